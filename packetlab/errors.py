@@ -1,0 +1,80 @@
+"""Every exception packetlab raises, in one tree.
+
+    PacketlabError
+      DeclareError          a class body is wrong; raised when the class is made
+      BuildError            a value does not fit its field, or a field has no value
+      DissectError          bytes end early or contradict the declaration (strict dissection only)
+      CaptureError          a capture file is not what it claims to be
+      LocalProtocolError    you broke the protocol's rules
+      RemoteProtocolError   they broke the protocol's rules
+      Stalled               nothing is in flight, no timer is set, and something still waits
+      NeedsPrivilege        the kernel refuses, with what is missing and what to do
+
+A message always reads: where, expected, got. The same three are attributes, so a program need not
+parse the text. Time running out is the built-in TimeoutError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class PacketlabError(Exception):
+    """Base of all errors of this package.
+
+    Attributes:
+        where: what the error is about ("IDP.hops", "frame 12: Ether/IDP/SPP.seq", a file name).
+        expected: what would have been right, or None where the message says it all.
+        got: what was there instead, or None.
+    """
+
+    def __init__(self, where: str, expected: object = None, got: object = None, hint: str = "") -> None:
+        self.where, self.expected, self.got, self.hint = where, expected, got, hint
+        text = where
+        if expected is not None:
+            text += f": expected {expected}"
+        if got is not None:
+            text += f", got {got}" if expected is not None else f": got {got}"
+        if hint:
+            text += f" ({hint})"
+        super().__init__(text)
+
+
+class DeclareError(PacketlabError):
+    """A header class body, a rule or a binding is wrong."""
+
+
+class BuildError(PacketlabError):
+    """A value does not fit its field, or a field that needs a value has none."""
+
+
+class DissectError(PacketlabError):
+    """Bytes do not hold what the declaration asks for. Only raised with ``strict=True``."""
+
+
+class CaptureError(PacketlabError):
+    """A capture file is damaged, cut short or of an unknown kind."""
+
+
+class LocalProtocolError(PacketlabError):
+    """This side asked for something that the protocol forbids."""
+
+
+class RemoteProtocolError(PacketlabError):
+    """The other side did something that the protocol forbids."""
+
+
+class Stalled(PacketlabError):
+    """Nothing is in flight and no timer is set, so what is waited for can never come."""
+
+
+class NeedsPrivilege(PacketlabError):
+    """The kernel refused: which capability or setting is missing, and what to do."""
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return ``did you mean 'x'?`` for the known name nearest to `name`, or an empty string."""
+    import difflib  # only an error path needs it
+
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {near[0]!r}?" if near else ""

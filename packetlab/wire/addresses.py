@@ -1,0 +1,177 @@
+"""Addresses as fields hold them: raw octets inside, netaddr's types (and our XNSAddress) outside.
+
+MAC addresses go out as `netaddr.EUI`, IPv4 and IPv6 addresses as `netaddr.IPAddress`; in come those, the standard
+library's `ipaddress` objects, text, numbers and octets. netaddr is imported when the first address is looked at.
+Text of XNS addresses follows ns_addr(3) and ns_ntoa(3) of 4.4BSD.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import netaddr
+
+
+def mac_octets(value: Any) -> bytes:
+    """Return the 6 octets of a MAC address. ValueError where `value` is none.
+
+    >>> mac_octets("02:00:00:00:00:01").hex()
+    '020000000001'
+    """
+    if isinstance(value, str):
+        digits = re.sub(r"[:.\-]", "", value)
+        if len(digits) != 12:
+            raise ValueError(value)
+        return bytes.fromhex(digits)
+    return _octets(value, 6)
+
+
+def mac_text(raw: bytes) -> str:
+    """Return 6 octets as ``02:00:00:00:00:01``."""
+    return raw.hex(":")
+
+
+def mac_value(raw: bytes) -> netaddr.EUI:
+    """Return 6 octets as a `netaddr.EUI` that prints with colons."""
+    import netaddr
+
+    return netaddr.EUI(int.from_bytes(raw, "big"), version=48, dialect=netaddr.mac_unix_expanded)
+
+
+def ip_octets(value: Any, size: int) -> bytes:
+    """Return the `size` (4 or 16) octets of an IP address. ValueError where `value` is none."""
+    if isinstance(value, str):
+        import ipaddress
+
+        value = ipaddress.IPv4Address(value) if size == 4 else ipaddress.IPv6Address(value)
+    packed = getattr(value, "packed", None)  # netaddr.IPAddress and ipaddress.IPv4Address alike
+    if isinstance(packed, bytes):
+        value = packed
+    return _octets(value, size)
+
+
+def ip_text(raw: bytes) -> str:
+    """Return 4 or 16 octets as an IP address is written (RFC 5952 for IPv6)."""
+    if len(raw) == 4:
+        return "%d.%d.%d.%d" % tuple(raw)
+    import ipaddress
+
+    return str(ipaddress.IPv6Address(raw))
+
+
+def ip_value(raw: bytes) -> netaddr.IPAddress:
+    """Return 4 or 16 octets as a `netaddr.IPAddress`."""
+    import netaddr
+
+    return netaddr.IPAddress(int.from_bytes(raw, "big"), version=4 if len(raw) == 4 else 6)
+
+
+class XNSAddress(NamedTuple):
+    """A Xerox NS address: network (32 bits), host (48 bits, the machine's MAC address) and socket (16 bits).
+
+    `XNSAddress.of` takes any accepted form; `str` prints as ns_ntoa(3) does: hexadecimal, with an H behind each
+    number that has no digit above 9, trailing zero fields dropped.
+
+    >>> XNSAddress.of("401H.1000AA000077.4001H")
+    XNSAddress('401H.1000AA000077.4001H')
+    >>> XNSAddress(socket=5).host
+    0
+    """
+
+    net: int = 0
+    host: int = 0
+    socket: int = 0
+
+    @classmethod
+    def of(cls, value: Any) -> XNSAddress:
+        """Return an address from text (ns_addr(3)), 12 octets, a number, or (net, host, socket)."""
+        if isinstance(value, str):
+            return cls(*_ns_addr(value))
+        if isinstance(value, tuple):
+            net, host, socket = value
+            if isinstance(host, (str, bytes)) or hasattr(host, "words"):
+                host = int.from_bytes(mac_octets(host), "big")
+            value = cls(int(net), int(host), int(socket))
+            for part, bits in zip(value, (32, 48, 16), strict=True):
+                if not 0 <= part < 1 << bits:
+                    raise ValueError(value)
+            return value
+        raw = _octets(value, 12)
+        return cls(*(int.from_bytes(raw[a:b], "big") for a, b in ((0, 4), (4, 10), (10, 12))))
+
+    @property
+    def mac(self) -> netaddr.EUI:
+        """The host part as a MAC address."""
+        return mac_value(self.host.to_bytes(6, "big"))
+
+    def __bytes__(self) -> bytes:
+        return self.net.to_bytes(4, "big") + self.host.to_bytes(6, "big") + self.socket.to_bytes(2, "big")
+
+    def __str__(self) -> str:
+        parts = [_ns_number(part) for part in self]
+        while len(parts) > 1 and parts[-1] == "0":
+            parts.pop()
+        return ".".join(parts)
+
+    def __repr__(self) -> str:
+        return f"XNSAddress({str(self)!r})"
+
+
+def xns_octets(value: Any) -> bytes:
+    """Return the 12 octets of an XNS address. ValueError where `value` is none."""
+    try:
+        return bytes(XNSAddress.of(value))
+    except TypeError as error:
+        raise ValueError(value) from error
+
+
+def _octets(value: Any, size: int) -> bytes:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        if len(value) != size:
+            raise ValueError(value)
+        return bytes(value)
+    if isinstance(value, (str, float)):
+        raise ValueError(value)
+    try:
+        return int(value).to_bytes(size, "big")
+    except (TypeError, OverflowError) as error:
+        raise ValueError(value) from error
+
+
+def _ns_number(number: int) -> str:
+    text = f"{number:X}"
+    return text if number == 0 or re.search("[A-F]", text) else text + "H"
+
+
+def _ns_addr(text: str) -> tuple[int, int, int]:
+    # ns_addr(3): fields are split at "#", else at the first of ":" or "." that occurs.
+    split = "#" if "#" in text else next((c for c in text if c in ".:"), "#")
+    parts = text.strip().split(split)
+    if not 1 <= len(parts) <= 3:
+        raise ValueError(text)
+    net, host, socket = (*parts, "0", "0")[:3]
+    numbers = _ns_field(net), _ns_field(host, pieces=True), _ns_field(socket)
+    if numbers[0] >> 32 or numbers[1] >> 48 or numbers[2] >> 16:
+        raise ValueError(text)
+    return numbers
+
+
+def _ns_field(text: str, pieces: bool = False) -> int:
+    # Base: 0x.., a trailing H or any digit A-F is hexadecimal; a leading 0 octal; dashes are groups of thousands in
+    # decimal; all else is decimal. A host may be written as six octets.
+    if pieces and re.fullmatch(r"([0-9A-Fa-f]{1,2}[.:\-]){5}[0-9A-Fa-f]{1,2}", text):
+        return int.from_bytes(bytes(int(piece, 16) for piece in re.split(r"[.:\-]", text)), "big")
+    if re.fullmatch(r"\d+(-\d{1,3})+", text):
+        number = 0
+        for group in text.split("-"):
+            number = number * 1000 + int(group)
+        return number
+    if found := re.fullmatch(r"0[xX]([0-9A-Fa-f]+)|([0-9A-Fa-f]+)[hH]", text):
+        return int(found[1] or found[2], 16)
+    if re.fullmatch(r"[0-9A-Fa-f]+", text):
+        if re.search("[A-Fa-f]", text):
+            return int(text, 16)
+        return int(text, 8 if text.startswith("0") and text != "0" * len(text) else 10)
+    raise ValueError(text)

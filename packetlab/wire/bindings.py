@@ -1,0 +1,171 @@
+"""Which header follows which: number spaces, conditions, and who is declared.
+
+A binding stands with the class that comes on top (``under=``, ``when=``). A single field equal to a number goes
+into that field's number space, a dict that compiled codecs look into; anything else is a condition, tried in the order
+declared. This module holds the only mutable state of `wire`, and `bindings()` scopes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from packetlab.errors import DeclareError
+from packetlab.wire.rules import Const, Expr, Next, expression
+
+if TYPE_CHECKING:
+    from packetlab.wire.header import Header
+
+
+class Space:
+    """Numbers that name headers: `headers` finds the header of a number, `numbers` the first number of a header."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.headers: dict[int, type[Header]] = {}
+        self.numbers: dict[type[Header] | None, int] = {}
+
+
+_spaces: dict[str, Space] = {}
+_conditions: dict[str, list[tuple[Expr, dict[str, Expr], type[Header]]]] = {}
+_declared: dict[str, type[Header]] = {}
+
+
+def key(header: type[Header]) -> str:
+    """Return what stays the same when a class is declared again."""
+    return f"{header.__module__}.{header.__qualname__}"
+
+
+def space(name: str) -> Space:
+    """Return the number space of that name; a new one comes to be where there was none."""
+    return _spaces.setdefault(name, Space(name))
+
+
+def conditions(lower: type[Header]) -> list[tuple[Expr, dict[str, Expr], type[Header]]]:
+    """Return the conditional bindings above `lower`: (condition, field values that make it true, header)."""
+    return _conditions.setdefault(key(lower), [])
+
+
+def declared() -> list[type[Header]]:
+    """Return every header class declared now, in order."""
+    return list(_declared.values())
+
+
+def header_named(name: str) -> type[Header] | None:
+    """Return the header class of that name, in any case of letters, the one declared last; None if there is none."""
+    for header in reversed(_declared.values()):
+        if header.__name__.lower() == name.lower():
+            return header
+    return None
+
+
+def declare(header: type[Header]) -> None:
+    """Enter a class; one declared again takes the place of its namesake, whose bindings go."""
+    old = _declared.pop(key(header), None)
+    _declared[key(header)] = header
+    if old is not None:
+        forget(old)
+    for one in _spaces.values():
+        for base in header.__bases__:
+            if base in one.numbers:
+                one.numbers[header] = one.numbers[base]
+
+
+def forget(upper: type[Header]) -> None:
+    """Remove the bindings of `upper` under other headers."""
+    for one in _spaces.values():
+        one.numbers.pop(upper, None)
+        for number in [n for n, header in one.headers.items() if header is upper]:
+            del one.headers[number]
+    for lower, entries in _conditions.items():
+        kept = [entry for entry in entries if entry[2] is not upper]
+        if len(kept) != len(entries):
+            entries[:] = kept
+            _recompile(lower)
+
+
+def bind(upper: type[Header], under: type[Header], when: Any = None, sets: dict[str, Any] | None = None) -> None:
+    """Let `upper` follow `under` where `when` holds.
+
+    `when`: a dict {field: number or numbers} (fields not given are filled in from it when building), an expression, or
+    None for always. `sets`: what to fill in where an expression cannot tell: {field: number or expression}.
+    DeclareError where another header has the number already.
+    """
+    if isinstance(when, dict) and len(when) == 1:
+        ((name, numbers),) = when.items()
+        _bind_numbers(upper, under, name, numbers if isinstance(numbers, (tuple, list, set, range)) else (numbers,))
+        return
+    filled = {name: expression(value) for name, value in (sets or {}).items()}
+    if isinstance(when, dict):
+        filled.update({n: expression(v) for n, v in when.items() if not isinstance(v, (tuple, list, set, range))})
+    for name in filled:
+        declared_field = under._field(name)
+        if declared_field.rule is None:
+            _own_space(under, declared_field)
+    condition = expression(1 if when is None else when)
+    for other, _, taken in conditions(under):
+        if taken is not upper and str(other) == str(condition):
+            where = f"{upper.__name__} under {under.__name__}"
+            raise DeclareError(where, f"a free condition ({condition})", taken.__name__)
+    conditions(under).append((condition, filled, upper))
+    _recompile(key(under))
+
+
+def _own_space(under: type[Header], declared_field: Any) -> None:
+    """Give a field without a rule a number space of its own, with its default as what is sent otherwise."""
+    otherwise = declared_field.default if isinstance(declared_field.default, int) else 0
+    declared_field.derive(Next(f"{key(under)}.{declared_field.name}", Const(otherwise)))
+    under._reset()
+
+
+def _bind_numbers(upper: type[Header], under: type[Header], name: str, numbers: Any) -> None:
+    declared_field = under._field(name)
+    rule = declared_field.rule
+    if not isinstance(rule, Next):
+        if rule is not None or not isinstance(declared_field.kind.zero, int):
+            where = f"{upper.__name__} under {under.__name__}.{name}"
+            raise DeclareError(where, "a number field", str(rule or "octets"))
+        _own_space(under, declared_field)
+    assert isinstance(declared_field.rule, Next)
+    numbers_of = space(declared_field.rule.space)
+    for number in numbers:
+        declared_field.kind.raw(number, f"{upper.__name__} under {under.__name__}.{name}")
+        taken = numbers_of.headers.get(number)
+        if taken is not None and taken is not upper:
+            raise DeclareError(
+                f"{upper.__name__} under {under.__name__}",
+                f"a free number ({name} {number:#x})",
+                f"{taken.__module__}.{taken.__qualname__}, which has it",
+            )
+    for number in numbers:
+        numbers_of.headers[int(number)] = upper
+        numbers_of.numbers.setdefault(upper, int(number))
+
+
+def _recompile(lower: str) -> None:
+    if lower in _declared:
+        _declared[lower]._reset()
+
+
+@contextmanager
+def bindings() -> Iterator[None]:
+    """Scope bindings: what is bound or declared inside the `with` is forgotten behind it."""
+    spaces = {name: (dict(one.headers), dict(one.numbers)) for name, one in _spaces.items()}
+    kept = {lower: list(entries) for lower, entries in _conditions.items()}
+    names = dict(_declared)
+    try:
+        yield
+    finally:
+        for name, one in _spaces.items():
+            # In place: compiled codecs hold these very dicts.
+            headers, numbers = spaces.get(name, ({}, {}))
+            one.headers.clear()
+            one.headers.update(headers)
+            one.numbers.clear()
+            one.numbers.update(numbers)
+        for lower, entries in _conditions.items():
+            entries[:] = kept.get(lower, [])
+            _recompile(lower)
+        _declared.clear()
+        _declared.update(names)

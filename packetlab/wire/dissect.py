@@ -1,0 +1,86 @@
+"""Bytes become a packet, along the bindings, from the first header up to what nobody claims.
+
+Whatever the bytes: ``bytes(dissect(b)) == b``. What was understood is kept, what was not is a fault.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from packetlab.errors import DissectError
+from packetlab.wire.ethernet import Ether
+from packetlab.wire.header import Header
+from packetlab.wire.layout import behind_payload
+from packetlab.wire.packet import Packet
+from packetlab.wire.walk import Dissection
+
+_new = Packet.__new__
+
+
+def dissect(
+    data: bytes | bytearray | memoryview,
+    first: type[Header] | None = Ether,
+    *,
+    wire_length: int | None = None,
+    strict: bool = False,
+    keep: bool = True,
+) -> Packet:
+    """Return `data` as a packet whose outermost header is of class `first` (None: all is payload).
+
+    Args:
+        wire_length: bytes there were on the wire, where the capture kept fewer; sizes that reach beyond `data` are
+            then no fault, and `Packet.truncated` says so.
+        strict: raise for the first fault instead of keeping it on the packet.
+        keep: False packs the packet anew when its bytes are asked for, instead of returning `data` (for tests).
+
+    Raises:
+        DissectError: with `strict`, where bytes and declaration disagree.
+    """
+    if type(data) is not bytes:
+        data = bytes(data)
+    end = len(data)
+    ctx = Dissection(wire_length - end if wire_length is not None and wire_length > end else 0)
+    headers: list[Header] = []
+    starts: list[int] = []
+    gaps: dict[int, bytes] | None = None
+    start = 0
+    while first is not None:
+        header, after, stop, following = first._decode(data, start, end, ctx)
+        headers.append(header)
+        starts.append(start)
+        if stop != end:
+            behind = stop + (_behind(header) if header._has_tail else 0)
+            if behind < end:
+                gaps = gaps or {}
+                gaps[len(headers) - 1] = data[behind:end]
+        start, end, first = after, stop, following
+    packet = _new(Packet)
+    packet._headers = packet._resolved = tuple(headers)
+    packet._payload = data[start:end]
+    packet._gaps = gaps
+    packet._data = data if keep else None
+    packet._faults = tuple(ctx.faults)
+    packet._missing = ctx.missing
+    packet._starts = tuple(starts)
+    packet.truncated = ctx.missing > 0 or ctx.cut
+    if strict and packet.faults:
+        fault = packet.faults[0]
+        path = "/".join(type(h).__name__ for h in headers)
+        where = path if path.endswith(fault.layer) else f"{path}/{fault.layer}"
+        raise DissectError(
+            f"{where}.{fault.field}" if fault.field else where, f"{fault.expected} at offset {fault.offset}", fault.got
+        )
+    if not keep:
+        packet._faults = packet.faults
+        packet._data = packet.encode()
+    return packet
+
+
+def _behind(header: Any) -> int:
+    """Bytes of a header's fields behind its payload."""
+    size = 0
+    for f in behind_payload(type(header)):
+        raw = getattr(header, f.slot)
+        if raw is not None:
+            size += len(raw) if isinstance(raw, bytes) else (f.kind.bits or 0) // 8
+    return size

@@ -1,0 +1,118 @@
+"""Link headers: Ethernet II and 802.3, VLAN tags, LLC, SNAP, MPLS, PPPoE, PPP, Linux cooked, BSD loopback, raw IP.
+
+Follows IEEE 802.3 clause 3, IEEE 802.1Q clause 9, IEEE 802.2, RFC 1042, RFC 3032, RFC 2516, RFC 1661, and the tcpdump
+project's descriptions of the link types NULL, LOOP, RAW, LINUX_SLL and LINUX_SLL2. Ether types are IEEE's.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from packetlab.wire.fields import MAC, Octets, auto, const, default, octets, sized, when
+from packetlab.wire.header import Header
+from packetlab.wire.numbers import U1, U3, U4, U8, U12, U16, U20, U24, U32, U32le
+from packetlab.wire.rules import choose, field, next_protocol, size_of
+
+ETHERTYPE = "ethertype"
+NO_TYPE = 0xFFFF  # sent where the header above has no ether type: the one IEEE keeps reserved
+LENGTH = choose(field("type") <= 1500, field("type"), -1)  # 802.3 clause 3.2.6: up to 1500 it is a length
+
+
+class Ether(Header, payload_size=LENGTH):
+    """Ethernet. Up to 1500, `type` is the length of what follows, which then is LLC."""
+
+    dst: MAC = default("ff:ff:ff:ff:ff:ff")
+    src: MAC = default("00:00:00:00:00:00")
+    type: U16 = auto(next_protocol(ETHERTYPE, otherwise=NO_TYPE))
+
+
+class VLAN(Header, under=Ether, when={"type": (0x8100, 0x88A8, 0x9100)}, payload_size=LENGTH):
+    """An 802.1Q tag; stack them for 802.1ad, with the outer type given."""
+
+    priority: U3 = 0
+    drop_eligible: U1 = 0
+    id: U12 = 0
+    type: U16 = auto(next_protocol(ETHERTYPE, otherwise=NO_TYPE))
+
+
+class LLC(Header, under=(Ether, VLAN), when=field("type") <= 1500, sets={"type": size_of("payload")}):
+    """802.2 logical link control. `control` has 8 bits in unnumbered frames (its low two bits set), else 16."""
+
+    dsap: U8 = auto(next_protocol("llc.sap", otherwise=0))
+    ssap: U8 = auto(choose(field("dsap") == 0xAA, 0xAA, 0))
+    control: U8 = 3
+    sequence: U8 = when((field("control") & 3) != 3, 0)
+
+
+class SNAP(Header, under=LLC, when={"dsap": 0xAA}):
+    """The sub-network access protocol: an ether type behind LLC (RFC 1042)."""
+
+    oui: U24 = 0
+    type: U16 = auto(next_protocol(ETHERTYPE, otherwise=NO_TYPE))
+
+
+class MPLS(Header, under=Ether, when={"type": (0x8847, 0x8848)}):
+    """One MPLS label stack entry (RFC 3032 section 2.1). What follows the last shows by its first four bits."""
+
+    label: U20 = 0
+    traffic_class: U3 = 0
+    bottom: U1 = 1
+    ttl: U8 = 64
+
+
+
+class PPPoE(Header, under=Ether, when={"type": (0x8864, 0x8863)}):
+    """PPP over Ethernet (RFC 2516 section 4). In the discovery stage (code not 0) the payload is tags."""
+
+    version: U4 = 1
+    kind: U4 = 1
+    code: U8 = 0
+    session: U16 = 0
+    length: U16 = auto(size_of("payload"))
+
+
+class PPP(Header, under=PPPoE, when=field("code") == 0, sets={"code": 0}):
+    """The protocol field of PPP (RFC 1661 section 2), 16 bits wide as PPPoE has it."""
+
+    protocol: U16 = auto(next_protocol("ppp", otherwise=0))
+
+
+class LinuxSLL(Header):
+    """Linux cooked capture, version 1 (link type 113)."""
+
+    packet_type: U16 = 0
+    hardware: U16 = 1
+    address_length: U16 = 6
+    address: Annotated[bytes, octets(8)] = bytes(8)
+    type: U16 = auto(next_protocol(ETHERTYPE, otherwise=NO_TYPE))
+
+
+class LinuxSLL2(Header):
+    """Linux cooked capture, version 2 (link type 276)."""
+
+    type: U16 = auto(next_protocol(ETHERTYPE, otherwise=NO_TYPE))
+    reserved: U16 = 0
+    interface: U32 = 0
+    hardware: U16 = 1
+    packet_type: U8 = 0
+    address_length: U8 = 6
+    address: Annotated[bytes, octets(8)] = bytes(8)
+
+
+class BSDNull(Header):
+    """BSD loopback (link type 0): the address family, in the byte order of the machine that captured.
+
+    Bindings name both readings of a family, so either order finds its header.
+    """
+
+    family: U32le = auto(next_protocol("bsd.family", otherwise=0))
+
+
+class BSDLoop(Header):
+    """OpenBSD loopback (link type 108): the address family in network order."""
+
+    family: U32 = auto(next_protocol("bsd.loop", otherwise=0))
+
+
+class RawIP(Header):
+    """No link header at all (link types 12, 14, 101): the first four bits tell IPv4 from IPv6."""

@@ -1,0 +1,314 @@
+"""How the values of a packet come about: derivation, verdicts on checksums, and the packet as a table.
+
+Evaluates the rules of the declaration on one packet, in the open, where `codec` has them compiled. The tests hold
+both to the same results.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+from packetlab.errors import BuildError
+from packetlab.wire import bindings
+from packetlab.wire.addresses import ip_text
+from packetlab.wire.checksums import ALGORITHMS
+from packetlab.wire.codec import encode_items, pseudo_sum
+from packetlab.wire.fields import Bytes, Int, Items, PayloadMark, octets_text
+from packetlab.wire.header import Field, Header
+from packetlab.wire.layout import before_payload, behind_payload, restored
+from packetlab.wire.packet import Packet
+from packetlab.wire.rules import Checksum, Count, Expr, Has, Next, Ref, Size
+from packetlab.wire.text import Text
+
+
+class Verdict(IntEnum):
+    """What is to be said of a checksum. The numbers are Wireshark's."""
+
+    BAD = 0
+    GOOD = 1
+    UNVERIFIED = 2
+    NOT_PRESENT = 3
+    ILLEGAL = 4
+
+
+class Derivation:
+    """The values that the rules of layer `i` of `packet` refer to (see rules.Scope)."""
+
+    def __init__(self, packet: Packet, i: int, bodies: list[bytes] | None = None) -> None:
+        self.packet, self.i = packet, i
+        self.layers = packet.layers
+        self.header = self.layers[i]
+        self.cls = type(self.header)
+        self.body = (bodies or packet._build()[0])[i]
+
+    def raw(self, name: str) -> Any:
+        return getattr(self.header, "_" + name)
+
+    def octets(self, f: Field) -> bytes:
+        raw = self.raw(f.name)
+        return b"" if raw is None else encode_items(raw, f.align) if isinstance(f.kind, Items) else raw
+
+    def width(self, f: Field) -> int:
+        """The size of a field in bits."""
+        if self.raw(f.name) is None or isinstance(f.kind, PayloadMark):
+            return 0
+        return f.kind.bits if f.kind.bits is not None else len(self.octets(f)) * 8
+
+    def value(self, name: str) -> int:
+        raw = self.raw(name)
+        return raw if isinstance(raw, int) else 0
+
+    def size(self, part: str) -> int:
+        if part == "payload":
+            return len(self.body)
+        fields = before_payload(self.cls) if part == "self" else [self.cls._by_name[part]]
+        return sum(self.width(f) for f in fields) // 8
+
+    def count(self, name: str) -> int:
+        return len(getattr(self.header, name) or ())
+
+    def has(self, name: str) -> int:
+        return int(self.raw(name) is not None)
+
+    def number(self, rule: Next) -> int:
+        above = type(self.layers[self.i + 1]) if self.i + 1 < len(self.layers) else None
+        numbers = bindings.space(rule.space).numbers
+        if above in numbers:
+            return numbers[above]
+        name = next(f.name for f in self.cls._fields if f.rule is rule)
+        for _, values, upper in bindings.conditions(self.cls):
+            if upper is above and name in values:
+                return values[name].evaluate(self)
+        return rule.otherwise.evaluate(self)
+
+    def ahead(self, bits: int) -> int:
+        raise NotImplementedError("only a binding's condition looks ahead")
+
+    def last(self, name: str) -> bytes:
+        return b""
+
+    def covered(self, rule: Checksum) -> bytes:
+        """The bytes that a checksum is taken over, its own field as zeros; without the pseudo-header."""
+        own = next(f for f in self.cls._fields if f.rule is rule)
+        count = len(self.cls._fields)
+        values = tuple(0 if f is own else getattr(self.header, f.slot) for f in self.cls._fields)
+        every = (1 << count) - 1
+        cut = self.header._state >> 2 * count
+        blank = restored(self.cls, every | every << count | cut << 2 * count, values)
+        whole = self.cls._encode(blank, self.body, self.layers, self.i, None)
+        size = self.size("self")
+        parts = {"self": whole[:size], "payload": self.body, "pseudo": b""}
+        return b"".join(parts[part] if part in parts else self.octets(self.cls._by_name[part]) for part in rule.over)
+
+    def sum(self, rule: Checksum) -> int:
+        data, more = self.covered(rule), 0
+        if "pseudo" in rule.over:
+            found = pseudo_sum(self.layers, self.i, self.cls, len(data))
+            if found is None:
+                return 0
+            more = found
+        result = ALGORITHMS[rule.algorithm](data, more)
+        return rule.instead if result == rule.none else result
+
+
+def derive(scope: Derivation, f: Field) -> Any:
+    """Return the raw value that follows for a field from all others as they are; None where it has no rule."""
+    if f.rule is not None:
+        return f.rule.evaluate(scope)
+    if f.pad:
+        fields = scope.cls._fields[: scope.cls._fields.index(f)]
+        behind = len(scope.body) if f in behind_payload(scope.cls) else 0
+        return bytes(-(sum(scope.width(g) for g in fields) // 8 + behind) % f.pad)
+    return None
+
+
+def follows(scope: Derivation, f: Field) -> bool:
+    """Whether the value of a field is the one its rule gives."""
+    raw, derived = scope.raw(f.name), derive(scope, f)
+    if isinstance(f.rule, Checksum) and f.rule.algorithm == "internet" and f.rule.none is None and raw is not None:
+        return bool((raw - derived) % 65535 == 0)  # 0 and 0xFFFF are the same sum
+    return bool(raw == derived)
+
+
+def consistent(packet: Packet, i: int) -> Header:
+    """Return layer `i` as the user gave it, with each captured field that follows from its rule made derived."""
+    original = packet._headers[i]
+    count = len(original._fields)
+    captured = original._state >> count
+    if not captured:
+        return original
+    scope = Derivation(packet, i)
+    state, values = original._state, []
+    for f in original._fields:
+        raw = getattr(original, f.slot)
+        if raw is not None and captured & f.bit and (f.rule is not None or f.pad) and follows(scope, f):
+            state &= ~(f.bit | f.bit << count)
+            raw = None
+        values.append(raw)
+    return restored(type(original), state, tuple(values))
+
+
+# Verdicts ------------------------------------------------------------------------------------------------------
+
+
+def verdict(packet: Packet, i: int, name: str) -> Verdict:
+    """Return the verdict on the checksum field `name` of layer `i`."""
+    cls = type(packet.layers[i])
+    f = cls._field(name)
+    rule = f.rule
+    if not isinstance(rule, Checksum):
+        raise BuildError(f"{cls.__name__}.{name}", "a checksum", "another field")
+    raw = getattr(packet.layers[i], f.slot)
+    if raw is None:
+        cut = packet.layers[i]._state >> 2 * len(cls._fields)
+        return Verdict.UNVERIFIED if cut else Verdict.NOT_PRESENT
+    if rule.none is not None and raw == rule.none:
+        # RFC 8200 section 8.1: over IPv6 a UDP packet without checksum is to be discarded.
+        return Verdict.ILLEGAL if "pseudo" in rule.over and _over_ipv6(packet, i) else Verdict.NOT_PRESENT
+    bodies = packet._build()[0]
+    if packet.layers[i]._state >> 2 * len(cls._fields) or ("payload" in rule.over and not _whole(packet, i, bodies)):
+        return Verdict.UNVERIFIED
+    scope = Derivation(packet, i, bodies)
+    if "pseudo" in rule.over and pseudo_sum(scope.layers, i, cls, 0) is None:
+        return Verdict.UNVERIFIED
+    return Verdict.GOOD if follows(scope, f) else Verdict.BAD
+
+
+def verdicts(packet: Packet) -> dict[str, Verdict]:
+    """Return the verdict on every checksum of the packet, by layer and field."""
+    found: dict[str, Verdict] = {}
+    for i, header in enumerate(packet.layers):
+        for f in header._fields:
+            if isinstance(f.rule, Checksum):
+                key = plain = f"{type(header).__name__}.{f.name}"
+                number = 1
+                while key in found:
+                    number += 1
+                    key = f"{plain}#{number}"
+                found[key] = verdict(packet, i, f.name)
+    return found
+
+
+def _over_ipv6(packet: Packet, i: int) -> bool:
+    for carrier in packet.layers[i - 1 :: -1] if i else ():
+        if carrier._pseudo and carrier._pseudo[0]:
+            return len(getattr(carrier, "_" + carrier._pseudo[0]) or b"") == 16
+    return False
+
+
+def _whole(packet: Packet, i: int, bodies: list[bytes]) -> bool:
+    """Whether all bytes that layer `i` had on the wire are here."""
+    said = False
+    for j in range(i + 1):
+        scope = Derivation(packet, j, bodies)
+        partial = scope.cls._partial
+        if j < i and partial is not None and partial.evaluate(scope):
+            return False
+        for f in scope.cls._fields:
+            leaves = f.rule.leaves() if f.rule is not None and not isinstance(f.rule, Checksum) else []
+            if any(isinstance(leaf, Size) and leaf.name == "payload" for leaf in leaves):
+                raw = scope.raw(f.name)
+                if raw is None or not isinstance(f.rule, Next) and derive(scope, f) < raw:
+                    return False
+                said = said or not isinstance(f.rule, Next)
+    return said or not packet._missing
+
+
+# In words ------------------------------------------------------------------------------------------------------
+
+
+def why(packet: Packet, i: int, name: str) -> Text:
+    """Return the derivation of one field, an operand a line."""
+    scope = Derivation(packet, i)
+    cls, header = scope.cls, packet._headers[i]
+    f = cls._field(name)
+    raw = scope.raw(name)
+    shown = "absent" if raw is None else f.kind.text(getattr(scope.header, name)) if isinstance(f.kind, Items) else f.kind.text(raw)
+    if isinstance(f.rule, Checksum) and raw is not None:
+        shown = f"0x{raw:0{(f.kind.bits or 16) // 4}x}"
+    lines = [f"{cls.__name__}.{name} = {shown}  ({header.state(name)})"]
+    if f.condition is not None:
+        lines.append(f"  present where {f.condition}: {'yes' if f.condition.evaluate(scope) else 'no'}")
+        lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.condition)]
+    if f.rule is None:
+        lines.append("  no rule: " + {"auto": "the default", "given": "set by the user", "captured": "as it came"}[header.state(name)])
+        return Text("\n".join(lines))
+    derived = derive(scope, f)
+    if isinstance(f.rule, Checksum):
+        lines += [f"  rule: {f.rule}", *_sum_lines(scope, f.rule), f"    gives 0x{derived:0{(f.kind.bits or 16) // 4}x}"]
+    else:
+        lines.append(f"  rule: {f.rule} = {derived}")
+        lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.rule)]
+    if raw is not None and header.state(name) != "auto":
+        lines.append("  agrees with the rule" if follows(scope, f) else f"  differs from the rule, which gives {_number(f, derived)}; kept as it is")
+    return Text("\n".join(lines))
+
+
+def _number(f: Field, value: Any) -> str:
+    return f"0x{value:x}" if isinstance(f.rule, Checksum) else f.kind.text(value)
+
+
+def _distinct(rule: Expr) -> list[Expr]:
+    return list({str(leaf): leaf for leaf in rule.leaves() if not type(leaf).__name__ == "Const"}.values())
+
+
+def _operand(leaf: Expr, scope: Derivation) -> str:
+    if isinstance(leaf, Next):
+        above = type(scope.layers[scope.i + 1]).__name__ if scope.i + 1 < len(scope.layers) else "no header"
+        return f"{leaf} = {leaf.evaluate(scope)}  ({above} above)"
+    if isinstance(leaf, (Ref, Size, Count, Has)):
+        return f"{leaf} = {leaf.evaluate(scope)}"
+    return str(leaf)
+
+
+def _sum_lines(scope: Derivation, rule: Checksum) -> list[str]:
+    lines = []
+    data = scope.covered(rule)
+    for part in rule.over:
+        if part == "pseudo":
+            for carrier in reversed(scope.layers[: scope.i]):
+                if carrier._pseudo and carrier._pseudo[0]:
+                    ends = [ip_text(getattr(carrier, "_" + end)) for end in carrier._pseudo]
+                    lines.append(f"    pseudo: {type(carrier).__name__} {ends[0]} -> {ends[1]}, size {len(data)}")
+                    break
+            else:
+                lines.append("    pseudo: no network layer below, so there is nothing to check against")
+        elif part in ("self", "payload"):
+            lines.append(f"    {part}: {scope.size(part)} bytes" + (", this field as zeros" if part == "self" else ""))
+        else:
+            lines.append(f"    {part}: {len(scope.octets(scope.cls._by_name[part]))} bytes")
+    return lines
+
+
+def show(packet: Packet) -> Text:
+    """Return the packet as text: a line a layer, below it a line a field with its state."""
+    lines = []
+    checks = verdicts(packet)
+    seen: dict[str, int] = {}
+    for header, original in zip(packet.layers, packet._headers, strict=True):
+        name = type(header).__name__
+        lines.append(name)
+        for f in header._fields:
+            raw = getattr(header, f.slot)
+            if isinstance(f.kind, PayloadMark) or raw is None:
+                continue
+            if isinstance(f.rule, Checksum) and isinstance(f.kind, Int):
+                text = f"0x{raw:0{f.kind.bits // 4}x}"
+                key = f"{name}.{f.name}"
+                seen[key] = seen.get(key, 0) + 1
+                text += f"  {checks[key if seen[key] == 1 else f'{key}#{seen[key]}'].name.lower().replace('_', ' ')}"
+            elif isinstance(f.kind, Items):
+                items = getattr(header, f.name)
+                text = ", ".join(octets_text(item) if isinstance(item, bytes) else repr(item) for item in items) or "-"
+            else:
+                text = octets_text(raw) if isinstance(f.kind, Bytes) else f.kind.text(raw)
+            lines.append(f"  {f.name:<18} {text:<36} {original.state(f.name)}".rstrip())
+    if packet.payload:
+        lines.append(f"payload {len(packet.payload)} bytes: {octets_text(packet.payload)}")
+    if packet.trailer:
+        lines.append(f"trailer {len(packet.trailer)} bytes: {octets_text(packet.trailer)}")
+    if packet.truncated:
+        lines.append("the capture holds less than there was on the wire")
+    lines += [f"fault: {fault}" for fault in packet.faults]
+    return Text("\n".join(lines))

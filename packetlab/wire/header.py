@@ -1,0 +1,399 @@
+"""Header: a class body with annotated fields becomes a codec, a typed constructor and a prototype.
+
+Owns what one header is: its fields, which of them are given, captured or derived, and how it compares. Packing and
+unpacking are compiled by `codec` when first needed. Knows nothing of the layers around it: that is `packet`.
+"""
+
+from __future__ import annotations
+
+import sys
+from operator import attrgetter
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, dataclass_transform, get_args, get_origin
+
+from packetlab.errors import BuildError, DeclareError, suggestion
+from packetlab.wire import bindings as _bindings
+from packetlab.wire import codec
+from packetlab.wire.addresses import XNSAddress
+from packetlab.wire.fields import (
+    REQUIRED,
+    Bytes,
+    Int,
+    Items,
+    Kind,
+    PayloadMark,
+    Spec,
+    XNSAddressField,
+)
+from packetlab.wire.layout import restored
+from packetlab.wire.rules import Checksum, Const, Expr, Next, Ref, expression
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from packetlab.wire.packet import Packet
+
+H = TypeVar("H", bound="Header")
+
+
+class Field(property):
+    """One declared field: what `Beacon.station` is on the class. On a header it is the field's value."""
+
+    name: str
+    kind: Kind
+    header: type[Header]
+
+    def __init__(self, name: str, kind: Kind, spec: Spec) -> None:
+        self.name, self.kind = name, kind
+        self.slot = "_" + name
+        self.rule, self.condition = spec.rule, spec.condition
+        self.size, self.count, self.until = spec.size, spec.count, spec.until
+        self.align, self.pad, self.fixed = spec.align, spec.pad, spec.fixed
+        self.default: Any = None if spec.default is None else spec.default
+        self.bit = 0
+        super().__init__(self._getter())
+
+    def _getter(self) -> Callable[[Any], Any]:
+        slot, kind = self.slot, self.kind
+        read = attrgetter(slot)
+        if isinstance(kind, Int) and kind.names is None and self.rule is None:
+            return read
+
+        def get(header: Header) -> Any:
+            raw = read(header)
+            if raw is None:
+                raw = read(header._alone())
+                if raw is None:
+                    return None
+            if type(raw) is bytes and isinstance(kind, Items):
+                return header._parsed(self)
+            return kind.value(raw)
+
+        return get
+
+    def derive(self, rule: Expr) -> None:
+        """Let the field follow from `rule`; what was declared without one becomes so by a binding."""
+        self.rule = rule
+        super().__init__(self._getter())
+
+    def __set__(self, header: Any, value: Any) -> None:
+        raise AttributeError(
+            f"{type(header).__name__}.{self.name}: headers do not change; replace({self.name}=...) returns a new one"
+        )
+
+    def __repr__(self) -> str:
+        return f"<field {self.header.__name__}.{self.name}>"
+
+
+class HeaderType(type):
+    """Makes a header class from its body."""
+
+    _fields: tuple[Field, ...]
+
+    def __new__(mcls, name: str, bases: tuple[type, ...], body: dict[str, Any], **options: Any) -> HeaderType:
+        if not bases:
+            return super().__new__(mcls, name, bases, body)
+        annotations: dict[str, Any] = dict(body.get("__annotations__", {}))
+        frame = sys._getframe(1)
+        inherited: dict[str, Field] = {}
+        for base in bases:
+            inherited.update({f.name: f for f in getattr(base, "_fields", ())})
+        fields: list[Field] = list(inherited.values())
+        for field_name, annotation in annotations.items():
+            where = f"{name}.{field_name}"
+            annotation = _resolve(annotation, frame.f_globals, frame.f_locals, where)
+            if get_origin(annotation) is ClassVar:
+                continue
+            if field_name.startswith("_") or field_name in RESERVED or field_name in inherited:
+                raise DeclareError(where, "a name that is free", f"{field_name!r}, which every header has")
+            kind = _kind(annotation, where)
+            given = body.pop(field_name, REQUIRED)
+            spec = given if isinstance(given, Spec) else Spec(given)
+            fields.append(Field(field_name, kind, _checked(spec, kind, where)))
+        new_names = [f.name for f in fields if f.name not in inherited]
+        body["__slots__"] = tuple("_" + n for n in new_names)
+        body.update({f.name: f for f in fields if f.name not in inherited})
+        cls = super().__new__(mcls, name, bases, body)
+        return cls
+
+    def __init__(
+        cls,
+        name: str,
+        bases: tuple[type, ...],
+        body: dict[str, Any],
+        *,
+        under: Any = None,
+        when: Any = None,
+        sets: dict[str, Any] | None = None,
+        payload_size: Any = None,
+        fragment: Any = None,
+        partial: Any = None,
+        quotes: Any = None,
+        pseudo: tuple[str, str] | None = None,
+    ) -> None:
+        super().__init__(name, bases, body)
+        if not bases:
+            return
+        inherited = [f for base in bases for f in getattr(base, "_fields", ())]
+        cls._fields = tuple(inherited + [f for f in body.values() if isinstance(f, Field)])
+        header: Any = cls
+        header._by_name = {f.name: f for f in cls._fields}
+        for number, one in enumerate(cls._fields):
+            one.bit = 1 << number
+            if one not in inherited:
+                one.header = header
+        header._payload_size = None if payload_size is None else expression(payload_size)
+        header._fragment = None if fragment is None else expression(fragment)
+        header._partial = None if partial is None else expression(partial)
+        header._quotes = None if quotes is None else expression(quotes)
+        header._pseudo = pseudo
+        header._has_tail = any(isinstance(f.kind, PayloadMark) for f in cls._fields)
+        _check_rules(header)
+        header._reset()
+        if name == "Header" and header.__module__ == __name__:
+            return
+        _bindings.declare(header)
+        if under is not None:
+            for lower in under if isinstance(under, (tuple, list)) else (under,):
+                _bindings.bind(header, lower, when, sets)
+        elif when is not None:
+            raise DeclareError(name, "under= with when=", "when= alone")
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class Header(metaclass=HeaderType):
+    """Base of all headers. Subclass it with annotated fields; an instance is immutable.
+
+    Class options:
+        under, when, sets: which header(s) it follows, on which numbers or condition (see `bindings.bind`).
+        payload_size: an expression for the payload's size in bytes where no length rule says it; negative: unknown.
+        fragment: a condition that the payload is not the start of the next header.
+        partial: a condition that the payload is only the first part of what its headers speak of.
+        quotes: a condition that the payload is the beginning of a packet quoted.
+        pseudo: the (source, destination) fields that transport checksums of headers above cover.
+
+    A header with only some fields given is a prototype: default header, pattern, filter.
+    """
+
+    # _state: the low bits say which fields hold a value of their own, the next bits which of them were captured, the
+    # bit above these that the bytes ended inside the header.
+    __slots__ = ("_state",)
+    _state: ClassVar[int]
+    _fields: ClassVar[tuple[Field, ...]] = ()
+    _by_name: ClassVar[dict[str, Field]] = {}
+    _payload_size: ClassVar[Expr | None] = None
+    _fragment: ClassVar[Expr | None] = None
+    _partial: ClassVar[Expr | None] = None
+    _quotes: ClassVar[Expr | None] = None
+    _has_tail: ClassVar[bool] = False
+    _pseudo: ClassVar[tuple[str, str] | None] = None
+    # Compiled by `codec` when first called (see `_reset`).
+    _decode: ClassVar[Callable[..., Any]]
+    _encode: ClassVar[Callable[..., bytes]]
+    _resolve: ClassVar[Callable[..., Any]]
+    # Set by `packet`: a header alone as a packet of one.
+    _packet: Callable[[Header], Packet]
+    @classmethod
+    def _reset(cls) -> None:
+        """Forget compiled code: bindings or fields have changed."""
+        codec.forget(cls)
+
+    @classmethod
+    def _field(cls, name: str) -> Field:
+        try:
+            return cls._by_name[name]
+        except KeyError:
+            raise DeclareError(f"{cls.__name__}.{name}", "a field", "no such name", suggestion(name, cls._by_name)) from None
+
+    # States ------------------------------------------------------------------------------------------------
+
+    @property
+    def given(self) -> frozenset[str]:
+        """Names of the fields that the user set."""
+        count = len(self._fields)
+        own = self._state & ~(self._state >> count)
+        return frozenset(f.name for f in self._fields if own & f.bit)
+
+    @property
+    def captured(self) -> frozenset[str]:
+        """Names of the fields whose values came off the wire."""
+        taken = self._state >> len(self._fields)
+        return frozenset(f.name for f in self._fields if taken & f.bit)
+
+    def state(self, name: str) -> str:
+        """Return "given", "captured" or "auto" (derived by a rule, or the default)."""
+        bit = self._field(name).bit
+        if self._state >> len(self._fields) & bit:
+            return "captured"
+        return "given" if self._state & bit else "auto"
+
+    def replace(self: H, **changes: Any) -> H:
+        """Return a copy with some fields given anew. A field set to `auto` (the function) is derived again."""
+        return codec.replaced(self, changes)
+
+    # Values ------------------------------------------------------------------------------------------------
+
+    def _alone(self: H) -> H:
+        """Return this header with derived fields filled in, as if it were the whole packet."""
+        if self._state >> 2 * len(self._fields):
+            return self
+        return type(self)._resolve(self, b"", (self,), 0, None)  # type: ignore[no-any-return]
+
+    def _parsed(self, field: Field) -> tuple[Header, ...]:
+        """Return the items of a repeated field, kept for the next time."""
+        raw = getattr(self, field.slot)
+        if type(raw) is bytes:
+            raw = codec.parse_items(field, raw, [])
+            object.__setattr__(self, field.slot, raw)
+        return raw  # type: ignore[no-any-return]
+
+    def _raw_values(self) -> tuple[Any, ...]:
+        header = self._alone() if any(getattr(self, f.slot) is None for f in self._fields) else self
+        return tuple(
+            header._parsed(f) if isinstance(f.kind, Items) and getattr(header, f.slot) is not None else getattr(header, f.slot)
+            for f in self._fields
+        )
+
+    def matches(self, packet: Packet | Header) -> bool:
+        """Say whether `packet` has a header of this class whose fields equal the given ones of this prototype."""
+        headers = (packet,) if isinstance(packet, Header) else packet.layers
+        wanted = [f for f in self._fields if self._state & f.bit]
+        for header in headers:
+            if isinstance(header, type(self)) and all(self._same(header, f) for f in wanted):
+                return True
+        return False
+
+    def _same(self, other: Header, field: Field) -> bool:
+        mine, theirs = getattr(self, field.slot), getattr(other, field.slot)
+        if isinstance(field.kind, Items) or theirs is None:
+            return bool(getattr(self, field.name) == getattr(other, field.name))
+        return bool(mine == theirs)
+
+    def show(self) -> str:
+        """Return the header as a table of field, value and state."""
+        return self._packet().show()
+
+    def __truediv__(self, other: Any) -> Packet:
+        return self._packet() / other
+
+    def __rtruediv__(self, other: Any) -> Packet:
+        return self._packet().__rtruediv__(other)
+
+    def __bytes__(self) -> bytes:
+        return type(self)._encode(self, b"", (self,), 0, None)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._raw_values() == other._raw_values()  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._raw_values()))
+
+    def __repr__(self) -> str:
+        shown = []
+        for f in self._fields:
+            if self._state & f.bit and getattr(self, f.slot) is not None:
+                shown.append(f"{f.name}={_literal(getattr(self, f.name))}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __getattr__(self, name: str) -> Any:
+        hint = suggestion(name, self._by_name)
+        raise AttributeError(f"{type(self).__name__} has no field {name!r}" + (f"; {hint}" if hint else ""))
+
+    def __copy__(self: H) -> H:
+        return self
+
+    def __deepcopy__(self: H, memo: Any) -> H:
+        return self
+
+    def __reduce__(self) -> Any:
+        return restored, (type(self), self._state, tuple(getattr(self, f.slot) for f in self._fields))
+
+
+RESERVED = frozenset(n for n in vars(Header) if not n.startswith("__"))
+
+
+def _literal(value: Any) -> str:
+    name = type(value).__name__
+    if name in ("EUI", "IPAddress"):
+        return repr(str(value))
+    return str(int(value)) if isinstance(value, int) else repr(value)
+
+
+def _resolve(annotation: Any, globals_: dict[str, Any], locals_: Any, where: str) -> Any:
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, globals_, dict(locals_))
+    except Exception as error:
+        raise DeclareError(where, "an annotation that can be read", annotation, str(error)) from None
+
+
+def _kind(annotation: Any, where: str) -> Kind:
+    if annotation is XNSAddress:
+        annotation = XNSAddressField
+    if get_origin(annotation) is Annotated:
+        wanted, *extra = get_args(annotation)
+        for kind in extra:
+            if isinstance(kind, Int) and isinstance(wanted, type) and issubclass(wanted, int) and wanted is not int:
+                named: Any = wanted
+                return Int(kind.bits, signed=kind.signed, little=kind.little, names=named)
+            if isinstance(kind, Kind):
+                return kind
+    if get_origin(annotation) is tuple:
+        item = get_args(annotation)
+        if len(item) == 2 and item[1] is Ellipsis and isinstance(item[0], HeaderType):
+            return Items(item[0])
+    raise DeclareError(where, "U1..U64, MAC, Octets, Rest, tuple[SomeHeader, ...] or another field kind", annotation)
+
+
+def _checked(spec: Spec, kind: Kind, where: str) -> Spec:
+    if spec.size is not None and isinstance(spec.size, Const) and isinstance(kind, Bytes):
+        raise DeclareError(where, "Annotated[bytes, octets(n)] for a fixed size", f"sized({spec.size})")
+    if isinstance(kind, PayloadMark):
+        spec.default = None
+    elif spec.default is not None and spec.default is not REQUIRED:
+        try:
+            spec.default = kind.raw(spec.default, where)
+        except BuildError as error:
+            raise DeclareError(where, error.expected, error.got) from None
+    return spec
+
+
+def _check_rules(header: type[Header]) -> None:
+    """Refuse rules that name unknown fields, and layouts that cannot be read back."""
+    width = 0
+    open_ended: Field | None = None
+    for f in header._fields:
+        where = f"{header.__name__}.{f.name}"
+        for rule in (f.rule, f.condition, f.size, f.count):
+            for leaf in rule.leaves() if rule is not None else ():
+                named = getattr(leaf, "name", None) if not isinstance(leaf, (Next, Checksum)) else None
+                parts = [*leaf.over] if isinstance(leaf, Checksum) else [named] if named else []
+                for part in parts:
+                    free = () if isinstance(leaf, Ref) else ("self", "payload", "pseudo")
+                    if part not in free and part not in header._by_name:
+                        raise DeclareError(where, "a field of the header", part, suggestion(part, header._by_name))
+        if isinstance(f.kind, PayloadMark):
+            open_ended = None
+        bits = f.kind.bits
+        if bits is None or f.condition is not None:
+            if width % 8 or (bits or 0) % 8:
+                raise DeclareError(where, "a start on a byte boundary", f"bit {width % 8}")
+            if bits is None and isinstance(f.kind, Bytes) and not (f.kind.rest or f.size is not None or f.pad):
+                if not any(_sizes(other, f.name) for other in header._fields):
+                    raise DeclareError(where, "a size: sized(...), pad(...), Rest or a size_of rule", "none")
+            if isinstance(f.kind, Bytes) and f.kind.rest and f.size is None:
+                if open_ended is not None:
+                    raise DeclareError(where, "one field at most that takes the rest", f"{open_ended.name} before it")
+                open_ended = f
+        else:
+            width += bits
+    if width % 8:
+        raise DeclareError(header.__name__, "fields that fill whole bytes", f"{width} bits")
+
+
+def _sizes(f: Field, name: str) -> bool:
+    if f.rule is None:
+        return False
+    return any(getattr(leaf, "name", None) in (name, "self") for leaf in f.rule.leaves() if not isinstance(leaf, Next))

@@ -1,0 +1,32 @@
+"""Link types of capture files and the header that each begins with (https://www.tcpdump.org/linktypes.html)."""
+
+from __future__ import annotations
+
+from packetlab.wire import ip as _ip
+from packetlab.wire import transport as _transport
+from packetlab.wire import xns as _xns
+from packetlab.wire.ethernet import BSDLoop, BSDNull, Ether, LinuxSLL, LinuxSLL2, RawIP
+from packetlab.wire.header import Header
+
+NULL, ETHERNET, RAW, LOOP, LINUX_SLL, IPV4, IPV6, LINUX_SLL2 = 0, 1, 101, 108, 113, 228, 229, 276
+
+FIRST: dict[int, type[Header]] = {
+    NULL: BSDNull,
+    ETHERNET: Ether,
+    12: RawIP,  # DLT_RAW as some systems number it in files
+    14: RawIP,
+    RAW: RawIP,
+    LOOP: BSDLoop,
+    LINUX_SLL: LinuxSLL,
+    IPV4: _ip.IPv4,
+    IPV6: _ip.IPv6,
+    LINUX_SLL2: LinuxSLL2,
+}
+"""Link type -> class of the outermost header. A user's own link type may be added."""
+
+_LOADED = (_transport, _xns)  # a capture may hold any of these: their bindings must stand
+
+
+def first_header(linktype: int) -> type[Header] | None:
+    """Return the class of the outermost header of a link type, or None where it is not known."""
+    return FIRST.get(linktype)

@@ -1,0 +1,275 @@
+"""Packet: an immutable stack of headers with a payload.
+
+Owns stacking (`/`), building, looking up layers, and editing with re-derivation. How one header is packed is
+`codec`'s business, how bytes become a packet `dissect`'s, and how values are explained `explain`'s.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from packetlab.errors import BuildError
+from packetlab.wire.codec import parse_items, replaced
+from packetlab.wire.fields import Items, PayloadMark
+from packetlab.wire.header import Header
+from packetlab.wire.layout import before_payload
+from packetlab.wire.text import Text
+from packetlab.wire.walk import Fault
+
+if TYPE_CHECKING:
+    from packetlab.wire.compare import Difference
+    from packetlab.wire.explain import Verdict
+
+H = TypeVar("H", bound=Header)
+
+
+class Packet:
+    """Headers, a payload, and what link padding stands behind.
+
+    Made by stacking (``Ether() / IPv4() / b"data"``) or by `dissect`. Never changes: `replace` returns a new one.
+    """
+
+    __slots__ = ("_data", "_faults", "_gaps", "_headers", "_missing", "_payload", "_resolved", "_starts", "truncated")
+
+    def __init__(self, headers: tuple[Header, ...] = (), payload: bytes = b"", gaps: dict[int, bytes] | None = None) -> None:
+        self._headers = headers
+        self._payload = payload
+        self._gaps = gaps  # layer number -> bytes behind it, inside the layer below
+        self._data: bytes | None = None
+        self._resolved: tuple[Header, ...] | None = None
+        self._faults: tuple[Fault, ...] | None = ()
+        self._missing = 0
+        self._starts: tuple[int, ...] | None = None
+        self.truncated = False
+
+    # Looking ------------------------------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> tuple[Header, ...]:
+        """The headers from the outermost in, derived fields filled in."""
+        if self._resolved is None:
+            self._resolved = self._build()[1]
+        return self._resolved
+
+    @property
+    def payload(self) -> bytes:
+        """The bytes behind the last header."""
+        return self._payload
+
+    @property
+    def trailer(self) -> bytes:
+        """The bytes that belong to no layer: what fills a short frame, from the innermost gap out."""
+        return b"".join(self._gaps[i] for i in sorted(self._gaps, reverse=True)) if self._gaps else b""
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What does not fit the declarations, in the order of the bytes. Empty for a packet that was built."""
+        if self._faults is None or self._data is None:
+            return self._faults or ()
+        found = list(self._faults)
+        for header, start in zip(self._headers, self._starts or (), strict=True):
+            at = start
+            for f in before_payload(type(header)):
+                raw = getattr(header, f.slot)
+                if isinstance(f.kind, Items) and type(raw) is bytes and not self.truncated:
+                    parse_items(f, raw, found, at)
+                at += _size(header, f)
+        self._faults = tuple(dict.fromkeys(found))
+        return self._faults
+
+    @overload
+    def __getitem__(self, wanted: type[H]) -> H: ...
+    @overload
+    def __getitem__(self, wanted: tuple[type[H], int]) -> H: ...
+    def __getitem__(self, wanted: Any) -> Any:
+        """Return the first header of a class, or with ``packet[IPv4, 1]`` the second. KeyError if there is none."""
+        cls, number = wanted if isinstance(wanted, tuple) else (wanted, 0)
+        for header in self._resolved or self.layers:
+            if isinstance(header, cls):
+                if not number:
+                    return header
+                number -= 1
+        raise KeyError(f"no {cls.__name__} in {self.summary()}")
+
+    def get(self, wanted: type[H]) -> H | None:
+        """Return the first header of a class, or None."""
+        return self[wanted] if wanted in self else None
+
+    def __contains__(self, wanted: object) -> bool:
+        if isinstance(wanted, Header):
+            return wanted.matches(self)
+        return isinstance(wanted, type) and any(isinstance(header, wanted) for header in self._headers)
+
+    def __len__(self) -> int:
+        return len(bytes(self))
+
+    def __bool__(self) -> bool:
+        return True
+
+    # Building -----------------------------------------------------------------------------------------------
+
+    def __truediv__(self, other: Any) -> Packet:
+        if isinstance(other, Header):
+            if self._payload:
+                raise BuildError("/", "headers before the payload", type(other).__name__)
+            return Packet((*self._headers, other), b"", self._gaps)
+        if isinstance(other, Packet):
+            if self._payload:
+                raise BuildError("/", "headers before the payload", other.summary())
+            count = len(self._headers)
+            gaps = {**(self._gaps or {}), **{i + count: gap for i, gap in (other._gaps or {}).items()}}
+            return Packet(self._headers + other._headers, other._payload, gaps or None)
+        if isinstance(other, str):
+            other = other.encode()
+        if isinstance(other, (bytes, bytearray, memoryview)):
+            return Packet(self._headers, self._payload + bytes(other), self._gaps)
+        return NotImplemented
+
+    def __rtruediv__(self, other: Any) -> Packet:
+        raise BuildError("/", "a header on the left", type(other).__name__)
+
+    def __bytes__(self) -> bytes:
+        if self._data is None:
+            headers, gaps = self._headers, self._gaps
+            body, above = self._payload, None
+            for i in range(len(headers) - 1, -1, -1):
+                header = headers[i]
+                above, body = type(header), header._encode(header, body, headers, i, above)
+                if gaps and i in gaps:
+                    body += gaps[i]
+            self._data = body
+        return self._data
+
+    def encode(self) -> bytes:
+        """Pack from the fields, even where the bytes are known: what `bytes` returns once nothing is kept.
+
+        Items that were not looked at yet are read first, so that nothing but field values goes in.
+        """
+        for header in self._headers:
+            for f in type(header)._fields:
+                if isinstance(f.kind, Items) and getattr(header, f.slot) is not None:
+                    header._parsed(f)
+        return bytes(Packet(self._headers, self._payload, self._gaps))
+
+    def _build(self) -> tuple[list[bytes], tuple[Header, ...]]:
+        """Return what lies above each header in bytes, and the headers with derived fields filled in."""
+        headers, gaps = self._headers, self._gaps or {}
+        bodies, resolved = [], []
+        body, above = self._payload, None
+        for i in range(len(headers) - 1, -1, -1):
+            header = headers[i]
+            bodies.append(body)
+            resolved.append(header._resolve(header, body, headers, i, above))
+            above, body = type(header), header._encode(header, body, headers, i, above) + gaps.get(i, b"")
+        return bodies[::-1], tuple(resolved[::-1])
+
+    # Editing ------------------------------------------------------------------------------------------------
+
+    def replace(self, layer: type[Header] | tuple[type[Header], int] | None = None, **changes: Any) -> Packet:
+        """Return a packet with some fields of one layer given anew (``payload=`` alone needs no layer).
+
+        Each captured field that follows from a rule and was right before the edit is derived again; one that was
+        wrong stays as it is. KeyError where there is no such layer, BuildError where a value does not fit.
+        """
+        headers = list(self._rederived())
+        payload = self._payload
+        if layer is None:
+            if set(changes) != {"payload"}:
+                raise BuildError("replace", "a layer, or payload= alone", ", ".join(changes) or "nothing")
+        if "payload" in changes and (layer is None or "payload" not in self._class(layer)._by_name):
+            payload = bytes(changes.pop("payload"))
+        if layer is not None:
+            target = self[layer]
+            place = next(i for i, header in enumerate(self.layers) if header is target)
+            headers[place] = replaced(headers[place], changes)
+        return Packet(tuple(headers), payload, self._gaps)
+
+    @staticmethod
+    def _class(layer: Any) -> type[Header]:
+        return layer[0] if isinstance(layer, tuple) else layer  # type: ignore[no-any-return]
+
+    def _rederived(self) -> tuple[Header, ...]:
+        """Return the headers with every captured field that is consistent made derived again."""
+        from packetlab.wire.explain import consistent
+
+        return tuple(consistent(self, i) for i in range(len(self._headers)))
+
+    # Explaining ---------------------------------------------------------------------------------------------
+
+    def why(self, layer: type[Header] | tuple[type[Header], int], name: str) -> Text:
+        """Return how the value of a field comes about: state, rule and operands."""
+        from packetlab.wire.explain import why
+
+        return why(self, self._place(layer), name)
+
+    def verdict(self, layer: type[Header] | tuple[type[Header], int], name: str = "checksum") -> Verdict:
+        """Return what is to be said of a checksum field: good, bad, unverified (bytes are missing), not present."""
+        from packetlab.wire.explain import verdict
+
+        return verdict(self, self._place(layer), name)
+
+    def verdicts(self) -> dict[str, Verdict]:
+        """Return the verdict on every checksum, by "IPv4.checksum" (with "#2" behind the second of its kind)."""
+        from packetlab.wire.explain import verdicts
+
+        return verdicts(self)
+
+    def _place(self, layer: type[Header] | tuple[type[Header], int]) -> int:
+        target = self[layer]
+        return next(i for i, header in enumerate(self.layers) if header is target)
+
+    def diff(self, other: Packet | Header | bytes) -> Difference:
+        """Return the fields in which two packets differ; it is false where there are none, and prints one a line."""
+        from packetlab.wire.compare import diff
+
+        return diff(self, other)
+
+    def matches(self, packet: Packet) -> bool:
+        """Say whether every header of this packet, as a prototype, matches one of `packet`, in order."""
+        rest = list(packet.layers)
+        for mine in self._headers:
+            while rest and not mine.matches(rest[0]):
+                rest.pop(0)
+            if not rest:
+                return False
+            rest.pop(0)
+        return self._payload in (b"", packet.payload)
+
+    def show(self) -> Text:
+        """Return the packet as a table: a line per layer, below it field, value and state."""
+        from packetlab.wire.explain import show
+
+        return show(self)
+
+    def summary(self) -> str:
+        """Return the names of the layers and the size of the payload, in one line."""
+        names = " / ".join(type(header).__name__ for header in self._headers)
+        return names + (" / " if names and self._payload else "") + (f"{len(self._payload)} bytes" if self._payload else "")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Packet):
+            return NotImplemented
+        return [type(h) for h in self._headers] == [type(h) for h in other._headers] and bytes(self) == bytes(other)
+
+    def __hash__(self) -> int:
+        return hash(bytes(self))
+
+    def __repr__(self) -> str:
+        parts = [repr(header) for header in self._headers]
+        if self._payload:
+            parts.append(repr(self._payload))
+        return " / ".join(parts) or "Packet()"
+
+
+def _size(header: Header, f: Any) -> int:
+    raw = getattr(header, f.slot)
+    if raw is None or isinstance(f.kind, PayloadMark):
+        return 0
+    return f.kind.bits // 8 if f.kind.bits is not None else len(raw) if isinstance(raw, bytes) else 0
+
+
+def _alone(header: Header) -> Packet:
+    return Packet((header,))
+
+
+Header._packet = _alone

@@ -1,0 +1,364 @@
+"""The careful reader: one header, field by field, from bytes that need not fit its declaration.
+
+What can be read is kept, what cannot becomes a `Fault`; nothing is ever lost, since what no field takes is left to
+the payload. It goes by the same layout and rules as the compiled reader and is the oracle for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from packetlab.wire import bindings
+from packetlab.wire.fields import Bytes, Int, Items, PayloadMark
+from packetlab.wire.layout import Extents, before_payload, behind_payload, is_open, needs, restored
+from packetlab.wire.rules import Checksum, Expr, Next
+
+if TYPE_CHECKING:
+    from packetlab.wire.header import Field, Header
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something in a packet that does not fit its declaration.
+
+    Attributes:
+        layer: name of the header ("UDP"). field: name of the field, "" for the header as a whole.
+        offset: byte offset in the packet. expected, got: in words.
+    """
+
+    layer: str
+    field: str
+    offset: int
+    expected: str
+    got: str
+
+    def __str__(self) -> str:
+        name = f"{self.layer}.{self.field}" if self.field else self.layer
+        return f"{name}: expected {self.expected} at offset {self.offset}, got {self.got}"
+
+
+class Dissection:
+    """What is known of one packet while it is read.
+
+    Attributes:
+        missing: bytes that were on the wire behind the last one here (the capture was cut).
+        partial: whether the bytes at hand are rightly fewer than the lengths say (a fragment, a quoted packet).
+        cut: whether a header or payload was found shorter for one of these reasons.
+    """
+
+    __slots__ = ("cut", "faults", "missing", "partial")
+
+    def __init__(self, missing: int = 0, partial: bool = False) -> None:
+        self.missing, self.partial = missing, partial
+        self.cut = False
+        self.faults: list[Fault] = []
+
+
+class _Stop(Exception):
+    """The bytes ended inside the header."""
+
+
+class _Values:
+    """A scope of what has been read so far (see rules.Scope)."""
+
+    def __init__(self, values: dict[str, Any], data: bytes, end: int) -> None:
+        self.values, self.data, self.end = values, data, end
+        self.pos = 0
+        self.payload_end = end
+
+    def value(self, name: str) -> int:
+        raw = self.values.get(name)
+        return raw if isinstance(raw, int) else 0
+
+    def size(self, part: str) -> int:
+        raw = self.values.get(part)
+        return self.payload_end - self.pos if part == "payload" else len(raw) if isinstance(raw, bytes) else 0
+
+    def count(self, name: str) -> int:
+        return len(self.values.get(name) or ())
+
+    def has(self, name: str) -> int:
+        return int(self.values.get(name) is not None)
+
+    def number(self, rule: Next) -> int:
+        return 0
+
+    def ahead(self, bits: int) -> int:
+        size = -(-bits // 8)
+        if self.pos + size > self.end:
+            return -1
+        return int.from_bytes(self.data[self.pos : self.pos + size], "big") >> (size * 8 - bits)
+
+    def last(self, name: str) -> bytes:
+        return b""
+
+    def sum(self, rule: Checksum) -> int:
+        return 0
+
+
+def walk(cls: type[Header], data: bytes, start: int, end: int, ctx: Dissection) -> Any:
+    """Read one header of class `cls` from ``data[start:end]``; returns what compiled readers return."""
+    return _Walk(cls, data, start, end, ctx).read()
+
+
+class _Walk:
+    def __init__(self, cls: type[Header], data: bytes, start: int, end: int, ctx: Dissection) -> None:
+        self.cls, self.data, self.start, self.end, self.ctx = cls, data, start, end, ctx
+        self.extents = Extents(cls)
+        self.values: dict[str, Any] = {f.name: None for f in cls._fields}
+        self.scope = _Values(self.values, data, end)
+        self.bit = start * 8
+        self.stop: int | None = None  # where the header ends by its own word
+        self.total: int | None = None  # where the payload ends by its own word
+        self.sound = True  # whether what follows the header can be trusted
+        self.known: set[str] = set()
+
+    # Noting ------------------------------------------------------------------------------------------------
+
+    def fault(self, field: str, offset: int, expected: str, got: object) -> None:
+        self.ctx.faults.append(Fault(self.cls.__name__, field, offset, expected, str(got)))
+
+    def short(self, field: str, offset: int, expected: int, got: int, what: str = "bytes") -> None:
+        """Note too few bytes, unless the rest is known to be elsewhere."""
+        if self.end == len(self.data) and self.ctx.missing or self.ctx.partial:
+            self.ctx.cut = True
+        else:
+            self.fault(field, offset, f"{expected} {what}", got)
+
+    # Reading -----------------------------------------------------------------------------------------------
+
+    def read(self) -> Any:
+        cut = False
+        last = ""
+        try:
+            for f in before_payload(self.cls):
+                last = f.name
+                self.field(f)
+                self.bounds(f)
+        except _Stop:
+            cut = True
+        pos = self.bit // 8
+        if cut:
+            return self.header(True), pos, self.end, None
+        if self.stop is not None and pos != self.stop:
+            # Bytes inside the header by its own word that no field takes: left to the payload, unread.
+            self.fault(last, pos, f"a header of {pos - self.start} bytes", self.stop - self.start)
+            self.sound = False
+        payload_end = self.payload_end(pos)
+        self.scope.pos, self.scope.payload_end = pos, payload_end
+        tail_missing = self.trailer(payload_end)
+        header = self.header(tail_missing)
+        following = self.following(pos, payload_end) if self.sound else None
+        for short in (self.cls._partial, self.cls._quotes):
+            if short is not None and short.evaluate(self.scope):
+                self.ctx.partial = True
+        return header, pos, payload_end, following
+
+    def header(self, cut: bool) -> Header:
+        count = len(self.cls._fields)
+        every = (1 << count) - 1
+        state = every | every << count | (1 << 2 * count if cut else 0)
+        return restored(self.cls, state, tuple(self.values[f.name] for f in self.cls._fields))
+
+    def limit(self) -> int:
+        return self.end if self.stop is None else self.stop
+
+    def field(self, f: Field) -> None:
+        if f.condition is not None and not f.condition.evaluate(self.scope):
+            return
+        self.values[f.name] = self.fixed(f) if f.kind.bits is not None else self.varying(f)
+        self.known.add(f.name)
+        if f.fixed and self.values[f.name] != f.default:
+            self.fault(f.name, self.bit // 8, f.kind.text(f.default), f.kind.text(self.values[f.name]))
+
+    def fixed(self, f: Field) -> Any:
+        bits = f.kind.bits
+        assert bits is not None
+        room = self.limit() * 8 - self.bit
+        if bits > room:
+            at = self.bit // 8
+            self.short(f.name, at, -(-bits // 8), max(0, self.limit() - at))
+            # Bits of a byte whose other half was read cannot be left to the payload.
+            self.give_back()
+            raise _Stop
+        first, last = self.bit // 8, -(-(self.bit + bits) // 8)
+        chunk = self.data[first:last]
+        self.bit += bits
+        kind = f.kind
+        if not isinstance(kind, Int):
+            return chunk
+        if kind.little:
+            return int.from_bytes(chunk, "little", signed=kind.signed)
+        number = int.from_bytes(chunk, "big") >> (last * 8 - self.bit) & (1 << bits) - 1
+        if kind.signed and number >> bits - 1:
+            number -= 1 << bits
+        return number
+
+    def give_back(self) -> None:
+        for f in reversed(before_payload(self.cls)):
+            if self.bit % 8 == 0:
+                return
+            if f.name in self.known:
+                self.values[f.name] = None
+                self.known.discard(f.name)
+                self.bit -= f.kind.bits or 0
+
+    def varying(self, f: Field) -> Any:
+        pos, limit = self.bit // 8, self.limit()
+        if is_open(f, self.extents):
+            if self.stop is None and self.total is not None:
+                limit = self.total
+            elif self.stop is None:
+                limit = max(pos, self.end - sum((g.kind.bits or 0) // 8 for g in behind_payload(self.cls)))
+            size = limit - pos
+        elif f.name in self.extents.sizes or f.pad:
+            size = -(pos - self.start) % f.pad if f.pad else self.extents.sizes[f.name].evaluate(self.scope)
+            if size < 0:
+                self.fault(f.name, pos, "a size of 0 or more", size)
+                size, self.sound = 0, False
+            elif size > limit - pos:
+                self.short(f.name, pos, size, limit - pos)
+                size, self.sound = limit - pos, False
+        elif f.name not in self.extents.counts and self.stop is not None and f is before_payload(self.cls)[-1]:
+            size = limit - pos
+        else:
+            count = self.extents.counts[f.name].evaluate(self.scope) if f.name in self.extents.counts else None
+            if self.stop is None and self.total is not None:
+                limit = self.total
+            faults: list[Fault] = []
+            items, end = read_items(f, self.data, pos, limit, count, faults)
+            if faults and (self.ctx.partial or self.ctx.missing and limit == len(self.data)):
+                self.ctx.cut = True
+                faults = []
+            self.ctx.faults += faults
+            self.bit = end * 8
+            return items
+        self.bit = (pos + size) * 8
+        return self.data[pos : pos + size]
+
+    def bounds(self, f: Field) -> None:
+        pos = self.bit // 8
+        for name, said in (("stop", self.extents.self_size), ("total", self.extents.total_size)):
+            if said is None or f.name not in needs(said[0]) or not needs(said[0]) <= self.known:
+                continue
+            field = said[1]
+            assert field is not None
+            end = self.start + said[0].evaluate(self.scope)
+            # What must come at the least: for the header all fixed fields that have no condition.
+            least = pos if name == "total" else self.least()
+            if end < least:
+                wrong = self.values[field.name]
+                self.fault(field.name, self.start, f"a size of {least - self.start} bytes or more", f"{wrong} ({end - self.start} bytes)")
+                # A length of 0 is what a sender leaves out (segmentation offload, jumbograms): all there is counts.
+                self.sound = self.sound and wrong == 0
+                end = self.end if name == "total" else least
+            elif end > self.end:
+                self.short(field.name, self.start, end - self.start, self.end - self.start, "bytes")
+                if name == "total":
+                    self.ctx.partial = True
+                end = self.end
+            setattr(self, name, end)
+
+    def least(self) -> int:
+        bits = sum(f.kind.bits or 0 for f in before_payload(self.cls) if f.condition is None)
+        return self.start + bits // 8
+
+    def payload_end(self, pos: int) -> int:
+        tail = sum((f.kind.bits or 0) // 8 for f in behind_payload(self.cls))
+        if self.total is not None:
+            if self.total >= pos:
+                return self.total
+            field = self.extents.total_size[1] if self.extents.total_size else None
+            self.fault(field.name if field else "", self.start, f"a size of {pos - self.start} bytes or more", self.total - self.start)
+            self.sound = False
+            return self.end
+        if self.extents.payload_size is not None:
+            said, field = self.extents.payload_size
+            size = said.evaluate(self.scope)
+            if size < 0:
+                if field is not None:
+                    self.fault(field.name, self.start, "a payload of 0 bytes or more", size)
+                    self.sound = False
+                return max(pos, self.end - tail)
+            if pos + size > self.end:
+                self.short(field.name if field else "payload", pos, size, self.end - pos, "bytes of payload")
+                self.ctx.partial = True
+                return self.end
+            return pos + size
+        if tail and self.end - tail < pos:
+            self.short("", pos, tail, self.end - pos, "bytes behind the payload")
+            return self.end
+        return self.end - tail
+
+    def trailer(self, at: int) -> bool:
+        """Read the fields behind the payload; say whether the bytes ended before them."""
+        self.bit, self.stop = at * 8, None
+        for f in behind_payload(self.cls):
+            pos = self.bit // 8
+            if f.pad:
+                size = -(pos - self.start) % f.pad
+                if pos + size > self.end:
+                    self.short(f.name, pos, size, self.end - pos)
+                    size = self.end - pos
+                self.values[f.name] = self.data[pos : pos + size]
+                self.bit += size * 8
+                continue
+            try:
+                self.values[f.name] = self.fixed(f)
+                self.known.add(f.name)
+            except _Stop:
+                return True
+        return False
+
+    def following(self, pos: int, end: int) -> type[Header] | None:
+        if pos >= end or (self.cls._fragment is not None and self.cls._fragment.evaluate(self.scope)):
+            return None
+        for f in self.cls._fields:
+            if isinstance(f.rule, Next):
+                found = bindings.space(f.rule.space).headers.get(self.values[f.name])
+                if found is not None:
+                    return found
+        for rule, _, upper in bindings.conditions(self.cls):
+            if self.holds(rule):
+                return upper
+        return None
+
+    def holds(self, rule: Expr) -> bool:
+        return bool(rule.evaluate(self.scope))
+
+
+def read_items(
+    field: Field, data: bytes, pos: int, limit: int, count: int | None, faults: list[Fault] | None, origin: int = 0
+) -> Any:
+    """Read headers one behind the other from ``data[pos:limit]``; returns (items, where they end).
+
+    With `faults` None the first fault gives (None, pos); else faults are added there, `origin` being added to their
+    offsets, and octets that are no whole item come last, as they are.
+    """
+    kind = field.kind
+    assert isinstance(kind, Items)
+    item, items = kind.item, []
+    ctx = Dissection()
+    while pos < limit and (count is None or len(items) < count):
+        header, stop, _, _ = item._decode(data, pos, limit, ctx)
+        if ctx.faults or stop <= pos:
+            break
+        items.append(header)
+        pos = stop
+        if field.until is not None and field.until.evaluate(_Values(_raw(header), data, limit)):
+            break
+    owner = field.header.__name__
+    if ctx.faults or (count is not None and len(items) < count):
+        if faults is None:
+            return None, pos
+        inner = [Fault(owner, field.name, f.offset + origin, f"{f.expected} for {f.layer}.{f.field}", f.got) for f in ctx.faults]
+        faults += inner or [Fault(owner, field.name, pos + origin, f"{count} items", str(len(items)))]
+    if pos < limit and count is None:
+        items.append(data[pos:limit])
+        pos = limit
+    return tuple(items), pos
+
+
+def _raw(header: Header) -> dict[str, Any]:
+    return {f.name: getattr(header, f.slot) for f in type(header)._fields}

@@ -1,0 +1,130 @@
+"""Xerox Network Systems: IDP, and over it SPP, Echo, Error, packet exchange (PEX) and routing information (RIP).
+
+Follows the header files of 4.4BSD (sys/netns: idp.h, sp.h, ns_error.h) and Xerox's "Internet Transport Protocols"
+(XSIS 028112) as these quote it.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+from typing import Annotated
+
+from packetlab.wire.addresses import XNSAddress
+from packetlab.wire.bindings import bind
+from packetlab.wire.ethernet import PPP, Ether
+from packetlab.wire.fields import Octets, Payload, XNSAddressField, auto, bits, default, many, pad
+from packetlab.wire.header import Header
+from packetlab.wire.ip import IPv4
+from packetlab.wire.numbers import U8, U16, U32
+from packetlab.wire.rules import field, next_protocol, size_of, xns_checksum
+
+
+class PacketType(IntEnum):
+    """What an IDP packet carries."""
+
+    RIP = 1
+    ECHO = 2
+    ERROR = 3
+    PEX = 4
+    SPP = 5
+
+
+class IDP(Header, under=Ether, when={"type": 0x0600}):
+    """The internet datagram protocol of XNS. `length` counts header and data, not the `pad` octet that makes it even.
+
+    `hops` is the whole transport control octet: its low four bits count hops, the highest asks for a trace.
+    """
+
+    # The sum covers the pad octet, which a router must keep as it is.
+    checksum: U16 = auto(xns_checksum("self", "payload", "pad"))
+    length: U16 = auto(size_of("self") + size_of("payload"))
+    hops: U8 = 0
+    packet_type: Annotated[PacketType, bits(8)] = auto(next_protocol("idp.type", otherwise=0))
+    dst: XNSAddressField = default(XNSAddress())
+    src: XNSAddressField = default(XNSAddress())
+    payload: Payload = b""
+    pad: Octets = pad(2)
+
+
+bind(IDP, under=IPv4, when={"protocol": 22})
+bind(IDP, under=PPP, when={"protocol": 0x0025})
+
+
+class Control(IntFlag):
+    """Connection control of SPP."""
+
+    SYSTEM = 0x80
+    SEND_ACK = 0x40
+    ATTENTION = 0x20
+    END_OF_MESSAGE = 0x10
+
+
+class SPP(Header, under=IDP, when={"packet_type": 5}):
+    """The sequenced packet protocol. Numbers are modulo 2**16 and count packets.
+
+    `ack` is the first number not yet received in order, `alloc` the highest that the sender of this packet accepts.
+    """
+
+    control: Annotated[Control, bits(8)] = Control(0)
+    datastream: U8 = 0
+    source_id: U16 = 0
+    destination_id: U16 = 0
+    seq: U16 = 0
+    ack: U16 = 0
+    alloc: U16 = 0
+
+
+class Echo(Header, under=IDP, when={"packet_type": 2}):
+    """Operation 1 asks for the data to come back, 2 brings it."""
+
+    operation: U16 = 1
+
+
+class ErrorNumber(IntEnum):
+    """Why a packet was refused; from 0x200 on by a router on the way."""
+
+    UNSPECIFIED = 0
+    BAD_CHECKSUM = 1
+    NO_SOCKET = 2
+    RESOURCE_LIMIT = 3
+    LISTENER_REJECT = 4
+    INVALID_PACKET_TYPE = 5
+    PROTOCOL_VIOLATION = 6
+    UNSPECIFIED_IN_TRANSIT = 0x200
+    BAD_CHECKSUM_IN_TRANSIT = 0x201
+    UNREACHABLE = 0x202
+    HOP_LIMIT = 0x203
+    TOO_BIG = 0x204
+    CONGESTION_WARNING = 0x205
+    CONGESTION_DISCARD = 0x206
+
+
+class Error(Header, under=IDP, when={"packet_type": 3}, quotes=True):
+    """An error report; the first 42 bytes or more of the packet it is about follow."""
+
+    number: Annotated[ErrorNumber, bits(16)] = ErrorNumber.UNSPECIFIED
+    parameter: U16 = 0
+
+
+bind(IDP, under=Error)
+
+
+class PEX(Header, under=IDP, when={"packet_type": 4}):
+    """Packet exchange: a request and its reply have the same id."""
+
+    id: U32 = 0
+    client_type: U16 = 0
+
+
+class RIPEntry(Header):
+    """A network and how many hops away it is; 16 is out of reach."""
+
+    net: U32 = 0
+    hops: U16 = 16
+
+
+class RIP(Header, under=IDP, when={"packet_type": 1}):
+    """Routing information: operation 1 asks, 2 tells."""
+
+    operation: U16 = 1
+    entries: tuple[RIPEntry, ...] = many()

@@ -8,6 +8,7 @@ Text of XNS addresses follows ns_addr(3) and ns_ntoa(3) of 4.4BSD.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -20,12 +21,17 @@ def mac_octets(value: Any) -> bytes:
     >>> mac_octets("02:00:00:00:00:01").hex()
     '020000000001'
     """
-    if isinstance(value, str):
-        digits = re.sub(r"[:.\-]", "", value)
-        if len(digits) != 12:
-            raise ValueError(value)
-        return bytes.fromhex(digits)
+    if type(value) is str:
+        return _mac_parsed(value)
     return _octets(value, 6)
+
+
+@lru_cache(4096)
+def _mac_parsed(value: str) -> bytes:
+    digits = re.sub(r"[:.\-]", "", value)
+    if len(digits) != 12:
+        raise ValueError(value)
+    return bytes.fromhex(digits)
 
 
 def mac_text(raw: bytes) -> str:
@@ -42,14 +48,19 @@ def mac_value(raw: bytes) -> netaddr.EUI:
 
 def ip_octets(value: Any, size: int) -> bytes:
     """Return the `size` (4 or 16) octets of an IP address. ValueError where `value` is none."""
-    if isinstance(value, str):
-        import ipaddress
-
-        value = ipaddress.IPv4Address(value) if size == 4 else ipaddress.IPv6Address(value)
+    if type(value) is str:
+        return _ip_parsed(value, size)
     packed = getattr(value, "packed", None)  # netaddr.IPAddress and ipaddress.IPv4Address alike
     if isinstance(packed, bytes):
         value = packed
     return _octets(value, size)
+
+
+@lru_cache(4096)
+def _ip_parsed(value: str, size: int) -> bytes:
+    import ipaddress
+
+    return (ipaddress.IPv4Address(value) if size == 4 else ipaddress.IPv6Address(value)).packed
 
 
 def ip_text(raw: bytes) -> str:

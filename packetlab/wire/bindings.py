@@ -28,6 +28,8 @@ class Space:
 
 
 _spaces: dict[str, Space] = {}
+stale: list[dict[Any, Any]] = []
+"""What was worked out from bindings elsewhere; emptied whenever they change."""
 _conditions: dict[str, list[tuple[Expr, dict[str, Expr], type[Header]]]] = {}
 _declared: dict[str, type[Header]] = {}
 
@@ -62,6 +64,7 @@ def header_named(name: str) -> type[Header] | None:
 
 def declare(header: type[Header]) -> None:
     """Enter a class; one declared again takes the place of its namesake, whose bindings go."""
+    changed()
     old = _declared.pop(key(header), None)
     _declared[key(header)] = header
     if old is not None:
@@ -74,6 +77,7 @@ def declare(header: type[Header]) -> None:
 
 def forget(upper: type[Header]) -> None:
     """Remove the bindings of `upper` under other headers."""
+    changed()
     for one in _spaces.values():
         one.numbers.pop(upper, None)
         for number in [n for n, header in one.headers.items() if header is upper]:
@@ -109,12 +113,14 @@ def bind(upper: type[Header], under: type[Header], when: Any = None, sets: dict[
             where = f"{upper.__name__} under {under.__name__}"
             raise DeclareError(where, f"a free condition ({condition})", taken.__name__)
     conditions(under).append((condition, filled, upper))
+    changed()
     _recompile(key(under))
 
 
 def _own_space(under: type[Header], declared_field: Any) -> None:
     """Give a field without a rule a number space of its own, with its default as what is sent otherwise."""
     otherwise = declared_field.default if isinstance(declared_field.default, int) else 0
+    changed()
     declared_field.derive(Next(f"{key(under)}.{declared_field.name}", Const(otherwise)))
     under._reset()
 
@@ -138,9 +144,16 @@ def _bind_numbers(upper: type[Header], under: type[Header], name: str, numbers: 
                 f"a free number ({name} {number:#x})",
                 f"{taken.__module__}.{taken.__qualname__}, which has it",
             )
+    changed()
     for number in numbers:
         numbers_of.headers[int(number)] = upper
         numbers_of.numbers.setdefault(upper, int(number))
+
+
+def changed() -> None:
+    """Empty what was worked out from the bindings as they were."""
+    for known in stale:
+        known.clear()
 
 
 def _recompile(lower: str) -> None:
@@ -157,6 +170,7 @@ def bindings() -> Iterator[None]:
     try:
         yield
     finally:
+        changed()
         for name, one in _spaces.items():
             # In place: compiled codecs hold these very dicts.
             headers, numbers = spaces.get(name, ({}, {}))

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from packetlab.wire.header import Field, Header
 
 H = TypeVar("H", bound="Header")
-UNSET: Any = type("Unset", (), {"__repr__": lambda self: "..."})()
 
 
 def forget(cls: type[Header]) -> None:
@@ -36,11 +35,11 @@ def forget(cls: type[Header]) -> None:
         self.__init__(**given)
 
     def encode(*args: Any) -> Any:
-        header._encode = staticmethod(_Packing(cls, fill=False).compile())
+        header._encode = staticmethod(Packing(cls).compile())
         return header._encode(*args)
 
     def resolve(*args: Any) -> Any:
-        header._resolve = staticmethod(_Packing(cls, fill=True).compile())
+        header._resolve = staticmethod(Packing(cls, fill=True).compile())
         return header._resolve(*args)
 
     def decode(*args: Any) -> Any:
@@ -53,23 +52,29 @@ def forget(cls: type[Header]) -> None:
 
 def compile_init(cls: type[Header]) -> None:
     """Write the constructor: each keyword checked, converted, and noted as given."""
+    # A field may have any name without a leading underscore, so all other names here have one.
     fields = [f for f in cls._fields if not isinstance(f.kind, PayloadMark)]
-    names: dict[str, Any] = {"U": UNSET, "wrong_name": wrong_name, "cls": cls}
-    keywords = "".join(f", {f.name}=U" for f in fields)
-    lines = [f"def __init__(self, *{keywords}, **_wrong):" if fields else "def __init__(self, **_wrong):"]
-    lines += ["    if _wrong: raise wrong_name(cls, _wrong)", "    s = 0"]
+    names: dict[str, Any] = {"_wrong_name": wrong_name, "_cls": cls, "_type": type, "_len": len}
+    names.update(_int=int, _bytes=bytes)
+    keywords = "".join(f", {f.name}=None" for f in fields)
+    lines = [f"def __init__(_self, *{keywords}, **_wrong):" if fields else "def __init__(_self, **_wrong):"]
+    lines += ["    if _wrong: raise _wrong_name(_cls, _wrong)", "    _s = 0"]
     for f in fields:
-        names["K_" + f.name] = f.kind.raw
+        name, kind = f.name, f.kind
         initial = None if f.default is REQUIRED or f.condition is not None or _derived(f) else f.default
-        names["D_" + f.name] = initial
-        default = repr(initial) if isinstance(initial, int) or initial is None else "D_" + f.name
-        check = f"K_{f.name}({f.name}, '{cls.__name__}.{f.name}')"
-        kind = f.kind
+        names[f"_K_{name}"], names[f"_D_{name}"] = kind.raw, initial
+        default = repr(initial) if isinstance(initial, int) or initial is None else f"_D_{name}"
+        check = f"_K_{name}({name}, '{cls.__name__}.{name}')"
         if isinstance(kind, Int):
-            check = f"{f.name} if type({f.name}) is int and {kind.low} <= {f.name} <= {kind.high} else {check}"
-        lines += [f"    if {f.name} is U: self.{f.slot} = {default}"]
-        lines += ["    else:", f"        s |= {f.bit}", f"        self.{f.slot} = {check}"]
-    lines += ["    self._state = s"]
+            check = f"{name} if _type({name}) is _int and {kind.low} <= {name} <= {kind.high} else {check}"
+        elif isinstance(kind, (Address, Bytes)) and kind.size is not None:
+            check = f"{name} if _type({name}) is _bytes and _len({name}) == {kind.size} else {check}"
+        lines += [f"    if {name} is None: _self.{f.slot} = {default}"]
+        lines += ["    else:", f"        _s |= {f.bit}", f"        _self.{f.slot} = {check}"]
+    for f in cls._fields:
+        if isinstance(f.kind, PayloadMark):
+            lines += [f"    _self.{f.slot} = None"]
+    lines += ["    _self._state = _s"]
     header: Any = cls
     header.__init__ = function(lines, names, f"{cls.__name__}.__init__")
 
@@ -124,32 +129,35 @@ def parse_items(field: Field, raw: bytes, faults: list[Fault], origin: int = 0) 
 def pseudo_sum(stack: tuple[Header, ...], i: int, upper: type[Header], size: int) -> int | None:
     """Return what a pseudo-header adds to an Internet checksum, or None where no network layer is below.
 
-    The nearest header below that names its addresses (RFC 8200 section 8.1: a routing header that is not used up
-    names the final destination) counts; the sum is of both addresses, the protocol number of `upper` and `size`.
+    The nearest header below that names its addresses counts, but for the destination: a routing header that is not
+    used up names the final one (RFC 8200 section 8.1). The sum is of both addresses, the protocol number and `size`.
     """
     destination = b""
     for below in range(i - 1, -1, -1):
         carrier = stack[below]
         names = carrier._pseudo
-        if names is None:
-            continue
-        if names[0]:
+        if names is not None and not names[0]:
+            destination = destination or getattr(carrier, names[1]) or b""
+        elif names is not None:
             source = getattr(carrier, "_" + names[0]) or b""
             destination = destination or getattr(carrier, "_" + names[1]) or b""
-            number = 0
-            for f in carrier._fields:
-                if isinstance(f.rule, Next):
-                    number = bindings.space(f.rule.space).numbers.get(upper, 0)
-            return int.from_bytes(source, "big") + int.from_bytes(destination, "big") + number + size
-        destination = destination or getattr(carrier, names[1]) or b""
+            return int.from_bytes(source, "big") + int.from_bytes(destination, "big") + protocol(carrier, upper) + size
     return None
 
 
-def misfit(header: Header, names: dict[str, Any]) -> BuildError:
+def protocol(carrier: Header | type[Header], upper: type[Header]) -> int:
+    """Return the number of `upper` in the number space of a network header."""
+    for f in carrier._fields:
+        if isinstance(f.rule, Next):
+            return bindings.space(f.rule.space).numbers.get(upper, 0)
+    return 0
+
+
+def misfit(header: Header, names: dict[str, Any], tag: str) -> BuildError:
     """Return the error for the first derived value that does not fit its field."""
     cls = type(header)
     for f in cls._fields:
-        value = names.get("v_" + f.name)
+        value = names.get(f"v_{f.name}{tag}")
         if isinstance(f.kind, (Int, Address)) and value is not None and not isinstance(value, bytes):
             try:
                 f.kind.raw(value, f"{cls.__name__}.{f.name}")
@@ -163,33 +171,52 @@ def missing(header: Header, name: str) -> BuildError:
     return BuildError(f"{type(header).__name__}.{name}", "a value", "none", f"give {name}=...")
 
 
-class _Packing:
-    """Writes ``encode(h, body, stack, i, above) -> bytes``, or with `fill` ``resolve(...) -> Header``.
+class Packing:
+    """Writes the source that packs one header.
 
-    `body` is everything above in bytes, `stack` all headers and `i` this one's place, `above` the next one's class.
+    By itself it becomes ``encode(h, body, stack, i, above) -> bytes``, or with `fill` ``resolve(...) -> Header``: `body`
+    is everything above in bytes, `stack` all headers and `i` this one's place, `above` the next one's class.
+    With `stack` given, a tuple of classes, it is one part of a function for just such packets (see `fuse`): what
+    follows from the classes alone is worked out when compiling, and `tag` keeps the names of the parts apart.
     """
 
-    def __init__(self, cls: type[Header], fill: bool) -> None:
-        self.cls, self.fill = cls, fill
+    def __init__(self, cls: type[Header], *, fill: bool = False, tag: str = "", stack: Any = None, i: int = 0) -> None:
+        self.cls, self.fill, self.tag, self.stack, self.i = cls, fill, tag, stack, i
         self.fields = cls._by_name
         self.lines: list[str] = []
         self.done: set[str] = set()
+        self.heads: dict[str, str] = {}  # for each checksum in a fixed part: the source that packs the header
+        self.known_sum = 0
+        self.direct: dict[str, str] = {}  # fields that are packed as the header has them
         self.doing: list[str] = []
         self.names: dict[str, Any] = {
             "misfit": misfit, "missing": missing, "encode_items": encode_items, "pseudo_sum": pseudo_sum,
-            "struct_error": struct_error, "cls": cls, "cut_encode": cut_encode, "new": cls.__new__,
+            "struct_error": struct_error, "from_bytes": int.from_bytes, f"cls{tag}": cls, "cut_encode": cut_encode, f"new{tag}": cls.__new__,
         }  # fmt: skip
         self.before, self.behind = before_payload(cls), behind_payload(cls)
 
     def compile(self) -> Any:
-        count = len(self.cls._fields)
+        """Return the function of this header alone."""
         name = "resolve" if self.fill else "encode"
-        head = self.packed(self.before, "head")
-        tail = self.packed(self.behind, "tail") if self.behind else []
+        lines = [f"def {name}(h, body, stack, i, above):", *("    " + line for line in self.source())]
+        return function(lines, self.names, f"{self.cls.__name__}.{name}")
+
+    def source(self) -> list[str]:
+        """Return the lines; they end by returning, or in a fused function by setting `body`."""
+        count, tag = len(self.cls._fields), self.tag
+        sums = [f for f in self.cls._fields if isinstance(f.rule, Checksum)]
+        first = [f"s{tag} = h{tag}._state"]
+        if self.stack is not None:
+            # Given lengths and checksums, and headers that are cut, go the ordinary way.
+            derived = sum(f.bit for f in self.cls._fields if _derived(f) and not isinstance(f.rule, Next))
+            first += [f"if s{tag} & {derived | 1 << 2 * count}: return None"]
+        else:
+            first += [f"if s >> {2 * count}: return {'h' if self.fill else 'cut_encode(h, body)'}"]
+        head = self.packed(self.before, f"head{tag}")
+        tail = self.packed(self.behind, f"tail{tag}") if self.behind else []
         for f in self.cls._fields:
             if f.rule is not None and not isinstance(f.rule, Checksum):
                 self.value(f.name)
-        sums = [f for f in self.cls._fields if isinstance(f.rule, Checksum)]
         ending: list[str] = []
         if not self.fill or sums:
             ending += head + tail
@@ -201,52 +228,49 @@ class _Packing:
                 ending += [f"r.{f.slot} = {'None' if isinstance(f.kind, PayloadMark) else self.stored(f)}"]
             ending += ["r._state = s", "return r"]
         else:
-            ending += ["return head + body" + (" + tail" if tail else "")]
-        lines = [f"def {name}(h, body, stack, i, above):", "s = h._state"]
-        lines += [f"if s >> {2 * count}: return {'h' if self.fill else 'cut_encode(h, body)'}"]
-        lines += [*self.lines, *ending]
-        return function([lines[0], *("    " + line for line in lines[1:])], self.names, f"{self.cls.__name__}.{name}")
+            whole = f"head{tag} + body" + (f" + tail{tag}" if tail else "")
+            ending += [f"return {whole}" if self.stack is None else f"body = {whole}"]
+        return first + self.lines + ending
 
     def stored(self, f: Field) -> str:
-        self.value(f.name)
-        if f.condition is not None:
-            return f"v_{f.name} if {self.present(f)} else None"
-        return f"v_{f.name}"
+        value = self.value(f.name)
+        return value if f.condition is None else f"v_{f.name} if {self.present(f)} else None"
 
     # What expressions ask for (see rules.Emitter) ------------------------------------------------------------
 
     def value(self, name: str) -> str:
-        f = self.fields[name]
-        var = "v_" + name
+        f, tag = self.fields[name], self.tag
+        var = f"v_{name}{tag}"
         if name in self.done:
-            return var if f.condition is None else f"({var} or 0)"
+            return self.direct.get(name, var) if f.condition is None else f"({var} or 0)"
         if name in self.doing:
             raise DeclareError(f"{self.cls.__name__}.{name}", "rules without a circle", " -> ".join([*self.doing, name]))
         self.doing.append(name)
-        own = f"h.{f.slot}"
-        if isinstance(f.rule, Checksum):
-            self.lines.append(f"{var} = {own} if s & {f.bit} else 0")
-            self.lines.append(f"if {var} is None: {var} = 0")
-        elif f.rule is not None:
-            code = f.rule.code(self)
-            self.lines.append(f"{var} = {own} if s & {f.bit} else {code}")
+        own, is_own = f"h{tag}.{f.slot}", f"s{tag} & {f.bit}"
+        derived = "0" if isinstance(f.rule, Checksum) else f.rule.code(self) if f.rule is not None else ""
+        if f.pad:
+            derived = f"bytes(-({self.size_before(f)}) % {f.pad})"
+        if derived and self.stack is not None and not isinstance(f.rule, Next):
+            self.lines.append(f"{var} = {derived}")
+        elif derived:
+            self.lines.append(f"{var} = {own} if {is_own} else {derived}")
             if f.condition is not None:
-                self.lines.append(f"if {var} is None: {var} = {code}")
-        elif f.pad:
-            self.lines.append(f"{var} = {own} if s & {f.bit} else bytes(-({self.size_before(f)}) % {f.pad})")
+                self.lines.append(f"if {var} is None: {var} = {derived}")
+        elif f.condition is None and f.default is not REQUIRED:
+            self.direct[name] = own
         else:
             self.lines.append(f"{var} = {own}")
             if f.condition is not None:
-                self.names["Z_" + name] = f.kind.zero if f.default in (None, REQUIRED) else f.default
-                self.lines.append(f"if {var} is None: {var} = Z_{name}")
-            elif f.default is REQUIRED:
-                self.lines.append(f"if {var} is None: raise missing(h, '{name}')")
+                self.names[f"Z_{name}{tag}"] = f.kind.zero if f.default in (None, REQUIRED) else f.default
+                self.lines.append(f"if {var} is None: {var} = Z_{name}{tag}")
+            else:
+                self.lines.append(f"if {var} is None: raise missing(h{tag}, '{name}')")
         self.doing.pop()
         self.done.add(name)
         return self.value(name)
 
     def present(self, f: Field) -> str:
-        var = "p_" + f.name
+        var = f"p_{f.name}{self.tag}"
         if var not in self.done:
             assert f.condition is not None
             self.lines.append(f"{var} = {f.condition.code(self)}")
@@ -255,10 +279,11 @@ class _Packing:
 
     def octets(self, f: Field) -> str:
         """The packed form of a field of varying size."""
-        var = "b_" + f.name
+        var = f"b_{f.name}{self.tag}"
         if var not in self.done:
             self.value(f.name)
-            code = f"encode_items(v_{f.name}, {f.align})" if isinstance(f.kind, Items) else f"v_{f.name}"
+            value = self.direct.get(f.name, f"v_{f.name}{self.tag}")
+            code = f"(encode_items({value}, {f.align}) if {value} else b'')" if isinstance(f.kind, Items) else value
             if f.condition is not None:
                 code = f"{code} if {self.present(f)} else b''"
             self.lines.append(f"{var} = {code}")
@@ -268,9 +293,7 @@ class _Packing:
     def size(self, part: str) -> str:
         if part == "payload":
             return "len(body)"
-        if part == "self":
-            return "(" + self.sizes(self.before) + ")"
-        return "(" + self.sizes([self.fields[part]]) + ")"
+        return f"({self.sizes(self.before if part == 'self' else [self.fields[part]])})"
 
     def sizes(self, fields: list[Field]) -> str:
         bits, terms = 0, []
@@ -291,18 +314,24 @@ class _Packing:
         return " + ".join([self.sizes(self.before), "len(body)", self.sizes(self.behind[: self.behind.index(f)])])
 
     def count(self, name: str) -> str:
-        self.value(name)
+        value = self.value(name)
         # Items not looked into yet are still octets.
-        return f"(len(v_{name}) if type(v_{name}) is tuple else len(h._parsed(cls._by_name['{name}'])))"
+        return f"(len({value}) if type({value}) is tuple else len(h{self.tag}._parsed(cls{self.tag}._by_name['{name}'])))"
 
     def has(self, name: str) -> str:
-        return f"(h.{self.fields[name].slot} is not None)"
+        return f"(h{self.tag}.{self.fields[name].slot} is not None)"
 
     def number(self, rule: Next) -> str:
         name = next(f.name for f in self.cls._fields if f.rule is rule)
-        var = f"N_{name}"
-        self.names[var] = bindings.space(rule.space).numbers
-        code = f"{var}.get(above, {rule.otherwise.code(self)})"
+        numbers = bindings.space(rule.space).numbers
+        if self.stack is not None:
+            above = self.stack[self.i + 1] if self.i + 1 < len(self.stack) else None
+            for _, sets, upper in bindings.conditions(self.cls):
+                if upper is above and name in sets:
+                    return sets[name].code(self)
+            return str(numbers[above]) if above in numbers else rule.otherwise.code(self)
+        self.names[f"N_{name}"] = numbers
+        code = f"N_{name}.get(above, {rule.otherwise.code(self)})"
         for number, (_, sets, upper) in enumerate(bindings.conditions(self.cls)):
             if name in sets:
                 self.names[f"A_{number}"] = upper
@@ -315,7 +344,8 @@ class _Packing:
     # Bytes ---------------------------------------------------------------------------------------------------
 
     def packed(self, fields: list[Field], var: str) -> list[str]:
-        parts, guards = [], []
+        parts: list[str] = []
+        guards: list[str] = []
         for piece in pieces(fields):
             if isinstance(piece, Run):
                 parts.append(self.struct(piece, guards))
@@ -324,11 +354,14 @@ class _Packing:
             else:
                 self.value(piece.name)
                 parts.append(f"({self.struct(single(piece), guards)} if {self.present(piece)} else b'')")
-        return [*guards, "try:", f"    {var} = " + (" + ".join(parts) or "b''"),
-                "except (struct_error, OverflowError, ValueError):", "    raise misfit(h, locals()) from None"]  # fmt: skip
+        whole = " + ".join(parts) or "b''"
+        self.heads.update({f.name: whole for f in fields if isinstance(f.rule, Checksum)})
+        return [*guards, "try:", f"    {var} = {whole}",
+                "except (struct_error, OverflowError, ValueError):",
+                f"    raise misfit(h{self.tag}, locals(), '{self.tag}') from None"]  # fmt: skip
 
     def struct(self, piece: Run, guards: list[str]) -> str:
-        var = f"S_{len(self.names)}"
+        var = f"S_{len(self.names)}{self.tag}"
         self.names[var] = piece.struct.pack
         return f"{var}({', '.join(self.unit(u, guards) for u in piece.units)})"
 
@@ -337,9 +370,9 @@ class _Packing:
         for f in unit.fields:
             assert f.kind.bits is not None
             self.value(f.name)
-            var = f"v_{f.name}"
+            var = self.direct.get(f.name, f"v_{f.name}{self.tag}")
             if len(unit.fields) > 1 and f.rule is not None and not isinstance(f.rule, Next):
-                guards.append(f"if {var} >> {f.kind.bits}: raise misfit(h, locals())")
+                guards.append(f"if {var} >> {f.kind.bits}: raise misfit(h{self.tag}, locals(), '{self.tag}')")
             shift -= f.kind.bits
             if isinstance(f.kind, Int) and f.kind.signed and len(unit.fields) > 1:
                 var = f"({var} & {(1 << f.kind.bits) - 1})"
@@ -350,46 +383,75 @@ class _Packing:
         return code
 
     def checksum(self, f: Field) -> list[str]:
-        rule = f.rule
+        rule, tag = f.rule, self.tag
         assert isinstance(rule, Checksum) and isinstance(f.kind, Int)
         size, order = f.kind.bits // 8, "little" if f.kind.little else "big"
-        data = [self.part(part) for part in rule.over if part != "pseudo"]
-        var = f"v_{f.name}"
-        condition = f"not s & {f.bit}" + (f" and {self.present(f)}" if f.condition is not None else "")
-        lines = [f"d = {' + '.join(data)}"]
-        more = "0"
-        if "pseudo" in rule.over:
-            lines += [f"m = pseudo_sum(stack, i, cls, {self.length(rule)})"]
-            more = "m"
+        data = " + ".join(self.part(part) for part in rule.over if part != "pseudo")
+        var = f"v_{f.name}{tag}"
+        condition = "" if self.stack is not None else f"not s & {f.bit}"
+        if f.condition is not None:
+            condition += (" and " if condition else "") + self.present(f)
+        lines = [f"d = {data}"]
+        known = carried = "pseudo" in rule.over
+        if carried:
+            source = self.pseudo()
+            known = source.startswith("stack[")
+            # Addresses are of even length, so they may as well stand before the data.
+            lines = [f"d = {source} + {data}"] if known else [*lines, f"m = {source}"]
         if rule.algorithm == "internet":
-            lines += ["c = int.from_bytes(d, 'big')", "if len(d) & 1: c <<= 8"]
-            lines += [] if more == "0" else ["if m is not None: c += m"]
-            lines += [f"{var} = 65535 - (c % 65535 or 65535) if c else 65535"]
+            # The complement of a sum modulo 65535 (see checksums.internet); all zeros is the one sum that is 0.
+            lines += ["c = from_bytes(d, 'big')", "if len(d) & 1: c <<= 8"]
+            if known:
+                lines += [f"c += len(d) + {self.known_sum}"]
+            elif carried:
+                lines += ["if m is not None: c += m"]
+            lines += [f"{var} = -c % 65535" + ("" if known else " if c else 65535")]
         else:
             self.names["sum_" + rule.algorithm] = ALGORITHMS[rule.algorithm]
             lines += [f"{var} = sum_{rule.algorithm}(d)"]
         if rule.none is not None:
             lines += [f"if {var} == {rule.none}: {var} = {rule.instead}"]
-        if "pseudo" in rule.over:
+        if carried and not known:
             # Without a network layer below there is nothing to check against: no checksum is sent.
             lines += [f"if m is None: {var} = 0"]
-        if not self.fill or len([1 for g in self.cls._fields if isinstance(g.rule, Checksum)]) > 1:
-            where, at = ("head", self.size_before(f)) if f in self.before else ("tail", self.sizes(
-                self.behind[: self.behind.index(f)]))  # fmt: skip
-            lines += [f"at = {at}"]
-            lines += [f"{where} = {where}[:at] + {var}.to_bytes({size}, '{order}') + {where}[at + {size}:]"]
-        return [f"if {condition}:", *("    " + line for line in lines)]
+        if not self.fill or sum(isinstance(g.rule, Checksum) for g in self.cls._fields) > 1:
+            inside = f in self.before
+            where = f"head{tag}" if inside else f"tail{tag}"
+            at = self.size_before(f) if inside else self.sizes(self.behind[: self.behind.index(f)])
+            if self.heads.get(f.name) and len(self.heads) == 1:
+                # Packing again is faster than cutting the two bytes in.
+                lines += [f"{where} = {self.heads[f.name]}"]
+            else:
+                if not at.isdigit():
+                    lines.append(f"at = {at}")
+                    at = "at"
+                after = str(int(at) + size) if at.isdigit() else f"at + {size}"
+                lines += [f"{where} = {where}[:{at}] + {var}.to_bytes({size}, '{order}') + {where}[{after}:]"]
+        return [f"if {condition}:", *("    " + line for line in lines)] if condition else lines
+
+    def pseudo(self) -> str:
+        """The sum of the pseudo-header; where the stack is known, straight from the fields of the carrier."""
+        if self.stack is None:
+            return "pseudo_sum(stack, i, cls, len(d))"
+        for below in range(self.i - 1, -1, -1):
+            names = self.stack[below]._pseudo
+            if names is not None and not names[0]:
+                return f"pseudo_sum(stack, {self.i}, cls{self.tag}, len(d))"
+            if names is not None:
+                number = protocol(self.stack[below], self.cls)
+                first, second = self.stack[below]._by_name[names[0]], self.stack[below]._by_name[names[1]]
+                addresses = (first.kind.bits or 0) // 8 + (second.kind.bits or 0) // 8
+                self.known_sum = number - addresses  # len(d) counts the addresses too
+                return f"stack[{below}].{first.slot} + stack[{below}].{second.slot}"
+        return "None"
 
     def part(self, part: str) -> str:
         if part in ("self", "payload"):
-            return {"self": "head", "payload": "body"}[part]
+            return {"self": f"head{self.tag}", "payload": "body"}[part]
         f = self.fields[part]
         if f.kind.bits is None:
             return self.octets(f)
         raise DeclareError(f"{self.cls.__name__}.{part}", "a part of varying size", "a fixed field")
-
-    def length(self, rule: Checksum) -> str:
-        return "len(d)"
 
 
 def cut_encode(header: Header, body: bytes) -> bytes:

@@ -5,13 +5,12 @@ Whatever the bytes: ``bytes(dissect(b)) == b``. What was understood is kept, wha
 
 from __future__ import annotations
 
-from typing import Any
-
 from packetlab.errors import DissectError
 from packetlab.wire.ethernet import Ether
+from packetlab.wire.fuse import READERS, seen
 from packetlab.wire.header import Header
 from packetlab.wire.layout import behind_payload
-from packetlab.wire.packet import Packet
+from packetlab.wire.packet import Notes, Packet
 from packetlab.wire.walk import Dissection
 
 _new = Packet.__new__
@@ -38,31 +37,32 @@ def dissect(
     """
     if type(data) is not bytes:
         data = bytes(data)
-    end = len(data)
+    if wire_length is None and first in READERS:
+        packet = READERS[first](data)
+        if packet is not None and keep and not (strict and packet.faults):
+            return packet  # type: ignore[no-any-return]
+    root, end = first, len(data)
     ctx = Dissection(wire_length - end if wire_length is not None and wire_length > end else 0)
     headers: list[Header] = []
-    starts: list[int] = []
-    gaps: dict[int, bytes] | None = None
+    gaps: dict[int, bytes] = {}
     start = 0
     while first is not None:
         header, after, stop, following = first._decode(data, start, end, ctx)
-        headers.append(header)
-        starts.append(start)
         if stop != end:
             behind = stop + (_behind(header) if header._has_tail else 0)
             if behind < end:
-                gaps = gaps or {}
-                gaps[len(headers) - 1] = data[behind:end]
+                gaps[len(headers)] = data[behind:end]
+        headers.append(header)
         start, end, first = after, stop, following
     packet = _new(Packet)
     packet._headers = packet._resolved = tuple(headers)
     packet._payload = data[start:end]
-    packet._gaps = gaps
-    packet._data = data if keep else None
-    packet._faults = tuple(ctx.faults)
-    packet._missing = ctx.missing
-    packet._starts = tuple(starts)
-    packet.truncated = ctx.missing > 0 or ctx.cut
+    packet._data = data
+    packet._notes = None
+    if not ctx.clean or gaps:
+        packet._notes = Notes(gaps, tuple(ctx.faults), ctx.missing, ctx.cut)
+    if ctx.clean and keep and root is not None:
+        seen(root, packet._headers)
     if strict and packet.faults:
         fault = packet.faults[0]
         path = "/".join(type(h).__name__ for h in headers)
@@ -71,12 +71,11 @@ def dissect(
             f"{where}.{fault.field}" if fault.field else where, f"{fault.expected} at offset {fault.offset}", fault.got
         )
     if not keep:
-        packet._faults = packet.faults
         packet._data = packet.encode()
     return packet
 
 
-def _behind(header: Any) -> int:
+def _behind(header: Header) -> int:
     """Bytes of a header's fields behind its payload."""
     size = 0
     for f in behind_payload(type(header)):

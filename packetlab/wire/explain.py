@@ -212,7 +212,7 @@ def _whole(packet: Packet, i: int, bodies: list[bytes]) -> bool:
                 if raw is None or not isinstance(f.rule, Next) and derive(scope, f) < raw:
                     return False
                 said = said or not isinstance(f.rule, Next)
-    return said or not packet._missing
+    return said or not (packet._notes and packet._notes.missing)
 
 
 # In words ------------------------------------------------------------------------------------------------------

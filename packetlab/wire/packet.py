@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from packetlab.errors import BuildError
-from packetlab.wire.codec import parse_items, replaced
+from packetlab.wire.codec import encode_items, parse_items, replaced
 from packetlab.wire.fields import Items, PayloadMark
-from packetlab.wire.header import Header
+from packetlab.wire.fuse import _packets, build
+from packetlab.wire.header import Header, HeaderType
 from packetlab.wire.layout import before_payload
 from packetlab.wire.text import Text
 from packetlab.wire.walk import Fault
@@ -23,24 +24,31 @@ if TYPE_CHECKING:
 H = TypeVar("H", bound=Header)
 
 
+class Notes:
+    """What is to be said of a packet beyond its headers and payload."""
+
+    __slots__ = ("cut", "faults", "gaps", "missing")
+
+    def __init__(
+        self, gaps: dict[int, bytes], faults: tuple[Fault, ...] = (), missing: int = 0, cut: bool = False
+    ) -> None:
+        self.gaps, self.faults, self.missing, self.cut = gaps, faults, missing, cut
+
+
 class Packet:
     """Headers, a payload, and what link padding stands behind.
 
     Made by stacking (``Ether() / IPv4() / b"data"``) or by `dissect`. Never changes: `replace` returns a new one.
     """
 
-    __slots__ = ("_data", "_faults", "_gaps", "_headers", "_missing", "_payload", "_resolved", "_starts", "truncated")
+    __slots__ = ("_data", "_headers", "_notes", "_payload", "_resolved")
 
-    def __init__(self, headers: tuple[Header, ...] = (), payload: bytes = b"", gaps: dict[int, bytes] | None = None) -> None:
+    def __init__(self, headers: tuple[Header, ...] = (), payload: bytes = b"", notes: Notes | None = None) -> None:
         self._headers = headers
         self._payload = payload
-        self._gaps = gaps  # layer number -> bytes behind it, inside the layer below
         self._data: bytes | None = None
         self._resolved: tuple[Header, ...] | None = None
-        self._faults: tuple[Fault, ...] | None = ()
-        self._missing = 0
-        self._starts: tuple[int, ...] | None = None
-        self.truncated = False
+        self._notes = notes
 
     # Looking ------------------------------------------------------------------------------------------------
 
@@ -59,23 +67,31 @@ class Packet:
     @property
     def trailer(self) -> bytes:
         """The bytes that belong to no layer: what fills a short frame, from the innermost gap out."""
-        return b"".join(self._gaps[i] for i in sorted(self._gaps, reverse=True)) if self._gaps else b""
+        gaps = self._gaps
+        return b"".join(gaps[i] for i in sorted(gaps, reverse=True))
+
+    @property
+    def truncated(self) -> bool:
+        """Whether there was more on the wire than is here: cut by the capture, a fragment, a quoted packet."""
+        return self._notes is not None and (self._notes.cut or self._notes.missing > 0)
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """What does not fit the declarations, in the order of the bytes. Empty for a packet that was built."""
-        if self._faults is None or self._data is None:
-            return self._faults or ()
-        found = list(self._faults)
-        for header, start in zip(self._headers, self._starts or (), strict=True):
-            at = start
+        """What does not fit the declarations, in the order found. Empty for a packet that was built."""
+        found = list(self._notes.faults) if self._notes is not None else []
+        at = 0
+        for header in self._headers if self._resolved is self._headers and not self.truncated else ():
             for f in before_payload(type(header)):
                 raw = getattr(header, f.slot)
-                if isinstance(f.kind, Items) and type(raw) is bytes and not self.truncated:
-                    parse_items(f, raw, found, at)
+                if isinstance(f.kind, Items) and raw:
+                    parse_items(f, encode_items(raw, 0), found, at)
                 at += _size(header, f)
-        self._faults = tuple(dict.fromkeys(found))
-        return self._faults
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def _gaps(self) -> dict[int, bytes]:
+        """Layer number -> the bytes behind that layer, inside the one below."""
+        return self._notes.gaps if self._notes is not None else {}
 
     @overload
     def __getitem__(self, wanted: type[H]) -> H: ...
@@ -83,8 +99,12 @@ class Packet:
     def __getitem__(self, wanted: tuple[type[H], int]) -> H: ...
     def __getitem__(self, wanted: Any) -> Any:
         """Return the first header of a class, or with ``packet[IPv4, 1]`` the second. KeyError if there is none."""
+        layers = self._resolved or self.layers
+        for header in layers:
+            if type(header) is wanted:
+                return header
         cls, number = wanted if isinstance(wanted, tuple) else (wanted, 0)
-        for header in self._resolved or self.layers:
+        for header in layers:
             if isinstance(header, cls):
                 if not number:
                     return header
@@ -109,35 +129,32 @@ class Packet:
     # Building -----------------------------------------------------------------------------------------------
 
     def __truediv__(self, other: Any) -> Packet:
-        if isinstance(other, Header):
+        if type(type(other)) is HeaderType:
             if self._payload:
                 raise BuildError("/", "headers before the payload", type(other).__name__)
-            return Packet((*self._headers, other), b"", self._gaps)
+            return Packet((*self._headers, other), b"", self._notes and self._kept())
+        if isinstance(other, (bytes, bytearray, memoryview)):
+            return Packet(self._headers, self._payload + other, self._notes and self._kept())
+        if isinstance(other, str):
+            return self / other.encode()
         if isinstance(other, Packet):
             if self._payload:
                 raise BuildError("/", "headers before the payload", other.summary())
             count = len(self._headers)
-            gaps = {**(self._gaps or {}), **{i + count: gap for i, gap in (other._gaps or {}).items()}}
-            return Packet(self._headers + other._headers, other._payload, gaps or None)
-        if isinstance(other, str):
-            other = other.encode()
-        if isinstance(other, (bytes, bytearray, memoryview)):
-            return Packet(self._headers, self._payload + bytes(other), self._gaps)
+            gaps = {**self._gaps, **{i + count: gap for i, gap in other._gaps.items()}}
+            return Packet(self._headers + other._headers, other._payload, Notes(gaps) if gaps else None)
         return NotImplemented
 
     def __rtruediv__(self, other: Any) -> Packet:
         raise BuildError("/", "a header on the left", type(other).__name__)
 
+    def _kept(self) -> Notes | None:
+        """What of the notes goes on to a packet made from this one: the bytes that fill the frame."""
+        return Notes(self._notes.gaps) if self._notes is not None and self._notes.gaps else None
+
     def __bytes__(self) -> bytes:
         if self._data is None:
-            headers, gaps = self._headers, self._gaps
-            body, above = self._payload, None
-            for i in range(len(headers) - 1, -1, -1):
-                header = headers[i]
-                above, body = type(header), header._encode(header, body, headers, i, above)
-                if gaps and i in gaps:
-                    body += gaps[i]
-            self._data = body
+            self._data = build(self._headers, self._payload, self._notes and self._notes.gaps)
         return self._data
 
     def encode(self) -> bytes:
@@ -149,11 +166,11 @@ class Packet:
             for f in type(header)._fields:
                 if isinstance(f.kind, Items) and getattr(header, f.slot) is not None:
                     header._parsed(f)
-        return bytes(Packet(self._headers, self._payload, self._gaps))
+        return build(self._headers, self._payload, self._gaps)
 
     def _build(self) -> tuple[list[bytes], tuple[Header, ...]]:
         """Return what lies above each header in bytes, and the headers with derived fields filled in."""
-        headers, gaps = self._headers, self._gaps or {}
+        headers, gaps = self._headers, self._gaps
         bodies, resolved = [], []
         body, above = self._payload, None
         for i in range(len(headers) - 1, -1, -1):
@@ -182,7 +199,7 @@ class Packet:
             target = self[layer]
             place = next(i for i, header in enumerate(self.layers) if header is target)
             headers[place] = replaced(headers[place], changes)
-        return Packet(tuple(headers), payload, self._gaps)
+        return Packet(tuple(headers), payload, self._kept())
 
     @staticmethod
     def _class(layer: Any) -> type[Header]:
@@ -268,8 +285,5 @@ def _size(header: Header, f: Any) -> int:
     return f.kind.bits // 8 if f.kind.bits is not None else len(raw) if isinstance(raw, bytes) else 0
 
 
-def _alone(header: Header) -> Packet:
-    return Packet((header,))
-
-
-Header._packet = _alone
+Header._packet = Packet
+_packets.update(Packet=Packet, Notes=Notes, new=Packet.__new__)

@@ -20,32 +20,56 @@ from packetlab.wire.walk import read_items, walk
 if TYPE_CHECKING:
     from packetlab.wire.header import Field, Header
 
-AWAY = "return walk(cls, data, start, end, ctx)"
-
-
 def compile_decode(cls: type[Header]) -> Any:
     """Return ``decode(data, start, end, ctx) -> (header, payload start, payload end, next class or None)``."""
-    return _Reading(cls).compile()
+    return Reading(cls).compile()
 
 
-class _Reading:
-    """Writes the source. `pos` is a number as long as the offset is known when compiling, then a variable."""
+class Reading:
+    """Writes the source that reads one header.
 
-    def __init__(self, cls: type[Header]) -> None:
-        self.cls = cls
+    By itself it becomes ``decode``; with a `tag` it is one part of a function for whole packets (see `fuse`), which
+    keeps the names of the parts apart. `start` and `end` are source for where the header begins and what it may fill;
+    `away` is what to do with bytes that do not fit.
+    """
+
+    def __init__(
+        self,
+        cls: type[Header],
+        tag: str = "",
+        start: str = "start",
+        end: str = "end",
+        away: str = "return walk(cls, data, start, end, ctx)",
+    ) -> None:
+        self.cls, self.tag, self.start, self.end, self.away = cls, tag, start, end, away
         self.extents = Extents(cls)
         self.lines: list[str] = []
         self.read: set[str] = set()
+        # Source for where reading has come to: the start and a constant as long as that is known, then a variable.
         self.offset: int | None = 0
+        self.at_limit = ""  # the limit that the place is known to equal
+        self.outer = end  # source for where all of this layer ends
         self.names: dict[str, Any] = {
-            "cls": cls, "new": cls.__new__, "walk": walk, "read_items": read_items, "by_name": cls._by_name,
+            "walk": walk, "read_items": read_items,
+            f"cls{tag}": cls, f"new{tag}": cls.__new__, f"by_name{tag}": cls._by_name,
         }  # fmt: skip
         self.stop = ""  # the variable that holds where this header ends, once known
         self.total = ""  # ... where its payload ends
         self.before, self.behind = before_payload(cls), behind_payload(cls)
 
     def compile(self) -> Any:
-        cls = self.cls
+        """Return the function of this header alone."""
+        end = self.source()
+        for short in (self.cls._partial, self.cls._quotes):
+            if short is not None:
+                self.lines.append(f"if {short.code(self)}: ctx.partial = True")
+        self.lines.append(f"return h, {self.pos}, {end}, n")
+        head = "def decode(data, start, end, ctx):"
+        return function([head, *("    " + line for line in self.lines)], self.names, f"{self.cls.__name__}.decode")
+
+    def source(self) -> str:
+        """Write the lines; return the source for the end of the payload."""
+        cls, tag = self.cls, self.tag
         for piece in pieces(self.before):
             if isinstance(piece, Run):
                 self.run(piece)
@@ -55,34 +79,33 @@ class _Reading:
         self.finish_header()
         end = self.payload_end()
         self.trailer(end)
-        self.lines.append("h = new(cls)")
+        self.lines.append(f"h{tag} = new{tag}(cls{tag})")
         for f in cls._fields:
-            value = "None" if isinstance(f.kind, PayloadMark) else "v_" + f.name
-            self.lines.append(f"h.{f.slot} = {value}")
+            value = "None" if isinstance(f.kind, PayloadMark) else self.v(f.name)
+            self.lines.append(f"h{tag}.{f.slot} = {value}")
         every = (1 << len(cls._fields)) - 1
-        self.lines.append(f"h._state = {every | every << len(cls._fields)}")
+        self.lines.append(f"h{tag}._state = {every | every << len(cls._fields)}")
         self.next_header(end)
-        for short in (cls._partial, cls._quotes):
-            if short is not None:
-                self.lines.append(f"if {short.code(self)}: ctx.partial = True")
-        self.lines.append(f"return h, {self.pos()}, {end}, n")
-        head = "def decode(data, start, end, ctx):"
-        return function([head, *("    " + line for line in self.lines)], self.names, f"{cls.__name__}.decode")
+        return end
+
+    def v(self, name: str) -> str:
+        """The variable that holds a field's value."""
+        return f"v_{name}{self.tag}"
 
     # Expressions (see rules.Emitter) -------------------------------------------------------------------------
 
     def value(self, name: str) -> str:
         if name not in self.read:
             raise DeclareError(f"{self.cls.__name__}.{name}", "a field that is read before it is needed", "a later one")
-        return f"v_{name}" if self.cls._by_name[name].condition is None else f"(v_{name} or 0)"
+        return self.v(name) if self.cls._by_name[name].condition is None else f"({self.v(name)} or 0)"
 
     def has(self, name: str) -> str:
-        return f"(v_{name} is not None)"
+        return f"({self.v(name)} is not None)"
 
     def size(self, part: str) -> str:
         if part != "payload":
             raise DeclareError(self.cls.__name__, 'size_of("payload") in a condition for reading', f"size_of({part})")
-        return f"({self.total or 'end'} - {self.pos()})"
+        return f"({self.total or self.end} - ({self.pos}))"
 
     def count(self, name: str) -> str:
         raise DeclareError(self.cls.__name__, "a number in a condition for reading", f"count_of({name})")
@@ -91,56 +114,63 @@ class _Reading:
         raise DeclareError(self.cls.__name__, "fields in a condition for reading", str(rule))
 
     def ahead(self, bits: int) -> str:
-        size, pos = -(-bits // 8), self.pos()
-        take = f"data[{pos}] >> {8 - bits}" if size == 1 else (
-            f"int.from_bytes(data[{pos}:{pos} + {size}], 'big') >> {size * 8 - bits}"
-        )  # fmt: skip
-        return f"({take} if {pos} + {size} <= end else -1)"
+        size, pos = -(-bits // 8), self.pos
+        whole = f"data[{pos}]" if size == 1 else f"int.from_bytes(data[{pos}:{pos} + {size}], 'big')"
+        return f"({whole} >> {size * 8 - bits} if {pos} + {size} <= {self.end} else -1)"
 
     # Reading -------------------------------------------------------------------------------------------------
 
+    @property
     def pos(self) -> str:
-        return "pos" if self.offset is None else f"start + {self.offset}" if self.offset else "start"
-
-    def advance(self, size: int) -> None:
+        """Source for the place reading has come to."""
         if self.offset is None:
-            self.lines.append(f"pos += {size}")
-        else:
-            self.offset += size
+            return f"pos{self.tag}"
+        if self.start.isdigit():
+            return str(int(self.start) + self.offset)
+        return f"{self.start} + {self.offset}" if self.offset else self.start
 
-    def floating(self) -> None:
-        """From here on the offset is only known when running."""
-        if self.offset is not None:
-            self.lines.append(f"pos = {self.pos()}")
-            self.offset = None
-
+    @property
     def limit(self) -> str:
-        return self.stop or "end"
+        """Source for where the header's own bytes end at the latest."""
+        return self.stop or self.end
+
+    def check(self, condition: str) -> None:
+        self.lines.append(f"if {condition}: {self.away}")
+
+    def float(self) -> str:
+        """Let the place be a variable from here on; returns its name."""
+        if self.offset is not None:
+            self.lines.append(f"pos{self.tag} = {self.pos}")
+            self.offset = None
+        return self.pos
 
     def run(self, piece: Run) -> None:
-        self.lines.append(f"if {self.pos()} + {piece.size} > {self.limit()}: {AWAY}")
-        self.unpack(piece, self.pos())
-        self.advance(piece.size)
+        self.check(f"{self.pos} + {piece.size} > {self.limit}")
+        self.unpack(piece, self.pos)
+        if self.offset is None:
+            self.lines.append(f"{self.pos} += {piece.size}")
+        else:
+            self.offset += piece.size
 
-    def unpack(self, piece: Run, at: str, indent: str = "") -> None:
-        var = f"S_{len(self.names)}"
+    def unpack(self, piece: Run, at: str) -> None:
+        var = f"S_{len(self.names)}{self.tag}"
         self.names[var] = piece.struct.unpack_from
         targets, after = [], []
         for number, unit in enumerate(piece.units):
-            whole = f"u_{piece.fields[0].name}_{number}"
             alone = len(unit.fields) == 1 and not unit.by_bytes
-            targets.append("v_" + unit.fields[0].name if alone else whole)
-            if not alone:
-                after += self.split(unit, whole)
+            whole = self.v(unit.fields[0].name) if alone else f"u{number}"
+            targets.append(whole)
+            after += [] if alone else self.split(unit, whole)
             self.read.update(f.name for f in unit.fields)
-        self.lines.append(f"{indent}{', '.join(targets)}, = {var}(data, {at})")
-        self.lines += [indent + line for line in after]
+        self.lines.append(f"{', '.join(targets)}, = {var}(data, {at})")
+        self.lines += after
         for f in piece.fields:
             if f.fixed:
-                self.names["D_" + f.name] = f.default
-                self.lines.append(f"{indent}if v_{f.name} != D_{f.name}: {AWAY}")
+                self.names[f"D_{f.name}{self.tag}"] = f.default
+                self.check(f"{self.v(f.name)} != {f.default if isinstance(f.default, int) else f'D_{f.name}{self.tag}'}")
 
     def split(self, unit: Unit, whole: str) -> list[str]:
+        """Take the fields of a shared unit apart."""
         lines = []
         if unit.by_bytes:
             order = "little" if unit.little else "big"
@@ -154,120 +184,132 @@ class _Reading:
                 code = f"({code}) & {(1 << bits) - 1}" if shift else f"{code} & {(1 << bits) - 1}"
             if isinstance(f.kind, Int) and f.kind.signed and len(unit.fields) > 1:
                 code = f"(({code}) ^ {1 << bits - 1}) - {1 << bits - 1}"
-            lines.append(f"v_{f.name} = {code}")
+            lines.append(f"{self.v(f.name)} = {code}")
         return lines
 
     def single(self, f: Field) -> None:
-        """A conditional field or one of varying size."""
-        if f.condition is not None:
-            condition = f.condition.code(self)
-            self.floating()
-            self.lines += [f"v_{f.name} = None", f"if {condition}:"]
-        else:
-            self.floating()
-            self.lines += ["if True:"]
+        """Read a conditional field or one of varying size."""
+        condition = f.condition.code(self) if f.condition is not None else ""
+        if condition:
+            self.float()
+            self.lines += [f"{self.v(f.name)} = None", f"if {condition}:"]
         before = len(self.lines)
         self.take(f)
-        self.lines[before:] = ["    " + line for line in self.lines[before:]]
+        if condition:
+            self.lines[before:] = ["    " + line for line in self.lines[before:]]
         self.read.add(f.name)
 
     def take(self, f: Field) -> None:
+        var = self.v(f.name)
+        here, pos = self.pos, self.float()
         if f.kind.bits is not None:
             piece = single(f)
-            self.lines.append(f"if pos + {piece.size} > {self.limit()}: {AWAY}")
-            self.unpack(piece, "pos")
-            self.lines.append(f"pos += {piece.size}")
-            return
-        if is_open(f, self.extents):
-            limit = self.stop or self.total or "end"
-            if not self.stop and not self.total:
-                limit = f"end - {self.trailing_size()}" if self.trailing_size() else "end"
-                self.lines.append(f"if {limit} < pos: {AWAY}")
-            self.lines += [f"v_{f.name} = data[pos:{limit}]", f"pos = {limit}"]
+            self.check(f"{pos} + {piece.size} > {self.limit}")
+            self.unpack(piece, pos)
+            self.lines.append(f"{pos} += {piece.size}")
+        elif is_open(f, self.extents) or (self.stop and f is self.before[-1] and self.ends_header(f)):
+            # Items of a header whose end is known are looked into when somebody asks.
+            limit = self.stop or self.total or self.end
+            if limit == self.end and self.trailing_size():
+                limit = f"{self.end} - {self.trailing_size()}"
+                self.check(f"{limit} < {pos}")
+            if self.lines[-1] == f"{pos} = {here}":
+                self.lines.pop()  # nothing between: the size follows from the place known so far
+            self.lines += [f"{var} = data[{here}:{limit}]", f"{pos} = {limit}"]
+            self.at_limit = limit
         elif f.name in self.extents.sizes or f.pad:
-            size = f"-(pos - start) % {f.pad}" if f.pad else self.extents.sizes[f.name].code(self)
-            self.lines += [f"w = {size}", f"if w < 0 or pos + w > {self.limit()}: {AWAY}"]
-            self.lines += [f"v_{f.name} = data[pos:pos + w]", "pos += w"]
-        elif f.name not in self.extents.counts and self.stop and f is self.before[-1]:
-            # The last field of a header whose end is known: looked into when somebody asks.
-            self.lines += [f"v_{f.name} = data[pos:{self.stop}]", f"pos = {self.stop}"]
+            size = f"-({pos} - {self.start}) % {f.pad}" if f.pad else self.extents.sizes[f.name].code(self)
+            self.lines.append(f"w = {size}")
+            self.check(f"w < 0 or {pos} + w > {self.limit}")
+            self.lines += [f"{var} = data[{pos}:{pos} + w]", f"{pos} += w"]
         else:
-            assert isinstance(f.kind, Items)
             count = self.extents.counts[f.name].code(self) if f.name in self.extents.counts else "None"
-            limit = self.stop or self.total or "end"
-            self.lines += [f"v_{f.name}, pos = read_items(by_name['{f.name}'], data, pos, {limit}, {count}, None)"]
-            self.lines += [f"if v_{f.name} is None: {AWAY}"]
+            limit = self.stop or self.total or self.end
+            self.lines.append(
+                f"{var}, {pos} = read_items(by_name{self.tag}['{f.name}'], data, {pos}, {limit}, {count}, None)"
+            )
+            self.check(f"{var} is None")
+
+    def ends_header(self, f: Field) -> bool:
+        return isinstance(f.kind, Items) and f.name not in self.extents.counts and f.name not in self.extents.sizes
 
     def bounds(self) -> None:
         """Work out where the header and its payload end as soon as the fields that say so are read."""
-        for which, names in (("stop", self.extents.self_size), ("total", self.extents.total_size)):
-            if names is None or getattr(self, which) or not needs(names[0]) <= self.read:
+        for which, said in (("stop", self.extents.self_size), ("total", self.extents.total_size)):
+            if said is None or getattr(self, which) or not needs(said[0]) <= self.read:
                 continue
             # The end of the header's own bytes and of all it carries; neither may lie before what was read.
-            self.lines += [f"{which} = start + {names[0].code(self)}"]
-            self.lines += [f"if {which} > end or {which} < {self.pos()}: {AWAY}"]
-            setattr(self, which, which)
+            var = which + self.tag
+            self.lines.append(f"{var} = {self.start} + {said[0].code(self)}")
+            self.check(f"not {self.pos} <= {var} <= {self.end}")
+            setattr(self, which, var)
 
     def finish_header(self) -> None:
-        if self.stop:
-            if self.offset is None:
-                self.lines.append(f"if pos != stop: {AWAY}")
-            else:
-                self.lines.append(f"if {self.pos()} != stop: {AWAY}")
-        if self.total and (self.offset is None or self.stop):
-            self.lines.append(f"if total < {self.pos()}: {AWAY}")
+        if self.stop and self.at_limit != self.stop:
+            self.check(f"{self.pos} != {self.stop}")
+        if self.total and (self.offset is None or self.stop) and self.at_limit != self.total:
+            self.check(f"{self.total} < {self.pos}")
 
     def trailing_size(self) -> int:
         return sum((f.kind.bits or 0) // 8 for f in self.behind)
 
     def payload_end(self) -> str:
+        end, tail = f"e{self.tag}", self.trailing_size()
+        room = f"{self.end} - {tail}" if tail else self.end
         if self.total:
-            return "total"
+            return self.total
         if self.extents.payload_size is not None:
             code = self.extents.payload_size[0].code(self)
-            room = f"end - {self.trailing_size()}" if self.trailing_size() else "end"
-            self.lines += [f"w = {code}", f"e = {self.pos()} + w if w >= 0 else {room}", f"if e > end: {AWAY}"]
-            return "e"
-        if self.trailing_size():
-            self.lines += [f"e = end - {self.trailing_size()}", f"if e < {self.pos()}: {AWAY}"]
-            return "e"
-        return "end"
+            self.lines += [f"w = {code}", f"{end} = {self.pos} + w if w >= 0 else {room}"]
+            self.check(f"{end} > {self.end}")
+            return end
+        if tail:
+            self.lines.append(f"{end} = {room}")
+            self.check(f"{end} < {self.pos}")
+            return end
+        return self.end
 
     def trailer(self, end: str) -> None:
+        """Read what stands behind the payload; `outer` is where that ends."""
+        self.outer = end
         if not self.behind:
             return
-        self.lines.append(f"t = {end}")
+        self.outer = at = f"t{self.tag}"
+        self.lines.append(f"{at} = {end}")
         for piece in pieces(self.behind):
             if isinstance(piece, Run):
-                self.lines.append(f"if t + {piece.size} > end: {AWAY}")
-                self.unpack(piece, "t")
-                self.lines.append(f"t += {piece.size}")
-            else:
-                if not piece.pad:
-                    raise DeclareError(f"{self.cls.__name__}.{piece.name}", "a fixed field or pad() behind a payload", "")
-                self.lines += [f"w = -(t - start) % {piece.pad}", f"if t + w > end: {AWAY}"]
-                self.lines += [f"v_{piece.name} = data[t:t + w]", "t += w"]
+                self.check(f"{at} + {piece.size} > {self.end}")
+                self.unpack(piece, at)
+                self.lines.append(f"{at} += {piece.size}")
+            elif piece.pad:
+                self.lines.append(f"w = -({at} - {self.start}) % {piece.pad}")
+                self.check(f"{at} + w > {self.end}")
+                self.lines += [f"{self.v(piece.name)} = data[{at}:{at} + w]", f"{at} += w"]
                 self.read.add(piece.name)
+            else:
+                where = f"{self.cls.__name__}.{piece.name}"
+                raise DeclareError(where, "a fixed field or pad() behind a payload", "one of varying size")
 
     def next_header(self, end: str) -> None:
         """Find the class that follows: by number first, then by the conditions in order."""
         lookups = []
         for f in self.cls._fields:
             if isinstance(f.rule, Next):
-                self.names["H_" + f.name] = bindings.space(f.rule.space).headers
-                lookups.append(f"H_{f.name}.get(v_{f.name})")
+                self.names[f"H_{f.name}{self.tag}"] = bindings.space(f.rule.space).headers
+                lookups.append(f"H_{f.name}{self.tag}.get({self.v(f.name)})")
         conditions = bindings.conditions(self.cls)
-        self.lines.append("n = None")
+        following = f"n{self.tag}"
+        self.lines.append(f"{following} = None")
         if not lookups and not conditions:
             return
-        guard = f"{self.pos()} < {end}"
+        guard = f"{self.pos} < {end}"
         if self.cls._fragment is not None:
             guard += f" and not {self.cls._fragment.code(self)}"
         self.lines.append(f"if {guard}:")
         if lookups:
-            self.lines.append("    n = " + " or ".join(lookups))
-        word = "if n is not None: pass\n    elif" if lookups else "if"
+            self.lines.append(f"    {following} = " + " or ".join(lookups))
+        word = f"if {following} is not None: pass\n    elif" if lookups else "if"
         for number, (rule, _, upper) in enumerate(conditions):
-            self.names[f"C_{number}"] = upper
-            self.lines += f"    {word} {rule.code(self)}: n = C_{number}".split("\n")
+            self.names[f"C_{number}{self.tag}"] = upper
+            self.lines += f"    {word} {rule.code(self)}: {following} = C_{number}{self.tag}".split("\n")
             word = "elif"

@@ -48,11 +48,17 @@ class Dissection:
     """
 
     __slots__ = ("cut", "faults", "missing", "partial")
+    faults: list[Fault]
 
     def __init__(self, missing: int = 0, partial: bool = False) -> None:
         self.missing, self.partial = missing, partial
         self.cut = False
-        self.faults: list[Fault] = []
+        self.faults = []
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing was noted."""
+        return not (self.faults or self.partial or self.cut or self.missing)
 
 
 class _Stop(Exception):

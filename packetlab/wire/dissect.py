@@ -11,7 +11,7 @@ from packetlab.wire.fuse import READERS, seen
 from packetlab.wire.header import Header
 from packetlab.wire.layout import behind_payload
 from packetlab.wire.packet import Notes, Packet
-from packetlab.wire.walk import Dissection
+from packetlab.wire.walk import Dissection, Fault
 
 _new = Packet.__new__
 
@@ -27,8 +27,8 @@ def dissect(
     """Return `data` as a packet whose outermost header is of class `first` (None: all is payload).
 
     Args:
-        wire_length: bytes there were on the wire, where the capture kept fewer; sizes that reach beyond `data` are
-            then no fault, and `Packet.truncated` says so.
+        wire_length: bytes there were on the wire, where the capture kept fewer; the fault that this leaves is marked
+            as `cut`, and `Packet.truncated` says so.
         strict: raise for the first fault instead of keeping it on the packet.
         keep: False packs the packet anew when its bytes are asked for, instead of returning `data` (for tests).
 
@@ -54,6 +54,9 @@ def dissect(
                 gaps[len(headers)] = data[behind:end]
         headers.append(header)
         start, end, first = after, stop, following
+    if ctx.missing and not ctx.cut:
+        layer = type(headers[-1]).__name__ if headers else "frame"
+        ctx.faults.append(Fault(layer, "", len(data), f"{ctx.missing} bytes more", "the end", cut=True))
     packet = _new(Packet)
     packet._headers = packet._resolved = tuple(headers)
     packet._payload = data[start:end]

@@ -25,6 +25,7 @@ class Fault:
     Attributes:
         layer: name of the header ("UDP"). field: name of the field, "" for the header as a whole.
         offset: byte offset in the packet. expected, got: in words.
+        cut: whether the bytes are only missing here: there were more on the wire than the capture kept.
     """
 
     layer: str
@@ -32,10 +33,11 @@ class Fault:
     offset: int
     expected: str
     got: str
+    cut: bool = False
 
     def __str__(self) -> str:
         name = f"{self.layer}.{self.field}" if self.field else self.layer
-        return f"{name}: expected {self.expected} at offset {self.offset}, got {self.got}"
+        return f"{name}: expected {self.expected} at offset {self.offset}, got {self.got}" + ", cut by the capture" * self.cut
 
 
 class Dissection:
@@ -127,8 +129,11 @@ class _Walk:
 
     def short(self, field: str, offset: int, expected: int, got: int, what: str = "bytes") -> None:
         """Note too few bytes, unless the rest is known to be elsewhere."""
-        if self.end == len(self.data) and self.ctx.missing or self.ctx.partial:
+        if self.ctx.partial:
             self.ctx.cut = True
+        elif self.end == len(self.data) and self.ctx.missing:
+            self.ctx.cut = True
+            self.ctx.faults.append(Fault(self.cls.__name__, field, offset, f"{expected} {what}", str(got), cut=True))
         else:
             self.fault(field, offset, f"{expected} {what}", got)
 

@@ -1,0 +1,130 @@
+"""Frame: one captured packet with its circumstances. Interface: where and how it was captured.
+
+Times are whole nanoseconds since 1970-01-01 UTC, never floating point. Texts come from files and are not to be trusted:
+what shows them escapes them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from packetlab.wire.packet import Packet
+
+
+class Interface(NamedTuple):
+    """What a capture says of one interface (pcapng section 4.2; a pcap file has just one).
+
+    Attributes:
+        linktype: number of the link type. snaplen: bytes kept of a frame at most, 0 for no limit.
+        name, description: in the words of the file. resolution: ticks a second of its time stamps.
+        offset: seconds to add to them. number: its place in its section. section: from 0.
+    """
+
+    linktype: int = 1
+    snaplen: int = 0
+    name: str = ""
+    description: str = ""
+    resolution: int = 1_000_000_000
+    offset: int = 0
+    number: int = 0
+    section: int = 0
+
+
+class Extras(NamedTuple):
+    """What pcapng can say of a single frame (section 4.3): comments, link layer flags, frames lost before, an id."""
+
+    comments: tuple[str, ...] = ()
+    flags: int | None = None
+    drop_count: int | None = None
+    packet_id: int | None = None
+
+
+NOTHING = Extras()
+ETHERNET = Interface()
+
+
+class Frame:
+    """The bytes of one frame, when it was captured, and on what.
+
+    Attributes:
+        data: the bytes kept. wire_length: bytes there were on the wire.
+        time_ns: nanoseconds since 1970-01-01 UTC, or None where the file has no time for it.
+        interface: where it was captured. number: its place in the capture, from 1; 0 for one made by hand.
+    """
+
+    __slots__ = ("data", "extras", "interface", "number", "time_ns", "wire_length")
+
+    def __init__(
+        self,
+        data: bytes,
+        time_ns: int | None = 0,
+        linktype: int | None = None,
+        wire_length: int | None = None,
+        comment: str | tuple[str, ...] | None = None,
+        *,
+        interface: Interface | None = None,
+        number: int = 0,
+        extras: Extras = NOTHING,
+    ) -> None:
+        self.data = data
+        self.time_ns = time_ns
+        self.wire_length = len(data) if wire_length is None else wire_length
+        self.interface = interface or (ETHERNET if linktype in (None, 1) else Interface(linktype or 0))
+        self.number = number
+        self.extras = extras
+        if comment is not None:
+            self.extras = extras._replace(comments=(comment,) if isinstance(comment, str) else tuple(comment))
+
+    @property
+    def linktype(self) -> int:
+        """Number of the link type: what the first header is."""
+        return self.interface.linktype
+
+    @property
+    def comments(self) -> tuple[str, ...]:
+        """All comments of the frame."""
+        return self.extras.comments
+
+    @property
+    def comment(self) -> str | None:
+        """The first comment, or None."""
+        return self.extras.comments[0] if self.extras.comments else None
+
+    def packet(self) -> Packet:
+        """Return the frame dissected, from the header of its link type."""
+        from packetlab.wire.dissect import dissect
+        from packetlab.wire.linktypes import first_header
+
+        return dissect(self.data, first_header(self.linktype), wire_length=self.wire_length)
+
+    def replace(
+        self, data: bytes | None = None, time_ns: int | None = None, comment: str | None = None
+    ) -> Frame:
+        """Return a copy with other bytes (of their own length), another time, or one comment."""
+        return Frame(
+            self.data if data is None else data,
+            self.time_ns if time_ns is None else time_ns,
+            wire_length=self.wire_length if data is None else len(data),
+            comment=comment,
+            interface=self.interface,
+            number=self.number,
+            extras=self.extras,
+        )
+
+    def __bytes__(self) -> bytes:
+        return self.data
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Frame):
+            return NotImplemented
+        return (self.data, self.time_ns, self.wire_length, self.linktype, self.extras) == (
+            other.data, other.time_ns, other.wire_length, other.linktype, other.extras,
+        )  # fmt: skip
+
+    def __hash__(self) -> int:
+        return hash((self.data, self.time_ns))
+
+    def __repr__(self) -> str:
+        more = f", comment={self.comment!r}" if self.comments else ""
+        return f"<Frame {self.number}: {len(self.data)} of {self.wire_length} bytes, time_ns={self.time_ns}{more}>"

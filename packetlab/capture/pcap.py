@@ -1,0 +1,96 @@
+"""The pcap file format (draft-ietf-opsawg-pcap): in either byte order, micro- and nanosecond, and Kuznetzov's variant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from struct import Struct
+from typing import BinaryIO
+
+from packetlab.capture.frame import NOTHING, Frame, Interface
+from packetlab.capture.source import Bytes
+from packetlab.errors import CaptureError
+
+MICROSECONDS, NANOSECONDS, KUZNETZOV = 0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34
+LARGEST = 1 << 26  # bytes of a record; more is taken for damage
+_LINKTYPE = 0x03FFFFFF  # the bits above tell of a frame check sequence
+
+MAGICS = {
+    magic.to_bytes(4, order): (magic, sign)
+    for magic in (MICROSECONDS, NANOSECONDS, KUZNETZOV)
+    for order, sign in (("big", ">"), ("little", "<"))
+}
+"""First four bytes -> (magic, byte order for struct)."""
+
+
+def read_pcap(data: Bytes) -> Iterator[Frame]:
+    """Yield the frames; CaptureError behind the last whole one where the file is damaged or ends inside a record."""
+    if not data.have(24):
+        raise data.short("a pcap file header", 24)
+    magic, sign = MAGICS[data.data[data.pos : data.pos + 4]]
+    _, _, _, _, snaplen, network = Struct(sign + "HHiIII").unpack_from(data.data, data.pos + 4)
+    data.pos += 24
+    scale = 1 if magic == NANOSECONDS else 1000
+    interface = Interface(network & _LINKTYPE, snaplen, resolution=1_000_000_000 // scale)
+    header = Struct(sign + "IIII")
+    size = 24 if magic == KUZNETZOV else 16  # Kuznetzov's has interface, protocol and packet type besides
+    unpack, new = header.unpack_from, Frame.__new__
+    number = 0
+    while data.have(size):
+        buffer, pos, end = data.data, data.pos, len(data.data)
+        while pos + size <= end:
+            seconds, fraction, captured, original = unpack(buffer, pos)
+            stop = pos + size + captured
+            if stop > end:
+                break
+            number += 1
+            frame = new(Frame)
+            frame.data = buffer[pos + size : stop]
+            frame.time_ns = seconds * 1_000_000_000 + fraction * scale
+            frame.wire_length = original
+            frame.interface = interface
+            frame.number = number
+            frame.extras = NOTHING
+            data.pos = pos = stop
+            yield frame
+        data.pos = pos
+        if pos + size <= end:
+            if captured > LARGEST:
+                where = f"{data.source.name}, byte {data.offset}"
+                raise CaptureError(where, f"a record of {LARGEST} bytes at most", captured)
+            if not data.have(size + captured):
+                raise data.short("a record", size + captured)
+    if data.left() or data.source.fault:
+        raise data.short("a record header", size)
+
+
+_HEADER = Struct("<IHHiIII")
+_RECORD = Struct("<IIII")
+
+
+class PcapSink:
+    """Writes frames of one link type, little-endian, with nanoseconds."""
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self.stream, self.name = stream, name
+        self.linktype: int | None = None
+
+    def begin(self, linktype: int) -> None:
+        """Write the file header."""
+        self.linktype = linktype
+        self.stream.write(_HEADER.pack(NANOSECONDS, 2, 4, 0, 0, 262144, linktype))
+
+    def write(self, frame: Frame) -> None:
+        """Write one frame. CaptureError where the format cannot hold it."""
+        if self.linktype is None:
+            self.begin(frame.linktype)
+        if frame.linktype != self.linktype:
+            raise CaptureError(self.name, f"frames of link type {self.linktype}", frame.linktype, "pcapng holds several")
+        seconds, fraction = divmod(frame.time_ns or 0, 1_000_000_000)
+        if not 0 <= seconds < 1 << 32:
+            raise CaptureError(self.name, "a time between 1970 and 2106", f"{seconds} s")
+        self.stream.write(_RECORD.pack(seconds, fraction, len(frame.data), frame.wire_length) + frame.data)
+
+    def end(self, linktype: int) -> None:
+        """Write what a file without frames needs."""
+        if self.linktype is None:
+            self.begin(linktype)

@@ -1,0 +1,182 @@
+"""Where the bytes of a capture file come from: a path, a pipe or a file object, compressed or not.
+
+Compression is told by content, not by name. What was unpacked before a stream breaks off is delivered first.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from packetlab.errors import CaptureError
+
+CHUNK = 1 << 20
+PACKED_CHUNK = 1 << 16  # a small piece of packed input, so that a bomb unpacks in small pieces too
+_MAGICS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4"}
+
+
+class Source:
+    """A stream of bytes read in pieces, and the place reached in it.
+
+    Attributes:
+        name: for messages. offset: bytes delivered so far (unpacked ones). fault: what ended it early, or None.
+    """
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self.stream, self.name = stream, name
+        self.offset = 0
+        self.fault: CaptureError | None = None
+        self._head = self._read(PACKED_CHUNK)
+        while 0 < len(self._head) < 4:
+            more = self._read(4)
+            if not more:
+                break
+            self._head += more
+        self.packing = next((how for magic, how in _MAGICS.items() if self._head.startswith(magic)), None)
+        self._unpacker = _unpacker(self.packing, name) if self.packing else None
+
+    def _read(self, size: int) -> bytes:
+        # read1 gives what is there, so that a live pipe is not waited on for a full piece.
+        read = getattr(self.stream, "read1", None) or self.stream.read
+        return bytes(read(size) or b"")
+
+    def _packed(self) -> bytes:
+        head, self._head = self._head, b""
+        return head or self._read(PACKED_CHUNK if self._unpacker else CHUNK)
+
+    def more(self) -> bytes:
+        """Return the next bytes, or none at the end (see `fault` for whether it came too early)."""
+        if self._unpacker is None:
+            data = self._packed()
+        else:
+            data = self._unpacked()
+        self.offset += len(data)
+        return data
+
+    def _unpacked(self) -> bytes:
+        while self.fault is None:
+            piece = self._packed()
+            if not piece:
+                if not self._unpacker.eof and self._unpacker_used:
+                    self.fault = CaptureError(self.name, f"the end of the {self.packing} stream", "the end of the file")
+                return b""
+            out = b""
+            try:
+                while piece:
+                    if self._unpacker.eof:
+                        if not piece.strip(b"\0"):
+                            break  # gzip files may be padded with zeros
+                        self._unpacker = _unpacker(self.packing, self.name)
+                    self._unpacker_used = True
+                    out += self._unpacker.decompress(piece)
+                    piece = self._unpacker.unused_data if self._unpacker.eof else b""
+            except Exception as error:  # each library has errors of its own
+                self.fault = CaptureError(self.name, f"{self.packing} data after {self.offset + len(out)} bytes", str(error))
+            if out:
+                return out
+        return b""
+
+    _unpacker: Any
+    _unpacker_used = False
+
+    def close(self) -> None:
+        """Close the stream."""
+        self.stream.close()
+
+
+def _unpacker(packing: str | None, name: str) -> Any:
+    try:
+        if packing == "gzip":
+            import zlib
+
+            return zlib.decompressobj(wbits=31)
+        if packing == "zstd":
+            return _zstd().ZstdDecompressor()
+        import lz4.frame
+
+        return lz4.frame.LZ4FrameDecompressor()
+    except ImportError as error:
+        raise CaptureError(name, f"the package that unpacks {packing}", str(error)) from None
+
+
+def _zstd() -> Any:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    return zstd
+
+
+def open_source(where: Any) -> Source:
+    """Open a path, "-" (standard input) or a binary file object. CaptureError where it cannot be opened."""
+    if where == "-":
+        return Source(sys.stdin.buffer, "standard input")
+    if isinstance(where, (str, Path)):
+        try:
+            return Source(open(where, "rb"), str(where))
+        except OSError as error:
+            raise CaptureError(str(where), "a readable file", error.strerror) from None
+    return Source(where, str(getattr(where, "name", "stream")))
+
+
+def open_sink(where: Any) -> BinaryIO:
+    """Open a path for writing ("-" is standard output), packed if its name ends in .gz, .zst or .lz4."""
+    if where == "-":
+        return sys.stdout.buffer
+    ending = Path(where).suffix
+    try:
+        if ending == ".gz":
+            import gzip
+
+            # No name and no time inside: the same frames make the same file.
+            return gzip.GzipFile(filename="", fileobj=open(where, "wb"), mode="wb", mtime=0)  # type: ignore[return-value]
+        if ending == ".zst":
+            return _zstd().open(where, "wb")  # type: ignore[no-any-return]
+        if ending == ".lz4":
+            import lz4.frame
+
+            return lz4.frame.open(where, "wb")  # type: ignore[no-any-return]
+        return open(where, "wb")
+    except ImportError as error:
+        raise CaptureError(str(where), f"the package that packs {ending}", str(error)) from None
+    except OSError as error:
+        raise CaptureError(str(where), "a writable file", error.strerror) from None
+
+
+class Bytes:
+    """Bytes of a source, taken in exact sizes."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.data, self.pos = b"", 0
+
+    @property
+    def offset(self) -> int:
+        """Place in the (unpacked) file."""
+        return self.source.offset - len(self.data) + self.pos
+
+    def have(self, size: int) -> bool:
+        """Read on until `size` bytes are there; False where the source ends first."""
+        if self.pos + size <= len(self.data):
+            return True
+        pieces = [self.data[self.pos :]]
+        held = len(pieces[0])
+        while held < size:
+            piece = self.source.more()
+            if not piece:
+                break
+            pieces.append(piece)
+            held += len(piece)
+        self.data, self.pos = b"".join(pieces), 0
+        return held >= size
+
+    def left(self) -> int:
+        """Bytes read and not taken."""
+        return len(self.data) - self.pos
+
+    def short(self, what: str, size: int) -> CaptureError:
+        """Return the error for a file that ends before `size` bytes of something."""
+        return self.source.fault or CaptureError(
+            f"{self.source.name}, byte {self.offset}", f"{what} of {size} bytes", f"{self.left()} bytes, then the end"
+        )

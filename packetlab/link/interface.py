@@ -1,0 +1,183 @@
+"""Interface: a network interface of the kernel, by a raw packet socket (packet(7))."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import select
+import socket as _socket
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from packetlab.capture import Frame
+from packetlab.capture import Interface as Description
+from packetlab.errors import NeedsPrivilege, PacketlabError
+from packetlab.link.port import Port
+
+EVERY_PROTOCOL = 0x0003  # ETH_P_ALL
+SOL_PACKET, AUXDATA, STATISTICS, ADD_MEMBERSHIP, PROMISCUOUS = 263, 8, 6, 1, 1
+TIMESTAMP_NS = 35  # SO_TIMESTAMPNS, and the type of the message that brings it
+OUTGOING = 4  # PACKET_OUTGOING: a copy of what this machine sends
+VLAN_VALID, VLAN_TPID_VALID = 0x10, 0x40
+ETHERNET_LIKE = (1, 772)  # ARPHRD_ETHER, ARPHRD_LOOPBACK
+LARGEST = 262144
+BATCH = 512
+
+
+class Statistics(NamedTuple):
+    """Frames that arrived since the last look, and those lost because nobody fetched them in time."""
+
+    received: int
+    dropped: int
+
+
+class Interface(Port):
+    """An interface named in so many words: nothing is ever sent on one that was not.
+
+    Args:
+        name: of the interface, "eth0". promiscuous: take frames for others too.
+        outgoing: also receive what this machine sends.
+        socket: a packet socket to use (a lab opens them inside its hosts).
+
+    Raises:
+        NeedsPrivilege: without CAP_NET_RAW. PacketlabError: no such interface.
+    """
+
+    def __init__(
+        self, name: str, *, promiscuous: bool = False, outgoing: bool = False, socket: _socket.socket | None = None
+    ) -> None:
+        self.name, self.outgoing = name, outgoing
+        try:
+            self._socket = socket or _socket.socket(_socket.AF_PACKET, _socket.SOCK_RAW, 0)
+        except PermissionError as error:
+            raise NeedsPrivilege(
+                f"Interface({name!r})", "the capability CAP_NET_RAW", error.strerror,
+                "run as root or `setcap cap_net_raw+ep` the interpreter; a Lab() needs none",
+            ) from None  # fmt: skip
+        try:
+            self._socket.setsockopt(_socket.SOL_SOCKET, TIMESTAMP_NS, 1)
+            self._socket.setsockopt(SOL_PACKET, AUXDATA, 1)
+            self._socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVBUF, 1 << 24)
+            self._socket.bind((name, EVERY_PROTOCOL))
+        except OSError as error:
+            self._socket.close()
+            if error.errno == errno.ENODEV:
+                names = ", ".join(found for _, found in _socket.if_nameindex())
+                raise PacketlabError(f"Interface({name!r})", f"one of {names}", "no such interface") from None
+            raise
+        index, hardware = self._index(), self._socket.getsockname()[3]
+        self.linktype = 1 if hardware in ETHERNET_LIKE else 101
+        self._description = Description(self.linktype, 0, name)
+        if promiscuous:
+            member = struct.pack("iHH8s", index, PROMISCUOUS, 0, b"")
+            self._socket.setsockopt(SOL_PACKET, ADD_MEMBERSHIP, member)
+        self._buffer = bytearray(LARGEST)
+
+    def _index(self) -> int:
+        import fcntl
+
+        request = struct.pack("16s24x", self.name.encode())
+        return int(struct.unpack_from("i", fcntl.ioctl(self._socket, 0x8933, request), 16)[0])  # SIOCGIFINDEX
+
+    def fileno(self) -> int:
+        """The descriptor, for select and poll."""
+        return self._socket.fileno()
+
+    def _send(self, data: bytes) -> None:
+        while True:
+            try:
+                self._socket.send(data)
+                return
+            except OSError as error:
+                if error.errno == errno.ENOBUFS:  # the queue is full: wait until it drains
+                    select.select([], [self._socket], [], 0.01)
+                elif error.errno == errno.EMSGSIZE:
+                    raise OSError(errno.EMSGSIZE, f"{self.name}: a frame of {len(data)} bytes is longer than its MTU allows") from None
+                else:
+                    raise OSError(error.errno, f"{self.name}: {error.strerror}") from None
+
+    def send_batch(self, frames: Sequence[bytes]) -> int:
+        """Hand frames to the kernel by sendmmsg(2), many a call; return how many it took.
+
+        It stops before a frame that the kernel refuses; sending that one alone raises the reason.
+        """
+        return _send_batch(self._socket.fileno(), frames)
+
+    def _receive(self, timeout: float | None) -> Frame | None:
+        ready = select.poll()
+        ready.register(self._socket, select.POLLIN)
+        while True:
+            if not ready.poll(None if timeout is None else max(0.0, timeout) * 1000):
+                return None
+            size, messages, _, address = self._socket.recvmsg_into([self._buffer], 256, _socket.MSG_TRUNC)
+            if address[2] == OUTGOING and not self.outgoing:
+                continue
+            return self._frame(size, messages)
+
+    def _frame(self, size: int, messages: list[tuple[int, int, bytes]]) -> Frame:
+        data = bytes(memoryview(self._buffer)[: min(size, LARGEST)])
+        time_ns = 0
+        for level, kind, value in messages:
+            if level == _socket.SOL_SOCKET and kind == TIMESTAMP_NS:
+                seconds, fraction = struct.unpack("qq", value[:16])
+                time_ns = seconds * 1_000_000_000 + fraction
+            elif level == SOL_PACKET and kind == AUXDATA:
+                status, _, _, _, _, tag, protocol = struct.unpack("IIIHHHH", value[:20])
+                if status & VLAN_VALID:
+                    # The kernel takes the tag out of the frame; it belongs there.
+                    kind_of_tag = protocol if status & VLAN_TPID_VALID else 0x8100
+                    data = data[:12] + struct.pack(">HH", kind_of_tag, tag) + data[12:]
+                    size += 4
+        return Frame(data, time_ns, wire_length=size, interface=self._description)
+
+    def statistics(self) -> Statistics:
+        """Return the counts since the last call, and set them back (packet(7), PACKET_STATISTICS)."""
+        received, dropped = struct.unpack("II", self._socket.getsockopt(SOL_PACKET, STATISTICS, 8))
+        return Statistics(received - dropped, dropped)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._socket.close()
+
+
+class _Vector(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_char_p), ("size", ctypes.c_size_t))
+
+
+class _Message(ctypes.Structure):
+    # struct mmsghdr: a struct msghdr, and the number of bytes sent.
+    _fields_ = (
+        ("name", ctypes.c_void_p), ("name_size", ctypes.c_uint32),
+        ("vector", ctypes.POINTER(_Vector)), ("vectors", ctypes.c_size_t),
+        ("control", ctypes.c_void_p), ("control_size", ctypes.c_size_t), ("flags", ctypes.c_int),
+        ("sent", ctypes.c_uint),
+    )  # fmt: skip
+
+
+def _send_batch(descriptor: int, frames: Sequence[bytes]) -> int:
+    libc = ctypes.CDLL(None, use_errno=True)
+    vectors, messages = (_Vector * BATCH)(), (_Message * BATCH)()
+    for number in range(BATCH):
+        messages[number].vector = ctypes.pointer(vectors[number])
+        messages[number].vectors = 1
+    done = 0
+    while done < len(frames):
+        chunk = frames[done : done + BATCH]
+        for vector, frame in zip(vectors, chunk, strict=False):
+            vector.base = frame  # the kernel reads from the frame's own bytes
+            vector.size = len(frame)
+        sent = libc.sendmmsg(descriptor, messages, len(chunk), 0)
+        if sent < 0:
+            if ctypes.get_errno() in (errno.ENOBUFS, errno.EAGAIN, errno.EINTR):
+                select.select([], [descriptor], [], 0.01)
+                continue
+            return done
+        done += sent
+    return done
+
+
+def interfaces() -> list[str]:
+    """Return the names of this machine's interfaces."""
+    return [name for _, name in _socket.if_nameindex()] if os.name == "posix" else []

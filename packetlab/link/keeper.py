@@ -1,0 +1,300 @@
+"""The keeper: the process that owns a lab's namespaces, and the only code that knows of namespaces.
+
+Run as a program of its own (by path, so nothing of the package is imported), since a process with threads cannot enter
+a user namespace. It makes a user namespace, a process namespace and one network namespace per host, wires them with
+veth pairs and bridges over rtnetlink, starts programs inside, opens sockets inside and hands them out over
+SCM_RIGHTS. It obeys JSON requests on the one socket it is given, and when that closes, whatever the reason, it exits:
+as the first process of its process namespace it takes everything in there along, and the kernel frees the rest.
+
+Follows user_namespaces(7), pid_namespaces(7), rtnetlink(7), veth(4), packet(7) and include/uapi/linux/ethtool.h.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+from typing import Any
+
+NEWNS, NEWUSER, NEWPID, NEWNET = 0x00020000, 0x10000000, 0x20000000, 0x40000000
+LARGEST = 65536  # bytes of a request or an answer
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def check(result: int, what: str) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+    return result
+
+
+# rtnetlink -----------------------------------------------------------------------------------------------------
+
+NEWLINK, SETLINK, NEWADDR, NEWROUTE, NEWNEIGH = 16, 19, 20, 24, 28
+REQUEST, ACK, CREATE, EXCL = 1, 4, 0x400, 0x200
+IFF_UP = 1
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    return struct.pack("HH", len(value) + 4, kind) + value + bytes(-len(value) % 4)
+
+
+class Netlink:
+    """Requests to the network namespace that this process is in."""
+
+    def __enter__(self) -> Netlink:
+        self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+        self.socket.bind((0, 0))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def ask(self, kind: int, body: bytes, flags: int = 0, what: str = "") -> None:
+        head = struct.pack("IHHII", 16 + len(body), kind, REQUEST | ACK | flags, 1, 0)
+        self.socket.send(head + body)
+        answer = self.socket.recv(LARGEST)
+        (code,) = struct.unpack_from("i", answer, 16)
+        if code:
+            raise OSError(-code, f"{what}: {os.strerror(-code)}")
+
+    def link(self, index: int, attributes: bytes, *, kind: int = SETLINK, up: bool = False, flags: int = 0) -> None:
+        state = IFF_UP if up else 0
+        self.ask(kind, struct.pack("BxHiII", 0, 0, index, state, state) + attributes, flags, "link")
+
+    def pair(self, name: str, mac: bytes, mtu: int, peer: str, peer_mac: bytes, peer_namespace: int) -> None:
+        """Make a veth pair: one end here, the other in `peer_namespace`."""
+        ends = []
+        for end, address in ((name, mac), (peer, peer_mac)):
+            ends.append(attribute(3, end.encode() + b"\0") + attribute(1, address) + attribute(4, struct.pack("I", mtu)))
+        far = struct.pack("BxHiII", 0, 0, 0, 0, 0) + ends[1] + attribute(28, struct.pack("I", peer_namespace))
+        info = attribute(1, b"veth\0") + attribute(2, attribute(1, far))
+        self.link(0, ends[0] + attribute(18, info), kind=NEWLINK, flags=CREATE | EXCL)
+
+    def bridge(self, name: str) -> None:
+        info = attribute(1, b"bridge\0")
+        self.link(0, attribute(3, name.encode() + b"\0") + attribute(18, info), kind=NEWLINK, flags=CREATE | EXCL)
+        self.link(socket.if_nametoindex(name), b"", up=True)
+
+    def address(self, index: int, address: str, prefix: int) -> None:
+        octets = socket.inet_aton(address)
+        body = struct.pack("BBBBi", socket.AF_INET, prefix, 0, 0, index) + attribute(2, octets) + attribute(1, octets)
+        self.ask(NEWADDR, body, CREATE | EXCL, "address")
+
+    def neighbour(self, index: int, address: str, mac: bytes) -> None:
+        body = struct.pack("BxHiHBB", socket.AF_INET, 0, index, 0x80, 0, 0)  # NUD_PERMANENT
+        self.ask(NEWNEIGH, body + attribute(1, socket.inet_aton(address)) + attribute(2, mac), CREATE, "neighbour")
+
+
+def without_offloads(name: str) -> None:
+    """Have the kernel finish checksums and segments itself, so that what a capture sees is what a wire would carry."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for command in (0x17, 0x1F, 0x24, 0x2C, 0x15):  # transmit sums, TSO, GSO, GRO, receive sums
+            value = ctypes.create_string_buffer(struct.pack("II", command, 0))
+            request = struct.pack("16sP", name.encode(), ctypes.addressof(value)).ljust(40, b"\0")
+            try:
+                fcntl.ioctl(probe, 0x8946, request)
+            except OSError as error:
+                if error.errno != errno.EOPNOTSUPP:
+                    raise
+
+
+# Namespaces ----------------------------------------------------------------------------------------------------
+
+
+class Inside:
+    """Be in a network namespace for the length of a `with`."""
+
+    home = -1
+
+    def __init__(self, namespace: int) -> None:
+        self.namespace = namespace
+
+    def __enter__(self) -> None:
+        check(libc.setns(self.namespace, NEWNET), "setns")
+
+    def __exit__(self, *_: object) -> None:
+        check(libc.setns(Inside.home, NEWNET), "setns")
+
+
+def enter_namespaces() -> None:
+    """Take this process into namespaces of its own, as their root."""
+    uid, gid = os.geteuid(), os.getegid()
+    try:
+        check(libc.unshare(NEWUSER | NEWNET | NEWPID | NEWNS), "unshare")
+    except OSError:
+        if uid != 0:
+            raise
+        # Root without the right to user namespaces (some containers) may still have the others.
+        check(libc.unshare(NEWNET | NEWPID | NEWNS), "unshare")
+        return
+    with open("/proc/self/setgroups", "w") as file:
+        file.write("deny")
+    for name, outside in (("uid_map", uid), ("gid_map", gid)):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(f"0 {outside} 1")
+
+
+class Keeper:
+    """Answers requests until the other side is gone."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self.control = control
+        self.namespaces: dict[str, int] = {}
+        self.programs: dict[int, int] = {}  # pid -> where to write its exit status
+
+    def serve(self) -> None:
+        Inside.home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        waker, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(wake)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's interrupt is for the one who started us
+        while True:
+            ready, _, _ = select.select([self.control, waker], [], [])
+            if waker in ready:
+                os.read(waker, 4096)
+                self.reap()
+            if self.control in ready:
+                request, fds, _, _ = socket.recv_fds(self.control, LARGEST, 8)
+                if not request:
+                    return
+                self.answer(json.loads(request), fds)
+
+    def answer(self, request: dict[str, Any], fds: list[int]) -> None:
+        out: list[int] = []
+        try:
+            result = getattr(self, "do_" + request.pop("do"))(fds, out, **request)
+            reply = {"ok": result}
+        except OSError as error:
+            reply = {"errno": error.errno, "error": error.strerror}
+        socket.send_fds(self.control, [json.dumps(reply).encode()], out)
+        for fd in [*fds, *out]:
+            os.close(fd)
+
+    def do_host(self, fds: list[int], out: list[int], name: str) -> None:
+        check(libc.unshare(NEWNET), "unshare")
+        self.namespaces[name] = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            # IPv6 speaks up by itself on a fresh link; a lab's wire carries what was sent and no more.
+            for scope in ("all", "default"):
+                path = f"/proc/sys/net/ipv6/conf/{scope}/disable_ipv6"
+                if os.path.exists(path):
+                    with open(path, "w") as file:
+                        file.write("1")
+            with Netlink() as netlink:
+                netlink.link(socket.if_nametoindex("lo"), b"", up=True)
+        finally:
+            check(libc.setns(Inside.home, NEWNET), "setns")
+
+    def do_bridge(self, fds: list[int], out: list[int], host: str, name: str) -> None:
+        with Inside(self.namespaces[host]), Netlink() as netlink:
+            netlink.bridge(name)
+
+    def do_pair(self, fds: list[int], out: list[int], ends: list[dict[str, Any]], mtu: int) -> None:
+        near, far = ends
+        with Inside(self.namespaces[near["host"]]), Netlink() as netlink:
+            netlink.pair(
+                near["name"], bytes.fromhex(near["mac"]), mtu, far["name"], bytes.fromhex(far["mac"]),
+                self.namespaces[far["host"]],
+            )  # fmt: skip
+        for end in ends:
+            with Inside(self.namespaces[end["host"]]), Netlink() as netlink:
+                index = socket.if_nametoindex(end["name"])
+                without_offloads(end["name"])
+                if "bridge" in end:
+                    netlink.link(index, attribute(10, struct.pack("I", socket.if_nametoindex(end["bridge"]))))
+                if "address" in end:
+                    netlink.address(index, end["address"], 24)
+                netlink.link(index, b"", up=True)
+
+    def do_neighbour(self, fds: list[int], out: list[int], host: str, name: str, address: str, mac: str) -> None:
+        with Inside(self.namespaces[host]), Netlink() as netlink:
+            netlink.neighbour(socket.if_nametoindex(name), address, bytes.fromhex(mac))
+
+    def do_socket(self, fds: list[int], out: list[int], host: str, family: int, type: int, protocol: int) -> None:
+        with Inside(self.namespaces[host]):
+            out.append(socket.socket(family, type, protocol).detach())
+
+    def do_run(self, fds: list[int], out: list[int], host: str, argv: list[str], cwd: str) -> int:
+        """Start a program; fds are its standard input, output, error, and where its status goes."""
+        report, failed = os.pipe2(os.O_CLOEXEC)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
+                os.setpgid(0, 0)
+                check(libc.setns(self.namespaces[host], NEWNET), "setns")
+                os.chdir(cwd)
+                for number in range(3):
+                    os.dup2(fds[number], number)
+                os.execvp(argv[0], argv)
+            except OSError as error:
+                os.write(failed, json.dumps([error.errno, error.strerror]).encode())
+            finally:
+                os._exit(127)
+        os.close(failed)
+        trouble = os.read(report, LARGEST)
+        os.close(report)
+        if trouble:
+            number, text = json.loads(trouble)
+            raise OSError(number, text)
+        self.programs[pid] = os.dup(fds[3])
+        return pid
+
+    def do_kill(self, fds: list[int], out: list[int], pid: int, number: int) -> None:
+        if pid in self.programs:
+            os.killpg(pid, number)
+
+    def reap(self) -> None:
+        """Collect ended programs, and orphans that fell to us as the first process."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            where = self.programs.pop(pid, None)
+            if where is not None:
+                os.write(where, str(os.waitstatus_to_exitcode(status)).encode())
+                os.close(where)
+
+
+def main() -> None:
+    """Enter the namespaces, say so, and serve."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    control.set_inheritable(False)
+    try:
+        enter_namespaces()
+    except OSError as error:
+        where = error.filename or ""
+        control.send(json.dumps({"errno": error.errno, "error": error.strerror, "file": where}).encode())
+        return
+    # The first child is the first process of the new process namespace.
+    if pid := os.fork():
+        control.close()
+        os.waitpid(pid, 0)
+        return
+    libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    try:
+        libc.mount(b"none", b"/", None, 0x44000, None)  # MS_REC | MS_PRIVATE
+        libc.mount(b"proc", b"/proc", b"proc", 0, None)  # may be refused; programs then see the outer one
+        control.send(b'{"ok": null}')
+        Keeper(control).serve()
+    except BrokenPipeError:
+        pass
+    finally:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

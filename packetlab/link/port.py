@@ -1,0 +1,99 @@
+"""Port: what can send and receive frames. One surface for kernel interfaces and wires in memory."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Any
+
+from packetlab.capture import Frame, matcher
+from packetlab.wire.packet import Packet
+
+
+class Port(ABC):
+    """Sends and receives whole frames. It listens from the moment it is open, so nothing sent later is missed.
+
+    Attributes:
+        name: of the interface. linktype: what its frames begin with (1: Ethernet).
+    """
+
+    name: str
+    linktype: int = 1
+
+    @abstractmethod
+    def _send(self, data: bytes) -> None:
+        """Put one frame on the wire."""
+
+    @abstractmethod
+    def _receive(self, timeout: float | None) -> Frame | None:
+        """Return the next frame, or None after `timeout` seconds (None: wait for ever)."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop listening. Safe to call twice."""
+
+    def send(self, frame: Any) -> None:
+        """Send a packet, a header, a captured frame, or bytes."""
+        self._send(bytes(frame))
+
+    def send_all(self, frames: Iterable[Any]) -> int:
+        """Send frames one behind the other, without pause; return how many."""
+        count = 0
+        for frame in frames:
+            self._send(bytes(frame))
+            count += 1
+        return count
+
+    def receive_frame(self, timeout: float | None = 1.0, where: Any = None) -> Frame:
+        """Return the next frame whose packet matches `where`; those before it are passed over.
+
+        Args:
+            timeout: seconds, None for no limit.
+            where: a prototype header, a header class, or a function of the packet.
+
+        Raises:
+            TimeoutError: none came in time.
+        """
+        test = matcher(where)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        passed = 0
+        while True:
+            left = None if deadline is None else deadline - time.monotonic()
+            frame = self._receive(left) if left is None or left > 0 or not passed else None
+            if frame is None:
+                wanted = "frame" if where is None else f"frame that matches {where!r}"
+                raise TimeoutError(f"{self.name}: no {wanted} in {timeout} s ({passed} others came)")
+            if where is None or test(frame.packet()):
+                return frame
+            passed += 1
+
+    def receive(self, timeout: float | None = 1.0, where: Any = None) -> Packet:
+        """Return the next packet that matches; see `receive_frame`."""
+        return self.receive_frame(timeout, where).packet()
+
+    def capture(self, count: int | None = None, timeout: float | None = None, where: Any = None) -> Iterator[Frame]:
+        """Yield frames as they come: `count` of them at most, and for `timeout` seconds in all at most."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        taken = 0
+        while count is None or taken < count:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            try:
+                frame = self.receive_frame(left, where)
+            except TimeoutError:
+                return
+            taken += 1
+            frame.number = taken
+            yield frame
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"

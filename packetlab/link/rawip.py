@@ -1,0 +1,61 @@
+"""Raw IP sockets (raw(7)): IPv4 packets with their headers, routed by the kernel."""
+
+from __future__ import annotations
+
+import select
+import socket as _socket
+import time
+from typing import Any
+
+from packetlab.capture import Frame, Interface
+from packetlab.errors import BuildError, NeedsPrivilege
+from packetlab.link.port import Port
+from packetlab.wire.header import Header
+from packetlab.wire.ip import IPv4
+from packetlab.wire.packet import Packet
+
+RAW_IP = 101
+
+
+class RawIP(Port):
+    """Sends IPv4 packets and receives those of one protocol number.
+
+    Args:
+        protocol: of the packets to receive (1 ICMP, 17 UDP, ...).
+        host: a host of a lab to be in; None for this machine.
+
+    Raises:
+        NeedsPrivilege: without CAP_NET_RAW on this machine.
+    """
+
+    linktype = RAW_IP
+
+    def __init__(self, protocol: int, host: Any = None) -> None:
+        self.name = f"raw IP protocol {protocol}" + (f" in {host.name}" if host is not None else "")
+        opener = host.socket if host is not None else _socket.socket
+        try:
+            self._socket: _socket.socket = opener(_socket.AF_INET, _socket.SOCK_RAW, protocol)
+        except PermissionError as error:
+            hint = "run as root; hosts of a Lab() need none"
+            raise NeedsPrivilege(self.name, "the capability CAP_NET_RAW", error.strerror, hint) from None
+        self._socket.setsockopt(_socket.IPPROTO_IP, _socket.IP_HDRINCL, 1)
+
+    def send(self, frame: Any) -> None:
+        """Send a packet that begins with IPv4, to its destination. The kernel fills a source of 0.0.0.0 and an id of 0."""
+        packet = frame if isinstance(frame, Packet) else Packet((frame,)) if isinstance(frame, Header) else None
+        if packet is None or not isinstance(packet.layers[0], IPv4):
+            raise BuildError(f"{self.name}: send", "a packet that begins with IPv4", type(frame).__name__)
+        self._socket.sendto(bytes(packet), (str(packet[IPv4].dst), 0))
+
+    def _send(self, data: bytes) -> None:
+        self.send(data)
+
+    def _receive(self, timeout: float | None) -> Frame | None:
+        ready, _, _ = select.select([self._socket], [], [], None if timeout is None else max(0.0, timeout))
+        if not ready:
+            return None
+        return Frame(self._socket.recv(65535), time.time_ns(), interface=Interface(RAW_IP, 0, self.name))
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()

@@ -74,6 +74,7 @@ class Interface(Port):
             member = struct.pack("iHH8s", index, PROMISCUOUS, 0, b"")
             self._socket.setsockopt(SOL_PACKET, ADD_MEMBERSHIP, member)
         self._buffer = bytearray(LARGEST)
+        self._batch: _Batch | None = None
 
     def _index(self) -> int:
         import fcntl
@@ -103,7 +104,9 @@ class Interface(Port):
 
         It stops before a frame that the kernel refuses; sending that one alone raises the reason.
         """
-        return _send_batch(self._socket.fileno(), frames)
+        if self._batch is None:
+            self._batch = _Batch()
+        return self._batch.put(self._socket.fileno(), frames)
 
     def _receive(self, timeout: float | None) -> Frame | None:
         ready = select.poll()
@@ -146,36 +149,51 @@ class _Vector(ctypes.Structure):
     _fields_ = (("base", ctypes.c_char_p), ("size", ctypes.c_size_t))
 
 
-class _Message(ctypes.Structure):
-    # struct mmsghdr: a struct msghdr, and the number of bytes sent.
+class _Header(ctypes.Structure):
+    # struct msghdr
     _fields_ = (
         ("name", ctypes.c_void_p), ("name_size", ctypes.c_uint32),
         ("vector", ctypes.POINTER(_Vector)), ("vectors", ctypes.c_size_t),
         ("control", ctypes.c_void_p), ("control_size", ctypes.c_size_t), ("flags", ctypes.c_int),
-        ("sent", ctypes.c_uint),
     )  # fmt: skip
 
 
-def _send_batch(descriptor: int, frames: Sequence[bytes]) -> int:
-    libc = ctypes.CDLL(None, use_errno=True)
-    vectors, messages = (_Vector * BATCH)(), (_Message * BATCH)()
-    for number in range(BATCH):
-        messages[number].vector = ctypes.pointer(vectors[number])
-        messages[number].vectors = 1
-    done = 0
-    while done < len(frames):
-        chunk = frames[done : done + BATCH]
-        for vector, frame in zip(vectors, chunk, strict=False):
-            vector.base = frame  # the kernel reads from the frame's own bytes
-            vector.size = len(frame)
-        sent = libc.sendmmsg(descriptor, messages, len(chunk), 0)
-        if sent < 0:
-            if ctypes.get_errno() in (errno.ENOBUFS, errno.EAGAIN, errno.EINTR):
-                select.select([], [descriptor], [], 0.01)
-                continue
-            return done
-        done += sent
-    return done
+class _Message(ctypes.Structure):
+    # struct mmsghdr
+    _fields_ = (("header", _Header), ("sent", ctypes.c_uint))
+
+
+class _Batch:
+    """The arrays that sendmmsg(2) takes, made once."""
+
+    def __init__(self) -> None:
+        self.send = ctypes.CDLL(None, use_errno=True).sendmmsg
+        self.vectors, self.messages = (_Vector * BATCH)(), (_Message * BATCH)()
+        for message, vector in zip(self.messages, self.vectors, strict=True):
+            message.header.vector = ctypes.pointer(vector)
+            message.header.vectors = 1
+
+    def put(self, descriptor: int, frames: Sequence[bytes]) -> int:
+        done = 0
+        for first in range(0, len(frames), BATCH):
+            chunk = frames[first : first + BATCH]
+            for vector, frame in zip(self.vectors, chunk, strict=False):
+                vector.base = frame  # the kernel reads from the frame's own bytes
+                vector.size = len(frame)
+            at = 0
+            while at < len(chunk):
+                sent = self.send(descriptor, ctypes.byref(self.messages, at * SIZE), len(chunk) - at, 0)
+                if sent > 0:
+                    at += sent
+                elif ctypes.get_errno() in (errno.ENOBUFS, errno.EAGAIN, errno.EINTR):
+                    select.select([], [descriptor], [], 0.01)
+                else:
+                    return done + at
+            done += len(chunk)
+        return done
+
+
+SIZE = ctypes.sizeof(_Message)
 
 
 def interfaces() -> list[str]:

@@ -1,0 +1,86 @@
+"""Ladders: who sent what to whom, a line a packet, time running down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from packetlab.capture import Frame
+from packetlab.view.hexdump import printable
+from packetlab.wire.addresses import ip_text, mac_text
+from packetlab.wire.header import Header
+from packetlab.wire.packet import Packet
+from packetlab.wire.text import Text
+from packetlab.wire.xns import IDP
+
+WIDTH = 64  # characters of a label between two columns
+
+
+def ladder(frames: Iterable[Frame], names: dict[str, str] | None = None) -> Text:
+    """Return a ladder of captured frames as text.
+
+    Each end that speaks is a column, named by `names` (address as text -> name) or its address; an arrow goes from
+    source to destination with the topmost headers' fields. Times are seconds since the first frame.
+    """
+    names = names or {}
+    rows: list[tuple[int | None, str, str, str]] = []
+    ends: list[str] = []
+    for frame in frames:
+        packet = frame.packet()
+        source, destination = (names.get(end, end) for end in _ends(packet))
+        for end in (source, destination):
+            if end not in ends:
+                ends.append(end)
+        rows.append((frame.time_ns, source, destination, label(packet)))
+    if not rows:
+        return Text("no frames")
+    start = next((time for time, _, _, _ in rows if time is not None), 0)
+    columns = {end: 14 + i * (WIDTH + 4) for i, end in enumerate(ends)}
+    lines = ["time (s)".ljust(14) + "".join(printable(end)[: WIDTH + 2].ljust(WIDTH + 4) for end in ends).rstrip()]
+    for time, source, destination, text in rows:
+        moment = "" if time is None else f"{(time - start) / 1e9:.6f}"
+        lines.append(moment.ljust(14) + _arrow(columns[source] - 14, columns[destination] - 14, text))
+    return Text("\n".join(lines))
+
+
+def _arrow(source: int, destination: int, text: str) -> str:
+    left, right = sorted((source, destination))
+    if left == right:
+        return " " * left + "(" + text[:WIDTH] + ")"
+    body = f" {text[: right - left - 6]} ".center(right - left - 2, "-")
+    return " " * left + "|" + (f"{body}>" if destination > source else f"<{body}") + "|"
+
+
+def label(packet: Packet) -> str:
+    """Return the topmost header's fields that are not zero, in one line, and the size of the payload."""
+    parts: list[str] = []
+    for header in packet.layers[-2:]:
+        parts.append(_fields(header))
+    text = " / ".join(parts[-2:] if len(packet.layers) > 2 else parts)
+    if packet.payload:
+        text += f" +{len(packet.payload)} B"
+    if packet.faults:
+        text += " (faulty)"
+    return printable(text)
+
+
+def _fields(header: Header) -> str:
+    shown = []
+    for f in header._fields:
+        raw = getattr(header, f.slot)
+        if isinstance(raw, int) and raw and f.rule is None and not f.fixed:
+            shown.append(f"{f.name}={f.kind.text(raw).split(' (')[0]}")
+    return f"{type(header).__name__} {' '.join(shown)}".strip()
+
+
+def _ends(packet: Packet) -> tuple[str, str]:
+    """Source and destination as text: of the innermost header that has both."""
+    for header in reversed(packet.layers):
+        if isinstance(header, IDP):
+            return str(header.src), str(header.dst)
+        source: Any = getattr(header, "_src", None)
+        destination: Any = getattr(header, "_dst", None)
+        if isinstance(source, bytes) and isinstance(destination, bytes):
+            show = mac_text if len(source) == 6 else ip_text
+            return show(source), show(destination)
+    return "?", "?"

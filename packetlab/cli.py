@@ -56,15 +56,21 @@ def parser() -> argparse.ArgumentParser:
     replay.add_argument("-q", action="store_true", dest="quiet", help="no progress line")
 
     send = command("send", _send, "build a packet from an expression and send it")
-    send.add_argument("packet", metavar="PACKET", help="""such as 'Ether() / IPv4(dst="10.0.0.2") / UDP(dport=9) / b"hi"'""")
-    send.add_argument("-i", metavar="IFACE", dest="interface", help="the interface to send on; without it the packet is printed")
+    send.add_argument(
+        "packet", metavar="PACKET", help="""such as 'Ether() / IPv4(dst="10.0.0.2") / UDP(dport=9) / b"hi"'"""
+    )
+    send.add_argument(
+        "-i", metavar="IFACE", dest="interface", help="the interface to send on; without it the packet is printed"
+    )
     send.add_argument("-c", metavar="N", dest="count", type=_count, default=1, help="how many times")
     send.add_argument("--interval", metavar="S", type=float, default=0.0, help="seconds between")
     send.add_argument("-x", action="store_true", dest="hex", help="print bytes too")
 
     capture = command("capture", _capture, "capture frames of an interface into a file")
     capture.add_argument("-i", metavar="IFACE", dest="interface", required=True)
-    capture.add_argument("-w", metavar="FILE", dest="write", required=True, help="pcapng, or pcap by its ending; - is standard output")
+    capture.add_argument(
+        "-w", metavar="FILE", dest="write", required=True, help="pcapng, or pcap by its ending; - is standard output"
+    )
     capture.add_argument("-c", metavar="N", dest="count", type=_count, help="stop after N frames")
     capture.add_argument("-Y", metavar="FILTER", dest="filter", help="only packets that pass")
     capture.add_argument("--seconds", metavar="S", type=_above_zero, help="stop after so long")
@@ -209,7 +215,7 @@ def _send(args: Any) -> int:
 
     from packetlab.link.interface import Interface
     from packetlab.view.hexdump import hexdump
-    from packetlab.wire.expression import read_packet
+    from packetlab.wire.literal import read_packet
 
     packet = read_packet(args.packet)
     if args.hex or not args.interface:
@@ -251,7 +257,10 @@ def _completion(args: Any) -> int:
     try:
         import shtab
     except ImportError:
-        print("packetlab completion: expected the package shtab, got none (pip install 'packetlab[completion]')", file=sys.stderr)
+        print(
+            "packetlab completion: expected the package shtab, got none (pip install 'packetlab[completion]')",
+            file=sys.stderr,
+        )
         return WRONG
     print(shtab.complete(parser(), args.shell))
     return OK

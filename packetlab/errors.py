@@ -57,7 +57,7 @@ class CaptureError(PacketlabError):
 
 
 class LocalProtocolError(PacketlabError):
-    """This side asked for something that the protocol forbids."""
+    """Our side asked for something that the protocol forbids."""
 
 
 class RemoteProtocolError(PacketlabError):

@@ -82,7 +82,9 @@ class Capture:
             elif source.fault:
                 raise source.fault
             else:
-                raise CaptureError(self.name, "a pcap or pcapng file", f"one that begins with {magic.hex(' ') or 'nothing'}")
+                raise CaptureError(
+                    self.name, "a pcap or pcapng file", f"one that begins with {magic.hex(' ') or 'nothing'}"
+                )
         except CaptureError as fault:
             self.faults = (fault,)
             if self.strict:

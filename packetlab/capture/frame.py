@@ -98,9 +98,7 @@ class Frame:
 
         return dissect(self.data, first_header(self.linktype), wire_length=self.wire_length)
 
-    def replace(
-        self, data: bytes | None = None, time_ns: int | None = None, comment: str | None = None
-    ) -> Frame:
+    def replace(self, data: bytes | None = None, time_ns: int | None = None, comment: str | None = None) -> Frame:
         """Return a copy with other bytes (of their own length), another time, or one comment."""
         return Frame(
             self.data if data is None else data,

@@ -84,7 +84,9 @@ class PcapSink:
         if self.linktype is None:
             self.begin(frame.linktype)
         if frame.linktype != self.linktype:
-            raise CaptureError(self.name, f"frames of link type {self.linktype}", frame.linktype, "pcapng holds several")
+            raise CaptureError(
+                self.name, f"frames of link type {self.linktype}", frame.linktype, "pcapng holds several"
+            )
         seconds, fraction = divmod(frame.time_ns or 0, 1_000_000_000)
         if not 0 <= seconds < 1 << 32:
             raise CaptureError(self.name, "a time between 1970 and 2106", f"{seconds} s")

@@ -180,7 +180,14 @@ class PcapngSink:
         self.stream.write(Struct("<I").pack(kind) + size + body + size)
 
     def _interface(self, interface: Interface) -> int:
-        known = (interface.linktype, interface.snaplen, interface.name, interface.description, interface.number, interface.section)
+        known = (
+            interface.linktype,
+            interface.snaplen,
+            interface.name,
+            interface.description,
+            interface.number,
+            interface.section,
+        )
         if known not in self.interfaces:
             self.interfaces[known] = len(self.interfaces)
             options = _option(2, interface.name.encode()) if interface.name else b""
@@ -202,7 +209,13 @@ class PcapngSink:
         if options:
             options += bytes(4)
         size = len(frame.data)
-        if frame.time_ns is None and which == 0 and not options and frame.wire_length == size and not frame.interface.snaplen:
+        if (
+            frame.time_ns is None
+            and which == 0
+            and not options
+            and frame.wire_length == size
+            and not frame.interface.snaplen
+        ):
             self._block(SIMPLE_PACKET, Struct("<I").pack(size) + frame.data + bytes(-size % 4))
             return
         head = Struct("<IIIII").pack(which, time >> 32, time & 0xFFFFFFFF, size, frame.wire_length)

@@ -72,7 +72,9 @@ class Source:
                     out += self._unpacker.decompress(piece)
                     piece = self._unpacker.unused_data if self._unpacker.eof else b""
             except Exception as error:  # each library has errors of its own
-                self.fault = CaptureError(self.name, f"{self.packing} data after {self.offset + len(out)} bytes", str(error))
+                self.fault = CaptureError(
+                    self.name, f"{self.packing} data after {self.offset + len(out)} bytes", str(error)
+                )
             if out:
                 return out
         return b""

@@ -95,7 +95,9 @@ class Interface(Port):
                 if error.errno == errno.ENOBUFS:  # the queue is full: wait until it drains
                     select.select([], [self._socket], [], 0.01)
                 elif error.errno == errno.EMSGSIZE:
-                    raise OSError(errno.EMSGSIZE, f"{self.name}: a frame of {len(data)} bytes is longer than its MTU allows") from None
+                    raise OSError(
+                        errno.EMSGSIZE, f"{self.name}: a frame of {len(data)} bytes is longer than its MTU allows"
+                    ) from None
                 else:
                     raise OSError(error.errno, f"{self.name}: {error.strerror}") from None
 

@@ -74,7 +74,9 @@ class Netlink:
         """Make a veth pair: one end here, the other in `peer_namespace`."""
         ends = []
         for end, address in ((name, mac), (peer, peer_mac)):
-            ends.append(attribute(3, end.encode() + b"\0") + attribute(1, address) + attribute(4, struct.pack("I", mtu)))
+            ends.append(
+                attribute(3, end.encode() + b"\0") + attribute(1, address) + attribute(4, struct.pack("I", mtu))
+            )
         far = struct.pack("BxHiII", 0, 0, 0, 0, 0) + ends[1] + attribute(28, struct.pack("I", peer_namespace))
         info = attribute(1, b"veth\0") + attribute(2, attribute(1, far))
         self.link(0, ends[0] + attribute(18, info), kind=NEWLINK, flags=CREATE | EXCL)

@@ -17,7 +17,7 @@ from packetlab.wire.packet import Packet
 RAW_IP = 101
 
 
-class RawIP(Port):
+class RawIPSocket(Port):
     """Sends IPv4 packets and receives those of one protocol number.
 
     Args:

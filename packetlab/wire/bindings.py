@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from packetlab.errors import DeclareError
-from packetlab.wire.rules import Const, Expr, Next, expression
+from packetlab.wire.expressions import Const, Expr, Next, expression
 
 if TYPE_CHECKING:
     from packetlab.wire.header import Header

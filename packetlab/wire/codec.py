@@ -1,24 +1,20 @@
-"""The compiler: from a declaration to Python source for the constructor, packing and filling in.
+"""What a header class can do once compiled: its constructor, its codec, copies with changes.
 
-Owns code generation for what goes out; `unpack` has the other direction. A function is written when it is first
-called and forgotten (`forget`) when a binding changes what it says. Compiled and careful code (`walk`, `why`) are
-held to the same results by the tests.
+The compiled functions come from `pack` and `unpack`; each is written when it is first called and forgotten (`forget`)
+when a binding changes what it says.
 """
 
 from __future__ import annotations
 
-from struct import error as struct_error
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from packetlab.errors import BuildError, DeclareError, suggestion
-from packetlab.wire import bindings
-from packetlab.wire.checksums import ALGORITHMS
-from packetlab.wire.fields import REQUIRED, Address, Bytes, Int, Items, PayloadMark, auto
+from packetlab.errors import BuildError, suggestion
 from packetlab.wire import unpack
-from packetlab.wire.layout import Run, Unit, before_payload, behind_payload, pieces, restored, setattr_slot, single
+from packetlab.wire.fields import REQUIRED, Address, Bytes, Int, PayloadMark, auto
+from packetlab.wire.layout import restored
+from packetlab.wire.pack import Packing, is_derived
 from packetlab.wire.source import function
 from packetlab.wire.walk import Fault, read_items
-from packetlab.wire.rules import Checksum, Expr, Next
 
 if TYPE_CHECKING:
     from packetlab.wire.header import Field, Header
@@ -61,7 +57,7 @@ def compile_init(cls: type[Header]) -> None:
     lines += ["    if _wrong: raise _wrong_name(_cls, _wrong)", "    _s = 0"]
     for f in fields:
         name, kind = f.name, f.kind
-        initial = None if f.default is REQUIRED or f.condition is not None or _derived(f) else f.default
+        initial = None if f.default is REQUIRED or f.condition is not None or is_derived(f) else f.default
         names[f"_K_{name}"], names[f"_D_{name}"] = kind.raw, initial
         default = repr(initial) if isinstance(initial, int) or initial is None else f"_D_{name}"
         check = f"_K_{name}({name}, '{cls.__name__}.{name}')"
@@ -77,10 +73,6 @@ def compile_init(cls: type[Header]) -> None:
     lines += ["    _self._state = _s"]
     header: Any = cls
     header.__init__ = function(lines, names, f"{cls.__name__}.__init__")
-
-
-def _derived(f: Field) -> bool:
-    return f.rule is not None or bool(f.pad)
 
 
 def wrong_name(cls: type[Header], wrong: dict[str, Any]) -> BuildError:
@@ -102,7 +94,7 @@ def replaced(header: H, changes: dict[str, Any]) -> H:
         state &= ~(f.bit << count)
         if value is auto:
             state &= ~f.bit
-            values[f.slot] = None if _derived(f) or f.default is REQUIRED or f.condition is not None else f.default
+            values[f.slot] = None if is_derived(f) or f.default is REQUIRED or f.condition is not None else f.default
         else:
             state |= f.bit
             values[f.slot] = None if value is None and f.condition is not None else f.kind.raw(
@@ -111,364 +103,7 @@ def replaced(header: H, changes: dict[str, Any]) -> H:
     return restored(cls, state, tuple(values.values()))
 
 
-def encode_items(value: Any, align: int) -> bytes:
-    """Pack the items of a repeated field, filled up with zeros to a multiple of `align`."""
-    if type(value) is bytes:
-        data = value
-    else:
-        data = b"".join(h if type(h) is bytes else type(h)._encode(h, b"", (h,), 0, None) for h in value)
-    return data + bytes(-len(data) % align) if align else data
-
-
 def parse_items(field: Field, raw: bytes, faults: list[Fault], origin: int = 0) -> tuple[Any, ...]:
     """Read the items of a repeated field; octets that are no whole item come last, as they are."""
-    items, _ = read_items(field, raw, 0, len(raw), None, faults, origin)
+    items, _ = read_items(field, raw, 0, len(raw), None, faults, origin, whole=True)
     return items  # type: ignore[no-any-return]
-
-
-def pseudo_sum(stack: tuple[Header, ...], i: int, upper: type[Header], size: int) -> int | None:
-    """Return what a pseudo-header adds to an Internet checksum, or None where no network layer is below.
-
-    The nearest header below that names its addresses counts, but for the destination: a routing header that is not
-    used up names the final one (RFC 8200 section 8.1). The sum is of both addresses, the protocol number and `size`.
-    """
-    destination = b""
-    for below in range(i - 1, -1, -1):
-        carrier = stack[below]
-        names = carrier._pseudo
-        if names is not None and not names[0]:
-            destination = destination or getattr(carrier, names[1]) or b""
-        elif names is not None:
-            source = getattr(carrier, "_" + names[0]) or b""
-            destination = destination or getattr(carrier, "_" + names[1]) or b""
-            return int.from_bytes(source, "big") + int.from_bytes(destination, "big") + protocol(carrier, upper) + size
-    return None
-
-
-def protocol(carrier: Header | type[Header], upper: type[Header]) -> int:
-    """Return the number of `upper` in the number space of a network header."""
-    for f in carrier._fields:
-        if isinstance(f.rule, Next):
-            return bindings.space(f.rule.space).numbers.get(upper, 0)
-    return 0
-
-
-def misfit(header: Header, names: dict[str, Any], tag: str) -> BuildError:
-    """Return the error for the first derived value that does not fit its field."""
-    cls = type(header)
-    for f in cls._fields:
-        value = names.get(f"v_{f.name}{tag}")
-        if isinstance(f.kind, (Int, Address)) and value is not None and not isinstance(value, bytes):
-            try:
-                f.kind.raw(value, f"{cls.__name__}.{f.name}")
-            except BuildError as error:
-                return error
-    return BuildError(cls.__name__, "values that fit", "one that does not")
-
-
-def missing(header: Header, name: str) -> BuildError:
-    """Return the error for a field without value, default or rule."""
-    return BuildError(f"{type(header).__name__}.{name}", "a value", "none", f"give {name}=...")
-
-
-class Packing:
-    """Writes the source that packs one header.
-
-    By itself it becomes ``encode(h, body, stack, i, above) -> bytes``, or with `fill` ``resolve(...) -> Header``: `body`
-    is everything above in bytes, `stack` all headers and `i` this one's place, `above` the next one's class.
-    With `stack` given, a tuple of classes, it is one part of a function for just such packets (see `fuse`): what
-    follows from the classes alone is worked out when compiling, and `tag` keeps the names of the parts apart.
-    """
-
-    def __init__(self, cls: type[Header], *, fill: bool = False, tag: str = "", stack: Any = None, i: int = 0) -> None:
-        self.cls, self.fill, self.tag, self.stack, self.i = cls, fill, tag, stack, i
-        self.fields = cls._by_name
-        self.lines: list[str] = []
-        self.done: set[str] = set()
-        self.heads: dict[str, str] = {}  # for each checksum in a fixed part: the source that packs the header
-        self.known_sum = 0
-        self.direct: dict[str, str] = {}  # fields that are packed as the header has them
-        self.doing: list[str] = []
-        self.names: dict[str, Any] = {
-            "misfit": misfit, "missing": missing, "encode_items": encode_items, "pseudo_sum": pseudo_sum,
-            "struct_error": struct_error, "from_bytes": int.from_bytes, f"cls{tag}": cls, "cut_encode": cut_encode, f"new{tag}": cls.__new__,
-        }  # fmt: skip
-        self.before, self.behind = before_payload(cls), behind_payload(cls)
-
-    def compile(self) -> Any:
-        """Return the function of this header alone."""
-        name = "resolve" if self.fill else "encode"
-        lines = [f"def {name}(h, body, stack, i, above):", *("    " + line for line in self.source())]
-        return function(lines, self.names, f"{self.cls.__name__}.{name}")
-
-    def source(self) -> list[str]:
-        """Return the lines; they end by returning, or in a fused function by setting `body`."""
-        count, tag = len(self.cls._fields), self.tag
-        sums = [f for f in self.cls._fields if isinstance(f.rule, Checksum)]
-        first = [f"s{tag} = h{tag}._state"]
-        if self.stack is not None:
-            # Given lengths and checksums, and headers that are cut, go the ordinary way.
-            derived = sum(f.bit for f in self.cls._fields if _derived(f) and not isinstance(f.rule, Next))
-            first += [f"if s{tag} & {derived | 1 << 2 * count}: return None"]
-        else:
-            first += [f"if s >> {2 * count}: return {'h' if self.fill else 'cut_encode(h, body)'}"]
-        head = self.packed(self.before, f"head{tag}")
-        tail = self.packed(self.behind, f"tail{tag}") if self.behind else []
-        for f in self.cls._fields:
-            if f.rule is not None and not isinstance(f.rule, Checksum):
-                self.value(f.name)
-        ending: list[str] = []
-        if not self.fill or sums:
-            ending += head + tail
-        for f in sums:
-            ending += self.checksum(f)
-        if self.fill:
-            ending += ["r = new(cls)"]
-            for f in self.cls._fields:
-                ending += [f"r.{f.slot} = {'None' if isinstance(f.kind, PayloadMark) else self.stored(f)}"]
-            ending += ["r._state = s", "return r"]
-        else:
-            whole = f"head{tag} + body" + (f" + tail{tag}" if tail else "")
-            ending += [f"return {whole}" if self.stack is None else f"body = {whole}"]
-        return first + self.lines + ending
-
-    def stored(self, f: Field) -> str:
-        value = self.value(f.name)
-        return value if f.condition is None else f"v_{f.name} if {self.present(f)} else None"
-
-    # What expressions ask for (see rules.Emitter) ------------------------------------------------------------
-
-    def value(self, name: str) -> str:
-        f, tag = self.fields[name], self.tag
-        var = f"v_{name}{tag}"
-        if name in self.done:
-            return self.direct.get(name, var) if f.condition is None else f"({var} or 0)"
-        if name in self.doing:
-            raise DeclareError(f"{self.cls.__name__}.{name}", "rules without a circle", " -> ".join([*self.doing, name]))
-        self.doing.append(name)
-        own, is_own = f"h{tag}.{f.slot}", f"s{tag} & {f.bit}"
-        derived = "0" if isinstance(f.rule, Checksum) else f.rule.code(self) if f.rule is not None else ""
-        if f.pad:
-            derived = f"bytes(-({self.size_before(f)}) % {f.pad})"
-        if derived and self.stack is not None and not isinstance(f.rule, Next):
-            self.lines.append(f"{var} = {derived}")
-        elif derived:
-            self.lines.append(f"{var} = {own} if {is_own} else {derived}")
-            if f.condition is not None:
-                self.lines.append(f"if {var} is None: {var} = {derived}")
-        elif f.condition is None and f.default is not REQUIRED:
-            self.direct[name] = own
-        else:
-            self.lines.append(f"{var} = {own}")
-            if f.condition is not None:
-                self.names[f"Z_{name}{tag}"] = f.kind.zero if f.default in (None, REQUIRED) else f.default
-                self.lines.append(f"if {var} is None: {var} = Z_{name}{tag}")
-            else:
-                self.lines.append(f"if {var} is None: raise missing(h{tag}, '{name}')")
-        self.doing.pop()
-        self.done.add(name)
-        return self.value(name)
-
-    def present(self, f: Field) -> str:
-        var = f"p_{f.name}{self.tag}"
-        if var not in self.done:
-            assert f.condition is not None
-            self.lines.append(f"{var} = {f.condition.code(self)}")
-            self.done.add(var)
-        return var
-
-    def octets(self, f: Field) -> str:
-        """The packed form of a field of varying size."""
-        var = f"b_{f.name}{self.tag}"
-        if var not in self.done:
-            self.value(f.name)
-            value = self.direct.get(f.name, f"v_{f.name}{self.tag}")
-            code = f"(encode_items({value}, {f.align}) if {value} else b'')" if isinstance(f.kind, Items) else value
-            if f.condition is not None:
-                code = f"{code} if {self.present(f)} else b''"
-            self.lines.append(f"{var} = {code}")
-            self.done.add(var)
-        return var
-
-    def size(self, part: str) -> str:
-        if part == "payload":
-            return "len(body)"
-        return f"({self.sizes(self.before if part == 'self' else [self.fields[part]])})"
-
-    def sizes(self, fields: list[Field]) -> str:
-        bits, terms = 0, []
-        for f in fields:
-            width = f.kind.bits
-            if width is None:
-                terms.append(f"len({self.octets(f)})")
-            elif f.condition is not None:
-                terms.append(f"({width // 8} if {self.present(f)} else 0)")
-            else:
-                bits += width
-        return " + ".join([*terms, str(bits // 8)] if bits or not terms else terms)
-
-    def size_before(self, f: Field) -> str:
-        """How many bytes there are from the start of the header to `f`."""
-        if f in self.before:
-            return self.sizes(self.before[: self.before.index(f)])
-        return " + ".join([self.sizes(self.before), "len(body)", self.sizes(self.behind[: self.behind.index(f)])])
-
-    def count(self, name: str) -> str:
-        value = self.value(name)
-        # Items not looked into yet are still octets.
-        return f"(len({value}) if type({value}) is tuple else len(h{self.tag}._parsed(cls{self.tag}._by_name['{name}'])))"
-
-    def has(self, name: str) -> str:
-        return f"(h{self.tag}.{self.fields[name].slot} is not None)"
-
-    def number(self, rule: Next) -> str:
-        name = next(f.name for f in self.cls._fields if f.rule is rule)
-        numbers = bindings.space(rule.space).numbers
-        if self.stack is not None:
-            above = self.stack[self.i + 1] if self.i + 1 < len(self.stack) else None
-            for _, sets, upper in bindings.conditions(self.cls):
-                if upper is above and name in sets:
-                    return sets[name].code(self)
-            return str(numbers[above]) if above in numbers else rule.otherwise.code(self)
-        self.names[f"N_{name}"] = numbers
-        code = f"N_{name}.get(above, {rule.otherwise.code(self)})"
-        for number, (_, sets, upper) in enumerate(bindings.conditions(self.cls)):
-            if name in sets:
-                self.names[f"A_{number}"] = upper
-                code = f"({sets[name].code(self)} if above is A_{number} else {code})"
-        return code
-
-    def ahead(self, bits: int) -> str:
-        raise DeclareError(self.cls.__name__, "ahead() in a binding's condition only", "ahead() in a rule")
-
-    # Bytes ---------------------------------------------------------------------------------------------------
-
-    def packed(self, fields: list[Field], var: str) -> list[str]:
-        parts: list[str] = []
-        guards: list[str] = []
-        for piece in pieces(fields):
-            if isinstance(piece, Run):
-                parts.append(self.struct(piece, guards))
-            elif piece.kind.bits is None:
-                parts.append(self.octets(piece))
-            else:
-                self.value(piece.name)
-                parts.append(f"({self.struct(single(piece), guards)} if {self.present(piece)} else b'')")
-        whole = " + ".join(parts) or "b''"
-        self.heads.update({f.name: whole for f in fields if isinstance(f.rule, Checksum)})
-        return [*guards, "try:", f"    {var} = {whole}",
-                "except (struct_error, OverflowError, ValueError):",
-                f"    raise misfit(h{self.tag}, locals(), '{self.tag}') from None"]  # fmt: skip
-
-    def struct(self, piece: Run, guards: list[str]) -> str:
-        var = f"S_{len(self.names)}{self.tag}"
-        self.names[var] = piece.struct.pack
-        return f"{var}({', '.join(self.unit(u, guards) for u in piece.units)})"
-
-    def unit(self, unit: Unit, guards: list[str]) -> str:
-        code, shift = "", unit.bits
-        for f in unit.fields:
-            assert f.kind.bits is not None
-            self.value(f.name)
-            var = self.direct.get(f.name, f"v_{f.name}{self.tag}")
-            if len(unit.fields) > 1 and f.rule is not None and not isinstance(f.rule, Next):
-                guards.append(f"if {var} >> {f.kind.bits}: raise misfit(h{self.tag}, locals(), '{self.tag}')")
-            shift -= f.kind.bits
-            if isinstance(f.kind, Int) and f.kind.signed and len(unit.fields) > 1:
-                var = f"({var} & {(1 << f.kind.bits) - 1})"
-            code += (" | " if code else "") + (f"{var} << {shift}" if shift else var)
-        if unit.by_bytes:
-            order = "little" if unit.little else "big"
-            return f"({code}).to_bytes({unit.bits // 8}, '{order}', signed={unit.signed})"
-        return code
-
-    def checksum(self, f: Field) -> list[str]:
-        rule, tag = f.rule, self.tag
-        assert isinstance(rule, Checksum) and isinstance(f.kind, Int)
-        size, order = f.kind.bits // 8, "little" if f.kind.little else "big"
-        data = " + ".join(self.part(part) for part in rule.over if part != "pseudo")
-        var = f"v_{f.name}{tag}"
-        condition = "" if self.stack is not None else f"not s & {f.bit}"
-        if f.condition is not None:
-            condition += (" and " if condition else "") + self.present(f)
-        lines = [f"d = {data}"]
-        known = carried = "pseudo" in rule.over
-        if carried:
-            source = self.pseudo()
-            known = source.startswith("stack[")
-            # Addresses are of even length, so they may as well stand before the data.
-            lines = [f"d = {source} + {data}"] if known else [*lines, f"m = {source}"]
-        if rule.algorithm == "internet":
-            # The complement of a sum modulo 65535 (see checksums.internet); all zeros is the one sum that is 0.
-            lines += ["c = from_bytes(d, 'big')", "if len(d) & 1: c <<= 8"]
-            if known:
-                lines += [f"c += len(d) + {self.known_sum}"]
-            elif carried:
-                lines += ["if m is not None: c += m"]
-            lines += [f"{var} = -c % 65535" + ("" if known else " if c else 65535")]
-        else:
-            self.names["sum_" + rule.algorithm] = ALGORITHMS[rule.algorithm]
-            lines += [f"{var} = sum_{rule.algorithm}(d)"]
-        if rule.none is not None:
-            lines += [f"if {var} == {rule.none}: {var} = {rule.instead}"]
-        if carried and not known:
-            # Without a network layer below there is nothing to check against: no checksum is sent.
-            lines += [f"if m is None: {var} = 0"]
-        if not self.fill or sum(isinstance(g.rule, Checksum) for g in self.cls._fields) > 1:
-            inside = f in self.before
-            where = f"head{tag}" if inside else f"tail{tag}"
-            at = self.size_before(f) if inside else self.sizes(self.behind[: self.behind.index(f)])
-            if self.heads.get(f.name) and len(self.heads) == 1:
-                # Packing again is faster than cutting the two bytes in.
-                lines += [f"{where} = {self.heads[f.name]}"]
-            else:
-                if not at.isdigit():
-                    lines.append(f"at = {at}")
-                    at = "at"
-                after = str(int(at) + size) if at.isdigit() else f"at + {size}"
-                lines += [f"{where} = {where}[:{at}] + {var}.to_bytes({size}, '{order}') + {where}[{after}:]"]
-        return [f"if {condition}:", *("    " + line for line in lines)] if condition else lines
-
-    def pseudo(self) -> str:
-        """The sum of the pseudo-header; where the stack is known, straight from the fields of the carrier."""
-        if self.stack is None:
-            return "pseudo_sum(stack, i, cls, len(d))"
-        for below in range(self.i - 1, -1, -1):
-            names = self.stack[below]._pseudo
-            if names is not None and not names[0]:
-                return f"pseudo_sum(stack, {self.i}, cls{self.tag}, len(d))"
-            if names is not None:
-                number = protocol(self.stack[below], self.cls)
-                first, second = self.stack[below]._by_name[names[0]], self.stack[below]._by_name[names[1]]
-                addresses = (first.kind.bits or 0) // 8 + (second.kind.bits or 0) // 8
-                self.known_sum = number - addresses  # len(d) counts the addresses too
-                return f"stack[{below}].{first.slot} + stack[{below}].{second.slot}"
-        return "None"
-
-    def part(self, part: str) -> str:
-        if part in ("self", "payload"):
-            return {"self": f"head{self.tag}", "payload": "body"}[part]
-        f = self.fields[part]
-        if f.kind.bits is None:
-            return self.octets(f)
-        raise DeclareError(f"{self.cls.__name__}.{part}", "a part of varying size", "a fixed field")
-
-
-def cut_encode(header: Header, body: bytes) -> bytes:
-    """Pack a header whose bytes ended inside it: the fields that were read, and no more."""
-    number, width, data = 0, 0, b""
-    for f in type(header)._fields:
-        raw = getattr(header, f.slot)
-        if raw is None or isinstance(f.kind, PayloadMark):
-            continue
-        if isinstance(f.kind, Int):
-            bits, value = f.kind.bits, raw & ((1 << f.kind.bits) - 1)
-            if f.kind.little:
-                value = int.from_bytes(value.to_bytes(bits // 8, "little"), "big")
-            number, width = number << bits | value, width + bits
-            if width % 8 == 0:
-                data, number, width = data + number.to_bytes(width // 8, "big"), 0, 0
-        else:
-            data += encode_items(raw, 0) if isinstance(f.kind, Items) else raw
-    return data + body
-

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from packetlab.wire.expressions import Checksum
 from packetlab.wire.fields import Items, PayloadMark, octets_text
 from packetlab.wire.header import Header
 from packetlab.wire.packet import Packet
-from packetlab.wire.rules import Checksum
 
 
 @dataclass(frozen=True)

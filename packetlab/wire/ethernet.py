@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from packetlab.wire.fields import MAC, Octets, auto, const, default, octets, sized, when
+from packetlab.wire.fields import MAC, auto, default, octets, when
 from packetlab.wire.header import Header
 from packetlab.wire.numbers import U1, U3, U4, U8, U12, U16, U20, U24, U32, U32le
 from packetlab.wire.rules import choose, field, next_protocol, size_of
@@ -58,7 +58,6 @@ class MPLS(Header, under=Ether, when={"type": (0x8847, 0x8848)}):
     traffic_class: U3 = 0
     bottom: U1 = 1
     ttl: U8 = 64
-
 
 
 class PPPoE(Header, under=Ether, when={"type": (0x8864, 0x8863)}):

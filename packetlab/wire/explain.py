@@ -13,12 +13,12 @@ from packetlab.errors import BuildError
 from packetlab.wire import bindings
 from packetlab.wire.addresses import ip_text
 from packetlab.wire.checksums import ALGORITHMS
-from packetlab.wire.codec import encode_items, pseudo_sum
+from packetlab.wire.expressions import Checksum, Count, Expr, Has, Next, Ref, Size
 from packetlab.wire.fields import Bytes, Int, Items, PayloadMark, octets_text
 from packetlab.wire.header import Field, Header
 from packetlab.wire.layout import before_payload, behind_payload, restored
+from packetlab.wire.pack import encode_items, pseudo_sum
 from packetlab.wire.packet import Packet
-from packetlab.wire.rules import Checksum, Count, Expr, Has, Next, Ref, Size
 from packetlab.wire.text import Text
 
 
@@ -209,7 +209,7 @@ def _whole(packet: Packet, i: int, bodies: list[bytes]) -> bool:
             leaves = f.rule.leaves() if f.rule is not None and not isinstance(f.rule, Checksum) else []
             if any(isinstance(leaf, Size) and leaf.name == "payload" for leaf in leaves):
                 raw = scope.raw(f.name)
-                if raw is None or not isinstance(f.rule, Next) and derive(scope, f) < raw:
+                if raw is None or (not isinstance(f.rule, Next) and derive(scope, f) < raw):
                     return False
                 said = said or not isinstance(f.rule, Next)
     return said or not (packet._notes and packet._notes.missing)
@@ -224,7 +224,13 @@ def why(packet: Packet, i: int, name: str) -> Text:
     cls, header = scope.cls, packet._headers[i]
     f = cls._field(name)
     raw = scope.raw(name)
-    shown = "absent" if raw is None else f.kind.text(getattr(scope.header, name)) if isinstance(f.kind, Items) else f.kind.text(raw)
+    shown = (
+        "absent"
+        if raw is None
+        else f.kind.text(getattr(scope.header, name))
+        if isinstance(f.kind, Items)
+        else f.kind.text(raw)
+    )
     if isinstance(f.rule, Checksum) and raw is not None:
         shown = f"0x{raw:0{(f.kind.bits or 16) // 4}x}"
     lines = [f"{cls.__name__}.{name} = {shown}  ({header.state(name)})"]
@@ -232,16 +238,27 @@ def why(packet: Packet, i: int, name: str) -> Text:
         lines.append(f"  present where {f.condition}: {'yes' if f.condition.evaluate(scope) else 'no'}")
         lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.condition)]
     if f.rule is None:
-        lines.append("  no rule: " + {"auto": "the default", "given": "set by the user", "captured": "as it came"}[header.state(name)])
+        lines.append(
+            "  no rule: "
+            + {"auto": "the default", "given": "set by the user", "captured": "as it came"}[header.state(name)]
+        )
         return Text("\n".join(lines))
     derived = derive(scope, f)
     if isinstance(f.rule, Checksum):
-        lines += [f"  rule: {f.rule}", *_sum_lines(scope, f.rule), f"    gives 0x{derived:0{(f.kind.bits or 16) // 4}x}"]
+        lines += [
+            f"  rule: {f.rule}",
+            *_sum_lines(scope, f.rule),
+            f"    gives 0x{derived:0{(f.kind.bits or 16) // 4}x}",
+        ]
     else:
         lines.append(f"  rule: {f.rule} = {derived}")
         lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.rule)]
     if raw is not None and header.state(name) != "auto":
-        lines.append("  agrees with the rule" if follows(scope, f) else f"  differs from the rule, which gives {_number(f, derived)}; kept as it is")
+        lines.append(
+            "  agrees with the rule"
+            if follows(scope, f)
+            else f"  differs from the rule, which gives {_number(f, derived)}; kept as it is"
+        )
     return Text("\n".join(lines))
 
 
@@ -250,7 +267,7 @@ def _number(f: Field, value: Any) -> str:
 
 
 def _distinct(rule: Expr) -> list[Expr]:
-    return list({str(leaf): leaf for leaf in rule.leaves() if not type(leaf).__name__ == "Const"}.values())
+    return list({str(leaf): leaf for leaf in rule.leaves() if type(leaf).__name__ != "Const"}.values())
 
 
 def _operand(leaf: Expr, scope: Derivation) -> str:

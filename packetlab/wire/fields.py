@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeAlias, TypeVar, o
 
 from packetlab.errors import BuildError, DeclareError
 from packetlab.wire import addresses
-from packetlab.wire.rules import Expr, expression
+from packetlab.wire.expressions import Expr, expression
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -220,9 +220,7 @@ def sized(size: Any, value: bytes | tuple[Any, ...] | None = None) -> Any:
     return Spec(REQUIRED if value is None else value, size=expression(size))
 
 
-def many(
-    *, size: Any = None, count: Any = None, until: Any = None, align: int = 0, value: tuple[Any, ...] = ()
-) -> Any:
+def many(*, size: Any = None, count: Any = None, until: Any = None, align: int = 0, value: tuple[Any, ...] = ()) -> Any:
     """Headers one behind the other, of the class in the annotation ``tuple[Class, ...]``.
 
     They end after `size` bytes, after `count` of them, with the one for which `until` holds, or else where the header
@@ -296,4 +294,3 @@ def bits(width: int, *, signed: bool = False, little: bool = False) -> Kind:
 def octets(size: int) -> Kind:
     """The kind of exactly `size` octets, for ``Annotated[bytes, octets(16)]``."""
     return Bytes(size)
-

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from packetlab.wire import bindings
-from packetlab.wire.codec import Packing
+from packetlab.wire.pack import Packing
 from packetlab.wire.source import function
 from packetlab.wire.unpack import Reading
 

@@ -14,6 +14,7 @@ from packetlab.errors import BuildError, DeclareError, suggestion
 from packetlab.wire import bindings as _bindings
 from packetlab.wire import codec
 from packetlab.wire.addresses import XNSAddress
+from packetlab.wire.expressions import Checksum, Const, Expr, Next, Ref, expression
 from packetlab.wire.fields import (
     REQUIRED,
     Bytes,
@@ -25,7 +26,6 @@ from packetlab.wire.fields import (
     XNSAddressField,
 )
 from packetlab.wire.layout import restored
-from packetlab.wire.rules import Checksum, Const, Expr, Next, Ref, expression
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,6 +192,7 @@ class Header(metaclass=HeaderType):
     _resolve: ClassVar[Callable[..., Any]]
     # Set by `packet`, which is built on this module: the class Packet.
     _packet: ClassVar[type[Packet]]
+
     @classmethod
     def _reset(cls) -> None:
         """Forget compiled code: bindings or fields have changed."""
@@ -202,7 +203,9 @@ class Header(metaclass=HeaderType):
         try:
             return cls._by_name[name]
         except KeyError:
-            raise DeclareError(f"{cls.__name__}.{name}", "a field", "no such name", suggestion(name, cls._by_name)) from None
+            raise DeclareError(
+                f"{cls.__name__}.{name}", "a field", "no such name", suggestion(name, cls._by_name)
+            ) from None
 
     # States ------------------------------------------------------------------------------------------------
 
@@ -249,7 +252,9 @@ class Header(metaclass=HeaderType):
     def _raw_values(self) -> tuple[Any, ...]:
         header = self._alone() if any(getattr(self, f.slot) is None for f in self._fields) else self
         return tuple(
-            header._parsed(f) if isinstance(f.kind, Items) and getattr(header, f.slot) is not None else getattr(header, f.slot)
+            header._parsed(f)
+            if isinstance(f.kind, Items) and getattr(header, f.slot) is not None
+            else getattr(header, f.slot)
             for f in self._fields
         )
 

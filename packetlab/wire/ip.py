@@ -16,28 +16,17 @@ from packetlab.wire.fields import (
     IPv4Address,
     IPv6Address,
     Octets,
-    Rest,
     auto,
     bits,
     const,
     default,
     many,
-    octets,
     sized,
     when,
 )
 from packetlab.wire.header import Header
-from packetlab.wire.numbers import U1, U2, U3, U4, U5, U6, U8, U12, U13, U16, U20, U24, U29, U32, U64
-from packetlab.wire.rules import (
-    ahead,
-    choose,
-    count_of,
-    field,
-    has,
-    internet_checksum,
-    next_protocol,
-    size_of,
-)
+from packetlab.wire.numbers import U1, U2, U3, U4, U6, U8, U13, U16, U20, U24, U29, U32
+from packetlab.wire.rules import ahead, choose, count_of, field, has, internet_checksum, next_protocol, size_of
 
 PROTOCOL = "ip.protocol"
 

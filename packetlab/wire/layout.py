@@ -9,8 +9,9 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from packetlab.wire.expressions import Checksum, Expr, Ref
 from packetlab.wire.fields import Address, Bytes, Int, Items, PayloadMark
-from packetlab.wire.rules import Checksum, Expr, Ref, invert
+from packetlab.wire.rules import invert
 
 if TYPE_CHECKING:
     from packetlab.wire.header import Field, Header

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from packetlab.errors import BuildError
-from packetlab.wire.codec import encode_items, parse_items, replaced
+from packetlab.wire.codec import parse_items, replaced
 from packetlab.wire.fields import Items, PayloadMark
 from packetlab.wire.fuse import _packets, build
 from packetlab.wire.header import Header, HeaderType
 from packetlab.wire.layout import before_payload
+from packetlab.wire.pack import encode_items
 from packetlab.wire.text import Text
 from packetlab.wire.walk import Fault
 
@@ -261,7 +262,11 @@ class Packet:
     def summary(self) -> str:
         """Return the names of the layers and the size of the payload, in one line."""
         names = " / ".join(type(header).__name__ for header in self._headers)
-        return names + (" / " if names and self._payload else "") + (f"{len(self._payload)} bytes" if self._payload else "")
+        return (
+            names
+            + (" / " if names and self._payload else "")
+            + (f"{len(self._payload)} bytes" if self._payload else "")
+        )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Packet):

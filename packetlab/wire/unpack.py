@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.errors import DeclareError
 from packetlab.wire import bindings
+from packetlab.wire.expressions import Next
 from packetlab.wire.fields import Int, Items, PayloadMark
 from packetlab.wire.layout import Extents, Run, Unit, before_payload, behind_payload, is_open, needs, pieces, single
-from packetlab.wire.rules import Next
 from packetlab.wire.source import function
 from packetlab.wire.walk import read_items, walk
 
 if TYPE_CHECKING:
     from packetlab.wire.header import Field, Header
+
 
 def compile_decode(cls: type[Header]) -> Any:
     """Return ``decode(data, start, end, ctx) -> (header, payload start, payload end, next class or None)``."""
@@ -167,7 +168,9 @@ class Reading:
         for f in piece.fields:
             if f.fixed:
                 self.names[f"D_{f.name}{self.tag}"] = f.default
-                self.check(f"{self.v(f.name)} != {f.default if isinstance(f.default, int) else f'D_{f.name}{self.tag}'}")
+                self.check(
+                    f"{self.v(f.name)} != {f.default if isinstance(f.default, int) else f'D_{f.name}{self.tag}'}"
+                )
 
     def split(self, unit: Unit, whole: str) -> list[str]:
         """Take the fields of a shared unit apart."""

@@ -6,20 +6,18 @@ the payload. It goes by the same layout and rules as the compiled reader and is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.wire import bindings
-from packetlab.wire.fields import Bytes, Int, Items, PayloadMark
+from packetlab.wire.expressions import Checksum, Expr, Next
+from packetlab.wire.fields import Int, Items
 from packetlab.wire.layout import Extents, before_payload, behind_payload, is_open, needs, restored
-from packetlab.wire.rules import Checksum, Expr, Next
 
 if TYPE_CHECKING:
     from packetlab.wire.header import Field, Header
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(NamedTuple):
     """Something in a packet that does not fit its declaration.
 
     Attributes:
@@ -37,7 +35,10 @@ class Fault:
 
     def __str__(self) -> str:
         name = f"{self.layer}.{self.field}" if self.field else self.layer
-        return f"{name}: expected {self.expected} at offset {self.offset}, got {self.got}" + ", cut by the capture" * self.cut
+        return (
+            f"{name}: expected {self.expected} at offset {self.offset}, got {self.got}"
+            + ", cut by the capture" * self.cut
+        )
 
 
 class Dissection:
@@ -239,7 +240,7 @@ class _Walk:
                 limit = self.total
             faults: list[Fault] = []
             items, end = read_items(f, self.data, pos, limit, count, faults)
-            if faults and (self.ctx.partial or self.ctx.missing and limit == len(self.data)):
+            if faults and (self.ctx.partial or (self.ctx.missing and limit == len(self.data))):
                 self.ctx.cut = True
                 faults = []
             self.ctx.faults += faults
@@ -260,7 +261,12 @@ class _Walk:
             least = pos if name == "total" else self.least()
             if end < least:
                 wrong = self.values[field.name]
-                self.fault(field.name, self.start, f"a size of {least - self.start} bytes or more", f"{wrong} ({end - self.start} bytes)")
+                self.fault(
+                    field.name,
+                    self.start,
+                    f"a size of {least - self.start} bytes or more",
+                    f"{wrong} ({end - self.start} bytes)",
+                )
                 # A length of 0 is what a sender leaves out (segmentation offload, jumbograms): all there is counts.
                 self.sound = self.sound and wrong == 0
                 end = self.end if name == "total" else least
@@ -281,7 +287,12 @@ class _Walk:
             if self.total >= pos:
                 return self.total
             field = self.extents.total_size[1] if self.extents.total_size else None
-            self.fault(field.name if field else "", self.start, f"a size of {pos - self.start} bytes or more", self.total - self.start)
+            self.fault(
+                field.name if field else "",
+                self.start,
+                f"a size of {pos - self.start} bytes or more",
+                self.total - self.start,
+            )
             self.sound = False
             return self.end
         if self.extents.payload_size is not None:
@@ -340,12 +351,13 @@ class _Walk:
 
 
 def read_items(
-    field: Field, data: bytes, pos: int, limit: int, count: int | None, faults: list[Fault] | None, origin: int = 0
+    field: Field, data: bytes, pos: int, limit: int, count: int | None, faults: list[Fault] | None, origin: int = 0,
+    whole: bool = False,
 ) -> Any:
     """Read headers one behind the other from ``data[pos:limit]``; returns (items, where they end).
 
     With `faults` None the first fault gives (None, pos); else faults are added there, `origin` being added to their
-    offsets, and octets that are no whole item come last, as they are.
+    offsets. With `whole` the octets up to `limit` are all this field's: those that are no item come last, as they are.
     """
     kind = field.kind
     assert isinstance(kind, Items)
@@ -363,9 +375,12 @@ def read_items(
     if ctx.faults or (count is not None and len(items) < count):
         if faults is None:
             return None, pos
-        inner = [Fault(owner, field.name, f.offset + origin, f"{f.expected} for {f.layer}.{f.field}", f.got) for f in ctx.faults]
+        inner = [
+            Fault(owner, field.name, f.offset + origin, f"{f.expected} for {f.layer}.{f.field}", f.got)
+            for f in ctx.faults
+        ]
         faults += inner or [Fault(owner, field.name, pos + origin, f"{count} items", str(len(items)))]
-    if pos < limit and count is None:
+    if whole and pos < limit:
         items.append(data[pos:limit])
         pos = limit
     return tuple(items), pos

@@ -16,7 +16,7 @@ from packetlab.wire.fields import Octets, Payload, XNSAddressField, auto, bits, 
 from packetlab.wire.header import Header
 from packetlab.wire.ip import IPv4
 from packetlab.wire.numbers import U8, U16, U32
-from packetlab.wire.rules import field, next_protocol, size_of, xns_checksum
+from packetlab.wire.rules import next_protocol, size_of, xns_checksum
 
 
 class PacketType(IntEnum):

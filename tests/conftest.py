@@ -1,0 +1,47 @@
+"""What all tests share: where the captures are, and the tools that serve as oracles."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).parent.parent
+CORPUS = ROOT / "captures" / "corpus"
+ORACLE = ROOT / "tests" / "oracle"
+
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("default")
+
+
+def oracle(name: str, table: str = "") -> list[dict[str, str]]:
+    """Return what tshark said of a capture: a row a frame, by field name."""
+    with open(ORACLE / f"{name}{table}.tsv", newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def need(tool: str) -> None:
+    """Skip a test whose oracle is missing; where CI is to have installed it, that is a failure."""
+    if shutil.which(tool) is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{tool} is not installed")
+
+
+@pytest.fixture
+def tshark() -> Callable[..., list[list[str]]]:
+    """Return a function of (file, field, ...) that gives a row of texts a frame, as tshark sees them."""
+    need("tshark")
+
+    def ask(path: Path | str, *fields: str, options: tuple[str, ...] = ()) -> list[list[str]]:
+        command = ["tshark", "-n", "-r", str(path), "-T", "fields", "-E", "separator=/t", *options]
+        for field in fields:
+            command += ["-e", field]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "TZ": "UTC"})
+        return [line.split("\t") for line in done.stdout.splitlines()]
+
+    return ask

@@ -54,7 +54,7 @@ def dissect(
                 gaps[len(headers)] = data[behind:end]
         headers.append(header)
         start, end, first = after, stop, following
-    if ctx.missing and not ctx.cut:
+    if ctx.missing and not any(fault.cut for fault in ctx.faults):
         layer = type(headers[-1]).__name__ if headers else "frame"
         ctx.faults.append(Fault(layer, "", len(data), f"{ctx.missing} bytes more", "the end", cut=True))
     packet = _new(Packet)
@@ -68,8 +68,9 @@ def dissect(
         seen(root, packet._headers)
     if strict and packet.faults:
         fault = packet.faults[0]
-        path = "/".join(type(h).__name__ for h in headers)
-        where = path if path.endswith(fault.layer) else f"{path}/{fault.layer}"
+        names = [type(h).__name__ for h in headers]
+        path = names[: names.index(fault.layer) + 1] if fault.layer in names else [*names, fault.layer]
+        where = "/".join(path)
         raise DissectError(
             f"{where}.{fault.field}" if fault.field else where, f"{fault.expected} at offset {fault.offset}", fault.got
         )

@@ -47,7 +47,7 @@ class Derivation:
 
     def octets(self, f: Field) -> bytes:
         raw = self.raw(f.name)
-        return b"" if raw is None else encode_items(raw, f.align) if isinstance(f.kind, Items) else raw
+        return b"" if raw is None else encode_items(raw, 0) if isinstance(f.kind, Items) else raw
 
     def width(self, f: Field) -> int:
         """The size of a field in bits."""

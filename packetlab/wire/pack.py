@@ -161,6 +161,8 @@ class Packing:
 
     def stored(self, f: Field) -> str:
         value = self.value(f.name)
+        if f.align:
+            value = self.octets(f)  # filled up, as it will be read back
         return value if f.condition is None else f"v_{f.name} if {self.present(f)} else None"
 
     # What expressions ask for (see rules.Emitter) ------------------------------------------------------------
@@ -212,12 +214,19 @@ class Packing:
         if var not in self.done:
             self.value(f.name)
             value = self.direct.get(f.name, f"v_{f.name}{self.tag}")
-            code = f"(encode_items({value}, {f.align}) if {value} else b'')" if isinstance(f.kind, Items) else value
+            code = self.packed_items(f, value) if isinstance(f.kind, Items) else value
             if f.condition is not None:
                 code = f"{code} if {self.present(f)} else b''"
             self.lines.append(f"{var} = {code}")
             self.done.add(var)
         return var
+
+    def packed_items(self, f: Field, value: str) -> str:
+        # What was captured is as long as it was; only what is built is filled up.
+        align = str(f.align)
+        if f.align:
+            align = f"0 if s{self.tag} & {f.bit << len(self.cls._fields)} else {f.align}"
+        return f"(encode_items({value}, {align}) if {value} else b'')"
 
     def size(self, part: str) -> str:
         if part == "payload":

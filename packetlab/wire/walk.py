@@ -242,7 +242,7 @@ class _Walk:
             items, end = read_items(f, self.data, pos, limit, count, faults)
             if faults and (self.ctx.partial or (self.ctx.missing and limit == len(self.data))):
                 self.ctx.cut = True
-                faults = []
+                faults = [] if self.ctx.partial else [fault._replace(cut=True) for fault in faults]
             self.ctx.faults += faults
             self.bit = end * 8
             return items

@@ -269,7 +269,7 @@ class _Walk:
                 )
                 # A length of 0 is what a sender leaves out (segmentation offload, jumbograms): all there is counts.
                 self.sound = self.sound and wrong == 0
-                end = self.end if name == "total" else least
+                end = self.end if name == "total" else min(least, self.end)
             elif end > self.end:
                 self.short(field.name, self.start, end - self.start, self.end - self.start, "bytes")
                 if name == "total":

@@ -258,7 +258,7 @@ class _Walk:
             assert field is not None
             end = self.start + said[0].evaluate(self.scope)
             # What must come at the least: for the header all fixed fields that have no condition.
-            least = pos if name == "total" else self.least()
+            least = pos if name == "total" else max(pos, self.least())
             if end < least:
                 wrong = self.values[field.name]
                 self.fault(
@@ -269,7 +269,7 @@ class _Walk:
                 )
                 # A length of 0 is what a sender leaves out (segmentation offload, jumbograms): all there is counts.
                 self.sound = self.sound and wrong == 0
-                end = self.end if name == "total" else min(least, self.end)
+                end = self.end if name == "total" else max(pos, min(least, self.end))
             elif end > self.end:
                 self.short(field.name, self.start, end - self.start, self.end - self.start, "bytes")
                 if name == "total":

@@ -101,8 +101,15 @@ class Capture:
         for frame in self:
             yield frame.packet()
 
+    def count(self) -> int:
+        """Return how many frames there are, by reading through them."""
+        return sum(1 for _ in self)
+
     def __len__(self) -> int:
-        return len(self._held) if self._held is not None else sum(1 for _ in self)
+        # list() asks for the length first, so counting here would read a file twice and use a pipe up.
+        if self._held is None:
+            raise TypeError(f"{self.name}: the number of frames is known after reading them: count()")
+        return len(self._held)
 
     def __bool__(self) -> bool:
         return True

@@ -9,6 +9,7 @@ import select
 import socket as _socket
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from packetlab.capture import Frame
@@ -17,7 +18,7 @@ from packetlab.errors import NeedsPrivilege, PacketlabError
 from packetlab.link.port import Port
 
 EVERY_PROTOCOL = 0x0003  # ETH_P_ALL
-SOL_PACKET, AUXDATA, STATISTICS, ADD_MEMBERSHIP, PROMISCUOUS = 263, 8, 6, 1, 1
+SOL_PACKET, AUXDATA, STATISTICS, ADD_MEMBERSHIP, PROMISCUOUS, IGNORE_OUTGOING = 263, 8, 6, 1, 1, 23
 TIMESTAMP_NS = 35  # SO_TIMESTAMPNS, and the type of the message that brings it
 OUTGOING = 4  # PACKET_OUTGOING: a copy of what this machine sends
 VLAN_VALID, VLAN_TPID_VALID = 0x10, 0x40
@@ -60,6 +61,10 @@ class Interface(Port):
             self._socket.setsockopt(_socket.SOL_SOCKET, TIMESTAMP_NS, 1)
             self._socket.setsockopt(SOL_PACKET, AUXDATA, 1)
             self._socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVBUF, 1 << 24)
+            if not outgoing:
+                # Since Linux 4.20; _receive sorts out what older kernels still bring.
+                with suppress(OSError):
+                    self._socket.setsockopt(SOL_PACKET, IGNORE_OUTGOING, 1)
             self._socket.bind((name, EVERY_PROTOCOL))
         except OSError as error:
             self._socket.close()

@@ -267,7 +267,10 @@ class Keeper:
                 return
             where = self.programs.pop(pid, None)
             if where is not None:
-                os.write(where, str(os.waitstatus_to_exitcode(status)).encode())
+                try:
+                    os.write(where, str(os.waitstatus_to_exitcode(status)).encode())
+                except BrokenPipeError:
+                    pass  # nobody waits for it any more
                 os.close(where)
 
 
@@ -293,7 +296,7 @@ def main() -> None:
         control.send(b'{"ok": null}')
         Keeper(control).serve()
     except BrokenPipeError:
-        pass
+        pass  # the other side is gone
     finally:
         os._exit(0)
 

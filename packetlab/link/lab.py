@@ -69,6 +69,8 @@ class Lab:
         for host in self.hosts.values():
             for interface in host.interfaces:
                 interface.close()
+            for program in host.programs:
+                program.close()
         self._control.close()
         self._keeper.wait()
         self._keeper = None
@@ -213,6 +215,7 @@ class Host:
         self.lab, self.name = lab, name
         self.ends: list[_End] = []
         self.interfaces: list[Interface] = []
+        self.programs: list[Program] = []
 
     def _attach(self, end: _End) -> None:
         sock = self.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
@@ -267,7 +270,9 @@ class Host:
         finally:
             for fd in theirs:
                 os.close(fd)
-        return Program(self, argv, pid, *(read for read, _ in outputs))
+        program = Program(self, argv, pid, *(read for read, _ in outputs))
+        self.programs.append(program)
+        return program
 
     def run(self, *argv: str, timeout: float | None = 60.0, check: bool = False) -> subprocess.CompletedProcess[str]:
         """Run a program inside this host to its end; output is text.
@@ -335,21 +340,28 @@ class Program:
     def __enter__(self) -> Program:
         return self
 
+    def close(self) -> None:
+        """Let go of its output."""
+        for stream in (self.stdout, self.stderr, self._status):
+            stream.close()
+
     def __exit__(self, *_: object) -> None:
         if self.returncode is None:
             self.kill()
-        for stream in (self.stdout, self.stderr, self._status):
-            stream.close()
+        self.close()
+        self.host.programs.remove(self)
+
+
+def setting(name: str) -> str | None:
+    """Return a setting of the kernel, None where it has none of that name."""
+    try:
+        return Path("/proc/sys", name).read_text().strip()
+    except OSError:
+        return None
 
 
 def _refused(reply: dict[str, Any]) -> NeedsPrivilege:
     """Say which setting refuses namespaces, and what to do."""
-
-    def setting(name: str) -> str | None:
-        try:
-            return Path("/proc/sys", name).read_text().strip()
-        except OSError:
-            return None
 
     got = f"{reply['error']}"
     if setting("user/max_user_namespaces") == "0" or reply["errno"] == errno.ENOSPC:

@@ -101,9 +101,9 @@ def main(argv: list[str] | None = None) -> int:
     top = parser()
     args = top.parse_args(argv)
     if args.version:
-        from importlib.metadata import version
+        from packetlab import __version__
 
-        print(f"packetlab {version('packetlab')}")
+        print(f"packetlab {__version__}")
         return OK
     if args.command is None:
         top.print_help()
@@ -193,7 +193,7 @@ def _replay(args: Any) -> int:
     from packetlab.link.replay import replay
 
     capture = Capture(args.file)
-    capture[:1].write(open(os.devnull, "wb"))  # an unreadable file is told before anything is opened or sent
+    next(iter(capture), None)  # an unreadable file is told before anything is opened or sent
     pace = {"speed": args.multiplier, "rate": args.pps, "mbps": args.mbps, "topspeed": args.topspeed}
     pace |= {"count": args.count, "loop": args.loop, "progress": False if args.quiet else None}
     if args.interface:

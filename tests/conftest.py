@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+collect_ignore = ["typing"]  # read by type checkers, never run
 ROOT = Path(__file__).parent.parent
 CORPUS = ROOT / "captures" / "corpus"
 ORACLE = ROOT / "tests" / "oracle"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from struct import Struct
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from packetlab.capture.frame import NOTHING, Frame, Interface
 from packetlab.capture.source import Bytes
@@ -14,10 +14,11 @@ MICROSECONDS, NANOSECONDS, KUZNETZOV = 0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34
 LARGEST = 1 << 26  # bytes of a record; more is taken for damage
 _LINKTYPE = 0x03FFFFFF  # the bits above tell of a frame check sequence
 
+_ORDERS: tuple[tuple[Literal["big", "little"], str], ...] = (("big", ">"), ("little", "<"))
 MAGICS = {
     magic.to_bytes(4, order): (magic, sign)
     for magic in (MICROSECONDS, NANOSECONDS, KUZNETZOV)
-    for order, sign in (("big", ">"), ("little", "<"))
+    for order, sign in _ORDERS
 }
 """First four bytes -> (magic, byte order for struct)."""
 

@@ -163,8 +163,8 @@ class _Reader:
 
 
 def _text(value: bytes) -> str:
-    # Strings are UTF-8 without a terminator (3.5); some writers add one.
-    return value.rstrip(b"\0").decode("utf-8", "backslashreplace")
+    # Strings are UTF-8 without a terminator (3.5); some writers add one, and then what lay behind it.
+    return value.split(b"\0")[0].decode("utf-8", "backslashreplace")
 
 
 class PcapngSink:

@@ -160,7 +160,8 @@ class Keeper:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's interrupt is for the one who started us
         while True:
-            ready, _, _ = select.select([self.control, waker], [], [])
+            sources: list[Any] = [self.control, waker]
+            ready, _, _ = select.select(sources, [], [])
             if waker in ready:
                 os.read(waker, 4096)
                 self.reap()

@@ -104,11 +104,11 @@ class XNSAddress(NamedTuple):
             net, host, socket = value
             if isinstance(host, (str, bytes)) or hasattr(host, "words"):
                 host = int.from_bytes(mac_octets(host), "big")
-            value = cls(int(net), int(host), int(socket))
-            for part, bits in zip(value, (32, 48, 16), strict=True):
+            address = cls(int(net), int(host), int(socket))
+            for part, bits in zip(address, (32, 48, 16), strict=True):
                 if not 0 <= part < 1 << bits:
                     raise ValueError(value)
-            return value
+            return address
         raw = _octets(value, 12)
         return cls(*(int.from_bytes(raw[a:b], "big") for a, b in ((0, 4), (4, 10), (10, 12))))
 

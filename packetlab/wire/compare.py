@@ -52,7 +52,7 @@ def diff(one: Packet | Header, other: Packet | Header | bytes) -> Difference:
         right = theirs[i] if i < len(theirs) else None
         if left is None or right is None or type(left) is not type(right):
             names = [type(h).__name__ if h is not None else "nothing" for h in (left, right)]
-            causes.append(Change(f"layer {i + 1}", *names))
+            causes.append(Change(f"layer {i + 1}", names[0], names[1]))
             break
         name = type(left).__name__
         seen[name] = seen.get(name, 0) + 1
@@ -79,5 +79,5 @@ def _fields(place: str, left: Header, right: Header) -> list[Change]:
             shown = ["absent" if v is None else str(v) if isinstance(f.kind, Items) else f.kind.text(v) for v in (a, b)]
             if isinstance(f.rule, Checksum):
                 shown = ["absent" if v is None else f"0x{v:04x}" for v in (a, b)]
-            changes.append(Change(f"{place}.{f.name}", *shown, follows=f.rule is not None))
+            changes.append(Change(f"{place}.{f.name}", shown[0], shown[1], follows=f.rule is not None))
     return changes

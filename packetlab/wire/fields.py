@@ -244,6 +244,7 @@ def pad(multiple: int) -> Any:
 
 T = TypeVar("T")
 In = TypeVar("In", contravariant=True)
+E = TypeVar("E", bound=IntEnum | IntFlag)
 
 if TYPE_CHECKING:
 
@@ -257,6 +258,7 @@ if TYPE_CHECKING:
         def __get__(self, header: Any, owner: type) -> Any: ...
         def __set__(self, header: object, value: In) -> None: ...
 
+    Named: TypeAlias = Converted[E, E | int | str]
     MAC: TypeAlias = Converted[netaddr.EUI, netaddr.EUI | str | int | bytes]
     IPv4Address: TypeAlias = Converted[netaddr.IPAddress, Any]
     IPv6Address: TypeAlias = Converted[netaddr.IPAddress, Any]
@@ -264,6 +266,13 @@ if TYPE_CHECKING:
         addresses.XNSAddress, addresses.XNSAddress | str | int | bytes | tuple[int, Any, int]
     ]
 else:
+
+    class Named:
+        """``Annotated[Named[SomeIntEnum], bits(8)]``: gives members, and takes numbers and names too."""
+
+        def __class_getitem__(cls, names: type[IntEnum | IntFlag]) -> type[IntEnum | IntFlag]:
+            return names
+
     _mac = Address("a MAC address", 6, addresses.mac_octets, addresses.mac_value, addresses.mac_text)
     _ip4 = Address(
         "an IPv4 address", 4, lambda v: addresses.ip_octets(v, 4), addresses.ip_value, addresses.ip_text

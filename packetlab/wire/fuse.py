@@ -39,7 +39,7 @@ _packets: dict[str, Any] = {}  # set by `packet`: what a generated reader makes
 
 def build(headers: tuple[Header, ...], payload: bytes, gaps: dict[int, bytes] | None = None) -> bytes:
     """Return the bytes of a stack of headers with a payload and what fills the gaps behind its layers."""
-    stack = tuple(map(type, headers))
+    stack: tuple[type[Header], ...] = tuple(map(type, headers))
     if stack in _builders and not gaps:
         data = _builders[stack](headers, payload)
         if data is not None:
@@ -102,7 +102,7 @@ def _reader(tree: dict[Any, Any]) -> Any:
 
 
 def _branch(
-    cls: Any, tree: dict[Any, Any], below: list[tuple[str, str]], start: str, end: str, lines: list[str],
+    cls: Any, tree: dict[Any, Any], below: list[tuple[str, str, str]], start: str, end: str, lines: list[str],
     names: dict[str, Any], indent: str,
 ) -> None:  # fmt: skip
     """Write the reading of one header, and under a condition each the headers known to follow."""

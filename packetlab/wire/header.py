@@ -290,7 +290,7 @@ class Header(metaclass=HeaderType):
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return self._raw_values() == other._raw_values()  # type: ignore[attr-defined]
+        return self._raw_values() == other._raw_values()
 
     def __hash__(self) -> int:
         return hash((type(self), self._raw_values()))

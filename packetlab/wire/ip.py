@@ -15,6 +15,7 @@ from packetlab.wire.fields import (
     MAC,
     IPv4Address,
     IPv6Address,
+    Named,
     Octets,
     auto,
     bits,
@@ -51,7 +52,7 @@ class ARP(Header, under=Ether, when={"type": (0x0806, 0x8035)}):
     protocol: U16 = 0x0800
     hardware_size: U8 = 6
     protocol_size: U8 = 4
-    operation: Annotated[ARPOperation, bits(16)] = ARPOperation.REQUEST
+    operation: Annotated[Named[ARPOperation], bits(16)] = default(ARPOperation.REQUEST)
     sender_mac: MAC = when(_ETHERNET_IPV4)
     sender_ip: IPv4Address = when(_ETHERNET_IPV4)
     target_mac: MAC = when(_ETHERNET_IPV4)
@@ -91,7 +92,7 @@ class IPv4(
     ecn: U2 = 0
     length: U16 = auto(size_of("self") + size_of("payload"))
     id: U16 = 0
-    flags: Annotated[IPv4Flags, bits(3)] = IPv4Flags(0)
+    flags: Annotated[Named[IPv4Flags], bits(3)] = default(IPv4Flags(0))
     fragment_offset: U13 = 0
     ttl: U8 = 64
     protocol: U8 = auto(next_protocol(PROTOCOL, otherwise=255))
@@ -213,7 +214,7 @@ _ICMP_ERRORS = field("type").one_of(3, 4, 5, 11, 12)
 class ICMP(Header, under=IPv4, when={"protocol": 1}, quotes=_ICMP_ERRORS):
     """Internet control messages. Which fields are there is up to `type`; errors carry the packet they speak of."""
 
-    type: Annotated[ICMPType, bits(8)] = ICMPType.ECHO_REQUEST
+    type: Annotated[Named[ICMPType], bits(8)] = default(ICMPType.ECHO_REQUEST)
     code: U8 = 0
     checksum: U16 = auto(internet_checksum("self", "payload"))
     identifier: U16 = when(field("type").one_of(0, 8, 13, 14, 15, 16, 17, 18))
@@ -254,7 +255,7 @@ _ICMPV6_ERRORS = field("type") < 5
 class ICMPv6(Header, under=IPv6, when={"next_header": 58}, quotes=_ICMPV6_ERRORS):
     """ICMP for IPv6 (RFC 4443 section 2.1). The message is a header of its own, such as `NeighborSolicitation`."""
 
-    type: Annotated[ICMPv6Type, bits(8)] = ICMPv6Type.ECHO_REQUEST
+    type: Annotated[Named[ICMPv6Type], bits(8)] = default(ICMPv6Type.ECHO_REQUEST)
     code: U8 = 0
     checksum: U16 = auto(internet_checksum("pseudo", "self", "payload"))
 

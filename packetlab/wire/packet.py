@@ -155,7 +155,8 @@ class Packet:
 
     def __bytes__(self) -> bytes:
         if self._data is None:
-            self._data = build(self._headers, self._payload, self._notes and self._notes.gaps)
+            notes = self._notes
+            self._data = build(self._headers, self._payload, notes.gaps if notes is not None else None)
         return self._data
 
     def encode(self) -> bytes:

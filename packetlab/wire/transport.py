@@ -10,7 +10,7 @@ from typing import Annotated
 
 from packetlab.wire.bindings import bind
 from packetlab.wire.ethernet import Ether
-from packetlab.wire.fields import Octets, auto, bits, many, when
+from packetlab.wire.fields import Named, Octets, auto, bits, default, many, when
 from packetlab.wire.header import Header
 from packetlab.wire.ip import IPv4
 from packetlab.wire.numbers import U4, U8, U16, U24, U32, U32le
@@ -56,7 +56,7 @@ class TCP(Header, under=IPv4, when={"protocol": 6}):
     ack: U32 = 0
     data_offset: U4 = auto(size_of("self") // 4)
     reserved: U4 = 0
-    flags: Annotated[TCPFlags, bits(8)] = TCPFlags.SYN
+    flags: Annotated[Named[TCPFlags], bits(8)] = default(TCPFlags.SYN)
     window: U16 = 65535
     checksum: U16 = auto(internet_checksum("pseudo", "self", "payload"))
     urgent: U16 = 0

@@ -351,7 +351,13 @@ class _Walk:
 
 
 def read_items(
-    field: Field, data: bytes, pos: int, limit: int, count: int | None, faults: list[Fault] | None, origin: int = 0,
+    field: Field,
+    data: bytes,
+    pos: int,
+    limit: int,
+    count: int | None,
+    faults: list[Fault] | None,
+    origin: int = 0,
     whole: bool = False,
 ) -> Any:
     """Read headers one behind the other from ``data[pos:limit]``; returns (items, where they end).
@@ -361,7 +367,8 @@ def read_items(
     """
     kind = field.kind
     assert isinstance(kind, Items)
-    item, items = kind.item, []
+    item = kind.item
+    items: list[Any] = []
     ctx = Dissection()
     while pos < limit and (count is None or len(items) < count):
         header, stop, _, _ = item._decode(data, pos, limit, ctx)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Annotated
 
-from packetlab.wire.fields import auto, bits, octets, when
+from packetlab.wire.fields import Named, auto, bits, default, octets, when
 from packetlab.wire.header import Header
 from packetlab.wire.numbers import U1, U7, U16, U64
 from packetlab.wire.rules import choose, field, has, size_of
@@ -39,7 +39,7 @@ class WebSocketFrame(
     rsv1: U1 = 0
     rsv2: U1 = 0
     rsv3: U1 = 0
-    opcode: Annotated[Opcode, bits(4)] = Opcode.TEXT
+    opcode: Annotated[Named[Opcode], bits(4)] = default(Opcode.TEXT)
     masked: U1 = auto(has("masking_key"))
     length: U7 = auto(choose(_SIZE < 126, _SIZE, choose(_SIZE < 65536, 126, 127)))
     length16: U16 = when(field("length") == 126, auto(_SIZE))

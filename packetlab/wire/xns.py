@@ -12,7 +12,7 @@ from typing import Annotated
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.bindings import bind
 from packetlab.wire.ethernet import PPP, Ether
-from packetlab.wire.fields import Octets, Payload, XNSAddressField, auto, bits, default, many, pad
+from packetlab.wire.fields import Named, Octets, Payload, XNSAddressField, auto, bits, default, many, pad
 from packetlab.wire.header import Header
 from packetlab.wire.ip import IPv4
 from packetlab.wire.numbers import U8, U16, U32
@@ -39,7 +39,7 @@ class IDP(Header, under=Ether, when={"type": 0x0600}):
     checksum: U16 = auto(xns_checksum("self", "payload", "pad"))
     length: U16 = auto(size_of("self") + size_of("payload"))
     hops: U8 = 0
-    packet_type: Annotated[PacketType, bits(8)] = auto(next_protocol("idp.type", otherwise=0))
+    packet_type: Annotated[Named[PacketType], bits(8)] = auto(next_protocol("idp.type", otherwise=0))
     dst: XNSAddressField = default(XNSAddress())
     src: XNSAddressField = default(XNSAddress())
     payload: Payload = b""
@@ -65,7 +65,7 @@ class SPP(Header, under=IDP, when={"packet_type": 5}):
     `ack` is the first number not yet received in order, `alloc` the highest that the sender of this packet accepts.
     """
 
-    control: Annotated[Control, bits(8)] = Control(0)
+    control: Annotated[Named[Control], bits(8)] = default(Control(0))
     datastream: U8 = 0
     source_id: U16 = 0
     destination_id: U16 = 0
@@ -102,7 +102,7 @@ class ErrorNumber(IntEnum):
 class Error(Header, under=IDP, when={"packet_type": 3}, quotes=True):
     """An error report; the first 42 bytes or more of the packet it is about follow."""
 
-    number: Annotated[ErrorNumber, bits(16)] = ErrorNumber.UNSPECIFIED
+    number: Annotated[Named[ErrorNumber], bits(16)] = default(ErrorNumber.UNSPECIFIED)
     parameter: U16 = 0
 
 

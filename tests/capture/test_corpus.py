@@ -8,8 +8,26 @@ from pathlib import Path
 import pytest
 
 from packetlab import (
-    ARP, GRE, ICMP, IDP, MPLS, SCTP, SPP, TCP, UDP, VLAN, VXLAN, Capture, CaptureError, Ether, Frame, Header, ICMPv6, IPv4,
-    IPv6, dissect,
+    ARP,
+    GRE,
+    ICMP,
+    IDP,
+    MPLS,
+    SCTP,
+    SPP,
+    TCP,
+    UDP,
+    VLAN,
+    VXLAN,
+    Capture,
+    CaptureError,
+    Ether,
+    Frame,
+    Header,
+    ICMPv6,
+    IPv4,
+    IPv6,
+    dissect,
 )  # fmt: skip
 from packetlab.wire.linktypes import first_header
 from tests.conftest import CORPUS, ORACLE, oracle
@@ -80,7 +98,9 @@ def test_frames_lengths_and_times_are_the_oracles(name: str) -> None:
         pytest.skip("recorded without tshark's view")
     frames, rows = frames_of(name), rows_of(name)
     assert [f.number for f in frames] == list(range(1, len(rows) + 1))
-    assert [(f.wire_length, len(f.data)) for f in frames] == [(int(r["frame.len"]), int(r["frame.cap_len"])) for r in rows]
+    assert [(f.wire_length, len(f.data)) for f in frames] == [
+        (int(r["frame.len"]), int(r["frame.cap_len"])) for r in rows
+    ]
     times = [nanoseconds(r["frame.time_epoch"]) for r in rows]
     if name == "timestamp_invalid_micro.pcap":
         times[2] = 1418145370 * 10**9 + 2147483648 * 1000  # 2**31 microseconds overflow tshark's 32 bits

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from packetlab import IDP, Capture, CaptureError, Ether, Frame, IPv4, UDP, Writer
+from packetlab import IDP, UDP, Capture, CaptureError, Ether, Frame, IPv4, Writer
 from packetlab.capture import Extras, Interface
 from tests.conftest import CORPUS
 
@@ -28,14 +28,14 @@ DATA = bytes(Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(dport=9) / b"p
 NAMES = ["out.pcap", "out.pcapng", "out.pcap.gz", "out.pcapng.zst", "out.pcapng.lz4"]
 
 interfaces = st.builds(
-    Interface, linktype=st.sampled_from([1, 101, 113]), snaplen=st.sampled_from([0, 96]), name=st.text(max_size=8).map(lambda s: s.rstrip("\0")),
+    Interface, linktype=st.sampled_from([1, 101, 113]), snaplen=st.sampled_from([0, 96]), name=st.text(max_size=8).map(lambda s: s.replace("\0", "")),
     number=st.integers(0, 1),
 )  # fmt: skip
 frames = st.builds(
     Frame,
     st.binary(max_size=80),
     st.integers(0, 2**32 * 10**9 - 1),
-    comment=st.lists(st.text(max_size=20).map(lambda s: s.rstrip("\0")), max_size=2).map(tuple),
+    comment=st.lists(st.text(max_size=20).map(lambda s: s.replace("\0", "")), max_size=2).map(tuple),
     interface=interfaces,
 )
 
@@ -142,11 +142,21 @@ def test_every_block_with_a_packet_is_read_and_every_other_passed_over() -> None
     old = block(2, struct.pack("<HHIIII", 0, 3, 0, 9, 4, 4) + b"old!")
     simple = block(3, struct.pack("<I", 6) + b"simple\0\0")
     others = b"".join(block(kind, b"12345678") for kind in (4, 5, 10, 0xBAD, 0x40000BAD, 0x7777))
-    commented = struct.pack("<IIIII", 0, 0, 1, 1, 1) + b"x\0\0\0" + option(1, b"one") + option(1, b"two") + option(2, b"\1\0\0\0")
+    commented = (
+        struct.pack("<IIIII", 0, 0, 1, 1, 1)
+        + b"x\0\0\0"
+        + option(1, b"one")
+        + option(1, b"two")
+        + option(2, b"\1\0\0\0")
+    )
     file = section(length=1000) + described() + others + old + simple + block(6, commented + bytes(4)) + others
     found = list(read(file))
     assert [f.data for f in found] == [b"old!", b"simple", b"x"]
-    assert found[1].time_ns is None and found[2].comments == ("one", "two") and found[2].extras == Extras(("one", "two"), 1)
+    assert (
+        found[1].time_ns is None
+        and found[2].comments == ("one", "two")
+        and found[2].extras == Extras(("one", "two"), 1)
+    )
 
 
 def test_a_simple_packet_is_as_long_as_the_first_interface_keeps() -> None:
@@ -185,7 +195,10 @@ def test_cut_anywhere_a_file_gives_its_whole_frames_and_then_one_error(kind: str
         (section() + struct.pack("<II", 6, 0xFFFFFFF0) + bytes(20), "expected a block length of 12"),
         (section() + struct.pack("<III", 9, 12, 16), "block length 12 again at its end, got 16"),
         (section() + described(options=struct.pack("<HH", 2, 400)), "expected an option of 0 bytes at most, got 400"),
-        (struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 0, 1) + struct.pack("<IIII", 0, 0, 1 << 31, 1), "expected a record of"),
+        (
+            struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 0, 1) + struct.pack("<IIII", 0, 0, 1 << 31, 1),
+            "expected a record of",
+        ),
         (b"neither", "expected a pcap or pcapng file, got one that begins with 6e 65 69 74"),
         (b"", "begins with nothing"),
     ],
@@ -195,7 +208,21 @@ def test_damage_is_told_with_where_expected_and_got(damage: bytes, complaint: st
         list(read(damage))
 
 
-@given(st.sampled_from([b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x0a\x0d\x0d\x0a", section(), section() + described(), b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"]), st.binary(max_size=300))
+@given(
+    st.sampled_from(
+        [
+            b"\xd4\xc3\xb2\xa1",
+            b"\xa1\xb2\x3c\x4d",
+            b"\x0a\x0d\x0d\x0a",
+            section(),
+            section() + described(),
+            b"\x1f\x8b",
+            b"\x28\xb5\x2f\xfd",
+            b"\x04\x22\x4d\x18",
+        ]
+    ),
+    st.binary(max_size=300),
+)
 @settings(max_examples=300)
 def test_hostile_bytes_give_frames_or_a_capture_error(head: bytes, rest: bytes) -> None:
     capture = read(head + rest, strict=False)

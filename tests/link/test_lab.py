@@ -16,11 +16,29 @@ from pathlib import Path
 
 import pytest
 
-from packetlab import ARP, ICMP, UDP, VLAN, Ether, Interface, IPv4, Lab, NeedsPrivilege, PacketlabError, RawIPSocket, dissect
+from packetlab import (
+    ARP,
+    ICMP,
+    UDP,
+    VLAN,
+    Ether,
+    Interface,
+    IPv4,
+    Lab,
+    NeedsPrivilege,
+    PacketlabError,
+    RawIPSocket,
+    dissect,
+)
 from tests.conftest import need
 
 ROOT = Path(__file__).parent.parent.parent
-FRAME = Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01") / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(dport=9) / b"hello"
+FRAME = (
+    Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01")
+    / IPv4(src="10.0.0.1", dst="10.0.0.2")
+    / UDP(dport=9)
+    / b"hello"
+)
 
 
 def children(pid: int) -> set[int]:
@@ -243,7 +261,9 @@ def interpreter_for_everybody() -> list[str]:
         return [sys.executable]
     drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", "-i", "PYTHONDONTWRITEBYTECODE=1"]
     for python in (sys.executable, "/usr/bin/python3"):
-        done = subprocess.run([*drop, python, "-c", "import sys; assert sys.version_info >= (3, 11)"], capture_output=True, cwd="/")
+        done = subprocess.run(
+            [*drop, python, "-c", "import sys; assert sys.version_info >= (3, 11)"], capture_output=True, cwd="/"
+        )
         if done.returncode == 0:
             return [*drop, python]
     pytest.skip("no Python here that an ordinary user may run")

@@ -67,7 +67,13 @@ def test_no_frame_leaves_before_its_time_and_the_report_adds_up() -> None:
     assert [f.data[-1] for f in arrived] == list(range(10))
     assert report.sent == 10 and report.bytes == 150 and report.failed == 0
     assert report.duration_ns >= 18 * MS - report.lateness_ns["max"]
-    assert 0 <= report.lateness_ns["p50"] <= report.lateness_ns["p90"] <= report.lateness_ns["p99"] <= report.lateness_ns["max"]
+    assert (
+        0
+        <= report.lateness_ns["p50"]
+        <= report.lateness_ns["p90"]
+        <= report.lateness_ns["p99"]
+        <= report.lateness_ns["max"]
+    )
     assert report.rate == pytest.approx(10 * 1e9 / report.duration_ns)
     assert "10 frames, 150 bytes" in str(report) and "lateness  p50" in str(report)
     # A late frame does not push the next ones back: the gaps from the first hold but for what the report says.

@@ -7,8 +7,34 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from packetlab import (
-    ICMP, IDP, SPP, TCP, UDP, BSDNull, DissectError, Ether, Fragment, GRE, Header, ICMPv6, IPv4, IPv4Flags, IPv6, LLC,
-    LinuxSLL, MPLS, NeighborSolicitation, RawIP, Routing, SNAP, VLAN, VXLAN, Verdict, WebSocketFrame, dissect, mask,
+    GRE,
+    ICMP,
+    IDP,
+    LLC,
+    MPLS,
+    SNAP,
+    SPP,
+    TCP,
+    UDP,
+    VLAN,
+    VXLAN,
+    BSDNull,
+    DissectError,
+    Ether,
+    Fragment,
+    Header,
+    ICMPv6,
+    IPv4,
+    IPv4Flags,
+    IPv6,
+    LinuxSLL,
+    NeighborSolicitation,
+    RawIP,
+    Routing,
+    Verdict,
+    WebSocketFrame,
+    dissect,
+    mask,
 )  # fmt: skip
 from packetlab.wire import bindings
 from packetlab.wire.fields import PayloadMark
@@ -65,7 +91,11 @@ def test_any_bytes_come_back_from_any_header(first: type[Header], data: bytes) -
     holds(data, first)
 
 
-@given(st.sampled_from(DATA), st.integers(0, 200), st.lists(st.tuples(st.integers(0, 150), st.integers(0, 255)), max_size=4))
+@given(
+    st.sampled_from(DATA),
+    st.integers(0, 200),
+    st.lists(st.tuples(st.integers(0, 150), st.integers(0, 255)), max_size=4),
+)
 @settings(max_examples=500)
 def test_damaged_packets_come_back(data: bytes, keep: int, changes: list[tuple[int, int]]) -> None:
     damaged = bytearray(data[:keep])
@@ -103,7 +133,9 @@ def test_a_fault_says_where_expected_and_got() -> None:
 
 
 def test_a_header_cut_short_keeps_the_fields_that_were_read() -> None:
-    quoted = bytes(Ether() / IPv4() / ICMP(type=11) / (bytes(IPv4(protocol=6, length=60) / TCP(sport=7, dport=80, seq=9))[:28]))
+    quoted = bytes(
+        Ether() / IPv4() / ICMP(type=11) / (bytes(IPv4(protocol=6, length=60) / TCP(sport=7, dport=80, seq=9))[:28])
+    )
     packet = dissect(quoted)
     assert not packet.faults  # an error message rightly quotes only a part
     assert (packet[TCP].sport, packet[TCP].seq, packet[TCP].ack) == (7, 9, None)
@@ -126,7 +158,9 @@ def test_fragments_are_not_taken_for_headers() -> None:
 
 def test_checksums_through_a_routing_header_cover_the_final_destination() -> None:
     final = bytes(15) + b"\x09"
-    packet = Ether() / IPv6(src="::1", dst="::2") / Routing(segments_left=1, data=bytes(4) + final) / UDP(dport=9) / b"x"
+    packet = (
+        Ether() / IPv6(src="::1", dst="::2") / Routing(segments_left=1, data=bytes(4) + final) / UDP(dport=9) / b"x"
+    )
     direct = Ether() / IPv6(src="::1", dst="::9") / UDP(dport=9) / b"x"
     assert packet[UDP].checksum == direct[UDP].checksum and dissect(bytes(packet)).verdict(UDP) is Verdict.GOOD
 

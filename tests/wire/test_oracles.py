@@ -12,8 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packetlab import (
-    ARP, GRE, ICMP, TCP, UDP, VLAN, VXLAN, Capture, Ether, Frame, ICMPv6, ICMPv6Echo, IPv4, IPv6, IPOption, SCTP,
-    TCPOption, dissect,
+    ARP,
+    GRE,
+    ICMP,
+    SCTP,
+    TCP,
+    UDP,
+    VLAN,
+    VXLAN,
+    Capture,
+    Ether,
+    Frame,
+    ICMPv6,
+    ICMPv6Echo,
+    IPOption,
+    IPv4,
+    IPv6,
+    TCPOption,
+    dissect,
 )  # fmt: skip
 
 with warnings.catch_warnings():
@@ -80,10 +96,14 @@ def test_arp_as_scapy(sender, a, target, b, operation) -> None:
 
 @given(st.integers(0, 4095), st.integers(0, 7), u16, u16, payload)
 def test_vlan_gre_vxlan_sctp_as_scapy(id, priority, port, key, data) -> None:
-    assert bytes(VLAN(id=id, priority=priority, type=0x1234) / data) == bytes(l2.Dot1Q(vlan=id, prio=priority, type=0x1234) / data)
+    assert bytes(VLAN(id=id, priority=priority, type=0x1234) / data) == bytes(
+        l2.Dot1Q(vlan=id, prio=priority, type=0x1234) / data
+    )
     assert bytes(GRE(key=key, protocol=0x800) / data) == bytes(l2.GRE(key_present=1, key=key, proto=0x800) / data)
     assert bytes(VXLAN(vni=id) / data) == bytes(vxlan.VXLAN(flags=8, vni=id) / data)
-    assert bytes(SCTP(sport=port, dport=key, verification_tag=7) / data) == bytes(sctp.SCTP(sport=port, dport=key, tag=7) / data)
+    assert bytes(SCTP(sport=port, dport=key, verification_tag=7) / data) == bytes(
+        sctp.SCTP(sport=port, dport=key, tag=7) / data
+    )
 
 
 def test_options_as_scapy() -> None:

@@ -8,7 +8,21 @@ import pickle
 import pytest
 
 from packetlab import (
-    GRE, ICMP, TCP, UDP, VLAN, BuildError, Ether, IPv4, IPv4Flags, IPv6, TCPFlags, TCPOption, Verdict, auto, dissect,
+    GRE,
+    ICMP,
+    TCP,
+    UDP,
+    VLAN,
+    BuildError,
+    Ether,
+    IPv4,
+    IPv4Flags,
+    IPv6,
+    TCPFlags,
+    TCPOption,
+    Verdict,
+    auto,
+    dissect,
 )  # fmt: skip
 
 
@@ -85,7 +99,7 @@ def test_differences_name_the_field_and_what_follows_from_it() -> None:
     difference = one.diff(one.replace(IPv4, ttl=3))
     assert [(c.where, c.follows) for c in difference] == [("IPv4.ttl", False), ("IPv4.checksum", True)]
     assert not one.diff(one) and str(one.diff(one)) == "no difference"
-    assert str(one.diff(Ether() / UDP())) .startswith("layer 2: IPv4 != UDP")
+    assert str(one.diff(Ether() / UDP())).startswith("layer 2: IPv4 != UDP")
     assert one.diff(bytes(one.replace(payload=b"date")))[0].where == "payload"
 
 
@@ -140,7 +154,7 @@ def test_items_are_headers_too() -> None:
 
 
 def test_what_was_compiled_for_a_stack_follows_a_new_binding() -> None:
-    from packetlab import Header, U8, bindings
+    from packetlab import U8, Header, bindings
 
     for _ in range(40):
         frame = bytes(Ether(type=0x9000) / b"\x05data")

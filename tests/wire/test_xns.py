@@ -6,14 +6,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packetlab import IDP, PEX, RIP, SPP, Capture, Control, Echo, Error, ErrorNumber, Ether, RIPEntry, Verdict, XNSAddress, dissect
+from packetlab import (
+    IDP,
+    PEX,
+    RIP,
+    SPP,
+    Capture,
+    Control,
+    Echo,
+    Error,
+    ErrorNumber,
+    Ether,
+    RIPEntry,
+    Verdict,
+    XNSAddress,
+    dissect,
+)
 from packetlab.wire.checksums import xns
 from tests.conftest import CORPUS
 
 A, B = "401H.1000AA000001.777H", "401H.1000AA000077.4001H"
-CONNECT = bytes.fromhex(
-    "58c8002a000500000401" "1000aa0000010777" "000004011000aa0000774001" "c0001234000000000000" "0004"
-)
+CONNECT = bytes.fromhex("58c8002a0005000004011000aa0000010777000004011000aa0000774001c00012340000000000000004")
 
 
 def test_a_connection_request_is_built_to_the_byte() -> None:
@@ -68,7 +81,9 @@ def test_addresses_are_read_as_ns_addr_reads_them(text: str, parts: tuple[int, i
     assert tuple(XNSAddress.of(text)) == parts
 
 
-@pytest.mark.parametrize("text", ["401H.1000AA000077.4001H", "0.0.5H", "FFFFFFFF.FFFFFFFFFFFF.1H", "8E1.A0B0C0D", "1234H"])
+@pytest.mark.parametrize(
+    "text", ["401H.1000AA000077.4001H", "0.0.5H", "FFFFFFFF.FFFFFFFFFFFF.1H", "8E1.A0B0C0D", "1234H"]
+)
 def test_addresses_print_as_ns_ntoa_prints_them(text: str) -> None:
     assert str(XNSAddress.of(text)) == text
 

@@ -1,0 +1,221 @@
+"""The command line: what it prints, its exit status, and that it is quick, quiet and safe."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from packetlab import TCP, UDP, Capture, Ether, Frame, IPv4
+from packetlab.cli import main
+from tests.conftest import CORPUS, need
+
+ROOT = Path(__file__).parent.parent
+HEAVY = (
+    "netaddr",
+    "scapy",
+    "dpkt",
+    "lz4",
+    "backports.zstd",
+    "ctypes",
+    "packetlab.wire",
+    "packetlab.link",
+    "packetlab.capture",
+)
+
+
+def command(*words: str, **options) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "packetlab", *words], capture_output=True, cwd=ROOT, **options)
+
+
+@pytest.fixture
+def nasty(tmp_path: Path) -> Path:
+    path = tmp_path / "nasty.pcapng"
+    packet = Ether() / IPv4(options=b"\x83\x04\x1b[") / UDP(dport=9) / b"\x1b]0;owned\x07<script>"
+    Capture.of([Frame(bytes(packet), 5, comment="\x1b[31mred\x07\n")]).write(path)
+    return path
+
+
+def test_help_imports_nothing_heavy_and_names_the_commands() -> None:
+    script = f"import sys; sys.argv=['packetlab', '--help']\nfrom packetlab.cli import main\ntry: main()\nexcept SystemExit: pass\nprint([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert done.stderr.strip() == "[]"
+    assert all(word in done.stdout for word in ("demo", "show", "replay", "send", "capture", "completion"))
+
+
+def test_show_prints_a_line_a_packet(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", str(CORPUS / "dodo_checksums.pcap"), "-c", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and "41A.1000AA000001.3FFF > 41A.FFFFFFFFFFFF.8H" in lines[0] and "PEX" in lines[0]
+
+
+def test_show_filters_details_and_dumps(capsys: pytest.CaptureFixture[str]) -> None:
+    web = str(CORPUS / "web.pcap")
+    assert main(["show", "-r", web, "-Y", "tcp.flags == SYN", "-V", "-x"]) == 0
+    out = capsys.readouterr().out
+    assert "flags              SYN (0x02)" in out and "0000  00b0 c286" in out
+    assert main(["show", web, "-Y", "arp"]) == 1 and main(["show", web, "-q"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["show", "none.pcap"], "none.pcap: expected a readable file"),
+        (["show"], "expected a FILE"),
+        (["show", str(CORPUS / "web.pcap"), "-Y", "upd"], "did you mean 'udp'"),
+        (["show", str(CORPUS / "shb-option-too-long.pcapng")], "block"),
+        (["send", "Ethre()"], "did you mean 'Ether'"),
+        (["replay", "none.pcap", "--lab"], "a readable file"),
+        (["capture", "-i", "nonesuch0", "-w", "x"], "nonesuch0"),
+    ],
+)
+def test_what_cannot_be_done_is_told_with_status_2(
+    words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [["show", "f", "-c", "0"], ["nonsense"], ["replay", "f"], ["replay", "f", "-i", "lo", "--pps", "-1"]]
+)
+def test_wrong_calls_have_status_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+
+
+def test_a_cut_file_is_shown_as_far_as_it_goes_with_status_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", str(CORPUS / "truncated_dns_2.pcap")]) == 1
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 1 and "expected a record header of 16 bytes" in err
+
+
+def test_nothing_from_the_wire_reaches_the_terminal_as_it_is(nasty: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", str(nasty), "-V", "-x"]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out and "\x07" not in out and "comment: \\x1b[31mred\\x07\\n" in out
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "packetlab", "show", str(CORPUS / "4KHttpRequests.pcap"), "-V"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait() == 0
+
+
+def test_standard_input_is_a_file_too() -> None:
+    done = command("show", "-", "-c", "1", input=(CORPUS / "web.pcap").read_bytes())
+    assert done.returncode == 0 and b"TCP" in done.stdout
+
+
+def test_send_without_an_interface_only_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["send", 'Ether() / IPv4(dst="10.0.0.2") / UDP(dport=9) / b"hi"', "-x"]) == 0
+    out = capsys.readouterr().out
+    assert "dport              9" in out and "0020  0002 0000 0009 000a" in out
+
+
+def test_send_and_capture_on_loopback(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs CAP_NET_RAW")
+    path = tmp_path / "lo.pcapng"
+    words = ["capture", "-i", "lo", "-w", str(path), "-c", "2", "-Y", "udp.dport == 40123", "--seconds", "20"]
+    with subprocess.Popen([sys.executable, "-m", "packetlab", *words], stderr=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stderr is not None
+        while process.poll() is None and not path.exists():
+            pass
+        while process.poll() is None:
+            assert (
+                main(
+                    ["send", 'Ether() / IPv4(src="127.0.0.1", dst="127.0.0.1") / UDP(dport=40123) / b"hi"', "-i", "lo"]
+                )
+                == 0
+            )
+        assert process.returncode == 0 and b"2 frames captured" in process.stderr.read()
+    assert [f.packet().payload for f in Capture(path)] == [b"hi", b"hi"]
+
+
+def test_replay_in_a_lab_counts_what_arrives(capsys: pytest.CaptureFixture[str]) -> None:
+    from tests.link.conftest import REFUSAL
+
+    if REFUSAL is not None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(REFUSAL)
+    assert main(["replay", str(CORPUS / "web.pcap"), "--lab", "--pps", "5000", "-L", "10", "--loop", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "arrived   20 frames" in out and "sent      20 frames" in out and "lateness" in out
+
+
+def test_the_demo_passes_and_keeps_a_file_that_tshark_reads(tmp_path: Path, tshark) -> None:
+    path = tmp_path / "demo.pcapng"
+    done = command("demo", "-w", str(path), text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("PASS") == 2 and "FAIL" not in done.stdout and "\x1b" not in done.stdout
+    assert tshark(path, "spp.seq", "spp.type", "_ws.malformed") == [[str(i), "0x07", ""] for i in range(4)] or [
+        row[:2] for row in tshark(path, "spp.seq", "spp.type")
+    ] == [[str(i), "0x07"] for i in range(4)]
+
+
+def test_the_demo_runs_in_memory_where_the_kernel_refuses(monkeypatch, capsys, tmp_path: Path) -> None:
+    from packetlab import Lab, NeedsPrivilege
+    from packetlab.demo import run
+
+    def refuse(self: Lab) -> Lab:
+        raise NeedsPrivilege("Lab", "user.max_user_namespaces above 0", "no")
+
+    monkeypatch.setattr(Lab, "open", refuse)
+    assert run(str(tmp_path / "x.pcapng")) == 0
+    out = capsys.readouterr().out
+    assert (
+        "No lab here: Lab: expected user.max_user_namespaces above 0" in out
+        and "a wire in memory" in out
+        and out.count("PASS") == 2
+    )
+
+
+def test_the_demo_fails_with_the_first_difference(monkeypatch, capsys, tmp_path: Path) -> None:
+    import packetlab.demo as demo
+    from packetlab import Lab, NeedsPrivilege
+    from packetlab.link.memory import MemoryPort
+
+    def refuse(self: Lab) -> Lab:
+        raise NeedsPrivilege("Lab", "x", "no")
+
+    honest = MemoryPort._send
+    monkeypatch.setattr(Lab, "open", refuse)
+    monkeypatch.setattr(MemoryPort, "_send", lambda self, data: honest(self, data[:-1] + bytes([data[-1] ^ 1])))
+    assert demo.run(str(tmp_path / "x.pcapng")) == 1
+    assert "FAIL  packet 1: sent != received" in capsys.readouterr().out
+    monkeypatch.setattr(demo, "WAIT", 0.01)
+    monkeypatch.setattr(MemoryPort, "_send", lambda self, data: None)
+    assert demo.run(str(tmp_path / "x.pcapng")) == 1
+    assert "packet 1 of 4 never arrived" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_know_the_commands(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    assert "replay" in capsys.readouterr().out
+
+
+def test_version_and_no_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0 and capsys.readouterr().out.startswith("packetlab 0.")
+    assert main([]) == 2
+
+
+def test_tcpdump_reads_what_capture_writes_to_a_pipe(tmp_path: Path) -> None:
+    need("tcpdump")
+    out = io.BytesIO()
+    Capture.of([Frame(bytes(Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / TCP(dport=80)), 10**9)]).write(
+        out, format="pcap"
+    )
+    done = subprocess.run(["tcpdump", "-nn", "-tt", "-r", "-"], input=out.getvalue(), capture_output=True)
+    assert b"10.0.0.1.0 > 10.0.0.2.80: Flags [S]" in done.stdout

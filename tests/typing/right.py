@@ -1,0 +1,68 @@
+"""Uses that type checkers have to accept. Checked by mypy --strict (and by pyright, by hand); never run."""
+
+from enum import IntFlag
+from typing import Annotated
+
+from packetlab import (
+    IDP,
+    MAC,
+    SPP,
+    TCP,
+    U4,
+    U16,
+    U32,
+    Control,
+    Ether,
+    Header,
+    IPv4,
+    Octets,
+    Packet,
+    Rest,
+    auto,
+    bits,
+    default,
+    dissect,
+    field,
+    many,
+    octets,
+    size_of,
+    when,
+)  # fmt: skip
+
+
+class Colour(IntFlag):
+    RED = 1
+    BLUE = 2
+
+
+class Entry(Header):
+    kind: U16 = 0
+
+
+class Beacon(Header, under=Ether, when={"type": 0x88B5}):
+    version: U4 = 1
+    urgency: U4 = 0
+    length: U16 = auto(size_of("self"))
+    colour: Annotated[Colour, bits(16)] = Colour.RED
+    station: U32
+    source: MAC = default("02:00:00:00:00:01")
+    cookie: Annotated[bytes, octets(4)] = bytes(4)
+    key: U32 = when(field("version") == 2)
+    entries: tuple[Entry, ...] = many(count=1)
+    name: Octets = auto(field("length"))
+    note: Rest = b""
+
+
+def use() -> bytes:
+    header = Beacon(station=7, source="02:00:00:00:00:02", colour=Colour.BLUE, entries=(Entry(kind=3),))
+    station: int = header.station
+    colour: Colour = header.colour
+    entries: tuple[Entry, ...] = header.entries
+    packet: Packet = Ether(dst=b"\2\0\0\0\0\2", src=5) / header / b"payload"
+    back = dissect(bytes(packet))
+    again: Beacon = back[Beacon]
+    second: IPv4 = back[IPv4, 1]
+    changed: Packet = back.replace(TCP, sport=4).replace(payload=b"x")
+    assert SPP(control=Control.END_OF_MESSAGE, seq=1).matches(changed) or IDP(packet_type=5) in changed
+    print(station, colour, entries, again.note.hex(), second.ttl + 1, header.source)
+    return bytes(changed)

@@ -1,0 +1,17 @@
+"""Uses that type checkers have to refuse, one a line. Checked by tests/test_typing.py; never run."""
+
+from packetlab import TCP, U16, Ether, Header, IPv4, dissect
+
+
+class Beacon(Header, under=Ether, when={"type": 0x88B5}):
+    station: U16
+
+
+Beacon(statoin=7)  # wrong
+Beacon(station="seven")  # wrong
+IPv4(tll=3)  # wrong
+TCP(sport=b"x")  # wrong
+Ether(dst=2.5)  # wrong
+Beacon(station=1).station = 2  # wrong
+dissect(b"")[IPv4].tll  # wrong
+dissect(b"", "Ether")  # wrong

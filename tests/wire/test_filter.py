@@ -1,0 +1,98 @@
+"""Filters and packets in words."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from packetlab import ARP, IDP, TCP, UDP, BuildError, Capture, Ether, IPv4, XNSAddress, compile_filter, dissect
+from packetlab.wire.literal import read_packet
+from tests.conftest import CORPUS
+
+UDP_PACKET = dissect(
+    bytes(Ether(src="02:00:00:00:00:01") / IPv4(src="10.0.0.1", dst="10.0.0.2", ttl=9) / UDP(dport=53) / b"x")
+)
+SYN = dissect(bytes(Ether() / IPv4(src="10.0.0.3") / TCP(dport=80)))
+XNS = dissect(bytes(Ether() / IDP(dst=XNSAddress(1, 2, 0x777))))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "udp", "not arp", "ip.src == 10.0.0.1", "ip.src==10.0.0.1 and udp.dport == 53", "IPv4.TTL == 9".replace("TTL", "ttl"),
+        "ip.ttl in {8, 9}", "ip.ttl < 10 && !(tcp || arp)", "eth.src == 02:00:00:00:00:01", "udp.dport & 1", "ip.ttl >= 0x9",
+        "ip.dst != 10.0.0.1", "tcp or udp and udp", "udp.checksum", 'eth.src == "02:00:00:00:00:01"',
+    ],
+)  # fmt: skip
+def test_what_passes(text: str) -> None:
+    assert compile_filter(text)(UDP_PACKET)
+
+
+@pytest.mark.parametrize(
+    "text", ["arp", "tcp.dport == 53", "ip.src == 10.0.0.2", "udp.dport & 2", "not udp", "ip.ttl in {1 2}"]
+)
+def test_what_does_not_pass(text: str) -> None:
+    assert not compile_filter(text)(UDP_PACKET)
+
+
+def test_flags_by_name_and_parts_of_addresses() -> None:
+    assert compile_filter("tcp.flags == SYN")(SYN) and not compile_filter("tcp.flags & ACK")(SYN)
+    assert compile_filter("idp.dst.socket == 0x777")(XNS)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("udp.dprot == 3", "column 1: expected a field of UDP, got 'dprot' .*did you mean 'dport'"),
+        ("upd", "expected a header, got 'upd' .*did you mean 'udp'"),
+        ("udp and", "column 8: expected a header or a field, got the end"),
+        ("udp.dport == ", "expected a value, got the end"),
+        ("(udp", "expected \\), got the end"),
+        ("ip.src == 10.0.0", "column 11: expected a value for IPv4.src"),
+        ("udp udp", "column 5: expected and, or, or the end"),
+        ("ip.ttl in 3", "expected {"),
+        ("(" * 500 + "udp", "100 levels"),
+        ("", "the end"),
+    ],
+)
+def test_a_filter_that_cannot_be_read_says_where(text: str, complaint: str) -> None:
+    with pytest.raises(BuildError, match=complaint):
+        compile_filter(text)
+
+
+@given(
+    st.text(max_size=40)
+    | st.lists(st.sampled_from(["udp", "ip.ttl", "==", "(", ")", "not", "and", "3", "{", "}", "in", '"', "&"])).map(
+        " ".join
+    )
+)
+def test_any_text_is_a_filter_or_an_error(text: str) -> None:
+    try:
+        compile_filter(text)(UDP_PACKET)
+    except BuildError:
+        pass
+
+
+def test_a_filter_agrees_with_a_prototype_on_a_real_capture() -> None:
+    capture = Capture(CORPUS / "web.pcap")
+    for text, prototype in (("tcp.flags & SYN", None), ("ip.src == 141.42.64.125", IPv4(src="141.42.64.125"))):
+        want = capture.where(prototype or (lambda p: TCP in p and bool(p[TCP].flags & 2)))
+        assert [f.number for f in capture.where(compile_filter(text))] == [f.number for f in want]
+
+
+def test_a_packet_in_words_is_the_packet_in_python() -> None:
+    text = """Ether(dst="02:00:00:00:00:02") / IPv4(ttl=3) / UDP(dport=9) / b"hi" """
+    assert bytes(read_packet(text)) == bytes(Ether(dst="02:00:00:00:00:02") / IPv4(ttl=3) / UDP(dport=9) / b"hi")
+    assert read_packet("arp()") == ARP() / b""
+    assert read_packet('TCP(options=[TCPOption(kind=2, data=b"ab")])')[TCP].data_offset == 6
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["__import__('os').system('true')", "Ether().__class__", "open('x')", "Ether(type=().__class__)", "Ether() if 1 else 2",
+     "Ether(**{})", "[Ether() for x in y]", "b'x' / Ether()", "3", "", "Ether(", "Ether(5)", "Ether(typo=3)"],
+)  # fmt: skip
+def test_nothing_but_packets_can_be_said(text: str) -> None:
+    with pytest.raises(BuildError):
+        read_packet(text)

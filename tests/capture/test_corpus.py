@@ -92,10 +92,8 @@ def nanoseconds(text: str) -> int | None:
     return int(seconds) * 10**9 + int(fraction.ljust(9, "0"))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [n for n in NAMES if (ORACLE / f"{n}.tsv").exists()])
 def test_frames_lengths_and_times_are_the_oracles(name: str) -> None:
-    if not (ORACLE / f"{name}.tsv").exists():
-        pytest.skip("recorded without tshark's view")
     frames, rows = frames_of(name), rows_of(name)
     assert [f.number for f in frames] == list(range(1, len(rows) + 1))
     assert [(f.wire_length, len(f.data)) for f in frames] == [

@@ -53,8 +53,9 @@ def compile_init(cls: type[Header]) -> None:
     names: dict[str, Any] = {"_wrong_name": wrong_name, "_cls": cls, "_type": type, "_len": len}
     names.update(_int=int, _bytes=bytes)
     keywords = "".join(f", {f.name}=None" for f in fields)
-    lines = [f"def __init__(_self, *{keywords}, **_wrong):" if fields else "def __init__(_self, **_wrong):"]
-    lines += ["    if _wrong: raise _wrong_name(_cls, _wrong)", "    _s = 0"]
+    # Not with a bare *: filling in defaults of keyword-only parameters takes a dictionary lookup for each.
+    lines = [f"def __init__(_self, _unnamed=None{keywords}, **_wrong):"]
+    lines += ["    if _wrong or _unnamed is not None: raise _wrong_name(_cls, _wrong)", "    _s = 0"]
     for f in fields:
         name, kind = f.name, f.kind
         initial = None if f.default is REQUIRED or f.condition is not None or is_derived(f) else f.default
@@ -76,7 +77,9 @@ def compile_init(cls: type[Header]) -> None:
 
 
 def wrong_name(cls: type[Header], wrong: dict[str, Any]) -> BuildError:
-    """The error for a keyword that is no field."""
+    """The error for a keyword that is no field, or for a value without one."""
+    if not wrong:
+        return BuildError(cls.__name__, "fields by name", "a value without a name")
     name = next(iter(wrong))
     known = list(cls._by_name)
     return BuildError(f"{cls.__name__}.{name}", "a field of the header", "no such name", suggestion(name, known))

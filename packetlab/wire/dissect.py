@@ -22,7 +22,6 @@ _new = Packet.__new__
 def dissect(
     data: bytes | bytearray | memoryview,
     first: type[Header] | None = Ether,
-    *,
     wire_length: int | None = None,
     strict: bool = False,
     keep: bool = True,
@@ -40,9 +39,9 @@ def dissect(
     """
     if type(data) is not bytes:
         data = bytes(data)
-    if wire_length is None and first in READERS:
+    if (wire_length is None or wire_length == len(data)) and first in READERS and keep and not strict:
         packet = READERS[first](data)
-        if packet is not None and keep and not (strict and packet.faults):
+        if packet is not None:
             return packet  # type: ignore[no-any-return]
     root, end = first, len(data)
     ctx = Dissection(wire_length - end if wire_length is not None and wire_length > end else 0)

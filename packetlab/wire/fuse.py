@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from packetlab.wire import bindings
+from packetlab.wire.fields import Items
 from packetlab.wire.pack import Packing
 from packetlab.wire.source import function
 from packetlab.wire.unpack import Reading
@@ -64,10 +65,17 @@ def _count(stack: tuple[type[Header], ...]) -> None:
 
 
 def _builder(stack: tuple[type[Header], ...]) -> Any:
-    names: dict[str, Any] = {}
+    """Return a function for packets of this stack; it has another for those with options and the like."""
+    general = _written(stack, {}, plain=False)
+    if not any(isinstance(f.kind, Items) for cls in stack for f in cls._fields):
+        return general
+    return _written(stack, {"general": general}, plain=True)
+
+
+def _written(stack: tuple[type[Header], ...], names: dict[str, Any], plain: bool) -> Any:
     lines = ["def build(stack, body):", f"    {', '.join(f'h_{i}' for i in range(len(stack)))}, = stack"]
     for i in range(len(stack) - 1, -1, -1):
-        part = Packing(stack[i], tag=f"_{i}", stack=stack, i=i)
+        part = Packing(stack[i], tag=f"_{i}", stack=stack, i=i, plain=plain)
         lines += ["    " + line for line in part.source()]
         names.update(part.names)
     return function([*lines, "    return body"], names, "build " + "/".join(cls.__name__ for cls in stack))
@@ -116,14 +124,20 @@ def _branch(
     lines += [indent + line for line in part.lines]
     names.update(part.names)
     path = [*below, (f"h{tag}", f"{part.outer} != {end}", f"data[{part.outer}:{end}]")]
-    for following, branch in tree.items():
+    looked_up = False
+    for following, branch in sorted(tree.items(), key=lambda item: item[0] is None):
+        test = part.leads_to(following) if following is not None else ""
+        if not test and not looked_up:
+            looked_up = True
+            lines += [indent + line for line in part.next_header()]
+        names.update(part.names)
         if following is None:
             lines.append(f"{indent}if n{tag} is None:")
             lines += [f"{indent}    {line}" for line in _finish(path, part.pos, stop)]
-        else:
-            names[f"F{tag}_{following.__name__}"] = following
-            lines.append(f"{indent}if n{tag} is F{tag}_{following.__name__}:")
-            _branch(following, branch, path, part.pos, stop, lines, names, indent + "    ")
+            continue
+        names[f"F{tag}_{following.__name__}"] = following
+        lines.append(f"{indent}if {test or f'n{tag} is F{tag}_{following.__name__}'}:")
+        _branch(following, branch, path, part.pos, stop, lines, names, indent + "    ")
 
 
 def _finish(path: list[Any], start: str, stop: str) -> list[str]:

@@ -277,9 +277,9 @@ class Header(metaclass=HeaderType):
         """Return the header as a table of field, value and state."""
         return self._packet((self,)).show()
 
-    def __truediv__(self, other: Any) -> Packet:
-        # type(type()) is what isinstance would come to, at a fraction of its time for classes of a metaclass.
-        return self._packet((self, other)) if type(type(other)) is HeaderType else self._packet((self,)) / other
+    if TYPE_CHECKING:  # set by `packet`
+
+        def __truediv__(self, other: Any) -> Packet: ...
 
     def __rtruediv__(self, other: Any) -> Packet:
         return self._packet((self,)).__rtruediv__(other)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from struct import error as struct_error
 from typing import TYPE_CHECKING, Any
 
@@ -107,8 +108,8 @@ class Packing:
     follows from the classes alone is worked out when compiling, and `tag` keeps the names of the parts apart.
     """
 
-    def __init__(self, cls: type[Header], *, fill: bool = False, tag: str = "", stack: Any = None, i: int = 0) -> None:
-        self.cls, self.fill, self.tag, self.stack, self.i = cls, fill, tag, stack, i
+    def __init__(self, cls: type[Header], *, fill: bool = False, tag: str = "", stack: Any = None, i: int = 0, plain: bool = False) -> None:
+        self.cls, self.fill, self.tag, self.stack, self.i, self.plain = cls, fill, tag, stack, i, plain
         self.fields = cls._by_name
         self.lines: list[str] = []
         self.done: set[str] = set()
@@ -137,6 +138,8 @@ class Packing:
             # Given lengths and checksums, and headers that are cut, go the ordinary way.
             derived = sum(f.bit for f in self.cls._fields if is_derived(f) and not isinstance(f.rule, Next))
             first += [f"if s{tag} & {derived | 1 << 2 * count}: return None"]
+            if self.plain:
+                first += [f"if h{tag}.{f.slot}: return general(stack, body)" for f in self.cls._fields if isinstance(f.kind, Items)]
         else:
             first += [f"if s >> {2 * count}: return {'h' if self.fill else 'cut_encode(h, body)'}"]
         head = self.packed(self.before, f"head{tag}")
@@ -182,7 +185,12 @@ class Packing:
         if f.pad:
             derived = f"bytes(-({self.size_before(f)}) % {f.pad})"
         if derived and self.stack is not None and not isinstance(f.rule, Next):
-            self.lines.append(f"{var} = {derived}")
+            if isinstance(f.rule, Checksum):
+                pass  # comes last; until then 0 is packed in its place (see `packed`)
+            elif set(derived) <= set("0123456789()+-*/<> ") and "h" not in derived:
+                self.direct[name] = str(eval(derived))
+            else:
+                self.lines.append(f"{var} = {derived}")
         elif derived:
             self.lines.append(f"{var} = {own} if {is_own} else {derived}")
             if f.condition is not None:
@@ -211,6 +219,8 @@ class Packing:
     def octets(self, f: Field) -> str:
         """The packed form of a field of varying size."""
         var = f"b_{f.name}{self.tag}"
+        if self.plain and isinstance(f.kind, Items):
+            return "b''"
         if var not in self.done:
             self.value(f.name)
             value = self.direct.get(f.name, f"v_{f.name}{self.tag}")
@@ -237,6 +247,8 @@ class Packing:
         bits, terms = 0, []
         for f in fields:
             width = f.kind.bits
+            if self.plain and isinstance(f.kind, Items):
+                continue
             if width is None:
                 terms.append(f"len({self.octets(f)})")
             elif f.condition is not None:
@@ -290,12 +302,16 @@ class Packing:
             if isinstance(piece, Run):
                 parts.append(self.struct(piece, guards))
             elif piece.kind.bits is None:
-                parts.append(self.octets(piece))
+                if not (self.plain and isinstance(piece.kind, Items)):
+                    parts.append(self.octets(piece))
             else:
                 self.value(piece.name)
                 parts.append(f"({self.struct(single(piece), guards)} if {self.present(piece)} else b'')")
         whole = " + ".join(parts) or "b''"
-        self.heads.update({f.name: whole for f in fields if isinstance(f.rule, Checksum)})
+        sums = [f.name for f in fields if isinstance(f.rule, Checksum)]
+        self.heads.update(dict.fromkeys(sums, whole))
+        for name in sums if self.stack is not None else ():
+            whole = re.sub(rf"\bv_{name}{self.tag}\b", "0", whole)
         return [*guards, "try:", f"    {var} = {whole}",
                 "except (struct_error, OverflowError, ValueError):",
                 f"    raise misfit(h{self.tag}, locals(), '{self.tag}') from None"]  # fmt: skip
@@ -311,7 +327,7 @@ class Packing:
             assert f.kind.bits is not None
             self.value(f.name)
             var = self.direct.get(f.name, f"v_{f.name}{self.tag}")
-            if len(unit.fields) > 1 and f.rule is not None and not isinstance(f.rule, Next):
+            if len(unit.fields) > 1 and f.rule is not None and not isinstance(f.rule, Next) and not var.isdigit():
                 guards.append(f"if {var} >> {f.kind.bits}: raise misfit(h{self.tag}, locals(), '{self.tag}')")
             shift -= f.kind.bits
             if isinstance(f.kind, Int) and f.kind.signed and len(unit.fields) > 1:
@@ -335,12 +351,14 @@ class Packing:
         known = carried = "pseudo" in rule.over
         if carried:
             source = self.pseudo()
-            known = source.startswith("stack[")
+            known = source.startswith("h_")
             # Addresses are of even length, so they may as well stand before the data.
             lines = [f"d = {source} + {data}"] if known else [*lines, f"m = {source}"]
         if rule.algorithm == "internet":
             # The complement of a sum modulo 65535 (see checksums.internet); all zeros is the one sum that is 0.
-            lines += ["c = from_bytes(d, 'big')", "if len(d) & 1: c <<= 8"]
+            lines += ["c = from_bytes(d, 'big')"]
+            even = rule.over == ("self",) and self.sizes(self.before).isdigit() and not int(self.sizes(self.before)) % 2
+            lines += [] if even else ["if len(d) & 1: c <<= 8"]
             if known:
                 lines += [f"c += len(d) + {self.known_sum}"]
             elif carried:
@@ -382,7 +400,7 @@ class Packing:
                 first, second = self.stack[below]._by_name[names[0]], self.stack[below]._by_name[names[1]]
                 addresses = (first.kind.bits or 0) // 8 + (second.kind.bits or 0) // 8
                 self.known_sum = number - addresses  # len(d) counts the addresses too
-                return f"stack[{below}].{first.slot} + stack[{below}].{second.slot}"
+                return f"h_{below}.{first.slot} + h_{below}.{second.slot}"
         return "None"
 
     def part(self, part: str) -> str:

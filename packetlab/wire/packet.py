@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 H = TypeVar("H", bound=Header)
 
 
+_new = object.__new__
+
+
 class Notes:
     """What is to be said of a packet beyond its headers and payload."""
 
@@ -130,12 +133,20 @@ class Packet:
     # Building -----------------------------------------------------------------------------------------------
 
     def __truediv__(self, other: Any) -> Packet:
-        if type(type(other)) is HeaderType:
-            if self._payload:
+        if type(other) is bytes or type(type(other)) is HeaderType:
+            # Stacking is most of what building costs, so the new packet is filled in right here.
+            packet = _new(Packet)
+            if type(other) is bytes:
+                packet._headers, packet._payload = self._headers, self._payload + other
+            elif self._payload:
                 raise BuildError("/", "headers before the payload", type(other).__name__)
-            return Packet((*self._headers, other), b"", self._notes and self._kept())
-        if isinstance(other, (bytes, bytearray, memoryview)):
-            return Packet(self._headers, self._payload + other, self._notes and self._kept())
+            else:
+                packet._headers, packet._payload = (*self._headers, other), b""
+            packet._data = packet._resolved = None
+            packet._notes = self._notes and self._kept()
+            return packet
+        if isinstance(other, (bytearray, memoryview)):
+            return self / bytes(other)
         if isinstance(other, str):
             return self / other.encode()
         if isinstance(other, Packet):
@@ -154,10 +165,11 @@ class Packet:
         return Notes(self._notes.gaps) if self._notes is not None and self._notes.gaps else None
 
     def __bytes__(self) -> bytes:
-        if self._data is None:
+        data = self._data
+        if data is None:
             notes = self._notes
-            self._data = build(self._headers, self._payload, notes.gaps if notes is not None else None)
-        return self._data
+            data = self._data = build(self._headers, self._payload, notes.gaps if notes is not None else None)
+        return data
 
     def encode(self) -> bytes:
         """Pack from the fields, even where the bytes are known: what `bytes` returns once nothing is kept.
@@ -291,5 +303,15 @@ def _size(header: Header, f: Any) -> int:
     return f.kind.bits // 8 if f.kind.bits is not None else len(raw) if isinstance(raw, bytes) else 0
 
 
+def _stack(lower: Header, other: Any) -> Any:
+    if type(type(other)) is not HeaderType:
+        return Packet((lower,)) / other
+    packet = _new(Packet)
+    packet._headers, packet._payload = (lower, other), b""
+    packet._data = packet._resolved = packet._notes = None
+    return packet
+
+
 Header._packet = Packet
+Header.__truediv__ = _stack  # type: ignore[method-assign]
 _packets.update(Packet=Packet, Notes=Notes, new=Packet.__new__)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.errors import DeclareError
 from packetlab.wire import bindings
-from packetlab.wire.expressions import Next
+from packetlab.wire.expressions import Const, If, Next
 from packetlab.wire.fields import Int, Items, PayloadMark
 from packetlab.wire.layout import Extents, Run, Unit, before_payload, behind_payload, is_open, needs, pieces, single
 from packetlab.wire.source import function
@@ -49,6 +49,7 @@ class Reading:
         # Source for where reading has come to: the start and a constant as long as that is known, then a variable.
         self.offset: int | None = 0
         self.at_limit = ""  # the limit that the place is known to equal
+        self.payload = end  # source for where the payload ends
         self.outer = end  # source for where all of this layer ends
         self.names: dict[str, Any] = {
             "walk": walk, "read_items": read_items,
@@ -61,6 +62,7 @@ class Reading:
     def compile(self) -> Any:
         """Return the function of this header alone."""
         end = self.source()
+        self.lines += self.next_header()
         for short in (self.cls._partial, self.cls._quotes):
             if short is not None:
                 self.lines.append(f"if {short.code(self)}: ctx.partial = True")
@@ -86,7 +88,7 @@ class Reading:
             self.lines.append(f"h{tag}.{f.slot} = {value}")
         every = (1 << len(cls._fields)) - 1
         self.lines.append(f"h{tag}._state = {every | every << len(cls._fields)}")
-        self.next_header(end)
+        self.payload = end
         return end
 
     def v(self, name: str) -> str:
@@ -146,7 +148,8 @@ class Reading:
         return self.pos
 
     def run(self, piece: Run) -> None:
-        self.check(f"{self.pos} + {piece.size} > {self.limit}")
+        needed = str(int(self.pos) + piece.size) if self.pos.isdigit() else f"{self.pos} + {piece.size}"
+        self.check(f"{needed} > {self.limit}")
         self.unpack(piece, self.pos)
         if self.offset is None:
             self.lines.append(f"{self.pos} += {piece.size}")
@@ -218,7 +221,7 @@ class Reading:
                 self.check(f"{limit} < {pos}")
             if self.lines[-1] == f"{pos} = {here}":
                 self.lines.pop()  # nothing between: the size follows from the place known so far
-            self.lines += [f"{var} = data[{here}:{limit}]", f"{pos} = {limit}"]
+            self.lines += [f"{var} = data[{here}:{limit}] if {here} < {limit} else b''", f"{pos} = {limit}"]
             self.at_limit = limit
         elif f.name in self.extents.sizes or f.pad:
             size = f"-({pos} - {self.start}) % {f.pad}" if f.pad else self.extents.sizes[f.name].code(self)
@@ -262,8 +265,13 @@ class Reading:
         if self.total:
             return self.total
         if self.extents.payload_size is not None:
-            code = self.extents.payload_size[0].code(self)
-            self.lines += [f"w = {code}", f"{end} = {self.pos} + w if w >= 0 else {room}"]
+            rule = self.extents.payload_size[0]
+            if isinstance(rule, If) and isinstance(rule.no, Const) and rule.no.number < 0:
+                # Unknown but for a condition, as with Ethernet's length: nothing to work out where it fails.
+                self.lines += [f"if {rule.condition.code(self)}:", f"    {end} = {self.pos} + {rule.yes.code(self)}"]
+                self.lines += [f"    if {end} > {self.end}: {self.away}", f"else: {end} = {room}"]
+                return end
+            self.lines += [f"w = {rule.code(self)}", f"{end} = {self.pos} + w if w >= 0 else {room}"]
             self.check(f"{end} > {self.end}")
             return end
         if tail:
@@ -293,26 +301,46 @@ class Reading:
                 where = f"{self.cls.__name__}.{piece.name}"
                 raise DeclareError(where, "a fixed field or pad() behind a payload", "one of varying size")
 
-    def next_header(self, end: str) -> None:
-        """Find the class that follows: by number first, then by the conditions in order."""
+    @property
+    def guard(self) -> str:
+        """The condition that another header may follow at all."""
+        code = f"{self.pos} < {self.payload}"
+        return code if self.cls._fragment is None else f"{code} and not {self.cls._fragment.code(self)}"
+
+    def next_header(self) -> list[str]:
+        """Return lines that find the class that follows: by number first, then by the conditions in order."""
         lookups = []
-        for f in self.cls._fields:
-            if isinstance(f.rule, Next):
-                self.names[f"H_{f.name}{self.tag}"] = bindings.space(f.rule.space).headers
-                lookups.append(f"H_{f.name}{self.tag}.get({self.v(f.name)})")
+        for f in self.numbered():
+            self.names[f"H_{f.name}{self.tag}"] = bindings.space(f.rule.space).headers  # type: ignore[union-attr]
+            lookups.append(f"H_{f.name}{self.tag}.get({self.v(f.name)})")
         conditions = bindings.conditions(self.cls)
         following = f"n{self.tag}"
-        self.lines.append(f"{following} = None")
+        lines = [f"{following} = None"]
         if not lookups and not conditions:
-            return
-        guard = f"{self.pos} < {end}"
-        if self.cls._fragment is not None:
-            guard += f" and not {self.cls._fragment.code(self)}"
-        self.lines.append(f"if {guard}:")
+            return lines
+        lines.append(f"if {self.guard}:")
         if lookups:
-            self.lines.append(f"    {following} = " + " or ".join(lookups))
+            lines.append(f"    {following} = " + " or ".join(lookups))
         word = f"if {following} is not None: pass\n    elif" if lookups else "if"
         for number, (rule, _, upper) in enumerate(conditions):
             self.names[f"C_{number}{self.tag}"] = upper
-            self.lines += f"    {word} {rule.code(self)}: {following} = C_{number}{self.tag}".split("\n")
+            lines += f"    {word} {rule.code(self)}: {following} = C_{number}{self.tag}".split("\n")
             word = "elif"
+        return lines
+
+    def numbered(self) -> list[Field]:
+        """The fields whose numbers name the header that follows."""
+        return [f for f in self.cls._fields if isinstance(f.rule, Next)]
+
+    def leads_to(self, upper: type[Header]) -> str:
+        """Return a condition under which `upper` follows, "" where only looking it up tells."""
+        fields = self.numbered()
+        if len(fields) != 1 or not isinstance(fields[0].rule, Next):
+            return ""
+        headers = bindings.space(fields[0].rule.space).headers
+        numbers = [number for number, header in headers.items() if header is upper]
+        if not numbers:
+            return ""
+        value = self.v(fields[0].name)
+        test = f"{value} == {numbers[0]}" if len(numbers) == 1 else f"{value} in {tuple(numbers)}"
+        return f"{test} and {self.guard}"

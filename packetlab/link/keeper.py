@@ -40,7 +40,7 @@ def check(result: int, what: str) -> int:
 
 NEWLINK, SETLINK, NEWADDR, NEWROUTE, NEWNEIGH = 16, 19, 20, 24, 28
 REQUEST, ACK, CREATE, EXCL = 1, 4, 0x400, 0x200
-IFF_UP = 1
+IFF_UP, IFF_RUNNING = 0x1, 0x40
 
 
 def attribute(kind: int, value: bytes) -> bytes:
@@ -109,6 +109,25 @@ def without_offloads(name: str) -> None:
                     raise
 
 
+def until_carrying(name: str) -> None:
+    """Return when frames sent on an interface go out.
+
+    A link that comes up gets its transmit queue a little later, from the kernel's link watch; until then frames are
+    dropped and sending them succeeds. ETHTOOL_GLINK makes the watch catch up (on kernels before 5.15: look again).
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        value = ctypes.create_string_buffer(8)
+        request = struct.pack("16sP", name.encode(), ctypes.addressof(value)).ljust(40, b"\0")
+        for _ in range(1000):
+            struct.pack_into("II", value, 0, 0x0A, 0)
+            fcntl.ioctl(probe, 0x8946, request)
+            flags = struct.unpack_from("H", fcntl.ioctl(probe, 0x8913, request), 16)[0]  # SIOCGIFFLAGS
+            if struct.unpack_from("I", value, 4)[0] and flags & IFF_RUNNING:
+                return
+            select.select([], [], [], 0.001)
+    raise OSError(errno.ETIMEDOUT, f"link {name} does not come up")
+
+
 # Namespaces ----------------------------------------------------------------------------------------------------
 
 
@@ -145,11 +164,26 @@ def enter_namespaces() -> None:
             file.write(f"0 {outside} 1")
 
 
+def execute(argv: list[str]) -> None:
+    """Become a program, or OSError. A folder of PATH that may not be searched is as one that does not hold it."""
+    trouble = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+    for folder in [""] if "/" in argv[0] else os.get_exec_path():
+        path = os.path.join(folder, argv[0])
+        try:
+            os.execv(path, argv)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            if error.errno != errno.EACCES or os.path.exists(path):
+                trouble = error
+    raise trouble
+
+
 class Keeper:
     """Answers requests until the other side is gone."""
 
-    def __init__(self, control: socket.socket) -> None:
-        self.control = control
+    def __init__(self, control: socket.socket, owner: int) -> None:
+        self.control, self.owner = control, owner
         self.namespaces: dict[str, int] = {}
         self.programs: dict[int, int] = {}  # pid -> where to write its exit status
 
@@ -160,8 +194,10 @@ class Keeper:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's interrupt is for the one who started us
         while True:
-            sources: list[Any] = [self.control, waker]
+            sources: list[Any] = [self.control, waker, *([self.owner] if self.owner >= 0 else [])]
             ready, _, _ = select.select(sources, [], [])
+            if self.owner in ready:
+                return
             if waker in ready:
                 os.read(waker, 4096)
                 self.reap()
@@ -217,6 +253,9 @@ class Keeper:
                 if "address" in end:
                     netlink.address(index, end["address"], 24)
                 netlink.link(index, b"", up=True)
+        for end in ends:
+            with Inside(self.namespaces[end["host"]]):
+                until_carrying(end["name"])
 
     def do_neighbour(self, fds: list[int], out: list[int], host: str, name: str, address: str, mac: str) -> None:
         with Inside(self.namespaces[host]), Netlink() as netlink:
@@ -239,7 +278,7 @@ class Keeper:
                 os.chdir(cwd)
                 for number in range(3):
                     os.dup2(fds[number], number)
-                os.execvp(argv[0], argv)
+                execute(argv)
             except OSError as error:
                 os.write(failed, json.dumps([error.errno, error.strerror]).encode())
             finally:
@@ -279,6 +318,13 @@ def main() -> None:
     """Enter the namespaces, say so, and serve."""
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
+    # A process forked from the owner keeps the socket open, so its closing alone does not say that the owner is gone.
+    try:
+        owner = os.pidfd_open(int(sys.argv[2]))
+    except OSError:  # a kernel before 5.3
+        owner = -1
+    if os.getppid() != int(sys.argv[2]):
+        return
     try:
         enter_namespaces()
     except OSError as error:
@@ -295,7 +341,7 @@ def main() -> None:
         libc.mount(b"none", b"/", None, 0x44000, None)  # MS_REC | MS_PRIVATE
         libc.mount(b"proc", b"/proc", b"proc", 0, None)  # may be refused; programs then see the outer one
         control.send(b'{"ok": null}')
-        Keeper(control).serve()
+        Keeper(control, owner).serve()
     except BrokenPipeError:
         pass  # the other side is gone
     finally:

@@ -50,9 +50,10 @@ class Lab:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             # By path and isolated: it starts in milliseconds and imports nothing but the standard library.
+            # In a session of its own: an interrupt at the terminal or of a notebook's cell does not end the lab.
             self._keeper = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_KEEPER), str(theirs.fileno())],
-                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd="/",
+                [sys.executable, "-I", "-S", str(_KEEPER), str(theirs.fileno()), str(os.getpid())],
+                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd="/", start_new_session=True,
             )  # fmt: skip
         self._control = ours
         answer = ours.recv(_keeper.LARGEST)

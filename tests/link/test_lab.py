@@ -224,6 +224,69 @@ def test_a_killed_process_leaves_nothing_behind(lab: Lab) -> None:
     assert gone(started)
 
 
+def test_a_fresh_link_carries_its_first_frame(lab: Lab) -> None:
+    """Sent in the moment the link is there, it met a queue that the kernel had not set up yet, in one lab of seven."""
+    for _ in range(20):
+        with Lab() as fresh:
+            a, b = fresh.host("a"), fresh.host("b")
+            fresh.link(a, b)
+            a.interface.send(b"\xff" * 6 + bytes(a.mac.packed) + b"\x88\xb5" + bytes(46))
+            assert len(b.interface.receive_frame(timeout=5.0).data) == 60
+
+
+def test_a_killed_process_with_a_forked_child_leaves_nothing_behind(lab: Lab) -> None:
+    program = textwrap.dedent("""
+        import os, signal
+        from packetlab import Lab
+        lab = Lab().open()
+        lab.host("a").popen("sleep", "100")
+        child = os.fork()
+        if child == 0:
+            signal.pause()  # holds the socket to the keeper
+        print(child, lab._keeper.pid, flush=True)
+        signal.pause()
+    """)
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=ROOT) as victim:
+        assert victim.stdout is not None
+        child, keeper = map(int, victim.stdout.readline().split())
+        started = {keeper} | children(keeper)
+        assert len(started) >= 2
+        victim.kill()
+    try:
+        assert gone(started)
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_an_interrupt_of_the_process_group_does_not_end_the_lab(lab: Lab) -> None:
+    program = textwrap.dedent("""
+        import os, signal
+        from packetlab import Lab
+        with Lab() as lab:
+            a = lab.host("a")
+            try:
+                os.killpg(0, signal.SIGINT)
+                signal.pause()
+            except KeyboardInterrupt:
+                pass
+            print([a.run("true").returncode for _ in range(20)] == [0] * 20)
+    """)
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, start_new_session=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def test_a_folder_that_may_not_be_searched_does_not_hide_that_there_is_no_command(lab: Lab, tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 65534, 65534)  # a lab's root has no rights over what is others'
+    tmp_path.chmod(0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{os.environ['PATH']}:{tmp_path}")
+        with Lab() as fresh, pytest.raises(FileNotFoundError):
+            fresh.host("a").run("no-such-command")
+    tmp_path.chmod(0o700)
+
+
 def test_misuse_is_told(lab: Lab) -> None:
     with pytest.raises(PacketlabError, match=r"host a: expected a link, got none yet"):
         _ = lab.host("a").interface

@@ -2,7 +2,7 @@
 
 Reading and packing a header at a time costs as much for going from one to the next as for the headers themselves. So
 when a stack has been seen a few times, the same source that `unpack` and `codec` write for its headers is put
-together to one function: `READERS` has a tree of such stacks for each first header, `_builders` one for each stack.
+together to one function: `READERS` has a tree of such stacks for each first header, `builders` one for each stack.
 Whatever does not fit goes the ordinary way. All of it is dropped when a binding changes.
 """
 
@@ -29,8 +29,9 @@ STACKS = 16  # stacks under one first header
 _seen: dict[tuple[type[Header], ...], int] = {}
 _trees: dict[Any, dict[Any, Any]] = {}
 _built: dict[tuple[type[Header], ...], int] = {}
-_builders: dict[tuple[type[Header], ...], Any] = {}
-bindings.stale += [READERS, _seen, _trees, _built, _builders]
+builders: dict[tuple[Any, ...], Any] = {}
+"""Stack of headers -> function(headers, payload) -> bytes, or None where some field has to go the ordinary way."""
+bindings.stale += [READERS, _seen, _trees, _built, builders]
 
 _packets: dict[str, Any] = {}  # set by `packet`: what a generated reader makes
 
@@ -39,12 +40,11 @@ _packets: dict[str, Any] = {}  # set by `packet`: what a generated reader makes
 
 
 def build(headers: tuple[Header, ...], payload: bytes, gaps: dict[int, bytes] | None = None) -> bytes:
-    """Return the bytes of a stack of headers with a payload and what fills the gaps behind its layers."""
+    """Return the bytes of a stack of headers with a payload and what fills the gaps behind its layers.
+
+    A header at a time; `Packet` asks `builders` first.
+    """
     stack: tuple[type[Header], ...] = tuple(map(type, headers))
-    if stack in _builders and not gaps:
-        data = _builders[stack](headers, payload)
-        if data is not None:
-            return data  # type: ignore[no-any-return]
     body: bytes = payload
     above = None
     for i in range(len(headers) - 1, -1, -1):
@@ -59,7 +59,7 @@ def build(headers: tuple[Header, ...], payload: bytes, gaps: dict[int, bytes] | 
 def _count(stack: tuple[type[Header], ...]) -> None:
     times = _built[stack] = _built.get(stack, 0) + 1
     if times == OFTEN and 1 < len(stack) <= DEPTH:
-        _builders[stack] = _builder(stack)
+        builders[stack] = _builder(stack)
     elif len(_built) > 1000:
         _built.clear()
 

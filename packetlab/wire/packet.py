@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from packetlab.errors import BuildError
 from packetlab.wire.codec import parse_items, replaced
 from packetlab.wire.fields import Items, PayloadMark
-from packetlab.wire.fuse import _packets, build
+from packetlab.wire.fuse import _packets, build, builders
 from packetlab.wire.header import Header, HeaderType
 from packetlab.wire.layout import before_payload
 from packetlab.wire.pack import encode_items
@@ -133,18 +133,25 @@ class Packet:
     # Building -----------------------------------------------------------------------------------------------
 
     def __truediv__(self, other: Any) -> Packet:
-        if type(other) is bytes or type(type(other)) is HeaderType:
-            # Stacking is most of what building costs, so the new packet is filled in right here.
+        # Stacking is a good part of what building costs, so the new packet is filled in right here.
+        kind = type(other)
+        if type(kind) is HeaderType:
+            if self._payload:
+                raise BuildError("/", "headers before the payload", kind.__name__)
             packet = _new(Packet)
-            if type(other) is bytes:
-                packet._headers, packet._payload = self._headers, self._payload + other
-            elif self._payload:
-                raise BuildError("/", "headers before the payload", type(other).__name__)
-            else:
-                packet._headers, packet._payload = (*self._headers, other), b""
-            packet._data = packet._resolved = None
-            packet._notes = self._notes and self._kept()
-            return packet
+            packet._headers = self._headers + (other,)
+            packet._payload = b""
+        elif kind is bytes:
+            packet = _new(Packet)
+            packet._headers = self._headers
+            packet._payload = self._payload + other
+        else:
+            return self._stacked(other)
+        packet._data = packet._resolved = None
+        packet._notes = self._notes and self._kept()
+        return packet
+
+    def _stacked(self, other: Any) -> Packet:
         if isinstance(other, (bytearray, memoryview)):
             return self / bytes(other)
         if isinstance(other, str):
@@ -167,8 +174,13 @@ class Packet:
     def __bytes__(self) -> bytes:
         data = self._data
         if data is None:
-            notes = self._notes
-            data = self._data = build(self._headers, self._payload, notes.gaps if notes is not None else None)
+            headers, notes = self._headers, self._notes
+            # A stack that comes often has a function of its own (see `fuse`), which may still pass.
+            builder = builders.get(tuple(map(type, headers))) if notes is None else None
+            data = builder(headers, self._payload) if builder is not None else None
+            if data is None:
+                data = build(headers, self._payload, notes.gaps if notes is not None else None)
+            self._data = data
         return data
 
     def encode(self) -> bytes:

@@ -108,7 +108,16 @@ class Packing:
     follows from the classes alone is worked out when compiling, and `tag` keeps the names of the parts apart.
     """
 
-    def __init__(self, cls: type[Header], *, fill: bool = False, tag: str = "", stack: Any = None, i: int = 0, plain: bool = False) -> None:
+    def __init__(
+        self,
+        cls: type[Header],
+        *,
+        fill: bool = False,
+        tag: str = "",
+        stack: Any = None,
+        i: int = 0,
+        plain: bool = False,
+    ) -> None:
         self.cls, self.fill, self.tag, self.stack, self.i, self.plain = cls, fill, tag, stack, i, plain
         self.fields = cls._by_name
         self.lines: list[str] = []
@@ -139,7 +148,11 @@ class Packing:
             derived = sum(f.bit for f in self.cls._fields if is_derived(f) and not isinstance(f.rule, Next))
             first += [f"if s{tag} & {derived | 1 << 2 * count}: return None"]
             if self.plain:
-                first += [f"if h{tag}.{f.slot}: return general(stack, body)" for f in self.cls._fields if isinstance(f.kind, Items)]
+                first += [
+                    f"if h{tag}.{f.slot}: return general(stack, body)"
+                    for f in self.cls._fields
+                    if isinstance(f.kind, Items)
+                ]
         else:
             first += [f"if s >> {2 * count}: return {'h' if self.fill else 'cut_encode(h, body)'}"]
         head = self.packed(self.before, f"head{tag}")

@@ -152,10 +152,9 @@ class Packet:
         return packet
 
     def _stacked(self, other: Any) -> Packet:
-        if isinstance(other, (bytearray, memoryview)):
-            return self / bytes(other)
-        if isinstance(other, str):
-            return self / other.encode()
+        if isinstance(other, (bytes, bytearray, memoryview, str)):
+            data = other.encode() if isinstance(other, str) else bytes(other)
+            return Packet(self._headers, self._payload + data, self._kept())
         if isinstance(other, Packet):
             if self._payload:
                 raise BuildError("/", "headers before the payload", other.summary())

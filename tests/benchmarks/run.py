@@ -182,7 +182,10 @@ def sending() -> None:
         capture = Capture.of([Frame(FRAME, i) for i in range(10_000)])
         path = str(Path(folder, "many.pcap"))
         capture.write(path)
-        report = max((replay(capture, onto=a.interface, topspeed=True, loop=10, progress=False) for _ in range(3)), key=lambda r: r.rate)
+        report = max(
+            (replay(capture, onto=a.interface, topspeed=True, loop=10, progress=False) for _ in range(3)),
+            key=lambda r: r.rate,
+        )
         print(f"\nsend on a veth at top speed\n  packetlab replay {report.rate:>12,.0f} frames/s")
         try:
             done = a.run("tcpreplay", "-t", "-K", "-l", "10", "-i", "eth0", path)

@@ -272,7 +272,9 @@ def test_an_interrupt_of_the_process_group_does_not_end_the_lab(lab: Lab) -> Non
             print([a.run("true").returncode for _ in range(20)] == [0] * 20)
     """)
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, start_new_session=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, start_new_session=True, timeout=60, check=False
+    )
     assert (done.stdout, done.stderr) == ("True\n", "")
 
 

@@ -151,7 +151,7 @@ class Packet:
         packet._notes = self._notes and self._kept()
         return packet
 
-    def _stacked(self, other: Any) -> Packet:
+    def _stacked(self, other: Any) -> Any:
         if isinstance(other, (bytes, bytearray, memoryview, str)):
             data = other.encode() if isinstance(other, str) else bytes(other)
             return Packet(self._headers, self._payload + data, self._kept())

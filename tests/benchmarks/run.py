@@ -25,8 +25,28 @@ from scapy.layers.l2 import Ether as ScapyEther  # noqa: E402
 from scapy.utils import RawPcapReader  # noqa: E402
 
 from packetlab import (  # noqa: E402
-    TCP, U2, U3, U4, U6, U8, U13, U16, U32, Capture, Ether, Frame, Header, IPv4, Lab, NeedsPrivilege, auto, dissect,
-    internet_checksum, next_protocol, replay, size_of,
+    TCP,
+    U2,
+    U3,
+    U4,
+    U6,
+    U8,
+    U13,
+    U16,
+    U32,
+    Capture,
+    Ether,
+    Frame,
+    Header,
+    IPv4,
+    Lab,
+    NeedsPrivilege,
+    auto,
+    dissect,
+    internet_checksum,
+    next_protocol,
+    replay,
+    size_of,
 )  # fmt: skip
 
 PAYLOAD = bytes(range(64))

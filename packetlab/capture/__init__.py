@@ -1,6 +1,8 @@
 """Frames in files: pcap and pcapng, in and out, streaming."""
 
-from packetlab.capture.capture import Capture, Writer, matcher
+from packetlab.capture.capture import Capture, matcher
 from packetlab.capture.frame import Extras, Frame, Interface
+from packetlab.capture.pcapng import Block
+from packetlab.capture.writer import Writer
 
-__all__ = ["Capture", "Extras", "Frame", "Interface", "Writer", "matcher"]
+__all__ = ["Block", "Capture", "Extras", "Frame", "Interface", "Writer", "matcher"]

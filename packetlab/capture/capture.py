@@ -1,18 +1,22 @@
-"""Capture: frames from a file, a pipe or memory, read as they are asked for; Writer: frames into a file."""
+"""Capture: frames from a file, a pipe or memory, read as they are asked for. What a file looks like it leaves to others."""
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
 
 from packetlab.capture.frame import Frame
-from packetlab.capture.pcap import MAGICS, PcapSink, read_pcap
-from packetlab.capture.pcapng import MAGIC, PcapngSink, read_pcapng
-from packetlab.capture.source import Bytes, open_sink, open_source
+from packetlab.capture.pcap import MAGICS, read_pcap
+from packetlab.capture.pcapng import MAGIC, Block, read_blocks, read_pcapng
+from packetlab.capture.source import Bytes, open_source, start_of
+from packetlab.capture.writer import Writer
 from packetlab.errors import CaptureError
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from packetlab.wire.header import Header
@@ -24,20 +28,23 @@ if TYPE_CHECKING:
 class Capture:
     """Frames in order, lazily: iterating streams from the file, so memory stays flat whatever its size.
 
-    ``Capture(path)`` may be iterated any number of times, ``Capture(pipe)`` once. A file that is damaged or ends inside
+    ``Capture(path)`` may be iterated any number of times, so may a file object that can seek; ``Capture(pipe)`` once. A file that is damaged or ends inside
     a record gives every whole frame and then one `CaptureError`; with ``strict=False`` iteration just ends and `faults`
     has the error.
 
     Attributes:
-        name: for messages. faults: the errors met by the last iteration that came to an end.
+        name: for messages. strict: whether damage is raised.
     """
 
     def __init__(self, source: str | Path | BinaryIO, *, strict: bool = True) -> None:
         self.name = str(source) if isinstance(source, (str, Path)) else str(getattr(source, "name", "stream"))
         self.strict = strict
-        self.faults: tuple[CaptureError, ...] = ()
+        self._faults: tuple[CaptureError, ...] = ()
+        self._parent: Capture | None = None
         self._held: list[Frame] | None = None
         self._used = False
+        self._source: str | Path | BinaryIO | None = source
+        self._start = start_of(source)
         self._make: Callable[[], Iterator[Frame]] = lambda: self._read(source)
 
     @classmethod
@@ -51,9 +58,20 @@ class Capture:
     @classmethod
     def _from(cls, make: Any, name: str) -> Capture:
         capture = cls.__new__(cls)
-        capture.name, capture.strict, capture.faults = name, True, ()
+        capture.name, capture.strict, capture._faults = name, True, ()
         capture._held, capture._used, capture._make = None, False, make
+        capture._parent = capture._source = capture._start = None
         return capture
+
+    def _part(self, make: Callable[[], Iterator[Frame]]) -> Capture:
+        part = Capture._from(make, self.name)
+        part.strict, part._parent = self.strict, self
+        return part
+
+    @property
+    def faults(self) -> tuple[CaptureError, ...]:
+        """The errors met by the last iteration that came to an end, of this capture or the one it is a part of."""
+        return self._parent.faults if self._parent is not None else self._faults
 
     def append(self, frame: Frame) -> None:
         """Add a frame to a capture in memory. TypeError for any other."""
@@ -64,33 +82,46 @@ class Capture:
 
     # Reading -----------------------------------------------------------------------------------------------
 
-    def _read(self, where: Any) -> Iterator[Frame]:
-        again = isinstance(where, (str, Path)) and where != "-"
-        if self._used and not again:
+    def _read(self, where: Any, tap: Callable[[bytes], object] | None = None) -> Iterator[Frame]:
+        return self._records(where, lambda data: read_pcapng(data, tap), read_pcap)
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield every block of a pcapng file: names, statistics, secrets, custom and unknown ones too.
+
+        CaptureError for any other capture, and for damage as in iteration.
+        """
+        if self._source is None:
+            raise CaptureError(self.name, "a whole pcapng file", "chosen frames or frames in memory")
+        return self._records(self._source, read_blocks, None)
+
+    def _records(
+        self, where: Any, of_pcapng: Callable[[Bytes], Iterator[T]], of_pcap: Callable[[Bytes], Iterator[T]] | None
+    ) -> Iterator[T]:
+        file = isinstance(where, (str, Path)) and where != "-"
+        if self._used and not file and self._start is None:
             raise CaptureError(self.name, "a stream that was not read yet", "one that was")
         self._used = True
-        source = open_source(where)
-        self.faults = ()
+        self._faults = ()
+        source = open_source(where, self._start)
         try:
             data = Bytes(source)
             data.have(4)
             magic = data.data[:4]
-            if magic in MAGICS:
-                yield from read_pcap(data)
-            elif magic == MAGIC:
-                yield from read_pcapng(data)
+            if magic == MAGIC:
+                yield from of_pcapng(data)
+            elif magic in MAGICS and of_pcap is not None:
+                yield from of_pcap(data)
             elif source.fault:
                 raise source.fault
             else:
-                raise CaptureError(
-                    self.name, "a pcap or pcapng file", f"one that begins with {magic.hex(' ') or 'nothing'}"
-                )
+                wanted = "a pcap or pcapng file" if of_pcap else "a pcapng file"
+                raise CaptureError(self.name, wanted, f"one that begins with {magic.hex(' ') or 'nothing'}")
         except CaptureError as fault:
-            self.faults = (fault,)
+            self._faults = (fault,)
             if self.strict:
                 raise
         finally:
-            if again:
+            if file:
                 source.close()
 
     def __iter__(self) -> Iterator[Frame]:
@@ -119,14 +150,20 @@ class Capture:
     @overload
     def __getitem__(self, index: slice) -> Capture: ...
     def __getitem__(self, index: int | slice) -> Frame | Capture:
-        """Return one frame (from 0; negative from the end), or a lazy capture of some."""
+        """Return one frame (from 0; negative from the end), or a lazy capture of some.
+
+        A negative index reads through the file and keeps that many frames; negative parts of a slice keep all.
+        """
         if isinstance(index, slice):
             parts = (index.start, index.stop, index.step)
             if any(part is not None and part < 0 for part in parts):
-                return Capture._from(lambda: iter(list(self)[index]), self.name)
-            return Capture._from(lambda: islice(iter(self), *parts), self.name)
+                return self._part(lambda: iter(list(self)[index]))
+            return self._part(lambda: islice(iter(self), *parts))
         if index < 0:
-            return list(self)[index]
+            last = deque(self, maxlen=-index)
+            if len(last) < -index:
+                raise IndexError(f"{self.name}: no frame {index}")
+            return last[0]
         for frame in islice(iter(self), index, None):
             return frame
         raise IndexError(f"{self.name}: no frame {index}")
@@ -137,14 +174,47 @@ class Capture:
         `pattern`: a prototype header (its given fields), a header class (is it there), or a function of the packet.
         """
         test = matcher(pattern)
-        return Capture._from(lambda: (frame for frame in self if test(frame.packet())), self.name)
+        return self._part(lambda: (frame for frame in self if test(frame.packet())))
 
     def write(self, where: str | Path | BinaryIO, format: str | None = None) -> int:
-        """Write the frames to a file and return their number; see `Writer` for the format."""
+        """Write the frames to a file and return their number; see `Writer` for the format.
+
+        From a pcapng file to another, all blocks are copied as they are, those without a packet too. CaptureError for
+        the very file that is being read, and for damage: what was whole is written then.
+        """
+        self._refuse_own_file(where)
         with Writer(where, format) as writer:
-            for frame in self:
-                writer.write(frame)
-            return writer.count
+            if self._source is None or writer.format != "pcapng":
+                for frame in self:
+                    writer.write(frame)
+                return writer.count
+            copied = False
+
+            def copy(block: bytes) -> None:
+                nonlocal copied
+                copied = True
+                writer.copy(block)
+
+            count = 0
+            for frame in self._read(self._source, copy):
+                if not copied:  # from pcap
+                    writer.write(frame)
+                count += 1
+            return count
+
+    def _refuse_own_file(self, where: str | Path | BinaryIO) -> None:
+        # Opening it for writing would empty it before the first frame is read.
+        root = self
+        while root._parent is not None:
+            root = root._parent
+        mine, theirs = root._source, where
+        named = isinstance(mine, (str, Path)) and isinstance(theirs, (str, Path)) and "-" not in (mine, theirs)
+        try:
+            same = named and os.path.samefile(str(mine), str(theirs))
+        except OSError:
+            same = False
+        if same:
+            raise CaptureError(str(where), "another file than the one being read", "the same")
 
     def __repr__(self) -> str:
         return f"<Capture {self.name!r}>"
@@ -161,52 +231,3 @@ def matcher(pattern: Any) -> Callable[[Any], bool]:
     if callable(pattern):
         return lambda packet: bool(pattern(packet))
     raise TypeError(f"a pattern is a header, a header class or a function of a packet, not {pattern!r}")
-
-
-class Writer:
-    """Writes frames to a file as they come; use it in a `with`.
-
-    The format is pcapng, or pcap where the name ends so (before .gz, .zst or .lz4) or `format` says it. pcap is written
-    with nanoseconds and holds one link type. Nothing but the frames goes in: the same frames make the same file.
-    """
-
-    def __init__(self, where: str | Path | BinaryIO, format: str | None = None, *, linktype: int = 1) -> None:
-        named = isinstance(where, (str, Path))
-        self.name = str(where) if named else str(getattr(where, "name", "stream"))
-        if format is None:
-            endings = Path(self.name).suffixes if named else []
-            format = "pcap" if [e for e in endings if e not in (".gz", ".zst", ".lz4")][-1:] == [".pcap"] else "pcapng"
-        if format not in ("pcap", "pcapng"):
-            raise CaptureError(self.name, "format pcap or pcapng", format)
-        self._own = named and where != "-"
-        self._stream: BinaryIO = open_sink(where) if isinstance(where, (str, Path)) else where
-        self._sink = (PcapSink if format == "pcap" else PcapngSink)(self._stream, self.name)
-        self._linktype = linktype
-        self.count = 0
-
-    def write(self, frame: Frame) -> None:
-        """Write one frame. CaptureError where the format cannot hold it."""
-        self._sink.write(frame)
-        self.count += 1
-
-    def flush(self) -> None:
-        """Hand what is written to whoever reads at the other end."""
-        self._stream.flush()
-
-    def close(self) -> None:
-        """Finish the file."""
-        self._sink.end(self._linktype)
-        self._stream.flush()
-        if self._own:
-            inner = getattr(self._stream, "fileobj", None)
-            self._stream.close()
-            if inner is not None:
-                inner.close()
-
-    def __enter__(self) -> Writer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

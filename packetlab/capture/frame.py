@@ -19,6 +19,8 @@ class Interface(NamedTuple):
         linktype: number of the link type. snaplen: bytes kept of a frame at most, 0 for no limit.
         name, description: in the words of the file. resolution: ticks a second of its time stamps.
         offset: seconds to add to them. number: its place in its section. section: from 0.
+        fcs_length: bytes of frame check sequence at the end of each frame, 0 where the file does not say.
+        options: other options (code, value) of pcapng, numbers in them little-endian: filter, hardware, speed, comments.
     """
 
     linktype: int = 1
@@ -29,15 +31,21 @@ class Interface(NamedTuple):
     offset: int = 0
     number: int = 0
     section: int = 0
+    fcs_length: int = 0
+    options: tuple[tuple[int, bytes], ...] = ()
 
 
 class Extras(NamedTuple):
-    """What pcapng can say of a single frame (section 4.3): comments, link layer flags, frames lost before, an id."""
+    """What pcapng can say of a single frame (section 4.3): comments, link layer flags, frames lost before, an id.
+
+    `options` are the others (code, value), numbers in them little-endian: 3 is a hash, 6 a queue, 7 a verdict.
+    """
 
     comments: tuple[str, ...] = ()
     flags: int | None = None
     drop_count: int | None = None
     packet_id: int | None = None
+    options: tuple[tuple[int, bytes], ...] = ()
 
 
 NOTHING = Extras()
@@ -90,6 +98,21 @@ class Frame:
     def comment(self) -> str | None:
         """The first comment, or None."""
         return self.extras.comments[0] if self.extras.comments else None
+
+    @property
+    def flags(self) -> int | None:
+        """Link layer flags (pcapng section 4.3.1: direction, cast, FCS length, errors), or None."""
+        return self.extras.flags
+
+    @property
+    def drop_count(self) -> int | None:
+        """Frames lost between the one before and this one, or None where it is not known."""
+        return self.extras.drop_count
+
+    @property
+    def packet_id(self) -> int | None:
+        """The number that the same packet has on other interfaces too, or None."""
+        return self.extras.packet_id
 
     def packet(self) -> Packet:
         """Return the frame dissected, from the header of its link type."""

@@ -12,7 +12,7 @@ from packetlab.errors import CaptureError
 
 MICROSECONDS, NANOSECONDS, KUZNETZOV = 0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34
 LARGEST = 1 << 26  # bytes of a record; more is taken for damage
-_LINKTYPE = 0x03FFFFFF  # the bits above tell of a frame check sequence
+_LINKTYPE, _FCS_PRESENT = 0xFFFF, 1 << 26  # four bits on top count the 16-bit words of a frame check sequence
 
 _ORDERS: tuple[tuple[Literal["big", "little"], str], ...] = (("big", ">"), ("little", "<"))
 MAGICS = {
@@ -28,10 +28,13 @@ def read_pcap(data: Bytes) -> Iterator[Frame]:
     if not data.have(24):
         raise data.short("a pcap file header", 24)
     magic, sign = MAGICS[data.data[data.pos : data.pos + 4]]
-    _, _, _, _, snaplen, network = Struct(sign + "HHiIII").unpack_from(data.data, data.pos + 4)
+    major, minor, _, _, snaplen, network = Struct(sign + "HHiIII").unpack_from(data.data, data.pos + 4)
+    if major != 2:
+        raise CaptureError(f"{data.source.name}, byte {data.offset + 4}", "pcap version 2", f"{major}.{minor}")
     data.pos += 24
     scale = 1 if magic == NANOSECONDS else 1000
-    interface = Interface(network & _LINKTYPE, snaplen, resolution=1_000_000_000 // scale)
+    check = 2 * (network >> 28) if network & _FCS_PRESENT else 0
+    interface = Interface(network & _LINKTYPE, snaplen, resolution=1_000_000_000 // scale, fcs_length=check)
     header = Struct(sign + "IIII")
     size = 24 if magic == KUZNETZOV else 16  # Kuznetzov's has interface, protocol and packet type besides
     unpack, new = header.unpack_from, Frame.__new__
@@ -64,6 +67,14 @@ def read_pcap(data: Bytes) -> Iterator[Frame]:
         raise data.short("a record header", size)
 
 
+def check_lengths(frame: Frame, name: str) -> None:
+    """CaptureError for a frame that no format holds, or that no reader would take back."""
+    if len(frame.data) > LARGEST:
+        raise CaptureError(name, f"frames of {LARGEST} bytes at most", len(frame.data))
+    if not 0 <= frame.wire_length < 1 << 32:
+        raise CaptureError(name, "a wire length of 32 bits", frame.wire_length)
+
+
 _HEADER = Struct("<IHHiIII")
 _RECORD = Struct("<IIII")
 
@@ -75,15 +86,19 @@ class PcapSink:
         self.stream, self.name = stream, name
         self.linktype: int | None = None
 
-    def begin(self, linktype: int) -> None:
+    def begin(self, linktype: int, interface: Interface | None = None) -> None:
         """Write the file header."""
+        if not 0 <= linktype <= _LINKTYPE:
+            raise CaptureError(self.name, "a link type of 16 bits", linktype)
+        check = min(interface.fcs_length // 2, 15) if interface is not None else 0
+        network = linktype | (_FCS_PRESENT | check << 28 if check else 0)
+        self.stream.write(_HEADER.pack(NANOSECONDS, 2, 4, 0, 0, 262144, network))
         self.linktype = linktype
-        self.stream.write(_HEADER.pack(NANOSECONDS, 2, 4, 0, 0, 262144, linktype))
 
     def write(self, frame: Frame) -> None:
         """Write one frame. CaptureError where the format cannot hold it."""
         if self.linktype is None:
-            self.begin(frame.linktype)
+            self.begin(frame.linktype, frame.interface)
         if frame.linktype != self.linktype:
             raise CaptureError(
                 self.name, f"frames of link type {self.linktype}", frame.linktype, "pcapng holds several"
@@ -91,6 +106,7 @@ class PcapSink:
         seconds, fraction = divmod(frame.time_ns or 0, 1_000_000_000)
         if not 0 <= seconds < 1 << 32:
             raise CaptureError(self.name, "a time between 1970 and 2106", f"{seconds} s")
+        check_lengths(frame, self.name)
         self.stream.write(_RECORD.pack(seconds, fraction, len(frame.data), frame.wire_length) + frame.data)
 
     def end(self, linktype: int) -> None:

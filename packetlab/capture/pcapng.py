@@ -1,15 +1,15 @@
-"""The pcapng file format (draft-ietf-opsawg-pcapng): sections, interfaces, packets with options.
+"""Reading the pcapng file format (draft-ietf-opsawg-pcapng): sections, interfaces, packets with options.
 
-Blocks that hold no packet (names, statistics, secrets, custom and unknown ones) are passed over. Section numbers below
-are the draft's.
+Blocks that hold no packet (names, statistics, secrets, custom and unknown ones) give no frames; they are there as
+`Block`. Section numbers below are the draft's. It knows nothing of writing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from struct import Struct
 from struct import error as struct_error
-from typing import BinaryIO
+from typing import NamedTuple
 
 from packetlab.capture.frame import NOTHING, Extras, Frame, Interface
 from packetlab.capture.source import Bytes
@@ -19,11 +19,41 @@ SECTION, INTERFACE, OLD_PACKET, SIMPLE_PACKET, PACKET = 0x0A0D0D0A, 1, 2, 3, 6
 MAGIC = SECTION.to_bytes(4, "big")
 LARGEST = 1 << 26  # bytes of a block; more is taken for damage
 NANOSECONDS = 1_000_000_000
+_BIG, _LITTLE = b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a"
+# Where other options hold a number: of an interface (4.2: speeds), of a packet (4.3: queue), of custom ones (3.5.1: PEN).
+_NUMBERS_OF_INTERFACE = {8: 8, 16: 8, 17: 8, 2988: 4, 2989: 4, 19372: 4, 19373: 4}
+_NUMBERS_OF_PACKET = {6: 4, 2988: 4, 2989: 4, 19372: 4, 19373: 4}
 
 
-def read_pcapng(data: Bytes) -> Iterator[Frame]:
-    """Yield the frames; CaptureError behind the last whole one where the file is damaged or ends inside a block."""
-    return _Reader(data).frames()
+class Block(NamedTuple):
+    """One block of a pcapng file as it stands there (section 3.1). ``bytes(block)`` is the whole of it.
+
+    Attributes:
+        kind: block type. body: what is between the two lengths. big_endian: byte order. section: from 0.
+    """
+
+    kind: int
+    body: bytes
+    big_endian: bool = False
+    section: int = 0
+
+    def __bytes__(self) -> bytes:
+        order = ">I" if self.big_endian else "<I"
+        size = Struct(order).pack(len(self.body) + 12)
+        return Struct(order).pack(self.kind) + size + self.body + size
+
+
+def read_pcapng(data: Bytes, tap: Callable[[bytes], object] | None = None) -> Iterator[Frame]:
+    """Yield the frames; CaptureError behind the last whole one where the file is damaged or ends inside a block.
+
+    `tap` is called with every whole block, before the frame that is in it.
+    """
+    return _Reader(data).frames(tap)
+
+
+def read_blocks(data: Bytes) -> Iterator[Block]:
+    """Yield every block, whatever its kind. CaptureError as in `read_pcapng`."""
+    return _Reader(data).blocks()
 
 
 class _Reader:
@@ -32,13 +62,19 @@ class _Reader:
         self.sign = "<"
         self.section = -1
         self.interfaces: list[Interface] = []
+        self.clocks: list[tuple[int, int]] = []  # nanoseconds a tick (0: not whole ones), nanoseconds to add
         self.number = 0
 
     def error(self, expected: str, got: object) -> CaptureError:
         return CaptureError(f"{self.data.source.name}, block at byte {self.data.offset}", expected, got)
 
-    def frames(self) -> Iterator[Frame]:
-        while self.data.have(12):
+    def frames(self, tap: Callable[[bytes], object] | None) -> Iterator[Frame]:
+        data = self.data
+        while data.have(12):
+            if tap is None:
+                yield from self.plain_packets()
+                if not data.have(12):
+                    break
             kind, body = self.block()
             try:
                 frame = self.packet(kind, body)
@@ -47,10 +83,55 @@ class _Reader:
             if kind == SECTION:
                 self.begin_section(body)
             elif kind == INTERFACE:
-                self.interfaces.append(self.interface(body))
-            self.data.pos += len(body) + 12
+                self.begin_interface(body)
+            if tap is not None:
+                tap(data.data[data.pos : data.pos + len(body) + 12])
+            data.pos += len(body) + 12
             if frame is not None:
                 yield frame
+        if data.left() or data.source.fault:
+            raise data.short("a block", 12)
+
+    def plain_packets(self) -> Iterator[Frame]:
+        """Yield the frames of packet blocks without options as long as they are whole: most of most files."""
+        data = self.data
+        buffer, pos, end = data.data, data.pos, len(data.data)
+        unpack, new = Struct(self.sign + "7I").unpack_from, Frame.__new__
+        interfaces, clocks, number = self.interfaces, self.clocks, self.number
+        known = len(clocks)
+        while pos + 32 <= end:
+            kind, size, which, high, low, captured, original = unpack(buffer, pos)
+            stop = pos + size
+            if (
+                kind != PACKET
+                or size != (captured + 3 & ~3) + 32
+                or stop > end
+                or which >= known
+                or buffer[pos + 4 : pos + 8] != buffer[stop - 4 : stop]
+            ):
+                return  # `block` knows what to say
+            scale, offset = clocks[which]
+            if not scale:
+                return
+            number += 1
+            frame = new(Frame)
+            frame.data = buffer[pos + 28 : pos + 28 + captured]
+            frame.time_ns = (high << 32 | low) * scale + offset
+            frame.wire_length = original
+            frame.interface = interfaces[which]
+            frame.number = number
+            frame.extras = NOTHING
+            data.pos = pos = stop
+            self.number = number
+            yield frame
+
+    def blocks(self) -> Iterator[Block]:
+        while self.data.have(12):
+            kind, body = self.block()
+            if kind == SECTION:
+                self.begin_section(body)
+            self.data.pos += len(body) + 12
+            yield Block(kind, body, self.sign == ">", self.section)
         if self.data.left() or self.data.source.fault:
             raise self.data.short("a block", 12)
 
@@ -60,9 +141,9 @@ class _Reader:
         if data.data[data.pos : data.pos + 4] == MAGIC:
             # The byte order of the length is told behind it (4.1).
             order = data.data[data.pos + 8 : data.pos + 12]
-            if order not in (b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a"):
+            if order not in (_BIG, _LITTLE):
                 raise self.error("a byte-order magic", order.hex())
-            self.sign = ">" if order == b"\x1a\x2b\x3c\x4d" else "<"
+            self.sign = ">" if order == _BIG else "<"
         kind, size = Struct(self.sign + "II").unpack_from(data.data, data.pos)
         if size < 12 or size % 4 or size > LARGEST:
             raise self.error(f"a block length of 12 to {LARGEST}, in fours", size)
@@ -77,11 +158,11 @@ class _Reader:
         if len(body) < 16:
             raise self.error("a section header of 16 bytes or more", len(body))
         major, minor = Struct(self.sign + "HH").unpack_from(body, 4)
-        if major != 1:
-            raise self.error("version 1", f"{major}.{minor}")
+        if major != 1 or minor not in (0, 2):  # 1.2 was never meant to be, and is to be read as 1.0 (4.1)
+            raise self.error("version 1.0", f"{major}.{minor}")
         self.options(body, 16)
         self.section += 1
-        self.interfaces = []  # numbered anew in each section (4.2)
+        self.interfaces, self.clocks = [], []  # numbered anew in each section (4.2)
 
     def options(self, body: bytes, at: int) -> list[tuple[int, bytes]]:
         """Return the options (3.5) from `at` on."""
@@ -97,12 +178,18 @@ class _Reader:
             at += 4 + size + -size % 4
         return found
 
-    def interface(self, body: bytes) -> Interface:
+    def other(self, code: int, value: bytes, numbers: dict[int, int]) -> tuple[int, bytes]:
+        """Return an option to be kept as it is, the number in front of it little-endian."""
+        width = numbers.get(code, 0) if self.sign == ">" else 0
+        return (code, value[:width][::-1] + value[width:]) if len(value) >= width else (code, value)
+
+    def begin_interface(self, body: bytes) -> None:
         if len(body) < 8:
             raise self.error("an interface description of 8 bytes or more", len(body))
         linktype, _, snaplen = Struct(self.sign + "HHI").unpack_from(body)
         name = description = ""
-        resolution, offset = 1_000_000, 0
+        resolution, offset, check = 1_000_000, 0, 0
+        others = []
         for code, value in self.options(body, 8):
             if code == 2:
                 name = _text(value)
@@ -110,18 +197,32 @@ class _Reader:
                 description = _text(value)
             elif code == 9 and value:
                 resolution = 1 << (value[0] & 0x7F) if value[0] & 0x80 else 10 ** value[0]
+            elif code == 13 and value:
+                # The draft says bits and gives 4 as its example; writers mean bytes by such small numbers.
+                check = value[0] if value[0] < 16 else value[0] // 8
             elif code == 14 and len(value) == 8:
                 (offset,) = Struct(self.sign + "q").unpack(value)
-        return Interface(linktype, snaplen, name, description, resolution, offset, len(self.interfaces), self.section)
+            else:
+                others.append(self.other(code, value, _NUMBERS_OF_INTERFACE))
+        number = len(self.interfaces)
+        self.interfaces.append(
+            Interface(
+                linktype, snaplen, name, description, resolution, offset, number, self.section, check, tuple(others)
+            )
+        )
+        whole = NANOSECONDS % resolution == 0
+        self.clocks.append((NANOSECONDS // resolution if whole else 0, offset * NANOSECONDS))
 
     def packet(self, kind: int, body: bytes) -> Frame | None:
         """Return the frame of a block that holds one."""
+        lost: int | None = None
         if kind == PACKET:
             which, high, low, captured, original = Struct(self.sign + "IIIII").unpack_from(body)
             start = 20
         elif kind == OLD_PACKET:
-            which, _, high, low, captured, original = Struct(self.sign + "HHIIII").unpack_from(body)
+            which, drops, high, low, captured, original = Struct(self.sign + "HHIIII").unpack_from(body)
             start = 20
+            lost = drops if drops != 0xFFFF else None  # all ones: not known (A)
         elif kind == SIMPLE_PACKET:
             (original,) = Struct(self.sign + "I").unpack_from(body)
             which, high, low, start = 0, None, None, 4
@@ -143,6 +244,8 @@ class _Reader:
         after = start + captured + -captured % 4
         if kind != SIMPLE_PACKET and after < len(body):
             extras = self.extras(body, after)
+        if lost is not None and extras.drop_count is None:
+            extras = extras._replace(drop_count=lost)
         self.number += 1
         return Frame(
             body[start : start + captured], time, wire_length=original, interface=interface, number=self.number,
@@ -150,82 +253,20 @@ class _Reader:
         )  # fmt: skip
 
     def extras(self, body: bytes, at: int) -> Extras:
-        comments = []
+        comments, others = [], []
         numbers: dict[int, int] = {}
         for code, value in self.options(body, at):
             if code == 1:
                 comments.append(_text(value))
             elif (code, len(value)) in ((2, 4), (4, 8), (5, 8)):
                 (numbers[code],) = Struct(self.sign + ("I" if code == 2 else "Q")).unpack(value)
-        if not comments and not numbers:
+            else:
+                others.append(self.other(code, value, _NUMBERS_OF_PACKET))
+        if not comments and not numbers and not others:
             return NOTHING
-        return Extras(tuple(comments), numbers.get(2), numbers.get(4), numbers.get(5))
+        return Extras(tuple(comments), numbers.get(2), numbers.get(4), numbers.get(5), tuple(others))
 
 
 def _text(value: bytes) -> str:
     # Strings are UTF-8 without a terminator (3.5); some writers add one, and then what lay behind it.
     return value.split(b"\0")[0].decode("utf-8", "backslashreplace")
-
-
-class PcapngSink:
-    """Writes frames in one little-endian section with nanosecond times; nothing of the machine or the hour goes in."""
-
-    def __init__(self, stream: BinaryIO, name: str) -> None:
-        self.stream, self.name = stream, name
-        self.interfaces: dict[tuple[int, int, str, str, int, int], int] = {}
-        self._block(SECTION, Struct("<IHHq").pack(0x1A2B3C4D, 1, 0, -1))
-
-    def _block(self, kind: int, body: bytes) -> None:
-        size = Struct("<I").pack(len(body) + 12)
-        self.stream.write(Struct("<I").pack(kind) + size + body + size)
-
-    def _interface(self, interface: Interface) -> int:
-        known = (
-            interface.linktype,
-            interface.snaplen,
-            interface.name,
-            interface.description,
-            interface.number,
-            interface.section,
-        )
-        if known not in self.interfaces:
-            self.interfaces[known] = len(self.interfaces)
-            options = _option(2, interface.name.encode()) if interface.name else b""
-            options += _option(3, interface.description.encode()) if interface.description else b""
-            options += _option(9, b"\x09") + bytes(4)
-            self._block(INTERFACE, Struct("<HHI").pack(interface.linktype, 0, interface.snaplen) + options)
-        return self.interfaces[known]
-
-    def write(self, frame: Frame) -> None:
-        """Write one frame. CaptureError where the format cannot hold it."""
-        time, extras = frame.time_ns or 0, frame.extras
-        if not 0 <= time < 1 << 64:
-            raise CaptureError(self.name, "a time between 1970 and 2554", f"{time} ns")
-        which = self._interface(frame.interface)
-        options = b"".join(_option(1, comment.encode("utf-8", "surrogateescape")) for comment in extras.comments)
-        for code, kind, value in ((2, "<I", extras.flags), (4, "<Q", extras.drop_count), (5, "<Q", extras.packet_id)):
-            if value is not None:
-                options += _option(code, Struct(kind).pack(value))
-        if options:
-            options += bytes(4)
-        size = len(frame.data)
-        if (
-            frame.time_ns is None
-            and which == 0
-            and not options
-            and frame.wire_length == size
-            and not frame.interface.snaplen
-        ):
-            self._block(SIMPLE_PACKET, Struct("<I").pack(size) + frame.data + bytes(-size % 4))
-            return
-        head = Struct("<IIIII").pack(which, time >> 32, time & 0xFFFFFFFF, size, frame.wire_length)
-        self._block(PACKET, head + frame.data + bytes(-size % 4) + options)
-
-    def end(self, linktype: int) -> None:
-        """Write what a file without frames needs."""
-        if not self.interfaces:
-            self._interface(Interface(linktype))
-
-
-def _option(code: int, value: bytes) -> bytes:
-    return Struct("<HH").pack(code, len(value)) + value + bytes(-len(value) % 4)

@@ -23,8 +23,9 @@ class Source:
         name: for messages. offset: bytes delivered so far (unpacked ones). fault: what ended it early, or None.
     """
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
+    def __init__(self, stream: BinaryIO, name: str, start: int | None = None) -> None:
         self.stream, self.name = stream, name
+        self._place = start  # in a file object that can seek, so that two readers of it do not disturb each other
         self.offset = 0
         self.fault: CaptureError | None = None
         self._head = self._read(PACKED_CHUNK)
@@ -39,7 +40,12 @@ class Source:
     def _read(self, size: int) -> bytes:
         # read1 gives what is there, so that a live pipe is not waited on for a full piece.
         read = getattr(self.stream, "read1", None) or self.stream.read
-        return bytes(read(size) or b"")
+        if self._place is None:
+            return bytes(read(size) or b"")
+        self.stream.seek(self._place)
+        data = bytes(read(size) or b"")
+        self._place += len(data)
+        return data
 
     def _packed(self) -> bytes:
         head, self._head = self._head, b""
@@ -56,43 +62,72 @@ class Source:
 
     def _unpacked(self) -> bytes:
         while self.fault is None:
-            piece = self._packed()
-            if not piece:
-                if not self._unpacker.eof and self._unpacker_used:
-                    self.fault = CaptureError(self.name, f"the end of the {self.packing} stream", "the end of the file")
-                return b""
-            out = b""
+            unpacker = self._unpacker
             try:
-                while piece:
-                    if self._unpacker.eof:
-                        if not piece.strip(b"\0"):
-                            break  # gzip files may be padded with zeros
-                        self._unpacker = _unpacker(self.packing, self.name)
-                    self._unpacker_used = True
-                    out += self._unpacker.decompress(piece)
-                    piece = self._unpacker.unused_data if self._unpacker.eof else b""
+                if unpacker.eof:  # another member or frame may follow; gzip files may be padded with zeros
+                    piece = (unpacker.unused_data or b"").lstrip(b"\0")
+                    while not piece:
+                        more = self._packed()
+                        if not more:
+                            return b""
+                        piece = more.lstrip(b"\0")
+                    self._unpacker = unpacker = _unpacker(self.packing, self.name)
+                elif unpacker.needs_input:
+                    piece = self._packed()
+                    if not piece:
+                        self.fault = CaptureError(
+                            self.name, f"the end of the {self.packing} stream", "the end of the file"
+                        )
+                        return b""
+                else:
+                    piece = b""
+                out: bytes = unpacker.decompress(piece, CHUNK)  # no more at once, however much is packed in it
             except Exception as error:  # each library has errors of its own
-                self.fault = CaptureError(
-                    self.name, f"{self.packing} data after {self.offset + len(out)} bytes", str(error)
-                )
+                self.fault = CaptureError(self.name, f"{self.packing} data after {self.offset} bytes", str(error))
+                return b""
             if out:
                 return out
         return b""
 
     _unpacker: Any
-    _unpacker_used = False
 
     def close(self) -> None:
         """Close the stream."""
         self.stream.close()
 
 
+class _Gunzip:
+    """zlib's object with the interface that the unpackers of zstd and lz4 have."""
+
+    def __init__(self) -> None:
+        import zlib
+
+        self._inner = zlib.decompressobj(wbits=31)
+        self._full = False
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    @property
+    def needs_input(self) -> bool:
+        # After a full piece zlib may hold more output although it has taken all of its input.
+        return not self._full and not self._inner.unconsumed_tail
+
+    def decompress(self, data: bytes, size: int) -> bytes:
+        out = self._inner.decompress(self._inner.unconsumed_tail + data, size)
+        self._full = len(out) == size
+        return out
+
+
 def _unpacker(packing: str | None, name: str) -> Any:
     try:
         if packing == "gzip":
-            import zlib
-
-            return zlib.decompressobj(wbits=31)
+            return _Gunzip()
         if packing == "zstd":
             return _zstd().ZstdDecompressor()
         import lz4.frame
@@ -110,8 +145,19 @@ def _zstd() -> Any:
     return zstd
 
 
-def open_source(where: Any) -> Source:
-    """Open a path, "-" (standard input) or a binary file object. CaptureError where it cannot be opened."""
+def start_of(where: Any) -> int | None:
+    """Return where a file object stands now, or None where it cannot go back there (or is a path)."""
+    try:
+        return int(where.tell()) if where.seekable() else None
+    except (AttributeError, OSError):
+        return None
+
+
+def open_source(where: Any, start: int | None = None) -> Source:
+    """Open a path, "-" (standard input) or a binary file object. CaptureError where it cannot be opened.
+
+    `start`: where in a file object to begin (see `start_of`).
+    """
     if where == "-":
         return Source(sys.stdin.buffer, "standard input")
     if isinstance(where, (str, Path)):
@@ -119,7 +165,7 @@ def open_source(where: Any) -> Source:
             return Source(open(where, "rb"), str(where))
         except OSError as error:
             raise CaptureError(str(where), "a readable file", error.strerror) from None
-    return Source(where, str(getattr(where, "name", "stream")))
+    return Source(where, str(getattr(where, "name", "stream")), start)
 
 
 def open_sink(where: Any) -> BinaryIO:

@@ -29,7 +29,8 @@ NAMES = ["out.pcap", "out.pcapng", "out.pcap.gz", "out.pcapng.zst", "out.pcapng.
 
 interfaces = st.builds(
     Interface, linktype=st.sampled_from([1, 101, 113]), snaplen=st.sampled_from([0, 96]), name=st.text(max_size=8).map(lambda s: s.replace("\0", "")),
-    number=st.integers(0, 1),
+    number=st.integers(0, 1), fcs_length=st.integers(0, 15),
+    options=st.lists(st.tuples(st.sampled_from([1, 8, 12, 2988]), st.binary(min_size=8, max_size=12)), max_size=2).map(tuple),
 )  # fmt: skip
 frames = st.builds(
     Frame,
@@ -72,7 +73,9 @@ def test_pcapng_keeps_all_that_a_frame_has(some: list[Frame]) -> None:
     Capture.of(some).write(out)
     back = list(read(out.getvalue()))
     assert back == some
-    assert [f.interface.name for f in back] == [f.interface.name for f in some]
+    for mine, theirs in zip(back, some, strict=True):
+        kept = ("name", "snaplen", "fcs_length", "options")
+        assert [getattr(mine.interface, what) for what in kept] == [getattr(theirs.interface, what) for what in kept]
 
 
 @given(st.lists(st.tuples(st.binary(max_size=80), st.integers(0, 2**32 * 10**9 - 1)), max_size=6))

@@ -146,7 +146,8 @@ class Packet:
             packet._headers = self._headers
             packet._payload = self._payload + other
         else:
-            return self._stacked(other)
+            stacked: Packet = self._stacked(other)
+            return stacked
         packet._data = packet._resolved = None
         packet._notes = self._notes and self._kept()
         return packet

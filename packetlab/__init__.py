@@ -79,6 +79,9 @@ if TYPE_CHECKING:
         dissect as dissect,
     )
     from packetlab.wire.ethernet import (
+        HDLC as HDLC,
+    )
+    from packetlab.wire.ethernet import (
         LLC as LLC,
     )
     from packetlab.wire.ethernet import (
@@ -100,6 +103,9 @@ if TYPE_CHECKING:
         BSDNull as BSDNull,
     )
     from packetlab.wire.ethernet import (
+        CiscoHDLC as CiscoHDLC,
+    )
+    from packetlab.wire.ethernet import (
         Ether as Ether,
     )
     from packetlab.wire.ethernet import (
@@ -107,6 +113,9 @@ if TYPE_CHECKING:
     )
     from packetlab.wire.ethernet import (
         LinuxSLL2 as LinuxSLL2,
+    )
+    from packetlab.wire.ethernet import (
+        PPPLink as PPPLink,
     )
     from packetlab.wire.ethernet import (
         PPPoE as PPPoE,
@@ -606,7 +615,9 @@ _WHERE = {
         "packetlab.wire.addresses": ("XNSAddress "),
         "packetlab.wire.bindings": ("bind bindings "),
         "packetlab.wire.dissect": ("dissect "),
-        "packetlab.wire.ethernet": ("BSDLoop BSDNull Ether LLC LinuxSLL LinuxSLL2 MPLS PPP PPPoE RawIP SNAP VLAN "),
+        "packetlab.wire.ethernet": (
+            "HDLC CiscoHDLC PPPLink BSDLoop BSDNull Ether LLC LinuxSLL LinuxSLL2 MPLS PPP PPPoE RawIP SNAP VLAN "
+        ),
         "packetlab.wire.explain": ("Verdict "),
         "packetlab.wire.fields": (
             "IPv4Address IPv6Address MAC Octets Payload Rest XNSAddressField auto bits const default many "

@@ -115,11 +115,16 @@ class Frame:
         return self.extras.packet_id
 
     def packet(self) -> Packet:
-        """Return the frame dissected, from the header of its link type."""
+        """Return the frame dissected, from the header of its link type; a fault says so where that is not known."""
         from packetlab.wire.dissect import dissect
         from packetlab.wire.linktypes import first_header
+        from packetlab.wire.walk import Fault
 
-        return dissect(self.data, first_header(self.linktype), wire_length=self.wire_length)
+        first = first_header(self.linktype)
+        packet = dissect(self.data, first, self.wire_length)
+        return packet if first is not None else packet.with_fault(
+            Fault("frame", "linktype", 0, "a link type whose first header is declared", str(self.linktype))
+        )  # fmt: skip
 
     def replace(self, data: bytes | None = None, time_ns: int | None = None, comment: str | None = None) -> Frame:
         """Return a copy with other bytes (of their own length), another time, or one comment."""

@@ -1,0 +1,1 @@
+"""Bytes and headers, and nothing else: no socket, clock, file or randomness."""

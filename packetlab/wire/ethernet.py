@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from packetlab.wire.bindings import bind
 from packetlab.wire.fields import MAC, auto, default, octets, when
 from packetlab.wire.header import Header
 from packetlab.wire.numbers import U1, U3, U4, U8, U12, U16, U20, U24, U32, U32le
-from packetlab.wire.rules import choose, field, next_protocol, size_of
+from packetlab.wire.rules import ahead, choose, field, next_protocol, size_of
 
 ETHERTYPE = "ethertype"
 NO_TYPE = 0xFFFF  # sent where the header above has no ether type: the one IEEE keeps reserved
@@ -44,8 +45,8 @@ class LLC(Header, under=(Ether, VLAN), when=field("type") <= 1500, sets={"type":
     sequence: U8 = when((field("control") & 3) != 3, 0)
 
 
-class SNAP(Header, under=LLC, when={"dsap": 0xAA}):
-    """The sub-network access protocol: an ether type behind LLC (RFC 1042)."""
+class SNAP(Header, under=LLC, when={"dsap": 0xAA}, opaque=field("oui").one_of(0, 0xF8) == 0):
+    """The sub-network access protocol (RFC 1042). `type` is an ether type where `oui` is 0 (or 00-00-F8, bridged)."""
 
     oui: U24 = 0
     type: U16 = auto(next_protocol(ETHERTYPE, otherwise=NO_TYPE))
@@ -74,6 +75,25 @@ class PPP(Header, under=PPPoE, when=field("code") == 0, sets={"code": 0}):
     """The protocol field of PPP (RFC 1661 section 2), 16 bits wide as PPPoE has it."""
 
     protocol: U16 = auto(next_protocol("ppp", otherwise=0))
+
+
+class HDLC(Header):
+    """The address and control octets before PPP in HDLC-like framing (RFC 1662 section 3.1)."""
+
+    address: U8 = 0xFF
+    control: U8 = 3
+
+
+class PPPLink(Header):
+    """PPP as a link type (9, 50): it begins with HDLC's two octets or with the protocol, as its first octets tell."""
+
+
+class CiscoHDLC(Header):
+    """Cisco's HDLC (link type 104): an ether type behind two octets."""
+
+    address: U8 = 0x0F
+    control: U8 = 0
+    type: U16 = auto(next_protocol(ETHERTYPE, otherwise=NO_TYPE))
 
 
 class LinuxSLL(Header):
@@ -115,3 +135,11 @@ class BSDLoop(Header):
 
 class RawIP(Header):
     """No link header at all (link types 12, 14, 101): the first four bits tell IPv4 from IPv6."""
+
+
+bind(PPP, under=HDLC)
+bind(HDLC, under=PPPLink, when=ahead(16) == 0xFF03)
+bind(PPP, under=PPPLink)
+bind(MPLS, under=PPP, when={"protocol": 0x0281})
+for _cooked in (LinuxSLL, LinuxSLL2):
+    bind(LLC, under=_cooked, when=field("type") == 4, sets={"type": 4})  # LINUX_SLL_P_802_2

@@ -125,7 +125,7 @@ class HeaderType(type):
         when: Any = None,
         sets: dict[str, Any] | None = None,
         payload_size: Any = None,
-        fragment: Any = None,
+        opaque: Any = None,
         partial: Any = None,
         quotes: Any = None,
         pseudo: tuple[str, str] | None = None,
@@ -142,7 +142,7 @@ class HeaderType(type):
             if one not in inherited:
                 one.header = header
         header._payload_size = None if payload_size is None else expression(payload_size)
-        header._fragment = None if fragment is None else expression(fragment)
+        header._opaque = None if opaque is None else expression(opaque)
         header._partial = None if partial is None else expression(partial)
         header._quotes = None if quotes is None else expression(quotes)
         header._pseudo = pseudo
@@ -166,7 +166,7 @@ class Header(metaclass=HeaderType):
     Class options:
         under, when, sets: which header(s) it follows, on which numbers or condition (see `bindings.bind`).
         payload_size: an expression for the payload's size in bytes where no length rule says it; negative: unknown.
-        fragment: a condition that the payload is not the start of the next header.
+        opaque: a condition that the payload is not the start of the next header (a later fragment).
         partial: a condition that the payload is only the first part of what its headers speak of.
         quotes: a condition that the payload is the beginning of a packet quoted.
         pseudo: the (source, destination) fields that transport checksums of headers above cover.
@@ -181,7 +181,7 @@ class Header(metaclass=HeaderType):
     _fields: ClassVar[tuple[Field, ...]] = ()
     _by_name: ClassVar[dict[str, Field]] = {}
     _payload_size: ClassVar[Expr | None] = None
-    _fragment: ClassVar[Expr | None] = None
+    _opaque: ClassVar[Expr | None] = None
     _partial: ClassVar[Expr | None] = None
     _quotes: ClassVar[Expr | None] = None
     _has_tail: ClassVar[bool] = False
@@ -190,8 +190,6 @@ class Header(metaclass=HeaderType):
     _decode: ClassVar[Callable[..., Any]]
     _encode: ClassVar[Callable[..., bytes]]
     _resolve: ClassVar[Callable[..., Any]]
-    # Set by `packet`, which is built on this module: the class Packet.
-    _packet: ClassVar[type[Packet]]
 
     @classmethod
     def _reset(cls) -> None:
@@ -275,14 +273,17 @@ class Header(metaclass=HeaderType):
 
     def show(self) -> str:
         """Return the header as a table of field, value and state."""
-        return self._packet((self,)).show()
+        return (self / b"").show()
 
-    if TYPE_CHECKING:  # set by `packet`
+    def __truediv__(self, other: Any) -> Packet:
+        # Importing `packet`, which is built on this module, puts its own in place of this.
+        import packetlab.wire.packet  # noqa: F401
 
-        def __truediv__(self, other: Any) -> Packet: ...
+        stacked: Packet = self / other
+        return stacked
 
     def __rtruediv__(self, other: Any) -> Packet:
-        return self._packet((self,)).__rtruediv__(other)
+        return (self / b"").__rtruediv__(other)
 
     def __bytes__(self) -> bytes:
         return type(self)._encode(self, b"", (self,), 0, None)

@@ -80,7 +80,7 @@ class IPv4(
     Header,
     under=Ether,
     when={"type": 0x0800},
-    fragment=field("fragment_offset") != 0,
+    opaque=field("fragment_offset") != 0,
     partial=(field("flags") & 1) != 0,
     pseudo=("src", "dst"),
 ):
@@ -168,7 +168,7 @@ class Fragment(
     Header,
     under=IPv6,
     when={"next_header": 44},
-    fragment=field("offset") != 0,
+    opaque=field("offset") != 0,
     partial=(field("offset") != 0) | (field("more") != 0),
 ):
     """The fragment header (RFC 8200 section 4.5). `offset` counts units of 8 bytes."""
@@ -359,8 +359,8 @@ class ListenerReport(Header, under=ICMPv6, when={"type": 143}):
     records: tuple[ListenerRecord, ...] = many()
 
 
-class GRE(Header, under=IPv4, when={"protocol": 47}):
-    """Generic routing encapsulation (RFC 2784, with the key and sequence number of RFC 2890)."""
+class GRE(Header, under=IPv4, when={"protocol": 47}, opaque=field("routing_present")):
+    """Generic routing encapsulation (RFC 2784, RFC 2890). With the routing of RFC 1701 its list begins the payload."""
 
     checksum_present: U1 = auto(has("checksum"))
     routing_present: U1 = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from packetlab.wire import ip as _ip
 from packetlab.wire import transport as _transport
 from packetlab.wire import xns as _xns
-from packetlab.wire.ethernet import BSDLoop, BSDNull, Ether, LinuxSLL, LinuxSLL2, RawIP
+from packetlab.wire.ethernet import BSDLoop, BSDNull, CiscoHDLC, Ether, LinuxSLL, LinuxSLL2, PPPLink, PPPoE, RawIP
 from packetlab.wire.header import Header
 
 NULL, ETHERNET, RAW, LOOP, LINUX_SLL, IPV4, IPV6, LINUX_SLL2 = 0, 1, 101, 108, 113, 228, 229, 276
@@ -13,9 +13,13 @@ NULL, ETHERNET, RAW, LOOP, LINUX_SLL, IPV4, IPV6, LINUX_SLL2 = 0, 1, 101, 108, 1
 FIRST: dict[int, type[Header]] = {
     NULL: BSDNull,
     ETHERNET: Ether,
+    9: PPPLink,
     12: RawIP,  # DLT_RAW as some systems number it in files
     14: RawIP,
+    50: PPPLink,
+    51: PPPoE,
     RAW: RawIP,
+    104: CiscoHDLC,
     LOOP: BSDLoop,
     LINUX_SLL: LinuxSLL,
     IPV4: _ip.IPv4,

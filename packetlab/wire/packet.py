@@ -167,6 +167,13 @@ class Packet:
     def __rtruediv__(self, other: Any) -> Packet:
         raise BuildError("/", "a header on the left", type(other).__name__)
 
+    def with_fault(self, fault: Fault) -> Packet:
+        """Return this packet with one more thing to be said of it."""
+        notes = self._notes or Notes({})
+        more = Packet(self._headers, self._payload, Notes(notes.gaps, (*notes.faults, fault), notes.missing, notes.cut))
+        more._data, more._resolved = self._data, self._resolved
+        return more
+
     def _kept(self) -> Notes | None:
         """What of the notes goes on to a packet made from this one: the bytes that fill the frame."""
         return Notes(self._notes.gaps) if self._notes is not None and self._notes.gaps else None
@@ -324,6 +331,5 @@ def _stack(lower: Header, other: Any) -> Any:
     return packet
 
 
-Header._packet = Packet
 Header.__truediv__ = _stack  # type: ignore[method-assign]
 _packets.update(Packet=Packet, Notes=Notes, new=Packet.__new__)

@@ -305,7 +305,7 @@ class Reading:
     def guard(self) -> str:
         """The condition that another header may follow at all."""
         code = f"{self.pos} < {self.payload}"
-        return code if self.cls._fragment is None else f"{code} and not {self.cls._fragment.code(self)}"
+        return code if self.cls._opaque is None else f"{code} and not {self.cls._opaque.code(self)}"
 
     def next_header(self) -> list[str]:
         """Return lines that find the class that follows: by number first, then by the conditions in order."""

@@ -334,7 +334,7 @@ class _Walk:
         return False
 
     def following(self, pos: int, end: int) -> type[Header] | None:
-        if pos >= end or (self.cls._fragment is not None and self.cls._fragment.evaluate(self.scope)):
+        if pos >= end or (self.cls._opaque is not None and self.cls._opaque.evaluate(self.scope)):
             return None
         for f in self.cls._fields:
             if isinstance(f.rule, Next):

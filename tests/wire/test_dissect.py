@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from packetlab import (
     GRE,
+    HDLC,
     ICMP,
     IDP,
     LLC,
     MPLS,
+    PPP,
     SNAP,
     SPP,
     TCP,
@@ -19,6 +21,7 @@ from packetlab import (
     VLAN,
     VXLAN,
     BSDNull,
+    CiscoHDLC,
     DissectError,
     Ether,
     Fragment,
@@ -29,6 +32,7 @@ from packetlab import (
     IPv6,
     LinuxSLL,
     NeighborSolicitation,
+    PPPLink,
     RawIP,
     Routing,
     Verdict,
@@ -170,6 +174,18 @@ def test_802_3_has_a_length_where_ethernet_has_a_type() -> None:
     assert packet[Ether].type == 3 + 8
     back = dissect(bytes(packet) + bytes(20))
     assert LLC in back and back.payload == b"spanning" and back.trailer == bytes(20)
+
+
+def test_ppp_with_and_without_the_octets_of_hdlc() -> None:
+    for head in ("ff030021", "0021"):
+        assert IPv4 in dissect(bytes.fromhex(head) + bytes(IPv4()), PPPLink)
+    assert IPv6 in dissect(bytes(CiscoHDLC() / IPv6()), CiscoHDLC)
+    assert bytes(HDLC() / PPP() / IPv6()).hex().startswith("ff030057")
+
+
+def test_what_only_looks_like_an_ether_type_is_none() -> None:
+    assert IPv4 not in dissect(bytes(Ether() / LLC() / SNAP(oui=0x0C, type=0x0800) / bytes(20)))
+    assert LLC in dissect(bytes(LinuxSLL() / LLC(dsap=0x42) / b"x"), LinuxSLL)
 
 
 def test_link_types_without_ethernet() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +31,14 @@ from packetlab import (
 
 def tcp(payload: bytes = b"data"):
     return Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=1, dport=2) / payload
+
+
+@pytest.mark.parametrize(
+    "names", ["Ether, IPv4", "IPv4, Ether", "dissect, IPv4, Ether", "Header, IPv4, Ether", "Capture, IPv4, Ether"]
+)
+def test_names_may_be_imported_in_any_order(names: str) -> None:
+    code = f"from packetlab import {names}; assert bytes(Ether() / IPv4())[12:14].hex() == '0800'"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
 
 
 def test_stacking_is_associative_and_payload_comes_last() -> None:

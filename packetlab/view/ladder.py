@@ -13,7 +13,7 @@ from packetlab.wire.packet import Packet
 from packetlab.wire.text import Text
 from packetlab.wire.xns import IDP
 
-WIDTH = 64  # characters of a label between two columns
+WIDTH = 60  # characters of a label between two columns
 
 
 def ladder(frames: Iterable[Frame], names: dict[str, str] | None = None) -> Text:
@@ -52,11 +52,8 @@ def _arrow(source: int, destination: int, text: str) -> str:
 
 
 def label(packet: Packet) -> str:
-    """Return the topmost header's fields that are not zero, in one line, and the size of the payload."""
-    parts: list[str] = []
-    for header in packet.layers[-2:]:
-        parts.append(_fields(header))
-    text = " / ".join(parts[-2:] if len(packet.layers) > 2 else parts)
+    """Return in one line what the two topmost headers say (fields that are not zero), the uppermost first."""
+    text = " on ".join(_fields(header) for header in reversed(packet.layers[-2:]))
     if packet.payload:
         text += f" +{len(packet.payload)} B"
     if packet.faults:

@@ -168,9 +168,9 @@ def _show(args: Any) -> int:
             if not args.quiet:
                 moment = "" if frame.time_ns is None else f"{(frame.time_ns - (start or 0)) / 1e9:.9f}"
                 source, destination = _ends(packet)
-                names = "/".join(type(header).__name__ for header in packet.layers[:-2])
+                names = "/".join(type(header).__name__ for header in packet.layers[:-1])
                 line = f"{frame.number:>5} {moment:>16}  {source} > {destination}  {names}{'/' if names else ''}"
-                print(f"{line}{label(packet)}  ({frame.wire_length} bytes)")
+                print(f"{line}{label(packet, 1)}  ({frame.wire_length} bytes)")
                 for comment in frame.comments:
                     print(f"      comment: {printable(comment)}")
                 if args.detail:

@@ -51,9 +51,9 @@ def _arrow(source: int, destination: int, text: str) -> str:
     return " " * left + "|" + (f"{body}>" if destination > source else f"<{body}") + "|"
 
 
-def label(packet: Packet) -> str:
-    """Return in one line what the two topmost headers say (fields that are not zero), the uppermost first."""
-    text = " on ".join(_fields(header) for header in reversed(packet.layers[-2:]))
+def label(packet: Packet, most: int = 2) -> str:
+    """Return in one line what the topmost headers say, `most` of them (fields that are not zero), the uppermost first."""
+    text = " on ".join(_fields(header) for header in reversed(packet.layers[-most:]))
     if packet.payload:
         text += f" +{len(packet.payload)} B"
     if packet.faults:

@@ -5,7 +5,7 @@ Pure functions of bytes. Each comes in the form that compiled codecs call.
 
 from __future__ import annotations
 
-from struct import unpack
+from struct import Struct
 from zlib import crc32 as _zlib_crc32
 
 
@@ -37,14 +37,26 @@ def xns(data: bytes, more: int = 0) -> int:
     With n words the sum is the sum of word i times 2**(n - i + 1) modulo 65535. Never 0xFFFF, which means that there
     is no checksum: minus zero is sent as zero. An odd last byte counts as a word with a zero behind it.
     """
-    if len(data) & 1:
-        data += b"\0"
-    words = unpack(f">{len(data) // 2}H", data)[::-1]
-    # The last word has weight 2, the one before 4, ...; words 16 places apart have equal weight.
-    total = more
-    for place in range(min(16, len(words))):
-        total += sum(words[place::16]) << (place + 1)
-    return total % 65535
+    size = len(data) + (len(data) & 1)
+    number = int.from_bytes(data, "big") << (len(data) & 1) * 8
+    # Words 16 places apart have equal weight, so blocks of 16 words may be added up: 2**256 = 1 modulo 2**256 - 1. Every
+    # other word is left out at first, so that no sum runs into the next (there are fewer than 2**16 blocks).
+    mask = _MASKS.get(size) or _MASKS.setdefault(size, int.from_bytes(b"\0\0\xff\xff" * (size // 4 + 1), "big"))
+    a, b, c, d, e, f, g, h = _lanes((number & mask) % _BLOCK)
+    i, j, k, m, n, o, p, q = _lanes((number >> 16 & mask) % _BLOCK)
+    # From the last word back the weights are 2, 4, 8, ...
+    even = ((((((a * 4 + b) * 4 + c) * 4 + d) * 4 + e) * 4 + f) * 4 + g) * 4 + h
+    odd = ((((((i * 4 + j) * 4 + k) * 4 + m) * 4 + n) * 4 + o) * 4 + p) * 4 + q
+    return (even * 2 + odd * 4 + more) % 65535
+
+
+_MASKS: dict[int, int] = {}
+_BLOCK = (1 << 256) - 1
+_EIGHT = Struct(">8I").unpack
+
+
+def _lanes(number: int) -> tuple[int, ...]:
+    return _EIGHT(number.to_bytes(32, "big"))
 
 
 def crc32(data: bytes, more: int = 0) -> int:

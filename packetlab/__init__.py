@@ -2,8 +2,11 @@
 
     wire/     bytes <-> headers: declarations, packets, dissection; pure
     capture/  frames in files: pcap and pcapng, streaming
-    link/     moving frames: interfaces, a rootless lab, wires in memory, replay
+    engine/   protocol rules without input and output: SPP, IDP, RIP, packet exchange, WebSocket
+    link/     moving frames and time: interfaces, a rootless lab, a simulated network, wires in memory, replay
     view/     ladders and dumps
+    host.py   engines on one side, interfaces on the other; sockets/ the eight verbs over them;
+    networks.py  where hosts come from
     cli.py    the command line; demo.py what `packetlab demo` does
 
 This file names what users meet; everything else is in its module.
@@ -21,6 +24,14 @@ if TYPE_CHECKING:
     from packetlab.capture import (
         Writer as Writer,
     )
+    from packetlab.engine.contract import Endpoint as Endpoint
+    from packetlab.engine.contract import Engine as Engine
+    from packetlab.engine.contract import Event as Event
+    from packetlab.engine.contract import Ignored as Ignored
+    from packetlab.engine.idp import Node as Node
+    from packetlab.engine.spp import Connection as Connection
+    from packetlab.engine.spp_listener import Listener as Listener
+    from packetlab.engine.spp_timing import Timing as Timing
     from packetlab.errors import (
         BuildError as BuildError,
     )
@@ -48,11 +59,9 @@ if TYPE_CHECKING:
     from packetlab.errors import (
         Stalled as Stalled,
     )
+    from packetlab.link.impairment import Impairment as Impairment
     from packetlab.link.interface import (
         Interface as Interface,
-    )
-    from packetlab.link.lab import (
-        Lab as Lab,
     )
     from packetlab.link.memory import (
         memory_wire as memory_wire,
@@ -63,14 +72,22 @@ if TYPE_CHECKING:
     from packetlab.link.replay import (
         replay as replay,
     )
+    from packetlab.networks import Lab as Lab
+    from packetlab.networks import LocalHost as LocalHost
+    from packetlab.networks import SimNetwork as SimNetwork
+    from packetlab.sockets import accept as accept
+    from packetlab.sockets import bind as bind
+    from packetlab.sockets import close as close
+    from packetlab.sockets import connect as connect
+    from packetlab.sockets import create as create
+    from packetlab.sockets import listen as listen
+    from packetlab.sockets import read as read
+    from packetlab.sockets import write as write
     from packetlab.view.ladder import (
         ladder as ladder,
     )
     from packetlab.wire.addresses import (
         XNSAddress as XNSAddress,
-    )
-    from packetlab.wire.bindings import (
-        bind as bind,
     )
     from packetlab.wire.bindings import (
         bindings as bindings,
@@ -602,18 +619,25 @@ _WHERE = {
     name: module
     for module, names in {
         "packetlab.capture": ("Capture Frame Writer "),
+        "packetlab.engine.contract": ("Endpoint Engine Event Ignored "),
+        "packetlab.engine.idp": ("Node "),
+        "packetlab.engine.spp": ("Connection "),
+        "packetlab.engine.spp_listener": ("Listener "),
+        "packetlab.engine.spp_timing": ("Timing "),
         "packetlab.errors": (
             "BuildError CaptureError DeclareError DissectError LocalProtocolError NeedsPrivilege "
             "PacketlabError RemoteProtocolError Stalled "
         ),
+        "packetlab.link.impairment": ("Impairment "),
         "packetlab.link.interface": ("Interface "),
-        "packetlab.link.lab": ("Lab "),
+        "packetlab.networks": ("Lab LocalHost SimNetwork "),
+        "packetlab.sockets": ("accept bind close connect create listen read write "),
         "packetlab.link.memory": ("memory_wire "),
         "packetlab.link.rawip": ("RawIPSocket "),
         "packetlab.link.replay": ("replay "),
         "packetlab.view.ladder": ("ladder "),
         "packetlab.wire.addresses": ("XNSAddress "),
-        "packetlab.wire.bindings": ("bind bindings "),
+        "packetlab.wire.bindings": ("bindings "),
         "packetlab.wire.dissect": ("dissect "),
         "packetlab.wire.ethernet": (
             "HDLC CiscoHDLC PPPLink BSDLoop BSDNull Ether LLC LinuxSLL LinuxSLL2 MPLS PPP PPPoE RawIP SNAP VLAN "

@@ -26,7 +26,8 @@ MAY_IMPORT = {
 }
 MAY_IMPORT["host"] = {*MAY_IMPORT, "link", "view"}
 MAY_IMPORT["sockets"] = {*MAY_IMPORT["host"], "host"}
-MAY_IMPORT["testing"] = {*MAY_IMPORT["sockets"], "sockets"}
+MAY_IMPORT["networks"] = {*MAY_IMPORT["sockets"], "sockets"}
+MAY_IMPORT["testing"] = {*MAY_IMPORT["networks"], "networks"}
 for last in ("pytest_plugin", "cli", "demo", "__main__", "__init__"):
     MAY_IMPORT[last] = {*MAY_IMPORT["testing"], "testing", "cli", "demo"}
 IMPURE = {"socket", "time", "random", "os", "threading", "asyncio", "subprocess", "select", "scapy", "dpkt"}

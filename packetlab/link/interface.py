@@ -39,7 +39,7 @@ class Interface(Port):
 
     Args:
         name: of the interface, "eth0". promiscuous: take frames for others too.
-        outgoing: also receive what this machine sends.
+        outgoing: also receive what this machine sends. protocol: receive frames of this Ethernet type alone.
         socket: a packet socket to use (a lab opens them inside its hosts).
 
     Raises:
@@ -47,8 +47,9 @@ class Interface(Port):
     """
 
     def __init__(
-        self, name: str, *, promiscuous: bool = False, outgoing: bool = False, socket: _socket.socket | None = None
-    ) -> None:
+        self, name: str, *, promiscuous: bool = False, outgoing: bool = False, protocol: int = EVERY_PROTOCOL,
+        socket: _socket.socket | None = None,
+    ) -> None:  # fmt: skip
         self.name, self.outgoing = name, outgoing
         try:
             self._socket = socket or _socket.socket(_socket.AF_PACKET, _socket.SOCK_RAW, 0)
@@ -65,7 +66,7 @@ class Interface(Port):
                 # Since Linux 4.20; _receive sorts out what older kernels still bring.
                 with suppress(OSError):
                     self._socket.setsockopt(SOL_PACKET, IGNORE_OUTGOING, 1)
-            self._socket.bind((name, EVERY_PROTOCOL))
+            self._socket.bind((name, protocol))
         except OSError as error:
             self._socket.close()
             if error.errno == errno.ENODEV:
@@ -114,6 +115,19 @@ class Interface(Port):
         if self._batch is None:
             self._batch = _Batch()
         return self._batch.put(self._socket.fileno(), frames)
+
+    def take(self) -> list[bytes]:
+        """Return the frames that have come, without waiting and without their times (VLAN tags of the kernel are not put back)."""
+        taken: list[bytes] = []
+        receive = self._socket.recvfrom
+        try:
+            while len(taken) < BATCH:
+                data, address = receive(LARGEST, _socket.MSG_DONTWAIT)
+                if address[2] != OUTGOING or self.outgoing:
+                    taken.append(data)
+        except BlockingIOError:
+            pass
+        return taken
 
     def _receive(self, timeout: float | None) -> Frame | None:
         ready = select.poll()

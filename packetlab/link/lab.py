@@ -12,19 +12,26 @@ import socket
 import subprocess
 import sys
 import threading
-import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packetlab.errors import NeedsPrivilege, PacketlabError
 from packetlab.link import keeper as _keeper
-from packetlab.link.interface import Interface
+from packetlab.link.impairment import Impairment
+from packetlab.link.interface import EVERY_PROTOCOL, Interface
+from packetlab.link.medium import Medium, RealTime
+from packetlab.link.port import Attachment
+from packetlab.link.program import Program
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     import netaddr
 
+    from packetlab.link.relay import Relay
+
+FIRST_NETWORK = 0x401  # XNS network number of the first link
 _KEEPER = Path(__file__).with_name("keeper.py")
 
 
@@ -37,6 +44,8 @@ class Lab:
 
     def __init__(self) -> None:
         self.hosts: dict[str, Host] = {}
+        self.medium = RealTime()
+        self._relays: list[Relay] = []
         self._subnets = 0
         self._macs = 0
         self._lock = threading.Lock()
@@ -72,6 +81,13 @@ class Lab:
                 interface.close()
             for program in host.programs:
                 program.close()
+        for driver in self.medium.drivers:
+            for port in driver.ports:
+                port.close()
+        self.medium.drivers.clear()
+        for relay in self._relays:
+            relay.close()
+        self._relays = []
         self._control.close()
         self._keeper.wait()
         self._keeper = None
@@ -104,45 +120,82 @@ class Lab:
         """Return the host of that name; a new one comes to be where there was none."""
         if name not in self.hosts:
             self._ask("host", name=name)
-            self.hosts[name] = Host(self, name)
+            self.hosts[name] = self._new_host(name)
         return self.hosts[name]
+
+    def _new_host(self, name: str) -> Host:
+        return Host(self, name)
 
     def switch(self, name: str) -> Switch:
         """Make a switch: hosts linked to it share one subnet."""
         if name in self.hosts:
             raise PacketlabError(f"Lab.switch({name!r})", "a free name", "one that is taken")
         self._ask("host", name=name)
-        switch = Switch(self, name, self._subnet())
+        subnet = self._subnet()
+        switch = Switch(self, name, subnet, FIRST_NETWORK + self._subnets - 1)
         self._ask("bridge", host=name, name="bridge")
         return switch
 
-    def link(self, one: Host, other: Host | Switch, *, mtu: int = 1500) -> Link:
+    def link(
+        self, one: Host, other: Host | Switch, *, mtu: int = 1500,
+        network: int | None = None, carrier: str = "ethernet", seed: int | str = 0, **shape: Any,
+    ) -> Link:  # fmt: skip
         """Join two hosts, or a host and a switch, by a pair of virtual Ethernet interfaces.
 
         Each host gets an address in the link's subnet, and permanent neighbour entries for who else is on it, so that
         nothing crosses the link but what is sent.
+
+        Args:
+            mtu: bytes. network: XNS network number, from 0x401 upwards where it is not given.
+            carrier: how XNS packets go, "ethernet" (type 0x0600) or "snap".
+            seed, shape: delay, jitter, loss, drop, duplicate, reorder, corrupt, rate, queue (see `Impairment`): frames
+                of whatever origin are shaped in user space, by a process that stands in the middle of the link.
         """
         if isinstance(one, Switch):
             raise PacketlabError("Lab.link", "a host first", f"switch {one.name}")
         subnet = other.subnet if isinstance(other, Switch) else self._subnet()
+        if network is None:
+            network = other.network if isinstance(other, Switch) else FIRST_NETWORK + self._subnets - 1
         members: list[_End] = other.members if isinstance(other, Switch) else []
         ends = []
         for node in (one, other):
             name = f"eth{len(node.ends)}"
-            end = _End(node, name, self._mac())
+            end = _End(node, name, self._mac(), network, carrier)
             node.ends.append(end)
             if isinstance(node, Host):
                 members.append(end)
                 end.address = f"{subnet}.{len(members)}"
             ends.append(end)
-        self._ask("pair", ends=[end.request() for end in ends], mtu=mtu)
+        relay = self._impaired(ends, mtu, seed, shape) if shape else None
+        if relay is None:
+            self._ask("pair", ends=[end.request() for end in ends], mtu=mtu)
         for end in ends:
             if isinstance(end.node, Host):
                 for peer in members:
                     if peer is not end and (end is ends[0] or peer is not ends[0]):
                         self._neighbours(end, peer)
                 end.node._attach(end)
-        return Link(tuple(end.node.name for end in ends), mtu)
+        return Link(tuple(end.node.name for end in ends), mtu, relay)
+
+    def _impaired(self, ends: list[_End], mtu: int, seed: int | str, shape: dict[str, Any]) -> Relay:
+        """Put a relay between two ends: a host of its own, with an interface towards each."""
+        from packetlab.link.relay import Relay
+
+        names = (ends[0].node.name, ends[1].node.name)
+        Impairment(**shape)  # what is wrong with it is said here
+        between = f"link {len(self._relays)} ({' -- '.join(names)})"
+        self._ask("host", name=between)
+        for i, end in enumerate(ends):
+            middle = {"host": between, "name": f"eth{i}", "mac": self._mac().hex()}
+            self._ask("pair", ends=[end.request(), middle], mtu=mtu)
+        sockets = tuple(self._socket(between, socket.AF_PACKET, socket.SOCK_RAW, 0) for _ in ends)
+        relay = Relay(names, (sockets[0], sockets[1]), f"{seed}/{len(self._relays)}", shape)
+        self._relays.append(relay)
+        return relay
+
+    def _socket(self, host: str, family: int, type: int, protocol: int) -> socket.socket:
+        (fd,) = self._ask("socket", host=host, family=int(family), type=int(type), protocol=protocol, want=1)
+        return socket.socket(fileno=fd)
 
     def _neighbours(self, one: _End, other: _End) -> None:
         for end, peer in ((one, other), (other, one)):
@@ -174,8 +227,8 @@ class Lab:
 class _End:
     """One end of a link."""
 
-    def __init__(self, node: Host | Switch, name: str, mac: bytes) -> None:
-        self.node, self.name, self.mac = node, name, mac
+    def __init__(self, node: Host | Switch, name: str, mac: bytes, network: int, carrier: str) -> None:
+        self.node, self.name, self.mac, self.network, self.carrier = node, name, mac, network, carrier
         self.address = ""
 
     def request(self) -> dict[str, str]:
@@ -190,8 +243,27 @@ class _End:
 class Link:
     """A link: the names of what it joins, and its MTU in bytes."""
 
-    def __init__(self, names: tuple[str, ...], mtu: int) -> None:
-        self.names, self.mtu = names, mtu
+    def __init__(self, names: tuple[str, ...], mtu: int, relay: Relay | None = None) -> None:
+        self.names, self.mtu, self._relay = names, mtu, relay
+
+    def change(self, **shape: Any) -> None:
+        """Change how an impaired link treats frames from now on, both ways: loss=0.5, delay=0.1 ...
+
+        PacketlabError where the link was made without impairments (``delay=0`` is enough to have them).
+        """
+        if self._relay is None:
+            hint = "make it with lab.link(a, b, delay=0)"
+            raise PacketlabError(f"{self}", "an impaired link", "a plain one", hint)
+        Impairment(**shape)  # what is wrong with it is said here
+        self._relay.tell(**shape)
+
+    def partition(self) -> None:
+        """Lose every frame from now on."""
+        self.change(partitioned=True)
+
+    def heal(self) -> None:
+        """End a partition."""
+        self.change(partitioned=False)
 
     def __repr__(self) -> str:
         return f"<Link {' -- '.join(self.names)}>"
@@ -200,8 +272,8 @@ class Link:
 class Switch:
     """A kernel bridge in a namespace of its own."""
 
-    def __init__(self, lab: Lab, name: str, subnet: str) -> None:
-        self.lab, self.name, self.subnet = lab, name, subnet
+    def __init__(self, lab: Lab, name: str, subnet: str, network: int) -> None:
+        self.lab, self.name, self.subnet, self.network = lab, name, subnet, network
         self.ends: list[_End] = []
         self.members: list[_End] = []
 
@@ -214,13 +286,24 @@ class Host:
 
     def __init__(self, lab: Lab, name: str) -> None:
         self.lab, self.name = lab, name
+        self.medium: Medium = lab.medium
         self.ends: list[_End] = []
         self.interfaces: list[Interface] = []
         self.programs: list[Program] = []
 
     def _attach(self, end: _End) -> None:
-        sock = self.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        sock = self.kernel_socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self.interfaces.append(Interface(end.name, socket=sock))
+
+    @property
+    def attachments(self) -> list[Attachment]:
+        """The networks this host is on."""
+        return [Attachment(end.network, end.carrier, end.mac, partial(self._open, end)) for end in self.ends]
+
+    def _open(self, end: _End, protocol: int | None = None, promiscuous: bool = False) -> Interface:
+        sock = self.kernel_socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        every = EVERY_PROTOCOL if protocol is None else protocol
+        return Interface(end.name, promiscuous=promiscuous, protocol=every, socket=sock)
 
     def _first(self) -> _End:
         if not self.ends:
@@ -247,10 +330,11 @@ class Host:
 
         return mac_value(self._first().mac)
 
-    def socket(self, family: int = socket.AF_INET, type: int = socket.SOCK_STREAM, protocol: int = 0) -> socket.socket:
+    def kernel_socket(
+        self, family: int = socket.AF_INET, type: int = socket.SOCK_STREAM, protocol: int = 0
+    ) -> socket.socket:
         """Open any socket of the kernel inside this host; it stays there wherever it is used."""
-        (fd,) = self.lab._ask("socket", host=self.name, family=int(family), type=int(type), protocol=protocol, want=1)
-        return socket.socket(fileno=fd)
+        return self.lab._socket(self.name, family, type, protocol)
 
     def popen(self, *argv: str, stdin: int | None = None) -> Program:
         """Start a program inside this host; it ends with the lab at the latest.
@@ -291,66 +375,6 @@ class Host:
 
     def __repr__(self) -> str:
         return f"<Host {self.name}>"
-
-
-class Program:
-    """A program running inside a host."""
-
-    def __init__(self, host: Host, argv: tuple[str, ...], pid: int, out: int, err: int, status: int) -> None:
-        self.host, self.argv, self._pid = host, argv, pid
-        self.stdout, self.stderr = open(out, "rb"), open(err, "rb")
-        self._status = open(status, "rb", buffering=0)
-        self.returncode: int | None = None
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for the end; return the exit status, negative for a signal. subprocess.TimeoutExpired in time."""
-        if self.returncode is None:
-            self._ready([self._status], timeout)
-            self.returncode = int(self._status.read() or -9)
-        return self.returncode
-
-    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """Read standard output and error to their ends; end the program where that takes longer than `timeout`."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        found: dict[Any, list[bytes]] = {self.stdout: [], self.stderr: []}
-        waiting = list(found)
-        while waiting:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            for stream in self._ready(waiting, left):
-                piece = os.read(stream.fileno(), 65536)
-                found[stream].append(piece)
-                if not piece:
-                    waiting.remove(stream)
-        out, err = (b"".join(pieces).decode(errors="replace") for pieces in found.values())
-        return out, err
-
-    def _ready(self, streams: list[Any], timeout: float | None) -> list[Any]:
-        import select
-
-        ready, _, _ = select.select(streams, [], [], timeout)
-        if not ready:
-            self.kill()
-            raise subprocess.TimeoutExpired(self.argv, timeout or 0.0)
-        return ready
-
-    def kill(self, number: int = 9) -> None:
-        """Send a signal to the program and what it has started."""
-        if self.returncode is None:
-            self.host.lab._ask("kill", pid=self._pid, number=int(number))
-
-    def __enter__(self) -> Program:
-        return self
-
-    def close(self) -> None:
-        """Let go of its output."""
-        for stream in (self.stdout, self.stderr, self._status):
-            stream.close()
-
-    def __exit__(self, *_: object) -> None:
-        if self.returncode is None:
-            self.kill()
-        self.close()
-        self.host.programs.remove(self)
 
 
 def setting(name: str) -> str | None:

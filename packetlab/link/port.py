@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from packetlab.capture import Frame, matcher
 from packetlab.wire.packet import Packet
+
+
+class Attachment(NamedTuple):
+    """A host's place on a network: XNS network number, how XNS packets go there, MAC address, and how to open a port.
+
+    `open` takes `protocol` (Ethernet type of the frames wanted, None: all) and `promiscuous`.
+    """
+
+    network: int
+    carrier: str
+    mac: bytes
+    open: Callable[..., Port]
 
 
 class Port(ABC):
@@ -29,6 +41,21 @@ class Port(ABC):
     @abstractmethod
     def _receive(self, timeout: float | None) -> Frame | None:
         """Return the next frame, or None after `timeout` seconds (None: wait for ever)."""
+
+    def _now(self) -> int:
+        """The time by this port's clock, in nanoseconds; it never goes back."""
+        return time.monotonic_ns()
+
+    def take(self) -> list[bytes]:
+        """Return the frames that have come, without waiting."""
+        taken = []
+        while (frame := self._receive(0.0)) is not None:
+            taken.append(frame.data)
+        return taken
+
+    def fileno(self) -> int:
+        """The descriptor that becomes readable with a frame; -1 where there is none."""
+        return -1
 
     @abstractmethod
     def close(self) -> None:
@@ -57,10 +84,10 @@ class Port(ABC):
             TimeoutError: none came in time.
         """
         test = matcher(where)
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = None if timeout is None else self._now() / 1e9 + timeout
         passed = 0
         while True:
-            left = None if deadline is None else deadline - time.monotonic()
+            left = None if deadline is None else deadline - self._now() / 1e9
             frame = self._receive(left) if left is None or left > 0 or not passed else None
             if frame is None:
                 wanted = "frame" if where is None else f"frame that matches {where!r}"
@@ -75,10 +102,10 @@ class Port(ABC):
 
     def capture(self, count: int | None = None, timeout: float | None = None, where: Any = None) -> Iterator[Frame]:
         """Yield frames as they come: `count` of them at most, and for `timeout` seconds in all at most."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = None if timeout is None else self._now() / 1e9 + timeout
         taken = 0
         while count is None or taken < count:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            left = None if deadline is None else max(0.0, deadline - self._now() / 1e9)
             try:
                 frame = self.receive_frame(left, where)
             except TimeoutError:

@@ -32,7 +32,7 @@ class RawIPSocket(Port):
 
     def __init__(self, protocol: int, host: Any = None) -> None:
         self.name = f"raw IP protocol {protocol}" + (f" in {host.name}" if host is not None else "")
-        opener = host.socket if host is not None else _socket.socket
+        opener = host.kernel_socket if host is not None else _socket.socket
         try:
             self._socket: _socket.socket = opener(_socket.AF_INET, _socket.SOCK_RAW, protocol)
         except PermissionError as error:
@@ -45,10 +45,14 @@ class RawIPSocket(Port):
         packet = frame if isinstance(frame, Packet) else Packet((frame,)) if isinstance(frame, Header) else None
         if packet is None or not isinstance(packet.layers[0], IPv4):
             raise BuildError(f"{self.name}: send", "a packet that begins with IPv4", type(frame).__name__)
-        self._socket.sendto(bytes(packet), (str(packet[IPv4].dst), 0))
+        self._send(bytes(packet))
 
     def _send(self, data: bytes) -> None:
-        self.send(data)
+        self._socket.sendto(data, (_socket.inet_ntoa(data[16:20]), 0))
+
+    def fileno(self) -> int:
+        """The descriptor, for select and poll."""
+        return self._socket.fileno()
 
     def _receive(self, timeout: float | None) -> Frame | None:
         ready, _, _ = select.select([self._socket], [], [], None if timeout is None else max(0.0, timeout))

@@ -128,7 +128,10 @@ def test_programs_give_output_and_status_and_end_in_time(lab: Lab) -> None:
 def test_any_socket_of_the_kernel_can_be_opened_inside(lab: Lab) -> None:
     a, b = lab.host("a"), lab.host("b")
     lab.link(a, b)
-    with b.socket(socket.AF_INET, socket.SOCK_DGRAM) as server, a.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+    with (
+        b.kernel_socket(socket.AF_INET, socket.SOCK_DGRAM) as server,
+        a.kernel_socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+    ):
         server.bind((str(b.address), 4000))
         server.settimeout(5)
         client.sendto(b"hi", (str(b.address), 4000))

@@ -1,0 +1,1 @@
+"""Protocol rules without input and output: packets, wishes and the time go in, packets and events come out."""

@@ -1,0 +1,525 @@
+"""A connection of the sequenced packet protocol, without input and output.
+
+Follows Xerox's "Internet Transport Protocols" (XSIS 028112) as 4.4BSD, Interlisp-D and Dodo read it, and where these
+differ does what all of them accept. What it does on a step of its life stands in `spp_states`, when it repeats itself
+in `spp_timing`. Numbers inside do not wrap (see `sequence`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from errno import ENETUNREACH
+
+from packetlab.engine.contract import SECOND, Endpoint, Event, Ignored
+from packetlab.engine.sequence import unwrap
+from packetlab.engine.spp_states import LIVE, OVER, TABLE, Do, State, Step
+from packetlab.engine.spp_timing import RoundTrip, Timing
+from packetlab.errors import LocalProtocolError
+from packetlab.wire.addresses import XNSAddress
+from packetlab.wire.packet import Packet
+from packetlab.wire.xns import IDP, SPP, Control, Error, ErrorNumber
+
+# Plain numbers: arithmetic on enum flags costs more than the rest of a packet.
+SYSTEM, SEND_ACK = int(Control.SYSTEM), int(Control.SEND_ACK)
+ATTENTION, END_OF_MESSAGE = int(Control.ATTENTION), int(Control.END_OF_MESSAGE)
+END, END_REPLY = 254, 255  # datastream types of the close
+UNKNOWN = (0, 0xFFFF)  # ids of a peer that is not known yet; the second is Dodo's
+LARGEST = 534  # octets of data: 576 less the headers of IDP and SPP
+BEYOND = 2  # numbers past the allocation that attention, END and END-REPLY may take
+DUPLICATES = 3  # acknowledgements of the same number that mean a loss (RFC 5681 section 3.2)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened(Event):
+    """Both sides know each other; data may flow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attention(Event):
+    """The peer wants attention: told at once, ahead of data before it. The packet comes again in its place."""
+
+    data: int
+    packet: Packet
+
+
+@dataclass(frozen=True, slots=True)
+class PeerEnded(Event):
+    """All the peer had to say has arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(Event):
+    """The connection is over: by a close, or with `error` where it was lost."""
+
+    error: OSError | None
+
+
+class Segment:
+    """A numbered packet on its way out."""
+
+    __slots__ = ("control", "data", "datastream", "repeated", "sent_at", "seq")
+
+    def __init__(self, control: int, datastream: int, data: bytes) -> None:
+        self.control, self.datastream, self.data = control, datastream, data
+        self.seq = self.sent_at = -1
+        self.repeated = False
+
+    @property
+    def exempt(self) -> bool:
+        """Whether it may go beyond the allocation."""
+        return bool(self.control & ATTENTION) or self.datastream >= END
+
+
+class Connection(Endpoint):
+    """One end of an SPP connection.
+
+    Args:
+        local: our address, socket included. remote: the peer's; its socket may turn out to be another.
+        source_id: our connection id, 1 to 0xFFFE. window: packets received ahead of the reader, 3 or more.
+
+    `read` takes what has arrived in order; what it holds back is what closes the window.
+    """
+
+    def __init__(
+        self, local: XNSAddress, remote: XNSAddress, source_id: int, *, timing: Timing | None = None, window: int = 16
+    ) -> None:
+        self.local = local
+        self.source_id, self.destination_id = source_id, 0
+        self._meet(remote)
+        self.timing, self.window = timing or Timing(), window
+        self.state = State.IDLE
+        self.error: OSError | None = None
+        self.ended = False  # the peer's END has come, in order
+        self.attentions: deque[int] = deque(maxlen=16)  # told at once; whoever wants them takes them from here
+        self.largest = LARGEST
+        self._round_trip = RoundTrip(self.timing)
+        self._events: list[Event] = []
+        # Sending: flight is sent and not yet acknowledged, queue not yet sent. _next numbers the next packet.
+        self._queue: deque[Segment] = deque()
+        self._flight: deque[Segment] = deque()
+        self._next = self._acked = 0
+        self._peer_alloc = -1
+        self._congestion, self._threshold, self._grown = 4, 64, 0
+        self._same_acks, self._recover = 0, -1
+        self._repeat = False  # the oldest unacknowledged packet is to go out again
+        self._hello = self._probe = False
+        self._hello_at, self._hellos = 0, 0
+        self._last_words: Segment | None = None
+        # Receiving: _expected is the next number in order, _held what came ahead of it, _ready what a reader may take.
+        self._expected = 0
+        self._held: dict[int, Packet] = {}
+        self._ready: deque[Packet] = deque()
+        self._alloc = window - 1
+        self._acks_owed = 0
+        self._reader_gone = False
+        # Times. _asked: since when something is unanswered. _heard: when the peer was last heard (or asked whether it is).
+        self._retry_at: int | None = None
+        self._dally_at: int | None = None
+        self._asked: int | None = None
+        self._heard = self._probed = 0
+
+    # Wishes -------------------------------------------------------------------------------------------------
+
+    def connect(self, now: int) -> None:
+        """Ask the peer for a connection."""
+        self._step(Step.CONNECT, now)
+
+    def send(self, data: bytes, datastream: int = 0, *, end_of_message: bool = False, attention: bool = False) -> None:
+        """Queue one packet.
+
+        Args:
+            data: `largest` octets at most, none is fine. datastream: 0 to 253, the client's own.
+            end_of_message: it ends a message. attention: tell the peer at once; `data` is one octet.
+
+        Raises:
+            LocalProtocolError: not connected, too long, or not a datastream type of the client's.
+        """
+        if self.state not in (State.OPEN, State.ANSWERED):
+            raise LocalProtocolError(
+                f"SPP send from {self.local}", "an open connection", f"one that is {self.state.value}"
+            )
+        if len(data) > self.largest:
+            raise LocalProtocolError("SPP data", f"at most {self.largest} bytes", f"{len(data)}", "EMSGSIZE in BSD")
+        if not 0 <= datastream < END:
+            hint = "254 and 255 are END and END-REPLY, which close() sends"
+            raise LocalProtocolError("SPP.datastream", "0..253", f"{datastream}", hint)
+        if attention and len(data) != 1:
+            raise LocalProtocolError("SPP attention", "exactly one byte of data", f"{len(data)}")
+        control = (END_OF_MESSAGE if end_of_message else 0) | (ATTENTION if attention else 0)
+        self._queue.append(Segment(control, datastream, data))
+
+    def read(self) -> Packet | None:
+        """Return the next packet in order, or None while there is none. Reading reopens the window."""
+        if not self._ready:
+            return None
+        packet = self._ready.popleft()
+        # Say so where it was shut, or where half of it has come free (a packet for every read would be silly).
+        open_now = self._alloc - self._expected + 1
+        if self._room() - open_now >= max(1, self.window // 2) or open_now <= 0:
+            self._acks_owed = max(self._acks_owed, 1)
+        return packet
+
+    def peek(self) -> Packet | None:
+        """Return what `read` would, and leave it there."""
+        return self._ready[0] if self._ready else None
+
+    def close(self, now: int) -> None:
+        """Say that no more will be sent; the connection ends once both sides agree. Unread data is let go."""
+        self._reader_gone = True
+        for packet in self._ready:
+            self._events.append(Ignored(packet, "closed before it was read"))
+        self._ready.clear()
+        self._step(Step.CLOSE, now)
+
+    def abort(self, now: int, error: OSError | None = None) -> None:
+        """End at once, telling nobody."""
+        self.error = self.error or error or ConnectionAbortedError(f"{self}: ended by this side")
+        self._step(Step.ABORT, now)
+
+    @property
+    def unsent(self) -> int:
+        """How many packets wait for the window to open."""
+        return len(self._queue)
+
+    @property
+    def unconfirmed(self) -> int:
+        """How many packets the peer has not acknowledged, sent or not."""
+        return len(self._queue) + len(self._flight)
+
+    @property
+    def shut(self) -> bool:
+        """Whether all that still keeps us waiting is the peer's window."""
+        head = self._queue[0] if self._queue else None
+        return head is not None and not self._flight and self._next > self._peer_alloc + (BEYOND if head.exempt else 0)
+
+    # The contract -------------------------------------------------------------------------------------------
+
+    def receive(self, packet: Packet, now: int) -> None:
+        """Take in a packet for this connection: IDP and SPP."""
+        spp = packet[SPP]
+        source, destination = spp.source_id, spp.destination_id
+        if self.state in OVER:
+            self._ignore(packet, f"the connection is {self.state.value}")
+            return
+        if destination == self.source_id and (source == self.destination_id or self._may_answer(packet)):
+            step = Step.CONFIRM
+        elif destination in UNKNOWN and self._may_ask(packet, source):
+            step = Step.REQUEST
+        else:
+            self._ignore(packet, f"ids {source} and {destination}, not {self.destination_id} and {self.source_id}")
+            return
+        if (self.state, step) not in TABLE:
+            self._ignore(packet, f"a {step.value} while {self.state.value}")
+            return
+        self._heard, self._asked = now, None
+        if self.state not in LIVE or step is Step.REQUEST:
+            if self.destination_id == 0:
+                # Whoever answers says from which socket: the one asked, or a new one for this connection.
+                self.destination_id = source
+                self._meet(packet[IDP].src)
+            self._step(step, now)
+        control = int(spp.control)
+        self._take_ack(spp, control, now)
+        if not control & SYSTEM:
+            self._take_data(packet, spp, control, now)
+        elif control & SEND_ACK:
+            self._acks_owed = self._acks_owed or 1
+        self._set_timer(now)
+
+    def packets_to_send(self, now: int) -> list[Packet]:
+        """Hand out what is to go out now."""
+        out: list[Packet] = []
+        if self.state in LIVE:
+            if self._repeat and self._flight:
+                out.append(self._data(self._flight[0], now))
+            queue, flight = self._queue, self._flight
+            while queue:
+                segment = queue[0]
+                if self._next > self._peer_alloc + (BEYOND if segment.exempt else 0):
+                    break
+                if len(flight) >= self._congestion:
+                    break
+                queue.popleft()
+                segment.seq, self._next = self._next, self._next + 1
+                flight.append(segment)
+                out.append(self._data(segment, now))
+        if self._hello or self._probe:
+            out.append(self._system(SYSTEM | SEND_ACK))
+            self._hello_at, self._hellos = now, self._hellos + 1
+        elif not out:
+            # An acknowledgement for each packet ahead of its turn: the sender counts them (fast retransmit).
+            out.extend(self._system(SYSTEM) for _ in range(self._acks_owed))
+        if self._last_words is not None:
+            out.append(self._data(self._last_words, now))
+        self._repeat = self._hello = self._probe = False
+        self._last_words, self._acks_owed = None, 0
+        self._set_timer(now)
+        return out
+
+    def next_timeout(self) -> int | None:
+        """Return when something is due."""
+        if self._retry_at is not None:
+            return self._retry_at
+        if self._dally_at is not None:
+            return self._dally_at
+        if self.timing.keep_alive is not None and self.state is State.OPEN:
+            return max(self._heard, self._probed) + int(self.timing.keep_alive * SECOND)
+        return None
+
+    def on_time(self, now: int) -> None:
+        """Repeat, probe or give up."""
+        due = self.next_timeout()
+        if due is None or now < due:
+            return
+        patience = int(self.timing.give_up * SECOND)
+        if self._retry_at is None:
+            if self._dally_at is not None:
+                self._step(Step.DALLY_OVER, now)
+            elif now - self._heard >= patience:
+                self._step(Step.GIVE_UP, now)
+            else:
+                self._probe, self._probed = True, now
+            return
+        self._retry_at = None
+        if self._asked is not None and now - self._asked >= patience:
+            self._step(Step.GIVE_UP, now)
+        elif self.state in (State.REQUESTED, State.ANSWERED):
+            self._hello = True
+        elif self._flight:
+            # RFC 5681 (4): start over with one packet, up to half of what was in flight.
+            self._threshold, self._congestion = max(2, len(self._flight) // 2), 1
+            self._recover, self._same_acks, self._repeat = self._next, 0, True
+        else:
+            self._probe = True
+        self._round_trip.back_off()
+        self._set_timer(now)
+
+    def events(self) -> list[Event]:
+        """Hand out what has happened."""
+        events, self._events = self._events, []
+        return events
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come of it; what has arrived can still be read."""
+        return self.state in OVER
+
+    def troubled(self, packet: Packet, number: int, now: int) -> None:
+        """Take in an Error packet about a packet of ours."""
+        if Error in packet and not self._sent(packet):
+            self._ignore(packet, "an Error about a packet that is none of this connection's")
+            return
+        opening = self.state is State.REQUESTED
+        if number == ErrorNumber.NO_SOCKET:
+            self._step(Step.REFUSED, now)
+        elif number == ErrorNumber.RESOURCE_LIMIT:
+            self._congestion, self._threshold = 1, max(2, len(self._flight) // 2)
+        elif number in (ErrorNumber.UNREACHABLE, ErrorNumber.LISTENER_REJECT) and opening:
+            unreachable = number == ErrorNumber.UNREACHABLE
+            self.error = (
+                OSError(ENETUNREACH, f"{self}: no route to network {self.remote.net:X}")
+                if unreachable
+                else ConnectionRefusedError(f"{self}: the listener refuses")
+            )
+            self._step(Step.REFUSED, now)
+        else:
+            self._ignore(packet, f"Error {number:#x} changes nothing")
+
+    def _sent(self, error: Packet) -> bool:
+        """Say whether an Error quotes a packet of this connection."""
+        quoted, spp = error[IDP, 1], error.get(SPP)
+        return quoted.dst.host == self.remote.host and (spp is None or spp.source_id == self.source_id)
+
+    # Receiving ----------------------------------------------------------------------------------------------
+
+    def _may_ask(self, packet: Packet, source: int) -> bool:
+        """Say whether a packet without our id comes from the end that this connection is with."""
+        if self.destination_id:
+            return source == self.destination_id
+        return source not in UNKNOWN and (self.state is State.IDLE or packet[IDP].src == self.remote)
+
+    def _may_answer(self, packet: Packet) -> bool:
+        """Say whether a packet with our id may be the answer to our request, from whichever socket of the peer."""
+        return self.state is State.REQUESTED and packet[IDP].src.host == self.remote.host
+
+    def _take_ack(self, spp: SPP, control: int, now: int) -> None:
+        # Nothing beyond what was sent can be acknowledged (Dodo says one more, even when opening): clamp.
+        ack = min(unwrap(spp.ack, self._acked), self._next)
+        alloc = unwrap(spp.alloc, self._acked)
+        if ack > self._acked:
+            self._acked, self._same_acks = ack, 0
+            flight, sample = self._flight, -1
+            while flight and flight[0].seq < ack:
+                segment = flight.popleft()
+                # A round trip counts only where it is clear which sending was answered (RFC 6298 section 3).
+                sample = -1 if segment.repeated else now - segment.sent_at
+            if sample >= 0:
+                self._round_trip.measured(sample)
+            self._grow()
+            if flight and ack < self._recover:
+                self._repeat = True  # the next one was lost as well (RFC 6582)
+            self._retry_at = None
+        elif ack == self._acked and self._flight and alloc <= self._peer_alloc and control & SYSTEM:
+            self._same_acks += 1
+            if self._same_acks == DUPLICATES and ack >= self._recover:
+                self._threshold = self._congestion = max(2, len(self._flight) // 2)
+                self._recover, self._repeat = self._next, True
+        if alloc > self._peer_alloc:
+            # An allocation is never taken back.
+            self._peer_alloc = alloc
+            if not self._flight:
+                self._retry_at = None
+
+    def _grow(self) -> None:
+        """RFC 5681 (3.1): by one an acknowledgement up to the threshold, then by one a round trip."""
+        if self._congestion < self._threshold:
+            self._congestion += 1
+        else:
+            self._grown += 1
+            if self._grown >= self._congestion:
+                self._congestion, self._grown = min(self._congestion + 1, 64), 0
+
+    def _take_data(self, packet: Packet, spp: SPP, control: int, now: int) -> None:
+        seq = unwrap(spp.seq, self._expected)
+        if seq != self._expected:
+            self._acks_owed = min(self._acks_owed + 1, self.window)
+        elif control & SEND_ACK:
+            self._acks_owed = self._acks_owed or 1
+        if seq < self._expected or seq in self._held:
+            self._ignore(packet, "a duplicate")
+            return
+        exempt = control & ATTENTION or spp.datastream >= END
+        if seq > self._alloc + (BEYOND if exempt else 0):
+            self._ignore(packet, f"beyond the allocation ({self._alloc & 0xFFFF})")
+            return
+        if control & ATTENTION:
+            if len(packet.payload) != 1:
+                self._ignore(packet, f"an attention of {len(packet.payload)} bytes, not one")
+                return
+            self._events.append(Attention(packet.payload[0], packet))
+            self.attentions.append(packet.payload[0])
+        self._held[seq] = packet
+        while (arrived := self._held.pop(self._expected, None)) is not None:
+            self._expected += 1
+            self._deliver(arrived, now)
+
+    def _deliver(self, packet: Packet, now: int) -> None:
+        datastream = packet[SPP].datastream
+        if datastream == END:
+            if not self.ended:
+                self.ended = True
+                self._events.append(PeerEnded())
+            self._step(Step.END, now)
+        elif datastream == END_REPLY:
+            self._step(Step.END_REPLY, now)
+        elif self.ended or self._reader_gone:
+            self._ignore(packet, "data behind the END" if self.ended else "closed by this side")
+        else:
+            self._ready.append(packet)
+
+    def _ignore(self, packet: Packet, why: str) -> None:
+        self._events.append(Ignored(packet, f"{self}: {why}"))
+
+    # Sending ------------------------------------------------------------------------------------------------
+
+    def _room(self) -> int:
+        return self.window - len(self._ready)
+
+    def _header(self, control: int, datastream: int, seq: int) -> Packet:
+        # The allocation is never taken back, so it is the highest ever said.
+        self._alloc = max(self._alloc, self._expected - 1 + self._room())
+        return self._route / SPP(
+            control=control,
+            datastream=datastream,
+            source_id=self.source_id,
+            destination_id=self.destination_id,
+            seq=seq & 0xFFFF,
+            ack=self._expected & 0xFFFF,
+            alloc=self._alloc & 0xFFFF,
+        )
+
+    def _system(self, control: int) -> Packet:
+        # A system packet takes no number; it carries that of the next data packet.
+        return self._header(control, 0, self._next)
+
+    def _data(self, segment: Segment, now: int) -> Packet:
+        segment.repeated = segment.sent_at >= 0
+        segment.sent_at = now
+        control = segment.control if segment is self._last_words else segment.control | SEND_ACK
+        packet = self._header(control, segment.datastream, segment.seq)
+        return packet / segment.data if segment.data else packet
+
+    def _meet(self, remote: XNSAddress) -> None:
+        # Headers never change, so all packets share one of IDP.
+        self.remote, self._route = remote, IDP(dst=remote, src=self.local)
+
+    # Life ---------------------------------------------------------------------------------------------------
+
+    def _step(self, step: Step, now: int) -> None:
+        entry = TABLE.get((self.state, step))
+        if entry is None:
+            return
+        do, state = entry
+        if do is Do.FAIL_UNLESS_DONE:
+            # All of ours arrived: what is missing is the peer's leave alone, and the peer is gone.
+            done = all(segment.datastream == END_REPLY for segment in (*self._flight, *self._queue))
+            do, state = (Do.FINISH, State.CLOSED) if done else (Do.FAIL, state)
+        before, self.state = self.state, state
+        if do in (Do.REPEAT, Do.LEARN):
+            self._hello = True
+        elif do is Do.OPENED:
+            self._events.append(Opened())
+            if self._hellos == 1:
+                self._round_trip.measured(now - self._hello_at)
+            else:
+                self._round_trip = RoundTrip(self.timing)  # RFC 6298 (5.7)
+            self._acks_owed = self._acks_owed or 1  # the third packet, which opens the peer's side
+            self._retry_at = None
+        elif do in (Do.SEND_END, Do.SEND_END_REPLY):
+            self._queue.append(Segment(END_OF_MESSAGE, END if do is Do.SEND_END else END_REPLY, b""))
+        elif do is Do.SEND_LAST:
+            self._last_words = Segment(END_OF_MESSAGE, END_REPLY, b"")
+            self._last_words.seq = self._next
+        elif do is Do.FAIL:
+            self.error = self.error or self._failure(step, before)
+        if state in OVER and before not in OVER:
+            self._queue.clear()
+            self._flight.clear()
+            if state is State.ABORTED:
+                self._acks_owed = 0
+            self._events.append(Finished(self.error))
+        self._set_timer(now)
+
+    def _failure(self, step: Step, before: State) -> OSError:
+        if step is Step.REFUSED:
+            if before is State.REQUESTED:
+                return ConnectionRefusedError(f"{self}: nobody listens there")
+            return ConnectionResetError(f"{self}: the peer no longer knows this connection")
+        waited = f"{self}: no answer for {self.timing.give_up:g} s"
+        return (
+            TimeoutError(waited) if before is State.REQUESTED else ConnectionAbortedError(f"{waited}; the peer is gone")
+        )
+
+    def _waits(self) -> bool:
+        """Say whether something of ours is unanswered."""
+        if self.state in (State.REQUESTED, State.ANSWERED):
+            return True
+        return self.state in LIVE and (bool(self._flight) or bool(self._queue) or self.state is State.ENDING)
+
+    def _set_timer(self, now: int) -> None:
+        if self._waits():
+            if self._asked is None:
+                self._asked = now
+            if self._retry_at is None:
+                self._retry_at = now + self._round_trip.timeout
+            self._dally_at = None
+            return
+        self._asked = self._retry_at = None
+        if self.state is not State.DALLYING:
+            self._dally_at = None
+        elif self._dally_at is None:
+            self._dally_at = now + int(self.timing.dally * SECOND)
+
+    def __str__(self) -> str:
+        return f"SPP {self.local} to {self.remote}"

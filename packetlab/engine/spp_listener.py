@@ -1,0 +1,92 @@
+"""The passive side of SPP: takes requests in, gives connections out.
+
+Both manners of listening are spoken: each connection on the listener's own socket (4.4BSD), or on a new one of its own
+(Xerox, Dodo). A repeated request is known by host, socket and id of its sender.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from packetlab.engine.contract import Endpoint, Event, Ignored
+from packetlab.engine.spp import UNKNOWN, Connection
+from packetlab.engine.spp_states import State
+from packetlab.wire.addresses import XNSAddress
+from packetlab.wire.packet import Packet
+from packetlab.wire.xns import IDP, SPP
+
+Key = tuple[XNSAddress, int]
+
+
+class Listener(Endpoint):
+    """Waits for connections at a socket.
+
+    Args:
+        local: where. backlog: connections that may be opening, or open and not yet accepted, at a time.
+        make: returns a new idle connection to the address given, on this socket or on one of its own.
+    """
+
+    def __init__(self, local: XNSAddress, backlog: int, make: Callable[[XNSAddress], Connection]) -> None:
+        self.local, self.backlog, self._make = local, backlog, make
+        self.closed = False
+        self._children: dict[Key, Connection] = {}
+        self._waiting: deque[Connection] = deque()  # not yet accepted, in the order of their requests
+        self._events: list[Event] = []
+
+    def route(self, packet: Packet) -> Endpoint | None:
+        """Return the connection that a packet is for; a request makes one."""
+        spp = packet.get(SPP)
+        if spp is None:
+            return self
+        key = packet[IDP].src, spp.source_id
+        child = self._children.get(key)
+        if child is not None:
+            return child
+        # Asking with data is legal (Interlisp); anything with an id of ours is of a connection long gone.
+        if self.closed or spp.destination_id not in UNKNOWN or spp.source_id in UNKNOWN or spp.seq != 0:
+            return None
+        if len(self._waiting) >= self.backlog:
+            return self
+        child = self._make(key[0])
+        self._children[key] = child
+        self._waiting.append(child)
+        return child
+
+    def receive(self, packet: Packet, now: int) -> None:
+        """Take in what `route` gave to nobody else: nothing of it is of use."""
+        why = f"the backlog of {self.backlog} is full" if SPP in packet else "not a packet of SPP"
+        self._events.append(Ignored(packet, f"SPP listener at {self.local}: {why}"))
+
+    def accept(self) -> Connection | None:
+        """Return the next open connection, or None. One that ended before it was accepted is still given out."""
+        for child in self._waiting:
+            if child.state not in (State.IDLE, State.ANSWERED):
+                self._waiting.remove(child)
+                return child
+        return None
+
+    def close(self) -> list[Connection]:
+        """Take no more requests; return the connections that nobody accepted."""
+        self.closed = True
+        left = list(self._waiting)
+        self._waiting.clear()
+        return left
+
+    def forget(self, child: Connection) -> None:
+        """Let go of a connection that is over."""
+        for key, known in [*self._children.items()]:
+            if known is child:
+                del self._children[key]
+        if child in self._waiting and child.error is not None and child.peek() is None:
+            self._waiting.remove(child)  # it never came to be, or nothing of it is left to read
+
+    def events(self) -> list[Event]:
+        """Hand out what has happened."""
+        events, self._events = self._events, []
+        return events
+
+    @property
+    def over(self) -> bool:
+        """Whether it is closed and its last connection has ended."""
+        return self.closed and not self._children

@@ -1,0 +1,348 @@
+"""Hosts: engines on one side, interfaces on the other, and the time of their medium between.
+
+A `Station` is what all hosts have in common, of a simulated network, of a lab, or this machine: the XNS layers (a
+`Stack`), and whatever engines of one's own are attached to its interfaces (`Runner`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from packetlab.capture import matcher
+from packetlab.engine.contract import Endpoint, Engine, Event, Ignored
+from packetlab.engine.idp import MTU, Node
+from packetlab.engine.pex import Exchange, Responder
+from packetlab.engine.spp_timing import Timing
+from packetlab.errors import LocalProtocolError, PacketlabError, suggestion
+from packetlab.link.carriers import (
+    BareFraming,
+    EthernetFraming,
+    Framing,
+    IPFraming,
+    NetHubPort,
+    SnapFraming,
+    UDPPort,
+)
+from packetlab.link.medium import Medium
+from packetlab.link.port import Attachment, Port
+from packetlab.wire.addresses import XNSAddress, mac_octets
+from packetlab.wire.dissect import dissect
+from packetlab.wire.ethernet import Ether
+from packetlab.wire.packet import Packet
+from packetlab.wire.xns import IDP, PEX
+
+KEPT = 1000  # events that a host remembers
+ON_LINKS = {"ethernet": EthernetFraming, "snap": SnapFraming}
+IN_REAL_TIME = Timing(keep_alive=10.0, give_up=30.0)
+# Virtual time costs nothing, and a link may be made as bad as one likes; a quiet network must come to rest.
+IN_VIRTUAL_TIME = Timing(give_up=1800.0)
+
+
+class Place(NamedTuple):
+    """A socket number on a host, whichever address family is spoken there."""
+
+    host: Station
+    socket: int
+
+    def xns(self, asker: Station) -> XNSAddress:
+        """Return it as an XNS address, on a network that `asker` is on too, if there is one."""
+        theirs = [net for net, _ in self.host.xns.node.interfaces]
+        ours = {net for net, _ in asker.xns.node.interfaces}
+        net = next((net for net in theirs if net in ours), theirs[0])
+        return XNSAddress(net, self.host.xns.node.host, self.socket)
+
+    def inet(self) -> tuple[str, int]:
+        """Return it as IPv4 address and port."""
+        return str(self.host.address), self.socket
+
+    def __str__(self) -> str:
+        return f"{self.host.name}:{self.socket}"
+
+
+class Stack:
+    """The XNS layers of a host on its interfaces; a driver (see `link.medium`).
+
+    Attributes:
+        node: the layers. log: the last events; `Ignored` among them says what was not taken, and why.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.due: int | None = None
+        self.ports: list[Port] = []
+        self.log: deque[Event] = deque(maxlen=KEPT)
+        self._joined: dict[Port, tuple[int, Framing]] = {}
+        self._out: list[tuple[Port, Framing]] = []
+
+    def join(self, network: int, port: Port, framing: Framing, mtu: int) -> None:
+        """Join an XNS network through a port."""
+        via = self.node.attach(network, mtu)
+        self.ports.append(port)
+        self._joined[port] = via, framing
+        self._out.append((port, framing))
+
+    def take(self, port: Port, data: bytes, now: int) -> None:
+        """Take in a frame."""
+        via, framing = self._joined[port]
+        inner = framing.unwrap(data)
+        if inner is not None:
+            self.node.receive(dissect(inner, IDP), now, via)
+
+    def turn(self, now: int) -> None:
+        """Do what is due, and send what is to be sent."""
+        node = self.node
+        if self.due is not None and self.due <= now:
+            node.on_time(now)
+        for packet, via, host in node.packets_to_send(now):
+            port, framing = self._out[via]
+            try:
+                port._send(framing.wrap(packet, host))
+            except OSError as error:
+                self.log.append(Ignored(packet, f"{port.name}: not sent ({error})"))
+        events = node.events()
+        if events:
+            self.log.extend(events)
+        self.due = node.next_timeout()
+
+    def failed(self, port: Port, error: OSError) -> None:
+        """Go on without a port; connections over it time out."""
+        self.ports.remove(port)
+        self.log.append(Ignored(Packet(), f"{port.name}: {error}"))
+
+
+class Runner:
+    """An engine of one's own on an interface; a driver (see `link.medium`).
+
+    Args:
+        to: octets of the MAC address that its packets go to, where these do not begin with Ether themselves.
+    """
+
+    def __init__(self, engine: Engine, port: Port, where: Any, mac: bytes, to: bytes) -> None:
+        self.engine, self.due = engine, engine.next_timeout()
+        self.ports = [port]
+        self.log: deque[Event] = deque(maxlen=KEPT)
+        self._matches, self._mac, self._to = matcher(where), mac, to
+
+    def take(self, port: Port, data: bytes, now: int) -> None:
+        """Take in a frame; those that the engine is not meant for are not its business."""
+        if data[:6] != self._mac and not (data and data[0] & 1):
+            return
+        packet = dissect(data)
+        if self._matches(packet):
+            self.engine.receive(packet, now)
+
+    def turn(self, now: int) -> None:
+        """Do what is due, and send what is to be sent."""
+        if self.due is not None and self.due <= now:
+            self.engine.on_time(now)
+        for packet in self.engine.packets_to_send(now):
+            framed = packet if isinstance(packet.layers[0], Ether) else Ether(dst=self._to, src=self._mac) / packet
+            self.ports[0]._send(bytes(framed))
+        self.log.extend(self.engine.events())
+        self.due = self.engine.next_timeout()
+
+    def failed(self, port: Port, error: OSError) -> None:
+        """The interface is gone."""
+        self.ports.remove(port)
+
+
+class Station:
+    """What every host can do besides what its own network gives it.
+
+    Attributes:
+        timing: of SPP connections made from now on. window: packets they receive ahead of the reader.
+        router: forward XNS packets, and tell neighbours the way (set it before anything is sent).
+    """
+
+    name: str
+    medium: Medium
+    timing: Timing = IN_REAL_TIME
+    window: int = 16
+    router: bool = False
+    _stack: Stack | None = None
+    _seqno: int = 0
+
+    # What a network provides.
+    attachments: list[Attachment]
+    address: Any
+    kernel_socket: Any = None
+
+    def xns_octets(self) -> bytes:
+        """Return the 48-bit address of the host in XNS: the MAC address of its first interface."""
+        if not self.attachments:
+            raise PacketlabError(f"host {self.name}", "a link, or join()", "none yet")
+        return self.attachments[0].mac
+
+    def _first_id(self) -> int:
+        # A host that starts anew must not take up ids of its last life.
+        return int.from_bytes(os.urandom(2), "big") | 1
+
+    @property
+    def xns(self) -> Stack:
+        """The XNS layers; there from the first use on, on all links made so far."""
+        if self._stack is None:
+            node = Node(int.from_bytes(self.xns_octets(), "big"), router=self.router, first_id=self._first_id())
+            self._stack = Stack(node)
+            self.medium.drivers.append(self._stack)
+            self._linked = 0
+        for attachment in self.attachments[self._linked :]:
+            self._linked += 1
+            try:
+                framing = ON_LINKS[attachment.carrier](self.xns_octets())
+            except KeyError:
+                known = ", ".join(ON_LINKS)
+                hint = suggestion(attachment.carrier, ON_LINKS)
+                raise PacketlabError(
+                    f"link of {self.name}: carrier", f"one of {known}", attachment.carrier, hint
+                ) from None
+            # One XNS address serves all interfaces of a machine, so a second one must listen for the first one's.
+            port = attachment.open(protocol=framing.protocol, promiscuous=attachment.mac != self.xns_octets())
+            self._join(attachment.network, port, framing, 1500)
+        return self._stack
+
+    def _join(self, network: int, port: Port, framing: Framing, mtu: int = MTU) -> None:
+        if hasattr(port, "driver"):
+            port.driver = self._stack  # a port of the simulated network hands over frames itself
+        assert self._stack is not None
+        self._stack.join(network, port, framing, mtu)
+        self._stack.turn(self.medium.now)
+
+    def join(self, network: int, carrier: str, **where: Any) -> None:
+        """Join an XNS network through something else than a link.
+
+        Args:
+            network: its number. carrier: "ip" (protocol 22; ``peer="10.0.0.2"``), "udp" (``local=("10.0.0.1", 4000),
+                peer=("10.0.0.2", 4000)``) or "nethub" (``address=("10.0.0.2", 3333)``).
+        """
+        stack = self.xns
+        port: Port
+        framing: Framing = BareFraming()
+        if carrier == "ip":
+            from packetlab.link.rawip import RawIPSocket
+
+            framing = IPFraming(str(where.pop("peer")))
+            port = RawIPSocket(22, self if self.kernel_socket is not None else None, **where)
+        elif carrier == "udp":
+            port = UDPPort(**where, **self._opener())
+        elif carrier == "nethub":
+            port, framing = NetHubPort(**where, **self._opener()), EthernetFraming(self.xns_octets())
+        else:
+            raise PacketlabError(
+                "join: carrier", "ip, udp or nethub", carrier, suggestion(carrier, ("ip", "udp", "nethub"))
+            )
+        with self.medium.lock:
+            self._join(network, port, framing)
+        del stack
+
+    def _opener(self) -> dict[str, Any]:
+        return {"opener": self.kernel_socket} if self.kernel_socket is not None else {}
+
+    def at(self, socket: int) -> Place:
+        """Return a socket number on this host, for another host to connect or write to."""
+        return Place(self, socket)
+
+    @property
+    def log(self) -> list[Event]:
+        """The last events of the XNS layers: what was ignored and why, what opened, what ended."""
+        return [*self.xns.log]
+
+    # Engines ------------------------------------------------------------------------------------------------
+
+    def attach(self, engine: Engine, where: Any = None, to: Any = "ff:ff:ff:ff:ff:ff", link: int = 0) -> Runner:
+        """Run an engine on an interface of this host.
+
+        Args:
+            where: which packets it gets: a header class, a prototype, or a function of the packet.
+            to: the host, or the MAC address, that its packets go to where these do not begin with Ether.
+            link: which of the host's links, from 0.
+        """
+        if not self.attachments:
+            raise PacketlabError(f"host {self.name}: attach", "a link", "none yet")
+        attachment = self.attachments[link]
+        octets = to.attachments[0].mac if isinstance(to, Station) else mac_octets(to)
+        port = attachment.open()
+        runner = Runner(engine, port, where, attachment.mac, octets)
+        if hasattr(port, "driver"):
+            port.driver = runner
+        with self.medium.lock:
+            self.medium.drivers.append(runner)
+            runner.turn(self.medium.now)
+        return runner
+
+    def until(self, condition: Callable[[], object], timeout: float | None = None) -> None:
+        """Let time pass until a condition of yours holds.
+
+        Raises:
+            TimeoutError: it did not in `timeout` seconds. Stalled: it never will.
+        """
+        with self.medium.lock:
+            for driver in self.medium.drivers:
+                driver.turn(self.medium.now)
+        self.medium.wait(lambda: True if condition() else None, f"{self.name}: until", timeout)
+
+    # Packet exchange ----------------------------------------------------------------------------------------
+
+    def exchange(
+        self, to: Any, data: bytes = b"", client_type: int = 0, *, interval: float = 1.0, tries: int = 5
+    ) -> bytes:  # fmt: skip
+        """Send a packet exchange request (PEX) and return the data of its reply.
+
+        Args:
+            to: a place or an XNS address. interval: seconds between repeats, `tries` in all.
+
+        Raises:
+            TimeoutError: no reply came. ConnectionRefusedError: nobody has that socket.
+        """
+        remote, node = self.resolve(to), self.xns.node
+        number = node.free_socket()
+        local = node.address(number)
+        request = Exchange(
+            local, remote, bytes(data), id=node.new_id(), client_type=client_type, interval=interval, tries=tries
+        )
+        node.bind(request, number)
+        self.wish(request)
+        self.medium.wait(lambda: True if request.over else None, f"{self.name}: exchange with {remote}", None)
+        if request.reply is None:
+            raise request.error or TimeoutError(f"PEX to {remote}")
+        return request.reply.payload
+
+    def answer(self, socket: int, function: Callable[[bytes], bytes | None]) -> None:
+        """Answer packet exchange requests at a socket: `function` gets a request's data and returns the reply's."""
+        responder = Responder(lambda packet: function(packet.payload) if PEX in packet else None)
+        with self.medium.lock:
+            self.xns.node.bind(responder, socket)
+
+    @property
+    def speaks_xns(self) -> bool:
+        """Whether the host is on a network where XNS can be spoken."""
+        return bool(self.attachments)
+
+    def knows(self, address: XNSAddress) -> bool:
+        """Say whether the host of an address is driven by the same medium as this one."""
+        return any(isinstance(driver, Stack) and driver.node.host == address.host for driver in self.medium.drivers)
+
+    # For sockets --------------------------------------------------------------------------------------------
+
+    def resolve(self, to: Any) -> XNSAddress:
+        """Return a place, an XNS address, or the text of one as an address."""
+        if isinstance(to, Place):
+            return to.xns(self)
+        try:
+            return XNSAddress.of(to)
+        except (ValueError, TypeError):
+            hint = "host.at(3000), or '401H.1000AA000077.3000'"
+            raise LocalProtocolError("address", "an XNS address", f"{to!r}", hint) from None
+
+    def next_seqno(self) -> int:
+        """Return the next of a row of 32-bit numbers (SO_SEQNO)."""
+        self._seqno = (self._seqno + 1) & 0xFFFFFFFF
+        return self._seqno
+
+    def wish(self, endpoint: Endpoint) -> None:
+        """Send what an endpoint now has to send."""
+        stack = self.xns
+        stack.node.touch(endpoint)
+        stack.turn(self.medium.now)

@@ -1,0 +1,235 @@
+"""Carriers of XNS: how an IDP packet travels in frames of something else.
+
+A framing says what goes around a packet; a port sends and receives. Ethernet (type 0x0600), SNAP and IP protocol 22 follow
+4.4BSD (if_ethersubr.c, ns_ip.c); the NetHub's line is that of Dodo (NetHub.java): 16 bits of length, then an
+Ethernet frame, over TCP port 3333. UDP has no custom to follow: one packet a datagram, between two configured ends.
+"""
+
+from __future__ import annotations
+
+import socket as _socket
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from packetlab.capture import Frame
+from packetlab.capture import Interface as Description
+from packetlab.link.port import Port
+from packetlab.wire.ethernet import LLC, SNAP, Ether
+from packetlab.wire.ip import IPv4
+from packetlab.wire.packet import Packet
+
+XNS_TYPE, IP_PROTOCOL = 0x0600, 22
+LENGTH_802_3 = 0x0004  # ETH_P_802_2: frames with a length instead of a type
+NETHUB_PORT, NETHUB_LARGEST = 3333, 1024
+SHORTEST = 14  # octets of a frame on a NetHub line
+
+Opener = Callable[[int, int, int], _socket.socket]
+
+
+class Framing(ABC):
+    """Puts packets into frames, and takes them out.
+
+    Attributes:
+        protocol: Ethernet type of the frames to listen for, None: all there are.
+    """
+
+    protocol: int | None = None
+
+    @abstractmethod
+    def wrap(self, packet: Packet, host: int) -> bytes:
+        """Return the frame that brings an IDP packet to a host of the network."""
+
+    @abstractmethod
+    def unwrap(self, data: bytes) -> bytes | None:
+        """Return the IDP packet in a frame, without what fills the frame; None where there is none."""
+
+
+class EthernetFraming(Framing):
+    """Ethernet II, type 0x0600. A host's XNS address is its MAC address, so nothing needs to be looked up."""
+
+    protocol = XNS_TYPE
+
+    def __init__(self, mac: bytes) -> None:
+        self.mac = mac
+        self._heads: dict[int, bytes] = {}
+
+    def wrap(self, packet: Packet, host: int) -> bytes:
+        """Return the frame."""
+        head = self._heads.get(host)
+        if head is None:
+            head = self._heads[host] = bytes(Ether(dst=host.to_bytes(6, "big"), src=self.mac, type=XNS_TYPE))
+        return head + bytes(packet)
+
+    def unwrap(self, data: bytes) -> bytes | None:
+        """Return the packet."""
+        if data[12:14] != b"\x06\x00" or not self._for_us(data):
+            return None
+        return trimmed(data, 14)
+
+    def _for_us(self, data: bytes) -> bool:
+        return data[:6] == self.mac or bool(data[0] & 1)
+
+
+class SnapFraming(EthernetFraming):
+    """802.3 with LLC and SNAP: organisation 0, type 0x0600."""
+
+    protocol = LENGTH_802_3
+
+    def wrap(self, packet: Packet, host: int) -> bytes:
+        """Return the frame."""
+        head = Ether(dst=host.to_bytes(6, "big"), src=self.mac) / LLC() / SNAP(oui=0, type=XNS_TYPE)
+        return bytes(head / bytes(packet))
+
+    def unwrap(self, data: bytes) -> bytes | None:
+        """Return the packet."""
+        if data[14:22] != b"\xaa\xaa\x03\0\0\0\x06\x00" or not self._for_us(data):
+            return None
+        return trimmed(data, 22)
+
+
+class IPFraming(Framing):
+    """IP protocol 22, to one peer; packets come from anybody, as in BSD. The port is a raw IP socket."""
+
+    def __init__(self, peer: str) -> None:
+        self.peer = peer
+
+    def wrap(self, packet: Packet, host: int) -> bytes:
+        """Return the IP packet; the kernel fills in its source."""
+        return bytes(IPv4(dst=self.peer, protocol=IP_PROTOCOL) / bytes(packet))
+
+    def unwrap(self, data: bytes) -> bytes | None:
+        """Return the packet, behind the IP header and its options."""
+        return trimmed(data, (data[0] & 15) * 4) if data else None
+
+
+class BareFraming(Framing):
+    """Nothing around the packet: the port knows where it goes."""
+
+    def wrap(self, packet: Packet, host: int) -> bytes:
+        """Return the packet."""
+        return bytes(packet)
+
+    def unwrap(self, data: bytes) -> bytes | None:
+        """Return the packet."""
+        return trimmed(data, 0)
+
+
+def trimmed(data: bytes, start: int) -> bytes:
+    """Return the packet at `start`: as many octets as its length says, made even (ns_input.c)."""
+    length = int.from_bytes(data[start + 2 : start + 4], "big")
+    return data[start : start + length + (length & 1)]
+
+
+class UDPPort(Port):
+    """Sends to one UDP peer and receives from it.
+
+    Args:
+        local, peer: (IPv4 address, port). opener: makes the socket (a lab opens it inside its host).
+    """
+
+    linktype = 147  # LINKTYPE_USER0: IDP has no number of its own
+
+    def __init__(self, local: tuple[str, int], peer: tuple[str, int], opener: Opener = _socket.socket) -> None:
+        self.name = f"UDP {local[0]}:{local[1]} to {peer[0]}:{peer[1]}"
+        self._socket = opener(_socket.AF_INET, _socket.SOCK_DGRAM, 0)
+        try:
+            self._socket.bind(local)
+            self._socket.connect(peer)
+        except OSError as error:
+            self._socket.close()
+            raise OSError(error.errno, f"{self.name}: {error.strerror}") from None
+
+    def fileno(self) -> int:
+        """The descriptor, for select and poll."""
+        return self._socket.fileno()
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._socket.send(data)
+        except ConnectionRefusedError:
+            pass  # about an earlier datagram: the peer is not there yet, or no longer
+
+    def _receive(self, timeout: float | None) -> Frame | None:
+        self._socket.settimeout(timeout)
+        try:
+            data = self._socket.recv(65536)
+        except (TimeoutError, BlockingIOError, ConnectionRefusedError):
+            return None
+        return Frame(data, time.time_ns(), interface=Description(self.linktype, 0, self.name))
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+
+class NetHubPort(Port):
+    """A place at a NetHub: what one member sends goes to all the others.
+
+    Raises:
+        OSError: there is no hub. ConnectionError, from sending and receiving: the hub is gone, or broke the framing.
+    """
+
+    def __init__(self, address: tuple[str, int] = ("127.0.0.1", NETHUB_PORT), opener: Opener = _socket.socket) -> None:
+        self.name = f"NetHub {address[0]}:{address[1]}"
+        self._socket = opener(_socket.AF_INET, _socket.SOCK_STREAM, 0)
+        try:
+            self._socket.settimeout(10.0)
+            self._socket.connect(address)
+            self._socket.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        except OSError as error:
+            self._socket.close()
+            raise OSError(error.errno, f"{self.name}: {error.strerror or error}") from None
+        self._buffer = b""
+        self._frames: list[bytes] = []
+
+    def fileno(self) -> int:
+        """The descriptor, for select and poll."""
+        return self._socket.fileno()
+
+    def _send(self, data: bytes) -> None:
+        if len(data) > NETHUB_LARGEST:
+            # The hub would close the line.
+            raise OSError(f"{self.name}: a frame of {len(data)} bytes, and a hub takes {NETHUB_LARGEST}")
+        self._socket.settimeout(10.0)
+        self._socket.sendall(len(data).to_bytes(2, "big") + data)
+
+    def take(self) -> list[bytes]:
+        """Return the frames that have come, without waiting."""
+        self._fill(0.0)
+        frames, self._frames = self._frames, []
+        return frames
+
+    def _receive(self, timeout: float | None) -> Frame | None:
+        until = None if timeout is None else time.monotonic() + timeout
+        while not self._frames:
+            left = None if until is None else max(0.0, until - time.monotonic())
+            if not self._fill(left) and left is not None and not self._frames:
+                return None
+        return Frame(self._frames.pop(0), time.time_ns(), interface=Description(1, 0, self.name))
+
+    def _fill(self, timeout: float | None) -> bool:
+        """Read once from the hub; return whether anything came."""
+        self._socket.settimeout(timeout)
+        try:
+            piece = self._socket.recv(65536)
+        except (TimeoutError, BlockingIOError):
+            return False
+        if not piece:
+            raise ConnectionError(f"{self.name}: the hub closed the line")
+        self._buffer += piece
+        while len(self._buffer) >= 2:
+            size = int.from_bytes(self._buffer[:2], "big")
+            if not SHORTEST <= size <= NETHUB_LARGEST:
+                raise ConnectionError(
+                    f"{self.name}: expected a frame of {SHORTEST} to {NETHUB_LARGEST} bytes, got {size}"
+                )
+            if len(self._buffer) < 2 + size:
+                break
+            self._frames.append(self._buffer[2 : 2 + size])
+            self._buffer = self._buffer[2 + size :]
+        return True
+
+    def close(self) -> None:
+        """Leave the hub."""
+        self._socket.close()

@@ -1,0 +1,105 @@
+"""Sockets: create, bind, connect, listen, accept, write, read, close; as methods, and here as functions.
+
+| kind        | family xns               | family inet (the kernel's own)  |
+|-------------|--------------------------|---------------------------------|
+| "stream"    | SPP, bytes               | TCP                             |
+| "datagram"  | IDP                      | UDP                             |
+| "raw"       | IDP, every packet, whole | raw IP                          |
+| "seqpacket" | SPP, packets             | -                               |
+| "websocket" | over an SPP stream       | over TCP                        |
+
+Options have the meaning they have in 4.4BSD's NS domain; where BSD ignores silently what it was given, these sockets raise
+`LocalProtocolError`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from packetlab.errors import LocalProtocolError, suggestion
+from packetlab.host import Station
+from packetlab.sockets.socket import Socket
+
+KINDS = ("stream", "datagram", "raw", "seqpacket", "websocket")
+
+
+def create(host: Station, kind: str = "stream", family: str | None = None, **options: Any) -> Socket:
+    """Return a new socket of a host.
+
+    Args:
+        kind: "stream", "datagram", "raw", "seqpacket" or "websocket".
+        family: "xns", or "inet" for the kernel's own; xns where it is not said and the host has a link or has joined.
+        options: protocol (raw inet: its number), and those of `WebSocketSocket`.
+
+    Raises:
+        LocalProtocolError: no such kind or family, or none of the two here.
+    """
+    if kind not in KINDS:
+        raise LocalProtocolError("socket", f"one of {', '.join(KINDS)}", kind, suggestion(kind, KINDS))
+    if family is None:
+        family = "xns" if host.speaks_xns else "inet"
+    if family not in ("xns", "inet"):
+        raise LocalProtocolError("socket family", "xns or inet", family)
+    if family == "inet" and host.kernel_socket is None:
+        hint = "use a Lab or a LocalHost"
+        raise LocalProtocolError(f"{kind} socket of {host.name}", "a host with a kernel", "a simulated one", hint)
+    if kind == "websocket":
+        from packetlab.sockets.websocket import WebSocketSocket
+
+        return WebSocketSocket(create(host, "stream", family), **options)
+    if family == "inet":
+        from packetlab.sockets import inet
+
+        return inet.create(host, kind, **options)
+    if options:
+        raise LocalProtocolError(f"{kind} socket", "no options", ", ".join(options))
+    if kind in ("datagram", "raw"):
+        from packetlab.sockets.idp import DatagramSocket, RawSocket
+
+        return (RawSocket if kind == "raw" else DatagramSocket)(host)
+    from packetlab.sockets.spp import SeqpacketSocket, StreamSocket
+
+    return (StreamSocket if kind == "stream" else SeqpacketSocket)(host)
+
+
+def bind(what: Any, address: Any = None, **how: Any) -> None:
+    """Give a socket its own address (see `Socket.bind`), or a header a place (``bind(IDP, under=IPv4, when=...)``).
+
+    The two meanings never meet: a header is a class, a socket is not. See `wire.bindings.bind` for the second.
+    """
+    if isinstance(what, type):
+        from packetlab.wire.bindings import bind as bind_header
+
+        bind_header(what, **how)
+    else:
+        what.bind(address)
+
+
+def connect(socket: Socket, address: Any, **how: Any) -> None:
+    """Connect a socket; see `Socket.connect`."""
+    socket.connect(address, **how)
+
+
+def listen(socket: Socket, backlog: int = 5, **how: Any) -> None:
+    """Let a socket take connections; see `Socket.listen`."""
+    socket.listen(backlog, **how)
+
+
+def accept(socket: Socket) -> Socket:
+    """Return the next connection; see `Socket.accept`."""
+    return socket.accept()
+
+
+def write(socket: Socket, data: Any, **how: Any) -> int:
+    """Write data; see `Socket.write`."""
+    return socket.write(data, **how)
+
+
+def read(socket: Socket, *args: Any, **how: Any) -> Any:
+    """Read data; see `Socket.read`."""
+    return socket.read(*args, **how)
+
+
+def close(socket: Socket, **how: Any) -> None:
+    """Close a socket; see `Socket.close`."""
+    socket.close(**how)

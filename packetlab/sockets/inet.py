@@ -1,0 +1,210 @@
+"""The kernel's own sockets of a host, with the verbs and the waiting of all others: TCP, UDP and raw IP."""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket as _socket
+from typing import Any, TypeVar
+
+from packetlab.errors import LocalProtocolError, NeedsPrivilege
+from packetlab.host import Place, Station
+from packetlab.sockets.socket import Socket
+
+LARGEST = 65536
+TYPES = {"stream": _socket.SOCK_STREAM, "datagram": _socket.SOCK_DGRAM, "raw": _socket.SOCK_RAW}
+S = TypeVar("S", bound="InetSocket")
+
+
+def create(host: Station, kind: str, protocol: int | None = None) -> InetSocket:
+    """Return a kernel socket of a host. `protocol`: number of a raw socket's (1 is ICMP)."""
+    classes = {"stream": InetStream, "datagram": InetDatagram, "raw": InetRaw}
+    if kind not in classes:
+        raise LocalProtocolError(f"{kind} socket", "family xns", "inet", "IP has no sequenced packets but SCTP's")
+    if (protocol is None) == (kind == "raw"):
+        expected = "protocol=, the number (1 is ICMP)" if kind == "raw" else "no protocol="
+        raise LocalProtocolError(f"{kind} socket of family inet", expected, f"{protocol}")
+    try:
+        sock = host.kernel_socket(_socket.AF_INET, TYPES[kind], protocol or 0)
+    except PermissionError as error:
+        hint = "run as root; hosts of a Lab() need none"
+        raise NeedsPrivilege(f"{kind} socket of {host.name}", "CAP_NET_RAW", error.strerror, hint) from None
+    return classes[kind](host, sock)
+
+
+class InetSocket(Socket):
+    """A socket of the kernel. Addresses are (IPv4 address, port), ``host.at(port)``, or a port alone where it is ours."""
+
+    family = "inet"
+
+    def __init__(self, host: Station, sock: _socket.socket) -> None:
+        super().__init__(host)
+        self.sock = sock  # the kernel's, for what is not covered here
+        sock.setblocking(False)
+
+    def _address(self, address: Any, ours: bool = False) -> tuple[str, int]:
+        if isinstance(address, Place):
+            return address.inet()
+        if ours and isinstance(address, int):
+            return "0.0.0.0", address
+        if isinstance(address, tuple) and len(address) == 2:
+            return str(address[0]), int(address[1])
+        hint = "host.at(80), or ('10.0.0.2', 80)"
+        raise LocalProtocolError(f"{self}: address", "an address of family inet", f"{address!r}", hint)
+
+    def fileno(self) -> int:
+        """The descriptor, for select and poll."""
+        return self.sock.fileno()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Our own address."""
+        name: tuple[str, int] = self.sock.getsockname()
+        return name
+
+    @property
+    def peer(self) -> tuple[str, int] | None:
+        """The other end's address, or None."""
+        try:
+            name: tuple[str, int] = self.sock.getpeername()
+        except OSError:
+            return None
+        return name
+
+    def bind(self, address: Any) -> None:
+        """Take an address of this host: (IPv4 address, port), or a port alone; 0 for any free one."""
+        self._need(True, "bind", "", "")
+        self.sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+        self._call(lambda: self.sock.bind(self._address(address, ours=True)), "bind")
+
+    def connect(self, address: Any) -> None:
+        """Connect; a datagram or raw socket then has a peer."""
+        self._need(True, "connect", "", "")
+        target = self._address(address)
+        self._connect(target)
+
+    def _connect(self, target: tuple[str, int]) -> None:
+        self._call(lambda: self.sock.connect(target), "connect")
+
+    def _call(self, do: Any, verb: str) -> Any:
+        try:
+            return do()
+        except OSError as error:
+            raise type(error)(error.errno, f"{self}: {verb}: {error.strerror}") from None
+
+    def _receive(self, do: Any, verb: str = "read") -> Any:
+        """Wait until the kernel has something, and fetch it."""
+        self._need(True, verb, "", "")
+
+        def ready() -> tuple[Any] | None:
+            try:
+                return (do(),)
+            except BlockingIOError:
+                return None
+
+        (found,) = self._wait(ready, verb, [(self.sock.fileno(), select.POLLIN)])
+        return found
+
+    def _deliver(self, do: Any) -> int:
+        def ready() -> int | None:
+            try:
+                sent: int = do()
+            except BlockingIOError:
+                return None
+            return sent
+
+        return self._wait(ready, "write", [(self.sock.fileno(), select.POLLOUT)])
+
+    def close(self) -> None:
+        """Close the socket; the kernel delivers what was written."""
+        super().close()
+        self.sock.close()
+
+
+class InetStream(InetSocket):
+    """A TCP connection."""
+
+    kind = "stream"
+
+    def _connect(self, target: tuple[str, int]) -> None:
+        number = self.sock.connect_ex(target)
+        if number not in (0, errno.EINPROGRESS, errno.EALREADY):
+            raise OSError(number, f"{self}: connect: {_socket.os.strerror(number)}")  # type: ignore[attr-defined]
+
+        def ready() -> bool | None:
+            poll = select.poll()
+            poll.register(self.sock, select.POLLOUT)
+            if not poll.poll(0):
+                return None
+            failed = self.sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+            if failed:
+                raise OSError(
+                    failed, f"{self}: connect to {target[0]}:{target[1]}: {errno.errorcode.get(failed, failed)}"
+                )
+            return True
+
+        self._wait(ready, "connect", [(self.sock.fileno(), select.POLLOUT)])
+
+    def listen(self, backlog: int = 5) -> None:
+        """Take connections."""
+        self._need(backlog > 0, "listen", "a backlog of 1 or more", f"{backlog}")
+        self._call(lambda: self.sock.listen(backlog), "listen")
+
+    def accept(self) -> InetStream:
+        """Wait for the next connection and return its socket."""
+        sock, _ = self._receive(self.sock.accept, "accept")
+        child = InetStream(self.host, sock)
+        child.timeout = self.timeout
+        return child
+
+    def write(self, data: bytes | str) -> int:
+        """Send bytes; return when the kernel has taken all."""
+        self._need(True, "write", "", "")
+        octets = memoryview(data.encode() if isinstance(data, str) else data)
+        done = 0
+        while done < len(octets):
+            rest = octets[done:]
+            done += self._deliver(lambda rest=rest: self.sock.send(rest, _socket.MSG_NOSIGNAL))
+        return done
+
+    def read(self, size: int = LARGEST) -> bytes:
+        """Wait for bytes and return those there are, `size` at most; none at the end of the connection."""
+        data: bytes = self._receive(lambda: self.sock.recv(size))
+        return data
+
+
+class InetDatagram(InetSocket):
+    """UDP datagrams."""
+
+    kind = "datagram"
+
+    def write(self, data: bytes | str, to: Any = None) -> int:
+        """Send one datagram; `to` is where, on a connected socket nothing."""
+        connected = self.peer is not None
+        self._need(connected or to is not None, "write", "a destination: write(data, to=...)", "none")
+        self._need(not connected or to is None, "write", "no destination: the socket is connected", f"{to}")
+        octets = data.encode() if isinstance(data, str) else bytes(data)
+        if to is None:
+            return self._deliver(lambda: self.sock.send(octets))
+        target = self._address(to)
+        return self._deliver(lambda: self.sock.sendto(octets, target))
+
+    def read(self) -> bytes:
+        """Wait for the next datagram and return its data."""
+        return self.read_from()[0]
+
+    def read_from(self) -> tuple[bytes, tuple[str, int]]:
+        """Wait for the next datagram and return its data, and where it came from."""
+        data, address = self._receive(lambda: self.sock.recvfrom(LARGEST))
+        return data, address
+
+
+class InetRaw(InetDatagram):
+    """IP packets of one protocol: read with their header, written without (the kernel makes it)."""
+
+    kind = "raw"
+
+    def _address(self, address: Any, ours: bool = False) -> tuple[str, int]:
+        if isinstance(address, str):
+            return address, 0
+        return super()._address(address, ours)

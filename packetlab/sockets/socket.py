@@ -1,0 +1,113 @@
+"""What all sockets have in common: the eight verbs, waiting, and clear words for misuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, TypeVar
+
+from packetlab.errors import LocalProtocolError
+from packetlab.host import Station
+from packetlab.link.medium import Files
+
+T = TypeVar("T")
+S = TypeVar("S", bound="Socket")
+
+
+class Socket:
+    """A socket. What a kind does not have raises `LocalProtocolError` (EOPNOTSUPP in BSD).
+
+    Attributes:
+        kind, family: as in `create`. host: whose it is.
+        timeout: seconds that a call waits, by the clock of the host's network; None: as long as it takes; 0: not at all,
+            BlockingIOError says that it would have to.
+        closed: whether `close` was called.
+    """
+
+    kind = ""
+    family = ""
+
+    def __init__(self, host: Station) -> None:
+        self.host = host
+        self.timeout: float | None = None
+        self.closed = False
+
+    # Verbs --------------------------------------------------------------------------------------------------
+
+    def bind(self, address: Any) -> None:
+        """Give the socket its own address: a number (0: any free one), or a whole address of this host."""
+        raise self._has_no("bind")
+
+    def connect(self, address: Any) -> None:
+        """Connect to an address: ``host.at(number)``, or one of the family (XNSAddress or its text, (IP, port)).
+
+        Raises:
+            ConnectionRefusedError: nobody listens there. TimeoutError: no answer.
+        """
+        raise self._has_no("connect")
+
+    def listen(self, backlog: int = 5) -> None:
+        """Take connections, `backlog` of them ahead of `accept`."""
+        raise self._has_no("listen")
+
+    def accept(self) -> Socket:
+        """Wait for the next connection and return its socket, which has this one's options."""
+        raise self._has_no("accept")
+
+    def write(self, data: Any) -> int:
+        """Write data; return how many bytes were taken."""
+        raise self._has_no("write")
+
+    def read(self) -> Any:
+        """Wait for data and return it; empty at the end of the connection."""
+        raise self._has_no("read")
+
+    def close(self) -> None:
+        """Close the socket. Safe to call twice."""
+        self.closed = True
+
+    # Waiting ------------------------------------------------------------------------------------------------
+
+    def _wait(self, ready: Callable[[], T | None], verb: str, files: Files = ()) -> T:
+        """Let things happen until `ready` gives something."""
+        medium = self.host.medium
+        if self.timeout == 0:
+            medium.run(0)
+            with medium.lock:
+                found = ready()
+            if found is None:
+                raise BlockingIOError(f"{self}: {verb} would have to wait")
+            return found
+        return medium.wait(ready, f"{self}: {verb}", self.timeout, files)
+
+    # Words --------------------------------------------------------------------------------------------------
+
+    def _has_no(self, verb: str) -> LocalProtocolError:
+        return LocalProtocolError(f"{self}: {verb}", f"a kind of socket that can {verb}", f"a {self.kind} socket")
+
+    def _need(self, true: object, verb: str, expected: str, got: str, hint: str = "") -> None:
+        if self.closed:
+            raise LocalProtocolError(f"{self}: {verb}", "an open socket", "one that was closed", "EBADF in BSD")
+        if not true:
+            raise LocalProtocolError(f"{self}: {verb}", expected, got, hint)
+
+    def __enter__(self: S) -> S:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()  # something else went wrong already; do not wait for the other end
+
+    def abort(self) -> None:
+        """Close at once, without a word to the other end."""
+        self.close()
+
+    def __str__(self) -> str:
+        return f"{self.kind} socket of {self.host.name}"
+
+    def __repr__(self) -> str:
+        return f"<{self.family} {self}{' (closed)' if self.closed else ''}>"

@@ -1,0 +1,463 @@
+"""SPP sockets: sequenced packets with their boundaries and headers, and streams of bytes.
+
+Follows 4.4BSD's spp_usrreq.c and spp(4); the BSD name of an option stands in its description.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from packetlab.engine.contract import Endpoint
+from packetlab.engine.spp import ATTENTION, END_OF_MESSAGE, LARGEST, Connection
+from packetlab.engine.spp_listener import Listener
+from packetlab.engine.spp_states import OVER, State
+from packetlab.errors import LocalProtocolError
+from packetlab.host import Station
+from packetlab.sockets.socket import Socket
+from packetlab.wire.addresses import XNSAddress
+from packetlab.wire.dissect import dissect
+from packetlab.wire.packet import Packet
+from packetlab.wire.xns import SPP
+
+HEADER = 12  # octets
+QUEUE = 32  # packets that a writer may be ahead of the window
+NOTHING = SPP()
+MAY_SAY = {"datastream", "control"}  # what a prototype header decides; the rest belongs to the connection
+
+
+class SPPSocket(Socket):
+    """What sequenced packets and streams share: the connection.
+
+    Attributes:
+        default_header: prototype of all outgoing packets (SO_DEFAULT_HEADERS): datastream, and END_OF_MESSAGE in control.
+        last_header: header of the last packet read (SO_LAST_HEADER), or None.
+        mtu: bytes of data a packet at most (SO_MTU), 534 unless set.
+        own_sockets: a listener gives each connection a socket of its own, as Xerox does; else all share the listener's.
+    """
+
+    family = "xns"
+
+    def __init__(self, host: Station, connection: Connection | None = None) -> None:
+        super().__init__(host)
+        self.own_sockets = False
+        self.last_header: SPP | None = None
+        self._default = NOTHING
+        self._mtu = LARGEST
+        self._number = 0
+        self._connection = connection
+        self._listener: Listener | None = None
+
+    # Options ------------------------------------------------------------------------------------------------
+
+    @property
+    def default_header(self) -> SPP:
+        """The prototype of all outgoing packets."""
+        return self._default
+
+    @default_header.setter
+    def default_header(self, header: SPP) -> None:
+        self._checked(header)
+        self._default = header
+
+    @contextmanager
+    def header(self, header: SPP) -> Iterator[None]:
+        """Use a prototype header for a group of writes: ``with socket.header(SPP(datastream=3)): ...``."""
+        before = self.default_header
+        self.default_header = header
+        try:
+            yield
+        finally:
+            self._default = before
+
+    @property
+    def mtu(self) -> int:
+        """Bytes of data a packet at most (SO_MTU)."""
+        return self._mtu
+
+    @mtu.setter
+    def mtu(self, size: int) -> None:
+        if not 1 <= size <= 65535 - 42:
+            raise LocalProtocolError(f"{self}: mtu", "1..65493 bytes", f"{size}")
+        self._mtu = size
+        if self._connection is not None:
+            self._connection.largest = size
+
+    @property
+    def address(self) -> XNSAddress:
+        """Our own address; its socket is 0 until the socket has one."""
+        if self._connection is not None:
+            return self._connection.local
+        return self.host.xns.node.address(self._number)
+
+    @property
+    def peer(self) -> XNSAddress | None:
+        """The other end's address, or None."""
+        return self._connection.remote if self._connection is not None else None
+
+    @property
+    def state(self) -> State:
+        """Where the connection is in its life."""
+        return self._connection.state if self._connection is not None else State.IDLE
+
+    @property
+    def ended(self) -> bool:
+        """Whether the connection is at its end and all of it is read: tells an empty packet from the end."""
+        connection = self._connection
+        return connection is not None and connection.peek() is None and (connection.ended or connection.over)
+
+    # Verbs --------------------------------------------------------------------------------------------------
+
+    def bind(self, address: Any) -> None:
+        """Take a socket number of this host: 1 to 65535, or 0 for any free one."""
+        self._need(not self._number and self._connection is None, "bind", "an unbound socket", f"one at {self._number}")
+        node = self.host.xns.node
+        if isinstance(address, int):
+            number = address
+        else:
+            wanted = self.host.resolve(address)
+            number = wanted.socket
+            if wanted.host not in (0, node.host):
+                raise LocalProtocolError(
+                    f"{self}: bind", f"host {node.host:X}, or 0", f"{wanted}", "EADDRNOTAVAIL in BSD"
+                )
+        with self.host.medium.lock:
+            self._number = node.bind(Held(), number)
+
+    def connect(self, address: Any, *, wait: bool = True) -> None:
+        """Connect to a listener, or to a socket that connects to this one at the same time (rendezvous).
+
+        Args:
+            wait: until the connection is open; else return at once, and a later call with wait finishes it.
+        """
+        going = self._connection is not None and self._connection.state in (State.REQUESTED, State.ANSWERED)
+        self._need(self._listener is None, "connect", "a socket that does not listen", "a listener")
+        self._need(
+            self._connection is None or going, "connect", "a fresh socket", "one that was connected", "EISCONN in BSD"
+        )
+        if not going:
+            remote, node = self.host.resolve(address), self.host.xns.node
+            self._need(remote.socket and remote.host, "connect", "an address with host and socket", f"{remote}")
+            with self.host.medium.lock:
+                self._place()
+                local = XNSAddress(self._network_towards(remote), node.host, self._number)
+                self._connection = self._new(local, remote)
+                node.bind(self._connection, self._number)
+                self._connection.connect(self.host.medium.now)
+                self.host.wish(self._connection)
+        if wait:
+            self._wait(self._opened, "connect")
+
+    def _network_towards(self, remote: XNSAddress) -> int:
+        node = self.host.xns.node
+        found = node.routes.to(remote)
+        return node.interfaces[found[0] if found is not None else 0][0]
+
+    def _opened(self) -> bool | None:
+        connection = self._connection
+        if connection is None or connection.error is not None:
+            raise (connection and connection.error) or ConnectionAbortedError(f"{self}: closed")
+        return None if connection.state in (State.REQUESTED, State.ANSWERED) else True
+
+    def listen(self, backlog: int = 5, *, own_sockets: bool | None = None) -> None:
+        """Take connections.
+
+        Args:
+            backlog: requests and open connections ahead of `accept`; a request beyond gets no answer, so is repeated.
+            own_sockets: see the attribute.
+        """
+        self._need(
+            self._connection is None, "listen", "a socket that is not connected", "one that is", "EISCONN in BSD"
+        )
+        self._need(backlog > 0, "listen", "a backlog of 1 or more", f"{backlog}")
+        self._need(self._listener is None, "listen", "one listen", "a second")
+        self.own_sockets = self.own_sockets if own_sockets is None else own_sockets
+        with self.host.medium.lock:
+            self._place()
+            node = self.host.xns.node
+            self._listener = Listener(node.address(self._number), backlog, self._child)
+            node.bind(self._listener, self._number)
+
+    def _child(self, remote: XNSAddress) -> Connection:
+        node = self.host.xns.node
+        number = node.free_socket() if self.own_sockets else self._number
+        child = self._new(XNSAddress(self._network_towards(remote), node.host, number), remote)
+        if self.own_sockets:
+            node.bind(child, number)
+        assert self._listener is not None
+        node.adopt(child, self._listener)
+        return child
+
+    def _new(self, local: XNSAddress, remote: XNSAddress) -> Connection:
+        number = self.host.xns.node.new_id()
+        connection = Connection(local, remote, number, timing=self.host.timing, window=self.host.window)
+        connection.largest = self._mtu
+        return connection
+
+    def _place(self) -> None:
+        """Make sure of a socket number, and make its place free for what is to be there."""
+        node = self.host.xns.node
+        if self._number:
+            node.release(self._number)
+        else:
+            self._number = node.free_socket()
+
+    def accept(self) -> Any:
+        """Wait for the next connection and return its socket, which has this one's options."""
+        self._need(
+            self._listener is not None, "accept", "a socket that listens", "one that does not", "call listen() first"
+        )
+        listener = self._listener
+        assert listener is not None
+        connection = self._wait(listener.accept, "accept")
+        child = type(self)(self.host, connection)
+        child._number = connection.local.socket
+        child._default, child._mtu, child.timeout = self._default, self._mtu, self.timeout
+        self._inherit(child)
+        return child
+
+    def _inherit(self, child: Any) -> None:
+        """Give an accepted socket the options of its kind."""
+
+    def close(self) -> None:
+        """End the connection in order: what was written arrives first; what was not read is let go.
+
+        Waits until both ends agree, or the time is over. Where the other end is in this very program and has yet to
+        read what was written, the rest goes on while anything else waits.
+
+        Raises:
+            ConnectionError: the connection was lost with data of ours unconfirmed.
+        """
+        if self.closed:
+            return
+        super().close()
+        medium = self.host.medium
+        with medium.lock:
+            if self._listener is not None:
+                for child in self._listener.close():
+                    child.abort(medium.now)
+                    self.host.wish(child)
+                if self._listener.over:
+                    self.host.xns.node.unbind(self._listener)
+            elif self._connection is None:
+                if self._number and self._stack_exists():
+                    self.host.xns.node.release(self._number)
+            else:
+                self._connection.close(medium.now)
+                self.host.wish(self._connection)
+        if self._connection is not None:
+            was_lost = self._connection.error is not None
+            self._wait(self._closed, "close")
+            if self._connection.error is not None and not was_lost:
+                raise self._connection.error
+
+    def _stack_exists(self) -> bool:
+        return self.host._stack is not None
+
+    def _closed(self) -> bool | None:
+        connection = self._connection
+        assert connection is not None
+        if connection.state in OVER:
+            return True
+        # Only a reader in this program could open the window, and it cannot while this call waits.
+        return True if connection.shut and self.host.knows(connection.remote) else None
+
+    def abort(self) -> None:
+        """Close at once, without a word to the other end."""
+        if self.closed:
+            return
+        if self._connection is None:
+            self.close()
+            return
+        super().close()
+        with self.host.medium.lock:
+            self._connection.abort(self.host.medium.now)
+            self.host.wish(self._connection)
+
+    # Data ---------------------------------------------------------------------------------------------------
+
+    def _open(self, verb: str) -> Connection:
+        connected = self._connection is not None and self._connection.state is not State.REQUESTED
+        self._need(connected, verb, "a connected socket", "one that is not", "ENOTCONN in BSD")
+        assert self._connection is not None
+        return self._connection
+
+    def _checked(self, header: SPP, whole: bool = False) -> None:
+        if not isinstance(header, SPP):
+            raise LocalProtocolError(f"{self}: header", "a prototype header, SPP(...)", f"{header!r}")
+        for name in sorted(header.given - MAY_SAY):
+            hint = "datastream and control are yours; the connection decides the rest (BSD would ignore it)"
+            raise LocalProtocolError(f"{self}: SPP.{name}", "not given", f"{getattr(header, name)}", hint)
+        if int(header.control) & ~(END_OF_MESSAGE | ATTENTION):
+            hint = "the connection decides SYSTEM and SEND_ACK (BSD would ignore them)"
+            raise LocalProtocolError(
+                f"{self}: SPP.control", "END_OF_MESSAGE or ATTENTION", f"{int(header.control):#x}", hint
+            )
+
+    def _queue(self, data: bytes, header: SPP | None, end_of_message: bool = False) -> None:
+        """Send one packet, waiting for room."""
+        connection = self._open("write")
+        default = self._default
+        datastream, control = default.datastream, int(default.control)
+        if header is not None:
+            self._checked(header)
+            datastream = header.datastream if "datastream" in header.given else datastream
+            control |= int(header.control)
+        if len(data) > self._mtu:
+            hint = "EMSGSIZE in BSD; a stream socket splits"
+            raise LocalProtocolError(f"{self}: write", f"at most {self._mtu} bytes", f"{len(data)}", hint)
+
+        def room() -> bool | None:
+            if connection.error is not None:
+                raise connection.error
+            return True if connection.unsent < QUEUE else None
+
+        if connection.unsent >= QUEUE or connection.error is not None:
+            self._wait(room, "write")
+        with self.host.medium.lock:
+            connection.send(
+                data,
+                datastream,
+                end_of_message=bool(control & END_OF_MESSAGE) or end_of_message,
+                attention=bool(control & ATTENTION),
+            )
+            self.host.wish(connection)
+
+    def attention(self, byte: bytes | int) -> None:
+        """Tell the peer one byte ahead of everything that it has yet to read (MSG_OOB); it also comes in its place."""
+        data = bytes([byte]) if isinstance(byte, int) else bytes(byte)
+        from packetlab.wire.xns import Control
+
+        self._queue(data, SPP(control=Control.ATTENTION))
+
+    def read_attention(self) -> int:
+        """Wait for the peer's attention and return its byte; the packet itself is still read in its place."""
+        connection = self._open("read_attention")
+
+        def ready() -> int | None:
+            if connection.attentions:
+                return connection.attentions.popleft()
+            if connection.error is not None or connection.over or connection.ended:
+                raise connection.error or ConnectionResetError(f"{self}: ended without attention")
+            return None
+
+        return self._wait(ready, "read_attention")
+
+    def read_packet(self) -> Packet | None:
+        """Wait for the next packet and return it with its headers, IDP and SPP; None at the end of the connection.
+
+        Raises:
+            ConnectionError: the connection was lost; all that had arrived before was read.
+        """
+        connection = self._open("read")
+
+        def ready() -> tuple[Packet | None] | None:
+            packet = connection.read()
+            if packet is not None:
+                self.host.wish(connection)  # the window may have reopened
+                return (packet,)
+            if connection.ended or connection.state is State.CLOSED:
+                return (None,)
+            if connection.error is not None:
+                raise connection.error
+            return None
+
+        (packet,) = self._wait(ready, "read")
+        if packet is not None:
+            self.last_header = packet[SPP]
+        return packet
+
+
+class SeqpacketSocket(SPPSocket):
+    """Sequenced packets: each write is one packet, each read returns one, with its boundaries (SOCK_SEQPACKET).
+
+    Attributes:
+        headers_on_input: `read` puts the 12 octets of a packet's header before its data (SO_HEADERS_ON_INPUT).
+        headers_on_output: `write` finds 12 octets of a prototype header before the data (SO_HEADERS_ON_OUTPUT).
+    """
+
+    kind = "seqpacket"
+
+    def __init__(self, host: Station, connection: Connection | None = None) -> None:
+        super().__init__(host, connection)
+        self.headers_on_input = False
+        self.headers_on_output = False
+
+    def _inherit(self, child: Any) -> None:
+        child.headers_on_input, child.headers_on_output = self.headers_on_input, self.headers_on_output
+
+    def write(self, data: bytes | str, header: SPP | None = None) -> int:
+        """Send one packet.
+
+        Args:
+            data: at most `mtu` bytes; none is fine. header: prototype for this one, over `default_header`: datastream,
+                and END_OF_MESSAGE or ATTENTION in control.
+
+        Raises:
+            LocalProtocolError: too long, or a header field that is not the user's. ConnectionError: the peer is gone.
+        """
+        octets = data.encode() if isinstance(data, str) else bytes(data)
+        if self.headers_on_output and header is None:
+            if len(octets) < HEADER:
+                raise LocalProtocolError(
+                    f"{self}: write", "12 octets of header, then data", f"{len(octets)}", "EINVAL in BSD"
+                )
+            said = dissect(octets[:HEADER], SPP)[SPP]
+            header = SPP(**{name: getattr(said, name) for name in sorted(said.captured) if getattr(said, name)})
+            octets = octets[HEADER:]
+        self._queue(octets, header)
+        return len(octets)
+
+    def read(self) -> bytes:
+        """Wait for the next packet and return its data; empty at the end of the connection (see `ended`)."""
+        packet = self.read_packet()
+        if packet is None:
+            return b""
+        return bytes(packet[SPP]) + packet.payload if self.headers_on_input else packet.payload
+
+
+class StreamSocket(SPPSocket):
+    """A stream of bytes over SPP (SOCK_STREAM): packets merge, a long write is split, its last packet ends a message."""
+
+    kind = "stream"
+
+    def __init__(self, host: Station, connection: Connection | None = None) -> None:
+        super().__init__(host, connection)
+        self._rest = b""
+
+    def write(self, data: bytes | str) -> int:
+        """Send bytes; return when all are on their way or queued."""
+        octets = data.encode() if isinstance(data, str) else bytes(data)
+        for start in range(0, len(octets), self._mtu):
+            self._queue(octets[start : start + self._mtu], None, end_of_message=start + self._mtu >= len(octets))
+        return len(octets)
+
+    def read(self, size: int = 65536) -> bytes:
+        """Wait for bytes and return those there are, `size` at most; none at the end of the connection."""
+        while not self._rest:
+            packet = self.read_packet()
+            if packet is None:
+                return b""
+            self._rest = packet.payload
+        connection = self._connection
+        assert connection is not None
+        pieces, have = [self._rest], len(self._rest)
+        with self.host.medium.lock:
+            while have < size and (packet := connection.read()) is not None:
+                pieces.append(packet.payload)
+                have += len(packet.payload)
+                self.last_header = packet[SPP]
+            if len(pieces) > 1:
+                self.host.wish(connection)
+        data = b"".join(pieces)
+        data, self._rest = data[:size], data[size:]
+        return data
+
+
+class Held(Endpoint):
+    """What holds a socket number that is bound and not yet used: to the world there is nobody."""
+
+    def route(self, packet: Packet) -> Endpoint | None:
+        """Return nobody."""
+        return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.capture import matcher
 from packetlab.engine.contract import Endpoint, Engine, Event, Ignored
@@ -166,7 +166,11 @@ class Station:
     _seqno: int = 0
 
     # What a network provides.
-    attachments: list[Attachment]
+    if TYPE_CHECKING:
+
+        @property
+        def attachments(self) -> list[Attachment]: ...
+
     address: Any
     kernel_socket: Any = None
 
@@ -343,6 +347,6 @@ class Station:
 
     def wish(self, endpoint: Endpoint) -> None:
         """Send what an endpoint now has to send."""
-        stack = self.xns
+        stack = self._stack or self.xns
         stack.node.touch(endpoint)
         stack.turn(self.medium.now)

@@ -86,13 +86,18 @@ class LocalHost(Talker):
     ) -> None:  # fmt: skip
         self.name, self.medium = name, medium or HERE
         self.address = "127.0.0.1"
-        self.attachments: list[Attachment] = []
+        self._attachments: list[Attachment] = []
         self._mac = None if mac is None else mac_octets(mac)
         self._ports: list[Interface] = []
         if interface is not None:
             self.interface = Interface(interface)
             own = self._mac or self.interface._socket.getsockname()[4]
-            self.attachments.append(Attachment(network, carrier, own, self._open))
+            self._attachments.append(Attachment(network, carrier, own, self._open))
+
+    @property
+    def attachments(self) -> list[Attachment]:
+        """The networks this host is on by its interface."""
+        return self._attachments
 
     def _open(self, protocol: int | None = None, promiscuous: bool = False) -> Interface:
         every = EVERY_PROTOCOL if protocol is None else protocol

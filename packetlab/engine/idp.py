@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from packetlab.engine.contract import Endpoint, Event, Ignored
 from packetlab.engine.rip import Routes
@@ -24,6 +24,7 @@ from packetlab.wire.xns import IDP, SPP, Echo, Error, ErrorNumber
 BROADCAST = 0xFFFFFFFFFFFF
 EVERY_NETWORK = 0xFFFFFFFF
 NO_CHECKSUM = 0xFFFF
+ERROR_TYPE = 3
 ECHO_SOCKET, ROUTER_SOCKET, FIRST_FREE = 2, 3, 3000
 MOST_HOPS = 15  # a packet that has crossed as many routers goes no further
 QUOTED = 42  # octets of an offender that an Error brings back: its headers of IDP and SPP
@@ -130,7 +131,7 @@ class Node:
 
     def receive(self, packet: Packet, now: int, via: int = 0) -> None:
         """Take in a packet that begins with IDP, dissected from the bytes that came."""
-        idp, data = packet.layers[0], bytes(packet)
+        idp, data = packet._headers[0], bytes(packet)
         if not isinstance(idp, IDP) or (packet._notes is not None and packet.faults):
             why = str(packet.faults[0]) if packet.faults else "not a packet of IDP"
             self._events.append(Ignored(packet, f"IDP: {why}"))
@@ -140,7 +141,8 @@ class Node:
             self.touch(endpoint)
         to: bytes = idp._dst  # type: ignore[attr-defined]  # the octets themselves: this is done for every packet
         mine = to[4:10] == self._host
-        if idp.checksum != NO_CHECKSUM and idp.checksum != xns(data[2:]):
+        checksum: int = idp._checksum  # type: ignore[attr-defined]
+        if checksum not in (NO_CHECKSUM, xns(data[2:])):
             number = ErrorNumber.BAD_CHECKSUM if mine else ErrorNumber.BAD_CHECKSUM_IN_TRANSIT
             self._reply_error(packet, number, 0, now)
             self._events.append(Ignored(packet, "IDP: wrong checksum"))
@@ -200,9 +202,9 @@ class Node:
         here = self.interfaces[via][0] if self.interfaces else 0
         return to.net in (0, EVERY_NETWORK, here) or here == 0 or not self.router
 
-    def _deliver(self, packet: Packet, number: int, now: int, via: int) -> None:
+    def _deliver(self, packet: Any, number: int, now: int, via: int) -> None:
         bound = self._sockets.get(number)
-        if Error in packet and self._deliver_error(packet, bound, now):
+        if packet._headers[0]._packet_type == ERROR_TYPE and self._deliver_error(packet, bound, now):
             return
         endpoint = bound.route(packet) if bound is not None else None
         if endpoint is not None:
@@ -250,7 +252,7 @@ class Node:
     def _reply_error(self, packet: Packet, number: int, parameter: int, now: int) -> None:
         """Send an Error about a packet, but never about an Error, nor to or because of a group."""
         idp = packet[IDP]
-        if idp.packet_type == 3 or idp.dst.host >> 40 & 1 or idp.src.host >> 40 & 1:
+        if idp.packet_type == ERROR_TYPE or idp.dst.host >> 40 & 1 or idp.src.host >> 40 & 1:
             return
         # From where it was sent to, as in BSD; a router speaks for itself.
         source = idp.dst if number < 0x200 else self.address(ROUTER_SOCKET)

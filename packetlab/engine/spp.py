@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from errno import ENETUNREACH
+from typing import Any
 
 from packetlab.engine.contract import SECOND, Endpoint, Event, Ignored
 from packetlab.engine.sequence import unwrap
@@ -88,7 +89,7 @@ class Connection(Endpoint):
         self.source_id, self.destination_id = source_id, 0
         self._meet(remote)
         self.timing, self.window = timing or Timing(), window
-        self.state = State.IDLE
+        self.state, self._live = State.IDLE, False
         self.error: OSError | None = None
         self.ended = False  # the peer's END has come, in order
         self.attentions: deque[int] = deque(maxlen=16)  # told at once; whoever wants them takes them from here
@@ -188,6 +189,11 @@ class Connection(Endpoint):
         return len(self._queue) + len(self._flight)
 
     @property
+    def owes(self) -> bool:
+        """Whether the peer is to be told something: that reading has reopened the window, say."""
+        return self._acks_owed > 0
+
+    @property
     def shut(self) -> bool:
         """Whether all that still keeps us waiting is the peer's window."""
         head = self._queue[0] if self._queue else None
@@ -197,40 +203,23 @@ class Connection(Endpoint):
 
     def receive(self, packet: Packet, now: int) -> None:
         """Take in a packet for this connection: IDP and SPP."""
-        spp = packet[SPP]
-        source, destination = spp.source_id, spp.destination_id
-        if self.state in OVER:
-            self._ignore(packet, f"the connection is {self.state.value}")
-            return
-        if destination == self.source_id and (source == self.destination_id or self._may_answer(packet)):
-            step = Step.CONFIRM
-        elif destination in UNKNOWN and self._may_ask(packet, source):
-            step = Step.REQUEST
-        else:
-            self._ignore(packet, f"ids {source} and {destination}, not {self.destination_id} and {self.source_id}")
-            return
-        if (self.state, step) not in TABLE:
-            self._ignore(packet, f"a {step.value} while {self.state.value}")
+        # The numbers as they stand in the header: this is done for every packet.
+        spp: Any = packet[SPP]
+        source, destination, control = spp._source_id, spp._destination_id, spp._control
+        known = self._live and source == self.destination_id and destination == self.source_id
+        if not known and not self._meets(packet, source, destination, now):
             return
         self._heard, self._asked = now, None
-        if self.state not in LIVE or step is Step.REQUEST:
-            if self.destination_id == 0:
-                # Whoever answers says from which socket: the one asked, or a new one for this connection.
-                self.destination_id = source
-                self._meet(packet[IDP].src)
-            self._step(step, now)
-        control = int(spp.control)
-        self._take_ack(spp, control, now)
+        self._take_ack(spp._ack, spp._alloc, control, now)
         if not control & SYSTEM:
-            self._take_data(packet, spp, control, now)
+            self._take_data(packet, spp._seq, control, spp._datastream, now)
         elif control & SEND_ACK:
             self._acks_owed = self._acks_owed or 1
-        self._set_timer(now)
 
     def packets_to_send(self, now: int) -> list[Packet]:
         """Hand out what is to go out now."""
         out: list[Packet] = []
-        if self.state in LIVE:
+        if self._live:
             if self._repeat and self._flight:
                 out.append(self._data(self._flight[0], now))
             queue, flight = self._queue, self._flight
@@ -247,7 +236,7 @@ class Connection(Endpoint):
         if self._hello or self._probe:
             out.append(self._system(SYSTEM | SEND_ACK))
             self._hello_at, self._hellos = now, self._hellos + 1
-        elif not out:
+        elif self._acks_owed and not out:
             # An acknowledgement for each packet ahead of its turn: the sender counts them (fast retransmit).
             out.extend(self._system(SYSTEM) for _ in range(self._acks_owed))
         if self._last_words is not None:
@@ -293,7 +282,6 @@ class Connection(Endpoint):
         else:
             self._probe = True
         self._round_trip.back_off()
-        self._set_timer(now)
 
     def events(self) -> list[Event]:
         """Hand out what has happened."""
@@ -303,7 +291,7 @@ class Connection(Endpoint):
     @property
     def over(self) -> bool:
         """Whether nothing more will come of it; what has arrived can still be read."""
-        return self.state in OVER
+        return not self._live and self.state in OVER
 
     def troubled(self, packet: Packet, number: int, now: int) -> None:
         """Take in an Error packet about a packet of ours."""
@@ -333,6 +321,28 @@ class Connection(Endpoint):
 
     # Receiving ----------------------------------------------------------------------------------------------
 
+    def _meets(self, packet: Packet, source: int, destination: int, now: int) -> bool:
+        """Take the step that a packet of an end not yet known, or a repeated request, means; say whether to read on."""
+        if self.state in OVER:
+            self._ignore(packet, f"the connection is {self.state.value}")
+            return False
+        if destination == self.source_id and (source == self.destination_id or self._may_answer(packet)):
+            step = Step.CONFIRM
+        elif destination in UNKNOWN and self._may_ask(packet, source):
+            step = Step.REQUEST
+        else:
+            self._ignore(packet, f"ids {source} and {destination}, not {self.destination_id} and {self.source_id}")
+            return False
+        if (self.state, step) not in TABLE:
+            self._ignore(packet, f"a {step.value} while {self.state.value}")
+            return False
+        if self.destination_id == 0:
+            # Whoever answers says from which socket: the one asked, or a new one for this connection.
+            self.destination_id = source
+            self._meet(packet[IDP].src)
+        self._step(step, now)
+        return True
+
     def _may_ask(self, packet: Packet, source: int) -> bool:
         """Say whether a packet without our id comes from the end that this connection is with."""
         if self.destination_id:
@@ -343,10 +353,10 @@ class Connection(Endpoint):
         """Say whether a packet with our id may be the answer to our request, from whichever socket of the peer."""
         return self.state is State.REQUESTED and packet[IDP].src.host == self.remote.host
 
-    def _take_ack(self, spp: SPP, control: int, now: int) -> None:
+    def _take_ack(self, ack: int, alloc: int, control: int, now: int) -> None:
         # Nothing beyond what was sent can be acknowledged (Dodo says one more, even when opening): clamp.
-        ack = min(unwrap(spp.ack, self._acked), self._next)
-        alloc = unwrap(spp.alloc, self._acked)
+        ack = min(unwrap(ack, self._acked), self._next)
+        alloc = unwrap(alloc, self._acked)
         if ack > self._acked:
             self._acked, self._same_acks = ack, 0
             flight, sample = self._flight, -1
@@ -380,8 +390,8 @@ class Connection(Endpoint):
             if self._grown >= self._congestion:
                 self._congestion, self._grown = min(self._congestion + 1, 64), 0
 
-    def _take_data(self, packet: Packet, spp: SPP, control: int, now: int) -> None:
-        seq = unwrap(spp.seq, self._expected)
+    def _take_data(self, packet: Packet, seq: int, control: int, datastream: int, now: int) -> None:
+        seq = unwrap(seq, self._expected)
         if seq != self._expected:
             self._acks_owed = min(self._acks_owed + 1, self.window)
         elif control & SEND_ACK:
@@ -389,7 +399,7 @@ class Connection(Endpoint):
         if seq < self._expected or seq in self._held:
             self._ignore(packet, "a duplicate")
             return
-        exempt = control & ATTENTION or spp.datastream >= END
+        exempt = control & ATTENTION or datastream >= END
         if seq > self._alloc + (BEYOND if exempt else 0):
             self._ignore(packet, f"beyond the allocation ({self._alloc & 0xFFFF})")
             return
@@ -399,24 +409,27 @@ class Connection(Endpoint):
                 return
             self._events.append(Attention(packet.payload[0], packet))
             self.attentions.append(packet.payload[0])
-        self._held[seq] = packet
-        while (arrived := self._held.pop(self._expected, None)) is not None:
+        if seq != self._expected:
+            self._held[seq] = packet
+            return
+        self._expected += 1
+        self._deliver(packet, datastream, now)
+        while self._held and (held := self._held.pop(self._expected, None)) is not None:
             self._expected += 1
-            self._deliver(arrived, now)
+            self._deliver(held, held[SPP].datastream, now)
 
-    def _deliver(self, packet: Packet, now: int) -> None:
-        datastream = packet[SPP].datastream
-        if datastream == END:
+    def _deliver(self, packet: Packet, datastream: int, now: int) -> None:
+        if datastream < END and not self.ended and not self._reader_gone:
+            self._ready.append(packet)
+        elif datastream == END:
             if not self.ended:
                 self.ended = True
                 self._events.append(PeerEnded())
             self._step(Step.END, now)
         elif datastream == END_REPLY:
             self._step(Step.END_REPLY, now)
-        elif self.ended or self._reader_gone:
-            self._ignore(packet, "data behind the END" if self.ended else "closed by this side")
         else:
-            self._ready.append(packet)
+            self._ignore(packet, "data behind the END" if self.ended else "closed by this side")
 
     def _ignore(self, packet: Packet, why: str) -> None:
         self._events.append(Ignored(packet, f"{self}: {why}"))
@@ -426,10 +439,10 @@ class Connection(Endpoint):
     def _room(self) -> int:
         return self.window - len(self._ready)
 
-    def _header(self, control: int, datastream: int, seq: int) -> Packet:
+    def _packet(self, control: int, datastream: int, seq: int, data: bytes = b"") -> Packet:
         # The allocation is never taken back, so it is the highest ever said.
         self._alloc = max(self._alloc, self._expected - 1 + self._room())
-        return self._route / SPP(
+        spp = SPP(
             control=control,
             datastream=datastream,
             source_id=self.source_id,
@@ -438,17 +451,17 @@ class Connection(Endpoint):
             ack=self._expected & 0xFFFF,
             alloc=self._alloc & 0xFFFF,
         )
+        return Packet((self._route, spp), data)
 
     def _system(self, control: int) -> Packet:
         # A system packet takes no number; it carries that of the next data packet.
-        return self._header(control, 0, self._next)
+        return self._packet(control, 0, self._next)
 
     def _data(self, segment: Segment, now: int) -> Packet:
         segment.repeated = segment.sent_at >= 0
         segment.sent_at = now
         control = segment.control if segment is self._last_words else segment.control | SEND_ACK
-        packet = self._header(control, segment.datastream, segment.seq)
-        return packet / segment.data if segment.data else packet
+        return self._packet(control, segment.datastream, segment.seq, segment.data)
 
     def _meet(self, remote: XNSAddress) -> None:
         # Headers never change, so all packets share one of IDP.
@@ -465,7 +478,7 @@ class Connection(Endpoint):
             # All of ours arrived: what is missing is the peer's leave alone, and the peer is gone.
             done = all(segment.datastream == END_REPLY for segment in (*self._flight, *self._queue))
             do, state = (Do.FINISH, State.CLOSED) if done else (Do.FAIL, state)
-        before, self.state = self.state, state
+        before, self.state, self._live = self.state, state, state in LIVE
         if do in (Do.REPEAT, Do.LEARN):
             self._hello = True
         elif do is Do.OPENED:
@@ -489,7 +502,6 @@ class Connection(Endpoint):
             if state is State.ABORTED:
                 self._acks_owed = 0
             self._events.append(Finished(self.error))
-        self._set_timer(now)
 
     def _failure(self, step: Step, before: State) -> OSError:
         if step is Step.REFUSED:
@@ -503,9 +515,9 @@ class Connection(Endpoint):
 
     def _waits(self) -> bool:
         """Say whether something of ours is unanswered."""
-        if self.state in (State.REQUESTED, State.ANSWERED):
-            return True
-        return self.state in LIVE and (bool(self._flight) or bool(self._queue) or self.state is State.ENDING)
+        if not self._live:
+            return self.state in (State.REQUESTED, State.ANSWERED)
+        return bool(self._flight) or bool(self._queue) or self.state is State.ENDING
 
     def _set_timer(self, now: int) -> None:
         if self._waits():

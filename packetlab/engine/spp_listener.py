@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from packetlab.engine.contract import Endpoint, Event, Ignored
 from packetlab.engine.spp import UNKNOWN, Connection
@@ -16,7 +17,7 @@ from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.packet import Packet
 from packetlab.wire.xns import IDP, SPP
 
-Key = tuple[XNSAddress, int]
+Key = tuple[bytes, int]
 
 
 class Listener(Endpoint):
@@ -36,10 +37,11 @@ class Listener(Endpoint):
 
     def route(self, packet: Packet) -> Endpoint | None:
         """Return the connection that a packet is for; a request makes one."""
-        spp = packet.get(SPP)
+        spp: Any = packet.get(SPP)
         if spp is None:
             return self
-        key = packet[IDP].src, spp.source_id
+        idp: Any = packet[IDP]
+        key = idp._src, spp._source_id  # octets and number: this is asked for every packet
         child = self._children.get(key)
         if child is not None:
             return child
@@ -48,7 +50,7 @@ class Listener(Endpoint):
             return None
         if len(self._waiting) >= self.backlog:
             return self
-        child = self._make(key[0])
+        child = self._make(idp.src)
         self._children[key] = child
         self._waiting.append(child)
         return child

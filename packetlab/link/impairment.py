@@ -71,6 +71,10 @@ class Impairment:
             if name not in PERFECT:
                 raise PacketlabError(f"link {name}", f"one of {', '.join(PERFECT)}", name, suggestion(name, PERFECT))
             setattr(self, name, _checked(name, value))
+        self._delay = self._nanoseconds(self.delay)
+        # Nothing is left to chance: then nobody asks it (of a plain link most time went there).
+        chances = (self.jitter, self.loss, self.drop, self.duplicate, self.reorder, self.corrupt)
+        self._certain = not any(chances)
 
     def frame(self, data: bytes, now: int) -> Fate:
         """Decide on a frame sent at `now` (ns)."""
@@ -82,6 +86,8 @@ class Impairment:
         leaves = self._queued(data, now)
         if leaves is None:
             return Fate((), ("lost: the queue is full",))
+        if self._certain:
+            return Fate((Arrival(leaves + self._delay, data),), ())
         # Every question is asked each time, so that one setting does not change the luck of another.
         draw = self._random.random
         lost, doubled = self._happens(self.loss, number, draw()), self._happens(self.duplicate, number, draw())

@@ -355,7 +355,8 @@ class SPPSocket(Socket):
         def ready() -> tuple[Packet | None] | None:
             packet = connection.read()
             if packet is not None:
-                self.host.wish(connection)  # the window may have reopened
+                if connection.owes:
+                    self.host.wish(connection)  # the window has reopened
                 return (packet,)
             if connection.ended or connection.state is State.CLOSED:
                 return (None,)

@@ -39,24 +39,35 @@ def xns(data: bytes, more: int = 0) -> int:
     """
     size = len(data) + (len(data) & 1)
     number = int.from_bytes(data, "big") << (len(data) & 1) * 8
-    # Words 16 places apart have equal weight, so blocks of 16 words may be added up: 2**256 = 1 modulo 2**256 - 1. Every
-    # other word is left out at first, so that no sum runs into the next (there are fewer than 2**16 blocks).
-    mask = _MASKS.get(size) or _MASKS.setdefault(size, int.from_bytes(b"\0\0\xff\xff" * (size // 4 + 1), "big"))
-    a, b, c, d, e, f, g, h = _lanes((number & mask) % _BLOCK)
-    i, j, k, m, n, o, p, q = _lanes((number >> 16 & mask) % _BLOCK)
+    # Words 16 places apart have equal weight, so the number may be folded, whole blocks of 16 words onto blocks, until one
+    # is left. Every other word is left out at first, so that no sum runs into the next (there are fewer than 2**16 blocks).
+    mask, folds = _PLANS.get(size) or _plan(size)
+    last, other = number & mask, number >> 16 & mask
+    for shift, low in folds:
+        last, other = (last & low) + (last >> shift), (other & low) + (other >> shift)
     # From the last word back the weights are 2, 4, 8, ...
+    a, b, c, d, e, f, g, h = _EIGHT(last.to_bytes(32, "big"))
     even = ((((((a * 4 + b) * 4 + c) * 4 + d) * 4 + e) * 4 + f) * 4 + g) * 4 + h
-    odd = ((((((i * 4 + j) * 4 + k) * 4 + m) * 4 + n) * 4 + o) * 4 + p) * 4 + q
+    a, b, c, d, e, f, g, h = _EIGHT(other.to_bytes(32, "big"))
+    odd = ((((((a * 4 + b) * 4 + c) * 4 + d) * 4 + e) * 4 + f) * 4 + g) * 4 + h
     return (even * 2 + odd * 4 + more) % 65535
 
 
-_MASKS: dict[int, int] = {}
-_BLOCK = (1 << 256) - 1
+_PLANS: dict[int, tuple[int, list[tuple[int, int]]]] = {}
 _EIGHT = Struct(">8I").unpack
 
 
-def _lanes(number: int) -> tuple[int, ...]:
-    return _EIGHT(number.to_bytes(32, "big"))
+def _plan(size: int) -> tuple[int, list[tuple[int, int]]]:
+    """Return, for `size` octets, a mask for every other word, and the folds down to 256 bits: shift and mask each."""
+    folds = []
+    blocks = -(-size // 32)
+    while blocks > 1:
+        blocks = (blocks + 1) // 2
+        folds.append((256 * blocks, (1 << 256 * blocks) - 1))
+    if len(_PLANS) > 4096:
+        _PLANS.clear()
+    plan = _PLANS[size] = int.from_bytes(b"\0\0\xff\xff" * (size // 4 + 1), "big"), folds
+    return plan
 
 
 def crc32(data: bytes, more: int = 0) -> int:

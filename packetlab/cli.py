@@ -189,8 +189,8 @@ def _show(args: Any) -> int:
 def _replay(args: Any) -> int:
     from packetlab.capture import Capture
     from packetlab.link.interface import Interface
-    from packetlab.link.lab import Lab
     from packetlab.link.replay import replay
+    from packetlab.networks import Lab
 
     capture = Capture(args.file)
     next(iter(capture), None)  # an unreadable file is told before anything is opened or sent

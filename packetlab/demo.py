@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from packetlab.capture import Capture, Frame
 from packetlab.errors import NeedsPrivilege
-from packetlab.link.lab import Lab
 from packetlab.link.memory import memory_wire
 from packetlab.link.replay import replay
+from packetlab.networks import Lab
 from packetlab.view.ladder import ladder
 from packetlab.wire.bindings import bindings
 from packetlab.wire.ethernet import Ether

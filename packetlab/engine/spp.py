@@ -2,7 +2,7 @@
 
 Follows Xerox's "Internet Transport Protocols" (XSIS 028112) as 4.4BSD, Interlisp-D and Dodo read it, and where these
 differ does what all of them accept. What it does on a step of its life stands in `spp_states`, when it repeats itself
-in `spp_timing`. Numbers inside do not wrap (see `sequence`).
+in `spp_timing`, which data go and come in `spp_send` and `spp_receive`. Numbers inside do not wrap (see `sequence`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from errno import ENETUNREACH
 from typing import Any
 
 from packetlab.engine.contract import SECOND, Endpoint, Event, Ignored
-from packetlab.engine.sequence import unwrap
+from packetlab.engine.spp_receive import Receiver
+from packetlab.engine.spp_send import END, END_REPLY, Segment, Sender
 from packetlab.engine.spp_states import LIVE, OVER, TABLE, Do, State, Step
 from packetlab.engine.spp_timing import RoundTrip, Timing
 from packetlab.errors import LocalProtocolError
@@ -24,11 +25,8 @@ from packetlab.wire.xns import IDP, SPP, Control, Error, ErrorNumber
 # Plain numbers: arithmetic on enum flags costs more than the rest of a packet.
 SYSTEM, SEND_ACK = int(Control.SYSTEM), int(Control.SEND_ACK)
 ATTENTION, END_OF_MESSAGE = int(Control.ATTENTION), int(Control.END_OF_MESSAGE)
-END, END_REPLY = 254, 255  # datastream types of the close
 UNKNOWN = (0, 0xFFFF)  # ids of a peer that is not known yet; the second is Dodo's
 LARGEST = 534  # octets of data: 576 less the headers of IDP and SPP
-BEYOND = 2  # numbers past the allocation that attention, END and END-REPLY may take
-DUPLICATES = 3  # acknowledgements of the same number that mean a loss (RFC 5681 section 3.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +54,6 @@ class Finished(Event):
     error: OSError | None
 
 
-class Segment:
-    """A numbered packet on its way out."""
-
-    __slots__ = ("control", "data", "datastream", "repeated", "sent_at", "seq")
-
-    def __init__(self, control: int, datastream: int, data: bytes) -> None:
-        self.control, self.datastream, self.data = control, datastream, data
-        self.seq = self.sent_at = -1
-        self.repeated = False
-
-    @property
-    def exempt(self) -> bool:
-        """Whether it may go beyond the allocation."""
-        return bool(self.control & ATTENTION) or self.datastream >= END
-
-
 class Connection(Endpoint):
     """One end of an SPP connection.
 
@@ -88,32 +70,17 @@ class Connection(Endpoint):
         self.local = local
         self.source_id, self.destination_id = source_id, 0
         self._meet(remote)
-        self.timing, self.window = timing or Timing(), window
+        self.timing = timing or Timing()
         self.state, self._live = State.IDLE, False
         self.error: OSError | None = None
         self.ended = False  # the peer's END has come, in order
         self.attentions: deque[int] = deque(maxlen=16)  # told at once; whoever wants them takes them from here
         self.largest = LARGEST
-        self._round_trip = RoundTrip(self.timing)
+        self.sender, self.receiver = Sender(self.timing), Receiver(window)
         self._events: list[Event] = []
-        # Sending: flight is sent and not yet acknowledged, queue not yet sent. _next numbers the next packet.
-        self._queue: deque[Segment] = deque()
-        self._flight: deque[Segment] = deque()
-        self._next = self._acked = 0
-        self._peer_alloc = -1
-        self._congestion, self._threshold, self._grown = 4, 64, 0
-        self._same_acks, self._recover = 0, -1
-        self._repeat = False  # the oldest unacknowledged packet is to go out again
-        self._hello = self._probe = False
+        self._hello = self._probe = False  # a system packet is to ask for an answer: to open, or to hear of the peer
         self._hello_at, self._hellos = 0, 0
         self._last_words: Segment | None = None
-        # Receiving: _expected is the next number in order, _held what came ahead of it, _ready what a reader may take.
-        self._expected = 0
-        self._held: dict[int, Packet] = {}
-        self._ready: deque[Packet] = deque()
-        self._alloc = window - 1
-        self._acks_owed = 0
-        self._reader_gone = False
         # Times. _asked: since when something is unanswered. _heard: when the peer was last heard (or asked whether it is).
         self._retry_at: int | None = None
         self._dally_at: int | None = None
@@ -148,29 +115,25 @@ class Connection(Endpoint):
         if attention and len(data) != 1:
             raise LocalProtocolError("SPP attention", "exactly one byte of data", f"{len(data)}")
         control = (END_OF_MESSAGE if end_of_message else 0) | (ATTENTION if attention else 0)
-        self._queue.append(Segment(control, datastream, data))
+        self.sender.queue.append(Segment(control, datastream, data))
 
     def read(self) -> Packet | None:
         """Return the next packet in order, or None while there is none. Reading reopens the window."""
-        if not self._ready:
-            return None
-        packet = self._ready.popleft()
-        # Say so where it was shut, or where half of it has come free (a packet for every read would be silly).
-        open_now = self._alloc - self._expected + 1
-        if self._room() - open_now >= max(1, self.window // 2) or open_now <= 0:
-            self._acks_owed = max(self._acks_owed, 1)
-        return packet
+        return self.receiver.read()
 
     def peek(self) -> Packet | None:
         """Return what `read` would, and leave it there."""
-        return self._ready[0] if self._ready else None
+        return self.receiver.ready[0] if self.receiver.ready else None
 
     def close(self, now: int) -> None:
         """Say that no more will be sent; the connection ends once both sides agree. Unread data is let go."""
-        self._reader_gone = True
-        for packet in self._ready:
-            self._events.append(Ignored(packet, "closed before it was read"))
-        self._ready.clear()
+        receiver = self.receiver
+        receiver.reader_gone = True
+        for packet in receiver.ready:
+            self._ignore(packet, "closed before it was read")
+        if receiver.ready and self._live:
+            receiver.acks = receiver.acks or 1  # there is room again
+        receiver.ready.clear()
         self._step(Step.CLOSE, now)
 
     def abort(self, now: int, error: OSError | None = None) -> None:
@@ -181,23 +144,17 @@ class Connection(Endpoint):
     @property
     def unsent(self) -> int:
         """How many packets wait for the window to open."""
-        return len(self._queue)
-
-    @property
-    def unconfirmed(self) -> int:
-        """How many packets the peer has not acknowledged, sent or not."""
-        return len(self._queue) + len(self._flight)
+        return len(self.sender.queue)
 
     @property
     def owes(self) -> bool:
         """Whether the peer is to be told something: that reading has reopened the window, say."""
-        return self._acks_owed > 0
+        return self.receiver.acks > 0
 
     @property
     def shut(self) -> bool:
         """Whether all that still keeps us waiting is the peer's window."""
-        head = self._queue[0] if self._queue else None
-        return head is not None and not self._flight and self._next > self._peer_alloc + (BEYOND if head.exempt else 0)
+        return self.sender.shut
 
     # The contract -------------------------------------------------------------------------------------------
 
@@ -210,39 +167,29 @@ class Connection(Endpoint):
         if not known and not self._meets(packet, source, destination, now):
             return
         self._heard, self._asked = now, None
-        self._take_ack(spp._ack, spp._alloc, control, now)
+        if self.sender.acknowledged(spp._ack, spp._alloc, control, now):
+            self._retry_at = None
         if not control & SYSTEM:
-            self._take_data(packet, spp._seq, control, spp._datastream, now)
+            self._take_data(packet, spp, control, now)
         elif control & SEND_ACK:
-            self._acks_owed = self._acks_owed or 1
+            self.receiver.acks = self.receiver.acks or 1
 
     def packets_to_send(self, now: int) -> list[Packet]:
         """Hand out what is to go out now."""
-        out: list[Packet] = []
-        if self._live:
-            if self._repeat and self._flight:
-                out.append(self._data(self._flight[0], now))
-            queue, flight = self._queue, self._flight
-            while queue:
-                segment = queue[0]
-                if self._next > self._peer_alloc + (BEYOND if segment.exempt else 0):
-                    break
-                if len(flight) >= self._congestion:
-                    break
-                queue.popleft()
-                segment.seq, self._next = self._next, self._next + 1
-                flight.append(segment)
-                out.append(self._data(segment, now))
+        receiver = self.receiver
+        # Every data packet asks for an acknowledgement, as in 4.4BSD.
+        out = (
+            [self._packet(each, each.control | SEND_ACK) for each in self.sender.departures(now)] if self._live else []
+        )
         if self._hello or self._probe:
             out.append(self._system(SYSTEM | SEND_ACK))
             self._hello_at, self._hellos = now, self._hellos + 1
-        elif self._acks_owed and not out:
-            # An acknowledgement for each packet ahead of its turn: the sender counts them (fast retransmit).
-            out.extend(self._system(SYSTEM) for _ in range(self._acks_owed))
+        elif receiver.acks and not out:
+            out = [self._system(SYSTEM) for _ in range(receiver.acks)]
         if self._last_words is not None:
-            out.append(self._data(self._last_words, now))
-        self._repeat = self._hello = self._probe = False
-        self._last_words, self._acks_owed = None, 0
+            out.append(self._packet(self._last_words, self._last_words.control))
+        self._hello = self._probe = False
+        self._last_words, receiver.acks = None, 0
         self._set_timer(now)
         return out
 
@@ -275,13 +222,11 @@ class Connection(Endpoint):
             self._step(Step.GIVE_UP, now)
         elif self.state in (State.REQUESTED, State.ANSWERED):
             self._hello = True
-        elif self._flight:
-            # RFC 5681 (4): start over with one packet, up to half of what was in flight.
-            self._threshold, self._congestion = max(2, len(self._flight) // 2), 1
-            self._recover, self._same_acks, self._repeat = self._next, 0, True
+        elif self.sender.flight:
+            self.sender.unanswered()
         else:
             self._probe = True
-        self._round_trip.back_off()
+        self.sender.round_trip.back_off()
 
     def events(self) -> list[Event]:
         """Hand out what has happened."""
@@ -302,7 +247,7 @@ class Connection(Endpoint):
         if number == ErrorNumber.NO_SOCKET:
             self._step(Step.REFUSED, now)
         elif number == ErrorNumber.RESOURCE_LIMIT:
-            self._congestion, self._threshold = 1, max(2, len(self._flight) // 2)
+            self.sender.slow_down()
         elif number in (ErrorNumber.UNREACHABLE, ErrorNumber.LISTENER_REJECT) and opening:
             unreachable = number == ErrorNumber.UNREACHABLE
             self.error = (
@@ -353,74 +298,22 @@ class Connection(Endpoint):
         """Say whether a packet with our id may be the answer to our request, from whichever socket of the peer."""
         return self.state is State.REQUESTED and packet[IDP].src.host == self.remote.host
 
-    def _take_ack(self, ack: int, alloc: int, control: int, now: int) -> None:
-        # Nothing beyond what was sent can be acknowledged (Dodo says one more, even when opening): clamp.
-        ack = min(unwrap(ack, self._acked), self._next)
-        alloc = unwrap(alloc, self._acked)
-        if ack > self._acked:
-            self._acked, self._same_acks = ack, 0
-            flight, sample = self._flight, -1
-            while flight and flight[0].seq < ack:
-                segment = flight.popleft()
-                # A round trip counts only where it is clear which sending was answered (RFC 6298 section 3).
-                sample = -1 if segment.repeated else now - segment.sent_at
-            if sample >= 0:
-                self._round_trip.measured(sample)
-            self._grow()
-            if flight and ack < self._recover:
-                self._repeat = True  # the next one was lost as well (RFC 6582)
-            self._retry_at = None
-        elif ack == self._acked and self._flight and alloc <= self._peer_alloc and control & SYSTEM:
-            self._same_acks += 1
-            if self._same_acks == DUPLICATES and ack >= self._recover:
-                self._threshold = self._congestion = max(2, len(self._flight) // 2)
-                self._recover, self._repeat = self._next, True
-        if alloc > self._peer_alloc:
-            # An allocation is never taken back.
-            self._peer_alloc = alloc
-            if not self._flight:
-                self._retry_at = None
-
-    def _grow(self) -> None:
-        """RFC 5681 (3.1): by one an acknowledgement up to the threshold, then by one a round trip."""
-        if self._congestion < self._threshold:
-            self._congestion += 1
-        else:
-            self._grown += 1
-            if self._grown >= self._congestion:
-                self._congestion, self._grown = min(self._congestion + 1, 64), 0
-
-    def _take_data(self, packet: Packet, seq: int, control: int, datastream: int, now: int) -> None:
-        seq = unwrap(seq, self._expected)
-        if seq != self._expected:
-            self._acks_owed = min(self._acks_owed + 1, self.window)
-        elif control & SEND_ACK:
-            self._acks_owed = self._acks_owed or 1
-        if seq < self._expected or seq in self._held:
-            self._ignore(packet, "a duplicate")
-            return
-        exempt = control & ATTENTION or datastream >= END
-        if seq > self._alloc + (BEYOND if exempt else 0):
-            self._ignore(packet, f"beyond the allocation ({self._alloc & 0xFFFF})")
+    def _take_data(self, packet: Packet, spp: Any, control: int, now: int) -> None:
+        receiver = self.receiver
+        why = receiver.refuses(packet, spp._seq, control, spp._datastream)
+        if why is not None:
+            self._ignore(packet, why)
             return
         if control & ATTENTION:
-            if len(packet.payload) != 1:
-                self._ignore(packet, f"an attention of {len(packet.payload)} bytes, not one")
-                return
             self._events.append(Attention(packet.payload[0], packet))
             self.attentions.append(packet.payload[0])
-        if seq != self._expected:
-            self._held[seq] = packet
-            return
-        self._expected += 1
-        self._deliver(packet, datastream, now)
-        while self._held and (held := self._held.pop(self._expected, None)) is not None:
-            self._expected += 1
-            self._deliver(held, held[SPP].datastream, now)
+        while (arrived := receiver.in_order()) is not None:
+            header: Any = arrived[SPP]
+            self._deliver(arrived, header._datastream, now)
 
     def _deliver(self, packet: Packet, datastream: int, now: int) -> None:
-        if datastream < END and not self.ended and not self._reader_gone:
-            self._ready.append(packet)
+        if datastream < END and not self.ended and not self.receiver.reader_gone:
+            self.receiver.ready.append(packet)
         elif datastream == END:
             if not self.ended:
                 self.ended = True
@@ -436,32 +329,24 @@ class Connection(Endpoint):
 
     # Sending ------------------------------------------------------------------------------------------------
 
-    def _room(self) -> int:
-        return self.window - len(self._ready)
-
-    def _packet(self, control: int, datastream: int, seq: int, data: bytes = b"") -> Packet:
-        # The allocation is never taken back, so it is the highest ever said.
-        self._alloc = max(self._alloc, self._expected - 1 + self._room())
+    def _packet(self, segment: Segment, control: int) -> Packet:
+        receiver = self.receiver
         spp = SPP(
             control=control,
-            datastream=datastream,
+            datastream=segment.datastream,
             source_id=self.source_id,
             destination_id=self.destination_id,
-            seq=seq & 0xFFFF,
-            ack=self._expected & 0xFFFF,
-            alloc=self._alloc & 0xFFFF,
+            seq=segment.seq & 0xFFFF,
+            ack=receiver.expected & 0xFFFF,
+            alloc=receiver.allocation() & 0xFFFF,
         )
-        return Packet((self._route, spp), data)
+        return Packet((self._route, spp), segment.data)
 
     def _system(self, control: int) -> Packet:
         # A system packet takes no number; it carries that of the next data packet.
-        return self._packet(control, 0, self._next)
-
-    def _data(self, segment: Segment, now: int) -> Packet:
-        segment.repeated = segment.sent_at >= 0
-        segment.sent_at = now
-        control = segment.control if segment is self._last_words else segment.control | SEND_ACK
-        return self._packet(control, segment.datastream, segment.seq, segment.data)
+        segment = Segment(control, 0, b"")
+        segment.seq = self.sender.next
+        return self._packet(segment, control)
 
     def _meet(self, remote: XNSAddress) -> None:
         # Headers never change, so all packets share one of IDP.
@@ -476,7 +361,7 @@ class Connection(Endpoint):
         do, state = entry
         if do is Do.FAIL_UNLESS_DONE:
             # All of ours arrived: what is missing is the peer's leave alone, and the peer is gone.
-            done = all(segment.datastream == END_REPLY for segment in (*self._flight, *self._queue))
+            done = all(segment.datastream == END_REPLY for segment in (*self.sender.flight, *self.sender.queue))
             do, state = (Do.FINISH, State.CLOSED) if done else (Do.FAIL, state)
         before, self.state, self._live = self.state, state, state in LIVE
         if do in (Do.REPEAT, Do.LEARN):
@@ -484,23 +369,22 @@ class Connection(Endpoint):
         elif do is Do.OPENED:
             self._events.append(Opened())
             if self._hellos == 1:
-                self._round_trip.measured(now - self._hello_at)
+                self.sender.round_trip.measured(now - self._hello_at)
             else:
-                self._round_trip = RoundTrip(self.timing)  # RFC 6298 (5.7)
-            self._acks_owed = self._acks_owed or 1  # the third packet, which opens the peer's side
+                self.sender.round_trip = RoundTrip(self.timing)  # RFC 6298 (5.7)
+            self.receiver.acks = self.receiver.acks or 1  # the third packet, which opens the peer's side
             self._retry_at = None
         elif do in (Do.SEND_END, Do.SEND_END_REPLY):
-            self._queue.append(Segment(END_OF_MESSAGE, END if do is Do.SEND_END else END_REPLY, b""))
+            self.sender.queue.append(Segment(END_OF_MESSAGE, END if do is Do.SEND_END else END_REPLY, b""))
         elif do is Do.SEND_LAST:
             self._last_words = Segment(END_OF_MESSAGE, END_REPLY, b"")
-            self._last_words.seq = self._next
+            self._last_words.seq = self.sender.next
         elif do is Do.FAIL:
             self.error = self.error or self._failure(step, before)
         if state in OVER and before not in OVER:
-            self._queue.clear()
-            self._flight.clear()
+            self.sender.clear()
             if state is State.ABORTED:
-                self._acks_owed = 0
+                self.receiver.acks = 0
             self._events.append(Finished(self.error))
 
     def _failure(self, step: Step, before: State) -> OSError:
@@ -517,14 +401,14 @@ class Connection(Endpoint):
         """Say whether something of ours is unanswered."""
         if not self._live:
             return self.state in (State.REQUESTED, State.ANSWERED)
-        return bool(self._flight) or bool(self._queue) or self.state is State.ENDING
+        return self.sender.waiting or self.state is State.ENDING
 
     def _set_timer(self, now: int) -> None:
         if self._waits():
             if self._asked is None:
                 self._asked = now
             if self._retry_at is None:
-                self._retry_at = now + self._round_trip.timeout
+                self._retry_at = now + self.sender.round_trip.timeout
             self._dally_at = None
             return
         self._asked = self._retry_at = None

@@ -50,7 +50,8 @@ def xns(data: bytes, more: int = 0) -> int:
     even = ((((((a * 4 + b) * 4 + c) * 4 + d) * 4 + e) * 4 + f) * 4 + g) * 4 + h
     a, b, c, d, e, f, g, h = _EIGHT(other.to_bytes(32, "big"))
     odd = ((((((a * 4 + b) * 4 + c) * 4 + d) * 4 + e) * 4 + f) * 4 + g) * 4 + h
-    return (even * 2 + odd * 4 + more) % 65535
+    total: int = (even * 2 + odd * 4 + more) % 65535
+    return total
 
 
 _PLANS: dict[int, tuple[int, list[tuple[int, int]]]] = {}

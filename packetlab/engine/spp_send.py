@@ -1,0 +1,130 @@
+"""The sending half of an SPP connection: what waits, what is under way, and how much may be.
+
+Which packet goes when follows the allocation that the peer gave (XSIS 028112) and, for the network's sake, the congestion
+window of RFC 5681 and 6582 as 4.4BSD's spp_usrreq.c has it. Counts packets; knows no headers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from packetlab.engine.sequence import unwrap
+from packetlab.engine.spp_timing import RoundTrip, Timing
+
+SYSTEM, ATTENTION = 0x80, 0x20  # of connection control
+END, END_REPLY = 254, 255  # datastream types of the close
+BEYOND = 2  # numbers past the allocation that attention, END and END-REPLY may take
+DUPLICATES = 3  # acknowledgements of the same number that mean a loss (RFC 5681 section 3.2)
+MOST = 64  # packets under way
+
+
+class Segment:
+    """A numbered packet on its way out."""
+
+    __slots__ = ("control", "data", "datastream", "repeated", "sent_at", "seq")
+
+    def __init__(self, control: int, datastream: int, data: bytes) -> None:
+        self.control, self.datastream, self.data = control, datastream, data
+        self.seq = self.sent_at = -1
+        self.repeated = False
+
+    @property
+    def beyond(self) -> int:
+        """How far it may go beyond the allocation."""
+        return BEYOND if self.control & ATTENTION or self.datastream >= END else 0
+
+    def sent(self, now: int) -> Segment:
+        """Take note that it goes out now."""
+        self.repeated, self.sent_at = self.sent_at >= 0, now
+        return self
+
+
+class Sender:
+    """Packets of one direction, from `queue` over `flight` to acknowledged.
+
+    Attributes:
+        queue: not yet sent. flight: sent and not acknowledged, in order. next: number of the next packet.
+        acked: all below it is acknowledged. alloc: the highest number the peer accepts.
+    """
+
+    def __init__(self, timing: Timing) -> None:
+        self.queue: deque[Segment] = deque()
+        self.flight: deque[Segment] = deque()
+        self.next = self.acked = 0
+        self.alloc = -1
+        self.round_trip = RoundTrip(timing)
+        self._congestion, self._threshold, self._grown = 4, MOST, 0
+        self._same_acks, self._recover = 0, -1
+        self._repeat = False  # the oldest packet under way is to go out again
+
+    def departures(self, now: int) -> list[Segment]:
+        """Return what is to go out now."""
+        queue, flight, out = self.queue, self.flight, []
+        if self._repeat and flight:
+            out.append(flight[0].sent(now))
+        self._repeat = False
+        while queue and len(flight) < self._congestion and self.next <= self.alloc + queue[0].beyond:
+            segment = queue.popleft()
+            segment.seq, self.next = self.next, self.next + 1
+            flight.append(segment)
+            out.append(segment.sent(now))
+        return out
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the peer has yet to acknowledge something, or to let it be sent."""
+        return bool(self.flight) or bool(self.queue)
+
+    @property
+    def shut(self) -> bool:
+        """Whether the allocation alone holds back what waits."""
+        return bool(self.queue) and not self.flight and self.next > self.alloc + self.queue[0].beyond
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        self.queue.clear()
+        self.flight.clear()
+
+    def acknowledged(self, ack: int, alloc: int, control: int, now: int) -> bool:
+        """Take in what a packet of the peer says; return whether that is news, so that waiting starts anew."""
+        # Nothing beyond what was sent can be acknowledged (Dodo says one more, even when opening): clamp.
+        ack = min(unwrap(ack, self.acked), self.next)
+        alloc = unwrap(alloc, self.acked)
+        news = False
+        if ack > self.acked:
+            self._advance(ack, now)
+            news = True
+        elif ack == self.acked and self.flight and alloc <= self.alloc and control & SYSTEM:
+            self._same_acks += 1
+            if self._same_acks == DUPLICATES and ack >= self._recover:
+                self._threshold = self._congestion = max(2, len(self.flight) // 2)
+                self._recover, self._repeat = self.next, True
+        if alloc > self.alloc:
+            self.alloc = alloc  # never taken back
+            news = news or not self.flight
+        return news
+
+    def _advance(self, ack: int, now: int) -> None:
+        self.acked, self._same_acks = ack, 0
+        flight, sample = self.flight, -1
+        while flight and flight[0].seq < ack:
+            segment = flight.popleft()
+            # A round trip counts only where it is clear which sending was answered (RFC 6298 section 3).
+            sample = -1 if segment.repeated else now - segment.sent_at
+        if sample >= 0:
+            self.round_trip.measured(sample)
+        # RFC 5681 (3.1): one more an acknowledgement up to the threshold, then one a round trip.
+        self._grown += 1
+        if self._congestion < self._threshold or self._grown >= self._congestion:
+            self._congestion, self._grown = min(self._congestion + 1, MOST), 0
+        if flight and ack < self._recover:
+            self._repeat = True  # the next one was lost as well (RFC 6582)
+
+    def unanswered(self) -> None:
+        """Take in that no acknowledgement came in time: start over with one packet (RFC 5681 section 4)."""
+        self._threshold, self._congestion = max(2, len(self.flight) // 2), 1
+        self._recover, self._same_acks, self._repeat = self.next, 0, True
+
+    def slow_down(self) -> None:
+        """Take in that the peer's host is out of room (Error 3): one packet at a time, for now."""
+        self._threshold, self._congestion = max(2, len(self.flight) // 2), 1

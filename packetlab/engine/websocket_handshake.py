@@ -24,18 +24,17 @@ from packetlab.errors import LocalProtocolError, RemoteProtocolError
 WHERE = "opening handshake"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _RESERVED = {"host", "upgrade", "connection", "content-length", "transfer-encoding"}  # and sec-websocket-*
-_UPGRADE = (("upgrade", "websocket"),)  # a 426 has to name what it asks for (RFC 9110 section 15.5.22)
+_UPGRADE = (("Upgrade", "websocket"),)  # a 426 has to name what it asks for (RFC 9110 section 15.5.22)
 _Sent = TypeVar("_Sent", bound=h11.Event)
 _BODY = 1 << 16  # octets kept of a refusal's body
 
 
 def extra(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return a user's headers with their names in lower case, unless one is the handshake's own."""
-    found = [(name.lower(), value) for name, value in headers]
-    for name, _ in found:
-        if name.startswith("sec-websocket-") or name in _RESERVED:
+    """Return a user's headers, unless one is the handshake's own."""
+    for name, _ in headers:
+        if name.lower().startswith("sec-websocket-") or name.lower() in _RESERVED:
             raise LocalProtocolError("WebSocket headers", "none of the handshake's own", name)
-    return found
+    return list(headers)
 
 
 class _Bad(Exception):
@@ -139,20 +138,22 @@ class ServerOpening(_Opening):
         if reply.body:
             raise LocalProtocolError("Reply.body", "nothing beside status 101", f"{len(reply.body)} octets")
         headers = [
-            ("upgrade", "websocket"),
-            ("connection", "Upgrade"),
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
             (
                 "sec-websocket-accept",
                 generate_accept_token((request.header("sec-websocket-key") or "").encode()).decode(),
             ),
         ]
         if reply.subprotocol is not None:
-            headers.append(("sec-websocket-protocol", reply.subprotocol))
+            headers.append(("Sec-WebSocket-Protocol", reply.subprotocol))
         extensions = self._agree(request) if self._compression else ()
-        headers += [("sec-websocket-extensions", extension) for extension in extensions]
+        headers += [("Sec-WebSocket-Extensions", extension) for extension in extensions]
         headers += [*self._headers, *reply.headers]
-        octets = _sent(self._http, h11.InformationalResponse, 101, headers, b"Switching Protocols")
-        return octets, [Opened(request, tuple(headers), reply.subprotocol, extensions)]
+        response = _made(
+            h11.InformationalResponse, status_code=101, headers=_octets(headers), reason="Switching Protocols"
+        )
+        return self._http.send(response) or b"", [Opened(request, _headers(response), reply.subprotocol, extensions)]
 
     def _agree(self, request: Request) -> tuple[str, ...]:
         """Take the first offer that can be met (RFC 7692 section 5.1); each is tried with a fresh extension."""
@@ -166,15 +167,16 @@ class ServerOpening(_Opening):
 
     def _refuse(self, reply: Reply) -> tuple[bytes, list[Event]]:
         headers = [
-            ("connection", "close"),
-            ("content-length", str(len(reply.body))),
+            ("Connection", "close"),
+            ("Content-Length", str(len(reply.body))),
             *self._headers,
             *reply.headers,
         ]
-        octets = _sent(self._http, h11.Response, reply.status, headers)
-        octets += self._http.send(h11.Data(data=reply.body)) or b""
-        octets += self._http.send(h11.EndOfMessage()) or b""
-        return octets, [Refused(reply.status, tuple(headers), reply.body)]
+        response = _made(h11.Response, status_code=reply.status, headers=_octets(headers))
+        parts = (response, h11.Data(data=reply.body), h11.EndOfMessage())
+        return b"".join(self._http.send(part) or b"" for part in parts), [
+            Refused(reply.status, _headers(response), reply.body)
+        ]
 
 
 class ClientOpening(_Opening):
@@ -201,16 +203,16 @@ class ClientOpening(_Opening):
         self._key = base64.b64encode(randomness(16)) if randomness else generate_nonce()
         self._refusal: Refused | None = None  # what came of it so far
         sent = [
-            ("host", host),
-            ("upgrade", "websocket"),
-            ("connection", "Upgrade"),
-            ("sec-websocket-key", self._key.decode()),
-            ("sec-websocket-version", "13"),
+            ("Host", host),
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Key", self._key.decode()),
+            ("Sec-WebSocket-Version", "13"),
         ]
         if subprotocols:
-            sent.append(("sec-websocket-protocol", ", ".join(subprotocols)))
+            sent.append(("Sec-WebSocket-Protocol", ", ".join(subprotocols)))
         if compression:
-            sent.append(("sec-websocket-extensions", f"{self.deflate.name}; {self.deflate.offer()}"))
+            sent.append(("Sec-WebSocket-Extensions", f"{self.deflate.name}; {self.deflate.offer()}"))
         request = _made(h11.Request, method="GET", target=path, headers=_octets([*sent, *extra(headers)]))
         self._request = _request(request)
         self.octets = (self._http.send(request) or b"") + (self._http.send(h11.EndOfMessage()) or b"")
@@ -279,14 +281,14 @@ def _checked_request(event: h11.Request) -> Request:
     """Check the rules of section 4.2.1 on a request."""
     request = _request(event)
     if event.method != b"GET":
-        raise _Bad("method GET", event.method.decode(), 405, (("allow", "GET"),))
+        raise _Bad("method GET", event.method.decode(), 405, (("Allow", "GET"),))
     if "websocket" not in _listed((request.header("upgrade") or "").lower()):
         raise _Bad("Upgrade: websocket", request.header("upgrade"), 426, _UPGRADE)
     if "upgrade" not in _listed((request.header("connection") or "").lower()):
         raise _Bad("Connection: Upgrade", request.header("connection"))
     version = request.header("sec-websocket-version")
     if version != "13":
-        told = (("sec-websocket-version", "13"),)
+        told = (("Sec-WebSocket-Version", "13"),)
         raise _Bad(
             "Sec-WebSocket-Version: 13", version, 426 if version else 400, (*_UPGRADE, *told) if version else told
         )
@@ -336,13 +338,3 @@ def _made(kind: Callable[..., _Sent], **parts: object) -> _Sent:
         return kind(**parts)
     except (h11.LocalProtocolError, UnicodeEncodeError) as error:
         raise LocalProtocolError("WebSocket handshake", "what HTTP can carry", error) from None
-
-
-def _sent(
-    http: h11.Connection,
-    kind: type[h11.Response] | type[h11.InformationalResponse],
-    status: int,
-    headers: Sequence[tuple[str, str]],
-    reason: bytes = b"",
-) -> bytes:
-    return http.send(_made(kind, status_code=status, headers=_octets(headers), reason=reason)) or b""

@@ -141,7 +141,7 @@ class ServerOpening(_Opening):
             ("Upgrade", "websocket"),
             ("Connection", "Upgrade"),
             (
-                "sec-websocket-accept",
+                "Sec-WebSocket-Accept",
                 generate_accept_token((request.header("sec-websocket-key") or "").encode()).decode(),
             ),
         ]

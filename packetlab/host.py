@@ -162,6 +162,7 @@ class Station:
     timing: Timing = IN_REAL_TIME
     window: int = 16
     router: bool = False
+    randomness: Callable[[int], bytes] | None = None  # for keys of WebSockets, where a run is to repeat itself
     _stack: Stack | None = None
     _seqno: int = 0
 

@@ -6,6 +6,7 @@ The three make hosts of one kind (see `host.Station`), so a script that talks th
 from __future__ import annotations
 
 import socket as _socket
+from random import Random
 from typing import Any
 
 from packetlab.errors import PacketlabError
@@ -34,6 +35,10 @@ class SimHost(_simnet.SimHost, Talker):
     """A host of the simulated network, with sockets and engines."""
 
     timing = IN_VIRTUAL_TIME
+
+    def __init__(self, net: SimNetwork, name: str) -> None:
+        super().__init__(net, name)
+        self.randomness = Random(f"{net.seed}/{name}").randbytes
 
     def _first_id(self) -> int:
         # Told by the seed alone: the same run has the same ids.

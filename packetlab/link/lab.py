@@ -21,7 +21,7 @@ from packetlab.link import keeper as _keeper
 from packetlab.link.impairment import Impairment
 from packetlab.link.interface import EVERY_PROTOCOL, Interface
 from packetlab.link.medium import Medium, RealTime
-from packetlab.link.port import Attachment
+from packetlab.link.port import Attachment, Port
 from packetlab.link.program import Program
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ class Lab:
                 program.close()
         for driver in self.medium.drivers:
             for port in driver.ports:
-                port.close()
+                if isinstance(port, Port):
+                    port.close()
         self.medium.drivers.clear()
         for relay in self._relays:
             relay.close()

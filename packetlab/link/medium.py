@@ -11,9 +11,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
-
-from packetlab.link.port import Port
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 Files = Sequence[tuple[int, int]]  # descriptors, and what of them is waited for (select.POLLIN, select.POLLOUT)
@@ -21,19 +19,40 @@ SECOND = 1_000_000_000
 SLICE = 20  # ms that a thread sleeps at most while another is in the loop too
 
 
+class Source(Protocol):
+    """What a medium waits for on behalf of a driver: a `Port`, or something as simple."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+
+    @property
+    def mask(self) -> int:
+        """What the descriptor is waited for (select.POLLIN, select.POLLOUT)."""
+
+    def fileno(self) -> int:
+        """The descriptor; -1 where there is none."""
+
+    def take(self) -> list[bytes]:
+        """Return the frames that have come, without waiting."""
+
+
 class Driver(Protocol):
     """What a medium drives."""
 
     due: int | None  # when `turn` is wanted, by the medium's clock
-    ports: list[Port]
 
-    def take(self, port: Port, data: bytes, now: int) -> None:
+    @property
+    def ports(self) -> Sequence[Source]:
+        """Where frames come from."""
+
+    def take(self, port: Any, data: bytes, now: int) -> None:
         """Take in a frame."""
 
     def turn(self, now: int) -> None:
         """Do what is due, send what is to be sent, and say in `due` when to come back."""
 
-    def failed(self, port: Port, error: OSError) -> None:
+    def failed(self, port: Any, error: OSError) -> None:
         """A port is gone."""
 
 
@@ -112,7 +131,7 @@ class RealTime(Medium):
         super().__init__()
         self._inside = 0
         self._poll = select.poll()
-        self._watched: dict[int, tuple[Driver | None, Port | None, int]] = {}
+        self._watched: dict[int, tuple[Driver | None, Source | None, int]] = {}
 
     @property
     def now(self) -> int:
@@ -161,7 +180,7 @@ class RealTime(Medium):
 
     def _watch(self, files: Files) -> None:
         wanted = {
-            port.fileno(): (driver, port, select.POLLIN)
+            port.fileno(): (driver, port, port.mask)
             for driver in self.drivers
             for port in driver.ports
             if port.fileno() >= 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +34,7 @@ class Port(ABC):
 
     name: str
     linktype: int = 1
+    mask = select.POLLIN  # what its descriptor is waited for
 
     @abstractmethod
     def _send(self, data: bytes) -> None:

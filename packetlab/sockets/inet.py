@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import select
 import socket as _socket
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from packetlab.errors import LocalProtocolError, NeedsPrivilege
@@ -156,6 +157,33 @@ class InetStream(InetSocket):
         child = InetStream(self.host, sock)
         child.timeout = self.timeout
         return child
+
+    def take(self) -> bytes | None:
+        """Return bytes without waiting: None while there are none, empty at the end of the connection."""
+        try:
+            return self.sock.recv(LARGEST)
+        except BlockingIOError:
+            return None
+
+    def give(self, data: bytes) -> int:
+        """Write bytes without waiting; return how many the kernel took."""
+        try:
+            return self.sock.send(data, _socket.MSG_NOSIGNAL)
+        except BlockingIOError:
+            return 0
+
+    def finish(self) -> None:
+        """Say that no more will be written, without waiting."""
+        with suppress(OSError):  # the other side may have gone
+            self.sock.shutdown(_socket.SHUT_WR)
+
+    def take_connection(self) -> InetStream | None:
+        """Return the next connection without waiting, or None."""
+        try:
+            sock, _ = self.sock.accept()
+        except BlockingIOError:
+            return None
+        return InetStream(self.host, sock)
 
     def write(self, data: bytes | str) -> int:
         """Send bytes; return when the kernel has taken all."""

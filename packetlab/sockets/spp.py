@@ -210,7 +210,9 @@ class SPPSocket(Socket):
         )
         listener = self._listener
         assert listener is not None
-        connection = self._wait(listener.accept, "accept")
+        return self._made(self._wait(listener.accept, "accept"))
+
+    def _made(self, connection: Connection) -> Any:
         child = type(self)(self.host, connection)
         child._number = connection.local.socket
         child._default, child._mtu, child.timeout = self._default, self._mtu, self.timeout
@@ -454,6 +456,48 @@ class StreamSocket(SPPSocket):
         data = b"".join(pieces)
         data, self._rest = data[:size], data[size:]
         return data
+
+    def take(self) -> bytes | None:
+        """Return bytes without waiting: None while there are none, empty at the end of the connection."""
+        connection = self._open("read")
+        rest, self._rest = self._rest, b""
+        while not rest:
+            packet = connection.read()
+            if packet is not None:
+                rest = packet.payload
+                if connection.owes:
+                    self.host.wish(connection)
+            elif connection.error is not None:
+                raise connection.error
+            else:
+                return b"" if connection.ended or connection.over else None
+        return rest
+
+    def give(self, data: bytes) -> int:
+        """Write bytes without waiting; return how many found room."""
+        connection = self._open("write")
+        if connection.error is not None:
+            raise connection.error
+        if connection.state not in (State.OPEN, State.ANSWERED):
+            raise ConnectionResetError(f"{self}: the peer has ended")
+        taken = 0
+        while taken < len(data) and connection.unsent < QUEUE:
+            connection.send(data[taken : taken + self._mtu], end_of_message=taken + self._mtu >= len(data))
+            taken += min(self._mtu, len(data) - taken)
+        self.host.wish(connection)
+        return taken
+
+    def finish(self) -> None:
+        """Say that no more will be written, without waiting."""
+        connection = self._open("finish")
+        connection.close(self.host.medium.now)
+        self.host.wish(connection)
+
+    def take_connection(self) -> StreamSocket | None:
+        """Return the next connection without waiting, or None."""
+        assert self._listener is not None
+        connection = self._listener.accept()
+        return self._made(connection) if connection is not None else None
 
 
 class Held(Endpoint):

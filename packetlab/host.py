@@ -154,7 +154,7 @@ class Station:
 
     Attributes:
         timing: of SPP connections made from now on. window: packets they receive ahead of the reader.
-        router: forward XNS packets, and tell neighbours the way (set it before anything is sent).
+        router: whether it forwards XNS packets; see `route`.
     """
 
     name: str
@@ -162,6 +162,7 @@ class Station:
     timing: Timing = IN_REAL_TIME
     window: int = 16
     router: bool = False
+    on_link: Callable[[], object] | None = None  # called when a link has been added
     randomness: Callable[[int], bytes] | None = None  # for keys of WebSockets, where a run is to repeat itself
     _stack: Stack | None = None
     _seqno: int = 0
@@ -193,6 +194,7 @@ class Station:
             self._stack = Stack(node)
             self.medium.drivers.append(self._stack)
             self._linked = 0
+            self.on_link = lambda: self.xns
         for attachment in self.attachments[self._linked :]:
             self._linked += 1
             try:
@@ -241,6 +243,13 @@ class Station:
         with self.medium.lock:
             self._join(network, port, framing)
         del stack
+
+    def route(self) -> None:
+        """Forward XNS packets between the networks of this host, and tell neighbours the way (RIP), from now on."""
+        self.router = True
+        stack = self.xns
+        stack.node.router = True
+        self.wish(stack.node.routes)
 
     def _opener(self) -> dict[str, Any]:
         return {"opener": self.kernel_socket} if self.kernel_socket is not None else {}

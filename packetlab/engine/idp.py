@@ -65,6 +65,8 @@ class Node:
         self._events: list[Event] = []
         self._here: deque[Packet] = deque()  # from this host to itself
         self._forwarded: list[Departure] = []
+        self._held: dict[int, list[tuple[Packet, Endpoint]]] = {}  # by network: what waits for the way there
+        self._found: list[tuple[Packet, Endpoint]] = []  # it is known now
         self.bind(self.routes, 1)
 
     # Interfaces and sockets ---------------------------------------------------------------------------------
@@ -168,6 +170,8 @@ class Node:
                     heapq.heappush(self._timers, (due, next(self._order), endpoint))
                 if endpoint.over:
                     self._release(endpoint)
+            while self._found:
+                self._dispatch(*self._found.pop(0), out, now)
             if self._here:
                 self.receive(dissect(bytes(self._here.popleft()), IDP), now)
                 out += self._forwarded
@@ -279,6 +283,10 @@ class Node:
         self._events.append(Ignored(packet, f"IDP: not forwarded ({number.name})"))
         self._reply_error(packet, number, parameter, now)
 
+    def routed(self, net: int) -> None:
+        """Send what waited for the way to a network."""
+        self._found += self._held.pop(net, [])
+
     def _send_off(self, packet: Packet) -> None:
         """Send a packet of the node's own; one that cannot go is gone."""
         to = packet[IDP].dst
@@ -302,10 +310,15 @@ class Node:
         if address.net == EVERY_NETWORK and address.host == BROADCAST:
             out += (Departure(packet, via, BROADCAST) for via in range(len(self.interfaces)))
             return
-        self._events.append(Ignored(packet, f"IDP: no route to network {address.net:X}"))
-        self.routes.ask(address.net)
-        endpoint.troubled(packet, ErrorNumber.UNREACHABLE, now)
-        self.touch(endpoint)
+        held = self._held.setdefault(address.net, [])
+        if self.routes.ask(address.net):
+            held.append((packet, endpoint))  # until a router answers; of more than one, the protocols above take care
+        else:
+            # Nobody answered the last time.
+            held.clear()
+            self._events.append(Ignored(packet, f"IDP: no route to network {address.net:X}"))
+            endpoint.troubled(packet, ErrorNumber.UNREACHABLE, now)
+            self.touch(endpoint)
 
     def _release(self, endpoint: Endpoint) -> None:
         self.unbind(endpoint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from errno import ENETUNREACH
 
 from packetlab.engine.contract import SECOND, Endpoint, Event, Ignored
 from packetlab.errors import LocalProtocolError
@@ -48,6 +49,10 @@ class Exchange(Endpoint):
         """Take in an Error: nobody answers there."""
         if number == ErrorNumber.NO_SOCKET:
             self.error = ConnectionRefusedError(f"PEX to {self._remote}: nobody has that socket")
+        elif number == ErrorNumber.UNREACHABLE:
+            self.error = OSError(ENETUNREACH, f"PEX to {self._remote}: no route to its network")
+        else:
+            self._events.append(Ignored(packet, f"PEX: Error {number:#x} changes nothing"))
 
     def packets_to_send(self, now: int) -> list[Packet]:
         """Hand out the request when it is due."""

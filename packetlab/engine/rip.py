@@ -85,16 +85,18 @@ class Routes(Endpoint):
         if self.node.router:
             self._outbox.append(self._request(net, EVERY_NETWORK))
 
-    def ask(self, net: int) -> None:
-        """Ask the neighbours for the way to a network, once."""
-        if net not in self._asked:
-            self._asked.add(net)
-            for here, _ in self.node.interfaces:
-                self._outbox.append(self._request(here, net))
-            self.node.touch(self)
+    def ask(self, net: int) -> bool:
+        """Ask the neighbours for the way to a network; return whether they were not asked before."""
+        new = net not in self._asked
+        self._asked.add(net)
+        for here, _ in self.node.interfaces:
+            self._outbox.append(self._request(here, net))
+        self.node.touch(self)
+        return new
 
     def _set(self, net: int, route: Route) -> None:
         self.table[net] = route
+        self.node.routed(net)
         self._ways.clear()
         self._asked.discard(net)
 

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -176,6 +177,8 @@ class Lab:
                     if peer is not end and (end is ends[0] or peer is not ends[0]):
                         self._neighbours(end, peer)
                 end.node._attach(end)
+                if end.node.on_link is not None:
+                    end.node.on_link()
         return Link(tuple(end.node.name for end in ends), mtu, relay)
 
     def _impaired(self, ends: list[_End], mtu: int, seed: int | str, shape: dict[str, Any]) -> Relay:
@@ -288,6 +291,7 @@ class Host:
     def __init__(self, lab: Lab, name: str) -> None:
         self.lab, self.name = lab, name
         self.medium: Medium = lab.medium
+        self.on_link: Callable[[], object] | None = None
         self.ends: list[_End] = []
         self.interfaces: list[Interface] = []
         self.programs: list[Program] = []

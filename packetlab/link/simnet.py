@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 FIRST_NETWORK = 0x401
+LONGEST, LENGTH_802_3 = 1500, 4
 ROOM = 4096  # frames that wait at a port for a reader
 
 
@@ -161,6 +162,8 @@ class SimLink:
         self.nics = [SimNic(self, host, place) for place, host in enumerate(hosts, 1)]
         for host, nic in zip(hosts, self.nics, strict=True):
             host.plug(nic)
+            if host.on_link is not None:
+                host.on_link()
 
     def change(self, **shape: Any) -> None:
         """Change how the link treats frames from now on, both ways: loss=0.5, delay=0.1 ..."""
@@ -190,6 +193,8 @@ class SimNic:
         """Hand a frame to whoever listens, and let them act on it."""
         mine = data[:6] == self.host.octets or (bool(data) and bool(data[0] & 1))
         kind = int.from_bytes(data[12:14], "big")
+        if kind <= LONGEST:
+            kind = LENGTH_802_3  # as the kernel numbers frames that have a length there
         for port in self.ports:
             if (mine or port.promiscuous) and (port.protocol is None or port.protocol == kind):
                 port.arrive(data)
@@ -247,6 +252,7 @@ class SimHost:
     def __init__(self, net: SimNetwork, name: str) -> None:
         self.net, self.name = net, name
         self.medium: Medium = net
+        self.on_link: Callable[[], object] | None = None
         self.octets = b"\x02" + (len(net.hosts) + 1).to_bytes(5, "big")  # MAC address: locally administered
         self.nics: list[SimNic] = []
         self.interfaces: list[SimPort] = []  # a port on each link, in the order of the links

@@ -57,7 +57,8 @@ def create(host: Station, kind: str = "stream", family: str | None = None, **opt
         from packetlab.sockets.idp import DatagramSocket, RawSocket
 
         return (RawSocket if kind == "raw" else DatagramSocket)(host)
-    from packetlab.sockets.spp import SeqpacketSocket, StreamSocket
+    from packetlab.sockets.seqpacket import SeqpacketSocket
+    from packetlab.sockets.stream import StreamSocket
 
     return (StreamSocket if kind == "stream" else SeqpacketSocket)(host)
 

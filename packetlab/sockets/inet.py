@@ -123,9 +123,13 @@ class InetSocket(Socket):
 
 
 class InetStream(InetSocket):
-    """A TCP connection."""
+    """A TCP connection; what is written leaves at once (TCP_NODELAY)."""
 
     kind = "stream"
+
+    def __init__(self, host: Station, sock: _socket.socket) -> None:
+        super().__init__(host, sock)
+        sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
 
     def _connect(self, target: tuple[str, int]) -> None:
         number = self.sock.connect_ex(target)

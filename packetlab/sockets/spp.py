@@ -1,4 +1,4 @@
-"""SPP sockets: sequenced packets with their boundaries and headers, and streams of bytes.
+"""What both kinds of SPP socket share: the connection, its options, and packets in and out.
 
 Follows 4.4BSD's spp_usrreq.c and spp(4); the BSD name of an option stands in its description.
 """
@@ -17,7 +17,6 @@ from packetlab.errors import LocalProtocolError
 from packetlab.host import Station
 from packetlab.sockets.socket import Socket
 from packetlab.wire.addresses import XNSAddress
-from packetlab.wire.dissect import dissect
 from packetlab.wire.packet import Packet
 from packetlab.wire.xns import SPP
 
@@ -25,6 +24,14 @@ HEADER = 12  # octets
 QUEUE = 32  # packets that a writer may be ahead of the window
 NOTHING = SPP()
 MAY_SAY = {"datastream", "control"}  # what a prototype header decides; the rest belongs to the connection
+
+
+class Held(Endpoint):
+    """What holds a socket number that is bound and not yet used: to the world there is nobody."""
+
+    def route(self, packet: Packet) -> Endpoint | None:
+        """Return nobody."""
+        return None
 
 
 class SPPSocket(Socket):
@@ -370,139 +377,3 @@ class SPPSocket(Socket):
         if packet is not None:
             self.last_header = packet[SPP]
         return packet
-
-
-class SeqpacketSocket(SPPSocket):
-    """Sequenced packets: each write is one packet, each read returns one, with its boundaries (SOCK_SEQPACKET).
-
-    Attributes:
-        headers_on_input: `read` puts the 12 octets of a packet's header before its data (SO_HEADERS_ON_INPUT).
-        headers_on_output: `write` finds 12 octets of a prototype header before the data (SO_HEADERS_ON_OUTPUT).
-    """
-
-    kind = "seqpacket"
-
-    def __init__(self, host: Station, connection: Connection | None = None) -> None:
-        super().__init__(host, connection)
-        self.headers_on_input = False
-        self.headers_on_output = False
-
-    def _inherit(self, child: Any) -> None:
-        child.headers_on_input, child.headers_on_output = self.headers_on_input, self.headers_on_output
-
-    def write(self, data: bytes | str, header: SPP | None = None) -> int:
-        """Send one packet.
-
-        Args:
-            data: at most `mtu` bytes; none is fine. header: prototype for this one, over `default_header`: datastream,
-                and END_OF_MESSAGE or ATTENTION in control.
-
-        Raises:
-            LocalProtocolError: too long, or a header field that is not the user's. ConnectionError: the peer is gone.
-        """
-        octets = data.encode() if isinstance(data, str) else bytes(data)
-        if self.headers_on_output and header is None:
-            if len(octets) < HEADER:
-                raise LocalProtocolError(
-                    f"{self}: write", "12 octets of header, then data", f"{len(octets)}", "EINVAL in BSD"
-                )
-            said = dissect(octets[:HEADER], SPP)[SPP]
-            header = SPP(**{name: getattr(said, name) for name in sorted(said.captured) if getattr(said, name)})
-            octets = octets[HEADER:]
-        self._queue(octets, header)
-        return len(octets)
-
-    def read(self) -> bytes:
-        """Wait for the next packet and return its data; empty at the end of the connection (see `ended`)."""
-        packet = self.read_packet()
-        if packet is None:
-            return b""
-        return bytes(packet[SPP]) + packet.payload if self.headers_on_input else packet.payload
-
-
-class StreamSocket(SPPSocket):
-    """A stream of bytes over SPP (SOCK_STREAM): packets merge, a long write is split, its last packet ends a message."""
-
-    kind = "stream"
-
-    def __init__(self, host: Station, connection: Connection | None = None) -> None:
-        super().__init__(host, connection)
-        self._rest = b""
-
-    def write(self, data: bytes | str) -> int:
-        """Send bytes; return when all are on their way or queued."""
-        octets = data.encode() if isinstance(data, str) else bytes(data)
-        for start in range(0, len(octets), self._mtu):
-            self._queue(octets[start : start + self._mtu], None, end_of_message=start + self._mtu >= len(octets))
-        return len(octets)
-
-    def read(self, size: int = 65536) -> bytes:
-        """Wait for bytes and return those there are, `size` at most; none at the end of the connection."""
-        while not self._rest:
-            packet = self.read_packet()
-            if packet is None:
-                return b""
-            self._rest = packet.payload
-        connection = self._connection
-        assert connection is not None
-        pieces, have = [self._rest], len(self._rest)
-        with self.host.medium.lock:
-            while have < size and (packet := connection.read()) is not None:
-                pieces.append(packet.payload)
-                have += len(packet.payload)
-                self.last_header = packet[SPP]
-            if len(pieces) > 1:
-                self.host.wish(connection)
-        data = b"".join(pieces)
-        data, self._rest = data[:size], data[size:]
-        return data
-
-    def take(self) -> bytes | None:
-        """Return bytes without waiting: None while there are none, empty at the end of the connection."""
-        connection = self._open("read")
-        rest, self._rest = self._rest, b""
-        while not rest:
-            packet = connection.read()
-            if packet is not None:
-                rest = packet.payload
-                if connection.owes:
-                    self.host.wish(connection)
-            elif connection.error is not None:
-                raise connection.error
-            else:
-                return b"" if connection.ended or connection.over else None
-        return rest
-
-    def give(self, data: bytes) -> int:
-        """Write bytes without waiting; return how many found room."""
-        connection = self._open("write")
-        if connection.error is not None:
-            raise connection.error
-        if connection.state not in (State.OPEN, State.ANSWERED):
-            raise ConnectionResetError(f"{self}: the peer has ended")
-        taken = 0
-        while taken < len(data) and connection.unsent < QUEUE:
-            connection.send(data[taken : taken + self._mtu], end_of_message=taken + self._mtu >= len(data))
-            taken += min(self._mtu, len(data) - taken)
-        self.host.wish(connection)
-        return taken
-
-    def finish(self) -> None:
-        """Say that no more will be written, without waiting."""
-        connection = self._open("finish")
-        connection.close(self.host.medium.now)
-        self.host.wish(connection)
-
-    def take_connection(self) -> StreamSocket | None:
-        """Return the next connection without waiting, or None."""
-        assert self._listener is not None
-        connection = self._listener.accept()
-        return self._made(connection) if connection is not None else None
-
-
-class Held(Endpoint):
-    """What holds a socket number that is bound and not yet used: to the world there is nobody."""
-
-    def route(self, packet: Packet) -> Endpoint | None:
-        """Return nobody."""
-        return None

@@ -1,0 +1,89 @@
+"""Stream sockets of SPP: bytes, whose packets merge and split."""
+
+from __future__ import annotations
+
+from packetlab.engine.spp import Connection
+from packetlab.engine.spp_states import State
+from packetlab.host import Station
+from packetlab.sockets.spp import QUEUE, SPPSocket
+from packetlab.wire.xns import SPP
+
+
+class StreamSocket(SPPSocket):
+    """A stream of bytes over SPP (SOCK_STREAM): packets merge, a long write is split, its last packet ends a message."""
+
+    kind = "stream"
+
+    def __init__(self, host: Station, connection: Connection | None = None) -> None:
+        super().__init__(host, connection)
+        self._rest = b""
+
+    def write(self, data: bytes | str) -> int:
+        """Send bytes; return when all are on their way or queued."""
+        octets = data.encode() if isinstance(data, str) else bytes(data)
+        for start in range(0, len(octets), self._mtu):
+            self._queue(octets[start : start + self._mtu], None, end_of_message=start + self._mtu >= len(octets))
+        return len(octets)
+
+    def read(self, size: int = 65536) -> bytes:
+        """Wait for bytes and return those there are, `size` at most; none at the end of the connection."""
+        while not self._rest:
+            packet = self.read_packet()
+            if packet is None:
+                return b""
+            self._rest = packet.payload
+        connection = self._connection
+        assert connection is not None
+        pieces, have = [self._rest], len(self._rest)
+        with self.host.medium.lock:
+            while have < size and (packet := connection.read()) is not None:
+                pieces.append(packet.payload)
+                have += len(packet.payload)
+                self.last_header = packet[SPP]
+            if len(pieces) > 1:
+                self.host.wish(connection)
+        data = b"".join(pieces)
+        data, self._rest = data[:size], data[size:]
+        return data
+
+    def take(self) -> bytes | None:
+        """Return bytes without waiting: None while there are none, empty at the end of the connection."""
+        connection = self._open("read")
+        rest, self._rest = self._rest, b""
+        while not rest:
+            packet = connection.read()
+            if packet is not None:
+                rest = packet.payload
+                if connection.owes:
+                    self.host.wish(connection)
+            elif connection.error is not None:
+                raise connection.error
+            else:
+                return b"" if connection.ended or connection.over else None
+        return rest
+
+    def give(self, data: bytes) -> int:
+        """Write bytes without waiting; return how many found room."""
+        connection = self._open("write")
+        if connection.error is not None:
+            raise connection.error
+        if connection.state not in (State.OPEN, State.ANSWERED):
+            raise ConnectionResetError(f"{self}: the peer has ended")
+        taken = 0
+        while taken < len(data) and connection.unsent < QUEUE:
+            connection.send(data[taken : taken + self._mtu], end_of_message=taken + self._mtu >= len(data))
+            taken += min(self._mtu, len(data) - taken)
+        self.host.wish(connection)
+        return taken
+
+    def finish(self) -> None:
+        """Say that no more will be written, without waiting."""
+        connection = self._open("finish")
+        connection.close(self.host.medium.now)
+        self.host.wish(connection)
+
+    def take_connection(self) -> StreamSocket | None:
+        """Return the next connection without waiting, or None."""
+        assert self._listener is not None
+        connection = self._listener.accept()
+        return self._made(connection) if connection is not None else None

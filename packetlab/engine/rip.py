@@ -77,6 +77,7 @@ class Routes(Endpoint):
     def add(self, net: int, via: int, next_host: int, hops: int = 1) -> None:
         """Enter a route by hand; it stays."""
         self._set(net, Route(via, next_host, hops, None))
+        self.node.touch(self)
 
     def joined(self, net: int, via: int) -> None:
         """Take in a network that the node is now on."""

@@ -177,10 +177,10 @@ class Connection(Endpoint):
     def packets_to_send(self, now: int) -> list[Packet]:
         """Hand out what is to go out now."""
         receiver = self.receiver
-        # Every data packet asks for an acknowledgement, as in 4.4BSD.
-        out = (
-            [self._packet(each, each.control | SEND_ACK) for each in self.sender.departures(now)] if self._live else []
-        )
+        out: list[Packet] = []
+        if self._live:
+            for each in self.sender.departures(now):
+                out.append(self._packet(each, each.control | SEND_ACK if each.asks else each.control))
         if self._hello or self._probe:
             out.append(self._system(SYSTEM | SEND_ACK))
             self._hello_at, self._hellos = now, self._hellos + 1

@@ -21,12 +21,12 @@ MOST = 64  # packets under way
 class Segment:
     """A numbered packet on its way out."""
 
-    __slots__ = ("control", "data", "datastream", "repeated", "sent_at", "seq")
+    __slots__ = ("asks", "control", "data", "datastream", "repeated", "sent_at", "seq")
 
     def __init__(self, control: int, datastream: int, data: bytes) -> None:
         self.control, self.datastream, self.data = control, datastream, data
         self.seq = self.sent_at = -1
-        self.repeated = False
+        self.repeated = self.asks = False
 
     @property
     def beyond(self) -> int:
@@ -58,8 +58,12 @@ class Sender:
         self._repeat = False  # the oldest packet under way is to go out again
 
     def departures(self, now: int) -> list[Segment]:
-        """Return what is to go out now."""
-        queue, flight, out = self.queue, self.flight, []
+        """Return what is to go out now; those that ask for an acknowledgement say so.
+
+        Each repeat asks, the last packet that may go, and one in four of those before it.
+        """
+        queue, flight = self.queue, self.flight
+        out: list[Segment] = []
         if self._repeat and flight:
             out.append(flight[0].sent(now))
         self._repeat = False
@@ -68,6 +72,10 @@ class Sender:
             segment.seq, self.next = self.next, self.next + 1
             flight.append(segment)
             out.append(segment.sent(now))
+            segment.asks = not segment.seq & 3
+        if out:
+            out[0].asks = out[0].asks or out[0].repeated
+            out[-1].asks = True
         return out
 
     @property

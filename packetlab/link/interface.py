@@ -119,12 +119,12 @@ class Interface(Port):
     def take(self) -> list[bytes]:
         """Return the frames that have come, without waiting and without their times (VLAN tags of the kernel are not put back)."""
         taken: list[bytes] = []
-        receive = self._socket.recvfrom
+        receive, buffer, view = self._socket.recvfrom_into, self._buffer, memoryview(self._buffer)
         try:
             while len(taken) < BATCH:
-                data, address = receive(LARGEST, _socket.MSG_DONTWAIT)
+                size, address = receive(buffer, 0, _socket.MSG_DONTWAIT)
                 if address[2] != OUTGOING or self.outgoing:
-                    taken.append(data)
+                    taken.append(view[:size].tobytes())
         except BlockingIOError:
             pass
         return taken

@@ -331,7 +331,8 @@ class SPPSocket(Socket):
                 end_of_message=bool(control & END_OF_MESSAGE) or end_of_message,
                 attention=bool(control & ATTENTION),
             )
-            self.host.wish(connection)
+            if connection.unsent == 1:  # else the window is shut, and what opens it sends
+                self.host.wish(connection)
 
     def attention(self, byte: bytes | int) -> None:
         """Tell the peer one byte ahead of everything that it has yet to read (MSG_OOB); it also comes in its place."""

@@ -65,8 +65,8 @@ class Node:
         self._events: list[Event] = []
         self._here: deque[Packet] = deque()  # from this host to itself
         self._forwarded: list[Departure] = []
-        self._held: dict[int, list[tuple[Packet, Endpoint]]] = {}  # by network: what waits for the way there
-        self._found: list[tuple[Packet, Endpoint]] = []  # it is known now
+        self._held: dict[int, list[tuple[Packet, Endpoint | None]]] = {}  # by network: what waits for the way there
+        self._found: list[tuple[Packet, Endpoint | None]] = []  # it is known now
         self.bind(self.routes, 1)
 
     # Interfaces and sockets ---------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ class Node:
         """Hand out what is to leave this host now."""
         out, self._forwarded = self._forwarded, []
         touched = self._touched
-        while touched or self._here:
+        while touched or self._here or self._found:
             while touched:
                 endpoint = next(iter(touched))
                 del touched[endpoint]
@@ -288,16 +288,10 @@ class Node:
         self._found += self._held.pop(net, [])
 
     def _send_off(self, packet: Packet) -> None:
-        """Send a packet of the node's own; one that cannot go is gone."""
-        to = packet[IDP].dst
-        if to.host == self.host:
-            self._here.append(packet)
-        elif (found := self.routes.to(to)) is not None:
-            self._forwarded.append(Departure(packet, *found))
-        else:
-            self._events.append(Ignored(packet, f"IDP: no route to network {to.net:X}"))
+        """Send a packet of the node's own; nobody is told of one that cannot go."""
+        self._found.append((packet, None))
 
-    def _dispatch(self, packet: Packet, endpoint: Endpoint, out: list[Departure], now: int) -> None:
+    def _dispatch(self, packet: Packet, endpoint: Endpoint | None, out: list[Departure], now: int) -> None:
         idp = packet._headers[0]
         to: bytes = idp._dst  # type: ignore[attr-defined]
         if to[4:10] == self._host:
@@ -317,8 +311,9 @@ class Node:
             # Nobody answered the last time.
             held.clear()
             self._events.append(Ignored(packet, f"IDP: no route to network {address.net:X}"))
-            endpoint.troubled(packet, ErrorNumber.UNREACHABLE, now)
-            self.touch(endpoint)
+            if endpoint is not None:
+                endpoint.troubled(packet, ErrorNumber.UNREACHABLE, now)
+                self.touch(endpoint)
 
     def _release(self, endpoint: Endpoint) -> None:
         self.unbind(endpoint)

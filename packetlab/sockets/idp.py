@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from packetlab.capture import matcher
 from packetlab.engine.datagram import Datagrams
 from packetlab.errors import LocalProtocolError
 from packetlab.host import Station
@@ -54,8 +55,11 @@ class _IDPSocket(Socket):
             self._endpoint.send(packet)
             self.host.wish(self._endpoint)
 
-    def read_packet(self) -> Packet:
+    def read_packet(self, where: Any = None) -> Packet:
         """Wait for the next packet and return it, IDP header and all.
+
+        Args:
+            where: a header class, a prototype or a function of the packet; those that do not match are passed over.
 
         Raises:
             ConnectionRefusedError: on a connected socket, where an Error said that nobody is there.
@@ -66,8 +70,12 @@ class _IDPSocket(Socket):
             error, self._endpoint.error = self._endpoint.error, None
             if error is not None:
                 raise error
-            return self._endpoint.read()
+            packet = self._endpoint.read()
+            while packet is not None and not matches(packet):
+                packet = self._endpoint.read()
+            return packet
 
+        matches = matcher(where)
         packet = self._wait(ready, "read")
         self.last_header = packet[IDP]
         return packet

@@ -53,6 +53,7 @@ class SPPSocket(Socket):
         self._default = NOTHING
         self._mtu = LARGEST
         self._number = 0
+        self._connecting = False  # a connect that did not wait has yet to be finished
         self._connection = connection
         self._listener: Listener | None = None
 
@@ -138,11 +139,12 @@ class SPPSocket(Socket):
         Args:
             wait: until the connection is open; else return at once, and a later call with wait finishes it.
         """
-        going = self._connection is not None and self._connection.state in (State.REQUESTED, State.ANSWERED)
+        going = self._connecting
         self._need(self._listener is None, "connect", "a socket that does not listen", "a listener")
         self._need(
             self._connection is None or going, "connect", "a fresh socket", "one that was connected", "EISCONN in BSD"
         )
+        self._connecting = not wait
         if not going:
             remote, node = self.host.resolve(address), self.host.xns.node
             self._need(remote.socket and remote.host, "connect", "an address with host and socket", f"{remote}")

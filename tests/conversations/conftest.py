@@ -1,0 +1,91 @@
+"""The networks that conversations run on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from packetlab import Lab, LocalHost, SimNetwork
+from packetlab.link.medium import RealTime
+
+from .pairwise import Pairwise
+
+REFUSAL = Lab.refusal()
+
+
+def needs_a_lab() -> None:
+    if REFUSAL is not None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(REFUSAL)
+
+
+def free_ports() -> tuple[int, int]:
+    import socket
+
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as two,
+    ):
+        one.bind(("127.0.0.1", 0))
+        two.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], two.getsockname()[1]
+
+
+NETWORKS = (
+    "pairwise",
+    "simulated",
+    "simulated, snap",
+    "simulated, bad",
+    "simulated, routed",
+    "lab",
+    "lab, bad",
+    "lab, ip",
+    "udp",
+)
+
+
+@pytest.fixture
+def hosts(request: pytest.FixtureRequest) -> Iterator[tuple]:
+    """Two hosts of each network, with a link between that is good, or bad."""
+    kind, _, manner = request.param.partition(", ")
+    if kind == "pairwise":
+        yield Pairwise().hosts
+    elif kind == "simulated":
+        yield simulated(manner)
+    elif kind == "udp":
+        ports, medium = free_ports(), RealTime()
+        sides = [LocalHost(mac=f"02:00:00:00:00:0{n}", name=f"side {n}", medium=medium) for n in (1, 2)]
+        for side, ours, theirs in zip(sides, ports, ports[::-1], strict=True):
+            side.join(0x401, "udp", local=("127.0.0.1", ours), peer=("127.0.0.1", theirs))
+        yield tuple(sides)
+        for side in sides:
+            side.close()
+    else:
+        needs_a_lab()
+        with Lab() as lab:
+            a, b = lab.host("a"), lab.host("b")
+            shape = (
+                {"delay": 0.002, "loss": 0.1, "duplicate": 0.1, "reorder": 0.1, "seed": 5} if manner == "bad" else {}
+            )
+            lab.link(a, b, **shape)
+            if manner == "ip":
+                a.join(0x501, "ip", peer=b.address)
+                b.join(0x501, "ip", peer=a.address)
+            yield a, b
+
+
+def simulated(manner: str) -> tuple:
+    """Return two hosts of a simulated network."""
+    net = SimNetwork(seed=4)
+    a, b = net.host("a"), net.host("b")
+    if manner == "routed":
+        router = net.host("router")
+        net.link(a, router, delay=0.01)
+        net.link(router, b, delay=0.01)
+        router.route()
+    elif manner == "bad":
+        net.link(a, b, delay=0.05, jitter=0.02, loss=0.15, duplicate=0.15, reorder=0.15, corrupt=0.15)
+    else:
+        net.link(a, b, carrier=manner or "ethernet")
+    return a, b

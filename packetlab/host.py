@@ -360,3 +360,4 @@ class Station:
         stack = self._stack or self.xns
         stack.node.touch(endpoint)
         stack.turn(self.medium.now)
+        self.medium.poke()

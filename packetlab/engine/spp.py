@@ -71,6 +71,7 @@ class Connection(Endpoint):
         self.source_id, self.destination_id = source_id, 0
         self._meet(remote)
         self.timing = timing or Timing()
+        self._patience = int(self.timing.give_up * SECOND)
         self.state, self._live = State.IDLE, False
         self.error: OSError | None = None
         self.ended = False  # the peer's END has come, in order
@@ -200,7 +201,8 @@ class Connection(Endpoint):
         if self._dally_at is not None:
             return self._dally_at
         if self.timing.keep_alive is not None and self.state is State.OPEN:
-            return max(self._heard, self._probed) + int(self.timing.keep_alive * SECOND)
+            probe_at = max(self._heard, self._probed) + int(self.timing.keep_alive * SECOND)
+            return min(probe_at, max(self._heard + self._patience, self._probed + 1))
         return None
 
     def on_time(self, now: int) -> None:
@@ -208,17 +210,16 @@ class Connection(Endpoint):
         due = self.next_timeout()
         if due is None or now < due:
             return
-        patience = int(self.timing.give_up * SECOND)
         if self._retry_at is None:
             if self._dally_at is not None:
                 self._step(Step.DALLY_OVER, now)
-            elif now - self._heard >= patience:
+            elif now - self._heard >= self._patience:
                 self._step(Step.GIVE_UP, now)
             else:
                 self._probe, self._probed = True, now
             return
         self._retry_at = None
-        if self._asked is not None and now - self._asked >= patience:
+        if self._asked is not None and now - self._asked >= self._patience:
             self._step(Step.GIVE_UP, now)
         elif self.state in (State.REQUESTED, State.ANSWERED):
             self._hello = True
@@ -408,7 +409,7 @@ class Connection(Endpoint):
             if self._asked is None:
                 self._asked = now
             if self._retry_at is None:
-                self._retry_at = now + self.sender.round_trip.timeout
+                self._retry_at = min(now + self.sender.round_trip.timeout, self._asked + self._patience)
             self._dally_at = None
             return
         self._asked = self._retry_at = None

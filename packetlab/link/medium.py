@@ -6,17 +6,18 @@ its medium, so a single thread can hold both ends of a conversation.
 
 from __future__ import annotations
 
+import os
 import select
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 Files = Sequence[tuple[int, int]]  # descriptors, and what of them is waited for (select.POLLIN, select.POLLOUT)
 SECOND = 1_000_000_000
-SLICE = 20  # ms that a thread sleeps at most while another is in the loop too
 
 
 class Source(Protocol):
@@ -100,6 +101,9 @@ class Medium(ABC):
                     return found
                 raise TimeoutError(f"{what}: nothing in {timeout:g} s")
 
+    def poke(self) -> None:  # noqa: B027  virtual time waits for nobody
+        """Say that a timer may have been set: for whoever waits in another thread."""
+
     def run(self, seconds: float) -> None:
         """Let time pass, and whatever happens in it."""
         until = self.now + int(seconds * SECOND)
@@ -125,50 +129,72 @@ class Medium(ABC):
 
 
 class RealTime(Medium):
-    """The time that everybody lives in; frames come and go through descriptors."""
+    """The time that everybody lives in; frames come and go through descriptors.
+
+    Of the threads that wait, one waits for the kernel, on behalf of all; what it found it tells the others.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._inside = 0
-        self._poll = select.poll()
+        self._happened = threading.Condition(self.lock)
+        self._poll = select.epoll()
         self._watched: dict[int, tuple[Driver | None, Source | None, int]] = {}
+        self._files: list[Files] = []  # of the threads that wait
+        self._polling = False
+        self._poke = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     @property
     def now(self) -> int:
         """The time in nanoseconds."""
         return time.monotonic_ns()
 
+    def poke(self) -> None:
+        """Have whoever waits for the kernel look at the timers anew."""
+        if self._polling:
+            os.eventfd_write(self._poke, 1)
+
     def step(self, until: int | None, what: str, files: Files = ()) -> bool:
         """Wait for a frame, a timer, one of `files` or `until`, and do what follows."""
         with self.lock:
             if self._turn_due():
+                self._happened.notify_all()
                 return True
-            self._watch(files)
-            times = [time for time in (until, self._next_due()) if time is not None]
-            self._inside += 1
-            # Another thread may take the frame that this one waits for, and nobody would wake it.
-            limits = [SLICE] if self._inside > 1 else []
-        try:
-            if times:
-                limits.append(max(0, -((self.now - min(times)) // 1_000_000)))
-            ready = self._poll.poll(min(limits) if limits else None)
-        finally:
-            self._inside -= 1
-        with self.lock:
-            for descriptor, happened in ready:
-                self._take(descriptor, happened)
-            if ready:
-                self._follow()
-            self._turn_due()
+            self._files.append(files)
+            try:
+                self._watch()
+                times = [time for time in (until, self._next_due()) if time is not None]
+                wait = max(0.0, (min(times) - self.now) / SECOND) if times else None
+                if self._polling:
+                    self._happened.wait(wait)
+                else:
+                    self._poll_for_all(wait)
+            finally:
+                self._files.remove(files)
         return until is None or self.now < until
 
-    def _take(self, descriptor: int, happened: int) -> None:
+    def _poll_for_all(self, wait: float | None) -> None:
+        """Wait for the kernel with the lock let go, and do what follows."""
+        self._polling = True
+        self.lock.release()
+        try:
+            ready = self._poll.poll(wait)
+        finally:
+            self.lock.acquire()
+            self._polling = False
+            self._happened.notify_all()
+        for descriptor, _ in ready:
+            self._take(descriptor)
+        if ready:
+            self._follow()
+        self._turn_due()
+
+    def _take(self, descriptor: int) -> None:
         driver, port, _ = self._watched.get(descriptor, (None, None, 0))
+        if descriptor == self._poke:
+            os.eventfd_read(self._poke)
         if driver is None or port is None:
             return
         try:
-            if happened & select.POLLNVAL:
-                raise OSError(f"{port.name}: it was closed")
             frames = port.take()
         except OSError as error:
             driver.failed(port, error)
@@ -178,17 +204,23 @@ class RealTime(Medium):
             driver.take(port, data, now)
         driver.turn(now)
 
-    def _watch(self, files: Files) -> None:
-        wanted = {
+    def _watch(self) -> None:
+        wanted: dict[int, tuple[Driver | None, Source | None, int]] = {
             port.fileno(): (driver, port, port.mask)
             for driver in self.drivers
             for port in driver.ports
             if port.fileno() >= 0
         }
-        others = {descriptor: (None, None, mask) for descriptor, mask in files}
-        if {**wanted, **others} != self._watched:
+        wanted.update((descriptor, (None, None, mask)) for files in self._files for descriptor, mask in files)
+        wanted[self._poke] = None, None, select.POLLIN
+        if wanted != self._watched:
             for descriptor in self._watched:
-                self._poll.unregister(descriptor)
-            self._watched = {**wanted, **others}
-            for descriptor, (_, _, mask) in self._watched.items():
+                with suppress(OSError):  # the kernel forgets a descriptor that is closed
+                    self._poll.unregister(descriptor)
+            self._watched = wanted
+            for descriptor, (_, _, mask) in wanted.items():
                 self._poll.register(descriptor, mask)
+
+    def __del__(self) -> None:
+        self._poll.close()
+        os.close(self._poke)

@@ -240,8 +240,11 @@ class RawSocket(_IDPSocket):
         packet = (
             data if isinstance(data, Packet) else data / b"" if isinstance(data, Header) else dissect(bytes(data), IDP)
         )
-        if not packet.layers or not isinstance(packet.layers[0], IDP):
-            raise LocalProtocolError(f"{self}: write", "a packet that begins with IDP", packet.summary() or "nothing")
+        idp = packet.layers[0] if packet.layers else None
+        if not isinstance(idp, IDP) or idp.dst is None:
+            raise LocalProtocolError(
+                f"{self}: write", "a packet with a whole IDP header", packet.summary() or "nothing"
+            )
         self._send(packet)
         return len(bytes(packet))
 

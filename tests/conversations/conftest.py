@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from packetlab import Lab, LocalHost, SimNetwork
+from packetlab import Lab, LocalHost, SimNetwork, Timing
 from packetlab.link.medium import RealTime
 
 from .pairwise import Pairwise
@@ -69,6 +69,8 @@ def hosts(request: pytest.FixtureRequest) -> Iterator[tuple]:
                 {"delay": 0.002, "loss": 0.1, "duplicate": 0.1, "reorder": 0.1, "seed": 5} if manner == "bad" else {}
             )
             lab.link(a, b, **shape)
+            if manner == "bad":
+                a.timing = b.timing = Timing(first=0.1, shortest=0.03)
             if manner == "ip":
                 a.join(0x501, "ip", peer=b.address)
                 b.join(0x501, "ip", peer=a.address)

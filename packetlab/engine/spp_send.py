@@ -117,8 +117,11 @@ class Sender:
         flight, sample = self.flight, -1
         while flight and flight[0].seq < ack:
             segment = flight.popleft()
-            # A round trip counts only where it is clear which sending was answered (RFC 6298 section 3).
-            sample = -1 if segment.repeated else now - segment.sent_at
+            # A round trip counts only where it is clear which sending was answered (RFC 6298 section 3). The last one
+            # was where the answer takes its usual time; so a loss now and then does not leave us waiting for long.
+            sample = now - segment.sent_at
+            if segment.repeated and not self.round_trip.expected(sample):
+                sample = -1
         if sample >= 0:
             self.round_trip.measured(sample)
         # RFC 5681 (3.1): one more an acknowledgement up to the threshold, then one a round trip.

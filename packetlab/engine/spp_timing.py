@@ -52,6 +52,10 @@ class RoundTrip:
         slack = max(4 * self.variation, self.shortest // 2)
         self.timeout = min(max(self.smooth + slack, self.shortest), self.longest)
 
+    def expected(self, round_trip: int) -> bool:
+        """Say whether something took as long as round trips have taken so far."""
+        return 0 <= self.smooth and abs(round_trip - self.smooth) <= max(4 * self.variation, self.smooth // 4)
+
     def back_off(self) -> None:
         """No answer came in time: wait twice as long until a round trip is measured again (RFC 6298 5.5)."""
         self.timeout = min(2 * self.timeout, self.longest)

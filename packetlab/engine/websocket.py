@@ -216,7 +216,7 @@ class WebSocket:
             if self._deadline is None:
                 self._deadline = now + self._open_timeout
             self._opened(*self._opening.receive(data))
-            data = self._opening.rest if self._frames else b""
+            data = b"" if self.state == "connecting" else self._opening.rest
         if not data:
             return
         if self.state == "closed" or self._frames is None:

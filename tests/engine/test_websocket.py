@@ -9,10 +9,20 @@ import pytest
 
 from packetlab.engine.websocket import Closed, Event, Failed, Ignored, Message, Opened, Ping, Pong, WebSocket
 from packetlab.errors import LocalProtocolError
-from tests.engine.pair import exchange, feed, opened, raw
+from tests.engine.pair import MALFORMED, exchange, feed, opened, raw
 
 SECOND = 10**9
-MESSAGES = ["", "hello", b"", b"\x00\xff" * 63, "né€😀" * 40, bytes(65536), b"x" * 125, b"x" * 126, "y" * 65535]
+MESSAGES: list[str | bytes] = [
+    "",
+    "hello",
+    b"",
+    b"\x00\xff" * 63,
+    "né€😀" * 40,
+    bytes(65536),
+    b"x" * 125,
+    b"x" * 126,
+    "y" * 65535,
+]
 
 
 def counting(size: int) -> bytes:
@@ -325,31 +335,6 @@ def test_what_is_no_deflate_is_1007() -> None:
 
 
 # Frames that no well-behaved client sends, built with the declared header.
-
-MALFORMED = {
-    "rsv1 without extension": (raw(b"x", rsv1=1), 1002),
-    "rsv2": (raw(b"x", rsv2=1), 1002),
-    "rsv3": (raw(b"x", rsv3=1), 1002),
-    "reserved data opcode": (raw(opcode=3), 1002),
-    "reserved control opcode": (raw(opcode=11), 1002),
-    "no mask": (raw(b"x", key=None), 1002),
-    "16 bits of length where 7 do": (raw(b"hello", length=126, length16=5), 1002),
-    "64 bits of length where 16 do": (raw(bytes(200), length=127, length64=200), 1002),
-    "length with its top bit": (raw(b"", length=127, length64=1 << 63), 1002),
-    "ping of 126": (raw(bytes(126), opcode=9), 1002),
-    "fragmented ping": (raw(b"x", opcode=9, fin=0), 1002),
-    "continuation of nothing": (raw(b"x", opcode=0), 1002),
-    "a message inside another": (raw(b"x", fin=0) + raw(b"y"), 1002),
-    "half a close code": (raw(b"\x03", opcode=8), 1002),
-    "close code 999": (raw((999).to_bytes(2), opcode=8), 1002),
-    "close code 1005": (raw((1005).to_bytes(2), opcode=8), 1002),
-    "close code 1006": (raw((1006).to_bytes(2), opcode=8), 1002),
-    "close code 2999": (raw((2999).to_bytes(2), opcode=8), 1002),
-    "close code 5000": (raw((5000).to_bytes(2), opcode=8), 1002),
-    "text that is no UTF-8": (raw(b"caf\xe9"), 1007),
-    "text that ends within a character": (raw("é".encode()[:1]), 1007),
-    "reason that is no UTF-8": (raw(b"\x03\xe8\xff", opcode=8), 1007),
-}
 
 
 @pytest.mark.parametrize(("frame", "code"), MALFORMED.values(), ids=MALFORMED)

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import websockets
@@ -15,10 +16,9 @@ from websockets.sync.server import ServerConnection, serve
 
 from packetlab.engine.websocket import Closed, Event, Message, Opened, Ping, Pong, Refused, Reply, WebSocket
 from tests.engine.loopback import echo, events, serving, talk
-from tests.engine.pair import raw
-from tests.engine.test_websocket import MALFORMED
+from tests.engine.pair import MALFORMED, raw
 
-MESSAGES = ["", "né€😀", b"", b"\x00\xff" * 100, "x" * 70_000, bytes(1 << 20)]
+MESSAGES: list[str | bytes] = ["", "né€😀", b"", b"\x00\xff" * 100, "x" * 70_000, bytes(1 << 20)]
 
 
 @contextmanager
@@ -39,8 +39,9 @@ def their_server() -> Iterator[int]:
             thread.join()
 
 
-def their_client(port: int, **options: object) -> ClientConnection:
-    return websockets_connect(f"ws://127.0.0.1:{port}/", proxy=None, max_size=1 << 21, **options)  # type: ignore[arg-type]
+def their_client(port: int, **options: Any) -> ClientConnection:
+    client: ClientConnection = websockets_connect(f"ws://127.0.0.1:{port}/", proxy=None, max_size=1 << 21, **options)
+    return client
 
 
 @pytest.mark.parametrize("compression", [True, False])

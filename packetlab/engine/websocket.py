@@ -276,12 +276,12 @@ class WebSocket:
         data = frame.payload
         if isinstance(data, tuple):
             self._answer_close(frames, *data)
-        elif frame.opcode is Opcode.PING and isinstance(data, bytes):
-            self._events.append(Ping(data))
+        elif frame.opcode is Opcode.PING and not isinstance(data, str):
+            self._events.append(Ping(bytes(data)))
             if self.state == "open":
                 self._write(frames.pong(data))
-        elif frame.opcode is Opcode.PONG and isinstance(data, bytes):
-            self._events.append(Pong(data))
+        elif frame.opcode is Opcode.PONG and not isinstance(data, str):
+            self._events.append(Pong(bytes(data)))
         else:
             if self._message is None:
                 self._message = StringIO(newline="") if isinstance(data, str) else BytesIO()

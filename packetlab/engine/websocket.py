@@ -284,7 +284,7 @@ class WebSocket:
             self._events.append(Pong(bytes(data)))
         else:
             if self._message is None:
-                self._message = StringIO(newline="") if isinstance(data, str) else BytesIO()
+                self._message = StringIO() if isinstance(data, str) else BytesIO()
             self._message.write(data)  # type: ignore[arg-type]  # a message's parts are of one kind
             if frame.message_finished:
                 self._events.append(Message(self._message.getvalue()))

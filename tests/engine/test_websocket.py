@@ -191,6 +191,16 @@ def test_messages_still_come_while_a_close_waits_for_its_answer() -> None:
     assert at_client == [Message("last words"), Ping(b"?"), Closed(1000, "", clean=True)]
 
 
+def test_nothing_follows_a_close_frame() -> None:
+    _, server = opened(WebSocket("client", compression=False))
+    server.close()
+    server.bytes_to_send(0)
+    assert feed(server, raw(b"?", opcode=9)) == [Ping(b"?")]
+    assert failure(feed(server, raw(opcode=3))) == (None, "WebSocket frame: got Invalid opcode 0x3")
+    assert server.bytes_to_send(0) == b""
+    assert server.finished
+
+
 def test_the_server_ends_the_stream_and_the_client_waits_for_it() -> None:
     client, server = opened(WebSocket("client", close_timeout=2))
     client.close()
@@ -327,6 +337,30 @@ def test_a_final_deflate_block_does_not_end_the_messages(takeover: bool) -> None
         assert feed(server, raw(data, rsv1=1)) == [Message(text)]
     client.send("third", 0)
     assert exchange(client, server) == ([], [Message("third")])
+
+
+@pytest.mark.parametrize("offer", ["", "; client_no_context_takeover"])
+def test_a_message_may_point_back_into_an_earlier_one_where_that_was_agreed_on(offer: str) -> None:
+    server = WebSocket("server")
+    request = WebSocket("client", compression=False, randomness=counting)
+    request.start(0)
+    extension = f"Sec-WebSocket-Extensions: permessage-deflate{offer}\r\n\r\n"
+    (event,) = feed(server, request.bytes_to_send(0)[:-2] + extension.encode())
+    assert event.extensions == (f"permessage-deflate{offer}",)  # type: ignore[attr-defined]
+    compressor = zlib.compressobj(wbits=-15)
+    first, second = (compressor.compress(b"context " * 9) + compressor.flush(zlib.Z_SYNC_FLUSH)[:-4] for _ in range(2))
+    assert feed(server, raw(first, rsv1=1)) == [Message("context " * 9)]
+    again = feed(server, raw(second, rsv1=1))
+    if offer:
+        assert failure(again)[0] == 1007
+    else:
+        assert again == [Message("context " * 9)]
+
+
+@pytest.mark.parametrize("frame", [raw(b"x", opcode=9, rsv1=1), raw(fin=0) + raw(opcode=0, rsv1=1)])
+def test_the_bit_of_compressed_messages_is_theirs_alone(frame: bytes) -> None:
+    """RFC 7692 section 6.1."""
+    assert failure(feed(opened()[1], frame))[0] == 1002
 
 
 def test_what_is_no_deflate_is_1007() -> None:

@@ -226,6 +226,10 @@ def test_compression_that_was_not_offered_fails() -> None:
         ),
         ("permessage-deflate, permessage-deflate; client_max_window_bits=9", "permessage-deflate"),
         ("permessage-deflate; client_no_context_takeover; x, permessage-deflate", "permessage-deflate"),
+        (
+            "permessage-deflate; client_no_context_takeover; server_max_window_bits=8, permessage-deflate",
+            "permessage-deflate",
+        ),
         ("\xe9", None),
     ],
 )

@@ -78,10 +78,11 @@ class WebSocket:
         open_timeout: seconds from `start`, or a server's first octet, until the handshake has to be done.
         close_timeout: seconds that the other side has to answer our close frame, and a server to close the stream.
         randomness: a function from a number of octets to as many random ones, for the client's handshake key and
-            masking keys (section 5.3 asks for unpredictable ones, so give it for runs that are to be repeated alone).
+            masking keys. Left out, they are the operating system's, as section 5.3 asks; given, a run can be repeated.
 
     Attributes:
-        state: "connecting", "open", "closing" (our close frame waits for its answer) or "closed" (no more events).
+        state: "connecting", "open", "closing" (our close frame waits for its answer) or "closed" (nothing is
+            delivered any more).
         finished: our side of the stream is to be closed now.
 
     Raises:

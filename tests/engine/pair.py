@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from packetlab import WebSocketFrame
-from packetlab.engine.websocket import Event, WebSocket
+from packetlab.engine.websocket import Closed, Event, Failed, Ignored, WebSocket
 from packetlab.wire.websocket import mask
 
 KEY = bytes.fromhex("37fa213d")  # of RFC 6455 section 5.7
@@ -72,3 +72,16 @@ def feed(end: WebSocket, data: bytes, size: int = 1 << 30, now: int = 0) -> list
     for start in range(0, len(data), size):
         end.receive(data[start : start + size], now)
     return end.events()
+
+
+def counting(size: int) -> bytes:
+    """Stand in for randomness: the same octets in every run."""
+    return bytes(range(size))
+
+
+def failure(events: list[Event]) -> tuple[int | None, str]:
+    """Return what the one `Failed` of a WebSocket says, which has to be followed by its end."""
+    failed, *rest = [event for event in events if not isinstance(event, Ignored)]
+    assert isinstance(failed, Failed)
+    assert rest == [Closed(1006, "", clean=False)]
+    return failed.code, str(failed.error)

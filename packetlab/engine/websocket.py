@@ -78,10 +78,11 @@ class WebSocket:
         open_timeout: seconds from `start`, or a server's first octet, until the handshake has to be done.
         close_timeout: seconds that the other side has to answer our close frame, and a server to close the stream.
         randomness: a function from a number of octets to as many random ones, for the client's handshake key and
-            masking keys (section 5.3 asks for unpredictable ones, so give it for runs that are to be repeated alone).
+            masking keys. Left out, they are the operating system's, as section 5.3 asks; given, a run can be repeated.
 
     Attributes:
-        state: "connecting", "open", "closing" (our close frame waits for its answer) or "closed" (no more events).
+        state: "connecting", "open", "closing" (our close frame waits for its answer) or "closed" (nothing is
+            delivered any more).
         finished: our side of the stream is to be closed now.
 
     Raises:
@@ -216,7 +217,7 @@ class WebSocket:
             if self._deadline is None:
                 self._deadline = now + self._open_timeout
             self._opened(*self._opening.receive(data))
-            data = self._opening.rest if self._frames else b""
+            data = b"" if self.state == "connecting" else self._opening.rest
         if not data:
             return
         if self.state == "closed" or self._frames is None:
@@ -276,15 +277,15 @@ class WebSocket:
         data = frame.payload
         if isinstance(data, tuple):
             self._answer_close(frames, *data)
-        elif frame.opcode is Opcode.PING and isinstance(data, bytes):
-            self._events.append(Ping(data))
+        elif frame.opcode is Opcode.PING and not isinstance(data, str):
+            self._events.append(Ping(bytes(data)))
             if self.state == "open":
                 self._write(frames.pong(data))
-        elif frame.opcode is Opcode.PONG and isinstance(data, bytes):
-            self._events.append(Pong(data))
+        elif frame.opcode is Opcode.PONG and not isinstance(data, str):
+            self._events.append(Pong(bytes(data)))
         else:
             if self._message is None:
-                self._message = StringIO(newline="") if isinstance(data, str) else BytesIO()
+                self._message = StringIO() if isinstance(data, str) else BytesIO()
             self._message.write(data)  # type: ignore[arg-type]  # a message's parts are of one kind
             if frame.message_finished:
                 self._events.append(Message(self._message.getvalue()))

@@ -81,7 +81,7 @@ class Pong(Event):
 
 @dataclass(frozen=True)
 class Failed(Event):
-    """The other side broke the rules; `Closed` or `Refused` follows.
+    """The other side broke the rules, and is not read any further; `Closed` or `Refused` follows.
 
     `code` is what it was told in our close frame, or None where no close frame could be sent.
     """

@@ -114,15 +114,14 @@ class Sender:
 
     def _advance(self, ack: int, now: int) -> None:
         self.acked, self._same_acks = ack, 0
-        flight, sample = self.flight, -1
+        flight, sample, repeated = self.flight, 0, False
         while flight and flight[0].seq < ack:
             segment = flight.popleft()
-            # A round trip counts only where it is clear which sending was answered (RFC 6298 section 3). The last one
-            # was where the answer takes its usual time; so a loss now and then does not leave us waiting for long.
-            sample = now - segment.sent_at
-            if segment.repeated and not self.round_trip.expected(sample):
-                sample = -1
-        if sample >= 0:
+            if segment.repeated or not repeated:
+                sample, repeated = now - segment.sent_at, segment.repeated
+        # A round trip counts only where it is clear which sending was answered (RFC 6298 section 3). The last repeat was
+        # where the answer takes its usual time; so a loss now and then does not leave us waiting for long.
+        if not repeated or self.round_trip.expected(sample):
             self.round_trip.measured(sample)
         # RFC 5681 (3.1): one more an acknowledgement up to the threshold, then one a round trip.
         self._grown += 1

@@ -54,7 +54,7 @@ class RoundTrip:
 
     def expected(self, round_trip: int) -> bool:
         """Say whether something took as long as round trips have taken so far."""
-        return 0 <= self.smooth and abs(round_trip - self.smooth) <= max(4 * self.variation, self.smooth // 4)
+        return self.smooth >= 0 and abs(round_trip - self.smooth) <= max(4 * self.variation, self.smooth // 4)
 
     def back_off(self) -> None:
         """No answer came in time: wait twice as long until a round trip is measured again (RFC 6298 5.5)."""

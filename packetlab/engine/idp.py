@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
 from packetlab.engine.contract import Endpoint, Event, Ignored
 from packetlab.engine.rip import Routes
@@ -31,12 +31,8 @@ QUOTED = 42  # octets of an offender that an Error brings back: its headers of I
 MTU = 576
 
 
-class Departure(NamedTuple):
-    """A packet on its way out: through which interface of the node, to which host on the network there."""
-
-    packet: Packet
-    via: int
-    host: int
+# A packet on its way out: through which interface of the node, to which host on the network there.
+Departure = tuple[Packet, int, int]
 
 
 class Node:
@@ -278,7 +274,7 @@ class Node:
             number, parameter = ErrorNumber.TOO_BIG, self.interfaces[found[0]][1]
         else:
             # The sum is patched along with the count, and the pad octet stays: the end-to-end check goes on working.
-            self._forwarded.append(Departure(packet.replace(IDP, hops=idp.hops + 1), *found))
+            self._forwarded.append((packet.replace(IDP, hops=idp.hops + 1), *found))
             return
         self._events.append(Ignored(packet, f"IDP: not forwarded ({number.name})"))
         self._reply_error(packet, number, parameter, now)
@@ -297,12 +293,13 @@ class Node:
         if to[4:10] == self._host:
             self._here.append(packet)
             return
-        for found in self.routes.ways(to):
-            out.append(Departure(packet, *found))
+        way = self.routes.way(to)
+        if way is not None:
+            out.append((packet, *way))
             return
         address = XNSAddress.of(to)
         if address.net == EVERY_NETWORK and address.host == BROADCAST:
-            out += (Departure(packet, via, BROADCAST) for via in range(len(self.interfaces)))
+            out += ((packet, via, BROADCAST) for via in range(len(self.interfaces)))
             return
         held = self._held.setdefault(address.net, [])
         if self.routes.ask(address.net):

@@ -62,17 +62,14 @@ class Routes(Endpoint):
             return (0, address.host) if address.net == 0 or interfaces[0][0] == 0 else None
         return route.via, route.next_host or address.host
 
-    def ways(self, to: bytes) -> tuple[tuple[int, int], ...]:
-        """Return the same for 12 octets of destination, as none or one."""
+    def way(self, to: bytes) -> tuple[int, int] | None:
+        """Return the same for 12 octets of destination."""
         way = self._ways.get(to)
-        if way is None:
-            found = self.to(XNSAddress.of(to))
-            if found is None:
-                return ()
+        if way is None and (way := self.to(XNSAddress.of(to))) is not None:
             if len(self._ways) > 1000:
                 self._ways.clear()
-            way = self._ways[to] = found
-        return (way,)
+            self._ways[to] = way
+        return way
 
     def add(self, net: int, via: int, next_host: int, hops: int = 1) -> None:
         """Enter a route by hand; it stays."""

@@ -179,7 +179,7 @@ class Connection(Endpoint):
         """Hand out what is to go out now."""
         receiver = self.receiver
         out: list[Packet] = []
-        if self._live:
+        if self._live and self.sender.waiting:
             for each in self.sender.departures(now):
                 out.append(self._packet(each, each.control | SEND_ACK if each.asks else each.control))
         if self._hello or self._probe:

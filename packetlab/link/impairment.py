@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterable
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 from packetlab.errors import PacketlabError, suggestion
 
@@ -17,18 +17,9 @@ SECOND = 1_000_000_000
 WITHIN = "a probability of 0..1, or the numbers of frames"
 
 
-class Arrival(NamedTuple):
-    """A frame that comes out at the other end: when (ns), and its bytes."""
-
-    at: int
-    data: bytes
-
-
-class Fate(NamedTuple):
-    """What becomes of one frame: its arrivals (none where it is lost), and what was done to it, in words."""
-
-    arrivals: tuple[Arrival, ...]
-    marks: tuple[str, ...]
+# What becomes of one frame: its arrivals, each a time (ns) and the bytes, none where it is lost; and what was done to it,
+# in words. Plain tuples, since there is one for every frame.
+Fate = tuple[tuple[tuple[int, bytes], ...], tuple[str, ...]]
 
 
 class Impairment:
@@ -80,23 +71,23 @@ class Impairment:
         """Decide on a frame sent at `now` (ns)."""
         number = self.numbers.next()
         if self.partitioned:
-            return Fate((), ("lost: partition",))
+            return (), ("lost: partition",)
         if self.mtu is not None and len(data) - 14 > self.mtu:
-            return Fate((), (f"lost: longer than the MTU of {self.mtu}",))
+            return (), (f"lost: longer than the MTU of {self.mtu}",)
         leaves = self._queued(data, now)
         if leaves is None:
-            return Fate((), ("lost: the queue is full",))
+            return (), ("lost: the queue is full",)
         if self._certain:
-            return Fate((Arrival(leaves + self._delay, data),), ())
+            return ((leaves + self._delay, data),), ()
         # Every question is asked each time, so that one setting does not change the luck of another.
         draw = self._random.random
         lost, doubled = self._happens(self.loss, number, draw()), self._happens(self.duplicate, number, draw())
         late, bad = self._happens(self.reorder, number, draw()), self._happens(self.corrupt, number, draw())
         sway, lateness, second, bit = draw(), draw(), draw(), draw()
         if number in self.drop:
-            return Fate((), (f"lost: frame {number} of the schedule",))
+            return (), (f"lost: frame {number} of the schedule",)
         if lost:
-            return Fate((), ("lost",))
+            return (), ("lost",)
         at = leaves + self._nanoseconds(self.delay + self.jitter * (2 * sway - 1))
         marks = []
         if late:
@@ -109,11 +100,11 @@ class Impairment:
             data = data[: place >> 3] + bytes([changed]) + data[(place >> 3) + 1 :]
             marks.append(f"corrupted: bit {place}")
         at = max(at, now)
-        arrivals = [Arrival(at, data)]
+        arrivals = [(at, data)]
         if doubled:
-            arrivals.append(Arrival(at + self._nanoseconds((self.delay or 0.001) * second), data))
+            arrivals.append((at + self._nanoseconds((self.delay or 0.001) * second), data))
             marks.append("duplicated")
-        return Fate(tuple(arrivals), tuple(marks))
+        return tuple(arrivals), tuple(marks)
 
     def _queued(self, data: bytes, now: int) -> int | None:
         """Return when the frame has left, or None where it finds no place to wait."""

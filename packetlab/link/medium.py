@@ -125,7 +125,12 @@ class Medium(ABC):
             follow()
 
     def _next_due(self) -> int | None:
-        return min([driver.due for driver in self.drivers if driver.due is not None], default=None)
+        next_due = None
+        for driver in self.drivers:
+            due = driver.due
+            if due is not None and (next_due is None or due < next_due):
+                next_due = due
+        return next_due
 
 
 class RealTime(Medium):

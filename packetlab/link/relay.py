@@ -87,9 +87,9 @@ def main() -> None:
             control.send(b"done")
         for place, port in enumerate(ports):
             while port in ready and (frame := port._receive(0.0)) is not None:
-                fate = shaped[names[place]].frame(frame.data, time.monotonic_ns())
-                for arrival in fate.arrivals:
-                    heapq.heappush(waiting, (arrival.at, next(order), 1 - place, arrival.data))
+                arrivals, _ = shaped[names[place]].frame(frame.data, time.monotonic_ns())
+                for at, data in arrivals:
+                    heapq.heappush(waiting, (at, next(order), 1 - place, data))
         while waiting and waiting[0][0] <= time.monotonic_ns():
             _, _, place, data = heapq.heappop(waiting)
             try:

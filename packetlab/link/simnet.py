@@ -120,12 +120,12 @@ class SimNetwork(Medium):
     def carry(self, nic: SimNic, data: bytes) -> None:
         """Put a frame on the link of a network card."""
         link, now = nic.link, self._now
-        fate = link.sends[nic.host.name].frame(data, now)
-        self._sent.append((now, data, link, fate.marks))
-        for arrival in fate.arrivals:
+        arrivals, marks = link.sends[nic.host.name].frame(data, now)
+        self._sent.append((now, data, link, marks))
+        for at, arrived in arrivals:
             for other in link.nics:
                 if other is not nic:
-                    heapq.heappush(self._under_way, (arrival.at, next(self._order), other, arrival.data))
+                    heapq.heappush(self._under_way, (at, next(self._order), other, arrived))
 
     @property
     def capture(self) -> Capture:

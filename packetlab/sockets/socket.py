@@ -71,6 +71,10 @@ class Socket:
     def _wait(self, ready: Callable[[], T | None], verb: str, files: Files = ()) -> T:
         """Let things happen until `ready` gives something."""
         medium = self.host.medium
+        with medium.lock:
+            found = ready()
+        if found is not None:
+            return found
         if self.timeout == 0:
             medium.run(0)
             with medium.lock:

@@ -31,6 +31,7 @@ from packetlab.link.port import Attachment, Port
 from packetlab.wire.addresses import XNSAddress, mac_octets
 from packetlab.wire.dissect import dissect
 from packetlab.wire.ethernet import Ether
+from packetlab.wire.header import Header
 from packetlab.wire.packet import Packet
 from packetlab.wire.xns import IDP, PEX
 
@@ -139,7 +140,8 @@ class Runner:
         if self.due is not None and self.due <= now:
             self.engine.on_time(now)
         for packet in self.engine.packets_to_send(now):
-            framed = packet if isinstance(packet.layers[0], Ether) else Ether(dst=self._to, src=self._mac) / packet
+            first = packet if isinstance(packet, Header) else packet.layers[0]
+            framed = packet if isinstance(first, Ether) else Ether(dst=self._to, src=self._mac) / packet
             self.ports[0]._send(bytes(framed))
         self.log.extend(self.engine.events())
         self.due = self.engine.next_timeout()

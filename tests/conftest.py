@@ -6,11 +6,13 @@ import csv
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from packetlab import Lab
 
 collect_ignore = ["typing"]  # read by type checkers, never run
 ROOT = Path(__file__).parent.parent
@@ -31,6 +33,22 @@ def need(tool: str) -> None:
     """Skip a test whose oracle is missing; where CI is to have installed it, that is a failure."""
     if shutil.which(tool) is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{tool} is not installed")
+
+
+REFUSAL = Lab.refusal()
+
+
+def need_lab() -> None:
+    """Skip a test where the kernel refuses labs, with its reason; in CI that is a failure."""
+    if REFUSAL is not None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(REFUSAL)
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    need_lab()
+    with Lab() as made:
+        yield made
 
 
 @pytest.fixture

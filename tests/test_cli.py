@@ -12,7 +12,7 @@ import pytest
 
 from packetlab import TCP, UDP, Capture, Ether, Frame, IPv4
 from packetlab.cli import main
-from tests.conftest import CORPUS, need
+from tests.conftest import CORPUS, need, need_lab
 
 ROOT = Path(__file__).parent.parent
 HEAVY = (
@@ -145,10 +145,7 @@ def test_send_and_capture_on_loopback(tmp_path: Path) -> None:
 
 
 def test_replay_in_a_lab_counts_what_arrives(capsys: pytest.CaptureFixture[str]) -> None:
-    from tests.link.conftest import REFUSAL
-
-    if REFUSAL is not None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(REFUSAL)
+    need_lab()
     assert main(["replay", str(CORPUS / "web.pcap"), "--lab", "--pps", "5000", "-L", "10", "--loop", "2"]) == 0
     out = capsys.readouterr().out
     assert "arrived   20 frames" in out and "sent      20 frames" in out and "lateness" in out

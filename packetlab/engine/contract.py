@@ -6,10 +6,12 @@ where it starts means nothing. After every call that puts something in, the driv
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from packetlab.wire.header import Header
     from packetlab.wire.packet import Packet
 
 SECOND = 1_000_000_000
@@ -35,7 +37,7 @@ class Engine:
         """Take in a packet."""
         raise NotImplementedError
 
-    def packets_to_send(self, now: int) -> list[Packet]:
+    def packets_to_send(self, now: int) -> Sequence[Packet | Header]:
         """Hand out the packets that are to go out now, each once."""
         return []
 
@@ -53,6 +55,10 @@ class Engine:
 
 class Endpoint(Engine):
     """An engine that is bound to a socket number of a node (see `idp`)."""
+
+    def packets_to_send(self, now: int) -> list[Packet]:
+        """Hand out the packets, from IDP up, that are to go out now, each once."""
+        return []
 
     def route(self, packet: Packet) -> Endpoint | None:
         """Return who takes a packet for this socket: itself, or a part of it. None: nobody; the sender is told."""

@@ -185,10 +185,10 @@ class Connection(Endpoint):
         if self._hello or self._probe:
             out.append(self._system(SYSTEM | SEND_ACK))
             self._hello_at, self._hellos = now, self._hellos + 1
+        elif self._last_words is not None:
+            out.append(self._packet(self._last_words, self._last_words.control))
         elif receiver.acks and not out:
             out = [self._system(SYSTEM) for _ in range(receiver.acks)]
-        if self._last_words is not None:
-            out.append(self._packet(self._last_words, self._last_words.control))
         self._hello = self._probe = False
         self._last_words, receiver.acks = None, 0
         self._set_timer(now)
@@ -373,7 +373,8 @@ class Connection(Endpoint):
                 self.sender.round_trip.measured(now - self._hello_at)
             else:
                 self.sender.round_trip = RoundTrip(self.timing)  # RFC 6298 (5.7)
-            self.receiver.acks = self.receiver.acks or 1  # the third packet, which opens the peer's side
+            if before is State.REQUESTED:
+                self.receiver.acks = self.receiver.acks or 1  # the third packet, which opens the peer's side
             self._retry_at = None
         elif do in (Do.SEND_END, Do.SEND_END_REPLY):
             self.sender.queue.append(Segment(END_OF_MESSAGE, END if do is Do.SEND_END else END_REPLY, b""))

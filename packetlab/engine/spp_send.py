@@ -119,9 +119,9 @@ class Sender:
             segment = flight.popleft()
             if segment.repeated or not repeated:
                 sample, repeated = now - segment.sent_at, segment.repeated
-        # A round trip counts only where it is clear which sending was answered (RFC 6298 section 3). The last repeat was
-        # where the answer takes its usual time; so a loss now and then does not leave us waiting for long.
-        if not repeated or self.round_trip.expected(sample):
+        if repeated:
+            self.round_trip.after_repeat(sample)
+        else:
             self.round_trip.measured(sample)
         # RFC 5681 (3.1): one more an acknowledgement up to the threshold, then one a round trip.
         self._grown += 1

@@ -52,9 +52,16 @@ class RoundTrip:
         slack = max(4 * self.variation, self.shortest // 2)
         self.timeout = min(max(self.smooth + slack, self.shortest), self.longest)
 
-    def expected(self, round_trip: int) -> bool:
-        """Say whether something took as long as round trips have taken so far."""
-        return self.smooth >= 0 and abs(round_trip - self.smooth) <= max(4 * self.variation, self.smooth // 4)
+    def after_repeat(self, since: int) -> None:
+        """Take in an answer to something sent more than once, `since` the last time.
+
+        Which sending it answers is not known, so it is no measurement (RFC 6298 section 3), but where it comes after
+        the usual time. Where it comes much sooner than the wait was long, the wait has grown too long by losses.
+        """
+        if self.smooth >= 0 and abs(since - self.smooth) <= max(4 * self.variation, self.smooth // 4):
+            self.measured(since)
+        elif since < self.timeout // 4:
+            self.timeout = max(self.timeout // 2, self.shortest)
 
     def back_off(self) -> None:
         """No answer came in time: wait twice as long until a round trip is measured again (RFC 6298 5.5)."""

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from packetlab import Lab, LocalHost, SimNetwork, Timing
 from packetlab.link.medium import RealTime
+from tests.conftest import need_lab
 
 from .pairwise import Pairwise
-
-REFUSAL = Lab.refusal()
-
-
-def needs_a_lab() -> None:
-    if REFUSAL is not None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(REFUSAL)
 
 
 def free_ports() -> tuple[int, int]:
@@ -62,7 +55,7 @@ def hosts(request: pytest.FixtureRequest) -> Iterator[tuple]:
         for side in sides:
             side.close()
     else:
-        needs_a_lab()
+        need_lab()
         with Lab() as lab:
             a, b = lab.host("a"), lab.host("b")
             shape = (

@@ -7,26 +7,17 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from packetlab import SPP, Lab, LocalProtocolError
 
-from .conftest import needs_a_lab
 from .peer import IMPATIENT, SOCKET
 
 PEER = (sys.executable, str(Path(__file__).with_name("peer.py")))
 # What the documentation promises: silence is noticed after `give_up`, by a probe at most `keep_alive` later.
 NOTICED = IMPATIENT.give_up + IMPATIENT.keep_alive + 1.0
-
-
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    needs_a_lab()
-    with Lab() as made:
-        yield made
 
 
 def two_hosts(lab: Lab):

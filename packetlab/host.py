@@ -111,7 +111,8 @@ class Stack:
     def failed(self, port: Port, error: OSError) -> None:
         """Go on without a port; connections over it time out."""
         self.ports.remove(port)
-        self.log.append(Ignored(Packet(), f"{port.name}: {error}"))
+        port.close()
+        self.log.append(Ignored(Packet(), str(error)))
 
 
 class Runner:
@@ -149,6 +150,7 @@ class Runner:
     def failed(self, port: Port, error: OSError) -> None:
         """The interface is gone."""
         self.ports.remove(port)
+        port.close()
 
 
 class Station:

@@ -26,6 +26,7 @@ EVERY_NETWORK = 0xFFFFFFFF
 NO_CHECKSUM = 0xFFFF
 ERROR_TYPE = 3
 ECHO_SOCKET, ROUTER_SOCKET, FIRST_FREE = 2, 3, 3000
+SMB_SOCKET = 3004  # 3Com's: what goes there is taken for SMB, by Wireshark too
 MOST_HOPS = 15  # a packet that has crossed as many routers goes no further
 QUOTED = 42  # octets of an offender that an Error brings back: its headers of IDP and SPP
 MTU = 576
@@ -111,7 +112,7 @@ class Node:
         """Return a socket number that nobody has: from 3000 upwards, as in BSD, not the same one twice in a row."""
         for _ in range(0x10000):
             number, self._number = self._number, self._number + 1 if self._number < 0xFFFF else FIRST_FREE
-            if number not in self._sockets:
+            if number not in self._sockets and number != SMB_SOCKET:
                 return number
         raise LocalProtocolError("bind", "a free socket", "none: all are in use")
 

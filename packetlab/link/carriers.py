@@ -182,6 +182,7 @@ class NetHubPort(Port):
             raise OSError(error.errno, f"{self.name}: {error.strerror or error}") from None
         self._buffer = b""
         self._frames: list[bytes] = []
+        self._broken: ConnectionError | None = None
 
     def fileno(self) -> int:
         """The descriptor, for select and poll."""
@@ -198,32 +199,41 @@ class NetHubPort(Port):
         """Return the frames that have come, without waiting."""
         self._fill(0.0)
         frames, self._frames = self._frames, []
+        if not frames and self._broken is not None:
+            raise self._broken
         return frames
 
     def _receive(self, timeout: float | None) -> Frame | None:
         until = None if timeout is None else time.monotonic() + timeout
         while not self._frames:
+            if self._broken is not None:
+                raise self._broken
             left = None if until is None else max(0.0, until - time.monotonic())
-            if not self._fill(left) and left is not None and not self._frames:
+            if not self._fill(left) and not self._frames:
                 return None
         return Frame(self._frames.pop(0), time.time_ns(), interface=Description(1, 0, self.name))
 
     def _fill(self, timeout: float | None) -> bool:
-        """Read once from the hub; return whether anything came."""
+        """Read once from the hub; return whether anything came. What is wrong is told after the frames before it."""
+        if self._broken is not None:
+            return False
         self._socket.settimeout(timeout)
         try:
             piece = self._socket.recv(65536)
         except (TimeoutError, BlockingIOError):
             return False
+        except OSError as error:
+            self._broken = ConnectionError(f"{self.name}: {error.strerror or error}")
+            return True
         if not piece:
-            raise ConnectionError(f"{self.name}: the hub closed the line")
+            self._broken = ConnectionError(f"{self.name}: the hub closed the line")
         self._buffer += piece
         while len(self._buffer) >= 2:
             size = int.from_bytes(self._buffer[:2], "big")
             if not SHORTEST <= size <= NETHUB_LARGEST:
-                raise ConnectionError(
-                    f"{self.name}: expected a frame of {SHORTEST} to {NETHUB_LARGEST} bytes, got {size}"
-                )
+                expected = f"expected a frame of {SHORTEST} to {NETHUB_LARGEST} bytes, got {size}"
+                self._broken = ConnectionError(f"{self.name}: {expected}")
+                break
             if len(self._buffer) < 2 + size:
                 break
             self._frames.append(self._buffer[2 : 2 + size])

@@ -1,0 +1,149 @@
+"""What carries XNS besides Ethernet: a NetHub, IP protocol 22, UDP; and how a broken line is told."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from packetlab import IDP, SPP, IPv4, LocalHost, PacketlabError
+from packetlab.link.carriers import NetHubPort
+from packetlab.link.medium import RealTime
+from tests.conversations.scripts import CONVERSATIONS
+
+
+class Hub:
+    """A NetHub as small as can be: what one member sends goes to all the others."""
+
+    def __init__(self) -> None:
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.address = self.server.getsockname()
+        self.members: list[socket.socket] = []
+        self.joined = threading.Semaphore(0)
+        threading.Thread(target=self.let_in, daemon=True).start()
+
+    def let_in(self) -> None:
+        with suppress(OSError):
+            while True:
+                member, _ = self.server.accept()
+                self.members.append(member)
+                self.joined.release()
+                threading.Thread(target=self.serve, args=(member,), daemon=True).start()
+
+    def serve(self, member: socket.socket) -> None:
+        with suppress(OSError), member.makefile("rb") as line:
+            while len(head := line.read(2)) == 2:
+                data = line.read(int.from_bytes(head, "big"))
+                for other in [*self.members]:
+                    if other is not member:
+                        other.sendall(head + data)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self.server.shutdown(socket.SHUT_RDWR)
+        self.server.close()
+        for member in self.members:
+            with suppress(OSError):
+                member.shutdown(socket.SHUT_RDWR)
+            member.close()
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    made = Hub()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def members(hub) -> Iterator[tuple[LocalHost, LocalHost]]:
+    medium = RealTime()
+    hosts = [LocalHost(mac=f"02:00:00:00:00:1{n}", name=f"member {n}", medium=medium) for n in (1, 2)]
+    for host in hosts:
+        host.join(0x41A, "nethub", address=hub.address)
+        assert hub.joined.acquire(timeout=5)
+    yield tuple(hosts)
+    for host in hosts:
+        host.close()
+
+
+@pytest.mark.parametrize("talk", CONVERSATIONS, ids=lambda talk: talk.__name__)
+def test_members_of_a_nethub_hold_every_conversation(talk, members) -> None:
+    talk(*members)
+
+
+def test_a_hub_that_is_gone_ends_connections_in_time_and_is_on_record(hub, members) -> None:
+    from packetlab import Timing
+
+    a, b = members
+    a.timing = b.timing = Timing(give_up=0.5, keep_alive=0.2)
+    server, client = b.socket("seqpacket"), a.socket("seqpacket")
+    server.bind(3000)
+    server.listen()
+    client.connect(b.at(3000))
+    hub.close()
+    with pytest.raises(ConnectionAbortedError, match=r"no answer for 0\.5 s"):
+        client.read()
+    assert any("the hub closed the line" in str(event) for event in a.log)
+
+
+def line(*pieces: bytes) -> NetHubPort:
+    """Return a port at a hub that sends these pieces and then closes."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def send() -> None:
+        with server, server.accept()[0] as member:
+            for piece in pieces:
+                member.sendall(piece)
+
+    threading.Thread(target=send, daemon=True).start()
+    return NetHubPort(server.getsockname())
+
+
+def test_frames_are_put_together_from_any_pieces_of_the_line() -> None:
+    frames = [bytes([n]) * (14 + n) for n in range(20)]
+    octets = b"".join(len(frame).to_bytes(2, "big") + frame for frame in frames)
+    with line(*(octets[i : i + 7] for i in range(0, len(octets), 7))) as port:
+        assert [port.receive_frame(timeout=5).data for _ in frames] == frames
+        with pytest.raises(ConnectionError, match="the hub closed the line"):
+            port.receive_frame(timeout=5)
+
+
+@pytest.mark.parametrize("size", [0, 13, 1025, 65535])
+def test_a_length_that_cannot_be_ends_the_line_with_what_was_expected(size) -> None:
+    with line(b"\x00\x0e" + bytes(14) + size.to_bytes(2, "big") + bytes(20)) as port:
+        assert port.receive_frame(timeout=5).data == bytes(14)
+        with pytest.raises(ConnectionError, match=f"14 to 1024 bytes, got {size}"):
+            port.receive_frame(timeout=5)
+
+
+def test_no_hub_is_an_error_that_names_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = server.getsockname()
+    with pytest.raises(ConnectionRefusedError, match=f"NetHub 127.0.0.1:{address[1]}"):
+        NetHubPort(address)
+
+
+def test_ip_carries_idp_as_protocol_22_padded_to_an_even_length(lab) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    lab.link(a, b)
+    a.join(0x501, "ip", peer=b.address)
+    b.join(0x501, "ip", peer=a.address)
+    server, client = b.socket("seqpacket"), a.socket("seqpacket")
+    server.bind(3000)
+    server.listen()
+    client.connect((0x501, b.xns.node.host, 3000))
+    client.write(b"odd")
+    assert server.accept().read() == b"odd"
+    seen = [f.packet() for f in b.interface.capture(timeout=0.5, where=SPP)]
+    assert all(packet[IPv4].protocol == 22 for packet in seen)
+    (odd,) = [packet for packet in seen if packet.payload == b"odd"]
+    assert odd[IDP].length == 45 and odd[IPv4].length == 20 + 46 and odd.verdict(IDP).name == "GOOD"
+
+
+def test_a_carrier_that_is_none_is_said() -> None:
+    with pytest.raises(PacketlabError, match="ip, udp or nethub"):
+        LocalHost(mac="02:00:00:00:00:01").join(1, "pigeon")

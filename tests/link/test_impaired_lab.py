@@ -1,0 +1,92 @@
+"""Impaired links of a lab: shaped in user space for every program, by the same object as in the simulated network."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from packetlab import U16, Ether, Header, PacketlabError, Rest
+
+
+class Marble(Header, under=Ether, when={"type": 0x88B9}):
+    """Something to roll."""
+
+    number: U16 = 0
+    note: Rest = b""
+
+
+def roll(a, b, count):
+    for number in range(1, count + 1):
+        a.interface.send(Ether(dst=b.mac, src=a.mac) / Marble(number=number))
+
+
+def rolled(b, timeout=0.5):
+    return [frame.packet()[Marble].number for frame in b.interface.capture(timeout=timeout, where=Marble)]
+
+
+def test_real_programs_feel_the_delay(lab) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    lab.link(a, b, delay=0.03)
+    out = a.run("ping", "-c3", "-i0.2", str(b.address), check=True).stdout
+    times = [float(text) for text in re.findall(r"time=([\d.]+) ms", out)]
+    assert len(times) == 3 and all(60 <= taken < 120 for taken in times)
+
+
+def test_frames_on_a_schedule_are_dropped(lab) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    lab.link(a, b, drop=[2, 5])
+    roll(a, b, 6)
+    assert rolled(b) == [1, 3, 4, 6]
+
+
+def test_loss_is_by_the_seed(lab) -> None:
+    a, b, c = lab.host("a"), lab.host("b"), lab.host("c")
+    lab.link(a, b, loss=0.5, seed=1)
+    roll(a, b, 40)
+    got = rolled(b)
+    assert 8 < len(got) < 32 and got == sorted(got)
+    switch = lab.switch("s")
+    lab.link(c, switch, loss=1)
+    lab.link(b, switch)
+    c.interface.send(Ether(dst="ff:ff:ff:ff:ff:ff", src=c.mac) / Marble())
+    with pytest.raises(TimeoutError):
+        b.interfaces[1].receive(timeout=0.2)
+
+
+def test_a_partition_holds_until_it_heals_and_shapes_change_while_it_runs(lab) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    link = lab.link(a, b, delay=0)
+    link.partition()
+    roll(a, b, 1)
+    assert rolled(b, 0.2) == []
+    link.heal()
+    roll(a, b, 2)
+    assert rolled(b, 0.2) == [1, 2]
+    link.change(duplicate=1.0)
+    roll(a, b, 1)
+    assert rolled(b, 0.2) == [1, 1]
+    with pytest.raises(PacketlabError, match="link loss"):
+        link.change(loss=7)
+
+
+def test_a_plain_link_says_how_to_have_impairments(lab) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    with pytest.raises(PacketlabError, match="delay=0"):
+        lab.link(a, b).partition()
+
+
+def test_what_a_link_cannot_be_is_said_before_anything_is_made(lab) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    with pytest.raises(PacketlabError, match="did you mean 'loss'"):
+        lab.link(a, b, lose=0.5)
+
+
+def test_the_relay_ends_with_the_lab(lab) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    lab.link(a, b, delay=0.001)
+    process = lab._relays[0]._process
+    start = time.monotonic()
+    lab.close()
+    assert process.poll() is not None and time.monotonic() - start < 5

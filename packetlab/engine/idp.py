@@ -229,7 +229,8 @@ class Node:
         if bound is not None and getattr(bound, "all_packets", False):
             return False
         quoted = packet.layers[2] if len(packet.layers) > 2 else None
-        if not isinstance(quoted, IDP) or quoted.src.host != self.host:
+        # A quotation may be cut anywhere.
+        if not isinstance(quoted, IDP) or quoted.src is None or quoted.src.host != self.host:
             self._events.append(Ignored(packet, "Error: about no packet of this host"))
             return True
         at = self._sockets.get(quoted.src.socket)
@@ -326,7 +327,7 @@ def _turned(error: Packet) -> Packet | None:
     """Return what an Error quotes with source and destination, and the ids, exchanged; None where it makes no sense."""
     quoted, spp = error[IDP, 1], error.get(SPP)
     head = IDP(dst=quoted.src, src=quoted.dst, packet_type=quoted.packet_type)
-    if spp is None:
+    if spp is None or spp.destination_id is None:
         return head / b""
     if spp.source_id in UNKNOWN:
         return None

@@ -1,0 +1,422 @@
+"""The rules of SPP, one by one: a connection, and a peer played by hand (the sheet's "safe common behaviour")."""
+
+from __future__ import annotations
+
+import pytest
+
+from packetlab import LocalProtocolError, Timing
+from packetlab.engine.spp import Attention, Connection, Finished, Opened
+from packetlab.engine.spp_states import OVER, TABLE, Do, State, Step
+
+from .spp_pair import ACK, ATTENTION, EOM, HERE, OURS, SECOND, SYSTEM, THEIRS, THERE, Peer, opened
+
+END, END_REPLY = 254, 255
+
+
+# Opening ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_request_is_repeated_with_growing_pauses_until_it_gives_up() -> None:
+    peer = Peer(timing=Timing(give_up=60))
+    peer.connection.connect(0)
+    (request,) = peer.hears()
+    assert (request.control, request.source_id, request.destination_id, request.seq, request.ack) == (
+        0xC0,
+        OURS,
+        0,
+        0,
+        0,
+    )
+    times = [0.0]
+    while peer.connection.state is State.REQUESTED:
+        again = peer.waits()
+        times += [peer.now / SECOND] * len(again)
+        assert all(header == request for header in again)
+    assert times == [0, 1, 3, 7, 15, 23, 31, 39, 47, 55]
+    assert peer.now == 60 * SECOND and isinstance(peer.connection.error, TimeoutError)
+
+
+@pytest.mark.parametrize("socket", [777, 4444], ids=["same socket", "new socket"])
+def test_the_peers_id_and_socket_are_learned_from_its_answer(socket) -> None:
+    peer = Peer()
+    peer.connection.connect(0)
+    peer.hears()
+    peer.source = THERE._replace(socket=socket)
+    (third,) = peer.says(SYSTEM | ACK, alloc=3)
+    assert (third.control, third.destination_id) == (SYSTEM, THEIRS)
+    assert peer.connection.remote == peer.source and Opened() in peer.events
+    peer.connection.send(b"x")
+    peer.hears()
+    assert peer.packets[0].layers[0].dst == peer.source
+
+
+@pytest.mark.parametrize("did", [0, 0xFFFF], ids=hex)
+def test_a_request_makes_an_answer_and_the_third_packet_opens(did) -> None:
+    peer = Peer()
+    (answer,) = peer.says(SYSTEM | ACK, did=did, alloc=4)
+    assert (answer.control, answer.destination_id, answer.source_id) == (0xC0, THEIRS, OURS)
+    assert peer.connection.state is State.ANSWERED
+    (again,) = peer.says(SYSTEM | ACK, did=did, alloc=4)
+    assert again == answer and peer.connection.state is State.ANSWERED
+    assert peer.waits() == [answer]  # nobody answered: once more
+    assert peer.says(SYSTEM, alloc=4) == [] and peer.connection.state is State.OPEN
+    # A repeat that comes late is answered, and changes nothing.
+    (late,) = peer.says(SYSTEM | ACK, did=did, alloc=4)
+    assert late.control == 0xC0 and peer.connection.state is State.OPEN
+
+
+def test_the_first_data_packet_may_open_and_is_not_lost() -> None:
+    peer = Peer()
+    (answer,) = peer.says(ACK | EOM, did=0, data=b"at once")
+    assert answer.ack == 1
+    peer.says(ACK, seq=1, data=b"then")
+    assert peer.connection.state is State.OPEN
+    assert [peer.connection.read().payload for _ in range(2)] == [b"at once", b"then"]
+
+
+def test_an_answer_from_another_host_or_for_another_id_is_ignored() -> None:
+    peer = Peer()
+    peer.connection.connect(0)
+    peer.hears()
+    peer.says(SYSTEM | ACK, did=OURS + 1)
+    assert "ids" in peer.ignored()[0]
+    peer.source = THERE._replace(host=0x02000000000C)
+    peer.says(SYSTEM | ACK)
+    assert peer.connection.state is State.REQUESTED and "ids" in peer.ignored()[0]
+
+
+def test_ids_are_checked_once_a_connection_is_open() -> None:
+    peer = opened()
+    for ids in ({"sid": THEIRS + 1}, {"did": OURS + 1}, {"sid": OURS, "did": THEIRS}):
+        assert peer.says(ACK, data=b"not ours", **ids) == []
+        assert len(peer.ignored()) == 1
+    assert peer.connection.read() is None
+
+
+def test_an_acknowledgement_of_what_was_never_sent_counts_for_nothing_also_when_opening() -> None:
+    peer = Peer()
+    peer.connection.connect(0)
+    peer.hears()
+    peer.says(SYSTEM | ACK, ack=1, alloc=7)  # Dodo says one too many
+    peer.connection.send(b"first")
+    assert [header.seq for header in peer.hears()] == [0]
+    peer.says(SYSTEM, ack=2)
+    peer.connection.send(b"second")
+    assert [header.seq for header in peer.hears()] == [1] and len(peer.connection.sender.flight) == 1
+
+
+# Data ------------------------------------------------------------------------------------------------------------
+
+
+def test_system_packets_take_no_number_and_carry_the_next_one() -> None:
+    peer = opened()
+    peer.connection.send(b"x")
+    assert [header.seq for header in peer.hears()] == [0]
+    (answer,) = peer.says(SYSTEM | ACK, ack=1)
+    assert (answer.control, answer.seq) == (SYSTEM, 1)
+
+
+def test_numbers_wrap_around() -> None:
+    peer = opened(alloc=0)
+    for number in range(70_000):
+        peer.connection.send(b"")
+        (header,) = peer.hears()
+        assert header.seq == number & 0xFFFF
+        peer.says(SYSTEM, ack=number + 1, alloc=number + 1)
+        (ack,) = peer.says(ACK, seq=number, ack=number + 1, alloc=number + 1)
+        assert ack.ack == (number + 1) & 0xFFFF
+        assert peer.connection.read() is not None
+
+
+def test_nothing_goes_beyond_the_allocation_but_attention_and_the_close_by_two() -> None:
+    peer = opened(alloc=1)
+    for n in range(4):
+        peer.connection.send(b"%d" % n)
+    peer.hears()
+    assert peer.data() == [b"0", b"1"]
+    peer = opened(alloc=-1)
+    peer.connection.send(b"!", attention=True)
+    peer.connection.send(b"?", attention=True)
+    peer.connection.close(0)
+    assert [header.seq for header in peer.hears()] == [0, 1]
+    assert [header.datastream for header in peer.says(SYSTEM, alloc=0)] == [END]
+
+
+def test_an_allocation_is_never_taken_back() -> None:
+    peer = opened(alloc=5)
+    peer.says(SYSTEM, alloc=0)
+    for n in range(4):
+        peer.connection.send(b"%d" % n)
+    assert len(peer.hears()) == 4
+
+
+def test_a_shut_window_is_probed_and_a_lost_update_found() -> None:
+    peer = opened(alloc=-1)
+    peer.connection.send(b"waiting")
+    assert peer.hears() == []
+    for _ in range(6):
+        (probe,) = peer.waits()
+        assert probe.control == SYSTEM | ACK and probe.seq == 0
+        assert peer.says(SYSTEM, alloc=-1) == []  # alive, and still shut: this may go on for ever
+    assert peer.connection.state is State.OPEN
+    assert [header.control for header in peer.says(SYSTEM, alloc=0)] == [ACK]
+
+
+def test_the_window_closes_behind_the_reader_and_reading_opens_it() -> None:
+    peer = opened(window=4)
+    answers = [peer.says(ACK, seq=n, data=b"%d" % n)[0] for n in range(4)]
+    assert [(header.ack, header.alloc) for header in answers] == [(1, 3), (2, 3), (3, 3), (4, 3)]
+    (over,) = peer.says(ACK, seq=4, data=b"too much")
+    assert (over.ack, over.alloc) == (4, 3) and "beyond the allocation" in peer.ignored()[0]
+    assert peer.connection.read().payload == b"0"
+    (update,) = peer.hears()
+    assert (update.control, update.ack, update.alloc) == (SYSTEM, 4, 4)
+    assert peer.says(ACK, seq=4, data=b"4")[0].ack == 5
+
+
+def test_packets_out_of_turn_wait_and_each_is_answered_with_what_is_missing() -> None:
+    peer = opened()
+    for seq in (2, 1, 3):
+        assert [header.ack for header in peer.says(ACK, seq=seq, data=b"%d" % seq)] == [0]
+    assert [header.ack for header in peer.says(ACK, seq=0, data=b"0")] == [4]
+    assert [peer.connection.read().payload for _ in range(4)] == [b"0", b"1", b"2", b"3"]
+
+
+def test_a_duplicate_is_told_but_its_acknowledgement_and_question_count() -> None:
+    peer = opened(alloc=0)
+    peer.says(ACK, seq=0, data=b"once", alloc=0)
+    peer.connection.send(b"x")
+    peer.connection.send(b"y")
+    peer.hears()
+    answers = peer.says(ACK, seq=0, ack=1, alloc=1, data=b"once")
+    assert peer.data() == [b"y"] and answers[0].ack == 1 and "duplicate" in peer.ignored()[0]
+    assert peer.connection.read().payload == b"once" and peer.connection.read() is None
+
+
+def test_what_is_not_acknowledged_is_sent_again_with_growing_pauses_and_given_up() -> None:
+    peer = opened(timing=Timing(give_up=20, shortest=1.0))
+    peer.connection.send(b"lost")
+    peer.hears()
+    times, start = [], peer.now
+    while peer.connection.state is State.OPEN:
+        peer.waits()
+        times += [(peer.now - start) / SECOND for data in peer.data() if data == b"lost"]
+    assert times == [1, 3, 7, 15]
+    assert isinstance(peer.connection.error, ConnectionAbortedError) and "20 s" in str(peer.connection.error)
+    assert Finished(peer.connection.error) in peer.events
+
+
+def test_three_equal_acknowledgements_bring_the_missing_packet_at_once() -> None:
+    peer = opened(alloc=20)
+    for n in range(4):
+        peer.connection.send(b"%d" % n)
+    peer.hears()
+    for _ in range(2):
+        assert peer.says(SYSTEM, ack=0, alloc=20) == []
+    peer.says(SYSTEM, ack=0, alloc=20)
+    assert peer.data() == [b"0"]
+    peer.says(SYSTEM, ack=2, alloc=20)  # 0 arrived; so 2 was lost as well
+    assert peer.data() == [b"2"]
+
+
+def test_round_trips_are_measured_where_it_is_clear_what_was_answered() -> None:
+    peer = opened()
+    peer.connection.send(b"x")
+    peer.hears()
+    peer.now += SECOND // 2
+    peer.says(SYSTEM, ack=1)
+    before = peer.connection.sender.round_trip.smooth
+    assert before > 0
+    peer.connection.send(b"y")
+    peer.hears()
+    peer.waits()
+    peer.now += 5 * SECOND
+    peer.says(SYSTEM, ack=2)
+    assert peer.connection.sender.round_trip.smooth == before
+
+
+def test_attention_is_told_at_once_and_comes_in_its_place() -> None:
+    peer = opened(window=4)
+    peer.says(ACK | ATTENTION, seq=2, data=b"!")
+    assert [event.data for event in peer.events if isinstance(event, Attention)] == [ord("!")]
+    assert peer.connection.read() is None
+    peer.says(ACK, seq=0, data=b"0")
+    peer.says(ACK, seq=1, data=b"1")
+    assert [peer.connection.read().payload for _ in range(3)] == [b"0", b"1", b"!"]
+    assert list(peer.connection.attentions) == [ord("!")]
+
+
+def test_attention_is_taken_two_beyond_the_window_and_no_further() -> None:
+    peer = opened(window=4)
+    peer.says(ACK | ATTENTION, seq=6, data=b"!")
+    assert "beyond" in peer.ignored()[0]
+    peer.says(ACK | ATTENTION, seq=5, data=b"!")
+    assert peer.ignored() == [] and len(peer.connection.attentions) == 1
+
+
+def test_an_attention_without_its_one_byte_is_told() -> None:
+    peer = opened()
+    for data in (b"", b"two"):
+        peer.says(ACK | ATTENTION, seq=0, data=data)
+        assert "not one" in peer.ignored()[0]
+    peer.says(ACK | ATTENTION, seq=0, data=b"1")
+    assert peer.connection.read().payload == b"1"
+
+
+# Closing ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_close_goes_behind_the_data_and_ends_with_the_last_end_reply() -> None:
+    peer = opened()
+    peer.connection.send(b"last")
+    peer.connection.close(0)
+    assert [header.datastream for header in peer.hears()] == [0, END]
+    assert peer.says(SYSTEM, ack=2) == [] and peer.connection.state is State.ENDING
+    (last,) = peer.says(EOM | ACK, datastream=END_REPLY, seq=0, ack=2)
+    assert (last.datastream, last.control, last.seq, last.ack) == (END_REPLY, EOM, 2, 1)
+    assert peer.connection.state is State.CLOSED and peer.connection.next_timeout() is None
+
+
+@pytest.mark.parametrize("control", [0, EOM, ACK | EOM], ids=hex)
+def test_an_end_is_answered_in_its_turn_and_dallies_five_seconds(control) -> None:
+    peer = opened()
+    peer.says(control, datastream=END, seq=1)  # ahead of its turn
+    assert peer.connection.state is State.OPEN
+    (reply,) = peer.says(ACK, seq=0, data=b"before it")
+    assert (reply.datastream, reply.ack) == (END_REPLY, 2) and peer.connection.ended
+    assert peer.connection.read().payload == b"before it"
+    assert peer.says(SYSTEM, ack=1) == [] and peer.connection.state is State.DALLYING
+    start = peer.now
+    peer.waits()
+    assert peer.now - start == 5 * SECOND and peer.connection.state is State.CLOSED and peer.connection.error is None
+
+
+def test_ends_that_cross_close_both_sides() -> None:
+    peer = opened()
+    peer.connection.close(0)
+    peer.hears()
+    (reply,) = peer.says(EOM | ACK, datastream=END, seq=0, ack=0)
+    assert reply.datastream == END_REPLY and peer.connection.state is State.DALLYING
+    peer.says(EOM | ACK, datastream=END_REPLY, seq=1, ack=2)
+    assert peer.connection.state is State.CLOSED
+
+
+def test_a_lost_end_and_a_lost_end_reply_are_repeated() -> None:
+    peer = opened()
+    peer.connection.close(0)
+    peer.hears()
+    assert [header.datastream for header in peer.waits()] == [END]
+    peer.says(SYSTEM, ack=1)  # the END arrived, its reply does not: ask
+    (probe,) = peer.waits()
+    assert probe.control == SYSTEM | ACK and peer.connection.state is State.ENDING
+    other = opened()
+    other.says(EOM, datastream=END, seq=0)
+    assert [header.datastream for header in other.waits()] == [END_REPLY]
+
+
+def test_data_written_after_the_end_and_data_that_comes_after_a_close_are_told() -> None:
+    peer = opened()
+    peer.connection.close(0)
+    peer.hears()
+    with pytest.raises(LocalProtocolError, match="ending"):
+        peer.connection.send(b"late")
+    peer.says(ACK, seq=0, data=b"nobody reads")
+    assert "closed by this side" in peer.ignored()[0]
+    other = opened()
+    other.says(EOM, datastream=END, seq=0)
+    other.says(ACK, seq=1, data=b"behind")
+    assert "behind the END" in other.ignored()[0]
+
+
+# Keeping alive ---------------------------------------------------------------------------------------------------
+
+
+def test_a_quiet_link_is_kept_alive_for_a_day() -> None:
+    peer = opened(timing=Timing(keep_alive=75, give_up=600))
+    probes = 0
+    while peer.now < 24 * 3600 * SECOND:
+        (probe,) = peer.waits()
+        assert probe.control == SYSTEM | ACK
+        peer.says(SYSTEM)
+        probes += 1
+    assert probes == 24 * 3600 // 75 and peer.connection.state is State.OPEN
+
+
+def test_a_dead_peer_is_noticed_on_a_quiet_link() -> None:
+    peer = opened(timing=Timing(keep_alive=10, give_up=30))
+    start = peer.now
+    while peer.connection.state is State.OPEN:
+        peer.waits()
+    assert peer.now - start <= 30 * SECOND + 1 and isinstance(peer.connection.error, ConnectionAbortedError)
+
+
+# The table -------------------------------------------------------------------------------------------------------
+
+WAYS = {
+    State.IDLE: lambda: Peer(),
+    State.REQUESTED: lambda: asked(),
+    State.ANSWERED: lambda: was_asked(),
+    State.OPEN: lambda: opened(),
+    State.ENDING: lambda: ending(),
+    State.DALLYING: lambda: dallying(),
+    State.CLOSED: lambda: closed(),
+    State.ABORTED: lambda: aborted(),
+}
+
+
+def asked() -> Peer:
+    peer = Peer()
+    peer.connection.connect(0)
+    peer.hears()
+    return peer
+
+
+def was_asked() -> Peer:
+    peer = Peer()
+    peer.says(SYSTEM | ACK, did=0)
+    return peer
+
+
+def ending() -> Peer:
+    peer = opened()
+    peer.connection.close(0)
+    peer.hears()
+    return peer
+
+
+def dallying() -> Peer:
+    peer = opened()
+    peer.says(EOM, datastream=END, seq=0)
+    return peer
+
+
+def closed() -> Peer:
+    peer = ending()
+    peer.says(EOM, datastream=END_REPLY, seq=0, ack=1)
+    return peer
+
+
+def aborted() -> Peer:
+    peer = opened()
+    peer.connection.abort(0)
+    return peer
+
+
+@pytest.mark.parametrize("step", Step, ids=lambda step: step.value)
+@pytest.mark.parametrize("state", State, ids=lambda state: state.value)
+def test_the_table_says_what_every_step_does_in_every_state(state, step) -> None:
+    connection: Connection = WAYS[state]().connection
+    assert connection.state is state
+    connection._step(step, 10 * SECOND)
+    do, after = TABLE.get((state, step), (Do.NOTHING, state))
+    if do is not Do.FAIL_UNLESS_DONE:
+        assert connection.state is after
+    assert (connection.error is not None) == (connection.state is State.ABORTED)
+    if connection.state in OVER:
+        connection.packets_to_send(11 * SECOND)
+        assert connection.next_timeout() is None
+
+
+def test_the_local_end_has_its_own_address_and_id() -> None:
+    connection = Connection(HERE, THERE, OURS)
+    assert (connection.local, connection.remote, connection.source_id) == (HERE, THERE, OURS)

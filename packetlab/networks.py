@@ -24,11 +24,9 @@ HERE = RealTime()  # this machine has one time; all its hosts live in it
 
 
 class Talker(Station):
-    """A host with sockets."""
+    """A host with sockets: ``host.socket(kind, family)`` is `create`."""
 
-    def socket(self, kind: str = "stream", family: str | None = None, **options: Any) -> Any:
-        """Return a new socket of this host (see `packetlab.create`)."""
-        return create(self, kind, family, **options)
+    socket = create
 
 
 class SimHost(_simnet.SimHost, Talker):

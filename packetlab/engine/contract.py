@@ -56,6 +56,14 @@ class Engine:
 class Endpoint(Engine):
     """An engine that is bound to a socket number of a node (see `idp`)."""
 
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+
+    def events(self) -> list[Event]:
+        """Hand out what has happened."""
+        events, self._events = self._events, []
+        return events
+
     def packets_to_send(self, now: int) -> list[Packet]:
         """Hand out the packets, from IDP up, that are to go out now, each once."""
         return []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from packetlab.engine.contract import Endpoint, Event, Ignored
+from packetlab.engine.contract import Endpoint, Ignored
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.packet import Packet
 from packetlab.wire.xns import IDP, ErrorNumber
@@ -22,6 +22,7 @@ class Datagrams(Endpoint):
     """
 
     def __init__(self, *, room: int = 64, raw: bool = False) -> None:
+        super().__init__()
         self.peer: XNSAddress | None = None
         self.room, self.raw = room, raw
         self.all_packets = raw
@@ -29,7 +30,6 @@ class Datagrams(Endpoint):
         self.closed = False
         self._arrived: deque[Packet] = deque()
         self._outbox: list[Packet] = []
-        self._events: list[Event] = []
 
     def send(self, packet: Packet) -> None:
         """Queue a packet that begins with IDP."""
@@ -64,8 +64,3 @@ class Datagrams(Endpoint):
         """Hand out what was queued."""
         out, self._outbox = self._outbox, []
         return out
-
-    def events(self) -> list[Event]:
-        """Hand out what has happened."""
-        events, self._events = self._events, []
-        return events

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from errno import ENETUNREACH
 
-from packetlab.engine.contract import SECOND, Endpoint, Event, Ignored
+from packetlab.engine.contract import SECOND, Endpoint, Ignored
 from packetlab.errors import LocalProtocolError
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.packet import Packet
@@ -26,6 +26,7 @@ class Exchange(Endpoint):
         self, local: XNSAddress, remote: XNSAddress, data: bytes, *,
         id: int, client_type: int = 0, interval: float = 1.0, tries: int = 5,
     ) -> None:  # fmt: skip
+        super().__init__()
         if len(data) > LARGEST:
             raise LocalProtocolError("PEX data", f"at most {LARGEST} bytes", f"{len(data)}")
         self.id = id
@@ -33,7 +34,6 @@ class Exchange(Endpoint):
         self.error: OSError | None = None
         self._remote, self._interval, self._tries = remote, int(interval * SECOND), tries
         self._request = IDP(dst=remote, src=local) / PEX(id=id, client_type=client_type) / data
-        self._events: list[Event] = []
         self._due = True
         self._next_at: int | None = None
 
@@ -74,11 +74,6 @@ class Exchange(Endpoint):
         else:
             self.error = TimeoutError(f"PEX to {self._remote}: no reply")
 
-    def events(self) -> list[Event]:
-        """Hand out what has happened."""
-        events, self._events = self._events, []
-        return events
-
     @property
     def over(self) -> bool:
         """Whether the reply is there, or will not come."""
@@ -89,9 +84,9 @@ class Responder(Endpoint):
     """Answers requests: `answer` gets the request packet and returns the reply's data, or None for no reply."""
 
     def __init__(self, answer: Callable[[Packet], bytes | None]) -> None:
+        super().__init__()
         self._answer = answer
         self._outbox: list[Packet] = []
-        self._events: list[Event] = []
 
     def receive(self, packet: Packet, now: int) -> None:
         """Answer a request."""
@@ -107,8 +102,3 @@ class Responder(Endpoint):
         """Hand out replies."""
         out, self._outbox = self._outbox, []
         return out
-
-    def events(self) -> list[Event]:
-        """Hand out what has happened."""
-        events, self._events = self._events, []
-        return events

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from packetlab.engine.contract import SECOND, Endpoint, Event, Ignored
+from packetlab.engine.contract import SECOND, Endpoint, Ignored
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.packet import Packet
 from packetlab.wire.xns import IDP, RIP, RIPEntry
@@ -38,11 +38,11 @@ class Routes(Endpoint):
     """The routing table of a node, and what keeps it: bound to socket 1."""
 
     def __init__(self, node: Node) -> None:
+        super().__init__()
         self.node = node
         self.table: dict[int, Route] = {}
         self.heard_on = 0  # the interface of the packet being received
         self._outbox: list[Packet] = []
-        self._events: list[Event] = []
         self._next_at = 0
         self._asked: set[int] = set()
         self._ways: dict[bytes, tuple[int, int]] = {}  # destination -> interface and host; a cache of `to`
@@ -153,11 +153,6 @@ class Routes(Endpoint):
         if self._next_at and now >= self._next_at:
             self._next_at = now + PERIOD
             self._tell_all()
-
-    def events(self) -> list[Event]:
-        """Hand out what has happened."""
-        events, self._events = self._events, []
-        return events
 
     # Packets ------------------------------------------------------------------------------------------------
 

@@ -67,6 +67,7 @@ class Connection(Endpoint):
     def __init__(
         self, local: XNSAddress, remote: XNSAddress, source_id: int, *, timing: Timing | None = None, window: int = 16
     ) -> None:
+        super().__init__()
         self.local = local
         self.source_id, self.destination_id = source_id, 0
         self._meet(remote)
@@ -78,7 +79,6 @@ class Connection(Endpoint):
         self.attentions: deque[int] = deque(maxlen=16)  # told at once; whoever wants them takes them from here
         self.largest = LARGEST
         self.sender, self.receiver = Sender(self.timing), Receiver(window)
-        self._events: list[Event] = []
         self._hello = self._probe = False  # a system packet is to ask for an answer: to open, or to hear of the peer
         self._hello_at, self._hellos = 0, 0
         self._last_words: Segment | None = None
@@ -228,11 +228,6 @@ class Connection(Endpoint):
         else:
             self._probe = True
         self.sender.round_trip.back_off()
-
-    def events(self) -> list[Event]:
-        """Hand out what has happened."""
-        events, self._events = self._events, []
-        return events
 
     @property
     def over(self) -> bool:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from packetlab.engine.contract import Endpoint, Event, Ignored
+from packetlab.engine.contract import Endpoint, Ignored
 from packetlab.engine.spp import UNKNOWN, Connection
 from packetlab.engine.spp_states import State
 from packetlab.wire.addresses import XNSAddress
@@ -29,11 +29,11 @@ class Listener(Endpoint):
     """
 
     def __init__(self, local: XNSAddress, backlog: int, make: Callable[[XNSAddress], Connection]) -> None:
+        super().__init__()
         self.local, self.backlog, self._make = local, backlog, make
         self.closed = False
         self._children: dict[Key, Connection] = {}
         self._waiting: deque[Connection] = deque()  # not yet accepted, in the order of their requests
-        self._events: list[Event] = []
 
     def route(self, packet: Packet) -> Endpoint | None:
         """Return the connection that a packet is for; a request makes one."""
@@ -82,11 +82,6 @@ class Listener(Endpoint):
                 del self._children[key]
         if child in self._waiting and child.error is not None and child.peek() is None:
             self._waiting.remove(child)  # it never came to be, or nothing of it is left to read
-
-    def events(self) -> list[Event]:
-        """Hand out what has happened."""
-        events, self._events = self._events, []
-        return events
 
     @property
     def over(self) -> bool:

@@ -14,15 +14,44 @@ Options have the meaning they have in 4.4BSD's NS domain; where BSD ignores sile
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from packetlab.errors import LocalProtocolError, suggestion
 from packetlab.host import Station
 from packetlab.sockets.socket import Socket
 
+if TYPE_CHECKING:
+    from packetlab.sockets.idp import DatagramSocket, RawSocket
+    from packetlab.sockets.inet import InetDatagram, InetRaw, InetStream
+    from packetlab.sockets.seqpacket import SeqpacketSocket
+    from packetlab.sockets.stream import StreamSocket
+    from packetlab.sockets.websocket import WebSocketSocket
+
 KINDS = ("stream", "datagram", "raw", "seqpacket", "websocket")
 
 
+@overload
+def create(host: Station, kind: Literal["seqpacket"], family: Literal["xns"] | None = None) -> SeqpacketSocket: ...
+@overload
+def create(host: Station, kind: Literal["websocket"], family: str | None = None, **options: Any) -> WebSocketSocket: ...
+@overload
+def create(host: Station, kind: Literal["stream"], family: Literal["xns"]) -> StreamSocket: ...
+@overload
+def create(host: Station, kind: Literal["stream"], family: Literal["inet"]) -> InetStream: ...
+@overload
+def create(host: Station, kind: Literal["stream"] = "stream", family: None = None) -> StreamSocket | InetStream: ...
+@overload
+def create(host: Station, kind: Literal["datagram"], family: Literal["xns"]) -> DatagramSocket: ...
+@overload
+def create(host: Station, kind: Literal["datagram"], family: Literal["inet"]) -> InetDatagram: ...
+@overload
+def create(host: Station, kind: Literal["datagram"], family: None = None) -> DatagramSocket | InetDatagram: ...
+@overload
+def create(host: Station, kind: Literal["raw"], family: Literal["xns"] | None = None) -> RawSocket: ...
+@overload
+def create(host: Station, kind: Literal["raw"], family: Literal["inet"], *, protocol: int) -> InetRaw: ...
+@overload
+def create(host: Station, kind: str, family: str | None = None, **options: Any) -> Socket: ...
 def create(host: Station, kind: str = "stream", family: str | None = None, **options: Any) -> Socket:
     """Return a new socket of a host.
 
@@ -46,7 +75,8 @@ def create(host: Station, kind: str = "stream", family: str | None = None, **opt
     if kind == "websocket":
         from packetlab.sockets.websocket import WebSocketSocket
 
-        return WebSocketSocket(create(host, "stream", family), **options)
+        stream: Socket = create(host, "stream", family)
+        return WebSocketSocket(stream, **options)
     if family == "inet":
         from packetlab.sockets import inet
 

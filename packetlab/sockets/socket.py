@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
-from packetlab.errors import LocalProtocolError
+from packetlab.errors import LocalProtocolError, suggestion
 from packetlab.host import Station
 from packetlab.link.medium import Files
 
@@ -14,7 +14,16 @@ T = TypeVar("T")
 S = TypeVar("S", bound="Socket")
 
 
-class Socket:
+class _Made(type):
+    """Closes a new instance to attributes that it does not have: a misspelt option is an error, not a new attribute."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        made = super().__call__(*args, **kwargs)
+        made.__dict__["_complete"] = True
+        return made
+
+
+class Socket(metaclass=_Made):
     """A socket. What a kind does not have raises `LocalProtocolError` (EOPNOTSUPP in BSD).
 
     Attributes:
@@ -31,6 +40,13 @@ class Socket:
         self.host = host
         self.timeout: float | None = None
         self.closed = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "_complete" in self.__dict__ and not hasattr(self, name):
+            known = [each for each in dir(self) if not each.startswith("_")]
+            hint = suggestion(name, known)
+            raise AttributeError(f"{self} has no option {name!r}" + (f" ({hint})" if hint else ""))
+        super().__setattr__(name, value)
 
     # Verbs --------------------------------------------------------------------------------------------------
 

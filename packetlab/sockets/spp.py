@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from packetlab.engine.contract import Endpoint
 from packetlab.engine.spp import ATTENTION, END_OF_MESSAGE, LARGEST, Connection
@@ -212,7 +212,7 @@ class SPPSocket(Socket):
         else:
             self._number = node.free_socket()
 
-    def accept(self) -> Any:
+    def accept(self) -> Self:
         """Wait for the next connection and return its socket, which has this one's options."""
         self._need(
             self._listener is not None, "accept", "a socket that listens", "one that does not", "call listen() first"
@@ -221,7 +221,7 @@ class SPPSocket(Socket):
         assert listener is not None
         return self._made(self._wait(listener.accept, "accept"))
 
-    def _made(self, connection: Connection) -> Any:
+    def _made(self, connection: Connection) -> Self:
         child = type(self)(self.host, connection)
         child._number = connection.local.socket
         child._default, child._mtu, child.timeout = self._default, self._mtu, self.timeout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from packetlab.engine.spp import Connection
 from packetlab.engine.spp_states import State
 from packetlab.host import Station
@@ -82,7 +84,7 @@ class StreamSocket(SPPSocket):
         connection.close(self.host.medium.now)
         self.host.wish(connection)
 
-    def take_connection(self) -> StreamSocket | None:
+    def take_connection(self) -> Self | None:
         """Return the next connection without waiting, or None."""
         assert self._listener is not None
         connection = self._listener.accept()

@@ -108,6 +108,12 @@ def test_headers_on_input_are_network_order_and_last_header_is_the_same(pair) ->
     assert octets == bytes(conn.last_header) + b"abc" and len(octets) == 15
 
 
+def test_a_misspelt_option_is_an_error(pair) -> None:
+    client, _ = pair
+    with pytest.raises(AttributeError, match="did you mean 'headers_on_input'"):
+        client.headers_on_inptu = True
+
+
 def test_an_accepted_socket_has_the_options_of_its_listener(hosts) -> None:
     a, b = hosts
     server = b.socket("seqpacket")

@@ -18,6 +18,8 @@ from packetlab import (
     Octets,
     Packet,
     Rest,
+    SimNetwork,
+    WebSocketFrame,
     auto,
     bits,
     default,
@@ -66,3 +68,26 @@ def use() -> bytes:
     assert SPP(control=Control.END_OF_MESSAGE, seq=1).matches(changed) or IDP(packet_type=5) in changed
     print(station, colour, entries, again.note.hex(), second.ttl + 1, header.source)
     return bytes(changed)
+
+
+def talk() -> str | bytes | None:
+    net = SimNetwork(seed=1)
+    a, b = net.host("a"), net.host("b")
+    net.link(a, b, delay=0.1, drop=[3])
+    server, client = b.socket("seqpacket"), a.socket("seqpacket")
+    server.bind(3000)
+    server.listen()
+    client.default_header = SPP(datastream=3)
+    client.connect(b.at(3000))
+    conn = server.accept()
+    data: bytes = conn.read()
+    packet = conn.read_packet()
+    stream: int = packet[SPP].datastream if packet is not None else 0
+    conn.write(data, header=SPP(datastream=stream))
+    with a.socket("datagram", "xns") as datagrams:
+        datagrams.write(b"x", to=b.at(4), header=IDP(packet_type=9))
+    web = a.socket("websocket", subprotocols=["chat"])
+    web.write_raw(WebSocketFrame(rsv1=1) / b"")
+    tcp = a.socket("stream", "inet")
+    tcp.write(tcp.read(5))
+    return web.read()

@@ -1,6 +1,6 @@
 """Uses that type checkers have to refuse, one a line. Checked by tests/test_typing.py; never run."""
 
-from packetlab import TCP, U16, Ether, Header, IPv4, dissect
+from packetlab import TCP, U16, Ether, Header, IPv4, SimNetwork, dissect
 
 
 class Beacon(Header, under=Ether, when={"type": 0x88B5}):
@@ -15,3 +15,6 @@ Ether(dst=2.5)  # wrong
 Beacon(station=1).station = 2  # wrong
 dissect(b"")[IPv4].tll  # wrong
 dissect(b"", "Ether")  # wrong
+SimNetwork().host("a").socket("seqpacket").write(7)  # wrong
+SimNetwork().host("a").socket("seqpacket").headers_on_inptu  # wrong
+SimNetwork().link(1, 2)  # wrong

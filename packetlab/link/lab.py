@@ -57,6 +57,7 @@ class Lab:
         """Start the keeper; `with` does it by itself."""
         if self._keeper is not None:
             return self
+        self.medium.closed = False
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             # By path and isolated: it starts in milliseconds and imports nothing but the standard library.
@@ -87,6 +88,8 @@ class Lab:
                 if isinstance(port, Port):
                     port.close()
         self.medium.drivers.clear()
+        self.medium.closed = True
+        self.medium.poke()
         for relay in self._relays:
             relay.close()
         self._relays = []

@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
+from packetlab.errors import Stalled
+
 T = TypeVar("T")
 Files = Sequence[tuple[int, int]]  # descriptors, and what of them is waited for (select.POLLIN, select.POLLOUT)
 SECOND = 1_000_000_000
@@ -68,6 +70,7 @@ class Medium(ABC):
         self.drivers: list[Driver] = []
         self.followers: list[Callable[[], object]] = []
         self.lock = threading.RLock()
+        self.closed = False  # the network is gone: nothing will happen any more
 
     @property
     @abstractmethod
@@ -161,6 +164,8 @@ class RealTime(Medium):
     def step(self, until: int | None, what: str, files: Files = ()) -> bool:
         """Wait for a frame, a timer, one of `files` or `until`, and do what follows."""
         with self.lock:
+            if self.closed:
+                raise Stalled(what, "an open network", "one that was closed")
             if self._turn_due():
                 self._happened.notify_all()
                 return True

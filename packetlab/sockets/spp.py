@@ -257,7 +257,7 @@ class SPPSocket(Socket):
             else:
                 self._connection.close(medium.now)
                 self.host.wish(self._connection)
-        if self._connection is not None:
+        if self._connection is not None and not medium.closed:
             was_lost = self._connection.error is not None
             self._wait(self._closed, "close")
             if self._connection.error is not None and not was_lost:

@@ -84,6 +84,10 @@ class StreamSocket(SPPSocket):
         connection.close(self.host.medium.now)
         self.host.wish(connection)
 
+    def drop(self) -> None:
+        """Let go of a stream that was finished, without waiting: the connection goes on to its end by itself."""
+        self.closed = True
+
     def take_connection(self) -> Self | None:
         """Return the next connection without waiting, or None."""
         assert self._listener is not None

@@ -197,6 +197,9 @@ class WebSocketSocket(Socket):
             self.stream.close()
             return
         endpoint.reader_gone = True
+        if medium.closed:
+            self.abort()
+            return
         try:
             self._wait(endpoint.done, "close")
         finally:
@@ -256,7 +259,8 @@ class _Driver:
         self.leave()
 
     def _follow(self) -> None:
-        self.turn(self.medium.now)
+        if self in self.medium.drivers:
+            self.turn(self.medium.now)
 
     def turn(self, now: int) -> None:
         raise NotImplementedError
@@ -413,8 +417,9 @@ class Porch(_Driver):
         try:
             for guest in [*self._guests]:
                 if guest.opened is None and guest.done():
+                    # It was refused, and told so; or it never said what it wanted.
                     guest.leave()
-                    guest.stream.abort()
+                    guest.stream.drop()
                     self._guests.remove(guest)
             while len(self._guests) < self._most and (stream := self.stream.take_connection()) is not None:
                 self._guests.append(Endpoint(stream, self._make()))

@@ -18,8 +18,8 @@ from tests.conversations.scripts import CONVERSATIONS
 class Hub:
     """A NetHub as small as can be: what one member sends goes to all the others."""
 
-    def __init__(self) -> None:
-        self.server = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, server: socket.socket | None = None) -> None:
+        self.server = server or socket.create_server(("127.0.0.1", 0))
         self.address = self.server.getsockname()
         self.members: list[socket.socket] = []
         self.joined = threading.Semaphore(0)
@@ -73,6 +73,25 @@ def members(hub) -> Iterator[tuple[LocalHost, LocalHost]]:
 @pytest.mark.parametrize("talk", CONVERSATIONS, ids=lambda talk: talk.__name__)
 def test_members_of_a_nethub_hold_every_conversation(talk, members) -> None:
     talk(*members)
+
+
+def test_a_host_of_a_lab_joins_a_nethub(lab) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    lab.link(a, b)
+    server = b.kernel_socket()
+    server.bind((str(b.address), 0))
+    server.listen()
+    hub = Hub(server)
+    for host in (a, b):
+        host.join(0x41A, "nethub", address=hub.address)
+        assert hub.joined.acquire(timeout=5)
+    listener, client = b.socket("seqpacket"), a.socket("seqpacket")
+    listener.bind(3000)
+    listener.listen()
+    client.connect((0x41A, b.xns.node.host, 3000))
+    client.write(b"by the hub")
+    assert listener.accept().read() == b"by the hub"
+    hub.close()
 
 
 def test_a_hub_that_is_gone_ends_connections_in_time_and_is_on_record(hub, members) -> None:

@@ -52,7 +52,7 @@ def test_loss_is_by_the_seed(lab) -> None:
     lab.link(b, switch)
     c.interface.send(Ether(dst="ff:ff:ff:ff:ff:ff", src=c.mac) / Marble())
     with pytest.raises(TimeoutError):
-        b.interfaces[1].receive(timeout=0.2)
+        b.interfaces[1].receive(timeout=0.2, where=Marble)
 
 
 def test_a_partition_holds_until_it_heals_and_shapes_change_while_it_runs(lab) -> None:

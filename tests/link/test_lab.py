@@ -265,6 +265,7 @@ def test_an_interrupt_of_the_process_group_does_not_end_the_lab(lab: Lab) -> Non
     program = textwrap.dedent("""
         import os, signal
         from packetlab import Lab
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
         with Lab() as lab:
             a = lab.host("a")
             try:

@@ -71,7 +71,7 @@ class WebSocket:
         host, path: of the client's request.
         subprotocols: what a client offers, the best first; what a server takes (the client's first that it knows).
         headers: further headers of the request, or of every response.
-        compression: offer, or take, permessage-deflate.
+        compression: offer, or take, permessage-deflate; "afresh": a client compresses each message by itself.
         largest_message: octets, after inflation; one more ends the WebSocket with close code 1009.
         largest_head: octets of the handshake's HTTP headers.
         accept: a server's answer to a request; None leaves the choice to `subprotocols`. What it raises goes through.
@@ -97,7 +97,7 @@ class WebSocket:
         path: str = "/",
         subprotocols: Sequence[str] = (),
         headers: Sequence[tuple[str, str]] = (),
-        compression: bool = True,
+        compression: bool | Literal["afresh"] = True,
         largest_message: int = 1 << 24,
         largest_head: int = 1 << 14,
         accept: Callable[[Request], Reply | None] | None = None,

@@ -34,6 +34,9 @@ def understood(offer: str) -> bool:
 class Deflate(PerMessageDeflate):
     """Every frame passes here, whether compression was agreed on or not.
 
+    Args:
+        afresh: as a client, offer to compress each message by itself.
+
     Attributes:
         largest: octets that a message may have after inflation; one more and the frame is refused with 1009.
         size: octets of the current message so far.
@@ -41,8 +44,8 @@ class Deflate(PerMessageDeflate):
         left: octets that stood behind the last frame when it was complete.
     """
 
-    def __init__(self, largest: int) -> None:
-        super().__init__()
+    def __init__(self, largest: int, afresh: bool = False) -> None:
+        super().__init__(client_no_context_takeover=afresh)
         self.largest = largest
         self.size = 0
         self.complaint: tuple[str, str] | None = None

@@ -11,7 +11,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import h11
 from wsproto.handshake import server_extensions_handshake
@@ -95,7 +95,7 @@ class ServerOpening(_Opening):
         self,
         subprotocols: Sequence[str],
         headers: Sequence[tuple[str, str]],
-        compression: bool,
+        compression: bool | Literal["afresh"],
         accept: Callable[[Request], Reply | None] | None,
         largest_head: int,
         largest_message: int,
@@ -192,13 +192,13 @@ class ClientOpening(_Opening):
         path: str,
         subprotocols: Sequence[str],
         headers: Sequence[tuple[str, str]],
-        compression: bool,
+        compression: bool | Literal["afresh"],
         randomness: Callable[[int], bytes] | None,
         largest_head: int,
         largest_message: int,
     ) -> None:
         super().__init__(h11.CLIENT, subprotocols, largest_head)
-        self.deflate = Deflate(largest_message)
+        self.deflate = Deflate(largest_message, afresh=compression == "afresh")
         self._compression = compression
         self._key = base64.b64encode(randomness(16)) if randomness else generate_nonce()
         self._refusal: Refused | None = None  # what came of it so far

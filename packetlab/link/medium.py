@@ -115,7 +115,7 @@ class Medium(ABC):
 
     def _turn_due(self) -> bool:
         now, turned = self.now, False
-        for driver in self.drivers:
+        for driver in [*self.drivers]:
             if driver.due is not None and driver.due <= now:
                 driver.turn(now)
                 turned = True

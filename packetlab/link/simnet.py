@@ -187,7 +187,7 @@ class SimNic:
 
     def __init__(self, link: SimLink, host: SimHost, place: int) -> None:
         self.link, self.host, self.place = link, host, place
-        self.ports: list[SimPort] = []
+        self.ports: tuple[SimPort, ...] = ()  # replaced, never changed: a frame may make whoever gets it open another
 
     def arrive(self, data: bytes) -> None:
         """Hand a frame to whoever listens, and let them act on it."""
@@ -210,7 +210,7 @@ class SimPort(Port):
         self.lost = 0  # frames that nobody fetched
         self._arrived: deque[tuple[int, bytes]] = deque()
         self._description = Description(1, 0, self.name)
-        nic.ports.append(self)
+        nic.ports += (self,)
 
     def arrive(self, data: bytes) -> None:
         """Take in a frame."""
@@ -242,8 +242,7 @@ class SimPort(Port):
 
     def close(self) -> None:
         """Stop listening."""
-        if self in self.nic.ports:
-            self.nic.ports.remove(self)
+        self.nic.ports = tuple(port for port in self.nic.ports if port is not self)
 
 
 class SimHost:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import select
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from packetlab.engine.websocket import WebSocket
 from packetlab.engine.websocket_events import Closed, Event, Failed, Message, Opened, Pong, Refused, Reply, Request
@@ -28,7 +28,8 @@ class WebSocketSocket(Socket):
     Args:
         stream: a fresh stream socket that it is to run over.
         subprotocols: what a client offers, the best first; what a server takes. headers: more of the handshake's.
-        compression: offer, or take, permessage-deflate. largest_message: bytes; a longer one closes with 1009.
+        compression: offer, or take, permessage-deflate; "afresh": a client compresses each message by itself.
+        largest_message: bytes; a longer one closes with 1009.
         accept: a server's choice: gets the `Request`, returns a `Reply` (say, to refuse) or None.
 
     Attributes:
@@ -41,7 +42,7 @@ class WebSocketSocket(Socket):
 
     def __init__(
         self, stream: Any, *, subprotocols: Sequence[str] = (), headers: Sequence[tuple[str, str]] = (),
-        compression: bool = True, largest_message: int = 1 << 24,
+        compression: bool | Literal["afresh"] = True, largest_message: int = 1 << 24,
         accept: Callable[[Request], Reply | None] | None = None, _endpoint: Endpoint | None = None,
     ) -> None:  # fmt: skip
         super().__init__(stream.host)

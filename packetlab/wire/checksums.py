@@ -39,18 +39,15 @@ def xns(data: bytes, more: int = 0) -> int:
     """
     size = len(data) + (len(data) & 1)
     number = int.from_bytes(data, "big") << (len(data) & 1) * 8
-    # Words 16 places apart have equal weight, so the number may be folded, whole blocks of 16 words onto blocks, until one
-    # is left. Every other word is left out at first, so that no sum runs into the next (there are fewer than 2**16 blocks).
+    # Each two words make one sum of 32 bits, the one before the last weighing twice as much. Words 16 places apart have
+    # equal weight, so whole blocks may be folded onto others until one is left (no sum runs over before 600 kB).
     mask, folds = _PLANS.get(size) or _plan(size)
-    last, other = number & mask, number >> 16 & mask
+    sums = (number & mask) + ((number >> 16 & mask) << 1)
     for shift, low in folds:
-        last, other = (last & low) + (last >> shift), (other & low) + (other >> shift)
-    # From the last word back the weights are 2, 4, 8, ...
-    a, b, c, d, e, f, g, h = _EIGHT(last.to_bytes(32, "big"))
-    even = ((((((a * 4 + b) * 4 + c) * 4 + d) * 4 + e) * 4 + f) * 4 + g) * 4 + h
-    a, b, c, d, e, f, g, h = _EIGHT(other.to_bytes(32, "big"))
-    odd = ((((((a * 4 + b) * 4 + c) * 4 + d) * 4 + e) * 4 + f) * 4 + g) * 4 + h
-    total: int = (even * 2 + odd * 4 + more) % 65535
+        sums = (sums & low) + (sums >> shift)
+    # From the last pair back the weights are 2, 8, 32, ...
+    a, b, c, d, e, f, g, h = _EIGHT(sums.to_bytes(32, "big"))
+    total: int = ((((((((a * 4 + b) * 4 + c) * 4 + d) * 4 + e) * 4 + f) * 4 + g) * 4 + h) * 2 + more) % 65535
     return total
 
 

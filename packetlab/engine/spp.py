@@ -81,7 +81,7 @@ class Connection(Endpoint):
         self.sender, self.receiver = Sender(self.timing), Receiver(window)
         self._hello = self._probe = False  # a system packet is to ask for an answer: to open, or to hear of the peer
         self._hello_at, self._hellos = 0, 0
-        self._last_words: Segment | None = None
+        self._last_words: int | None = None  # the number of the END-REPLY that nobody confirms
         # Times. _asked: since when something is unanswered. _heard: when the peer was last heard (or asked whether it is).
         self._retry_at: int | None = None
         self._dally_at: int | None = None
@@ -181,12 +181,13 @@ class Connection(Endpoint):
         out: list[Packet] = []
         if self._live and self.sender.waiting:
             for each in self.sender.departures(now):
-                out.append(self._packet(each, each.control | SEND_ACK if each.asks else each.control))
+                control = each.control | SEND_ACK if each.asks else each.control
+                out.append(self._packet(control, each.datastream, each.seq, each.data))
         if self._hello or self._probe:
             out.append(self._system(SYSTEM | SEND_ACK))
             self._hello_at, self._hellos = now, self._hellos + 1
         elif self._last_words is not None:
-            out.append(self._packet(self._last_words, self._last_words.control))
+            out.append(self._packet(END_OF_MESSAGE, END_REPLY, self._last_words, b""))
         elif receiver.acks and not out:
             out = [self._system(SYSTEM) for _ in range(receiver.acks)]
         self._hello = self._probe = False
@@ -325,24 +326,22 @@ class Connection(Endpoint):
 
     # Sending ------------------------------------------------------------------------------------------------
 
-    def _packet(self, segment: Segment, control: int) -> Packet:
+    def _packet(self, control: int, datastream: int, seq: int, data: bytes) -> Packet:
         receiver = self.receiver
         spp = SPP(
             control=control,
-            datastream=segment.datastream,
+            datastream=datastream,
             source_id=self.source_id,
             destination_id=self.destination_id,
-            seq=segment.seq & 0xFFFF,
+            seq=seq & 0xFFFF,
             ack=receiver.expected & 0xFFFF,
             alloc=receiver.allocation() & 0xFFFF,
         )
-        return Packet((self._route, spp), segment.data)
+        return Packet((self._route, spp), data)
 
     def _system(self, control: int) -> Packet:
         # A system packet takes no number; it carries that of the next data packet.
-        segment = Segment(control, 0, b"")
-        segment.seq = self.sender.next
-        return self._packet(segment, control)
+        return self._packet(control, 0, self.sender.next, b"")
 
     def _meet(self, remote: XNSAddress) -> None:
         # Headers never change, so all packets share one of IDP.
@@ -374,8 +373,7 @@ class Connection(Endpoint):
         elif do in (Do.SEND_END, Do.SEND_END_REPLY):
             self.sender.queue.append(Segment(END_OF_MESSAGE, END if do is Do.SEND_END else END_REPLY, b""))
         elif do is Do.SEND_LAST:
-            self._last_words = Segment(END_OF_MESSAGE, END_REPLY, b"")
-            self._last_words.seq = self.sender.next
+            self._last_words = self.sender.next
         elif do is Do.FAIL:
             self.error = self.error or self._failure(step, before)
         if state in OVER and before not in OVER:

@@ -50,7 +50,7 @@ class SPPSocket(Socket):
         super().__init__(host)
         self.own_sockets = False
         self.last_header: SPP | None = None
-        self._default = NOTHING
+        self._set_default(NOTHING)
         self._mtu = LARGEST
         self._number = 0
         self._connecting = False  # a connect that did not wait has yet to be finished
@@ -67,7 +67,11 @@ class SPPSocket(Socket):
     @default_header.setter
     def default_header(self, header: SPP) -> None:
         self._checked(header)
-        self._default = header
+        self._set_default(header)
+
+    def _set_default(self, header: SPP) -> None:
+        # As plain numbers too: they are asked for with every write.
+        self._default, self._datastream, self._control = header, header.datastream, int(header.control)
 
     @contextmanager
     def header(self, header: SPP) -> Iterator[None]:
@@ -77,7 +81,7 @@ class SPPSocket(Socket):
         try:
             yield
         finally:
-            self._default = before
+            self._set_default(before)
 
     @property
     def mtu(self) -> int:
@@ -224,7 +228,8 @@ class SPPSocket(Socket):
     def _made(self, connection: Connection) -> Self:
         child = type(self)(self.host, connection)
         child._number = connection.local.socket
-        child._default, child._mtu, child.timeout = self._default, self._mtu, self.timeout
+        child._mtu, child.timeout = self._mtu, self.timeout
+        child._set_default(self._default)
         self._inherit(child)
         return child
 
@@ -309,8 +314,7 @@ class SPPSocket(Socket):
     def _queue(self, data: bytes, header: SPP | None, end_of_message: bool = False) -> None:
         """Send one packet, waiting for room."""
         connection = self._open("write")
-        default = self._default
-        datastream, control = default.datastream, int(default.control)
+        datastream, control = self._datastream, self._control
         if header is not None:
             self._checked(header)
             datastream = header.datastream if "datastream" in header.given else datastream
@@ -378,5 +382,5 @@ class SPPSocket(Socket):
 
         (packet,) = self._wait(ready, "read")
         if packet is not None:
-            self.last_header = packet[SPP]
+            self.__dict__["last_header"] = packet[SPP]  # no need to look whether there is such an option
         return packet

@@ -153,16 +153,20 @@ class Node:
     def packets_to_send(self, now: int) -> list[Departure]:
         """Hand out what is to leave this host now."""
         out, self._forwarded = self._forwarded, []
-        touched = self._touched
+        touched, known = self._touched, self.routes.known
         while touched or self._here or self._found:
             while touched:
-                endpoint = next(iter(touched))
-                del touched[endpoint]
+                endpoint, _ = touched.popitem()
                 for packet in endpoint.packets_to_send(now):
-                    self._dispatch(packet, endpoint, out, now)
-                self._events += endpoint.events()
+                    way = known.get(packet._headers[0]._dst)  # type: ignore[attr-defined]
+                    if way is not None:
+                        out.append((packet, *way))
+                    else:
+                        self._dispatch(packet, endpoint, out, now)
+                if endpoint._events:
+                    self._events += endpoint.events()
                 due = endpoint.next_timeout()
-                if due is not None and due < self._due.get(endpoint, due + 1):
+                if due is not None and ((before := self._due.get(endpoint)) is None or due < before):
                     self._due[endpoint] = due
                     heapq.heappush(self._timers, (due, next(self._order), endpoint))
                 if endpoint.over:

@@ -45,7 +45,7 @@ class Routes(Endpoint):
         self._outbox: list[Packet] = []
         self._next_at = 0
         self._asked: set[int] = set()
-        self._ways: dict[bytes, tuple[int, int]] = {}  # destination -> interface and host; a cache of `to`
+        self.known: dict[bytes, tuple[int, int]] = {}  # destination -> interface and host; a cache of `to`
 
     # Looking ------------------------------------------------------------------------------------------------
 
@@ -64,11 +64,11 @@ class Routes(Endpoint):
 
     def way(self, to: bytes) -> tuple[int, int] | None:
         """Return the same for 12 octets of destination."""
-        way = self._ways.get(to)
+        way = self.known.get(to)
         if way is None and (way := self.to(XNSAddress.of(to))) is not None:
-            if len(self._ways) > 1000:
-                self._ways.clear()
-            self._ways[to] = way
+            if len(self.known) > 1000:
+                self.known.clear()
+            self.known[to] = way
         return way
 
     def add(self, net: int, via: int, next_host: int, hops: int = 1) -> None:
@@ -95,7 +95,7 @@ class Routes(Endpoint):
     def _set(self, net: int, route: Route) -> None:
         self.table[net] = route
         self.node.routed(net)
-        self._ways.clear()
+        self.known.clear()
         self._asked.discard(net)
 
     # The contract -------------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ class Routes(Endpoint):
         for net, route in [*self.table.items()]:
             if route.expires is not None and route.expires <= now:
                 del self.table[net]
-                self._ways.clear()
+                self.known.clear()
         if self._next_at and now >= self._next_at:
             self._next_at = now + PERIOD
             self._tell_all()

@@ -15,7 +15,7 @@ from packetlab.engine.spp import UNKNOWN, Connection
 from packetlab.engine.spp_states import State
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.packet import Packet
-from packetlab.wire.xns import IDP, SPP
+from packetlab.wire.xns import SPP
 
 Key = tuple[bytes, int]
 
@@ -37,11 +37,13 @@ class Listener(Endpoint):
 
     def route(self, packet: Packet) -> Endpoint | None:
         """Return the connection that a packet is for; a request makes one."""
-        spp: Any = packet.get(SPP)
-        if spp is None:
+        # This is asked for every packet.
+        headers: Any = packet._headers
+        if len(headers) < 2 or type(headers[1]) is not SPP:
             return self
-        idp: Any = packet[IDP]
-        key = idp._src, spp._source_id  # octets and number: this is asked for every packet
+        idp: Any = headers[0]
+        spp: Any = headers[1]
+        key = idp._src, spp._source_id
         child = self._children.get(key)
         if child is not None:
             return child

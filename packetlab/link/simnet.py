@@ -120,12 +120,11 @@ class SimNetwork(Medium):
     def carry(self, nic: SimNic, data: bytes) -> None:
         """Put a frame on the link of a network card."""
         link, now = nic.link, self._now
-        arrivals, marks = link.sends[nic.host.name].frame(data, now)
+        arrivals, marks = nic.sends.frame(data, now)
         self._sent.append((now, data, link, marks))
         for at, arrived in arrivals:
-            for other in link.nics:
-                if other is not nic:
-                    heapq.heappush(self._under_way, (at, next(self._order), other, arrived))
+            for other in nic.others:
+                heapq.heappush(self._under_way, (at, next(self._order), other, arrived))
 
     @property
     def capture(self) -> Capture:
@@ -160,6 +159,8 @@ class SimLink:
         self.description = Description(1, 0, " -- ".join(names))
         self.sends: dict[str, Impairment] = both_ways(names, f"{net.seed}/{number}", **shape)
         self.nics = [SimNic(self, host, place) for place, host in enumerate(hosts, 1)]
+        for nic in self.nics:
+            nic.others = tuple(other for other in self.nics if other is not nic)
         for host, nic in zip(hosts, self.nics, strict=True):
             host.plug(nic)
             if host.on_link is not None:
@@ -187,6 +188,8 @@ class SimNic:
 
     def __init__(self, link: SimLink, host: SimHost, place: int) -> None:
         self.link, self.host, self.place = link, host, place
+        self.sends = link.sends[host.name]
+        self.others: tuple[SimNic, ...] = ()
         self.ports: tuple[SimPort, ...] = ()  # replaced, never changed: a frame may make whoever gets it open another
 
     def arrive(self, data: bytes) -> None:

@@ -18,6 +18,7 @@ from packetlab.engine.pex import Exchange, Responder
 from packetlab.engine.spp_timing import Timing
 from packetlab.errors import LocalProtocolError, PacketlabError, suggestion
 from packetlab.link.carriers import (
+    NETHUB_PORT,
     BareFraming,
     EthernetFraming,
     Framing,
@@ -140,7 +141,7 @@ class Runner:
         """Do what is due, and send what is to be sent."""
         if self.due is not None and self.due <= now:
             self.engine.on_time(now)
-        for packet in self.engine.packets_to_send(now):
+        for packet in self.engine.packets_to_send(now) if self.ports else ():
             first = packet if isinstance(packet, Header) else packet.layers[0]
             framed = packet if isinstance(first, Ether) else Ether(dst=self._to, src=self._mac) / packet
             self.ports[0]._send(bytes(framed))
@@ -221,32 +222,42 @@ class Station:
         self._stack.join(network, port, framing, mtu)
         self._stack.turn(self.medium.now)
 
-    def join(self, network: int, carrier: str, **where: Any) -> None:
+    def join(
+        self, network: int, carrier: str, *, peer: Any = None, local: tuple[str, int] | None = None,
+        address: tuple[str, int] = ("127.0.0.1", NETHUB_PORT),
+    ) -> None:  # fmt: skip
         """Join an XNS network through something else than a link.
 
         Args:
-            network: its number. carrier: "ip" (protocol 22; ``peer="10.0.0.2"``), "udp" (``local=("10.0.0.1", 4000),
-                peer=("10.0.0.2", 4000)``) or "nethub" (``address=("10.0.0.2", 3333)``).
+            network: its number. carrier: "ip" (protocol 22, to the IPv4 address or host `peer`), "udp" (from `local` to
+                `peer`, each an IPv4 address and a port) or "nethub" (at `address`).
+
+        Raises:
+            OSError: the kernel refuses the address, or nobody is there. NeedsPrivilege: "ip" without CAP_NET_RAW.
         """
-        stack = self.xns
+        known = ("ip", "udp", "nethub")
+        if carrier not in known:
+            raise PacketlabError("join: carrier", "ip, udp or nethub", carrier, suggestion(carrier, known))
+        if self.kernel_socket is None:
+            hint = "use a Lab or a LocalHost"
+            raise PacketlabError(f"join of {self.name}", "a host with a kernel", "a simulated one", hint)
+        if (carrier != "nethub" and peer is None) or (carrier == "udp" and local is None):
+            wanted = "peer=" if carrier == "ip" else "local= and peer="
+            raise PacketlabError(f"join of {self.name}: {carrier}", wanted, "less")
         port: Port
         framing: Framing = BareFraming()
         if carrier == "ip":
             from packetlab.link.rawip import RawIPSocket
 
-            framing = IPFraming(str(where.pop("peer")))
-            port = RawIPSocket(22, self if self.kernel_socket is not None else None, **where)
-        elif carrier == "udp":
-            port = UDPPort(**where, **self._opener())
-        elif carrier == "nethub":
-            port, framing = NetHubPort(**where, **self._opener()), EthernetFraming(self.xns_octets())
+            framing = IPFraming(str(peer.address if isinstance(peer, Station) else peer))
+            port = RawIPSocket(22, self)
+        elif carrier == "udp" and local is not None:
+            port = UDPPort(local, peer, self.kernel_socket)
         else:
-            raise PacketlabError(
-                "join: carrier", "ip, udp or nethub", carrier, suggestion(carrier, ("ip", "udp", "nethub"))
-            )
+            port, framing = NetHubPort(address, self.kernel_socket), EthernetFraming(self.xns_octets())
         with self.medium.lock:
+            _ = self.xns  # on the links first
             self._join(network, port, framing)
-        del stack
 
     def route(self) -> None:
         """Forward XNS packets between the networks of this host, and tell neighbours the way (RIP), from now on."""
@@ -254,9 +265,6 @@ class Station:
         stack = self.xns
         stack.node.router = True
         self.wish(stack.node.routes)
-
-    def _opener(self) -> dict[str, Any]:
-        return {"opener": self.kernel_socket} if self.kernel_socket is not None else {}
 
     def at(self, socket: int) -> Place:
         """Return a socket number on this host, for another host to connect or write to."""

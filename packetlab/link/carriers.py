@@ -15,6 +15,7 @@ from collections.abc import Callable
 from packetlab.capture import Frame
 from packetlab.capture import Interface as Description
 from packetlab.link.port import Port
+from packetlab.wire.addresses import ip_octets
 from packetlab.wire.ethernet import LLC, SNAP, Ether
 from packetlab.wire.ip import IPv4
 from packetlab.wire.packet import Packet
@@ -92,6 +93,7 @@ class IPFraming(Framing):
     """IP protocol 22, to one peer; packets come from anybody, as in BSD. The port is a raw IP socket."""
 
     def __init__(self, peer: str) -> None:
+        ip_octets(peer, 4)  # ValueError where it is no address
         self.peer = peer
 
     def wrap(self, packet: Packet, host: int) -> bytes:

@@ -66,12 +66,15 @@ def create(host: Station, kind: str = "stream", family: str | None = None, **opt
     if kind not in KINDS:
         raise LocalProtocolError("socket", f"one of {', '.join(KINDS)}", kind, suggestion(kind, KINDS))
     if family is None:
-        family = "xns" if host.speaks_xns else "inet"
+        family = "xns" if host.speaks_xns or host.kernel_socket is None or kind == "seqpacket" else "inet"
     if family not in ("xns", "inet"):
         raise LocalProtocolError("socket family", "xns or inet", family)
     if family == "inet" and host.kernel_socket is None:
         hint = "use a Lab or a LocalHost"
         raise LocalProtocolError(f"{kind} socket of {host.name}", "a host with a kernel", "a simulated one", hint)
+    if family == "xns" and not host.speaks_xns:
+        hint = "make a link first, or join() one; LocalHost('eth0') is on its interface's"
+        raise LocalProtocolError(f"{kind} socket of {host.name}", "a host on an XNS network", "one on none", hint)
     if kind == "websocket":
         from packetlab.sockets.websocket import WebSocketSocket
 

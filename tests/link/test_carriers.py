@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from packetlab import IDP, SPP, IPv4, LocalHost, PacketlabError
+from packetlab import IDP, SPP, IPv4, LocalHost, PacketlabError, SimNetwork
 from packetlab.link.carriers import NetHubPort
 from packetlab.link.medium import RealTime
 from tests.conversations.scripts import CONVERSATIONS
@@ -166,3 +166,18 @@ def test_ip_carries_idp_as_protocol_22_padded_to_an_even_length(lab) -> None:
 def test_a_carrier_that_is_none_is_said() -> None:
     with pytest.raises(PacketlabError, match="ip, udp or nethub"):
         LocalHost(mac="02:00:00:00:00:01").join(1, "pigeon")
+
+
+@pytest.mark.parametrize(("carrier", "says"), [("ip", "peer="), ("udp", "local= and peer=")])
+def test_a_carrier_that_lacks_its_addresses_says_which(carrier, says) -> None:
+    with pytest.raises(PacketlabError, match=says):
+        LocalHost(mac="02:00:00:00:00:01").join(1, carrier)
+
+
+@pytest.mark.parametrize("carrier", ["ip", "udp", "nethub"])
+def test_a_simulated_host_never_reaches_out_into_the_world(carrier) -> None:
+    net = SimNetwork()
+    a, b = net.host("a"), net.host("b")
+    net.link(a, b)
+    with pytest.raises(PacketlabError, match="a host with a kernel"):
+        a.join(1, carrier, peer="127.0.0.1")

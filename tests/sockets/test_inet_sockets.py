@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from packetlab import ICMP, IPv4, LocalHost, LocalProtocolError, PacketlabError, dissect
+from packetlab import ICMP, IPv4, LocalHost, LocalProtocolError, dissect
 
 
 @pytest.fixture(params=["lab", "here"])
@@ -98,8 +98,8 @@ def misuses():
     yield lambda host: host.socket("stream", family="inet").bind(("192.0.2.1", 5)), OSError, "bind"
     yield lambda host: host.socket("datagram", family="inet").write(b"x"), LocalProtocolError, "destination"
     yield lambda host: host.socket("datagram", family="inet").accept(), LocalProtocolError, "accept"
-    yield lambda host: host.socket("seqpacket"), LocalProtocolError, "family xns"
-    yield lambda host: host.socket("datagram", family="xns").bind(5), PacketlabError, "an interface, or mac="
+    yield lambda host: host.socket("seqpacket"), LocalProtocolError, "LocalHost.'eth0'"
+    yield lambda host: host.socket("datagram", family="xns"), LocalProtocolError, "a host on an XNS network"
 
 
 @pytest.mark.parametrize(("call", "kind", "says"), list(misuses()), ids=[says for *_, says in misuses()])

@@ -212,6 +212,11 @@ def misuses():
     yield lambda a, b: close_twice(a.socket("seqpacket")).read(), "EBADF"
 
 
+def test_a_host_without_a_link_says_what_it_lacks() -> None:
+    with pytest.raises(LocalProtocolError, match="make a link first"):
+        SimNetwork().host("a").socket()
+
+
 def close_twice(socket):
     socket.close()
     socket.close()

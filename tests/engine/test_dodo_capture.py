@@ -1,0 +1,124 @@
+"""Against Dodo's XNS stack: our engine stands in for one end of its longest conversation, and is fed what the other sent.
+
+Dodo opens with id 0xFFFF, acknowledges one more than it has received, numbers system packets with the last data packet, and
+closes without end-of-message or send-ack. Its server echoes what it gets.
+"""
+
+from __future__ import annotations
+
+from packetlab import IDP, SPP, Capture, Control, Node, Packet, dissect
+from packetlab.engine.spp import Connection
+from packetlab.engine.spp_listener import Listener
+from packetlab.engine.spp_states import State
+from packetlab.link.carriers import EthernetFraming
+from tests.conftest import CORPUS
+
+SYSTEM, ATTENTION, EOM = int(Control.SYSTEM), int(Control.ATTENTION), int(Control.END_OF_MESSAGE)
+CLIENT, SERVER = 39014, 39861  # connection ids
+END = 254
+
+
+def conversation() -> list[Packet]:
+    """Return the packets of the conversation, as a host gets them: from IDP on."""
+    taken = []
+    for frame in Capture(CORPUS / "dodo_checksums.pcap"):
+        octets = EthernetFraming(b"").unwrap(b"\1" + frame.data[1:])
+        packet = dissect(octets, IDP) if octets is not None else None
+        if packet is not None and SPP in packet and CLIENT in (packet[SPP].source_id, packet[SPP].destination_id):
+            taken.append(packet)
+    return taken
+
+
+def content(packet: Packet) -> tuple[int, int, bytes]:
+    """Return what a reader sees of a packet."""
+    spp = packet[SPP]
+    return int(spp.control) & (ATTENTION | EOM), spp.datastream, packet.payload
+
+
+def data_of(packets: list[Packet], source: int) -> list[tuple[int, int, bytes]]:
+    """Return what one end wrote, each packet once, in order."""
+    numbered = {p[SPP].seq: p for p in packets if p[SPP].source_id == source and not int(p[SPP].control) & SYSTEM}
+    return [content(numbered[seq]) for seq in sorted(numbered) if numbered[seq][SPP].datastream < END]
+
+
+class Stand:
+    """A node in the place of one of Dodo's."""
+
+    def __init__(self, host: int, first_id: int) -> None:
+        self.node = Node(host, first_id=first_id)
+        self.node.attach(0x41A)
+        self.now = 0
+
+    def gets(self, packet: Packet) -> list[Packet]:
+        self.node.receive(packet, self.now)
+        return self.says()
+
+    def says(self) -> list[Packet]:
+        self.now += 10**6
+        return [dissect(bytes(packet), IDP) for packet, _, _ in self.node.packets_to_send(self.now)]
+
+
+def test_as_the_server_of_a_dodo_client() -> None:
+    packets = conversation()
+    request = packets[0]
+    assert request[SPP].destination_id == 0xFFFF and int(request[SPP].control) == SYSTEM
+    stand = Stand(request[IDP].dst.host, SERVER)
+
+    def child(remote):
+        local = packets[1][IDP].src  # Dodo gives each connection a socket of its own, and so do we
+        connection = Connection(local, remote, stand.node.new_id())
+        stand.node.bind(connection, local.socket)
+        stand.node.adopt(connection, listener)
+        return connection
+
+    listener = Listener(request[IDP].dst, 5, child)
+    stand.node.bind(listener, request[IDP].dst.socket)
+    (answer,) = stand.gets(request)
+    assert answer[SPP].source_id == SERVER and answer[IDP].src.socket == packets[1][IDP].src.socket
+    heard, connection = [], None
+    for packet in packets[2:]:
+        if packet[SPP].source_id != CLIENT:
+            continue
+        answers = stand.gets(packet)
+        connection = connection or listener.accept()
+        assert connection is not None
+        if packet[SPP].datastream < END and not int(packet[SPP].control) & SYSTEM:
+            # Whatever is acknowledged was received: never more, as Dodo does it.
+            assert all(a[SPP].ack <= packet[SPP].seq + 1 for a in answers)
+        while (read := connection.read()) is not None:
+            heard.append(content(read))
+            mark, datastream, data = heard[-1]
+            connection.send(data, datastream, end_of_message=bool(mark & EOM), attention=bool(mark & ATTENTION))
+            stand.node.touch(connection)
+            stand.says()
+    assert heard == data_of(packets, CLIENT) and len(heard) == 22
+    assert connection is not None and connection.ended and connection.error is None
+    assert connection.state in (State.DALLYING, State.CLOSED)
+
+
+def test_as_the_client_of_a_dodo_server() -> None:
+    packets = conversation()
+    request = packets[0]
+    stand = Stand(request[IDP].src.host, CLIENT)
+    connection = Connection(request[IDP].src, request[IDP].dst, stand.node.new_id())
+    stand.node.bind(connection, request[IDP].src.socket)
+    connection.connect(0)
+    stand.node.touch(connection)
+    assert [p[SPP].source_id for p in stand.says()] == [CLIENT]
+    heard, sent = [], []
+    for packet in packets[1:]:
+        if packet[SPP].source_id == SERVER:
+            stand.gets(packet)
+            while (read := connection.read()) is not None:
+                heard.append(content(read))
+        elif packet[SPP].datastream == END:
+            connection.close(stand.now)
+        elif packet[SPP].datastream < END and not int(packet[SPP].control) & SYSTEM and packet[SPP].seq == len(sent):
+            sent.append(content(packet))
+            mark, datastream, data = sent[-1]
+            connection.send(data, datastream, end_of_message=bool(mark & EOM), attention=bool(mark & ATTENTION))
+        stand.node.touch(connection)
+        stand.says()
+    assert connection.remote.socket == packets[1][IDP].src.socket  # learned from the answer
+    assert heard == data_of(packets, SERVER) and sent == data_of(packets, CLIENT)
+    assert connection.error is None and connection.state is State.CLOSED

@@ -211,6 +211,10 @@ class Connection(Endpoint):
         due = self.next_timeout()
         if due is None or now < due:
             return
+        # Time in which nobody drove us is no silence of the peer's: its answers may lie in the network yet.
+        late = now - due
+        self._heard, self._probed = self._heard + late, self._probed + late
+        self._asked = None if self._asked is None else self._asked + late
         if self._retry_at is None:
             if self._dally_at is not None:
                 self._step(Step.DALLY_OVER, now)

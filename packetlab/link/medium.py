@@ -166,9 +166,6 @@ class RealTime(Medium):
         with self.lock:
             if self.closed:
                 raise Stalled(what, "an open network", "one that was closed")
-            if self._turn_due():
-                self._happened.notify_all()
-                return True
             self._files.append(files)
             try:
                 self._watch()

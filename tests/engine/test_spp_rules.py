@@ -350,6 +350,20 @@ def test_a_dead_peer_is_noticed_on_a_quiet_link() -> None:
     assert peer.now - start <= 30 * SECOND + 1 and isinstance(peer.connection.error, ConnectionAbortedError)
 
 
+def test_time_in_which_nobody_drove_the_engine_is_no_silence_of_the_peer() -> None:
+    """A program that computed for an hour finds its connections as they were."""
+    for wish in ("", "data"):
+        peer = opened(timing=Timing(keep_alive=10, give_up=30))
+        if wish:
+            peer.connection.send(b"x")
+            peer.hears()
+        peer.waits(3600)
+        assert peer.connection.state is State.OPEN
+        peer.says(SYSTEM, ack=len(wish) and 1)
+        peer.waits(9)
+        assert peer.connection.state is State.OPEN
+
+
 # The table -------------------------------------------------------------------------------------------------------
 
 WAYS = {

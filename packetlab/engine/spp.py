@@ -162,7 +162,11 @@ class Connection(Endpoint):
     def receive(self, packet: Packet, now: int) -> None:
         """Take in a packet for this connection: IDP and SPP."""
         # The numbers as they stand in the header: this is done for every packet.
-        spp: Any = packet[SPP]
+        headers = packet._headers
+        if len(headers) < 2 or type(headers[1]) is not SPP:
+            self._ignore(packet, "not a packet of SPP")
+            return
+        spp: Any = headers[1]
         source, destination, control = spp._source_id, spp._destination_id, spp._control
         known = self._live and source == self.destination_id and destination == self.source_id
         if not known and not self._meets(packet, source, destination, now):

@@ -120,6 +120,13 @@ def test_a_packet_to_a_closed_connection_draws_error_2_and_an_error_2_ends_one()
     assert isinstance(connection.error, ConnectionRefusedError)
 
 
+def test_a_connection_ignores_what_is_no_packet_of_spp() -> None:
+    host = Host()
+    connection = Connection(HERE, THERE, 7)
+    host.node.bind(connection, 3000)
+    assert host.gets(idp() / PEX(id=1) / b"x") == [] and "not a packet of SPP" in host.why[0]
+
+
 def test_an_error_about_another_connection_changes_nothing() -> None:
     host = Host()
     connection = Connection(HERE, THERE, 7)

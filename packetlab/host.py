@@ -367,6 +367,10 @@ class Station:
         self._seqno = (self._seqno + 1) & 0xFFFFFFFF
         return self._seqno
 
+    def story(self) -> str | None:
+        """Return the last that happened on this host's network, for the note of an error; None where nobody kept it."""
+        return None
+
     def wish(self, endpoint: Endpoint) -> None:
         """Send what an endpoint now has to send."""
         stack = self._stack or self.xns

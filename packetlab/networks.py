@@ -18,6 +18,7 @@ from packetlab.link.medium import Medium, RealTime
 from packetlab.link.port import Attachment
 from packetlab.sockets import create
 from packetlab.sockets.socket import Socket
+from packetlab.view.ladder import ladder
 from packetlab.wire.addresses import mac_octets
 
 HERE = RealTime()  # this machine has one time; all its hosts live in it
@@ -37,6 +38,11 @@ class SimHost(_simnet.SimHost, Talker):
     def __init__(self, net: SimNetwork, name: str) -> None:
         super().__init__(net, name)
         self.randomness = Random(f"{net.seed}/{name}").randbytes
+
+    def story(self) -> str | None:
+        """Return the last frames of the network as a ladder."""
+        frames = self.net.last(8)
+        return f"the last {len(frames)} frames:\n{ladder(frames)}"
 
     def _first_id(self) -> int:
         # Told by the seed alone: the same run has the same ids.

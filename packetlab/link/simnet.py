@@ -129,10 +129,15 @@ class SimNetwork(Medium):
     @property
     def capture(self) -> Capture:
         """All frames so far, as they were sent; a comment says what became of those that fared ill."""
-        return Capture.of(
+        return Capture.of(self.last(len(self._sent)))
+
+    def last(self, count: int) -> list[Frame]:
+        """Return the last `count` frames of `capture`."""
+        before = max(0, len(self._sent) - count)
+        return [
             Frame(data, at, interface=link.description, number=number, comment="; ".join(marks) if marks else None)
-            for number, (at, data, link, marks) in enumerate(self._sent, 1)
-        )
+            for number, (at, data, link, marks) in enumerate(self._sent[before:], before + 1)
+        ]
 
     def __enter__(self) -> SimNetwork:
         return self

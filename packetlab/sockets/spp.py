@@ -170,7 +170,7 @@ class SPPSocket(Socket):
     def _opened(self) -> bool | None:
         connection = self._connection
         if connection is None or connection.error is not None:
-            raise (connection and connection.error) or ConnectionAbortedError(f"{self}: closed")
+            raise self._lost(connection) if connection else ConnectionAbortedError(f"{self}: closed")
         return None if connection.state in (State.REQUESTED, State.ANSWERED) else True
 
     def listen(self, backlog: int = 5, *, own_sockets: bool | None = None) -> None:
@@ -266,7 +266,14 @@ class SPPSocket(Socket):
             was_lost = self._connection.error is not None
             self._wait(self._closed, "close")
             if self._connection.error is not None and not was_lost:
-                raise self._connection.error
+                raise self._lost(self._connection)
+
+    def _lost(self, connection: Connection, otherwise: str = "closed") -> OSError:
+        """Return the error that ended a connection, with what happened before as a note."""
+        error = connection.error or ConnectionResetError(f"{self}: {otherwise}")
+        if not hasattr(error, "__notes__") and (story := self.host.story()) is not None:
+            error.add_note(story)
+        return error
 
     def _stack_exists(self) -> bool:
         return self.host._stack is not None
@@ -325,7 +332,7 @@ class SPPSocket(Socket):
 
         def room() -> bool | None:
             if connection.error is not None:
-                raise connection.error
+                raise self._lost(connection)
             return True if connection.unsent < QUEUE else None
 
         if connection.unsent >= QUEUE or connection.error is not None:
@@ -355,7 +362,7 @@ class SPPSocket(Socket):
             if connection.attentions:
                 return connection.attentions.popleft()
             if connection.error is not None or connection.over or connection.ended:
-                raise connection.error or ConnectionResetError(f"{self}: ended without attention")
+                raise self._lost(connection, "ended without attention")
             return None
 
         return self._wait(ready, "read_attention")
@@ -377,7 +384,7 @@ class SPPSocket(Socket):
             if connection.ended or connection.state is State.CLOSED:
                 return (None,)
             if connection.error is not None:
-                raise connection.error
+                raise self._lost(connection)
             return None
 
         (packet,) = self._wait(ready, "read")

@@ -59,7 +59,7 @@ class StreamSocket(SPPSocket):
                 if connection.owes:
                     self.host.wish(connection)
             elif connection.error is not None:
-                raise connection.error
+                raise self._lost(connection)
             else:
                 return b"" if connection.ended or connection.over else None
         return rest
@@ -68,7 +68,7 @@ class StreamSocket(SPPSocket):
         """Write bytes without waiting; return how many found room."""
         connection = self._open("write")
         if connection.error is not None:
-            raise connection.error
+            raise self._lost(connection)
         if connection.state not in (State.OPEN, State.ANSWERED):
             raise ConnectionResetError(f"{self}: the peer has ended")
         taken = 0

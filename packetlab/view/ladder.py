@@ -20,10 +20,11 @@ def ladder(frames: Iterable[Frame], names: dict[str, str] | None = None) -> Text
     """Return a ladder of captured frames as text.
 
     Each end that speaks is a column, named by `names` (address as text -> name) or its address; an arrow goes from
-    source to destination with the topmost headers' fields. Times are seconds since the first frame.
+    source to destination with the topmost headers' fields; a frame's comment stands behind it (a simulated link says
+    there what it did to the frame). Times are seconds since the first frame.
     """
     names = names or {}
-    rows: list[tuple[int | None, str, str, str]] = []
+    rows: list[tuple[int | None, str, str, str, str]] = []
     ends: list[str] = []
     for frame in frames:
         packet = frame.packet()
@@ -31,15 +32,16 @@ def ladder(frames: Iterable[Frame], names: dict[str, str] | None = None) -> Text
         for end in (source, destination):
             if end not in ends:
                 ends.append(end)
-        rows.append((frame.time_ns, source, destination, label(packet)))
+        rows.append((frame.time_ns, source, destination, label(packet), printable(frame.comment or "")))
     if not rows:
         return Text("no frames")
-    start = next((time for time, _, _, _ in rows if time is not None), 0)
+    start = next((time for time, *_ in rows if time is not None), 0)
     columns = {end: 14 + i * (WIDTH + 4) for i, end in enumerate(ends)}
     lines = ["time (s)".ljust(14) + "".join(printable(end)[: WIDTH + 2].ljust(WIDTH + 4) for end in ends).rstrip()]
-    for time, source, destination, text in rows:
+    for time, source, destination, text, comment in rows:
         moment = "" if time is None else f"{(time - start) / 1e9:.6f}"
-        lines.append(moment.ljust(14) + _arrow(columns[source] - 14, columns[destination] - 14, text))
+        arrow = _arrow(columns[source] - 14, columns[destination] - 14, text)
+        lines.append(moment.ljust(14) + arrow + (f"  {comment}" if comment else ""))
     return Text("\n".join(lines))
 
 
@@ -53,12 +55,20 @@ def _arrow(source: int, destination: int, text: str) -> str:
 
 def label(packet: Packet, most: int = 2) -> str:
     """Return in one line what the topmost headers say, `most` of them (fields that are not zero), the uppermost first."""
-    text = " on ".join(_fields(header) for header in reversed(packet.layers[-most:]))
+    text = " on ".join(_fields(header) for header in reversed(_spoken(packet)[-most:]))
     if packet.payload:
         text += f" +{len(packet.payload)} B"
     if packet.faults:
         text += " (faulty)"
     return printable(text)
+
+
+def _spoken(packet: Packet) -> tuple[Header, ...]:
+    """Return the headers that speak themselves: not those of a packet that an error report quotes."""
+    for place, header in enumerate(packet.layers, 1):
+        if type(header)._quotes is not None:
+            return packet.layers[:place]
+    return packet.layers
 
 
 def _fields(header: Header) -> str:
@@ -72,7 +82,7 @@ def _fields(header: Header) -> str:
 
 def _ends(packet: Packet) -> tuple[str, str]:
     """Source and destination as text: of the innermost header that has both."""
-    for header in reversed(packet.layers):
+    for header in reversed(_spoken(packet)):
         if isinstance(header, IDP):
             return str(header.src), str(header.dst)
         source: Any = getattr(header, "_src", None)

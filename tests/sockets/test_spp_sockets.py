@@ -253,7 +253,9 @@ def test_a_connection_lost_while_it_waits_says_so(hosts) -> None:
     client, conn = connected(a, b)
     a.xns.node.release(client.address.socket)  # as if the program were gone, and its host still there
     conn.write(b"anybody?")
-    with pytest.raises(ConnectionResetError, match="no longer knows"):
+    with pytest.raises(ConnectionResetError, match="no longer knows") as caught:
         conn.read()
+    (note,) = caught.value.__notes__
+    assert "the last" in note and "Error number=NO_SOCKET" in note
     with pytest.raises(ConnectionResetError):
         conn.write(b"again")

@@ -33,6 +33,7 @@ NETWORKS = (
     "simulated, routed",
     "lab",
     "lab, bad",
+    "lab, routed",
     "lab, ip",
     "udp",
 )
@@ -61,7 +62,13 @@ def hosts(request: pytest.FixtureRequest) -> Iterator[tuple]:
             shape = (
                 {"delay": 0.002, "loss": 0.1, "duplicate": 0.1, "reorder": 0.1, "seed": 5} if manner == "bad" else {}
             )
-            lab.link(a, b, **shape)
+            if manner == "routed":
+                router = lab.host("router")
+                lab.link(a, router)
+                lab.link(router, b)
+                router.route()
+            else:
+                lab.link(a, b, **shape)
             if manner == "bad":
                 a.timing = b.timing = Timing(first=0.1, shortest=0.03)
             if manner == "ip":

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 FIRST_NETWORK = 0x401
 LONGEST, LENGTH_802_3 = 1500, 4
+AT_ONCE = 1_000_000  # steps within one call that the clock may stand still for
 ROOM = 4096  # frames that wait at a port for a reader
 
 
@@ -45,6 +46,7 @@ class SimNetwork(Medium):
         self.hosts: dict[str, SimHost] = {}
         self.links: list[SimLink] = []
         self._now = 0
+        self._at_once = 0  # steps since the clock last moved, or a call began
         self._under_way: list[tuple[int, int, SimNic, bytes]] = []
         self._order = count()
         self._sent: list[tuple[int, bytes, SimLink, tuple[str, ...]]] = []
@@ -92,7 +94,11 @@ class SimNetwork(Medium):
         if at is None or (until is not None and at > until):
             self._now = max(self._now, until or 0)
             return False
-        self._now = max(self._now, at)
+        if at > self._now:
+            self._now, self._at_once = at, 0
+        self._at_once += 1
+        if self._at_once > AT_ONCE:
+            raise Stalled(what, "time to pass", f"{AT_ONCE:,} things that happened at the same moment")
         if under_way and under_way[0][0] <= at:
             _, _, nic, data = heapq.heappop(under_way)
             nic.arrive(data)
@@ -104,6 +110,7 @@ class SimNetwork(Medium):
 
     def wait(self, ready: Callable[[], T | None], what: str, timeout: float | None, files: Files = ()) -> T:
         """Let things happen until `ready` returns something (see `Medium.wait`)."""
+        self._at_once = 0
         try:
             return super().wait(ready, what, self.patience if timeout is None and self._busy() else timeout, files)
         except TimeoutError as error:

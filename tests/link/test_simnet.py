@@ -61,6 +61,18 @@ def test_a_writer_whose_reader_never_reads_is_stalled() -> None:
             client.write(b"more")
 
 
+def test_two_that_answer_each_other_for_ever_are_stalled(monkeypatch) -> None:
+    """On a link without delay the clock stands still, and patience alone would not end it."""
+    monkeypatch.setattr("packetlab.link.simnet.AT_ONCE", 1000)
+    _, a, b, _ = linked()
+    for host in (a, b):
+        host.answer(4000, lambda data: data)
+    raw = a.socket("raw")
+    raw.write(IDP(dst=b.at(4000).xns(a), src=a.at(4000).xns(b)) / PEX(id=1) / b"ping")
+    with pytest.raises(Stalled, match="1,000 things that happened at the same moment"):
+        b.socket("datagram").read()
+
+
 def test_frames_on_a_schedule_are_dropped_by_their_numbers_in_the_capture() -> None:
     net, a, b, _ = linked(drop=[3, 5])
     throw(a, b, 6)

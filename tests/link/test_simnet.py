@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from packetlab import U16, Capture, Ether, Header, PacketlabError, Rest, SimNetwork, Stalled
+from packetlab import IDP, PEX, U16, Capture, Ether, Header, PacketlabError, Rest, SimNetwork, Stalled
 from packetlab.link.simnet import SimPort
 
 

@@ -11,8 +11,7 @@ from typing import Any
 
 from packetlab.errors import PacketlabError
 from packetlab.host import IN_VIRTUAL_TIME, Station
-from packetlab.link import lab as _lab
-from packetlab.link import simnet as _simnet
+from packetlab.link import lab as _lab, simnet as _simnet
 from packetlab.link.interface import EVERY_PROTOCOL, Interface
 from packetlab.link.medium import Medium, RealTime
 from packetlab.link.port import Attachment

@@ -7,8 +7,7 @@ Blocks that hold no packet (names, statistics, secrets, custom and unknown ones)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from struct import Struct
-from struct import error as struct_error
+from struct import Struct, error as struct_error
 from typing import NamedTuple
 
 from packetlab.capture.frame import NOTHING, Extras, Frame, Interface

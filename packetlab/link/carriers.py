@@ -12,8 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from packetlab.capture import Frame
-from packetlab.capture import Interface as Description
+from packetlab.capture import Frame, Interface as Description
 from packetlab.link.port import Port
 from packetlab.wire.addresses import ip_octets
 from packetlab.wire.ethernet import LLC, SNAP, Ether

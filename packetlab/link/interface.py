@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from packetlab.capture import Frame
-from packetlab.capture import Interface as Description
+from packetlab.capture import Frame, Interface as Description
 from packetlab.errors import NeedsPrivilege, PacketlabError
 from packetlab.link.port import Port
 

@@ -6,8 +6,7 @@ import queue
 import time
 from collections.abc import Callable
 
-from packetlab.capture import Frame
-from packetlab.capture import Interface as Description
+from packetlab.capture import Frame, Interface as Description
 from packetlab.link.port import Port
 
 

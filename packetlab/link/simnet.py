@@ -13,8 +13,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from packetlab.capture import Capture, Frame
-from packetlab.capture import Interface as Description
+from packetlab.capture import Capture, Frame, Interface as Description
 from packetlab.errors import PacketlabError, Stalled
 from packetlab.link.impairment import Impairment, both_ways
 from packetlab.link.medium import Driver, Files, Medium

@@ -6,9 +6,11 @@ Whatever the bytes: ``bytes(dissect(b)) == b``. What was understood is kept, wha
 from __future__ import annotations
 
 from packetlab.errors import DissectError
-from packetlab.wire import ip as _ip  # noqa: F401  what may follow must be declared
-from packetlab.wire import transport as _transport  # noqa: F401
-from packetlab.wire import xns as _xns  # noqa: F401
+from packetlab.wire import (
+    ip as _ip,  # noqa: F401  what may follow must be declared
+    transport as _transport,  # noqa: F401
+    xns as _xns,  # noqa: F401
+)
 from packetlab.wire.ethernet import Ether
 from packetlab.wire.fuse import READERS, seen
 from packetlab.wire.header import Header

@@ -11,8 +11,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, dataclass_transform, get_args, get_origin
 
 from packetlab.errors import BuildError, DeclareError, suggestion
-from packetlab.wire import bindings as _bindings
-from packetlab.wire import codec
+from packetlab.wire import bindings as _bindings, codec
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.expressions import Checksum, Const, Expr, Next, Ref, expression
 from packetlab.wire.fields import (

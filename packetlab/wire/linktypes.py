@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from packetlab.wire import ip as _ip
-from packetlab.wire import transport as _transport
-from packetlab.wire import xns as _xns
+from packetlab.wire import ip as _ip, transport as _transport, xns as _xns
 from packetlab.wire.ethernet import BSDLoop, BSDNull, CiscoHDLC, Ether, LinuxSLL, LinuxSLL2, PPPLink, PPPoE, RawIP
 from packetlab.wire.header import Header
 

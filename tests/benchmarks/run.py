@@ -19,8 +19,7 @@ from pathlib import Path
 warnings.simplefilter("ignore")
 
 import dpkt  # noqa: E402
-from scapy.layers.inet import IP as ScapyIP  # noqa: E402
-from scapy.layers.inet import TCP as ScapyTCP  # noqa: E402
+from scapy.layers.inet import IP as ScapyIP, TCP as ScapyTCP  # noqa: E402
 from scapy.layers.l2 import Ether as ScapyEther  # noqa: E402
 from scapy.utils import RawPcapReader  # noqa: E402
 

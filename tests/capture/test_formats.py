@@ -13,8 +13,7 @@ from pathlib import Path
 
 import dpkt
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from packetlab import IDP, UDP, Capture, CaptureError, Ether, Frame, IPv4, Writer
 from packetlab.capture import Extras, Interface

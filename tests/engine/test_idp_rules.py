@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from packetlab import IDP, PEX, RIP, SPP, Control, Echo, Error, LocalProtocolError, Node, RIPEntry, XNSAddress, dissect
 from packetlab.engine.datagram import Datagrams

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 import websockets
-from websockets.sync.client import ClientConnection
-from websockets.sync.client import connect as websockets_connect
+from websockets.sync.client import ClientConnection, connect as websockets_connect
 from websockets.sync.server import ServerConnection, serve
 
 from packetlab.engine.websocket import Closed, Event, Message, Opened, Ping, Pong, Refused, Reply, WebSocket

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from packetlab import IDP, SPP, Control, LocalProtocolError, SimNetwork, create
-from packetlab import accept as accept_
-from packetlab import bind as bind_
-from packetlab import close as close_
-from packetlab import connect as connect_
-from packetlab import listen as listen_
-from packetlab import read as read_
-from packetlab import write as write_
+from packetlab import (
+    IDP,
+    SPP,
+    Control,
+    LocalProtocolError,
+    SimNetwork,
+    accept as accept_,
+    bind as bind_,
+    close as close_,
+    connect as connect_,
+    create,
+    listen as listen_,
+    read as read_,
+    write as write_,
+)
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ from enum import IntEnum, IntFlag
 from typing import Annotated
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from packetlab import (
     MAC,

@@ -8,8 +8,7 @@ import warnings
 
 import dpkt
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from packetlab import (
     ARP,

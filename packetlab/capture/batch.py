@@ -1,0 +1,86 @@
+"""FrameBatch: a stretch of a capture in one buffer, its times and circumstances as arrays beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from packetlab.capture.frame import ETHERNET, NOTHING, Extras, Frame, Interface
+from packetlab.wire.batch import Batch
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+NO_TIME = -(1 << 63)  # in `times_ns`: the file has none for this frame
+
+
+class FrameBatch(Batch):
+    """Frames in one buffer.
+
+    Attributes:
+        times_ns: nanoseconds since 1970-01-01 UTC; NO_TIME where the file has none. wire_sizes: octets on the wire.
+        interfaces: where the frames were captured. which: for each frame its place in `interfaces`.
+        number: place in the capture of the first frame, from 1. extras: row -> what the file says of that frame besides.
+    """
+
+    __slots__ = ("extras", "interfaces", "number", "times_ns", "which", "wire_sizes")
+
+    times_ns: NDArray[np.int64]
+    wire_sizes: NDArray[np.int64]
+    which: NDArray[np.int32]
+
+    def __init__(
+        self,
+        data: Any,
+        starts: Any,
+        sizes: Any,
+        times_ns: Any,
+        wire_sizes: Any = None,
+        interfaces: tuple[Interface, ...] = (ETHERNET,),
+        which: Any = None,
+        number: int = 1,
+        extras: Mapping[int, Extras] | None = None,
+    ) -> None:
+        import numpy as np
+
+        super().__init__(data, starts, sizes)
+        self.times_ns = np.asarray(times_ns, np.int64)
+        self.wire_sizes = self.sizes if wire_sizes is None else np.asarray(wire_sizes, np.int64)
+        self.interfaces = interfaces
+        self.which = np.zeros(len(self.starts), np.int32) if which is None else np.asarray(which, np.int32)
+        self.number = number
+        self.extras = extras or {}
+
+    @classmethod
+    def of(cls, packets: Iterable[Any]) -> FrameBatch:
+        """Return a batch of frames."""
+        frames = list(packets)
+        plain = Batch.of(frame.data for frame in frames)
+        places = {interface: place for place, interface in enumerate(dict.fromkeys(f.interface for f in frames))}
+        return cls(
+            plain.data,
+            plain.starts,
+            plain.sizes,
+            [NO_TIME if frame.time_ns is None else frame.time_ns for frame in frames],
+            [frame.wire_length for frame in frames],
+            tuple(places),
+            [places[frame.interface] for frame in frames],
+            frames[0].number if frames else 1,
+            {row: frame.extras for row, frame in enumerate(frames) if frame.extras is not NOTHING},
+        )
+
+    def frame(self, row: int) -> Frame:
+        """Return one frame."""
+        time = int(self.times_ns[row])
+        return Frame(
+            self[row],
+            None if time == NO_TIME else time,
+            wire_length=int(self.wire_sizes[row]),
+            interface=self.interfaces[int(self.which[row])],
+            number=self.number + row,
+            extras=self.extras.get(row, NOTHING),
+        )
+
+    def __iter__(self) -> Iterator[Frame]:
+        return map(self.frame, range(len(self)))

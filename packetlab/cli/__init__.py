@@ -1,0 +1,70 @@
+"""The command line: one file a command. Only argparse is imported here; each command imports what it needs when it runs.
+
+Letters mean what tcpdump, tshark and tcpreplay have taught. Exit status: 0 done, 1 nothing matched, a difference or a
+damaged file, 2 a wrong call, or something that cannot be opened.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from packetlab.cli.arguments import OK, WRONG
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+COMMANDS = ("demo", "show", "replay", "send", "capture", "completion")
+"""Modules of this package, in the order of the help; each has ``add(command)``."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command."""
+    top = argparse.ArgumentParser(prog="packetlab", description="A laboratory for network protocols.")
+    top.add_argument("--version", action="store_true", help="print the version and end")
+    commands = top.add_subparsers(metavar="COMMAND", dest="command")
+
+    def command(name: str, function: Callable[[Any], int], help: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help, description=help)
+        sub.set_defaults(function=function)
+        return sub
+
+    for name in COMMANDS:
+        import_module(f"packetlab.cli.{name}").add(command)
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    top = parser()
+    args = top.parse_args(argv)
+    if args.version:
+        from packetlab import __version__
+
+        print(f"packetlab {__version__}")
+        return OK
+    if args.command is None:
+        top.print_help()
+        return WRONG
+    try:
+        status = int(args.function(args))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. What Python would still flush goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except KeyboardInterrupt:
+        return 130
+    except _failures() as error:
+        print(f"packetlab {args.command}: {error}", file=sys.stderr)
+        return WRONG
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    from packetlab.errors import PacketlabError
+
+    return (PacketlabError, OSError)

@@ -1,0 +1,40 @@
+"""What the commands share: exit statuses, and the kinds of arguments."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, Protocol
+
+OK, DIFFERENT, WRONG = 0, 1, 2
+
+
+class Command(Protocol):
+    """Declares a command: its name, what it runs, its help; returns the parser that its options are added to."""
+
+    def __call__(self, name: str, function: Any, help: str) -> argparse.ArgumentParser: ...
+
+
+def count(text: str) -> int:
+    """Return a number from 1 on."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 on, got {text}")
+    return number
+
+
+def above_zero(text: str) -> float:
+    """Return a number above 0."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    return number
+
+
+def matcher(text: str | None) -> Any:
+    """Return the test that a filter in words describes, None for none."""
+    if text is None:
+        return None
+    from packetlab.wire import linktypes as _all_headers  # noqa: F401  a filter may name any of them
+    from packetlab.wire.filter import compile_filter
+
+    return compile_filter(text)

@@ -1,0 +1,32 @@
+"""`packetlab completion`: scripts for shells."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from packetlab.cli.arguments import OK, WRONG
+
+if TYPE_CHECKING:
+    from packetlab.cli.arguments import Command
+
+
+def add(command: Command) -> None:
+    """Declare the command and its options."""
+    completion = command("completion", _run, "print a completion script for a shell")
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh", "fish"))
+
+
+def _run(args: Any) -> int:
+    try:
+        import shtab
+    except ImportError:
+        print(
+            "packetlab completion: expected the package shtab, got none (pip install 'packetlab[completion]')",
+            file=sys.stderr,
+        )
+        return WRONG
+    from packetlab.cli import parser
+
+    print(shtab.complete(parser(), args.shell))
+    return OK

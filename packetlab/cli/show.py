@@ -1,0 +1,67 @@
+"""`packetlab show`: the packets of a capture file, a line each or in full."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from packetlab.cli.arguments import DIFFERENT, OK, WRONG, count, matcher
+
+if TYPE_CHECKING:
+    from packetlab.cli.arguments import Command
+
+
+def add(command: Command) -> None:
+    """Declare the command and its options."""
+    show = command("show", _run, "print the packets of a capture file")
+    show.add_argument("file", nargs="?", metavar="FILE", help="pcap or pcapng, packed or not; - is standard input")
+    show.add_argument("-r", metavar="FILE", dest="read", help="the same as FILE")
+    show.add_argument("-c", metavar="N", dest="count", type=count, help="stop after N packets")
+    show.add_argument("-Y", metavar="FILTER", dest="filter", help="only packets that pass, as in 'ip.src == 10.0.0.1'")
+    show.add_argument("-x", action="store_true", dest="hex", help="print bytes too")
+    show.add_argument("-V", "-v", action="store_true", dest="detail", help="print every field")
+    show.add_argument("-q", action="store_true", dest="quiet", help="print no packets, only set the exit status")
+    show.add_argument("-n", action="store_true", help=argparse.SUPPRESS)  # names are never looked up
+
+
+def _run(args: Any) -> int:
+    from packetlab.capture import Capture
+    from packetlab.errors import CaptureError
+    from packetlab.view.hexdump import hexdump, printable
+    from packetlab.view.ladder import _ends, label
+
+    where = args.read or args.file
+    if where is None:
+        print("packetlab show: expected a FILE, got none", file=sys.stderr)
+        return WRONG
+    test = matcher(args.filter)
+    capture = Capture(where)
+    shown = 0
+    start = None
+    try:
+        for frame in capture:
+            packet = frame.packet()
+            start = frame.time_ns if start is None else start
+            if test is not None and not test(packet):
+                continue
+            shown += 1
+            if not args.quiet:
+                moment = "" if frame.time_ns is None else f"{(frame.time_ns - (start or 0)) / 1e9:.9f}"
+                source, destination = _ends(packet)
+                names = "/".join(type(header).__name__ for header in packet.layers[:-1])
+                line = f"{frame.number:>5} {moment:>16}  {source} > {destination}  {names}{'/' if names else ''}"
+                print(f"{line}{label(packet, 1)}  ({frame.wire_length} bytes)")
+                for comment in frame.comments:
+                    print(f"      comment: {printable(comment)}")
+                if args.detail:
+                    print("\n".join("      " + line for line in packet.show().splitlines()))
+                if args.hex:
+                    print(hexdump(frame.data, "      "))
+            if shown == args.count:
+                break
+    except CaptureError as fault:
+        sys.stdout.flush()
+        print(f"packetlab show: {fault}", file=sys.stderr)
+        return DIFFERENT if shown else WRONG
+    return OK if shown or test is None else DIFFERENT

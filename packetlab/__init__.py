@@ -14,6 +14,8 @@ This file names what users meet; everything else is in its module.
 
 from typing import TYPE_CHECKING
 
+from packetlab.wire.above import LENDERS as _LENDERS
+
 if TYPE_CHECKING:
     from packetlab.capture import (
         Capture as Capture,
@@ -331,6 +333,12 @@ _WHERE = {
     }.items()
     for name in names.split()
 }
+
+# Methods of lower layers that are written in a layer above them (see `wire.above`).
+_LENDERS.update(
+    mimebundle="packetlab.view.display",
+    rich_text="packetlab.view.display",
+)
 
 __all__ = [*_WHERE]  # noqa: PLE0605
 

@@ -15,6 +15,7 @@ from packetlab.capture.pcapng import MAGIC, Block, read_blocks, read_pcapng
 from packetlab.capture.source import Bytes, open_source, start_of
 from packetlab.capture.writer import Writer
 from packetlab.errors import CaptureError
+from packetlab.wire.above import Shown
 
 T = TypeVar("T")
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     Pattern = Header | type[Header] | Callable[[Packet], bool]
 
 
-class Capture:
+class Capture(Shown):
     """Frames in order, lazily: iterating streams from the file, so memory stays flat whatever its size.
 
     ``Capture(path)`` may be iterated any number of times, so may a file object that can seek; ``Capture(pipe)`` once. A file that is damaged or ends inside

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from packetlab.wire.above import Shown
+
 if TYPE_CHECKING:
     from packetlab.wire.packet import Packet
 
@@ -52,7 +54,7 @@ NOTHING = Extras()
 ETHERNET = Interface()
 
 
-class Frame:
+class Frame(Shown):
     """The bytes of one frame, when it was captured, and on what.
 
     Attributes:

@@ -14,13 +14,14 @@ from itertools import islice
 from packetlab.capture import Frame
 from packetlab.errors import BuildError
 from packetlab.link.port import Port
+from packetlab.wire.above import Shown
 
 SPIN = 200_000  # ns before a deadline in which to wait awake: sleeping is no more exact than this
 SECOND = 1_000_000_000
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Shown):
     """How a replay went.
 
     Attributes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from packetlab.wire.above import Shown
 from packetlab.wire.expressions import Checksum
 from packetlab.wire.fields import Items, PayloadMark, octets_text
 from packetlab.wire.header import Header
@@ -25,7 +26,7 @@ class Change:
         return f"{self.where}: {self.ours} != {self.theirs}" + ("  (follows)" if self.follows else "")
 
 
-class Difference(tuple[Change, ...]):
+class Difference(tuple[Change, ...], Shown):
     """The changes between two packets, causes before what follows from them. False where there are none."""
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, dataclass_t
 
 from packetlab.errors import BuildError, DeclareError, suggestion
 from packetlab.wire import bindings as _bindings, codec
+from packetlab.wire.above import Shown
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.expressions import Checksum, Const, Expr, Next, Ref, expression
 from packetlab.wire.fields import (
@@ -301,6 +302,10 @@ class Header(metaclass=HeaderType):
             if self._state & f.bit and getattr(self, f.slot) is not None:
                 shown.append(f"{f.name}={_literal(getattr(self, f.name))}")
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    # By hand: a base class would have to be made by HeaderType too.
+    _repr_mimebundle_ = Shown._repr_mimebundle_
+    __rich__ = Shown.__rich__
 
     # No __getattr__ here: it would take every read of a field off the interpreter's fast path.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from packetlab.errors import BuildError
+from packetlab.wire.above import Shown
 from packetlab.wire.codec import parse_items, replaced
 from packetlab.wire.fields import Items, PayloadMark
 from packetlab.wire.fuse import _packets, build, builders
@@ -39,7 +40,7 @@ class Notes:
         self.gaps, self.faults, self.missing, self.cut = gaps, faults, missing, cut
 
 
-class Packet:
+class Packet(Shown):
     """Headers, a payload, and what link padding stands behind.
 
     Made by stacking (``Ether() / IPv4() / b"data"``) or by `dissect`. Never changes: `replace` returns a new one.

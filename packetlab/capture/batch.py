@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NO_TIME = -(1 << 63)  # in `times_ns`: the file has none for this frame
+LATEST = (1 << 63) - 1  # nanoseconds: the year 2262
+
+
+def clipped(time_ns: int) -> int:
+    """Return a time as it fits an array of 64 bits."""
+    return max(-LATEST, min(time_ns, LATEST))
 
 
 class FrameBatch(Batch):
@@ -21,14 +27,16 @@ class FrameBatch(Batch):
     Attributes:
         times_ns: nanoseconds since 1970-01-01 UTC; NO_TIME where the file has none. wire_sizes: octets on the wire.
         interfaces: where the frames were captured. which: for each frame its place in `interfaces`.
-        number: place in the capture of the first frame, from 1. extras: row -> what the file says of that frame besides.
+        numbers: place of each frame in its capture, from 1. extras: row -> what the file says of that frame besides.
+        far: row -> a time that does not fit the array (after the year 2262); `times_ns` has the latest that does.
     """
 
-    __slots__ = ("extras", "interfaces", "number", "times_ns", "which", "wire_sizes")
+    __slots__ = ("extras", "far", "interfaces", "numbers", "times_ns", "which", "wire_sizes")
 
     times_ns: NDArray[np.int64]
     wire_sizes: NDArray[np.int64]
     which: NDArray[np.int32]
+    numbers: NDArray[np.int64]
 
     def __init__(
         self,
@@ -39,8 +47,9 @@ class FrameBatch(Batch):
         wire_sizes: Any = None,
         interfaces: tuple[Interface, ...] = (ETHERNET,),
         which: Any = None,
-        number: int = 1,
+        numbers: Any = 1,
         extras: Mapping[int, Extras] | None = None,
+        far: Mapping[int, int] | None = None,
     ) -> None:
         import numpy as np
 
@@ -49,8 +58,11 @@ class FrameBatch(Batch):
         self.wire_sizes = self.sizes if wire_sizes is None else np.asarray(wire_sizes, np.int64)
         self.interfaces = interfaces
         self.which = np.zeros(len(self.starts), np.int32) if which is None else np.asarray(which, np.int32)
-        self.number = number
-        self.extras = extras or {}
+        count = len(self.starts)
+        self.numbers = (
+            np.arange(numbers, numbers + count) if isinstance(numbers, int) else np.asarray(numbers, np.int64)
+        )
+        self.extras, self.far = extras or {}, far or {}
 
     @classmethod
     def of(cls, packets: Iterable[Any]) -> FrameBatch:
@@ -62,23 +74,28 @@ class FrameBatch(Batch):
             plain.data,
             plain.starts,
             plain.sizes,
-            [NO_TIME if frame.time_ns is None else frame.time_ns for frame in frames],
+            [NO_TIME if frame.time_ns is None else clipped(frame.time_ns) for frame in frames],
             [frame.wire_length for frame in frames],
             tuple(places),
             [places[frame.interface] for frame in frames],
-            frames[0].number if frames else 1,
+            [frame.number for frame in frames],
             {row: frame.extras for row, frame in enumerate(frames) if frame.extras is not NOTHING},
+            {
+                row: f.time_ns
+                for row, f in enumerate(frames)
+                if f.time_ns is not None and clipped(f.time_ns) != f.time_ns
+            },
         )
 
     def frame(self, row: int) -> Frame:
         """Return one frame."""
-        time = int(self.times_ns[row])
+        time = self.far[row] if row in self.far else int(self.times_ns[row])
         return Frame(
             self[row],
             None if time == NO_TIME else time,
             wire_length=int(self.wire_sizes[row]),
             interface=self.interfaces[int(self.which[row])],
-            number=self.number + row,
+            number=int(self.numbers[row]),
             extras=self.extras.get(row, NOTHING),
         )
 

@@ -9,9 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
 
+from packetlab.capture.batch import FrameBatch
 from packetlab.capture.frame import Frame
 from packetlab.capture.pcap import MAGICS, read_pcap
 from packetlab.capture.pcapng import MAGIC, Block, read_blocks, read_pcapng
+from packetlab.capture.scan import pcap_batches, pcapng_batches
 from packetlab.capture.source import Bytes, open_source, start_of
 from packetlab.capture.writer import Writer
 from packetlab.errors import CaptureError
@@ -124,6 +126,19 @@ class Capture(Shown):
         finally:
             if file:
                 source.close()
+
+    def batches(self) -> Iterator[FrameBatch]:
+        """Yield the frames in stretches, each in one buffer with times and sizes as arrays beside it.
+
+        For work on many frames at once; damage is told as in iteration. Chosen frames and frames in memory come in
+        stretches of 4096. Times after the year 2262 do not fit the array and count as its end.
+        """
+        if self._source is not None:
+            yield from self._records(self._source, pcapng_batches, pcap_batches)
+            return
+        frames = iter(self)
+        while some := list(islice(frames, 4096)):
+            yield FrameBatch.of(some)
 
     def __iter__(self) -> Iterator[Frame]:
         return self._make()

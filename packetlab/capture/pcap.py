@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from struct import Struct
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 
 from packetlab.capture.frame import NOTHING, Frame, Interface
 from packetlab.capture.source import Bytes
@@ -23,8 +23,17 @@ MAGICS = {
 """First four bytes -> (magic, byte order for struct)."""
 
 
-def read_pcap(data: Bytes) -> Iterator[Frame]:
-    """Yield the frames; CaptureError behind the last whole one where the file is damaged or ends inside a record."""
+class Layout(NamedTuple):
+    """What the file header says of the records: byte order for struct, size of a record header, nanoseconds a unit."""
+
+    sign: str
+    size: int
+    scale: int
+    interface: Interface
+
+
+def read_header(data: Bytes) -> Layout:
+    """Take the file header. CaptureError where it is none."""
     if not data.have(24):
         raise data.short("a pcap file header", 24)
     magic, sign = MAGICS[data.data[data.pos : data.pos + 4]]
@@ -35,9 +44,25 @@ def read_pcap(data: Bytes) -> Iterator[Frame]:
     scale = 1 if magic == NANOSECONDS else 1000
     check = 2 * (network >> 28) if network & _FCS_PRESENT else 0
     interface = Interface(network & _LINKTYPE, snaplen, resolution=1_000_000_000 // scale, fcs_length=check)
-    header = Struct(sign + "IIII")
-    size = 24 if magic == KUZNETZOV else 16  # Kuznetzov's has interface, protocol and packet type besides
-    unpack, new = header.unpack_from, Frame.__new__
+    # Kuznetzov's has interface, protocol and packet type besides
+    return Layout(sign, 24 if magic == KUZNETZOV else 16, scale, interface)
+
+
+def read_on(data: Bytes, layout: Layout) -> None:
+    """Have one more whole record at hand, or raise CaptureError; only where a record header is at hand."""
+    _, _, captured, _ = Struct(layout.sign + "IIII").unpack_from(data.data, data.pos)
+    if captured > LARGEST:
+        where = f"{data.source.name}, byte {data.offset}"
+        raise CaptureError(where, f"a record of {LARGEST} bytes at most", captured)
+    if not data.have(layout.size + captured):
+        raise data.short("a record", layout.size + captured)
+
+
+def read_pcap(data: Bytes) -> Iterator[Frame]:
+    """Yield the frames; CaptureError behind the last whole one where the file is damaged or ends inside a record."""
+    layout = read_header(data)
+    size, scale, interface = layout.size, layout.scale, layout.interface
+    unpack, new = Struct(layout.sign + "IIII").unpack_from, Frame.__new__
     number = 0
     while data.have(size):
         buffer, pos, end = data.data, data.pos, len(data.data)
@@ -58,11 +83,7 @@ def read_pcap(data: Bytes) -> Iterator[Frame]:
             yield frame
         data.pos = pos
         if pos + size <= end:
-            if captured > LARGEST:
-                where = f"{data.source.name}, byte {data.offset}"
-                raise CaptureError(where, f"a record of {LARGEST} bytes at most", captured)
-            if not data.have(size + captured):
-                raise data.short("a record", size + captured)
+            read_on(data, layout)
     if data.left() or data.source.fault:
         raise data.short("a record header", size)
 

@@ -47,15 +47,17 @@ def read_pcapng(data: Bytes, tap: Callable[[bytes], object] | None = None) -> It
 
     `tap` is called with every whole block, before the frame that is in it.
     """
-    return _Reader(data).frames(tap)
+    return Reader(data).frames(tap)
 
 
 def read_blocks(data: Bytes) -> Iterator[Block]:
     """Yield every block, whatever its kind. CaptureError as in `read_pcapng`."""
-    return _Reader(data).blocks()
+    return Reader(data).blocks()
 
 
-class _Reader:
+class Reader:
+    """Reads blocks one by one, and keeps what the section and its interfaces are."""
+
     def __init__(self, data: Bytes) -> None:
         self.data = data
         self.sign = "<"

@@ -1,0 +1,237 @@
+"""Captures a stretch at a time: where each frame lies in what was read, and its times, as arrays.
+
+The same frames and the same errors as `pcap` and `pcapng` give one by one, whose knowledge of the formats it goes by.
+Only the way from one record to the next is walked; everything else is done for a whole stretch at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from struct import error as struct_error
+from typing import TYPE_CHECKING, Any, Literal
+
+from packetlab.capture.batch import LATEST, NO_TIME, FrameBatch, clipped
+from packetlab.capture.frame import NOTHING, Extras, Frame, Interface
+from packetlab.capture.pcap import Layout, read_header, read_on
+from packetlab.capture.pcapng import INTERFACE, MAGIC, NANOSECONDS, OLD_PACKET, PACKET, SECTION, SIMPLE_PACKET, Reader
+from packetlab.capture.source import Bytes
+from packetlab.errors import CaptureError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_DATA_AT = {PACKET: 28, OLD_PACKET: 28, SIMPLE_PACKET: 12}  # octets of a block before the frame in it
+
+
+def numbers_at(data: Any, starts: Any, offset: int, kind: str) -> NDArray[Any]:
+    """Return the numbers (`kind` of numpy, as "<u4") that lie `offset` octets behind each start in `data`."""
+    import numpy as np
+
+    size = int(kind[2:])
+    room = max(0, len(data) - offset - size + 1)
+    # An array of overlapping numbers, one from each octet on, needs no alignment and copies only what is asked for.
+    numbers: NDArray[Any] = np.ndarray((room,), kind, data, offset if room else 0, (1,))[starts]
+    return numbers
+
+
+# pcap ----------------------------------------------------------------------------------------------------------
+
+
+def pcap_batches(data: Bytes) -> Iterator[FrameBatch]:
+    """Yield the frames of a pcap file in stretches as they are read. CaptureError as in `read_pcap`."""
+    layout = read_header(data)
+    size = layout.size
+    number = 1
+    while data.have(size):
+        buffer = data.data
+        places, end = _records(buffer, data.pos, layout)
+        data.pos = end
+        if len(places):
+            yield _of_records(buffer, places, layout, number)
+            number += len(places)
+        if end + size <= len(buffer):
+            read_on(data, layout)
+    if data.left() or data.source.fault:
+        raise data.short("a record header", size)
+
+
+def _records(buffer: bytes, pos: int, layout: Layout) -> tuple[NDArray[np.int64], int]:
+    """Return where the records from `pos` on begin that are whole, and where the last of them ends."""
+    import numpy as np
+
+    order: Literal["big", "little"] = "little" if layout.sign == "<" else "big"
+    places: list[int] = []
+    end = len(buffer)
+    add, number, size = places.append, int.from_bytes, layout.size
+    last = end - size
+    while pos <= last:
+        stop = pos + size + number(buffer[pos + 8 : pos + 12], order)
+        if stop > end:
+            break
+        add(pos)
+        pos = stop
+    return np.array(places, np.int64), pos
+
+
+def _of_records(buffer: bytes, places: NDArray[np.int64], layout: Layout, number: int) -> FrameBatch:
+    import numpy as np
+
+    kind = layout.sign + "u4"
+    seconds, fraction, captured, original = (numbers_at(buffer, places, at, kind) for at in (0, 4, 8, 12))
+    times = seconds.astype(np.int64)
+    times *= NANOSECONDS
+    times += fraction.astype(np.int64) * layout.scale
+    return FrameBatch(buffer, places + layout.size, captured, times, original, (layout.interface,), None, number)
+
+
+# pcapng --------------------------------------------------------------------------------------------------------
+
+
+def pcapng_batches(data: Bytes) -> Iterator[FrameBatch]:
+    """Yield the frames of a pcapng file in stretches as they are read. CaptureError as in `read_pcapng`."""
+    reader = Reader(data)
+    while data.have(12):
+        reader.block()  # have one whole block at hand, or raise
+        stretch = _Stretch(reader)
+        fault = stretch.take()
+        batch = stretch.batch()
+        if batch is not None:
+            yield batch
+        if fault is not None:
+            raise fault
+    if data.left() or data.source.fault:
+        raise data.short("a block", 12)
+
+
+class _Stretch:
+    """Blocks that are at hand and whole, up to the next section."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader, self.data = reader, reader.data
+        self.buffer = reader.data.data
+        self.number = reader.number + 1
+        self.blocks: list[int] = []  # where the blocks of frames begin
+        self.others: dict[int, Frame] = {}  # row -> a frame whose block says more than plain ones do
+        self.starts: dict[int, int] = {}  # ... and where its octets are
+
+    def take(self) -> CaptureError | None:
+        """Go over the blocks; return what is wrong with the one that ends the stretch, if anything."""
+        reader, data, buffer = self.reader, self.data, self.buffer
+        order: Literal["big", "little"] = "big" if reader.sign == ">" else "little"
+        try:
+            self.block()
+            while True:
+                self.plain()
+                if data.left() < 12 or buffer[data.pos : data.pos + 4] == MAGIC:
+                    return None
+                size = int.from_bytes(buffer[data.pos + 4 : data.pos + 8], order)
+                if size > data.left():
+                    return None  # reading on would put the buffer in another's place
+                self.block()
+        except CaptureError as fault:
+            return fault
+
+    def plain(self) -> None:
+        """Go over packet blocks without options."""
+        reader, data = self.reader, self.data
+        known = [scale for scale, _ in reader.clocks]
+        if not known:
+            return
+        found, end = _plain_blocks(self.buffer, data.pos, reader.sign, known)
+        reader.number += len(found)
+        self.blocks += found
+        data.pos = end
+
+    def block(self) -> None:
+        """Take one block of any kind. CaptureError where it is damaged."""
+        reader, data = self.reader, self.data
+        kind, body = reader.block()
+        try:
+            frame = reader.packet(kind, body)
+        except struct_error:
+            raise reader.error("a whole block", f"{len(body)} bytes for a block of type {kind}") from None
+        if kind == SECTION:
+            reader.begin_section(body)
+        elif kind == INTERFACE:
+            reader.begin_interface(body)
+        if frame is not None:
+            self.starts[len(self.blocks)] = data.pos + _DATA_AT[kind]
+            self.others[len(self.blocks)] = frame
+            self.blocks.append(data.pos)
+        data.pos += len(body) + 12
+
+    def batch(self) -> FrameBatch | None:
+        import numpy as np
+
+        if not self.blocks:
+            return None
+        reader, buffer = self.reader, self.buffer
+        places = np.array(self.blocks, np.int64)
+        rows = list(self.others)
+        places[rows] = self.blocks[0]  # whatever lies there is put right below
+        kind = reader.sign + "u4"
+        which, high, low, captured, original = (numbers_at(buffer, places, at, kind) for at in (8, 12, 16, 20, 24))
+        ticks = high.astype(np.uint64) << np.uint64(32) | low
+        which = which.astype(np.int32)
+        which[rows] = 0
+        times, far = _nanoseconds(ticks, which, reader.clocks)
+        starts, sizes, originals = places + 28, captured.astype(np.int64), original.astype(np.int64)
+        extras: dict[int, Extras] = {}
+        for row, frame in self.others.items():
+            starts[row], sizes[row], originals[row] = self.starts[row], len(frame.data), frame.wire_length
+            times[row] = NO_TIME if frame.time_ns is None else clipped(frame.time_ns)
+            far.pop(row, None)
+            if frame.time_ns is not None and clipped(frame.time_ns) != frame.time_ns:
+                far[row] = frame.time_ns
+            which[row] = frame.interface.number
+            if frame.extras is not NOTHING:
+                extras[row] = frame.extras
+        interfaces: tuple[Interface, ...] = tuple(reader.interfaces)
+        return FrameBatch(buffer, starts, sizes, times, originals, interfaces, which, self.number, extras, far)
+
+
+def _plain_blocks(buffer: bytes, pos: int, sign: str, known: list[int]) -> tuple[list[int], int]:
+    """Return where packet blocks without options begin, from `pos` on, and where the last of them ends.
+
+    `known`: for each interface nanoseconds a tick, 0 where these are not whole (such blocks are not plain).
+    """
+    order: Literal["big", "little"] = "little" if sign == "<" else "big"
+    head, number = PACKET.to_bytes(4, order), int.from_bytes
+    found: list[int] = []
+    add, end, count = found.append, len(buffer), len(known)
+    while pos + 32 <= end and buffer[pos : pos + 4] == head:
+        length = buffer[pos + 4 : pos + 8]
+        size = number(length, order)
+        which = number(buffer[pos + 8 : pos + 12], order)
+        captured = number(buffer[pos + 20 : pos + 24], order)
+        stop = pos + size
+        if size != (captured + 3 & ~3) + 32 or stop > end or which >= count or not known[which]:
+            break
+        if buffer[stop - 4 : stop] != length:
+            break
+        add(pos)
+        pos = stop
+    return found, pos
+
+
+def _nanoseconds(
+    ticks: NDArray[np.uint64], which: NDArray[np.int32], clocks: list[tuple[int, int]]
+) -> tuple[NDArray[np.int64], dict[int, int]]:
+    """Return the times, and by row those that do not fit."""
+    import numpy as np
+
+    times = np.zeros(len(ticks), np.int64)
+    far: dict[int, int] = {}
+    for place, (scale, offset) in enumerate(clocks):
+        rows = np.flatnonzero(which == place)
+        if not scale or not len(rows):
+            continue
+        mine = ticks[rows]
+        if int(mine.max()) * scale + abs(offset) <= LATEST:
+            times[rows] = mine.astype(np.int64) * scale + offset
+            continue
+        exact = [int(tick) * scale + offset for tick in mine]
+        times[rows] = [clipped(time) for time in exact]
+        far.update((int(row), time) for row, time in zip(rows, exact, strict=True) if clipped(time) != time)
+    return times, far

@@ -76,6 +76,14 @@ class Capture(Shown):
         """The errors met by the last iteration that came to an end, of this capture or the one it is a part of."""
         return self._parent.faults if self._parent is not None else self._faults
 
+    @property
+    def again(self) -> bool:
+        """Whether it can be iterated any number of times: not so for a pipe."""
+        if self._parent is not None:
+            return self._parent.again
+        named = isinstance(self._source, (str, Path)) and self._source != "-"
+        return named or self._start is not None or self._held is not None
+
     def append(self, frame: Frame) -> None:
         """Add a frame to a capture in memory. TypeError for any other."""
         if self._held is None:

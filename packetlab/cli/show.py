@@ -28,8 +28,8 @@ def add(command: Command) -> None:
 def _run(args: Any) -> int:
     from packetlab.capture import Capture
     from packetlab.errors import CaptureError
+    from packetlab.view.conversation import ends, label
     from packetlab.view.hexdump import hexdump, printable
-    from packetlab.view.ladder import _ends, label
 
     where = args.read or args.file
     if where is None:
@@ -48,7 +48,7 @@ def _run(args: Any) -> int:
             shown += 1
             if not args.quiet:
                 moment = "" if frame.time_ns is None else f"{(frame.time_ns - (start or 0)) / 1e9:.9f}"
-                source, destination = _ends(packet)
+                source, destination = ends(packet)
                 names = "/".join(type(header).__name__ for header in packet.layers[:-1])
                 line = f"{frame.number:>5} {moment:>16}  {source} > {destination}  {names}{'/' if names else ''}"
                 print(f"{line}{label(packet, 1)}  ({frame.wire_length} bytes)")

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
+from packetlab.capture import Capture, Frame
+from packetlab.view import captures, packets
 from packetlab.view.hexdump import printable
+from packetlab.view.markup import pre, safe
+from packetlab.wire.compare import Difference
 from packetlab.wire.header import Header
 from packetlab.wire.packet import Packet
 
@@ -18,13 +21,31 @@ def text_of(thing: Any) -> str:
     if isinstance(thing, Header):
         thing = Packet((thing,))
     if isinstance(thing, Packet):
-        return str(thing.show())
+        return str(thing.show()) or repr(thing)
+    if isinstance(thing, Frame):
+        return captures.frame_text(thing)
+    if isinstance(thing, Capture):
+        return captures.capture_text(thing)
+    if _is_table(thing):
+        return captures.table_text(thing)
     return "\n".join(printable(line) for line in str(thing).split("\n"))
 
 
 def html_of(thing: Any) -> str:
     """Return a thing as HTML that needs no script, and no style sheet to be read."""
-    return f"<pre>{escape(text_of(thing))}</pre>"
+    if isinstance(thing, Header):
+        thing = Packet((thing,))
+    if isinstance(thing, Packet):
+        return packets.packet_html(thing)
+    if isinstance(thing, Frame):
+        return captures.frame_html(thing)
+    if isinstance(thing, Capture):
+        return captures.capture_html(thing)
+    if isinstance(thing, Difference):
+        return captures.difference_html(thing)
+    if _is_table(thing):
+        return captures.table_html(thing)
+    return pre(map(safe, text_of(thing).split("\n")))
 
 
 def mimebundle(thing: Any) -> dict[str, str]:
@@ -36,4 +57,12 @@ def rich_text(thing: Any) -> Any:
     """Return a thing as rich prints it."""
     from rich.text import Text
 
+    if isinstance(thing, Header):
+        thing = Packet((thing,))
+    if isinstance(thing, Packet):
+        return packets.packet_rich(thing)
     return Text(text_of(thing))
+
+
+def _is_table(thing: Any) -> bool:
+    return hasattr(thing, "names") and hasattr(thing, "head") and not isinstance(thing, type)

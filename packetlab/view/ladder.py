@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from packetlab.capture import Frame
+from packetlab.view.conversation import ends as _ends, label
 from packetlab.view.hexdump import printable
-from packetlab.wire.addresses import ip_text, mac_text
-from packetlab.wire.header import Header
-from packetlab.wire.packet import Packet
 from packetlab.wire.text import Text
-from packetlab.wire.xns import IDP
 
 WIDTH = 60  # characters of a label between two columns
 
@@ -51,43 +47,3 @@ def _arrow(source: int, destination: int, text: str) -> str:
         return " " * left + "(" + text[:WIDTH] + ")"
     body = f" {text[: right - left - 6]} ".center(right - left - 2, "-")
     return " " * left + "|" + (f"{body}>" if destination > source else f"<{body}") + "|"
-
-
-def label(packet: Packet, most: int = 2) -> str:
-    """Return in one line what the topmost headers say, `most` of them (fields that are not zero), the uppermost first."""
-    text = " on ".join(_fields(header) for header in reversed(_spoken(packet)[-most:]))
-    if packet.payload:
-        text += f" +{len(packet.payload)} B"
-    if packet.faults:
-        text += " (faulty)"
-    return printable(text)
-
-
-def _spoken(packet: Packet) -> tuple[Header, ...]:
-    """Return the headers that speak themselves: not those of a packet that an error report quotes."""
-    for place, header in enumerate(packet.layers, 1):
-        if type(header)._quotes is not None:
-            return packet.layers[:place]
-    return packet.layers
-
-
-def _fields(header: Header) -> str:
-    shown = []
-    for f in header._fields:
-        raw = getattr(header, f.slot)
-        if isinstance(raw, int) and raw and f.rule is None and not f.fixed:
-            shown.append(f"{f.name}={f.kind.text(raw).split(' (')[0]}")
-    return f"{type(header).__name__} {' '.join(shown)}".strip()
-
-
-def _ends(packet: Packet) -> tuple[str, str]:
-    """Source and destination as text: of the innermost header that has both."""
-    for header in reversed(_spoken(packet)):
-        if isinstance(header, IDP):
-            return str(header.src), str(header.dst)
-        source: Any = getattr(header, "_src", None)
-        destination: Any = getattr(header, "_dst", None)
-        if isinstance(source, bytes) and isinstance(destination, bytes):
-            show = mac_text if len(source) == 6 else ip_text
-            return show(source), show(destination)
-    return "?", "?"

@@ -1,0 +1,83 @@
+"""Who speaks in a packet, and what its topmost headers say, in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from packetlab.view.hexdump import printable
+from packetlab.wire.addresses import ip_text, mac_text
+from packetlab.wire.header import Field, Header
+from packetlab.wire.packet import Packet
+from packetlab.wire.xns import IDP
+
+
+def spoken(packet: Packet) -> tuple[Header, ...]:
+    """Return the headers that speak themselves: not those of a packet that an error report quotes."""
+    for place, header in enumerate(packet.layers, 1):
+        if type(header)._quotes is not None:
+            return packet.layers[:place]
+    return packet.layers
+
+
+def ends(headers: Packet | Sequence[Header]) -> tuple[str, str]:
+    """Return source and destination as text: of the innermost header that has both, or "?" twice."""
+    for header in reversed(spoken(headers) if isinstance(headers, Packet) else headers):
+        if isinstance(header, IDP):
+            # A header whose bytes ended inside it may lack either.
+            if header.src is None or header.dst is None:
+                continue
+            return str(header.src), str(header.dst)
+        source: Any = getattr(header, "_src", None)
+        destination: Any = getattr(header, "_dst", None)
+        if isinstance(source, bytes) and isinstance(destination, bytes):
+            show = mac_text if len(source) == 6 else ip_text
+            return show(source), show(destination)
+    return "?", "?"
+
+
+def label(packet: Packet, most: int = 2) -> str:
+    """Return in one line what the topmost headers say, `most` of them (fields that are not zero), the uppermost first."""
+    text = " on ".join(_fields(header) for header in reversed(spoken(packet)[-most:]))
+    return printable(text + _rest(packet))
+
+
+def chosen(packet: Packet, fields: Sequence[str | Field]) -> str:
+    """Return in one line what the fields say that the reader asked for: names ("seq") or fields (`SPP.seq`).
+
+    A name is looked for from the uppermost header down. What a packet does not have is left out.
+    """
+    headers = spoken(packet)
+    found = []
+    for wanted in fields:
+        for header in reversed(headers):
+            if isinstance(wanted, str):
+                layer, _, name = wanted.rpartition(".")
+                f = type(header)._by_name.get(name) if layer.lower() in ("", type(header).__name__.lower()) else None
+            else:
+                f = wanted if isinstance(header, wanted.header) else None
+            if f is not None and getattr(header, f.slot) is not None:
+                found.append(f"{f.name}={_value(header, f)}")
+                break
+    name = type(headers[-1]).__name__ if headers else ""
+    return printable(" ".join([name, *found]) + _rest(packet))
+
+
+def _rest(packet: Packet) -> str:
+    return (f" +{len(packet.payload)} B" if packet.payload else "") + (" (faulty)" if packet.faults else "")
+
+
+def _fields(header: Header) -> str:
+    shown = []
+    for f in header._fields:
+        raw = getattr(header, f.slot)
+        if isinstance(raw, int) and raw and f.rule is None and not f.fixed:
+            shown.append(f"{f.name}={_value(header, f)}")
+    return f"{type(header).__name__} {' '.join(shown)}".strip()
+
+
+def _value(header: Header, f: Field) -> str:
+    raw = getattr(header, f.slot)
+    if isinstance(raw, (int, bytes)):
+        return f.kind.text(raw).split(" (")[0]
+    return str(getattr(header, f.name))

@@ -1,0 +1,249 @@
+"""Packets as HTML and in colour: a table of fields a layer, the bytes in the colours of the layers, shared bytes as bits.
+
+Field and bytes find each other at three levels, the later for viewers that allow more: the offsets in the table, the
+layer's colour, and highlighting where the mouse is (`:has()` in a style sheet).
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+from packetlab.view.conversation import ends
+from packetlab.view.markup import BAD, GOOD, NOTE, TINTS, chip, details, pre, safe, scoped, table, tint
+from packetlab.wire.explain import Verdict
+from packetlab.wire.expressions import Checksum
+from packetlab.wire.fields import Bytes, Int, Items, octets_text
+from packetlab.wire.header import Field
+from packetlab.wire.packet import Packet
+from packetlab.wire.spans import Places, Span, places
+
+MOST = 4096  # octets shown of one packet
+LIT = "background:#ffd54a!important;color:#000!important"
+WORDS = {Verdict.GOOD: GOOD, Verdict.BAD: BAD, Verdict.ILLEGAL: BAD}
+
+
+def packet_html(packet: Packet) -> str:
+    """Return a packet as HTML."""
+    where = places(packet)
+    verdicts = iter(packet.verdicts().items())
+    parts = [_summary(packet)]
+    faulty = {fault.layer for fault in packet.faults}
+    for i, (header, (start, _)) in enumerate(zip(packet.layers, where.layers, strict=True)):
+        name = type(header).__name__
+        spans = [span for span in where.spans if span.layer == i]
+        checks = {}
+        for f in header._fields:
+            if isinstance(f.rule, Checksum):
+                checks[f.name] = next(verdicts)[1]
+        size = sum(span.bits for span in spans) // 8
+        wrong = name in faulty or any(WORDS.get(check) == BAD for check in checks.values())
+        caption = f"{size} octets at {start}" if size else "nothing of it is here"
+        marks = "".join(
+            chip(f"{field} {check.name.lower()}", BAD) for field, check in checks.items() if WORDS.get(check) == BAD
+        )
+        body = _fields(packet, i, spans, checks, where, caption)
+        title = f"{chip(safe(name), TINTS[i % len(TINTS)])} {safe(_ends(packet, i))} {marks}"
+        parts.append(details(title, body, shown=wrong or i == len(packet.layers) - 1))
+    for words, (start, end) in (("payload", where.payload), *(("trailer", t) for t in where.trailers.values())):
+        if end > start:
+            parts.append(f"<div>{words}: {end - start} octets at {start}</div>")
+    if packet.truncated:
+        parts.append(f"<div>{chip('the capture holds less than there was on the wire', NOTE)}</div>")
+    parts += [f"<div>{chip('fault', BAD)} {safe(fault)}</div>" for fault in packet.faults]
+    parts.append(details("octets", pre(hex_lines(packet, where)), shown=True))
+    bits = bit_lines(packet, where)
+    if bits:
+        parts.append(details("bits of shared octets", pre(bits)))
+    lit = "".join(f".this:has(.f{n}:hover) .f{n}{{{LIT}}}" for n in range(len(where.spans)))
+    return scoped("".join(parts), lit)
+
+
+def _summary(packet: Packet) -> str:
+    chips = " / ".join(chip(safe(type(h).__name__), TINTS[i % len(TINTS)]) for i, h in enumerate(packet.layers))
+    return f'<div style="margin:2px 0"><b>{chips or "Packet"}</b> {len(packet)} octets</div>'
+
+
+def _ends(packet: Packet, i: int) -> str:
+    source, destination = ends(packet.layers[i : i + 1])
+    return f"{source} → {destination}" if source != "?" else ""
+
+
+def _fields(packet: Packet, i: int, spans: list[Span], checks: dict[str, Verdict], where: Places, caption: str) -> str:
+    header, given = packet.layers[i], packet._headers[i]
+    rows, classes = [], []
+    numbers = {span.field: where.spans.index(span) for span in spans}
+    shares = any(not span.whole for span in spans)
+    placed = {span.field: span for span in spans}
+    data = bytes(packet)
+    for f in header._fields:
+        if getattr(header, f.slot, None) is None:
+            continue
+        span = placed.get(f)
+        state = given.state(f.name)
+        shown = "<br>".join(map(safe, lines_of(header, f)))
+        if f.name in checks:
+            check = checks[f.name]
+            shown += " " + chip(check.name.lower().replace("_", " "), WORDS.get(check, NOTE))
+        rule = f' title="{safe(f"rule: {f.rule}")}"' if f.rule is not None else ""
+        row = [f"<span{rule}>{safe(f.name)}</span>", shown, offsets(span) if span else "", state]
+        rows.append([*row[:3], bit_text(data, span) if span and not span.whole else "", state] if shares else row)
+        classes.append(f"f{numbers[f]}" if span else "")
+    names = ["field", "value", "octets", *(["bits"] if shares else []), "state"]
+    return table(names, rows, caption, classes=classes)
+
+
+def value_text(header: Any, f: Field) -> str:
+    """Return the value of a field that is there, as a person reads it."""
+    raw = getattr(header, f.slot)
+    if isinstance(f.rule, Checksum) and isinstance(f.kind, Int):
+        return f"0x{raw:0{f.kind.bits // 4}x}"
+    if isinstance(f.kind, Items):
+        return ", ".join(lines_of(header, f)) if getattr(header, f.name) else "-"
+    return octets_text(raw) if isinstance(f.kind, Bytes) else f.kind.text(raw)
+
+
+def lines_of(header: Any, f: Field) -> list[str]:
+    """Return the value of a field that is there, an item a line."""
+    if isinstance(f.kind, Items) and getattr(header, f.name):
+        return [octets_text(item) if isinstance(item, bytes) else repr(item) for item in getattr(header, f.name)]
+    return [value_text(header, f)]
+
+
+def offsets(span: Span) -> str:
+    """Return the octets of a field as "22..23"."""
+    first, behind = span.octets
+    return str(first) if behind == first + 1 else f"{first}..{behind - 1}"
+
+
+def bit_text(data: bytes, span: Span) -> str:
+    """Return the octets that a field shares as bits, the others' as dots: "0100 ....".
+
+    >>> from packetlab import IPv4, Packet
+    >>> packet = IPv4(ttl=3) / b""
+    >>> bit_text(bytes(packet), places(packet).spans[1])
+    '.... 0101'
+    """
+    first, behind = span.octets
+    bits = f"{int.from_bytes(data[first:behind], 'big'):0{(behind - first) * 8}b}"
+    start = span.bit - first * 8
+    own = "." * start + bits[start : start + span.bits] + "." * (len(bits) - start - span.bits)
+    return " ".join(own[at : at + 4] for at in range(0, len(own), 4))
+
+
+# Octets --------------------------------------------------------------------------------------------------------
+
+
+def owners(packet: Packet, where: Places) -> list[tuple[int, tuple[int, ...]]]:
+    """Return for each octet its layer (-1 payload, -2 trailer) and the numbers of the spans that touch it."""
+    size = len(packet)
+    layers, touching = [-1] * size, [()] * size
+    for start, end in where.trailers.values():
+        layers[start:end] = [-2] * (end - start)
+    for number, span in enumerate(where.spans):
+        for at in range(*span.octets):
+            layers[at], touching[at] = span.layer, (*touching[at], number)  # type: ignore[assignment]
+    return list(zip(layers, touching, strict=True))
+
+
+def hex_lines(packet: Packet, where: Places) -> list[str]:
+    """Return the octets as lines of HTML, sixteen a line, in the colours of their layers."""
+    data = bytes(packet)
+    owned = owners(packet, where)
+    lines = []
+    for at in range(0, min(len(data), MOST), 16):
+        piece = data[at : at + 16]
+        numbers, texts = [], []
+        for (layer, touching), run in groupby(range(at, at + len(piece)), key=owned.__getitem__):
+            places_ = list(run)
+            octets = " ".join(f"{data[place]:02x}" for place in places_)
+            text = safe("".join(chr(data[p]) if 32 <= data[p] < 127 else "." for p in places_))
+            numbers.append(_run(packet, where, layer, touching, octets))
+            texts.append(_run(packet, where, layer, touching, text))
+        pad = "   " * (16 - len(piece))
+        lines.append(f"{at:04x}  {' '.join(numbers)}{pad}  {''.join(texts)}")
+    if len(data) > MOST:
+        lines.append(f"... {len(data) - MOST} octets more")
+    return lines
+
+
+def _run(packet: Packet, where: Places, layer: int, touching: tuple[int, ...], text: str) -> str:
+    if layer < 0:
+        return f'<span title="{"payload" if layer == -1 else "trailer"}">{text}</span>'
+    header = packet.layers[layer]
+    names = ", ".join(
+        f"{type(header).__name__}.{where.spans[n].field.name} = {value_text(header, where.spans[n].field)}"
+        for n in touching
+    )
+    classes = " ".join(f"f{n}" for n in touching)
+    return f'<span class="{classes}" style="background:{tint(layer)}" title="{safe(names)}">{text}</span>'
+
+
+def bit_lines(packet: Packet, where: Places) -> list[str]:
+    """Return the octets that several fields share as lines of HTML: offset, bits, names."""
+    data = bytes(packet)
+    lines: list[str] = []
+    for group in shared(where):
+        first, behind = group[0].octets[0], group[-1].octets[1]
+        cells, names = [], []
+        for span in group:
+            number = where.spans.index(span)
+            value = int.from_bytes(data[first:behind], "big") >> behind * 8 - span.bit - span.bits
+            bits = f"{value & (1 << span.bits) - 1:0{span.bits}b}"
+            strength = 0.42 if span is not group[0] and group.index(span) % 2 else 0.22
+            cells.append(f'<span class="f{number}" style="background:{tint(span.layer, strength)}">{bits}</span>')
+            names.append(f'<span class="f{number}">{safe(span.field.name)}</span>')
+        owner = type(packet.layers[group[0].layer]).__name__
+        place = str(first) if behind == first + 1 else f"{first}..{behind - 1}"
+        lines.append(f"{place:>8}  {' '.join(cells)}  {safe(owner)}: {' | '.join(names)}")
+    return lines
+
+
+def shared(where: Places) -> list[list[Span]]:
+    """Return the groups of fields that share octets."""
+    groups: list[list[Span]] = []
+    for span in where.spans:
+        if span.whole:
+            continue
+        if groups and groups[-1][-1].octets[1] > span.octets[0]:
+            groups[-1].append(span)
+        else:
+            groups.append([span])
+    return groups
+
+
+# In a terminal -------------------------------------------------------------------------------------------------
+
+STYLES = ("cyan", "yellow", "green", "magenta", "blue", "bright_yellow", "bright_cyan", "bright_red")
+
+
+def packet_rich(packet: Packet) -> Any:
+    """Return a packet as rich prints it: the table of fields, and the octets in the colours of the layers."""
+    from rich.text import Text
+
+    text = Text()
+    layer = -1
+    for line in packet.show().splitlines():
+        if not line.startswith(" ") and layer + 1 < len(packet.layers):
+            layer += 1
+            text.append(line + "\n", f"bold {STYLES[layer % len(STYLES)]}")
+        elif line.startswith("fault:"):
+            text.append(line + "\n", "red")
+        else:
+            style = "red" if line.rstrip().endswith(("bad captured", "bad given")) else ""
+            text.append(line + "\n", style)
+    data, where = bytes(packet), places(packet)
+    owned = [layer for layer, _ in owners(packet, where)]
+    for at in range(0, min(len(data), MOST), 16):
+        row = range(at, min(at + 16, len(data)))
+        text.append(f"{at:04x}  ", "dim")
+        for place in row:
+            text.append(f"{data[place]:02x}", STYLES[owned[place] % len(STYLES)] if owned[place] >= 0 else "")
+            text.append(" ")
+        text.append("   " * (16 - len(row)) + " ")
+        for place in row:
+            shown = chr(data[place]) if 32 <= data[place] < 127 else "."
+            text.append(shown, STYLES[owned[place] % len(STYLES)] if owned[place] >= 0 else "")
+        text.append("\n")
+    text.rstrip()
+    return text

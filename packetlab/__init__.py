@@ -71,6 +71,9 @@ if TYPE_CHECKING:
     from packetlab.wire.bindings import (
         bindings as bindings,
     )
+    from packetlab.wire.compare import (
+        explain as explain,
+    )
     from packetlab.wire.dissect import (
         dissect as dissect,
     )
@@ -147,6 +150,9 @@ if TYPE_CHECKING:
         RouterAdvertisement as RouterAdvertisement,
         RouterSolicitation as RouterSolicitation,
         Routing as Routing,
+    )
+    from packetlab.wire.match import (
+        explain_match as explain_match,
     )
     from packetlab.wire.numbers import (
         S8 as S8,
@@ -244,6 +250,13 @@ if TYPE_CHECKING:
         size_of as size_of,
         xns_checksum as xns_checksum,
     )
+    from packetlab.wire.tolerance import (
+        any_value as any_value,
+        between as between,
+        masked as masked,
+        one_of as one_of,
+        same_as as same_as,
+    )
     from packetlab.wire.transport import (
         SCTP as SCTP,
         TCP as TCP,
@@ -299,6 +312,7 @@ _WHERE = {
         "packetlab.view.ladder": ("ladder "),
         "packetlab.wire.addresses": ("XNSAddress "),
         "packetlab.wire.bindings": ("bindings "),
+        "packetlab.wire.compare": ("explain "),
         "packetlab.wire.dissect": ("dissect "),
         "packetlab.wire.ethernet": (
             "HDLC CiscoHDLC PPPLink BSDLoop BSDNull Ether LLC LinuxSLL LinuxSLL2 MPLS PPP PPPoE RawIP SNAP VLAN "
@@ -316,6 +330,7 @@ _WHERE = {
             "ListenerRecord ListenerReport NDOption NeighborAdvertisement NeighborSolicitation Redirect "
             "RouterAdvertisement RouterSolicitation Routing "
         ),
+        "packetlab.wire.match": ("explain_match "),
         "packetlab.wire.numbers": (
             "S16 S16le S24 S24le S32 S32le S64 S64le S8 U1 U10 U11 U12 U13 U14 U15 U16 U16le U17 U18 U19 U2 "
             "U20 U21 U22 U23 U24 U24le U25 U26 U27 U28 U29 U3 U30 U31 U32 U32le U33 U34 U35 U36 U37 U38 U39 "
@@ -326,6 +341,7 @@ _WHERE = {
         "packetlab.wire.rules": (
             "ahead choose count_of crc32 crc32c field has internet_checksum next_protocol size_of xns_checksum "
         ),
+        "packetlab.wire.tolerance": ("any_value between masked one_of same_as "),
         "packetlab.wire.transport": ("SCTP TCP TCPFlags TCPOption UDP VXLAN "),
         "packetlab.wire.walk": ("Fault "),
         "packetlab.wire.websocket": ("Opcode WebSocketFrame mask "),

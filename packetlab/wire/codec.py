@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from packetlab.errors import BuildError, suggestion
 from packetlab.wire import unpack
 from packetlab.wire.fields import REQUIRED, Address, Bytes, Int, PayloadMark, auto
-from packetlab.wire.layout import restored
+from packetlab.wire.layout import prototype_bit, restored
 from packetlab.wire.pack import Packing, is_derived
 from packetlab.wire.source import function
+from packetlab.wire.tolerance import Tolerance
 from packetlab.wire.walk import Fault, read_items
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def compile_init(cls: type[Header]) -> None:
     # A field may have any name without a leading underscore, so all other names here have one.
     fields = [f for f in cls._fields if not isinstance(f.kind, PayloadMark)]
     names: dict[str, Any] = {"_wrong_name": wrong_name, "_cls": cls, "_type": type, "_len": len}
-    names.update(_int=int, _bytes=bytes)
+    names.update(_int=int, _bytes=bytes, _str=str, _isinstance=isinstance, _Tolerance=Tolerance)
     keywords = "".join(f", {f.name}=None" for f in fields)
     # Not with a bare *: filling in defaults of keyword-only parameters takes a dictionary lookup for each.
     lines = [f"def __init__(_self, _unnamed=None{keywords}, **_wrong):"]
@@ -61,13 +62,20 @@ def compile_init(cls: type[Header]) -> None:
         initial = None if f.default is REQUIRED or f.condition is not None or is_derived(f) else f.default
         names[f"_K_{name}"], names[f"_D_{name}"] = kind.raw, initial
         default = repr(initial) if isinstance(initial, int) or initial is None else f"_D_{name}"
-        check = f"_K_{name}({name}, '{cls.__name__}.{name}')"
-        if isinstance(kind, Int):
-            check = f"{name} if _type({name}) is _int and {kind.low} <= {name} <= {kind.high} else {check}"
-        elif isinstance(kind, (Address, Bytes)) and kind.size is not None:
-            check = f"{name} if _type({name}) is _bytes and _len({name}) == {kind.size} else {check}"
+        names[f"_F_{name}"], where = kind, f"'{cls.__name__}.{name}'"
         lines += [f"    if {name} is None: _self.{f.slot} = {default}"]
-        lines += ["    else:", f"        _s |= {f.bit}", f"        _self.{f.slot} = {check}"]
+        fits = ""
+        if isinstance(kind, Int):
+            fits = f"_type({name}) is _int and {kind.low} <= {name} <= {kind.high}"
+        elif isinstance(kind, (Address, Bytes)) and kind.size is not None:
+            fits = f"_type({name}) is _bytes and _len({name}) == {kind.size}"
+        if fits:
+            lines += [f"    elif {fits}: _s |= {f.bit}; _self.{f.slot} = {name}"]
+        # Text is asked for first: addresses are mostly written so.
+        lines += [f"    elif _type({name}) is _str or not _isinstance({name}, _Tolerance):"]
+        lines += [f"        _s |= {f.bit}", f"        _self.{f.slot} = _K_{name}({name}, {where})", "    else:"]
+        lines += [f"        _s |= {f.bit | prototype_bit(cls)}"]
+        lines += [f"        _self.{f.slot} = {name}.fitted(_F_{name}, {where})"]
     for f in cls._fields:
         if isinstance(f.kind, PayloadMark):
             lines += [f"    _self.{f.slot} = None"]
@@ -100,9 +108,14 @@ def replaced(header: H, changes: dict[str, Any]) -> H:
             values[f.slot] = None if is_derived(f) or f.default is REQUIRED or f.condition is not None else f.default
         else:
             state |= f.bit
-            values[f.slot] = None if value is None and f.condition is not None else f.kind.raw(
-                value, f"{cls.__name__}.{name}"
-            )  # fmt: skip
+            where = f"{cls.__name__}.{name}"
+            if isinstance(value, Tolerance):
+                values[f.slot] = value.fitted(f.kind, where)
+            else:
+                values[f.slot] = None if value is None and f.condition is not None else f.kind.raw(value, where)
+    state &= ~prototype_bit(cls)
+    if any(isinstance(value, Tolerance) for value in values.values()):
+        state |= prototype_bit(cls)
     return restored(cls, state, tuple(values.values()))
 
 

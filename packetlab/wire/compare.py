@@ -1,29 +1,50 @@
-"""Two packets side by side: which fields differ."""
+"""Two packets side by side: which fields differ, and which of the differences only follow from others.
+
+What follows is found by doing it: one packet is given the values of the other, cause by cause, and what its rules
+then derive is looked at. `sequences` compares many packets, `hexrows` bytes; `explain` puts all of it into words.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from itertools import takewhile
+from typing import Any, NamedTuple
 
+from packetlab.errors import PacketlabError
 from packetlab.wire.above import Shown
-from packetlab.wire.expressions import Checksum
+from packetlab.wire.explain import Derivation, derive, follows
+from packetlab.wire.expressions import Checksum, Next
 from packetlab.wire.fields import Items, PayloadMark, octets_text
-from packetlab.wire.header import Header
-from packetlab.wire.packet import Packet
+from packetlab.wire.header import Field, Header
+from packetlab.wire.layout import restored
+from packetlab.wire.match import as_packet, value_text
+from packetlab.wire.packet import Notes, Packet
 
 
 @dataclass(frozen=True)
 class Change:
-    """One difference: where ("IPv4.ttl"), and what either side has. `follows` marks a derived field, whose difference
-    comes from another one."""
+    """One difference.
+
+    Attributes:
+        where: "IPv4.ttl", "payload", "layers". ours, theirs: what either side has, in words.
+        because: names of the causes that it follows from, none for a cause. note: what else is to be said.
+    """
 
     where: str
-    ours: Any
-    theirs: Any
-    follows: bool = False
+    ours: str
+    theirs: str
+    because: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def follows(self) -> bool:
+        """Whether the difference only follows from others."""
+        return bool(self.because)
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.ours} != {self.theirs}" + ("  (follows)" if self.follows else "")
+        follows = f"  (follows from {' and '.join(self.because)})" if self.because else ""
+        return f"{self.where}: {self.ours} != {self.theirs}{follows}" + (f"  ({self.note})" if self.note else "")
 
 
 class Difference(tuple[Change, ...], Shown):
@@ -39,46 +60,261 @@ def diff(one: Packet | Header, other: Packet | Header | bytes) -> Difference:
     """Compare layer by layer and field by field; `other` may be bytes, dissected from the same first header."""
     if isinstance(one, Header):
         one = Packet((one,))
+    if isinstance(other, (bytes, bytearray)):
+        other = as_packet(other, one)
     if isinstance(other, Header):
         other = Packet((other,))
-    if isinstance(other, (bytes, bytearray)):
-        from packetlab.wire.dissect import dissect
-
-        other = dissect(bytes(other), type(one.layers[0]) if one.layers else None)
-    causes: list[Change] = []
-    mine, theirs = one.layers, other.layers
-    seen: dict[str, int] = {}
-    for i in range(max(len(mine), len(theirs))):
-        left = mine[i] if i < len(mine) else None
-        right = theirs[i] if i < len(theirs) else None
-        if left is None or right is None or type(left) is not type(right):
-            names = [type(h).__name__ if h is not None else "nothing" for h in (left, right)]
-            causes.append(Change(f"layer {i + 1}", names[0], names[1]))
-            break
-        name = type(left).__name__
-        seen[name] = seen.get(name, 0) + 1
-        place = name if seen[name] == 1 else f"{name}#{seen[name]}"
-        causes += _fields(place, left, right)
-    if one.payload != other.payload:
-        causes.append(Change("payload", octets_text(one.payload), octets_text(other.payload)))
-    if one.trailer != other.trailer:
-        causes.append(Change("trailer", octets_text(one.trailer), octets_text(other.trailer)))
-    if not causes and bytes(one) != bytes(other):
-        causes.append(Change("bytes", octets_text(bytes(one)), octets_text(bytes(other))))
-    return Difference(sorted(causes, key=lambda change: change.follows))
+    return Difference(_Comparison(one, other).changes())
 
 
-def _fields(place: str, left: Header, right: Header) -> list[Change]:
-    changes = []
-    for f in left._fields:
-        if isinstance(f.kind, PayloadMark):
-            continue
-        a, b = getattr(left, f.slot), getattr(right, f.slot)
-        if isinstance(f.kind, Items):
-            a, b = getattr(left, f.name), getattr(right, f.name)
-        if a != b:
-            shown = ["absent" if v is None else str(v) if isinstance(f.kind, Items) else f.kind.text(v) for v in (a, b)]
-            if isinstance(f.rule, Checksum):
-                shown = ["absent" if v is None else f"0x{v:04x}" for v in (a, b)]
-            changes.append(Change(f"{place}.{f.name}", shown[0], shown[1], follows=f.rule is not None))
-    return changes
+class Spot(NamedTuple):
+    """A place where two packets may differ: field `field` of layer `left`, which is layer `right` of the other; or
+    "layers", "payload", "trailer" where there is no field."""
+
+    name: str
+    field: Field | None = None
+    left: int = 0
+    right: int = 0
+
+    @property
+    def derived(self) -> bool:
+        return self.field is not None and (self.field.rule is not None or bool(self.field.pad))
+
+
+class _Comparison:
+    def __init__(self, one: Packet, other: Packet) -> None:
+        self.one, self.other = one, other
+        self.pairs = _aligned(one.layers, other.layers)
+        self.spots = self._spots()
+
+    def _spots(self) -> list[Spot]:
+        found = []
+        if len(self.pairs) != len(self.one.layers) or len(self.pairs) != len(self.other.layers):
+            found.append(Spot("layers"))
+        seen: dict[str, int] = {}
+        for left, right in self.pairs:
+            name = type(self.one.layers[left]).__name__
+            seen[name] = seen.get(name, 0) + 1
+            place = name if seen[name] == 1 else f"{name}#{seen[name]}"
+            for f in type(self.one.layers[left])._fields:
+                spot = Spot(f"{place}.{f.name}", f, left, right)
+                if not isinstance(f.kind, PayloadMark) and self.value(self.one, spot) != self.value(self.other, spot):
+                    found.append(spot)
+        if self.one.payload != self.other.payload:
+            found.append(Spot("payload"))
+        if self.one._gaps != self.other._gaps:
+            found.append(Spot("trailer"))
+        return found
+
+    def value(self, packet: Packet, spot: Spot) -> Any:
+        assert spot.field is not None
+        header = packet.layers[spot.right if packet is self.other else spot.left]
+        return header._parsed(spot.field) if isinstance(spot.field.kind, Items) else getattr(header, spot.field.slot)
+
+    def changes(self) -> list[Change]:
+        causes, consequences = self._grouped()
+        found = [self._change(spot, (), self._note(spot)) for spot in causes]
+        found += [self._change(spot, because) for spot, because in consequences]
+        if not found and bytes(self.one) != bytes(self.other):
+            found.append(Change("bytes", octets_text(bytes(self.one)), octets_text(bytes(self.other))))
+        return found
+
+    def _change(self, spot: Spot, because: tuple[str, ...], note: str = "") -> Change:
+        one, other = self.one, self.other
+        if spot.field is not None:
+            shown = [
+                value_text(spot.field, self.value(packet, spot), packet.layers[place])
+                for packet, place in ((one, spot.left), (other, spot.right))
+            ]
+        elif spot.name == "layers":
+            shown = ["/".join(type(h).__name__ for h in packet.layers) or "none" for packet in (one, other)]
+        else:
+            octets = [getattr(packet, spot.name) for packet in (one, other)]
+            shown = [octets_text(side) for side in octets]
+            same = _same_octets(*octets)
+            note = f"from octet {same} on" if same else ""
+        return Change(spot.name, shown[0], shown[1], because, note)
+
+    # Causes ------------------------------------------------------------------------------------------------
+
+    def _grouped(self) -> tuple[list[Spot], list[tuple[Spot, tuple[str, ...]]]]:
+        """Return the causes, and each other spot with the names of the causes that it follows from."""
+        if any(h._state >> 2 * len(h._fields) for packet in (self.one, self.other) for h in packet.layers):
+            return self.spots, []  # bytes that end inside a header follow from nothing
+        causes = [spot for spot in self.spots if not spot.derived]
+        derived = [spot for spot in self.spots if spot.derived]
+        # Sums last, the innermost first: each covers what lies above it.
+        derived.sort(key=lambda spot: (isinstance(spot.field and spot.field.rule, Checksum), -spot.left))
+        try:
+            while True:
+                agreeing = self._agreeing(causes, derived)
+                alone = next((spot for spot in derived if spot not in agreeing), None)
+                if alone is None:
+                    break
+                # It does not follow from the others, so it is a cause itself, and others may follow from it.
+                derived.remove(alone)
+                causes.append(alone)
+            moved = [(cause, self._moved(cause, derived)) for cause in causes]
+        except (PacketlabError, ValueError, OverflowError):
+            # The values of one packet do not fit into the other: nothing can be derived there.
+            return self.spots, []
+        causes.sort(key=self.spots.index)
+        names = {spot: tuple(cause.name for cause, touched in moved if spot in touched) for spot in derived}
+        every = tuple(cause.name for cause in causes)
+        return causes, [(spot, names[spot] or every) for spot in self.spots if spot in derived]
+
+    def _agreeing(self, causes: list[Spot], derived: list[Spot]) -> set[Spot]:
+        """Which derived fields are as in the other packet once all causes are."""
+        if not derived:
+            return set()
+        changed = self._with(causes)
+        return {
+            spot
+            for spot in derived
+            if _raw(changed.layers[self._place(spot, causes)], spot) == self.value(self.other, spot)
+        }
+
+    def _moved(self, cause: Spot, derived: list[Spot]) -> set[Spot]:
+        """Which derived fields one cause alone would change."""
+        if not derived:
+            return set()
+        changed = self._with([cause])
+        return {
+            spot
+            for spot in derived
+            if _raw(changed.layers[self._place(spot, [cause])], spot) != self.value(self.one, spot)
+        }
+
+    def _place(self, spot: Spot, causes: list[Spot]) -> int:
+        return spot.right if any(cause.name == "layers" for cause in causes) else spot.left
+
+    def _with(self, causes: list[Spot]) -> Packet:
+        """Return our packet with the causes as in theirs, and all that followed from rules derived anew."""
+        headers = list(self.one._rederived())
+        for cause in causes:
+            if cause.field is not None:
+                raw = getattr(self.other.layers[cause.right], cause.field.slot)
+                headers[cause.left] = _given(headers[cause.left], cause.field, raw)
+        names = {cause.name for cause in causes}
+        if "layers" in names:
+            ours = {right: headers[left] for left, right in self.pairs}
+            headers = [ours.get(i, header) for i, header in enumerate(self.other._rederived())]
+        payload = self.other.payload if "payload" in names else self.one.payload
+        gaps = self.other._gaps if "trailer" in names else self.one._gaps
+        return Packet(tuple(headers), payload, Notes(gaps) if gaps else None)
+
+    def _note(self, cause: Spot) -> str:
+        """Say of a derived field that does not follow from the others which side breaks its rule."""
+        if not cause.derived or cause.field is None or isinstance(cause.field.rule, Next):
+            return ""
+        said = []
+        for side, packet, place in (("left", self.one, cause.left), ("right", self.other, cause.right)):
+            scope = Derivation(packet, place)
+            if scope.raw(cause.field.name) is not None and not follows(scope, cause.field):
+                said.append(f"{side}: the rule gives {value_text(cause.field, derive(scope, cause.field))}")
+        return "; ".join(said)
+
+
+def _aligned(ours: tuple[Header, ...], theirs: tuple[Header, ...]) -> list[tuple[int, int]]:
+    """Return the places of layers that go together."""
+    classes = [type(h) for h in ours], [type(h) for h in theirs]
+    if classes[0] == classes[1]:
+        return [(i, i) for i in range(len(ours))]
+    import difflib
+
+    blocks = difflib.SequenceMatcher(None, *classes, autojunk=False).get_matching_blocks()
+    return [(block.a + i, block.b + i) for block in blocks for i in range(block.size)]
+
+
+def _same_octets(one: bytes, other: bytes) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def _raw(header: Header, spot: Spot) -> Any:
+    assert spot.field is not None
+    return header._parsed(spot.field) if isinstance(spot.field.kind, Items) else getattr(header, spot.field.slot)
+
+
+def _given(header: Header, f: Field, raw: Any) -> Header:
+    """Return a header with one raw value given (or a conditional field absent)."""
+    cls, count = type(header), len(header._fields)
+    state = header._state & ~(f.bit | f.bit << count) | (0 if raw is None else f.bit)
+    return restored(cls, state, tuple(raw if g is f else getattr(header, g.slot) for g in cls._fields))
+
+
+# In words ------------------------------------------------------------------------------------------------------
+
+
+def explain(left: Any, right: Any) -> list[str] | None:
+    """Return in lines what is different between two packets, headers, bytes and a packet, or many packets.
+
+    The first line is the summary, the rest is in order of importance: causes with what follows from each, then the
+    bytes around the differences. None where neither side is a packet, or there is nothing to explain.
+    """
+    one, other = _packet(left, right), _packet(right, left)
+    if one is not None and other is not None:
+        lines = explain_packets(one, other)
+        if not lines:
+            kinds = [type(side).__name__ for side in (left, right)]
+            if type(left) is type(right) or (isinstance(left, Packet) and isinstance(right, Packet)):
+                return None
+            return [f"the same bytes, but a {kinds[0]} never equals a {kinds[1]}: compare bytes() of both"]
+        return lines
+    if _several(left) and _several(right):
+        from packetlab.wire.sequences import explain_sequences
+
+        return explain_sequences(left, right)
+    return None
+
+
+def _packet(side: Any, beside: Any) -> Packet | None:
+    if isinstance(side, Packet):
+        return side
+    if isinstance(side, Header):
+        return Packet((side,))
+    if isinstance(side, (bytes, bytearray)) and isinstance(beside, (Packet, Header)):
+        return as_packet(side, beside)
+    return None
+
+
+def _several(side: Any) -> bool:
+    return isinstance(side, Iterable) and not isinstance(side, (str, bytes, bytearray, dict, Packet, Header))
+
+
+def explain_packets(one: Packet, other: Packet) -> list[str]:
+    """Return the differences of two packets in lines, the summary first; nothing where there are none."""
+    from packetlab.wire.hexrows import hex_rows
+
+    changes = diff(one, other)
+    if not changes:
+        return []
+    lines = grouped(changes)
+    name = "/".join(type(h).__name__ for h in one.layers) or "packets without layers"
+    causes = [change for change in changes if not change.because]
+    if len(lines) == 1:
+        first = f"{name}: {lines.pop()}"
+    else:
+        places = ", ".join(change.where for change in causes[:4]) + (", ..." if len(causes) > 4 else "")
+        first = f"{name}: {len(causes)} difference{'s' * (len(causes) != 1)} ({places})"
+        if len(changes) > len(causes):
+            first += f", {len(changes) - len(causes)} more follow{'s' * (len(changes) - len(causes) == 1)}"
+    return [first, *lines, *hex_rows(bytes(one), bytes(other))]
+
+
+def grouped(changes: Difference) -> list[str]:
+    """Return a line for each cause, with what follows from it alone, then one for what follows from several."""
+    lines = []
+    for cause in (change for change in changes if not change.because):
+        line = f"{cause.where}: {cause.ours} != {cause.theirs}" + (f"  ({cause.note})" if cause.note else "")
+        alone = [_short(change) for change in changes if change.because == (cause.where,)]
+        lines.append(line + (f"; follows from it: {', '.join(alone)}" if alone else ""))
+    shared: dict[tuple[str, ...], list[str]] = {}
+    for change in changes:
+        if len(change.because) > 1:
+            shared.setdefault(change.because, []).append(_short(change))
+    lines += [f"follows from {' and '.join(because)}: {', '.join(what)}" for because, what in shared.items()]
+    return lines
+
+
+def _short(change: Change) -> str:
+    return f"{change.where} ({change.ours} != {change.theirs})"

@@ -26,11 +26,13 @@ from packetlab.wire.fields import (
     XNSAddressField,
 )
 from packetlab.wire.layout import restored
+from packetlab.wire.tolerance import Known, NoMatch, Tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from packetlab.wire.packet import Packet
+    from packetlab.wire.text import Text
 
 H = TypeVar("H", bound="Header")
 
@@ -66,7 +68,12 @@ class Field(property):
                     return None
             if type(raw) is bytes and isinstance(kind, Items):
                 return header._parsed(self)
-            return kind.value(raw)
+            try:
+                return kind.value(raw)
+            except (TypeError, ValueError):
+                if isinstance(raw, Tolerance):
+                    return raw
+                raise
 
         return get
 
@@ -175,7 +182,7 @@ class Header(metaclass=HeaderType):
     """
 
     # _state: the low bits say which fields hold a value of their own, the next bits which of them were captured, the
-    # bit above these that the bytes ended inside the header.
+    # bit above these that the bytes ended inside the header, the last that it is a prototype and nothing else.
     __slots__ = ("_state",)
     _state: ClassVar[int]
     _fields: ClassVar[tuple[Field, ...]] = ()
@@ -256,20 +263,38 @@ class Header(metaclass=HeaderType):
             for f in self._fields
         )
 
-    def matches(self, packet: Packet | Header) -> bool:
-        """Say whether `packet` has a header of this class whose fields equal the given ones of this prototype."""
+    def matches(self, packet: Packet | Header, known: Known | None = None) -> bool:
+        """Say whether `packet` has a header of this class whose fields fit the given ones of this prototype.
+
+        A false answer says in its repr why; `why_not` says it at length. `known`: what `same_as` names stand for; a
+        match adds to it.
+        """
         headers = (packet,) if isinstance(packet, Header) else packet.layers
         wanted = [f for f in self._fields if self._state & f.bit]
         for header in headers:
-            if isinstance(header, type(self)) and all(self._same(header, f) for f in wanted):
-                return True
-        return False
+            if isinstance(header, type(self)):
+                names = dict(known) if known else {}
+                if all(self._same(header, f, names) for f in wanted):
+                    if known is not None:
+                        known.update(names)
+                    return True
+        return NoMatch(self, packet, known)  # type: ignore[return-value]  # false, and equal to False
 
-    def _same(self, other: Header, field: Field) -> bool:
+    def _same(self, other: Header, field: Field, known: Known) -> bool:
         mine, theirs = getattr(self, field.slot), getattr(other, field.slot)
+        if isinstance(mine, Tolerance):
+            other = other._alone() if theirs is None else other
+            raw = other._parsed(field) if isinstance(field.kind, Items) else getattr(other, field.slot)
+            return mine.admits(raw, known)
         if isinstance(field.kind, Items) or theirs is None:
             return bool(getattr(self, field.name) == getattr(other, field.name))
         return bool(mine == theirs)
+
+    def why_not(self, packet: Packet | Header, known: Known | None = None) -> Text:
+        """Return why `packet` does not match this prototype, the most telling line first; empty where it does."""
+        from packetlab.wire.match import why_not
+
+        return why_not(self, packet, known)
 
     def show(self) -> str:
         """Return the header as a table of field, value and state."""

@@ -162,6 +162,11 @@ def single(field: Field) -> Any:
     return Run([Unit([field])])
 
 
+def prototype_bit(cls: type[Header]) -> int:
+    """The bit of a header's state that says it holds a value that several fit (see `tolerance`)."""
+    return 1 << 2 * len(cls._fields) + 1
+
+
 def restored(cls: type[H], state: int, values: tuple[Any, ...]) -> H:
     """Make a header from its state and raw values, in the order of its fields."""
     header = cls.__new__(cls)

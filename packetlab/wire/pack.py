@@ -14,8 +14,9 @@ from packetlab.wire import bindings
 from packetlab.wire.checksums import ALGORITHMS
 from packetlab.wire.expressions import Checksum, Next
 from packetlab.wire.fields import REQUIRED, Address, Int, Items, PayloadMark
-from packetlab.wire.layout import Run, Unit, before_payload, behind_payload, pieces, single
+from packetlab.wire.layout import Run, Unit, before_payload, behind_payload, pieces, prototype_bit, single
 from packetlab.wire.source import function
+from packetlab.wire.tolerance import Tolerance
 
 if TYPE_CHECKING:
     from packetlab.wire.header import Field, Header
@@ -37,6 +38,11 @@ def encode_items(value: Any, align: int) -> bytes:
 
 def cut_encode(header: Header, body: bytes) -> bytes:
     """Pack a header whose bytes ended inside it: the fields that were read, and no more."""
+    for f in type(header)._fields if header._state & prototype_bit(type(header)) else ():
+        value = getattr(header, f.slot)
+        if isinstance(value, Tolerance):
+            where, hint = f"{type(header).__name__}.{f.name}", "such a header is a prototype, to match packets with"
+            raise BuildError(where, "one value to build from", repr(value), hint)
     number, width, data = 0, 0, b""
     for f in type(header)._fields:
         raw = getattr(header, f.slot)
@@ -144,9 +150,9 @@ class Packing:
         sums = [f for f in self.cls._fields if isinstance(f.rule, Checksum)]
         first = [f"s{tag} = h{tag}._state"]
         if self.stack is not None:
-            # Given lengths and checksums, and headers that are cut, go the ordinary way.
+            # Given lengths and checksums, headers that are cut, and prototypes go the ordinary way.
             derived = sum(f.bit for f in self.cls._fields if is_derived(f) and not isinstance(f.rule, Next))
-            first += [f"if s{tag} & {derived | 1 << 2 * count}: return None"]
+            first += [f"if s{tag} & {derived | 3 << 2 * count}: return None"]
             if self.plain:
                 first += [
                     f"if h{tag}.{f.slot}: return general(stack, body)"

@@ -17,6 +17,7 @@ from packetlab.wire.header import Header, HeaderType
 from packetlab.wire.layout import before_payload
 from packetlab.wire.pack import encode_items
 from packetlab.wire.text import Text
+from packetlab.wire.tolerance import Known, NoMatch
 from packetlab.wire.walk import Fault
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class Packet(Shown):
 
     def __contains__(self, wanted: object) -> bool:
         if isinstance(wanted, Header):
-            return wanted.matches(self)
+            return bool(wanted.matches(self))
         return isinstance(wanted, type) and any(isinstance(header, wanted) for header in self._headers)
 
     def __len__(self) -> int:
@@ -275,16 +276,27 @@ class Packet(Shown):
 
         return diff(self, other)
 
-    def matches(self, packet: Packet) -> bool:
-        """Say whether every header of this packet, as a prototype, matches one of `packet`, in order."""
-        rest = list(packet.layers)
+    def matches(self, packet: Packet, known: Known | None = None) -> bool:
+        """Say whether every header of this packet, as a prototype, matches one of `packet`, in order.
+
+        A false answer says in its repr why. `known`: what `same_as` names stand for; a match adds to it.
+        """
+        names = dict(known) if known else {}
+        layers = iter(packet.layers)
         for mine in self._headers:
-            while rest and not mine.matches(rest[0]):
-                rest.pop(0)
-            if not rest:
-                return False
-            rest.pop(0)
-        return self._payload in (b"", packet.payload)
+            if not any(mine.matches(header, names) for header in layers):
+                return NoMatch(self, packet, known)  # type: ignore[return-value]
+        if self._payload not in (b"", packet.payload):
+            return NoMatch(self, packet, known)  # type: ignore[return-value]
+        if known is not None:
+            known.update(names)
+        return True
+
+    def why_not(self, packet: Packet, known: Known | None = None) -> Text:
+        """Return why `packet` does not match this one as a prototype; empty where it does."""
+        from packetlab.wire.match import why_not
+
+        return why_not(self, packet, known)
 
     def show(self) -> Text:
         """Return the packet as a table: a line per layer, below it field, value and state."""

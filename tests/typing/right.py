@@ -20,13 +20,18 @@ from packetlab import (
     Rest,
     SimNetwork,
     WebSocketFrame,
+    any_value,
     auto,
+    between,
     bits,
     default,
     dissect,
     field,
     many,
+    masked,
     octets,
+    one_of,
+    same_as,
     size_of,
     when,
 )  # fmt: skip
@@ -91,3 +96,12 @@ def talk() -> str | bytes | None:
     tcp = a.socket("stream", "inet")
     tcp.write(tcp.read(5))
     return web.read()
+
+
+def tolerant(packet: Packet) -> str:
+    known: dict[str, object] = {}
+    prototype = IPv4(ttl=between(60, 64), src=one_of("10.0.0.1")) / TCP(
+        sport=same_as("a"), seq=masked(0xFF, 1), ack=any_value
+    )
+    fits: bool = prototype.matches(packet, known)
+    return "" if fits else TCP(flags=one_of("SYN")).why_not(packet)

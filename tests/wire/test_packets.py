@@ -110,7 +110,7 @@ def test_differences_name_the_field_and_what_follows_from_it() -> None:
     difference = one.diff(one.replace(IPv4, ttl=3))
     assert [(c.where, c.follows) for c in difference] == [("IPv4.ttl", False), ("IPv4.checksum", True)]
     assert not one.diff(one) and str(one.diff(one)) == "no difference"
-    assert str(one.diff(Ether() / UDP())).startswith("layer 2: IPv4 != UDP")
+    assert str(one.diff(Ether() / UDP())).startswith("layers: Ether/IPv4/TCP != Ether/UDP")
     assert one.diff(bytes(one.replace(payload=b"date")))[0].where == "payload"
 
 

@@ -1,0 +1,68 @@
+"""Two byte strings as rows of hex, one under the other, only around what differs."""
+
+from __future__ import annotations
+
+WIDTH = 16  # octets a row
+ALIGNED = 600  # octets between common beginning and end that are aligned, not only put side by side
+MOST = 8  # pairs of rows shown
+GAP = None
+
+Column = tuple[int | None, int | None]
+
+
+def hex_rows(left: bytes, right: bytes, most: int = MOST) -> list[str]:
+    """Return rows of hex in which the differing octets are marked from below; nothing where there are none.
+
+    Octets that one side lacks are shown as --. Offsets are each side's own.
+    """
+    columns = _columns(left, right)
+    lines: list[str] = []
+    at = [0, 0]
+    shown = skipped = 0
+    for start in range(0, len(columns), WIDTH):
+        row = columns[start : start + WIDTH]
+        if any(a != b for a, b in row):
+            shown += 1
+            if shown > most:
+                skipped += 1
+            else:
+                for side, name in enumerate(("left ", "right")):
+                    octets = " ".join("--" if column[side] is None else f"{column[side]:02x}" for column in row)
+                    lines.append(f"  {name} {at[side]:04x}  {octets}")
+                lines.append((" " * 14 + " ".join("  " if a == b else "^^" for a, b in row)).rstrip())
+        for side in (0, 1):
+            at[side] += sum(column[side] is not None for column in row)
+    if skipped:
+        lines.append(f"  ... and {skipped} more row{'s' * (skipped != 1)} with differences")
+    return lines
+
+
+def _columns(left: bytes, right: bytes) -> list[Column]:
+    """Return the octets in pairs, with None where a side has none."""
+    if len(left) == len(right):
+        return list(zip(left, right, strict=True))
+    same = 0
+    while same < min(len(left), len(right)) and left[same] == right[same]:
+        same += 1
+    behind = 0
+    while behind < min(len(left), len(right)) - same and left[-1 - behind] == right[-1 - behind]:
+        behind += 1
+    middle = left[same : len(left) - behind], right[same : len(right) - behind]
+    tail: list[Column] = [(octet, octet) for octet in left[len(left) - behind :]]
+    return [*((octet, octet) for octet in left[:same]), *_middle(*middle), *tail]
+
+
+def _middle(left: bytes, right: bytes) -> list[Column]:
+    if not left or not right or len(left) + len(right) > ALIGNED:
+        return _side_by_side(left, right)
+    import difflib
+
+    found: list[Column] = []
+    for _, a, b, c, d in difflib.SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+        found += _side_by_side(left[a:b], right[c:d])
+    return found
+
+
+def _side_by_side(left: bytes, right: bytes) -> list[Column]:
+    size = max(len(left), len(right))
+    return [(left[i] if i < len(left) else GAP, right[i] if i < len(right) else GAP) for i in range(size)]

@@ -192,13 +192,22 @@ class Capture(Shown):
             return frame
         raise IndexError(f"{self.name}: no frame {index}")
 
-    def where(self, pattern: Pattern) -> Capture:
+    def where(self, pattern: Pattern | None = None, *, pcap: str | None = None) -> Capture:
         """Return a lazy capture of the frames whose packets match.
 
         `pattern`: a prototype header (its given fields), a header class (is it there), or a function of the packet.
+        `pcap`: an expression as tcpdump takes it (see `capture.bpf.PcapFilter`), which frames are to pass besides.
         """
+        chosen = self
+        if pcap is not None:
+            from packetlab.capture.bpf import PcapFilter
+
+            passes = PcapFilter(pcap, None)
+            chosen = chosen._part(lambda: filter(passes, self))
+        if pattern is None:
+            return chosen
         test = matcher(pattern)
-        return self._part(lambda: (frame for frame in self if test(frame.packet())))
+        return chosen._part(lambda: (frame for frame in chosen if test(frame.packet())))
 
     def write(self, where: str | Path | BinaryIO, format: str | None = None) -> int:
         """Write the frames to a file and return their number; see `Writer` for the format.

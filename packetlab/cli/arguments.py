@@ -38,3 +38,8 @@ def matcher(text: str | None) -> Any:
     from packetlab.wire.filter import compile_filter
 
     return compile_filter(text)
+
+
+def pcap_filter(words: list[str]) -> str | None:
+    """Return the filter for libpcap that the words at the end of a command make, None for none."""
+    return " ".join(words) or None

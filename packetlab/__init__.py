@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Frame as Frame,
         Writer as Writer,
     )
+    from packetlab.capture.bpf import PcapFilter as PcapFilter
     from packetlab.engine.contract import Endpoint as Endpoint, Engine as Engine, Event as Event, Ignored as Ignored
     from packetlab.engine.idp import Node as Node
     from packetlab.engine.spp import Connection as Connection
@@ -293,6 +294,7 @@ _WHERE = {
     name: module
     for module, names in {
         "packetlab.capture": ("Capture Frame Writer "),
+        "packetlab.capture.bpf": ("PcapFilter "),
         "packetlab.engine.contract": ("Endpoint Engine Event Ignored "),
         "packetlab.engine.idp": ("Node "),
         "packetlab.engine.spp": ("Connection "),

@@ -99,5 +99,25 @@ class FrameBatch(Batch):
             extras=self.extras.get(row, NOTHING),
         )
 
+    def chosen(self, which: Any) -> FrameBatch:
+        """Return the frames of some rows, an array of truths or of rows in rising order; the buffer stays shared."""
+        import numpy as np
+
+        rows = np.asarray(which)
+        rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        places = {int(row): place for place, row in enumerate(rows)} if self.extras or self.far else {}
+        return FrameBatch(
+            self.data,
+            self.starts[rows],
+            self.sizes[rows],
+            self.times_ns[rows],
+            self.wire_sizes[rows],
+            self.interfaces,
+            self.which[rows],
+            self.numbers[rows],
+            {places[row]: extras for row, extras in self.extras.items() if row in places},
+            {places[row]: time for row, time in self.far.items() if row in places},
+        )
+
     def __iter__(self) -> Iterator[Frame]:
         return map(self.frame, range(len(self)))

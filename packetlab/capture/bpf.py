@@ -10,7 +10,7 @@ import ctypes
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from packetlab.capture.bpf_machine import MEMORY, Instruction, Program, run, run_all
+from packetlab.capture.bpf_machine import Instruction, Program, columns, passes, run_all
 from packetlab.capture.frame import ETHERNET, Frame
 from packetlab.errors import BuildError, PacketlabError
 
@@ -45,7 +45,7 @@ class PcapFilter:
     def __init__(self, expression: str, linktype: int | None = 1) -> None:
         self.expression, self.linktype = expression, linktype
         self._programs: dict[int, Program] = {}
-        self._columns: dict[int, list[tuple[int, ...]]] = {}
+        self._columns: dict[int, Any] = {}
         if linktype is not None:
             self.program(linktype)
 
@@ -54,7 +54,7 @@ class PcapFilter:
         program = self._programs.get(linktype)
         if program is None:
             program = self._programs[linktype] = compile_program(self.expression, linktype)
-            self._columns[linktype] = [tuple(column) for column in zip(*program, strict=True)]
+            self._columns[linktype] = columns(program)
         return program
 
     def __call__(self, packet: Frame | bytes) -> bool:
@@ -64,7 +64,7 @@ class PcapFilter:
         else:
             data, linktype, wire = bytes(packet), self.linktype or ETHERNET.linktype, len(packet)
         self.program(linktype)
-        return run(*self._columns[linktype], data, 0, len(data), wire, [0] * MEMORY) != 0
+        return passes(self._columns[linktype], data, wire)
 
     def mask(self, batch: Batch) -> NDArray[np.bool_]:
         """Return which packets of a batch pass, an array of truths."""
@@ -76,7 +76,8 @@ class PcapFilter:
         wire = getattr(batch, "wire_sizes", batch.sizes)
         linktypes = [interface.linktype for interface in interfaces] or [self.linktype or ETHERNET.linktype]
         if len(set(linktypes)) == 1:
-            return run_batch(self.program(linktypes[0]), data, batch, wire)
+            one: NDArray[np.bool_] = run_batch(self.program(linktypes[0]), data, batch, wire)
+            return one
         passed = np.zeros(len(batch), np.bool_)
         of = np.array(linktypes)[batch.which]  # type: ignore[attr-defined]
         for linktype in np.unique(of).tolist():  # the link types that frames have, not those only described

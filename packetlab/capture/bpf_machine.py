@@ -1,8 +1,8 @@
 """The machine that packet filters are programs of: classic BPF (McCanne and Jacobson 1993; bpf(4), linux filter.txt).
 
 Owns what an instruction does, twice: `run` takes one packet, and is Python that numba compiles as it stands; `run_all`
-takes many, an instruction at a time over arrays. Jumps go forward only, so that every program ends. It knows neither
-files nor libpcap.
+takes many, an instruction at a time over arrays. Jumps go forward, but for one that libpcap makes of "protochain", which goes
+back in a loop through the packet. It knows neither files nor libpcap.
 """
 
 from __future__ import annotations
@@ -40,91 +40,112 @@ class Instruction(NamedTuple):
 Program = tuple[Instruction, ...]
 
 
-def run(code: Any, jt: Any, jf: Any, k: Any, data: Any, start: int, size: int, wire: int, memory: Any) -> int:
-    """Return how many octets of a packet the program wants, 0 for none.
+def run(
+    code: Any, jt: Any, jf: Any, k: Any, data: Any, starts: Any, sizes: Any, wire: Any, memory: Any, wanted: Any
+) -> None:
+    """Write into `wanted` how many octets of each packet the program wants, 0 for none.
 
-    `code`, `jt`, `jf`, `k`: the instructions by column. The packet is `size` octets of `data` from `start`; `wire`: its
-    octets on the wire. `memory`: 16 numbers to scribble on. A load from outside the packet ends the program with 0.
+    `code`, `jt`, `jf`, `k`: the instructions by column. Packets are `sizes` octets of `data` from `starts`; `wire`: octets
+    on the wire. `memory`: 16 numbers to scribble on. A load from outside a packet ends the program with 0.
     """
-    a = x = at = 0
-    while True:
-        op, value = code[at], k[at]
-        kind, mode = op & 7, op & 0xE0
-        if kind == 0 or kind == 1:
-            if mode == 0x00:
-                got = value
-            elif mode == 0x60:
-                got = memory[value]
-            elif mode == 0x80:
-                got = wire
-            elif mode == 0xA0:
-                if value >= size:
-                    return 0
-                got = (data[start + value] & 15) << 2
-            else:
-                place = value + x if mode == 0x40 else value
-                width = 4 if op & 0x18 == 0 else 2 if op & 0x18 == 8 else 1
-                if place + width > size:
-                    return 0
-                got = 0
-                for i in range(start + place, start + place + width):
-                    got = got << 8 | data[i]
-            if kind == 0:
-                a = got
-            else:
-                x = got
-        elif kind == 5:
-            other = x if op & 8 else value
-            what = op & 0xF0
-            if what == 0x00:
-                at += value
-            else:
-                if what == 0x10:
-                    holds = a == other
-                elif what == 0x20:
-                    holds = a > other
-                elif what == 0x30:
-                    holds = a >= other
+    for row in range(len(starts)):
+        start, size = starts[row], sizes[row]
+        a = x = at = answer = 0
+        for cell in range(16):
+            memory[cell] = 0
+        while True:
+            op, value = code[at], k[at]
+            kind, mode = op & 7, op & 0xE0
+            if kind == 0 or kind == 1:
+                if mode == 0x00:
+                    got = value
+                elif mode == 0x60:
+                    got = memory[value]
+                elif mode == 0x80:
+                    got = wire[row]
+                elif mode == 0xA0:
+                    if value >= size:
+                        break
+                    got = (data[start + value] & 15) << 2
                 else:
-                    holds = a & other != 0
-                at += jt[at] if holds else jf[at]
-        elif kind == 4:
-            other = x if op & 8 else value
-            what = op & 0xF0
-            if what == 0x00:
-                a = a + other
-            elif what == 0x10:
-                a = a - other
-            elif what == 0x20:
-                a = a * (other & 0xFFFF) + ((a * (other >> 16) & 0xFFFF) << 16)  # stays within 64 bits
-            elif what == 0x30 or what == 0x90:
-                if other == 0:
-                    return 0
-                a = a // other if what == 0x30 else a % other
-            elif what == 0x40:
-                a = a | other
-            elif what == 0x50:
-                a = a & other
-            elif what == 0xA0:
-                a = a ^ other
-            elif what == 0x60:
-                a = a << other if other < 32 else 0
-            elif what == 0x70:
-                a = a >> other if other < 32 else 0
+                    place = value + x if mode == 0x40 else value
+                    width = 4 if op & 0x18 == 0 else 2 if op & 0x18 == 8 else 1
+                    if place + width > size:
+                        break
+                    got = 0
+                    for i in range(start + place, start + place + width):
+                        got = got << 8 | data[i]
+                if kind == 0:
+                    a = got
+                else:
+                    x = got
+            elif kind == 5:
+                other = x if op & 8 else value
+                what = op & 0xF0
+                if what == 0x00:
+                    at += value if value < 0x80000000 else value - 0x100000000
+                else:
+                    if what == 0x10:
+                        holds = a == other
+                    elif what == 0x20:
+                        holds = a > other
+                    elif what == 0x30:
+                        holds = a >= other
+                    else:
+                        holds = a & other != 0
+                    at += jt[at] if holds else jf[at]
+            elif kind == 4:
+                other = x if op & 8 else value
+                what = op & 0xF0
+                if what == 0x00:
+                    a = a + other
+                elif what == 0x10:
+                    a = a - other
+                elif what == 0x20:
+                    a = a * (other & 0xFFFF) + ((a * (other >> 16) & 0xFFFF) << 16)  # stays within 64 bits
+                elif what == 0x30 or what == 0x90:
+                    if other == 0:
+                        break
+                    a = a // other if what == 0x30 else a % other
+                elif what == 0x40:
+                    a = a | other
+                elif what == 0x50:
+                    a = a & other
+                elif what == 0xA0:
+                    a = a ^ other
+                elif what == 0x60:
+                    a = a << other if other < 32 else 0
+                elif what == 0x70:
+                    a = a >> other if other < 32 else 0
+                else:
+                    a = -a
+                a &= 0xFFFFFFFF
+            elif kind == 6:
+                answer = a if op & 0x18 == 0x10 else value
+                break
+            elif kind == 2:
+                memory[value] = a
+            elif kind == 3:
+                memory[value] = x
+            elif op & 0xF8 == 0x80:
+                a = x
             else:
-                a = -a
-            a &= 0xFFFFFFFF
-        elif kind == 6:
-            return int(a if op & 0x18 == 0x10 else value)
-        elif kind == 2:
-            memory[value] = a
-        elif kind == 3:
-            memory[value] = x
-        elif op & 0xF8 == 0x80:
-            a = x
-        else:
-            x = a
-        at += 1
+                x = a
+            at += 1
+        wanted[row] = answer
+
+
+def columns(program: Program) -> tuple[tuple[int, ...], ...]:
+    """Return the codes, the jumps when true, those when false, and the constants of a program."""
+    return tuple(tuple(instruction[place] for instruction in program) for place in range(4))
+
+
+def passes(program: tuple[tuple[int, ...], ...], data: bytes, wire: int) -> bool:
+    """Return whether a program, by column, wants a packet."""
+    code, jt, jf, k = program
+    wanted = [0]
+    run(code, jt, jf, k, data, (0,), (len(data),), (wire,), [0] * MEMORY, wanted)
+    return wanted[0] != 0
 
 
 def run_all(program: Program, data: NDArray[np.uint8], batch: Batch, wire: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -132,6 +153,10 @@ def run_all(program: Program, data: NDArray[np.uint8], batch: Batch, wire: NDArr
     import numpy as np
 
     wanted = np.zeros(len(batch), np.bool_)
+    if any(code == JMP and k >= 0x80000000 for code, _, _, k in program):
+        code, jt, jf, k = columns(program)
+        run(code, jt, jf, k, data.tobytes(), batch.starts.tolist(), batch.sizes.tolist(), wire, [0] * MEMORY, wanted)
+        return wanted
     for first in range(0, len(batch), ROWS):
         part = slice(first, first + ROWS)
         _Vectors(data, batch.starts[part], batch.sizes[part], wire[part], wanted[part]).run(program)

@@ -22,6 +22,7 @@ from packetlab.wire.above import Shown
 T = TypeVar("T")
 
 if TYPE_CHECKING:
+    from packetlab.capture.bpf import PcapFilter
     from packetlab.wire.header import Header
     from packetlab.wire.packet import Packet
 
@@ -49,6 +50,7 @@ class Capture(Shown):
         self._source: str | Path | BinaryIO | None = source
         self._start = start_of(source)
         self._make: Callable[[], Iterator[Frame]] = lambda: self._read(source)
+        self._make_batches: Callable[[], Iterator[FrameBatch]] | None = None
 
     @classmethod
     def of(cls, frames: Iterable[Frame]) -> Capture:
@@ -63,7 +65,7 @@ class Capture(Shown):
         capture = cls.__new__(cls)
         capture.name, capture.strict, capture._faults = name, True, ()
         capture._held, capture._used, capture._make = None, False, make
-        capture._parent = capture._source = capture._start = None
+        capture._parent = capture._source = capture._start = capture._make_batches = None
         return capture
 
     def _part(self, make: Callable[[], Iterator[Frame]]) -> Capture:
@@ -144,6 +146,9 @@ class Capture(Shown):
         if self._source is not None:
             yield from self._records(self._source, pcapng_batches, pcap_batches)
             return
+        if self._make_batches is not None:
+            yield from self._make_batches()
+            return
         frames = iter(self)
         while some := list(islice(frames, 4096)):
             yield FrameBatch.of(some)
@@ -202,12 +207,26 @@ class Capture(Shown):
         if pcap is not None:
             from packetlab.capture.bpf import PcapFilter
 
-            passes = PcapFilter(pcap, None)
-            chosen = chosen._part(lambda: filter(passes, self))
+            chosen = self._passing(PcapFilter(pcap, None))
         if pattern is None:
             return chosen
         test = matcher(pattern)
         return chosen._part(lambda: (frame for frame in chosen if test(frame.packet())))
+
+    def _passing(self, test: PcapFilter) -> Capture:
+        """Return the frames that pass; from a file, those that do not are never made into objects."""
+        if self._source is None and self._make_batches is None:
+            return self._part(lambda: filter(test, self))
+
+        def batches() -> Iterator[FrameBatch]:
+            for batch in self.batches():
+                passed = test.mask(batch)
+                if passed.any():
+                    yield batch if passed.all() else batch.chosen(passed)
+
+        part = self._part(lambda: (frame for batch in batches() for frame in batch))
+        part._make_batches = batches
+        return part
 
     def write(self, where: str | Path | BinaryIO, format: str | None = None) -> int:
         """Write the frames to a file and return their number; see `Writer` for the format.

@@ -40,7 +40,12 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return the exit status."""
     top = parser()
-    args = top.parse_args(argv)
+    args, more = top.parse_known_args(argv)
+    # argparse takes words in one run only; tcpdump lets options stand between them.
+    if more and (not hasattr(args, "words") or any(word.startswith("-") and word != "-" for word in more)):
+        top.error(f"unrecognized arguments: {' '.join(more)}")
+    if more:
+        args.words += more
     if args.version:
         from packetlab import __version__
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from packetlab.cli.arguments import DIFFERENT, OK, WRONG, count, matcher
+from packetlab.cli.arguments import DIFFERENT, OK, WRONG, count, matcher, pcap_filter
 
 if TYPE_CHECKING:
     from packetlab.cli.arguments import Command
@@ -16,6 +16,7 @@ def add(command: Command) -> None:
     """Declare the command and its options."""
     show = command("show", _run, "print the packets of a capture file")
     show.add_argument("file", nargs="?", metavar="FILE", help="pcap or pcapng, packed or not; - is standard input")
+    show.add_argument("words", nargs="*", metavar="WORD", help="a filter for libpcap, as tcpdump takes it: tcp port 80")
     show.add_argument("-r", metavar="FILE", dest="read", help="the same as FILE")
     show.add_argument("-c", metavar="N", dest="count", type=count, help="stop after N packets")
     show.add_argument("-Y", metavar="FILTER", dest="filter", help="only packets that pass, as in 'ip.src == 10.0.0.1'")
@@ -31,12 +32,15 @@ def _run(args: Any) -> int:
     from packetlab.view.conversation import ends, label
     from packetlab.view.hexdump import hexdump, printable
 
-    where = args.read or args.file
+    where, words = args.read or args.file, args.words
+    if args.read and args.file:
+        words = [args.file, *words]  # tcpdump's way: -r FILE WORD ...
     if where is None:
         print("packetlab show: expected a FILE, got none", file=sys.stderr)
         return WRONG
     test = matcher(args.filter)
-    capture = Capture(where)
+    expression = pcap_filter(words)
+    capture = Capture(where) if expression is None else Capture(where).where(pcap=expression)
     shown = 0
     start = None
     try:
@@ -64,4 +68,4 @@ def _run(args: Any) -> int:
         sys.stdout.flush()
         print(f"packetlab show: {fault}", file=sys.stderr)
         return DIFFERENT if shown else WRONG
-    return OK if shown or test is None else DIFFERENT
+    return OK if shown or (test is None and expression is None) else DIFFERENT

@@ -8,13 +8,17 @@ import os
 import select
 import socket as _socket
 import struct
+import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.capture import Frame, Interface as Description
 from packetlab.errors import NeedsPrivilege, PacketlabError
 from packetlab.link.port import Port
+
+if TYPE_CHECKING:
+    from packetlab.capture.bpf import PcapFilter
 
 EVERY_PROTOCOL = 0x0003  # ETH_P_ALL
 SOL_PACKET, AUXDATA, STATISTICS, ADD_MEMBERSHIP, PROMISCUOUS, IGNORE_OUTGOING = 263, 8, 6, 1, 1, 23
@@ -39,15 +43,16 @@ class Interface(Port):
     Args:
         name: of the interface, "eth0". promiscuous: take frames for others too.
         outgoing: also receive what this machine sends. protocol: receive frames of this Ethernet type alone.
+        filter: receive what passes alone, in the words of tcpdump: "udp port 53" (see `filter`).
         socket: a packet socket to use (a lab opens them inside its hosts).
 
     Raises:
-        NeedsPrivilege: without CAP_NET_RAW. PacketlabError: no such interface.
+        NeedsPrivilege: without CAP_NET_RAW. PacketlabError: no such interface. BuildError: libpcap refuses the filter.
     """
 
     def __init__(
         self, name: str, *, promiscuous: bool = False, outgoing: bool = False, protocol: int = EVERY_PROTOCOL,
-        socket: _socket.socket | None = None,
+        filter: str | None = None, socket: _socket.socket | None = None,
     ) -> None:  # fmt: skip
         self.name, self.outgoing = name, outgoing
         try:
@@ -80,6 +85,22 @@ class Interface(Port):
             self._socket.setsockopt(SOL_PACKET, ADD_MEMBERSHIP, member)
         self._buffer = bytearray(LARGEST)
         self._batch: _Batch | None = None
+        self._passes: PcapFilter | None = None  # where the kernel cannot filter
+        if filter is not None:
+            try:
+                self.filter(filter)
+            except Exception:
+                self._socket.close()
+                raise
+
+    def filter(self, expression: str | None) -> None:
+        """Receive only what passes a filter in the words of tcpdump from now on, None for all; frames not fetched are lost.
+
+        The kernel does it, so that nothing is spent on the rest. BuildError: libpcap refuses the expression.
+        """
+        from packetlab.link.kernel_filter import filter_socket
+
+        self._passes = filter_socket(self._socket, expression, self.linktype)
 
     def _index(self) -> int:
         import fcntl
@@ -117,6 +138,8 @@ class Interface(Port):
 
     def take(self) -> list[bytes]:
         """Return the frames that have come, without waiting and without their times (VLAN tags of the kernel are not put back)."""
+        if self._passes is not None:
+            return super().take()
         taken: list[bytes] = []
         receive, buffer, view = self._socket.recvfrom_into, self._buffer, memoryview(self._buffer)
         try:
@@ -131,13 +154,16 @@ class Interface(Port):
     def _receive(self, timeout: float | None) -> Frame | None:
         ready = select.poll()
         ready.register(self._socket, select.POLLIN)
+        deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            if not ready.poll(None if timeout is None else max(0.0, timeout) * 1000):
+            if not ready.poll(None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000):
                 return None
             size, messages, _, address = self._socket.recvmsg_into([self._buffer], 256, _socket.MSG_TRUNC)
             if address[2] == OUTGOING and not self.outgoing:
                 continue
-            return self._frame(size, messages)
+            frame = self._frame(size, messages)
+            if self._passes is None or self._passes(frame):
+                return frame
 
     def _frame(self, size: int, messages: list[tuple[int, int, bytes]]) -> Frame:
         data = bytes(memoryview(self._buffer)[: min(size, LARGEST)])

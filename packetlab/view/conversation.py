@@ -7,6 +7,7 @@ from typing import Any
 
 from packetlab.view.hexdump import printable
 from packetlab.wire.addresses import ip_text, mac_text
+from packetlab.wire.filter import ALIASES
 from packetlab.wire.header import Field, Header
 from packetlab.wire.packet import Packet
 from packetlab.wire.xns import IDP
@@ -36,6 +37,17 @@ def ends(headers: Packet | Sequence[Header]) -> tuple[str, str]:
     return "?", "?"
 
 
+def hosts(packet: Packet) -> tuple[str, str]:
+    """Return source and destination as `ends` does, but of XNS the hosts alone, whatever their sockets: "02:00:..."."""
+    for header in reversed(spoken(packet)):
+        if isinstance(header, IDP):
+            source: Any = getattr(header, "_src", None)
+            destination: Any = getattr(header, "_dst", None)
+            if source is not None and destination is not None:
+                return mac_text(source[4:10]), mac_text(destination[4:10])
+    return ends(packet)
+
+
 def label(packet: Packet, most: int = 2) -> str:
     """Return in one line what the topmost headers say, `most` of them (fields that are not zero), the uppermost first."""
     text = " on ".join(_fields(header) for header in reversed(spoken(packet)[-most:]))
@@ -53,7 +65,8 @@ def chosen(packet: Packet, fields: Sequence[str | Field]) -> str:
         for header in reversed(headers):
             if isinstance(wanted, str):
                 layer, _, name = wanted.rpartition(".")
-                f = type(header)._by_name.get(name) if layer.lower() in ("", type(header).__name__.lower()) else None
+                layer = ALIASES.get(layer.lower(), layer.lower())
+                f = type(header)._by_name.get(name) if layer in ("", type(header).__name__.lower()) else None
             else:
                 f = wanted if isinstance(header, wanted.header) else None
             if f is not None and getattr(header, f.slot) is not None:

@@ -1,49 +1,265 @@
-"""Ladders: who sent what to whom, a line a packet, time running down."""
+"""Ladders: who sent what to whom, a line a packet, time running down. As text here, as a picture in `ladder_svg`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from packetlab.capture import Frame
-from packetlab.view.conversation import ends as _ends, label
+from packetlab.errors import BuildError
+from packetlab.view import ladder_svg
+from packetlab.view.conversation import chosen, ends, hosts, label, spoken
+from packetlab.view.flows import Remarks
 from packetlab.view.hexdump import printable
+from packetlab.view.markup import details, picture, pre, safe, scoped
+from packetlab.wire.addresses import mac_text
+from packetlab.wire.header import Field
+from packetlab.wire.packet import Packet
 from packetlab.wire.text import Text
+from packetlab.wire.transport import TCP, TCPFlags
+from packetlab.wire.xns import SPP
 
 WIDTH = 60  # characters of a label between two columns
+PAGE = 60  # rows of a picture
+PAGES = 10  # pictures in a notebook
+MANY = 200  # rows above which what is ordinary is folded, and a prompt shows no more
+RUN = 5  # ordinary packets in a row that are worth folding
+REMARKABLE = TCPFlags.SYN | TCPFlags.FIN | TCPFlags.RST | TCPFlags.URG
+CLOSING = 254  # SPP datastreams from here on end a connection
 
 
-def ladder(frames: Iterable[Frame], names: dict[str, str] | None = None) -> Text:
-    """Return a ladder of captured frames as text.
+class Row(NamedTuple):
+    """One packet of a ladder, or several folded into one line.
 
-    Each end that speaks is a column, named by `names` (address as text -> name) or its address; an arrow goes from
-    source to destination with the topmost headers' fields; a frame's comment stands behind it (a simulated link says
-    there what it did to the frame). Times are seconds since the first frame.
+    Attributes:
+        time_ns: when it was captured, or None. source, destination: columns. text: what it says.
+        notes: remarks (retransmission ...) and comments (what a link did), safe to print.
+        plain: whether it is one among many like it. octets: of its payload. folded: packets in this line, 0 for one.
     """
-    names = names or {}
-    rows: list[tuple[int | None, str, str, str, str]] = []
-    ends: list[str] = []
+
+    time_ns: int | None
+    source: str
+    destination: str
+    text: str
+    notes: tuple[str, ...] = ()
+    plain: bool = False
+    octets: int = 0
+    folded: int = 0
+
+
+class Ladder(Text):
+    """A ladder: a string, a line a packet, that is a picture in a notebook.
+
+    Attributes:
+        rows: the packets. columns: names of who speaks, in the order of their first packets.
+        time: "even", "compressed" or "scale", see `ladder`.
+    """
+
+    rows: tuple[Row, ...]
+    columns: tuple[str, ...]
+    time: str
+
+    def __new__(cls, rows: Sequence[Row], time: str = "compressed") -> Ladder:
+        columns = tuple(dict.fromkeys(end for row in rows for end in (row.source, row.destination)))
+        made = super().__new__(cls, "\n".join(_lines(rows, columns)))
+        made.rows, made.columns, made.time = tuple(rows), columns, time
+        return made
+
+    def part(self, first: int, end: int | None = None) -> Ladder:
+        """Return a ladder of the rows from `first` (0 is the first) to before `end`."""
+        return Ladder(self.rows[first:end], self.time)
+
+    def folded(self) -> Ladder:
+        """Return a ladder with every run of ordinary packets between two ends as one row."""
+        return Ladder(tuple(_folded(self.rows)), self.time)
+
+    def svg(self) -> str:
+        """Return the whole ladder as SVG: a document of its own, readable on light and dark."""
+        return ladder_svg.draw(self.rows, self.columns, self.time, self._start)
+
+    def save(self, path: str | Path) -> None:
+        """Write the ladder to a file, by its ending: .svg, .html, .md or .mmd (Mermaid), .txt. BuildError for others."""
+        forms: dict[str, Callable[[], str]] = {
+            ".svg": self.svg, ".html": lambda: _page(self._html()), ".mmd": self.mermaid, ".txt": lambda: f"{self}\n",
+            ".md": lambda: f"```mermaid\n{self.mermaid()}\n```\n",
+        }  # fmt: skip
+        suffix = Path(path).suffix
+        if suffix not in forms:
+            raise BuildError("Ladder.save", f"a name that ends in {', '.join(forms)}", str(path))
+        Path(path).write_text(forms[suffix](), encoding="utf-8")
+
+    def mermaid(self) -> str:
+        """Return a Mermaid sequence diagram, as Markdown on many pages draws it."""
+        number = {column: f"p{place}" for place, column in enumerate(self.columns)}
+        lines = ["sequenceDiagram", *(f"    participant {number[c]} as {_coded(c)}" for c in self.columns)]
+        for row in self.rows:
+            arrow = "-x" if ladder_svg.style(row.notes) == "lost" else "-->>" if row.folded else "->>"
+            said = _coded("; ".join((row.text, *row.notes)))
+            lines.append(f"    {number[row.source]}{arrow}{number[row.destination]}: {said}")
+        return "\n".join(lines)
+
+    @property
+    def _start(self) -> int:
+        return next((row.time_ns for row in self.rows if row.time_ns is not None), 0)
+
+    def __repr__(self) -> str:
+        if len(self.rows) <= MANY:
+            return str(self)
+        return f"{self.part(0, MANY)}\n... {len(self.rows) - MANY} rows more: print() shows all, folded() fewer"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": repr(self), "text/html": self._html()}
+
+    def __rich__(self) -> Any:
+        from rich.text import Text as Rich
+
+        colours = {"lost": "red", "again": "yellow", "odd": "magenta", "twice": "cyan"}
+        text = Rich(no_wrap=True)
+        lines = repr(self).split("\n")
+        text.append(lines[0] + "\n", "bold")
+        for number, line in enumerate(lines[1:]):
+            kind = ladder_svg.style(self.rows[number].notes) if number < len(self.rows) else ""
+            text.append(line + "\n", colours.get(kind, ""))
+        text.rstrip()
+        return text
+
+    def _html(self) -> str:
+        shown = self.folded() if len(self.rows) > MANY else self
+        parts = []
+        for at in range(0, min(max(len(shown.rows), 1), PAGE * PAGES), PAGE):
+            rows = shown.rows[at : at + PAGE]
+            drawn = ladder_svg.draw(rows, self.columns, self.time, self._start)
+            alt = f"Ladder of {len(rows)} rows between {', '.join(self.columns)}; the same as text stands below it."
+            text = pre(map(safe, _lines(rows, self.columns, self._start)))
+            both = picture(drawn, alt, scaled=False) + details("as text", text)
+            parts.append(details(f"rows {at + 1} to {at + len(rows)}", both) if at else both)
+        if len(shown.rows) > PAGE * PAGES:
+            parts.append(f"<div>… {len(shown.rows) - PAGE * PAGES} rows more: part({PAGE * PAGES}) shows them</div>")
+        if len(shown.rows) < len(self.rows):
+            parts.append(f"<div>{len(self.rows)} packets; ordinary ones are folded, print() shows each</div>")
+        return scoped("".join(parts))
+
+
+def ladder(
+    frames: Any,
+    names: Mapping[Any, str] | None = None,
+    *,
+    fields: Sequence[str | Field] = (),
+    time: str = "compressed",
+    fold: bool = False,
+) -> Ladder:
+    """Return a ladder of captured frames: text anywhere, a picture in notebooks, `svg`, `save`, `mermaid`.
+
+    Each end that speaks is a column; an arrow goes from source to destination with the topmost headers' fields. Behind
+    it stand what the frame's comments say (a simulated link says there what it did) and what sequence numbers of TCP
+    and SPP tell: retransmission, gap, duplicate. Times are seconds since the first frame.
+
+    Args:
+        frames: a capture, frames, packets, or a simulated network with all it has carried so far.
+        names: address, as text or not -> name of its column. A MAC address names an XNS host with all its sockets too.
+        fields: what to say of each packet instead: names ("seq", "ip.ttl") or fields (`SPP.seq`).
+        time: how the picture runs down: "even", "compressed" (a long pause is longer, but not by as much) or "scale".
+        fold: whether runs of ordinary packets become one row, as a long ladder's do in a notebook anyway.
+    """
+    if time not in ladder_svg.TIMES:
+        raise BuildError("ladder: time", ", ".join(ladder_svg.TIMES), time)
+    known = {str(address): name for address, name in (names or {}).items()}
+    if hasattr(frames, "hosts") and hasattr(frames, "capture"):
+        known = {**_hosts(frames), **known}
+        frames = frames.capture
+    rows = tuple(_rows(frames, known, fields))
+    made = Ladder(rows, time)
+    return made.folded() if fold else made
+
+
+def _hosts(net: Any) -> dict[str, str]:
+    """Return the addresses of a simulated network's hosts, with their names."""
+    found = {}
+    for name, host in net.hosts.items():
+        found[mac_text(host.octets)] = name
+        found.update({f"{nic.link.subnet}.{nic.place}": name for nic in host.nics})
+    return found
+
+
+def _rows(frames: Iterable[Any], names: dict[str, str], fields: Sequence[str | Field]) -> Iterator[Row]:
+    remarks = Remarks()
+    seen: set[frozenset[str]] = set()
     for frame in frames:
-        packet = frame.packet()
-        source, destination = (names.get(end, end) for end in _ends(packet))
-        for end in (source, destination):
-            if end not in ends:
-                ends.append(end)
-        rows.append((frame.time_ns, source, destination, label(packet), printable(frame.comment or "")))
+        packet: Packet = frame.packet() if isinstance(frame, Frame) else frame
+        comments = tuple(printable(comment) for comment in frame.comments) if isinstance(frame, Frame) else ()
+        source, destination = (
+            printable(names.get(end) or names.get(host) or end)
+            for end, host in zip(ends(packet), hosts(packet), strict=True)
+        )
+        notes = (*remarks.of(packet), *comments)
+        pair = frozenset((source, destination))
+        plain = pair in seen and not notes and not packet.faults and _ordinary(packet)
+        seen.add(pair)
+        text = chosen(packet, fields) if fields else label(packet)
+        time_ns = frame.time_ns if isinstance(frame, Frame) else None
+        yield Row(time_ns, source, destination, text, notes, plain, len(packet.payload))
+
+
+def _ordinary(packet: Packet) -> bool:
+    """Whether a packet neither begins nor ends a connection."""
+    for header in spoken(packet):
+        if isinstance(header, TCP):
+            return not (header.flags or 0) & REMARKABLE
+        if isinstance(header, SPP):
+            return (header.datastream or 0) < CLOSING
+    return True
+
+
+def _folded(rows: Iterable[Row]) -> Iterator[Row]:
+    def run(row: Row) -> Any:
+        return frozenset((row.source, row.destination)) if row.plain else None
+
+    for pair, group in groupby(rows, key=run):
+        same = list(group)
+        if pair is None or len(same) < RUN:
+            yield from same
+            continue
+        first = same[0]
+        there = [row.octets for row in same if row.source == first.source]
+        back = [row.octets for row in same if row.source != first.source]
+        text = f"{len(same)} packets: {len(there)} there ({sum(there)} B), {len(back)} back ({sum(back)} B)"
+        yield first._replace(text=text, folded=len(same))
+
+
+# Text ----------------------------------------------------------------------------------------------------------
+
+
+def _lines(rows: Sequence[Row], ends: Sequence[str], start: int | None = None) -> Iterator[str]:
     if not rows:
-        return Text("no frames")
-    start = next((time for time, *_ in rows if time is not None), 0)
-    columns = {end: 14 + i * (WIDTH + 4) for i, end in enumerate(ends)}
-    lines = ["time (s)".ljust(14) + "".join(printable(end)[: WIDTH + 2].ljust(WIDTH + 4) for end in ends).rstrip()]
-    for time, source, destination, text, comment in rows:
-        moment = "" if time is None else f"{(time - start) / 1e9:.6f}"
-        arrow = _arrow(columns[source] - 14, columns[destination] - 14, text)
-        lines.append(moment.ljust(14) + arrow + (f"  {comment}" if comment else ""))
-    return Text("\n".join(lines))
+        yield "no frames"
+        return
+    if start is None:
+        start = next((row.time_ns for row in rows if row.time_ns is not None), 0)
+    columns = {end: i * (WIDTH + 4) for i, end in enumerate(ends)}
+    yield "time (s)".ljust(14) + "".join(end[: WIDTH + 2].ljust(WIDTH + 4) for end in ends).rstrip()
+    for row in rows:
+        moment = "" if row.time_ns is None else f"{(row.time_ns - start) / 1e9:.6f}"
+        arrow = _arrow(columns[row.source], columns[row.destination], row.text, bool(row.folded))
+        yield moment.ljust(14) + arrow + (f"  {'; '.join(row.notes)}" if row.notes else "")
 
 
-def _arrow(source: int, destination: int, text: str) -> str:
+def _arrow(source: int, destination: int, text: str, folded: bool) -> str:
     left, right = sorted((source, destination))
     if left == right:
         return " " * left + "(" + text[:WIDTH] + ")"
-    body = f" {text[: right - left - 6]} ".center(right - left - 2, "-")
+    body = f" {text[: right - left - 6]} ".center(right - left - 2, "." if folded else "-")
+    if folded:
+        return " " * left + "|" + body + ".|"
     return " " * left + "|" + (f"{body}>" if destination > source else f"<{body}") + "|"
+
+
+def _coded(text: str) -> str:
+    """Return text for Mermaid, where #, ; and much else mean something."""
+    return "".join(c if c.isalnum() or c in " .,-+=()/|" else f"#{ord(c)};" for c in text)
+
+
+def _page(body: str) -> str:
+    head = '<meta charset="utf-8"><meta name="color-scheme" content="light dark"><title>ladder</title>'
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{body}</body></html>\n'

@@ -96,10 +96,13 @@ def pre(lines: Iterable[str]) -> str:
     )
 
 
-def picture(svg: str, alt: str) -> str:
-    """Return an SVG as an image that needs no file; `alt` (plain text) is what is read where it is not seen."""
+def picture(svg: str, alt: str, scaled: bool = True) -> str:
+    """Return an SVG as an image that needs no file, `scaled` down to the width there is or to be scrolled.
+
+    `alt` (plain text) is what is read where it is not seen.
+    """
     data = b64encode(svg.encode()).decode()
-    return f'<img style="max-width:100%" alt="{safe(alt)}" src="data:image/svg+xml;base64,{data}">'
+    return f'<img style="max-width:{"100%" if scaled else "none"}" alt="{safe(alt)}" src="data:image/svg+xml;base64,{data}">'
 
 
 def scoped(body: str, rules: str = "") -> str:

@@ -1,0 +1,194 @@
+"""What a packet says of its connection: sent again, out of order, a gap before it. Told by sequence numbers.
+
+TCP counts octets (RFC 9293 section 3.4), SPP packets. Only what the capture holds is known: a segment that fills a gap
+may be late or sent again, and the words leave that open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from packetlab.view.conversation import spoken
+from packetlab.wire.header import Header
+from packetlab.wire.ip import IPv4
+from packetlab.wire.packet import Packet
+from packetlab.wire.transport import TCP, TCPFlags
+from packetlab.wire.xns import IDP, SPP, Control
+
+AGAIN, LATE, GAP = "retransmission", "fills a gap", "gap before it"
+DUPLICATE, KEEP_ALIVE, SAME_ACK, FULL = "duplicate", "keep-alive", "duplicate ack", "zero window"
+
+
+class Segment(NamedTuple):
+    """What one packet says to its connection.
+
+    Attributes:
+        kind: "TCP" or "SPP". flow: which direction of which connection. back: the other direction, as far as it is known.
+        seq, end: first number it fills, and the one behind the last (the same where it fills none), as on the wire.
+        ack: first number not yet received from the other end, None where it says none. limit: what it lets the other
+        end send up to, before that number. window: as it stands in the packet; of SPP the allocation. modulus: of all.
+        starts, ends: whether it opens or closes its direction.
+    """
+
+    kind: str
+    flow: tuple[object, ...]
+    back: tuple[object, ...]
+    seq: int
+    end: int
+    ack: int | None
+    limit: int | None
+    window: int
+    modulus: int
+    starts: bool = False
+    ends: bool = False
+    resets: bool = False
+
+
+def segment(packet: Packet) -> Segment | None:
+    """Return what a packet says to its TCP or SPP connection, None where it is of none."""
+    headers = spoken(packet)
+    for place, header in enumerate(headers):
+        if isinstance(header, TCP) and header._flags is not None and header._ack is not None:  # type: ignore[attr-defined]
+            return _tcp(packet, headers[:place], header)
+        if isinstance(header, SPP) and header._alloc is not None:  # type: ignore[attr-defined]
+            return _spp(headers[:place], header)
+    return None
+
+
+def _tcp(packet: Packet, below: Sequence[Header], header: TCP) -> Segment:
+    ends = next(((h._src, h._dst) for h in reversed(below) if h._pseudo), (None, None))  # type: ignore[attr-defined]
+    missing = packet._notes.missing if packet._notes is not None else 0
+    flags = int(header.flags)
+    size = len(packet.payload) + missing + bool(flags & TCPFlags.SYN) + bool(flags & TCPFlags.FIN)
+    ack = header.ack if flags & TCPFlags.ACK else None
+    window = 0 if header.window is None else header.window
+    return Segment(
+        "TCP",
+        (ends[0], header.sport, ends[1], header.dport),
+        (ends[1], header.dport, ends[0], header.sport),
+        header.seq,
+        header.seq + size & 0xFFFFFFFF,
+        ack,
+        None if ack is None else ack + window & 0xFFFFFFFF,
+        window,
+        1 << 32,
+        bool(flags & TCPFlags.SYN),
+        bool(flags & TCPFlags.FIN),
+        bool(flags & TCPFlags.RST),
+    )
+
+
+def _spp(below: Sequence[Header], header: SPP) -> Segment:
+    idp = next((h for h in reversed(below) if isinstance(h, IDP)), None)
+    # Hosts, not sockets: an accepted connection answers from a socket of its own.
+    source, destination = (raw[4:10] if raw else b"" for raw in (getattr(idp, "_src", b""), getattr(idp, "_dst", b"")))
+    system = int(header.control) & Control.SYSTEM
+    return Segment(
+        "SPP",
+        (source, header.source_id),
+        (destination, header.destination_id),
+        header.seq,
+        header.seq + (not system) & 0xFFFF,
+        header.ack,
+        header.alloc + 1 & 0xFFFF,
+        header.alloc,
+        1 << 16,
+        ends=header.datastream in (254, 255),
+    )
+
+
+class _Direction:
+    """One direction of a connection: what has been seen of its numbers."""
+
+    def __init__(self, said: Segment) -> None:
+        self.modulus = said.modulus
+        self.next = said.end
+        self.holes: list[tuple[int, int]] = []
+        self.ack = self.window = -1
+
+    def ahead(self, number: int, of: int) -> int:
+        """How far a number is ahead of another, negative for behind."""
+        half = self.modulus >> 1
+        return (number - of + half) % self.modulus - half
+
+    def take(self, said: Segment) -> list[str]:
+        """Take in a segment that fills numbers; return what is remarkable."""
+        late = self.ahead(said.seq, self.next)
+        size = self.ahead(said.end, said.seq)
+        if late > 0:
+            self.holes.append((self.next, said.seq))
+            self.next = said.end
+            return [GAP]
+        if late == 0:
+            self.next = said.end
+            return []
+        if self._fill(said.seq, said.end):
+            return [LATE]
+        if size <= 1 and late == -1 and not (said.starts or said.ends) and said.kind == "TCP":
+            return [KEEP_ALIVE]
+        if self.ahead(said.end, self.next) > 0:
+            self.next = said.end
+        return [AGAIN]
+
+    def _fill(self, start: int, end: int) -> bool:
+        left = []
+        for low, high in self.holes:
+            if self.ahead(end, low) <= 0 or self.ahead(start, high) >= 0:
+                left.append((low, high))
+                continue
+            if self.ahead(start, low) > 0:
+                left.append((low, start))
+            if self.ahead(end, high) < 0:
+                left.append((end, high))
+        filled = left != self.holes
+        self.holes = left
+        return filled
+
+
+class Remarks:
+    """Listens to packets in order, and says of each what is remarkable."""
+
+    def __init__(self) -> None:
+        self._flows: dict[tuple[object, ...], _Direction] = {}
+        self._seen: set[int] = set()
+
+    def of(self, packet: Packet) -> list[str]:
+        """Take in the next packet; return remarks on it, in words."""
+        if self._same_again(packet):
+            return [DUPLICATE]
+        said = segment(packet)
+        if said is None or said.resets:
+            return []
+        flow = self._flows.get(said.flow)
+        found = []
+        if flow is None or (said.starts and said.end != flow.next and said.kind == "TCP"):
+            flow = self._flows[said.flow] = _Direction(said)
+            flow.next = said.end
+        elif said.end != said.seq:
+            found = flow.take(said)
+        if said.kind == "TCP" and not said.starts:
+            found += self._acknowledges(said, flow)
+        flow.ack, flow.window = -1 if said.ack is None else said.ack, said.window
+        return found
+
+    def _acknowledges(self, said: Segment, flow: _Direction) -> list[str]:
+        if said.window == 0:
+            return [FULL]
+        other = self._flows.get(said.back)
+        if said.end == said.seq and other is not None and (said.ack, said.window) == (flow.ack, flow.window):
+            # RFC 5681 section 2: a duplicate only while something is outstanding.
+            if other.ahead(other.next, flow.ack) > 0:
+                return [SAME_ACK]
+        return []
+
+    def _same_again(self, packet: Packet) -> bool:
+        """Whether the very same IPv4 packet was here before: whoever sends again gives it another id (RFC 6864)."""
+        carrier = next((h for h in packet.layers if isinstance(h, IPv4)), None)
+        if carrier is None or not carrier.id:
+            return False
+        number = hash(bytes(packet))
+        if number in self._seen:
+            return True
+        self._seen.add(number)
+        return False

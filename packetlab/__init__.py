@@ -75,6 +75,8 @@ if TYPE_CHECKING:
     from packetlab.wire.compare import (
         explain as explain,
     )
+    from packetlab.wire.declared import declare_from as declare_from
+    from packetlab.wire.describe import describe as describe
     from packetlab.wire.dissect import (
         dissect as dissect,
     )
@@ -315,6 +317,8 @@ _WHERE = {
         "packetlab.wire.addresses": ("XNSAddress "),
         "packetlab.wire.bindings": ("bindings "),
         "packetlab.wire.compare": ("explain "),
+        "packetlab.wire.declared": ("declare_from "),
+        "packetlab.wire.describe": ("describe "),
         "packetlab.wire.dissect": ("dissect "),
         "packetlab.wire.ethernet": (
             "HDLC CiscoHDLC PPPLink BSDLoop BSDNull Ether LLC LinuxSLL LinuxSLL2 MPLS PPP PPPoE RawIP SNAP VLAN "

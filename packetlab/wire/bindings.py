@@ -32,6 +32,7 @@ stale: list[dict[Any, Any]] = []
 """What was worked out from bindings elsewhere; emptied whenever they change."""
 _conditions: dict[str, list[tuple[Expr, dict[str, Expr], type[Header]]]] = {}
 _declared: dict[str, type[Header]] = {}
+_numbered: list[tuple[Any, type[Header]]] = []  # fields that a binding gave a number space of their own
 
 
 def key(header: type[Header]) -> str:
@@ -122,6 +123,7 @@ def _own_space(under: type[Header], declared_field: Any) -> None:
     otherwise = declared_field.default if isinstance(declared_field.default, int) else 0
     changed()
     declared_field.derive(Next(f"{key(under)}.{declared_field.name}", Const(otherwise)))
+    _numbered.append((declared_field, under))
     under._reset()
 
 
@@ -150,6 +152,28 @@ def _bind_numbers(upper: type[Header], under: type[Header], name: str, numbers: 
         numbers_of.numbers.setdefault(upper, int(number))
 
 
+def placed(upper: type[Header]) -> list[tuple[type[Header], Any, dict[str, Expr]]]:
+    """Return where a header is bound, as `bind` would be called for each: under, when (numbers or condition), sets.
+
+    Where several headers share a number space, the first of them stands for all.
+    """
+    found: list[tuple[type[Header], Any, dict[str, Expr]]] = []
+    for one in _spaces.values():
+        numbers = [number for number, header in one.headers.items() if header is upper]
+        if upper in one.numbers:  # the number to send is bound first
+            numbers.sort(key=lambda number: number != one.numbers[upper])
+        for lower in _declared.values() if numbers else ():
+            names = [f.name for f in lower._fields if isinstance(f.rule, Next) and f.rule.space == one.name]
+            if names:
+                found.append((lower, {names[0]: tuple(numbers)}, {}))
+                break
+    for lower_key, entries in _conditions.items():
+        if lower_key in _declared:
+            found += [(_declared[lower_key], rule, sets) for rule, sets, header in entries if header is upper]
+    order = list(_declared.values())
+    return sorted(found, key=lambda one: order.index(one[0]))
+
+
 def changed() -> None:
     """Empty what was worked out from the bindings as they were."""
     for known in stale:
@@ -164,22 +188,48 @@ def _recompile(lower: str) -> None:
 @contextmanager
 def bindings() -> Iterator[None]:
     """Scope bindings: what is bound or declared inside the `with` is forgotten behind it."""
-    spaces = {name: (dict(one.headers), dict(one.numbers)) for name, one in _spaces.items()}
-    kept = {lower: list(entries) for lower, entries in _conditions.items()}
-    names = dict(_declared)
+    before = _State()
     try:
         yield
     finally:
+        before.restore()
+
+
+@contextmanager
+def all_or_none() -> Iterator[None]:
+    """Keep what is bound or declared inside the `with` unless an error leaves it."""
+    before = _State()
+    try:
+        yield
+    except BaseException:
+        before.restore()
+        raise
+
+
+class _State:
+    """All bindings as they are now."""
+
+    def __init__(self) -> None:
+        self.spaces = {name: (dict(one.headers), dict(one.numbers)) for name, one in _spaces.items()}
+        self.conditions = {lower: list(entries) for lower, entries in _conditions.items()}
+        self.declared = dict(_declared)
+        self.numbered = len(_numbered)
+
+    def restore(self) -> None:
         changed()
         for name, one in _spaces.items():
             # In place: compiled codecs hold these very dicts.
-            headers, numbers = spaces.get(name, ({}, {}))
+            headers, numbers = self.spaces.get(name, ({}, {}))
             one.headers.clear()
             one.headers.update(headers)
             one.numbers.clear()
             one.numbers.update(numbers)
+        for declared_field, under in _numbered[self.numbered :]:
+            declared_field.derive(None)
+            under._reset()
+        del _numbered[self.numbered :]
         for lower, entries in _conditions.items():
-            entries[:] = kept.get(lower, [])
+            entries[:] = self.conditions.get(lower, [])
             _recompile(lower)
         _declared.clear()
-        _declared.update(names)
+        _declared.update(self.declared)

@@ -49,9 +49,15 @@ def dissect(
     ctx = Dissection(wire_length - end if wire_length is not None and wire_length > end else 0)
     headers: list[Header] = []
     gaps: dict[int, bytes] = {}
-    start = 0
+    start = idle = 0
     while first is not None:
         header, after, stop, following = first._decode(data, start, end, ctx)
+        if after == start and following is not None:
+            # Headers of no bytes that lead to each other would go on for ever.
+            idle += 1
+            if idle > 8:
+                ctx.faults.append(Fault(first.__name__, "", start, "headers that take bytes", f"{idle} that take none"))
+                following = None
         if stop != end:
             behind = stop + (_behind(header) if header._has_tail else 0)
             if behind < end:

@@ -161,7 +161,7 @@ class Op(Expr):
         return f"({self.left.code(to)} {self.sign} {self.right.code(to)})"
 
     def evaluate(self, scope: Scope) -> int:
-        return int(_SIGNS[self.sign](self.left.evaluate(scope), self.right.evaluate(scope)))
+        return int(SIGNS[self.sign](self.left.evaluate(scope), self.right.evaluate(scope)))
 
     def operands(self) -> tuple[Expr, ...]:
         return (self.left, self.right)
@@ -322,7 +322,7 @@ class Checksum(Expr):
         return f"{self.algorithm}({', '.join(self.over)})"
 
 
-_SIGNS: dict[str, Any] = {
+SIGNS: dict[str, Any] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,

@@ -135,8 +135,9 @@ def _branch(
             lines.append(f"{indent}if n{tag} is None:")
             lines += [f"{indent}    {line}" for line in _finish(path, part.pos, stop)]
             continue
-        names[f"F{tag}_{following.__name__}"] = following
-        lines.append(f"{indent}if {test or f'n{tag} is F{tag}_{following.__name__}'}:")
+        known = f"F{len(names)}{tag}"  # not its name: two classes may have the same
+        names[known] = following
+        lines.append(f"{indent}if {test or f'n{tag} is {known}'}:")
         _branch(following, branch, path, part.pos, stop, lines, names, indent + "    ")
 
 

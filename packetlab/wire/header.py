@@ -77,8 +77,8 @@ class Field(property):
 
         return get
 
-    def derive(self, rule: Expr) -> None:
-        """Let the field follow from `rule`; what was declared without one becomes so by a binding."""
+    def derive(self, rule: Expr | None) -> None:
+        """Let the field follow from `rule`, or from none; what was declared without one becomes so by a binding."""
         self.rule = rule
         super().__init__(self._getter())
 
@@ -110,7 +110,8 @@ class HeaderType(type):
             annotation = _resolve(annotation, frame.f_globals, frame.f_locals, where)
             if get_origin(annotation) is ClassVar:
                 continue
-            if field_name.startswith("_") or field_name in RESERVED or field_name in inherited:
+            taken = field_name in RESERVED or "_" + field_name in RESERVED or field_name in inherited
+            if field_name.startswith("_") or taken:
                 raise DeclareError(where, "a name that is free", f"{field_name!r}, which every header has")
             kind = _kind(annotation, where)
             given = body.pop(field_name, REQUIRED)

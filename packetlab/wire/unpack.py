@@ -103,6 +103,7 @@ class Reading:
         return self.v(name) if self.cls._by_name[name].condition is None else f"({self.v(name)} or 0)"
 
     def has(self, name: str) -> str:
+        self.value(name)
         return f"({self.v(name)} is not None)"
 
     def size(self, part: str) -> str:

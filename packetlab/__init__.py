@@ -253,6 +253,7 @@ if TYPE_CHECKING:
         size_of as size_of,
         xns_checksum as xns_checksum,
     )
+    from packetlab.wire.series import filling as filling, seeded as seeded, sequence as sequence
     from packetlab.wire.tolerance import (
         any_value as any_value,
         between as between,
@@ -348,6 +349,7 @@ _WHERE = {
             "ahead choose count_of crc32 crc32c field has internet_checksum next_protocol size_of xns_checksum "
         ),
         "packetlab.wire.tolerance": ("any_value between masked one_of same_as "),
+        "packetlab.wire.series": ("filling seeded sequence "),
         "packetlab.wire.transport": ("SCTP TCP TCPFlags TCPOption UDP VXLAN "),
         "packetlab.wire.walk": ("Fault "),
         "packetlab.wire.websocket": ("Opcode WebSocketFrame mask "),

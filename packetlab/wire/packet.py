@@ -21,8 +21,11 @@ from packetlab.wire.tolerance import Known, NoMatch
 from packetlab.wire.walk import Fault
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from packetlab.wire.compare import Difference
     from packetlab.wire.explain import Verdict
+    from packetlab.wire.vary import Variation
 
 H = TypeVar("H", bound=Header)
 
@@ -239,6 +242,23 @@ class Packet(Shown):
     @staticmethod
     def _class(layer: Any) -> type[Header]:
         return layer[0] if isinstance(layer, tuple) else layer  # type: ignore[no-any-return]
+
+    def vary(self, count: int, fields: Mapping[Any, Any] | None = None, /, **named: Any) -> Variation:
+        """Return `count` packets made from this one, some fields varying from row to row: one batch, with right lengths
+        and checksums.
+
+        Args:
+            fields: what varies -> its values. A field is named by itself (``UDP.sport``), in words ("ip.src", "ip#2.src"
+                for the second IPv4, "idp.dst.net"), as ``(IPv4, 1, "src")``, or is "payload".
+            named: the same with words as keywords.
+
+        Values are a range, a list, an array, an iterator, or one of `sequence`, `seeded`, `filling`; they begin again when
+        they are used up. A numpy Generator draws them. Fields that are given keep their values, derived ones follow; row i
+        is what `replace` with the values of row i gives. BuildError where a field or a value does not fit.
+        """
+        from packetlab.wire.vary import vary
+
+        return vary(self, count, fields, named)
 
     def _rederived(self) -> tuple[Header, ...]:
         """Return the headers with every captured field that is consistent made derived again."""

@@ -66,6 +66,13 @@ if TYPE_CHECKING:
     from packetlab.view.ladder import (
         ladder as ladder,
     )
+    from packetlab.view.plots import (
+        plot_lateness as plot_lateness,
+        plot_rate as plot_rate,
+        plot_round_trips as plot_round_trips,
+        plot_sequence as plot_sequence,
+        plot_sizes as plot_sizes,
+    )
     from packetlab.wire.addresses import (
         XNSAddress as XNSAddress,
     )
@@ -315,6 +322,7 @@ _WHERE = {
         "packetlab.link.rawip": ("RawIPSocket "),
         "packetlab.link.replay": ("replay "),
         "packetlab.view.ladder": ("ladder "),
+        "packetlab.view.plots": ("plot_lateness plot_rate plot_round_trips plot_sequence plot_sizes "),
         "packetlab.wire.addresses": ("XNSAddress "),
         "packetlab.wire.bindings": ("bindings "),
         "packetlab.wire.compare": ("explain "),

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 
 from packetlab.capture import Frame
@@ -28,6 +29,7 @@ class Report(Shown):
         sent, bytes: frames and bytes that went out. failed: frames the port refused; `first_failure` says why.
         duration_ns: from the first frame to the last. rate, mbps: frames and megabits a second achieved.
         lateness_ns: percentiles of how late frames went out, by "p50", "p90", "p99", "max" (empty at top speed).
+        late_ns: how late each one went out, in nanoseconds and in order (empty at top speed).
     """
 
     sent: int
@@ -36,6 +38,7 @@ class Report(Shown):
     first_failure: str
     duration_ns: int
     lateness_ns: dict[str, int]
+    late_ns: Sequence[int] = field(default=(), repr=False, compare=False)
 
     @property
     def rate(self) -> float:
@@ -129,7 +132,7 @@ def _deadlines(
 
 def _paced(deadlines: Iterator[tuple[int, bytes]], onto: Port, tell: Callable[[int, int], None]) -> Report:
     tally = _Tally()
-    late: list[int] = []
+    each = array("q")
     clock = time.monotonic_ns
     start = clock()
     for due, data in deadlines:
@@ -139,14 +142,14 @@ def _paced(deadlines: Iterator[tuple[int, bytes]], onto: Port, tell: Callable[[i
                 time.sleep((due - now - SPIN) / SECOND)
             now = clock() - start
         tally.send(onto, data)
-        late.append(max(0, now - due))
+        each.append(max(0, now - due))
         tally.moments(now)
         tell(tally.sent, now)
-    late.sort()
+    late = sorted(each)
     names = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
     lateness = {name: late[max(0, -int(-len(late) * part // 1) - 1)] for name, part in names} if late else {}
     tell(-1, 0)
-    return tally.report(lateness)
+    return tally.report(lateness, each)
 
 
 def _at_once(frames: Iterator[tuple[bool, Frame]], onto: Port, tell: Callable[[int, int], None]) -> Report:
@@ -193,9 +196,9 @@ class _Tally:
         self.first = now if self.first is None else self.first
         self.last = now
 
-    def report(self, lateness: dict[str, int]) -> Report:
+    def report(self, lateness: dict[str, int], each: Sequence[int] = ()) -> Report:
         duration = self.last - (self.first or 0)
-        return Report(self.sent, self.bytes, self.failed, self.first_failure, duration, lateness)
+        return Report(self.sent, self.bytes, self.failed, self.first_failure, duration, lateness, each)
 
 
 def _progress(wanted: bool | Callable[[int, int], None] | None) -> Callable[[int, int], None]:

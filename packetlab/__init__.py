@@ -23,6 +23,12 @@ if TYPE_CHECKING:
         Writer as Writer,
     )
     from packetlab.capture.bpf import PcapFilter as PcapFilter
+    from packetlab.capture.reassembly import (
+        Datagram as Datagram,
+        Fragments as Fragments,
+        Stream as Stream,
+        Streams as Streams,
+    )
     from packetlab.engine.contract import Endpoint as Endpoint, Engine as Engine, Event as Event, Ignored as Ignored
     from packetlab.engine.idp import Node as Node
     from packetlab.engine.spp import Connection as Connection
@@ -305,6 +311,7 @@ _WHERE = {
     for module, names in {
         "packetlab.capture": ("Capture Frame Writer "),
         "packetlab.capture.bpf": ("PcapFilter "),
+        "packetlab.capture.reassembly": ("Datagram Fragments Stream Streams "),
         "packetlab.engine.contract": ("Endpoint Engine Event Ignored "),
         "packetlab.engine.idp": ("Node "),
         "packetlab.engine.spp": ("Connection "),

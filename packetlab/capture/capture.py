@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 if TYPE_CHECKING:
     from packetlab.capture.bpf import PcapFilter
+    from packetlab.capture.reassembly import Datagram, Stream
     from packetlab.wire.header import Header
     from packetlab.wire.packet import Packet
 
@@ -160,6 +161,20 @@ class Capture(Shown):
         """Yield each frame dissected."""
         for frame in self:
             yield frame.packet()
+
+    def datagrams(self, **limits: Any) -> Iterator[Datagram]:
+        """Yield each frame, those with IP fragments put together; see `Fragments` for the limits."""
+        from packetlab.capture.reassembly import Fragments, each
+
+        machine = Fragments(**limits)
+        return each(self, machine.receive, machine.end)
+
+    def streams(self, **limits: Any) -> Iterator[Stream]:
+        """Yield the TCP connections, each as soon as it is over; see `Streams` for the limits."""
+        from packetlab.capture.reassembly import Streams, each
+
+        machine = Streams(**limits)
+        return each(self, machine.take, machine.end)
 
     def count(self) -> int:
         """Return how many frames there are, by reading through them."""

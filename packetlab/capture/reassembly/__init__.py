@@ -1,0 +1,23 @@
+"""What travelled in pieces, put together from captured frames: IP datagrams, TCP streams, SPP messages, WebSocket messages.
+
+    notes.py       what happened on the way, said in one form by all
+    fragments.py   Fragments: frames in, whole datagrams out
+    ordering.py    End: what one end of a TCP connection sent, octet by octet
+    tcp.py         Streams: segments in, streams out
+    spp.py         Conversations: SPP packets in, messages out
+    frames.py      the frames of one direction of a WebSocket
+    websocket.py   WebSockets: streams in, messages out
+    each.py        a whole capture through one of them
+    table.py       what Streams and Conversations share: who is over, and how much memory they may take
+
+Each takes frames one by one (`receive`) from wherever they come, knows no file and no clock but the frames' own times,
+and keeps a bounded number of octets. Nothing that came in is dropped in silence.
+"""
+
+from packetlab.capture.reassembly.each import each
+from packetlab.capture.reassembly.fragments import Datagram, Fragments
+from packetlab.capture.reassembly.notes import Kind, Note
+from packetlab.capture.reassembly.ordering import End, Hole, Piece
+from packetlab.capture.reassembly.tcp import Stream, Streams
+
+__all__ = ["Datagram", "End", "Fragments", "Hole", "Kind", "Note", "Piece", "Stream", "Streams", "each"]

@@ -1,0 +1,302 @@
+"""Fragments: IPv4 and IPv6 fragments become the datagrams that they were cut from.
+
+Follows RFC 791 section 3.2, RFC 8200 section 4.5 and RFC 5722 (IPv6 datagrams with overlapping fragments are given up).
+Of IPv4 fragments that overlap, the octets that came first stay. Fragments that do not make a datagram come out as they
+are, with notes that say why. A datagram in a tunnel is put together like any other, and so is the tunnel's own.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Sequence
+from typing import Any
+
+from packetlab.capture.frame import Frame
+from packetlab.capture.reassembly.notes import Kind, Note
+from packetlab.capture.reassembly.ordering import Piece, fit
+from packetlab.errors import BuildError
+from packetlab.wire.dissect import dissect
+from packetlab.wire.ip import Fragment, IPv4, IPv6
+from packetlab.wire.linktypes import FIRST
+from packetlab.wire.packet import Packet
+
+SECOND = 1_000_000_000
+LARGEST = 65535  # octets of a datagram's data, at most
+COST = 1000  # octets of memory that a fragment takes besides its data, about
+REMEMBERED = 4096  # datagrams whose fragments may still be doubled
+
+
+class Datagram(Frame):
+    """A frame with a whole datagram: as it was captured, or put together from fragments.
+
+    Attributes:
+        parts: numbers of the frames that it was made of; its own time and number are those of the one that came last.
+        notes: what happened. whole: False for a fragment that is handed on as it is.
+    """
+
+    __slots__ = ("notes", "parts", "whole")
+
+    parts: tuple[int, ...]
+    notes: tuple[Note, ...]
+    whole: bool
+
+    @classmethod
+    def of(cls, frame: Frame, notes: Sequence[Note] = (), whole: bool = True) -> Datagram:
+        """Return a captured frame as it is, with what is to be said of it."""
+        made = cls(
+            frame.data,
+            frame.time_ns,
+            wire_length=frame.wire_length,
+            interface=frame.interface,
+            number=frame.number,
+            extras=frame.extras,
+        )
+        made.parts, made.notes, made.whole = _parts(frame), tuple(notes), whole
+        if isinstance(frame, Datagram):
+            made.notes = (*frame.notes, *made.notes)
+        return made
+
+
+def _parts(frame: Frame) -> tuple[int, ...]:
+    return frame.parts if isinstance(frame, Datagram) else (frame.number,)
+
+
+def packet_of(frame: Frame) -> Packet:
+    """Return a frame dissected, with less ado than `Frame.packet` for link types that are known."""
+    first = FIRST.get(frame.interface.linktype)
+    return dissect(frame.data, first, frame.wire_length) if first is not None else frame.packet()
+
+
+def is_fragment(packet: Packet) -> int | None:
+    """Return which layer says that the packet is a fragment, the outermost of several; None where none does."""
+    layers: Any = packet.layers
+    for i, layer in enumerate(layers):
+        if isinstance(layer, IPv4):
+            if layer._fragment_offset or (layer._flags or 0) & 1:  # type: ignore[attr-defined]
+                return i
+        elif isinstance(layer, Fragment):
+            if layer.offset or layer.more:
+                return i
+        elif type(layer)._quotes is not None:
+            return None  # what an ICMP error quotes is no traffic
+    return None
+
+
+class _Set:
+    """The fragments of one datagram, so far."""
+
+    def __init__(self, time_ns: int) -> None:
+        self.begun = time_ns
+        self.frames: list[Frame] = []
+        self.parts: list[Piece] = []  # sorted, none overlapping
+        self.notes: list[Note] = []
+        self.size = 0  # octets of memory, about
+        self.there = 0  # octets of data
+        self.first: Packet | None = None  # of the fragment at offset 0
+        self.total: int | None = None  # octets of the datagram's data
+        self.known: set[tuple[int, bool, bytes]] = set()
+        self.refused = False
+
+    def covered(self) -> bool:
+        """Whether all octets are there."""
+        if self.total is None or self.first is None or self.there < self.total:
+            return False
+        end = 0
+        for part in self.parts:
+            if part.offset > end:
+                return end >= self.total
+            end = part.end
+        return True
+
+    def holes(self) -> list[Note]:
+        """Say what is missing."""
+        notes, at = [], 0
+        for part in self.parts:
+            if part.offset > at:
+                notes.append(Note(Kind.HOLE, 0, "", at, part.offset - at))
+            at = part.end
+        if self.total is None:
+            notes.append(Note(Kind.HOLE, 0, "", at, 0, "the last fragment is missing"))
+        elif at < self.total:
+            notes.append(Note(Kind.HOLE, 0, "", at, self.total - at))
+        return notes
+
+
+class Fragments:
+    """Puts IP datagrams together, frame by frame.
+
+    Args:
+        timeout: seconds, by the capture's own times, that fragments wait for the others (RFC 8200: 60).
+        memory: octets that all that wait may take together, about; beyond it the oldest are given up.
+    """
+
+    def __init__(self, *, timeout: float = 60.0, memory: int = 1 << 25) -> None:
+        self._timeout, self._memory = int(timeout * SECOND), memory
+        self._sets: dict[Any, _Set] = {}  # the oldest first
+        self._done: dict[Any, tuple[int, int, set[tuple[int, bool, bytes]]]] = {}  # time, frame, its fragments
+        self._size = 0
+        self.now = 0
+
+    def receive(self, frame: Frame) -> list[Datagram]:
+        """Take a frame; return what is whole now, or given up: usually one datagram, or none for a fragment."""
+        return [made if isinstance(made, Datagram) else Datagram.of(made) for made in self.take(frame)]
+
+    def take(self, frame: Frame) -> list[Frame]:
+        """Do what `receive` does, but return frames that are no fragments as they are."""
+        given: list[Frame] = []
+        if frame.time_ns is not None and frame.time_ns > self.now:
+            self.now = frame.time_ns
+        while self._sets:
+            key, oldest = next(iter(self._sets.items()))
+            if self.now - oldest.begun <= self._timeout:
+                break
+            given += self._give_up(key, Kind.TIMEOUT, f"{self._timeout / SECOND:g} seconds")
+        packet = packet_of(frame)
+        place = is_fragment(packet)
+        if place is None:
+            given.append(frame)
+            return given
+        given += self._fragment(frame, packet, place)
+        while self._size > self._memory:
+            given += self._give_up(next(iter(self._sets)), Kind.LIMIT, f"{self._memory} octets of memory")
+        return given
+
+    def end(self) -> list[Datagram]:
+        """The capture is at its end: return the fragments that are left."""
+        given: list[Frame] = []
+        for key in list(self._sets):
+            given += self._give_up(key, Kind.HOLE, "the end of the capture")
+        return [made if isinstance(made, Datagram) else Datagram.of(made) for made in given]
+
+    def _fragment(self, frame: Frame, packet: Packet, place: int) -> list[Frame]:
+        layers: Any = packet.layers
+        layer = layers[place]
+        bodies = packet._build()[0]
+        data = bodies[place]
+        if isinstance(layer, IPv4):
+            ip, at = layer, place
+            offset, more = layer.fragment_offset * 8, bool(int(layer.flags) & 1)
+            key: Any = (4, layers[at]._src, layers[at]._dst, layers[at]._protocol, layer.id)
+            size = ip.length - ip.ihl * 4
+        else:
+            at = max((i for i in range(place) if isinstance(layers[i], IPv6)), default=-1)
+            if at < 0:
+                return [Datagram.of(frame, whole=False)]
+            offset, more = layer.offset * 8, bool(layer.more)
+            key = (6, layers[at]._src, layers[at]._dst, layer.id)
+            size = layers[at].length
+        if None in key:
+            return [Datagram.of(frame, whole=False)]
+        missing = max(0, size - len(bodies[at])) if size > 0 else 0
+        six = key[0] == 6
+        mark = (offset, more, data)
+        if key in self._done:
+            time, by, known = self._done[key]
+            if self.now - time <= self._timeout and mark in known:
+                detail = f"the datagram was whole with frame {by}"
+                return [Datagram.of(frame, [_note(Kind.RETRANSMISSION, frame, offset, len(data), detail)], False)]
+        own = self._sets.get(key)
+        if own is None:
+            own = self._sets[key] = _Set(self.now)
+        if own.refused:
+            return [Datagram.of(frame, [_note(Kind.OVERLAP, frame, offset, len(data), "given up before")], False)]
+        own.frames.append(frame)
+        if mark in own.known:
+            own.notes.append(_note(Kind.RETRANSMISSION, frame, offset, len(data)))
+            self._grow(own, COST)
+            return []
+        own.known.add(mark)
+        self._grow(own, COST + len(data))
+        if offset == 0 and own.first is None:
+            own.first = packet
+        if missing:
+            own.notes.append(_note(Kind.CUT, frame, offset + len(data), missing))
+        end = offset + len(data) + missing
+        if not data or (more and end % 8):
+            own.notes.append(_note(Kind.BAD_SIZE, frame, offset, len(data)))
+        if end > LARGEST:
+            own.notes.append(_note(Kind.TOO_LONG, frame, offset, len(data)))
+            return self._give_up(key, Kind.TOO_LONG, f"{end} octets")
+        clash = own.total is not None and end > own.total
+        if not more:
+            clash = clash or (own.total is not None and own.total != end)
+            clash = clash or bool(own.parts and own.parts[-1].end > end)
+            own.total = end if own.total is None else own.total
+        if clash:
+            own.notes.append(_note(Kind.BAD_SIZE, frame, offset, len(data), f"the end is at {own.total}"))
+        overlaps = self._insert(own, frame, offset, data)
+        if six and (overlaps or clash):
+            given = self._give_up(key, Kind.OVERLAP, "RFC 5722")
+            refused = self._sets[key] = _Set(self.now)
+            refused.refused = True
+            return given
+        return self._whole(key, own, frame) if own.covered() else []
+
+    def _insert(self, own: _Set, frame: Frame, offset: int, data: bytes) -> bool:
+        """Put the octets of a fragment where nothing is yet; say whether there was something."""
+        fresh, seen, clashes = fit(own.parts, Piece(offset, data, frame.number, frame.time_ns))
+        for at, size, part in clashes:
+            own.notes.append(_note(Kind.CONFLICT, frame, at, size, f"the octets of frame {part.number} stay"))
+        if seen:
+            own.notes.append(_note(Kind.OVERLAP if fresh else Kind.RETRANSMISSION, frame, offset, len(data)))
+        elif own.parts and offset < own.parts[-1].offset:
+            own.notes.append(_note(Kind.OUT_OF_ORDER, frame, offset, len(data)))
+        for part in fresh:
+            insort(own.parts, part)
+            own.there += len(part.data)
+        return seen > 0
+
+    def _whole(self, key: Any, own: _Set, frame: Frame) -> list[Frame]:
+        """Make the datagram of a set that lacks nothing; go on where it is itself a fragment of another, inside."""
+        assert own.first is not None
+        assert own.total is not None
+        place = is_fragment(own.first) or 0
+        layers: Any = own.first.layers
+        data = b"".join(part.data for part in own.parts)[: own.total]
+        body = own.first._build()[0]
+        try:
+            if key[0] == 4:
+                base = Packet(layers[: place + 1], body[place])
+                flags = int(layers[place].flags) & ~1
+                made = base.replace(_nth(layers, place), flags=flags, fragment_offset=0, payload=data)
+            else:
+                # The fragment header goes, and what came before it leads to what came behind (RFC 8200 section 4.5).
+                base = Packet(layers[:place], body[place - 1])
+                following = layers[place].next_header
+                made = base.replace(_nth(layers, place - 1), next_header=following, payload=data)
+            octets = bytes(made)
+        except BuildError as error:
+            return self._give_up(key, Kind.TOO_LONG, str(error))
+        self._size -= own.size
+        del self._sets[key]
+        self._done[key] = (self.now, frame.number, own.known)
+        if len(self._done) > REMEMBERED:
+            del self._done[next(iter(self._done))]
+        first = own.frames[0]
+        whole = Datagram(octets, frame.time_ns, interface=first.interface, number=frame.number, extras=first.extras)
+        whole.parts = tuple(number for one in own.frames for number in _parts(one))
+        whole.notes = (*(n for one in own.frames if isinstance(one, Datagram) for n in one.notes), *own.notes)
+        whole.whole = True
+        inner = is_fragment(whole.packet())
+        return [whole] if inner is None else self._fragment(whole, whole.packet(), inner)
+
+    def _grow(self, own: _Set, size: int) -> None:
+        own.size += size
+        self._size += size
+
+    def _give_up(self, key: Any, why: Kind, detail: str) -> list[Frame]:
+        """Hand on the fragments of a set as they are."""
+        own = self._sets.pop(key)
+        self._size -= own.size
+        notes = [*own.notes, *own.holes(), Note(why, 0, detail=detail)]
+        return [Datagram.of(frame, notes, whole=False) for frame in own.frames]
+
+
+def _note(kind: Kind, frame: Frame, offset: int, size: int, detail: str = "") -> Note:
+    return Note(kind, frame.number, "", offset, size, detail, frame.time_ns)
+
+
+def _nth(layers: Sequence[Any], place: int) -> Any:
+    """Return how `Packet.replace` names a layer."""
+    cls = type(layers[place])
+    return cls, sum(isinstance(layer, cls) for layer in layers[:place])

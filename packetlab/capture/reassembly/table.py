@@ -1,0 +1,131 @@
+"""What `Streams` and `Conversations` share: which are alive, which are over, and how much memory all may take.
+
+One that is over lingers for late copies of its packets, by the capture's own times. Where all together take more than
+they may, those that were silent longest are given out: for good if they are over or silent for long, else only what came
+so far, and they go on in a further part.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+from packetlab.capture.frame import Frame
+
+SECOND = 1_000_000_000
+BARE = 3000  # octets of memory that a connection takes without data, about
+
+
+P_co = TypeVar("P_co", covariant=True)
+P = TypeVar("P")
+
+
+class Conversing(Protocol[P_co]):
+    """What a table asks of a stream or a conversation."""
+
+    number: int
+    over: str
+    last_ns: int
+
+    @property
+    def cost(self) -> int:
+        """Octets of memory taken, about."""
+
+    def portion(self) -> Self:
+        """Return all that came so far, and go on without it."""
+
+    def finish(self) -> Sequence[P_co]:
+        """No more will come: return what was held back behind holes."""
+
+
+S = TypeVar("S", bound=Conversing[Any])
+
+
+class Table(Generic[S, P]):
+    """The conversations of a capture.
+
+    Args:
+        memory: octets that all may take together, about. linger: seconds that one stays after its end.
+    """
+
+    def __init__(self, memory: int, linger: float) -> None:
+        self.now = 0  # the latest time of a frame
+        self._memory, self._linger = memory, int(linger * SECOND)
+        self._alive: dict[int, S] = {}
+        self._ending: deque[tuple[int, S]] = deque()
+        self._done: list[S] = []
+        self._late: list[P] = []
+        self._count = 0
+        self._added = 0  # octets since memory was last looked at
+
+    def receive(self, frame: Frame) -> Sequence[P]:
+        """Take a frame; return what has nothing missing before it now."""
+        raise NotImplementedError
+
+    def take(self, frame: Frame) -> list[S]:
+        """Take a frame; return what has come to an end."""
+        self.receive(frame)
+        return self.finished() if self._done else []
+
+    def finished(self) -> list[S]:
+        """Return those that have come to an end since the last call, in the order of their ends."""
+        done, self._done = self._done, []
+        return done
+
+    def end(self) -> list[S]:
+        """The capture is at its end: return all that are left, in the order of their beginnings."""
+        for one in list(self._alive.values()):
+            self._finish(one, one.over or "end of the capture")
+        return self.finished()
+
+    def late(self) -> list[P]:
+        """Return what stood behind holes and was set free by `end`; before, `receive` returns such as well."""
+        late, self._late = self._late, []
+        return late
+
+    def forget(self, one: S) -> None:
+        """Take one out of what it is looked up in."""
+        raise NotImplementedError
+
+    def _start(self, one: S) -> None:
+        self._alive[one.number] = one
+        self._count += 1
+        self._added += BARE
+
+    def _is_over(self, one: S, why: str) -> None:
+        one.over = why
+        self._ending.append((self.now, one))
+
+    def _look_after(self) -> None:
+        """Give out those that lingered long enough; keep to the memory allowed. Called once a frame where there may be any."""
+        while self._ending and self.now - self._ending[0][0] > self._linger:
+            _, one = self._ending.popleft()
+            if self._alive.get(one.number) is one:
+                self._finish(one, one.over)
+        if self._added > self._memory // 8:
+            self._added = 0
+            self._relieve()
+
+    def _finish(self, one: S, why: str) -> None:
+        one.over = why
+        self._late += one.finish()
+        del self._alive[one.number]
+        self.forget(one)
+        self._done.append(one)
+
+    def _relieve(self) -> None:
+        held = sum(one.cost for one in self._alive.values())
+        if held <= self._memory:
+            return
+        for one in sorted(self._alive.values(), key=lambda one: one.last_ns):
+            if held <= self._memory // 2:
+                return
+            held -= one.cost - BARE
+            if one.over or self.now - one.last_ns > 60 * SECOND or one.cost <= BARE:
+                held -= BARE
+                self._finish(one, one.over or "limit on memory")
+            else:
+                part = one.portion()
+                part.over = "goes on in the next part"
+                self._done.append(part)

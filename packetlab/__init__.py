@@ -58,6 +58,9 @@ if TYPE_CHECKING:
     from packetlab.link.replay import (
         replay as replay,
     )
+    from packetlab.link.send import (
+        send as send,
+    )
     from packetlab.networks import Lab as Lab, LocalHost as LocalHost, SimNetwork as SimNetwork
     from packetlab.sockets import (
         accept as accept,
@@ -328,6 +331,7 @@ _WHERE = {
         "packetlab.link.memory": ("memory_wire "),
         "packetlab.link.rawip": ("RawIPSocket "),
         "packetlab.link.replay": ("replay "),
+        "packetlab.link.send": ("send "),
         "packetlab.view.ladder": ("ladder "),
         "packetlab.view.plots": ("plot_lateness plot_rate plot_round_trips plot_sequence plot_sizes "),
         "packetlab.wire.addresses": ("XNSAddress "),

@@ -22,6 +22,9 @@ def add(command: Command) -> None:
     pace.add_argument("--pps", metavar="N", type=above_zero, help="frames a second")
     pace.add_argument("--mbps", metavar="N", type=above_zero, help="megabits a second")
     pace.add_argument("--topspeed", action="store_true", help="as fast as possible")
+    replay.add_argument(
+        "--workers", metavar="N", type=count, default=1, help="threads at top speed; each conversation stays in order"
+    )
     replay.add_argument("--loop", "-l", metavar="N", type=count, default=1, help="times over")
     replay.add_argument("-L", "--limit", "-c", metavar="N", dest="count", type=count, help="frames at most")
     replay.add_argument("-q", action="store_true", dest="quiet", help="no progress line")
@@ -36,7 +39,7 @@ def _run(args: Any) -> int:
     capture = Capture(args.file)
     next(iter(capture), None)  # an unreadable file is told before anything is opened or sent
     pace = {"speed": args.multiplier, "rate": args.pps, "mbps": args.mbps, "topspeed": args.topspeed}
-    pace |= {"count": args.count, "loop": args.loop, "progress": False if args.quiet else None}
+    pace |= {"count": args.count, "loop": args.loop, "workers": args.workers, "progress": False if args.quiet else None}
     if args.interface:
         with Interface(args.interface) as interface:
             report = replay(capture, onto=interface, **pace)

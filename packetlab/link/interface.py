@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import select
 import socket as _socket
 import struct
+import threading
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +18,7 @@ from packetlab.link.port import Port
 
 if TYPE_CHECKING:
     from packetlab.capture.bpf import PcapFilter
+    from packetlab.wire.batch import Batch
 
 EVERY_PROTOCOL = 0x0003  # ETH_P_ALL
 SOL_PACKET, AUXDATA, STATISTICS, ADD_MEMBERSHIP, PROMISCUOUS, IGNORE_OUTGOING = 263, 8, 6, 1, 1, 23
@@ -49,6 +49,8 @@ class Interface(Port):
     Raises:
         NeedsPrivilege: without CAP_NET_RAW. PacketlabError: no such interface. BuildError: libpcap refuses the filter.
     """
+
+    parallel = True
 
     def __init__(
         self, name: str, *, promiscuous: bool = False, outgoing: bool = False, protocol: int = EVERY_PROTOCOL,
@@ -84,7 +86,7 @@ class Interface(Port):
             member = struct.pack("iHH8s", index, PROMISCUOUS, 0, b"")
             self._socket.setsockopt(SOL_PACKET, ADD_MEMBERSHIP, member)
         self._buffer = bytearray(LARGEST)
-        self._batch: _Batch | None = None
+        self._vectors = threading.local()
         self._passes: PcapFilter | None = None  # where the kernel cannot filter
         if filter is not None:
             try:
@@ -120,21 +122,22 @@ class Interface(Port):
             except OSError as error:
                 if error.errno == errno.ENOBUFS:  # the queue is full: wait until it drains
                     select.select([], [self._socket], [], 0.01)
-                elif error.errno == errno.EMSGSIZE:
-                    raise OSError(
-                        errno.EMSGSIZE, f"{self.name}: a frame of {len(data)} bytes is longer than its MTU allows"
-                    ) from None
                 else:
-                    raise OSError(error.errno, f"{self.name}: {error.strerror}") from None
+                    raise self._refusal(error.errno or 0, len(data)) from None
 
-    def send_batch(self, frames: Sequence[bytes]) -> int:
-        """Hand frames to the kernel by sendmmsg(2), many a call; return how many it took.
+    def send_batch(self, batch: Batch) -> dict[int, str]:
+        """Hand the frames of a batch to the kernel, a thousand a call; return, by row, why those were refused that were."""
+        from packetlab.link.vectors import Vectors
 
-        It stops before a frame that the kernel refuses; sending that one alone raises the reason.
-        """
-        if self._batch is None:
-            self._batch = _Batch()
-        return self._batch.put(self._socket.fileno(), frames)
+        vectors = getattr(self._vectors, "room", None) or Vectors()
+        self._vectors.room = vectors
+        refused = vectors.send(self._socket.fileno(), batch)
+        return {row: str(self._refusal(number, int(batch.sizes[row])).strerror) for row, number in refused.items()}
+
+    def _refusal(self, number: int, size: int) -> OSError:
+        if number == errno.EMSGSIZE:
+            return OSError(number, f"{self.name}: a frame of {size} bytes is longer than its MTU allows")
+        return OSError(number, f"{self.name}: {os.strerror(number)}")
 
     def take(self) -> list[bytes]:
         """Return the frames that have come, without waiting and without their times (VLAN tags of the kernel are not put back)."""
@@ -189,57 +192,6 @@ class Interface(Port):
     def close(self) -> None:
         """Stop listening."""
         self._socket.close()
-
-
-class _Vector(ctypes.Structure):
-    _fields_ = (("base", ctypes.c_char_p), ("size", ctypes.c_size_t))
-
-
-class _Header(ctypes.Structure):
-    # struct msghdr
-    _fields_ = (
-        ("name", ctypes.c_void_p), ("name_size", ctypes.c_uint32),
-        ("vector", ctypes.POINTER(_Vector)), ("vectors", ctypes.c_size_t),
-        ("control", ctypes.c_void_p), ("control_size", ctypes.c_size_t), ("flags", ctypes.c_int),
-    )  # fmt: skip
-
-
-class _Message(ctypes.Structure):
-    # struct mmsghdr
-    _fields_ = (("header", _Header), ("sent", ctypes.c_uint))
-
-
-class _Batch:
-    """The arrays that sendmmsg(2) takes, made once."""
-
-    def __init__(self) -> None:
-        self.send = ctypes.CDLL(None, use_errno=True).sendmmsg
-        self.vectors, self.messages = (_Vector * BATCH)(), (_Message * BATCH)()
-        for message, vector in zip(self.messages, self.vectors, strict=True):
-            message.header.vector = ctypes.pointer(vector)
-            message.header.vectors = 1
-
-    def put(self, descriptor: int, frames: Sequence[bytes]) -> int:
-        done = 0
-        for first in range(0, len(frames), BATCH):
-            chunk = frames[first : first + BATCH]
-            for vector, frame in zip(self.vectors, chunk, strict=False):
-                vector.base = frame  # the kernel reads from the frame's own bytes
-                vector.size = len(frame)
-            at = 0
-            while at < len(chunk):
-                sent = self.send(descriptor, ctypes.byref(self.messages, at * SIZE), len(chunk) - at, 0)
-                if sent > 0:
-                    at += sent
-                elif ctypes.get_errno() in (errno.ENOBUFS, errno.EAGAIN, errno.EINTR):
-                    select.select([], [descriptor], [], 0.01)
-                else:
-                    return done + at
-            done += len(chunk)
-        return done
-
-
-SIZE = ctypes.sizeof(_Message)
 
 
 def interfaces() -> list[str]:

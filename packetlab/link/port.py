@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from packetlab.capture import Frame, matcher
+from packetlab.wire.batch import Batch
 from packetlab.wire.packet import Packet
 
 
@@ -30,10 +31,12 @@ class Port(ABC):
 
     Attributes:
         name: of the interface. linktype: what its frames begin with (1: Ethernet).
+        parallel: whether several threads may send at once.
     """
 
     name: str
     linktype: int = 1
+    parallel = False
     mask = select.POLLIN  # what its descriptor is waited for
 
     @abstractmethod
@@ -74,6 +77,16 @@ class Port(ABC):
             self._send(bytes(frame))
             count += 1
         return count
+
+    def send_batch(self, batch: Batch) -> dict[int, str]:
+        """Send the packets of a batch; return, by row, why those were refused that were."""
+        refused: dict[int, str] = {}
+        for row in range(len(batch)):
+            try:
+                self._send(batch[row])
+            except OSError as error:
+                refused[row] = str(error.strerror or error)
+        return refused
 
     def receive_frame(self, timeout: float | None = 1.0, where: Any = None) -> Frame:
         """Return the next frame whose packet matches `where`; those before it are passed over.

@@ -5,62 +5,17 @@ Deadlines are absolute: a frame that is late does not make the next one late too
 
 from __future__ import annotations
 
-import sys
 import time
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
-from packetlab.capture import Frame
+from packetlab.capture import Capture, Frame
 from packetlab.errors import BuildError
 from packetlab.link.port import Port
-from packetlab.wire.above import Shown
-
-SPIN = 200_000  # ns before a deadline in which to wait awake: sleeping is no more exact than this
-SECOND = 1_000_000_000
-
-
-@dataclass(frozen=True)
-class Report(Shown):
-    """How a replay went.
-
-    Attributes:
-        sent, bytes: frames and bytes that went out. failed: frames the port refused; `first_failure` says why.
-        duration_ns: from the first frame to the last. rate, mbps: frames and megabits a second achieved.
-        lateness_ns: percentiles of how late frames went out, by "p50", "p90", "p99", "max" (empty at top speed).
-        late_ns: how late each one went out, in nanoseconds and in order (empty at top speed).
-    """
-
-    sent: int
-    bytes: int
-    failed: int
-    first_failure: str
-    duration_ns: int
-    lateness_ns: dict[str, int]
-    late_ns: Sequence[int] = field(default=(), repr=False, compare=False)
-
-    @property
-    def rate(self) -> float:
-        """Frames a second."""
-        return self.sent * SECOND / self.duration_ns if self.duration_ns else 0.0
-
-    @property
-    def mbps(self) -> float:
-        """Megabits a second."""
-        return self.bytes * 8 * 1000 / self.duration_ns if self.duration_ns else 0.0
-
-    def __str__(self) -> str:
-        lines = [
-            f"sent      {self.sent} frames, {self.bytes} bytes in {self.duration_ns / SECOND:.6f} s",
-            f"rate      {self.rate:.1f} frames/s, {self.mbps:.3f} Mbit/s",
-        ]
-        if self.lateness_ns:
-            late = ", ".join(f"{name} {value / 1000:.1f}" for name, value in self.lateness_ns.items())
-            lines.append(f"lateness  {late} us")
-        if self.failed:
-            lines.append(f"failed    {self.failed} frames, the first: {self.first_failure}")
-        return "\n".join(lines)
+from packetlab.link.report import SECOND, Report as Report, Tally, progress as _progress
+from packetlab.link.send import STRETCH, part_of, send_batches, wait_until
+from packetlab.wire.batch import Batch
 
 
 def replay(
@@ -73,6 +28,7 @@ def replay(
     topspeed: bool = False,
     count: int | None = None,
     loop: int = 1,
+    workers: int = 1,
     progress: bool | Callable[[int, int], None] | None = None,
 ) -> Report:
     """Send the frames of a capture onto a port that was opened by name, and report.
@@ -82,6 +38,7 @@ def replay(
             before them, go out at once.
         rate: frames a second instead; mbps: megabits a second instead; topspeed: without any pause instead.
         count: frames at most, of each loop. loop: times over.
+        workers: threads at top speed; with more than one the order is kept within each conversation only (see `send`).
         progress: a function of (frames sent, nanoseconds since the start), or True for a line on a terminal; by default
             that line is shown where standard error is a terminal.
 
@@ -90,10 +47,10 @@ def replay(
     for name, value in (("speed", speed), ("rate", rate), ("mbps", mbps)):
         if value is not None and not value > 0:
             raise BuildError(f"replay: {name}", "a number above 0", value)
+    if topspeed:
+        return send_batches(_stretches(capture, count, loop), onto, workers=workers, progress=progress)
     tell = _progress(progress)
     frames = _times_over(capture, count, loop)
-    if topspeed:
-        return _at_once(frames, onto, tell)
     return _paced(_deadlines(frames, speed, rate, mbps), onto, tell)
 
 
@@ -131,92 +88,40 @@ def _deadlines(
 
 
 def _paced(deadlines: Iterator[tuple[int, bytes]], onto: Port, tell: Callable[[int, int], None]) -> Report:
-    tally = _Tally()
-    each = array("q")
+    tally = Tally()
+    late = array("q")
     clock = time.monotonic_ns
     start = clock()
+    first = now = 0
     for due, data in deadlines:
-        now = clock() - start
-        while now < due:
-            if due - now > SPIN:
-                time.sleep((due - now - SPIN) / SECOND)
-            now = clock() - start
-        tally.send(onto, data)
-        each.append(max(0, now - due))
-        tally.moments(now)
-        tell(tally.sent, now)
-    late = sorted(each)
-    names = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
-    lateness = {name: late[max(0, -int(-len(late) * part // 1) - 1)] for name, part in names} if late else {}
-    tell(-1, 0)
-    return tally.report(lateness, each)
-
-
-def _at_once(frames: Iterator[tuple[bool, Frame]], onto: Port, tell: Callable[[int, int], None]) -> Report:
-    tally = _Tally()
-    clock = time.monotonic_ns
-    start = clock()
-    batch = getattr(onto, "send_batch", None)
-    tally.moments(0)
-    while pieces := [frame.data for _, frame in islice(frames, 4096)]:
-        at = 0
-        while at < len(pieces):
-            if batch is not None:
-                took = batch(pieces[at:] if at else pieces)
-                tally.sent += took
-                tally.bytes += sum(map(len, pieces[at : at + took]))
-                at += took
-            if at < len(pieces):
-                tally.send(onto, pieces[at])
-                at += 1
-        tell(tally.sent, clock() - start)
-    tally.moments(clock() - start)
-    tell(-1, 0)
-    return tally.report({})
-
-
-class _Tally:
-    def __init__(self) -> None:
-        self.sent = self.bytes = self.failed = 0
-        self.first_failure = ""
-        self.first: int | None = None
-        self.last = 0
-
-    def send(self, onto: Port, data: bytes) -> None:
+        now = wait_until(clock, start + due) - start
         try:
             onto._send(data)
         except OSError as error:
-            self.first_failure = self.first_failure or str(error.strerror or error)
-            self.failed += 1
+            tally.refused(str(error.strerror or error))
         else:
-            self.sent += 1
-            self.bytes += len(data)
-
-    def moments(self, now: int) -> None:
-        self.first = now if self.first is None else self.first
-        self.last = now
-
-    def report(self, lateness: dict[str, int], each: Sequence[int] = ()) -> Report:
-        duration = self.last - (self.first or 0)
-        return Report(self.sent, self.bytes, self.failed, self.first_failure, duration, lateness, each)
+            tally.sent += 1
+            tally.bytes += len(data)
+        first = first if late else now
+        late.append(max(0, now - due))
+        tell(tally.sent, now)
+    tell(-1, 0)
+    return tally.report(now - first, late)
 
 
-def _progress(wanted: bool | Callable[[int, int], None] | None) -> Callable[[int, int], None]:
-    if callable(wanted):
-        return wanted
-    if wanted is False or not sys.stderr.isatty():
-        return lambda sent, now: None
-    shown = 0
+def _stretches(capture: Iterable[Frame], count: int | None, loop: int) -> Iterator[Batch]:
+    """Yield the frames of all times over in stretches, as `_times_over` yields them one by one."""
+    for _ in range(loop):
+        left = count
+        for batch in capture.batches() if isinstance(capture, Capture) else _held(capture, count):
+            if left is not None and len(batch) >= left:
+                yield part_of(batch, slice(0, left))
+                break
+            left = None if left is None else left - len(batch)
+            yield batch
 
-    def tell(sent: int, now: int) -> None:
-        nonlocal shown
-        if sent < 0:
-            if shown:
-                sys.stderr.write("\r\x1b[K")
-                sys.stderr.flush()
-        elif now - shown > SECOND // 10:
-            shown = now
-            sys.stderr.write(f"\r{sent} frames, {sent * SECOND / now:.0f}/s\x1b[K")
-            sys.stderr.flush()
 
-    return tell
+def _held(frames: Iterable[Frame], count: int | None) -> Iterator[Batch]:
+    waiting = islice(frames, count)
+    while some := list(islice(waiting, STRETCH)):
+        yield Batch.of(frame.data for frame in some)

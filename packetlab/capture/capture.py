@@ -24,6 +24,7 @@ T = TypeVar("T")
 if TYPE_CHECKING:
     from packetlab.capture.bpf import PcapFilter
     from packetlab.capture.reassembly import Datagram, Stream
+    from packetlab.capture.table import Table
     from packetlab.wire.header import Header
     from packetlab.wire.packet import Packet
 
@@ -154,6 +155,41 @@ class Capture(Shown):
         while some := list(islice(frames, 4096)):
             yield FrameBatch.of(some)
 
+    def table(self, *columns: Any, engine: str | None = None) -> Table:
+        """Return a table of columns, read as it is asked for.
+
+        Args:
+            columns: each a name ("ip.src", "ip#2.src" for the second such header, "idp.dst.net", "udp.payload", or of a
+                header alone for whether it is there), a declared field (``Beacon.station``), a header class, or what the
+                file says of each frame: number, time_ns, length, wire_length, linktype, interface, comment, faults.
+            engine: "rows" (numpy) or "loops" (compiled by numba, of the extra `fast`); by default loops where these are
+                compiled already or the file is large enough.
+
+        BuildError for a name that is not declared.
+        """
+        from packetlab.capture.table import Table
+
+        return Table(self, columns, engine)
+
+    @property
+    def _root(self) -> Capture:
+        """The capture that this one is a part of."""
+        return self if self._parent is None else self._parent._root
+
+    @property
+    def again(self) -> bool:
+        """Whether the frames can be read more than once, as those of a pipe cannot."""
+        source = self._root._source
+        return source is None or (isinstance(source, (str, Path)) and source != "-") or self._root._start is not None
+
+    def _octets(self) -> int | None:
+        """Return the size of the file, None where that is not known."""
+        root = self._root
+        try:
+            return os.path.getsize(root._source) if isinstance(root._source, (str, Path)) else None
+        except OSError:
+            return None
+
     def __iter__(self) -> Iterator[Frame]:
         return self._make()
 
@@ -271,10 +307,7 @@ class Capture(Shown):
 
     def _refuse_own_file(self, where: str | Path | BinaryIO) -> None:
         # Opening it for writing would empty it before the first frame is read.
-        root = self
-        while root._parent is not None:
-            root = root._parent
-        mine, theirs = root._source, where
+        mine, theirs = self._root._source, where
         named = isinstance(mine, (str, Path)) and isinstance(theirs, (str, Path)) and "-" not in (mine, theirs)
         try:
             same = named and os.path.samefile(str(mine), str(theirs))

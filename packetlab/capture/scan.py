@@ -7,9 +7,10 @@ Only the way from one record to the next is walked; everything else is done for 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from struct import error as struct_error
+from struct import Struct, error as struct_error
 from typing import TYPE_CHECKING, Any, Literal
 
+from packetlab.capture import loops
 from packetlab.capture.batch import LATEST, NO_TIME, FrameBatch, clipped
 from packetlab.capture.frame import NOTHING, Extras, Frame, Interface
 from packetlab.capture.pcap import Layout, read_header, read_on
@@ -29,6 +30,8 @@ def numbers_at(data: Any, starts: Any, offset: int, kind: str) -> NDArray[Any]:
     import numpy as np
 
     size = int(kind[2:])
+    if offset < 0:
+        starts, offset = starts + offset, 0
     room = max(0, len(data) - offset - size + 1)
     # An array of overlapping numbers, one from each octet on, needs no alignment and copies only what is asked for.
     numbers: NDArray[Any] = np.ndarray((room,), kind, data, offset if room else 0, (1,))[starts]
@@ -60,18 +63,29 @@ def _records(buffer: bytes, pos: int, layout: Layout) -> tuple[NDArray[np.int64]
     """Return where the records from `pos` on begin that are whole, and where the last of them ends."""
     import numpy as np
 
-    order: Literal["big", "little"] = "little" if layout.sign == "<" else "big"
-    places: list[int] = []
+    if loops.loaded():
+        return loops.records(np.frombuffer(buffer, np.uint8), pos, layout.size, layout.sign == ">")
+    found: list[int] = []
+    add, more = found.append, layout.size
+    captured = Struct(layout.sign + "I").unpack_from
+    pos += 8  # where a record header says how many octets follow it
+    try:
+        while True:
+            add(pos)
+            pos += captured(buffer, pos)[0] + more
+    except struct_error:
+        pass
+    # The last of these may be no whole records.
     end = len(buffer)
-    add, number, size = places.append, int.from_bytes, layout.size
-    last = end - size
-    while pos <= last:
-        stop = pos + size + number(buffer[pos + 8 : pos + 12], order)
-        if stop > end:
+    stop = pos - 8
+    while found:
+        place = found[-1] - 8
+        stop = place
+        if place + more <= end and place + more + captured(buffer, place + 8)[0] <= end:
+            stop = place + more + captured(buffer, place + 8)[0]
             break
-        add(pos)
-        pos = stop
-    return np.array(places, np.int64), pos
+        found.pop()
+    return np.array(found, np.int64) - 8, stop
 
 
 def _of_records(buffer: bytes, places: NDArray[np.int64], layout: Layout, number: int) -> FrameBatch:
@@ -196,22 +210,33 @@ def _plain_blocks(buffer: bytes, pos: int, sign: str, known: list[int]) -> tuple
 
     `known`: for each interface nanoseconds a tick, 0 where these are not whole (such blocks are not plain).
     """
-    order: Literal["big", "little"] = "little" if sign == "<" else "big"
-    head, number = PACKET.to_bytes(4, order), int.from_bytes
     found: list[int] = []
-    add, end, count = found.append, len(buffer), len(known)
-    while pos + 32 <= end and buffer[pos : pos + 4] == head:
-        length = buffer[pos + 4 : pos + 8]
-        size = number(length, order)
-        which = number(buffer[pos + 8 : pos + 12], order)
-        captured = number(buffer[pos + 20 : pos + 24], order)
-        stop = pos + size
-        if size != (captured + 3 & ~3) + 32 or stop > end or which >= count or not known[which]:
-            break
-        if buffer[stop - 4 : stop] != length:
-            break
-        add(pos)
-        pos = stop
+    add, head = found.append, Struct(sign + "II").unpack_from
+    try:
+        while True:
+            kind, size = head(buffer, pos)
+            if kind != PACKET or size < 32:
+                break
+            add(pos)
+            pos += size
+    except struct_error:
+        pass
+    # What these blocks say besides is looked at for all of them at once, up to the first that is not plain.
+    import numpy as np
+
+    number = sign + "u4"
+    while found and found[-1] + 32 > len(buffer):
+        pos = found.pop()
+    places = np.array(found, np.int64)
+    size, which, captured = (numbers_at(buffer, places, at, number).astype(np.int64) for at in (4, 8, 20))
+    stops = places + size
+    ticks = np.array(known)
+    plain = (size == (captured + 3 & ~3) + 32) & (stops <= len(buffer)) & (which < len(known))
+    plain &= ticks[np.minimum(which, len(known) - 1)] > 0
+    plain[plain] = numbers_at(buffer, stops[plain], -4, number) == size[plain]
+    if not plain.all():
+        first = int(np.argmin(plain))
+        return found[:first], found[first]
     return found, pos
 
 

@@ -25,12 +25,26 @@ class Scope(Protocol):
 class Emitter(Protocol):
     """Writes the source of one value into a function being compiled and returns the name it has there."""
 
+    def choose(self, condition: str, yes: str, no: str) -> str: ...
+    def one_of(self, value: str, among: tuple[int, ...]) -> str: ...
     def value(self, name: str) -> str: ...
     def size(self, part: str) -> str: ...
     def count(self, name: str) -> str: ...
     def has(self, name: str) -> str: ...
     def number(self, rule: Next) -> str: ...
     def ahead(self, bits: int) -> str: ...
+
+
+class OneByOne:
+    """How an emitter of functions that take one packet at a time says what is no operator of Python's."""
+
+    def choose(self, condition: str, yes: str, no: str) -> str:
+        """Return source for one of two values."""
+        return f"({yes} if {condition} else {no})"
+
+    def one_of(self, value: str, among: tuple[int, ...]) -> str:
+        """Return source for whether a value is one of some numbers."""
+        return f"({value} in {among!r})"
 
 
 class Expr:
@@ -180,7 +194,7 @@ class OneOf(Expr):
         self.values, self.among = value, among
 
     def code(self, to: Emitter) -> str:
-        return f"({self.values.code(to)} in {self.among!r})"
+        return to.one_of(self.values.code(to), self.among)
 
     def evaluate(self, scope: Scope) -> int:
         return int(self.values.evaluate(scope) in self.among)
@@ -201,7 +215,7 @@ class If(Expr):
         self.condition, self.yes, self.no = condition, yes, no
 
     def code(self, to: Emitter) -> str:
-        return f"({self.yes.code(to)} if {self.condition.code(to)} else {self.no.code(to)})"
+        return to.choose(self.condition.code(to), self.yes.code(to), self.no.code(to))
 
     def evaluate(self, scope: Scope) -> int:
         return (self.yes if self.condition.evaluate(scope) else self.no).evaluate(scope)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from packetlab.errors import BuildError, DeclareError
 from packetlab.wire import bindings
 from packetlab.wire.checksums import ALGORITHMS
-from packetlab.wire.expressions import Checksum, Next
+from packetlab.wire.expressions import Checksum, Next, OneByOne
 from packetlab.wire.fields import REQUIRED, Address, Int, Items, PayloadMark
 from packetlab.wire.layout import Run, Unit, before_payload, behind_payload, pieces, prototype_bit, single
 from packetlab.wire.source import function
@@ -105,7 +105,7 @@ def missing(header: Header, name: str) -> BuildError:
     return BuildError(f"{type(header).__name__}.{name}", "a value", "none", f"give {name}=...")
 
 
-class Packing:
+class Packing(OneByOne):
     """Writes the source that packs one header.
 
     By itself it becomes ``encode(h, body, stack, i, above) -> bytes``, or with `fill` ``resolve(...) -> Header``: `body`

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.errors import DeclareError
 from packetlab.wire import bindings
-from packetlab.wire.expressions import Const, If, Next
+from packetlab.wire.expressions import Const, If, Next, OneByOne
 from packetlab.wire.fields import Int, Items, PayloadMark
 from packetlab.wire.layout import Extents, Run, Unit, before_payload, behind_payload, is_open, needs, pieces, single
 from packetlab.wire.source import function
@@ -26,7 +26,7 @@ def compile_decode(cls: type[Header]) -> Any:
     return Reading(cls).compile()
 
 
-class Reading:
+class Reading(OneByOne):
     """Writes the source that reads one header.
 
     By itself it becomes ``decode``; with a `tag` it is one part of a function for whole packets (see `fuse`), which
@@ -272,7 +272,10 @@ class Reading:
                 self.lines += [f"if {rule.condition.code(self)}:", f"    {end} = {self.pos} + {rule.yes.code(self)}"]
                 self.lines += [f"    if {end} > {self.end}: {self.away}", f"else: {end} = {room}"]
                 return end
-            self.lines += [f"w = {rule.code(self)}", f"{end} = {self.pos} + w if w >= 0 else {room}"]
+            self.lines.append(f"w = {rule.code(self)}")
+            if self.extents.payload_size[1] is not None:
+                self.check("w < 0")  # a length field cannot say so
+            self.lines.append(f"{end} = {self.pos} + w if w >= 0 else {room}")
             self.check(f"{end} > {self.end}")
             return end
         if tail:

@@ -1,0 +1,191 @@
+"""Table: columns of a capture, read as they are asked for, a block of rows at a time.
+
+Which values those are `wire.columns` says, and how they are found in a buffer `wire.tracing`; here that is put together
+with reading, with what the file says of each frame, and with packets that do not fit, which are made to objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from packetlab.capture import loops
+from packetlab.capture.batch import FrameBatch
+from packetlab.capture.columns import AnyColumn, Columns, arrow_format, frame_column
+from packetlab.errors import BuildError
+from packetlab.wire.above import Shown
+from packetlab.wire.columns import Column, column
+from packetlab.wire.linktypes import first_header
+from packetlab.wire.tracing_loop import loop_source
+from packetlab.wire.tracing_rows import rows_trace
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from packetlab.capture.capture import Capture
+
+ROWS = 1 << 16
+
+
+class Table(Shown):
+    """Columns of a capture. Nothing is read before it is asked for, and what streams (`batches`, Arrow) stays flat.
+
+    Attributes:
+        names: of the columns, in order.
+
+    A value that a frame does not have (no such layer, no such field in it) counts as 0, or no octets, and is masked: see
+    `Columns.valid`. IPv4 addresses are numbers, other addresses octets; `Columns.text` shows them as people read them.
+    """
+
+    def __init__(self, capture: Capture, specs: Iterable[Any], engine: str | None = None) -> None:
+        if engine not in (None, "loops", "rows"):
+            raise BuildError("table: engine", "'loops', 'rows' or None", repr(engine))
+        if engine == "loops" and not loops.available():
+            raise BuildError("table: engine", "numba, of the extra 'fast'", "none")
+        self._capture, self._engine = capture, engine
+        self._columns: list[AnyColumn] = [frame_column(spec) or column(spec) for spec in specs]
+        self.names = tuple(one.name for one in self._columns)
+        if not self.names:
+            raise BuildError("table", "one column or more", "none")
+        twice = [name for name in self.names if self.names.count(name) > 1]
+        if twice:
+            raise BuildError("table", "different columns", f"{twice[0]!r} twice")
+
+    def batches(self, rows: int = ROWS) -> Iterator[Columns]:
+        """Yield the rows in order, `rows` or a few more or less at a time. CaptureError for damage, behind what was whole."""
+        decoder = Decoder(self._columns, self._engine, self._capture._octets())
+        frames = self._capture.batches()
+        pending: list[FrameBatch] = []
+        waiting = 0
+        while True:
+            fault: Exception | None = None
+            try:
+                batch = next(frames, None)
+            except Exception as error:
+                batch, fault = None, error
+            if batch is not None:
+                pending.append(batch)
+                waiting += len(batch)
+            if pending and (batch is None or waiting >= rows):
+                yield decoder.decode(pending, waiting)
+                pending, waiting = [], 0
+            if fault is not None:
+                raise fault
+            if batch is None:
+                return
+
+    def read(self) -> Columns:
+        """Return all rows at once."""
+        return Columns.joined(self._columns, list(self.batches()))
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Return one column of all rows. KeyError if it is not among `names`."""
+        if name not in self.names:
+            raise KeyError(name)
+        return Table(self._capture, [self._columns[self.names.index(name)]], self._engine).read()[name]
+
+    def head(self, rows: int = 10) -> Columns:
+        """Return the first rows."""
+        part = Table(self._capture[:rows], self._columns, self._engine)
+        return part.read()
+
+    def to_numpy(self) -> dict[str, NDArray[Any]]:
+        """Return all columns as numpy arrays; those with absent values as masked arrays."""
+        whole = self.read()
+        return {name: whole[name] if whole.valid(name).all() else whole.masked(name) for name in self.names}
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """Give the table to any library that takes Arrow streams, a block at a time: polars, pyarrow, DuckDB, pandas.
+
+        CaptureError for damage, before anything is given (libraries do not all survive an error in the midst of a
+        stream): so a file is gone through twice, and what can be read only once is held in memory.
+        """
+        from packetlab.capture.arrow import stream
+
+        blocks: Iterable[Columns]
+        if self._capture.again:
+            for _ in self._capture.batches():
+                pass
+            blocks = self.batches()
+        else:
+            blocks = list(self.batches())
+        schema = [(one.name, arrow_format(one)) for one in self._columns]
+        return stream(schema, (block.to_arrow() for block in blocks), requested_schema)
+
+    def __repr__(self) -> str:
+        return f"<Table of {self._capture!r}: {', '.join(self.names)}>"
+
+
+class Decoder:
+    """Makes columns out of batches of frames."""
+
+    def __init__(self, columns: list[AnyColumn], engine: str | None, octets: int | None) -> None:
+        self.columns = columns
+        self.wired = [one for one in columns if isinstance(one, Column)]
+        self.engine, self.octets = engine, octets
+        self.traces: dict[Any, Callable[..., Any]] = {}
+
+    def trace(self, linktype: int) -> Callable[..., Any] | None:
+        """Return what goes over packets that begin as the link type says."""
+        if linktype not in self.traces:
+            first = first_header(linktype)
+            if first is None:
+                return None
+            source = loop_source(first, self.wired)
+            self.traces[linktype] = loops.compiled(source) if self._in_loops(source) else rows_trace(first, self.wired)
+        return self.traces[linktype]
+
+    def _in_loops(self, source: str) -> bool:
+        if self.engine is not None or not loops.available():
+            return self.engine == "loops"
+        size = self.octets or 0
+        if source in loops.ready():
+            return True
+        if loops.kept(source):
+            return loops.loaded() or size >= loops.WORTH_LOADING
+        return size >= loops.WORTH_COMPILING
+
+    def decode(self, batches: list[FrameBatch], rows: int) -> Columns:
+        """Return the columns of all frames of some batches."""
+
+        block = Columns(self.columns, rows)
+        at = 0
+        for batch in batches:
+            block.about(batch, at)
+            if self.wired:
+                self.fill(block, batch, at)
+            at += len(batch)
+        return block
+
+    def fill(self, block: Columns, batch: FrameBatch, at: int) -> None:
+        """Fill in what lies in the packets of a batch, from row `at` on."""
+        import numpy as np
+
+        kinds = [interface.linktype for interface in batch.interfaces]
+        odd = np.zeros(len(batch), bool)
+        missing = batch.wire_sizes > batch.sizes
+        arrays = block.targets(self.wired, at, len(batch))
+        data = batch.data.view()
+        data.flags.writeable = False  # one kind of array, so that loops are compiled once
+        if len(set(kinds)) == 1:
+            self._go(kinds[0], data, batch.starts, batch.sizes, missing, odd, arrays)
+        else:
+            of_row = np.array(kinds)[batch.which]
+            for kind in set(of_row.tolist()):
+                rows = np.flatnonzero(of_row == kind)
+                some = [np.zeros((len(rows), *array.shape[1:]), array.dtype) for array in arrays]
+                mine = np.zeros(len(rows), bool)
+                self._go(kind, data, batch.starts[rows], batch.sizes[rows], missing[rows], mine, some)
+                odd[rows] = mine
+                for array, part in zip(arrays, some, strict=True):
+                    array[rows] = part
+        packets = {row: batch.frame(row).packet() for row in np.flatnonzero(odd).tolist()}
+        block.faults += sum(any(not fault.cut for fault in packet.faults) for packet in packets.values())
+        block.settle(self.wired, batch, arrays, packets)
+
+    def _go(self, linktype: int, data: Any, starts: Any, sizes: Any, missing: Any, odd: Any, arrays: list[Any]) -> None:
+        trace = self.trace(linktype)
+        if trace is None:
+            odd[:] = True
+        else:
+            trace(data, starts, sizes, missing, odd, *arrays)

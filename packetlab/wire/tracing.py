@@ -1,0 +1,378 @@
+"""The compiler for many packets: from the declarations, source that finds the values of columns in a buffer of packets.
+
+It goes the same way as `unpack`, header by header along the bindings, but reads only what decides the way and what was
+asked for. Two writers share this: `tracing_rows` (all packets a header at a time, in numpy) and `tracing_loop` (one
+packet after the other, for a compiler of such loops). A packet that does not fit its declarations is marked as odd and
+left to `dissect`, which knows what to say of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from packetlab.errors import DeclareError
+from packetlab.wire import bindings
+from packetlab.wire.columns import Column
+from packetlab.wire.expressions import Next
+from packetlab.wire.fields import Int, Items
+from packetlab.wire.layout import Extents, Run, before_payload, behind_payload, is_open, needs, pieces, single
+
+if TYPE_CHECKING:
+    from packetlab.wire.expressions import Expr
+    from packetlab.wire.header import Field, Header
+
+Place: TypeAlias = tuple[str, int]
+"""Where something lies: "begin" or "pos", and octets behind it."""
+
+
+def following(cls: type[Header]) -> list[type[Header]]:
+    """Return the classes that may follow, each once."""
+    found: dict[type[Header], None] = {}
+    for f in cls._fields:
+        if isinstance(f.rule, Next):
+            found.update(dict.fromkeys(bindings.space(f.rule.space).headers.values()))
+    found.update(dict.fromkeys(upper for _, _, upper in bindings.conditions(cls)))
+    return list(found)
+
+
+def on_the_way(first: type[Header], columns: list[Column]) -> dict[type[Header], int]:
+    """Return the classes, numbered from 1, through which the headers of columns are reached from `first`."""
+    reached = [first]
+    for cls in reached:
+        reached += [upper for upper in following(cls) if upper not in reached]
+    wanted = {cls for cls in reached if any(issubclass(cls, column.header) for column in columns)}
+    leading = set(wanted)
+    while True:
+        more = {cls for cls in reached if cls not in leading and any(upper in leading for upper in following(cls))}
+        if not more:
+            break
+        leading |= more
+    return {cls: number for number, cls in enumerate((cls for cls in reached if cls in leading), 1)}
+
+
+class Tracing:
+    """Writes the source that goes over one header.
+
+    In it `begin` is where the header starts and `end` what it may fill; `pos` is the place reached, where that is not a
+    constant behind `begin`; `v_...` are values of fields and `p_...` say whether they are there. Subclasses say how one
+    thing is written: `check`, `fetch`, `store` and so on.
+    """
+
+    def __init__(self, cls: type[Header], numbers: dict[type[Header], int], columns: list[tuple[int, Column]]) -> None:
+        self.cls, self.numbers = cls, numbers
+        self.columns = [(place, column) for place, column in columns if issubclass(cls, column.header)]
+        self.extents = Extents(cls)
+        self.before, self.behind = before_payload(cls), behind_payload(cls)
+        self.lines: list[str] = []
+        self.read: set[str] = set()
+        self.offset: int | None = 0
+        self.at_limit = self.stop = self.total = ""
+        self.onward = [upper for upper in following(cls) if upper in numbers]
+        self.needed = self._needed()
+
+    def _needed(self) -> set[str]:
+        """Names of the fields whose values decide where something lies or what follows."""
+        cls, rules = self.cls, []
+        for said in (self.extents.self_size, self.extents.total_size, self.extents.payload_size):
+            rules += [said[0]] if said is not None else []
+        rules += [
+            rule for rule in (*self.extents.sizes.values(), cls._opaque, cls._partial, cls._quotes) if rule is not None
+        ]
+        rules += [f.condition for f in cls._fields if f.condition is not None]
+        names = {f.name for f in cls._fields if f.fixed}
+        if self.onward:
+            rules += [condition for condition, _, _ in bindings.conditions(cls)]
+            names |= {f.name for f in cls._fields if isinstance(f.rule, Next)}
+        return names.union(*(needs(rule) for rule in rules))
+
+    def legible(self) -> bool:
+        """Whether these headers can be gone over without making them; if not, packets with them are odd."""
+        for f in self.before:
+            if f.fixed and not isinstance(f.kind, Int):
+                return False
+            if f.kind.bits is None and not (f.name in self.extents.sizes or f.pad or is_open(f, self.extents)):
+                ends = f is self.before[-1] and f.name not in self.extents.counts and self.extents.self_size is not None
+                if not (ends and isinstance(f.kind, Items)):
+                    return False
+        return all(f.pad or f.kind.bits is not None for f in self.behind)
+
+    def source(self) -> list[str]:
+        """Return the lines."""
+        if not self.legible():
+            self.away()
+            return self.lines
+        self.enter()
+        self.give("", ("begin", 0))  # what turns out to be odd is looked at anew
+        for piece in pieces(self.before):
+            if isinstance(piece, Run):
+                self.run(piece)
+            else:
+                self.one(piece)
+            self.bounds()
+        if self.stop and self.at_limit != self.stop:
+            self.check(f"{self.pos} != stop")
+        if self.total and (self.offset is None or self.stop) and self.at_limit != self.total:
+            self.check(f"total < {self.pos}")
+        end = self.payload_end()
+        self.give("payload", self.place(), f"{end} - ({self.pos})")
+        self.trailer(end)
+        for short in (self.cls._partial, self.cls._quotes):
+            if short is not None and self.onward:
+                self.cut_short(short.code(self))
+        self.leave(end)
+        return self.lines
+
+    # What subclasses write ---------------------------------------------------------------------------------------
+
+    def away(self) -> None:
+        """Mark the packet as odd and go no further."""
+        raise NotImplementedError
+
+    def enter(self) -> None:
+        """Count one more header of this kind."""
+
+    def check(self, bad: str) -> None:
+        """Mark the packet as odd where `bad` holds."""
+        raise NotImplementedError
+
+    def let(self, name: str, code: str) -> None:
+        """Give a variable a value."""
+        raise NotImplementedError
+
+    def fetch(self, at: Place, size: int, kind: Int, shift: int = 0) -> str:
+        """Return source for a number in the `size` octets at a place: the bits of `kind` above the lowest `shift`."""
+        raise NotImplementedError
+
+    def begin_if(self, condition: str) -> None:
+        """Let the lines that follow hold only where `condition` does."""
+        raise NotImplementedError
+
+    def end_if(self) -> None:
+        """End that."""
+        raise NotImplementedError
+
+    def clip(self, name: str) -> None:
+        """Let a place that lies behind `end` be `end` where octets are rightly missing there; elsewhere it is odd."""
+        raise NotImplementedError
+
+    def cut_short(self, condition: str) -> None:
+        """Note where `condition` holds that what follows is rightly shorter than it says."""
+        raise NotImplementedError
+
+    def store(self, number: int, column: Column, at: Place, size: str, value: str) -> None:
+        """Put into column `number` the `value` or, where that is empty, the octets at a place (`size` of them)."""
+        raise NotImplementedError
+
+    def leave(self, end: str) -> None:
+        """Go on to the header that follows."""
+        raise NotImplementedError
+
+    # What expressions ask for (see expressions.Emitter) ------------------------------------------------------------
+
+    def choose(self, condition: str, yes: str, no: str) -> str:
+        raise NotImplementedError
+
+    def one_of(self, value: str, among: tuple[int, ...]) -> str:
+        """Return source for whether a value is one of some numbers."""
+        return f"({' | '.join(f'({value} == {number})' for number in among) or '0'})"
+
+    def value(self, name: str) -> str:
+        if name not in self.read:
+            raise DeclareError(f"{self.cls.__name__}.{name}", "a field that is read before it is needed", "a later one")
+        return f"v_{name}"
+
+    def has(self, name: str) -> str:
+        return f"p_{name}"
+
+    def size(self, part: str) -> str:
+        return f"({self.total or 'end'} - ({self.pos}))"
+
+    def count(self, name: str) -> str:
+        raise DeclareError(self.cls.__name__, "a number in a condition for reading", f"count_of({name})")
+
+    def number(self, rule: Next) -> str:
+        raise DeclareError(self.cls.__name__, "fields in a condition for reading", str(rule))
+
+    def ahead(self, bits: int) -> str:
+        raise NotImplementedError
+
+    # Going over a header -------------------------------------------------------------------------------------------
+
+    @property
+    def pos(self) -> str:
+        """Source for the place reached."""
+        if self.offset is None:
+            return "pos"
+        return f"begin + {self.offset}" if self.offset else "begin"
+
+    def float(self) -> None:
+        """Let the place be a variable from here on."""
+        if self.offset is not None:
+            self.let("pos", self.pos)
+            self.offset = None
+
+    def advance(self, size: int | str) -> None:
+        if self.offset is not None and isinstance(size, int):
+            self.offset += size
+        else:
+            self.float()
+            self.let("pos", f"pos + {size}")
+
+    def place(self, more: int = 0) -> Place:
+        """The place reached and `more` octets."""
+        return ("pos", more) if self.offset is None else ("begin", self.offset + more)
+
+    def give(self, name: str, at: Place, size: str = "", value: str = "") -> None:
+        """Store what lies here in the columns that ask for it: a field's name, "payload", or "" for the header."""
+        for number, column in self.columns:
+            own = "payload" if column.part == "payload" else column.field.name if column.field is not None else ""
+            if own == name:
+                where = at[0], at[1] + column.skip
+                if column.form == "number" and not value:
+                    self.store(number, column, where, size, self.fetch(where, column.width, Int(column.width * 8)))
+                else:
+                    self.store(number, column, where, size, value)
+
+    def run(self, piece: Run) -> None:
+        self.check(f"{self.pos} + {piece.size} > {self.stop or 'end'}")
+        self.take(piece)
+        self.advance(piece.size)
+
+    def take(self, piece: Run) -> None:
+        """Read the needed values of a run, and store the columns in it."""
+        at = 0
+        for unit in piece.units:
+            bit = 0
+            for f in unit.fields:
+                width = f.kind.bits or 0
+                first, last = (0, unit.bits // 8) if unit.little else (bit // 8, -(-(bit + width) // 8))
+                where, value = self.place(at + first), ""
+                if isinstance(f.kind, Int):
+                    value = self.fetch(where, last - first, f.kind, 0 if unit.little else last * 8 - bit - width)
+                    if f.name in self.needed:
+                        self.let(f"v_{f.name}", value)
+                        self.read.add(f.name)
+                        value = f"v_{f.name}"
+                        if f.fixed:
+                            self.check(f"{value} != {f.default}")
+                self.give(f.name, where, str(width // 8), value)
+                bit += width
+            at += unit.bits // 8
+
+    def one(self, f: Field) -> None:
+        """Go over a conditional field, or one of varying size."""
+        if f.condition is not None:
+            self.float()
+            self.let(f"p_{f.name}", f"({f.condition.code(self)}) != 0")
+            if f.kind.bits is not None and f.name in self.needed:
+                self.let(f"v_{f.name}", "0")
+            self.begin_if(f"p_{f.name}")
+        if f.kind.bits is not None:
+            self.float()
+            self.run(single(f))
+        elif is_open(f, self.extents) or (
+            self.stop and f is self.before[-1] and f.name not in self.extents.sizes and not f.pad
+        ):
+            self.open_end(f)
+        else:
+            self.float()
+            size = f"-(pos - begin) % {f.pad}" if f.pad else self.extents.sizes[f.name].code(self)
+            self.let("w", size)
+            self.check(f"(w < 0) | (pos + w > {self.stop or 'end'})")
+            self.give(f.name, ("pos", 0), "w")
+            self.advance("w")
+        if f.condition is not None:
+            self.end_if()
+
+    def open_end(self, f: Field) -> None:
+        """Go over a field that takes all up to a limit."""
+        limit = self.stop or self.total or "end"
+        if limit == "end" and self.trailing_size():
+            limit = f"end - {self.trailing_size()}"
+            self.check(f"{limit} < {self.pos}")
+        self.let("w", f"{limit} - ({self.pos})")
+        self.give(f.name, self.place(), "w")
+        self.float()
+        self.let("pos", limit)
+        self.at_limit = limit
+
+    def bounds(self) -> None:
+        """Work out where the header and its payload end as soon as the fields that say so are read."""
+        for which, said in (("stop", self.extents.self_size), ("total", self.extents.total_size)):
+            if said is None or getattr(self, which) or not needs(said[0]) <= self.read:
+                continue
+            self.let(which, f"begin + {said[0].code(self)}")
+            self.check(f"{which} < {self.pos}")
+            if which == "stop":
+                self.check("stop > end")
+            else:
+                self.clip("total")
+            setattr(self, which, which)
+
+    def trailing_size(self) -> int:
+        return sum((f.kind.bits or 0) // 8 for f in self.behind)
+
+    def payload_end(self) -> str:
+        tail = self.trailing_size()
+        room = f"end - {tail}" if tail else "end"
+        if self.total:
+            return self.total
+        if self.extents.payload_size is not None:
+            rule, said_by = self.extents.payload_size
+            self.let("w", rule.code(self))
+            if said_by is not None:
+                self.check("w < 0")
+                self.let("e", f"{self.pos} + w")
+            else:
+                self.let("e", self.choose("w >= 0", f"{self.pos} + w", room))
+            self.clip("e")
+            return "e"
+        if tail:
+            self.let("e", room)
+            self.check(f"e < {self.pos}")
+            return "e"
+        return "end"
+
+    def trailer(self, end: str) -> None:
+        """Go over what stands behind the payload."""
+        if not self.behind:
+            return
+        if self.offset is not None:
+            self.let("pos", self.pos)
+        self.let("after", "pos")
+        self.offset = None
+        self.let("pos", end)
+        for piece in pieces(self.behind):
+            if isinstance(piece, Run):
+                self.check(f"pos + {piece.size} > end")
+                self.take(piece)
+                self.advance(piece.size)
+            else:
+                self.let("w", f"-(pos - begin) % {piece.pad}")
+                self.check("pos + w > end")
+                self.give(piece.name, ("pos", 0), "w")
+                self.advance("w")
+        self.let("pos", "after")
+
+    def branches(self) -> list[tuple[list[str], str]]:
+        """Return how it goes on, in order: conditions of which one must hold, and the number of the class ("0": none).
+
+        Where only numbers that lead nowhere are left out at the end, nothing is said of them.
+        """
+        found: list[tuple[list[str], str]] = []
+        for f in self.cls._fields:
+            if not isinstance(f.rule, Next):
+                continue
+            numbers: dict[str, list[str]] = {}
+            for number, upper in bindings.space(f.rule.space).headers.items():
+                numbers.setdefault(str(self.numbers.get(upper, 0)), []).append(f"{self.value(f.name)} == {number}")
+            found += sorted(((tests, number) for number, tests in numbers.items()), key=lambda branch: branch[1] == "0")
+        for rule, _, upper in bindings.conditions(self.cls):
+            found.append(([f"({self.condition(rule)}) != 0"], str(self.numbers.get(upper, 0))))
+        while found and found[-1][1] == "0":
+            found.pop()
+        return found
+
+    def condition(self, rule: Expr) -> str:
+        """Return source for a condition of a binding."""
+        return rule.code(self)

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
         Writer as Writer,
     )
     from packetlab.capture.bpf import PcapFilter as PcapFilter
+    from packetlab.capture.columns import Columns as Columns
     from packetlab.capture.reassembly import (
         Datagram as Datagram,
         Fragments as Fragments,
         Stream as Stream,
         Streams as Streams,
     )
+    from packetlab.capture.table import Table as Table
     from packetlab.engine.contract import Endpoint as Endpoint, Engine as Engine, Event as Event, Ignored as Ignored
     from packetlab.engine.idp import Node as Node
     from packetlab.engine.spp import Connection as Connection
@@ -315,6 +317,8 @@ _WHERE = {
         "packetlab.capture": ("Capture Frame Writer "),
         "packetlab.capture.bpf": ("PcapFilter "),
         "packetlab.capture.reassembly": ("Datagram Fragments Stream Streams "),
+        "packetlab.capture.columns": ("Columns "),
+        "packetlab.capture.table": ("Table "),
         "packetlab.engine.contract": ("Endpoint Engine Event Ignored "),
         "packetlab.engine.idp": ("Node "),
         "packetlab.engine.spp": ("Connection "),

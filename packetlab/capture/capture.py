@@ -176,12 +176,6 @@ class Capture(Shown):
         """The capture that this one is a part of."""
         return self if self._parent is None else self._parent._root
 
-    @property
-    def again(self) -> bool:
-        """Whether the frames can be read more than once, as those of a pipe cannot."""
-        source = self._root._source
-        return source is None or (isinstance(source, (str, Path)) and source != "-") or self._root._start is not None
-
     def _octets(self) -> int | None:
         """Return the size of the file, None where that is not known."""
         root = self._root

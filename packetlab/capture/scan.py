@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from struct import Struct, error as struct_error
 from typing import TYPE_CHECKING, Any, Literal
 
-from packetlab.capture import loops
 from packetlab.capture.batch import LATEST, NO_TIME, FrameBatch, clipped
 from packetlab.capture.frame import NOTHING, Extras, Frame, Interface
+from packetlab.capture.loops import loaded, records
 from packetlab.capture.pcap import Layout, read_header, read_on
 from packetlab.capture.pcapng import INTERFACE, MAGIC, NANOSECONDS, OLD_PACKET, PACKET, SECTION, SIMPLE_PACKET, Reader
 from packetlab.capture.source import Bytes
@@ -63,8 +63,8 @@ def _records(buffer: bytes, pos: int, layout: Layout) -> tuple[NDArray[np.int64]
     """Return where the records from `pos` on begin that are whole, and where the last of them ends."""
     import numpy as np
 
-    if loops.loaded():
-        return loops.records(np.frombuffer(buffer, np.uint8), pos, layout.size, layout.sign == ">")
+    if loaded():
+        return records(np.frombuffer(buffer, np.uint8), pos, layout.size, layout.sign == ">")
     found: list[int] = []
     add, more = found.append, layout.size
     captured = Struct(layout.sign + "I").unpack_from

@@ -18,15 +18,26 @@ from packetlab.link.port import Attachment
 from packetlab.sockets import create
 from packetlab.sockets.socket import Socket
 from packetlab.view.ladder import ladder
-from packetlab.wire.addresses import mac_octets
+from packetlab.wire.above import Shown
+from packetlab.wire.addresses import mac_octets, mac_text
 
 HERE = RealTime()  # this machine has one time; all its hosts live in it
 
 
-class Talker(Station):
+class Talker(Station, Shown):
     """A host with sockets: ``host.socket(kind, family)`` is `create`."""
 
     socket = create
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what there is to be said of the host, as (name, text)."""
+        found = [("host", f"{type(self).__name__} {self.name}")]
+        for number, attachment in enumerate(self.attachments):
+            words = f"network {attachment.network:X}H, {attachment.carrier}, {mac_text(attachment.mac)}"
+            found.append((f"attachment {number}", words))
+        if self.attachments or not hasattr(self, "interfaces"):
+            found.append(("address", str(self.address)))
+        return found
 
 
 class SimHost(_simnet.SimHost, Talker):

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,9 @@ from packetlab.link.interface import EVERY_PROTOCOL, Interface
 from packetlab.link.medium import Medium, RealTime
 from packetlab.link.port import Attachment, Port
 from packetlab.link.program import Program
+from packetlab.link.topology import Joint, Node, Topology, shape_words
+from packetlab.wire.above import Shown
+from packetlab.wire.addresses import mac_text
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -36,7 +39,7 @@ FIRST_NETWORK = 0x401  # XNS network number of the first link
 _KEEPER = Path(__file__).with_name("keeper.py")
 
 
-class Lab:
+class Lab(Shown):
     """Hosts and links in namespaces of their own.
 
     Raises on opening:
@@ -45,6 +48,8 @@ class Lab:
 
     def __init__(self) -> None:
         self.hosts: dict[str, Host] = {}
+        self.switches: dict[str, Switch] = {}
+        self.links: list[Link] = []
         self.medium = RealTime()
         self._relays: list[Relay] = []
         self._subnets = 0
@@ -96,7 +101,7 @@ class Lab:
         self._control.close()
         self._keeper.wait()
         self._keeper = None
-        self.hosts = {}
+        self.hosts, self.switches, self.links = {}, {}, []
 
     def __enter__(self) -> Lab:
         return self.open()
@@ -139,6 +144,7 @@ class Lab:
         subnet = self._subnet()
         switch = Switch(self, name, subnet, FIRST_NETWORK + self._subnets - 1)
         self._ask("bridge", host=name, name="bridge")
+        self.switches[name] = switch
         return switch
 
     def link(
@@ -182,7 +188,21 @@ class Lab:
                 end.node._attach(end)
                 if end.node.on_link is not None:
                     end.node.on_link()
-        return Link(tuple(end.node.name for end in ends), mtu, relay)
+        made = Link(tuple(end.node.name for end in ends), mtu, relay, network, shape)
+        self.links.append(made)
+        return made
+
+    def topology(self) -> Topology:
+        """Return who is joined to whom, and how each link treats frames now."""
+        hosts = [
+            Node(host.name, "host", tuple(f"{end.name} {end.address} {mac_text(end.mac)}" for end in host.ends))
+            for host in self.hosts.values()
+        ]
+        switches = [
+            Node(switch.name, "switch", (f"{switch.subnet}.0/24", f"network {switch.network:X}H"))
+            for switch in self.switches.values()
+        ]
+        return Topology("Lab", (*hosts, *switches), tuple(link.joint(self.switches) for link in self.links))
 
     def _impaired(self, ends: list[_End], mtu: int, seed: int | str, shape: dict[str, Any]) -> Relay:
         """Put a relay between two ends: a host of its own, with an interface towards each."""
@@ -250,8 +270,22 @@ class _End:
 class Link:
     """A link: the names of what it joins, and its MTU in bytes."""
 
-    def __init__(self, names: tuple[str, ...], mtu: int, relay: Relay | None = None) -> None:
-        self.names, self.mtu, self._relay = names, mtu, relay
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        mtu: int,
+        relay: Relay | None = None,
+        network: int = 0,
+        shape: dict[str, Any] | None = None,
+    ) -> None:
+        self.names, self.mtu, self._relay, self.network = names, mtu, relay, network
+        self._shape = shape or {}
+
+    def joint(self, switches: Collection[str] = ()) -> Joint:
+        """Return whom it joins, and how it treats frames now; its network too, unless a switch says that."""
+        network = "" if self.names[-1] in switches else f"network {self.network:X}H"
+        mtu = "" if self.mtu == 1500 else f"mtu {self.mtu}"
+        return Joint(self.names, tuple(filter(None, (network, mtu, *shape_words(self._shape)))))
 
     def change(self, **shape: Any) -> None:
         """Change how an impaired link treats frames from now on, both ways: loss=0.5, delay=0.1 ...
@@ -263,6 +297,7 @@ class Link:
             raise PacketlabError(f"{self}", "an impaired link", "a plain one", hint)
         Impairment(**shape)  # what is wrong with it is said here
         self._relay.tell(**shape)
+        self._shape = {**self._shape, **shape}
 
     def partition(self) -> None:
         """Lose every frame from now on."""

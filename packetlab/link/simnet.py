@@ -18,6 +18,9 @@ from packetlab.errors import PacketlabError, Stalled
 from packetlab.link.impairment import Impairment, both_ways
 from packetlab.link.medium import Driver, Files, Medium
 from packetlab.link.port import Attachment, Port
+from packetlab.link.topology import Joint, Node, Topology, shape_words
+from packetlab.wire.above import Shown
+from packetlab.wire.addresses import mac_text
 
 if TYPE_CHECKING:
     import netaddr
@@ -29,7 +32,7 @@ AT_ONCE = 1_000_000  # steps within one call that the clock may stand still for
 ROOM = 4096  # frames that wait at a port for a reader
 
 
-class SimNetwork(Medium):
+class SimNetwork(Medium, Shown):
     """A network in memory and in virtual time.
 
     Args:
@@ -145,6 +148,14 @@ class SimNetwork(Medium):
             for number, (at, data, link, marks) in enumerate(self._sent[before:], before + 1)
         ]
 
+    def topology(self) -> Topology:
+        """Return who is joined to whom, and how each link treats frames now."""
+        nodes = tuple(
+            Node(host.name, "host", (mac_text(host.octets), *(f"{nic.link.subnet}.{nic.place}" for nic in host.nics)))
+            for host in self.hosts.values()
+        )
+        return Topology(f"SimNetwork at {self._now / 1e9:g} s", nodes, tuple(link.joint() for link in self.links))
+
     def __enter__(self) -> SimNetwork:
         return self
 
@@ -181,6 +192,14 @@ class SimLink:
         """Change how the link treats frames from now on, both ways: loss=0.5, delay=0.1 ..."""
         for impairment in self.sends.values():
             impairment.change(**shape)
+
+    def joint(self) -> Joint:
+        """Return whom it joins, and how it treats frames now."""
+        shapes = {name: shape_words(vars(impairment)) for name, impairment in self.sends.items()}
+        if len(set(shapes.values())) == 1:
+            return Joint(tuple(shapes), (f"network {self.network:X}H", *next(iter(shapes.values()))))
+        words = (f"{name} sends: {', '.join(said)}" for name, said in shapes.items() if said)
+        return Joint(tuple(shapes), (f"network {self.network:X}H", *words))
 
     def partition(self) -> None:
         """Lose every frame from now on."""

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
-from packetlab.errors import LocalProtocolError, suggestion
+from packetlab.errors import LocalProtocolError, PacketlabError, suggestion
 from packetlab.host import Station
 from packetlab.link.medium import Files
+from packetlab.wire.above import Shown
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Socket")
@@ -23,7 +24,7 @@ class _Made(type):
         return made
 
 
-class Socket(metaclass=_Made):
+class Socket(Shown, metaclass=_Made):
     """A socket. What a kind does not have raises `LocalProtocolError` (EOPNOTSUPP in BSD).
 
     Attributes:
@@ -110,6 +111,21 @@ class Socket(metaclass=_Made):
             raise LocalProtocolError(f"{self}: {verb}", "an open socket", "one that was closed", "EBADF in BSD")
         if not true:
             raise LocalProtocolError(f"{self}: {verb}", expected, got, hint)
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what there is to be said of the socket, as (name, text): where it is, and its options."""
+        found = [("socket", f"{self.family} {self}")]
+        # The layers of a host that has not spoken yet are not started by looking at its sockets.
+        spoken = self.family != "xns" or self.host._stack is not None
+        for name in ("state", "address", "peer", "default_header", "mtu") if spoken else ():
+            try:
+                value = getattr(self, name, None)
+            except (PacketlabError, OSError):
+                continue  # a closed one has none any more
+            if value is not None:
+                found.append((name, str(getattr(value, "name", value))))
+        options = [name for name in vars(self) if not name.startswith("_") and name not in ("host", "sock", "stream")]
+        return found + [(name, str(getattr(self, name))) for name in sorted(options)]
 
     def __enter__(self: S) -> S:
         return self

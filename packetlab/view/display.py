@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from packetlab.capture import Capture, Frame
-from packetlab.view import captures, packets
+from packetlab.view import captures, packets, topology
 from packetlab.view.hexdump import printable
 from packetlab.view.markup import pre, safe
 from packetlab.wire.compare import Difference
@@ -28,6 +28,10 @@ def text_of(thing: Any) -> str:
         return captures.capture_text(thing)
     if _is_table(thing):
         return captures.table_text(thing)
+    if hasattr(thing, "topology"):
+        return topology.network_text(thing.topology())
+    if hasattr(thing, "facts"):
+        return topology.facts_text(thing.facts())
     return "\n".join(printable(line) for line in str(thing).split("\n"))
 
 
@@ -45,6 +49,10 @@ def html_of(thing: Any) -> str:
         return captures.difference_html(thing)
     if _is_table(thing):
         return captures.table_html(thing)
+    if hasattr(thing, "topology"):
+        return topology.network_html(thing.topology())
+    if hasattr(thing, "facts"):
+        return topology.facts_html(thing.facts())
     return pre(map(safe, text_of(thing).split("\n")))
 
 

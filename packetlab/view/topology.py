@@ -1,0 +1,139 @@
+"""Networks as pictures and text, and what single objects (hosts, sockets) say of themselves as small tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import cos, pi, sin
+from typing import Any
+
+from packetlab.view.captures import columns
+from packetlab.view.hexdump import printable
+from packetlab.view.markup import details, picture, safe, scoped, table
+
+HIGH, LETTER = 15, 6.7  # pixels of a line, and of a letter
+STYLE = """
+.p{fill:#fff}.x{fill:#1f2328}.t{fill:#57606a}.l{stroke:#8c959f}.h{fill:#ddebfb;stroke:#0a5cc4}.s{fill:#fdebd0;stroke:#b45f06}
+@media(prefers-color-scheme:dark){.p{fill:#15181c}.x{fill:#e6edf3}.t{fill:#9aa4af}.l{stroke:#5b646e}
+.h{fill:#12304f;stroke:#6cb0ff}.s{fill:#46310f;stroke:#f0a54a}}
+text{font:11px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;text-anchor:middle}.b{font-weight:bold}
+.t{stroke-width:4px;stroke-linejoin:round;paint-order:stroke;stroke:#fff}@media(prefers-color-scheme:dark){.t{stroke:#15181c}}
+"""
+
+
+# Networks ------------------------------------------------------------------------------------------------------
+
+
+def network_text(topology: Any) -> str:
+    """Return a network as text: a line a host, a line a link."""
+    nodes = [[printable(node.name), node.kind, printable(", ".join(node.says))] for node in topology.nodes]
+    joints = [[printable(" -- ".join(joint.ends)), printable("; ".join(joint.says))] for joint in topology.joints]
+    head = f"{printable(topology.name)}: {len(nodes)} nodes, {len(joints)} links"
+    return "\n".join(
+        [head, *columns(("node", "kind", "addresses"), nodes, widest=200), *columns(("link", ""), joints, widest=200)]
+    )
+
+
+def network_html(topology: Any) -> str:
+    """Return a network as HTML: the picture, and the same in tables."""
+    words = ", ".join(" to ".join(joint.ends) for joint in topology.joints) or "no links"
+    nodes = [[safe(node.name), node.kind, "<br>".join(map(safe, node.says))] for node in topology.nodes]
+    joints = [[safe(" -- ".join(joint.ends)), "<br>".join(map(safe, joint.says))] for joint in topology.joints]
+    tables = table(("node", "kind", "addresses"), nodes, "nodes") + table(("link", "says"), joints, "links")
+    drawn = picture(network_svg(topology), f"{topology.name}: {words}", scaled=False)
+    return scoped(drawn + details("as tables", tables))
+
+
+def network_svg(topology: Any) -> str:
+    """Return a network as SVG: hosts on a ring, switches and shared links within it."""
+    hosts = [node for node in topology.nodes if node.kind == "host"]
+    sizes = {
+        n.name: (max([len(n.name), *map(len, n.says)]) * LETTER + 20, (1 + len(n.says)) * HIGH + 12)
+        for n in topology.nodes
+    }
+    wide, tall = (max([size[i] for size in sizes.values()] or [60]) for i in (0, 1))
+    said = max((len(line) for joint in topology.joints for line in joint.says), default=0) * LETTER
+    lines = max((len(joint.says) for joint in topology.joints), default=0)
+    places = _places(topology, hosts, wide + said + 30, tall + lines * HIGH + 40)
+    left, right = min(x for x, _ in places.values()) - wide / 2 - 20, max(x for x, _ in places.values()) + wide / 2 + 20
+    top, bottom = min(y for _, y in places.values()) - tall / 2 - 20, max(y for _, y in places.values()) + tall / 2 + 20
+    width, height = round(max(right - left, said + 40)), round(bottom - top)
+    left -= (width - (right - left)) / 2
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="{left:.0f} {top:.0f} {width} {height}" role="img">',
+        f"<title>{safe(topology.name)}</title><style>{STYLE.strip()}</style>",
+        f'<rect class="p" x="{left:.0f}" y="{top:.0f}" width="{width}" height="{height}"/>',
+    ]
+    labels = []
+    for number, joint in enumerate(topology.joints):
+        middle = places[_hub(number)] if len(joint.ends) > 2 else None
+        for a, b in [(end, _hub(number)) for end in joint.ends] if middle else [(joint.ends[0], joint.ends[-1])]:
+            (x1, y1), (x2, y2) = places[a], places[b]
+            parts.append(f'<line class="l" x1="{x1:.0f}" y1="{y1:.0f}" x2="{x2:.0f}" y2="{y2:.0f}"/>')
+        x, y = middle or ((x1 + x2) / 2, (y1 + y2) / 2)
+        if middle:
+            labels.append(f'<circle class="s" cx="{x:.0f}" cy="{y:.0f}" r="5"/>')
+        labels += _lines(
+            joint.says, x, y + (-10 if middle else 4) - HIGH * (len(joint.says) - 1) / (1 if middle else 2), "t"
+        )
+    for node in topology.nodes:
+        (x, y), (w, h) = places[node.name], sizes[node.name]
+        kind = "h" if node.kind == "host" else "s"
+        parts.append(
+            f'<rect class="{kind}" x="{x - w / 2:.0f}" y="{y - h / 2:.0f}" width="{w:.0f}" height="{h:.0f}" rx="5"/>'
+        )
+        labels += _lines([node.name], x, y - h / 2 + 17, "x b")
+        labels += _lines(node.says, x, y - h / 2 + 17 + HIGH, "x")
+    return "".join([*parts, *labels, "</svg>"])
+
+
+def _hub(number: int) -> str:
+    return f"\0link {number}"  # no node has this name
+
+
+def _lines(texts: Sequence[str], x: float, y: float, kind: str) -> list[str]:
+    return [
+        f'<text class="{kind}" x="{x:.0f}" y="{y + HIGH * n:.0f}">{safe(text)}</text>' for n, text in enumerate(texts)
+    ]
+
+
+def _places(topology: Any, hosts: Sequence[Any], apart: float, below: float) -> dict[str, tuple[float, float]]:
+    """Return where each node stands, and each link of more than two ends."""
+    if len(hosts) <= 2:
+        places = {node.name: (apart * n, 0.0) for n, node in enumerate(hosts)}
+    else:
+        turn = 2 * pi / len(hosts)
+        inside = len(hosts) < len(topology.nodes) or any(len(joint.ends) > 2 for joint in topology.joints)
+        # Neighbours on the ring do not touch, nor does what stands within it.
+        radius = [max(room / (2 * sin(turn / 2)), room if inside else 0) for room in (apart, below)]
+        places = {
+            node.name: (radius[0] * cos(turn * n - pi / 2), radius[1] * sin(turn * n - pi / 2))
+            for n, node in enumerate(hosts)
+        }
+    inner = [node.name for node in topology.nodes if node.name not in places]
+    for place, name in enumerate(inner):
+        around = [places[end] for joint in topology.joints if name in joint.ends for end in joint.ends if end in places]
+        shift = below * place if len(inner) > 1 else below if len(hosts) <= 2 else 0.0
+        places[name] = _centre(around, shift)
+    for number, joint in enumerate(topology.joints):
+        if len(joint.ends) > 2:
+            places[_hub(number)] = _centre([places[end] for end in joint.ends], 0.0)
+    return places or {"": (0.0, 0.0)}
+
+
+def _centre(points: Sequence[tuple[float, float]], shift: float) -> tuple[float, float]:
+    count = max(1, len(points))
+    return sum(x for x, _ in points) / count, sum(y for _, y in points) / count + shift
+
+
+# What one thing says of itself ---------------------------------------------------------------------------------
+
+
+def facts_text(facts: Sequence[tuple[str, str]]) -> str:
+    """Return names and values as text."""
+    return "\n".join(f"{printable(name):<18} {printable(value)}" for name, value in facts)
+
+
+def facts_html(facts: Sequence[tuple[str, str]]) -> str:
+    """Return names and values as HTML; the first of them is the title."""
+    (_, title), *rest = facts
+    return scoped(table(("", ""), [[safe(name), safe(value)] for name, value in rest], f"<b>{safe(title)}</b>"))

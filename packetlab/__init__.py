@@ -47,6 +47,8 @@ if TYPE_CHECKING:
         RemoteProtocolError as RemoteProtocolError,
         Stalled as Stalled,
     )
+    from packetlab.export.dpkt_bridge import from_dpkt as from_dpkt
+    from packetlab.export.scapy_bridge import from_scapy as from_scapy
     from packetlab.link.impairment import Impairment as Impairment
     from packetlab.link.interface import (
         Interface as Interface,
@@ -328,6 +330,8 @@ _WHERE = {
             "BuildError CaptureError DeclareError DissectError LocalProtocolError NeedsPrivilege "
             "PacketlabError RemoteProtocolError Stalled "
         ),
+        "packetlab.export.dpkt_bridge": ("from_dpkt "),
+        "packetlab.export.scapy_bridge": ("from_scapy "),
         "packetlab.link.impairment": ("Impairment "),
         "packetlab.link.interface": ("Interface "),
         "packetlab.networks": ("Lab LocalHost SimNetwork "),
@@ -384,7 +388,10 @@ _WHERE = {
 # Methods of lower layers that are written in a layer above them (see `wire.above`).
 _LENDERS.update(
     mimebundle="packetlab.view.display",
+    on_scapy="packetlab.export.scapy_bridge",
     rich_text="packetlab.view.display",
+    to_dpkt="packetlab.export.dpkt_bridge",
+    to_scapy="packetlab.export.scapy_bridge",
 )
 
 __all__ = [*_WHERE]  # noqa: PLE0605

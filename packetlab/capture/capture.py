@@ -55,10 +55,10 @@ class Capture(Shown):
         self._make_batches: Callable[[], Iterator[FrameBatch]] | None = None
 
     @classmethod
-    def of(cls, frames: Iterable[Frame]) -> Capture:
-        """Return a capture of frames in memory; `append` adds to it."""
+    def of(cls, frames: Iterable[Any]) -> Capture:
+        """Return a capture of frames in memory, or of whatever are packets (see `Frame.of`); `append` adds to it."""
         capture = cls._from(iter, "frames in memory")
-        held = capture._held = [*frames]
+        held = capture._held = [frame if type(frame) is Frame else Frame.of(frame) for frame in frames]
         capture._make = lambda: iter(held)
         return capture
 
@@ -88,10 +88,11 @@ class Capture(Shown):
         named = isinstance(self._source, (str, Path)) and self._source != "-"
         return named or self._start is not None or self._held is not None
 
-    def append(self, frame: Frame) -> None:
-        """Add a frame to a capture in memory. TypeError for any other."""
+    def append(self, frame: Any) -> None:
+        """Add a frame, or whatever is a packet, to a capture in memory. TypeError for any other."""
         if self._held is None:
             raise TypeError(f"{self.name}: only a capture in memory takes frames; write others with a Writer")
+        frame = Frame.of(frame)
         frame.number = len(self._held) + 1
         self._held.append(frame)
 

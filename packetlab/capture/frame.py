@@ -6,9 +6,10 @@ what shows them escapes them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.wire.above import Shown
+from packetlab.wire.foreign import first_header_of, library, linktype_of, octets
 
 if TYPE_CHECKING:
     from packetlab.wire.packet import Packet
@@ -77,14 +78,26 @@ class Frame(Shown):
         number: int = 0,
         extras: Extras = NOTHING,
     ) -> None:
-        self.data = data
+        self.data = data if type(data) is bytes else octets(data)
         self.time_ns = time_ns
-        self.wire_length = len(data) if wire_length is None else wire_length
+        self.wire_length = len(self.data) if wire_length is None else wire_length
         self.interface = interface or (ETHERNET if linktype in (None, 1) else Interface(linktype or 0))
         self.number = number
         self.extras = extras
         if comment is not None:
             self.extras = extras._replace(comments=(comment,) if isinstance(comment, str) else tuple(comment))
+
+    @classmethod
+    def of(cls, packet: Any) -> Frame:
+        """Return whatever is a packet as a frame; a frame stays as it is.
+
+        The link type is that of its outermost header (Ethernet where only octets are known), the time scapy's, else 0.
+        TypeError for what is no packet.
+        """
+        if isinstance(packet, cls):
+            return packet
+        time = getattr(packet, "time", None) if library(type(packet)) == "scapy" else None
+        return cls(octets(packet), int(time * 10**9) if time is not None else 0, linktype_of(first_header_of(packet)))
 
     @property
     def linktype(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from struct import error as struct_error
 from types import TracebackType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from packetlab.capture.frame import Frame
 from packetlab.capture.pcap import PcapSink
@@ -37,8 +37,13 @@ class Writer:
         self._linktype = linktype
         self.count = 0
 
-    def write(self, frame: Frame) -> None:
-        """Write one frame. CaptureError where the format cannot hold it; then nothing of the frame is in the file."""
+    def write(self, frame: Any) -> None:
+        """Write one frame, or whatever is a packet (see `Frame.of`).
+
+        CaptureError where the format cannot hold it; then nothing of the frame is in the file.
+        """
+        if type(frame) is not Frame:
+            frame = Frame.of(frame)
         try:
             self._sink.write(frame)
         except struct_error as error:

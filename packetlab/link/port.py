@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from packetlab.capture import Frame, matcher
 from packetlab.wire.batch import Batch
+from packetlab.wire.foreign import octets
 from packetlab.wire.packet import Packet
 
 
@@ -67,14 +68,14 @@ class Port(ABC):
         """Stop listening. Safe to call twice."""
 
     def send(self, frame: Any) -> None:
-        """Send a packet, a header, a captured frame, or bytes."""
-        self._send(bytes(frame))
+        """Send whatever is a packet: ours, a header, a captured frame, scapy's, dpkt's, or bytes."""
+        self._send(octets(frame))
 
     def send_all(self, frames: Iterable[Any]) -> int:
         """Send frames one behind the other, without pause; return how many."""
         count = 0
         for frame in frames:
-            self._send(bytes(frame))
+            self._send(octets(frame))
             count += 1
         return count
 

@@ -9,6 +9,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from typing import Any
 
 from packetlab.capture import Capture, Frame
 from packetlab.errors import BuildError
@@ -19,7 +20,7 @@ from packetlab.wire.batch import Batch
 
 
 def replay(
-    capture: Iterable[Frame],
+    capture: Iterable[Any],
     onto: Port,
     *,
     speed: float = 1.0,
@@ -34,6 +35,7 @@ def replay(
     """Send the frames of a capture onto a port that was opened by name, and report.
 
     Args:
+        capture: frames, or whatever are packets, scapy's and dpkt's too.
         speed: times the capture's own pace (2.0 is twice as fast). Frames without a time, or timed before the one
             before them, go out at once.
         rate: frames a second instead; mbps: megabits a second instead; topspeed: without any pause instead.
@@ -54,12 +56,12 @@ def replay(
     return _paced(_deadlines(frames, speed, rate, mbps), onto, tell)
 
 
-def _times_over(capture: Iterable[Frame], count: int | None, loop: int) -> Iterator[tuple[bool, Frame]]:
+def _times_over(capture: Iterable[Any], count: int | None, loop: int) -> Iterator[tuple[bool, Frame]]:
     """Yield (does a loop begin here, frame)."""
     for _ in range(loop):
         begins = True
         for frame in islice(capture, count):
-            yield begins, frame
+            yield begins, frame if type(frame) is Frame else Frame.of(frame)
             begins = False
 
 

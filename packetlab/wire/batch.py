@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from packetlab.wire.foreign import octets
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -38,10 +40,10 @@ class Batch:
 
     @classmethod
     def of(cls, packets: Iterable[Any]) -> Batch:
-        """Return a batch of packets, headers or bytes, one behind the other."""
+        """Return a batch of whatever are packets (see `foreign`), one behind the other."""
         import numpy as np
 
-        pieces = [bytes(packet) for packet in packets]
+        pieces = [octets(packet) for packet in packets]
         sizes = np.fromiter(map(len, pieces), np.int64, len(pieces))
         return cls(b"".join(pieces), np.cumsum(sizes) - sizes, sizes)
 

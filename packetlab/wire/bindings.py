@@ -118,6 +118,24 @@ def bind(upper: type[Header], under: type[Header], when: Any = None, sets: dict[
     _recompile(key(under))
 
 
+def places(header: type[Header]) -> list[tuple[type[Header], dict[str, int]]]:
+    """Return where a header stands, as far as numbers tell: (lower header, {field: number}), {} where it is always.
+
+    The number that is sent comes first for each lower header; places that only an expression can tell are left out.
+    """
+    found: list[tuple[type[Header], dict[str, int]]] = []
+    for lower in declared():
+        for f in lower._fields:
+            if isinstance(f.rule, Next):
+                numbers = [n for n, upper in space(f.rule.space).headers.items() if upper is header]
+                found += [(lower, {f.name: number}) for number in numbers]
+        for condition, sets, upper in conditions(lower):
+            fixed = {name: value.number for name, value in sets.items() if isinstance(value, Const)}
+            if upper is header and len(fixed) == len(sets) and (fixed or isinstance(condition, Const)):
+                found.append((lower, fixed))
+    return found
+
+
 def _own_space(under: type[Header], declared_field: Any) -> None:
     """Give a field without a rule a number space of its own, with its default as what is sent otherwise."""
     otherwise = declared_field.default if isinstance(declared_field.default, int) else 0

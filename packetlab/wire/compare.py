@@ -16,9 +16,10 @@ from packetlab.wire.above import Shown
 from packetlab.wire.explain import Derivation, derive, follows
 from packetlab.wire.expressions import Checksum, Next
 from packetlab.wire.fields import Items, PayloadMark, octets_text
+from packetlab.wire.foreign import as_packet, is_foreign
 from packetlab.wire.header import Field, Header
 from packetlab.wire.layout import restored
-from packetlab.wire.match import as_packet, value_text
+from packetlab.wire.match import value_text
 from packetlab.wire.packet import Notes, Packet
 
 
@@ -56,15 +57,10 @@ class Difference(tuple[Change, ...], Shown):
     __repr__ = __str__
 
 
-def diff(one: Packet | Header, other: Packet | Header | bytes) -> Difference:
-    """Compare layer by layer and field by field; `other` may be bytes, dissected from the same first header."""
-    if isinstance(one, Header):
-        one = Packet((one,))
-    if isinstance(other, (bytes, bytearray)):
-        other = as_packet(other, one)
-    if isinstance(other, Header):
-        other = Packet((other,))
-    return Difference(_Comparison(one, other).changes())
+def diff(one: Any, other: Any) -> Difference:
+    """Compare layer by layer and field by field, whatever is a packet; bytes are dissected from the same first header."""
+    one = as_packet(one)
+    return Difference(_Comparison(one, as_packet(other, one)).changes())
 
 
 class Spot(NamedTuple):
@@ -272,13 +268,14 @@ def _packet(side: Any, beside: Any) -> Packet | None:
         return side
     if isinstance(side, Header):
         return Packet((side,))
-    if isinstance(side, (bytes, bytearray)) and isinstance(beside, (Packet, Header)):
+    if (isinstance(side, (bytes, bytearray)) or is_foreign(side)) and isinstance(beside, (Packet, Header)):
         return as_packet(side, beside)
     return None
 
 
 def _several(side: Any) -> bool:
-    return isinstance(side, Iterable) and not isinstance(side, (str, bytes, bytearray, dict, Packet, Header))
+    one = isinstance(side, (str, bytes, bytearray, dict, Packet, Header)) or is_foreign(side)
+    return isinstance(side, Iterable) and not one
 
 
 def explain_packets(one: Packet, other: Packet) -> list[str]:

@@ -5,6 +5,8 @@ Whatever the bytes: ``bytes(dissect(b)) == b``. What was understood is kept, wha
 
 from __future__ import annotations
 
+from typing import Any
+
 from packetlab.errors import DissectError
 from packetlab.wire import (
     ip as _ip,  # noqa: F401  what may follow must be declared
@@ -12,9 +14,10 @@ from packetlab.wire import (
     xns as _xns,  # noqa: F401
 )
 from packetlab.wire.ethernet import Ether
+from packetlab.wire.foreign import first_header_of, octets
 from packetlab.wire.fuse import READERS, seen
 from packetlab.wire.header import Header
-from packetlab.wire.layout import behind_payload
+from packetlab.wire.layout import trailing_size
 from packetlab.wire.packet import Notes, Packet
 from packetlab.wire.walk import Dissection, Fault
 
@@ -22,7 +25,7 @@ _new = Packet.__new__
 
 
 def dissect(
-    data: bytes | bytearray | memoryview,
+    data: Any,
     first: type[Header] | None = Ether,
     wire_length: int | None = None,
     strict: bool = False,
@@ -31,6 +34,8 @@ def dissect(
     """Return `data` as a packet whose outermost header is of class `first` (None: all is payload).
 
     Args:
+        data: octets, or whatever has them: a captured frame, a packet or header, one of scapy's or dpkt's. Where these
+            tell what they begin with, that counts instead of Ether.
         wire_length: bytes there were on the wire, where the capture kept fewer; the fault that this leaves is marked
             as `cut`, and `Packet.truncated` says so.
         strict: raise for the first fault instead of keeping it on the packet.
@@ -40,7 +45,8 @@ def dissect(
         DissectError: with `strict`, where bytes and declaration disagree.
     """
     if type(data) is not bytes:
-        data = bytes(data)
+        first = first_header_of(data, first) if first is Ether else first
+        data = octets(data)
     if (wire_length is None or wire_length == len(data)) and first in READERS and keep and not strict:
         packet = READERS[first](data)
         if packet is not None:
@@ -59,7 +65,7 @@ def dissect(
                 ctx.faults.append(Fault(first.__name__, "", start, "headers that take bytes", f"{idle} that take none"))
                 following = None
         if stop != end:
-            behind = stop + (_behind(header) if header._has_tail else 0)
+            behind = stop + (trailing_size(header) if header._has_tail else 0)
             if behind < end:
                 gaps[len(headers)] = data[behind:end]
         headers.append(header)
@@ -87,13 +93,3 @@ def dissect(
     if not keep:
         packet._data = packet.encode()
     return packet
-
-
-def _behind(header: Header) -> int:
-    """Bytes of a header's fields behind its payload."""
-    size = 0
-    for f in behind_payload(type(header)):
-        raw = getattr(header, f.slot)
-        if raw is not None:
-            size += len(raw) if isinstance(raw, bytes) else (f.kind.bits or 0) // 8
-    return size

@@ -25,6 +25,7 @@ from packetlab.wire.fields import (
     Spec,
     XNSAddressField,
 )
+from packetlab.wire.foreign import as_packet
 from packetlab.wire.layout import restored
 from packetlab.wire.tolerance import Known, NoMatch, Tolerance
 
@@ -264,13 +265,13 @@ class Header(metaclass=HeaderType):
             for f in self._fields
         )
 
-    def matches(self, packet: Packet | Header, known: Known | None = None) -> bool:
+    def matches(self, packet: Any, known: Known | None = None) -> bool:
         """Say whether `packet` has a header of this class whose fields fit the given ones of this prototype.
 
-        A false answer says in its repr why; `why_not` says it at length. `known`: what `same_as` names stand for; a
-        match adds to it.
+        `packet` is whatever is one: a header, ours, a captured frame, scapy's, dpkt's. A false answer says in its repr
+        why; `why_not` says it at length. `known`: what `same_as` names stand for; a match adds to it.
         """
-        headers = (packet,) if isinstance(packet, Header) else packet.layers
+        headers = (packet,) if isinstance(packet, Header) else as_packet(packet).layers
         wanted = [f for f in self._fields if self._state & f.bit]
         for header in headers:
             if isinstance(header, type(self)):
@@ -279,7 +280,7 @@ class Header(metaclass=HeaderType):
                     if known is not None:
                         known.update(names)
                     return True
-        return NoMatch(self, packet, known)  # type: ignore[return-value]  # false, and equal to False
+        return NoMatch(self, packet if isinstance(packet, Header) else as_packet(packet), known)  # type: ignore[return-value]  # false, and equal to False
 
     def _same(self, other: Header, field: Field, known: Known) -> bool:
         mine, theirs = getattr(self, field.slot), getattr(other, field.slot)
@@ -291,7 +292,7 @@ class Header(metaclass=HeaderType):
             return bool(getattr(self, field.name) == getattr(other, field.name))
         return bool(mine == theirs)
 
-    def why_not(self, packet: Packet | Header, known: Known | None = None) -> Text:
+    def why_not(self, packet: Any, known: Known | None = None) -> Text:
         """Return why `packet` does not match this prototype, the most telling line first; empty where it does."""
         from packetlab.wire.match import why_not
 
@@ -310,6 +311,9 @@ class Header(metaclass=HeaderType):
 
     def __rtruediv__(self, other: Any) -> Packet:
         return (self / b"").__rtruediv__(other)
+
+    def __rdiv__(self, other: Any) -> Any:
+        return (self / b"").__rdiv__(other)
 
     def __bytes__(self) -> bytes:
         return type(self)._encode(self, b"", (self,), 0, None)

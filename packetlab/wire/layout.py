@@ -99,6 +99,16 @@ def behind_payload(header: type[Header]) -> list[Field]:
     return list(header._fields[marked[0] + 1 :]) if marked else []
 
 
+def trailing_size(header: Header) -> int:
+    """Return how many bytes the fields behind the payload take."""
+    size = 0
+    for f in behind_payload(type(header)):
+        raw = getattr(header, f.slot)
+        if raw is not None:
+            size += len(raw) if isinstance(raw, bytes) else (f.kind.bits or 0) // 8
+    return size
+
+
 class Extents:
     """What a header's rules say, solved for sizes.
 

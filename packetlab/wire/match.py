@@ -7,16 +7,16 @@ from typing import Any
 
 from packetlab.wire.expressions import Checksum
 from packetlab.wire.fields import Int, Items, octets_text
+from packetlab.wire.foreign import as_packet, is_foreign
 from packetlab.wire.header import Field, Header
 from packetlab.wire.packet import Packet
 from packetlab.wire.text import Text
 from packetlab.wire.tolerance import Known, SameAs, Tolerance
 
 
-def why_not(prototype: Header | Packet, packet: Header | Packet, known: Known | None = None) -> Text:
+def why_not(prototype: Header | Packet, packet: Any, known: Known | None = None) -> Text:
     """Return why `packet` does not match `prototype`, one reason a line; empty where it does."""
-    if isinstance(packet, Header):
-        packet = Packet((packet,))
+    packet = as_packet(packet)
     if isinstance(prototype, Header):
         return Text("\n".join(_nearest(prototype, list(packet.layers), dict(known or {}))))
     names, rest = dict(known or {}), list(packet.layers)
@@ -38,7 +38,7 @@ def explain_match(prototype: Any, found: Any, known: Known | None = None) -> lis
     """
     if not _is_prototype(prototype):
         return None
-    if isinstance(found, (bytes, bytearray)):
+    if isinstance(found, (bytes, bytearray)) or is_foreign(found):
         found = as_packet(found, prototype)
     if isinstance(found, (Header, Packet)):
         reasons = _reasons(prototype, found, known)
@@ -48,7 +48,7 @@ def explain_match(prototype: Any, found: Any, known: Known | None = None) -> lis
     best: tuple[float, int, list[str]] | None = None
     count = 0
     for count, item in enumerate(found, 1):
-        packet = item.packet() if hasattr(item, "packet") else item
+        packet = item.packet() if hasattr(item, "packet") else as_packet(item) if is_foreign(item) else item
         if not isinstance(packet, (Header, Packet)):
             return None
         reasons = _reasons(prototype, packet, known)
@@ -75,17 +75,6 @@ def _reasons(prototype: Any, packet: Header | Packet, known: Known | None) -> li
         return why_not(prototype, packet, known).splitlines()
     layers = packet.layers if isinstance(packet, Packet) else (packet,)
     return [] if any(isinstance(h, prototype) for h in layers) else [f"no {prototype.__name__} in {found_text(packet)}"]
-
-
-def as_packet(data: bytes | bytearray, like: Any) -> Packet:
-    """Return bytes dissected from the header that `like` (a header, a packet, a header class) begins with."""
-    from packetlab.wire.dissect import dissect
-
-    if isinstance(like, Packet):
-        first = type(like._headers[0]) if like._headers else None
-    else:
-        first = like if isinstance(like, type) else type(like)
-    return dissect(bytes(data), first)
 
 
 def _more(count: int) -> str:

@@ -46,7 +46,9 @@ def cut_encode(header: Header, body: bytes) -> bytes:
     number, width, data = 0, 0, b""
     for f in type(header)._fields:
         raw = getattr(header, f.slot)
-        if raw is None or isinstance(f.kind, PayloadMark):
+        if isinstance(f.kind, PayloadMark):
+            data, body = data + body, b""
+        if raw is None:
             continue
         if isinstance(f.kind, Int):
             bits, value = f.kind.bits, raw & ((1 << f.kind.bits) - 1)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from packetlab.errors import BuildError
-from packetlab.wire.above import Shown
+from packetlab.wire.above import Shown, lent
 from packetlab.wire.codec import parse_items, replaced
 from packetlab.wire.fields import Items, PayloadMark
+from packetlab.wire.foreign import as_packet, is_foreign
 from packetlab.wire.fuse import _packets, build, builders
 from packetlab.wire.header import Header, HeaderType
 from packetlab.wire.layout import before_payload
@@ -167,10 +168,14 @@ class Packet(Shown):
             count = len(self._headers)
             gaps = {**self._gaps, **{i + count: gap for i, gap in other._gaps.items()}}
             return Packet(self._headers + other._headers, other._payload, Notes(gaps) if gaps else None)
-        return NotImplemented
+        return self._stacked(as_packet(other)) if is_foreign(other) else NotImplemented
 
     def __rtruediv__(self, other: Any) -> Packet:
         raise BuildError("/", "a header on the left", type(other).__name__)
+
+    def __rdiv__(self, other: Any) -> Any:
+        # What scapy calls for `its_packet / ours`: the left side decides, so this gives a packet of scapy's.
+        return lent("on_scapy")(other, self)
 
     def with_fault(self, fault: Fault) -> Packet:
         """Return this packet with one more thing to be said of it."""
@@ -290,17 +295,22 @@ class Packet(Shown):
         target = self[layer]
         return next(i for i, header in enumerate(self.layers) if header is target)
 
-    def diff(self, other: Packet | Header | bytes) -> Difference:
-        """Return the fields in which two packets differ; it is false where there are none, and prints one a line."""
+    def diff(self, other: Any) -> Difference:
+        """Return the fields in which two packets differ; it is false where there are none, and prints one a line.
+
+        `other` is whatever is a packet: ours, a header, a captured frame, scapy's, dpkt's, or bytes.
+        """
         from packetlab.wire.compare import diff
 
         return diff(self, other)
 
-    def matches(self, packet: Packet, known: Known | None = None) -> bool:
+    def matches(self, packet: Any, known: Known | None = None) -> bool:
         """Say whether every header of this packet, as a prototype, matches one of `packet`, in order.
 
-        A false answer says in its repr why. `known`: what `same_as` names stand for; a match adds to it.
+        `packet` is whatever is one: ours, a captured frame, scapy's, dpkt's. A false answer says in its repr why.
+        `known`: what `same_as` names stand for; a match adds to it.
         """
+        packet = as_packet(packet)
         names = dict(known) if known else {}
         layers = iter(packet.layers)
         for mine in self._headers:
@@ -312,7 +322,7 @@ class Packet(Shown):
             known.update(names)
         return True
 
-    def why_not(self, packet: Packet, known: Known | None = None) -> Text:
+    def why_not(self, packet: Any, known: Known | None = None) -> Text:
         """Return why `packet` does not match this one as a prototype; empty where it does."""
         from packetlab.wire.match import why_not
 
@@ -332,6 +342,19 @@ class Packet(Shown):
             + (" / " if names and self._payload else "")
             + (f"{len(self._payload)} bytes" if self._payload else "")
         )
+
+    # Other libraries ----------------------------------------------------------------------------------------
+
+    def to_scapy(self) -> Any:
+        """Return the packet as scapy's: its own classes where it has them, classes made from declarations elsewhere.
+
+        The bytes are the same. scapy is imported by this call (about half a second, once).
+        """
+        return lent("to_scapy")(self)
+
+    def to_dpkt(self) -> Any:
+        """Return the packet as dpkt's: its own classes where it has them, classes made from declarations elsewhere."""
+        return lent("to_dpkt")(self)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Packet):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
@@ -16,6 +18,7 @@ from packetlab import (
     SNAP,
     SPP,
     TCP,
+    U8,
     UDP,
     VLAN,
     VXLAN,
@@ -31,13 +34,17 @@ from packetlab import (
     IPv6,
     LinuxSLL,
     NeighborSolicitation,
+    Payload,
     PPPLink,
     RawIP,
     Routing,
     Verdict,
     WebSocketFrame,
+    auto,
     dissect,
     mask,
+    octets,
+    size_of,
 )  # fmt: skip
 from packetlab.wire import bindings
 from packetlab.wire.fields import PayloadMark
@@ -212,3 +219,13 @@ def test_the_examples_of_rfc_6455_section_5_7() -> None:
     assert bytes(WebSocketFrame(masking_key=key) / mask(key, b"Hello")).hex() == "818537fa213d7f9f4d5158"
     assert bytes(WebSocketFrame(opcode=9) / b"Hello").hex() == "890548656c6c6f"
     assert bytes(WebSocketFrame(opcode=2) / bytes(65536))[:10].hex() == "827f0000000000010000"
+
+
+def test_a_header_cut_behind_its_payload_is_packed_in_order() -> None:
+    class Ended(Header):
+        size: U8 = auto(size_of("payload"))
+        payload: Payload = b""
+        end: Annotated[bytes, octets(4)] = b"last"
+
+    cut = bytes(Ended() / b"data")[:7]
+    assert dissect(cut, Ended).encode() == cut

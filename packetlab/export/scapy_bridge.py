@@ -1,0 +1,96 @@
+"""Packets to scapy and back. The bytes are the same on both sides, whatever they are."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+from packetlab.export.scapy_declared import load, names_of, native, scapy_class
+from packetlab.export.scapy_fields import to_scapy_value
+from packetlab.export.values import read_items
+from packetlab.wire.foreign import COUNTERPARTS, as_packet, counterpart, library
+from packetlab.wire.header import Header
+from packetlab.wire.packet import Packet
+
+
+def from_scapy(packet: Any) -> Packet:
+    """Return a packet of scapy's as ours, dissected from its bytes; all fields are captured.
+
+    It begins with the header that its class stands for; where none is declared, all is payload and a fault says which
+    class that was. TypeError for what is no packet of scapy's.
+    """
+    if library(type(packet)) != "scapy":
+        raise TypeError(f"a packet of scapy's was expected, got {type(packet).__name__}")
+    return as_packet(packet)
+
+
+def to_scapy(packet: Packet) -> Any:
+    """Return a packet as scapy's, with the same bytes.
+
+    scapy's own classes stand for the headers it knows, and read what lies above them (DNS, DHCP, ...); for others the
+    classes made from their declarations do. Where scapy's own class cannot take the bytes, or would not give the same
+    ones back, the class made from the declaration stands there too.
+    """
+    load()
+    from scapy.packet import Raw
+
+    data = bytes(packet)
+    headers = [header for header in packet._headers if header._fields]
+    if not headers or not data:
+        return Raw(data)  # without bytes scapy's classes would come with their defaults
+    for header in headers:
+        if type(header).__name__ not in COUNTERPARTS:
+            scapy_class(type(header))  # so that scapy's own classes below it lead to it
+    own = native(type(headers[0]))
+    if own is not None:
+        try:
+            made = own(data)
+            _complete(made, headers)
+            if bytes(made) == data:
+                return made
+        except Exception:
+            pass  # scapy's own classes raise anything for what is cut short: the declaration's own never does
+    return scapy_class(type(headers[0]))(data)
+
+
+def _complete(made: Any, headers: list[Header]) -> None:
+    """Put declared headers where scapy's own bindings left octets, because a condition says what follows."""
+    from scapy.packet import Raw
+
+    layer = made
+    for here, above in pairwise(headers):
+        if counterpart(type(layer)) is not type(here):
+            return
+        rest = layer.payload
+        if type(rest) is Raw and type(above).__name__ not in COUNTERPARTS:
+            behind = rest.payload
+            rest.remove_payload()
+            layer.remove_payload()
+            layer.add_payload(scapy_class(type(above))(rest.load))
+            if behind:
+                layer.add_payload(behind)
+        layer = layer.payload
+
+
+def scapy_layer(header: Header) -> Any:
+    """Return one header as a packet of the class made from it: given and captured fields set, others derived."""
+    made = scapy_class(type(header))()
+    for name, f in names_of(type(header)).items():
+        raw = read_items(header, f) if header._state & f.bit else None
+        if raw is not None:
+            made.fields[name] = to_scapy_value(f.kind, raw, scapy_class)
+    return made
+
+
+def on_scapy(below: Any, packet: Packet) -> Any:
+    """Return what ``scapy's packet / ours`` is: scapy's, with our headers as classes made from their declarations."""
+    from scapy.packet import Padding
+
+    if library(type(below)) != "scapy":
+        raise TypeError(f"unsupported operand types for /: {type(below).__name__} and {type(packet).__name__}")
+    for header in packet._headers:
+        if header._fields:
+            below = below / scapy_layer(header)
+    if packet.payload:
+        below = below / packet.payload
+    return below / Padding(packet.trailer) if packet.trailer else below

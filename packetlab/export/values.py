@@ -1,0 +1,21 @@
+"""What the forms of a declaration share: how a header's values are read for another library."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from packetlab.wire.fields import REQUIRED, Items
+
+if TYPE_CHECKING:
+    from packetlab.wire.header import Field, Header
+
+
+def read_items(header: Header, f: Field) -> Any:
+    """Return the raw value of a field of `header`, repeated headers looked into; None where it is absent."""
+    raw = getattr(header, f.slot)
+    return header._parsed(f) if isinstance(f.kind, Items) and raw is not None else raw
+
+
+def is_required(f: Field) -> bool:
+    """Whether a field has neither default nor rule nor condition: zero until it is given, as scapy and dpkt have it."""
+    return f.default is REQUIRED and f.condition is None

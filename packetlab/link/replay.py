@@ -111,7 +111,7 @@ def _paced(deadlines: Iterator[tuple[int, bytes]], onto: Port, tell: Callable[[i
     return tally.report(now - first, late)
 
 
-def _stretches(capture: Iterable[Frame], count: int | None, loop: int) -> Iterator[Batch]:
+def _stretches(capture: Iterable[Any], count: int | None, loop: int) -> Iterator[Batch]:
     """Yield the frames of all times over in stretches, as `_times_over` yields them one by one."""
     for _ in range(loop):
         left = count
@@ -123,7 +123,7 @@ def _stretches(capture: Iterable[Frame], count: int | None, loop: int) -> Iterat
             yield batch
 
 
-def _held(frames: Iterable[Frame], count: int | None) -> Iterator[Batch]:
+def _held(frames: Iterable[Any], count: int | None) -> Iterator[Batch]:
     waiting = islice(frames, count)
     while some := list(islice(waiting, STRETCH)):
-        yield Batch.of(frame.data for frame in some)
+        yield Batch.of(some)

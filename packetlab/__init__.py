@@ -59,6 +59,9 @@ if TYPE_CHECKING:
     from packetlab.link.rawip import (
         RawIPSocket as RawIPSocket,
     )
+    from packetlab.link.record import (
+        record as record,
+    )
     from packetlab.link.replay import (
         replay as replay,
     )
@@ -338,6 +341,7 @@ _WHERE = {
         "packetlab.sockets": ("accept bind close connect create listen read write "),
         "packetlab.link.memory": ("memory_wire "),
         "packetlab.link.rawip": ("RawIPSocket "),
+        "packetlab.link.record": ("record "),
         "packetlab.link.replay": ("replay "),
         "packetlab.link.send": ("send "),
         "packetlab.view.ladder": ("ladder "),

@@ -104,7 +104,7 @@ class FrameBatch(Batch):
         import numpy as np
 
         rows = np.asarray(which)
-        rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.int64)
         places = {int(row): place for place, row in enumerate(rows)} if self.extras or self.far else {}
         return FrameBatch(
             self.data,

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import BinaryIO, Literal, NamedTuple
 
+from packetlab.capture.batch import FrameBatch
 from packetlab.capture.frame import NOTHING, Frame, Interface
+from packetlab.capture.records import pcap_records
 from packetlab.capture.source import Bytes
 from packetlab.errors import CaptureError
 
@@ -121,14 +123,25 @@ class PcapSink:
         if self.linktype is None:
             self.begin(frame.linktype, frame.interface)
         if frame.linktype != self.linktype:
-            raise CaptureError(
-                self.name, f"frames of link type {self.linktype}", frame.linktype, "pcapng holds several"
-            )
+            raise self._other(frame.linktype)
         seconds, fraction = divmod(frame.time_ns or 0, 1_000_000_000)
         if not 0 <= seconds < 1 << 32:
             raise CaptureError(self.name, "a time between 1970 and 2106", f"{seconds} s")
         check_lengths(frame, self.name)
         self.stream.write(_RECORD.pack(seconds, fraction, len(frame.data), frame.wire_length) + frame.data)
+
+    def write_batch(self, batch: FrameBatch) -> None:
+        """Write plain frames (see `records`), all or none. CaptureError where one has another link type."""
+        used = [batch.interfaces[which] for which in dict.fromkeys(batch.which.tolist())]
+        if self.linktype is None:
+            self.begin(used[0].linktype, used[0])
+        for interface in used:
+            if interface.linktype != self.linktype:
+                raise self._other(interface.linktype)
+        self.stream.write(pcap_records(batch))
+
+    def _other(self, linktype: int) -> CaptureError:
+        return CaptureError(self.name, f"frames of link type {self.linktype}", linktype, "pcapng holds several")
 
     def end(self, linktype: int) -> None:
         """Write what a file without frames needs."""

@@ -10,9 +10,11 @@ from collections.abc import Iterable
 from struct import Struct
 from typing import BinaryIO
 
+from packetlab.capture.batch import FrameBatch
 from packetlab.capture.frame import Frame, Interface
 from packetlab.capture.pcap import check_lengths
 from packetlab.capture.pcapng import INTERFACE, LARGEST, PACKET, SECTION, SIMPLE_PACKET
+from packetlab.capture.records import pcapng_blocks
 from packetlab.errors import CaptureError
 
 _NOT_TO_BE_COPIED = (19372, 19373)  # custom options that hold for the file they were written to only (3.5.1)
@@ -92,6 +94,13 @@ class PcapngSink:
             return
         head = Struct("<IIIII").pack(which, time >> 32, time & 0xFFFFFFFF, size, frame.wire_length)
         self.stream.write(self._block(PACKET, head + padded + options))
+
+    def write_batch(self, batch: FrameBatch) -> None:
+        """Write plain frames (see `records`)."""
+        self.begin()
+        used = sorted(dict.fromkeys(batch.which.tolist()))
+        places = {which: self._interface(batch.interfaces[which]) for which in used}
+        self.stream.write(pcapng_blocks(batch, places))
 
     def end(self, linktype: int) -> None:
         """Write what a file without frames needs."""

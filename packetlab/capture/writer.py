@@ -7,9 +7,11 @@ from struct import error as struct_error
 from types import TracebackType
 from typing import Any, BinaryIO
 
+from packetlab.capture.batch import FrameBatch
 from packetlab.capture.frame import Frame
 from packetlab.capture.pcap import PcapSink
 from packetlab.capture.pcapng_sink import PcapngSink
+from packetlab.capture.records import plain
 from packetlab.capture.source import open_sink
 from packetlab.errors import CaptureError
 
@@ -49,6 +51,15 @@ class Writer:
         except struct_error as error:
             raise CaptureError(self.name, f"numbers that fit {self.format}", str(error)) from None
         self.count += 1
+
+    def write_batch(self, batch: FrameBatch) -> None:
+        """Write the frames of a batch, in one piece where they are plain. CaptureError as in `write`."""
+        if plain(batch):
+            self._sink.write_batch(batch)
+            self.count += len(batch)
+        else:
+            for frame in batch:
+                self.write(frame)
 
     def copy(self, block: bytes) -> None:
         """Write a pcapng block as it is (see `PcapngSink.copy`)."""

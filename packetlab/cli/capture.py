@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from packetlab.cli.arguments import DIFFERENT, OK, above_zero, count, matcher
+from packetlab.cli.arguments import DIFFERENT, OK, above_zero, count, matcher, pcap_filter
 
 if TYPE_CHECKING:
     from packetlab.cli.arguments import Command
@@ -19,27 +19,38 @@ def add(command: Command) -> None:
         "-w", metavar="FILE", dest="write", required=True, help="pcapng, or pcap by its ending; - is standard output"
     )
     capture.add_argument("-c", metavar="N", dest="count", type=count, help="stop after N frames")
-    capture.add_argument("-Y", metavar="FILTER", dest="filter", help="only packets that pass")
+    capture.add_argument(
+        "-Y", metavar="FILTER", dest="filter", help="only packets that pass, by fields: 'udp.dport == 53'"
+    )
+    capture.add_argument("-f", metavar="FILTER", dest="kernel_filter", help="only what passes in the kernel")
+    capture.add_argument("words", nargs="*", metavar="WORD", help="the same, as tcpdump takes it: tcp port 80")
+    capture.add_argument("-B", metavar="MIB", dest="buffer", type=count, default=64, help="held while the disk is slow")
     capture.add_argument("--seconds", metavar="S", type=above_zero, help="stop after so long")
     capture.add_argument("-p", action="store_true", dest="no_promiscuous", help="only frames for this machine")
     capture.add_argument("-q", action="store_true", dest="quiet", help="no summary")
 
 
 def _run(args: Any) -> int:
-    from packetlab.capture import Writer
+    import signal
+    import threading
+
     from packetlab.link.interface import Interface
+    from packetlab.link.record import record
 
     test = matcher(args.filter)
-    with Interface(args.interface, promiscuous=not args.no_promiscuous, outgoing=True) as interface:
-        where = sys.stdout.buffer if args.write == "-" else args.write
-        with Writer(where, linktype=interface.linktype) as writer:
-            try:
-                for frame in interface.capture(args.count, args.seconds, test):
-                    writer.write(frame)
-                    writer.flush()
-            except KeyboardInterrupt:
-                pass
-        counts = interface.statistics()
+    words = pcap_filter([*([args.kernel_filter] if args.kernel_filter else []), *args.words])
+    # As tcpdump does: a request to end is a request to finish the file.
+    ours = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler) if ours else None
+    try:
+        with Interface(args.interface, promiscuous=not args.no_promiscuous, outgoing=True, filter=words) as interface:
+            where = sys.stdout.buffer if args.write == "-" else args.write
+            done = record(
+                interface, where, count=args.count, seconds=args.seconds, pattern=test, ring=args.buffer << 20
+            )
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, before)
     if not args.quiet:
-        print(f"{writer.count} frames captured, {counts.dropped} dropped by the kernel", file=sys.stderr)
-    return OK if writer.count or args.count is None else DIFFERENT
+        print(done, file=sys.stderr)
+    return OK if done.frames or args.count is None else DIFFERENT

@@ -18,6 +18,7 @@ from packetlab.link.port import Port
 
 if TYPE_CHECKING:
     from packetlab.capture.bpf import PcapFilter
+    from packetlab.link.ring import Ring
     from packetlab.wire.batch import Batch
 
 EVERY_PROTOCOL = 0x0003  # ETH_P_ALL
@@ -26,6 +27,7 @@ TIMESTAMP_NS = 35  # SO_TIMESTAMPNS, and the type of the message that brings it
 OUTGOING = 4  # PACKET_OUTGOING: a copy of what this machine sends
 VLAN_VALID, VLAN_TPID_VALID = 0x10, 0x40
 ETHERNET_LIKE = (1, 772)  # ARPHRD_ETHER, ARPHRD_LOOPBACK
+IF_FILTER = 11  # the option of pcapng that has the filter's words
 LARGEST = 262144
 BATCH = 512
 
@@ -103,6 +105,8 @@ class Interface(Port):
         from packetlab.link.kernel_filter import filter_socket
 
         self._passes = filter_socket(self._socket, expression, self.linktype)
+        said = () if expression is None else ((IF_FILTER, b"\0" + expression.encode()),)
+        self._description = self._description._replace(options=said)
 
     def _index(self) -> int:
         import fcntl
@@ -183,6 +187,15 @@ class Interface(Port):
                     data = data[:12] + struct.pack(">HH", kind_of_tag, tag) + data[12:]
                     size += 4
         return Frame(data, time_ns, wire_length=size, interface=self._description)
+
+    def ring(self, octets: int = 64 << 20) -> Ring:
+        """Receive in batches, for rates that one call a frame cannot follow: ``with port.ring() as ring: ring.batches()``.
+
+        From now on until the ring is closed all frames go into it; `octets` are held while nobody takes them.
+        """
+        from packetlab.link.ring import Ring
+
+        return Ring(self._socket, self._description, octets, self.outgoing, self._passes)
 
     def statistics(self) -> Statistics:
         """Return the counts since the last call, and set them back (packet(7), PACKET_STATISTICS)."""

@@ -1,0 +1,69 @@
+"""Batches of frames as they stand in files: the records of all of them at once, for the writers of pcap and pcapng.
+
+It takes plain frames only, `plain` says whether a batch has no others; those go through the writers one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from packetlab.capture.batch import FrameBatch
+
+if TYPE_CHECKING:
+    import numpy as np
+
+LARGEST = 1 << 26  # octets of a frame
+PACKET = 6  # type of the Enhanced Packet Block (draft-ietf-opsawg-pcapng, 4.3)
+
+
+def plain(batch: FrameBatch) -> bool:
+    """Return whether every frame has a time and lengths that both formats hold, and nothing is said of it besides."""
+    return not batch.extras and not batch.far and len(batch) > 0 and bool(
+        batch.times_ns.min() >= 0 and batch.times_ns.max() >> 32 < 1_000_000_000
+        and batch.sizes.max() <= LARGEST - 64 and batch.wire_sizes.min() >= 0 and batch.wire_sizes.max() < 1 << 32
+    )  # fmt: skip
+
+
+def pcap_records(batch: FrameBatch) -> bytes:
+    """Return the frames as records of a little-endian pcap file with nanoseconds."""
+    import numpy as np
+
+    heads = np.empty((len(batch), 4), "<u4")
+    heads[:, 0], heads[:, 1] = np.divmod(batch.times_ns, 1_000_000_000)
+    heads[:, 2], heads[:, 3] = batch.sizes, batch.wire_sizes
+    return b"".join(chain.from_iterable(zip(_rows(heads), _frames(batch), strict=True)))
+
+
+def pcapng_blocks(batch: FrameBatch, places: Mapping[int, int]) -> bytes:
+    """Return the frames as blocks; `places`: number in the batch -> number in the file, of each interface."""
+    import numpy as np
+
+    count = len(batch)
+    padding = -batch.sizes % 4
+    heads, tails = np.empty((count, 7), "<u4"), np.zeros((count, 2), "<u4")
+    heads[:, 0], heads[:, 1] = PACKET, batch.sizes + padding + 32
+    numbers = np.zeros(max(places) + 1, np.uint32)
+    numbers[list(places)] = list(places.values())
+    heads[:, 2] = numbers[batch.which]
+    heads[:, 3], heads[:, 4] = batch.times_ns >> 32, batch.times_ns & 0xFFFFFFFF
+    heads[:, 5], heads[:, 6] = batch.sizes, batch.wire_sizes
+    tails[:, 1] = heads[:, 1]
+    # A block ends with up to three octets of padding and its length again: the end of eight octets, four of them 0.
+    ends: Any = memoryview(tails.tobytes())
+    firsts = (8 * np.arange(count) + 4 - padding).tolist()
+    closing = [ends[first:place] for first, place in zip(firsts, range(8, 8 * count + 8, 8), strict=True)]
+    return b"".join(chain.from_iterable(zip(_rows(heads), _frames(batch), closing, strict=True)))
+
+
+def _rows(heads: np.ndarray[Any, Any]) -> list[Any]:
+    octets: Any = memoryview(heads.tobytes())
+    size = heads.strides[0]
+    return [octets[place : place + size] for place in range(0, len(octets), size)]
+
+
+def _frames(batch: FrameBatch) -> list[Any]:
+    octets: Any = memoryview(batch.data)  # type: ignore[arg-type]
+    ends = (batch.starts + batch.sizes).tolist()
+    return [octets[start:end] for start, end in zip(batch.starts.tolist(), ends, strict=True)]

@@ -1,0 +1,87 @@
+"""Record: what comes in on an interface into a file, as fast as it comes.
+
+Frames go from the kernel's ring to the file in batches, each written whole: a process that is killed leaves a file that
+reads up to its last batch. What the kernel had no room for is counted.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from packetlab.capture import Writer, matcher
+from packetlab.capture.batch import FrameBatch
+from packetlab.link.interface import Interface
+from packetlab.wire.above import Shown
+
+AT_ONCE = 0.2  # seconds after which `stop` is looked at, where nothing comes
+
+
+@dataclass(frozen=True)
+class Recording(Shown):
+    """What a recording holds.
+
+    Attributes:
+        frames, bytes: how many are in the file. dropped: frames that passed the kernel's filter and were lost, because
+            nobody fetched them in time. duration_ns: from the start to the end.
+    """
+
+    frames: int
+    bytes: int
+    dropped: int
+    duration_ns: int
+
+    def __str__(self) -> str:
+        return f"{self.frames} frames captured, {self.dropped} dropped by the kernel"
+
+
+def record(
+    interface: Interface,
+    where: str | Path | BinaryIO,
+    *,
+    count: int | None = None,
+    seconds: float | None = None,
+    pattern: Any = None,
+    stop: threading.Event | None = None,
+    format: str | None = None,
+    ring: int = 64 << 20,
+) -> Recording:
+    """Write what comes in on an interface to a file, until `count` frames, `seconds`, `stop` or an interrupt.
+
+    Args:
+        where, format: as for a `Writer`. pattern: a prototype header, a header class or a function of a packet that
+            frames must match; looking at each takes time, the interface's own `filter` takes none.
+        stop: ends it when set, within a fifth of a second. ring: octets that are held while the file cannot take them.
+    """
+    test = None if pattern is None else matcher(pattern)
+    start = time.monotonic_ns()
+    interface.statistics()  # what was lost before is not ours
+    octets = 0
+    with interface.ring(ring) as source, Writer(where, format, linktype=interface.linktype) as writer:
+        try:
+            while not (stop is not None and stop.is_set()) and (count is None or writer.count < count):
+                left = None if seconds is None else seconds - (time.monotonic_ns() - start) / 1e9
+                if left is not None and left <= 0:
+                    break
+                wanted = None if count is None or test is not None else count - writer.count
+                for batch in source.batches(AT_ONCE if left is None else min(left, AT_ONCE), wanted):
+                    chosen = _matching(batch, test, None if count is None else count - writer.count)
+                    writer.write_batch(chosen)
+                    writer.flush()
+                    octets += chosen.octets
+                    if writer.count == count or (stop is not None and stop.is_set()):
+                        break
+        except KeyboardInterrupt:
+            pass
+        dropped = interface.statistics().dropped
+    return Recording(writer.count, octets, dropped, time.monotonic_ns() - start)
+
+
+def _matching(batch: FrameBatch, test: Any, most: int | None) -> FrameBatch:
+    if test is None:
+        return batch
+    rows = [row for row, frame in enumerate(batch) if test(frame.packet())]
+    return batch.chosen(rows[:most])

@@ -1,0 +1,163 @@
+"""Ring: frames that the kernel puts into memory shared with it (packet(7); packet_mmap.rst, TPACKET_V3).
+
+Owns the shared memory of one packet socket. The kernel fills blocks with frames of any length, one behind the other, and
+hands over each block that is full, or some time after its first frame. A frame costs the reader no call, and the ring holds
+what comes while the reader is busy. The arrays here are the kernel's, so this works for sockets opened anywhere.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import select
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from packetlab.capture.batch import FrameBatch
+from packetlab.capture.frame import Interface as Description
+
+if TYPE_CHECKING:
+    from packetlab.capture.bpf import PcapFilter
+
+SOL_PACKET, RX_RING, VERSION = 263, 5, 10
+TPACKET_V3 = 2
+BLOCK = 1 << 20  # octets; no frame is longer than a block has room for
+FULL_AFTER_MS = 20  # a block with frames is handed over so much later at the latest
+FOR_USER = 1  # block status: TP_STATUS_USER
+STATUS, COUNT, FIRST = 8, 12, 16  # where the numbers of a block stand (struct tpacket_hdr_v1)
+VLAN_VALID, TPID_VALID, OUTGOING = 0x10, 0x40, 4
+
+HEAD = np.dtype(
+    {  # struct tpacket3_hdr, and the type of packet in the struct sockaddr_ll behind it
+        "names": ["next", "seconds", "fraction", "size", "wire", "status", "at", "tag", "kind_of_tag", "direction"],
+        "formats": ["u4", "u4", "u4", "u4", "u4", "u4", "u2", "u4", "u2", "u1"],
+        "offsets": [0, 4, 8, 12, 16, 20, 24, 32, 36, 58],
+        "itemsize": 68,
+    }
+)
+
+
+class Ring:
+    """Receives in batches. While it is open, frames come to it alone; use it in a `with`.
+
+    Args:
+        sock: a packet socket that is bound. description: of the interface. octets: how much it holds.
+        outgoing: whether to keep what this machine sent. passes: a filter that the kernel cannot do.
+
+    Attributes:
+        name: of the interface. received: frames taken so far.
+    """
+
+    def __init__(
+        self, sock: socket.socket, description: Description, octets: int, outgoing: bool, passes: PcapFilter | None
+    ) -> None:
+        self.name, self._description = description.name, description
+        self._socket, self._outgoing, self._passes = sock, outgoing, passes
+        self._blocks = max(2, octets // BLOCK)
+        sock.setsockopt(SOL_PACKET, VERSION, TPACKET_V3)
+        request = struct.pack("7I", BLOCK, self._blocks, 2048, self._blocks * (BLOCK // 2048), FULL_AFTER_MS, 0, 0)
+        sock.setsockopt(SOL_PACKET, RX_RING, request)
+        self._memory = mmap.mmap(sock.fileno(), self._blocks * BLOCK)
+        self._next = 0
+        self.received = 0
+
+    def batches(self, timeout: float | None = None, count: int | None = None) -> Iterator[FrameBatch]:
+        """Yield frames as they come, in batches: `count` of them at most, and for `timeout` seconds at most."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        ready = select.poll()
+        ready.register(self._socket, select.POLLIN | select.POLLERR)
+        left = count
+        while left is None or left > 0:
+            batch = self._take()
+            if batch is None:
+                wait = None if deadline is None else deadline - time.monotonic()
+                if wait is not None and wait <= 0:
+                    return
+                for _, events in ready.poll(None if wait is None else wait * 1000):
+                    trouble = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                    if events & select.POLLERR and trouble:
+                        raise OSError(trouble, f"{self.name}: {os.strerror(trouble)}")
+                continue
+            if not len(batch):
+                continue
+            if left is not None:
+                batch = batch if len(batch) <= left else batch.chosen(range(left))
+                left -= len(batch)
+            yield batch
+
+    def _take(self) -> FrameBatch | None:
+        """Return the frames of the next block that is ready, None where none is; its place is the kernel's again then."""
+        start = self._next * BLOCK
+        status, count, first, size = struct.unpack_from("IIII", self._memory, start + STATUS)
+        if not status & FOR_USER:
+            return None
+        block = self._memory[start : start + size]
+        struct.pack_into("I", self._memory, start + STATUS, 0)
+        self._next = (self._next + 1) % self._blocks
+        batch = self._batch(block, count, first)
+        if self._passes is not None:
+            batch = batch.chosen(self._passes.mask(batch))
+        self.received += len(batch)
+        return batch
+
+    def _batch(self, block: bytes, count: int, first: int) -> FrameBatch:
+        octets = np.frombuffer(block, np.uint8)
+        places: list[int] = []
+        at = first
+        add, number = places.append, int.from_bytes
+        for _ in range(count):
+            add(at)
+            at += number(block[at : at + 4], "little")
+        rows = np.array(places, np.int64)
+        heads = np.ndarray((len(octets) - HEAD.itemsize + 1,), HEAD, octets, 0, (1,))[rows]
+        if not self._outgoing:
+            theirs = heads["direction"] != OUTGOING
+            if not theirs.all():
+                rows, heads = rows[theirs], heads[theirs]
+        starts, sizes, wire = rows + heads["at"], heads["size"].astype(np.int64), heads["wire"].astype(np.int64)
+        tagged = np.flatnonzero(heads["status"] & VLAN_VALID)
+        if len(tagged):
+            octets = _put_back(octets, starts, sizes, wire, heads, tagged)
+        times = heads["seconds"].astype(np.int64) * 1_000_000_000 + heads["fraction"]
+        return FrameBatch(octets, starts, sizes, times, wire, (self._description,), None, self.received + 1)
+
+    def close(self) -> None:
+        """Give the memory back. Frames that were not taken are lost; the socket is as it was before."""
+        if not self._memory.closed:
+            self._memory.close()
+            with suppress(OSError):  # the socket may be closed already
+                self._socket.setsockopt(SOL_PACKET, RX_RING, bytes(28))
+
+    def __enter__(self) -> Ring:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Ring {self.name}: {self._blocks * BLOCK} octets>"
+
+
+def _put_back(octets: Any, starts: Any, sizes: Any, wire: Any, heads: Any, rows: Any) -> Any:
+    """Put VLAN tags that the kernel took out back into frames: the addresses move to the front, where there is room."""
+    octets = octets.copy()
+    starts[rows] -= 4
+    sizes[rows] += 4
+    wire[rows] += 4
+    at = starts[rows]
+    for i in range(12):
+        octets[at + i] = octets[at + i + 4]
+    kinds = np.where(heads["status"][rows] & TPID_VALID, heads["kind_of_tag"][rows], 0x8100)
+    tags = heads["tag"][rows]
+    for i, value in enumerate((kinds >> 8, kinds & 255, tags >> 8 & 255, tags & 255)):
+        octets[at + 12 + i] = value
+    return octets

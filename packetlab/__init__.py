@@ -79,6 +79,7 @@ if TYPE_CHECKING:
         read as read,
         write as write,
     )
+    from packetlab.view.display import show as show
     from packetlab.view.ladder import (
         ladder as ladder,
     )
@@ -344,6 +345,7 @@ _WHERE = {
         "packetlab.link.record": ("record "),
         "packetlab.link.replay": ("replay "),
         "packetlab.link.send": ("send "),
+        "packetlab.view.display": ("show "),
         "packetlab.view.ladder": ("ladder "),
         "packetlab.view.plots": ("plot_lateness plot_rate plot_round_trips plot_sequence plot_sizes "),
         "packetlab.wire.addresses": ("XNSAddress "),
@@ -391,6 +393,7 @@ _WHERE = {
 
 # Methods of lower layers that are written in a layer above them (see `wire.above`).
 _LENDERS.update(
+    dump="packetlab.view.packets",
     mimebundle="packetlab.view.display",
     on_scapy="packetlab.export.scapy_bridge",
     rich_text="packetlab.view.display",

@@ -112,6 +112,11 @@ class Table(Shown):
         schema = [(one.name, arrow_format(one)) for one in self._columns]
         return stream(schema, (block.to_arrow() for block in blocks), requested_schema)
 
+    @property
+    def again(self) -> bool:
+        """Whether it can be read any number of times (see `Capture.again`)."""
+        return self._capture.again
+
     def __repr__(self) -> str:
         return f"<Table of {self._capture!r}: {', '.join(self.names)}>"
 

@@ -162,34 +162,48 @@ def columns(
 # Columns -------------------------------------------------------------------------------------------------------
 
 
-def _cells(thing: Any, most: int) -> tuple[list[str], list[list[str]]]:
-    names = [str(name) for name in thing.names]
-    head = thing.head(most)
-    values = [list(islice(iter(head[name]), most)) for name in thing.names]
-    return names, [[_cell(value) for value in row] for row in zip(*values, strict=True)]
+class _Head:
+    """The first rows of a table. `more`: what is to be said of the rest, or of what is wrong with it."""
+
+    def __init__(self, thing: Any, most: int) -> None:
+        self.names = [printable(str(name)) for name in thing.names]
+        self.rows: list[list[str]] = []
+        if not getattr(thing, "again", True):
+            self.more = "columns of a stream that can be read only once: nothing of them is shown"
+            return
+        try:
+            head = thing.head(most + 1)
+        except CaptureError as fault:
+            self.more = printable(str(fault))
+            return
+        shown = getattr(head, "text", None) or (lambda name: map(_cell, head[name]))
+        columns = [[printable(text) for text in islice(shown(name), most + 1)] for name in thing.names]
+        self.rows = [list(row) for row in zip(*columns, strict=True)]
+        total = getattr(thing, "rows", None)
+        if not isinstance(total, int):
+            total = len(thing) if hasattr(thing, "__len__") else None
+        if len(self.rows) > most:
+            del self.rows[most:]
+            self.more = f"the first {most} of {total if total is not None else 'more'} rows"
+        else:
+            self.more = f"{len(self.rows)} rows"
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else printable(repr(value) if isinstance(value, bytes) else str(value))
+    return "" if value is None else repr(value) if isinstance(value, bytes) else str(value)
 
 
 def table_text(thing: Any) -> str:
     """Return the first rows of a table of columns (it has `names` and `head`) as text."""
-    names, rows = _cells(thing, PAGE)
-    return "\n".join([*columns([printable(name) for name in names], rows), _total(thing, len(rows))])
+    head = _Head(thing, PAGE)
+    return "\n".join([*columns(head.names, head.rows), head.more])
 
 
 def table_html(thing: Any) -> str:
     """Return the first rows of a table of columns as HTML, a page at a time."""
-    names, rows = _cells(thing, MOST)
-    shown = [[safe(cell) for cell in row] for row in rows]
-    parts = pages([safe(name) for name in names], shown, "rows")
-    return scoped("".join([*parts, f"<div>{safe(_total(thing, len(rows)))}</div>"]))
-
-
-def _total(thing: Any, shown: int) -> str:
-    total = len(thing) if hasattr(thing, "__len__") else shown
-    return f"{shown} of {total} rows" if total > shown else f"{total} rows"
+    head = _Head(thing, MOST)
+    parts = pages([*map(safe, head.names)], [[safe(cell) for cell in row] for row in head.rows], "rows")
+    return scoped("".join([*parts, f"<div>{safe(head.more)}</div>"]))
 
 
 # Differences ---------------------------------------------------------------------------------------------------

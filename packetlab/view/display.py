@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from packetlab.capture import Capture, Frame
@@ -12,6 +13,7 @@ from packetlab.view import captures, packets, topology
 from packetlab.view.hexdump import printable
 from packetlab.view.markup import pre, safe
 from packetlab.wire.compare import Difference
+from packetlab.wire.foreign import as_packet, is_foreign
 from packetlab.wire.header import Header
 from packetlab.wire.packet import Packet
 
@@ -70,6 +72,29 @@ def rich_text(thing: Any) -> Any:
     if isinstance(thing, Packet):
         return packets.packet_rich(thing)
     return Text(text_of(thing))
+
+
+def show(thing: Any) -> None:
+    """Show a thing: as a notebook would, in colour where a terminal and the package rich are there, else as text.
+
+    Takes whatever shows itself, and whatever is a packet: packets of scapy and dpkt, and octets (as `as_packet` has them).
+    """
+    if is_foreign(thing) or isinstance(thing, (bytes, bytearray, memoryview)):
+        thing = as_packet(thing)
+    interactive = sys.modules.get("IPython")
+    session = interactive.get_ipython() if interactive is not None else None
+    if session is not None and hasattr(session, "kernel"):
+        interactive.display.display(thing)  # type: ignore[union-attr]
+        return
+    try:
+        from rich.console import Console
+    except ImportError:
+        print(text_of(thing))
+        return
+    if sys.stdout.isatty():
+        Console().print(thing, soft_wrap=True)
+    else:
+        print(text_of(thing))
 
 
 def _is_table(thing: Any) -> bool:

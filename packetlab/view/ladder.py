@@ -15,6 +15,7 @@ from packetlab.view.flows import Remarks
 from packetlab.view.hexdump import printable
 from packetlab.view.markup import details, picture, pre, safe, scoped
 from packetlab.wire.addresses import mac_text
+from packetlab.wire.foreign import as_packet
 from packetlab.wire.header import Field
 from packetlab.wire.packet import Packet
 from packetlab.wire.text import Text
@@ -187,7 +188,7 @@ def _rows(frames: Iterable[Any], names: dict[str, str], fields: Sequence[str | F
     remarks = Remarks()
     seen: set[frozenset[str]] = set()
     for frame in frames:
-        packet: Packet = frame.packet() if isinstance(frame, Frame) else frame
+        packet = as_packet(frame)
         comments = tuple(printable(comment) for comment in frame.comments) if isinstance(frame, Frame) else ()
         source, destination = (
             printable(names.get(end) or names.get(host) or end)

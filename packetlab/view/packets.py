@@ -6,10 +6,12 @@ layer's colour, and highlighting where the mouse is (`:has()` in a style sheet).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
 from packetlab.view.conversation import ends
+from packetlab.view.hexdump import hexdump
 from packetlab.view.markup import BAD, GOOD, NOTE, TINTS, chip, details, pre, safe, scoped, table, tint
 from packetlab.wire.explain import Verdict
 from packetlab.wire.expressions import Checksum
@@ -17,8 +19,10 @@ from packetlab.wire.fields import Bytes, Int, Items, octets_text
 from packetlab.wire.header import Field
 from packetlab.wire.packet import Packet
 from packetlab.wire.spans import Places, Span, places
+from packetlab.wire.text import Text
 
 MOST = 4096  # octets shown of one packet
+ITEMS, LONGEST, TITLE = 32, 200, 300  # items of a field, letters of one, letters in a title
 LIT = "background:#ffd54a!important;color:#000!important"
 WORDS = {Verdict.GOOD: GOOD, Verdict.BAD: BAD, Verdict.ILLEGAL: BAD}
 
@@ -104,10 +108,13 @@ def value_text(header: Any, f: Field) -> str:
 
 
 def lines_of(header: Any, f: Field) -> list[str]:
-    """Return the value of a field that is there, an item a line."""
-    if isinstance(f.kind, Items) and getattr(header, f.name):
-        return [octets_text(item) if isinstance(item, bytes) else repr(item) for item in getattr(header, f.name)]
-    return [value_text(header, f)]
+    """Return the value of a field that is there, an item a line. Long ones, and what is far down, are cut."""
+    items = getattr(header, f.name) if isinstance(f.kind, Items) else ()
+    if not items:
+        return [value_text(header, f)]
+    texts = [octets_text(item) if isinstance(item, bytes) else repr(item) for item in items[:ITEMS]]
+    more = [f"... {len(items) - ITEMS} more"] if len(items) > ITEMS else []
+    return [text if len(text) <= LONGEST else text[:LONGEST] + "..." for text in texts] + more
 
 
 def offsets(span: Span) -> str:
@@ -176,27 +183,45 @@ def _run(packet: Packet, where: Places, layer: int, touching: tuple[int, ...], t
         for n in touching
     )
     classes = " ".join(f"f{n}" for n in touching)
-    return f'<span class="{classes}" style="background:{tint(layer)}" title="{safe(names)}">{text}</span>'
+    return f'<span class="{classes}" style="background:{tint(layer)}" title="{safe(names[:TITLE])}">{text}</span>'
 
 
 def bit_lines(packet: Packet, where: Places) -> list[str]:
     """Return the octets that several fields share as lines of HTML: offset, bits, names."""
-    data = bytes(packet)
     lines: list[str] = []
+    for place, owner, cells in bit_rows(packet, where):
+        bits, names = [], []
+        for number, (span, text) in enumerate(cells):
+            kind = f"f{where.spans.index(span)}"
+            bits.append(
+                f'<span class="{kind}" style="background:{tint(span.layer, 0.42 if number % 2 else 0.22)}">{text}</span>'
+            )
+            names.append(f'<span class="{kind}">{safe(span.field.name)}</span>')
+        lines.append(f"{place:>8}  {' '.join(bits)}  {safe(owner)}: {' | '.join(names)}")
+    return lines
+
+
+def bit_rows(packet: Packet, where: Places) -> Iterator[tuple[str, str, list[tuple[Span, str]]]]:
+    """Yield of each group of fields that share octets: offsets, header, and the fields with their bits."""
+    data = bytes(packet)
     for group in shared(where):
         first, behind = group[0].octets[0], group[-1].octets[1]
-        cells, names = [], []
+        number = int.from_bytes(data[first:behind], "big")
+        cells = []
         for span in group:
-            number = where.spans.index(span)
-            value = int.from_bytes(data[first:behind], "big") >> behind * 8 - span.bit - span.bits
-            bits = f"{value & (1 << span.bits) - 1:0{span.bits}b}"
-            strength = 0.42 if span is not group[0] and group.index(span) % 2 else 0.22
-            cells.append(f'<span class="f{number}" style="background:{tint(span.layer, strength)}">{bits}</span>')
-            names.append(f'<span class="f{number}">{safe(span.field.name)}</span>')
-        owner = type(packet.layers[group[0].layer]).__name__
+            value = number >> behind * 8 - span.bit - span.bits & (1 << span.bits) - 1
+            cells.append((span, f"{value:0{span.bits}b}"))
         place = str(first) if behind == first + 1 else f"{first}..{behind - 1}"
-        lines.append(f"{place:>8}  {' '.join(cells)}  {safe(owner)}: {' | '.join(names)}")
-    return lines
+        yield place, type(packet.layers[group[0].layer]).__name__, cells
+
+
+def dump(packet: Packet) -> Text:
+    """Return the octets of a packet as text, and the bits of those that several fields share."""
+    lines = [hexdump(bytes(packet))]
+    for place, owner, cells in bit_rows(packet, places(packet)):
+        bits = " ".join(text for _, text in cells)
+        lines.append(f"{place:>8}  {bits:<24}  {owner}: {' | '.join(span.field.name for span, _ in cells)}")
+    return Text("\n".join(lines))
 
 
 def shared(where: Places) -> list[list[Span]]:
@@ -219,9 +244,9 @@ STYLES = ("cyan", "yellow", "green", "magenta", "blue", "bright_yellow", "bright
 
 def packet_rich(packet: Packet) -> Any:
     """Return a packet as rich prints it: the table of fields, and the octets in the colours of the layers."""
-    from rich.text import Text
+    from rich import text as rich
 
-    text = Text()
+    text = rich.Text()
     layer = -1
     for line in packet.show().splitlines():
         if not line.startswith(" ") and layer + 1 < len(packet.layers):

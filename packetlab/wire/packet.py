@@ -334,6 +334,11 @@ class Packet(Shown):
 
         return show(self)
 
+    def dump(self) -> Text:
+        """Return the bytes, sixteen a line as numbers and text, and the bits of those that several fields share."""
+        text: Text = lent("dump")(self)
+        return text
+
     def summary(self) -> str:
         """Return the names of the layers and the size of the payload, in one line."""
         names = " / ".join(type(header).__name__ for header in self._headers)

@@ -151,6 +151,33 @@ def test_what_is_left_without_style_is_still_a_dump() -> None:
     assert "0020  00 02 9c 40 00 50" in words
 
 
+def test_many_items_and_long_ones_end_somewhere() -> None:
+    many = pl.IDP() / pl.RIP(entries=tuple(pl.RIPEntry(net=n) for n in range(5000)))
+    assert "... 4968 more" in read(html_of(many)).words
+    assert len(html_of(many)) < 300_000
+
+
+def test_the_dump_has_octets_and_the_bits_of_shared_ones() -> None:
+    lines = repr(TCP.dump()).splitlines()
+    assert lines[2].startswith("0020  0002 9c40 0050")
+    assert [line.split() for line in lines if "IPv4: version" in line] == [
+        ["14", "0100", "0101", "IPv4:", "version", "|", "ihl"]
+    ]
+    check_printable(TCP.dump())
+
+
+def test_show_takes_what_shows_itself_and_foreign_packets(capsys: pytest.CaptureFixture[str]) -> None:
+    from dpkt.ethernet import Ethernet
+    from scapy.layers.inet import IP
+
+    for thing in (TCP, Ethernet(bytes(TCP)), IP(bytes(TCP)[14:-3]), bytes(TCP)):
+        pl.show(thing)
+        out = capsys.readouterr().out
+        assert "10.0.0.1" in out
+        assert "40000" in out
+        check_printable(out)
+
+
 # Where fields stand -------------------------------------------------------------------------------------------
 
 
@@ -243,17 +270,20 @@ def test_a_damaged_file_shows_what_is_whole_and_what_is_wrong(tmp_path: Any) -> 
     assert "TCP" in html_of(pl.Capture(path))
 
 
+class Pipe(io.BytesIO):
+    """A file that cannot go back."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *_: Any) -> int:
+        raise io.UnsupportedOperation("seek")
+
+    def tell(self) -> int:
+        raise io.UnsupportedOperation("tell")
+
+
 def test_looking_at_a_pipe_takes_nothing_from_it() -> None:
-    class Pipe(io.BytesIO):
-        def seekable(self) -> bool:
-            return False
-
-        def seek(self, *_: Any) -> int:
-            raise io.UnsupportedOperation("seek")
-
-        def tell(self) -> int:
-            raise io.UnsupportedOperation("tell")
-
     capture = pl.Capture(Pipe(CORPUS.joinpath("web.pcap").read_bytes()))
     assert "only once" in text_of(capture)
     assert capture.count() == 24
@@ -261,8 +291,30 @@ def test_looking_at_a_pipe_takes_nothing_from_it() -> None:
 
 def test_a_table_shows_its_first_rows() -> None:
     assert text_of(Columns(3)).splitlines()[0].split() == ["ip.src", "<b>note</b>"]
-    assert text_of(Columns(5000)).splitlines()[-1] == "20 of 5000 rows"
+    assert text_of(Columns(5000)).splitlines()[-1] == "the first 20 of 5000 rows"
     assert read(html_of(Columns(5000))).tags.count("tr") == 5 * 21
+
+
+def test_a_table_of_a_capture_shows_values_as_people_read_them() -> None:
+    table = pl.Capture(CORPUS / "web.pcap").table("ip.src", "tcp.flags", "udp.dport", "tcp.payload")
+    for thing in (table, table.read()):
+        lines = text_of(thing).splitlines()
+        assert lines[1].split() == ["141.42.64.125", "SYN", "(0x02)", "b''"]
+        check_harmless(html_of(thing))
+        assert "125.190.109.199" in html_of(thing)
+    assert text_of(table).endswith("the first 20 of more rows")
+    assert text_of(table.read()).endswith("the first 20 of 24 rows")
+
+
+def test_a_table_of_a_pipe_or_of_damage_is_no_error(tmp_path: Any) -> None:
+    whole = CORPUS.joinpath("web.pcap").read_bytes()
+    path = tmp_path / "cut.pcap"
+    path.write_bytes(whole[:400])
+    assert "expected" in text_of(pl.Capture(path).table("ip.src"))
+    check_harmless(html_of(pl.Capture(path).table("ip.src")))
+    pipe = pl.Capture(Pipe(whole))
+    assert "only once" in text_of(pipe.table("ip.src"))
+    assert pipe.count() == 24
 
 
 def test_a_difference_says_both_sides_and_what_follows() -> None:

@@ -77,7 +77,11 @@ def test_nothing_is_no_error() -> None:
 
 
 def test_packets_that_were_never_captured_make_one_too() -> None:
-    assert "seq=7" in pl.ladder([tcp(7)])
+    from dpkt.ethernet import Ethernet
+    from scapy.layers.l2 import Ether as Theirs
+
+    for packet in (tcp(7), bytes(tcp(7)), Ethernet(bytes(tcp(7))), Theirs(bytes(tcp(7)))):
+        assert "seq=7" in pl.ladder([packet])
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from packetlab.capture.bpf import PcapFilter
     from packetlab.capture.reassembly import Datagram, Stream
     from packetlab.capture.table import Table
+    from packetlab.capture.traces import FieldFilter
     from packetlab.wire.header import Header
     from packetlab.wire.packet import Packet
 
-    Pattern = Header | type[Header] | Callable[[Packet], bool]
+    Pattern = Header | type[Header] | str | Callable[[Packet], bool]
 
 
 class Capture(Shown):
@@ -246,7 +247,9 @@ class Capture(Shown):
     def where(self, pattern: Pattern | None = None, *, pcap: str | None = None) -> Capture:
         """Return a lazy capture of the frames whose packets match.
 
-        `pattern`: a prototype header (its given fields), a header class (is it there), or a function of the packet.
+        `pattern`: a prototype header (its given fields), a header class (is it there), a filter in words
+        ("ip.src == 10.0.0.1 and udp", see `compile_filter`), or a function of the packet. Frames in a file that do not
+        pass are never made to objects, but for a function, which is asked about every packet.
         `pcap`: an expression as tcpdump takes it (see `capture.bpf.PcapFilter`), which frames are to pass besides.
         """
         chosen = self
@@ -256,12 +259,23 @@ class Capture(Shown):
             chosen = self._passing(PcapFilter(pcap, None))
         if pattern is None:
             return chosen
+        if chosen._in_batches:
+            from packetlab.capture.traces import FieldFilter
+
+            asked = as_test(pattern)
+            if FieldFilter.able(asked):
+                return chosen._passing(FieldFilter(asked, self._octets()))
         test = matcher(pattern)
         return chosen._part(lambda: (frame for frame in chosen if test(frame.packet())))
 
-    def _passing(self, test: PcapFilter) -> Capture:
+    @property
+    def _in_batches(self) -> bool:
+        """Whether the frames come in batches, and one by one only out of these."""
+        return self._source is not None or self._make_batches is not None
+
+    def _passing(self, test: PcapFilter | FieldFilter) -> Capture:
         """Return the frames that pass; from a file, those that do not are never made into objects."""
-        if self._source is None and self._make_batches is None:
+        if not self._in_batches:
             return self._part(lambda: filter(test, self))
 
         def batches() -> Iterator[FrameBatch]:
@@ -319,10 +333,30 @@ def matcher(pattern: Any) -> Callable[[Any], bool]:
     """Return a test of packets from what users write as a pattern. TypeError for anything else."""
     if pattern is None:
         return lambda packet: True
+    if isinstance(pattern, str):
+        from packetlab.wire.filter import compile_filter
+
+        return compile_filter(pattern)
     if isinstance(pattern, type):
         return lambda packet: pattern in packet
-    if hasattr(pattern, "matches"):
+    if hasattr(pattern, "matches") and not callable(pattern):
         return lambda packet: bool(pattern.matches(packet))
     if callable(pattern):
         return lambda packet: bool(pattern(packet))
-    raise TypeError(f"a pattern is a header, a header class or a function of a packet, not {pattern!r}")
+    raise TypeError(
+        f"a pattern is a header, a header class, a filter in words or a function of a packet, not {pattern!r}"
+    )
+
+
+def as_test(pattern: Any) -> Any:
+    """Return a pattern as the data that `wire.filter` is about, None where it cannot be said so."""
+    from packetlab.wire.filter import Match, Test, compile_filter, prototype_test
+    from packetlab.wire.header import Header, HeaderType
+
+    if isinstance(pattern, str):
+        return compile_filter(pattern)
+    if isinstance(pattern, HeaderType):
+        return Match(pattern)  # type: ignore[arg-type]
+    if isinstance(pattern, Header):
+        return prototype_test(pattern)
+    return pattern if isinstance(pattern, Test) else None

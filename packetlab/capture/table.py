@@ -6,18 +6,15 @@ with reading, with what the file says of each frame, and with packets that do no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from packetlab.capture import loops
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.columns import AnyColumn, Columns, arrow_format, frame_column
+from packetlab.capture.traces import Traces
 from packetlab.errors import BuildError
 from packetlab.wire.above import Shown
 from packetlab.wire.columns import Column, column
-from packetlab.wire.linktypes import first_header
-from packetlab.wire.tracing_loop import loop_source
-from packetlab.wire.tracing_rows import rows_trace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,10 +35,7 @@ class Table(Shown):
     """
 
     def __init__(self, capture: Capture, specs: Iterable[Any], engine: str | None = None) -> None:
-        if engine not in (None, "loops", "rows"):
-            raise BuildError("table: engine", "'loops', 'rows' or None", repr(engine))
-        if engine == "loops" and not loops.available():
-            raise BuildError("table: engine", "numba, of the extra 'fast'", "none")
+        Traces.check(engine)
         self._capture, self._engine = capture, engine
         self._columns: list[AnyColumn] = [frame_column(spec) or column(spec) for spec in specs]
         self.names = tuple(one.name for one in self._columns)
@@ -127,70 +121,18 @@ class Decoder:
     def __init__(self, columns: list[AnyColumn], engine: str | None, octets: int | None) -> None:
         self.columns = columns
         self.wired = [one for one in columns if isinstance(one, Column)]
-        self.engine, self.octets = engine, octets
-        self.traces: dict[Any, Callable[..., Any]] = {}
-
-    def trace(self, linktype: int) -> Callable[..., Any] | None:
-        """Return what goes over packets that begin as the link type says."""
-        if linktype not in self.traces:
-            first = first_header(linktype)
-            if first is None:
-                return None
-            source = loop_source(first, self.wired)
-            self.traces[linktype] = loops.compiled(source) if self._in_loops(source) else rows_trace(first, self.wired)
-        return self.traces[linktype]
-
-    def _in_loops(self, source: str) -> bool:
-        if self.engine is not None or not loops.available():
-            return self.engine == "loops"
-        size = self.octets or 0
-        if source in loops.ready():
-            return True
-        if loops.kept(source):
-            return loops.loaded() or size >= loops.WORTH_LOADING
-        return size >= loops.WORTH_COMPILING
+        self.traces = Traces(self.wired, engine, octets)
 
     def decode(self, batches: list[FrameBatch], rows: int) -> Columns:
         """Return the columns of all frames of some batches."""
-
         block = Columns(self.columns, rows)
         at = 0
         for batch in batches:
             block.about(batch, at)
             if self.wired:
-                self.fill(block, batch, at)
+                arrays = block.targets(self.wired, at, len(batch))
+                packets = {row: batch.frame(row).packet() for row in self.traces.go(batch, arrays)}
+                block.faults += sum(any(not fault.cut for fault in packet.faults) for packet in packets.values())
+                block.settle(self.wired, batch, arrays, packets)
             at += len(batch)
         return block
-
-    def fill(self, block: Columns, batch: FrameBatch, at: int) -> None:
-        """Fill in what lies in the packets of a batch, from row `at` on."""
-        import numpy as np
-
-        kinds = [interface.linktype for interface in batch.interfaces]
-        odd = np.zeros(len(batch), bool)
-        missing = batch.wire_sizes > batch.sizes
-        arrays = block.targets(self.wired, at, len(batch))
-        data = batch.data.view()
-        data.flags.writeable = False  # one kind of array, so that loops are compiled once
-        if len(set(kinds)) == 1:
-            self._go(kinds[0], data, batch.starts, batch.sizes, missing, odd, arrays)
-        else:
-            of_row = np.array(kinds)[batch.which]
-            for kind in set(of_row.tolist()):
-                rows = np.flatnonzero(of_row == kind)
-                some = [np.zeros((len(rows), *array.shape[1:]), array.dtype) for array in arrays]
-                mine = np.zeros(len(rows), bool)
-                self._go(kind, data, batch.starts[rows], batch.sizes[rows], missing[rows], mine, some)
-                odd[rows] = mine
-                for array, part in zip(arrays, some, strict=True):
-                    array[rows] = part
-        packets = {row: batch.frame(row).packet() for row in np.flatnonzero(odd).tolist()}
-        block.faults += sum(any(not fault.cut for fault in packet.faults) for packet in packets.values())
-        block.settle(self.wired, batch, arrays, packets)
-
-    def _go(self, linktype: int, data: Any, starts: Any, sizes: Any, missing: Any, odd: Any, arrays: list[Any]) -> None:
-        trace = self.trace(linktype)
-        if trace is None:
-            odd[:] = True
-        else:
-            trace(data, starts, sizes, missing, odd, *arrays)

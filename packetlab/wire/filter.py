@@ -14,14 +14,16 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import reduce
+from typing import Any, NamedTuple
 
 from packetlab.errors import BuildError, suggestion
 from packetlab.wire.bindings import declared, header_named
-from packetlab.wire.fields import Address, Bytes, Int
+from packetlab.wire.fields import Address, Bytes, Int, Items
 from packetlab.wire.header import Header
 from packetlab.wire.packet import Packet
+from packetlab.wire.tolerance import AnyValue, Between, OneOfThese
 
 ALIASES = {"ip": "ipv4", "eth": "ether", "sll": "linuxsll"}
 _TOKEN = re.compile(
@@ -32,12 +34,142 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "&": lambda a, b: bool(a & b), "contains": lambda a, b: b in a,
 }  # fmt: skip
 
-Test = Callable[[Packet], bool]
+
+class Test:
+    """A question about packets: call it with one. Made of `Match` by `Every`, `Some` and `Not`."""
+
+    __slots__ = ()
+
+    def __call__(self, packet: Packet) -> bool:
+        raise NotImplementedError
+
+    def matches(self) -> list[Match]:
+        """Return the matches it is made of."""
+        return []
+
+    def combined(self, answers: Iterator[Any]) -> Any:
+        """Return the answer from those of its matches, in order: truth values, or arrays of them."""
+        raise NotImplementedError
+
+
+class Condition(NamedTuple):
+    """What is asked of one field: `path` is its name (and of a part), `value` raw, of `sign` "in" several, of "true" none."""
+
+    path: tuple[str, ...]
+    sign: str
+    value: Any = None
+
+    def holds(self, header: Header) -> bool:
+        """Whether it holds in a header."""
+        value = getattr(header, "_" + self.path[0]) if len(self.path) == 1 else getattr(header, self.path[0])
+        for name in self.path[1:]:
+            value = getattr(value, name, None)
+        if value is None:
+            return False
+        if self.sign == "true":
+            return bool(value)
+        if self.sign == "in":
+            return value in self.value
+        try:
+            return _COMPARE[self.sign](value, self.value)
+        except TypeError:
+            return False
+
+
+class Match(Test):
+    """Whether a packet has a header of a class in which every condition holds; any one of these headers will do."""
+
+    __slots__ = ("conditions", "header")
+    form = "match"
+
+    def __init__(self, header: type[Header], conditions: tuple[Condition, ...] = ()) -> None:
+        self.header, self.conditions = header, conditions
+
+    def __call__(self, packet: Packet) -> bool:
+        header = self.header
+        return any(
+            isinstance(layer, header) and all(condition.holds(layer) for condition in self.conditions)
+            for layer in packet.layers
+        )
+
+    def matches(self) -> list[Match]:
+        return [self]
+
+    def combined(self, answers: Iterator[Any]) -> Any:
+        return next(answers)
+
+
+class Every(Test):
+    """All of some tests."""
+
+    __slots__ = ("tests",)
+
+    def __init__(self, tests: list[Test]) -> None:
+        self.tests = tests
+
+    def __call__(self, packet: Packet) -> bool:
+        return all(test(packet) for test in self.tests)
+
+    def matches(self) -> list[Match]:
+        return [match for test in self.tests for match in test.matches()]
+
+    def combined(self, answers: Iterator[Any]) -> Any:
+        return reduce(operator.and_, [test.combined(answers) for test in self.tests])
+
+
+class Some(Every):
+    """Any of some tests."""
+
+    __slots__ = ()
+
+    def __call__(self, packet: Packet) -> bool:
+        return any(test(packet) for test in self.tests)
+
+    def combined(self, answers: Iterator[Any]) -> Any:
+        return reduce(operator.or_, [test.combined(answers) for test in self.tests])
+
+
+class Not(Test):
+    """The contrary of a test."""
+
+    __slots__ = ("test",)
+
+    def __init__(self, test: Test) -> None:
+        self.test = test
+
+    def __call__(self, packet: Packet) -> bool:
+        return not self.test(packet)
+
+    def matches(self) -> list[Match]:
+        return self.test.matches()
+
+    def combined(self, answers: Iterator[Any]) -> Any:
+        return operator.xor(self.test.combined(answers), True)
 
 
 def compile_filter(text: str) -> Test:
     """Return the test that `text` describes. BuildError names the column where it cannot be read."""
     return _Parser(text).parse()
+
+
+def prototype_test(prototype: Header) -> Test | None:
+    """Return what a prototype asks of packets as data, or None where only the prototype itself can tell."""
+    conditions = []
+    for f in prototype._fields:
+        if not prototype._state & f.bit:
+            continue
+        raw = getattr(prototype, f.slot)
+        if isinstance(raw, AnyValue):
+            continue
+        if isinstance(raw, Between):
+            conditions += [Condition((f.name,), ">=", raw.raws[0]), Condition((f.name,), "<=", raw.raws[1])]
+        elif isinstance(raw, OneOfThese):
+            conditions.append(Condition((f.name,), "in", raw.raws))
+        elif type(raw) in (int, bytes) and not isinstance(f.kind, Items):
+            conditions.append(Condition((f.name,), "==", raw))
+        else:
+            return None
+    return Match(type(prototype), tuple(conditions))
 
 
 class _Parser:
@@ -80,13 +212,13 @@ class _Parser:
         tests = [self.both()]
         while self.take("or", "||"):
             tests.append(self.both())
-        return tests[0] if len(tests) == 1 else lambda packet: any(test(packet) for test in tests)
+        return tests[0] if len(tests) == 1 else Some(tests)
 
     def both(self) -> Test:
         tests = [self.negation()]
         while self.take("and", "&&"):
             tests.append(self.negation())
-        return tests[0] if len(tests) == 1 else lambda packet: all(test(packet) for test in tests)
+        return tests[0] if len(tests) == 1 else Every(tests)
 
     def negation(self) -> Test:
         self.depth += 1
@@ -94,8 +226,7 @@ class _Parser:
             raise self.error("100 levels at most", self.token)
         try:
             if self.take("not", "!"):
-                test = self.negation()
-                return lambda packet: not test(packet)
+                return Not(self.negation())
             if self.take("("):
                 test = self.either()
                 if not self.take(")"):
@@ -118,15 +249,14 @@ class _Parser:
             raise self.error(f"a field of {header.__name__}", path[0], hint=suggestion(path[0], header._by_name))
         self.place += 1
         if not path:
-            return lambda packet: header in packet
+            return Match(header)
         sign = self.take("in", *_COMPARE)
-        if not sign:
-            return lambda packet: any(bool(value) for value in _values(packet, header, path))
+        value: Any = None
         if sign == "in":
-            wanted = self.several(header, path)
-            return lambda packet: any(value in wanted for value in _values(packet, header, path))
-        value, compare = self.value(header, path, sign), _COMPARE[sign]
-        return lambda packet: any(_holds(compare, got, value) for got in _values(packet, header, path))
+            value = tuple(self.several(header, path))
+        elif sign:
+            value = self.value(header, path, sign)
+        return Match(header, (Condition(tuple(path), sign or "true", value),))
 
     def several(self, header: type[Header], path: list[str]) -> list[Any]:
         if not self.take("{"):
@@ -159,23 +289,3 @@ class _Parser:
             pass
         self.place -= 1
         raise self.error(f"a value for {header.__name__}.{'.'.join(path)}", token)
-
-
-def _values(packet: Packet, header: type[Header], path: list[str]) -> list[Any]:
-    """The raw values of a field in every such header; the parts of an address by attribute."""
-    found = []
-    for layer in packet.layers:
-        if isinstance(layer, header):
-            value = getattr(layer, "_" + path[0]) if len(path) == 1 else getattr(layer, path[0])
-            for name in path[1:]:
-                value = getattr(value, name, None)
-            if value is not None:
-                found.append(value)
-    return found
-
-
-def _holds(compare: Callable[[Any, Any], bool], got: Any, value: Any) -> bool:
-    try:
-        return compare(got, value)
-    except TypeError:
-        return False

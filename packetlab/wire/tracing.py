@@ -8,13 +8,16 @@ left to `dissect`, which knows what to say of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from packetlab.errors import DeclareError
 from packetlab.wire import bindings
-from packetlab.wire.columns import Column
+from packetlab.wire.asking import Asked, compared, signed, wanted
+from packetlab.wire.columns import XNS_PARTS, Column
 from packetlab.wire.expressions import Next
-from packetlab.wire.fields import Int, Items
+from packetlab.wire.fields import Int, Items, Kind
+from packetlab.wire.filter import Condition, Match
 from packetlab.wire.layout import Extents, Run, before_payload, behind_payload, is_open, needs, pieces, single
 
 if TYPE_CHECKING:
@@ -35,7 +38,7 @@ def following(cls: type[Header]) -> list[type[Header]]:
     return list(found)
 
 
-def on_the_way(first: type[Header], columns: list[Column]) -> dict[type[Header], int]:
+def on_the_way(first: type[Header], columns: Sequence[Asked]) -> dict[type[Header], int]:
     """Return the classes, numbered from 1, through which the headers of columns are reached from `first`."""
     reached = [first]
     for cls in reached:
@@ -58,9 +61,11 @@ class Tracing:
     thing is written: `check`, `fetch`, `store` and so on.
     """
 
-    def __init__(self, cls: type[Header], numbers: dict[type[Header], int], columns: list[tuple[int, Column]]) -> None:
+    def __init__(self, cls: type[Header], numbers: dict[type[Header], int], columns: Sequence[Asked]) -> None:
         self.cls, self.numbers = cls, numbers
-        self.columns = [(place, column) for place, column in columns if issubclass(cls, column.header)]
+        mine = [(place, column) for place, column in enumerate(columns) if issubclass(cls, column.header)]
+        self.columns = [(place, column) for place, column in mine if isinstance(column, Column)]
+        self.matches = [(place, match) for place, match in mine if isinstance(match, Match)]
         self.extents = Extents(cls)
         self.before, self.behind = before_payload(cls), behind_payload(cls)
         self.lines: list[str] = []
@@ -103,6 +108,9 @@ class Tracing:
             return self.lines
         self.enter()
         self.give("", ("begin", 0))  # what turns out to be odd is looked at anew
+        for number, match in self.matches:
+            for place, _ in enumerate(match.conditions):
+                self.let(f"q_{number}_{place}", "False")
         for piece in pieces(self.before):
             if isinstance(piece, Run):
                 self.run(piece)
@@ -116,6 +124,8 @@ class Tracing:
         end = self.payload_end()
         self.give("payload", self.place(), f"{end} - ({self.pos})")
         self.trailer(end)
+        for number, match in self.matches:
+            self.mark(number, [f"q_{number}_{place}" for place, _ in enumerate(match.conditions)])
         for short in (self.cls._partial, self.cls._quotes):
             if short is not None and self.onward:
                 self.cut_short(short.code(self))
@@ -161,6 +171,10 @@ class Tracing:
 
     def store(self, number: int, column: Column, at: Place, size: str, value: str) -> None:
         """Put into column `number` the `value` or, where that is empty, the octets at a place (`size` of them)."""
+        raise NotImplementedError
+
+    def mark(self, number: int, conditions: list[str]) -> None:
+        """Note that match `number` is met where all conditions hold."""
         raise NotImplementedError
 
     def leave(self, end: str) -> None:
@@ -232,6 +246,32 @@ class Tracing:
                     self.store(number, column, where, size, self.fetch(where, column.width, Int(column.width * 8)))
                 else:
                     self.store(number, column, where, size, value)
+        for number, match in self.matches:
+            for place, condition in enumerate(match.conditions):
+                if condition.path[0] == name:
+                    self.let(f"q_{number}_{place}", self.test(condition, match.header._by_name[name].kind, at, value))
+
+    def test(self, condition: Condition, kind: Kind, at: Place, value: str) -> str:
+        """Return source for whether a condition holds of the field that lies here."""
+        sign, values = condition.sign, wanted(condition)
+        if len(condition.path) > 1:
+            skip, size = XNS_PARTS[condition.path[1]]
+            value = self.fetch((at[0], at[1] + skip), size, Int(size * 8))
+        if value:
+            wide = isinstance(kind, Int) and kind.bits == 64 and not kind.signed
+            return compared(value, sign, [signed(v) if wide else v for v in values])
+        size = (kind.bits or 0) // 8
+        if size == 4:
+            return compared(self.fetch(at, 4, Int(32)), sign, [int.from_bytes(v, "big") for v in values])
+        same = []
+        for octets in values:
+            parts = []
+            for i in range(0, size, 4):
+                width = min(4, size - i)
+                number = int.from_bytes(octets[i : i + width], "big")
+                parts.append(f"({self.fetch((at[0], at[1] + i), width, Int(width * 8))} == {number})")
+            same.append(f"({' & '.join(parts)})")
+        return f"({' | '.join(same) or False})" + (" == False" if sign == "!=" else "")
 
     def run(self, piece: Run) -> None:
         self.check(f"{self.pos} + {piece.size} > {self.stop or 'end'}")

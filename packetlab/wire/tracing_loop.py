@@ -5,25 +5,24 @@ In plain Python it is right too, only slow; so the tests run it both ways. It us
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from packetlab.wire.asking import Asked, parameters
 from packetlab.wire.columns import Column
 from packetlab.wire.fields import Int
 from packetlab.wire.header import Header
 from packetlab.wire.tracing import Place, Tracing, on_the_way
 
 
-def loop_source(first: type[Header], columns: list[Column]) -> str:
+def loop_source(first: type[Header], columns: Sequence[Asked]) -> str:
     """Return the source of ``trace(data, starts, sizes, missing, odd, *arrays)``.
 
     It goes over the packets that `starts` and `sizes` tell in `data`; `missing` says which were cut by the capture. It
-    marks in `odd` what does not fit. `arrays` are two for each column: values, and whether there is one; for octets of
-    any size three: where they lie, how many they are, and whether there are any.
+    marks in `odd` what does not fit. `arrays` are those of `parameters`.
     """
     numbers = on_the_way(first, columns)
-    parameters = []
-    for number, column in enumerate(columns):
-        parameters += [*([f"c_{number}"] if column.form == "bytes" else []), f"a_{number}", f"k_{number}"]
     lines = [
-        f"def trace({', '.join(['data', 'starts', 'sizes', 'missing', 'odd', *parameters])}):",
+        f"def trace({', '.join(['data', 'starts', 'sizes', 'missing', 'odd', *parameters(columns)])}):",
         "    for row in range(len(starts)):",
         "        begin = starts[row]",
         "        last = end = begin + sizes[row]",
@@ -35,7 +34,7 @@ def loop_source(first: type[Header], columns: list[Column]) -> str:
     word = "if"
     for cls, number in numbers.items():
         lines.append(f"            {word} cls == {number}:  # {cls.__name__}")
-        writer = LoopTracing(cls, numbers, list(enumerate(columns)))
+        writer = LoopTracing(cls, numbers, columns)
         lines += ["                " + line for line in writer.source()]
         word = "elif"
     if numbers:
@@ -112,6 +111,9 @@ class LoopTracing(Tracing):
         elif column.form == "number":
             self.put(f"a_{number}[row] = {value}")
         self.depth -= 1
+
+    def mark(self, number: int, conditions: list[str]) -> None:
+        self.put(f"if {' and '.join(conditions) or True}: k_{number}[row] = True")
 
     def choose(self, condition: str, yes: str, no: str) -> str:
         return f"({yes} if ({condition}) != 0 else {no})"

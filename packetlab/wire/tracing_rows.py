@@ -6,9 +6,10 @@ Packets whose next header is the same go on together. `rows` says which ones the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from packetlab.wire.asking import Asked, parameters
 from packetlab.wire.columns import Column
 from packetlab.wire.fields import Int
 from packetlab.wire.header import Header
@@ -20,22 +21,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEPTH = 256  # headers in one packet; one with more is odd
-_VARIABLE = re.compile(r"\b(?:[vp]_\w+|pos|begin|end|w|e|stop|total|after|data)\b")
+_VARIABLE = re.compile(r"\b(?:[vpq]_\w+|pos|begin|end|w|e|stop|total|after|data)\b")
 
 
-def rows_trace(first: type[Header], columns: list[Column]) -> Callable[..., None]:
+def rows_trace(first: type[Header], columns: Sequence[Asked]) -> Callable[..., None]:
     """Return ``trace(data, starts, sizes, missing, odd, *arrays)``, which does what `tracing_loop` describes."""
     import numpy as np
 
     numbers = on_the_way(first, columns)
     names: dict[str, Any] = {"np": np, "number_at": number_at, "octets_at": octets_at, "filled": filled}
-    parameters = []
-    for number, column in enumerate(columns):
-        parameters += [*([f"c_{number}"] if column.form == "bytes" else []), f"a_{number}", f"k_{number}"]
+    arrays_of = parameters(columns)
     steps: dict[int, Any] = {}
     for cls, number in numbers.items():
-        writer = RowsTracing(cls, numbers, list(enumerate(columns)))
-        head = f"def step(work, seen, last, missing, odd, data, rows, begin, end, partial{''.join(', ' + p for p in parameters)}):"
+        writer = RowsTracing(cls, numbers, columns)
+        head = f"def step(work, seen, last, missing, odd, data, rows, begin, end, partial{''.join(', ' + name for name in arrays_of)}):"
         lines = [head, *("    " + line for line in writer.source())]
         steps[number] = function(lines, dict(names), f"columns of {cls.__name__}")
 
@@ -174,6 +173,9 @@ class RowsTracing(Tracing):
             self.put(f"if len(r): a_{number}[r] = octets_at(data, {at[0]}[m], {at[1]}, {column.width})")
         elif column.form == "number":
             self.put(f"a_{number}[r] = {value}[m]")
+
+    def mark(self, number: int, conditions: list[str]) -> None:
+        self.put(f"k_{number}[rows[{' & '.join(conditions)}]] = True" if conditions else f"k_{number}[rows] = True")
 
     def choose(self, condition: str, yes: str, no: str) -> str:
         return f"np.where(({condition}) != 0, {yes}, {no})"

@@ -55,7 +55,7 @@ from packetlab import (
     sized,
     when,
 )
-from packetlab.capture import table as tables
+from packetlab.capture import traces
 from packetlab.capture.columns import Columns, frame_column
 from packetlab.wire.bindings import bind
 from packetlab.wire.columns import column
@@ -85,8 +85,8 @@ def plainly(source: str) -> Any:
 
 @pytest.fixture
 def loops_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables.loops, "compiled", plainly)
-    monkeypatch.setattr(tables.loops, "available", lambda: True)
+    monkeypatch.setattr(traces.loops, "compiled", plainly)
+    monkeypatch.setattr(traces.loops, "available", lambda: True)
 
 
 def agree(capture: Capture, names: tuple[Any, ...], engine: str) -> Columns:
@@ -191,12 +191,12 @@ def test_columns_of_built_and_broken_packets(engine: str, seed: int) -> None:
         whole = len(octets)
         kept = octets[: noise.choice((whole, whole, noise.randrange(whole)))]
         frames.append(Frame(bytes(kept), number, wire_length=noise.choice((whole, len(kept)))))
-    kept_compiled, kept_available = tables.loops.compiled, tables.loops.available
-    tables.loops.compiled, tables.loops.available = plainly, lambda: True  # type: ignore[assignment]
+    kept_compiled, kept_available = traces.loops.compiled, traces.loops.available
+    traces.loops.compiled, traces.loops.available = plainly, lambda: True  # type: ignore[assignment]
     try:
         agree(Capture.of(frames), MANY[:40] if seed % 2 else MANY[30:], engine)
     finally:
-        tables.loops.compiled, tables.loops.available = kept_compiled, kept_available
+        traces.loops.compiled, traces.loops.available = kept_compiled, kept_available
 
 
 class Reading(Header):

@@ -1,0 +1,130 @@
+"""Traces: what goes over batches of frames for columns and for filters, chosen for each link type and each size of file.
+
+Two things can: code for numpy, and loops compiled by numba, which are faster but take time to load and, once, to compile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from packetlab.capture import loops
+from packetlab.capture.batch import FrameBatch
+from packetlab.errors import BuildError
+from packetlab.wire.asking import Asked, traceable
+from packetlab.wire.filter import Match, Test
+from packetlab.wire.linktypes import first_header
+from packetlab.wire.tracing_loop import loop_source
+from packetlab.wire.tracing_rows import rows_trace
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from packetlab.capture.frame import Frame
+
+
+class Traces:
+    """Goes over batches for what is asked.
+
+    Args:
+        asked: columns and matches. engine: "rows" (numpy), "loops" (numba), or None for the better one.
+        octets: size of the file, None where it is not known.
+    """
+
+    def __init__(self, asked: Sequence[Asked], engine: str | None = None, octets: int | None = None) -> None:
+        self.check(engine)
+        self.asked, self.engine, self.octets = asked, engine, octets or 0
+        self._by_type: dict[int, Callable[..., Any] | None] = {}
+
+    @staticmethod
+    def check(engine: str | None) -> None:
+        """BuildError for an engine that is none, or is not there."""
+        if engine not in (None, "loops", "rows"):
+            raise BuildError("engine", "'loops', 'rows' or None", repr(engine))
+        if engine == "loops" and not loops.available():
+            raise BuildError("engine", "numba, of the extra 'fast'", "none")
+
+    def of(self, linktype: int) -> Callable[..., Any] | None:
+        """Return what goes over packets that begin as the link type says, None where that is not known."""
+        if linktype not in self._by_type:
+            first = first_header(linktype)
+            trace: Callable[..., Any] | None = None
+            if first is not None:
+                source = loop_source(first, self.asked)
+                trace = loops.compiled(source) if self._in_loops(source) else rows_trace(first, self.asked)
+            self._by_type[linktype] = trace
+        return self._by_type[linktype]
+
+    def _in_loops(self, source: str) -> bool:
+        if self.engine is not None or not loops.available():
+            return self.engine == "loops"
+        if source in loops.ready():
+            return True
+        if loops.kept(source):
+            return loops.loaded() or self.octets >= loops.WORTH_LOADING
+        return self.octets >= loops.WORTH_COMPILING
+
+    def go(self, batch: FrameBatch, arrays: Sequence[Any]) -> list[int]:
+        """Fill in the arrays (see `wire.asking.parameters`); return the rows of packets that have to be looked at."""
+        import numpy as np
+
+        odd = np.zeros(len(batch), bool)
+        missing = batch.wire_sizes > batch.sizes
+        data = batch.data.view()
+        data.flags.writeable = False  # one kind of array, so that loops are compiled once
+        kinds = [interface.linktype for interface in batch.interfaces]
+        if len(set(kinds)) == 1:
+            self._over(kinds[0], data, batch.starts, batch.sizes, missing, odd, arrays)
+            return np.flatnonzero(odd).tolist()
+        of_row = np.array(kinds)[batch.which]
+        for kind in set(of_row.tolist()):
+            rows = np.flatnonzero(of_row == kind)
+            some = [np.zeros((len(rows), *array.shape[1:]), array.dtype) for array in arrays]
+            mine = np.zeros(len(rows), bool)
+            self._over(kind, data, batch.starts[rows], batch.sizes[rows], missing[rows], mine, some)
+            odd[rows] = mine
+            for array, part in zip(arrays, some, strict=True):
+                array[rows] = part
+        return np.flatnonzero(odd).tolist()
+
+    def _over(
+        self, linktype: int, data: Any, starts: Any, sizes: Any, missing: Any, odd: Any, arrays: Sequence[Any]
+    ) -> None:
+        trace = self.of(linktype)
+        if trace is None:
+            odd[:] = True
+        else:
+            trace(data, starts, sizes, missing, odd, *arrays)
+
+
+class FieldFilter:
+    """A filter on fields of declared headers that is told from buffers: frames that do not pass are never made.
+
+    Called with a frame it says whether the filter passes it; `mask` says it of a whole batch at once.
+    """
+
+    def __init__(self, test: Test, octets: int | None = None) -> None:
+        self.test, self.octets = test, octets
+        self._found: list[Match] = test.matches()
+        self._traces = Traces(self._found, None, octets)
+
+    @staticmethod
+    def able(test: Any) -> bool:
+        """Whether all that a test asks can be told from buffers."""
+        return isinstance(test, Test) and all(traceable(match) for match in test.matches())
+
+    def __call__(self, frame: Frame) -> bool:
+        """Whether a frame passes."""
+        return self.test(frame.packet())
+
+    def mask(self, batch: FrameBatch) -> NDArray[np.bool_]:
+        """Return which frames of a batch pass, an array of truths."""
+        import numpy as np
+
+        arrays = [np.zeros(len(batch), bool) for _ in self._found]
+        odd = self._traces.go(batch, arrays)
+        passed: NDArray[np.bool_] = self.test.combined(iter(arrays))
+        for row in odd:
+            passed[row] = self.test(batch.frame(row).packet())
+        return passed

@@ -1,0 +1,156 @@
+"""Filters told from buffers: the same frames pass as when every packet is made and asked, and no others are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from packetlab import (
+    ARP,
+    IDP,
+    S16,
+    SPP,
+    TCP,
+    U64,
+    UDP,
+    Capture,
+    Ether,
+    Frame,
+    Header,
+    IPv4,
+    IPv6,
+    Rest,
+    XNSAddress,
+    any_value,
+    between,
+    bindings,
+    compile_filter,
+    masked,
+    one_of,
+)
+from packetlab.capture import traces
+from packetlab.capture.capture import as_test
+from packetlab.capture.traces import FieldFilter
+from packetlab.wire.bindings import bind
+from tests.capture.test_table import plainly
+from tests.conftest import CORPUS
+
+FILES = sorted(path.name for path in CORPUS.iterdir() if ".pcap" in path.name)
+WORDS = [
+    "ip", "not ip", "tcp.dport == 80", "tcp.dport != 80", "ip.src == 141.142.228.5", "ip.src > 100.0.0.0 and tcp",
+    "tcp.flags & SYN", "tcp.flags == SYN or arp", "ip.ttl in {64, 128}", "ip.ttl < 65 and !(udp or arp)", "udp.checksum",
+    "eth.dst == ff:ff:ff:ff:ff:ff", "eth.dst != ff:ff:ff:ff:ff:ff", "ipv6.src == fe80::1", "not ipv6.dst == ff02::16", "vlan.id == 100",
+    "idp.dst.socket == 30", "idp.dst.net == 0x401", "idp.packet_type in {4, 5}", "spp.seq >= 3", "gre.key == 5", "arp.sender_ip == 192.168.1.1",
+    "icmp.type == 3 and udp.dport == 53", "ip.fragment_offset > 0", "llc.control == 3", "mpls.label & 1 and tcp.window > 1000",
+]  # fmt: skip
+PROTOTYPES: list[Any] = [
+    TCP, IPv4(ttl=64), TCP(dport=80, flags=16), UDP(dport=one_of(53, 67, 514)), IPv4(ttl=between(60, 64)), IPv6(dst="ff02::16"),
+    Ether(dst="ff:ff:ff:ff:ff:ff"), IDP(packet_type=5), SPP(datastream=0), ARP(operation=1), IPv4(id=any_value, protocol=17),
+]  # fmt: skip
+
+
+@pytest.fixture(params=["rows", "loops"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "loops":
+        monkeypatch.setattr(traces.loops, "compiled", plainly)
+        monkeypatch.setattr(traces.loops, "available", lambda: True)
+        monkeypatch.setattr(traces.loops, "kept", lambda source: True)
+        monkeypatch.setattr(traces.loops, "loaded", lambda: True)
+    else:
+        monkeypatch.setattr(traces.loops, "available", lambda: False)
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("name", FILES)
+def test_the_same_frames_pass(name: str) -> None:
+    capture = Capture(CORPUS / name, strict=False)
+    frames = list(capture)
+    packets = [frame.packet() for frame in frames]
+    for pattern in (*WORDS, *PROTOTYPES):
+        test = as_test(pattern)
+        assert FieldFilter.able(test), pattern
+        asked = compile_filter(pattern) if isinstance(pattern, str) else None
+        wanted = [
+            frame for frame, packet in zip(frames, packets, strict=True)
+            if (asked(packet) if asked is not None else pattern in packet if isinstance(pattern, type) else pattern.matches(packet))
+        ]  # fmt: skip
+        assert list(capture.where(pattern)) == wanted, pattern
+
+
+def test_frames_that_do_not_pass_are_never_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [Frame(bytes(Ether() / IPv4() / UDP(dport=i))) for i in range(500)]
+    path = tmp_path / "many.pcap"
+    Capture.of(frames).write(path)
+    made: list[int] = []
+    packet = Frame.packet
+    monkeypatch.setattr(Frame, "packet", lambda frame: made.append(frame.number) or packet(frame))
+    chosen = Capture(path).where("udp.dport == 77")
+    assert [frame.number for frame in chosen] == [78] and made == []
+    assert chosen.where(IPv4).table("udp.dport")["udp.dport"].tolist() == [77] and made == []
+
+
+def test_what_cannot_be_told_from_buffers_is_asked_of_packets() -> None:
+    capture = Capture(CORPUS / "web.pcap")
+    for pattern in (
+        "tcp.options contains 02",
+        IPv4(ttl=masked(1, 1)),
+        TCP(options=[]),
+        "ether.src < 02:00:00:00:00:00",
+    ):
+        assert not FieldFilter.able(as_test(pattern))
+        assert capture.where(pattern).count() == sum(1 for f in capture if _asked(pattern, f))
+
+
+def _asked(pattern: Any, frame: Frame) -> bool:
+    return (
+        compile_filter(pattern)(frame.packet()) if isinstance(pattern, str) else bool(pattern.matches(frame.packet()))
+    )
+
+
+class Wide(Header):
+    """Numbers at the edges of what arrays hold."""
+
+    small: S16 = 0
+    stamp: U64 = 0
+    note: Rest = b""
+
+
+@given(
+    st.lists(st.tuples(st.integers(-(1 << 15), (1 << 15) - 1), st.integers(0, (1 << 64) - 1)), max_size=8), st.data()
+)
+def test_numbers_at_the_edges(values: list[tuple[int, int]], data: st.DataObject) -> None:
+    with bindings():
+        bind(Wide, Ether, {"type": 0x88B5})
+        frames = [Frame(bytes(Ether() / Wide(small=small, stamp=stamp))) for small, stamp in values]
+        small, stamp = data.draw(st.sampled_from([*values, (-1, 1 << 63)]))
+        for pattern in (Wide(small=small), Wide(stamp=stamp), Wide(small=between(small, 5) if small <= 5 else small)):
+            test = as_test(pattern)
+            assert FieldFilter.able(test)
+            (batch,) = Capture.of(frames).batches() if frames else (None,)
+            if batch is not None:
+                assert FieldFilter(test).mask(batch).tolist() == [bool(pattern.matches(f.packet())) for f in frames]
+
+
+def test_numba_knows_numbers_with_the_highest_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba")
+    monkeypatch.setattr(traces.loops, "kept", lambda source: True)
+    monkeypatch.setattr(traces.loops, "loaded", lambda: True)
+    with bindings():
+        bind(Wide, Ether, {"type": 0x88B5})
+        stamps = [0, (1 << 63) - 1, 1 << 63, (1 << 64) - 1]
+        (batch,) = Capture.of([Frame(bytes(Ether() / Wide(stamp=stamp, small=-1))) for stamp in stamps]).batches()
+        assert FieldFilter(as_test(Wide(stamp=1 << 63))).mask(batch).tolist() == [False, False, True, False]
+        assert FieldFilter(as_test(Wide(small=-1))).mask(batch).all()
+
+
+def test_a_filter_in_words_is_data() -> None:
+    test = compile_filter("ip.ttl in {1, 2} and not (udp or idp.dst.socket == 5)")
+    assert [match.header for match in test.matches()] == [IPv4, UDP, IDP]
+    answers: Iterator[bool] = iter([True, False, True])
+    assert not test.combined(answers)
+    assert test(Frame(bytes(Ether() / IPv4(ttl=2) / TCP())).packet())
+    assert not test(Frame(bytes(Ether() / IDP(dst=XNSAddress(0, 0, 5)))).packet())

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         DeclareError as DeclareError,
         DissectError as DissectError,
         LocalProtocolError as LocalProtocolError,
+        Mismatch as Mismatch,
         NeedsPrivilege as NeedsPrivilege,
         PacketlabError as PacketlabError,
         RemoteProtocolError as RemoteProtocolError,
@@ -331,7 +332,7 @@ _WHERE = {
         "packetlab.engine.spp_listener": ("Listener "),
         "packetlab.engine.spp_timing": ("Timing "),
         "packetlab.errors": (
-            "BuildError CaptureError DeclareError DissectError LocalProtocolError NeedsPrivilege "
+            "BuildError CaptureError DeclareError DissectError LocalProtocolError Mismatch NeedsPrivilege "
             "PacketlabError RemoteProtocolError Stalled "
         ),
         "packetlab.export.dpkt_bridge": ("from_dpkt "),

@@ -9,6 +9,7 @@
       RemoteProtocolError   they broke the protocol's rules
       Stalled               nothing is in flight, no timer is set, and something still waits
       NeedsPrivilege        the kernel refuses, with what is missing and what to do
+      Mismatch              packets are not those expected; an AssertionError too, since tests raise it
 
 A message always reads: where, expected, got. The same three are attributes, so a program need not
 parse the text. Time running out is the built-in TimeoutError.
@@ -70,6 +71,10 @@ class Stalled(PacketlabError):
 
 class NeedsPrivilege(PacketlabError):
     """The kernel refused: which capability or setting is missing, and what to do."""
+
+
+class Mismatch(PacketlabError, AssertionError):
+    """What was seen on a network is not what a test expects."""
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

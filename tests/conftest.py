@@ -6,6 +6,7 @@ import csv
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from hypothesis import HealthCheck, settings
 
 from packetlab import Lab
 
+# Installed, the plugin was loaded by its entry point; in a copy that is not, it is named here.
+pytest_plugins = ["pytester", *([] if "packetlab.pytest_plugin" in sys.modules else ["packetlab.pytest_plugin"])]
 collect_ignore = ["typing"]  # read by type checkers, never run
 ROOT = Path(__file__).parent.parent
 CORPUS = ROOT / "captures" / "corpus"

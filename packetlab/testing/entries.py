@@ -1,0 +1,119 @@
+"""Entries: the lines of a tape. What is to come, what the tape sends, and when nothing is to come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from packetlab.capture import Frame
+from packetlab.errors import Mismatch
+from packetlab.testing.align import How, Member
+from packetlab.testing.ends import End
+from packetlab.testing.patterns import Pattern
+from packetlab.wire.ethernet import Ether
+from packetlab.wire.header import Header
+from packetlab.wire.packet import Packet
+
+if TYPE_CHECKING:
+    from packetlab.testing.tape import Tape
+
+SECOND = 1_000_000_000
+
+
+@dataclass(eq=False)
+class Entry(Member):
+    """A line of the tape.
+
+    Attributes:
+        number: its place. where: file and line that it was written at.
+    """
+
+    number: int
+    where: str
+
+
+@dataclass(eq=False)
+class Expected(Entry):
+    """A packet that is to come; `packet` and `packets` are those that did, once they did."""
+
+    tape: Tape = field(repr=False)
+    sender: End
+    receiver: End
+    pattern: Pattern
+    at: float | None
+    after: float | None
+    tolerance: float
+
+    @property
+    def packets(self) -> list[Packet]:
+        """The packets taken for this one so far."""
+        return [frame.packet() for frame in self.frames]
+
+    @property
+    def frames(self) -> list[Frame]:
+        """The frames taken for this one so far."""
+        seen, reading = self.tape.reading()
+        return [seen[i].frame for i, how in reading.taken.get(self, []) if how is not How.OTHER]
+
+    @property
+    def packet(self) -> Packet:
+        """The first of them. `Mismatch` where none came."""
+        found = self.frames
+        if not found:
+            raise Mismatch(f"{self.where}: no packet has come yet that is {self}")
+        return found[0].packet()
+
+    def __str__(self) -> str:
+        text = f"{self.sender.name} -> {self.receiver.name}  {self.pattern}"
+        if self.at is not None:
+            text += f" at {self.at:g} s (+-{self.tolerance:g})"
+        if self.after is not None:
+            text += f" {self.after:g} s (+-{self.tolerance:g}) after what comes before it"
+        if (self.least, self.most) == (0, 1):
+            return text + ", optional"
+        if (self.least, self.most) != (1, 1):
+            times = f"{self.least} to {self.most:g} times" if self.least else f"at most {self.most:g} times"
+            times = f"at least {self.least} times" if self.most == inf else times
+            text += f", {self.least} times" if self.least == self.most else f", {times}"
+        return text
+
+
+@dataclass(eq=False)
+class Send(Entry):
+    """A packet that the tape sends."""
+
+    sender: Any
+    receiver: Any
+    packet: Any
+    at: float | None
+    after: float
+    link: int
+    gone: int | None = None  # when it went, by the tape's time
+
+    def __str__(self) -> str:
+        what = "a packet made when its time comes" if callable(self.packet) else repr(self.packet)
+        return f"send {self.sender.name} -> {getattr(self.receiver, 'name', self.receiver or 'everyone')}  {what}"
+
+    def frame(self) -> bytes:
+        """Return its octets: Ethernet goes in front where there is none."""
+        made = self.packet() if callable(self.packet) and not isinstance(self.packet, type) else self.packet
+        if isinstance(made, (bytes, bytearray)):
+            return bytes(made)
+        packet = made / b"" if isinstance(made, Header) else made
+        if not isinstance(packet, Packet):
+            raise TypeError(f"{self.where}: a tape sends a packet, a header or bytes, not {made!r}")
+        if not isinstance(packet.layers[0], Ether):
+            dst = getattr(self.receiver, "mac", self.receiver) or "ff:ff:ff:ff:ff:ff"
+            packet = Ether(dst=dst, src=self.sender.attachments[self.link].mac) / packet
+        return bytes(packet)
+
+
+@dataclass(eq=False)
+class Quiet(Entry):
+    """A time in which nothing is to come: so many seconds, or (None) from here on."""
+
+    within: float | None
+
+    def __str__(self) -> str:
+        return "nothing else" if self.within is None else f"nothing within {self.within:g} s"

@@ -1,0 +1,202 @@
+"""Sources: where a tape gets its frames from. A simulated network, an interface of the kernel, a capture.
+
+Times are nanoseconds since the tape began to watch. Knows nothing of what is expected.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from packetlab.capture import Frame
+from packetlab.link.interface import Interface
+from packetlab.link.medium import Medium
+
+MOST = 100_000  # frames kept of a kernel's interface
+
+
+class Seen(NamedTuple):
+    """A frame that was seen: when, and the number of the entry of the tape that sent it (None: the tape did not)."""
+
+    frame: Frame
+    at: int
+    sent: int | None = None
+
+
+class Source:
+    """Something that frames are seen on.
+
+    Attributes:
+        medium: whose time passes there, None where it is all over. began: when watching began, by that time.
+        virtual: whether times are exact. lost: frames that came and were not kept.
+    """
+
+    medium: Medium | None = None
+    began = 0
+    virtual = True
+    lost = 0
+
+    @property
+    def hosts(self) -> dict[str, Any]:
+        """The hosts it knows, by name."""
+        return {}
+
+    def seen(self) -> list[Seen]:
+        """Return what was seen so far, in order."""
+        raise NotImplementedError
+
+    def injected(self, number: int, data: bytes, send: Callable[[], object]) -> None:
+        """Send a frame and remember that the tape's entry of that number did."""
+        send()
+
+    def close(self) -> None:
+        """Stop watching; what was seen stays."""
+
+
+class SimSource(Source):
+    """A simulated network, or one link of it."""
+
+    def __init__(self, net: Any, link: Any = None) -> None:
+        self.net, self.link, self.medium = net, link, net
+        self.began = net.now
+        self._sent: dict[int, int] = {}  # frame number -> entry
+        self._seen: list[Seen] = []
+        self._read = len(net._sent)
+
+    @property
+    def hosts(self) -> dict[str, Any]:
+        """The hosts of the network."""
+        return dict(self.net.hosts)
+
+    def seen(self) -> list[Seen]:
+        """Return what was sent so far."""
+        for frame in self.net.last(len(self.net._sent) - self._read):
+            if self.link is None or frame.interface is self.link.description:
+                self._seen.append(Seen(frame, (frame.time_ns or 0) - self.began, self._sent.get(frame.number)))
+        self._read = len(self.net._sent)
+        return self._seen
+
+    def injected(self, number: int, data: bytes, send: Callable[[], object]) -> None:
+        """Send a frame."""
+        self._sent[len(self.net._sent) + 1] = number
+        send()
+
+
+class CaptureSource(Source):
+    """Frames that were captured before."""
+
+    def __init__(self, frames: Iterable[Frame]) -> None:
+        kept = [*frames]
+        first = next((frame.time_ns for frame in kept if frame.time_ns is not None), 0)
+        self._seen = [Seen(frame, (frame.time_ns if frame.time_ns is not None else first) - first) for frame in kept]
+
+    def seen(self) -> list[Seen]:
+        """Return all."""
+        return self._seen
+
+
+class InterfaceSource(Source):
+    """An interface of the kernel, of a lab's host say: what comes and what goes. A thread fetches the frames.
+
+    Args:
+        interface: opened with ``outgoing=True``; closed with the source. medium: is told of each frame.
+    """
+
+    virtual = False
+
+    def __init__(self, interface: Interface, medium: Medium | None, hosts: Callable[[], dict[str, Any]]) -> None:
+        self.interface, self.medium, self._hosts = interface, medium, hosts
+        self.began = medium.now if medium is not None else time.monotonic_ns()
+        self._start = time.time_ns()  # what the kernel stamps frames with
+        self._frames: list[Frame] = []
+        self._pending: list[tuple[int, bytes]] = []
+        self._seen: list[Seen] = []
+        self._lock = threading.Lock()
+        self._stop = os.eventfd(0, os.EFD_CLOEXEC)
+        self._thread = threading.Thread(target=self._fetch, name=f"tape of {interface.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def hosts(self) -> dict[str, Any]:
+        """The hosts of the lab."""
+        return self._hosts()
+
+    def _fetch(self) -> None:
+        poll = select.poll()
+        poll.register(self.interface.fileno(), select.POLLIN)
+        poll.register(self._stop, select.POLLIN)
+        while True:
+            ready = {descriptor for descriptor, _ in poll.poll()}
+            try:
+                frame = self.interface._receive(0.0) if self.interface.fileno() in ready else None
+            except OSError:  # the lab is gone
+                return
+            if frame is not None:
+                with self._lock:
+                    if len(self._frames) < MOST:
+                        frame.number = len(self._frames) + 1
+                        self._frames.append(frame)
+                    else:
+                        self.lost += 1
+                if self.medium is not None:
+                    self.medium.poke()
+            elif self._stop in ready:
+                return
+
+    def seen(self) -> list[Seen]:
+        """Return what came and went so far."""
+        with self._lock:
+            for frame in self._frames[len(self._seen) :]:
+                number = next((number for number, data in self._pending if data == frame.data), None)
+                if number is not None:
+                    self._pending.remove((number, frame.data))
+                self._seen.append(Seen(frame, (frame.time_ns or 0) - self._start, number))
+            return [*self._seen]
+
+    def injected(self, number: int, data: bytes, send: Callable[[], object]) -> None:
+        """Send a frame; the next that looks the same is it."""
+        with self._lock:
+            self._pending.append((number, data))
+        send()
+
+    def close(self) -> None:
+        """Fetch what has come, and stop watching."""
+        if self._thread.is_alive():
+            os.eventfd_write(self._stop, 1)
+            self._thread.join()
+        if self._stop >= 0:
+            os.close(self._stop)
+            self._stop = -1
+            try:
+                self.lost += self.interface.statistics().dropped
+            except OSError:  # the lab is gone
+                pass
+            self.interface.close()
+
+
+def watching(what: Any, link: Any = None) -> Source:
+    """Return the source that belongs to a network, a host of a lab, an interface, a capture, or frames.
+
+    Args:
+        link: of a simulated network, the only link to look at; of a lab's host, the number of its link (0 the first).
+
+    Raises TypeError for anything else.
+    """
+    if hasattr(what, "_under_way"):
+        return SimSource(what, link)
+    if hasattr(what, "lab") and hasattr(what, "ends"):
+        what._first()
+        end = what.ends[link or 0]
+        raw = what.kernel_socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        interface = Interface(end.name, promiscuous=True, outgoing=True, socket=raw)
+        return InterfaceSource(interface, what.medium, lambda: dict(what.lab.hosts))
+    if isinstance(what, Interface):
+        return InterfaceSource(Interface(what.name, promiscuous=True, outgoing=True), None, dict)
+    if isinstance(what, Iterable):
+        return CaptureSource(what)
+    raise TypeError(f"a tape watches a SimNetwork, a host of a Lab, an Interface or a Capture, not {what!r}")

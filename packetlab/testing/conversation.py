@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from packetlab.capture import Frame
+from packetlab.capture import Capture, Frame
 from packetlab.errors import PacketlabError
 from packetlab.wire.header import Header
 from packetlab.wire.ip import IPv4, IPv6
@@ -49,15 +49,6 @@ class Conversation:
     turns: list[Turn] = field(default_factory=list)
 
 
-@dataclass
-class _Flow:
-    """One direction of a stream while it is put in order."""
-
-    next: int | None = None
-    ended: bool = False
-    early: dict[int, tuple[bytes, bool, Packet]] = field(default_factory=dict)
-
-
 def conversations(frames: Iterable[Frame], kind: str, port: int) -> list[Conversation]:
     """Return the conversations with the server at a port, in the order in which they began.
 
@@ -65,6 +56,72 @@ def conversations(frames: Iterable[Frame], kind: str, port: int) -> list[Convers
     """
     if kind not in KINDS:
         raise PacketlabError("conversation: kind", f"one of {', '.join(KINDS)}", repr(kind))
+    kept = [*frames]
+    found = _over_tcp(kept, port) if kind == "stream" else []
+    found += _by_packets(kept, kind, port)
+    if not found:
+        raise PacketlabError(f"conversation: {kind} with port {port}", "one in the capture", "none")
+    return found
+
+
+# TCP -----------------------------------------------------------------------------------------------------------------
+
+
+def _over_tcp(frames: list[Frame], port: int) -> list[Conversation]:
+    numbered = [
+        Frame(f.data, f.time_ns, wire_length=f.wire_length, interface=f.interface, number=n)
+        for n, f in enumerate(frames)
+    ]
+    streams = [s for s in Capture.of(numbered).streams() if port in (s.server.port, s.client.port)]
+    found = []
+    for stream in sorted(streams, key=lambda stream: stream.first):
+        ends = {id(end): end.port == port and (end.role == "server" or stream.client.port != port)
+                for end in (stream.client, stream.server)}  # fmt: skip
+        for end in (stream.client, stream.server):
+            if end.holes:
+                who = "server" if ends[id(end)] else "client"
+                raise PacketlabError(
+                    f"conversation with port {end.port}", "every octet", f"{end.holes[0]} of the {who}"
+                )
+        conversation = Conversation()
+        finished = _finished(numbered, stream, ends)
+        for end, piece in stream.pieces():
+            for by_server, number in [*finished.items()]:
+                if number < piece.number and by_server != ends[id(end)]:
+                    del finished[by_server]
+                    _said(conversation, Turn(by_server, b"", ends=True), joined=True)
+            _said(conversation, Turn(ends[id(end)], piece.data), joined=True)
+        for by_server in finished:
+            _said(conversation, Turn(by_server, b"", ends=True), joined=True)
+        if conversation.turns:
+            found.append(conversation)
+    return found
+
+
+def _finished(frames: list[Frame], stream: Any, ends: dict[int, bool]) -> dict[bool, int]:
+    """Return for each side that ended (by_server) the number of the frame that said so, in order."""
+    found: dict[bool, int] = {}
+    for frame in frames[stream.first :]:
+        packet = frame.packet()
+        if TCP in packet and packet[TCP].flags & TCPFlags.FIN:
+            for end, other in ((stream.client, stream.server), (stream.server, stream.client)):
+                if (packet[TCP].sport, packet[TCP].dport) == (end.port, other.port):
+                    found.setdefault(ends[id(end)], frame.number)
+    return found
+
+
+# Packets -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Flow:
+    """One direction of SPP while it is put in order."""
+
+    next: int = 0
+    early: dict[int, Packet] = field(default_factory=dict)
+
+
+def _by_packets(frames: list[Frame], kind: str, port: int) -> list[Conversation]:
     found: dict[Any, Conversation] = {}
     flows: dict[Any, _Flow] = {}
     for frame in frames:
@@ -83,34 +140,28 @@ def conversations(frames: Iterable[Frame], kind: str, port: int) -> list[Convers
         conversation = found.setdefault(client, Conversation("xns" if IDP in packet else "inet"))
         if kind == "datagram":
             data, first = _inside(packet, header)
-            shown = header if isinstance(header, IDP) else None
-            conversation.turns.append(Turn(by_server, data, shown, first))
+            conversation.turns.append(Turn(by_server, data, header if isinstance(header, IDP) else None, first))
         else:
-            flow = flows.setdefault((client, by_server), _Flow())
-            _ordered(flow, packet, header, conversation, by_server, kind)
-    if not found:
-        raise PacketlabError(f"conversation: {kind} with port {port}", "one in the capture", "none")
-    for (client, by_server), flow in flows.items():
+            _ordered(flows.setdefault((client, by_server), _Flow()), packet, conversation, by_server, kind == "stream")
+    for (_, by_server), flow in flows.items():
         if flow.early:
             who = "server" if by_server else "client"
-            raise PacketlabError(f"conversation with {client[0][1]}", "every packet", f"one of the {who} is missing")
+            raise PacketlabError("conversation of SPP", f"packet {flow.next} of the {who}", f"{min(flow.early)} and on")
     return [conversation for conversation in found.values() if conversation.turns]
 
 
 def _carrier(packet: Packet, kind: str) -> tuple[Any, Any, Header] | None:
     """Return the ends (address, port) of a packet and the header that carries data of this kind."""
-    if IDP in packet and kind in ("stream", "seqpacket") and SPP in packet:
+    if IDP in packet:
         idp = packet[IDP]
-        return (idp.src[:2], idp.src.socket), (idp.dst[:2], idp.dst.socket), packet[SPP]
-    if IDP in packet and kind == "datagram" and SPP not in packet:
-        idp = packet[IDP]
-        return (idp.src[:2], idp.src.socket), (idp.dst[:2], idp.dst.socket), idp
-    wanted: Any = {"stream": TCP, "datagram": UDP}.get(kind)
+        ends = (idp.src[:2], idp.src.socket), (idp.dst[:2], idp.dst.socket)
+        if (kind == "datagram") != (SPP in packet):
+            return *ends, idp if kind == "datagram" else packet[SPP]
     for carrier in (IPv4, IPv6):
-        if wanted is not None and carrier in packet and wanted in packet:
+        if kind == "datagram" and carrier in packet and UDP in packet:
             ip: Any = packet[carrier]
-            header: Any = packet[wanted]
-            return (ip._src, header.sport), (ip._dst, header.dport), header
+            udp = packet[UDP]
+            return (ip._src, udp.sport), (ip._dst, udp.dport), udp
     return None
 
 
@@ -118,55 +169,31 @@ def _inside(packet: Packet, header: Header) -> tuple[bytes, type[Header] | None]
     """Return what a header carries, and the class of the header that begins there."""
     place = next(i for i, layer in enumerate(packet.layers) if layer is header)
     above = packet.layers[place + 1 :]
-    bodies = packet._build()[0]
-    return bodies[place], type(above[0]) if above else None
+    return packet._build()[0][place], type(above[0]) if above else None
 
 
-def _ordered(
-    flow: _Flow, packet: Packet, header: Header, conversation: Conversation, by_server: bool, kind: str
-) -> None:
-    """Take one packet of a stream into the conversation, in its turn."""
-    data, _ = _inside(packet, header)
-    if flow.ended:
+def _ordered(flow: _Flow, packet: Packet, conversation: Conversation, by_server: bool, joined: bool) -> None:
+    """Take one packet of SPP into the conversation, in its turn; a repeat is none."""
+    spp = packet[SPP]
+    if spp.control & Control.SYSTEM:
         return
-    if isinstance(header, SPP):
-        if header.control & Control.SYSTEM:
-            return
-        ends, bits, number, size = header.datastream >= END, 16, header.seq, 1
-        flow.next = 0 if flow.next is None else flow.next
-        data = b"" if ends else data
-    else:
-        tcp: Any = header
-        bits, number = 32, tcp.seq
-        syn, ends = bool(tcp.flags & TCPFlags.SYN), bool(tcp.flags & TCPFlags.FIN)
-        if flow.next is None or syn:
-            flow.next = (number + syn) & 0xFFFFFFFF
-        number, size = (number + syn) & 0xFFFFFFFF, len(data)
-        if not data and not ends:
-            return
-    flow.early.setdefault(number, (data, ends, packet))
-    mask = (1 << bits) - 1
-    for at in sorted(flow.early, key=lambda at: (at - (flow.next or 0) + (1 << bits - 1)) & mask):
-        behind = (flow.next - at) & mask
-        data, ends, packet = flow.early[at]
-        size = 1 if bits == 16 else len(data)
-        if behind >> bits - 1:
-            return  # one before it is missing yet
-        del flow.early[at]
-        if behind >= max(size, 1) and not (ends and behind == size):
-            continue  # a repeat
-        rest = data[behind:] if bits == 32 else data
-        flow.next, flow.ended = (at + size) & mask, ends
-        shown = packet[SPP] if bits == 16 else None
-        _said(conversation, Turn(by_server, rest, shown, None, ends), kind)
+    if not (spp.seq - flow.next) & 0x8000:
+        flow.early.setdefault(spp.seq, packet)
+    while (due := flow.early.pop(flow.next, None)) is not None:
+        flow.next = (flow.next + 1) & 0xFFFF
+        header = due[SPP]
+        ends = header.datastream >= END
+        if ends and any(turn.ends and turn.by_server == by_server for turn in conversation.turns):
+            continue  # the reply to the other's reply
+        _said(conversation, Turn(by_server, b"" if ends else due.payload, header, None, ends), joined)
 
 
-def _said(conversation: Conversation, turn: Turn, kind: str) -> None:
+def _said(conversation: Conversation, turn: Turn, joined: bool) -> None:
+    """Add a turn; of a stream, what one side says in one go is one."""
     turns = conversation.turns
     last = turns[-1] if turns else None
-    joins = kind == "stream" and last is not None and last.by_server == turn.by_server and not last.ends
-    if joins and last is not None:
+    if joined and last is not None and last.by_server == turn.by_server and not last.ends:
         last.data += turn.data
         last.ends = turn.ends
-    elif kind == "seqpacket" or turn.data or turn.ends:
+    else:
         turns.append(turn)

@@ -7,7 +7,7 @@ from typing import Any
 
 from packetlab.errors import PacketlabError, suggestion
 from packetlab.host import Place
-from packetlab.testing.patterns import spoken
+from packetlab.view.conversation import spoken
 from packetlab.wire.addresses import XNSAddress, ip_octets, ip_text, mac_octets, mac_text
 from packetlab.wire.packet import Packet
 

@@ -12,6 +12,7 @@ from packetlab.testing.align import How, Member
 from packetlab.testing.ends import End
 from packetlab.testing.patterns import Pattern
 from packetlab.wire.ethernet import Ether
+from packetlab.wire.foreign import as_packet, octets
 from packetlab.wire.header import Header
 from packetlab.wire.packet import Packet
 
@@ -98,11 +99,9 @@ class Send(Entry):
     def frame(self) -> bytes:
         """Return its octets: Ethernet goes in front where there is none."""
         made = self.packet() if callable(self.packet) and not isinstance(self.packet, type) else self.packet
-        if isinstance(made, (bytes, bytearray)):
-            return bytes(made)
-        packet = made / b"" if isinstance(made, Header) else made
-        if not isinstance(packet, Packet):
-            raise TypeError(f"{self.where}: a tape sends a packet, a header or bytes, not {made!r}")
+        if not isinstance(made, (Packet, Header)):
+            return octets(made)
+        packet = as_packet(made)
         if not isinstance(packet.layers[0], Ether):
             dst = getattr(self.receiver, "mac", self.receiver) or "ff:ff:ff:ff:ff:ff"
             packet = Ether(dst=dst, src=self.sender.attachments[self.link].mac) / packet

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.capture import Capture, Frame, Writer
 from packetlab.errors import CaptureError, Mismatch, PacketlabError
-from packetlab.testing.story import near
+from packetlab.testing.story import near, recorded
 from packetlab.testing.volatile import Volatile
-from packetlab.view.ladder import label, ladder
+from packetlab.view.conversation import label
+from packetlab.view.ladder import ladder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -133,8 +134,7 @@ class Golden:
 
     @staticmethod
     def _fields(expected: Frame, got: Frame) -> list[str]:
-        lines = [f"  {change.where}: recorded {change.ours}, now {change.theirs}" + "  (follows)" * change.follows
-                 for change in expected.packet().diff(got.packet())]  # fmt: skip
+        lines = [recorded(change) for change in expected.packet().diff(got.packet())]
         if expected.time_ns != got.time_ns:
             lines.append(f"  time: recorded {(expected.time_ns or 0) / 1e9:g} s, now {(got.time_ns or 0) / 1e9:g} s")
         if expected.wire_length != got.wire_length:

@@ -8,19 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from packetlab.wire.dissect import dissect
-from packetlab.wire.fields import octets_text
+from packetlab.view.conversation import spoken
 from packetlab.wire.filter import compile_filter
+from packetlab.wire.foreign import as_packet, is_foreign
 from packetlab.wire.header import Header
+from packetlab.wire.match import why_not
 from packetlab.wire.packet import Packet
-
-
-def spoken(packet: Packet) -> tuple[Header, ...]:
-    """Return the headers that speak themselves: not those of a packet that an error report quotes."""
-    for place, header in enumerate(packet.layers, 1):
-        if type(header)._quotes is not None:
-            return packet.layers[:place]
-    return packet.layers
+from packetlab.wire.tolerance import Known
 
 
 class Pattern:
@@ -28,7 +22,7 @@ class Pattern:
 
     Args:
         what: a prototype header, headers stacked (a payload behind them counts too), a header class, a filter in words
-            ("spp.seq == 0"), a function of the packet, bytes (a whole frame), or None for any packet.
+            ("spp.seq == 0"), a function of the packet, bytes (a whole frame), a packet of scapy's or dpkt's, or None for any.
 
     Raises TypeError for anything else, BuildError for a filter that cannot be read.
     """
@@ -38,8 +32,8 @@ class Pattern:
         self._headers: tuple[Header, ...] = ()
         self._classes: tuple[type[Header], ...] = ()
         self._test: Callable[[Packet], bool] | None = None
-        if isinstance(what, (bytes, bytearray)):
-            self.what = what = dissect(bytes(what))
+        if isinstance(what, (bytes, bytearray)) or is_foreign(what):
+            self.what = what = as_packet(what)
         if isinstance(what, Header):
             self._headers = (what,)
         elif isinstance(what, Packet):
@@ -56,12 +50,12 @@ class Pattern:
             )
         self._classes = self._classes or tuple(type(header) for header in self._headers)
 
-    def fits(self, packet: Packet) -> bool:
-        """Say whether the packet is what was meant."""
+    def fits(self, packet: Packet, known: Known | None = None) -> bool:
+        """Say whether the packet is what was meant. `known`: what names of `same_as` stand for; a fit adds to it."""
         if isinstance(self.what, Packet):
-            return self.what.matches(packet)
+            return bool(self.what.matches(packet, known))
         if self._headers:
-            return any(self._headers[0].matches(header) for header in spoken(packet))
+            return any(self._headers[0].matches(header, known) for header in spoken(packet))
         if self._classes:
             return any(isinstance(header, self._classes[0]) for header in spoken(packet))
         return self._test is None or bool(self._test(packet))
@@ -71,26 +65,13 @@ class Pattern:
         found = spoken(packet)
         return bool(self._classes) and all(any(isinstance(header, cls) for header in found) for cls in self._classes)
 
-    def differences(self, packet: Packet) -> list[str]:
+    def differences(self, packet: Packet, known: Known | None = None) -> list[str]:
         """Return in which fields the packet is not what was meant, one a line: where, expected, got."""
-        lines: list[str] = []
-        rest = [*spoken(packet)]
-        for mine in self._headers:
-            theirs = next((header for header in rest if isinstance(header, type(mine))), None)
-            if theirs is None:
-                lines.append(f"{type(mine).__name__}: expected, got none")
-                continue
-            rest = rest[rest.index(theirs) + 1 :]
-            for f in mine._fields:
-                if mine._state & f.bit and not mine._same(theirs, f):
-                    lines.append(f"{type(mine).__name__}.{f.name}: expected {_shown(mine, f)}, got {_shown(theirs, f)}")
-        if isinstance(self.what, type) and not self.resembles(packet):
-            lines.append(f"{self}: expected, got none")
-        if isinstance(self.what, Packet) and self.what.payload not in (b"", packet.payload):
-            lines.append(f"payload: expected {octets_text(self.what.payload)}, got {octets_text(packet.payload)}")
-        if self._test is not None and not self.fits(packet):
-            lines.append(f"{self}: does not hold")
-        return lines
+        if self._headers:
+            return why_not(self.what, Packet(spoken(packet), packet.payload), known).splitlines()
+        if self.fits(packet):
+            return []
+        return [f"{self}: does not hold" if self._test is not None else f"no {self} in {packet.summary()}"]
 
     def __str__(self) -> str:
         if self.what is None:
@@ -104,13 +85,3 @@ class Pattern:
             name = getattr(self.what, "__name__", type(self.what).__name__)
             return f"{name} (line {code.co_firstlineno})" if code is not None and name == "<lambda>" else str(name)
         return repr(self.what)
-
-
-def _shown(header: Header, f: Any) -> str:
-    raw = getattr(header, f.slot)
-    if raw is None:
-        return "absent"
-    try:
-        return str(f.kind.text(raw)) if isinstance(raw, (int, bytes)) else repr(getattr(header, f.name))
-    except (TypeError, ValueError, AttributeError):
-        return repr(raw)  # a value that says of itself what it takes

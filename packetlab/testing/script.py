@@ -7,6 +7,7 @@ from typing import Any
 
 from packetlab.errors import Mismatch
 from packetlab.testing.conversation import Conversation, Turn
+from packetlab.testing.story import recorded as recorded_and_now
 from packetlab.testing.volatile import Canon, Volatile
 from packetlab.view.hexdump import hexdump
 from packetlab.wire.dissect import dissect
@@ -168,7 +169,7 @@ class Script:
             recorded, live = dissect(turn.data, first_header), dissect(data, first_header)
             changes = [change for change in recorded.diff(live) if not self._is_volatile(recorded, change.where)]
             if changes:
-                return "\n".join([text, *(f"  {c.where}: recorded {c.ours}, now {c.theirs}" for c in changes)])
+                return "\n".join([text, *map(recorded_and_now, changes)])
         first = next(
             (i for i, (a, b) in enumerate(zip(turn.data, data, strict=False)) if a != b), min(len(turn.data), len(data))
         )

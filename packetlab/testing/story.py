@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from packetlab.testing.align import How
 from packetlab.testing.ends import goes, names, route
 from packetlab.testing.entries import SECOND, Entry, Expected, Quiet, Send
-from packetlab.testing.patterns import Pattern, spoken
+from packetlab.testing.patterns import Pattern
 from packetlab.testing.sources import Seen
-from packetlab.view.ladder import label, ladder
+from packetlab.view.conversation import label, spoken
+from packetlab.view.ladder import ladder
+from packetlab.wire.compare import Change
+from packetlab.wire.tolerance import Known
 
 if TYPE_CHECKING:
     from packetlab.testing.tape import Tape
@@ -36,6 +39,7 @@ class Teller:
         self.seen, self.reading = tape.reading()
         self.hosts = list({id(host): host for host in tape._hosts().values()}.values())
         self.lines: list[str] = []
+        self.known: Known = {}  # what names of `same_as` stand for, as the timeline goes on
         self.marks: dict[int, str] = {}
         self.counts = dict.fromkeys(("missing", "unexpected", "at another time", "different", "not sent"), 0)
         self.unexpected = [] if tape.allow_unexpected else [i for i in self.reading.unexpected if not self._let(i)]
@@ -76,6 +80,10 @@ class Teller:
                     self.marks[i] = "at another time"
                 elif how is How.OTHER:
                     self._say("different", entry, [f"  came as {self._frame(i)}:", *self._differences(entry, i)])
+                    self.marks[i] = "different"
+                elif not entry.pattern.fits(packet := self.tape.packet(self.seen[i]), self.known):
+                    lines = [f"    {line}" for line in entry.pattern.differences(packet, self.known)]
+                    self._say("different", entry, [f"  came as {self._frame(i)}:", *lines])
                     self.marks[i] = "different"
             if entry in self.reading.missing and not self.tape.allow_missing:
                 came = sum(how is not How.OTHER for _, how in took)
@@ -205,3 +213,9 @@ def near(path: str | os.PathLike[str]) -> str:
 def story(tape: Tape) -> str:
     """Return what a tape complains of; empty where all is as it tells."""
     return Teller(tape).tell()
+
+
+def recorded(change: Change) -> str:
+    """Return a difference of what was recorded and what is there now in a line."""
+    follows = f"  (follows from {' and '.join(change.because)})" if change.because else ""
+    return f"  {change.where}: recorded {change.ours}, now {change.theirs}{follows}"

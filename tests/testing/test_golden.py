@@ -216,7 +216,7 @@ def test_the_first_packet_that_differs_is_told_by_its_fields_with_both_ladders(p
         "  Question.text: recorded b'who?', now b'what'",
         lines[5],
     ]
-    assert "(follows)" in lines[5]
+    assert lines[5].endswith(("(follows from IPv4.ttl)", "(follows from Question.text)"))
     assert sum(line.endswith("<- here") for line in lines) == 2
     assert "Where the change is meant: --packetlab-record=all records it anew." in lines
 
@@ -450,7 +450,7 @@ def test_streams_are_put_in_order_and_repeats_left_out() -> None:
     parts = [head.replace(payload=b"GET"), head.replace(TCP, seq=2).replace(payload=b" /")]
     (split,) = conversations([*frames[:2], *(Frame(bytes(p)) for p in parts[::-1]), frames[3]], "stream", 80)
     assert [turn.data for turn in split.turns] == [b"GET /", b"no"]
-    with pytest.raises(PacketlabError, match="one of the client is missing"):
+    with pytest.raises(PacketlabError, match="every octet, got Hole"):
         conversations([*frames[:2], Frame(bytes(parts[1])), frames[3]], "stream", 80)
     with pytest.raises(PacketlabError, match="expected one in the capture, got none"):
         conversations(frames, "stream", 81)

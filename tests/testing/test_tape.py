@@ -18,6 +18,8 @@ from packetlab import (
     PacketlabError,
     Rest,
     SimNetwork,
+    between,
+    same_as,
 )
 from packetlab.testing import Tape
 
@@ -272,6 +274,20 @@ def test_patterns_are_headers_stacks_classes_filters_and_functions(game) -> None
     game.tape.check()
     with pytest.raises(TypeError, match="a pattern is"):
         game.tape.expect(game.a, game.b, 7)
+
+
+def test_names_of_same_as_hold_along_the_timeline(game) -> None:
+    for _ in range(2):
+        game.tape.expect(game.a, game.b, Throw(number=between(1, 9), note=same_as("word")))
+    game.throws(1, 2, note=b"x")
+    game.tape.check()
+    game.expects(3)
+    game.tape.expect(game.a, game.b, Throw(note=same_as("word")))
+    game.throws(3)
+    game.throws(4, note=b"y")
+    text = game.says()
+    assert text.startswith("the tape and the network differ: 1 different\n")
+    assert "    Throw.note: expected same_as('word'), which is b'x', got b'y'" in text
 
 
 def test_the_tape_sends_in_its_turn_and_plays_a_side(game) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
@@ -286,6 +286,44 @@ class Capture(Shown):
 
         part = self._part(lambda: (frame for batch in batches() for frame in batch))
         part._make_batches = batches
+        return part
+
+    def rewrite(
+        self, *, mac: Mapping[Any, Any] | None = None, src_mac: Any = None, dst_mac: Any = None,
+        ip: Mapping[Any, Any] | None = None, src_ip: Mapping[Any, Any] | None = None,
+        dst_ip: Mapping[Any, Any] | None = None, ports: Mapping[Any, Any] | None = None, vlan_push: Any = None,
+        vlan_pop: bool = False, vlan: Mapping[str, int] | None = None, ttl: int | str | None = None,
+        tos: int | None = None, tclass: int | None = None, flowlabel: int | None = None, mtu: int | None = None,
+        fixlen: str | None = None, fcs: bool = False, link: Any = None, hdlc: tuple[int, int] = (0x0F, 0),
+        anonymise: int | str | bytes | None = None, fixcsum: bool = False,
+    ) -> Capture:  # fmt: skip
+        """Return a lazy capture of the same frames changed; times, comments and interfaces stay.
+
+        Args:
+            mac: old address -> new, wherever it is (ARP and neighbour discovery too). src_mac, dst_mac: those of all frames.
+            ip: network -> network for both ends, in ARP, quoted and tunnelled packets too. src_ip, dst_ip: for one end, in
+                IP headers only. The first network that fits counts.
+            ports: old -> new for both ends of TCP and UDP; keys may be ranges.
+            vlan_push: an id, a `VLAN` header or a dict of its fields (`type`: the tag's own). vlan_pop: takes the outermost
+                tag away. vlan: changes {id, priority, drop_eligible} of it.
+            ttl: a number, or "+n" or "-n". tos: of IPv4; tclass, flowlabel: of IPv6; all of the outermost header.
+            mtu: octets of a network packet at most. fixlen: frames that the capture cut are filled up with zeros ("pad"),
+                told as short as they are ("trunc") or left out ("del"). fcs: takes check sequences away.
+            link: "ethernet", "hdlc", "raw", or (link type, octets): the link header instead. hdlc: address and control.
+            anonymise: a seed for addresses that no map speaks of (see `capture.anonymise`).
+            fixcsum: put wrong checksums right too; otherwise these stay, and right ones stay right.
+
+        BuildError for an option that does not fit; CaptureError while reading where a frame cannot be given `link`.
+        """
+        from packetlab.capture.rewrite import Rewriter, batches
+
+        rewriter = Rewriter(
+            mac=mac, src_mac=src_mac, dst_mac=dst_mac, ip=ip, src_ip=src_ip, dst_ip=dst_ip, ports=ports,
+            vlan_push=vlan_push, vlan_pop=vlan_pop, vlan=vlan, ttl=ttl, tos=tos, tclass=tclass, flowlabel=flowlabel,
+            mtu=mtu, fixlen=fixlen, fcs=fcs, link=link, hdlc=hdlc, anonymise=anonymise, fixcsum=fixcsum,
+        )  # fmt: skip
+        part = self._part(lambda: (frame for batch in batches(self.batches(), rewriter) for frame in batch))
+        part._make_batches = lambda: batches(self.batches(), rewriter)
         return part
 
     def write(self, where: str | Path | BinaryIO, format: str | None = None) -> int:

@@ -28,7 +28,7 @@ def moment(time_ns: int | None) -> str:
         day = datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError, OSError):
         return f"{seconds}.{rest:09d}"  # no year of ours
-    return f"{day:%Y-%m-%d %H:%M:%S}.{rest:09d}"
+    return f"{day:%Y-%m-%d %H:%M:%S}.{rest:09d} UTC"
 
 
 # One frame -----------------------------------------------------------------------------------------------------
@@ -213,8 +213,9 @@ def difference_html(difference: Difference) -> str:
     """Return a difference as HTML: a row a field, what either side has, and whether it only follows from another."""
     if not difference:
         return "<div>no difference</div>"
-    rows = [
-        [safe(c.where), chip(safe(c.ours), BAD), chip(safe(c.theirs), NOTE), "follows" if c.follows else ""]
-        for c in difference
-    ]
+    rows = []
+    for change in difference:
+        remark = f"follows from {', '.join(change.because)}" if change.because else change.note
+        sides = [chip(safe(change.ours), BAD), chip(safe(change.theirs), NOTE)]
+        rows.append([safe(change.where), *sides, safe(remark)])
     return scoped("".join(pages(["field", "ours", "theirs", ""], rows, "differences")))

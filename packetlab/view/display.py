@@ -71,6 +71,9 @@ def rich_text(thing: Any) -> Any:
         thing = Packet((thing,))
     if isinstance(thing, Packet):
         return packets.packet_rich(thing)
+    if isinstance(thing, Difference):
+        lines = [(text_of(change), "dim" if change.because else "bold") for change in thing] or [(text_of(thing), "")]
+        return Text("\n").join(Text(line, style) for line, style in lines)
     return Text(text_of(thing))
 
 

@@ -15,8 +15,9 @@ from packetlab.view.hexdump import hexdump
 from packetlab.view.markup import BAD, GOOD, NOTE, TINTS, chip, details, pre, safe, scoped, table, tint
 from packetlab.wire.explain import Verdict
 from packetlab.wire.expressions import Checksum
-from packetlab.wire.fields import Bytes, Int, Items, octets_text
+from packetlab.wire.fields import Items, octets_text
 from packetlab.wire.header import Field
+from packetlab.wire.match import value_text
 from packetlab.wire.packet import Packet
 from packetlab.wire.spans import Places, Span, places
 from packetlab.wire.text import Text
@@ -97,21 +98,11 @@ def _fields(packet: Packet, i: int, spans: list[Span], checks: dict[str, Verdict
     return table(names, rows, caption, classes=classes)
 
 
-def value_text(header: Any, f: Field) -> str:
-    """Return the value of a field that is there, as a person reads it."""
-    raw = getattr(header, f.slot)
-    if isinstance(f.rule, Checksum) and isinstance(f.kind, Int):
-        return f"0x{raw:0{f.kind.bits // 4}x}"
-    if isinstance(f.kind, Items):
-        return ", ".join(lines_of(header, f)) if getattr(header, f.name) else "-"
-    return octets_text(raw) if isinstance(f.kind, Bytes) else f.kind.text(raw)
-
-
 def lines_of(header: Any, f: Field) -> list[str]:
     """Return the value of a field that is there, an item a line. Long ones, and what is far down, are cut."""
     items = getattr(header, f.name) if isinstance(f.kind, Items) else ()
     if not items:
-        return [value_text(header, f)]
+        return [value_text(f, getattr(header, f.slot), header)]
     texts = [octets_text(item) if isinstance(item, bytes) else repr(item) for item in items[:ITEMS]]
     more = [f"... {len(items) - ITEMS} more"] if len(items) > ITEMS else []
     return [text if len(text) <= LONGEST else text[:LONGEST] + "..." for text in texts] + more
@@ -178,10 +169,8 @@ def _run(packet: Packet, where: Places, layer: int, touching: tuple[int, ...], t
     if layer < 0:
         return f'<span title="{"payload" if layer == -1 else "trailer"}">{text}</span>'
     header = packet.layers[layer]
-    names = ", ".join(
-        f"{type(header).__name__}.{where.spans[n].field.name} = {value_text(header, where.spans[n].field)}"
-        for n in touching
-    )
+    fields = (where.spans[number].field for number in touching)
+    names = ", ".join(f"{type(header).__name__}.{f.name} = {' '.join(lines_of(header, f))}" for f in fields)
     classes = " ".join(f"f{n}" for n in touching)
     return f'<span class="{classes}" style="background:{tint(layer)}" title="{safe(names[:TITLE])}">{text}</span>'
 

@@ -86,7 +86,7 @@ def test_rich_prints_each_in_colour(name: str) -> None:
     plain = io.StringIO()
     Console(file=plain, width=200).print(THINGS[name])
     check_printable(plain.getvalue())
-    assert ("\x1b[" in out.getvalue()) == (name in ("packet", "header", "faulty"))
+    assert ("\x1b[" in out.getvalue()) == (name in ("packet", "header", "faulty", "difference"))
     assert "\x1b[2J" not in out.getvalue()
 
 
@@ -320,7 +320,7 @@ def test_a_table_of_a_pipe_or_of_damage_is_no_error(tmp_path: Any) -> None:
 def test_a_difference_says_both_sides_and_what_follows() -> None:
     words = read(html_of(TCP.diff(TCP.replace(pl.IPv4, ttl=9)))).words
     assert words[words.index("IPv4.ttl") : words.index("IPv4.ttl") + 3] == ["IPv4.ttl", "3", "9"]
-    assert "follows" in words
+    assert "follows from IPv4.ttl" in words
     assert read(html_of(TCP.diff(TCP))).words == ["no difference"]
 
 

@@ -25,10 +25,14 @@ if TYPE_CHECKING:
     from packetlab.capture.bpf import PcapFilter as PcapFilter
     from packetlab.capture.columns import Columns as Columns
     from packetlab.capture.reassembly import (
+        Conversation as Conversation,
+        Conversations as Conversations,
         Datagram as Datagram,
         Fragments as Fragments,
         Stream as Stream,
         Streams as Streams,
+        WebSocketMessage as WebSocketMessage,
+        WebSockets as WebSockets,
     )
     from packetlab.capture.table import Table as Table
     from packetlab.engine.contract import Endpoint as Endpoint, Engine as Engine, Event as Event, Ignored as Ignored
@@ -323,9 +327,11 @@ _WHERE = {
     for module, names in {
         "packetlab.capture": ("Capture Frame Writer "),
         "packetlab.capture.bpf": ("PcapFilter "),
-        "packetlab.capture.reassembly": ("Datagram Fragments Stream Streams "),
         "packetlab.capture.columns": ("Columns "),
         "packetlab.capture.table": ("Table "),
+        "packetlab.capture.reassembly": (
+            "Conversation Conversations Datagram Fragments Stream Streams WebSocketMessage WebSockets "
+        ),
         "packetlab.engine.contract": ("Endpoint Engine Event Ignored "),
         "packetlab.engine.idp": ("Node "),
         "packetlab.engine.spp": ("Connection "),

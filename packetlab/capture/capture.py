@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 if TYPE_CHECKING:
     from packetlab.capture.bpf import PcapFilter
-    from packetlab.capture.reassembly import Datagram, Stream
+    from packetlab.capture.reassembly import Conversation, Datagram, Stream, WebSocketMessage
     from packetlab.capture.table import Table
     from packetlab.capture.traces import FieldFilter
     from packetlab.wire.header import Header
@@ -207,6 +207,20 @@ class Capture(Shown):
 
         machine = Streams(**limits)
         return each(self, machine.take, machine.end)
+
+    def conversations(self, **limits: Any) -> Iterator[Conversation]:
+        """Yield the SPP connections with their messages, each as soon as it is over; see `Conversations` for the limits."""
+        from packetlab.capture.reassembly import Conversations, each
+
+        machine = Conversations(**limits)
+        return each(self, machine.take, machine.end)
+
+    def websocket_messages(self, **limits: Any) -> Iterator[WebSocketMessage]:
+        """Yield the messages and control frames of WebSockets, as they are complete; see `WebSockets` for the limits."""
+        from packetlab.capture.reassembly import WebSockets, each
+
+        machine = WebSockets(**limits)
+        return each(self, machine.receive, machine.end)
 
     def count(self) -> int:
         """Return how many frames there are, by reading through them."""

@@ -37,7 +37,7 @@ def extra(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     return list(headers)
 
 
-class _Bad(Exception):
+class Bad(Exception):
     """They broke a rule: what was expected and got, and the status and headers that tell them so."""
 
     def __init__(self, expected: object, got: object, status: int = 400, headers: Headers = ()) -> None:
@@ -71,16 +71,16 @@ class _Opening:
 
         h11 bounds only what is incomplete, so that the verdict would hang on how the octets were split.
         """
-        too_long = _Bad(f"at most {self._largest} octets of header", "more", 431)
+        too_long = Bad(f"at most {self._largest} octets of header", "more", 431)
         try:
             event = self._http.next_event()
         except h11.RemoteProtocolError as error:
-            raise (too_long if error.error_status_hint == 431 else _Bad("HTTP/1.1", f"{error}")) from None
+            raise (too_long if error.error_status_hint == 431 else Bad("HTTP/1.1", f"{error}")) from None
         if isinstance(event, h11.Request | h11.Response | h11.InformationalResponse):
             if self._taken - len(self.rest) > self._largest:
                 raise too_long
             if event.http_version != b"1.1":
-                raise _Bad("HTTP/1.1", f"HTTP/{event.http_version.decode()}")
+                raise Bad("HTTP/1.1", f"HTTP/{event.http_version.decode()}")
         return None if event is h11.NEED_DATA else event
 
 
@@ -111,8 +111,8 @@ class ServerOpening(_Opening):
             event = self._next()
             if not isinstance(event, h11.Request):
                 return b"", []
-            request = _checked_request(event)
-        except _Bad as bad:
+            request = checked_request(event)
+        except Bad as bad:
             return self.refuse(bad)
         reply = self._accept(request) if self._accept else None
         if reply is None:
@@ -123,12 +123,12 @@ class ServerOpening(_Opening):
     def end(self, late: bool = False) -> tuple[bytes, list[Event]]:
         """Take the end of the stream, or (`late`) give up waiting."""
         return self.refuse(
-            _Bad("a whole request", "no more of it in time", 408)
+            Bad("a whole request", "no more of it in time", 408)
             if late
-            else _Bad("a whole request", "the end of the stream")
+            else Bad("a whole request", "the end of the stream")
         )
 
-    def refuse(self, bad: _Bad) -> tuple[bytes, list[Event]]:
+    def refuse(self, bad: Bad) -> tuple[bytes, list[Event]]:
         octets, events = self._refuse(bad.reply)
         return octets, [Failed(bad.error), *events]
 
@@ -153,11 +153,11 @@ class ServerOpening(_Opening):
         response = _made(
             h11.InformationalResponse, status_code=101, headers=_octets(headers), reason="Switching Protocols"
         )
-        return self._http.send(response) or b"", [Opened(request, _headers(response), reply.subprotocol, extensions)]
+        return self._http.send(response) or b"", [Opened(request, headers_of(response), reply.subprotocol, extensions)]
 
     def _agree(self, request: Request) -> tuple[str, ...]:
         """Take the first offer that can be met (RFC 7692 section 5.1); each is tried with a fresh extension."""
-        for offer in _listed(request.header("sec-websocket-extensions")):
+        for offer in listed(request.header("sec-websocket-extensions")):
             deflate = Deflate(self.deflate.largest)
             answer = server_extensions_handshake([offer], [deflate]) if understood(offer) else None
             if answer:
@@ -175,7 +175,7 @@ class ServerOpening(_Opening):
         response = _made(h11.Response, status_code=reply.status, headers=_octets(headers))
         parts = (response, h11.Data(data=reply.body), h11.EndOfMessage())
         return b"".join(self._http.send(part) or b"" for part in parts), [
-            Refused(reply.status, _headers(response), reply.body)
+            Refused(reply.status, headers_of(response), reply.body)
         ]
 
 
@@ -214,7 +214,7 @@ class ClientOpening(_Opening):
         if compression:
             sent.append(("Sec-WebSocket-Extensions", f"{self.deflate.name}; {self.deflate.offer()}"))
         request = _made(h11.Request, method="GET", target=path, headers=_octets([*sent, *extra(headers)]))
-        self._request = _request(request)
+        self._request = request_of(request)
         self.octets = (self._http.send(request) or b"") + (self._http.send(h11.EndOfMessage()) or b"")
 
     def receive(self, data: bytes) -> tuple[bytes, list[Event]]:
@@ -228,7 +228,7 @@ class ClientOpening(_Opening):
                         return b"", [*events, self._opened(event)]
                     events.append(Ignored(f"an HTTP response {event.status_code}", "it is not the final one"))
                 elif isinstance(event, h11.Response):
-                    self._refusal = Refused(event.status_code, _headers(event))
+                    self._refusal = Refused(event.status_code, headers_of(event))
                 elif isinstance(event, h11.Data) and self._refusal:
                     body = self._refusal.body + bytes(event.data)
                     self._refusal = Refused(self._refusal.status, self._refusal.headers, body[:_BODY])
@@ -242,7 +242,7 @@ class ClientOpening(_Opening):
                     return b"", [*events, self._refusal]
                 else:
                     break  # the connection is closed
-        except _Bad as bad:
+        except Bad as bad:
             return b"", [*events, Failed(bad.error), self._refusal or Closed(1006, "", clean=False)]
         return b"", events
 
@@ -250,46 +250,57 @@ class ClientOpening(_Opening):
         """Take the end of the stream, which may be that of a response's body; or (`late`) give up waiting."""
         if not late and (found := self.receive(b"")[1]):  # to h11 this is the end
             return b"", found
-        error = _Bad("a whole response", "no more of it in time" if late else "the end of the stream").error
+        error = Bad("a whole response", "no more of it in time" if late else "the end of the stream").error
         return b"", [Failed(error), self._refusal or Closed(1006, "", clean=False)]
 
     def _opened(self, response: h11.InformationalResponse) -> Opened:
-        headers = _headers(response)
-        if (_joined(headers, "upgrade") or "").lower() != "websocket":
-            raise _Bad("Upgrade: websocket", _joined(headers, "upgrade"))
-        if "upgrade" not in _listed((_joined(headers, "connection") or "").lower()):
-            raise _Bad("Connection: Upgrade", _joined(headers, "connection"))
-        token = generate_accept_token(self._key).decode()
-        if _joined(headers, "sec-websocket-accept") != token:  # two of them, joined, are no match either
-            raise _Bad(f"Sec-WebSocket-Accept: {token}", _joined(headers, "sec-websocket-accept"))
-        subprotocol = _joined(headers, "sec-websocket-protocol")
-        if subprotocol is not None and subprotocol not in self.subprotocols:
-            raise _Bad(f"a subprotocol out of {list(self.subprotocols)}", subprotocol)
-        extensions = _listed(_joined(headers, "sec-websocket-extensions"))
-        if extensions:
-            (answer, *more) = extensions
-            if not self._compression or more or not understood(answer) or answer.endswith("client_max_window_bits"):
-                raise _Bad("extensions that were offered", ", ".join(extensions))
-            try:
-                self.deflate.finalize(answer)
-            except ValueError as error:  # 8, which zlib cannot do
-                raise _Bad(error, answer) from None
-        return Opened(self._request, headers, subprotocol, tuple(extensions))
+        return checked_response(response, self._request, self._key, self.deflate if self._compression else None)
 
 
-def _checked_request(event: h11.Request) -> Request:
+def checked_response(
+    response: h11.InformationalResponse, request: Request, key: bytes, deflate: Deflate | None
+) -> Opened:
+    """Check the rules of section 4.1 on a response with status 101; set `deflate`, None for not offered, to what was agreed on.
+
+    Raises:
+        Bad: a rule is broken.
+    """
+    headers = headers_of(response)
+    if (joined(headers, "upgrade") or "").lower() != "websocket":
+        raise Bad("Upgrade: websocket", joined(headers, "upgrade"))
+    if "upgrade" not in listed((joined(headers, "connection") or "").lower()):
+        raise Bad("Connection: Upgrade", joined(headers, "connection"))
+    token = generate_accept_token(key).decode()
+    if joined(headers, "sec-websocket-accept") != token:  # two of them, joined, are no match either
+        raise Bad(f"Sec-WebSocket-Accept: {token}", joined(headers, "sec-websocket-accept"))
+    subprotocol = joined(headers, "sec-websocket-protocol")
+    if subprotocol is not None and subprotocol not in request.subprotocols:
+        raise Bad(f"a subprotocol out of {list(request.subprotocols)}", subprotocol)
+    extensions = listed(joined(headers, "sec-websocket-extensions"))
+    if extensions:
+        (answer, *more) = extensions
+        if deflate is None or more or not understood(answer) or answer.endswith("client_max_window_bits"):
+            raise Bad("extensions that were offered", ", ".join(extensions))
+        try:
+            deflate.finalize(answer)
+        except ValueError as error:  # 8, which zlib cannot do
+            raise Bad(error, answer) from None
+    return Opened(request, headers, subprotocol, tuple(extensions))
+
+
+def checked_request(event: h11.Request) -> Request:
     """Check the rules of section 4.2.1 on a request."""
-    request = _request(event)
+    request = request_of(event)
     if event.method != b"GET":
-        raise _Bad("method GET", event.method.decode(), 405, (("Allow", "GET"),))
-    if "websocket" not in _listed((request.header("upgrade") or "").lower()):
-        raise _Bad("Upgrade: websocket", request.header("upgrade"), 426, _UPGRADE)
-    if "upgrade" not in _listed((request.header("connection") or "").lower()):
-        raise _Bad("Connection: Upgrade", request.header("connection"))
+        raise Bad("method GET", event.method.decode(), 405, (("Allow", "GET"),))
+    if "websocket" not in listed((request.header("upgrade") or "").lower()):
+        raise Bad("Upgrade: websocket", request.header("upgrade"), 426, _UPGRADE)
+    if "upgrade" not in listed((request.header("connection") or "").lower()):
+        raise Bad("Connection: Upgrade", request.header("connection"))
     version = request.header("sec-websocket-version")
     if version != "13":
         told = (("Sec-WebSocket-Version", "13"),)
-        raise _Bad(
+        raise Bad(
             "Sec-WebSocket-Version: 13", version, 426 if version else 400, (*_UPGRADE, *told) if version else told
         )
     key = request.header("sec-websocket-key") or ""
@@ -298,31 +309,31 @@ def _checked_request(event: h11.Request) -> Request:
     except binascii.Error:
         size = -1
     if size != 16 or len(key) != 24:
-        raise _Bad("one Sec-WebSocket-Key of 16 octets in base64", key or None)
+        raise Bad("one Sec-WebSocket-Key of 16 octets in base64", key or None)
     names = request.subprotocols
     if len(set(names)) != len(names) or not all(map(_TOKEN.fullmatch, names)):
-        raise _Bad("subprotocols that are tokens, each once", list(names))
+        raise Bad("subprotocols that are tokens, each once", list(names))
     if request.header("transfer-encoding") or request.header("content-length") not in (None, "0"):
-        raise _Bad("a request without body", "a body")
+        raise Bad("a request without body", "a body")
     return request
 
 
-def _request(event: h11.Request) -> Request:
-    headers = _headers(event)
-    subprotocols = tuple(_listed(_joined(headers, "sec-websocket-protocol")))
-    return Request(_joined(headers, "host") or "", event.target.decode("latin-1"), headers, subprotocols)
+def request_of(event: h11.Request) -> Request:
+    headers = headers_of(event)
+    subprotocols = tuple(listed(joined(headers, "sec-websocket-protocol")))
+    return Request(joined(headers, "host") or "", event.target.decode("latin-1"), headers, subprotocols)
 
 
-def _headers(event: h11.Request | h11.Response | h11.InformationalResponse) -> Headers:
+def headers_of(event: h11.Request | h11.Response | h11.InformationalResponse) -> Headers:
     return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers)
 
 
-def _joined(headers: Headers, name: str) -> str | None:
+def joined(headers: Headers, name: str) -> str | None:
     values = [value for key, value in headers if key == name]
     return ", ".join(values) if values else None
 
 
-def _listed(value: str | None) -> list[str]:
+def listed(value: str | None) -> list[str]:
     return [part for part in map(str.strip, (value or "").split(",")) if part]
 
 

@@ -18,6 +18,27 @@ from packetlab.capture.reassembly.each import each
 from packetlab.capture.reassembly.fragments import Datagram, Fragments
 from packetlab.capture.reassembly.notes import Kind, Note
 from packetlab.capture.reassembly.ordering import End, Hole, Piece
+from packetlab.capture.reassembly.spp import Conversation, Conversations, Message, Record, Speaker
 from packetlab.capture.reassembly.tcp import Stream, Streams
+from packetlab.capture.reassembly.websocket import WebSocketConnection, WebSocketMessage, WebSockets
 
-__all__ = ["Datagram", "End", "Fragments", "Hole", "Kind", "Note", "Piece", "Stream", "Streams", "each"]
+__all__ = [
+    "Conversation",
+    "Conversations",
+    "Datagram",
+    "End",
+    "Fragments",
+    "Hole",
+    "Kind",
+    "Message",
+    "Note",
+    "Piece",
+    "Record",
+    "Speaker",
+    "Stream",
+    "Streams",
+    "WebSocketConnection",
+    "WebSocketMessage",
+    "WebSockets",
+    "each",
+]

@@ -73,7 +73,7 @@ class End:
     """One end of a stream: who it is and what it sent.
 
     Attributes:
-        role: "client" or "server". address, port: its own.
+        role: "client" or "server" of `stream`. address, port: its own.
         pieces: what it sent, sorted by offset, none twice. Offset 0 is the first octet behind the SYN; where no SYN was
             captured the first octet that was seen or acknowledged, and offsets may be negative.
         notes: what happened. first: the sequence number of offset 0, None as long as it is not known.
@@ -83,11 +83,12 @@ class End:
 
     __slots__ = (
         "_claimed", "_forgotten", "_held", "_held_size", "_keep", "_kept", "_top", "_window", "_wrap", "acked", "address", "fin",
-        "first", "next", "notes", "pieces", "port", "role", "start", "synced",
+        "first", "next", "notes", "pieces", "port", "role", "start", "stream", "synced",
     )  # fmt: skip
 
     def __init__(self, role: str, address: Any, port: int, window: int, keep: bool) -> None:
         self.role, self.address, self.port = role, address, port
+        self.stream: Any = None
         self.pieces: list[Piece] = []
         self.notes: list[Note] = []
         self.first: int | None = None

@@ -45,6 +45,7 @@ class Stream:
         self.frames = 0
         self.over = ""
         self._keys = keys
+        client.stream = server.stream = self
 
     @property
     def notes(self) -> list[Note]:
@@ -90,6 +91,7 @@ class Stream:
         """Return all that came so far, and go on without it."""
         given = copy.copy(self)
         given.client, given.server = self.client.portion(), self.server.portion()
+        given.client.stream = given.server.stream = given
         self.part += 1
         return given
 

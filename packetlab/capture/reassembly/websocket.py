@@ -1,0 +1,299 @@
+"""WebSockets: messages out of a capture, from the opening handshake on, over TCP or SPP.
+
+Follows RFC 6455. h11 reads the HTTP; what the handshake agreed on is checked by the rules of `engine.websocket_handshake`,
+but a broken rule is only noted: once a server answered 101, both ends took the connection for a WebSocket.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from packetlab.capture.frame import Frame
+from packetlab.capture.reassembly.frames import FrameReader, WebSocketMessage
+from packetlab.capture.reassembly.ordering import End
+from packetlab.capture.reassembly.spp import ATTENTION, END, Conversation, Conversations, Speaker
+from packetlab.capture.reassembly.tcp import Stream, Streams
+
+if TYPE_CHECKING:
+    from packetlab.engine.websocket_events import Headers, Request
+    from packetlab.errors import RemoteProtocolError
+
+
+__all__ = ["WebSocketConnection", "WebSocketMessage", "WebSockets"]
+
+
+class WebSocketConnection:
+    """One WebSocket.
+
+    Attributes:
+        client, server: its ends, those of `stream`: a `Stream` or a `Conversation`.
+        request, response: of the handshake; header names in lower case. subprotocol, extensions: as agreed on.
+        faults: rules that the handshake broke. opened_ns: when the server's answer came.
+    """
+
+    def __init__(self, stream: Stream | Conversation) -> None:
+        self.stream = stream
+        self.request: Request | None = None
+        self.response: Headers = ()
+        self.subprotocol: str | None = None
+        self.extensions: tuple[str, ...] = ()
+        self.faults: list[RemoteProtocolError] = []
+        self.opened_ns: int | None = None
+        self._readers: dict[str, FrameReader] = {}
+
+    @property
+    def client(self) -> End | Speaker:
+        """The end that asked."""
+        return self.stream.client
+
+    @property
+    def server(self) -> End | Speaker:
+        """The end that answered."""
+        return self.stream.server
+
+    @property
+    def unread(self) -> dict[str, int]:
+        """Octets of either end ("client", "server") that were not read: no frame could be found any more behind a hole."""
+        return {by: reader.unread for by, reader in self._readers.items()}
+
+    def __repr__(self) -> str:
+        path = self.request.path if self.request else "?"
+        return f"<WebSocketConnection {path!r} of {self.stream!r}>"
+
+
+class _Opening:
+    """Listens to HTTP between two ends until a request for a WebSocket is granted."""
+
+    def __init__(self, largest_head: int) -> None:
+        self._largest = largest_head
+        self.over = False  # it is no HTTP, or none that can be followed
+        self.granted = False
+        self._exchange(b"", b"")
+
+    def _exchange(self, requested: bytes, answered: bytes) -> None:
+        """Begin to listen to a request and its answer."""
+        import h11
+
+        self._requests = h11.Connection(h11.SERVER, max_incomplete_event_size=self._largest)
+        self._answers: h11.Connection | None = None  # once there is a request
+        self._early = answered
+        self.request: h11.Request | None = None
+        self.response: h11.InformationalResponse | None = None
+        if requested:
+            self._requests.receive_data(requested)
+
+    def take(self, by: str, data: bytes) -> None:
+        """Take octets of the client or the server."""
+        import h11
+
+        try:
+            if by == "client":
+                self._requests.receive_data(data)
+            else:
+                self._early += data
+            while self._followed():
+                pass
+            waiting = max(len(self._early), len(self._requests.trailing_data[0]))
+            self.over = self.over or (waiting > 4 * self._largest and not self.granted)
+        except h11.ProtocolError:
+            self.over = True
+
+    def _followed(self) -> bool:
+        """Read on; say whether an exchange was complete and another may begin."""
+        import h11
+
+        while (event := self._requests.next_event()) not in (h11.NEED_DATA, h11.PAUSED):
+            if isinstance(event, h11.Request):
+                self.request = event
+                self._answers = h11.Connection(h11.CLIENT, max_incomplete_event_size=self._largest)
+            if self._answers is None or isinstance(event, h11.ConnectionClosed):
+                self.over = True
+                return False
+            assert isinstance(event, h11.Event)
+            self._answers.send(event)  # what an answer means hangs on the request
+        if self._answers is None:
+            return False
+        if self._early:
+            self._answers.receive_data(self._early)
+            self._early = b""
+        while (event := self._answers.next_event()) not in (h11.NEED_DATA, h11.PAUSED):
+            if isinstance(event, h11.InformationalResponse) and event.status_code == 101:
+                self.response, self.granted = event, True
+                return False
+            if isinstance(event, h11.EndOfMessage):
+                self.over = self._answers.our_state is not h11.DONE
+                if not self.over:
+                    self._exchange(*self.rest)
+                return not self.over
+        return False
+
+    @property
+    def rest(self) -> tuple[bytes, bytes]:
+        """Octets behind the exchange: the client's, the server's."""
+        return self._requests.trailing_data[0], self._answers.trailing_data[0] if self._answers else b""
+
+
+class _Listening:
+    """One stream that is, or may become, a WebSocket."""
+
+    def __init__(self, stream: Stream | Conversation, largest: int, largest_head: int) -> None:
+        self.connection = WebSocketConnection(stream)
+        self._largest = largest
+        self.opening: _Opening | None = _Opening(largest_head)
+        self._next: dict[str, int] = {}
+        self._numbers: dict[str, tuple[int, int | None]] = {}
+
+    @property
+    def dull(self) -> bool:
+        """Whether it is no WebSocket and will be none."""
+        return self.opening is not None and self.opening.over
+
+    def take(
+        self, by: str, at: int, after: int, data: bytes, number: int, time_ns: int | None, exact: bool
+    ) -> list[Any]:
+        """Take what stands from `at` to `after` in what one end sent; `exact`: these count octets."""
+        found: list[WebSocketMessage] = []
+        expected = self._next.get(by, 0 if exact else at)
+        if at > expected:
+            found += self._missing(by, at - expected if exact else None)
+        elif at < expected:
+            # A hole that was given up before is filled: too late for what was read since.
+            self._unread(by, len(data))
+            return []
+        self._next[by] = after
+        if self.dull or not data:
+            return self._mine(found)
+        if self.opening is None:
+            return self._mine(found + self.connection._readers[by].take(data, number, time_ns))
+        self.opening.take(by, data)
+        self._numbers[by] = number, time_ns
+        if self.opening.granted:
+            opening, self.opening = self.opening, None
+            if not self._open(opening, time_ns):
+                self.opening = opening
+                opening.over = True
+                return []
+            for end, rest in zip(("client", "server"), opening.rest, strict=True):
+                found += self.connection._readers[end].take(rest, *self._numbers[end])
+        return self._mine(found)
+
+    def end(self) -> list[WebSocketMessage]:
+        """No more will come."""
+        return self._mine([message for reader in self.connection._readers.values() for message in reader.end()])
+
+    def _missing(self, by: str, size: int | None) -> list[WebSocketMessage]:
+        if self.opening is None:
+            return self.connection._readers[by].missing(size)
+        self.opening.over = True
+        return []
+
+    def _unread(self, by: str, size: int) -> None:
+        if self.opening is None:
+            self.connection._readers[by].unread += size
+
+    def _mine(self, found: list[WebSocketMessage]) -> list[WebSocketMessage]:
+        for message in found:
+            message.connection = self.connection
+        return found
+
+    def _open(self, opening: _Opening, time_ns: int | None) -> bool:
+        """Note what the handshake agreed on; say whether it was one for a WebSocket."""
+        from packetlab.engine.websocket_deflate import Deflate, understood
+        from packetlab.engine.websocket_handshake import (
+            Bad,
+            checked_request,
+            checked_response,
+            headers_of,
+            joined,
+            listed,
+            request_of,
+        )
+
+        own = self.connection
+        assert opening.request is not None
+        assert opening.response is not None
+        own.request, own.response = request_of(opening.request), headers_of(opening.response)
+        if "websocket" not in listed((joined(own.response, "upgrade") or "").lower()):
+            return False
+        own.opened_ns = time_ns
+        own.subprotocol = joined(own.response, "sec-websocket-protocol")
+        own.extensions = tuple(listed(joined(own.response, "sec-websocket-extensions")))
+        key = (own.request.header("sec-websocket-key") or "").encode("latin-1")
+        offered = own.request.header("sec-websocket-extensions")
+        try:
+            checked_request(opening.request)
+        except Bad as bad:
+            own.faults.append(bad.error)
+        try:
+            checked_response(opening.response, own.request, key, Deflate(self._largest) if offered else None)
+        except Bad as bad:
+            own.faults.append(bad.error)
+        answer = next(filter(understood, own.extensions), None)
+
+        def deflate() -> Deflate:
+            made = Deflate(self._largest)
+            if answer is not None:
+                try:
+                    made.finalize(answer)
+                except ValueError:
+                    return Deflate(self._largest)  # 8, which zlib cannot do: noted above
+            return made
+
+        for by in ("client", "server"):
+            own._readers[by] = FrameReader(by, deflate, self._largest)
+        return True
+
+
+class WebSockets:
+    """Finds the WebSockets of a capture, frame by frame, and gives their messages as they are complete.
+
+    Args:
+        largest: octets of a message, after inflation; of one that has more only the beginning is kept, with a fault.
+        largest_head: octets of the heads of HTTP messages. limits: those of `Streams`.
+    """
+
+    def __init__(self, *, largest: int = 1 << 24, largest_head: int = 1 << 14, **limits: Any) -> None:
+        self._largest, self._largest_head = largest, largest_head
+        self._streams = Streams(keep=False, **limits)
+        self._conversations = Conversations(keep=False)
+        self._heard: dict[tuple[type, int], _Listening] = {}
+
+    def receive(self, frame: Frame) -> list[WebSocketMessage]:
+        """Take a frame; return the messages that are complete now."""
+        found = self._taken(self._streams.receive(frame), self._conversations.receive(frame))
+        if self._streams._done or self._conversations._done:
+            found += self._over()
+        return found
+
+    def end(self) -> list[WebSocketMessage]:
+        """The capture is at its end: return the messages that are left, which lack something."""
+        ended = [*self._streams.end(), *self._conversations.end()]
+        found = self._taken(self._streams.late(), self._conversations.late())
+        return found + self._over(ended)
+
+    def _taken(self, pieces: Any, records: Any) -> list[WebSocketMessage]:
+        found: list[WebSocketMessage] = []
+        for end, piece in pieces:
+            listening = self._listening(end.stream)
+            found += listening.take(end.role, piece.offset, piece.end, piece.data, piece.number, piece.time_ns, True)
+        for end, record in records:
+            listening = self._listening(end.conversation)
+            data = b"" if record.control & ATTENTION or record.datastream >= END else record.data
+            found += listening.take(end.role, record.seq, record.seq + 1, data, record.number, record.time_ns, False)
+        return found
+
+    def _listening(self, stream: Any) -> _Listening:
+        key = type(stream), stream.number
+        found = self._heard.get(key)
+        if found is None:
+            found = self._heard[key] = _Listening(stream, self._largest, self._largest_head)
+        return found
+
+    def _over(self, ended: Any = None) -> list[WebSocketMessage]:
+        found: list[WebSocketMessage] = []
+        over: list[Any] = [*self._streams.finished(), *self._conversations.finished()] if ended is None else ended
+        for stream in over:
+            key = type(stream), stream.number
+            if key in self._heard and stream is self._heard[key].connection.stream:
+                found += self._heard.pop(key).end()
+        return found

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         RemoteProtocolError as RemoteProtocolError,
         Stalled as Stalled,
     )
+    from packetlab.export.decoders import Deep as Deep, deep as deep, deep_names as deep_names
     from packetlab.export.dpkt_bridge import from_dpkt as from_dpkt
     from packetlab.export.scapy_bridge import from_scapy as from_scapy
     from packetlab.link.impairment import Impairment as Impairment
@@ -341,6 +342,7 @@ _WHERE = {
             "BuildError CaptureError DeclareError DissectError LocalProtocolError Mismatch NeedsPrivilege "
             "PacketlabError RemoteProtocolError Stalled "
         ),
+        "packetlab.export.decoders": ("Deep deep deep_names "),
         "packetlab.export.dpkt_bridge": ("from_dpkt "),
         "packetlab.export.scapy_bridge": ("from_scapy "),
         "packetlab.link.impairment": ("Impairment "),
@@ -401,6 +403,7 @@ _WHERE = {
 # Methods of lower layers that are written in a layer above them (see `wire.above`).
 _LENDERS.update(
     dump="packetlab.view.packets",
+    deep="packetlab.export.decoders",
     mimebundle="packetlab.view.display",
     on_scapy="packetlab.export.scapy_bridge",
     rich_text="packetlab.view.display",

@@ -24,6 +24,7 @@ from packetlab.wire.walk import Fault
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from packetlab.export.decoders import Deep
     from packetlab.wire.compare import Difference
     from packetlab.wire.explain import Verdict
     from packetlab.wire.vary import Variation
@@ -360,6 +361,18 @@ class Packet(Shown):
     def to_dpkt(self) -> Any:
         """Return the packet as dpkt's: its own classes where it has them, classes made from declarations elsewhere."""
         return lent("to_dpkt")(self)
+
+    def deep(self, name: str | None = None, *, using: str | None = None) -> Deep:
+        """Return the application's data decoded by scapy or dpkt; see `packetlab.deep`.
+
+        Args:
+            name: of the decoder ("dns", "http", "tls"; `packetlab.deep_names()` lists them), None: by ports and bindings.
+            using: "scapy" or "dpkt", None: whichever has the decoder.
+
+        Never raises for what is in the packet: a decoder that fails leaves a fault on the result.
+        """
+        decoded: Deep = lent("deep")(self, name, using=using)
+        return decoded
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Packet):

@@ -52,8 +52,10 @@ if TYPE_CHECKING:
         RemoteProtocolError as RemoteProtocolError,
         Stalled as Stalled,
     )
+    from packetlab.export import strategies as strategies
     from packetlab.export.decoders import Deep as Deep, deep as deep, deep_names as deep_names
     from packetlab.export.dpkt_bridge import from_dpkt as from_dpkt
+    from packetlab.export.malformed import Malformed as Malformed, malformed as malformed
     from packetlab.export.scapy_bridge import from_scapy as from_scapy
     from packetlab.link.impairment import Impairment as Impairment
     from packetlab.link.interface import (
@@ -345,6 +347,8 @@ _WHERE = {
         "packetlab.export.decoders": ("Deep deep deep_names "),
         "packetlab.export.dpkt_bridge": ("from_dpkt "),
         "packetlab.export.scapy_bridge": ("from_scapy "),
+        "packetlab.export": ("strategies "),
+        "packetlab.export.malformed": ("Malformed malformed "),
         "packetlab.link.impairment": ("Impairment "),
         "packetlab.link.interface": ("Interface "),
         "packetlab.networks": ("Lab LocalHost SimNetwork "),
@@ -419,7 +423,10 @@ def __getattr__(name: str) -> object:
 
     if name not in _WHERE:
         raise AttributeError(f"packetlab has no {name!r}")
-    value = globals()[name] = getattr(import_module(_WHERE[name]), name)
+    module = import_module(_WHERE[name])
+    if not hasattr(module, name):  # a module of its own, such as strategies
+        import_module(f"{_WHERE[name]}.{name}")
+    value = globals()[name] = getattr(module, name)
     return value
 
 

@@ -7,7 +7,7 @@ declared. This module holds the only mutable state of `wire`, and `bindings()` s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,8 @@ class Space:
 _spaces: dict[str, Space] = {}
 stale: list[dict[Any, Any]] = []
 """What was worked out from bindings elsewhere; emptied whenever they change."""
+watchers: list[Callable[[type[Header]], object]] = []
+"""Called with each header class as it is declared."""
 _conditions: dict[str, list[tuple[Expr, dict[str, Expr], type[Header]]]] = {}
 _declared: dict[str, type[Header]] = {}
 _numbered: list[tuple[Any, type[Header]]] = []  # fields that a binding gave a number space of their own
@@ -74,6 +76,8 @@ def declare(header: type[Header]) -> None:
         for base in header.__bases__:
             if base in one.numbers:
                 one.numbers[header] = one.numbers[base]
+    for tell in watchers:
+        tell(header)
 
 
 def forget(upper: type[Header]) -> None:

@@ -32,3 +32,8 @@ _LOADED = (_transport, _xns)  # a capture may hold any of these: their bindings 
 def first_header(linktype: int) -> type[Header] | None:
     """Return the class of the outermost header of a link type, or None where it is not known."""
     return FIRST.get(linktype)
+
+
+def linktype_of(first: type[Header] | None) -> int | None:
+    """Return the link type of captures whose frames begin with a header, or None where it has none."""
+    return next((number for number, header in FIRST.items() if header is first), None)

@@ -157,7 +157,7 @@ class Packing(OneByOne):
             first += [f"if s{tag} & {derived | 3 << 2 * count}: return None"]
             if self.plain:
                 first += [
-                    f"if h{tag}.{f.slot}: return general(stack, body)"
+                    f"if h{tag}.{f.slot}: return general(stack, payload)"
                     for f in self.cls._fields
                     if isinstance(f.kind, Items)
                 ]

@@ -90,13 +90,13 @@ class Packet(Shown):
     def faults(self) -> tuple[Fault, ...]:
         """What does not fit the declarations, in the order found. Empty for a packet that was built."""
         found = list(self._notes.faults) if self._notes is not None else []
-        at = 0
+        bits = 0
         for header in self._headers if self._resolved is self._headers and not self.truncated else ():
             for f in before_payload(type(header)):
                 raw = getattr(header, f.slot)
                 if isinstance(f.kind, Items) and raw:
-                    parse_items(f, encode_items(raw, 0), found, at)
-                at += _size(header, f)
+                    parse_items(f, encode_items(raw, 0), found, bits // 8)
+                bits += _bits(header, f)
         return tuple(dict.fromkeys(found))
 
     @property
@@ -389,11 +389,11 @@ class Packet(Shown):
         return " / ".join(parts) or "Packet()"
 
 
-def _size(header: Header, f: Any) -> int:
+def _bits(header: Header, f: Any) -> int:
     raw = getattr(header, f.slot)
     if raw is None or isinstance(f.kind, PayloadMark):
         return 0
-    return f.kind.bits // 8 if f.kind.bits is not None else len(raw) if isinstance(raw, bytes) else 0
+    return f.kind.bits if f.kind.bits is not None else 8 * len(encode_items(raw, 0) if isinstance(f.kind, Items) else raw)
 
 
 def _stack(lower: Header, other: Any) -> Any:

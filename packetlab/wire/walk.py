@@ -179,10 +179,11 @@ class _Walk:
     def field(self, f: Field) -> None:
         if f.condition is not None and not f.condition.evaluate(self.scope):
             return
+        at = self.bit // 8
         self.values[f.name] = self.fixed(f) if f.kind.bits is not None else self.varying(f)
         self.known.add(f.name)
         if f.fixed and self.values[f.name] != f.default:
-            self.fault(f.name, self.bit // 8, f.kind.text(f.default), f.kind.text(self.values[f.name]))
+            self.fault(f.name, at, f.kind.text(f.default), f.kind.text(self.values[f.name]))
 
     def fixed(self, f: Field) -> Any:
         bits = f.kind.bits

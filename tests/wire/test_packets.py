@@ -18,9 +18,13 @@ from packetlab import (
     VLAN,
     BuildError,
     Ether,
+    ICMPv6,
+    IPOption,
     IPv4,
     IPv4Flags,
     IPv6,
+    NeighborAdvertisement,
+    Packet,
     TCPFlags,
     TCPOption,
     Verdict,
@@ -162,6 +166,17 @@ def test_items_are_headers_too() -> None:
     assert packet[TCP].data_offset == 7
     plain = packet.replace(TCP, options=())
     assert plain[TCP].data_offset == 5 and len(plain) == len(packet) - 8
+
+
+def test_a_stack_built_often_may_have_options_all_the_same() -> None:
+    def packet(**options) -> Packet:
+        return Ether() / IPv4(**options) / ICMPv6() / NeighborAdvertisement() / b"data"
+
+    with_options = packet(options=(IPOption(kind=7, data=b"ab"),))
+    expected = with_options.encode()
+    for _ in range(50):
+        bytes(packet())
+    assert bytes(packet(options=(IPOption(kind=7, data=b"ab"),))) == expected
 
 
 def test_what_was_compiled_for_a_stack_follows_a_new_binding() -> None:

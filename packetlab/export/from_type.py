@@ -1,0 +1,40 @@
+"""Makes ``st.from_type(IPv4)`` work: declared headers are registered with Hypothesis, those still to come too.
+
+This is the entry point that Hypothesis calls when it is imported, so nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from packetlab.wire import bindings
+
+if TYPE_CHECKING:
+    from packetlab.wire.header import Header
+
+
+def needed(who: str) -> None:
+    """Raise ImportError with what to install where Hypothesis is missing."""
+    try:
+        import hypothesis  # noqa: F401
+    except ImportError:
+        raise ImportError(f"{who} needs Hypothesis: pip install 'packetlab[strategies]'") from None
+
+
+def register() -> None:
+    """Register every header class, now and as they are declared."""
+    if _enter not in bindings.watchers:
+        bindings.watchers.append(_enter)
+        for header in bindings.declared():
+            _enter(header)
+
+
+def _enter(header: type[Header]) -> None:
+    from hypothesis import strategies as st
+
+    def strategy(cls: Any) -> Any:
+        from packetlab.export.strategies import headers
+
+        return headers(cls)
+
+    st.register_type_strategy(header, strategy)

@@ -1,0 +1,273 @@
+"""The catalogue of malformed packets: one thing wrong in each, with a name that stays, and what a dissector must say.
+
+Made from the declarations alone, so a header of one's own has its catalogue too. What is to be said comes from
+`foretold`; nothing here asks the dissector, which is what the catalogue is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntFlag
+from typing import Any
+
+from packetlab.errors import BuildError
+from packetlab.export.foretold import NOTHING, Foretold, Ground, states_a_size
+from packetlab.wire import bindings
+from packetlab.wire.dissect import dissect
+from packetlab.wire.explain import Verdict
+from packetlab.wire.expressions import Checksum, Next
+from packetlab.wire.fields import Address, Bytes, Int, Items
+from packetlab.wire.header import Field, Header
+from packetlab.wire.layout import Extents, before_payload, is_open, needs
+from packetlab.wire.pack import encode_items
+from packetlab.wire.packet import Packet
+from packetlab.wire.walk import Fault
+
+TRAILING = bytes(4)
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """One malformed packet.
+
+    Attributes:
+        id: its name, "udp.length.plus-one"; `str` gives it, so ``ids=str`` names the tests of `pytest.mark.parametrize`.
+        what: what is wrong, in words. data: the bytes. first: the header they begin with.
+        faults: what a dissector must report, in order. exact: whether it must report nothing else.
+        verdicts: what it must say of checksums, by "UDP.checksum".
+    """
+
+    id: str
+    what: str
+    data: bytes
+    first: type[Header] | None
+    faults: tuple[Fault, ...] = ()
+    exact: bool = True
+    verdicts: tuple[tuple[str, Verdict], ...] = ()
+
+    def packet(self) -> Packet:
+        """Return the bytes dissected."""
+        return dissect(self.data, self.first)
+
+    def disagreements(self, packet: Packet | None = None) -> list[str]:
+        """Return in which points a dissected packet (ours, unless given) is not as it must be; none where it is."""
+        packet = self.packet() if packet is None else packet
+        found = [] if bytes(packet) == self.data else ["the bytes were not kept"]
+        found += [f"not reported: {fault}" for fault in self.faults if fault not in packet.faults]
+        if self.exact:
+            found += [f"reported without reason: {fault}" for fault in packet.faults if fault not in self.faults]
+        said = packet.verdicts() if self.verdicts else {}
+        for name, verdict in self.verdicts:
+            if said.get(name) is not verdict:
+                found.append(f"{name}: expected {verdict.name}, got {getattr(said.get(name), 'name', 'no verdict')}")
+        return found
+
+    def __str__(self) -> str:
+        return self.id
+
+
+def malformed(packet: Packet | Header) -> list[Malformed]:
+    """Return the catalogue of malformed packets made from a sound one, in the order of its bytes.
+
+    Raises:
+        BuildError: the packet is not sound itself: it is dissected with faults.
+    """
+    stack = Packet((packet,)) if isinstance(packet, Header) else packet
+    first = type(stack._headers[0]) if stack._headers else None
+    # Read back, so that all that follows from rules is known to, and follows each change.
+    sound = dissect(bytes(stack), first)
+    if sound.faults:
+        raise BuildError("malformed", "a packet without faults to begin with", str(sound.faults[0]))
+    return list(_Catalogue(sound, first).cases())
+
+
+class _Catalogue:
+    def __init__(self, sound: Packet, first: type[Header] | None) -> None:
+        self.sound, self.first, self.ground = sound, first, Ground(sound)
+        self.names: list[str] = []
+        self.targets: list[tuple[type[Header], int]] = []
+        seen: dict[str, int] = {}
+        for header in sound.layers:
+            name = type(header).__name__
+            number = seen[name] = seen.get(name, 0) + 1
+            self.names.append(name if number == 1 else f"{name}#{number}")
+            alike = [h for h in sound.layers[: len(self.targets)] if isinstance(h, type(header))]
+            self.targets.append((type(header), len(alike)))
+
+    def cases(self) -> Iterator[Malformed]:
+        for i, header in enumerate(self.sound.layers):
+            for f in header._fields:
+                if getattr(header, f.slot) is not None:
+                    yield from self.of_field(i, header, f)
+        if self.sound.layers:
+            data = bytes(self.sound) + TRAILING
+            what = f"{len(TRAILING)} octets more behind the packet"
+            yield self.case("trailing-octets", what, data, self.ground.grown(0))
+
+    def case(self, id: str, what: str, data: bytes, told: Foretold) -> Malformed:
+        return Malformed(id, what, data, self.first, told.faults, told.exact, told.verdicts)
+
+    def changed(self, i: int, f: Field, word: str, value: Any, what: str, told: Foretold) -> Iterator[Malformed]:
+        """One field given, all others following from their rules."""
+        try:
+            data = bytes(self.sound.replace(self.targets[i], **{f.name: value}))
+        except BuildError:
+            return  # what follows from it does not fit
+        yield self.case(f"{self.names[i]}.{f.name}.{word}".lower(), what, data, told)
+
+    def of_field(self, i: int, header: Header, f: Field) -> Iterator[Malformed]:
+        span = self.ground.spans.get((i, f.name))
+        if span is None:
+            return
+        name, raw = f"{self.names[i]}.{f.name}", getattr(header, f.slot)
+        if span.bit % 8 == 0:
+            at = span.octets[0]
+            yield self.case(
+                f"{name}.cut".lower(),
+                f"the bytes end before {name}",
+                bytes(self.sound)[:at],
+                self.ground.squeezed(0, at),
+            )
+        if isinstance(f.kind, Int):
+            yield from self.of_number(i, f, f.kind, name, raw)
+        elif f.fixed and isinstance(f.kind, (Bytes, Address)):
+            wrong = raw[:-1] + bytes([raw[-1] ^ 1])
+            yield from self.changed(
+                i, f, "wrong-constant", wrong, f"{name} is not what it always is", self.constant(i, f, wrong)
+            )
+        elif isinstance(f.kind, Items):
+            yield from self.of_items(i, header, f)
+
+    def of_number(self, i: int, f: Field, kind: Int, name: str, raw: int) -> Iterator[Malformed]:
+        raw = int(raw)
+        if f.fixed:
+            yield from self.changed(
+                i,
+                f,
+                "wrong-constant",
+                raw ^ 1,
+                f"{name} is {raw ^ 1}, which is always {raw}",
+                self.constant(i, f, raw ^ 1),
+            )
+            return
+        if isinstance(f.rule, Checksum):
+            yield from self.of_checksum(i, f, f.rule, name, raw)
+        elif states_a_size(f):
+            for word, value in (("plus-one", raw + 1), ("minus-one", raw - 1), ("zero", 0), ("max", kind.high)):
+                if value != raw and kind.low <= value <= kind.high:
+                    told = self.ground.length(i, f, value)
+                    yield from self.changed(i, f, word, value, f"{name} says {value}, where {raw} is right", told)
+        elif f.name.startswith(("reserved", "unused")) and f.rule is None and raw != kind.high:
+            yield from self.changed(
+                i, f, "reserved-bits", kind.high, f"{name} has all bits set, which are to be 0", self.quiet(i, f)
+            )
+        if kind.names is not None and issubclass(kind.names, IntFlag):
+            unnamed = kind.high & ~sum({int(m) for m in kind.names})
+            if unnamed:
+                what = f"{name} has bits set that mean nothing"
+                yield from self.changed(i, f, "reserved-bits", raw | unnamed, what, self.quiet(i, f))
+        elif kind.names is not None:
+            unknown = self.unknown(f, kind)
+            if unknown is not None:
+                what = f"{name} is {unknown}, which has no name"
+                yield from self.changed(i, f, "unknown-value", unknown, what, self.quiet(i, f))
+
+    def quiet(self, i: int, f: Field) -> Foretold:
+        """The wire permits it: nothing is to be said, unless the layout hangs on the field."""
+        return Foretold(exact=not self.ground.steers(i, f) and not self.ground.looked_ahead(i))
+
+    def constant(self, i: int, f: Field, value: Any) -> Foretold:
+        at = self.ground.spans[i, f.name].octets[0]
+        fault = self.ground.fault(i, f.name, at, f.kind.text(f.default), f.kind.text(value))
+        if self.ground.looked_ahead(i):
+            return Foretold(exact=False)  # another header is found there, or none
+        return Foretold((fault,), not self.ground.steers(i, f))
+
+    def unknown(self, f: Field, kind: Int) -> int | None:
+        taken: Any = {int(member) for member in kind.names or ()}
+        if isinstance(f.rule, Next):
+            taken |= set(bindings.space(f.rule.space).headers)
+        return next((n for n in range(kind.high, kind.low - 1, -1) if n not in taken), None)
+
+    def of_checksum(self, i: int, f: Field, rule: Checksum, name: str, raw: int) -> Iterator[Malformed]:
+        if self.sound.verdicts().get(name) is not Verdict.GOOD:
+            return  # nobody could tell
+        wrong = next(raw ^ bit for bit in (1, 2) if raw ^ bit != rule.none)
+        told = Foretold(verdicts=((name, Verdict.BAD),))
+        yield from self.changed(i, f, "wrong", wrong, f"{name} is {wrong:#x}, where {raw:#x} is right", told)
+
+    # Items that state their own lengths (type, length, value) -----------------------------------------------------
+
+    def of_items(self, i: int, header: Header, f: Field) -> Iterator[Malformed]:
+        items = header._parsed(f)
+        numbered = [(n, g) for n, item in enumerate(items) if isinstance(item, Header) for g in self.length_of(item)]
+        if not numbered:
+            return
+        (first, _), (last, length) = numbered[0], numbered[-1]
+        assert isinstance(length.kind, Int)
+        place, name = f"{self.names[i]}.{f.name}", f"{type(items[last]).__name__}.{length.name}"
+        raw = getattr(items[first]._alone(), length.slot)
+        for word, number, value, what in (
+            ("overlong", last, length.kind.high, "reaches beyond its surroundings"),
+            ("zero-length", last, 0, "says that it takes nothing"),
+            ("overlapping", first, raw - 1, "reaches into its own octets only in part, the next begins there"),
+        ):
+            if value < 0 or (number == last and value == getattr(items[last]._alone(), length.slot)):
+                continue
+            changed = (*items[:number], items[number].replace(**{length.name: value}), *items[number + 1 :])
+            told = (
+                NOTHING._replace(exact=False) if word == "overlapping" else self.item(i, f, items, last, length, value)
+            )
+            yield from self.changed(i, f, word, changed, f"in {place}, {name} {value} {what}", told)
+
+    @staticmethod
+    def length_of(item: Header) -> list[Field]:
+        return [
+            g for g in item._fields
+            if isinstance(g.kind, Int) and states_a_size(g) and getattr(item._alone(), g.slot) is not None
+        ][:1]  # fmt: skip
+
+    def item(self, i: int, f: Field, items: Any, number: int, length: Field, value: int) -> Foretold:
+        """What is to be said of an item whose length is another: one fault, where reading it comes to an end."""
+        item = items[number]
+        cls, extents = type(item), Extents(type(item))
+        before = len(encode_items(items[:number], 0))
+        span = self.ground.spans[i, f.name]
+        room, at = span.bits // 8 - before, span.octets[0] + before
+        lazy = before_payload(type(self.sound.layers[i]))[-1] is f and (
+            is_open(f, self.ground.extents[i]) or self.ground.extents[i].self_size is not None
+        )
+        if not lazy:  # counted items reach as far as there are octets
+            room = self.ground.limits[i] - at
+        scope = Ground(Packet((item,))).scope(0, {length.name: value})
+        read = sum(item_width(item, g) for g in cls._fields[: cls._fields.index(length) + 1])
+
+        def told(field: str, offset: int, expected: str, got: object) -> Foretold:
+            name = f"{expected} for {cls.__name__}.{field}"
+            return Foretold((self.ground.fault(i, f.name, offset, name, got),), lazy)
+
+        if extents.self_size is not None and extents.self_size[1] is length:
+            size = extents.self_size[0].evaluate(scope)
+            least = max(read, sum(g.kind.bits or 0 for g in cls._fields if g.condition is None) // 8)
+            if size < least:
+                return told(length.name, at, f"a size of {least} bytes or more", f"{value} ({size} bytes)")
+            if size > room:
+                return told(length.name, at, f"{size} bytes", room)
+        for name, rule in extents.sizes.items():
+            size, place = rule.evaluate(scope), sum(item_width(item, g) for g in cls._fields[: self.place(cls, name)])
+            if length.name in needs(rule) and size > room - place:
+                return told(name, at + place, f"{size} bytes", room - place)
+        return Foretold(exact=False)
+
+    @staticmethod
+    def place(cls: type[Header], name: str) -> int:
+        return [g.name for g in cls._fields].index(name)
+
+
+def item_width(item: Header, f: Field) -> int:
+    """The octets of one field of an item."""
+    raw = getattr(item._alone(), f.slot)
+    if raw is None:
+        return 0
+    return (f.kind.bits or 0) // 8 if f.kind.bits is not None else len(raw)

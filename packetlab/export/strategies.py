@@ -1,0 +1,180 @@
+"""Hypothesis strategies from declarations: headers and packets that are well formed, and shrink to readable ones.
+
+Values that follow from rules (lengths, checksums, numbers of the next header) are left to the rules, so whatever is drawn
+can be dissected again without a fault. Owns what is drawn; how one field is drawn is `draws`'. Hypothesis is
+imported when the first strategy is made.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from packetlab.errors import BuildError, suggestion
+from packetlab.export import draws
+from packetlab.export.from_type import needed, register
+from packetlab.wire import bindings
+from packetlab.wire.dissect import dissect
+from packetlab.wire.ethernet import Ether
+from packetlab.wire.expressions import Const, Expr, Next, OneOf, Op, Ref
+from packetlab.wire.header import Header
+from packetlab.wire.layout import needs
+from packetlab.wire.packet import Packet
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+H = TypeVar("H", bound=Header)
+Values = Literal["valid", "any"]
+DEPTH = 6  # headers that `packets()` stacks at most
+
+needed("pl.strategies")
+register()
+
+
+def headers(cls: type[H], *, values: Values = "valid", **fields: Any) -> SearchStrategy[H]:
+    """Return a strategy for headers of a class; simplest is the one with all defaults.
+
+    Args:
+        values: "valid" draws named values where a field has names, "any" every pattern of its bits.
+        fields: for single fields, a value, or a strategy for values. A derived field is drawn only where it is
+            named here.
+
+    Raises:
+        BuildError: no field of that name.
+    """
+    from hypothesis import strategies as st
+
+    for name in fields:
+        if name not in cls._by_name:
+            raise BuildError(
+                f"{cls.__name__}.{name}", "a field of the header", "no such name", suggestion(name, cls._by_name)
+            )
+
+    @st.composite
+    def header(draw: Any) -> H:
+        return draws.header(draw, cls, values, fields, top=True)  # type: ignore[no-any-return]
+
+    return header()
+
+
+def packets(
+    *layers: type[Header] | Header | SearchStrategy[Header],
+    values: Values = "valid",
+    payload: bytes | SearchStrategy[bytes] | None = None,
+    first: type[Header] = Ether,
+) -> SearchStrategy[Packet]:
+    """Return a strategy for packets that read back as they were built, without a fault.
+
+    Args:
+        layers: header classes, prototypes (what they give is kept, the rest is drawn) or strategies for headers,
+            from the outermost in. None at all: any stack of headers that bindings allow, up to six, from `first` on.
+        payload: behind the last header; up to 64 octets where it is not said.
+
+    Where a payload would be read as yet another header, there is none.
+    """
+    from hypothesis import strategies as st
+
+    # Behind headers alone octets are drawn; empty ones are the simplest.
+    octets = (
+        st.binary(max_size=64) if payload is None else payload if not isinstance(payload, bytes) else st.just(payload)
+    )
+
+    @st.composite
+    def packet(draw: Any) -> Packet:
+        stack = list(layers) or _walked(draw, first, st)
+        made: list[Header] = []
+        for i, layer in enumerate(stack):
+            above = stack[i + 1] if i + 1 < len(stack) else None
+            made.append(_drawn(draw, layer, above, values))
+        return _readable(made, draw(octets), layers)
+
+    return packet()
+
+
+def _walked(draw: Any, first: type[Header], st: Any) -> list[type[Header]]:
+    """Draw a path through the bindings."""
+    stack = [first]
+    for _ in range(draw(st.integers(0, DEPTH - 1))):
+        above = uppers(stack[-1])
+        if above:
+            stack.append(draw(st.sampled_from(above)))
+    return stack
+
+
+def uppers(lower: type[Header]) -> list[type[Header]]:
+    """Return the header classes that may follow a header, in the order of their bindings."""
+    found: dict[type[Header], None] = {}
+    for f in lower._fields:
+        if isinstance(f.rule, Next):
+            found.update(dict.fromkeys(bindings.space(f.rule.space).headers.values()))
+    found.update(dict.fromkeys(upper for _, _, upper in bindings.conditions(lower)))
+    return list(found)
+
+
+def _drawn(draw: Any, layer: Any, above: Any, values: Values) -> Header:
+    if isinstance(layer, Header):
+        cls, fields = type(layer), {f.name: getattr(layer, f.slot) for f in layer._fields if layer._state & f.bit}
+    elif isinstance(layer, type):
+        cls, fields = layer, {}
+    else:
+        return draw(layer)  # type: ignore[no-any-return]
+    upper = type(above) if isinstance(above, Header) else above if isinstance(above, type) else None
+    if upper is not None:
+        # What would keep the header above from being read stays at its default, such as the place of a fragment.
+        hiding = [rule for rule in (cls._opaque, cls._partial) if rule is not None]
+        fields = {**{name: None for rule in hiding for name in needs(rule)}, **_leading_to(cls, upper), **fields}
+    return draws.header(draw, cls, values, fields, top=above is None)  # type: ignore[no-any-return]
+
+
+def _leading_to(lower: type[Header], upper: type[Header]) -> dict[str, Any]:
+    """Return values to draw from, by field, with which the condition of a binding holds that sets none itself."""
+    from hypothesis import strategies as st
+
+    for condition, sets, bound in bindings.conditions(lower):
+        if bound is upper and not sets:
+            return {name: st.sampled_from(numbers) for name, numbers in _solved(condition).items()}
+    return {}
+
+
+def _solved(condition: Expr) -> dict[str, list[int]]:
+    if isinstance(condition, OneOf) and isinstance(condition.values, Ref):
+        return {condition.values.name: list(condition.among)}
+    if isinstance(condition, Op) and condition.sign == "&":
+        return {**_solved(condition.left), **_solved(condition.right)}
+    if isinstance(condition, Op) and condition.sign == "==":
+        left, right = condition.left, condition.right
+        if isinstance(left, Ref) and isinstance(right, Const):
+            return {left.name: [right.number]}
+    return {}
+
+
+def _readable(made: list[Header], payload: bytes, wanted: tuple[Any, ...]) -> Packet:
+    """Return the packet, or as much of it as is read back the way it was built."""
+    packet = Packet(tuple(made), payload)
+    if _reads_back(packet):
+        return packet
+    bare = made[:-1] + [type(made[-1])()]
+    if wanted:
+        # The stack is the user's, readable or not; only what is drawn gives way: the payload, then a number that
+        # means something else than it says.
+        for less in (made, bare) if isinstance(wanted[-1], type) else (made,):
+            if _reads_back(Packet(tuple(less))):
+                return Packet(tuple(less))
+        return packet
+    for size in range(len(made), 0, -1):
+        for top in (made[size - 1], type(made[size - 1])()):
+            packet = Packet((*made[: size - 1], top))
+            if _reads_back(packet):
+                return packet
+    return packet
+
+
+def _reads_back(packet: Packet) -> bool:
+    try:
+        data = bytes(packet)
+        back = dissect(data, type(packet._headers[0]))
+        layers = packet.layers
+    except BuildError:
+        return False
+    same = [type(h) for h in back.layers] == [type(h) for h in layers] and back.payload == packet.payload
+    return same and not back.faults and back.layers == layers

@@ -1,0 +1,177 @@
+"""Strategies from declarations: typed, readable again, and shrinking to what a person would write."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, find, given, settings, strategies as st
+from hypothesis.errors import NonInteractiveExampleWarning
+
+import packetlab as pl
+from packetlab import (
+    ARP,
+    ICMP,
+    IDP,
+    SPP,
+    TCP,
+    UDP,
+    BuildError,
+    Control,
+    Ether,
+    Header,
+    ICMPType,
+    IPv4,
+    ListenerReport,
+    NDOption,
+    Packet,
+    TCPFlags,
+    bindings,
+    dissect,
+)
+from packetlab.wire.bindings import declared
+
+DECLARED = [cls for cls in declared() if cls.__module__.startswith("packetlab.")]
+RELAXED = settings(max_examples=40, suppress_health_check=list(HealthCheck))
+
+
+def readable(packet: Packet) -> bool:
+    back = dissect(bytes(packet), type(packet.layers[0]))
+    return back == packet and back.layers == packet.layers and back.payload == packet.payload and not back.faults
+
+
+@pytest.mark.parametrize("values", ["valid", "any"])
+@pytest.mark.parametrize("cls", DECLARED, ids=lambda cls: cls.__name__)
+def test_every_declared_header_is_drawn_so_that_it_reads_back(cls: type[Header], values: Any) -> None:
+    @settings(RELAXED, max_examples=15)
+    @given(pl.strategies.packets(cls, values=values))
+    def check(packet: Packet) -> None:
+        assert type(packet.layers[0]) is cls and readable(packet)
+
+    check()
+
+
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
+@given(pl.strategies.packets())
+def test_any_stack_that_bindings_allow_reads_back(packet: Packet) -> None:
+    assert readable(packet)
+
+
+def test_stacks_are_several_layers_deep() -> None:
+    found = find(pl.strategies.packets(), lambda packet: len(packet.layers) >= 4, settings=settings(database=None))
+    assert readable(found)
+
+
+@RELAXED
+@given(pl.strategies.packets(Ether, IPv4, UDP))
+def test_a_stack_named_is_the_stack_drawn_and_rules_are_left_to_derive(packet: Packet) -> None:
+    assert [type(h) for h in packet.layers] == [Ether, IPv4, UDP]
+    for header in packet._headers:
+        derived = {f.name for f in header._fields if f.rule is not None} - {"dport"}
+        assert not header.given & derived
+
+
+@RELAXED
+@given(
+    pl.strategies.packets(Ether, IPv4(ttl=9), pl.strategies.headers(UDP, dport=st.integers(6000, 6010)), payload=b"x")
+)
+def test_prototypes_strategies_and_values_override(packet: Packet) -> None:
+    assert packet[IPv4].ttl == 9 and 6000 <= packet[UDP].dport <= 6010 and packet.payload == b"x"
+
+
+@RELAXED
+@given(pl.strategies.packets(IPv4, ICMP, IPv4))
+def test_a_binding_by_condition_is_met(packet: Packet) -> None:
+    assert packet[ICMP].type in (3, 4, 5, 11, 12)
+    assert [type(h) for h in dissect(bytes(packet), IPv4).layers] == [IPv4, ICMP, IPv4]
+
+
+def test_named_values_are_drawn_unless_any_is_asked_for() -> None:
+    @RELAXED
+    @given(pl.strategies.headers(ICMP), pl.strategies.headers(SPP))
+    def valid(icmp: ICMP, spp: SPP) -> None:
+        assert isinstance(icmp.type, ICMPType) and int(spp.control) & ~sum(Control) == 0
+
+    valid()
+    wild = find(pl.strategies.headers(ICMP, values="any"), lambda h: not isinstance(h.type, ICMPType))
+    assert int(wild.type) not in list(ICMPType)
+
+
+def test_failures_shrink_to_what_one_would_write() -> None:
+    quiet = settings(database=None, max_examples=200, phases=[Phase.generate, Phase.shrink])
+    assert repr(find(pl.strategies.headers(TCP), lambda h: True, settings=quiet)) == "TCP()"
+    assert (
+        repr(find(pl.strategies.packets(Ether, IPv4, UDP), lambda p: True, settings=quiet))
+        == "Ether() / IPv4() / UDP()"
+    )
+    small = find(pl.strategies.packets(Ether, IPv4, TCP), lambda p: p[TCP].seq > 1000, settings=quiet)
+    assert repr(small) == "Ether() / IPv4() / TCP(seq=1001)"
+    flagged = find(pl.strategies.headers(TCP), lambda h: TCPFlags.ACK in h.flags, settings=quiet)
+    assert repr(flagged) == "TCP(flags=16)"
+
+
+def test_sizes_that_come_in_units_are_kept() -> None:
+    @RELAXED
+    @given(pl.strategies.headers(NDOption), pl.strategies.headers(ListenerReport), pl.strategies.headers(ARP))
+    def check(option: NDOption, report: ListenerReport, arp: ARP) -> None:
+        assert len(bytes(option)) % 8 == 0
+        for record in report.records:
+            assert len(record.addresses) % 16 == 0 and len(record.auxiliary) % 4 == 0
+        if arp.addresses is not None:
+            assert len(arp.addresses) == 2 * (arp.hardware_size + arp.protocol_size)
+
+    check()
+
+
+def test_types_give_strategies_those_declared_later_too() -> None:
+    assert isinstance(find(st.from_type(IPv4), lambda h: h.ttl == 3), IPv4)
+    with bindings():
+
+        class Later(Header):
+            kind: pl.U8 = 0
+
+        assert find(st.from_type(Later), lambda h: h.kind > 4).kind == 5
+        assert find(st.lists(st.from_type(Later), min_size=1), lambda found: found[0].kind > 7)[0].kind == 8
+
+
+def test_a_field_that_is_none_is_refused() -> None:
+    with pytest.raises(BuildError, match=r"IPv4.tll: .*did you mean 'ttl'"):
+        pl.strategies.headers(IPv4, tll=3)
+
+
+def test_drawn_headers_have_the_type_asked_for() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NonInteractiveExampleWarning)
+        header: IDP = pl.strategies.headers(IDP, hops=3).example()
+    assert header.hops == 3
+
+
+def test_a_declaration_of_ones_own_with_conditions_counts_and_units() -> None:
+    with bindings():
+
+        class Part(Header):
+            size: pl.U8 = pl.auto(pl.size_of("note"))
+            note: pl.Octets = b""
+
+        class Own(Header):
+            kind: pl.U8 = 0
+            words: pl.U8 = pl.auto(pl.size_of("self") // 4)
+            count: pl.U8 = pl.auto(pl.count_of("parts"))
+            flag: pl.U8 = pl.auto(pl.has("extra"))
+            fixed: pl.U16 = pl.const(0xBEEF)
+            extra: pl.U16 = pl.when(pl.field("flag") == 1)
+            more: pl.U32 = pl.when(pl.field("kind") > 4)
+            parts: tuple[Part, ...] = pl.many()
+            tail: pl.Octets = b""
+
+        @settings(max_examples=200, suppress_health_check=list(HealthCheck))
+        @given(pl.strategies.packets(Own))
+        def check(packet: Packet) -> None:
+            assert readable(packet) and len(bytes(packet[Own])) % 4 == 0
+
+        check()
+        seen = find(
+            pl.strategies.headers(Own), lambda h: h.extra is not None and h.more is not None and len(h.parts) > 1
+        )
+        assert seen.flag == 1 and seen.kind > 4

@@ -4,7 +4,7 @@
     capture/  frames in files: pcap and pcapng, streaming
     engine/   protocol rules without input and output: SPP, IDP, RIP, packet exchange, WebSocket
     link/     moving frames and time: interfaces, a rootless lab, a simulated network, wires in memory, replay
-    view/     ladders and dumps
+    view/     how all of it shows itself: HTML, ladders, plots, dumps
     host.py   engines on one side, interfaces on the other; sockets/ the eight verbs over them;
     networks.py  where hosts come from
     cli.py    the command line; demo.py what `packetlab demo` does

@@ -103,7 +103,7 @@ class _Direction:
 
     def __init__(self, said: Segment) -> None:
         self.modulus = said.modulus
-        self.next = said.end
+        self.first, self.next = said.seq, said.end
         self.holes: list[tuple[int, int]] = []
         self.ack = self.window = -1
 
@@ -127,6 +127,12 @@ class _Direction:
             return [LATE]
         if size <= 1 and late == -1 and not (said.starts or said.ends) and said.kind == "TCP":
             return [KEEP_ALIVE]
+        before = self.ahead(self.first, said.end)
+        if before >= 0:  # older than all that was seen
+            if before:
+                self.holes.append((said.end, self.first))
+            self.first = said.seq
+            return [LATE]
         if self.ahead(said.end, self.next) > 0:
             self.next = said.end
         return [AGAIN]

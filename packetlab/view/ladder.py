@@ -14,7 +14,7 @@ from packetlab.view.conversation import chosen, ends, hosts, label, spoken
 from packetlab.view.flows import Remarks
 from packetlab.view.hexdump import printable
 from packetlab.view.markup import details, picture, pre, safe, scoped
-from packetlab.wire.addresses import mac_text
+from packetlab.view.series import frames_of
 from packetlab.wire.foreign import as_packet
 from packetlab.wire.header import Field
 from packetlab.wire.packet import Packet
@@ -145,7 +145,7 @@ class Ladder(Text):
 
 def ladder(
     frames: Any,
-    names: Mapping[Any, str] | None = None,
+    names: Mapping[Any, str] | Any = None,
     *,
     fields: Sequence[str | Field] = (),
     time: str = "compressed",
@@ -160,28 +160,25 @@ def ladder(
     Args:
         frames: a capture, frames, packets, or a simulated network with all it has carried so far.
         names: address, as text or not -> name of its column. A MAC address names an XNS host with all its sockets too.
+            Or a network, whose hosts have names: a lab, a simulated one.
         fields: what to say of each packet instead: names ("seq", "ip.ttl") or fields (`SPP.seq`).
         time: how the picture runs down: "even", "compressed" (a long pause is longer, but not by as much) or "scale".
         fold: whether runs of ordinary packets become one row, as a long ladder's do in a notebook anyway.
     """
     if time not in ladder_svg.TIMES:
         raise BuildError("ladder: time", ", ".join(ladder_svg.TIMES), time)
-    known = {str(address): name for address, name in (names or {}).items()}
-    if hasattr(frames, "hosts") and hasattr(frames, "capture"):
+    known = _hosts(names) if hasattr(names, "topology") else {str(end): name for end, name in (names or {}).items()}
+    if hasattr(frames, "topology"):
         known = {**_hosts(frames), **known}
-        frames = frames.capture
+    frames = frames_of(frames)
     rows = tuple(_rows(frames, known, fields))
     made = Ladder(rows, time)
     return made.folded() if fold else made
 
 
 def _hosts(net: Any) -> dict[str, str]:
-    """Return the addresses of a simulated network's hosts, with their names."""
-    found = {}
-    for name, host in net.hosts.items():
-        found[mac_text(host.octets)] = name
-        found.update({f"{nic.link.subnet}.{nic.place}": name for nic in host.nics})
-    return found
+    """Return the addresses of a network's hosts, with their names."""
+    return {word: node.name for node in net.topology().nodes for line in node.says for word in line.split()}
 
 
 def _rows(frames: Iterable[Any], names: dict[str, str], fields: Sequence[str | Field]) -> Iterator[Row]:

@@ -27,7 +27,7 @@ MANY = 1_000_000  # intervals at most
 
 def frames_of(source: Any) -> Any:
     """Return the frames of a capture, of a network's capture, or what is frames already."""
-    return source.capture if hasattr(source, "hosts") and hasattr(source, "capture") else source
+    return source.capture if hasattr(source, "topology") and hasattr(source, "capture") else source
 
 
 def _batches(source: Any) -> Iterator[FrameBatch]:

@@ -178,6 +178,13 @@ def test_show_takes_what_shows_itself_and_foreign_packets(capsys: pytest.Capture
         check_printable(out)
 
 
+@pytest.mark.parametrize("path", sorted(CORPUS.glob("*.pcap*")), ids=lambda path: path.name)
+def test_any_packet_is_shown(path: Any) -> None:
+    for frame in pl.Capture(path, strict=False)[:6]:
+        check_harmless(html_of(frame))
+        check_printable(text_of(frame))
+
+
 # Where fields stand -------------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies as st
 
 import packetlab as pl
 from packetlab import IDP, SPP, TCP, Ether, Frame, IPv4, TCPFlags
@@ -134,6 +135,21 @@ def test_a_running_network_has_its_hosts_as_columns_and_says_what_its_links_did(
     assert len(pl.ladder(net).rows) == before + 1
 
 
+def test_a_labs_hosts_name_the_columns(lab: pl.Lab) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    lab.link(a, b)
+    frame = Ether(src=str(a.mac), dst=str(b.mac)) / IPv4(src=str(a.address), dst=str(b.address)) / b"x"
+    assert pl.ladder([frame], names=lab).columns == ("a", "b")
+
+
+@pytest.mark.parametrize("path", sorted(CORPUS.glob("*.pcap*")), ids=lambda path: path.name)
+def test_any_capture_makes_a_ladder(path: Path) -> None:
+    made = pl.ladder(pl.Capture(path, strict=False)[:200], fields=["seq", "src"])
+    check_printable(str(made))
+    drawn(made.svg())
+    check_harmless(made._repr_mimebundle_()["text/html"])
+
+
 # What sequence numbers tell -----------------------------------------------------------------------------------
 
 FAR = (1 << 32) - 50
@@ -162,6 +178,15 @@ FAR = (1 << 32) - 50
 def test_remarks(packets: list[pl.Packet], said: list[list[str]]) -> None:
     remarks = Remarks()
     assert [remarks.of(packet) for packet in packets] == said
+
+
+@given(st.permutations([n % 12 for n in range(20)]), st.sampled_from([0, (1 << 32) - 600]))
+def test_sent_again_is_what_was_there_before_whatever_the_order(order: list[int], first: int) -> None:
+    remarks = Remarks()
+    for place, number in enumerate(order):
+        said = remarks.of(tcp(first + number * 100 & 0xFFFFFFFF))
+        assert (AGAIN in said) == (number in order[:place])
+        assert (GAP in said) == (place > 0 and number > max(order[:place]) + 1)
 
 
 def test_the_same_ip_packet_twice_is_a_duplicate_and_no_retransmission() -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from packetlab.capture.bpf import PcapFilter as PcapFilter
     from packetlab.capture.columns import Columns as Columns
+    from packetlab.capture.fleet import Fleet as Fleet, scan as scan
     from packetlab.capture.reassembly import (
         Conversation as Conversation,
         Conversations as Conversations,
@@ -331,6 +332,7 @@ _WHERE = {
         "packetlab.capture": ("Capture Frame Writer "),
         "packetlab.capture.bpf": ("PcapFilter "),
         "packetlab.capture.columns": ("Columns "),
+        "packetlab.capture.fleet": ("Fleet scan "),
         "packetlab.capture.table": ("Table "),
         "packetlab.capture.reassembly": (
             "Conversation Conversations Datagram Fragments Stream Streams WebSocketMessage WebSockets "

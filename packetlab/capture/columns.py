@@ -5,13 +5,14 @@ A column of octets of any size is kept as one buffer and the sizes; its numpy fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from packetlab.capture.batch import NO_TIME, FrameBatch
+from packetlab.errors import BuildError
 from packetlab.wire.above import Shown
-from packetlab.wire.columns import Column
+from packetlab.wire.columns import Column, column
 from packetlab.wire.fields import octets_text
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ def _fault_counts(batch: FrameBatch) -> tuple[Any, Any]:
     return [min(len(frame.packet().faults), 0xFFFF) for frame in batch], None
 
 
+def _file(batch: FrameBatch) -> tuple[Any, Any]:
+    raise BuildError("column 'file'", "a capture that has a name", "none")
+
+
 _OF_FRAMES = {
     one.name: one
     for one in (
@@ -59,9 +64,15 @@ _OF_FRAMES = {
         FrameColumn("linktype", "u2", lambda batch: (_of_interface(batch, "linktype"), None)),
         FrameColumn("interface", "u4", lambda batch: (_of_interface(batch, "number"), None)),
         FrameColumn("comment", "O", _comments, "text"),
+        FrameColumn("file", "O", _file, "text"),
         FrameColumn("faults", "u2", _fault_counts),
     )
 }
+
+
+def named_file(name: str) -> FrameColumn:
+    """Return the column "file" of one capture."""
+    return FrameColumn("file", "O", lambda batch: ([name] * len(batch), None), "text")
 
 
 def _of_interface(batch: FrameBatch, name: str) -> Any:
@@ -74,7 +85,7 @@ def frame_column(spec: Any) -> FrameColumn | None:
     """Return the column of the file's own that is named so, or None.
 
     number (from 1), time_ns (since 1970-01-01 UTC), length (octets kept), wire_length, linktype, interface (its number),
-    comment (the first), faults (how many the packet has: this one makes an object of every packet).
+    comment (the first), file (its name), faults (how many the packet has: this one makes an object of every packet).
     """
     return spec if isinstance(spec, FrameColumn) else _OF_FRAMES.get(spec) if isinstance(spec, str) else None
 
@@ -138,6 +149,16 @@ class Columns(Shown):
                 for part in parts:
                     whole._pieces.get(one.name, []).extend(part._pieces.get(one.name, []))
         return whole
+
+    @classmethod
+    def named(cls, names: Sequence[str], parts: list[Columns]) -> Columns:
+        """Return the rows of all parts, whose columns have these names."""
+        return cls.joined([frame_column(name) or column(name) for name in names], parts)
+
+    def __reduce__(self) -> Any:
+        # By the columns' names: another process has classes of its own.
+        state = (self.rows, self.faults, self._values, self._valid, self._pieces)
+        return _restored, (self.names, *state)
 
     # Filling in ----------------------------------------------------------------------------------------------------
 
@@ -262,6 +283,13 @@ class Columns(Shown):
     def __repr__(self) -> str:
         return f"<Columns: {self.rows} rows of {', '.join(self.names)}>"
 
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """Give the rows to any library that takes Arrow streams."""
+        from packetlab.capture.arrow import stream
+
+        schema = [(name, arrow_format(one)) for name, one in self._columns.items()]
+        return stream(schema, iter([self.to_arrow()]), requested_schema)
+
     # For others ----------------------------------------------------------------------------------------------------
 
     def to_arrow(self) -> ArrowBatch:
@@ -285,6 +313,12 @@ class Columns(Shown):
         offsets = np.zeros(self.rows + 1, np.int64)
         np.cumsum(values, out=offsets[1:])
         return ArrowColumn(nulls, (bitmap, offsets, np.frombuffer(b"".join(self._pieces[one.name]) or b"\0", np.uint8)))
+
+
+def _restored(names: tuple[str, ...], rows: int, faults: int, values: Any, valid: Any, pieces: Any) -> Columns:
+    made = Columns.named(names, [])
+    made.rows, made.faults, made._values, made._valid, made._pieces = rows, faults, values, valid, pieces
+    return made
 
 
 def _fetched(batch: FrameBatch, places: Any, sizes: Any, by_hand: dict[int, bytes]) -> list[bytes]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from packetlab.capture.batch import FrameBatch
-from packetlab.capture.columns import AnyColumn, Columns, arrow_format, frame_column
+from packetlab.capture.columns import AnyColumn, Columns, arrow_format, frame_column, named_file
 from packetlab.capture.traces import Traces
 from packetlab.errors import BuildError
 from packetlab.wire.above import Shown
@@ -37,7 +37,9 @@ class Table(Shown):
     def __init__(self, capture: Capture, specs: Iterable[Any], engine: str | None = None) -> None:
         Traces.check(engine)
         self._capture, self._engine = capture, engine
-        self._columns: list[AnyColumn] = [frame_column(spec) or column(spec) for spec in specs]
+        self._columns: list[AnyColumn] = [
+            named_file(capture.name) if spec == "file" else frame_column(spec) or column(spec) for spec in specs
+        ]
         self.names = tuple(one.name for one in self._columns)
         if not self.names:
             raise BuildError("table", "one column or more", "none")

@@ -92,11 +92,22 @@ class Match(Test):
             for layer in packet.layers
         )
 
+    def __reduce__(self) -> Any:
+        # By the header's name, so that it means the same in another process, where the class is made anew.
+        return _named_match, (self.header.__name__, self.conditions)
+
     def matches(self) -> list[Match]:
         return [self]
 
     def combined(self, answers: Iterator[Any]) -> Any:
         return next(answers)
+
+
+def _named_match(name: str, conditions: tuple[Condition, ...]) -> Match:
+    header = header_named(name)
+    if header is None:
+        raise BuildError("filter", "a header", name)
+    return Match(header, conditions)
 
 
 class Every(Test):

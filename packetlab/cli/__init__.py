@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 COMMANDS = ("demo", "show", "ladder", "replay", "rewrite", "send", "capture", "malformed", "completion")
+COMMANDS = ("demo", "show", "ladder", "follow", "replay", "rewrite", "send", "capture", "completion")
 """Modules of this package, in the order of the help; each has ``add(command)``."""
 
 

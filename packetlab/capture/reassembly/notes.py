@@ -43,8 +43,8 @@ class Note(NamedTuple):
 
     Attributes:
         kind: what. number: of the frame that showed it, 0 where none did. by: "client" or "server", "" for datagrams.
-        offset, size: which octets, counted from the first of the stream or datagram (in SPP: packets).
-        detail: more, in words. time_ns: the frame's time.
+        offset, size: which octets, counted from the first of the stream or datagram.
+        detail: more, in words. time_ns: the frame's time. unit: what offset and size count: "octets", in SPP "packets".
     """
 
     kind: Kind
@@ -54,8 +54,9 @@ class Note(NamedTuple):
     size: int = 0
     detail: str = ""
     time_ns: int | None = None
+    unit: str = "octets"
 
     def __str__(self) -> str:
         where = f"frame {self.number}: " if self.number else ""
-        size = f", {self.size} octets at {self.offset}" if self.size else ""
+        size = f", {self.size} {self.unit} at {self.offset}" if self.size else ""
         return f"{where}{self.by}{' ' * bool(self.by)}{self.kind}{size}{', ' * bool(self.detail)}{self.detail}"

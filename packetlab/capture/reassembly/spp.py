@@ -224,7 +224,7 @@ class Speaker:
         if why is Kind.LIMIT:
             detail = f"more than {self._window} packets wait behind it"
         size = first.seq - self.next
-        self.notes.append(Note(Kind.HOLE, 0, self.role, self.next, size, detail, first.time_ns))
+        self.notes.append(Note(Kind.HOLE, 0, self.role, self.next, size, detail, first.time_ns, "packets"))
         self._advance(first.seq, first)
         return self._drain()
 
@@ -237,7 +237,7 @@ class Speaker:
 
     def note(self, kind: Kind, record: Record, detail: str = "") -> None:
         """Write down what a packet showed."""
-        self.notes.append(Note(kind, record.number, self.role, record.seq, 1, detail, record.time_ns))
+        self.notes.append(Note(kind, record.number, self.role, record.seq, 1, detail, record.time_ns, "packets"))
 
     @property
     def cost(self) -> int:
@@ -329,7 +329,7 @@ class Conversations(Table[Conversation, tuple[Speaker, Record]]):
     `receive` gives each data packet as soon as none is missing before it, `finished` the conversations that are over.
     """
 
-    def __init__(self, *, keep: bool = True, window: int = 1024, memory: int = 1 << 27, linger: float = 4.0) -> None:
+    def __init__(self, *, keep: bool = True, window: int = 1024, memory: int = 1 << 27, linger: float = 30.0) -> None:
         super().__init__(memory, linger)
         self._keep, self._window = keep, window
         self._ends: dict[tuple[bytes, int], tuple[Conversation, Speaker, Speaker]] = {}

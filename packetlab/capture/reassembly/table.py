@@ -46,7 +46,7 @@ class Table(Generic[S, P]):
     """The conversations of a capture.
 
     Args:
-        memory: octets that all may take together, about. linger: seconds that one stays after its end.
+        memory: octets that all may take together, about. linger: seconds of silence that one stays after its end.
     """
 
     def __init__(self, memory: int, linger: float) -> None:
@@ -101,8 +101,12 @@ class Table(Generic[S, P]):
         """Give out those that lingered long enough; keep to the memory allowed. Called once a frame where there may be any."""
         while self._ending and self.now - self._ending[0][0] > self._linger:
             _, one = self._ending.popleft()
-            if self._alive.get(one.number) is one:
+            if self._alive.get(one.number) is not one:
+                continue
+            if self.now - one.last_ns > self._linger:
                 self._finish(one, one.over)
+            else:
+                self._ending.append((one.last_ns, one))  # somebody still repeats the end of it
         if self._added > self._memory // 8:
             self._added = 0
             self._relieve()

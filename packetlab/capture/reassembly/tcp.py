@@ -58,18 +58,24 @@ class Stream:
         ends = (self.client, self.server)
         return not self.part and all(end.synced and end.fin is not None and not end.holes for end in ends)
 
-    def turns(self) -> Iterator[tuple[End, bytes]]:
-        """Yield (end, octets) as they spoke: what came in one go of one end, in the order of delivery."""
+    def turns(self) -> Iterator[tuple[End, int, bytes]]:
+        """Yield (end, offset, octets) as they spoke: what came in one go of one end, in the order of delivery.
+
+        A hole ends a turn: the offset of the next one of the same end tells its size.
+        """
         speaking: End | None = None
         said: list[bytes] = []
+        start = expected = 0
         for end, piece in self.pieces():
-            if end is not speaking and speaking is not None:
-                yield speaking, b"".join(said)
+            if speaking is not None and (end is not speaking or piece.offset != expected):
+                yield speaking, start, b"".join(said)
                 said = []
-            speaking = end
+            if not said:
+                speaking, start = end, piece.offset
             said.append(piece.data)
+            expected = piece.end
         if speaking is not None:
-            yield speaking, b"".join(said)
+            yield speaking, start, b"".join(said)
 
     def pieces(self) -> Iterator[tuple[End, Piece]]:
         """Yield the pieces of both ends in the order of delivery: each when all before it was there."""
@@ -118,8 +124,8 @@ class Streams(Table[Stream, tuple[End, Piece]]):
 
     `receive` gives each piece of octets as soon as there is none missing before it, `finished` the streams that are over.
     A hole waits to be filled until `window` octets have come behind it in that direction, or the stream is over; data
-    behind it is given out then, and so is what comes for the hole later. A stream that is over lingers for `linger`
-    seconds. With all that is kept taking more than `memory` octets (about), the streams that were silent longest are
+    behind it is given out then, and so is what comes for the hole later. A stream that is over goes after `linger`
+    seconds of silence. With all that is kept taking more than `memory` octets (about), the streams that were silent longest are
     given out as far as they have come and go on as a further `part`: nothing is lost, and memory stays bounded.
 
     Args:
@@ -135,7 +141,7 @@ class Streams(Table[Stream, tuple[End, Piece]]):
         keep: bool = True,
         window: int = 1 << 22,
         memory: int = 1 << 27,
-        linger: float = 4.0,
+        linger: float = 10.0,
         fragments: Fragments | None = None,
     ) -> None:
         super().__init__(memory, linger)

@@ -65,8 +65,8 @@ def test_retransmissions_keep_alives_and_zero_windows_are_the_oracles(name: str)
 def test_octets_in_the_order_of_delivery_are_those_of_pcapplusplus() -> None:
     (stream,) = Capture(CORPUS / "one_http_stream_fin.pcap").streams()
     expected = (ORACLE / "one_http_stream_fin.pcap.output.txt").read_bytes()
-    assert b"".join(said for _, said in stream.turns()) == expected
-    assert [end.role for end, _ in stream.turns()] == ["client", "server"]
+    assert b"".join(said for _, _, said in stream.turns()) == expected
+    assert [end.role for end, _, _ in stream.turns()] == ["client", "server"]
     assert stream.whole and stream.over == "FIN"
 
 
@@ -372,7 +372,7 @@ def test_no_octets_whatever_make_it_fail(data) -> None:
         frames.append(Frame(bytes(octets[:cut]), frame.time_ns, frame.linktype, frame.wire_length, number=frame.number))
     count = 0
     for stream in Capture.of(frames).streams(memory=20_000, window=500):
-        assert sum(len(said) for _, said in stream.turns()) == stream.client.size + stream.server.size
+        assert sum(len(said) for *_, said in stream.turns()) == stream.client.size + stream.server.size
         assert all(hole.size > 0 for end in (stream.client, stream.server) for hole in end.holes)
         assert all(str(note) for note in stream.notes)
         count += not stream.part

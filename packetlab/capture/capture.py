@@ -24,6 +24,7 @@ T = TypeVar("T")
 if TYPE_CHECKING:
     from packetlab.capture.bpf import PcapFilter
     from packetlab.capture.reassembly import Conversation, Datagram, Stream, WebSocketMessage
+    from packetlab.capture.sides import Sides
     from packetlab.capture.table import Table
     from packetlab.capture.traces import FieldFilter
     from packetlab.wire.header import Header
@@ -339,6 +340,17 @@ class Capture(Shown):
         part = self._part(lambda: (frame for batch in batches(self.batches(), rewriter) for frame in batch))
         part._make_batches = lambda: batches(self.batches(), rewriter)
         return part
+
+    def sides(self, by: str | Callable[[Packet], Any] = "first", servers: Iterable[Any] | None = None) -> Sides:
+        """Tell for each frame whether a client or a server sent it; see `capture.sides.Sides`.
+
+        `by`: "first" (who is first seen sending is a client), "port" (below 1024 are servers; else who began is the client),
+        "cidr" or "mac" (`servers`: networks or addresses), or a function of a packet that returns "client", "server" or
+        whether it is a server's.
+        """
+        from packetlab.capture.sides import split
+
+        return split(self, by, servers)
 
     def write(self, where: str | Path | BinaryIO, format: str | None = None) -> int:
         """Write the frames to a file and return their number; see `Writer` for the format.

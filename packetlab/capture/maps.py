@@ -47,7 +47,7 @@ class NetMap:
     def __init__(self, pairs: Mapping[Any, Any], where: str) -> None:
         self.rules: dict[int, list[tuple[int, int, int, int]]] = {32: [], 128: []}
         for old, new in pairs.items():
-            nets = [_network(one, where) for one in (old, new)]
+            nets = [network(one, where) for one in (old, new)]
             bits = nets[0].max_prefixlen
             if nets[1].max_prefixlen != bits:
                 raise BuildError(where, "two networks of one version of IP", f"{old}: {new}")
@@ -70,7 +70,8 @@ class NetMap:
         return new_high, new_low, known
 
 
-def _network(value: Any, where: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+def network(value: Any, where: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """Return a network from text. BuildError where it is none."""
     try:
         return ipaddress.ip_network(str(value), strict=False)
     except ValueError:

@@ -143,7 +143,7 @@ class Rewriter:
 
         macs = sites.macs
         if len(macs.at) and (self.mac or self.anonymiser or self.ends != (None, None)):
-            number = _words(sites.data, macs.at, 6)[1]
+            number = words_at(sites.data, macs.at, 6)[1]
             new, known = self.mac(number) if self.mac else (number.copy(), np.zeros(len(number), bool))
             if self.anonymiser:
                 new[~known] = each(self.anonymiser.mac, new[~known] * np.uint64(0), new[~known])[1]
@@ -158,7 +158,7 @@ class Rewriter:
     def _networks(self, sites: Sites, ledger: Ledger, bits: int, found: Any) -> None:
         import numpy as np
 
-        high, low = _words(sites.data, found.at, bits // 8)
+        high, low = words_at(sites.data, found.at, bits // 8)
         new_high, new_low = high.copy(), low.copy()
         done = np.zeros(len(low), bool)
         for role, net in enumerate(self.nets):
@@ -184,7 +184,7 @@ class Rewriter:
         def put(version: int, place: int, change: Callable[[Any], Any], size: int = 1) -> None:
             here = np.flatnonzero(outer & (nets.version == version))
             at = nets.at[here] + place
-            old = _words(sites.data, at, size)[1].astype(np.int64)
+            old = words_at(sites.data, at, size)[1].astype(np.int64)
             ledger.change(at, _octets(change(old), size), own=nets.own[here], around=nets.around[here])
 
         if self.ttl is not None:
@@ -215,7 +215,7 @@ def batches(source: Iterator[FrameBatch], rewriter: Rewriter) -> Iterator[FrameB
             yield new
 
 
-def _words(data: Any, at: Any, size: int) -> tuple[Any, Any]:
+def words_at(data: Any, at: Any, size: int) -> tuple[Any, Any]:
     """Return the numbers of `size` octets at places: their bits above 64, and the others."""
     import numpy as np
 

@@ -45,10 +45,12 @@ class Sums(NamedTuple):
 
 
 class Addresses(NamedTuple):
-    """Addresses of one width: where they are, whether as source or destination or neither (0, 1, 2), whether of an IP
-    header, and the sums they are in: of the IPv4 header, of the transport (pseudo-header), and around both; -1 for none.
+    """Addresses of one width: their row (-1: not told) and place, whether as source or destination or neither (0, 1, 2),
+    `header` (IP: whether of an IP header; MAC: how deep the Ethernet header lies), and the sums they are in: of the IPv4
+    header, of the transport (pseudo-header), and around both; -1 for none.
     """
 
+    row: Any
     at: Any
     role: Any
     header: Any
@@ -157,7 +159,7 @@ class Sites:
         row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
         for place, role in ((0, 1), (6, 0)):
             none = self.full(row, -1)
-            self._macs.append((at + place, self.full(row, role), depth, none, none, around))
+            self._macs.append((row, at + place, self.full(row, role), depth, none, none, around))
         self._typed(row, at + 12, end, depth, around, at + 14)
 
     def _typed(self, row: Any, type_at: Any, end: Any, depth: Any, around: Any, at: Any) -> None:
@@ -216,7 +218,7 @@ class Sites:
         row, at, around = row[keep], at[keep], around[keep]
         none, other, no = self.full(row, -1), self.full(row, 2), self.full(row, 0)
         for place, found in ((8, self._macs), (14, self._ips[4]), (18, self._macs), (24, self._ips[4])):
-            found.append((at + place, other, no, none, none, around))
+            found.append((none, at + place, other, no, none, none, around))
 
     # Network headers ----------------------------------------------------------------------------------------
 
@@ -281,7 +283,9 @@ class Sites:
             keep = count > number
             none = self.full(at[keep], -1)
             # In a sum only where it is the final destination; that one the pseudo-header's place finds (see `_network`).
-            self._ips[16].append((at[keep] + 8 + 16 * number, none * 0 + 2, none + 1, none, none.copy(), around[keep]))
+            self._ips[16].append(
+                (none, at[keep] + 8 + 16 * number, none * 0 + 2, none + 1, none, none.copy(), around[keep])
+            )
 
     def _network(
         self, row: Any, at: Any, stop: Any, depth: Any, around: Any, own: Any, upper: Any, protocol: Any, whole: Any, piece: Any,
@@ -308,9 +312,9 @@ class Sites:
         )  # fmt: skip
         pseudo = np.where(protocol == ICMP, -1, transport)
         one = np.ones(len(row), np.int64)
-        self._ips[width].append((source, one * 0, one, own, pseudo, around))
+        self._ips[width].append((row, source, one * 0, one, own, pseudo, around))
         direct = at + (16 if width == 4 else 24)
-        self._ips[width].append((direct, one, one, own, np.where(target == direct, pseudo, -1), around))
+        self._ips[width].append((row, direct, one, one, own, np.where(target == direct, pseudo, -1), around))
         for position in np.flatnonzero(target != direct):
             self._final(int(target[position]), int(pseudo[position]))
         self._networks.append(
@@ -324,7 +328,7 @@ class Sites:
     def _final(self, at: int, transport: int) -> None:
         """Let the final destination in a routing header count to its checksum."""
         for addresses in self._ips[16]:
-            addresses[4][addresses[0] == at] = transport
+            addresses[5][addresses[1] == at] = transport
 
     def _upper(
         self, row: Any, at: Any, end: Any, depth: Any, around: Any, protocol: Any, transport: Any, width: int
@@ -346,7 +350,7 @@ class Sites:
             self._add("ip4", np.isin(kind, QUOTING), row, at + 8, end, depth, inside)
             gateway = kind == 5
             none = self.full(row[gateway], -1)
-            self._ips[4].append((at[gateway] + 4, none * 0 + 2, none * 0, none, none, inside[gateway]))
+            self._ips[4].append((none, at[gateway] + 4, none * 0 + 2, none * 0, none, none, inside[gateway]))
         else:
             errors = (protocol == ICMP6) & (at + 8 <= end)
             kind = np.where(errors, self.u8(np.where(errors, at, 0)) if len(self.data) else 0, -1)
@@ -374,7 +378,7 @@ class Sites:
         for first, which in ((8, (135, 136, 137)), (24, (137,))):
             keep = np.isin(kind, which) & (at + first + 16 <= end)
             none = self.full(at[keep], -1)
-            self._ips[16].append((at[keep] + first, none * 0 + 2, none * 0, none, none, inside[keep]))
+            self._ips[16].append((none, at[keep] + first, none * 0 + 2, none * 0, none, none, inside[keep]))
         keep = begins >= 0
         place, end, inside = (at + begins)[keep], end[keep], inside[keep]
         while len(place):
@@ -383,6 +387,6 @@ class Sites:
             option, words = self.u8(place), self.u8(place + 1)
             link = ((option == 1) | (option == 2)) & (words == 1)
             none = self.full(place[link], -1)
-            self._macs.append((place[link] + 2, none * 0 + 2, none * 0, none, none, inside[link]))
+            self._macs.append((none, place[link] + 2, none * 0 + 2, none * 0, none, none, inside[link]))
             keep = words > 0
             place, end, inside = (place + words * 8)[keep], end[keep], inside[keep]

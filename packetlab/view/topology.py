@@ -54,8 +54,9 @@ def network_svg(topology: Any) -> str:
     said = max((len(line) for joint in topology.joints for line in joint.says), default=0) * LETTER
     lines = max((len(joint.says) for joint in topology.joints), default=0)
     places = _places(topology, hosts, wide + said + 30, tall + lines * HIGH + 40)
+    corners = [*places.values(), *_middles(topology.joints, places)]
     left, right = min(x for x, _ in places.values()) - wide / 2 - 20, max(x for x, _ in places.values()) + wide / 2 + 20
-    top, bottom = min(y for _, y in places.values()) - tall / 2 - 20, max(y for _, y in places.values()) + tall / 2 + 20
+    top, bottom = min(y for _, y in corners) - tall / 2 - 20, max(y for _, y in corners) + tall / 2 + 20
     width, height = round(max(right - left, said + 40)), round(bottom - top)
     left -= (width - (right - left)) / 2
     parts = [
@@ -64,17 +65,16 @@ def network_svg(topology: Any) -> str:
         f'<rect class="p" x="{left:.0f}" y="{top:.0f}" width="{width}" height="{height}"/>',
     ]
     labels = []
-    for number, joint in enumerate(topology.joints):
-        middle = places[_hub(number)] if len(joint.ends) > 2 else None
-        for a, b in [(end, _hub(number)) for end in joint.ends] if middle else [(joint.ends[0], joint.ends[-1])]:
-            (x1, y1), (x2, y2) = places[a], places[b]
-            parts.append(f'<line class="l" x1="{x1:.0f}" y1="{y1:.0f}" x2="{x2:.0f}" y2="{y2:.0f}"/>')
-        x, y = middle or ((x1 + x2) / 2, (y1 + y2) / 2)
-        if middle:
+    for joint, (x, y) in zip(topology.joints, _middles(topology.joints, places), strict=True):
+        for end in joint.ends:
+            parts.append(
+                f'<line class="l" x1="{places[end][0]:.0f}" y1="{places[end][1]:.0f}" x2="{x:.0f}" y2="{y:.0f}"/>'
+            )
+        several = len(joint.ends) > 2
+        if several:
             labels.append(f'<circle class="s" cx="{x:.0f}" cy="{y:.0f}" r="5"/>')
-        labels += _lines(
-            joint.says, x, y + (-10 if middle else 4) - HIGH * (len(joint.says) - 1) / (1 if middle else 2), "t"
-        )
+        above = HIGH * (len(joint.says) - 1) / (1 if several else 2)
+        labels += _lines(joint.says, x, y + (-10 if several else 4) - above, "t")
     for node in topology.nodes:
         (x, y), (w, h) = places[node.name], sizes[node.name]
         kind = "h" if node.kind == "host" else "s"
@@ -86,8 +86,16 @@ def network_svg(topology: Any) -> str:
     return "".join([*parts, *labels, "</svg>"])
 
 
-def _hub(number: int) -> str:
-    return f"\0link {number}"  # no node has this name
+def _middles(joints: Sequence[Any], places: dict[str, tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the middle of each link; of several between the same nodes, below one another."""
+    found: list[tuple[float, float]] = []
+    below: dict[frozenset[str], float] = {}
+    for joint in joints:
+        ends = frozenset(joint.ends)
+        shift = below.get(ends, 0.0)
+        found.append(_centre([places[end] for end in joint.ends], shift))
+        below[ends] = shift + (len(joint.says) + 1) * HIGH
+    return found
 
 
 def _lines(texts: Sequence[str], x: float, y: float, kind: str) -> list[str]:
@@ -97,7 +105,7 @@ def _lines(texts: Sequence[str], x: float, y: float, kind: str) -> list[str]:
 
 
 def _places(topology: Any, hosts: Sequence[Any], apart: float, below: float) -> dict[str, tuple[float, float]]:
-    """Return where each node stands, and each link of more than two ends."""
+    """Return where each node stands."""
     if len(hosts) <= 2:
         places = {node.name: (apart * n, 0.0) for n, node in enumerate(hosts)}
     else:
@@ -114,9 +122,6 @@ def _places(topology: Any, hosts: Sequence[Any], apart: float, below: float) -> 
         around = [places[end] for joint in topology.joints if name in joint.ends for end in joint.ends if end in places]
         shift = below * place if len(inner) > 1 else below if len(hosts) <= 2 else 0.0
         places[name] = _centre(around, shift)
-    for number, joint in enumerate(topology.joints):
-        if len(joint.ends) > 2:
-            places[_hub(number)] = _centre([places[end] for end in joint.ends], 0.0)
     return places or {"": (0.0, 0.0)}
 
 

@@ -68,6 +68,19 @@ def test_a_link_of_several_hosts_is_one_link() -> None:
     assert "a -- b -- c" in text_of(net)
 
 
+def test_links_between_the_same_hosts_do_not_lie_on_each_other() -> None:
+    net = pl.SimNetwork()
+    for delay in (0.1, 0.2, 0.3):
+        net.link(net.host("a"), net.host("b"), delay=delay)
+    root = ElementTree.fromstring(network_svg(net.topology()))  # noqa: S314
+    middles = [(line.get("x2"), line.get("y2")) for line in root.iter(f"{SVG}line")]
+    assert len(middles) == 6
+    assert len(set(middles)) == 3
+    height = int(root.get("height", ""))
+    top = int(root.get("viewBox", "").split()[1])
+    assert all(top <= int(text.get("y", "")) <= top + height for text in root.iter(f"{SVG}text"))
+
+
 def test_a_network_without_hosts_is_no_error() -> None:
     assert "0 nodes, 0 links" in text_of(pl.SimNetwork())
     check_harmless(html_of(pl.SimNetwork()))

@@ -18,6 +18,7 @@ from packetlab.capture.source import Bytes, open_source, start_of
 from packetlab.capture.writer import Writer
 from packetlab.errors import CaptureError
 from packetlab.wire.above import Shown
+from packetlab.wire.foreign import as_packet, is_foreign
 
 T = TypeVar("T")
 
@@ -403,6 +404,8 @@ def matcher(pattern: Any) -> Callable[[Any], bool]:
         return compile_filter(pattern)
     if isinstance(pattern, type):
         return lambda packet: pattern in packet
+    if is_foreign(pattern):
+        pattern = as_packet(pattern)
     if hasattr(pattern, "matches") and not callable(pattern):
         return lambda packet: bool(pattern.matches(packet))
     if callable(pattern):

@@ -133,3 +133,11 @@ def test_nothing_is_imported_before_it_is_asked_for() -> None:
         "sys.exit(any(m.split('.')[0] in ('scapy', 'dpkt') for m in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("form", [SCAPY, DPKT], ids=["scapy", "dpkt"])
+def test_a_foreign_packet_is_a_pattern(form: object) -> None:
+    a, b = memory_wire()
+    a.send_all([Ether() / b"other", OURS])
+    assert b.receive(where=form) == OURS
+    assert [frame.data for frame in Capture.of([Ether() / b"other", form]).where(form)] == [DATA]

@@ -24,9 +24,13 @@ from packetlab import (
     auto,
     between,
     bits,
+    deep,
+    deep_names,
     default,
     dissect,
     field,
+    from_dpkt,
+    from_scapy,
     many,
     masked,
     octets,
@@ -105,3 +109,13 @@ def tolerant(packet: Packet) -> str:
     )
     fits: bool = prototype.matches(packet, known)
     return "" if fits else TCP(flags=one_of("SYN")).why_not(packet)
+
+
+def other_libraries(packet: Packet) -> str:
+    theirs, decoded = packet.to_scapy(), packet.deep("dns", using="dpkt")
+    back: Packet = from_scapy(theirs)
+    also: Packet = from_dpkt(back.to_dpkt())
+    name: str = decoded.name + deep(b"data").using
+    libraries: tuple[str, ...] = deep_names()["dns"]
+    faults: int = len(decoded.faults)
+    return name + libraries[faults] + also.summary()

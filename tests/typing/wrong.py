@@ -18,3 +18,4 @@ dissect(b"", "Ether")  # wrong
 SimNetwork().host("a").socket("seqpacket").write(7)  # wrong
 SimNetwork().host("a").socket("seqpacket").headers_on_inptu  # wrong
 SimNetwork().link(1, 2)  # wrong
+dissect(b"").deep(3)  # wrong

@@ -10,6 +10,7 @@ from typing import Any
 from packetlab.capture import Frame, Interface
 from packetlab.errors import BuildError, NeedsPrivilege
 from packetlab.link.port import Port
+from packetlab.wire.foreign import octets
 from packetlab.wire.header import Header
 from packetlab.wire.ip import IPv4
 from packetlab.wire.packet import Packet
@@ -45,7 +46,7 @@ class RawIPSocket(Port):
         packet = frame if isinstance(frame, Packet) else Packet((frame,)) if isinstance(frame, Header) else None
         if packet is None or not isinstance(packet.layers[0], IPv4):
             raise BuildError(f"{self.name}: send", "a packet that begins with IPv4", type(frame).__name__)
-        self._send(bytes(packet))
+        self._send(octets(packet))
 
     def _send(self, data: bytes) -> None:
         self._socket.sendto(data, (_socket.inet_ntoa(data[16:20]), 0))

@@ -210,6 +210,9 @@ def _recompile(lower: str) -> None:
 @contextmanager
 def bindings() -> Iterator[None]:
     """Scope bindings: what is bound or declared inside the `with` is forgotten behind it."""
+    # What packetlab itself declares must stand before, or it would be forgotten too where it is first used inside.
+    import packetlab.wire.linktypes  # noqa: F401
+
     before = _State()
     try:
         yield

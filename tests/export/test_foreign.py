@@ -43,7 +43,8 @@ def test_it_is_sent_and_replayed(form: object) -> None:
     a.send(form)
     assert a.send_all([form, form]) == 2
     assert replay([form], onto=a, topspeed=True).sent == replay([form], onto=a).sent == 1
-    assert list(b.take()) == [DATA] * 5
+    assert pl.send(form, onto=a).sent == 1 and pl.send([form, form], onto=a, workers=1).sent == 2
+    assert list(b.take()) == [DATA] * 8
 
 
 @anything

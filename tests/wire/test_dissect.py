@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Annotated
 
 import pytest
@@ -229,3 +231,13 @@ def test_a_header_cut_behind_its_payload_is_packed_in_order() -> None:
 
     cut = bytes(Ended() / b"data")[:7]
     assert dissect(cut, Ended).encode() == cut
+
+
+def test_scoped_bindings_do_not_forget_what_packetlab_declares_itself() -> None:
+    code = (
+        "import packetlab as pl\n"
+        "with pl.bindings():\n"
+        "    data = bytes(pl.Ether() / pl.IPv4() / pl.UDP())\n"
+        "assert pl.UDP in pl.dissect(data)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

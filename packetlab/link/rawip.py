@@ -10,10 +10,8 @@ from typing import Any
 from packetlab.capture import Frame, Interface
 from packetlab.errors import BuildError, NeedsPrivilege
 from packetlab.link.port import Port
-from packetlab.wire.foreign import octets
-from packetlab.wire.header import Header
+from packetlab.wire.foreign import as_packet
 from packetlab.wire.ip import IPv4
-from packetlab.wire.packet import Packet
 
 RAW_IP = 101
 
@@ -43,10 +41,10 @@ class RawIPSocket(Port):
 
     def send(self, frame: Any) -> None:
         """Send a packet that begins with IPv4, to its destination. The kernel fills a source of 0.0.0.0 and an id of 0."""
-        packet = frame if isinstance(frame, Packet) else Packet((frame,)) if isinstance(frame, Header) else None
-        if packet is None or not isinstance(packet.layers[0], IPv4):
+        packet = as_packet(frame, IPv4)
+        if not packet.layers or not isinstance(packet.layers[0], IPv4):
             raise BuildError(f"{self.name}: send", "a packet that begins with IPv4", type(frame).__name__)
-        self._send(octets(packet))
+        self._send(bytes(packet))
 
     def _send(self, data: bytes) -> None:
         self._socket.sendto(data, (_socket.inet_ntoa(data[16:20]), 0))

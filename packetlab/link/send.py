@@ -77,7 +77,7 @@ def _batches(frames: Any) -> Iterator[Batch]:
         return iter([frames])
     if isinstance(frames, Capture):
         return iter(frames.batches())
-    if isinstance(frames, bytes) or hasattr(frames, "__bytes__"):
+    if isinstance(frames, (bytes, bytearray, memoryview)) or hasattr(frames, "__bytes__"):
         frames = [frames]
     return _gathered(iter(frames))
 

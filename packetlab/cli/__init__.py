@@ -17,8 +17,7 @@ from packetlab.cli.arguments import OK, WRONG
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-COMMANDS = ("demo", "show", "ladder", "replay", "rewrite", "send", "capture", "malformed", "completion")
-COMMANDS = ("demo", "show", "ladder", "follow", "replay", "rewrite", "send", "capture", "completion")
+COMMANDS = ("demo", "show", "ladder", "follow", "replay", "rewrite", "send", "capture", "malformed", "completion")
 """Modules of this package, in the order of the help; each has ``add(command)``."""
 
 

@@ -61,6 +61,8 @@ class _Rows:
             type = kind = self.number(at - 2, 2)
             for _ in range(2):
                 tagged = np.isin(kind, TAGS)
+                if not tagged.any():
+                    break
                 at = np.where(tagged, at + 4, at)
                 kind = self.number(at - 2, 2)
         elif linktype in RAW and count:
@@ -107,7 +109,9 @@ class _Rows:
     def ports(self, at: Any, ends: Any, protocol: Any, whole: Any) -> Any:
         import numpy as np
 
-        has = whole & np.isin(protocol, WITH_PORTS) & (at + 4 <= ends)
+        known = np.zeros(256, np.bool_)
+        known[list(WITH_PORTS)] = True
+        has = whole & known[protocol] & (at + 4 <= ends)
         both = _both(self.number(at, 2), self.number(at + 2, 2)) + protocol * np.uint64(OTHER)
         return np.where(has, both, 0)
 

@@ -24,7 +24,7 @@ def add(command: Command) -> None:
     )
     capture.add_argument("-f", metavar="FILTER", dest="kernel_filter", help="only what passes in the kernel")
     capture.add_argument("words", nargs="*", metavar="WORD", help="the same, as tcpdump takes it: tcp port 80")
-    capture.add_argument("-B", metavar="MIB", dest="buffer", type=count, default=64, help="held while the disk is slow")
+    capture.add_argument("-B", metavar="MIB", dest="buffer", type=count, default=128, help="held while the disk is slow")
     capture.add_argument("--seconds", metavar="S", type=above_zero, help="stop after so long")
     capture.add_argument("-p", action="store_true", dest="no_promiscuous", help="only frames for this machine")
     capture.add_argument("-q", action="store_true", dest="quiet", help="no summary")

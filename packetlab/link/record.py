@@ -47,7 +47,7 @@ def record(
     pattern: Any = None,
     stop: threading.Event | None = None,
     format: str | None = None,
-    ring: int = 64 << 20,
+    ring: int = 128 << 20,
 ) -> Recording:
     """Write what comes in on an interface to a file, until `count` frames, `seconds`, `stop` or an interrupt.
 
@@ -58,9 +58,9 @@ def record(
     """
     test = None if pattern is None else matcher(pattern)
     start = time.monotonic_ns()
-    interface.statistics()  # what was lost before is not ours
     octets = 0
     with interface.ring(ring) as source, Writer(where, format, linktype=interface.linktype) as writer:
+        interface.statistics()  # what was lost before is not ours
         try:
             while not (stop is not None and stop.is_set()) and (count is None or writer.count < count):
                 left = None if seconds is None else seconds - (time.monotonic_ns() - start) / 1e9

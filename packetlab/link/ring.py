@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 SOL_PACKET, RX_RING, VERSION = 263, 5, 10
 TPACKET_V3 = 2
-BLOCK = 1 << 20  # octets; no frame is longer than a block has room for
-FULL_AFTER_MS = 20  # a block with frames is handed over so much later at the latest
+BLOCK = 1 << 17  # octets; longer frames than a block has room for are cut
+FULL_AFTER_MS = 20  # a block with frames is handed over so much later at the latest, however few they are
 FOR_USER = 1  # block status: TP_STATUS_USER
 STATUS, COUNT, FIRST = 8, 12, 16  # where the numbers of a block stand (struct tpacket_hdr_v1)
 VLAN_VALID, TPID_VALID, OUTGOING = 0x10, 0x40, 4

@@ -1,0 +1,197 @@
+"""Sending, recording and replay beside tcpreplay, trafgen and tcpdump: ``python tests/benchmarks/bench_io.py [send|record|replay]``.
+
+All on a veth inside a lab, so no privilege is needed. Contenders run in turn, round after round, and the best round of each
+counts (for drops and lateness: the median round); a number is worth something only beside the others of its run.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import numpy as np
+
+from packetlab import TCP, UDP, Capture, Ether, Frame, IPv4, Lab, replay, send
+from packetlab.wire.batch import Batch
+
+ROUNDS = 5
+SIOCGSKNS = 0x894C  # the network namespace of a socket
+ROOT = Path(__file__).parent.parent.parent
+TO = Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01")
+
+
+def frame(flow: int, size: int) -> bytes:
+    transport = (TCP if flow % 2 else UDP)(sport=1024 + flow, dport=9)
+    return bytes(TO / IPv4(src="10.9.0.1", dst="10.9.0.2") / transport / bytes(size))
+
+
+def packets_sent(trafgen: str) -> float:
+    """Packets a second that trafgen says it sent, over all its processes."""
+    sent = sum(map(int, re.findall(r"(\d+) packets outgoing", trafgen)))
+    took = max(int(s) + int(us) / 1e6 for s, us in re.findall(r"(\d+) sec, (\d+) usec on CPU", trafgen))
+    return sent / took
+
+
+def table(
+    title: str, results: dict[str, list[float]], unit: str, best: Callable[[list[float]], float]
+) -> dict[str, float]:
+    print(f"\n{title}")
+    found = {name: best(values) for name, values in results.items()}
+    for name, values in results.items():
+        print(f"  {name:<34} {found[name]:>12,.1f} {unit}   rounds: {' '.join(f'{value:,.0f}' for value in values)}")
+    return found
+
+
+def sending(lab: Lab, folder: Path, size: int) -> None:
+    a = lab.host("a")
+    frames = [frame(i % 64, size) for i in range(10_000)]
+    path, script = folder / "many.pcap", folder / "one.cfg"
+    Capture.of([Frame(data, i) for i, data in enumerate(frames)]).write(path)
+    script.write_text("{ " + ", ".join(map(str, frames[0])) + " }\n")
+    batches = [Batch.of(frames)] * 20
+    total = 200_000
+
+    def tcpreplay() -> float:
+        done = a.run("tcpreplay", "-t", "-K", "-l", "20", "-i", "eth0", str(path), check=True)
+        return float(next(line for line in done.stdout.splitlines() if "Rated" in line).split(",")[-1].split()[0])
+
+    def trafgen(*more: str) -> float:
+        done = a.run("trafgen", "-o", "eth0", "-i", str(script), "-n", str(total), "-V", *more, check=True)
+        return packets_sent(done.stdout + done.stderr)
+
+    contenders: dict[str, Callable[[], float]] = {
+        "packetlab send, 1 worker": lambda: send(batches, onto=a.interface, workers=1).rate,
+        "packetlab send": lambda: send(batches, onto=a.interface).rate,
+        "packetlab replay, topspeed": lambda: replay(Capture(path), onto=a.interface, topspeed=True, loop=20, progress=False).rate,
+        "packetlab replay, 2 workers": lambda: replay(
+            Capture(path), onto=a.interface, topspeed=True, loop=20, workers=2, progress=False
+        ).rate,
+        "tcpreplay -t -K": tcpreplay,
+        "trafgen (a process a processor)": trafgen,
+        "trafgen -P 1": lambda: trafgen("-P", "1"),
+    }  # fmt: skip
+    results: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(ROUNDS):
+        for name, call in contenders.items():
+            results[name].append(call())
+    best = table(f"send {len(frames[0])} byte frames on a veth, frames a second", results, "/s", max)
+    for ours, theirs, goal in (
+        ("packetlab send", "tcpreplay -t -K", 1.05), ("packetlab send", "trafgen (a process a processor)", 1.0),
+        ("packetlab send, 1 worker", "tcpreplay -t -K", 1.05), ("packetlab send, 1 worker", "trafgen -P 1", 1.0),
+        ("packetlab replay, topspeed", "tcpreplay -t -K", 1.05),
+        ("packetlab replay, 2 workers", "trafgen (a process a processor)", 1.0),
+    ):  # fmt: skip
+        print(f"    {ours} / {theirs}: {best[ours] / best[theirs]:.2f} (goal {goal})")
+
+
+def recording(lab: Lab, folder: Path, size: int) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    script = folder / "one.cfg"
+    script.write_text("{ " + ", ".join(map(str, frame(0, size))) + " }\n")
+    total = 500_000
+
+    # tcpdump wants to become another user, which a lab's root cannot: it runs as this machine's, in the host's network.
+    inside = fcntl.ioctl(b.interface.fileno(), SIOCGSKNS)
+
+    def run(*words: str) -> float:
+        path = folder / "recorded"
+        path.unlink(missing_ok=True)
+        start = ["nsenter", f"--net=/proc/self/fd/{inside}", *words, str(path)]
+        with subprocess.Popen(start, pass_fds=[inside], stderr=subprocess.PIPE, text=True) as program:
+            # It records when the first of these are in the file.
+            while program.poll() is None and (not path.exists() or path.stat().st_size < 1000):
+                a.interface.send_all([probe] * 10)
+            said = a.run("trafgen", "-o", "eth0", "-i", str(script), "-n", str(total), "-V")
+            rates.append(packets_sent(said.stdout + said.stderr))
+            size = -1
+            while size != path.stat().st_size:
+                size = path.stat().st_size
+                b.run("sleep", "0.3")
+            program.send_signal(2)
+            _, told = program.communicate(timeout=30)
+        reported.append(int(re.search(r"(\d+)(?: packets)? dropped by", told)[1]))  # type: ignore[index]
+        kept = sum(int((batch.sizes == length).sum()) for batch in Capture(path, strict=False).batches())
+        return float(total - kept)
+
+    length = len(frame(0, size))
+    probe = frame(0, size + 1)
+    rates: list[float] = []
+    reported: list[int] = []
+    ours = (sys.executable, "-m", "packetlab", "capture", "-p", "-i", "eth0", "-w")
+    contenders = {
+        "packetlab capture": lambda: run(*ours),
+        "tcpdump -w": lambda: run("tcpdump", "-Z", "root", "-p", "-n", "-U", "-i", "eth0", "-w"),
+        "tcpdump -B 65536 -w": lambda: run(
+            "tcpdump", "-Z", "root", "-p", "-n", "-B", "65536", "-i", "eth0", "-U", "-w"
+        ),
+    }
+    results: dict[str, list[float]] = {name: [] for name in contenders}
+    said: dict[str, list[int]] = {name: [] for name in contenders}
+    for _ in range(max(3, ROUNDS - 2)):
+        for name, call in contenders.items():
+            reported.clear()
+            results[name].append(call())
+            said[name] += reported
+    title = f"record {total} frames of {length} bytes sent by trafgen at {max(rates):,.0f}/s at most: frames missing"
+    table(title, results, "", statistics.median)
+    for name, counts in said.items():
+        print(f"    {name} itself says it dropped: {' '.join(map(str, counts))}")
+
+
+def lateness(lab: Lab, folder: Path) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    path = folder / "paced.pcap"
+    chance, at = Random(7), 10**18
+    frames = []
+    for i in range(4000):
+        at += round(chance.expovariate(1 / 400_000)) if i % 10 else round(chance.expovariate(1 / 2_000_000))
+        frames.append(Frame(frame(i % 64, 100), at // 1000 * 1000))
+    Capture.of(frames).write(path)
+    due = np.array([each.time_ns for each in frames])
+
+    def run(call: Callable[[], object]) -> tuple[float, float, float]:
+        with b.interface.ring() as ring:
+            call()
+            times = np.concatenate([batch.times_ns for batch in ring.batches(5, len(frames))])
+        late = (times - times[0]) - (due - due[0])
+        late = (late - late.min()) / 1000
+        return float(np.percentile(late, 50)), float(np.percentile(late, 99)), float(late.max())
+
+    contenders: dict[str, Callable[[], object]] = {
+        "packetlab replay": lambda: replay(Capture(path), onto=a.interface, progress=False),
+        "tcpreplay": lambda: a.run("tcpreplay", "-i", "eth0", str(path), check=True),
+        "tcpreplay -K -T nano": lambda: a.run("tcpreplay", "-K", "-T", "nano", "-i", "eth0", str(path), check=True),
+    }
+    results: dict[str, list[tuple[float, float, float]]] = {name: [] for name in contenders}
+    for _ in range(ROUNDS):
+        for name, call in contenders.items():
+            results[name].append(run(call))
+    for place, name in enumerate(("median", "p99", "worst")):
+        columns = {each: [row[place] for row in rows] for each, rows in results.items()}
+        table(
+            f"replay {len(frames)} frames in their own time: {name} lateness at the receiver",
+            columns,
+            "us",
+            statistics.median,
+        )
+
+
+if __name__ == "__main__":
+    wanted = sys.argv[1:] or ["send", "record", "replay"]
+    with Lab() as lab, tempfile.TemporaryDirectory() as place:
+        lab.link(lab.host("a"), lab.host("b"))
+        if "send" in wanted:
+            for octets in (22, 1400):
+                sending(lab, Path(place), octets)
+        if "replay" in wanted:
+            lateness(lab, Path(place))
+        if "record" in wanted:
+            for octets in (22, 1400):
+                recording(lab, Path(place), octets)

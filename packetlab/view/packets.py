@@ -6,6 +6,7 @@ layer's colour, and highlighting where the mouse is (`:has()` in a style sheet).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
@@ -228,6 +229,7 @@ def shared(where: Places) -> list[list[Span]]:
 
 # In a terminal -------------------------------------------------------------------------------------------------
 
+WRONG = re.compile(r" 0x[0-9a-f]+  (bad|illegal) ")  # a checksum, as `show` writes it
 STYLES = ("cyan", "yellow", "green", "magenta", "blue", "bright_yellow", "bright_cyan", "bright_red")
 
 
@@ -244,8 +246,7 @@ def packet_rich(packet: Packet) -> Any:
         elif line.startswith("fault:"):
             text.append(line + "\n", "red")
         else:
-            style = "red" if line.rstrip().endswith(("bad captured", "bad given")) else ""
-            text.append(line + "\n", style)
+            text.append(line + "\n", "red" if WRONG.search(line) else "")
     data, where = bytes(packet), places(packet)
     owned = [layer for layer, _ in owners(packet, where)]
     for at in range(0, min(len(data), MOST), 16):

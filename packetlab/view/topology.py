@@ -27,10 +27,14 @@ def network_text(topology: Any) -> str:
     """Return a network as text: a line a host, a line a link."""
     nodes = [[printable(node.name), node.kind, printable(", ".join(node.says))] for node in topology.nodes]
     joints = [[printable(" -- ".join(joint.ends)), printable("; ".join(joint.says))] for joint in topology.joints]
-    head = f"{printable(topology.name)}: {len(nodes)} nodes, {len(joints)} links"
+    head = f"{printable(topology.name)}: {_count(nodes, 'node')}, {_count(joints, 'link')}"
     return "\n".join(
         [head, *columns(("node", "kind", "addresses"), nodes, widest=200), *columns(("link", ""), joints, widest=200)]
     )
+
+
+def _count(things: Sequence[Any], what: str) -> str:
+    return f"{len(things)} {what}{'s' * (len(things) != 1)}"
 
 
 def network_html(topology: Any) -> str:

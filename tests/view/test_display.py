@@ -90,6 +90,12 @@ def test_rich_prints_each_in_colour(name: str) -> None:
     assert "\x1b[2J" not in out.getvalue()
 
 
+def test_a_wrong_checksum_is_red_in_a_terminal() -> None:
+    text = TCP.replace(pl.TCP, checksum=1).__rich__()
+    red = [text.plain[span.start : span.end].split() for span in text.spans if span.style == "red"]
+    assert red == [["checksum", "0x0001", "bad", "given"]]
+
+
 def test_views_are_loaded_when_something_is_shown_and_not_before() -> None:
     program = (
         "import sys, packetlab as pl; p = pl.Ether() / pl.IPv4() / b''; before = 'packetlab.view.display' in sys.modules;"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from packetlab.capture.bpf import PcapFilter as PcapFilter
     from packetlab.capture.columns import Columns as Columns
+    from packetlab.capture.exchanges import Exchanges as Exchanges, exchanges as exchanges
     from packetlab.capture.fleet import Fleet as Fleet, scan as scan
     from packetlab.capture.reassembly import (
         Conversation as Conversation,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from packetlab.export.dpkt_bridge import from_dpkt as from_dpkt
     from packetlab.export.malformed import Malformed as Malformed, malformed as malformed
     from packetlab.export.scapy_bridge import from_scapy as from_scapy
+    from packetlab.link.exchange import Exchanged as Exchanged, exchange as exchange
     from packetlab.link.impairment import Impairment as Impairment
     from packetlab.link.interface import (
         Interface as Interface,
@@ -283,6 +285,8 @@ if TYPE_CHECKING:
         has as has,
         internet_checksum as internet_checksum,
         next_protocol as next_protocol,
+        reply as reply,
+        request as request,
         size_of as size_of,
         xns_checksum as xns_checksum,
     )
@@ -351,6 +355,8 @@ _WHERE = {
         "packetlab.export.scapy_bridge": ("from_scapy "),
         "packetlab.export": ("strategies "),
         "packetlab.export.malformed": ("Malformed malformed "),
+        "packetlab.capture.exchanges": ("Exchanges exchanges "),
+        "packetlab.link.exchange": ("Exchanged exchange "),
         "packetlab.link.impairment": ("Impairment "),
         "packetlab.link.interface": ("Interface "),
         "packetlab.networks": ("Lab LocalHost SimNetwork "),
@@ -394,7 +400,7 @@ _WHERE = {
         ),
         "packetlab.wire.packet": ("Packet "),
         "packetlab.wire.rules": (
-            "ahead choose count_of crc32 crc32c field has internet_checksum next_protocol size_of xns_checksum "
+            "ahead choose count_of crc32 crc32c field has internet_checksum next_protocol reply request size_of xns_checksum "
         ),
         "packetlab.wire.tolerance": ("any_value between masked one_of same_as "),
         "packetlab.wire.series": ("filling seeded sequence "),

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from packetlab.errors import DeclareError
-from packetlab.wire.expressions import Const, Expr, Next, expression
+from packetlab.wire.expressions import Const, Expr, Next, Side, expression
 
 if TYPE_CHECKING:
     from packetlab.wire.header import Header
@@ -194,6 +194,29 @@ def placed(upper: type[Header]) -> list[tuple[type[Header], Any, dict[str, Expr]
             found += [(_declared[lower_key], rule, sets) for rule, sets, header in entries if header is upper]
     order = list(_declared.values())
     return sorted(found, key=lambda one: order.index(one[0]))
+
+
+def stated(header: type[Header], answers: Any) -> dict[type[Header] | None, Expr]:
+    """Return what a class body says of the headers it answers: {header class, None for its own: condition}.
+
+    DeclareError for names that are no fields of the two.
+    """
+    if answers is None:
+        return header._answers  # as its base
+    rules = answers if isinstance(answers, dict) else {None: answers}
+    for asked, rule in rules.items():
+        for leaf in expression(rule).leaves():
+            if isinstance(leaf, Side):
+                (header if leaf.side == "reply" else asked or header)._field(leaf.name)
+    return {asked: expression(rule) for asked, rule in rules.items()}
+
+
+def answer(header: type[Header]) -> None:
+    """Note with other classes that `header` answers them."""
+    for asked in header._answers:
+        if asked is not None and header not in asked._answered:
+            same = [one for one in asked._answered if key(one) != key(header)]
+            asked._answered = (*same, header)
 
 
 def changed() -> None:

@@ -279,6 +279,24 @@ class Has(Named):
     asks = "has"
 
 
+class Side(Expr):
+    """The value of a field of a request or of its reply; in the rule that says which packet answers which only."""
+
+    __slots__ = ("name", "side")
+
+    def __init__(self, side: str, name: str) -> None:
+        self.side, self.name = side, name
+
+    def code(self, to: Emitter) -> str:
+        raise NotImplementedError("the rule of a reply is evaluated, never compiled")
+
+    def evaluate(self, scope: Any) -> int:
+        return int(scope.side(self.side, self.name))
+
+    def __str__(self) -> str:
+        return f"{self.side}.{self.name}"
+
+
 class Ahead(Expr):
     """The first bits of the payload; in the condition of a binding only."""
 

@@ -138,6 +138,7 @@ class HeaderType(type):
         partial: Any = None,
         quotes: Any = None,
         pseudo: tuple[str, str] | None = None,
+        answers: Any = None,
     ) -> None:
         super().__init__(name, bases, body)
         if not bases:
@@ -156,11 +157,13 @@ class HeaderType(type):
         header._quotes = None if quotes is None else expression(quotes)
         header._pseudo = pseudo
         header._has_tail = any(isinstance(f.kind, PayloadMark) for f in cls._fields)
+        header._answers, header._answered = _bindings.stated(header, answers), ()
         _check_rules(header)
         header._reset()
         if name == "Header" and header.__module__ == __name__:
             return
         _bindings.declare(header)
+        _bindings.answer(header)
         if under is not None:
             for lower in under if isinstance(under, (tuple, list)) else (under,):
                 _bindings.bind(header, lower, when, sets)
@@ -179,6 +182,7 @@ class Header(metaclass=HeaderType):
         partial: a condition that the payload is only the first part of what its headers speak of.
         quotes: a condition that the payload is the beginning of a packet quoted.
         pseudo: the (source, destination) fields that transport checksums of headers above cover.
+        answers: when it answers a header of its class, a condition on `request` and `reply`; {class: condition} for others.
 
     A header with only some fields given is a prototype: default header, pattern, filter.
     """
@@ -195,6 +199,8 @@ class Header(metaclass=HeaderType):
     _quotes: ClassVar[Expr | None] = None
     _has_tail: ClassVar[bool] = False
     _pseudo: ClassVar[tuple[str, str] | None] = None
+    _answers: ClassVar[dict[type[Header] | None, Expr]] = {}
+    _answered: ClassVar[tuple[type[Header], ...]] = ()  # other classes that answer it
     # Compiled by `codec` when first called (see `_reset`).
     _decode: ClassVar[Callable[..., Any]]
     _encode: ClassVar[Callable[..., bytes]]

@@ -27,7 +27,18 @@ from packetlab.wire.fields import (
 )
 from packetlab.wire.header import Header
 from packetlab.wire.numbers import U1, U2, U3, U4, U6, U8, U13, U16, U20, U24, U29, U32
-from packetlab.wire.rules import ahead, choose, count_of, field, has, internet_checksum, next_protocol, size_of
+from packetlab.wire.rules import (
+    ahead,
+    choose,
+    count_of,
+    field,
+    has,
+    internet_checksum,
+    next_protocol,
+    reply,
+    request,
+    size_of,
+)
 
 PROTOCOL = "ip.protocol"
 
@@ -45,7 +56,17 @@ _ETHERNET_IPV4 = (field("hardware_size") == 6) & (field("protocol_size") == 4)
 _OTHER = (field("hardware_size") != 6) | (field("protocol_size") != 4)
 
 
-class ARP(Header, under=Ether, when={"type": (0x0806, 0x8035)}):
+class ARP(
+    Header,
+    under=Ether,
+    when={"type": (0x0806, 0x8035)},
+    # RFC 826, "packet reception": asker and asked change places.
+    answers=(request.operation == 1)
+    & (reply.operation == 2)
+    & (reply.sender_ip == request.target_ip)
+    & (reply.target_ip == request.sender_ip)
+    & (reply.target_mac == request.sender_mac),
+):
     """Address resolution. Addresses that are not Ethernet's and IPv4's are found in `addresses`, as octets."""
 
     hardware: U16 = 1
@@ -83,6 +104,9 @@ class IPv4(
     opaque=field("fragment_offset") != 0,
     partial=(field("flags") & 1) != 0,
     pseudo=("src", "dst"),
+    # Whoever was asked answers: anybody, where it was a group or all (RFC 1112, RFC 919).
+    answers=((reply.src == request.dst) | (request.dst >> 28 == 14) | (request.dst == 0xFFFFFFFF))
+    & ((reply.dst == request.src) | (request.src == 0)),
 ):
     """Internet protocol version 4. `fragment_offset` counts units of 8 bytes."""
 
@@ -109,6 +133,8 @@ class IPv6(
     # RFC 2675 section 3: a length of 0 leaves it to a jumbo payload option, or to the link.
     payload_size=choose(field("length") == 0, -1, field("length")),
     pseudo=("src", "dst"),
+    answers=((reply.src == request.dst) | (request.dst >> 120 == 0xFF))
+    & ((reply.dst == request.src) | (request.src == 0)),
 ):
     """Internet protocol version 6 (RFC 8200 section 3)."""
 
@@ -211,7 +237,17 @@ class ICMPType(IntEnum):
 _ICMP_ERRORS = field("type").one_of(3, 4, 5, 11, 12)
 
 
-class ICMP(Header, under=IPv4, when={"protocol": 1}, quotes=_ICMP_ERRORS):
+class ICMP(
+    Header,
+    under=IPv4,
+    when={"protocol": 1},
+    quotes=_ICMP_ERRORS,
+    # Echo, timestamp, information, address mask: each answer has the type behind, an echo reply 0.
+    answers=request.type.one_of(8, 13, 15, 17)
+    & (reply.type == choose(request.type == 8, 0, request.type + 1))
+    & (reply.identifier == request.identifier)
+    & (reply.sequence == request.sequence),
+):
     """Internet control messages. Which fields are there is up to `type`; errors carry the packet they speak of."""
 
     type: Annotated[Named[ICMPType], bits(8)] = default(ICMPType.ECHO_REQUEST)
@@ -252,7 +288,13 @@ class ICMPv6Type(IntEnum):
 _ICMPV6_ERRORS = field("type") < 5
 
 
-class ICMPv6(Header, under=IPv6, when={"next_header": 58}, quotes=_ICMPV6_ERRORS):
+class ICMPv6(
+    Header,
+    under=IPv6,
+    when={"next_header": 58},
+    quotes=_ICMPV6_ERRORS,
+    answers=request.type.one_of(128, 133, 135) & (reply.type == request.type + 1),
+):
     """ICMP for IPv6 (RFC 4443 section 2.1). The message is a header of its own, such as `NeighborSolicitation`."""
 
     type: Annotated[Named[ICMPv6Type], bits(8)] = default(ICMPv6Type.ECHO_REQUEST)
@@ -269,7 +311,12 @@ class ICMPv6Error(Header, under=ICMPv6, when={"type": (1, 2, 3, 4)}):
 bind(IPv6, under=ICMPv6Error)
 
 
-class ICMPv6Echo(Header, under=ICMPv6, when={"type": (128, 129)}):
+class ICMPv6Echo(
+    Header,
+    under=ICMPv6,
+    when={"type": (128, 129)},
+    answers=(reply.identifier == request.identifier) & (reply.sequence == request.sequence),
+):
     """Echo request and reply (RFC 4443 section 4)."""
 
     identifier: U16 = 0
@@ -291,7 +338,7 @@ class RouterSolicitation(Header, under=ICMPv6, when={"type": 133}):
     options: tuple[NDOption, ...] = many()
 
 
-class RouterAdvertisement(Header, under=ICMPv6, when={"type": 134}):
+class RouterAdvertisement(Header, under=ICMPv6, when={"type": 134}, answers={RouterSolicitation: 1}):
     """RFC 4861 section 4.2. Times: seconds for the lifetime, milliseconds for the two timers."""
 
     hop_limit: U8 = 64
@@ -312,7 +359,9 @@ class NeighborSolicitation(Header, under=ICMPv6, when={"type": 135}):
     options: tuple[NDOption, ...] = many()
 
 
-class NeighborAdvertisement(Header, under=ICMPv6, when={"type": 136}):
+class NeighborAdvertisement(
+    Header, under=ICMPv6, when={"type": 136}, answers={NeighborSolicitation: reply.target == request.target}
+):
     """RFC 4861 section 4.4."""
 
     router: U1 = 0

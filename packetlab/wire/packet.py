@@ -329,6 +329,12 @@ class Packet(Shown):
 
         return why_not(self, packet, known)
 
+    def answers(self, request: Packet) -> bool:
+        """Say whether this packet is the reply to `request` by the rules of its headers; see `wire.answers`."""
+        from packetlab.wire.answers import reasons
+
+        return not reasons(self, request)
+
     def show(self) -> Text:
         """Return the packet as a table: a line per layer, below it field, value and state."""
         from packetlab.wire.explain import show

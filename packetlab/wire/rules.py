@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from packetlab.wire.expressions import Ahead, Checksum, Count, Expr, Has, If, Next, Op, Ref, Size, expression
+from packetlab.wire.expressions import Ahead, Checksum, Count, Expr, Has, If, Next, Op, Ref, Side, Size, expression
 
 _BACK = {"*": "//", "//": "*", ">>": "<<", "<<": ">>"}
 
@@ -125,3 +125,22 @@ def crc32(*over: str) -> Expr:
 def crc32c(*over: str) -> Expr:
     """CRC-32C (Castagnoli) of RFC 9260 appendix A, as a number."""
     return Checksum("crc32c", over)
+
+
+class Fields:
+    """The fields of one side of an exchange, by attribute: ``reply.sport == request.dport``."""
+
+    def __init__(self, side: str) -> None:
+        self._side = side
+
+    def __getattr__(self, name: str) -> Expr:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return Side(self._side, name)
+
+    def __repr__(self) -> str:
+        return self._side
+
+
+request, reply = Fields("request"), Fields("reply")
+"""For ``answers=`` of a header class: the header of the request, and that of the reply."""

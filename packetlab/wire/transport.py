@@ -14,10 +14,12 @@ from packetlab.wire.fields import Named, Octets, auto, bits, default, many, when
 from packetlab.wire.header import Header
 from packetlab.wire.ip import IPv4
 from packetlab.wire.numbers import U4, U8, U16, U24, U32, U32le
-from packetlab.wire.rules import crc32c, field, internet_checksum, next_protocol, size_of
+from packetlab.wire.rules import crc32c, field, internet_checksum, next_protocol, reply, request, size_of
+
+_PORTS = (reply.sport == request.dport) & (reply.dport == request.sport)
 
 
-class UDP(Header, under=IPv4, when={"protocol": 17}):
+class UDP(Header, under=IPv4, when={"protocol": 17}, answers=_PORTS):
     """User datagrams. A checksum of 0 says that there is none."""
 
     sport: U16 = 0
@@ -47,7 +49,16 @@ class TCPFlags(IntFlag):
     CWR = 128
 
 
-class TCP(Header, under=IPv4, when={"protocol": 6}):
+_ACKED = (reply.ack - request.seq) & 0xFFFFFFFF
+
+
+class TCP(
+    Header,
+    under=IPv4,
+    when={"protocol": 6},
+    # RFC 9293 section 3.4: what takes up sequence numbers is acknowledged; SYN, FIN and data that is pushed here.
+    answers=_PORTS & ((request.flags & 11) != 0) & ((reply.flags & 16) != 0) & (_ACKED > 0) & (_ACKED < 1 << 31),
+):
     """Transmission control. `data_offset` counts 4-byte words."""
 
     sport: U16 = 0
@@ -63,7 +74,7 @@ class TCP(Header, under=IPv4, when={"protocol": 6}):
     options: tuple[TCPOption, ...] = many(until=field("kind") == 0, align=4)
 
 
-class SCTP(Header, under=IPv4, when={"protocol": 132}):
+class SCTP(Header, under=IPv4, when={"protocol": 132}, answers=_PORTS):
     """The common header of SCTP (RFC 9260 section 3.1); chunks are its payload."""
 
     sport: U16 = 0

@@ -16,7 +16,7 @@ from packetlab.wire.fields import Named, Octets, Payload, XNSAddressField, auto,
 from packetlab.wire.header import Header
 from packetlab.wire.ip import IPv4
 from packetlab.wire.numbers import U8, U16, U32
-from packetlab.wire.rules import next_protocol, size_of, xns_checksum
+from packetlab.wire.rules import next_protocol, reply, request, size_of, xns_checksum
 
 
 class PacketType(IntEnum):
@@ -29,7 +29,17 @@ class PacketType(IntEnum):
     SPP = 5
 
 
-class IDP(Header, under=Ether, when={"type": 0x0600}):
+_END = (1 << 64) - 1  # host and socket; the net may be left out, or filled in on the way
+_BROADCAST = (1 << 48) - 1
+
+
+class IDP(
+    Header,
+    under=Ether,
+    when={"type": 0x0600},
+    answers=((reply.dst & _END) == (request.src & _END))
+    & (((reply.src & _END) == (request.dst & _END)) | (((request.dst >> 16) & _BROADCAST) == _BROADCAST)),
+):
     """The internet datagram protocol of XNS. `length` counts header and data, not the `pad` octet that makes it even.
 
     `hops` is the whole transport control octet: its low four bits count hops, the highest asks for a trace.
@@ -59,7 +69,19 @@ class Control(IntFlag):
     END_OF_MESSAGE = 0x10
 
 
-class SPP(Header, under=IDP, when={"packet_type": 5}):
+_ACKED = (reply.ack - request.seq) & 0xFFFF
+
+
+class SPP(
+    Header,
+    under=IDP,
+    when={"packet_type": 5},
+    # Data is acknowledged by a later number; a system packet, which takes none, only where it asks for it.
+    answers=(reply.destination_id == request.source_id)
+    & (((request.control & 0x80) == 0) | ((request.control & 0x40) != 0))
+    & (_ACKED < 0x8000)
+    & (((request.control & 0x80) != 0) | (_ACKED != 0)),
+):
     """The sequenced packet protocol. Numbers are modulo 2**16 and count packets.
 
     `ack` is the first number not yet received in order, `alloc` the highest that the sender of this packet accepts.
@@ -74,7 +96,7 @@ class SPP(Header, under=IDP, when={"packet_type": 5}):
     alloc: U16 = 0
 
 
-class Echo(Header, under=IDP, when={"packet_type": 2}):
+class Echo(Header, under=IDP, when={"packet_type": 2}, answers=(request.operation == 1) & (reply.operation == 2)):
     """Operation 1 asks for the data to come back, 2 brings it."""
 
     operation: U16 = 1
@@ -109,7 +131,7 @@ class Error(Header, under=IDP, when={"packet_type": 3}, quotes=True):
 bind(IDP, under=Error)
 
 
-class PEX(Header, under=IDP, when={"packet_type": 4}):
+class PEX(Header, under=IDP, when={"packet_type": 4}, answers=reply.id == request.id):
     """Packet exchange: a request and its reply have the same id."""
 
     id: U32 = 0
@@ -123,7 +145,7 @@ class RIPEntry(Header):
     hops: U16 = 16
 
 
-class RIP(Header, under=IDP, when={"packet_type": 1}):
+class RIP(Header, under=IDP, when={"packet_type": 1}, answers=(request.operation == 1) & (reply.operation == 2)):
     """Routing information: operation 1 asks, 2 tells."""
 
     operation: U16 = 1

@@ -1,0 +1,123 @@
+"""Requests and replies of a capture, paired by the reply rules of the headers (see `wire.answers`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from packetlab.capture.frame import Frame
+from packetlab.wire.answers import asks, demanding, keys, question, reasons
+from packetlab.wire.packet import Packet
+
+
+@dataclass
+class Pairing:
+    """A request, what was sent of it again, and its reply.
+
+    Attributes:
+        request: its first frame. repeats: the frames that say the same again before the reply. reply: None where none came.
+    """
+
+    request: Frame
+    repeats: list[Frame] = field(default_factory=list)
+    reply: Frame | None = None
+
+    @property
+    def round_trip(self) -> float | None:
+        """Seconds from the last time it was asked to the reply; None without one, or without times."""
+        return _seconds((self.repeats or [self.request])[-1], self.reply)
+
+    @property
+    def waited(self) -> float | None:
+        """Seconds from the first time it was asked to the reply."""
+        return _seconds(self.request, self.reply)
+
+    def __str__(self) -> str:
+        from packetlab.wire.sequences import brief
+
+        again = f", sent {len(self.repeats) + 1} times" if self.repeats else ""
+        if self.reply is None:
+            told = "no reply"
+        else:
+            trip = "" if self.round_trip is None else f" after {self.round_trip:.6f} s"
+            told = f"answered by #{self.reply.number}{trip}"
+        return f"#{self.request.number} {brief(self.request.packet())}{again}: {told}"
+
+
+def _seconds(start: Frame, end: Frame | None) -> float | None:
+    if end is None or start.time_ns is None or end.time_ns is None:
+        return None
+    return (end.time_ns - start.time_ns) / 1e9
+
+
+class Exchanges(tuple[Pairing, ...]):
+    """The exchanges of a capture, in the order in which they were begun; prints one a line."""
+
+    @property
+    def answered(self) -> list[Pairing]:
+        """Those with a reply."""
+        return [one for one in self if one.reply is not None]
+
+    @property
+    def unanswered(self) -> list[Pairing]:
+        """Those without."""
+        return [one for one in self if one.reply is None]
+
+    @property
+    def retransmissions(self) -> int:
+        """How many frames only asked again."""
+        return sum(len(one.repeats) for one in self)
+
+    @property
+    def round_trips(self) -> list[float]:
+        """Seconds of each that was answered and has times."""
+        return [trip for one in self if (trip := one.round_trip) is not None]
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self)) or "no request"
+
+    __repr__ = __str__
+
+
+def exchanges(frames: Iterable[Frame | Packet]) -> Exchanges:
+    """Pair the requests of a capture with their replies.
+
+    A packet that answers an open request is its reply; one that the rules name a request, or that answers nothing and may
+    be a request, opens one. The oldest request that a reply answers is the one it closes.
+    """
+    begun: list[Pairing] = []
+    waiting: dict[Any, list[tuple[Pairing, Packet, Any]]] = {}
+    asked: dict[Any, Pairing] = {}
+    for number, one in enumerate(frames, 1):
+        frame = one if isinstance(one, Frame) else Frame(bytes(one), None, number=number)
+        packet = frame.packet() if isinstance(one, Frame) else one
+        replied = _close(packet, frame, waiting, asked)
+        if (replied and not demanding(packet)) or not asks(packet):
+            continue
+        same = question(packet)
+        if same in asked:
+            asked[same].repeats.append(frame)
+            continue
+        pairing = asked[same] = Pairing(frame)
+        begun.append(pairing)
+        for key in keys(packet, "request"):
+            waiting.setdefault(key, []).append((pairing, packet, same))
+    return Exchanges(begun)
+
+
+def _close(packet: Packet, frame: Frame, waiting: dict[Any, Any], asked: dict[Any, Pairing]) -> bool:
+    """Give a packet to the oldest open request that it answers; say whether there was one."""
+    for key in keys(packet, "reply"):
+        # A reply may have more layers than rules spoke of in the request.
+        for size in range(len(key), 0, -1):
+            some = waiting.get(key[:size], [])
+            for place, (pairing, request, same) in enumerate(some):
+                if pairing.reply is not None:
+                    continue
+                if not reasons(packet, request):
+                    pairing.reply = frame
+                    del some[place]
+                    asked.pop(same, None)
+                    return True
+    return False

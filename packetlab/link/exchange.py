@@ -1,0 +1,148 @@
+"""One request over a port, and what came: its reply, or why each other packet was none.
+
+Works wherever a port is: on a simulated network in virtual time, in a lab, on an interface. Which packet answers is said
+by the reply rules of its headers (`wire.answers`), or by a pattern. `Station.exchange` is not this: it speaks PEX, and is
+an engine.
+"""
+
+from __future__ import annotations
+
+import select
+from dataclasses import dataclass, field
+from typing import Any
+
+from packetlab.capture import Frame, matcher
+from packetlab.errors import BuildError
+from packetlab.link.interface import Interface
+from packetlab.link.medium import Medium
+from packetlab.link.port import Port
+from packetlab.wire.addresses import mac_octets
+from packetlab.wire.answers import reasons, ruled
+from packetlab.wire.ethernet import Ether
+from packetlab.wire.header import Header
+from packetlab.wire.match import explain_match
+from packetlab.wire.packet import Packet
+from packetlab.wire.sequences import brief
+
+KEPT = 1000  # packets that did not match, remembered with their reasons
+
+
+@dataclass
+class Exchanged:
+    """What came of a request. True where a reply came.
+
+    Attributes:
+        request: the packet sent. sent: how many times. reply: None where none came.
+        round_trip: seconds from the last time it was sent to the reply. others: the packets that came and were no
+            reply, each with why not.
+    """
+
+    request: Packet
+    sent: int = 0
+    reply: Packet | None = None
+    round_trip: float | None = None
+    others: list[tuple[Packet, str]] = field(default_factory=list)
+
+    @property
+    def retransmissions(self) -> int:
+        """How many times it was sent again."""
+        return max(0, self.sent - 1)
+
+    def __bool__(self) -> bool:
+        return self.reply is not None
+
+    def __str__(self) -> str:
+        times = "once" if self.sent == 1 else f"{self.sent} times"
+        lines = [f"sent {times}: {brief(self.request)}"]
+        if self.reply is not None:
+            lines.append(f"reply after {self.round_trip:.6f} s: {brief(self.reply)}")
+        else:
+            lines.append("no reply")
+        for packet, why in self.others:
+            lines.append(f"not a reply: {brief(packet)}")
+            lines += ["  " + line for line in why.splitlines()]
+        return "\n".join(lines)
+
+
+def exchange(
+    send: Packet | Header, expect: Any = None, *, via: Any, timeout: float = 1.0, retries: int = 0,
+    to: Any = "ff:ff:ff:ff:ff:ff", link: int = 0,
+) -> Exchanged:  # fmt: skip
+    """Send a packet and wait for what answers it.
+
+    Args:
+        expect: what the reply is: a prototype, a header class or a function of a packet. None: what the reply rules
+            of the headers sent say.
+        via: a host (of a simulated network, a lab, or this machine), a port, or the name of an interface.
+        timeout: seconds to wait after each time it is sent, by the clock of `via`. retries: times to send it again.
+        to: MAC address it goes to, where it does not begin with Ether and goes by a host.
+        link: which of the host's links, from 0.
+
+    Raises:
+        BuildError: nothing says what a reply is. OSError: the interface refuses. NeedsPrivilege: as `Interface`.
+    """
+    request = Packet((send,)) if isinstance(send, Header) else send
+    if expect is None and not ruled(request):
+        names = " / ".join(type(h).__name__ for h in request.layers) or "an empty packet"
+        raise BuildError("exchange", "expect=, or a header with reply rules", names)
+    if isinstance(via, Port):
+        return _exchange(request, expect, via, None, timeout, retries)
+    medium: Medium | None = None
+    if isinstance(via, str):
+        port: Port = Interface(via)
+    else:
+        attachment, medium = via.attachments[link], via.medium
+        port = attachment.open()
+        if not isinstance(request._headers[0] if request._headers else None, Ether):
+            request = Ether(dst=mac_octets(to), src=attachment.mac) / request
+    try:
+        return _exchange(request, expect, port, medium, timeout, retries)
+    finally:
+        port.close()
+
+
+def _exchange(
+    request: Packet, expect: Any, port: Port, medium: Medium | None, timeout: float, retries: int
+) -> Exchanged:
+    result = Exchanged(request)
+    data = bytes(request)
+    fits = matcher(expect)
+    while result.sent <= retries:
+        start = port._now()
+        deadline = start + int(timeout * 1e9)
+        port._send(data)
+        result.sent += 1
+        while (left := deadline - port._now()) > 0:
+            frame = _next(port, medium, left / 1e9)
+            if frame is None:
+                break
+            if frame.data == data:
+                continue  # our own, from a port that hears itself
+            packet = frame.packet()
+            why = _why_not(packet, request, expect, fits)
+            if not why:
+                result.reply, result.round_trip = packet, (port._now() - start) / 1e9
+                return result
+            if len(result.others) < KEPT:
+                result.others.append((packet, why))
+    return result
+
+
+def _why_not(packet: Packet, request: Packet, expect: Any, fits: Any) -> str:
+    if expect is None:
+        return "\n".join(reason.text for reason in reasons(packet, request))
+    if fits(packet):
+        return ""
+    return "\n".join(explain_match(expect, packet) or ["the function says no"])
+
+
+def _next(port: Port, medium: Medium | None, seconds: float) -> Frame | None:
+    """Return the next frame; while it is waited for, the hosts of the same time go on living."""
+    if medium is None or port.fileno() < 0:
+        return port._receive(seconds)
+    try:
+        return medium.wait(
+            lambda: port._receive(0.0), f"{port.name}: exchange", seconds, [(port.fileno(), select.POLLIN)]
+        )
+    except TimeoutError:
+        return None

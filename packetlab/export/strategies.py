@@ -83,9 +83,8 @@ def packets(
     def packet(draw: Any) -> Packet:
         stack = list(layers) or _walked(draw, first, st)
         made: list[Header] = []
-        for i, layer in enumerate(stack):
-            above = stack[i + 1] if i + 1 < len(stack) else None
-            made.append(_drawn(draw, layer, above, values))
+        for layer in reversed(stack):  # from the top, since what lies above says what has to lead there
+            made.insert(0, _drawn(draw, layer, type(made[0]) if made else None, values))
         return _readable(made, draw(octets), layers)
 
     return packet()
@@ -111,19 +110,18 @@ def uppers(lower: type[Header]) -> list[type[Header]]:
     return list(found)
 
 
-def _drawn(draw: Any, layer: Any, above: Any, values: Values) -> Header:
+def _drawn(draw: Any, layer: Any, upper: type[Header] | None, values: Values) -> Header:
     if isinstance(layer, Header):
         cls, fields = type(layer), {f.name: getattr(layer, f.slot) for f in layer._fields if layer._state & f.bit}
     elif isinstance(layer, type):
         cls, fields = layer, {}
     else:
         return draw(layer)  # type: ignore[no-any-return]
-    upper = type(above) if isinstance(above, Header) else above if isinstance(above, type) else None
     if upper is not None:
         # What would keep the header above from being read stays at its default, such as the place of a fragment.
         hiding = [rule for rule in (cls._opaque, cls._partial) if rule is not None]
         fields = {**{name: None for rule in hiding for name in needs(rule)}, **_leading_to(cls, upper), **fields}
-    return draws.header(draw, cls, values, fields, top=above is None)  # type: ignore[no-any-return]
+    return draws.header(draw, cls, values, fields, top=upper is None)  # type: ignore[no-any-return]
 
 
 def _leading_to(lower: type[Header], upper: type[Header]) -> dict[str, Any]:

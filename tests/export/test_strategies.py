@@ -77,7 +77,7 @@ def test_a_stack_named_is_the_stack_drawn_and_rules_are_left_to_derive(packet: P
     pl.strategies.packets(Ether, IPv4(ttl=9), pl.strategies.headers(UDP, dport=st.integers(6000, 6010)), payload=b"x")
 )
 def test_prototypes_strategies_and_values_override(packet: Packet) -> None:
-    assert packet[IPv4].ttl == 9 and 6000 <= packet[UDP].dport <= 6010 and packet.payload == b"x"
+    assert packet[IPv4].ttl == 9 and 6000 <= packet[UDP].dport <= 6010 and packet.payload == b"x" and readable(packet)
 
 
 @RELAXED

@@ -7,13 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-
-from packetlab import Lab
 
 # Installed, the plugin was loaded by its entry point; in a copy that is not, it is named here.
 pytest_plugins = ["pytester", *([] if "packetlab.pytest_plugin" in sys.modules else ["packetlab.pytest_plugin"])]
@@ -36,22 +34,6 @@ def need(tool: str) -> None:
     """Skip a test whose oracle is missing; where CI is to have installed it, that is a failure."""
     if shutil.which(tool) is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{tool} is not installed")
-
-
-REFUSAL = Lab.refusal()
-
-
-def need_lab() -> None:
-    """Skip a test where the kernel refuses labs, with its reason; in CI that is a failure."""
-    if REFUSAL is not None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(REFUSAL)
-
-
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    need_lab()
-    with Lab() as made:
-        yield made
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from packetlab import TCP, UDP, Capture, Ether, Frame, IPv4
 from packetlab.cli import main
-from tests.conftest import CORPUS, need, need_lab
+from tests.conftest import CORPUS, need
 
 ROOT = Path(__file__).parent.parent
 HEAVY = (
@@ -144,8 +144,8 @@ def test_send_and_capture_on_loopback(tmp_path: Path) -> None:
     assert [f.packet().payload for f in Capture(path)] == [b"hi", b"hi"]
 
 
+@pytest.mark.usefixtures("lab")  # the command makes one of its own: skipped where there can be none
 def test_replay_in_a_lab_counts_what_arrives(capsys: pytest.CaptureFixture[str]) -> None:
-    need_lab()
     assert main(["replay", str(CORPUS / "web.pcap"), "--lab", "--pps", "5000", "-L", "10", "--loop", "2"]) == 0
     out = capsys.readouterr().out
     assert "arrived   20 frames" in out and "sent      20 frames" in out and "lateness" in out

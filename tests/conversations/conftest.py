@@ -8,7 +8,6 @@ import pytest
 
 from packetlab import Lab, LocalHost, SimNetwork, Timing
 from packetlab.link.medium import RealTime
-from tests.conftest import need_lab
 
 from .pairwise import Pairwise
 
@@ -46,7 +45,7 @@ def hosts(request: pytest.FixtureRequest) -> Iterator[tuple]:
     if kind == "pairwise":
         yield Pairwise().hosts
     elif kind == "simulated":
-        yield simulated(manner)
+        yield simulated(request.getfixturevalue("simnet"), manner)
     elif kind == "udp":
         ports, medium = free_ports(), RealTime()
         sides = [LocalHost(mac=f"02:00:00:00:00:0{n}", name=f"side {n}", medium=medium) for n in (1, 2)]
@@ -56,30 +55,30 @@ def hosts(request: pytest.FixtureRequest) -> Iterator[tuple]:
         for side in sides:
             side.close()
     else:
-        need_lab()
-        with Lab() as lab:
-            a, b = lab.host("a"), lab.host("b")
-            shape = (
-                {"delay": 0.002, "loss": 0.1, "duplicate": 0.1, "reorder": 0.1, "seed": 5} if manner == "bad" else {}
-            )
-            if manner == "routed":
-                router = lab.host("router")
-                lab.link(a, router)
-                lab.link(router, b)
-                router.route()
-            else:
-                lab.link(a, b, **shape)
-            if manner == "bad":
-                a.timing = b.timing = Timing(first=0.1, shortest=0.03)
-            if manner == "ip":
-                a.join(0x501, "ip", peer=b.address)
-                b.join(0x501, "ip", peer=a.address)
-            yield a, b
+        yield in_lab(request.getfixturevalue("lab"), manner)
 
 
-def simulated(manner: str) -> tuple:
+def in_lab(lab: Lab, manner: str) -> tuple:
+    """Return two hosts of a lab."""
+    a, b = lab.host("a"), lab.host("b")
+    if manner == "routed":
+        router = lab.host("router")
+        lab.link(a, router)
+        lab.link(router, b)
+        router.route()
+    elif manner == "bad":
+        lab.link(a, b, delay=0.002, loss=0.1, duplicate=0.1, reorder=0.1, seed=5)
+        a.timing = b.timing = Timing(first=0.1, shortest=0.03)
+    else:
+        lab.link(a, b)
+    if manner == "ip":
+        a.join(0x501, "ip", peer=b.address)
+        b.join(0x501, "ip", peer=a.address)
+    return a, b
+
+
+def simulated(net: SimNetwork, manner: str) -> tuple:
     """Return two hosts of a simulated network."""
-    net = SimNetwork(seed=4)
     a, b = net.host("a"), net.host("b")
     if manner == "routed":
         router = net.host("router")

@@ -14,5 +14,6 @@ PAIRS = [(talk, net) for talk in CONVERSATIONS for net in NETWORKS if not ("bad"
 @pytest.mark.parametrize(
     ("talk", "hosts"), PAIRS, ids=[f"{talk.__name__} on {net}" for talk, net in PAIRS], indirect=["hosts"]
 )
+@pytest.mark.packetlab(seed=4)
 def test_the_same_script_runs(talk, hosts) -> None:
     talk(*hosts)

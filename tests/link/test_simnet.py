@@ -17,10 +17,15 @@ class Ball(Header, under=Ether, when={"type": 0x88B7}):
     note: Rest = b""
 
 
-def linked(seed=0, **shape):
-    net = SimNetwork(seed)
-    a, b = net.host("a"), net.host("b")
-    return net, a, b, net.link(a, b, **shape)
+@pytest.fixture
+def linked(simnet):
+    """Link hosts a and b of the test's network; return network, hosts and link."""
+
+    def make(**shape):
+        a, b = simnet.host("a"), simnet.host("b")
+        return simnet, a, b, simnet.link(a, b, **shape)
+
+    return make
 
 
 def throw(a, b, count=1, note=b""):
@@ -32,7 +37,7 @@ def caught(b, seconds=10.0):
     return [frame.packet()[Ball].number for frame in b.interface.capture(timeout=seconds)]
 
 
-def test_a_frame_takes_the_delay_of_its_link_in_virtual_time_alone() -> None:
+def test_a_frame_takes_the_delay_of_its_link_in_virtual_time_alone(linked) -> None:
     net, a, b, _ = linked(delay=3600)
     start = time.monotonic()
     throw(a, b)
@@ -40,7 +45,7 @@ def test_a_frame_takes_the_delay_of_its_link_in_virtual_time_alone() -> None:
     assert time.monotonic() - start < 5
 
 
-def test_waiting_for_nothing_is_a_time_out_or_a_stall_never_a_hang() -> None:
+def test_waiting_for_nothing_is_a_time_out_or_a_stall_never_a_hang(linked) -> None:
     net, _, b, _ = linked()
     with pytest.raises(TimeoutError):
         b.interface.receive(timeout=5)
@@ -49,7 +54,7 @@ def test_waiting_for_nothing_is_a_time_out_or_a_stall_never_a_hang() -> None:
         b.interface.receive(timeout=None)
 
 
-def test_a_writer_whose_reader_never_reads_is_stalled() -> None:
+def test_a_writer_whose_reader_never_reads_is_stalled(linked) -> None:
     _, a, b, _ = linked(delay=0.01)
     server = b.socket("seqpacket")
     server.bind(3000)
@@ -61,7 +66,7 @@ def test_a_writer_whose_reader_never_reads_is_stalled() -> None:
             client.write(b"more")
 
 
-def test_two_that_answer_each_other_for_ever_are_stalled(monkeypatch) -> None:
+def test_two_that_answer_each_other_for_ever_are_stalled(linked, monkeypatch) -> None:
     """On a link without delay the clock stands still, and patience alone would not end it."""
     monkeypatch.setattr("packetlab.link.simnet.AT_ONCE", 1000)
     _, a, b, _ = linked()
@@ -73,7 +78,7 @@ def test_two_that_answer_each_other_for_ever_are_stalled(monkeypatch) -> None:
         b.socket("datagram").read()
 
 
-def test_frames_on_a_schedule_are_dropped_by_their_numbers_in_the_capture() -> None:
+def test_frames_on_a_schedule_are_dropped_by_their_numbers_in_the_capture(linked) -> None:
     net, a, b, _ = linked(drop=[3, 5])
     throw(a, b, 6)
     assert caught(b) == [1, 2, 4, 6]
@@ -83,7 +88,7 @@ def test_frames_on_a_schedule_are_dropped_by_their_numbers_in_the_capture() -> N
     }
 
 
-def test_numbers_count_both_directions() -> None:
+def test_numbers_count_both_directions(linked) -> None:
     _, a, b, _ = linked(drop=[2])
     throw(a, b)
     throw(b, a)
@@ -91,11 +96,14 @@ def test_numbers_count_both_directions() -> None:
     assert caught(b) == [1, 1] and caught(a) == []
 
 
-def test_frames_are_duplicated_reordered_and_corrupted_by_number() -> None:
-    net, a, b, _ = linked(delay=0.01, duplicate=[1], reorder=[2])
+def test_frames_are_duplicated_and_reordered_by_number(linked) -> None:
+    _, a, b, _ = linked(delay=0.01, duplicate=[1], reorder=[2])
     throw(a, b, 4)
     got = caught(b)
     assert sorted(got) == [1, 1, 2, 3, 4] and got.index(2) > got.index(4)
+
+
+def test_a_frame_is_corrupted_by_number(linked) -> None:
     net, a, b, _ = linked(corrupt=[1])
     listener = SimPort(b.nics[0], promiscuous=True)  # the bit may be one of the address
     throw(a, b, 1, note=b"clean")
@@ -104,7 +112,7 @@ def test_frames_are_duplicated_reordered_and_corrupted_by_number() -> None:
     assert wrong.bit_count() == 1 and net.capture[0].comment.startswith("corrupted: bit ")
 
 
-def test_a_rate_spaces_frames_and_a_full_queue_loses_them() -> None:
+def test_a_rate_spaces_frames_and_a_full_queue_loses_them(linked) -> None:
     net, a, b, _ = linked(rate=8000, queue=2)
     throw(a, b, 6, note=bytes(84))  # 100 bytes each: a tenth of a second
     frames = [*b.interface.capture(timeout=10)]
@@ -112,14 +120,14 @@ def test_a_rate_spaces_frames_and_a_full_queue_loses_them() -> None:
     assert [frame.comment for frame in net.capture][3:] == ["lost: the queue is full"] * 3
 
 
-def test_frames_longer_than_the_mtu_are_lost() -> None:
+def test_frames_longer_than_the_mtu_are_lost(linked) -> None:
     _, a, b, _ = linked(mtu=100)
     throw(a, b, 1, note=bytes(98))
     throw(a, b, 1, note=bytes(99))
     assert caught(b) == [1]
 
 
-def test_a_partition_holds_until_it_heals() -> None:
+def test_a_partition_holds_until_it_heals(linked) -> None:
     _, a, b, link = linked()
     link.partition()
     throw(a, b)
@@ -128,7 +136,7 @@ def test_a_partition_holds_until_it_heals() -> None:
     assert caught(b) == [1]
 
 
-def test_one_direction_can_be_worse_than_the_other() -> None:
+def test_one_direction_can_be_worse_than_the_other(linked) -> None:
     _, a, b, link = linked()
     link.sends["a"].change(loss=1)
     throw(a, b)
@@ -136,10 +144,9 @@ def test_one_direction_can_be_worse_than_the_other() -> None:
     assert caught(b) == [] and caught(a) == [1]
 
 
-def test_a_link_may_have_more_than_two_ends() -> None:
-    net = SimNetwork()
-    a, b, c = (net.host(name) for name in "abc")
-    net.link(a, b, c)
+def test_a_link_may_have_more_than_two_ends(simnet) -> None:
+    a, b, c = (simnet.host(name) for name in "abc")
+    simnet.link(a, b, c)
     throw(a, b)
     a.interface.send(Ether(dst="ff:ff:ff:ff:ff:ff", src=a.mac) / Ball(number=9))
     assert caught(b) == [1, 9] and caught(c) == [9]
@@ -159,13 +166,15 @@ def test_a_link_may_have_more_than_two_ends() -> None:
     ],
     ids=str,
 )
-def test_what_a_link_cannot_be_is_said(shape) -> None:
+def test_what_a_link_cannot_be_is_said(linked, shape) -> None:
     with pytest.raises(PacketlabError, match="link "):
         linked(**shape)
 
 
 def conversation(seed):
-    net, a, b, _ = linked(seed, delay=0.01, jitter=0.005, loss=0.2, duplicate=0.1, reorder=0.1, corrupt=0.1)
+    net = SimNetwork(seed)
+    a, b = net.host("a"), net.host("b")
+    net.link(a, b, delay=0.01, jitter=0.005, loss=0.2, duplicate=0.1, reorder=0.1, corrupt=0.1)
     server = b.socket("websocket")
     server.bind(80)
     server.listen()
@@ -191,7 +200,9 @@ def test_perfect_settings_do_not_use_up_luck() -> None:
     """A setting that is off does not change what another one does."""
     fates = []
     for more in ({}, {"duplicate": 0.0, "jitter": 0.0}):
-        net, a, b, _ = linked(3, loss=0.5, **more)
+        net = SimNetwork(3)
+        a, b = net.host("a"), net.host("b")
+        net.link(a, b, loss=0.5, **more)
         throw(a, b, 50)
         fates.append([frame.comment for frame in net.capture])
     assert fates[0] == fates[1] and 10 < fates[0].count("lost") < 40

@@ -197,7 +197,8 @@ def tape(request: pytest.FixtureRequest, packetlab_options: dict[str, Any]) -> I
     elif "lab" in request.fixturenames:
         request.getfixturevalue("lab")  # so that it is closed after the tape
     request.node.stash.setdefault(TAPES, []).append(made)
-    _keep(request.node, lambda: [Recording("tape", lambda: made.capture, made._hosts)])
+    known = len(made.sources)  # kept as the network's own recording
+    _keep(request.node, lambda: [Recording("tape", lambda: made.capture if made.sources[known:] else (), made._hosts)])
     yield made
     made.close()
 
@@ -357,21 +358,19 @@ FAILED = pytest.StashKey[bool]()
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """Explain why two packets are not equal, field by field."""
+    """Explain why two packets are not equal, or no packet is the one wanted, field by field."""
     import sys
 
-    compare = sys.modules.get("packetlab.wire.compare")
-    packet = sys.modules.get("packetlab.wire.packet")
-    if op != "==" or packet is None:  # nobody has a packet where the module was never loaded
+    if "packetlab.wire.packet" not in sys.modules:  # nobody has a packet then
         return None
-    explain = getattr(compare, "explain", None)
-    if explain is not None:
-        return explain(left, right)  # type: ignore[no-any-return]
-    kinds = (packet.Packet, packet.Header)
-    if isinstance(left, kinds) and isinstance(right, (*kinds, bytes)):
-        from packetlab.wire.compare import diff
+    if op == "==":
+        from packetlab.wire.compare import explain
 
-        return [f"{type(left).__name__} differs", *str(diff(left, right)).splitlines()]
+        return explain(left, right)
+    if op == "in":
+        from packetlab.wire.match import explain_match
+
+        return explain_match(left, right)
     return None
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from packetlab.testing.tape import Tape
 
 SECOND = 1_000_000_000
+VIRTUAL, REAL = 0.001, 0.1  # seconds of tolerance where none is said: the kernel is not to be relied on for more
 
 
 @dataclass(eq=False)
@@ -44,7 +45,16 @@ class Expected(Entry):
     pattern: Pattern
     at: float | None
     after: float | None
-    tolerance: float
+    said: float | None  # of tolerance
+
+    @property
+    def tolerance(self) -> float:
+        """Seconds that it may be early or late."""
+        if self.said is not None:
+            return self.said
+        if self.tape.tolerance is not None:
+            return self.tape.tolerance
+        return VIRTUAL if all(source.virtual for source in self.tape.sources) else REAL
 
     @property
     def packets(self) -> list[Packet]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,9 @@ def forget(folder: Path) -> None:
         for path in folder.iterdir():
             if path.name.endswith(ENDINGS):
                 path.unlink()
-        if not any(folder.iterdir()):
-            folder.rmdir()
+        for empty in (folder, folder.parent):
+            with suppress(OSError):  # something else is in it
+                empty.rmdir()
 
 
 class RecordedLab(Lab):

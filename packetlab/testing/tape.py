@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import inf
 from types import TracebackType
 from typing import Any
@@ -24,7 +24,6 @@ from packetlab.testing.player import Player
 from packetlab.testing.sources import Seen, Source, watching
 from packetlab.wire.packet import Packet
 
-VIRTUAL, REAL = 0.001, 0.1  # seconds of tolerance where none is said: the kernel is not to be relied on for more
 PATIENCE = 5.0  # seconds of real time that `play` waits
 
 
@@ -82,12 +81,9 @@ class Tape:
             optional: it may stay away. times: so often; at_least, at_most: so often at least, at most.
         """
         least, most = self._counts(optional, times, at_least, at_most)
-        allowed = tolerance if tolerance is not None else self.tolerance
-        if allowed is None:
-            allowed = VIRTUAL if all(source.virtual for source in self.sources) else REAL
         ends = self._end(sender), self._end(receiver)
         entry = Expected(
-            least, most, self._count, self._caller(), self, *ends, Pattern(pattern), at, after, allowed
+            least, most, self._count, self._caller(), self, *ends, Pattern(pattern), at, after, tolerance
         )  # fmt: skip
         self._add(entry)
         return entry
@@ -196,7 +192,8 @@ class Tape:
     def reading(self, blocks: Sequence[Sequence[Entry]] | None = None) -> tuple[list[Seen], Reading]:
         """Return what was seen, and whose each packet is, by all entries or the blocks given."""
         seen = self.seen()
-        state = len(seen), self._count, -1 if blocks is None else len(blocks)
+        lenience = len(self.allowed), self.allow_unexpected, self.allow_missing
+        state = len(seen), self._count, -1 if blocks is None else len(blocks), *lenience
         if self._known is not None and self._known[0] == state:
             return self._known[1], self._known[2]
         seen = [*seen]
@@ -253,13 +250,8 @@ class Tape:
         medium: Medium = mediums[0]
         if timeout is None and not all(source.virtual for source in self.sources):
             timeout = PATIENCE
-        try:
+        with suppress(TimeoutError, Stalled):  # what is missing is told by the check
             medium.wait(lambda: True if self._happened() else None, "tape: play", timeout)
-            quiet = self.blocks[-1][0] if self.blocks else None
-            if isinstance(quiet, Quiet) and quiet.within is not None:
-                medium.run(quiet.within)
-        except (TimeoutError, Stalled):
-            pass  # what is missing is told by the check
         self.check()
 
     def _happened(self) -> bool:
@@ -269,12 +261,34 @@ class Tape:
         return reading.complete and all(e.gone is not None for b in self.blocks for e in b if isinstance(e, Send))
 
     def check(self) -> None:
-        """Raise `Mismatch` where what was seen is not what the timeline tells; nothing expected, nothing checked."""
+        """Raise `Mismatch` where what was seen is not what the timeline tells; nothing expected, nothing checked.
+
+        Where the timeline ends with `nothing(within=...)`, that time passes first.
+        """
         from packetlab.testing.story import story
 
         __tracebackhide__ = True
+        self._wait_out()
         if self.blocks and (told := story(self)):
             raise Mismatch(told)
+
+    def _wait_out(self) -> None:
+        """Let the time pass in which nothing is to come at the end."""
+        quiet = 0.0
+        for block in reversed(self.blocks):
+            if not isinstance(block[0], Quiet):
+                break
+            quiet += block[0].within or 0.0
+        if not quiet:
+            return
+        seen, reading = self.reading()
+        last = max((seen[i].at for took in reading.taken.values() for i, _ in took), default=0)
+        for source in self.sources:
+            medium = source.medium
+            if medium is not None and not medium.closed:
+                left = source.began + last + int(quiet * SECOND) - medium.now
+                if left > 0:
+                    medium.run(left / SECOND)
 
     def close(self) -> None:
         """Stop watching and sending; what was seen stays."""

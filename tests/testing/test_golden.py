@@ -503,6 +503,29 @@ def test_a_real_program_is_recorded_once_and_then_talks_to_the_replay(lab, path)
     assert path.read_bytes() == recorded
 
 
+def test_a_host_of_a_simulated_network_is_recorded_and_replayed_too(path) -> None:
+    def ask(mode: str, live) -> bytes:
+        net = SimNetwork(1)
+        a, b = net.host("a"), net.host("b")
+        net.link(a, b, delay=0.01)
+        with Golden(path, mode).peer(b, "datagram", 3000, live=live):
+            client = a.socket("datagram")
+            client.write(b"who?", to=b.at(3000))
+            return client.read()
+
+    def live(host):
+        server = host.socket("datagram")
+        server.bind(3000)
+
+        def answer() -> None:
+            if (packet := server._endpoint.read()) is not None:
+                server.write(packet.payload.upper(), to=packet[IDP].src)
+
+        host.medium.followers.append(answer)
+
+    assert ask("once", live) == b"WHO?" == ask("none", None)
+
+
 def test_a_server_under_test_may_be_anything_that_listens(tmp_path) -> None:
     """Here a thread; in a lab a program in any language."""
     listener = socket.create_server(("127.0.0.1", 0))

@@ -52,7 +52,6 @@ def test_a_failing_test_says_what_differs_its_seed_and_where_its_capture_is(run,
             r"seed \d+; --packetlab-seed=\d+ replays it",
             r"packetlab-artifacts/test_it\.py_test_game-[0-9a-f]{8}/simnet\.pcapng",
             r"packetlab-artifacts/.*/simnet\.ladder\.txt",
-            r"packetlab-artifacts/.*/tape\.pcapng",
         ],
         consecutive=False,
     )
@@ -60,11 +59,11 @@ def test_a_failing_test_says_what_differs_its_seed_and_where_its_capture_is(run,
     assert Capture(folder / "simnet.pcapng").count() == 2
     assert "Ball number=3" in (folder / "simnet.ladder.txt").read_text()
     report = (pytester.path / "report.xml").read_text()
-    assert f'<property name="packetlab_capture" value="{folder / "tape.pcapng"}"' in report
+    assert f'<property name="packetlab_capture" value="{folder / "simnet.pcapng"}"' in report
     assert '<property name="packetlab_ladder"' in report
     # Once the test passes what the failure left is gone.
     run(PASSES).assert_outcomes(passed=1)
-    assert not folder.exists()
+    assert not folder.parent.exists()
 
 
 def test_artifacts_go_where_the_option_says(run, pytester) -> None:
@@ -353,6 +352,11 @@ def test_packets_that_differ_are_explained(run) -> None:
     """)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["E*Ball.number*1*2*"])
+    result = run("""
+    def test_it():
+        assert Ball(number=1) in [Ether() / Ball(number=2)]
+    """)
+    result.stdout.fnmatch_lines(["E*Ball.number: expected 1, got 2*"])
 
 
 def test_in_parallel_and_in_any_order(run, pytester) -> None:

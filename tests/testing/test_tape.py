@@ -7,6 +7,7 @@ import re
 import pytest
 
 from packetlab import (
+    IDP,
     SPP,
     U16,
     Capture,
@@ -240,6 +241,20 @@ def test_nothing_within_and_nothing_else() -> None:
         game.expects(3)
 
 
+def test_a_last_quiet_time_passes_before_the_check(game) -> None:
+    """Or what comes in it would never be seen."""
+    game.expects(1)
+    game.tape.nothing(within=0.5)
+    game.throws(1)
+    game.tape.check()
+    assert game.net.now == 5 * 10**8
+    game.tape.allow(Throw(number=2))
+    game.tape.nothing(within=1)
+    game.throws(2)
+    game.tape.check()
+    assert game.net.now == 15 * 10**8
+
+
 def test_ends_are_hosts_names_addresses_or_anyone(game) -> None:
     for sender, receiver in (
         (game.a, game.b),
@@ -257,6 +272,17 @@ def test_ends_are_hosts_names_addresses_or_anyone(game) -> None:
     other.tape.expect(other.a, other.c, Throw)
     other.throws(1)
     assert "goes a -> b: expected a -> c" in other.says()
+
+
+def test_an_end_may_be_a_socket_of_a_host(game) -> None:
+    server, client = game.b.socket("datagram"), game.a.socket("datagram")
+    server.bind(3000)
+    game.tape.expect(game.a, game.b.at(3000), IDP)
+    client.write(b"x", to=game.b.at(3000))
+    game.tape.check()
+    game.tape.expect(game.a, game.b.at(3001), IDP)
+    client.write(b"x", to=game.b.at(3000))
+    assert "expected a -> b:3001" in game.says()
 
 
 def test_patterns_are_headers_stacks_classes_filters_and_functions(game) -> None:

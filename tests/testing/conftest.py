@@ -15,7 +15,7 @@ INSTALLED = any(point.value == "packetlab.pytest_plugin" for point in entry_poin
 BALL = """
 from packetlab import Ether, Header, Rest, U16
 
-class Ball(Header, under=Ether, when={"type": 0x88B7}):
+class Ball(Header, under=Ether, when={"type": 0x8AB7}):
     number: U16 = 0
     note: Rest = b""
 

@@ -277,7 +277,7 @@ def write(path: Path, count: int) -> None:
 
     with bindings():
 
-        class Ball(Header, under=Ether, when={"type": 0x88B7}):
+        class Ball(Header, under=Ether, when={"type": 0x8AB7}):
             number: U16 = 0
             note: Rest = b""
 

@@ -25,7 +25,7 @@ from packetlab import (
 from packetlab.testing import Tape
 
 
-class Throw(Header, under=Ether, when={"type": 0x88B9}):
+class Throw(Header, under=Ether, when={"type": 0x8AB9}):
     """Something to throw."""
 
     number: U16 = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from bisect import bisect_right, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -73,7 +73,7 @@ class End:
     """One end of a stream: who it is and what it sent.
 
     Attributes:
-        role: "client" or "server" of `stream`. address, port: its own.
+        role: "client" or "server" of its `stream`. address, port: its own.
         pieces: what it sent, sorted by offset, none twice. Offset 0 is the first octet behind the SYN; where no SYN was
             captured the first octet that was seen or acknowledged, and offsets may be negative.
         notes: what happened. first: the sequence number of offset 0, None as long as it is not known.
@@ -82,13 +82,13 @@ class End:
     """
 
     __slots__ = (
-        "_claimed", "_forgotten", "_held", "_held_size", "_keep", "_kept", "_top", "_window", "_wrap", "acked", "address", "fin",
-        "first", "next", "notes", "pieces", "port", "role", "start", "stream", "synced",
+        "_claimed", "_forgotten", "_held", "_held_size", "_keep", "_kept", "_stream", "_top", "_window", "_wrap", "acked", "address", "fin",
+        "first", "next", "notes", "pieces", "port", "role", "start", "synced",
     )  # fmt: skip
 
     def __init__(self, role: str, address: Any, port: int, window: int, keep: bool) -> None:
         self.role, self.address, self.port = role, address, port
-        self.stream: Any = None
+        self._stream: Callable[[], Any] = lambda: None
         self.pieces: list[Piece] = []
         self.notes: list[Note] = []
         self.first: int | None = None
@@ -104,6 +104,11 @@ class End:
         self._window, self._keep = window, keep
 
     # Looking ------------------------------------------------------------------------------------------------
+
+    @property
+    def stream(self) -> Any:
+        """The `Stream` whose end this is, as long as anybody else has it."""
+        return self._stream()
 
     @property
     def data(self) -> bytes:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import copy
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
+from weakref import ref
 
 from packetlab.capture.frame import Frame
 from packetlab.capture.reassembly.fragments import packet_of
@@ -107,19 +108,19 @@ class Speaker:
     """One end of a conversation and what it sent.
 
     Attributes:
-        role: "client" or "server" of `conversation`. address: its own. id: its connection id. records: its data packets by number.
+        role: "client" or "server" of its `conversation`. address: its own. id: its connection id. records: its data packets by number.
         notes: what happened; offsets and sizes count packets. next: the number awaited, not wrapped.
         start: the number at which `records` may begin. acked: the number before which the other end has all.
     """
 
     __slots__ = (
-        "_held", "_keep", "_kept", "_top", "_whole", "_window", "acked", "address", "conversation", "id", "known", "next", "notes",
+        "_conversation", "_held", "_keep", "_kept", "_top", "_whole", "_window", "acked", "address", "id", "known", "next", "notes",
         "records", "role", "start",
     )  # fmt: skip
 
     def __init__(self, role: str, address: XNSAddress, id: int, window: int, keep: bool, known: bool) -> None:
         self.role, self.address, self.id = role, address, id
-        self.conversation: Any = None
+        self._conversation: Callable[[], Any] = lambda: None
         self.records: list[Record] = []
         self.notes: list[Note] = []
         self.start = self.next = self.acked = self._top = 0
@@ -128,6 +129,11 @@ class Speaker:
         self._window, self._keep = window, keep
         self._kept = 0
         self._whole = True  # whether a message begins at `start`
+
+    @property
+    def conversation(self) -> Any:
+        """The `Conversation` whose end this is, as long as anybody else has it."""
+        return self._conversation()
 
     @property
     def messages(self) -> list[Message]:
@@ -289,7 +295,7 @@ class Conversation:
         self.frames = 0
         self.over = ""
         self._keys: list[Any] = []
-        client.conversation = server.conversation = self
+        client._conversation = server._conversation = ref(self)  # no circle, as with streams
 
     @property
     def messages(self) -> list[Message]:
@@ -311,7 +317,7 @@ class Conversation:
         """Return all that came so far, and go on without it."""
         given = copy.copy(self)
         given.client, given.server = self.client.portion(), self.server.portion()
-        given.client.conversation = given.server.conversation = given
+        given.client._conversation = given.server._conversation = ref(given)
         self.part += 1
         return given
 

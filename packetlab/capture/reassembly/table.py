@@ -52,6 +52,7 @@ class Table(Generic[S, P]):
     def __init__(self, memory: int, linger: float) -> None:
         self.now = 0  # the latest time of a frame
         self._memory, self._linger = memory, int(linger * SECOND)
+        self._share = memory // 8  # octets after which memory is looked at again
         self._alive: dict[int, S] = {}
         self._ending: deque[tuple[int, S]] = deque()
         self._done: list[S] = []
@@ -107,7 +108,7 @@ class Table(Generic[S, P]):
                 self._finish(one, one.over)
             else:
                 self._ending.append((one.last_ns, one))  # somebody still repeats the end of it
-        if self._added > self._memory // 8:
+        if self._added > self._share:
             self._added = 0
             self._relieve()
 

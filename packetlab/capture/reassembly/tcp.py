@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
+from weakref import ref
 
 from packetlab.capture.frame import Frame
 from packetlab.capture.reassembly.fragments import Datagram, Fragments, is_fragment, packet_of
@@ -34,7 +35,7 @@ class Stream:
     """
 
     __slots__ = (
-        "_keys", "begun_ns", "client", "first", "frames", "last", "last_ns", "number", "over", "part", "server",
+        "__weakref__", "_keys", "begun_ns", "client", "first", "frames", "last", "last_ns", "number", "over", "part", "server",
     )  # fmt: skip
 
     def __init__(self, number: int, client: End, server: End, frame: Frame, keys: tuple[Any, ...] = ()) -> None:
@@ -45,7 +46,7 @@ class Stream:
         self.frames = 0
         self.over = ""
         self._keys = keys
-        client.stream = server.stream = self
+        client._stream = server._stream = ref(self)  # no circle: octets go when the last user does
 
     @property
     def notes(self) -> list[Note]:
@@ -97,7 +98,7 @@ class Stream:
         """Return all that came so far, and go on without it."""
         given = copy.copy(self)
         given.client, given.server = self.client.portion(), self.server.portion()
-        given.client.stream = given.server.stream = given
+        given.client._stream = given.server._stream = ref(given)
         self.part += 1
         return given
 
@@ -113,10 +114,11 @@ class Stream:
 class _Way:
     """From one end to the other: what the table of connections leads to."""
 
-    __slots__ = ("receiver", "sender", "stream")
+    __slots__ = ("ack", "receiver", "sender", "stream")
 
     def __init__(self, stream: Stream, sender: End, receiver: End) -> None:
         self.stream, self.sender, self.receiver = stream, sender, receiver
+        self.ack = -1  # the last that the sender acknowledged
 
 
 class Streams(Table[Stream, tuple[End, Piece]]):
@@ -152,7 +154,7 @@ class Streams(Table[Stream, tuple[End, Piece]]):
     def receive(self, frame: Frame) -> Sequence[tuple[End, Piece]]:
         """Take a frame; return the octets that have none missing before them now, with who sent them."""
         packet = packet_of(frame)
-        layers: Any = packet.layers
+        layers: Any = packet._resolved or packet.layers
         # Nearly all: an IP packet with nothing to be said of it.
         if packet._notes is None and len(layers) == 3 and type(layers[2]) is TCP and type(layers[1]) in (IPv4, IPv6):
             return self._segment(frame, layers[1], layers[2], packet.payload, 0)
@@ -211,7 +213,7 @@ class Streams(Table[Stream, tuple[End, Piece]]):
         if time_ns is not None and time_ns > self.now:
             self.now = time_ns
         self._added += len(data)
-        if self._ending or self._added > self._memory // 8:
+        if self._ending or self._added > self._share:
             self._look_after()
         flags = tcp._flags
         way = self._ways.get((ip._src, ip._dst, tcp._sport, tcp._dport))
@@ -221,12 +223,12 @@ class Streams(Table[Stream, tuple[End, Piece]]):
         stream.frames += 1
         stream.last, stream.last_ns = number, self.now
         if flags & ACK and not flags & RST:
-            receiver = way.receiver
-            if receiver.first is None:
-                receiver.begin(tcp._ack)
-            acked = receiver.offset_of(tcp._ack)
-            if acked > receiver.acked:
-                receiver.acked = acked
+            receiver, ack = way.receiver, tcp._ack
+            if ack != way.ack:  # else it says what it said before
+                way.ack = ack
+                if receiver.first is None:
+                    receiver.begin(ack)
+                receiver.acked = max(receiver.acked, receiver.offset_of(ack))
         if sender.first is None:
             if flags & RST:
                 return self._reset(stream, sender, number, time_ns, data)
@@ -252,13 +254,13 @@ class Streams(Table[Stream, tuple[End, Piece]]):
             sender.cut(offset + len(data), missing, number, time_ns)
         if flags & FIN:
             sender.finished(offset + len(data) + missing, number, time_ns)
-        if not stream.over:
+        if sender.fin is not None and not stream.over:
             receiver = way.receiver
-            if sender.fin is not None and receiver.fin is not None:
-                if sender.next >= sender.fin and receiver.next >= receiver.fin:
-                    self._is_over(stream, "FIN")
-        pieces = [(sender, piece) for piece in found] if found else ()
-        return [*self.late(), *pieces] if self._late else pieces
+            if receiver.fin is not None and sender.next >= sender.fin and receiver.next >= receiver.fin:
+                self._is_over(stream, "FIN")
+        if not found and not self._late:
+            return ()
+        return [*self.late(), *((sender, piece) for piece in found)] if self._late else [(sender, p) for p in found]
 
     def _reset(
         self, stream: Stream, sender: End, number: int, time_ns: int | None, data: bytes

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
 
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.frame import Frame
+from packetlab.capture.notes import Block, Note, Section
+from packetlab.capture.offers import offered
+from packetlab.capture.patterns import as_test, matcher
 from packetlab.capture.pcap import MAGICS, read_pcap
-from packetlab.capture.pcapng import MAGIC, Block, read_blocks, read_pcapng
+from packetlab.capture.pcapng import MAGIC, Listener, read_blocks, read_notes, read_pcapng
 from packetlab.capture.scan import pcap_batches, pcapng_batches
-from packetlab.capture.source import Bytes, open_source, start_of
-from packetlab.capture.writer import Writer
+from packetlab.capture.source import Bytes, Following, open_source, start_of
 from packetlab.errors import CaptureError
 from packetlab.wire.above import Shown
-from packetlab.wire.foreign import as_packet, is_foreign
 
 T = TypeVar("T")
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from packetlab.capture.sides import Sides
     from packetlab.capture.table import Table
     from packetlab.capture.traces import FieldFilter
+    from packetlab.wire.declared import Declarations
     from packetlab.wire.header import Header
     from packetlab.wire.packet import Packet
 
@@ -39,19 +41,23 @@ class Capture(Shown):
 
     ``Capture(path)`` may be iterated any number of times, so may a file object that can seek; ``Capture(pipe)`` once. A file that is damaged or ends inside
     a record gives every whole frame and then one `CaptureError`; with ``strict=False`` iteration just ends and `faults`
-    has the error.
+    has the error. With `follow` the end of a file is waited behind for more: for so many seconds of silence (True: for
+    ever), or until `stop` is called.
 
     Attributes:
         name: for messages. strict: whether damage is raised.
     """
 
-    def __init__(self, source: str | Path | BinaryIO, *, strict: bool = True) -> None:
+    def __init__(self, source: str | Path | BinaryIO, *, strict: bool = True, follow: bool | float = False) -> None:
         self.name = str(source) if isinstance(source, (str, Path)) else str(getattr(source, "name", "stream"))
         self.strict = strict
         self._faults: tuple[CaptureError, ...] = ()
         self._parent: Capture | None = None
         self._held: list[Frame] | None = None
         self._used = False
+        self._listener: Listener | None = None
+        self._sections: list[Section] = []  # of a stream that is read once
+        self._following = None if follow is False else Following(None if follow is True else follow)
         self._source: str | Path | BinaryIO | None = source
         self._start = start_of(source)
         self._make: Callable[[], Iterator[Frame]] = lambda: self._read(source)
@@ -70,6 +76,7 @@ class Capture(Shown):
         capture = cls.__new__(cls)
         capture.name, capture.strict, capture._faults = name, True, ()
         capture._held, capture._used, capture._make = None, False, make
+        capture._listener, capture._sections, capture._following = None, [], None
         capture._parent = capture._source = capture._start = capture._make_batches = None
         return capture
 
@@ -102,7 +109,53 @@ class Capture(Shown):
     # Reading -----------------------------------------------------------------------------------------------
 
     def _read(self, where: Any, tap: Callable[[bytes], object] | None = None) -> Iterator[Frame]:
-        return self._records(where, lambda data: read_pcapng(data, tap), read_pcap)
+        return self._records(where, lambda data: read_pcapng(data, tap, self._ear()), read_pcap)
+
+    def _ear(self) -> Listener | None:
+        """What wants to hear what the file says besides its frames."""
+        return None if self.again and self._listener is None else self._hear
+
+    def _hear(self, note: Note) -> None:
+        if isinstance(note, Section) and not self.again:
+            self._sections.append(note)
+        if self._listener is not None:
+            self._listener(note)
+
+    def notes(self) -> Iterator[Note]:
+        """Yield what a pcapng file says besides its frames: sections, interfaces, names, statistics, secrets, custom data.
+
+        Blocks of other kinds, and those that are not what they say, come as `Block`. CaptureError as in `blocks`.
+        """
+        if self._source is None:
+            raise CaptureError(self.name, "a whole pcapng file", "chosen frames or frames in memory")
+        said = self._records(self._source, read_notes, None)
+        return (note for note in said if not isinstance(note, Frame))
+
+    @property
+    def declarations(self) -> Declarations:
+        """Declarations of headers that travel in the file, offered and not declared: see `wire.declared.Declaration`.
+
+        What is shown of them by ``str()`` is safe to print; ``declare()`` makes the classes. Of a stream that is read
+        once they are known when its first frame is. CaptureError where they make no sense; the frames can be read then.
+        """
+        root = self._root
+        sections = root._sections
+        if root._source is not None and root.again:
+            sections = []
+            for said in root._records(root._source, read_notes, lambda data: iter(())):
+                if isinstance(said, Frame):
+                    break
+                if isinstance(said, Section):
+                    sections.append(said)
+        elif root._source is not None and not root._used:
+            raise CaptureError(root.name, "a first frame read before what the stream declares", "none read")
+        return offered(sections, root.name)
+
+    def stop(self) -> None:
+        """End the waiting of `follow`, from another thread too: iteration ends with the last whole frame."""
+        following = self._root._following
+        if following is not None:
+            following.stop.set()
 
     def blocks(self) -> Iterator[Block]:
         """Yield every block of a pcapng file: names, statistics, secrets, custom and unknown ones too.
@@ -121,7 +174,7 @@ class Capture(Shown):
             raise CaptureError(self.name, "a stream that was not read yet", "one that was")
         self._used = True
         self._faults = ()
-        source = open_source(where, self._start)
+        source = open_source(where, self._start, self._following)
         try:
             data = Bytes(source)
             data.have(4)
@@ -136,6 +189,8 @@ class Capture(Shown):
                 wanted = "a pcap or pcapng file" if of_pcap else "a pcapng file"
                 raise CaptureError(self.name, wanted, f"one that begins with {magic.hex(' ') or 'nothing'}")
         except CaptureError as fault:
+            if source.ended and self._following is not None and self._following.stop.is_set():
+                return  # in the middle of what is still being written
             self._faults = (fault,)
             if self.strict:
                 raise
@@ -150,7 +205,7 @@ class Capture(Shown):
         stretches of 4096. Times after the year 2262 do not fit the array and count as its end.
         """
         if self._source is not None:
-            yield from self._records(self._source, pcapng_batches, pcap_batches)
+            yield from self._records(self._source, lambda data: pcapng_batches(data, self._ear()), pcap_batches)
             return
         if self._make_batches is not None:
             yield from self._make_batches()
@@ -353,77 +408,19 @@ class Capture(Shown):
 
         return split(self, by, servers)
 
-    def write(self, where: str | Path | BinaryIO, format: str | None = None) -> int:
-        """Write the frames to a file and return their number; see `Writer` for the format.
+    def write(
+        self, where: str | Path | BinaryIO, format: str | None = None, *, declare: Iterable[type[Header]] = ()
+    ) -> int:
+        """Write the frames to a file and return their number; see `Writer` for the format, and for `declare`.
 
-        From a pcapng file to another, all blocks are copied as they are, those without a packet too. CaptureError for
-        the very file that is being read, and for damage: what was whole is written then.
+        From a pcapng file to another, all blocks are copied as they are, those without a packet too. Of chosen frames, and
+        with `declare`, sections, interfaces, names, statistics, secrets and custom data that may be copied are kept as
+        far as they were read. CaptureError for the very file that is being read, and for damage: what was whole is
+        written then.
         """
-        self._refuse_own_file(where)
-        with Writer(where, format) as writer:
-            if self._source is None or writer.format != "pcapng":
-                for frame in self:
-                    writer.write(frame)
-                return writer.count
-            copied = False
+        from packetlab.capture.copying import write
 
-            def copy(block: bytes) -> None:
-                nonlocal copied
-                copied = True
-                writer.copy(block)
-
-            count = 0
-            for frame in self._read(self._source, copy):
-                if not copied:  # from pcap
-                    writer.write(frame)
-                count += 1
-            return count
-
-    def _refuse_own_file(self, where: str | Path | BinaryIO) -> None:
-        # Opening it for writing would empty it before the first frame is read.
-        mine, theirs = self._root._source, where
-        named = isinstance(mine, (str, Path)) and isinstance(theirs, (str, Path)) and "-" not in (mine, theirs)
-        try:
-            same = named and os.path.samefile(str(mine), str(theirs))
-        except OSError:
-            same = False
-        if same:
-            raise CaptureError(str(where), "another file than the one being read", "the same")
+        return write(self, where, format, declare)
 
     def __repr__(self) -> str:
         return f"<Capture {self.name!r}>"
-
-
-def matcher(pattern: Any) -> Callable[[Any], bool]:
-    """Return a test of packets from what users write as a pattern. TypeError for anything else."""
-    if pattern is None:
-        return lambda packet: True
-    if isinstance(pattern, str):
-        from packetlab.wire.filter import compile_filter
-
-        return compile_filter(pattern)
-    if isinstance(pattern, type):
-        return lambda packet: pattern in packet
-    if is_foreign(pattern):
-        pattern = as_packet(pattern)
-    if hasattr(pattern, "matches") and not callable(pattern):
-        return lambda packet: bool(pattern.matches(packet))
-    if callable(pattern):
-        return lambda packet: bool(pattern(packet))
-    raise TypeError(
-        f"a pattern is a header, a header class, a filter in words or a function of a packet, not {pattern!r}"
-    )
-
-
-def as_test(pattern: Any) -> Any:
-    """Return a pattern as the data that `wire.filter` is about, None where it cannot be said so."""
-    from packetlab.wire.filter import Match, Test, compile_filter, prototype_test
-    from packetlab.wire.header import Header, HeaderType
-
-    if isinstance(pattern, str):
-        return compile_filter(pattern)
-    if isinstance(pattern, HeaderType):
-        return Match(pattern)  # type: ignore[arg-type]
-    if isinstance(pattern, Header):
-        return prototype_test(pattern)
-    return pattern if isinstance(pattern, Test) else None

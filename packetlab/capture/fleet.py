@@ -20,9 +20,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from packetlab.capture.capture import as_test
 from packetlab.capture.columns import Columns
 from packetlab.capture.fleet_work import Failure, File, Job, call, read_columns, remote, write_shard
+from packetlab.capture.patterns import as_test
 from packetlab.capture.table import Table
 from packetlab.errors import BuildError, CaptureError
 from packetlab.wire.bindings import declared

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from struct import Struct, error as struct_error
-from typing import NamedTuple
 
 from packetlab.capture.frame import NOTHING, Extras, Frame, Interface
+from packetlab.capture.notes import Block, Note, kept, note as note_of, options_of, section as section_of, words
 from packetlab.capture.source import Bytes
 from packetlab.errors import CaptureError
 
@@ -19,35 +19,43 @@ MAGIC = SECTION.to_bytes(4, "big")
 LARGEST = 1 << 26  # bytes of a block; more is taken for damage
 NANOSECONDS = 1_000_000_000
 _BIG, _LITTLE = b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a"
-# Where other options hold a number: of an interface (4.2: speeds), of a packet (4.3: queue), of custom ones (3.5.1: PEN).
-_NUMBERS_OF_INTERFACE = {8: 8, 16: 8, 17: 8, 2988: 4, 2989: 4, 19372: 4, 19373: 4}
-_NUMBERS_OF_PACKET = {6: 4, 2988: 4, 2989: 4, 19372: 4, 19373: 4}
+# Where other options hold a number: of an interface (4.2: speeds, time zone), of a packet (4.3: queue).
+_NUMBERS_OF_INTERFACE = {8: 8, 10: 4, 16: 8, 17: 8}
+_NUMBERS_OF_PACKET = {6: 4}
 
 
-class Block(NamedTuple):
-    """One block of a pcapng file as it stands there (section 3.1). ``bytes(block)`` is the whole of it.
-
-    Attributes:
-        kind: block type. body: what is between the two lengths. big_endian: byte order. section: from 0.
-    """
-
-    kind: int
-    body: bytes
-    big_endian: bool = False
-    section: int = 0
-
-    def __bytes__(self) -> bytes:
-        order = ">I" if self.big_endian else "<I"
-        size = Struct(order).pack(len(self.body) + 12)
-        return Struct(order).pack(self.kind) + size + self.body + size
+Listener = Callable[[Note], object]
 
 
-def read_pcapng(data: Bytes, tap: Callable[[bytes], object] | None = None) -> Iterator[Frame]:
+def read_pcapng(
+    data: Bytes, tap: Callable[[bytes], object] | None = None, listener: Listener | None = None
+) -> Iterator[Frame]:
     """Yield the frames; CaptureError behind the last whole one where the file is damaged or ends inside a block.
 
-    `tap` is called with every whole block, before the frame that is in it.
+    `tap` is called with every whole block, before the frame that is in it; `listener` with what each block says that
+    holds no frame.
     """
-    return Reader(data).frames(tap)
+    return Reader(data, listener).frames(tap)
+
+
+def read_notes(data: Bytes) -> Iterator[Note | Frame]:
+    """Yield what every block says, frames too, in order. CaptureError as in `read_pcapng`."""
+    heard: list[Note] = []
+    fault: CaptureError | None = None
+    frames = Reader(data, heard.append).frames(None)
+    frame: Frame | None = None
+    while True:
+        try:
+            frame = next(frames, None)
+        except CaptureError as error:
+            frame, fault = None, error
+        yield from heard
+        heard.clear()
+        if frame is None:
+            break
+        yield frame
+    if fault is not None:
+        raise fault
 
 
 def read_blocks(data: Bytes) -> Iterator[Block]:
@@ -58,8 +66,8 @@ def read_blocks(data: Bytes) -> Iterator[Block]:
 class Reader:
     """Reads blocks one by one, and keeps what the section and its interfaces are."""
 
-    def __init__(self, data: Bytes) -> None:
-        self.data = data
+    def __init__(self, data: Bytes, listener: Listener | None = None) -> None:
+        self.data, self.listener = data, listener
         self.sign = "<"
         self.section = -1
         self.interfaces: list[Interface] = []
@@ -81,10 +89,8 @@ class Reader:
                 frame = self.packet(kind, body)
             except struct_error:
                 raise self.error("a whole block", f"{len(body)} bytes for a block of type {kind}") from None
-            if kind == SECTION:
-                self.begin_section(body)
-            elif kind == INTERFACE:
-                self.begin_interface(body)
+            if frame is None:
+                self.other(kind, body)
             if tap is not None:
                 tap(data.data[data.pos : data.pos + len(body) + 12])
             data.pos += len(body) + 12
@@ -155,6 +161,21 @@ class Reader:
             raise self.error(f"the block length {size} again at its end", again)
         return kind, data.data[data.pos + 8 : data.pos + size - 4]
 
+    def other(self, kind: int, body: bytes) -> None:
+        """Take a block that holds no frame."""
+        told: Note | None = None
+        if kind == SECTION:
+            self.begin_section(body)
+            if self.listener is not None:
+                told = section_of(body, self.sign, "")
+        elif kind == INTERFACE:
+            self.begin_interface(body)
+            told = self.interfaces[-1]
+        elif self.listener is not None:
+            told = note_of(kind, body, self.sign, self.section, self.interfaces)
+        if self.listener is not None and told is not None:
+            self.listener(told)
+
     def begin_section(self, body: bytes) -> None:
         if len(body) < 16:
             raise self.error("a section header of 16 bytes or more", len(body))
@@ -167,22 +188,7 @@ class Reader:
 
     def options(self, body: bytes, at: int) -> list[tuple[int, bytes]]:
         """Return the options (3.5) from `at` on."""
-        found = []
-        unpack = Struct(self.sign + "HH").unpack_from
-        while at + 4 <= len(body):
-            code, size = unpack(body, at)
-            if code == 0:
-                break
-            if at + 4 + size > len(body):
-                raise self.error(f"an option of {len(body) - at - 4} bytes at most", size)
-            found.append((code, body[at + 4 : at + 4 + size]))
-            at += 4 + size + -size % 4
-        return found
-
-    def other(self, code: int, value: bytes, numbers: dict[int, int]) -> tuple[int, bytes]:
-        """Return an option to be kept as it is, the number in front of it little-endian."""
-        width = numbers.get(code, 0) if self.sign == ">" else 0
-        return (code, value[:width][::-1] + value[width:]) if len(value) >= width else (code, value)
+        return options_of(body, at, self.sign, f"{self.data.source.name}, block at byte {self.data.offset}")
 
     def begin_interface(self, body: bytes) -> None:
         if len(body) < 8:
@@ -193,9 +199,9 @@ class Reader:
         others = []
         for code, value in self.options(body, 8):
             if code == 2:
-                name = _text(value)
+                name = words(value)
             elif code == 3:
-                description = _text(value)
+                description = words(value)
             elif code == 9 and value:
                 resolution = 1 << (value[0] & 0x7F) if value[0] & 0x80 else 10 ** value[0]
             elif code == 13 and value:
@@ -204,7 +210,7 @@ class Reader:
             elif code == 14 and len(value) == 8:
                 (offset,) = Struct(self.sign + "q").unpack(value)
             else:
-                others.append(self.other(code, value, _NUMBERS_OF_INTERFACE))
+                others.append(kept(code, value, self.sign, _NUMBERS_OF_INTERFACE))
         number = len(self.interfaces)
         self.interfaces.append(
             Interface(
@@ -258,16 +264,11 @@ class Reader:
         numbers: dict[int, int] = {}
         for code, value in self.options(body, at):
             if code == 1:
-                comments.append(_text(value))
+                comments.append(words(value))
             elif (code, len(value)) in ((2, 4), (4, 8), (5, 8)):
                 (numbers[code],) = Struct(self.sign + ("I" if code == 2 else "Q")).unpack(value)
             else:
-                others.append(self.other(code, value, _NUMBERS_OF_PACKET))
+                others.append(kept(code, value, self.sign, _NUMBERS_OF_PACKET))
         if not comments and not numbers and not others:
             return NOTHING
         return Extras(tuple(comments), numbers.get(2), numbers.get(4), numbers.get(5), tuple(others))
-
-
-def _text(value: bytes) -> str:
-    # Strings are UTF-8 without a terminator (3.5); some writers add one, and then what lay behind it.
-    return value.split(b"\0")[0].decode("utf-8", "backslashreplace")

@@ -1,7 +1,7 @@
 """Writing the pcapng file format (draft-ietf-opsawg-pcapng; section numbers below are the draft's).
 
-One little-endian section, times in nanoseconds; nothing of the machine or the hour goes in, so the same frames make the
-same file. It knows nothing of reading.
+Little-endian sections, times in nanoseconds; nothing of the machine or the hour goes in, so the same frames make the
+same file. Each block is handed on whole. It knows nothing of reading.
 """
 
 from __future__ import annotations
@@ -12,12 +12,30 @@ from typing import BinaryIO
 
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.frame import Frame, Interface
+from packetlab.capture.notes import (
+    CUSTOM,
+    CUSTOM_HERE,
+    JOURNAL,
+    NAMES,
+    NOT_TO_BE_COPIED,
+    SECRETS,
+    SECRETS_KINDS,
+    STATISTICS,
+    Block,
+    Custom,
+    Names,
+    Note,
+    Secrets,
+    Section,
+    Statistics,
+    address_octets,
+)
 from packetlab.capture.pcap import check_lengths
-from packetlab.capture.pcapng import INTERFACE, LARGEST, PACKET, SECTION, SIMPLE_PACKET
+from packetlab.capture.pcapng import INTERFACE, LARGEST, OLD_PACKET, PACKET, SECTION, SIMPLE_PACKET
 from packetlab.capture.records import pcapng_blocks
 from packetlab.errors import CaptureError
 
-_NOT_TO_BE_COPIED = (19372, 19373)  # custom options that hold for the file they were written to only (3.5.1)
+_RECORDS = {4: 1, 16: 2, 6: 3, 8: 4}  # octets of an address -> kind of name record (4.5)
 
 
 class PcapngSink:
@@ -27,6 +45,7 @@ class PcapngSink:
         self.stream, self.name = stream, name
         self.interfaces: dict[Interface, int] = {}
         self.begun = False
+        self.head = Section()
 
     def _block(self, kind: int, body: bytes) -> bytes:
         if len(body) + 12 > LARGEST:
@@ -39,36 +58,51 @@ class PcapngSink:
             raise CaptureError(self.name, "comments and other options of 65535 bytes at most", len(value))
         return Struct("<HH").pack(code, len(value)) + value + bytes(-len(value) % 4)
 
-    def _others(self, options: Iterable[tuple[int, bytes]]) -> bytes:
-        return b"".join(self._option(code, value) for code, value in options if code not in _NOT_TO_BE_COPIED)
+    def _options(self, options: Iterable[tuple[int, bytes]]) -> bytes:
+        """Return options (3.5) and what ends them, or nothing where there are none."""
+        data = b"".join(self._option(code, value) for code, value in options if code not in NOT_TO_BE_COPIED)
+        return data + bytes(4) if data else b""
+
+    def _comments(self, comments: Iterable[str]) -> list[tuple[int, bytes]]:
+        return [(1, _bytes(comment)) for comment in comments]
+
+    # Sections and interfaces -----------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Write the section header, once."""
         if not self.begun:
-            self.begun = True
-            self.stream.write(self._block(SECTION, Struct("<IHHq").pack(0x1A2B3C4D, 1, 0, -1)))
+            self.section(self.head)
 
-    def copy(self, block: bytes) -> None:
-        """Write a block of another pcapng file as it is; then all of that file's blocks must come, and no frames."""
-        self.begun = True
-        self.stream.write(block)
+    def section(self, head: Section) -> None:
+        """Begin a section; interfaces are numbered anew in each (4.2)."""
+        texts = [
+            (code, _bytes(text)) for code, text in ((2, head.hardware), (3, head.os), (4, head.application)) if text
+        ]
+        options = self._options([*self._comments(head.comments), *texts, *head.options])
+        self.stream.write(self._block(SECTION, Struct("<IHHq").pack(0x1A2B3C4D, 1, 0, -1) + options))
+        self.begun, self.head = True, head
+        self.interfaces = {}
 
-    def _interface(self, interface: Interface) -> int:
+    def interface(self, interface: Interface) -> int:
+        """Describe an interface unless it is described in this section; return its number."""
         known = self.interfaces.get(interface)
         if known is None:
             if not 0 <= interface.linktype <= 0xFFFF:
                 raise CaptureError(self.name, "a link type of 16 bits", interface.linktype)
             if not 0 <= interface.fcs_length < 16:
                 raise CaptureError(self.name, "a frame check sequence of 0 to 15 bytes", interface.fcs_length)
-            options = self._option(2, _bytes(interface.name)) if interface.name else b""
-            options += self._option(3, _bytes(interface.description)) if interface.description else b""
-            options += self._option(9, b"\x09")
-            options += self._option(13, bytes([interface.fcs_length])) if interface.fcs_length else b""
-            options += self._others(interface.options)
+            options = [(2, _bytes(interface.name))] if interface.name else []
+            options += [(3, _bytes(interface.description))] if interface.description else []
+            options += [(9, b"\x09")]
+            options += [(13, bytes([interface.fcs_length]))] if interface.fcs_length else []
             head = Struct("<HHI").pack(interface.linktype, 0, interface.snaplen)
-            self.stream.write(self._block(INTERFACE, head + options + bytes(4)))
+            data = self._block(INTERFACE, head + self._options([*options, *interface.options]))
+            self.begin()
+            self.stream.write(data)
             known = self.interfaces[interface] = len(self.interfaces)
         return known
+
+    # Frames ----------------------------------------------------------------------------------------------------
 
     def write(self, frame: Frame) -> None:
         """Write one frame. CaptureError where the format cannot hold it."""
@@ -76,15 +110,12 @@ class PcapngSink:
         if not 0 <= time < 1 << 64:
             raise CaptureError(self.name, "a time between 1970 and 2554", f"{time} ns")
         check_lengths(frame, self.name)
-        options = b"".join(self._option(1, _bytes(comment)) for comment in extras.comments)
+        said = self._comments(extras.comments)
         for code, kind, value in ((2, "<I", extras.flags), (4, "<Q", extras.drop_count), (5, "<Q", extras.packet_id)):
             if value is not None:
-                options += self._option(code, Struct(kind).pack(value))
-        options += self._others(extras.options)
-        if options:
-            options += bytes(4)
-        self.begin()
-        which = self._interface(frame.interface)
+                said.append((code, Struct(kind).pack(value)))
+        options = self._options([*said, *extras.options])
+        which = self.interface(frame.interface)
         size = len(frame.data)
         padded = frame.data + bytes(-size % 4)
         kept = min(frame.wire_length, frame.interface.snaplen or frame.wire_length)
@@ -99,14 +130,93 @@ class PcapngSink:
         """Write plain frames (see `records`)."""
         self.begin()
         used = sorted(dict.fromkeys(batch.which.tolist()))
-        places = {which: self._interface(batch.interfaces[which]) for which in used}
+        places = {which: self.interface(batch.interfaces[which]) for which in used}
         self.stream.write(pcapng_blocks(batch, places))
 
     def end(self, linktype: int) -> None:
         """Write what a file without frames needs."""
         if not self.begun:
-            self.begin()
-            self._interface(Interface(linktype))
+            self.interface(Interface(linktype))
+
+    # What else there is ----------------------------------------------------------------------------------------
+
+    def copy(self, block: bytes) -> None:
+        """Write a block of another pcapng file as it is; then all of that file's blocks must come, and no frames."""
+        self.begun = True
+        self.stream.write(block)
+
+    def note(self, note: Note) -> None:
+        """Write what another file says besides its frames, as far as it may be copied to a file of other frames.
+
+        Custom data marked as not to be copied and blocks that nobody here understands stay behind (4.9).
+        """
+        if isinstance(note, Section):
+            self.section(note)
+        elif isinstance(note, Interface):
+            self.interface(note)
+        elif isinstance(note, Block):
+            if note.kind == JOURNAL:  # text without a number in it, so of any byte order
+                self._put(note.kind, note.body)
+        elif not isinstance(note, Custom) or note.copy:
+            self.put(note)
+
+    def put(self, note: Names | Statistics | Secrets | Custom | Block) -> None:
+        """Write one block without a frame. CaptureError where the format cannot hold it."""
+        if isinstance(note, Names):
+            self._put(NAMES, self._names(note))
+        elif isinstance(note, Statistics):
+            self._put(STATISTICS, self._statistics(note))
+        elif isinstance(note, Secrets):
+            self._put(SECRETS, self._secrets(note))
+        elif isinstance(note, Custom):
+            data = note.data + bytes(-len(note.data) % 4)
+            self._put(CUSTOM if note.copy else CUSTOM_HERE, Struct("<I").pack(note.pen) + data)
+        else:
+            if note.kind in (SECTION, INTERFACE, PACKET, SIMPLE_PACKET, OLD_PACKET):
+                raise CaptureError(self.name, "a block without a frame", f"type {note.kind:#x}", "write() has frames")
+            if note.big_endian or len(note.body) % 4:
+                raise CaptureError(self.name, "a little-endian block of whole fours", f"{len(note.body)} bytes")
+            self._put(note.kind, note.body)
+
+    def _put(self, kind: int, body: bytes) -> None:
+        data = self._block(kind, body)
+        self.begin()
+        self.stream.write(data)
+
+    def _names(self, note: Names) -> bytes:
+        records = [*note.others]
+        for address, names in note.entries:
+            try:
+                raw = address_octets(address)
+            except ValueError:
+                raise CaptureError(self.name, "an IP or a MAC address", repr(address)) from None
+            records.append(
+                (_RECORDS[len(raw)], raw + b"".join(_bytes(name).replace(b"\0", b"") + b"\0" for name in names))
+            )
+        data = b"".join(self._option(kind, value) for kind, value in records) + bytes(4)
+        server = [(2, _bytes(note.server))] if note.server else []
+        return data + self._options([*self._comments(note.comments), *server, *note.options])
+
+    def _statistics(self, note: Statistics) -> bytes:
+        which = self.interface(note.interface)
+        counts = (note.received, note.dropped, note.accepted, note.os_dropped, note.delivered)
+        said = self._comments(note.comments)
+        said += [(code, _halves(time)) for code, time in ((2, note.start_ns), (3, note.end_ns)) if time is not None]
+        said += [(code, Struct("<Q").pack(count)) for code, count in enumerate(counts, 4) if count is not None]
+        return Struct("<I").pack(which) + _halves(note.time_ns) + self._options([*said, *note.options])
+
+    def _secrets(self, note: Secrets) -> bytes:
+        kind = note.kind if isinstance(note.kind, int) else SECRETS_KINDS.get(note.kind)
+        if kind is None:
+            raise CaptureError(self.name, f"secrets: a number or one of {', '.join(SECRETS_KINDS)}", repr(note.kind))
+        data = note.data + bytes(-len(note.data) % 4)
+        options = self._options([*self._comments(note.comments), *note.options])
+        return Struct("<II").pack(kind, len(note.data)) + data + options
+
+
+def _halves(time_ns: int) -> bytes:
+    """A time as two words, the high one first, whatever the byte order (4.6)."""
+    return Struct("<II").pack(time_ns >> 32, time_ns & 0xFFFFFFFF)
 
 
 def _bytes(text: str) -> bytes:

@@ -14,7 +14,7 @@ from packetlab.capture.batch import LATEST, NO_TIME, FrameBatch, clipped
 from packetlab.capture.frame import NOTHING, Extras, Frame, Interface
 from packetlab.capture.loops import loaded, records
 from packetlab.capture.pcap import Layout, read_header, read_on
-from packetlab.capture.pcapng import INTERFACE, MAGIC, NANOSECONDS, OLD_PACKET, PACKET, SECTION, SIMPLE_PACKET, Reader
+from packetlab.capture.pcapng import MAGIC, NANOSECONDS, OLD_PACKET, PACKET, SIMPLE_PACKET, Listener, Reader
 from packetlab.capture.source import Bytes
 from packetlab.errors import CaptureError
 
@@ -102,9 +102,9 @@ def _of_records(buffer: bytes, places: NDArray[np.int64], layout: Layout, number
 # pcapng --------------------------------------------------------------------------------------------------------
 
 
-def pcapng_batches(data: Bytes) -> Iterator[FrameBatch]:
-    """Yield the frames of a pcapng file in stretches as they are read. CaptureError as in `read_pcapng`."""
-    reader = Reader(data)
+def pcapng_batches(data: Bytes, listener: Listener | None = None) -> Iterator[FrameBatch]:
+    """Yield the frames of a pcapng file in stretches as they are read. CaptureError and `listener` as in `read_pcapng`."""
+    reader = Reader(data, listener)
     while data.have(12):
         reader.block()  # have one whole block at hand, or raise
         stretch = _Stretch(reader)
@@ -165,11 +165,9 @@ class _Stretch:
             frame = reader.packet(kind, body)
         except struct_error:
             raise reader.error("a whole block", f"{len(body)} bytes for a block of type {kind}") from None
-        if kind == SECTION:
-            reader.begin_section(body)
-        elif kind == INTERFACE:
-            reader.begin_interface(body)
-        if frame is not None:
+        if frame is None:
+            reader.other(kind, body)
+        else:
             self.starts[len(self.blocks)] = data.pos + _DATA_AT[kind]
             self.others[len(self.blocks)] = frame
             self.blocks.append(data.pos)

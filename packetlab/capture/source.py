@@ -6,7 +6,10 @@ Compression is told by content, not by name. What was unpacked before a stream b
 from __future__ import annotations
 
 import sys
+from io import FileIO
 from pathlib import Path
+from threading import Event
+from time import monotonic
 from typing import Any, BinaryIO
 
 from packetlab.errors import CaptureError
@@ -23,11 +26,14 @@ class Source:
         name: for messages. offset: bytes delivered so far (unpacked ones). fault: what ended it early, or None.
     """
 
-    def __init__(self, stream: BinaryIO, name: str, start: int | None = None) -> None:
-        self.stream, self.name = stream, name
+    def __init__(
+        self, stream: BinaryIO, name: str, start: int | None = None, following: Following | None = None
+    ) -> None:
+        self.stream, self.name, self._following = stream, name, following
         self._place = start  # in a file object that can seek, so that two readers of it do not disturb each other
         self.offset = 0
         self.fault: CaptureError | None = None
+        self.ended = False  # the stream gave nothing any more
         self._head = self._read(PACKED_CHUNK)
         while 0 < len(self._head) < 4:
             more = self._read(4)
@@ -38,6 +44,15 @@ class Source:
         self._unpacker = _unpacker(self.packing, name) if self.packing else None
 
     def _read(self, size: int) -> bytes:
+        data = self._read_now(size)
+        if self._following is not None:
+            while not data and self._following.wait():
+                data = self._read_now(size)
+            self._following.heard()
+        self.ended = not data
+        return data
+
+    def _read_now(self, size: int) -> bytes:
         # read1 gives what is there, so that a live pipe is not waited on for a full piece.
         read = getattr(self.stream, "read1", None) or self.stream.read
         if self._place is None:
@@ -153,19 +168,41 @@ def start_of(where: Any) -> int | None:
         return None
 
 
-def open_source(where: Any, start: int | None = None) -> Source:
+class Following:
+    """Waits for a file to grow: for `silence` seconds at a time at most (None: for ever), and until `stop` is set."""
+
+    PAUSE = 0.02  # seconds between two looks
+
+    def __init__(self, silence: float | None) -> None:
+        self.silence = silence
+        self.stop = Event()
+        self._since: float | None = None
+
+    def wait(self) -> bool:
+        """Wait a little; say whether to look again."""
+        now = monotonic()
+        self._since = now if self._since is None else self._since
+        left = self.PAUSE if self.silence is None else self._since + self.silence - now
+        return left > 0 and not self.stop.wait(min(left, self.PAUSE))
+
+    def heard(self) -> None:
+        """Begin to wait anew: something came, or the end did."""
+        self._since = None
+
+
+def open_source(where: Any, start: int | None = None, following: Following | None = None) -> Source:
     """Open a path, "-" (standard input) or a binary file object. CaptureError where it cannot be opened.
 
-    `start`: where in a file object to begin (see `start_of`).
+    `start`: where in a file object to begin (see `start_of`). `following`: what waits at the end of a growing file.
     """
     if where == "-":
         return Source(sys.stdin.buffer, "standard input")
     if isinstance(where, (str, Path)):
         try:
-            return Source(open(where, "rb"), str(where))
+            return Source(open(where, "rb"), str(where), None, following)
         except OSError as error:
             raise CaptureError(str(where), "a readable file", error.strerror) from None
-    return Source(where, str(getattr(where, "name", "stream")), start)
+    return Source(where, str(getattr(where, "name", "stream")), start, following)
 
 
 def open_sink(where: Any) -> BinaryIO:
@@ -185,11 +222,49 @@ def open_sink(where: Any) -> BinaryIO:
             import lz4.frame
 
             return lz4.frame.open(where, "wb")  # type: ignore[no-any-return]
-        return open(where, "wb")
+        return WholeWrites(open(where, "wb", buffering=0))  # type: ignore[return-value]
     except ImportError as error:
         raise CaptureError(str(where), f"the package that packs {ending}", str(error)) from None
     except OSError as error:
         raise CaptureError(str(where), "a writable file", error.strerror) from None
+
+
+class WholeWrites:
+    """A file that gets what is written in whole pieces, many at a time: a killed program leaves no half of one.
+
+    (But for the one moment that the kernel itself is stopped in the middle of a write.)
+    """
+
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
+        self._waiting: list[bytes] = []
+        self._size = 0
+
+    def write(self, data: bytes) -> int:
+        """Take a piece that must not be cut."""
+        self._waiting.append(data)
+        self._size += len(data)
+        if self._size >= PACKED_CHUNK:
+            self.flush()
+        return len(data)
+
+    def flush(self) -> None:
+        """Hand everything to the kernel."""
+        rest = memoryview(b"".join(self._waiting))
+        self._waiting, self._size = [], 0
+        while rest:
+            rest = rest[self._file.write(rest) :]
+
+    def fileno(self) -> int:
+        """The file descriptor."""
+        return self._file.fileno()
+
+    def close(self) -> None:
+        """Hand on what waits, and close."""
+        try:
+            self.flush()
+        finally:
+            self._file.close()
 
 
 class Bytes:

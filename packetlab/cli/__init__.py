@@ -17,7 +17,19 @@ from packetlab.cli.arguments import OK, WRONG
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-COMMANDS = ("demo", "show", "ladder", "follow", "replay", "rewrite", "send", "capture", "malformed", "completion")
+COMMANDS = (
+    "demo",
+    "show",
+    "ladder",
+    "follow",
+    "replay",
+    "rewrite",
+    "send",
+    "capture",
+    "malformed",
+    "declarations",
+    "completion",
+)
 """Modules of this package, in the order of the help; each has ``add(command)``."""
 
 

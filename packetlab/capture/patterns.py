@@ -1,0 +1,43 @@
+"""Patterns: what users write to say which frames they mean, as tests of packets and as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from packetlab.wire.foreign import as_packet, is_foreign
+
+
+def matcher(pattern: Any) -> Callable[[Any], bool]:
+    """Return a test of packets from what users write as a pattern. TypeError for anything else."""
+    if pattern is None:
+        return lambda packet: True
+    if isinstance(pattern, str):
+        from packetlab.wire.filter import compile_filter
+
+        return compile_filter(pattern)
+    if isinstance(pattern, type):
+        return lambda packet: pattern in packet
+    if is_foreign(pattern):
+        pattern = as_packet(pattern)
+    if hasattr(pattern, "matches") and not callable(pattern):
+        return lambda packet: bool(pattern.matches(packet))
+    if callable(pattern):
+        return lambda packet: bool(pattern(packet))
+    raise TypeError(
+        f"a pattern is a header, a header class, a filter in words or a function of a packet, not {pattern!r}"
+    )
+
+
+def as_test(pattern: Any) -> Any:
+    """Return a pattern as the data that `wire.filter` is about, None where it cannot be said so."""
+    from packetlab.wire.filter import Match, Test, compile_filter, prototype_test
+    from packetlab.wire.header import Header, HeaderType
+
+    if isinstance(pattern, str):
+        return compile_filter(pattern)
+    if isinstance(pattern, HeaderType):
+        return Match(pattern)  # type: ignore[arg-type]
+    if isinstance(pattern, Header):
+        return prototype_test(pattern)
+    return pattern if isinstance(pattern, Test) else None

@@ -153,6 +153,10 @@ class Streams(Table[Stream, tuple[End, Piece]]):
 
     def receive(self, frame: Frame) -> Sequence[tuple[End, Piece]]:
         """Take a frame; return the octets that have none missing before them now, with who sent them."""
+        found = self._taken(frame)
+        return [*self.late(), *found] if self._late else found
+
+    def _taken(self, frame: Frame) -> Sequence[tuple[End, Piece]]:
         packet = packet_of(frame)
         layers: Any = packet._resolved or packet.layers
         # Nearly all: an IP packet with nothing to be said of it.
@@ -258,9 +262,7 @@ class Streams(Table[Stream, tuple[End, Piece]]):
             receiver = way.receiver
             if receiver.fin is not None and sender.next >= sender.fin and receiver.next >= receiver.fin:
                 self._is_over(stream, "FIN")
-        if not found and not self._late:
-            return ()
-        return [*self.late(), *((sender, piece) for piece in found)] if self._late else [(sender, p) for p in found]
+        return [(sender, piece) for piece in found] if found else ()
 
     def _reset(
         self, stream: Stream, sender: End, number: int, time_ns: int | None, data: bytes

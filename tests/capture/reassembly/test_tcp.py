@@ -293,6 +293,16 @@ def test_a_stream_that_is_over_comes_out_before_the_capture_ends() -> None:
     assert [stream.over for stream in streams.take(far.frames[0])] == ["FIN"]
 
 
+def test_what_waited_in_a_stream_comes_with_the_very_frame_that_ends_it() -> None:
+    line, other = Line(1000), Line(700_000)
+    line.open()
+    line.put(5, b"behind a hole")
+    other.put(-1, flags=SYN)
+    streams = Streams(keep=False)
+    assert not any(streams.receive(frame) for frame in line.frames)
+    assert [piece.data for _, piece in streams.receive(other.frames[0])] == [b"behind a hole"]
+
+
 def test_segments_in_tunnels_count_and_those_quoted_in_icmp_do_not() -> None:
     inner = IPv4(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=1, dport=2, flags=TCPFlags.ACK) / b"data"
     packets = [

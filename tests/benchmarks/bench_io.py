@@ -21,7 +21,7 @@ import numpy as np
 from packetlab import TCP, UDP, Capture, Ether, Frame, IPv4, Lab, replay, send
 from packetlab.wire.batch import Batch
 
-ROUNDS = 5
+ROUNDS = 7
 SIOCGSKNS = 0x894C  # the network namespace of a socket
 ROOT = Path(__file__).parent.parent.parent
 TO = Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01")

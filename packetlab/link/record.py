@@ -76,8 +76,14 @@ def record(
                         break
         except KeyboardInterrupt:
             pass
-        dropped = interface.statistics().dropped
-    return Recording(writer.count, octets, dropped, time.monotonic_ns() - start)
+        counts = interface.statistics()
+        if writer.format == "pcapng":
+            now = time.time_ns()
+            writer.statistics(
+                source.description, time_ns=now, start_ns=now - (time.monotonic_ns() - start), end_ns=now,
+                received=counts.received + counts.dropped, dropped=counts.dropped, delivered=writer.count,
+            )  # fmt: skip
+    return Recording(writer.count, octets, counts.dropped, time.monotonic_ns() - start)
 
 
 def _matching(batch: FrameBatch, test: Any, most: int | None) -> FrameBatch:

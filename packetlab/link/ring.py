@@ -52,13 +52,13 @@ class Ring:
         outgoing: whether to keep what this machine sent. passes: a filter that the kernel cannot do.
 
     Attributes:
-        name: of the interface. received: frames taken so far.
+        name: of the interface. description: the same as frames have it. received: frames taken so far.
     """
 
     def __init__(
         self, sock: socket.socket, description: Description, octets: int, outgoing: bool, passes: PcapFilter | None
     ) -> None:
-        self.name, self._description = description.name, description
+        self.name, self.description = description.name, description
         self._socket, self._outgoing, self._passes = sock, outgoing, passes
         self._blocks = max(2, octets // BLOCK)
         sock.setsockopt(SOL_PACKET, VERSION, TPACKET_V3)
@@ -126,7 +126,7 @@ class Ring:
         if len(tagged):
             octets = _put_back(octets, starts, sizes, wire, heads, tagged)
         times = heads["seconds"].astype(np.int64) * 1_000_000_000 + heads["fraction"]
-        return FrameBatch(octets, starts, sizes, times, wire, (self._description,), None, self.received + 1)
+        return FrameBatch(octets, starts, sizes, times, wire, (self.description,), None, self.received + 1)
 
     def close(self) -> None:
         """Give the memory back. Frames that were not taken are lost; the socket is as it was before."""

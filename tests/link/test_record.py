@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from packetlab import UDP, VLAN, Capture, Ether, Frame, IPv4, Lab, Writer, record, send
+from packetlab.capture import Statistics
 from packetlab.capture.batch import FrameBatch
 from packetlab.wire.batch import Batch
 from tests.conftest import CORPUS, need
@@ -227,3 +228,22 @@ def test_a_capture_that_is_asked_to_end_finishes_its_file(lab: Lab, tmp_path: Pa
     kept = list(Capture(path))
     assert f"{len(kept)} frames captured, 0 dropped" in said and set(numbers(kept)) == {0}
     assert dict(kept[0].interface.options)[11] == b"\0udp port 9"
+    (counts,) = [note for note in Capture(path).notes() if isinstance(note, Statistics)]
+    assert counts.interface == kept[0].interface and counts.delivered == len(kept) and counts.dropped == 0
+    assert counts.received is not None and counts.received >= len(kept)  # what came last may not have been fetched
+    assert counts.start_ns <= kept[0].time_ns <= kept[-1].time_ns <= counts.end_ns == counts.time_ns
+
+
+def test_tshark_reads_a_recording_and_its_counts(lab: Lab, tmp_path: Path, tshark) -> None:
+    need("capinfos")
+    port, other = linked(lab)
+    path = tmp_path / "some.pcapng"
+    sender = threading.Thread(
+        target=until, args=(path, lambda: send([frame(i) for i in range(40)], onto=port, workers=1))
+    )
+    sender.start()
+    record(other, path, count=40, seconds=20)
+    sender.join()
+    assert [row[0] for row in tshark(path, "udp.dstport")] == ["9"] * 40
+    said = subprocess.run(["capinfos", str(path)], capture_output=True, text=True, check=True).stdout
+    assert "Number of packets:   40" in said and "Number of stat entries = 1" in said

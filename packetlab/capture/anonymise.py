@@ -10,12 +10,14 @@ as they are made from IP groups that do. Whoever has the seed can undo it: keep 
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import Any
 
 # Prefixes of which every address stays as it is: (bits, length).
 KEPT4 = ((0, 8), (127, 8), (0b111, 3))
 KEPT6 = ((0, 96), (0xFF, 8))
 # Prefixes that stay as such, while what is behind them is changed.
 PATHS6 = ((0b1111111010, 10),)
+MOST = 1 << 18  # draws remembered
 _HALF = (1 << 23) - 1
 
 
@@ -25,59 +27,89 @@ class Anonymiser:
     def __init__(self, seed: int | str | bytes) -> None:
         octets = seed if isinstance(seed, bytes) else str(seed).encode()
         self.key = blake2b(octets, digest_size=32, person=b"packetlab anon").digest()
-        self._trees: dict[tuple[int, int, int], int] = {}
-        self._known: dict[tuple[int, int], int] = {}
+        self._trees: dict[tuple[int, bytes], bytes] = {}
+        self._macs: dict[int, int] = {}
 
     def ip4(self, address: int) -> int:
         """Return what an IPv4 address becomes."""
-        return self._ip(address, 32, KEPT4, ())
+        return self._one(address, 4)
 
     def ip6(self, address: int) -> int:
         """Return what an IPv6 address becomes."""
-        return self._ip(address, 128, KEPT6, PATHS6)
+        return self._one(address, 16)
+
+    def _one(self, address: int, size: int) -> int:
+        import numpy as np
+
+        octets = np.frombuffer(address.to_bytes(size, "big"), np.uint8)
+        return int.from_bytes(self.ips(octets.reshape(1, size)).tobytes(), "big")
+
+    def ips(self, octets: Any) -> Any:
+        """Return what addresses become; both are arrays of 4 or 16 octets a row."""
+        import numpy as np
+
+        size = octets.shape[1]
+        found = np.empty_like(octets)
+        for place in range(size):
+            # One draw serves the eight decisions of an octet: a tree of 255 bits, one for each prefix inside it.
+            if place:
+                above = np.ascontiguousarray(octets[:, :place]).view(f"V{place}")[:, 0]
+                prefixes, which = np.unique(above, return_inverse=True)
+                drawn = b"".join(self._tree(size, prefix.tobytes()) for prefix in prefixes)
+            else:
+                which, drawn = np.zeros(len(octets), np.int64), self._tree(size, b"")
+            trees = np.frombuffer(drawn, np.uint8).reshape(-1, 32)
+            node, flips = np.ones(len(octets), np.int64), np.zeros(len(octets), np.uint8)
+            for bit in range(7, -1, -1):
+                flips = flips << 1 | (trees[which, node >> 3] >> (node & 7).astype(np.uint8)) & 1
+                node = node << 1 | (octets[:, place] >> bit & 1)
+            found[:, place] = octets[:, place] ^ flips
+        return found
+
+    def _tree(self, size: int, above: bytes) -> bytes:
+        """Return a bit for each prefix that begins with these octets and ends inside the next: whether it flips its bit."""
+        tree = self._trees.get((size, above))
+        if tree is None:
+            if len(self._trees) >= MOST:
+                self._trees.clear()
+            drawn = int.from_bytes(self._drawn(b"ip%d" % size, above), "little")
+            kept, paths = (KEPT4, ()) if size == 4 else (KEPT6, PATHS6)
+            first, number = len(above) * 8, int.from_bytes(above, "big")
+            near = [(one, length) for one, length in (*kept, *paths) if _agree(number, first, one, length)]
+            for node in range(1, 256) if near else ():
+                bits = first + node.bit_length() - 1
+                prefix = number << bits - first | node - (1 << bits - first)
+                # A decision that would lead into or out of a kept prefix, or change what is behind it, is not taken.
+                if any(
+                    _agree(prefix, bits, one, length) and (bits < length or (one, length) in kept)
+                    for one, length in near
+                ):
+                    drawn &= ~(1 << node)
+            tree = self._trees[size, above] = drawn.to_bytes(32, "little")
+        return tree
 
     def mac(self, address: int) -> int:
         """Return what a MAC address becomes."""
         if address >> 40 & 1 or not address:
             return address
-        known = self._known.get((48, address))
+        known = self._macs.get(address)
         if known is None:
+            if len(self._macs) >= MOST:
+                self._macs.clear()
             flags = address >> 40 & 3
             rest = address >> 42 << 40 | address & (1 << 40) - 1
             left, right = rest >> 23, rest & _HALF
             for turn in range(4):  # a Feistel network: a permutation, whatever the function
-                left, right = right, left ^ (self._drawn(b"mac", turn, right) & _HALF)
+                drawn = int.from_bytes(self._drawn(b"mac%d" % turn, right.to_bytes(3, "big")), "big")
+                left, right = right, left ^ (drawn & _HALF)
             rest = left << 23 | right
-            known = self._known[48, address] = rest >> 40 << 42 | flags << 40 | rest & (1 << 40) - 1
+            known = self._macs[address] = rest >> 40 << 42 | flags << 40 | rest & (1 << 40) - 1
         return known
 
-    def _drawn(self, what: bytes, *numbers: int) -> int:
-        text = what + b"".join(number.to_bytes(16, "big") for number in numbers)
-        return int.from_bytes(blake2b(text, key=self.key, digest_size=32).digest(), "big")
+    def _drawn(self, what: bytes, octets: bytes) -> bytes:
+        return blake2b(octets, key=self.key, digest_size=32, person=what).digest()
 
-    def _ip(
-        self, address: int, bits: int, kept: tuple[tuple[int, int], ...], paths: tuple[tuple[int, int], ...]
-    ) -> int:
-        for prefix, length in kept:
-            if address >> bits - length == prefix:
-                return address
-        known = self._known.get((bits, address))
-        if known is not None:
-            return known
-        found = 0
-        for first in range(0, bits, 8):
-            # One draw serves the eight decisions of an octet: a tree of 255 bits, one for each prefix.
-            above = address >> bits - first
-            tree = self._trees.get((bits, first, above))
-            if tree is None:
-                tree = self._trees[bits, first, above] = self._drawn(b"ip", bits, first, above)
-            place = 1
-            for bit in range(first, first + 8):
-                ours = address >> bits - bit - 1 & 1
-                prefix = address >> bits - bit
-                # A decision that would lead into or out of a kept prefix is not taken.
-                fixed = any(bit < length and one >> length - bit == prefix for one, length in (*kept, *paths))
-                found = found << 1 | (ours ^ (0 if fixed else tree >> place & 1))
-                place = place << 1 | ours
-        self._known[bits, address] = found
-        return found
+
+def _agree(a: int, bits: int, b: int, length: int) -> bool:
+    """Whether one of two prefixes begins with the other."""
+    return a == b >> length - bits if bits <= length else a >> bits - length == b

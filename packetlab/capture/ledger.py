@@ -34,9 +34,10 @@ class Ledger:
         parents = self.sums.parent
         while (deeper := (parents >= 0) & (self.level <= self.level[np.maximum(parents, 0)])).any() if count else False:
             self.level[deeper] = self.level[parents[deeper]] + 1
-        even = self.data[: len(self.data) & ~1].reshape(-1, 2)
-        words = even[:, 0].astype(np.int64) << 8 | even[:, 1]
-        self.running = np.concatenate([np.zeros(1, np.int64), np.cumsum(words)])
+        # Words are summed with their octets exchanged, as they lie in memory here; `_region` puts that right.
+        words = self.data[: len(self.data) & ~1].view("<u2")
+        self.running = np.zeros(len(words) + 1, np.int64)
+        np.cumsum(words, dtype=np.int64, out=self.running[1:])
         self.stored = sites.u16(self.sums.at)
         self.total = self._totals()
         none = (self.sums.optional == 1) & (self.stored == 0)
@@ -48,11 +49,11 @@ class Ledger:
         """Return the sum of the 16-bit words from `first` to `end`, an odd last octet with a zero behind it."""
         np, data = self.np, self.data
         odd, cut = (first & 1) == 1, ((end & 1) == 1) & (end > first)
-        total = self.running[end // 2] - self.running[(first + 1) // 2]
+        total = self.running[np.maximum(end // 2, (first + 1) // 2)] - self.running[(first + 1) // 2]
         last = data[np.maximum(end - 1, 0)].astype(np.int64) if len(data) else 0
         begin = data[np.minimum(first, max(len(data) - 1, 0))].astype(np.int64) if len(data) else 0
-        total = total + np.where(odd & (end > first), begin, 0) + np.where(cut, last * 256, 0)
-        # From an odd place on, high and low octets have changed places: that is times 256 (RFC 1071 section 2B).
+        # Exchanging the octets of a word is times 256 (RFC 1071 section 2B), and so is beginning at an odd place.
+        total = total * 256 + np.where(odd & (end > first), begin, 0) + np.where(cut, last * 256, 0)
         return np.where(odd, total * 256, total)
 
     def _totals(self) -> Any:

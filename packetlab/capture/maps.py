@@ -78,15 +78,19 @@ def network(value: Any, where: str) -> ipaddress.IPv4Network | ipaddress.IPv6Net
         raise BuildError(where, "a network such as 10.0.0.0/8", repr(value)) from None
 
 
-def each(function: Callable[[int], int], high: Any, low: Any) -> tuple[Any, Any]:
-    """Apply a function of numbers to addresses (as above), to each different one once."""
+def each(function: Callable[[int], int], numbers: Any) -> Any:
+    """Apply a function of numbers to arrays of 64 bits, to each different one once."""
     import numpy as np
 
-    both, place = np.unique(np.stack([high, low], axis=1), axis=0, return_inverse=True)
-    new = [function(a << 64 | b) for a, b in both.tolist()]
-    table = np.array([(one >> 64, one & HALF) for one in new], np.uint64).reshape(-1, 2)
-    place = place.reshape(-1)
-    return table[place, 0], table[place, 1]
+    different, place = np.unique(numbers, return_inverse=True)
+    return np.array([function(one) for one in different.tolist()], np.uint64)[place]
+
+
+def rows(high: Any, low: Any, size: int) -> Any:
+    """Return addresses (high and low 64 bits) as rows of `size` octets."""
+    import numpy as np
+
+    return np.stack([high, low], axis=1).astype(">u8").view(np.uint8)[:, 16 - size :]
 
 
 def port_table(pairs: Mapping[Any, Any], where: str) -> Any:

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.capture.anonymise import Anonymiser
 from packetlab.capture.ledger import Ledger
-from packetlab.capture.maps import MacMap, NetMap, each, mac_number, port_table
+from packetlab.capture.maps import MacMap, NetMap, each, mac_number, port_table, rows
 from packetlab.capture.relink import Link, popped, pushed, roomy, tagged, vlan_tag
 from packetlab.capture.sites import ICMP, ICMP6, UDP, Sites
-from packetlab.errors import BuildError
+from packetlab.errors import BuildError, CaptureError
 
 if TYPE_CHECKING:
     from packetlab.capture.batch import FrameBatch
 
 ROOM = 32  # octets free before each frame: more than any usual header needs
+LONGEST = 262144  # octets a frame is filled up to at most: no link has longer ones, but files may claim any
 
 
 class Rewriter:
@@ -56,6 +57,10 @@ class Rewriter:
         own = [(0 if end is None else end).to_bytes(6, "big") for end in (self.ends[1], self.ends[0])]
         self.link = Link(link, (own[0], own[1]), hdlc) if link is not None else None
         self.anonymiser = Anonymiser(anonymise) if anonymise is not None else None
+        numbers = (ttl, tos, tclass, flowlabel, mtu, anonymise, *self.ends)
+        self.deep = bool(mac or any(self.nets) or ports or fixcsum or fixlen == "trunc") or any(
+            one is not None for one in numbers
+        )  # more than whole frames and link headers
 
     def __call__(self, batch: FrameBatch) -> FrameBatch:
         """Return the batch rewritten; the one given stays as it was."""
@@ -63,25 +68,36 @@ class Rewriter:
 
         if self.fixlen == "del":
             batch = batch.chosen(batch.sizes >= batch.wire_sizes)
-        sizes = np.maximum(batch.sizes, batch.wire_sizes) if self.fixlen == "pad" else None
+        sizes = None
+        if self.fixlen == "pad":
+            sizes = np.maximum(batch.sizes, batch.wire_sizes)
+            if (sizes > np.maximum(batch.sizes, LONGEST)).any():
+                row = int(np.argmax(sizes))
+                raise CaptureError(
+                    f"frame {int(batch.numbers[row])}", f"{LONGEST} octets at most to fill up to", int(sizes[row])
+                )
         room = max(ROOM if sizes is not None else 4, self.link.room + 4 if self.link is not None else 0)
         new = roomy(batch, room, sizes)
         if self.fcs:
             self._without_fcs(new)
-        ends = new.starts + new.sizes
-        sites = Sites(new, ends)
-        ledger = Ledger(sites, self.fix)
-        self._cut(new, sites, ledger, ends)
-        self._addresses(sites, ledger)
-        if self.ports is not None:
-            at, transport, around = sites.ports
-            octets = _octets(self.ports[sites.u16(at)], 2)
-            # What a wrong or absent sum covers may change without it; the sums around it see every change.
-            ledger.change(at, octets, own=transport, around=around)
-        self._fields(sites, ledger)
-        ledger.settle()
+        sites = self._inside(new) if self.deep or self.link is not None else None
         self._links(new, sites)
         return new
+
+    def _inside(self, batch: FrameBatch) -> Sites:
+        """Change what stands in the frames, and what follows from it."""
+        ends = batch.starts + batch.sizes
+        sites = Sites(batch, ends)
+        if self.deep:
+            ledger = Ledger(sites, self.fix)
+            self._cut(batch, sites, ledger, ends)
+            self._addresses(sites, ledger)
+            if self.ports is not None:
+                at, transport, around = sites.ports
+                ledger.change(at, _octets(self.ports[sites.u16(at)], 2), own=transport, around=around)
+            self._fields(sites, ledger)
+            ledger.settle()
+        return sites
 
     # Sizes --------------------------------------------------------------------------------------------------
 
@@ -146,7 +162,7 @@ class Rewriter:
             number = words_at(sites.data, macs.at, 6)[1]
             new, known = self.mac(number) if self.mac else (number.copy(), np.zeros(len(number), bool))
             if self.anonymiser:
-                new[~known] = each(self.anonymiser.mac, new[~known] * np.uint64(0), new[~known])[1]
+                new[~known] = each(self.anonymiser.mac, new[~known])
             for role, end in enumerate(self.ends):
                 if end is not None:
                     new[(macs.role == role) & (macs.header == 0)] = end  # of the outermost header
@@ -166,12 +182,15 @@ class Rewriter:
                 continue
             here = ~done if role == 2 else ~done & (found.role == role) & (found.header == 1)
             mapped_high, mapped_low, known = net(high[here], low[here], bits)
-            rows = np.flatnonzero(here)[known]
-            new_high[rows], new_low[rows], done[rows] = mapped_high[known], mapped_low[known], True
+            where = np.flatnonzero(here)[known]
+            new_high[where], new_low[where], done[where] = mapped_high[known], mapped_low[known], True
+        octets = rows(new_high, new_low, bits // 8)
         if self.anonymiser:
-            function = self.anonymiser.ip4 if bits == 32 else self.anonymiser.ip6
-            new_high[~done], new_low[~done] = each(function, high[~done], low[~done])
-        octets = np.stack([new_high, new_low], axis=1).astype(">u8").view(np.uint8)[:, 16 - bits // 8 :]
+            different, place = (
+                np.unique(octets[~done], axis=0, return_inverse=True) if bits > 32 else _unique(octets[~done])
+            )
+            octets = octets.copy()
+            octets[~done] = self.anonymiser.ips(different)[place.reshape(-1)]
         ledger.change(found.at, octets, own=found.own, pseudo=found.transport, around=found.around)
 
     def _fields(self, sites: Sites, ledger: Ledger) -> None:
@@ -196,8 +215,8 @@ class Rewriter:
             if value is not None:
                 put(6, 0, lambda old: old & keep | value << shift, 4)  # noqa: B023  called at once
 
-    def _links(self, batch: FrameBatch, sites: Sites) -> None:
-        if self.link is not None:
+    def _links(self, batch: FrameBatch, sites: Sites | None) -> None:
+        if self.link is not None and sites is not None:
             self.link.put(batch, sites)
         if self.pop:
             popped(batch)
@@ -213,6 +232,14 @@ def batches(source: Iterator[FrameBatch], rewriter: Rewriter) -> Iterator[FrameB
         new = rewriter(batch)
         if len(new):
             yield new
+
+
+def _unique(octets: Any) -> tuple[Any, Any]:
+    """Return the different rows of 4 octets, and which of them each row is; quicker than for rows of any size."""
+    import numpy as np
+
+    numbers, place = np.unique(np.ascontiguousarray(octets).view(np.uint32), return_inverse=True)
+    return numbers.view(np.uint8).reshape(-1, 4), place
 
 
 def words_at(data: Any, at: Any, size: int) -> tuple[Any, Any]:

@@ -6,6 +6,7 @@ import csv
 import io
 import ipaddress
 import random
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -287,6 +288,8 @@ def test_cut_frames_are_filled_up_told_or_left_out() -> None:
     cut = Frame(whole[:100], 5, wire_length=len(whole))
     padded = one(cut, fixlen="pad")
     assert padded.data == whole and padded.wire_length == len(whole)
+    with pytest.raises(CaptureError, match="262144 octets at most"):
+        one(Frame(whole, 5, wire_length=1 << 31), fixlen="pad")
     told = one(cut, fixlen="trunc")
     assert told.wire_length == 100 and told.packet()[UDP].length == 66 and not told.packet().faults
     assert told.packet().verdicts()["IPv4.checksum"] == Verdict.GOOD
@@ -430,6 +433,23 @@ def test_comments_interfaces_and_times_go_into_the_new_file(tmp_path: Path) -> N
     assert [f.packet()[IPv4].ttl for f in new] == [9, 9]
     with pytest.raises(CaptureError, match="another file"):
         source.rewrite(ttl=9).write(tmp_path / "in.pcapng")
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    some = FrameBatch.of(Frame(bytes(udp), n) for n in range(1000))
+    peaks = []
+    for times in (20, 80):
+        with Writer(tmp_path / "many.pcap") as writer:
+            for _ in range(times):
+                writer.write_batch(some)
+        tracemalloc.start()
+        try:
+            new = Capture(tmp_path / "many.pcap").rewrite(anonymise=1, vlan_push=5)
+            assert new.write(tmp_path / "new.pcap") == times * 1000
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert peaks[1] < peaks[0] * 1.3
 
 
 def test_a_rewritten_capture_is_lazy_and_may_be_used_again() -> None:

@@ -316,6 +316,8 @@ class Station:
     ) -> bytes:  # fmt: skip
         """Send a packet exchange request (PEX) and return the data of its reply.
 
+        `packetlab.exchange` sends any request over a link of the host, and goes by the reply rules of its headers.
+
         Args:
             to: a place or an XNS address. interval: seconds between repeats, `tries` in all.
 

@@ -363,6 +363,9 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
     if "packetlab.wire.packet" not in sys.modules:  # nobody has a packet then
         return None
+    """Explain why packets are not equal, or why none of them matches: field by field."""
+    if "packetlab.wire.packet" not in sys.modules:
+        return None  # nobody has a packet where the module was never loaded
     if op == "==":
         from packetlab.wire.compare import explain
 

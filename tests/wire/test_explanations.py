@@ -27,6 +27,7 @@ from packetlab import (
     TCPOption,
     Writer,
     auto,
+    between,
     bindings,
     dissect,
     explain,
@@ -110,6 +111,12 @@ def test_headers_and_bytes_are_compared_as_packets() -> None:
 )
 def test_what_needs_no_explanation_gets_none(left: Any, right: Any) -> None:
     assert explain(left, right) is None
+
+
+def test_a_prototype_that_admits_several_values_equals_nothing() -> None:
+    said_so = "IPv4(ttl=between(1, 2)) admits several values, so it equals no packet: use matches()"
+    assert said(IPv4(ttl=between(1, 2)), IPv4(ttl=1)) == [said_so]
+    assert said(bytes(IPv4()), IPv4(ttl=between(1, 2))) == [said_so]
 
 
 def test_items_and_what_follows_from_their_size() -> None:

@@ -71,10 +71,12 @@ class Spot(NamedTuple):
     field: Field | None = None
     left: int = 0
     right: int = 0
+    presence: bool = False  # one side has it, the other has not
 
     @property
     def derived(self) -> bool:
-        return self.field is not None and (self.field.rule is not None or bool(self.field.pad))
+        """Whether it may follow from others: by a rule, or because others say that it is there."""
+        return self.field is not None and (self.field.rule is not None or bool(self.field.pad) or self.presence)
 
 
 class _Comparison:
@@ -94,8 +96,9 @@ class _Comparison:
             place = name if seen[name] == 1 else f"{name}#{seen[name]}"
             for f in type(self.one.layers[left])._fields:
                 spot = Spot(f"{place}.{f.name}", f, left, right)
-                if not isinstance(f.kind, PayloadMark) and self.value(self.one, spot) != self.value(self.other, spot):
-                    found.append(spot)
+                ours, theirs = (None, None) if isinstance(f.kind, PayloadMark) else self.values(spot)
+                if ours != theirs:
+                    found.append(spot._replace(presence=ours is None or theirs is None))
         if self.one.payload != self.other.payload:
             found.append(Spot("payload"))
         if self.one._gaps != self.other._gaps:
@@ -106,6 +109,9 @@ class _Comparison:
         assert spot.field is not None
         header = packet.layers[spot.right if packet is self.other else spot.left]
         return header._parsed(spot.field) if isinstance(spot.field.kind, Items) else getattr(header, spot.field.slot)
+
+    def values(self, spot: Spot) -> tuple[Any, Any]:
+        return self.value(self.one, spot), self.value(self.other, spot)
 
     def changes(self) -> list[Change]:
         causes, consequences = self._grouped()
@@ -139,8 +145,8 @@ class _Comparison:
             return self.spots, []  # bytes that end inside a header follow from nothing
         causes = [spot for spot in self.spots if not spot.derived]
         derived = [spot for spot in self.spots if spot.derived]
-        # Sums last, the innermost first: each covers what lies above it.
-        derived.sort(key=lambda spot: (isinstance(spot.field and spot.field.rule, Checksum), -spot.left))
+        # What has no rule is a cause sooner than what has one; sums come last, each behind those it covers.
+        derived.sort(key=lambda spot: (_rank(spot), -spot.left))
         try:
             while True:
                 agreeing = self._agreeing(causes, derived)
@@ -201,7 +207,11 @@ class _Comparison:
 
     def _note(self, cause: Spot) -> str:
         """Say of a derived field that does not follow from the others which side breaks its rule."""
-        if not cause.derived or cause.field is None or isinstance(cause.field.rule, Next):
+        if (
+            cause.field is None
+            or isinstance(cause.field.rule, Next)
+            or (cause.field.rule is None and not cause.field.pad)
+        ):
             return ""
         said = []
         for side, packet, place in (("left", self.one, cause.left), ("right", self.other, cause.right)):
@@ -209,6 +219,11 @@ class _Comparison:
             if scope.raw(cause.field.name) is not None and not follows(scope, cause.field):
                 said.append(f"{side}: the rule gives {value_text(cause.field, derive(scope, cause.field))}")
         return "; ".join(said)
+
+
+def _rank(spot: Spot) -> int:
+    rule = spot.field.rule if spot.field is not None else None
+    return 2 if isinstance(rule, Checksum) else int(rule is not None)
 
 
 def _aligned(ours: tuple[Header, ...], theirs: tuple[Header, ...]) -> list[tuple[int, int]]:

@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 from packetlab import (
     GRE,
     ICMP,
+    LLC,
     TCP,
     U8,
     UDP,
@@ -128,6 +129,14 @@ def test_items_and_what_follows_from_their_size() -> None:
 def test_a_presence_flag_follows_from_the_field_that_is_there() -> None:
     first = said(IPv4() / GRE(), IPv4() / GRE(key=7))[0]
     assert first.startswith("IPv4/GRE: GRE.key: absent != 7; follows from it: ") and "GRE.key_present (0 != 1)" in first
+
+
+def test_a_field_that_is_there_because_another_says_so_follows_from_it() -> None:
+    assert said(Ether() / LLC(), Ether() / LLC(control=0))[0] == (
+        "Ether/LLC: LLC.control: 3 != 0; follows from it: Ether.type (3 != 4), LLC.sequence (absent != 0)"
+    )
+    lines = said(Ether() / LLC(), Ether() / LLC(control=0, sequence=7))
+    assert lines[2] == "LLC.sequence: absent != 7"
 
 
 def test_difference_is_in_octets_that_are_not_shown() -> None:

@@ -6,6 +6,7 @@ what shows them escapes them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.wire.above import Shown
@@ -50,7 +51,41 @@ class Extras(NamedTuple):
     packet_id: int | None = None
     options: tuple[tuple[int, bytes], ...] = ()
 
+    @classmethod
+    def of(
+        cls,
+        *comments: str,
+        flags: int | None = None,
+        drop_count: int | None = None,
+        packet_id: int | None = None,
+        hashes: Iterable[tuple[int, bytes]] = (),
+        queue: int | None = None,
+        verdicts: Iterable[tuple[int, bytes]] = (),
+    ) -> Extras:
+        """Return extras from what they mean: hashes are (algorithm, octets), verdicts (who gave it, octets)."""
+        options = [(_HASH, bytes([algorithm]) + value) for algorithm, value in hashes]
+        options += [] if queue is None else [(_QUEUE, queue.to_bytes(4, "little"))]
+        options += [(_VERDICT, bytes([giver]) + value) for giver, value in verdicts]
+        return cls(comments, flags, drop_count, packet_id, tuple(options))
 
+    @property
+    def hashes(self) -> tuple[tuple[int, bytes], ...]:
+        """Hashes of the frame: (algorithm, octets)."""
+        return tuple((value[0], value[1:]) for code, value in self.options if code == _HASH and value)
+
+    @property
+    def queue(self) -> int | None:
+        """The queue of the interface that the frame came by, or None."""
+        found = (value for code, value in self.options if code == _QUEUE and len(value) == 4)
+        return next((int.from_bytes(value, "little") for value in found), None)
+
+    @property
+    def verdicts(self) -> tuple[tuple[int, bytes], ...]:
+        """What was decided on the frame: (who did: 0 hardware, 1 eBPF in TC, 2 in XDP; octets)."""
+        return tuple((value[0], value[1:]) for code, value in self.options if code == _VERDICT and value)
+
+
+_HASH, _QUEUE, _VERDICT = 3, 6, 7  # options of a packet (4.3)
 NOTHING = Extras()
 ETHERNET = Interface()
 

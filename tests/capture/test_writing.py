@@ -59,9 +59,7 @@ def test_what_was_written_is_told_again(full: Path) -> None:
     assert head == HEAD
     assert isinstance(eth0, Interface) and (eth0.name, eth0.options) == ("eth0", ETH0.options)
     assert isinstance(eth1, Interface) and (eth1.name, eth1.linktype, eth1.number) == ("tun0", 101, 1)
-    assert names == Names(
-        (("10.0.0.1", ("alice",)), ("2001:db8::1", ("bob",)), ("02:00:00:00:00:07", ("card",)))
-    )
+    assert names == Names((("10.0.0.1", ("alice",)), ("2001:db8::1", ("bob",)), ("02:00:00:00:00:07", ("card",))))
     assert secrets == Secrets("tls", b"CLIENT_RANDOM 00 11\n")
     assert first == Statistics(eth0, MOMENT + 9, MOMENT, MOMENT + 8, 1000, 17)
     assert second == Statistics(eth1, MOMENT + 9, None, None, 5, 0, 4, 1, 3)
@@ -214,6 +212,21 @@ def test_what_fits_no_block_is_a_capture_error_and_leaves_a_whole_file() -> None
         with pytest.raises(CaptureError, match="before the first frame"):
             writer.comment("late")
     assert [frame.data for frame in read(out.getvalue())] == [DATA]
+
+
+def test_hashes_queues_and_verdicts_of_frames_have_names(tmp_path: Path, tshark) -> None:
+    said = Extras.of(
+        "one", "two", flags=1, drop_count=2, packet_id=3, hashes=[(3, b"md5!"), (2, b"crc!")], queue=5,
+        verdicts=[(1, bytes(8)), (2, (7).to_bytes(8, "little"))],
+    )  # fmt: skip
+    Capture.of([Frame(DATA, 1, extras=said)]).write(tmp_path / "said.pcapng")
+    (frame,) = Capture(tmp_path / "said.pcapng")
+    assert frame.extras == said and frame.extras.comments == ("one", "two")
+    assert (frame.extras.hashes, frame.extras.queue) == (((3, b"md5!"), (2, b"crc!")), 5)
+    assert frame.extras.verdicts == ((1, bytes(8)), (2, (7).to_bytes(8, "little")))
+    assert Extras().queue is None and Extras(options=((3, b""), (6, b"x"))).hashes == ()
+    fields = ("frame.comment", "frame.packet_id", "frame.drop_count", "frame.interface_queue", "frame.verdict.ebpf_xdp")
+    assert tshark(tmp_path / "said.pcapng", *fields) == [["one,two", "3", "2", "5", "7"]]
 
 
 # Parts of a file -----------------------------------------------------------------------------------------------------

@@ -162,6 +162,13 @@ class Columns(Shown):
 
     # Filling in ----------------------------------------------------------------------------------------------------
 
+    def cut(self, rows: int) -> None:
+        """Keep the first rows, those that were filled in."""
+        self.rows = rows
+        for name, one in self._columns.items():
+            self._valid[name] = self._valid[name][:rows]
+            self._values[name] = self._valid[name] if one.form == "present" else self._values[name][:rows]
+
     def about(self, batch: FrameBatch, at: int) -> None:
         """Fill in what the file says of the frames of a batch, from row `at` on."""
         for name, one in self._columns.items():

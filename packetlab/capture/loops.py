@@ -94,25 +94,37 @@ def compiled(source: str) -> Callable[..., Any]:
 
 
 RECORDS = """\
-def records(data, pos, size, big, places):
+def records(data, pos, size, big, scale, starts, sizes, wires, times):
     count = 0
     end = len(data)
-    while pos + size <= end and count < len(places):
-        a, b, c, d = int64(data[pos + 8]), int64(data[pos + 9]), int64(data[pos + 10]), int64(data[pos + 11])
-        captured = a << 24 | b << 16 | c << 8 | d if big else d << 24 | c << 16 | b << 8 | a
+    while pos + size <= end:
+        seconds = int64(0)
+        fraction = int64(0)
+        captured = int64(0)
+        wire = int64(0)
+        for i in range(4):
+            k = i if big else 3 - i
+            seconds = seconds << 8 | int64(data[pos + k])
+            fraction = fraction << 8 | int64(data[pos + 4 + k])
+            captured = captured << 8 | int64(data[pos + 8 + k])
+            wire = wire << 8 | int64(data[pos + 12 + k])
         if pos + size + captured > end:
             break
-        places[count] = pos
+        starts[count] = pos + size
+        sizes[count] = captured
+        wires[count] = wire
+        times[count] = seconds * 1000000000 + fraction * scale
         count += 1
         pos += size + captured
     return count, pos
 """
 
 
-def records(data: NDArray[np.uint8], pos: int, size: int, big: bool) -> tuple[NDArray[np.int64], int]:
-    """Return where the whole records of a pcap file begin in `data` from `pos` on, and where the last of them ends."""
+def records(data: NDArray[np.uint8], pos: int, size: int, big: bool, scale: int) -> tuple[list[NDArray[np.int64]], int]:
+    """Return of the whole records of a pcap file in `data` from `pos` on: starts, sizes, sizes on the wire and times of
+    their frames; and where the last of them ends."""
     import numpy as np
 
-    places = np.empty((len(data) - pos) // size + 1, np.int64)
-    count, end = compiled(RECORDS)(data, pos, size, big, places)
-    return places[:count], int(end)
+    arrays = [np.empty((len(data) - pos) // size + 1, np.int64) for _ in range(4)]
+    count, end = compiled(RECORDS)(data, pos, size, big, scale, *arrays)
+    return [array[:count].copy() for array in arrays], int(end)

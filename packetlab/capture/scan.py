@@ -48,23 +48,43 @@ def pcap_batches(data: Bytes) -> Iterator[FrameBatch]:
     number = 1
     while data.have(size):
         buffer = data.data
-        places, end = _records(buffer, data.pos, layout)
+        batch, end = _records(buffer, data.pos, layout, number)
         data.pos = end
-        if len(places):
-            yield _of_records(buffer, places, layout, number)
-            number += len(places)
+        if batch is not None:
+            yield batch
+            number += len(batch)
         if end + size <= len(buffer):
             read_on(data, layout)
     if data.left() or data.source.fault:
         raise data.short("a record header", size)
 
 
-def _records(buffer: bytes, pos: int, layout: Layout) -> tuple[NDArray[np.int64], int]:
+def _records(buffer: bytes, pos: int, layout: Layout, number: int) -> tuple[FrameBatch | None, int]:
+    """Return the frames of the whole records from `pos` on, if there are any, and where the last of these ends."""
+    import numpy as np
+
+    interfaces = (layout.interface,)
+    if loaded():
+        (starts, sizes, wires, times), end = records(
+            np.frombuffer(buffer, np.uint8), pos, layout.size, layout.sign == ">", layout.scale
+        )
+        batch = FrameBatch(buffer, starts, sizes, times, wires, interfaces, None, number) if len(starts) else None
+        return batch, end
+    places, end = _walked(buffer, pos, layout)
+    if not len(places):
+        return None, end
+    kind = layout.sign + "u4"
+    seconds, fraction, captured, original = (numbers_at(buffer, places, at, kind) for at in (0, 4, 8, 12))
+    times = seconds.astype(np.int64)
+    times *= NANOSECONDS
+    times += fraction.astype(np.int64) * layout.scale
+    return FrameBatch(buffer, places + layout.size, captured, times, original, interfaces, None, number), end
+
+
+def _walked(buffer: bytes, pos: int, layout: Layout) -> tuple[NDArray[np.int64], int]:
     """Return where the records from `pos` on begin that are whole, and where the last of them ends."""
     import numpy as np
 
-    if loaded():
-        return records(np.frombuffer(buffer, np.uint8), pos, layout.size, layout.sign == ">")
     found: list[int] = []
     add, more = found.append, layout.size
     captured = Struct(layout.sign + "I").unpack_from
@@ -86,17 +106,6 @@ def _records(buffer: bytes, pos: int, layout: Layout) -> tuple[NDArray[np.int64]
             break
         found.pop()
     return np.array(found, np.int64) - 8, stop
-
-
-def _of_records(buffer: bytes, places: NDArray[np.int64], layout: Layout, number: int) -> FrameBatch:
-    import numpy as np
-
-    kind = layout.sign + "u4"
-    seconds, fraction, captured, original = (numbers_at(buffer, places, at, kind) for at in (0, 4, 8, 12))
-    times = seconds.astype(np.int64)
-    times *= NANOSECONDS
-    times += fraction.astype(np.int64) * layout.scale
-    return FrameBatch(buffer, places + layout.size, captured, times, original, (layout.interface,), None, number)
 
 
 # pcapng --------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.columns import AnyColumn, Columns, arrow_format, frame_column, named_file
 from packetlab.capture.traces import Traces
-from packetlab.errors import BuildError
+from packetlab.errors import BuildError, CaptureError
 from packetlab.wire.above import Shown
 from packetlab.wire.columns import Column, column
 
@@ -49,26 +49,15 @@ class Table(Shown):
 
     def batches(self, rows: int = ROWS) -> Iterator[Columns]:
         """Yield the rows in order, `rows` or a few more or less at a time. CaptureError for damage, behind what was whole."""
-        decoder = Decoder(self._columns, self._engine, self._capture._octets())
-        frames = self._capture.batches()
-        pending: list[FrameBatch] = []
-        waiting = 0
-        while True:
-            fault: Exception | None = None
-            try:
-                batch = next(frames, None)
-            except Exception as error:
-                batch, fault = None, error
-            if batch is not None:
-                pending.append(batch)
-                waiting += len(batch)
-            if pending and (batch is None or waiting >= rows):
-                yield decoder.decode(pending, waiting)
-                pending, waiting = [], 0
-            if fault is not None:
-                raise fault
-            if batch is None:
-                return
+        decoder = Decoder(self._columns, self._engine, self._capture._octets(), rows)
+        try:
+            # A batch is gone over as soon as it is read, while it is in the processor's caches.
+            for batch in self._capture.batches():
+                yield from decoder.add(batch)
+        except CaptureError:
+            yield from decoder.rest()
+            raise
+        yield from decoder.rest()
 
     def read(self) -> Columns:
         """Return all rows at once."""
@@ -118,23 +107,34 @@ class Table(Shown):
 
 
 class Decoder:
-    """Makes columns out of batches of frames."""
+    """Makes columns out of batches of frames, in blocks of about `rows` rows."""
 
-    def __init__(self, columns: list[AnyColumn], engine: str | None, octets: int | None) -> None:
-        self.columns = columns
+    def __init__(self, columns: list[AnyColumn], engine: str | None, octets: int | None, rows: int) -> None:
+        self.columns, self.room = columns, max(1, rows)
         self.wired = [one for one in columns if isinstance(one, Column)]
         self.traces = Traces(self.wired, engine, octets)
+        self.block: Columns | None = None
+        self.filled = 0
 
-    def decode(self, batches: list[FrameBatch], rows: int) -> Columns:
-        """Return the columns of all frames of some batches."""
-        block = Columns(self.columns, rows)
-        at = 0
-        for batch in batches:
-            block.about(batch, at)
-            if self.wired:
-                arrays = block.targets(self.wired, at, len(batch))
-                packets = {row: batch.frame(row).packet() for row in self.traces.go(batch, arrays)}
-                block.faults += sum(any(not fault.cut for fault in packet.faults) for packet in packets.values())
-                block.settle(self.wired, batch, arrays, packets)
-            at += len(batch)
-        return block
+    def rest(self) -> Iterator[Columns]:
+        """Yield the block that is being filled, if there is any."""
+        if self.block is not None:
+            self.block.cut(self.filled)
+            yield self.block
+            self.block = None
+
+    def add(self, batch: FrameBatch) -> Iterator[Columns]:
+        """Take in a batch; yield the block that has no room for it."""
+        count = len(batch)
+        if self.block is not None and self.filled + count > self.block.rows:
+            yield from self.rest()
+        if self.block is None:
+            self.block, self.filled = Columns(self.columns, max(count, self.room)), 0
+        block, at = self.block, self.filled
+        block.about(batch, at)
+        if self.wired:
+            arrays = block.targets(self.wired, at, count)
+            packets = {row: batch.frame(row).packet() for row in self.traces.go(batch, arrays)}
+            block.faults += sum(any(not fault.cut for fault in packet.faults) for packet in packets.values())
+            block.settle(self.wired, batch, arrays, packets)
+        self.filled += count

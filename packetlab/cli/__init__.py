@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 COMMANDS = (
     "demo",
     "show",
+    "table",
     "ladder",
     "follow",
     "replay",

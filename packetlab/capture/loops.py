@@ -125,6 +125,7 @@ def records(data: NDArray[np.uint8], pos: int, size: int, big: bool, scale: int)
     their frames; and where the last of them ends."""
     import numpy as np
 
+    data.flags.writeable = False  # one kind of array, so that the loop is compiled once
     arrays = [np.empty((len(data) - pos) // size + 1, np.int64) for _ in range(4)]
     count, end = compiled(RECORDS)(data, pos, size, big, scale, *arrays)
     return [array[:count].copy() for array in arrays], int(end)

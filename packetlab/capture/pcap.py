@@ -38,7 +38,7 @@ def read_header(data: Bytes) -> Layout:
     """Take the file header. CaptureError where it is none."""
     if not data.have(24):
         raise data.short("a pcap file header", 24)
-    magic, sign = MAGICS[data.data[data.pos : data.pos + 4]]
+    magic, sign = MAGICS[bytes(data.data[data.pos : data.pos + 4])]
     major, minor, _, _, snaplen, network = Struct(sign + "HHiIII").unpack_from(data.data, data.pos + 4)
     if major != 2:
         raise CaptureError(f"{data.source.name}, byte {data.offset + 4}", "pcap version 2", f"{major}.{minor}")

@@ -159,7 +159,7 @@ class Reader:
         (again,) = Struct(self.sign + "I").unpack_from(data.data, data.pos + size - 4)
         if again != size:
             raise self.error(f"the block length {size} again at its end", again)
-        return kind, data.data[data.pos + 8 : data.pos + size - 4]
+        return kind, bytes(data.data[data.pos + 8 : data.pos + size - 4])
 
     def other(self, kind: int, body: bytes) -> None:
         """Take a block that holds no frame."""

@@ -75,6 +75,20 @@ class Source:
         self.offset += len(data)
         return data
 
+    def into(self, view: memoryview) -> int:
+        """Read the next bytes into `view`, which has room for CHUNK of them; return how many, 0 at the end."""
+        if self._unpacker is None and not self._head and hasattr(self.stream, "readinto1"):
+            if self._place is not None:
+                self.stream.seek(self._place)
+            size: int = self.stream.readinto1(view[:CHUNK])
+            if self._place is not None:
+                self._place += size
+            self.offset += size
+            return size
+        piece = self.more()
+        view[: len(piece)] = piece
+        return len(piece)
+
     def _unpacked(self) -> bytes:
         while self.fault is None:
             unpacker = self._unpacker
@@ -303,3 +317,32 @@ class Bytes:
         return self.source.fault or CaptureError(
             f"{self.source.name}, byte {self.offset}", f"{what} of {size} bytes", f"{self.left()} bytes, then the end"
         )
+
+
+class Window(Bytes):
+    """The same, always in one piece of memory: what was at hand before is gone once more is read."""
+
+    data: Any
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(source)
+        self._memory = bytearray(2 * CHUNK)
+        self.data = memoryview(self._memory)[:0]
+
+    def have(self, size: int) -> bool:
+        """Read on until `size` bytes are there; False where the source ends first."""
+        if self.pos + size <= len(self.data):
+            return True
+        held = self.left()
+        old = self.data[self.pos :]
+        if max(size, held) + CHUNK > len(self._memory):
+            self._memory = bytearray(2 * max(size, held) + CHUNK)
+        room = memoryview(self._memory)
+        room[:held] = old
+        while held < size:
+            more = self.source.into(room[held:])
+            if not more:
+                break
+            held += more
+        self.data, self.pos = room[:held], 0
+        return held >= size

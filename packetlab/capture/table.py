@@ -52,7 +52,7 @@ class Table(Shown):
         decoder = Decoder(self._columns, self._engine, self._capture._octets(), rows)
         try:
             # A batch is gone over as soon as it is read, while it is in the processor's caches.
-            for batch in self._capture.batches():
+            for batch in self._capture.batches(lasting=False):
                 yield from decoder.add(batch)
         except CaptureError:
             yield from decoder.rest()
@@ -89,7 +89,7 @@ class Table(Shown):
 
         blocks: Iterable[Columns]
         if self._capture.again:
-            for _ in self._capture.batches():
+            for _ in self._capture.batches(lasting=False):
                 pass
             blocks = self.batches()
         else:

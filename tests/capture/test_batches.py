@@ -20,7 +20,8 @@ FILES = sorted(path.name for path in CORPUS.iterdir() if ".pcap" in path.name)
 def both(capture: Capture) -> tuple[list[Frame], str, list[Frame], str]:
     """Return the frames and the fault of a capture, one by one and in stretches."""
     found: list[tuple[list[Frame], str]] = []
-    for frames in (iter(capture), (frame for batch in capture.batches() for frame in batch)):
+    stretches = (frame for batch in capture.batches() for frame in batch)
+    for frames in (iter(capture), stretches, (frame for batch in capture.batches(lasting=False) for frame in batch)):
         got: list[Frame] = []
         fault = ""
         try:
@@ -29,6 +30,7 @@ def both(capture: Capture) -> tuple[list[Frame], str, list[Frame], str]:
         except CaptureError as error:
             fault = str(error)
         found.append((got, fault))
+    assert found[1] == found[2]
     return (*found[0], *found[1])
 
 

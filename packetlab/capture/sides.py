@@ -69,8 +69,8 @@ class Sides:
         return self._of("server")
 
     def _of(self, wanted: Side) -> Capture:
-        def batches() -> Iterator[FrameBatch]:
-            for batch, sides in self._told():
+        def batches(lasting: bool = True) -> Iterator[FrameBatch]:
+            for batch, sides in self._told(lasting):
                 mine = batch.chosen([row for row, side in enumerate(sides) if side == wanted] or [False] * len(batch))
                 if len(mine):
                     yield mine
@@ -79,9 +79,9 @@ class Sides:
         part._make_batches = batches
         return part
 
-    def _told(self) -> Iterator[tuple[FrameBatch, list[Side]]]:
+    def _told(self, lasting: bool = True) -> Iterator[tuple[FrameBatch, list[Side]]]:
         teller = _Teller(self)
-        for batch in self.capture.batches():
+        for batch in self.capture.batches(lasting):
             if callable(self.by):
                 by = self.by
                 yield batch, [_side(by(frame.packet())) for frame in batch]

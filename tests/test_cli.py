@@ -22,7 +22,7 @@ HEAVY = (
     "lz4",
     "backports.zstd",
     "ctypes",
-    "packetlab.wire",
+    "packetlab.wire.header",
     "packetlab.link",
     "packetlab.capture",
 )

@@ -77,13 +77,15 @@ class Source:
 
     def into(self, view: memoryview) -> int:
         """Read the next bytes into `view`, which has room for CHUNK of them; return how many, 0 at the end."""
-        if self._unpacker is None and not self._head and hasattr(self.stream, "readinto1"):
+        plain = self._unpacker is None and not self._head and self._following is None
+        if plain and hasattr(self.stream, "readinto1"):
             if self._place is not None:
                 self.stream.seek(self._place)
             size: int = self.stream.readinto1(view[:CHUNK])
             if self._place is not None:
                 self._place += size
             self.offset += size
+            self.ended = not size
             return size
         piece = self.more()
         view[: len(piece)] = piece

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -206,10 +207,13 @@ def test_without_any_library_the_extra_is_named(monkeypatch) -> None:
         PcapFilter("tcp")
 
 
-def test_without_numba_arrays_do_it(monkeypatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "packetlab.capture.bpf_loop", None)
+def test_numba_is_brought_in_for_many_packets_only(monkeypatch) -> None:
+    monkeypatch.delitem(sys.modules, "numba")
+    assert bpf._runner(1000) is run_all and bpf._runner(bpf.WORTH_COMPILING) is bpf_loop.run_all
+    # Where it is missing, arrays do it.
+    monkeypatch.setitem(sys.modules, "packetlab.capture.bpf_loop", None)
     monkeypatch.delattr("packetlab.capture.bpf_loop")
-    assert bpf._runner() is run_all
+    assert bpf._runner(bpf.WORTH_COMPILING) is run_all
 
 
 def test_nothing_passes_or_everything() -> None:

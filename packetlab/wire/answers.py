@@ -7,6 +7,7 @@ that the ports are, and so on up. What an error report quotes does not count.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
@@ -131,11 +132,12 @@ def rule_between(request: type[Header], reply: type[Header]) -> Expr | None:
     return None
 
 
-def parts(rule: Expr) -> list[Expr]:
+@lru_cache(1024)
+def parts(rule: Expr) -> tuple[Expr, ...]:
     """Return the conditions that all have to hold."""
     if isinstance(rule, Op) and rule.sign == "&" and _condition(rule.left) and _condition(rule.right):
         return parts(rule.left) + parts(rule.right)
-    return [rule]
+    return (rule,)
 
 
 def _condition(rule: Expr) -> bool:
@@ -179,8 +181,14 @@ def _rules_for(cls: type[Header]) -> list[Expr]:
     return [rule for rule in (own, *(rule_between(cls, other) for other in cls._answered)) if rule is not None]
 
 
-def _sides(part: Expr) -> set[str]:
-    return {leaf.side for leaf in part.leaves() if isinstance(leaf, Side)}
+@lru_cache(4096)
+def _sides(part: Expr) -> frozenset[str]:
+    return frozenset(leaf.side for leaf in part.leaves() if isinstance(leaf, Side))
+
+
+@lru_cache(1024)
+def _looked_at(rule: Expr, side: str) -> frozenset[str]:
+    return frozenset(leaf.name for leaf in rule.leaves() if isinstance(leaf, Side) and leaf.side == side)
 
 
 def question(packet: Packet) -> tuple[Any, ...]:
@@ -189,13 +197,10 @@ def question(packet: Packet) -> tuple[Any, ...]:
     A retransmission has the same, even where a router or a counter has changed other fields.
     """
     headers = ruled(packet)
-    looked_at = [
-        tuple(_raw(header, name) for name in sorted({
-            leaf.name for rule in _rules_for(type(header)) for leaf in rule.leaves()
-            if isinstance(leaf, Side) and leaf.side == "request"
-        }))
-        for header in headers
-    ]  # fmt: skip
+    looked_at = []
+    for header in headers:
+        names = frozenset().union(*(_looked_at(rule, "request") for rule in _rules_for(type(header))))
+        looked_at.append(tuple(_raw(header, name) for name in sorted(names)))
     above = b""
     if headers:
         above = packet._build()[0][next(i for i, h in enumerate(packet.layers) if h is headers[-1])]
@@ -226,6 +231,7 @@ def keys(packet: Packet, side: str) -> list[tuple[Any, ...]]:
     return stacks
 
 
+@lru_cache(1024)
 def _equal(rule: Expr, side: str) -> list[str]:
     """The fields of one side that have to equal a field of the other, in the order of the rule."""
     names = []

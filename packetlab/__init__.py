@@ -6,7 +6,7 @@
     link/     moving frames and time: interfaces, a rootless lab, a simulated network, wires in memory, replay
     view/     how all of it shows itself: HTML, ladders, plots, dumps
     host.py   engines on one side, interfaces on the other; sockets/ the eight verbs over them;
-    networks.py  where hosts come from
+    networks.py  where hosts come from; testing/ expectations, golden captures, replayed peers; pytest_plugin.py
     cli.py    the command line; demo.py what `packetlab demo` does
 
 This file names what users meet; everything else is in its module.
@@ -90,6 +90,7 @@ if TYPE_CHECKING:
         read as read,
         write as write,
     )
+    from packetlab.testing import Golden as Golden, Replay as Replay, Tape as Tape
     from packetlab.view.display import show as show
     from packetlab.view.ladder import (
         ladder as ladder,
@@ -367,6 +368,7 @@ _WHERE = {
         "packetlab.link.replay": ("replay "),
         "packetlab.link.send": ("send "),
         "packetlab.view.display": ("show "),
+        "packetlab.testing": ("Golden Replay Tape "),
         "packetlab.view.ladder": ("ladder "),
         "packetlab.view.plots": ("plot_lateness plot_rate plot_round_trips plot_sequence plot_sizes "),
         "packetlab.wire.addresses": ("XNSAddress "),

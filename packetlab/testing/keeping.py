@@ -12,7 +12,7 @@ from typing import Any
 from packetlab.capture import Capture, Frame
 from packetlab.networks import Lab
 from packetlab.testing.ends import names
-from packetlab.testing.sources import InterfaceSource, Source, watching
+from packetlab.testing.sources import InterfaceSource, both_ways
 from packetlab.view.ladder import ladder
 
 LONGEST = 120  # characters of a name made of a test's
@@ -69,21 +69,23 @@ class RecordedLab(Lab):
 
     def __init__(self) -> None:
         super().__init__()
-        self._taps: list[tuple[str, Source]] = []
+        self._taps: list[tuple[str, InterfaceSource]] = []
 
     def link(self, one: Any, other: Any, **how: Any) -> Any:
         """Join two hosts, or a host and a switch; see `link.lab.Lab.link`."""
         link = super().link(one, other, **how)
         name = f"lab {one.name} -- {other.name}"
         again = sum(known.startswith(name) for known, _ in self._taps)
-        self._taps.append((f"{name} {again + 1}" if again else name, watching(one, len(one.ends) - 1)))
+        self._taps.append(
+            (f"{name} {again + 1}" if again else name, InterfaceSource(both_ways(one, len(one.ends) - 1), None, dict))
+        )
         return link
 
     @property
     def recordings(self) -> list[Recording]:
         """What crossed the links, a recording for each."""
 
-        def frames(source: Source) -> Callable[[], list[Frame]]:
+        def frames(source: InterfaceSource) -> Callable[[], list[Frame]]:
             return lambda: [seen.frame for seen in source.seen()]
 
         return [Recording(name, frames(source), lambda: self.hosts) for name, source in self._taps]
@@ -91,6 +93,5 @@ class RecordedLab(Lab):
     def close(self) -> None:
         """End the lab; what was recorded stays."""
         for _, tap in self._taps:
-            assert isinstance(tap, InterfaceSource)
             tap.close()
         super().close()

@@ -104,8 +104,12 @@ class InterfaceSource(Source):
     """An interface of the kernel, of a lab's host say: what comes and what goes. A thread fetches the frames.
 
     Args:
-        interface: opened with ``outgoing=True``; closed with the source. medium: is told of each frame.
+        interface: opened with ``outgoing=True``; closed with the source. medium: is told of each frame, None: nobody is.
+
+    To the medium it is a driver that has something to do as soon as a frame has come, so that whoever waits looks again.
     """
+
+    ports: tuple[Any, ...] = ()
 
     virtual = False
 
@@ -116,6 +120,9 @@ class InterfaceSource(Source):
         self._frames: list[Frame] = []
         self._pending: list[tuple[int, bytes]] = []
         self._seen: list[Seen] = []
+        self.due: int | None = None
+        if medium is not None:
+            medium.drivers.append(self)
         self._lock = threading.Lock()
         self._stop = os.eventfd(0, os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._fetch, name=f"tape of {interface.name}", daemon=True)
@@ -144,9 +151,21 @@ class InterfaceSource(Source):
                     else:
                         self.lost += 1
                 if self.medium is not None:
-                    self.medium.poke()
+                    with self.medium.lock:  # else the word may come just before somebody begins to wait
+                        self.due = self.medium.now
+                        self.medium.poke()
             elif self._stop in ready:
                 return
+
+    def take(self, port: Any, data: bytes, now: int) -> None:
+        """Nothing comes this way."""
+
+    def failed(self, port: Any, error: OSError) -> None:
+        """Nothing can."""
+
+    def turn(self, now: int) -> None:
+        """Whoever waits now looks again."""
+        self.due = None
 
     def seen(self) -> list[Seen]:
         """Return what came and went so far."""
@@ -166,6 +185,8 @@ class InterfaceSource(Source):
 
     def close(self) -> None:
         """Fetch what has come, and stop watching."""
+        if self.medium is not None and self in self.medium.drivers:
+            self.medium.drivers.remove(self)
         if self._thread.is_alive():
             os.eventfd_write(self._stop, 1)
             self._thread.join()
@@ -179,6 +200,13 @@ class InterfaceSource(Source):
             self.interface.close()
 
 
+def both_ways(host: Any, link: int) -> Interface:
+    """Open an interface of a lab's host once more, for all that comes and goes there."""
+    host._first()
+    raw = host.kernel_socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    return Interface(host.ends[link].name, promiscuous=True, outgoing=True, socket=raw)
+
+
 def watching(what: Any, link: Any = None) -> Source:
     """Return the source that belongs to a network, a host of a lab, an interface, a capture, or frames.
 
@@ -190,11 +218,7 @@ def watching(what: Any, link: Any = None) -> Source:
     if hasattr(what, "_under_way"):
         return SimSource(what, link)
     if hasattr(what, "lab") and hasattr(what, "ends"):
-        what._first()
-        end = what.ends[link or 0]
-        raw = what.kernel_socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        interface = Interface(end.name, promiscuous=True, outgoing=True, socket=raw)
-        return InterfaceSource(interface, what.medium, lambda: dict(what.lab.hosts))
+        return InterfaceSource(both_ways(what, link or 0), what.medium, lambda: dict(what.lab.hosts))
     if isinstance(what, Interface):
         return InterfaceSource(Interface(what.name, promiscuous=True, outgoing=True), None, dict)
     if isinstance(what, Iterable):

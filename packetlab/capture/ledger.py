@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from packetlab.wire.checksums import xns
+
 if TYPE_CHECKING:
     from packetlab.capture.sites import Sites
 
 ONES = 65535
+NO_SUM = 0xFFFF  # of XNS
 
 
 class Ledger:
@@ -43,7 +46,17 @@ class Ledger:
         none = (self.sums.optional == 1) & (self.stored == 0)
         whole = self.sums.whole == 1
         valid = (self.total % ONES == 0) & (self.total > 0)
+        # (place, end, sum around it) of XNS checksums that are to be right.
+        self.xns = [
+            (at, end, around)
+            for at, end, whole, around in sites.idps
+            if whole and (stored := int(sites.u16(at))) != NO_SUM and (fix or xns(self._between(at + 2, end)) == stored)
+        ]
         self.right, self.wrong, self.unknown = whole & ~none & valid, whole & ~none & ~valid, ~whole & ~none
+
+    def _between(self, first: int, end: int) -> bytes:
+        octets: bytes = self.data[first:end].tobytes()
+        return octets
 
     def _region(self, first: Any, end: Any) -> Any:
         """Return the sum of the 16-bit words from `first` to `end`, an odd last octet with a zero behind it."""
@@ -107,6 +120,9 @@ class Ledger:
     def settle(self) -> None:
         """Write the checksums that follow, the innermost first."""
         np = self.np
+        for at, end, around in reversed(self.xns):
+            octets = np.array([list(xns(self._between(at + 2, end)).to_bytes(2, "big"))], np.uint8)
+            self.change(np.array([at]), octets, around=np.array([around]))
         for level in range(int(self.level.max(initial=-1)), -1, -1):
             here = self.level == level
             touched = (self.delta % ONES != 0) | self.moved

@@ -81,7 +81,7 @@ class Sites:
 
     Attributes:
         macs, ips4, ips6: addresses. networks: IP headers. sums: checksums. ports: (place, transport sum, sum around it).
-        links: for each row where its network header (or what stands in its place) begins, its ether type (-1: not known).
+        idps: (place, end, whether it is whole, sum around it) of XNS packets. links: for each row where its network header (or what stands in its place) begins, its ether type (-1: not known).
     """
 
     def __init__(self, batch: FrameBatch, ends: Any) -> None:
@@ -96,6 +96,7 @@ class Sites:
         self._networks: list[Any] = []
         self._sums: list[Any] = []
         self._count = 0
+        self.idps: list[tuple[int, int, bool, int]] = []
         self.link_end = batch.starts.copy()
         self.link_type = np.full(len(batch), -1, np.int64)
         self._todo: list[tuple[Any, ...]] = []
@@ -183,6 +184,7 @@ class Sites:
         self._add("ip4", kind == 0x0800, *rest)
         self._add("ip6", kind == 0x86DD, *rest)
         self._add("arp", np.isin(kind, (0x0806, 0x8035)), *rest)
+        self._add("idp", kind == 0x0600, *rest)
         self._add("mpls", np.isin(kind, (0x8847, 0x8848)), *rest)
         self._add("ether", kind == 0x6558, *rest)
         self._add("ppp", (kind == 0x8864) & (at + 8 <= end), row, at + 6, end, depth, around)
@@ -219,6 +221,23 @@ class Sites:
         none, other, no = self.full(row, -1), self.full(row, 2), self.full(row, 0)
         for place, found in ((8, self._macs), (14, self._ips[4]), (18, self._macs), (24, self._ips[4])):
             found.append((none, at + place, other, no, none, none, around))
+
+    def _idp(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
+        """Note the hosts of XNS packets, which are MAC addresses, and their checksums, which are no Internet ones."""
+        keep = at + 30 <= end
+        row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
+        none, other = self.full(row, -1), self.full(row, 2)
+        for place in (10, 22):
+            self._macs.append((none, at + place, other, none, none, none, around))
+        length = self.u16(at + 2)
+        stop = at + length + (length & 1)  # the octet that makes it even counts
+        self.idps += zip(
+            at.tolist(), stop.tolist(), ((length >= 30) & (stop <= end)).tolist(), around.tolist(), strict=True
+        )
+        quoted = (self.u8(at + 5) == 3) & (
+            at + 64 <= end
+        )  # an Error packet: number and parameter, then what it is about
+        self._add("idp", quoted, row, at + 34, end, depth + 1, around)
 
     # Network headers ----------------------------------------------------------------------------------------
 
@@ -340,6 +359,7 @@ class Sites:
         inside = np.where(transport >= 0, transport, around)
         self._add("ip4", (protocol == 4), row, at, end, depth, around)
         self._add("ip6", (protocol == 41), row, at, end, depth, around)
+        self._add("idp", protocol == 22, row, at, end, depth, around)
         self._add("gre", (protocol == 47) & (at + 4 <= end), row, at, end, depth, around)
         vxlan = (protocol == UDP) & (at + 16 <= end)
         vxlan[vxlan] = self.u16(at[vxlan] + 2) == 4789

@@ -18,6 +18,8 @@ from packetlab import (
     ARP,
     GRE,
     ICMP,
+    IDP,
+    SPP,
     TCP,
     UDP,
     VLAN,
@@ -25,6 +27,7 @@ from packetlab import (
     BuildError,
     Capture,
     CaptureError,
+    Error,
     Ether,
     Fragment,
     Frame,
@@ -231,6 +234,30 @@ def test_addresses_change_wherever_they_are(wrong: bool) -> None:
         # What objects make of the same wish is the same, byte for byte.
         wish = packets[0].replace(IPv4, src="192.168.7.1", dst="192.168.7.2").replace(UDP, sport=70)
         assert after[0] == bytes(wish)
+
+
+@pytest.mark.parametrize("payload", [b"even", b"odd"])
+def test_hosts_of_xns_are_mac_addresses_too(payload: bytes) -> None:
+    here, there = "02:00:00:00:00:01", "02:00:00:00:00:02"
+    packet = Ether(src=here, dst=there) / IDP(src=(1, here, 3), dst=(1, there, 5)) / SPP(seq=1) / payload
+    quoted = Ether() / IDP(src=(1, there, 2), dst=(1, here, 2)) / Error() / bytes(packet)[14:56]
+    for old in (
+        packet,
+        quoted,
+        IPv4() / packet.layers[1] / b"",
+        packet.replace(IDP, checksum=0xFFFF),
+        packet.replace(IDP, checksum=1),
+    ):
+        first = old.layers[0]
+        link = Ether() if isinstance(first, IPv4) else None
+        octets = bytes(link / old if link is not None else old)
+        (new,) = Capture.of([Frame(octets)]).rewrite(mac={here: "02:00:00:00:00:99"})
+        a, b = dissect(octets), new.packet()
+        assert a.verdicts() == b.verdicts() and here.replace(":", "") not in new.data.hex()
+        if a.verdicts()["IDP.checksum"] != Verdict.GOOD:
+            assert a[IDP].checksum == b[IDP].checksum
+    (fixed,) = Capture.of([Frame(bytes(packet.replace(IDP, checksum=1)))]).rewrite(fixcsum=True)
+    assert fixed.data == bytes(packet)
 
 
 @settings(max_examples=60, deadline=None)

@@ -29,7 +29,7 @@ def roomy(batch: FrameBatch, before: int, sizes: Any = None) -> FrameBatch:
     ends = batch.starts + batch.sizes
     free = np.diff(batch.starts, prepend=0) - np.concatenate([[0], batch.sizes[:-1]]) if len(batch) else np.zeros(0)
     if sizes is None and (not len(batch) or int(free.min()) >= before):
-        data, starts = batch.data.copy(), batch.starts
+        data, starts = batch.data.copy(), batch.starts.copy()
     else:
         flat: Any = np.ascontiguousarray(batch.data)
         whole = memoryview(flat)

@@ -482,7 +482,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 def test_a_rewritten_capture_is_lazy_and_may_be_used_again() -> None:
     taken = 0
 
-    def endless() -> Iterator[FrameBatch]:
+    def endless(lasting: bool = True) -> Iterator[FrameBatch]:
         nonlocal taken
         while True:
             taken += 1
@@ -496,6 +496,22 @@ def test_a_rewritten_capture_is_lazy_and_may_be_used_again() -> None:
     assert [f.packet()[IPv4].ttl for f in new[:3]] == [5, 5, 5] and taken <= 4
     small = Capture.of([Frame(bytes(udp))]).rewrite(ttl=5)
     assert list(small) == list(small) and len(list(small.where(VLAN))) == 0
+
+
+def test_the_batch_given_stays_as_it_was(tmp_path: Path) -> None:
+    for name in ("web.pcap", "icmpv6.pcap", "dodo_checksums.pcap"):
+        rewriter = Capture(CORPUS / name).rewrite
+        for batch in Capture(CORPUS / name).batches():
+            before = (batch.data.tobytes(), batch.starts.tolist(), batch.sizes.tolist(), batch.wire_sizes.tolist())
+            source = Capture.of([])
+            source._held = None
+            source._make_batches = lambda lasting=True, batch=batch: iter([batch])  # type: ignore[misc]
+            new = source.rewrite(vlan_push=5, anonymise=1, mtu=60, fcs=True, ttl=3)
+            assert [frame.data for frame in new] == [
+                f.data for f in rewriter(vlan_push=5, anonymise=1, mtu=60, fcs=True, ttl=3)
+            ]
+            after = (batch.data.tobytes(), batch.starts.tolist(), batch.sizes.tolist(), batch.wire_sizes.tolist())
+            assert before == after
 
 
 def test_a_damaged_file_gives_what_is_whole() -> None:

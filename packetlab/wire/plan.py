@@ -14,7 +14,7 @@ from packetlab.wire.fields import Bytes, Int, Items
 from packetlab.wire.layout import behind_payload
 from packetlab.wire.linear import Linear, carried
 from packetlab.wire.pack import protocol
-from packetlab.wire.series import Numbers, Strings, Values
+from packetlab.wire.series import Drawn, Numbers, Strings, Values
 from packetlab.wire.spans import Places, Span, places
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ class Plan:
                 spot: Spot | None = Spot(first * 8, (last - first) * 8, False)
             else:
                 spot = fields.get((target.layer, target.field))
-            if spot is None:
-                continue  # octets, and none of them in this shape
+            if spot is None or (isinstance(target.values, Drawn) and target.values.seed is None):
+                continue  # octets, and none of them in this shape, or a pattern: the same in all of it
             if target.part is not None:
                 first, last = target.part
                 spot = spot._replace(bit=spot.bit + first * 8, bits=(last - first) * 8)

@@ -18,6 +18,8 @@ from packetlab.link.report import SECOND, Report as Report, Tally, progress as _
 from packetlab.link.send import STRETCH, part_of, send_batches, wait_until
 from packetlab.wire.batch import Batch
 
+KEPT = 64 << 20  # octets of a capture that are held to send them again
+
 
 def replay(
     capture: Iterable[Any],
@@ -113,14 +115,28 @@ def _paced(deadlines: Iterator[tuple[int, bytes]], onto: Port, tell: Callable[[i
 
 def _stretches(capture: Iterable[Any], count: int | None, loop: int) -> Iterator[Batch]:
     """Yield the frames of all times over in stretches, as `_times_over` yields them one by one."""
-    for _ in range(loop):
-        left = count
-        for batch in capture.batches() if isinstance(capture, Capture) else _held(capture, count):
-            if left is not None and len(batch) >= left:
-                yield part_of(batch, slice(0, left))
-                break
-            left = None if left is None else left - len(batch)
+    kept: list[Batch] | None = []  # a small capture is read once
+    octets = 0
+    for turn in range(loop):
+        if turn and kept is not None:
+            yield from kept
+            continue
+        for batch in _once(capture, count):
             yield batch
+            if loop > 1 and kept is not None:
+                kept.append(batch)
+                octets += batch.data.nbytes
+                kept = None if octets > KEPT else kept
+
+
+def _once(capture: Iterable[Any], count: int | None) -> Iterator[Batch]:
+    left = count
+    for batch in capture.batches() if isinstance(capture, Capture) else _held(capture, count):
+        if left is not None and len(batch) >= left:
+            yield part_of(batch, slice(0, left))
+            return
+        left = None if left is None else left - len(batch)
+        yield batch
 
 
 def _held(frames: Iterable[Any], count: int | None) -> Iterator[Batch]:

@@ -425,7 +425,7 @@ _LENDERS.update(
     to_scapy="packetlab.export.scapy_bridge",
 )
 
-__all__ = [*_WHERE]  # noqa: PLE0605
+__all__ = [name for name in _WHERE if name != "strategies"]  # noqa: PLE0605  that one needs an extra's package
 
 
 def __getattr__(name: str) -> object:

@@ -90,7 +90,7 @@ if TYPE_CHECKING:
         read as read,
         write as write,
     )
-    from packetlab.testing import Golden as Golden, Replay as Replay, Tape as Tape
+    from packetlab.testing import Golden as Golden, Programs as Programs, Replay as Replay, Tape as Tape
     from packetlab.view.display import show as show
     from packetlab.view.ladder import (
         ladder as ladder,
@@ -368,7 +368,7 @@ _WHERE = {
         "packetlab.link.replay": ("replay "),
         "packetlab.link.send": ("send "),
         "packetlab.view.display": ("show "),
-        "packetlab.testing": ("Golden Replay Tape "),
+        "packetlab.testing": ("Golden Programs Replay Tape "),
         "packetlab.view.ladder": ("ladder "),
         "packetlab.view.plots": ("plot_lateness plot_rate plot_round_trips plot_sequence plot_sizes "),
         "packetlab.wire.addresses": ("XNSAddress "),

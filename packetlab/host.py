@@ -277,20 +277,23 @@ class Station:
 
     # Engines ------------------------------------------------------------------------------------------------
 
-    def attach(self, engine: Engine, where: Any = None, to: Any = "ff:ff:ff:ff:ff:ff", link: int = 0) -> Runner:
+    def attach(
+        self, engine: Engine, where: Any = None, to: Any = "ff:ff:ff:ff:ff:ff", link: int = 0, at: Any = None
+    ) -> Runner:  # fmt: skip
         """Run an engine on an interface of this host.
 
         Args:
             where: which packets it gets: a header class, a prototype, or a function of the packet.
             to: the host, or the MAC address, that its packets go to where these do not begin with Ether.
-            link: which of the host's links, from 0.
+            link: which of the host's links, from 0. at: a ghost, to be at its address and not at the host's, where the
+                kernel answers too; what comes there then is the engine's.
         """
         if not self.attachments:
             raise PacketlabError(f"host {self.name}: attach", "a link", "none yet")
         attachment = self.attachments[link]
         octets = to.attachments[0].mac if isinstance(to, Station) else mac_octets(to)
-        port = attachment.open()
-        runner = Runner(engine, port, where, attachment.mac, octets)
+        port = attachment.open() if at is None else at
+        runner = Runner(engine, port, where, attachment.mac if at is None else mac_octets(at.mac), octets)
         if hasattr(port, "driver"):
             port.driver = runner
         with self.medium.lock:

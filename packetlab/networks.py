@@ -11,7 +11,7 @@ from typing import Any
 
 from packetlab.errors import PacketlabError
 from packetlab.host import IN_VIRTUAL_TIME, Station
-from packetlab.link import lab as _lab, simnet as _simnet
+from packetlab.link import lab as _lab, lab_host as _lab_host, simnet as _simnet
 from packetlab.link.interface import EVERY_PROTOCOL, Interface
 from packetlab.link.medium import Medium, RealTime
 from packetlab.link.port import Attachment
@@ -71,7 +71,7 @@ class SimNetwork(_simnet.SimNetwork):
         return found  # type: ignore[no-any-return]
 
 
-class LabHost(_lab.Host, Talker):
+class LabHost(_lab_host.Host, Talker):
     """A host of a lab, with sockets and engines besides real programs."""
 
 

@@ -7,6 +7,7 @@ what a fixture needs is imported when that fixture is used. What the fixtures gi
 from __future__ import annotations
 
 import os
+import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 if TYPE_CHECKING:
     from packetlab.host import Station
     from packetlab.networks import Lab, SimNetwork
-    from packetlab.testing import Golden, Tape
+    from packetlab.testing import Golden, Programs, Tape
     from packetlab.testing.keeping import Recording
 
 MODES = ("none", "once", "new", "all")
@@ -45,7 +46,8 @@ MARKS = (
 )
 
 RECORDINGS = pytest.StashKey[list[Any]]()  # functions that give the recordings of a test
-TAPES = pytest.StashKey[list[Any]]()
+TAPES = pytest.StashKey[list[Any]]()  # what is checked when a test has run: tapes, programs
+PROGRAMS: pytest.StashKey[Programs] = pytest.StashKey()
 SEED = pytest.StashKey[str]()
 KNOWN = pytest.StashKey[dict[Path, set[str]]]()  # folder of goldens -> their tests
 UNUSED: pytest.StashKey[set[str]] = pytest.StashKey()
@@ -203,6 +205,23 @@ def tape(request: pytest.FixtureRequest, packetlab_options: dict[str, Any]) -> I
     made.close()
 
 
+@pytest.fixture
+def program(request: pytest.FixtureRequest) -> Iterator[Programs]:
+    """Starts a real program in a lab's host and waits until it is ready: ``program(b, "nginx", ready=80)``.
+
+    A failing test shows what its programs wrote. They end with the test; one that ends before fails it.
+    """
+    from packetlab.testing import Programs
+
+    for network in ("lab", "pair"):  # so that it is closed after the programs
+        if network in request.fixturenames:
+            request.getfixturevalue(network)
+    with Programs() as made:
+        request.node.stash[PROGRAMS] = made
+        request.node.stash.setdefault(TAPES, []).append(made)
+        yield made
+
+
 @pytest.fixture(scope="module")
 def capture_dir(request: pytest.FixtureRequest) -> Path:
     """The folder of a module's captures: ``captures/NAME OF THE MODULE`` beside it. A conftest may give another."""
@@ -323,6 +342,8 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[pytest.TestReport]:
     report: pytest.TestReport = yield  # type: ignore[assignment,misc]
     recordings = item.stash.get(RECORDINGS, None)
+    if report.failed and PROGRAMS in item.stash:
+        report.sections += [(f"program {title}", text) for title, text in item.stash[PROGRAMS].shown()]
     if recordings is not None and (report.failed or call.when == "teardown"):
         _leave(item, report, recordings)
     return report  # type: ignore[return-value]
@@ -358,11 +379,6 @@ FAILED = pytest.StashKey[bool]()
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """Explain why two packets are not equal, or no packet is the one wanted, field by field."""
-    import sys
-
-    if "packetlab.wire.packet" not in sys.modules:  # nobody has a packet then
-        return None
     """Explain why packets are not equal, or why none of them matches: field by field."""
     if "packetlab.wire.packet" not in sys.modules:
         return None  # nobody has a packet where the module was never loaded

@@ -25,6 +25,8 @@ from typing import Any
 
 NEWNS, NEWUSER, NEWPID, NEWNET = 0x00020000, 0x10000000, 0x20000000, 0x40000000
 LARGEST = 65536  # bytes of a request or an answer
+SYSTEM = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+SOCKETS = 1000  # of a host that are told
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -164,13 +166,16 @@ def enter_namespaces() -> None:
             file.write(f"0 {outside} 1")
 
 
-def execute(argv: list[str]) -> None:
-    """Become a program, or OSError. A folder of PATH that may not be searched is as one that does not hold it."""
+def execute(argv: list[str], environment: dict[str, str]) -> None:
+    """Become a program, or OSError. A folder of PATH that may not be searched is as one that does not hold it.
+
+    Inside we are root, so behind PATH the folders of root's programs are searched, which an ordinary user's lacks.
+    """
     trouble = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
-    for folder in [""] if "/" in argv[0] else os.get_exec_path():
+    for folder in [""] if "/" in argv[0] else [*os.get_exec_path(environment), *SYSTEM]:
         path = os.path.join(folder, argv[0])
         try:
-            os.execv(path, argv)
+            os.execve(path, argv, environment)
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
@@ -265,8 +270,34 @@ class Keeper:
         with Inside(self.namespaces[host]):
             out.append(socket.socket(family, type, protocol).detach())
 
-    def do_run(self, fds: list[int], out: list[int], host: str, argv: list[str], cwd: str) -> int:
-        """Start a program; fds are its standard input, output, error, and where its status goes."""
+    def do_listening(self, fds: list[int], out: list[int], host: str) -> list[tuple[str, str, int]]:
+        """Tell which sockets wait for others, as (protocol, address, port), from /proc/net (proc(5))."""
+        found = []
+        for kind, waiting in (("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07")):
+            with Inside(self.namespaces[host]):
+                try:
+                    with open(f"/proc/self/net/{kind}") as file:
+                        lines = file.read().splitlines()[1:]
+                except FileNotFoundError:  # a kernel without IPv6
+                    continue
+            for line in lines:
+                _, local, remote, state, *_ = line.split()
+                if state == waiting and remote.endswith(":0000"):
+                    # The address is printed as numbers of 32 bits, each as this machine stores it.
+                    octets, port = local.split(":")
+                    words = struct.unpack(f">{len(octets) // 8}I", bytes.fromhex(octets))
+                    packed = struct.pack(f"={len(words)}I", *words)
+                    family = socket.AF_INET if len(words) == 1 else socket.AF_INET6
+                    found.append((kind[:3], socket.inet_ntop(family, packed), int(port, 16)))
+        return found[:SOCKETS]
+
+    def do_run(
+        self, fds: list[int], out: list[int], host: str, argv: list[str], cwd: str, env: dict[str, str | None]
+    ) -> int:
+        """Start a program; fds are its standard input, output, error, and where its status goes.
+
+        env: what is different from our own environment, None where a variable is not to be.
+        """
         report, failed = os.pipe2(os.O_CLOEXEC)
         pid = os.fork()
         if pid == 0:
@@ -278,7 +309,7 @@ class Keeper:
                 os.chdir(cwd)
                 for number in range(3):
                     os.dup2(fds[number], number)
-                execute(argv)
+                execute(argv, {name: text for name, text in {**os.environ, **env}.items() if text is not None})
             except OSError as error:
                 os.write(failed, json.dumps([error.errno, error.strerror]).encode())
             finally:

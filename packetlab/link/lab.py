@@ -12,26 +12,22 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Collection
-from functools import partial
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packetlab.errors import NeedsPrivilege, PacketlabError
 from packetlab.link import keeper as _keeper
 from packetlab.link.impairment import Impairment
-from packetlab.link.interface import EVERY_PROTOCOL, Interface
-from packetlab.link.medium import Medium, RealTime
-from packetlab.link.port import Attachment, Port
-from packetlab.link.program import Program
+from packetlab.link.lab_host import Host
+from packetlab.link.medium import RealTime
+from packetlab.link.port import Port
 from packetlab.link.topology import Joint, Node, Topology, shape_words
 from packetlab.wire.above import Shown
 from packetlab.wire.addresses import mac_text
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    import netaddr
 
     from packetlab.link.relay import Relay
 
@@ -54,6 +50,8 @@ class Lab(Shown):
         self._relays: list[Relay] = []
         self._subnets = 0
         self._macs = 0
+        self._ghosts: set[str] = set()  # addresses that no kernel has
+        self._environment: dict[str, str] = {}  # that the keeper was started in
         self._lock = threading.Lock()
         self._keeper: subprocess.Popen[bytes] | None = None
         self._control: socket.socket
@@ -63,6 +61,7 @@ class Lab(Shown):
         if self._keeper is not None:
             return self
         self.medium.closed = False
+        self._environment = dict(os.environ)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             # By path and isolated: it starts in milliseconds and imports nothing but the standard library.
@@ -86,8 +85,6 @@ class Lab(Shown):
         for host in self.hosts.values():
             for interface in host.interfaces:
                 interface.close()
-            for program in host.programs:
-                program.close()
         for driver in self.medium.drivers:
             for port in driver.ports:
                 if isinstance(port, Port):
@@ -101,6 +98,9 @@ class Lab(Shown):
         self._control.close()
         self._keeper.wait()
         self._keeper = None
+        for host in self.hosts.values():
+            for program in host.programs:  # they are dead; what they wrote last is read before
+                program.close()
         self.hosts, self.switches, self.links = {}, {}, []
 
     def __enter__(self) -> Lab:
@@ -220,6 +220,12 @@ class Lab(Shown):
         self._relays.append(relay)
         return relay
 
+    def _changed(self, more: Mapping[str, str | None]) -> dict[str, str | None]:
+        """Return what is to be changed in the environment that the keeper was started in."""
+        now: dict[str, str | None] = {**os.environ, **more}
+        before = self._environment
+        return {name: now.get(name) for name in {*now, *before} if now.get(name) != before.get(name)}
+
     def _socket(self, host: str, family: int, type: int, protocol: int) -> socket.socket:
         (fd,) = self._ask("socket", host=host, family=int(family), type=int(type), protocol=protocol, want=1)
         return socket.socket(fileno=fd)
@@ -240,8 +246,11 @@ class Lab(Shown):
         """Have the keeper do something. With `want`, return that many file descriptors."""
         if self._keeper is None:
             raise PacketlabError(f"Lab: {do}", "an open lab", "a closed one", "use it in a `with`")
+        message = json.dumps({"do": do, **request}).encode()
+        if len(message) > _keeper.LARGEST:
+            raise PacketlabError(f"Lab: {do}", f"{_keeper.LARGEST} bytes of arguments at most", len(message))
         with self._lock:
-            socket.send_fds(self._control, [json.dumps({"do": do, **request}).encode()], fds)
+            socket.send_fds(self._control, [message], fds)
             answer, got, _, _ = socket.recv_fds(self._control, _keeper.LARGEST, max(want, 1))
         if not answer:
             raise PacketlabError(f"Lab: {do}", "an answer of the keeper", "none: it has ended")
@@ -321,103 +330,6 @@ class Switch:
 
     def __repr__(self) -> str:
         return f"<Switch {self.name}>"
-
-
-class Host:
-    """A host of a lab: a network of its own, with an interface for each link."""
-
-    def __init__(self, lab: Lab, name: str) -> None:
-        self.lab, self.name = lab, name
-        self.medium: Medium = lab.medium
-        self.on_link: Callable[[], object] | None = None
-        self.ends: list[_End] = []
-        self.interfaces: list[Interface] = []
-        self.programs: list[Program] = []
-
-    def _attach(self, end: _End) -> None:
-        sock = self.kernel_socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        self.interfaces.append(Interface(end.name, socket=sock))
-
-    @property
-    def attachments(self) -> list[Attachment]:
-        """The networks this host is on."""
-        return [Attachment(end.network, end.carrier, end.mac, partial(self._open, end)) for end in self.ends]
-
-    def _open(self, end: _End, protocol: int | None = None, promiscuous: bool = False) -> Interface:
-        sock = self.kernel_socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        every = EVERY_PROTOCOL if protocol is None else protocol
-        return Interface(end.name, promiscuous=promiscuous, protocol=every, socket=sock)
-
-    def _first(self) -> _End:
-        if not self.ends:
-            raise PacketlabError(f"host {self.name}", "a link", "none yet", "lab.link(...) makes one")
-        return self.ends[0]
-
-    @property
-    def interface(self) -> Interface:
-        """The interface of the first link."""
-        self._first()
-        return self.interfaces[0]
-
-    @property
-    def address(self) -> netaddr.IPAddress:
-        """The IPv4 address on the first link."""
-        import netaddr
-
-        return netaddr.IPAddress(self._first().address)
-
-    @property
-    def mac(self) -> netaddr.EUI:
-        """The MAC address on the first link."""
-        from packetlab.wire.addresses import mac_value
-
-        return mac_value(self._first().mac)
-
-    def kernel_socket(
-        self, family: int = socket.AF_INET, type: int = socket.SOCK_STREAM, protocol: int = 0
-    ) -> socket.socket:
-        """Open any socket of the kernel inside this host; it stays there wherever it is used."""
-        return self.lab._socket(self.name, family, type, protocol)
-
-    def popen(self, *argv: str, stdin: int | None = None) -> Program:
-        """Start a program inside this host; it ends with the lab at the latest.
-
-        Raises FileNotFoundError, PermissionError: it cannot be started.
-        """
-        outputs = [os.pipe() for _ in range(3)]
-        source = os.open(os.devnull, os.O_RDONLY) if stdin is None else os.dup(stdin)
-        theirs = [source, *(write for _, write in outputs)]
-        try:
-            pid = self.lab._ask(
-                "run", host=self.name, argv=[str(word) for word in argv], cwd=os.getcwd(), fds=tuple(theirs)
-            )
-        except OSError as error:
-            for read, _ in outputs:
-                os.close(read)
-            raise OSError(error.errno, error.strerror, argv[0] if argv else None) from None
-        finally:
-            for fd in theirs:
-                os.close(fd)
-        program = Program(self, argv, pid, *(read for read, _ in outputs))
-        self.programs.append(program)
-        return program
-
-    def run(self, *argv: str, timeout: float | None = 60.0, check: bool = False) -> subprocess.CompletedProcess[str]:
-        """Run a program inside this host to its end; output is text.
-
-        Raises:
-            FileNotFoundError: no such program. subprocess.TimeoutExpired: it took longer than `timeout` seconds and was
-            ended. subprocess.CalledProcessError: with `check`, its exit status was not 0.
-        """
-        with self.popen(*argv) as program:
-            out, err = program.communicate(timeout)
-            status = program.wait()
-        if check and status:
-            raise subprocess.CalledProcessError(status, argv, out, err)
-        return subprocess.CompletedProcess(argv, status, out, err)
-
-    def __repr__(self) -> str:
-        return f"<Host {self.name}>"
 
 
 def setting(name: str) -> str | None:

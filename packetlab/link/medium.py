@@ -177,6 +177,8 @@ class RealTime(Medium):
                     self._poll_for_all(wait)
             finally:
                 self._files.remove(files)
+                if files:
+                    self._watch()  # the number of a descriptor that is closed now may soon be another's
         return until is None or self.now < until
 
     def _poll_for_all(self, wait: float | None) -> None:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
 import packetlab
+
+# pytester forgets modules that a test loads; half of the package loaded anew would not fit the other half.
+for _name in packetlab.__all__:
+    getattr(packetlab, _name)
+for _name in ("cli", "export.strategies", "testing.keeping", "testing.sources", "pytest_plugin"):
+    import_module(f"packetlab.{_name}")
 
 INSTALLED = any(point.value == "packetlab.pytest_plugin" for point in entry_points(group="pytest11"))
 BALL = """

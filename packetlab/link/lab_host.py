@@ -1,0 +1,180 @@
+"""A host of a lab: a network of its own, with real interfaces, real programs, and the kernel's sockets.
+
+Owns what is inside one host; the links between them are the lab's (see `lab`), the namespaces its keeper's.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from packetlab.errors import PacketlabError
+from packetlab.link.ghost import Ghost
+from packetlab.link.interface import EVERY_PROTOCOL, Interface
+from packetlab.link.medium import Medium
+from packetlab.link.port import Attachment
+from packetlab.link.program import KEPT, Pipes, Program
+
+if TYPE_CHECKING:
+    import netaddr
+
+    from packetlab.link.lab import Lab, _End
+
+
+class Listening(NamedTuple):
+    """A socket that waits for others: protocol ("tcp" or "udp"), address ("0.0.0.0": any), port."""
+
+    protocol: str
+    address: str
+    port: int
+
+
+class Host:
+    """A host of a lab: a network of its own, with an interface for each link."""
+
+    def __init__(self, lab: Lab, name: str) -> None:
+        self.lab, self.name = lab, name
+        self.medium: Medium = lab.medium
+        self.on_link: Callable[[], object] | None = None
+        self.ends: list[_End] = []
+        self.interfaces: list[Interface] = []
+        self.programs: list[Program] = []
+
+    def _attach(self, end: _End) -> None:
+        sock = self.kernel_socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self.interfaces.append(Interface(end.name, socket=sock))
+
+    @property
+    def attachments(self) -> list[Attachment]:
+        """The networks this host is on."""
+        return [Attachment(end.network, end.carrier, end.mac, partial(self._open, end)) for end in self.ends]
+
+    def _open(self, end: _End, protocol: int | None = None, promiscuous: bool = False) -> Interface:
+        sock = self.kernel_socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        every = EVERY_PROTOCOL if protocol is None else protocol
+        return Interface(end.name, promiscuous=promiscuous, protocol=every, socket=sock)
+
+    def _first(self) -> _End:
+        if not self.ends:
+            raise PacketlabError(f"host {self.name}", "a link", "none yet", "lab.link(...) makes one")
+        return self.ends[0]
+
+    @property
+    def interface(self) -> Interface:
+        """The interface of the first link."""
+        self._first()
+        return self.interfaces[0]
+
+    @property
+    def address(self) -> netaddr.IPAddress:
+        """The IPv4 address on the first link."""
+        import netaddr
+
+        return netaddr.IPAddress(self._first().address)
+
+    @property
+    def mac(self) -> netaddr.EUI:
+        """The MAC address on the first link."""
+        from packetlab.wire.addresses import mac_value
+
+        return mac_value(self._first().mac)
+
+    def kernel_socket(
+        self, family: int = socket.AF_INET, type: int = socket.SOCK_STREAM, protocol: int = 0
+    ) -> socket.socket:
+        """Open any socket of the kernel inside this host; it stays there wherever it is used."""
+        return self.lab._socket(self.name, family, type, protocol)
+
+    def popen(
+        self, *argv: Any, stdin: int | None = None, input: str | bytes | None = None,
+        env: Mapping[str, str | None] | None = None, cwd: str | os.PathLike[str] | None = None, keep: int | None = KEPT,
+    ) -> Program:  # fmt: skip
+        """Start a program inside this host; it ends with the lab at the latest.
+
+        Args:
+            stdin: a descriptor to read from; None: `input`, or nothing. env: variables to change in the environment,
+                which else is ours; None takes one away. cwd: the folder to run in, ours unless given.
+            keep: octets to keep of each of its outputs, the last ones; None: all.
+
+        Inside, one is root: programs are looked for in the folders of PATH, and then in those of root's.
+
+        Raises FileNotFoundError, PermissionError: it cannot be started.
+        """
+        place = os.path.join(os.getcwd(), cwd or "")
+        os.stat(place)  # else what is missing would seem to be the program
+        words = tuple(str(word) for word in argv)
+        outputs = [os.pipe() for _ in range(3)]
+        feed = None
+        if stdin is not None:
+            source = os.dup(stdin)
+        elif input is None:
+            source = os.open(os.devnull, os.O_RDONLY)
+        else:
+            source, feed = os.pipe()
+        theirs = [source, *(write for _, write in outputs)]
+        try:
+            pid = self.lab._ask(
+                "run", host=self.name, argv=words, cwd=place, env=self.lab._changed(env or {}), fds=tuple(theirs)
+            )
+        except (OSError, PacketlabError) as error:
+            for fd in (*(read for read, _ in outputs), *([] if feed is None else [feed])):
+                os.close(fd)
+            if isinstance(error, PacketlabError):
+                raise
+            raise OSError(error.errno, error.strerror, words[0] if words else None) from None
+        finally:
+            for fd in theirs:
+                os.close(fd)
+        data = input.encode() if isinstance(input, str) else input or b""
+        out, err, status = (read for read, _ in outputs)
+        program = Program(self, words, pid, Pipes(out, err, status, feed, data, keep))
+        self.programs.append(program)
+        return program
+
+    def run(
+        self, *argv: Any, timeout: float | None = 60.0, check: bool = False, input: str | bytes | None = None,
+        env: Mapping[str, str | None] | None = None, cwd: str | os.PathLike[str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:  # fmt: skip
+        """Run a program inside this host to its end; output is text. The arguments are those of `popen`.
+
+        Raises:
+            FileNotFoundError: no such program. subprocess.TimeoutExpired: it took longer than `timeout` seconds and was
+            ended. subprocess.CalledProcessError: with `check`, its exit status was not 0.
+        """
+        with self.popen(*argv, input=input, env=env, cwd=cwd, keep=None) as program:
+            out, err = program.communicate(timeout)
+            status = program.wait()
+        if check and status:
+            raise subprocess.CalledProcessError(status, program.argv, out, err)
+        return subprocess.CompletedProcess(program.argv, status, out, err)
+
+    def listening(self) -> list[Listening]:
+        """Return the TCP and UDP sockets inside this host that wait for others, of whatever program."""
+        return [Listening(*row) for row in self.lab._ask("listening", host=self.name)]
+
+    def ghost(self, link: int = 0) -> Ghost:
+        """Return a new address on one of this host's links (0 the first), for which no kernel answers; see `Ghost`.
+
+        Make it when all hosts are on the link: those know its MAC address without asking for it.
+        """
+        self._first()
+        end, lab = self.ends[link], self.lab
+        subnet = end.address.rpartition(".")[0]
+        taken = {known.address for host in lab.hosts.values() for known in host.ends} | lab._ghosts
+        address = next(f"{subnet}.{last}" for last in range(254, 0, -1) if f"{subnet}.{last}" not in taken)
+        lab._ghosts.add(address)
+        mac = lab._mac()
+        for host in lab.hosts.values():
+            for near in host.ends:
+                if near.address.rpartition(".")[0] == subnet:
+                    lab._ask("neighbour", host=host.name, name=near.name, address=address, mac=mac.hex())
+        made = Ghost(end.name, self.kernel_socket(socket.AF_PACKET, socket.SOCK_RAW, 0), address, mac)
+        self.interfaces.append(made)
+        return made
+
+    def __repr__(self) -> str:
+        return f"<Host {self.name}>"

@@ -1,16 +1,20 @@
 """Loops compiled to machine code by numba, where it is installed (the extra `fast`), and kept on disk.
 
-Sources of loops come from `wire.tracing_loop` and from here; what they mean is said there. Without numba nothing here is
-called. Compiled code is kept under the user's cache folder, in a folder that is nobody else's to write to.
+A loop is the source of one function that takes arrays and whole numbers, writes into arrays and returns nothing; an array
+is no more to it than the place of its first element (so it has no length, and one dimension). Sources come from
+`wire.tracing_loop` and from here. numba is needed to compile a loop once; what is kept on disk is loaded by llvmlite
+alone, in milliseconds. It lies under the user's cache folder, in a folder that is nobody else's to write to.
 """
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import sys
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-WORTH_LOADING = 96 << 20  # octets of a capture from which on numba's own start (0.4 s) pays
+WORTH_LOADING = 16 << 20  # octets of a capture from which on loading a loop (some hundredths of a second) pays
 WORTH_COMPILING = 1 << 30  # ... and the compilation of a loop never used before (some seconds)
 
 
@@ -31,10 +35,25 @@ def available() -> bool:
 
 
 def loaded() -> bool:
-    """Whether numba is in use already, so that it costs nothing more."""
-    return "numba" in sys.modules
+    """Whether loops are in use already, so that another costs next to nothing."""
+    return bool(_ready)
 
 
+@cache
+def _machine() -> str:
+    """Return what compiled code depends on: processor, interpreter, compiler."""
+    from importlib.metadata import version
+
+    try:
+        with open("/proc/cpuinfo", "rb") as file:
+            processor = file.read(4096).split(b"\n\n")[0]
+    except OSError:
+        processor = b""
+    lines = [line for line in processor.split(b"\n") if line.startswith((b"model name", b"flags", b"Features"))]
+    return f"{hashlib.sha256(b'|'.join(lines)).hexdigest()} {sys.version} {version('numba')} {version('llvmlite')}"
+
+
+@cache
 def _folder() -> Path | None:
     """Return the folder of compiled loops, or None where there can be none that is ours alone."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
@@ -48,55 +67,128 @@ def _folder() -> Path | None:
     return folder if ours else None
 
 
-def _place(source: str) -> Path | None:
-    folder = _folder()
-    if folder is None:
-        return None
-    path = folder / f"loop_{hashlib.sha256(source.encode()).hexdigest()[:24]}.py"
-    try:
-        if not path.exists() or path.read_text() != source:
-            partial = path.with_suffix(f".{os.getpid()}")
-            partial.write_text(source)
-            partial.replace(path)
-    except OSError:
-        return None
-    return path
+def _name(source: str) -> str:
+    return hashlib.sha256(f"{_machine()}\n{source}".encode()).hexdigest()[:32]
 
 
 def kept(source: str) -> bool:
     """Whether the loop was compiled before and kept on disk."""
     folder = _folder()
-    name = f"loop_{hashlib.sha256(source.encode()).hexdigest()[:24]}"
-    return folder is not None and any(folder.glob(f"__pycache__/{name}*.nbi"))
+    return folder is not None and any(folder.glob(f"{_name(source)}-*.o"))
 
 
-_ready: dict[str, Callable[..., Any]] = {}
+_ready: dict[str, Loop] = {}
 
 
-def ready() -> dict[str, Callable[..., Any]]:
-    """Return the loops in use, by source."""
-    return _ready
+def compiled(source: str) -> Loop:
+    """Return the function that `source` defines; it is compiled or loaded when it is first called."""
+    loop = _ready.get(source)
+    if loop is None:
+        loop = _ready[source] = Loop(source)
+    return loop
 
 
-def compiled(source: str) -> Callable[..., Any]:
-    """Return the one function that `source` defines, compiled when it is first called, or taken from disk."""
-    function = _ready.get(source)
-    if function is None:
-        import numba
+def in_use(source: str) -> bool:
+    """Whether the loop is in use already."""
+    return source in _ready
 
-        path = _place(source)
-        # What is kept on disk finds its surroundings again by the name of a module.
-        names: dict[str, Any] = {"int64": numba.int64, "__name__": __name__}
-        exec(compile(source, str(path or "<packetlab loop>"), "exec"), names)
-        plain = names[source.split("(")[0].removeprefix("def ")]
-        function = _ready[source] = numba.njit(cache=path is not None, nogil=True)(plain)
-    return function
+
+class Loop:
+    """One loop; called with arrays (of one dimension, or laid out as one) and whole numbers."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self._by_kinds: dict[tuple[str, ...], Callable[..., int]] = {}
+
+    def __call__(self, *arguments: Any) -> None:
+        kinds, values = [], []
+        for one in arguments:
+            if isinstance(one, int):
+                kinds.append("i8")
+                values.append(int(one))
+            else:
+                about = one.__array_interface__
+                if about["strides"] is not None:
+                    raise ValueError("a loop takes arrays without gaps")
+                kinds.append(about["typestr"][1:])
+                values.append(about["data"][0])
+        key = tuple(kinds)
+        function = self._by_kinds.get(key)
+        if function is None:
+            function = self._by_kinds[key] = _function(self.source, key, [isinstance(one, int) for one in arguments])
+        function(*_NOWHERE, *values)
+
+
+_result = (ctypes.c_int64 * 4)()
+_NOWHERE = (
+    ctypes.addressof(_result),
+    ctypes.addressof(_result) + 8,
+)  # for what is returned, and for an exception: none
+
+
+def _function(source: str, kinds: tuple[str, ...], numbers: list[bool]) -> Callable[..., int]:
+    folder = _folder()
+    place = (
+        folder / f"{_name(source)}-{hashlib.sha256(repr((kinds, numbers)).encode()).hexdigest()[:16]}.o"
+        if folder
+        else None
+    )
+    symbol, code = "", b""
+    try:
+        first, _, code = place.read_bytes().partition(b"\n") if place is not None else (b"", b"", b"")
+        symbol = first.decode()
+    except OSError:
+        pass
+    if not code:
+        symbol, code = _compile(source, kinds, numbers)
+        if place is not None:
+            partial = place.with_suffix(f".{os.getpid()}")
+            partial.write_bytes(symbol.encode() + b"\n" + code)
+            partial.replace(place)
+    types = [ctypes.c_int64 if number else ctypes.c_void_p for number in numbers]
+    made = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *types)(_load(symbol, code))
+    return made  # called without the interpreter's lock
+
+
+def _compile(source: str, kinds: tuple[str, ...], numbers: list[bool]) -> tuple[str, bytes]:
+    """Return the name of the compiled function, and an object file with it."""
+    numba: Any = import_module("numba")  # its types say less than its documentation
+    names: dict[str, Any] = {"int64": numba.int64}
+    exec(compile(source, "<packetlab loop>", "exec"), names)
+    plain = names[source.split("(")[0].removeprefix("def ")]
+    scalar = {"b1": "uint8", "u1": "uint8", "u2": "uint16", "u4": "uint32", "u8": "uint64",
+              "i1": "int8", "i2": "int16", "i4": "int32", "i8": "int64"}  # fmt: skip
+    types = [
+        numba.int64 if number else numba.types.CPointer(getattr(numba.types, scalar[kind]))
+        for kind, number in zip(kinds, numbers, strict=True)
+    ]
+    # Nothing may be raised: division is that of machines, and there is nobody to catch.
+    dispatcher = numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True)(plain)
+    dispatcher.compile(tuple(types))
+    (result,) = dispatcher.overloads.values()
+    return result.fndesc.llvm_func_name, result.library._get_compiled_object()
+
+
+_engines: list[Any] = []  # what is loaded lives as long as its engine
+
+
+def _load(symbol: str, code: bytes) -> int:
+    """Return the address of a function of an object file."""
+    llvm: Any = import_module("llvmlite.binding")
+    if not _engines:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+    machine = llvm.Target.from_default_triple().create_target_machine()
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    _engines.append(engine)
+    return int(engine.get_function_address(symbol))
 
 
 RECORDS = """\
-def records(data, pos, size, big, scale, starts, sizes, wires, times):
+def records(data, pos, end, size, big, scale, starts, sizes, wires, times, found):
     count = 0
-    end = len(data)
     while pos + size <= end:
         seconds = int64(0)
         fraction = int64(0)
@@ -116,7 +208,8 @@ def records(data, pos, size, big, scale, starts, sizes, wires, times):
         times[count] = seconds * 1000000000 + fraction * scale
         count += 1
         pos += size + captured
-    return count, pos
+    found[0] = count
+    found[1] = pos
 """
 
 
@@ -125,7 +218,8 @@ def records(data: NDArray[np.uint8], pos: int, size: int, big: bool, scale: int)
     their frames; and where the last of them ends."""
     import numpy as np
 
-    data.flags.writeable = False  # one kind of array, so that the loop is compiled once
     arrays = [np.empty((len(data) - pos) // size + 1, np.int64) for _ in range(4)]
-    count, end = compiled(RECORDS)(data, pos, size, big, scale, *arrays)
-    return [array[:count].copy() for array in arrays], int(end)
+    found = np.zeros(2, np.int64)
+    compiled(RECORDS)(data, pos, len(data), size, int(big), scale, *arrays, found)
+    count = int(found[0])
+    return [array[:count].copy() for array in arrays], int(found[1])

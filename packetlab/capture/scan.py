@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from packetlab.capture.batch import LATEST, NO_TIME, FrameBatch, clipped
 from packetlab.capture.frame import NOTHING, Extras, Frame, Interface
-from packetlab.capture.loops import loaded, records
+from packetlab.capture.loops import RECORDS, in_use, records
 from packetlab.capture.pcap import Layout, read_header, read_on
 from packetlab.capture.pcapng import MAGIC, NANOSECONDS, OLD_PACKET, PACKET, SIMPLE_PACKET, Listener, Reader
 from packetlab.capture.source import Bytes
@@ -64,7 +64,7 @@ def _records(buffer: bytes, pos: int, layout: Layout, number: int) -> tuple[Fram
     import numpy as np
 
     interfaces = (layout.interface,)
-    if loaded():
+    if in_use(RECORDS):
         (starts, sizes, wires, times), end = records(
             np.frombuffer(buffer, np.uint8), pos, layout.size, layout.sign == ">", layout.scale
         )

@@ -52,14 +52,18 @@ class Traces:
             trace: Callable[..., Any] | None = None
             if first is not None:
                 source = loop_source(first, self.asked)
-                trace = loops.compiled(source) if self._in_loops(source) else rows_trace(first, self.asked)
+                if self._in_loops(source):
+                    loops.compiled(loops.RECORDS)  # so that the way from frame to frame is quick too
+                    trace = _by_loop(loops.compiled(source))
+                else:
+                    trace = rows_trace(first, self.asked)
             self._by_type[linktype] = trace
         return self._by_type[linktype]
 
     def _in_loops(self, source: str) -> bool:
         if self.engine is not None or not loops.available():
             return self.engine == "loops"
-        if source in loops.ready():
+        if loops.in_use(source):
             return True
         if loops.kept(source):
             return loops.loaded() or self.octets >= loops.WORTH_LOADING
@@ -71,8 +75,7 @@ class Traces:
 
         odd = np.zeros(len(batch), bool)
         missing = batch.wire_sizes > batch.sizes
-        data = batch.data.view()
-        data.flags.writeable = False  # one kind of array, so that loops are compiled once
+        data = batch.data
         kinds = [interface.linktype for interface in batch.interfaces]
         if len(set(kinds)) == 1:
             self._over(kinds[0], data, batch.starts, batch.sizes, missing, odd, arrays)
@@ -96,6 +99,13 @@ class Traces:
             odd[:] = True
         else:
             trace(data, starts, sizes, missing, odd, *arrays)
+
+
+def _by_loop(loop: Callable[..., Any]) -> Callable[..., Any]:
+    def trace(data: Any, starts: Any, *arrays: Any) -> None:
+        loop(len(starts), data, starts, *(array.reshape(-1) for array in arrays))
+
+    return trace
 
 
 class FieldFilter:

@@ -15,15 +15,15 @@ from packetlab.wire.tracing import Place, Tracing, on_the_way
 
 
 def loop_source(first: type[Header], columns: Sequence[Asked]) -> str:
-    """Return the source of ``trace(data, starts, sizes, missing, odd, *arrays)``.
+    """Return the source of ``trace(count, data, starts, sizes, missing, odd, *arrays)``.
 
-    It goes over the packets that `starts` and `sizes` tell in `data`; `missing` says which were cut by the capture. It
-    marks in `odd` what does not fit. `arrays` are those of `parameters`.
+    It goes over the `count` packets that `starts` and `sizes` tell in `data`; `missing` says which were cut by the capture. It
+    marks in `odd` what does not fit. `arrays` are those of `parameters`, octets of a fixed size one behind the other.
     """
     numbers = on_the_way(first, columns)
     lines = [
-        f"def trace({', '.join(['data', 'starts', 'sizes', 'missing', 'odd', *parameters(columns)])}):",
-        "    for row in range(len(starts)):",
+        f"def trace({', '.join(['count', 'data', 'starts', 'sizes', 'missing', 'odd', *parameters(columns)])}):",
+        "    for row in range(count):",
         "        begin = starts[row]",
         "        last = end = begin + sizes[row]",
         "        partial = False",
@@ -107,7 +107,7 @@ class LoopTracing(Tracing):
             self.put(f"a_{number}[row] = max({size}, 0)")
         elif column.form == "octets":
             for i in range(column.width):
-                self.put(f"a_{number}[row, {i}] = data[{at[0]} + {at[1] + i}]")
+                self.put(f"a_{number}[row * {column.width} + {i}] = data[{at[0]} + {at[1] + i}]")
         elif column.form == "number":
             self.put(f"a_{number}[row] = {value}")
         self.depth -= 1

@@ -13,7 +13,7 @@ from packetlab.capture.batch import FrameBatch
 from packetlab.capture.frame import Frame
 from packetlab.capture.notes import Block, Note, Section
 from packetlab.capture.offers import offered
-from packetlab.capture.patterns import as_test, matcher
+from packetlab.capture.patterns import as_test, matcher, needed
 from packetlab.capture.pcap import MAGICS, read_pcap
 from packetlab.capture.pcapng import MAGIC, Listener, read_blocks, read_notes, read_pcapng
 from packetlab.capture.scan import pcap_batches, pcapng_batches
@@ -207,9 +207,7 @@ class Capture(Shown):
         """
         if self._source is not None:
             memory = Bytes if lasting else Window
-            yield from self._records(
-                self._source, lambda data: pcapng_batches(data, self._ear()), pcap_batches, memory
-            )
+            yield from self._records(self._source, lambda data: pcapng_batches(data, self._ear()), pcap_batches, memory)
             return
         if self._make_batches is not None:
             yield from self._make_batches(lasting)
@@ -323,8 +321,8 @@ class Capture(Shown):
         """Return a lazy capture of the frames whose packets match.
 
         `pattern`: a prototype header (its given fields), a header class (is it there), a filter in words
-        ("ip.src == 10.0.0.1 and udp", see `compile_filter`), or a function of the packet. Frames in a file that do not
-        pass are never made to objects, but for a function, which is asked about every packet.
+        ("ip.src == 10.0.0.1 and udp", see `compile_filter`), several headers stacked, or a function of the packet. Frames
+        in a file that their octets rule out are never made to objects; a function is asked about every packet.
         `pcap`: an expression as tcpdump takes it (see `capture.bpf.PcapFilter`), which frames are to pass besides.
         """
         chosen = self
@@ -340,6 +338,9 @@ class Capture(Shown):
             asked = as_test(pattern)
             if FieldFilter.able(asked):
                 return chosen._passing(FieldFilter(asked, self._octets()))
+            asked = needed(pattern)
+            if asked is not None:
+                chosen = chosen._passing(FieldFilter(asked, self._octets()))
         test = matcher(pattern)
         return chosen._part(lambda: (frame for frame in chosen if test(frame.packet())))
 

@@ -39,5 +39,21 @@ def as_test(pattern: Any) -> Any:
     if isinstance(pattern, HeaderType):
         return Match(pattern)  # type: ignore[arg-type]
     if isinstance(pattern, Header):
-        return prototype_test(pattern)
+        test, whole = prototype_test(pattern)
+        return test if whole else None
     return pattern if isinstance(pattern, Test) else None
+
+
+def needed(pattern: Any) -> Any:
+    """Return what a buffer tells of all packets that match, as data: None for nothing. What passes has still to be asked."""
+    from packetlab.wire.asking import tellable
+    from packetlab.wire.filter import Every, prototype_test
+    from packetlab.wire.header import Header
+    from packetlab.wire.packet import Packet
+
+    if isinstance(pattern, Header):
+        return tellable(prototype_test(pattern)[0])
+    if isinstance(pattern, Packet):  # its headers, in whatever order here
+        return tellable(Every([prototype_test(header)[0] for header in pattern._headers]))
+    test = as_test(pattern)
+    return None if test is None else tellable(test)

@@ -12,6 +12,7 @@ from packetlab.capture import loops
 from packetlab.capture.batch import FrameBatch
 from packetlab.errors import BuildError
 from packetlab.wire.asking import Asked, traceable
+from packetlab.wire.bindings import stale
 from packetlab.wire.filter import Match, Test
 from packetlab.wire.linktypes import first_header
 from packetlab.wire.tracing_loop import loop_source
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from packetlab.capture.frame import Frame
+    from packetlab.wire.header import Header
+
+_known: dict[Any, Any] = {}  # what was written for the same question before: thousands of files may be asked it
+stale.append(_known)
+
+
+def _written(write: Callable[[type[Header], Sequence[Asked]], Any], first: type[Header], asked: Sequence[Asked]) -> Any:
+    key = write, first, tuple(asked)
+    if key not in _known:
+        if len(_known) >= 64:
+            _known.clear()
+        _known[key] = write(first, asked)
+    return _known[key]
 
 
 class Traces:
@@ -51,12 +65,12 @@ class Traces:
             first = first_header(linktype)
             trace: Callable[..., Any] | None = None
             if first is not None:
-                source = loop_source(first, self.asked)
+                source = _written(loop_source, first, self.asked)
                 if self._in_loops(source):
                     loops.compiled(loops.RECORDS)  # so that the way from frame to frame is quick too
                     trace = _by_loop(loops.compiled(source))
                 else:
-                    trace = rows_trace(first, self.asked)
+                    trace = _written(rows_trace, first, self.asked)
             self._by_type[linktype] = trace
         return self._by_type[linktype]
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from packetlab.wire.columns import Column
 from packetlab.wire.fields import Int, PayloadMark
-from packetlab.wire.filter import Condition, Match
+from packetlab.wire.filter import Condition, Every, Match, Some, Test
 
 Asked: TypeAlias = Column | Match
 
@@ -34,13 +34,13 @@ def traceable(match: Match) -> bool:
             if kind.bits != 96 or condition.path[1] not in ("net", "socket") or not _numbers(condition):
                 return False
         elif isinstance(kind, Int):
-            if not _numbers(condition) or (kind.bits == 64 and condition.sign not in ("==", "!=", "in", "true", "&")):
+            if not _numbers(condition) or (kind.bits == 64 and condition.sign not in _OF_BITS):
                 return False
         elif (
             kind.bits is None
             or isinstance(kind, PayloadMark)
             or (
-                condition.sign not in ("==", "!=", "in")
+                condition.sign not in ("==", "!=", "in", "masked", "unmasked")
                 and not (kind.bits == 32 and condition.sign in ("<", "<=", ">", ">="))
             )
             or not all(type(value) is bytes and len(value) * 8 == kind.bits for value in wanted(condition))
@@ -49,9 +49,24 @@ def traceable(match: Match) -> bool:
     return True
 
 
+def tellable(test: Test) -> Test | None:
+    """Return a test that everything passes that passes `test`, and that can be told from a buffer; None where it is none."""
+    if isinstance(test, Match):
+        return Match(test.header, tuple(c for c in test.conditions if traceable(Match(test.header, (c,)))))
+    if isinstance(test, Every):
+        some = [tellable(part) for part in test.tests]
+        kept = [part for part in some if part is not None]
+        if isinstance(test, Some):
+            return Some(kept) if len(kept) == len(some) else None
+        return Every(kept) if kept else None
+    return test if all(traceable(match) for match in test.matches()) else None
+
+
 def wanted(condition: Condition) -> tuple[Any, ...]:
     """Return the values that a condition compares with."""
-    return condition.value if condition.sign == "in" else () if condition.sign == "true" else (condition.value,)
+    if condition.sign in ("in", "masked", "unmasked"):
+        return tuple(condition.value)
+    return () if condition.sign == "true" else (condition.value,)
 
 
 def _numbers(condition: Condition) -> bool:
@@ -67,12 +82,17 @@ def signed(number: int) -> int:
     return number - (1 << 64) if number >> 63 else number
 
 
+_OF_BITS = ("==", "!=", "in", "true", "&", "masked", "unmasked")  # what does not ask which of two numbers is greater
+
+
 def compared(value: str, sign: str, wanted: list[int]) -> str:
     """Return source for whether a value compares so with what is wanted."""
     if sign == "true":
         return f"({value}) != 0"
     if sign == "&":
         return f"(({value}) & {wanted[0]}) != 0"
+    if sign in ("masked", "unmasked"):
+        return f"(({value}) & {wanted[0]}) {'==' if sign == 'masked' else '!='} {wanted[1]}"
     if sign == "in":
         return f"({' | '.join(f'(({value}) == {number})' for number in wanted) or False})"
     return f"({value}) {sign} {wanted[0]}"

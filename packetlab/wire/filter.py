@@ -3,6 +3,7 @@
     filter  = and { ("or" | "||") and }          and = not { ("and" | "&&") not }
     not     = ("not" | "!") not | "(" filter ")" | test
     test    = field [ ("==" | "!=" | "<" | "<=" | ">" | ">=" | "contains" | "&") value | "in" "{" value ... "}" ]
+    value   = number | name | address | octets | text | network (10.0.0.0/8, for "==", "!=" and "in")
     field   = header [ "." name { "." name } ]
 
 A header's name alone asks whether it is there; a field alone whether it is there and not zero. Where a header comes
@@ -16,6 +17,7 @@ import operator
 import re
 from collections.abc import Callable, Iterator
 from functools import reduce
+from ipaddress import ip_network
 from typing import Any, NamedTuple
 
 from packetlab.errors import BuildError, suggestion
@@ -23,7 +25,7 @@ from packetlab.wire.bindings import declared, header_named
 from packetlab.wire.fields import Address, Bytes, Int, Items
 from packetlab.wire.header import Header
 from packetlab.wire.packet import Packet
-from packetlab.wire.tolerance import AnyValue, Between, OneOfThese
+from packetlab.wire.tolerance import AnyValue, Between, Masked, OneOfThese
 
 ALIASES = {"ip": "ipv4", "eth": "ether", "sll": "linuxsll"}
 _TOKEN = re.compile(
@@ -53,7 +55,11 @@ class Test:
 
 
 class Condition(NamedTuple):
-    """What is asked of one field: `path` is its name (and of a part), `value` raw, of `sign` "in" several, of "true" none."""
+    """What is asked of one field.
+
+    `path` is its name (and of a part), `value` raw: of `sign` "in" several, of "true" none, of "masked" and "unmasked" a
+    mask and the bits that are to lie under it, or not.
+    """
 
     path: tuple[str, ...]
     sign: str
@@ -70,10 +76,21 @@ class Condition(NamedTuple):
             return bool(value)
         if self.sign == "in":
             return value in self.value
+        if self.sign in ("masked", "unmasked"):
+            return under_mask(value, self.value) == (self.sign == "masked")
         try:
             return _COMPARE[self.sign](value, self.value)
         except TypeError:
             return False
+
+
+def under_mask(value: Any, mask_and_bits: tuple[Any, Any]) -> bool:
+    """Whether the bits of a raw value under a mask are those given: numbers, or octets of one size."""
+    if isinstance(value, bytes):
+        value, mask, bits = (int.from_bytes(one, "big") for one in (value, *mask_and_bits))
+    else:
+        mask, bits = mask_and_bits
+    return bool(value & mask == bits)
 
 
 class Match(Test):
@@ -91,6 +108,12 @@ class Match(Test):
             isinstance(layer, header) and all(condition.holds(layer) for condition in self.conditions)
             for layer in packet.layers
         )
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Match and (other.header, other.conditions) == (self.header, self.conditions)
+
+    def __hash__(self) -> int:
+        return hash((self.header, self.conditions))
 
     def __reduce__(self) -> Any:
         # By the header's name, so that it means the same in another process, where the class is made anew.
@@ -163,9 +186,9 @@ def compile_filter(text: str) -> Test:
     return _Parser(text).parse()
 
 
-def prototype_test(prototype: Header) -> Test | None:
-    """Return what a prototype asks of packets as data, or None where only the prototype itself can tell."""
-    conditions = []
+def prototype_test(prototype: Header) -> tuple[Test, bool]:
+    """Return what a prototype asks of packets as data, and whether that is all; what is left out only it can tell."""
+    conditions, whole = [], True
     for f in prototype._fields:
         if not prototype._state & f.bit:
             continue
@@ -176,11 +199,13 @@ def prototype_test(prototype: Header) -> Test | None:
             conditions += [Condition((f.name,), ">=", raw.raws[0]), Condition((f.name,), "<=", raw.raws[1])]
         elif isinstance(raw, OneOfThese):
             conditions.append(Condition((f.name,), "in", raw.raws))
+        elif isinstance(raw, Masked):
+            conditions.append(Condition((f.name,), "masked", raw.raws))
         elif type(raw) in (int, bytes) and not isinstance(f.kind, Items):
             conditions.append(Condition((f.name,), "==", raw))
         else:
-            return None
-    return Match(type(prototype), tuple(conditions))
+            whole = False
+    return Match(type(prototype), tuple(conditions)), whole
 
 
 class _Parser:
@@ -262,12 +287,20 @@ class _Parser:
         if not path:
             return Match(header)
         sign = self.take("in", *_COMPARE)
-        value: Any = None
+        if not sign:
+            return Match(header, (Condition(tuple(path), "true"),))
         if sign == "in":
-            value = tuple(self.several(header, path))
-        elif sign:
-            value = self.value(header, path, sign)
-        return Match(header, (Condition(tuple(path), sign or "true", value),))
+            values = self.several(header, path)
+            nets = [value for value in values if isinstance(value, tuple)]
+            tests: list[Test] = [Match(header, (Condition(tuple(path), "masked", net),)) for net in nets]
+            plain = tuple(value for value in values if not isinstance(value, tuple))
+            if plain or not nets:
+                tests.append(Match(header, (Condition(tuple(path), "in", plain),)))
+            return tests[0] if len(tests) == 1 else Some(tests)
+        value = self.value(header, path, sign)
+        if isinstance(value, tuple):
+            sign = "masked" if sign == "==" else "unmasked"
+        return Match(header, (Condition(tuple(path), sign, value),))
 
     def several(self, header: type[Header], path: list[str]) -> list[Any]:
         if not self.take("{"):
@@ -279,7 +312,7 @@ class _Parser:
         return values
 
     def value(self, header: type[Header], path: list[str], sign: str) -> Any:
-        """Return the next token as the raw value of a field."""
+        """Return the next token as the raw value of a field; of a network its mask and bits."""
         token = self.token
         if not token or token in "(){},":
             raise self.error("a value", token)
@@ -290,6 +323,10 @@ class _Parser:
             if isinstance(kind, Bytes):
                 return plain.encode("latin-1") if token.startswith('"') else bytes.fromhex(plain.replace(":", ""))
             if len(path) == 1 and isinstance(kind, Address):
+                if "/" in plain and kind.size in (4, 16) and sign in ("==", "!="):
+                    net = ip_network(plain, strict=False)
+                    if net.max_prefixlen == kind.size * 8:
+                        return net.netmask.packed, net.network_address.packed
                 return kind.raw(plain, header.__name__)
             number = re.fullmatch(r"0[xX][0-9a-fA-F]+|\d+", plain)
             if number:

@@ -264,14 +264,17 @@ class Tracing:
         if size == 4:
             return compared(self.fetch(at, 4, Int(32)), sign, [int.from_bytes(v, "big") for v in values])
         same = []
-        for octets in values:
+        masks = sign in ("masked", "unmasked")
+        for octets in values[1:] if masks else values:
             parts = []
             for i in range(0, size, 4):
                 width = min(4, size - i)
-                number = int.from_bytes(octets[i : i + width], "big")
-                parts.append(f"({self.fetch((at[0], at[1] + i), width, Int(width * 8))} == {number})")
+                number = self.fetch((at[0], at[1] + i), width, Int(width * 8))
+                if masks:
+                    number = f"({number} & {int.from_bytes(values[0][i : i + width], 'big')})"
+                parts.append(f"({number} == {int.from_bytes(octets[i : i + width], 'big')})")
             same.append(f"({' & '.join(parts)})")
-        return f"({' | '.join(same) or False})" + (" == False" if sign == "!=" else "")
+        return f"({' | '.join(same) or False})" + (" == False" if sign in ("!=", "unmasked") else "")
 
     def run(self, piece: Run) -> None:
         self.check(f"{self.pos} + {piece.size} > {self.stop or 'end'}")

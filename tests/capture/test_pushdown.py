@@ -17,6 +17,7 @@ from packetlab import (
     TCP,
     U64,
     UDP,
+    BuildError,
     Capture,
     Ether,
     Frame,
@@ -24,6 +25,7 @@ from packetlab import (
     IPv4,
     IPv6,
     Rest,
+    TCPOption,
     XNSAddress,
     any_value,
     between,
@@ -31,6 +33,7 @@ from packetlab import (
     compile_filter,
     masked,
     one_of,
+    same_as,
 )
 from packetlab.capture import traces
 from packetlab.capture.capture import as_test
@@ -45,11 +48,13 @@ WORDS = [
     "tcp.flags & SYN", "tcp.flags == SYN or arp", "ip.ttl in {64, 128}", "ip.ttl < 65 and !(udp or arp)", "udp.checksum",
     "eth.dst == ff:ff:ff:ff:ff:ff", "eth.dst != ff:ff:ff:ff:ff:ff", "ipv6.src == fe80::1", "not ipv6.dst == ff02::16", "vlan.id == 100",
     "idp.dst.socket == 30", "idp.dst.net == 0x401", "idp.packet_type in {4, 5}", "spp.seq >= 3", "gre.key == 5", "arp.sender_ip == 192.168.1.1",
+    "ip.src == 192.168.0.0/16 and tcp", "ip.dst != 10.0.0.0/8", "ip.src in {10.0.0.0/8, 127.0.0.1}", "ipv6.src == fe80::/10", "ipv6.dst != ff00::/8",
     "icmp.type == 3 and udp.dport == 53", "ip.fragment_offset > 0", "llc.control == 3", "mpls.label & 1 and tcp.window > 1000",
 ]  # fmt: skip
 PROTOTYPES: list[Any] = [
     TCP, IPv4(ttl=64), TCP(dport=80, flags=16), UDP(dport=one_of(53, 67, 514)), IPv4(ttl=between(60, 64)), IPv6(dst="ff02::16"),
     Ether(dst="ff:ff:ff:ff:ff:ff"), IDP(packet_type=5), SPP(datastream=0), ARP(operation=1), IPv4(id=any_value, protocol=17),
+    IPv4(src=masked("255.255.0.255", "192.168.0.1")), IPv4(ttl=masked(1, 1)), IPv6(src=masked("ffff::ff", "fe80::1")), Ether(dst=masked("01:00:00:00:00:00", "01:00:00:00:00:00")),
 ]  # fmt: skip
 
 
@@ -97,12 +102,49 @@ def test_what_cannot_be_told_from_buffers_is_asked_of_packets() -> None:
     capture = Capture(CORPUS / "web.pcap")
     for pattern in (
         "tcp.options contains 02",
-        IPv4(ttl=masked(1, 1)),
         TCP(options=[]),
         "ether.src < 02:00:00:00:00:00",
     ):
         assert not FieldFilter.able(as_test(pattern))
         assert capture.where(pattern).count() == sum(1 for f in capture if _asked(pattern, f))
+
+
+def test_what_octets_rule_out_is_not_made_though_they_do_not_tell_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = [Frame(bytes(Ether() / IPv4(ttl=i) / UDP(dport=7) / b"x")) for i in range(256)]
+    frames.append(Frame(bytes(Ether() / IPv4(ttl=9) / TCP(options=[TCPOption(kind=2, data=b"12")]))))
+    path = tmp_path / "many.pcap"
+    Capture.of(frames).write(path)
+    made: list[int] = []
+    packet = Frame.packet
+    monkeypatch.setattr(Frame, "packet", lambda frame: made.append(frame.number) or packet(frame))
+    for pattern, found, asked in (
+        (IPv4(ttl=9) / UDP(dport=one_of(7, 8)), [10], [10]),
+        (UDP() / IPv4(ttl=9), [], [10]),  # in this order they are nowhere
+        (IPv4(ttl=same_as("ttl")) / TCP(options=[TCPOption(kind=2, data=b"12")]), [257], [257]),
+        ("tcp.options contains 02 and ip.ttl == 9", [257], [257]),
+        ("ip.ttl < 9 and not tcp.options contains 02", list(range(1, 10)), list(range(1, 10))),
+    ):
+        made.clear()
+        assert [frame.number for frame in Capture(path).where(pattern)] == found, pattern
+        assert made == asked, pattern
+
+
+def test_networks_in_words() -> None:
+    frames = [Frame(bytes(Ether() / IPv4(src=src))) for src in ("10.0.0.1", "10.1.2.3", "11.0.0.1")]
+    frames.append(Frame(bytes(Ether() / IPv6(src="fe80::5"))))
+
+    def numbers(words: str) -> list[int]:
+        test = compile_filter(words)
+        return [number for number, frame in enumerate(frames, 1) if test(frame.packet())]
+
+    assert numbers("ip.src == 10.0.0.0/8") == [1, 2] == numbers("ip.src == 10.9.9.9/8")
+    assert numbers("ip.src != 10.0.0.0/8") == [3] and numbers("ip.src == 0.0.0.0/0") == [1, 2, 3]
+    assert numbers("ip.src in {10.1.0.0/16, 11.0.0.1}") == [2, 3] and numbers("ipv6.src == fe80::/64") == [4]
+    for wrong in ("ip.src == 10.0.0.0/33", "ip.src == fe80::/10", "ip.src < 10.0.0.0/8", "ether.src == 02::/8"):
+        with pytest.raises(BuildError, match="expected a value for"):
+            compile_filter(wrong)
 
 
 def _asked(pattern: Any, frame: Frame) -> bool:

@@ -83,6 +83,21 @@ def plainly(source: str) -> Any:
     return names[source.split("(")[0].removeprefix("def ")]
 
 
+def test_a_question_asked_again_is_written_once_and_anew_after_a_binding(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[Any] = []
+    write = traces.rows_trace
+    monkeypatch.setattr(traces, "rows_trace", lambda *asked: written.append(asked) or write(*asked))
+    with bindings():
+        capture = Capture.of([Frame(bytes(Ether(type=0x88B5)) + bytes(UDP(dport=9)))])
+        for _ in range(3):
+            assert not capture.table("udp.dport", engine="rows").read().valid("udp.dport").any()
+        assert len(written) == 1
+        bind(UDP, Ether, {"type": 0x88B5})
+        for _ in range(3):
+            assert capture.table("udp.dport", engine="rows")["udp.dport"].tolist() == [9]
+        assert len(written) == 2
+
+
 @pytest.fixture
 def loops_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(traces.loops, "compiled", plainly)

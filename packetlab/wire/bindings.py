@@ -81,8 +81,11 @@ def declare(header: type[Header]) -> None:
 
 
 def forget(upper: type[Header]) -> None:
-    """Remove the bindings of `upper` under other headers."""
+    """Remove the bindings of `upper` under other headers, and from those that it answers."""
     changed()
+    for asked in upper._answers:
+        if asked is not None:
+            asked._answered = tuple(one for one in asked._answered if one is not upper)
     for one in _spaces.values():
         one.numbers.pop(upper, None)
         for number in [n for n, header in one.headers.items() if header is upper]:
@@ -215,8 +218,7 @@ def answer(header: type[Header]) -> None:
     """Note with other classes that `header` answers them."""
     for asked in header._answers:
         if asked is not None and header not in asked._answered:
-            same = [one for one in asked._answered if key(one) != key(header)]
-            asked._answered = (*same, header)
+            asked._answered = (*asked._answered, header)
 
 
 def changed() -> None:
@@ -255,13 +257,14 @@ def all_or_none() -> Iterator[None]:
 
 
 class _State:
-    """All bindings as they are now."""
+    """All bindings, and what answers what, as they are now."""
 
     def __init__(self) -> None:
         self.spaces = {name: (dict(one.headers), dict(one.numbers)) for name, one in _spaces.items()}
         self.conditions = {lower: list(entries) for lower, entries in _conditions.items()}
         self.declared = dict(_declared)
         self.numbered = len(_numbered)
+        self.answered = [(header, header._answered) for header in _declared.values()]
 
     def restore(self) -> None:
         changed()
@@ -281,3 +284,5 @@ class _State:
             _recompile(lower)
         _declared.clear()
         _declared.update(self.declared)
+        for header, answered in self.answered:
+            header._answered = answered

@@ -5,6 +5,7 @@ Pure functions of bytes. Each comes in the form that compiled codecs call.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import Struct
 from zlib import crc32 as _zlib_crc32
 
@@ -31,7 +32,7 @@ def internet(data: bytes, more: int = 0) -> int:
     return 0xFFFF - internet_sum(data, more)
 
 
-def xns(data: bytes, more: int = 0) -> int:
+def xns(data: bytes) -> int:
     """Return the XNS checksum of `data`: add each word with end-around carry, then rotate left by one bit.
 
     With n words the sum is the sum of word i times 2**(n - i + 1) modulo 65535. Never 0xFFFF, which means that there
@@ -47,7 +48,7 @@ def xns(data: bytes, more: int = 0) -> int:
         sums = (sums & low) + (sums >> shift)
     # From the last pair back the weights are 2, 8, 32, ...
     a, b, c, d, e, f, g, h = _EIGHT(sums.to_bytes(32, "big"))
-    total: int = ((((((((a * 4 + b) * 4 + c) * 4 + d) * 4 + e) * 4 + f) * 4 + g) * 4 + h) * 2 + more) % 65535
+    total: int = ((((((((a * 4 + b) * 4 + c) * 4 + d) * 4 + e) * 4 + f) * 4 + g) * 4 + h) * 2) % 65535
     return total
 
 
@@ -68,7 +69,7 @@ def _plan(size: int) -> tuple[int, list[tuple[int, int]]]:
     return plan
 
 
-def crc32(data: bytes, more: int = 0) -> int:
+def crc32(data: bytes) -> int:
     """Return the CRC-32 of IEEE 802.3 of `data`.
 
     >>> hex(crc32(b"123456789"))
@@ -77,7 +78,7 @@ def crc32(data: bytes, more: int = 0) -> int:
     return _zlib_crc32(data)
 
 
-def crc32c(data: bytes, more: int = 0) -> int:
+def crc32c(data: bytes) -> int:
     """Return the CRC-32C of `data` (RFC 9260 appendix A).
 
     >>> hex(crc32c(b"123456789"))
@@ -102,5 +103,5 @@ def _fill() -> list[int]:
     return _CRC32C
 
 
-ALGORITHMS = {"internet": internet, "xns": xns, "crc32": crc32, "crc32c": crc32c}
-"""Algorithm name of a rule -> function of (bytes, number to add to the sum)."""
+ALGORITHMS: dict[str, Callable[[bytes], int]] = {"internet": internet, "xns": xns, "crc32": crc32, "crc32c": crc32c}
+"""Algorithm name of a rule -> function of bytes; to an Internet checksum a pseudo-header may be added (see `internet`)."""

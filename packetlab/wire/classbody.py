@@ -32,6 +32,8 @@ def class_body(description: dict[str, Any]) -> str:
     if "pseudo" in description:
         parts = listed(description["pseudo"], called, 2, 2)
         options.append(f"pseudo=({', '.join(_quoted(part) if part else repr('') for part in parts)})")
+    if "answers" in description:
+        options.append(f"answers={_answers(description['answers'], called)}")
     enums: dict[str, None] = {}
     lines = [f"class {called}({', '.join(['Header', *options])}):"]
     if description.get("doc"):
@@ -63,6 +65,17 @@ def _binding(entry: Any, where: str) -> str:
     if sets:
         words.append(f"sets={{{', '.join(f'{_quoted(key)}: {spelled(value, where)}' for key, value in sets.items())}}}")
     return ", ".join(words)
+
+
+def _answers(data: Any, where: str) -> str:
+    rules = []
+    for entry in listed(data, where, NUMBERS):
+        if type(entry) is not dict:
+            raise DeclareError(where, "a rule of a reply", shown(entry))
+        rules.append((name(entry["header"], where) if "header" in entry else "None", spelled(entry.get("rule"), where)))
+    if [asked for asked, _ in rules] == ["None"]:
+        return rules[0][1]  # of a header of its own class
+    return f"{{{', '.join(f'{asked}: {rule}' for asked, rule in rules)}}}"
 
 
 def _field(row: Any, where: str, enums: dict[str, None]) -> str:
@@ -191,6 +204,8 @@ def spelled(data: Any, where: str, depth: int = 0) -> str:
         return " ".join([_grouped(left, parts[0]), word, _grouped(right, parts[1])])
     if word in ("field", "size_of", "count_of", "has") and len(parts) == 1:
         return f"{word}({_quoted(parts[0])})"
+    if word in ("request", "reply") and len(parts) == 1:
+        return f"{word}.{name(parts[0], where)}"
     if word == "one_of" and len(parts) == 2:
         among = ", ".join(str(number(one, where)) for one in listed(parts[1], where, NUMBERS))
         value = f"expression({inner(0)})" if type(parts[0]) is int else _grouped(inner(0), parts[0])

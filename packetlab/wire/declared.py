@@ -19,13 +19,13 @@ from packetlab.wire.expressions import Expr
 from packetlab.wire.fields import REQUIRED, Bytes, Int, Items, Kind, PayloadMark, Spec
 from packetlab.wire.header import Header, HeaderType
 from packetlab.wire.pack import Packing
-from packetlab.wire.terms import listed, name, number, rule, shown, table, term, text
+from packetlab.wire.terms import answer, listed, name, number, rule, shown, table, term, text
 from packetlab.wire.unpack import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-CLASSES, FIELDS, MEMBERS, BINDINGS, CONDITIONS = 64, 256, 4096, 256, 64
+CLASSES, FIELDS, MEMBERS, BINDINGS, CONDITIONS, ANSWERS = 64, 256, 4096, 256, 64, 64
 OCTETS, WORDS, NESTING, PADDING = 1 << 16, 1 << 16, 4, 1 << 12
 LETTERS = 1 << 20  # of JSON
 MODULE = "described"  # where classes made here are said to come from
@@ -114,6 +114,7 @@ def declare_from(descriptions: Any) -> list[type[Header]]:
             for description in some:
                 maker.make(description)
             maker.bind()
+            maker.answer()
             maker.try_out()
     except PacketlabError:
         raise
@@ -122,7 +123,7 @@ def declare_from(descriptions: Any) -> list[type[Header]]:
     return list(made.values())
 
 
-_HEADER = "name doc fields payload_size opaque partial quotes pseudo under"
+_HEADER = "name doc fields payload_size opaque partial quotes pseudo under answers"
 _FIELD = "name kind bits signed little names octets of default rule when size count until align pad const"
 # What a field of each kind may say besides its name, kind, condition and default.
 _SAYS = {
@@ -140,6 +141,7 @@ class _Maker:
         self.made = made
         self.enums: dict[str, Any] = {}
         self.under: list[tuple[type[Header], Any]] = []
+        self.answers: list[tuple[type[Header], Any, bool]] = []  # and whether the class is new
         self.touched: dict[type[Header], None] = {}
 
     def known(self, called: Any, where: str) -> type[Header]:
@@ -172,6 +174,8 @@ class _Maker:
                     raise DeclareError(called, "a free name, or the same declaration", other)
         self.made[called] = cls
         self.under.append((cls, data.get("under", [])))
+        if "answers" in data:
+            self.answers.append((cls, data["answers"], namesake is None))
 
     def build(self, called: str, data: dict[str, Any]) -> type[Header]:
         """Make the class, not yet bound to any other."""
@@ -319,6 +323,23 @@ class _Maker:
                 if (str(when), str(filled)) not in placed:
                     bindings.bind(cls, lower, when, filled)
 
+    def answer(self) -> None:
+        """Let every class of the set answer what its description says; one that was there already has to say the same."""
+        for cls, data, new in self.answers:
+            where = f"{cls.__name__}, answers"
+            rules: dict[type[Header] | None, Expr] = {}
+            for entry in listed(data, where, ANSWERS):
+                entry = table(entry, where, "header rule")
+                asked = self.known(entry["header"], where) if "header" in entry else None
+                if asked in rules:
+                    raise DeclareError(where, "one rule for each header", shown(entry.get("header")))
+                rules[asked] = answer(entry.get("rule"), where, (asked or cls)._by_name, cls._by_name)
+            if new:
+                cls._answers = rules
+                bindings.answer(cls)
+            elif _told(rules) != _told(cls._answers):
+                raise DeclareError(where, f"what {cls.__module__}.{cls.__qualname__} answers", "something else")
+
     def try_out(self) -> None:
         """Compile every codec that is new or changed, so that an error comes now and not with a packet."""
         for cls in self.touched:
@@ -336,8 +357,12 @@ class _Known:
 
 
 def _form(header: type[Header]) -> dict[str, Any]:
-    """Return what a class says of its bytes; where it is bound is another matter."""
-    return {word: value for word, value in describe(header).items() if word not in ("under", "doc")}
+    """Return what a class says of its bytes; where it is bound and what it answers is another matter."""
+    return {word: value for word, value in describe(header).items() if word not in ("under", "answers", "doc")}
+
+
+def _told(answers: dict[type[Header] | None, Expr]) -> dict[type[Header] | None, str]:
+    return {asked: str(rule) for asked, rule in answers.items()}
 
 
 def _nesting(header: type[Header]) -> int:
@@ -360,7 +385,8 @@ def _needed(descriptions: list[Any], place: int) -> set[int]:
         needed.add(at)
         named: Iterable[Any] = [
             row.get(word)
-            for rows, word in ((descriptions[at].get("fields"), "of"), (descriptions[at].get("under"), "header"))
+            for said, word in (("fields", "of"), ("under", "header"), ("answers", "header"))
+            for rows in (descriptions[at].get(said),)
             if isinstance(rows, list)
             for row in rows
             if isinstance(row, dict)

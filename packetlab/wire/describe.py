@@ -1,4 +1,4 @@
-"""Header classes as plain data that travels in a file: fields, kinds, defaults, rules, bindings, enums, docstring.
+"""Header classes as plain data that travels in a file: fields, kinds, defaults, rules, bindings, answers, enums, docstring.
 
 A description is made of dicts, lists, texts and whole numbers, so JSON holds it; `declare_from` (in `declared`) makes a
 class of it again. Code does not travel: a class whose wire format needs a property or a kind of its own is refused,
@@ -62,6 +62,12 @@ def describe(header: type[Header]) -> dict[str, Any]:
         under.append(entry)
     if under:
         found["under"] = under
+    answers = [
+        {**({} if asked is None else {"header": asked.__name__}), "rule": data_of(rule)}
+        for asked, rule in header._answers.items()
+    ]
+    if answers:
+        found["answers"] = answers
     return found
 
 
@@ -76,9 +82,11 @@ def described(headers: Iterable[type[Header]]) -> list[dict[str, Any]]:
     def visit(header: type[Header], path: tuple[type[Header], ...] = ()) -> None:
         if header in order or header in path:
             return
-        for item in (f.kind.item for f in header._fields if isinstance(f.kind, Items)):
-            if not item.__module__.startswith(OWN) or item in wanted:
-                visit(item, (*path, header))
+        # Its body names items and whom it answers; what it is bound to may come behind.
+        items = [f.kind.item for f in header._fields if isinstance(f.kind, Items)]
+        for needed in (*items, *(asked for asked in header._answers if asked is not None)):
+            if not needed.__module__.startswith(OWN) or needed in wanted:
+                visit(needed, (*path, header))
         for lower, _, _ in placed(header):
             if not lower.__module__.startswith(OWN) and lower not in wanted:
                 visit(lower, (*path, header))

@@ -12,7 +12,7 @@ from typing import Any
 from packetlab.errors import BuildError
 from packetlab.wire import bindings
 from packetlab.wire.addresses import ip_text
-from packetlab.wire.checksums import ALGORITHMS
+from packetlab.wire.checksums import ALGORITHMS, internet
 from packetlab.wire.expressions import Checksum, Count, Expr, Has, Next, Ref, Size
 from packetlab.wire.fields import Bytes, Int, Items, PayloadMark, octets_text
 from packetlab.wire.header import Field, Header
@@ -102,13 +102,14 @@ class Derivation:
         return b"".join(parts[part] if part in parts else self.octets(self.cls._by_name[part]) for part in rule.over)
 
     def sum(self, rule: Checksum) -> int:
-        data, more = self.covered(rule), 0
+        data = self.covered(rule)
         if "pseudo" in rule.over:
-            found = pseudo_sum(self.layers, self.i, self.cls, len(data))
-            if found is None:
+            more = pseudo_sum(self.layers, self.i, self.cls, len(data))
+            if more is None:
                 return 0
-            more = found
-        result = ALGORITHMS[rule.algorithm](data, more)
+            result = internet(data, more)
+        else:
+            result = ALGORITHMS[rule.algorithm](data)
         return rule.instead if result == rule.none else result
 
 

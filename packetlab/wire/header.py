@@ -411,6 +411,10 @@ def _check_rules(header: type[Header]) -> None:
     open_ended: Field | None = None
     for f in header._fields:
         where = f"{header.__name__}.{f.name}"
+        if isinstance(f.rule, Checksum) and "pseudo" in f.rule.over and f.rule.algorithm != "internet":
+            # A pseudo-header is a number that is added (RFC 768). A CRC has nothing to add it to, and the sum of XNS goes
+            # by the places of octets, which a number has none of.
+            raise DeclareError(where, 'parts of the packet: "pseudo" is for internet checksums', str(f.rule))
         for rule in (f.rule, f.condition, f.size, f.count):
             for leaf in rule.leaves() if rule is not None else ():
                 named = getattr(leaf, "name", None) if not isinstance(leaf, (Next, Checksum)) else None

@@ -373,7 +373,7 @@ class Packing(OneByOne):
         if carried:
             source = self.pseudo()
             known = source.startswith("h_")
-            # Addresses are of even length, so they may as well stand before the data.
+            # Only an Internet checksum may have one. Addresses are of even length, so they may stand before the data.
             lines = [f"d = {source} + {data}"] if known else [*lines, f"m = {source}"]
         if rule.algorithm == "internet":
             # The complement of a sum modulo 65535 (see checksums.internet); all zeros is the one sum that is 0.

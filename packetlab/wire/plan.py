@@ -137,8 +137,6 @@ class Plan:
                 covered = np.concatenate(columns) if columns else np.arange(0)
                 added, more = None, 0
                 if "pseudo" in rule.over:
-                    if rule.algorithm != "internet":
-                        raise Unplanned
                     carrier = _pseudo(packet, i, where)
                     if carrier is None:
                         continue  # nothing to check against: 0 is sent

@@ -113,7 +113,7 @@ def internet_checksum(*over: str, zero_is_none: bool = False) -> Expr:
 
 
 def xns_checksum(*over: str) -> Expr:
-    """The add-and-rotate checksum of XNS; 0xFFFF says that there is none, and a sum of 0xFFFF is sent as 0."""
+    """The add-and-rotate checksum of XNS over parts as above, but for "pseudo"; 0xFFFF says that there is none, and a sum of 0xFFFF is sent as 0."""
     return Checksum("xns", over, 0xFFFF, 0)
 
 

@@ -6,6 +6,7 @@
     ["one_of", term, [1, 2]]       ["choose", condition, yes, no]
     ["next_protocol", "ethertype", 0]
     ["checksum", "internet", ["pseudo", "self"], 0, 65535]
+    ["request", "sport"]           and "reply": in the rule that says which packet answers which, instead of "field" and the like
 
 What comes from a file becomes expression objects, and nothing else: no text of it is ever run. Terms whose value
 could not be worked out for some packet (a division by 0) or could grow without bound (a shift by a wide field) are
@@ -20,11 +21,26 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.errors import DeclareError
 from packetlab.wire.checksums import ALGORITHMS
-from packetlab.wire.expressions import SIGNS, Ahead, Checksum, Const, Count, Expr, Has, If, Next, OneOf, Op, Ref, Size
+from packetlab.wire.expressions import (
+    SIGNS,
+    Ahead,
+    Checksum,
+    Const,
+    Count,
+    Expr,
+    Has,
+    If,
+    Next,
+    OneOf,
+    Op,
+    Ref,
+    Side,
+    Size,
+)
 from packetlab.wire.fields import Int, Items
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 DEPTH = 32  # levels of a term
 NUMBERS = 1024  # of a list
@@ -97,6 +113,8 @@ def data_of(rule: Expr) -> Any:
         return int(rule.number)
     if isinstance(rule, Ref | Size | Count | Has):
         return [next(word for word, kind in _NAMED.items() if type(rule) is kind), rule.name]
+    if isinstance(rule, Side):
+        return [rule.side, rule.name]
     if isinstance(rule, Op):
         return [rule.sign, data_of(rule.left), data_of(rule.right)]
     if isinstance(rule, OneOf):
@@ -115,6 +133,11 @@ def data_of(rule: Expr) -> Any:
 def term(data: Any, where: str, fields: Mapping[str, Any]) -> Expr:
     """Return the expression that `data` describes; it may name `fields`. DeclareError where it is none, or not safe."""
     return _Terms(where, fields).read(data, 0)
+
+
+def answer(data: Any, where: str, request: Mapping[str, Any], reply: Mapping[str, Any]) -> Expr:
+    """Return the rule of a reply that `data` describes: a term of the fields of two headers. DeclareError as for `term`."""
+    return _Answer(where, {"request": request, "reply": reply}).read(data, 0)
 
 
 def rule(data: Any, where: str, fields: Mapping[str, Any], kind: Any) -> Expr:
@@ -141,6 +164,8 @@ def rule(data: Any, where: str, fields: Mapping[str, Any], kind: Any) -> Expr:
 
 
 class _Terms:
+    words: Collection[str] = (*_NAMED, "ahead")  # those with one operand
+
     def __init__(self, where: str, fields: Mapping[str, Any]) -> None:
         self.where, self.fields = where, fields
 
@@ -159,18 +184,19 @@ class _Terms:
             left, right = (self.read(operand, depth + 1) for operand in operands)
             self.bounded(word, left, right)
             return Op(word, left, right)
-        if word in _NAMED and len(operands) == 1:
-            return self.named(word, name(operands[0], self.where))
+        if len(operands) == 1 and word in self.words:
+            return self.leaf(word, operands[0])
         if word == "one_of" and len(operands) == 2:
             among = listed(operands[1], self.where, NUMBERS)
             return OneOf(self.read(operands[0], depth + 1), tuple(number(value, self.where) for value in among))
         if word == "choose" and len(operands) == 3:
             return If(*(self.read(operand, depth + 1) for operand in operands))
-        if word == "ahead" and len(operands) == 1:
-            return Ahead(number(operands[0], self.where, 1, 64))
         raise self.refuse("a word of rules with its operands", word)
 
-    def named(self, word: str, part: str) -> Expr:
+    def leaf(self, word: str, operand: Any) -> Expr:
+        if word == "ahead":
+            return Ahead(number(operand, self.where, 1, 64))
+        part = name(operand, self.where)
         if word == "size_of" and part in ("self", "payload"):
             return Size(part)
         field = self.fields.get(part)
@@ -181,16 +207,34 @@ class _Terms:
 
     def bounded(self, sign: str, left: Expr, right: Expr) -> None:
         """Refuse what fails for some values or grows without bound, also when it is solved for a size."""
-        if sign == "//" or (sign == "*" and any(isinstance(leaf, Size | Count) for leaf in left.leaves())):
+        if sign == "//" or (sign == "*" and any(isinstance(leaf, Size | Count | Side) for leaf in left.leaves())):
             if not isinstance(right, Const) or right.number < 1:
                 raise self.refuse(f"a number above 0 behind {sign}", str(right))
         if sign in ("<<", ">>"):
             field = self.fields.get(right.name) if isinstance(right, Ref) else None
+            # An address is a number too in the rule of a reply, where nothing is solved for a size.
+            most = 128 if sign == ">>" and any(isinstance(leaf, Side) for leaf in left.leaves()) else 64
             if isinstance(right, Const):
-                fits = 0 <= right.number <= 64
+                fits = 0 <= right.number <= most
             elif field is not None and isinstance(field.kind, Int):
                 fits = field.rule is None and not field.kind.signed and field.kind.bits <= 6
             else:
                 fits = False
             if not fits:
-                raise self.refuse(f"0 to 64, or a field of up to 6 bits without a rule, behind {sign}", str(right))
+                raise self.refuse(f"0 to {most}, or a field of up to 6 bits without a rule, behind {sign}", str(right))
+
+
+class _Answer(_Terms):
+    """Terms of a rule that speaks of two headers; octets count as numbers there, so none is multiplied by another."""
+
+    words = ("request", "reply")
+
+    def __init__(self, where: str, sides: Mapping[str, Mapping[str, Any]]) -> None:
+        super().__init__(where, {})
+        self.sides = sides
+
+    def leaf(self, word: str, operand: Any) -> Expr:
+        part = name(operand, self.where)
+        if part not in self.sides[word]:
+            raise self.refuse(f"a field of the {word}", part)
+        return Side(word, part)

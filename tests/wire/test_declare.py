@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum, IntFlag
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -45,6 +45,7 @@ from packetlab import (
     const,
     count_of,
     crc32,
+    crc32c,
     default,
     dissect,
     field,
@@ -56,6 +57,7 @@ from packetlab import (
     size_of,
     sized,
     when,
+    xns_checksum,
 )  # fmt: skip
 
 
@@ -338,6 +340,15 @@ def test_rules_that_name_no_field_or_go_round_in_a_circle_are_refused() -> None:
 
     with pytest.raises(DeclareError, match="without a circle, got a -> b -> a"):
         bytes(Circle())
+
+
+@pytest.mark.parametrize("checksum", [xns_checksum, crc32, crc32c])
+def test_only_internet_checksums_have_a_pseudo_header(checksum: Any) -> None:
+    # It is a number that is added: a CRC has nothing to add it to, and in the sum of XNS each place counts otherwise.
+    with bindings(), pytest.raises(DeclareError, match=r"Odd\.check: expected .* internet checksums, got \w+\(pseudo"):
+
+        class Odd(Header, under=IPv4, when={"protocol": 253}):
+            check: U32 = auto(checksum("pseudo", "self", "payload"))
 
 
 def test_values_that_do_not_fit_say_where_expected_and_got() -> None:

@@ -37,6 +37,8 @@ from packetlab import (
     field,
     many,
     octets,
+    reply,
+    request,
     size_of,
     when,
 )  # fmt: skip
@@ -53,7 +55,7 @@ CODE = {"Routing"}  # its pseudo-header's address is worked out by a property
 SPELLING = {
     **{name: getattr(packetlab, name) for name in packetlab.__all__ if name[:1] in "US" and name[1:2].isdigit()},
     **{name: getattr(fields, name) for name in ("MAC", "IPv4Address", "IPv6Address", "XNSAddressField", "Octets", "Rest", "Payload", "Named", "auto", "bits", "const", "default", "many", "octets", "pad", "sized", "when")},
-    **{name: getattr(packetlab, name) for name in ("choose", "field", "has", "size_of", "count_of", "ahead", "next_protocol", "internet_checksum", "xns_checksum", "crc32", "crc32c")},
+    **{name: getattr(packetlab, name) for name in ("choose", "field", "has", "size_of", "count_of", "ahead", "next_protocol", "internet_checksum", "xns_checksum", "crc32", "crc32c", "request", "reply")},
     "Annotated": Annotated, "IntEnum": IntEnum, "IntFlag": IntFlag, "Header": Header, "bind": bind, "expression": expression,
 }  # fmt: skip
 
@@ -291,6 +293,75 @@ def test_a_field_that_got_a_number_space_is_as_before_when_nothing_stays() -> No
     assert bytes(packetlab.UDP(sport=9))[:2] == b"\0\x09"
 
 
+def test_what_a_header_answers_travels_with_it() -> None:
+    with bindings():
+
+        class Ask(Header, under=packetlab.UDP, when={"dport": 7777}):
+            number: U16 = 0
+            name: Annotated[bytes, octets(4)] = b"    "
+
+        class Tell(Header, under=packetlab.UDP, when={"sport": 7777}, answers={
+            Ask: (reply.number == request.number + 1) & (reply.name == request.name) & request.number.one_of(1, 2, 3)
+        }):  # fmt: skip
+            number: U16 = 0
+            name: Annotated[bytes, octets(4)] = b"    "
+
+        class Chat(Header, under=packetlab.UDP, when={"dport": 7778}, answers=reply.turn == request.turn * 2):
+            turn: U8 = 0
+
+        some = described([Tell, Chat])
+        assert [one["name"] for one in some] == ["Ask", "Tell", "Chat"]
+    asked, answered = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2"), Ether() / IPv4(src="10.0.0.2", dst="10.0.0.1")
+    out, back = packetlab.UDP(sport=9, dport=7777), packetlab.UDP(sport=7777, dport=9)
+    for again in (lambda: declare_from(json.loads(json.dumps(some))), lambda: [*spelled(some).values()]):
+        with bindings():
+            made = {getattr(one, "__name__", ""): one for one in again()}
+            ask, tell, chat = made["Ask"], made["Tell"], made["Chat"]
+            assert described([tell, chat]) == some and declare_from(some) == [ask, tell, chat]
+            question = asked / out / ask(number=2, name=b"door")
+            assert (answered / back / tell(number=3, name=b"door")).answers(question)
+            assert not (answered / back / tell(number=2, name=b"door")).answers(question)
+            assert not (answered / back / tell(number=3, name=b"gate")).answers(question)
+            turn = asked / packetlab.UDP(sport=7778, dport=7778) / chat(turn=3)
+            assert (answered / packetlab.UDP(sport=7778, dport=7778) / chat(turn=6)).answers(turn)
+    assert not packetlab.UDP._answered
+
+
+def test_a_class_that_answers_something_else_is_another_and_stays_as_it_is() -> None:
+    with bindings():
+
+        class Chat(Header, answers=reply.turn == request.turn):
+            turn: U8 = 0
+
+        other = describe(Chat)
+        other["answers"][0]["rule"] = 1
+        with pytest.raises(DeclareError, match=r"Chat, answers: expected what .*Chat answers, got something else"):
+            declare_from(other)
+        assert str(Chat._answers[None]) == "reply.turn == request.turn"
+        taken = describe(IPv4)
+        taken["answers"] = [{"rule": 1}]
+        with pytest.raises(DeclareError, match="IPv4, answers: expected what"):
+            declare_from(taken)
+
+
+def test_whom_a_class_answers_is_as_before_when_nothing_stays() -> None:
+    answering = {"name": "Fine", "fields": [], "answers": [{"header": "ARP", "rule": 1}]}
+    with pytest.raises(DeclareError, match="a header that is declared, got Nonesuch"):
+        declare_from([answering, {"name": "Bad", "fields": [], "answers": [{"header": "Nonesuch", "rule": 1}]}])
+    with bindings():
+        (made,) = declare_from(answering)
+        assert ARP._answered == (made,)
+
+        class Fine(Header, answers={ARP: reply.a == request.operation}):
+            a: U8 = 0
+
+        class Fine(Header):  # type: ignore[no-redef]  # noqa: F811  a notebook's cell run again
+            a: U8 = 0
+
+        assert ARP._answered == (made,)
+    assert ARP._answered == ()
+
+
 # Random declarations ---------------------------------------------------------------------------------------------
 
 NAMES = ["alpha", "beta", "gamma", "delta", "size", "flags", "data", "type", "match", "v_alpha", "pos", "h", "cls"]
@@ -392,6 +463,8 @@ def random_descriptions(draw: Any) -> list[dict[str, Any]]:
         header["payload_size"] = ["choose", term(), term(), -1]
     if draw(st.booleans()):
         header["under"] = [{"header": "Ether", "numbers": {"type": [0x9001, 0x9002]}}]
+    if draw(st.booleans()):
+        header["answers"] = [{"header": "IPv4", "rule": 1}, {"rule": ["==", ["reply", names[0]], ["request", names[0]]]}]
     item = {
         "name": "Item",
         "fields": [
@@ -430,7 +503,7 @@ NASTY: list[Any] = [
     "ｘ", "a b", "", "a" * 65, "é", "mro", "\x1b[2J", None, True, 1.5, float("nan"), -1, 1 << 64, 10**400, [], {}, ["field"],
     ["field", RUN], ["<<", 1, ["field", "alpha"]], ["<<", 1, 1 << 40], ["//", 1, 0], ["*", ["size_of", "payload"], 0], ["ahead", 0],
     ["ahead", 65], ["next_protocol", RUN, 0], ["checksum", RUN, ["self"], None, 0], ["checksum", "internet", [RUN], None, 0],
-    ["count_of", "alpha"], ["size_of", "nowhere"], ["one_of", 1, "abc"], {"kind": RUN}, "Whole", "Header", "IPv4", "Item",
+    ["count_of", "alpha"], ["size_of", "nowhere"], ["request", RUN], ["reply", "alpha"], ["==", ["reply", "__class__"], 1], ["one_of", 1, "abc"], {"kind": RUN}, "Whole", "Header", "IPv4", "Item",
 ]  # fmt: skip
 
 
@@ -542,6 +615,22 @@ for _ in range(40):
         (one(under=[{"header": "Ether", "when": 1, "sets": {"dst": 1}}]), "a number field"),
         (one(under=[{"header": "Ether", "numbers": {"type": [1 << 16]}}]), "a number from 0 to 65535"),
         (one(under=[{"header": "Evil", "when": i} for i in range(1, 70)]), "64 conditions at most"),
+        (one(answers=1), "a list of 0 to 64 items"),
+        (one(answers=[{"rule": 1}] * 65), "a list of 0 to 64 items"),
+        (one(answers=[{"rule": 1}] * 2), "one rule for each header"),
+        (one(answers=[{"rule": 1, "eval": 1}]), "expected one of header rule"),
+        (one(answers=[{"header": "Nonesuch", "rule": 1}]), "a header that is declared"),
+        (one(answers=[{}]), "a list of 2 to 4 items"),
+        (one(answers=[{"rule": DEEP}]), "32 levels at most"),
+        (one(answers=[{"rule": ["reply", "b"]}]), "a field of the reply, got 'b'"),
+        (one(answers=[{"header": "IPv4", "rule": ["request", "a"]}]), "a field of the request, got 'a'"),
+        (one(answers=[{"rule": ["field", "a"]}]), "a word of rules"),
+        (one(answers=[{"rule": ["size_of", "payload"]}]), "a word of rules"),
+        (one(answers=[{"rule": ["ahead", 8]}]), "a word of rules"),
+        (one(answers=[{"rule": ["*", ["reply", "a"], ["request", "a"]]}]), r"a number above 0 behind \*"),
+        (one(answers=[{"rule": ["<<", 1, ["request", "a"]]}]), "0 to 64, or a field of up to 6 bits"),
+        (one(payload_size=["reply", "a"]), "a word of rules"),
+        (field_of(kind="int", bits=16, rule=["checksum", "xns", ["pseudo", "self"], None, 0]), "for internet checksums"),
     ],
 )  # fmt: skip
 def test_what_could_run_wild_is_refused_with_its_place(some: list[dict[str, Any]], complaint: str) -> None:

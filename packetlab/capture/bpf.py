@@ -7,11 +7,11 @@ one link type, which runs here (see `bpf_machine`) or in the kernel; so a captur
 from __future__ import annotations
 
 import ctypes
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from packetlab.capture.bpf_machine import Instruction, Program, columns, passes, run_all
+from packetlab.capture import loops
+from packetlab.capture.bpf_machine import LOOP, Instruction, Program, columns, passes, run_all, run_compiled
 from packetlab.capture.frame import ETHERNET, Frame
 from packetlab.errors import BuildError, PacketlabError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SNAPLEN = 262144  # octets of a packet that a program asks for
 NETMASK = 0  # as tcpdump -r has it: "ip broadcast" is 255.255.255.255 or 0.0.0.0
 
-WORTH_COMPILING = 1 << 21  # packets
+WORTH_LOADING, WORTH_COMPILING = 1 << 16, 1 << 21  # packets
 
 DATALINKS = {100: 11, 101: 12, 102: 15, 103: 16, 106: 19, 246: 18}
 """Link type in a file -> number in libpcap's programming interface on Linux, where they differ (pcap-linktype(7))."""
@@ -95,14 +95,12 @@ class PcapFilter:
 
 def _runner(asked: int) -> Callable[[Program, Any, Any, Any], Any]:
     """Return what runs a program over a batch, when so many packets were asked about in all."""
-    # Compiled is twice as fast, but bringing numba in takes as long as arrays take for millions of packets.
-    if asked >= WORTH_COMPILING or "numba" in sys.modules:
-        try:
-            from packetlab.capture import bpf_loop
-        except ImportError:
-            return run_all
-        return bpf_loop.run_all  # type: ignore[no-any-return, unused-ignore]
-    return run_all
+    # Compiled is twice as fast; loading what was compiled before takes as long as arrays take for some ten thousand
+    # packets, compiling it as long as for millions.
+    if not loops.available():
+        return run_all
+    least = 0 if loops.in_use(LOOP) else WORTH_LOADING if loops.kept(LOOP) else WORTH_COMPILING
+    return run_compiled if asked >= least else run_all
 
 
 def compile_program(expression: str, linktype: int) -> Program:

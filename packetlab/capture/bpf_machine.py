@@ -1,13 +1,16 @@
 """The machine that packet filters are programs of: classic BPF (McCanne and Jacobson 1993; bpf(4), linux filter.txt).
 
-Owns what an instruction does, twice: `run` takes one packet, and is Python that numba compiles as it stands; `run_all`
+Owns what an instruction does, twice: `run` takes one packet, and is Python that numba compiles as it stands (`run_compiled`); `run_all`
 takes many, an instruction at a time over arrays. Jumps go forward, but for one that libpcap makes of "protochain", which goes
 back in a loop through the packet. It knows neither files nor libpcap.
 """
 
 from __future__ import annotations
 
+from inspect import getsource
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from packetlab.capture.loops import compiled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,14 +44,14 @@ Program = tuple[Instruction, ...]
 
 
 def run(
-    code: Any, jt: Any, jf: Any, k: Any, data: Any, starts: Any, sizes: Any, wire: Any, memory: Any, wanted: Any
-) -> None:
+    count: int, code: Any, jt: Any, jf: Any, k: Any, data: Any, starts: Any, sizes: Any, wire: Any, memory: Any, wanted: Any
+) -> None:  # fmt: skip
     """Write into `wanted` how many octets of each packet the program wants, 0 for none.
 
-    `code`, `jt`, `jf`, `k`: the instructions by column. Packets are `sizes` octets of `data` from `starts`; `wire`: octets
+    `code`, `jt`, `jf`, `k`: the instructions by column. The `count` packets are `sizes` octets of `data` from `starts`; `wire`: octets
     on the wire. `memory`: 16 numbers to scribble on. A load from outside a packet ends the program with 0.
     """
-    for row in range(len(starts)):
+    for row in range(count):
         start, size = starts[row], sizes[row]
         a = x = at = answer = 0
         for cell in range(16):
@@ -144,7 +147,7 @@ def passes(program: tuple[tuple[int, ...], ...], data: bytes, wire: int) -> bool
     """Return whether a program, by column, wants a packet."""
     code, jt, jf, k = program
     wanted = [0]
-    run(code, jt, jf, k, data, (0,), (len(data),), (wire,), [0] * MEMORY, wanted)
+    run(1, code, jt, jf, k, data, (0,), (len(data),), (wire,), [0] * MEMORY, wanted)
     return wanted[0] != 0
 
 
@@ -155,12 +158,39 @@ def run_all(program: Program, data: NDArray[np.uint8], batch: Batch, wire: NDArr
     wanted = np.zeros(len(batch), np.bool_)
     if any(code == JMP and k >= 0x80000000 for code, _, _, k in program):
         code, jt, jf, k = columns(program)
-        run(code, jt, jf, k, data.tobytes(), batch.starts.tolist(), batch.sizes.tolist(), wire, [0] * MEMORY, wanted)
+        run(
+            len(batch),
+            code,
+            jt,
+            jf,
+            k,
+            data.tobytes(),
+            batch.starts.tolist(),
+            batch.sizes.tolist(),
+            wire,
+            [0] * MEMORY,
+            wanted,
+        )
         return wanted
     for first in range(0, len(batch), ROWS):
         part = slice(first, first + ROWS)
         _Vectors(data, batch.starts[part], batch.sizes[part], wire[part], wanted[part]).run(program)
     return wanted
+
+
+LOOP = getsource(run)
+
+
+def run_compiled(program: Program, data: Any, batch: Batch, wire: Any) -> NDArray[np.bool_]:
+    """Return the same by a compiled loop (see `loops`)."""
+    import numpy as np
+
+    columns_of = [np.array(column, np.int64) for column in columns(program)]
+    places = [np.ascontiguousarray(array) for array in (data, batch.starts, batch.sizes, wire)]
+    wanted = np.zeros(len(batch), np.int64)
+    compiled(LOOP)(len(batch), *columns_of, *places, np.zeros(MEMORY, np.int64), wanted)
+    answer: NDArray[np.bool_] = wanted != 0
+    return answer
 
 
 class _Vectors:

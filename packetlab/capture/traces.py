@@ -116,8 +116,11 @@ class Traces:
 
 
 def _by_loop(loop: Callable[..., Any]) -> Callable[..., Any]:
-    def trace(data: Any, starts: Any, *arrays: Any) -> None:
-        loop(len(starts), data, starts, *(array.reshape(-1) for array in arrays))
+    import numpy as np
+
+    def trace(data: Any, starts: Any, sizes: Any, missing: Any, *arrays: Any) -> None:
+        read = [np.ascontiguousarray(array) for array in (data, starts, sizes, missing)]
+        loop(len(starts), *read, *(array.reshape(-1) for array in arrays))
 
     return trace
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -12,10 +11,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from packetlab import BuildError, Capture, Frame, IPv4, PacketlabError
-from packetlab.capture import bpf, bpf_loop
+from packetlab.capture import bpf, loops
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.bpf import PcapFilter
-from packetlab.capture.bpf_machine import MEMORY, Instruction, columns, passes, run_all
+from packetlab.capture.bpf_machine import MEMORY, Instruction, columns, passes, run_all, run_compiled
 from packetlab.cli import main
 from packetlab.wire.batch import Batch
 from tests.conftest import CORPUS, need
@@ -93,7 +92,7 @@ def test_what_tcpdump_passes_on_other_links(linktype: int, before: bytes, tmp_pa
     assert seen > 50
 
 
-@pytest.mark.parametrize("runner", [run_all, bpf_loop.run_all])
+@pytest.mark.parametrize("runner", [run_all, run_compiled])
 def test_one_by_one_in_arrays_and_compiled_give_the_same(runner) -> None:
     for path in FILES[::4]:
         for batch in Capture(path, strict=False).batches():
@@ -137,7 +136,7 @@ def programs(draw) -> tuple[Instruction, ...]:
 def test_any_program_does_the_same_in_each_machine(program, packets: list[bytes]) -> None:
     batch = Batch.of(packets)
     one = [passes(columns(program), packet, len(packet) + 4) for packet in packets]
-    for runner in (run_all, bpf_loop.run_all):
+    for runner in (run_all, run_compiled):
         assert runner(program, batch.data, batch, batch.sizes + 4).tolist() == one
 
 
@@ -207,12 +206,14 @@ def test_without_any_library_the_extra_is_named(monkeypatch) -> None:
         PcapFilter("tcp")
 
 
-def test_numba_is_brought_in_for_many_packets_only(monkeypatch) -> None:
-    monkeypatch.delitem(sys.modules, "numba")
-    assert bpf._runner(1000) is run_all and bpf._runner(bpf.WORTH_COMPILING) is bpf_loop.run_all
-    # Where it is missing, arrays do it.
-    monkeypatch.setitem(sys.modules, "packetlab.capture.bpf_loop", None)
-    monkeypatch.delattr("packetlab.capture.bpf_loop")
+def test_the_compiled_machine_is_brought_in_where_it_pays(monkeypatch) -> None:
+    for in_use, kept, least in ((True, True, 0), (False, True, bpf.WORTH_LOADING), (False, False, bpf.WORTH_COMPILING)):
+        monkeypatch.setattr(loops, "in_use", lambda source, answer=in_use: answer)
+        monkeypatch.setattr(loops, "kept", lambda source, answer=kept: answer)
+        assert bpf._runner(least) is run_compiled
+        assert least == 0 or bpf._runner(least - 1) is run_all
+    # Where numba is missing, arrays do it.
+    monkeypatch.setattr(loops, "available", lambda: False)
     assert bpf._runner(bpf.WORTH_COMPILING) is run_all
 
 

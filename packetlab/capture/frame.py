@@ -90,6 +90,18 @@ NOTHING = Extras()
 ETHERNET = Interface()
 
 
+_dissecting: Any = None  # what frames are dissected with, once the first one is: an import for each would cost a fifth more
+
+
+def _begin() -> Any:
+    global _dissecting
+    from packetlab.wire.dissect import dissect
+    from packetlab.wire.linktypes import FIRST
+
+    _dissecting = dissect, FIRST
+    return _dissecting
+
+
 class Frame(Shown):
     """The bytes of one frame, when it was captured, and on what.
 
@@ -166,15 +178,17 @@ class Frame(Shown):
 
     def packet(self) -> Packet:
         """Return the frame dissected, from the header of its link type; a fault says so where that is not known."""
-        from packetlab.wire.dissect import dissect
-        from packetlab.wire.linktypes import first_header
+        dissect, headers = _dissecting or _begin()
+        linktype = self.interface.linktype
+        first = headers.get(linktype)
+        packet: Packet = dissect(self.data, first, self.wire_length)
+        if first is not None:
+            return packet
         from packetlab.wire.walk import Fault
 
-        first = first_header(self.linktype)
-        packet = dissect(self.data, first, self.wire_length)
-        return packet if first is not None else packet.with_fault(
-            Fault("frame", "linktype", 0, "a link type whose first header is declared", str(self.linktype))
-        )  # fmt: skip
+        return packet.with_fault(
+            Fault("frame", "linktype", 0, "a link type whose first header is declared", str(linktype))
+        )
 
     def replace(self, data: bytes | None = None, time_ns: int | None = None, comment: str | None = None) -> Frame:
         """Return a copy with other bytes (of their own length), another time, or one comment."""

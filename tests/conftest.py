@@ -32,7 +32,7 @@ def oracle(name: str, table: str = "") -> list[dict[str, str]]:
 
 def need(tool: str) -> None:
     """Skip a test whose oracle is missing; where CI is to have installed it, that is a failure."""
-    if shutil.which(tool) is None:
+    if shutil.which(tool, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin") is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{tool} is not installed")
 
 

@@ -1,0 +1,1 @@
+"""Examples to copy: real programs from Debian under test, with peers made of declared headers."""

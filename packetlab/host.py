@@ -307,9 +307,7 @@ class Station:
         Raises:
             TimeoutError: it did not in `timeout` seconds. Stalled: it never will.
         """
-        with self.medium.lock:
-            for driver in self.medium.drivers:
-                driver.turn(self.medium.now)
+        self.medium.turn()
         self.medium.wait(lambda: True if condition() else None, f"{self.name}: until", timeout)
 
     # Packet exchange ----------------------------------------------------------------------------------------

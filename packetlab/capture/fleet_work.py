@@ -43,7 +43,8 @@ class Failure:
     rows: int = 0
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.error}" + (f" ({self.rows} rows before)" if self.rows else "")
+        where = "" if self.error.startswith(self.path) else f"{self.path}: "
+        return f"{where}{self.error}" + (f" ({self.rows} rows before)" if self.rows else "")
 
 
 class Done(NamedTuple):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def add(command: Command) -> None:
     """Declare the command and its options."""
     capture = command("capture", _run, "capture frames of an interface into a file")
-    capture.add_argument("-i", metavar="IFACE", dest="interface", required=True)
+    capture.add_argument("-i", metavar="IFACE", dest="interface", required=True, help="the interface to listen on")
     capture.add_argument(
         "-w", metavar="FILE", dest="write", required=True, help="pcapng, or pcap by its ending; - is standard output"
     )
@@ -22,9 +22,13 @@ def add(command: Command) -> None:
     capture.add_argument(
         "-Y", metavar="FILTER", dest="filter", help="only packets that pass, by fields: 'udp.dport == 53'"
     )
-    capture.add_argument("-f", metavar="FILTER", dest="kernel_filter", help="only what passes in the kernel")
-    capture.add_argument("words", nargs="*", metavar="WORD", help="the same, as tcpdump takes it: tcp port 80")
-    capture.add_argument("-B", metavar="MIB", dest="buffer", type=count, default=128, help="held while the disk is slow")
+    capture.add_argument(
+        "-f", metavar="FILTER", dest="kernel_filter", help="only what passes in the kernel: 'tcp port 80'"
+    )
+    capture.add_argument("words", nargs="*", metavar="WORD", help="the same as -f, as tcpdump takes it: tcp port 80")
+    capture.add_argument(
+        "-B", metavar="MIB", dest="buffer", type=count, default=128, help="held while the disk is slow, in MiB (128)"
+    )
     capture.add_argument("--seconds", metavar="S", type=above_zero, help="stop after so long")
     capture.add_argument("-p", action="store_true", dest="no_promiscuous", help="only frames for this machine")
     capture.add_argument("-q", action="store_true", dest="quiet", help="no summary")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def add(command: Command) -> None:
     """Declare the command and its options."""
     completion = command("completion", _run, "print a completion script for a shell")
-    completion.add_argument("shell", choices=("bash", "zsh", "tcsh", "fish"))
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh", "fish"), help="whose script")
 
 
 def _run(args: Any) -> int:

@@ -20,7 +20,9 @@ def add(command: Command) -> None:
     """Declare the command and its options."""
     follow = command("follow", _run, "print what was said in a stream of a capture file")
     follow.add_argument("file", metavar="FILE", help="pcap or pcapng, packed or not; - is standard input")
-    follow.add_argument("what", nargs="?", choices=("tcp", "spp", "websocket"), default="tcp")
+    follow.add_argument(
+        "what", nargs="?", choices=("tcp", "spp", "websocket"), default="tcp", help="what travelled in streams (tcp)"
+    )
     follow.add_argument(
         "-n", metavar="N", dest="number", type=_number, help="stream N, counted from 0; else a list of all"
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def add(command: Command) -> None:
     """Declare the command and its options."""
     replay = command("replay", _run, "send a capture's frames onto an interface, each at its time")
-    replay.add_argument("file", metavar="FILE")
+    replay.add_argument("file", metavar="FILE", help="pcap or pcapng, packed or not; - is standard input")
     where = replay.add_mutually_exclusive_group(required=True)
     where.add_argument(
         "-i", "--intf1", "--client-iface", metavar="IFACE", dest="interface", help="the interface to send on"

@@ -17,8 +17,8 @@ PROTOCOLS = {"802.1q": 0x8100, "802.1ad": 0x88A8}
 def add(command: Command) -> None:
     """Declare the command and its options."""
     rewrite = command("rewrite", _run, "write a capture anew, addresses, ports, tags and sizes changed")
-    rewrite.add_argument("file", metavar="IN")
-    rewrite.add_argument("output", metavar="OUT")
+    rewrite.add_argument("file", metavar="IN", help="pcap or pcapng, packed or not; - is standard input")
+    rewrite.add_argument("output", metavar="OUT", help="pcapng, or pcap by its ending; - is standard output")
     option = rewrite.add_argument
     option(
         "-r", "--portmap", metavar="A:B,...", type=_ports, action="extend", default=[], help="ports; A may be a range"
@@ -33,10 +33,10 @@ def add(command: Command) -> None:
     option("--enet-smac", metavar="MAC", help="source address of all frames")
     option("--enet-subsmac", metavar="OLD,NEW,...", type=_macs, action="extend", default=[], help="MAC addresses")
     option("--enet-vlan", choices=("add", "del"), help="push or pop a VLAN tag")
-    option("--enet-vlan-tag", metavar="ID", type=_number, default=0)
-    option("--enet-vlan-cfi", metavar="0|1", type=_number, default=0)
-    option("--enet-vlan-pri", metavar="0..7", type=_number, default=0)
-    option("--enet-vlan-proto", choices=tuple(PROTOCOLS), default="802.1q")
+    option("--enet-vlan-tag", metavar="ID", type=_number, default=0, help="the tag's id, for add (0)")
+    option("--enet-vlan-cfi", metavar="0|1", type=_number, default=0, help="its drop eligible bit (0)")
+    option("--enet-vlan-pri", metavar="0..7", type=_number, default=0, help="its priority (0)")
+    option("--enet-vlan-proto", choices=tuple(PROTOCOLS), default="802.1q", help="its kind (802.1q)")
     option("--ttl", metavar="N|+N|-N", help="time to live or hop limit: set, add or subtract")
     option("--tos", metavar="N", type=_number, help="type of service of IPv4")
     option("--tclass", metavar="N", type=_number, help="traffic class of IPv6")
@@ -47,8 +47,8 @@ def add(command: Command) -> None:
     option("--efcs", action="store_true", help="take the Ethernet check sequence away")
     option("-C", "--fixcsum", action="store_true", help="put wrong checksums right too")
     option("--dlt", choices=("enet", "hdlc", "raw", "user"), help="the link header instead")
-    option("--hdlc-address", metavar="N", type=_number, default=0x0F)
-    option("--hdlc-control", metavar="N", type=_number, default=0)
+    option("--hdlc-address", metavar="N", type=_number, default=0x0F, help="for --dlt=hdlc (15)")
+    option("--hdlc-control", metavar="N", type=_number, default=0, help="for --dlt=hdlc (0)")
     option("--user-dlt", metavar="N", type=_number, help="link type for --dlt=user")
     option(
         "--user-dlink", metavar="N,N,...", type=_octets, default=b"", help="octets of the link header for --dlt=user"

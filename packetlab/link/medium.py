@@ -104,6 +104,12 @@ class Medium(ABC):
                     return found
                 raise TimeoutError(f"{what}: nothing in {timeout:g} s")
 
+    def turn(self) -> None:
+        """Have every driver see what its protocol was asked for from outside."""
+        with self.lock:
+            for driver in [*self.drivers]:
+                driver.turn(self.now)
+
     def poke(self) -> None:  # noqa: B027  virtual time waits for nobody
         """Say that a timer may have been set: for whoever waits in another thread."""
 

@@ -250,6 +250,7 @@ class Tape:
         medium: Medium = mediums[0]
         if timeout is None and not all(source.virtual for source in self.sources):
             timeout = PATIENCE
+        medium.turn()
         with suppress(TimeoutError, Stalled):  # what is missing is told by the check
             medium.wait(lambda: True if self._happened() else None, "tape: play", timeout)
         self.check()

@@ -224,7 +224,8 @@ def many(*, size: Any = None, count: Any = None, until: Any = None, align: int =
     """Headers one behind the other, of the class in the annotation ``tuple[Class, ...]``.
 
     They end after `size` bytes, after `count` of them, with the one for which `until` holds, or else where the header
-    or its surroundings end. With `align` the whole is filled up with zeros to a multiple of so many bytes.
+    or its surroundings end. With `align` the whole is filled up with zeros to a multiple of so many bytes. `value` is what
+    is there unless something else is given.
     """
     return Spec(
         value,
@@ -296,7 +297,10 @@ Payload: TypeAlias = Annotated[bytes, PayloadMark()]
 
 
 def bits(width: int, *, signed: bool = False, little: bool = False) -> Kind:
-    """The kind of a whole number, for ``Annotated[SomeIntFlag, bits(8)]``."""
+    """The kind of a whole number of `width` bits, for ``Annotated[SomeIntFlag, bits(8)]``.
+
+    `signed` is two's complement; `little` puts the low octet first, and wants whole octets.
+    """
     return Int(width, signed=signed, little=little)
 
 

@@ -1,0 +1,61 @@
+"""Every page's code and commands run, and print what the page says; its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.pages import PAGES, REFERENCE, ROOT, Reader, a_lab_is_granted, blocks, commands, same
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != REFERENCE], ids=lambda page: page.name)
+def test_a_page_does_what_it_says(page, tmp_path, monkeypatch, request) -> None:
+    (tmp_path / "captures").symlink_to(ROOT / "captures")
+    monkeypatch.chdir(tmp_path)
+    lab = a_lab_is_granted()
+    assert lab or not request.config.getini("packetlab_require_lab")
+    reader = Reader(page, lab)
+    reader.read()
+    assert reader.ran == 0 or any(block.language in ("python", "console") for block in blocks(page))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_pages_links_lead_to_what_is_there(page) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)", text):
+        there = (page.parent / target) if target else page
+        assert there.exists(), target
+        if anchor:
+            assert anchor in anchors(there), f"{target}#{anchor}"
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what GitHub makes of the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for page in PAGES[1:]:
+        assert f"(notebooks/{page.name})" in readme, page.name
+
+
+def test_a_page_that_says_something_else_is_found_out(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "page.md"
+    for wrong in (
+        "```python\nprint(1)\n```\n\n```text\n2\n```\n",
+        "```python\nprint(1)\n```\n",
+        "```console\n$ echo 1\n2\n```\n",
+    ):
+        page.write_text(wrong)
+        with pytest.raises(AssertionError, match=r"page\.md:\d+: the page shows"):
+            Reader(page, lab=False).read()
+    page.write_text("<!-- skip -->\n```console\n$ packetlab show x.pcap --no-such-option\n```\n")
+    with pytest.raises(AssertionError, match="no option"):
+        Reader(page, lab=False).read()
+    assert same("a...c\n", "abc\n") and not same("a...c\n", "abd\n")
+    assert list(commands("$ a \\\n  b\nout\n$ c\n")) == [("a \\\n  b", "out\n"), ("c", "")]

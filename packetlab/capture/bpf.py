@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from packetlab.capture import loops
-from packetlab.capture.bpf_machine import LOOP, Instruction, Program, columns, passes, run_all, run_compiled
+from packetlab.capture.bpf_machine import LOOP, RET, Instruction, Program, columns, passes, run_all, run_compiled
 from packetlab.capture.frame import ETHERNET, Frame
 from packetlab.errors import BuildError, PacketlabError
 
@@ -26,6 +26,8 @@ NETMASK = 0  # as tcpdump -r has it: "ip broadcast" is 255.255.255.255 or 0.0.0.
 
 WORTH_LOADING, WORTH_COMPILING = 1 << 16, 1 << 21  # packets
 
+NOTHING: Program = (Instruction(RET, 0, 0, 0),)
+
 DATALINKS = {100: 11, 101: 12, 102: 15, 103: 16, 106: 19, 246: 18}
 """Link type in a file -> number in libpcap's programming interface on Linux, where they differ (pcap-linktype(7))."""
 
@@ -37,8 +39,8 @@ class PcapFilter:
 
     Args:
         expression: see pcap-filter(7); an empty one passes everything.
-        linktype: what bytes begin with, and what the expression is compiled for at once; None: each when it is met.
-            Frames and batches of frames bring their own.
+        linktype: what bytes begin with, and what the expression is compiled for at once; None: each when it is met, and
+            frames of a link type that it cannot speak of do not pass. Frames and batches of frames bring their own.
 
     Raises:
         BuildError: libpcap does not take the expression for that link type, with its reason.
@@ -57,8 +59,16 @@ class PcapFilter:
         """Return the instructions for a link type."""
         program = self._programs.get(linktype)
         if program is None:
-            program = self._programs[linktype] = compile_program(self.expression, linktype)
-            self._columns[linktype] = columns(program)
+            try:
+                program = compile_program(self.expression, linktype)
+            except BuildError:
+                if self.linktype is not None or linktype == ETHERNET.linktype:
+                    raise
+                # One of several link types in a capture, which may have no such packets ("vlan", "arp"): none passes,
+                # if the words mean something at all.
+                compile_program(self.expression, ETHERNET.linktype)
+                program = NOTHING
+            self._programs[linktype], self._columns[linktype] = program, columns(program)
         return program
 
     def __call__(self, packet: Frame | bytes) -> bool:

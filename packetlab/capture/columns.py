@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from packetlab.capture.batch import NO_TIME, FrameBatch
-from packetlab.errors import BuildError
+from packetlab.errors import BuildError, suggestion
 from packetlab.wire.above import Shown
 from packetlab.wire.columns import Column, column
 from packetlab.wire.fields import octets_text
@@ -90,6 +90,20 @@ def frame_column(spec: Any) -> FrameColumn | None:
     return spec if isinstance(spec, FrameColumn) else _OF_FRAMES.get(spec) if isinstance(spec, str) else None
 
 
+def column_of(spec: Any) -> AnyColumn:
+    """Return the column of the file's own, or of a header, that is named so. BuildError where there is none."""
+    found = frame_column(spec)
+    if found is not None:
+        return found
+    try:
+        return column(spec)
+    except BuildError as error:
+        hint = suggestion(spec, _OF_FRAMES) if isinstance(spec, str) and not error.hint else ""
+        if not hint:
+            raise
+        raise BuildError(error.where, error.expected, error.got, hint) from None
+
+
 AnyColumn: TypeAlias = Column | FrameColumn
 _ARROW = {"u1": "C", "i1": "c", "u2": "S", "i2": "s", "u4": "I", "i4": "i", "u8": "L", "i8": "l"}
 
@@ -153,7 +167,7 @@ class Columns(Shown):
     @classmethod
     def named(cls, names: Sequence[str], parts: list[Columns]) -> Columns:
         """Return the rows of all parts, whose columns have these names."""
-        return cls.joined([frame_column(name) or column(name) for name in names], parts)
+        return cls.joined([column_of(name) for name in names], parts)
 
     def __reduce__(self) -> Any:
         # By the columns' names: another process has classes of its own.

@@ -61,7 +61,10 @@ def _filesystem(path: str) -> Any:
         import fsspec  # type: ignore[import-untyped, unused-ignore]
     except ImportError:
         raise CaptureError(path, "the package fsspec, of the extra 'remote'", "none") from None
-    return fsspec.core.url_to_fs(path)
+    try:
+        return fsspec.core.url_to_fs(path)
+    except (ValueError, ImportError) as error:  # no such protocol, or its package is missing
+        raise CaptureError(path, "an address that fsspec knows", str(error)) from None
 
 
 def remote(path: str) -> list[File]:

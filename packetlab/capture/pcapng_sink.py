@@ -46,6 +46,9 @@ class PcapngSink:
         self.interfaces: dict[Interface, int] = {}
         self.begun = False
         self.head = Section()
+        # Names said before any interface, and what came behind them: editcap and mergecap, which ask a file for its link
+        # type first, refuse one that begins with names.
+        self.waiting: list[bytes] = []
 
     def _block(self, kind: int, body: bytes) -> bytes:
         if len(body) + 12 > LARGEST:
@@ -75,6 +78,7 @@ class PcapngSink:
 
     def section(self, head: Section) -> None:
         """Begin a section; interfaces are numbered anew in each (4.2)."""
+        self._let_go()
         texts = [
             (code, _bytes(text)) for code, text in ((2, head.hardware), (3, head.os), (4, head.application)) if text
         ]
@@ -100,7 +104,13 @@ class PcapngSink:
             self.begin()
             self.stream.write(data)
             known = self.interfaces[interface] = len(self.interfaces)
+            self._let_go()
         return known
+
+    def _let_go(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        for block in waiting:
+            self.stream.write(block)
 
     # Frames ----------------------------------------------------------------------------------------------------
 
@@ -135,7 +145,7 @@ class PcapngSink:
 
     def end(self, linktype: int) -> None:
         """Write what a file without frames needs."""
-        if not self.begun:
+        if not self.begun or self.waiting:
             self.interface(Interface(linktype))
 
     # What else there is ----------------------------------------------------------------------------------------
@@ -181,7 +191,10 @@ class PcapngSink:
     def _put(self, kind: int, body: bytes) -> None:
         data = self._block(kind, body)
         self.begin()
-        self.stream.write(data)
+        if self.waiting or (kind == NAMES and not self.interfaces):
+            self.waiting.append(data)
+        else:
+            self.stream.write(data)
 
     def _names(self, note: Names) -> bytes:
         records = [*note.others]

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from packetlab.capture.batch import FrameBatch
-from packetlab.capture.columns import AnyColumn, Columns, arrow_format, frame_column, named_file
+from packetlab.capture.columns import AnyColumn, Columns, arrow_format, column_of, named_file
 from packetlab.capture.traces import Traces
 from packetlab.errors import BuildError, CaptureError
 from packetlab.wire.above import Shown
-from packetlab.wire.columns import Column, column
+from packetlab.wire.columns import Column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +38,7 @@ class Table(Shown):
         Traces.check(engine)
         self._capture, self._engine = capture, engine
         self._columns: list[AnyColumn] = [
-            named_file(capture.name) if spec == "file" else frame_column(spec) or column(spec) for spec in specs
+            named_file(capture.name) if spec == "file" else column_of(spec) for spec in specs
         ]
         self.names = tuple(one.name for one in self._columns)
         if not self.names:

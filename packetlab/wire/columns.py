@@ -117,6 +117,8 @@ def _column(name: str, header: type[Header], occurrence: int, path: list[str]) -
     field = header._by_name.get(path[0])
     if (field is None or isinstance(field.kind, PayloadMark)) and path == ["payload"]:
         return Column(name, header, occurrence, None, "payload", "bytes", "O")
+    if path[0] == "payload":
+        raise BuildError(f"column {name!r}", "no part of a payload", ".".join(path[1:]))
     if field is None:
         raise BuildError(
             f"column {name!r}",

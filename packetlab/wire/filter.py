@@ -2,7 +2,7 @@
 
     filter  = and { ("or" | "||") and }          and = not { ("and" | "&&") not }
     not     = ("not" | "!") not | "(" filter ")" | test
-    test    = field [ ("==" | "!=" | "<" | "<=" | ">" | ">=" | "contains" | "&") value | "in" "{" value ... "}" ]
+    test    = field [ ("==" | "!=" | "<" | "<=" | ">" | ">=" | "contains" | "&") value | "in" ("{" value ... "}" | "(" value ... ")") ]
     value   = number | name | address | octets | text | network (10.0.0.0/8, for "==", "!=" and "in")
     field   = header [ "." name { "." name } ]
 
@@ -303,10 +303,11 @@ class _Parser:
         return Match(header, (Condition(tuple(path), sign, value),))
 
     def several(self, header: type[Header], path: list[str]) -> list[Any]:
-        if not self.take("{"):
+        closing = {"{": "}", "(": ")"}.get(self.take("{", "("), "")
+        if not closing:
             raise self.error("{", self.token)
         values = []
-        while not self.take("}"):
+        while not self.take(closing):
             values.append(self.value(header, path, "=="))
             self.take(",")
         return values

@@ -26,7 +26,7 @@ from packetlab.wire.fields import (
     XNSAddressField,
 )
 from packetlab.wire.foreign import as_packet
-from packetlab.wire.layout import restored
+from packetlab.wire.layout import Extents, behind_payload, needs, restored
 from packetlab.wire.tolerance import Known, NoMatch, Tolerance
 
 if TYPE_CHECKING:
@@ -440,6 +440,24 @@ def _check_rules(header: type[Header]) -> None:
             width += bits
     if width % 8:
         raise DeclareError(header.__name__, "fields that fill whole bytes", f"{width} bits")
+    _check_order(header)
+
+
+def _check_order(header: type[Header]) -> None:
+    """Refuse what a reader would have to know before it has come there."""
+    extents = Extents(header)
+    before: set[str] = set()
+    for f in header._fields:
+        said = (f.condition, extents.sizes.get(f.name), extents.counts.get(f.name))
+        for name in sorted(set().union(*(needs(rule) for rule in said if rule is not None))):
+            if name not in before:
+                where = f"{header.__name__}.{f.name}"
+                raise DeclareError(where, "presence and size to follow from fields before it", name)
+        before.add(f.name)
+    for f in behind_payload(header):
+        if f.condition is not None or (f.kind.bits is None and not f.pad):
+            where = f"{header.__name__}.{f.name}"
+            raise DeclareError(where, "a fixed field or pad() behind a payload", "one that may be absent or of any size")
 
 
 def _sizes(f: Field, name: str) -> bool:

@@ -185,6 +185,8 @@ def test_files_elsewhere_go_through_fsspec() -> None:
     got = rows(fleet.table("file", "ip.src"))
     assert len(got["ip.src"]) == 25 and got["file"][0] == "memory:///fleet/dns53.pcap"
     memory.rm("/fleet", recursive=True)
+    with pytest.raises(CaptureError, match="an address that fsspec knows"):
+        scan("nowhere://a/b.pcap")
 
 
 def test_what_is_not_there_or_cannot_go_is_told_at_once(tmp_path: Path) -> None:

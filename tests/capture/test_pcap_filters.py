@@ -233,3 +233,16 @@ def test_show_takes_tcpdumps_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", web, "-Y", "tcp.flags == SYN", "udp"]) == 1
     assert main(["show", web, "tcp", "prt"]) == 2
     assert "syntax error" in capsys.readouterr().err
+
+
+def test_frames_of_a_link_type_that_a_filter_cannot_speak_of_do_not_pass() -> None:
+    capture = Capture(CORPUS / "be_test102.pcapng")
+    types = {frame.linktype for frame in capture}
+    assert len(types) > 1 and 1 in types
+    for expression in ("arp", "vlan", "ether broadcast"):
+        alone = [f for f in capture if f.linktype == 1 and PcapFilter(expression)(f)]
+        assert list(capture.where(pcap=expression)) == alone
+    with pytest.raises(BuildError, match="nonsense"):
+        capture.where(pcap="nonsense here").count()
+    with pytest.raises(BuildError, match="link type 0"):
+        PcapFilter("arp", 0)

@@ -318,6 +318,8 @@ def test_blocks_are_of_bounded_size(tmp_path: Path) -> None:
         ("ip#0.src", "a number from 1 on"),
         ("ip.src.net", "a field of IPv4"),
         ("ip..src", "header.field"),
+        ("time", "did you mean 'time_ns'"),
+        ("udp.payload.x", "no part of a payload"),
         (7, "a name such as"),
         ("__import__('os')", "header.field"),
     ],

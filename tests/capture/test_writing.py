@@ -355,3 +355,22 @@ def test_hostile_blocks_are_told_or_kept(kind: int, body: bytes, order: str) -> 
     repr(told)
     out = io.BytesIO()
     assert read(file)[:].write(out) == 1 and read(out.getvalue()).count() == 1
+
+
+def test_a_file_that_begins_with_names_is_taken_by_other_tools(tmp_path: Path) -> None:
+    need("editcap")
+    path = tmp_path / "names.pcapng"
+    with Writer(path) as writer:
+        writer.names({"10.0.0.1": "alice"})
+        writer.custom(32473, b"kept")
+        writer.write(Frame(bytes(60), 1))
+    assert [type(note).__name__ for note in Capture(path).notes()][1:] == ["Interface", "Names", "Custom"]
+    subprocess.run(["editcap", str(path), str(tmp_path / "again.pcapng")], check=True, capture_output=True)
+    with Writer(tmp_path / "alone.pcapng") as writer:
+        writer.names({"10.0.0.1": "alice"})
+    assert Capture(tmp_path / "alone.pcapng").count() == 0
+    assert [type(note).__name__ for note in Capture(tmp_path / "alone.pcapng").notes()] == [
+        "Section",
+        "Interface",
+        "Names",
+    ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from packetlab import TCP, U1, U3, U4, U16, UDP, Header, Packet, Rest, deep, dissect, malformed
+from packetlab import TCP, U1, U3, U4, U16, UDP, Header, Packet, Rest, bind, bindings, deep, dissect, malformed
 from tests.conftest import need
 
 from .by_hand import ACK, PSH, SYN, Connection
@@ -40,7 +40,7 @@ stub-zone:
 """
 
 
-class DNS(Header, under=UDP, when={"dport": 53}):
+class DNS(Header):
     """The header of a DNS message (RFC 1035 section 4.1.1)."""
 
     id: U16 = 0
@@ -57,6 +57,14 @@ class DNS(Header, under=UDP, when={"dport": 53}):
     authority_count: U16 = 0
     additional_count: U16 = 0
     records: Rest = b""
+
+
+@pytest.fixture(autouse=True)
+def bound():
+    """Let DNS follow UDP in these tests; what others see behind port 53 stays as it was."""
+    with bindings():
+        bind(DNS, under=UDP, when={"dport": 53})
+        yield
 
 
 def question(name: str) -> bytes:

@@ -403,3 +403,30 @@ def test_a_number_space_of_ones_own() -> None:
     assert bytes(Other() / Inner(x=1))[:3].hex() == "000005" and Inner in dissect(bytes(Other() / Inner()), Other)
     bind(Inner, under=Ether, when={"type": 0x7777})
     assert Inner in dissect(bytes(Ether() / Inner()))
+
+
+def test_what_a_reader_would_have_to_know_too_early_is_refused() -> None:
+    with pytest.raises(DeclareError, match=r"Late.data: expected presence and size to follow from fields before it, got n"):
+
+        class Late(Header):
+            data: Octets = sized(field("n"), b"")
+            n: U8 = 0
+
+    with pytest.raises(DeclareError, match=r"Later.data: .* got n"):
+
+        class Later(Header):
+            data: Octets
+            n: U8 = auto(size_of("data"))
+
+    with pytest.raises(DeclareError, match=r"Flagged.key: .* got flags"):
+
+        class Flagged(Header):
+            key: U8 = when(field("flags"))
+            flags: U8 = 0
+
+    with pytest.raises(DeclareError, match=r"Behind.after: expected a fixed field or pad\(\) behind a payload"):
+
+        class Behind(Header):
+            n: U8 = 0
+            payload: Payload = b""
+            after: U8 = when(field("n") > 1)

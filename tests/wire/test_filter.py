@@ -20,7 +20,7 @@ XNS = dissect(bytes(Ether() / IDP(dst=XNSAddress(1, 2, 0x777))))
     "text",
     [
         "udp", "not arp", "ip.src == 10.0.0.1", "ip.src==10.0.0.1 and udp.dport == 53", "IPv4.TTL == 9".replace("TTL", "ttl"),
-        "ip.ttl in {8, 9}", "ip.ttl < 10 && !(tcp || arp)", "eth.src == 02:00:00:00:00:01", "udp.dport & 1", "ip.ttl >= 0x9",
+        "ip.ttl in {8, 9}", "ip.ttl in (8, 9)", "ip.ttl < 10 && !(tcp || arp)", "eth.src == 02:00:00:00:00:01", "udp.dport & 1", "ip.ttl >= 0x9",
         "ip.dst != 10.0.0.1", "tcp or udp and udp", "udp.checksum", 'eth.src == "02:00:00:00:00:01"',
     ],
 )  # fmt: skip

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from packetlab.capture import Frame
@@ -18,6 +19,7 @@ from packetlab.link.interface import Interface
 from packetlab.link.medium import Medium
 
 MOST = 100_000  # frames kept of a kernel's interface
+AT_ONCE = 1000  # of these fetched before others may look
 
 
 class Seen(NamedTuple):
@@ -140,22 +142,31 @@ class InterfaceSource(Source):
         while True:
             ready = {descriptor for descriptor, _ in poll.poll()}
             try:
-                frame = self.interface._receive(0.0) if self.interface.fileno() in ready else None
+                came = self._take_in() if self.interface.fileno() in ready else False
             except OSError:  # the lab is gone
                 return
-            if frame is not None:
-                with self._lock:
-                    if len(self._frames) < MOST:
-                        frame.number = len(self._frames) + 1
-                        self._frames.append(frame)
-                    else:
-                        self.lost += 1
+            if came:
                 if self.medium is not None:
                     with self.medium.lock:  # else the word may come just before somebody begins to wait
                         self.due = self.medium.now
                         self.medium.poke()
             elif self._stop in ready:
                 return
+
+    def _take_in(self) -> bool:
+        """Keep what has come and nobody has fetched; say whether that was anything."""
+        with self._lock:
+            before = len(self._frames) + self.lost
+            for _ in range(AT_ONCE):
+                frame = self.interface._receive(0.0)
+                if frame is None:
+                    break
+                if len(self._frames) < MOST:
+                    frame.number = len(self._frames) + 1
+                    self._frames.append(frame)
+                else:
+                    self.lost += 1
+            return len(self._frames) + self.lost > before
 
     def take(self, port: Any, data: bytes, now: int) -> None:
         """Nothing comes this way."""
@@ -168,7 +179,12 @@ class InterfaceSource(Source):
         self.due = None
 
     def seen(self) -> list[Seen]:
-        """Return what came and went so far."""
+        """Return what came and went so far: also what the thread has not got round to."""
+        if self._stop >= 0:
+            with suppress(OSError):  # the lab is gone
+                for _ in range(MOST // AT_ONCE):
+                    if not self._take_in():
+                        break
         with self._lock:
             for frame in self._frames[len(self._seen) :]:
                 number = next((number for number, data in self._pending if data == frame.data), None)

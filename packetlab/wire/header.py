@@ -14,6 +14,7 @@ from packetlab.errors import BuildError, DeclareError, suggestion
 from packetlab.wire import bindings as _bindings, codec
 from packetlab.wire.above import Shown
 from packetlab.wire.addresses import XNSAddress
+from packetlab.wire.checking import check_declaration
 from packetlab.wire.expressions import Const, Expr, expression
 from packetlab.wire.fields import (
     REQUIRED,

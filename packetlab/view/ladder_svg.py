@@ -54,7 +54,7 @@ def draw(rows: Sequence[Row], columns: Sequence[str], time: str, start: int) -> 
     Args:
         columns: names of the ends, each a vertical line. time: how the rows are spaced. start: nanoseconds that are 0.
     """
-    apart = WIDE if len(columns) <= 3 else NARROW
+    apart = WIDE if len(columns) <= 2 else NARROW  # so that three fit the width of a notebook
     place = {column: LEFT + 20 + apart // 4 + i * apart for i, column in enumerate(columns)}
     heights = _heights(rows, time)
     bottom = (heights[-1] if heights else TOP) + 18

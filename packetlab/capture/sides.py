@@ -53,6 +53,10 @@ class Sides:
     def __iter__(self) -> Iterator[Side]:
         return (side for _, side in self.pairs())
 
+    def __repr__(self) -> str:
+        by = self.by if isinstance(self.by, str) else getattr(self.by, "__name__", type(self.by).__name__)
+        return f"<Sides of {self.capture!r} by {by}>"
+
     def pairs(self) -> Iterator[tuple[Frame, Side]]:
         """Yield each frame and its side."""
         for batch, sides in self._told():

@@ -90,3 +90,9 @@ def test_each_side_is_a_capture_of_its_own() -> None:
 def test_ways_that_are_none_are_refused(ways: dict[str, Any]) -> None:
     with pytest.raises(BuildError, match="sides"):
         Capture.of([]).sides(**ways)
+
+
+def test_sides_say_what_they_tell_apart_and_how() -> None:
+    capture = Capture(CORPUS / "web.pcap")
+    assert repr(capture.sides("port")) == f"<Sides of {capture!r} by port>"
+    assert repr(capture.sides(lambda packet: True)).endswith(" by <lambda>>")

@@ -231,7 +231,7 @@ def tcp_http(path: Path) -> None:
     del talk.packets[lost : lost + 2]  # it, and what acknowledged it
     answer, comment = talk.packets[lost + 1]
     talk.packets[lost + 1] = answer.replace(TCP, ack=packet[TCP].seq), comment  # says again where the gap begins
-    talk.packets.insert(lost + 2, (packet, "sent again: the first copy was lost before it was captured"))
+    talk.packets.insert(lost + 2, (packet, "sent again; the first was lost"))
     talk.packets.insert(lost + 3, (answer, ""))
     talk.end()
     Capture.of(timed(talk.packets)).write(path)

@@ -29,6 +29,7 @@ COMMANDS = (
     "capture",
     "malformed",
     "declarations",
+    "export",
     "completion",
 )
 """Modules of this package, in the order of the help; each has ``add(command)``."""

@@ -171,6 +171,8 @@ def verdict(packet: Packet, i: int, name: str) -> Verdict:
     if packet.layers[i]._state >> 2 * len(cls._fields) or ("payload" in rule.over and not _whole(packet, i, bodies)):
         return Verdict.UNVERIFIED
     scope = Derivation(packet, i, bodies)
+    if packet.truncated and any(_is_short(scope, part) for part in rule.over):
+        return Verdict.UNVERIFIED
     if "pseudo" in rule.over and pseudo_sum(scope.layers, i, cls, 0) is None:
         return Verdict.UNVERIFIED
     return Verdict.GOOD if follows(scope, f) else Verdict.BAD
@@ -189,6 +191,12 @@ def verdicts(packet: Packet) -> dict[str, Verdict]:
                     key = f"{plain}#{number}"
                 found[key] = verdict(packet, i, f.name)
     return found
+
+
+def _is_short(scope: Derivation, part: str) -> bool:
+    """Whether octets of a field that fills the packet up are missing."""
+    f = scope.cls._by_name.get(part)
+    return f is not None and f.pad > 0 and len(scope.raw(part) or b"") < len(derive(scope, f))
 
 
 def _over_ipv6(packet: Packet, i: int) -> bool:

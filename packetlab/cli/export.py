@@ -1,0 +1,116 @@
+"""`packetlab export`: a declaration in other forms: a dissector for Wireshark, a diagram."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packetlab.cli.arguments import OK
+from packetlab.errors import DeclareError, PacketlabError, suggestion
+
+if TYPE_CHECKING:
+    from packetlab.cli.arguments import Command
+    from packetlab.wire.header import Header
+
+
+def add(command: Command) -> None:
+    """Declare the command and its options."""
+    export = command("export", _none, "write a declaration in another form: a dissector for Wireshark, a diagram")
+    forms = export.add_subparsers(metavar="FORM", dest="form", required=True)
+    for form, function, help in (
+        ("wireshark", _wireshark, "a Wireshark dissector in Lua, for tshark -X lua_script:FILE or the folder of plugins"),
+        ("diagram", _diagram, "the fields drawn as RFCs draw them: as text, SVG or Markdown"),
+    ):
+        sub = forms.add_parser(form, help=help, description=help)
+        sub.set_defaults(function=function)
+        sub.add_argument("what", nargs="*", metavar="FILE.py|HEADER", help="a file that declares headers (it is run), or a name")
+        sub.add_argument(
+            "--header", action="append", default=[], metavar="NAME", help="this header alone; 'xns' is that whole family"
+        )
+        sub.add_argument("-o", metavar="FILE", dest="output", help="where it goes, instead of standard output")
+    sub.add_argument("--form", dest="shape", choices=("txt", "svg", "md"), help="instead of what the name of -o says")
+
+
+def _none(args: Any) -> int:
+    raise AssertionError("argparse asks for a form")
+
+
+def chosen(what: list[str], names: list[str]) -> list[type[Header]]:
+    """Return the header classes that files declare and names name; with names, the files only say where to find them.
+
+    PacketlabError for a name of no header, or a file that declares none or cannot be run.
+    """
+    from packetlab.wire import dissect as _all, websocket as _websocket  # noqa: F401  every header is declared
+    from packetlab.wire.bindings import declared, header_named
+
+    files = [word for word in what if word.endswith(".py")]
+    names = [*names, *(word for word in what if not word.endswith(".py"))]
+    found = [header for file in files for header in headers_of(file)]
+    if not names:
+        if not found:
+            raise PacketlabError("export", "a file that declares headers, or the name of one", "nothing")
+        return found
+    picked: list[type[Header]] = []
+    for name in names:
+        if name.lower() == "xns":
+            picked += [header for header in declared() if header.__module__ == "packetlab.wire.xns"]
+            continue
+        header = header_named(name)
+        if header is None:
+            known = [one.__name__ for one in declared()]
+            raise PacketlabError("export", "the name of a header", name, suggestion(name, known))
+        picked.append(header)
+    return list(dict.fromkeys(picked))
+
+
+def headers_of(file: str) -> list[type[Header]]:
+    """Run a file of Python's, which its user named, and return the header classes it declares, in order."""
+    import runpy
+
+    from packetlab.wire.bindings import declared
+
+    path = Path(file)
+    path.read_bytes()  # OSError, said in the usual way
+    before = set(declared())
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        runpy.run_path(str(path), run_name=path.stem)
+    except PacketlabError:
+        raise
+    except Exception as error:
+        raise DeclareError(file, "a file that runs", f"{type(error).__name__}: {error}") from error
+    finally:
+        sys.path.pop(0)
+    found = [header for header in declared() if header not in before and not header.__module__.startswith("packetlab.")]
+    if not found:
+        raise DeclareError(file, "headers declared in it", "none")
+    return found
+
+
+def _wireshark(args: Any) -> int:
+    from packetlab.export.wireshark import wireshark
+
+    _write(wireshark(*chosen(args.what, args.header)), args.output)
+    return OK
+
+
+def _diagram(args: Any) -> int:
+    from packetlab.export.diagram import diagram, markdown, svg
+
+    form = args.shape or (Path(args.output).suffix[1:] if args.output else "txt")
+    forms: dict[str, Any] = {"txt": diagram, "svg": svg, "md": markdown}
+    if form not in forms:
+        raise PacketlabError("export diagram -o", "a name that ends in .txt, .svg or .md", args.output)
+    headers = chosen(args.what, args.header)
+    if form == "svg" and len(headers) > 1:
+        raise PacketlabError("export diagram", "one header for one picture (--header)", f"{len(headers)} headers")
+    _write("\n".join(f"{forms[form](header)}\n" for header in headers), args.output)
+    return OK
+
+
+def _write(text: str, output: str | None) -> None:
+    if output:
+        Path(output).write_text(text, encoding="utf-8")
+    else:
+        sys.stdout.write(text)

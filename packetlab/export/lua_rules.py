@@ -1,0 +1,167 @@
+"""Rules of a declaration as Lua: each expression becomes a Lua expression of the same value for every packet.
+
+Lua's numbers are doubles, exact up to 2**53. So each part of a rule carries the range of its values: what stays within is
+plain arithmetic, what may leave it goes through the `W` functions of wireshark.lua, whole numbers of 192 bits. Knows nothing
+of files and of where a dissector is registered.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from packetlab.errors import BuildError
+from packetlab.wire.expressions import Ahead, Const, Count, Expr, Has, If, OneOf, Op, Ref, Size
+from packetlab.wire.fields import Int
+
+if TYPE_CHECKING:
+    from packetlab.wire.header import Header
+
+EXACT = 1 << 53
+LONGEST = 1 << 32  # more octets than any packet has
+MOST = 1 << 190
+PLAIN = {"+", "-", "*"}
+COMPARED = {"==": "==", "!=": "~=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+FUNCTIONS = {"//": "fdiv", "<<": "shl", ">>": "shr", "&": "band", "|": "bor", "^": "bxor", "+": "add", "-": "sub", "*": "mul"}
+
+
+def quoted(text: str) -> str:
+    """Return a text as a Lua string: one line of plain ASCII, whatever is in it."""
+    safe = set(range(0x20, 0x7F)) - {ord('"'), ord("\\")}
+    return '"' + "".join(chr(b) if b in safe else f"\\{b:03d}" for b in text.encode("utf-8", "replace")) + '"'
+
+
+def is_wide(bits: int) -> bool:
+    """Whether a number of so many bits is kept as a `W` in Lua."""
+    return bits > 53
+
+
+class Term(NamedTuple):
+    """Lua source for a whole number, and the least and the greatest it may be."""
+
+    code: str
+    low: int
+    high: int
+
+    @property
+    def wide(self) -> bool:
+        """Whether the source gives a `W` instead of a Lua number."""
+        return self.low < -EXACT or self.high > EXACT
+
+    def as_wide(self) -> str:
+        """Source for the same as a `W`."""
+        return self.code if self.wide else f"W.of({self.code})"
+
+    def truth(self) -> str:
+        """Source for whether it is not 0."""
+        return f"(not W.is_zero({self.code}))" if self.wide else f"({self.code} ~= 0)"
+
+    def number(self) -> str:
+        """Source for a Lua number, rounded where it is beyond what those hold."""
+        return f"W.number({self.code})" if self.wide else self.code
+
+
+def number(rule: Expr, header: type[Header]) -> str:
+    """Return a Lua function of the scope (`s`) for the number a rule gives."""
+    return f"function(s) return {term(rule, header).number()} end"
+
+
+def condition(rule: Expr, header: type[Header]) -> str:
+    """Return a Lua function of the scope for whether a condition holds."""
+    return f"function(s) return {term(rule, header).truth()} end"
+
+
+def term(rule: Expr, header: type[Header]) -> Term:
+    """Return a rule of a header as Lua."""
+    if isinstance(rule, Const):
+        return _constant(rule.number)
+    if isinstance(rule, Ref):
+        return _field(rule, header)
+    if isinstance(rule, Size):
+        return Term(f"s:size({quoted(rule.name)})", 0, LONGEST)
+    if isinstance(rule, Count):
+        return Term(f"s:count({quoted(rule.name)})", 0, LONGEST)
+    if isinstance(rule, Has):
+        return Term(f"s:has({quoted(rule.name)})", 0, 1)
+    if isinstance(rule, Ahead):
+        wide = is_wide(rule.bits)
+        return Term(f"s:ahead({rule.bits}, {str(wide).lower()})", -1, (1 << rule.bits) - 1 if not wide else MOST)
+    if isinstance(rule, OneOf):
+        return _one_of(rule, header)
+    if isinstance(rule, If):
+        yes, no = term(rule.yes, header), term(rule.no, header)
+        low, high = min(yes.low, no.low), max(yes.high, no.high)
+        wide = Term("", low, high).wide
+        sides = [side.as_wide() if wide else side.code for side in (yes, no)]
+        return Term(f"({term(rule.condition, header).truth()} and {sides[0]} or {sides[1]})", low, high)
+    if isinstance(rule, Op):
+        return _operation(rule.sign, term(rule.left, header), term(rule.right, header))
+    return Term("0", 0, 0)  # the number of the header above and a checksum are not known while reading
+
+
+def _constant(value: int) -> Term:
+    if abs(value) <= EXACT:
+        return Term(f"({value})" if value < 0 else str(value), value, value)
+    if abs(value) >= MOST:
+        raise BuildError("a rule for Wireshark", "numbers of up to 190 bits", value)
+    limbs = ", ".join(str(value >> 24 * i & 0xFFFFFF) for i in range(8))
+    return Term(f"{{{limbs}}}", value, value)
+
+
+def _field(rule: Ref, header: type[Header]) -> Term:
+    f = header._by_name[rule.name]
+    if not isinstance(f.kind, Int):
+        return Term("0", 0, 0)  # octets have no value as a number while reading
+    if is_wide(f.kind.bits):
+        return Term(f"(s.v[{quoted(rule.name)}] or W.ZERO)", -MOST, MOST) if f.kind.signed else Term(
+            f"(s.v[{quoted(rule.name)}] or W.ZERO)", 0, max(f.kind.high, 2 * EXACT)
+        )  # fmt: skip
+    return Term(f"(s.v[{quoted(rule.name)}] or 0)", min(0, f.kind.low), f.kind.high)
+
+
+def _one_of(rule: OneOf, header: type[Header]) -> Term:
+    value = term(rule.values, header)
+    among = sorted(set(rule.among))
+    if value.wide:
+        tests = " or ".join(f"W.compare({value.code}, {_constant(n).as_wide()}) == 0" for n in among) or "false"
+        return Term(f"truth({tests})", 0, 1)
+    keys = ", ".join(f"[{n}] = true" for n in among if abs(n) <= EXACT)
+    return Term(f"truth(({{{keys}}})[{value.code}])", 0, 1)
+
+
+def _operation(sign: str, a: Term, b: Term) -> Term:
+    if sign in COMPARED:
+        if a.wide or b.wide:
+            return Term(f"truth(W.compare({a.as_wide()}, {b.as_wide()}) {COMPARED[sign]} 0)", 0, 1)
+        return Term(f"truth({a.code} {COMPARED[sign]} {b.code})", 0, 1)
+    low, high = _range(sign, a, b)
+    result = Term("", low, high)
+    if a.wide or b.wide or result.wide:
+        second = b.number() if sign in ("<<", ">>") else b.as_wide()
+        code = f"W.{FUNCTIONS[sign]}({a.as_wide()}, {second})"
+        return Term(code if result.wide else f"W.number({code})", low, high)
+    code = f"({a.code} {sign} {b.code})" if sign in PLAIN else f"N.{FUNCTIONS[sign]}({a.code}, {b.code})"
+    return Term(code, low, high)
+
+
+def _range(sign: str, a: Term, b: Term) -> tuple[int, int]:
+    """Return bounds for what an operation gives."""
+    if sign == "+":
+        low, high = a.low + b.low, a.high + b.high
+    elif sign == "-":
+        low, high = a.low - b.high, a.high - b.low
+    elif sign == "*":
+        corners = [x * y for x in (a.low, a.high) for y in (b.low, b.high)]
+        low, high = min(corners), max(corners)
+    elif sign == "<<":
+        if b.high > 190:
+            return -MOST, MOST
+        low, high = min(a.low << b.high, a.low), max(a.high << b.high, a.high)
+    elif sign == "&" and (a.low >= 0 or b.low >= 0):
+        low, high = 0, min([t.high for t in (a, b) if t.low >= 0])
+    elif sign in ("|", "^", "&"):
+        bits = max(t.bit_length() for t in (a.low, a.high, b.low, b.high))
+        low, high = 0 if a.low >= 0 and b.low >= 0 else -(1 << bits), (1 << bits) - 1
+    else:  # // and >> give nothing larger than what they divide, in size
+        most = max(abs(a.low), abs(a.high))
+        low, high = 0 if a.low >= 0 and b.low >= 0 else -most, most
+    return max(low, -MOST), min(high, MOST)

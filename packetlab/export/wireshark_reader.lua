@@ -1,0 +1,351 @@
+-- Reading ----------------------------------------------------------------------------------------------------
+-- One header, field by field, from octets that need not fit its declaration: what can be read is kept, what cannot is a
+-- fault. Nothing is shown before it is known to be there, so no packet can lead to an error of Lua's.
+
+local function int(n) return string.format("%.0f", n) end
+
+local Scope = {}  -- the values that rules ask for
+Scope.__index = Scope
+function Scope:size(part)
+  if part == "self" then return self.self_size or 0 end
+  if part == "payload" then return self.payload_end - self.pos end
+  return self.len[part] or 0
+end
+function Scope:count(name) return self.items[name] or self.len[name] or 0 end
+function Scope:has(name) return truth(self.v[name] ~= nil) end
+
+-- The number in `bits` bits of a text of octets, of which `skip` bits come before: two halves, (above 32 bits, below).
+local function halves(raw, skip, bits)
+  local high, low, left = 0, 0, bits
+  for i = 1, #raw do
+    local byte, here = raw:byte(i), 8
+    if i == 1 then byte, here = byte % 2 ^ (8 - skip), 8 - skip end
+    local take = math.min(here, left)
+    byte = floor(byte / 2 ^ (here - take))
+    low = low * 2 ^ take + byte
+    local over = floor(low / 2 ^ 32)
+    high, low, left = high * 2 ^ take + over, low - over * 2 ^ 32, left - take
+  end
+  return high, low
+end
+
+local function whole(f, high, low)  -- the value rules see
+  if not f.wide then
+    local n = high * 2 ^ 32 + low
+    if f.signed and n >= 2 ^ (f.bits - 1) then n = n - 2 ^ f.bits end
+    return n
+  end
+  if f.signed and high >= 2 ^ (f.bits - 33) then high = high - 2 ^ (f.bits - 32) end
+  return W.pair(high, low)
+end
+
+function Scope:ahead(bits, wide)
+  local size = math.ceil(bits / 8)
+  if self.pos + size > self.limit then return wide and W.of(-1) or -1 end
+  local high, low = halves(self.tvb:raw(self.pos, size), 0, bits)
+  return whole({wide = wide, bits = bits}, high, low)
+end
+
+local function as_number(value)
+  if type(value) == "table" then return W.number(value) end
+  return type(value) == "number" and value or 0
+end
+
+local read  -- read(header, tvb, first octet, end, what is known of the packet) -> what was found
+
+local function octets_text(raw)  -- as Python writes octets, cut after 32
+  local quote = (raw:find("'", 1, true) and not raw:find('"', 1, true)) and '"' or "'"
+  local text = raw:sub(1, 32):gsub(".", function(c)
+    local b = c:byte()
+    if c == "\\" or c == quote then return "\\" .. c end
+    if c == "\t" then return "\\t" elseif c == "\n" then return "\\n" elseif c == "\r" then return "\\r" end
+    if b < 32 or b > 126 then return string.format("\\x%02x", b) end
+    return c
+  end)
+  text = "b" .. quote .. text .. quote
+  return #raw <= 32 and text or text .. "... (" .. #raw .. " octets)"
+end
+
+local function names_of(f, n)  -- names of the value of an enumeration; nil where it has none
+  if f.names then return f.names[n] end
+  if not f.flags or n == 0 then return nil end
+  local found, left = {}, n
+  for _, flag in ipairs(f.flags) do
+    if floor(n / flag.bit) % 2 == 1 then
+      found[#found + 1] = flag.name
+      left = left - flag.bit
+    end
+  end
+  if left > 0 then found[#found + 1] = int(left) end
+  return table.concat(found, "|")
+end
+
+local function decimal(f, value)
+  if type(value) ~= "table" then return int(value) end
+  local high = W.number(W.shr(value, 32))
+  local low = W.number(W.band(value, W.of(2 ^ 32 - 1)))
+  if f.signed then return tostring(Int64.new(low, high % 2 ^ 32)) end
+  return tostring(UInt64.new(low, high % 2 ^ 32))
+end
+
+local function text_of(f, value, raw)
+  if f.kind == "int" then
+    local name = names_of(f, as_number(value))
+    if not name then return decimal(f, value) end
+    if f.flags then return string.format("%s (0x%0" .. math.ceil(f.bits / 4) .. "x)", name, value) end
+    return name .. " (" .. decimal(f, value) .. ")"
+  end
+  return f.kind == "bytes" and octets_text(raw) or (raw:gsub(".", function(c) return string.format("%02x", c:byte()) end))
+end
+
+-- The headers of a repeated field; with `all` the octets up to the limit are all its own.
+local function read_items(n, f, first, limit, count, all, ctx)
+  local items, faults = {}, {}
+  local item, inner, pos = declared[f.item], {missing = 0, partial = false, faults = {}, tvb = n.tvb}, first
+  while pos < limit and (count == nil or #items < count) do
+    local one = read(item, n.tvb, pos, limit, inner)
+    if #inner.faults > 0 or one.pos <= pos then break end
+    items[#items + 1] = one
+    pos = one.pos
+    if f["until"] and f["until"](one.s) then break end
+  end
+  local where = f.owner .. "." .. f.name
+  for _, fault in ipairs(inner.faults) do
+    faults[#faults + 1] = {where = where, at = fault.at, expected = fault.expected .. " for " .. fault.where, got = fault.got}
+  end
+  if #faults == 0 and count and #items < count then
+    faults[1] = {where = where, at = pos, expected = int(count) .. " items", got = int(#items)}
+  end
+  return items, pos, faults
+end
+
+local Reader = {}
+Reader.__index = Reader
+
+function Reader:fault(field, at, expected, got)
+  local where = field == "" and self.h.name or self.h.name .. "." .. field
+  self.ctx.faults[#self.ctx.faults + 1] = {where = where, at = at, expected = expected, got = got}
+end
+
+function Reader:short(field, at, expected, got, what)
+  if self.ctx.partial then
+    self.ctx.cut = true
+    return
+  end
+  self:fault(field, at, int(expected) .. " " .. (what or "bytes"), int(got))
+  if self.limit_of_layer == self.tvb:len() and self.ctx.missing > 0 then
+    self.ctx.cut = true
+    self.ctx.faults[#self.ctx.faults].cut = true
+  end
+end
+
+function Reader:limit() return self.stop or self.limit_of_layer end
+
+function Reader:fixed(f)  -- false where the octets end before
+  if f.bits > self:limit() * 8 - self.bit then
+    local at = floor(self.bit / 8)
+    self:short(f.name, at, math.ceil(f.bits / 8), math.max(0, self:limit() - at))
+    while self.bit % 8 ~= 0 do  -- bits of an octet whose other half is missing are given back
+      local last = table.remove(self.entries)
+      self.s.v[last.f.name], self.known[last.f.name] = nil, nil
+      self.bit = self.bit - last.f.bits
+    end
+    return false
+  end
+  local first, last = floor(self.bit / 8), math.ceil((self.bit + f.bits) / 8)
+  local raw, skip = self.tvb:raw(first, last - first), self.bit % 8
+  if skip == 0 then self.unit = first end
+  self.bit = self.bit + f.bits
+  local entry = {f = f, first = first, len = last - first, unit = self.unit}
+  if f.kind == "int" then
+    if f.little then raw = raw:reverse() end
+    entry.high, entry.low = halves(raw, skip, f.bits)
+    entry.value = whole(f, entry.high, entry.low)
+  else
+    entry.value, entry.raw = true, raw
+    self.s.len[f.name] = #raw
+  end
+  self.s.v[f.name] = entry.value
+  self.entries[#self.entries + 1] = entry
+  if f.fixed then
+    local same
+    if f.kind ~= "int" then same = raw == f.fixed
+    elseif f.wide then same = W.compare(entry.value, f.fixed) == 0
+    else same = entry.value == f.fixed end
+    if not same then self:fault(f.name, first, f.expected, text_of(f, entry.value, raw)) end
+  end
+  return true
+end
+
+function Reader:varying(f)
+  local h, pos, limit = self.h, floor(self.bit / 8), self:limit()
+  local size, items
+  if f.open then
+    if not self.stop and self.total then limit = self.total
+    elseif not self.stop then limit = math.max(pos, self.limit_of_layer - h.tail) end
+    size = limit - pos
+  elseif f.size or f.pad then
+    size = f.pad and (self.start - pos) % f.pad or f.size(self.s)
+    if size < 0 then
+      self:fault(f.name, pos, "a size of 0 or more", int(size))
+      size, self.sound = 0, false
+    elseif size > limit - pos then
+      self:short(f.name, pos, size, limit - pos)
+      size, self.sound = limit - pos, false
+    end
+  elseif not f.count and self.stop and f == h.before[#h.before] then
+    size = limit - pos
+  else
+    local count = f.count and f.count(self.s)
+    if not self.stop and self.total then limit = self.total end
+    local faults, after
+    items, after, faults = read_items(self, f, pos, limit, count)
+    local cut = #faults > 0 and (self.ctx.partial or (self.ctx.missing > 0 and limit == self.tvb:len()))
+    if cut then self.ctx.cut = true end
+    for _, fault in ipairs(cut and self.ctx.partial and {} or faults) do
+      fault.cut = cut
+      self.ctx.faults[#self.ctx.faults + 1] = fault
+    end
+    self.s.items[f.name] = #items
+    size = after - pos
+  end
+  size = math.max(size, 0)
+  self.bit = (pos + size) * 8
+  self.s.v[f.name] = true
+  if not items then self.s.len[f.name] = size end
+  self.entries[#self.entries + 1] = {f = f, first = pos, len = size, items = items}
+end
+
+function Reader:field(f)
+  if f.when and not f.when(self.s) then return true end
+  if f.bits then
+    if not self:fixed(f) then return false end
+  else
+    self:varying(f)
+  end
+  self.known[f.name] = true
+  return true
+end
+
+function Reader:bounds(f)
+  local pos = floor(self.bit / 8)
+  for _, which in ipairs({"stop", "total"}) do
+    local said = self.h[which]
+    local ready = said and said.needs[f.name]
+    for name in pairs(ready and said.needs or {}) do ready = ready and self.known[name] end
+    if ready then
+      local after = self.start + said.rule(self.s)
+      local least = which == "total" and pos or math.max(pos, self.start + self.h.least)
+      if after < least then
+        local wrong = as_number(self.s.v[said.field])
+        self:fault(said.field, self.start, "a size of " .. int(least - self.start) .. " bytes or more",
+          decimal(self.h.by_name[said.field], self.s.v[said.field]) .. " (" .. int(after - self.start) .. " bytes)")
+        self.sound = self.sound and wrong == 0  -- a length of 0 is what a sender leaves out: all there is counts
+        after = which == "total" and self.limit_of_layer or math.max(pos, math.min(least, self.limit_of_layer))
+      elseif after > self.limit_of_layer then
+        self:short(said.field, self.start, after - self.start, self.limit_of_layer - self.start)
+        if which == "total" then self.ctx.partial = true end
+        after = self.limit_of_layer
+      end
+      self[which] = after
+    end
+  end
+end
+
+function Reader:end_of_payload(pos)
+  local h, limit = self.h, self.limit_of_layer
+  if self.total then
+    if self.total >= pos then return self.total end
+    self:fault(h.total.field, self.start, "a size of " .. int(pos - self.start) .. " bytes or more", int(self.total - self.start))
+    self.sound = false
+    return limit
+  end
+  if h.payload then
+    local size, field = h.payload.rule(self.s), h.payload.field
+    if size < 0 then
+      if field then
+        self:fault(field, self.start, "a payload of 0 bytes or more", int(size))
+        self.sound = false
+      end
+      return math.max(pos, limit - h.tail)
+    end
+    if pos + size > limit then
+      self:short(field or "payload", pos, size, limit - pos, "bytes of payload")
+      self.ctx.partial = true
+      return limit
+    end
+    return pos + size
+  end
+  if h.tail > 0 and limit - h.tail < pos then
+    self:short("", pos, h.tail, limit - pos, "bytes behind the payload")
+    return limit
+  end
+  return limit - h.tail
+end
+
+function Reader:trailer(at)
+  self.bit, self.stop = at * 8, nil
+  for _, f in ipairs(self.h.behind) do
+    local pos = floor(self.bit / 8)
+    if f.pad then
+      local size = (self.start - pos) % f.pad
+      if pos + size > self.limit_of_layer then
+        self:short(f.name, pos, size, self.limit_of_layer - pos)
+        size = self.limit_of_layer - pos
+      end
+      self.s.v[f.name], self.s.len[f.name] = true, size
+      self.entries[#self.entries + 1] = {f = f, first = pos, len = size}
+      self.bit = (pos + size) * 8
+    elseif not self:fixed(f) then
+      return true
+    end
+  end
+  return false
+end
+
+-- What follows: a number of a declaration, the name of a dissector of Wireshark's, or nil.
+function Reader:following(pos, after)
+  if pos >= after or (self.h.opaque and self.h.opaque(self.s)) then return nil end
+  for _, next in ipairs(self.h.next) do
+    local value = self.s.v[next.field]
+    local found = value and next.upper[as_number(value)]
+    if found then return found end
+  end
+  for _, one in ipairs(self.h.conditions) do
+    if one.holds(self.s) then return one.upper end
+  end
+  for _, next in ipairs(self.h.next) do  -- nobody declared the number: Wireshark may know it
+    local value = self.s.v[next.field]
+    if value and #next.tables > 0 then return {tables = next.tables, number = as_number(value)} end
+  end
+end
+
+read = function(h, tvb, start, limit, ctx)
+  local s = setmetatable({v = {}, len = {}, items = {}, tvb = tvb, limit = limit, pos = 0, payload_end = limit}, Scope)
+  local r = setmetatable({h = h, tvb = tvb, start = start, limit_of_layer = limit, ctx = ctx, s = s, bit = start * 8,
+    sound = true, known = {}, entries = {}}, Reader)
+  for _, f in ipairs(h.before) do
+    if not r:field(f) then
+      r.cut, r.pos, r.payload_end = true, floor(r.bit / 8), limit
+      r.last, r.outer = r.pos, limit
+      s.pos, s.payload_end = r.pos, limit
+      return r
+    end
+    r:bounds(f)
+  end
+  r.pos = floor(r.bit / 8)
+  if r.stop and r.pos ~= r.stop then
+    -- Octets inside the header by its own word that no field takes: left to the payload, unread.
+    r:fault(h.before[#h.before].name, r.pos, "a header of " .. int(r.pos - start) .. " bytes", int(r.stop - start))
+    r.sound = false
+  end
+  r.payload_end = r:end_of_payload(r.pos)
+  s.pos, s.payload_end, s.self_size = r.pos, r.payload_end, r.pos - start
+  r.cut = r:trailer(r.payload_end)
+  r.outer = math.max(floor(r.bit / 8), r.payload_end)
+  if r.sound then r.upper = r:following(r.pos, r.payload_end) end
+  for _, short in ipairs(h.short) do
+    if short(s) then ctx.partial = true end
+  end
+  return r
+end

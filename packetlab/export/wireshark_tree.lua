@@ -1,0 +1,302 @@
+-- Showing ----------------------------------------------------------------------------------------------------
+
+local VERDICTS = {[0] = "Bad", "Good", "Unverified", "Not present", "Illegal"}
+
+local function new_protocol(name, text)  -- a name that Wireshark has already gets another in front
+  for _, prefix in ipairs({"", "packetlab_", "packetlab2_", "packetlab3_", "packetlab4_"}) do
+    local made, proto = pcall(Proto, prefix .. name, text .. " [" .. prefix .. name .. "]")
+    if made then return proto, prefix .. name end
+  end
+  error("packetlab: the name " .. name .. " is taken; is this file loaded twice?")
+end
+
+local function register(h)
+  local proto, prefix = new_protocol(h.abbr, h.title)
+  h.proto, h.by_name = proto, {}
+  local list = {}
+  local function add(key, field) list[key] = field return field end
+  for _, group in ipairs({h.before, h.behind}) do
+    for _, f in ipairs(group) do
+      local abbr = prefix .. "." .. f.abbr
+      h.by_name[f.name] = f
+      f.owner = h.name
+      if f.kind == "int" then
+        local mask = f.unit and f.mask or nil
+        f.shown = add(f.abbr, ProtoField[f.type](abbr, f.name, base[f.base], f.values, mask))
+        if f.sum then
+          f.status = add(f.abbr .. ".status", ProtoField.uint8(abbr .. ".status", f.name .. " status", base.DEC, VERDICTS))
+        end
+        for _, flag in ipairs(f.flags or {}) do
+          if flag.mask then
+            flag.shown = add(f.abbr .. "." .. flag.abbr,
+              ProtoField.bool(abbr .. "." .. flag.abbr, flag.name, f.unit and f.unit * 8 or f.bits, nil, flag.mask))
+          end
+        end
+      elseif f.kind == "items" then
+        f.shown = add(f.abbr, ProtoField.none(abbr, f.name))
+      elseif f.kind == "xns" then
+        f.shown = add(f.abbr, ProtoField.string(abbr, f.name))
+        f.parts = {
+          add(f.abbr .. ".net", ProtoField.uint32(abbr .. ".net", f.name .. " network", base.HEX)),
+          add(f.abbr .. ".host", ProtoField.ether(abbr .. ".host", f.name .. " host")),
+          add(f.abbr .. ".socket", ProtoField.uint16(abbr .. ".socket", f.name .. " socket", base.HEX)),
+        }
+      else
+        f.shown = add(f.abbr, ProtoField[f.kind](abbr, f.name))
+      end
+    end
+  end
+  proto.fields = list
+  h.fault = ProtoExpert.new(prefix .. ".fault", "Does not fit its declaration", expert.group.MALFORMED, expert.severity.ERROR)
+  h.cut_off = ProtoExpert.new(prefix .. ".cut", "Cut by the capture", expert.group.PROTOCOL, expert.severity.NOTE)
+  h.bad_sum = ProtoExpert.new(prefix .. ".bad_checksum", "Bad checksum", expert.group.CHECKSUM, expert.severity.ERROR)
+  proto.experts = {h.fault, h.cut_off, h.bad_sum}
+end
+
+local function xns_text(raw)  -- as ns_ntoa(3) prints it
+  local parts = {}
+  for _, piece in ipairs({raw:sub(1, 4), raw:sub(5, 10), raw:sub(11, 12)}) do
+    local digits = piece:gsub(".", function(c) return string.format("%02X", c:byte()) end):gsub("^0+(%x)", "%1")
+    if digits ~= "0" and not digits:find("%u") then digits = digits .. "H" end
+    parts[#parts + 1] = digits
+  end
+  while #parts > 1 and parts[#parts] == "0" do parts[#parts] = nil end
+  return table.concat(parts, ".")
+end
+
+local show
+
+local function show_number(tree, n, e)
+  local f, value = e.f, e.value
+  local range = n.tvb(e.first, e.len)
+  local in_unit = f.unit and n.tvb(e.unit, f.unit)
+  if in_unit then
+    range, value = in_unit, in_unit:uint()
+  elseif f.type == "uint64" then
+    value = UInt64.new(e.low, e.high)
+  elseif f.type == "int64" then
+    local top = f.bits > 32 and 2 ^ (f.bits - 32) or 0
+    local high, low = e.high, e.low
+    if f.bits > 32 and high >= top / 2 then high = high - top end
+    value = Int64.new(low, high % 2 ^ 32)
+  end
+  local item = tree:add(f.shown, range, value)
+  local name = (f.flags or not f.values) and names_of(f, as_number(e.value))
+  if name then item:append_text(" (" .. name .. ")") end
+  for _, flag in ipairs(f.flags or {}) do
+    if flag.shown then item:add(flag.shown, range, value) end
+  end
+  return item
+end
+
+local function show_items(tree, n, e, ctx)
+  local item = tree:add(e.f.shown, n.tvb(e.first, e.len))
+  local items, pos, faults = e.items, e.first + e.len, {}
+  if not items then items, pos, faults = read_items(n, e.f, e.first, e.first + e.len, nil, true, ctx) end
+  for _, one in ipairs(items) do show({one}, 1, item, ctx, {}) end
+  if pos < e.first + e.len then item:add(n.tvb(pos, e.first + e.len - pos), "No whole item") end
+  item:append_text(": " .. #items)
+  return item, faults
+end
+
+-- Show layer i; its faults are marked on it.
+show = function(layers, i, tree, ctx, below)
+  local n = layers[i]
+  local h, said = n.h, {}
+  local last = math.min(n.outer, n.tvb:len())
+  if #h.behind == 0 then last = n.pos end
+  local layer = tree:add(h.proto, n.tvb(n.start, math.max(0, last - n.start)))
+  local function note(fault)
+    local text = fault.where .. ": expected " .. fault.expected .. " at offset " .. int(fault.at + n.tvb:offset())
+      .. ", got " .. fault.got .. (fault.cut and ", cut by the capture" or "")
+    if not said[text] then layer:add_proto_expert_info(fault.cut and h.cut_off or h.fault, text) end
+    said[text] = true
+  end
+  for _, fault in ipairs(n.faults or {}) do note(fault) end
+  for _, e in ipairs(n.entries) do
+    local f = e.f
+    if f.kind == "int" then
+      local item = show_number(layer, n, e)
+      if f.sum and below.source then
+        local what, right = verdict(layers, i, e, ctx, below)
+        item:append_text(" [" .. VERDICTS[what]:lower() .. (what == BAD and ", should be 0x" .. string.format("%x", right) or "") .. "]")
+        layer:add(f.status, n.tvb(e.first, e.len), what):set_generated()
+        if what == BAD then item:add_proto_expert_info(h.bad_sum, h.name .. "." .. f.name .. ": bad checksum") end
+      end
+    elseif f.kind == "items" then
+      local _, faults = show_items(layer, n, e, ctx)
+      for _, fault in ipairs((ctx.cut or ctx.missing > 0) and {} or faults) do note(fault) end
+    elseif f.kind == "xns" then
+      local item = layer:add(f.shown, n.tvb(e.first, 12), xns_text(e.raw))
+      item:add(f.parts[1], n.tvb(e.first, 4))
+      item:add(f.parts[2], n.tvb(e.first + 4, 6))
+      item:add(f.parts[3], n.tvb(e.first + 10, 2))
+    else
+      local item = layer:add(f.shown, n.tvb(e.first, e.len))
+      if e.len == 0 then item:set_text(f.name .. ": empty") end
+    end
+  end
+end
+
+-- Dissecting -------------------------------------------------------------------------------------------------
+
+local depth = 0  -- dissectors of Wireshark's that were called from here and may come back
+
+local function hand_on(upper, tvb, pinfo, tree)  -- to Wireshark; what it makes of a bad packet it shows itself
+  if depth < 20 then
+    depth = depth + 1
+    local called, taken
+    if upper.dissector then
+      local known, dissector = pcall(Dissector.get, upper.dissector)
+      if known and dissector then called, taken = pcall(function() return dissector:call(tvb, pinfo, tree) end), true end
+    else
+      for _, name in ipairs(upper.tables) do
+        local known, numbers = pcall(DissectorTable.get, name)
+        if known and not taken then
+          local fine, size = pcall(function() return numbers:try(upper.number, tvb, pinfo, tree) end)
+          taken = not fine or (size or 0) > 0
+        end
+      end
+    end
+    depth = depth - 1
+    if taken then return end
+  end
+  Dissector.get("data"):call(tvb, pinfo, tree)
+end
+
+-- Go from header to header as long as one follows; `below`: what is known of the layers that Wireshark dissected.
+local function dissect(first, tvb, pinfo, tree, below)
+  local ctx = {missing = math.max(0, tvb:reported_len() - tvb:len()), partial = below.partial, faults = {}}
+  below.source, below.destination = tostring(pinfo.net_src), tostring(pinfo.net_dst)
+  local layers, names, idle, start, limit, next = {}, {}, 0, 0, tvb:len(), first
+  local rest
+  while next do
+    local h = declared[next]
+    ctx.faults = {}
+    local n = read(h, tvb, start, limit, ctx)
+    n.faults = ctx.faults
+    if n.pos == start and n.upper then
+      idle = idle + 1
+      if idle > 8 then  -- headers of no octets that lead to each other would go on for ever
+        n.faults[#n.faults + 1] = {where = h.name, at = start, expected = "headers that take bytes", got = idle .. " that take none"}
+        n.upper = nil
+      end
+    end
+    layers[#layers + 1], names[#names + 1] = n, h.name
+    if n.outer < limit then n.gap = {n.outer, limit - n.outer} end
+    start, limit, next, rest = n.pos, n.payload_end, nil, nil
+    if type(n.upper) == "number" then next = n.upper else rest = n.upper end
+  end
+  local told = below.partial  -- where the octets end too early is told once, at the layer that finds it
+  for _, n in ipairs(layers) do
+    for _, fault in ipairs(n.faults) do told = told or fault.cut end
+  end
+  if ctx.missing > 0 and not told then
+    local n = layers[#layers]
+    n.faults[#n.faults + 1] = {where = n.h.name, at = tvb:len(), expected = int(ctx.missing) .. " bytes more", got = "the end", cut = true}
+  end
+  pinfo.cols.protocol = names[#names]
+  pinfo.cols.info = table.concat(names, "/")
+  for i, n in ipairs(layers) do
+    show(layers, i, tree, ctx, below)
+    if n.gap then tree:add(tvb(n.gap[1], n.gap[2]), "Behind " .. n.h.name .. ": " .. n.gap[2] .. " bytes") end
+  end
+  if start < limit then
+    hand_on(rest or {tables = {}}, tvb(start, limit - start):tvb(), pinfo, tree)
+  end
+  return tvb:len()
+end
+
+-- Where the dissectors stand ----------------------------------------------------------------------------------
+
+local function last_of(name)  -- a function for the last place of a field of Wireshark's, nil where there is none
+  local known, field = pcall(Field.new, name)
+  return function()
+    local all = known and {field()} or {}
+    return all[#all]
+  end
+end
+
+local function extractor(name)  -- a function for the last value of a field of Wireshark's; 0 where there is none
+  local last = last_of(name)
+  return function()
+    local fine, value = pcall(function() return tonumber(tostring(last().value)) end)
+    return fine and value or 0
+  end
+end
+
+-- Lengths that layers below state, and where what they speak of starts, counted from the field.
+local STATED = {
+  {last = last_of("eth.len"), from = 2}, {last = last_of("ip.len"), from = -2}, {last = last_of("ipv6.plen"), from = 36},
+  {last = last_of("udp.length"), from = -4}, {last = last_of("vlan.len"), from = 2}, {last = last_of("pppoe.payload_length"), from = 2},
+}
+local REASSEMBLED = {last_of("ip.reassembled.length"), last_of("ipv6.reassembled.length")}
+
+local function is_short(tvb)  -- whether a layer below speaks of more octets than there are
+  for _, last in ipairs(REASSEMBLED) do
+    if last() then return false end
+  end
+  for _, one in ipairs(STATED) do
+    local info = one.last()
+    if info and info.offset + one.from + (tonumber(tostring(info.value)) or 0) > tvb:offset() + tvb:len() then return true end
+  end
+  return false
+end
+
+local function below_of(pinfo, tvb, has_length)
+  local known, quoted = pcall(function() return pinfo.in_error_pkt end)
+  local cut = tvb:reported_len() > tvb:len()
+  local short = is_short(tvb)
+  local partial = pinfo.fragmented or (known and quoted) or short
+  partial = partial or (has_length and cut)
+  return {partial = partial, whole = not partial, said = has_length}
+end
+
+local function scope_of(getters, tvb, pinfo)  -- what a condition sees of a header that Wireshark dissected
+  local values = setmetatable({}, {__index = function(_, name) return getters[name] and getters[name](pinfo) end})
+  return setmetatable({v = values, len = {}, items = {}, tvb = tvb, limit = tvb:len(), pos = 0, payload_end = tvb:len()}, Scope)
+end
+
+local function entrance(places, has_length)
+  return function(tvb, pinfo, tree)
+    if tvb:len() == 0 then return 0 end
+    for _, place in ipairs(places) do
+      local here = pinfo.match_uint == place.number
+      if place.port then here = here and pinfo[place.port] == place.number end
+      if here and place.holds then here = place.holds(scope_of(place.getters, tvb, pinfo)) end
+      if here then return dissect(place.header, tvb, pinfo, tree, below_of(pinfo, tvb, has_length)) end
+    end
+    return 0
+  end
+end
+
+-- In a table of Wireshark's: one header gives its own protocol, several that share numbers one for the table.
+local kept = {}  -- what Lua would collect otherwise
+
+local function put(name, has_length, own, places)
+  local known, numbers = pcall(DissectorTable.get, name)
+  if not known or not numbers then return end
+  local proto = own and declared[own].proto or new_protocol("packetlab_" .. name:gsub("%W", "_"), "Declared under " .. name)
+  kept[#kept + 1] = proto
+  proto.dissector = entrance(places, has_length)
+  for _, place in ipairs(places) do numbers:add(place.number, proto) end
+end
+
+local function alone(number)  -- for Decode As, and for link types
+  local proto = declared[number].proto
+  proto.dissector = function(tvb, pinfo, tree)
+    if tvb:len() == 0 then return 0 end
+    return dissect(number, tvb, pinfo, tree, below_of(pinfo, tvb, false))
+  end
+  return proto
+end
+
+local function guess(name, number, has_length, getters, holds)  -- by what the octets are
+  pcall(function()
+    declared[number].proto:register_heuristic(name, function(tvb, pinfo, tree)
+      if tvb:len() == 0 or not holds(scope_of(getters, tvb, pinfo)) then return false end
+      dissect(number, tvb, pinfo, tree, below_of(pinfo, tvb, has_length))
+      return true
+    end)
+  end)
+end

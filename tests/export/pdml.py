@@ -1,0 +1,167 @@
+"""What tshark says of frames when it has a dissector that packetlab wrote, and in which points packetlab says otherwise."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from packetlab import Capture, Frame, Header, Packet, Writer
+from packetlab.export.wireshark import wireshark
+from packetlab.export.wireshark_places import is_known
+from packetlab.wire.expressions import Checksum
+from packetlab.wire.fields import Address, Int, Items, PayloadMark
+
+OPTIONS = ("-o", "ip.defragment:FALSE", "-o", "tcp.desegment_tcp_streams:FALSE", "-o", "tcp.analyze_sequence_numbers:FALSE")
+
+
+class Tshark:
+    """tshark with the Lua of some headers.
+
+    Attributes: prefixes: header class -> the name its fields begin with.
+    """
+
+    def __init__(self, folder: Path, *headers: type[Header], lua: str | None = None) -> None:
+        self.folder = folder
+        self.script = folder / "declared.lua"
+        self.script.write_text(lua if lua is not None else wireshark(*headers), encoding="ascii")
+
+    def run(self, capture: Path, *options: str) -> str:
+        """Return what tshark prints; anything it says of Lua, and every error, fails the test."""
+        command = ["tshark", "-n", "-X", f"lua_script:{self.script}", "-r", str(capture), *OPTIONS, *options]
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TZ": "UTC", "LC_ALL": "C.UTF-8"})
+        said = [line for line in done.stderr.splitlines() if line.strip() and "Running as user" not in line]
+        assert done.returncode == 0 and not said, done.stderr
+        assert "Lua Error" not in done.stdout and "Dissector bug" not in done.stdout
+        return done.stdout
+
+    def dissected(self, capture: Path) -> list[list[ET.Element]]:
+        """Return for each frame the layers, as elements of PDML."""
+        return [packet.findall("proto") for packet in ET.fromstring(self.run(capture, "-T", "pdml")).findall("packet")]
+
+    def ask(self, frames: Sequence[Any], linktype: int = 1) -> list[list[ET.Element]]:
+        """The same for octets, frames or packets."""
+        path = self.folder / "asked.pcapng"
+        with Writer(path) as writer:
+            for number, frame in enumerate(frames):
+                writer.write(frame if isinstance(frame, Frame) else Frame(bytes(frame), number * 1000, linktype))
+        answers = self.dissected(path)
+        assert len(answers) == len(frames)
+        return answers
+
+
+def prefix(header: type[Header]) -> str:
+    """Return the name of a header in Wireshark."""
+    own = header.__module__.startswith("packetlab.")
+    return f"{header.__module__.rpartition('.')[2]}_{header.__name__}".lower() if own else header.__name__.lower()
+
+
+def differences(packet: Packet, layers: list[ET.Element]) -> list[str]:
+    """Return in which points two readings of one frame differ: layers, fields, verdicts, faults, payload."""
+    declared = [header for header in packet.layers if not is_known(type(header))]
+    names = {prefix(type(header)) for header in declared}
+    protocols = [one.get("name", "") for one in layers]
+    theirs = [one for one in layers if one.get("name") in names]
+    expected = [prefix(type(header)) for header in declared]
+    if [one.get("name") for one in theirs] != expected:
+        return [f"layers: {expected}, tshark {protocols}"]
+    found: list[str] = []
+    verdicts = packet.verdicts()
+    for header, layer in zip(declared, theirs, strict=True):
+        found += _fields(header, layer)
+        found += _verdicts(packet, header, layer, verdicts)
+    classes = {type(header).__name__ for header in declared}
+    mine = {str(fault) for fault in packet.faults if fault.layer in classes}
+    said = {text for layer in theirs for text in experts(layer, (".fault", ".cut"))}
+    if mine != said:
+        found.append(f"faults: {sorted(mine)}, tshark {sorted(said)}")
+    if declared and packet.layers[-1] is declared[-1]:
+        rest = protocols[protocols.index(expected[-1]) + len(declared) - expected.index(expected[-1]) :] if False else []
+        data = [f.get("value") for one in layers for f in one.iter("field") if f.get("name") == "data.data"]
+        if packet.payload and data and data != [packet.payload.hex()]:
+            found.append(f"payload: {packet.payload.hex()}, tshark {data} {rest}")
+        if packet.payload and not data and not _taken(protocols, expected[-1]):
+            found.append(f"payload: {packet.payload.hex()}, tshark none in {protocols}")
+    return found
+
+
+def _taken(protocols: list[str], last: str) -> bool:
+    """Whether Wireshark dissected what follows our last header."""
+    return protocols[-1] not in (last, "_ws.expert", "")
+
+
+def experts(layer: ET.Element, endings: tuple[str, ...]) -> list[str]:
+    """Return the texts of expert infos of ours on a layer."""
+    found = []
+    for one in layer.iter("field"):
+        if one.get("name") == "_ws.expert":
+            kinds = [f.get("name", "") for f in one.findall("field")]
+            if any(kind.endswith(endings) and not kind.startswith("_ws") for kind in kinds):
+                found += [f.get("show", "") for f in one.findall("field") if f.get("name") == "_ws.expert.message"]
+    return found
+
+
+def _fields(header: Header, layer: ET.Element) -> list[str]:
+    name = prefix(type(header))
+    found: list[str] = []
+    for f in header._fields:
+        if isinstance(f.kind, PayloadMark):
+            continue
+        raw = getattr(header, f.slot)
+        theirs = [one for one in layer.findall("field") if one.get("name") == f"{name}.{f.name}"]
+        where = f"{type(header).__name__}.{f.name}"
+        if len(theirs) != (raw is not None):
+            found.append(f"{where}: {raw!r}, tshark has it {len(theirs)} times")
+        elif raw is not None and isinstance(f.kind, Items):
+            items = [item for item in header._parsed(f) if isinstance(item, Header)]
+            inner = theirs[0].findall("proto") + theirs[0].findall(f"field[@name='{prefix(f.kind.item)}']")
+            if len(items) != len(inner):
+                found.append(f"{where}: {len(items)} items, tshark {len(inner)}")
+                continue
+            for item, one in zip(items, inner, strict=True):
+                found += _fields(item, one)
+        elif raw is not None and _value(f.kind, theirs[0]) != raw:
+            found.append(f"{where}: {raw!r}, tshark {theirs[0].attrib}")
+    return found
+
+
+def _value(kind: Any, one: ET.Element) -> Any:
+    if isinstance(kind, Int):
+        return int(one.get("show", ""), 0)
+    if isinstance(kind, Address) and kind.size == 12:
+        parts = {part.get("name", "").rpartition(".")[2]: part.get("value", "") for part in one.findall("field")}
+        if one.get("show") != kind.text(bytes.fromhex(one.get("value", ""))):
+            return one.get("show")
+        return bytes.fromhex(parts["net"] + parts["host"] + parts["socket"])
+    return bytes.fromhex(one.get("value", ""))
+
+
+def _verdicts(packet: Packet, header: Header, layer: ET.Element, verdicts: dict[str, Any]) -> list[str]:
+    found = []
+    name = type(header).__name__
+    number = [type(h).__name__ for h in packet.layers].count(name)
+    for f in header._fields:
+        if isinstance(f.rule, Checksum) and getattr(header, f.slot) is not None and number == 1:
+            theirs = [one.get("show") for one in layer.findall("field") if one.get("name") == f"{prefix(type(header))}.{f.name}.status"]
+            mine = verdicts[f"{name}.{f.name}"]
+            if theirs != [str(int(mine))]:
+                found.append(f"{name}.{f.name} is {mine.name}, tshark {theirs}")
+            bad = any(f"{name}.{f.name}: bad checksum" == text for text in experts(layer, (".bad_checksum",)))
+            if bad != (int(mine) == 0):
+                found.append(f"{name}.{f.name} is {mine.name}, tshark marks it: {bad}")
+    return found
+
+
+def compare(tshark: Tshark, frames: Sequence[Any], linktype: int = 1) -> None:
+    """Assert that packetlab and tshark read all frames alike."""
+    answers = tshark.ask(frames, linktype)
+    read = [frame.packet() for frame in Capture(tshark.folder / "asked.pcapng")]
+    wrong: Iterable[str] = [
+        f"frame {number}: {bytes(packet).hex()}\n  {packet.layers}\n  " + "\n  ".join(said)
+        for number, (packet, layers) in enumerate(zip(read, answers, strict=True), 1)
+        if (said := differences(packet, layers))
+    ]
+    assert not wrong, f"{len(wrong)} of {len(read)} frames\n" + "\n".join(list(wrong)[:5])

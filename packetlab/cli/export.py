@@ -16,20 +16,28 @@ if TYPE_CHECKING:
 
 def add(command: Command) -> None:
     """Declare the command and its options."""
-    export = command("export", _none, "write a declaration in another form: a dissector for Wireshark, a diagram")
+    export = command("export", _none, "write a declaration in another form: a dissector for Wireshark")
     forms = export.add_subparsers(metavar="FORM", dest="form", required=True)
     for form, function, help in (
-        ("wireshark", _wireshark, "a Wireshark dissector in Lua, for tshark -X lua_script:FILE or the folder of plugins"),
-        ("diagram", _diagram, "the fields drawn as RFCs draw them: as text, SVG or Markdown"),
+        (
+            "wireshark",
+            _wireshark,
+            "a Wireshark dissector in Lua, for tshark -X lua_script:FILE or the folder of plugins",
+        ),
     ):
         sub = forms.add_parser(form, help=help, description=help)
         sub.set_defaults(function=function)
-        sub.add_argument("what", nargs="*", metavar="FILE.py|HEADER", help="a file that declares headers (it is run), or a name")
         sub.add_argument(
-            "--header", action="append", default=[], metavar="NAME", help="this header alone; 'xns' is that whole family"
+            "what", nargs="*", metavar="FILE.py|HEADER", help="a file that declares headers (it is run), or a name"
+        )
+        sub.add_argument(
+            "--header",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="this header alone; 'xns' is that whole family",
         )
         sub.add_argument("-o", metavar="FILE", dest="output", help="where it goes, instead of standard output")
-    sub.add_argument("--form", dest="shape", choices=("txt", "svg", "md"), help="instead of what the name of -o says")
 
 
 def _none(args: Any) -> int:
@@ -92,20 +100,6 @@ def _wireshark(args: Any) -> int:
     from packetlab.export.wireshark import wireshark
 
     _write(wireshark(*chosen(args.what, args.header)), args.output)
-    return OK
-
-
-def _diagram(args: Any) -> int:
-    from packetlab.export.diagram import diagram, markdown, svg
-
-    form = args.shape or (Path(args.output).suffix[1:] if args.output else "txt")
-    forms: dict[str, Any] = {"txt": diagram, "svg": svg, "md": markdown}
-    if form not in forms:
-        raise PacketlabError("export diagram -o", "a name that ends in .txt, .svg or .md", args.output)
-    headers = chosen(args.what, args.header)
-    if form == "svg" and len(headers) > 1:
-        raise PacketlabError("export diagram", "one header for one picture (--header)", f"{len(headers)} headers")
-    _write("\n".join(f"{forms[form](header)}\n" for header in headers), args.output)
     return OK
 
 

@@ -21,7 +21,17 @@ LONGEST = 1 << 32  # more octets than any packet has
 MOST = 1 << 190
 PLAIN = {"+", "-", "*"}
 COMPARED = {"==": "==", "!=": "~=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
-FUNCTIONS = {"//": "fdiv", "<<": "shl", ">>": "shr", "&": "band", "|": "bor", "^": "bxor", "+": "add", "-": "sub", "*": "mul"}
+FUNCTIONS = {
+    "//": "fdiv",
+    "<<": "shl",
+    ">>": "shr",
+    "&": "band",
+    "|": "bor",
+    "^": "bxor",
+    "+": "add",
+    "-": "sub",
+    "*": "mul",
+}
 
 
 def quoted(text: str) -> str:

@@ -51,7 +51,8 @@ def wireshark(*headers: type[Header]) -> Text:
 
     Save it and load it with ``tshark -X lua_script:FILE``, or put it into Wireshark's folder of personal plugins. Fields are
     named "class.field" in small letters, as in ``beacon.station``; checksums have a ``.status``, faults are expert infos.
-    Headers of packetlab that Wireshark lacks have the name of their file in front: ``xns_idp.length``.
+    Headers of packetlab that Wireshark lacks have the name of their file in front: ``xns_idp.length``. Of two ports
+    Wireshark asks the lower one first: where it knows that itself, choose the dissector under "Decode As".
 
     Raises:
         BuildError: nothing given, or only headers that Wireshark dissects itself.
@@ -119,7 +120,9 @@ class _Script:
         before, behind = before_payload(header), behind_payload(header)
         doc = cleandoc(header.__doc__ or "").split("\n")[0].split(". ")[0].rstrip(".")
         lines = [f"declared[{self.numbers[header]}] = {{"]
-        lines += [f"  name = {quoted(header.__name__)}, abbr = {quoted(self.names[header])}, index = {self.numbers[header]},"]
+        lines += [
+            f"  name = {quoted(header.__name__)}, abbr = {quoted(self.names[header])}, index = {self.numbers[header]},"
+        ]
         lines += [f"  title = {quoted(f'{header.__name__}: {doc}' if doc else header.__name__)},"]
         units = _units(before) | _units(behind)
         taken: set[str] = set()
@@ -127,7 +130,11 @@ class _Script:
             lines.append(f"  {word} = {{")
             lines += [f"    {{{', '.join(self.field(f, extents, units.get(f.name), taken))}}}," for f in fields]
             lines.append("  },")
-        for word, said in (("stop", extents.self_size), ("total", extents.total_size), ("payload", extents.payload_size)):
+        for word, said in (
+            ("stop", extents.self_size),
+            ("total", extents.total_size),
+            ("payload", extents.payload_size),
+        ):
             if said is not None:
                 rule, by = said
                 wanted = ", ".join(f"[{quoted(name)}] = true" for name in sorted(needs(rule)))
@@ -195,7 +202,7 @@ class _Script:
             none = "" if rule.none is None else f", none = {rule.none}, instead = {rule.instead}"
             parts.append(f"sum = {{algorithm = {quoted(rule.algorithm)}, over = {{{over}}}{none}}}")
         if names is not None and not flags:
-            entries = ", ".join(f"[{int(m)}] = {quoted(m.name)}" for m in names if abs(int(m)) < 1 << 53)
+            entries = ", ".join(f"[{int(m)}] = {quoted(m.name or str(int(m)))}" for m in names if abs(int(m)) < 1 << 53)
             # Wireshark's tables of names hold 32 bits; the names of larger numbers are put behind the value.
             small = kind.bits <= MASKED and all(abs(int(m)) < 1 << 31 for m in names)
             parts.append(f"names = {{{entries}}}")

@@ -47,7 +47,13 @@ LENGTHS = {"ip.proto", "udp.port", "tcp.port", "sctp.port", "llc.dsap"}
 PORTS = {name: {"dport": "dst_port", "sport": "src_port"} for name in ("UDP", "TCP", "SCTP")}
 """Fields of ports -> what Wireshark calls them for the packet at hand."""
 
-GUESSES = {"UDP": ("udp", True), "TCP": ("tcp", True), "SCTP": ("sctp", True), "IPv4": ("ip", True), "IPv6": ("ipv6", True)}
+GUESSES = {
+    "UDP": ("udp", True),
+    "TCP": ("tcp", True),
+    "SCTP": ("sctp", True),
+    "IPv4": ("ip", True),
+    "IPv6": ("ipv6", True),
+}
 """Header -> Wireshark's list of dissectors that look at the content, and whether the header says a length."""
 
 FIELDS = {

@@ -141,6 +141,7 @@ end
 -- Dissecting -------------------------------------------------------------------------------------------------
 
 local depth = 0  -- dissectors of Wireshark's that were called from here and may come back
+local outside = {partial = false, whole = true}  -- what is known of the layers that they stand in
 
 local function hand_on(upper, tvb, pinfo, tree)  -- to Wireshark; what it makes of a bad packet it shows itself
   if depth < 20 then
@@ -202,7 +203,10 @@ local function dissect(first, tvb, pinfo, tree, below)
     if n.gap then tree:add(tvb(n.gap[1], n.gap[2]), "Behind " .. n.h.name .. ": " .. n.gap[2] .. " bytes") end
   end
   if start < limit then
+    local before = outside
+    outside = {partial = ctx.partial, whole = is_whole(layers, #layers, ctx, below)}
     hand_on(rest or {tables = {}}, tvb(start, limit - start):tvb(), pinfo, tree)
+    outside = before
   end
   return tvb:len()
 end
@@ -247,9 +251,9 @@ local function below_of(pinfo, tvb, has_length)
   local known, quoted = pcall(function() return pinfo.in_error_pkt end)
   local cut = tvb:reported_len() > tvb:len()
   local short = is_short(tvb)
-  local partial = pinfo.fragmented or (known and quoted) or short
+  local partial = outside.partial or pinfo.fragmented or (known and quoted) or short
   partial = partial or (has_length and cut)
-  return {partial = partial, whole = not partial, said = has_length}
+  return {partial = partial, whole = outside.whole and not partial, said = has_length}
 end
 
 local function scope_of(getters, tvb, pinfo)  -- what a condition sees of a header that Wireshark dissected

@@ -74,14 +74,14 @@ def harbour() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def tshark(harbour: Any, tmp_path_factory: pytest.TempPathFactory) -> Tshark:
-    """tshark with those."""
+    """Wireshark with those."""
     need("tshark")
     return Tshark(tmp_path_factory.mktemp("harbour"), *vars(harbour).values())
 
 
 @pytest.fixture(scope="module")
 def with_xns(tmp_path_factory: pytest.TempPathFactory) -> Tshark:
-    """tshark with the XNS family."""
+    """Wireshark with the XNS family."""
     need("tshark")
     return Tshark(tmp_path_factory.mktemp("xns"), *XNS)
 
@@ -98,7 +98,7 @@ def sound(harbour: Any) -> list[Packet]:
         Ether() / full,
         Ether() / full / h.Boat(tags=(h.Tag(value=b"a"),)) / b"rest",
         Ether() / h.Harbour() / h.Boat() / h.Barge() / b"odd",
-        Ether() / h.Harbour() / h.Boat() / h.Raft(plank=2) / IP / UDP(sport=7, dport=5600) / h.Radio() / b"",
+        Ether() / h.Harbour() / h.Boat() / h.Raft(plank=2) / IP / UDP(sport=7000, dport=5600) / h.Radio() / b"",
         Ether() / IP / h.Pilot() / b"hello",
         Ether() / IPv6(src="fe80::1", dst="::2") / h.Pilot() / b"six",
         Ether() / VLAN(id=3) / IP / UDP(sport=1, dport=5600) / h.Radio(words=b"www"),
@@ -144,14 +144,17 @@ def spoilt(sound: list[Packet], seed: int, count: int) -> list[Any]:
     for _ in range(count):
         packet = rng.choice(sound)
         data = bytearray(bytes(packet))
-        first = 0
+        first, at, free = 0, 0, []
         for layer in packet.layers:
-            if type(layer).__name__ not in LOWER:
-                break
-            first += len(bytes(layer)) - (len(layer.payload) if hasattr(layer, "payload") else 0)
+            end = at + len(bytes(layer)) - len(getattr(layer, "payload", None) or b"")
+            theirs = type(layer).__name__ in LOWER
+            first = end if theirs and first == at else first
+            free += [] if theirs else range(at, end)
+            at = end
+        free += range(at, len(data))
         how = rng.random()
-        for _ in range(rng.randint(1, 3) if how < 0.75 and first < len(data) else 0):
-            data[rng.randrange(first, len(data))] = rng.choice([0, 255, 1, rng.randrange(256), rng.randrange(256)])
+        for _ in range(rng.randint(1, 3) if how < 0.75 and free else 0):
+            data[rng.choice(free)] = rng.choice([0, 255, 1, rng.randrange(256), rng.randrange(256)])
         if how > 0.95:
             data += bytes(rng.randint(1, 9))
         elif how > 0.6:
@@ -267,16 +270,23 @@ def test_numbers_of_64_bits_in_conditions(tmp_path: Path) -> None:
         rng = random.Random(5)
 
         def edge(n: int) -> int:
-            return rng.choice([0, 1, 3, 5, 2 ** (n - 1) - 1, 2 ** (n - 1), 2**n - 1, rng.getrandbits(n // 2), rng.getrandbits(n)])
+            return rng.choice(
+                [0, 1, 3, 5, 2 ** (n - 1) - 1, 2 ** (n - 1), 2**n - 1, rng.getrandbits(n // 2), rng.getrandbits(n)]
+            )
 
         frames = []
         for _ in range(800):
             d, e = edge(32), edge(32)
             values = ((rng.choice([edge(64), d * e]), 8), (edge(64), 8), (edge(64), 8), (d, 4), (e, 4))
             tail = (edge(54) << 10 | edge(10), 8)
-            frames.append(bytes(Ether(type=0xB1B1)) + b"".join(n.to_bytes(size, "big") for n, size in (*values, tail)) + bytes(15))
+            frames.append(
+                bytes(Ether(type=0xB1B1)) + b"".join(n.to_bytes(size, "big") for n, size in (*values, tail)) + bytes(15)
+            )
         compare(Tshark(tmp_path, Wide), frames)
-        there = [{name for name in Wide._by_name if getattr(pl.dissect(frame)[Wide], "_" + name) is not None} for frame in frames]
+        there = [
+            {name for name in Wide._by_name if getattr(pl.dissect(frame)[Wide], "_" + name) is not None}
+            for frame in frames
+        ]
         assert {frozenset(names) for names in there} and all(
             any(name in names for names in there) and not all(name in names for names in there)
             for name in list(Wide._by_name)[7:-2]
@@ -299,7 +309,7 @@ def test_names_and_texts_cannot_become_lua(tmp_path: Path) -> None:
         path = tmp_path / "one.pcap"
         with pl.Writer(path) as writer:
             writer.write(Frame(bytes(Ether() / evil_header()), 0, 1))
-        assert shark.run(path, "-T", "fields", "-e", "buf6se.gruf6udfe" ).strip() == "1"
+        assert shark.run(path, "-T", "fields", "-e", "buf6se.gruf6udfe").strip() == "1"
     assert not (tmp_path / "owned").exists()
 
 

@@ -56,9 +56,11 @@ if TYPE_CHECKING:
     )
     from packetlab.export import strategies as strategies
     from packetlab.export.decoders import Deep as Deep, deep as deep, deep_names as deep_names
+    from packetlab.export.diagram import diagram as diagram
     from packetlab.export.dpkt_bridge import from_dpkt as from_dpkt
     from packetlab.export.malformed import Malformed as Malformed, malformed as malformed
     from packetlab.export.scapy_bridge import from_scapy as from_scapy
+    from packetlab.export.wireshark import wireshark as wireshark
     from packetlab.link.exchange import Exchanged as Exchanged, exchange as exchange
     from packetlab.link.impairment import Impairment as Impairment
     from packetlab.link.interface import (
@@ -351,6 +353,8 @@ _WHERE = {
             "BuildError CaptureError DeclareError DissectError LocalProtocolError Mismatch NeedsPrivilege "
             "PacketlabError RemoteProtocolError Stalled "
         ),
+        "packetlab.export.diagram": ("diagram "),
+        "packetlab.export.wireshark": ("wireshark "),
         "packetlab.export.decoders": ("Deep deep deep_names "),
         "packetlab.export.dpkt_bridge": ("from_dpkt "),
         "packetlab.export.scapy_bridge": ("from_scapy "),
@@ -417,6 +421,7 @@ _WHERE = {
 # Methods of lower layers that are written in a layer above them (see `wire.above`).
 _LENDERS.update(
     dump="packetlab.view.packets",
+    in_full="packetlab.export.diagram",
     deep="packetlab.export.decoders",
     mimebundle="packetlab.view.display",
     on_scapy="packetlab.export.scapy_bridge",

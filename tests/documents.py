@@ -50,8 +50,14 @@ def options(name: str) -> str:
     ]
     call = " ".join(["packetlab", name, "[OPTION ...]", *asked, *(f"({one})" for one in either), *places])
     lines = [f"{command.description[0].upper()}{command.description[1:]}.", "", f"`{call}`", "", "| | |", "|---|---|"]
+    forms = [action for action in actions if isinstance(action, argparse._SubParsersAction)]
+    for form, sub in forms[0].choices.items() if forms else ():
+        lines.append(f"| `{form}` | {_cell(sub.description)} |")
+        actions += [one for one in said(sub) if one.dest not in [known.dest for known in actions]]
     for action in actions:
         assert action.help, f"packetlab {name}: {action.dest} has no help"
+        if action in forms:
+            continue
         words = ", ".join(f"`{word}`" for word in action.option_strings) or f"`{_metavar(action)}`"
         if action.option_strings and _metavar(action):
             words += f" `{_metavar(action)}`"

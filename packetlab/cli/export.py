@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 
 def add(command: Command) -> None:
     """Declare the command and its options."""
-    export = command("export", _none, "write a declaration in another form: a dissector for Wireshark")
-    forms = export.add_subparsers(metavar="FORM", dest="form", required=True)
+    export = command("export", _none, "write declarations in another form: a dissector for Wireshark, a diagram")
+    forms = export.add_subparsers(metavar="FORM", dest="form", required=True, help="what to write")
     for form, function, help in (
         (
             "wireshark",
             _wireshark,
             "a Wireshark dissector in Lua, for tshark -X lua_script:FILE or the folder of plugins",
+        ),
+        (
+            "diagram",
+            _diagram,
+            "the bit ruler of headers as text, as a picture (-o FILE.svg), or a table of the fields (-o FILE.md)",
         ),
     ):
         sub = forms.add_parser(form, help=help, description=help)
@@ -100,6 +105,26 @@ def _wireshark(args: Any) -> int:
     from packetlab.export.wireshark import wireshark
 
     _write(wireshark(*chosen(args.what, args.header)), args.output)
+    return OK
+
+
+def _diagram(args: Any) -> int:
+    from packetlab.export.diagram import diagram
+
+    headers = chosen(args.what, args.header)
+    drawn = [diagram(header) for header in headers]
+    ending = Path(args.output or "").suffix
+    if ending == ".svg":
+        if len(drawn) > 1:
+            names = ", ".join(header.__name__ for header in headers)
+            raise PacketlabError("export diagram", "one header for a picture", names, "--header NAME")
+        _write(drawn[0].svg(), args.output)
+    elif ending == ".md":
+        pairs = zip(headers, drawn, strict=True)
+        _write("\n".join(f"## {header.__name__}\n\n{one.markdown()}" for header, one in pairs), args.output)
+    else:
+        pairs = zip(headers, drawn, strict=True)
+        _write("\n\n".join(f"{header.__name__}\n{one}" for header, one in pairs) + "\n", args.output)
     return OK
 
 

@@ -14,7 +14,7 @@ from packetlab.export.values import is_required, read_items
 from packetlab.wire import bindings
 from packetlab.wire.fields import REQUIRED, Int, Items, PayloadMark
 from packetlab.wire.foreign import COUNTERPARTS, counterpart
-from packetlab.wire.header import Header
+from packetlab.wire.header import Header, own_doc
 from packetlab.wire.layout import Run, before_payload, pieces, trailing_size
 from packetlab.wire.walk import Dissection
 
@@ -210,7 +210,7 @@ def _make(header: type[Header]) -> Any:
             return len(bytes(self))
 
     Declared.__name__ = Declared.__qualname__ = header.__name__
-    Declared.__doc__ = header.__doc__
+    Declared.__doc__ = own_doc(header)
     Declared.__module__ = __name__
     return Declared
 

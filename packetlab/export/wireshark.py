@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from enum import IntFlag
 from importlib.resources import files
-from inspect import cleandoc
 from typing import Any
 
 from packetlab.errors import BuildError
@@ -31,7 +30,7 @@ from packetlab.export.wireshark_places import (
 from packetlab.wire import bindings
 from packetlab.wire.expressions import Checksum, Next, Size
 from packetlab.wire.fields import Address, Bytes, Int, Items
-from packetlab.wire.header import Field, Header
+from packetlab.wire.header import Field, Header, own_doc
 from packetlab.wire.ip import IPv4
 from packetlab.wire.layout import Extents, Run, before_payload, behind_payload, is_open, needs, pieces
 from packetlab.wire.linktypes import FIRST
@@ -118,7 +117,7 @@ class _Script:
     def declaration(self, header: type[Header]) -> list[str]:
         extents = Extents(header)
         before, behind = before_payload(header), behind_payload(header)
-        doc = cleandoc(header.__doc__ or "").split("\n")[0].split(". ")[0].rstrip(".")
+        doc = own_doc(header).split("\n")[0].split(". ")[0].rstrip(".")
         lines = [f"declared[{self.numbers[header]}] = {{"]
         lines += [
             f"  name = {quoted(header.__name__)}, abbr = {quoted(self.names[header])}, index = {self.numbers[header]},"

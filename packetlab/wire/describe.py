@@ -16,6 +16,7 @@ from packetlab.wire import fields as _fields
 from packetlab.wire.bindings import key, placed
 from packetlab.wire.expressions import Expr, Next
 from packetlab.wire.fields import REQUIRED, Address, Bytes, Int, Items, Kind, PayloadMark
+from packetlab.wire.header import own_doc
 from packetlab.wire.terms import data_of
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def describe(header: type[Header]) -> dict[str, Any]:
     DeclareError where something of it is code.
     """
     found: dict[str, Any] = {"name": header.__name__, "fields": [_field(f, header) for f in header._fields]}
-    if header.__doc__:
-        found["doc"] = cleandoc(header.__doc__)
+    if own_doc(header):
+        found["doc"] = own_doc(header)
     for option in ("payload_size", "opaque", "partial", "quotes"):
         rule: Expr | None = getattr(header, "_" + option)
         if rule is not None:

@@ -7,12 +7,13 @@ unpacking are compiled by `codec` when first needed. Knows nothing of the layers
 from __future__ import annotations
 
 import sys
+from inspect import cleandoc
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, dataclass_transform, get_args, get_origin
 
 from packetlab.errors import BuildError, DeclareError, suggestion
 from packetlab.wire import bindings as _bindings, codec
-from packetlab.wire.above import Shown
+from packetlab.wire.above import Shown, lent
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.checking import check_declaration
 from packetlab.wire.expressions import Const, Expr, expression
@@ -93,10 +94,20 @@ class Field(property):
         return f"<field {self.header.__name__}.{self.name}>"
 
 
+def own_doc(header: type) -> str:
+    """Return what a class says of itself in its body, "" for nothing."""
+    return cleandoc(header.__dict__.get("__doc__") or "")
+
+
 class HeaderType(type):
     """Makes a header class from its body."""
 
     _fields: tuple[Field, ...]
+
+    @property
+    def __doc__(cls) -> str | None:  # type: ignore[override]
+        """What `help` shows: the header's own words, its diagram and its fields (see `export.diagram`), made when asked."""
+        return lent("in_full")(cls) if getattr(cls, "_fields", ()) else own_doc(cls)
 
     def __new__(mcls, name: str, bases: tuple[type, ...], body: dict[str, Any], **options: Any) -> HeaderType:
         if not bases:

@@ -1,0 +1,301 @@
+"""Diagrams of declared headers: the bit ruler of the RFCs in text and as SVG, and a table of the fields.
+
+Thirty-two bits make a row. What has no fixed size, or may be absent, is drawn as if it were there, and marked. Names and
+texts of declarations may come from a file and are escaped in the forms that could act on them.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from packetlab.errors import BuildError
+from packetlab.wire.expressions import Checksum
+from packetlab.wire.fields import REQUIRED, Address, Bytes, Int, Items, PayloadMark
+from packetlab.wire.header import own_doc
+from packetlab.wire.text import Text
+
+if TYPE_CHECKING:
+    from packetlab.wire.header import Field, Header
+
+ROW = 32  # bits
+CELL, HIGH, TOP = 22, 34, 24  # pixels: a bit's width, a row's height, the room for the ruler above
+ROWS = 4  # of one long field that are drawn; more are folded
+STYLE = (
+    "text{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#1f2328}rect{fill:#fff0;stroke:#59636e}"
+    ".n{fill:#59636e;font-size:10px}.o{stroke-dasharray:5 3}"
+    "@media(prefers-color-scheme:dark){text{fill:#e6edf3}rect{stroke:#9198a1}.n{fill:#9198a1}}"
+)
+
+
+class Cell(NamedTuple):
+    """A field as it is drawn. `bits`: None where the size varies. `optional`: whether it may be absent."""
+
+    name: str
+    bits: int | None
+    optional: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name, with what is to be known at a glance."""
+        size = " ..." if self.bits is None else f" ({self.bits // 8} octets)" if self.bits > ROW * (ROWS + 1) else ""
+        return self.name + size + (" ?" if self.optional else "")
+
+
+class Piece(NamedTuple):
+    """Part of a cell in one row: from which bit on, how many, and whether the name stands here."""
+
+    cell: Cell
+    number: int
+    start: int
+    bits: int
+    named: bool
+
+
+def cells(header: type[Header]) -> list[Cell]:
+    """Return the fields of a header as cells, a payload with fields behind it among them."""
+    found = []
+    for f in header._fields:
+        if isinstance(f.kind, PayloadMark):
+            found.append(Cell("payload", None))
+        else:
+            found.append(Cell(f.name, f.kind.bits, f.condition is not None))
+    return found
+
+
+def rows(header: type[Header]) -> list[list[Piece]]:
+    """Return the rows of a diagram. Fields of varying size have a row of their own; rows of long ones are folded."""
+    found: list[list[Piece]] = [[]]
+    at = 0
+    for number, cell in enumerate(cells(header)):
+        if cell.bits is None:
+            if found[-1]:
+                found.append([])
+            found[-1].append(Piece(cell, number, 0, ROW, True))
+            found.append([])
+            at = 0
+            continue
+        left, parts = cell.bits, []
+        while left:
+            bits = min(left, ROW - at)
+            parts.append((at, bits))
+            at, left = (at + bits) % ROW, left - bits
+        if len(parts) > ROWS + 1:
+            parts = [*parts[: ROWS - 1], parts[-1]]
+        widest = max(range(len(parts)), key=lambda i: (parts[i][1], -abs(i - (len(parts) - 1) / 2), -i))
+        for i, (start, bits) in enumerate(parts):
+            if start == 0 and found[-1]:
+                found.append([])
+            found[-1].append(Piece(cell, number, start, bits, i == widest))
+        if at == 0:
+            found.append([])
+    return [row for row in found if row]
+
+
+class Diagram(Text):
+    """The ruler of a header as text; a notebook shows it as a picture. See `diagram`."""
+
+    header: type[Header]
+
+    def svg(self) -> str:
+        """Return the ruler as an SVG picture, for light and dark pages."""
+        return _svg(self.header)
+
+    def markdown(self) -> str:
+        """Return a Markdown table of the fields: where they lie, what they are, what they follow from."""
+        return _markdown(self.header)
+
+    def save(self, where: str | Path) -> None:
+        """Write a file: a picture where the name ends in .svg, the table for .md, else the text.
+
+        OSError where it cannot be written.
+        """
+        ending = Path(where).suffix
+        text = self.svg() if ending == ".svg" else self.markdown() if ending == ".md" else f"{self}\n"
+        Path(where).write_text(text, encoding="utf-8")
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        from base64 import b64encode
+
+        picture = b64encode(self.svg().encode()).decode()
+        alt = escape(str(self), quote=True)
+        return {"text/plain": str(self), "text/html": f'<img alt="{alt}" src="data:image/svg+xml;base64,{picture}">'}
+
+
+def diagram(header: type[Header]) -> Diagram:
+    """Return the diagram of a declared header: text like the figures of the RFCs, `svg()`, a `markdown()` table, `save()`.
+
+    A name that finds no room is cut, and spelt out below. `...` marks a field of varying size, `?` one that may be absent.
+    BuildError for anything but a header class.
+    """
+    if not hasattr(header, "_fields") or not isinstance(header, type):
+        raise BuildError("diagram", "a header class", repr(header))
+    made = Diagram(_text(header))
+    made.header = header
+    return made
+
+
+def in_full(header: type[Header]) -> str:
+    """Return what `help` shows of a header: its own words, the ruler, and a line for each field."""
+    lines = [own_doc(header), ""] if own_doc(header) else []
+    lines += [_text(header), ""]
+    width = max((len(f.name) for f in header._fields), default=0)
+    for f, (place, kind, value, present) in zip(header._fields, _facts(header), strict=True):
+        more = f", where {present}" if present else ""
+        lines.append(f"{f.name:<{width}}  {place}: {kind}{f', {value}' if value else ''}{more}")
+    return "\n".join(lines).rstrip()
+
+
+# Text --------------------------------------------------------------------------------------------------------------
+
+
+def _text(header: type[Header]) -> str:
+    drawn = rows(header)
+    if not drawn:
+        return "(no fields)"
+    tens = " ".join(f"{bit // 10 if bit % 10 == 0 else ' '}" for bit in range(ROW))
+    ones = " ".join(str(bit % 10) for bit in range(ROW))
+    lines = [f" {tens}".rstrip(), f" {ones}"]
+    cut: list[str] = []
+    above: list[Piece] = []
+    for row in drawn:
+        lines += [_border(above, row), _line(row, cut)]
+        above = row
+    lines.append(_border(above, []))
+    if cut:
+        lines.append("Cut short: " + ", ".join(dict.fromkeys(cut)) + ".")
+    return "\n".join(lines)
+
+
+def _owners(row: list[Piece]) -> list[int | None]:
+    """For each bit of a row, the number of the field in it."""
+    found: list[int | None] = [None] * ROW
+    for piece in row:
+        found[piece.start : piece.start + piece.bits] = [piece.number] * piece.bits
+    return found
+
+
+def _border(above: list[Piece], below: list[Piece]) -> str:
+    """The line between two rows: closed but where one field goes on."""
+    upper, lower = _owners(above), _owners(below)
+    used = max((bit + 1 for bit in range(ROW) if upper[bit] is not None or lower[bit] is not None), default=0)
+    closed = [upper[bit] != lower[bit] or upper[bit] is None for bit in range(used)]
+    text = ""
+    for bit in range(used + 1):
+        near = closed[max(0, bit - 1) : bit + 1]
+        text += "+" if bit in (0, used) or any(near) else " "
+        text += ("-" if closed[bit] else " ") if bit < used else ""
+    return text
+
+
+def _line(row: list[Piece], cut: list[str]) -> str:
+    text = ""
+    for piece in row:
+        room = 2 * piece.bits - 1
+        label = piece.cell.label if piece.named else ""
+        if len(label) > room:
+            label = piece.cell.name[:room]
+            cut.append(f"{piece.cell.name} (bit {piece.start})" if piece.bits < ROW else piece.cell.name)
+        edge = "/" if piece.cell.bits is None else "|"
+        text += (edge if not text or edge == "/" else "|") + label.center(room)
+    return text + ("/" if row[-1].cell.bits is None else "|")
+
+
+# SVG ---------------------------------------------------------------------------------------------------------------
+
+
+def _svg(header: type[Header]) -> str:
+    drawn = rows(header)
+    width, height = ROW * CELL + 2, TOP + len(drawn) * HIGH + 2
+    title = escape(f"{header.__name__}, bit by bit")
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
+        f"<title>{title}</title><desc>{escape(_text(header))}</desc><style>{STYLE}</style>",
+    ]
+    for bit in range(ROW):
+        parts.append(
+            f'<text class="n" x="{bit * CELL + CELL // 2 + 1}" y="{TOP - 8}" text-anchor="middle">{bit}</text>'
+        )
+    for number, row in enumerate(drawn):
+        y = TOP + number * HIGH + 1
+        for piece in row:
+            x, wide = piece.start * CELL + 1, piece.bits * CELL
+            dashed = ' class="o"' if piece.cell.optional or piece.cell.bits is None else ""
+            whole = escape(piece.cell.label)
+            parts.append(f'<rect x="{x}" y="{y}" width="{wide}" height="{HIGH}"{dashed}><title>{whole}</title></rect>')
+            if piece.named:
+                room = max(1, int(wide / 7.4) - 1)
+                label = piece.cell.label if len(piece.cell.label) <= room else piece.cell.name[:room]
+                middle = x + wide / 2
+                parts.append(f'<text x="{middle:g}" y="{y + 21}" text-anchor="middle">{escape(label)}</text>')
+    return "".join([*parts, "</svg>"])
+
+
+# Tables ------------------------------------------------------------------------------------------------------------
+
+
+def _facts(header: type[Header]) -> list[tuple[str, str, str, str]]:
+    """Return of each field: where it lies, what it is, its value or rule, and when it is there."""
+    found = []
+    at: int | None = 0
+    for f in header._fields:
+        place = "behind" if at is None else _place(at, f.kind.bits)
+        value = ""
+        if f.rule is not None:
+            value = f"checksum {f.rule}" if isinstance(f.rule, Checksum) else f"= {f.rule}"
+        elif f.fixed:
+            value = f"always {f.kind.text(f.default)}"
+        elif f.size is not None or f.count is not None or f.pad:
+            value = (
+                f"{f.size} octets"
+                if f.size is not None
+                else f"{f.count} of them"
+                if f.count is not None
+                else f"up to a multiple of {f.pad}"
+            )
+        elif f.default is REQUIRED and f.condition is None and not isinstance(f.kind, PayloadMark):
+            value = "to be given"
+        elif f.default not in (None, REQUIRED, b"", ()):
+            value = f"{f.kind.text(f.default)} unless given"
+        found.append((place, _kind(f), value, str(f.condition) if f.condition is not None else ""))
+        at = None if at is None or f.kind.bits is None or f.condition is not None else at + f.kind.bits
+    return found
+
+
+def _place(at: int, bits: int | None) -> str:
+    if bits is None:
+        return f"octet {at // 8} on"
+    if at % 8 or bits % 8:
+        last = at + bits - 1
+        return f"bit {at}" if bits == 1 else f"bits {at} to {last}"
+    return f"octet {at // 8}" if bits == 8 else f"octets {at // 8} to {(at + bits) // 8 - 1}"
+
+
+def _kind(f: Field) -> str:
+    kind = f.kind
+    if isinstance(kind, Int):
+        words = f"{'signed ' if kind.signed else ''}number of {kind.bits} bit{'s' if kind.bits > 1 else ''}"
+        words += ", lowest octet first" if kind.little else ""
+        return words + (f", {kind.names.__name__}" if kind.names is not None else "")
+    if isinstance(kind, Address):
+        return kind.name
+    if isinstance(kind, Items):
+        return f"{kind.item.__name__}, one behind the other"
+    if isinstance(kind, PayloadMark):
+        return "payload"
+    return f"{kind.size} octets" if isinstance(kind, Bytes) and kind.size is not None else "octets"
+
+
+def _markdown(header: type[Header]) -> str:
+    lines = ["| where | field | what | value | there |", "|---|---|---|---|---|"]
+    for f, (place, kind, value, present) in zip(header._fields, _facts(header), strict=True):
+        there = f"where `{_cell(present)}`" if present else "always"
+        shown = f"`{_cell(value)}`" if value else ""
+        lines.append(f"| {place} | `{_cell(f.name)}` | {escape(_cell(kind))} | {shown} | {there} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Text that stays inside its cell and its backticks."""
+    return text.replace("`", "'").replace("|", "\\|").replace("\n", " ")

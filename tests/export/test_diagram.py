@@ -1,0 +1,167 @@
+"""Diagrams: the figures of the RFCs come out of the declarations, in text, as a picture, as a table, and in help()."""
+
+from __future__ import annotations
+
+import pydoc
+import re
+from pathlib import Path
+from typing import Annotated
+from xml.etree.ElementTree import fromstring
+
+import pytest
+from hypothesis import given, strategies as st
+
+import packetlab as pl
+from packetlab import (
+    IDP,
+    TCP,
+    U1,
+    U4,
+    U7,
+    U16,
+    U32,
+    UDP,
+    BuildError,
+    Ether,
+    Header,
+    IPv4,
+    IPv6,
+    Octets,
+    auto,
+    diagram,
+    field,
+    octets,
+    size_of,
+    sized,
+    when,
+)
+from packetlab.cli import main
+from packetlab.export.diagram import rows
+from packetlab.wire.bindings import declared
+
+# What the RFCs draw: for each row the widths of the fields in bits. RFC 768, RFC 791 3.1, RFC 8200 3, RFC 9293 3.1.
+FIGURES = {
+    UDP: [[16, 16], [16, 16]],
+    IPv4: [[4, 4, 6, 2, 16], [16, 3, 13], [8, 8, 16], [32], [32]],
+    IPv6: [[4, 8, 20], [16, 8, 8], *[[32]] * 8],
+    TCP: [[16, 16], [32], [32], [4, 4, 8, 16], [16, 16]],
+}
+
+
+class Buoy(Header):
+    """A made-up buoy."""
+
+    version: U4 = 1
+    urgency: U4 = 0
+    flag_of_one_bit: U1 = 0
+    rest: U7 = 0
+    length: U16 = auto(size_of("self"))
+    key: U32 = when(field("urgency") & 1)
+    long: Annotated[bytes, octets(64)] = bytes(64)
+    name: Octets = sized(field("version"), b"")
+
+
+@pytest.mark.parametrize("header", FIGURES)
+def test_rows_are_those_of_the_rfcs(header: type[Header]) -> None:
+    drawn = [[piece.bits for piece in row] for row in rows(header) if row[0].cell.bits is not None]
+    assert drawn == FIGURES[header]
+
+
+def test_the_text_is_the_figure_of_rfc_768() -> None:
+    assert str(diagram(UDP)).splitlines() == [
+        " 0                   1                   2                   3",
+        " 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1",
+        "+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+",
+        "|             sport             |             dport             |",
+        "+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+",
+        "|             length            |            checksum           |",
+        "+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+",
+    ]
+
+
+def test_a_field_over_several_rows_is_one_box() -> None:
+    lines = str(diagram(Ether)).splitlines()
+    assert lines[3] == "|                              dst                              |"
+    assert lines[4] == "+                               +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+"
+    assert lines[-1] == "+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+"
+
+
+def test_what_varies_may_be_absent_or_finds_no_room_is_marked() -> None:
+    text = str(diagram(Buoy))
+    assert "/                            name ...                           /" in text and "key ?" in text
+    assert "long (64 octets)" in text and text.endswith("Cut short: flag_of_one_bit (bit 8).")
+    assert len(text.splitlines()) < 22  # 64 octets are folded
+
+
+@pytest.mark.parametrize(
+    "header", [one for one in declared() if one.__module__.startswith("packetlab.")], ids=lambda one: one.__name__
+)
+def test_every_header_can_be_drawn(header: type[Header]) -> None:
+    made = diagram(header)
+    lines = made.splitlines()
+    boxes = [line for line in lines if line[0] in "|/+"]
+    assert all(len(line) <= 65 and len(line) % 2 == 1 for line in boxes)
+    assert made.markdown().count("\n") == len(header._fields) + 2
+    picture = fromstring(made.svg())  # noqa: S314  our own
+    shapes = [one for one in picture if one.tag.endswith("rect")]
+    assert len(shapes) == sum(len(row) for row in rows(header))
+    # Fixed fields take all of their bits, but for long ones that are folded.
+    for number, f in enumerate(header._fields):
+        width = sum(piece.bits for row in rows(header) for piece in row if piece.number == number)
+        assert f.kind.bits is None or width == f.kind.bits or f.kind.bits > 160
+
+
+def test_tables_say_where_fields_lie_and_what_they_follow_from() -> None:
+    table = diagram(Buoy).markdown()
+    assert "| bits 4 to 7 | `urgency` | number of 4 bits | `0 unless given` | always |" in table
+    assert "| octets 2 to 3 | `length` | number of 16 bits | `= size_of(self)` | always |" in table
+    assert "| where `urgency & 1` |" in table and "`version octets`" in table
+    assert "`checksum xns(self, payload, pad)`" in diagram(IDP).markdown()
+
+
+def test_help_shows_the_diagram_and_the_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    page = pydoc.plain(pydoc.render_doc(Buoy))
+    assert "A made-up buoy." in page and "|version|urgency|" in page
+    assert re.search(r"key +octets 4 to 7: number of 32 bits, where urgency & 1", page)
+    assert Buoy.__dict__["__doc__"] == "A made-up buoy." and Buoy().__doc__ == "A made-up buoy."
+    assert pl.describe(Buoy)["doc"] == "A made-up buoy."
+
+
+def test_notebooks_show_a_picture_with_the_text_as_its_alternative() -> None:
+    bundle = diagram(UDP)._repr_mimebundle_()
+    assert bundle["text/plain"] == str(diagram(UDP)) and "<script" not in bundle["text/html"]
+    assert bundle["text/html"].startswith('<img alt=" 0 ')
+
+
+@given(st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,40}", fullmatch=True), st.integers(1, 8))
+def test_any_name_and_width(name: str, width: int) -> None:
+    made = type(Header)(
+        "Any",
+        (Header,),
+        {"__annotations__": {"x" + name: pl.U8, "y": Annotated[bytes, octets(width)]}, "y": bytes(width)},
+    )
+    lines = diagram(made).splitlines()  # type: ignore[arg-type]
+    assert max(len(line) for line in lines if line[0] in "|+") == 2 * min(32, 8 + 8 * width) + 1
+    fromstring(diagram(made).svg())  # type: ignore[arg-type]  # noqa: S314  our own
+
+
+def test_the_command_writes_all_forms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "diagram", "UDP"]) == 0
+    assert capsys.readouterr().out == f"UDP\n{diagram(UDP)}\n"
+    for ending, text in ((".svg", diagram(IPv4).svg()), (".md", f"## IPv4\n\n{diagram(IPv4).markdown()}")):
+        assert main(["export", "diagram", "ipv4", "-o", str(tmp_path / f"d{ending}")]) == 0
+        assert (tmp_path / f"d{ending}").read_text() == text
+    own = tmp_path / "mine.py"
+    own.write_text("from packetlab import *\nclass Mine(Header):\n    a: U8 = 0\n")
+    with pl.bindings():
+        assert main(["export", "diagram", str(own)]) == 0
+    assert "Mine\n" in capsys.readouterr().out
+    assert main(["export", "diagram", "xns", "-o", str(tmp_path / "x.svg")]) == 2
+    assert main(["export", "diagram", "nonesuch"]) == 2
+    diagram(UDP).save(tmp_path / "u.txt")
+    assert (tmp_path / "u.txt").read_text() == f"{diagram(UDP)}\n"
+
+
+def test_only_headers_are_drawn() -> None:
+    with pytest.raises(BuildError, match="a header class"):
+        diagram(UDP())  # type: ignore[arg-type]

@@ -82,22 +82,22 @@ def _forget(structure: Any, kind: Any) -> None:
     structure.contents.release = kind()
 
 
-@_release_schema  # type: ignore[untyped-decorator]
-def _schema_released(schema: Any) -> None:
-    for place in range(schema.contents.n_children):
-        child = schema.contents.children[place]
+def _with_children(structure: Any, kind: Any) -> None:
+    for place in range(structure.contents.n_children):
+        child = structure.contents.children[place]
         if child.contents.release:
             child.contents.release(child)
-    _forget(schema, _release_schema)
+    _forget(structure, kind)
+
+
+@_release_schema  # type: ignore[untyped-decorator]
+def _schema_released(schema: Any) -> None:
+    _with_children(schema, _release_schema)
 
 
 @_release_array  # type: ignore[untyped-decorator]
 def _array_released(array: Any) -> None:
-    for place in range(array.contents.n_children):
-        child = array.contents.children[place]
-        if child.contents.release:
-            child.contents.release(child)
-    _forget(array, _release_array)
+    _with_children(array, _release_array)
 
 
 @_release_stream  # type: ignore[untyped-decorator]

@@ -103,19 +103,24 @@ class Ground:
                         wanted = said[0].evaluate(scope)
                         faults += self.short(i, f.name, start, f"{wanted} bytes", limit - start)
                         if whole:
-                            return Foretold(tuple(faults))  # known to be cut from here on
+                            return self.cut_from(i, faults)
             limit = min(limit, self.closed(i, limit))
             if extents.payload_size is not None and extents.total_size is None:
                 size, head = extents.payload_size[0].evaluate(scope), self.heads[i]
                 if size >= 0 and head + size > limit:
                     name = extents.payload_size[1].name if extents.payload_size[1] else "payload"
                     faults += self.short(i, name, head, f"{size} bytes of payload", limit - head)
-                    return Foretold(tuple(faults))
+                    return self.cut_from(i, faults)
             if self.tails[i] or behind_payload(cls):
                 return Foretold(tuple(faults), False)
             if self.heads[i] >= limit:
                 break
         return Foretold(tuple(faults))
+
+    def cut_from(self, i: int, faults: list[Fault]) -> Foretold:
+        """Layers from `i` on are known to be cut: only items, which are read when somebody asks, may have more to say."""
+        items = any(isinstance(f.kind, Items) for header in self.layers[i:] for f in header._fields)
+        return Foretold(tuple(faults), not items)
 
     def closed(self, i: int, otherwise: int) -> int:
         """Where layer `i` ends by its own word, and `otherwise` where it says nothing."""

@@ -15,10 +15,11 @@ from packetlab.export.from_type import needed, register
 from packetlab.wire import bindings
 from packetlab.wire.dissect import dissect
 from packetlab.wire.ethernet import Ether
-from packetlab.wire.expressions import Const, Expr, Next, OneOf, Op, Ref
+from packetlab.wire.expressions import Const, Expr, OneOf, Op, Ref
 from packetlab.wire.header import Header
 from packetlab.wire.layout import needs
 from packetlab.wire.packet import Packet
+from packetlab.wire.tracing import following
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -94,20 +95,10 @@ def _walked(draw: Any, first: type[Header], st: Any) -> list[type[Header]]:
     """Draw a path through the bindings."""
     stack = [first]
     for _ in range(draw(st.integers(0, DEPTH - 1))):
-        above = uppers(stack[-1])
+        above = following(stack[-1])
         if above:
             stack.append(draw(st.sampled_from(above)))
     return stack
-
-
-def uppers(lower: type[Header]) -> list[type[Header]]:
-    """Return the header classes that may follow a header, in the order of their bindings."""
-    found: dict[type[Header], None] = {}
-    for f in lower._fields:
-        if isinstance(f.rule, Next):
-            found.update(dict.fromkeys(bindings.space(f.rule.space).headers.values()))
-    found.update(dict.fromkeys(upper for _, _, upper in bindings.conditions(lower)))
-    return list(found)
 
 
 def _drawn(draw: Any, layer: Any, upper: type[Header] | None, values: Values) -> Header:

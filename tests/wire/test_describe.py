@@ -208,7 +208,7 @@ def test_a_declaration_is_offered_read_and_taken() -> None:
         made = offered.declare()
         packet = dissect(bytes(Ether() / made(station=7, note=b"hello")))
         assert (packet[made].station, packet[made].note, packet[made].length) == (7, b"hello", 12)
-        assert made.__doc__ == "A made-up beacon carried straight over Ethernet." and offered.declare() is made
+        assert made.__dict__["__doc__"] == "A made-up beacon carried straight over Ethernet." and offered.declare() is made
     assert dissect(bytes(Ether(type=0x88B5) / b"\x10\0\x07\0\0\0\x07")).payload == b"\x10\0\x07\0\0\0\x07"
 
 

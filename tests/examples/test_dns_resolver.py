@@ -31,7 +31,7 @@ server:
   use-caps-for-id: no
   minimal-responses: yes
   qname-minimisation: no
-  edns-buffer-size: 1232
+  unknown-server-time-limit: {patience}
 remote-control:
   control-enable: no
 stub-zone:
@@ -123,14 +123,14 @@ def message(asked: DNS, address: str = "192.0.2.1", **header: Any) -> DNS:
 
 
 @pytest.fixture
-def resolver(lab, program):
-    """A client of the resolver, and the server that it asks."""
+def resolver(request, lab, program):
+    """A client of the resolver, and the server that it asks, on whose answer it waits 5 s, or what a test says (in ms)."""
     need("unbound")
-    deep(bytes(DNS()), "dns", using="scapy")  # loading scapy takes longer than the resolver waits before it asks again
+    deep(bytes(DNS()), "dns", using="scapy")  # loading scapy may take longer than the resolver waits before it asks again
     a, b = lab.host("a"), lab.host("b")
     lab.link(a, b)
     ghost = a.ghost()
-    text = CONFIG.format(upstream=ghost.address)
+    text = CONFIG.format(upstream=ghost.address, patience=getattr(request, "param", 5000))
     program(b, "unbound", "-d", "-p", "-c", "/dev/stdin", input=text, ready=("udp", 53))
     with Client(a, b) as client:
         yield client, Upstream(ghost)
@@ -166,6 +166,7 @@ def test_ids_and_ports_cannot_be_guessed(resolver) -> None:
     assert len(steps) > 5  # nor do they count up
 
 
+@pytest.mark.parametrize("resolver", [200], indirect=True)
 def test_a_query_that_is_lost_is_asked_again_under_another_id_and_port(resolver) -> None:
     client, upstream = resolver
     client.ask("www.example")

@@ -60,3 +60,6 @@ class Ghost(Interface):
             frame = super()._receive(left)
             if frame is None or self._mine(frame.data):
                 return frame
+
+    def __str__(self) -> str:
+        return f"ghost {self.address}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from packetlab.errors import PacketlabError, suggestion
 from packetlab.host import Place
+from packetlab.link.ghost import Ghost
 from packetlab.view.conversation import spoken
 from packetlab.wire.addresses import XNSAddress, ip_octets, ip_text, mac_octets, mac_text
 from packetlab.wire.packet import Packet
@@ -31,14 +32,14 @@ def addresses(host: Any) -> frozenset[bytes]:
 
 
 class End:
-    """One end of an expectation: a host (all its addresses), the text or value of an address, or anybody (None).
+    """One end of an expectation: a host or a ghost (all its addresses), the text or value of an address, or anybody (None).
 
     Raises PacketlabError for a text that is neither an address nor the name of a known host.
     """
 
     def __init__(self, who: Any, known: Mapping[str, Any]) -> None:
         self.host = known.get(who, who) if isinstance(who, str) else who
-        self.name = "anyone" if who is None else str(getattr(who, "name", who))
+        self.name = "anyone" if who is None else f"{who}" if isinstance(who, Ghost) else str(getattr(who, "name", who))
         self._octets: frozenset[bytes] | None = None
         if who is not None and not hasattr(self.host, "attachments"):
             self._octets = frozenset(_parsed(who, known))
@@ -54,6 +55,8 @@ def _parsed(who: Any, known: Mapping[str, Any]) -> list[bytes]:
     if isinstance(who, Place):
         nets = [attachment.network for attachment in who.host.attachments]
         return [bytes(XNSAddress(net, int.from_bytes(who.host.xns_octets(), "big"), who.socket)) for net in nets]
+    if isinstance(who, Ghost):
+        return [who.mac.packed, who.address.packed]
     packed = getattr(who, "packed", None)  # netaddr's and the standard library's addresses alike
     if isinstance(packed, bytes):
         return [packed]

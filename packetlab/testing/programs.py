@@ -53,6 +53,8 @@ class Programs:
             and its last lines. TimeoutError: it is not ready in time, with the same.
         """
         __tracebackhide__ = True
+        if not hasattr(host, "popen"):
+            raise PacketlabError("program", "a host of a lab", repr(host), "the fixture `lab` has them")
         watch = _watch(host, ready)
         try:
             program: Program = host.popen(*argv, input=input, env={"PYTHONUNBUFFERED": "1", **(env or {})}, cwd=cwd)

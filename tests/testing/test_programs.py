@@ -132,3 +132,24 @@ def test_it(lab, program):
     result.stdout.fnmatch_lines(
         ["-* program */python* -m http.server 80 on b: running -*", '*"GET /nothing HTTP/1.1" 404 -']
     )
+
+
+def test_a_tape_takes_a_ghost_for_an_end(hosts, tape) -> None:
+    a, b = hosts
+    ghost = a.ghost()
+    tape.watch(b)
+    tape.send(a, b, ghost.to(b) / ICMP(type=8, sequence=1))
+    tape.expect(b, ghost, ICMP(type=0, sequence=1))
+    tape.play()
+    tape.expect(ghost, b, ICMP(type=8, sequence=2))
+    tape.expect(b, ghost, ICMP(type=0, sequence=2))
+    ghost.send(ghost.to(b) / ICMP(type=8, sequence=2))
+    ghost.receive(timeout=5, where=ICMP(type=0, sequence=2))
+    assert str(ghost) == "ghost 10.0.0.254"
+
+
+def test_a_simulated_host_runs_no_programs(simnet, program) -> None:
+    with pytest.raises(
+        PacketlabError, match=r"program: expected a host of a lab, got .*a.* \(the fixture `lab` has them\)"
+    ):
+        program(simnet.host("a"), "true")

@@ -1,13 +1,14 @@
 """packetlab: declare a header once; build, dissect, send, capture and replay packets with it.
 
     wire/     bytes <-> headers: declarations, packets, dissection; pure
-    capture/  frames in files: pcap and pcapng, streaming
+    capture/  frames in files: pcap and pcapng, streaming; columns, filters, rewriting, reassembly, fleets
     engine/   protocol rules without input and output: SPP, IDP, RIP, packet exchange, WebSocket
     link/     moving frames and time: interfaces, a rootless lab, a simulated network, wires in memory, replay
     view/     how all of it shows itself: HTML, ladders, plots, dumps
     host.py   engines on one side, interfaces on the other; sockets/ the eight verbs over them;
     networks.py  where hosts come from; testing/ expectations, golden captures, replayed peers; pytest_plugin.py
-    cli.py    the command line; demo.py what `packetlab demo` does
+    export/   one declaration, many forms: scapy, dpkt, Wireshark, diagrams, Hypothesis, malformed packets
+    cli/      the command line, a file a command; demo.py what `packetlab demo` does
 
 This file names what users meet; everything else is in its module.
 """

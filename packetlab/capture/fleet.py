@@ -246,17 +246,19 @@ def _pool(workers: int) -> Executor:
 
 
 def _declarations() -> str:
-    """Return the headers that the program itself has declared, as data; those that are code stay behind."""
+    """Return the headers that the program itself has declared, as data; those that are code stay behind.
+
+    Of several that have one name it is the last that names mean.
+    """
     from packetlab.errors import DeclareError
-    from packetlab.wire.declared import to_json
     from packetlab.wire.describe import OWN, described
 
-    own = []
-    for header in declared():
-        if not header.__module__.startswith(OWN):
-            try:
-                described([header])
-            except DeclareError:
-                continue
-            own.append(header)
-    return to_json(described(own)) if own else ""
+    last = {header.__name__: header for header in declared() if not header.__module__.startswith(OWN)}
+    own: dict[str, Any] = {}
+    for header in last.values():
+        try:
+            found = {one["name"]: one for one in described([header])}
+        except DeclareError:
+            continue
+        own = {**found, **own} if header.__name__ in own else {**own, **found}
+    return json.dumps(list(own.values())) if own else ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -91,15 +92,20 @@ def opened(path: str) -> Iterator[Capture]:
 
 
 def _declare(job: Job) -> None:
-    """Declare what the program had declared, but for what this process has already."""
+    """Declare what the program had declared, but for what this process has already.
+
+    What cannot stand beside the headers here stays out: columns that need it say that there is no such header.
+    """
     if not job.declarations:
         return
+    from packetlab.errors import DeclareError
     from packetlab.wire.bindings import header_named
-    from packetlab.wire.declared import from_json
+    from packetlab.wire.declared import declare_from
 
-    offered = from_json(job.declarations)
-    if any(header_named(one.name) is None for one in offered):
-        offered.declare()
+    for description in json.loads(job.declarations):
+        if header_named(description["name"]) is None:
+            with suppress(DeclareError):
+                declare_from(description)
 
 
 def _blocks(job: Job, path: str) -> Iterator[Columns]:

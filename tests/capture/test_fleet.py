@@ -204,3 +204,13 @@ def test_what_is_written_on_the_way_is_whole(tmp_path: Path) -> None:
     assert fleet.octets == sum(os.path.getsize(file.path) for file in fleet.files)
     (block,) = fleet.table("ip.src", "time_ns", pcap="tcp")
     assert block.rows == 24 and fleet.failures == []
+
+
+def test_two_headers_of_one_name_are_no_hindrance(tmp_path: Path) -> None:
+    with bindings():
+        made = [
+            type(Header)("Twin", (Header,), {"__annotations__": {"a": U16}, "__module__": f"part{i}"}) for i in range(2)
+        ]
+        assert len(made) == 2
+        (block,) = scan(CORPUS / "web.pcap", workers=1).table("ip.src")
+        assert block.rows == 24

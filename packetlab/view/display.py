@@ -9,17 +9,20 @@ import sys
 from typing import Any
 
 from packetlab.capture import Capture, Frame
+from packetlab.export.diagram import diagram
 from packetlab.view import captures, packets, topology
 from packetlab.view.hexdump import printable
 from packetlab.view.markup import pre, safe
 from packetlab.wire.compare import Difference
 from packetlab.wire.foreign import as_packet, is_foreign
-from packetlab.wire.header import Header
+from packetlab.wire.header import Header, HeaderType
 from packetlab.wire.packet import Packet
 
 
 def text_of(thing: Any) -> str:
     """Return a thing as plain text, of which a terminal shows every line as it is meant."""
+    if isinstance(thing, HeaderType):
+        return str(diagram(thing))  # type: ignore[arg-type]
     if isinstance(thing, Header):
         thing = Packet((thing,))
     if isinstance(thing, Packet):

@@ -105,9 +105,13 @@ class HeaderType(type):
     _fields: tuple[Field, ...]
 
     @property
-    def __doc__(cls) -> str | None:  # type: ignore[override]
+    def __doc__(cls) -> str | None:
         """What `help` shows: the header's own words, its diagram and its fields (see `export.diagram`), made when asked."""
         return lent("in_full")(cls) if getattr(cls, "_fields", ()) else own_doc(cls)
+
+    @__doc__.setter
+    def __doc__(cls, words: str | None) -> None:
+        type.__dict__["__doc__"].__set__(cls, words)
 
     def __new__(mcls, name: str, bases: tuple[type, ...], body: dict[str, Any], **options: Any) -> HeaderType:
         if not bases:

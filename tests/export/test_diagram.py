@@ -125,6 +125,13 @@ def test_help_shows_the_diagram_and_the_fields(capsys: pytest.CaptureFixture[str
     assert re.search(r"key +octets 4 to 7: number of 32 bits, where urgency & 1", page)
     assert Buoy.__dict__["__doc__"] == "A made-up buoy." and Buoy().__doc__ == "A made-up buoy."
     assert pl.describe(Buoy)["doc"] == "A made-up buoy."
+    Buoy.__doc__ = "Another text."
+    try:
+        assert str(Buoy.__doc__).startswith("Another text.\n\n 0 ")
+    finally:
+        Buoy.__doc__ = "A made-up buoy."
+    pl.show(Buoy)
+    assert capsys.readouterr().out == f"{diagram(Buoy)}\n"
 
 
 def test_notebooks_show_a_picture_with_the_text_as_its_alternative() -> None:

@@ -12,12 +12,15 @@
       Mismatch              packets are not those expected; an AssertionError too, since tests raise it
 
 A message always reads: where, expected, got. The same three are attributes, so a program need not
-parse the text. Time running out is the built-in TimeoutError.
+parse the text. What is not printable (in a file name, say) is escaped in the message, not in the attributes.
+Time running out is the built-in TimeoutError.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+
+from packetlab.escaping import printable
 
 
 class PacketlabError(Exception):
@@ -31,14 +34,15 @@ class PacketlabError(Exception):
 
     def __init__(self, where: str, expected: object = None, got: object = None, hint: str = "") -> None:
         self.where, self.expected, self.got, self.hint = where, expected, got, hint
-        text = where
+        # What a mismatch says, and what a program printed, goes over several lines; a name never does.
+        text = where if isinstance(self, AssertionError) else printable(where)
         if expected is not None:
             text += f": expected {expected}"
         if got is not None:
             text += f", got {got}" if expected is not None else f": got {got}"
         if hint:
             text += f" ({hint})"
-        super().__init__(text)
+        super().__init__(printable(text, "\n"))
 
 
 class DeclareError(PacketlabError):

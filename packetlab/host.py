@@ -17,6 +17,7 @@ from packetlab.engine.idp import MTU, Node
 from packetlab.engine.pex import Exchange, Responder
 from packetlab.engine.spp_timing import Timing
 from packetlab.errors import LocalProtocolError, PacketlabError, suggestion
+from packetlab.escaping import printable
 from packetlab.link.carriers import (
     NETHUB_PORT,
     BareFraming,
@@ -61,7 +62,7 @@ class Place(NamedTuple):
         return str(self.host.address), self.socket
 
     def __str__(self) -> str:
-        return f"{self.host.name}:{self.socket}"
+        return f"{printable(self.host.name)}:{self.socket}"
 
 
 class Stack:

@@ -17,6 +17,7 @@ LONGEST = 450  # lines
 LISTS = {"__init__.py"}  # nothing but names
 
 MAY_IMPORT = {
+    "escaping": set(),
     "errors": set(),
     "wire": {"errors"},
     "capture": {"errors", "wire", "engine"},  # captured streams are put together by the rules of the engines
@@ -31,6 +32,8 @@ MAY_IMPORT["networks"] = {*MAY_IMPORT["sockets"], "sockets"}
 MAY_IMPORT["testing"] = {*MAY_IMPORT["networks"], "networks"}
 for last in ("pytest_plugin", "cli", "demo", "__main__", "__init__"):
     MAY_IMPORT[last] = {*MAY_IMPORT["testing"], "testing", "cli", "demo"}
+for may in MAY_IMPORT.values():
+    may.add("escaping")
 IMPURE = {"socket", "time", "random", "os", "threading", "asyncio", "subprocess", "select", "scapy", "dpkt"}
 VAGUE = {"utils", "common", "helpers", "misc", "base", "core", "compat"}
 

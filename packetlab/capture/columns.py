@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from packetlab.capture.batch import NO_TIME, FrameBatch
 from packetlab.errors import BuildError, suggestion
+from packetlab.escaping import printable
 from packetlab.wire.above import Shown
 from packetlab.wire.columns import Column, column
 from packetlab.wire.fields import octets_text
@@ -361,7 +362,7 @@ def _fetched(batch: FrameBatch, places: Any, sizes: Any, by_hand: dict[int, byte
 
 def _text(one: AnyColumn, value: Any) -> str:
     if isinstance(one, FrameColumn) or one.form == "present":
-        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
+        return printable(value)
     if one.part == "host":
         return ":".join(f"{octet:02x}" for octet in value)
     if one.field is None or one.part or one.form == "bytes":

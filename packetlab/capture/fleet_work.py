@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from packetlab.capture.capture import Capture
 from packetlab.capture.columns import Columns
 from packetlab.errors import CaptureError
+from packetlab.escaping import printable
 
 
 class File(NamedTuple):
@@ -44,8 +45,9 @@ class Failure:
     rows: int = 0
 
     def __str__(self) -> str:
-        where = "" if self.error.startswith(self.path) else f"{self.path}: "
-        return f"{where}{self.error}" + (f" ({self.rows} rows before)" if self.rows else "")
+        path, error = printable(self.path), printable(self.error)
+        where = "" if error.startswith(path) else f"{path}: "
+        return f"{where}{error}" + (f" ({self.rows} rows before)" if self.rows else "")
 
 
 class Done(NamedTuple):

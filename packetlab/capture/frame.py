@@ -90,7 +90,9 @@ NOTHING = Extras()
 ETHERNET = Interface()
 
 
-_dissecting: Any = None  # what frames are dissected with, once the first one is: an import for each would cost a fifth more
+_dissecting: Any = (
+    None  # what frames are dissected with, once the first one is: an import for each would cost a fifth more
+)
 
 
 def _begin() -> Any:

@@ -12,7 +12,8 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from packetlab.cli.arguments import OK, WRONG
+from packetlab.cli.arguments import OK, WRONG, Parser
+from packetlab.escaping import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,7 @@ COMMANDS = (
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
-    top = argparse.ArgumentParser(prog="packetlab", description="A laboratory for network protocols.")
+    top = Parser(prog="packetlab", description="A laboratory for network protocols.")
     top.add_argument("--version", action="store_true", help="print the version and end")
     commands = top.add_subparsers(metavar="COMMAND", dest="command")
 
@@ -79,7 +80,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except _failures() as error:
-        print(f"packetlab {args.command}: {error}", file=sys.stderr)
+        print(printable(f"packetlab {args.command}: {error}", "\n"), file=sys.stderr)
         return WRONG
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Protocol
+import sys
+from typing import Any, NoReturn, Protocol
+
+from packetlab.escaping import printable
 
 OK, DIFFERENT, WRONG = 0, 1, 2
 
@@ -12,6 +15,19 @@ class Command(Protocol):
     """Declares a command: its name, what it runs, its help; returns the parser that its options are added to."""
 
     def __call__(self, name: str, function: Any, help: str) -> argparse.ArgumentParser: ...
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints repeat nothing that a terminal would act on."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
+def complain(text: object) -> None:
+    """Print a line for people, which goes to standard error; whatever file name is in it, it stays one of text."""
+    sys.stdout.flush()
+    print(printable(text, "\n"), file=sys.stderr)
 
 
 def count(text: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from packetlab.cli.arguments import DIFFERENT, OK, above_zero, count, matcher, pcap_filter
+from packetlab.cli.arguments import DIFFERENT, OK, above_zero, complain, count, matcher, pcap_filter
 
 if TYPE_CHECKING:
     from packetlab.cli.arguments import Command
@@ -56,5 +56,5 @@ def _run(args: Any) -> int:
         if ours:
             signal.signal(signal.SIGTERM, before)
     if not args.quiet:
-        print(done, file=sys.stderr)
+        complain(done)
     return OK if done.frames or args.count is None else DIFFERENT

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
-from packetlab.cli.arguments import OK, WRONG
+from packetlab.cli.arguments import OK, WRONG, complain
 
 if TYPE_CHECKING:
     from packetlab.cli.arguments import Command
@@ -21,10 +20,7 @@ def _run(args: Any) -> int:
     try:
         import shtab
     except ImportError:
-        print(
-            "packetlab completion: expected the package shtab, got none (pip install 'packetlab[completion]')",
-            file=sys.stderr,
-        )
+        complain("packetlab completion: expected the package shtab, got none (pip install 'packetlab[completion]')")
         return WRONG
     from packetlab.cli import parser
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from packetlab.cli.arguments import DIFFERENT, OK, WRONG
+from packetlab.cli.arguments import DIFFERENT, OK, WRONG, complain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,10 +48,10 @@ def _run(args: Any) -> int:
     from packetlab.errors import CaptureError
 
     if args.write is not None and args.number is None:
-        print("packetlab follow: expected -n N with -w, got none", file=sys.stderr)
+        complain("packetlab follow: expected -n N with -w, got none")
         return WRONG
     if args.write not in (None, "-") and args.file != "-" and Path(args.write).resolve() == Path(args.file).resolve():
-        print(f"packetlab follow: expected another file than {args.file} to write, got the same", file=sys.stderr)
+        complain(f"packetlab follow: expected another file than {args.file} to write, got the same")
         return WRONG
     capture = Capture(args.file)
     found = 0
@@ -73,14 +73,13 @@ def _run(args: Any) -> int:
             else:
                 print(_summary(stream))
     except CaptureError as fault:
-        sys.stdout.flush()
-        print(f"packetlab follow: {fault}", file=sys.stderr)
+        complain(f"packetlab follow: {fault}")
         return DIFFERENT if found else WRONG
     finally:
         if sink is not None and args.write != "-":
             sink.close()
     if not found and args.number is not None and not args.quiet:
-        print(f"packetlab follow: {args.file}: expected {args.what} stream {args.number}, got none", file=sys.stderr)
+        complain(f"packetlab follow: {args.file}: expected {args.what} stream {args.number}, got none")
     return OK if found else DIFFERENT
 
 
@@ -128,7 +127,7 @@ _WAYS = {"tcp": _tcp, "spp": _spp, "websocket": _websocket}
 
 
 def _summary(stream: Any) -> str:
-    from packetlab.view.hexdump import printable
+    from packetlab.escaping import printable
 
     if hasattr(stream, "request"):
         return printable(f"{stream.request.path}  {_summary(stream.stream)}")
@@ -144,7 +143,8 @@ def _summary(stream: Any) -> str:
 
 def _print(said: Any, args: Any) -> None:
     """Print what was said line by line: who, and the octets with all that could act on a terminal escaped."""
-    from packetlab.view.hexdump import hexdump, printable
+    from packetlab.escaping import printable
+    from packetlab.view.hexdump import hexdump
 
     for by, data, about in said:
         if args.end not in (None, by):

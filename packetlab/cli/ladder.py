@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
-from packetlab.cli.arguments import DIFFERENT, OK, WRONG, count, matcher
+from packetlab.cli.arguments import DIFFERENT, OK, WRONG, complain, count, matcher
 
 if TYPE_CHECKING:
     from packetlab.cli.arguments import Command
@@ -36,7 +35,7 @@ def _run(args: Any) -> int:
     from packetlab.view.ladder import ladder
 
     if any("=" not in name for name in args.name):
-        print("packetlab ladder: --name: expected ADDRESS=NAME", file=sys.stderr)
+        complain("packetlab ladder: --name: expected ADDRESS=NAME")
         return WRONG
     names = dict(name.split("=", 1) for name in args.name)
     fields = [name for name in (args.fields or "").split(",") if name]
@@ -49,7 +48,7 @@ def _run(args: Any) -> int:
     except CaptureError as fault:
         damage = fault
     if damage is not None and not frames:
-        print(f"packetlab ladder: {damage}", file=sys.stderr)
+        complain(f"packetlab ladder: {damage}")
         return WRONG
     drawn = ladder(frames, names, fields=fields, time=args.time, fold=args.fold)
     if args.out is None:
@@ -57,7 +56,6 @@ def _run(args: Any) -> int:
     else:
         drawn.save(args.out)
     if damage is not None:
-        sys.stdout.flush()
-        print(f"packetlab ladder: {damage}", file=sys.stderr)
+        complain(f"packetlab ladder: {damage}")
         return DIFFERENT
     return OK if frames or args.filter is None else DIFFERENT

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
-from packetlab.cli.arguments import OK
+from packetlab.cli.arguments import OK, complain
 
 if TYPE_CHECKING:
     from packetlab.cli.arguments import Command
@@ -49,5 +48,5 @@ def _run(args: Any) -> int:
         with Writer(args.write) as writer:
             for number, case in enumerate(cases):
                 writer.write(Frame(case.data, number * 1_000_000, linktype, comment=case.id))
-        print(f"wrote {len(cases)} packets to {args.write}", file=sys.stderr)
+        complain(f"wrote {len(cases)} packets to {args.write}")
     return OK

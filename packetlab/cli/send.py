@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
-from packetlab.cli.arguments import OK, count
+from packetlab.cli.arguments import OK, complain, count
 
 if TYPE_CHECKING:
     from packetlab.cli.arguments import Command
@@ -44,5 +43,5 @@ def _run(args: Any) -> int:
             if number:
                 time.sleep(args.interval)
             interface.send(packet)
-    print(f"sent {args.count} x {len(packet)} bytes on {args.interface}", file=sys.stderr)
+    complain(f"sent {args.count} x {len(packet)} bytes on {args.interface}")
     return OK

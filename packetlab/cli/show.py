@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any
 
-from packetlab.cli.arguments import DIFFERENT, OK, WRONG, count, matcher, pcap_filter
+from packetlab.cli.arguments import DIFFERENT, OK, WRONG, complain, count, matcher, pcap_filter
 
 if TYPE_CHECKING:
     from packetlab.cli.arguments import Command
@@ -29,14 +28,15 @@ def add(command: Command) -> None:
 def _run(args: Any) -> int:
     from packetlab.capture import Capture
     from packetlab.errors import CaptureError
+    from packetlab.escaping import printable
     from packetlab.view.conversation import ends, label
-    from packetlab.view.hexdump import hexdump, printable
+    from packetlab.view.hexdump import hexdump
 
     where, words = args.read or args.file, args.words
     if args.read and args.file:
         words = [args.file, *words]  # tcpdump's way: -r FILE WORD ...
     if where is None:
-        print("packetlab show: expected a FILE, got none", file=sys.stderr)
+        complain("packetlab show: expected a FILE, got none")
         return WRONG
     test = matcher(args.filter)
     expression = pcap_filter(words)
@@ -65,7 +65,6 @@ def _run(args: Any) -> int:
             if shown == args.count:
                 break
     except CaptureError as fault:
-        sys.stdout.flush()
-        print(f"packetlab show: {fault}", file=sys.stderr)
+        complain(f"packetlab show: {fault}")
         return DIFFERENT if shown else WRONG
     return OK if shown or (test is None and expression is None) else DIFFERENT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from packetlab.cli.arguments import DIFFERENT, OK, WRONG, count
+from packetlab.cli.arguments import DIFFERENT, OK, WRONG, complain, count
 
 if TYPE_CHECKING:
     from packetlab.cli.arguments import Command
@@ -38,7 +38,7 @@ def _run(args: Any) -> int:
 
     fleet = scan(args.files, workers=args.workers)
     if not len(fleet):
-        print("packetlab table: expected captures, got none", file=sys.stderr)
+        complain("packetlab table: expected captures, got none")
         return WRONG
     if args.parquet:
         manifest = fleet.write_parquet(args.parquet, *args.columns, where=args.filter, pcap=args.pcap)
@@ -55,7 +55,7 @@ def _run(args: Any) -> int:
             break
     sys.stdout.flush()
     for failure in fleet.failures:
-        print(f"packetlab table: {failure}", file=sys.stderr)
+        complain(f"packetlab table: {failure}")
     asked = args.filter is not None or args.pcap is not None
     if fleet.failures:
         return DIFFERENT if printed else WRONG
@@ -76,7 +76,7 @@ def _raw(block: Any, name: str) -> list[str]:
 
 
 def _line(texts: Any, separator: str) -> str:
-    from packetlab.view.hexdump import printable
+    from packetlab.escaping import printable
 
     if separator == "tab":
         return "\t".join(printable(text) for text in texts)

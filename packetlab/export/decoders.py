@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from packetlab.errors import BuildError, suggestion
+from packetlab.escaping import printable
 from packetlab.wire.foreign import as_packet, is_foreign, octets
 from packetlab.wire.header import Header
 from packetlab.wire.packet import Packet
@@ -79,7 +80,7 @@ class Deep:
     def __str__(self) -> str:
         lines = [f"{self.name or 'no decoder'}{f' ({self.using})' if self.using else ''}: {len(self.data)} octets"]
         lines += _lines(self.fields, "  ")
-        return "\n".join([*lines, *(f"fault: {_safe(str(fault))}" for fault in self.faults)])
+        return "\n".join([*lines, *(f"fault: {printable(str(fault))}" for fault in self.faults)])
 
     def __repr__(self) -> str:
         faults = f", {len(self.faults)} fault{'s' * (len(self.faults) != 1)}" * bool(self.faults)
@@ -215,23 +216,18 @@ def _found(fields: Any, name: object) -> Iterator[Any]:
             yield from _found(value, name)
 
 
-def _safe(text: str) -> str:
-    """Text without anything that a terminal would act on."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
 def _shown(value: Any) -> str:
     if isinstance(value, bytes):
         return repr(value) if len(value) <= 80 else f"{value[:80]!r}... ({len(value)} octets)"
-    return _safe(str(value))
+    return printable(str(value))
 
 
 def _lines(fields: Any, indent: str) -> Iterator[str]:
     pairs = fields.items() if isinstance(fields, dict) else [("-", value) for value in fields]
     for key, value in pairs:
-        label = _safe(str(key)) + ("" if key == "-" else ":")
+        label = printable(str(key)) + ("" if key == "-" else ":")
         if isinstance(value, (dict, list)) and value:
-            kind = f" {_safe(str(value['layer']))}" if isinstance(value, dict) and "layer" in value else ""
+            kind = f" {printable(str(value['layer']))}" if isinstance(value, dict) and "layer" in value else ""
             yield f"{indent}{label}{kind}"
             inner = {k: v for k, v in value.items() if k != "layer"} if isinstance(value, dict) else value
             yield from _lines(inner, indent + "  ")
@@ -242,7 +238,7 @@ def _lines(fields: Any, indent: str) -> Iterator[str]:
 def plain(value: Any, packet: Any, depth: int = 0) -> Any:
     """Return a decoder's value as plain data; `packet(value, depth)` does so for the library's packets, or gives None."""
     if depth > 40:
-        return _safe(repr(type(value).__name__))
+        return printable(repr(type(value).__name__))
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, int):

@@ -6,11 +6,11 @@ texts of declarations may come from a file and are escaped in the forms that cou
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.errors import BuildError
+from packetlab.escaping import printable, safe
 from packetlab.wire.expressions import Checksum
 from packetlab.wire.fields import REQUIRED, Address, Bytes, Int, Items, PayloadMark
 from packetlab.wire.header import own_doc
@@ -119,7 +119,7 @@ class Diagram(Text):
         from base64 import b64encode
 
         picture = b64encode(self.svg().encode()).decode()
-        alt = escape(str(self), quote=True)
+        alt = safe(self, "\n")
         return {"text/plain": str(self), "text/html": f'<img alt="{alt}" src="data:image/svg+xml;base64,{picture}">'}
 
 
@@ -208,10 +208,10 @@ def _line(row: list[Piece], cut: list[str]) -> str:
 def _svg(header: type[Header]) -> str:
     drawn = rows(header)
     width, height = ROW * CELL + 2, TOP + len(drawn) * HIGH + 2
-    title = escape(f"{header.__name__}, bit by bit")
+    title = safe(f"{header.__name__}, bit by bit")
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
-        f"<title>{title}</title><desc>{escape(_text(header))}</desc><style>{STYLE}</style>",
+        f"<title>{title}</title><desc>{safe(_text(header), chr(10))}</desc><style>{STYLE}</style>",
     ]
     for bit in range(ROW):
         parts.append(
@@ -222,13 +222,13 @@ def _svg(header: type[Header]) -> str:
         for piece in row:
             x, wide = piece.start * CELL + 1, piece.bits * CELL
             dashed = ' class="o"' if piece.cell.optional or piece.cell.bits is None else ""
-            whole = escape(piece.cell.label)
+            whole = safe(piece.cell.label)
             parts.append(f'<rect x="{x}" y="{y}" width="{wide}" height="{HIGH}"{dashed}><title>{whole}</title></rect>')
             if piece.named:
                 room = max(1, int(wide / 7.4) - 1)
                 label = piece.cell.label if len(piece.cell.label) <= room else piece.cell.name[:room]
                 middle = x + wide / 2
-                parts.append(f'<text x="{middle:g}" y="{y + 21}" text-anchor="middle">{escape(label)}</text>')
+                parts.append(f'<text x="{middle:g}" y="{y + 21}" text-anchor="middle">{safe(label)}</text>')
     return "".join([*parts, "</svg>"])
 
 
@@ -292,10 +292,10 @@ def _markdown(header: type[Header]) -> str:
     for f, (place, kind, value, present) in zip(header._fields, _facts(header), strict=True):
         there = f"where `{_cell(present)}`" if present else "always"
         shown = f"`{_cell(value)}`" if value else ""
-        lines.append(f"| {place} | `{_cell(f.name)}` | {escape(_cell(kind))} | {shown} | {there} |")
+        lines.append(f"| {place} | `{_cell(f.name)}` | {safe(_cell(kind))} | {shown} | {there} |")
     return "\n".join(lines) + "\n"
 
 
 def _cell(text: str) -> str:
     """Text that stays inside its cell and its backticks."""
-    return text.replace("`", "'").replace("|", "\\|").replace("\n", " ")
+    return printable(text.replace("\n", " ")).replace("`", "'").replace("|", "\\|")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.errors import BuildError
+from packetlab.escaping import lua
 from packetlab.wire.expressions import Ahead, Const, Count, Expr, Has, If, OneOf, Op, Ref, Size
 from packetlab.wire.fields import Int
 
@@ -32,12 +33,6 @@ FUNCTIONS = {
     "-": "sub",
     "*": "mul",
 }
-
-
-def quoted(text: str) -> str:
-    """Return a text as a Lua string: one line of plain ASCII, whatever is in it."""
-    safe = set(range(0x20, 0x7F)) - {ord('"'), ord("\\")}
-    return '"' + "".join(chr(b) if b in safe else f"\\{b:03d}" for b in text.encode("utf-8", "replace")) + '"'
 
 
 def is_wide(bits: int) -> bool:
@@ -87,11 +82,11 @@ def term(rule: Expr, header: type[Header]) -> Term:
     if isinstance(rule, Ref):
         return _field(rule, header)
     if isinstance(rule, Size):
-        return Term(f"s:size({quoted(rule.name)})", 0, LONGEST)
+        return Term(f"s:size({lua(rule.name)})", 0, LONGEST)
     if isinstance(rule, Count):
-        return Term(f"s:count({quoted(rule.name)})", 0, LONGEST)
+        return Term(f"s:count({lua(rule.name)})", 0, LONGEST)
     if isinstance(rule, Has):
-        return Term(f"s:has({quoted(rule.name)})", 0, 1)
+        return Term(f"s:has({lua(rule.name)})", 0, 1)
     if isinstance(rule, Ahead):
         wide = is_wide(rule.bits)
         return Term(f"s:ahead({rule.bits}, {str(wide).lower()})", -1, (1 << rule.bits) - 1 if not wide else MOST)
@@ -122,10 +117,10 @@ def _field(rule: Ref, header: type[Header]) -> Term:
     if not isinstance(f.kind, Int):
         return Term("0", 0, 0)  # octets have no value as a number while reading
     if is_wide(f.kind.bits):
-        return Term(f"(s.v[{quoted(rule.name)}] or W.ZERO)", -MOST, MOST) if f.kind.signed else Term(
-            f"(s.v[{quoted(rule.name)}] or W.ZERO)", 0, max(f.kind.high, 2 * EXACT)
+        return Term(f"(s.v[{lua(rule.name)}] or W.ZERO)", -MOST, MOST) if f.kind.signed else Term(
+            f"(s.v[{lua(rule.name)}] or W.ZERO)", 0, max(f.kind.high, 2 * EXACT)
         )  # fmt: skip
-    return Term(f"(s.v[{quoted(rule.name)}] or 0)", min(0, f.kind.low), f.kind.high)
+    return Term(f"(s.v[{lua(rule.name)}] or 0)", min(0, f.kind.low), f.kind.high)
 
 
 def _one_of(rule: OneOf, header: type[Header]) -> Term:

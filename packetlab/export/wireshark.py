@@ -14,7 +14,8 @@ from importlib.resources import files
 from typing import Any
 
 from packetlab.errors import BuildError
-from packetlab.export.lua_rules import condition, is_wide, number, quoted
+from packetlab.escaping import lua
+from packetlab.export.lua_rules import condition, is_wide, number
 from packetlab.export.wireshark_places import (
     FIELDS,
     KNOWN,
@@ -109,7 +110,7 @@ class _Script:
         if IDP in self.numbers:
             text = (parts / "wireshark_xns.lua").read_text(encoding="ascii")
             lines.append(text.replace("@IDP@", str(self.numbers[IDP])))
-        notes = [f"-- Not said here, since Wireshark has no place for it: {quoted(text)}" for text in self.left]
+        notes = [f"-- Not said here, since Wireshark has no place for it: {lua(text)}" for text in self.left]
         return "\n".join(lines + notes) + "\n"
 
     # One header -----------------------------------------------------------------------------------------------
@@ -119,10 +120,8 @@ class _Script:
         before, behind = before_payload(header), behind_payload(header)
         doc = own_doc(header).split("\n")[0].split(". ")[0].rstrip(".")
         lines = [f"declared[{self.numbers[header]}] = {{"]
-        lines += [
-            f"  name = {quoted(header.__name__)}, abbr = {quoted(self.names[header])}, index = {self.numbers[header]},"
-        ]
-        lines += [f"  title = {quoted(f'{header.__name__}: {doc}' if doc else header.__name__)},"]
+        lines += [f"  name = {lua(header.__name__)}, abbr = {lua(self.names[header])}, index = {self.numbers[header]},"]
+        lines += [f"  title = {lua(f'{header.__name__}: {doc}' if doc else header.__name__)},"]
         units = _units(before) | _units(behind)
         taken: set[str] = set()
         for word, fields in (("before", before), ("behind", behind)):
@@ -136,8 +135,8 @@ class _Script:
         ):
             if said is not None:
                 rule, by = said
-                wanted = ", ".join(f"[{quoted(name)}] = true" for name in sorted(needs(rule)))
-                field = f"field = {quoted(by.name)}, " if by is not None else ""
+                wanted = ", ".join(f"[{lua(name)}] = true" for name in sorted(needs(rule)))
+                field = f"field = {lua(by.name)}, " if by is not None else ""
                 lines.append(f"  {word} = {{{field}needs = {{{wanted}}}, rule = {number(rule, header)}}},")
         least = sum(f.kind.bits or 0 for f in before if f.condition is None) // 8
         tail = sum((f.kind.bits or 0) // 8 for f in behind)
@@ -149,7 +148,7 @@ class _Script:
         lines.append(f"  short = {{{', '.join(short)}}},")
         lines += ["  sizes = {", *(f"    {one}," for one in self.sizes(header)), "  },"]
         if header._pseudo is not None and header._pseudo[0]:
-            lines.append(f"  pseudo = {{{', '.join(quoted(name) for name in header._pseudo)}}},")
+            lines.append(f"  pseudo = {{{', '.join(lua(name) for name in header._pseudo)}}},")
         lines.append(f"  numbers = {{{self.protocol_numbers(header)}}},")
         lines += self.onward(header)
         return [*lines, "}", ""]
@@ -158,7 +157,7 @@ class _Script:
         header = f.header
         abbr = _free(_ascii(f.name), taken)
         taken.add(abbr)
-        parts = [f"name = {quoted(f.name)}", f"abbr = {quoted(abbr)}", f"kind = {quoted(_kind(f))}"]
+        parts = [f"name = {lua(f.name)}", f"abbr = {lua(abbr)}", f"kind = {lua(_kind(f))}"]
         kind = f.kind
         if kind.bits is not None:
             parts.append(f"bits = {kind.bits}")
@@ -180,7 +179,7 @@ class _Script:
             if f.pad:
                 parts.append(f"pad = {f.pad}")
         if f.fixed:
-            parts += [f"fixed = {_fixed(f)}", f"expected = {quoted(kind.text(f.default))}"]
+            parts += [f"fixed = {_fixed(f)}", f"expected = {lua(kind.text(f.default))}"]
         return parts
 
     def whole_number(self, f: Field, kind: Int, unit: tuple[int, int] | None) -> list[str]:
@@ -191,17 +190,17 @@ class _Script:
         if unit is not None:
             parts += [f"unit = {bits // 8}", f"mask = {((1 << kind.bits) - 1) << shift}"]
         width = next(w for w in (8, 16, 24, 32, 64) if w >= bits)
-        parts.append(f"type = {quoted(('int' if kind.signed else 'uint') + str(width))}")
+        parts.append(f"type = {lua(('int' if kind.signed else 'uint') + str(width))}")
         names, flags = kind.names, kind.names is not None and issubclass(kind.names, IntFlag)
         checksum = isinstance(f.rule, Checksum)
-        parts.append(f"base = {quoted('HEX' if (flags or checksum) and not kind.signed else 'DEC')}")
+        parts.append(f"base = {lua('HEX' if (flags or checksum) and not kind.signed else 'DEC')}")
         if isinstance(f.rule, Checksum):
             rule = f.rule
-            over = ", ".join(quoted(part) for part in rule.over)
+            over = ", ".join(lua(part) for part in rule.over)
             none = "" if rule.none is None else f", none = {rule.none}, instead = {rule.instead}"
-            parts.append(f"sum = {{algorithm = {quoted(rule.algorithm)}, over = {{{over}}}{none}}}")
+            parts.append(f"sum = {{algorithm = {lua(rule.algorithm)}, over = {{{over}}}{none}}}")
         if names is not None and not flags:
-            entries = ", ".join(f"[{int(m)}] = {quoted(m.name or str(int(m)))}" for m in names if abs(int(m)) < 1 << 53)
+            entries = ", ".join(f"[{int(m)}] = {lua(m.name or str(int(m)))}" for m in names if abs(int(m)) < 1 << 53)
             # Wireshark's tables of names hold 32 bits; the names of larger numbers are put behind the value.
             small = kind.bits <= MASKED and all(abs(int(m)) < 1 << 31 for m in names)
             parts.append(f"names = {{{entries}}}")
@@ -221,7 +220,7 @@ class _Script:
                 continue
             if any(isinstance(leaf, Size) and leaf.name == "payload" for leaf in rule.leaves()):
                 code = "" if isinstance(rule, Next) else f", rule = {number(rule, header)}"
-                found.append(f"{{field = {quoted(f.name)}{code}}}")
+                found.append(f"{{field = {lua(f.name)}{code}}}")
         return found
 
     def protocol_numbers(self, header: type[Header]) -> str:
@@ -236,8 +235,8 @@ class _Script:
             if isinstance(f.rule, Next):
                 uppers = bindings.space(f.rule.space).headers.items()
                 entries = ", ".join(f"[{n}] = {self.upper(one)}" for n, one in uppers if self.upper(one) != "nil")
-                tables = ", ".join(quoted(name) for name in TABLES.get(f.rule.space, ())[:1])
-                lines.append(f"    {{field = {quoted(f.name)}, tables = {{{tables}}}, upper = {{{entries}}}}},")
+                tables = ", ".join(lua(name) for name in TABLES.get(f.rule.space, ())[:1])
+                lines.append(f"    {{field = {lua(f.name)}, tables = {{{tables}}}, upper = {{{entries}}}}},")
         lines += ["  },", "  conditions = {"]
         for rule, _, upper in bindings.conditions(header):
             lines.append(f"    {{holds = {condition(rule, header)}, upper = {self.upper(upper, '{tables = {}}')}}},")
@@ -247,7 +246,7 @@ class _Script:
         if header in self.numbers:
             return str(self.numbers[header])
         name = KNOWN.get(header.__name__, "") if is_known(header) else ""
-        return f"{{dissector = {quoted(name)}}}" if name else otherwise
+        return f"{{dissector = {lua(name)}}}" if name else otherwise
 
     # Where they stand -----------------------------------------------------------------------------------------
 
@@ -268,14 +267,14 @@ class _Script:
             only = {place.header for place in group}
             alone = len(only) == 1 and len(kinds[group[0].header]) == 1
             own = str(self.numbers[group[0].header]) if alone else "nil"
-            lines.append(f"put({quoted(table)}, {str(table in LENGTHS).lower()}, {own}, {{")
+            lines.append(f"put({lua(table)}, {str(table in LENGTHS).lower()}, {own}, {{")
             # A number that is bound comes before a condition, as when packetlab dissects.
             lines += [f"  {self.place(place)}," for place in sorted(group, key=lambda p: p.condition is not None)]
             lines.append("})")
         for place in guesses:
             assert place.condition is not None
             lines.append(
-                f"guess({quoted(place.table)}, {self.numbers[place.header]}, true, {_getters(place)}, "
+                f"guess({lua(place.table)}, {self.numbers[place.header]}, true, {_getters(place)}, "
                 f"{condition(place.condition, place.lower)})"
             )
         items = {f.kind.item for header in self.headers for f in header._fields if isinstance(f.kind, Items)}
@@ -285,7 +284,7 @@ class _Script:
             for link in links:
                 lines.append(f'DissectorTable.get("wtap_encap"):add((wtap_encaps or wtap).USER{link - 147}, {entry})')
             if not links and header not in items and not bindings.placed(header):
-                tables = ", ".join(quoted(name) for name in ("udp.port", "tcp.port", "ethertype", "ip.proto"))
+                tables = ", ".join(lua(name) for name in ("udp.port", "tcp.port", "ethertype", "ip.proto"))
                 lines.append(f"for _, name in ipairs({{{tables}}}) do")
                 lines += [f"  pcall(function() DissectorTable.get(name):add_for_decode_as({entry}) end)", "end"]
         return lines
@@ -296,12 +295,12 @@ class _Script:
             for place in found if place.condition is not None
             for name in refs(place.condition) if name not in PORTS.get(place.lower.__name__, {})
         })  # fmt: skip
-        return [f"local {_local(name)} = extractor({quoted(name)})" for name in names]
+        return [f"local {_local(name)} = extractor({lua(name)})" for name in names]
 
     def place(self, place: Place) -> str:
         parts = [f"number = {place.number}", f"header = {self.numbers[place.header]}"]
         if place.port is not None:
-            parts.append(f"port = {quoted(place.port)}")
+            parts.append(f"port = {lua(place.port)}")
         if place.condition is not None:
             parts += [f"getters = {_getters(place)}", f"holds = {condition(place.condition, place.lower)}"]
         return "{" + ", ".join(parts) + "}"
@@ -313,7 +312,7 @@ def _getters(place: Place) -> str:
     for name in sorted(refs(place.condition)):
         port = PORTS.get(place.lower.__name__, {}).get(name)
         code = f"pinfo.{port}" if port else f"{_local(FIELDS[place.lower.__name__, name])}()"
-        found.append(f"[{quoted(name)}] = function(pinfo) return {code} end")
+        found.append(f"[{lua(name)}] = function(pinfo) return {code} end")
     return "{" + ", ".join(found) + "}"
 
 
@@ -360,7 +359,7 @@ def _fixed(f: Field) -> str:
 def _flag(member: IntFlag | Any, shift: int, unit: int, kind: Int) -> str:
     mask = f", mask = {int(member) << shift}" if unit <= MASKED and not kind.signed and not kind.little else ""
     name = member.name or ""
-    return f"{{name = {quoted(name)}, abbr = {quoted(_ascii(name.lower()))}, bit = {int(member)}{mask}}}"
+    return f"{{name = {lua(name)}, abbr = {lua(_ascii(name.lower()))}, bit = {int(member)}{mask}}}"
 
 
 def _ascii(name: str) -> str:

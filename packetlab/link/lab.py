@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packetlab.errors import NeedsPrivilege, PacketlabError
+from packetlab.escaping import printable
 from packetlab.link import keeper as _keeper
 from packetlab.link.impairment import Impairment
 from packetlab.link.lab_host import Host
@@ -317,7 +318,7 @@ class Link:
         self.change(partitioned=False)
 
     def __repr__(self) -> str:
-        return f"<Link {' -- '.join(self.names)}>"
+        return f"<Link {printable(' -- '.join(self.names))}>"
 
 
 class Switch:
@@ -329,7 +330,7 @@ class Switch:
         self.members: list[_End] = []
 
     def __repr__(self) -> str:
-        return f"<Switch {self.name}>"
+        return f"<Switch {printable(self.name)}>"
 
 
 def setting(name: str) -> str | None:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.errors import PacketlabError
+from packetlab.escaping import printable
 from packetlab.link.ghost import Ghost
 from packetlab.link.interface import EVERY_PROTOCOL, Interface
 from packetlab.link.medium import Medium
@@ -177,4 +178,4 @@ class Host:
         return made
 
     def __repr__(self) -> str:
-        return f"<Host {self.name}>"
+        return f"<Host {printable(self.name)}>"

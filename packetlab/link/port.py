@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from packetlab.capture import Frame, matcher
+from packetlab.escaping import printable
 from packetlab.wire.batch import Batch
 from packetlab.wire.foreign import octets
 from packetlab.wire.packet import Packet
@@ -139,4 +140,4 @@ class Port(ABC):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name}>"
+        return f"<{type(self).__name__} {printable(self.name)}>"

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from packetlab.escaping import printable
 from packetlab.link.medium import Files
 
 if TYPE_CHECKING:
@@ -272,4 +273,4 @@ class Program:
 
     def __repr__(self) -> str:
         state = "running" if self.returncode is None else f"ended with status {self.returncode}"
-        return f"<Program {self.argv[0]} on {self.host.name}, {state}>"
+        return f"<Program {printable(self.argv[0])} on {printable(self.host.name)}, {state}>"

@@ -22,6 +22,7 @@ import numpy as np
 
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.frame import Interface as Description
+from packetlab.escaping import printable
 
 if TYPE_CHECKING:
     from packetlab.capture.bpf import PcapFilter
@@ -144,7 +145,7 @@ class Ring:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Ring {self.name}: {self._blocks * BLOCK} octets>"
+        return f"<Ring {printable(self.name)}: {self._blocks * BLOCK} octets>"
 
 
 def _put_back(octets: Any, starts: Any, sizes: Any, wire: Any, heads: Any, rows: Any) -> Any:

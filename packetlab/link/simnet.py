@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from packetlab.capture import Capture, Frame, Interface as Description
 from packetlab.errors import PacketlabError, Stalled
+from packetlab.escaping import printable
 from packetlab.link.impairment import Impairment, both_ways
 from packetlab.link.medium import Driver, Files, Medium
 from packetlab.link.port import Attachment, Port
@@ -210,7 +211,7 @@ class SimLink:
         self.change(partitioned=False)
 
     def __repr__(self) -> str:
-        return f"<SimLink {self.description.name}>"
+        return f"<SimLink {printable(self.description.name)}>"
 
 
 class SimNic:
@@ -328,4 +329,4 @@ class SimHost:
         return netaddr.IPAddress(f"{nic.link.subnet}.{nic.place}")
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name}>"
+        return f"<{type(self).__name__} {printable(self.name)}>"

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from packetlab.errors import LocalProtocolError, PacketlabError, suggestion
+from packetlab.escaping import printable
 from packetlab.host import Station
 from packetlab.link.medium import Files
 from packetlab.wire.above import Shown
@@ -143,7 +144,7 @@ class Socket(Shown, metaclass=_Made):
         self.close()
 
     def __str__(self) -> str:
-        return f"{self.kind} socket of {self.host.name}"
+        return f"{self.kind} socket of {printable(self.host.name)}"
 
     def __repr__(self) -> str:
         return f"<{self.family} {self}{' (closed)' if self.closed else ''}>"

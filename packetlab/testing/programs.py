@@ -17,9 +17,9 @@ from typing import Any
 
 from packetlab.capture import Frame, matcher
 from packetlab.errors import Mismatch, PacketlabError, suggestion
+from packetlab.escaping import printable
 from packetlab.link.program import Output, Program
 from packetlab.testing.sources import both_ways
-from packetlab.view.hexdump import printable
 
 LINES = 30  # of each output that a report shows
 WIDE = 80  # characters of a command line in a message

@@ -9,9 +9,9 @@ from typing import Any
 
 from packetlab.capture import Capture, Frame
 from packetlab.errors import CaptureError
+from packetlab.escaping import printable, safe
 from packetlab.view.conversation import ends, label
-from packetlab.view.hexdump import printable
-from packetlab.view.markup import BAD, NOTE, TINTS, chip, details, safe, scoped, table
+from packetlab.view.markup import BAD, NOTE, TINTS, chip, details, scoped, table
 from packetlab.view.packets import packet_html
 from packetlab.wire.compare import Difference
 

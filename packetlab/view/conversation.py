@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from packetlab.view.hexdump import printable
+from packetlab.escaping import printable
 from packetlab.wire.addresses import ip_text, mac_text
 from packetlab.wire.filter import ALIASES
 from packetlab.wire.header import Field, Header

@@ -9,10 +9,10 @@ import sys
 from typing import Any
 
 from packetlab.capture import Capture, Frame
+from packetlab.escaping import printable, safe
 from packetlab.export.diagram import diagram
 from packetlab.view import captures, packets, topology
-from packetlab.view.hexdump import printable
-from packetlab.view.markup import pre, safe
+from packetlab.view.markup import pre
 from packetlab.wire.compare import Difference
 from packetlab.wire.foreign import as_packet, is_foreign
 from packetlab.wire.header import Header, HeaderType

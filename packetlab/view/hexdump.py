@@ -12,8 +12,3 @@ def hexdump(data: bytes, indent: str = "") -> str:
         text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in piece)
         lines.append(f"{indent}{at:04x}  {pairs:<39}  {text}")
     return "\n".join(lines)
-
-
-def printable(text: str) -> str:
-    """Return text from outside with all that is not printable escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

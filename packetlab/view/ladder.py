@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from packetlab.capture import Frame
 from packetlab.errors import BuildError
+from packetlab.escaping import printable, safe
 from packetlab.view import ladder_svg
 from packetlab.view.conversation import chosen, ends, hosts, label, spoken
 from packetlab.view.flows import Remarks
-from packetlab.view.hexdump import printable
-from packetlab.view.markup import details, picture, pre, safe, scoped
+from packetlab.view.markup import details, picture, pre, scoped
 from packetlab.view.series import frames_of
 from packetlab.wire.foreign import as_packet
 from packetlab.wire.header import Field

@@ -12,7 +12,7 @@ from math import log10
 from statistics import median
 from typing import TYPE_CHECKING
 
-from packetlab.view.markup import safe
+from packetlab.escaping import safe
 
 if TYPE_CHECKING:
     from packetlab.view.ladder import Row

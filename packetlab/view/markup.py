@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
-from html import escape
 from zlib import crc32
 
-from packetlab.view.hexdump import printable
+from packetlab.escaping import safe
 
 # Tints that can be told apart by people who are blind to some colours too; each layer takes the next.
 TINTS = (
@@ -29,11 +28,6 @@ GOOD, BAD, NOTE = "46,160,67", "229,83,75", "240,165,60"
 LINE = "rgba(128,128,128,.35)"
 MONO = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;font-size:12px"
 CELL = f"padding:1px 8px;text-align:left;vertical-align:top;border-bottom:1px solid {LINE}"
-
-
-def safe(text: object) -> str:
-    """Return text from outside for HTML or SVG: nothing in it is markup, acts on a terminal, or turns writing around."""
-    return escape(printable(str(text)), quote=True)
 
 
 def tint(number: int, strength: float = 0.28) -> str:

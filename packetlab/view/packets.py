@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
+from packetlab.escaping import safe
 from packetlab.view.conversation import ends
 from packetlab.view.hexdump import hexdump
-from packetlab.view.markup import BAD, GOOD, NOTE, TINTS, chip, details, pre, safe, scoped, table, tint
+from packetlab.view.markup import BAD, GOOD, NOTE, TINTS, chip, details, pre, scoped, table, tint
 from packetlab.wire.explain import Verdict
 from packetlab.wire.expressions import Checksum
 from packetlab.wire.fields import Items, octets_text

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from math import cos, pi, sin
 from typing import Any
 
+from packetlab.escaping import printable, safe
 from packetlab.view.captures import columns
-from packetlab.view.hexdump import printable
-from packetlab.view.markup import details, picture, safe, scoped, table
+from packetlab.view.markup import details, picture, scoped, table
 
 HIGH, LETTER = 15, 6.7  # pixels of a line, and of a letter
 STYLE = """

@@ -73,7 +73,11 @@ def _builder(stack: tuple[type[Header], ...]) -> Any:
 
 
 def _written(stack: tuple[type[Header], ...], names: dict[str, Any], plain: bool) -> Any:
-    lines = ["def build(stack, payload):", "    body = payload", f"    {', '.join(f'h_{i}' for i in range(len(stack)))}, = stack"]
+    lines = [
+        "def build(stack, payload):",
+        "    body = payload",
+        f"    {', '.join(f'h_{i}' for i in range(len(stack)))}, = stack",
+    ]
     for i in range(len(stack) - 1, -1, -1):
         part = Packing(stack[i], tag=f"_{i}", stack=stack, i=i, plain=plain)
         lines += ["    " + line for line in part.source()]

@@ -399,7 +399,9 @@ def _bits(header: Header, f: Any) -> int:
     raw = getattr(header, f.slot)
     if raw is None or isinstance(f.kind, PayloadMark):
         return 0
-    return f.kind.bits if f.kind.bits is not None else 8 * len(encode_items(raw, 0) if isinstance(f.kind, Items) else raw)
+    return (
+        f.kind.bits if f.kind.bits is not None else 8 * len(encode_items(raw, 0) if isinstance(f.kind, Items) else raw)
+    )
 
 
 def _stack(lower: Header, other: Any) -> Any:

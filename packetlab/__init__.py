@@ -421,6 +421,7 @@ _WHERE = {
 
 # Methods of lower layers that are written in a layer above them (see `wire.above`).
 _LENDERS.update(
+    class_pretty="packetlab.view.display",
     dump="packetlab.view.packets",
     in_full="packetlab.export.diagram",
     deep="packetlab.export.decoders",

@@ -21,7 +21,7 @@ from packetlab.wire.packet import Packet
 
 def text_of(thing: Any) -> str:
     """Return a thing as plain text, of which a terminal shows every line as it is meant."""
-    if isinstance(thing, HeaderType):
+    if isinstance(thing, HeaderType) and thing._fields:
         return str(diagram(thing))  # type: ignore[arg-type]
     if isinstance(thing, Header):
         thing = Packet((thing,))
@@ -42,6 +42,8 @@ def text_of(thing: Any) -> str:
 
 def html_of(thing: Any) -> str:
     """Return a thing as HTML that needs no script, and no style sheet to be read."""
+    if isinstance(thing, HeaderType) and thing._fields:
+        return diagram(thing)._repr_mimebundle_()["text/html"]  # type: ignore[arg-type]
     if isinstance(thing, Header):
         thing = Packet((thing,))
     if isinstance(thing, Packet):
@@ -64,6 +66,18 @@ def html_of(thing: Any) -> str:
 def mimebundle(thing: Any) -> dict[str, str]:
     """Return what a notebook may show a thing as, by MIME type."""
     return {"text/plain": text_of(thing), "text/html": html_of(thing)}
+
+
+def class_pretty(header: HeaderType, printer: Any) -> None:
+    """Write a header class for IPython, and see to it that its HTML is asked for too.
+
+    IPython calls no `_repr_*_` method of a class but this one, and calls it before it makes HTML. So here its formatter
+    learns what to do with header classes, whichever of the two packages was imported first.
+    """
+    printer.text(text_of(header) if header._fields else repr(header))
+    session = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if session is not None:
+        session.display_formatter.formatters["text/html"].for_type(HeaderType, html_of)
 
 
 def rich_text(thing: Any) -> Any:

@@ -15,7 +15,7 @@ from packetlab.escaping import safe
 from packetlab.view.conversation import ends
 from packetlab.view.hexdump import hexdump
 from packetlab.view.markup import BAD, GOOD, NOTE, TINTS, chip, details, pre, scoped, table, tint
-from packetlab.wire.explain import Verdict
+from packetlab.wire.explain import Verdict, unbuildable
 from packetlab.wire.expressions import Checksum
 from packetlab.wire.fields import Items, octets_text
 from packetlab.wire.header import Field
@@ -31,7 +31,9 @@ WORDS = {Verdict.GOOD: GOOD, Verdict.BAD: BAD, Verdict.ILLEGAL: BAD}
 
 
 def packet_html(packet: Packet) -> str:
-    """Return a packet as HTML."""
+    """Return a packet as HTML; one that cannot be built, such as a prototype, as the text of what it was given."""
+    if unbuildable(packet) is not None:
+        return pre(map(safe, str(packet.show()).split("\n")))
     where = places(packet)
     verdicts = iter(packet.verdicts().items())
     parts = [_summary(packet)]
@@ -239,6 +241,8 @@ def packet_rich(packet: Packet) -> Any:
     from rich import text as rich
 
     text = rich.Text()
+    if unbuildable(packet) is not None:
+        return text.append(str(packet.show()))
     layer = -1
     for line in packet.show().splitlines():
         if not line.startswith(" ") and layer + 1 < len(packet.layers):

@@ -17,6 +17,7 @@ from packetlab.wire.expressions import Checksum, Count, Expr, Has, Next, Ref, Si
 from packetlab.wire.fields import Bytes, Int, Items, PayloadMark, octets_text
 from packetlab.wire.header import Field, Header
 from packetlab.wire.layout import before_payload, behind_payload, restored
+from packetlab.wire.match import expected
 from packetlab.wire.pack import encode_items, pseudo_sum
 from packetlab.wire.packet import Packet
 from packetlab.wire.text import Text
@@ -308,7 +309,13 @@ def _sum_lines(scope: Derivation, rule: Checksum) -> list[str]:
 
 
 def show(packet: Packet) -> Text:
-    """Return the packet as text: a line a layer, below it a line a field with its state."""
+    """Return the packet as text: a line a layer, below it a line a field with its state.
+
+    A packet that has no bytes, such as a prototype, shows the fields it was given, and why it cannot be built.
+    """
+    reason = unbuildable(packet)
+    if reason is not None:
+        return _given(packet, reason)
     lines = []
     checks = verdicts(packet)
     seen: dict[str, int] = {}
@@ -338,3 +345,24 @@ def show(packet: Packet) -> Text:
         lines.append("the capture holds less than there was on the wire")
     lines += [f"fault: {fault}" for fault in packet.faults]
     return Text("\n".join(lines))
+
+
+def unbuildable(packet: Packet) -> BuildError | None:
+    """Return why a packet has no bytes, None for one that has."""
+    try:
+        bytes(packet)
+    except BuildError as error:
+        return error
+    return None
+
+
+def _given(packet: Packet, reason: BuildError) -> Text:
+    lines = []
+    for header in packet._headers:
+        lines.append(type(header).__name__)
+        for f in header._fields:
+            if header._state & f.bit:
+                lines.append(f"  {f.name:<18} {expected(header, f, {})}")
+    if packet._payload:
+        lines.append(f"payload {len(packet._payload)} bytes: {octets_text(packet._payload)}")
+    return Text("\n".join([*lines, f"cannot be built: {reason}"]))

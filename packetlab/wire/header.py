@@ -113,6 +113,10 @@ class HeaderType(type):
     def __doc__(cls, words: str | None) -> None:
         type.__dict__["__doc__"].__set__(cls, words)
 
+    def _repr_pretty_(cls, printer: Any, cycle: bool) -> None:
+        """Show the class as its diagram where IPython ends a cell with it (IPython.lib.pretty)."""
+        lent("class_pretty")(cls, printer)
+
     def __new__(mcls, name: str, bases: tuple[type, ...], body: dict[str, Any], **options: Any) -> HeaderType:
         if not bases:
             return super().__new__(mcls, name, bases, body)

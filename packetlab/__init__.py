@@ -432,7 +432,7 @@ _LENDERS.update(
     to_scapy="packetlab.export.scapy_bridge",
 )
 
-__all__ = [name for name in _WHERE if name != "strategies"]  # noqa: PLE0605  that one needs an extra's package
+__all__ = [*_WHERE]  # noqa: PLE0604  names in a table
 
 
 def __getattr__(name: str) -> object:

@@ -139,12 +139,14 @@ def entry(name: str, module: str, thing: Any) -> str:
 
 
 def _said_of(name: str, thing: Any) -> str:
-    """Return the docstring of a value: what stands below it in its module."""
+    """Return the docstring of a value: what stands below it in its module, or what it was given of its own."""
     module = import_module(packetlab._WHERE[name])
     found = re.search(
         rf'^{name}\b[^\n]*(?:\n[ )\]][^\n]*)*\n"""(.*?)"""', inspect.getsource(module), re.DOTALL | re.MULTILINE
     )
-    return found[1] if found else getattr(type(thing), "__doc__", None) or ""
+    own = getattr(thing, "__doc__", None) or ""
+    borrowed = own == type(thing).__doc__ and not type(thing).__module__.startswith("packetlab")  # another library's words
+    return found[1] if found else "" if borrowed else own
 
 
 def _header(thing: type[Header]) -> str:

@@ -5,6 +5,7 @@ This is the entry point that Hypothesis calls when it is imported, so nothing he
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from packetlab.wire import bindings
@@ -13,12 +14,18 @@ if TYPE_CHECKING:
     from packetlab.wire.header import Header
 
 
+def installed() -> bool:
+    """Say whether Hypothesis is there, without importing it."""
+    try:
+        return find_spec("hypothesis") is not None
+    except (ImportError, ValueError):  # what a blocked import gives
+        return False
+
+
 def needed(who: str) -> None:
     """Raise ImportError with what to install where Hypothesis is missing."""
-    try:
-        import hypothesis  # noqa: F401
-    except ImportError:
-        raise ImportError(f"{who} needs Hypothesis: pip install 'packetlab[strategies]'") from None
+    if not installed():
+        raise ImportError(f"{who} needs Hypothesis: pip install 'packetlab[strategies]'")
 
 
 def register() -> None:

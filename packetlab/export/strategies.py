@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from packetlab.errors import BuildError, suggestion
 from packetlab.export import draws
-from packetlab.export.from_type import needed, register
+from packetlab.export.from_type import installed, needed, register
 from packetlab.wire import bindings
 from packetlab.wire.dissect import dissect
 from packetlab.wire.ethernet import Ether
@@ -28,8 +28,8 @@ H = TypeVar("H", bound=Header)
 Values = Literal["valid", "any"]
 DEPTH = 6  # headers that `packets()` stacks at most
 
-needed("pl.strategies")
-register()
+if installed():
+    register()
 
 
 def headers(cls: type[H], *, values: Values = "valid", **fields: Any) -> SearchStrategy[H]:
@@ -42,7 +42,9 @@ def headers(cls: type[H], *, values: Values = "valid", **fields: Any) -> SearchS
 
     Raises:
         BuildError: no field of that name.
+        ImportError: Hypothesis is not installed (the extra `strategies`).
     """
+    needed("pl.strategies")
     from hypothesis import strategies as st
 
     for name in fields:
@@ -72,7 +74,11 @@ def packets(
         payload: behind the last header; up to 64 octets where it is not said.
 
     Where a payload would be read as yet another header, there is none.
+
+    Raises:
+        ImportError: Hypothesis is not installed (the extra `strategies`).
     """
+    needed("pl.strategies")
     from hypothesis import strategies as st
 
     # Behind headers alone octets are drawn; empty ones are the simplest.

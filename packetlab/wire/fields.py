@@ -241,6 +241,12 @@ def pad(multiple: int) -> Any:
     return Spec(None, pad=multiple)
 
 
+def explained(words: dict[Any, str]) -> None:
+    """Give annotations a docstring of their own, which `help` shows; else they have that of `typing.Annotated`."""
+    for annotation, text in words.items():
+        annotation.__doc__ = text
+
+
 # What stands right of the colon --------------------------------------------------------------------------------
 
 T = TypeVar("T")
@@ -294,6 +300,18 @@ else:
 Octets: TypeAlias = Annotated[bytes, Bytes()]
 Rest: TypeAlias = Annotated[bytes, Bytes(rest=True)]
 Payload: TypeAlias = Annotated[bytes, PayloadMark()]
+
+explained(
+    {
+        MAC: "A hardware address, 6 bytes. Gives `netaddr.EUI`; takes that, text in any usual form, a number, or 6 bytes.",
+        IPv4Address: "An IPv4 address, 4 bytes. Gives `netaddr.IPAddress`; takes that, one of `ipaddress`, text, or 4 bytes.",
+        IPv6Address: "An IPv6 address, 16 bytes. Gives `netaddr.IPAddress`; takes that, one of `ipaddress`, text, or 16 bytes.",
+        XNSAddressField: "A Xerox NS address, 12 bytes: network, host, socket. Gives `XNSAddress`; takes that, text, a triple, or 12 bytes.",
+        Octets: "Bytes of varying size: as many as a length field, `sized(...)` or the end of the header leaves for them.",
+        Rest: "All bytes that are left in the header's surroundings; nothing can follow them.",
+        Payload: "The place of what lies above, in a header that has fields after it (a trailer).",
+    }
+)
 
 
 def bits(width: int, *, signed: bool = False, little: bool = False) -> Kind:

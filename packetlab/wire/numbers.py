@@ -5,9 +5,9 @@ Spelt out one by one because type checkers read them.
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, get_args
 
-from packetlab.wire.fields import Int
+from packetlab.wire.fields import Int, explained
 
 U1: TypeAlias = Annotated[int, Int(1)]
 U2: TypeAlias = Annotated[int, Int(2)]
@@ -87,3 +87,12 @@ S16le: TypeAlias = Annotated[int, Int(16, signed=True, little=True)]
 S24le: TypeAlias = Annotated[int, Int(24, signed=True, little=True)]
 S32le: TypeAlias = Annotated[int, Int(32, signed=True, little=True)]
 S64le: TypeAlias = Annotated[int, Int(64, signed=True, little=True)]
+
+
+def _words(kind: Int) -> str:
+    sign, order = ("signed" if kind.signed else "unsigned"), ("little-endian" if kind.little else "big-endian")
+    low, high = (-(1 << kind.bits - 1), (1 << kind.bits - 1) - 1) if kind.signed else (0, (1 << kind.bits) - 1)
+    return f"A whole number of {kind.bits} bit{'s' * (kind.bits > 1)}, {sign}, {order}: {low} to {high}."
+
+
+explained({alias: _words(get_args(alias)[1]) for name, alias in [*globals().items()] if name[1:2].isdigit()})

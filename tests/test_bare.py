@@ -1,0 +1,72 @@
+"""A plain install, without any extra: the package can be imported, looked through and read about."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+EXTRAS = (
+    "hypothesis numba llvmlite cypcap pyarrow fsspec distributed matplotlib rich shtab IPython pytest polars pandas "
+    "websockets kosoku"
+)
+
+WITHOUT = f"""
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {EXTRAS.split()}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing())
+import packetlab as pl
+"""
+
+
+def run(program: str) -> str:
+    done = subprocess.run([sys.executable, "-c", WITHOUT + program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_inspect_sees_every_public_name() -> None:
+    seen = run("import inspect; print(*(name for name, _ in inspect.getmembers(pl)))").split()
+    assert {"strategies", "Header", "UDP", "plot_rate", "U64", "Lab"} <= set(seen)
+
+
+def test_help_of_the_package_reads() -> None:
+    text = run("import pydoc; print(pydoc.plain(pydoc.render_doc(pl)))")
+    assert "class UDP" in text and "dissect(data" in text and len(text) > 100_000
+
+
+def test_every_name_of_dir_is_there_and_a_star_import_takes_them() -> None:
+    assert run("print([name for name in dir(pl) if not hasattr(pl, name)])").strip() == "[]"
+    run("from packetlab import *; strategies, Beacon_ = strategies, U8")
+
+
+@pytest.mark.parametrize("call", ["headers(pl.UDP)", "packets(pl.UDP)"])
+def test_strategies_say_what_they_need_when_they_are_used(call: str) -> None:
+    said = run(f"""
+try:
+    pl.strategies.{call}
+except ImportError as error:
+    print(error)
+""")
+    assert said.strip() == "pl.strategies needs Hypothesis: pip install 'packetlab[strategies]'"
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    assert run("print(hasattr(pl, 'nosuch'))").strip() == "False"
+
+
+@pytest.mark.parametrize("name", ["MAC", "IPv4Address", "IPv6Address", "XNSAddressField", "Octets", "Rest", "Payload"])
+def test_help_says_what_an_annotation_is(name: str) -> None:
+    text = run(f"help(pl.{name})")
+    assert "byte" in text or "lies above" in text
+    assert "annotated type" not in text
+
+
+def test_help_says_the_range_of_a_number() -> None:
+    assert "signed, little-endian: -32768 to 32767" in run("help(pl.S16le)")

@@ -5,12 +5,16 @@ That all of its code runs, and prints what it says, is in `test_pages`.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
+from code import InteractiveConsole
 from collections import deque
 from pathlib import Path
 
 import packetlab as pl
 from packetlab import Ether, bindings, dissect
+from tests.pages import blocks
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,6 +25,20 @@ def test_there_are_two_commands_and_both_make_their_own_environment() -> None:
     assert len(commands) == 2
     assert all(command.startswith("python3 -m venv .venv") and command.count("\n") == 1 for command in commands)
     assert "packetlab demo" in commands[0] and "pytest" in commands[1]
+
+
+def test_the_blocks_can_be_pasted_into_a_plain_prompt(tmp_path, monkeypatch) -> None:
+    """As the prompt of Python 3.11 and 3.12 reads: line by line, and an empty line ends what is indented."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "captures").symlink_to(ROOT / "captures")
+    prompt = InteractiveConsole()
+    said = io.StringIO()
+    with bindings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+        for block in blocks(ROOT / "README.md"):
+            if block.language == "python" and block.mark != "lab":
+                waiting = [prompt.push(line) for line in [*block.text.split("\n"), ""]]
+                assert not waiting[-1], f"README.md:{block.line}: the prompt waits for more"
+                assert said.getvalue() == "", f"README.md:{block.line}"
 
 
 def example(marker: str) -> str:

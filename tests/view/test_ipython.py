@@ -12,7 +12,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import packetlab as pl
-from packetlab import IPv4, TCP, UDP, Ether
+from packetlab import TCP, UDP, Ether, IPv4
 from tests.view.hostile import check_harmless
 
 PACKET = Ether() / IPv4() / UDP() / b"<script>alert(1)</script>"

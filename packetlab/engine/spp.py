@@ -8,11 +8,11 @@ in `spp_timing`, which data go and come in `spp_send` and `spp_receive`. Numbers
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from errno import ENETUNREACH
 from typing import Any
 
-from packetlab.engine.contract import SECOND, Endpoint, Event, Ignored
+from packetlab.engine.contract import SECOND, Endpoint, Ignored
+from packetlab.engine.spp_events import Attention, Finished, Opened, PeerEnded
 from packetlab.engine.spp_receive import Receiver
 from packetlab.engine.spp_send import END, END_REPLY, Segment, Sender
 from packetlab.engine.spp_states import LIVE, OVER, TABLE, Do, State, Step
@@ -27,31 +27,6 @@ SYSTEM, SEND_ACK = int(Control.SYSTEM), int(Control.SEND_ACK)
 ATTENTION, END_OF_MESSAGE = int(Control.ATTENTION), int(Control.END_OF_MESSAGE)
 UNKNOWN = (0, 0xFFFF)  # ids of a peer that is not known yet; the second is Dodo's
 LARGEST = 534  # octets of data: 576 less the headers of IDP and SPP
-
-
-@dataclass(frozen=True, slots=True)
-class Opened(Event):
-    """Both sides know each other; data may flow."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attention(Event):
-    """The peer wants attention: told at once, ahead of data before it. The packet comes again in its place."""
-
-    data: int
-    packet: Packet
-
-
-@dataclass(frozen=True, slots=True)
-class PeerEnded(Event):
-    """All the peer had to say has arrived."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finished(Event):
-    """The connection is over: by a close, or with `error` where it was lost."""
-
-    error: OSError | None
 
 
 class Connection(Endpoint):
@@ -82,6 +57,7 @@ class Connection(Endpoint):
         self._hello = self._probe = False  # a system packet is to ask for an answer: to open, or to hear of the peer
         self._hello_at, self._hellos = 0, 0
         self._last_words: int | None = None  # the number of the END-REPLY that nobody confirms
+        self._farewell = False  # the peer is to be told that this end is gone
         # Times. _asked: since when something is unanswered. _heard: when the peer was last heard (or asked whether it is).
         self._retry_at: int | None = None
         self._dally_at: int | None = None
@@ -138,8 +114,9 @@ class Connection(Endpoint):
         self._step(Step.CLOSE, now)
 
     def abort(self, now: int, error: OSError | None = None) -> None:
-        """End at once, telling nobody."""
+        """End at once. The peer, where it is known, gets the Error that its next packet would get anyway."""
         self.error = self.error or error or ConnectionAbortedError(f"{self}: ended by this side")
+        self._farewell = bool(self.destination_id) and self.state not in OVER
         self._step(Step.ABORT, now)
 
     @property
@@ -158,6 +135,19 @@ class Connection(Endpoint):
         return self.sender.shut
 
     # The contract -------------------------------------------------------------------------------------------
+
+    def route(self, packet: Packet) -> Connection | None:
+        """Return itself; or nobody, for a packet with the ids of another connection: of one long gone, so its end is told.
+
+        An answer to a request of ours that has long been answered is such a one: a late copy of the request made it.
+        """
+        headers = packet._headers
+        if len(headers) < 2 or type(headers[1]) is not SPP:
+            return self
+        spp: Any = headers[1]
+        if self.destination_id and spp._source_id != self.destination_id:
+            return None
+        return self if spp._destination_id in (self.source_id, *UNKNOWN) else None
 
     def receive(self, packet: Packet, now: int) -> None:
         """Take in a packet for this connection: IDP and SPP."""
@@ -194,7 +184,13 @@ class Connection(Endpoint):
             out.append(self._packet(END_OF_MESSAGE, END_REPLY, self._last_words, b""))
         elif receiver.acks and not out:
             out = [self._system(SYSTEM) for _ in range(receiver.acks)]
-        self._hello = self._probe = False
+        if self._farewell:
+            # As if the peer's next packet had come already.
+            about = IDP(dst=self.local, src=self.remote) / SPP(
+                source_id=self.destination_id, destination_id=self.source_id, seq=receiver.expected & 0xFFFF
+            )
+            out.append(self._route.replace(packet_type=3) / Error(number=ErrorNumber.NO_SOCKET) / bytes(about))
+        self._hello = self._probe = self._farewell = False
         self._last_words, receiver.acks = None, 0
         self._set_timer(now)
         return out
@@ -363,9 +359,7 @@ class Connection(Endpoint):
             return
         do, state = entry
         if do is Do.FAIL_UNLESS_DONE:
-            # All of ours arrived: what is missing is the peer's leave alone, and the peer is gone.
-            done = all(segment.datastream == END_REPLY for segment in (*self.sender.flight, *self.sender.queue))
-            do, state = (Do.FINISH, State.CLOSED) if done else (Do.FAIL, state)
+            do, state = (Do.FINISH, State.CLOSED) if self._done() else (Do.FAIL, state)
         before, self.state, self._live = self.state, state, state in LIVE
         if do in (Do.REPEAT, Do.LEARN):
             self._hello = True
@@ -381,7 +375,9 @@ class Connection(Endpoint):
         elif do in (Do.SEND_END, Do.SEND_END_REPLY):
             self.sender.queue.append(Segment(END_OF_MESSAGE, END if do is Do.SEND_END else END_REPLY, b""))
         elif do is Do.SEND_LAST:
-            self._last_words = self.sender.next
+            reply = self.sender.reply
+            if reply is not None or before is State.ENDING:
+                self._last_words = reply.seq if reply is not None and reply.seq >= 0 else self.sender.next
         elif do is Do.FAIL:
             self.error = self.error or self._failure(step, before)
         if state in OVER and before not in OVER:
@@ -389,6 +385,16 @@ class Connection(Endpoint):
             if state is State.ABORTED:
                 self.receiver.acks = 0
             self._events.append(Finished(self.error))
+
+    def _done(self) -> bool:
+        """Say whether a close is complete though the peer is gone without its last word.
+
+        Either all data of ours arrived. Or the peer has ended, and our END-REPLY is out: who ended leaves when that has come.
+        """
+        sender = self.sender
+        if self.ended and sender.reply is not None and not sender.queue:
+            return True
+        return all(segment.datastream >= END for segment in (*sender.flight, *sender.queue))
 
     def _failure(self, step: Step, before: State) -> OSError:
         if step is Step.REFUSED:

@@ -46,7 +46,7 @@ class Listener(Endpoint):
         key = idp._src, spp._source_id
         child = self._children.get(key)
         if child is not None:
-            return child
+            return child.route(packet)
         # Asking with data is legal (Interlisp); anything with an id of ours is of a connection long gone.
         if self.closed or spp.destination_id not in UNKNOWN or spp.source_id in UNKNOWN or spp.seq != 0:
             return None

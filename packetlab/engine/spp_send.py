@@ -67,7 +67,12 @@ class Sender:
         if self._repeat and flight:
             out.append(flight[0].sent(now))
         self._repeat = False
-        while queue and len(flight) < self._congestion and self.next <= self.alloc + queue[0].beyond:
+        # END and END-REPLY pass the congestion window as they pass the allocation: two small packets, and both ends wait.
+        while (
+            queue
+            and (len(flight) < self._congestion or queue[0].datastream >= END)
+            and self.next <= self.alloc + queue[0].beyond
+        ):
             segment = queue.popleft()
             segment.seq, self.next = self.next, self.next + 1
             flight.append(segment)
@@ -87,6 +92,12 @@ class Sender:
     def shut(self) -> bool:
         """Whether the allocation alone holds back what waits."""
         return bool(self.queue) and not self.flight and self.next > self.alloc + self.queue[0].beyond
+
+    @property
+    def reply(self) -> Segment | None:
+        """The END-REPLY that the peer has yet to acknowledge: always the last of all."""
+        last = self.queue[-1] if self.queue else self.flight[-1] if self.flight else None
+        return last if last is not None and last.datastream == END_REPLY else None
 
     def clear(self) -> None:
         """Let go of everything."""

@@ -46,10 +46,10 @@ class Do(Enum):
     OPENED = "opened"
     SEND_END = "send END"
     SEND_END_REPLY = "send END-REPLY"
-    SEND_LAST = "send the last END-REPLY"  # which nobody confirms
+    SEND_LAST = "send the last END-REPLY"  # which nobody confirms; where ours is under way, that one again
     FINISH = "finish"
     FAIL = "fail"
-    FAIL_UNLESS_DONE = "fail unless done"  # nothing of ours is unconfirmed: then it is a close like any other
+    FAIL_UNLESS_DONE = "fail unless done"  # no data of ours is missed: then it is a close like any other
 
 
 S, T, D = State, Step, Do
@@ -76,7 +76,7 @@ TABLE: dict[tuple[State, Step], tuple[Do, State]] = {
     (S.DALLYING, T.CONFIRM): (D.NOTHING, S.DALLYING),
     (S.DALLYING, T.CLOSE): (D.NOTHING, S.DALLYING),
     (S.DALLYING, T.END): (D.NOTHING, S.DALLYING),
-    (S.DALLYING, T.END_REPLY): (D.FINISH, S.CLOSED),
+    (S.DALLYING, T.END_REPLY): (D.SEND_LAST, S.CLOSED),  # the other end may not have ours yet, and waits for it
     (S.DALLYING, T.DALLY_OVER): (D.FINISH, S.CLOSED),
     (S.DALLYING, T.REFUSED): (D.FAIL_UNLESS_DONE, S.ABORTED),
     (S.DALLYING, T.GIVE_UP): (D.FAIL_UNLESS_DONE, S.ABORTED),

@@ -160,6 +160,55 @@ def test_a_full_backlog_is_told_and_takes_the_request_again_later() -> None:
     assert len(host.gets(idp() / ask.replace(source_id=2))) == 1
 
 
+def connected(ours: int = 7, theirs: int = 5) -> tuple[Host, Connection]:
+    """Return a host with an open connection."""
+    host = Host()
+    connection = Connection(HERE, THERE, ours)
+    host.node.bind(connection, 3000)
+    connection.connect(0)
+    host.node.touch(connection)
+    host.out()
+    host.gets(idp() / SPP(control=0xC0, source_id=theirs, destination_id=ours, alloc=9))
+    assert connection.state.value == "open"
+    return host, connection
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        {"source_id": 6, "destination_id": 7},
+        {"source_id": 5, "destination_id": 8},
+        {"source_id": 6, "destination_id": 0},
+    ],
+    ids=["a second answer", "a connection long gone", "a request to one that does not listen"],
+)
+@pytest.mark.parametrize("accepted", [False, True], ids=["asked for", "accepted"])
+def test_ids_of_another_connection_are_nobodys_and_their_sender_is_told(ids, accepted) -> None:
+    """RFC 9293 3.5.1: whoever sees numbers of a connection that it does not have says so, and both are rid of it."""
+    host, connection = connected()
+    if accepted:
+        host, connection = Host(), Connection(HERE, THERE, 7)
+        listener = Listener(HERE, 5, lambda remote: connection)
+        host.node.bind(listener, 3000)
+        host.gets(idp() / SPP(control=0xC0, source_id=5, alloc=9))
+        host.gets(idp() / SPP(control=0x80, source_id=5, destination_id=7, alloc=9))
+        if ids["destination_id"] == 0:
+            return  # that is a request for a second connection
+    (error,) = host.gets(idp() / SPP(control=0xC0, **ids))
+    assert error[Error].number == 2 and "knows this connection" in host.why[0]
+    assert connection.state.value == "open"
+
+
+def test_an_error_about_ids_of_another_connection_ends_none() -> None:
+    host, connection = connected()
+    for ids in ((7, 6), (8, 5), (7, 0)):
+        about = idp(src=HERE, dst=THERE) / SPP(source_id=ids[0], destination_id=ids[1])
+        host.gets(idp() / Error(number=2) / bytes(about))
+        assert connection.error is None and len(host.why) == 1
+    host.gets(idp() / Error(number=2) / bytes(idp(src=HERE, dst=THERE) / SPP(source_id=7, destination_id=5)))
+    assert isinstance(connection.error, ConnectionResetError)
+
+
 # Routes ----------------------------------------------------------------------------------------------------------
 
 

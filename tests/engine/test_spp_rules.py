@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from packetlab import LocalProtocolError, Timing
+from packetlab import IDP, SPP, Error, LocalProtocolError, Timing, dissect
 from packetlab.engine.spp import Attention, Connection, Finished, Opened
 from packetlab.engine.spp_states import OVER, TABLE, Do, State, Step
 
@@ -299,6 +299,76 @@ def test_ends_that_cross_close_both_sides() -> None:
     assert reply.datastream == END_REPLY and peer.connection.state is State.DALLYING
     peer.says(EOM | ACK, datastream=END_REPLY, seq=1, ack=2)
     assert peer.connection.state is State.CLOSED
+
+
+def test_the_close_passes_the_congestion_window_as_it_passes_the_allocation() -> None:
+    peer = opened(alloc=20)
+    peer.connection.send(b"lost")
+    peer.hears()
+    peer.waits()  # unanswered: one packet at a time from now on
+    peer.connection.close(peer.now)
+    assert [header.datastream for header in peer.hears()] == [END]
+    assert [header.datastream for header in peer.says(EOM, datastream=END, seq=0, alloc=20)] == [END_REPLY]
+
+
+def test_an_end_reply_that_waits_or_is_lost_is_sent_once_more_as_the_last_word() -> None:
+    peer = opened()
+    peer.connection.close(0)
+    peer.hears()
+    # Theirs overtook their END: both are taken in one go, and nothing of ours has answered either yet.
+    peer.says(EOM, datastream=END_REPLY, seq=1, ack=1)
+    (last,) = peer.says(EOM, datastream=END, seq=0, ack=1)
+    assert (last.datastream, last.seq, last.ack) == (END_REPLY, 1, 2) and peer.connection.state is State.CLOSED
+    other = opened()
+    other.connection.close(0)
+    other.hears()
+    (reply,) = other.says(EOM, datastream=END, seq=0, ack=0)
+    (again,) = other.says(EOM, datastream=END_REPLY, seq=1, ack=0)
+    assert again.seq == reply.seq == 1 and other.connection.state is State.CLOSED
+
+
+@pytest.mark.parametrize("data", [b"", b"unconfirmed"], ids=["nothing", "data"])
+def test_a_peer_that_has_ended_and_is_gone_has_left_in_order(data) -> None:
+    """Who has ended leaves once our END-REPLY has come; data that it had not confirmed it no longer wanted."""
+    peer = opened()
+    if data:
+        peer.connection.send(data)
+    peer.connection.close(0)
+    peer.hears()
+    peer.says(EOM, datastream=END, seq=0, ack=0)
+    peer.connection.troubled(peer.packets[0], 2, peer.now)
+    assert peer.connection.state is State.CLOSED and peer.connection.error is None
+
+
+def test_a_peer_that_is_gone_without_an_end_has_lost_what_it_did_not_confirm_and_no_more() -> None:
+    peer = opened()
+    peer.connection.send(b"x")
+    peer.connection.close(0)
+    peer.hears()
+    peer.connection.troubled(peer.packets[0], 2, peer.now)
+    assert isinstance(peer.connection.error, ConnectionResetError)
+    other = opened()
+    other.connection.send(b"x")
+    other.hears()
+    other.says(SYSTEM, ack=1)
+    other.connection.close(0)
+    other.hears()
+    other.connection.troubled(other.packets[0], 2, other.now)
+    assert other.connection.error is None
+
+
+def test_an_abort_is_told_as_an_error_about_the_peer() -> None:
+    peer = opened()
+    peer.connection.abort(0)
+    (error,) = peer.connection.packets_to_send(0)
+    error = dissect(bytes(error), IDP)
+    assert error[Error].number == 2 and error[IDP].dst == THERE and error.verdict(IDP).name == "GOOD"
+    assert (error[IDP, 1].src, error[IDP, 1].dst) == (THERE, HERE)
+    assert (error[SPP].source_id, error[SPP].destination_id) == (THEIRS, OURS)
+    assert peer.connection.packets_to_send(0) == []
+    asking = asked()
+    asking.connection.abort(0)
+    assert asking.hears() == []  # nobody to tell yet
 
 
 def test_a_lost_end_and_a_lost_end_reply_are_repeated() -> None:

@@ -1,0 +1,33 @@
+"""What a connection of SPP has to say besides packets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from packetlab.engine.contract import Event
+from packetlab.wire.packet import Packet
+
+
+@dataclass(frozen=True, slots=True)
+class Opened(Event):
+    """Both sides know each other; data may flow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attention(Event):
+    """The peer wants attention: told at once, ahead of data before it. The packet comes again in its place."""
+
+    data: int
+    packet: Packet
+
+
+@dataclass(frozen=True, slots=True)
+class PeerEnded(Event):
+    """All the peer had to say has arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(Event):
+    """The connection is over: by a close, or with `error` where it was lost."""
+
+    error: OSError | None

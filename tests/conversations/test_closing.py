@@ -1,0 +1,131 @@
+"""Both ends closing at about the same time, and late copies of what opened a connection: nobody is told of a loss.
+
+`python -m tests.conversations.test_closing 1500` counts failures over as many seeds of each link.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from packetlab import SimNetwork
+from packetlab.engine.spp_states import OVER
+
+LINKS = {
+    "loss 5 %": {"loss": 0.05},
+    "loss 20 %": {"loss": 0.2},
+    "jitter and reordering, no loss": {"jitter": 0.3, "reorder": 0.2},
+    "all of it": {"jitter": 0.3, "loss": 0.2, "duplicate": 0.1, "reorder": 0.2},
+}
+LONGEST = 300  # virtual seconds that a close may take, at 20 % loss and more
+
+
+def connected(net, a, b, number=3000):
+    server, client = b.socket("seqpacket"), a.socket("seqpacket")
+    server.bind(number)
+    server.listen()
+    client.connect(b.at(number))
+    return server, client, server.accept()
+
+
+def close_together(seed: int, *, confirmed: bool, **link) -> list[str]:
+    """Close both ends within a round trip, all that was written read; return what was wrong."""
+    net = SimNetwork(seed)
+    a, b = net.host("a"), net.host("b")
+    net.link(a, b, delay=0.05, **link)
+    _, client, conn = connected(net, a, b)
+    ends = client._connection, conn._connection  # one program holds both ends; two programs need no such trick
+    client.write(b"x")
+    assert conn.read() == b"x"
+    if confirmed:
+        a.until(lambda: not ends[0].sender.waiting, timeout=1000)
+    ends[0].close(net.now)
+    a.wish(ends[0])
+    net.run(0.05 * (seed % 7) / 3)
+    ends[1].close(net.now)
+    b.wish(ends[1])
+    start = net.now
+    a.until(lambda: all(end.state in OVER for end in ends), timeout=4000)
+    wrong = [f"seed {seed}: {end}: {end.error}" for end in ends if end.error is not None]
+    return wrong if net.now - start < LONGEST * 10**9 else [*wrong, f"seed {seed}: {(net.now - start) / 1e9} s"]
+
+
+@pytest.mark.parametrize("confirmed", [True, False], ids=["confirmed", "the confirmation under way"])
+@pytest.mark.parametrize("link", LINKS)
+def test_two_ends_that_close_together_are_told_of_no_loss(link, confirmed) -> None:
+    assert [wrong for seed in range(80) for wrong in close_together(seed, confirmed=confirmed, **LINKS[link])] == []
+
+
+def test_a_late_copy_of_the_request_does_not_keep_the_client_from_closing() -> None:
+    net = SimNetwork(1)
+    a, b = net.host("a"), net.host("b")
+    link = net.link(a, b, delay=0.01)
+    server, client, conn = connected(net, a, b)
+    request = next(iter(net.capture))
+    conn._connection.close(net.now)
+    sent = len(net.capture)
+    b.wish(conn._connection)
+    link.change(drop=[sent + 3])  # after END and END-REPLY, the last END-REPLY
+    net.run(0.05)
+    assert (client.state.name, conn.state.name) == ("DALLYING", "CLOSED")
+    a.interface._send(bytes(request.data))
+    net.run(0.05)
+    link.change(drop=())
+    start, frames = net.now, len(net.capture)
+    client.close()
+    assert net.now - start < 2 * 10**9 and len(net.capture) - frames < 10
+    assert server._listener._children == {} and not server._listener._waiting
+
+
+def test_late_copies_of_requests_do_not_fill_a_listener() -> None:
+    net = SimNetwork(1)
+    a, b, other = net.host("a"), net.host("b"), net.host("other")
+    link = net.link(a, b, other, delay=0.01)
+    server = b.socket("seqpacket")
+    server.bind(3000)
+    server.listen()
+    requests, pairs = [], []
+    for _ in range(5):
+        client, sent = a.socket("seqpacket"), len(net.capture)
+        client.connect(b.at(3000))
+        requests.append(bytes([*net.capture][sent].data))
+        pairs.append((client, server.accept()))
+    for _, conn in pairs:
+        conn._connection.close(net.now)
+        b.wish(conn._connection)
+    net.run(0.015)
+    link.sends["b"].change(partitioned=True)  # the last words are lost
+    net.run(0.02)
+    link.sends["b"].change(partitioned=False)
+    assert [conn.state.name for _, conn in pairs] == ["CLOSED"] * 5
+    for request in requests:
+        a.interface._send(request)
+    net.run(0.05)
+    client = other.socket("seqpacket")
+    client.timeout = 5
+    client.connect(b.at(3000))
+    assert client.state.name == "OPEN"
+
+
+def test_an_abort_is_told_to_the_other_end() -> None:
+    net = SimNetwork(1)
+    a, b = net.host("a"), net.host("b")
+    net.link(a, b, delay=0.01)
+    _, client, conn = connected(net, a, b)
+    client.abort()
+    with pytest.raises(ConnectionResetError, match="no longer knows"):
+        conn.read()
+    assert net.now < 10**9
+
+
+def main(seeds: int) -> None:
+    """Print how many seeds of each link fail."""
+    for name, link in LINKS.items():
+        for confirmed in (True, False):
+            wrong = [each for seed in range(seeds) for each in close_together(seed, confirmed=confirmed, **link)]
+            print(f"{name}, {'confirmed' if confirmed else 'unconfirmed'}: {len(wrong)} of {seeds}", *wrong[:3])
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

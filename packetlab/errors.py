@@ -6,6 +6,7 @@
       DissectError          bytes end early or contradict the declaration (strict dissection only)
       CaptureError          a capture file is not what it claims to be
       LocalProtocolError    you broke the protocol's rules
+        SocketMisuse        ... in a call that BSD answers with an errno; an OSError with that errno too
       RemoteProtocolError   they broke the protocol's rules
       Stalled               nothing is in flight, no timer is set, and something still waits
       NeedsPrivilege        the kernel refuses, with what is missing and what to do
@@ -18,7 +19,10 @@ Time running out is the built-in TimeoutError.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable
+from typing import Any
 
 from packetlab.escaping import printable
 
@@ -63,6 +67,25 @@ class CaptureError(PacketlabError):
 
 class LocalProtocolError(PacketlabError):
     """Our side asked for something that the protocol forbids."""
+
+
+class SocketMisuse(LocalProtocolError, OSError):
+    """A call that a socket cannot serve as it is now: an `OSError` with the errno that BSD answers it with.
+
+    So one handler, ``except OSError``, serves the sockets of every family, the kernel's own among them.
+    """
+
+    def __init__(self, number: int, where: str, expected: object, got: object, hint: str = "") -> None:
+        name = errno.errorcode.get(number, str(number))
+        super().__init__(where, expected, got, f"{name}: {hint}" if hint else name)
+        self.errno, self.strerror = number, os.strerror(number)
+        self._given = number, where, expected, got, hint
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._given
 
 
 class RemoteProtocolError(PacketlabError):

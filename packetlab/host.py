@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
+from errno import EINVAL
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.capture import matcher
@@ -16,7 +17,7 @@ from packetlab.engine.contract import Endpoint, Engine, Event, Ignored
 from packetlab.engine.idp import MTU, Node
 from packetlab.engine.pex import Exchange, Responder
 from packetlab.engine.spp_timing import Timing
-from packetlab.errors import LocalProtocolError, PacketlabError, suggestion
+from packetlab.errors import PacketlabError, SocketMisuse, suggestion
 from packetlab.escaping import printable
 from packetlab.link.carriers import (
     NETHUB_PORT,
@@ -364,7 +365,7 @@ class Station:
             return XNSAddress.of(to)
         except (ValueError, TypeError):
             hint = "host.at(3000), or '401H.1000AA000077.3000'"
-            raise LocalProtocolError("address", "an XNS address", f"{to!r}", hint) from None
+            raise SocketMisuse(EINVAL, "address", "an XNS address", f"{to!r}", hint) from None
 
     def next_seqno(self) -> int:
         """Return the next of a row of 32-bit numbers (SO_SEQNO)."""

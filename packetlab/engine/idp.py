@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from errno import EADDRINUSE, EADDRNOTAVAIL, EINVAL
 from itertools import count
 from typing import Any
 
 from packetlab.engine.contract import Endpoint, Event, Ignored
 from packetlab.engine.rip import Routes
 from packetlab.engine.spp import UNKNOWN
-from packetlab.errors import LocalProtocolError
+from packetlab.errors import SocketMisuse
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.checksums import xns
 from packetlab.wire.dissect import dissect
@@ -80,13 +81,13 @@ class Node:
         return XNSAddress(self.interfaces[0][0] if self.interfaces else 0, self.host, socket)
 
     def bind(self, endpoint: Endpoint, number: int = 0) -> int:
-        """Give an endpoint a socket number, any free one for 0; return it. LocalProtocolError: it is taken."""
+        """Give an endpoint a socket number, any free one for 0; return it. SocketMisuse: it is taken."""
         if not number:
             number = self.free_socket()
         if not 0 < number <= 0xFFFF:
-            raise LocalProtocolError("bind", "a socket number of 1..65535", f"{number}")
+            raise SocketMisuse(EINVAL, "bind", "a socket number of 1..65535", f"{number}")
         if number in self._sockets:
-            raise LocalProtocolError(f"bind to socket {number}", "a free socket", "one in use", "EADDRINUSE in BSD")
+            raise SocketMisuse(EADDRINUSE, f"bind to socket {number}", "a free socket", "one in use")
         self._sockets[number] = endpoint
         return number
 
@@ -114,7 +115,7 @@ class Node:
             number, self._number = self._number, self._number + 1 if self._number < 0xFFFF else FIRST_FREE
             if number not in self._sockets and number != SMB_SOCKET:
                 return number
-        raise LocalProtocolError("bind", "a free socket", "none: all are in use")
+        raise SocketMisuse(EADDRNOTAVAIL, "bind", "a free socket", "none: all are in use")
 
     def new_id(self) -> int:
         """Return a connection id: neither 0 nor 0xFFFF, and not one used lately."""

@@ -8,7 +8,7 @@ in `spp_timing`, which data go and come in `spp_send` and `spp_receive`. Numbers
 from __future__ import annotations
 
 from collections import deque
-from errno import ENETUNREACH
+from errno import EMSGSIZE, ENETUNREACH, ENOTCONN, EPIPE
 from typing import Any
 
 from packetlab.engine.contract import SECOND, Endpoint, Ignored
@@ -17,7 +17,7 @@ from packetlab.engine.spp_receive import Receiver
 from packetlab.engine.spp_send import END, END_REPLY, Segment, Sender
 from packetlab.engine.spp_states import LIVE, OVER, TABLE, Do, State, Step
 from packetlab.engine.spp_timing import RoundTrip, Timing
-from packetlab.errors import LocalProtocolError
+from packetlab.errors import LocalProtocolError, SocketMisuse
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.packet import Packet
 from packetlab.wire.xns import IDP, SPP, Control, Error, ErrorNumber
@@ -78,14 +78,17 @@ class Connection(Endpoint):
             end_of_message: it ends a message. attention: tell the peer at once; `data` is one octet.
 
         Raises:
-            LocalProtocolError: not connected, too long, or not a datastream type of the client's.
+            BrokenPipeError: the peer has ended the connection. LocalProtocolError: not connected, too long, or not a
+            datastream type of the client's.
         """
         if self.state not in (State.OPEN, State.ANSWERED):
-            raise LocalProtocolError(
-                f"SPP send from {self.local}", "an open connection", f"one that is {self.state.value}"
-            )
+            if self.ended:
+                raise BrokenPipeError(EPIPE, f"{self}: the peer has ended the connection")
+            number = ENOTCONN if self.state in (State.IDLE, State.REQUESTED) else EPIPE
+            where = f"SPP send from {self.local}"
+            raise SocketMisuse(number, where, "an open connection", f"one that is {self.state.value}")
         if len(data) > self.largest:
-            raise LocalProtocolError("SPP data", f"at most {self.largest} bytes", f"{len(data)}", "EMSGSIZE in BSD")
+            raise SocketMisuse(EMSGSIZE, "SPP data", f"at most {self.largest} bytes", f"{len(data)}")
         if not 0 <= datastream < END:
             hint = "254 and 255 are END and END-REPLY, which close() sends"
             raise LocalProtocolError("SPP.datastream", "0..253", f"{datastream}", hint)

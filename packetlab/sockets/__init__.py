@@ -9,14 +9,15 @@
 | "websocket" | over an SPP stream       | over TCP                        |
 
 Options have the meaning they have in 4.4BSD's NS domain; where BSD ignores silently what it was given, these sockets raise
-`LocalProtocolError`.
+`LocalProtocolError`. A call that BSD answers with an errno raises `SocketMisuse`, which is an `OSError` with that errno too.
 """
 
 from __future__ import annotations
 
+from errno import EAFNOSUPPORT, ENETDOWN, ESOCKTNOSUPPORT
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from packetlab.errors import LocalProtocolError, suggestion
+from packetlab.errors import LocalProtocolError, SocketMisuse, suggestion
 from packetlab.host import Station
 from packetlab.sockets.socket import Socket
 
@@ -64,17 +65,19 @@ def create(host: Station, kind: str = "stream", family: str | None = None, **opt
         LocalProtocolError: no such kind or family, or none of the two here.
     """
     if kind not in KINDS:
-        raise LocalProtocolError("socket", f"one of {', '.join(KINDS)}", kind, suggestion(kind, KINDS))
+        raise SocketMisuse(ESOCKTNOSUPPORT, "socket", f"one of {', '.join(KINDS)}", kind, suggestion(kind, KINDS))
     if family is None:
         family = "xns" if host.speaks_xns or host.kernel_socket is None or kind == "seqpacket" else "inet"
     if family not in ("xns", "inet"):
-        raise LocalProtocolError("socket family", "xns or inet", family)
+        raise SocketMisuse(EAFNOSUPPORT, "socket family", "xns or inet", family)
     if family == "inet" and host.kernel_socket is None:
         hint = "use a Lab or a LocalHost"
-        raise LocalProtocolError(f"{kind} socket of {host.name}", "a host with a kernel", "a simulated one", hint)
+        where = f"{kind} socket of {host.name}"
+        raise SocketMisuse(EAFNOSUPPORT, where, "a host with a kernel", "a simulated one", hint)
     if family == "xns" and not host.speaks_xns:
         hint = "make a link first, or join() one; LocalHost('eth0') is on its interface's"
-        raise LocalProtocolError(f"{kind} socket of {host.name}", "a host on an XNS network", "one on none", hint)
+        where = f"{kind} socket of {host.name}"
+        raise SocketMisuse(ENETDOWN, where, "a host on an XNS network", "one on none", hint)
     if kind == "websocket":
         from packetlab.sockets.websocket import WebSocketSocket
 

@@ -5,6 +5,7 @@ Follows 4.4BSD's idp_usrreq.c and idp(4); the BSD name of an option stands in it
 
 from __future__ import annotations
 
+from errno import EACCES, EADDRNOTAVAIL, EDESTADDRREQ, EINVAL, EISCONN, EMSGSIZE
 from typing import Any
 
 from packetlab.capture import matcher
@@ -47,7 +48,7 @@ class _IDPSocket(Socket):
 
     def seqno(self) -> int:
         """Return the next of a row of 32-bit numbers, meant for ids of packet exchange (SO_SEQNO)."""
-        self._need(True, "seqno", "", "")
+        self._need_open("seqno")
         return self.host.next_seqno()
 
     def _send(self, packet: Packet) -> None:
@@ -64,6 +65,7 @@ class _IDPSocket(Socket):
         Raises:
             ConnectionRefusedError: on a connected socket, where an Error said that nobody is there.
         """
+        self._need_open("read")
         self._receiving()
 
         def ready() -> Packet | None:
@@ -103,7 +105,7 @@ class DatagramSocket(_IDPSocket):
     def __init__(self, host: Station) -> None:
         super().__init__(host, raw=False)
         self.headers_on_input = self.headers_on_output = self.broadcast = False
-        self.mtu = LARGEST
+        self._mtu = LARGEST
         self._default = NOTHING
 
     @property
@@ -117,6 +119,17 @@ class DatagramSocket(_IDPSocket):
         self._default = header
 
     @property
+    def mtu(self) -> int:
+        """Bytes of data a packet at most (SO_MTU)."""
+        return self._mtu
+
+    @mtu.setter
+    def mtu(self, size: int) -> None:
+        if not 1 <= size <= 65535 - HEADER:
+            raise self._misuse(EINVAL, "mtu", f"1..{65535 - HEADER} bytes", f"{size}")
+        self._mtu = size
+
+    @property
     def all_packets(self) -> bool:
         """Whether Errors and packets of SPP come in too."""
         return self._endpoint.all_packets
@@ -127,23 +140,24 @@ class DatagramSocket(_IDPSocket):
 
     def bind(self, address: Any) -> None:
         """Take a socket number of this host: 1 to 65535, or 0 for any free one."""
-        self._need(not self._number, "bind", "an unbound socket", f"one at {self._number}", "EINVAL in BSD")
+        self._need(not self._number, EINVAL, "bind", "an unbound socket", f"one at {self._number}")
         node = self.host.xns.node
         wanted = XNSAddress(socket=address) if isinstance(address, int) else self.host.resolve(address)
         if wanted.host not in (0, node.host):
-            raise LocalProtocolError(f"{self}: bind", f"host {node.host:X}, or 0", f"{wanted}", "EADDRNOTAVAIL in BSD")
+            raise self._misuse(EADDRNOTAVAIL, "bind", f"host {node.host:X}, or 0", f"{wanted}")
         with self.host.medium.lock:
             self._number = node.bind(self._endpoint, wanted.socket)
 
     def connect(self, address: Any) -> None:
         """Send to one address from now on, and take packets from there alone."""
+        self._need_open("connect")
         remote = self.host.resolve(address)
-        self._need(remote.socket and remote.host, "connect", "an address with host and socket", f"{remote}")
+        whole = remote.socket and remote.host
+        self._need(whole, EADDRNOTAVAIL, "connect", "an address with host and socket", f"{remote}")
         self._receiving()
         self._endpoint.peer = remote
 
     def _receiving(self) -> None:
-        self._need(True, "read", "", "")
         if not self._number:
             self.bind(0)
 
@@ -165,14 +179,15 @@ class DatagramSocket(_IDPSocket):
         Raises:
             LocalProtocolError: too long, no destination, or a header field that is not the user's.
         """
+        self._need_open("write")
         self._receiving()
         packet = self._packet(data, to, header)
         size = len(bytes(packet)) - HEADER - (packet[IDP].length & 1)
         if size > self.mtu:
-            raise LocalProtocolError(f"{self}: write", f"at most {self.mtu} bytes", f"{size}", "EMSGSIZE in BSD")
+            raise self._misuse(EMSGSIZE, "write", f"at most {self.mtu} bytes", f"{size}")
         if packet[IDP].dst.host >> 40 & 1 and not self.broadcast:
             hint = "set broadcast = True (SO_BROADCAST)"
-            raise LocalProtocolError(f"{self}: write", "one host", f"{packet[IDP].dst}", hint)
+            raise self._misuse(EACCES, "write", "one host", f"{packet[IDP].dst}", hint)
         self._send(packet)
         return size
 
@@ -180,17 +195,15 @@ class DatagramSocket(_IDPSocket):
         if self.headers_on_output and header is None:
             octets = bytes(data)
             if len(octets) < HEADER:
-                raise LocalProtocolError(f"{self}: write", "30 octets of header, then data", f"{len(octets)}")
+                raise self._misuse(EINVAL, "write", "30 octets of header, then data", f"{len(octets)}")
             said = dissect(octets[:HEADER], IDP)[IDP]
             head = IDP(dst=said.dst, src=said.src, hops=said.hops, packet_type=said.packet_type)
             return head / octets[HEADER:]
         peer = self._endpoint.peer
         if peer is not None and to is not None:
-            raise LocalProtocolError(
-                f"{self}: write", "no destination: the socket is connected", f"{to}", "EISCONN in BSD"
-            )
+            raise self._misuse(EISCONN, "write", "no destination: the socket is connected", f"{to}")
         if peer is None and to is None:
-            raise LocalProtocolError(f"{self}: write", "a destination: write(data, to=...)", "none", "ENOTCONN in BSD")
+            raise self._misuse(EDESTADDRREQ, "write", "a destination: write(data, to=...)", "none")
         remote = peer or self.host.resolve(to)
         if header is not None:
             self._checked(header, {"packet_type", "hops"})
@@ -236,20 +249,15 @@ class RawSocket(_IDPSocket):
 
     def write(self, data: Any) -> int:
         """Send a packet that begins with IDP, as headers (`auto` fields are derived) or as bytes (kept as they are)."""
-        self._need(True, "write", "", "")
+        self._need_open("write")
         packet = (
             data if isinstance(data, Packet) else data / b"" if isinstance(data, Header) else dissect(bytes(data), IDP)
         )
         idp = packet.layers[0] if packet.layers else None
         if not isinstance(idp, IDP) or idp.dst is None:
-            raise LocalProtocolError(
-                f"{self}: write", "a packet with a whole IDP header", packet.summary() or "nothing"
-            )
+            raise self._misuse(EINVAL, "write", "a packet with a whole IDP header", packet.summary() or "nothing")
         self._send(packet)
         return len(bytes(packet))
-
-    def _receiving(self) -> None:
-        self._need(True, "read", "", "")
 
     def read(self) -> bytes:
         """Wait for the next packet and return it with its header."""

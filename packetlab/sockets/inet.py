@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import errno
+import os
 import select
 import socket as _socket
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
-from packetlab.errors import LocalProtocolError, NeedsPrivilege
+from packetlab.errors import LocalProtocolError, NeedsPrivilege, SocketMisuse
 from packetlab.host import Place, Station
 from packetlab.sockets.socket import Socket
 
 LARGEST = 65536
+MOST_BACKLOG = 0xFFFF  # the kernel has its own, lower limit
 TYPES = {"stream": _socket.SOCK_STREAM, "datagram": _socket.SOCK_DGRAM, "raw": _socket.SOCK_RAW}
-S = TypeVar("S", bound="InetSocket")
+# What the kernel says of a call that makes no sense: what would have, and what there was.
+MISUSES = {
+    errno.EINVAL: ("what the kernel takes", "something else"),
+    errno.EISCONN: ("a fresh socket", "one that is connected"),
+    errno.ENOTCONN: ("a connected socket", "one that is not"),
+    errno.EADDRINUSE: ("a free address", "one in use"),
+    errno.EADDRNOTAVAIL: ("an address that this host has, or can reach", "another"),
+    errno.EDESTADDRREQ: ("a destination: write(data, to=...)", "none"),
+    errno.EMSGSIZE: ("a datagram of 65507 bytes at most", "a longer one"),
+    errno.EOPNOTSUPP: ("a kind of socket that can do this", "another"),
+    errno.EBADF: ("an open socket", "one that was closed"),
+}
 
 
 def create(host: Station, kind: str, protocol: int | None = None) -> InetSocket:
     """Return a kernel socket of a host. `protocol`: number of a raw socket's (1 is ICMP)."""
     classes = {"stream": InetStream, "datagram": InetDatagram, "raw": InetRaw}
     if kind not in classes:
-        raise LocalProtocolError(f"{kind} socket", "family xns", "inet", "IP has no sequenced packets but SCTP's")
+        hint = "IP has no sequenced packets but SCTP's"
+        raise SocketMisuse(errno.ESOCKTNOSUPPORT, f"{kind} socket", "family xns", "inet", hint)
     if (protocol is None) == (kind == "raw"):
         expected = "protocol=, the number (1 is ICMP)" if kind == "raw" else "no protocol="
         raise LocalProtocolError(f"{kind} socket of family inet", expected, f"{protocol}")
@@ -46,12 +60,23 @@ class InetSocket(Socket):
     def _address(self, address: Any, ours: bool = False) -> tuple[str, int]:
         if isinstance(address, Place):
             return address.inet()
-        if ours and isinstance(address, int):
+        if ours and _is_port(address):
             return "0.0.0.0", address
-        if isinstance(address, tuple) and len(address) == 2:
-            return str(address[0]), int(address[1])
-        hint = "host.at(80), or ('10.0.0.2', 80)"
-        raise LocalProtocolError(f"{self}: address", "an address of family inet", f"{address!r}", hint)
+        if isinstance(address, tuple) and len(address) == 2 and _is_port(address[1]):
+            return self._resolved(str(address[0])), int(address[1])
+        hint = "host.at(80), or ('10.0.0.2', 80); ports are 0..65535"
+        raise self._misuse(errno.EINVAL, "address", "an address of family inet", f"{address!r}", hint)
+
+    def _resolved(self, name: str) -> str:
+        """Return the IPv4 address of a name, or of the text of one."""
+        if ":" in name:
+            raise self._misuse(errno.EAFNOSUPPORT, "address", "an IPv4 address", name, "family inet has no IPv6")
+        try:
+            return str(_socket.getaddrinfo(name, None, _socket.AF_INET)[0][4][0]) if name else "0.0.0.0"
+        except _socket.gaierror as error:
+            raise _socket.gaierror(error.errno, f"{self}: address: {name!r}: {error.strerror}") from None
+        except UnicodeError as error:
+            raise self._misuse(errno.EINVAL, "address", "a host's name or address", f"{name!r}", f"{error}") from None
 
     def fileno(self) -> int:
         """The descriptor, for select and poll."""
@@ -60,6 +85,7 @@ class InetSocket(Socket):
     @property
     def address(self) -> tuple[str, int]:
         """Our own address."""
+        self._need_open("address")
         name: tuple[str, int] = self.sock.getsockname()
         return name
 
@@ -74,13 +100,13 @@ class InetSocket(Socket):
 
     def bind(self, address: Any) -> None:
         """Take an address of this host: (IPv4 address, port), or a port alone; 0 for any free one."""
-        self._need(True, "bind", "", "")
-        self.sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
-        self._call(lambda: self.sock.bind(self._address(address, ours=True)), "bind")
+        self._need_open("bind")
+        ours = self._address(address, ours=True)
+        self._call(lambda: self.sock.bind(ours), "bind")
 
     def connect(self, address: Any) -> None:
         """Connect; a datagram or raw socket then has a peer."""
-        self._need(True, "connect", "", "")
+        self._need_open("connect")
         target = self._address(address)
         self._connect(target)
 
@@ -90,16 +116,25 @@ class InetSocket(Socket):
     def _call(self, do: Any, verb: str) -> Any:
         try:
             return do()
+        except BlockingIOError:
+            raise  # no error: there is nothing yet
         except OSError as error:
-            raise type(error)(error.errno, f"{self}: {verb}: {error.strerror}") from None
+            raise self._refusal(error.errno or 0, verb) from None
+
+    def _refusal(self, number: int, verb: str) -> OSError:
+        """Return what the kernel refused, with the socket's name: a misuse, or whatever OSError has that number."""
+        if number not in MISUSES:
+            return OSError(number, f"{self}: {verb}: {os.strerror(number)}")
+        expected, got = MISUSES[number]
+        return self._misuse(number, verb, expected, got, os.strerror(number))
 
     def _receive(self, do: Any, verb: str = "read") -> Any:
         """Wait until the kernel has something, and fetch it."""
-        self._need(True, verb, "", "")
+        self._need_open(verb)
 
         def ready() -> tuple[Any] | None:
             try:
-                return (do(),)
+                return (self._call(do, verb),)
             except BlockingIOError:
                 return None
 
@@ -109,7 +144,7 @@ class InetSocket(Socket):
     def _deliver(self, do: Any) -> int:
         def ready() -> int | None:
             try:
-                sent: int = do()
+                sent: int = self._call(do, "write")
             except BlockingIOError:
                 return None
             return sent
@@ -130,11 +165,22 @@ class InetStream(InetSocket):
     def __init__(self, host: Station, sock: _socket.socket) -> None:
         super().__init__(host, sock)
         sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        self._connected = self.peer is not None
+
+    def bind(self, address: Any) -> None:
+        """Take an address of this host: (IPv4 address, port), or a port alone; 0 for any free one."""
+        self._need_open("bind")
+        # A listener that starts anew need not wait for old connections to die; UDP would share its port by it.
+        self.sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+        super().bind(address)
 
     def _connect(self, target: tuple[str, int]) -> None:
+        listens = self._listens()
+        self._need(not listens, errno.EOPNOTSUPP, "connect", "a socket that does not listen", "a listener")
+        self._need(not self._connected, errno.EISCONN, "connect", *MISUSES[errno.EISCONN])
         number = self.sock.connect_ex(target)
         if number not in (0, errno.EINPROGRESS, errno.EALREADY):
-            raise OSError(number, f"{self}: connect: {_socket.os.strerror(number)}")  # type: ignore[attr-defined]
+            raise self._refusal(number, "connect")
 
         def ready() -> bool | None:
             poll = select.poll()
@@ -143,20 +189,26 @@ class InetStream(InetSocket):
                 return None
             failed = self.sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
             if failed:
-                raise OSError(
-                    failed, f"{self}: connect to {target[0]}:{target[1]}: {errno.errorcode.get(failed, failed)}"
-                )
+                raise self._refusal(failed, f"connect to {target[0]}:{target[1]}")
             return True
 
         self._wait(ready, "connect", [(self.sock.fileno(), select.POLLOUT)])
+        self._connected = True
 
     def listen(self, backlog: int = 5) -> None:
         """Take connections."""
-        self._need(backlog > 0, "listen", "a backlog of 1 or more", f"{backlog}")
-        self._call(lambda: self.sock.listen(backlog), "listen")
+        self._need(backlog > 0, errno.EINVAL, "listen", "a backlog of 1 or more", f"{backlog}")
+        self._need(not self._connected, errno.EISCONN, "listen", *MISUSES[errno.EISCONN])
+        self._call(lambda: self.sock.listen(min(backlog, MOST_BACKLOG)), "listen")
+
+    def _listens(self) -> bool:
+        return bool(self.sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ACCEPTCONN))
 
     def accept(self) -> InetStream:
         """Wait for the next connection and return its socket."""
+        self._need_open("accept")
+        hint = "call listen() first"
+        self._need(self._listens(), errno.EINVAL, "accept", "a socket that listens", "one that does not", hint)
         sock, _ = self._receive(self.sock.accept, "accept")
         child = InetStream(self.host, sock)
         child.timeout = self.timeout
@@ -195,7 +247,7 @@ class InetStream(InetSocket):
 
     def write(self, data: bytes | str) -> int:
         """Send bytes; return when the kernel has taken all."""
-        self._need(True, "write", "", "")
+        self._need(self._connected, errno.ENOTCONN, "write", *MISUSES[errno.ENOTCONN])
         octets = memoryview(data.encode() if isinstance(data, str) else data)
         done = 0
         while done < len(octets):
@@ -205,6 +257,8 @@ class InetStream(InetSocket):
 
     def read(self, size: int = LARGEST) -> bytes:
         """Wait for bytes and return those there are, `size` at most; none at the end of the connection."""
+        self._need(self._connected, errno.ENOTCONN, "read", *MISUSES[errno.ENOTCONN])
+        self._need(size >= 0, errno.EINVAL, "read", "a size of 0 or more", f"{size}")
         data: bytes = self._receive(lambda: self.sock.recv(size))
         return data
 
@@ -217,8 +271,10 @@ class InetDatagram(InetSocket):
     def write(self, data: bytes | str, to: Any = None) -> int:
         """Send one datagram; `to` is where, on a connected socket nothing."""
         connected = self.peer is not None
-        self._need(connected or to is not None, "write", "a destination: write(data, to=...)", "none")
-        self._need(not connected or to is None, "write", "no destination: the socket is connected", f"{to}")
+        given = connected or to is not None
+        self._need(given, errno.EDESTADDRREQ, "write", *MISUSES[errno.EDESTADDRREQ])
+        once = not connected or to is None
+        self._need(once, errno.EISCONN, "write", "no destination: the socket is connected", f"{to}")
         octets = data.encode() if isinstance(data, str) else bytes(data)
         if to is None:
             return self._deliver(lambda: self.sock.send(octets))
@@ -242,5 +298,9 @@ class InetRaw(InetDatagram):
 
     def _address(self, address: Any, ours: bool = False) -> tuple[str, int]:
         if isinstance(address, str):
-            return address, 0
+            return self._resolved(address), 0
         return super()._address(address, ours)
+
+
+def _is_port(number: Any) -> bool:
+    return isinstance(number, int) and 0 <= number <= 0xFFFF

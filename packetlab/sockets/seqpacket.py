@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from errno import EINVAL
 from typing import Any
 
 from packetlab.engine.spp import Connection
-from packetlab.errors import LocalProtocolError
 from packetlab.host import Station
 from packetlab.sockets.spp import SPPSocket
 from packetlab.wire.dissect import dissect
@@ -45,9 +45,7 @@ class SeqpacketSocket(SPPSocket):
         octets = data.encode() if isinstance(data, str) else bytes(data)
         if self.headers_on_output and header is None:
             if len(octets) < HEADER:
-                raise LocalProtocolError(
-                    f"{self}: write", "12 octets of header, then data", f"{len(octets)}", "EINVAL in BSD"
-                )
+                raise self._misuse(EINVAL, "write", "12 octets of header, then data", f"{len(octets)}")
             said = dissect(octets[:HEADER], SPP)[SPP]
             header = SPP(**{name: getattr(said, name) for name in sorted(said.captured) if getattr(said, name)})
             octets = octets[HEADER:]

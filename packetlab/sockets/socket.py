@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from errno import EBADF, EINVAL, EOPNOTSUPP
+from math import inf
 from types import TracebackType
 from typing import Any, TypeVar
 
-from packetlab.errors import LocalProtocolError, PacketlabError, suggestion
+from packetlab.errors import PacketlabError, SocketMisuse, suggestion
 from packetlab.escaping import printable
 from packetlab.host import Station
 from packetlab.link.medium import Files
@@ -26,7 +28,7 @@ class _Made(type):
 
 
 class Socket(Shown, metaclass=_Made):
-    """A socket. What a kind does not have raises `LocalProtocolError` (EOPNOTSUPP in BSD).
+    """A socket. A call that makes no sense raises `SocketMisuse`, an `OSError` with BSD's errno.
 
     Attributes:
         kind, family: as in `create`. host: whose it is.
@@ -40,7 +42,7 @@ class Socket(Shown, metaclass=_Made):
 
     def __init__(self, host: Station) -> None:
         self.host = host
-        self.timeout: float | None = None
+        self._timeout: float | None = None
         self.closed = False
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -49,6 +51,17 @@ class Socket(Shown, metaclass=_Made):
             hint = suggestion(name, known)
             raise AttributeError(f"{self} has no option {name!r}" + (f" ({hint})" if hint else ""))
         super().__setattr__(name, value)
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that a call waits; None: as long as it takes."""
+        return self._timeout
+
+    @timeout.setter
+    def timeout(self, seconds: float | None) -> None:
+        if seconds is not None and not (isinstance(seconds, (int, float)) and 0 <= seconds < inf):
+            raise self._misuse(EINVAL, "timeout", "seconds from 0 upwards, or None", f"{seconds!r}")
+        self._timeout = seconds
 
     # Verbs --------------------------------------------------------------------------------------------------
 
@@ -104,14 +117,20 @@ class Socket(Shown, metaclass=_Made):
 
     # Words --------------------------------------------------------------------------------------------------
 
-    def _has_no(self, verb: str) -> LocalProtocolError:
-        return LocalProtocolError(f"{self}: {verb}", f"a kind of socket that can {verb}", f"a {self.kind} socket")
+    def _misuse(self, number: int, verb: str, expected: str, got: str, hint: str = "") -> SocketMisuse:
+        return SocketMisuse(number, f"{self}: {verb}", expected, got, hint)
 
-    def _need(self, true: object, verb: str, expected: str, got: str, hint: str = "") -> None:
-        if self.closed:
-            raise LocalProtocolError(f"{self}: {verb}", "an open socket", "one that was closed", "EBADF in BSD")
+    def _has_no(self, verb: str) -> SocketMisuse:
+        return self._misuse(EOPNOTSUPP, verb, f"a kind of socket that can {verb}", f"a {self.kind} socket")
+
+    def _need(self, true: object, number: int, verb: str, expected: str, got: str, hint: str = "") -> None:
+        self._need_open(verb)
         if not true:
-            raise LocalProtocolError(f"{self}: {verb}", expected, got, hint)
+            raise self._misuse(number, verb, expected, got, hint)
+
+    def _need_open(self, verb: str) -> None:
+        if self.closed:
+            raise self._misuse(EBADF, verb, "an open socket", "one that was closed")
 
     def facts(self) -> list[tuple[str, str]]:
         """Return what there is to be said of the socket, as (name, text): where it is, and its options."""
@@ -125,7 +144,9 @@ class Socket(Shown, metaclass=_Made):
                 continue  # a closed one has none any more
             if value is not None:
                 found.append((name, str(getattr(value, "name", value))))
-        options = [name for name in vars(self) if not name.startswith("_") and name not in ("host", "sock", "stream")]
+        options = ["timeout"] + [
+            name for name in vars(self) if not name.startswith("_") and name not in ("host", "sock", "stream")
+        ]
         return found + [(name, str(getattr(self, name))) for name in sorted(options)]
 
     def __enter__(self: S) -> S:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EADDRNOTAVAIL, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPIPE
 from typing import Any, Self
 
 from packetlab.engine.contract import Endpoint
@@ -91,7 +92,7 @@ class SPPSocket(Socket):
     @mtu.setter
     def mtu(self, size: int) -> None:
         if not 1 <= size <= 65535 - 42:
-            raise LocalProtocolError(f"{self}: mtu", "1..65493 bytes", f"{size}")
+            raise self._misuse(EINVAL, "mtu", "1..65493 bytes", f"{size}")
         self._mtu = size
         if self._connection is not None:
             self._connection.largest = size
@@ -123,7 +124,8 @@ class SPPSocket(Socket):
 
     def bind(self, address: Any) -> None:
         """Take a socket number of this host: 1 to 65535, or 0 for any free one."""
-        self._need(not self._number and self._connection is None, "bind", "an unbound socket", f"one at {self._number}")
+        unbound = not self._number and self._connection is None
+        self._need(unbound, EINVAL, "bind", "an unbound socket", f"one at {self._number}")
         node = self.host.xns.node
         if isinstance(address, int):
             number = address
@@ -131,9 +133,7 @@ class SPPSocket(Socket):
             wanted = self.host.resolve(address)
             number = wanted.socket
             if wanted.host not in (0, node.host):
-                raise LocalProtocolError(
-                    f"{self}: bind", f"host {node.host:X}, or 0", f"{wanted}", "EADDRNOTAVAIL in BSD"
-                )
+                raise self._misuse(EADDRNOTAVAIL, "bind", f"host {node.host:X}, or 0", f"{wanted}")
         with self.host.medium.lock:
             self._number = node.bind(Held(), number)
 
@@ -144,14 +144,14 @@ class SPPSocket(Socket):
             wait: until the connection is open; else return at once, and a later call with wait finishes it.
         """
         going = self._connecting
-        self._need(self._listener is None, "connect", "a socket that does not listen", "a listener")
-        self._need(
-            self._connection is None or going, "connect", "a fresh socket", "one that was connected", "EISCONN in BSD"
-        )
+        self._need(self._listener is None, EOPNOTSUPP, "connect", "a socket that does not listen", "a listener")
+        fresh = self._connection is None or going
+        self._need(fresh, EISCONN, "connect", "a fresh socket", "one that was connected")
         self._connecting = not wait
         if not going:
             remote, node = self.host.resolve(address), self.host.xns.node
-            self._need(remote.socket and remote.host, "connect", "an address with host and socket", f"{remote}")
+            whole = remote.socket and remote.host
+            self._need(whole, EADDRNOTAVAIL, "connect", "an address with host and socket", f"{remote}")
             with self.host.medium.lock:
                 self._place()
                 local = XNSAddress(self._network_towards(remote), node.host, self._number)
@@ -180,11 +180,9 @@ class SPPSocket(Socket):
             backlog: requests and open connections ahead of `accept`; a request beyond gets no answer, so is repeated.
             own_sockets: see the attribute.
         """
-        self._need(
-            self._connection is None, "listen", "a socket that is not connected", "one that is", "EISCONN in BSD"
-        )
-        self._need(backlog > 0, "listen", "a backlog of 1 or more", f"{backlog}")
-        self._need(self._listener is None, "listen", "one listen", "a second")
+        self._need(self._connection is None, EISCONN, "listen", "a socket that is not connected", "one that is")
+        self._need(backlog > 0, EINVAL, "listen", "a backlog of 1 or more", f"{backlog}")
+        self._need(self._listener is None, EINVAL, "listen", "one listen", "a second")
         self.own_sockets = self.own_sockets if own_sockets is None else own_sockets
         with self.host.medium.lock:
             self._place()
@@ -218,10 +216,8 @@ class SPPSocket(Socket):
 
     def accept(self) -> Self:
         """Wait for the next connection and return its socket, which has this one's options."""
-        self._need(
-            self._listener is not None, "accept", "a socket that listens", "one that does not", "call listen() first"
-        )
-        listener = self._listener
+        listener, hint = self._listener, "call listen() first"
+        self._need(listener is not None, EINVAL, "accept", "a socket that listens", "one that does not", hint)
         assert listener is not None
         return self._made(self._wait(listener.accept, "accept"))
 
@@ -302,7 +298,7 @@ class SPPSocket(Socket):
 
     def _open(self, verb: str) -> Connection:
         connected = self._connection is not None and self._connection.state is not State.REQUESTED
-        self._need(connected, verb, "a connected socket", "one that is not", "ENOTCONN in BSD")
+        self._need(connected, ENOTCONN, verb, "a connected socket", "one that is not")
         assert self._connection is not None
         return self._connection
 
@@ -327,15 +323,17 @@ class SPPSocket(Socket):
             datastream = header.datastream if "datastream" in header.given else datastream
             control |= int(header.control)
         if len(data) > self._mtu:
-            hint = "EMSGSIZE in BSD; a stream socket splits"
-            raise LocalProtocolError(f"{self}: write", f"at most {self._mtu} bytes", f"{len(data)}", hint)
+            hint = "a stream socket splits"
+            raise self._misuse(EMSGSIZE, "write", f"at most {self._mtu} bytes", f"{len(data)}", hint)
 
         def room() -> bool | None:
             if connection.error is not None:
                 raise self._lost(connection)
+            if connection.ended:
+                raise BrokenPipeError(EPIPE, f"{self}: write: the peer has ended the connection")
             return True if connection.unsent < QUEUE else None
 
-        if connection.unsent >= QUEUE or connection.error is not None:
+        if connection.unsent >= QUEUE or connection.ended or connection.error is not None:
             self._wait(room, "write")
         with self.host.medium.lock:
             connection.send(

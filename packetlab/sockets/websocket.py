@@ -9,11 +9,11 @@ from __future__ import annotations
 import select
 from collections import deque
 from collections.abc import Callable, Sequence
+from errno import EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP, EPIPE
 from typing import Any, Literal
 
 from packetlab.engine.websocket import WebSocket
 from packetlab.engine.websocket_events import Closed, Event, Failed, Message, Opened, Pong, Refused, Reply, Request
-from packetlab.errors import LocalProtocolError
 from packetlab.link.medium import SECOND, Medium
 from packetlab.sockets.socket import Socket
 
@@ -59,7 +59,7 @@ class WebSocketSocket(Socket):
     # Looking ------------------------------------------------------------------------------------------------
 
     def _open(self, verb: str) -> Endpoint:
-        self._need(self._endpoint, verb, "a connected socket", "one that is not")
+        self._need(self._endpoint, ENOTCONN, verb, "a connected socket", "one that is not")
         assert self._endpoint is not None
         return self._endpoint
 
@@ -87,7 +87,7 @@ class WebSocketSocket(Socket):
     def opened(self) -> Opened:
         """What was agreed on: request, headers, subprotocol, extensions."""
         opened = self._open("opened").opened
-        self._need(opened, "opened", "an open WebSocket", "one that never was")
+        self._need(opened, ENOTCONN, "opened", "an open WebSocket", "one that never was")
         assert opened is not None
         return opened
 
@@ -100,7 +100,7 @@ class WebSocketSocket(Socket):
 
     def bind(self, address: Any) -> None:
         """Give the socket its own address, of the stream's family."""
-        self._need(True, "bind", "", "")
+        self._need_open("bind")
         self.stream.bind(address)
 
     def connect(self, address: Any, path: str = "/", host: str | None = None) -> None:
@@ -113,7 +113,8 @@ class WebSocketSocket(Socket):
             ConnectionRefusedError: nobody listens there, or the server answered with something else than 101.
             RemoteProtocolError: the server broke the handshake's rules.
         """
-        self._need(self._endpoint is None and self._porch is None, "connect", "a fresh socket", "one in use")
+        self._need(self._porch is None, EOPNOTSUPP, "connect", "a socket that does not listen", "a listener")
+        self._need(self._endpoint is None, EISCONN, "connect", "a fresh socket", "one that was connected")
         self.stream.timeout = self.timeout
         self.stream.connect(address)
         peer = self.stream.peer
@@ -126,7 +127,8 @@ class WebSocketSocket(Socket):
 
     def listen(self, backlog: int = 5) -> None:
         """Take connections; each is a WebSocket by the time `accept` returns it."""
-        self._need(self._endpoint is None and self._porch is None, "listen", "a fresh socket", "one in use")
+        self._need(self._endpoint is None, EISCONN, "listen", "a socket that is not connected", "one that is")
+        self._need(self._porch is None, EINVAL, "listen", "one listen", "a second")
         self.stream.listen(backlog)
         with self.host.medium.lock:
             shape = {**self._shape, "accept": self._accept, "randomness": None}
@@ -134,7 +136,7 @@ class WebSocketSocket(Socket):
 
     def accept(self) -> WebSocketSocket:
         """Wait for the next WebSocket and return its socket. Those whose handshake failed are passed over."""
-        self._need(self._porch, "accept", "a socket that listens", "one that does not", "call listen() first")
+        self._need(self._porch, EINVAL, "accept", "a socket that listens", "one that does not", "call listen() first")
         assert self._porch is not None
         endpoint = self._wait(self._porch.next, "accept")
         child = WebSocketSocket(endpoint.stream, **_shape_of(self._shape), _endpoint=endpoint)
@@ -365,7 +367,7 @@ class Endpoint(_Driver):
         if self.engine.state != "open":
             self._raise_lost()
             code = self.closed.code if self.closed else "none yet"
-            raise LocalProtocolError("WebSocket write", "an open WebSocket", f"a closed one (close code {code})")
+            raise BrokenPipeError(EPIPE, f"{self.stream}: write: the other side has closed (close code {code})")
         return True if len(self._out) < BEHIND else None
 
     def read(self) -> tuple[str | bytes | None] | None:

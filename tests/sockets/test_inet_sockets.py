@@ -61,7 +61,7 @@ def test_a_writer_waits_for_its_reader_and_an_idle_read_ends_in_time(hosts) -> N
 
 def test_nobody_there_is_refused(hosts) -> None:
     a, b = hosts
-    with a.socket("stream", family="inet") as client, pytest.raises(ConnectionRefusedError, match="ECONNREFUSED"):
+    with a.socket("stream", family="inet") as client, pytest.raises(ConnectionRefusedError, match="refused"):
         client.connect((str(b.address), 1))
 
 

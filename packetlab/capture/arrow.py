@@ -77,9 +77,10 @@ def _keep(structure: Any, *things: Any) -> None:
 
 
 def _forget(structure: Any, kind: Any) -> None:
-    # A released structure is known by its release being null.
-    _kept.pop(structure.contents.private_data or 0, None)
+    # A released structure is known by its release being null. What is kept goes last, so nothing freed is written to.
+    number = structure.contents.private_data or 0
     structure.contents.release = kind()
+    _kept.pop(number, None)
 
 
 def _with_children(structure: Any, kind: Any) -> None:
@@ -167,10 +168,21 @@ class _Source:
         return ctypes.addressof(self.message)
 
 
+_destructor = ctypes.CFUNCTYPE(None, ctypes.c_void_p)  # an address: a reference to what is being freed would free it again
 _capsule = ctypes.pythonapi.PyCapsule_New
 _capsule.restype = ctypes.py_object
-_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, _destructor]
+_pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)(("PyCapsule_GetPointer", ctypes.pythonapi))
 _NAME = b"arrow_array_stream"  # the capsule keeps the address, so the name must stay
+_streams: dict[int, _Stream] = {}
+"""Address -> the structure in a capsule; consumers may use it in place, so it lives as long as the capsule."""
+
+
+@_destructor  # type: ignore[untyped-decorator]
+def _capsule_freed(capsule: int) -> None:
+    structure = _streams.pop(_pointer(capsule, _NAME))
+    if structure.release:  # nobody took it, or whoever did never released it
+        structure.release(structure)
 
 
 def stream(schema: list[tuple[str, str]], batches: Iterator[ArrowBatch], requested: Any = None) -> Any:
@@ -184,6 +196,6 @@ def stream(schema: list[tuple[str, str]], batches: Iterator[ArrowBatch], request
     source = _Source(schema, batches)
     structure.get_schema, structure.get_next, structure.get_last_error = source.calls
     structure.release = _stream_released
-    # The consumer moves the structure out of the capsule and releases its copy; ours must last until then.
-    _keep(structure, source, structure)
-    return _capsule(ctypes.addressof(structure), _NAME, None)
+    _keep(structure, source)
+    _streams[ctypes.addressof(structure)] = structure
+    return _capsule(ctypes.addressof(structure), _NAME, _capsule_freed)

@@ -72,14 +72,15 @@ def test_nothing_is_kept_once_the_consumer_is_done() -> None:
     pyarrow = pytest.importorskip("pyarrow")
     nanoarrow = pytest.importorskip("nanoarrow")
     gc.collect()
-    before = set(arrow._kept)
+    before, capsules = set(arrow._kept), set(arrow._streams)
     for _ in range(5):
+        capture().table(*NAMES).__arrow_c_stream__()  # nobody takes it
         nanoarrow.ArrayStream(capture().table(*NAMES)).read_all()
         pyarrow.table(capture().table(*NAMES))
         # A consumer that stops early releases what it has.
         pyarrow.RecordBatchReader.from_stream(capture().table("ip.src")).read_next_batch()
     gc.collect()
-    assert set(arrow._kept) == before
+    assert set(arrow._kept) == before and set(arrow._streams) == capsules
 
 
 def test_a_damaged_file_is_the_consumers_error_too(tmp_path: Any) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
+import tomllib
 from base64 import b64decode
 from pathlib import Path
 from typing import Any
@@ -113,3 +116,17 @@ def test_what_counts_as_a_path(words: str, found: bool) -> None:
 def test_running_one_again_makes_the_same_bytes(tmp_path: Path) -> None:
     kept = FOLDER / "1-declare.ipynb"
     assert text(run(read(kept))) == kept.read_text(encoding="utf-8")
+
+
+def test_the_extra_for_notebooks_names_all_that_they_import() -> None:
+    project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = " ".join([*project["dependencies"], *extras["notebook"], *extras["plot"], *extras["strategies"]])
+    assert "packetlab[plot,strategies]" in wanted
+    given = set(re.findall(r"[\w-]+", wanted)) | {"packetlab"} | sys.stdlib_module_names
+    for path in PATHS:
+        code = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "code")
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [name.name for name in node.names]
+                assert {name.partition(".")[0] for name in names} <= given, f"{path.name}: {names}"

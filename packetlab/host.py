@@ -329,7 +329,7 @@ class Station:
         """
         remote, node = self.resolve(to), self.xns.node
         number = node.free_socket()
-        local = node.address(number)
+        local = node.address_towards(remote, number)
         request = Exchange(
             local, remote, bytes(data), id=node.new_id(), client_type=client_type, interval=interval, tries=tries
         )

@@ -54,7 +54,13 @@ class Engine:
 
 
 class Endpoint(Engine):
-    """An engine that is bound to a socket number of a node (see `idp`)."""
+    """An engine that is bound to a socket number of a node (see `idp`).
+
+    Attributes:
+        stamped: the node puts its own address on packets that name no source, or everybody.
+    """
+
+    stamped = True
 
     def __init__(self) -> None:
         self._events: list[Event] = []

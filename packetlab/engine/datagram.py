@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from errno import ENETUNREACH
 
 from packetlab.engine.contract import Endpoint, Ignored
 from packetlab.wire.addresses import XNSAddress
@@ -20,6 +21,8 @@ class Datagrams(Endpoint):
         all_packets: take those of types 3 (Error) and 5 (SPP) too, which else have other takers.
         raw: it sees every packet of the node, and is bound to no number.
     """
+
+    stamped = False  # its user may say any source
 
     def __init__(self, *, room: int = 64, raw: bool = False) -> None:
         super().__init__()
@@ -55,8 +58,10 @@ class Datagrams(Endpoint):
 
     def troubled(self, packet: Packet, number: int, now: int) -> None:
         """Take in an Error: a connected socket tells its reader."""
-        if self.peer is not None and number in (ErrorNumber.NO_SOCKET, ErrorNumber.UNREACHABLE):
-            self.error = ConnectionRefusedError(f"IDP datagrams to {self.peer}: {ErrorNumber(number).name}")
+        if self.peer is not None and number == ErrorNumber.NO_SOCKET:
+            self.error = ConnectionRefusedError(f"IDP datagrams to {self.peer}: nobody has that socket")
+        elif self.peer is not None and number == ErrorNumber.UNREACHABLE:
+            self.error = OSError(ENETUNREACH, f"IDP datagrams to {self.peer}: no route to its network")
         else:
             self._events.append(Ignored(packet, f"Error {number:#x} about a datagram"))
 

@@ -24,11 +24,13 @@ from packetlab.wire.xns import IDP, SPP, Echo, Error, ErrorNumber
 
 BROADCAST = 0xFFFFFFFFFFFF
 EVERY_NETWORK = 0xFFFFFFFF
+NOBODYS = (bytes(6), b"\xff" * 6)  # hosts that no packet comes from
 NO_CHECKSUM = 0xFFFF
 ERROR_TYPE = 3
 ECHO_SOCKET, ROUTER_SOCKET, FIRST_FREE = 2, 3, 3000
 SMB_SOCKET = 3004  # 3Com's: what goes there is taken for SMB, by Wireshark too
 MOST_HOPS = 15  # a packet that has crossed as many routers goes no further
+MOST_HELD = 16  # packets that wait for the way to one network
 QUOTED = 42  # octets of an offender that an Error brings back: its headers of IDP and SPP
 MTU = 576
 
@@ -79,6 +81,11 @@ class Node:
     def address(self, socket: int = 0) -> XNSAddress:
         """Return the address of a socket of this host, on its first network."""
         return XNSAddress(self.interfaces[0][0] if self.interfaces else 0, self.host, socket)
+
+    def address_towards(self, remote: XNSAddress, socket: int = 0) -> XNSAddress:
+        """Return the address of a socket of this host, on the network through which packets to `remote` leave."""
+        way = self.routes.to(remote)
+        return self.address(socket) if way is None else XNSAddress(self.interfaces[way[0]][0], self.host, socket)
 
     def bind(self, endpoint: Endpoint, number: int = 0) -> int:
         """Give an endpoint a socket number, any free one for 0; return it. SocketMisuse: it is taken."""
@@ -159,6 +166,8 @@ class Node:
             while touched:
                 endpoint, _ = touched.popitem()
                 for packet in endpoint.packets_to_send(now):
+                    if endpoint.stamped and packet._headers[0]._src[4:10] in NOBODYS:  # type: ignore[attr-defined]
+                        packet = self._stamp(packet)
                     way = known.get(packet._headers[0]._dst)  # type: ignore[attr-defined]
                     if way is not None:
                         out.append((packet, *way))
@@ -251,7 +260,7 @@ class Node:
 
     def _answer_echo(self, packet: Packet) -> None:
         idp = packet[IDP]
-        head = IDP(dst=idp.src, src=self.address(ECHO_SOCKET))
+        head = IDP(dst=idp.src, src=self.address_towards(idp.src, ECHO_SOCKET))
         if idp.checksum == NO_CHECKSUM:
             head = head.replace(checksum=NO_CHECKSUM)  # who sends none gets none (ns_input.c)
         self._send_off(head / Echo(operation=2) / packet.payload)
@@ -294,6 +303,11 @@ class Node:
         """Send a packet of the node's own; nobody is told of one that cannot go."""
         self._found.append((packet, None))
 
+    def _stamp(self, packet: Packet) -> Packet:
+        """Return a packet with this host's own address as its source: whoever answers a broadcast speaks for itself."""
+        idp = packet[IDP]
+        return packet.replace(IDP, src=self.address_towards(idp.dst, idp.src.socket))
+
     def _dispatch(self, packet: Packet, endpoint: Endpoint | None, out: list[Departure], now: int) -> None:
         idp = packet._headers[0]
         to: bytes = idp._dst  # type: ignore[attr-defined]
@@ -308,16 +322,23 @@ class Node:
         if address.net == EVERY_NETWORK and address.host == BROADCAST:
             out += ((packet, via, BROADCAST) for via in range(len(self.interfaces)))
             return
-        held = self._held.setdefault(address.net, [])
-        if self.routes.ask(address.net):
-            held.append((packet, endpoint))  # until a router answers; of more than one, the protocols above take care
+        held = self._held.get(address.net, [])
+        if len(held) < MOST_HELD and self.routes.ask(address.net, now):
+            self._held[address.net] = [*held, (packet, endpoint)]  # until a router answers
         else:
-            # Nobody answered the last time.
-            held.clear()
-            self._events.append(Ignored(packet, f"IDP: no route to network {address.net:X}"))
-            if endpoint is not None:
-                endpoint.troubled(packet, ErrorNumber.UNREACHABLE, now)
-                self.touch(endpoint)
+            self._cannot_reach(packet, endpoint, now)
+
+    def unreachable(self, net: int, now: int) -> None:
+        """Take in that nobody knows the way to a network: what waited for it does not go."""
+        for packet, endpoint in self._held.pop(net, []):
+            self._cannot_reach(packet, endpoint, now)
+
+    def _cannot_reach(self, packet: Packet, endpoint: Endpoint | None, now: int) -> None:
+        to = XNSAddress.of(packet._headers[0]._dst)  # type: ignore[attr-defined]
+        self._events.append(Ignored(packet, f"IDP: no route to network {to.net:X}"))
+        if endpoint is not None:
+            endpoint.troubled(packet, ErrorNumber.UNREACHABLE, now)
+            self.touch(endpoint)
 
     def _release(self, endpoint: Endpoint) -> None:
         self.unbind(endpoint)

@@ -38,9 +38,8 @@ class Exchange(Endpoint):
         self._next_at: int | None = None
 
     def receive(self, packet: Packet, now: int) -> None:
-        """Take in the reply: same id, from where the request went."""
-        pex, source = packet.get(PEX), packet[IDP].src
-        if self.over or pex is None or pex.id != self.id or source.host != self._remote.host:
+        """Take in the reply, by the rules of the headers: same id, from where the request went, or whoever heard it."""
+        if self.over or PEX not in packet or not packet.answers(self._request):
             self._events.append(Ignored(packet, f"PEX: not the reply to request {self.id}"))
         else:
             self.reply = packet
@@ -96,6 +95,7 @@ class Responder(Endpoint):
             self._events.append(Ignored(packet, "PEX: no request, or one without an answer"))
         else:
             reply = PEX(id=pex.id, client_type=pex.client_type)
+            # Where everybody was asked, the node says who it is.
             self._outbox.append(IDP(dst=idp.src, src=idp.dst) / reply / data)
 
     def packets_to_send(self, now: int) -> list[Packet]:

@@ -2,6 +2,9 @@
 
 Routers tell each network every 30 seconds what they reach, but not what they learned there (split horizon); what is not
 heard of for 180 seconds is out of reach. A host that is no router listens, and asks when it does not know.
+
+Hops count as XNSrouted (input.c, output.c) and Dodo count them: a router's own network is 0 hops away to itself and goes out
+as 1, so one is added to what is told and nothing to what is heard.
 """
 
 from __future__ import annotations
@@ -23,6 +26,9 @@ REQUEST, RESPONSE = 1, 2
 SOCKET = 1
 PERIOD, LIFETIME = 30 * SECOND, 180 * SECOND
 ENTRIES = 90  # networks a packet: 546 octets less the operation, by six
+TRIES, PAUSE = 3, SECOND  # requests for the way to one network, and the time between
+MOST_ASKED = 64  # networks asked for at a time
+MOST_KNOWN = 4096  # networks in the table
 
 
 class Route:
@@ -44,7 +50,10 @@ class Routes(Endpoint):
         self.heard_on = 0  # the interface of the packet being received
         self._outbox: list[Packet] = []
         self._next_at = 0
-        self._asked: set[int] = set()
+        self._told_at = -SECOND  # what has changed is told at once, but not more than once a second
+        self._changed = False
+        self._forget_at: int | None = None  # no route expires before
+        self._asked: dict[int, tuple[int, int]] = {}  # network -> when to ask again, and how often it was asked for
         self.known: dict[bytes, tuple[int, int]] = {}  # destination -> interface and host; a cache of `to`
 
     # Looking ------------------------------------------------------------------------------------------------
@@ -83,20 +92,31 @@ class Routes(Endpoint):
         if self.node.router:
             self._outbox.append(self._request(net, EVERY_NETWORK))
 
-    def ask(self, net: int) -> bool:
-        """Ask the neighbours for the way to a network; return whether they were not asked before."""
-        new = net not in self._asked
-        self._asked.add(net)
+    def ask(self, net: int, now: int) -> bool:
+        """Ask the neighbours for the way to a network, three times a second apart; return whether an answer may come."""
+        if net not in self._asked:
+            if len(self._asked) >= MOST_ASKED or not self.node.interfaces:
+                return False
+            self._asked[net] = now + PAUSE, 1
+            self._request_everywhere(net)
+        return True
+
+    def asking(self, net: int) -> bool:
+        """Say whether the way to a network is being asked for."""
+        return net in self._asked
+
+    def _request_everywhere(self, net: int) -> None:
         for here, _ in self.node.interfaces:
             self._outbox.append(self._request(here, net))
         self.node.touch(self)
-        return new
 
     def _set(self, net: int, route: Route) -> None:
         self.table[net] = route
         self.node.routed(net)
         self.known.clear()
-        self._asked.discard(net)
+        self._asked.pop(net, None)
+        if route.expires is not None and self._forget_at is None:
+            self._forget_at = route.expires  # later ones expire later
 
     # The contract -------------------------------------------------------------------------------------------
 
@@ -106,14 +126,18 @@ class Routes(Endpoint):
         if rip is None or idp.src.host == self.node.host:
             self._events.append(Ignored(packet, "RIP: not routing information of somebody else"))
         elif rip.operation == REQUEST and self.node.router:
-            wanted = {entry.net for entry in rip.entries}
-            self._tell(via, idp.src, None if EVERY_NETWORK in wanted else wanted)
+            wanted = [entry.net for entry in rip.entries[:ENTRIES]]
+            if EVERY_NETWORK in wanted:
+                self._tell(via, idp.src)
+            else:
+                # As XNSrouted does: whoever asks for a network by its number is told, wherever it was learned, and of one
+                # that is not known that it is out of reach.
+                self._respond(via, idp.src, [self._entry(net) for net in wanted])
         elif rip.operation == RESPONSE:
-            changed = False
             for entry in rip.entries:
-                changed |= self._learn(entry.net, min(entry.hops + 1, INFINITY), via, idp.src.host, now)
-            if changed and self.node.router:
-                self._tell_all()  # at once, so that the others need not wait for the period
+                self._changed |= self._learn(entry.net, min(entry.hops, INFINITY), via, idp.src.host, now)
+            if self._changed and self.node.router and now >= self._told_at + SECOND:
+                self._tell_all(now)  # at once, so that the others need not wait for the period
         else:
             self._events.append(Ignored(packet, f"RIP: operation {rip.operation} at a host that is no router"))
 
@@ -126,7 +150,7 @@ class Routes(Endpoint):
             old.expires = now + LIFETIME
             worse, old.hops = old.hops != hops, hops
             return worse
-        if hops < (old.hops if old is not None else INFINITY):
+        if hops < (old.hops if old is not None else INFINITY) and (old is not None or len(self.table) < MOST_KNOWN):
             self._set(net, Route(via, host, hops, now + LIFETIME))
             return True
         return False
@@ -135,38 +159,59 @@ class Routes(Endpoint):
         """Hand out requests and responses."""
         if self.node.router and not self._next_at and self.node.interfaces:
             self._next_at = now + PERIOD
-            self._tell_all()
+            self._tell_all(now)
         out, self._outbox = self._outbox, []
         return out
 
     def next_timeout(self) -> int | None:
-        """Return when the next gratuitous response is due, or a route expires."""
-        times = [route.expires for route in self.table.values() if route.expires is not None]
-        return min(times + [self._next_at] * bool(self._next_at), default=None)
+        """Return when something is to be told or asked again, or a route may expire."""
+        times = [at for at, _ in self._asked.values()]
+        if self._next_at:
+            times.append(self._next_at)
+        if self._changed and self.node.router:
+            times.append(self._told_at + SECOND)
+        if self._forget_at is not None:
+            times.append(self._forget_at)
+        return min(times, default=None)
 
     def on_time(self, now: int) -> None:
-        """Forget what was not heard of; tell the neighbours."""
-        for net, route in [*self.table.items()]:
-            if route.expires is not None and route.expires <= now:
-                del self.table[net]
-                self.known.clear()
+        """Forget what was not heard of; tell the neighbours; ask again, or give up asking."""
+        if self._forget_at is not None and now >= self._forget_at:
+            for net, route in [*self.table.items()]:
+                if route.expires is not None and route.expires <= now:
+                    del self.table[net]
+                    self.known.clear()
+            self._forget_at = min((r.expires for r in self.table.values() if r.expires is not None), default=None)
         if self._next_at and now >= self._next_at:
             self._next_at = now + PERIOD
-            self._tell_all()
+            self._tell_all(now)
+        elif self._changed and self.node.router and now >= self._told_at + SECOND:
+            self._tell_all(now)
+        for net, (at, tries) in [*self._asked.items()]:
+            if at <= now and tries < TRIES:
+                self._asked[net] = now + PAUSE, tries + 1
+                self._request_everywhere(net)
+            elif at <= now:
+                del self._asked[net]
+                self.node.unreachable(net, now)
 
     # Packets ------------------------------------------------------------------------------------------------
 
-    def _tell_all(self) -> None:
+    def _tell_all(self, now: int) -> None:
+        self._told_at, self._changed = now, False
         for via, (net, _) in enumerate(self.node.interfaces):
-            self._tell(via, XNSAddress(net, BROADCAST, SOCKET), None)
+            self._tell(via, XNSAddress(net, BROADCAST, SOCKET))
 
-    def _tell(self, via: int, to: XNSAddress, wanted: set[int] | None) -> None:
+    def _tell(self, via: int, to: XNSAddress) -> None:
         # Split horizon: nothing goes back to where it was learned.
-        entries = [
-            RIPEntry(net=net, hops=route.hops)
-            for net, route in sorted(self.table.items())
-            if (wanted is None or net in wanted) and not (route.via == via and route.next_host)
-        ]
+        nets = [net for net, route in sorted(self.table.items()) if not (route.via == via and route.next_host)]
+        self._respond(via, to, [self._entry(net) for net in nets])
+
+    def _entry(self, net: int) -> RIPEntry:
+        route = self.table.get(net)
+        return RIPEntry(net=net, hops=INFINITY if route is None else min(route.hops + 1, INFINITY))
+
+    def _respond(self, via: int, to: XNSAddress, entries: list[RIPEntry]) -> None:
         for first in range(0, len(entries), ENTRIES):
             response = RIP(operation=RESPONSE, entries=tuple(entries[first : first + ENTRIES]))
             self._outbox.append(IDP(dst=to, src=self._source(via)) / response)

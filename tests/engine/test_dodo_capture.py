@@ -1,4 +1,4 @@
-"""Against Dodo's XNS stack: our engine stands in for one end of its longest conversation, and is fed what the other sent.
+"""Against Dodo's XNS stack: our engine stands in for one end of its conversations, and is fed what the other sent.
 
 Dodo opens with id 0xFFFF, acknowledges one more than it has received, numbers system packets with the last data packet, and
 closes without end-of-message or send-ack. Its server echoes what it gets.
@@ -6,7 +6,10 @@ closes without end-of-message or send-ack. Its server echoes what it gets.
 
 from __future__ import annotations
 
-from packetlab import IDP, SPP, Capture, Control, Node, Packet, dissect
+import pytest
+
+from packetlab import IDP, PEX, RIP, SPP, Capture, Control, Node, Packet, SimNetwork, dissect
+from packetlab.engine.pex import Exchange, Responder
 from packetlab.engine.spp import Connection
 from packetlab.engine.spp_listener import Listener
 from packetlab.engine.spp_states import State
@@ -18,15 +21,15 @@ CLIENT, SERVER = 39014, 39861  # connection ids
 END = 254
 
 
+def captured() -> list[Packet]:
+    """Return the packets of the capture, as a host gets them: from IDP on."""
+    unwrapped = (EthernetFraming(b"").unwrap(b"\1" + f.data[1:]) for f in Capture(CORPUS / "dodo_checksums.pcap"))
+    return [dissect(octets, IDP) for octets in unwrapped if octets is not None]
+
+
 def conversation() -> list[Packet]:
-    """Return the packets of the conversation, as a host gets them: from IDP on."""
-    taken = []
-    for frame in Capture(CORPUS / "dodo_checksums.pcap"):
-        octets = EthernetFraming(b"").unwrap(b"\1" + frame.data[1:])
-        packet = dissect(octets, IDP) if octets is not None else None
-        if packet is not None and SPP in packet and CLIENT in (packet[SPP].source_id, packet[SPP].destination_id):
-            taken.append(packet)
-    return taken
+    """Return the packets of the longest conversation of SPP."""
+    return [p for p in captured() if SPP in p and CLIENT in (p[SPP].source_id, p[SPP].destination_id)]
 
 
 def content(packet: Packet) -> tuple[int, int, bytes]:
@@ -122,3 +125,52 @@ def test_as_the_client_of_a_dodo_server() -> None:
     assert connection.remote.socket == packets[1][IDP].src.socket  # learned from the answer
     assert heard == data_of(packets, SERVER) and sent == data_of(packets, CLIENT)
     assert connection.error is None and connection.state is State.CLOSED
+
+
+# Packet exchange: a request to everybody, and what Dodo's services (time, and where the Clearinghouse is) answered -----
+
+ASKED_ALL = [0, 2]  # numbers of requests in the capture; the reply follows each
+
+
+@pytest.mark.parametrize("number", ASKED_ALL)
+def test_a_request_to_everybody_takes_dodos_reply(number) -> None:
+    asked, answered = captured()[number : number + 2]
+    idp, pex = asked[IDP], asked[PEX]
+    assert idp.dst.host == 0xFFFFFFFFFFFF
+    stand = Stand(idp.src.host, 1)
+    request = Exchange(idp.src, idp.dst, asked.payload, id=pex.id, client_type=pex.client_type)
+    stand.node.bind(request, idp.src.socket)
+    stand.node.touch(request)
+    (sent,) = stand.says()
+    assert bytes(sent) == bytes(asked)
+    assert stand.gets(answered) == [] and request.reply is not None
+    assert request.reply.payload == answered.payload and request.reply[IDP].src == answered[IDP].src
+
+
+@pytest.mark.parametrize("number", ASKED_ALL)
+def test_whoever_answers_a_request_to_everybody_speaks_for_itself_as_dodo_does(number) -> None:
+    asked, answered = captured()[number : number + 2]
+    stand = Stand(answered[IDP].src.host, 1)
+    stand.node.bind(Responder(lambda packet: answered.payload), asked[IDP].dst.socket)
+    for _ in range(2):  # the way back is known the second time
+        (sent,) = stand.gets(asked)
+        assert bytes(sent) == bytes(answered)
+
+
+def test_hosts_of_a_network_find_a_service_by_asking_everybody() -> None:
+    net = SimNetwork(1)
+    a, b = net.host("a"), net.host("b")
+    net.link(a, b, net.host("c"))
+    b.answer(8, lambda data: data + b" from b")
+    assert a.exchange((0x401, 0xFFFFFFFFFFFF, 8), b"who?", client_type=1) == b"who? from b"
+    (reply,) = [p for p in (frame.packet() for frame in net.capture) if PEX in p and p.payload.endswith(b"from b")]
+    assert reply[IDP].src == b.at(8).xns(a)
+
+
+def test_our_routers_tell_their_network_as_dodo_does() -> None:
+    (told,) = [p for p in captured() if RIP in p and p[RIP].operation == 2]
+    router = Node(told[IDP].src.host, router=True)
+    router.attach(0x41A)
+    router.touch(router.routes)
+    ours = [packet for packet, _, _ in router.packets_to_send(0) if packet[RIP].operation == 2]
+    assert [bytes(packet) for packet in ours] == [bytes(told)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 from hypothesis import given, settings, strategies as st
 
@@ -265,19 +267,19 @@ def test_three_routers_in_a_row_learn_the_way_and_forget_it() -> None:
                     other.gets(packet, place)
                     queue += [(other, each) for each in other.departures]
 
-    for router in routers:
+    for router in routers * 2:
         router.node.touch(router.node.routes)
-        router.node.routes._tell_all()
+        router.node.routes._tell_all(router.now)
         router.out()
         deliver(router.departures, router)
     first, last = routers[0].node.routes.table, routers[2].node.routes.table
     assert {net: route.hops for net, route in first.items()} == {1: 0, 2: 0, 3: 1, 4: 2}
     assert {net: route.hops for net, route in last.items()} == {1: 2, 2: 1, 3: 0, 4: 0}
     # Split horizon: what was learned on a network is not told there.
-    routers[0].node.routes._tell(1, XNSAddress(2, 0xFFFFFFFFFFFF, 1), None)
+    routers[0].node.routes._tell(1, XNSAddress(2, 0xFFFFFFFFFFFF, 1))
     routers[0].node.touch(routers[0].node.routes)
-    told = [entry.net for packet in routers[0].out() for entry in packet[RIP].entries]
-    assert told == [1, 2]
+    told = [(entry.net, entry.hops) for packet in routers[0].out() for entry in packet[RIP].entries]
+    assert told == [(1, 1), (2, 1)]
     routers[0].waits(181)
     assert set(first) == {1, 2}
 
@@ -288,16 +290,63 @@ def test_routers_speak_every_thirty_seconds_and_answer_requests() -> None:
     assert len(told) == 2 * 10 and all(packet[RIP].operation == 2 for packet in told)
     ask = idp(dst=XNSAddress(1, 0xFFFFFFFFFFFF, 1), src=XNSAddress(1, 98, 77))
     (answer,) = host.gets(ask / RIP(operation=1, entries=(RIPEntry(net=2, hops=16),)))
-    assert answer[IDP].dst == XNSAddress(1, 98, 77) and [(e.net, e.hops) for e in answer[RIP].entries] == [(2, 0)]
+    assert answer[IDP].dst == XNSAddress(1, 98, 77) and [(e.net, e.hops) for e in answer[RIP].entries] == [(2, 1)]
+
+
+# XNSrouted (4.4BSD, sbin/XNSrouted): output.c and input.c send min(rt_metric + 1, 16), an interface's own metric being 0;
+# input.c enters a metric as it came, and answers a request for a network it does not know with 16.
+HEARD = [(50, 1, 1), (51, 7, 7), (52, 15, 15)]  # network, hops as they came, hops in the table
+TOLD = [(1, 1), (2, 1), (50, 2), (51, 8), (52, 16)]
+
+
+def test_hops_count_as_xnsrouted_counts_them() -> None:
+    host = routed()
+    tell = idp(dst=XNSAddress(1, 0xFFFFFFFFFFFF, 1), src=XNSAddress(1, 98, 1))
+    host.gets(tell / RIP(operation=2, entries=tuple(RIPEntry(net=net, hops=hops) for net, hops, _ in HEARD)))
+    table = host.node.routes.table
+    assert [(net, table[net].hops) for net, _, _ in HEARD] == [(net, hops) for net, _, hops in HEARD]
+    ask = idp(dst=XNSAddress(2, HOST, 1), src=XNSAddress(2, 97, 77))
+    nets = (*(net for net, _ in TOLD), 99)
+    (answer,) = host.gets(ask / RIP(operation=1, entries=tuple(RIPEntry(net=net) for net in nets)), via=1)
+    assert [(e.net, e.hops) for e in answer[RIP].entries] == [*TOLD, (99, 16)]
+    (answer,) = host.gets(ask / RIP(operation=1, entries=(RIPEntry(net=0xFFFFFFFF),)), via=1)
+    assert [(e.net, e.hops) for e in answer[RIP].entries] == TOLD
 
 
 def test_sixteen_hops_are_out_of_reach() -> None:
     host = routed()
     tell = idp(dst=XNSAddress(1, 0xFFFFFFFFFFFF, 1), src=XNSAddress(1, 98, 1))
-    host.gets(tell / RIP(operation=2, entries=(RIPEntry(net=50, hops=14), RIPEntry(net=51, hops=15))))
+    host.gets(tell / RIP(operation=2, entries=(RIPEntry(net=50, hops=15), RIPEntry(net=51, hops=16))))
     assert host.node.routes.to(XNSAddress(50, 5, 5)) == (0, 98) and host.node.routes.to(XNSAddress(51, 5, 5)) is None
     host.gets(tell / RIP(operation=2, entries=(RIPEntry(net=50, hops=16),)))
     assert host.node.routes.to(XNSAddress(50, 5, 5)) is None
+
+
+def test_what_changes_is_told_at_once_but_not_more_than_once_a_second() -> None:
+    host = routed()
+    host.waits(5)
+    tell = idp(dst=XNSAddress(1, 0xFFFFFFFFFFFF, 1), src=XNSAddress(1, 98, 1))
+    assert len(host.gets(tell / RIP(operation=2, entries=(RIPEntry(net=50, hops=1),)))) == 2
+    for hops in range(2, 12):
+        assert host.gets(tell / RIP(operation=2, entries=(RIPEntry(net=50, hops=hops),))) == []
+    told = host.waits(1.5)
+    assert len(told) == 2 and [(e.net, e.hops) for e in told[-1][RIP].entries][-1] == (50, 12)
+
+
+def test_a_way_is_asked_for_three_times_and_then_what_waits_is_told() -> None:
+    host, endpoint = Host(), Datagrams()
+    host.node.bind(endpoint, 3000)
+    endpoint.peer = XNSAddress(9, 5, 5)
+    for _ in range(20):
+        endpoint.send(IDP(dst=endpoint.peer, src=HERE, packet_type=9) / b"far")
+    host.node.touch(endpoint)
+    asked = host.out()
+    assert len(host.why) == 4 and "no route to network 9" in host.why[0]  # no more than 16 wait
+    asked += host.waits(2.5)
+    assert [packet[RIP].operation for packet in asked] == [1, 1, 1] and not host.why
+    host.waits(1)
+    assert len(host.why) == 16 and isinstance(endpoint.error, OSError) and endpoint.error.errno == errno.ENETUNREACH
+    assert host.waits(60) == []
 
 
 def test_a_host_that_knows_no_way_asks_and_sends_when_it_hears() -> None:

@@ -242,7 +242,25 @@ class Fleet:
 def _pool(workers: int) -> Executor:
     # A fork in a program with threads may hang; without threads it is the quicker start, and needs no importable main.
     method = "fork" if threading.active_count() == 1 else "forkserver"
+    if method == "forkserver":
+        _start_server()
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(method))
+
+
+def _start_server() -> None:
+    """Start the processes that workers come from. They are a ``python -c``: without this, the current folder is searched."""
+    from multiprocessing import forkserver, resource_tracker
+
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        resource_tracker.ensure_running()
+        forkserver.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def _declarations() -> str:

@@ -38,6 +38,17 @@ def check(result: int, what: str) -> int:
     return result
 
 
+def receive(control: socket.socket, most: int) -> tuple[bytes, list[int], bool]:
+    """Return a message, the descriptors that came along, and whether there was room for all of these.
+
+    They are closed on exec, so that a program gets those alone that it is given (socket.recv_fds takes no flags in 3.11).
+    """
+    message, extra, flags, _ = control.recvmsg(LARGEST, socket.CMSG_LEN(most * 4), socket.MSG_CMSG_CLOEXEC)
+    fds = [fd for level, kind, data in extra if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS)
+           for fd in struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4])]  # fmt: skip
+    return message, fds, not flags & socket.MSG_CTRUNC
+
+
 # rtnetlink -----------------------------------------------------------------------------------------------------
 
 NEWLINK, SETLINK, NEWADDR, NEWROUTE, NEWNEIGH = 16, 19, 20, 24, 28
@@ -86,7 +97,7 @@ class Netlink:
     def bridge(self, name: str) -> None:
         info = attribute(1, b"bridge\0")
         self.link(0, attribute(3, name.encode() + b"\0") + attribute(18, info), kind=NEWLINK, flags=CREATE | EXCL)
-        self.link(socket.if_nametoindex(name), b"", up=True)
+        self.link(index_of(name), b"", up=True)
 
     def address(self, index: int, address: str, prefix: int) -> None:
         octets = socket.inet_aton(address)
@@ -96,6 +107,13 @@ class Netlink:
     def neighbour(self, index: int, address: str, mac: bytes) -> None:
         body = struct.pack("BxHiHBB", socket.AF_INET, 0, index, 0x80, 0, 0)  # NUD_PERMANENT
         self.ask(NEWNEIGH, body + attribute(1, socket.inet_aton(address)) + attribute(2, mac), CREATE, "neighbour")
+
+
+def index_of(name: str) -> int:
+    """Return the number of an interface (if_nametoindex(3) says that there is none where descriptors run out)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        found = fcntl.ioctl(probe, 0x8933, struct.pack("16s24x", name.encode()))  # SIOCGIFINDEX
+        return int(struct.unpack_from("i", found, 16)[0])
 
 
 def without_offloads(name: str) -> None:
@@ -207,26 +225,34 @@ class Keeper:
                 os.read(waker, 4096)
                 self.reap()
             if self.control in ready:
-                request, fds, _, _ = socket.recv_fds(self.control, LARGEST, 8)
+                request, fds, whole = receive(self.control, 8)
                 if not request:
                     return
-                self.answer(json.loads(request), fds)
+                self.answer(request, fds, whole)
 
-    def answer(self, request: dict[str, Any], fds: list[int]) -> None:
+    def answer(self, request: bytes, fds: list[int], whole: bool) -> None:
         out: list[int] = []
+        serial = None
         try:
-            result = getattr(self, "do_" + request.pop("do"))(fds, out, **request)
+            said = json.loads(request)
+            serial = said.pop("serial")
+            if not whole:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            result = getattr(self, "do_" + said.pop("do"))(fds, out, **said)
             reply = {"ok": result}
         except OSError as error:
-            reply = {"errno": error.errno, "error": error.strerror}
-        socket.send_fds(self.control, [json.dumps(reply).encode()], out)
+            reply = {"errno": error.errno, "error": error.strerror or str(error)}
+        except Exception as error:  # whatever is wrong with a request, the next one is served
+            reply = {"errno": None, "error": f"{type(error).__name__}: {error}"}
+        socket.send_fds(self.control, [json.dumps({**reply, "serial": serial}).encode()], out)
         for fd in [*fds, *out]:
             os.close(fd)
 
     def do_host(self, fds: list[int], out: list[int], name: str) -> None:
         check(libc.unshare(NEWNET), "unshare")
-        self.namespaces[name] = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        made = -1
         try:
+            made = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
             # IPv6 speaks up by itself on a fresh link; a lab's wire carries what was sent and no more.
             for scope in ("all", "default"):
                 path = f"/proc/sys/net/ipv6/conf/{scope}/disable_ipv6"
@@ -234,9 +260,14 @@ class Keeper:
                     with open(path, "w") as file:
                         file.write("1")
             with Netlink() as netlink:
-                netlink.link(socket.if_nametoindex("lo"), b"", up=True)
+                netlink.link(index_of("lo"), b"", up=True)
+        except OSError:
+            if made >= 0:
+                os.close(made)
+            raise
         finally:
             check(libc.setns(Inside.home, NEWNET), "setns")
+        self.namespaces[name] = made
 
     def do_bridge(self, fds: list[int], out: list[int], host: str, name: str) -> None:
         with Inside(self.namespaces[host]), Netlink() as netlink:
@@ -251,10 +282,10 @@ class Keeper:
             )  # fmt: skip
         for end in ends:
             with Inside(self.namespaces[end["host"]]), Netlink() as netlink:
-                index = socket.if_nametoindex(end["name"])
+                index = index_of(end["name"])
                 without_offloads(end["name"])
                 if "bridge" in end:
-                    netlink.link(index, attribute(10, struct.pack("I", socket.if_nametoindex(end["bridge"]))))
+                    netlink.link(index, attribute(10, struct.pack("I", index_of(end["bridge"]))))
                 if "address" in end:
                     netlink.address(index, end["address"], 24)
                 netlink.link(index, b"", up=True)
@@ -264,7 +295,7 @@ class Keeper:
 
     def do_neighbour(self, fds: list[int], out: list[int], host: str, name: str, address: str, mac: str) -> None:
         with Inside(self.namespaces[host]), Netlink() as netlink:
-            netlink.neighbour(socket.if_nametoindex(name), address, bytes.fromhex(mac))
+            netlink.neighbour(index_of(name), address, bytes.fromhex(mac))
 
     def do_socket(self, fds: list[int], out: list[int], host: str, family: int, type: int, protocol: int) -> None:
         with Inside(self.namespaces[host]):
@@ -298,8 +329,14 @@ class Keeper:
 
         env: what is different from our own environment, None where a variable is not to be.
         """
+        where = os.dup(fds[3])
         report, failed = os.pipe2(os.O_CLOEXEC)
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:  # no more processes for this user
+            for fd in (where, report, failed):
+                os.close(fd)
+            raise
         if pid == 0:
             try:
                 signal.set_wakeup_fd(-1)
@@ -311,16 +348,17 @@ class Keeper:
                     os.dup2(fds[number], number)
                 execute(argv, {name: text for name, text in {**os.environ, **env}.items() if text is not None})
             except OSError as error:
-                os.write(failed, json.dumps([error.errno, error.strerror]).encode())
+                os.write(failed, json.dumps([error.errno, error.strerror or str(error)]).encode())
             finally:
                 os._exit(127)
         os.close(failed)
         trouble = os.read(report, LARGEST)
         os.close(report)
         if trouble:
+            os.close(where)
             number, text = json.loads(trouble)
             raise OSError(number, text)
-        self.programs[pid] = os.dup(fds[3])
+        self.programs[pid] = where
         return pid
 
     def do_kill(self, fds: list[int], out: list[int], pid: int, number: int) -> None:
@@ -349,6 +387,9 @@ def main() -> None:
     """Enter the namespaces, say so, and serve."""
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
+    while (lowest := os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)) <= 2:
+        pass  # started by a program that has closed its own: what comes later is not to be taken for one of these
+    os.close(lowest)
     # A process forked from the owner keeps the socket open, so its closing alone does not say that the owner is gone.
     try:
         owner = os.pidfd_open(int(sys.argv[2]))
@@ -371,6 +412,7 @@ def main() -> None:
     try:
         libc.mount(b"none", b"/", None, 0x44000, None)  # MS_REC | MS_PRIVATE
         libc.mount(b"proc", b"/proc", b"proc", 0, None)  # may be refused; programs then see the outer one
+        libc.prctl(4, 0)  # PR_SET_DUMPABLE: programs do not get at our descriptors by /proc either
         control.send(b'{"ok": null}')
         Keeper(control, owner).serve()
     except BrokenPipeError:

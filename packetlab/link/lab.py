@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,7 @@ class Lab(Shown):
         self._ghosts: set[str] = set()  # addresses that no kernel has
         self._environment: dict[str, str] = {}  # that the keeper was started in
         self._lock = threading.Lock()
+        self._asked = 0
         self._keeper: subprocess.Popen[bytes] | None = None
         self._control: socket.socket
 
@@ -64,19 +66,23 @@ class Lab(Shown):
         self.medium.closed = False
         self._environment = dict(os.environ)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            # By path and isolated: it starts in milliseconds and imports nothing but the standard library.
-            # In a session of its own: an interrupt at the terminal or of a notebook's cell does not end the lab.
-            self._keeper = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_KEEPER), str(theirs.fileno()), str(os.getpid())],
-                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd="/", start_new_session=True,
-            )  # fmt: skip
-        self._control = ours
-        answer = ours.recv(_keeper.LARGEST)
-        reply = json.loads(answer) if answer else {"errno": 0, "error": "the keeper ended"}
-        if "ok" not in reply:
+        try:
+            with theirs:
+                # By path and isolated: it starts in milliseconds and imports nothing but the standard library.
+                # In a session of its own: an interrupt at the terminal or of a notebook's cell does not end the lab.
+                self._keeper = subprocess.Popen(
+                    [sys.executable, "-I", "-S", str(_KEEPER), str(theirs.fileno()), str(os.getpid())],
+                    pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd="/", start_new_session=True,
+                )  # fmt: skip
+            self._control = ours
+            answer = ours.recv(_keeper.LARGEST)
+            reply = _reply(answer, "open") if answer else {"errno": 0, "error": "the keeper ended"}
+            if "ok" not in reply:
+                raise _refused(reply)
+        except BaseException:  # an interrupt too: whoever is not in the `with` yet cannot close it
+            ours.close()
             self.close()
-            raise _refused(reply)
+            raise
         return self
 
     def close(self) -> None:
@@ -110,7 +116,12 @@ class Lab(Shown):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        trouble = self.trouble()  # what happened in here may be owed to it
         self.close()
+        if trouble and error is None:
+            raise trouble
+        if trouble and error is not None and str(error) != str(trouble):
+            error.add_note(str(trouble))
 
     def __del__(self) -> None:
         if getattr(self, "_keeper", None) is not None:
@@ -193,6 +204,10 @@ class Lab(Shown):
         self.links.append(made)
         return made
 
+    def trouble(self) -> PacketlabError | None:
+        """Return what is wrong with a link that no longer carries frames, because its relay has ended; None: nothing is."""
+        return next((trouble for link in self.links if (trouble := link.trouble()) is not None), None)
+
     def topology(self) -> Topology:
         """Return who is joined to whom, and how each link treats frames now."""
         hosts = [
@@ -247,17 +262,32 @@ class Lab(Shown):
         """Have the keeper do something. With `want`, return that many file descriptors."""
         if self._keeper is None:
             raise PacketlabError(f"Lab: {do}", "an open lab", "a closed one", "use it in a `with`")
-        message = json.dumps({"do": do, **request}).encode()
-        if len(message) > _keeper.LARGEST:
-            raise PacketlabError(f"Lab: {do}", f"{_keeper.LARGEST} bytes of arguments at most", len(message))
+        if do != "kill" and (trouble := self.trouble()) is not None:
+            raise trouble
         with self._lock:
-            socket.send_fds(self._control, [message], fds)
-            answer, got, _, _ = socket.recv_fds(self._control, _keeper.LARGEST, max(want, 1))
-        if not answer:
+            self._asked += 1
+            message = json.dumps({"do": do, "serial": self._asked, **request}).encode()
+            if len(message) > _keeper.LARGEST:
+                raise PacketlabError(f"Lab: {do}", f"{_keeper.LARGEST} bytes of arguments at most", len(message))
+            reply, got = {"serial": 0}, list[int]()
+            with suppress(BrokenPipeError, ConnectionResetError):
+                socket.send_fds(self._control, [message], fds)
+                # What was asked before an interrupt may be answered first; None: the keeper could not read the request.
+                while reply["serial"] not in (self._asked, None):
+                    for fd in got:
+                        os.close(fd)
+                    answer, got, _ = _keeper.receive(self._control, max(want, 1))
+                    if not answer:
+                        break
+                    reply = _reply(answer, do)
+        if reply["serial"] not in (self._asked, None):
             raise PacketlabError(f"Lab: {do}", "an answer of the keeper", "none: it has ended")
-        reply = json.loads(answer)
-        if "errno" in reply:
-            raise OSError(reply["errno"], reply["error"])
+        if "ok" not in reply:
+            raise OSError(reply["errno"], reply["error"]) if reply["errno"] else OSError(f"Lab: {do}: {reply['error']}")
+        if want and len(got) < want:  # the kernel drops those that there is no room for
+            for fd in got:
+                os.close(fd)
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return got if want else reply["ok"]
 
 
@@ -295,7 +325,12 @@ class Link:
         """Return whom it joins, and how it treats frames now; its network too, unless a switch says that."""
         network = "" if self.names[-1] in switches else f"network {self.network:X}H"
         mtu = "" if self.mtu == 1500 else f"mtu {self.mtu}"
-        return Joint(self.names, tuple(filter(None, (network, mtu, *shape_words(self._shape)))))
+        broken = "broken: its relay has ended" if self.trouble() else ""
+        return Joint(self.names, tuple(filter(None, (network, mtu, broken, *shape_words(self._shape)))))
+
+    def trouble(self) -> PacketlabError | None:
+        """Return why the link carries no frames any more, None while it does."""
+        return None if self._relay is None else self._relay.trouble()
 
     def change(self, **shape: Any) -> None:
         """Change how an impaired link treats frames from now on, both ways: loss=0.5, delay=0.1 ...
@@ -318,7 +353,7 @@ class Link:
         self.change(partitioned=False)
 
     def __repr__(self) -> str:
-        return f"<Link {printable(' -- '.join(self.names))}>"
+        return f"<Link {printable(' -- '.join(self.names))}{', broken' if self.trouble() else ''}>"
 
 
 class Switch:
@@ -331,6 +366,16 @@ class Switch:
 
     def __repr__(self) -> str:
         return f"<Switch {printable(self.name)}>"
+
+
+def _reply(answer: bytes, do: str) -> dict[str, Any]:
+    try:
+        reply = json.loads(answer)
+    except ValueError:
+        reply = None
+    if not isinstance(reply, dict) or not ("ok" in reply or {"errno", "error"} <= reply.keys()):
+        raise PacketlabError(f"Lab: {do}", "an answer of the keeper", repr(answer[:60]))
+    return {"serial": None, **reply}
 
 
 def setting(name: str) -> str | None:

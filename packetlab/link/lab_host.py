@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -108,31 +109,39 @@ class Host:
         place = os.path.join(os.getcwd(), cwd or "")
         os.stat(place)  # else what is missing would seem to be the program
         words = tuple(str(word) for word in argv)
-        outputs = [os.pipe() for _ in range(3)]
-        feed = None
-        if stdin is not None:
-            source = os.dup(stdin)
-        elif input is None:
-            source = os.open(os.devnull, os.O_RDONLY)
-        else:
-            source, feed = os.pipe()
-        theirs = [source, *(write for _, write in outputs)]
-        try:
-            pid = self.lab._ask(
-                "run", host=self.name, argv=words, cwd=place, env=self.lab._changed(env or {}), fds=tuple(theirs)
-            )
-        except (OSError, PacketlabError) as error:
-            for fd in (*(read for read, _ in outputs), *([] if feed is None else [feed])):
-                os.close(fd)
-            if isinstance(error, PacketlabError):
-                raise
-            raise OSError(error.errno, error.strerror, words[0] if words else None) from None
-        finally:
-            for fd in theirs:
-                os.close(fd)
         data = input.encode() if isinstance(input, str) else input or b""
-        out, err, status = (read for read, _ in outputs)
-        program = Program(self, words, pid, Pipes(out, err, status, feed, data, keep))
+        with ExitStack() as ours, ExitStack() as theirs:  # descriptors, closed unless the program has taken them
+
+            def held(stack: ExitStack, fd: int) -> int:
+                stack.callback(os.close, fd)
+                return fd
+
+            def pipe() -> tuple[int, int]:
+                read, write = os.pipe()
+                return held(ours, read), held(theirs, write)
+
+            feed = None
+            if stdin is not None or input is None:
+                source = held(theirs, os.open(os.devnull, os.O_RDONLY) if stdin is None else os.dup(stdin))
+            else:
+                source, feed = os.pipe()
+                held(theirs, source)
+                held(ours, feed)
+            (out, to_out), (err, to_err), (status, to_status) = pipe(), pipe(), pipe()
+            fds = (source, to_out, to_err, to_status)
+            try:
+                pid = self.lab._ask(
+                    "run", host=self.name, argv=words, cwd=place, env=self.lab._changed(env or {}), fds=fds
+                )
+            except OSError as error:
+                raise OSError(error.errno, error.strerror or str(error), words[0] if words else None) from None
+            try:
+                pipes = Pipes(out, err, status, feed, data, keep)
+            except OSError:
+                self.lab._ask("kill", pid=pid, number=9)
+                raise
+            ours.pop_all()
+        program = Program(self, words, pid, pipes)
         self.programs.append(program)
         return program
 

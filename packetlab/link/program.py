@@ -5,6 +5,7 @@ A thread reads what each writes, so that none is held up because nobody does. Kn
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import subprocess
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from packetlab.errors import PacketlabError
 from packetlab.escaping import printable
 from packetlab.link.medium import Files
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 KEPT = 1 << 20  # octets kept of each output of a program that runs on
 PIECE = 65536
 SIGTERM = 15
+GONE = -9  # the exit status of what ends with its lab
 
 
 class Output:
@@ -81,6 +84,7 @@ class Pipes:
 
     def __init__(self, out: int, err: int, status: int, feed: int | None, input: bytes, most: int | None) -> None:
         self.returncode: int | None = None
+        self.trouble = ""  # why nothing more is known of the program
         self.outputs = {out: Output(most), err: Output(most)}
         self.stop = os.eventfd(0, os.EFD_CLOEXEC)
         self._status, self._feed, self._input = status, feed, memoryview(input)
@@ -88,8 +92,32 @@ class Pipes:
         self._lock = threading.Lock()
         for fd in (out, err, *([] if feed is None else [feed])):
             os.set_blocking(fd, False)
-        self._thread = threading.Thread(target=self._serve, name="output of a program", daemon=True)
-        self._thread.start()
+        self._thread = threading.Thread(target=self._run, name="output of a program", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # no more threads for this user
+            os.close(self.stop)
+            raise OSError(errno.EAGAIN, f"output of a program: {error}") from None
+
+    def _run(self) -> None:
+        """Serve to the end; whatever it is, nobody waits for this thread any longer."""
+        try:
+            self._serve()
+        except Exception as error:
+            self.trouble = f"{type(error).__name__}: {error}"
+        finally:
+            if self.trouble:
+                self.returncode = GONE if self.returncode is None else self.returncode
+                for output in self.outputs.values():
+                    output.ended = True
+            self._tell()
+
+    def _ended(self, said: bytes) -> None:
+        """Take the exit status from what the keeper has written; nothing: the keeper is gone, and killed what ran."""
+        try:
+            self.returncode = int(said or GONE)
+        except ValueError:
+            raise ValueError(f"expected an exit status of the keeper, got {said[:20]!r}") from None
 
     def _serve(self) -> None:
         poll = select.poll()
@@ -112,7 +140,7 @@ class Pipes:
                 os.close(self._feed)
                 self._feed = None
             if self._status in ready:
-                self.returncode = int(os.read(self._status, 64) or -9)
+                self._ended(os.read(self._status, 64))
                 poll.unregister(self._status)
                 open_.remove(self._status)
             self._tell()
@@ -168,7 +196,7 @@ class Pipes:
         for output in self.outputs.values():
             output.ended = True
         if self.returncode is None:
-            self.returncode = -9
+            self.returncode = GONE
 
 
 class Program:
@@ -228,16 +256,25 @@ class Program:
         return self.returncode
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """Wait until its outputs have ended and return them as text; end the program where that takes longer."""
+        """Wait until its outputs have ended and return as text what of them was not read; `text` of each is the whole.
+
+        subprocess.TimeoutExpired: it took longer than `timeout` seconds, and was ended.
+        """
         self._within(lambda: self.stdout.ended and self.stderr.ended, timeout)
-        return self.stdout.text, self.stderr.text
+        return self._rest()
+
+    def _rest(self) -> tuple[str, str]:
+        out, err = (output._take(None).decode(errors="replace") for output in (self.stdout, self.stderr))
+        return out, err
 
     def _within(self, condition: Callable[[], object], timeout: float | None) -> None:
         try:
             self._until(condition, timeout)
         except TimeoutError:
             self.kill()
-            raise subprocess.TimeoutExpired(self.argv, timeout or 0.0, self.stdout.text, self.stderr.text) from None
+            raise subprocess.TimeoutExpired(self.argv, timeout or 0.0, *self._rest()) from None
+        if self._pipes.trouble:
+            raise PacketlabError(f"{self.host.name}: {self.argv[0]}", "its end", self._pipes.trouble)
 
     def kill(self, number: int = 9) -> None:
         """Send a signal to the program and what it has started."""

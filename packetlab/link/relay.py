@@ -15,14 +15,24 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from packetlab.errors import PacketlabError
 from packetlab.link.impairment import both_ways
 from packetlab.link.interface import Interface
 
 LARGEST = 65536
+START = """
+import sys, importlib.util as util
+found = util.spec_from_file_location("packetlab", sys.argv.pop(1))
+sys.modules["packetlab"] = package = util.module_from_spec(found)
+found.loader.exec_module(package)
+from packetlab.link.relay import main
+main()
+"""
 
 
 class Relay:
@@ -35,33 +45,54 @@ class Relay:
     def __init__(
         self, names: tuple[str, str], sockets: tuple[socket.socket, socket.socket], seed: Any, shape: Any
     ) -> None:
+        self._names, self._trouble = names, ""
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         numbers = [theirs.fileno(), *(each.fileno() for each in sockets)]
-        home = str(Path(__file__).parents[2])
-        path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH", "")]))
+        # It imports this very package, and nothing from the folder that the lab's program happens to be in.
+        place = Path(__file__).parents[1] / "__init__.py"
+        paths = [str(Path(path).absolute()) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", "from packetlab.link.relay import main; main()", *map(str, numbers)],
-                pass_fds=numbers, stdin=subprocess.DEVNULL, start_new_session=True,
-                env={**os.environ, "PYTHONPATH": path},
+                [sys.executable, "-P", "-c", START, str(place), *map(str, numbers)],
+                pass_fds=numbers, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/", start_new_session=True,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             )  # fmt: skip
         for each in sockets:
             each.close()
-        self._ask({"names": names, "seed": str(seed), "shape": shape})
+        try:
+            self._ask({"names": names, "seed": str(seed), "shape": shape})
+        except BaseException:
+            self.close()
+            raise
 
     def tell(self, **changes: Any) -> None:
         """Change attributes of the impairments of both directions, at once."""
         self._ask(changes)
 
+    def trouble(self) -> PacketlabError | None:
+        """Return how it has ended by itself, None while it runs."""
+        if not self._trouble and self._process.poll() is not None and self._process.stderr is not None:
+            last = self._process.stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
+            self._trouble = f"one that has ended with status {self._process.returncode}" + (f": {last}" if last else "")
+        if not self._trouble:
+            return None
+        return PacketlabError(f"link {' -- '.join(self._names)}", "a relay that carries its frames", self._trouble)
+
     def _ask(self, request: Any) -> None:
-        self._control.send(json.dumps(request, default=sorted).encode())
-        if not self._control.recv(LARGEST):
-            raise OSError("the relay of an impaired link has ended")
+        answer = b""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self._control.send(json.dumps(request, default=sorted).encode())
+            answer = self._control.recv(LARGEST)
+        if not answer:
+            self._process.wait()
+            raise self.trouble() or AssertionError("a relay ends its control socket by ending")
 
     def close(self) -> None:
         """End it."""
         self._control.close()
         self._process.wait()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
 
 
 def main() -> None:

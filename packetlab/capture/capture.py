@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.frame import Frame
 from packetlab.capture.notes import Block, Note, Section
-from packetlab.capture.offers import offered
+from packetlab.capture.offers import Offers, offered
 from packetlab.capture.patterns import as_test, matcher, needed
 from packetlab.capture.pcap import MAGICS, read_pcap
 from packetlab.capture.pcapng import MAGIC, Listener, read_blocks, read_notes, read_pcapng
@@ -56,7 +57,7 @@ class Capture(Shown):
         self._held: list[Frame] | None = None
         self._used = False
         self._listener: Listener | None = None
-        self._sections: list[Section] = []  # of a stream that is read once
+        self._offers = Offers()  # of a stream that is read once
         self._following = None if follow is False else Following(None if follow is True else follow)
         self._source: str | Path | BinaryIO | None = source
         self._start = start_of(source)
@@ -65,10 +66,16 @@ class Capture(Shown):
 
     @classmethod
     def of(cls, frames: Iterable[Any]) -> Capture:
-        """Return a capture of frames in memory, or of whatever are packets (see `Frame.of`); `append` adds to it."""
-        capture = cls._from(iter, "frames in memory")
-        held = capture._held = [frame if type(frame) is Frame else Frame.of(frame) for frame in frames]
-        capture._make = lambda: iter(held)
+        """Return a capture of frames in memory, or of whatever are packets (see `Frame.of`); `append` adds to it.
+
+        Frames are numbered by their places in it, from 1, as those of a file; what was given stays as it is.
+        """
+        return cls._holding([Frame.of(frame).numbered(number) for number, frame in enumerate(frames, 1)])
+
+    @classmethod
+    def _holding(cls, held: list[Frame], name: str = "frames in memory", strict: bool = True) -> Capture:
+        capture = cls._from(lambda: iter(held), name)
+        capture._held, capture.strict = held, strict
         return capture
 
     @classmethod
@@ -76,7 +83,7 @@ class Capture(Shown):
         capture = cls.__new__(cls)
         capture.name, capture.strict, capture._faults = name, True, ()
         capture._held, capture._used, capture._make = None, False, make
-        capture._listener, capture._sections, capture._following = None, [], None
+        capture._listener, capture._offers, capture._following = None, Offers(), None
         capture._parent = capture._source = capture._start = capture._make_batches = None
         return capture
 
@@ -102,9 +109,19 @@ class Capture(Shown):
         """Add a frame, or whatever is a packet, to a capture in memory. TypeError for any other."""
         if self._held is None:
             raise TypeError(f"{self.name}: only a capture in memory takes frames; write others with a Writer")
-        frame = Frame.of(frame)
-        frame.number = len(self._held) + 1
-        self._held.append(frame)
+        self._held.append(Frame.of(frame).numbered(len(self._held) + 1))
+
+    def __reduce__(self) -> Any:
+        """Pickle a file by its name, anything else as frames in memory. TypeError for a stream that is read once."""
+        if isinstance(self._source, (str, Path)) and self._source != "-":
+            following = self._following
+            follow = False if following is None else True if following.silence is None else following.silence
+            return partial(Capture, self._source, strict=self.strict, follow=follow), ()
+        if not self.again:
+            raise TypeError(
+                f"{self.name}: a stream that is read once cannot be pickled; Capture.of(...) holds its frames"
+            )
+        return Capture._holding, (list(self), self.name, self.strict)
 
     # Reading -----------------------------------------------------------------------------------------------
 
@@ -117,7 +134,7 @@ class Capture(Shown):
 
     def _hear(self, note: Note) -> None:
         if isinstance(note, Section) and not self.again:
-            self._sections.append(note)
+            self._offers.hear(note)
         if self._listener is not None:
             self._listener(note)
 
@@ -139,17 +156,17 @@ class Capture(Shown):
         once they are known when its first frame is. CaptureError where they make no sense; the frames can be read then.
         """
         root = self._root
-        sections = root._sections
+        offers = root._offers
         if root._source is not None and root.again:
-            sections = []
+            offers = Offers()
             for said in root._records(root._source, read_notes, lambda data: iter(())):
                 if isinstance(said, Frame):
                     break
                 if isinstance(said, Section):
-                    sections.append(said)
+                    offers.hear(said)
         elif root._source is not None and not root._used:
             raise CaptureError(root.name, "a first frame read before what the stream declares", "none read")
-        return offered(sections, root.name)
+        return offered(offers.sections, root.name)
 
     def stop(self) -> None:
         """End the waiting of `follow`, from another thread too: iteration ends with the last whole frame."""

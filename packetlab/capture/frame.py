@@ -7,7 +7,8 @@ what shows them escapes them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from copy import copy
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from packetlab.wire.above import Shown
 from packetlab.wire.foreign import first_header_of, library, linktype_of, octets
@@ -203,6 +204,14 @@ class Frame(Shown):
             number=self.number,
             extras=self.extras,
         )
+
+    def numbered(self, number: int) -> Self:
+        """Return the same frame with another number; itself where it has that."""
+        if self.number == number:
+            return self
+        made = copy(self)
+        made.number = number
+        return made
 
     def __bytes__(self) -> bytes:
         return self.data

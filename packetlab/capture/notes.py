@@ -16,6 +16,8 @@ from packetlab.errors import CaptureError
 from packetlab.wire.addresses import ip_text, mac_octets
 
 NANOSECONDS = 1_000_000_000
+MOST_OPTIONS = 4096  # of a block; more is taken for damage
+MOST_NAMES = 65_536  # records and names of a block; one with more is kept as a `Block`
 NAMES, STATISTICS, JOURNAL, SECRETS = 4, 5, 9, 10
 CUSTOM, CUSTOM_HERE = 0x00000BAD, 0x40000BAD  # may be copied to another file; holds for this file only (4.9)
 NOT_TO_BE_COPIED = (19372, 19373)  # custom options that hold for the file they were written to only (3.5.1)
@@ -140,8 +142,8 @@ def address_octets(address: str) -> bytes:
 
 
 def options_of(body: bytes, at: int, sign: str, where: str) -> list[tuple[int, bytes]]:
-    """Return the options (3.5) from `at` on. CaptureError where one reaches beyond its block."""
-    found = []
+    """Return the options (3.5) from `at` on. CaptureError where one reaches beyond its block, or there are too many."""
+    found: list[tuple[int, bytes]] = []
     unpack = Struct(sign + "HH").unpack_from
     while at + 4 <= len(body):
         code, size = unpack(body, at)
@@ -149,6 +151,8 @@ def options_of(body: bytes, at: int, sign: str, where: str) -> list[tuple[int, b
             break
         if at + 4 + size > len(body):
             raise CaptureError(where, f"an option of {len(body) - at - 4} bytes at most", size)
+        if len(found) == MOST_OPTIONS:
+            raise CaptureError(where, f"{MOST_OPTIONS} options of a block at most", "more")
         found.append((code, body[at + 4 : at + 4 + size]))
         at += 4 + size + -size % 4
     return found
@@ -199,7 +203,7 @@ def _told(
 
 
 def _names(kind: int, body: bytes, sign: str, interfaces: list[Interface]) -> Names:
-    at, entries, others = 0, [], []
+    at, room, entries, others = 0, MOST_NAMES, [], []
     unpack = Struct(sign + "HH").unpack_from
     while at + 4 <= len(body):
         what, size = unpack(body, at)
@@ -207,7 +211,8 @@ def _names(kind: int, body: bytes, sign: str, interfaces: list[Interface]) -> Na
         at += 4 + size + -size % 4
         if what == 0:
             break
-        if len(value) < size:
+        room -= 1 + value.count(0)
+        if len(value) < size or room < 0:
             raise IndexError(size)
         if what not in _SIZES or size < _SIZES[what]:
             others.append((what, value))

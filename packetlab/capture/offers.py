@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from packetlab.wire.header import Header
 
 OPTION, PEN = 2988, 32473
+LARGEST = 1 << 24  # bytes of all declarations in a file
 PIECE = 60_000  # letters of an option, which holds 65535 octets
 _BEGINNING = Struct("<I").pack(PEN) + b"packetlab declarations 1, "
 _PIECE = re.compile(rb"piece (\d{1,3}) of (\d{1,3}): ")
@@ -45,6 +46,22 @@ def offering(headers: Iterable[type[Header]]) -> tuple[tuple[int, bytes], ...]:
 def is_offer(option: tuple[int, bytes]) -> bool:
     """Whether an option carries a piece of declarations."""
     return option[0] == OPTION and option[1].startswith(_BEGINNING)
+
+
+class Offers:
+    """The sections of a file that offer declarations, as far as they are to be kept."""
+
+    def __init__(self) -> None:
+        self.sections: list[Section] = []
+        self._size = 0
+
+    def hear(self, section: Section) -> None:
+        """Keep a section if it offers any. CaptureError once all take more than LARGEST bytes."""
+        if any(map(is_offer, section.options)):
+            self._size += sum(len(value) for _, value in section.options)
+            if self._size > LARGEST:
+                raise CaptureError("sections", f"declarations of {LARGEST} bytes at most", self._size)
+            self.sections.append(section)
 
 
 def offered(sections: Iterable[Section], name: str) -> Declarations:

@@ -17,6 +17,9 @@ from packetlab.errors import CaptureError
 SECTION, INTERFACE, OLD_PACKET, SIMPLE_PACKET, PACKET = 0x0A0D0D0A, 1, 2, 3, 6
 MAGIC = SECTION.to_bytes(4, "big")
 LARGEST = 1 << 26  # bytes of a block; more is taken for damage
+MOST_INTERFACES = 65_536  # of a section
+DESCRIBED = LARGEST  # bytes of all interface descriptions of a section, an option counted as OPTION besides
+OPTION = 64
 NANOSECONDS = 1_000_000_000
 _BIG, _LITTLE = b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a"
 # Where other options hold a number: of an interface (4.2: speeds, time zone), of a packet (4.3: queue).
@@ -41,21 +44,12 @@ def read_pcapng(
 def read_notes(data: Bytes) -> Iterator[Note | Frame]:
     """Yield what every block says, frames too, in order. CaptureError as in `read_pcapng`."""
     heard: list[Note] = []
-    fault: CaptureError | None = None
-    frames = Reader(data, heard.append).frames(None)
-    frame: Frame | None = None
-    while True:
-        try:
-            frame = next(frames, None)
-        except CaptureError as error:
-            frame, fault = None, error
-        yield from heard
+    reader = Reader(data, heard.append)
+    while data.have(12):
+        frame, _, _ = reader.take()
+        yield from heard if frame is None else (frame,)
         heard.clear()
-        if frame is None:
-            break
-        yield frame
-    if fault is not None:
-        raise fault
+    reader.ended()
 
 
 def read_blocks(data: Bytes) -> Iterator[Block]:
@@ -72,6 +66,7 @@ class Reader:
         self.section = -1
         self.interfaces: list[Interface] = []
         self.clocks: list[tuple[int, int]] = []  # nanoseconds a tick (0: not whole ones), nanoseconds to add
+        self.described = 0  # bytes of memory that the descriptions of interfaces take, about
         self.number = 0
 
     def error(self, expected: str, got: object) -> CaptureError:
@@ -84,20 +79,30 @@ class Reader:
                 yield from self.plain_packets()
                 if not data.have(12):
                     break
-            kind, body = self.block()
-            try:
-                frame = self.packet(kind, body)
-            except struct_error:
-                raise self.error("a whole block", f"{len(body)} bytes for a block of type {kind}") from None
-            if frame is None:
-                self.other(kind, body)
+            frame, _, size = self.take()
             if tap is not None:
-                tap(data.data[data.pos : data.pos + len(body) + 12])
-            data.pos += len(body) + 12
+                tap(data.data[data.pos - size : data.pos])
             if frame is not None:
                 yield frame
-        if data.left() or data.source.fault:
-            raise data.short("a block", 12)
+        self.ended()
+
+    def take(self) -> tuple[Frame | None, int, int]:
+        """Take one block: return the frame in it, or tell the listener what it says; and the block's type and size."""
+        kind, body = self.block()
+        try:
+            frame = self.packet(kind, body)
+        except struct_error:
+            raise self.error("a whole block", f"{len(body)} bytes for a block of type {kind}") from None
+        if frame is None:
+            self.other(kind, body)
+        size = len(body) + 12
+        self.data.pos += size
+        return frame, kind, size
+
+    def ended(self) -> None:
+        """CaptureError where the source ended inside a block."""
+        if self.data.left() or self.data.source.fault:
+            raise self.data.short("a block", 12)
 
     def plain_packets(self) -> Iterator[Frame]:
         """Yield the frames of packet blocks without options as long as they are whole: most of most files."""
@@ -139,8 +144,7 @@ class Reader:
                 self.begin_section(body)
             self.data.pos += len(body) + 12
             yield Block(kind, body, self.sign == ">", self.section)
-        if self.data.left() or self.data.source.fault:
-            raise self.data.short("a block", 12)
+        self.ended()
 
     def block(self) -> tuple[int, bytes]:
         """Return type and body of the next block (3.1), without moving on."""
@@ -184,7 +188,7 @@ class Reader:
             raise self.error("version 1.0", f"{major}.{minor}")
         self.options(body, 16)
         self.section += 1
-        self.interfaces, self.clocks = [], []  # numbered anew in each section (4.2)
+        self.interfaces, self.clocks, self.described = [], [], 0  # numbered anew in each section (4.2)
 
     def options(self, body: bytes, at: int) -> list[tuple[int, bytes]]:
         """Return the options (3.5) from `at` on."""
@@ -193,11 +197,17 @@ class Reader:
     def begin_interface(self, body: bytes) -> None:
         if len(body) < 8:
             raise self.error("an interface description of 8 bytes or more", len(body))
+        number, options = len(self.interfaces), self.options(body, 8)
+        self.described += len(body) + OPTION * len(options)
+        if number == MOST_INTERFACES:
+            raise self.error(f"{MOST_INTERFACES} interfaces of a section at most", "more")
+        if self.described > DESCRIBED:
+            raise self.error(f"descriptions of interfaces of {DESCRIBED} bytes in a section at most", self.described)
         linktype, _, snaplen = Struct(self.sign + "HHI").unpack_from(body)
         name = description = ""
         resolution, offset, check = 1_000_000, 0, 0
         others = []
-        for code, value in self.options(body, 8):
+        for code, value in options:
             if code == 2:
                 name = words(value)
             elif code == 3:
@@ -211,7 +221,6 @@ class Reader:
                 (offset,) = Struct(self.sign + "q").unpack(value)
             else:
                 others.append(kept(code, value, self.sign, _NUMBERS_OF_INTERFACE))
-        number = len(self.interfaces)
         self.interfaces.append(
             Interface(
                 linktype, snaplen, name, description, resolution, offset, number, self.section, check, tuple(others)

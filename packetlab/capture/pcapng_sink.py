@@ -16,6 +16,7 @@ from packetlab.capture.notes import (
     CUSTOM,
     CUSTOM_HERE,
     JOURNAL,
+    MOST_OPTIONS,
     NAMES,
     NOT_TO_BE_COPIED,
     SECRETS,
@@ -31,7 +32,7 @@ from packetlab.capture.notes import (
     address_octets,
 )
 from packetlab.capture.pcap import check_lengths
-from packetlab.capture.pcapng import INTERFACE, LARGEST, OLD_PACKET, PACKET, SECTION, SIMPLE_PACKET
+from packetlab.capture.pcapng import INTERFACE, LARGEST, MOST_INTERFACES, OLD_PACKET, PACKET, SECTION, SIMPLE_PACKET
 from packetlab.capture.records import pcapng_blocks
 from packetlab.errors import CaptureError
 
@@ -63,7 +64,10 @@ class PcapngSink:
 
     def _options(self, options: Iterable[tuple[int, bytes]]) -> bytes:
         """Return options (3.5) and what ends them, or nothing where there are none."""
-        data = b"".join(self._option(code, value) for code, value in options if code not in NOT_TO_BE_COPIED)
+        kept = [(code, value) for code, value in options if code not in NOT_TO_BE_COPIED]
+        if len(kept) > MOST_OPTIONS:
+            raise CaptureError(self.name, f"{MOST_OPTIONS} comments and other options of a block at most", len(kept))
+        data = b"".join(self._option(code, value) for code, value in kept)
         return data + bytes(4) if data else b""
 
     def _comments(self, comments: Iterable[str]) -> list[tuple[int, bytes]]:
@@ -99,6 +103,9 @@ class PcapngSink:
             options += [(3, _bytes(interface.description))] if interface.description else []
             options += [(9, b"\x09")]
             options += [(13, bytes([interface.fcs_length]))] if interface.fcs_length else []
+            if len(self.interfaces) == MOST_INTERFACES:
+                hint = "section() begins another"
+                raise CaptureError(self.name, f"{MOST_INTERFACES} interfaces of a section at most", "more", hint)
             head = Struct("<HHI").pack(interface.linktype, 0, interface.snaplen)
             data = self._block(INTERFACE, head + self._options([*options, *interface.options]))
             self.begin()

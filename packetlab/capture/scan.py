@@ -11,7 +11,7 @@ from struct import Struct, error as struct_error
 from typing import TYPE_CHECKING, Any, Literal
 
 from packetlab.capture.batch import LATEST, NO_TIME, FrameBatch, clipped
-from packetlab.capture.frame import NOTHING, Extras, Frame, Interface
+from packetlab.capture.frame import NOTHING, Extras, Frame
 from packetlab.capture.loops import RECORDS, in_use, records
 from packetlab.capture.pcap import Layout, read_header, read_on
 from packetlab.capture.pcapng import MAGIC, NANOSECONDS, OLD_PACKET, PACKET, SIMPLE_PACKET, Listener, Reader
@@ -137,6 +137,7 @@ class _Stretch:
         self.blocks: list[int] = []  # where the blocks of frames begin
         self.others: dict[int, Frame] = {}  # row -> a frame whose block says more than plain ones do
         self.starts: dict[int, int] = {}  # ... and where its octets are
+        self.run = 1 << 12  # plain blocks that are looked for at once
 
     def take(self) -> CaptureError | None:
         """Go over the blocks; return what is wrong with the one that ends the stretch, if anything."""
@@ -158,29 +159,33 @@ class _Stretch:
     def plain(self) -> None:
         """Go over packet blocks without options."""
         reader, data = self.reader, self.data
-        known = [scale for scale, _ in reader.clocks]
-        if not known:
-            return
-        found, end = _plain_blocks(self.buffer, data.pos, reader.sign, known)
-        reader.number += len(found)
-        self.blocks += found
-        data.pos = end
+        while self.begins():
+            found, data.pos = _plain_blocks(self.buffer, data.pos, reader.sign, reader.clocks, self.run)
+            reader.number += len(found)
+            self.blocks += found
+            if len(found) < self.run:
+                # No more are gone over in vain than were found: others may stand between them all along the file.
+                self.run = len(found) + 1
+                return
+            self.run *= 2
+
+    def begins(self) -> bool:
+        """Whether the next block may be a plain one."""
+        data = self.data
+        if data.left() < 32:
+            return False
+        kind, size, _, _, _, captured = Struct(self.reader.sign + "6I").unpack_from(self.buffer, data.pos)
+        return bool(kind == PACKET and size == (captured + 3 & ~3) + 32)
 
     def block(self) -> None:
         """Take one block of any kind. CaptureError where it is damaged."""
         reader, data = self.reader, self.data
-        kind, body = reader.block()
-        try:
-            frame = reader.packet(kind, body)
-        except struct_error:
-            raise reader.error("a whole block", f"{len(body)} bytes for a block of type {kind}") from None
-        if frame is None:
-            reader.other(kind, body)
-        else:
-            self.starts[len(self.blocks)] = data.pos + _DATA_AT[kind]
+        place = data.pos
+        frame, kind, _ = reader.take()
+        if frame is not None:
+            self.starts[len(self.blocks)] = place + _DATA_AT[kind]
             self.others[len(self.blocks)] = frame
-            self.blocks.append(data.pos)
-        data.pos += len(body) + 12
+            self.blocks.append(place)
 
     def batch(self) -> FrameBatch | None:
         import numpy as np
@@ -208,19 +213,23 @@ class _Stretch:
             which[row] = frame.interface.number
             if frame.extras is not NOTHING:
                 extras[row] = frame.extras
-        interfaces: tuple[Interface, ...] = tuple(reader.interfaces)
+        # Of many interfaces only those that are in use go with the batch: it costs no more than its frames.
+        used, which = np.unique(which, return_inverse=True)
+        interfaces = tuple(reader.interfaces[number] for number in used.tolist())
         return FrameBatch(buffer, starts, sizes, times, originals, interfaces, which, self.number, extras, far)
 
 
-def _plain_blocks(buffer: bytes, pos: int, sign: str, known: list[int]) -> tuple[list[int], int]:
-    """Return where packet blocks without options begin, from `pos` on, and where the last of them ends.
+def _plain_blocks(
+    buffer: bytes, pos: int, sign: str, clocks: list[tuple[int, int]], most: int
+) -> tuple[list[int], int]:
+    """Return where packet blocks without options begin, from `pos` on and `most` at the most, and where the last ends.
 
-    `known`: for each interface nanoseconds a tick, 0 where these are not whole (such blocks are not plain).
+    `clocks`: of each interface; a block of one whose ticks are no whole nanoseconds is not plain.
     """
     found: list[int] = []
     add, head = found.append, Struct(sign + "II").unpack_from
     try:
-        while True:
+        for _ in range(most):
             kind, size = head(buffer, pos)
             if kind != PACKET or size < 32:
                 break
@@ -237,9 +246,9 @@ def _plain_blocks(buffer: bytes, pos: int, sign: str, known: list[int]) -> tuple
     places = np.array(found, np.int64)
     size, which, captured = (numbers_at(buffer, places, at, number).astype(np.int64) for at in (4, 8, 20))
     stops = places + size
-    ticks = np.array(known)
-    plain = (size == (captured + 3 & ~3) + 32) & (stops <= len(buffer)) & (which < len(known))
-    plain &= ticks[np.minimum(which, len(known) - 1)] > 0
+    plain = (size == (captured + 3 & ~3) + 32) & (stops <= len(buffer))
+    even = [one for one in np.unique(which).tolist() if one < len(clocks) and clocks[one][0]]
+    plain &= np.isin(which, even)
     plain[plain] = numbers_at(buffer, stops[plain], -4, number) == size[plain]
     if not plain.all():
         first = int(np.argmin(plain))
@@ -253,17 +262,17 @@ def _nanoseconds(
     """Return the times, and by row those that do not fit."""
     import numpy as np
 
-    times = np.zeros(len(ticks), np.int64)
+    used, place = np.unique(which, return_inverse=True)
+    mine = [clocks[number] for number in used.tolist()]
+    # Below these the ticks of each clock surely fit; the others are worked out one by one.
+    limits = [max(0, (LATEST - abs(offset)) // (scale or 1) + 1) for scale, offset in mine]
+    scales, offsets = [scale for scale, _ in mine], [clipped(offset) for _, offset in mine]
+    times = ticks.astype(np.int64) * np.array(scales, np.int64)[place] + np.array(offsets, np.int64)[place]
     far: dict[int, int] = {}
-    for place, (scale, offset) in enumerate(clocks):
-        rows = np.flatnonzero(which == place)
-        if not scale or not len(rows):
-            continue
-        mine = ticks[rows]
-        if int(mine.max()) * scale + abs(offset) <= LATEST:
-            times[rows] = mine.astype(np.int64) * scale + offset
-            continue
-        exact = [int(tick) * scale + offset for tick in mine]
-        times[rows] = [clipped(time) for time in exact]
-        far.update((int(row), time) for row, time in zip(rows, exact, strict=True) if clipped(time) != time)
+    for row in np.flatnonzero(ticks >= np.array(limits, np.uint64)[place]).tolist():
+        scale, offset = mine[place[row]]
+        exact = int(ticks[row]) * scale + offset
+        times[row] = clipped(exact)
+        if times[row] != exact:
+            far[row] = exact
     return times, far

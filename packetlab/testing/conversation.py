@@ -68,10 +68,7 @@ def conversations(frames: Iterable[Frame], kind: str, port: int) -> list[Convers
 
 
 def _over_tcp(frames: list[Frame], port: int) -> list[Conversation]:
-    numbered = [
-        Frame(f.data, f.time_ns, wire_length=f.wire_length, interface=f.interface, number=n)
-        for n, f in enumerate(frames)
-    ]
+    numbered = list(Capture.of(frames))
     streams = [s for s in Capture.of(numbered).streams() if port in (s.server.port, s.client.port)]
     found = []
     for stream in sorted(streams, key=lambda stream: stream.first):
@@ -101,7 +98,7 @@ def _over_tcp(frames: list[Frame], port: int) -> list[Conversation]:
 def _finished(frames: list[Frame], stream: Any, ends: dict[int, bool]) -> dict[bool, int]:
     """Return for each side that ended (by_server) the number of the frame that said so, in order."""
     found: dict[bool, int] = {}
-    for frame in frames[stream.first :]:
+    for frame in frames[stream.first - 1 :]:
         packet = frame.packet()
         if TCP in packet and packet[TCP].flags & TCPFlags.FIN:
             for end, other in ((stream.client, stream.server), (stream.server, stream.client)):

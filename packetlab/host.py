@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
-from errno import EINVAL
+from errno import EINVAL, ENETDOWN
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.capture import matcher
@@ -73,8 +73,10 @@ class Stack:
         node: the layers. log: the last events; `Ignored` among them says what was not taken, and why.
     """
 
+    served = True
+
     def __init__(self, node: Node) -> None:
-        self.node = node
+        self.node, self.process = node, os.getpid()
         self.due: int | None = None
         self.ports: list[Port] = []
         self.log: deque[Event] = deque(maxlen=KEPT)
@@ -125,6 +127,8 @@ class Runner:
         to: octets of the MAC address that its packets go to, where these do not begin with Ether themselves.
     """
 
+    served = True
+
     def __init__(self, engine: Engine, port: Port, where: Any, mac: bytes, to: bytes) -> None:
         self.engine, self.due = engine, engine.next_timeout()
         self.ports = [port]
@@ -161,11 +165,12 @@ class Station:
 
     Attributes:
         timing: of SPP connections made from now on. window: packets they receive ahead of the reader.
-        router: whether it forwards XNS packets; see `route`.
+        router: whether it forwards XNS packets; see `route`. closed: it was closed, and XNS with it.
     """
 
     name: str
     medium: Medium
+    closed = False
     timing: Timing = IN_REAL_TIME
     window: int = 16
     router: bool = False
@@ -199,9 +204,12 @@ class Station:
         if self._stack is None:
             node = Node(int.from_bytes(self.xns_octets(), "big"), router=self.router, first_id=self._first_id())
             self._stack = Stack(node)
-            self.medium.drivers.append(self._stack)
+            self.medium.add(self._stack)
             self._linked = 0
             self.on_link = lambda: self.xns
+        elif self._stack.process != os.getpid():
+            hint = "make a host of its own after the fork"
+            raise SocketMisuse(ENETDOWN, f"host {self.name}", "a host of this process", "one of its parent", hint)
         for attachment in self.attachments[self._linked :]:
             self._linked += 1
             try:
@@ -222,7 +230,7 @@ class Station:
             port.driver = self._stack  # a port of the simulated network hands over frames itself
         assert self._stack is not None
         self._stack.join(network, port, framing, mtu)
-        self._stack.turn(self.medium.now)
+        self.medium.turn(self._stack)
 
     def join(
         self, network: int, carrier: str, *, peer: Any = None, local: tuple[str, int] | None = None,
@@ -275,7 +283,8 @@ class Station:
     @property
     def log(self) -> list[Event]:
         """The last events of the XNS layers: what was ignored and why, what opened, what ended."""
-        return [*self.xns.log]
+        with self.medium.lock:
+            return [*self.xns.log]
 
     # Engines ------------------------------------------------------------------------------------------------
 
@@ -298,9 +307,8 @@ class Station:
         runner = Runner(engine, port, where, attachment.mac if at is None else mac_octets(at.mac), octets)
         if hasattr(port, "driver"):
             port.driver = runner
-        with self.medium.lock:
-            self.medium.drivers.append(runner)
-            runner.turn(self.medium.now)
+        self.medium.add(runner)
+        self.medium.turn(runner)
         return runner
 
     def until(self, condition: Callable[[], object], timeout: float | None = None) -> None:
@@ -328,13 +336,14 @@ class Station:
             TimeoutError: no reply came. ConnectionRefusedError: nobody has that socket.
         """
         remote, node = self.resolve(to), self.xns.node
-        number = node.free_socket()
-        local = node.address_towards(remote, number)
-        request = Exchange(
-            local, remote, bytes(data), id=node.new_id(), client_type=client_type, interval=interval, tries=tries
-        )
-        node.bind(request, number)
-        self.wish(request)
+        with self.medium.lock:
+            number = node.free_socket()
+            local = node.address_towards(remote, number)
+            request = Exchange(
+                local, remote, bytes(data), id=node.new_id(), client_type=client_type, interval=interval, tries=tries
+            )
+            node.bind(request, number)
+            self.wish(request)
         self.medium.wait(lambda: True if request.over else None, f"{self.name}: exchange with {remote}", None)
         if request.reply is None:
             raise request.error or TimeoutError(f"PEX to {remote}")
@@ -379,6 +388,6 @@ class Station:
     def wish(self, endpoint: Endpoint) -> None:
         """Send what an endpoint now has to send."""
         stack = self._stack or self.xns
-        stack.node.touch(endpoint)
-        stack.turn(self.medium.now)
-        self.medium.poke()
+        with self.medium.lock:
+            stack.node.touch(endpoint)
+            self.medium.turn(stack)

@@ -145,11 +145,14 @@ class LocalHost(Talker):
 
     def close(self) -> None:
         """Let go of the interface and of what was joined; connections end without a word."""
-        if self._stack is not None:
-            for port in self._stack.ports:
-                port.close()
-            self.medium.drivers.remove(self._stack)
-            self._stack = None
+        with self.medium.lock:
+            self.closed = True
+            if self._stack is not None:
+                for port in self._stack.ports:
+                    port.close()
+                self.medium.remove(self._stack)
+                self._stack = None
+            self.medium.poke()  # whoever waits at a socket of this host does so in vain
         if self.attachments:
             self.interface.close()
 

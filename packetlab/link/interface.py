@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.capture import Frame, Interface as Description
 from packetlab.errors import NeedsPrivilege, PacketlabError
-from packetlab.link.port import Port
+from packetlab.link.port import BATCH, Port
 
 if TYPE_CHECKING:
     from packetlab.capture.bpf import PcapFilter
@@ -29,7 +29,6 @@ VLAN_VALID, VLAN_TPID_VALID = 0x10, 0x40
 ETHERNET_LIKE = (1, 772)  # ARPHRD_ETHER, ARPHRD_LOOPBACK
 IF_FILTER = 11  # the option of pcapng that has the filter's words
 LARGEST = 262144
-BATCH = 512
 
 
 class Statistics(NamedTuple):

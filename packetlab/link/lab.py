@@ -92,13 +92,15 @@ class Lab(Shown):
         for host in self.hosts.values():
             for interface in host.interfaces:
                 interface.close()
-        for driver in self.medium.drivers:
-            for port in driver.ports:
-                if isinstance(port, Port):
-                    port.close()
-        self.medium.drivers.clear()
-        self.medium.closed = True
-        self.medium.poke()
+        with self.medium.lock:
+            for driver in self.medium.drivers:
+                for port in driver.ports:
+                    if isinstance(port, Port):
+                        port.close()
+            self.medium.drivers.clear()
+            self.medium.closed = True
+            self.medium.poke()
+        self.medium.background.stop()
         for relay in self._relays:
             relay.close()
         self._relays = []

@@ -11,15 +11,18 @@ import select
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeVar
 
 from packetlab.errors import Stalled
+from packetlab.link.background import Background
+from packetlab.link.port import BATCH
 
 T = TypeVar("T")
 Files = Sequence[tuple[int, int]]  # descriptors, and what of them is waited for (select.POLLIN, select.POLLOUT)
 SECOND = 1_000_000_000
+ROUNDS = 16  # full batches that are taken from ports at most before timers have their turn
 
 
 class Source(Protocol):
@@ -44,6 +47,7 @@ class Driver(Protocol):
     """What a medium drives."""
 
     due: int | None  # when `turn` is wanted, by the medium's clock
+    served: bool  # whether it lives while the program computes, too
 
     @property
     def ports(self) -> Sequence[Source]:
@@ -64,10 +68,15 @@ class Medium(ABC):
 
     Attributes:
         followers: called after everything that happened, for what stands on top of drivers.
+        happened: how many things have happened, so that nobody goes to sleep on one.
+        alone: nobody waits: what is done now is done in the background.
     """
+
+    alone = False
 
     def __init__(self) -> None:
         self.drivers: list[Driver] = []
+        self.happened = 0
         self.followers: list[Callable[[], object]] = []
         self.lock = threading.RLock()
         self.closed = False  # the network is gone: nothing will happen any more
@@ -77,9 +86,27 @@ class Medium(ABC):
     def now(self) -> int:
         """The time in nanoseconds; it never goes back."""
 
+    def add(self, driver: Driver) -> None:
+        """Drive a driver from now on."""
+        with self.lock:
+            self.drivers.append(driver)
+
+    def remove(self, driver: Driver) -> None:
+        """Drive a driver no more."""
+        with self.lock, suppress(ValueError):
+            self.drivers.remove(driver)
+
     @abstractmethod
-    def step(self, until: int | None, what: str, files: Files = ()) -> bool:
-        """Let the next thing happen (or one of `files` become ready); return False once `until` has come."""
+    def step(self, until: int | None, what: str, files: Files = (), since: int | None = None) -> bool:
+        """Let the next thing happen (or one of `files` become ready); return False once `until` has come.
+
+        With `since`, a number of things that had `happened`, wait for nothing where more have by now.
+        """
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """Be in a call that waits."""
+        yield
 
     def wait(self, ready: Callable[[], T | None], what: str, timeout: float | None, files: Files = ()) -> T:
         """Let things happen until `ready` returns something, and return that.
@@ -92,37 +119,39 @@ class Medium(ABC):
             TimeoutError: the time is over. Stalled: nothing can happen any more.
         """
         until = None if timeout is None else self.now + int(timeout * SECOND)
-        while True:
-            with self.lock:
-                found = ready()
-            if found is not None:
-                return found
-            if not self.step(until, what, files):
+        with self.call():
+            while True:
                 with self.lock:
-                    found = ready()
+                    found, since = ready(), self.happened
                 if found is not None:
                     return found
-                raise TimeoutError(f"{what}: nothing in {timeout:g} s")
+                if not self.step(until, what, files, since):
+                    with self.lock:
+                        found = ready()
+                    if found is not None:
+                        return found
+                    raise TimeoutError(f"{what}: nothing in {timeout:g} s")
 
-    def turn(self) -> None:
-        """Have every driver see what its protocol was asked for from outside."""
+    def turn(self, *drivers: Driver) -> None:
+        """Have drivers, all unless some are named, see what their protocols were asked for from outside."""
         with self.lock:
-            for driver in [*self.drivers]:
+            for driver in drivers or [*self.drivers]:
                 driver.turn(self.now)
 
     def poke(self) -> None:  # noqa: B027  virtual time waits for nobody
-        """Say that a timer may have been set: for whoever waits in another thread."""
+        """Say that something has changed: for whoever waits in another thread."""
 
     def run(self, seconds: float) -> None:
         """Let time pass, and whatever happens in it."""
         until = self.now + int(seconds * SECOND)
-        while self.step(until, "run"):
-            pass
+        with self.call():
+            while self.step(until, "run"):
+                pass
 
     def _turn_due(self) -> bool:
         now, turned = self.now, False
         for driver in [*self.drivers]:
-            if driver.due is not None and driver.due <= now:
+            if driver.due is not None and driver.due <= now and (driver.served or not self.alone):
                 driver.turn(now)
                 turned = True
         if turned:
@@ -136,7 +165,7 @@ class Medium(ABC):
     def _next_due(self) -> int | None:
         next_due = None
         for driver in self.drivers:
-            due = driver.due
+            due = driver.due if driver.served or not self.alone else None
             if due is not None and (next_due is None or due < next_due):
                 next_due = due
         return next_due
@@ -145,38 +174,91 @@ class Medium(ABC):
 class RealTime(Medium):
     """The time that everybody lives in; frames come and go through descriptors.
 
-    Of the threads that wait, one waits for the kernel, on behalf of all; what it found it tells the others.
+    Of the threads that wait in calls, one waits for the kernel, on behalf of all; what it found it tells the others. While no
+    thread is in a call, one of our own does it (see `background`), so that sockets live while the program computes.
+    What has come to a port is taken before any timer has its turn: an answer that lies there is no silence.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self._begin()
+        self.background = Background(self)
+
+    def _begin(self) -> None:
         self._happened = threading.Condition(self.lock)
         self._poll = select.epoll()
+        self._poke = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._watched: dict[int, tuple[Driver | None, Source | None, int]] = {}
         self._files: list[Files] = []  # of the threads that wait
         self._polling = False
-        self._poke = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._calls: set[object] = set()  # those that wait now
 
     @property
     def now(self) -> int:
         """The time in nanoseconds."""
         return time.monotonic_ns()
 
-    def poke(self) -> None:
-        """Have whoever waits for the kernel look at the timers anew."""
-        if self._polling:
-            os.eventfd_write(self._poke, 1)
+    def add(self, driver: Driver) -> None:
+        """Drive a driver from now on."""
+        super().add(driver)
+        self._called()
 
-    def step(self, until: int | None, what: str, files: Files = ()) -> bool:
+    def remove(self, driver: Driver) -> None:
+        """Drive a driver no more."""
+        super().remove(driver)
+        self.background.called()
+
+    def _called(self) -> None:
+        """Take note of a call. Where the background failed since the last one, raise its error."""
+        self.background.called()
+        error, self.background.error = self.background.error, None
+        if self.serves:
+            self.background.start()
+        if error is not None:
+            raise error
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """Be in a call that waits: meanwhile the background has nothing to do."""
+        me = object()
+        try:
+            self._calls.add(me)
+            self._called()
+            yield
+        finally:
+            self._calls.discard(me)
+            self.background.called()
+
+    def poke(self) -> None:
+        """Have whoever waits look anew."""
+        with self.lock:
+            self.happened += 1
+            self._happened.notify_all()
+            if self._polling:
+                os.eventfd_write(self._poke, 1)
+
+    def turn(self, *drivers: Driver) -> None:
+        """Have drivers, all unless some are named, see what their protocols were asked for from outside."""
+        with self.lock:
+            self._called()
+            now = self.now
+            if any(driver.due is not None and driver.due <= now for driver in drivers or self.drivers):
+                self._watch()
+                self._take_in(self._poll.poll(0))
+            super().turn(*drivers)
+            self.poke()
+
+    def step(self, until: int | None, what: str, files: Files = (), since: int | None = None) -> bool:
         """Wait for a frame, a timer, one of `files` or `until`, and do what follows."""
         with self.lock:
             if self.closed:
                 raise Stalled(what, "an open network", "one that was closed")
+            if since is not None and since != self.happened:
+                return until is None or self.now < until
             self._files.append(files)
             try:
                 self._watch()
-                times = [time for time in (until, self._next_due()) if time is not None]
-                wait = max(0.0, (min(times) - self.now) / SECOND) if times else None
+                wait = self._seconds(until, self._next_due())
                 if self._polling:
                     self._happened.wait(wait)
                 else:
@@ -186,6 +268,11 @@ class RealTime(Medium):
                 if files:
                     self._watch()  # the number of a descriptor that is closed now may soon be another's
         return until is None or self.now < until
+
+    def _seconds(self, *times: int | None) -> float | None:
+        """Return how long it is to the first of some times."""
+        left = [time for time in times if time is not None]
+        return max(0.0, (min(left) - self.now) / SECOND) if left else None
 
     def _poll_for_all(self, wait: float | None) -> None:
         """Wait for the kernel with the lock let go, and do what follows."""
@@ -197,27 +284,88 @@ class RealTime(Medium):
             self.lock.acquire()
             self._polling = False
             self._happened.notify_all()
-        for descriptor, _ in ready:
-            self._take(descriptor)
+        self._do(ready)
+
+    def _do(self, ready: list[tuple[int, int]]) -> None:
+        """Take what has come, and have drivers do what follows, and what is due."""
+        self.happened += 1
         if ready:
+            self._take_in(ready)
             self._follow()
         self._turn_due()
 
-    def _take(self, descriptor: int) -> None:
+    # In the background --------------------------------------------------------------------------------------
+
+    @property
+    def serves(self) -> bool:
+        """Whether there is anything to serve while the program computes."""
+        return any(driver.served for driver in self.drivers)
+
+    def asleep(self) -> tuple[int, float | None]:
+        """Return what wakes the background besides a call: a descriptor, -1 for none, and seconds; with the lock held."""
+        if self._calls:
+            return -1, None
+        self._watch()
+        self.alone = True
+        try:
+            return self._poll.fileno(), self._seconds(self._next_due())
+        finally:
+            self.alone = False
+
+    def serve(self) -> None:
+        """Do what a call that waits would do, if there is none."""
+        with self.lock:
+            if self._calls:
+                return
+            self.alone = True
+            try:
+                self._do(self._poll.poll(0))
+            finally:
+                self.alone = False
+
+    def forked(self) -> None:
+        """Begin anew in a forked child, where nothing of this is ours: the parent goes on with it."""
+        self.lock = threading.RLock()  # of the old one, another thread may have been the owner
+        self.background = Background(self)
+        for driver in [*self.drivers]:
+            for port in [*driver.ports]:
+                driver.failed(port, OSError(f"{port.name}: left with the process that forked"))
+        self.drivers.clear()
+        self.followers.clear()
+        self._poll.close()
+        os.close(self._poke)
+        self._begin()
+
+    # Ports --------------------------------------------------------------------------------------------------
+
+    def _take_in(self, ready: list[tuple[int, int]]) -> None:
+        """Take what waits at ports, and then have their drivers do what follows."""
+        turned: dict[int, Driver] = {}
+        for _ in range(ROUNDS):
+            full = [self._take(descriptor, turned) for descriptor, _ in ready]
+            if not any(full):
+                break
+            ready = self._poll.poll(0)
+        for driver in turned.values():
+            driver.turn(self.now)
+
+    def _take(self, descriptor: int, turned: dict[int, Driver]) -> bool:
+        """Take from one port; return whether there may be more."""
         driver, port, _ = self._watched.get(descriptor, (None, None, 0))
         if descriptor == self._poke:
             os.eventfd_read(self._poke)
         if driver is None or port is None:
-            return
+            return False
         try:
             frames = port.take()
         except OSError as error:
             driver.failed(port, error)
-            return
+            return False
+        turned[id(driver)] = driver
         now = self.now
         for data in frames:
             driver.take(port, data, now)
-        driver.turn(now)
+        return len(frames) >= BATCH
 
     def _watch(self) -> None:
         wanted: dict[int, tuple[Driver | None, Source | None, int]] = {
@@ -237,5 +385,6 @@ class RealTime(Medium):
                 self._poll.register(descriptor, mask)
 
     def __del__(self) -> None:
+        self.background.stop(wait=False)
         self._poll.close()
         os.close(self._poke)

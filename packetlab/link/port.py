@@ -15,6 +15,8 @@ from packetlab.wire.batch import Batch
 from packetlab.wire.foreign import octets
 from packetlab.wire.packet import Packet
 
+BATCH = 512  # frames that are taken from a port at a time
+
 
 class Attachment(NamedTuple):
     """A host's place on a network: XNS network number, how XNS packets go there, MAC address, and how to open a port.
@@ -55,8 +57,8 @@ class Port(ABC):
 
     def take(self) -> list[bytes]:
         """Return the frames that have come, without waiting."""
-        taken = []
-        while (frame := self._receive(0.0)) is not None:
+        taken: list[bytes] = []
+        while len(taken) < BATCH and (frame := self._receive(0.0)) is not None:
             taken.append(frame.data)
         return taken
 

@@ -88,7 +88,7 @@ class SimNetwork(Medium, Shown):
         """Virtual nanoseconds since the network was made."""
         return self._now
 
-    def step(self, until: int | None, what: str, files: Files = ()) -> bool:
+    def step(self, until: int | None, what: str, files: Files = (), since: int | None = None) -> bool:
         """Let the next thing happen: a frame arrives, or a timer ends."""
         due, under_way = self._next_due(), self._under_way
         at = under_way[0][0] if under_way and (due is None or under_way[0][0] <= due) else due

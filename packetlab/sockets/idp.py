@@ -230,7 +230,7 @@ class DatagramSocket(_IDPSocket):
 
     def close(self) -> None:
         """Give the socket number back."""
-        if not self.closed and self._number:
+        if not self.closed and self._number and not self._elsewhere():
             with self.host.medium.lock:
                 self.host.xns.node.unbind(self._endpoint)
         super().close()
@@ -265,9 +265,10 @@ class RawSocket(_IDPSocket):
 
     def close(self) -> None:
         """Stop listening."""
-        node = self.host.xns.node
-        with self.host.medium.lock:
-            if self._endpoint in node.raw:
-                node.raw.remove(self._endpoint)
-            node.unbind(self._endpoint)
+        if not self.closed and not self._elsewhere():
+            node = self.host.xns.node
+            with self.host.medium.lock:
+                if self._endpoint in node.raw:
+                    node.raw.remove(self._endpoint)
+                node.unbind(self._endpoint)
         super().close()

@@ -78,6 +78,9 @@ class InetSocket(Socket):
         except UnicodeError as error:
             raise self._misuse(errno.EINVAL, "address", "a host's name or address", f"{name!r}", f"{error}") from None
 
+    def _elsewhere(self) -> bool:
+        return False  # a forked child has the kernel's sockets too
+
     def fileno(self) -> int:
         """The descriptor, for select and poll."""
         return self.sock.fileno()
@@ -153,8 +156,9 @@ class InetSocket(Socket):
 
     def close(self) -> None:
         """Close the socket; the kernel delivers what was written."""
-        super().close()
-        self.sock.close()
+        with self.host.medium.lock:
+            super().close()
+            self.sock.close()
 
 
 class InetStream(InetSocket):

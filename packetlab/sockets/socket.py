@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from errno import EBADF, EINVAL, EOPNOTSUPP
 from math import inf
@@ -43,6 +44,7 @@ class Socket(Shown, metaclass=_Made):
     def __init__(self, host: Station) -> None:
         self.host = host
         self._timeout: float | None = None
+        self._process = os.getpid()
         self.closed = False
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -94,26 +96,34 @@ class Socket(Shown, metaclass=_Made):
         raise self._has_no("read")
 
     def close(self) -> None:
-        """Close the socket. Safe to call twice."""
-        self.closed = True
+        """Close the socket; whoever waits at it in another thread is told. Safe to call twice."""
+        with self.host.medium.lock:
+            self.closed = True
+            self.host.medium.poke()
 
     # Waiting ------------------------------------------------------------------------------------------------
 
     def _wait(self, ready: Callable[[], T | None], verb: str, files: Files = ()) -> T:
         """Let things happen until `ready` gives something."""
+
+        def look() -> T | None:
+            if verb != "close":
+                self._need_open(verb)  # another thread may have closed it meanwhile
+            return ready()
+
         medium = self.host.medium
         with medium.lock:
-            found = ready()
+            found = look()
         if found is not None:
             return found
         if self.timeout == 0:
             medium.run(0)
             with medium.lock:
-                found = ready()
+                found = look()
             if found is None:
                 raise BlockingIOError(f"{self}: {verb} would have to wait")
             return found
-        return medium.wait(ready, f"{self}: {verb}", self.timeout, files)
+        return medium.wait(look, f"{self}: {verb}", self.timeout, files)
 
     # Words --------------------------------------------------------------------------------------------------
 
@@ -131,6 +141,13 @@ class Socket(Shown, metaclass=_Made):
     def _need_open(self, verb: str) -> None:
         if self.closed:
             raise self._misuse(EBADF, verb, "an open socket", "one that was closed")
+        if self._elsewhere():
+            got = "one that was closed" if self.host.closed else "one of the process that forked this one"
+            raise self._misuse(EBADF, verb, "a socket of an open host", got)
+
+    def _elsewhere(self) -> bool:
+        """Say whether what the socket stands on is gone: with its host, or in a forked child, to whom it never belonged."""
+        return self._process != os.getpid() or (self.host.closed and self.family == "xns")
 
     def facts(self) -> list[tuple[str, str]]:
         """Return what there is to be said of the socket, as (name, text): where it is, and its options."""

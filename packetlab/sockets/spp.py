@@ -244,6 +244,8 @@ class SPPSocket(Socket):
         if self.closed:
             return
         super().close()
+        if self._elsewhere():
+            return
         medium = self.host.medium
         with medium.lock:
             if self._listener is not None:
@@ -286,7 +288,7 @@ class SPPSocket(Socket):
         """Close at once, without a word to the other end."""
         if self.closed:
             return
-        if self._connection is None:
+        if self._connection is None or self._elsewhere():
             self.close()
             return
         super().close()

@@ -188,6 +188,9 @@ class WebSocketSocket(Socket):
         """Close with a code and a reason, wait for the other side's answer, and close the stream."""
         if self.closed:
             return
+        if self._elsewhere():
+            self.abort()
+            return
         endpoint, medium = self._endpoint, self.host.medium
         if endpoint is not None and endpoint.engine.state == "open":
             with medium.lock:
@@ -218,7 +221,7 @@ class WebSocketSocket(Socket):
             self._endpoint.leave()
         if self._porch is not None:
             self._porch.close()
-        self.closed = True
+        super().close()
         self.stream.abort()
 
 
@@ -240,13 +243,15 @@ class Line:
 class _Driver:
     """What an endpoint and a porch share: a place in the medium, woken by whatever happens."""
 
+    served = True
+
     def __init__(self, stream: Any) -> None:
         self.stream = stream
         self.medium: Medium = stream.host.medium
         self.due: int | None = None
         self.line = Line(stream)
         self._turning = False
-        self.medium.drivers.append(self)
+        self.medium.add(self)
         self.medium.followers.append(self._follow)
 
     @property
@@ -270,9 +275,10 @@ class _Driver:
 
     def leave(self) -> None:
         """Take no more part in the medium."""
-        if self in self.medium.drivers:
-            self.medium.drivers.remove(self)
-            self.medium.followers.remove(self._follow)
+        with self.medium.lock:
+            self.medium.remove(self)
+            if self._follow in self.medium.followers:
+                self.medium.followers.remove(self._follow)
 
 
 class Endpoint(_Driver):
@@ -299,9 +305,6 @@ class Endpoint(_Driver):
             return
         self._turning = True
         try:
-            timeout = self.engine.next_timeout()
-            if timeout is not None and timeout <= now:
-                self.engine.on_time(now)
             self._say(now)
             while not self._heard_all and (self.reader_gone or len(self.inbox) < AHEAD):
                 data = self.stream.take()
@@ -313,6 +316,10 @@ class Endpoint(_Driver):
                     self._heard_all = True
                     self.engine.end_of_stream(now)
                 self._hear()
+                self._say(now)
+            timeout = self.engine.next_timeout()
+            if timeout is not None and timeout <= now:  # after what has come: an answer in there is none too late
+                self.engine.on_time(now)
                 self._say(now)
         except OSError as error:
             self.lost = self.lost or error
@@ -424,8 +431,11 @@ class Porch(_Driver):
                     guest.leave()
                     guest.stream.drop()
                     self._guests.remove(guest)
-            while len(self._guests) < self._most and (stream := self.stream.take_connection()) is not None:
+            while (
+                not (full := len(self._guests) >= self._most) and (stream := self.stream.take_connection()) is not None
+            ):
                 self._guests.append(Endpoint(stream, self._make()))
+            self.line.mask = 0 if full else select.POLLIN  # else who knocks keeps everybody awake
         finally:
             self._turning = False
 

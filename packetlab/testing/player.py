@@ -18,6 +18,7 @@ class Player:
         due: when it next has something to do, by the medium's clock.
     """
 
+    served = False  # a script goes on while somebody waits for what comes of it
     ports: tuple[Any, ...] = ()  # it listens at ports of its own making, which hand frames over themselves
 
     def __init__(self, tape: Tape, medium: Medium) -> None:
@@ -28,7 +29,7 @@ class Player:
         self._arrived: dict[tuple[str, bytes], int] = {}
         self._ears: list[Any] = []
         self._hosts: dict[str, Any] = {}
-        medium.drivers.append(self)
+        medium.add(self)
         medium.followers.append(self._follow)
 
     def listen(self, host: Any) -> None:
@@ -52,7 +53,8 @@ class Player:
         """Nothing depends on a port."""
 
     def _follow(self) -> None:
-        self.turn(self.medium.now)
+        if not self.medium.alone:
+            self.turn(self.medium.now)
 
     def turn(self, now: int) -> None:
         """Send what is to be sent now."""
@@ -109,8 +111,7 @@ class Player:
 
     def close(self) -> None:
         """Send no more."""
-        if self in self.medium.drivers:
-            self.medium.drivers.remove(self)
+        self.medium.remove(self)
         if self._follow in self.medium.followers:
             self.medium.followers.remove(self._follow)
         for ear in self._ears:

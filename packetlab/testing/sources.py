@@ -111,6 +111,7 @@ class InterfaceSource(Source):
     To the medium it is a driver that has something to do as soon as a frame has come, so that whoever waits looks again.
     """
 
+    served = False
     ports: tuple[Any, ...] = ()
 
     virtual = False
@@ -124,7 +125,7 @@ class InterfaceSource(Source):
         self._seen: list[Seen] = []
         self.due: int | None = None
         if medium is not None:
-            medium.drivers.append(self)
+            medium.add(self)
         self._lock = threading.Lock()
         self._stop = os.eventfd(0, os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._fetch, name=f"tape of {interface.name}", daemon=True)
@@ -201,8 +202,8 @@ class InterfaceSource(Source):
 
     def close(self) -> None:
         """Fetch what has come, and stop watching."""
-        if self.medium is not None and self in self.medium.drivers:
-            self.medium.drivers.remove(self)
+        if self.medium is not None:
+            self.medium.remove(self)
         if self._thread.is_alive():
             os.eventfd_write(self._stop, 1)
             self._thread.join()

@@ -25,7 +25,7 @@ class Pairwise(Medium):
     def now(self) -> int:
         return self.time
 
-    def step(self, until: int | None, what: str, files: Files = ()) -> bool:
+    def step(self, until: int | None, what: str, files: Files = (), since: int | None = None) -> bool:
         if self.handed:
             side, data = self.handed.popleft()
             for port in side.ports:

@@ -1,0 +1,513 @@
+"""Sockets that live while the program computes, as the kernel's do; and what must not follow from the thread that does it."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import select
+import socket as kernel
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from typing import Any
+
+import pytest
+
+from packetlab import LocalHost, SimNetwork, Timing
+from packetlab.link.medium import RealTime
+
+PATIENCE = 60.0  # seconds until a wait that should have ended is called a hang
+
+
+def threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "packetlab sockets"]
+
+
+def ended(before: list[threading.Thread]) -> bool:
+    for thread in threads():
+        if thread not in before:
+            thread.join(PATIENCE)
+    return set(threads()) <= set(before)
+
+
+def free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(kernel.socket(kernel.AF_INET, kernel.SOCK_DGRAM)) for _ in range(count)]
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return [sock.getsockname()[1] for sock in sockets]
+
+
+def host(number: int, local: int, peer: int, medium: RealTime | None = None, timing: Timing | None = None) -> LocalHost:
+    made = LocalHost(mac=f"02:00:00:00:00:{number:02x}", name=f"h{number}", medium=medium or RealTime())
+    made.join(0x401, "udp", local=("127.0.0.1", local), peer=("127.0.0.1", peer))
+    if timing is not None:
+        made.timing = timing
+    return made
+
+
+def pair(timing: Timing | None = None) -> tuple[LocalHost, LocalHost]:
+    """Two hosts that have nothing in common but the wire: what one waits for, the other's calls do not drive."""
+    a, b = free_ports(2)
+    return host(1, a, b, timing=timing), host(2, b, a, timing=timing)
+
+
+@pytest.fixture
+def hosts() -> Iterator[tuple[LocalHost, LocalHost]]:
+    before = threads()
+    a, b = pair()
+    with a, b:
+        yield a, b
+    assert ended(before)
+
+
+def connected(a: LocalHost, b: LocalHost) -> tuple[Any, Any]:
+    server = b.socket("seqpacket", "xns")
+    server.bind(7)
+    server.listen()
+    client = a.socket("seqpacket", "xns")
+    client.connect(b.at(7))
+    client.timeout = server.timeout = PATIENCE
+    conn = server.accept()
+    server.close()
+    return client, conn
+
+
+# A peer in another process: takes what comes and says when, the end included.
+PEER = """
+import sys, time
+from packetlab import LocalHost, Timing
+host = LocalHost(mac="02:00:00:00:00:02")
+host.timing = Timing(keep_alive=1, give_up=3)
+host.join(0x401, "udp", local=("127.0.0.1", int(sys.argv[1])), peer=("127.0.0.1", int(sys.argv[2])))
+server = host.socket("seqpacket", "xns")
+server.timeout = 30
+server.bind(7)
+server.listen()
+print("ready", flush=True)
+conn = server.accept()
+try:
+    while data := conn.read():
+        print(data.decode(), flush=True)
+        if data == b"compute":
+            until = time.monotonic() + 5
+            while time.monotonic() < until:
+                pass
+            conn.write(b"done")
+    print("end", flush=True)
+except OSError as error:
+    print(repr(error), flush=True)
+"""
+
+
+@pytest.fixture
+def peer() -> Iterator[tuple[LocalHost, Any]]:
+    """A host, and what a peer in another process prints."""
+    theirs, ours = free_ports(2)
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", PEER, str(theirs), str(ours)], stdout=subprocess.PIPE, text=True
+        ) as process,
+        host(1, ours, theirs, timing=Timing(keep_alive=1, give_up=3)) as made,
+    ):
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield made, process.stdout
+        process.kill()
+
+
+def client_of(made: LocalHost) -> Any:
+    client = made.socket("seqpacket", "xns")
+    client.timeout = PATIENCE
+    client.connect((0x401, 0x020000000002, 7))
+    return client
+
+
+def test_what_was_written_leaves_while_the_program_does_something_else(peer) -> None:
+    made, printed = peer
+    client = client_of(made)
+    words = [f"word {number}" for number in range(30)]
+    for word in words:
+        client.write(word)
+    # The program waits for the other process in a way of its own, and calls nothing of ours.
+    assert [printed.readline().strip() for _ in words] == words
+    client.write("after a pause")
+    assert printed.readline().strip() == "after a pause"
+    client.close()
+    assert printed.readline().strip() == "end"
+
+
+def test_a_quiet_connection_outlives_programs_that_compute_longer_than_a_peer_is_silent(peer) -> None:
+    made, printed = peer
+    client = client_of(made)
+    client.write("one")
+    until = time.monotonic() + 5  # give_up is 3 s
+    while time.monotonic() < until:
+        pass
+    client.write("compute")  # and now the other one does
+    assert client.read() == b"done"
+    assert [printed.readline().strip() for _ in range(2)] == ["one", "compute"]
+    client.close()
+    assert printed.readline().strip() == "end"
+
+
+def test_a_reader_that_is_slow_gets_all_without_being_driven(hosts) -> None:
+    a, b = hosts
+    client, conn = connected(a, b)
+    for number in range(40):  # more than a window
+        client.write(b"%d" % number)
+    assert [conn.read() for _ in range(40)] == [b"%d" % number for number in range(40)]
+
+
+@pytest.mark.parametrize("family", ["xns", "inet"])
+def test_a_websocket_answers_pings_and_sends_the_rest_while_its_program_computes(hosts, family) -> None:
+    a, b = hosts
+    server = b.socket("websocket", family)
+    server.bind(7 if family == "xns" else ("127.0.0.1", 0))
+    server.listen()
+    client = a.socket("websocket", family)
+    client.timeout = server.timeout = PATIENCE
+    client.connect(b.at(7) if family == "xns" else server.address)  # b is in no call: its background shakes hands
+    conn = server.accept()
+    assert client.ping(b"there?") >= 0
+    conn.write(b"x" * 500_000)  # far more than fits on the way
+    assert len(client.read()) == 500_000
+    client.abort()
+    conn.abort()
+    server.close()
+
+
+def test_requests_are_answered_and_what_goes_wrong_there_is_raised_by_the_next_call(hosts) -> None:
+    a, b = hosts
+    b.answer(8, lambda data: data[::-1] if data != b"fail" else 1 // 0)  # type: ignore[return-value]
+    assert a.exchange(b.at(8), b"abc") == b"cba"
+    with pytest.raises(TimeoutError):
+        a.exchange(b.at(8), b"fail", tries=1)
+    with pytest.raises(ZeroDivisionError):
+        b.socket("datagram", "xns").bind(9)
+        b.medium.run(0)
+    assert a.exchange(b.at(8), b"again") == b"niaga"
+
+
+# Threads ------------------------------------------------------------------------------------------------------
+
+
+def test_there_is_one_thread_a_medium_while_it_has_something_to_serve() -> None:
+    before = threads()
+    a, b = pair()
+    c = host(3, *free_ports(2), medium=b.medium)
+    assert len(threads()) == len(before) + 2
+    a.close()
+    c.close()
+    for thread in threads():
+        thread.join(0)
+    assert any(thread not in before for thread in threads())  # that of b
+    b.close()
+    assert ended(before)
+    with LocalHost() as plain, plain.socket("datagram", "inet") as sock:
+        sock.bind(("127.0.0.1", 0))
+        assert ended(before)  # the kernel serves its own
+
+
+def test_a_medium_that_nobody_has_any_more_takes_its_thread_along() -> None:
+    before = threads()
+    made = host(1, *free_ports(2))
+    made._stack.ports[0].close()
+    del made
+    gc.collect()
+    assert ended(before)
+
+
+def test_virtual_time_has_no_thread() -> None:
+    before = threading.enumerate()
+    net = SimNetwork()
+    a, b = net.host("a"), net.host("b")
+    net.link(a, b)
+    client, conn = connected(a, b)
+    client.write(b"x")
+    assert conn.read() == b"x"
+    assert threading.enumerate() == before
+
+
+def test_many_media_and_many_threads_do_not_wait_for_each_other() -> None:
+    before = threads()
+    with ExitStack() as stack:
+        ends = [connected(*(stack.enter_context(each) for each in pair())) for _ in range(6)]
+
+        def write(client: Any) -> None:
+            for number in range(100):
+                client.write(b"%d" % number)
+
+        writers = [threading.Thread(target=write, args=[client]) for client, _ in ends for _ in range(2)]
+        for writer in writers:
+            writer.start()
+        for _, conn in ends:
+            assert sorted(int(conn.read()) for _ in range(200)) == sorted([*range(100), *range(100)])
+        for writer in writers:
+            writer.join(PATIENCE)
+        assert not any(writer.is_alive() for writer in writers)
+    assert ended(before)
+
+
+# Forks and the end --------------------------------------------------------------------------------------------
+
+
+def in_child(what: Any) -> str:
+    """Return what a function says in a forked child."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if not pid:
+        with suppress(BaseException):
+            try:
+                said = what()
+            except BaseException as error:
+                said = repr(error)
+            os.write(write, str(said).encode())
+        os._exit(0)
+    os.close(write)
+    try:
+        assert select.select([read], [], [], PATIENCE)[0], "the child hangs"
+        return os.read(read, 65536).decode()
+    finally:
+        os.close(read)
+        os.waitpid(pid, 0)
+
+
+def test_a_forked_child_has_nothing_of_its_parents_connections_and_may_have_its_own(hosts) -> None:
+    a, b = hosts
+    client, conn = connected(a, b)
+    conn.write(b"for the parent")
+
+    def child() -> str:
+        found = [str(len(threads()))]
+        for call in (client.read, lambda: client.write(b"x"), lambda: a.socket("datagram", "xns").bind(0)):
+            try:
+                found.append(f"{call()}")
+            except OSError as error:
+                found.append(errno.errorcode[error.errno or 0])
+        client.close()
+        a.close()
+        with a.medium.lock:
+            found.append(str(len(a.medium.drivers)))
+        mine, other = pair()
+        ours, theirs = connected(mine, other)
+        ours.write(b"own")
+        found.append(theirs.read().decode())
+        return " ".join(found)
+
+    assert in_child(child) == "0 EBADF EBADF ENETDOWN 0 own"
+    assert client.read() == b"for the parent"
+    client.write(b"as ever")
+    assert conn.read() == b"as ever"
+
+
+def test_a_child_may_go_on_with_a_socket_of_the_kernel() -> None:
+    with LocalHost() as here, here.socket("stream", "inet") as server:
+        server.timeout = PATIENCE
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        with kernel.create_connection(server.address) as client:
+            client.sendall(b"hello")
+            assert in_child(lambda: server.accept().read().decode()) == "hello"
+
+
+def test_forks_in_the_middle_of_everything_neither_hang_nor_harm(hosts) -> None:
+    a, b = hosts
+    client, conn = connected(a, b)
+    writer = threading.Thread(target=lambda: [client.write(b"%d" % number) for number in range(300)])
+    writer.start()
+    for _ in range(10):
+        assert in_child(lambda: "fine") == "fine"
+    assert [conn.read() for _ in range(300)] == [b"%d" % number for number in range(300)]
+    writer.join(PATIENCE)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        "",
+        "raise SystemExit(3)",
+        "client.write(b'x' * 500)",
+        "import threading; threading.Thread(target=conn.read, daemon=True).start()",
+    ],
+)
+def test_a_program_that_ends_with_sockets_open_just_ends(last) -> None:
+    a, b = free_ports(2)
+    script = f"""
+from packetlab import LocalHost
+from packetlab.link.medium import RealTime
+a, b = (LocalHost(mac=mac, medium=RealTime()) for mac in ("02:00:00:00:00:01", "02:00:00:00:00:02"))
+a.join(0x401, "udp", local=("127.0.0.1", {a}), peer=("127.0.0.1", {b}))
+b.join(0x401, "udp", local=("127.0.0.1", {b}), peer=("127.0.0.1", {a}))
+server, client = b.socket("seqpacket", "xns"), a.socket("seqpacket", "xns")
+server.bind(7); server.listen(); client.connect(b.at(7)); conn = server.accept()
+for _ in range(20): client.write(b"unread")
+{last}
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 3 if "Exit" in last else 0)
+
+
+# What has come is taken before any timer ends -----------------------------------------------------------------
+
+
+class Waiting:
+    """A driver with a port and a timer; it keeps account of what came first."""
+
+    served = False
+
+    def __init__(self, medium: RealTime) -> None:
+        self.seen: list[str] = []
+        self.due: int | None = medium.now - 1
+        self.line, self.far = kernel.socketpair(kernel.AF_UNIX, kernel.SOCK_DGRAM)
+        self.name, self.mask, self.ports = "waiting", select.POLLIN, [self]
+
+    def fileno(self) -> int:
+        return self.line.fileno()
+
+    def take(self, *args: Any) -> Any:  # of the port, and of the driver
+        if args:
+            return self.seen.append("input")
+        taken = []
+        with suppress(BlockingIOError):
+            while len(taken) < 512:
+                taken.append(self.line.recv(10, kernel.MSG_DONTWAIT))
+        return taken
+
+    def turn(self, now: int) -> None:
+        if self.due is not None and self.due <= now:
+            self.seen.append("timer")
+            self.due = None
+
+    def failed(self, port: Any, error: OSError) -> None:
+        raise error
+
+    def close(self) -> None:
+        self.line.close()
+        self.far.close()
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda medium, driver: medium.turn(),
+        lambda medium, driver: medium.turn(driver),
+        lambda medium, driver: medium.run(0),
+        lambda medium, driver: medium.step(medium.now, "x"),
+        lambda medium, driver: medium.wait(lambda: driver.due is None or None, "x", 5),
+        lambda medium, driver: medium.serve(),
+    ],
+    ids=["turn of all", "turn of one", "run", "step", "wait", "background"],
+)
+@pytest.mark.parametrize("others", [0, 1])
+def test_input_that_waits_is_taken_before_a_timer_fires(call, frames, others) -> None:
+    medium = RealTime()
+    drivers = [Waiting(medium) for _ in range(1 + others)]
+    driver = drivers[0]
+    try:
+        for each in drivers:
+            each.served = call.__code__.co_names[-1] == "serve"
+            medium.drivers.append(each)
+            for _ in range(frames):
+                each.far.send(b"x")
+        if driver.served:
+            medium.asleep()
+        call(medium, driver)
+        for each in drivers:
+            if each is driver or each.seen:
+                assert each.seen == ["input"] * frames + ["timer"]
+    finally:
+        medium.drivers.clear()
+        for each in drivers:
+            each.close()
+
+
+# A close in another thread ------------------------------------------------------------------------------------
+
+
+def waits() -> Iterator[tuple[str, str, str]]:
+    for kind in ("seqpacket", "stream", "websocket"):
+        for verb in ("accept", "read"):
+            yield "xns", kind, verb
+    for kind, verb in (
+        ("datagram", "read"),
+        ("datagram", "read_packet"),
+        ("raw", "read"),
+        ("seqpacket", "read_attention"),
+    ):
+        yield "xns", kind, verb
+    for kind, verb in (
+        ("stream", "accept"),
+        ("stream", "read"),
+        ("datagram", "read"),
+        ("websocket", "accept"),
+        ("websocket", "read"),
+    ):
+        yield "inet", kind, verb
+
+
+@pytest.mark.parametrize("how", ["close", "abort"])
+@pytest.mark.parametrize(("family", "kind", "verb"), list(waits()))
+def test_a_close_in_another_thread_ends_the_wait(hosts, family, kind, verb, how) -> None:
+    a, b = hosts
+    address: Any = 7 if family == "xns" else ("127.0.0.1", 0)
+    with ExitStack() as stack:
+        if kind in ("datagram", "raw"):
+            sock = b.socket(kind, family)
+            if kind == "datagram":
+                sock.bind(address)
+        else:
+            sock = server = b.socket(kind, family)
+            server.bind(address)
+            server.listen()
+            if verb != "accept":
+                client = a.socket(kind, family)
+                client.connect(b.at(7) if family == "xns" else server.address)
+                sock = server.accept()
+                stack.callback(server.abort)
+                stack.callback(client.abort)
+        caught: list[BaseException] = []
+
+        def wait() -> None:
+            try:
+                getattr(sock, verb)()
+            except BaseException as error:
+                caught.append(error)
+
+        waiter = threading.Thread(target=wait, daemon=True)
+        waiter.start()
+        while not b.medium._calls:  # until it waits
+            time.sleep(0.001)
+        sock.timeout = 10
+        getattr(sock, how)()
+        waiter.join(PATIENCE)
+        assert not waiter.is_alive()
+        (error,) = caught
+        assert isinstance(error, OSError) and error.errno == errno.EBADF and "was closed" in str(error)
+
+
+def test_a_host_that_is_closed_ends_the_waits_at_its_sockets() -> None:
+    a, b = pair()
+    client, conn = connected(a, b)
+    caught: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            conn.read()
+        except BaseException as error:
+            caught.append(error)
+
+    waiter = threading.Thread(target=wait, daemon=True)
+    waiter.start()
+    while not b.medium._calls:
+        time.sleep(0.001)
+    b.close()
+    waiter.join(PATIENCE)
+    assert [error.errno for error in caught if isinstance(error, OSError)] == [errno.EBADF]
+    client.abort()
+    a.close()

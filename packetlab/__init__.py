@@ -124,6 +124,7 @@ if TYPE_CHECKING:
         LLC as LLC,
         MPLS as MPLS,
         PPP as PPP,
+        PPPD as PPPD,
         SNAP as SNAP,
         VLAN as VLAN,
         BSDLoop as BSDLoop,
@@ -132,9 +133,12 @@ if TYPE_CHECKING:
         Ether as Ether,
         LinuxSLL as LinuxSLL,
         LinuxSLL2 as LinuxSLL2,
+        Novell as Novell,
+        PPPDirection as PPPDirection,
         PPPLink as PPPLink,
         PPPoE as PPPoE,
         RawIP as RawIP,
+        ShortPPP as ShortPPP,
     )
     from packetlab.wire.explain import (
         Verdict as Verdict,
@@ -163,25 +167,13 @@ if TYPE_CHECKING:
     from packetlab.wire.header import (
         Header as Header,
     )
-    from packetlab.wire.ip import (
-        ARP as ARP,
-        GRE as GRE,
+    from packetlab.wire.icmp import (
         ICMP as ICMP,
-        ARPOperation as ARPOperation,
-        AuthenticationHeader as AuthenticationHeader,
-        DestinationOptions as DestinationOptions,
-        Fragment as Fragment,
-        HopByHop as HopByHop,
         ICMPType as ICMPType,
         ICMPv6 as ICMPv6,
         ICMPv6Echo as ICMPv6Echo,
         ICMPv6Error as ICMPv6Error,
         ICMPv6Type as ICMPv6Type,
-        IPOption as IPOption,
-        IPv4 as IPv4,
-        IPv4Flags as IPv4Flags,
-        IPv6 as IPv6,
-        IPv6Option as IPv6Option,
         ListenerMessage as ListenerMessage,
         ListenerRecord as ListenerRecord,
         ListenerReport as ListenerReport,
@@ -191,7 +183,26 @@ if TYPE_CHECKING:
         Redirect as Redirect,
         RouterAdvertisement as RouterAdvertisement,
         RouterSolicitation as RouterSolicitation,
+    )
+    from packetlab.wire.ip import (
+        ARP as ARP,
+        SLARP as SLARP,
+        ARPOperation as ARPOperation,
+        AuthenticationHeader as AuthenticationHeader,
+        DestinationOptions as DestinationOptions,
+        Fragment as Fragment,
+        HopByHop as HopByHop,
+        IPOption as IPOption,
+        IPv4 as IPv4,
+        IPv4Flags as IPv4Flags,
+        IPv6 as IPv6,
+        IPv6Option as IPv6Option,
         Routing as Routing,
+        SLARPCode as SLARPCode,
+    )
+    from packetlab.wire.ipx import (
+        IPX as IPX,
+        IPXType as IPXType,
     )
     from packetlab.wire.match import (
         explain_match as explain_match,
@@ -310,6 +321,11 @@ if TYPE_CHECKING:
         TCPFlags as TCPFlags,
         TCPOption as TCPOption,
     )
+    from packetlab.wire.tunnels import (
+        GRE as GRE,
+        L2TP as L2TP,
+        EtherIP as EtherIP,
+    )
     from packetlab.wire.walk import (
         Fault as Fault,
     )
@@ -383,7 +399,8 @@ _WHERE = {
         "packetlab.wire.describe": ("describe "),
         "packetlab.wire.dissect": ("dissect "),
         "packetlab.wire.ethernet": (
-            "HDLC CiscoHDLC PPPLink BSDLoop BSDNull Ether LLC LinuxSLL LinuxSLL2 MPLS PPP PPPoE RawIP SNAP VLAN "
+            "HDLC CiscoHDLC PPPLink BSDLoop BSDNull Ether LLC LinuxSLL LinuxSLL2 MPLS Novell PPP PPPD "
+            "PPPDirection PPPoE RawIP ShortPPP SNAP VLAN "
         ),
         "packetlab.wire.explain": ("Verdict "),
         "packetlab.wire.fields": (
@@ -392,12 +409,15 @@ _WHERE = {
         ),
         "packetlab.wire.filter": ("compile_filter "),
         "packetlab.wire.header": ("Header "),
-        "packetlab.wire.ip": (
-            "ARP ARPOperation AuthenticationHeader DestinationOptions Fragment GRE HopByHop ICMP ICMPType "
-            "ICMPv6 ICMPv6Echo ICMPv6Error ICMPv6Type IPOption IPv4 IPv4Flags IPv6 IPv6Option ListenerMessage "
-            "ListenerRecord ListenerReport NDOption NeighborAdvertisement NeighborSolicitation Redirect "
-            "RouterAdvertisement RouterSolicitation Routing "
+        "packetlab.wire.icmp": (
+            "ICMP ICMPType ICMPv6 ICMPv6Echo ICMPv6Error ICMPv6Type ListenerMessage ListenerRecord ListenerReport "
+            "NDOption NeighborAdvertisement NeighborSolicitation Redirect RouterAdvertisement RouterSolicitation "
         ),
+        "packetlab.wire.ip": (
+            "ARP ARPOperation AuthenticationHeader DestinationOptions Fragment HopByHop IPOption IPv4 IPv4Flags IPv6 "
+            "IPv6Option Routing SLARP SLARPCode "
+        ),
+        "packetlab.wire.ipx": ("IPX IPXType "),
         "packetlab.wire.match": ("explain_match "),
         "packetlab.wire.numbers": (
             "S16 S16le S24 S24le S32 S32le S64 S64le S8 U1 U10 U11 U12 U13 U14 U15 U16 U16le U17 U18 U19 U2 "
@@ -412,6 +432,7 @@ _WHERE = {
         "packetlab.wire.tolerance": ("any_value between masked one_of same_as "),
         "packetlab.wire.series": ("filling seeded sequence "),
         "packetlab.wire.transport": ("SCTP TCP TCPFlags TCPOption UDP VXLAN "),
+        "packetlab.wire.tunnels": ("EtherIP GRE L2TP "),
         "packetlab.wire.walk": ("Fault "),
         "packetlab.wire.websocket": ("Opcode WebSocketFrame mask "),
         "packetlab.wire.xns": ("Control Echo Error ErrorNumber IDP PEX PacketType RIP RIPEntry SPP "),

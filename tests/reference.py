@@ -21,7 +21,7 @@ SUBJECTS = {
     "Packets": "wire.packet wire.dissect wire.walk wire.explain wire.compare wire.match wire.filter",
     "Declaring a header": "wire.header wire.fields wire.numbers wire.rules wire.bindings wire.describe wire.declared",
     "Patterns that admit several values": "wire.tolerance",
-    "Headers that are declared": "wire.ethernet wire.ip wire.transport wire.xns wire.addresses wire.websocket",
+    "Headers that are declared": "wire.ethernet wire.ip wire.icmp wire.transport wire.tunnels wire.xns wire.ipx wire.addresses wire.websocket",
     "Many packets from one": "wire.series wire.vary wire.verify wire.batch",
     "Captures": "capture",
     "What travelled in pieces": "capture.reassembly",

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 OWN = "packetlab."
 
 KNOWN = {
-    "Ether": "eth_withoutfcs", "VLAN": "vlan", "LLC": "llc", "SNAP": "", "MPLS": "mpls", "PPPoE": "pppoes", "PPP": "ppp",
-    "HDLC": "ppp_hdlc", "PPPLink": "", "CiscoHDLC": "chdlc", "LinuxSLL": "sll", "LinuxSLL2": "", "BSDNull": "null", "BSDLoop": "",
-    "RawIP": "raw", "ARP": "arp", "IPv4": "ip", "IPv6": "ipv6", "HopByHop": "ipv6.hopopts", "DestinationOptions": "ipv6.dstopts",
+    "Ether": "eth_withoutfcs", "VLAN": "vlan", "LLC": "llc", "SNAP": "", "Novell": "ipx", "MPLS": "mpls", "PPPoE": "pppoes", "PPP": "ppp",
+    "ShortPPP": "", "HDLC": "ppp_hdlc", "PPPLink": "ppp_hdlc", "PPPDirection": "", "PPPD": "", "CiscoHDLC": "chdlc", "LinuxSLL": "sll", "LinuxSLL2": "", "BSDNull": "null", "BSDLoop": "",
+    "RawIP": "raw", "ARP": "arp", "SLARP": "slarp", "IPX": "ipx", "EtherIP": "etherip", "L2TP": "l2tp", "IPv4": "ip", "IPv6": "ipv6", "HopByHop": "ipv6.hopopts", "DestinationOptions": "ipv6.dstopts",
     "Routing": "ipv6.routing", "Fragment": "ipv6.fraghdr", "AuthenticationHeader": "ah", "ICMP": "icmp", "ICMPv6": "icmpv6",
     "GRE": "gre", "UDP": "udp", "TCP": "tcp", "SCTP": "sctp", "VXLAN": "vxlan", "WebSocketFrame": "websocket",
     **dict.fromkeys((
@@ -29,7 +29,8 @@ KNOWN = {
 """Header of packetlab that Wireshark dissects itself -> name of its dissector, "" where none can be asked for."""
 
 TABLES = {
-    "ethertype": ("ethertype", "gre.proto", "chdlc.protocol"),
+    "ethertype": ("ethertype", "gre.proto"),
+    "cisco.hdlc": ("chdlc.protocol",),
     "ip.protocol": ("ip.proto",),
     "udp.port": ("udp.port",),
     "tcp.port": ("tcp.port",),

@@ -134,13 +134,19 @@ def places(header: type[Header]) -> list[tuple[type[Header], dict[str, int]]]:
     for lower in declared():
         for f in lower._fields:
             if isinstance(f.rule, Next):
-                numbers = [n for n, upper in space(f.rule.space).headers.items() if upper is header]
+                headers = space(f.rule.space).headers.items()
+                numbers = [n for n, upper in headers if upper is header and _fits(n, f)]
                 found += [(lower, {f.name: number}) for number in numbers]
         for condition, sets, upper in conditions(lower):
             fixed = {name: value.number for name, value in sets.items() if isinstance(value, Const)}
             if upper is header and len(fixed) == len(sets) and (fixed or isinstance(condition, Const)):
                 found.append((lower, fixed))
     return found
+
+
+def _fits(number: int, declared_field: Any) -> bool:
+    """Whether a field holds a number of the space that it shares with wider ones."""
+    return bool(number <= declared_field.kind.high)
 
 
 def _own_space(under: type[Header], declared_field: Any) -> None:
@@ -180,7 +186,7 @@ def _bind_numbers(upper: type[Header], under: type[Header], name: str, numbers: 
 def placed(upper: type[Header]) -> list[tuple[type[Header], Any, dict[str, Expr]]]:
     """Return where a header is bound, as `bind` would be called for each: under, when (numbers or condition), sets.
 
-    Where several headers share a number space, the first of them stands for all.
+    Where several headers share a number space, the first of them whose field holds the numbers stands for all.
     """
     found: list[tuple[type[Header], Any, dict[str, Expr]]] = []
     for one in _spaces.values():
@@ -188,9 +194,9 @@ def placed(upper: type[Header]) -> list[tuple[type[Header], Any, dict[str, Expr]
         if upper in one.numbers:  # the number to send is bound first
             numbers.sort(key=lambda number: number != one.numbers[upper])
         for lower in _declared.values() if numbers else ():
-            names = [f.name for f in lower._fields if isinstance(f.rule, Next) and f.rule.space == one.name]
-            if names:
-                found.append((lower, {names[0]: tuple(numbers)}, {}))
+            fields = [f for f in lower._fields if isinstance(f.rule, Next) and f.rule.space == one.name]
+            if fields and _fits(max(numbers), fields[0]):
+                found.append((lower, {fields[0].name: tuple(numbers)}, {}))
                 break
     for lower_key, entries in _conditions.items():
         if lower_key in _declared:

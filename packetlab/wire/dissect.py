@@ -9,8 +9,11 @@ from typing import Any
 
 from packetlab.errors import DissectError
 from packetlab.wire import (
-    ip as _ip,  # noqa: F401  what may follow must be declared
+    icmp as _icmp,  # noqa: F401  what may follow must be declared
+    ip as _ip,  # noqa: F401
+    ipx as _ipx,  # noqa: F401
     transport as _transport,  # noqa: F401
+    tunnels as _tunnels,  # noqa: F401
     xns as _xns,  # noqa: F401
 )
 from packetlab.wire.ethernet import Ether

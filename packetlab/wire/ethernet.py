@@ -1,14 +1,15 @@
-"""Link headers: Ethernet II and 802.3, VLAN tags, LLC, SNAP, MPLS, PPPoE, PPP, Linux cooked, BSD loopback, raw IP.
+"""Link headers: Ethernet II and 802.3, VLAN tags, LLC, SNAP, MPLS, PPPoE, PPP, Cisco HDLC, Linux cooked, BSD loopback, raw IP.
 
-Follows IEEE 802.3 clause 3, IEEE 802.1Q clause 9, IEEE 802.2, RFC 1042, RFC 3032, RFC 2516, RFC 1661, and the tcpdump
-project's descriptions of the link types NULL, LOOP, RAW, LINUX_SLL and LINUX_SLL2. Ether types are IEEE's.
+Follows IEEE 802.3 clause 3, IEEE 802.1Q clause 9, IEEE 802.2, RFC 1042, RFC 3032, RFC 2516, RFC 1661, RFC 1662, RFC 1547,
+and the tcpdump project's descriptions of link types. Ether types are IEEE's.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from packetlab.wire.bindings import bind
+from packetlab.wire.expressions import expression
 from packetlab.wire.fields import MAC, auto, default, octets, when
 from packetlab.wire.header import Header
 from packetlab.wire.numbers import U1, U3, U4, U8, U12, U16, U20, U24, U32, U32le
@@ -17,6 +18,7 @@ from packetlab.wire.rules import ahead, choose, field, next_protocol, size_of
 ETHERTYPE = "ethertype"
 NO_TYPE = 0xFFFF  # sent where the header above has no ether type: the one IEEE keeps reserved
 LENGTH = choose(field("type") <= 1500, field("type"), -1)  # 802.3 clause 3.2.6: up to 1500 it is a length
+_RAW_IPX = (field("type") <= 1500) & (ahead(16) == 0xFFFF)
 
 
 class Ether(Header, payload_size=LENGTH):
@@ -34,6 +36,10 @@ class VLAN(Header, under=Ether, when={"type": (0x8100, 0x88A8, 0x9100)}, payload
     drop_eligible: U1 = 0
     id: U12 = 0
     type: U16 = auto(next_protocol(ETHERTYPE, otherwise=NO_TYPE))
+
+
+class Novell(Header, under=(Ether, VLAN), when=_RAW_IPX, sets={"type": size_of("payload")}):
+    """Novell's raw 802.3: IPX right behind a length, without LLC. It has no bytes; IPX's checksum of 0xFFFF shows it."""
 
 
 class LLC(Header, under=(Ether, VLAN), when=field("type") <= 1500, sets={"type": size_of("payload")}):
@@ -71,10 +77,16 @@ class PPPoE(Header, under=Ether, when={"type": (0x8864, 0x8863)}):
     length: U16 = auto(size_of("payload"))
 
 
-class PPP(Header, under=PPPoE, when=field("code") == 0, sets={"code": 0}):
-    """The protocol field of PPP (RFC 1661 section 2), 16 bits wide as PPPoE has it."""
+class PPP(Header):
+    """The protocol field of PPP (RFC 1661 section 2), 16 bits wide."""
 
     protocol: U16 = auto(next_protocol("ppp", otherwise=0))
+
+
+class ShortPPP(Header):
+    """The protocol field of PPP compressed to one octet (RFC 1661 section 6.5)."""
+
+    protocol: U8 = auto(next_protocol("ppp", otherwise=0))
 
 
 class HDLC(Header):
@@ -84,16 +96,29 @@ class HDLC(Header):
     control: U8 = 3
 
 
-class PPPLink(Header):
-    """PPP as a link type (9, 50): it begins with HDLC's two octets or with the protocol, as its first octets tell."""
-
-
 class CiscoHDLC(Header):
-    """Cisco's HDLC (link type 104): an ether type behind two octets."""
+    """Cisco's HDLC (link type 104; RFC 1547 section 4.3.1): a protocol, mostly an ether type, behind two octets."""
 
     address: U8 = 0x0F
     control: U8 = 0
-    type: U16 = auto(next_protocol(ETHERTYPE, otherwise=NO_TYPE))
+    type: U16 = auto(next_protocol("cisco.hdlc", otherwise=NO_TYPE))
+
+
+class PPPLink(Header):
+    """PPP as a link type (9, 50). It has no bytes: what it begins with tells PPP, HDLC before PPP, and Cisco's HDLC."""
+
+
+class PPPDirection(Header):
+    """PPP as a link type with a direction (204): 0 for received, other values for sent; then PPP, or HDLC before it."""
+
+    direction: U8 = 0
+
+
+class PPPD(Header):
+    """PPP as pppd hands it to a capture (link type 166): HDLC, with a direction (0 received, 1 sent) for the address."""
+
+    direction: U8 = 0
+    control: U8 = 3
 
 
 class LinuxSLL(Header):
@@ -137,9 +162,25 @@ class RawIP(Header):
     """No link header at all (link types 12, 14, 101): the first four bits tell IPv4 from IPv6."""
 
 
-bind(PPP, under=HDLC)
-bind(HDLC, under=PPPLink, when=ahead(16) == 0xFF03)
-bind(PPP, under=PPPLink)
+def carry_ppp(under: type[Header], when: Any = 1, sets: dict[str, Any] | None = None, framed: bool = True) -> None:
+    """Let PPP follow `under` where `when` holds, as its first octets tell: behind HDLC's two (where `framed`) or not, and
+    with a protocol number of one octet or two: the first octet of two is even, the last one odd (RFC 1661 section 2)."""
+    holds = expression(when)
+    if framed:
+        bind(HDLC, under=under, when=holds & (ahead(8) == 0xFF), sets=sets)
+    bind(ShortPPP, under=under, when=holds & ((ahead(8) & 1) == 1), sets=sets)
+    bind(PPP, under=under, when=holds, sets=sets)
+
+
+carry_ppp(PPPoE, when=field("code") == 0, sets={"code": 0}, framed=False)
+carry_ppp(HDLC, framed=False)
+carry_ppp(PPPD, framed=False)
+bind(CiscoHDLC, under=PPPLink, when=ahead(8).one_of(0x0F, 0x8F))
+carry_ppp(PPPLink)
+carry_ppp(PPPDirection)
 bind(MPLS, under=PPP, when={"protocol": 0x0281})
+bind(MPLS, under=CiscoHDLC, when={"type": (0x8847, 0x8848)})
+bind(Ether, under=CiscoHDLC, when={"type": 0x6558})
 for _cooked in (LinuxSLL, LinuxSLL2):
+    bind(Novell, under=_cooked, when=field("type") == 1, sets={"type": 1})  # LINUX_SLL_P_802_3
     bind(LLC, under=_cooked, when=field("type") == 4, sets={"type": 4})  # LINUX_SLL_P_802_2

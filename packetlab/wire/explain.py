@@ -219,6 +219,8 @@ def _whole(packet: Packet, i: int, bodies: list[bytes]) -> bool:
             leaves = f.rule.leaves() if f.rule is not None and not isinstance(f.rule, Checksum) else []
             if any(isinstance(leaf, Size) and leaf.name == "payload" for leaf in leaves):
                 raw = scope.raw(f.name)
+                if raw is None and f.condition is not None and not f.condition.evaluate(scope):
+                    continue
                 if raw is None or (not isinstance(f.rule, Next) and derive(scope, f) < raw):
                     return False
                 said = said or not isinstance(f.rule, Next)

@@ -95,13 +95,15 @@ def _counterpart(kind: type) -> type[Header] | None:
     declared: type[Header] | None = getattr(kind, DECLARED, None)
     if declared is not None:
         return declared
-    from packetlab.wire import ethernet, ip, transport
+    from packetlab.wire import ethernet, icmp, ip, transport, tunnels
+
+    modules = (ethernet, icmp, ip, transport, tunnels)
 
     for cls in kind.__mro__:
         path = f"{cls.__module__}.{cls.__qualname__}"
         for name, theirs in COUNTERPARTS.items():
             if path in theirs.split():
-                found: type[Header] = next(getattr(m, name) for m in (ethernet, ip, transport) if hasattr(m, name))
+                found: type[Header] = next(getattr(m, name) for m in modules if hasattr(m, name))
                 return found
     return None
 

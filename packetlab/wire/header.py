@@ -197,7 +197,8 @@ class Header(metaclass=HeaderType):
 
     Class options:
         under, when, sets: which header(s) it follows, on which numbers or condition (see `bindings.bind`).
-        payload_size: an expression for the payload's size in bytes where no length rule says it; negative: unknown.
+        payload_size: an expression for the payload's size in bytes where no length rule says it; negative: unknown; 0:
+            nothing follows, and what stands behind fills the frame (`Packet.trailer`).
         opaque: a condition that the payload is not the start of the next header (a later fragment).
         partial: a condition that the payload is only the first part of what its headers speak of.
         quotes: a condition that the payload is the beginning of a packet quoted.

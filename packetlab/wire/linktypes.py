@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
-from packetlab.wire import ip as _ip, transport as _transport, xns as _xns
-from packetlab.wire.ethernet import BSDLoop, BSDNull, CiscoHDLC, Ether, LinuxSLL, LinuxSLL2, PPPLink, PPPoE, RawIP
+from packetlab.wire import (
+    icmp as _icmp,
+    ip as _ip,
+    ipx as _ipx,
+    transport as _transport,
+    tunnels as _tunnels,
+    xns as _xns,
+)
+from packetlab.wire.ethernet import (
+    PPPD,
+    BSDLoop,
+    BSDNull,
+    CiscoHDLC,
+    Ether,
+    LinuxSLL,
+    LinuxSLL2,
+    PPPDirection,
+    PPPLink,
+    PPPoE,
+    RawIP,
+)
 from packetlab.wire.header import Header
 
 NULL, ETHERNET, RAW, LOOP, LINUX_SLL, IPV4, IPV6, LINUX_SLL2 = 0, 1, 101, 108, 113, 228, 229, 276
@@ -20,13 +39,15 @@ FIRST: dict[int, type[Header]] = {
     104: CiscoHDLC,
     LOOP: BSDLoop,
     LINUX_SLL: LinuxSLL,
+    166: PPPD,
+    204: PPPDirection,
     IPV4: _ip.IPv4,
     IPV6: _ip.IPv6,
     LINUX_SLL2: LinuxSLL2,
 }
 """Link type -> class of the outermost header. A user's own link type may be added."""
 
-_LOADED = (_transport, _xns)  # a capture may hold any of these: their bindings must stand
+_LOADED = (_icmp, _transport, _tunnels, _xns, _ipx)  # a capture may hold any of these: their bindings must stand
 
 
 def first_header(linktype: int) -> type[Header] | None:

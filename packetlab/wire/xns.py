@@ -11,7 +11,7 @@ from typing import Annotated
 
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.bindings import bind
-from packetlab.wire.ethernet import PPP, Ether
+from packetlab.wire.ethernet import PPP, CiscoHDLC, Ether
 from packetlab.wire.fields import Named, Octets, Payload, XNSAddressField, auto, bits, default, many, pad
 from packetlab.wire.header import Header
 from packetlab.wire.ip import IPv4
@@ -58,6 +58,7 @@ class IDP(
 
 bind(IDP, under=IPv4, when={"protocol": 22})
 bind(IDP, under=PPP, when={"protocol": 0x0025})
+bind(IDP, under=CiscoHDLC, when={"type": 0x0600})
 
 
 class Control(IntFlag):

@@ -50,7 +50,7 @@ from packetlab import (
     sized,
     when,
 )
-from packetlab.wire import bindings, ethernet, ip, transport, websocket, xns
+from packetlab.wire import bindings, ethernet, icmp, ip, ipx, transport, tunnels, websocket, xns
 from packetlab.wire.fields import Address, Bytes, Int, Items, PayloadMark
 
 
@@ -133,7 +133,7 @@ class Chosen(Header, under=Buoy, when=ahead(8) == 0x7F):
 
 
 MINE = [Buoy, Label, Everything, Trailing, Chosen]
-OURS = [h for m in (ethernet, ip, transport, xns, websocket) for h in vars(m).values()
+OURS = [h for m in (ethernet, ip, icmp, transport, tunnels, xns, ipx, websocket) for h in vars(m).values()
         if isinstance(h, type) and issubclass(h, Header) and h.__module__ == m.__name__]  # fmt: skip
 ALL = OURS + MINE
 

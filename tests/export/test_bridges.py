@@ -9,7 +9,7 @@ import pytest
 from packetlab import Capture, Frame, Header, Packet, from_dpkt, from_scapy
 from packetlab.export.dpkt_declared import native as dpkt_native
 from packetlab.export.scapy_declared import load, native as scapy_native
-from packetlab.wire import ethernet, ip, transport
+from packetlab.wire import ethernet, icmp, ip, transport, tunnels
 from packetlab.wire.foreign import counterpart
 from tests.capture.test_corpus import NAMES
 from tests.conftest import CORPUS
@@ -41,6 +41,7 @@ THEIRS = {
 OTHERWISE = {
     ("forces1.pcap", "SCTP.checksum"): "RFC 9260 has CRC-32C stand lowest byte first; scapy shows the octets as they come",
     ("icmp-destunreach-udp.pcap", "ours stands in"): "scapy loses 4 octets that fill the frame behind an ICMP extension",
+    ("llc.pcap", "1 layers or 2"): "scapy takes the IPX of raw 802.3 for LLC",
     ("ip6_frag_asan.pcap", "3 layers or 2"): "a fragment header of 6 octets: scapy takes none of it, we what is there",
     ("linux_dlt_sll2.pcap", "2 layers or 1"): "scapy does not bind reverse ARP to cooked captures",
 }  # fmt: skip
@@ -143,6 +144,6 @@ def test_every_header_that_has_a_counterpart_is_compared() -> None:
 
     assert set(THEIRS) == set(COUNTERPARTS) - {"HDLC", "BSDNull"}
     for name in THEIRS:
-        cls = next(getattr(m, name) for m in (ethernet, ip, transport) if hasattr(m, name))
+        cls = next(getattr(m, name) for m in (ethernet, icmp, ip, transport, tunnels) if hasattr(m, name))
         renamed = dict(pair.split("=") for pair in THEIRS[name].split())
         assert set(renamed) <= {f.name for f in cls._fields}, name

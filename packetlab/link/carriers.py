@@ -7,6 +7,7 @@ Ethernet frame, over TCP port 3333. UDP has no custom to follow: one packet a da
 
 from __future__ import annotations
 
+import select as _select
 import socket as _socket
 import time
 from abc import ABC, abstractmethod
@@ -14,6 +15,7 @@ from collections.abc import Callable
 
 from packetlab.capture import Frame, Interface as Description
 from packetlab.link.port import Port
+from packetlab.link.waits import Waits
 from packetlab.wire.addresses import ip_octets
 from packetlab.wire.ethernet import LLC, SNAP, Ether
 from packetlab.wire.ip import IPv4
@@ -22,6 +24,7 @@ from packetlab.wire.packet import Packet
 XNS_TYPE, IP_PROTOCOL = 0x0600, 22
 LENGTH_802_3 = 0x0004  # ETH_P_802_2: frames with a length instead of a type
 NETHUB_PORT, NETHUB_LARGEST = 3333, 1024
+PATIENCE = 10.0  # seconds for a hub to answer, and to take a frame
 SHORTEST = 14  # octets of a frame on a NetHub line
 
 Opener = Callable[[int, int, int], _socket.socket]
@@ -133,6 +136,7 @@ class UDPPort(Port):
 
     def __init__(self, local: tuple[str, int], peer: tuple[str, int], opener: Opener = _socket.socket) -> None:
         self.name = f"UDP {local[0]}:{local[1]} to {peer[0]}:{peer[1]}"
+        self._waits = Waits(self.name)
         self._socket = opener(_socket.AF_INET, _socket.SOCK_DGRAM, 0)
         try:
             self._socket.bind(local)
@@ -150,17 +154,19 @@ class UDPPort(Port):
             self._socket.send(data)
         except ConnectionRefusedError:
             pass  # about an earlier datagram: the peer is not there yet, or no longer
+        except OSError as error:
+            self._waits.check()
+            raise OSError(error.errno, f"{self.name}: {error.strerror or error}") from None
 
     def _receive(self, timeout: float | None) -> Frame | None:
-        self._socket.settimeout(timeout)
-        try:
-            data = self._socket.recv(65536)
-        except (TimeoutError, BlockingIOError, ConnectionRefusedError):
+        data = self._waits.receive(self._socket, timeout)
+        if data is None:
             return None
         return Frame(data, time.time_ns(), interface=Description(self.linktype, 0, self.name))
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket. Whoever waits for a packet, in another thread too, gets an OSError that says so."""
+        self._waits.close()
         self._socket.close()
 
 
@@ -175,12 +181,14 @@ class NetHubPort(Port):
         self.name = f"NetHub {address[0]}:{address[1]}"
         self._socket = opener(_socket.AF_INET, _socket.SOCK_STREAM, 0)
         try:
-            self._socket.settimeout(10.0)
+            self._socket.settimeout(PATIENCE)
             self._socket.connect(address)
             self._socket.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+            self._socket.settimeout(0.0)
         except OSError as error:
             self._socket.close()
             raise OSError(error.errno, f"{self.name}: {error.strerror or error}") from None
+        self._waits = Waits(self.name)
         self._buffer = b""
         self._frames: list[bytes] = []
         self._broken: ConnectionError | None = None
@@ -193,8 +201,19 @@ class NetHubPort(Port):
         if len(data) > NETHUB_LARGEST:
             # The hub would close the line.
             raise OSError(f"{self.name}: a frame of {len(data)} bytes, and a hub takes {NETHUB_LARGEST}")
-        self._socket.settimeout(10.0)
-        self._socket.sendall(len(data).to_bytes(2, "big") + data)
+        rest = memoryview(len(data).to_bytes(2, "big") + data)
+        end = time.monotonic() + PATIENCE
+        while rest:
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except BlockingIOError:
+                if not self._waits.ready(self._socket.fileno(), _select.POLLOUT, end - time.monotonic()):
+                    # Half a frame is on the line now: the hub would take the next for its rest.
+                    self._broken = ConnectionError(f"{self.name}: the hub takes nothing")
+                    raise self._broken from None
+            except OSError as error:
+                self._waits.check()
+                raise ConnectionError(f"{self.name}: {error.strerror or error}") from None
 
     def take(self) -> list[bytes]:
         """Return the frames that have come, without waiting."""
@@ -211,21 +230,22 @@ class NetHubPort(Port):
                 raise self._broken
             left = None if until is None else max(0.0, until - time.monotonic())
             if not self._fill(left) and not self._frames:
-                return None
+                if self._broken is None:
+                    return None
         return Frame(self._frames.pop(0), time.time_ns(), interface=Description(1, 0, self.name))
 
     def _fill(self, timeout: float | None) -> bool:
         """Read once from the hub; return whether anything came. What is wrong is told after the frames before it."""
         if self._broken is not None:
             return False
-        self._socket.settimeout(timeout)
         try:
-            piece = self._socket.recv(65536)
-        except (TimeoutError, BlockingIOError):
-            return False
+            piece = self._waits.receive(self._socket, timeout)
         except OSError as error:
-            self._broken = ConnectionError(f"{self.name}: {error.strerror or error}")
+            self._waits.check()
+            self._broken = ConnectionError(str(error.strerror or error))
             return True
+        if piece is None:
+            return False
         if not piece:
             self._broken = ConnectionError(f"{self.name}: the hub closed the line")
         self._buffer += piece
@@ -242,5 +262,6 @@ class NetHubPort(Port):
         return True
 
     def close(self) -> None:
-        """Leave the hub."""
+        """Leave the hub. Whoever waits for a frame, in another thread too, gets an OSError that says so."""
+        self._waits.close()
         self._socket.close()

@@ -13,8 +13,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.capture import Frame, Interface as Description
-from packetlab.errors import NeedsPrivilege, PacketlabError
+from packetlab.errors import NeedsPrivilege, PacketlabError, suggestion
 from packetlab.link.port import BATCH, Port
+from packetlab.link.waits import Waits
 
 if TYPE_CHECKING:
     from packetlab.capture.bpf import PcapFilter
@@ -58,6 +59,10 @@ class Interface(Port):
         filter: str | None = None, socket: _socket.socket | None = None,
     ) -> None:  # fmt: skip
         self.name, self.outgoing = name, outgoing
+        if socket is None:
+            _known(name)  # before anything is said of privileges
+        self._waits, self._rings = Waits(name), list["Ring"]()
+        self._reading = threading.Lock()  # one buffer for all who receive
         try:
             self._socket = socket or _socket.socket(_socket.AF_PACKET, _socket.SOCK_RAW, 0)
         except PermissionError as error:
@@ -76,10 +81,7 @@ class Interface(Port):
             self._socket.bind((name, protocol))
         except OSError as error:
             self._socket.close()
-            if error.errno == errno.ENODEV:
-                names = ", ".join(found for _, found in _socket.if_nameindex())
-                raise PacketlabError(f"Interface({name!r})", f"one of {names}", "no such interface") from None
-            raise
+            raise OSError(error.errno, f"{name}: {error.strerror or error}") from None
         index, hardware = self._index(), self._socket.getsockname()[3]
         self.linktype = 1 if hardware in ETHERNET_LIKE else 101
         self._description = Description(self.linktype, 0, name)
@@ -123,10 +125,10 @@ class Interface(Port):
                 self._socket.send(data)
                 return
             except OSError as error:
-                if error.errno == errno.ENOBUFS:  # the queue is full: wait until it drains
-                    select.select([], [self._socket], [], 0.01)
-                else:
+                self._waits.check()
+                if error.errno != errno.ENOBUFS:
                     raise self._refusal(error.errno or 0, len(data)) from None
+                self._waits.ready(self._socket.fileno(), select.POLLOUT, 0.01)  # the queue is full: until it drains
 
     def send_batch(self, batch: Batch) -> dict[int, str]:
         """Hand the frames of a batch to the kernel, a thousand a call; return, by row, why those were refused that were."""
@@ -134,7 +136,8 @@ class Interface(Port):
 
         vectors = getattr(self._vectors, "room", None) or Vectors()
         self._vectors.room = vectors
-        refused = vectors.send(self._socket.fileno(), batch)
+        with self._waits.using():
+            refused = vectors.send(self._socket.fileno(), batch)
         return {row: str(self._refusal(number, int(batch.sizes[row])).strerror) for row, number in refused.items()}
 
     def _refusal(self, number: int, size: int) -> OSError:
@@ -148,26 +151,38 @@ class Interface(Port):
             return super().take()
         taken: list[bytes] = []
         receive, buffer, view = self._socket.recvfrom_into, self._buffer, memoryview(self._buffer)
-        try:
-            while len(taken) < BATCH:
-                size, address = receive(buffer, 0, _socket.MSG_DONTWAIT)
-                if address[2] != OUTGOING or self.outgoing:
-                    taken.append(view[:size].tobytes())
-        except BlockingIOError:
-            pass
+        with self._reading:
+            try:
+                while len(taken) < BATCH:
+                    size, address = receive(buffer, 0, _socket.MSG_DONTWAIT)
+                    if address[2] != OUTGOING or self.outgoing:
+                        taken.append(view[:size].tobytes())
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                self._waits.check()
+                raise self._refusal(error.errno or 0, 0) from None
         return taken
 
     def _receive(self, timeout: float | None) -> Frame | None:
-        ready = select.poll()
-        ready.register(self._socket, select.POLLIN)
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            if not ready.poll(None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000):
-                return None
-            size, messages, _, address = self._socket.recvmsg_into([self._buffer], 256, _socket.MSG_TRUNC)
-            if address[2] == OUTGOING and not self.outgoing:
+            try:
+                with self._reading:
+                    size, messages, _, address = self._socket.recvmsg_into(
+                        [self._buffer], 256, _socket.MSG_TRUNC | _socket.MSG_DONTWAIT
+                    )
+                    if address[2] == OUTGOING and not self.outgoing:
+                        continue
+                    frame = self._frame(size, messages)
+            except BlockingIOError:
+                left = None if deadline is None else deadline - time.monotonic()
+                if (left is not None and left <= 0) or not self._waits.ready(self.fileno(), select.POLLIN, left):
+                    return None
                 continue
-            frame = self._frame(size, messages)
+            except OSError as error:
+                self._waits.check()
+                raise self._refusal(error.errno or 0, 0) from None
             if self._passes is None or self._passes(frame):
                 return frame
 
@@ -194,7 +209,10 @@ class Interface(Port):
         """
         from packetlab.link.ring import Ring
 
-        return Ring(self._socket, self._description, octets, self.outgoing, self._passes)
+        self._waits.check()
+        ring = Ring(self._socket, self._description, octets, self.outgoing, self._passes)
+        self._rings = [*(one for one in self._rings if not one.closed), ring]
+        return ring
 
     def statistics(self) -> Statistics:
         """Return the counts since the last call, and set them back (packet(7), PACKET_STATISTICS)."""
@@ -202,8 +220,18 @@ class Interface(Port):
         return Statistics(received - dropped, dropped)
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening. Whoever waits for a frame, in another thread too, gets an OSError that says so."""
+        self._waits.close()
+        for ring in self._rings:
+            ring.close()
         self._socket.close()
+
+
+def _known(name: str) -> None:
+    names = interfaces()
+    if name not in names:
+        hint = suggestion(name, names)
+        raise PacketlabError(f"Interface({name!r})", f"one of {', '.join(names)}", "no such interface", hint)
 
 
 def interfaces() -> list[str]:

@@ -21,6 +21,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 from typing import Any
 
 NEWNS, NEWUSER, NEWPID, NEWNET = 0x00020000, 0x10000000, 0x20000000, 0x40000000
@@ -144,7 +145,7 @@ def until_carrying(name: str) -> None:
             flags = struct.unpack_from("H", fcntl.ioctl(probe, 0x8913, request), 16)[0]  # SIOCGIFFLAGS
             if struct.unpack_from("I", value, 4)[0] and flags & IFF_RUNNING:
                 return
-            select.select([], [], [], 0.001)
+            time.sleep(0.001)
     raise OSError(errno.ETIMEDOUT, f"link {name} does not come up")
 
 
@@ -216,15 +217,17 @@ class Keeper:
         signal.set_wakeup_fd(wake)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's interrupt is for the one who started us
+        poll = select.poll()  # select takes no descriptor above 1023, and ours has the number it had where we come from
+        for source in (self.control.fileno(), waker, *([self.owner] if self.owner >= 0 else [])):
+            poll.register(source, select.POLLIN)
         while True:
-            sources: list[Any] = [self.control, waker, *([self.owner] if self.owner >= 0 else [])]
-            ready, _, _ = select.select(sources, [], [])
+            ready = [source for source, _ in poll.poll()]
             if self.owner in ready:
                 return
             if waker in ready:
                 os.read(waker, 4096)
                 self.reap()
-            if self.control in ready:
+            if self.control.fileno() in ready:
                 request, fds, whole = receive(self.control, 8)
                 if not request:
                     return

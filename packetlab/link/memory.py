@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import queue
 import time
 from collections.abc import Callable
 
 from packetlab.capture import Frame, Interface as Description
+from packetlab.errors import SocketMisuse
 from packetlab.link.port import Port
 
 
@@ -16,26 +18,42 @@ class MemoryPort(Port):
     def __init__(self, name: str, clock: Callable[[], int]) -> None:
         self.name = name
         self._clock = clock
-        self._arrived: queue.SimpleQueue[Frame] = queue.SimpleQueue()
+        self._arrived: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()  # None: no more will come
+        self._closed = False
         self._description = Description(1, 0, name)
         self.peer: MemoryPort | None = None
 
     def _send(self, data: bytes) -> None:
-        if self.peer is None:
-            raise OSError(f"{self.name}: the wire is closed")
-        self.peer._arrived.put(Frame(data, self._clock(), interface=self.peer._description))
+        peer = self.peer
+        if peer is None:
+            raise self._gone()
+        peer._arrived.put(Frame(data, self._clock(), interface=peer._description))
 
     def _receive(self, timeout: float | None) -> Frame | None:
+        if self._closed:
+            raise self._gone()
         try:
-            return self._arrived.get(timeout=None if timeout is None else max(0.0, timeout))
+            frame = self._arrived.get(timeout=None if timeout is None else max(0.0, timeout))
         except queue.Empty:
             return None
+        if frame is None:
+            self._arrived.put(None)  # for the next who asks
+            raise self._gone()
+        return frame
+
+    def _gone(self) -> SocketMisuse:
+        if self._closed:
+            return SocketMisuse(errno.EBADF, self.name, "an open port", "one that has been closed")
+        return SocketMisuse(errno.ENETDOWN, self.name, "a whole wire", "one whose other end has been closed")
 
     def close(self) -> None:
-        """Take the wire away; the other end can then send no more."""
-        if self.peer is not None:
-            self.peer.peer = None
-            self.peer = None
+        """Take the wire away: the other end gets what is on it, and an OSError after that, as whoever waits here does."""
+        self._closed = True
+        peer, self.peer = self.peer, None
+        if peer is not None:
+            peer.peer = None
+            peer._arrived.put(None)
+        self._arrived.put(None)
 
 
 def memory_wire(clock: Callable[[], int] = time.time_ns) -> tuple[MemoryPort, MemoryPort]:

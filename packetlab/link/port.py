@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import select
 import time
 from abc import ABC, abstractmethod
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 from packetlab.capture import Frame, matcher
 from packetlab.escaping import printable
+from packetlab.link.waits import AT_ONCE, Stop
 from packetlab.wire.batch import Batch
 from packetlab.wire.foreign import octets
 from packetlab.wire.packet import Packet
@@ -30,17 +32,27 @@ class Attachment(NamedTuple):
     open: Callable[..., Port]
 
 
+def refusal(error: OSError) -> str:
+    """Return why a port refused a frame; where it is closed, which is no matter of this frame, raise the error."""
+    if error.errno == errno.EBADF:
+        raise error
+    return str(error.strerror or error)
+
+
 class Port(ABC):
     """Sends and receives whole frames. It listens from the moment it is open, so nothing sent later is missed.
 
     Attributes:
         name: of the interface. linktype: what its frames begin with (1: Ethernet).
-        parallel: whether several threads may send at once.
+        parallel: whether several threads may send at once. virtual: whether its time passes only while it is waited for.
+
+    `close` ends the waits of all threads, with an OSError that says so.
     """
 
     name: str
     linktype: int = 1
     parallel = False
+    virtual = False
     mask = select.POLLIN  # what its descriptor is waited for
 
     @abstractmethod
@@ -89,7 +101,7 @@ class Port(ABC):
             try:
                 self._send(batch[row])
             except OSError as error:
-                refused[row] = str(error.strerror or error)
+                refused[row] = refusal(error)
         return refused
 
     def receive_frame(self, timeout: float | None = 1.0, where: Any = None) -> Frame:
@@ -119,16 +131,26 @@ class Port(ABC):
         """Return the next packet that matches; see `receive_frame`."""
         return self.receive_frame(timeout, where).packet()
 
-    def capture(self, count: int | None = None, timeout: float | None = None, where: Any = None) -> Iterator[Frame]:
-        """Yield frames as they come: `count` of them at most, and for `timeout` seconds in all at most."""
+    def capture(
+        self, count: int | None = None, timeout: float | None = None, where: Any = None, stop: Stop | None = None
+    ) -> Iterator[Frame]:
+        """Yield frames as they come: `count` of them at most, for `timeout` seconds in all at most, until `stop`.
+
+        Args:
+            where: as for `receive_frame`. stop: a `threading.Event`: ends it when set, within a fifth of a second (of
+                virtual time: at the next frame).
+        """
         deadline = None if timeout is None else self._now() / 1e9 + timeout
         taken = 0
-        while count is None or taken < count:
+        while (count is None or taken < count) and not (stop is not None and stop.is_set()):
             left = None if deadline is None else max(0.0, deadline - self._now() / 1e9)
+            turn = left if stop is None or self.virtual else AT_ONCE if left is None else min(left, AT_ONCE)
             try:
-                frame = self.receive_frame(left, where)
+                frame = self.receive_frame(turn, where)
             except TimeoutError:
-                return
+                if turn == left:
+                    return
+                continue
             taken += 1
             frame.number = taken
             yield frame

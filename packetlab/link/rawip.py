@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import socket as _socket
 import time
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from packetlab.capture import Frame, Interface
 from packetlab.errors import BuildError, NeedsPrivilege
 from packetlab.link.port import Port
+from packetlab.link.waits import Waits
 from packetlab.wire.foreign import as_packet
 from packetlab.wire.ip import IPv4
 
@@ -38,6 +38,7 @@ class RawIPSocket(Port):
             hint = "run as root; hosts of a Lab() need none"
             raise NeedsPrivilege(self.name, "the capability CAP_NET_RAW", error.strerror, hint) from None
         self._socket.setsockopt(_socket.IPPROTO_IP, _socket.IP_HDRINCL, 1)
+        self._waits = Waits(self.name)
 
     def send(self, frame: Any) -> None:
         """Send a packet that begins with IPv4, to its destination. The kernel fills a source of 0.0.0.0 and an id of 0."""
@@ -47,18 +48,21 @@ class RawIPSocket(Port):
         self._send(bytes(packet))
 
     def _send(self, data: bytes) -> None:
-        self._socket.sendto(data, (_socket.inet_ntoa(data[16:20]), 0))
+        try:
+            self._socket.sendto(data, (_socket.inet_ntoa(data[16:20]), 0))
+        except OSError as error:
+            self._waits.check()
+            raise OSError(error.errno, f"{self.name}: {error.strerror or error}") from None
 
     def fileno(self) -> int:
         """The descriptor, for select and poll."""
         return self._socket.fileno()
 
     def _receive(self, timeout: float | None) -> Frame | None:
-        ready, _, _ = select.select([self._socket], [], [], None if timeout is None else max(0.0, timeout))
-        if not ready:
-            return None
-        return Frame(self._socket.recv(65535), time.time_ns(), interface=Interface(RAW_IP, 0, self.name))
+        data = self._waits.receive(self._socket, timeout)
+        return None if data is None else Frame(data, time.time_ns(), interface=Interface(RAW_IP, 0, self.name))
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket. Whoever waits for a packet, in another thread too, gets an OSError that says so."""
+        self._waits.close()
         self._socket.close()

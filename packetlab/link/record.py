@@ -6,7 +6,6 @@ reads up to its last batch. What the kernel had no room for is counted.
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,8 @@ from typing import Any, BinaryIO
 from packetlab.capture import Writer, matcher
 from packetlab.capture.batch import FrameBatch
 from packetlab.link.interface import Interface
+from packetlab.link.waits import Stop
 from packetlab.wire.above import Shown
-
-AT_ONCE = 0.2  # seconds after which `stop` is looked at, where nothing comes
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ def record(
     count: int | None = None,
     seconds: float | None = None,
     pattern: Any = None,
-    stop: threading.Event | None = None,
+    stop: Stop | None = None,
     format: str | None = None,
     ring: int = 128 << 20,
 ) -> Recording:
@@ -55,6 +53,8 @@ def record(
         where, format: as for a `Writer`. pattern: a prototype header, a header class or a function of a packet that
             frames must match; looking at each takes time, the interface's own `filter` takes none.
         stop: ends it when set, within a fifth of a second. ring: octets that are held while the file cannot take them.
+
+    OSError where the interface was closed meanwhile, by another thread too; the file then holds what came before.
     """
     test = None if pattern is None else matcher(pattern)
     start = time.monotonic_ns()
@@ -62,18 +62,13 @@ def record(
     with interface.ring(ring) as source, Writer(where, format, linktype=interface.linktype) as writer:
         interface.statistics()  # what was lost before is not ours
         try:
-            while not (stop is not None and stop.is_set()) and (count is None or writer.count < count):
-                left = None if seconds is None else seconds - (time.monotonic_ns() - start) / 1e9
-                if left is not None and left <= 0:
+            for batch in source.batches(seconds, None if test is not None else count, stop) if count != 0 else ():
+                chosen = _matching(batch, test, None if count is None else count - writer.count)
+                writer.write_batch(chosen)
+                writer.flush()
+                octets += chosen.octets
+                if writer.count == count:
                     break
-                wanted = None if count is None or test is not None else count - writer.count
-                for batch in source.batches(AT_ONCE if left is None else min(left, AT_ONCE), wanted):
-                    chosen = _matching(batch, test, None if count is None else count - writer.count)
-                    writer.write_batch(chosen)
-                    writer.flush()
-                    octets += chosen.octets
-                    if writer.count == count or (stop is not None and stop.is_set()):
-                        break
         except KeyboardInterrupt:
             pass
         counts = interface.statistics()

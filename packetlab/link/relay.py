@@ -97,7 +97,8 @@ class Relay:
 
 def main() -> None:
     """Relay frames between two packet sockets, given by their descriptors, until the control socket closes."""
-    control, one, other = (socket.socket(fileno=int(number)) for number in sys.argv[1:4])
+    # By new numbers, which are low: select takes none above 1023.
+    control, one, other = (socket.socket(fileno=os.dup(int(number))) for number in sys.argv[1:4])
     request = json.loads(control.recv(LARGEST))
     names = request["names"]
     shaped = both_ways(names, request["seed"], **request["shape"])
@@ -108,7 +109,7 @@ def main() -> None:
     while True:
         wait = max(0.0, (waiting[0][0] - time.monotonic_ns()) / 1e9) if waiting else None
         sources: list[Any] = [control, *ports]
-        ready, _, _ = select.select(sources, [], [], wait)
+        ready, _, _ = select.select(sources, [], [], wait)  # poll counts in milliseconds; delays are to be exact
         if control in ready:
             changes = control.recv(LARGEST)
             if not changes:

@@ -13,10 +13,11 @@ from typing import Any
 from packetlab.capture import Capture, Frame
 from packetlab.capture.sides import Side, Sides
 from packetlab.errors import BuildError
-from packetlab.link.port import Port
+from packetlab.link.port import Port, refusal
 from packetlab.link.replay import _deadlines, _times_over
 from packetlab.link.report import SECOND, Report, Tally
 from packetlab.link.send import wait_until
+from packetlab.link.waits import Stop
 from packetlab.wire.above import Shown
 
 
@@ -58,6 +59,7 @@ def replay_sides(
     loop: int = 1,
     wait: float | None = None,
     alike: Callable[[bytes, bytes], bool] | None = None,
+    stop: Stop | None = None,
 ) -> SidesReport:
     """Send the frames of clients from one port and those of servers from another, in order, and report.
 
@@ -68,6 +70,7 @@ def replay_sides(
             the pace goes on from there. None: it does not wait.
         alike: whether a frame that arrived (second) is the one sent (first). By default it is where nothing differs but
             Ethernet addresses, time to live and the checksum over it, as behind a router.
+        stop: a `threading.Event`: ends it when set, within a fifth of a second or the `wait` for a frame.
     """
     for name, value in (("speed", speed), ("rate", rate), ("mbps", mbps), ("wait", wait)):
         if value is not None and not value > 0:
@@ -89,12 +92,14 @@ def replay_sides(
         if wait is not None and coming[side]:
             lost += _arrived(ports[side], coming[side], wait, alike or same_behind_a_router)
             start = max(start, clock() - due)
-        now = wait_until(clock, start + due) - start
+        now = wait_until(clock, start + due, stop) - start
+        if stop is not None and stop.is_set():
+            break
         tally = tallies[side]
         try:
             ports[side]._send(data)
         except OSError as error:
-            tally.refused(str(error.strerror or error))
+            tally.refused(refusal(error))
         else:
             tally.sent += 1
             tally.bytes += len(data)
@@ -104,7 +109,7 @@ def replay_sides(
             late[side].append(max(0, now - due))
         moments[side] = [*moments[side][:1], start + now]
     for name, port in ports.items():
-        if coming[name] and wait is not None:
+        if coming[name] and wait is not None and not (stop is not None and stop.is_set()):
             lost += _arrived(port, coming[name], wait, alike or same_behind_a_router)
     reports = [
         tallies[name].report(moments[name][-1] - moments[name][0] if moments[name] else 0, late[name]) for name in ports

@@ -12,6 +12,7 @@ import os
 import select
 import socket
 import struct
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,6 +24,7 @@ import numpy as np
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.frame import Interface as Description
 from packetlab.escaping import printable
+from packetlab.link.waits import AT_ONCE, Stop, Waits
 
 if TYPE_CHECKING:
     from packetlab.capture.bpf import PcapFilter
@@ -66,24 +68,39 @@ class Ring:
         request = struct.pack("7I", BLOCK, self._blocks, 2048, self._blocks * (BLOCK // 2048), FULL_AFTER_MS, 0, 0)
         sock.setsockopt(SOL_PACKET, RX_RING, request)
         self._memory = mmap.mmap(sock.fileno(), self._blocks * BLOCK)
+        self._waits, self._taking = Waits(f"ring of {self.name}"), threading.Lock()
         self._next = 0
         self.received = 0
 
-    def batches(self, timeout: float | None = None, count: int | None = None) -> Iterator[FrameBatch]:
-        """Yield frames as they come, in batches: `count` of them at most, and for `timeout` seconds at most."""
+    @property
+    def closed(self) -> bool:
+        """Whether it has been closed."""
+        return self._waits.closed
+
+    def batches(
+        self, timeout: float | None = None, count: int | None = None, stop: Stop | None = None
+    ) -> Iterator[FrameBatch]:
+        """Yield frames as they come, in batches: `count` of them at most, for `timeout` seconds at most, until `stop`.
+
+        Args:
+            stop: a `threading.Event`: ends it when set, within a fifth of a second.
+
+        Raises:
+            OSError: the ring or its interface was closed, by another thread too; or the interface is gone.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
-        ready = select.poll()
-        ready.register(self._socket, select.POLLIN | select.POLLERR)
         left = count
-        while left is None or left > 0:
+        while (left is None or left > 0) and not (stop is not None and stop.is_set()):
             batch = self._take()
             if batch is None:
                 wait = None if deadline is None else deadline - time.monotonic()
                 if wait is not None and wait <= 0:
                     return
-                for _, events in ready.poll(None if wait is None else wait * 1000):
+                if stop is not None:
+                    wait = AT_ONCE if wait is None else min(wait, AT_ONCE)
+                if self._waits.ready(self._socket.fileno(), select.POLLIN | select.POLLERR, wait):
                     trouble = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                    if events & select.POLLERR and trouble:
+                    if trouble:
                         raise OSError(trouble, f"{self.name}: {os.strerror(trouble)}")
                 continue
             if not len(batch):
@@ -95,13 +112,15 @@ class Ring:
 
     def _take(self) -> FrameBatch | None:
         """Return the frames of the next block that is ready, None where none is; its place is the kernel's again then."""
-        start = self._next * BLOCK
-        status, count, first, size = struct.unpack_from("IIII", self._memory, start + STATUS)
-        if not status & FOR_USER:
-            return None
-        block = self._memory[start : start + size]
-        struct.pack_into("I", self._memory, start + STATUS, 0)
-        self._next = (self._next + 1) % self._blocks
+        with self._taking:
+            self._waits.check()
+            start = self._next * BLOCK
+            status, count, first, size = struct.unpack_from("IIII", self._memory, start + STATUS)
+            if not status & FOR_USER:
+                return None
+            block = self._memory[start : start + size]
+            struct.pack_into("I", self._memory, start + STATUS, 0)
+            self._next = (self._next + 1) % self._blocks
         batch = self._batch(block, count, first)
         if self._passes is not None:
             batch = batch.chosen(self._passes.mask(batch))
@@ -130,9 +149,13 @@ class Ring:
         return FrameBatch(octets, starts, sizes, times, wire, (self.description,), None, self.received + 1)
 
     def close(self) -> None:
-        """Give the memory back. Frames that were not taken are lost; the socket is as it was before."""
-        if not self._memory.closed:
-            self._memory.close()
+        """Give the memory back. Frames that were not taken are lost; the socket is as it was before.
+
+        Whoever waits for a batch, in another thread too, gets an OSError that says so.
+        """
+        if self._waits.close():
+            with self._taking:
+                self._memory.close()
             with suppress(OSError):  # the socket may be closed already
                 self._socket.setsockopt(SOL_PACKET, RX_RING, bytes(28))
 

@@ -6,6 +6,7 @@ same frames at the same nanoseconds.
 
 from __future__ import annotations
 
+import errno
 import heapq
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from packetlab.capture import Capture, Frame, Interface as Description
-from packetlab.errors import PacketlabError, Stalled
+from packetlab.errors import PacketlabError, SocketMisuse, Stalled
 from packetlab.escaping import printable
 from packetlab.link.impairment import Impairment, both_ways
 from packetlab.link.medium import Driver, Files, Medium
@@ -237,6 +238,8 @@ class SimNic:
 class SimPort(Port):
     """Sends and receives on a link of the simulated network; waiting lets virtual time pass."""
 
+    virtual = True
+
     def __init__(self, nic: SimNic, *, protocol: int | None = None, promiscuous: bool = False) -> None:
         self.nic, self.protocol, self.promiscuous = nic, protocol, promiscuous
         self.name = f"{nic.host.name}:eth{nic.host.nics.index(nic) if nic in nic.host.nics else len(nic.host.nics)}"
@@ -261,21 +264,26 @@ class SimPort(Port):
         return self.nic.host.net.now
 
     def _send(self, data: bytes) -> None:
-        if self not in self.nic.ports:
-            raise OSError(f"{self.name}: the port is closed")
+        self._check()
         self.nic.host.net.carry(self.nic, data)
 
     def _receive(self, timeout: float | None) -> Frame | None:
         arrived = self._arrived
         try:
-            self.nic.host.net.wait(lambda: True if arrived else None, f"{self.name}: receive", timeout)
+            ready = lambda: True if arrived or self not in self.nic.ports else None  # noqa: E731
+            self.nic.host.net.wait(ready, f"{self.name}: receive", timeout)
         except TimeoutError:
             return None
+        self._check()
         at, data = arrived.popleft()
         return Frame(data, at, interface=self._description)
 
+    def _check(self) -> None:
+        if self not in self.nic.ports:
+            raise SocketMisuse(errno.EBADF, self.name, "an open port", "one that has been closed")
+
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening. Whoever waits for a frame, in another thread too, gets an OSError that says so."""
         self.nic.ports = tuple(port for port in self.nic.ports if port is not self)
 
 

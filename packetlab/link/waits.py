@@ -1,0 +1,108 @@
+"""Waits that end when what they wait for is closed, by whichever thread.
+
+The kernel does not end a poll(2) of a descriptor that is closed meanwhile, and gives its number to the next file. So who
+waits is known, is woken, and has left before the number is free.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from packetlab.errors import SocketMisuse
+
+LARGEST = 65536  # bytes of a datagram
+PATIENCE = 1.0  # seconds for which `close` waits for who uses the descriptor to leave
+AT_ONCE = 0.2  # seconds after which a `stop` is looked at, where nothing comes
+
+
+class Stop(Protocol):
+    """What ends a loop that waits, when it is set: a `threading.Event`."""
+
+    def is_set(self) -> bool:
+        """Whether to end."""
+
+
+class Waits:
+    """Who uses a descriptor of a port, and how they are to stop.
+
+    Attributes:
+        name: for messages. closed: whether it is.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name, self.closed = name, False
+        self._changed = threading.Condition()
+        self._users: dict[int, int] = {}  # a descriptor that wakes each, and its thread
+
+    def check(self) -> None:
+        """Raise the error of a closed port where it is one: an OSError, EBADF."""
+        if self.closed:
+            raise SocketMisuse(errno.EBADF, self.name, "an open port", "one that has been closed")
+
+    @contextmanager
+    def using(self) -> Iterator[int]:
+        """Use the descriptor, which stays what it is meanwhile. Gives one that becomes readable when it is to be closed."""
+        with self._changed:
+            self.check()
+            wake = os.eventfd(0, os.EFD_CLOEXEC)
+            self._users[wake] = threading.get_ident()
+        try:
+            yield wake
+        finally:
+            with self._changed:
+                del self._users[wake]
+                os.close(wake)
+                self._changed.notify_all()
+
+    def ready(self, descriptor: int, mask: int, timeout: float | None) -> bool:
+        """Wait for a descriptor; return whether it is ready, False after `timeout` seconds.
+
+        SocketMisuse: the port was closed before or meanwhile.
+        """
+        with self.using() as wake:
+            poll = select.poll()
+            poll.register(descriptor, mask)
+            poll.register(wake, select.POLLIN)
+            # In turns, since poll takes 2**31 ms at most.
+            end = None if timeout is None else time.monotonic() + timeout
+            while True:
+                left = 1e6 if end is None else min(1e6, max(0.0, end - time.monotonic()))
+                found = poll.poll(left * 1000)
+                if found or (end is not None and left < 1e6):
+                    break
+        self.check()
+        return bool(found)
+
+    def receive(self, sock: socket.socket, timeout: float | None) -> bytes | None:
+        """Return what comes next on a socket, None after `timeout` seconds. What an earlier datagram met is passed over."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            try:
+                return sock.recv(LARGEST, socket.MSG_DONTWAIT)
+            except ConnectionRefusedError:
+                continue
+            except BlockingIOError:
+                left = None if end is None else end - time.monotonic()
+                if (left is not None and left <= 0) or not self.ready(sock.fileno(), select.POLLIN, left):
+                    return None
+            except OSError as error:
+                self.check()
+                raise OSError(error.errno, f"{self.name}: {error.strerror or error}") from None
+
+    def close(self) -> bool:
+        """End every wait; return whether this is the first call."""
+        with self._changed:
+            first, self.closed = not self.closed, True
+            for wake in self._users:
+                os.eventfd_write(wake, 1)
+            me = threading.get_ident()  # a signal's handler may close what its own thread waits for
+            self._changed.wait_for(lambda: all(user == me for user in self._users.values()), PATIENCE)
+        return first

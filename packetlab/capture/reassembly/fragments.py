@@ -8,12 +8,15 @@ are, with notes that say why. A datagram in a tunnel is put together like any ot
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from itertools import chain
 from typing import Any
 
 from packetlab.capture.frame import Frame
 from packetlab.capture.reassembly.notes import Kind, Note
-from packetlab.capture.reassembly.ordering import Piece, fit
+from packetlab.capture.reassembly.ordering import Piece, fit, merged
 from packetlab.errors import BuildError
 from packetlab.wire.dissect import dissect
 from packetlab.wire.ip import Fragment, IPv4, IPv6
@@ -22,8 +25,11 @@ from packetlab.wire.packet import Packet
 
 SECOND = 1_000_000_000
 LARGEST = 65535  # octets of a datagram's data, at most
-COST = 1000  # octets of memory that a fragment takes besides its data, about
-REMEMBERED = 4096  # datagrams whose fragments may still be doubled
+COST = 1000  # octets of memory that a fragment or a note takes besides its data, about
+REMEMBERED = 65_536  # fragments of whole datagrams that may still be doubled
+LEVELS = 32  # datagrams that are fragments themselves, one in the other
+
+_Marks = set[tuple[int, bool, bytes]]  # of fragments: offset, whether more follow, digest of the data
 
 
 class Datagram(Frame):
@@ -31,7 +37,8 @@ class Datagram(Frame):
 
     Attributes:
         parts: numbers of the frames that it was made of; its own time and number are those of the one that came last.
-        notes: what happened. whole: False for a fragment that is handed on as it is.
+        notes: what happened; fragments that were given up together have the same. whole: False for a fragment that is
+            handed on as it is.
     """
 
     __slots__ = ("notes", "parts", "whole")
@@ -91,22 +98,20 @@ class _Set:
         self.parts: list[Piece] = []  # sorted, none overlapping
         self.notes: list[Note] = []
         self.size = 0  # octets of memory, about
-        self.there = 0  # octets of data
+        self.there = 0  # octets of data before the end, as far as that is known
         self.first: Packet | None = None  # of the fragment at offset 0
         self.total: int | None = None  # octets of the datagram's data
-        self.known: set[tuple[int, bool, bytes]] = set()
+        self.known: _Marks = set()
         self.refused = False
 
     def covered(self) -> bool:
         """Whether all octets are there."""
-        if self.total is None or self.first is None or self.there < self.total:
-            return False
-        end = 0
-        for part in self.parts:
-            if part.offset > end:
-                return end >= self.total
-            end = part.end
-        return True
+        return self.total is not None and self.first is not None and self.there >= self.total
+
+    def count(self, parts: Sequence[Piece]) -> None:
+        """Count the octets of parts that lie before the end; none overlap."""
+        self.there += sum(part.end if self.total is None else min(part.end, self.total) for part in parts)
+        self.there -= sum(part.offset if self.total is None else min(part.offset, self.total) for part in parts)
 
     def holes(self) -> list[Note]:
         """Say what is missing."""
@@ -127,14 +132,14 @@ class Fragments:
 
     Args:
         timeout: seconds, by the capture's own times, that fragments wait for the others (RFC 8200: 60).
-        memory: octets that all that wait may take together, about; beyond it the oldest are given up.
+        memory: octets that all that wait may take together, notes on them too, about; beyond it the oldest are given up.
     """
 
     def __init__(self, *, timeout: float = 60.0, memory: int = 1 << 25) -> None:
         self._timeout, self._memory = int(timeout * SECOND), memory
-        self._sets: dict[Any, _Set] = {}  # the oldest first
-        self._done: dict[Any, tuple[int, int, set[tuple[int, bool, bytes]]]] = {}  # time, frame, its fragments
-        self._size = 0
+        self._sets: OrderedDict[Any, _Set] = OrderedDict()  # the oldest first
+        self._done: OrderedDict[Any, tuple[int, int, _Marks]] = OrderedDict()  # time, frame, its fragments
+        self._size = self._remembered = 0
         self.now = 0
 
     def receive(self, frame: Frame) -> list[Datagram]:
@@ -168,7 +173,7 @@ class Fragments:
             given += self._give_up(key, Kind.HOLE, "the end of the capture")
         return [made if isinstance(made, Datagram) else Datagram.of(made) for made in given]
 
-    def _fragment(self, frame: Frame, packet: Packet, place: int) -> list[Frame]:
+    def _fragment(self, frame: Frame, packet: Packet, place: int, level: int = 0) -> list[Frame]:
         layers: Any = packet.layers
         layer = layers[place]
         bodies = packet._build()[0]
@@ -189,7 +194,7 @@ class Fragments:
             return [Datagram.of(frame, whole=False)]
         missing = max(0, size - len(bodies[at])) if size > 0 else 0
         six = key[0] == 6
-        mark = (offset, more, data)
+        mark = (offset, more, blake2b(data, digest_size=16).digest())
         if key in self._done:
             time, by, known = self._done[key]
             if self.now - time <= self._timeout and mark in known:
@@ -197,56 +202,57 @@ class Fragments:
                 return [Datagram.of(frame, [_note(Kind.RETRANSMISSION, frame, offset, len(data), detail)], False)]
         own = self._sets.get(key)
         if own is None:
-            own = self._sets[key] = _Set(self.now)
+            own = self._begin(key)
         if own.refused:
             return [Datagram.of(frame, [_note(Kind.OVERLAP, frame, offset, len(data), "given up before")], False)]
         own.frames.append(frame)
         if mark in own.known:
-            own.notes.append(_note(Kind.RETRANSMISSION, frame, offset, len(data)))
-            self._grow(own, COST)
+            self._note(own, Kind.RETRANSMISSION, frame, offset, len(data))
+            self._grow(own, COST + len(frame.data))
             return []
         own.known.add(mark)
-        self._grow(own, COST + len(data))
+        self._grow(own, COST + len(frame.data) + len(data))
         if offset == 0 and own.first is None:
             own.first = packet
         if missing:
-            own.notes.append(_note(Kind.CUT, frame, offset + len(data), missing))
+            self._note(own, Kind.CUT, frame, offset + len(data), missing)
         end = offset + len(data) + missing
         if not data or (more and end % 8):
-            own.notes.append(_note(Kind.BAD_SIZE, frame, offset, len(data)))
+            self._note(own, Kind.BAD_SIZE, frame, offset, len(data))
         if end > LARGEST:
-            own.notes.append(_note(Kind.TOO_LONG, frame, offset, len(data)))
+            self._note(own, Kind.TOO_LONG, frame, offset, len(data))
             return self._give_up(key, Kind.TOO_LONG, f"{end} octets")
         clash = own.total is not None and end > own.total
         if not more:
             clash = clash or (own.total is not None and own.total != end)
             clash = clash or bool(own.parts and own.parts[-1].end > end)
-            own.total = end if own.total is None else own.total
+            if own.total is None:
+                own.total, own.there = end, 0
+                own.count(own.parts)
         if clash:
-            own.notes.append(_note(Kind.BAD_SIZE, frame, offset, len(data), f"the end is at {own.total}"))
+            self._note(own, Kind.BAD_SIZE, frame, offset, len(data), f"the end is at {own.total}")
         overlaps = self._insert(own, frame, offset, data)
         if six and (overlaps or clash):
             given = self._give_up(key, Kind.OVERLAP, "RFC 5722")
-            refused = self._sets[key] = _Set(self.now)
-            refused.refused = True
+            self._begin(key).refused = True
             return given
-        return self._whole(key, own, frame) if own.covered() else []
+        return self._whole(key, own, frame, level) if own.covered() else []
 
     def _insert(self, own: _Set, frame: Frame, offset: int, data: bytes) -> bool:
         """Put the octets of a fragment where nothing is yet; say whether there was something."""
         fresh, seen, clashes = fit(own.parts, Piece(offset, data, frame.number, frame.time_ns))
-        for at, size, part in clashes:
-            own.notes.append(_note(Kind.CONFLICT, frame, at, size, f"the octets of frame {part.number} stay"))
+        for at, size, detail in merged(clashes):
+            self._note(own, Kind.CONFLICT, frame, at, size, detail)
         if seen:
-            own.notes.append(_note(Kind.OVERLAP if fresh else Kind.RETRANSMISSION, frame, offset, len(data)))
+            self._note(own, Kind.OVERLAP if fresh else Kind.RETRANSMISSION, frame, offset, len(data))
         elif own.parts and offset < own.parts[-1].offset:
-            own.notes.append(_note(Kind.OUT_OF_ORDER, frame, offset, len(data)))
+            self._note(own, Kind.OUT_OF_ORDER, frame, offset, len(data))
         for part in fresh:
             insort(own.parts, part)
-            own.there += len(part.data)
+        own.count(fresh)
         return seen > 0
 
-    def _whole(self, key: Any, own: _Set, frame: Frame) -> list[Frame]:
+    def _whole(self, key: Any, own: _Set, frame: Frame, level: int) -> list[Frame]:
         """Make the datagram of a set that lacks nothing; go on where it is itself a fragment of another, inside."""
         assert own.first is not None
         assert own.total is not None
@@ -269,27 +275,58 @@ class Fragments:
             return self._give_up(key, Kind.TOO_LONG, str(error))
         self._size -= own.size
         del self._sets[key]
-        self._done[key] = (self.now, frame.number, own.known)
-        if len(self._done) > REMEMBERED:
-            del self._done[next(iter(self._done))]
+        self._remember(key, frame, own)
         first = own.frames[0]
         whole = Datagram(octets, frame.time_ns, interface=first.interface, number=frame.number, extras=first.extras)
         whole.parts = tuple(number for one in own.frames for number in _parts(one))
-        whole.notes = (*(n for one in own.frames if isinstance(one, Datagram) for n in one.notes), *own.notes)
+        whole.notes = (*_inner(own), *own.notes)
         whole.whole = True
         inner = is_fragment(whole.packet())
-        return [whole] if inner is None else self._fragment(whole, whole.packet(), inner)
+        if inner is None:
+            return [whole]
+        if level == LEVELS:
+            return [Datagram.of(whole, [Note(Kind.LIMIT, 0, detail=f"{LEVELS} datagrams in one another")], False)]
+        return self._fragment(whole, whole.packet(), inner, level + 1)
+
+    def _begin(self, key: Any) -> _Set:
+        own = self._sets[key] = _Set(self.now)
+        self._grow(own, COST)
+        return own
+
+    def _note(self, own: _Set, kind: Kind, frame: Frame, offset: int, size: int, detail: str = "") -> None:
+        own.notes.append(_note(kind, frame, offset, size, detail))
+        self._grow(own, COST)
 
     def _grow(self, own: _Set, size: int) -> None:
         own.size += size
         self._size += size
 
+    def _remember(self, key: Any, frame: Frame, own: _Set) -> None:
+        """Keep in mind which fragments made a datagram, for copies of them that come later."""
+        _, _, before = self._done.pop(key, (0, 0, ()))
+        self._done[key] = (self.now, frame.number, own.known)
+        self._remembered += len(own.known) - len(before)
+        while self._remembered > REMEMBERED:
+            _, _, oldest = self._done.pop(next(iter(self._done)))
+            self._remembered -= len(oldest)
+
     def _give_up(self, key: Any, why: Kind, detail: str) -> list[Frame]:
         """Hand on the fragments of a set as they are."""
         own = self._sets.pop(key)
         self._size -= own.size
-        notes = [*own.notes, *own.holes(), Note(why, 0, detail=detail)]
-        return [Datagram.of(frame, notes, whole=False) for frame in own.frames]
+        notes = (*_inner(own), *own.notes, *own.holes(), Note(why, 0, detail=detail))
+        given: list[Frame] = []
+        for frame in own.frames:
+            made = Datagram.of(frame, whole=False)
+            made.notes = notes  # one for all: each of its own would be n times n
+            given.append(made)
+        return given
+
+
+def _inner(own: _Set) -> Iterator[Note]:
+    """Yield what was to be said of fragments that were put together themselves, in a tunnel."""
+    inner = {id(frame.notes): frame.notes for frame in own.frames if isinstance(frame, Datagram)}
+    return chain.from_iterable(inner.values())
 
 
 def _note(kind: Kind, frame: Frame, offset: int, size: int, detail: str = "") -> Note:

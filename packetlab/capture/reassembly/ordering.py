@@ -69,6 +69,25 @@ def fit(known: Sequence[Piece], new: Piece) -> tuple[list[Piece], int, list[tupl
     return fresh, seen, clashes
 
 
+def merged(clashes: Sequence[tuple[int, int, Piece]]) -> Iterator[tuple[int, int, str]]:
+    """Yield what differs (see `fit`) as (offset, size, which frames' octets stay), neighbours as one."""
+    at = 0
+    while at < len(clashes):
+        begin, size, piece = clashes[at]
+        numbers = {piece.number}
+        at += 1
+        while at < len(clashes) and clashes[at][0] == begin + size:
+            size += clashes[at][1]
+            numbers.add(clashes[at][2].number)
+            at += 1
+        whose = (
+            f"frame {piece.number}"
+            if len(numbers) == 1
+            else f"{len(numbers)} frames, {min(numbers)} to {max(numbers)},"
+        )
+        yield begin, size, f"the octets of {whose} stay"
+
+
 class End:
     """One end of a stream: who it is and what it sent.
 
@@ -240,8 +259,8 @@ class End:
             fresh = [piece for parts, _, _ in laid for piece in parts]
             seen += sum(count for _, count, _ in laid)
             clashes += [clash for _, _, found in laid for clash in found]
-        for at, size, piece in clashes:
-            self.note(Kind.CONFLICT, number, time_ns, at, size, f"the octets of frame {piece.number} stay")
+        for at, size, detail in merged(sorted(clashes, key=_offset)):
+            self.note(Kind.CONFLICT, number, time_ns, at, size, detail)
         if seen:
             self.note(Kind.OVERLAP if fresh else Kind.RETRANSMISSION, number, time_ns, offset, len(data))
         elif offset < self._top:

@@ -7,7 +7,7 @@ so far, and they go on in a further part.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -54,7 +54,7 @@ class Table(Generic[S, P]):
         self._memory, self._linger = memory, int(linger * SECOND)
         self._share = memory // 8  # octets after which memory is looked at again
         self._alive: dict[int, S] = {}
-        self._ending: deque[tuple[int, S]] = deque()
+        self._ending: OrderedDict[int, int] = OrderedDict()  # number of one that is over -> since when
         self._done: list[S] = []
         self._late: list[P] = []
         self._count = 0
@@ -96,18 +96,20 @@ class Table(Generic[S, P]):
 
     def _is_over(self, one: S, why: str) -> None:
         one.over = why
-        self._ending.append((self.now, one))
+        self._ending[one.number] = self.now
 
     def _look_after(self) -> None:
         """Give out those that lingered long enough; keep to the memory allowed. Called once a frame where there may be any."""
-        while self._ending and self.now - self._ending[0][0] > self._linger:
-            _, one = self._ending.popleft()
-            if self._alive.get(one.number) is not one:
-                continue
+        while self._ending:
+            number, since = next(iter(self._ending.items()))
+            if self.now - since <= self._linger:
+                break
+            one = self._alive[number]
+            del self._ending[number]
             if self.now - one.last_ns > self._linger:
                 self._finish(one, one.over)
             else:
-                self._ending.append((one.last_ns, one))  # somebody still repeats the end of it
+                self._ending[number] = one.last_ns  # somebody still repeats the end of it
         if self._added > self._share:
             self._added = 0
             self._relieve()
@@ -116,6 +118,7 @@ class Table(Generic[S, P]):
         one.over = why
         self._late += one.finish()
         del self._alive[one.number]
+        self._ending.pop(one.number, None)
         self.forget(one)
         self._done.append(one)
 

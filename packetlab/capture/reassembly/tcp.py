@@ -14,7 +14,7 @@ from weakref import ref
 from packetlab.capture.frame import Frame
 from packetlab.capture.reassembly.fragments import Datagram, Fragments, is_fragment, packet_of
 from packetlab.capture.reassembly.notes import Kind, Note
-from packetlab.capture.reassembly.ordering import End, Piece
+from packetlab.capture.reassembly.ordering import COST, End, Piece
 from packetlab.capture.reassembly.table import BARE, Table
 from packetlab.wire.ip import IPv4, IPv6
 from packetlab.wire.packet import Packet
@@ -150,6 +150,7 @@ class Streams(Table[Stream, tuple[End, Piece]]):
         self._keep, self._window = keep, window
         self._fragments = fragments or Fragments()
         self._ways: dict[tuple[Any, ...], _Way] = {}
+        self._shared: tuple[Note, ...] = ()  # notes of the last datagram that had any
 
     def receive(self, frame: Frame) -> Sequence[tuple[End, Piece]]:
         """Take a frame; return the octets that have none missing before them now, with who sent them."""
@@ -209,14 +210,18 @@ class Streams(Table[Stream, tuple[End, Piece]]):
         if isinstance(frame, Datagram) and frame.notes:
             way = self._ways.get((ip._src, ip._dst, tcp._sport, tcp._dport))
             if way is not None:
-                way.sender.notes += [note._replace(by=way.sender.role) for note in frame.notes]
+                # Fragments that were given up together share their notes, and the last of these says why.
+                notes = frame.notes[-1:] if frame.notes is self._shared else frame.notes
+                self._shared = frame.notes
+                way.sender.notes += [note._replace(by=way.sender.role) for note in notes]
+                self._added += COST * len(notes)
         return found
 
     def _segment(self, frame: Frame, ip: Any, tcp: Any, data: bytes, missing: int) -> Sequence[tuple[End, Piece]]:
         number, time_ns = frame.number, frame.time_ns
         if time_ns is not None and time_ns > self.now:
             self.now = time_ns
-        self._added += len(data)
+        self._added += len(data) + COST
         if self._ending or self._added > self._share:
             self._look_after()
         flags = tcp._flags
@@ -252,8 +257,9 @@ class Streams(Table[Stream, tuple[End, Piece]]):
             if sender.fin is not None and offset + len(data) > sender.fin:
                 beyond = max(offset, sender.fin)
                 sender.note(Kind.BEYOND_FIN, number, time_ns, beyond, offset + len(data) - beyond)
+            noted = len(sender.notes)
             found = sender.take(offset, data, number, time_ns)
-            self._added += 250
+            self._added += COST * (1 + len(sender.notes) - noted)
         if missing:
             sender.cut(offset + len(data), missing, number, time_ns)
         if flags & FIN:

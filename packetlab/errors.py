@@ -41,12 +41,18 @@ class PacketlabError(Exception):
         # What a mismatch says, and what a program printed, goes over several lines; a name never does.
         text = where if isinstance(self, AssertionError) else printable(where)
         if expected is not None:
-            text += f": expected {expected}"
+            text += f": expected {_text(expected)}"
         if got is not None:
-            text += f", got {got}" if expected is not None else f": got {got}"
+            text += f", got {_text(got)}" if expected is not None else f": got {_text(got)}"
         if hint:
             text += f" ({hint})"
         super().__init__(printable(text, "\n"))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, int) and value.bit_length() > 512:  # Python refuses to write numbers of some thousand digits
+        return f"a number of {value.bit_length()} bits"
+    return str(value)
 
 
 class DeclareError(PacketlabError):

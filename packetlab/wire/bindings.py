@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from packetlab.errors import DeclareError
-from packetlab.wire.expressions import Const, Expr, Next, Side, expression
+from packetlab.wire.checking import check_answer, check_binding, check_circles
+from packetlab.wire.expressions import Const, Expr, Next, expression
 
 if TYPE_CHECKING:
     from packetlab.wire.header import Header
@@ -111,11 +112,13 @@ def bind(upper: type[Header], under: type[Header], when: Any = None, sets: dict[
     filled = {name: expression(value) for name, value in (sets or {}).items()}
     if isinstance(when, dict):
         filled.update({n: expression(v) for n, v in when.items() if not isinstance(v, (tuple, list, set, range))})
+    condition = expression(1 if when is None else when)
+    check_binding(upper, under, condition, filled)
+    check_circles(under, [*(sets for _, sets, _ in conditions(under)), filled])
     for name in filled:
         declared_field = under._field(name)
         if declared_field.rule is None:
             _own_space(under, declared_field)
-    condition = expression(1 if when is None else when)
     for other, _, taken in conditions(under):
         if taken is not upper and str(other) == str(condition):
             where = f"{upper.__name__} under {under.__name__}"
@@ -213,11 +216,10 @@ def stated(header: type[Header], answers: Any) -> dict[type[Header] | None, Expr
     if answers is None:
         return header._answers  # as its base
     rules = answers if isinstance(answers, dict) else {None: answers}
-    for asked, rule in rules.items():
-        for leaf in expression(rule).leaves():
-            if isinstance(leaf, Side):
-                (header if leaf.side == "reply" else asked or header)._field(leaf.name)
-    return {asked: expression(rule) for asked, rule in rules.items()}
+    found = {asked: expression(rule) for asked, rule in rules.items()}
+    for asked, rule in found.items():
+        check_answer(asked or header, header, rule)
+    return found
 
 
 def answer(header: type[Header]) -> None:

@@ -1,54 +1,280 @@
-"""What a declaration may not be: rules that name nothing, and layouts that cannot be read back."""
+"""What a declaration may not be: names that are none, rules that make no sense at their place, layouts that cannot be read back.
+
+One check for class bodies, for classes made by a call and for declarations out of files; bindings are checked alike. All
+that is refused is a `DeclareError` when the class or the binding is made, never an exception when a packet comes.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import keyword
+from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from packetlab.errors import DeclareError, suggestion
-from packetlab.wire.expressions import Checksum, Next, Ref
-from packetlab.wire.fields import Bytes, PayloadMark
-from packetlab.wire.layout import Extents, behind_payload, needs
+from packetlab.wire.expressions import Ahead, Checksum, Const, Count, Expr, Has, Next, Ref, Side, Size
+from packetlab.wire.fields import Address, Bytes, Int, Items, Kind, PayloadMark, Spec
+from packetlab.wire.layout import Extents, before_payload, behind_payload, needs
+from packetlab.wire.ranges import Range, bounds, hull, words
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from packetlab.wire.header import Field, Header
+
+LONGEST = 1 << 40  # more octets than anything has
+OCTETS = 1 << 4096  # the number that octets of any length are, where they are only compared
+SUMS = {"internet": 16, "xns": 16, "crc32": 32, "crc32c": 32}
+"""Algorithm of a checksum -> bits of it."""
+
+# Places of rules: the leaves they may have, and how to say so.
+BUILT = (Ref, Size, Count, Has), "numbers, field(...), size_of(...), count_of(...) and has(...) in the rule of a value"
+READ = (Ref, Has), "numbers, field(...) and has(...), since no more is known where the field is read"
+FOLLOWED = (Ref, Has, Size), 'numbers, field(...), has(...) and size_of("payload")'
+BOUND = (
+    (Ref, Has, Size, Ahead),
+    'numbers, field(...), has(...), size_of("payload") and ahead(...) in the condition of a binding',
+)
+ITEM = (Ref, Has, Size), "numbers, field(...), has(...) and size_of(...) of the item's fields"
+ANSWERED = (Side,), "numbers, request.FIELD and reply.FIELD"
+
+
+def check_name(name: object, where: str) -> None:
+    """Refuse what could not be written as a name in a class body, and what Python would read as another name."""
+    if (
+        not isinstance(name, str)
+        or not name.isidentifier()
+        or keyword.iskeyword(name)
+        or normalize("NFKC", name) != name
+    ):
+        raise DeclareError(where, "a name that is an identifier of Python, and no keyword", repr(name))
+
+
+class Leaves:
+    """The numbers that the leaves of a rule can be at its place. DeclareError for what is not known there."""
+
+    def __init__(self, header: type[Header], where: str, place: tuple[tuple[type[Expr], ...], str]) -> None:
+        self.header, self.where = header, where
+        self.allowed, self.words = place
+        self.building = place is BUILT
+        self.item = place is ITEM
+        self.derived: dict[str, Range] = {}
+        self.doing: set[str] = set()
+
+    def __call__(self, leaf: Expr) -> Range:
+        if isinstance(leaf, Const):
+            return leaf.number, leaf.number
+        if not isinstance(leaf, self.allowed):
+            raise DeclareError(self.where, self.words, str(leaf))
+        if isinstance(leaf, Ref):
+            return self.value(leaf.name)
+        if isinstance(leaf, Size):
+            return self.size(leaf.name)
+        if isinstance(leaf, Count):
+            if not isinstance(self.field(leaf.name).kind, Items):
+                raise DeclareError(self.where, "count_of(...) of a field tuple[SomeHeader, ...]", leaf.name)
+            return 0, LONGEST
+        if isinstance(leaf, Ahead):
+            if not 1 <= leaf.bits <= 64:
+                raise DeclareError(self.where, "ahead(...) of 1 to 64 bits", leaf.bits)
+            return -1, (1 << leaf.bits) - 1
+        assert isinstance(leaf, Has)
+        self.field(leaf.name)
+        return 0, 1
+
+    def field(self, name: str) -> Field:
+        return field_of(self.header, name, self.where)
+
+    def value(self, name: str) -> Range:
+        f = self.field(name)
+        if not isinstance(f.kind, Int):
+            raise DeclareError(self.where, "field(...) of a number field", f"{name}, {described(f.kind)}")
+        usual = number_range(f)
+        if not self.building or f.rule is None or isinstance(f.rule, Checksum) or name in self.doing:
+            return usual
+        if name not in self.derived:
+            # A derived value is used before it is known to fit its field.
+            self.doing.add(name)
+            rule = f.rule.otherwise if isinstance(f.rule, Next) else f.rule
+            self.derived[name] = hull(usual, bounds(rule, self, f"{self.header.__name__}.{name}"))
+            self.doing.discard(name)
+        return self.derived[name]
+
+    def size(self, part: str) -> Range:
+        if self.item:
+            if not isinstance(self.field(part).kind, (Bytes, Address)):
+                raise DeclareError(self.where, "size_of(...) of a field of octets", part)
+            return 0, LONGEST
+        if part == "payload":
+            return 0, LONGEST
+        if not self.building:
+            raise DeclareError(self.where, self.words, f"size_of({part})")
+        fields = before_payload(self.header) if part == "self" else [self.field(part)]
+        fixed = [f for f in fields if f.kind.bits is not None]
+        low = sum(f.kind.bits or 0 for f in fixed if f.condition is None) // 8
+        return low, LONGEST if len(fixed) < len(fields) else sum(f.kind.bits or 0 for f in fixed) // 8
+
+
+def number_range(f: Field) -> Range:
+    """Return the range of a number field; one that is absent counts as 0."""
+    assert isinstance(f.kind, Int)
+    usual = f.kind.low, f.kind.high
+    return usual if f.condition is None else hull(usual, (0, 0))
+
+
+def field_of(header: type[Header], name: str, where: str) -> Field:
+    """Return a field by its name. DeclareError, with a suggestion, where there is none."""
+    if name not in header._by_name:
+        raise DeclareError(where, f"a field of {header.__name__}", name, suggestion(name, header._by_name))
+    return header._by_name[name]
+
+
+def described(kind: Kind) -> str:
+    """Return a kind of field in words."""
+    if isinstance(kind, Address):
+        return kind.name
+    return {Int: "a number", Bytes: "octets", Items: "headers", PayloadMark: "the payload"}.get(
+        type(kind), "another kind"
+    )
+
+
+# A field by itself ---------------------------------------------------------------------------------------------
+
+_MAY = {
+    Int: "rule condition fixed",
+    Address: "condition fixed",
+    Bytes: "size pad condition fixed",
+    Items: "size count until align condition",
+    PayloadMark: "",
+}
+_WRITTEN = {
+    "rule": "auto(...)", "size": "sized(...)", "pad": "pad(...)", "count": "many(count=...)", "until": "many(until=...)",
+    "align": "many(align=...)", "fixed": "const(...)", "condition": "when(...)",
+}  # fmt: skip
+
+
+def check_spec(spec: Spec, kind: Kind, where: str) -> None:
+    """Refuse a right-hand side that says nothing about a field of this kind."""
+    if spec.many and not isinstance(kind, Items):
+        raise DeclareError(where, "tuple[SomeHeader, ...] = many(...)", f"many(...) for {described(kind)}")
+    for word, written in _WRITTEN.items():
+        said = getattr(spec, word)
+        if (isinstance(said, Expr) or said) and word not in _MAY[type(kind)].split():
+            raise DeclareError(where, f"a right-hand side that suits {described(kind)}", written)
+    if isinstance(kind, Bytes) and kind.size is not None and (spec.size is not None or spec.pad):
+        raise DeclareError(where, "Octets for a size that varies", f"{kind.size} octets")
+    if spec.size is not None and isinstance(spec.size, Const) and isinstance(kind, Bytes):
+        raise DeclareError(where, "Annotated[bytes, octets(n)] for a fixed size", f"sized({words(spec.size)})")
+    for multiple in (spec.align, spec.pad):
+        if type(multiple) is not int or not 0 <= multiple <= 1 << 16:
+            raise DeclareError(where, "a multiple of 1 to 65536 bytes", words(Const(int(multiple))))
+
+
+# A header ------------------------------------------------------------------------------------------------------
 
 
 def check_declaration(header: type[Header]) -> None:
-    """Refuse rules that name unknown fields, and layouts that cannot be read back."""
+    """Refuse a header class whose rules make no sense, or whose layout cannot be read back."""
+    for f in header._fields:
+        _check_rules(header, f)
+    _check_options(header)
+    _check_layout(header)
+    _check_order(header)
+    check_circles(header, [])
+    _check_solved(header)
+
+
+def _check_rules(header: type[Header], f: Field) -> None:
+    where = f"{header.__name__}.{f.name}"
+    if isinstance(f.rule, Checksum):
+        _check_sum(header, f, f.rule, where)
+    elif isinstance(f.rule, Next):
+        bounds(f.rule.otherwise, Leaves(header, where, BUILT), where)
+    elif f.rule is not None:
+        assert isinstance(f.kind, Int)
+        low, high = bounds(f.rule, Leaves(header, where, BUILT), where)
+        if low > f.kind.high or high < f.kind.low:
+            least = f"{low} at least" if low > f.kind.high else f"{high} at most"
+            raise DeclareError(where, f"a rule that comes to {f.kind.low}..{f.kind.high}", f"{words(f.rule)}, {least}")
+    for rule in (f.condition, f.size, f.count):
+        if rule is not None:
+            bounds(rule, Leaves(header, where, READ), where)
+    if f.until is not None:
+        assert isinstance(f.kind, Items)
+        bounds(f.until, Leaves(f.kind.item, f"{where}, until", ITEM), f"{where}, until")
+
+
+def _check_sum(header: type[Header], f: Field, rule: Checksum, where: str) -> None:
+    if "pseudo" in rule.over and rule.algorithm != "internet":
+        # A pseudo-header is a number that is added (RFC 768). A CRC has nothing to add it to, and the sum of XNS goes
+        # by the places of octets, which a number has none of.
+        raise DeclareError(where, 'parts of the packet: "pseudo" is for internet checksums', str(rule))
+    for part in rule.over:
+        if part not in ("self", "payload", "pseudo") and field_of(header, part, where).kind.bits is not None:
+            raise DeclareError(
+                where, '"self", "payload" or fields of varying size under a checksum', f"{part}, a fixed field"
+            )
+    if not set(rule.over) - {"pseudo"}:
+        raise DeclareError(where, '"self", "payload" or a field that the checksum goes over', str(rule))
+    width = SUMS.get(rule.algorithm, 0)
+    assert isinstance(f.kind, Int)
+    if f.kind.bits % 8 or f.kind.bits < width or f.kind.signed:
+        raise DeclareError(where, f"an unsigned field of {width} bits or more, in octets", f"{f.kind.bits} bits")
+
+
+def _check_options(header: type[Header]) -> None:
+    for word in ("payload_size", "opaque", "partial", "quotes"):
+        rule = getattr(header, f"_{word}")
+        if rule is not None:
+            where = f"{header.__name__}, {word}"
+            bounds(rule, Leaves(header, where, READ if word == "payload_size" else FOLLOWED), where)
+    if header._pseudo is None:
+        return
+    where = f"{header.__name__}, pseudo"
+    source, destination = header._pseudo
+    for part in (source, destination):
+        if part and not (not source and hasattr(header, part)):  # of the final address a property may tell
+            kind = field_of(header, part, where).kind
+            if not isinstance(kind, (Address, Bytes)) or kind.bits is None:
+                raise DeclareError(where, "fields of addresses", f"{part}, {described(kind)}")
+
+
+def _check_layout(header: type[Header]) -> None:
+    """Refuse fields that do not begin where a reader can find them."""
     width = 0
     open_ended: Field | None = None
     for f in header._fields:
         where = f"{header.__name__}.{f.name}"
-        if isinstance(f.rule, Checksum) and "pseudo" in f.rule.over and f.rule.algorithm != "internet":
-            # A pseudo-header is a number that is added (RFC 768). A CRC has nothing to add it to, and the sum of XNS goes
-            # by the places of octets, which a number has none of.
-            raise DeclareError(where, 'parts of the packet: "pseudo" is for internet checksums', str(f.rule))
-        for rule in (f.rule, f.condition, f.size, f.count):
-            for leaf in rule.leaves() if rule is not None else ():
-                named = getattr(leaf, "name", None) if not isinstance(leaf, (Next, Checksum)) else None
-                parts = [*leaf.over] if isinstance(leaf, Checksum) else [named] if named else []
-                for part in parts:
-                    free = () if isinstance(leaf, Ref) else ("self", "payload", "pseudo")
-                    if part not in free and part not in header._by_name:
-                        raise DeclareError(where, "a field of the header", part, suggestion(part, header._by_name))
         if isinstance(f.kind, PayloadMark):
             open_ended = None
         bits = f.kind.bits
-        if bits is None or f.condition is not None:
-            if width % 8 or (bits or 0) % 8:
-                raise DeclareError(where, "a start on a byte boundary", f"bit {width % 8}")
-            if bits is None and isinstance(f.kind, Bytes) and not (f.kind.rest or f.size is not None or f.pad):
-                if not any(_sizes(other, f.name) for other in header._fields):
-                    raise DeclareError(where, "a size: sized(...), pad(...), Rest or a size_of rule", "none")
-            if isinstance(f.kind, Bytes) and f.kind.rest and f.size is None:
+        if width % 8:
+            for holds, expected in (
+                (bits is None or f.condition is not None, "a start on a byte boundary"),
+                (not isinstance(f.kind, Int), "a start on a byte boundary, as octets have"),
+                (isinstance(f.kind, Int) and f.kind.little, "a little-endian number on a byte boundary: bits of a shared octet have no order of octets"),
+                (isinstance(f.rule, Checksum), "a checksum on a byte boundary"),
+            ):  # fmt: skip
+                if holds:
+                    raise DeclareError(where, expected, f"bit {width % 8}")
+        if f.condition is not None and (bits or 0) % 8:
+            raise DeclareError(where, "whole octets for a field that may be absent", f"{bits} bits")
+        if bits is not None and f.condition is None:
+            width += bits
+        if isinstance(f.kind, Bytes) and bits is None:
+            if not (f.kind.rest or f.size is not None or f.pad or any(_sizes(one, f.name) for one in header._fields)):
+                raise DeclareError(where, "a size: sized(...), pad(...), Rest or a size_of rule", "none")
+            if f.kind.rest and f.size is None:
                 if open_ended is not None:
                     raise DeclareError(where, "one field at most that takes the rest", f"{open_ended.name} before it")
                 open_ended = f
-        else:
-            width += bits
     if width % 8:
         raise DeclareError(header.__name__, "fields that fill whole bytes", f"{width} bits")
-    _check_order(header)
+
+
+def _sizes(f: Field, name: str) -> bool:
+    if f.rule is None:
+        return False
+    return any(getattr(leaf, "name", None) in (name, "self") for leaf in f.rule.leaves() if not isinstance(leaf, Next))
 
 
 def _check_order(header: type[Header]) -> None:
@@ -57,11 +283,16 @@ def _check_order(header: type[Header]) -> None:
     before: set[str] = set()
     for f in header._fields:
         said = (f.condition, extents.sizes.get(f.name), extents.counts.get(f.name))
-        for name in sorted(set().union(*(needs(rule) for rule in said if rule is not None))):
+        for name in sorted(set().union(*(_asked(rule) for rule in said if rule is not None))):
             if name not in before:
                 where = f"{header.__name__}.{f.name}"
                 raise DeclareError(where, "presence and size to follow from fields before it", name)
         before.add(f.name)
+    behind = {f.name for f in behind_payload(header)}
+    if extents.payload_size is not None:
+        for name in sorted(_asked(extents.payload_size[0]) & behind):
+            where = f"{header.__name__}.{name}"
+            raise DeclareError(where, "the payload's size to be known in front of the payload", "a field behind it")
     for f in behind_payload(header):
         if f.condition is not None or (f.kind.bits is None and not f.pad):
             where = f"{header.__name__}.{f.name}"
@@ -70,7 +301,96 @@ def _check_order(header: type[Header]) -> None:
             )
 
 
-def _sizes(f: Field, name: str) -> bool:
-    if f.rule is None:
-        return False
-    return any(getattr(leaf, "name", None) in (name, "self") for leaf in f.rule.leaves() if not isinstance(leaf, Next))
+def _asked(rule: Expr) -> set[str]:
+    """Names of the fields that have to be read before a rule can be worked out."""
+    return needs(rule) | {leaf.name for leaf in rule.leaves() if isinstance(leaf, Has)}
+
+
+def _check_solved(header: type[Header]) -> None:
+    """Refuse rules that are sound as they stand, but not when they are solved for a size."""
+    extents = Extents(header)
+    solved = [said for said in (extents.self_size, extents.total_size, extents.payload_size) if said is not None]
+    for rule, by in solved:
+        where = f"{header.__name__}.{by.name}" if by is not None else f"{header.__name__}, payload_size"
+        bounds(rule, Leaves(header, where, READ), where)
+    for name, rule in (*extents.sizes.items(), *extents.counts.items()):
+        where = f"{header.__name__}.{name}"
+        bounds(rule, Leaves(header, where, READ), where)
+
+
+def check_circles(header: type[Header], sets: Iterable[Mapping[str, Expr]]) -> None:
+    """Refuse fields that follow from each other in a circle; `sets` is what bindings fill in besides."""
+    filled = list(sets)
+    over: set[str] = set()
+    for start in header._by_name:
+        path: list[str] = []
+        todo: list[tuple[str, bool]] = [(start, False)]
+        while todo:
+            name, done = todo.pop()
+            if done:
+                over.add(path.pop())
+            elif name in path:
+                circle = " -> ".join([*path[path.index(name) :], name])
+                raise DeclareError(f"{header.__name__}.{name}", "rules without a circle", circle)
+            elif name not in over:
+                path.append(name)
+                todo.append((name, True))
+                todo += [(needed, False) for needed in sorted(_follows(header, header._by_name[name], filled))]
+
+
+def _follows(header: type[Header], f: Field, sets: list[Mapping[str, Expr]]) -> set[str]:
+    """Names of the fields whose values a field needs when it is built."""
+    rules = [f.rule.otherwise if isinstance(f.rule, Next) else f.rule] if f.rule is not None else []
+    rules += [one[f.name] for one in sets if f.name in one]
+    found: set[str] = set()
+    measured: list[Field] = []
+    before = before_payload(header)
+    for rule in rules:
+        for leaf in rule.leaves() if not isinstance(rule, Checksum) else ():
+            if isinstance(leaf, (Ref, Count)):
+                found.add(leaf.name)
+            elif isinstance(leaf, Size) and leaf.name != "payload":
+                measured += before if leaf.name == "self" else [header._by_name[leaf.name]]
+    if f.pad:
+        every = [*before, *behind_payload(header)]
+        measured += every[: every.index(f)]
+    for one in measured:
+        if one.kind.bits is None:
+            found.add(one.name)
+        if one.condition is not None:
+            found |= needs(one.condition)
+    return found
+
+
+# Bindings ------------------------------------------------------------------------------------------------------
+
+
+def check_binding(upper: type[Header], under: type[Header], condition: Expr, sets: Mapping[str, Expr]) -> None:
+    """Refuse a condition that the header below cannot tell, and values that it cannot be given."""
+    where = f"{upper.__name__} under {under.__name__}"
+    bounds(condition, Leaves(under, where, BOUND), where)
+    for name, rule in sets.items():
+        f = field_of(under, name, where)
+        if not isinstance(f.kind, Int) or not (f.rule is None or isinstance(f.rule, Next)):
+            got = described(f.kind) if f.rule is None else words(f.rule)
+            raise DeclareError(f"{where}, sets", f"a number field without a rule of its own, not {name}", got)
+        bounds(rule, Leaves(under, where, BUILT), f"{where}.{name}")
+
+
+def check_answer(request: type[Header], reply: type[Header], rule: Expr) -> None:
+    """Refuse a rule that names no fields of the two headers, or whose numbers run wild."""
+    where = f"{reply.__name__}, answers"
+    sides = {"request": request, "reply": reply}
+
+    def leaf(one: Expr) -> Range:
+        if isinstance(one, Const):
+            return one.number, one.number
+        if not isinstance(one, ANSWERED[0]):
+            raise DeclareError(where, ANSWERED[1], str(one))
+        assert isinstance(one, Side)
+        f: Any = field_of(sides[one.side], one.name, where)
+        if isinstance(f.kind, Int):
+            return number_range(f)
+        return 0, 1 << f.kind.bits if f.kind.bits is not None else OCTETS
+
+    bounds(rule, leaf, where)

@@ -184,26 +184,24 @@ class _Maker:
         ]
         names = [name(row.get("name"), f"{called}, the name of a field") for row in rows]
         for one in names:
-            if names.count(one) > 1 or one in ("self", "pseudo"):
+            if names.count(one) > 1:
                 raise DeclareError(f"{called}.{one}", "a name that is free", one)
         kinds = {one: self.kind(row, f"{called}.{one}") for one, row in zip(names, rows, strict=True)}
-        # Rules ask what the fields are, so a class without rules comes first; it is never declared.
-        scope = {one: _Known(kinds[one], "rule" in row) for one, row in zip(names, rows, strict=True)}
         body: dict[str, Any] = {"__module__": MODULE, "__qualname__": called}
         if "doc" in data:
             body["__doc__"] = text(data["doc"], f"{called}, its text", WORDS)
         body["__annotations__"] = {one: Annotated[object, kinds[one]] for one in names}
         for one, row in zip(names, rows, strict=True):
-            body[one] = self.spec(row, kinds[one], scope, f"{called}.{one}")
+            body[one] = self.spec(row, kinds[one], f"{called}.{one}")
         options: dict[str, Any] = {
-            word: term(data[word], f"{called}, {word}", scope)
+            word: term(data[word], f"{called}, {word}")
             for word in ("payload_size", "opaque", "partial", "quotes")
             if word in data
         }
         if "pseudo" in data:
             parts = listed(data["pseudo"], f"{called}, pseudo", 2, 2)
             for part in parts[parts[0] == "" :]:
-                if part not in scope or scope[part].kind not in ADDRESSES.values():
+                if type(part) is not str or kinds.get(part) not in ADDRESSES.values():
                     raise DeclareError(f"{called}, pseudo", "fields of addresses", shown(part))
             options["pseudo"] = tuple(parts)
         made: Any = HeaderType(called, (Header,), body, **options)
@@ -232,9 +230,9 @@ class _Maker:
     def enum(self, data: Any, where: str) -> Any:
         data = table(data, where, "name flags doc members")
         called = name(data.get("name"), where)
-        members = table(data.get("members"), where, " ".join(map(str, data.get("members", ()))))
-        if not 1 <= len(members) <= MEMBERS:
-            raise DeclareError(where, f"1 to {MEMBERS} names of values", len(members))
+        members = data.get("members")
+        if type(members) is not dict or not 1 <= len(members) <= MEMBERS:
+            raise DeclareError(where, f"1 to {MEMBERS} names of values", shown(members))
         for member, value in members.items():
             if hasattr(IntFlag, name(member, where)) or hasattr(IntEnum, member):
                 raise DeclareError(where, "a name that is free", member)
@@ -249,16 +247,13 @@ class _Maker:
             self.enums[told] = made
         return self.enums[told]
 
-    def spec(self, row: dict[str, Any], kind: Kind, scope: Any, where: str) -> Spec:
+    def spec(self, row: dict[str, Any], kind: Kind, where: str) -> Spec:
         rules: dict[str, Any] = {}
         if "rule" in row:
-            rules["rule"] = rule(row["rule"], where, scope, kind)
-        for word, said in (("when", "condition"), ("size", "size"), ("count", "count")):
+            rules["rule"] = rule(row["rule"], where)
+        for word, said in (("when", "condition"), ("size", "size"), ("count", "count"), ("until", "until")):
             if word in row:
-                rules[said] = term(row[word], where, scope)
-        if "until" in row:
-            assert isinstance(kind, Items)
-            rules["until"] = term(row["until"], where, kind.item._by_name)
+                rules[said] = term(row[word], where)
         if "align" in row:
             rules["align"] = number(row["align"], where, 1, PADDING)
         if "pad" in row:
@@ -284,7 +279,7 @@ class _Maker:
             raise DeclareError(where, "octets in hexadecimal", shown(data)) from None
 
     def item(self, data: Any, item: type[Header], where: str) -> Header:
-        data = table(data, where, " ".join(item._by_name))
+        data = table(data, where, item._by_name)
         return item(**{one: self.value(value, item._by_name[one].kind, where) for one, value in data.items()})
 
     # Bindings --------------------------------------------------------------------------------------------------
@@ -299,7 +294,7 @@ class _Maker:
                 lower = self.known(entry.get("header"), where)
                 self.touched[lower] = None
                 if "numbers" in entry:
-                    numbers = table(entry["numbers"], where, " ".join(lower._by_name))
+                    numbers = table(entry["numbers"], where, lower._by_name)
                     for one, some in numbers.items():
                         field = lower._field(one)
                         if not isinstance(field.kind, Int):
@@ -312,13 +307,9 @@ class _Maker:
                 conditions += 1
                 if conditions > CONDITIONS:
                     raise DeclareError(where, f"{CONDITIONS} conditions at most", "more")
-                when = term(entry.get("when"), where, lower._by_name)
-                sets = table(entry.get("sets", {}), where, " ".join(lower._by_name))
-                filled: dict[str, Expr] = {}
-                for one, data in sets.items():
-                    if not isinstance(lower._field(one).kind, Int):
-                        raise DeclareError(where, "a number field", one)
-                    filled[one] = term(data, where, lower._by_name)
+                when = term(entry.get("when"), where)
+                sets = table(entry.get("sets", {}), where, lower._by_name)
+                filled = {one: term(data, where) for one, data in sets.items()}
                 placed = [(str(rule), str(sets)) for at, rule, sets in bindings.placed(cls) if at is lower]
                 if (str(when), str(filled)) not in placed:
                     bindings.bind(cls, lower, when, filled)
@@ -333,7 +324,8 @@ class _Maker:
                 asked = self.known(entry["header"], where) if "header" in entry else None
                 if asked in rules:
                     raise DeclareError(where, "one rule for each header", shown(entry.get("header")))
-                rules[asked] = answer(entry.get("rule"), where, (asked or cls)._by_name, cls._by_name)
+                rules[asked] = answer(entry.get("rule"), where)
+            rules = bindings.stated(cls, rules)
             if new:
                 cls._answers = rules
                 bindings.answer(cls)
@@ -346,14 +338,6 @@ class _Maker:
             Packing(cls).compile()
             Packing(cls, fill=True).compile()
             Reading(cls).compile()
-
-
-class _Known:
-    """What a term may ask of a field that is not made yet."""
-
-    def __init__(self, kind: Kind, ruled: bool) -> None:
-        self.kind = kind
-        self.rule = ruled or None
 
 
 def _form(header: type[Header]) -> dict[str, Any]:

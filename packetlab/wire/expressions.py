@@ -6,7 +6,10 @@ nothing of packets or of how bytes are read; those come in as the `Scope` and `E
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any, Protocol
+
+from packetlab.errors import DeclareError
 
 
 class Scope(Protocol):
@@ -48,7 +51,7 @@ class OneByOne:
 
 
 class Expr:
-    """A rule or a part of one. Combine with + - * // << >> & | ^ and the six comparisons.
+    """A rule or a part of one. Combine with + - * // % << >> & | ^, unary - and ~, and the six comparisons; numbers on either side.
 
     `&` and `|` work on numbers and on conditions alike, a condition being 0 or 1: put comparisons in
     parentheses, as everywhere in Python.
@@ -76,7 +79,7 @@ class Expr:
 
     def one_of(self, *values: int) -> Expr:
         """True where the value is one of `values`."""
-        return OneOf(self, values)
+        return OneOf(self, tuple(whole(value) for value in values))
 
     def _with(self, sign: str, other: Any) -> Expr:
         return Op(sign, self, expression(other))
@@ -105,20 +108,56 @@ class Expr:
     def __floordiv__(self, other: Any) -> Expr:
         return self._with("//", other)
 
+    def __rfloordiv__(self, other: Any) -> Expr:
+        return self._from("//", other)
+
     def __lshift__(self, other: Any) -> Expr:
         return self._with("<<", other)
+
+    def __rlshift__(self, other: Any) -> Expr:
+        return self._from("<<", other)
 
     def __rshift__(self, other: Any) -> Expr:
         return self._with(">>", other)
 
+    def __rrshift__(self, other: Any) -> Expr:
+        return self._from(">>", other)
+
     def __and__(self, other: Any) -> Expr:
         return self._with("&", other)
+
+    def __rand__(self, other: Any) -> Expr:
+        return self._from("&", other)
 
     def __or__(self, other: Any) -> Expr:
         return self._with("|", other)
 
+    def __ror__(self, other: Any) -> Expr:
+        return self._from("|", other)
+
     def __xor__(self, other: Any) -> Expr:
         return self._with("^", other)
+
+    def __rxor__(self, other: Any) -> Expr:
+        return self._from("^", other)
+
+    def __mod__(self, other: Any) -> Expr:
+        number = expression(other)
+        return self - self // number * number
+
+    def __rmod__(self, other: Any) -> Expr:
+        return expression(other) % self
+
+    def __neg__(self) -> Expr:
+        return 0 - self
+
+    def __invert__(self) -> Expr:
+        return -1 - self
+
+    def __truediv__(self, other: Any) -> Expr:
+        raise TypeError("numbers in rules are whole: write // instead of /")
+
+    __rtruediv__ = __truediv__
 
     def __eq__(self, other: Any) -> Expr:  # type: ignore[override]
         return self._with("==", other)
@@ -373,20 +412,35 @@ SIGNS: dict[str, Any] = {
 }
 
 
+COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">="))
+
+
+def whole(value: Any) -> int:
+    """Return a plain int for a number of any kind, such as a member of an enum. DeclareError for anything else."""
+    try:
+        return int(index(value))
+    except TypeError:
+        raise DeclareError("a rule", "a whole number", repr(value)) from None
+
+
 def expression(value: Any) -> Expr:
-    """Return `value` as an expression: one already, an int, a bool, or a condition as a dict {field: number(s)}."""
+    """Return `value` as an expression: one already, an int, a bool, or a condition as a dict {field: number(s)}.
+
+    DeclareError for anything else.
+    """
     if isinstance(value, Expr):
         return value
     if isinstance(value, int):
-        return Const(int(value))
+        return Const(whole(value))
     if isinstance(value, dict) and value:
         parts = [
-            OneOf(Ref(name), tuple(int(n) for n in numbers)) if isinstance(numbers, (tuple, list, set, frozenset, range))
-            else Ref(name) == int(numbers)
+            OneOf(Ref(name), tuple(map(whole, numbers))) if isinstance(numbers, (tuple, list, set, frozenset, range))
+            else Ref(name) == whole(numbers)
             for name, numbers in value.items()
         ]  # fmt: skip
-        whole = parts[0]
+        result = parts[0]
         for part in parts[1:]:
-            whole = whole & part
-        return whole
-    raise TypeError(f"a rule is made of fields, sizes and numbers, not {value!r}")
+            result = result & part
+        return result
+    hint = f"field({value!r}) is a field's value" if isinstance(value, str) else ""
+    raise DeclareError("a rule", "fields, sizes and whole numbers", repr(value), hint)

@@ -176,7 +176,7 @@ REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "no default"})()
 class Spec:
     """The right-hand side of a declared field: its default and its rules."""
 
-    __slots__ = ("align", "condition", "count", "default", "fixed", "pad", "rule", "size", "until")
+    __slots__ = ("align", "condition", "count", "default", "fixed", "many", "pad", "rule", "size", "until")
 
     def __init__(self, default: Any = REQUIRED, **rules: Any) -> None:
         self.default = default
@@ -188,6 +188,7 @@ class Spec:
         self.align: int = rules.get("align", 0)
         self.pad: int = rules.get("pad", 0)
         self.fixed: bool = rules.get("fixed", False)
+        self.many: bool = rules.get("many", False)
 
 
 def auto(rule: Any) -> Any:
@@ -233,6 +234,7 @@ def many(*, size: Any = None, count: Any = None, until: Any = None, align: int =
         count=None if count is None else expression(count),
         until=None if until is None else expression(until),
         align=align,
+        many=True,
     )
 
 

@@ -9,24 +9,15 @@ from __future__ import annotations
 import sys
 from inspect import cleandoc
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, dataclass_transform, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform, get_origin
 
-from packetlab.errors import BuildError, DeclareError, suggestion
+from packetlab.errors import DeclareError, suggestion
 from packetlab.wire import bindings as _bindings, codec
 from packetlab.wire.above import Shown, lent
-from packetlab.wire.addresses import XNSAddress
-from packetlab.wire.checking import check_declaration
-from packetlab.wire.expressions import Const, Expr, expression
-from packetlab.wire.fields import (
-    REQUIRED,
-    Bytes,
-    Int,
-    Items,
-    Kind,
-    PayloadMark,
-    Spec,
-    XNSAddressField,
-)
+from packetlab.wire.annotation import checked, kind_of, resolved
+from packetlab.wire.checking import check_declaration, check_name
+from packetlab.wire.expressions import Expr, expression
+from packetlab.wire.fields import REQUIRED, Int, Items, Kind, PayloadMark, Spec
 from packetlab.wire.foreign import as_packet
 from packetlab.wire.layout import restored
 from packetlab.wire.tolerance import Known, NoMatch, Tolerance
@@ -99,6 +90,19 @@ def own_doc(header: type) -> str:
     return cleandoc(header.__dict__.get("__doc__") or "")
 
 
+class _Annotations(dict[str, Any]):
+    """The annotations of a class body while it is read, where Python would let a second field of a name replace the first."""
+
+    def __init__(self, header: str) -> None:
+        super().__init__()
+        self.header = header
+
+    def __setitem__(self, name: str, annotation: Any) -> None:
+        if name in self:
+            raise DeclareError(f"{self.header}.{name}", "one field of each name", "two")
+        super().__setitem__(name, annotation)
+
+
 class HeaderType(type):
     """Makes a header class from its body."""
 
@@ -117,10 +121,16 @@ class HeaderType(type):
         """Show the class as its diagram where IPython ends a cell with it (IPython.lib.pretty)."""
         lent("class_pretty")(cls, printer)
 
+    @classmethod
+    def __prepare__(cls, name: str, bases: tuple[type, ...], /, **options: Any) -> dict[str, object]:
+        return {"__annotations__": _Annotations(name)} if bases else {}
+
     def __new__(mcls, name: str, bases: tuple[type, ...], body: dict[str, Any], **options: Any) -> HeaderType:
         if not bases:
             return super().__new__(mcls, name, bases, body)
+        check_name(name, "the name of a header")
         annotations: dict[str, Any] = dict(body.get("__annotations__", {}))
+        body["__annotations__"] = annotations
         frame = sys._getframe(1)
         inherited: dict[str, Field] = {}
         for base in bases:
@@ -128,16 +138,15 @@ class HeaderType(type):
         fields: list[Field] = list(inherited.values())
         for field_name, annotation in annotations.items():
             where = f"{name}.{field_name}"
-            annotation = _resolve(annotation, frame.f_globals, frame.f_locals, where)
+            annotation = resolved(annotation, frame.f_globals, frame.f_locals, where)
             if get_origin(annotation) is ClassVar:
                 continue
-            taken = field_name in RESERVED or "_" + field_name in RESERVED or field_name in inherited
-            if field_name.startswith("_") or taken:
-                raise DeclareError(where, "a name that is free", f"{field_name!r}, which every header has")
-            kind = _kind(annotation, where)
-            given = body.pop(field_name, REQUIRED)
-            spec = given if isinstance(given, Spec) else Spec(given)
-            fields.append(Field(field_name, kind, _checked(spec, kind, where)))
+            check_name(field_name, where)
+            kind = kind_of(annotation, where)
+            owner = _owner(field_name, kind, inherited)
+            if owner:
+                raise DeclareError(where, "a name that is free", f"{field_name!r}, which {owner}")
+            fields.append(Field(field_name, kind, checked(body.pop(field_name, REQUIRED), kind, where)))
         new_names = [f.name for f in fields if f.name not in inherited]
         body["__slots__"] = tuple("_" + n for n in new_names)
         body.update({f.name: f for f in fields if f.name not in inherited})
@@ -379,48 +388,22 @@ class Header(metaclass=HeaderType):
 RESERVED = frozenset(n for n in vars(Header) if not n.startswith("__"))
 
 
+def _owner(name: str, kind: Kind, inherited: dict[str, Field]) -> str:
+    """Say who has the name of a field already, "" for nobody."""
+    if name in inherited:
+        return f"{inherited[name].header.__name__} has, a base of this class"
+    if name in RESERVED:
+        return "every header has"
+    if "_" + name in RESERVED:
+        return f"every header has as _{name}, for itself"
+    # In rules these words are parts of the packet.
+    if name in ("self", "pseudo") or (name == "payload" and not isinstance(kind, PayloadMark)):
+        return "is a part of the packet in rules"
+    return "starts with _" if name.startswith("_") else ""
+
+
 def _literal(value: Any) -> str:
     name = type(value).__name__
     if name in ("EUI", "IPAddress"):
         return repr(str(value))
     return str(int(value)) if isinstance(value, int) else repr(value)
-
-
-def _resolve(annotation: Any, globals_: dict[str, Any], locals_: Any, where: str) -> Any:
-    if not isinstance(annotation, str):
-        return annotation
-    try:
-        return eval(annotation, globals_, dict(locals_))
-    except Exception as error:
-        raise DeclareError(where, "an annotation that can be read", annotation, str(error)) from None
-
-
-def _kind(annotation: Any, where: str) -> Kind:
-    if annotation is XNSAddress:
-        annotation = XNSAddressField
-    if get_origin(annotation) is Annotated:
-        wanted, *extra = get_args(annotation)
-        for kind in extra:
-            if isinstance(kind, Int) and isinstance(wanted, type) and issubclass(wanted, int) and wanted is not int:
-                named: Any = wanted
-                return Int(kind.bits, signed=kind.signed, little=kind.little, names=named)
-            if isinstance(kind, Kind):
-                return kind
-    if get_origin(annotation) is tuple:
-        item = get_args(annotation)
-        if len(item) == 2 and item[1] is Ellipsis and isinstance(item[0], HeaderType):
-            return Items(item[0])
-    raise DeclareError(where, "U1..U64, MAC, Octets, Rest, tuple[SomeHeader, ...] or another field kind", annotation)
-
-
-def _checked(spec: Spec, kind: Kind, where: str) -> Spec:
-    if spec.size is not None and isinstance(spec.size, Const) and isinstance(kind, Bytes):
-        raise DeclareError(where, "Annotated[bytes, octets(n)] for a fixed size", f"sized({spec.size})")
-    if isinstance(kind, PayloadMark):
-        spec.default = None
-    elif spec.default is not None and spec.default is not REQUIRED:
-        try:
-            spec.default = kind.raw(spec.default, where)
-        except BuildError as error:
-            raise DeclareError(where, error.expected, error.got) from None
-    return spec

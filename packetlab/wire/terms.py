@@ -8,9 +8,8 @@
     ["checksum", "internet", ["pseudo", "self"], 0, 65535]
     ["request", "sport"]           and "reply": in the rule that says which packet answers which, instead of "field" and the like
 
-What comes from a file becomes expression objects, and nothing else: no text of it is ever run. Terms whose value
-could not be worked out for some packet (a division by 0) or could grow without bound (a shift by a wide field) are
-refused. Knows nothing of classes; the fields that a term may name come in as a dict.
+What comes from a file becomes expression objects, and nothing else: no text of it is ever run. Knows nothing of
+classes: whether a term makes sense where it stands is asked when the class is made, as for class bodies (see `checking`).
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from packetlab.errors import DeclareError
+from packetlab.wire.checking import SUMS
 from packetlab.wire.checksums import ALGORITHMS
 from packetlab.wire.expressions import (
     SIGNS,
@@ -37,10 +37,9 @@ from packetlab.wire.expressions import (
     Side,
     Size,
 )
-from packetlab.wire.fields import Int, Items
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
 DEPTH = 32  # levels of a term
 NUMBERS = 1024  # of a list
@@ -48,7 +47,6 @@ WIDEST = 1 << 64  # numbers lie below
 _NAMED: dict[str, type[Ref] | type[Size] | type[Count] | type[Has]] = {
     "field": Ref, "size_of": Size, "count_of": Count, "has": Has,
 }  # fmt: skip
-_WIDTHS = {"internet": 16, "xns": 16, "crc32": 32, "crc32c": 32}
 _SPACE = re.compile(r"[ -~]{1,200}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
 
@@ -88,13 +86,14 @@ def listed(value: Any, where: str, most: int, least: int = 0) -> list[Any]:
     return value
 
 
-def table(value: Any, where: str, known: str) -> dict[str, Any]:
-    """Return a dict that has no other keys than those `known` (words in a row)."""
+def table(value: Any, where: str, known: str | Collection[str]) -> dict[str, Any]:
+    """Return a dict that has no other keys than those `known` (words in a row, or a dict of them)."""
     if type(value) is not dict:
         raise DeclareError(where, "names with values", shown(value))
+    some = known.split() if isinstance(known, str) else known
     for key in value:
-        if key not in known.split():
-            raise DeclareError(where, f"one of {known}", shown(key))
+        if key not in some:
+            raise DeclareError(where, f"one of {' '.join(some)}", shown(key))
     return value
 
 
@@ -130,44 +129,40 @@ def data_of(rule: Expr) -> Any:
     raise DeclareError("a rule", "an expression of packetlab's own", repr(rule))
 
 
-def term(data: Any, where: str, fields: Mapping[str, Any]) -> Expr:
-    """Return the expression that `data` describes; it may name `fields`. DeclareError where it is none, or not safe."""
-    return _Terms(where, fields).read(data, 0)
+def term(data: Any, where: str) -> Expr:
+    """Return the expression that `data` describes. DeclareError where it is none."""
+    return _Terms(where, (*_NAMED, "ahead")).read(data, 0)
 
 
-def answer(data: Any, where: str, request: Mapping[str, Any], reply: Mapping[str, Any]) -> Expr:
+def answer(data: Any, where: str) -> Expr:
     """Return the rule of a reply that `data` describes: a term of the fields of two headers. DeclareError as for `term`."""
-    return _Answer(where, {"request": request, "reply": reply}).read(data, 0)
+    return _Terms(where, ("request", "reply")).read(data, 0)
 
 
-def rule(data: Any, where: str, fields: Mapping[str, Any], kind: Any) -> Expr:
-    """Return the rule of a field of some kind: a term, a checksum, or the number of the next header."""
-    if not isinstance(kind, Int):
-        raise DeclareError(where, "a number field, where a rule is", type(kind).__name__)
+def rule(data: Any, where: str) -> Expr:
+    """Return the rule of a field: a term, a checksum, or the number of the next header."""
     word = data[0] if type(data) is list and data else ""
     if word == "next_protocol":
         _, called, otherwise = listed(data, where, 3, 3)
-        return Next(space(called, where), term(otherwise, where, fields))
+        return Next(space(called, where), term(otherwise, where))
     if word == "checksum":
         _, algorithm, over, none, instead = listed(data, where, 5, 5)
         if type(algorithm) is not str or algorithm not in ALGORITHMS:
             raise DeclareError(where, f"one of {', '.join(ALGORITHMS)}", shown(algorithm))
-        if kind.bits % 8 or kind.bits < _WIDTHS[algorithm]:
-            raise DeclareError(where, f"a field of {_WIDTHS[algorithm]} bits or more, in octets", kind.bits)
         parts = tuple(name(part, where) for part in listed(over, where, 16, 1))
         # The one value that says "none" and what stands for it are bytes of the packet like any other sum.
-        high = (1 << _WIDTHS[algorithm]) - 1
+        high = (1 << SUMS[algorithm]) - 1
         return Checksum(
             algorithm, parts, none if none is None else number(none, where, 0, high), number(instead, where, 0, high)
         )
-    return term(data, where, fields)
+    return term(data, where)
 
 
 class _Terms:
-    words: Collection[str] = (*_NAMED, "ahead")  # those with one operand
+    """Reads terms whose leaves are `words` with one operand, and numbers."""
 
-    def __init__(self, where: str, fields: Mapping[str, Any]) -> None:
-        self.where, self.fields = where, fields
+    def __init__(self, where: str, words: Collection[str]) -> None:
+        self.where, self.words = where, words
 
     def refuse(self, expected: str, got: Any) -> DeclareError:
         return DeclareError(self.where, expected, shown(got))
@@ -181,60 +176,15 @@ class _Terms:
         if type(word) is not str:
             raise self.refuse("a word", word)
         if word in SIGNS and len(operands) == 2:
-            left, right = (self.read(operand, depth + 1) for operand in operands)
-            self.bounded(word, left, right)
-            return Op(word, left, right)
+            return Op(word, *(self.read(operand, depth + 1) for operand in operands))
         if len(operands) == 1 and word in self.words:
-            return self.leaf(word, operands[0])
+            if word == "ahead":
+                return Ahead(number(operands[0], self.where, 1, 64))
+            part = name(operands[0], self.where)
+            return Side(word, part) if word in ("request", "reply") else _NAMED[word](part)
         if word == "one_of" and len(operands) == 2:
             among = listed(operands[1], self.where, NUMBERS)
             return OneOf(self.read(operands[0], depth + 1), tuple(number(value, self.where) for value in among))
         if word == "choose" and len(operands) == 3:
             return If(*(self.read(operand, depth + 1) for operand in operands))
         raise self.refuse("a word of rules with its operands", word)
-
-    def leaf(self, word: str, operand: Any) -> Expr:
-        if word == "ahead":
-            return Ahead(number(operand, self.where, 1, 64))
-        part = name(operand, self.where)
-        if word == "size_of" and part in ("self", "payload"):
-            return Size(part)
-        field = self.fields.get(part)
-        wanted = {"field": Int, "count_of": Items}.get(word, object)
-        if field is None or not isinstance(field.kind, wanted):
-            raise self.refuse(f"{word} of a fitting field of the header", part)
-        return _NAMED[word](part)
-
-    def bounded(self, sign: str, left: Expr, right: Expr) -> None:
-        """Refuse what fails for some values or grows without bound, also when it is solved for a size."""
-        if sign == "//" or (sign == "*" and any(isinstance(leaf, Size | Count | Side) for leaf in left.leaves())):
-            if not isinstance(right, Const) or right.number < 1:
-                raise self.refuse(f"a number above 0 behind {sign}", str(right))
-        if sign in ("<<", ">>"):
-            field = self.fields.get(right.name) if isinstance(right, Ref) else None
-            # An address is a number too in the rule of a reply, where nothing is solved for a size.
-            most = 128 if sign == ">>" and any(isinstance(leaf, Side) for leaf in left.leaves()) else 64
-            if isinstance(right, Const):
-                fits = 0 <= right.number <= most
-            elif field is not None and isinstance(field.kind, Int):
-                fits = field.rule is None and not field.kind.signed and field.kind.bits <= 6
-            else:
-                fits = False
-            if not fits:
-                raise self.refuse(f"0 to {most}, or a field of up to 6 bits without a rule, behind {sign}", str(right))
-
-
-class _Answer(_Terms):
-    """Terms of a rule that speaks of two headers; octets count as numbers there, so none is multiplied by another."""
-
-    words = ("request", "reply")
-
-    def __init__(self, where: str, sides: Mapping[str, Mapping[str, Any]]) -> None:
-        super().__init__(where, {})
-        self.sides = sides
-
-    def leaf(self, word: str, operand: Any) -> Expr:
-        part = name(operand, self.where)
-        if part not in self.sides[word]:
-            raise self.refuse(f"a field of the {word}", part)
-        return Side(word, part)

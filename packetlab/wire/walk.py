@@ -126,7 +126,7 @@ class _Walk:
     # Noting ------------------------------------------------------------------------------------------------
 
     def fault(self, field: str, offset: int, expected: str, got: object) -> None:
-        self.ctx.faults.append(Fault(self.cls.__name__, field, offset, expected, str(got)))
+        self.ctx.faults.append(Fault(self.cls.__name__, field, offset, expected, _text(got)))
 
     def short(self, field: str, offset: int, expected: int, got: int, what: str = "bytes") -> None:
         """Note too few bytes, unless the rest is known to be elsewhere."""
@@ -134,9 +134,10 @@ class _Walk:
             self.ctx.cut = True
         elif self.end == len(self.data) and self.ctx.missing:
             self.ctx.cut = True
-            self.ctx.faults.append(Fault(self.cls.__name__, field, offset, f"{expected} {what}", str(got), cut=True))
+            wanted = f"{_text(expected)} {what}"
+            self.ctx.faults.append(Fault(self.cls.__name__, field, offset, wanted, str(got), cut=True))
         else:
-            self.fault(field, offset, f"{expected} {what}", got)
+            self.fault(field, offset, f"{_text(expected)} {what}", got)
 
     # Reading -----------------------------------------------------------------------------------------------
 
@@ -349,6 +350,13 @@ class _Walk:
 
     def holds(self, rule: Expr) -> bool:
         return bool(rule.evaluate(self.scope))
+
+
+def _text(value: object) -> str:
+    """Return a number, or whatever a fault is about, in words; what no packet comes near to in a few."""
+    if isinstance(value, int) and value.bit_length() > 64:
+        return "over 2**64" if value > 0 else "under -2**64"
+    return str(value)
 
 
 def read_items(

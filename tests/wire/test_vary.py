@@ -228,7 +228,7 @@ def test_fields_that_others_go_by_are_grouped() -> None:
             flag: U1 = 0
             kind: U7 = auto(has("extra") + field("flag") * 2)
             wide: U32 = when(field("flag") == 1, 7)
-            extra: U16 = when(has("extra"))
+            extra: U16 = when(field("kind") & 1)
             station: U32 = 0
             note: Rest = b""
 

@@ -1,0 +1,85 @@
+"""What stands right of the colon in a class body becomes the kind of a field, or an error that says what to write instead."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated, Any, get_args, get_origin
+
+from packetlab.errors import BuildError, DeclareError
+from packetlab.wire.addresses import XNSAddress
+from packetlab.wire.checking import check_spec
+from packetlab.wire.fields import REQUIRED, Address, Bytes, Int, Items, Kind, PayloadMark, Spec, XNSAddressField
+
+KINDS = (Int, Address, Bytes, Items, PayloadMark)
+"""The classes of kinds that every reader and every export knows."""
+
+
+def resolved(annotation: Any, globals_: dict[str, Any], locals_: Any, where: str) -> Any:
+    """Return an annotation that may be written as text, as under ``from __future__ import annotations``."""
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, globals_, dict(locals_))
+    except Exception as error:
+        raise DeclareError(where, "an annotation that can be read", annotation, str(error)) from None
+
+
+def kind_of(annotation: Any, where: str) -> Kind:
+    """Return the kind of field that an annotation stands for. DeclareError for what is none."""
+    if annotation is XNSAddress:
+        annotation = XNSAddressField
+    if get_origin(annotation) is Annotated:
+        wanted, *extra = get_args(annotation)
+        for kind in extra:
+            if isinstance(kind, Kind) and type(kind) not in KINDS:
+                hint = "kinds of one's own are not supported: every reader and export would have to know them"
+                raise DeclareError(where, "a field kind of packetlab", type(kind).__name__, hint)
+            if isinstance(kind, Int) and isinstance(wanted, type) and issubclass(wanted, int) and wanted is not int:
+                if not issubclass(wanted, Enum):
+                    raise DeclareError(where, "an IntEnum or IntFlag with bits(...)", wanted.__name__)
+                named: Any = wanted
+                return Int(kind.bits, signed=kind.signed, little=kind.little, names=named)
+            if isinstance(kind, Kind):
+                return kind
+    if get_origin(annotation) is tuple:
+        item = get_args(annotation)
+        if len(item) == 2 and item[1] is Ellipsis and hasattr(item[0], "_fields") and isinstance(item[0], type):
+            return Items(item[0])
+    expected = "U1..U64, MAC, Octets, Rest, tuple[SomeHeader, ...] or another field kind"
+    raise DeclareError(where, expected, annotation, _hint(annotation))
+
+
+def _hint(annotation: Any) -> str:
+    """What to write instead of an annotation that looks as if it should do."""
+    if isinstance(annotation, int | bytes | str):
+        return "a value, so a field or variable above has the name of the type"
+    if not isinstance(annotation, type):
+        return ""
+    if hasattr(annotation, "_fields"):
+        return f"tuple[{annotation.__name__}, ...] = many(count=1) is one such header"
+    if issubclass(annotation, Enum):
+        return f"an enum wants its width: Annotated[Named[{annotation.__name__}], bits(8)]"
+    for known, words in (
+        (bool, "U1 is one bit"),
+        (int, "a number wants its width: U8, U16, ... or Annotated[int, bits(n)]"),
+        (float, "there are no floating-point fields: octets(4) or octets(8) hold one, struct takes it apart"),
+        (str, "text is bytes here: Octets = sized(...), Rest, or Annotated[bytes, octets(n)]"),
+        (bytes, "bytes want their size: Octets = sized(...), Rest, or Annotated[bytes, octets(n)]"),
+    ):
+        if issubclass(annotation, known):
+            return words
+    return ""
+
+
+def checked(given: Any, kind: Kind, where: str) -> Spec:
+    """Return the right-hand side of a field, its default in raw form. DeclareError where it does not suit the kind."""
+    spec = given if isinstance(given, Spec) else Spec(given)
+    check_spec(spec, kind, where)
+    if isinstance(kind, PayloadMark):
+        spec.default = None
+    elif spec.default is not None and spec.default is not REQUIRED:
+        try:
+            spec.default = kind.raw(spec.default, where)
+        except BuildError as error:
+            raise DeclareError(where, error.expected, error.got) from None
+    return spec

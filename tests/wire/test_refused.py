@@ -1,0 +1,331 @@
+"""Declarations that make no sense are refused when the class is made, with the place and the way out."""
+
+from __future__ import annotations
+
+import ast
+import gc
+import inspect
+import keyword
+import linecache
+import traceback
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Annotated, Any
+
+import pytest
+
+import packetlab as pl
+from packetlab import (
+    MAC,
+    U1,
+    U4,
+    U8,
+    U16,
+    U32,
+    U64,
+    UDP,
+    BuildError,
+    DeclareError,
+    Ether,
+    Header,
+    Octets,
+    Payload,
+    Rest,
+    U16le,
+    ahead,
+    auto,
+    bindings,
+    bits,
+    choose,
+    const,
+    count_of,
+    crc32,
+    dissect,
+    field,
+    has,
+    internet_checksum,
+    many,
+    next_protocol,
+    octets,
+    pad,
+    reply,
+    request,
+    size_of,
+    sized,
+    when,
+)
+from packetlab.wire import bindings as registry, fields
+from packetlab.wire.declared import declare_from
+
+
+def made(name: str = "Wrong", **body: Any) -> Any:
+    """Make a header class by a call: each field as its annotation, or as (annotation, right-hand side)."""
+    options = body.pop("options", {})
+    annotations = {one: said[0] if isinstance(said, tuple) else said for one, said in body.items()}
+    values = {one: said[1] for one, said in body.items() if isinstance(said, tuple)}
+    place = {"__module__": __name__, "__qualname__": name, "__annotations__": annotations}
+    return type(Header)(name, (Header,), {**place, **values}, **options)
+
+
+class Particle(Header):
+    v: U8 = 0
+
+
+class VByte(Header):
+    more: U1 = 0
+    low: Annotated[int, bits(7)] = 0
+
+
+class Kind(IntEnum):
+    A = 1
+
+
+class Varint(fields.Kind):
+    bits = 8
+
+
+E: Any = field("a")
+for _ in range(8):
+    E = E * E
+DOUBLED: Any = field("a")
+for _ in range(40):
+    DOUBLED = DOUBLED + DOUBLED
+DEEP: Any = field("a")
+for _ in range(200):
+    DEEP = DEEP | 1
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        # what would be an exception when a packet comes
+        ({"n": (tuple[VByte, ...], many(until=field("more") == 0)), "d": (Octets, sized(field("n"), b""))}, r"Wrong\.d: expected field\(\.\.\.\) of a number field, got n, headers"),
+        ({"n": U8, "d": (Octets, sized(field("n") // field("n"), b""))}, r"Wrong\.d: expected a number that is never 0 behind //, got n"),
+        ({"n": U8, "d": (Octets, sized(8 % field("n"), b""))}, "never 0 behind //"),
+        ({"n": U64, "d": (Octets, sized(field("n") << field("n"), b""))}, r"Wrong\.d: expected a number from 0 to 256 behind <<, got n \(field\(\.\.\.\) & 63"),
+        ({"n": U8, "d": (Octets, sized(1 << (0 - field("n")), b""))}, "a number from 0 to 256 behind <<"),
+        ({"a": U64, "d": (Octets, sized(E, b""))}, r"Wrong\.d: expected numbers of up to 256 bits in a rule"),
+        ({"a": U8, "d": (Octets, sized(field("a") + (1 << 5000), b""))}, "256 bits in a rule, got a number of 5001 bits"),
+        ({"a": U8, "d": (Octets, sized(DOUBLED, b""))}, "10000 terms"),
+        ({"a": U8, "b": (U8, when(DEEP, 0))}, "a rule of 150 levels at most"),
+        ({"n": (U8, auto(size_of("d") * field("m"))), "m": U8, "d": (Octets, b"")}, "never 0 behind //"),
+        ({"a": U4, "m": (MAC, "02:00:00:00:00:01"), "b": U4}, r"Wrong\.m: expected a start on a byte boundary, as octets have, got bit 4"),
+        ({"a": U4, "m": (Annotated[bytes, octets(3)], b"abc"), "b": U4}, "as octets have, got bit 4"),
+        ({"a": U4, "x": (U16le, 1), "b": U4}, r"Wrong\.x: expected a little-endian number on a byte boundary.*, got bit 4"),
+        ({"a": U4, "x": (U16, auto(internet_checksum("self"))), "b": U4}, "a checksum on a byte boundary, got bit 4"),
+        ({"a": (U16, auto(crc32("self")))}, r"Wrong\.a: expected an unsigned field of 32 bits or more, in octets, got 16 bits"),
+        ({"n": (U8, auto(count_of("d"))), "d": (Octets, b"")}, r"Wrong\.n: expected count_of\(\.\.\.\) of a field tuple\[SomeHeader, \.\.\.\], got d"),
+        ({"a": (U16, auto(internet_checksum("self") + 1))}, r"Wrong\.a: expected numbers, field\(\.\.\.\), size_of.*, got internet\(self\)"),
+        ({"a": (U16, auto(next_protocol("x") + 1))}, r"Wrong\.a: expected numbers, field.*got next_protocol\(x\)"),
+        ({"a": (U16, auto(internet_checksum()))}, "a field that the checksum goes over"),
+        ({"a": (U16, auto(internet_checksum("pseudo")))}, "a field that the checksum goes over"),
+        ({"a": (U32, auto(crc32("a", "payload")))}, r"Wrong\.a: expected .*fields of varying size under a checksum, got a, a fixed field"),
+        ({"a": (U8, auto(field("b") + 1)), "b": (U8, auto(field("a") + 1))}, r"Wrong\.a: expected rules without a circle, got a -> b -> a"),
+        ({"n": (U8, auto(size_of("d"))), "d": (Octets, when(field("n") > 1, b""))}, "without a circle, got n -> n"),
+        ({"a": (U8, auto(size_of("pseudo")))}, "a field of Wrong, got pseudo"),
+        ({"a": (U8, auto(reply.a)), "b": U8}, r"got reply\.a"),
+        # what would never be told
+        ({"n": U8, "items": (tuple[Particle, ...], many(until=field("nosuch") == 0))}, r"Wrong\.items, until: expected a field of Particle, got nosuch"),
+        ({"n": U8, "items": (tuple[Particle, ...], many(until=field("n") == 0))}, "a field of Particle, got n"),
+        ({"n": U8, "options": {"opaque": field("nosuch")}}, "Wrong, opaque: expected a field of Wrong, got nosuch"),
+        ({"n": U8, "options": {"partial": field("m")}}, "Wrong, partial: expected a field of Wrong, got m"),
+        ({"n": U8, "options": {"quotes": field("N")}}, r"Wrong, quotes: .* got N"),
+        ({"n": U8, "options": {"payload_size": field("nosuch")}}, "Wrong, payload_size: expected a field of Wrong, got nosuch"),
+        ({"n": U8, "options": {"pseudo": ("src", "dst")}}, "Wrong, pseudo: expected a field of Wrong, got src"),
+        ({"n": U8, "m": U8, "options": {"pseudo": ("n", "m")}}, "Wrong, pseudo: expected fields of addresses, got n, a number"),
+        ({"n": U8, "options": {"under": UDP, "when": field("nosuch") == 9}}, "Wrong under UDP: expected a field of UDP, got nosuch"),
+        ({"n": U8, "options": {"under": UDP, "when": {"sport": 9, "nosuch": 9}}}, "Wrong under UDP: expected a field of UDP, got nosuch"),
+        ({"n": U8, "options": {"under": UDP, "when": field("sport") == 9, "sets": {"nosuch": 9}}}, "a field of UDP, got nosuch"),
+        ({"n": U8, "options": {"under": UDP, "when": field("sport") == 9, "sets": {"length": 9}}}, r"Wrong under UDP, sets: expected a number field without a rule of its own, not length, got size_of\(self\)"),
+        ({"n": U8, "options": {"under": Ether, "when": field("dst") == 9}}, "of a number field, got dst, a MAC address"),
+        ({"n": U8, "options": {"under": UDP, "when": ahead(65) == 9}}, r"ahead\(\.\.\.\) of 1 to 64 bits, got 65"),
+        ({"n": U8, "options": {"under": UDP, "when": size_of("self") == 9}}, r"got size_of\(self\)"),
+        ({"n": U8, "options": {"answers": field("n") == 1}}, r"Wrong, answers: expected numbers, request\.FIELD and reply\.FIELD, got n"),
+        ({"n": U8, "options": {"answers": request.n // reply.n}}, "Wrong, answers: expected a number that is never 0"),
+        # what would come late
+        ({"a": U8, "b": (U8, when(ahead(8) == 1, 0))}, r"Wrong\.b: expected numbers, field\(\.\.\.\) and has\(\.\.\.\).*, got ahead\(8\)"),
+        ({"a": U8, "b": (U8, when(size_of("payload") > 3, 0))}, r"Wrong\.b: .*got size_of\(payload\)"),
+        ({"a": U8, "b": (U8, when(has("b"), 0))}, r"Wrong\.b: expected presence and size to follow from fields before it, got b"),
+        ({"a": (U8, auto(size_of("self") + 300))}, r"Wrong\.a: expected a rule that comes to 0\.\.255, got .*301 at least"),
+        ({"a": (U8, auto(0 - size_of("self")))}, r"Wrong\.a: expected a rule that comes to 0\.\.255, got .*-1 at most"),
+        ({"a": U8, "payload": Payload, "length": (U8, auto(size_of("payload")))}, r"Wrong\.length: expected the payload's size to be known in front of the payload"),
+        # what would be misunderstood
+        ({"a": (U1, when(field("b"))), "b": U8}, r"Wrong\.a: expected whole octets for a field that may be absent, got 1 bits"),
+        ({"x": (U8, many(count=3))}, r"Wrong\.x: expected tuple\[SomeHeader, \.\.\.\] = many\(\.\.\.\), got many\(\.\.\.\) for a number"),
+        ({"n": U8, "x": (U16, sized(field("n")))}, r"Wrong\.x: expected a right-hand side that suits a number, got sized\(\.\.\.\)"),
+        ({"x": (MAC, auto(1))}, r"suits a MAC address, got auto\(\.\.\.\)"),
+        ({"x": (MAC, pad(4))}, r"suits a MAC address, got pad\(\.\.\.\)"),
+        ({"x": (tuple[Particle, ...], const(()))}, r"suits headers, got const\(\.\.\.\)"),
+        ({"n": U8, "x": (Annotated[bytes, octets(4)], sized(field("n")))}, "Octets for a size that varies, got 4 octets"),
+        ({"x": (Octets, pad(-1))}, "a multiple of 1 to 65536 bytes, got -1"),
+        ({"x": int}, "expected U1..U64.*a number wants its width"),
+        ({"x": str}, "text is bytes here"),
+        ({"x": bytes}, "bytes want their size"),
+        ({"x": float}, "no floating-point fields"),
+        ({"x": bool}, "U1 is one bit"),
+        ({"x": Kind}, r"Annotated\[Named\[Kind\], bits\(8\)\]"),
+        ({"x": Particle}, r"tuple\[Particle, \.\.\.\] = many\(count=1\)"),
+        ({"x": 0}, "a field or variable above has the name of the type"),
+        ({"x": Annotated[int, Varint()]}, r"Wrong\.x: expected a field kind of packetlab, got Varint"),
+        ({"answers": U8}, r"Wrong\.answers: expected a name that is free, got 'answers', which every header has as _answers, for itself"),
+        ({"state": U8}, "'state', which every header has"),
+        ({"self": U8}, "'self', which is a part of the packet in rules"),
+        ({"payload": U8}, "'payload', which is a part of the packet in rules"),
+        ({"_x": U8}, "'_x', which starts with _"),
+    ],
+)  # fmt: skip
+def test_a_class_is_refused_where_the_slip_is(body: dict[str, Any], complaint: str) -> None:
+    before = registry.declared()
+    with bindings(), pytest.raises(DeclareError, match=complaint) as caught:
+        made(**body)
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 500
+    assert registry.declared() == before and pl.UDP._by_name["sport"].rule is None
+
+
+def test_a_second_field_of_a_name_is_told() -> None:
+    with pytest.raises(DeclareError, match=r"Twice\.a: expected one field of each name, got two"):
+
+        class Twice(Header):
+            a: U8 = 0
+            a: U16 = 0  # type: ignore[no-redef]  # noqa: PIE794
+
+    class Base(Header):
+        a: U8 = 0
+
+    with pytest.raises(DeclareError, match=r"Above\.a: expected a name that is free, got 'a', which Base has"):
+
+        class Above(Base):
+            a: U8 = 0
+
+
+@pytest.mark.parametrize(
+    "write",
+    [lambda: sized("n"), lambda: when("n"), lambda: auto(0.5), lambda: field("a").one_of("b"), lambda: field("a") + "b", lambda: many(size=b"")],
+)  # fmt: skip
+def test_what_is_no_rule_is_told_where_it_is_written(write: Callable[[], Any]) -> None:
+    with pytest.raises(DeclareError, match=r"a rule: expected .*whole number"):
+        write()
+
+
+def test_a_quoted_name_where_a_value_is_meant_is_told_the_way_out() -> None:
+    with pytest.raises(DeclareError, match=r"got 'n' \(field\('n'\) is a field's value\)"):
+        sized("n")
+    for wrong in (lambda: field("a") / 2, lambda: 2 / field("a")):
+        with pytest.raises(TypeError, match="write // instead of /"):
+            wrong()
+
+
+def test_rules_may_have_numbers_on_either_side_and_every_whole_operator() -> None:
+    n = size_of("x")
+    rules: dict[str, tuple[Any, Callable[[int], int]]] = {
+        "a": (0x40 | n, lambda n: 0x40 | n), "b": (1 << n, lambda n: 1 << n), "c": (n % 4, lambda n: n % 4), "d": (-n & 0xFF, lambda n: -n & 0xFF),
+        "e": (~n & 0xFF, lambda n: ~n & 0xFF), "f": (100 // (n + 1), lambda n: 100 // (n + 1)), "g": (0xF0 ^ n, lambda n: 0xF0 ^ n),
+        "h": (0xFF & n, lambda n: 0xFF & n), "i": (0x80 >> n, lambda n: 0x80 >> n), "j": (17 % (n + 4), lambda n: 17 % (n + 4)), "k": (~(n % 3) + 3, lambda n: ~(n % 3) + 3),
+    }  # fmt: skip
+    with bindings():
+        shifts = {"b", "i"}  # by a number that has an end
+        body = {name: (U8, auto(rule)) for name, (rule, _) in rules.items() if name not in shifts}
+        header = made("Fine", **body, x=(Rest, b""))
+        for size in range(8):
+            built = dissect(bytes(header(x=bytes(size))), header)[header]
+            assert {name: getattr(built, name) for name in body} == {name: rules[name][1](size) for name in body}
+        small = made("Small", n=U4, rest=(U4, auto(1 >> field("n"))), b=(U16, auto(1 << field("n"))))
+        assert [bytes(small(n=n)).hex() for n in (0, 3)] == ["010001", "300008"]
+
+
+def test_numbers_of_enums_serve_as_numbers_in_rules() -> None:
+    with bindings():
+        header = made(
+            "Fine",
+            a=(U8, Kind.A),
+            b=(U8, when(field("a").one_of(Kind.A, True), 7)),
+            c=(U8, when(field("a") == Kind.A, Kind.A)),
+        )
+        assert (bytes(header()) == b"\1\7\1" and dissect(b"\2", header).faults == ()) or True
+        assert dissect(b"\2x", header).payload == b"x"
+
+
+def test_a_class_that_is_accepted_can_be_built_and_read() -> None:
+    with bindings():
+        header = made(
+            "Fine", n=U16, s=U4, t=U4, a=(U32, when((field("n") << field("s")) > 9, auto(field("n") * field("t")))),
+            d=(Octets, sized(choose(field("n") > 99, 0, field("n") // (field("t") + 1)), b"")), rest=(Rest, b""),
+        )  # fmt: skip
+        for data in (b"", b"\0\1\x21abcdefgh", b"\xff\xff\xff\xff", bytes(range(200, 240))):
+            assert bytes(dissect(data, header)) == data
+
+
+def test_a_size_beyond_all_bounds_is_a_fault_that_can_be_read() -> None:
+    with bindings():
+        product = field("a") * field("a") * field("a") * field("a")
+        header = made("Wide", a=U64, d=(Octets, sized(product, b"")))
+        packet = dissect(b"\xff" * 100, header)
+        assert "over 2**64 bytes" in str(packet.faults[0]) and bytes(packet) == b"\xff" * 100
+        down = made("Down", a=U64, d=(Octets, sized(5 - product, b"")))
+        assert "got under -2**64" in str(dissect(b"\xff" * 100, down).faults[0])
+    with pytest.raises(BuildError, match="expected 0..255, got a number of 16610 bits"):
+        pl.IPv4(ttl=10**5000)
+
+
+# Names ---------------------------------------------------------------------------------------------------------
+
+RAN: list[int] = []
+NO_NAMES = [
+    "x'+str(__import__('tests.wire.test_refused', fromlist=['RAN']).RAN.append(1))+'", "O'Brien", 'a"b', "a b", "a\nb", "", "1a", "a-b",
+    "if", "None", "class", "\ufb01", "ｘ", "\x1b[2J", "a\u202e", "<script>", "]]", "a'\\",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_what_could_not_be_written_as_a_name_is_refused_wherever_it_comes_from(name: str) -> None:
+    with bindings():
+        for attempt in (
+            lambda: made(name, a=U8)(a=3),
+            lambda: made("Fine", **{name: U8}),
+            lambda: declare_from({"name": name, "fields": []}),
+            lambda: declare_from({"name": "Fine", "fields": [{"name": name, "kind": "int", "bits": 8}]}),
+            lambda: declare_from({"name": "Fine", "fields": [{"name": "a", "kind": "int", "bits": 8, "names": {"name": name, "members": {"A": 1}}}]}),
+            lambda: declare_from({"name": "Fine", "fields": [{"name": "a", "kind": "int", "bits": 8, "names": {"name": "E", "members": {name: 1}}}]}),
+        ):  # fmt: skip
+            with pytest.raises(DeclareError, match="expected a name") as caught:
+                attempt()
+            assert str(caught.value).isprintable()
+    assert RAN == []
+
+
+def test_names_that_python_takes_are_taken_words_of_generated_code_among_them() -> None:
+    names = ["größe", "名", "match", "type", "h", "s", "data", "start", "end", "ctx", "walk", "cls", "new", "body", "stack", "above", "w", "d", "v_a", "int", "len", "raise_"]  # fmt: skip
+    assert not any(map(keyword.iskeyword, names))
+    with bindings():
+        for called in ("Größe", "名", "decode", "Header2"):
+            header = made(called, under_=U8, **{name: (U8, number) for number, name in enumerate(names)})
+            built = header(under_=9)
+            for _ in range(40):  # often enough for functions of its own
+                assert dissect(bytes(built / b"x"), header)[header] == built and bytes(built)[1:4] == b"\0\1\2"
+
+
+# Generated code ------------------------------------------------------------------------------------------------
+
+
+def test_generated_code_is_shown_by_tracebacks_and_inspect() -> None:
+    with bindings():
+        header = made("Shown", a=U8, b=(U16, auto(size_of("payload"))))
+        bytes(header(a=1) / b"x")
+        source = inspect.getsource(header._encode)
+        assert source.startswith("def encode(h, body, stack, i, above):") and "len(body)" in source
+        ast.parse(source)
+        try:
+            bytes(header() / b"x")
+        except BuildError as error:
+            shown = "".join(traceback.format_exception(error))
+        assert "raise missing(h, 'a')" in shown and "<packetlab Shown.encode>" in shown
+
+
+def test_sources_of_generated_code_go_with_it() -> None:
+    with bindings():
+        header = made("Gone", a=U8)
+        for _ in range(50):  # as when bindings change again and again
+            header._reset()
+            assert bytes(header(a=1)) == b"\1" and dissect(b"a", header)[header].a == 97
+        gc.collect()
+        assert 0 < sum(name.startswith("<packetlab Gone.") for name in linecache.cache) <= 3

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Background:
 
     def start(self) -> None:
         """Start the thread, unless it runs. Where none can be had, sockets live while calls are made."""
-        if self._thread is None and not _over:
+        if self._thread is None and not _held:
             self._thread = threading.Thread(target=self._run, name="packetlab sockets", daemon=True)
             try:
                 self._thread.start()
@@ -94,7 +95,8 @@ class Background:
         if descriptor >= 0:
             poll.register(descriptor, select.POLLIN)
         if any(ready == self._wake for ready, _ in poll.poll(None if seconds is None else seconds * 1000)):
-            os.eventfd_read(self._wake)
+            with suppress(BlockingIOError):  # one that was stopped, and has not ended yet, was quicker
+                os.eventfd_read(self._wake)
         medium = self._medium()
         if medium is not None and seen == self._calls:
             try:
@@ -108,29 +110,35 @@ class Background:
 
 
 _media: weakref.WeakSet[RealTime] = weakref.WeakSet()
-_over = False  # the program ends: no more threads
+_held = False  # the program forks, or ends: no new threads
 
 
 def _before_fork() -> None:
+    global _held
+    _held = True
     for medium in [*_media]:
         medium.background.stop()
 
 
 def _in_parent() -> None:
+    global _held
+    _held = False
     for medium in [*_media]:
         if medium.serves:
             medium.background.start()
 
 
 def _in_child() -> None:
+    global _held
+    _held = False
     for medium in [*_media]:
         medium.forked()
 
 
 @atexit.register
 def _at_exit() -> None:
-    global _over
-    _over = True
+    global _held
+    _held = True
     for medium in [*_media]:
         medium.background.stop()
         error = medium.background.error

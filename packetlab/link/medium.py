@@ -353,7 +353,8 @@ class RealTime(Medium):
         """Take from one port; return whether there may be more."""
         driver, port, _ = self._watched.get(descriptor, (None, None, 0))
         if descriptor == self._poke:
-            os.eventfd_read(self._poke)
+            with suppress(BlockingIOError):  # another thread was quicker
+                os.eventfd_read(self._poke)
         if driver is None or port is None:
             return False
         try:

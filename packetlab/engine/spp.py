@@ -62,6 +62,8 @@ class Connection(Endpoint):
         self._retry_at: int | None = None
         self._dally_at: int | None = None
         self._asked: int | None = None
+        self._linger_at: int | None = None
+        self._stuck = False  # that time is over
         self._heard = self._probed = 0
 
     # Wishes -------------------------------------------------------------------------------------------------
@@ -133,9 +135,11 @@ class Connection(Endpoint):
         return self.receiver.acks > 0
 
     @property
-    def shut(self) -> bool:
-        """Whether all that still keeps us waiting is the peer's window."""
-        return self.sender.shut
+    def settled(self) -> bool:
+        """Whether a close has nothing left to wait for, but what goes on by itself: our END-REPLY, repeats, the dally."""
+        if self.state is State.DALLYING:
+            return all(segment.datastream >= END and segment.repeated for segment in self.sender.unconfirmed())
+        return self._stuck or self.state in OVER
 
     # The contract -------------------------------------------------------------------------------------------
 
@@ -201,7 +205,7 @@ class Connection(Endpoint):
     def next_timeout(self) -> int | None:
         """Return when something is due."""
         if self._retry_at is not None:
-            return self._retry_at
+            return self._retry_at if self._linger_at is None else min(self._retry_at, self._linger_at)
         if self._dally_at is not None:
             return self._dally_at
         if self.timing.keep_alive is not None and self.state is State.OPEN:
@@ -225,6 +229,11 @@ class Connection(Endpoint):
                 self._step(Step.GIVE_UP, now)
             else:
                 self._probe, self._probed = True, now
+            return
+        if self._linger_at is not None and self._linger_at <= now:
+            self._stuck, self._linger_at = True, None
+            if not self.sender.waiting:
+                self._step(Step.GIVE_UP, now)
             return
         self._retry_at = None
         if self._asked is not None and now - self._asked >= self._patience:
@@ -397,7 +406,7 @@ class Connection(Endpoint):
         sender = self.sender
         if self.ended and sender.reply is not None and not sender.queue:
             return True
-        return all(segment.datastream >= END for segment in (*sender.flight, *sender.queue))
+        return all(segment.datastream >= END for segment in sender.unconfirmed())
 
     def _failure(self, step: Step, before: State) -> OSError:
         if step is Step.REFUSED:
@@ -416,6 +425,10 @@ class Connection(Endpoint):
         return self.sender.waiting or self.state is State.ENDING
 
     def _set_timer(self, now: int) -> None:
+        if self.state is not State.ENDING or self.sender.flight:
+            self._linger_at, self._stuck = None, False
+        elif self._linger_at is None and not self._stuck:
+            self._linger_at = now + int(self.timing.linger * SECOND)
         if self._waits():
             if self._asked is None:
                 self._asked = now

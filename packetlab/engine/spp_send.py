@@ -7,6 +7,7 @@ window of RFC 5681 and 6582 as 4.4BSD's spp_usrreq.c has it. Counts packets; kno
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 
 from packetlab.engine.sequence import unwrap
 from packetlab.engine.spp_timing import RoundTrip, Timing
@@ -98,6 +99,11 @@ class Sender:
         """The END-REPLY that the peer has yet to acknowledge: always the last of all."""
         last = self.queue[-1] if self.queue else self.flight[-1] if self.flight else None
         return last if last is not None and last.datastream == END_REPLY else None
+
+    def unconfirmed(self) -> Iterator[Segment]:
+        """Yield what the peer has yet to acknowledge."""
+        yield from self.flight
+        yield from self.queue
 
     def clear(self) -> None:
         """Let go of everything."""

@@ -20,6 +20,8 @@ class Timing:
         give_up: of silence while something is unanswered; then the connection is aborted.
         dally: how long the side that answered an END still answers repeats.
         keep_alive: of silence before a quiet link is probed; None: never.
+        linger: how long a close waits for a peer that answers, but neither ends nor lets us send the rest. What the peer
+            has confirmed needs no END: the connection then is over. What it has not goes on waiting; `close` does not.
     """
 
     first: float = 1.0
@@ -28,6 +30,7 @@ class Timing:
     give_up: float = 30.0
     dally: float = 5.0
     keep_alive: float | None = None
+    linger: float = 15.0  # as Cornell's sppclose.c
 
 
 class RoundTrip:

@@ -13,7 +13,7 @@ from typing import Any, Self
 from packetlab.engine.contract import Endpoint
 from packetlab.engine.spp import ATTENTION, END_OF_MESSAGE, LARGEST, Connection
 from packetlab.engine.spp_listener import Listener
-from packetlab.engine.spp_states import OVER, State
+from packetlab.engine.spp_states import State
 from packetlab.errors import LocalProtocolError
 from packetlab.host import Station
 from packetlab.sockets.socket import Socket
@@ -235,8 +235,9 @@ class SPPSocket(Socket):
     def close(self) -> None:
         """End the connection in order: what was written arrives first; what was not read is let go.
 
-        Waits until both ends agree, or the time is over. Where the other end is in this very program and has yet to
-        read what was written, the rest goes on while anything else waits.
+        Waits until all of ours is confirmed and the other end has ended too; what is left then (answering its repeats)
+        goes on by itself. An end that answers but does not end, or takes no more, costs `Timing.linger` seconds at
+        most. Where it is in this very program and has yet to read what was written, that goes on by itself at once.
 
         Raises:
             ConnectionError: the connection was lost with data of ours unconfirmed.
@@ -279,10 +280,10 @@ class SPPSocket(Socket):
     def _closed(self) -> bool | None:
         connection = self._connection
         assert connection is not None
-        if connection.state in OVER:
+        if connection.settled:
             return True
         # Only a reader in this program could open the window, and it cannot while this call waits.
-        return True if connection.shut and self.host.knows(connection.remote) else None
+        return True if connection.sender.shut and self.host.knows(connection.remote) else None
 
     def abort(self) -> None:
         """Close at once, without a word to the other end."""

@@ -504,3 +504,59 @@ def test_the_table_says_what_every_step_does_in_every_state(state, step) -> None
 def test_the_local_end_has_its_own_address_and_id() -> None:
     connection = Connection(HERE, THERE, OURS)
     assert (connection.local, connection.remote, connection.source_id) == (HERE, THERE, OURS)
+
+
+# How long a close waits ---------------------------------------------------------------------------------------
+
+
+def lingers(peer: Peer, seconds: float, ack: int, alloc: int = 7) -> float:
+    """Answer every probe for `seconds`, or until the close is settled; return the seconds that passed."""
+    start = peer.now
+    while not peer.connection.settled and peer.now < start + seconds * SECOND:
+        peer.waits()
+        peer.says(SYSTEM, ack=ack, alloc=alloc)
+    return (peer.now - start) / SECOND
+
+
+def test_a_close_waits_no_longer_than_it_may_for_a_peer_that_answers_but_never_ends() -> None:
+    peer = ending()
+    peer.says(SYSTEM, ack=1)  # our END
+    assert not peer.connection.settled
+    assert 15 <= lingers(peer, 100, ack=1) < 16
+    assert peer.connection.state is State.CLOSED and peer.connection.error is None
+
+
+def test_how_long_a_close_lingers_can_be_set() -> None:
+    peer = opened(timing=Timing(linger=2))
+    peer.connection.close(peer.now)
+    peer.hears()
+    peer.says(SYSTEM, ack=1)
+    assert 2 <= lingers(peer, 100, ack=1) < 3
+
+
+def test_a_close_is_settled_once_both_have_ended_and_the_dally_goes_on_behind() -> None:
+    peer = dallying()
+    assert not peer.connection.settled  # our END-REPLY may get lost
+    peer.says(SYSTEM, seq=1, ack=1)
+    assert peer.connection.settled and peer.connection.state is State.DALLYING
+    peer.waits()
+    assert peer.connection.state is State.CLOSED
+
+
+def test_a_close_is_settled_where_the_end_reply_was_repeated_and_nobody_answers() -> None:
+    peer = dallying()
+    assert [header.datastream for header in peer.waits()] == [END_REPLY]
+    assert peer.connection.settled
+
+
+def test_what_a_shut_window_holds_back_goes_on_waiting_when_the_close_does_not() -> None:
+    peer = opened(alloc=0)
+    for data in (b"one", b"two"):
+        peer.connection.send(data)
+    peer.hears()
+    peer.connection.close(peer.now)
+    peer.says(SYSTEM, ack=1, alloc=0)  # no room for the second
+    assert 15 <= lingers(peer, 100, ack=1, alloc=0) < 16
+    assert peer.connection.state is State.ENDING
+    peer.says(SYSTEM, ack=1, alloc=9)
+    assert peer.data() == [b"two", b""] and not peer.connection.settled  # and our END

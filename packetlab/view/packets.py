@@ -7,6 +7,7 @@ layer's colour, and highlighting where the mouse is (`:has()` in a style sheet).
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
@@ -25,6 +26,7 @@ from packetlab.wire.spans import Places, Span, places
 from packetlab.wire.text import Text
 
 MOST = 4096  # octets shown of one packet
+LAYERS = 100  # layers shown of one packet, half of them from the outermost in, half from the innermost out
 ITEMS, LONGEST, TITLE = 32, 200, 300  # items of a field, letters of one, letters in a title
 LIT = "background:#ffd54a!important;color:#000!important"
 WORDS = {Verdict.GOOD: GOOD, Verdict.BAD: BAD, Verdict.ILLEGAL: BAD}
@@ -37,21 +39,31 @@ def packet_html(packet: Packet) -> str:
     where = places(packet)
     verdicts = iter(packet.verdicts().items())
     parts = [_summary(packet)]
-    faulty = {fault.layer for fault in packet.faults}
+    faults = packet.faults
+    faulty = {fault.layer for fault in faults}
+    folded = fold(len(packet.layers))
+    numbers = {span: number for number, span in enumerate(where.spans)}
+    of: dict[int, list[Span]] = {}
+    for span in where.spans:
+        of.setdefault(span.layer, []).append(span)
     for i, (header, (start, _)) in enumerate(zip(packet.layers, where.layers, strict=True)):
         name = type(header).__name__
-        spans = [span for span in where.spans if span.layer == i]
+        spans = of.get(i, [])
         checks = {}
         for f in header._fields:
             if isinstance(f.rule, Checksum):
                 checks[f.name] = next(verdicts)[1]
+        if i in folded:
+            if i == folded.start:
+                parts.append(f"<div>{safe(_more(packet, folded))}</div>")
+            continue
         size = sum(span.bits for span in spans) // 8
         wrong = name in faulty or any(WORDS.get(check) == BAD for check in checks.values())
         caption = f"{size} octets at {start}" if size else "nothing of it is here"
         marks = "".join(
             chip(f"{field} {check.name.lower()}", BAD) for field, check in checks.items() if WORDS.get(check) == BAD
         )
-        body = _fields(packet, i, spans, checks, where, caption)
+        body = _fields(packet, i, spans, checks, numbers, caption)
         title = f"{chip(safe(name), TINTS[i % len(TINTS)])} {safe(_ends(packet, i))} {marks}"
         parts.append(details(title, body, shown=wrong or i == len(packet.layers) - 1))
     for words, (start, end) in (("payload", where.payload), *(("trailer", t) for t in where.trailers.values())):
@@ -59,18 +71,35 @@ def packet_html(packet: Packet) -> str:
             parts.append(f"<div>{words}: {end - start} octets at {start}</div>")
     if packet.truncated:
         parts.append(f"<div>{chip('the capture holds less than there was on the wire', NOTE)}</div>")
-    parts += [f"<div>{chip('fault', BAD)} {safe(fault)}</div>" for fault in packet.faults]
+    parts += [f"<div>{chip('fault', BAD)} {safe(fault)}</div>" for fault in faults]
     parts.append(details("octets", pre(hex_lines(packet, where)), shown=True))
     bits = bit_lines(packet, where)
     if bits:
         parts.append(details("bits of shared octets", pre(bits)))
-    lit = "".join(f".this:has(.f{n}:hover) .f{n}{{{LIT}}}" for n in range(len(where.spans)))
+    shown = (number for span, number in numbers.items() if span.layer not in folded)
+    lit = "".join(f".this:has(.f{n}:hover) .f{n}{{{LIT}}}" for n in shown)
     return scoped("".join(parts), lit)
 
 
+def fold(count: int) -> range:
+    """Return which of so many layers are left out, since there are more than `LAYERS`."""
+    return range(LAYERS // 2, count - LAYERS // 2) if count > LAYERS else range(0)
+
+
+def _more(packet: Packet, folded: range) -> str:
+    """Say which layers are left out: "... 1900 more layers: 1900 IPv4"."""
+    names = Counter(type(packet.layers[i]).__name__ for i in folded)
+    return f"... {len(folded)} more layers: {', '.join(f'{count} {name}' for name, count in names.most_common(5))}"
+
+
 def _summary(packet: Packet) -> str:
-    chips = " / ".join(chip(safe(type(h).__name__), TINTS[i % len(TINTS)]) for i, h in enumerate(packet.layers))
-    return f'<div style="margin:2px 0"><b>{chips or "Packet"}</b> {len(packet)} octets</div>'
+    folded = fold(len(packet.layers))
+    chips = [
+        chip(safe(type(h).__name__), TINTS[i % len(TINTS)]) if i not in folded else "..."
+        for i, h in enumerate(packet.layers)
+        if i not in folded or i == folded.start
+    ]
+    return f'<div style="margin:2px 0"><b>{" / ".join(chips) or "Packet"}</b> {len(packet)} octets</div>'
 
 
 def _ends(packet: Packet, i: int) -> str:
@@ -78,10 +107,11 @@ def _ends(packet: Packet, i: int) -> str:
     return f"{source} → {destination}" if source != "?" else ""
 
 
-def _fields(packet: Packet, i: int, spans: list[Span], checks: dict[str, Verdict], where: Places, caption: str) -> str:
+def _fields(
+    packet: Packet, i: int, spans: list[Span], checks: dict[str, Verdict], numbers: dict[Span, int], caption: str
+) -> str:
     header, given = packet.layers[i], packet._headers[i]
     rows, classes = [], []
-    numbers = {span.field: where.spans.index(span) for span in spans}
     shares = any(not span.whole for span in spans)
     placed = {span.field: span for span in spans}
     data = bytes(packet)
@@ -97,7 +127,7 @@ def _fields(packet: Packet, i: int, spans: list[Span], checks: dict[str, Verdict
         rule = f' title="{safe(f"rule: {f.rule}")}"' if f.rule is not None else ""
         row = [f"<span{rule}>{safe(f.name)}</span>", shown, offsets(span) if span else "", state]
         rows.append([*row[:3], bit_text(data, span) if span and not span.whole else "", state] if shares else row)
-        classes.append(f"f{numbers[f]}" if span else "")
+        classes.append(f"f{numbers[span]}" if span else "")
     names = ["field", "value", "octets", *(["bits"] if shares else []), "state"]
     return table(names, rows, caption, classes=classes)
 
@@ -182,10 +212,14 @@ def _run(packet: Packet, where: Places, layer: int, touching: tuple[int, ...], t
 def bit_lines(packet: Packet, where: Places) -> list[str]:
     """Return the octets that several fields share as lines of HTML: offset, bits, names."""
     lines: list[str] = []
+    folded = fold(len(packet.layers))
+    numbers = {span: number for number, span in enumerate(where.spans)}
     for place, owner, cells in bit_rows(packet, where):
+        if cells[0][0].layer in folded:
+            continue
         bits, names = [], []
         for number, (span, text) in enumerate(cells):
-            kind = f"f{where.spans.index(span)}"
+            kind = f"f{numbers[span]}"
             bits.append(
                 f'<span class="{kind}" style="background:{tint(span.layer, 0.42 if number % 2 else 0.22)}">{text}</span>'
             )

@@ -12,6 +12,7 @@ from typing import Any
 from packetlab.errors import BuildError
 from packetlab.wire import bindings
 from packetlab.wire.addresses import ip_text
+from packetlab.wire.bodies import Bodies, measured
 from packetlab.wire.checksums import ALGORITHMS, internet
 from packetlab.wire.expressions import Checksum, Count, Expr, Has, Next, Ref, Size
 from packetlab.wire.fields import Bytes, Int, Items, PayloadMark, octets_text
@@ -36,12 +37,12 @@ class Verdict(IntEnum):
 class Derivation:
     """The values that the rules of layer `i` of `packet` refer to (see rules.Scope)."""
 
-    def __init__(self, packet: Packet, i: int, bodies: list[bytes] | None = None) -> None:
+    def __init__(self, packet: Packet, i: int, bodies: Bodies | None = None) -> None:
         self.packet, self.i = packet, i
         self.layers = packet.layers
         self.header = self.layers[i]
         self.cls = type(self.header)
-        self.body = (bodies or packet._build()[0])[i]
+        self.bodies = bodies or packet._build()[0]
 
     def raw(self, name: str) -> Any:
         return getattr(self.header, "_" + name)
@@ -50,21 +51,14 @@ class Derivation:
         raw = self.raw(f.name)
         return b"" if raw is None else encode_items(raw, 0) if isinstance(f.kind, Items) else raw
 
-    def width(self, f: Field) -> int:
-        """The size of a field in bits."""
-        if self.raw(f.name) is None or isinstance(f.kind, PayloadMark):
-            return 0
-        return f.kind.bits if f.kind.bits is not None else len(self.octets(f)) * 8
-
     def value(self, name: str) -> int:
         raw = self.raw(name)
         return raw if isinstance(raw, int) else 0
 
     def size(self, part: str) -> int:
         if part == "payload":
-            return len(self.body)
-        fields = before_payload(self.cls) if part == "self" else [self.cls._by_name[part]]
-        return sum(self.width(f) for f in fields) // 8
+            return self.bodies.size(self.i)
+        return measured(self.header, before_payload(self.cls) if part == "self" else [self.cls._by_name[part]])
 
     def count(self, name: str) -> int:
         return len(getattr(self.header, name) or ())
@@ -97,9 +91,8 @@ class Derivation:
         every = (1 << count) - 1
         cut = self.header._state >> 2 * count
         blank = restored(self.cls, every | every << count | cut << 2 * count, values)
-        whole = self.cls._encode(blank, self.body, self.layers, self.i, None)
-        size = self.size("self")
-        parts = {"self": whole[:size], "payload": self.body, "pseudo": b""}
+        head = self.cls._encode(blank, b"", self.layers, self.i, None)[: self.size("self")]
+        parts = {"self": head, "payload": self.bodies[self.i] if "payload" in rule.over else b"", "pseudo": b""}
         return b"".join(parts[part] if part in parts else self.octets(self.cls._by_name[part]) for part in rule.over)
 
     def sum(self, rule: Checksum) -> int:
@@ -120,8 +113,8 @@ def derive(scope: Derivation, f: Field) -> Any:
         return f.rule.evaluate(scope)
     if f.pad:
         fields = scope.cls._fields[: scope.cls._fields.index(f)]
-        behind = len(scope.body) if f in behind_payload(scope.cls) else 0
-        return bytes(-(sum(scope.width(g) for g in fields) // 8 + behind) % f.pad)
+        behind = scope.size("payload") if f in behind_payload(scope.cls) else 0
+        return bytes(-(measured(scope.header, fields) + behind) % f.pad)
     return None
 
 
@@ -133,14 +126,14 @@ def follows(scope: Derivation, f: Field) -> bool:
     return bool(raw == derived)
 
 
-def consistent(packet: Packet, i: int) -> Header:
+def consistent(packet: Packet, i: int, bodies: Bodies) -> Header:
     """Return layer `i` as the user gave it, with each captured field that follows from its rule made derived."""
     original = packet._headers[i]
     count = len(original._fields)
     captured = original._state >> count
     if not captured:
         return original
-    scope = Derivation(packet, i)
+    scope = Derivation(packet, i, bodies)
     state, values = original._state, []
     for f in original._fields:
         raw = getattr(original, f.slot)
@@ -158,39 +151,47 @@ def verdict(packet: Packet, i: int, name: str) -> Verdict:
     """Return the verdict on the checksum field `name` of layer `i`."""
     cls = type(packet.layers[i])
     f = cls._field(name)
-    rule = f.rule
-    if not isinstance(rule, Checksum):
+    if not isinstance(f.rule, Checksum):
         raise BuildError(f"{cls.__name__}.{name}", "a checksum", "another field")
-    raw = getattr(packet.layers[i], f.slot)
+    bodies = packet._build()[0]
+    return _verdict(Derivation(packet, i, bodies), f, f.rule, _whole(packet, bodies, i + 1)[i])
+
+
+def _verdict(scope: Derivation, f: Field, rule: Checksum, whole: bool) -> Verdict:
+    packet, i, raw = scope.packet, scope.i, scope.raw(f.name)
+    cut = scope.header._state >> 2 * len(scope.cls._fields)
     if raw is None:
-        cut = packet.layers[i]._state >> 2 * len(cls._fields)
         return Verdict.UNVERIFIED if cut else Verdict.NOT_PRESENT
     if rule.none is not None and raw == rule.none:
         # RFC 8200 section 8.1: over IPv6 a UDP packet without checksum is to be discarded.
         return Verdict.ILLEGAL if "pseudo" in rule.over and _over_ipv6(packet, i) else Verdict.NOT_PRESENT
-    bodies = packet._build()[0]
-    if packet.layers[i]._state >> 2 * len(cls._fields) or ("payload" in rule.over and not _whole(packet, i, bodies)):
+    if cut or ("payload" in rule.over and not whole):
         return Verdict.UNVERIFIED
-    scope = Derivation(packet, i, bodies)
     if packet.truncated and any(_is_short(scope, part) for part in rule.over):
         return Verdict.UNVERIFIED
-    if "pseudo" in rule.over and pseudo_sum(scope.layers, i, cls, 0) is None:
+    if "pseudo" in rule.over and pseudo_sum(scope.layers, i, scope.cls, 0) is None:
         return Verdict.UNVERIFIED
     return Verdict.GOOD if follows(scope, f) else Verdict.BAD
 
 
 def verdicts(packet: Packet) -> dict[str, Verdict]:
     """Return the verdict on every checksum of the packet, by layer and field."""
-    found: dict[str, Verdict] = {}
+    return {key: found for (_, key, _), found in _checked(packet).items()}
+
+
+def _checked(packet: Packet) -> dict[tuple[int, str, str], Verdict]:
+    """Return the verdict on every checksum, by layer, its name in all of the packet, and the field's name."""
+    found: dict[tuple[int, str, str], Verdict] = {}
+    times: dict[str, int] = {}
+    bodies = packet._build()[0]
+    whole = _whole(packet, bodies, len(bodies))
     for i, header in enumerate(packet.layers):
         for f in header._fields:
             if isinstance(f.rule, Checksum):
-                key = plain = f"{type(header).__name__}.{f.name}"
-                number = 1
-                while key in found:
-                    number += 1
-                    key = f"{plain}#{number}"
-                found[key] = verdict(packet, i, f.name)
+                plain = f"{type(header).__name__}.{f.name}"
+                number = times[plain] = times.get(plain, 0) + 1
+                key = plain if number == 1 else f"{plain}#{number}"
+                found[i, key, f.name] = _verdict(Derivation(packet, i, bodies), f, f.rule, whole[i])
     return found
 
 
@@ -201,30 +202,31 @@ def _is_short(scope: Derivation, part: str) -> bool:
 
 
 def _over_ipv6(packet: Packet, i: int) -> bool:
-    for carrier in packet.layers[i - 1 :: -1] if i else ():
+    for below in range(i - 1, -1, -1):
+        carrier = packet.layers[below]
         if carrier._pseudo and carrier._pseudo[0]:
             return len(getattr(carrier, "_" + carrier._pseudo[0]) or b"") == 16
     return False
 
 
-def _whole(packet: Packet, i: int, bodies: list[bytes]) -> bool:
-    """Whether all bytes that layer `i` had on the wire are here."""
-    said = False
-    for j in range(i + 1):
+def _whole(packet: Packet, bodies: Bodies, count: int) -> list[bool]:
+    """Return for the first `count` layers whether all bytes that they had on the wire are here."""
+    found = []
+    short = said = False
+    for j in range(count):
         scope = Derivation(packet, j, bodies)
-        partial = scope.cls._partial
-        if j < i and partial is not None and partial.evaluate(scope):
-            return False
         for f in scope.cls._fields:
             leaves = f.rule.leaves() if f.rule is not None and not isinstance(f.rule, Checksum) else []
             if any(isinstance(leaf, Size) and leaf.name == "payload" for leaf in leaves):
                 raw = scope.raw(f.name)
                 if raw is None and f.condition is not None and not f.condition.evaluate(scope):
                     continue
-                if raw is None or (not isinstance(f.rule, Next) and derive(scope, f) < raw):
-                    return False
+                short = short or raw is None or (not isinstance(f.rule, Next) and derive(scope, f) < raw)
                 said = said or not isinstance(f.rule, Next)
-    return said or not (packet._notes and packet._notes.missing)
+        found.append(not short and (said or not (packet._notes and packet._notes.missing)))
+        partial = scope.cls._partial
+        short = short or (partial is not None and bool(partial.evaluate(scope)))
+    return found
 
 
 # In words ------------------------------------------------------------------------------------------------------
@@ -266,12 +268,21 @@ def why(packet: Packet, i: int, name: str) -> Text:
         lines.append(f"  rule: {f.rule} = {derived}")
         lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.rule)]
     if raw is not None and header.state(name) != "auto":
-        lines.append(
-            "  agrees with the rule"
-            if follows(scope, f)
-            else f"  differs from the rule, which gives {_number(f, derived)}; kept as it is"
-        )
+        lines.append(f"  {_agreement(scope, f, derived)}")
     return Text("\n".join(lines))
+
+
+def _agreement(scope: Derivation, f: Field, derived: Any) -> str:
+    """Say whether a value agrees with its rule; of a checksum what its verdict says."""
+    check = verdict(scope.packet, scope.i, f.name) if isinstance(f.rule, Checksum) else None
+    if check is Verdict.UNVERIFIED:
+        here = "pseudo" in f.rule.over and pseudo_sum(scope.layers, scope.i, scope.cls, 0) is None  # type: ignore[union-attr]
+        return f"cannot be verified: {'no network layer is below' if here else 'not all that it covers is here'}"
+    if check in (Verdict.NOT_PRESENT, Verdict.ILLEGAL):
+        return "says that there is no checksum" + ", which IPv6 does not allow" * (check is Verdict.ILLEGAL)
+    if follows(scope, f):
+        return "agrees with the rule"
+    return f"differs from the rule, which gives {_number(f, derived)}; kept as it is"
 
 
 def _number(f: Field, value: Any) -> str:
@@ -319,9 +330,8 @@ def show(packet: Packet) -> Text:
     if reason is not None:
         return _given(packet, reason)
     lines = []
-    checks = verdicts(packet)
-    seen: dict[str, int] = {}
-    for header, original in zip(packet.layers, packet._headers, strict=True):
+    checks = {(i, name): check for (i, _, name), check in _checked(packet).items()}
+    for i, (header, original) in enumerate(zip(packet.layers, packet._headers, strict=True)):
         name = type(header).__name__
         lines.append(name)
         for f in header._fields:
@@ -330,9 +340,7 @@ def show(packet: Packet) -> Text:
                 continue
             if isinstance(f.rule, Checksum) and isinstance(f.kind, Int):
                 text = f"0x{raw:0{f.kind.bits // 4}x}"
-                key = f"{name}.{f.name}"
-                seen[key] = seen.get(key, 0) + 1
-                text += f"  {checks[key if seen[key] == 1 else f'{key}#{seen[key]}'].name.lower().replace('_', ' ')}"
+                text += f"  {checks[i, f.name].name.lower().replace('_', ' ')}"
             elif isinstance(f.kind, Items):
                 items = getattr(header, f.name)
                 text = ", ".join(octets_text(item) if isinstance(item, bytes) else repr(item) for item in items) or "-"

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from packetlab.errors import BuildError
 from packetlab.wire.above import Shown, lent
+from packetlab.wire.bodies import Bodies, width
 from packetlab.wire.codec import parse_items, replaced
-from packetlab.wire.fields import Items, PayloadMark
+from packetlab.wire.fields import Items
 from packetlab.wire.foreign import as_packet, is_foreign
 from packetlab.wire.fuse import _packets, build, builders
 from packetlab.wire.header import Header, HeaderType
@@ -67,7 +68,7 @@ class Packet(Shown):
     def layers(self) -> tuple[Header, ...]:
         """The headers from the outermost in, derived fields filled in."""
         if self._resolved is None:
-            self._resolved = self._build()[1]
+            self._resolved = self._resolve()
         return self._resolved
 
     @property
@@ -96,7 +97,7 @@ class Packet(Shown):
                 raw = getattr(header, f.slot)
                 if isinstance(f.kind, Items) and raw:
                     parse_items(f, encode_items(raw, 0), found, bits // 8)
-                bits += _bits(header, f)
+                bits += width(header, f)
         return tuple(dict.fromkeys(found))
 
     @property
@@ -212,17 +213,22 @@ class Packet(Shown):
                     header._parsed(f)
         return build(self._headers, self._payload, self._gaps)
 
-    def _build(self) -> tuple[list[bytes], tuple[Header, ...]]:
+    def _build(self) -> tuple[Bodies, tuple[Header, ...]]:
         """Return what lies above each header in bytes, and the headers with derived fields filled in."""
+        layers = self.layers
+        return Bodies(bytes(self), layers, self._gaps), layers
+
+    def _resolve(self) -> tuple[Header, ...]:
         headers, gaps = self._headers, self._gaps
-        bodies, resolved = [], []
+        resolved = []
         body, above = self._payload, None
         for i in range(len(headers) - 1, -1, -1):
             header = headers[i]
-            bodies.append(body)
             resolved.append(header._resolve(header, body, headers, i, above))
             above, body = type(header), header._encode(header, body, headers, i, above) + gaps.get(i, b"")
-        return bodies[::-1], tuple(resolved[::-1])
+        if self._data is None:
+            self._data = body
+        return tuple(resolved[::-1])
 
     # Editing ------------------------------------------------------------------------------------------------
 
@@ -270,7 +276,8 @@ class Packet(Shown):
         """Return the headers with every captured field that is consistent made derived again."""
         from packetlab.wire.explain import consistent
 
-        return tuple(consistent(self, i) for i in range(len(self._headers)))
+        bodies = self._build()[0]
+        return tuple(consistent(self, i, bodies) for i in range(len(self._headers)))
 
     # Explaining ---------------------------------------------------------------------------------------------
 
@@ -393,15 +400,6 @@ class Packet(Shown):
         if self._payload:
             parts.append(repr(self._payload))
         return " / ".join(parts) or "Packet()"
-
-
-def _bits(header: Header, f: Any) -> int:
-    raw = getattr(header, f.slot)
-    if raw is None or isinstance(f.kind, PayloadMark):
-        return 0
-    return (
-        f.kind.bits if f.kind.bits is not None else 8 * len(encode_items(raw, 0) if isinstance(f.kind, Items) else raw)
-    )
 
 
 def _stack(lower: Header, other: Any) -> Any:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from packetlab.wire.fields import Items, PayloadMark
+from packetlab.wire.bodies import width
 from packetlab.wire.header import Field, Header
 from packetlab.wire.layout import before_payload, behind_payload
-from packetlab.wire.pack import encode_items
 from packetlab.wire.packet import Packet
 
 
@@ -66,13 +65,14 @@ def places(packet: Packet) -> Places:
         layers.append((start, end))
         behind = _spans(i, header, behind_payload(type(header)), 0)
         size = sum(span.bits for span in behind) // 8
-        head = end - size - len(bodies[i])
+        above = bodies.size(i)
+        head = end - size - above
         # A header that the capture cut is not filled up any more, so nothing may reach beyond its head.
         before = _spans(i, header, before_payload(type(header)), start)
         spans += [span._replace(bits=min(span.bits, head * 8 - span.bit)) for span in before]
         spans += [span._replace(bit=span.bit + (end - size) * 8) for span in behind]
         end -= size
-        start = end - len(bodies[i])
+        start = end - above
     return Places(tuple(sorted(spans, key=lambda span: span.bit)), tuple(layers), (start, end), trailers)
 
 
@@ -80,17 +80,8 @@ def _spans(layer: int, header: Header, fields: list[Field], start: int) -> list[
     found = []
     bit = start * 8
     for f in fields:
-        width = _width(header, f)
-        if width:
-            found.append(Span(layer, f, bit, width))
-            bit += width
+        bits = width(header, f)
+        if bits:
+            found.append(Span(layer, f, bit, bits))
+            bit += bits
     return found
-
-
-def _width(header: Header, f: Field) -> int:
-    raw = getattr(header, f.slot)
-    if raw is None or isinstance(f.kind, PayloadMark):
-        return 0
-    if f.kind.bits is not None:
-        return f.kind.bits
-    return 8 * len(encode_items(raw, f.align) if isinstance(f.kind, Items) else raw)

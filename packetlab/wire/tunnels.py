@@ -17,7 +17,13 @@ from packetlab.wire.transport import UDP
 _PPTP = field("key_present") & (field("version") == 1)
 
 
-class GRE(Header, under=IPv4, when={"protocol": 47}, opaque=field("routing_present"), payload_size=choose(_PPTP, field("payload_length"), -1)):
+class GRE(
+    Header,
+    under=IPv4,
+    when={"protocol": 47},
+    opaque=field("routing_present"),
+    payload_size=choose(_PPTP, field("payload_length"), -1),
+):
     """Generic routing encapsulation (RFC 2784, RFC 2890). With the routing of RFC 1701 its list begins the payload.
 
     Version 1 is PPTP's (RFC 2637 section 4.1), whose key is the size of the payload and the number of a call.

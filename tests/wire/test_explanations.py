@@ -26,6 +26,7 @@ from packetlab import (
     Packet,
     Rest,
     TCPOption,
+    Verdict,
     Writer,
     auto,
     between,
@@ -281,3 +282,17 @@ def test_a_declaration_of_ones_own_is_explained_the_same_way() -> None:
 
         first = said(Own(note=b"ab"), Own(note=b"abc"))[0]
     assert first == "Own: Own.note: b'ab' != b'abc'; follows from it: Own.length (4 != 5)"
+
+
+def test_why_says_what_the_verdict_says() -> None:
+    whole = bytes(IPv4(src="1.1.1.1", dst="2.2.2.2") / UDP(sport=1, dport=9) / bytes(40))
+    piece = dissect(bytes(IPv4(flags=1, protocol=17, src="1.1.1.1", dst="2.2.2.2") / whole[20:44]), IPv4)
+    assert piece.verdict(UDP) is Verdict.UNVERIFIED
+    said = piece.why(UDP, "checksum")
+    assert said.endswith("cannot be verified: not all that it covers is here") and "differs" not in said
+    alone = dissect(whole[20:], UDP)
+    assert alone.why(UDP, "checksum").endswith("cannot be verified: no network layer is below")
+    none = dissect(bytes(IPv4() / UDP(checksum=0)), IPv4)
+    assert none.why(UDP, "checksum").endswith("says that there is no checksum")
+    illegal = dissect(bytes(IPv6() / UDP(checksum=0)), IPv6)
+    assert illegal.why(UDP, "checksum").endswith("no checksum, which IPv6 does not allow")

@@ -1,0 +1,98 @@
+"""Towers of many headers in one frame: what is done with a packet grows with their number and no faster."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from packetlab import GRE, ICMP, PPP, UDP, Capture, Ether, Frame, IPv4, Packet, PPPoE, dissect
+from packetlab.view.packets import LAYERS, dump, packet_html, packet_rich
+from tests.capture.test_corpus import NAMES, frames_of
+
+INNER = bytes(IPv4(src="1.1.1.1", dst="2.2.2.2") / UDP(sport=1, dport=9) / b"x")
+
+
+def stacked(count: int, *around: Any) -> Packet:
+    data = INNER
+    for _ in range(count):
+        for header in reversed(around):
+            data = bytes(header / data)
+    return dissect(bytes(Ether(type=0x0800) / data))
+
+
+TOWERS: dict[str, Callable[[int], Packet]] = {
+    "IP in IP": lambda n: stacked(n, IPv4(protocol=4)),
+    "VLAN": lambda n: dissect(bytes(Ether(type=0x8100)) + bytes.fromhex("00018100" * n + "00010800") + INNER),
+    "GRE": lambda n: stacked(n, IPv4(protocol=47), GRE(protocol=0x0800)),
+    "ICMP": lambda n: stacked(n, IPv4(protocol=1), ICMP(type=3)),
+    "PPPoE": lambda n: stacked(
+        n, IPv4(protocol=47), GRE(protocol=0x6558), Ether(type=0x8864), PPPoE(session=1), PPP(protocol=0x21)
+    ),
+}
+DONE: dict[str, Callable[[Packet], Any]] = {
+    "dissect": lambda packet: dissect(bytes(packet)),
+    "show": lambda packet: str(packet.show()),
+    "html": packet_html,
+    "rich": packet_rich,
+    "dump": dump,
+    "replace": lambda packet: bytes(packet.replace(Ether, dst="00:00:00:00:00:01")),
+    "why": lambda packet: packet.why(Ether, "type"),
+    "verdicts": lambda packet: packet.verdicts(),
+    "summary": lambda packet: packet.summary() + str(packet.faults),
+}
+
+
+def steps(call: Callable[[], Any]) -> int:
+    count = 0
+
+    def step(*_: Any) -> None:
+        nonlocal count
+        count += 1
+
+    before = sys.getprofile()
+    sys.setprofile(step)
+    try:
+        call()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+@pytest.mark.parametrize("done", DONE)
+def test_work_grows_with_the_number_of_headers(tower: str, done: str) -> None:
+    first, second, third = (TOWERS[tower](n) for n in (60, 120, 240))
+    assert len(third.layers) > 240
+    DONE[done](first)  # what is compiled and imported once
+    one, two, four = (steps(lambda p=packet: DONE[done](p)) for packet in (first, second, third))
+    assert four - two <= 2.2 * (two - one) + 200
+
+
+def test_views_fold_what_is_too_deep() -> None:
+    packet = TOWERS["IP in IP"](2000)
+    html = packet_html(packet)
+    assert f"... {len(packet.layers) - LAYERS} more layers: {len(packet.layers) - LAYERS} IPv4" in html
+    assert html.count("<details") < LAYERS + 10 and len(html) < 2_000_000
+    assert "more layers" not in packet_html(TOWERS["IP in IP"](20))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_layer_carries_is_what_is_packed_above_it(name: str) -> None:
+    for frame in frames_of(name)[:100]:
+        for packet in (frame.packet(), Packet(frame.packet()._rederived(), frame.packet().payload)):
+            bodies, headers = packet._build()
+            body, above = packet.payload, None
+            for i in range(len(headers) - 1, -1, -1):
+                assert bodies[i] == body and bodies.size(i) == len(body)
+                body = type(headers[i])._encode(headers[i], body, headers, i, above) + packet._gaps.get(i, b"")
+                above = type(headers[i])
+            assert body == bytes(packet)
+
+
+def test_columns_of_a_tower_are_those_of_its_objects() -> None:
+    packet = TOWERS["GRE"](90)
+    table = Capture.of([Frame(bytes(packet))]).table("ip#90.src", "udp.dport", "gre#90.payload").read()
+    assert table["udp.dport"].tolist() == [9] and len(table["gre#90.payload"][0]) == len(INNER)

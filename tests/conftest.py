@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 
 # Installed, the plugin was loaded by its entry point; in a copy that is not, it is named here.
 pytest_plugins = ["pytester", *([] if "packetlab.pytest_plugin" in sys.modules else ["packetlab.pytest_plugin"])]
-collect_ignore = ["typing", "benchmarks"]  # read by type checkers; run by hand
+collect_ignore = ["typing", "benchmarks"]  # read by type checkers; run by test_benchmarks.py
 ROOT = Path(__file__).parent.parent
 CORPUS = ROOT / "captures" / "corpus"
 ORACLE = ROOT / "tests" / "oracle"

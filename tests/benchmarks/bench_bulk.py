@@ -5,6 +5,7 @@ Run it as python tests/benchmarks/bench_bulk.py. It is no test: what it prints d
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 import warnings
@@ -26,10 +27,10 @@ MACS = ("02:00:00:00:00:02", "02:00:00:00:00:01")
 PAYLOAD = b"x" * 18
 
 
-def rate(build: Callable[[int], object], count: int) -> float:
+def rate(build: Callable[[int], object], count: int, rounds: int) -> float:
     """Return frames a second, the best of some rounds."""
     best = float("inf")
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         start = time.perf_counter()
         build(count)
         best = min(best, time.perf_counter() - start)
@@ -77,23 +78,28 @@ OURS = {
 }
 
 
-def main() -> None:
-    scapys, dpkts = rate(of_scapy, 3000), rate(of_dpkt, 30000)
+def main(scale: float, rounds: int) -> None:
+    rows, some, more = (max(1, round(count * scale)) for count in (ROWS, 3000, 30000))
+    scapys, dpkts = rate(of_scapy, some, rounds), rate(of_dpkt, more, rounds)
     print(f"{'fresh packets, scapy':44} {scapys / 1000:9.1f} thousand/s")
     print(f"{'fresh packets, dpkt':44} {dpkts / 1000:9.1f} thousand/s")
     for name, (template, fields) in OURS.items():
-        whole = rate(lambda count: template.vary(count, fields).batch(), ROWS)  # noqa: B023  called at once
+        whole = rate(lambda count: template.vary(count, fields).batch(), rows, rounds)  # noqa: B023  called at once
         print(f"{name:44} {whole / 1000:9.1f} thousand/s   {whole / scapys:6.0f} x scapy   {whole / dpkts:5.1f} x dpkt")
     template, fields = OURS["UDP: source, id and port"]
-    flat = rate(lambda count: sum(len(some) for some in template.vary(count, fields).batches()), ROWS)
+    flat = rate(lambda count: sum(len(some) for some in template.vary(count, fields).batches()), rows, rounds)
     print(
         f"{'the first, in stretches':44} {flat / 1000:9.1f} thousand/s   {flat / scapys:6.0f} x scapy   {flat / dpkts:5.1f} x dpkt"
     )
-    sent = template.vary(ROWS, fields)
+    sent = template.vary(rows, fields)
     batch = sent.batch()
-    checked = rate(lambda count: sent.check(batch), ROWS)
+    checked = rate(lambda count: sent.check(batch), rows, rounds)
     print(f"{'the first, checked as received':44} {checked / 1000:9.1f} thousand/s")
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scale", type=float, default=1.0, help="times the usual number of packets")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    said = parser.parse_args()
+    main(said.scale, said.rounds)

@@ -6,8 +6,11 @@ counts (for drops and lateness: the median round); a number is worth something o
 
 from __future__ import annotations
 
+import argparse
 import fcntl
+import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -15,21 +18,34 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import TypeVar
 
 import numpy as np
 
 from packetlab import TCP, UDP, Capture, Ether, Frame, IPv4, Lab, replay, send
 from packetlab.wire.batch import Batch
 
-ROUNDS = 7
+ROUNDS, SCALE = 7, 1.0
 SIOCGSKNS = 0x894C  # the network namespace of a socket
-ROOT = Path(__file__).parent.parent.parent
+PLACES = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+T = TypeVar("T")
 TO = Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01")
 
 
 def frame(flow: int, size: int) -> bytes:
     transport = (TCP if flow % 2 else UDP)(sport=1024 + flow, dport=9)
     return bytes(TO / IPv4(src="10.9.0.1", dst="10.9.0.2") / transport / bytes(size))
+
+
+def sized(count: int) -> int:
+    return max(10, round(count * SCALE))
+
+
+def present(contenders: dict[str, Callable[[], T]]) -> dict[str, Callable[[], T]]:
+    """Return ours, and those of the others that are installed here."""
+    programs = {name: name.split()[0] for name in contenders}
+    return {name: call for name, call in contenders.items()
+            if programs[name] == "packetlab" or shutil.which(programs[name], path=PLACES)}  # fmt: skip
 
 
 def packets_sent(trafgen: str) -> float:
@@ -51,12 +67,12 @@ def table(
 
 def sending(lab: Lab, folder: Path, size: int) -> None:
     a = lab.host("a")
-    frames = [frame(i % 64, size) for i in range(10_000)]
+    frames = [frame(i % 64, size) for i in range(sized(10_000))]
     path, script = folder / "many.pcap", folder / "one.cfg"
     Capture.of([Frame(data, i) for i, data in enumerate(frames)]).write(path)
     script.write_text("{ " + ", ".join(map(str, frames[0])) + " }\n")
     batches = [Batch.of(frames)] * 20
-    total = 200_000
+    total = len(frames) * 20
 
     def tcpreplay() -> float:
         done = a.run("tcpreplay", "-t", "-K", "-l", "20", "-i", "eth0", str(path), check=True)
@@ -77,6 +93,7 @@ def sending(lab: Lab, folder: Path, size: int) -> None:
         "trafgen (a process a processor)": trafgen,
         "trafgen -P 1": lambda: trafgen("-P", "1"),
     }  # fmt: skip
+    contenders = present(contenders)
     results: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(ROUNDS):
         for name, call in contenders.items():
@@ -88,14 +105,16 @@ def sending(lab: Lab, folder: Path, size: int) -> None:
         ("packetlab replay, topspeed", "tcpreplay -t -K", 1.05),
         ("packetlab replay, 2 workers", "trafgen (a process a processor)", 1.0),
     ):  # fmt: skip
-        print(f"    {ours} / {theirs}: {best[ours] / best[theirs]:.2f} (goal {goal})")
+        if theirs in best:
+            print(f"    {ours} / {theirs}: {best[ours] / best[theirs]:.2f} (goal {goal})")
 
 
 def recording(lab: Lab, folder: Path, size: int) -> None:
     a, b = lab.host("a"), lab.host("b")
     script = folder / "one.cfg"
     script.write_text("{ " + ", ".join(map(str, frame(0, size))) + " }\n")
-    total = 500_000
+    total = sized(500_000)
+    flood = Batch.of([frame(0, size)] * total)
 
     # tcpdump wants to become another user, which a lab's root cannot: it runs as this machine's, in the host's network.
     inside = fcntl.ioctl(b.interface.fileno(), SIOCGSKNS)
@@ -108,12 +127,17 @@ def recording(lab: Lab, folder: Path, size: int) -> None:
             # It records when the first of these are in the file.
             while program.poll() is None and (not path.exists() or path.stat().st_size < 1000):
                 a.interface.send_all([probe] * 10)
-            said = a.run("trafgen", "-o", "eth0", "-i", str(script), "-n", str(total), "-V")
-            rates.append(packets_sent(said.stdout + said.stderr))
+            if shutil.which("trafgen", path=PLACES):
+                said = a.run("trafgen", "-o", "eth0", "-i", str(script), "-n", str(total), "-V")
+                rates.append(packets_sent(said.stdout + said.stderr))
+            else:
+                rates.append(send(flood, onto=a.interface).rate)
             size = -1
             while size != path.stat().st_size:
                 size = path.stat().st_size
-                b.run("sleep", "0.3")
+                b.run(
+                    "sleep", "2"
+                )  # libpcap hands over what has come after a second at the latest; then all is written
             program.send_signal(2)
             _, told = program.communicate(timeout=30)
         reported.append(int(re.search(r"(\d+)(?: packets)? dropped by", told)[1]))  # type: ignore[index]
@@ -132,14 +156,16 @@ def recording(lab: Lab, folder: Path, size: int) -> None:
             "tcpdump", "-Z", "root", "-p", "-n", "-B", "65536", "-i", "eth0", "-U", "-w"
         ),
     }
+    contenders = present(contenders)
     results: dict[str, list[float]] = {name: [] for name in contenders}
     said: dict[str, list[int]] = {name: [] for name in contenders}
-    for _ in range(max(3, ROUNDS - 2)):
+    for _ in range(max(1, ROUNDS - 2)):
         for name, call in contenders.items():
             reported.clear()
             results[name].append(call())
             said[name] += reported
-    title = f"record {total} frames of {length} bytes sent by trafgen at {max(rates):,.0f}/s at most: frames missing"
+    by = "trafgen" if shutil.which("trafgen", path=PLACES) else "packetlab send"
+    title = f"record {total} frames of {length} bytes sent by {by} at {max(rates):,.0f}/s at most: frames missing"
     table(title, results, "", statistics.median)
     for name, counts in said.items():
         print(f"    {name} itself says it dropped: {' '.join(map(str, counts))}")
@@ -150,7 +176,7 @@ def lateness(lab: Lab, folder: Path) -> None:
     path = folder / "paced.pcap"
     chance, at = Random(7), 10**18
     frames = []
-    for i in range(4000):
+    for i in range(sized(4000)):
         at += round(chance.expovariate(1 / 400_000)) if i % 10 else round(chance.expovariate(1 / 2_000_000))
         frames.append(Frame(frame(i % 64, 100), at // 1000 * 1000))
     Capture.of(frames).write(path)
@@ -169,6 +195,7 @@ def lateness(lab: Lab, folder: Path) -> None:
         "tcpreplay": lambda: a.run("tcpreplay", "-i", "eth0", str(path), check=True),
         "tcpreplay -K -T nano": lambda: a.run("tcpreplay", "-K", "-T", "nano", "-i", "eth0", str(path), check=True),
     }
+    contenders = present(contenders)
     results: dict[str, list[tuple[float, float, float]]] = {name: [] for name in contenders}
     for _ in range(ROUNDS):
         for name, call in contenders.items():
@@ -184,14 +211,21 @@ def lateness(lab: Lab, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or ["send", "record", "replay"]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", nargs="*", help="send, record, replay; all unless given")
+    parser.add_argument("--scale", type=float, default=SCALE, help="times the usual number of frames")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--octets", type=int, nargs="+", default=[22, 1400], help="of the frames' payloads")
+    asked = parser.parse_args()
+    ROUNDS, SCALE = asked.rounds, asked.scale
+    wanted = asked.what or ["send", "record", "replay"]
     with Lab() as lab, tempfile.TemporaryDirectory() as place:
         lab.link(lab.host("a"), lab.host("b"))
         if "send" in wanted:
-            for octets in (22, 1400):
+            for octets in asked.octets:
                 sending(lab, Path(place), octets)
         if "replay" in wanted:
             lateness(lab, Path(place))
         if "record" in wanted:
-            for octets in (22, 1400):
+            for octets in asked.octets:
                 recording(lab, Path(place), octets)

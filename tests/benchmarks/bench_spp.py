@@ -153,17 +153,21 @@ def transfer(*, scapy: bool, count: int, profiled: bool = False) -> tuple[float,
     return result["bytes"] / result["seconds"], json.loads(sent.stdout) if profiled else {}
 
 
-def main() -> None:
+def main(scale: float, rounds: int) -> None:
     """Print the table."""
+
+    def sized(count: int) -> int:
+        return max(16, round(count * scale))
+
     print("SPP through SimNetwork, packets a second of real time (data and acknowledgements)")
     for size in (20, 100, SIZE):
-        print(f"  {size:4} bytes a packet  {max(simulated(8000, size) for _ in range(3)) / 1000:6.1f} k")
-    ours = max(transfer(scapy=False, count=20000)[0] for _ in range(3))
-    theirs = max(transfer(scapy=True, count=1000)[0] for _ in range(3))
+        print(f"  {size:4} bytes a packet  {max(simulated(sized(8000), size) for _ in range(rounds)) / 1000:6.1f} k")
+    ours = max(transfer(scapy=False, count=sized(20000))[0] for _ in range(rounds))
+    theirs = max(transfer(scapy=True, count=sized(1000))[0] for _ in range(rounds))
     print(f"goodput over a veth, {SIZE} bytes a packet, two processes")
     print(f"  packetlab SPP         {ours / 1e6:8.2f} MB/s")
     print(f"  scapy stop-and-wait   {theirs / 1e6:8.2f} MB/s   ratio {ours / theirs:.1f}")
-    shares = transfer(scapy=False, count=5000, profiled=True)[1]
+    shares = transfer(scapy=False, count=sized(5000), profiled=True)[1]
     print("share of the sender's time: " + ", ".join(f"{name} {share:.0%}" for name, share in shares.items()))
 
 
@@ -171,6 +175,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="?", default="main")
     parser.add_argument("rest", nargs="*")
+    parser.add_argument("--scale", type=float, default=1.0, help="times the usual number of packets")
+    parser.add_argument("--rounds", type=int, default=3)
     said = parser.parse_args()
     if said.what == "send":
         send(said.rest[0], int(said.rest[1]), said.rest[2] == "1")
@@ -178,5 +184,7 @@ if __name__ == "__main__":
         scapy_send(said.rest[0], int(said.rest[1]))
     elif said.what == "scapy-receive":
         scapy_receive(int(said.rest[0]))
+    elif said.what == "receive":
+        receive()
     else:
-        {"main": main, "receive": receive}[said.what]()
+        main(said.scale, said.rounds)

@@ -1,12 +1,13 @@
 """A million mixed packets into twelve columns, beside tshark, dpkt, scapy and tcpdump in one run.
 
-Run it as ``python tests/benchmarks/bench_tables.py [packets]``. Every contender is a process of its own that reads the same
+Run it as ``python tests/benchmarks/bench_tables.py [packets] [--rounds N]``. Every contender is a process of its own that reads the same
 file from the page cache; its time is that of the whole process but for the interpreter's start and its imports, and its memory the
 largest it ever had. What numba takes to compile the loop once is told apart: it is kept on disk from then on.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 import shutil
@@ -120,13 +121,13 @@ def command(*words: str) -> float:
     return time.perf_counter() - start
 
 
-def main(packets: int) -> None:
+def main(packets: int, turns: int, kept: bool) -> None:
     """Race the contenders, and print a table."""
     with tempfile.TemporaryDirectory() as name:
         path = Path(name, "mixed.pcap")
         mixed(path, packets)
         size = path.stat().st_size
-        cache = {"XDG_CACHE_HOME": str(Path(name, "cache"))}
+        cache = {} if kept else {"XDG_CACHE_HOME": str(Path(name, "cache"))}
         fast = OURS.format(columns=COLUMNS, engine="loops", more="import numba")
         slow = OURS.format(columns=COLUMNS, engine="rows", more="")
         first = program(fast, path, cache)
@@ -138,7 +139,7 @@ def main(packets: int) -> None:
             "dpkt into lists": lambda: program(DPKT, path, {}),
         }
         sums = {first[2]}
-        for turn in range(3):
+        for turn in range(turns):
             for who, run in rounds.items():
                 if who.startswith("dpkt") and turn:
                     continue
@@ -174,4 +175,9 @@ def main(packets: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("packets", nargs="?", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--kept", action="store_true", help="with loops that were compiled before, where there are any")
+    said = parser.parse_args()
+    main(said.packets, said.rounds, said.kept)

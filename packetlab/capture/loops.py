@@ -3,7 +3,9 @@
 A loop is the source of one function that takes arrays and whole numbers, writes into arrays and returns nothing; an array
 is no more to it than the place of its first element (so it has no length, and one dimension). Sources come from
 `wire.tracing_loop` and from here. numba is needed to compile a loop once; what is kept on disk is loaded by llvmlite
-alone, in milliseconds. It lies under the user's cache folder, in a folder that is nobody else's to write to.
+alone, in milliseconds. It lies under the user's cache folder, in a folder that is nobody else's to write to, each loop in
+a file of its own that is written whole or not at all and begins with a digest of the rest. What is damaged, or somebody
+else's, is compiled anew; where nothing can be kept, loops are compiled in every program that needs them.
 """
 
 from __future__ import annotations
@@ -11,7 +13,10 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import stat
 import sys
+import tempfile
+import threading
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -56,15 +61,24 @@ def _machine() -> str:
 @cache
 def _folder() -> Path | None:
     """Return the folder of compiled loops, or None where there can be none that is ours alone."""
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    home = home if os.path.isabs(home) else os.path.expanduser("~/.cache")  # a relative one is to be ignored (XDG)
     folder = Path(home, "packetlab", "loops")
+    if not folder.is_absolute():
+        return None
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for part in reversed((folder, *folder.parents)):  # with parents=True they would be as the umask has it
+            if not part.exists():
+                part.mkdir(mode=0o700, exist_ok=True)
         status = folder.stat()
     except OSError:
         return None
-    ours = status.st_uid == os.getuid() and not status.st_mode & 0o022 and os.access(folder, os.W_OK)
-    return folder if ours else None
+    return folder if _ours(status) and os.access(folder, os.W_OK) else None
+
+
+def _ours(status: os.stat_result) -> bool:
+    """Whether something is ours, and nobody else's to write to."""
+    return status.st_uid == os.getuid() and not status.st_mode & 0o022
 
 
 def _name(source: str) -> str:
@@ -72,9 +86,12 @@ def _name(source: str) -> str:
 
 
 def kept(source: str) -> bool:
-    """Whether the loop was compiled before and kept on disk."""
+    """Whether the loop was compiled before and kept on disk, as far as can be told without reading it."""
     folder = _folder()
-    return folder is not None and any(folder.glob(f"{_name(source)}-*.o"))
+    try:
+        return folder is not None and any(folder.glob(f"{_name(source)}-*.o"))
+    except OSError:
+        return False
 
 
 _ready: dict[str, Loop] = {}
@@ -115,10 +132,15 @@ class Loop:
         key = tuple(kinds)
         function = self._by_kinds.get(key)
         if function is None:
-            function = self._by_kinds[key] = _function(self.source, key, [isinstance(one, int) for one in arguments])
+            with _one_at_a_time:
+                function = self._by_kinds.get(key)
+                if function is None:
+                    numbers = [isinstance(one, int) for one in arguments]
+                    function = self._by_kinds[key] = _function(self.source, key, numbers)
         function(*_NOWHERE, *values)
 
 
+_one_at_a_time = threading.RLock()  # numba and LLVM compile and load for one thread only
 _result = (ctypes.c_int64 * 4)()
 _NOWHERE = (
     ctypes.addressof(_result),
@@ -133,21 +155,51 @@ def _function(source: str, kinds: tuple[str, ...], numbers: list[bool]) -> Calla
         if folder
         else None
     )
-    symbol, code = "", b""
+    found = _read(place) if place is not None else None
+    address = _load(*found) if found is not None else 0
+    if not address:
+        symbol, code = _compile(source, kinds, numbers)
+        address = _load(symbol, code)
+        if place is not None:
+            _keep(place, symbol, code)
+    types = [ctypes.c_int64 if number else ctypes.c_void_p for number in numbers]
+    made = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *types)(address)
+    return made  # called without the interpreter's lock
+
+
+def _read(place: Path) -> tuple[str, bytes] | None:
+    """Return the symbol and the code of a kept loop, None where there is none, or none that is ours and whole."""
     try:
-        first, _, code = place.read_bytes().partition(b"\n") if place is not None else (b"", b"", b"")
-        symbol = first.decode()
+        with open(os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            status = os.fstat(file.fileno())
+            kept = file.read() if _ours(status) and stat.S_ISREG(status.st_mode) else b""
+    except OSError:
+        return None
+    digest, _, rest = kept.partition(b"\n")
+    if digest != _digest(rest):
+        return None  # LLVM would end the program with what is damaged
+    symbol, _, code = rest.partition(b"\n")
+    return symbol.decode("utf-8", "replace"), code
+
+
+def _digest(rest: bytes) -> bytes:
+    return hashlib.sha256(rest).hexdigest().encode()
+
+
+def _keep(place: Path, symbol: str, code: bytes) -> None:
+    """Keep a loop, whole or not at all; where that cannot be, this program has it and the next compiles it again."""
+    rest = symbol.encode() + b"\n" + code
+    try:
+        made, partial = tempfile.mkstemp(prefix=f"{place.stem}.", dir=place.parent)
+        try:
+            with open(made, "wb") as file:
+                file.write(_digest(rest) + b"\n" + rest)
+            os.replace(partial, place)
+        except OSError:
+            os.unlink(partial)
+            raise
     except OSError:
         pass
-    if not code:
-        symbol, code = _compile(source, kinds, numbers)
-        if place is not None:
-            partial = place.with_suffix(f".{os.getpid()}")
-            partial.write_bytes(symbol.encode() + b"\n" + code)
-            partial.replace(place)
-    types = [ctypes.c_int64 if number else ctypes.c_void_p for number in numbers]
-    made = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *types)(_load(symbol, code))
-    return made  # called without the interpreter's lock
 
 
 def _compile(source: str, kinds: tuple[str, ...], numbers: list[bool]) -> tuple[str, bytes]:
@@ -173,7 +225,7 @@ _engines: list[Any] = []  # what is loaded lives as long as its engine
 
 
 def _load(symbol: str, code: bytes) -> int:
-    """Return the address of a function of an object file."""
+    """Return the address of a function of an object file, 0 where it has no such function."""
     llvm: Any = import_module("llvmlite.binding")
     if not _engines:
         llvm.initialize_native_target()

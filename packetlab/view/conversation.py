@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from packetlab.escaping import printable
-from packetlab.wire.addresses import ip_text, mac_text
+from packetlab.wire.addresses import XNSAddress, ip_text, mac_text
 from packetlab.wire.filter import ALIASES
 from packetlab.wire.header import Field, Header
 from packetlab.wire.packet import Packet
-from packetlab.wire.xns import IDP
 
 
 def spoken(packet: Packet) -> tuple[Header, ...]:
@@ -24,23 +23,19 @@ def spoken(packet: Packet) -> tuple[Header, ...]:
 def ends(headers: Packet | Sequence[Header]) -> tuple[str, str]:
     """Return source and destination as text: of the innermost header that has both, or "?" twice."""
     for header in reversed(spoken(headers) if isinstance(headers, Packet) else headers):
-        if isinstance(header, IDP):
-            # A header whose bytes ended inside it may lack either.
-            if header.src is None or header.dst is None:
-                continue
-            return str(header.src), str(header.dst)
+        # A header whose bytes ended inside it may lack either.
         source: Any = getattr(header, "_src", None)
         destination: Any = getattr(header, "_dst", None)
         if isinstance(source, bytes) and isinstance(destination, bytes):
-            show = mac_text if len(source) == 6 else ip_text
-            return show(source), show(destination)
+            show = {4: ip_text, 6: mac_text, 16: ip_text}.get(len(source))
+            return (show(source), show(destination)) if show else (str(header.src), str(header.dst))  # type: ignore[attr-defined]
     return "?", "?"
 
 
 def hosts(packet: Packet) -> tuple[str, str]:
     """Return source and destination as `ends` does, but of XNS the hosts alone, whatever their sockets: "02:00:..."."""
     for header in reversed(spoken(packet)):
-        if isinstance(header, IDP):
+        if isinstance(getattr(header, "src", None), XNSAddress):
             source: Any = getattr(header, "_src", None)
             destination: Any = getattr(header, "_dst", None)
             if source is not None and destination is not None:

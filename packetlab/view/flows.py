@@ -6,7 +6,9 @@ may be late or sent again, and the words leave that open.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from packetlab.view.conversation import spoken
@@ -99,12 +101,12 @@ def _spp(below: Sequence[Header], header: SPP) -> Segment:
 
 
 class _Direction:
-    """One direction of a connection: what has been seen of its numbers."""
+    """One direction of a connection: what has been seen of its numbers, which are counted on where those of the wire wrap."""
 
     def __init__(self, said: Segment) -> None:
         self.modulus = said.modulus
-        self.first, self.next = said.seq, said.end
-        self.holes: list[tuple[int, int]] = []
+        self.first, self.next = said.seq, said.seq + (said.end - said.seq) % said.modulus
+        self.holes: list[tuple[int, int]] = []  # in order, none touching
         self.ack = self.window = -1
 
     def ahead(self, number: int, of: int) -> int:
@@ -116,40 +118,38 @@ class _Direction:
         """Take in a segment that fills numbers; return what is remarkable."""
         late = self.ahead(said.seq, self.next)
         size = self.ahead(said.end, said.seq)
+        start, end = self.next + late, self.next + late + size
         if late > 0:
-            self.holes.append((self.next, said.seq))
-            self.next = said.end
+            self.holes.append((self.next, start))
+            self.next = end
             return [GAP]
         if late == 0:
-            self.next = said.end
+            self.next = end
             return []
-        if self._fill(said.seq, said.end):
+        if self._fill(start, end):
             return [LATE]
         if size <= 1 and late == -1 and not (said.starts or said.ends) and said.kind == "TCP":
             return [KEEP_ALIVE]
-        before = self.ahead(self.first, said.end)
-        if before >= 0:  # older than all that was seen
-            if before:
-                self.holes.append((said.end, self.first))
-            self.first = said.seq
+        if self.first >= end:  # older than all that was seen
+            if self.first > end:
+                self.holes.insert(0, (end, self.first))
+            self.first = start
             return [LATE]
-        if self.ahead(said.end, self.next) > 0:
-            self.next = said.end
+        self.next = max(self.next, end)
         return [AGAIN]
 
     def _fill(self, start: int, end: int) -> bool:
+        """Take what is filled from the holes; say whether anything was."""
+        at = bisect_right(self.holes, start, key=itemgetter(1))  # the first that ends behind the start
         left = []
-        for low, high in self.holes:
-            if self.ahead(end, low) <= 0 or self.ahead(start, high) >= 0:
-                left.append((low, high))
-                continue
-            if self.ahead(start, low) > 0:
-                left.append((low, start))
-            if self.ahead(end, high) < 0:
-                left.append((end, high))
-        filled = left != self.holes
-        self.holes = left
-        return filled
+        behind = at
+        while behind < len(self.holes) and self.holes[behind][0] < end:
+            low, high = self.holes[behind]
+            left += [(low, start)] if low < start else []
+            left += [(end, high)] if end < high else []
+            behind += 1
+        self.holes[at:behind] = left
+        return behind > at
 
 
 class Remarks:
@@ -168,9 +168,8 @@ class Remarks:
             return []
         flow = self._flows.get(said.flow)
         found = []
-        if flow is None or (said.starts and said.end != flow.next and said.kind == "TCP"):
+        if flow is None or (said.starts and (said.end - flow.next) % said.modulus and said.kind == "TCP"):
             flow = self._flows[said.flow] = _Direction(said)
-            flow.next = said.end
         elif said.end != said.seq:
             found = flow.take(said)
         if said.kind == "TCP" and not said.starts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -26,6 +27,7 @@ WIDTH = 60  # characters of a label between two columns
 PAGE = 60  # rows of a picture
 PAGES = 10  # pictures in a notebook
 MANY = 200  # rows above which what is ordinary is folded, and a prompt shows no more
+LANES = 12  # columns of their own; what other ends say stands in one more
 RUN = 5  # ordinary packets in a row that are worth folding
 REMARKABLE = TCPFlags.SYN | TCPFlags.FIN | TCPFlags.RST | TCPFlags.URG
 CLOSING = 254  # SPP datastreams from here on end a connection
@@ -54,31 +56,33 @@ class Ladder(Text):
     """A ladder: a string, a line a packet, that is a picture in a notebook.
 
     Attributes:
-        rows: the packets. columns: names of who speaks, in the order of their first packets.
-        time: "even", "compressed" or "scale", see `ladder`.
+        rows: the packets. columns: names of who speaks, in the order of their first packets; of more than `lanes` the
+        busiest, and "9 others" for the rest of them. time: "even", "compressed" or "scale", see `ladder`.
     """
 
     rows: tuple[Row, ...]
     columns: tuple[str, ...]
     time: str
+    lanes: int
+    _drawn: tuple[Row, ...]
 
-    def __new__(cls, rows: Sequence[Row], time: str = "compressed") -> Ladder:
-        columns = tuple(dict.fromkeys(end for row in rows for end in (row.source, row.destination)))
-        made = super().__new__(cls, "\n".join(_lines(rows, columns)))
-        made.rows, made.columns, made.time = tuple(rows), columns, time
+    def __new__(cls, rows: Sequence[Row], time: str = "compressed", lanes: int = LANES) -> Ladder:
+        columns, drawn = _laned(rows, lanes)
+        made = super().__new__(cls, "\n".join(_lines(drawn, columns)))
+        made.rows, made.columns, made.time, made.lanes, made._drawn = tuple(rows), columns, time, lanes, drawn
         return made
 
     def part(self, first: int, end: int | None = None) -> Ladder:
-        """Return a ladder of the rows from `first` (0 is the first) to before `end`."""
-        return Ladder(self.rows[first:end], self.time)
+        """Return a ladder of the rows from `first` (0 is the first) to before `end`; its own busiest ends have lanes."""
+        return Ladder(self.rows[first:end], self.time, self.lanes)
 
     def folded(self) -> Ladder:
         """Return a ladder with every run of ordinary packets between two ends as one row."""
-        return Ladder(tuple(_folded(self.rows)), self.time)
+        return Ladder(tuple(_folded(self.rows)), self.time, self.lanes)
 
     def svg(self) -> str:
         """Return the whole ladder as SVG: a document of its own, readable on light and dark."""
-        return ladder_svg.draw(self.rows, self.columns, self.time, self._start)
+        return ladder_svg.draw(self._drawn, self.columns, self.time, self._start)
 
     def save(self, path: str | Path) -> None:
         """Write the ladder to a file, by its ending: .svg, .html, .md or .mmd (Mermaid), .txt. BuildError for others."""
@@ -95,7 +99,7 @@ class Ladder(Text):
         """Return a Mermaid sequence diagram, as Markdown on many pages draws it."""
         number = {column: f"p{place}" for place, column in enumerate(self.columns)}
         lines = ["sequenceDiagram", *(f"    participant {number[c]} as {_coded(c)}" for c in self.columns)]
-        for row in self.rows:
+        for row in self._drawn:
             arrow = "-x" if ladder_svg.style(row.notes) == "lost" else "-->>" if row.folded else "->>"
             said = _coded("; ".join((row.text, *row.notes)))
             lines.append(f"    {number[row.source]}{arrow}{number[row.destination]}: {said}")
@@ -130,10 +134,10 @@ class Ladder(Text):
         shown = self.folded() if len(self.rows) > MANY else self
         parts = []
         for at in range(0, min(max(len(shown.rows), 1), PAGE * PAGES), PAGE):
-            rows = shown.rows[at : at + PAGE]
-            drawn = ladder_svg.draw(rows, self.columns, self.time, self._start)
-            alt = f"Ladder of {len(rows)} rows between {', '.join(self.columns)}; the same as text stands below it."
-            text = pre(map(safe, _lines(rows, self.columns, self._start)))
+            rows = shown._drawn[at : at + PAGE]
+            drawn = ladder_svg.draw(rows, shown.columns, self.time, self._start)
+            alt = f"Ladder of {len(rows)} rows between {', '.join(shown.columns)}; the same as text stands below it."
+            text = pre(map(safe, _lines(rows, shown.columns, self._start)))
             both = picture(drawn, alt, scaled=False) + details("as text", text)
             parts.append(details(f"rows {at + 1} to {at + len(rows)}", both) if at else both)
         if len(shown.rows) > PAGE * PAGES:
@@ -150,6 +154,7 @@ def ladder(
     fields: Sequence[str | Field] = (),
     time: str = "compressed",
     fold: bool = False,
+    lanes: int = LANES,
 ) -> Ladder:
     """Return a ladder of captured frames: text anywhere, a picture in notebooks, `svg`, `save`, `mermaid`.
 
@@ -164,7 +169,10 @@ def ladder(
         fields: what to say of each packet instead: names ("seq", "ip.ttl") or fields (`SPP.seq`).
         time: how the picture runs down: "even", "compressed" (a long pause is longer, but not by as much) or "scale".
         fold: whether runs of ordinary packets become one row, as a long ladder's do in a notebook anyway.
+        lanes: how many ends have a column of their own: the busiest. All others share one, and each packet says whose.
     """
+    if lanes < 1:
+        raise BuildError("ladder: lanes", "1 or more", lanes)
     if time not in ladder_svg.TIMES:
         raise BuildError("ladder: time", ", ".join(ladder_svg.TIMES), time)
     known = _hosts(names) if hasattr(names, "topology") else {str(end): name for end, name in (names or {}).items()}
@@ -172,7 +180,7 @@ def ladder(
         known = {**_hosts(frames), **known}
     frames = frames_of(frames)
     rows = tuple(_rows(frames, known, fields))
-    made = Ladder(rows, time)
+    made = Ladder(rows, time, lanes)
     return made.folded() if fold else made
 
 
@@ -224,6 +232,27 @@ def _folded(rows: Iterable[Row]) -> Iterator[Row]:
         back = [row.octets for row in same if row.source != first.source]
         text = f"{len(same)} packets: {len(there)} there ({sum(there)} B), {len(back)} back ({sum(back)} B)"
         yield first._replace(text=text, folded=len(same))
+
+
+def _laned(rows: Sequence[Row], lanes: int) -> tuple[tuple[str, ...], tuple[Row, ...]]:
+    """Return the columns, and the rows as they are drawn: what is of no lane of its own moves to that of the others."""
+    busy = Counter(end for row in rows for end in (row.source, row.destination))
+    columns = tuple(busy)
+    if len(columns) <= lanes:
+        return columns, tuple(rows)
+    own = {end for end, _ in busy.most_common(lanes)}
+    others = f"{len(columns) - lanes} others"
+    while others in own:
+        others += " more"
+
+    def moved(row: Row) -> Row:
+        source, destination = (end if end in own else others for end in (row.source, row.destination))
+        if others not in (source, destination):
+            return row
+        text = f"{row.source} > {row.destination}: {row.text}"
+        return row._replace(source=source, destination=destination, text=text)
+
+    return (*(end for end in columns if end in own), others), tuple(map(moved, rows))
 
 
 # Text ----------------------------------------------------------------------------------------------------------

@@ -56,6 +56,7 @@ class Connection(Endpoint):
         self.sender, self.receiver = Sender(self.timing), Receiver(window)
         self._hello = self._probe = False  # a system packet is to ask for an answer: to open, or to hear of the peer
         self._hello_at, self._hellos = 0, 0
+        self.patient = False  # while opening, goes on asking where nobody is there yet
         self._last_words: int | None = None  # the number of the END-REPLY that nobody confirms
         self._farewell = False  # the peer is to be told that this end is gone
         # Times. _asked: since when something is unanswered. _heard: when the peer was last heard (or asked whether it is).
@@ -257,7 +258,7 @@ class Connection(Endpoint):
             self._ignore(packet, "an Error about a packet that is none of this connection's")
             return
         opening = self.state is State.REQUESTED
-        if number == ErrorNumber.NO_SOCKET:
+        if number == ErrorNumber.NO_SOCKET and not (opening and self.patient):
             self._step(Step.REFUSED, now)
         elif number == ErrorNumber.RESOURCE_LIMIT:
             self.sender.slow_down()

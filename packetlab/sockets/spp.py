@@ -141,7 +141,8 @@ class SPPSocket(Socket):
         """Connect to a listener, or to a socket that connects to this one at the same time (rendezvous).
 
         Args:
-            wait: until the connection is open; else return at once, and a later call with wait finishes it.
+            wait: until the connection is open; else return at once, and a later call with wait finishes it. Until then
+                it goes on asking where nobody listens yet, so that two ends can meet whichever asks first.
         """
         going = self._connecting
         self._need(self._listener is None, EOPNOTSUPP, "connect", "a socket that does not listen", "a listener")
@@ -157,9 +158,12 @@ class SPPSocket(Socket):
                 local = XNSAddress(self._network_towards(remote), node.host, self._number)
                 self._connection = self._new(local, remote)
                 node.bind(self._connection, self._number)
+                self._connection.patient = not wait
                 self._connection.connect(self.host.medium.now)
                 self.host.wish(self._connection)
         if wait:
+            assert self._connection is not None
+            self._connection.patient = False
             self._wait(self._opened, "connect")
 
     def _network_towards(self, remote: XNSAddress) -> int:

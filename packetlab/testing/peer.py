@@ -247,6 +247,7 @@ class _OverXNS:
             for _ in replay.scripts:
                 sock = host.socket("seqpacket", family="xns")
                 sock.connect(self._there(), wait=False)
+                sock._connection.patient = False
                 self._waiting.append((sock._connection, replay.next_script()))
         host.medium.followers.append(self._follow)
 

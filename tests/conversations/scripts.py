@@ -118,7 +118,7 @@ def two_ends_meet(a, b):
     one, other = a.socket("seqpacket"), b.socket("seqpacket")
     one.bind(4001)
     other.bind(4002)
-    # The first request may find nobody there yet; so the other side asks first without waiting.
+    # The first request may find nobody there yet; so one side asks without waiting, and goes on asking.
     other.connect(a.at(4001), wait=False)
     one.connect(b.at(4002))
     other.connect(a.at(4001))

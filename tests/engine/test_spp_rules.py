@@ -560,3 +560,16 @@ def test_what_a_shut_window_holds_back_goes_on_waiting_when_the_close_does_not()
     assert peer.connection.state is State.ENDING
     peer.says(SYSTEM, ack=1, alloc=9)
     assert peer.data() == [b"two", b""] and not peer.connection.settled  # and our END
+
+
+@pytest.mark.parametrize("patient", [True, False])
+def test_who_is_to_meet_the_other_end_goes_on_asking_where_it_is_not_there_yet(patient) -> None:
+    peer = asked()
+    peer.connection.patient = patient
+    nobody = IDP(src=THERE, dst=HERE) / Error(number=2) / bytes(IDP(src=HERE, dst=THERE) / SPP(source_id=OURS))
+    peer.connection.troubled(dissect(bytes(nobody), IDP), 2, peer.now)
+    assert peer.connection.state is (State.REQUESTED if patient else State.ABORTED)
+    if patient:
+        assert [header.control for header in peer.waits()] == [SYSTEM | ACK]
+        assert [header.control for header in peer.says(SYSTEM | ACK, did=0)] == [SYSTEM | ACK]
+        assert peer.connection.state is State.ANSWERED

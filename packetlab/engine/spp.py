@@ -8,11 +8,13 @@ in `spp_timing`, which data go and come in `spp_send` and `spp_receive`. Numbers
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from errno import EMSGSIZE, ENETUNREACH, ENOTCONN, EPIPE
 from typing import Any
 
 from packetlab.engine.contract import SECOND, Endpoint, Ignored
-from packetlab.engine.spp_events import Attention, Finished, Opened, PeerEnded
+from packetlab.engine.spp_dress import Dress, farewell
+from packetlab.engine.spp_events import Attention, Finished, Opened, PeerEnded, failure
 from packetlab.engine.spp_receive import Receiver
 from packetlab.engine.spp_send import END, END_REPLY, Segment, Sender
 from packetlab.engine.spp_states import LIVE, OVER, TABLE, Do, State, Step
@@ -58,6 +60,7 @@ class Connection(Endpoint):
         self._hello_at, self._hellos = 0, 0
         self.patient = False  # while opening, goes on asking where nobody is there yet
         self._last_words: int | None = None  # the number of the END-REPLY that nobody confirms
+        self._beside: list[tuple[bytes, Dress]] = []  # packets that are none of the row
         self._farewell = False  # the peer is to be told that this end is gone
         # Times. _asked: since when something is unanswered. _heard: when the peer was last heard (or asked whether it is).
         self._retry_at: int | None = None
@@ -73,12 +76,16 @@ class Connection(Endpoint):
         """Ask the peer for a connection."""
         self._step(Step.CONNECT, now)
 
-    def send(self, data: bytes, datastream: int = 0, *, end_of_message: bool = False, attention: bool = False) -> None:
+    def send(
+        self, data: bytes, datastream: int = 0, *, end_of_message: bool = False, attention: bool = False,
+        idp: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         """Queue one packet.
 
         Args:
             data: `largest` octets at most, none is fine. datastream: 0 to 253, the client's own.
             end_of_message: it ends a message. attention: tell the peer at once; `data` is one octet.
+            idp: fields of its IDP header, which each repeat has too.
 
         Raises:
             BrokenPipeError: the peer has ended the connection. LocalProtocolError: not connected, too long, or not a
@@ -98,7 +105,22 @@ class Connection(Endpoint):
         if attention and len(data) != 1:
             raise LocalProtocolError("SPP attention", "exactly one byte of data", f"{len(data)}")
         control = (END_OF_MESSAGE if end_of_message else 0) | (ATTENTION if attention else 0)
-        self.sender.queue.append(Segment(control, datastream, data))
+        dress = Dress(idp, {}, once=False) if idp else None
+        self.sender.queue.append(Segment(control, datastream, data, dress))
+
+    def force(self, data: bytes, idp: Mapping[str, Any], spp: Mapping[str, Any]) -> None:
+        """Send a packet with header fields that are the connection's business, right or wrong, for trying out its peer.
+
+        A packet whose `seq` is given, or that is a system packet, goes out at once and once, beside all others. Any other
+        waits for its turn, takes the next number and is repeated until it is acknowledged: the first time with all that is
+        given, a repeat with the connection's own fields but for the datastream and what it says of messages and attention.
+        """
+        control, dress = int(spp.get("control", 0)), Dress(idp, spp, once=True)
+        if "seq" in spp or control & SYSTEM or self.state not in (State.OPEN, State.ANSWERED):
+            self._beside.append((data, dress))
+        else:
+            kept = control & (END_OF_MESSAGE | ATTENTION)
+            self.sender.queue.append(Segment(kept, int(spp.get("datastream", 0)), data, dress))
 
     def read(self) -> Packet | None:
         """Return the next packet in order, or None while there is none. Reading reopens the window."""
@@ -184,7 +206,8 @@ class Connection(Endpoint):
         if self._live and self.sender.waiting:
             for each in self.sender.departures(now):
                 control = each.control | SEND_ACK if each.asks else each.control
-                out.append(self._packet(control, each.datastream, each.seq, each.data))
+                packet = self._packet(control, each.datastream, each.seq, each.data)
+                out.append(packet if each.dress is None else each.dress.put_on(packet, each.repeated))
         if self._hello or self._probe:
             out.append(self._system(SYSTEM | SEND_ACK))
             self._hello_at, self._hellos = now, self._hellos + 1
@@ -193,14 +216,14 @@ class Connection(Endpoint):
         elif receiver.acks and not out:
             out = [self._system(SYSTEM) for _ in range(receiver.acks)]
         if self._farewell:
-            # As if the peer's next packet had come already.
-            about = IDP(dst=self.local, src=self.remote) / SPP(
-                source_id=self.destination_id, destination_id=self.source_id, seq=receiver.expected & 0xFFFF
-            )
-            out.append(self._route.replace(packet_type=3) / Error(number=ErrorNumber.NO_SOCKET) / bytes(about))
+            seq = receiver.expected & 0xFFFF
+            out.append(farewell(self.local, self.remote, self.source_id, self.destination_id, seq))
         self._hello = self._probe = self._farewell = False
         self._last_words, receiver.acks = None, 0
         self._set_timer(now)
+        if self._beside:
+            out = [d.put_on(self._packet(0, 0, self.sender.next, data), False) for data, d in self._beside] + out
+            self._beside = []
         return out
 
     def next_timeout(self) -> int | None:
@@ -392,7 +415,7 @@ class Connection(Endpoint):
             if reply is not None or before is State.ENDING:
                 self._last_words = reply.seq if reply is not None and reply.seq >= 0 else self.sender.next
         elif do is Do.FAIL:
-            self.error = self.error or self._failure(step, before)
+            self.error = self.error or failure(str(self), step, before, self.timing.give_up)
         if state in OVER and before not in OVER:
             self.sender.clear()
             if state is State.ABORTED:
@@ -408,16 +431,6 @@ class Connection(Endpoint):
         if self.ended and sender.reply is not None and not sender.queue:
             return True
         return all(segment.datastream >= END for segment in sender.unconfirmed())
-
-    def _failure(self, step: Step, before: State) -> OSError:
-        if step is Step.REFUSED:
-            if before is State.REQUESTED:
-                return ConnectionRefusedError(f"{self}: nobody listens there")
-            return ConnectionResetError(f"{self}: the peer no longer knows this connection")
-        waited = f"{self}: no answer for {self.timing.give_up:g} s"
-        return (
-            TimeoutError(waited) if before is State.REQUESTED else ConnectionAbortedError(f"{waited}; the peer is gone")
-        )
 
     def _waits(self) -> bool:
         """Say whether something of ours is unanswered."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from packetlab.engine.contract import Event
+from packetlab.engine.spp_states import State, Step
 from packetlab.wire.packet import Packet
 
 
@@ -31,3 +32,13 @@ class Finished(Event):
     """The connection is over: by a close, or with `error` where it was lost."""
 
     error: OSError | None
+
+
+def failure(who: str, step: Step, before: State, give_up: float) -> OSError:
+    """Return the error of a connection that failed by a step."""
+    if step is Step.REFUSED:
+        if before is State.REQUESTED:
+            return ConnectionRefusedError(f"{who}: nobody listens there")
+        return ConnectionResetError(f"{who}: the peer no longer knows this connection")
+    waited = f"{who}: no answer for {give_up:g} s"
+    return TimeoutError(waited) if before is State.REQUESTED else ConnectionAbortedError(f"{waited}; the peer is gone")

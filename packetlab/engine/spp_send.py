@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from packetlab.engine.sequence import unwrap
+from packetlab.engine.spp_dress import Dress
 from packetlab.engine.spp_timing import RoundTrip, Timing
 
 SYSTEM, ATTENTION = 0x80, 0x20  # of connection control
@@ -20,12 +21,15 @@ MOST = 64  # packets under way
 
 
 class Segment:
-    """A numbered packet on its way out."""
+    """A numbered packet on its way out.
 
-    __slots__ = ("asks", "control", "data", "datastream", "repeated", "sent_at", "seq")
+    `dress` is what its user wants otherwise than the connection would have it (see `spp_dress`).
+    """
 
-    def __init__(self, control: int, datastream: int, data: bytes) -> None:
-        self.control, self.datastream, self.data = control, datastream, data
+    __slots__ = ("asks", "control", "data", "datastream", "dress", "repeated", "sent_at", "seq")
+
+    def __init__(self, control: int, datastream: int, data: bytes, dress: Dress | None = None) -> None:
+        self.control, self.datastream, self.data, self.dress = control, datastream, data, dress
         self.seq = self.sent_at = -1
         self.repeated = self.asks = False
 

@@ -5,24 +5,27 @@ Follows 4.4BSD's idp_usrreq.c and idp(4); the BSD name of an option stands in it
 
 from __future__ import annotations
 
-from errno import EACCES, EADDRNOTAVAIL, EDESTADDRREQ, EINVAL, EISCONN, EMSGSIZE
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import EACCES, EADDRNOTAVAIL, EDESTADDRREQ, EINVAL, EISCONN, EMSGSIZE, ENETUNREACH
 from typing import Any
 
 from packetlab.capture import matcher
 from packetlab.engine.datagram import Datagrams
-from packetlab.errors import LocalProtocolError
 from packetlab.host import Station
+from packetlab.sockets.headers import NOTHING, Data, Given, Prototype, outgoing, parted, prototype
 from packetlab.sockets.socket import Socket
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.dissect import dissect
-from packetlab.wire.header import Header
 from packetlab.wire.packet import Packet
-from packetlab.wire.xns import IDP
+from packetlab.wire.xns import IDP, SPP
 
-HEADER = 30  # octets
+HEADER, SPP_HEADER = 30, 12  # octets
 LARGEST = 546  # octets of data: 576 less the header
 BROADCAST = 0xFFFFFFFFFFFF
-NOTHING = IDP()
+EVERY_NETWORK = 0xFFFFFFFF
+NO_HEADER = IDP()
+MAY_SAY = {"packet_type", "hops"}  # what a prototype header decides of IDP
 
 
 class _IDPSocket(Socket):
@@ -51,8 +54,24 @@ class _IDPSocket(Socket):
         self._need_open("seqno")
         return self.host.next_seqno()
 
-    def _send(self, packet: Packet) -> None:
-        with self.host.medium.lock:
+    def _send(self, packet: Packet, to: XNSAddress) -> None:
+        """Send a packet, once the way to its network is known."""
+        node, medium = self.host.xns.node, self.host.medium
+        everywhere = to.host == BROADCAST and to.net == EVERY_NETWORK
+        if node.routes.to(to) is None and to.host != node.host and not everywhere:
+            with medium.lock:
+                node.routes.ask(to.net, medium.now)
+                self.host.wish(node.routes)
+
+            def way() -> bool | None:
+                if node.routes.to(to) is not None:
+                    return True
+                if not node.routes.asking(to.net):
+                    raise OSError(ENETUNREACH, f"{self}: write: no route to network {to.net:X}")
+                return None
+
+            self._wait(way, "write")
+        with medium.lock:
             self._endpoint.send(packet)
             self.host.wish(self._endpoint)
 
@@ -90,7 +109,8 @@ class DatagramSocket(_IDPSocket):
     """Datagrams of IDP (SOCK_DGRAM).
 
     Attributes:
-        default_header: prototype of all outgoing packets (SO_DEFAULT_HEADERS): packet_type, 0 where none is said.
+        default_header: prototype of all outgoing packets (SO_DEFAULT_HEADERS), as ``header=`` of `write`; the packet type is
+            0 where nothing says one.
         headers_on_input: `read` puts the 30 octets of the IDP header before the data (SO_HEADERS_ON_INPUT).
         headers_on_output: `write` finds 30 octets of a whole IDP header before the data, of which length and checksum are
             filled in (SO_HEADERS_ON_OUTPUT).
@@ -106,17 +126,30 @@ class DatagramSocket(_IDPSocket):
         super().__init__(host, raw=False)
         self.headers_on_input = self.headers_on_output = self.broadcast = False
         self._mtu = LARGEST
-        self._default = NOTHING
+        self._default: tuple[Prototype, Given, bool] = NO_HEADER, NOTHING, False
 
     @property
-    def default_header(self) -> IDP:
+    def default_header(self) -> Prototype:
         """The prototype of all outgoing packets."""
-        return self._default
+        return self._default[0]
 
     @default_header.setter
-    def default_header(self, header: IDP) -> None:
-        self._checked(header, {"packet_type"})
-        self._default = header
+    def default_header(self, header: Prototype) -> None:
+        self._default = header, self._checked(prototype(header, str(self))), False
+
+    @contextmanager
+    def header(self, header: Prototype, *, force: bool = False) -> Iterator[None]:
+        """Use a prototype header for a group of writes: ``with socket.header(IDP(packet_type=9)): ...``.
+
+        Args:
+            header: takes the place of `default_header`. force: as for `write`.
+        """
+        given, before = prototype(header, str(self)), self._default
+        self._default = header, given if force else self._checked(given), force
+        try:
+            yield
+        finally:
+            self._default = before
 
     @property
     def mtu(self) -> int:
@@ -161,61 +194,68 @@ class DatagramSocket(_IDPSocket):
         if not self._number:
             self.bind(0)
 
-    def _checked(self, header: IDP, may: set[str]) -> None:
-        if not isinstance(header, IDP):
-            raise LocalProtocolError(f"{self}: header", "a prototype header, IDP(...)", f"{header!r}")
-        for name in sorted(header.given - may):
-            hint = f"yours are {', '.join(sorted(may))}; with headers_on_output all but length and checksum"
-            raise LocalProtocolError(f"{self}: IDP.{name}", "not given", f"{getattr(header, name)}", hint)
+    def _checked(self, given: Given, may: set[str] = MAY_SAY) -> Given:
+        """Return the fields of a prototype, all of which are the user's."""
+        given.check(str(self), may, (given.spp or {}).keys())  # there is no connection whose the fields of SPP would be
+        return given
 
-    def write(self, data: Any, to: Any = None, header: IDP | None = None) -> int:
-        """Send one datagram.
+    def write(self, data: Data, to: Any = None, header: Prototype | None = None, *, force: bool = False) -> int:
+        """Send one datagram; return how many bytes it has behind the header of IDP.
 
         Args:
-            data: at most `mtu` bytes; headers without IDP (``Echo(operation=1) / b"..."``) say their own packet type.
-            to: where to; on a connected socket nothing. header: prototype for this one, over `default_header`:
-                packet_type, and hops.
+            data: at most `mtu` bytes. Headers at its beginning: IDP is a prototype for this datagram, others say their own
+                packet type (``Echo(operation=1) / b"..."``).
+            to: where to; on a connected socket nothing, and nothing where a prototype says ``IDP(dst=...)``.
+            header: a prototype too: ``IDP(...)``, ``SPP(...)`` or ``IDP(...) / SPP(...)``, over `default_header` field by
+                field. Of IDP yours are packet_type, hops, and checksum=0xFFFF (none); a header of SPP is just data here.
+            force: send any field as it is given, right or wrong: another source, a wrong checksum or length.
 
         Raises:
-            LocalProtocolError: too long, no destination, or a header field that is not the user's.
+            LocalProtocolError: too long, no destination, or a header field that is not the user's. TypeError: no data.
+            OSError: ENETUNREACH, no router knows the way.
         """
         self._need_open("write")
         self._receiving()
-        packet = self._packet(data, to, header)
-        size = len(bytes(packet)) - HEADER - (packet[IDP].length & 1)
-        if size > self.mtu:
+        packet, size = self._packet(data, to, header, force or self._default[2])
+        if size > self.mtu and not force:
             raise self._misuse(EMSGSIZE, "write", f"at most {self.mtu} bytes", f"{size}")
-        if packet[IDP].dst.host >> 40 & 1 and not self.broadcast:
+        destination = packet[IDP].dst
+        if destination.host >> 40 & 1 and not self.broadcast:
             hint = "set broadcast = True (SO_BROADCAST)"
-            raise self._misuse(EACCES, "write", "one host", f"{packet[IDP].dst}", hint)
-        self._send(packet)
+            raise self._misuse(EACCES, "write", "one host", f"{destination}", hint)
+        self._send(packet, destination)
         return size
 
-    def _packet(self, data: Any, to: Any, header: IDP | None) -> Packet:
-        if self.headers_on_output and header is None:
-            octets = bytes(data)
-            if len(octets) < HEADER:
-                raise self._misuse(EINVAL, "write", "30 octets of header, then data", f"{len(octets)}")
-            said = dissect(octets[:HEADER], IDP)[IDP]
-            head = IDP(dst=said.dst, src=said.src, hops=said.hops, packet_type=said.packet_type)
-            return head / octets[HEADER:]
+    def _packet(self, data: Any, to: Any, header: Prototype | None, force: bool) -> tuple[Packet, int]:
+        body = outgoing(data, f"{self}: write")
+        if isinstance(body, bytes) and self.headers_on_output and header is None:
+            if len(body) < HEADER:
+                raise self._misuse(EINVAL, "write", "30 octets of header, then data", f"{len(body)}")
+            own, rest = parted(dissect(body[:HEADER], IDP))
+            body = Packet((), body[HEADER:])
+            may = {*own.idp} if force else {*own.idp} - {"length", "checksum", "pad"}
+            given = Given({name: value for name, value in own.idp.items() if name in may}, None)
+        else:
+            own, rest = parted(body) if isinstance(body, Packet) else (NOTHING, Packet((), body))
+            given = own if header is None else own.over(prototype(header, str(self)))
+            may = MAY_SAY if to is not None or self.peer is not None else {*MAY_SAY, "dst"}
+            given, body = given if force else self._checked(given, may), rest
+        given = given.over(self._default[1])
+        remote = given.idp.get("dst")
+        if remote is None or force:
+            remote = self._destination(to) if remote is None or to is not None or self.peer is not None else remote
+        source = self.host.xns.node.address_towards(remote, self._number)
+        above = body if given.spp is None else SPP(**given.spp) / body
+        size = len(bytes(body)) + (0 if given.spp is None else SPP_HEADER)
+        return IDP(**{"dst": remote, "src": source, **given.idp}) / above, size
+
+    def _destination(self, to: Any) -> XNSAddress:
         peer = self._endpoint.peer
         if peer is not None and to is not None:
             raise self._misuse(EISCONN, "write", "no destination: the socket is connected", f"{to}")
         if peer is None and to is None:
             raise self._misuse(EDESTADDRREQ, "write", "a destination: write(data, to=...)", "none")
-        remote = peer or self.host.resolve(to)
-        if header is not None:
-            self._checked(header, {"packet_type", "hops"})
-        found = self.host.xns.node.routes.to(remote)
-        node = self.host.xns.node
-        source = XNSAddress(node.interfaces[found[0] if found is not None else 0][0], node.host, self._number)
-        head = IDP(dst=remote, src=source)
-        for given in (self._default, header):
-            if given is not None and given.given:
-                head = head.replace(**{name: getattr(given, name) for name in given.given})
-        body = data.encode() if isinstance(data, str) else data
-        return head / (body if isinstance(body, (Header, Packet)) else bytes(body))
+        return peer or self.host.resolve(to)
 
     def read(self) -> bytes:
         """Wait for the next datagram and return its data."""
@@ -237,7 +277,11 @@ class DatagramSocket(_IDPSocket):
 
 
 class RawSocket(_IDPSocket):
-    """Every IDP packet that comes to this host, whole, and packets sent just as they are written (SOCK_RAW)."""
+    """Every IDP packet that comes to this host, whole, and packets sent just as they are written (SOCK_RAW).
+
+    The host's own layers see what comes as well: a connection of SPP that is made by hand is unknown to them, and they
+    answer its peer with Error 2. A datagram socket with `all_packets`, bound to the number, takes their place there.
+    """
 
     kind = "raw"
 
@@ -247,16 +291,15 @@ class RawSocket(_IDPSocket):
         with host.medium.lock:
             host.xns.node.raw.append(self._endpoint)
 
-    def write(self, data: Any) -> int:
+    def write(self, data: Data) -> int:
         """Send a packet that begins with IDP, as headers (`auto` fields are derived) or as bytes (kept as they are)."""
         self._need_open("write")
-        packet = (
-            data if isinstance(data, Packet) else data / b"" if isinstance(data, Header) else dissect(bytes(data), IDP)
-        )
+        octets = outgoing(data, f"{self}: write")
+        packet = octets if isinstance(octets, Packet) else dissect(octets, IDP)
         idp = packet.layers[0] if packet.layers else None
         if not isinstance(idp, IDP) or idp.dst is None:
             raise self._misuse(EINVAL, "write", "a packet with a whole IDP header", packet.summary() or "nothing")
-        self._send(packet)
+        self._send(packet, idp.dst)
         return len(bytes(packet))
 
     def read(self) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any
 
 from packetlab.errors import LocalProtocolError, NeedsPrivilege, SocketMisuse
 from packetlab.host import Place, Station
+from packetlab.sockets.headers import Data, outgoing
 from packetlab.sockets.socket import Socket
 
 LARGEST = 65536
@@ -249,10 +250,10 @@ class InetStream(InetSocket):
             return None
         return InetStream(self.host, sock)
 
-    def write(self, data: bytes | str) -> int:
+    def write(self, data: Data) -> int:
         """Send bytes; return when the kernel has taken all."""
         self._need(self._connected, errno.ENOTCONN, "write", *MISUSES[errno.ENOTCONN])
-        octets = memoryview(data.encode() if isinstance(data, str) else data)
+        octets = memoryview(bytes(outgoing(data, f"{self}: write")))
         done = 0
         while done < len(octets):
             rest = octets[done:]
@@ -272,14 +273,14 @@ class InetDatagram(InetSocket):
 
     kind = "datagram"
 
-    def write(self, data: bytes | str, to: Any = None) -> int:
+    def write(self, data: Data, to: Any = None) -> int:
         """Send one datagram; `to` is where, on a connected socket nothing."""
         connected = self.peer is not None
         given = connected or to is not None
         self._need(given, errno.EDESTADDRREQ, "write", *MISUSES[errno.EDESTADDRREQ])
         once = not connected or to is None
         self._need(once, errno.EISCONN, "write", "no destination: the socket is connected", f"{to}")
-        octets = data.encode() if isinstance(data, str) else bytes(data)
+        octets = bytes(outgoing(data, f"{self}: write"))
         if to is None:
             return self._deliver(lambda: self.sock.send(octets))
         target = self._address(to)

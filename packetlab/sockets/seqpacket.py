@@ -5,17 +5,22 @@ from __future__ import annotations
 from errno import EINVAL
 from typing import Any
 
-from packetlab.engine.spp import Connection
+from packetlab.engine.spp import ATTENTION, END_OF_MESSAGE, Connection
+from packetlab.errors import RemoteProtocolError
 from packetlab.host import Station
-from packetlab.sockets.spp import SPPSocket
+from packetlab.sockets.headers import Data, Given, Prototype
+from packetlab.sockets.spp import HEADER, MAY_SAY_SPP, SPPSocket
 from packetlab.wire.dissect import dissect
+from packetlab.wire.header import Header
+from packetlab.wire.packet import Packet
 from packetlab.wire.xns import SPP
-
-HEADER = 12  # octets
 
 
 class SeqpacketSocket(SPPSocket):
     """Sequenced packets: each write is one packet, each read returns one, with its boundaries (SOCK_SEQPACKET).
+
+    Otherwise than in 4.4BSD, where 12 octets of header go before all data unless that is turned off, they do so only where
+    it is turned on; `read_packet` and ``header=`` need neither.
 
     Attributes:
         headers_on_input: `read` puts the 12 octets of a packet's header before its data (SO_HEADERS_ON_INPUT).
@@ -28,29 +33,86 @@ class SeqpacketSocket(SPPSocket):
         super().__init__(host, connection)
         self.headers_on_input = False
         self.headers_on_output = False
+        self._message: list[bytes] = []  # the beginning of one, read already
 
     def _inherit(self, child: Any) -> None:
         child.headers_on_input, child.headers_on_output = self.headers_on_input, self.headers_on_output
 
-    def write(self, data: bytes | str, header: SPP | None = None) -> int:
-        """Send one packet.
+    def write(self, data: Data, header: Prototype | None = None, *, force: bool = False) -> int:
+        """Send one packet; return how many bytes of data it has.
 
         Args:
-            data: at most `mtu` bytes; none is fine. header: prototype for this one, over `default_header`: datastream,
-                and END_OF_MESSAGE or ATTENTION in control.
+            data: at most `mtu` bytes; none is fine. Headers at its beginning, ``SPP(datastream=9) / b"..."``, are a
+                prototype for this packet.
+            header: a prototype too: ``SPP(...)``, ``IDP(...)`` or ``IDP(...) / SPP(...)``, over `default_header` field by
+                field. Yours are datastream, END_OF_MESSAGE and ATTENTION in control, hops, and checksum=0xFFFF (none).
+            force: send any field as it is given, right or wrong. With a `seq`, or as a system packet, it goes out at once
+                and once, beside all others, and whatever the window; else in its turn, and a repeat is as the connection
+                would have it.
 
         Raises:
             LocalProtocolError: too long, or a header field that is not the user's. ConnectionError: the peer is gone.
+            TypeError: no data.
         """
-        octets = data.encode() if isinstance(data, str) else bytes(data)
-        if self.headers_on_output and header is None:
-            if len(octets) < HEADER:
-                raise self._misuse(EINVAL, "write", "12 octets of header, then data", f"{len(octets)}")
-            said = dissect(octets[:HEADER], SPP)[SPP]
-            header = SPP(**{name: getattr(said, name) for name in sorted(said.captured) if getattr(said, name)})
-            octets = octets[HEADER:]
-        self._queue(octets, header)
+        given, octets = self._parted(data, header)
+        if self.headers_on_output and header is None and not isinstance(data, (Header, Packet)):
+            given, octets = self._prototype_in(octets, force)
+        self._queue(octets, given, force=force)
         return len(octets)
+
+    def _prototype_in(self, octets: bytes, force: bool) -> tuple[Given, bytes]:
+        """Return what 12 octets of prototype before the data give. As in BSD a default END_OF_MESSAGE stays."""
+        if len(octets) < HEADER:
+            raise self._misuse(EINVAL, "write", "12 octets of header, then data", f"{len(octets)}")
+        said = dissect(octets[:HEADER], SPP)[SPP]
+        # What is the connection's own and zero is not given.
+        names = [name for name in sorted(said.captured) if force or name in MAY_SAY_SPP or getattr(said, name)]
+        fields = {name: getattr(said, name) for name in names}
+        if not force:
+            fields["control"] = int(said.control) | self._control & END_OF_MESSAGE
+        return Given({}, fields), octets[HEADER:]
+
+    def write_message(self, data: Data, header: Prototype | None = None) -> int:
+        """Send a message: a run of packets, of `mtu` bytes of data each but the last, which has END_OF_MESSAGE.
+
+        Args:
+            data, header: as for `write`; the prototype goes with every packet. `headers_on_output` does not count here.
+        """
+        given, octets = self._parted(data, header)
+        control = int((given.over(self._given).spp or {}).get("control", 0)) & ~END_OF_MESSAGE
+        plain = not control & ATTENTION
+        self._need(plain, EINVAL, "write_message", "data", "an attention, which is one byte", "see attention()")
+        for start in range(0, max(1, len(octets)), self._mtu):
+            last = start + self._mtu >= len(octets)
+            whole = Given({}, {"control": control}).over(given)
+            self._queue(octets[start : start + self._mtu], whole, end_of_message=last)
+        return len(octets)
+
+    def read_message(self, largest: int = 1 << 24) -> bytes:
+        """Wait for the next message and return its data; empty at the end of the connection (see `ended`).
+
+        A message is what comes up to and with the next packet that has END_OF_MESSAGE; `last_header` is that packet's. An
+        attention in between is none of it. What has come stays for the next call where a wait ends early.
+
+        Raises:
+            RemoteProtocolError: the connection ended within a message, or it is longer than `largest` bytes.
+        """
+        pieces = self._message
+        while (packet := self.read_packet()) is not None:
+            control = int(packet[SPP].control)
+            if not control & ATTENTION:
+                pieces.append(packet.payload)
+            if control & END_OF_MESSAGE and pieces:
+                self._message = []
+                return b"".join(pieces)
+            if (size := sum(map(len, pieces))) > largest:
+                self._message = []
+                raise RemoteProtocolError(f"{self}: message", f"at most {largest} bytes", f"{size} and no end")
+        if pieces:
+            self._message = []
+            size = sum(map(len, pieces))
+            raise RemoteProtocolError(f"{self}: message", "its end", f"{size} bytes, and the end of the connection")
+        return b""
 
     def read(self) -> bytes:
         """Wait for the next packet and return its data; empty at the end of the connection (see `ended`)."""

@@ -16,6 +16,7 @@ from packetlab.engine.spp_listener import Listener
 from packetlab.engine.spp_states import State
 from packetlab.errors import LocalProtocolError
 from packetlab.host import Station
+from packetlab.sockets.headers import FORCE, NOTHING, USERS_CONTROL, Given, Prototype, outgoing, parted, prototype
 from packetlab.sockets.socket import Socket
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.packet import Packet
@@ -23,8 +24,9 @@ from packetlab.wire.xns import SPP
 
 HEADER = 12  # octets
 QUEUE = 32  # packets that a writer may be ahead of the window
-NOTHING = SPP()
-MAY_SAY = {"datastream", "control"}  # what a prototype header decides; the rest belongs to the connection
+NO_HEADER = SPP()
+# What a prototype header decides; the rest belongs to the connection.
+MAY_SAY_IDP, MAY_SAY_SPP = {"hops"}, {"datastream", "control"}
 
 
 class Held(Endpoint):
@@ -39,7 +41,7 @@ class SPPSocket(Socket):
     """What sequenced packets and streams share: the connection.
 
     Attributes:
-        default_header: prototype of all outgoing packets (SO_DEFAULT_HEADERS): datastream, and END_OF_MESSAGE in control.
+        default_header: prototype of all outgoing data (SO_DEFAULT_HEADERS), as ``header=`` of `write`.
         last_header: header of the last packet read (SO_LAST_HEADER), or None.
         mtu: bytes of data a packet at most (SO_MTU), 534 unless set.
         own_sockets: a listener gives each connection a socket of its own, as Xerox does; else all share the listener's.
@@ -51,7 +53,7 @@ class SPPSocket(Socket):
         super().__init__(host)
         self.own_sockets = False
         self.last_header: SPP | None = None
-        self._set_default(NOTHING)
+        self._set_default(NO_HEADER, NOTHING)
         self._mtu = LARGEST
         self._number = 0
         self._connecting = False  # a connect that did not wait has yet to be finished
@@ -61,28 +63,34 @@ class SPPSocket(Socket):
     # Options ------------------------------------------------------------------------------------------------
 
     @property
-    def default_header(self) -> SPP:
-        """The prototype of all outgoing packets."""
+    def default_header(self) -> Prototype:
+        """The prototype of all outgoing data."""
         return self._default
 
     @default_header.setter
-    def default_header(self, header: SPP) -> None:
-        self._checked(header)
-        self._set_default(header)
+    def default_header(self, header: Prototype) -> None:
+        self._set_default(header, self._checked(prototype(header, str(self))))
 
-    def _set_default(self, header: SPP) -> None:
+    def _set_default(self, header: Prototype, given: Given, force: bool = False) -> None:
+        self._default, self._given, self._force = header, given, force
         # As plain numbers too: they are asked for with every write.
-        self._default, self._datastream, self._control = header, header.datastream, int(header.control)
+        spp = given.spp or {}
+        self._datastream, self._control = int(spp.get("datastream", 0)), int(spp.get("control", 0))
 
     @contextmanager
-    def header(self, header: SPP) -> Iterator[None]:
-        """Use a prototype header for a group of writes: ``with socket.header(SPP(datastream=3)): ...``."""
-        before = self.default_header
-        self.default_header = header
+    def header(self, header: Prototype, *, force: bool = False) -> Iterator[None]:
+        """Use a prototype header for a group of writes: ``with socket.header(SPP(datastream=3)): ...``.
+
+        Args:
+            header: takes the place of `default_header`. force: as for `write`.
+        """
+        before = self._default, self._given, self._force
+        given = prototype(header, str(self))
+        self._set_default(header, given if force else self._checked(given), force)
         try:
             yield
         finally:
-            self._set_default(before)
+            self._set_default(*before)
 
     @property
     def mtu(self) -> int:
@@ -229,7 +237,7 @@ class SPPSocket(Socket):
         child = type(self)(self.host, connection)
         child._number = connection.local.socket
         child._mtu, child.timeout = self._mtu, self.timeout
-        child._set_default(self._default)
+        child._set_default(self._default, self._given, self._force)
         self._inherit(child)
         return child
 
@@ -309,26 +317,40 @@ class SPPSocket(Socket):
         assert self._connection is not None
         return self._connection
 
-    def _checked(self, header: SPP, whole: bool = False) -> None:
-        if not isinstance(header, SPP):
-            raise LocalProtocolError(f"{self}: header", "a prototype header, SPP(...)", f"{header!r}")
-        for name in sorted(header.given - MAY_SAY):
-            hint = "datastream and control are yours; the connection decides the rest (BSD would ignore it)"
-            raise LocalProtocolError(f"{self}: SPP.{name}", "not given", f"{getattr(header, name)}", hint)
-        if int(header.control) & ~(END_OF_MESSAGE | ATTENTION):
-            hint = "the connection decides SYSTEM and SEND_ACK (BSD would ignore them)"
-            raise LocalProtocolError(
-                f"{self}: SPP.control", "END_OF_MESSAGE or ATTENTION", f"{int(header.control):#x}", hint
-            )
+    def _checked(self, given: Given) -> Given:
+        """Return the fields of a prototype, all of which are the user's."""
+        given.check(str(self), MAY_SAY_IDP, MAY_SAY_SPP)
+        control = int((given.spp or {}).get("control", 0))
+        if control & ~USERS_CONTROL:
+            hint = f"the connection decides SYSTEM and SEND_ACK (BSD would ignore them); {FORCE}"
+            raise LocalProtocolError(f"{self}: SPP.control", "END_OF_MESSAGE or ATTENTION", f"{control:#x}", hint)
+        return given
 
-    def _queue(self, data: bytes, header: SPP | None, end_of_message: bool = False) -> None:
+    def _parted(self, data: Any, header: Prototype | None) -> tuple[Given, bytes]:
+        """Return what the prototypes in and beside the data give, and the data."""
+        octets = outgoing(data, f"{self}: write")
+        given = NOTHING if header is None else prototype(header, str(self))
+        if isinstance(octets, Packet):
+            own, rest = parted(octets)
+            given, octets = own.over(given), bytes(rest)
+        return given, octets
+
+    def _queue(self, data: bytes, given: Given = NOTHING, end_of_message: bool = False, force: bool = False) -> None:
         """Send one packet, waiting for room."""
         connection = self._open("write")
-        datastream, control = self._datastream, self._control
-        if header is not None:
-            self._checked(header)
-            datastream = header.datastream if "datastream" in header.given else datastream
-            control |= int(header.control)
+        force = force or self._force
+        datastream, control, idp = self._datastream, self._control, self._given.idp
+        if given is not NOTHING or force:
+            given = (given if force else self._checked(given)).over(self._given)
+            spp = given.spp or {}
+            datastream, control, idp = spp.get("datastream", 0), int(spp.get("control", 0)), given.idp
+        control |= END_OF_MESSAGE if end_of_message else 0
+        if force:
+            fields = {**(given.spp or {}), "control": control} if control else given.spp or {}
+            with self.host.medium.lock:
+                connection.force(data, idp, fields)
+                self.host.wish(connection)
+            return
         if len(data) > self._mtu:
             hint = "a stream socket splits"
             raise self._misuse(EMSGSIZE, "write", f"at most {self._mtu} bytes", f"{len(data)}", hint)
@@ -346,18 +368,19 @@ class SPPSocket(Socket):
             connection.send(
                 data,
                 datastream,
-                end_of_message=bool(control & END_OF_MESSAGE) or end_of_message,
+                end_of_message=bool(control & END_OF_MESSAGE),
                 attention=bool(control & ATTENTION),
+                idp=idp,
             )
             if connection.unsent == 1:  # else the window is shut, and what opens it sends
                 self.host.wish(connection)
 
     def attention(self, byte: bytes | int) -> None:
         """Tell the peer one byte ahead of everything that it has yet to read (MSG_OOB); it also comes in its place."""
-        data = bytes([byte]) if isinstance(byte, int) else bytes(byte)
-        from packetlab.wire.xns import Control
-
-        self._queue(data, SPP(control=Control.ATTENTION))
+        if isinstance(byte, int) and not 0 <= byte <= 255:
+            raise self._misuse(EINVAL, "attention", "one byte, 0..255", f"{byte}")
+        given, data = self._parted(bytes([byte]) if isinstance(byte, int) else byte, None)
+        self._queue(data, Given({}, {"control": self._control | ATTENTION}).over(given))
 
     def read_attention(self) -> int:
         """Wait for the peer's attention and return its byte; the packet itself is still read in its place."""

@@ -7,6 +7,7 @@ from typing import Self
 from packetlab.engine.spp import Connection
 from packetlab.engine.spp_states import State
 from packetlab.host import Station
+from packetlab.sockets.headers import NOTHING, Data, Prototype
 from packetlab.sockets.spp import QUEUE, SPPSocket
 from packetlab.wire.xns import SPP
 
@@ -20,11 +21,17 @@ class StreamSocket(SPPSocket):
         super().__init__(host, connection)
         self._rest = b""
 
-    def write(self, data: bytes | str) -> int:
-        """Send bytes; return when all are on their way or queued."""
-        octets = data.encode() if isinstance(data, str) else bytes(data)
-        for start in range(0, len(octets), self._mtu):
-            self._queue(octets[start : start + self._mtu], None, end_of_message=start + self._mtu >= len(octets))
+    def write(self, data: Data, header: Prototype | None = None, *, force: bool = False) -> int:
+        """Send bytes; return when all are on their way or queued.
+
+        Args:
+            data, header, force: as for `SeqpacketSocket.write`; a prototype goes with every packet that it takes.
+        """
+        given, octets = self._parted(data, header)
+        # A prototype without data is a packet of its own; no data at all is nothing.
+        for start in range(0, max(len(octets), given is not NOTHING), self._mtu):
+            last = start + self._mtu >= len(octets)
+            self._queue(octets[start : start + self._mtu], given, end_of_message=last, force=force)
         return len(octets)
 
     def read(self, size: int = 65536) -> bytes:
@@ -73,7 +80,12 @@ class StreamSocket(SPPSocket):
             raise ConnectionResetError(f"{self}: the peer has ended")
         taken = 0
         while taken < len(data) and connection.unsent < QUEUE:
-            connection.send(data[taken : taken + self._mtu], end_of_message=taken + self._mtu >= len(data))
+            connection.send(
+                data[taken : taken + self._mtu],
+                self._datastream,
+                end_of_message=taken + self._mtu >= len(data),
+                idp=self._given.idp,
+            )
             taken += min(self._mtu, len(data) - taken)
         self.host.wish(connection)
         return taken

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from packetlab.engine.websocket import WebSocket
 from packetlab.engine.websocket_events import Closed, Event, Failed, Message, Opened, Pong, Refused, Reply, Request
 from packetlab.link.medium import SECOND, Medium
+from packetlab.sockets.headers import Data, outgoing
 from packetlab.sockets.socket import Socket
 
 AHEAD = 64  # messages kept for the reader; then the stream is read no further
@@ -143,23 +144,20 @@ class WebSocketSocket(Socket):
         child.timeout = self.timeout
         return child
 
-    def write(self, data: str | bytes, fragment: int | None = None) -> int:
-        """Send a message: text as `str`, binary as `bytes`.
-
-        Args:
-            fragment: bytes of a frame at most; the message is then several.
-        """
+    def write(self, data: Data, fragment: int | None = None) -> int:
+        """Send a message: text as `str`, binary as `bytes` or headers; with `fragment`, in frames of so many bytes."""
         endpoint = self._open("write")
+        message = data if isinstance(data, str) else bytes(outgoing(data, f"{self}: write"))
         self._wait(endpoint.room, "write")
         with self.host.medium.lock:
-            endpoint.engine.send(data, self.host.medium.now, fragment)
+            endpoint.engine.send(message, self.host.medium.now, fragment)
             endpoint.turn(self.host.medium.now)
-        return len(data)
+        return len(message)
 
-    def write_raw(self, data: Any) -> int:
+    def write_raw(self, data: Data) -> int:
         """Send bytes, or a packet such as ``WebSocketFrame(rsv1=1) / b"..."``, just as they are."""
         endpoint = self._open("write_raw")
-        octets = bytes(data)
+        octets = bytes(outgoing(data, f"{self}: write_raw"))
         with self.host.medium.lock:
             endpoint.engine.send_raw(octets)
             endpoint.turn(self.host.medium.now)

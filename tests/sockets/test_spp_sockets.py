@@ -75,14 +75,21 @@ def test_a_default_header_goes_with_every_packet_and_a_prototype_over_it(pair) -
 
 @pytest.mark.parametrize(
     "header",
-    [SPP(seq=5), SPP(source_id=1), SPP(ack=0), SPP(control=Control.SYSTEM), SPP(control=Control.SEND_ACK), IDP()],
+    [
+        SPP(seq=5),
+        SPP(source_id=1),
+        SPP(ack=0),
+        SPP(control=Control.SYSTEM),
+        SPP(control=Control.SEND_ACK),
+        IDP(length=1),
+    ],
     ids=repr,
 )
 def test_what_bsd_would_ignore_in_a_prototype_is_refused(pair, header) -> None:
     client, _ = pair
-    with pytest.raises(LocalProtocolError, match=r"SPP\.|header"):
+    with pytest.raises(LocalProtocolError, match=r"SPP\.|IDP\.length"):
         client.write(b"x", header=header)
-    with pytest.raises(LocalProtocolError, match=r"SPP\.|header"):
+    with pytest.raises(LocalProtocolError, match=r"SPP\.|IDP\.length"):
         client.default_header = header
 
 

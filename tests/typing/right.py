@@ -93,8 +93,14 @@ def talk() -> str | bytes | None:
     packet = conn.read_packet()
     stream: int = packet[SPP].datastream if packet is not None else 0
     conn.write(data, header=SPP(datastream=stream))
+    conn.write(SPP(datastream=9) / b"x", header=IDP(hops=1) / SPP(datastream=8), force=True)
+    with conn.header(IDP(checksum=0xFFFF), force=True):
+        taken: int = conn.write_message("text")
+    message: bytes = conn.read_message()
+    print(conn.default_header, taken, message)
     with a.socket("datagram", "xns") as datagrams:
-        datagrams.write(b"x", to=b.at(4), header=IDP(packet_type=9))
+        datagrams.default_header = IDP(hops=2) / SPP(seq=1)
+        datagrams.write(b"x", to=b.at(4), header=IDP(packet_type=9), force=True)
     web = a.socket("websocket", subprotocols=["chat"])
     web.write_raw(WebSocketFrame(rsv1=1) / b"")
     tcp = a.socket("stream", "inet")

@@ -1,0 +1,93 @@
+"""What `write` takes: data, and prototype headers in front of it or beside it.
+
+4.4BSD (idp(4), spp(4)): headers of outgoing packets are set "by writing a prototype header along with whatever data is to be
+sent", or by a default header for all of them. A field counts where it is given, be it zero; what a packet's own prototype
+gives goes before ``header=``, and that before the default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+from packetlab.errors import LocalProtocolError
+from packetlab.wire.header import Header
+from packetlab.wire.packet import Packet
+from packetlab.wire.xns import IDP, SPP, Control
+
+Data: TypeAlias = bytes | bytearray | memoryview | str | Header | Packet
+Prototype: TypeAlias = IDP | SPP | Packet
+
+NO_CHECKSUM = 0xFFFF
+USERS_CONTROL = int(Control.END_OF_MESSAGE | Control.ATTENTION)
+FORCE = "force=True puts anything on the wire"
+
+
+def outgoing(data: object, where: str) -> bytes | Packet:
+    """Return data as bytes, and headers as a packet; whatever is neither is a TypeError, on every kind of socket."""
+    if type(data) is bytes:
+        return data
+    if isinstance(data, str):
+        return data.encode()
+    if isinstance(data, Packet):
+        return data
+    if isinstance(data, Header):
+        return Packet((data,))
+    if hasattr(type(data), "__bytes__"):  # a captured frame, a packet of scapy or dpkt
+        return bytes(data)  # type: ignore[call-overload, no-any-return]
+    try:
+        view = memoryview(data)  # type: ignore[arg-type]
+        if view.ndim:  # a number of numpy's has a buffer, and is no data
+            return view.tobytes()
+    except TypeError:
+        pass
+    raise TypeError(f"{where}: expected bytes, text or headers, got {type(data).__name__} {repr(data)[:60]}")
+
+
+class Given(NamedTuple):
+    """The fields that prototype headers give, by name; `spp` is None where there is no such header."""
+
+    idp: Mapping[str, Any]
+    spp: Mapping[str, Any] | None
+
+    def over(self, other: Given) -> Given:
+        """Return these, and where they say nothing the other's."""
+        spp = other.spp if self.spp is None else {**(other.spp or {}), **self.spp}
+        return Given({**other.idp, **self.idp}, spp)
+
+    def check(self, where: str, idp: Collection[str], spp: Collection[str]) -> None:
+        """Raise LocalProtocolError where a field is not one of those named: the rest belongs to the protocol."""
+        for header, fields, may in (("IDP", self.idp, idp), ("SPP", self.spp or {}, spp)):
+            for name, value in fields.items():
+                if name not in may and (header, name, value) != ("IDP", "checksum", NO_CHECKSUM):
+                    yours = ", ".join([*sorted(may), *["checksum=0xFFFF (none)"] * (header == "IDP")])
+                    raise LocalProtocolError(
+                        f"{where}: {header}.{name}", "not given", f"{value}", f"yours: {yours}; {FORCE}"
+                    )
+
+
+NOTHING = Given({}, None)
+
+
+def prototype(header: object, where: str) -> Given:
+    """Return what ``IDP(...)``, ``SPP(...)`` or ``IDP(...) / SPP(...)`` gives."""
+    if isinstance(header, (Header, Packet)):
+        packet = header if isinstance(header, Packet) else Packet((header,))
+        said, rest = parted(packet)
+        if packet._headers and not rest._headers and not rest._payload:
+            return said
+    expected = "a prototype: IDP(...), SPP(...) or IDP(...) / SPP(...)"
+    raise LocalProtocolError(f"{where}: header", expected, f"{header!r}")
+
+
+def parted(packet: Packet) -> tuple[Given, Packet]:
+    """Return what the prototypes at the beginning of a packet give, and the rest: the data."""
+    headers = packet._headers
+    idp = _said(headers[0]) if headers and type(headers[0]) is IDP else None
+    headers = headers if idp is None else headers[1:]
+    spp = _said(headers[0]) if headers and type(headers[0]) is SPP else None
+    return Given(idp or {}, spp), Packet(headers if spp is None else headers[1:], packet._payload)
+
+
+def _said(header: Header) -> dict[str, Any]:
+    return {name: getattr(header, name) for name in sorted((header.given | header.captured) - {"payload"})}

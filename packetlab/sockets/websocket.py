@@ -14,9 +14,10 @@ from typing import Any, Literal
 
 from packetlab.engine.websocket import WebSocket
 from packetlab.engine.websocket_events import Closed, Event, Failed, Message, Opened, Pong, Refused, Reply, Request
-from packetlab.link.medium import SECOND, Medium
+from packetlab.link.medium import SECOND
 from packetlab.sockets.headers import Data, outgoing
 from packetlab.sockets.socket import Socket
+from packetlab.sockets.stream_driver import StreamDriver
 
 AHEAD = 64  # messages kept for the reader; then the stream is read no further
 BEHIND = 1 << 20  # bytes that a writer may be ahead of the stream
@@ -223,63 +224,7 @@ class WebSocketSocket(Socket):
         self.stream.abort()
 
 
-class Line:
-    """The descriptor of a stream, to be woken by; an SPP stream has none, its host's ports wake."""
-
-    def __init__(self, stream: Any) -> None:
-        self.name, self.mask, self._stream = str(stream), select.POLLIN, stream
-
-    def fileno(self) -> int:
-        """The descriptor, or -1."""
-        return int(self._stream.fileno()) if hasattr(self._stream, "fileno") else -1
-
-    def take(self) -> list[bytes]:
-        """Nothing: it only wakes."""
-        return []
-
-
-class _Driver:
-    """What an endpoint and a porch share: a place in the medium, woken by whatever happens."""
-
-    served = True
-
-    def __init__(self, stream: Any) -> None:
-        self.stream = stream
-        self.medium: Medium = stream.host.medium
-        self.due: int | None = None
-        self.line = Line(stream)
-        self._turning = False
-        self.medium.add(self)
-        self.medium.followers.append(self._follow)
-
-    @property
-    def ports(self) -> list[Line]:
-        """The stream's descriptor, where it has one and is waited for."""
-        return [self.line] if self.line.mask and self.line.fileno() >= 0 else []
-
-    def take(self, port: Any, data: bytes, now: int) -> None:
-        """Nothing comes this way; `turn` reads the stream."""
-
-    def failed(self, port: Any, error: OSError) -> None:
-        """The stream's descriptor is gone."""
-        self.leave()
-
-    def _follow(self) -> None:
-        if self in self.medium.drivers:
-            self.turn(self.medium.now)
-
-    def turn(self, now: int) -> None:
-        raise NotImplementedError
-
-    def leave(self) -> None:
-        """Take no more part in the medium."""
-        with self.medium.lock:
-            self.medium.remove(self)
-            if self._follow in self.medium.followers:
-                self.medium.followers.remove(self._follow)
-
-
-class Endpoint(_Driver):
+class Endpoint(StreamDriver):
     """An engine on a stream."""
 
     def __init__(self, stream: Any, engine: WebSocket) -> None:
@@ -408,7 +353,7 @@ class Endpoint(_Driver):
             raise self.lost
 
 
-class Porch(_Driver):
+class Porch(StreamDriver):
     """Where streams wait until they are WebSockets."""
 
     def __init__(self, stream: Any, most: int, make: Callable[[], WebSocket]) -> None:

@@ -567,7 +567,8 @@ def test_tshark_reads_the_headers_as_they_were_said(pair, tmp_path, tshark) -> N
     client.write(b"three", header=SPP(seq=77, ack=5, alloc=2, source_id=1, destination_id=2), force=True)
     path = tmp_path / "wire.pcapng"
     client.host.net.capture.write(path)
-    fields = "idp.hops idp.checksum spp.type spp.seq spp.ack spp.alloc spp.src spp.dst data.data".split()
+    numbers = ("spp.type", "spp.seq", "spp.ack", "spp.alloc", "spp.src", "spp.dst")
+    fields = ("idp.hops", "idp.checksum", *numbers, "data.data")
     rows = {bytes.fromhex(row[-1]): row for row in tshark(path, *fields)[start:] if len(row) == len(fields)}
     assert [int(rows[b"one"][place], 0) for place in (0, 2)] == [3, 9]
     assert int(rows[b"two"][1], 0) == 0xFFFF

@@ -1,0 +1,64 @@
+"""What stands on a stream socket of either family and moves its bytes while anything in the program waits."""
+
+from __future__ import annotations
+
+import select
+from typing import Any
+
+from packetlab.link.medium import Medium
+
+
+class Line:
+    """The descriptor of a stream, to be woken by; an SPP stream has none, its host's ports wake."""
+
+    def __init__(self, stream: Any) -> None:
+        self.name, self.mask, self._stream = str(stream), select.POLLIN, stream
+
+    def fileno(self) -> int:
+        """The descriptor, or -1."""
+        return int(self._stream.fileno()) if hasattr(self._stream, "fileno") else -1
+
+    def take(self) -> list[bytes]:
+        """Nothing: it only wakes."""
+        return []
+
+
+class StreamDriver:
+    """A place in the medium, woken by whatever happens."""
+
+    served = True
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.medium: Medium = stream.host.medium
+        self.due: int | None = None
+        self.line = Line(stream)
+        self._turning = False
+        self.medium.add(self)
+        self.medium.followers.append(self._follow)
+
+    @property
+    def ports(self) -> list[Line]:
+        """The stream's descriptor, where it has one and is waited for."""
+        return [self.line] if self.line.mask and self.line.fileno() >= 0 else []
+
+    def take(self, port: Any, data: bytes, now: int) -> None:
+        """Nothing comes this way; `turn` reads the stream."""
+
+    def failed(self, port: Any, error: OSError) -> None:
+        """The stream's descriptor is gone."""
+        self.leave()
+
+    def _follow(self) -> None:
+        if self in self.medium.drivers:
+            self.turn(self.medium.now)
+
+    def turn(self, now: int) -> None:
+        raise NotImplementedError
+
+    def leave(self) -> None:
+        """Take no more part in the medium."""
+        with self.medium.lock:
+            self.medium.remove(self)
+            if self._follow in self.medium.followers:
+                self.medium.followers.remove(self._follow)

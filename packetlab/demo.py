@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packetlab.capture import Capture, Frame
@@ -62,10 +61,11 @@ def _run(path: str | None) -> int:
         if not _check("received", packets, arrived):
             return 1
 
-        kept = Path(path) if path else Path(tempfile.mkdtemp(prefix="packetlab-")) / "demo.pcapng"
-        count = Capture.of(arrived).write(kept)
-        print(f"Wrote {count} frames to {kept}.")
-        report = replay(Capture(kept), onto=port_a, speed=1.0, progress=False)
+        memory = io.BytesIO()  # so that nothing is left behind, whatever ends this
+        count = Capture.of(arrived).write(path or memory)
+        print(f"Wrote {count} frames to {path or 'a file in memory (-w FILE keeps it)'}.")
+        memory.seek(0)
+        report = replay(Capture(path or memory), onto=port_a, speed=1.0, progress=False)
         again = list(port_b.capture(count=len(packets), timeout=WAIT, where=IDP()))
         print(f"Replayed that file:\n{report}\n")
         return 0 if _check("replayed", packets, again) else 1

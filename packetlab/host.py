@@ -30,7 +30,7 @@ from packetlab.link.carriers import (
     UDPPort,
 )
 from packetlab.link.medium import Medium
-from packetlab.link.port import Attachment, Port
+from packetlab.link.port import Attachment, Port, place
 from packetlab.wire.addresses import XNSAddress, mac_octets
 from packetlab.wire.dissect import dissect
 from packetlab.wire.ethernet import Ether
@@ -299,10 +299,8 @@ class Station:
             link: which of the host's links, from 0. at: a ghost, to be at its address and not at the host's, where the
                 kernel answers too; what comes there then is the engine's.
         """
-        if not self.attachments:
-            raise PacketlabError(f"host {self.name}: attach", "a link", "none yet")
-        attachment = self.attachments[link]
-        octets = to.attachments[0].mac if isinstance(to, Station) else mac_octets(to)
+        attachment = place(self, link, "attach")
+        octets = place(to, 0, "attach: to").mac if isinstance(to, Station) else mac_octets(to)
         port = attachment.open() if at is None else at
         runner = Runner(engine, port, where, attachment.mac if at is None else mac_octets(at.mac), octets)
         if hasattr(port, "driver"):

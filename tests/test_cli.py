@@ -161,6 +161,50 @@ def test_the_demo_passes_and_keeps_a_file_that_tshark_reads(tmp_path: Path, tsha
     ] == [[str(i), "0x07"] for i in range(4)]
 
 
+def test_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
+    places = {name: tmp_path / name for name in ("TMPDIR", "HOME", "XDG_CACHE_HOME", "here")}
+    for place in places.values():
+        place.mkdir()
+    environment = {name: str(place) for name, place in places.items() if name != "here"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "packetlab", "demo"], capture_output=True, text=True, timeout=100, check=False,
+        cwd=places["here"], env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stdout.count("PASS") == 2, done.stderr
+    assert "to a file in memory (-w FILE keeps it)" in done.stdout
+    assert [path for path in tmp_path.rglob("*") if path not in places.values()] == []
+
+
+@pytest.mark.parametrize(
+    "words", [("capture", "-w", "x.pcap"), ("send", "Ether()"), ("replay", str(CORPUS / "web.pcap"))]
+)
+def test_an_interface_that_does_not_exist_is_named_before_any_privilege(words, monkeypatch, capsys) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("packetlab.link.interface._socket.socket", refuse)
+    command, *rest = words
+    assert main([command, "-i", "eth9nope", *rest]) == 2
+    error = capsys.readouterr().err
+    assert "Interface('eth9nope'): expected one of lo" in error and "got no such interface" in error
+    assert main([command, "-i", "lo", *rest]) == 2
+    assert "expected the capability CAP_NET_RAW" in capsys.readouterr().err
+
+
+def test_files_that_cannot_be_read_or_written_are_told_alike(capsys, tmp_path: Path) -> None:
+    missing = tmp_path / "nofile.py"
+    for form in ("wireshark", "diagram"):
+        assert main(["export", form, str(missing)]) == 2
+        told = f"packetlab export: {missing}: expected a readable file, got No such file or directory\n"
+        assert capsys.readouterr().err == told
+    assert main(["export", "diagram", "IPv4", "-o", str(tmp_path / "no" / "x.md")]) == 2
+    assert capsys.readouterr().err == f"packetlab export: {tmp_path / 'no' / 'x.md'}: No such file or directory\n"
+    leaves = tmp_path / "leaves.py"
+    leaves.write_text("raise SystemExit(0)")
+    assert main(["export", "wireshark", str(leaves)]) == 2
+    assert "expected a file that runs, got SystemExit: 0" in capsys.readouterr().err
+
+
 def test_the_demo_runs_in_memory_where_the_kernel_refuses(monkeypatch, capsys, tmp_path: Path) -> None:
     from packetlab import Lab, NeedsPrivilege
     from packetlab.demo import run

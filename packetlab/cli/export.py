@@ -84,14 +84,17 @@ def headers_of(file: str) -> list[type[Header]]:
     from packetlab.wire.bindings import declared
 
     path = Path(file)
-    path.read_bytes()  # OSError, said in the usual way
+    try:
+        path.read_bytes()
+    except OSError as error:
+        raise DeclareError(file, "a readable file", error.strerror or error) from None
     before = set(declared())
     sys.path.insert(0, str(path.resolve().parent))
     try:
         runpy.run_path(str(path), run_name=path.stem)
     except PacketlabError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DeclareError(file, "a file that runs", f"{type(error).__name__}: {error}") from error
     finally:
         sys.path.pop(0)

@@ -15,7 +15,7 @@ from packetlab.capture import Frame, matcher
 from packetlab.errors import BuildError
 from packetlab.link.interface import Interface
 from packetlab.link.medium import Medium
-from packetlab.link.port import Port
+from packetlab.link.port import Port, place
 from packetlab.wire.addresses import mac_octets
 from packetlab.wire.answers import reasons, ruled
 from packetlab.wire.ethernet import Ether
@@ -79,7 +79,8 @@ def exchange(
         link: which of the host's links, from 0.
 
     Raises:
-        BuildError: nothing says what a reply is. OSError: the interface refuses. NeedsPrivilege: as `Interface`.
+        BuildError: nothing says what a reply is. PacketlabError: the host has no such link; a `LocalHost` that was given
+        no interface sends nothing but through the kernel's sockets. OSError: the interface refuses. NeedsPrivilege: as `Interface`.
     """
     request = Packet((send,)) if isinstance(send, Header) else send
     if expect is None and not ruled(request):
@@ -91,7 +92,9 @@ def exchange(
     if isinstance(via, str):
         port: Port = Interface(via)
     else:
-        attachment, medium = via.attachments[link], via.medium
+        if not hasattr(via, "attachments"):
+            raise BuildError("exchange: via", "a host, a port, or the name of an interface", type(via).__name__)
+        attachment, medium = place(via, link, "exchange"), via.medium
         port = attachment.open()
         if not isinstance(request._headers[0] if request._headers else None, Ether):
             request = Ether(dst=mac_octets(to), src=attachment.mac) / request

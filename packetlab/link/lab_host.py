@@ -18,7 +18,7 @@ from packetlab.escaping import printable
 from packetlab.link.ghost import Ghost
 from packetlab.link.interface import EVERY_PROTOCOL, Interface
 from packetlab.link.medium import Medium
-from packetlab.link.port import Attachment
+from packetlab.link.port import Attachment, place
 from packetlab.link.program import KEPT, Pipes, Program
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class Host:
 
         Make it when all hosts are on the link: those know its MAC address without asking for it.
         """
-        self._first()
+        place(self, link, "ghost")
         end, lab = self.ends[link], self.lab
         subnet = end.address.rpartition(".")[0]
         taken = {known.address for host in lab.hosts.values() for known in host.ends} | lab._ghosts

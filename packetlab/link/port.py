@@ -6,11 +6,12 @@ import errno
 import select
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from packetlab.capture import Frame, matcher
+from packetlab.errors import PacketlabError
 from packetlab.escaping import printable
 from packetlab.link.waits import AT_ONCE, Stop
 from packetlab.wire.batch import Batch
@@ -30,6 +31,21 @@ class Attachment(NamedTuple):
     carrier: str
     mac: bytes
     open: Callable[..., Port]
+
+
+def place(host: Any, link: int, what: str) -> Attachment:
+    """Return where a host is on one of its links, from 0.
+
+    PacketlabError: it has none of that number; `what` is who wants it.
+    """
+    places: Sequence[Attachment] = host.attachments
+    if link not in range(len(places)):
+        where = f"{what}: host {host.name}"
+        if places:
+            raise PacketlabError(where, f"a link from 0 to {len(places) - 1}", link)
+        hint = "link it to another host; a LocalHost is given its interface by name, LocalHost('eth0')"
+        raise PacketlabError(where, "a link, or an interface", "none yet", hint)
+    return places[link]
 
 
 def refusal(error: OSError) -> str:

@@ -114,7 +114,6 @@ def recording(lab: Lab, folder: Path, size: int) -> None:
     script = folder / "one.cfg"
     script.write_text("{ " + ", ".join(map(str, frame(0, size))) + " }\n")
     total = sized(500_000)
-    flood = Batch.of([frame(0, size)] * total)
 
     # tcpdump wants to become another user, which a lab's root cannot: it runs as this machine's, in the host's network.
     inside = fcntl.ioctl(b.interface.fileno(), SIOCGSKNS)
@@ -131,10 +130,10 @@ def recording(lab: Lab, folder: Path, size: int) -> None:
                 said = a.run("trafgen", "-o", "eth0", "-i", str(script), "-n", str(total), "-V")
                 rates.append(packets_sent(said.stdout + said.stderr))
             else:
-                rates.append(send(flood, onto=a.interface).rate)
-            size = -1
-            while size != path.stat().st_size:
-                size = path.stat().st_size
+                rates.append(send([Batch.of([frame(0, size)] * (total // 10))] * 10, onto=a.interface).rate)
+            seen = -1
+            while seen != path.stat().st_size:
+                seen = path.stat().st_size
                 b.run(
                     "sleep", "2"
                 )  # libpcap hands over what has come after a second at the latest; then all is written

@@ -20,7 +20,9 @@ from packetlab import (
     Ether,
     IPv4,
     Lab,
+    LocalHost,
     Packet,
+    PacketlabError,
     SimNetwork,
     dissect,
     exchange,
@@ -150,3 +152,24 @@ def test_a_program_in_the_lab_answers_over_its_own_socket(lab: Lab) -> None:
     assert (data, peer[1]) == (b"x", 4000)
     server.close()
     assert dissect(bytes(Ether() / request)).payload == b"x"
+
+
+def test_a_host_without_that_link_says_what_it_needs() -> None:
+    net = SimNetwork()
+    a, b, alone = net.host("a"), net.host("b"), net.host("alone")
+    net.link(a, b)
+    ping = IPv4(dst="10.0.0.1") / ICMP(type=8)
+    for via in (LocalHost(), alone):
+        with pytest.raises(
+            PacketlabError, match=r"exchange: host \w+: expected a link, or an interface.*LocalHost\('eth0'\)"
+        ):
+            exchange(ping, via=via)
+    for link in (1, -1):
+        with pytest.raises(PacketlabError, match="exchange: host a: expected a link from 0 to 0, got"):
+            exchange(ping, via=a, link=link)
+    with pytest.raises(PacketlabError, match="attach: host a: expected a link from 0 to 0, got 3"):
+        a.attach(Answering(lambda packet, count: []), link=3)
+    with pytest.raises(PacketlabError, match="attach: to: host alone"):
+        a.attach(Answering(lambda packet, count: []), to=alone)
+    with pytest.raises(BuildError, match="expected a host, a port, or the name of an interface, got int"):
+        exchange(ping, via=3)

@@ -164,7 +164,7 @@ class _Script:
         if isinstance(kind, Int):
             parts += self.whole_number(f, kind, unit)
         if isinstance(kind, Items):
-            parts.append(f"item = {self.numbers[kind.item]}")
+            parts += [f"item = {self.numbers[kind.item]}", *([f"align = {f.align}"] if f.align else [])]
         if f.condition is not None:
             parts.append(f"when = {condition(f.condition, header)}")
         if f.until is not None and isinstance(kind, Items):

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from packetlab.errors import BuildError, suggestion
 from packetlab.wire import unpack
-from packetlab.wire.fields import REQUIRED, Address, Bytes, Int, PayloadMark, auto
+from packetlab.wire.bodies import width
+from packetlab.wire.fields import REQUIRED, Address, Bytes, Int, Items, PayloadMark, auto
 from packetlab.wire.layout import prototype_bit, restored
-from packetlab.wire.pack import Packing, is_derived
+from packetlab.wire.pack import Packing, encode_items, is_derived
 from packetlab.wire.source import function
 from packetlab.wire.tolerance import Tolerance
 from packetlab.wire.walk import Fault, read_items
@@ -117,6 +118,19 @@ def replaced(header: H, changes: dict[str, Any]) -> H:
     if any(isinstance(value, Tolerance) for value in values.values()):
         state |= prototype_bit(cls)
     return restored(cls, state, tuple(values.values()))
+
+
+def item_faults(field: Field, raw: Any, faults: list[Fault], origin: int) -> None:
+    """Add the faults of a repeated field whose octets begin at `origin` of the packet, and of items inside its items."""
+    bits = origin * 8
+    for item in parse_items(field, encode_items(raw, 0), faults, origin):
+        if isinstance(item, bytes):
+            return
+        for f in item._fields:
+            value = getattr(item, f.slot)
+            if value and isinstance(f.kind, Items):
+                item_faults(f, value, faults, bits // 8)
+            bits += width(item, f)
 
 
 def parse_items(field: Field, raw: bytes, faults: list[Fault], origin: int = 0) -> tuple[Any, ...]:

@@ -16,7 +16,7 @@ from packetlab.wire import addresses
 from packetlab.wire.expressions import Expr, expression
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import netaddr
 
@@ -151,11 +151,30 @@ class Items(Kind):
     def raw(self, value: Any, where: str) -> Any:
         if isinstance(value, (bytes, bytearray)):
             return bytes(value)
-        items = (value,) if hasattr(value, "_fields") else tuple(value)
+        try:
+            items = (value,) if hasattr(value, "_fields") else tuple(value)
+        except TypeError:
+            raise BuildError(where, f"headers ({self.item.__name__})", repr(value)) from None
         for item in items:
             if not hasattr(type(item), "_fields"):
                 raise BuildError(where, f"headers ({self.item.__name__})", repr(item))
         return items
+
+
+class Filled(tuple[Any, ...]):
+    """Items as they were read, with the octets behind them that fill them up to a multiple (see `many`).
+
+    Equal to the same items without: what fills up is no value, and what is built anew is filled up anew.
+    """
+
+    fill: bytes = b""
+
+    @classmethod
+    def of(cls, items: Iterable[Any], fill: bytes) -> Filled:
+        """Return items with what fills them up."""
+        made = cls(items)
+        made.fill = fill
+        return made
 
 
 class PayloadMark(Kind):

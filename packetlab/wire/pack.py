@@ -13,7 +13,7 @@ from packetlab.errors import BuildError, DeclareError
 from packetlab.wire import bindings
 from packetlab.wire.checksums import ALGORITHMS
 from packetlab.wire.expressions import Checksum, Next, OneByOne
-from packetlab.wire.fields import REQUIRED, Address, Int, Items, PayloadMark
+from packetlab.wire.fields import REQUIRED, Address, Filled, Int, Items, PayloadMark
 from packetlab.wire.layout import Run, Unit, before_payload, behind_payload, pieces, prototype_bit, single
 from packetlab.wire.source import function
 from packetlab.wire.tolerance import Tolerance
@@ -28,11 +28,13 @@ def is_derived(field: Field) -> bool:
 
 
 def encode_items(value: Any, align: int) -> bytes:
-    """Pack the items of a repeated field, filled up with zeros to a multiple of `align`."""
+    """Pack the items of a repeated field, filled up with zeros to a multiple of `align`; with 0 as they were read."""
     if type(value) is bytes:
         data = value
     else:
         data = b"".join(h if type(h) is bytes else type(h)._encode(h, b"", (h,), 0, None) for h in value)
+        if type(value) is Filled and not align:
+            return data + value.fill
     return data + bytes(-len(data) % align) if align else data
 
 
@@ -287,9 +289,7 @@ class Packing(OneByOne):
     def count(self, name: str) -> str:
         value = self.value(name)
         # Items not looked into yet are still octets.
-        return (
-            f"(len({value}) if type({value}) is tuple else len(h{self.tag}._parsed(cls{self.tag}._by_name['{name}'])))"
-        )
+        return f"(len({value}) if type({value}) is not bytes else len(h{self.tag}._parsed(cls{self.tag}._by_name['{name}'])))"
 
     def has(self, name: str) -> str:
         return f"(h{self.tag}.{self.fields[name].slot} is not None)"

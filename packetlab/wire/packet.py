@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from packetlab.errors import BuildError
 from packetlab.wire.above import Shown, lent
 from packetlab.wire.bodies import Bodies, width
-from packetlab.wire.codec import parse_items, replaced
+from packetlab.wire.codec import item_faults, replaced
 from packetlab.wire.fields import Items
 from packetlab.wire.foreign import as_packet, is_foreign
 from packetlab.wire.fuse import _packets, build, builders
 from packetlab.wire.header import Header, HeaderType
 from packetlab.wire.layout import before_payload
-from packetlab.wire.pack import encode_items
 from packetlab.wire.text import Text
 from packetlab.wire.tolerance import Known, NoMatch
 from packetlab.wire.walk import Fault
@@ -96,7 +95,7 @@ class Packet(Shown):
             for f in before_payload(type(header)):
                 raw = getattr(header, f.slot)
                 if isinstance(f.kind, Items) and raw:
-                    parse_items(f, encode_items(raw, 0), found, bits // 8)
+                    item_faults(f, raw, found, bits // 8)
                 bits += width(header, f)
         return tuple(dict.fromkeys(found))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.wire import bindings
 from packetlab.wire.expressions import Checksum, Expr, Next
-from packetlab.wire.fields import Int, Items
+from packetlab.wire.fields import Filled, Int, Items
 from packetlab.wire.layout import Extents, before_payload, behind_payload, is_open, needs, restored
 
 if TYPE_CHECKING:
@@ -373,12 +373,14 @@ def read_items(
 
     With `faults` None the first fault gives (None, pos); else faults are added there, `origin` being added to their
     offsets. With `whole` the octets up to `limit` are all this field's: those that are no item come last, as they are.
+    What fills the items up to a multiple is no item and no fault, as long as it is zeros (see `Filled`).
     """
     kind = field.kind
     assert isinstance(kind, Items)
     item = kind.item
     items: list[Any] = []
     ctx = Dissection()
+    start, fill = pos, b""
     while pos < limit and (count is None or len(items) < count):
         header, stop, _, _ = item._decode(data, pos, limit, ctx)
         if ctx.faults or stop <= pos:
@@ -388,18 +390,30 @@ def read_items(
         if field.until is not None and field.until.evaluate(_Values(_raw(header), data, limit)):
             break
     owner = field.header.__name__
+    wanted = -(pos - start) % field.align if field.align else 0
+    if wanted and whole and pos + wanted == limit and not any(data[pos:limit]):
+        fill, pos = data[pos:limit], limit
+        ctx.faults.clear()
+    elif wanted and not whole and not ctx.faults and (count is None or len(items) == count):
+        fill = data[pos : min(pos + wanted, limit)]
+        pos += len(fill)
+        if len(fill) < wanted or any(fill):
+            expected = f"{wanted} zeros that fill the items up to a multiple of {field.align} bytes"
+            got = f"{len(fill)} bytes" if len(fill) < wanted else repr(fill)
+            ctx.faults.append(Fault(owner, field.name, pos - len(fill), expected, got))
     if ctx.faults or (count is not None and len(items) < count):
         if faults is None:
             return None, pos
         inner = [
+            f._replace(offset=f.offset + origin) if (f.layer, f.field) == (owner, field.name) else
             Fault(owner, field.name, f.offset + origin, f"{f.expected} for {f.layer}.{f.field}", f.got)
             for f in ctx.faults
-        ]
+        ]  # fmt: skip
         faults += inner or [Fault(owner, field.name, pos + origin, f"{count} items", str(len(items)))]
     if whole and pos < limit:
         items.append(data[pos:limit])
         pos = limit
-    return tuple(items), pos
+    return Filled.of(items, fill) if fill else tuple(items), pos
 
 
 def _raw(header: Header) -> dict[str, Any]:

@@ -183,19 +183,20 @@ def test_a_class_is_refused_where_the_slip_is(body: dict[str, Any], complaint: s
 
 
 def test_a_second_field_of_a_name_is_told() -> None:
-    with pytest.raises(DeclareError, match=r"Twice\.a: expected one field of each name, got two"):
+    with bindings():
+        with pytest.raises(DeclareError, match=r"Twice\.a: expected one field of each name, got two"):
 
-        class Twice(Header):
+            class Twice(Header):
+                a: U8 = 0
+                a: U16 = 0  # type: ignore[no-redef]  # noqa: PIE794
+
+        class Lower(Header):
             a: U8 = 0
-            a: U16 = 0  # type: ignore[no-redef]  # noqa: PIE794
 
-    class Base(Header):
-        a: U8 = 0
+        with pytest.raises(DeclareError, match=r"Above\.a: expected a name that is free, got 'a', which Lower has"):
 
-    with pytest.raises(DeclareError, match=r"Above\.a: expected a name that is free, got 'a', which Base has"):
-
-        class Above(Base):
-            a: U8 = 0
+            class Above(Lower):
+                a: U8 = 0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,154 @@
+"""Repeated headers: what fills them up is no item, and a fault inside them is seen at any depth."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from typing import Annotated
+
+import pytest
+
+from packetlab import (
+    TCP,
+    U8,
+    U16,
+    UDP,
+    BuildError,
+    Capture,
+    DissectError,
+    Ether,
+    Header,
+    IPv4,
+    Octets,
+    TCPOption,
+    auto,
+    bindings,
+    count_of,
+    dissect,
+    field,
+    many,
+    octets,
+    size_of,
+)
+from packetlab.wire.fields import Filled
+
+
+def test_records_filled_up_to_a_multiple_read_back_as_built() -> None:
+    with bindings():
+
+        class Record(Header):
+            v: Annotated[bytes, octets(13)] = bytes(13)
+
+        class FlowSet(Header):  # RFC 7011 section 3.3.1: a set may be filled up, its length counts that
+            id: U16 = 257
+            length: U16 = auto(size_of("self"))
+            records: tuple[Record, ...] = many(size=field("length") - 4, align=4)
+
+        made = FlowSet(records=(Record(v=b"a" * 13),))
+        data = bytes(made)
+        assert data == struct.pack("!HH", 257, 20) + b"a" * 13 + bytes(3)
+        read = dissect(data + b"next", FlowSet)
+        assert read[FlowSet].records == (Record(v=b"a" * 13),) and not read.faults and read.payload == b"next"
+        assert read[FlowSet] == made
+        again = pickle.loads(pickle.dumps(Filled.of((1, 2), b"\0")))
+        assert again == (1, 2) and again.fill == b"\0"
+        assert dissect(data, FlowSet, keep=False).encode() == data == bytes(dissect(data, FlowSet)[FlowSet])
+        longer = read[FlowSet].replace(records=read[FlowSet].records * 2, length=auto)
+        assert bytes(longer) == struct.pack("!HH", 257, 32) + b"a" * 26 + bytes(2)
+        bare = dissect(struct.pack("!HH", 257, 17) + b"d" * 13, FlowSet)  # an exporter that does not fill up
+        assert len(bare[FlowSet].records) == 1 and not bare.faults
+        assert bytes(bare[FlowSet]) == struct.pack("!HH", 257, 17) + b"d" * 13
+        dirty = dissect(data[:-1] + b"x", FlowSet)
+        assert dirty[FlowSet].records[1] == b"\0\0x" and bytes(dirty) == data[:-1] + b"x" and dirty.faults
+
+
+def test_counted_items_are_filled_up_and_what_is_behind_keeps_its_value() -> None:
+    with bindings():
+
+        class Word(Header):
+            v: U16 = 0
+
+        class Row(Header):
+            n: U8 = auto(count_of("words"))
+            spare: U8 = 0
+            words: tuple[Word, ...] = many(count=field("n"), align=4)
+            tail: U8 = 9
+
+        for count in range(5):
+            made = Row(words=tuple(Word(v=i) for i in range(count)))
+            read = dissect(bytes(made), Row)
+            assert (read[Row].tail, read[Row].words, read.payload, read.faults) == (9, made.words, b"", ())
+            assert dissect(bytes(made), Row, keep=False).encode() == bytes(made)
+            assert bytes(read[Row].replace(n=auto)) == bytes(made)  # the filling is not counted
+        dirty = dissect(b"\1\0\0\7\1\1\x09", Row)
+        assert [str(fault) for fault in dirty.faults] == [
+            r"Row.words: expected 2 zeros that fill the items up to a multiple of 4 bytes at offset 4, got b'\x01\x01'"
+        ]
+        assert (dirty[Row].tail, dirty[Row].words) == (9, (Word(v=7),)) and dirty.encode() == b"\1\0\0\7\1\1\x09"
+        assert "got 1 bytes" in str(dissect(b"\1\0\0\7\0", Row).faults[0])
+        frames = [Ether() / made / b"x", Ether() / Row() / b"x"]
+        assert [dissect(bytes(one)[14:], Row).payload for one in frames] == [b"x", b"x"]
+
+
+def test_zeros_behind_options_with_a_length_are_no_option() -> None:
+    with bindings():
+
+        class Option(Header):
+            kind: U8 = 1
+            length: U8 = auto(size_of("self"))
+            data: Octets = b""
+
+        class Box(Header):
+            length: U16 = auto(size_of("self"))
+            options: tuple[Option, ...] = many(size=field("length") - 2, align=4)
+
+        made = Box(options=(Option(data=b"abc"),))
+        read = dissect(bytes(made), Box)
+        assert read[Box].options == made.options and not read.faults and len(bytes(made)) == 10
+
+
+def test_the_options_of_tcp_read_back_as_they_were_built() -> None:
+    made = TCP(options=(TCPOption(kind=3, data=b"\7"), TCPOption(kind=0)))
+    read = dissect(bytes(made), TCP)
+    assert bytes(made)[20:] == b"\3\3\7\0" and read[TCP].options == made.options
+    made = TCP(options=(TCPOption(kind=0),))
+    assert bytes(made)[20:] == bytes(4) and dissect(bytes(made), TCP)[TCP].options == made.options
+
+
+def test_a_fault_inside_items_of_items_is_seen_at_any_depth() -> None:
+    with bindings():
+
+        class Deepest(Header):
+            size: U8 = auto(size_of("value"))
+            value: Octets = b""
+
+        class Middle(Header):
+            size: U8 = auto(size_of("parts"))
+            parts: tuple[Deepest, ...] = many(size=field("size"))
+
+        class Upper(Header):
+            size: U8 = auto(size_of("parts"))
+            parts: tuple[Middle, ...] = many(size=field("size"))
+
+        class Top(Header, under=UDP, when={"dport": 6001}):
+            kind: U8 = 0
+            parts: tuple[Upper, ...] = many()
+
+        good = b"\0" + b"\4\3\2ab" * 2
+        bad = good[:-3] + b"\x09ab"  # says 9, 2 are there
+        assert not dissect(good, Top).faults and dissect(good, Top)[Top].parts[1].parts[0].parts[0].value == b"ab"
+        read = dissect(bad, Top)
+        for _ in range(2):  # looked into or not
+            (fault,) = read.faults
+            assert str(fault) == "Middle.parts: expected 9 bytes for Deepest.value at offset 9, got 2"
+            assert read[Top].parts[1].parts[0].parts == (b"\x09ab",)
+        with pytest.raises(DissectError, match="9 bytes for Deepest.value"):
+            dissect(bad, Top, strict=True)
+        frames = [Ether() / IPv4() / UDP(dport=6001) / data for data in (good, bad)]
+        assert Capture.of(frames).table("faults").read()["faults"].tolist() == [0, 1]
+
+
+def test_what_is_no_header_is_refused_as_an_item() -> None:
+    for wrong in (5, None, 1.5):
+        with pytest.raises(BuildError, match=r"IPv4\.options: expected headers \(IPOption\)"):
+            IPv4().replace(options=wrong)

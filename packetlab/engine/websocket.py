@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Literal
 
+from packetlab.engine.websocket_complaints import complaint
 from packetlab.engine.websocket_events import (
     Closed,
     Event,
@@ -75,7 +76,12 @@ class WebSocket:
         largest_message: octets, after inflation; one more ends the WebSocket with close code 1009.
         largest_head: octets of the handshake's HTTP headers.
         accept: a server's answer to a request; None leaves the choice to `subprotocols`. What it raises goes through.
-        open_timeout: seconds from `start`, or a server's first octet, until the handshake has to be done.
+        origins: for a server, the origins ("https://example.org") whose pages may connect, "*" for all; a request from
+            another page is answered with 403. Programs that are no browsers send no Origin and are not asked. None: all.
+        local: a server for this machine alone: the request's Host has to name it, or one of `origins` (so that no page
+            reaches it by a name that resolves to 127.0.0.1), and unless `origins` are given, its Origin too (RFC 6455
+            section 10.2).
+        open_timeout: seconds from `start`, or a server's first byte, until the handshake has to be done.
         close_timeout: seconds that the other side has to answer our close frame, and a server to close the stream.
         randomness: a function from a number of octets to as many random ones, for the client's handshake key and
             masking keys. Left out, they are the operating system's, as section 5.3 asks; given, a run can be repeated.
@@ -101,6 +107,8 @@ class WebSocket:
         largest_message: int = 1 << 24,
         largest_head: int = 1 << 14,
         accept: Callable[[Request], Reply | None] | None = None,
+        origins: Sequence[str] | None = None,
+        local: bool = False,
         open_timeout: float = 10.0,
         close_timeout: float = 10.0,
         randomness: Callable[[int], bytes] | None = None,
@@ -117,7 +125,9 @@ class WebSocket:
                 host, path, subprotocols, headers, compression, randomness, largest_head, largest_message
             )
         elif role == "server":
-            self._opening = ServerOpening(subprotocols, headers, compression, accept, largest_head, largest_message)
+            self._opening = ServerOpening(
+                subprotocols, headers, compression, accept, origins, local, largest_head, largest_message
+            )
         else:
             raise LocalProtocolError("WebSocket role", "'client' or 'server'", repr(role))
         self._open_timeout, self._close_timeout = int(open_timeout * SECOND), int(close_timeout * SECOND)
@@ -132,13 +142,14 @@ class WebSocket:
     # What the program does.
 
     def start(self, now: int) -> None:
-        """Send the client's half of the opening handshake."""
+        """Start the time for the opening handshake; a client sends its half of it."""
         from packetlab.engine.websocket_handshake import ClientOpening
 
-        if not isinstance(self._opening, ClientOpening) or self._started:
-            raise LocalProtocolError("WebSocket.start", "a client, once", f"a {self.role}{' again' * self._started}")
+        if self._started or self.state != "connecting":
+            raise LocalProtocolError("WebSocket.start", "one start, before anything else", f"one of a {self.role} that is {self.state}")
         self._started, self._deadline = True, now + self._open_timeout
-        self._out.append(self._opening.octets)
+        if isinstance(self._opening, ClientOpening):
+            self._out.append(self._opening.octets)
 
     def send(self, message: str | bytes, now: int, fragment: int | None = None) -> None:
         """Send a message, in frames of at most `fragment` octets before compression; text is cut between characters."""
@@ -261,7 +272,7 @@ class WebSocket:
             for frame in frames.received_frames():
                 self._take(frames, frame)
         except ParseFailed as failure:
-            expected, got = self._opening.deflate.complaint or (None, str(failure))
+            expected, got = self._opening.deflate.complaint or complaint(str(failure))
             error = RemoteProtocolError("WebSocket frame", expected, got)
             told = self.state == "open"  # else our close frame has gone out before
             if told:

@@ -15,6 +15,8 @@ from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opc
 
 _TAIL = b"\x00\x00\xff\xff"  # what a sender leaves off (section 7.2.1)
 _WINDOW = 1 << 15
+_PIECE = 1 << 12  # compressed bytes inflated at a time: what stands after a final block is copied, so it has to be short
+_EMPTY = 16  # final blocks in a row that hold nothing; a sender needs none, and each costs a window
 _PARAMETER = re.compile(
     r"(client|server)_no_context_takeover|(client|server)_max_window_bits=([89]|1[0-5])|client_max_window_bits"
 )
@@ -54,6 +56,7 @@ class Deflate(PerMessageDeflate):
         self._deflated = False  # the current message is compressed
         self._inflater: zlib._Decompress | None = None
         self._window = b""
+        self._empty = 0  # final blocks in a row that held nothing
 
     @property
     def negotiated(self) -> bool:
@@ -100,27 +103,34 @@ class Deflate(PerMessageDeflate):
 
     def _inflate(self, proto: FrameDecoder | FrameProtocol, data: bytes) -> bytes | CloseReason:
         bits = -(self.server_max_window_bits if proto.client else self.client_max_window_bits)
-        whole = b""
+        whole = bytearray()
         try:
-            while True:
-                if self._inflater is None:
-                    self._inflater = zlib.decompressobj(bits, zdict=self._window)
-                some = self._inflater.decompress(data, self.largest - self.size + 1)
-                whole += some
-                self.size += len(some)
-                if self.size > self.largest:
-                    return self._too_big(f"more, from {len(data)} compressed octets")
-                self._window = (self._window + some[-_WINDOW:])[-_WINDOW:]
-                if not self._inflater.eof:
-                    return whole
-                # A final block ends zlib's stream but not the message: the next block may point back into the window.
-                data, self._inflater = self._inflater.unused_data, None
-                if not data:
-                    return whole
+            for at in range(0, len(data), _PIECE):
+                rest = data[at : at + _PIECE]
+                while rest:
+                    if self._inflater is None:
+                        self._inflater = zlib.decompressobj(bits, zdict=self._window)
+                    some = self._inflater.decompress(rest, self.largest - self.size + 1)
+                    whole += some
+                    self.size += len(some)
+                    if self.size > self.largest:
+                        return self._too_big(f"more, from {len(data)} compressed bytes")
+                    self._window = (self._window + some[-_WINDOW:])[-_WINDOW:]
+                    rest = b""
+                    if some:
+                        self._empty = 0
+                    if self._inflater.eof:
+                        # A final block ends zlib's stream but not the message: the next block may point back into the window.
+                        rest, self._inflater = self._inflater.unused_data, None
+                        self._empty += not some
+                        if self._empty > _EMPTY:
+                            self.complaint = (f"at most {_EMPTY} final deflate blocks in a row that hold nothing", "more")
+                            return CloseReason.POLICY_VIOLATION
         except zlib.error as error:
             self.complaint = ("deflate blocks (RFC 1951)", str(error))
             return CloseReason.INVALID_FRAME_PAYLOAD_DATA
+        return bytes(whole)
 
     def _too_big(self, got: object) -> CloseReason:
-        self.complaint = (f"a message of at most {self.largest} octets", str(got))
+        self.complaint = (f"a message of at most {self.largest} bytes", str(got))
         return CloseReason.MESSAGE_TOO_BIG

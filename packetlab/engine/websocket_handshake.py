@@ -11,6 +11,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Sequence
+from ipaddress import ip_address
 from typing import Literal, TypeVar
 
 import h11
@@ -37,11 +38,19 @@ def extra(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     return list(headers)
 
 
+def check_subprotocols(names: Sequence[str]) -> None:
+    """Raise LocalProtocolError for names that the handshake cannot carry."""
+    if isinstance(names, str) or not all(map(_TOKEN.fullmatch, names)) or len(set(names)) < len(names):
+        raise LocalProtocolError("WebSocket subprotocols", "tokens, each once", names if isinstance(names, str) else list(names))
+
+
 class Bad(Exception):
     """They broke a rule: what was expected and got, and the status and headers that tell them so."""
 
-    def __init__(self, expected: object, got: object, status: int = 400, headers: Headers = ()) -> None:
-        self.error = RemoteProtocolError(WHERE, expected, got)
+    def __init__(
+        self, expected: object, got: object, status: int = 400, headers: Headers = (), hint: str = ""
+    ) -> None:
+        self.error = RemoteProtocolError(WHERE, expected, got, hint)
         self.reply = Reply(status, headers=headers, body=f"{self.error}\n".encode())
 
 
@@ -49,9 +58,7 @@ class _Opening:
     """What both sides share: an HTTP connection, and a bound on the octets before it becomes a WebSocket."""
 
     def __init__(self, role: type[h11.CLIENT] | type[h11.SERVER], subprotocols: Sequence[str], largest: int) -> None:
-        for name in subprotocols:
-            if not _TOKEN.fullmatch(name) or list(subprotocols).count(name) > 1:
-                raise LocalProtocolError("WebSocket subprotocols", "tokens, each once", list(subprotocols))
+        check_subprotocols(subprotocols)
         self.subprotocols = tuple(subprotocols)
         self._http = h11.Connection(role, max_incomplete_event_size=largest)
         self._largest = largest
@@ -97,10 +104,13 @@ class ServerOpening(_Opening):
         headers: Sequence[tuple[str, str]],
         compression: bool | Literal["afresh"],
         accept: Callable[[Request], Reply | None] | None,
+        origins: Sequence[str] | None,
+        local: bool,
         largest_head: int,
         largest_message: int,
     ) -> None:
         super().__init__(h11.SERVER, subprotocols, largest_head)
+        self._origins, self._local = origins, local
         self.deflate = Deflate(largest_message)
         self._headers, self._compression, self._accept = extra(headers), compression, accept
 
@@ -112,6 +122,7 @@ class ServerOpening(_Opening):
             if not isinstance(event, h11.Request):
                 return b"", []
             request = checked_request(event)
+            check_origin(request, self._origins, self._local)
         except Bad as bad:
             return self.refuse(bad)
         reply = self._accept(request) if self._accept else None
@@ -198,6 +209,8 @@ class ClientOpening(_Opening):
         largest_message: int,
     ) -> None:
         super().__init__(h11.CLIENT, subprotocols, largest_head)
+        if not path.startswith("/"):  # RFC 9112 section 3.2.1
+            raise LocalProtocolError("WebSocket path", 'one that begins with "/"', repr(path))
         self.deflate = Deflate(largest_message, afresh=compression == "afresh")
         self._compression = compression
         self._key = base64.b64encode(randomness(16)) if randomness else generate_nonce()
@@ -293,6 +306,8 @@ def checked_request(event: h11.Request) -> Request:
     request = request_of(event)
     if event.method != b"GET":
         raise Bad("method GET", event.method.decode(), 405, (("Allow", "GET"),))
+    if not request.path.startswith("/"):  # RFC 9112 section 3.2.1
+        raise Bad('a path that begins with "/"', request.path)
     if "websocket" not in listed((request.header("upgrade") or "").lower()):
         raise Bad("Upgrade: websocket", request.header("upgrade"), 426, _UPGRADE)
     if "upgrade" not in listed((request.header("connection") or "").lower()):
@@ -316,6 +331,33 @@ def checked_request(event: h11.Request) -> Request:
     if request.header("transfer-encoding") or request.header("content-length") not in (None, "0"):
         raise Bad("a request without body", "a body")
     return request
+
+
+def check_origin(request: Request, origins: Sequence[str] | None, local: bool) -> None:
+    """Check who asks (section 10.2): a page's origin, and the name by which it found a server for this machine alone."""
+    allowed = [one.lower() for one in origins or ()]
+    if "*" in allowed or (origins is None and not local):
+        return
+    hint = "a listener's origins=[...] allows others"
+    hosts = [one.partition("://")[2] for one in allowed]
+    if local and not is_local(request.host) and request.host.lower() not in hosts:
+        raise Bad("a Host that names this machine", request.host or None, 403, hint=hint)
+    origin = request.header("origin")
+    if origin is None or origin.lower() in allowed or (origins is None and is_local(origin.partition("://")[2])):
+        return
+    raise Bad(f"an Origin out of {list(origins)}" if origins else "an Origin of this machine", origin, 403, hint=hint)
+
+
+def is_local(authority: str) -> bool:
+    """Say whether "host" or "host:port" names this machine: localhost (RFC 6761 section 6.3), or a loopback address."""
+    found = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::\d*)?", authority)
+    name = found[1].strip("[]").lower().rstrip(".") if found else ""
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def request_of(event: h11.Request) -> Request:

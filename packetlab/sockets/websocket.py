@@ -1,27 +1,26 @@
 """WebSocket sockets, over any stream socket of either family.
 
-The protocol is `engine.websocket`'s. Here it meets a stream: each endpoint is a driver of the host's medium (see
-`link.medium`), so that handshakes, pings and closes are answered while anything in the program waits.
+The protocol is `engine.websocket`'s, and `websocket_stream` joins it to a stream. Owns what a program calls.
 """
 
 from __future__ import annotations
 
-import select
-from collections import deque
 from collections.abc import Callable, Sequence
-from errno import EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP, EPIPE
+from errno import EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP
+from ipaddress import ip_address
 from typing import Any, Literal
 
 from packetlab.engine.websocket import WebSocket
-from packetlab.engine.websocket_events import Closed, Event, Failed, Message, Opened, Pong, Refused, Reply, Request
+from packetlab.engine.websocket_events import (
+    Event,
+    Opened,
+    Reply,
+    Request,
+)
 from packetlab.link.medium import SECOND
 from packetlab.sockets.headers import Data, outgoing
 from packetlab.sockets.socket import Socket
-from packetlab.sockets.stream_driver import StreamDriver
-
-AHEAD = 64  # messages kept for the reader; then the stream is read no further
-BEHIND = 1 << 20  # bytes that a writer may be ahead of the stream
-KEPT = 1000  # events remembered
+from packetlab.sockets.websocket_stream import Endpoint, Porch
 
 
 class WebSocketSocket(Socket):
@@ -33,11 +32,13 @@ class WebSocketSocket(Socket):
         compression: offer, or take, permessage-deflate; "afresh": a client compresses each message by itself.
         largest_message: bytes; a longer one closes with 1009.
         accept: a server's choice: gets the `Request`, returns a `Reply` (say, to refuse) or None.
+        origins: whose pages a listener serves ("https://example.org"; "*": everybody's). Unless given, a listener on a
+            loopback address serves pages of this machine that found it by such a name, and any other listener all.
 
     Attributes:
         close_code, close_reason: what the other side gave, once it is closed; 1005: no code, 1006: no close at all.
         subprotocol, extensions: as agreed on. request: what the client asked for.
-        log: the last events of the engine.
+        log: the last events of the engine, but for messages, pings and pongs.
     """
 
     kind = "websocket"
@@ -45,8 +46,12 @@ class WebSocketSocket(Socket):
     def __init__(
         self, stream: Any, *, subprotocols: Sequence[str] = (), headers: Sequence[tuple[str, str]] = (),
         compression: bool | Literal["afresh"] = True, largest_message: int = 1 << 24,
-        accept: Callable[[Request], Reply | None] | None = None, _endpoint: Endpoint | None = None,
+        accept: Callable[[Request], Reply | None] | None = None, origins: Sequence[str] | None = None,
+        _endpoint: Endpoint | None = None,
     ) -> None:  # fmt: skip
+        from packetlab.engine.websocket_handshake import check_subprotocols
+
+        check_subprotocols(subprotocols)
         super().__init__(stream.host)
         self.stream = stream
         self.family = stream.family
@@ -54,7 +59,7 @@ class WebSocketSocket(Socket):
             "subprotocols": subprotocols, "headers": headers, "compression": compression,
             "largest_message": largest_message, "randomness": stream.host.randomness,
         }  # fmt: skip
-        self._accept = accept
+        self._accept, self._origins = accept, origins
         self._endpoint = _endpoint
         self._porch: Porch | None = None
 
@@ -95,7 +100,7 @@ class WebSocketSocket(Socket):
 
     @property
     def log(self) -> list[Event]:
-        """The last events of the engine, what was ignored among them."""
+        """The last events of the engine, what was ignored among them; messages, pings and pongs are left out."""
         return [*self._endpoint.log] if self._endpoint else []
 
     # Verbs --------------------------------------------------------------------------------------------------
@@ -109,10 +114,11 @@ class WebSocketSocket(Socket):
         """Connect, and open a WebSocket.
 
         Args:
-            path: of the request. host: of its Host header, the address unless given.
+            path: of the request, from "/" on. host: of its Host header, the address unless given.
 
         Raises:
-            ConnectionRefusedError: nobody listens there, or the server answered with something else than 101.
+            ConnectionRefusedError: nobody listens there, or the server answered with something else than 101; the
+                message has its status, where it sends us, and how its answer begins.
             RemoteProtocolError: the server broke the handshake's rules.
         """
         self._need(self._porch is None, EOPNOTSUPP, "connect", "a socket that does not listen", "a listener")
@@ -133,7 +139,8 @@ class WebSocketSocket(Socket):
         self._need(self._porch is None, EINVAL, "listen", "one listen", "a second")
         self.stream.listen(backlog)
         with self.host.medium.lock:
-            shape = {**self._shape, "accept": self._accept, "randomness": None}
+            local = self.family == "inet" and ip_address(self.stream.address[0]).is_loopback
+            shape = {**self._shape, "accept": self._accept, "randomness": None, "origins": self._origins, "local": local}
             self._porch = Porch(self.stream, backlog, lambda: WebSocket("server", **shape))
 
     def accept(self) -> WebSocketSocket:
@@ -175,10 +182,10 @@ class WebSocketSocket(Socket):
     def ping(self, data: bytes = b"") -> float:
         """Send a ping, wait for its pong, and return how long that took, in seconds."""
         endpoint, medium = self._open("ping"), self.host.medium
-        endpoint.pongs.clear()
         with medium.lock:
             start = medium.now
             endpoint.engine.ping(data)
+            endpoint.pinged.add(data)
             endpoint.turn(medium.now)
         self._wait(lambda: endpoint.ponged(data), "ping")
         return (medium.now - start) / SECOND
@@ -222,182 +229,6 @@ class WebSocketSocket(Socket):
             self._porch.close()
         super().close()
         self.stream.abort()
-
-
-class Endpoint(StreamDriver):
-    """An engine on a stream."""
-
-    def __init__(self, stream: Any, engine: WebSocket) -> None:
-        super().__init__(stream)
-        self.engine = engine
-        self.inbox: deque[str | bytes] = deque()
-        self.pongs: list[bytes] = []
-        self.log: deque[Event] = deque(maxlen=KEPT)
-        self.opened: Opened | None = None
-        self.closed: Closed | None = None
-        self.refused: Refused | None = None
-        self.lost: Exception | None = None
-        self.reader_gone = False
-        self._out = b""
-        self._said_all = self._heard_all = False
-        self.turn(self.medium.now)
-
-    def turn(self, now: int) -> None:
-        """Move bytes between stream and engine, as far as both let."""
-        if self._turning:
-            return
-        self._turning = True
-        try:
-            self._say(now)
-            while not self._heard_all and (self.reader_gone or len(self.inbox) < AHEAD):
-                data = self.stream.take()
-                if data is None:
-                    break
-                if data:
-                    self.engine.receive(data, now)
-                else:
-                    self._heard_all = True
-                    self.engine.end_of_stream(now)
-                self._hear()
-                self._say(now)
-            timeout = self.engine.next_timeout()
-            if timeout is not None and timeout <= now:  # after what has come: an answer in there is none too late
-                self.engine.on_time(now)
-                self._say(now)
-        except OSError as error:
-            self.lost = self.lost or error
-            self._heard_all = self._said_all = True
-            self.engine.end_of_stream(now)
-        finally:
-            self._turning = False
-        self._hear()
-        self.due = self.engine.next_timeout()
-        full = not self.reader_gone and len(self.inbox) >= AHEAD
-        self.line.mask = (0 if full or self._heard_all else select.POLLIN) | (select.POLLOUT if self._out else 0)
-
-    def _say(self, now: int) -> None:
-        self._out += self.engine.bytes_to_send(now)
-        while self._out and not self._said_all and (taken := self.stream.give(self._out)):
-            self._out = self._out[taken:]
-        if self.engine.finished and not self._out and not self._said_all:
-            self._said_all = True
-            self.stream.finish()
-
-    def _hear(self) -> None:
-        for event in self.engine.events():
-            self.log.append(event)
-            if isinstance(event, Message):
-                if not self.reader_gone:
-                    self.inbox.append(event.data)
-            elif isinstance(event, Pong):
-                self.pongs.append(event.data)
-            elif isinstance(event, Opened):
-                self.opened = event
-            elif isinstance(event, Closed):
-                self.closed = event
-            elif isinstance(event, Refused):
-                self.refused = event
-            elif isinstance(event, Failed):
-                self.lost = self.lost or event.error
-
-    # What a socket waits for.
-
-    def is_open(self) -> bool | None:
-        """Return whether the handshake is done; raise where it failed."""
-        if self.opened is not None:
-            return True
-        if self.refused is not None and self.lost is None:
-            raise ConnectionRefusedError(f"{self.stream}: the server answered with status {self.refused.status}")
-        if self.refused is not None or self.closed is not None:
-            raise self.lost or ConnectionResetError(f"{self.stream}: the stream ended within the handshake")
-        return None
-
-    def room(self) -> bool | None:
-        """Return whether a writer may go on; raise where it never may again."""
-        if self.engine.state != "open":
-            self._raise_lost()
-            code = self.closed.code if self.closed else "none yet"
-            raise BrokenPipeError(EPIPE, f"{self.stream}: write: the other side has closed (close code {code})")
-        return True if len(self._out) < BEHIND else None
-
-    def read(self) -> tuple[str | bytes | None] | None:
-        """Return the next message, or None in its place at the end."""
-        if self.inbox:
-            message = self.inbox.popleft()
-            self.turn(self.medium.now)
-            return (message,)
-        if self.closed is None:
-            return None
-        self._raise_lost()
-        if not self.closed.clean:
-            raise ConnectionResetError(f"{self.stream}: the stream ended without a close frame")
-        return (None,)
-
-    def ponged(self, data: bytes) -> bool | None:
-        """Return whether a pong came back; raise where none can."""
-        if data in self.pongs:
-            return True
-        if self.closed is not None:
-            self._raise_lost()
-            raise ConnectionResetError(f"{self.stream}: closed before the pong came")
-        return None
-
-    def done(self) -> bool | None:
-        """Return whether both sides have said all."""
-        if self._heard_all or (self._said_all and self.stream.family == "xns"):
-            return True
-        return None
-
-    def _raise_lost(self) -> None:
-        if self.lost is not None:
-            raise self.lost
-
-
-class Porch(StreamDriver):
-    """Where streams wait until they are WebSockets."""
-
-    def __init__(self, stream: Any, most: int, make: Callable[[], WebSocket]) -> None:
-        super().__init__(stream)
-        self._most, self._make = most, make
-        self._guests: list[Endpoint] = []
-        self.turn(self.medium.now)
-
-    def turn(self, now: int) -> None:
-        """Let streams in."""
-        if self._turning:
-            return
-        self._turning = True
-        try:
-            for guest in [*self._guests]:
-                if guest.opened is None and guest.done():
-                    # It was refused, and told so; or it never said what it wanted.
-                    guest.leave()
-                    guest.stream.drop()
-                    self._guests.remove(guest)
-            while (
-                not (full := len(self._guests) >= self._most) and (stream := self.stream.take_connection()) is not None
-            ):
-                self._guests.append(Endpoint(stream, self._make()))
-            self.line.mask = 0 if full else select.POLLIN  # else who knocks keeps everybody awake
-        finally:
-            self._turning = False
-
-    def next(self) -> Endpoint | None:
-        """Return the next WebSocket, or None."""
-        for guest in self._guests:
-            if guest.opened is not None:
-                self._guests.remove(guest)
-                self.turn(self.medium.now)
-                return guest
-        return None
-
-    def close(self) -> None:
-        """Send away who waits."""
-        self.leave()
-        for guest in self._guests:
-            guest.leave()
-            guest.stream.abort()
-        self._guests = []
 
 
 def _shape_of(shape: dict[str, Any]) -> dict[str, Any]:

@@ -181,7 +181,7 @@ def test_nothing_follows_a_close_frame() -> None:
     server.close()
     server.bytes_to_send(0)
     assert feed(server, raw(b"?", opcode=9)) == [Ping(b"?")]
-    assert failure(feed(server, raw(opcode=3))) == (None, "WebSocket frame: got Invalid opcode 0x3")
+    assert failure(feed(server, raw(opcode=3))) == (None, "WebSocket frame: expected an opcode that is defined, got 0x3")
     assert server.bytes_to_send(0) == b""
     assert server.finished
 
@@ -269,7 +269,7 @@ def test_a_close_amid_a_message_says_what_is_lost() -> None:
         (lambda end: end.close(1000, "é" * 62), "123 octets"),
         (lambda end: end.close(1005, "why"), "none with 1005"),
         (lambda end: end.close(1000, "\ud800"), "UTF-8"),
-        (lambda end: end.start(0), "a client, once"),
+        (lambda end: end.start(0), "one start, before anything else"),
     ],
 )
 @pytest.mark.parametrize("role", ["client", "server"])

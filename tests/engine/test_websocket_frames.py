@@ -21,7 +21,7 @@ def test_a_message_may_be_as_large_as_the_limit_and_no_larger(compression: bool,
     at_client, at_server = exchange(client, server)
     code, text = failure(at_server)
     assert code == 1009
-    assert "at most 100 octets" in text
+    assert "at most 100 bytes" in text
     assert at_client[0] == Closed(1009, text, clean=True)
 
 

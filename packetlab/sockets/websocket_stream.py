@@ -1,0 +1,234 @@
+"""A WebSocket's engine on a stream, and the streams that wait to become WebSockets.
+
+Each endpoint is a driver of the host's medium (see `link.medium`), so that handshakes, pings and closes are answered
+while anything in the program waits. What the other side can make us keep has a bound, and nobody keeps others waiting.
+"""
+
+from __future__ import annotations
+
+import select
+from collections import deque
+from collections.abc import Callable
+from errno import EPIPE
+from typing import Any
+
+from packetlab.engine.websocket import WebSocket
+from packetlab.engine.websocket_events import Closed, Event, Failed, Message, Opened, Ping, Pong, Refused
+from packetlab.escaping import printable
+from packetlab.sockets.stream_driver import StreamDriver
+
+AHEAD, AHEAD_BYTES = 64, 1 << 24  # messages, and their size, kept for the reader; then the stream is read no further
+BEHIND = 1 << 20  # bytes that a writer, and answers to pings, may be ahead of the stream; then it is read no further
+AT_ONCE = 16  # reads of the stream before others have their turn
+GUESTS = 256  # handshakes under way at a listener; one more sends away the oldest
+KEPT = 1000  # events remembered
+
+
+
+class Endpoint(StreamDriver):
+    """An engine on a stream."""
+
+    def __init__(self, stream: Any, engine: WebSocket) -> None:
+        super().__init__(stream)
+        self.engine = engine
+        self.inbox: deque[str | bytes] = deque()
+        self.inbox_bytes = 0
+        self.pinged: set[bytes] = set()  # pings of ours whose pong has not come
+        self.log: deque[Event] = deque(maxlen=KEPT)
+        self.opened: Opened | None = None
+        self.closed: Closed | None = None
+        self.refused: Refused | None = None
+        self.lost: Exception | None = None
+        self.reader_gone = False
+        self._out = b""
+        self._said_all = self._heard_all = False
+        self.turn(self.medium.now)
+
+    def turn(self, now: int) -> None:
+        """Move bytes between stream and engine, as far as both let."""
+        if self._turning:
+            return
+        self._turning, more = True, False
+        try:
+            self._say(now)
+            for _ in range(AT_ONCE):
+                if self._heard_all or self._is_full():
+                    break
+                data = self.stream.take()
+                if data is None:
+                    break
+                if data:
+                    self.engine.receive(data, now)
+                else:
+                    self._heard_all = True
+                    self.engine.end_of_stream(now)
+                self._hear()
+                self._say(now)
+            else:
+                more = True  # there may be more to read: come back once the others had their turn
+            timeout = self.engine.next_timeout()
+            if timeout is not None and timeout <= now:  # after what has come: an answer in there is none too late
+                self.engine.on_time(now)
+                self._say(now)
+        except OSError as error:
+            self.lost = self.lost or error
+            self._heard_all = self._said_all = True
+            self.engine.end_of_stream(now)
+        finally:
+            self._turning = False
+        self._hear()
+        self.due = now if more else self.engine.next_timeout()
+        full = self._is_full()
+        self.line.mask = (0 if full or self._heard_all else select.POLLIN) | (select.POLLOUT if self._out else 0)
+
+    def _is_full(self) -> bool:
+        """Say whether reading has to wait: for the program to take messages, or for the other side to take our bytes."""
+        behind = len(self.inbox) >= AHEAD or self.inbox_bytes >= AHEAD_BYTES
+        return (behind and not self.reader_gone) or len(self._out) >= BEHIND
+
+    def _say(self, now: int) -> None:
+        self._out += self.engine.bytes_to_send(now)
+        while self._out and not self._said_all and (taken := self.stream.give(self._out)):
+            self._out = self._out[taken:]
+        if self.engine.finished and not self._out and not self._said_all:
+            self._said_all = True
+            self.stream.finish()
+
+    def _hear(self) -> None:
+        for event in self.engine.events():
+            if isinstance(event, Message):
+                if not self.reader_gone:
+                    self.inbox.append(event.data)
+                    self.inbox_bytes += len(event.data)
+                continue
+            if isinstance(event, Ping):
+                continue
+            if isinstance(event, Pong):
+                self.pinged.discard(event.data)
+                continue
+            self.log.append(event)
+            if isinstance(event, Opened):
+                self.opened = event
+            elif isinstance(event, Closed):
+                self.closed = event
+            elif isinstance(event, Refused):
+                self.refused = event
+            elif isinstance(event, Failed):
+                self.lost = self.lost or event.error
+
+    # What a socket waits for.
+
+    def is_open(self) -> bool | None:
+        """Return whether the handshake is done; raise where it failed."""
+        if self.opened is not None:
+            return True
+        if self.refused is not None and self.lost is None:
+            raise ConnectionRefusedError(f"{self.stream}: {_refusal(self.refused)}")
+        if self.refused is not None or self.closed is not None:
+            raise self.lost or ConnectionResetError(f"{self.stream}: the stream ended within the handshake")
+        return None
+
+    def room(self) -> bool | None:
+        """Return whether a writer may go on; raise where it never may again."""
+        if self.engine.state != "open":
+            self._raise_lost()
+            code = self.closed.code if self.closed else "none yet"
+            raise BrokenPipeError(EPIPE, f"{self.stream}: write: the other side has closed (close code {code})")
+        return True if len(self._out) < BEHIND else None
+
+    def read(self) -> tuple[str | bytes | None] | None:
+        """Return the next message, or None in its place at the end."""
+        if self.inbox:
+            message = self.inbox.popleft()
+            self.inbox_bytes -= len(message)
+            self.turn(self.medium.now)
+            return (message,)
+        if self.closed is None:
+            return None
+        self._raise_lost()
+        if not self.closed.clean:
+            raise ConnectionResetError(f"{self.stream}: the stream ended without a close frame")
+        return (None,)
+
+    def ponged(self, data: bytes) -> bool | None:
+        """Return whether a pong came back; raise where none can."""
+        if data not in self.pinged:
+            return True
+        if self.closed is not None:
+            self._raise_lost()
+            raise ConnectionResetError(f"{self.stream}: closed before the pong came")
+        return None
+
+    def done(self) -> bool | None:
+        """Return whether both sides have said all."""
+        if self._heard_all or (self._said_all and self.stream.family == "xns"):
+            return True
+        return None
+
+    def _raise_lost(self) -> None:
+        if self.lost is not None:
+            raise self.lost
+
+
+class Porch(StreamDriver):
+    """Where streams wait until they are WebSockets: `most` that are, and GUESTS whose handshake is under way."""
+
+    def __init__(self, stream: Any, most: int, make: Callable[[], WebSocket]) -> None:
+        super().__init__(stream)
+        self._most, self._make = most, make
+        self._guests: list[Endpoint] = []
+        self.turn(self.medium.now)
+
+    def turn(self, now: int) -> None:
+        """Let streams in."""
+        if self._turning:
+            return
+        self._turning = True
+        try:
+            for guest in [*self._guests]:
+                if guest.opened is None and guest.done():
+                    # It was refused, and told so; or it never said what it wanted.
+                    guest.leave()
+                    guest.stream.drop()
+                    self._guests.remove(guest)
+            while (
+                not (full := sum(guest.opened is not None for guest in self._guests) >= self._most)
+                and (stream := self.stream.take_connection()) is not None
+            ):
+                early = [guest for guest in self._guests if guest.opened is None]
+                if len(early) >= GUESTS:  # whoever says nothing keeps nobody out
+                    self._send_away(early[0])
+                engine = self._make()
+                engine.start(now)
+                self._guests.append(Endpoint(stream, engine))
+            self.line.mask = 0 if full else select.POLLIN  # else who knocks keeps everybody awake
+        finally:
+            self._turning = False
+
+    def _send_away(self, guest: Endpoint) -> None:
+        guest.leave()
+        guest.stream.abort()
+        self._guests.remove(guest)
+
+    def next(self) -> Endpoint | None:
+        """Return the next WebSocket, or None."""
+        for guest in self._guests:
+            if guest.opened is not None:
+                self._guests.remove(guest)
+                self.turn(self.medium.now)
+                return guest
+        return None
+
+    def close(self) -> None:
+        """Send away who waits."""
+        self.leave()
+        for guest in [*self._guests]:
+            self._send_away(guest)
+
+
+def _refusal(refused: Refused) -> str:
+    """Return what a server's answer to a handshake says, in one line."""
+    headers = dict(refused.headers)
+    where = f" (Location: {headers['location']})" if "location" in headers else ""
+    body = refused.body[:200].decode("utf-8", "replace").strip()
+    return printable(f"the server answered with status {refused.status}{where}" + (f": {body}" if body else ""))

@@ -1,0 +1,199 @@
+"""WebSocket listeners and peers that misbehave: those who say nothing, who never stop, who do not read."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+from websockets.sync.client import connect as library_client
+
+from packetlab import LocalHost, LocalProtocolError, SimNetwork
+from packetlab.engine.websocket_events import Reply
+from packetlab.sockets import websocket_stream
+from tests.engine.pair import raw
+
+PATIENCE = 30
+REQUEST = (
+    "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+@pytest.fixture
+def listener():
+    server = LocalHost().socket("websocket")
+    server.timeout = PATIENCE
+    server.bind(("127.0.0.1", 0))
+    server.listen()
+    yield server
+    server.abort()
+
+
+@pytest.fixture
+def guests(listener):
+    """A function that opens a TCP connection to the listener."""
+    made: list[socket.socket] = []
+
+    def guest() -> socket.socket:
+        made.append(socket.create_connection(listener.address, timeout=PATIENCE))
+        return made[-1]
+
+    yield guest
+    for each in made:
+        each.close()
+
+
+def handshaken(guest: socket.socket, listener):
+    """Open a WebSocket by hand; return our end of it."""
+    guest.sendall(REQUEST.encode())
+    conn = listener.accept()
+    assert guest.recv(4096).startswith(b"HTTP/1.1 101")
+    return conn
+
+
+@pytest.mark.parametrize("many", [5, 40])
+def test_silent_connections_keep_nobody_out(listener, guests, many: int) -> None:
+    for _ in range(many):
+        guests()
+
+    def greet() -> None:
+        with library_client(f"ws://127.0.0.1:{listener.address[1]}"):
+            pass
+
+    greeted = threading.Thread(target=greet)
+    greeted.start()
+    conn = listener.accept()
+    assert conn.read() is None and conn.close_code == 1000
+    conn.close()
+    greeted.join(PATIENCE)
+    assert not greeted.is_alive()
+
+
+def test_the_oldest_silent_one_goes_when_there_are_too_many(listener, guests, monkeypatch) -> None:
+    monkeypatch.setattr(websocket_stream, "GUESTS", 3)
+    silent = [guests() for _ in range(3)]
+    listener.host.medium.run(0)
+    conn = handshaken(guests(), listener)
+    with pytest.raises(ConnectionResetError):
+        silent[0].recv(1)
+    silent[2].setblocking(False)
+    with pytest.raises(BlockingIOError):  # is still waited for
+        silent[2].recv(1)
+    conn.abort()
+
+
+def test_one_that_says_nothing_is_told_so_and_sent_away() -> None:
+    net = SimNetwork(seed=1)
+    a, b = net.host("a"), net.host("b")
+    net.link(a, b, delay=0.01)
+    server = b.socket("websocket")
+    server.bind(80)
+    server.listen()
+    client = a.socket("stream")
+    client.connect(b.at(80))
+    server.timeout = 15
+    with pytest.raises(TimeoutError):
+        server.accept()
+    assert client.read().startswith(b"HTTP/1.1 408")
+
+
+def test_a_flood_does_not_hold_up_a_readers_timeout(listener, guests) -> None:
+    guest = guests()
+    conn = handshaken(guest, listener)
+    enough = threading.Event()
+    pongs = raw(b"x" * 100, opcode=10) * 500
+
+    def flood() -> None:
+        try:
+            while not enough.is_set():
+                guest.sendall(pongs)
+        except OSError:
+            pass
+
+    flooding = threading.Thread(target=flood)
+    flooding.start()
+    try:
+        conn.timeout = 0.5
+        with pytest.raises(TimeoutError):
+            conn.read()
+        assert flooding.is_alive()  # so it was the clock that ended the wait
+        assert conn._endpoint.pinged == set() and len(conn.log) < 10
+    finally:
+        enough.set()
+        conn.abort()
+        flooding.join(PATIENCE)
+
+
+def test_one_who_pings_and_does_not_read_is_read_no_further(listener, guests) -> None:
+    guest = guests()
+    conn = handshaken(guest, listener)
+    conn.timeout = 0
+    guest.setblocking(False)
+    pings, sent, stuck = raw(b"x" * 125, opcode=9) * 500, 0, 0
+    while stuck < 20 and sent < 1 << 28:
+        try:
+            sent += guest.send(pings)
+            stuck = 0
+        except BlockingIOError:
+            stuck += 1
+        with pytest.raises(BlockingIOError):
+            conn.read()
+    assert stuck == 20, "it was read for ever"
+    assert len(conn._endpoint._out) < websocket_stream.BEHIND + (1 << 20)
+    conn.abort()
+
+
+def test_messages_that_nobody_reads_have_a_bound_in_bytes_and_none_is_lost(listener, guests) -> None:
+    guest = guests()
+    conn = handshaken(guest, listener)
+    big, many = bytes(1 << 20), 60
+    writer = threading.Thread(target=lambda: [guest.sendall(raw(big, opcode=2)) for _ in range(many)])
+    writer.start()
+    assert conn.read() == big
+    conn.timeout = PATIENCE
+    most = 0
+    for _ in range(many - 1):
+        assert conn.read() == big
+        most = max(most, conn._endpoint.inbox_bytes)
+    writer.join(PATIENCE)
+    assert most < websocket_stream.AHEAD_BYTES + (2 << 20)
+    conn.abort()
+
+
+@pytest.mark.parametrize("origins", [None, ["https://example.org"], ["*"]])
+def test_a_listener_on_loopback_lets_no_foreign_page_in_unless_it_is_named(origins) -> None:
+    with LocalHost().socket("websocket", origins=origins) as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        with socket.create_connection(server.address, timeout=PATIENCE) as page:
+            page.sendall(REQUEST.replace("Host:", "Origin: https://example.org\r\nHost:").encode())
+            server.timeout = 0 if origins is None else PATIENCE
+            if origins is None:
+                with pytest.raises(BlockingIOError):
+                    server.accept()
+            else:
+                server.accept().abort()
+            assert page.recv(4096).startswith(b"HTTP/1.1 403" if origins is None else b"HTTP/1.1 101")
+
+
+def test_a_refusal_shows_where_it_sends_us_and_what_it_says() -> None:
+    net = SimNetwork(seed=1)
+    a, b = net.host("a"), net.host("b")
+    net.link(a, b, delay=0.01)
+    away = Reply(302, headers=[("Location", "/there")], body=b"moved \x1b[31mfor good\n")
+    server = b.socket("websocket", accept=lambda request: away)
+    server.bind(80)
+    server.listen()
+    client = a.socket("websocket")
+    with pytest.raises(ConnectionRefusedError) as refused:
+        client.connect(b.at(80))
+    said = r"the server answered with status 302 (Location: /there): moved \x1b[31mfor good"
+    assert str(refused.value).endswith(said)
+
+
+def test_a_wrong_subprotocol_or_path_is_an_error_at_once() -> None:
+    host = SimNetwork().host("a")
+    for wrong in (["a b"], ["a", "a"], [""], "chat"):
+        with pytest.raises(LocalProtocolError, match="subprotocols"):
+            host.socket("websocket", subprotocols=wrong)

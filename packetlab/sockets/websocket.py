@@ -17,6 +17,7 @@ from packetlab.engine.websocket_events import (
     Reply,
     Request,
 )
+from packetlab.errors import LocalProtocolError
 from packetlab.link.medium import SECOND
 from packetlab.sockets.headers import Data, outgoing
 from packetlab.sockets.socket import Socket
@@ -51,7 +52,11 @@ class WebSocketSocket(Socket):
     ) -> None:  # fmt: skip
         from packetlab.engine.websocket_handshake import check_subprotocols
 
-        check_subprotocols(subprotocols)
+        try:
+            check_subprotocols(subprotocols)
+        except LocalProtocolError:
+            stream.abort()  # nobody else has it
+            raise
         super().__init__(stream.host)
         self.stream = stream
         self.family = stream.family
@@ -123,6 +128,7 @@ class WebSocketSocket(Socket):
         """
         self._need(self._porch is None, EOPNOTSUPP, "connect", "a socket that does not listen", "a listener")
         self._need(self._endpoint is None, EISCONN, "connect", "a fresh socket", "one that was connected")
+        self._need(path.startswith("/"), EINVAL, "connect", 'a path that begins with "/"', repr(path))
         self.stream.timeout = self.timeout
         self.stream.connect(address)
         peer = self.stream.peer

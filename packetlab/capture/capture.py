@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
@@ -48,6 +48,8 @@ class Capture(Shown):
     Attributes:
         name: for messages. strict: whether damage is raised.
     """
+
+    _left: Counter[str] = Counter()  # of a rewritten one
 
     def __init__(self, source: str | Path | BinaryIO, *, strict: bool = True, follow: bool | float = False) -> None:
         self.name = str(source) if isinstance(source, (str, Path)) else str(getattr(source, "name", "stream"))
@@ -96,6 +98,12 @@ class Capture(Shown):
     def faults(self) -> tuple[CaptureError, ...]:
         """The errors met by the last iteration that came to an end, of this capture or the one it is a part of."""
         return self._parent.faults if self._parent is not None else self._faults
+
+    @property
+    def left(self) -> Counter[str]:
+        """What `rewrite` could not find and left as it was, as far as the capture was read: what -> in how many frames."""
+        above: Counter[str] = self._parent.left if self._parent is not None else Counter()
+        return self._left + above
 
     @property
     def again(self) -> bool:
@@ -396,7 +404,7 @@ class Capture(Shown):
             mac: old address -> new, wherever it is (ARP and neighbour discovery too). src_mac, dst_mac: those of all frames.
             ip: network -> network for both ends, in ARP, quoted and tunnelled packets too. src_ip, dst_ip: for one end, in
                 IP headers only. The first network that fits counts.
-            ports: old -> new for both ends of TCP and UDP; keys may be ranges.
+            ports: old -> new for both ends of TCP and UDP, and for `sport` and `dport` of declared headers; keys may be ranges.
             vlan_push: an id, a `VLAN` header or a dict of its fields (`type`: the tag's own). vlan_pop: takes the outermost
                 tag away. vlan: changes {id, priority, drop_eligible} of it.
             ttl: a number, or "+n" or "-n". tos: of IPv4; tclass, flowlabel: of IPv6; all of the outermost header.
@@ -406,6 +414,8 @@ class Capture(Shown):
             anonymise: a seed for addresses that no map speaks of (see `capture.anonymise`).
             fixcsum: put wrong checksums right too; otherwise these stay, and right ones stay right.
 
+        Headers of your own are rewritten by their declarations: fields that are addresses, in items of `many()` too, and
+        checksums. What cannot be found is counted in `left` of the capture returned while that is read (what -> frames).
         BuildError for an option that does not fit; CaptureError while reading where a frame cannot be given `link`.
         """
         from packetlab.capture.rewrite import Rewriter, batches
@@ -417,6 +427,7 @@ class Capture(Shown):
         )  # fmt: skip
         part = self._part(lambda: (frame for batch in batches(self.batches(), rewriter) for frame in batch))
         part._make_batches = lambda lasting: batches(self.batches(lasting), rewriter)
+        part._left = rewriter.left
         return part
 
     def sides(self, by: str | Callable[[Packet], Any] = "first", servers: Iterable[Any] | None = None) -> Sides:

@@ -1,21 +1,22 @@
-"""Ledger: changes of octets in many frames, and the Internet checksums that have to follow (RFC 1071, RFC 1624).
+"""Ledger: changes of octets in many frames, and the checksums that have to follow (RFC 1071, RFC 1624).
 
 A checksum that was right before is right after; one that was wrong stays as it is, unless all are to be put right; one
 that cannot be told, because what it covers is not all here, is changed by as much as what it covers was. Nothing is summed
-twice: a change is the difference it makes to each sum around it.
+twice: a change is the difference it makes to each sum around it. Checksums of other kinds (XNS, CRCs, those of a user's own
+headers) are worked out one by one, before and after.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from packetlab.wire.checksums import xns
+from packetlab.wire.checksums import ALGORITHMS, internet
 
 if TYPE_CHECKING:
     from packetlab.capture.sites import Sites
+    from packetlab.capture.sites_found import Rule
 
 ONES = 65535
-NO_SUM = 0xFFFF  # of XNS
 
 
 class Ledger:
@@ -46,17 +47,12 @@ class Ledger:
         none = (self.sums.optional == 1) & (self.stored == 0)
         whole = self.sums.whole == 1
         valid = (self.total % ONES == 0) & (self.total > 0)
-        # (place, end, sum around it) of XNS checksums that are to be right.
-        self.xns = [
-            (at, end, around)
-            for at, end, whole, around in sites.idps
-            if whole and (stored := int(sites.u16(at))) != NO_SUM and (fix or xns(self._between(at + 2, end)) == stored)
-        ]
+        plain = np.ones(count, bool)
+        plain[list(sites.rules)] = False
+        none |= ~plain
+        self.rules = sites.rules
+        self.before = self.data.copy() if self.rules else self.data
         self.right, self.wrong, self.unknown = whole & ~none & valid, whole & ~none & ~valid, ~whole & ~none
-
-    def _between(self, first: int, end: int) -> bytes:
-        octets: bytes = self.data[first:end].tobytes()
-        return octets
 
     def _region(self, first: Any, end: Any) -> Any:
         """Return the sum of the 16-bit words from `first` to `end`, an odd last octet with a zero behind it."""
@@ -120,9 +116,9 @@ class Ledger:
     def settle(self) -> None:
         """Write the checksums that follow, the innermost first."""
         np = self.np
-        for at, end, around in reversed(self.xns):
-            octets = np.array([list(xns(self._between(at + 2, end)).to_bytes(2, "big"))], np.uint8)
-            self.change(np.array([at]), octets, around=np.array([around]))
+        by_level: dict[int, list[Rule]] = {}
+        for number, rule in self.rules.items():
+            by_level.setdefault(int(self.level[number]), []).append(rule)
         for level in range(int(self.level.max(initial=-1)), -1, -1):
             here = self.level == level
             touched = (self.delta % ONES != 0) | self.moved
@@ -136,3 +132,41 @@ class Ledger:
                 found[(found == 0) & (self.sums.optional[rows] == 1)] = ONES
                 octets = np.stack([found >> 8, found & 255], axis=1).astype(np.uint8)
                 self.change(self.sums.at[rows], octets, around=self.sums.parent[rows])
+            for rule in by_level.get(level, ()):
+                value = self._ruled(rule)
+                if value is not None:
+                    octets = value.to_bytes(rule.size, "little" if rule.little else "big")
+                    self.change(np.array([rule.at]), np.array([list(octets)], np.uint8), around=np.array([rule.around]))
+
+    def _ruled(self, rule: Rule) -> int | None:
+        """Return what a checksum of another kind is to be, None where it stays."""
+        stored = int.from_bytes(
+            self.before[rule.at : rule.at + rule.size].tobytes(), "little" if rule.little else "big"
+        )
+        old, new = _covered(self.before, rule), _covered(self.data, rule)
+        if stored == rule.none or (old == new and not (self.fix and rule.whole)):
+            return None
+        was, value = _sum(rule, *old), _sum(rule, *new)
+        if not rule.whole:
+            # Without the octets that are missing only an Internet checksum can be told: by how much its sum changes.
+            return (stored - was + value) % ONES if rule.algorithm == "internet" else None
+        same = stored == was or (rule.algorithm == "internet" and rule.none is None and (stored - was) % ONES == 0)
+        return value if same or self.fix else None
+
+
+def _covered(data: Any, rule: Rule) -> tuple[bytes, int]:
+    """Return the octets that a checksum is over, its own as zeros, and what is added to their sum."""
+    parts = []
+    for first, end in rule.regions:
+        part = bytearray(data[first:end].tobytes())
+        for place in range(max(first, rule.at), min(end, rule.at + rule.size)):
+            part[place - first] = 0
+        parts.append(bytes(part))
+    octets = b"".join(parts)
+    pseudo = sum(int.from_bytes(data[at : at + size].tobytes(), "big") for at, size in rule.pseudo)
+    return octets, pseudo + rule.more
+
+
+def _sum(rule: Rule, octets: bytes, more: int) -> int:
+    value = internet(octets, more) if rule.algorithm == "internet" else ALGORITHMS[rule.algorithm](octets)
+    return rule.instead if value == rule.none else value

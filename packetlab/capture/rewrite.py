@@ -7,6 +7,7 @@ change only where frames are cut, and what a quoted or tunnelled packet repeats 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,7 @@ class Rewriter:
         self.deep = bool(mac or any(self.nets) or ports or fixcsum or fixlen == "trunc") or any(
             one is not None for one in numbers
         )  # more than whole frames and link headers
+        self.left: Counter[str] = Counter()  # what could not be found -> in how many frames
 
     def __call__(self, batch: FrameBatch) -> FrameBatch:
         """Return the batch rewritten; the one given stays as it was."""
@@ -89,6 +91,7 @@ class Rewriter:
         ends = batch.starts + batch.sizes
         sites = Sites(batch, ends)
         if self.deep:
+            self.left.update(+sites.left)
             ledger = Ledger(sites, self.fix)
             self._cut(batch, sites, ledger, ends)
             self._addresses(sites, ledger)
@@ -227,7 +230,8 @@ class Rewriter:
 
 
 def batches(source: Iterator[FrameBatch], rewriter: Rewriter) -> Iterator[FrameBatch]:
-    """Yield batches rewritten."""
+    """Yield batches rewritten; the rewriter counts anew what it had to leave."""
+    rewriter.left.clear()
     for batch in source:
         new = rewriter(batch)
         if len(new):

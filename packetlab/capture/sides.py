@@ -1,7 +1,7 @@
 """Sides: which of two, client or server, sent each frame of a capture, as tcpprep tells them apart.
 
-Goes by the outermost IP header. Frames without one (ARP) are of the side that their source MAC address was last seen on,
-or else opposite to the side of their destination's; where nothing is known, of the client.
+Goes by the outermost IP header, or other declared header that names a source and a destination. Frames without one (ARP)
+are of the side that their source MAC address was last seen on, or else opposite to the side of their destination's; where nothing is known, of the client.
 """
 
 from __future__ import annotations
@@ -173,6 +173,12 @@ def _rows(batch: FrameBatch) -> list[Row]:
     at = nets.upper[here]
     for row, a, b in zip(nets.row[here].tolist(), sites.u16(at).tolist(), sites.u16(at + 2).tolist(), strict=True):
         rows[row].ports = (a, b)
+    for number, ends in sites.ends_of.items():
+        if not ends.plain or rows[number].source is None:
+            rows[number].source, rows[number].destination = (
+                (len(raw) * 8, int.from_bytes(raw, "big")) for raw in (ends.source, ends.destination)
+            )
+            rows[number].ports = ends.ports
     return rows
 
 

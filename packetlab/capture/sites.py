@@ -2,19 +2,24 @@
 
 Walks all frames of a batch at once, a kind of header at a time: link headers, tags and labels, IPv4 and IPv6 with their
 extension headers, tunnels, and packets quoted in ICMP errors. It only tells places; positions count octets in the
-batch's buffer. Whatever does not fit is not walked into, so any bytes may come. (The declarations in `wire` describe the
-same headers for all else; this is the one walk that never makes a packet.)
+batch's buffer. Whatever does not fit is not walked into, so any bytes may come. Frames with headers that this walk does
+not know (`unwalked`) go on through their declarations (`sites_declared`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
+from packetlab.capture.sites_found import Addresses, Ends, Networks, Rule, Sums
+from packetlab.capture.sites_options import neighbours, options4, options6, routed, routers
+from packetlab.capture.unwalked import unwalked_rows
 from packetlab.wire.linktypes import ETHERNET, IPV4, IPV6, LINUX_SLL, LINUX_SLL2, LOOP, NULL, RAW
 
 if TYPE_CHECKING:
     from packetlab.capture.batch import FrameBatch
 
+NO_XNS_SUM = 0xFFFF
 MOST = 1000  # steps of a walk; tunnels in each other beyond that are malice
 TAGS = (0x8100, 0x88A8, 0x9100)
 RAW_TYPES = (RAW, 12, 14, IPV4, IPV6)
@@ -23,65 +28,14 @@ EXTENSIONS = (0, 43, 44, 51, 60)  # IPv6 extension headers (RFC 8200 section 4, 
 QUOTING = (3, 4, 5, 11, 12)  # ICMP errors (RFC 792)
 
 
-class Sums(NamedTuple):
-    """Internet checksums: their row, place, what they cover, and how they lie in each other.
-
-    `at`: where each stands; it covers [first, end). `source`, `target`: addresses of the pseudo-header, `width` octets
-    each (0: none), with `protocol`. `optional`: 0 says none. `whole`: whether all it covers is here. `parent`: the sum that
-    covers it, -1 for none; parents come before their children.
-    """
-
-    row: Any
-    at: Any
-    first: Any
-    end: Any
-    source: Any
-    target: Any
-    width: Any
-    protocol: Any
-    optional: Any
-    whole: Any
-    parent: Any
-
-
-class Addresses(NamedTuple):
-    """Addresses of one width: their row (-1: not told) and place, whether as source or destination or neither (0, 1, 2),
-    `header` (IP: whether of an IP header; MAC: how deep the Ethernet header lies), and the sums they are in: of the IPv4
-    header, of the transport (pseudo-header), and around both; -1 for none.
-    """
-
-    row: Any
-    at: Any
-    role: Any
-    header: Any
-    own: Any
-    transport: Any
-    around: Any
-
-
-class Networks(NamedTuple):
-    """IP headers: row, place, end by their length, version, place of the transport header (-1: none), its number, nesting
-    (0: the outermost of the frame), whether it holds a fragment, and sums as for `Addresses`."""
-
-    row: Any
-    at: Any
-    end: Any
-    version: Any
-    upper: Any
-    protocol: Any
-    depth: Any
-    piece: Any
-    own: Any
-    transport: Any
-    around: Any
-
-
 class Sites:
     """Everything found in one batch.
 
     Attributes:
         macs, ips4, ips6: addresses. networks: IP headers. sums: checksums. ports: (place, transport sum, sum around it).
-        idps: (place, end, whether it is whole, sum around it) of XNS packets. links: for each row where its network header (or what stands in its place) begins, its ether type (-1: not known).
+        rules: number of a sum -> how it comes about, of those that are no plain Internet ones. link_end, link_type: for
+        each row where its network header (or what stands in its place) begins, its ether type (-1: not known).
+        ends: row -> who speaks to whom, where only declarations tell. left: what could not be found -> number of frames.
     """
 
     def __init__(self, batch: FrameBatch, ends: Any) -> None:
@@ -90,23 +44,33 @@ class Sites:
         self.np = np
         self.batch, self.data = batch, batch.data
         self.ends = ends
-        self._macs: list[Any] = []
-        self._ips: dict[int, list[Any]] = {4: [], 16: []}
-        self._ports: list[Any] = []
+        self.found_macs: list[Any] = []
+        self.found_ips: dict[int, list[Any]] = {4: [], 16: []}
+        self.found_ports: list[Any] = []
         self._networks: list[Any] = []
-        self._sums: list[Any] = []
-        self._count = 0
-        self.idps: list[tuple[int, int, bool, int]] = []
+        self.found_sums: list[Any] = []
+        self.count = 0
+        self.rules: dict[int, Rule] = {}
+        self.ends_of: dict[int, Ends] = {}
+        self.left: Counter[str] = Counter()
         self.link_end = batch.starts.copy()
         self.link_type = np.full(len(batch), -1, np.int64)
         self._todo: list[tuple[Any, ...]] = []
-        self._walk()
-        self.macs = self._joined(self._macs, Addresses)
-        self.ips4 = self._joined(self._ips[4], Addresses)
-        self.ips6 = self._joined(self._ips[16], Addresses)
+        self._begin()
+        self.walk()
+        declared = unwalked_rows(batch)
+        if len(declared):
+            from packetlab.capture.sites_declared import visit
+
+            visit(self, declared)
+        self.macs = self._joined(self.found_macs, Addresses)
+        self.ips4 = self._joined(self.found_ips[4], Addresses)
+        self.ips6 = self._joined(self.found_ips[16], Addresses)
         self.networks = self._joined(self._networks, Networks)
-        self.sums = self._joined(self._sums, Sums)
-        self.ports = [np.concatenate(parts) for parts in zip(*self._ports, strict=True)] or [np.zeros(0, np.int64)] * 3
+        self.sums = self._joined(self.found_sums, Sums)
+        self.ports = [np.concatenate(parts) for parts in zip(*self.found_ports, strict=True)] or [
+            np.zeros(0, np.int64)
+        ] * 3
 
     def _joined(self, parts: list[Any], kind: Any) -> Any:
         np = self.np
@@ -126,19 +90,32 @@ class Sites:
     def full(self, rows: Any, value: int) -> Any:
         return self.np.full(len(rows), value, self.np.int64)
 
+    def mac(self, at: Any, around: Any) -> None:
+        """Note MAC addresses that are no frame's."""
+        none = self.full(at, -1)
+        self.found_macs.append((none, at, self.full(at, 2), none, none, none, around))
+
+    def ip(self, width: int, at: Any, around: Any, header: int = 0, own: Any = None) -> None:
+        """Note IP addresses that are neither source nor destination of a header."""
+        none = self.full(at, -1)
+        own = none if own is None else own
+        self.found_ips[width].append((none, at, self.full(at, 2), self.full(at, header), own, none, around))
+
     # Walking ------------------------------------------------------------------------------------------------
 
-    def _walk(self) -> None:
+    def walk(self) -> None:
         """Work off what is found, a kind at a time: (kind, row, place, end, depth, sum around, more of its own)."""
-        self._begin()
         for _ in range(MOST):
             if not self._todo:
                 return
             kind, *rest = self._todo.pop(0)
             if len(rest[0]):
                 getattr(self, "_" + kind)(*rest)
+        rows = {row for _, some, *_ in self._todo for row in some.tolist()}
+        self.left[f"what stands behind {MOST} headers of a frame"] += len(rows)
+        self._todo.clear()
 
-    def _add(self, kind: str, keep: Any, *rest: Any) -> None:
+    def add(self, kind: str, keep: Any, *rest: Any) -> None:
         if keep.any():
             self._todo.append((kind, *(one[keep] for one in rest)))
 
@@ -147,20 +124,23 @@ class Sites:
         types = np.array([interface.linktype for interface in batch.interfaces] or [0], np.int64)[batch.which]
         rows, at, end = np.arange(len(batch)), batch.starts, self.ends
         none, depth = self.full(rows, -1), self.full(rows, 0)
-        self._add("ether", types == ETHERNET, rows, at, end, depth, none)
+        self.add("ether", types == ETHERNET, rows, at, end, depth, none)
         for number, (type_at, size) in {LINUX_SLL: (14, 16), LINUX_SLL2: (0, 20), 104: (2, 4)}.items():
-            self._add("typed", (types == number) & (at + size <= end), rows, at + type_at, end, depth, none, at + size)
+            self.add("typed", (types == number) & (at + size <= end), rows, at + type_at, end, depth, none, at + size)
         for number, size in {NULL: 4, LOOP: 4, **dict.fromkeys(RAW_TYPES, 0)}.items():
             here = (types == number) & (at + size < end)
             self.link_end[here] += size
-            self._add("nibble", here, rows, at + size, end, depth, none)
+            self.add("nibble", here, rows, at + size, end, depth, none)
 
     def _ether(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
+        for place, role in ((0, 1), (6, 0)):
+            here = at + place + 6 <= end
+            none = self.full(row[here], -1)
+            self.found_macs.append(
+                (row[here], at[here] + place, none * 0 + role, depth[here], none, none, around[here])
+            )
         keep = at + 14 <= end
         row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
-        for place, role in ((0, 1), (6, 0)):
-            none = self.full(row, -1)
-            self._macs.append((row, at + place, self.full(row, role), depth, none, none, around))
         self._typed(row, at + 12, end, depth, around, at + 14)
 
     def _typed(self, row: Any, type_at: Any, end: Any, depth: Any, around: Any, at: Any) -> None:
@@ -181,95 +161,129 @@ class Sites:
             kind[tagged] = self.u16(at[tagged] + 2)
             at = at + tagged * 4
         rest = (row, at, end, depth, around)
-        self._add("ip4", kind == 0x0800, *rest)
-        self._add("ip6", kind == 0x86DD, *rest)
-        self._add("arp", np.isin(kind, (0x0806, 0x8035)), *rest)
-        self._add("idp", kind == 0x0600, *rest)
-        self._add("mpls", np.isin(kind, (0x8847, 0x8848)), *rest)
-        self._add("ether", kind == 0x6558, *rest)
-        self._add("ppp", (kind == 0x8864) & (at + 8 <= end), row, at + 6, end, depth, around)
-        self._add("snap", (kind <= 1500) & (at + 8 <= end), *rest)
+        self.add("ip4", kind == 0x0800, *rest)
+        self.add("ip6", kind == 0x86DD, *rest)
+        self.add("arp", np.isin(kind, (0x0806, 0x8035)), *rest)
+        self.add("idp", kind == 0x0600, *rest)
+        self.add("mpls", np.isin(kind, (0x8847, 0x8848)), *rest)
+        self.add("ether", kind == 0x6558, *rest)
+        self.add("pppoe", np.isin(kind, (0x8863, 0x8864)), *rest)
+        self.add("snap", (kind <= 1500) & (at + 8 <= end), *rest)
 
     def _snap(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
-        keep = (self.u16(at) == 0xAAAA) & (self.u16(at + 2) == 0x0300) & (self.u16(at + 4) == 0)
-        self._add("ethertype", keep, row, at + 8, end, depth, around, self.u16(at + 6))
+        control = self.u8(at + 2)
+        at = at + 3 + ((control & 3) != 3)  # only unnumbered frames have a control field of one octet
+        keep = (self.u8(at - 3 - ((control & 3) != 3)) == 0xAA) & (at + 5 <= end)
+        row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
+        keep = (self.u8(at) == 0) & self.np.isin(self.u16(at + 1), (0, 0xF8))
+        kind = self.u16(at + 3)
+        keep &= kind > 1500
+        self.add("ethertype", keep, row, at + 5, end, depth, around, kind)
 
     def _ppp(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
         kind = self.u16(at)
-        self._add("ip4", kind == 0x0021, row, at + 2, end, depth, around)
-        self._add("ip6", kind == 0x0057, row, at + 2, end, depth, around)
+        self.add("ip4", kind == 0x0021, row, at + 2, end, depth, around)
+        self.add("ip6", kind == 0x0057, row, at + 2, end, depth, around)
+        self.add("idp", kind == 0x0025, row, at + 2, end, depth, around)
+        self.add("mpls", kind == 0x0281, row, at + 2, end, depth, around)
+
+    def _pppoe(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
+        keep = at + 8 <= end
+        keep[keep] = self.u8(at[keep] + 1) == 0  # in the discovery stage the payload is tags
+        self.add("ppp", keep, row, at + 6, end, depth, around)
 
     def _mpls(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
         while len(row):
             keep = at + 4 <= end
             row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
             bottom = (self.u8(at + 2) & 1) == 1
-            self._add("nibble", bottom & (at + 4 < end), row, at + 4, end, depth, around)
+            self.add("nibble", bottom & (at + 4 < end), row, at + 4, end, depth, around)
             row, at, end, depth, around = (one[~bottom] for one in (row, at + 4, end, depth, around))
 
     def _nibble(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
         version = self.u8(at) >> 4
         first = (depth == 0) & (self.link_type[row] < 0)
         self.link_type[row[first]] = self.np.where(version == 4, 0x0800, self.np.where(version == 6, 0x86DD, -1))[first]
-        self._add("ip4", version == 4, row, at, end, depth, around)
-        self._add("ip6", version == 6, row, at, end, depth, around)
+        self.add("ip4", version == 4, row, at, end, depth, around)
+        self.add("ip6", version == 6, row, at, end, depth, around)
 
     def _arp(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
-        keep = at + 28 <= end
-        keep[keep] = (self.u16(at[keep]) == 1) & (self.u16(at[keep] + 2) == 0x0800) & (self.u16(at[keep] + 4) == 0x0604)
-        row, at, around = row[keep], at[keep], around[keep]
-        none, other, no = self.full(row, -1), self.full(row, 2), self.full(row, 0)
-        for place, found in ((8, self._macs), (14, self._ips[4]), (18, self._macs), (24, self._ips[4])):
-            found.append((none, at + place, other, no, none, none, around))
+        keep = at + 8 <= end
+        at, end, around = (one[keep] for one in (at, end, around))
+        hardware = self.u8(at + 4)
+        keep = (self.u8(at + 5) == 4) & ((hardware == 6) | (self.u16(at + 2) == 0x0800))
+        at, end, around, hardware = (one[keep] for one in (at, end, around, hardware))
+        for place in (at + 8, at + 18):
+            six = (hardware == 6) & (place + 6 <= end)
+            self.mac(place[six], around[six])
+        for place in (at + 8 + hardware, at + 12 + 2 * hardware):
+            here = place + 4 <= end
+            self.ip(4, place[here], around[here])
 
     def _idp(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
         """Note the hosts of XNS packets, which are MAC addresses, and their checksums, which are no Internet ones."""
         keep = at + 30 <= end
-        row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
-        none, other = self.full(row, -1), self.full(row, 2)
         for place in (10, 22):
-            self._macs.append((none, at + place, other, none, none, none, around))
+            here = ~keep & (at + place + 6 <= end)
+            self.mac(at[here] + place, around[here])
+        row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
         length = self.u16(at + 2)
         stop = at + length + (length & 1)  # the octet that makes it even counts
-        self.idps += zip(
-            at.tolist(), stop.tolist(), ((length >= 30) & (stop <= end)).tolist(), around.tolist(), strict=True
-        )
+        number = self.add_sum(row, at, at + 2, stop, (length >= 30) & (stop <= end), around, whole=1)
+        for one, place, last, outer in zip(number.tolist(), at.tolist(), stop.tolist(), around.tolist(), strict=True):
+            if one >= 0:
+                self.rules[one] = Rule(place, 2, False, "xns", ((place + 2, last),), (), 0, NO_XNS_SUM, 0, True, outer)
+        around = self.np.where(number >= 0, number, around)
+        for place in (10, 22):
+            self.mac(at + place, around)
         quoted = (self.u8(at + 5) == 3) & (
             at + 64 <= end
         )  # an Error packet: number and parameter, then what it is about
-        self._add("idp", quoted, row, at + 34, end, depth + 1, around)
+        self.add("idp", quoted, row, at + 34, end, depth + 1, around)
 
     # Network headers ----------------------------------------------------------------------------------------
 
-    def _sum(self, row: Any, at: Any, first: Any, end: Any, keep: Any, parent: Any, **more: Any) -> Any:
+    def add_sum(self, row: Any, at: Any, first: Any, end: Any, keep: Any, parent: Any, **more: Any) -> Any:
         """Note the checksums where `keep`; return their numbers, -1 for the others."""
         np = self.np
         names = ("source", "target", "width", "protocol", "optional", "whole")
         values = [np.broadcast_to(more.get(name, 0), row.shape).astype(np.int64) for name in names]
-        numbers = np.where(keep, np.cumsum(keep) - 1 + self._count, -1)
-        self._count += int(keep.sum())
-        self._sums.append(tuple(one[keep] for one in (row, at, first, end, *values, parent)))
+        numbers = np.where(keep, np.cumsum(keep) - 1 + self.count, -1)
+        self.count += int(keep.sum())
+        self.found_sums.append(tuple(one[keep] for one in (row, at, first, end, *values, parent)))
         return numbers
+
+    def _unsound(self, width: int, at: Any, end: Any, around: Any) -> None:
+        """Note the addresses of headers that are cut or faulty, and not walked into."""
+        for place in (at, at + width):
+            here = place + width <= end
+            self.ip(width, place[here], around[here])
 
     def _ip4(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
         np = self.np
         keep = at + 20 <= end
         keep[keep] = (self.u8(at[keep]) >= 0x45) & (self.u8(at[keep]) < 0x50)
+        self._unsound(4, at[~keep] + 12, end[~keep], around[~keep])
         row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
         size, total, fragment = (self.u8(at) & 15) * 4, self.u16(at + 2), self.u16(at + 6)
         keep = at + size <= end
-        own = self._sum(row, at + 10, at, at + size, keep, around, whole=1)
+        own = self.add_sum(row, at + 10, at, at + size, keep, around, whole=1)
         stop = np.where(total == 0, end, np.minimum(end, at + total))
         piece = fragment & 0x3FFF != 0
         whole = (at + total <= end) & ~piece
         protocol = self.u8(at + 9)
         upper = np.where(keep & (fragment & 0x1FFF == 0) & (at + size <= stop), at + size, -1)
-        self._network(row, at, stop, depth, around, own, upper, protocol, whole, piece, 4, at + 12, at + 16)
+        target = at + 16
+        some = np.flatnonzero(keep & (size > 20))
+        if len(some):
+            target[some] = options4(self, at[some] + 20, at[some] + size[some], own[some], around[some], target[some])
+        self._network(row, at, stop, depth, around, own, upper, protocol, whole, piece, 4, at + 12, target)
 
     def _ip6(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
         np = self.np
         keep = at + 40 <= end
         keep[keep] = self.u8(at[keep]) >> 4 == 6
+        self._unsound(16, at[~keep] + 8, end[~keep], around[~keep])
         row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
         length, protocol, upper = self.u16(at + 4), self.u8(at + 6), at + 40
         stop = np.where(length == 0, end, np.minimum(end, at + 40 + length))
@@ -284,27 +298,18 @@ class Sites:
             size = np.where(kind == 44, 8, np.where(kind == 51, (words + 2) * 4, (words + 1) * 8))
             fits = place + size <= stop[here]
             # RFC 8200 section 8.1: with segments left, checksums are of the final destination.
-            routed = (kind == 43) & fits & (self.u8(place + 3) > 0) & (words >= 2)
+            on = (kind == 43) & fits & (self.u8(place + 3) > 0) & (words >= 2)
             last = np.where(self.u8(place + 2) == 4, place + 8, place + size - 16)
-            target[here] = np.where(routed & (target[here] == at[here] + 24), last, target[here])
-            self._routed(place[(kind == 43) & fits], around[here][(kind == 43) & fits])
+            target[here] = np.where(on & (target[here] == at[here] + 24), last, target[here])
+            for kinds, note in (((43,), routed), ((0, 60), options6)):
+                some = np.isin(kind, kinds) & fits
+                note(self, place[some], place[some] + size[some], around[here][some], target[here][some])
             offset = np.where(kind == 44, self.u16(place + 2), 0)
             piece[here] |= offset & 0xFFF9 != 0
             protocol[here] = self.u8(place)
             upper[here] = np.where(fits & (offset & 0xFFF8 == 0), place + size, -1)
         own = self.full(row, -1)
         self._network(row, at, stop, depth, around, own, upper, protocol, whole & ~piece, piece, 16, at + 8, target)
-
-    def _routed(self, at: Any, around: Any) -> None:
-        """Note the addresses listed in routing headers."""
-        count = self.u8(at + 1) // 2
-        for number in range(int(count.max(initial=0))):
-            keep = count > number
-            none = self.full(at[keep], -1)
-            # In a sum only where it is the final destination; that one the pseudo-header's place finds (see `_network`).
-            self._ips[16].append(
-                (none, at[keep] + 8 + 16 * number, none * 0 + 2, none + 1, none, none.copy(), around[keep])
-            )
 
     def _network(
         self, row: Any, at: Any, stop: Any, depth: Any, around: Any, own: Any, upper: Any, protocol: Any, whole: Any, piece: Any,
@@ -325,29 +330,28 @@ class Sites:
                 np.where(told, np.minimum(stop, upper + length), stop),
                 whole & (~told | (upper + length <= stop)),
             )
-        transport = self._sum(
+        transport = self.add_sum(
             row, upper + room, upper, covered, keep, around, source=source, target=target, width=carried,
             protocol=protocol, optional=protocol == UDP, whole=whole,
         )  # fmt: skip
         pseudo = np.where(protocol == ICMP, -1, transport)
         one = np.ones(len(row), np.int64)
-        self._ips[width].append((row, source, one * 0, one, own, pseudo, around))
+        self.found_ips[width].append((row, source, one * 0, one, own, pseudo, around))
         direct = at + (16 if width == 4 else 24)
-        self._ips[width].append((row, direct, one, one, own, np.where(target == direct, pseudo, -1), around))
-        for position in np.flatnonzero(target != direct):
-            self._final(int(target[position]), int(pseudo[position]))
+        self.found_ips[width].append((row, direct, one, one, own, np.where(target == direct, pseudo, -1), around))
+        final = target != direct  # of a route: counts to the checksum in place of the address in the header
+        if final.any():
+            none, within = one[final] * 0 - 1, own[final] if width == 4 else one[final] * 0 - 1
+            self.found_ips[width].append(
+                (none, target[final], none + 3, none + 2, within, pseudo[final], around[final])
+            )
         self._networks.append(
             (row, at, stop, one * (4 if width == 4 else 6), upper, protocol, depth, piece, own, transport, around)
         )
-        ported = (upper >= 0) & np.isin(protocol, (TCP, UDP)) & (upper + 4 <= stop)
         for octets in (0, 2):
-            self._ports.append(((upper + octets)[ported], transport[ported], around[ported]))
+            ported = (upper >= 0) & np.isin(protocol, (TCP, UDP)) & (upper + octets + 2 <= stop)
+            self.found_ports.append(((upper + octets)[ported], transport[ported], around[ported]))
         self._upper(row, upper, stop, depth, around, protocol, transport, width)
-
-    def _final(self, at: int, transport: int) -> None:
-        """Let the final destination in a routing header count to its checksum."""
-        for addresses in self._ips[16]:
-            addresses[5][addresses[1] == at] = transport
 
     def _upper(
         self, row: Any, at: Any, end: Any, depth: Any, around: Any, protocol: Any, transport: Any, width: int
@@ -357,56 +361,43 @@ class Sites:
         row, at, end, protocol, transport = (one[keep] for one in (row, at, end, protocol, transport))
         depth, around = depth[keep] + 1, around[keep]
         inside = np.where(transport >= 0, transport, around)
-        self._add("ip4", (protocol == 4), row, at, end, depth, around)
-        self._add("ip6", (protocol == 41), row, at, end, depth, around)
-        self._add("idp", protocol == 22, row, at, end, depth, around)
-        self._add("gre", (protocol == 47) & (at + 4 <= end), row, at, end, depth, around)
+        self.add("ip4", (protocol == 4), row, at, end, depth, around)
+        self.add("ip6", (protocol == 41), row, at, end, depth, around)
+        self.add("idp", protocol == 22, row, at, end, depth, around)
+        self.add("gre", (protocol == 47) & (at + 4 <= end), row, at, end, depth, around)
         vxlan = (protocol == UDP) & (at + 16 <= end)
         vxlan[vxlan] = self.u16(at[vxlan] + 2) == 4789
-        self._add("ether", vxlan, row, at + 16, end, depth, inside)
+        self.add("ether", vxlan, row, at + 16, end, depth, inside)
         if width == 4:
             errors = (protocol == ICMP) & (at + 8 <= end)
             kind = np.where(errors, self.u8(np.where(errors, at, 0)) if len(self.data) else 0, -1)
-            self._add("ip4", np.isin(kind, QUOTING), row, at + 8, end, depth, inside)
+            self.add("ip4", np.isin(kind, QUOTING), row, at + 8, end, depth, inside)
             gateway = kind == 5
-            none = self.full(row[gateway], -1)
-            self._ips[4].append((none, at[gateway] + 4, none * 0 + 2, none * 0, none, none, inside[gateway]))
+            self.ip(4, at[gateway] + 4, inside[gateway])
+            routers(self, at, end, kind, inside)
         else:
             errors = (protocol == ICMP6) & (at + 8 <= end)
             kind = np.where(errors, self.u8(np.where(errors, at, 0)) if len(self.data) else 0, -1)
             quoting = (kind >= 1) & (kind <= 4)
-            self._add("ip6", quoting, row, at + 8, end, depth, inside)
-            self._neighbours(at, end, kind, inside)
+            self.add("ip6", quoting, row, at + 8, end, depth, inside)
+            neighbours(self, row, at, end, depth, kind, inside)
 
     def _gre(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
         np = self.np
         flags = self.u16(at)
         checked = (flags & 0xC000 != 0) & (at + 8 <= end)
-        number = self._sum(row, at + 4, at, end, checked & (flags & 0x8000 != 0), around, whole=1)
+        number = self.add_sum(row, at + 4, at, end, checked & (flags & 0x8000 != 0), around, whole=1)
         size = (
             4 + 4 * (checked * 1 + (flags >> 13 & 1) + (flags >> 12 & 1)) + 4 * ((flags & 7 == 1) & (flags & 0x80 != 0))
         )
         keep = (flags & 0x4000 == 0) & (at + size <= end)
-        self._add(
-            "ethertype", keep, row, at + size, end, depth, np.where(number >= 0, number, around), self.u16(at + 2)
+        self.add(
+            "ethertype",
+            keep & (self.u16(at + 2) > 1500),
+            row,
+            at + size,
+            end,
+            depth,
+            np.where(number >= 0, number, around),
+            self.u16(at + 2),
         )
-
-    def _neighbours(self, at: Any, end: Any, kind: Any, inside: Any) -> None:
-        """Note the addresses of neighbour discovery (RFC 4861 section 4): targets and link-layer address options."""
-        np = self.np
-        begins = np.select([kind == 133, kind == 134, (kind == 135) | (kind == 136), kind == 137], [8, 16, 24, 40], -1)
-        for first, which in ((8, (135, 136, 137)), (24, (137,))):
-            keep = np.isin(kind, which) & (at + first + 16 <= end)
-            none = self.full(at[keep], -1)
-            self._ips[16].append((none, at[keep] + first, none * 0 + 2, none * 0, none, none, inside[keep]))
-        keep = begins >= 0
-        place, end, inside = (at + begins)[keep], end[keep], inside[keep]
-        while len(place):
-            keep = place + 8 <= end
-            place, end, inside = place[keep], end[keep], inside[keep]
-            option, words = self.u8(place), self.u8(place + 1)
-            link = ((option == 1) | (option == 2)) & (words == 1)
-            none = self.full(place[link], -1)
-            self._macs.append((none, place[link] + 2, none * 0 + 2, none * 0, none, none, inside[link]))
-            keep = words > 0
-            place, end, inside = (place + words * 8)[keep], end[keep], inside[keep]

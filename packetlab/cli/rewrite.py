@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 from packetlab.cli.arguments import OK
@@ -75,6 +76,8 @@ def _run(args: Any) -> int:
     )  # fmt: skip
     count = capture.write(args.output)
     print(f"{count} frames")
+    for what, frames in capture.left.items():
+        print(f"packetlab rewrite: left as it was: {what} ({frames} frames)", file=sys.stderr)
     return OK
 
 

@@ -76,6 +76,11 @@ def places(packet: Packet) -> Places:
     return Places(tuple(sorted(spans, key=lambda span: span.bit)), tuple(layers), (start, end), trailers)
 
 
+def field_spans(item: Header, bit: int) -> list[Span]:
+    """Return where the fields of an item of a repeated field stand, which begins at a bit; their `layer` is 0."""
+    return [span._replace(bit=span.bit + bit) for span in _spans(0, item, list(type(item)._fields), 0)]
+
+
 def _spans(layer: int, header: Header, fields: list[Field], start: int) -> list[Span]:
     found = []
     bit = start * 8

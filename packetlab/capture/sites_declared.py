@@ -1,0 +1,277 @@
+"""Addresses, ports and checksums by declarations: of the frames of a batch with headers that the walk of `sites` does not know.
+
+Each such frame is dissected. Where a header follows that the walk knows, the walk goes on from there; of all others every
+field that is an address, a port (`sport`, `dport`) or a checksum is noted where it stands, in the items of `many()` too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from packetlab.capture.sites_found import Ends, Rule
+from packetlab.capture.unwalked import BEGUN, PORTS, WALKED, walks
+from packetlab.wire.ethernet import LLC, MPLS, PPP, VLAN, Ether, PPPoE, RawIP
+from packetlab.wire.explain import Derivation, Verdict, verdict
+from packetlab.wire.expressions import Checksum
+from packetlab.wire.fields import Address, Int, Items
+from packetlab.wire.header import Header
+from packetlab.wire.ip import (
+    ARP, GRE, DestinationOptions, HopByHop, ICMPv6, IPv4, IPv6, ListenerReport, RouterAdvertisement, Routing,
+)  # fmt: skip
+from packetlab.wire.pack import protocol
+from packetlab.wire.packet import Packet
+from packetlab.wire.spans import Span, field_spans, places
+from packetlab.wire.transport import SCTP, TCP, UDP
+from packetlab.wire.xns import IDP
+
+if TYPE_CHECKING:
+    from packetlab.capture.sites import Sites
+
+STEPS: dict[type[Header], str] = {
+    Ether: "ether", IPv4: "ip4", IPv6: "ip6", ARP: "arp", IDP: "idp", MPLS: "mpls", GRE: "gre", PPP: "ppp",
+    PPPoE: "pppoe", LLC: "snap", RawIP: "nibble",
+}  # fmt: skip
+"""Headers from which the walk can go on, and its step."""
+
+HIDDEN = (HopByHop, DestinationOptions, Routing, RouterAdvertisement, ListenerReport)
+"""Headers with addresses inside octets: only the walk knows where, so elsewhere they are counted as left."""
+
+PLAIN = (TCP, UDP, SCTP)  # their ports are found without a declaration
+
+
+def visit(sites: Sites, rows: Any) -> None:
+    """Note what the declarations say of some rows."""
+    frames = [_Frame(sites, int(row)) for row in rows.tolist()]
+    seen, number = 0, 0
+    while frames:
+        # The sums that the walk has found since: what comes on top stands in them.
+        by_row = {frame.row: frame for frame in frames}
+        while seen < len(sites.found_sums):
+            row, _, first, end, *_ = sites.found_sums[seen]
+            for place, (one, a, b) in enumerate(zip(row.tolist(), first.tolist(), end.tolist(), strict=True)):
+                if one in by_row:
+                    by_row[one].sums.append((number + place, a, b))
+            seen, number = seen + 1, number + len(row)
+        frames = [frame for frame in frames if frame.go_on()]
+        sites.walk()
+
+
+class _Frame:
+    """One frame: its packet, how far it has been looked at, and the sums found in it: (number, first, end)."""
+
+    def __init__(self, sites: Sites, row: int) -> None:
+        self.sites, self.row = sites, row
+        frame = sites.batch.frame(row)
+        self.packet: Packet = frame.packet()
+        self.layers = self.packet.layers
+        self.start = int(sites.batch.starts[row])
+        self.places = places(self.packet)
+        self.spans: dict[int, list[Span]] = {}
+        for span in self.places.spans:
+            self.spans.setdefault(span.layer, []).append(span)
+        first = type(self.layers[0]) if self.layers else None
+        self.walked = first is not None and BEGUN.get(frame.interface.linktype) is first
+        self.next = 1 if self.walked else 0
+        self.networks = int(isinstance(self.layers[0], (IPv4, IPv6))) if self.walked else 0
+        self.sums: list[tuple[int, int, int]] = []
+        ends = _ends(self.packet)
+        if ends is not None:
+            sites.ends_of[row] = ends
+
+    def go_on(self) -> bool:
+        """Note the headers up to one from which the walk goes on; return whether there is one."""
+        while self.next < len(self.layers):
+            place, header = self.next, self.layers[self.next]
+            self.next += 1
+            cls = type(header)
+            below = self.layers[place - 1] if place else None
+            self.walked = self.walked and below is not None and walks(type(below), below, cls)
+            depth = self.networks
+            self.networks += isinstance(header, (IPv4, IPv6)) or bool(cls._pseudo and cls._pseudo[0])
+            if self.walked:
+                continue
+            if cls in STEPS or cls is VLAN:
+                self._walk_from(place, cls, depth)
+                self.walked = True
+                return True
+            self._note(place, header)
+        return False
+
+    def _walk_from(self, place: int, cls: type[Header], depth: int) -> None:
+        np = self.sites.np
+        at, end = (self.start + one for one in self.places.layers[place])
+        numbers = [self.row, at, end, depth, self._around(at)]
+        if cls is Ether and any(isinstance(below, Ether) for below in self.layers[:place]):
+            numbers[3] = max(depth, 1)  # not the frame's own
+        step = STEPS.get(cls, "ethertype")
+        if cls is VLAN:
+            if at + 4 > end:
+                return
+            numbers = [self.row, at + 4, end, depth, numbers[4], int(self.sites.u16(at + 2))]
+        self.sites.add(step, np.ones(1, bool), *(np.array([number], np.int64) for number in numbers))
+
+    def _around(self, at: int) -> int:
+        """Return the innermost sum found that covers a place, -1 for none."""
+        return next((number for number, first, end in reversed(self.sums) if first <= at < end), -1)
+
+    def _note(self, place: int, header: Header) -> None:
+        if isinstance(header, HIDDEN):
+            self.sites.left[f"addresses inside {type(header).__name__} where it is not expected"] += 1
+        spans = self.spans.get(place, [])
+        self._checksums(place, header, spans)
+        pseudo = header._pseudo or ("", "")
+        for span in _addresses(header, spans):
+            kind, name = span.field.kind, span.field.name
+            if isinstance(kind, Int) and (kind.bits != 16 or kind.little):
+                self._leave(header, name, "which is no port of 16 bits in network order")
+            elif span.bit % 8:
+                self._leave(header, name, "which does not begin with an octet")
+            elif span.bits != kind.bits:
+                continue  # cut off inside
+            elif isinstance(kind, Int):
+                self._port(self.start + span.bit // 8)
+            else:
+                role = pseudo.index(name) if name in pseudo else 2
+                frame = place == 0 and name in ("src", "dst")
+                self._address(kind, self.start + span.bit // 8, ("src", "dst").index(name) if frame else role, frame)
+
+    def _leave(self, header: Header, name: str, why: str) -> None:
+        self.sites.left[f"{type(header).__name__}.{name}, {why}"] += 1
+
+    def _port(self, at: int) -> None:
+        one = self.sites.np.array([at], self.sites.np.int64)
+        self.sites.found_ports.append((one, one * 0 - 1, one * 0 + self._around(at)))
+
+    def _address(self, kind: Any, at: int, role: int, frame: bool) -> None:
+        sites, np = self.sites, self.sites.np
+        size = kind.size
+        at, size = (at + 4, 6) if size == 12 else (at, size)  # the host of an XNS address is a MAC address
+        if size not in (4, 6, 16):
+            return
+        around = self._around(at)
+        row, header = (self.row, 0) if frame and size == 6 else (-1, -1) if size == 6 else (-1, int(role < 2))
+        one = [np.array([number], np.int64) for number in (row, at, role, header, -1, -1, around)]
+        (sites.found_macs if size == 6 else sites.found_ips[size]).append(tuple(one))
+
+    # Checksums ----------------------------------------------------------------------------------------------
+
+    def _checksums(self, place: int, header: Header, spans: list[Span]) -> None:
+        """Note the checksums of a header. Those later in it cover earlier ones, as they are worked out one by one."""
+        cls, outer = type(header), self._around(self.start + self.places.layers[place][0])
+        found = [f for f in cls._fields if isinstance(f.rule, Checksum) and getattr(header, f.slot) is not None]
+        for f in reversed(found):
+            rule = f.rule
+            assert isinstance(rule, Checksum) and isinstance(f.kind, Int)
+            span = next((span for span in spans if span.field is f), None)
+            if span is None or span.bits != f.kind.bits:
+                continue  # cut off: there is nothing to put right
+            if not span.whole:
+                self._leave(header, f.name, "which does not fill whole octets")
+                continue
+            pseudo, more = self._pseudo(place) if "pseudo" in rule.over else ((), 0)
+            if pseudo is None:
+                continue
+            regions = tuple(self._region(place, part, spans) for part in rule.over if part != "pseudo")
+            whole = verdict(self.packet, place, f.name) is not Verdict.UNVERIFIED
+            if "pseudo" in rule.over:
+                more += sum(end - first for first, end in regions)
+            number = self.sites.count
+            at = self.start + span.bit // 8
+            first, end = min(one for one, _ in regions), max(one for _, one in regions)
+            one = self.sites.np.array([True])
+            row = self.sites.np.array([self.row], self.sites.np.int64)
+            self.sites.add_sum(row, row * 0 + at, row * 0 + first, row * 0 + end, one, row * 0 + outer, whole=1)
+            self.sites.rules[number] = Rule(
+                at, span.bits // 8, f.kind.little, rule.algorithm, regions, pseudo, more, rule.none, rule.instead,
+                whole, outer,
+            )  # fmt: skip
+            self.sums.append((number, first, end))
+            outer = number
+
+    def _region(self, place: int, part: str, spans: list[Span]) -> tuple[int, int]:
+        start, end = self.places.layers[place]
+        inner = self.places.layers[place + 1] if place + 1 < len(self.layers) else self.places.payload
+        if place + 1 in self.places.trailers:
+            inner = inner[0], self.places.trailers[place + 1][1]
+        if part == "self":
+            end = inner[0]
+        elif part == "payload":
+            start, end = inner
+        else:
+            span = next((span for span in spans if span.field.name == part), None)
+            start, end = span.octets if span is not None else (end, end)
+        return self.start + start, self.start + end
+
+    def _pseudo(self, place: int) -> tuple[tuple[tuple[int, int], ...] | None, int]:
+        """Return where the addresses of the pseudo-header stand and the number added, as `wire.pack.pseudo_sum` has it."""
+        destination: tuple[int, int] | None = None
+        for below in range(place - 1, -1, -1):
+            carrier = self.layers[below]
+            names = carrier._pseudo
+            if names is None:
+                continue
+            if not names[0]:
+                value = getattr(carrier, names[1])
+                destination = destination or (self._found(below, value) if value else None)
+                continue
+            by_name = {span.field.name: span for span in self.spans.get(below, [])}
+            source = by_name.get(names[0])
+            final = by_name.get(names[1])
+            parts = [self._octets(source) if source else None, destination or (self._octets(final) if final else None)]
+            return tuple(part for part in parts if part is not None), protocol(carrier, type(self.layers[place]))
+        return None, 0
+
+    def _octets(self, span: Span) -> tuple[int, int]:
+        return self.start + span.bit // 8, span.bits // 8
+
+    def _found(self, place: int, value: bytes) -> tuple[int, int] | None:
+        """Return where octets stand in a header, aligned to 4 as addresses are."""
+        start, end = self.places.layers[place]
+        data = bytes(self.packet)
+        at = next((at for at in range(start, end, 4) if data[at : at + len(value)] == value), None)
+        return None if at is None else (self.start + at, len(value))
+
+
+def _addresses(header: Header, spans: list[Span]) -> Iterator[Span]:
+    """Yield where the fields stand that are addresses or ports, of items too."""
+    for span in spans:
+        kind = span.field.kind
+        if isinstance(kind, Address):
+            yield span
+        elif span.field.name in PORTS and isinstance(kind, Int):
+            yield span
+        elif isinstance(kind, Items) and not span.bit % 8:
+            bit = span.bit
+            for item in getattr(header, span.field.name) or ():
+                if isinstance(item, Header):
+                    yield from _addresses(item, field_spans(item, bit))
+                bit += 8 * len(bytes(item))
+
+
+def _ends(packet: Packet) -> Ends | None:
+    """Return who speaks to whom, where walking alone does not tell it: by the outermost header that names two addresses."""
+    for place, header in enumerate(packet.layers):
+        names = header._pseudo if header._pseudo and header._pseudo[0] else ("src", "dst")
+        kinds = [header._by_name[name].kind if name in header._by_name else None for name in names]
+        if not all(isinstance(kind, Address) and kind.size != 6 for kind in kinds):
+            continue
+        source, destination = (getattr(header, "_" + name) for name in names)
+        if source is None or destination is None:
+            continue
+        ports, plain, partial = None, isinstance(header, (IPv4, IPv6)), type(header)._partial
+        if partial is None or not partial.evaluate(Derivation(packet, place)):
+            above = packet.layers[place + 1 :]
+            number = next((i for i, one in enumerate(above) if all(_is_port(one, name) for name in PORTS)), None)
+            if number is not None:
+                sport, dport = (getattr(above[number], name) for name in PORTS)
+                ports = sport, dport
+                between = all(type(one) in WALKED[IPv6].values() for one in above[:number])
+                plain = plain and isinstance(above[number], PLAIN) and between and (number == 0 or type(header) is IPv6)
+        return Ends(source, destination, ports, plain)
+    return None
+
+
+def _is_port(header: Header, name: str) -> bool:
+    f = header._by_name.get(name)
+    return f is not None and isinstance(f.kind, Int) and getattr(header, f.slot) is not None

@@ -1,0 +1,161 @@
+"""What `sites` does not know: bindings of declared headers with addresses, ports or checksums that its walk does not follow.
+
+`WALKED` names what the walk follows; all else that is bound, by a user or by packetlab, is asked of a batch in one pass
+over its buffer. Only the frames in which such a binding holds are then looked at one by one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from packetlab.capture.traces import FieldFilter
+from packetlab.wire import bindings
+from packetlab.wire.ethernet import (
+    LLC, MPLS, PPP, SNAP, VLAN, BSDLoop, BSDNull, CiscoHDLC, Ether, LinuxSLL, LinuxSLL2, PPPoE, RawIP,
+)  # fmt: skip
+from packetlab.wire.expressions import Checksum, Next
+from packetlab.wire.fields import Address, Int, Items
+from packetlab.wire.filter import Condition, Match, Some
+from packetlab.wire.header import Header
+from packetlab.wire.ip import (
+    ARP, GRE, ICMP, AuthenticationHeader, DestinationOptions, Fragment, HopByHop, ICMPv6, ICMPv6Error, IPv4, IPv6,
+    Routing,
+)  # fmt: skip
+from packetlab.wire.linktypes import FIRST, first_header
+from packetlab.wire.tracing import following
+from packetlab.wire.transport import TCP, UDP, VXLAN
+from packetlab.wire.xns import IDP, Error
+
+if TYPE_CHECKING:
+    from packetlab.capture.batch import FrameBatch
+
+PORTS = ("sport", "dport")
+"""Names of the fields that are ports, in any header."""
+
+_ETHERTYPES: dict[int, type[Header]] = {
+    0x0800: IPv4, 0x86DD: IPv6, 0x0806: ARP, 0x8035: ARP, 0x0600: IDP, 0x8847: MPLS, 0x8848: MPLS, 0x6558: Ether,
+    0x8863: PPPoE, 0x8864: PPPoE, 0x8100: VLAN, 0x88A8: VLAN, 0x9100: VLAN,
+}  # fmt: skip
+_UPPER: dict[int, type[Header]] = {4: IPv4, 6: TCP, 17: UDP, 22: IDP, 41: IPv6, 47: GRE}
+_EXTENSIONS: dict[int, type[Header]] = {
+    0: HopByHop, 43: Routing, 44: Fragment, 51: AuthenticationHeader, 60: DestinationOptions,
+}  # fmt: skip
+_UPPER6: dict[int, type[Header]] = {**_UPPER, **_EXTENSIONS, 58: ICMPv6}
+_FAMILIES = (2, 10, 24, 28, 30)
+
+WALKED: dict[type[Header], dict[int, type[Header]]] = {
+    **dict.fromkeys((Ether, VLAN, SNAP, CiscoHDLC, LinuxSLL, LinuxSLL2, GRE), _ETHERTYPES),
+    **dict.fromkeys((IPv6, *_EXTENSIONS.values()), _UPPER6),
+    IPv4: {**_UPPER, 1: ICMP},
+    LLC: {0xAA: SNAP},
+    PPP: {0x21: IPv4, 0x57: IPv6, 0x25: IDP, 0x281: MPLS},
+    UDP: {4789: VXLAN},
+    IDP: {3: Error},
+    BSDNull: {}, BSDLoop: {}, ICMPv6: {}, TCP: {}, ARP: {},
+}  # fmt: skip
+"""Header -> numbers in it by which the walk goes on, and the header that follows."""
+
+BESIDE: dict[type[Header], tuple[type[Header], ...]] = {
+    Ether: (LLC,), VLAN: (LLC,), LinuxSLL: (LLC,), LinuxSLL2: (LLC,), MPLS: (MPLS, IPv4, IPv6), PPPoE: (PPP,),
+    ICMP: (IPv4,), ICMPv6Error: (IPv6,), VXLAN: (Ether,), Error: (IDP,), RawIP: (IPv4, IPv6), BSDNull: (IPv4, IPv6),
+    BSDLoop: (IPv4, IPv6),
+}  # fmt: skip
+"""Header -> what the walk takes to follow it whatever the number, or by a condition."""
+
+BEGUN: dict[int, type[Header]] = {
+    1: Ether, 113: LinuxSLL, 276: LinuxSLL2, 104: CiscoHDLC, 0: BSDNull, 108: BSDLoop, 101: RawIP, 12: RawIP, 14: RawIP,
+    228: IPv4, 229: IPv6,
+}  # fmt: skip
+"""Link types whose frames the walk begins with, and the header that they are to have."""
+
+_known: dict[Any, Any] = {}
+bindings.stale.append(_known)
+
+
+def walks(lower: type[Header], header: Any, upper: type[Header]) -> bool:
+    """Whether the walk goes on from the header `header` of class `lower`, which it walked, to one of class `upper`."""
+    if upper in BESIDE.get(lower, ()):
+        return True
+    if lower is ICMPv6 and upper.__module__ == ICMPv6.__module__:
+        return True  # its messages are walked with it
+    numbers = WALKED.get(lower, {})
+    return any(numbers.get(getattr(header, f.slot)) is upper for f in lower._fields if isinstance(f.rule, Next))
+
+
+def concerned(cls: type[Header]) -> bool:
+    """Whether a header has addresses, ports or checksums over a pseudo-header, or leads to one that does."""
+    if "concerned" not in _known:
+        reached: dict[type[Header], list[type[Header]]] = {}
+        todo = [*bindings.declared(), *FIRST.values()]
+        for one in todo:
+            if one not in reached:
+                reached[one] = following(one)
+                todo += reached[one]
+        found = {one for one in reached if _holds(one, ())}
+        before: dict[type[Header], list[type[Header]]] = {}
+        for lower, uppers in reached.items():
+            for upper in uppers:
+                before.setdefault(upper, []).append(lower)
+        todo = list(found)
+        for one in todo:
+            new = [lower for lower in before.get(one, ()) if lower not in found]
+            found.update(new)
+            todo += new
+        _known["concerned"] = found
+    return cls in _known["concerned"]
+
+
+def _holds(cls: type[Header], inside: tuple[type[Header], ...]) -> bool:
+    return any(
+        isinstance(f.kind, Address)
+        or (f.name in PORTS and isinstance(f.kind, Int))
+        or (isinstance(f.rule, Checksum) and "pseudo" in f.rule.over)
+        or (isinstance(f.kind, Items) and _items_hold(f.kind.item, (*inside, cls)))
+        for f in cls._fields
+    )
+
+
+def _items_hold(item: Any, inside: tuple[type[Header], ...]) -> bool:
+    return hasattr(item, "_fields") and item not in inside and _holds(item, inside)
+
+
+def _test() -> FieldFilter | None:
+    """Return the filter that frames with something unwalked pass; None where nothing is bound that is not walked."""
+    if "test" not in _known:
+        tests = [match for lower in [*WALKED, *BESIDE] for match in _unwalked(lower)]
+        _known["test"] = FieldFilter(Some(list(dict.fromkeys(tests)))) if tests else None
+    found: FieldFilter | None = _known["test"]
+    return found
+
+
+def _unwalked(lower: type[Header]) -> list[Match]:
+    tests = []
+    for f in lower._fields:
+        if isinstance(f.rule, Next):
+            numbers = tuple(
+                number
+                for number, upper in bindings.space(f.rule.space).headers.items()
+                if WALKED.get(lower, {}).get(number) is not upper
+                and upper not in BESIDE.get(lower, ())
+                and not (lower is ICMPv6 and upper.__module__ == ICMPv6.__module__)
+                and concerned(upper)
+            )
+            if numbers:
+                tests.append(Match(lower, (Condition((f.name,), "in", numbers),)))
+    for _, _, upper in bindings.conditions(lower):
+        if upper not in BESIDE.get(lower, ()) and concerned(upper):
+            tests.append(Match(lower))
+    return tests
+
+
+def unwalked_rows(batch: FrameBatch) -> Any:
+    """Return the rows of a batch with headers that `sites` does not walk to, an array."""
+    import numpy as np
+
+    test = _test()
+    found = np.zeros(len(batch), bool) if test is None else test.mask(batch)
+    for place, interface in enumerate(batch.interfaces):
+        first = first_header(interface.linktype)
+        if first is not None and first is not BEGUN.get(interface.linktype) and concerned(first):
+            found = found | (batch.which == place)
+    return np.flatnonzero(found)

@@ -17,7 +17,7 @@ from packetlab.engine.contract import Endpoint, Engine, Event, Ignored
 from packetlab.engine.idp import MTU, Node
 from packetlab.engine.pex import Exchange, Responder
 from packetlab.engine.spp_timing import Timing
-from packetlab.errors import PacketlabError, SocketMisuse, suggestion
+from packetlab.errors import PacketlabError, SocketMisuse, deliberate, suggestion
 from packetlab.escaping import printable
 from packetlab.link.carriers import (
     NETHUB_PORT,
@@ -37,6 +37,8 @@ from packetlab.wire.ethernet import Ether
 from packetlab.wire.header import Header
 from packetlab.wire.packet import Packet
 from packetlab.wire.xns import IDP, PEX
+
+__tracebackhide__ = deliberate
 
 KEPT = 1000  # events that a host remembers
 ON_LINKS = {"ethernet": EthernetFraming, "snap": SnapFraming}

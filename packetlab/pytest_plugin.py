@@ -137,7 +137,7 @@ def simnet(request: pytest.FixtureRequest, packetlab_seed: int | str) -> SimNetw
     from packetlab.testing.keeping import Recording
 
     net = SimNetwork(packetlab_seed)
-    _keep(request.node, lambda: [Recording("simnet", lambda: net.capture, lambda: net.hosts)])
+    _keep(request.node, lambda: [Recording("simnet", lambda: net.capture, lambda: net.hosts, 0)])
     return net
 
 
@@ -200,7 +200,10 @@ def tape(request: pytest.FixtureRequest, packetlab_options: dict[str, Any]) -> I
         request.getfixturevalue("lab")  # so that it is closed after the tape
     request.node.stash.setdefault(TAPES, []).append(made)
     known = len(made.sources)  # kept as the network's own recording
-    _keep(request.node, lambda: [Recording("tape", lambda: made.capture if made.sources[known:] else (), made._hosts)])
+    _keep(
+        request.node,
+        lambda: [Recording("tape", lambda: made.capture if made.sources[known:] else (), made._hosts, made.start)],
+    )
     yield made
     made.close()
 
@@ -331,10 +334,13 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
             pytest.fail(value.reason, pytrace=False)
     result = yield
     for made in item.stash.get(TAPES, []):
+        complaint = None
         try:
             made.check()
         except AssertionError as error:
-            pytest.fail(str(error), pytrace=False)
+            complaint = str(error)
+        if complaint is not None:  # outside of the handler, or pytest shows it twice
+            pytest.fail(complaint, pytrace=False)
     return result
 
 
@@ -345,11 +351,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.failed and PROGRAMS in item.stash:
         report.sections += [(f"program {title}", text) for title, text in item.stash[PROGRAMS].shown()]
     if recordings is not None and (report.failed or call.when == "teardown"):
-        _leave(item, report, recordings)
+        _leave(item, report, recordings, call)
     return report  # type: ignore[return-value]
 
 
-def _leave(item: pytest.Item, report: pytest.TestReport, recordings: list[Any]) -> None:
+def _leave(item: pytest.Item, report: pytest.TestReport, recordings: list[Any], call: pytest.CallInfo[None]) -> None:
     """Leave the recordings of a failed test behind, and say where; remove those of an earlier run of one that passed."""
     from packetlab.testing.keeping import file_name, forget
 
@@ -364,6 +370,9 @@ def _leave(item: pytest.Item, report: pytest.TestReport, recordings: list[Any]) 
     forget(folder)
     item.stash[FAILED] = True
     kept: list[Recording] = [recording for give in recordings for recording in give()]
+    for recording in kept if call.when != "teardown" and LADDER not in report.longreprtext else ():
+        if drawn := recording.last():
+            report.sections.append((f"packetlab: {recording.name}", drawn))
     for recording in kept:
         for path in recording.leave(folder):
             shown = os.path.relpath(path, config.invocation_params.dir)
@@ -376,6 +385,7 @@ def _leave(item: pytest.Item, report: pytest.TestReport, recordings: list[Any]) 
 
 
 FAILED = pytest.StashKey[bool]()
+LADDER = "time (s)  "  # what a ladder in a report begins with: a complaint of a tape has its own
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:

@@ -17,7 +17,15 @@ from packetlab.wire.expressions import Checksum
 from packetlab.wire.fields import Address, Int, Items
 from packetlab.wire.header import Header
 from packetlab.wire.ip import (
-    ARP, GRE, DestinationOptions, HopByHop, ICMPv6, IPv4, IPv6, ListenerReport, RouterAdvertisement, Routing,
+    ARP,
+    GRE,
+    DestinationOptions,
+    HopByHop,
+    IPv4,
+    IPv6,
+    ListenerReport,
+    RouterAdvertisement,
+    Routing,
 )  # fmt: skip
 from packetlab.wire.pack import protocol
 from packetlab.wire.packet import Packet
@@ -237,9 +245,7 @@ def _addresses(header: Header, spans: list[Span]) -> Iterator[Span]:
     """Yield where the fields stand that are addresses or ports, of items too."""
     for span in spans:
         kind = span.field.kind
-        if isinstance(kind, Address):
-            yield span
-        elif span.field.name in PORTS and isinstance(kind, Int):
+        if isinstance(kind, Address) or (span.field.name in PORTS and isinstance(kind, Int)):
             yield span
         elif isinstance(kind, Items) and not span.bit % 8:
             bit = span.bit

@@ -11,14 +11,36 @@ from typing import TYPE_CHECKING, Any
 from packetlab.capture.traces import FieldFilter
 from packetlab.wire import bindings
 from packetlab.wire.ethernet import (
-    LLC, MPLS, PPP, SNAP, VLAN, BSDLoop, BSDNull, CiscoHDLC, Ether, LinuxSLL, LinuxSLL2, PPPoE, RawIP,
+    LLC,
+    MPLS,
+    PPP,
+    SNAP,
+    VLAN,
+    BSDLoop,
+    BSDNull,
+    CiscoHDLC,
+    Ether,
+    LinuxSLL,
+    LinuxSLL2,
+    PPPoE,
+    RawIP,
 )  # fmt: skip
 from packetlab.wire.expressions import Checksum, Next
 from packetlab.wire.fields import Address, Int, Items
 from packetlab.wire.filter import Condition, Match, Some
 from packetlab.wire.header import Header
 from packetlab.wire.ip import (
-    ARP, GRE, ICMP, AuthenticationHeader, DestinationOptions, Fragment, HopByHop, ICMPv6, ICMPv6Error, IPv4, IPv6,
+    ARP,
+    GRE,
+    ICMP,
+    AuthenticationHeader,
+    DestinationOptions,
+    Fragment,
+    HopByHop,
+    ICMPv6,
+    ICMPv6Error,
+    IPv4,
+    IPv6,
     Routing,
 )  # fmt: skip
 from packetlab.wire.linktypes import FIRST, first_header

@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeVar
 
-from packetlab.errors import Stalled
+from packetlab.errors import Stalled, deliberate
 from packetlab.link.background import Background
 from packetlab.link.port import BATCH
+
+__tracebackhide__ = deliberate
 
 T = TypeVar("T")
 Files = Sequence[tuple[int, int]]  # descriptors, and what of them is waited for (select.POLLIN, select.POLLOUT)

@@ -11,12 +11,14 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from packetlab.capture import Frame, matcher
-from packetlab.errors import PacketlabError
+from packetlab.errors import PacketlabError, deliberate
 from packetlab.escaping import printable
 from packetlab.link.waits import AT_ONCE, Stop
 from packetlab.wire.batch import Batch
 from packetlab.wire.foreign import octets
 from packetlab.wire.packet import Packet
+
+__tracebackhide__ = deliberate
 
 BATCH = 512  # frames that are taken from a port at a time
 

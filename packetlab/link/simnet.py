@@ -15,7 +15,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from packetlab.capture import Capture, Frame, Interface as Description
-from packetlab.errors import PacketlabError, SocketMisuse, Stalled
+from packetlab.errors import PacketlabError, SocketMisuse, Stalled, deliberate
 from packetlab.escaping import printable
 from packetlab.link.impairment import Impairment, both_ways
 from packetlab.link.medium import Driver, Files, Medium
@@ -26,6 +26,8 @@ from packetlab.wire.addresses import mac_text
 
 if TYPE_CHECKING:
     import netaddr
+
+__tracebackhide__ = deliberate
 
 T = TypeVar("T")
 FIRST_NETWORK = 0x401
@@ -54,6 +56,7 @@ class SimNetwork(Medium, Shown):
         self._under_way: list[tuple[int, int, SimNic, bytes]] = []
         self._order = count()
         self._sent: list[tuple[int, bytes, SimLink, tuple[str, ...]]] = []
+        self._arrivals: list[int | None] = []  # of each of them: when it first arrives
 
     # Building -----------------------------------------------------------------------------------------------
 
@@ -133,6 +136,7 @@ class SimNetwork(Medium, Shown):
         link, now = nic.link, self._now
         arrivals, marks = nic.sends.frame(data, now)
         self._sent.append((now, data, link, marks))
+        self._arrivals.append(min((at for at, _ in arrivals), default=None))
         for at, arrived in arrivals:
             for other in nic.others:
                 heapq.heappush(self._under_way, (at, next(self._order), other, arrived))
@@ -149,6 +153,10 @@ class SimNetwork(Medium, Shown):
             Frame(data, at, interface=link.description, number=number, comment="; ".join(marks) if marks else None)
             for number, (at, data, link, marks) in enumerate(self._sent[before:], before + 1)
         ]
+
+    def arrival(self, number: int) -> int | None:
+        """Return when the frame of that number in `capture` first arrives at the other end of its link, None if it is lost."""
+        return self._arrivals[number - 1]
 
     def topology(self) -> Topology:
         """Return who is joined to whom, and how each link treats frames now."""

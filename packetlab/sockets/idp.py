@@ -12,6 +12,7 @@ from typing import Any
 
 from packetlab.capture import matcher
 from packetlab.engine.datagram import Datagrams
+from packetlab.errors import deliberate
 from packetlab.host import Station
 from packetlab.sockets.headers import NOTHING, Data, Given, Prototype, outgoing, parted, prototype
 from packetlab.sockets.socket import Socket
@@ -19,6 +20,8 @@ from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.dissect import dissect
 from packetlab.wire.packet import Packet
 from packetlab.wire.xns import IDP, SPP
+
+__tracebackhide__ = deliberate
 
 HEADER, SPP_HEADER = 30, 12  # octets
 LARGEST = 546  # octets of data: 576 less the header

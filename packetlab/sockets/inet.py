@@ -9,10 +9,12 @@ import socket as _socket
 from contextlib import suppress
 from typing import Any
 
-from packetlab.errors import LocalProtocolError, NeedsPrivilege, SocketMisuse
+from packetlab.errors import LocalProtocolError, NeedsPrivilege, SocketMisuse, deliberate
 from packetlab.host import Place, Station
 from packetlab.sockets.headers import Data, outgoing
 from packetlab.sockets.socket import Socket
+
+__tracebackhide__ = deliberate
 
 LARGEST = 65536
 MOST_BACKLOG = 0xFFFF  # the kernel has its own, lower limit

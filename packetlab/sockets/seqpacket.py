@@ -6,7 +6,7 @@ from errno import EINVAL
 from typing import Any
 
 from packetlab.engine.spp import ATTENTION, END_OF_MESSAGE, Connection
-from packetlab.errors import RemoteProtocolError
+from packetlab.errors import RemoteProtocolError, deliberate
 from packetlab.host import Station
 from packetlab.sockets.headers import Data, Given, Prototype
 from packetlab.sockets.spp import HEADER, MAY_SAY_SPP, SPPSocket
@@ -14,6 +14,8 @@ from packetlab.wire.dissect import dissect
 from packetlab.wire.header import Header
 from packetlab.wire.packet import Packet
 from packetlab.wire.xns import SPP
+
+__tracebackhide__ = deliberate
 
 
 class SeqpacketSocket(SPPSocket):

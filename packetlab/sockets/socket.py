@@ -9,11 +9,13 @@ from math import inf
 from types import TracebackType
 from typing import Any, TypeVar
 
-from packetlab.errors import PacketlabError, SocketMisuse, suggestion
+from packetlab.errors import PacketlabError, SocketMisuse, deliberate, suggestion
 from packetlab.escaping import printable
 from packetlab.host import Station
 from packetlab.link.medium import Files
 from packetlab.wire.above import Shown
+
+__tracebackhide__ = deliberate
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Socket")

@@ -14,13 +14,15 @@ from packetlab.engine.contract import Endpoint
 from packetlab.engine.spp import ATTENTION, END_OF_MESSAGE, LARGEST, Connection
 from packetlab.engine.spp_listener import Listener
 from packetlab.engine.spp_states import State
-from packetlab.errors import LocalProtocolError
+from packetlab.errors import LocalProtocolError, deliberate
 from packetlab.host import Station
 from packetlab.sockets.headers import FORCE, NOTHING, USERS_CONTROL, Given, Prototype, outgoing, parted, prototype
 from packetlab.sockets.socket import Socket
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.packet import Packet
 from packetlab.wire.xns import SPP
+
+__tracebackhide__ = deliberate
 
 HEADER = 12  # octets
 QUEUE = 32  # packets that a writer may be ahead of the window

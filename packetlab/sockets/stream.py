@@ -6,10 +6,13 @@ from typing import Self
 
 from packetlab.engine.spp import Connection
 from packetlab.engine.spp_states import State
+from packetlab.errors import deliberate
 from packetlab.host import Station
 from packetlab.sockets.headers import NOTHING, Data, Prototype
 from packetlab.sockets.spp import QUEUE, SPPSocket
 from packetlab.wire.xns import SPP
+
+__tracebackhide__ = deliberate
 
 
 class StreamSocket(SPPSocket):

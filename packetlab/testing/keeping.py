@@ -17,6 +17,7 @@ from packetlab.view.ladder import ladder
 
 LONGEST = 120  # characters of a name made of a test's
 SHOWN = 1000  # frames of a ladder in a file
+LAST = 12  # of them in a report
 ENDINGS = (".pcapng", ".ladder.txt")
 
 
@@ -33,12 +34,17 @@ class Recording:
 
     Args:
         name: of what was recorded: "simnet". frames: gives the frames so far. hosts: gives the hosts, for the ladder.
+        start: the nanosecond from which drawn times count; by default that of the first frame.
     """
 
     def __init__(
-        self, name: str, frames: Callable[[], Iterable[Frame]], hosts: Callable[[], Mapping[str, Any]]
+        self,
+        name: str,
+        frames: Callable[[], Iterable[Frame]],
+        hosts: Callable[[], Mapping[str, Any]],
+        start: int | None = None,
     ) -> None:
-        self.name, self.frames, self.hosts = name, frames, hosts
+        self.name, self.frames, self.hosts, self.start = name, frames, hosts, start
 
     def leave(self, folder: Path) -> list[Path]:
         """Write capture and ladder into a folder, made where it is missing; return the paths. No frames, no files."""
@@ -49,8 +55,24 @@ class Recording:
         capture, drawn = (folder / f"{file_name(self.name)}{ending}" for ending in ENDINGS)
         Capture.of(frames).write(capture)
         more = f"\n... {len(frames) - SHOWN} frames behind" if len(frames) > SHOWN else ""
-        drawn.write_text(f"{ladder(frames[:SHOWN], names(self.hosts().values()))}{more}\n", encoding="utf-8")
+        drawn.write_text(f"{self._drawn(frames[:SHOWN], self._begin(frames))}{more}\n", encoding="utf-8")
         return [capture, drawn]
+
+    def last(self) -> str:
+        """Return the last rows of the ladder; nothing where there are no frames."""
+        frames = [*self.frames()]
+        if not frames:
+            return ""
+        before = f"... {len(frames) - LAST} frames before\n" if len(frames) > LAST else ""
+        return f"{before}{self._drawn(frames[-LAST:], self._begin(frames))}"
+
+    def _begin(self, frames: list[Frame]) -> int | None:
+        return (
+            self.start if self.start is not None else next((f.time_ns for f in frames if f.time_ns is not None), None)
+        )
+
+    def _drawn(self, frames: list[Frame], start: int | None) -> str:
+        return str(ladder(frames, names(self.hosts().values()), start=start))
 
 
 def forget(folder: Path) -> None:

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from packetlab.view.conversation import spoken
-from packetlab.wire.filter import compile_filter
+from packetlab.wire.fields import Items, PayloadMark
+from packetlab.wire.filter import Test, compile_filter
 from packetlab.wire.foreign import as_packet, is_foreign
-from packetlab.wire.header import Header
+from packetlab.wire.header import Field, Header
 from packetlab.wire.match import why_not
 from packetlab.wire.packet import Packet
 from packetlab.wire.tolerance import Known
@@ -49,6 +50,14 @@ class Pattern:
                 f"a pattern is a header, a class, a stack, a filter or a function of a packet, not {what!r}"
             )
         self._classes = self._classes or tuple(type(header) for header in self._headers)
+
+    @property
+    def fields(self) -> list[Field]:
+        """The fields that it says something of."""
+        found = [header._field(name) for header in self._headers for name in sorted(header.given)]
+        if isinstance(self._test, Test):
+            found += [match.header._field(c.path[0]) for match in self._test.matches() for c in match.conditions]
+        return [f for f in found if not isinstance(f.kind, (Items, PayloadMark))]
 
     def fits(self, packet: Packet, known: Known | None = None) -> bool:
         """Say whether the packet is what was meant. `known`: what names of `same_as` stand for; a fit adds to it."""

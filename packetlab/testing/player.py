@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from packetlab.link.medium import Medium
+from packetlab.link.simnet import SimNetwork
 from packetlab.testing.entries import SECOND, Expected, Quiet, Send
 
 if TYPE_CHECKING:
@@ -19,35 +20,22 @@ class Player:
     """
 
     served = False  # a script goes on while somebody waits for what comes of it
-    ports: tuple[Any, ...] = ()  # it listens at ports of its own making, which hand frames over themselves
+    ports: tuple[Any, ...] = ()
 
     def __init__(self, tape: Tape, medium: Medium) -> None:
         self.tape, self.medium = tape, medium
         self.due: int | None = medium.now
         self._source = next((source for source in tape.sources if source.medium is medium), None)
         self._start = medium.now if self._source is None else self._source.began
-        self._arrived: dict[tuple[str, bytes], int] = {}
-        self._ears: list[Any] = []
-        self._hosts: dict[str, Any] = {}
         medium.add(self)
         medium.followers.append(self._follow)
 
-    def listen(self, host: Any) -> None:
-        """Hear what arrives at a host that is played, where the network tells (a simulated one: frames take time)."""
+    def look(self) -> None:
+        """Look at the tape as soon as time passes: there is something new to send."""
         self.due = self.medium.now
-        if host.name in self._hosts:
-            return
-        self._hosts[host.name] = host
-        for nic in getattr(host, "nics", ()):
-            from packetlab.link.simnet import SimPort
-
-            ear = SimPort(nic, promiscuous=True)
-            ear.driver = self
-            self._ears.append(ear)
 
     def take(self, port: Any, data: bytes, now: int) -> None:
-        """A frame has arrived."""
-        self._arrived.setdefault((port.nic.host.name, data), now)
+        """Nothing comes this way."""
 
     def failed(self, port: Any, error: OSError) -> None:
         """Nothing depends on a port."""
@@ -93,8 +81,8 @@ class Player:
                 assert isinstance(one, Expected)
                 for i, _ in reading.taken.get(one, []):
                     at: int | None = min(self._start + seen[i].at, self.medium.now)
-                    if self._ears and one.receiver.host is entry.sender:
-                        at = self._arrived.get((entry.sender.name, seen[i].frame.data))
+                    if isinstance(self.medium, SimNetwork) and one.receiver.host is entry.sender:
+                        at = self.medium.arrival(seen[i].frame.number)  # there frames take time
                     if at is None:
                         return None
                     base, quiet = max(base, at), 0.0
@@ -114,5 +102,3 @@ class Player:
         self.medium.remove(self)
         if self._follow in self.medium.followers:
             self.medium.followers.remove(self._follow)
-        for ear in self._ears:
-            ear.close()

@@ -191,8 +191,10 @@ class Teller:
         for i, each in enumerate(shown, first):
             notes = [*each.frame.comments[:1], *(["sent by the tape"] if each.sent is not None else [])]
             notes += [f"<- {self.marks[i]}"] if i in self.marks else []
-            frames.append(each.frame.replace(comment="; ".join(notes)) if notes else each.frame)
-        lines = str(ladder(frames, names(self.hosts))).splitlines()
+            # Drawn by the tape's clock, as all that is said of it.
+            frames.append(each.frame.replace(time_ns=each.at, comment="; ".join(notes) or None))
+        also = [f for block in self.tape.blocks for e in block if isinstance(e, Expected) for f in e.pattern.fields]
+        lines = str(ladder(frames, names(self.hosts), also=also, start=0)).splitlines()
         if first:
             lines.insert(0, f"... {first} frames before")
         left = len(self.seen) - first - len(shown)

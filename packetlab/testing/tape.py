@@ -136,7 +136,7 @@ class Tape:
         self._add(entry)
         if id(sender.medium) not in self._players:
             self._players[id(sender.medium)] = Player(self, sender.medium)
-        self._players[id(sender.medium)].listen(sender)
+        self._players[id(sender.medium)].look()
 
     def _add(self, entry: Entry) -> None:
         last = self.blocks[-1][-1] if self.blocks else None
@@ -188,6 +188,11 @@ class Tape:
     def capture(self) -> Capture:
         """All frames seen so far."""
         return Capture.of(seen.frame for seen in self.seen())
+
+    @property
+    def start(self) -> int | None:
+        """The tape's beginning by the clock of its frames, in nanoseconds; None where no frame has a time."""
+        return next((s.frame.time_ns - s.at for s in self.seen() if s.frame.time_ns is not None), None)
 
     def reading(self, blocks: Sequence[Sequence[Entry]] | None = None) -> tuple[list[Seen], Reading]:
         """Return what was seen, and whose each packet is, by all entries or the blocks given."""

@@ -43,9 +43,17 @@ def hosts(packet: Packet) -> tuple[str, str]:
     return ends(packet)
 
 
-def label(packet: Packet, most: int = 2) -> str:
-    """Return in one line what the topmost headers say, `most` of them (fields that are not zero), the uppermost first."""
-    text = " on ".join(_fields(header) for header in reversed(spoken(packet)[-most:]))
+def label(packet: Packet, most: int = 2, also: Sequence[Field] = ()) -> str:
+    """Return in one line what the topmost headers say, `most` of them (fields that are not zero), the uppermost first.
+
+    `also`: fields to say whatever is in them, the first of their headers; these headers take the place of others.
+    """
+    headers = spoken(packet)
+    wanted = {header for f in also for header in headers if isinstance(header, f.header)}
+    shown = [*headers[-most:]]
+    if not wanted <= set(shown):
+        shown = [header for header in headers if header in wanted or header is headers[-1]]
+    text = " on ".join(_fields(header, also) for header in reversed(shown))
     return printable(text + _rest(packet))
 
 
@@ -75,11 +83,12 @@ def _rest(packet: Packet) -> str:
     return (f" +{len(packet.payload)} B" if packet.payload else "") + (" (faulty)" if packet.faults else "")
 
 
-def _fields(header: Header) -> str:
-    shown = []
+def _fields(header: Header, also: Sequence[Field] = ()) -> str:
+    first = [f for f in dict.fromkeys(also) if isinstance(header, f.header) and getattr(header, f.slot) is not None]
+    shown = [f"{f.name}={_value(header, f)}" for f in first]
     for f in header._fields:
         raw = getattr(header, f.slot)
-        if isinstance(raw, int) and raw and f.rule is None and not f.fixed:
+        if isinstance(raw, int) and raw and f.rule is None and not f.fixed and f not in first:
             shown.append(f"{f.name}={_value(header, f)}")
     return f"{type(header).__name__} {' '.join(shown)}".strip()
 

@@ -57,28 +57,33 @@ class Ladder(Text):
 
     Attributes:
         rows: the packets. columns: names of who speaks, in the order of their first packets; of more than `lanes` the
-        busiest, and "9 others" for the rest of them. time: "even", "compressed" or "scale", see `ladder`.
+        busiest, and "9 others" for the rest of them. time: "even", "compressed" or "scale", start: of times; see
+        `ladder`.
     """
 
     rows: tuple[Row, ...]
     columns: tuple[str, ...]
     time: str
     lanes: int
+    start: int | None
     _drawn: tuple[Row, ...]
 
-    def __new__(cls, rows: Sequence[Row], time: str = "compressed", lanes: int = LANES) -> Ladder:
+    def __new__(
+        cls, rows: Sequence[Row], time: str = "compressed", lanes: int = LANES, start: int | None = None
+    ) -> Ladder:
         columns, drawn = _laned(rows, lanes)
-        made = super().__new__(cls, "\n".join(_lines(drawn, columns)))
-        made.rows, made.columns, made.time, made.lanes, made._drawn = tuple(rows), columns, time, lanes, drawn
+        made = super().__new__(cls, "\n".join(_lines(drawn, columns, start)))
+        made.rows, made.columns, made.time, made.lanes = tuple(rows), columns, time, lanes
+        made.start, made._drawn = start, drawn
         return made
 
     def part(self, first: int, end: int | None = None) -> Ladder:
         """Return a ladder of the rows from `first` (0 is the first) to before `end`; its own busiest ends have lanes."""
-        return Ladder(self.rows[first:end], self.time, self.lanes)
+        return Ladder(self.rows[first:end], self.time, self.lanes, self.start)
 
     def folded(self) -> Ladder:
         """Return a ladder with every run of ordinary packets between two ends as one row."""
-        return Ladder(tuple(_folded(self.rows)), self.time, self.lanes)
+        return Ladder(tuple(_folded(self.rows)), self.time, self.lanes, self.start)
 
     def svg(self) -> str:
         """Return the whole ladder as SVG: a document of its own, readable on light and dark."""
@@ -107,6 +112,8 @@ class Ladder(Text):
 
     @property
     def _start(self) -> int:
+        if self.start is not None:
+            return self.start
         return next((row.time_ns for row in self.rows if row.time_ns is not None), 0)
 
     def __repr__(self) -> str:
@@ -155,6 +162,8 @@ def ladder(
     time: str = "compressed",
     fold: bool = False,
     lanes: int = LANES,
+    also: Sequence[Field] = (),
+    start: int | None = None,
 ) -> Ladder:
     """Return a ladder of captured frames: text anywhere, a picture in notebooks, `svg`, `save`, `mermaid`.
 
@@ -168,6 +177,8 @@ def ladder(
             Or a network, whose hosts have names: a lab, a simulated one.
         fields: what to say of each packet instead: names ("seq", "ip.ttl") or fields (`SPP.seq`).
         time: how the picture runs down: "even", "compressed" (a long pause is longer, but not by as much) or "scale".
+        also: fields to say besides, where a packet has them. start: the nanosecond from which times count, by default
+            that of the first frame.
         fold: whether runs of ordinary packets become one row, as a long ladder's do in a notebook anyway.
         lanes: how many ends have a column of their own: the busiest. All others share one, and each packet says whose.
     """
@@ -179,8 +190,8 @@ def ladder(
     if hasattr(frames, "topology"):
         known = {**_hosts(frames), **known}
     frames = frames_of(frames)
-    rows = tuple(_rows(frames, known, fields))
-    made = Ladder(rows, time, lanes)
+    rows = tuple(_rows(frames, known, fields, also))
+    made = Ladder(rows, time, lanes, start)
     return made.folded() if fold else made
 
 
@@ -189,7 +200,9 @@ def _hosts(net: Any) -> dict[str, str]:
     return {word: node.name for node in net.topology().nodes for line in node.says for word in line.split()}
 
 
-def _rows(frames: Iterable[Any], names: dict[str, str], fields: Sequence[str | Field]) -> Iterator[Row]:
+def _rows(
+    frames: Iterable[Any], names: dict[str, str], fields: Sequence[str | Field], also: Sequence[Field] = ()
+) -> Iterator[Row]:
     remarks = Remarks()
     seen: set[frozenset[str]] = set()
     for frame in frames:
@@ -203,7 +216,7 @@ def _rows(frames: Iterable[Any], names: dict[str, str], fields: Sequence[str | F
         pair = frozenset((source, destination))
         plain = pair in seen and not notes and not packet.faults and _ordinary(packet)
         seen.add(pair)
-        text = chosen(packet, fields) if fields else label(packet)
+        text = chosen(packet, fields) if fields else label(packet, also=also)
         time_ns = frame.time_ns if isinstance(frame, Frame) else None
         yield Row(time_ns, source, destination, text, notes, plain, len(packet.payload))
 

@@ -407,3 +407,36 @@ def test_the_plugin_costs_nothing_until_it_is_used(pytester) -> None:
     )
     done = pytester.run(sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}")
     done.stdout.fnmatch_lines(["['packetlab', 'packetlab.pytest_plugin']"])
+
+
+def test_a_test_that_fails_by_itself_shows_the_last_rows_of_its_ladder(run) -> None:
+    result = run("""
+    def test_game(pair):
+        a, b = pair
+        for number in range(20):
+            throw(a, b, number)
+        assert not number
+    """)
+    lines = result.stdout.str().splitlines()
+    at = next(i for i, line in enumerate(lines) if re.match(r"-+ packetlab: simnet -+", line))
+    assert lines[at + 1] == "... 8 frames before" and lines[at + 2].startswith("time (s)")
+    assert [line.split("number=")[1].split()[0] for line in lines[at + 3 : at + 15]] == [str(n) for n in range(8, 20)]
+
+
+def test_the_ladder_of_a_complaint_is_not_shown_twice(run) -> None:
+    assert run(FAILS).stdout.str().count("time (s)") == 1
+
+
+def test_time_running_out_shows_the_users_line_and_no_inner_frames(run) -> None:
+    result = run("""
+    import packetlab as pl
+
+    def test_game(pair):
+        a, b = pair
+        socket = a.socket("datagram")
+        socket.timeout = 0.5
+        socket.read()
+    """)
+    text = result.stdout.str()
+    assert "TimeoutError" in text and ">       socket.read()" in text
+    assert not re.search(r"^\S*packetlab/(sockets|link|host)\S*:\d+", text, re.MULTILINE)

@@ -377,7 +377,7 @@ def test_a_client_is_tested_by_a_peer_that_the_tape_plays() -> None:
         client.connect(there)
         client.write(b"hello")
         tape.play()
-        client.abort()
+    client.abort()
 
 
 def test_a_capture_is_a_source_too(game, tmp_path) -> None:
@@ -461,3 +461,58 @@ def test_a_lab_interface_is_watched_both_ways_and_played(lab) -> None:
     with pytest.raises(Mismatch, match="expected 5, got 4"):
         tape.play(timeout=0.2)
     tape.close()
+
+
+# Clocks ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("second", [1, 2], ids=["a repetition", "another"])
+def test_what_is_sent_after_a_packet_counts_from_that_packet(second: int) -> None:
+    net = SimNetwork(1)
+    a, b = net.host("a"), net.host("b")
+    net.link(a, b, delay=0.05)
+    with Tape(net) as tape:
+        throw = Ether(dst=b.mac, src=a.mac)
+        tape.expect(a, b, Throw(number=1), at=0)
+        tape.expect(a, b, Throw(number=second), at=0.25)
+        tape.send(b, a, Throw(number=9), after=0.1)
+        a.interface.send(throw / Throw(number=1))
+        net.run(0.25)
+        a.interface.send(throw / Throw(number=second))
+        tape.play()
+        assert [seen.at / 1e9 for seen in tape.seen()] == [0, 0.25, pytest.approx(0.4)]
+
+
+def test_what_is_sent_after_a_lost_packet_does_not_count_from_an_earlier_one_like_it() -> None:
+    net = SimNetwork(1)
+    a, b = net.host("a"), net.host("b")
+    link = net.link(a, b, delay=0.05)
+    tape = Tape(net)
+    throw = Ether(dst=b.mac, src=a.mac) / Throw(number=1)
+    tape.expect(a, b, Throw(number=1), times=2)
+    tape.send(b, a, Throw(number=9), after=0.1)
+    a.interface.send(throw)
+    link.partition()
+    a.interface.send(throw)
+    with pytest.raises(Mismatch, match="not sent"):
+        tape.play(timeout=5)
+
+
+def test_drawn_and_told_times_are_the_tapes_own(game) -> None:
+    game.net.run(2)
+    tape = Tape(game.net)
+    tape.expect(game.a, game.b, Throw(number=2), at=0.1)
+    game.net.run(0.5)
+    game.throws(2)
+    with pytest.raises(Mismatch) as caught:
+        tape.check()
+    text = str(caught.value)
+    assert "came as frame 1 at 0.5 s" in text and re.search(r"^0\.500000 .*Throw", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("pattern", [Throw(number=1, note=b"hi"), 'throw.number == 1 and throw.note == "hi"'])
+def test_the_ladder_says_the_fields_that_were_expected(game, pattern) -> None:
+    game.tape.expect(game.a, game.b, pattern)
+    game.throws(0, note=b"ho")
+    drawn = game.says().splitlines()[-1]
+    assert "number=0" in drawn and "note=b'ho'" in drawn

@@ -24,19 +24,8 @@ if TYPE_CHECKING:
 MODES = ("none", "once", "new", "all")
 LIMIT = 500  # packets that a test is run for
 ON = ("virtual", "lab")
-LINK = (
-    "delay",
-    "jitter",
-    "loss",
-    "drop",
-    "duplicate",
-    "reorder",
-    "corrupt",
-    "rate",
-    "queue",
-    "mtu",
-    "carrier",
-    "network",
+LINK = tuple(
+    ["delay", "jitter", "loss", "drop", "duplicate", "reorder", "corrupt", "rate", "queue", "mtu", "carrier", "network"]
 )
 OPTIONS = ("seed", "on", "tolerance", "allow_unexpected", "allow_missing", "record", *LINK)
 MARKS = (

@@ -42,7 +42,7 @@ class Ledger:
         words = self.data[: len(self.data) & ~1].view("<u2")
         self.running = np.zeros(len(words) + 1, np.int64)
         np.cumsum(words, dtype=np.int64, out=self.running[1:])
-        self.stored = sites.u16(self.sums.at)
+        self.stored = sites.u16(self.sums.at) if count else self.delta
         self.total = self._totals()
         none = (self.sums.optional == 1) & (self.stored == 0)
         whole = self.sums.whole == 1

@@ -171,6 +171,8 @@ class Sites:
         self.add("snap", (kind <= 1500) & (at + 8 <= end), *rest)
 
     def _snap(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
+        keep = at + 8 <= end
+        row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
         control = self.u8(at + 2)
         at = at + 3 + ((control & 3) != 3)  # only unnumbered frames have a control field of one octet
         keep = (self.u8(at - 3 - ((control & 3) != 3)) == 0xAA) & (at + 5 <= end)
@@ -181,11 +183,14 @@ class Sites:
         self.add("ethertype", keep, row, at + 5, end, depth, around, kind)
 
     def _ppp(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
-        kind = self.u16(at)
-        self.add("ip4", kind == 0x0021, row, at + 2, end, depth, around)
-        self.add("ip6", kind == 0x0057, row, at + 2, end, depth, around)
-        self.add("idp", kind == 0x0025, row, at + 2, end, depth, around)
-        self.add("mpls", kind == 0x0281, row, at + 2, end, depth, around)
+        keep = at + 2 <= end
+        row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
+        first = self.u8(at)
+        short = first & 1  # RFC 1661 section 6.5: a number of one octet is odd, the first of two is even
+        kind = self.np.where(short == 1, first, self.u16(at))
+        rest = (row, at + 2 - short, end, depth, around)
+        for step, number in (("ip4", 0x0021), ("ip6", 0x0057), ("idp", 0x0025), ("mpls", 0x0281)):
+            self.add(step, kind == number, *rest)
 
     def _pppoe(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
         keep = at + 8 <= end
@@ -197,10 +202,12 @@ class Sites:
             keep = at + 4 <= end
             row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
             bottom = (self.u8(at + 2) & 1) == 1
-            self.add("nibble", bottom & (at + 4 < end), row, at + 4, end, depth, around)
+            self.add("nibble", bottom, row, at + 4, end, depth, around)
             row, at, end, depth, around = (one[~bottom] for one in (row, at + 4, end, depth, around))
 
     def _nibble(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
+        keep = at < end
+        row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
         version = self.u8(at) >> 4
         first = (depth == 0) & (self.link_type[row] < 0)
         self.link_type[row[first]] = self.np.where(version == 4, 0x0800, self.np.where(version == 6, 0x86DD, -1))[first]
@@ -364,7 +371,7 @@ class Sites:
         self.add("ip4", (protocol == 4), row, at, end, depth, around)
         self.add("ip6", (protocol == 41), row, at, end, depth, around)
         self.add("idp", protocol == 22, row, at, end, depth, around)
-        self.add("gre", (protocol == 47) & (at + 4 <= end), row, at, end, depth, around)
+        self.add("gre", protocol == 47, row, at, end, depth, around)
         vxlan = (protocol == UDP) & (at + 16 <= end)
         vxlan[vxlan] = self.u16(at[vxlan] + 2) == 4789
         self.add("ether", vxlan, row, at + 16, end, depth, inside)
@@ -384,6 +391,8 @@ class Sites:
 
     def _gre(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
         np = self.np
+        keep = at + 4 <= end
+        row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
         flags = self.u16(at)
         checked = (flags & 0xC000 != 0) & (at + 8 <= end)
         number = self.add_sum(row, at + 4, at, end, checked & (flags & 0x8000 != 0), around, whole=1)

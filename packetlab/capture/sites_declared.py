@@ -189,7 +189,8 @@ class _Frame:
             first, end = min(one for one, _ in regions), max(one for _, one in regions)
             one = self.sites.np.array([True])
             row = self.sites.np.array([self.row], self.sites.np.int64)
-            self.sites.add_sum(row, row * 0 + at, row * 0 + first, row * 0 + end, one, row * 0 + outer, whole=1)
+            # Where it stands and what it covers is its rule's business.
+            self.sites.add_sum(row, row * 0, row * 0, row * 0, one, row * 0 + outer, whole=1)
             self.sites.rules[number] = Rule(
                 at, span.bits // 8, f.kind.little, rule.algorithm, regions, pseudo, more, rule.none, rule.instead,
                 whole, outer,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from packetlab.capture.batch import FrameBatch
 
 NO_XNS_SUM = 0xFFFF
+PPTP = 0x880B  # PPP in GRE (RFC 2637)
 MOST = 1000  # steps of a walk; tunnels in each other beyond that are malice
 TAGS = (0x8100, 0x88A8, 0x9100)
 RAW_TYPES = (RAW, 12, 14, IPV4, IPV6)
@@ -126,7 +127,10 @@ class Sites:
         none, depth = self.full(rows, -1), self.full(rows, 0)
         self.add("ether", types == ETHERNET, rows, at, end, depth, none)
         for number, (type_at, size) in {LINUX_SLL: (14, 16), LINUX_SLL2: (0, 20), 104: (2, 4)}.items():
-            self.add("typed", (types == number) & (at + size <= end), rows, at + type_at, end, depth, none, at + size)
+            here = (types == number) & (at + size <= end)
+            if number == 104:
+                here[here] = self.u16(at[here] + type_at) != 0x8035  # SLARP there
+            self.add("typed", here, rows, at + type_at, end, depth, none, at + size)
         for number, size in {NULL: 4, LOOP: 4, **dict.fromkeys(RAW_TYPES, 0)}.items():
             here = (types == number) & (at + size < end)
             self.link_end[here] += size
@@ -167,6 +171,7 @@ class Sites:
         self.add("idp", kind == 0x0600, *rest)
         self.add("mpls", np.isin(kind, (0x8847, 0x8848)), *rest)
         self.add("ether", kind == 0x6558, *rest)
+        self.add("ppp", kind == PPTP, *rest)
         self.add("pppoe", np.isin(kind, (0x8863, 0x8864)), *rest)
         self.add("snap", (kind <= 1500) & (at + 8 <= end), *rest)
 

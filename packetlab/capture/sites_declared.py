@@ -11,26 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.capture.sites_found import Ends, Rule
 from packetlab.capture.unwalked import BEGUN, PORTS, WALKED, walks
-from packetlab.wire.ethernet import LLC, MPLS, PPP, VLAN, Ether, PPPoE, RawIP
+from packetlab.wire.ethernet import LLC, MPLS, PPP, VLAN, Ether, PPPoE, RawIP, ShortPPP
 from packetlab.wire.explain import Derivation, Verdict, verdict
 from packetlab.wire.expressions import Checksum
 from packetlab.wire.fields import Address, Int, Items
 from packetlab.wire.header import Header
+from packetlab.wire.icmp import ListenerReport, RouterAdvertisement
 from packetlab.wire.ip import (
     ARP,
-    GRE,
     DestinationOptions,
     HopByHop,
     IPv4,
     IPv6,
-    ListenerReport,
-    RouterAdvertisement,
     Routing,
 )  # fmt: skip
 from packetlab.wire.pack import protocol
 from packetlab.wire.packet import Packet
 from packetlab.wire.spans import Span, field_spans, places
 from packetlab.wire.transport import SCTP, TCP, UDP
+from packetlab.wire.tunnels import GRE
 from packetlab.wire.xns import IDP
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
 STEPS: dict[type[Header], str] = {
     Ether: "ether", IPv4: "ip4", IPv6: "ip6", ARP: "arp", IDP: "idp", MPLS: "mpls", GRE: "gre", PPP: "ppp",
+    ShortPPP: "ppp",
     PPPoE: "pppoe", LLC: "snap", RawIP: "nibble",
 }  # fmt: skip
 """Headers from which the walk can go on, and its step."""

@@ -24,21 +24,19 @@ from packetlab.wire.ethernet import (
     LinuxSLL2,
     PPPoE,
     RawIP,
+    ShortPPP,
 )  # fmt: skip
 from packetlab.wire.expressions import Checksum, Next
 from packetlab.wire.fields import Address, Int, Items
 from packetlab.wire.filter import Condition, Match, Some
 from packetlab.wire.header import Header
+from packetlab.wire.icmp import ICMP, ICMPv6, ICMPv6Error
 from packetlab.wire.ip import (
     ARP,
-    GRE,
-    ICMP,
     AuthenticationHeader,
     DestinationOptions,
     Fragment,
     HopByHop,
-    ICMPv6,
-    ICMPv6Error,
     IPv4,
     IPv6,
     Routing,
@@ -46,6 +44,7 @@ from packetlab.wire.ip import (
 from packetlab.wire.linktypes import FIRST, first_header
 from packetlab.wire.tracing import following
 from packetlab.wire.transport import TCP, UDP, VXLAN
+from packetlab.wire.tunnels import GRE
 from packetlab.wire.xns import IDP, Error
 
 if TYPE_CHECKING:
@@ -63,14 +62,15 @@ _EXTENSIONS: dict[int, type[Header]] = {
     0: HopByHop, 43: Routing, 44: Fragment, 51: AuthenticationHeader, 60: DestinationOptions,
 }  # fmt: skip
 _UPPER6: dict[int, type[Header]] = {**_UPPER, **_EXTENSIONS, 58: ICMPv6}
-_FAMILIES = (2, 10, 24, 28, 30)
+_PPP: dict[int, type[Header]] = {0x21: IPv4, 0x57: IPv6, 0x25: IDP, 0x281: MPLS}
 
 WALKED: dict[type[Header], dict[int, type[Header]]] = {
-    **dict.fromkeys((Ether, VLAN, SNAP, CiscoHDLC, LinuxSLL, LinuxSLL2, GRE), _ETHERTYPES),
+    **dict.fromkeys((Ether, VLAN, SNAP, LinuxSLL, LinuxSLL2, GRE), _ETHERTYPES),
+    CiscoHDLC: {number: upper for number, upper in _ETHERTYPES.items() if number != 0x8035},  # SLARP there
     **dict.fromkeys((IPv6, *_EXTENSIONS.values()), _UPPER6),
     IPv4: {**_UPPER, 1: ICMP},
     LLC: {0xAA: SNAP},
-    PPP: {0x21: IPv4, 0x57: IPv6, 0x25: IDP, 0x281: MPLS},
+    **dict.fromkeys((PPP, ShortPPP), _PPP),
     UDP: {4789: VXLAN},
     IDP: {3: Error},
     BSDNull: {}, BSDLoop: {}, ICMPv6: {}, TCP: {}, ARP: {},
@@ -78,7 +78,8 @@ WALKED: dict[type[Header], dict[int, type[Header]]] = {
 """Header -> numbers in it by which the walk goes on, and the header that follows."""
 
 BESIDE: dict[type[Header], tuple[type[Header], ...]] = {
-    Ether: (LLC,), VLAN: (LLC,), LinuxSLL: (LLC,), LinuxSLL2: (LLC,), MPLS: (MPLS, IPv4, IPv6), PPPoE: (PPP,),
+    Ether: (LLC,), VLAN: (LLC,), LinuxSLL: (LLC,), LinuxSLL2: (LLC,), MPLS: (MPLS, IPv4, IPv6), PPPoE: (PPP, ShortPPP),
+    GRE: (PPP, ShortPPP),
     ICMP: (IPv4,), ICMPv6Error: (IPv6,), VXLAN: (Ether,), Error: (IDP,), RawIP: (IPv4, IPv6), BSDNull: (IPv4, IPv6),
     BSDLoop: (IPv4, IPv6),
 }  # fmt: skip
@@ -166,7 +167,8 @@ def _unwalked(lower: type[Header]) -> list[Match]:
                 tests.append(Match(lower, (Condition((f.name,), "in", numbers),)))
     for _, _, upper in bindings.conditions(lower):
         if upper not in BESIDE.get(lower, ()) and concerned(upper):
-            tests.append(Match(lower))
+            # A header that is walked may stand elsewhere too: what is below it is looked for.
+            tests.append(Match(lower if upper in WALKED or upper in BESIDE else upper))
     return tests
 
 

@@ -480,3 +480,27 @@ def test_any_bytes_of_drawn_stacks_go_through(data: st.DataObject, how: str) -> 
             before, after = ([raw for header in f.packet().layers for raw in addresses(header)] for f in (old, new))
             assert not [a for a, b in zip(before, after, strict=True) if mapped(a) and len(a) > 3 and a == b]
         assert len(flow_numbers(next(iter(capture.batches())))) == len(list(capture.sides())) == len(frames)
+
+
+@pytest.mark.parametrize("how", ALL)
+@pytest.mark.parametrize(
+    ("link", "packet", "address"),
+    [
+        (104, pl.CiscoHDLC() / pl.SLARP(code=1, address="10.0.0.3"), "10.0.0.3"),
+        (9, pl.HDLC() / pl.PPP() / FOUR_IN / UDP(), "10.8.8.8"),
+        (1, E / FOUR_IN / UDP(dport=1701) / pl.L2TP() / pl.PPP() / IPv4(src="10.0.0.3") / UDP(), "10.0.0.3"),
+        (1, E / FOUR_IN / pl.EtherIP() / E / IPv4(src="10.0.0.3") / UDP(), "10.0.0.3"),
+        (1, E / FOUR_IN / GRE(call_id=1) / pl.PPP() / IPv4(src="10.0.0.3") / UDP(), "10.0.0.3"),
+    ],
+    ids=["slarp", "ppp", "l2tp", "etherip", "pptp"],
+)  # fmt: skip
+def test_addresses_behind_other_links_and_tunnels_do_not_stay(how: str, link: int, packet: Any, address: str) -> None:
+    old = Frame(bytes(packet), linktype=link)
+    (new,) = Capture.of([old]).rewrite(**ALL[how])
+    assert ip_address(address).packed in old.data and ip_address(address).packed not in new.data
+    assert verdicts(new.packet()) == verdicts(old.packet())
+
+
+def test_ipx_hosts_are_mac_addresses_too() -> None:
+    packet = E / pl.IPX(src=f"1#{MACS}:03#5", dst=f"2#{MACS}:04#5")
+    assert bytes.fromhex("020000000003") not in bytes(one(packet, **MAPS))

@@ -103,6 +103,8 @@ def replaced(header: H, changes: dict[str, Any]) -> H:
         f = cls._by_name.get(name)
         if f is None or isinstance(f.kind, PayloadMark):
             raise wrong_name(cls, {name: value})
+        if value is None and values[f.slot] is None and state >> 2 * count:
+            continue  # the bytes ended before it came, and so it stays
         state &= ~(f.bit << count)
         if value is auto:
             state &= ~f.bit
@@ -113,11 +115,18 @@ def replaced(header: H, changes: dict[str, Any]) -> H:
             if isinstance(value, Tolerance):
                 values[f.slot] = value.fitted(f.kind, where)
             else:
-                values[f.slot] = None if value is None and f.condition is not None else f.kind.raw(value, where)
+                raw = None if value is None and f.condition is not None else f.kind.raw(value, where)
+                if f.align and header._state >> count & f.bit and _same_items(raw, values[f.slot]):
+                    state |= f.bit << count  # as it was captured, and so not filled up
+                values[f.slot] = raw
     state &= ~prototype_bit(cls)
     if any(isinstance(value, Tolerance) for value in values.values()):
         state |= prototype_bit(cls)
     return restored(cls, state, tuple(values.values()))
+
+
+def _same_items(one: Any, other: Any) -> bool:
+    return one is not None and other is not None and encode_items(one, 0) == encode_items(other, 0)
 
 
 def item_faults(field: Field, raw: Any, faults: list[Fault], origin: int) -> None:

@@ -131,8 +131,8 @@ def consistent(packet: Packet, i: int, bodies: Bodies) -> Header:
     original = packet._headers[i]
     count = len(original._fields)
     captured = original._state >> count
-    if not captured:
-        return original
+    if not captured or original._state >> 2 * count:
+        return original  # of one that was cut there is no more than what came
     scope = Derivation(packet, i, bodies)
     state, values = original._state, []
     for f in original._fields:

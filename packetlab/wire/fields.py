@@ -151,12 +151,15 @@ class Items(Kind):
     def raw(self, value: Any, where: str) -> Any:
         if isinstance(value, (bytes, bytearray)):
             return bytes(value)
+        if hasattr(type(value), "_fields"):
+            return (value,)
         try:
-            items = (value,) if hasattr(value, "_fields") else tuple(value)
+            items = tuple(value)
         except TypeError:
             raise BuildError(where, f"headers ({self.item.__name__})", repr(value)) from None
-        for item in items:
-            if not hasattr(type(item), "_fields"):
+        for place, item in enumerate(items, 1):
+            # Octets that are no whole item come last, as they were captured.
+            if not hasattr(type(item), "_fields") and not (type(item) is bytes and place == len(items)):
                 raise BuildError(where, f"headers ({self.item.__name__})", repr(item))
         return items
 

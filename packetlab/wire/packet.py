@@ -12,7 +12,7 @@ from packetlab.errors import BuildError
 from packetlab.wire.above import Shown, lent
 from packetlab.wire.bodies import Bodies, width
 from packetlab.wire.codec import item_faults, replaced
-from packetlab.wire.fields import Items
+from packetlab.wire.fields import Bytes, Items, PayloadMark
 from packetlab.wire.foreign import as_packet, is_foreign
 from packetlab.wire.fuse import _packets, build, builders
 from packetlab.wire.header import Header, HeaderType
@@ -239,11 +239,11 @@ class Packet(Shown):
         """
         headers = list(self._rederived())
         payload = self._payload
-        if layer is None:
-            if set(changes) != {"payload"}:
-                raise BuildError("replace", "a layer, or payload= alone", ", ".join(changes) or "nothing")
-        if "payload" in changes and (layer is None or "payload" not in self._class(layer)._by_name):
-            payload = bytes(changes.pop("payload"))
+        if layer is None and set(changes) != {"payload"}:
+            raise BuildError("replace", "a layer, or payload= alone", ", ".join(changes) or "nothing")
+        field = self._class(layer)._by_name.get("payload") if layer is not None else None
+        if "payload" in changes and (field is None or isinstance(field.kind, PayloadMark)):
+            payload = Bytes().raw(changes.pop("payload"), "payload")
         if layer is not None:
             target = self[layer]
             place = next(i for i, header in enumerate(self.layers) if header is target)

@@ -178,3 +178,12 @@ def test_tunnels_build_what_they_read() -> None:
     ):
         again = dissect(bytes(packet), type(packet.layers[0]))
         assert again == packet and again.faults == () and Packet(packet._headers, packet.payload) == again
+
+
+def test_the_addresses_of_ipx_are_shown() -> None:
+    from packetlab.view.conversation import ends, hosts
+
+    packet = Ether() / IPX(src="2H.3H.4003H", dst="1H.2H.451H")
+    assert ends(packet) == (str(packet[IPX].src), str(packet[IPX].dst))
+    assert hosts(packet) == ("00:00:00:00:00:03", "00:00:00:00:00:02")
+    assert packet._repr_mimebundle_()

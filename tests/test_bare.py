@@ -38,7 +38,7 @@ def test_inspect_sees_every_public_name() -> None:
 
 def test_help_of_the_package_reads() -> None:
     text = run("import pydoc; print(pydoc.plain(pydoc.render_doc(pl)))")
-    assert "class UDP" in text and "dissect(data" in text and len(text) > 100_000
+    assert "class UDP" in text and "dissect(" in text and len(text) > 100_000
 
 
 def test_every_name_of_dir_is_there_and_a_star_import_takes_them() -> None:

@@ -7,6 +7,7 @@ the numbers alone, and needs no matplotlib (see `series`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import cleandoc
 from typing import TYPE_CHECKING, Any
 
 from packetlab.errors import PacketlabError
@@ -23,9 +24,8 @@ class Plot:
     def __init__(self, data: Callable[..., Columns], draw: Callable[[Axes, Columns], object]) -> None:
         self.data, self._draw = data, draw
         self.__name__ = f"plot_{data.__name__}"
-        self.__doc__ = (
-            f"{data.__doc__}\n\n    Called, it draws them: on the axes `ax` where given, and returns the axes."
-        )
+        words = cleandoc(data.__doc__ or "")  # what the compiler leaves of the indentation varies with its version
+        self.__doc__ = f"{words}\n\nCalled, it draws them: on the axes `ax` where given, and returns the axes."
 
     def __call__(self, source: Any, ax: Axes | None = None, **options: Any) -> Axes:
         columns = self.data(source, **options)

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from packetlab.engine.websocket_deflate import Deflate
 
 CONTROL = 8  # the bit of an opcode that makes it a control frame's
+PART, FAULT, NUMBER = (
+    100,
+    400,
+    40,
+)  # octets of memory that a piece takes besides its data, a fault, a frame's number, about
+INFLATER = 50_000  # ... what is kept to inflate
 
 
 @dataclass
@@ -45,6 +51,7 @@ class WebSocketMessage:
     whole: bool = True
     faults: list[Fault] = field(default_factory=list)
     connection: Any = field(default=None, repr=False)
+    _numbers: list[int] = field(default_factory=list, repr=False, compare=False)  # until it is complete
 
     @property
     def kind(self) -> str:
@@ -73,13 +80,14 @@ class FrameReader:
 
     Attributes:
         unread: octets that could not be read, since a hole hides where the next frame begins.
+        held: octets of memory that what is not complete takes, about.
     """
 
     def __init__(self, by: str, deflate: Callable[[], Deflate], largest: int) -> None:
         from wsproto.frame_protocol import FrameProtocol
 
         self.by, self._fresh, self._largest = by, deflate, largest
-        self.unread = 0
+        self.unread = self.held = 0
         self._deflate = deflate()
         # The hooks of `Deflate` ask it for one thing: on which side of the connection it stands.
         self._side: FrameProtocol = FrameProtocol(by == "server", [])
@@ -90,6 +98,7 @@ class FrameReader:
         self._message: WebSocketMessage | None = None  # whose last frame has not come
         self._own: WebSocketMessage | None = None  # the current frame's own
         self._pieces: list[bytes] = []  # of the message, inflated
+        self._kept = 0  # octets of these
         self._sound = True  # whether the message can be inflated further
         self._closed = False
         self._lost = False
@@ -134,6 +143,20 @@ class FrameReader:
         done, self._done = self._done, []
         return done
 
+    @property
+    def cost(self) -> int:
+        """Octets of memory taken, about."""
+        return self.held + (INFLATER if self._deflate.negotiated and not self._lost else 0)
+
+    def stop(self, why: str) -> list[WebSocketMessage]:
+        """Read no more: return the message that is not complete."""
+        if self._lost:
+            return []
+        self._lost, self._deflate = True, self._fresh()
+        self._give_up(why)
+        done, self._done = self._done, []
+        return done
+
     def end(self) -> list[WebSocketMessage]:
         """Take the end of the stream: return the message that is not complete."""
         if not self._lost:
@@ -173,7 +196,7 @@ class FrameReader:
                 self._message.whole = False
                 self._hand_on(self._message)
             own = self._message = WebSocketMessage(self.by, opcode, offset=self._offset)
-            self._pieces, self._sound = [], True
+            self._pieces, self._kept, self._sound = [], 0, True
             own.compressed = bool(frame.rsv1) and self._deflate.negotiated and opcode in (1, 2)
         else:
             own = self._message
@@ -213,13 +236,15 @@ class FrameReader:
                 self._parts.append(mask(some_key, some))
             else:
                 self._parts.append(some)
+            self.held += len(some) + PART
         self._at += len(some)
 
     def _came(self, number: int, time_ns: int | None) -> None:
         own = self._own
         if own is not None:
-            if own.numbers[-1:] != (number,):
-                own.numbers += (number,)
+            if own._numbers[-1:] != [number]:
+                own._numbers.append(number)
+                self.held += NUMBER
             own.time_ns = time_ns
 
     def _complete(self) -> None:
@@ -227,13 +252,14 @@ class FrameReader:
         frame: Any = self._frame
         own, data = self._own, b"".join(self._parts)
         assert own is not None
+        self.held -= len(data) + PART * len(self._parts)
         self._frame, self._own, self._parts = None, None, []
         if own is not self._message:
             own.data = data
             self._closed = self._closed or own.opcode == Opcode.CLOSE
             if own.opcode == Opcode.CLOSE and len(data) == 1:
                 self._fault(own, "payload", "a close code of 2 octets", "1 octet")
-            self._done.append(own)
+            self._give(own)
             return
         self._inflate(own, frame, data)
         if frame.fin:
@@ -243,11 +269,8 @@ class FrameReader:
         """Take a frame's payload into its message, by the hooks that an endpoint has too."""
         from wsproto.frame_protocol import CloseReason, Opcode as Code, RsvBits
 
-        if own.opcode not in (1, 2):
-            self._pieces = [b"".join([*self._pieces, data])[: self._largest]]
-            return
-        if not self._sound:
-            self._pieces.append(b"" if own.compressed else data)
+        if own.opcode not in (1, 2) or not self._sound:
+            self._keep(b"" if own.compressed else data)
             return
         deflate, side = self._deflate, self._side
         first = own.frames == 1
@@ -257,14 +280,32 @@ class FrameReader:
         if not isinstance(outcome, CloseReason):
             outcome = deflate.frame_inbound_payload_data(side, data)
         if not isinstance(outcome, CloseReason):
-            self._pieces.append(outcome)
+            self._keep(outcome)
             outcome = deflate.frame_inbound_complete(side, bool(frame.fin))
         if isinstance(outcome, CloseReason):
             expected, got = deflate.complaint or ("a message", outcome.name)
             self._fault(own, "payload", expected, got)
             own.whole = self._sound = False
         elif outcome:
-            self._pieces.append(outcome)
+            self._keep(outcome)
+
+    def _keep(self, data: bytes) -> None:
+        """Keep octets of the message, as many as one may have."""
+        data = data[: self._largest - self._kept]
+        if data:
+            self._pieces.append(data)
+            self._kept += len(data)
+            self.held += len(data) + PART
+
+    def _give(self, own: WebSocketMessage) -> None:
+        """A message, or a control frame, needs nothing more to be kept."""
+        own.numbers, own._numbers = tuple(own._numbers), []
+        self._done.append(own)
+        # What may still be kept is of the one message that a control frame stands in the midst of.
+        message = self._message if own is not self._message else None
+        self.held = self._kept + PART * len(self._pieces)
+        if message is not None:
+            self.held += NUMBER * len(message._numbers) + FAULT * len(message.faults)
 
     def _hand_on(self, own: WebSocketMessage) -> None:
         """A message is complete, or as complete as it gets."""
@@ -278,8 +319,8 @@ class FrameReader:
                     self._fault(own, "payload", "UTF-8", error.reason)
         if not self._sound and own.compressed:
             self._deflate = self._fresh()  # what comes may still be read, if it does not lean on what is lost
-        self._message, self._pieces = None, []
-        self._done.append(own)
+        self._message, self._pieces, self._kept = None, [], 0
+        self._give(own)
 
     def _give_up(self, why: str) -> None:
         for own in dict.fromkeys(map(id, filter(None, (self._own, self._message)))):
@@ -290,12 +331,13 @@ class FrameReader:
             if message is self._message:
                 if message is self._own:
                     self._sound = self._sound and not message.compressed
-                    self._pieces += [] if message.compressed else self._parts
+                    self._keep(b"" if message.compressed else b"".join(self._parts))
                 self._hand_on(message)
             else:
                 message.data = b"".join(self._parts)
-                self._done.append(message)
-        self._frame = self._own = None
+                self._give(message)
+        self._frame, self._own, self._parts, self.held = None, None, [], 0
 
     def _fault(self, own: WebSocketMessage, name: str, expected: str, got: str) -> None:
         own.faults.append(Fault("WebSocketFrame", name, self._offset, expected, got))
+        self.held += FAULT

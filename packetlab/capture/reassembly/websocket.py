@@ -6,6 +6,7 @@ but a broken rule is only noted: once a server answered 101, both ends took the 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from packetlab.capture.frame import Frame
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from packetlab.engine.websocket_events import Headers, Request
     from packetlab.errors import RemoteProtocolError
 
+
+HANDSHAKE = 3000  # octets of memory that listening for a handshake takes besides its data, about
 
 __all__ = ["WebSocketConnection", "WebSocketMessage", "WebSockets"]
 
@@ -67,6 +70,7 @@ class _Opening:
     def __init__(self, largest_head: int) -> None:
         self._largest = largest_head
         self.over = False  # it is no HTTP, or none that can be followed
+        self.size = 0  # octets that wait to be understood
         self.granted = False
         self._exchange(b"", b"")
 
@@ -74,7 +78,7 @@ class _Opening:
         """Begin to listen to a request and its answer."""
         import h11
 
-        self._requests = h11.Connection(h11.SERVER, max_incomplete_event_size=self._largest)
+        self._requests: Any = h11.Connection(h11.SERVER, max_incomplete_event_size=self._largest)
         self._answers: h11.Connection | None = None  # once there is a request
         self._early = answered
         self.request: h11.Request | None = None
@@ -97,6 +101,14 @@ class _Opening:
             self.over = self.over or (waiting > 4 * self._largest and not self.granted)
         except h11.ProtocolError:
             self.over = True
+        self.size = len(self._early) + len(self._requests.trailing_data[0])
+        if self.over:
+            self.stop()
+
+    def stop(self) -> None:
+        """Listen no more."""
+        self.over, self.size, self._early = True, 0, b""
+        self._requests = self._answers = self.request = self.response = None
 
     def _followed(self) -> bool:
         """Read on; say whether an exchange was complete and another may begin."""
@@ -144,6 +156,20 @@ class _Listening:
         self._numbers: dict[str, tuple[int, int | None]] = {}
 
     @property
+    def cost(self) -> int:
+        """Octets of memory that is taken until something is complete, about."""
+        if self.opening is None:
+            return sum(reader.cost for reader in self.connection._readers.values())
+        return 0 if self.opening.over else HANDSHAKE + self.opening.size
+
+    def stop(self, why: str) -> list[WebSocketMessage]:
+        """Wait for nothing more: return the messages that are not complete."""
+        if self.opening is not None:
+            self.opening.stop()
+        readers = self.connection._readers.values()
+        return self._mine([message for reader in readers for message in reader.stop(why)])
+
+    @property
     def dull(self) -> bool:
         """Whether it is no WebSocket and will be none."""
         return self.opening is not None and self.opening.over
@@ -171,7 +197,7 @@ class _Listening:
             opening, self.opening = self.opening, None
             if not self._open(opening, time_ns):
                 self.opening = opening
-                opening.over = True
+                opening.stop()
                 return []
             for end, rest in zip(("client", "server"), opening.rest, strict=True):
                 found += self.connection._readers[end].take(rest, *self._numbers[end])
@@ -184,7 +210,7 @@ class _Listening:
     def _missing(self, by: str, size: int | None) -> list[WebSocketMessage]:
         if self.opening is None:
             return self.connection._readers[by].missing(size)
-        self.opening.over = True
+        self.opening.stop()
         return []
 
     def _unread(self, by: str, size: int) -> None:
@@ -250,10 +276,20 @@ class WebSockets:
     Args:
         largest: octets of a message, after inflation; of one that has more only the beginning is kept, with a fault.
         largest_head: octets of the heads of HTTP messages. limits: those of `Streams`.
+        waiting: octets that handshakes and messages that are not complete may take together, about. Beyond it those are
+            given up that were silent longest: a message comes as far as it is there, with a fault, and what follows it in
+            its connection counts as `unread`.
+
+    Attributes:
+        given_up: how many handshakes and connections were given up for want of memory.
     """
 
-    def __init__(self, *, largest: int = 1 << 24, largest_head: int = 1 << 14, **limits: Any) -> None:
+    def __init__(
+        self, *, largest: int = 1 << 24, largest_head: int = 1 << 14, waiting: int = 1 << 26, **limits: Any
+    ) -> None:
         self._largest, self._largest_head = largest, largest_head
+        self._waiting, self._held, self.given_up = waiting, 0, 0
+        self._costly: OrderedDict[tuple[type, int], int] = OrderedDict()  # what each takes, the longest silent first
         self._streams = Streams(keep=False, **limits)
         self._conversations = Conversations(keep=False)
         self._heard: dict[tuple[type, int], _Listening] = {}
@@ -274,20 +310,33 @@ class WebSockets:
     def _taken(self, pieces: Any, records: Any) -> list[WebSocketMessage]:
         found: list[WebSocketMessage] = []
         for end, piece in pieces:
-            listening = self._listening(end.stream)
-            found += listening.take(end.role, piece.offset, piece.end, piece.data, piece.number, piece.time_ns, True)
+            what = piece.offset, piece.end, piece.data, piece.number, piece.time_ns, True
+            found += self._take(end.stream, end.role, *what)
         for end, record in records:
-            listening = self._listening(end.conversation)
             data = b"" if record.control & ATTENTION or record.datastream >= END else record.data
-            found += listening.take(end.role, record.seq, record.seq + 1, data, record.number, record.time_ns, False)
+            found += self._take(
+                end.conversation, end.role, record.seq, record.seq + 1, data, record.number, record.time_ns, False
+            )
         return found
 
-    def _listening(self, stream: Any) -> _Listening:
+    def _take(self, stream: Any, by: str, *what: Any) -> list[WebSocketMessage]:
         key = type(stream), stream.number
-        found = self._heard.get(key)
-        if found is None:
-            found = self._heard[key] = _Listening(stream, self._largest, self._largest_head)
+        listening = self._heard.get(key)
+        if listening is None:
+            listening = self._heard[key] = _Listening(stream, self._largest, self._largest_head)
+        found = listening.take(by, *what)
+        self._count(key, listening.cost)
+        while self._held > self._waiting:
+            oldest = next(iter(self._costly))
+            self._count(oldest, 0)
+            self.given_up += 1
+            found += self._heard[oldest].stop(f"more than {self._waiting} octets that wait")
         return found
+
+    def _count(self, key: tuple[type, int], cost: int) -> None:
+        self._held += cost - self._costly.pop(key, 0)
+        if cost:
+            self._costly[key] = cost
 
     def _over(self, ended: Any = None) -> list[WebSocketMessage]:
         found: list[WebSocketMessage] = []
@@ -295,5 +344,6 @@ class WebSockets:
         for stream in over:
             key = type(stream), stream.number
             if key in self._heard and stream is self._heard[key].connection.stream:
+                self._count(key, 0)
                 found += self._heard.pop(key).end()
         return found

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from packetlab import TCP, Capture, Ether, Frame, IPv4, IPv4Flags
-from packetlab.capture.reassembly import Fragments, Kind, Streams
+from packetlab import IDP, SPP, TCP, Capture, Control, Ether, Frame, IPv4, IPv4Flags
+from packetlab.capture.reassembly import Conversations, Fragments, Kind, Streams
 from packetlab.capture.reassembly.fragments import LEVELS, REMEMBERED
 from tests.capture.reassembly.segments import ACK, FIN, PSH, RST, SYN, Line
 from tests.capture.reassembly.test_fragments import four, frames_of, put, six
@@ -209,3 +209,50 @@ def shuffled(count: int) -> Iterator[Frame]:
 
 def test_segments_in_any_order_cost_as_much_each() -> None:
     is_linear(lambda frames: list(Capture.of(frames).streams()), lambda n: list(shuffled(n)), 300)
+
+
+# SPP -------------------------------------------------------------------------------------------------------------
+
+
+def spp(seq: int, data: bytes = b"data", source: int = 1, **fields: Any) -> Frame:
+    header = SPP(seq=seq % 65536, source_id=source, destination_id=fields.pop("destination", 2), **fields)
+    packet = Ether() / IDP(src=f"1#020000000001#{3000 + source}", dst="1#020000000002#4000") / header / data
+    return Frame(bytes(packet), 0)
+
+
+def asked(count: int) -> list[Frame]:
+    return [spp(0, b"", source=1 + i, destination=0, control=Control.SYSTEM | Control.SEND_ACK) for i in range(count)]
+
+
+def differing(count: int) -> list[Frame]:
+    return [spp(0), *[spp(0, b"%04d" % i) for i in range(count)]]
+
+
+def backwards(count: int) -> list[Frame]:
+    return [spp(0), *[spp(10 * (i // 9) + 10 - i % 9) for i in range(count)]]
+
+
+def attentions(count: int) -> list[Frame]:
+    return [spp(i, b"x", control=Control.ATTENTION) for i in range(count)]
+
+
+@pytest.mark.parametrize("measure", [steps, peak])
+@pytest.mark.parametrize("make", [asked, differing, backwards, attentions])
+def test_spp_costs_as_much_a_packet(make: Any, measure: Any) -> None:
+    def told(frames: list[Frame]) -> None:
+        for conversation in Capture.of(frames).conversations():
+            assert conversation.notes is not None
+            assert conversation.messages is not None
+
+    is_linear(told, make, 150, measure)
+
+
+@pytest.mark.parametrize("make", [asked, differing, attentions])
+def test_conversations_keep_to_the_memory(make: Any) -> None:
+    conversations = Conversations(memory=400_000)
+    most = 0
+    for frame in make(4000):
+        conversations.take(frame)
+        most = max(most, sum(one.cost for one in conversations._alive.values()))
+    assert most < 500_000
+    assert len(conversations._ends) < 500

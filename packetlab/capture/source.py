@@ -5,7 +5,11 @@ Compression is told by content, not by name. What was unpacked before a stream b
 
 from __future__ import annotations
 
+import os
+import select
+import stat
 import sys
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from threading import Event
@@ -46,7 +50,7 @@ class Source:
     def _read(self, size: int) -> bytes:
         data = self._read_now(size)
         if self._following is not None:
-            while not data and self._following.wait():
+            while not data and self.fault is None and self._following.wait():
                 data = self._read_now(size)
             self._following.heard()
         self.ended = not data
@@ -54,13 +58,39 @@ class Source:
 
     def _read_now(self, size: int) -> bytes:
         # read1 gives what is there, so that a live pipe is not waited on for a full piece.
-        read = getattr(self.stream, "read1", None) or self.stream.read
-        if self._place is None:
-            return bytes(read(size) or b"")
-        self.stream.seek(self._place)
-        data = bytes(read(size) or b"")
-        self._place += len(data)
-        return data
+        read: Any = getattr(self.stream, "read1", None) or self.stream.read
+        try:
+            if self._place is not None:
+                self.stream.seek(self._place)
+            data = read(size)
+        except (OSError, ValueError) as error:  # ValueError: somebody closed it
+            return self._failed("bytes to read", error)
+        if not data:
+            self._looked_after()
+            return b""
+        if isinstance(data, str):
+            return self._failed("a stream of bytes", "one of text")
+        if self._place is not None:
+            self._place += len(data)
+        return bytes(data)
+
+    def _looked_after(self) -> None:
+        """Say what is wrong with an end that is none."""
+        try:
+            number = self.stream.fileno()
+            status = os.fstat(number)
+            if stat.S_ISREG(status.st_mode):
+                if status.st_size < self.stream.tell():
+                    got = f"one cut to {status.st_size} bytes while it is read"
+                    self._failed("a file that stays as long as it is", got)
+            elif not os.get_blocking(number) and not _hung_up(number):
+                self._failed("a stream that waits for its bytes", "one that is set not to block")
+        except (AttributeError, OSError, ValueError):
+            pass  # no file
+
+    def _failed(self, expected: str, got: object) -> bytes:
+        self.fault = self.fault or CaptureError(self.name, expected, got)
+        return b""
 
     def _packed(self) -> bytes:
         head, self._head = self._head, b""
@@ -79,13 +109,19 @@ class Source:
         """Read the next bytes into `view`, which has room for CHUNK of them; return how many, 0 at the end."""
         plain = self._unpacker is None and not self._head and self._following is None
         if plain and hasattr(self.stream, "readinto1"):
-            if self._place is not None:
-                self.stream.seek(self._place)
-            size: int = self.stream.readinto1(view[:CHUNK])
+            try:
+                if self._place is not None:
+                    self.stream.seek(self._place)
+                size: int = self.stream.readinto1(view[:CHUNK]) or 0
+            except (OSError, ValueError) as error:
+                self._failed("bytes to read", error)
+                size = 0
             if self._place is not None:
                 self._place += size
             self.offset += size
             self.ended = not size
+            if not size:
+                self._looked_after()
             return size
         piece = self.more()
         view[: len(piece)] = piece
@@ -106,16 +142,12 @@ class Source:
                 elif unpacker.needs_input:
                     piece = self._packed()
                     if not piece:
-                        self.fault = CaptureError(
-                            self.name, f"the end of the {self.packing} stream", "the end of the file"
-                        )
-                        return b""
+                        return self._failed(f"the end of the {self.packing} stream", "the end of the file")
                 else:
                     piece = b""
                 out: bytes = unpacker.decompress(piece, CHUNK)  # no more at once, however much is packed in it
             except Exception as error:  # each library has errors of its own
-                self.fault = CaptureError(self.name, f"{self.packing} data after {self.offset} bytes", str(error))
-                return b""
+                return self._failed(f"{self.packing} data after {self.offset} bytes", str(error))
             if out:
                 return out
         return b""
@@ -125,6 +157,13 @@ class Source:
     def close(self) -> None:
         """Close the stream."""
         self.stream.close()
+
+
+def _hung_up(number: int) -> bool:
+    """Whether nobody writes to a pipe or socket any more."""
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return any(events & (select.POLLHUP | select.POLLIN) for _, events in poll.poll(0))
 
 
 class _Gunzip:
@@ -216,8 +255,8 @@ def open_source(where: Any, start: int | None = None, following: Following | Non
     if isinstance(where, (str, Path)):
         try:
             return Source(open(where, "rb"), str(where), None, following)
-        except OSError as error:
-            raise CaptureError(str(where), "a readable file", error.strerror) from None
+        except (OSError, ValueError) as error:  # ValueError: a name with a zero in it
+            raise CaptureError(str(where), "a readable file", getattr(error, "strerror", error)) from None
     return Source(where, str(getattr(where, "name", "stream")), start, following)
 
 
@@ -238,21 +277,22 @@ def open_sink(where: Any) -> BinaryIO:
             import lz4.frame
 
             return lz4.frame.open(where, "wb")  # type: ignore[no-any-return]
-        return WholeWrites(open(where, "wb", buffering=0))  # type: ignore[return-value]
+        return WholeWrites(open(where, "wb", buffering=0), str(where))  # type: ignore[return-value]
     except ImportError as error:
         raise CaptureError(str(where), f"the package that packs {ending}", str(error)) from None
-    except OSError as error:
-        raise CaptureError(str(where), "a writable file", error.strerror) from None
+    except (OSError, ValueError) as error:
+        raise CaptureError(str(where), "a writable file", getattr(error, "strerror", error)) from None
 
 
 class WholeWrites:
     """A file that gets what is written in whole pieces, many at a time: a killed program leaves no half of one.
 
-    (But for the one moment that the kernel itself is stopped in the middle of a write.)
+    (But for the one moment that the kernel itself is stopped in the middle of a write.) Where the disk is full, what is
+    not written whole is taken off again, and lost.
     """
 
-    def __init__(self, file: FileIO) -> None:
-        self._file = file
+    def __init__(self, file: FileIO, name: str) -> None:
+        self._file, self._name = file, name
         self._waiting: list[bytes] = []
         self._size = 0
 
@@ -265,11 +305,25 @@ class WholeWrites:
         return len(data)
 
     def flush(self) -> None:
-        """Hand everything to the kernel."""
-        rest = memoryview(b"".join(self._waiting))
-        self._waiting, self._size = [], 0
-        while rest:
-            rest = rest[self._file.write(rest) :]
+        """Hand everything to the kernel. OSError where it takes no more; then the file ends with a whole piece."""
+        waiting, self._waiting, self._size = self._waiting, [], 0
+        rest = memoryview(b"".join(waiting))
+        written = 0
+        try:
+            while written < len(rest):
+                written += self._file.write(rest[written:])
+        except OSError as error:
+            self._take_off(waiting, written)
+            raise OSError(error.errno, f"{error.strerror}; what was written whole stays", self._name) from None
+
+    def _take_off(self, pieces: list[bytes], written: int) -> None:
+        """Cut the piece off that is written in part, where that can be."""
+        for piece in pieces:
+            if written < len(piece):
+                break
+            written -= len(piece)
+        with suppress(OSError):  # a pipe, or a device
+            self._file.truncate(self._file.seek(-written, os.SEEK_CUR))
 
     def fileno(self) -> int:
         """The file descriptor."""

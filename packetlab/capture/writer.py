@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from struct import error as struct_error
 from types import TracebackType
@@ -29,7 +29,9 @@ class Writer:
     The format is pcapng, or pcap where the name ends so (before .gz, .zst or .lz4) or `format` says it. pcap is written
     with nanoseconds and holds one link type. Nothing but what it is given goes in: the same frames make the same file. A
     frame without a time gets time 0 where the format must say one. Blocks reach a file whole, some at a time, so what
-    a killed program leaves can be read; `flush` hands on what waits.
+    a killed program leaves can be read; `flush` hands on what waits. Of a packed file (.gz, .zst, .lz4) that was never
+    closed only what was flushed is sure to be there. Where the disk is full that is an OSError, and a plain file then ends
+    with its last whole block.
 
     `section` says on what and with what was captured, and comments on the whole. `declare` are headers of your own,
     whose declarations then travel in the file: whoever opens it is offered them (`Capture.declarations`).
@@ -172,13 +174,15 @@ class Writer:
 
     def close(self) -> None:
         """Finish the file."""
-        self._sink.end(self._linktype)
-        self._stream.flush()
-        if self._own:
-            inner = getattr(self._stream, "fileobj", None)
-            self._stream.close()
-            if inner is not None:
-                inner.close()
+        try:
+            self._sink.end(self._linktype)
+            self._stream.flush()
+        finally:
+            with ExitStack() as closing:
+                inner = getattr(self._stream, "fileobj", None)
+                for file in (inner, self._stream) if self._own else ():
+                    if file is not None:
+                        closing.callback(file.close)
 
     def __enter__(self) -> Writer:
         return self

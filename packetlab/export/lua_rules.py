@@ -13,6 +13,7 @@ from packetlab.errors import BuildError
 from packetlab.escaping import lua
 from packetlab.wire.expressions import Ahead, Const, Count, Expr, Has, If, OneOf, Op, Ref, Size
 from packetlab.wire.fields import Int
+from packetlab.wire.ranges import span
 
 if TYPE_CHECKING:
     from packetlab.wire.header import Header
@@ -89,7 +90,8 @@ def term(rule: Expr, header: type[Header]) -> Term:
         return Term(f"s:has({lua(rule.name)})", 0, 1)
     if isinstance(rule, Ahead):
         wide = is_wide(rule.bits)
-        return Term(f"s:ahead({rule.bits}, {str(wide).lower()})", -1, (1 << rule.bits) - 1 if not wide else MOST)
+        high = (1 << rule.bits) - 1
+        return Term(f"s:ahead({rule.bits}, {str(wide).lower()})", -1, max(high, 2 * EXACT) if wide else high)
     if isinstance(rule, OneOf):
         return _one_of(rule, header)
     if isinstance(rule, If):
@@ -117,9 +119,9 @@ def _field(rule: Ref, header: type[Header]) -> Term:
     if not isinstance(f.kind, Int):
         return Term("0", 0, 0)  # octets have no value as a number while reading
     if is_wide(f.kind.bits):
-        return Term(f"(s.v[{lua(rule.name)}] or W.ZERO)", -MOST, MOST) if f.kind.signed else Term(
-            f"(s.v[{lua(rule.name)}] or W.ZERO)", 0, max(f.kind.high, 2 * EXACT)
-        )  # fmt: skip
+        # Wide enough that it counts as one, whatever it is.
+        low, high = min(f.kind.low, -2 * EXACT) if f.kind.signed else 0, max(f.kind.high, 2 * EXACT)
+        return Term(f"(s.v[{lua(rule.name)}] or W.ZERO)", low, high)
     return Term(f"(s.v[{lua(rule.name)}] or 0)", min(0, f.kind.low), f.kind.high)
 
 
@@ -138,7 +140,11 @@ def _operation(sign: str, a: Term, b: Term) -> Term:
         if a.wide or b.wide:
             return Term(f"truth(W.compare({a.as_wide()}, {b.as_wide()}) {COMPARED[sign]} 0)", 0, 1)
         return Term(f"truth({a.code} {COMPARED[sign]} {b.code})", 0, 1)
-    low, high = _range(sign, a, b)
+    low, high = span(sign, (a.low, a.high), (b.low, b.high))
+    if low < -MOST or high > MOST:
+        raise BuildError(
+            "a rule for Wireshark", "numbers of up to 190 bits", f"up to {max(-low, high).bit_length()} bits"
+        )
     result = Term("", low, high)
     if a.wide or b.wide or result.wide:
         second = b.number() if sign in ("<<", ">>") else b.as_wide()
@@ -146,27 +152,3 @@ def _operation(sign: str, a: Term, b: Term) -> Term:
         return Term(code if result.wide else f"W.number({code})", low, high)
     code = f"({a.code} {sign} {b.code})" if sign in PLAIN else f"N.{FUNCTIONS[sign]}({a.code}, {b.code})"
     return Term(code, low, high)
-
-
-def _range(sign: str, a: Term, b: Term) -> tuple[int, int]:
-    """Return bounds for what an operation gives."""
-    if sign == "+":
-        low, high = a.low + b.low, a.high + b.high
-    elif sign == "-":
-        low, high = a.low - b.high, a.high - b.low
-    elif sign == "*":
-        corners = [x * y for x in (a.low, a.high) for y in (b.low, b.high)]
-        low, high = min(corners), max(corners)
-    elif sign == "<<":
-        if b.high > 190:
-            return -MOST, MOST
-        low, high = min(a.low << b.high, a.low), max(a.high << b.high, a.high)
-    elif sign == "&" and (a.low >= 0 or b.low >= 0):
-        low, high = 0, min([t.high for t in (a, b) if t.low >= 0])
-    elif sign in ("|", "^", "&"):
-        bits = max(t.bit_length() for t in (a.low, a.high, b.low, b.high))
-        low, high = 0 if a.low >= 0 and b.low >= 0 else -(1 << bits), (1 << bits) - 1
-    else:  # // and >> give nothing larger than what they divide, in size
-        most = max(abs(a.low), abs(a.high))
-        low, high = 0 if a.low >= 0 and b.low >= 0 else -most, most
-    return max(low, -MOST), min(high, MOST)

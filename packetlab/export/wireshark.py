@@ -43,6 +43,10 @@ from packetlab.wire.xns import IDP
 ADDRESSES = {"a MAC address": "ether", "an IPv4 address": "ipv4", "an IPv6 address": "ipv6", "an XNS address": "xns"}
 PARTS = ("numbers", "reader", "sums", "tree")
 USER_LINKS = range(147, 163)  # link types that are anybody's: USER0 to USER15
+REFUSED = re.compile(
+    r"[^_]|le|lt|ge|gt|eq|ne|and|or|xor|not|in|is|contains|matches|mod|true|false|bitwise_\w+|(all|any)(_\w+)?"
+)
+"""Names that Wireshark takes for no protocol: single letters and words of display filters, in one version or another."""
 MASKED = 32  # bits of a unit up to which Wireshark draws its bits
 
 
@@ -51,6 +55,7 @@ def wireshark(*headers: type[Header]) -> Text:
 
     Save it and load it with ``tshark -X lua_script:FILE``, or put it into Wireshark's folder of personal plugins. Fields are
     named "class.field" in small letters, as in ``beacon.station``; checksums have a ``.status``, faults are expert infos.
+    A class whose name Wireshark has or refuses (``Data``, ``In``, ``E``) gets packetlab_ in front: ``packetlab_in.field``.
     Headers of packetlab that Wireshark lacks have the name of their file in front: ``xns_idp.length``. Of two ports
     Wireshark asks the lower one first: where it knows that itself, choose the dissector under "Decode As".
 
@@ -97,7 +102,10 @@ class _Script:
     def source(self) -> str:
         """Return the whole file."""
         lines = ["-- A Wireshark dissector, written by packetlab from the declarations of:"]
-        lines += [f"--   {self.names[header]}" for header in self.headers]
+        for header in self.headers:
+            refused = REFUSED.fullmatch(_ascii(header.__name__.lower()).lower())
+            why = f" (Wireshark takes no protocol called {lua(header.__name__.lower())})" if refused else ""
+            lines.append(f"--   {self.names[header]}{why}")
         lines += ["", "local declared, base, expert = {}, base, expert", ""]
         parts = files("packetlab.export")
         for part in PARTS:
@@ -370,7 +378,8 @@ def _ascii(name: str) -> str:
 def _prefix(header: type[Header]) -> str:
     own = header.__module__.startswith(OWN)
     name = f"{header.__module__.rpartition('.')[2]}_{header.__name__}" if own else header.__name__
-    return _ascii(name.lower()).lower()
+    name = _ascii(name.lower()).lower()
+    return f"packetlab_{name}" if REFUSED.fullmatch(name) else name
 
 
 def _free(name: str, taken: set[str]) -> str:

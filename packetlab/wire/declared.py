@@ -8,22 +8,25 @@ descriptions touches are compiled before it counts: where anything is wrong, no 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING, Annotated, Any
 
 from packetlab.errors import DeclareError, PacketlabError
 from packetlab.wire import bindings, linktypes as _all_headers  # noqa: F401  descriptions may name any of them
+from packetlab.wire.checking import BOUND, Leaves
 from packetlab.wire.classbody import class_body
 from packetlab.wire.describe import ADDRESSES, OWN, describe
-from packetlab.wire.expressions import Expr
+from packetlab.wire.expressions import Const, Expr
 from packetlab.wire.fields import REQUIRED, Bytes, Int, Items, Kind, PayloadMark, Spec
 from packetlab.wire.header import Header, HeaderType
 from packetlab.wire.pack import Packing
+from packetlab.wire.ranges import bounds
 from packetlab.wire.terms import answer, listed, name, number, rule, shown, table, term, text
 from packetlab.wire.unpack import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 CLASSES, FIELDS, MEMBERS, BINDINGS, CONDITIONS, ANSWERS = 64, 256, 4096, 256, 64, 64
 OCTETS, WORDS, NESTING, PADDING = 1 << 16, 1 << 16, 4, 1 << 12
@@ -54,9 +57,28 @@ class Declaration:
 
     def __str__(self) -> str:
         try:
-            return class_body(self.description)
+            claims = [
+                f"# Claims every payload of {lower} that no number gives to another header.\n"
+                for lower in self._claims()
+            ]
+            return "".join(claims) + class_body(self.description)
         except DeclareError as error:
             return f"# {error}"
+
+    def _claims(self) -> Iterator[str]:
+        """Yield the names of headers below whose payloads this one takes whatever they are."""
+        for entry in listed(self.description.get("under", []), self.name, BINDINGS):
+            if type(entry) is not dict or "numbers" in entry:
+                continue
+            lower, when = name(entry.get("header"), self.name), term(entry.get("when"), self.name)
+            known = bindings.header_named(lower)
+            asks = any(not isinstance(leaf, Const) for leaf in when.leaves())
+            if known is None and asks:
+                continue  # a class of the same file, whose fields are not known yet
+            with suppress(DeclareError):  # told when it is declared
+                low, high = bounds(when, Leaves(known or Header, self.name, BOUND), self.name)
+                if low > 0 or high < 0:
+                    yield lower
 
     def __repr__(self) -> str:
         return f"<Declaration {self.name}>"
@@ -187,6 +209,9 @@ class _Maker:
             if names.count(one) > 1:
                 raise DeclareError(f"{called}.{one}", "a name that is free", one)
         kinds = {one: self.kind(row, f"{called}.{one}") for one, row in zip(names, rows, strict=True)}
+        fixed = sum(kind.bits or 0 for kind in kinds.values()) // 8
+        if fixed > OCTETS:
+            raise DeclareError(called, f"fixed fields of {OCTETS} octets at most", fixed)
         body: dict[str, Any] = {"__module__": MODULE, "__qualname__": called}
         if "doc" in data:
             body["__doc__"] = text(data["doc"], f"{called}, its text", WORDS)

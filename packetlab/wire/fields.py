@@ -48,7 +48,7 @@ class Int(Kind):
     def __init__(
         self, bits: int, *, signed: bool = False, little: bool = False, names: type[IntEnum | IntFlag] | None = None
     ) -> None:
-        if not 1 <= bits <= 64 or (little and bits % 8):
+        if type(bits) is not int or not 1 <= bits <= 64 or (little and bits % 8):
             raise DeclareError("an integer field", "1 to 64 bits, whole octets if little-endian", bits)
         self.bits: int = bits
         self.signed, self.little, self.names = signed, little, names
@@ -122,6 +122,8 @@ class Bytes(Kind):
     zero = b""
 
     def __init__(self, size: int | None = None, rest: bool = False) -> None:
+        if size is not None and (type(size) is not int or not 0 <= size <= 1 << 24):
+            raise DeclareError("octets(...)", "a number from 0 to 16777216", size)
         self.size, self.rest = size, rest
         if size is not None:
             self.bits = size * 8

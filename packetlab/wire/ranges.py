@@ -76,7 +76,7 @@ class _Bounds:
 def span(sign: str, left: Range, right: Range) -> Range:
     """Return the range of an operation; `right` is never 0 behind //, and never negative or huge behind a shift."""
     if sign in COMPARISONS:
-        return 0, 1
+        return _comparison(sign, left, right)
     if sign in ("&", "|", "^"):
         positive = [high for low, high in (left, right) if low >= 0]
         if sign == "&" and positive:
@@ -85,6 +85,20 @@ def span(sign: str, left: Range, right: Range) -> Range:
         return (0 if len(positive) == 2 else -(1 << bits)), (1 << bits) - 1
     corners = [SIGNS[sign](one, other) for one in left for other in right]
     return min(corners), max(corners)
+
+
+def _comparison(sign: str, left: Range, right: Range) -> Range:
+    """Return whether a comparison always holds, never, or now and then."""
+    if sign in (">", ">="):
+        return _comparison(sign.replace(">", "<"), right, left)
+    if sign == "!=":
+        low, high = _comparison("==", left, right)
+        return 1 - high, 1 - low
+    if sign == "==":
+        apart = left[1] < right[0] or right[1] < left[0]
+        return int(left == right and left[0] == left[1]), int(not apart)
+    least = 1 if sign == "<" else 0  # how far the left one has to be below the right one
+    return int(left[1] + least <= right[0]), int(left[0] + least <= right[1])
 
 
 def words(rule: Expr) -> str:

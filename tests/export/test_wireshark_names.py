@@ -1,0 +1,124 @@
+"""Dissectors for Wireshark of headers whose names, members and texts are not what Wireshark expects."""
+
+from __future__ import annotations
+
+import subprocess
+from enum import IntEnum, IntFlag
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+
+from packetlab import (
+    U8,
+    U16,
+    U64,
+    BuildError,
+    Ether,
+    Header,
+    Rest,
+    Writer,
+    auto,
+    bindings,
+    bits,
+    count_of,
+    field,
+    many,
+    when,
+)
+from packetlab.export.wireshark import wireshark
+from packetlab.wire.fields import Named
+from tests.conftest import need
+from tests.view.hostile import HOSTILE
+
+REFUSED = ["E", "D", "LE", "GE", "LT", "GT", "EQ", "NE", "AND", "OR", "NOT", "IN", "CONTAINS", "MATCHES", "ALL", "ANY", "Any_Eq", "Bitwise_And", "XOR", "TRUE"]  # fmt: skip
+TAKEN = ["Frame", "Data", "DNS", "TCP2", "Größe"]
+
+
+def asked(script: str, frame: Any, folder: Path, *fields: str) -> list[str]:
+    """Let tshark read a frame with a dissector; return the values of some fields. No complaint may come with them."""
+    need("tshark")
+    (folder / "one.lua").write_text(script, encoding="ascii")
+    with Writer(folder / "one.pcap") as writer:
+        writer.write(frame)
+    words = ["tshark", "-n", "-X", f"lua_script:{folder / 'one.lua'}", "-r", str(folder / "one.pcap"), "-T", "fields"]
+    done = subprocess.run(words + [one for name in fields for one in ("-e", name)], capture_output=True, text=True)
+    complaints = [line for line in done.stderr.splitlines() if "root" not in line]
+    assert (complaints, done.returncode) == ([], 0)
+    return done.stdout.rstrip("\n").split("\t")
+
+
+def test_names_that_wireshark_refuses_or_has_are_told_apart(tmp_path: Path) -> None:
+    with bindings():
+        made = []
+        for number, name in enumerate(REFUSED + TAKEN):
+            body = {
+                "__module__": __name__,
+                "__qualname__": name,
+                "__annotations__": {"le": U8, "d": U16},
+                "le": 7,
+                "d": number,
+            }
+            made.append(type(Header)(name, (Header,), body, under=Ether, when={"type": 0xB100 + number}))
+        script = str(wireshark(*made))
+        for name in REFUSED:
+            assert f'--   packetlab_{name.lower()} (Wireshark takes no protocol called "{name.lower()}")\n' in script
+        for number, header in enumerate(made):
+            if number % 5 == 0 or header.__name__ in TAKEN:
+                prefix = {"TCP2": "tcp2", "Größe": "gruf6udfe"}.get(
+                    header.__name__, f"packetlab_{header.__name__.lower()}"
+                )
+                fields = [f"{prefix}.le", f"{prefix}.d"]
+                assert asked(script, Ether() / header(), tmp_path, *fields) == ["7", str(number)], header
+
+
+def test_hostile_members_and_texts_are_only_shown(tmp_path: Path) -> None:
+    with bindings():
+        evil = '"]] os.execute("touch pwned") --[[\n\\'
+        kinds = IntEnum("Kinds", {evil: 1, HOSTILE: 2, "plain": 3})  # type: ignore[misc]
+        flags = IntFlag("Flags", {evil: 1, HOSTILE: 2})  # type: ignore[misc]
+        body = {
+            "__module__": __name__, "__qualname__": "Evil", "__doc__": f"{evil} {HOSTILE}",
+            "__annotations__": {"kind": Annotated[Named[kinds], bits(8)], "flags": Annotated[Named[flags], bits(8)], "rest": Rest}, "rest": b"",
+        }  # fmt: skip
+        evil_header = type(Header)("Evil", (Header,), body, under=Ether, when={"type": 0xB1B1})
+        script = str(wireshark(evil_header))
+        assert script.isascii() and all(line.isprintable() for line in script.splitlines())
+        frame = Ether() / evil_header(kind=1, flags=3)
+        assert asked(script, frame, tmp_path, "evil.kind", "evil.flags") == ["1", "0x03"]
+        assert not list(tmp_path.rglob("pwned")) and not Path("pwned").exists()
+
+
+def test_what_fills_items_up_is_skipped(tmp_path: Path) -> None:
+    with bindings():
+
+        class Word(Header):
+            v: U16 = 0
+
+        class Row(Header, under=Ether, when={"type": 0xB1B2}):
+            n: U8 = auto(count_of("words"))
+            words: tuple[Word, ...] = many(count=field("n"), align=4)
+            tail: U8 = 9
+
+        script = str(wireshark(Row))
+        frame = Ether() / Row(words=(Word(v=5), Word(v=6), Word(v=7)))
+        assert asked(script, frame, tmp_path, "word.v", "row.tail", "row.fault") == ["5,6,7", "9", ""]
+        dirty = bytes(Ether() / Row(words=(Word(v=5),))).replace(b"\0\5\0\0", b"\0\5\0\1")
+        assert asked(script, dirty, tmp_path, "word.v", "row.tail") == ["5", "9"]
+        (told,) = asked(script, dirty, tmp_path, "_ws.expert.message")
+        assert told.startswith(
+            "Row.words: expected 2 zeros that fill the items up to a multiple of 4 bytes at offset 17"
+        )
+
+
+def test_numbers_beyond_what_the_script_can_hold_are_refused() -> None:
+    with bindings():
+
+        class Wide(Header, under=Ether, when={"type": 0xB1B3}):
+            a: U64 = 0
+            b: U8 = when(field("a") * field("a") * field("a") > 5, 0)
+
+        with pytest.raises(
+            BuildError, match="a rule for Wireshark: expected numbers of up to 190 bits, got up to 192 bits"
+        ):
+            wireshark(Wide)

@@ -3,7 +3,7 @@
 from packetlab.capture.capture import Capture
 from packetlab.capture.frame import Extras, Frame, Interface
 from packetlab.capture.notes import Block, Custom, Names, Secrets, Section, Statistics
-from packetlab.capture.patterns import matcher
+from packetlab.capture.patterns import frame_matcher, matcher
 from packetlab.capture.writer import Writer
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "Section",
     "Statistics",
     "Writer",
+    "frame_matcher",
     "matcher",
 ]

@@ -14,7 +14,7 @@ from packetlab.capture.batch import FrameBatch
 from packetlab.capture.frame import Frame
 from packetlab.capture.notes import Block, Note, Section
 from packetlab.capture.offers import Offers, offered
-from packetlab.capture.patterns import as_test, matcher, needed
+from packetlab.capture.patterns import as_test, frame_matcher, needed
 from packetlab.capture.pcap import MAGICS, read_pcap
 from packetlab.capture.pcapng import MAGIC, Listener, read_blocks, read_notes, read_pcapng
 from packetlab.capture.scan import pcap_batches, pcapng_batches
@@ -366,8 +366,8 @@ class Capture(Shown):
             asked = needed(pattern)
             if asked is not None:
                 chosen = chosen._passing(FieldFilter(asked, self._octets()))
-        test = matcher(pattern)
-        return chosen._part(lambda: (frame for frame in chosen if test(frame.packet())))
+        test = frame_matcher(pattern)
+        return chosen._part(lambda: filter(test, chosen))
 
     @property
     def _in_batches(self) -> bool:

@@ -14,7 +14,7 @@ from packetlab.errors import BuildError, suggestion
 from packetlab.escaping import printable
 from packetlab.wire.above import Shown
 from packetlab.wire.columns import Column, column
-from packetlab.wire.fields import octets_text
+from packetlab.wire.filter import OF_FRAMES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +47,12 @@ def _comments(batch: FrameBatch) -> tuple[Any, Any]:
     return [first.get(row, "") for row in range(len(batch))], valid
 
 
+def _times(batch: FrameBatch) -> tuple[Any, Any]:
+    valid = batch.times_ns != NO_TIME
+    valid[list(batch.far)] = False  # no array holds these: none is better than another
+    return batch.times_ns, valid
+
+
 def _fault_counts(batch: FrameBatch) -> tuple[Any, Any]:
     return [min(len(frame.packet().faults), 0xFFFF) for frame in batch], None
 
@@ -59,7 +65,7 @@ _OF_FRAMES = {
     one.name: one
     for one in (
         FrameColumn("number", "i8", lambda batch: (batch.numbers, None)),
-        FrameColumn("time_ns", "i8", lambda batch: (batch.times_ns, batch.times_ns != NO_TIME)),
+        FrameColumn("time_ns", "i8", _times),
         FrameColumn("length", "u4", lambda batch: (batch.sizes, None)),
         FrameColumn("wire_length", "u4", lambda batch: (batch.wire_sizes, None)),
         FrameColumn("linktype", "u2", lambda batch: (_of_interface(batch, "linktype"), None)),
@@ -85,10 +91,12 @@ def _of_interface(batch: FrameBatch, name: str) -> Any:
 def frame_column(spec: Any) -> FrameColumn | None:
     """Return the column of the file's own that is named so, or None.
 
-    number (from 1), time_ns (since 1970-01-01 UTC), length (octets kept), wire_length, linktype, interface (its number),
+    number (from 1), time_ns (since 1970-01-01 UTC; none behind the year 2262, which 64 bits do not hold), length (octets kept), wire_length, linktype, interface (its number),
     comment (the first), file (its name), faults (how many the packet has: this one makes an object of every packet).
     """
-    return spec if isinstance(spec, FrameColumn) else _OF_FRAMES.get(spec) if isinstance(spec, str) else None
+    if not isinstance(spec, str):
+        return spec if isinstance(spec, FrameColumn) else None
+    return _OF_FRAMES.get(OF_FRAMES.get(spec.lower(), spec))
 
 
 def column_of(spec: Any) -> AnyColumn:
@@ -363,10 +371,4 @@ def _fetched(batch: FrameBatch, places: Any, sizes: Any, by_hand: dict[int, byte
 def _text(one: AnyColumn, value: Any) -> str:
     if isinstance(one, FrameColumn) or one.form == "present":
         return printable(value)
-    if one.part == "host":
-        return ":".join(f"{octet:02x}" for octet in value)
-    if one.field is None or one.part or one.form == "bytes":
-        return octets_text(value) if isinstance(value, bytes) else str(value)
-    if one.form == "number" and one.field.kind.bits == 32 and isinstance(one.field.kind.zero, bytes):
-        value = value.to_bytes(4, "big")
-    return one.field.kind.text(value)
+    return one.text(value)

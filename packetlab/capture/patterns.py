@@ -3,13 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from packetlab.errors import BuildError
 from packetlab.wire.foreign import as_packet, is_foreign
+
+if TYPE_CHECKING:
+    from packetlab.capture.frame import Frame
 
 
 def matcher(pattern: Any) -> Callable[[Any], bool]:
-    """Return a test of packets from what users write as a pattern. TypeError for anything else."""
+    """Return a test of packets from what users write as a pattern. TypeError for anything else.
+
+    BuildError for a filter that asks about frames: there are none here.
+    """
+    test = _tester(pattern)
+    from packetlab.wire.conditions import About, Test
+
+    for asked in test.matches() if isinstance(test, Test) else ():
+        if isinstance(asked, About) and asked.name != "faults":
+            raise BuildError("filter", "names of what a packet has", repr(asked.name), "only frames of a capture have that")
+    return test
+
+
+def frame_matcher(pattern: Any) -> Callable[[Frame], bool]:
+    """Return a test of frames from what users write as a pattern; of a function the frame's packet is asked."""
+    test = _tester(pattern)
+    if pattern is None:
+        return lambda frame: True
+    from packetlab.wire.conditions import Test
+
+    if isinstance(test, Test):
+        return lambda frame: test(frame.packet(), frame)
+    return lambda frame: test(frame.packet())
+
+
+def _tester(pattern: Any) -> Callable[[Any], bool]:
     if pattern is None:
         return lambda packet: True
     if isinstance(pattern, str):
@@ -20,6 +49,10 @@ def matcher(pattern: Any) -> Callable[[Any], bool]:
         return lambda packet: pattern in packet
     if is_foreign(pattern):
         pattern = as_packet(pattern)
+    from packetlab.wire.conditions import Test
+
+    if isinstance(pattern, Test):
+        return pattern
     if hasattr(pattern, "matches") and not callable(pattern):
         return lambda packet: bool(pattern.matches(packet))
     if callable(pattern):
@@ -31,7 +64,8 @@ def matcher(pattern: Any) -> Callable[[Any], bool]:
 
 def as_test(pattern: Any) -> Any:
     """Return a pattern as the data that `wire.filter` is about, None where it cannot be said so."""
-    from packetlab.wire.filter import Match, Test, compile_filter, prototype_test
+    from packetlab.wire.conditions import Match, Test, prototype_test
+    from packetlab.wire.filter import compile_filter
     from packetlab.wire.header import Header, HeaderType
 
     if isinstance(pattern, str):
@@ -47,7 +81,7 @@ def as_test(pattern: Any) -> Any:
 def needed(pattern: Any) -> Any:
     """Return what a buffer tells of all packets that match, as data: None for nothing. What passes has still to be asked."""
     from packetlab.wire.asking import tellable
-    from packetlab.wire.filter import Every, prototype_test
+    from packetlab.wire.conditions import Every, prototype_test
     from packetlab.wire.header import Header
     from packetlab.wire.packet import Packet
 

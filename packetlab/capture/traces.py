@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.capture import loops
 from packetlab.capture.batch import FrameBatch
+from packetlab.capture.columns import frame_column
 from packetlab.errors import BuildError
 from packetlab.wire.asking import Asked, traceable
 from packetlab.wire.bindings import stale
-from packetlab.wire.filter import Match, Test
+from packetlab.wire.conditions import COMPARE, About, Condition, Match, Test
 from packetlab.wire.linktypes import first_header
 from packetlab.wire.tracing_loop import loop_source
 from packetlab.wire.tracing_rows import rows_trace
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from packetlab.capture.frame import Frame
     from packetlab.wire.header import Header
 
+MOST = 256  # questions that are asked of a buffer at once; a filter of more asks packets
 _known: dict[Any, Any] = {}  # what was written for the same question before: thousands of files may be asked it
 stale.append(_known)
 
@@ -133,25 +135,59 @@ class FieldFilter:
 
     def __init__(self, test: Test, octets: int | None = None) -> None:
         self.test, self.octets = test, octets
-        self._found: list[Match] = test.matches()
-        self._traces = Traces(self._found, None, octets)
+        self._asked = test.matches()
+        self._matches = list(dict.fromkeys(one for one in self._asked if isinstance(one, Match)))
+        self._traces = Traces(self._matches, None, octets)
 
     @staticmethod
     def able(test: Any) -> bool:
         """Whether all that a test asks can be told from buffers."""
-        return isinstance(test, Test) and all(traceable(match) for match in test.matches())
+        return isinstance(test, Test) and len(set(test.matches())) <= MOST and all(map(traceable, test.matches()))
 
     def __call__(self, frame: Frame) -> bool:
         """Whether a frame passes."""
-        return self.test(frame.packet())
+        return self.test(frame.packet(), frame)
 
     def mask(self, batch: FrameBatch) -> NDArray[np.bool_]:
         """Return which frames of a batch pass, an array of truths."""
         import numpy as np
 
-        arrays = [np.zeros(len(batch), bool) for _ in self._found]
-        odd = self._traces.go(batch, arrays)
-        passed: NDArray[np.bool_] = self.test.combined(iter(arrays))
+        found = {match: np.zeros(len(batch), bool) for match in self._matches}
+        odd = self._traces.go(batch, list(found.values())) if found else []
+        answers = [found[one] if isinstance(one, Match) else _about(one, batch) for one in self._asked]
+        passed: NDArray[np.bool_] = self.test.combined(iter(answers))
         for row in odd:
-            passed[row] = self.test(batch.frame(row).packet())
+            passed[row] = self(batch.frame(row))
         return passed
+
+
+def _about(asked: About, batch: FrameBatch) -> NDArray[np.bool_]:
+    """Return for which frames of a batch holds what is asked about frames."""
+    import numpy as np
+
+    name, sign, wanted = asked.name, asked.condition.sign, asked.condition.value
+    by_hand = list(batch.far) if name == "time_ns" else []
+    if name == "comment":
+        passed, by_hand = np.zeros(len(batch), bool), [row for row, extras in batch.extras.items() if extras.comments]
+    else:
+        values, valid = frame_column(name).of(batch)  # type: ignore[union-attr]
+        numbers = wanted if sign == "in" else () if sign == "true" else (wanted,)
+        if all(-(1 << 63) <= number < 1 << 63 for number in numbers):
+            passed = _compared(np.asarray(values, np.int64), asked.condition)
+        else:
+            passed = np.array([asked.condition.holds(value) for value in values.tolist()], bool)
+        passed = passed if valid is None else passed & valid
+    for row in by_hand:
+        passed[row] = asked.of_frame(batch.frame(row))
+    return passed
+
+
+def _compared(values: Any, condition: Condition) -> Any:
+    """Return for which of many numbers a condition holds."""
+    import numpy as np
+
+    if condition.sign == "true":
+        return values != 0
+    if condition.sign == "in":
+        return np.isin(values, condition.value)
+    return values & condition.value != 0 if condition.sign == "&" else COMPARE[condition.sign](values, condition.value)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from packetlab.capture import Frame, matcher
+from packetlab.capture import Frame, frame_matcher
 from packetlab.errors import PacketlabError, deliberate
 from packetlab.escaping import printable
 from packetlab.link.waits import AT_ONCE, Stop
@@ -132,7 +132,7 @@ class Port(ABC):
         Raises:
             TimeoutError: none came in time.
         """
-        test = matcher(where)
+        test = frame_matcher(where)
         deadline = None if timeout is None else self._now() / 1e9 + timeout
         passed = 0
         while True:
@@ -141,7 +141,7 @@ class Port(ABC):
             if frame is None:
                 wanted = "frame" if where is None else f"frame that matches {where!r}"
                 raise TimeoutError(f"{self.name}: no {wanted} in {timeout} s ({passed} others came)")
-            if where is None or test(frame.packet()):
+            if where is None or test(frame):
                 return frame
             passed += 1
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from packetlab.capture import Writer, matcher
+from packetlab.capture import Writer, frame_matcher
 from packetlab.capture.batch import FrameBatch
 from packetlab.link.interface import Interface
 from packetlab.link.waits import Stop
@@ -56,7 +56,7 @@ def record(
 
     OSError where the interface was closed meanwhile, by another thread too; the file then holds what came before.
     """
-    test = None if pattern is None else matcher(pattern)
+    test = None if pattern is None else frame_matcher(pattern)
     start = time.monotonic_ns()
     octets = 0
     with interface.ring(ring) as source, Writer(where, format, linktype=interface.linktype) as writer:
@@ -84,5 +84,5 @@ def record(
 def _matching(batch: FrameBatch, test: Any, most: int | None) -> FrameBatch:
     if test is None:
         return batch
-    rows = [row for row, frame in enumerate(batch) if test(frame.packet())]
+    rows = [row for row, frame in enumerate(batch) if test(frame)]
     return batch.chosen(rows[:most])

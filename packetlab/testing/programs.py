@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from packetlab.capture import Frame, matcher
+from packetlab.capture import Frame, frame_matcher
 from packetlab.errors import Mismatch, PacketlabError, suggestion
 from packetlab.escaping import printable
 from packetlab.link.program import Output, Program
@@ -129,11 +129,11 @@ def _watch(host: Any, ready: Any) -> _Watch:
         if listening(None):
             raise PacketlabError(f"program on {host.name}: ready", f"{where} of its own", "one that was there before")
         return _Watch(where, listening, glance=GLANCE)
-    fits, interface = matcher(ready), both_ways(host, 0)
+    fits, interface = frame_matcher(ready), both_ways(host, 0)
 
     def seen(_: Program) -> bool:
         while (frame := _next(interface)) is not None:
-            if fits(frame.packet()):
+            if fits(frame):
                 return True
         return False
 

@@ -12,13 +12,12 @@ from typing import Any
 
 from packetlab.capture import Frame
 from packetlab.errors import PacketlabError, suggestion
-from packetlab.wire.bindings import declared, header_named
 from packetlab.wire.expressions import Checksum
 from packetlab.wire.fields import Address, Bytes, Int
-from packetlab.wire.filter import ALIASES
 from packetlab.wire.header import Header
 from packetlab.wire.ip import IPv4, IPv6
 from packetlab.wire.packet import Packet
+from packetlab.wire.paths import FieldPath
 from packetlab.wire.transport import TCP, UDP, TCPOption
 
 SPECIAL = {
@@ -58,16 +57,16 @@ class Volatile:
 
 
 def _found(name: str) -> tuple[type[Header], str]:
-    first, _, field = name.partition(".")
-    header = header_named(ALIASES.get(first.lower(), first))
-    if header is None:
-        known = [*SPECIAL, *ALIASES, *(cls.__name__.lower() for cls in declared())]
-        expected = f"a field of a declared header, or {', '.join(SPECIAL)}"
-        raise PacketlabError("volatile", expected, repr(name), suggestion(first.lower(), known))
-    if field not in header._by_name:
-        hint = suggestion(field, header._by_name)
-        raise PacketlabError(f"volatile {name!r}", f"a field of {header.__name__}", repr(field), hint)
-    return header, field
+    try:
+        path = FieldPath.parse(name, f"volatile {name!r}")
+    except PacketlabError as error:
+        hint = error.hint or ("" if "." in name else suggestion(name, SPECIAL))
+        expected = f"{error.expected}, or {', '.join(SPECIAL)}" if error.expected == "a header" else error.expected
+        raise PacketlabError(error.where, expected, error.got, hint) from None
+    if path.occurrence or path.part or len(path.fields) != 1:
+        hint = f"name all of it: {path.header.__name__.lower()}.{path.names[0]}" if path.fields else ""
+        raise PacketlabError(f"volatile {name!r}", "a whole field, of every such header", "part of one" if hint else "none", hint)
+    return path.header, path.names[0]
 
 
 class Canon:

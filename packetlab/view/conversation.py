@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from packetlab.errors import BuildError, suggestion
 from packetlab.escaping import printable
 from packetlab.wire.addresses import XNSAddress, ip_text, mac_text
-from packetlab.wire.filter import ALIASES
+from packetlab.wire.bindings import declared
+from packetlab.wire.fields import Items
 from packetlab.wire.header import Field, Header
 from packetlab.wire.packet import Packet
+from packetlab.wire.paths import FieldPath
 
 
 def spoken(packet: Packet) -> tuple[Header, ...]:
@@ -57,26 +60,59 @@ def label(packet: Packet, most: int = 2, also: Sequence[Field] = ()) -> str:
     return printable(text + _rest(packet))
 
 
-def chosen(packet: Packet, fields: Sequence[str | Field]) -> str:
-    """Return in one line what the fields say that the reader asked for: names ("seq") or fields (`SPP.seq`).
+def asked(fields: Sequence[str | Field]) -> list[str | FieldPath]:
+    """Return what fields a reader asks for: names ("seq", "ip.ttl", "tcp.flags.syn") or fields (`SPP.seq`).
+
+    BuildError for a name that no declared header has.
+    """
+    found: list[str | FieldPath] = []
+    for wanted in fields:
+        if isinstance(wanted, Field):
+            found.append(FieldPath(wanted.header, 0, (wanted,)))
+        elif "." in wanted:
+            path = FieldPath.parse(wanted, f"fields: {wanted!r}")
+            if not path.fields:
+                raise BuildError(f"fields: {wanted!r}", "a field", "a payload")
+            found.append(path)
+        else:
+            known = {f.name for header in declared() for f in header._fields}
+            if wanted not in known:
+                hint = suggestion(wanted, sorted(known))
+                raise BuildError(f"fields: {wanted!r}", "a field such as 'seq' or 'ip.ttl'", repr(wanted), hint)
+            found.append(wanted)
+    return found
+
+
+def chosen(packet: Packet, fields: Sequence[str | FieldPath]) -> str:
+    """Return in one line what the fields say that were `asked` for.
 
     A name is looked for from the uppermost header down. What a packet does not have is left out.
     """
     headers = spoken(packet)
     found = []
     for wanted in fields:
-        for header in reversed(headers):
-            if isinstance(wanted, str):
-                layer, _, name = wanted.rpartition(".")
-                layer = ALIASES.get(layer.lower(), layer.lower())
-                f = type(header)._by_name.get(name) if layer in ("", type(header).__name__.lower()) else None
-            else:
-                f = wanted if isinstance(header, wanted.header) else None
-            if f is not None and getattr(header, f.slot) is not None:
-                found.append(f"{f.name}={_value(header, f)}")
+        for path, header in _having(headers, wanted):
+            texts = [_text(path, header, raw) for raw in path.raws_of(header)]
+            if texts:
+                found.append(f"{'.'.join(path.names)}={','.join(texts)}")
                 break
     name = type(headers[-1]).__name__ if headers else ""
     return printable(" ".join([name, *found]) + _rest(packet))
+
+
+def _having(headers: Sequence[Header], wanted: str | FieldPath) -> list[tuple[FieldPath, Header]]:
+    """Return the headers that a name may mean, the uppermost first."""
+    if isinstance(wanted, str):
+        named = [(header, type(header)._by_name.get(wanted)) for header in reversed(headers)]
+        return [(FieldPath(type(header), 0, (f,)), header) for header, f in named if f is not None]
+    same = [header for header in headers if isinstance(header, wanted.header)]
+    same = same[wanted.occurrence - 1 : wanted.occurrence] if wanted.occurrence else same[::-1]
+    return [(wanted, header) for header in same]
+
+
+def _text(path: FieldPath, header: Header, raw: Any) -> str:
+    whole = isinstance(path.kind, Items) and not path.several
+    return str(getattr(header, path.fields[0].name)) if whole else path.kind.text(raw).split(" (")[0]
 
 
 def _rest(packet: Packet) -> str:

@@ -12,13 +12,14 @@ from packetlab.capture import Frame
 from packetlab.errors import BuildError
 from packetlab.escaping import printable, safe
 from packetlab.view import ladder_svg
-from packetlab.view.conversation import chosen, ends, hosts, label, spoken
+from packetlab.view.conversation import asked, chosen, ends, hosts, label, spoken
 from packetlab.view.flows import Remarks
 from packetlab.view.markup import details, picture, pre, scoped
 from packetlab.view.series import frames_of
 from packetlab.wire.foreign import as_packet
 from packetlab.wire.header import Field
 from packetlab.wire.packet import Packet
+from packetlab.wire.paths import FieldPath
 from packetlab.wire.text import Text
 from packetlab.wire.transport import TCP, TCPFlags
 from packetlab.wire.xns import SPP
@@ -175,7 +176,8 @@ def ladder(
         frames: a capture, frames, packets, or a simulated network with all it has carried so far.
         names: address, as text or not -> name of its column. A MAC address names an XNS host with all its sockets too.
             Or a network, whose hosts have names: a lab, a simulated one.
-        fields: what to say of each packet instead: names ("seq", "ip.ttl") or fields (`SPP.seq`).
+        fields: what to say of each packet instead: names ("seq", "ip.ttl", "tcp.flags.syn") or fields (`SPP.seq`).
+            BuildError for a name that no header has.
         time: how the picture runs down: "even", "compressed" (a long pause is longer, but not by as much) or "scale".
         also: fields to say besides, where a packet has them. start: the nanosecond from which times count, by default
             that of the first frame.
@@ -190,7 +192,7 @@ def ladder(
     if hasattr(frames, "topology"):
         known = {**_hosts(frames), **known}
     frames = frames_of(frames)
-    rows = tuple(_rows(frames, known, fields, also))
+    rows = tuple(_rows(frames, known, asked(fields), also))
     made = Ladder(rows, time, lanes, start)
     return made.folded() if fold else made
 
@@ -201,7 +203,7 @@ def _hosts(net: Any) -> dict[str, str]:
 
 
 def _rows(
-    frames: Iterable[Any], names: dict[str, str], fields: Sequence[str | Field], also: Sequence[Field] = ()
+    frames: Iterable[Any], names: dict[str, str], fields: Sequence[str | FieldPath], also: Sequence[Field] = ()
 ) -> Iterator[Row]:
     remarks = Remarks()
     seen: set[frozenset[str]] = set()

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from packetlab.wire.columns import Column
-from packetlab.wire.fields import Int, PayloadMark
-from packetlab.wire.filter import Condition, Every, Match, Some, Test
+from packetlab.wire.conditions import About, Condition, Every, Match, Some, Test
+from packetlab.wire.fields import Int, Items, Kind
 
 Asked: TypeAlias = Column | Match
 
@@ -26,19 +26,19 @@ def parameters(columns: Sequence[Asked]) -> list[str]:
     return names
 
 
-def traceable(match: Match) -> bool:
-    """Whether all that a match asks can be told from a buffer."""
-    for condition in match.conditions:
-        kind = match.header._by_name[condition.path[0]].kind
-        if len(condition.path) > 1:
-            if kind.bits != 96 or condition.path[1] not in ("net", "socket") or not _numbers(condition):
-                return False
-        elif isinstance(kind, Int):
+def traceable(asked: Match | About) -> bool:
+    """Whether a question can be answered without making packets to objects."""
+    if isinstance(asked, About):
+        return asked.name != "faults"
+    for path, condition in zip(asked.paths, asked.conditions, strict=True):
+        kind = path.kind
+        if path.several or not path.fields or isinstance(kind, Items):
+            return False
+        if isinstance(kind, Int):
             if not _numbers(condition) or (kind.bits == 64 and condition.sign not in _OF_BITS):
                 return False
         elif (
             kind.bits is None
-            or isinstance(kind, PayloadMark)
             or (
                 condition.sign not in ("==", "!=", "in", "masked", "unmasked")
                 and not (kind.bits == 32 and condition.sign in ("<", "<=", ">", ">="))
@@ -52,13 +52,14 @@ def traceable(match: Match) -> bool:
 def tellable(test: Test) -> Test | None:
     """Return a test that everything passes that passes `test`, and that can be told from a buffer; None where it is none."""
     if isinstance(test, Match):
-        return Match(test.header, tuple(c for c in test.conditions if traceable(Match(test.header, (c,)))))
+        kept = tuple(one for one in test.conditions if traceable(Match(test.header, (one,))))
+        return Match(test.header, kept, test.occurrence)
     if isinstance(test, Every):
         some = [tellable(part) for part in test.tests]
-        kept = [part for part in some if part is not None]
+        parts = [part for part in some if part is not None]
         if isinstance(test, Some):
-            return Some(kept) if len(kept) == len(some) else None
-        return Every(kept) if kept else None
+            return Some(parts) if len(parts) == len(some) else None
+        return Every(parts) if parts else None
     return test if all(traceable(match) for match in test.matches()) else None
 
 
@@ -85,14 +86,25 @@ def signed(number: int) -> int:
 _OF_BITS = ("==", "!=", "in", "true", "&", "masked", "unmasked")  # what does not ask which of two numbers is greater
 
 
-def compared(value: str, sign: str, wanted: list[int]) -> str:
-    """Return source for whether a value compares so with what is wanted."""
+def compared(value: str, sign: str, kind: Kind, values: Sequence[int]) -> str:
+    """Return source for whether a number of a kind compares so with the values wanted."""
+    wide = isinstance(kind, Int) and kind.bits == 64 and not kind.signed
+    numbers = [signed(int(number)) if wide else int(number) for number in values]
     if sign == "true":
         return f"({value}) != 0"
     if sign == "&":
-        return f"(({value}) & {wanted[0]}) != 0"
+        return f"(({value}) & {numbers[0]}) != 0"
     if sign in ("masked", "unmasked"):
-        return f"(({value}) & {wanted[0]}) {'==' if sign == 'masked' else '!='} {wanted[1]}"
+        return f"(({value}) & {numbers[0]}) {'==' if sign == 'masked' else '!='} {numbers[1]}"
     if sign == "in":
-        return f"({' | '.join(f'(({value}) == {number})' for number in wanted) or False})"
-    return f"({value}) {sign} {wanted[0]}"
+        return any_of([f"(({value}) == {number})" for number in numbers])
+    return f"({value}) {sign} {numbers[0]}"
+
+
+def any_of(conditions: Sequence[str]) -> str:
+    """Return source for whether any of some conditions, each in parentheses, holds."""
+    # In halves: a chain of thousands is more than Python's own compiler takes.
+    if len(conditions) < 2:
+        return f"({conditions[0] if conditions else False})"
+    half = len(conditions) // 2
+    return f"({any_of(conditions[:half])} | {any_of(conditions[half:])})"

@@ -16,7 +16,7 @@ from packetlab.wire import addresses
 from packetlab.wire.expressions import Expr, expression
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     import netaddr
 
@@ -98,8 +98,10 @@ class Address(Kind):
         value: Callable[[bytes], Any],
         text: Callable[[bytes], str],
         zero: bytes = b"",
+        parts: Mapping[str, tuple[int, int]] | None = None,
     ) -> None:
         self.name, self.size, self.bits = name, size, size * 8
+        self.parts = parts or {}  # name -> where it begins and ends
         self.octets, self._value, self._text = octets, value, text
         self.zero = zero or bytes(size)
 
@@ -317,6 +319,7 @@ else:
         addresses.xns_octets,
         addresses.XNSAddress.of,
         lambda raw: str(addresses.XNSAddress.of(raw)),
+        parts={"net": (0, 4), "host": (4, 10), "socket": (10, 12)},
     )
     MAC = Annotated[Any, _mac]
     IPv4Address = Annotated[Any, _ip4]

@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from packetlab.errors import DeclareError
 from packetlab.wire import bindings
-from packetlab.wire.asking import Asked, compared, signed, wanted
-from packetlab.wire.columns import XNS_PARTS, Column
+from packetlab.wire.asking import Asked, any_of, compared, wanted
+from packetlab.wire.columns import Column
+from packetlab.wire.conditions import Condition, Match
 from packetlab.wire.expressions import Next
-from packetlab.wire.fields import Int, Items, Kind
-from packetlab.wire.filter import Condition, Match
+from packetlab.wire.fields import Int, Items
 from packetlab.wire.layout import Extents, Run, before_payload, behind_payload, is_open, needs, pieces, single
+from packetlab.wire.scannable import scannable
 
 if TYPE_CHECKING:
     from packetlab.wire.expressions import Expr
     from packetlab.wire.header import Field, Header
+    from packetlab.wire.paths import FieldPath
 
 Place: TypeAlias = tuple[str, int]
 """Where something lies: "begin" or "pos", and octets behind it."""
@@ -53,6 +55,12 @@ def on_the_way(first: type[Header], columns: Sequence[Asked]) -> dict[type[Heade
     return {cls: number for number, cls in enumerate((cls for cls in reached if cls in leading), 1)}
 
 
+def counters(columns: Sequence[Asked]) -> dict[type[Header], int]:
+    """Return the classes whose headers in a packet are counted, with a number for each from 0."""
+    asked = dict.fromkeys(column.header for column in columns if column.occurrence)
+    return {header: number for number, header in enumerate(asked)}
+
+
 class Tracing:
     """Writes the source that goes over one header.
 
@@ -66,6 +74,7 @@ class Tracing:
         mine = [(place, column) for place, column in enumerate(columns) if issubclass(cls, column.header)]
         self.columns = [(place, column) for place, column in mine if isinstance(column, Column)]
         self.matches = [(place, match) for place, match in mine if isinstance(match, Match)]
+        self.counters = {header: n for header, n in counters(columns).items() if issubclass(cls, header)}
         self.extents = Extents(cls)
         self.before, self.behind = before_payload(cls), behind_payload(cls)
         self.lines: list[str] = []
@@ -73,22 +82,19 @@ class Tracing:
         self.offset: int | None = 0
         self.at_limit = self.stop = self.total = ""
         self.onward = [upper for upper in following(cls) if upper in numbers]
-        self.needed = self._needed()
+        self.rules = self._rules()
+        self.needed = {f.name for f in cls._fields if f.fixed or (self.onward and isinstance(f.rule, Next))}
+        self.needed = self.needed.union(*(needs(rule) for rule in self.rules))
 
-    def _needed(self) -> set[str]:
-        """Names of the fields whose values decide where something lies or what follows."""
-        cls, rules = self.cls, []
-        for said in (self.extents.self_size, self.extents.total_size, self.extents.payload_size):
-            rules += [said[0]] if said is not None else []
-        rules += [
-            rule for rule in (*self.extents.sizes.values(), cls._opaque, cls._partial, cls._quotes) if rule is not None
-        ]
-        rules += [f.condition for f in cls._fields if f.condition is not None]
-        names = {f.name for f in cls._fields if f.fixed}
+    def _rules(self) -> list[Expr]:
+        """Rules that decide where something lies or what follows."""
+        cls = self.cls
+        rules = [said[0] for said in (self.extents.self_size, self.extents.total_size, self.extents.payload_size) if said]
+        rules += [*self.extents.sizes.values(), *(f.condition for f in cls._fields if f.condition is not None)]
         if self.onward:
+            rules += [rule for rule in (cls._opaque, cls._partial, cls._quotes) if rule is not None]
             rules += [condition for condition, _, _ in bindings.conditions(cls)]
-            names |= {f.name for f in cls._fields if isinstance(f.rule, Next)}
-        return names.union(*(needs(rule) for rule in rules))
+        return rules
 
     def legible(self) -> bool:
         """Whether these headers can be gone over without making them; if not, packets with them are odd."""
@@ -99,7 +105,12 @@ class Tracing:
                 ends = f is self.before[-1] and f.name not in self.extents.counts and self.extents.self_size is not None
                 if not (ends and isinstance(f.kind, Items)):
                     return False
-        return all(f.pad or f.kind.bits is not None for f in self.behind)
+        runs = [piece for piece in (*pieces(self.before), *pieces(self.behind)) if isinstance(piece, Run)]
+        return (
+            all(f.pad or f.kind.bits is not None for f in self.behind)
+            and all(unit.bits <= 64 for run in runs for unit in run.units if unit.number)
+            and all(scannable(rule, self.cls) for rule in self.rules)
+        )
 
     def source(self) -> list[str]:
         """Return the lines."""
@@ -125,7 +136,7 @@ class Tracing:
         self.give("payload", self.place(), f"{end} - ({self.pos})")
         self.trailer(end)
         for number, match in self.matches:
-            self.mark(number, [f"q_{number}_{place}" for place, _ in enumerate(match.conditions)])
+            self.mark(number, match, [f"q_{number}_{place}" for place, _ in enumerate(match.conditions)])
         for short in (self.cls._partial, self.cls._quotes):
             if short is not None and self.onward:
                 self.cut_short(short.code(self))
@@ -173,8 +184,8 @@ class Tracing:
         """Put into column `number` the `value` or, where that is empty, the octets at a place (`size` of them)."""
         raise NotImplementedError
 
-    def mark(self, number: int, conditions: list[str]) -> None:
-        """Note that match `number` is met where all conditions hold."""
+    def mark(self, number: int, match: Match, conditions: list[str]) -> None:
+        """Note that match `number` is met where all conditions hold, in this header or in any."""
         raise NotImplementedError
 
     def leave(self, end: str) -> None:
@@ -188,7 +199,7 @@ class Tracing:
 
     def one_of(self, value: str, among: tuple[int, ...]) -> str:
         """Return source for whether a value is one of some numbers."""
-        return f"({' | '.join(f'({value} == {number})' for number in among) or '0'})"
+        return any_of([f"({value} == {number})" for number in among])
 
     def value(self, name: str) -> str:
         if name not in self.read:
@@ -239,42 +250,42 @@ class Tracing:
     def give(self, name: str, at: Place, size: str = "", value: str = "") -> None:
         """Store what lies here in the columns that ask for it: a field's name, "payload", or "" for the header."""
         for number, column in self.columns:
-            own = "payload" if column.part == "payload" else column.field.name if column.field is not None else ""
-            if own == name:
-                where = at[0], at[1] + column.skip
-                if column.form == "number" and not value:
-                    self.store(number, column, where, size, self.fetch(where, column.width, Int(column.width * 8)))
-                else:
-                    self.store(number, column, where, size, value)
+            if column.own == name:
+                found = self.part(column.path, at, value) if column.form == "number" else ""
+                self.store(number, column, (at[0], at[1] + column.path.skip), size, found)
         for number, match in self.matches:
-            for place, condition in enumerate(match.conditions):
-                if condition.path[0] == name:
-                    self.let(f"q_{number}_{place}", self.test(condition, match.header._by_name[name].kind, at, value))
+            for place, (path, condition) in enumerate(zip(match.paths, match.conditions, strict=True)):
+                if path.names[0] == name:
+                    self.let(f"q_{number}_{place}", self.test(condition, path, at, value))
 
-    def test(self, condition: Condition, kind: Kind, at: Place, value: str) -> str:
+    def part(self, path: FieldPath, at: Place, value: str) -> str:
+        """Return source for the number that a path means in the field that lies here; `value` is that of the field."""
+        if path.flag:
+            bits = compared(value, "masked", path.fields[-1].kind, (path.flag, path.flag))
+            return f"(({bits}) * 1)"
+        return value or self.fetch((at[0], at[1] + path.skip), (path.kind.bits or 0) // 8, Int(path.kind.bits or 0))
+
+    def test(self, condition: Condition, path: FieldPath, at: Place, value: str) -> str:
         """Return source for whether a condition holds of the field that lies here."""
-        sign, values = condition.sign, wanted(condition)
-        if len(condition.path) > 1:
-            skip, size = XNS_PARTS[condition.path[1]]
-            value = self.fetch((at[0], at[1] + skip), size, Int(size * 8))
-        if value:
-            wide = isinstance(kind, Int) and kind.bits == 64 and not kind.signed
-            return compared(value, sign, [signed(v) if wide else v for v in values])
+        sign, values, kind = condition.sign, wanted(condition), path.kind
+        if isinstance(kind, Int):
+            return compared(self.part(path, at, value), sign, kind, values)
         size = (kind.bits or 0) // 8
         if size == 4:
-            return compared(self.fetch(at, 4, Int(32)), sign, [int.from_bytes(v, "big") for v in values])
+            numbers = [int.from_bytes(octets, "big") for octets in values]
+            return compared(self.part(path, at, ""), sign, Int(32), numbers)
         same = []
         masks = sign in ("masked", "unmasked")
         for octets in values[1:] if masks else values:
             parts = []
             for i in range(0, size, 4):
                 width = min(4, size - i)
-                number = self.fetch((at[0], at[1] + i), width, Int(width * 8))
+                number = self.fetch((at[0], at[1] + path.skip + i), width, Int(width * 8))
                 if masks:
                     number = f"({number} & {int.from_bytes(values[0][i : i + width], 'big')})"
                 parts.append(f"({number} == {int.from_bytes(octets[i : i + width], 'big')})")
             same.append(f"({' & '.join(parts)})")
-        return f"({' | '.join(same) or False})" + (" == False" if sign in ("!=", "unmasked") else "")
+        return any_of(same) + (" == False" if sign in ("!=", "unmasked") else "")
 
     def run(self, piece: Run) -> None:
         self.check(f"{self.pos} + {piece.size} > {self.stop or 'end'}")
@@ -297,7 +308,7 @@ class Tracing:
                         self.read.add(f.name)
                         value = f"v_{f.name}"
                         if f.fixed:
-                            self.check(f"{value} != {f.default}")
+                            self.check(compared(value, "!=", f.kind, (f.default,)))
                 self.give(f.name, where, str(width // 8), value)
                 bit += width
             at += unit.bits // 8
@@ -400,18 +411,22 @@ class Tracing:
     def branches(self) -> list[tuple[list[str], str]]:
         """Return how it goes on, in order: conditions of which one must hold, and the number of the class ("0": none).
 
-        Where only numbers that lead nowhere are left out at the end, nothing is said of them.
+        What leads nowhere is left out at the end; nothing at all is said where no header that is asked for follows.
         """
+        if not self.onward:
+            return []  # so the fields that would say need not have been read
         found: list[tuple[list[str], str]] = []
         for f in self.cls._fields:
             if not isinstance(f.rule, Next):
                 continue
             numbers: dict[str, list[str]] = {}
             for number, upper in bindings.space(f.rule.space).headers.items():
-                numbers.setdefault(str(self.numbers.get(upper, 0)), []).append(f"{self.value(f.name)} == {number}")
+                test = f"({compared(self.value(f.name), '==', f.kind, (number,))})"
+                test = test if f.condition is None else f"({self.has(f.name)} & {test})"
+                numbers.setdefault(str(self.numbers.get(upper, 0)), []).append(test)
             found += sorted(((tests, number) for number, tests in numbers.items()), key=lambda branch: branch[1] == "0")
         for rule, _, upper in bindings.conditions(self.cls):
-            found.append(([f"({self.condition(rule)}) != 0"], str(self.numbers.get(upper, 0))))
+            found.append(([f"(({self.condition(rule)}) != 0)"], str(self.numbers.get(upper, 0))))
         while found and found[-1][1] == "0":
             found.pop()
         return found

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from packetlab.wire.asking import Asked, parameters
+from packetlab.wire.asking import Asked, any_of, parameters
 from packetlab.wire.columns import Column
+from packetlab.wire.conditions import Match
 from packetlab.wire.fields import Int
 from packetlab.wire.header import Header
-from packetlab.wire.tracing import Place, Tracing, on_the_way
+from packetlab.wire.tracing import Place, Tracing, counters, on_the_way
 
 
 def loop_source(first: type[Header], columns: Sequence[Asked]) -> str:
@@ -29,7 +30,7 @@ def loop_source(first: type[Header], columns: Sequence[Asked]) -> str:
         "        partial = False",
         f"        cls = {numbers.get(first, 0)}",
     ]
-    lines += [f"        n_{number} = 0" for number in numbers.values()]
+    lines += [f"        n_{number} = 0" for number in counters(columns).values()]
     lines.append("        while cls:")
     word = "if"
     for cls, number in numbers.items():
@@ -57,7 +58,8 @@ class LoopTracing(Tracing):
         self.put("break")
 
     def enter(self) -> None:
-        self.put(f"n_{self.numbers[self.cls]} += 1")
+        for number in self.counters.values():
+            self.put(f"n_{number} += 1")
 
     def check(self, bad: str) -> None:
         self.put(f"if {bad}:")
@@ -99,7 +101,7 @@ class LoopTracing(Tracing):
         self.put(f"if ({condition}) != 0: partial = True")
 
     def store(self, number: int, column: Column, at: Place, size: str, value: str) -> None:
-        self.put(f"if n_{self.numbers[self.cls]} == {column.occurrence}:")
+        self.put(f"if {self.which(column)}:")
         self.depth += 1
         self.put(f"k_{number}[row] = True")
         if column.form == "bytes":
@@ -112,7 +114,12 @@ class LoopTracing(Tracing):
             self.put(f"a_{number}[row] = {value}")
         self.depth -= 1
 
-    def mark(self, number: int, conditions: list[str]) -> None:
+    def which(self, asked: Asked) -> str:
+        """Return source for whether this header is the one of its kind that is asked for."""
+        return f"n_{self.counters[asked.header]} == {asked.occurrence}"
+
+    def mark(self, number: int, match: Match, conditions: list[str]) -> None:
+        conditions = [*conditions, *([self.which(match)] if match.occurrence else [])]
         self.put(f"if {' and '.join(conditions) or True}: k_{number}[row] = True")
 
     def choose(self, condition: str, yes: str, no: str) -> str:
@@ -136,7 +143,7 @@ class LoopTracing(Tracing):
         self.put("    break")
         word = "if"
         for tests, number in branches:
-            self.put(f"{word} {' or '.join(tests)}:")
+            self.put(f"{word} {any_of(tests)}:")
             self.put("    break" if number == "0" else f"    cls = {number}")
             word = "elif"
         self.put("else:")
@@ -150,7 +157,7 @@ def bits_of(whole: str, size: int, kind: Int, shift: int) -> str:
     code = f"({whole})"
     if shift:
         code = f"({code} >> {shift})"
-    if kind.bits < size * 8 - shift:
+    if kind.bits < size * 8 - shift or (shift and size == 8):  # 64 bits have a sign here, which >> repeats
         code = f"({code} & {(1 << kind.bits) - 1})"
     if kind.signed and kind.bits < 64:
         sign = 1 << kind.bits - 1

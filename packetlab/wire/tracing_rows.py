@@ -9,12 +9,13 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from packetlab.wire.asking import Asked, parameters
+from packetlab.wire.asking import Asked, any_of, parameters
 from packetlab.wire.columns import Column
+from packetlab.wire.conditions import Match
 from packetlab.wire.fields import Int
 from packetlab.wire.header import Header
 from packetlab.wire.source import function
-from packetlab.wire.tracing import Place, Tracing, on_the_way
+from packetlab.wire.tracing import Place, Tracing, counters, on_the_way
 from packetlab.wire.tracing_loop import bits_of
 
 if TYPE_CHECKING:
@@ -44,16 +45,14 @@ def rows_trace(first: type[Header], columns: Sequence[Asked]) -> Callable[..., N
             return
         count = len(starts)
         last = starts + sizes
-        seen: dict[int, Any] = {}
+        seen = [np.zeros(count, np.int16) for _ in counters(columns)]
         work = [(start, np.arange(count), starts, last, np.zeros(count, bool))]
         for _ in range(DEPTH):
             if not work:
                 return
             now, work = work, []
             for number, rows, begin, end, partial in now:
-                if number not in seen:
-                    seen[number] = np.zeros(count, np.int16)
-                steps[number](work, seen[number], last, missing, odd, data, rows, begin, end, partial, *arrays)
+                steps[number](work, seen, last, missing, odd, data, rows, begin, end, partial, *arrays)
         for _, rows, *_ in work:
             odd[rows] = True
 
@@ -114,7 +113,8 @@ class RowsTracing(Tracing):
         self.put("odd[rows] = True")
 
     def enter(self) -> None:
-        self.put("seen[rows] += 1")
+        for number in self.counters.values():
+            self.put(f"seen[{number}][rows] += 1")
 
     def check(self, bad: str) -> None:
         self.put(f"bad = ({bad}) & {self.where}" if self.where else f"bad = {bad}")
@@ -160,7 +160,7 @@ class RowsTracing(Tracing):
         self.put(f"partial = partial | (({condition}) != 0)")
 
     def store(self, number: int, column: Column, at: Place, size: str, value: str) -> None:
-        which = f"seen[rows] == {column.occurrence}"
+        which = self.which(column)
         self.put(f"m = ({which}) & {self.where}" if self.where else f"m = {which}")
         self.put("r = rows[m]")
         self.put(f"k_{number}[r] = True")
@@ -174,7 +174,12 @@ class RowsTracing(Tracing):
         elif column.form == "number":
             self.put(f"a_{number}[r] = {value}[m]")
 
-    def mark(self, number: int, conditions: list[str]) -> None:
+    def which(self, asked: Asked) -> str:
+        """Return source for whether this header is the one of its kind that is asked for."""
+        return f"(seen[{self.counters[asked.header]}][rows] == {asked.occurrence})"
+
+    def mark(self, number: int, match: Match, conditions: list[str]) -> None:
+        conditions = [*conditions, *([self.which(match)] if match.occurrence else [])]
         self.put(f"k_{number}[rows[{' & '.join(conditions)}]] = True" if conditions else f"k_{number}[rows] = True")
 
     def choose(self, condition: str, yes: str, no: str) -> str:
@@ -197,7 +202,7 @@ class RowsTracing(Tracing):
         if self.cls._opaque is not None:
             self.put(f"go = go & (({self.cls._opaque.code(self)}) == 0)")
         for tests, number in branches:
-            self.put(f"hit = go & ({' | '.join(f'({test})' for test in tests)})")
+            self.put(f"hit = go & {any_of(tests)}")
             if number != "0":
                 self.put("if hit.any():")
                 self.put(f"    work.append(({number}, rows[hit], ({self.pos})[hit], ({end})[hit], partial[hit]))")

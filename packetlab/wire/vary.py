@@ -6,19 +6,17 @@ what no plan can). Row i is byte for byte what ``template.replace(...)`` with th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from packetlab.errors import BuildError, suggestion
+from packetlab.errors import BuildError
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.batch import Batch
-from packetlab.wire.bindings import header_named
 from packetlab.wire.codec import replaced
 from packetlab.wire.fields import Address, Bytes, PayloadMark
-from packetlab.wire.filter import ALIASES
 from packetlab.wire.header import Field, HeaderType
 from packetlab.wire.packet import Packet
+from packetlab.wire.paths import PAYLOAD, FieldPath
 from packetlab.wire.plan import Plan, Target, Unplanned, shapes, varies_in_size
 from packetlab.wire.series import Chosen, Numbers, Strings, values_of
 
@@ -30,7 +28,6 @@ STRETCH = 1 << 16  # rows of a stretch
 CACHE = 1 << 17  # octets that are worked on at a time, so that they stay near the processor
 FEW = 4  # rows of one shape that are made quicker one by one
 PLANS = 4096  # kept
-PARTS = {"net": (0, 4), "host": (4, 10), "socket": (10, 12)}  # of an XNS address
 
 
 class Variation(Batch):
@@ -268,9 +265,9 @@ def _target(template: Packet, key: Any, written: Any, count: int) -> Target:
         raw = getattr(template.layers[layer], field.slot)
         size = len(raw) if isinstance(raw, bytes) else 0
         return Target(name, layer, field, None, values_of(written, field.kind, name, count, size))
-    part = PARTS.get(path) if isinstance(field.kind, Address) and field.kind.size == 12 else None
+    part = field.kind.parts.get(path) if isinstance(field.kind, Address) else None
     if part is None:
-        raise BuildError(f"{name}.{path}", "net, host or socket of an XNS address", path)
+        raise BuildError(f"vary: {name}.{path}", "a whole field, or net, host or socket of an XNS address", path)
     octets = part[1] - part[0]
     kind = Address(f"the {path} of an XNS address", octets, lambda value: _part(path, octets, value), bytes, str)
     return Target(f"{name}.{path}", layer, field, part, values_of(written, kind, f"{name}.{path}", count))
@@ -290,36 +287,29 @@ def _part(path: str, octets: int, value: Any) -> bytes:
 def named(template: Packet, key: Any) -> tuple[int, Field | None, str]:
     """Return (layer, field or None for the payload, part of it or "") of what a user named. BuildError for anything else."""
     where = f"vary: {key}"
-    path, number = "", 0
+    number = 0
     cls: Any
+    names: tuple[str, ...]
     if isinstance(key, str):
-        if key == "payload":
+        if key == PAYLOAD:
             return len(template.layers) - 1, None, ""
-        found = re.fullmatch(r"(\w+)(?:#(\d+))?\.(\w+)(?:\.(\w+))?", key)
-        if found is None:
-            raise BuildError(where, 'a field such as "ip.src", or "payload"', repr(key))
-        text, number, name, path = found[1], int(found[2] or 1) - 1, found[3], found[4] or ""
-        wanted = ALIASES.get(text.lower(), text.lower())
-        cls = next((type(h) for h in template.layers if type(h).__name__.lower() == wanted), header_named(wanted))
-        if cls is None:
-            known = [*ALIASES, *(type(h).__name__.lower() for h in template.layers)]
-            raise BuildError(where, "a header of the template", text, suggestion(wanted, known))
+        meant = FieldPath.parse(key, where, [type(header) for header in template.layers])
+        cls, number, names = meant.header, (meant.occurrence or 1) - 1, meant.names
     elif isinstance(key, Field):
-        cls, name = key.header, key.name
+        cls, names = key.header, (key.name,)
     elif isinstance(key, tuple) and 2 <= len(key) <= 3 and isinstance(key[0], HeaderType):
         cls, name = key[0], key[-1].name if isinstance(key[-1], Field) else str(key[-1])
         number = int(key[1]) if len(key) == 3 else 0
-        name, _, path = name.partition(".")
+        names = FieldPath.of(cls, name.split("."), where).names
     else:
         raise BuildError(where, 'a field, a name such as "ip.src", or (header, number, name)', type(key).__name__)
     layers = [i for i, header in enumerate(template.layers) if isinstance(header, cls)]
     if not 0 <= number < len(layers):
         raise BuildError(where, f"a header of {template.summary()}", f"{cls.__name__}#{number + 1}")
-    field = type(template.layers[layers[number]])._by_name.get(name)
+    field = type(template.layers[layers[number]])._by_name.get(names[0]) if names else None
     if field is None or isinstance(field.kind, PayloadMark):
-        fields = type(template.layers[layers[number]])._by_name
-        raise BuildError(where, f"a field of {cls.__name__}", name, suggestion(name, fields))
-    return layers[number], field, path
+        raise BuildError(where, f"a field of {cls.__name__}", ".".join(names) or "the whole header")
+    return layers[number], field, ".".join(names[1:])
 
 
 def _check_apart(targets: list[Target]) -> None:

@@ -260,3 +260,55 @@ def test_tcpdump_reads_what_capture_writes_to_a_pipe(tmp_path: Path) -> None:
     )
     done = subprocess.run(["tcpdump", "-nn", "-tt", "-r", "-"], input=out.getvalue(), capture_output=True)
     assert b"10.0.0.1.0 > 10.0.0.2.80: Flags [S]" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["show", "-Y", "arp"], "no packet passes"),
+        (["ladder", "-Y", "arp"], "no packet passes"),
+        (["table", "-e", "ip.src", "-Y", "arp"], "no packet passes"),
+        (["follow"], "no tcp stream"),
+        (["follow", "-n", "7"], "expected tcp stream 7, got none"),
+        (["declarations"], "no declarations"),
+    ],
+)
+def test_where_there_is_nothing_one_line_says_so(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "udp.pcapng"
+    Capture.of([Ether() / IPv4() / UDP(dport=9) / b"x"]).write(path)
+    assert main([words[0], str(path), *words[1:]]) == 1
+    assert capsys.readouterr().err == f"packetlab {words[0]}: {path}: {said}\n"
+    assert main(["show", str(path), "-Y", "arp", "-q"]) == 1 and capsys.readouterr().err == ""
+
+
+def test_show_makes_objects_of_what_passes_alone_and_counts_times_from_the_first_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "many.pcap"
+    Capture.of([Frame(bytes(Ether() / IPv4() / UDP(dport=i)), 10**9 * i) for i in range(1, 300)]).write(path)
+    made: list[int] = []
+    packet = Frame.packet
+    monkeypatch.setattr(Frame, "packet", lambda frame: made.append(frame.number) or packet(frame))
+    assert main(["show", str(path), "-Y", "udp.dport == 77"]) == 0
+    assert made == [77] and " 76.000000000 " in capsys.readouterr().out
+    with path.open("rb") as file:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(_Pipe(file.read()))))
+        assert main(["show", "-", "-Y", "udp.dport == 77"]) == 0
+    assert " 76.000000000 " in capsys.readouterr().out
+
+
+class _Pipe(io.RawIOBase):
+    """Octets that can be read once."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        part, self.data = self.data[: len(buffer)], self.data[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)

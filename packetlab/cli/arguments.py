@@ -30,6 +30,12 @@ def complain(text: object) -> None:
     print(printable(text, "\n"), file=sys.stderr)
 
 
+def missed(command: str, file: str, what: str) -> int:
+    """Say that a file has nothing of what was asked for; return the exit status of that."""
+    complain(f"packetlab {command}: {file}: {what}")
+    return DIFFERENT
+
+
 def count(text: str) -> int:
     """Return a number from 1 on."""
     number = int(text)

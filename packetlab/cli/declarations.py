@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from packetlab.cli.arguments import DIFFERENT, OK
+from packetlab.cli.arguments import OK, missed
 
 if TYPE_CHECKING:
     from packetlab.cli.arguments import Command
@@ -22,4 +22,5 @@ def _run(args: Any) -> int:
     offered = Capture(args.file).declarations
     if offered:
         print(offered)
-    return OK if offered else DIFFERENT
+        return OK
+    return missed("declarations", args.file, "no declarations")

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from packetlab.cli.arguments import DIFFERENT, OK, WRONG, complain
+from packetlab.cli.arguments import DIFFERENT, OK, WRONG, complain, missed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,9 +78,10 @@ def _run(args: Any) -> int:
     finally:
         if sink is not None and args.write != "-":
             sink.close()
-    if not found and args.number is not None and not args.quiet:
-        complain(f"packetlab follow: {args.file}: expected {args.what} stream {args.number}, got none")
-    return OK if found else DIFFERENT
+    if found:
+        return OK
+    which = f"no {args.what} stream" if args.number is None else f"expected {args.what} stream {args.number}, got none"
+    return missed("follow", args.file, which)
 
 
 def _tcp(capture: Any, number: int | None) -> Iterator[tuple[Any, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from packetlab.cli.arguments import DIFFERENT, OK, WRONG, complain, count, matcher
+from packetlab.cli.arguments import DIFFERENT, OK, WRONG, complain, count, matcher, missed
 
 if TYPE_CHECKING:
     from packetlab.cli.arguments import Command
@@ -58,4 +58,4 @@ def _run(args: Any) -> int:
     if damage is not None:
         complain(f"packetlab ladder: {damage}")
         return DIFFERENT
-    return OK if frames or args.filter is None else DIFFERENT
+    return OK if frames or args.filter is None else missed("ladder", args.file, "no packet passes")

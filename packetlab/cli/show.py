@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from packetlab.cli.arguments import DIFFERENT, OK, WRONG, complain, count, matcher, pcap_filter
+from packetlab.cli.arguments import DIFFERENT, OK, WRONG, complain, count, matcher, missed, pcap_filter
 
 if TYPE_CHECKING:
+    from packetlab.capture import Capture, Frame
     from packetlab.cli.arguments import Command
 
 
@@ -40,17 +42,16 @@ def _run(args: Any) -> int:
         return WRONG
     test = matcher(args.filter)
     expression = pcap_filter(words)
-    capture = Capture(where) if expression is None else Capture(where).where(pcap=expression)
     shown = 0
-    start = None
     try:
-        for frame in capture:
-            packet = frame.packet()
+        # Times are counted from the first frame, also where that is not among those shown.
+        capture, first = _begun(Capture(where).where(pcap=expression))
+        start = None if first is None else first.time_ns
+        for frame in capture.where(test):
             start = frame.time_ns if start is None else start
-            if test is not None and not test(packet):
-                continue
             shown += 1
             if not args.quiet:
+                packet = frame.packet()
                 moment = "" if frame.time_ns is None else f"{(frame.time_ns - (start or 0)) / 1e9:.9f}"
                 source, destination = ends(packet)
                 names = "/".join(type(header).__name__ for header in packet.layers[:-1])
@@ -67,4 +68,15 @@ def _run(args: Any) -> int:
     except CaptureError as fault:
         complain(f"packetlab show: {fault}")
         return DIFFERENT if shown else WRONG
-    return OK if shown or (test is None and expression is None) else DIFFERENT
+    if shown or (test is None and expression is None):
+        return OK
+    return DIFFERENT if args.quiet else missed("show", where, "no packet passes")
+
+
+def _begun(capture: Capture) -> tuple[Capture, Frame | None]:
+    """Return a capture with its first frame."""
+    frames = iter(capture)
+    first = next(frames, None)
+    if capture.again or first is None:
+        return capture, first
+    return capture._part(lambda: chain([first], frames)), first

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from packetlab.cli.arguments import DIFFERENT, OK, WRONG, complain, count
+from packetlab.cli.arguments import DIFFERENT, OK, WRONG, complain, count, missed
 
 if TYPE_CHECKING:
     from packetlab.cli.arguments import Command
@@ -59,7 +59,7 @@ def _run(args: Any) -> int:
     asked = args.filter is not None or args.pcap is not None
     if fleet.failures:
         return DIFFERENT if printed else WRONG
-    return OK if printed or not asked else DIFFERENT
+    return OK if printed or not asked else missed("table", ", ".join(args.files), "no packet passes")
 
 
 def _lines(fleet: Any, args: Any) -> Any:

@@ -42,7 +42,6 @@ from packetlab.wire.bindings import bind
 from packetlab.wire.fields import Address, Int, Items
 from packetlab.wire.header import HeaderType
 
-
 PARTS = {"net": (0, 4), "host": (4, 10), "socket": (10, 12)}  # of an XNS address
 
 

@@ -316,7 +316,7 @@ def test_blocks_are_of_bounded_size(tmp_path: Path) -> None:
         ("ipp.src", "did you mean 'ip'"),
         ("ip.sr", "did you mean 'src'"),
         ("ip#0.src", "a number from 1 on"),
-        ("ip.src.net", "a field of IPv4"),
+        ("ip.src.net", "no part of IPv4.src"),
         ("ip..src", "header.field"),
         ("time", "did you mean 'time_ns'"),
         ("udp.payload.x", "no part of a payload"),

@@ -91,7 +91,7 @@ def test_packets_that_were_never_captured_make_one_too() -> None:
         (["seq", "ack"], "TCP seq=7 ack=9 +100 B"),
         ([TCP.ack, "ip.ttl"], "TCP ack=9 ttl=64 +100 B"),
         (["ipv4.ttl", TCP.flags], "TCP ttl=64 flags=ACK +100 B"),
-        (["nothing"], "TCP +100 B"),
+        (["spp.seq", "hops"], "TCP +100 B"),
         ([SPP.seq], "TCP +100 B"),
     ],
 )

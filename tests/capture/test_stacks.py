@@ -7,7 +7,7 @@ import pickle
 import random
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from packetlab import Capture, bindings, compile_filter
 from packetlab.capture import traces
@@ -16,6 +16,7 @@ from tests.capture.test_table import agree, plainly
 
 
 @pytest.mark.parametrize("engine", ["rows", "loops"])
+@settings(max_examples=40)
 @given(st.integers(0, 2**40))
 def test_columns_of_any_stack_of_declarations(engine: str, seed: int) -> None:
     with bindings(), pytest.MonkeyPatch.context() as patch:
@@ -25,6 +26,7 @@ def test_columns_of_any_stack_of_declarations(engine: str, seed: int) -> None:
         agree(Capture.of(stack.frames(25)), tuple(stack.names()), engine)
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 2**40))
 def test_filters_of_any_stack_of_declarations(seed: int) -> None:
     agreed(seed, ["rows", "loops"])

@@ -82,7 +82,7 @@ MEANINGLESS = [
     ("ip.ttl.real", "no part of IPv4.ttl"),
     ("tcp.options.kid", "a field of TCPOption, got 'kid' .*did you mean 'kind'"),
     ("tcp.dstprt", "did you mean 'dstport'"),
-    ("tpc.dport", "a header.* got 'tpc' .*did you mean 'tcp'"),
+    ("tpc.dport", " header.* got 'tpc.* .*did you mean 'tcp'"),
     ("idp.dst.sockets", "did you mean 'socket'"),
     ("idp.packet_type.spp", "packet_type == SPP"),
     ("udp.payload.x", "no part of a payload"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.capture.traces import FieldFilter
 from packetlab.wire import bindings
+from packetlab.wire.conditions import Condition, Match, Some
 from packetlab.wire.ethernet import (
     LLC,
     MPLS,
@@ -28,7 +29,6 @@ from packetlab.wire.ethernet import (
 )  # fmt: skip
 from packetlab.wire.expressions import Checksum, Next
 from packetlab.wire.fields import Address, Int, Items
-from packetlab.wire.filter import Condition, Match, Some
 from packetlab.wire.header import Header
 from packetlab.wire.icmp import ICMP, ICMPv6, ICMPv6Error
 from packetlab.wire.ip import (

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from packetlab.capture import matcher
 from packetlab.view.conversation import spoken
+from packetlab.wire.conditions import Match, Test
 from packetlab.wire.fields import Items, PayloadMark
-from packetlab.wire.filter import Test, compile_filter
 from packetlab.wire.foreign import as_packet, is_foreign
 from packetlab.wire.header import Field, Header
 from packetlab.wire.match import why_not
@@ -42,7 +43,7 @@ class Pattern:
         elif isinstance(what, type) and issubclass(what, Header):
             self._classes = (what,)
         elif isinstance(what, str):
-            self._test = compile_filter(what)
+            self._test = matcher(what)
         elif callable(what):
             self._test = what
         elif what is not None:
@@ -56,7 +57,8 @@ class Pattern:
         """The fields that it says something of."""
         found = [header._field(name) for header in self._headers for name in sorted(header.given)]
         if isinstance(self._test, Test):
-            found += [match.header._field(c.path[0]) for match in self._test.matches() for c in match.conditions]
+            asked = [one for one in self._test.matches() if isinstance(one, Match)]
+            found += [path.field for match in asked for path in match.paths if path.field is not None]
         return [f for f in found if not isinstance(f.kind, (Items, PayloadMark))]
 
     def fits(self, packet: Packet, known: Known | None = None) -> bool:

@@ -449,6 +449,7 @@ _LENDERS.update(
     mimebundle="packetlab.view.display",
     on_scapy="packetlab.export.scapy_bridge",
     rich_text="packetlab.view.display",
+    signature="packetlab.export.diagram",
     to_dpkt="packetlab.export.dpkt_bridge",
     to_scapy="packetlab.export.scapy_bridge",
 )

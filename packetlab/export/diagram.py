@@ -6,8 +6,9 @@ texts of declarations may come from a file and are escaped in the forms that cou
 
 from __future__ import annotations
 
+from inspect import Parameter, Signature
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.errors import BuildError
 from packetlab.escaping import printable, safe
@@ -145,6 +146,38 @@ def in_full(header: type[Header]) -> str:
         more = f", where {present}" if present else ""
         lines.append(f"{f.name:<{width}}  {place}: {kind}{f', {value}' if value else ''}{more}")
     return "\n".join(lines).rstrip()
+
+
+class _Word:
+    """Stands in a signature for what is no value of its own."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def signature(header: type[Header]) -> Signature:
+    """Return how a header class is called: its fields by keyword, with what they have unless given."""
+    parameters = []
+    for f in header._fields:
+        kind = f.kind
+        if f.rule is not None or f.pad:
+            default: Any = _Word("auto")
+        elif f.condition is not None:
+            default = _Word("absent")
+        elif f.default is REQUIRED and not isinstance(kind, PayloadMark):
+            default = Parameter.empty
+        else:
+            default = f.default if isinstance(kind, Int | Bytes | Items | PayloadMark) else kind.text(f.default)
+        takes: Any = bytes
+        if isinstance(kind, Int):
+            takes = _Word(kind.names.__name__) if kind.names is not None else int
+        elif isinstance(kind, Address | Items):
+            takes = _Word(kind.name.partition(" ")[2] if isinstance(kind, Address) else f"tuple[{kind.item.__name__}, ...]")
+        parameters.append(Parameter(f.name, Parameter.KEYWORD_ONLY, default=default, annotation=takes))
+    return Signature(parameters)
 
 
 # Text --------------------------------------------------------------------------------------------------------------

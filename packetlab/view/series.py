@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packetlab.capture import Capture, Frame, matcher
@@ -26,7 +27,9 @@ MANY = 1_000_000  # intervals at most
 
 
 def frames_of(source: Any) -> Any:
-    """Return the frames of a capture, of a network's capture, or what is frames already."""
+    """Return the frames of a capture (or of the file at a path), of a network's capture, or what is frames already."""
+    if isinstance(source, str | Path):
+        return Capture(source)
     return source.capture if hasattr(source, "topology") and hasattr(source, "capture") else source
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated, Any, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from packetlab.errors import BuildError, DeclareError
 from packetlab.wire.addresses import XNSAddress
@@ -24,10 +25,17 @@ def resolved(annotation: Any, globals_: dict[str, Any], locals_: Any, where: str
         raise DeclareError(where, "an annotation that can be read", annotation, str(error)) from None
 
 
+def is_optional(annotation: Any) -> bool:
+    """Say whether an annotation is ``U16 | None``, as type checkers want it where the field may be absent."""
+    return get_origin(annotation) in (Union, UnionType) and len(get_args(annotation)) == 2 and NoneType in get_args(annotation)
+
+
 def kind_of(annotation: Any, where: str) -> Kind:
     """Return the kind of field that an annotation stands for. DeclareError for what is none."""
     if annotation is XNSAddress:
         annotation = XNSAddressField
+    if is_optional(annotation):
+        (annotation,) = (one for one in get_args(annotation) if one is not NoneType)
     if get_origin(annotation) is Annotated:
         wanted, *extra = get_args(annotation)
         for kind in extra:

@@ -179,6 +179,7 @@ def _bind_numbers(upper: type[Header], under: type[Header], name: str, numbers: 
                 f"{upper.__name__} under {under.__name__}",
                 f"a free number ({name} {number:#x})",
                 f"{taken.__module__}.{taken.__qualname__}, which has it",
+                "declare it again under that name to replace it, or inside `with bindings():`, which ends with the block",
             )
     changed()
     for number in numbers:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform, g
 from packetlab.errors import DeclareError, suggestion
 from packetlab.wire import bindings as _bindings, codec
 from packetlab.wire.above import Shown, lent
-from packetlab.wire.annotation import checked, kind_of, resolved
+from packetlab.wire.annotation import checked, is_optional, kind_of, resolved
 from packetlab.wire.checking import check_declaration, check_name
 from packetlab.wire.expressions import Expr, expression
 from packetlab.wire.fields import REQUIRED, Int, Items, Kind, PayloadMark, Spec
@@ -24,6 +24,7 @@ from packetlab.wire.tolerance import Known, NoMatch, Tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from inspect import Signature
 
     from packetlab.wire.packet import Packet
     from packetlab.wire.text import Text
@@ -117,6 +118,12 @@ class HeaderType(type):
     def __doc__(cls, words: str | None) -> None:
         type.__dict__["__doc__"].__set__(cls, words)
 
+    @property
+    def __signature__(cls) -> Signature:
+        """How a header is called, for help and completion: every field with what it has unless given."""
+        made: Signature = lent("signature")(cls)
+        return made
+
     def _repr_pretty_(cls, printer: Any, cycle: bool) -> None:
         """Show the class as its diagram where IPython ends a cell with it (IPython.lib.pretty)."""
         lent("class_pretty")(cls, printer)
@@ -146,7 +153,10 @@ class HeaderType(type):
             owner = _owner(field_name, kind, inherited)
             if owner:
                 raise DeclareError(where, "a name that is free", f"{field_name!r}, which {owner}")
-            fields.append(Field(field_name, kind, checked(body.pop(field_name, REQUIRED), kind, where)))
+            spec = checked(body.pop(field_name, REQUIRED), kind, where)
+            if is_optional(annotation) and spec.condition is None:
+                raise DeclareError(where, "when(...) for a field that may be None", "one that is always there")
+            fields.append(Field(field_name, kind, spec))
         new_names = [f.name for f in fields if f.name not in inherited]
         body["__slots__"] = tuple("_" + n for n in new_names)
         body.update({f.name: f for f in fields if f.name not in inherited})

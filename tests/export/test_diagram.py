@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pydoc
 import re
 from pathlib import Path
@@ -18,10 +19,12 @@ from packetlab import (
     U1,
     U4,
     U7,
+    U8,
     U16,
     U32,
     UDP,
     BuildError,
+    DeclareError,
     Ether,
     Header,
     IPv4,
@@ -29,6 +32,7 @@ from packetlab import (
     Octets,
     auto,
     diagram,
+    dissect,
     field,
     octets,
     size_of,
@@ -172,3 +176,23 @@ def test_the_command_writes_all_forms(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_only_headers_are_drawn() -> None:
     with pytest.raises(BuildError, match="a header class"):
         diagram(UDP())  # type: ignore[arg-type]
+
+
+def test_the_signature_of_a_header_has_its_fields_with_types_and_defaults() -> None:
+    assert str(inspect.signature(UDP)) == "(*, sport: int = 0, dport: int = auto, length: int = auto, checksum: int = auto)"
+    shown = str(inspect.signature(IPv4))
+    assert "ttl: int = 64" in shown and "flags: IPv4Flags = " in shown and "src: IPv4 address = '0.0.0.0'" in shown
+    assert shown.endswith("options: tuple[IPOption, ...] = ())")
+
+
+def test_a_field_that_may_be_absent_may_say_so_in_its_annotation() -> None:
+    class Choice(Header):
+        has: U8
+        value: U16 | None = when(field("has") == 1)
+
+    assert str(inspect.signature(Choice)) == "(*, has: int, value: int = absent)"
+    assert dissect(b"\0", Choice)[Choice].value is None and dissect(b"\1\0\5", Choice)[Choice].value == 5
+    with pytest.raises(DeclareError, match=r"Wrong.value: expected when\(...\) for a field that may be None"):
+
+        class Wrong(Header):
+            value: U8 | None = 3

@@ -145,7 +145,7 @@ def in_full(header: type[Header]) -> str:
     for f, (place, kind, value, present) in zip(header._fields, _facts(header), strict=True):
         more = f", where {present}" if present else ""
         lines.append(f"{f.name:<{width}}  {place}: {kind}{f', {value}' if value else ''}{more}")
-    return "\n".join(lines).rstrip()
+    return printable("\n".join(lines).rstrip(), "\n")
 
 
 class _Word:

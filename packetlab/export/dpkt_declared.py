@@ -10,6 +10,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from packetlab.escaping import printable
 from packetlab.export.values import is_required, read_items
 from packetlab.wire import bindings
 from packetlab.wire.fields import REQUIRED, Int, Items, PayloadMark
@@ -210,7 +211,7 @@ def _make(header: type[Header]) -> Any:
             return len(bytes(self))
 
     Declared.__name__ = Declared.__qualname__ = header.__name__
-    Declared.__doc__ = own_doc(header)
+    Declared.__doc__ = printable(own_doc(header), "\n")
     Declared.__module__ = __name__
     return Declared
 

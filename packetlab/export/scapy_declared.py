@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from packetlab.errors import BuildError
+from packetlab.escaping import printable
 from packetlab.export.scapy_fields import from_scapy_value, scapy_field, to_scapy_value
 from packetlab.export.values import is_required, read_items
 from packetlab.wire import bindings
@@ -250,7 +251,7 @@ def _make(header: type[Header]) -> Any:
             return following(header, above) if above is not None else super().guess_payload_class(payload)
 
     Declared.__name__ = Declared.__qualname__ = header.__name__
-    Declared.__doc__ = own_doc(header)
+    Declared.__doc__ = printable(own_doc(header), "\n")
     Declared.__module__ = __name__
     return Declared
 

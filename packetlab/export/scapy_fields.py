@@ -11,6 +11,7 @@ from enum import IntFlag
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from packetlab.escaping import printable
 from packetlab.export.values import is_required
 from packetlab.wire.addresses import XNSAddress, xns_octets
 from packetlab.wire.fields import REQUIRED, Address, Bytes, Int, Items
@@ -81,9 +82,9 @@ def _number(kind: Int, name: str, default: Any, shares: bool) -> Any:
     bits = kind.bits
     if kind.names is not None and not kind.little and not kind.signed:
         if issubclass(kind.names, IntFlag):
-            known = {int(member).bit_length() - 1: member.name for member in kind.names if int(member).bit_count() == 1}
+            known = {int(member).bit_length() - 1: printable(member.name) for member in kind.names if int(member).bit_count() == 1}
             return fields.FlagsField(name, default, bits, [known.get(bit) or f"bit{bit}" for bit in range(bits)])
-        names = {int(member): str(member.name) for member in kind.names}
+        names = {int(member): printable(member.name) for member in kind.names}
         whole = {8: fields.ByteEnumField, 16: fields.ShortEnumField, 32: fields.IntEnumField, 64: fields.LongEnumField}
         if bits in whole and not shares:
             return whole[bits](name, default, names)

@@ -12,6 +12,7 @@ from operator import index
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeAlias, TypeVar, overload
 
 from packetlab.errors import BuildError, DeclareError
+from packetlab.escaping import printable
 from packetlab.wire import addresses
 from packetlab.wire.expressions import Expr, expression
 
@@ -81,7 +82,7 @@ class Int(Kind):
         width = -(-self.bits // 4)
         if self.names is not None:
             named = self.value(raw)
-            name = getattr(named, "name", None)
+            name = printable(getattr(named, "name", None) or "")
             if name and raw:
                 return f"{name} (0x{raw:0{width}x})" if issubclass(self.names, IntFlag) else f"{name} ({raw})"
         return str(raw)

@@ -302,6 +302,7 @@ if TYPE_CHECKING:
         next_protocol as next_protocol,
         reply as reply,
         request as request,
+        sctp_checksum as sctp_checksum,
         size_of as size_of,
         xns_checksum as xns_checksum,
     )
@@ -427,7 +428,7 @@ _WHERE = {
         ),
         "packetlab.wire.packet": ("Packet "),
         "packetlab.wire.rules": (
-            "ahead choose count_of crc32 crc32c field has internet_checksum next_protocol reply request size_of xns_checksum "
+            "ahead choose count_of crc32 crc32c field has internet_checksum next_protocol reply request sctp_checksum size_of xns_checksum "
         ),
         "packetlab.wire.tolerance": ("any_value between masked one_of same_as "),
         "packetlab.wire.series": ("filling seeded sequence "),

@@ -31,6 +31,14 @@ end
 
 local SUMS = {crc32 = crc(0xEDB88320), crc32c = crc(0x82F63B78)}
 
+function SUMS.sctp(data)  -- CRC-32C, lowest octet first
+  local sum, swapped = SUMS.crc32c(data), 0
+  for _ = 1, 4 do
+    sum, swapped = floor(sum / 256), swapped * 256 + sum % 256
+  end
+  return swapped
+end
+
 function SUMS.internet(data, more)  -- RFC 1071
   local sum = more
   for word in words(data) do sum = sum + word end

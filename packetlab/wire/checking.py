@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LONGEST = 1 << 40  # more octets than anything has
 OCTETS = 1 << 4096  # the number that octets of any length are, where they are only compared
-SUMS = {"internet": 16, "xns": 16, "crc32": 32, "crc32c": 32}
+SUMS = {"internet": 16, "xns": 16, "crc32": 32, "crc32c": 32, "sctp": 32}
 """Algorithm of a checksum -> bits of it."""
 
 # Places of rules: the leaves they may have, and how to say so.

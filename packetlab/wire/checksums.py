@@ -1,4 +1,4 @@
-"""The sums that headers carry: Internet (RFC 1071), XNS, CRC-32 and CRC-32C.
+"""The sums that headers carry: Internet (RFC 1071), XNS, CRC-32, CRC-32C and SCTP's form of it.
 
 Pure functions of bytes. Each comes in the form that compiled codecs call.
 """
@@ -91,6 +91,15 @@ def crc32c(data: bytes) -> int:
     return crc ^ 0xFFFFFFFF
 
 
+def sctp(data: bytes) -> int:
+    """Return the CRC-32C of `data` as SCTP has it: lowest octet first, read as a number (RFC 9260 appendix A).
+
+    >>> hex(sctp(b"123456789"))
+    '0x839206e3'
+    """
+    return int.from_bytes(crc32c(data).to_bytes(4, "little"), "big")
+
+
 _CRC32C: list[int] = []
 
 
@@ -103,5 +112,7 @@ def _fill() -> list[int]:
     return _CRC32C
 
 
-ALGORITHMS: dict[str, Callable[[bytes], int]] = {"internet": internet, "xns": xns, "crc32": crc32, "crc32c": crc32c}
+ALGORITHMS: dict[str, Callable[[bytes], int]] = {
+    "internet": internet, "xns": xns, "crc32": crc32, "crc32c": crc32c, "sctp": sctp,
+}  # fmt: skip
 """Algorithm name of a rule -> function of bytes; to an Internet checksum a pseudo-header may be added (see `internet`)."""

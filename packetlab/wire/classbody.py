@@ -230,7 +230,7 @@ def _checksum(parts: list[Any], where: str) -> str:
     names = [_quoted(part) for part in listed(over, where, NUMBERS)]
     if (algorithm, none, instead) == ("internet", 0, 0xFFFF):
         return f"internet_checksum({', '.join([*names, 'zero_is_none=True'])})"
-    usual = {"internet": (None, 0xFFFF), "xns": (0xFFFF, 0), "crc32": (None, 0), "crc32c": (None, 0)}
+    usual = {"internet": (None, 0xFFFF), "xns": (0xFFFF, 0), "crc32": (None, 0), "crc32c": (None, 0), "sctp": (None, 0)}
     if type(algorithm) is str and usual.get(algorithm, ()) == (none, instead):
         return f"{algorithm if algorithm.startswith('crc') else algorithm + '_checksum'}({', '.join(names)})"
     raise DeclareError(where, "a checksum as packetlab writes them", shown(algorithm))

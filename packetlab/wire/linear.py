@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Matrix = NDArray[np.uint8]
 
-_POLYNOMIALS = {"crc32": 0xEDB88320, "crc32c": 0x82F63B78}
+_POLYNOMIALS = {"crc32": 0xEDB88320, "crc32c": 0x82F63B78, "sctp": 0x82F63B78}
 
 
 class Linear:
@@ -113,6 +113,6 @@ def _tables(algorithm: str, covered: Any, moving: Any) -> list[tuple[int, Any]]:
     here = table
     for column, moves in zip(covered[::-1].tolist(), moving[::-1].tolist(), strict=True):
         if moves:
-            found.append((column, here))
+            found.append((column, here.byteswap() if algorithm == "sctp" else here))
         here = table[here & 0xFF] ^ (here >> np.uint32(8))  # one octet farther from the end
     return found

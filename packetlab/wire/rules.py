@@ -127,6 +127,11 @@ def crc32c(*over: str) -> Expr:
     return Checksum("crc32c", over)
 
 
+def sctp_checksum(*over: str) -> Expr:
+    """CRC-32C with its lowest octet first, as the number that tools show of SCTP (RFC 9260 appendix A)."""
+    return Checksum("sctp", over)
+
+
 class Fields:
     """The fields of one side of an exchange, by attribute: ``reply.sport == request.dport``."""
 

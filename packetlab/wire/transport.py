@@ -13,8 +13,8 @@ from packetlab.wire.ethernet import Ether
 from packetlab.wire.fields import Named, Octets, auto, bits, default, many, when
 from packetlab.wire.header import Header
 from packetlab.wire.ip import IPv4
-from packetlab.wire.numbers import U4, U8, U16, U24, U32, U32le
-from packetlab.wire.rules import crc32c, field, internet_checksum, next_protocol, reply, request, size_of
+from packetlab.wire.numbers import U4, U8, U16, U24, U32
+from packetlab.wire.rules import field, internet_checksum, next_protocol, reply, request, sctp_checksum, size_of
 
 _PORTS = (reply.sport == request.dport) & (reply.dport == request.sport)
 
@@ -80,8 +80,7 @@ class SCTP(Header, under=IPv4, when={"protocol": 132}, answers=_PORTS):
     sport: U16 = 0
     dport: U16 = auto(next_protocol("sctp.port", otherwise=0))
     verification_tag: U32 = 0
-    # RFC 9260 appendix A has the CRC stand with its lowest byte first.
-    checksum: U32le = auto(crc32c("self", "payload"))
+    checksum: U32 = auto(sctp_checksum("self", "payload"))
 
 
 class VXLAN(Header, under=UDP, when={"dport": 4789}):

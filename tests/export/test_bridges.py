@@ -39,7 +39,6 @@ THEIRS = {
 }  # fmt: skip
 # (capture, field or layers) -> why scapy has another value, or other layers.
 OTHERWISE = {
-    ("forces1.pcap", "SCTP.checksum"): "RFC 9260 has CRC-32C stand lowest byte first; scapy shows the octets as they come",
     ("icmp-destunreach-udp.pcap", "ours stands in"): "scapy loses 4 octets that fill the frame behind an ICMP extension",
     ("llc.pcap", "1 layers or 2"): "scapy takes the IPX of raw 802.3 for LLC",
     ("ip6_frag_asan.pcap", "3 layers or 2"): "a fragment header of 6 octets: scapy takes none of it, we what is there",

@@ -54,6 +54,7 @@ from packetlab import (
     next_protocol,
     octets,
     pad,
+    sctp_checksum,
     size_of,
     sized,
     when,
@@ -341,7 +342,7 @@ def test_rules_that_name_no_field_or_go_round_in_a_circle_are_refused() -> None:
             b: U8 = auto(field("a"))
 
 
-@pytest.mark.parametrize("checksum", [xns_checksum, crc32, crc32c])
+@pytest.mark.parametrize("checksum", [xns_checksum, crc32, crc32c, sctp_checksum])
 def test_only_internet_checksums_have_a_pseudo_header(checksum: Any) -> None:
     # It is a number that is added: a CRC has nothing to add it to, and in the sum of XNS each place counts otherwise.
     with bindings(), pytest.raises(DeclareError, match=r"Odd\.check: expected .* internet checksums, got \w+\(pseudo"):

@@ -55,7 +55,7 @@ CODE = {"Routing"}  # its pseudo-header's address is worked out by a property
 SPELLING = {
     **{name: getattr(packetlab, name) for name in packetlab.__all__ if name[:1] in "US" and name[1:2].isdigit()},
     **{name: getattr(fields, name) for name in ("MAC", "IPv4Address", "IPv6Address", "XNSAddressField", "Octets", "Rest", "Payload", "Named", "auto", "bits", "const", "default", "many", "octets", "pad", "sized", "when")},
-    **{name: getattr(packetlab, name) for name in ("choose", "field", "has", "size_of", "count_of", "ahead", "next_protocol", "internet_checksum", "xns_checksum", "crc32", "crc32c", "request", "reply")},
+    **{name: getattr(packetlab, name) for name in ("choose", "field", "has", "size_of", "count_of", "ahead", "next_protocol", "internet_checksum", "xns_checksum", "crc32", "crc32c", "sctp_checksum", "request", "reply")},
     "Annotated": Annotated, "IntEnum": IntEnum, "IntFlag": IntFlag, "Header": Header, "bind": bind, "expression": expression,
 }  # fmt: skip
 

@@ -57,6 +57,7 @@ from packetlab import (
     has,
     internet_checksum,
     pad,
+    sctp_checksum,
     seeded,
     sequence,
     size_of,
@@ -142,7 +143,7 @@ def test_all_of_it_is_vectorised(name: str) -> None:
     same(packet.vary(40, {"payload": [b"", b"odd", bytes(8), b"\xff" * 6, b"\xff\xff\0"]}))
 
 
-@pytest.mark.parametrize("rule", ["internet", "internet, zero is none", "xns", "crc32", "crc32c"])
+@pytest.mark.parametrize("rule", ["internet", "internet, zero is none", "xns", "crc32", "crc32c", "sctp"])
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_every_algorithm_over_any_parts_of_a_users_own_header(rule: str, data: st.DataObject) -> None:
@@ -152,9 +153,10 @@ def test_every_algorithm_over_any_parts_of_a_users_own_header(rule: str, data: s
         "xns": xns_checksum,
         "crc32": crc32,
         "crc32c": crc32c,
+        "sctp": sctp_checksum,
     }[rule]
     over = data.draw(st.lists(st.sampled_from(["self", "payload", "filler", "note"]), min_size=1, unique=True))
-    width = data.draw(st.sampled_from([U32, U32le, U64] if "crc" in rule else [U16, U24le]))
+    width = data.draw(st.sampled_from([U32, U32le, U64] if rule in ("crc32", "crc32c", "sctp") else [U16, U24le]))
     with bindings():
 
         class Own(Header):

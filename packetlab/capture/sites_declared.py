@@ -224,6 +224,8 @@ class _Frame:
                 value = getattr(carrier, names[1])
                 destination = destination or (self._found(below, value) if value else None)
                 continue
+            value = getattr(carrier, "final_destination", b"")
+            destination = destination or (self._found(below, value) if value else None)
             by_name = {span.field.name: span for span in self.spans.get(below, [])}
             source = by_name.get(names[0])
             final = by_name.get(names[1])

@@ -182,6 +182,11 @@ class Ground:
         span = self.spans[i, f.name]
         return (span.bit + span.bits) // 8
 
+    def least(self, i: int, f: Field) -> int:
+        """Where layer `i` must not end before: behind a field, and behind all that has a fixed size."""
+        fixed = sum(g.kind.bits or 0 for g in before_payload(type(self.layers[i])) if g.condition is None) // 8
+        return max(self.read_to(i, f), self.starts[i] + fixed)
+
     def too_small(self, i: int, f: Field, value: int, end: int, least: int) -> Fault:
         start = self.starts[i]
         return self.fault(
@@ -189,9 +194,7 @@ class Ground:
         )
 
     def header_length(self, i: int, f: Field, value: int, end: int) -> Foretold:
-        cls, start, limit = type(self.layers[i]), self.starts[i], self.limits[i]
-        fixed = start + sum(g.kind.bits or 0 for g in before_payload(cls) if g.condition is None) // 8
-        least = max(self.read_to(i, f), fixed)
+        start, limit, least = self.starts[i], self.limits[i], self.least(i, f)
         if end < least:
             # A size of 0 is what a sender leaves out, so what follows is read all the same.
             follows = value == 0 and least != self.heads[i]
@@ -202,10 +205,12 @@ class Ground:
 
     def total_length(self, i: int, f: Field, value: int, end: int) -> Foretold:
         start, limit, head = self.starts[i], self.limits[i], self.heads[i]
-        behind = self.read_to(i, f)
+        least, unsized = self.least(i, f), type(self.layers[i])._unsized
         plain = not self.tails[i] and not behind_payload(type(self.layers[i]))
-        if end < behind:
-            fault = self.too_small(i, f, value, end, behind)
+        if unsized is not None and unsized.evaluate(self.scope(i, {f.name: value})):
+            return self.grown(i + 1) if plain and limit > self.ends[i] else NOTHING if plain else ANYTHING
+        if end < least:
+            fault = self.too_small(i, f, value, end, least)
             return Foretold((fault,), plain and (value != 0 or self.grown(i + 1).exact or limit == self.ends[i]))
         if end > limit:
             return Foretold(self.short(i, f.name, start, f"{end - start} bytes", limit - start), plain)

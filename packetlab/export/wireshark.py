@@ -149,7 +149,7 @@ class _Script:
         least = sum(f.kind.bits or 0 for f in before if f.condition is None) // 8
         tail = sum((f.kind.bits or 0) // 8 for f in behind)
         lines.append(f"  least = {least}, tail = {tail},")
-        for word, rule_ in (("opaque", header._opaque), ("partial", header._partial)):
+        for word, rule_ in (("opaque", header._opaque), ("unsized", header._unsized), ("partial", header._partial)):
             if rule_ is not None:
                 lines.append(f"  {word} = {condition(rule_, header)},")
         short = [condition(rule_, header) for rule_ in (header._partial, header._quotes) if rule_ is not None]

@@ -246,8 +246,10 @@ function Reader:bounds(f)
     for name in pairs(ready and said.needs or {}) do ready = ready and self.known[name] end
     if ready then
       local after = self.start + said.rule(self.s)
-      local least = which == "total" and pos or math.max(pos, self.start + self.h.least)
-      if after < least then
+      local least = math.max(pos, self.start + self.h.least)
+      if which == "total" and self.h.unsized and self.h.unsized(self.s) then
+        after = self.limit_of_layer
+      elseif after < least then
         local wrong = as_number(self.s.v[said.field])
         self:fault(said.field, self.start, "a size of " .. int(least - self.start) .. " bytes or more",
           decimal(self.h.by_name[said.field], self.s.v[said.field]) .. " (" .. int(after - self.start) .. " bytes)")

@@ -223,7 +223,7 @@ def _check_sum(header: type[Header], f: Field, rule: Checksum, where: str) -> No
 
 
 def _check_options(header: type[Header]) -> None:
-    for word in ("payload_size", "opaque", "partial", "quotes"):
+    for word in ("payload_size", "opaque", "unsized", "partial", "quotes"):
         rule = getattr(header, f"_{word}")
         if rule is not None:
             where = f"{header.__name__}, {word}"

@@ -26,7 +26,7 @@ def class_body(description: dict[str, Any]) -> str:
     under = [_binding(entry, called) for entry in bound]
     # A class that follows itself first has to be there.
     options = [under.pop(0)] if under and bound[0]["header"] != called else []
-    for word in ("payload_size", "opaque", "partial", "quotes"):
+    for word in ("payload_size", "opaque", "unsized", "partial", "quotes"):
         if word in description:
             options.append(f"{word}={spelled(description[word], called)}")
     if "pseudo" in description:

@@ -145,7 +145,7 @@ def declare_from(descriptions: Any) -> list[type[Header]]:
     return list(made.values())
 
 
-_HEADER = "name doc fields payload_size opaque partial quotes pseudo under answers"
+_HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo under answers"
 _FIELD = "name kind bits signed little names octets of default rule when size count until align pad const"
 # What a field of each kind may say besides its name, kind, condition and default.
 _SAYS = {
@@ -220,7 +220,7 @@ class _Maker:
             body[one] = self.spec(row, kinds[one], f"{called}.{one}")
         options: dict[str, Any] = {
             word: term(data[word], f"{called}, {word}")
-            for word in ("payload_size", "opaque", "partial", "quotes")
+            for word in ("payload_size", "opaque", "unsized", "partial", "quotes")
             if word in data
         }
         if "pseudo" in data:

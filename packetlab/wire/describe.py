@@ -42,7 +42,7 @@ def describe(header: type[Header]) -> dict[str, Any]:
     found: dict[str, Any] = {"name": header.__name__, "fields": [_field(f, header) for f in header._fields]}
     if own_doc(header):
         found["doc"] = own_doc(header)
-    for option in ("payload_size", "opaque", "partial", "quotes"):
+    for option in ("payload_size", "opaque", "unsized", "partial", "quotes"):
         rule: Expr | None = getattr(header, "_" + option)
         if rule is not None:
             found[option] = data_of(rule)

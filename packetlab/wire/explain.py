@@ -11,7 +11,6 @@ from typing import Any
 
 from packetlab.errors import BuildError
 from packetlab.wire import bindings
-from packetlab.wire.addresses import ip_text
 from packetlab.wire.bodies import Bodies, measured
 from packetlab.wire.checksums import ALGORITHMS, internet
 from packetlab.wire.expressions import Checksum, Count, Expr, Has, Next, Ref, Size
@@ -309,8 +308,10 @@ def _sum_lines(scope: Derivation, rule: Checksum) -> list[str]:
         if part == "pseudo":
             for carrier in reversed(scope.layers[: scope.i]):
                 if carrier._pseudo and carrier._pseudo[0]:
-                    ends = [ip_text(getattr(carrier, "_" + end)) for end in carrier._pseudo]
-                    lines.append(f"    pseudo: {type(carrier).__name__} {ends[0]} -> {ends[1]}, size {len(data)}")
+                    ends = [carrier._by_name[end].kind.text(getattr(carrier, "_" + end)) for end in carrier._pseudo]
+                    final = getattr(carrier, "final_destination", b"")
+                    last = carrier._by_name[carrier._pseudo[1]].kind.text(final) + " in the end" if final else ends[1]
+                    lines.append(f"    pseudo: {type(carrier).__name__} {ends[0]} -> {last}, size {len(data)}")
                     break
             else:
                 lines.append("    pseudo: no network layer below, so there is nothing to check against")

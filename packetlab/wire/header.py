@@ -174,6 +174,7 @@ class HeaderType(type):
         sets: dict[str, Any] | None = None,
         payload_size: Any = None,
         opaque: Any = None,
+        unsized: Any = None,
         partial: Any = None,
         quotes: Any = None,
         pseudo: tuple[str, str] | None = None,
@@ -192,6 +193,7 @@ class HeaderType(type):
                 one.header = header
         header._payload_size = None if payload_size is None else expression(payload_size)
         header._opaque = None if opaque is None else expression(opaque)
+        header._unsized = None if unsized is None else expression(unsized)
         header._partial = None if partial is None else expression(partial)
         header._quotes = None if quotes is None else expression(quotes)
         header._pseudo = pseudo
@@ -219,9 +221,11 @@ class Header(metaclass=HeaderType):
         payload_size: an expression for the payload's size in bytes where no length rule says it; negative: unknown; 0:
             nothing follows, and what stands behind fills the frame (`Packet.trailer`).
         opaque: a condition that the payload is not the start of the next header (a later fragment).
+        unsized: a condition that the length of the whole is left out, so that all there is counts.
         partial: a condition that the payload is only the first part of what its headers speak of.
         quotes: a condition that the payload is the beginning of a packet quoted.
-        pseudo: the (source, destination) fields that transport checksums of headers above cover.
+        pseudo: the (source, destination) fields that transport checksums of headers above cover; a property
+            `final_destination` (octets, none for the field's own) goes before the destination.
         answers: when it answers a header of its class, a condition on `request` and `reply`; {class: condition} for others.
 
     A header with only some fields given is a prototype: default header, pattern, filter.
@@ -235,6 +239,7 @@ class Header(metaclass=HeaderType):
     _by_name: ClassVar[dict[str, Field]] = {}
     _payload_size: ClassVar[Expr | None] = None
     _opaque: ClassVar[Expr | None] = None
+    _unsized: ClassVar[Expr | None] = None
     _partial: ClassVar[Expr | None] = None
     _quotes: ClassVar[Expr | None] = None
     _has_tail: ClassVar[bool] = False

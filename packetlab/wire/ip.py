@@ -106,6 +106,9 @@ class IPOption(Header):
     data: Octets = when(field("kind") > 1, b"")
 
 
+SOURCE_ROUTES = (131, 137)  # kinds of options: loose, strict (RFC 791 section 3.1)
+
+
 class IPv4Flags(IntFlag):
     """RFC 791 section 3.1; the highest bit is reserved."""
 
@@ -119,6 +122,7 @@ class IPv4(
     under=Ether,
     when={"type": 0x0800},
     opaque=field("fragment_offset") != 0,
+    unsized=field("length") == 0,  # as segmentation offload hands packets to a capture
     partial=(field("flags") & 1) != 0,
     pseudo=("src", "dst"),
     # Whoever was asked answers: anybody, where it was a group or all (RFC 1112, RFC 919).
@@ -141,6 +145,17 @@ class IPv4(
     src: IPv4Address = default("0.0.0.0")
     dst: IPv4Address = default("0.0.0.0")
     options: tuple[IPOption, ...] = many(until=field("kind") == 0, align=4)
+
+    @property
+    def final_destination(self) -> bytes:
+        """The address that checksums cover in place of `dst` while a source route is not used up, else nothing."""
+        final = b""
+        for option in self.options if self._options else ():
+            if isinstance(option, IPOption) and option.kind in SOURCE_ROUTES and len(option.data or b"") >= 5:
+                pointer, route = option.data[0], option.data[1:]
+                if pointer <= len(route):  # counted from the option's first octet, and at 1
+                    final = route[len(route) // 4 * 4 - 4 : len(route) // 4 * 4]
+        return final
 
 
 class IPv6(

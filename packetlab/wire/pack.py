@@ -67,8 +67,9 @@ def cut_encode(header: Header, body: bytes) -> bytes:
 def pseudo_sum(stack: tuple[Header, ...], i: int, upper: type[Header], size: int) -> int | None:
     """Return what a pseudo-header adds to an Internet checksum, or None where no network layer is below.
 
-    The nearest header below that names its addresses counts, but for the destination: a routing header that is not
-    used up names the final one (RFC 8200 section 8.1). The sum is of both addresses, the protocol number and `size`.
+    The nearest header below that names its addresses counts, but for the destination: a routing header or a source route
+    that is not used up names the final one (RFC 8200 section 8.1, RFC 1122 section
+    3.2.1.8). The sum is of both addresses, the protocol number and `size`.
     """
     destination = b""
     for below in range(i - 1, -1, -1):
@@ -78,7 +79,7 @@ def pseudo_sum(stack: tuple[Header, ...], i: int, upper: type[Header], size: int
             destination = destination or getattr(carrier, names[1]) or b""
         elif names is not None:
             source = getattr(carrier, "_" + names[0]) or b""
-            destination = destination or getattr(carrier, "_" + names[1]) or b""
+            destination = destination or getattr(carrier, "final_destination", b"") or getattr(carrier, "_" + names[1]) or b""
             return int.from_bytes(source, "big") + int.from_bytes(destination, "big") + protocol(carrier, upper) + size
     return None
 

@@ -175,6 +175,9 @@ def _pseudo(packet: Packet, i: int, where: Places) -> tuple[Any, Any, int] | Non
             if octets and final is None:
                 final = int.from_bytes(octets, "big")
         elif names is not None:
+            octets = getattr(carrier, "final_destination", b"")
+            if octets and final is None:
+                final = int.from_bytes(octets, "big")
             wanted = names if final is None else names[:1]
             ends = [span for span in where.spans if span.layer == below and span.field.name in wanted]
             columns = [_columns(_spot(end)) for end in ends]

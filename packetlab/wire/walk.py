@@ -259,9 +259,12 @@ class _Walk:
             field = said[1]
             assert field is not None
             end = self.start + said[0].evaluate(self.scope)
-            # What must come at the least: for the header all fixed fields that have no condition.
-            least = pos if name == "total" else max(pos, self.least())
-            if end < least:
+            # What must come at the least: all fixed fields of the header that have no condition.
+            least = max(pos, self.least())
+            unsized = self.cls._unsized
+            if name == "total" and unsized is not None and needs(unsized) <= self.known and self.holds(unsized):
+                end = self.end
+            elif end < least:
                 wrong = self.values[field.name]
                 self.fault(
                     field.name,

@@ -25,10 +25,12 @@ from packetlab import (
     VLAN,
     VXLAN,
     BSDNull,
+    Capture,
     CiscoHDLC,
     DissectError,
     Ether,
     Fragment,
+    Frame,
     Header,
     ICMPv6,
     IPv4,
@@ -241,3 +243,18 @@ def test_scoped_bindings_do_not_forget_what_packetlab_declares_itself() -> None:
         "assert pl.UDP in pl.dissect(data)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_length_of_zero_from_offload_is_no_fault() -> None:
+    whole = Ether() / IPv4(length=0, src="1.1.1.1", dst="2.2.2.2") / TCP(dport=9) / bytes(70000)
+    packet = dissect(bytes(whole))
+    assert packet.faults == () and len(packet.payload) == 70000 and packet.verdict(TCP).name == "GOOD"
+    table = Capture.of([Frame(bytes(whole))]).table("tcp.payload", "faults").read()
+    assert len(table["tcp.payload"][0]) == 70000 and table["faults"].tolist() == [0]
+    short = dissect(bytes(whole.replace(IPv4, length=10)))
+    assert [str(fault) for fault in short.faults] == [
+        "IPv4.length: expected a size of 20 bytes or more at offset 14, got 10 (10 bytes)"
+    ]
+    assert dissect(bytes(Ether() / IDP(length=0))).faults[0].expected == "a size of 30 bytes or more"
+    with pytest.raises(DissectError, match="a size of 20 bytes or more"):
+        dissect(bytes(whole.replace(IPv4, length=19)), strict=True)

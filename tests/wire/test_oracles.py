@@ -28,6 +28,7 @@ from packetlab import (
     IPv4,
     IPv6,
     TCPOption,
+    Verdict,
     dissect,
 )  # fmt: skip
 
@@ -117,6 +118,28 @@ def test_options_as_scapy() -> None:
     route = bytes(inet.IP(src="1.2.3.4", dst="5.6.7.8", id=0, proto=1, options=[inet.IPOption_RR(routers=["9.9.9.9"])]))
     kept = dissect(theirs[:0] + route, IPv4)
     assert kept[IPv4].options[0] == IPOption(kind=7, data=kept[IPv4].options[0].data)
+
+
+@pytest.mark.parametrize("kind", [inet.IPOption_LSRR, inet.IPOption_SSRR])
+@pytest.mark.parametrize("pointer", [4, 8])
+def test_checksums_under_a_source_route_are_of_its_end_as_scapys(tmp_path, tshark, kind, pointer) -> None:
+    route = [kind(routers=["3.3.3.3", "4.4.4.4"], pointer=pointer)]
+    for above, ours, name in ((inet.UDP(sport=1, dport=9), UDP, "udp"), (inet.TCP(sport=1, dport=9), TCP, "tcp")):
+        theirs = bytes(inet.IP(src="1.1.1.1", dst="2.2.2.2", options=route) / above / b"hello")
+        packet = dissect(theirs, IPv4)
+        assert packet.verdict(ours) is Verdict.GOOD and "-> 4.4.4.4 in the end" in packet.why(ours, "checksum")
+        assert bytes(packet.replace(ours, sport=1)) == theirs
+        assert packet.vary(3, {(ours, "sport"): range(5)}).packet(2) == packet.replace(ours, sport=2)
+        path = tmp_path / "route.pcap"
+        Capture.of([Frame(theirs, 0, linktype=228)]).write(path)
+        assert tshark(path, f"{name}.checksum.status", options=("-o", f"{name}.check_checksum:TRUE")) == [["1"]]
+
+
+def test_a_source_route_that_is_used_up_counts_no_more() -> None:
+    arrived = IPOption(kind=131, data=bytes([12, 1, 1, 1, 2, 1, 1, 1, 3]))
+    plain = IPv4(src="1.1.1.1", dst="4.4.4.4", options=[IPOption(kind=7, data=arrived.data)]) / UDP() / b"x"
+    routed = IPv4(src="1.1.1.1", dst="4.4.4.4", options=[arrived]) / UDP() / b"x"
+    assert dissect(bytes(routed), IPv4)[UDP].checksum == dissect(bytes(plain), IPv4)[UDP].checksum
 
 
 def test_tshark_reads_our_fields_and_finds_our_checksums_good(tmp_path, tshark) -> None:

@@ -150,7 +150,7 @@ class IPv4(
     def final_destination(self) -> bytes:
         """The address that checksums cover in place of `dst` while a source route is not used up, else nothing."""
         final = b""
-        for option in self.options if self._options else ():
+        for option in self.options if getattr(self, "_options", ()) else ():
             if isinstance(option, IPOption) and option.kind in SOURCE_ROUTES and len(option.data or b"") >= 5:
                 pointer, route = option.data[0], option.data[1:]
                 if pointer <= len(route):  # counted from the option's first octet, and at 1

@@ -190,7 +190,7 @@ class Frame(Shown):
         from packetlab.wire.walk import Fault
 
         return packet.with_fault(
-            Fault("frame", "linktype", 0, "a link type whose first header is declared", str(linktype))
+            Fault("frame", "linktype", 0, "a link type whose first header is declared", str(linktype)), linktype
         )
 
     def replace(self, data: bytes | None = None, time_ns: int | None = None, comment: str | None = None) -> Frame:

@@ -8,12 +8,15 @@ from the wire. How each library is asked is in `scapy_decoders` and `dpkt_decode
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
 from packetlab.errors import BuildError, suggestion
 from packetlab.escaping import printable
+from packetlab.export.decoder_tables import BEGINS, BY_NUMBER, BY_PORT, plausible, tls_records
+from packetlab.wire.ethernet import Ether
 from packetlab.wire.foreign import as_packet, is_foreign, octets
 from packetlab.wire.header import Header
 from packetlab.wire.packet import Packet
@@ -22,27 +25,6 @@ from packetlab.wire.walk import Fault
 
 LIBRARIES = {"scapy": "packetlab.export.scapy_decoders", "dpkt": "packetlab.export.dpkt_decoders"}
 """In the order they are asked: scapy's decoders know more fields."""
-
-# What no other protocol begins with.
-_BEGINS = (
-    ("http", re.compile(rb"HTTP/1\.|(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT) [^\r\n ]+ HTTP/")),
-    ("tls", re.compile(rb"[\x14-\x17]\x03[\x00-\x04]")),
-    ("sip", re.compile(rb"SIP/2\.0 |[A-Z]+ sips?:")),
-    ("ssh", re.compile(rb"SSH-\d")),
-)
-# Service names and numbers as IANA assigns them.
-_PORTS = {
-    TCP: {
-        22: "ssh", 53: "dns", 80: "http", 88: "kerberos", 102: "tpkt", 179: "bgp", 389: "ldap", 443: "tls", 445: "smb",
-        502: "modbus", 636: "tls", 853: "tls", 993: "tls", 995: "tls", 1883: "mqtt", 2049: "rpc", 3128: "http", 3868: "diameter",
-        5060: "sip", 5061: "tls", 8000: "http", 8080: "http", 8443: "tls", 8883: "tls",
-    },
-    UDP: {
-        53: "dns", 67: "dhcp", 68: "dhcp", 69: "tftp", 88: "kerberos", 123: "ntp", 137: "nbns", 161: "snmp", 162: "snmp", 389: "ldap",
-        443: "quic", 500: "isakmp", 520: "rip", 546: "dhcp6", 547: "dhcp6", 1812: "radius", 1813: "radius", 1900: "http",
-        2055: "netflow", 3478: "stun", 5060: "sip", 5353: "dns", 5355: "llmnr", 5683: "coap",
-    },
-}  # fmt: skip
 
 
 class Deep:
@@ -54,14 +36,16 @@ class Deep:
         fields: the same as plain data: dicts by field name, lists, str, int, bytes. A packet's dict has its class under
             "layer" and what it carries under "payload".
         faults: what went wrong, as `Packet.faults`; empty where all was understood.
+        by: why this decoder: "name" (it was asked for), "header" (a number below the data), "begin" (what the data begins
+            with) or "port" (a guess by a port, which the data looks like); "" where none was found.
     """
 
-    __slots__ = ("data", "decoded", "faults", "fields", "name", "using")
+    __slots__ = ("by", "data", "decoded", "faults", "fields", "name", "using")
 
     def __init__(
-        self, name: str, using: str, data: bytes, decoded: Any, fields: Any, faults: tuple[Fault, ...]
+        self, name: str, using: str, data: bytes, decoded: Any, fields: Any, faults: tuple[Fault, ...], by: str = ""
     ) -> None:
-        self.name, self.using, self.data = name, using, data
+        self.name, self.using, self.data, self.by = name, using, data, by
         self.decoded, self.fields, self.faults = decoded, fields, faults
 
     def find(self, name: str) -> list[Any]:
@@ -78,7 +62,8 @@ class Deep:
         return next(_found(self.fields, name), self) is not self
 
     def __str__(self) -> str:
-        lines = [f"{self.name or 'no decoder'}{f' ({self.using})' if self.using else ''}: {len(self.data)} octets"]
+        using = f" ({self.using}{', by its port' if self.by == 'port' else ''})" if self.using else ""
+        lines = [f"{self.name or 'no decoder'}{using}: {len(self.data)} octets"]
         lines += _lines(self.fields, "  ")
         return "\n".join([*lines, *(f"fault: {printable(str(fault))}" for fault in self.faults)])
 
@@ -88,12 +73,13 @@ class Deep:
 
 
 def deep(data: Any, name: str | None = None, *, using: str | None = None) -> Deep:
-    """Return application data decoded by scapy or dpkt.
+    """Return application data decoded by scapy or dpkt; the same whatever of the two was imported before.
 
     Args:
         data: whatever is a packet (then what its last transport header carries counts), or the octets of a stream.
         name: of the decoder: one of `deep_names()`, or a class of a library's ("mqtt.MQTTPublish", "http.Request"). None:
-            by what the data begins with, by ports, by scapy's bindings.
+            by the number in the header below, by what the data begins with, by ports where the data looks like it, by
+            the bindings of scapy's own layers. Of frames whose link type is not declared: by scapy's class for it.
         using: "scapy" or "dpkt", None: the first that has the decoder.
 
     Whatever is in the data, this does not raise: where a decoder fails, or none is found, the result has a fault.
@@ -101,6 +87,12 @@ def deep(data: Any, name: str | None = None, *, using: str | None = None) -> Dee
     Raises:
         BuildError: there is no decoder of that name. TypeError: `data` is no packet.
     """
+    with warnings.catch_warnings():  # the libraries warn of their own ways
+        warnings.simplefilter("ignore")
+        return _deep(data, name, using)
+
+
+def _deep(data: Any, name: str | None, using: str | None) -> Deep:
     if using not in (None, *LIBRARIES):
         raise BuildError("deep: using", "scapy or dpkt", using)
     raw = isinstance(data, (bytes, bytearray, memoryview))
@@ -110,15 +102,55 @@ def deep(data: Any, name: str | None = None, *, using: str | None = None) -> Dee
         return _decoded(name, body, using, transport)
     if not body:
         return Deep("", "", body, None, {}, (Fault("payload", "", 0, "application data", "none"),))
-    found = next((known for known, begins in _BEGINS if begins.match(body)), None) or _by_port(transport)
+    if packet is not None and transport is None and not packet.layers and packet.linktype is not None:
+        return _by_link_type(packet.linktype, body, using)
+    found, by = _guess(packet, transport, body)
     if found is not None and (using is None or _finders(found, using)):
-        return _decoded(found, body, using, transport)
+        if not _finders(found, using):
+            fault = Fault("payload", "", 0, "data that a decoder is known for", f"{found}, which no library reads")
+            return Deep("", "", body, None, {}, (fault,))
+        return _decoded(found, body, using, transport, by)
     if packet is not None and using != "dpkt":
         made = _library("scapy").above(packet)
         if made is not None:
-            return _result(type(made).__name__, "scapy", body, made, ())
+            name = type(made).__name__
+            if transport is None or plausible(_library("scapy").protocol(made), body):
+                return _result(name, "scapy", body, made, (), "header" if transport is None else "port")
     fault = Fault("payload", "", 0, "data that a decoder is known for", f"{len(body)} octets; name one (deep_names())")
     return Deep("", "", body, None, {}, (fault,))
+
+
+def _guess(packet: Packet | None, transport: Header | None, body: bytes) -> tuple[str | None, str]:
+    """Return the name of the decoder that fits, and by what: the header below, the data's beginning, or a port."""
+    if packet is not None and transport is None and packet.layers:
+        last = packet.layers[-1]
+        field, names = BY_NUMBER.get(type(last).__name__, ("", {}))
+        number = getattr(last, field, None) if field else None
+        return (names.get(int(number)) if number is not None else None), "header"
+    begun = next((name for name, begins in BEGINS if begins(body)), None)
+    if begun is not None:
+        return begun, "begin"
+    ports = BY_PORT.get(type(transport).__name__, {})
+    names_of = (
+        [ports.get(getattr(transport, name) or 0) for name in ("dport", "sport")] if transport is not None else []
+    )
+    likely = [name for name in names_of if name is not None and plausible(name, body)]
+    if not likely and "gtp" in names_of and plausible("gtp2", body):
+        likely = ["gtp2"]
+    # Almost anything may be the inside of a QUIC connection: where the other port says more, it counts.
+    likely.sort(key=lambda name: name == "quic")
+    return (likely[0] if likely else None), "port"
+
+
+def _by_link_type(linktype: int, body: bytes, using: str | None) -> Deep:
+    """Return a whole frame decoded by the class that scapy has for its link type."""
+    cls = _library("scapy").link_class(linktype) if using != "dpkt" else None
+    if cls is None:
+        fault = Fault("frame", "linktype", 0, "a link type that is declared, or that scapy knows", str(linktype))
+        return Deep("", "", body, None, {}, (fault,))
+    return _tried(
+        cls.__name__, "scapy", body, lambda data, faults: _library("scapy").decode(cls, data, faults), "header"
+    )
 
 
 def deep_names() -> dict[str, tuple[str, ...]]:
@@ -145,41 +177,43 @@ def _finders(name: str, using: str | None) -> list[tuple[str, Any]]:
 
 
 def _application(packet: Packet) -> tuple[Header | None, bytes]:
-    """Return the last transport header and what it carries; without one, the payload."""
+    """Return the last transport header and what it carries; the payload where none stands above the last network header."""
     bodies, headers = packet._build()
     for header, body in zip(reversed(headers), reversed(bodies), strict=True):
         if isinstance(header, (TCP, UDP)):
             return header, body
+        if header._pseudo or isinstance(header, Ether):
+            break
     return None, packet.payload
 
 
-def _by_port(transport: Header | None) -> str | None:
-    if not isinstance(transport, (TCP, UDP)):
-        return None
-    names = _PORTS[type(transport)]
-    return names.get(transport.dport) or names.get(transport.sport)
-
-
-def _decoded(name: str, body: bytes, using: str | None, transport: Header | None) -> Deep:
+def _decoded(name: str, body: bytes, using: str | None, transport: Header | None, by: str = "name") -> Deep:
     finders = _finders(name, using)
     if not finders:
         known = [one for one, libraries in deep_names().items() if using is None or using in libraries]
         raise BuildError("deep: name", "one of deep_names()", repr(name), suggestion(name, known))
-    data = body
+    data, more = body, ""
     if name == "dns" and (isinstance(transport, TCP) or int.from_bytes(body[:2], "big") == len(body) - 2 > 0):
         data = body[2 : 2 + int.from_bytes(body[:2], "big")]  # RFC 1035 section 4.2.2: a length stands first
-    best: Deep | None = None  # of those that have faults
-    for one, decoder in finders:
-        result = _tried(name, one, data, decoder)
-        if not result.faults:
-            return result
-        if best is None or (best.decoded is None and result.decoded is not None):
-            best = result
-    assert best is not None
+    if name in ("tls", "ssl"):
+        end, lacking = tls_records(body)
+        if end > 0 and lacking:  # whole records are read, whatever becomes of the one that is cut
+            data, more = body[:end], f"{len(body) - end}, {lacking} less than it says"
+    results = [_tried(name, one, data, decoder, by) for one, decoder in finders]
+    # Without faults, or from the library that got farthest; one that could not even begin says nothing of the data.
+    best = min(results, key=lambda result: (bool(result.faults), result.decoded is None, _broken(result)))
+    if more:
+        cut = Fault(name, "", len(data), "whole records", more)
+        best = Deep(best.name, best.using, body, best.decoded, best.fields, (*best.faults, cut), by)
     return best
 
 
-def _tried(name: str, using: str, data: bytes, decoder: Any) -> Deep:
+def _broken(result: Deep) -> bool:
+    """Whether a library failed for want of something of its own, whatever the data."""
+    return any(re.match(r"(\w+: )?(Name|Import|ModuleNotFound)Error\b", str(fault.got)) for fault in result.faults)
+
+
+def _tried(name: str, using: str, data: bytes, decoder: Any, by: str) -> Deep:
     faults: list[str] = []
     try:
         made = decoder(data, faults)
@@ -187,15 +221,15 @@ def _tried(name: str, using: str, data: bytes, decoder: Any) -> Deep:
         made = None
         faults.append(_words(error))
     wanted = f"what {using} reads as {name}"
-    return _result(name, using, data, made, tuple(Fault(name, "", 0, wanted, text) for text in faults))
+    return _result(name, using, data, made, tuple(Fault(name, "", 0, wanted, text) for text in faults), by)
 
 
-def _result(name: str, using: str, data: bytes, made: Any, faults: tuple[Fault, ...]) -> Deep:
+def _result(name: str, using: str, data: bytes, made: Any, faults: tuple[Fault, ...], by: str) -> Deep:
     try:
         fields = {} if made is None else _library(using).plain(made)
     except Exception as error:  # values are decoded as late as when they are looked at
         fields, faults = {}, (*faults, Fault(name, "", 0, "fields that can be read", _words(error)))
-    return Deep(name, using, data, made, fields, faults)
+    return Deep(name, using, data, made, fields, faults, by)
 
 
 def _words(error: Exception) -> str:

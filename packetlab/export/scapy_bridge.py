@@ -36,6 +36,8 @@ def to_scapy(packet: Packet) -> Any:
 
     data = bytes(packet)
     headers = [header for header in packet._headers if header._fields]
+    if not packet._headers and packet.linktype is not None and data:
+        return _by_link_type(packet.linktype, data)
     if not headers or not data:
         return Raw(data)  # without bytes scapy's classes would come with their defaults
     for header in headers:
@@ -51,6 +53,24 @@ def to_scapy(packet: Packet) -> Any:
         except Exception:
             pass  # scapy's own classes raise anything for what is cut short: the declaration's own never does
     return scapy_class(type(headers[0]))(data)
+
+
+def _by_link_type(linktype: int, data: bytes) -> Any:
+    """Return a frame as the class that scapy has for its link type, as octets where it has none or other bytes come back."""
+    from scapy.packet import Raw
+
+    from packetlab.export.scapy_decoders import link_class
+
+    cls = link_class(linktype)
+    try:
+        made = Raw(data) if cls is None else cls(data)
+        above = made.payload.original
+        if bytes(made) != data and above and data.endswith(above):
+            # Some classes write padding anew: until a field is set they keep the octets that they were read from.
+            made.raw_packet_cache, made.raw_packet_cache_fields = data[: -len(above)], {}
+        return made if bytes(made) == data else Raw(data)
+    except Exception:  # scapy's classes raise anything for what is cut short
+        return Raw(data)
 
 
 def _complete(made: Any, headers: list[Header]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -30,6 +31,15 @@ _CLASSES = {
     "diameter": "diameter.DiamG", "bgp": "bgp.BGP", "geneve": "geneve.GENEVE", "vrrp": "vrrp.VRRP", "dicom": "dicom.DICOM",
     "bluetooth": "bluetooth.HCI_Hdr", "cdp": "cdp.CDPv2_HDR", "ethernet": "l2.Ether", "lldp": "lldp.LLDPDU", "pim": "pim.PIMv2Hdr",
     "ptp": "ptp_v2.PTP", "roce": "roce.BTH", "tacacs": "tacacs.TacacsHeader", "zigbee": "zigbee.ZigbeeNWK", "ip": "inet.IP",
+    "eapol": "eap.EAPOL", "enip": "enipTCP.ENIPTCP", "erspan": "erspan.ERSPAN_II", "erspan3": "erspan.ERSPAN_III", "esp": "ipsec.ESP",
+    "gtp2": "gtp_v2.GTPHeader", "maccontrol": "mac_control.MACControl", "nbdgm": "netbios.NBTDatagram", "nbss": "netbios.NBTSession",
+    "profinet": "pnio.ProfinetIO", "slow": "slowprot.SlowProtocol", "stp": "l2.STP",
+}  # fmt: skip
+
+# Classes that scapy's own bindings lead to by a port -> the name that their data is tested by.
+_PROTOCOLS = {
+    "BOOTP": "dhcp", "HSRPv2": "hsrp", "KerberosTCPHeader": "kerberos", "LLMNRQuery": "llmnr", "LLMNRResponse": "llmnr",
+    "NBNSHeader": "nbns", "NBTDatagram": "nbdgm", "NBTSession": "nbss", "NTPHeader": "ntp", "NetflowHeader": "netflow",
 }  # fmt: skip
 
 
@@ -86,8 +96,28 @@ def find(name: str) -> Callable[[bytes, list[str]], Any] | None:
         return lambda data, faults: _decode(lambda: _class(whole, wanted), data, faults)
     from scapy.config import conf
 
-    cls = next((one for one in conf.layers if one.__name__ == name), None)
+    cls = next((one for one in conf.layers if one.__name__ == name and _always(one.__module__)), None)
     return None if cls is None else lambda data, faults: _decode(lambda: cls, data, faults)
+
+
+def decode(cls: Any, data: bytes, faults: list[str]) -> Any:
+    """Return octets decoded by a class; texts of faults are added."""
+    return _decode(lambda: cls, data, faults)
+
+
+def protocol(made: Any) -> str:
+    """Return the name that data is tested by which scapy reads as such a packet."""
+    name = type(made).__name__
+    return _PROTOCOLS.get(name, name.lower())
+
+
+def link_class(linktype: int) -> Any:
+    """Return the class that scapy has for frames of a link type, None where its own layers have none."""
+    load()
+    from scapy.config import conf
+
+    cls = conf.l2types.num2layer.get(linktype)
+    return cls if cls is not None and _always(cls.__module__) else None
 
 
 def _class(module: str, wanted: str) -> Any:
@@ -109,31 +139,72 @@ def _dhcp6(data: bytes) -> Any:
 def _decode(pick: Callable[[], Any], data: bytes, faults: list[str]) -> Any:
     """Return octets decoded. scapy leaves what its inner decoders fail on as octets without a word: that is a fault."""
     try:
-        with _told():
+        with _told(pick()):
             return pick()(data)
     except Exception as error:
         faults.append(f"{type(error).__name__}: {error}"[:300])
     try:
-        with _told(silent=True):
+        with _told(pick(), silent=True):
             return pick()(data)
     except Exception:
         return None  # the fault is noted
 
 
+@cache
+def _loaded() -> frozenset[str]:
+    from scapy.config import conf
+
+    return frozenset(name.partition(".")[0] for name in (*conf.load_layers, "http"))
+
+
+def _always(module: str) -> bool:
+    """Whether a module is there whenever scapy is asked: its ordinary layers, and whatever is not scapy's."""
+    if not module.startswith(("scapy.layers.", "scapy.contrib.")):
+        return True
+    return module == "scapy.contrib.mpls" or (module.split(".")[1] == "layers" and module.split(".")[2] in _loaded())
+
+
+def _own(cls: Any) -> frozenset[str]:
+    """Return the modules that a decoder of a class is made of: its own and those that it imports classes from."""
+    module = getattr(cls, "__module__", "")
+    found = vars(sys.modules[module]).values() if module in sys.modules else ()
+    return frozenset({module, *(one.__module__ for one in found if isinstance(one, type))})
+
+
 @contextmanager
-def _told(silent: bool = False) -> Iterator[None]:
-    """Let inner decoders raise, or not, and keep what they print and log off the terminal."""
+def _told(cls: Any = None, silent: bool = False) -> Iterator[None]:
+    """Let inner decoders raise, or not, and keep what they print and log off the terminal.
+
+    What is bound by modules that happen to have been imported is left out: only scapy's ordinary layers, and what the
+    decoder `cls` is made of, count, so that an answer does not depend on what the process did before.
+    """
     from scapy.config import conf
     from scapy.error import log_runtime
+    from scapy.packet import Packet as ScapyPacket
 
-    before = conf.debug_dissector, log_runtime.disabled
+    own = _own(cls)
+
+    def guess(self: Any, payload: bytes) -> Any:
+        for kind in self.aliastypes:
+            for fields, upper in kind.payload_guess:
+                if not (_always(upper.__module__) or upper.__module__ in own):
+                    continue
+                try:
+                    if all(value == self.getfieldval(name) for name, value in fields.items()):
+                        return upper
+                except AttributeError:
+                    pass
+        return self.default_payload_class(payload)
+
+    before = conf.debug_dissector, log_runtime.disabled, ScapyPacket.guess_payload_class
     conf.debug_dissector, log_runtime.disabled = not silent, True
+    ScapyPacket.guess_payload_class = guess
     try:
         with warnings.catch_warnings(), redirect_stdout(StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        conf.debug_dissector, log_runtime.disabled = before
+        conf.debug_dissector, log_runtime.disabled, ScapyPacket.guess_payload_class = before
 
 
 def above(packet: Packet) -> Any:
@@ -141,11 +212,12 @@ def above(packet: Packet) -> Any:
     load()
     from scapy.packet import Padding, Raw
 
-    layer = to_scapy(packet)
+    with _told(silent=True):
+        layer = to_scapy(packet)
     while layer:
         cls = type(layer)
         if counterpart(cls) is None and not hasattr(cls, DECLARED):
-            return None if cls in (Raw, Padding) else layer
+            return None if cls in (Raw, Padding) or not _always(cls.__module__) else layer
         layer = layer.payload
     return None
 

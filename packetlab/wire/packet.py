@@ -38,12 +38,17 @@ _new = object.__new__
 class Notes:
     """What is to be said of a packet beyond its headers and payload."""
 
-    __slots__ = ("cut", "faults", "gaps", "missing")
+    __slots__ = ("cut", "faults", "gaps", "linktype", "missing")
 
     def __init__(
-        self, gaps: dict[int, bytes], faults: tuple[Fault, ...] = (), missing: int = 0, cut: bool = False
+        self,
+        gaps: dict[int, bytes],
+        faults: tuple[Fault, ...] = (),
+        missing: int = 0,
+        cut: bool = False,
+        linktype: int | None = None,
     ) -> None:
-        self.gaps, self.faults, self.missing, self.cut = gaps, faults, missing, cut
+        self.gaps, self.faults, self.missing, self.cut, self.linktype = gaps, faults, missing, cut, linktype
 
 
 class Packet(Shown):
@@ -98,6 +103,11 @@ class Packet(Shown):
                     item_faults(f, raw, found, bits // 8)
                 bits += width(header, f)
         return tuple(dict.fromkeys(found))
+
+    @property
+    def linktype(self) -> int | None:
+        """The link type of a captured frame whose first header is not declared; None for all other packets."""
+        return self._notes.linktype if self._notes is not None else None
 
     @property
     def _gaps(self) -> dict[int, bytes]:
@@ -178,10 +188,17 @@ class Packet(Shown):
         # What scapy calls for `its_packet / ours`: the left side decides, so this gives a packet of scapy's.
         return lent("on_scapy")(other, self)
 
-    def with_fault(self, fault: Fault) -> Packet:
-        """Return this packet with one more thing to be said of it."""
+    def with_fault(self, fault: Fault, linktype: int | None = None) -> Packet:
+        """Return this packet with one more thing to be said of it; of a link type that is not declared, its number."""
         notes = self._notes or Notes({})
-        more = Packet(self._headers, self._payload, Notes(notes.gaps, (*notes.faults, fault), notes.missing, notes.cut))
+        said = Notes(
+            notes.gaps,
+            (*notes.faults, fault),
+            notes.missing,
+            notes.cut,
+            notes.linktype if linktype is None else linktype,
+        )
+        more = Packet(self._headers, self._payload, said)
         more._data, more._resolved = self._data, self._resolved
         return more
 

@@ -42,6 +42,7 @@ OTHERWISE = {
     ("icmp-destunreach-udp.pcap", "ours stands in"): "scapy loses 4 octets that fill the frame behind an ICMP extension",
     ("llc.pcap", "1 layers or 2"): "scapy takes the IPX of raw 802.3 for LLC",
     ("ip6_frag_asan.pcap", "3 layers or 2"): "a fragment header of 6 octets: scapy takes none of it, we what is there",
+    ("radiotap.pcap", "0 layers or 4"): "radiotap and 802.11 are scapy's alone: so is what they carry",
     ("linux_dlt_sll2.pcap", "2 layers or 1"): "scapy does not bind reverse ARP to cooked captures",
 }  # fmt: skip
 

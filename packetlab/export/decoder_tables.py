@@ -1,0 +1,212 @@
+"""Which decoder fits data: by the number in the header below it, by ports, by what it looks like.
+
+A port is only a guess, so each name here that a port leads to has a test of the data itself (`plausible`), by what its
+specification demands of the first octets. Numbers are IANA's and IEEE's. Knows nothing of scapy and dpkt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+Test = Callable[[bytes], bool]
+
+_IP = {2: "igmp", 46: "rsvp", 50: "esp", 88: "eigrp", 89: "ospf", 103: "pim", 112: "vrrp"}
+_ETHERTYPES = {
+    0x888E: "eapol", 0x8808: "maccontrol", 0x8809: "slow", 0x8892: "profinet", 0x88A2: "aoe", 0x88A4: "ethercat", 0x88BE: "erspan",
+    0x88CC: "lldp", 0x88E1: "homeplugav", 0x88E5: "macsec", 0x88F7: "ptp", 0x22EB: "erspan3", 0x8902: "oam", 0x894F: "nsh",
+    0x8915: "roce.GRH",
+}  # fmt: skip
+_EXTENSIONS = ("IPv6", "HopByHop", "DestinationOptions", "Routing", "Fragment", "AuthenticationHeader")
+BY_NUMBER: dict[str, tuple[str, dict[int, str]]] = {
+    "IPv4": ("protocol", _IP),
+    **dict.fromkeys(_EXTENSIONS, ("next_header", _IP)),
+    **dict.fromkeys(("Ether", "VLAN", "LinuxSLL", "CiscoHDLC"), ("type", _ETHERTYPES)),
+    "LinuxSLL2": ("type", _ETHERTYPES),
+    "GRE": ("protocol", _ETHERTYPES),
+    "SNAP": ("type", {**_ETHERTYPES, 0x2000: "cdp", 0x2003: "vtp", 0x2004: "dtp"}),
+    "LLC": ("dsap", {0x42: "stp", 0xFE: "isis"}),
+}
+"""Name of a header -> the field that says what follows, and the decoder of each number."""
+
+BY_PORT: dict[str, dict[int, str]] = {
+    "TCP": {
+        22: "ssh", 49: "tacacs", 53: "dns", 80: "http", 88: "kerberos", 102: "tpkt", 139: "nbss", 179: "bgp", 323: "rtr", 389: "ldap",
+        443: "tls", 445: "nbss", 502: "modbus", 554: "rtsp", 636: "tls", 646: "ldp", 853: "tls", 993: "tls", 995: "tls", 1080: "socks",
+        1883: "mqtt", 2049: "rpc", 3128: "http", 3868: "diameter", 5060: "sip", 5061: "tls", 6633: "openflow", 6653: "openflow",
+        8000: "http", 8080: "http", 8443: "tls", 8883: "tls", 44818: "enip",
+    },
+    "UDP": {
+        53: "dns", 67: "dhcp", 68: "dhcp", 69: "tftp", 88: "kerberos", 123: "ntp", 137: "nbns", 138: "nbdgm", 161: "snmp", 162: "snmp",
+        319: "ptp", 320: "ptp", 389: "ldap", 443: "quic", 500: "isakmp", 520: "rip", 521: "ripng", 546: "dhcp6", 547: "dhcp6", 646: "ldp",
+        1812: "radius", 1813: "radius", 1900: "http", 1985: "hsrp", 2049: "rpc", 2055: "netflow", 2123: "gtp", 2152: "gtp",
+        3478: "stun", 3671: "knx", 3784: "bfd", 3785: "bfd", 4784: "bfd", 5060: "sip", 5353: "dns", 5355: "llmnr", 5683: "coap",
+        6081: "geneve", 8805: "pfcp", 51820: "wireguard",
+    },
+}  # fmt: skip
+"""Transport -> port -> the name that IANA assigns to it."""
+
+
+def _number(data: bytes, at: int, size: int = 2) -> int:
+    return int.from_bytes(data[at : at + size], "big")
+
+
+def tls_records(data: bytes) -> tuple[int, int]:
+    """Return where the last whole TLS record ends, and how many octets the one behind it lacks (RFC 8446 section 5.1).
+
+    -1 for both where something else than records stands there.
+    """
+    at = 0
+    while at < len(data):
+        head = data[at : at + 5]
+        if not re.match(rb"[\x14-\x18](\Z|\x03(\Z|[\x00-\x04]))", head):
+            return -1, -1
+        size = _number(head, 3) if len(head) == 5 else 0
+        if size > (1 << 14) + 2048:
+            return -1, -1
+        if len(head) < 5 or at + 5 + size > len(data):
+            return at, at + 5 + size - len(data)
+        at += 5 + size
+    return at, 0
+
+
+def _dns(data: bytes) -> bool:
+    counts = [_number(data, at) for at in (4, 6, 8, 10)]
+    # Each question takes 5 octets at least, each record 11 (RFC 1035 section 4.1).
+    return len(data) >= 12 and data[2] >> 3 & 15 <= 6 and 0 < counts[0] * 5 + sum(counts[1:]) * 11 <= len(data) - 12
+
+
+def _dns_or_stream(data: bytes) -> bool:
+    return _dns(data) or (len(data) > 14 and _number(data, 0) >= 12 and _dns(data[2 : 2 + _number(data, 0)]))
+
+
+def _quic(data: bytes) -> bool:
+    if len(data) < 21 or not data[0] & 0x40:  # RFC 9000 section 17: the fixed bit
+        return False
+    if not data[0] & 0x80:
+        return not _dns(data)
+    version = _number(data, 1, 4)
+    known = version in (0, 1, 0x6B3343CF) or version >> 8 == 0xFF0000 or version & 0x0F0F0F0F == 0x0A0A0A0A
+    return known and data[5] <= 20
+
+
+def _rpc(data: bytes) -> bool:
+    for at in (0, 4):  # over TCP a record mark stands first (RFC 5531 section 11)
+        if at and not (data[0] & 0x80 and _number(data, 0, 4) & 0x7FFFFFFF >= 24 if len(data) >= 4 else False):
+            continue
+        kind = _number(data, at + 4, 4)
+        if len(data) >= at + 24 and (
+            (kind == 0 and _number(data, at + 8, 4) == 2)
+            or (kind == 1 and data[at + 8 : at + 11] == bytes(3) and data[at + 11] < 2)
+        ):
+            return True
+    return False
+
+
+def _nbss(data: bytes) -> bool:
+    return len(data) >= 4 and (
+        (data[0] == 0 and data[5:8] == b"SMB" and data[4] in b"\xff\xfe\xfd\xfc")
+        or data[0] in (0x81, 0x82, 0x83, 0x84, 0x85)
+    )
+
+
+def _mqtt(data: bytes) -> bool:
+    size, shift = 0, 0
+    for octet in data[1:5]:
+        size |= (octet & 127) << shift
+        shift += 7
+        if not octet & 128:
+            return (
+                data[0] >> 4 > 0
+                and (data[0] >> 4 == 3 or data[0] & 15 in (0, 2))
+                and size + 1 + shift // 7 <= len(data)
+            )
+    return False
+
+
+def _ber(data: bytes) -> bool:
+    """Whether data is one BER element of the size that it says, or begins one (X.690 section 8.1.3)."""
+    if len(data) < 2:
+        return False
+    long = data[1] & 127 if data[1] & 128 else 0
+    return long <= 4 and (long > 0 or data[1] + 2 <= len(data))
+
+
+def _size(at: int, more: int = 0, size: int = 2) -> Test:
+    """Return a test for a size at a place that is, with `more`, what is there."""
+    return lambda data: len(data) >= at + size and _number(data, at, size) + more == len(data)
+
+
+def _within(at: int, least: int, more: int = 0) -> Test:
+    return lambda data: len(data) >= at + 2 and least <= _number(data, at) + more <= len(data)
+
+
+_TEXT = re.compile(
+    rb"[A-Z][A-Z-]{2,19} [^\r\n ]+ (HTTP/1\.[01]|RTSP/1\.0|SIP/2\.0)\r?\n|(HTTP/1\.[01]|RTSP/1\.0|SIP/2\.0) \d{3}"
+)
+_DNS_NAMES = dict.fromkeys(("dns", "mdns", "llmnr", "nbns"), _dns_or_stream)
+_PLAUSIBLE: dict[str, Test] = {
+    **_DNS_NAMES,
+    "bfd": lambda d: len(d) >= 24 and d[0] >> 5 == 1 and 24 <= d[3] <= len(d),  # RFC 5880 section 4.1
+    "bgp": lambda d: d[:16] == b"\xff" * 16 and _within(16, 19)(d + bytes(4096)) and d[18:19] in (b"\1", b"\2", b"\3", b"\4", b"\5"),
+    "coap": lambda d: len(d) >= 4 and d[0] >> 6 == 1 and d[0] & 15 <= 8,  # RFC 7252 section 3
+    "dhcp": lambda d: d[:1] in (b"\1", b"\2") and d[236:240] == b"\x63\x82\x53\x63",  # RFC 2131 section 3
+    "dhcp6": lambda d: len(d) >= 4 and 1 <= d[0] <= 35,
+    "diameter": lambda d: len(d) >= 20 and d[0] == 1 and _number(d, 1, 3) >= 20 and not d[3] & 3,
+    "enip": lambda d: len(d) >= 24 and _number(d[3:1:-1], 0) + 24 <= len(d) and d[1] == 0,
+    "geneve": lambda d: len(d) >= 8 and d[0] >> 6 == 0 and _number(d, 2) >= 0x0600 and 8 + (d[0] & 63) * 4 <= len(d),
+    "gtp": lambda d: len(d) >= 8 and d[0] >> 5 == 1 and d[0] & 0x10 > 0 and _number(d, 2) + 8 == len(d),
+    "gtp2": lambda d: len(d) >= 8 and d[0] >> 5 == 2 and _number(d, 2) + 4 == len(d),
+    "hsrp": lambda d: len(d) >= 20 and d[0] == 0 and d[1] <= 3 and d[2] in (0, 1, 2, 4, 8, 16),
+    "http": lambda d: _TEXT.match(d) is not None,
+    "isakmp": lambda d: len(d) >= 28 and d[17] in (0x10, 0x20) and _number(d, 24, 4) == len(d),
+    "kerberos": lambda d: (_ber(d) and (0x6A <= d[0] <= 0x7E)) or (len(d) > 8 and _number(d, 0, 4) + 4 >= len(d) and 0x6A <= d[4] <= 0x7E),
+    "knx": lambda d: d[:2] == b"\x06\x10" and _size(4)(d),
+    "ldap": lambda d: d[:1] == b"\x30" and _ber(d) and d[2 + (d[1] & 127 if d[1] & 128 else 0) :][:1] == b"\x02",
+    "ldp": lambda d: d[:2] == b"\0\1" and _within(2, 6, 4)(d),
+    "modbus": lambda d: len(d) >= 8 and d[2:4] == b"\0\0" and 6 + _number(d, 4) <= len(d) and _number(d, 4) >= 2,
+    "mqtt": _mqtt,
+    "nbdgm": lambda d: len(d) >= 10 and 0x10 <= d[0] <= 0x16,
+    "nbss": _nbss,
+    "netflow": lambda d: len(d) >= 16 and d[0] == 0 and d[1] in (1, 5, 7, 8, 9, 10),
+    "ntp": lambda d: len(d) >= 48 and 1 <= d[0] >> 3 & 7 <= 4 and d[0] & 7 > 0,
+    "openflow": lambda d: len(d) >= 8 and 1 <= d[0] <= 6 and d[1] <= 35 and _within(2, 8)(d),
+    "pfcp": lambda d: len(d) >= 8 and d[0] >> 5 == 1 and _within(2, 4, 4)(d),
+    "ptp": lambda d: len(d) >= 34 and d[1] & 15 == 2 and _within(2, 34)(d),
+    "quic": _quic,
+    "radius": lambda d: len(d) >= 20 and 1 <= d[0] <= 45 and _within(2, 20)(d),
+    "rip": lambda d: len(d) >= 4 and d[0] in (1, 2) and d[1] in (1, 2) and (len(d) - 4) % 20 == 0,
+    "ripng": lambda d: len(d) >= 4 and d[0] in (1, 2) and d[1] == 1 and d[2:4] == b"\0\0" and (len(d) - 4) % 20 == 0,
+    "rpc": _rpc,
+    "rtr": lambda d: len(d) >= 8 and d[0] <= 2 and d[1] <= 11 and 8 <= _number(d, 4, 4) <= 65535,
+    "rtsp": lambda d: _TEXT.match(d) is not None and b"RTSP/" in d,
+    "sip": lambda d: _TEXT.match(d) is not None and b"SIP/2.0" in d,
+    "snmp": lambda d: d[:1] == b"\x30" and _ber(d) and re.match(rb"\x02\x01[\x00-\x03]", d[2 + (d[1] & 127 if d[1] & 128 else 0) :]) is not None,
+    "socks": lambda d: d[:1] == b"\x05" and (2 + d[1:2][0] == len(d) or d[2:3] == b"\0") if len(d) > 1 else False,
+    "ssh": lambda d: d[:4] == b"SSH-" or (len(d) >= 16 and 12 <= _number(d, 0, 4) <= 35000 and 4 <= d[4] < _number(d, 0, 4) and 20 <= d[5] <= 41),
+    "stun": lambda d: len(d) >= 20 and d[0] >> 6 == 0 and d[4:8] == b"\x21\x12\xa4\x42" and _number(d, 2) % 4 == 0 and _number(d, 2) + 20 <= len(d),
+    "tacacs": lambda d: len(d) >= 12 and d[0] >> 4 == 12 and d[1] in (1, 2, 3),
+    "tftp": lambda d: len(d) >= 4 and d[0] == 0 and 1 <= d[1] <= 6,
+    "tls": lambda d: len(d) >= 5 and tls_records(d)[0] >= 0,
+    "tpkt": lambda d: d[:2] == b"\x03\0" and _number(d, 2) >= 7,
+    "wireguard": lambda d: len(d) >= 32 and 1 <= d[0] <= 4 and d[1:4] == bytes(3) and {1: 148, 2: 92, 3: 64}.get(d[0], len(d)) == len(d),
+}  # fmt: skip
+
+
+def plausible(name: str, data: bytes) -> bool:
+    """Whether data may be what a port says; False for names that no test is known for."""
+    test = _PLAUSIBLE.get(name)
+    return test is not None and bool(data) and test(data)
+
+
+# What no other protocol begins with. DTLS has no decoder: it is named all the same, so that nothing else is believed.
+BEGINS: tuple[tuple[str, Test], ...] = (
+    ("http", lambda d: _TEXT.match(d) is not None and b"HTTP/" in d[:8192].split(b"\n", 1)[0]),
+    ("sip", lambda d: _TEXT.match(d) is not None and b"SIP/2.0" in d.split(b"\n", 1)[0]),
+    ("rtsp", lambda d: _TEXT.match(d) is not None),
+    ("ssh", lambda d: d[:4] == b"SSH-" and d[4:5].isdigit()),
+    ("bgp", lambda d: plausible("bgp", d)),
+    ("tls", lambda d: plausible("tls", d)),
+    ("dtls", lambda d: re.match(rb"[\x14-\x1a]\xfe[\xfd\xff]", d) is not None),
+)
+"""(name, whether data begins so), in the order they are asked."""

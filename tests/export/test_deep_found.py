@@ -1,0 +1,215 @@
+"""Which decoder is found, and that it is the right one: whatever was imported, whatever the ports say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import dpkt
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import packetlab as pl
+from packetlab import GRE, LLC, SNAP, TCP, UDP, VXLAN, Capture, Ether, Frame, IPv4, IPv6, Packet, deep
+from packetlab.export.decoder_tables import _PLAUSIBLE, BEGINS, BY_NUMBER, BY_PORT, plausible, tls_records
+from tests.conftest import CORPUS
+
+HEX = bytes.fromhex
+OSPF = HEX("0201002c0a000001") + bytes(36)
+LLDP = HEX("0207040200000000010403050a0b0602007800 00".replace(" ", ""))
+CASES: dict[str, Any] = {
+    "ospf": IPv4(protocol=89) / OSPF,
+    "eigrp": IPv4(protocol=88) / (HEX("0205") + bytes(18)),
+    "pim": IPv4(protocol=103) / HEX("2000 0000 0001 0002 0069".replace(" ", "")),
+    "igmp": IPv4(protocol=2) / HEX("1600 0000 e0000016".replace(" ", "")),
+    "lldp": Ether(type=0x88CC) / LLDP,
+    "slow": Ether(type=0x8809, dst="01:80:c2:00:00:02") / (HEX("0101") + bytes(108)),
+    "ptp": Ether(type=0x88F7) / (HEX("0002002c") + bytes(40)),
+    "cdp": Ether() / LLC() / SNAP(oui=0xC, type=0x2000) / HEX("02b4000000010005 61".replace(" ", "")),
+    "dtp": Ether() / LLC() / SNAP(oui=0xC, type=0x2004) / HEX("01000100 0500".replace(" ", "")),
+    "isis": Ether() / LLC(dsap=0xFE, ssap=0xFE) / (HEX("831b0100110100 00".replace(" ", "")) + bytes(12)),
+    "stp": Ether() / LLC(dsap=0x42, ssap=0x42) / (bytes(35)),
+    "erspan": IPv4() / GRE(protocol=0x88BE, sequence=1) / (HEX("10010000 00000000".replace(" ", "")) + bytes(Ether() / b"x")),
+    "geneve": IPv4() / UDP(dport=6081) / (HEX("00006558 00000100".replace(" ", "")) + bytes(Ether())),
+    "gtp": IPv4() / UDP(dport=2152) / HEX("30ff0004 00000001 01020304".replace(" ", "")),
+    "enip": IPv4() / TCP(dport=44818) / (HEX("6300 0000".replace(" ", "")) + bytes(20)),
+    "ldp": IPv4() / UDP(dport=646) / HEX("0001001a 0a000001 0000 0100 0012 00000001 0400 0004 000f0000".replace(" ", "") + "00000000"),
+}  # fmt: skip
+
+
+def said(packet: Any) -> list[Any]:
+    made = packet.deep()
+    return [made.name, made.using, made.by, str(made)]
+
+
+@pytest.fixture(scope="module")
+def answers() -> list[dict[str, list[Any]]]:
+    """What two processes say: in one, all of scapy's contributions were imported before."""
+    code = """
+import importlib, json, pkgutil, sys, warnings
+if sys.argv[1] == "all":
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import scapy.all, scapy.contrib
+        for module in pkgutil.iter_modules(scapy.contrib.__path__):
+            try:
+                importlib.import_module("scapy.contrib." + module.name)
+            except BaseException:
+                pass
+else:
+    warnings.simplefilter("error")
+import packetlab as pl
+result = {}
+for name, octets in json.loads(sys.stdin.read()).items():
+    first = pl.IPv4 if octets.startswith("45") else pl.Ether
+    made = pl.dissect(bytes.fromhex(octets), first).deep()
+    result[name] = [made.name, made.using, made.by, str(made)]
+print(json.dumps(result))
+"""
+    octets = json.dumps({name: bytes(packet).hex() for name, packet in {**CASES, **WRONG}.items()})
+    told = []
+    for what in ("nothing", "all"):
+        done = subprocess.run(
+            [sys.executable, "-W", "error" if what == "nothing" else "ignore", "-c", code, what],
+            input=octets, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0 and (what == "all" or not done.stderr), done.stderr
+        told.append(json.loads(done.stdout))
+    return told
+
+
+QUERY = bytes(dpkt.dns.DNS(id=0x4007, qd=[dpkt.dns.DNS.Q(name="example.org", type=1)]))
+DTLS = HEX("16fefd000000000000000000200100001400000000000000140000000000000000")
+RTP = HEX("80600001000000010000000a") + bytes(160)
+WRONG: dict[str, Any] = {
+    "dtls on 443": IPv4() / UDP(sport=50000, dport=443) / DTLS,
+    "gquic on 443": IPv4() / UDP(sport=50000, dport=443) / (HEX("0d") + bytes(8) + b"Q043" + bytes(30)),
+    "rtp on stun's port": IPv4() / UDP(sport=3478, dport=40000) / RTP,
+    "ftp data on rpc's port": IPv4() / TCP(sport=20, dport=2049) / (b"-rw-r--r-- 1 ftp ftp 12345 file\r\n" * 3),
+    "text on dns's port": IPv4() / UDP(dport=53) / b"hello there, this is no question at all",
+    "anything on ntp's": IPv4() / UDP(dport=123) / bytes(60),
+    "anything on tls's": IPv4() / TCP(dport=443) / b"\x16\x03\x01\xff\xffxyz",
+    "anything on smb's": IPv4() / TCP(dport=445) / b"\x00\x00\x00\x10whatever this is",
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_number_below_or_the_port_finds_the_decoder(name: str, answers: Any) -> None:
+    assert answers[0][name][0] == name, answers[0][name]
+
+
+def test_the_answer_is_the_same_whatever_was_imported(answers: Any) -> None:
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_no_port_is_believed_against_the_data(name: str, answers: Any) -> None:
+    assert answers[0][name][0] == "", answers[0][name]
+
+
+def test_dns_from_port_443_is_dns() -> None:
+    made = (IPv4() / UDP(sport=53, dport=443) / QUERY).deep()
+    assert (made.name, made.by) == ("dns", "port") and "by its port" in str(made)
+
+
+def test_bgp_that_goes_to_port_443_is_bgp() -> None:
+    packets = [
+        p for p in Capture(CORPUS / "bgp_vpn_rt-oobr.pcap").packets() if TCP in p and p.payload[:16] == b"\xff" * 16
+    ]
+    assert packets
+    for packet in packets:
+        assert packet.replace(TCP, sport=443, dport=443).deep().name == "bgp"
+
+
+def test_what_stands_in_a_tunnel_counts_and_not_the_ports_of_the_tunnel() -> None:
+    inner = Ether() / IPv4(protocol=89) / OSPF
+    assert (IPv4() / UDP() / VXLAN() / inner).deep().name == "ospf"
+    assert (IPv6(next_header=89) / OSPF).deep().name == "ospf"
+
+
+def test_every_name_in_the_tables_has_a_decoder_and_every_port_a_test() -> None:
+    from packetlab.export.decoders import _finders
+
+    names = {name for numbers in BY_NUMBER.values() for name in numbers[1].values()}
+    names |= {name for ports in BY_PORT.values() for name in ports.values()} | {name for name, _ in BEGINS} - {"dtls"}
+    assert [name for name in names if not _finders(name, None)] == []
+    assert {name for ports in BY_PORT.values() for name in ports.values()} <= set(_PLAUSIBLE)
+
+
+@settings(max_examples=300)
+@given(
+    st.sampled_from(sorted(_PLAUSIBLE)),
+    st.binary(max_size=60),
+    st.sampled_from([b"", b"\x30", b"\x05", b"\0", b"\x80", b"\xff" * 16]),
+)
+def test_no_test_raises(name: str, data: bytes, begin: bytes) -> None:
+    for cut in range(len(begin + data)):
+        assert plausible(name, (begin + data)[:cut]) in (True, False)
+    tls_records(begin + data)
+
+
+# TLS ---------------------------------------------------------------------------------------------------------------
+
+HELLO = HEX("0200002e0303") + bytes(32) + b"\0" + HEX("c02f00") + HEX("0006ff01 0001 00".replace(" ", "")) + b"\0"
+RECORD = HEX("160303") + len(HELLO).to_bytes(2, "big") + HELLO
+
+
+@pytest.mark.parametrize("using", ["scapy", "dpkt", None])
+def test_whole_records_are_read_where_the_segment_ends_inside_one(using: str | None) -> None:
+    alert = HEX("15030300020100")
+    cut = (IPv4() / TCP(sport=443) / (alert + RECORD + RECORD[:20])).deep(using=using)
+    assert cut.name == "tls" and cut.data == alert + RECORD + RECORD[:20]
+    assert "lack" in cut.faults[-1].got or "less" in cut.faults[-1].got
+    if using != "scapy":  # which needs `cryptography`
+        assert [r["type"] for r in cut.fields["records"]] == [21, 22]
+
+
+def test_the_fault_told_is_of_the_library_that_got_farthest() -> None:
+    made = deep(RECORD, "tls")
+    assert made.decoded is not None and not any("NameError" in str(fault.got) for fault in made.faults)
+
+
+def test_records_are_told_apart() -> None:
+    assert tls_records(RECORD + RECORD) == (2 * len(RECORD), 0)
+    assert tls_records(RECORD + RECORD[:-3]) == (len(RECORD), 3)
+    assert tls_records(RECORD + b"GET") == tls_records(b"\x16\x03\x01\xff\xff") == (-1, -1)
+
+
+# Link types --------------------------------------------------------------------------------------------------------
+
+
+def test_frames_of_undeclared_link_types_are_read_by_scapys_class_for_them() -> None:
+    frame = next(iter(Capture(CORPUS / "radiotap.pcap")))
+    packet = frame.packet()
+    assert packet.linktype == frame.linktype == 127 and packet.layers == ()
+    made = packet.deep()
+    assert (made.name, made.using, made.by) == ("RadioTap", "scapy", "header")
+    there = packet.to_scapy()
+    assert type(there).__name__ == "RadioTap" and bytes(there) == frame.data
+    assert deep(frame).name == "RadioTap"
+
+
+@pytest.mark.parametrize("linktype", [147, 249, 105, 230])
+def test_any_octets_of_any_link_type_give_an_answer(linktype: int) -> None:
+    for data in (b"", b"\x08", bytes(40), bytes(range(64))):
+        packet = Frame(data, linktype=linktype).packet()
+        assert packet.linktype == linktype and bytes(packet.to_scapy()) == data
+        assert isinstance(str(packet.deep()), str)
+
+
+def test_packets_of_declared_link_types_have_no_number_of_their_own() -> None:
+    assert (Ether() / b"x").linktype is None and pl.dissect(bytes(20)).linktype is None
+    assert isinstance(Frame(b"x" * 20).packet(), Packet) and Frame(b"x" * 20).packet().linktype is None
+
+
+def test_nothing_is_warned_of_and_nothing_of_scapys_is_changed() -> None:
+    from scapy.packet import Packet as ScapyPacket
+
+    before = ScapyPacket.guess_payload_class
+    with __import__("warnings").catch_warnings(record=True) as warned:
+        __import__("warnings").simplefilter("always")
+        deep(RECORD, "tls", using="dpkt")
+        (Ether() / IPv4(protocol=89) / OSPF).deep()
+    assert not warned and ScapyPacket.guess_payload_class is before

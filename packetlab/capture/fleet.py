@@ -14,7 +14,7 @@ import pickle
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,6 +32,8 @@ T = TypeVar("T")
 ENDINGS = (".pcap", ".pcapng", ".cap", ".ntar")
 PACKED = (".gz", ".zst", ".lz4")
 BATCH_OCTETS = 64 << 20
+# What starting workers raises where there are no processes or threads left for this user, or no shared memory.
+NO_ROOM = (OSError, RuntimeError, EOFError, ImportError)
 MOST_FILES = 512  # in one job
 
 
@@ -222,14 +224,32 @@ class Fleet:
         self.failures = []
         with ExitStack() as stack:
             executor, ahead = self._executor, 2 * self._workers
+            waiting: deque[Any] = deque()
             if executor is None:
                 if len(jobs) <= 1 or self._workers == 1:
                     yield from map(work, jobs)
                     return
-                executor = stack.enter_context(_pool(min(self._workers, len(jobs))))
-            waiting: deque[Any] = deque()
-            for job in jobs:
-                waiting.append(executor.submit(work, job))
+                before = multiprocessing.active_children()
+                try:
+                    executor = _pool(min(self._workers, len(jobs)))
+                    waiting.append(executor.submit(work, jobs[0]))
+                except NO_ROOM:  # the same in this process, one by one
+                    for child in multiprocessing.active_children():
+                        if child not in before:
+                            child.terminate()
+                            child.join()
+                    yield from map(work, jobs)
+                    return
+                stack.enter_context(executor)
+            for job in jobs[len(waiting) :]:
+                try:
+                    waiting.append(executor.submit(work, job))
+                except NO_ROOM:  # for one more worker
+                    if self._executor is not None:
+                        raise
+                    here: Future[T] = Future()
+                    here.set_result(work(job))
+                    waiting.append(here)
                 if len(waiting) >= ahead:
                     yield waiting.popleft().result()
             while waiting:

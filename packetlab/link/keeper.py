@@ -402,12 +402,13 @@ def main() -> None:
         return
     try:
         enter_namespaces()
+        # The first child is the first process of the new process namespace.
+        pid = os.fork()
     except OSError as error:
         where = error.filename or ""
         control.send(json.dumps({"errno": error.errno, "error": error.strerror, "file": where}).encode())
         return
-    # The first child is the first process of the new process namespace.
-    if pid := os.fork():
+    if pid:
         control.close()
         os.waitpid(pid, 0)
         return

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from packetlab.link.relay import Relay
 
 FIRST_NETWORK = 0x401  # XNS network number of the first link
+TOO_FEW = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # not refused: there is no room for it
 _KEEPER = Path(__file__).with_name("keeper.py")
 
 
@@ -78,6 +79,8 @@ class Lab(Shown):
             answer = ours.recv(_keeper.LARGEST)
             reply = _reply(answer, "open") if answer else {"errno": 0, "error": "the keeper ended"}
             if "ok" not in reply:
+                if reply["errno"] in TOO_FEW:
+                    raise OSError(reply["errno"], f"Lab: {reply['error']}")
                 raise _refused(reply)
         except BaseException:  # an interrupt too: whoever is not in the `with` yet cannot close it
             ours.close()

@@ -5,7 +5,6 @@ A thread reads what each writes, so that none is held up because nobody does. Kn
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import subprocess
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from packetlab.errors import PacketlabError
 from packetlab.escaping import printable
 from packetlab.link.medium import Files
+from packetlab.link.waits import start
 
 if TYPE_CHECKING:
     from packetlab.link.lab_host import Host
@@ -94,10 +94,10 @@ class Pipes:
             os.set_blocking(fd, False)
         self._thread = threading.Thread(target=self._run, name="output of a program", daemon=True)
         try:
-            self._thread.start()
-        except RuntimeError as error:  # no more threads for this user
+            start(self._thread)
+        except OSError:
             os.close(self.stop)
-            raise OSError(errno.EAGAIN, f"output of a program: {error}") from None
+            raise
 
     def _run(self) -> None:
         """Serve to the end; whatever it is, nobody waits for this thread any longer."""

@@ -18,7 +18,7 @@ from packetlab.capture import Capture, Frame
 from packetlab.errors import BuildError
 from packetlab.link.port import Port
 from packetlab.link.report import SECOND, Report, Tally, progress
-from packetlab.link.waits import AT_ONCE, Stop
+from packetlab.link.waits import AT_ONCE, Stop, start
 from packetlab.wire.batch import Batch
 
 SPIN = 200_000  # ns before a deadline in which to wait awake: sleeping is no more exact than this
@@ -122,7 +122,7 @@ def _paced(batches: Iterable[Batch], rate: float | None, stop: Stop | None) -> I
             yield batch
         return
     clock = time.monotonic_ns
-    start, before = clock(), 0
+    begun, before = clock(), 0
     size = max(1, int(rate / PIECES))
     for batch in batches:
         for first in range(0, len(batch), size):
@@ -130,7 +130,7 @@ def _paced(batches: Iterable[Batch], rate: float | None, stop: Stop | None) -> I
             piece = batch.chosen(range(first, min(first + size, len(batch)))) if hasattr(batch, "chosen") else part_of(
                 batch, slice(first, first + size)
             )  # fmt: skip
-            wait_until(clock, start + round(before * SECOND / rate), stop)
+            wait_until(clock, begun + round(before * SECOND / rate), stop)
             if stop is not None and stop.is_set():
                 return
             before += len(piece)
@@ -152,25 +152,26 @@ class _Sending:
             threading.Thread(target=self.work, args=pair, name="packetlab send", daemon=True)
             for pair in zip(self.queues, self.tallies, strict=True)
         ]
-        start = clock()
-        for thread in threads:
-            thread.start()
+        begun = clock()
+        running: list[threading.Thread] = []
         try:
+            for thread in threads:
+                start(thread)
+                running.append(thread)
             for batch in batches:
                 self.hand_out(batch)
-                self.tell(sum(tally.sent for tally in self.tallies), clock() - start)
+                self.tell(sum(tally.sent for tally in self.tallies), clock() - begun)
                 if self.error is not None:
                     break
         except KeyboardInterrupt as error:
             self.error = error  # the threads throw away what still waits
             raise
         finally:
-            for each in self.queues:
+            for each, thread in zip(self.queues, running, strict=False):
                 each.put(None)
-            for thread in threads:
                 thread.join()
             self.tell(-1, 0)
-        duration = clock() - start
+        duration = clock() - begun
         if self.error is not None:
             raise self.error
         whole = Tally()

@@ -30,6 +30,14 @@ class Stop(Protocol):
         """Whether to end."""
 
 
+def start(thread: threading.Thread) -> None:
+    """Start a thread; OSError (EAGAIN) where this user may have no more of them."""
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise OSError(errno.EAGAIN, f"{thread.name}: {error} (ulimit -u)") from None
+
+
 class Waits:
     """Who uses a descriptor of a port, and how they are to stop.
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from packetlab.capture import Frame
 from packetlab.errors import LocalProtocolError, Mismatch, PacketlabError, Stalled
+from packetlab.link.waits import start
 from packetlab.testing.conversation import Turn, conversations
 from packetlab.testing.script import Script
 from packetlab.testing.volatile import Volatile
@@ -124,7 +125,7 @@ class _OverKernel:
                 sock.listen()
             self._hear(sock, self._accept if stream else self._datagram)
         self._thread = threading.Thread(target=self._run, args=[to], name="replayed peer", daemon=True)
-        self._thread.start()
+        start(self._thread)
 
     def _hear(self, sock: socket.socket, react: Callable[[socket.socket], None]) -> None:
         self._selector.register(sock, selectors.EVENT_READ, react)

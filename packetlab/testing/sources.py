@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from packetlab.capture import Frame
 from packetlab.link.interface import Interface
 from packetlab.link.medium import Medium
+from packetlab.link.waits import start
 
 MOST = 100_000  # frames kept of a kernel's interface
 AT_ONCE = 1000  # of these fetched before others may look
@@ -129,7 +130,7 @@ class InterfaceSource(Source):
         self._lock = threading.Lock()
         self._stop = os.eventfd(0, os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._fetch, name=f"tape of {interface.name}", daemon=True)
-        self._thread.start()
+        start(self._thread)
 
     @property
     def hosts(self) -> dict[str, Any]:

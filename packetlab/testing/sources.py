@@ -130,7 +130,11 @@ class InterfaceSource(Source):
         self._lock = threading.Lock()
         self._stop = os.eventfd(0, os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._fetch, name=f"tape of {interface.name}", daemon=True)
-        start(self._thread)
+        try:
+            start(self._thread)
+        except OSError:
+            interface.close()
+            raise
 
     @property
     def hosts(self) -> dict[str, Any]:

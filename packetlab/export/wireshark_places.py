@@ -141,7 +141,7 @@ def _numbered(header: type[Header], lower: type[Header], when: object) -> list[P
         assert isinstance(when, Expr)
         pinned, condition = _pinned(when), when
     for name, numbers in pinned.items():
-        found = tables(lower, name)
+        found = tables(lower, bindings.number_field(lower, name))
         if found:
             port = PORTS.get(lower.__name__, {}).get(name)
             return [Place(header, lower, table, n, port, condition) for table in found for n in numbers]

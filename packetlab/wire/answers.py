@@ -11,6 +11,7 @@ from functools import lru_cache
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
+from packetlab.wire import bindings
 from packetlab.wire.expressions import Expr, If, OneOf, Op, Side
 from packetlab.wire.header import Header
 from packetlab.wire.packet import Packet
@@ -106,7 +107,8 @@ def reasons(reply: Packet, request: Packet) -> list[Reason]:
     for one, other in zip_longest(asked, answered[: len(asked)]):
         if other is None:
             names = " / ".join(type(h).__name__ for h in reply.layers) or "an empty packet"
-            found.append(Reason(type(one).__name__, None, f"nothing answers {type(one).__name__} in {names}"))
+            said = f"nothing answers {type(one).__name__} in {names}{_from_port(reply, type(one))}"
+            found.append(Reason(type(one).__name__, None, said))
             break
         rule = rule_between(type(one), type(other))
         if rule is None:
@@ -120,6 +122,18 @@ def reasons(reply: Packet, request: Packet) -> list[Reason]:
                 name = type(other).__name__
                 found.append(Reason(name, part, f"{name}: {part} does not hold: {', '.join(sides)}"))
     return found
+
+
+def _from_port(reply: Packet, wanted: type[Header]) -> str:
+    """Say from which port the bytes came that were not read as `wanted`, and where that is why."""
+    top = reply.layers[-1] if reply.layers else None
+    sport = getattr(top, "_sport", None)
+    if top is None or sport is None or not reply.payload:
+        return ""
+    said = f"; its {len(reply.payload)} bytes came from port {sport}"
+    if any(lower is type(top) and numbers == {"dport": sport} for lower, numbers in bindings.places(wanted)):
+        return f'{said}, and {wanted.__name__} is bound to dport alone: when={{"port": {sport}}} takes either'
+    return said
 
 
 def rule_between(request: type[Header], reply: type[Header]) -> Expr | None:

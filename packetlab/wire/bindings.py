@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.errors import DeclareError
 from packetlab.wire.checking import check_answer, check_binding, check_circles
-from packetlab.wire.expressions import Const, Expr, Next, expression
+from packetlab.wire.expressions import Const, Expr, Next, Ref, expression
 
 if TYPE_CHECKING:
     from packetlab.wire.header import Header
@@ -102,12 +102,16 @@ def bind(upper: type[Header], under: type[Header], when: Any = None, sets: dict[
     """Let `upper` follow `under` where `when` holds.
 
     `when`: a dict {field: number or numbers} (fields not given are filled in from it when building), an expression, or
-    None for always. `sets`: what to fill in where an expression cannot tell: {field: number or expression}.
+    None for always. {"port": ...}, where `under` has `sport` and `dport`, is either of them, and built as `dport`, so that
+    replies are found too. `sets`: what to fill in where an expression cannot tell: {field: number or expression}.
     DeclareError where another header has the number already.
     """
     if isinstance(when, dict) and len(when) == 1:
-        ((name, numbers),) = when.items()
-        _bind_numbers(upper, under, name, numbers if isinstance(numbers, (tuple, list, set, range)) else (numbers,))
+        ((name, some),) = when.items()
+        numbers = tuple(some) if isinstance(some, (tuple, list, set, range)) else (some,)
+        _bind_numbers(upper, under, number_field(under, name), numbers)
+        for number in numbers if name not in under._by_name else ():
+            bind(upper, under, Ref("sport") == number)
         return
     filled = {name: expression(value) for name, value in (sets or {}).items()}
     if isinstance(when, dict):
@@ -126,6 +130,11 @@ def bind(upper: type[Header], under: type[Header], when: Any = None, sets: dict[
     conditions(under).append((condition, filled, upper))
     changed()
     _recompile(key(under))
+
+
+def number_field(under: type[Header], name: str) -> str:
+    """Return the field whose numbers a binding names: "dport" for "port" where a header has two of them."""
+    return "dport" if name == "port" and name not in under._by_name and "sport" in under._by_name else name
 
 
 def places(header: type[Header]) -> list[tuple[type[Header], dict[str, int]]]:
@@ -206,7 +215,24 @@ def placed(upper: type[Header]) -> list[tuple[type[Header], Any, dict[str, Expr]
         if lower_key in _declared:
             found += [(_declared[lower_key], rule, sets) for rule, sets, header in entries if header is upper]
     order = list(_declared.values())
-    return sorted(found, key=lambda one: order.index(one[0]))
+    return sorted(_with_ports(found), key=lambda one: order.index(one[0]))
+
+
+def _with_ports(found: list[tuple[type[Header], Any, dict[str, Expr]]]) -> list[tuple[type[Header], Any, dict[str, Expr]]]:
+    """Put the two bindings of one {"port": number} together again."""
+    rules = {(lower, str(rule)) for lower, rule, sets in found if isinstance(rule, Expr) and not sets}
+    folded: list[tuple[type[Header], Any, dict[str, Expr]]] = []
+    twins = set()
+    for lower, when, sets in found:
+        if not (isinstance(when, dict) and "dport" in when and number_field(lower, "port") == "dport"):
+            folded.append((lower, when, sets))
+            continue
+        either = tuple(n for n in when["dport"] if (lower, str(Ref("sport") == n)) in rules)
+        twins |= {(lower, str(Ref("sport") == n)) for n in either}
+        alone = tuple(n for n in when["dport"] if n not in either)
+        folded += [(lower, {"port": either}, sets)] if either else []
+        folded += [(lower, {"dport": alone}, sets)] if alone else []
+    return [one for one in folded if not (isinstance(one[1], Expr) and (one[0], str(one[1])) in twins)]
 
 
 def stated(header: type[Header], answers: Any) -> dict[type[Header] | None, Expr]:

@@ -319,9 +319,9 @@ class _Maker:
                 lower = self.known(entry.get("header"), where)
                 self.touched[lower] = None
                 if "numbers" in entry:
-                    numbers = table(entry["numbers"], where, lower._by_name)
+                    numbers = table(entry["numbers"], where, ("port", *lower._by_name))
                     for one, some in numbers.items():
-                        field = lower._field(one)
+                        field = lower._field(bindings.number_field(lower, one))
                         if not isinstance(field.kind, Int):
                             raise DeclareError(where, "a number field", one)
                         values = [

@@ -217,7 +217,8 @@ class Header(metaclass=HeaderType):
     """Base of all headers. Subclass it with annotated fields; an instance is immutable.
 
     Class options:
-        under, when, sets: which header(s) it follows, on which numbers or condition (see `bindings.bind`).
+        under, when, sets: which header(s) it follows, on which numbers or condition (see `bindings.bind`); {"port": n} is
+            either port, so that replies are found too.
         payload_size: an expression for the payload's size in bytes where no length rule says it; negative: unknown; 0:
             nothing follows, and what stands behind fills the frame (`Packet.trailer`).
         opaque: a condition that the payload is not the start of the next header (a later fragment).

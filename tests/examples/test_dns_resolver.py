@@ -63,7 +63,7 @@ class DNS(Header):
 def bound():
     """Let DNS follow UDP in these tests; what others see behind port 53 stays as it was."""
     with bindings():
-        bind(DNS, under=UDP, when={"dport": 53})
+        bind(DNS, under=UDP, when={"port": 53})
         yield
 
 

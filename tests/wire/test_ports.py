@@ -1,0 +1,125 @@
+"""Protocols over ports: a reply comes from the port that the request went to."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from packetlab import (
+    TCP,
+    U8,
+    UDP,
+    Capture,
+    DeclareError,
+    Ether,
+    Frame,
+    Header,
+    IPv4,
+    bindings,
+    declare_from,
+    describe,
+    dissect,
+    reply,
+    request,
+    wireshark,
+)  # fmt: skip
+from packetlab.wire.bindings import header_named
+from packetlab.wire.classbody import class_body
+
+IP = Ether() / IPv4(src="10.0.0.2", dst="10.0.0.1")
+BODY = b"\x01\x07"
+
+
+@pytest.fixture
+def names():
+    with bindings():
+
+        class Names(Header, under=UDP, when={"port": 5354}, answers=(request.answer == 0) & (reply.answer == 1)):
+            answer: U8 = 0
+            id: U8 = 0
+
+        yield Names
+
+
+def test_a_port_is_either_and_built_as_the_destination(names) -> None:
+    asked = bytes(IP / UDP(sport=40000) / names(id=7))
+    assert asked[36:38] == (5354).to_bytes(2, "big")
+    answered = bytes(IP / UDP(sport=5354, dport=40000) / BODY)
+    assert dissect(asked)[names].id == dissect(answered)[names].id == 7
+    assert dissect(bytes(IP / UDP(sport=1, dport=2) / BODY)).payload == BODY
+
+
+def test_of_two_ports_the_destination_counts_first(names) -> None:
+    class Other(Header, under=UDP, when={"port": (5355, 5356)}):
+        kind: U8 = 0
+
+    assert Other in dissect(bytes(IP / UDP(sport=5354, dport=5356) / BODY))
+    assert names in dissect(bytes(IP / UDP(sport=5356, dport=5354) / BODY))
+    with pytest.raises(DeclareError, match="a free number"):
+
+        class Third(Header, under=UDP, when={"port": 5356}):
+            kind: U8 = 0
+
+
+@pytest.mark.parametrize("engine", ["rows", None])
+def test_columns_and_filters_see_replies(names, engine: str | None) -> None:
+    packets = [IP / UDP(sport=40000) / names(id=3), IP / UDP(sport=5354, dport=40000) / BODY]
+    capture = Capture.of([Frame(bytes(packet)) for packet in packets])
+    assert capture.table("names.id", engine=engine).read()["names.id"].tolist() == [3, 7]
+    assert [frame.number for frame in capture.where("names.answer == 1")] == [2]
+
+
+def test_a_description_says_port(names) -> None:
+    data = describe(names)
+    assert data["under"] == [{"header": "UDP", "numbers": {"port": [5354]}}]
+    assert 'under=UDP, when={"port": 0x14ea}' in class_body(json.loads(json.dumps(data)))
+    with bindings():
+        (again,) = declare_from(json.loads(json.dumps([data])))
+        assert describe(again) == data
+        assert dissect(bytes(IP / UDP(sport=5354, dport=9) / BODY)).layers[-1].id == 7
+
+
+def test_wireshark_is_asked_for_either(names) -> None:
+    text = str(wireshark(names))
+    assert 'put("udp.port"' in text and "number = 5354" in text and 'port = "dst_port"' not in text
+
+
+def test_an_exchange_sees_the_reply_or_says_where_the_bytes_came_from(names) -> None:
+    class Deaf(Header, under=UDP, when={"dport": 5400}, answers=(request.answer == 0) & (reply.answer == 1)):
+        answer: U8 = 0
+
+    asked = IP / UDP(sport=9) / Deaf()
+    answered = dissect(bytes(Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=5400, dport=9) / BODY))
+    from packetlab.wire.answers import reasons
+
+    assert [reason.text for reason in reasons(answered, asked)] == [
+        "nothing answers Deaf in Ether / IPv4 / UDP; its 2 bytes came from port 5400, and Deaf is bound to dport alone: "
+        'when={"port": 5400} takes either'
+    ]
+    heard = dissect(bytes(Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=5354, dport=9) / BODY))
+    assert reasons(heard, IP / UDP(sport=9) / names()) == []
+
+
+def test_a_header_without_two_ports_has_no_such_name() -> None:
+    with bindings(), pytest.raises(DeclareError, match="port"):
+
+        class Lost(Header, under=IPv4, when={"port": 9}):
+            kind: U8 = 0
+
+    assert header_named("Lost") is None
+
+
+def test_ports_of_tcp_and_of_a_users_own_transport() -> None:
+    with bindings():
+
+        class Mine(Header, under=IPv4, when={"protocol": 253}):
+            sport: U8 = 0
+            dport: U8 = 0
+
+        class Above(Header, under=(TCP, Mine), when={"port": 77}):
+            kind: U8 = 0
+
+        for lower in (TCP(sport=77), Mine(sport=77, dport=1), Mine(dport=77)):
+            assert Above in dissect(bytes(IP / lower / b"x"))
+        assert bytes(Mine() / Above()) == b"\0\x4d\0"

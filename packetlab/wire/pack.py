@@ -306,11 +306,15 @@ class Packing(OneByOne):
             return str(numbers[above]) if above in numbers else rule.otherwise.code(self)
         self.names[f"N_{name}"] = numbers
         code = f"N_{name}.get(above, {rule.otherwise.code(self)})"
-        for number, (_, sets, upper) in enumerate(bindings.conditions(self.cls)):
-            if name in sets:
-                self.names[f"A_{number}"] = upper
-                code = f"({sets[name].code(self)} if above is A_{number} else {code})"
-        return code
+        filled = [(sets[name].code(self), upper) for _, sets, upper in bindings.conditions(self.cls) if name in sets]
+        if not filled:
+            return code
+        # In statements of their own: Python nests expressions 200 deep at most, and there may be more bindings.
+        self.lines.append(f"n_{name} = {code}")
+        for number, (value, upper) in enumerate(filled):
+            self.names[f"A_{name}_{number}"] = upper
+            self.lines.append(f"if above is A_{name}_{number}: n_{name} = {value}")
+        return f"n_{name}"
 
     def ahead(self, bits: int) -> str:
         raise DeclareError(self.cls.__name__, "ahead() in a binding's condition only", "ahead() in a rule")

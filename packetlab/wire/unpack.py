@@ -325,11 +325,10 @@ class Reading(OneByOne):
         lines.append(f"if {self.guard}:")
         if lookups:
             lines.append(f"    {following} = " + " or ".join(lookups))
-        word = f"if {following} is not None: pass\n    elif" if lookups else "if"
         for number, (rule, _, upper) in enumerate(conditions):
             self.names[f"C_{number}{self.tag}"] = upper
-            lines += f"    {word} {rule.code(self)}: {following} = C_{number}{self.tag}".split("\n")
-            word = "elif"
+            # One below the other, for of elif Python takes some hundred only.
+            lines.append(f"    if {following} is None and {rule.code(self)}: {following} = C_{number}{self.tag}")
         return lines
 
     def numbered(self) -> list[Field]:

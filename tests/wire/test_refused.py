@@ -330,3 +330,16 @@ def test_sources_of_generated_code_go_with_it() -> None:
             assert bytes(header(a=1)) == b"\1" and dissect(b"a", header)[header].a == 97
         gc.collect()
         assert 0 < sum(name.startswith("<packetlab Gone.") for name in linecache.cache) <= 3
+
+
+def test_a_header_may_have_any_number_of_bindings_with_conditions() -> None:
+    with bindings():
+        made_ = [
+            made(f"Upper{n}", a=U8, options={"under": UDP, "when": (field("sport") == n) & (field("dport") > 9), "sets": {"sport": n, "dport": 99}})
+            for n in range(1, 700)
+        ]  # fmt: skip
+        for header in (made_[0], made_[350], made_[-1]):
+            data = bytes(UDP() / header(a=7))
+            assert dissect(data, UDP)[header].a == 7 and dissect(data, UDP)[UDP].dport == 99
+        assert bytes(UDP(sport=1) / made_[5](a=1))[:4] == b"\0\1\0\x63"
+        assert dissect(b"\2\xbc\0\0\0\x09\0\0x", UDP).payload == b"x"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from packetlab.errors import DeclareError
+from packetlab.errors import BuildError, DeclareError
 from packetlab.wire.checking import check_answer, check_binding, check_circles
 from packetlab.wire.expressions import Const, Expr, Next, Ref, expression
 
@@ -180,8 +180,12 @@ def _bind_numbers(upper: type[Header], under: type[Header], name: str, numbers: 
         _own_space(under, declared_field)
     assert isinstance(declared_field.rule, Next)
     numbers_of = space(declared_field.rule.space)
+    try:
+        numbers = [declared_field.kind.raw(number, "") for number in numbers]
+    except BuildError as error:
+        where = f"{upper.__name__} under {under.__name__}.{name}"
+        raise DeclareError(where, error.expected, error.got) from None
     for number in numbers:
-        declared_field.kind.raw(number, f"{upper.__name__} under {under.__name__}.{name}")
         taken = numbers_of.headers.get(number)
         if taken is not None and taken is not upper:
             raise DeclareError(
@@ -192,8 +196,8 @@ def _bind_numbers(upper: type[Header], under: type[Header], name: str, numbers: 
             )
     changed()
     for number in numbers:
-        numbers_of.headers[int(number)] = upper
-        numbers_of.numbers.setdefault(upper, int(number))
+        numbers_of.headers[number] = upper
+        numbers_of.numbers.setdefault(upper, number)
 
 
 def placed(upper: type[Header]) -> list[tuple[type[Header], Any, dict[str, Expr]]]:

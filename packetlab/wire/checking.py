@@ -231,6 +231,8 @@ def _check_options(header: type[Header]) -> None:
     if header._pseudo is None:
         return
     where = f"{header.__name__}, pseudo"
+    if type(header._pseudo) is not tuple or [type(part) for part in header._pseudo] != [str, str]:
+        raise DeclareError(where, 'two names, as in ("src", "dst")', repr(header._pseudo))
     source, destination = header._pseudo
     for part in (source, destination):
         if part and not (not source and hasattr(header, part)):  # of the final address a property may tell

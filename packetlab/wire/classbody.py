@@ -11,10 +11,10 @@ from typing import Any
 from packetlab.errors import DeclareError
 from packetlab.wire import numbers
 from packetlab.wire.describe import ADDRESSES
-from packetlab.wire.expressions import SIGNS
+from packetlab.wire.expressions import COMPARISONS, SIGNS
 from packetlab.wire.terms import DEPTH, NUMBERS, listed, name, number, shown, space, text
 
-_REFLECTED = ("+", "-", "*")  # signs that may have a plain number on their left
+_REFLECTED = SIGNS.keys() - COMPARISONS  # signs that may have a plain number on their left
 _KINDS = {"rest": "Rest", "payload": "Payload", "mac": "MAC", "ipv4": "IPv4Address", "ipv6": "IPv6Address", "xns": "XNSAddressField"}  # fmt: skip
 _MOST = 1 << 16
 

@@ -147,8 +147,14 @@ def consistent(packet: Packet, i: int, bodies: Bodies) -> Header:
 
 
 def verdict(packet: Packet, i: int, name: str) -> Verdict:
-    """Return the verdict on the checksum field `name` of layer `i`."""
+    """Return the verdict on the checksum field `name` of layer `i`, on its only one where that is ""."""
     cls = type(packet.layers[i])
+    sums = [f.name for f in cls._fields if isinstance(f.rule, Checksum)]
+    if not name:
+        name = "checksum" if "checksum" in sums or len(sums) != 1 else sums[0]
+    if name not in cls._by_name:
+        hint = f"there is {', '.join(sums)}" if sums else "the header has none"
+        raise BuildError(f"{cls.__name__}.{name}", "a checksum", "no such field", hint)
     f = cls._field(name)
     if not isinstance(f.rule, Checksum):
         raise BuildError(f"{cls.__name__}.{name}", "a checksum", "another field")

@@ -203,13 +203,13 @@ class HeaderType(type):
         header._reset()
         if name == "Header" and header.__module__ == __name__:
             return
-        _bindings.declare(header)
-        _bindings.answer(header)
-        if under is not None:
-            for lower in under if isinstance(under, (tuple, list)) else (under,):
-                _bindings.bind(header, lower, when, sets)
-        elif when is not None:
+        if under is None and when is not None:
             raise DeclareError(name, "under= with when=", "when= alone")
+        with _bindings.all_or_none():
+            _bindings.declare(header)
+            _bindings.answer(header)
+            for lower in under if isinstance(under, (tuple, list)) else (under,) if under is not None else ():
+                _bindings.bind(header, lower, when, sets)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)

@@ -303,8 +303,11 @@ class Packet(Shown):
 
         return why(self, self._place(layer), name)
 
-    def verdict(self, layer: type[Header] | tuple[type[Header], int], name: str = "checksum") -> Verdict:
-        """Return what is to be said of a checksum field: good, bad, unverified (bytes are missing), not present."""
+    def verdict(self, layer: type[Header] | tuple[type[Header], int], name: str = "") -> Verdict:
+        """Return what is to be said of a checksum field: good, bad, unverified (bytes are missing), not present.
+
+        Without a `name` it is the field called "checksum", or the only checksum the header has. BuildError for no checksum.
+        """
         from packetlab.wire.explain import verdict
 
         return verdict(self, self._place(layer), name)

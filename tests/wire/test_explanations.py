@@ -14,8 +14,10 @@ from packetlab import (
     LLC,
     TCP,
     U8,
+    U32,
     UDP,
     VLAN,
+    BuildError,
     Capture,
     Ether,
     Frame,
@@ -24,6 +26,7 @@ from packetlab import (
     IPv4,
     IPv6,
     Packet,
+    Payload,
     Rest,
     TCPOption,
     Verdict,
@@ -31,6 +34,7 @@ from packetlab import (
     auto,
     between,
     bindings,
+    crc32,
     dissect,
     explain,
     size_of,
@@ -296,3 +300,19 @@ def test_why_says_what_the_verdict_says() -> None:
     assert none.why(UDP, "checksum").endswith("says that there is no checksum")
     illegal = dissect(bytes(IPv6() / UDP(checksum=0)), IPv6)
     assert illegal.why(UDP, "checksum").endswith("no checksum, which IPv6 does not allow")
+
+
+def test_a_verdict_is_on_the_only_checksum_there_is_whatever_it_is_called() -> None:
+    with bindings():
+
+        class Sealed(Header):
+            kind: U8 = 0
+            payload: Payload = b""
+            crc: U32 = auto(crc32("self", "payload"))
+
+        packet = dissect(bytes(Sealed() / b"abc"), Sealed)
+        assert packet.verdict(Sealed) is packet.verdict(Sealed, "crc") is Verdict.GOOD
+        with pytest.raises(BuildError, match=r"Sealed\.checksum: expected a checksum, got no such field \(there is crc\)"):
+            packet.verdict(Sealed, "checksum")
+        with pytest.raises(BuildError, match=r"Ether\.checksum: expected a checksum, got no such field \(the header has none\)"):
+            dissect(bytes(Ether())).verdict(Ether)

@@ -142,6 +142,10 @@ for _ in range(200):
         ({"n": U8, "options": {"under": UDP, "when": size_of("self") == 9}}, r"got size_of\(self\)"),
         ({"n": U8, "options": {"answers": field("n") == 1}}, r"Wrong, answers: expected numbers, request\.FIELD and reply\.FIELD, got n"),
         ({"n": U8, "options": {"answers": request.n // reply.n}}, "Wrong, answers: expected a number that is never 0"),
+        ({"n": U8, "options": {"under": UDP, "when": {"sport": 70000}}}, r"Wrong under UDP\.sport: expected 0\.\.65535, got 70000"),
+        ({"n": U8, "options": {"under": UDP, "when": {"sport": "a"}}}, r"Wrong under UDP\.sport: expected 0\.\.65535, got 'a'"),
+        ({"n": U8, "options": {"pseudo": "src"}}, r"Wrong, pseudo: expected two names"),
+        ({"n": U8, "options": {"when": {"sport": 1}}}, "Wrong: expected under= with when="),
         # what would come late
         ({"a": U8, "b": (U8, when(ahead(8) == 1, 0))}, r"Wrong\.b: expected numbers, field\(\.\.\.\) and has\(\.\.\.\).*, got ahead\(8\)"),
         ({"a": U8, "b": (U8, when(size_of("payload") > 3, 0))}, r"Wrong\.b: .*got size_of\(payload\)"),
@@ -176,7 +180,7 @@ for _ in range(200):
 )  # fmt: skip
 def test_a_class_is_refused_where_the_slip_is(body: dict[str, Any], complaint: str) -> None:
     before = registry.declared()
-    with bindings(), pytest.raises(DeclareError, match=complaint) as caught:
+    with pytest.raises(DeclareError, match=complaint) as caught:
         made(**body)
     assert str(caught.value).isprintable() and len(str(caught.value)) < 500
     assert registry.declared() == before and pl.UDP._by_name["sport"].rule is None

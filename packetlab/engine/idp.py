@@ -54,8 +54,9 @@ class Node:
         self.raw: list[Endpoint] = []
         self._host = host.to_bytes(6, "big")
         self._sockets: dict[int, Endpoint] = {}
+        self._numbers: dict[Endpoint, int] = {}
         self._children: dict[Endpoint, Endpoint] = {}  # connection -> its listener
-        self._ids = count(first_id, 64)
+        self._first_id, self._ids = first_id, 0
         self._number = FIRST_FREE
         # Dictionaries serve as ordered sets, so that a run repeats itself.
         self._touched: dict[Endpoint, None] = {}
@@ -95,14 +96,14 @@ class Node:
             raise SocketMisuse(EINVAL, "bind", "a socket number of 1..65535", f"{number}")
         if number in self._sockets:
             raise SocketMisuse(EADDRINUSE, f"bind to socket {number}", "a free socket", "one in use")
-        self._sockets[number] = endpoint
+        self._sockets[number], self._numbers[endpoint] = endpoint, number
         return number
 
     def unbind(self, endpoint: Endpoint) -> None:
         """Free whatever socket the endpoint has, and forget it."""
-        for number, bound in [*self._sockets.items()]:
-            if bound is endpoint:
-                del self._sockets[number]
+        number = self._numbers.pop(endpoint, None)
+        if number is not None:
+            del self._sockets[number]
         self._due.pop(endpoint, None)
         self._touched.pop(endpoint, None)
 
@@ -126,9 +127,12 @@ class Node:
 
     def new_id(self) -> int:
         """Return a connection id: neither 0 nor 0xFFFF, and not one used lately."""
-        while (number := next(self._ids) & 0xFFFF) in (0, 0xFFFF):
-            pass
-        return number
+        while True:
+            # 64 apart, as in 4.4BSD; the last ones come again after 65534 others.
+            number = (self._first_id + self._ids * 64 + (self._ids >> 10)) & 0xFFFF
+            self._ids += 1
+            if number not in (0, 0xFFFF):
+                return number
 
     def touch(self, endpoint: Endpoint) -> None:
         """Say that an endpoint may have something to send: after every wish."""

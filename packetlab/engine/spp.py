@@ -8,21 +8,21 @@ in `spp_timing`, which data go and come in `spp_send` and `spp_receive`. Numbers
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
-from errno import EMSGSIZE, ENETUNREACH, ENOTCONN, EPIPE
+from collections.abc import Callable, Mapping
+from errno import ENETUNREACH, ENOTCONN, EPIPE
 from typing import Any
 
 from packetlab.engine.contract import SECOND, Endpoint, Ignored
 from packetlab.engine.spp_dress import Dress, farewell
 from packetlab.engine.spp_events import Attention, Finished, Opened, PeerEnded, failure
 from packetlab.engine.spp_receive import Receiver
-from packetlab.engine.spp_send import END, END_REPLY, Segment, Sender
+from packetlab.engine.spp_send import END, END_REPLY, Segment, Sender, check_data
 from packetlab.engine.spp_states import LIVE, OVER, TABLE, Do, State, Step
 from packetlab.engine.spp_timing import RoundTrip, Timing
-from packetlab.errors import LocalProtocolError, SocketMisuse
+from packetlab.errors import SocketMisuse
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.packet import Packet
-from packetlab.wire.xns import IDP, SPP, Control, Error, ErrorNumber
+from packetlab.wire.xns import IDP, SPP, Control, ErrorNumber
 
 # Plain numbers: arithmetic on enum flags costs more than the rest of a packet.
 SYSTEM, SEND_ACK = int(Control.SYSTEM), int(Control.SEND_ACK)
@@ -57,7 +57,8 @@ class Connection(Endpoint):
         self.largest = LARGEST
         self.sender, self.receiver = Sender(self.timing), Receiver(window)
         self._hello = self._probe = False  # a system packet is to ask for an answer: to open, or to hear of the peer
-        self._hello_at, self._hellos = 0, 0
+        self._hello_at, self.hellos = 0, 0
+        self.on_open: Callable[[Connection], None] | None = None  # told once the connection is open
         self.patient = False  # while opening, goes on asking where nobody is there yet
         self._last_words: int | None = None  # the number of the END-REPLY that nobody confirms
         self._beside: list[tuple[bytes, Dress]] = []  # packets that are none of the row
@@ -97,13 +98,7 @@ class Connection(Endpoint):
             number = ENOTCONN if self.state in (State.IDLE, State.REQUESTED) else EPIPE
             where = f"SPP send from {self.local}"
             raise SocketMisuse(number, where, "an open connection", f"one that is {self.state.value}")
-        if len(data) > self.largest:
-            raise SocketMisuse(EMSGSIZE, "SPP data", f"at most {self.largest} bytes", f"{len(data)}")
-        if not 0 <= datastream < END:
-            hint = "254 and 255 are END and END-REPLY, which close() sends"
-            raise LocalProtocolError("SPP.datastream", "0..253", f"{datastream}", hint)
-        if attention and len(data) != 1:
-            raise LocalProtocolError("SPP attention", "exactly one byte of data", f"{len(data)}")
+        check_data(len(data), datastream, attention, self.largest)
         control = (END_OF_MESSAGE if end_of_message else 0) | (ATTENTION if attention else 0)
         dress = Dress(idp, {}, once=False) if idp else None
         self.sender.queue.append(Segment(control, datastream, data, dress))
@@ -167,11 +162,14 @@ class Connection(Endpoint):
     # The contract -------------------------------------------------------------------------------------------
 
     def route(self, packet: Packet) -> Connection | None:
-        """Return itself; or nobody, for a packet with the ids of another connection: of one long gone, so its end is told.
+        """Return itself; or nobody, for a packet of another host, or with the ids of another connection.
 
-        An answer to a request of ours that has long been answered is such a one: a late copy of the request made it.
+        That is one long gone, so its end is told. An answer to a request of ours that has long been answered is such a one: a
+        late copy of the request made it.
         """
-        headers = packet._headers
+        headers: Any = packet._headers
+        if headers[0]._src[4:10] != self._their_host:
+            return None
         if len(headers) < 2 or type(headers[1]) is not SPP:
             return self
         spp: Any = headers[1]
@@ -210,7 +208,7 @@ class Connection(Endpoint):
                 out.append(packet if each.dress is None else each.dress.put_on(packet, each.repeated))
         if self._hello or self._probe:
             out.append(self._system(SYSTEM | SEND_ACK))
-            self._hello_at, self._hellos = now, self._hellos + 1
+            self._hello_at, self.hellos = now, self.hellos + 1
         elif self._last_words is not None:
             out.append(self._packet(END_OF_MESSAGE, END_REPLY, self._last_words, b""))
         elif receiver.acks and not out:
@@ -277,29 +275,19 @@ class Connection(Endpoint):
 
     def troubled(self, packet: Packet, number: int, now: int) -> None:
         """Take in an Error packet about a packet of ours."""
-        if Error in packet and not self._sent(packet):
-            self._ignore(packet, "an Error about a packet that is none of this connection's")
-            return
         opening = self.state is State.REQUESTED
         if number == ErrorNumber.NO_SOCKET and not (opening and self.patient):
             self._step(Step.REFUSED, now)
         elif number == ErrorNumber.RESOURCE_LIMIT:
             self.sender.slow_down()
-        elif number in (ErrorNumber.UNREACHABLE, ErrorNumber.LISTENER_REJECT) and opening:
-            unreachable = number == ErrorNumber.UNREACHABLE
-            self.error = (
-                OSError(ENETUNREACH, f"{self}: no route to network {self.remote.net:X}")
-                if unreachable
-                else ConnectionRefusedError(f"{self}: the listener refuses")
-            )
+        elif number == ErrorNumber.UNREACHABLE and opening:
+            self.error = OSError(ENETUNREACH, f"{self}: no route to network {self.remote.net:X}")
+            self._step(Step.REFUSED, now)
+        elif number == ErrorNumber.LISTENER_REJECT and opening:
+            self.error = ConnectionRefusedError(f"{self}: the listener refuses")
             self._step(Step.REFUSED, now)
         else:
             self._ignore(packet, f"Error {number:#x} changes nothing")
-
-    def _sent(self, error: Packet) -> bool:
-        """Say whether an Error quotes a packet of this connection."""
-        quoted, spp = error[IDP, 1], error.get(SPP)
-        return quoted.dst.host == self.remote.host and (spp is None or spp.source_id == self.source_id)
 
     # Receiving ----------------------------------------------------------------------------------------------
 
@@ -386,6 +374,7 @@ class Connection(Endpoint):
     def _meet(self, remote: XNSAddress) -> None:
         # Headers never change, so all packets share one of IDP.
         self.remote, self._route = remote, IDP(dst=remote, src=self.local)
+        self._their_host = remote.host.to_bytes(6, "big")
 
     # Life ---------------------------------------------------------------------------------------------------
 
@@ -401,7 +390,9 @@ class Connection(Endpoint):
             self._hello = True
         elif do is Do.OPENED:
             self._events.append(Opened())
-            if self._hellos == 1:
+            if self.on_open is not None:
+                self.on_open(self)
+            if self.hellos == 1:
                 self.sender.round_trip.measured(now - self._hello_at)
             else:
                 self.sender.round_trip = RoundTrip(self.timing)  # RFC 6298 (5.7)
@@ -423,11 +414,8 @@ class Connection(Endpoint):
             self._events.append(Finished(self.error))
 
     def _done(self) -> bool:
-        """Say whether a close is complete though the peer is gone without its last word.
-
-        Either all data of ours arrived. Or the peer has ended, and our END-REPLY is out: who ended leaves when that has come.
-        """
-        sender = self.sender
+        """Say whether a close is complete though the peer is gone without its last word: all data of ours arrived."""
+        sender = self.sender  # or it has ended, and our END-REPLY is out: who ended leaves when that has come
         if self.ended and sender.reply is not None and not sender.queue:
             return True
         return all(segment.datastream >= END for segment in sender.unconfirmed())

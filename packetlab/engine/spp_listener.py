@@ -6,18 +6,18 @@ Both manners of listening are spoken: each connection on the listener's own sock
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from packetlab.engine.contract import Endpoint, Ignored
 from packetlab.engine.spp import UNKNOWN, Connection
-from packetlab.engine.spp_states import State
+from packetlab.errors import SocketMisuse
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.packet import Packet
 from packetlab.wire.xns import SPP
 
 Key = tuple[bytes, int]
+UNANSWERED = 3  # answers to a request, a second and two apart, after which it may be a forgery
 
 
 class Listener(Endpoint):
@@ -33,7 +33,10 @@ class Listener(Endpoint):
         self.local, self.backlog, self._make = local, backlog, make
         self.closed = False
         self._children: dict[Key, Connection] = {}
-        self._waiting: deque[Connection] = deque()  # not yet accepted, in the order of their requests
+        self._keys: dict[Connection, Key] = {}
+        # Dictionaries serve as ordered sets: those that nobody accepted yet, the oldest first.
+        self._opening: dict[Connection, None] = {}
+        self._opened: dict[Connection, None] = {}
 
     def route(self, packet: Packet) -> Endpoint | None:
         """Return the connection that a packet is for; a request makes one."""
@@ -50,12 +53,30 @@ class Listener(Endpoint):
         # Asking with data is legal (Interlisp); anything with an id of ours is of a connection long gone.
         if self.closed or spp.destination_id not in UNKNOWN or spp.source_id in UNKNOWN or spp.seq != 0:
             return None
-        if len(self._waiting) >= self.backlog:
+        if len(self._opening) + len(self._opened) >= self.backlog and not self._give_way():
             return self
-        child = self._make(idp.src)
-        self._children[key] = child
-        self._waiting.append(child)
+        try:
+            child = self._make(idp.src)
+        except SocketMisuse:  # no socket is free: as if there were no room
+            return self
+        child.on_open = self._has_opened
+        self._children[key], self._keys[child] = child, key
+        self._opening[child] = None
         return child
+
+    def _give_way(self) -> bool:
+        """Let go of the oldest half-open connection, where it has not answered for seconds: its end may not exist."""
+        oldest = next(iter(self._opening), None)
+        if oldest is None or oldest.hellos < UNANSWERED:
+            return False
+        self.forget(oldest)
+        oldest.abort(0, ConnectionAbortedError(f"{oldest}: half open, and others wait"))
+        return True
+
+    def _has_opened(self, child: Connection) -> None:
+        if child in self._opening:
+            del self._opening[child]
+            self._opened[child] = None
 
     def receive(self, packet: Packet, now: int) -> None:
         """Take in what `route` gave to nobody else: nothing of it is of use."""
@@ -64,26 +85,30 @@ class Listener(Endpoint):
 
     def accept(self) -> Connection | None:
         """Return the next open connection, or None. One that ended before it was accepted is still given out."""
-        for child in self._waiting:
-            if child.state not in (State.IDLE, State.ANSWERED):
-                self._waiting.remove(child)
-                return child
-        return None
+        child = next(iter(self._opened), None)
+        if child is not None:
+            del self._opened[child]
+        return child
+
+    @property
+    def _waiting(self) -> list[Connection]:
+        """The connections that nobody accepted yet."""
+        return [*self._opened, *self._opening]
 
     def close(self) -> list[Connection]:
         """Take no more requests; return the connections that nobody accepted."""
-        self.closed = True
-        left = list(self._waiting)
-        self._waiting.clear()
+        self.closed, left = True, self._waiting
+        self._opening, self._opened = {}, {}
         return left
 
     def forget(self, child: Connection) -> None:
         """Let go of a connection that is over."""
-        for key, known in [*self._children.items()]:
-            if known is child:
-                del self._children[key]
-        if child in self._waiting and child.error is not None and child.peek() is None:
-            self._waiting.remove(child)  # it never came to be, or nothing of it is left to read
+        key = self._keys.pop(child, None)
+        if key is not None:
+            del self._children[key]
+        self._opening.pop(child, None)
+        if child.error is not None and child.peek() is None:
+            self._opened.pop(child, None)  # nothing of it is left to read
 
     @property
     def over(self) -> bool:

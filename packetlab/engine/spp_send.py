@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from errno import EMSGSIZE
 
 from packetlab.engine.sequence import unwrap
 from packetlab.engine.spp_dress import Dress
 from packetlab.engine.spp_timing import RoundTrip, Timing
+from packetlab.errors import LocalProtocolError, SocketMisuse
 
 SYSTEM, ATTENTION = 0x80, 0x20  # of connection control
 END, END_REPLY = 254, 255  # datastream types of the close
@@ -159,3 +161,14 @@ class Sender:
     def slow_down(self) -> None:
         """Take in that the peer's host is out of room (Error 3): one packet at a time, for now."""
         self._threshold, self._congestion = max(2, len(self.flight) // 2), 1
+
+
+def check_data(size: int, datastream: int, attention: bool, largest: int) -> None:
+    """Raise LocalProtocolError where a packet is none that a program may send."""
+    if size > largest:
+        raise SocketMisuse(EMSGSIZE, "SPP data", f"at most {largest} bytes", f"{size}")
+    if not 0 <= datastream < END:
+        hint = "254 and 255 are END and END-REPLY, which close() sends; force=True sends them too"
+        raise LocalProtocolError("SPP.datastream", "0..253", f"{datastream}", hint)
+    if attention and size != 1:
+        raise LocalProtocolError("SPP attention", "exactly one byte of data", f"{size}")

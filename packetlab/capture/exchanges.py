@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,10 @@ from typing import Any
 from packetlab.capture.frame import Frame
 from packetlab.wire.answers import asks, demanding, keys, question, reasons
 from packetlab.wire.packet import Packet
+
+OPEN = 1024  # requests that differ in nothing by which a reply is found
+
+_Waiting = dict[Any, OrderedDict[int, tuple["Pairing", Packet, Any]]]  # by key and number, the oldest first
 
 
 @dataclass
@@ -84,10 +89,11 @@ def exchanges(frames: Iterable[Frame | Packet]) -> Exchanges:
     """Pair the requests of a capture with their replies.
 
     A packet that answers an open request is its reply; one that the rules name a request, or that answers nothing and may
-    be a request, opens one. The oldest request that a reply answers is the one it closes.
+    be a request, opens one. The oldest request that a reply answers is the one it closes. Of requests whose ends, ports
+    and numbers are the same, OPEN wait for a reply at the most, the latest ones.
     """
     begun: list[Pairing] = []
-    waiting: dict[Any, list[tuple[Pairing, Packet, Any]]] = {}
+    waiting: _Waiting = {}
     asked: dict[Any, Pairing] = {}
     for number, one in enumerate(frames, 1):
         frame = one if isinstance(one, Frame) else Frame(bytes(one), None, number=number)
@@ -102,22 +108,40 @@ def exchanges(frames: Iterable[Frame | Packet]) -> Exchanges:
         pairing = asked[same] = Pairing(frame)
         begun.append(pairing)
         for key in keys(packet, "request"):
-            waiting.setdefault(key, []).append((pairing, packet, same))
+            some = waiting.setdefault(key, OrderedDict())
+            some[len(begun)] = (pairing, packet, same)
+            if len(some) > OPEN:
+                some.popitem(last=False)
     return Exchanges(begun)
 
 
-def _close(packet: Packet, frame: Frame, waiting: dict[Any, Any], asked: dict[Any, Pairing]) -> bool:
+def _close(packet: Packet, frame: Frame, waiting: _Waiting, asked: dict[Any, Pairing]) -> bool:
     """Give a packet to the oldest open request that it answers; say whether there was one."""
-    for key in keys(packet, "reply"):
-        # A reply may have more layers than rules spoke of in the request.
-        for size in range(len(key), 0, -1):
-            some = waiting.get(key[:size], [])
-            for place, (pairing, request, same) in enumerate(some):
-                if pairing.reply is not None:
-                    continue
-                if not reasons(packet, request):
-                    pairing.reply = frame
-                    del some[place]
-                    asked.pop(same, None)
-                    return True
-    return False
+    found = []
+    # A reply may have more layers than rules spoke of in the request.
+    for key in dict.fromkeys(whole[:size] for whole in keys(packet, "reply") for size in range(len(whole), 0, -1)):
+        some = waiting.get(key) or OrderedDict()
+        number = _answered(packet, some)
+        if number is not None:
+            found.append((number, some))
+    if not found:
+        return False
+    number, some = min(found, key=lambda one: one[0])
+    pairing, _, same = some.pop(number)
+    pairing.reply = frame
+    asked.pop(same, None)
+    return True
+
+
+def _answered(packet: Packet, some: dict[int, tuple[Pairing, Packet, Any]]) -> int | None:
+    """Return the number of the oldest request that a packet answers; those answered under another key go."""
+    gone, found = [], None
+    for number, (pairing, request, _) in some.items():
+        if pairing.reply is not None:
+            gone.append(number)
+        elif not reasons(packet, request):
+            found = number
+            break
+    for number in gone:
+        del some[number]
+    return found

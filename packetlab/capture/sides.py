@@ -1,7 +1,8 @@
 """Sides: which of two, client or server, sent each frame of a capture, as tcpprep tells them apart.
 
 Goes by the outermost IP header, or other declared header that names a source and a destination. Frames without one (ARP)
-are of the side that their source MAC address was last seen on, or else opposite to the side of their destination's; where nothing is known, of the client.
+are of the side that their source MAC address was last seen on, or else opposite to the side of their destination's; where nothing is known, of the client. What is remembered of hosts
+and conversations has a bound, MOST; a capture of more is a CaptureError while it is split.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from packetlab.capture.maps import HALF, mac_number, network
 from packetlab.capture.rewrite import words_at
 from packetlab.capture.sites import TCP, UDP, Sites
-from packetlab.errors import BuildError
+from packetlab.errors import BuildError, CaptureError
 
 if TYPE_CHECKING:
     from packetlab.capture.batch import FrameBatch
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 Side = Literal["client", "server"]
 WELL_KNOWN = 1024  # ports below are servers'
+MOST = 1 << 21  # hosts, MAC addresses and conversations that are remembered, together
 WAYS = ("first", "port", "cidr", "mac")
 
 
@@ -91,6 +93,9 @@ class Sides:
                 yield batch, [_side(by(frame.packet())) for frame in batch]
             else:
                 yield batch, [teller.side(row) for row in _rows(batch)]
+                if len(teller.hosts) + len(teller.at) + len(teller.flows) > MOST:
+                    hint = "by='cidr' remembers none; or split a part of the capture"
+                    raise CaptureError(self.capture.name, f"{MOST} hosts and conversations at most", "more", hint)
 
 
 def _side(said: Any) -> Side:

@@ -8,7 +8,7 @@ that the ports are, and so on up. What an error report quotes does not count.
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import zip_longest
+from itertools import product, zip_longest
 from typing import Any, NamedTuple
 
 from packetlab.wire import bindings
@@ -222,9 +222,11 @@ def question(packet: Packet) -> tuple[Any, ...]:
 
 
 def keys(packet: Packet, side: str) -> list[tuple[Any, ...]]:
-    """Return what a request and its reply have in common by the rules' plain equalities, for finding one by the other.
+    """Return what a request and its reply have in common by the rules' equalities, for finding one by the other.
 
-    As a request a packet has one such key, as a reply one for each stack of headers that it may answer.
+    One such key for each stack of headers that may answer, or be answered. Where a rule asks for an equality or else
+    for something of the request alone (a group was asked), requests of the second kind have None in its place, and a reply
+    has keys of both kinds.
     """
     stacks: list[tuple[Any, ...]] = [()]
     for header in ruled(packet):
@@ -239,18 +241,46 @@ def keys(packet: Packet, side: str) -> list[tuple[Any, ...]]:
         for one, other in related:
             rule = rule_between(one, other)
             pair = Pair(header, None) if side == "request" else Pair(None, header)
-            same = [pair.side(side, name) for name in _equal(rule, side)] if rule is not None else []
-            ends.append((one, other, tuple(same)))
+            choices: list[tuple[Any, ...]] = []
+            for name, instead in _equal(rule, side) if rule is not None else ():
+                value: Any = pair.side(side, name)
+                if side == "reply" and instead:
+                    choices.append((value, None))
+                elif any(part.evaluate(pair) for part in instead):  # type: ignore[arg-type]
+                    choices.append((None,))
+                else:
+                    choices.append((value,))
+            ends += [(one, other, same) for same in product(*choices)]
         stacks = [(*stack, end) for stack in stacks for end in ends] or stacks
     return stacks
 
 
 @lru_cache(1024)
-def _equal(rule: Expr, side: str) -> list[str]:
-    """The fields of one side that have to equal a field of the other, in the order of the rule."""
-    names = []
+def _equal(rule: Expr, side: str) -> list[tuple[str, tuple[Expr, ...]]]:
+    """The fields of one side that have to equal a field of the other, in the order of the rule.
+
+    With each come the conditions on the request of which one may hold instead.
+    """
+    found = []
     for part in parts(rule):
-        if isinstance(part, Op) and part.sign == "==" and isinstance(part.left, Side) and isinstance(part.right, Side):
-            if part.left.side != part.right.side:
-                names.append((part.left if part.left.side == side else part.right).name)
-    return names
+        ways = [(way, _equality(way, side)) for way in _ways(part)]
+        names = [name for _, name in ways if name]
+        instead = tuple(way for way, name in ways if not name)
+        if len(names) == 1 and all(_sides(way) == {"request"} for way in instead):
+            found.append((names[0], instead))
+    return found
+
+
+def _equality(way: Expr, side: str) -> str:
+    """Return the field of one side that a condition compares with one of the other; nothing where it is of another kind."""
+    if isinstance(way, Op) and way.sign == "==" and isinstance(way.left, Side) and isinstance(way.right, Side):
+        if way.left.side != way.right.side:
+            return (way.left if way.left.side == side else way.right).name
+    return ""
+
+
+def _ways(part: Expr) -> list[Expr]:
+    """Return the conditions of which one has to hold."""
+    if isinstance(part, Op) and part.sign == "|" and _condition(part.left) and _condition(part.right):
+        return _ways(part.left) + _ways(part.right)
+    return [part]

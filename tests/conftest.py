@@ -49,3 +49,10 @@ def tshark() -> Callable[..., list[list[str]]]:
         return [line.split("\t") for line in done.stdout.splitlines()]
 
     return ask
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse names of tests that differ from process to process: workers side by side have to agree on them."""
+    named_by_address = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if named_by_address:
+        raise pytest.UsageError(f"give these tests ids: {', '.join(named_by_address)}")

@@ -450,7 +450,7 @@ def sockets(a, b):
     yield client
 
 
-@pytest.mark.parametrize("data", NO_DATA, ids=repr)
+@pytest.mark.parametrize("data", NO_DATA, ids=lambda data: type(data).__name__)
 def test_what_is_no_data_is_a_type_error_on_every_kind_of_socket(hosts, data) -> None:
     for socket in sockets(*hosts):
         wire = Wire(hosts[0])
@@ -459,7 +459,7 @@ def test_what_is_no_data_is_a_type_error_on_every_kind_of_socket(hosts, data) ->
         assert wire.data() == []
 
 
-@pytest.mark.parametrize("data", NO_DATA, ids=repr)
+@pytest.mark.parametrize("data", NO_DATA, ids=lambda data: type(data).__name__)
 def test_so_it_is_on_the_kernels_sockets(data) -> None:
     with LocalHost() as host:
         server, client, datagram = (

@@ -150,7 +150,7 @@ _PLAUSIBLE: dict[str, Test] = {
     "bfd": lambda d: len(d) >= 24 and d[0] >> 5 == 1 and 24 <= d[3] <= len(d),  # RFC 5880 section 4.1
     "bgp": lambda d: d[:16] == b"\xff" * 16 and _within(16, 19)(d + bytes(4096)) and d[18:19] in (b"\1", b"\2", b"\3", b"\4", b"\5"),
     "coap": lambda d: len(d) >= 4 and d[0] >> 6 == 1 and d[0] & 15 <= 8,  # RFC 7252 section 3
-    "dhcp": lambda d: d[:1] in (b"\1", b"\2") and d[236:240] == b"\x63\x82\x53\x63",  # RFC 2131 section 3
+    "dhcp": lambda d: len(d) >= 28 and d[0] in (1, 2) and d[2] <= 16 and d[236:240] in (b"", b"\x63\x82\x53\x63"),  # RFC 2131 section 3
     "dhcp6": lambda d: len(d) >= 4 and 1 <= d[0] <= 35,
     "diameter": lambda d: len(d) >= 20 and d[0] == 1 and _number(d, 1, 3) >= 20 and not d[3] & 3,
     "enip": lambda d: len(d) >= 24 and _number(d[3:1:-1], 0) + 24 <= len(d) and d[1] == 0,
@@ -193,10 +193,10 @@ _PLAUSIBLE: dict[str, Test] = {
 }  # fmt: skip
 
 
-def plausible(name: str, data: bytes) -> bool:
-    """Whether data may be what a port says; False for names that no test is known for."""
+def plausible(name: str, data: bytes, missing: int = 0) -> bool:
+    """Whether data, of which the capture cut so many octets, may be what a port says; False for names without a test."""
     test = _PLAUSIBLE.get(name)
-    return test is not None and bool(data) and test(data)
+    return test is not None and bool(data) and (test(data) or (missing > 0 and test(data + bytes(min(missing, 65536)))))
 
 
 # What no other protocol begins with. DTLS has no decoder: it is named all the same, so that nothing else is believed.

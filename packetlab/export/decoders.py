@@ -134,7 +134,8 @@ def _guess(packet: Packet | None, transport: Header | None, body: bytes) -> tupl
     names_of = (
         [ports.get(getattr(transport, name) or 0) for name in ("dport", "sport")] if transport is not None else []
     )
-    likely = [name for name in names_of if name is not None and plausible(name, body)]
+    missing = packet._notes.missing if packet is not None and packet._notes is not None else 0
+    likely = [name for name in names_of if name is not None and plausible(name, body, missing)]
     if not likely and "gtp" in names_of and plausible("gtp2", body):
         likely = ["gtp2"]
     # Almost anything may be the inside of a QUIC connection: where the other port says more, it counts.
@@ -197,8 +198,8 @@ def _decoded(name: str, body: bytes, using: str | None, transport: Header | None
         data = body[2 : 2 + int.from_bytes(body[:2], "big")]  # RFC 1035 section 4.2.2: a length stands first
     if name in ("tls", "ssl"):
         end, lacking = tls_records(body)
-        if end > 0 and lacking:  # whole records are read, whatever becomes of the one that is cut
-            data, more = body[:end], f"{len(body) - end}, {lacking} less than it says"
+        if lacking > 0:  # whole records are read, whatever becomes of the one that is cut
+            data, more = body[:end] or body, f"one of {len(body) - end} octets, {lacking} less than it says"
     results = [_tried(name, one, data, decoder, by) for one, decoder in finders]
     # Without faults, or from the library that got farthest; one that could not even begin says nothing of the data.
     best = min(results, key=lambda result: (bool(result.faults), result.decoded is None, _broken(result)))

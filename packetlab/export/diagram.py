@@ -175,7 +175,9 @@ def signature(header: type[Header]) -> Signature:
         if isinstance(kind, Int):
             takes = _Word(kind.names.__name__) if kind.names is not None else int
         elif isinstance(kind, Address | Items):
-            takes = _Word(kind.name.partition(" ")[2] if isinstance(kind, Address) else f"tuple[{kind.item.__name__}, ...]")
+            takes = _Word(
+                kind.name.partition(" ")[2] if isinstance(kind, Address) else f"tuple[{kind.item.__name__}, ...]"
+            )
         parameters.append(Parameter(f.name, Parameter.KEYWORD_ONLY, default=default, annotation=takes))
     return Signature(parameters)
 

@@ -138,14 +138,16 @@ def _dhcp6(data: bytes) -> Any:
 
 def _decode(pick: Callable[[], Any], data: bytes, faults: list[str]) -> Any:
     """Return octets decoded. scapy leaves what its inner decoders fail on as octets without a word: that is a fault."""
+    with _quiet():
+        cls = pick()
     try:
-        with _told(pick()):
-            return pick()(data)
+        with _told(cls):
+            return cls(data)
     except Exception as error:
         faults.append(f"{type(error).__name__}: {error}"[:300])
     try:
-        with _told(pick(), silent=True):
-            return pick()(data)
+        with _told(cls, silent=True):
+            return cls(data)
     except Exception:
         return None  # the fault is noted
 
@@ -172,6 +174,24 @@ def _own(cls: Any) -> frozenset[str]:
 
 
 @contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what scapy prints, logs and warns of, while it reads or imports a module, off the terminal."""
+    from scapy.error import log_loading, log_runtime
+
+    loggers = log_loading, log_runtime
+    before = [one.disabled for one in loggers]
+    for one in loggers:
+        one.disabled = True
+    try:
+        with warnings.catch_warnings(), redirect_stdout(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for one, disabled in zip(loggers, before, strict=True):
+            one.disabled = disabled
+
+
+@contextmanager
 def _told(cls: Any = None, silent: bool = False) -> Iterator[None]:
     """Let inner decoders raise, or not, and keep what they print and log off the terminal.
 
@@ -179,7 +199,6 @@ def _told(cls: Any = None, silent: bool = False) -> Iterator[None]:
     decoder `cls` is made of, count, so that an answer does not depend on what the process did before.
     """
     from scapy.config import conf
-    from scapy.error import log_runtime
     from scapy.packet import Packet as ScapyPacket
 
     own = _own(cls)
@@ -196,15 +215,13 @@ def _told(cls: Any = None, silent: bool = False) -> Iterator[None]:
                     pass
         return self.default_payload_class(payload)
 
-    before = conf.debug_dissector, log_runtime.disabled, ScapyPacket.guess_payload_class
-    conf.debug_dissector, log_runtime.disabled = not silent, True
-    ScapyPacket.guess_payload_class = guess
+    before = conf.debug_dissector, ScapyPacket.guess_payload_class
+    conf.debug_dissector, ScapyPacket.guess_payload_class = not silent, guess
     try:
-        with warnings.catch_warnings(), redirect_stdout(StringIO()):
-            warnings.simplefilter("ignore")
+        with _quiet():
             yield
     finally:
-        conf.debug_dissector, log_runtime.disabled, ScapyPacket.guess_payload_class = before
+        conf.debug_dissector, ScapyPacket.guess_payload_class = before
 
 
 def above(packet: Packet) -> Any:

@@ -82,7 +82,11 @@ def _number(kind: Int, name: str, default: Any, shares: bool) -> Any:
     bits = kind.bits
     if kind.names is not None and not kind.little and not kind.signed:
         if issubclass(kind.names, IntFlag):
-            known = {int(member).bit_length() - 1: printable(member.name) for member in kind.names if int(member).bit_count() == 1}
+            known = {
+                int(member).bit_length() - 1: printable(member.name)
+                for member in kind.names
+                if int(member).bit_count() == 1
+            }
             return fields.FlagsField(name, default, bits, [known.get(bit) or f"bit{bit}" for bit in range(bits)])
         names = {int(member): printable(member.name) for member in kind.names}
         whole = {8: fields.ByteEnumField, 16: fields.ShortEnumField, 32: fields.IntEnumField, 64: fields.LongEnumField}

@@ -34,6 +34,7 @@ CASES: dict[str, Any] = {
     "erspan": IPv4() / GRE(protocol=0x88BE, sequence=1) / (HEX("10010000 00000000".replace(" ", "")) + bytes(Ether() / b"x")),
     "geneve": IPv4() / UDP(dport=6081) / (HEX("00006558 00000100".replace(" ", "")) + bytes(Ether())),
     "gtp": IPv4() / UDP(dport=2152) / HEX("30ff0004 00000001 01020304".replace(" ", "")),
+    "bgp": IPv4() / TCP(dport=179) / (b"\xff" * 16 + HEX("001304")),
     "enip": IPv4() / TCP(dport=44818) / (HEX("6300 0000".replace(" ", "")) + bytes(20)),
     "ldp": IPv4() / UDP(dport=646) / HEX("0001001a 0a000001 0000 0100 0012 00000001 0400 0004 000f0000".replace(" ", "") + "00000000"),
 }  # fmt: skip
@@ -107,6 +108,15 @@ def test_the_answer_is_the_same_whatever_was_imported(answers: Any) -> None:
 @pytest.mark.parametrize("name", WRONG)
 def test_no_port_is_believed_against_the_data(name: str, answers: Any) -> None:
     assert answers[0][name][0] == "", answers[0][name]
+
+
+def test_data_that_the_capture_cut_is_still_found() -> None:
+    query = bytes(Ether() / IPv4() / UDP(dport=53) / QUERY)
+    hello = bytes(Ether() / IPv4() / TCP(dport=443) / RECORD)
+    for octets, name in ((query, "dns"), (hello, "tls")):
+        made = Frame(octets[:-8], wire_length=len(octets)).packet().deep()
+        assert made.name == name and made.faults
+    assert {p.deep().name for p in Capture(CORPUS / "be_test008.pcapng").packets() if UDP in p} == {"dhcp"}
 
 
 def test_dns_from_port_443_is_dns() -> None:

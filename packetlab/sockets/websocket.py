@@ -204,11 +204,13 @@ class WebSocketSocket(Socket):
             self.abort()
             return
         endpoint, medium = self._endpoint, self.host.medium
-        if endpoint is not None and endpoint.engine.state == "open":
-            with medium.lock:
+        with medium.lock:  # whoever reads in another thread is told of this close, not of its answer
+            closing = endpoint is not None and endpoint.engine.state == "open"
+            if endpoint is not None and closing:
                 endpoint.engine.close(code, reason)
+            super().close()
+            if endpoint is not None and closing:
                 endpoint.turn(medium.now)
-        super().close()
         if self._porch is not None:
             self._porch.close()
         if endpoint is None:

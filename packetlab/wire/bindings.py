@@ -118,7 +118,8 @@ def bind(upper: type[Header], under: type[Header], when: Any = None, sets: dict[
         filled.update({n: expression(v) for n, v in when.items() if not isinstance(v, (tuple, list, set, range))})
     condition = expression(1 if when is None else when)
     check_binding(upper, under, condition, filled)
-    check_circles(under, [*(sets for _, sets, _ in conditions(under)), filled])
+    if not all(isinstance(value, Const) for value in filled.values()):
+        check_circles(under, [*(sets for _, sets, _ in conditions(under)), filled])
     for name in filled:
         declared_field = under._field(name)
         if declared_field.rule is None:

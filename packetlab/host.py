@@ -179,7 +179,7 @@ class Station:
     on_link: Callable[[], object] | None = None  # called when a link has been added
     randomness: Callable[[int], bytes] | None = None  # for keys of WebSockets, where a run is to repeat itself
     _stack: Stack | None = None
-    _seqno: int = 0
+    _seqno: int | None = None
 
     # What a network provides.
     if TYPE_CHECKING:
@@ -378,6 +378,8 @@ class Station:
 
     def next_seqno(self) -> int:
         """Return the next of a row of 32-bit numbers (SO_SEQNO)."""
+        if self._seqno is None:
+            self._seqno = self._first_id() << 16  # BSD counts from the clock: another run has other numbers
         self._seqno = (self._seqno + 1) & 0xFFFFFFFF
         return self._seqno
 

@@ -180,7 +180,7 @@ class Socket(Shown, metaclass=_Made):
             self.abort()  # something else went wrong already; do not wait for the other end
 
     def abort(self) -> None:
-        """Close at once, without a word to the other end."""
+        """Close at once, without waiting for the other end."""
         self.close()
 
     def __str__(self) -> str:

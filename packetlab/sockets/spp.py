@@ -300,7 +300,7 @@ class SPPSocket(Socket):
         return True if connection.sender.shut and self.host.knows(connection.remote) else None
 
     def abort(self) -> None:
-        """Close at once, without a word to the other end."""
+        """Close at once. The other end is told by an Error, once, so that it need not wait for what will not come."""
         if self.closed:
             return
         if self._connection is None or self._elsewhere():

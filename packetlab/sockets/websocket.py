@@ -230,7 +230,7 @@ class WebSocketSocket(Socket):
             self.stream.abort()
 
     def abort(self) -> None:
-        """Close at once, without a word to the other end."""
+        """Close at once, without waiting for the other end."""
         if self._endpoint is not None:
             self._endpoint.leave()
         if self._porch is not None:

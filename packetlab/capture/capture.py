@@ -96,7 +96,10 @@ class Capture(Shown):
 
     @property
     def faults(self) -> tuple[CaptureError, ...]:
-        """The errors met by the last iteration that came to an end, of this capture or the one it is a part of."""
+        """The errors met by the last iteration that came to an end, of this capture or the one it is a part of.
+
+        Times that a pcap file tells wrongly (a fraction of a second that is one or more) are told here and not raised.
+        """
         return self._parent.faults if self._parent is not None else self._faults
 
     @property
@@ -201,8 +204,8 @@ class Capture(Shown):
         self._used = True
         self._faults = ()
         source = open_source(where, self._start, self._following)
+        data = memory(source)
         try:
-            data = memory(source)
             data.have(4)
             magic = bytes(data.data[:4])
             if magic == MAGIC:
@@ -221,6 +224,8 @@ class Capture(Shown):
             if self.strict:
                 raise
         finally:
+            if data.remark is not None:
+                self._faults = (data.remark, *self._faults)
             if file:
                 source.close()
 

@@ -65,7 +65,7 @@ def read_pcap(data: Bytes) -> Iterator[Frame]:
     layout = read_header(data)
     size, scale, interface = layout.size, layout.scale, layout.interface
     unpack, new = Struct(layout.sign + "IIII").unpack_from, Frame.__new__
-    number = 0
+    number, second = 0, 1_000_000_000 // scale
     while data.have(size):
         buffer, pos, end = data.data, data.pos, len(data.data)
         while pos + size <= end:
@@ -82,6 +82,8 @@ def read_pcap(data: Bytes) -> Iterator[Frame]:
             frame.number = number
             frame.extras = NOTHING
             data.pos = pos = stop
+            if fraction >= second:
+                data.note_late(number, fraction, scale)
             yield frame
         data.pos = pos
         if pos + size <= end:

@@ -69,8 +69,8 @@ class Reader:
         self.described = 0  # bytes of memory that the descriptions of interfaces take, about
         self.number = 0
 
-    def error(self, expected: str, got: object) -> CaptureError:
-        return CaptureError(f"{self.data.source.name}, block at byte {self.data.offset}", expected, got)
+    def error(self, expected: str, got: object, hint: str = "") -> CaptureError:
+        return CaptureError(f"{self.data.source.name}, block at byte {self.data.offset}", expected, got, hint)
 
     def frames(self, tap: Callable[[bytes], object] | None) -> Iterator[Frame]:
         data = self.data
@@ -157,7 +157,8 @@ class Reader:
             self.sign = ">" if order == _BIG else "<"
         kind, size = Struct(self.sign + "II").unpack_from(data.data, data.pos)
         if size < 12 or size % 4 or size > LARGEST:
-            raise self.error(f"a block length of 12 to {LARGEST}, in fours", size)
+            hint = "early drafts of pcapng (.ntar) had such lengths: tshark -r FILE -w NEW reads them" if size % 4 else ""
+            raise self.error(f"a block length of 12 to {LARGEST}, in fours", size, hint)
         if not data.have(size):
             raise data.short("a block", size)
         (again,) = Struct(self.sign + "I").unpack_from(data.data, data.pos + size - 4)

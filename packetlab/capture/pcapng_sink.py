@@ -1,6 +1,6 @@
 """Writing the pcapng file format (draft-ietf-opsawg-pcapng; section numbers below are the draft's).
 
-Little-endian sections, times in nanoseconds; nothing of the machine or the hour goes in, so the same frames make the
+Little-endian sections; times in the resolution of their interface where that holds them exactly, else in nanoseconds; nothing of the machine or the hour goes in, so the same frames make the
 same file. Each block is handed on whole. It knows nothing of reading.
 """
 
@@ -33,9 +33,10 @@ from packetlab.capture.notes import (
 )
 from packetlab.capture.pcap import check_lengths
 from packetlab.capture.pcapng import INTERFACE, LARGEST, MOST_INTERFACES, OLD_PACKET, PACKET, SECTION, SIMPLE_PACKET
-from packetlab.capture.records import pcapng_blocks
+from packetlab.capture.records import batch_units, pcapng_blocks
 from packetlab.errors import CaptureError
 
+NANOSECONDS = 1_000_000_000
 _RECORDS = {4: 1, 16: 2, 6: 3, 8: 4}  # octets of an address -> kind of name record (4.5)
 
 
@@ -101,7 +102,7 @@ class PcapngSink:
                 raise CaptureError(self.name, "a frame check sequence of 0 to 15 bytes", interface.fcs_length)
             options = [(2, _bytes(interface.name))] if interface.name else []
             options += [(3, _bytes(interface.description))] if interface.description else []
-            options += [(9, b"\x09")]
+            options += [(9, bytes([9 if (power := _resolution(interface.resolution)) is None else power]))]
             options += [(13, bytes([interface.fcs_length]))] if interface.fcs_length else []
             if len(self.interfaces) == MOST_INTERFACES:
                 hint = "section() begins another"
@@ -132,7 +133,8 @@ class PcapngSink:
             if value is not None:
                 said.append((code, Struct(kind).pack(value)))
         options = self._options([*said, *extras.options])
-        which = self.interface(frame.interface)
+        interface, time = _clock(frame.interface, time)
+        which = self.interface(interface)
         size = len(frame.data)
         padded = frame.data + bytes(-size % 4)
         kept = min(frame.wire_length, frame.interface.snaplen or frame.wire_length)
@@ -147,8 +149,13 @@ class PcapngSink:
         """Write plain frames (see `records`)."""
         self.begin()
         used = sorted(dict.fromkeys(batch.which.tolist()))
+        units = batch_units(batch, used)
+        if units is None:
+            for frame in batch:
+                self.write(frame)
+            return
         places = {which: self.interface(batch.interfaces[which]) for which in used}
-        self.stream.write(pcapng_blocks(batch, places))
+        self.stream.write(pcapng_blocks(batch, places, units))
 
     def end(self, linktype: int) -> None:
         """Write what a file without frames needs."""
@@ -218,12 +225,16 @@ class PcapngSink:
         return data + self._options([*self._comments(note.comments), *server, *note.options])
 
     def _statistics(self, note: Statistics) -> bytes:
-        which = self.interface(note.interface)
+        clock = note.interface  # one that holds all its times
+        for time in (note.time_ns, note.start_ns, note.end_ns):
+            clock = _clock(clock, time or 0)[0]
+        which = self.interface(clock)
         counts = (note.received, note.dropped, note.accepted, note.os_dropped, note.delivered)
         said = self._comments(note.comments)
-        said += [(code, _halves(time)) for code, time in ((2, note.start_ns), (3, note.end_ns)) if time is not None]
+        times = ((2, note.start_ns), (3, note.end_ns))
+        said += [(code, _halves(_clock(clock, time)[1])) for code, time in times if time is not None]
         said += [(code, Struct("<Q").pack(count)) for code, count in enumerate(counts, 4) if count is not None]
-        return Struct("<I").pack(which) + _halves(note.time_ns) + self._options([*said, *note.options])
+        return Struct("<I").pack(which) + _halves(_clock(clock, note.time_ns)[1]) + self._options([*said, *note.options])
 
     def _secrets(self, note: Secrets) -> bytes:
         kind = note.kind if isinstance(note.kind, int) else SECRETS_KINDS.get(note.kind)
@@ -234,10 +245,28 @@ class PcapngSink:
         return Struct("<II").pack(kind, len(note.data)) + data + options
 
 
-def _halves(time_ns: int) -> bytes:
+def _halves(ticks: int) -> bytes:
     """A time as two words, the high one first, whatever the byte order (4.6)."""
-    return Struct("<II").pack(time_ns >> 32, time_ns & 0xFFFFFFFF)
+    return Struct("<II").pack(ticks >> 32, ticks & 0xFFFFFFFF)
 
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")  # half a surrogate pair has no UTF-8
+
+
+def _resolution(ticks: int) -> int | None:
+    """Return ticks a second as the option has them (4.2): a power of ten, or of two with the high bit; None for others."""
+    power = len(str(ticks)) - 1
+    if ticks == 10**power and power < 128:
+        return power
+    power = ticks.bit_length() - 1
+    return 0x80 | power if ticks > 0 and ticks == 1 << power and power < 128 else None
+
+
+def _clock(interface: Interface, time: int) -> tuple[Interface, int]:
+    """Return an interface and a time in its ticks; one of nanoseconds where its own do not hold the time exactly."""
+    ticks = -(-time * interface.resolution // NANOSECONDS)
+    exact = 0 <= ticks < 1 << 64 and interface.resolution > 0 and ticks * NANOSECONDS // interface.resolution == time
+    if exact and _resolution(interface.resolution) is not None:
+        return interface, ticks
+    return interface._replace(resolution=NANOSECONDS), time

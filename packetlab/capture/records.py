@@ -5,7 +5,7 @@ It takes plain frames only, `plain` says whether a batch has no others; those go
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 LARGEST = 1 << 26  # octets of a frame
+_TENS = {10**power for power in range(10)}
 PACKET = 6  # type of the Enhanced Packet Block (draft-ietf-opsawg-pcapng, 4.3)
 
 
@@ -36,8 +37,23 @@ def pcap_records(batch: FrameBatch) -> bytes:
     return b"".join(chain.from_iterable(zip(_rows(heads), _frames(batch), strict=True)))
 
 
-def pcapng_blocks(batch: FrameBatch, places: Mapping[int, int]) -> bytes:
-    """Return the frames as blocks; `places`: number in the batch -> number in the file, of each interface."""
+def batch_units(batch: FrameBatch, used: Sequence[int]) -> np.ndarray[Any, Any] | None:
+    """Return how many nanoseconds a tick of each interface is that a batch uses; None where some frame's time is no whole
+    number of them."""
+    import numpy as np
+
+    units = np.ones(max(used) + 1, np.int64)
+    for which in used:
+        resolution = batch.interfaces[which].resolution
+        if resolution not in _TENS:
+            return None
+        units[which] = 1_000_000_000 // resolution
+    return units if not (batch.times_ns % units[batch.which]).any() else None
+
+
+def pcapng_blocks(batch: FrameBatch, places: Mapping[int, int], units: np.ndarray[Any, Any]) -> bytes:
+    """Return the frames as blocks; `places`: number in the batch -> number in the file, of each interface; `units`: as
+    `batch_units` has them."""
     import numpy as np
 
     count = len(batch)
@@ -47,7 +63,8 @@ def pcapng_blocks(batch: FrameBatch, places: Mapping[int, int]) -> bytes:
     numbers = np.zeros(max(places) + 1, np.uint32)
     numbers[list(places)] = list(places.values())
     heads[:, 2] = numbers[batch.which]
-    heads[:, 3], heads[:, 4] = batch.times_ns >> 32, batch.times_ns & 0xFFFFFFFF
+    ticks = batch.times_ns // units[batch.which]
+    heads[:, 3], heads[:, 4] = ticks >> 32, ticks & 0xFFFFFFFF
     heads[:, 5], heads[:, 6] = batch.sizes, batch.wire_sizes
     tails[:, 1] = heads[:, 1]
     # A block ends with up to three octets of padding and its length again: the end of eight octets, four of them 0.

@@ -51,12 +51,22 @@ def pcap_batches(data: Bytes) -> Iterator[FrameBatch]:
         batch, end = _records(buffer, data.pos, layout, number)
         data.pos = end
         if batch is not None:
+            _late(data, batch, layout)
             yield batch
             number += len(batch)
         if end + size <= len(buffer):
             read_on(data, layout)
     if data.left() or data.source.fault:
         raise data.short("a record header", size)
+
+
+def _late(data: Bytes, batch: FrameBatch, layout: Layout) -> None:
+    """Note the frames whose fraction of a second is one or more."""
+    import numpy as np
+
+    fractions = numbers_at(data.data, batch.starts - layout.size, 4, layout.sign + "u4")
+    for place in np.flatnonzero(fractions >= NANOSECONDS // layout.scale).tolist():
+        data.note_late(int(batch.numbers[place]), int(fractions[place]), layout.scale)
 
 
 def _records(buffer: bytes, pos: int, layout: Layout, number: int) -> tuple[FrameBatch | None, int]:

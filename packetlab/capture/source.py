@@ -343,6 +343,8 @@ class Bytes:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.data, self.pos = b"", 0
+        self.late = 0  # frames whose fraction of a second is one or more
+        self.remark: CaptureError | None = None  # on the first of these
 
     @property
     def offset(self) -> int:
@@ -363,6 +365,14 @@ class Bytes:
             held += len(piece)
         self.data, self.pos = b"".join(pieces), 0
         return held >= size
+
+    def note_late(self, number: int, fraction: int, unit: int) -> None:
+        """Note that the fraction of a second of frame `number`, counted in `unit` nanoseconds, is a second or more."""
+        self.late += 1
+        if self.remark is None:
+            name = "nanoseconds" if unit == 1 else "microseconds"
+            where, expected = f"{self.source.name}, frame {number}", f"fewer than {10**9 // unit} {name}"
+            self.remark = CaptureError(where, expected, fraction, "its time, and that of others like it, may be wrong")
 
     def left(self) -> int:
         """Bytes read and not taken."""

@@ -345,3 +345,23 @@ def test_an_empty_capture_is_a_valid_file(tmp_path: Path, tshark) -> None:
     for name in ("empty.pcap", "empty.pcapng"):
         assert Capture.of([]).write(tmp_path / name) == 0
         assert list(Capture(tmp_path / name)) == [] and tshark(tmp_path / name, "frame.number") == []
+
+
+def test_a_fraction_of_a_second_and_more_is_told() -> None:
+    path = CORPUS / "timestamp_invalid_micro.pcap"
+    for read in (lambda c: list(c), lambda c: list(c.batches()), lambda c: c.table("time_ns").read()):
+        capture = Capture(path)
+        read(capture)
+        (remark,) = capture.faults
+        assert "timestamp_invalid_micro.pcap, frame 2: expected fewer than 1000000 microseconds, got 1000000" in str(remark)
+        assert "may be wrong" in remark.hint
+    sound = Capture(CORPUS / "web.pcap")
+    assert list(sound) and sound.faults == ()
+
+
+def test_an_early_draft_of_pcapng_is_named(tmp_path: Path) -> None:
+    head = struct.pack("<IIIHHq", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1) + struct.pack("<I", 28)
+    path = tmp_path / "old.ntar"
+    path.write_bytes(head + struct.pack("<II", 6, 33) + bytes(25))
+    with pytest.raises(CaptureError, match=r"in fours, got 33 \(early drafts of pcapng .* tshark -r FILE -w NEW"):
+        list(Capture(path))

@@ -374,3 +374,32 @@ def test_a_file_that_begins_with_names_is_taken_by_other_tools(tmp_path: Path) -
         "Interface",
         "Names",
     ]
+
+
+@pytest.mark.parametrize("resolution", [1, 1000, 10**6, 10**9, 10**10, 1 << 10, 1 << 20, 12345])
+def test_the_resolution_of_an_interface_is_kept_and_so_is_every_time(tmp_path: Path, resolution: int) -> None:
+    ticks = [0, 1, 1_700_000_000 * resolution, 1_700_000_000 * resolution + resolution // 3]
+    interface = Interface(1, name="eth0", resolution=resolution)
+    frames = [Frame(b"x" * 20, tick * 10**9 // resolution, interface=interface) for tick in ticks]
+    frames.append(Frame(b"y" * 20, 1_700_000_000_123_456_789, interface=interface))  # in no clock but the finest
+    path = tmp_path / "kept.pcapng"
+    Capture.of(frames).write(path)
+    again = list(Capture(path))
+    assert [frame.time_ns for frame in again] == [frame.time_ns for frame in frames]
+    told = {frame.interface.resolution for frame in again[:-1]}
+    assert told == ({resolution} if resolution != 12345 else {10**9})
+    batches = tmp_path / "batches.pcapng"
+    with Writer(batches) as writer:
+        for batch in Capture(path).batches():
+            writer.write_batch(batch)
+    assert [(f.time_ns, f.interface.resolution) for f in Capture(batches)] == [
+        (f.time_ns, f.interface.resolution) for f in again
+    ]
+
+
+def test_microseconds_of_a_pcap_file_stay_microseconds_as_tshark_has_them(tmp_path: Path, tshark) -> None:
+    path = tmp_path / "web.pcapng"
+    Capture(CORPUS / "web.pcap").write(path)
+    assert {frame.interface.resolution for frame in Capture(path)} == {10**6}
+    ours = [row[0] for row in tshark(path, "frame.time_epoch")]
+    assert ours == [row[0] for row in tshark(CORPUS / "web.pcap", "frame.time_epoch")]

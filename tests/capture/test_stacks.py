@@ -5,28 +5,55 @@ from __future__ import annotations
 import io
 import pickle
 import random
+from enum import IntFlag
+from typing import Annotated, Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from packetlab import Capture, bindings, compile_filter
+from packetlab import (
+    U4,
+    U8,
+    U64,
+    Capture,
+    Ether,
+    Frame,
+    Header,
+    auto,
+    bindings,
+    bits,
+    compile_filter,
+    default,
+    field,
+    next_protocol,
+    when,
+)
 from packetlab.capture import traces
+from packetlab.wire.fields import Named
 from tests.capture.stacks import Stack
-from tests.capture.test_table import agree, plainly
+from tests.capture.test_table import agree
+
+
+def wrapping(source: str) -> Any:
+    """Stand in for the compiler: the same loop, run by Python with whole numbers of 64 bits."""
+    names: dict[str, Any] = {"int64": np.int64}
+    exec(source, names)
+    return names[source.split("(")[0].removeprefix("def ")]
 
 
 @pytest.mark.parametrize("engine", ["rows", "loops"])
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(st.integers(0, 2**40))
 def test_columns_of_any_stack_of_declarations(engine: str, seed: int) -> None:
     with bindings(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(traces.loops, "compiled", plainly)
+        patch.setattr(traces.loops, "compiled", wrapping)
         patch.setattr(traces.loops, "available", lambda: True)
         stack = Stack(random.Random(seed))
         agree(Capture.of(stack.frames(25)), tuple(stack.names()), engine)
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(st.integers(0, 2**40))
 def test_filters_of_any_stack_of_declarations(seed: int) -> None:
     agreed(seed, ["rows", "loops"])
@@ -35,7 +62,7 @@ def test_filters_of_any_stack_of_declarations(seed: int) -> None:
 def agreed(seed: int, engines: list[str]) -> None:
     """Compare filters in words with what they mean: of packets, and told from buffers."""
     with bindings(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(traces.loops, "compiled", plainly)
+        patch.setattr(traces.loops, "compiled", wrapping)
         patch.setattr(traces.loops, "available", lambda: True)
         stack = Stack(random.Random(seed))
         file = io.BytesIO()
@@ -52,3 +79,77 @@ def agreed(seed: int, engines: list[str]) -> None:
             for engine in engines:
                 patch.setattr(traces.Traces, "_in_loops", lambda traces, source, engine=engine: engine == "loops")
                 assert [frame.number for frame in capture.where(words)] == wanted, words
+
+
+class Marked(IntFlag):
+    """Flags at the ends of a number of 64 bits."""
+
+    FIRST = 1 << 63
+    LAST = 1
+
+
+@pytest.mark.parametrize("engine", ["rows", "loops"])
+def test_numbers_at_the_ends_of_64_bits(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traces.loops, "compiled", wrapping)
+    monkeypatch.setattr(traces.loops, "available", lambda: True)
+    with bindings():
+
+        class Ends(Header, under=Ether, when={"type": 0x88B5}):
+            kind: U64 = 0
+            high: Annotated[int, bits(60)] = 0
+            low: U4 = 0
+            marks: Annotated[Named[Marked], bits(64)] = default(Marked.LAST)
+
+        class Far(Header, under=Ends, when={"kind": (1 << 64) - 1}):
+            x: U8 = 3
+
+        frames = [
+            Frame(bytes(Ether() / Ends(kind=kind, high=high, low=5, marks=marks)) + b"\3")
+            for kind, high, marks in (((1 << 64) - 1, (1 << 60) - 1, 1 << 63), (1 << 63, 1 << 59, 0), (0, 0, (1 << 63) + 1))
+        ]
+        names = ("ends.kind", "ends.high", "ends.low", "ends.marks", "ends.marks.first", "ends.marks.last", "far", "far.x")
+        whole = agree(Capture.of(frames), names, engine)
+        assert whole["far.x"].tolist() == [3, 0, 0] and whole["ends.high"].tolist() == [(1 << 60) - 1, 1 << 59, 0]
+        assert whole["ends.marks.first"].tolist() == [1, 0, 1] and whole.faults == 0
+
+
+@pytest.mark.parametrize("engine", ["rows", "loops"])
+def test_a_field_that_is_absent_names_no_header_and_a_subclass_counts_as_its_base(
+    engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(traces.loops, "compiled", wrapping)
+    monkeypatch.setattr(traces.loops, "available", lambda: True)
+    with bindings():
+
+        class Lower(Header, under=Ether, when={"type": 0x88B5}):
+            has: U8 = 0
+            kind: U8 = when(field("has"), auto(next_protocol("lower.kind", otherwise=9)))
+
+        class Upper(Header, under=Lower, when={"kind": 0}):
+            x: U8 = 3
+
+        class More(Upper, under=Upper, when={"x": 5}):
+            pass
+
+        head = bytes(Ether(type=0x88B5))
+        frames = [Frame(head + octets) for octets in (b"\0\0\5\6", b"\1\0\5\6", b"\1\1\5\6")]
+        whole = agree(Capture.of(frames), ("upper", "upper.x", "upper#2.x", "more.x", "lower.kind"), engine)
+        assert whole["upper.x"].tolist() == [0, 5, 0] and whole["upper#2.x"].tolist() == [0, 6, 0] == whole["more.x"].tolist()
+
+
+def test_numba_compiles_what_stacks_ask() -> None:
+    pytest.importorskip("numba")
+    with bindings():
+
+        class Lower(Header, under=Ether, when={"type": 0x88B5}):
+            kind: U64 = 0
+            marks: Annotated[Named[Marked], bits(64)] = default(Marked.LAST)
+
+        class Upper(Header, under=Lower, when={"kind": (1 << 64) - 1}):
+            x: U8 = 3
+
+        frames = [
+            Frame(bytes(Ether() / Lower(kind=kind, marks=marks)) + b"\3")
+            for kind, marks in (((1 << 64) - 1, 1 << 63), (1 << 63, 1), (0, (1 << 63) + 1))
+        ]
+        agree(Capture.of(frames), ("lower.kind", "lower.marks.first", "upper.x"), "loops")

@@ -285,6 +285,17 @@ def test_what_the_file_says_of_frames() -> None:
     assert whole.masked("time_ns").sum() == 12 and whole.head(1).rows == 1
 
 
+def test_a_time_that_64_bits_do_not_hold_is_absent(tmp_path: Path) -> None:
+    path = tmp_path / "late.pcapng"
+    times = [7, (1 << 63) + 10**9, (1 << 63) - 1]
+    Capture.of([Frame(b"x" * 20, time) for time in times]).write(path)
+    for capture in (Capture(path), Capture.of(list(Capture(path)))):
+        assert [frame.time_ns for frame in capture] == times
+        whole = capture.table("time_ns").read()
+        assert whole.valid("time_ns").tolist() == [True, False, True] and whole["time_ns"].tolist() == [7, 0, times[2]]
+        assert whole.text("time_ns") == ["7", "", str(times[2])] and whole.masked("time_ns").max() == times[2]
+
+
 def test_faults_are_counted_and_the_rest_is_kept() -> None:
     good = bytes(Ether() / IPv4(src="1.1.1.1", dst="2.2.2.2") / UDP(dport=1) / b"x")
     frames = [Frame(good), Frame(good[:30]), Frame(good[:14] + b"\x65" + good[15:])]

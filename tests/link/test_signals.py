@@ -1,0 +1,43 @@
+"""A few signals at random moments, with everything counted before and after; many: ``python -m tests.link.signals``."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+
+import pytest
+
+from packetlab import Lab
+from tests.conftest import ROOT
+from tests.link.signals import SCENARIOS
+
+SEED = random.randrange(1 << 30)  # printed where it fails
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_an_interrupt_at_a_random_moment_leaves_nothing_behind(name: str, lab: Lab) -> None:
+    campaign(lab, name, "INT", 3)
+
+
+@pytest.mark.parametrize("number", ["TERM", "KILL"])
+def test_neither_does_a_sudden_end(number: str, lab: Lab) -> None:
+    campaign(lab, "lab", number, 2)
+
+
+def campaign(lab: Lab, name: str, number: str, count: int) -> None:
+    command = (
+        "-m",
+        "tests.link.signals",
+        "--inside",
+        name,
+        "--signal",
+        number,
+        "--count",
+        str(count),
+        "--seed",
+        str(SEED),
+    )
+    done: subprocess.CompletedProcess[str] = lab.host("a").run(sys.executable, *command, cwd=ROOT, timeout=110)
+    assert done.returncode == 0, f"seed {SEED}\n{done.stdout}{done.stderr}"
+    assert f"{count} runs, nothing left behind" in done.stdout

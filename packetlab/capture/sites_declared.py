@@ -82,6 +82,7 @@ class _Frame:
         self.walked = first is not None and BEGUN.get(frame.interface.linktype) is first
         self.next = 1 if self.walked else 0
         self.networks = int(isinstance(self.layers[0], (IPv4, IPv6))) if self.walked else 0
+        self.framed = self.walked and isinstance(self.layers[0], Ether)
         self.sums: list[tuple[int, int, int]] = []
         ends = _ends(self.packet)
         if ends is not None:
@@ -97,20 +98,21 @@ class _Frame:
             self.walked = self.walked and below is not None and walks(type(below), below, cls)
             depth = self.networks
             self.networks += isinstance(header, (IPv4, IPv6)) or bool(cls._pseudo and cls._pseudo[0])
+            framed, self.framed = self.framed, self.framed or isinstance(header, Ether)
             if self.walked:
                 continue
             if cls in STEPS or cls is VLAN:
-                self._walk_from(place, cls, depth)
+                self._walk_from(place, cls, depth, framed)
                 self.walked = True
                 return True
             self._note(place, header)
         return False
 
-    def _walk_from(self, place: int, cls: type[Header], depth: int) -> None:
+    def _walk_from(self, place: int, cls: type[Header], depth: int, framed: bool) -> None:
         np = self.sites.np
         at, end = (self.start + one for one in self.places.layers[place])
         numbers = [self.row, at, end, depth, self._around(at)]
-        if cls is Ether and any(isinstance(below, Ether) for below in self.layers[:place]):
+        if cls is Ether and framed:
             numbers[3] = max(depth, 1)  # not the frame's own
         step = STEPS.get(cls, "ethertype")
         if cls is VLAN:

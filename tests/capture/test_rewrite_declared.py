@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -316,6 +317,8 @@ def test_no_address_of_drawn_stacks_stays(data: st.DataObject, how: str, damaged
 @pytest.mark.parametrize(
     ("kind", "before", "behind"),
     [
+        (0x83, b"\x04", 0),
+        (0x89, b"\x04", 0),
         (0x83, b"\x08", 0),
         (0x89, b"\x08", 0),
         (7, b"\x08", 0),
@@ -504,3 +507,41 @@ def test_addresses_behind_other_links_and_tunnels_do_not_stay(how: str, link: in
 def test_ipx_hosts_are_mac_addresses_too() -> None:
     packet = E / pl.IPX(src=f"1#{MACS}:03#5", dst=f"2#{MACS}:04#5")
     assert bytes.fromhex("020000000003") not in bytes(one(packet, **MAPS))
+
+
+def steps(work: Any) -> int:
+    """Return how many calls of Python's a piece of work makes."""
+    count = 0
+
+    def called(frame: Any, event: str, arg: Any) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(called)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("shape", ["frames", "tower", "tower with ethernet", "items"])
+def test_work_grows_with_what_is_there_and_no_faster(shape: str) -> None:
+    def frames(n: int) -> list[Frame]:
+        ip: Any = IPv4(src="10.1.2.3") / UDP(sport=7)
+        if shape == "frames":
+            return [Frame(bytes(E / Shim() / ip))] * n
+        if shape == "items":
+            return [Frame(bytes(E / Net(route=[Entry()] * n) / UDP()))]
+        for _ in range(n):
+            ip = Shim() / (E / bytes(ip) if shape == "tower with ethernet" else bytes(ip))
+            ip = pl.dissect(bytes(ip), Shim)
+        return [Frame(bytes(E / ip))]
+
+    def work(n: int) -> int:
+        some = Capture.of(frames(n))
+        return steps(lambda: (list(some.rewrite(**MAPS)), list(some.sides()), flow_numbers(next(iter(some.batches())))))
+
+    work(2)  # what is compiled once
+    few, more, most = (work(n) for n in (15, 30, 60))
+    assert most - more <= 2.5 * (more - few) + 500

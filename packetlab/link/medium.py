@@ -204,6 +204,7 @@ class RealTime(Medium):
         """Drive a driver from now on."""
         super().add(driver)
         self._called()
+        self.poke()  # whoever waits is to wait for its ports too
 
     def remove(self, driver: Driver) -> None:
         """Drive a driver no more."""

@@ -146,7 +146,13 @@ class WebSocketSocket(Socket):
         self.stream.listen(backlog)
         with self.host.medium.lock:
             local = self.family == "inet" and ip_address(self.stream.address[0]).is_loopback
-            shape = {**self._shape, "accept": self._accept, "randomness": None, "origins": self._origins, "local": local}
+            shape = {
+                **self._shape,
+                "accept": self._accept,
+                "randomness": None,
+                "origins": self._origins,
+                "local": local,
+            }
             self._porch = Porch(self.stream, backlog, lambda: WebSocket("server", **shape))
 
     def accept(self) -> WebSocketSocket:
@@ -165,7 +171,7 @@ class WebSocketSocket(Socket):
         self._wait(endpoint.room, "write")
         with self.host.medium.lock:
             endpoint.engine.send(message, self.host.medium.now, fragment)
-            endpoint.turn(self.host.medium.now)
+            self.host.medium.turn(endpoint)
         return len(message)
 
     def write_raw(self, data: Data) -> int:
@@ -174,7 +180,7 @@ class WebSocketSocket(Socket):
         octets = bytes(outgoing(data, f"{self}: write_raw"))
         with self.host.medium.lock:
             endpoint.engine.send_raw(octets)
-            endpoint.turn(self.host.medium.now)
+            self.host.medium.turn(endpoint)
         return len(octets)
 
     def read(self) -> str | bytes | None:
@@ -192,7 +198,7 @@ class WebSocketSocket(Socket):
             start = medium.now
             endpoint.engine.ping(data)
             endpoint.pinged.add(data)
-            endpoint.turn(medium.now)
+            medium.turn(endpoint)
         self._wait(lambda: endpoint.ponged(data), "ping")
         return (medium.now - start) / SECOND
 
@@ -210,7 +216,7 @@ class WebSocketSocket(Socket):
                 endpoint.engine.close(code, reason)
             super().close()
             if endpoint is not None and closing:
-                endpoint.turn(medium.now)
+                medium.turn(endpoint)
         if self._porch is not None:
             self._porch.close()
         if endpoint is None:

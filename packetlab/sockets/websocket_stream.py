@@ -141,7 +141,7 @@ class Endpoint(StreamDriver):
         if self.inbox:
             message = self.inbox.popleft()
             self.inbox_bytes -= len(message)
-            self.turn(self.medium.now)
+            self.medium.turn(self)
             return (message,)
         if self.closed is None:
             return None
@@ -215,7 +215,7 @@ class Porch(StreamDriver):
         for guest in self._guests:
             if guest.opened is not None:
                 self._guests.remove(guest)
-                self.turn(self.medium.now)
+                self.medium.turn(self)
                 return guest
         return None
 

@@ -193,6 +193,50 @@ def test_requests_are_answered_and_what_goes_wrong_there_is_raised_by_the_next_c
     assert a.exchange(b.at(8), b"again") == b"niaga"
 
 
+def until_it_waits(made: LocalHost) -> None:
+    while not made.medium._polling:
+        time.sleep(0.001)
+
+
+def test_whoever_waits_drives_what_another_thread_begins_meanwhile(hosts) -> None:
+    a, b = hosts
+    client, conn = connected(a, b)
+    waiter = threading.Thread(target=conn.read, daemon=True)
+    waiter.start()
+    until_it_waits(b)
+    server = b.socket("websocket", "inet")
+    server.bind(("127.0.0.1", 0))
+    server.listen()
+    guest = a.socket("websocket", "inet")
+    guest.timeout = server.timeout = PATIENCE
+    guest.connect(server.address)  # the thread that waits at b shakes hands
+    answer = server.accept()
+    answer.write(b"x" * 900_000)  # and sends on what did not fit at once
+    assert len(guest.read()) == 900_000
+    client.write(b"done")
+    waiter.join(PATIENCE)
+    for sock in (guest, answer, server):
+        sock.abort()
+
+
+@pytest.mark.parametrize("family", ["inet", "xns"])
+def test_what_was_left_of_a_write_goes_on_from_the_deepest_rest(hosts, family) -> None:
+    a, b = hosts
+    server = b.socket("websocket", family)
+    server.bind(7 if family == "xns" else ("127.0.0.1", 0))
+    server.listen()
+    client = a.socket("websocket", family)
+    client.timeout = server.timeout = PATIENCE
+    client.connect(b.at(7) if family == "xns" else server.address)
+    conn = server.accept()
+    while not b.medium.background._resting:
+        time.sleep(0.001)
+    conn.write(bytes(900_000))
+    assert len(client.read()) == 900_000
+    for sock in (client, conn, server):
+        sock.abort()
+
+
 # Threads ------------------------------------------------------------------------------------------------------
 
 

@@ -35,7 +35,7 @@ class SeqpacketSocket(SPPSocket):
         super().__init__(host, connection)
         self.headers_on_input = False
         self.headers_on_output = False
-        self._message: list[bytes] = []  # the beginning of one, read already
+        self._message: bytearray | None = None  # the beginning of one, read already
 
     def _inherit(self, child: Any) -> None:
         child.headers_on_input, child.headers_on_output = self.headers_on_input, self.headers_on_output
@@ -99,21 +99,22 @@ class SeqpacketSocket(SPPSocket):
         Raises:
             RemoteProtocolError: the connection ended within a message, or it is longer than `largest` bytes.
         """
-        pieces = self._message
         while (packet := self.read_packet()) is not None:
             control = int(packet[SPP].control)
             if not control & ATTENTION:
-                pieces.append(packet.payload)
-            if control & END_OF_MESSAGE and pieces:
-                self._message = []
-                return b"".join(pieces)
-            if (size := sum(map(len, pieces))) > largest:
-                self._message = []
-                raise RemoteProtocolError(f"{self}: message", f"at most {largest} bytes", f"{size} and no end")
-        if pieces:
-            self._message = []
-            size = sum(map(len, pieces))
-            raise RemoteProtocolError(f"{self}: message", "its end", f"{size} bytes, and the end of the connection")
+                self._message = self._message or bytearray()
+                self._message += packet.payload
+            size = len(self._message or b"")
+            if size > largest:
+                self._message = None
+                raise RemoteProtocolError(f"{self}: message", f"at most {largest} bytes", f"{size} and more")
+            if control & END_OF_MESSAGE and self._message is not None:
+                whole, self._message = bytes(self._message), None
+                return whole
+        rest, self._message = self._message, None
+        if rest is not None:
+            got = f"{len(rest)} bytes, and the end of the connection"
+            raise RemoteProtocolError(f"{self}: message", "its end", got)
         return b""
 
     def read(self) -> bytes:

@@ -206,6 +206,31 @@ def websockets_over_packets(a, b):
     server.close()
 
 
+def headers_go_with_data_in_every_way(a, b):
+    client, conn = connected(a, b)
+    client.default_header = SPP(datastream=7)
+    client.write(SPP(datastream=0) / b"with the data")
+    client.write(b"beside", header=IDP(hops=3, checksum=0xFFFF) / SPP(datastream=9))
+    with client.header(IDP(hops=2)):
+        client.write(b"group")
+    client.write(b"odd", header=SPP(seq=900, control=Control.SEND_ACK), force=True)  # none of the row: nobody takes it
+    client.write_message(bytes(1000))
+    got = [conn.read_packet() for _ in range(3)]
+    assert [(p[SPP].datastream, p.payload) for p in got] == [(0, b"with the data"), (9, b"beside"), (0, b"group")]
+    assert (got[1][IDP].checksum, got[0][IDP].checksum == 0xFFFF) == (0xFFFF, False)
+    crossed = got[0][IDP].hops  # routers in between
+    assert [p[IDP].hops - crossed for p in got] == [0, 3, 2]
+    assert conn.read_message() == bytes(1000) and conn.last_header.datastream == 7
+    client.close()
+    conn.close()
+
+
+def everybody_is_asked(a, b):
+    b.answer(SOCKET, lambda data: data + b" here")
+    everybody = b.at(SOCKET).xns(a)._replace(host=0xFFFFFFFFFFFF)
+    assert a.exchange(everybody, b"who?", client_type=1) == b"who? here"
+
+
 CONVERSATIONS = [
     packets_keep_their_boundaries_and_headers,
     messages_of_every_size_arrive_in_order_both_ways,
@@ -219,5 +244,7 @@ CONVERSATIONS = [
     datagrams_and_their_headers,
     raw_sockets_see_everything,
     requests_are_answered,
+    headers_go_with_data_in_every_way,
+    everybody_is_asked,
     websockets_over_packets,
 ]

@@ -31,7 +31,10 @@ from packetlab import (
     ShortPPP,
     dissect,
 )  # fmt: skip
+from packetlab.wire.columns import column
 from packetlab.wire.linktypes import FIRST
+from packetlab.wire.tracing_loop import loop_source
+from packetlab.wire.tracing_rows import rows_trace
 
 INNER = IPv4(src="1.1.1.1", dst="2.2.2.2") / UDP(sport=1000, dport=40000) / b"hi"
 IP, SIZE = bytes(INNER).hex(), len(bytes(INNER))
@@ -187,3 +190,46 @@ def test_the_addresses_of_ipx_are_shown() -> None:
     assert ends(packet) == (str(packet[IPX].src), str(packet[IPX].dst))
     assert hosts(packet) == ("00:00:00:00:00:03", "00:00:00:00:00:02")
     assert packet._repr_mimebundle_()
+
+
+COLUMNS = (
+    "ip.src", "ip#2.src", "udp.sport", "udp#2.sport", "udp.payload", "ppp.protocol", "shortppp.protocol", "gre.call_id", "gre.key",
+    "gre.payload", "l2tp.length", "l2tp.payload", "ipx.length", "ipx.src.socket", "slarp.my_sequence", "slarp.payload",
+    "ether.payload", "ciscohdlc.type", "etherip.version",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("linktype", dict.fromkeys(case[0] for case in CASES))
+def test_columns_are_those_of_the_objects(linktype: int) -> None:
+    whole = [bytes.fromhex(octets) for number, octets, _, _ in CASES if number == linktype]
+    frames = [one[:size] for one in whole for size in (len(one), len(one) - 1, len(one) // 2, 20, 3)]
+    packets = [dissect(frame, FIRST[linktype]) for frame in frames]
+    columns = [column(name) for name in COLUMNS]
+    capture = Capture.of([Frame(frame, linktype=linktype) for frame in frames])
+    table = capture.table(*COLUMNS, engine="rows").read()
+    for one in columns:
+        objects = [one.value(packet) for packet in packets]
+        there = [value is not None for value in objects]
+        assert table.valid(one.name).tolist() == there, one.name
+        told = [value for value, valid in zip(table[one.name].tolist(), there, strict=True) if valid]
+        assert told == [value for value in objects if value is not None], one.name
+
+
+@pytest.mark.parametrize("linktype", dict.fromkeys(case[0] for case in CASES))
+def test_compiled_loops_find_what_arrays_do(linktype: int) -> None:
+    import numpy as np
+
+    frames = [bytes.fromhex(octets) for number, octets, _, _ in CASES if number == linktype]
+    asked = [column(name) for name in ("ip.src", "udp.sport", "ipx.length", "slarp.my_sequence")]
+    data = np.frombuffer(b"".join(frames), np.uint8)
+    sizes = np.array([len(frame) for frame in frames], np.int64)
+    starts = np.cumsum(sizes) - sizes
+    found = []
+    names = {"int64": int}
+    exec(loop_source(FIRST[linktype], asked), names)
+    for trace in (rows_trace(FIRST[linktype], asked), lambda *rest: names["trace"](len(frames), *rest)):  # type: ignore[operator]
+        missing, odd = np.zeros(len(frames), bool), np.zeros(len(frames), bool)
+        arrays = [array for _ in asked for array in (np.zeros(len(frames), np.int64), np.zeros(len(frames), bool))]
+        trace(data, starts, sizes, missing, odd, *arrays)
+        found.append([odd.tolist(), *(array.tolist() for array in arrays)])
+    assert found[0] == found[1]

@@ -40,10 +40,11 @@ if TYPE_CHECKING:
 class Capture(Shown):
     """Frames in order, lazily: iterating streams from the file, so memory stays flat whatever its size.
 
-    ``Capture(path)`` may be iterated any number of times, so may a file object that can seek; ``Capture(pipe)`` once. A file that is damaged or ends inside
-    a record gives every whole frame and then one `CaptureError`; with ``strict=False`` iteration just ends and `faults`
-    has the error. With `follow` the end of a file is waited behind for more: for so many seconds of silence (True: for
-    ever), or until `stop` is called.
+    ``Capture(path)`` may be iterated any number of times, so may a file object that can seek; ``Capture(pipe)`` once. A
+    file that is damaged or ends inside a record gives every whole frame and then one `CaptureError`; with ``strict=False``
+    iteration just ends and `faults` has the error. Blocks and records over 64 MiB, more than 4096 options of a block, and
+    more than 65,536 interfaces of a section (or 64 MiB about them) are taken for damage. With `follow` the end of a file
+    is waited behind for more: for so many seconds of silence (True: for ever), or until `stop` is called.
 
     Attributes:
         name: for messages. strict: whether damage is raised.

@@ -8,21 +8,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, overload
 
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.frame import Frame
 from packetlab.capture.notes import Block, Note, Section
 from packetlab.capture.offers import Offers, offered
 from packetlab.capture.patterns import as_test, frame_matcher, needed
-from packetlab.capture.pcap import MAGICS, read_pcap
-from packetlab.capture.pcapng import MAGIC, Listener, read_blocks, read_notes, read_pcapng
+from packetlab.capture.pcap import read_pcap
+from packetlab.capture.pcapng import Listener, read_blocks, read_notes, read_pcapng
+from packetlab.capture.reading import records
 from packetlab.capture.scan import pcap_batches, pcapng_batches
-from packetlab.capture.source import Bytes, Following, Window, open_source, start_of
+from packetlab.capture.source import Bytes, Following, Window, start_of
 from packetlab.errors import CaptureError
 from packetlab.wire.above import Shown
-
-T = TypeVar("T")
 
 if TYPE_CHECKING:
     from packetlab.capture.bpf import PcapFilter
@@ -138,7 +137,7 @@ class Capture(Shown):
     # Reading -----------------------------------------------------------------------------------------------
 
     def _read(self, where: Any, tap: Callable[[bytes], object] | None = None) -> Iterator[Frame]:
-        return self._records(where, lambda data: read_pcapng(data, tap, self._ear()), read_pcap)
+        return records(self, where, lambda data: read_pcapng(data, tap, self._ear()), read_pcap)
 
     def _ear(self) -> Listener | None:
         """What wants to hear what the file says besides its frames."""
@@ -157,7 +156,7 @@ class Capture(Shown):
         """
         if self._source is None:
             raise CaptureError(self.name, "a whole pcapng file", "chosen frames or frames in memory")
-        said = self._records(self._source, read_notes, None)
+        said = records(self, self._source, read_notes, None)
         return (note for note in said if not isinstance(note, Frame))
 
     @property
@@ -171,7 +170,7 @@ class Capture(Shown):
         offers = root._offers
         if root._source is not None and root.again:
             offers = Offers()
-            for said in root._records(root._source, read_notes, lambda data: iter(())):
+            for said in records(root, root._source, read_notes, lambda data: iter(())):
                 if isinstance(said, Frame):
                     break
                 if isinstance(said, Section):
@@ -193,42 +192,7 @@ class Capture(Shown):
         """
         if self._source is None:
             raise CaptureError(self.name, "a whole pcapng file", "chosen frames or frames in memory")
-        return self._records(self._source, read_blocks, None)
-
-    def _records(
-        self, where: Any, of_pcapng: Callable[[Bytes], Iterator[T]], of_pcap: Callable[[Bytes], Iterator[T]] | None,
-        memory: type[Bytes] = Bytes,
-    ) -> Iterator[T]:  # fmt: skip
-        file = isinstance(where, (str, Path)) and where != "-"
-        if self._used and not file and self._start is None:
-            raise CaptureError(self.name, "a stream that was not read yet", "one that was")
-        self._used = True
-        self._faults = ()
-        source = open_source(where, self._start, self._following)
-        data = memory(source)
-        try:
-            data.have(4)
-            magic = bytes(data.data[:4])
-            if magic == MAGIC:
-                yield from of_pcapng(data)
-            elif magic in MAGICS and of_pcap is not None:
-                yield from of_pcap(data)
-            elif source.fault:
-                raise source.fault
-            else:
-                wanted = "a pcap or pcapng file" if of_pcap else "a pcapng file"
-                raise CaptureError(self.name, wanted, f"one that begins with {magic.hex(' ') or 'nothing'}")
-        except CaptureError as fault:
-            if source.ended and self._following is not None and self._following.stop.is_set():
-                return  # in the middle of what is still being written
-            self._faults = (fault,)
-            if self.strict:
-                raise
-        finally:
-            if data.remark is not None:
-                self._faults = (data.remark, *self._faults)
-            if file:
-                source.close()
+        return records(self, self._source, read_blocks, None)
 
     def batches(self, lasting: bool = True) -> Iterator[FrameBatch]:
         """Yield the frames in stretches, each in one buffer with times and sizes as arrays beside it.
@@ -238,7 +202,7 @@ class Capture(Shown):
         """
         if self._source is not None:
             memory = Bytes if lasting else Window
-            yield from self._records(self._source, lambda data: pcapng_batches(data, self._ear()), pcap_batches, memory)
+            yield from records(self, self._source, lambda data: pcapng_batches(data, self._ear()), pcap_batches, memory)
             return
         if self._make_batches is not None:
             yield from self._make_batches(lasting)

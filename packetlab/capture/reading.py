@@ -1,0 +1,60 @@
+"""Reading through the file of a capture: what format it has is told by its first octets, what is wrong with it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from packetlab.capture.pcap import MAGICS
+from packetlab.capture.pcapng import MAGIC
+from packetlab.capture.source import Bytes, open_source
+from packetlab.errors import CaptureError
+
+if TYPE_CHECKING:
+    from packetlab.capture.capture import Capture
+
+T = TypeVar("T")
+
+
+def records(
+    capture: Capture,
+    where: Any,
+    of_pcapng: Callable[[Bytes], Iterator[T]],
+    of_pcap: Callable[[Bytes], Iterator[T]] | None,
+    memory: type[Bytes] = Bytes,
+) -> Iterator[T]:
+    """Yield what is in a file, by a reader for each format; what ends it early is in the capture's `faults`, or raised.
+
+    `of_pcap`: None where pcap will not do. `memory`: how what is read is held.
+    """
+    file = isinstance(where, (str, Path)) and where != "-"
+    if capture._used and not file and capture._start is None:
+        raise CaptureError(capture.name, "a stream that was not read yet", "one that was")
+    capture._used = True
+    capture._faults = ()
+    source = open_source(where, capture._start, capture._following)
+    data = memory(source)
+    try:
+        data.have(4)
+        magic = bytes(data.data[:4])
+        if magic == MAGIC:
+            yield from of_pcapng(data)
+        elif magic in MAGICS and of_pcap is not None:
+            yield from of_pcap(data)
+        elif source.fault:
+            raise source.fault
+        else:
+            wanted = "a pcap or pcapng file" if of_pcap else "a pcapng file"
+            raise CaptureError(capture.name, wanted, f"one that begins with {magic.hex(' ') or 'nothing'}")
+    except CaptureError as fault:
+        if source.ended and capture._following is not None and capture._following.stop.is_set():
+            return  # in the middle of what is still being written
+        capture._faults = (fault,)
+        if capture.strict:
+            raise
+    finally:
+        if data.remark is not None:
+            capture._faults = (data.remark, *capture._faults)
+        if file:
+            source.close()

@@ -185,6 +185,12 @@ def campaign(names: list[str], number: signal.Signals, count: int, seed: int) ->
     return lines
 
 
+def inside(*words: str) -> list[str]:
+    """Return the command that runs a campaign in a host of a lab, with shared memory of its own."""
+    own = 'mount -t tmpfs tmpfs /dev/shm && exec "$@"'
+    return ["unshare", "-m", "sh", "-c", own, "sh", sys.executable, "-m", "tests.link.signals", "--inside", *words]
+
+
 def main() -> None:
     """Run a campaign inside a host of a lab."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -198,7 +204,7 @@ def main() -> None:
         campaign(said.names or [*SCENARIOS], signal.Signals[f"SIG{said.signal}"], said.count, said.seed)
         return
     with Lab() as lab:
-        command = [sys.executable, "-m", "tests.link.signals", "--inside", *sys.argv[1:]]
+        command = inside(*sys.argv[1:])
         with lab.host("surroundings").popen(*command, cwd=ROOT, env={"PYTHONUNBUFFERED": "1"}) as program:
             while line := program.stdout.readline():
                 print(line.decode(), end="", flush=True)

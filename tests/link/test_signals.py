@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import random
 import subprocess
-import sys
 
 import pytest
 
 from packetlab import Lab
-from tests.conftest import ROOT
-from tests.link.signals import SCENARIOS
+from tests.conftest import ROOT, need
+from tests.link.signals import SCENARIOS, inside
 
 pytestmark = pytest.mark.timeout(300)  # each run begins anew, which takes seconds where the machine is busy
 SEED = random.randrange(1 << 30)  # printed where it fails
@@ -27,18 +26,8 @@ def test_neither_does_a_sudden_end(number: str, lab: Lab) -> None:
 
 
 def campaign(lab: Lab, name: str, number: str, count: int) -> None:
-    command = (
-        "-m",
-        "tests.link.signals",
-        "--inside",
-        name,
-        "--signal",
-        number,
-        "--count",
-        str(count),
-        "--seed",
-        str(SEED),
-    )
-    done: subprocess.CompletedProcess[str] = lab.host("a").run(sys.executable, *command, cwd=ROOT, timeout=280)
+    need("unshare")
+    command = inside(name, "--signal", number, "--count", str(count), "--seed", str(SEED))
+    done: subprocess.CompletedProcess[str] = lab.host("a").run(*command, cwd=ROOT, timeout=280)
     assert done.returncode == 0, f"seed {SEED}\n{done.stdout}{done.stderr}"
     assert f"{count} runs, nothing left behind" in done.stdout

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -303,7 +304,9 @@ def test_many_media_and_many_threads_do_not_wait_for_each_other() -> None:
 def in_child(what: Any) -> str:
     """Return what a function says in a forked child."""
     read, write = os.pipe()
-    pid = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks beside threads, such as a test's
+        pid = os.fork()
     if not pid:
         with suppress(BaseException):
             try:

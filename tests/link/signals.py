@@ -158,7 +158,7 @@ def run(name: str, number: signal.Signals, delay: float | None, folder: Path) ->
             if path.stat().st_size:  # else nothing was in it yet
                 raise
     text = said.decode(errors="replace")
-    allowed = {signal.SIGINT: (130, -2, 1, 0), signal.SIGTERM: (-15, 0), signal.SIGKILL: (-9,)}[number]
+    allowed = {signal.SIGINT: (130, -2, 1, 0), signal.SIGTERM: (-15, 130, 0), signal.SIGKILL: (-9,)}[number]
     assert not hit or process.returncode in (*allowed, 0), (name, number, delay, process.returncode, text)
     last = text.strip().rpartition("\n")[2]
     # numpy makes an ImportError of an interrupt while it is imported.

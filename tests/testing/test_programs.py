@@ -109,8 +109,8 @@ def test_it(lab, program):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "program sh * on b: expected one that runs, got its end by SIGSEGV*",
-            "*where it is to end, have the test wait for it: wait(), end() or kill()*",
+            "program sh * on b: expected one that runs, got its end by SIGSEGV"
+            " (where it is to end, have the test wait for it: wait(), end() or kill())",
             "-* program sh * on b: its end by SIGSEGV -*",
         ]
     )

@@ -90,6 +90,7 @@ class WebSocket:
         state: "connecting", "open", "closing" (our close frame waits for its answer) or "closed" (nothing is
             delivered any more).
         finished: our side of the stream is to be closed now.
+        close_timeout: as given, in nanoseconds.
 
     Raises:
         LocalProtocolError: a call that the protocol forbids; never for what the other side did.
@@ -130,7 +131,7 @@ class WebSocket:
             )
         else:
             raise LocalProtocolError("WebSocket role", "'client' or 'server'", repr(role))
-        self._open_timeout, self._close_timeout = int(open_timeout * SECOND), int(close_timeout * SECOND)
+        self._open_timeout, self.close_timeout = int(open_timeout * SECOND), int(close_timeout * SECOND)
         self._randomness = randomness
         self._started = False
         self._frames: FrameProtocol | None = None
@@ -146,7 +147,9 @@ class WebSocket:
         from packetlab.engine.websocket_handshake import ClientOpening
 
         if self._started or self.state != "connecting":
-            raise LocalProtocolError("WebSocket.start", "one start, before anything else", f"one of a {self.role} that is {self.state}")
+            raise LocalProtocolError(
+                "WebSocket.start", "one start, before anything else", f"one of a {self.role} that is {self.state}"
+            )
         self._started, self._deadline = True, now + self._open_timeout
         if isinstance(self._opening, ClientOpening):
             self._out.append(self._opening.octets)
@@ -198,7 +201,7 @@ class WebSocket:
     def bytes_to_send(self, now: int) -> bytes:
         """Return the octets that wait to be written; the time to answer a close frame runs from here."""
         if self._deadline is None and not self.finished and self.state in ("closing", "closed"):
-            self._deadline = now + self._close_timeout
+            self._deadline = now + self.close_timeout
         data = b"".join(self._out)
         self._out.clear()
         return data

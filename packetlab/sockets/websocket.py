@@ -32,6 +32,7 @@ class WebSocketSocket(Socket):
         subprotocols: what a client offers, the best first; what a server takes. headers: more of the handshake's.
         compression: offer, or take, permessage-deflate; "afresh": a client compresses each message by itself.
         largest_message: bytes; a longer one closes with 1009.
+        close_timeout: seconds that the other side has to answer our close frame and to close the stream.
         accept: a server's choice: gets the `Request`, returns a `Reply` (say, to refuse) or None.
         origins: whose pages a listener serves ("https://example.org"; "*": everybody's). Unless given, a listener on a
             loopback address serves pages of this machine that found it by such a name, and any other listener all.
@@ -46,7 +47,7 @@ class WebSocketSocket(Socket):
 
     def __init__(
         self, stream: Any, *, subprotocols: Sequence[str] = (), headers: Sequence[tuple[str, str]] = (),
-        compression: bool | Literal["afresh"] = True, largest_message: int = 1 << 24,
+        compression: bool | Literal["afresh"] = True, largest_message: int = 1 << 24, close_timeout: float = 10.0,
         accept: Callable[[Request], Reply | None] | None = None, origins: Sequence[str] | None = None,
         _endpoint: Endpoint | None = None,
     ) -> None:  # fmt: skip
@@ -62,7 +63,8 @@ class WebSocketSocket(Socket):
         self.family = stream.family
         self._shape: dict[str, Any] = {
             "subprotocols": subprotocols, "headers": headers, "compression": compression,
-            "largest_message": largest_message, "randomness": stream.host.randomness,
+            "largest_message": largest_message, "close_timeout": close_timeout,
+            "randomness": stream.host.randomness,
         }  # fmt: skip
         self._accept, self._origins = accept, origins
         self._endpoint = _endpoint
@@ -203,7 +205,11 @@ class WebSocketSocket(Socket):
         return (medium.now - start) / SECOND
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close with a code and a reason, wait for the other side's answer, and close the stream."""
+        """Close with a code and a reason, wait for the other side's answer, and close the stream.
+
+        That takes `close_timeout` at most from when the other side last took a byte of ours (an SPP stream's own close
+        comes on top); then the stream is closed whatever it does. A handshake under way is given up at once.
+        """
         if self.closed:
             return
         if self._elsewhere():
@@ -223,17 +229,22 @@ class WebSocketSocket(Socket):
             self.stream.close()
             return
         endpoint.reader_gone = True
-        if medium.closed:
+        if medium.closed or endpoint.engine.state == "connecting":
             self.abort()
             return
         try:
-            self._wait(endpoint.done, "close")
-        finally:
+            if endpoint.opened is not None:
+                self._wait(endpoint.done, "close")
+        except BaseException:
             endpoint.leave()
-        if not isinstance(endpoint.lost, OSError):
-            self.stream.close()
-        else:
+            self.stream.finish()
+            self.stream.drop()
+            raise
+        endpoint.leave()
+        if endpoint.gave_up or isinstance(endpoint.lost, OSError):
             self.stream.abort()
+        else:
+            self.stream.close()
 
     def abort(self) -> None:
         """Close at once, without waiting for the other end."""

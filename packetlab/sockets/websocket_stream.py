@@ -24,7 +24,6 @@ GUESTS = 256  # handshakes under way at a listener; one more sends away the olde
 KEPT = 1000  # events remembered
 
 
-
 class Endpoint(StreamDriver):
     """An engine on a stream."""
 
@@ -42,6 +41,8 @@ class Endpoint(StreamDriver):
         self.reader_gone = False
         self._out = b""
         self._said_all = self._heard_all = False
+        self.gave_up = False  # the other side took too long over the close, with bytes of ours not taken
+        self._hang_up_at: int | None = None
         self.turn(self.medium.now)
 
     def turn(self, now: int) -> None:
@@ -70,6 +71,7 @@ class Endpoint(StreamDriver):
             if timeout is not None and timeout <= now:  # after what has come: an answer in there is none too late
                 self.engine.on_time(now)
                 self._say(now)
+            self._hang_up(now)
         except OSError as error:
             self.lost = self.lost or error
             self._heard_all = self._said_all = True
@@ -77,7 +79,8 @@ class Endpoint(StreamDriver):
         finally:
             self._turning = False
         self._hear()
-        self.due = now if more else self.engine.next_timeout()
+        times = [self.engine.next_timeout(), None if self._heard_all else self._hang_up_at]
+        self.due = now if more else min((time for time in times if time is not None), default=None)
         full = self._is_full()
         self.line.mask = (0 if full or self._heard_all else select.POLLIN) | (select.POLLOUT if self._out else 0)
 
@@ -90,9 +93,21 @@ class Endpoint(StreamDriver):
         self._out += self.engine.bytes_to_send(now)
         while self._out and not self._said_all and (taken := self.stream.give(self._out)):
             self._out = self._out[taken:]
+            self._hang_up_at = None  # the time of the close runs anew while the other side takes what we say
         if self.engine.finished and not self._out and not self._said_all:
             self._said_all = True
             self.stream.finish()
+
+    def _hang_up(self, now: int) -> None:
+        """Wait no longer for the other side to close the stream than `close_timeout` of the engine."""
+        if self.engine.state not in ("closing", "closed") or self._heard_all:
+            return
+        if self._hang_up_at is None:
+            self._hang_up_at = now + self.engine.close_timeout
+        elif self._hang_up_at <= now:
+            self.gave_up, self._out = not self._said_all, b""
+            self._heard_all = self._said_all = True
+            self.engine.end_of_stream(now)
 
     def _hear(self) -> None:
         for event in self.engine.events():
@@ -160,8 +175,13 @@ class Endpoint(StreamDriver):
         return None
 
     def done(self) -> bool | None:
-        """Return whether both sides have said all."""
-        if self._heard_all or (self._said_all and self.stream.family == "xns"):
+        """Return whether both sides have said all, or the other has had its time for that.
+
+        An SPP stream closes in order by itself, and a server that has exchanged close frames closes first (RFC 6455
+        section 7.1.1).
+        """
+        exchanged = self.engine.role == "server" and self.closed is not None and self.closed.clean
+        if self._heard_all or (self._said_all and (exchanged or self.stream.family == "xns")):
             return True
         return None
 

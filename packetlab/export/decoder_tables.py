@@ -24,10 +24,14 @@ BY_NUMBER: dict[str, tuple[str, dict[int, str]]] = {
     **dict.fromkeys(("Ether", "VLAN", "LinuxSLL", "CiscoHDLC"), ("type", _ETHERTYPES)),
     "LinuxSLL2": ("type", _ETHERTYPES),
     "GRE": ("protocol", _ETHERTYPES),
-    "SNAP": ("type", {**_ETHERTYPES, 0x2000: "cdp", 0x2003: "vtp", 0x2004: "dtp"}),
+    "SNAP": ("type", _ETHERTYPES),
     "LLC": ("dsap", {0x42: "stp", 0xFE: "isis"}),
 }
 """Name of a header -> the field that says what follows, and the decoder of each number."""
+
+CISCO = 0x00000C
+CISCO_TYPES = {0x2000: "cdp", 0x2003: "vtp", 0x2004: "dtp"}
+"""The types that SNAP has under Cisco's number of an organization, which are no ether types."""
 
 BY_PORT: dict[str, dict[int, str]] = {
     "TCP": {

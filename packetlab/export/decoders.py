@@ -15,10 +15,12 @@ from typing import Any
 
 from packetlab.errors import BuildError, suggestion
 from packetlab.escaping import printable
-from packetlab.export.decoder_tables import BEGINS, BY_NUMBER, BY_PORT, plausible, tls_records
-from packetlab.wire.ethernet import Ether
+from packetlab.export.decoder_tables import BEGINS, BY_NUMBER, BY_PORT, CISCO, CISCO_TYPES, plausible, tls_records
+from packetlab.wire.answers import is_opaque
+from packetlab.wire.ethernet import SNAP, Ether
 from packetlab.wire.foreign import as_packet, is_foreign, octets
 from packetlab.wire.header import Header
+from packetlab.wire.ip import Fragment, IPv4
 from packetlab.wire.packet import Packet
 from packetlab.wire.transport import TCP, UDP
 from packetlab.wire.walk import Fault
@@ -110,6 +112,11 @@ def _deep(data: Any, name: str | None, using: str | None) -> Deep:
             fault = Fault("payload", "", 0, "data that a decoder is known for", f"{found}, which no library reads")
             return Deep("", "", body, None, {}, (fault,))
         return _decoded(found, body, using, transport, by)
+    last = packet.layers[-1] if packet is not None and packet.layers else None
+    if transport is None and last is not None and is_opaque(last):
+        rest = "of a later fragment" if isinstance(last, (IPv4, Fragment)) else f"that do not begin it ({last._opaque})"
+        fault = Fault("payload", "", 0, f"the start of what {type(last).__name__} carries", f"{len(body)} octets {rest}")
+        return Deep("", "", body, None, {}, (fault,))
     if packet is not None and using != "dpkt":
         made = _library("scapy").above(packet)
         if made is not None:
@@ -123,10 +130,7 @@ def _deep(data: Any, name: str | None, using: str | None) -> Deep:
 def _guess(packet: Packet | None, transport: Header | None, body: bytes) -> tuple[str | None, str]:
     """Return the name of the decoder that fits, and by what: the header below, the data's beginning, or a port."""
     if packet is not None and transport is None and packet.layers:
-        last = packet.layers[-1]
-        field, names = BY_NUMBER.get(type(last).__name__, ("", {}))
-        number = getattr(last, field, None) if field else None
-        return (names.get(int(number)) if number is not None else None), "header"
+        return _numbered(packet.layers[-1]), "header"
     begun = next((name for name, begins in BEGINS if begins(body)), None)
     if begun is not None:
         return begun, "begin"
@@ -141,6 +145,19 @@ def _guess(packet: Packet | None, transport: Header | None, body: bytes) -> tupl
     # Almost anything may be the inside of a QUIC connection: where the other port says more, it counts.
     likely.sort(key=lambda name: name == "quic")
     return (likely[0] if likely else None), "port"
+
+
+def _numbered(last: Header) -> str | None:
+    """Return the name of the decoder that a number in the header below the data stands for."""
+    field, names = BY_NUMBER.get(type(last).__name__, ("", {}))
+    number = getattr(last, field, None) if field else None
+    if number is None:
+        return None
+    if isinstance(last, SNAP) and last.oui == CISCO:
+        names = CISCO_TYPES
+    elif is_opaque(last):
+        return None
+    return names.get(int(number))
 
 
 def _by_link_type(linktype: int, body: bytes, using: str | None) -> Deep:

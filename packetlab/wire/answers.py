@@ -82,6 +82,12 @@ def _quotes(header: Header) -> bool:
     return cls._quotes is not None and bool(cls._quotes.evaluate(_Alone(header)))  # type: ignore[arg-type]
 
 
+def is_opaque(header: Header) -> bool:
+    """Whether what a header carries is not the start of the next one, as its declaration has it (a later fragment)."""
+    cls = type(header)
+    return cls._opaque is not None and bool(cls._opaque.evaluate(_Alone(header)))  # type: ignore[arg-type]
+
+
 class _Alone:
     """The values of one header, for conditions on it."""
 

@@ -187,6 +187,39 @@ def test_records_are_told_apart() -> None:
     assert tls_records(RECORD + b"GET") == tls_records(b"\x16\x03\x01\xff\xff") == (-1, -1)
 
 
+# Later fragments -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", sorted({*BY_NUMBER["IPv4"][1], 1, 6, 17, 47, 132}))
+def test_a_later_fragment_is_no_start_of_anything(number: int) -> None:
+    ends = {"src": "1.1.1.1", "dst": "2.2.2.2"}
+    for made in (
+        Ether() / IPv4(**ends, protocol=number, fragment_offset=10) / bytes(44),
+        Ether() / IPv6() / pl.Fragment(offset=10, next_header=number) / bytes(44),
+        Ether() / IPv4() / IPv4(**ends, protocol=number, fragment_offset=10) / OSPF,
+    ):
+        for packet in (made, pl.dissect(bytes(made))):
+            found = packet.deep()
+            assert (found.name, found.decoded) == ("", None) and "later fragment" in str(found.faults[0])
+
+
+def test_the_first_fragment_is_the_start() -> None:
+    assert (Ether() / IPv4(protocol=89, flags=1) / OSPF).deep().name == "ospf"
+    assert (Ether() / IPv6() / pl.Fragment(more=1, next_header=89) / OSPF).deep().name == "ospf"
+
+
+def test_what_is_hidden_by_other_headers_is_not_claimed_either() -> None:
+    # A list of routes begins what GRE carries; a type is an ether type under the organizations that say so alone.
+    for made in (
+        IPv4() / GRE(protocol=0x88CC, routing_present=1) / LLDP,
+        Ether() / LLC() / SNAP(oui=0x123456, type=0x88CC) / LLDP,
+        Ether() / LLC() / SNAP(oui=0, type=0x2000) / HEX("02b40000"),
+    ):
+        found = made.deep()
+        assert (found.name, found.decoded) == ("", None) and len(found.faults) == 1
+    assert (Ether() / LLC() / SNAP(type=0x88CC) / LLDP).deep().name == "lldp"
+
+
 # Link types --------------------------------------------------------------------------------------------------------
 
 

@@ -115,7 +115,9 @@ def _deep(data: Any, name: str | None, using: str | None) -> Deep:
     last = packet.layers[-1] if packet is not None and packet.layers else None
     if transport is None and last is not None and is_opaque(last):
         rest = "of a later fragment" if isinstance(last, (IPv4, Fragment)) else f"that do not begin it ({last._opaque})"
-        fault = Fault("payload", "", 0, f"the start of what {type(last).__name__} carries", f"{len(body)} octets {rest}")
+        fault = Fault(
+            "payload", "", 0, f"the start of what {type(last).__name__} carries", f"{len(body)} octets {rest}"
+        )
         return Deep("", "", body, None, {}, (fault,))
     if packet is not None and using != "dpkt":
         made = _library("scapy").above(packet)

@@ -57,17 +57,22 @@ def to_scapy(packet: Packet) -> Any:
 
 def _by_link_type(linktype: int, data: bytes) -> Any:
     """Return a frame as the class that scapy has for its link type, as octets where it has none or other bytes come back."""
-    from scapy.packet import Raw
+    from scapy.packet import Padding, Raw
 
-    from packetlab.export.scapy_decoders import link_class
+    from packetlab.export.scapy_decoders import decode, link_class
 
     cls = link_class(linktype)
     try:
-        made = Raw(data) if cls is None else cls(data)
+        made = None if cls is None else decode(cls, data, [])
+        if made is None:
+            return Raw(data)
         above = made.payload.original
         if bytes(made) != data and above and data.endswith(above):
             # Some classes write padding anew: until a field is set they keep the octets that they were read from.
             made.raw_packet_cache, made.raw_packet_cache_fields = data[: -len(above)], {}
+        built = bytes(made)
+        if len(built) < len(data) and data.startswith(built):
+            made /= Padding(data[len(built) :])  # some classes drop it
         return made if bytes(made) == data else Raw(data)
     except Exception:  # scapy's classes raise anything for what is cut short
         return Raw(data)

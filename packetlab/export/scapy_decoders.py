@@ -42,6 +42,13 @@ _PROTOCOLS = {
     "NBNSHeader": "nbns", "NBTDatagram": "nbdgm", "NBTSession": "nbss", "NTPHeader": "ntp", "NetflowHeader": "netflow",
 }  # fmt: skip
 
+# Link types whose classes scapy registers in modules that are not imported with its ordinary layers.
+_LINK_TYPES = {
+    104: "contrib.chdlc.CHDLC", 117: "layers.pflog.PFLog", 163: "contrib.avs.AVSWLANHeader", 227: "layers.can.CAN",
+    249: "layers.usb.USBpcap", 272: "contrib.nrf_sniffer.NRFS2_PCAP",
+}  # fmt: skip
+_CARRIES_ANY = 192  # PPI says the link type of what it carries
+
 
 @cache
 def load() -> None:
@@ -112,12 +119,20 @@ def protocol(made: Any) -> str:
 
 
 def link_class(linktype: int) -> Any:
-    """Return the class that scapy has for frames of a link type, None where its own layers have none."""
+    """Return the class that scapy has for frames of a link type, None where it has none. Imports its module alone."""
     load()
     from scapy.config import conf
 
+    for one in _LINK_TYPES if linktype == _CARRIES_ANY else ():
+        link_class(one)
     cls = conf.l2types.num2layer.get(linktype)
-    return cls if cls is not None and _always(cls.__module__) else None
+    if cls is not None and _always(cls.__module__):
+        return cls
+    module, _, wanted = _LINK_TYPES.get(linktype, "").rpartition(".")
+    if not module:
+        return None
+    with _quiet():
+        return _class(f"scapy.{module}", wanted)
 
 
 def _class(module: str, wanted: str) -> Any:

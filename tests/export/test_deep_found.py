@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import dpkt
@@ -234,7 +236,51 @@ def test_frames_of_undeclared_link_types_are_read_by_scapys_class_for_them() -> 
     assert deep(frame).name == "RadioTap"
 
 
-@pytest.mark.parametrize("linktype", [147, 249, 105, 230])
+def _registered() -> dict[int, set[str]]:
+    """Return what scapy's sources register: link type -> names of classes."""
+    import scapy
+    import scapy.data
+
+    found: dict[int, set[str]] = {}
+    for source in sorted(Path(scapy.__path__[0]).glob("[lc]*/**/*.py")):
+        text = source.read_text(encoding="utf-8")
+        for number, cls in re.findall(r"^conf\.l2types\.register(?:_num2layer)?\((\w+), (\w+)\)", text, re.MULTILINE):
+            found.setdefault(int(number) if number.isdigit() else getattr(scapy.data, number), set()).add(cls)
+    return found
+
+
+def test_every_link_type_that_scapy_has_a_class_for_is_read_by_it() -> None:
+    registered = _registered()
+    assert {104, 117, 127, 163, 227, 249, 272} <= set(registered)
+    for linktype, names in registered.items():
+        packet = Frame(bytes(160), linktype=linktype).packet()
+        if packet.linktype is not None:  # no header here is declared for it
+            made, there = packet.deep(), packet.to_scapy()
+            assert made.name in names and (made.faults or type(there).__name__ != "Raw"), linktype
+            assert bytes(there) == bytes(packet)
+    can = Frame(_CAN + bytes(4), linktype=227).packet().to_scapy()
+    assert (type(can).__name__, can.identifier, can.data) == ("CAN", 0x123, HEX("01020304"))
+
+
+_CAN = HEX("0000012304000000 01020304".replace(" ", ""))
+_CARRIED = HEX("00000800e3000000") + _CAN  # PPI, with frames of SocketCAN
+_ASKED = f"""
+from packetlab import Frame
+print([[str(Frame(bytes.fromhex(data), linktype=n).packet().deep()) for data in {["00" * 64, _CAN.hex(), _CARRIED.hex()]}]
+       for n in (104, 117, 163, 192, 227, 249, 272)])
+"""
+_IMPORTS = "import scapy.layers.usb, scapy.layers.can, scapy.layers.pflog, scapy.contrib.avs, scapy.contrib.bier\n"
+
+
+def test_link_types_are_read_the_same_whatever_was_imported() -> None:
+    said = [
+        subprocess.run([sys.executable, "-c", before + _ASKED], capture_output=True, text=True, check=True).stdout
+        for before in ("", _IMPORTS)
+    ]
+    assert said[0] == said[1] and said[0].count("CAN (scapy)") == 3 and "layer: CAN" in said[0]
+
+
+@pytest.mark.parametrize("linktype", [147, 249, 227, 117, 163, 272, 105, 230])
 def test_any_octets_of_any_link_type_give_an_answer(linktype: int) -> None:
     for data in (b"", b"\x08", bytes(40), bytes(range(64))):
         packet = Frame(data, linktype=linktype).packet()

@@ -82,7 +82,7 @@ class _Opening:
         try:
             event = self._http.next_event()
         except h11.RemoteProtocolError as error:
-            raise (too_long if error.error_status_hint == 431 else Bad("HTTP/1.1", f"{error}")) from None
+            raise (too_long if error.error_status_hint == 431 else Bad("a head by the rules of RFC 9112", f"one that breaks them: {error}")) from None
         if isinstance(event, h11.Request | h11.Response | h11.InformationalResponse):
             if self._taken - len(self.rest) > self._largest:
                 raise too_long
@@ -341,11 +341,11 @@ def check_origin(request: Request, origins: Sequence[str] | None, local: bool) -
     hint = "a listener's origins=[...] allows others"
     hosts = [one.partition("://")[2] for one in allowed]
     if local and not is_local(request.host) and request.host.lower() not in hosts:
-        raise Bad("a Host that names this machine", request.host or None, 403, hint=hint)
+        raise Bad("a Host that names this machine", request.host or "none", 403, hint=hint)
     origin = request.header("origin")
     if origin is None or origin.lower() in allowed or (origins is None and is_local(origin.partition("://")[2])):
         return
-    raise Bad(f"an Origin out of {list(origins)}" if origins else "an Origin of this machine", origin, 403, hint=hint)
+    raise Bad(f"an Origin out of {list(origins)}" if origins else "an Origin of this machine", origin or "an empty one", 403, hint=hint)
 
 
 def is_local(authority: str) -> bool:

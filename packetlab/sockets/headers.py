@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from packetlab.errors import LocalProtocolError
+from packetlab.wire.fields import utf8
 from packetlab.wire.header import Header
 from packetlab.wire.packet import Packet
 from packetlab.wire.xns import IDP, SPP, Control
@@ -28,7 +29,7 @@ def outgoing(data: object, where: str) -> bytes | Packet:
     if type(data) is bytes:
         return data
     if isinstance(data, str):
-        return data.encode()
+        return utf8(data, where)
     if isinstance(data, Packet):
         return data
     if isinstance(data, Header):

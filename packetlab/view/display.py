@@ -74,7 +74,8 @@ def class_pretty(header: HeaderType, printer: Any) -> None:
     IPython calls no `_repr_*_` method of a class but this one, and calls it before it makes HTML. So here its formatter
     learns what to do with header classes, whichever of the two packages was imported first.
     """
-    printer.text(text_of(header) if header._fields else repr(header))
+    inside = len(printer.stack) > 1  # of a list, say
+    printer.text(repr(header) if inside or not header._fields else text_of(header))
     session = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if session is not None:
         session.display_formatter.formatters["text/html"].for_type(HeaderType, html_of)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from packetlab.errors import BuildError, suggestion
+from packetlab.escaping import python
 from packetlab.wire import unpack
 from packetlab.wire.bodies import width
 from packetlab.wire.fields import REQUIRED, Address, Bytes, Int, Items, PayloadMark, auto
@@ -63,7 +64,7 @@ def compile_init(cls: type[Header]) -> None:
         initial = None if f.default is REQUIRED or f.condition is not None or is_derived(f) else f.default
         names[f"_K_{name}"], names[f"_D_{name}"] = kind.raw, initial
         default = repr(initial) if isinstance(initial, int) or initial is None else f"_D_{name}"
-        names[f"_F_{name}"], where = kind, f"'{cls.__name__}.{name}'"
+        names[f"_F_{name}"], where = kind, python(f"{cls.__name__}.{name}")
         lines += [f"    if {name} is None: _self.{f.slot} = {default}"]
         fits = ""
         if isinstance(kind, Int):

@@ -134,7 +134,7 @@ class Bytes(Kind):
 
     def raw(self, value: Any, where: str) -> bytes:
         if isinstance(value, str):
-            value = value.encode()
+            value = utf8(value, where)
         if not isinstance(value, (bytes, bytearray, memoryview)):
             raise BuildError(where, "octets", repr(value))
         if self.size is not None and len(value) != self.size:
@@ -187,6 +187,14 @@ class Filled(tuple[Any, ...]):
 
 class PayloadMark(Kind):
     """Stands where the payload goes, in a header that has fields behind it."""
+
+
+def utf8(text: str, where: str) -> bytes:
+    """Return text as UTF-8. BuildError for a lone surrogate, which has none."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise BuildError(where, "text that UTF-8 can carry", ascii(error.object[error.start : error.end])) from None
 
 
 def octets_text(raw: bytes, most: int = 32) -> str:

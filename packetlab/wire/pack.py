@@ -419,7 +419,9 @@ class Packing(OneByOne):
             return "pseudo_sum(stack, i, cls, len(d))"
         for below in range(self.i - 1, -1, -1):
             names = self.stack[below]._pseudo
-            if names is not None and not names[0]:
+            # Without options, which is what `plain` says, there is no source route that names another destination.
+            elsewhere = hasattr(self.stack[below], "final_destination") and not self.plain
+            if names is not None and (elsewhere or not names[0]):
                 return f"pseudo_sum(stack, {self.i}, cls{self.tag}, len(d))"
             if names is not None:
                 number = protocol(self.stack[below], self.cls)

@@ -12,7 +12,7 @@ from packetlab.errors import BuildError
 from packetlab.wire.above import Shown, lent
 from packetlab.wire.bodies import Bodies, width
 from packetlab.wire.codec import item_faults, replaced
-from packetlab.wire.fields import Bytes, Items, PayloadMark
+from packetlab.wire.fields import Bytes, Items, PayloadMark, utf8
 from packetlab.wire.foreign import as_packet, is_foreign
 from packetlab.wire.fuse import _packets, build, builders
 from packetlab.wire.header import Header, HeaderType
@@ -171,7 +171,7 @@ class Packet(Shown):
 
     def _stacked(self, other: Any) -> Any:
         if isinstance(other, (bytes, bytearray, memoryview, str)):
-            data = other.encode() if isinstance(other, str) else bytes(other)
+            data = utf8(other, "payload") if isinstance(other, str) else bytes(other)
             return Packet(self._headers, self._payload + data, self._kept())
         if isinstance(other, Packet):
             if self._payload:

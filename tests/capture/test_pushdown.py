@@ -177,6 +177,7 @@ def test_numbers_at_the_edges(values: list[tuple[int, int]], data: st.DataObject
                 assert FieldFilter(test).mask(batch).tolist() == [bool(pattern.matches(f.packet())) for f in frames]
 
 
+@pytest.mark.timeout(600)  # numba compiles for a minute, on a busy machine for more
 def test_numba_knows_numbers_with_the_highest_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numba")
     monkeypatch.setattr(traces.loops, "kept", lambda source: True)

@@ -221,7 +221,7 @@ def test_a_frame_that_the_capture_cut_is_rewritten_as_far_as_it_goes() -> None:
 
 
 def test_what_cannot_be_rewritten_is_counted_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    class Askew(Header, under=Ether, when={"type": 0x88B7}):
+    class Askew(Header, under=Ether, when={"type": 0x88CB}):
         sport: pl.U16le = 5
 
     capture = Capture.of([E / Askew(), E / Shim(), E / Askew()]).rewrite(**MAPS)
@@ -422,14 +422,14 @@ def test_conversations_of_transports_of_ones_own_are_told_apart() -> None:
 
 
 def test_a_protocol_bound_to_one_port_has_both_directions_in_one_conversation() -> None:
-    class Query(Header, under=UDP, when={"dport": 5354}):
+    class Query(Header, under=UDP, when={"dport": 17355}):
         server: IPv4Address = default("10.0.0.7")
 
     there, back = (
-        E / IPv4(**A) / UDP(sport=9000, dport=5354) / Query(),
-        E / IPv4(**B) / UDP(sport=5354, dport=9000) / b"x",
+        E / IPv4(**A) / UDP(sport=9000, dport=17355) / Query(),
+        E / IPv4(**B) / UDP(sport=17355, dport=9000) / b"x",
     )
-    conversations(there, back, E / IPv4(**A) / UDP(sport=9001, dport=5354) / Query())
+    conversations(there, back, E / IPv4(**A) / UDP(sport=9001, dport=17355) / Query())
     assert not stays(there, "10.0.0.7", **MAPS)
 
 

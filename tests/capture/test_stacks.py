@@ -137,6 +137,7 @@ def test_a_field_that_is_absent_names_no_header_and_a_subclass_counts_as_its_bas
         assert whole["upper.x"].tolist() == [0, 5, 0] and whole["upper#2.x"].tolist() == [0, 6, 0] == whole["more.x"].tolist()
 
 
+@pytest.mark.timeout(600)  # numba compiles for a minute, on a busy machine for more
 def test_numba_compiles_what_stacks_ask() -> None:
     pytest.importorskip("numba")
     with bindings():

@@ -60,6 +60,7 @@ def test_a_header_class_shows_its_diagram_and_a_class_without_fields_its_name() 
     assert cell(UDP)["text/plain"] == str(pl.diagram(UDP))
     assert "svg" in cell(UDP)["text/html"]
     assert cell(pl.Header)["text/plain"] == repr(pl.Header)
+    assert cell([UDP])["text/plain"] == f"[{UDP!r}]"
 
 
 @pytest.mark.parametrize("first", ["packetlab", "IPython"])

@@ -128,7 +128,8 @@ def test_checksums_under_a_source_route_are_of_its_end_as_scapys(tmp_path, tshar
         theirs = bytes(inet.IP(src="1.1.1.1", dst="2.2.2.2", options=route) / above / b"hello")
         packet = dissect(theirs, IPv4)
         assert packet.verdict(ours) is Verdict.GOOD and "-> 4.4.4.4 in the end" in packet.why(ours, "checksum")
-        assert bytes(packet.replace(ours, sport=1)) == theirs
+        for _ in range(40):  # from the sixteenth on by a function compiled for the whole stack
+            assert bytes(packet.replace(ours, sport=1)) == theirs
         assert packet.vary(3, {(ours, "sport"): range(5)}).packet(2) == packet.replace(ours, sport=2)
         path = tmp_path / "route.pcap"
         Capture.of([Frame(theirs, 0, linktype=228)]).write(path)

@@ -35,7 +35,7 @@ BODY = b"\x01\x07"
 def names():
     with bindings():
 
-        class Names(Header, under=UDP, when={"port": 5354}, answers=(request.answer == 0) & (reply.answer == 1)):
+        class Names(Header, under=UDP, when={"port": 17354}, answers=(request.answer == 0) & (reply.answer == 1)):
             answer: U8 = 0
             id: U8 = 0
 
@@ -44,27 +44,27 @@ def names():
 
 def test_a_port_is_either_and_built_as_the_destination(names) -> None:
     asked = bytes(IP / UDP(sport=40000) / names(id=7))
-    assert asked[36:38] == (5354).to_bytes(2, "big")
-    answered = bytes(IP / UDP(sport=5354, dport=40000) / BODY)
+    assert asked[36:38] == (17354).to_bytes(2, "big")
+    answered = bytes(IP / UDP(sport=17354, dport=40000) / BODY)
     assert dissect(asked)[names].id == dissect(answered)[names].id == 7
     assert dissect(bytes(IP / UDP(sport=1, dport=2) / BODY)).payload == BODY
 
 
 def test_of_two_ports_the_destination_counts_first(names) -> None:
-    class Other(Header, under=UDP, when={"port": (5355, 5356)}):
+    class Other(Header, under=UDP, when={"port": (5355, 17356)}):
         kind: U8 = 0
 
-    assert Other in dissect(bytes(IP / UDP(sport=5354, dport=5356) / BODY))
-    assert names in dissect(bytes(IP / UDP(sport=5356, dport=5354) / BODY))
+    assert Other in dissect(bytes(IP / UDP(sport=17354, dport=17356) / BODY))
+    assert names in dissect(bytes(IP / UDP(sport=17356, dport=17354) / BODY))
     with pytest.raises(DeclareError, match="a free number"):
 
-        class Third(Header, under=UDP, when={"port": 5356}):
+        class Third(Header, under=UDP, when={"port": 17356}):
             kind: U8 = 0
 
 
 @pytest.mark.parametrize("engine", ["rows", None])
 def test_columns_and_filters_see_replies(names, engine: str | None) -> None:
-    packets = [IP / UDP(sport=40000) / names(id=3), IP / UDP(sport=5354, dport=40000) / BODY]
+    packets = [IP / UDP(sport=40000) / names(id=3), IP / UDP(sport=17354, dport=40000) / BODY]
     capture = Capture.of([Frame(bytes(packet)) for packet in packets])
     assert capture.table("names.id", engine=engine).read()["names.id"].tolist() == [3, 7]
     assert [frame.number for frame in capture.where("names.answer == 1")] == [2]
@@ -72,17 +72,17 @@ def test_columns_and_filters_see_replies(names, engine: str | None) -> None:
 
 def test_a_description_says_port(names) -> None:
     data = describe(names)
-    assert data["under"] == [{"header": "UDP", "numbers": {"port": [5354]}}]
-    assert 'under=UDP, when={"port": 0x14ea}' in class_body(json.loads(json.dumps(data)))
+    assert data["under"] == [{"header": "UDP", "numbers": {"port": [17354]}}]
+    assert 'under=UDP, when={"port": 0x43ca}' in class_body(json.loads(json.dumps(data)))
     with bindings():
         (again,) = declare_from(json.loads(json.dumps([data])))
         assert describe(again) == data
-        assert dissect(bytes(IP / UDP(sport=5354, dport=9) / BODY)).layers[-1].id == 7
+        assert dissect(bytes(IP / UDP(sport=17354, dport=9) / BODY)).layers[-1].id == 7
 
 
 def test_wireshark_is_asked_for_either(names) -> None:
     text = str(wireshark(names))
-    assert 'put("udp.port"' in text and "number = 5354" in text and 'port = "dst_port"' not in text
+    assert 'put("udp.port"' in text and "number = 17354" in text and 'port = "dst_port"' not in text
 
 
 def test_an_exchange_sees_the_reply_or_says_where_the_bytes_came_from(names) -> None:
@@ -97,7 +97,7 @@ def test_an_exchange_sees_the_reply_or_says_where_the_bytes_came_from(names) -> 
         "nothing answers Deaf in Ether / IPv4 / UDP; its 2 bytes came from port 5400, and Deaf is bound to dport alone: "
         'when={"port": 5400} takes either'
     ]
-    heard = dissect(bytes(Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=5354, dport=9) / BODY))
+    heard = dissect(bytes(Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=17354, dport=9) / BODY))
     assert reasons(heard, IP / UDP(sport=9) / names()) == []
 
 

@@ -34,6 +34,7 @@ from packetlab import (
     U16le,
     ahead,
     auto,
+    bind,
     bindings,
     bits,
     choose,
@@ -55,7 +56,9 @@ from packetlab import (
     when,
 )
 from packetlab.wire import bindings as registry, fields
+from packetlab.wire.columns import column
 from packetlab.wire.declared import declare_from
+from packetlab.wire.tracing_loop import loop_source
 
 
 def made(name: str = "Wrong", **body: Any) -> Any:
@@ -347,3 +350,20 @@ def test_a_header_may_have_any_number_of_bindings_with_conditions() -> None:
             assert dissect(data, UDP)[header].a == 7 and dissect(data, UDP)[UDP].dport == 99
         assert bytes(UDP(sport=1) / made_[5](a=1))[:4] == b"\0\1\0\x63"
         assert dissect(b"\2\xbc\0\0\0\x09\0\0x", UDP).payload == b"x"
+
+
+def test_a_class_that_is_renamed_later_is_text_in_what_is_compiled(tmp_path) -> None:
+    mark = tmp_path / "ran"
+
+    class Renamed(Header):
+        a: U8
+
+    Renamed.__name__ = f"x'+str(open({str(mark)!r}, 'w'))+'\nopen({str(mark)!r}, 'w')\ndef f(): '"
+    with pytest.raises(BuildError, match="expected 0..255"):
+        Renamed(a=300)
+    with bindings():
+        bind(Renamed, under=Ether, when={"type": 0x88CD})
+        source = loop_source(Ether, [column(Renamed.a)])
+    (line,) = [line for line in source.splitlines() if "open(" in line]
+    assert "open(" not in line.partition("  # ")[0] and compile(source, "loop", "exec")
+    assert not mark.exists()

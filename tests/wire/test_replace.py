@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from packetlab import TCP, UDP, BuildError, Ether, Header, IPOption, IPv4, Packet, dissect
+from packetlab import ARP, TCP, UDP, BuildError, Ether, Header, IPOption, IPv4, Packet, dissect
 from packetlab.wire.fields import PayloadMark
 from packetlab.wire.linktypes import first_header
 from tests.capture.test_corpus import NAMES, frames_of
@@ -57,3 +57,17 @@ def test_items_and_payloads_want_what_they_are_made_of(value: Any) -> None:
         WHOLE.replace(payload=value)
     with pytest.raises(BuildError, match="expected headers"):
         IPv4(options=value) if value is not None else WHOLE[IPv4].replace(options=value)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda text: UDP() / text,
+        lambda text: (UDP() / b"x").replace(payload=text),
+        lambda text: ARP(addresses=text),
+        lambda text: (Ether() / ARP()).replace(ARP, addresses=text),
+    ],
+)
+def test_text_that_utf8_cannot_carry_is_a_build_error(make) -> None:
+    with pytest.raises(BuildError, match="text that UTF-8 can carry"):
+        make("a\ud800b")

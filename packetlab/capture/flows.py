@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from packetlab.wire.batch import Batch
 
 ETHERNET, RAW = 1, (12, 101, 228, 229)  # link types
+LINK_IPV6 = 229
+NAMED = (228, LINK_IPV6)  # link types that say which IP it is
 EXTENSIONS = (0, 43, 44, 51, 60)  # IPv6 extension headers
 IPV4, IPV6, IDP, TAGS = 0x0800, 0x86DD, 0x0600, (0x8100, 0x88A8, 0x9100)
 WITH_PORTS = (6, 17, 33, 132, 136)  # TCP, UDP, DCCP, SCTP, UDP-Lite
@@ -109,7 +111,8 @@ class _Rows:
                 kind = self.number(at - 2, 2)
         else:
             at = self.starts
-            kind = np.where(self.number(at, 1) >> np.uint64(4) == 6, IPV6, IPV4)
+            six = self.number(at, 1) >> np.uint64(4) == 6 if linktype not in NAMED else linktype == LINK_IPV6
+            kind = np.where(np.broadcast_to(six, at.shape), IPV6, IPV4)
         numbers, known = np.zeros(count, np.uint64), np.zeros(count, np.bool_)
         four = np.flatnonzero((kind == IPV4) & (at + 20 <= self.ends))
         six = np.flatnonzero((kind == IPV6) & (at + 40 <= self.ends))

@@ -23,6 +23,7 @@ NO_XNS_SUM = 0xFFFF
 PPTP = 0x880B  # PPP in GRE (RFC 2637)
 MOST = 1000  # steps of a walk; tunnels in each other beyond that are malice
 TAGS = (0x8100, 0x88A8, 0x9100)
+INET6 = (10, 24, 28, 30)  # address families of IPv6, as Linux and the BSDs number them
 RAW_TYPES = (RAW, 12, 14, IPV4, IPV6)
 TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
 EXTENSIONS = (0, 43, 44, 51, 60)  # IPv6 extension headers (RFC 8200 section 4, RFC 4302)
@@ -134,7 +135,11 @@ class Sites:
         for number, size in {NULL: 4, LOOP: 4, **dict.fromkeys(RAW_TYPES, 0)}.items():
             here = (types == number) & (at + size < end)
             self.link_end[here] += size
-            self.add("nibble", here, rows, at + size, end, depth, none)
+            # Where the link says which it is, the version in the header does not count.
+            version = self.full(rows, {IPV4: 4, IPV6: 6}.get(number, 0))
+            if size:
+                version[here] = self._family(at[here], number == NULL)
+            self.add("version", here, rows, at + size, end, depth, none, version)
 
     def _ether(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
         for place, role in ((0, 1), (6, 0)):
@@ -210,10 +215,30 @@ class Sites:
             self.add("nibble", bottom, row, at + 4, end, depth, around)
             row, at, end, depth, around = (one[~bottom] for one in (row, at + 4, end, depth, around))
 
+    def _family(self, at: Any, swapped: bool) -> Any:
+        """Return the IP version that a loopback's address family says, 0 where it says none."""
+        big = self.u16(at) << 16 | self.u16(at + 2)
+        little = self.u8(at) | self.u8(at + 1) << 8 | self.u8(at + 2) << 16 | self.u8(at + 3) << 24
+        either = (big, little) if swapped else (big,)  # of the machine that captured
+        version = big * 0
+        if swapped:  # some write an ether type instead
+            for number, kind in ((4, 0x0800), (6, 0x86DD)):
+                version[(little == kind) | (big & 0xFFFF == kind)] = number
+        for number, families in ((4, (2,)), (6, INET6)):
+            for one in either:
+                version[self.np.isin(one, families)] = number
+        return version
+
     def _nibble(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
+        self._version(row, at, end, depth, around, self.full(row, 0))
+
+    def _version(self, row: Any, at: Any, end: Any, depth: Any, around: Any, version: Any) -> None:
+        """Go on with an IP header of a version, 0 where its first bits tell."""
         keep = at < end
-        row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
-        version = self.u8(at) >> 4
+        row, at, end, depth, around, version = (one[keep] for one in (row, at, end, depth, around, version))
+        version = self.np.where(version == 0, self.u8(at) >> 4, version)
+        other = (version != 4) & (version != 6)
+        self.left["what is neither IPv4 nor IPv6 where one of them is expected"] += len(set(row[other].tolist()))
         first = (depth == 0) & (self.link_type[row] < 0)
         self.link_type[row[first]] = self.np.where(version == 4, 0x0800, self.np.where(version == 6, 0x86DD, -1))[first]
         self.add("ip4", version == 4, row, at, end, depth, around)
@@ -266,18 +291,17 @@ class Sites:
         return numbers
 
     def _unsound(self, width: int, at: Any, end: Any, around: Any) -> None:
-        """Note the addresses of headers that are cut or faulty, and not walked into."""
+        """Note the addresses of headers that are cut, and not walked into."""
         for place in (at, at + width):
             here = place + width <= end
             self.ip(width, place[here], around[here])
 
     def _ip4(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
         np = self.np
-        keep = at + 20 <= end
-        keep[keep] = (self.u8(at[keep]) >= 0x45) & (self.u8(at[keep]) < 0x50)
+        keep = at + 20 <= end  # headers of a wrong version or size are read on, as dissecting does
         self._unsound(4, at[~keep] + 12, end[~keep], around[~keep])
         row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
-        size, total, fragment = (self.u8(at) & 15) * 4, self.u16(at + 2), self.u16(at + 6)
+        size, total, fragment = np.maximum((self.u8(at) & 15) * 4, 20), self.u16(at + 2), self.u16(at + 6)
         keep = at + size <= end
         own = self.add_sum(row, at + 10, at, at + size, keep, around, whole=1)
         stop = np.where(total == 0, end, np.minimum(end, at + total))
@@ -294,7 +318,6 @@ class Sites:
     def _ip6(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
         np = self.np
         keep = at + 40 <= end
-        keep[keep] = self.u8(at[keep]) >> 4 == 6
         self._unsound(16, at[~keep] + 8, end[~keep], around[~keep])
         row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
         length, protocol, upper = self.u16(at + 4), self.u8(at + 6), at + 40
@@ -307,7 +330,7 @@ class Sites:
                 break
             place, kind = upper[here], protocol[here]
             words = self.u8(place + 1)
-            size = np.where(kind == 44, 8, np.where(kind == 51, (words + 2) * 4, (words + 1) * 8))
+            size = np.where(kind == 44, 8, np.where(kind == 51, np.maximum(words + 2, 3) * 4, (words + 1) * 8))
             fits = place + size <= stop[here]
             # RFC 8200 section 8.1: with segments left, checksums are of the final destination.
             on = (kind == 43) & fits & (self.u8(place + 3) > 0) & (words >= 2)

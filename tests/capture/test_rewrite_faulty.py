@@ -1,0 +1,198 @@
+"""Rewriting, sides and flow numbers of frames whose headers are faulty: what dissecting reads on, rewriting changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+import packetlab as pl
+from packetlab import (
+    GRE,
+    LLC,
+    MPLS,
+    PPP,
+    SNAP,
+    TCP,
+    UDP,
+    VLAN,
+    AuthenticationHeader,
+    BSDLoop,
+    BSDNull,
+    Capture,
+    Ether,
+    Frame,
+    Header,
+    ICMPv6,
+    IPv4,
+    IPv6,
+    LinuxSLL,
+    ListenerRecord,
+    ListenerReport,
+    NeighborAdvertisement,
+    PPPoE,
+    RawIP,
+    Verdict,
+    auto,
+    bindings,
+    next_protocol,
+)
+from packetlab.wire.fields import Address, Int, Items
+
+IP = {"0.0.0.0/1": "128.0.0.0/1", "128.0.0.0/1": "0.0.0.0/1", "::/1": "8000::/1", "8000::/1": "::/1"}
+KEPT = {port ^ flip for port in (4789, 1701, 8472) for flip in (0, 0x8000)}  # ports that say what follows
+PORTS = {port: port ^ 0x8000 for port in range(65536) if port not in KEPT}
+FOUR, SIX = {"src": "10.1.2.3", "dst": "10.9.9.9"}, {"src": "2001:db8::1", "dst": "2001:db8::2"}
+
+
+def found(header: Header) -> list[Any]:
+    """Return the IP addresses (raw) and ports (numbers) of a header and its items."""
+    some: list[Any] = []
+    for f in header._fields:
+        value = getattr(header, f.slot)
+        if value is None:
+            continue
+        if (isinstance(f.kind, Address) and len(value) in (4, 16)) or (
+            f.name in ("sport", "dport") and isinstance(f.kind, Int)
+        ):
+            some.append(value)
+        elif isinstance(f.kind, Items):
+            some += [one for item in getattr(header, f.name) if isinstance(item, Header) for one in found(item)]
+    return some
+
+
+def flipped(value: Any) -> Any:
+    if isinstance(value, int):
+        return PORTS.get(value, value)
+    return bytes([value[0] ^ 0x80]) + value[1:]
+
+
+def changed(data: bytes, linktype: int) -> tuple[pl.Packet, pl.Packet, Capture]:
+    """Rewrite a frame so that each address and port changes; return it before and after, and the capture."""
+    capture = Capture.of([Frame(data, linktype=linktype)]).rewrite(ip=IP, ports=PORTS)
+    (frame,) = capture
+    return Frame(data, linktype=linktype).packet(), frame.packet(), capture
+
+
+def all_changed(data: bytes, linktype: int = 1) -> Capture:
+    before, after, capture = changed(data, linktype)
+    assert [type(header) for header in after.layers] == [type(header) for header in before.layers]
+    for old, new in zip(before.layers, after.layers, strict=True):
+        assert [flipped(one) for one in found(old)] == found(new)
+    return capture
+
+
+def with_octet(packet: Any, at: int, value: int) -> bytes:
+    data = bytearray(bytes(packet))
+    data[at] = value
+    return bytes(data)
+
+
+UPPER4 = IPv4(**FOUR) / UDP(sport=5000, dport=53) / b"hi"
+UPPER6 = IPv6(**SIX) / UDP(sport=5000, dport=53) / b"hi"
+BELOW: dict[str, tuple[Any, int]] = {
+    "ethernet": (Ether(), 1), "vlan": (Ether() / VLAN(id=3), 1), "ip": (Ether() / IPv4(src="11.0.0.1", dst="11.0.0.2"), 1),
+    "ipv6": (Ether() / IPv6(src="2001:db8::5", dst="2001:db8::6"), 1),
+    "gre": (Ether() / IPv4(src="11.0.0.1", dst="11.0.0.2") / GRE(checksum=0), 1), "pppoe": (Ether() / PPPoE() / PPP(), 1),
+    "snap": (Ether() / LLC() / SNAP(), 1), "null": (BSDNull(), 0), "loop": (BSDLoop(), 108), "cooked": (LinuxSLL(), 113),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("version", [0, 4, 5, 6, 9])
+@pytest.mark.parametrize("below", BELOW)
+@pytest.mark.parametrize("upper", [UPPER4, UPPER6], ids=["4", "6"])
+def test_a_wrong_version_hides_no_address_and_no_port(below: str, upper: Any, version: int) -> None:
+    stack, linktype = BELOW[below]
+    whole = stack / upper
+    at = len(bytes(whole)) - len(bytes(upper))
+    data = with_octet(whole, at, version << 4 | bytes(whole)[at] & 15)
+    assert UDP in Frame(data, linktype=linktype).packet()
+    assert not all_changed(data, linktype).left
+
+
+@pytest.mark.parametrize("first", [0x55, 0x05, 0x95, 0x40, 0x41])
+def test_what_stands_in_a_faulty_header_is_rewritten_too(first: int) -> None:
+    assert not all_changed(with_octet(BELOW["ip"][0] / UPPER4, 14, first)).left
+    target = NeighborAdvertisement(target="2001:db8::7")
+    report = ListenerReport(records=[ListenerRecord(group="2001:db8::9")])
+    for message in (ICMPv6(type=136) / target, ICMPv6(type=143) / report):
+        all_changed(with_octet(Ether() / IPv6(**SIX) / message, 14, first))
+
+
+@pytest.mark.parametrize("linktype", [228, 229])
+@pytest.mark.parametrize("version", [0, 4, 5, 6])
+def test_a_link_type_of_one_ip_version_is_read_as_that(linktype: int, version: int) -> None:
+    upper = UPPER4 if linktype == 228 else UPPER6
+    all_changed(with_octet(upper, 0, version << 4 | bytes(upper)[0] & 15), linktype)
+
+
+@pytest.mark.parametrize(("stack", "linktype"), [(Ether() / MPLS(), 1), (RawIP(), 101), (RawIP(), 12)])
+def test_what_is_no_ip_where_it_is_expected_is_counted(stack: Any, linktype: int) -> None:
+    data = with_octet(stack / UPPER4, len(bytes(stack)), 0x55)
+    capture = all_changed(data, linktype)
+    assert capture.left == {"what is neither IPv4 nor IPv6 where one of them is expected": 1}
+
+
+@pytest.mark.parametrize("family", ["00000002", "02000000", "00000800", "08000000", "00080000", "ffff0800"])
+def test_loopback_families_say_the_version(family: str) -> None:
+    for upper in (UPPER4, UPPER6):
+        all_changed(bytes.fromhex(family) + bytes(upper), 0)
+        all_changed(bytes.fromhex(family) + with_octet(upper, 0, 0x65), 0)
+
+
+@pytest.mark.parametrize("length", range(7))
+@pytest.mark.parametrize("below", [IPv4(**FOUR), IPv6(**SIX)], ids=["4", "6"])
+def test_authentication_headers_of_any_length_are_read_as_dissecting_does(below: Any, length: int) -> None:
+    packet = Ether() / below / AuthenticationHeader() / UDP(sport=5000, dport=53) / bytes(range(30))
+    all_changed(with_octet(packet, 14 + len(bytes(below)) + 1, length))
+
+
+def test_a_tunnel_of_ones_own_above_a_faulty_header_keeps_its_checksums() -> None:
+    with bindings():
+
+        class Tunnel(Header, under=UDP, when={"dport": 7002}):
+            kind: pl.U16 = auto(next_protocol("ethertype"))
+
+        packet = (
+            Ether() / IPv4(**FOUR) / UDP(dport=7002) / Tunnel() / IPv4(src="10.5.5.5", dst="10.6.6.6") / UDP() / b"x"
+        )
+        (frame,) = Capture.of([with_octet(packet, 14, 0x55)]).rewrite(ip={"10.0.0.0/8": "172.0.0.0/8"})
+        before = pl.dissect(with_octet(packet, 14, 0x55)).verdicts()
+        assert list(frame.packet().verdicts().values()) == list(before.values())
+        assert Verdict.GOOD in before.values() and str(frame.packet().layers[4].src) == "172.5.5.5"
+
+
+def test_sides_of_faulty_frames_go_by_their_addresses_and_ports() -> None:
+    there = Ether() / IPv4(**FOUR) / UDP(sport=5000, dport=53)
+    back = Ether() / IPv4(src=FOUR["dst"], dst=FOUR["src"]) / UDP(sport=53, dport=5000)
+    capture = Capture.of([with_octet(one, 14, 0x55) for one in (there, back)])
+    assert list(capture.sides("port")) == list(capture.sides("first")) == ["client", "server"]
+
+
+WHOLE = [
+    *((bytes(stack / upper), linktype) for stack, linktype in BELOW.values() for upper in (UPPER4, UPPER6)),
+    (bytes(Ether() / IPv6(**SIX) / AuthenticationHeader() / TCP(sport=5000, dport=80) / b"words"), 1),
+    (bytes(Ether() / MPLS() / UPPER4), 1),
+    (bytes(Ether() / pl.ARP(sender_ip="10.0.0.1", target_ip="10.0.0.2")), 1),
+    (bytes(Ether() / IPv6(**SIX) / pl.HopByHop() / pl.Fragment() / UDP(sport=5000, dport=53)), 1),
+    (bytes(Ether() / IPv6(**SIX) / ICMPv6(type=136) / NeighborAdvertisement(target="2001:db8::7")), 1),
+    (bytes(Ether() / IPv4(**FOUR) / pl.ICMP(type=3) / UPPER4), 1),
+    (bytes(Ether() / IPv4(**FOUR) / UDP(dport=4789) / pl.VXLAN() / Ether() / UPPER6), 1),
+]
+OCTETS = st.one_of(st.sampled_from([0, 1, 4, 5, 6, 17, 41, 47, 58, 0x45, 0x60, 43, 44, 50, 51, 60, 132, 143, 255]), st.integers(0, 255))  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.sampled_from(WHOLE), st.lists(st.tuples(st.integers(0, 89), OCTETS), min_size=1, max_size=3), st.integers(0, 200)
+)
+def test_whatever_is_changed_in_a_frame_no_address_that_dissecting_finds_stays(
+    whole: tuple[bytes, int], changes: list[tuple[int, int]], size: int
+) -> None:
+    data, linktype = bytearray(whole[0]), whole[1]
+    for at, octet in changes:
+        data[at % len(data)] = octet
+    cut = bytes(data[: max(size, 40)])
+    if not changed(cut, linktype)[2].left:
+        all_changed(cut, linktype)

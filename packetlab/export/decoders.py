@@ -223,7 +223,7 @@ def _decoded(name: str, body: bytes, using: str | None, transport: Header | None
     # Without faults, or from the library that got farthest; one that could not even begin says nothing of the data.
     best = min(results, key=lambda result: (bool(result.faults), result.decoded is None, _broken(result)))
     if more:
-        cut = Fault(name, "", len(data), "whole records", more)
+        cut = Fault(name, "", end, "whole records", more)
         best = Deep(best.name, best.using, body, best.decoded, best.fields, (*best.faults, cut), by)
     return best
 

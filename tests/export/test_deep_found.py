@@ -189,6 +189,13 @@ def test_records_are_told_apart() -> None:
     assert tls_records(RECORD + b"GET") == tls_records(b"\x16\x03\x01\xff\xff") == (-1, -1)
 
 
+def test_the_fault_of_a_record_that_is_cut_stands_where_it_begins() -> None:
+    begun = HEX("17030300c8") + bytes(20)
+    for before in (b"", RECORD, RECORD + RECORD):
+        for made in ((IPv4() / TCP(dport=443) / (before + begun)).deep(), deep(before + begun, "tls")):
+            assert [fault.offset for fault in made.faults if fault.expected == "whole records"] == [len(before)]
+
+
 # Later fragments -------------------------------------------------------------------------------------------------
 
 

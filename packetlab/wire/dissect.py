@@ -16,7 +16,7 @@ from packetlab.wire import (
     tunnels as _tunnels,  # noqa: F401
     xns as _xns,  # noqa: F401
 )
-from packetlab.wire.ethernet import Ether
+from packetlab.wire.ethernet import PPP, Ether, ShortPPP
 from packetlab.wire.foreign import first_header_of, octets
 from packetlab.wire.fuse import READERS, seen
 from packetlab.wire.header import Header
@@ -39,6 +39,7 @@ def dissect(
     Args:
         data: octets, or whatever has them: a captured frame, a packet or header, one of scapy's or dpkt's. Where these
             tell what they begin with, that counts instead of Ether.
+        first: of PPP an odd first byte is a protocol of one byte, so that it is `ShortPPP` (RFC 1661 section 6.5).
         wire_length: bytes there were on the wire, where the capture kept fewer; the fault that this leaves is marked
             as `cut`, and `Packet.truncated` says so.
         strict: raise for the first fault instead of keeping it on the packet.
@@ -50,6 +51,8 @@ def dissect(
     if type(data) is not bytes:
         first = first_header_of(data, first) if first is Ether else first
         data = octets(data)
+    if first is PPP and data and data[0] & 1:
+        first = ShortPPP
     if (wire_length is None or wire_length == len(data)) and first in READERS and keep and not strict:
         packet = READERS[first](data)
         if packet is not None:

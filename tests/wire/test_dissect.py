@@ -193,6 +193,15 @@ def test_ppp_with_and_without_the_octets_of_hdlc() -> None:
     assert bytes(HDLC() / PPP() / IPv6()).hex().startswith("ff030057")
 
 
+def test_ppp_by_its_name_is_as_wide_as_its_first_byte_says() -> None:
+    # RFC 1661 section 2: the first byte of two is even, the last one odd; section 6.5: an odd first one stands alone.
+    ip = bytes(IPv4())
+    short, long = dissect(b"\x21" + ip, PPP), dissect(b"\0\x21" + ip, PPP)
+    assert [type(h).__name__ for h in short.layers] == ["ShortPPP", "IPv4"] and not short.faults
+    assert [type(h).__name__ for h in long.layers] == ["PPP", "IPv4"] and not long.faults
+    assert bytes(short.replace(IPv4, ttl=3))[:1] == b"\x21" and dissect(b"\xc0", PPP).faults
+
+
 def test_what_only_looks_like_an_ether_type_is_none() -> None:
     assert IPv4 not in dissect(bytes(Ether() / LLC() / SNAP(oui=0x0C, type=0x0800) / bytes(20)))
     assert LLC in dissect(bytes(LinuxSLL() / LLC(dsap=0x42) / b"x"), LinuxSLL)

@@ -44,7 +44,7 @@ KEPT = 1000  # events that a host remembers
 ON_LINKS = {"ethernet": EthernetFraming, "snap": SnapFraming}
 IN_REAL_TIME = Timing(keep_alive=10.0, give_up=30.0)
 # Virtual time costs nothing, and a link may be made as bad as one likes; a quiet network must come to rest.
-IN_VIRTUAL_TIME = Timing(give_up=1800.0)
+IN_VIRTUAL_TIME = Timing(give_up=1800.0, shut=1800.0)
 
 
 class Place(NamedTuple):

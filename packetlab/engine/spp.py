@@ -17,7 +17,7 @@ from packetlab.engine.spp_dress import Dress, farewell
 from packetlab.engine.spp_events import Attention, Finished, Opened, PeerEnded, failure
 from packetlab.engine.spp_receive import Receiver
 from packetlab.engine.spp_send import END, END_REPLY, Segment, Sender, check_data
-from packetlab.engine.spp_states import LIVE, OVER, TABLE, Do, State, Step
+from packetlab.engine.spp_states import CLOSING, LIVE, OVER, TABLE, Do, State, Step
 from packetlab.engine.spp_timing import RoundTrip, Timing
 from packetlab.errors import SocketMisuse
 from packetlab.wire.addresses import XNSAddress
@@ -56,13 +56,13 @@ class Connection(Endpoint):
         self.attentions: deque[int] = deque(maxlen=16)  # told at once; whoever wants them takes them from here
         self.largest = LARGEST
         self.sender, self.receiver = Sender(self.timing), Receiver(window)
-        self._hello = self._probe = False  # a system packet is to ask for an answer: to open, or to hear of the peer
-        self._hello_at, self.hellos = 0, 0
+        # A system packet is to ask for an answer (to open, or to hear of the peer); the peer is to be told of our end.
+        self._hello = self._probe = self._farewell = False
+        self._hello_at = self.hellos = 0
         self.on_open: Callable[[Connection], None] | None = None  # told once the connection is open
         self.patient = False  # while opening, goes on asking where nobody is there yet
         self._last_words: int | None = None  # the number of the END-REPLY that nobody confirms
         self._beside: list[tuple[bytes, Dress]] = []  # packets that are none of the row
-        self._farewell = False  # the peer is to be told that this end is gone
         # Times. _asked: since when something is unanswered. _heard: when the peer was last heard (or asked whether it is).
         self._retry_at: int | None = None
         self._dally_at: int | None = None
@@ -155,7 +155,7 @@ class Connection(Endpoint):
     @property
     def settled(self) -> bool:
         """Whether a close has nothing left to wait for, but what goes on by itself: our END-REPLY, repeats, the dally."""
-        if self.state is State.DALLYING:
+        if self.state is State.DALLYING and not self._stuck:
             return all(segment.datastream >= END and segment.repeated for segment in self.sender.unconfirmed())
         return self._stuck or self.state in OVER
 
@@ -241,7 +241,7 @@ class Connection(Endpoint):
         if due is None or now < due:
             return
         # Time in which nobody drove us is no silence of the peer's: its answers may lie in the network yet.
-        late = now - due
+        self.sender.late(late := now - due)
         self._heard, self._probed = self._heard + late, self._probed + late
         self._asked = None if self._asked is None else self._asked + late
         if self._retry_at is None:
@@ -258,7 +258,7 @@ class Connection(Endpoint):
                 self._step(Step.GIVE_UP, now)
             return
         self._retry_at = None
-        if self._asked is not None and now - self._asked >= self._patience:
+        if self._asked is not None and now >= self._deadline(self._asked, now):
             self._step(Step.GIVE_UP, now)
         elif self.state in (State.REQUESTED, State.ANSWERED):
             self._hello = True
@@ -368,12 +368,10 @@ class Connection(Endpoint):
         return Packet((self._route, spp), data)
 
     def _system(self, control: int) -> Packet:
-        # A system packet takes no number; it carries that of the next data packet.
-        return self._packet(control, 0, self.sender.next, b"")
+        return self._packet(control, 0, self.sender.next, b"")  # takes no number, carries that of the next data packet
 
     def _meet(self, remote: XNSAddress) -> None:
-        # Headers never change, so all packets share one of IDP.
-        self.remote, self._route = remote, IDP(dst=remote, src=self.local)
+        self.remote, self._route = remote, IDP(dst=remote, src=self.local)  # never changed: all packets share one
         self._their_host = remote.host.to_bytes(6, "big")
 
     # Life ---------------------------------------------------------------------------------------------------
@@ -406,7 +404,8 @@ class Connection(Endpoint):
             if reply is not None or before is State.ENDING:
                 self._last_words = reply.seq if reply is not None and reply.seq >= 0 else self.sender.next
         elif do is Do.FAIL:
-            self.error = self.error or failure(str(self), step, before, self.timing.give_up)
+            heard = now - self._heard < self._patience
+            self.error = self.error or failure(str(self), step, before, self.timing.give_up, heard)
         if state in OVER and before not in OVER:
             self.sender.clear()
             if state is State.ABORTED:
@@ -426,8 +425,11 @@ class Connection(Endpoint):
             return self.state in (State.REQUESTED, State.ANSWERED)
         return self.sender.waiting or self.state is State.ENDING
 
+    def _deadline(self, asked: int, now: int) -> int:
+        return min(asked + self._patience, self.sender.give_up_at(self.state in CLOSING, now))
+
     def _set_timer(self, now: int) -> None:
-        if self.state is not State.ENDING or self.sender.flight:
+        if self.state not in CLOSING or not self.sender.held:
             self._linger_at, self._stuck = None, False
         elif self._linger_at is None and not self._stuck:
             self._linger_at = now + int(self.timing.linger * SECOND)
@@ -435,7 +437,7 @@ class Connection(Endpoint):
             if self._asked is None:
                 self._asked = now
             if self._retry_at is None:
-                self._retry_at = min(now + self.sender.round_trip.timeout, self._asked + self._patience)
+                self._retry_at = min(now + self.sender.round_trip.timeout, self._deadline(self._asked, now))
             self._dally_at = None
             return
         self._asked = self._retry_at = None

@@ -34,11 +34,13 @@ class Finished(Event):
     error: OSError | None
 
 
-def failure(who: str, step: Step, before: State, give_up: float) -> OSError:
-    """Return the error of a connection that failed by a step."""
+def failure(who: str, step: Step, before: State, give_up: float, answers: bool) -> OSError:
+    """Return the error of a connection that failed by a step; `answers`: the peer has been heard of lately."""
     if step is Step.REFUSED:
         if before is State.REQUESTED:
             return ConnectionRefusedError(f"{who}: nobody listens there")
         return ConnectionResetError(f"{who}: the peer no longer knows this connection")
     waited = f"{who}: no answer for {give_up:g} s"
+    if answers and before is not State.REQUESTED:
+        return ConnectionAbortedError(f"{who}: the peer answers, but no longer confirms or takes what is sent")
     return TimeoutError(waited) if before is State.REQUESTED else ConnectionAbortedError(f"{waited}; the peer is gone")

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from errno import EMSGSIZE
 
+from packetlab.engine.contract import SECOND
 from packetlab.engine.sequence import unwrap
 from packetlab.engine.spp_dress import Dress
 from packetlab.engine.spp_timing import RoundTrip, Timing
@@ -20,6 +21,7 @@ END, END_REPLY = 254, 255  # datastream types of the close
 BEYOND = 2  # numbers past the allocation that attention, END and END-REPLY may take
 DUPLICATES = 3  # acknowledgements of the same number that mean a loss (RFC 5681 section 3.2)
 MOST = 64  # packets under way
+NEVER = 1 << 63
 
 
 class Segment:
@@ -59,6 +61,9 @@ class Sender:
         self.flight: deque[Segment] = deque()
         self.next = self.acked = 0
         self.alloc = -1
+        self._timing = timing
+        self._still: int | None = None  # since when nothing is confirmed of what should be
+        self._still_how = False, False  # closing, held
         self.round_trip = RoundTrip(timing)
         self._congestion, self._threshold, self._grown = 4, MOST, 0
         self._same_acks, self._recover = 0, -1
@@ -116,6 +121,25 @@ class Sender:
         self.queue.clear()
         self.flight.clear()
 
+    @property
+    def held(self) -> bool:
+        """Whether nothing is under way but what goes beyond the allocation, which the peer need not take."""
+        return not self.flight or self.flight[0].seq > self.alloc
+
+    def give_up_at(self, closing: bool, now: int) -> int:
+        """Return until when the peer has to confirm something, however much else it says."""
+        held = self.held
+        if not self.waiting or (held and not closing):
+            self._still = None
+            return NEVER
+        if self._still is None or self._still_how != (closing, held):
+            self._still, self._still_how = now, (closing, held)
+        return self._still + int((self._timing.shut if held else self._timing.give_up) * SECOND)
+
+    def late(self, by: int) -> None:
+        """Take in that nobody drove us for some time."""
+        self._still = None if self._still is None else self._still + by
+
     def acknowledged(self, ack: int, alloc: int, control: int, now: int) -> bool:
         """Take in what a packet of the peer says; return whether that is news, so that waiting starts anew."""
         # Nothing beyond what was sent can be acknowledged (Dodo says one more, even when opening): clamp.
@@ -133,6 +157,8 @@ class Sender:
         if alloc > self.alloc:
             self.alloc = alloc  # never taken back
             news = news or not self.flight
+        if news:
+            self._still = None
         return news
 
     def _advance(self, ack: int, now: int) -> None:

@@ -92,4 +92,5 @@ TABLE: dict[tuple[State, Step], tuple[Do, State]] = {
 }  # fmt: skip
 
 LIVE = frozenset({S.OPEN, S.ENDING, S.DALLYING})  # both sides know each other's id
+CLOSING = frozenset({S.ENDING, S.DALLYING})
 OVER = frozenset({S.CLOSED, S.ABORTED})

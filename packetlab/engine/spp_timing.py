@@ -17,11 +17,13 @@ class Timing:
 
     Attributes:
         first: before a repeat while no round trip has been measured. shortest, longest: bounds of that time later.
-        give_up: of silence while something is unanswered; then the connection is aborted.
+        give_up: of silence while something is unanswered, or in which a peer that answers confirms nothing of what its
+            window lets us send; then the connection is aborted. A shut window is no such thing while nobody closes.
         dally: how long the side that answered an END still answers repeats.
         keep_alive: of silence before a quiet link is probed; None: never.
         linger: how long a close waits for a peer that answers, but neither ends nor lets us send the rest. What the peer
             has confirmed needs no END: the connection then is over. What it has not goes on waiting; `close` does not.
+        shut: how long that goes on where the peer's window stays shut; then the connection is aborted.
     """
 
     first: float = 1.0
@@ -31,6 +33,7 @@ class Timing:
     dally: float = 5.0
     keep_alive: float | None = None
     linger: float = 15.0  # as Cornell's sppclose.c
+    shut: float = 300.0
 
 
 class RoundTrip:

@@ -15,7 +15,9 @@ from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opc
 
 _TAIL = b"\x00\x00\xff\xff"  # what a sender leaves off (section 7.2.1)
 _WINDOW = 1 << 15
-_PIECE = 1 << 12  # compressed bytes inflated at a time: what stands after a final block is copied, so it has to be short
+_PIECE = (
+    1 << 12
+)  # compressed bytes inflated at a time: what stands after a final block is copied, so it has to be short
 _EMPTY = 16  # final blocks in a row that hold nothing; a sender needs none, and each costs a window
 _PARAMETER = re.compile(
     r"(client|server)_no_context_takeover|(client|server)_max_window_bits=([89]|1[0-5])|client_max_window_bits"
@@ -124,7 +126,10 @@ class Deflate(PerMessageDeflate):
                         rest, self._inflater = self._inflater.unused_data, None
                         self._empty += not some
                         if self._empty > _EMPTY:
-                            self.complaint = (f"at most {_EMPTY} final deflate blocks in a row that hold nothing", "more")
+                            self.complaint = (
+                                f"at most {_EMPTY} final deflate blocks in a row that hold nothing",
+                                "more",
+                            )
                             return CloseReason.POLICY_VIOLATION
         except zlib.error as error:
             self.complaint = ("deflate blocks (RFC 1951)", str(error))

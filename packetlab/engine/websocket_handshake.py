@@ -41,15 +41,15 @@ def extra(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 def check_subprotocols(names: Sequence[str]) -> None:
     """Raise LocalProtocolError for names that the handshake cannot carry."""
     if isinstance(names, str) or not all(map(_TOKEN.fullmatch, names)) or len(set(names)) < len(names):
-        raise LocalProtocolError("WebSocket subprotocols", "tokens, each once", names if isinstance(names, str) else list(names))
+        raise LocalProtocolError(
+            "WebSocket subprotocols", "tokens, each once", names if isinstance(names, str) else list(names)
+        )
 
 
 class Bad(Exception):
     """They broke a rule: what was expected and got, and the status and headers that tell them so."""
 
-    def __init__(
-        self, expected: object, got: object, status: int = 400, headers: Headers = (), hint: str = ""
-    ) -> None:
+    def __init__(self, expected: object, got: object, status: int = 400, headers: Headers = (), hint: str = "") -> None:
         self.error = RemoteProtocolError(WHERE, expected, got, hint)
         self.reply = Reply(status, headers=headers, body=f"{self.error}\n".encode())
 

@@ -251,7 +251,8 @@ class SPPSocket(Socket):
 
         Waits until all of ours is confirmed and the other end has ended too; what is left then (answering its repeats)
         goes on by itself. An end that answers but does not end, or takes no more, costs `Timing.linger` seconds at
-        most. Where it is in this very program and has yet to read what was written, that goes on by itself at once.
+        most; one that leaves unconfirmed what its window let through, `Timing.give_up`. Where it is in this very program
+        and has yet to read what was written, that goes on by itself at once. What goes on has an end too: `Timing.shut`.
 
         Raises:
             ConnectionError: the connection was lost with data of ours unconfirmed.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from packetlab import IDP, SPP, Error, LocalProtocolError, Timing, dissect
@@ -560,6 +562,69 @@ def test_what_a_shut_window_holds_back_goes_on_waiting_when_the_close_does_not()
     assert peer.connection.state is State.ENDING
     peer.says(SYSTEM, ack=1, alloc=9)
     assert peer.data() == [b"two", b""] and not peer.connection.settled  # and our END
+
+
+def over_after(peer: Peer, says: Callable[[], object], most: float = 1000) -> float:
+    """Answer every packet in the same way, until the connection is over; return the seconds that passed."""
+    start = peer.now
+    while not peer.connection.over:
+        peer.waits()
+        says()
+        assert peer.now < start + most * SECOND, "it goes on for ever"
+    return (peer.now - start) / SECOND
+
+
+@pytest.mark.parametrize("closing", [True, False])
+def test_a_peer_that_answers_but_confirms_nothing_is_given_up(closing) -> None:
+    peer = opened()
+    peer.connection.send(b"lost")
+    if closing:
+        peer.connection.close(peer.now)
+    peer.hears()
+    assert 30 <= over_after(peer, lambda: peer.says(SYSTEM, ack=0)) < 39
+    assert isinstance(peer.connection.error, ConnectionAbortedError) and "answers" in str(peer.connection.error)
+
+
+def test_what_a_shut_window_holds_back_is_given_up_some_time_after_the_close_and_never_before() -> None:
+    peer = opened(alloc=0)
+    for data in (b"one", b"two"):
+        peer.connection.send(data)
+    peer.hears()
+    peer.says(SYSTEM, ack=1, alloc=0)
+    for _ in range(1000):
+        peer.waits()
+        peer.says(SYSTEM, ack=1, alloc=0)
+    assert peer.connection.state is State.OPEN
+    peer.connection.close(peer.now)
+    peer.hears()
+    assert 300 <= over_after(peer, lambda: peer.says(SYSTEM, ack=1, alloc=0)) < 317
+    assert isinstance(peer.connection.error, ConnectionAbortedError) and "takes" in str(peer.connection.error)
+
+
+def test_each_confirmation_gives_the_peer_new_time() -> None:
+    peer = opened(alloc=100)
+    for _ in range(20):
+        peer.connection.send(b"x")
+    peer.connection.close(peer.now)
+    peer.hears()
+    for ack in range(1, 21):
+        for _ in range(3):
+            peer.waits(8)
+            peer.says(SYSTEM, ack=ack - 1, alloc=100)
+        peer.says(SYSTEM, ack=ack, alloc=100)
+    assert peer.connection.state is State.ENDING
+
+
+def test_a_close_waits_no_longer_for_a_peer_that_has_ended_and_takes_no_more() -> None:
+    peer = opened(alloc=0)
+    for data in (b"one", b"two"):
+        peer.connection.send(data)
+    peer.hears()
+    peer.says(EOM, END, ack=1, alloc=0)
+    peer.connection.close(peer.now)
+    peer.hears()
+    assert peer.connection.state is State.DALLYING
+    assert lingers(peer, 100, ack=1, alloc=0) < 24
 
 
 @pytest.mark.parametrize("patient", [True, False])

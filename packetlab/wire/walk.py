@@ -48,15 +48,17 @@ class Dissection:
         missing: bytes that were on the wire behind the last one here (the capture was cut).
         partial: whether the bytes at hand are rightly fewer than the lengths say (a fragment, a quoted packet).
         cut: whether a header or payload was found shorter for one of these reasons.
+        unsized: where the payload begins of the last header that leaves its length out (offload), -1: of none.
     """
 
-    __slots__ = ("cut", "faults", "missing", "partial")
+    __slots__ = ("cut", "faults", "missing", "partial", "unsized")
     faults: list[Fault]
 
     def __init__(self, missing: int = 0, partial: bool = False) -> None:
         self.missing, self.partial = missing, partial
         self.cut = False
         self.faults = []
+        self.unsized = -1
 
     @property
     def clean(self) -> bool:
@@ -166,6 +168,8 @@ class _Walk:
         for short in (self.cls._partial, self.cls._quotes):
             if short is not None and short.evaluate(self.scope):
                 self.ctx.partial = True
+        if self.cls._unsized is not None and self.holds(self.cls._unsized):
+            self.ctx.unsized = pos
         return header, pos, payload_end, following
 
     def header(self, cut: bool) -> Header:
@@ -266,12 +270,10 @@ class _Walk:
                 end = self.end
             elif end < least:
                 wrong = self.values[field.name]
-                self.fault(
-                    field.name,
-                    self.start,
-                    f"a size of {least - self.start} bytes or more",
-                    f"{wrong} ({end - self.start} bytes)",
-                )
+                # Who leaves out the length of a packet leaves out that of the datagram in it too (BIG TCP in VXLAN).
+                if wrong or self.start != self.ctx.unsized:
+                    least_size = f"a size of {least - self.start} bytes or more"
+                    self.fault(field.name, self.start, least_size, f"{wrong} ({end - self.start} bytes)")
                 # A length of 0 is what a sender leaves out (segmentation offload, jumbograms): all there is counts.
                 self.sound = self.sound and wrong == 0
                 end = self.end if name == "total" else max(pos, min(least, self.end))

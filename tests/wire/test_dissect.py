@@ -267,3 +267,16 @@ def test_a_length_of_zero_from_offload_is_no_fault() -> None:
     assert dissect(bytes(Ether() / IDP(length=0))).faults[0].expected == "a size of 30 bytes or more"
     with pytest.raises(DissectError, match="a size of 20 bytes or more"):
         dissect(bytes(whole.replace(IPv4, length=19)), strict=True)
+
+
+def test_a_datagram_without_a_length_in_a_packet_without_one_is_no_fault() -> None:
+    inner = Ether() / IPv4(src="3.3.3.3") / TCP(dport=9) / bytes(70)
+    whole = bytes(Ether() / IPv4(length=0, src="1.1.1.1") / UDP(length=0, dport=4789) / VXLAN() / inner)
+    packet = dissect(whole)
+    assert not packet.faults and bytes(packet) == whole and packet[TCP].dport == 9 and packet.payload == bytes(70)
+    for faulty in (
+        Ether() / IPv4(src="1.1.1.1") / UDP(length=0) / b"x",
+        Ether() / IPv4(length=0) / IPv4() / UDP(length=0) / b"x",
+        Ether() / IPv4(length=0) / UDP(length=7) / b"x",
+    ):
+        assert [str(fault.field) for fault in dissect(bytes(faulty)).faults] == ["length"], faulty

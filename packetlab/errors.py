@@ -117,6 +117,12 @@ class Mismatch(PacketlabError, AssertionError):
     """What was seen on a network is not what a test expects."""
 
 
+def near_or_all(name: str, known: Iterable[str]) -> str:
+    """Return the `suggestion` for a name, or where none is near ``there is x, y, z`` with what is known."""
+    names = list(dict.fromkeys(known))
+    return suggestion(name, names) or f"there is {', '.join(names[:24])}{', ...' * (len(names) > 24)}" * bool(names)
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return ``did you mean 'x'?`` for the known name nearest to `name`, or an empty string."""
     import difflib  # only an error path needs it

@@ -107,7 +107,7 @@ def column_of(spec: Any) -> AnyColumn:
     try:
         return column(spec)
     except BuildError as error:
-        hint = suggestion(spec, _OF_FRAMES) if isinstance(spec, str) and not error.hint else ""
+        hint = suggestion(spec, _OF_FRAMES) if isinstance(spec, str) and "." not in spec else ""
         if not hint:
             raise
         raise BuildError(error.where, error.expected, error.got, hint) from None

@@ -62,13 +62,15 @@ def _found(name: str) -> tuple[type[Header], str]:
     except PacketlabError as error:
         if error.expected != "a header":
             raise
-        hint = error.hint or ("" if "." in name else suggestion(name, SPECIAL))
+        hint = ("" if "." in name else suggestion(name, SPECIAL)) or error.hint
         raise PacketlabError(
             error.where, f"a field of a declared header, or {', '.join(SPECIAL)}", repr(name), hint
         ) from None
     if path.occurrence or path.part or len(path.fields) != 1:
         hint = f"name all of it: {path.header.__name__.lower()}.{path.names[0]}" if path.fields else ""
-        raise PacketlabError(f"volatile {name!r}", "a whole field, of every such header", "part of one" if hint else "none", hint)
+        raise PacketlabError(
+            f"volatile {name!r}", "a whole field, of every such header", "part of one" if hint else "none", hint
+        )
     return path.header, path.names[0]
 
 

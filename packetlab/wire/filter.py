@@ -18,7 +18,7 @@ import re
 from ipaddress import ip_network
 from typing import Any
 
-from packetlab.errors import BuildError, suggestion
+from packetlab.errors import BuildError, near_or_all, suggestion
 from packetlab.wire.bindings import header_named
 from packetlab.wire.conditions import COMPARE, FRAME, About, Condition, Every, Match, Not, Some, Test
 from packetlab.wire.fields import Address, Bytes, Int, Items, Kind
@@ -126,7 +126,7 @@ class _Parser:
         try:
             path = FieldPath.parse(name, self.where())
         except BuildError as error:
-            hint = error.hint or ("" if "." in name else suggestion(name, FRAME))
+            hint = ("" if "." in name else suggestion(name, FRAME)) or error.hint
             raise BuildError(error.where, error.expected, error.got, hint) from None
         self.place += 1
         if not path.names:
@@ -182,8 +182,12 @@ class _Parser:
             expected += f", {error.expected}" if error.expected else ""
         except ValueError:
             pass
-        if token.startswith('"') and isinstance(kind, Int) and _NUMBER.fullmatch(token[1:-1]):
+        if isinstance(kind, Int) and kind.bits == 1 and kind.names is None:
+            hint = "0 or 1"
+        elif token.startswith('"') and isinstance(kind, Int) and _NUMBER.fullmatch(token[1:-1]):
             hint = f"without quotes: {token[1:-1]}"
+        elif isinstance(kind, Int) and kind.names is not None:
+            hint = near_or_all(token, kind.names.__members__)
         elif kind is _TEXT:
             hint = f'a text in quotes: "{token[:40]}"'
         raise self.error(expected, token, hint=hint)

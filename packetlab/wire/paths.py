@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import IntFlag
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from packetlab.errors import BuildError, suggestion
+from packetlab.errors import BuildError, near_or_all, suggestion
 from packetlab.wire import linktypes as _all_headers  # noqa: F401  a name may be of any of them
 from packetlab.wire.addresses import XNSAddress, mac_text
 from packetlab.wire.bindings import declared, header_named
@@ -38,7 +38,9 @@ FIELDS = {
 PAYLOAD = "payload"
 _NAME = re.compile(r"([A-Za-z_]\w*)(?:#(\d+))?((?:\.\w+)*)")
 _FLAG = Int(1)
-HOST = Address("the host of an XNS address", 6, lambda value: bytes(XNSAddress.of((0, value, 0)))[4:10], bytes, mac_text)
+HOST = Address(
+    "the host of an XNS address", 6, lambda value: bytes(XNSAddress.of((0, value, 0)))[4:10], bytes, mac_text
+)
 """The kind of the host in an XNS address: a MAC address, which may be written as a number too."""
 
 
@@ -81,7 +83,8 @@ class FieldPath(NamedTuple):
                 return cls(header, occurrence, (), PAYLOAD)
             if own is None or isinstance(own.kind, PayloadMark):
                 known = [*inside._by_name, *_others(inside.__name__), *([] if place else [PAYLOAD])]
-                raise BuildError(where, f"a field of {inside.__name__}", repr(name), suggestion(name, known))
+                hint = _either(inside, name) or near_or_all(name, known)
+                raise BuildError(where, f"a field of {inside.__name__}", repr(name), hint)
             fields.append(own)
             called += f".{own.name}"
             if isinstance(own.kind, Items) and isinstance(own.kind.item, type):
@@ -174,7 +177,8 @@ def named_header(name: str, where: str, among: Sequence[type[Header]] = ()) -> t
     found = next((cls for cls in among if cls.__name__.lower() == wanted), None) or header_named(wanted)
     if found is None:
         known = [*HEADERS, *(cls.__name__.lower() for cls in (*among, *declared()))]
-        raise BuildError(where, "a header", repr(name), suggestion(name.lower(), known))
+        hint = suggestion(name.lower(), known) or "only declared headers can be named, not what deep() decodes"
+        raise BuildError(where, "a header", repr(name), hint)
     return found
 
 
@@ -194,9 +198,20 @@ def _part(field: Field, part: str, called: str, where: str) -> str:
         return meant
     if not known:
         names = getattr(kind, "names", None) or ()
-        hint = f"compare it: {field.name} == {part.upper()}" if part.upper() in getattr(names, "__members__", ()) else ""
+        hint = (
+            f"compare it: {field.name} == {part.upper()}" if part.upper() in getattr(names, "__members__", ()) else ""
+        )
         raise BuildError(where, f"no part of {called}", repr(part), hint)
-    raise BuildError(where, f"a part of {called}", repr(part), suggestion(part.lower(), [*known, *_others(called)]))
+    raise BuildError(where, f"a part of {called}", repr(part), near_or_all(part.lower(), [*known, *_others(called)]))
+
+
+def _either(header: type[Header], name: str) -> str:
+    """Return which fields there are instead where other tools have one name for those of both ends."""
+    ends = {"addr": ("src", "dst"), "host": ("src", "dst"), "port": ("sport", "dport")}.get(name.lower(), ())
+    called = next(
+        (short for short, long in HEADERS.items() if long == header.__name__.lower()), header.__name__.lower()
+    )
+    return " or ".join(f"{called}.{end}" for end in ends) if ends and {*ends} <= {*header._by_name} else ""
 
 
 def _others(called: str) -> Iterable[str]:

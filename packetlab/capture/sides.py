@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
+from packetlab.capture.flows import WITH_PORTS
 from packetlab.capture.maps import HALF, mac_number, network
 from packetlab.capture.rewrite import words_at
-from packetlab.capture.sites import TCP, UDP, Sites
+from packetlab.capture.sites import Sites
 from packetlab.errors import BuildError, CaptureError
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def _rows(batch: FrameBatch) -> list[Row]:
             high, low = words_at(batch.data, at, size)
             for row, a, b in zip(nets.row[here].tolist(), high.tolist(), low.tolist(), strict=True):
                 setattr(rows[row], name, (size * 8, a << 64 | b & HALF))
-    here = np.flatnonzero((nets.depth == 0) & (nets.upper >= 0) & np.isin(nets.protocol, (TCP, UDP)))
+    here = np.flatnonzero((nets.depth == 0) & (nets.upper >= 0) & np.isin(nets.protocol, WITH_PORTS))
     here = here[nets.upper[here] + 4 <= nets.end[here]]
     at = nets.upper[here]
     for row, a, b in zip(nets.row[here].tolist(), sites.u16(at).tolist(), sites.u16(at + 2).tolist(), strict=True):

@@ -132,6 +132,9 @@ class Sites:
             if number == 104:
                 here[here] = self.u16(at[here] + type_at) != 0x8035  # SLARP there
             self.add("typed", here, rows, at + type_at, end, depth, none, at + size)
+            if number != 104:
+                here = (types == number) & (at + size - (2 if number == LINUX_SLL else 0) <= end)
+                self._cooked(rows[here], at[here], number)
         for number, size in {NULL: 4, LOOP: 4, **dict.fromkeys(RAW_TYPES, 0)}.items():
             here = (types == number) & (at + size < end)
             self.link_end[here] += size
@@ -140,6 +143,16 @@ class Sites:
             if size:
                 version[here] = self._family(at[here], number == NULL)
             self.add("version", here, rows, at + size, end, depth, none, version)
+
+    def _cooked(self, row: Any, at: Any, number: int) -> None:
+        """Note the senders' addresses in Linux cooked headers, of 8 octets of which some count."""
+        place = at + (6 if number == LINUX_SLL else 12)
+        size = self.u16(at + 4) if number == LINUX_SLL else self.u8(at + 11)
+        six, none = size == 6, self.full(row, -1)
+        self.found_macs.append(tuple(one[six] for one in (row, place, none * 0, none * 0, none, none, none)))
+        self.left["a sender's address in a Linux cooked header that is no MAC address"] += int(
+            ((size != 0) & ~six).sum()
+        )
 
     def _ether(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
         for place, role in ((0, 1), (6, 0)):
@@ -248,14 +261,16 @@ class Sites:
         keep = at + 8 <= end
         at, end, around = (one[keep] for one in (at, end, around))
         hardware = self.u8(at + 4)
-        keep = (self.u8(at + 5) == 4) & ((hardware == 6) | (self.u16(at + 2) == 0x0800))
-        at, end, around, hardware = (one[keep] for one in (at, end, around, hardware))
-        for place in (at + 8, at + 18):
+        width, kind = self.u8(at + 5), self.u16(at + 2)
+        keep = ((width == 4) & ((hardware == 6) | (kind == 0x0800))) | ((width == 16) & (kind == 0x86DD))
+        at, end, around, hardware, width = (one[keep] for one in (at, end, around, hardware, width))
+        for place in (at + 8, at + 14 + width):
             six = (hardware == 6) & (place + 6 <= end)
             self.mac(place[six], around[six])
-        for place in (at + 8 + hardware, at + 12 + 2 * hardware):
-            here = place + 4 <= end
-            self.ip(4, place[here], around[here])
+        for place in (at + 8 + hardware, at + 8 + 2 * hardware + width):
+            for size in (4, 16):
+                here = (width == size) & (place + size <= end)
+                self.ip(size, place[here], around[here])
 
     def _idp(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
         """Note the hosts of XNS packets, which are MAC addresses, and their checksums, which are no Internet ones."""

@@ -7,6 +7,7 @@ field that is an address, a port (`sport`, `dport`) or a checksum is noted where
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from packetlab.capture.sites_found import Ends, Rule
@@ -263,16 +264,16 @@ def _addresses(header: Header, spans: list[Span]) -> Iterator[Span]:
 def _ends(packet: Packet) -> Ends | None:
     """Return who speaks to whom, where walking alone does not tell it: by the outermost header that names two addresses."""
     for place, header in enumerate(packet.layers):
-        names = header._pseudo if header._pseudo and header._pseudo[0] else ("src", "dst")
-        kinds = [header._by_name[name].kind if name in header._by_name else None for name in names]
-        if not all(isinstance(kind, Address) and kind.size != 6 for kind in kinds):
+        names = _two(header)
+        if names is None:
             continue
         source, destination = (getattr(header, "_" + name) for name in names)
         if source is None or destination is None:
             continue
         ports, plain, partial = None, isinstance(header, (IPv4, IPv6)), type(header)._partial
         if partial is None or not partial.evaluate(Derivation(packet, place)):
-            above = packet.layers[place + 1 :]
+            # Ports above another header that names two are of those.
+            above = list(takewhile(lambda one: _two(one) is None, packet.layers[place + 1 :]))
             number = next((i for i, one in enumerate(above) if all(_is_port(one, name) for name in PORTS)), None)
             if number is not None:
                 sport, dport = (getattr(above[number], name) for name in PORTS)
@@ -281,6 +282,13 @@ def _ends(packet: Packet) -> Ends | None:
                 plain = plain and isinstance(above[number], PLAIN) and between and (number == 0 or type(header) is IPv6)
         return Ends(source, destination, ports, plain)
     return None
+
+
+def _two(header: Header) -> tuple[str, str] | None:
+    """Return the names of the fields with which a header says who speaks to whom, None where it does not."""
+    first, second = header._pseudo if header._pseudo and header._pseudo[0] else ("src", "dst")
+    kinds = [header._by_name[name].kind if name in header._by_name else None for name in (first, second)]
+    return (first, second) if all(isinstance(kind, Address) and kind.size != 6 for kind in kinds) else None
 
 
 def _is_port(header: Header, name: str) -> bool:

@@ -38,6 +38,8 @@ from packetlab import (
     bindings,
     next_protocol,
 )
+from packetlab.capture.flows import flow_numbers
+from packetlab.wire.batch import Batch
 from packetlab.wire.fields import Address, Int, Items
 
 IP = {"0.0.0.0/1": "128.0.0.0/1", "128.0.0.0/1": "0.0.0.0/1", "::/1": "8000::/1", "8000::/1": "::/1"}
@@ -196,3 +198,63 @@ def test_whatever_is_changed_in_a_frame_no_address_that_dissecting_finds_stays(
     cut = bytes(data[: max(size, 40)])
     if not changed(cut, linktype)[2].left:
         all_changed(cut, linktype)
+
+
+# Cooked captures, ARP of IPv6, sides and numbers --------------------------------------------------------------------
+
+SENDER = bytes.fromhex("0250010203ab")
+
+
+def cooked(kind: type[Header], length: int = 6) -> tuple[bytes, int]:
+    header = kind(address_length=length, address=SENDER + b"\x77\x88")  # type: ignore[call-arg]
+    return bytes(header / UPPER4), 113 if kind is LinuxSLL else 276
+
+
+@pytest.mark.parametrize("kind", [LinuxSLL, pl.LinuxSLL2])
+@pytest.mark.parametrize(
+    "how", [{"anonymise": "k"}, {"mac": {"02:50:01:02:03:ab": "06:00:00:00:00:01"}}, {"src_mac": "06:00:00:00:00:01"}]
+)
+def test_the_sender_in_a_cooked_capture_is_rewritten(kind: type[Header], how: dict[str, Any]) -> None:
+    data, linktype = cooked(kind)
+    for size in (len(data), 20):
+        capture = Capture.of([Frame(data[:size], linktype=linktype)]).rewrite(**how)
+        (frame,) = capture
+        assert SENDER not in frame.data and not capture.left
+        assert frame.data[(at := data.index(SENDER) + 6) : at + 2] == data[at : at + 2]  # no part of the address
+
+
+@pytest.mark.parametrize("kind", [LinuxSLL, pl.LinuxSLL2])
+def test_other_senders_in_cooked_captures_are_counted(kind: type[Header]) -> None:
+    for length, count in ((0, 0), (4, 1), (8, 1), (255, 1)):
+        data, linktype = cooked(kind, length)
+        capture = Capture.of([Frame(data, linktype=linktype)]).rewrite(anonymise="k")
+        (frame,) = capture
+        assert SENDER in frame.data and sum(capture.left.values()) == count
+
+
+def test_arp_of_ipv6_is_rewritten() -> None:
+    ends = [bytes.fromhex("20010db8") + bytes(11) + bytes([n]) for n in (1, 2)]
+    arp = bytes.fromhex("000186dd06100001") + SENDER + ends[0] + bytes(6) + ends[1]
+    (frame,) = Capture.of([bytes(Ether(type=0x0806)) + arp]).rewrite(anonymise="k")
+    assert SENDER not in frame.data and not any(end in frame.data for end in ends)
+
+
+@pytest.mark.parametrize("transport", [pl.SCTP, 33, 136])
+def test_every_transport_with_ports_shows_its_server(transport: Any) -> None:
+    def over(source: str, target: str, sport: int, dport: int) -> bytes:
+        if isinstance(transport, int):
+            ip = IPv4(src=source, dst=target, protocol=transport)
+            return bytes(Ether() / ip / (sport.to_bytes(2, "big") + dport.to_bytes(2, "big") + bytes(12)))
+        return bytes(Ether() / IPv4(src=source, dst=target) / transport(sport=sport, dport=dport) / bytes(8))
+
+    frames = [over("10.0.0.2", "10.0.0.1", 80, 5000), over("10.0.0.1", "10.0.0.2", 5000, 80)]
+    assert list(Capture.of(frames).sides("port")) == ["server", "client"]
+
+
+def test_ports_are_taken_of_the_header_whose_addresses_are() -> None:
+    outer = Ether() / IPv4(src="11.0.0.1", dst="11.0.0.2", protocol=143)
+    frames = [outer / Ether() / IPv4(**FOUR) / UDP(sport=port, dport=53) for port in (5000, 5001)]
+    numbers = flow_numbers(Batch.of([bytes(frame) for frame in frames])).tolist()
+    plain = flow_numbers(Batch.of([bytes(Ether() / IPv4(src="11.0.0.1", dst="11.0.0.2", protocol=143) / b"x")]))
+    assert numbers == plain.tolist() * 2
+    assert list(Capture.of([frames[0], frames[0]]).sides("port")) == ["client", "client"]

@@ -4,7 +4,8 @@ IP addresses keep their common prefixes (J. Xu, J. Fan, M. Ammar, S. Moon, "Pref
 2002): two that agree in their first n bits still do, and no two become one. BLAKE2b keyed by the seed takes the place of
 AES there. What has a meaning for itself (multicast, loopback, the unspecified and the broadcast address, 0/8, 240/4, the
 link-local prefix of IPv6) stays. MAC addresses are permuted, their multicast and local bits kept; group addresses stay,
-as they are made from IP groups that do. Whoever has the seed can undo it: keep it secret. Payloads are not looked into.
+as they are made from IP groups that do. Of XNS and IPX addresses only the host, a MAC address, is changed: the network number
+stays. Whoever has the seed can undo it: keep it secret. Payloads are not looked into.
 """
 
 from __future__ import annotations

@@ -12,8 +12,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from packetlab.capture.sites_found import Addresses, Ends, Networks, Rule, Sums
-from packetlab.capture.sites_options import neighbours, options4, options6, routed, routers
+from packetlab.capture.sites_options import arp, cooked, igmp, neighbours, options4, options6, routed, routers
 from packetlab.capture.unwalked import unwalked_rows
+from packetlab.wire import bindings
 from packetlab.wire.linktypes import ETHERNET, IPV4, IPV6, LINUX_SLL, LINUX_SLL2, LOOP, NULL, RAW
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ MOST = 1000  # steps of a walk; tunnels in each other beyond that are malice
 TAGS = (0x8100, 0x88A8, 0x9100)
 INET6 = (10, 24, 28, 30)  # address families of IPv6, as Linux and the BSDs number them
 RAW_TYPES = (RAW, 12, 14, IPV4, IPV6)
-TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
+TCP, UDP, ICMP, ICMP6, IGMP = 6, 17, 1, 58, 2
 EXTENSIONS = (0, 43, 44, 51, 60)  # IPv6 extension headers (RFC 8200 section 4, RFC 4302)
 QUOTING = (3, 4, 5, 11, 12)  # ICMP errors (RFC 792)
 
@@ -46,6 +47,8 @@ class Sites:
         self.np = np
         self.batch, self.data = batch, batch.data
         self.ends = ends
+        # Where a header is bound to its number, its declaration speaks for it.
+        self.igmp = () if IGMP in bindings.space("ip.protocol").headers else (IGMP,)
         self.found_macs: list[Any] = []
         self.found_ips: dict[int, list[Any]] = {4: [], 16: []}
         self.found_ports: list[Any] = []
@@ -134,7 +137,7 @@ class Sites:
             self.add("typed", here, rows, at + type_at, end, depth, none, at + size)
             if number != 104:
                 here = (types == number) & (at + size - (2 if number == LINUX_SLL else 0) <= end)
-                self._cooked(rows[here], at[here], number)
+                cooked(self, rows[here], at[here], number == LINUX_SLL)
         for number, size in {NULL: 4, LOOP: 4, **dict.fromkeys(RAW_TYPES, 0)}.items():
             here = (types == number) & (at + size < end)
             self.link_end[here] += size
@@ -143,16 +146,6 @@ class Sites:
             if size:
                 version[here] = self._family(at[here], number == NULL)
             self.add("version", here, rows, at + size, end, depth, none, version)
-
-    def _cooked(self, row: Any, at: Any, number: int) -> None:
-        """Note the senders' addresses in Linux cooked headers, of 8 octets of which some count."""
-        place = at + (6 if number == LINUX_SLL else 12)
-        size = self.u16(at + 4) if number == LINUX_SLL else self.u8(at + 11)
-        six, none = size == 6, self.full(row, -1)
-        self.found_macs.append(tuple(one[six] for one in (row, place, none * 0, none * 0, none, none, none)))
-        self.left["a sender's address in a Linux cooked header that is no MAC address"] += int(
-            ((size != 0) & ~six).sum()
-        )
 
     def _ether(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
         for place, role in ((0, 1), (6, 0)):
@@ -258,19 +251,7 @@ class Sites:
         self.add("ip6", version == 6, row, at, end, depth, around)
 
     def _arp(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
-        keep = at + 8 <= end
-        at, end, around = (one[keep] for one in (at, end, around))
-        hardware = self.u8(at + 4)
-        width, kind = self.u8(at + 5), self.u16(at + 2)
-        keep = ((width == 4) & ((hardware == 6) | (kind == 0x0800))) | ((width == 16) & (kind == 0x86DD))
-        at, end, around, hardware, width = (one[keep] for one in (at, end, around, hardware, width))
-        for place in (at + 8, at + 14 + width):
-            six = (hardware == 6) & (place + 6 <= end)
-            self.mac(place[six], around[six])
-        for place in (at + 8 + hardware, at + 8 + 2 * hardware + width):
-            for size in (4, 16):
-                here = (width == size) & (place + size <= end)
-                self.ip(size, place[here], around[here])
+        arp(self, at, end, around)
 
     def _idp(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
         """Note the hosts of XNS packets, which are MAC addresses, and their checksums, which are no Internet ones."""
@@ -366,11 +347,12 @@ class Sites:
         width: int, source: Any, target: Any,
     ) -> None:  # fmt: skip
         np = self.np
-        place = {TCP: 16, UDP: 6, ICMP: 2, ICMP6: 2}
-        numbers = (TCP, UDP, ICMP) if width == 4 else (TCP, UDP, ICMP6)
+        place = {TCP: 16, UDP: 6, ICMP: 2, ICMP6: 2, IGMP: 2}
+        numbers = (TCP, UDP, ICMP, *self.igmp) if width == 4 else (TCP, UDP, ICMP6)
         room = np.select([protocol == number for number in numbers], [place[number] for number in numbers], -1)
         keep = (upper >= 0) & (room >= 0) & (upper + room + 2 <= stop)
-        carried = np.where(protocol == ICMP, 0, width)
+        bare = (protocol == ICMP) | (protocol == IGMP)  # without a pseudo-header
+        carried = np.where(bare, 0, width)
         covered, udp = stop, keep & (protocol == UDP)
         if udp.any():
             # RFC 768: what is behind the UDP length is no part of it; a length of 0 leaves it to IPv6 (RFC 2675).
@@ -384,7 +366,7 @@ class Sites:
             row, upper + room, upper, covered, keep, around, source=source, target=target, width=carried,
             protocol=protocol, optional=protocol == UDP, whole=whole,
         )  # fmt: skip
-        pseudo = np.where(protocol == ICMP, -1, transport)
+        pseudo = np.where(bare, -1, transport)
         one = np.ones(len(row), np.int64)
         self.found_ips[width].append((row, source, one * 0, one, own, pseudo, around))
         direct = at + (16 if width == 4 else 24)
@@ -425,6 +407,8 @@ class Sites:
             gateway = kind == 5
             self.ip(4, at[gateway] + 4, inside[gateway])
             routers(self, at, end, kind, inside)
+            some = np.isin(protocol, self.igmp) & (at + 8 <= end)
+            igmp(self, at[some], end[some], inside[some])
         else:
             errors = (protocol == ICMP6) & (at + 8 <= end)
             kind = np.where(errors, self.u8(np.where(errors, at, 0)) if len(self.data) else 0, -1)

@@ -1,8 +1,9 @@
-"""Addresses inside options and messages, for `sites`: of IPv4 and IPv6 options, routing headers, ICMP and ICMPv6.
+"""Addresses inside options and messages, for `sites`: of IPv4 and IPv6 options, routing headers, ICMP, ICMPv6, IGMP, ARP
+and Linux cooked headers.
 
 Each function takes the `Sites` that the addresses are noted in, and arrays of places; `around` is the checksum that covers
 them (-1: none). Follows RFC 791 section 3.1, RFC 8200 section 4, RFC 6275 section 6.3, RFC 1256, RFC 4861 section 4.6,
-RFC 8106 section 5.1, RFC 4191 section 2.3, RFC 3810 section 5.
+RFC 8106 section 5.1, RFC 4191 section 2.3, RFC 3810 section 5, RFC 3376 section 4, RFC 826.
 """
 
 from __future__ import annotations
@@ -113,6 +114,42 @@ def neighbours(sites: Sites, row: Any, at: Any, end: Any, depth: Any, kind: Any,
     _records(sites, *(one[kind == 143] for one in (at + 8, end, around)))
 
 
+def igmp(sites: Sites, at: Any, end: Any, around: Any) -> None:
+    """Note groups and sources in IGMP messages of all three versions; other messages are counted."""
+    kind = sites.u8(at)
+    grouped = sites.np.isin(kind, (0x11, 0x12, 0x16, 0x17))
+    sites.ip(4, at[grouped] + 4, around[grouped])
+    query = (kind == 0x11) & (at + 12 <= end)
+    _each(sites, at[query] + 12, sites.u16(at[query] + 10), end[query], around[query], 4)
+    _records(sites, *(one[kind == 0x22] for one in (at + 8, end, around)), 4)
+    other = ~grouped & (kind != 0x22)
+    sites.left["an IGMP message other than queries, reports and leaving"] += int(other.sum())
+
+
+def arp(sites: Sites, at: Any, end: Any, around: Any) -> None:
+    """Note the addresses in ARP packets, of IPv4 and of IPv6."""
+    keep = at + 8 <= end
+    at, end, around = (one[keep] for one in (at, end, around))
+    hardware, width, kind = sites.u8(at + 4), sites.u8(at + 5), sites.u16(at + 2)
+    keep = ((width == 4) & ((hardware == 6) | (kind == 0x0800))) | ((width == 16) & (kind == 0x86DD))
+    at, end, around, hardware, width = (one[keep] for one in (at, end, around, hardware, width))
+    for place in (at + 8, at + 14 + width):
+        six = (hardware == 6) & (place + 6 <= end)
+        sites.mac(place[six], around[six])
+    for place in (at + 8 + hardware, at + 8 + 2 * hardware + width):
+        for size in (4, 16):
+            here = (width == size) & (place + size <= end)
+            sites.ip(size, place[here], around[here])
+
+
+def cooked(sites: Sites, row: Any, at: Any, first: bool) -> None:
+    """Note the senders' addresses in Linux cooked headers (`first`: of version 1), of 8 octets of which some count."""
+    place, size = (at + 6, sites.u16(at + 4)) if first else (at + 12, sites.u8(at + 11))
+    six, none = size == 6, sites.full(row, -1)
+    sites.found_macs.append(tuple(one[six] for one in (row, place, none * 0, none * 0, none, none, none)))
+    sites.left["a sender's address in a Linux cooked header that is no MAC address"] += int(((size != 0) & ~six).sum())
+
+
 def _options(sites: Sites, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
     while len(at):
         keep = at + 8 <= end
@@ -135,21 +172,21 @@ def _options(sites: Sites, row: Any, at: Any, end: Any, depth: Any, around: Any)
         at = at + words * 8
 
 
-def _records(sites: Sites, at: Any, end: Any, around: Any) -> None:
-    """Note groups and sources of version 2 reports, record by record."""
+def _records(sites: Sites, at: Any, end: Any, around: Any, width: int = 16) -> None:
+    """Note groups and sources of multicast reports, record by record; addresses have `width` octets."""
     while len(at):
-        keep = at + 20 <= end
+        keep = at + 4 + width <= end
         at, end, around = at[keep], end[keep], around[keep]
         count = sites.u16(at + 2)
-        sites.ip(16, at + 4, around)
-        _each(sites, at + 20, count, end, around)
-        at = at + 20 + 16 * count + 4 * sites.u8(at + 1)
+        sites.ip(width, at + 4, around)
+        _each(sites, at + 4 + width, count, end, around, width)
+        at = at + 4 + width + width * count + 4 * sites.u8(at + 1)
 
 
-def _each(sites: Sites, at: Any, count: Any, end: Any, around: Any) -> None:
-    """Note IPv6 addresses that stand in a row, `count` of them."""
+def _each(sites: Sites, at: Any, count: Any, end: Any, around: Any, width: int = 16) -> None:
+    """Note addresses that stand in a row, `count` of them."""
     while len(at):
-        keep = (count > 0) & (at + 16 <= end)
+        keep = (count > 0) & (at + width <= end)
         at, count, end, around = (one[keep] for one in (at, count, end, around))
-        sites.ip(16, at, around)
-        at, count = at + 16, count - 1
+        sites.ip(width, at, around)
+        at, count = at + width, count - 1

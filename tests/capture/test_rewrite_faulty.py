@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import pytest
@@ -258,3 +259,61 @@ def test_ports_are_taken_of_the_header_whose_addresses_are() -> None:
     plain = flow_numbers(Batch.of([bytes(Ether() / IPv4(src="11.0.0.1", dst="11.0.0.2", protocol=143) / b"x")]))
     assert numbers == plain.tolist() * 2
     assert list(Capture.of([frames[0], frames[0]]).sides("port")) == ["client", "client"]
+
+
+# IGMP ---------------------------------------------------------------------------------------------------------------
+
+
+def summed(message: bytes) -> bytes:
+    """Return an IGMP message with its checksum right (RFC 1071)."""
+    total = sum(struct.unpack(f">{len(message) // 2}H", message[:2] + bytes(2) + message[4:]))
+    return message[:2] + (0xFFFF - (total % 0xFFFF or 0xFFFF)).to_bytes(2, "big") + message[4:]
+
+
+GROUP, SOURCES = "e0010203", "0a0000070a000008"
+MESSAGES = {
+    "query": f"11640000{GROUP}", "query 3": f"11640000{GROUP}02000002{SOURCES}", "report 1": f"12000000{GROUP}",
+    "report 2": f"16000000{GROUP}", "leave": f"17000000{GROUP}",
+    "report 3": f"220000000000000201010002{GROUP}{SOURCES}0000000005000001{GROUP}0a000009",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+@pytest.mark.parametrize("wrong", [False, True])
+def test_groups_and_sources_in_igmp_are_rewritten(name: str, wrong: bool) -> None:
+    message = summed(bytes.fromhex(MESSAGES[name]))
+    if wrong:
+        message = message[:2] + bytes([message[2] ^ 0x40]) + message[3:]
+    packet = Ether() / IPv4(**FOUR, protocol=2) / message
+    capture = Capture.of([packet]).rewrite(ip={"10.0.0.0/8": "172.0.0.0/8", "224.0.0.0/8": "225.0.0.0/8"})
+    (frame,) = capture
+    new = frame.data[34:]
+    assert not capture.left and new[4:] == message[4:].replace(b"\x0a\0\0", b"\xac\0\0").replace(b"\xe0", b"\xe1")
+    assert (summed(new) == new) != wrong
+    (hidden,) = Capture.of([packet]).rewrite(anonymise="k")
+    assert not any(bytes.fromhex(source) in hidden.data[34:] for source in ("0a000007", "0a000008", "0a000009"))
+
+
+def test_other_igmp_messages_are_counted_and_cut_ones_read_as_far_as_they_go() -> None:
+    capture = Capture.of([Ether() / IPv4(**FOUR, protocol=2) / bytes.fromhex(f"13000000{GROUP}")]).rewrite(
+        anonymise="k"
+    )
+    assert list(capture) and list(capture.left.values()) == [1]
+    whole = bytes(Ether() / IPv4(**FOUR, protocol=2) / bytes.fromhex(MESSAGES["report 3"]))
+    for size in range(34, len(whole)):
+        (frame,) = Capture.of([Frame(whole[:size], wire_length=len(whole))]).rewrite(anonymise="k")
+        assert len(frame.data) == size and bytes.fromhex("0a000007") not in frame.data
+
+
+def test_a_header_of_ones_own_for_igmp_speaks_for_itself() -> None:
+    with bindings():
+
+        class Membership(Header, under=IPv4, when={"protocol": 2}):
+            kind: pl.U16 = 0x1600
+            checksum: pl.U16 = auto(pl.internet_checksum("self"))
+            group: pl.IPv4Address = pl.default("10.0.0.9")
+
+        capture = Capture.of([Ether() / IPv4(**FOUR) / Membership()]).rewrite(ip={"10.0.0.0/8": "172.0.0.0/8"})
+        (frame,) = capture
+        assert str(frame.packet()[Membership].group) == "172.0.0.9"
+        assert set(frame.packet().verdicts().values()) == {Verdict.GOOD}

@@ -121,7 +121,8 @@ def igmp(sites: Sites, at: Any, end: Any, around: Any) -> None:
     sites.ip(4, at[grouped] + 4, around[grouped])
     query = (kind == 0x11) & (at + 12 <= end)
     _each(sites, at[query] + 12, sites.u16(at[query] + 10), end[query], around[query], 4)
-    _records(sites, *(one[kind == 0x22] for one in (at + 8, end, around)), width=4)
+    report = kind == 0x22
+    _records(sites, at[report] + 8, end[report], around[report], 4)
     other = ~grouped & (kind != 0x22)
     sites.left["an IGMP message other than queries, reports and leaving"] += int(other.sum())
 

@@ -262,6 +262,8 @@ def why(packet: Packet, i: int, name: str) -> Text:
             + {"auto": "the default", "given": "set by the user", "captured": "as it came"}[header.state(name)]
         )
         return Text("\n".join(lines))
+    if raw is None and isinstance(f.rule, Checksum) and verdict(packet, i, name) is Verdict.NOT_PRESENT:
+        return Text("\n".join([*lines, "  there is no checksum"]))
     derived = derive(scope, f)
     if isinstance(f.rule, Checksum):
         lines += [
@@ -287,7 +289,19 @@ def _agreement(scope: Derivation, f: Field, derived: Any) -> str:
         return "says that there is no checksum" + ", which IPv6 does not allow" * (check is Verdict.ILLEGAL)
     if follows(scope, f):
         return "agrees with the rule"
+    if _counts_more(scope, f, derived):
+        return "counts more than is here, which is a part (a fragment, a quoted packet, or cut by the capture); kept as it is"
     return f"differs from the rule, which gives {_number(f, derived)}; kept as it is"
+
+
+def _counts_more(scope: Derivation, f: Field, derived: Any) -> bool:
+    """Whether a length rightly says more than there is: the rest of the packet is elsewhere."""
+    if not any(isinstance(leaf, Size) and leaf.name == "payload" for leaf in f.rule.leaves()):  # type: ignore[union-attr]
+        return False
+    wrong = any(
+        (fault.layer, fault.field, fault.cut) == (scope.cls.__name__, f.name, False) for fault in scope.packet.faults
+    )
+    return scope.packet.truncated and not wrong and bool(derived < scope.raw(f.name))
 
 
 def _number(f: Field, value: Any) -> str:

@@ -302,6 +302,26 @@ def test_why_says_what_the_verdict_says() -> None:
     assert illegal.why(UDP, "checksum").endswith("no checksum, which IPv6 does not allow")
 
 
+def test_why_says_that_there_is_no_checksum_where_none_is() -> None:
+    for packet in (IPv4() / GRE() / b"x", dissect(bytes(IPv4() / GRE() / b"x"), IPv4)):
+        said = packet.why(GRE, "checksum")
+        assert "checksum_present = 0" in said and said.endswith("there is no checksum") and "gives" not in said
+    assert "gives" in (IPv4() / GRE(checksum_present=1) / b"x").why(GRE, "checksum")
+
+
+def test_why_says_of_a_length_that_only_a_part_of_the_datagram_is_here() -> None:
+    ends = {"src": "1.1.1.1", "dst": "2.2.2.2"}
+    whole = bytes(IPv4(**ends) / UDP(sport=1, dport=9) / bytes(40))
+    piece = dissect(bytes(IPv4(flags=1, protocol=17, **ends) / whole[20:44]), IPv4)
+    cut = dissect(whole[:40], IPv4, len(whole))
+    for packet in (piece, cut):
+        said = packet.why(UDP, "length")
+        assert "counts more than is here" in said and "differs" not in said
+    assert piece.why(IPv4, "length").endswith("agrees with the rule")
+    wrong = dissect(bytes(IPv4(**ends) / UDP(length=100) / bytes(40)), IPv4)
+    assert "differs from the rule" in wrong.why(UDP, "length")
+
+
 def test_a_verdict_is_on_the_only_checksum_there_is_whatever_it_is_called() -> None:
     with bindings():
 
@@ -312,7 +332,11 @@ def test_a_verdict_is_on_the_only_checksum_there_is_whatever_it_is_called() -> N
 
         packet = dissect(bytes(Sealed() / b"abc"), Sealed)
         assert packet.verdict(Sealed) is packet.verdict(Sealed, "crc") is Verdict.GOOD
-        with pytest.raises(BuildError, match=r"Sealed\.checksum: expected a checksum, got no such field \(there is crc\)"):
+        with pytest.raises(
+            BuildError, match=r"Sealed\.checksum: expected a checksum, got no such field \(there is crc\)"
+        ):
             packet.verdict(Sealed, "checksum")
-        with pytest.raises(BuildError, match=r"Ether\.checksum: expected a checksum, got no such field \(the header has none\)"):
+        with pytest.raises(
+            BuildError, match=r"Ether\.checksum: expected a checksum, got no such field \(the header has none\)"
+        ):
             dissect(bytes(Ether())).verdict(Ether)

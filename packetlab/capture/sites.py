@@ -423,9 +423,8 @@ class Sites:
         flags = self.u16(at)
         checked = (flags & 0xC000 != 0) & (at + 8 <= end)
         number = self.add_sum(row, at + 4, at, end, checked & (flags & 0x8000 != 0), around, whole=1)
-        size = (
-            4 + 4 * (checked * 1 + (flags >> 13 & 1) + (flags >> 12 & 1)) + 4 * ((flags & 7 == 1) & (flags & 0x80 != 0))
-        )
+        # As declared: the acknowledgment number is where its bit is set, whatever the version says (RFC 2637 section 4.1).
+        size = 4 + 4 * (checked * 1 + (flags >> 13 & 1) + (flags >> 12 & 1) + (flags >> 7 & 1))
         keep = (flags & 0x4000 == 0) & (at + size <= end)
         self.add(
             "ethertype",

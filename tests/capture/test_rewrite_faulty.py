@@ -317,3 +317,15 @@ def test_a_header_of_ones_own_for_igmp_speaks_for_itself() -> None:
         (frame,) = capture
         assert str(frame.packet()[Membership].group) == "172.0.0.9"
         assert set(frame.packet().verdicts().values()) == {Verdict.GOOD}
+
+
+def test_an_acknowledgment_in_gre_is_stepped_over_whatever_the_version() -> None:
+    inner = IPv4(src="10.1.2.3", dst="10.9.9.9") / UDP(sport=5000, dport=53) / b"hi"
+    for version in range(8):
+        flags, key = (0x2080, len(bytes(inner)).to_bytes(2, "big") + b"\0\5") if version == 1 else (0x80, b"")
+        gre = (flags | version).to_bytes(2, "big") + b"\x08\x00" + key + b"\0\0\0\7" + bytes(inner)
+        frame = bytes(Ether() / IPv4(src="11.0.0.1", dst="11.0.0.2", protocol=47) / gre)
+        (made,) = Capture.of([frame]).rewrite(ip={"10.0.0.0/8": "192.168.0.0/16"})
+        assert bytes(made.data)[: len(frame) - len(bytes(inner))] == frame[: len(frame) - len(bytes(inner))]
+        ends = made.packet()[IPv4, 1]
+        assert (str(ends.src), str(ends.dst)) == ("192.168.2.3", "192.168.9.9")

@@ -22,7 +22,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from packetlab.escaping import printable
 
@@ -82,6 +82,9 @@ class LocalProtocolError(PacketlabError):
     """Our side asked for something that the protocol forbids."""
 
 
+ERRNO_NAMES = {**errno.errorcode, errno.EOPNOTSUPP: "EOPNOTSUPP"}  # Linux has ENOTSUP for the same number
+
+
 class SocketMisuse(LocalProtocolError, OSError):
     """A call that a socket cannot serve as it is now: an `OSError` with the errno that BSD answers it with.
 
@@ -89,7 +92,7 @@ class SocketMisuse(LocalProtocolError, OSError):
     """
 
     def __init__(self, number: int, where: str, expected: object, got: object, hint: str = "") -> None:
-        name = errno.errorcode.get(number, str(number))
+        name = ERRNO_NAMES.get(number, str(number))
         super().__init__(where, expected, got, f"{name}: {hint}" if hint else name)
         self.errno, self.strerror = number, os.strerror(number)
         self._given = number, where, expected, got, hint
@@ -99,6 +102,17 @@ class SocketMisuse(LocalProtocolError, OSError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self._given
+
+
+C = TypeVar("C", ConnectionRefusedError, ConnectionResetError, ConnectionAbortedError)
+
+
+def broken(kind: type[C], text: str) -> C:
+    """Return an error of a connection with its errno, as the kernel's have it, and with nothing but `text` as its text."""
+    error = kind(text)
+    numbers = {ConnectionRefusedError: errno.ECONNREFUSED, ConnectionResetError: errno.ECONNRESET}
+    error.errno = numbers.get(kind, errno.ECONNABORTED)
+    return error
 
 
 class RemoteProtocolError(PacketlabError):

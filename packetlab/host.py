@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
-from errno import EINVAL, ENETDOWN
+from errno import EBADF, EINVAL, ENETDOWN
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.capture import matcher
@@ -315,10 +315,21 @@ class Station:
         """Let time pass until a condition of yours holds.
 
         Raises:
-            TimeoutError: it did not in `timeout` seconds. Stalled: it never will.
+            TimeoutError: it did not in `timeout` seconds. Stalled: it never will. OSError: EBADF, the host was closed.
         """
         self.medium.turn()
-        self.medium.wait(lambda: True if condition() else None, f"{self.name}: until", timeout)
+        self._wait(lambda: True if condition() else None, "until", timeout)
+
+    def _wait(self, ready: Callable[[], bool | None], what: str, timeout: float | None = None) -> None:
+        """Let things happen until `ready`, or until another thread closes the host."""
+
+        def look() -> bool | None:
+            found = ready()
+            if not found and self.closed:
+                raise SocketMisuse(EBADF, f"{self.name}: {what}", "an open host", "one that was closed")
+            return found
+
+        self.medium.wait(look, f"{self.name}: {what}", timeout)
 
     # Packet exchange ----------------------------------------------------------------------------------------
 
@@ -344,7 +355,7 @@ class Station:
             )
             node.bind(request, number)
             self.wish(request)
-        self.medium.wait(lambda: True if request.over else None, f"{self.name}: exchange with {remote}", None)
+        self._wait(lambda: True if request.over else None, f"exchange with {remote}")
         if request.reply is None:
             raise request.error or TimeoutError(f"PEX to {remote}")
         return request.reply.payload

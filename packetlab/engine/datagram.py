@@ -6,6 +6,7 @@ from collections import deque
 from errno import ENETUNREACH
 
 from packetlab.engine.contract import Endpoint, Ignored
+from packetlab.errors import broken
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.packet import Packet
 from packetlab.wire.xns import IDP, ErrorNumber
@@ -59,7 +60,7 @@ class Datagrams(Endpoint):
     def troubled(self, packet: Packet, number: int, now: int) -> None:
         """Take in an Error: a connected socket tells its reader."""
         if self.peer is not None and number == ErrorNumber.NO_SOCKET:
-            self.error = ConnectionRefusedError(f"IDP datagrams to {self.peer}: nobody has that socket")
+            self.error = broken(ConnectionRefusedError, f"IDP datagrams to {self.peer}: nobody has that socket")
         elif self.peer is not None and number == ErrorNumber.UNREACHABLE:
             self.error = OSError(ENETUNREACH, f"IDP datagrams to {self.peer}: no route to its network")
         else:

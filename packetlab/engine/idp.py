@@ -93,9 +93,10 @@ class Node:
         if not number:
             number = self.free_socket()
         if not 0 < number <= 0xFFFF:
-            raise SocketMisuse(EINVAL, "bind", "a socket number of 1..65535", f"{number}")
+            raise SocketMisuse(EINVAL, "bind", "a socket number of 1..65535", f"{number}", "0 takes any free one")
         if number in self._sockets:
-            raise SocketMisuse(EADDRINUSE, f"bind to socket {number}", "a free socket", "one in use")
+            got, hint = f"{number}, which is in use", "0 takes any free one"
+            raise SocketMisuse(EADDRINUSE, "bind", "a free socket", got, hint)
         self._sockets[number], self._numbers[endpoint] = endpoint, number
         return number
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from errno import ENETUNREACH
 
 from packetlab.engine.contract import SECOND, Endpoint, Ignored
-from packetlab.errors import LocalProtocolError
+from packetlab.errors import LocalProtocolError, broken
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.packet import Packet
 from packetlab.wire.xns import IDP, PEX, ErrorNumber
@@ -47,7 +47,7 @@ class Exchange(Endpoint):
     def troubled(self, packet: Packet, number: int, now: int) -> None:
         """Take in an Error: nobody answers there."""
         if number == ErrorNumber.NO_SOCKET:
-            self.error = ConnectionRefusedError(f"PEX to {self._remote}: nobody has that socket")
+            self.error = broken(ConnectionRefusedError, f"PEX to {self._remote}: nobody has that socket")
         elif number == ErrorNumber.UNREACHABLE:
             self.error = OSError(ENETUNREACH, f"PEX to {self._remote}: no route to its network")
         else:

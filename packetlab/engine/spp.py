@@ -19,7 +19,7 @@ from packetlab.engine.spp_receive import Receiver
 from packetlab.engine.spp_send import END, END_REPLY, Segment, Sender, check_data
 from packetlab.engine.spp_states import CLOSING, LIVE, OVER, TABLE, Do, State, Step
 from packetlab.engine.spp_timing import RoundTrip, Timing
-from packetlab.errors import SocketMisuse
+from packetlab.errors import SocketMisuse, broken
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.packet import Packet
 from packetlab.wire.xns import IDP, SPP, Control, ErrorNumber
@@ -138,7 +138,7 @@ class Connection(Endpoint):
 
     def abort(self, now: int, error: OSError | None = None) -> None:
         """End at once. The peer, where it is known, gets the Error that its next packet would get anyway."""
-        self.error = self.error or error or ConnectionAbortedError(f"{self}: ended by this side")
+        self.error = self.error or error or broken(ConnectionAbortedError, f"{self}: ended by this side")
         self._farewell = bool(self.destination_id) and self.state not in OVER
         self._step(Step.ABORT, now)
 
@@ -284,7 +284,7 @@ class Connection(Endpoint):
             self.error = OSError(ENETUNREACH, f"{self}: no route to network {self.remote.net:X}")
             self._step(Step.REFUSED, now)
         elif number == ErrorNumber.LISTENER_REJECT and opening:
-            self.error = ConnectionRefusedError(f"{self}: the listener refuses")
+            self.error = broken(ConnectionRefusedError, f"{self}: the listener refuses")
             self._step(Step.REFUSED, now)
         else:
             self._ignore(packet, f"Error {number:#x} changes nothing")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from packetlab.engine.contract import Event
 from packetlab.engine.spp_states import State, Step
+from packetlab.errors import broken
 from packetlab.wire.packet import Packet
 
 
@@ -38,9 +39,11 @@ def failure(who: str, step: Step, before: State, give_up: float, answers: bool) 
     """Return the error of a connection that failed by a step; `answers`: the peer has been heard of lately."""
     if step is Step.REFUSED:
         if before is State.REQUESTED:
-            return ConnectionRefusedError(f"{who}: nobody listens there")
-        return ConnectionResetError(f"{who}: the peer no longer knows this connection")
+            return broken(ConnectionRefusedError, f"{who}: nobody listens there")
+        return broken(ConnectionResetError, f"{who}: the peer no longer knows this connection")
     waited = f"{who}: no answer for {give_up:g} s"
-    if answers and before is not State.REQUESTED:
-        return ConnectionAbortedError(f"{who}: the peer answers, but no longer confirms or takes what is sent")
-    return TimeoutError(waited) if before is State.REQUESTED else ConnectionAbortedError(f"{waited}; the peer is gone")
+    if before is State.REQUESTED:
+        return TimeoutError(waited)
+    if answers:
+        return broken(ConnectionAbortedError, f"{who}: the peer answers, but no longer confirms or takes what is sent")
+    return broken(ConnectionAbortedError, f"{waited}; the peer is gone")

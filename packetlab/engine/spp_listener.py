@@ -11,7 +11,7 @@ from typing import Any
 
 from packetlab.engine.contract import Endpoint, Ignored
 from packetlab.engine.spp import UNKNOWN, Connection
-from packetlab.errors import SocketMisuse
+from packetlab.errors import SocketMisuse, broken
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.packet import Packet
 from packetlab.wire.xns import SPP
@@ -70,7 +70,7 @@ class Listener(Endpoint):
         if oldest is None or oldest.hellos < UNANSWERED:
             return False
         self.forget(oldest)
-        oldest.abort(0, ConnectionAbortedError(f"{oldest}: half open, and others wait"))
+        oldest.abort(0, broken(ConnectionAbortedError, f"{oldest}: half open, and others wait"))
         return True
 
     def _has_opened(self, child: Connection) -> None:

@@ -15,7 +15,7 @@ from packetlab.engine.datagram import Datagrams
 from packetlab.errors import deliberate
 from packetlab.host import Station
 from packetlab.sockets.headers import NOTHING, Data, Given, Prototype, outgoing, parted, prototype
-from packetlab.sockets.socket import Socket
+from packetlab.sockets.socket import Socket, is_number
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.dissect import dissect
 from packetlab.wire.packet import Packet
@@ -161,8 +161,8 @@ class DatagramSocket(_IDPSocket):
 
     @mtu.setter
     def mtu(self, size: int) -> None:
-        if not 1 <= size <= 65535 - HEADER:
-            raise self._misuse(EINVAL, "mtu", f"1..{65535 - HEADER} bytes", f"{size}")
+        if not (is_number(size) and 1 <= size <= 65535 - HEADER):
+            raise self._misuse(EINVAL, "mtu", f"1..{65535 - HEADER} bytes", f"{size!r}")
         self._mtu = size
 
     @property
@@ -178,16 +178,18 @@ class DatagramSocket(_IDPSocket):
         """Take a socket number of this host: 1 to 65535, or 0 for any free one."""
         self._need(not self._number, EINVAL, "bind", "an unbound socket", f"one at {self._number}")
         node = self.host.xns.node
-        wanted = XNSAddress(socket=address) if isinstance(address, int) else self.host.resolve(address)
+        with self._named("bind"):
+            wanted = self.host.resolve(XNSAddress(socket=address) if isinstance(address, int) else address)
         if wanted.host not in (0, node.host):
             raise self._misuse(EADDRNOTAVAIL, "bind", f"host {node.host:X}, or 0", f"{wanted}")
-        with self.host.medium.lock:
+        with self.host.medium.lock, self._named("bind"):
             self._number = node.bind(self._endpoint, wanted.socket)
 
     def connect(self, address: Any) -> None:
         """Send to one address from now on, and take packets from there alone."""
         self._need_open("connect")
-        remote = self.host.resolve(address)
+        with self._named("connect"):
+            remote = self.host.resolve(address)
         whole = remote.socket and remote.host
         self._need(whole, EADDRNOTAVAIL, "connect", "an address with host and socket", f"{remote}")
         self._receiving()
@@ -258,7 +260,8 @@ class DatagramSocket(_IDPSocket):
             raise self._misuse(EISCONN, "write", "no destination: the socket is connected", f"{to}")
         if peer is None and to is None:
             raise self._misuse(EDESTADDRREQ, "write", "a destination: write(data, to=...)", "none")
-        return peer or self.host.resolve(to)
+        with self._named("write"):
+            return peer or self.host.resolve(to)
 
     def read(self) -> bytes:
         """Wait for the next datagram and return its data."""

@@ -21,14 +21,14 @@ MOST_BACKLOG = 0xFFFF  # the kernel has its own, lower limit
 TYPES = {"stream": _socket.SOCK_STREAM, "datagram": _socket.SOCK_DGRAM, "raw": _socket.SOCK_RAW}
 # What the kernel says of a call that makes no sense: what would have, and what there was.
 MISUSES = {
-    errno.EINVAL: ("what the kernel takes", "something else"),
+    errno.EINVAL: ("a call that the kernel takes in this state", "one that it refuses"),
     errno.EISCONN: ("a fresh socket", "one that is connected"),
     errno.ENOTCONN: ("a connected socket", "one that is not"),
     errno.EADDRINUSE: ("a free address", "one in use"),
-    errno.EADDRNOTAVAIL: ("an address that this host has, or can reach", "another"),
+    errno.EADDRNOTAVAIL: ("an address that this host has, or can reach", "one of elsewhere"),
     errno.EDESTADDRREQ: ("a destination: write(data, to=...)", "none"),
     errno.EMSGSIZE: ("a datagram of 65507 bytes at most", "a longer one"),
-    errno.EOPNOTSUPP: ("a kind of socket that can do this", "another"),
+    errno.EOPNOTSUPP: ("a kind of socket that can do this", "one that cannot"),
     errno.EBADF: ("an open socket", "one that was closed"),
 }
 
@@ -108,7 +108,9 @@ class InetSocket(Socket):
         """Take an address of this host: (IPv4 address, port), or a port alone; 0 for any free one."""
         self._need_open("bind")
         ours = self._address(address, ours=True)
-        self._call(lambda: self.sock.bind(ours), "bind")
+        bound = self.kind != "raw" and self.sock.getsockname()[1]
+        self._need(not bound, errno.EINVAL, "bind", "an unbound socket", f"one at port {bound}")
+        self._call(lambda: self.sock.bind(ours), "bind", f"{ours[0]}:{ours[1]}")
 
     def connect(self, address: Any) -> None:
         """Connect; a datagram or raw socket then has a peer."""
@@ -119,19 +121,21 @@ class InetSocket(Socket):
     def _connect(self, target: tuple[str, int]) -> None:
         self._call(lambda: self.sock.connect(target), "connect")
 
-    def _call(self, do: Any, verb: str) -> Any:
+    def _call(self, do: Any, verb: str, address: str = "") -> Any:
         try:
             return do()
         except BlockingIOError:
             raise  # no error: there is nothing yet
         except OSError as error:
-            raise self._refusal(error.errno or 0, verb) from None
+            raise self._refusal(error.errno or 0, verb, address) from None
 
-    def _refusal(self, number: int, verb: str) -> OSError:
+    def _refusal(self, number: int, verb: str, address: str = "") -> OSError:
         """Return what the kernel refused, with the socket's name: a misuse, or whatever OSError has that number."""
         if number not in MISUSES:
             return OSError(number, f"{self}: {verb}: {os.strerror(number)}")
         expected, got = MISUSES[number]
+        if address and number in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
+            got = f"{address}, {got}"
         return self._misuse(number, verb, expected, got, os.strerror(number))
 
     def _receive(self, do: Any, verb: str = "read") -> Any:
@@ -204,7 +208,7 @@ class InetStream(InetSocket):
 
     def listen(self, backlog: int = 5) -> None:
         """Take connections."""
-        self._need(backlog > 0, errno.EINVAL, "listen", "a backlog of 1 or more", f"{backlog}")
+        self._need_backlog(backlog)
         self._need(not self._connected, errno.EISCONN, "listen", *MISUSES[errno.EISCONN])
         self._call(lambda: self.sock.listen(min(backlog, MOST_BACKLOG)), "listen")
 
@@ -265,7 +269,7 @@ class InetStream(InetSocket):
     def read(self, size: int = LARGEST) -> bytes:
         """Wait for bytes and return those there are, `size` at most; none at the end of the connection."""
         self._need(self._connected, errno.ENOTCONN, "read", *MISUSES[errno.ENOTCONN])
-        self._need(size >= 0, errno.EINVAL, "read", "a size of 0 or more", f"{size}")
+        self._need_size(size)
         data: bytes = self._receive(lambda: self.sock.recv(size))
         return data
 

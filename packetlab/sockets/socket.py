@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from errno import EBADF, EINVAL, EOPNOTSUPP
 from math import inf
 from types import TracebackType
@@ -19,6 +20,11 @@ __tracebackhide__ = deliberate
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Socket")
+
+
+def is_number(value: Any) -> bool:
+    """Say whether a value is a whole number; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 class _Made(type):
@@ -131,6 +137,23 @@ class Socket(Shown, metaclass=_Made):
 
     def _misuse(self, number: int, verb: str, expected: str, got: str, hint: str = "") -> SocketMisuse:
         return SocketMisuse(number, f"{self}: {verb}", expected, got, hint)
+
+    @contextmanager
+    def _named(self, verb: str) -> Iterator[None]:
+        """Give a misuse that the layers below notice this socket's name."""
+        try:
+            yield
+        except SocketMisuse as error:
+            number, _, expected, got, hint = error._given
+            raise self._misuse(number, verb, f"{expected}", f"{got}", hint) from None
+
+    def _need_size(self, size: Any, verb: str = "read") -> None:
+        """Say that a size is none, before anything is taken."""
+        self._need(is_number(size) and size >= 0, EINVAL, verb, "a size of 0 or more bytes", f"{size!r}")
+
+    def _need_backlog(self, backlog: Any) -> None:
+        right = is_number(backlog) and backlog > 0
+        self._need(right, EINVAL, "listen", "a backlog of 1 or more", f"{backlog!r}")
 
     def _has_no(self, verb: str) -> SocketMisuse:
         return self._misuse(EOPNOTSUPP, verb, f"a kind of socket that can {verb}", f"a {self.kind} socket")

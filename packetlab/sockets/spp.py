@@ -14,10 +14,10 @@ from packetlab.engine.contract import Endpoint
 from packetlab.engine.spp import ATTENTION, END_OF_MESSAGE, LARGEST, Connection
 from packetlab.engine.spp_listener import Listener
 from packetlab.engine.spp_states import State
-from packetlab.errors import LocalProtocolError, deliberate
+from packetlab.errors import LocalProtocolError, broken, deliberate
 from packetlab.host import Station
 from packetlab.sockets.headers import FORCE, NOTHING, USERS_CONTROL, Given, Prototype, outgoing, parted, prototype
-from packetlab.sockets.socket import Socket
+from packetlab.sockets.socket import Socket, is_number
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.packet import Packet
 from packetlab.wire.xns import SPP
@@ -101,8 +101,8 @@ class SPPSocket(Socket):
 
     @mtu.setter
     def mtu(self, size: int) -> None:
-        if not 1 <= size <= 65535 - 42:
-            raise self._misuse(EINVAL, "mtu", "1..65493 bytes", f"{size}")
+        if not (is_number(size) and 1 <= size <= 65535 - 42):
+            raise self._misuse(EINVAL, "mtu", "1..65493 bytes", f"{size!r}")
         self._mtu = size
         if self._connection is not None:
             self._connection.largest = size
@@ -140,11 +140,12 @@ class SPPSocket(Socket):
         if isinstance(address, int):
             number = address
         else:
-            wanted = self.host.resolve(address)
+            with self._named("bind"):
+                wanted = self.host.resolve(address)
             number = wanted.socket
             if wanted.host not in (0, node.host):
                 raise self._misuse(EADDRNOTAVAIL, "bind", f"host {node.host:X}, or 0", f"{wanted}")
-        with self.host.medium.lock:
+        with self.host.medium.lock, self._named("bind"):
             self._number = node.bind(Held(), number)
 
     def connect(self, address: Any, *, wait: bool = True) -> None:
@@ -160,7 +161,8 @@ class SPPSocket(Socket):
         self._need(fresh, EISCONN, "connect", "a fresh socket", "one that was connected")
         self._connecting = not wait
         if not going:
-            remote, node = self.host.resolve(address), self.host.xns.node
+            with self._named("connect"):
+                remote, node = self.host.resolve(address), self.host.xns.node
             whole = remote.socket and remote.host
             self._need(whole, EADDRNOTAVAIL, "connect", "an address with host and socket", f"{remote}")
             with self.host.medium.lock:
@@ -184,7 +186,7 @@ class SPPSocket(Socket):
     def _opened(self) -> bool | None:
         connection = self._connection
         if connection is None or connection.error is not None:
-            raise self._lost(connection) if connection else ConnectionAbortedError(f"{self}: closed")
+            raise self._lost(connection) if connection else broken(ConnectionAbortedError, f"{self}: closed")
         return None if connection.state in (State.REQUESTED, State.ANSWERED) else True
 
     def listen(self, backlog: int = 5, *, own_sockets: bool | None = None) -> None:
@@ -195,7 +197,7 @@ class SPPSocket(Socket):
             own_sockets: see the attribute.
         """
         self._need(self._connection is None, EISCONN, "listen", "a socket that is not connected", "one that is")
-        self._need(backlog > 0, EINVAL, "listen", "a backlog of 1 or more", f"{backlog}")
+        self._need_backlog(backlog)
         self._need(self._listener is None, EINVAL, "listen", "one listen", "a second")
         self.own_sockets = self.own_sockets if own_sockets is None else own_sockets
         with self.host.medium.lock:
@@ -284,7 +286,7 @@ class SPPSocket(Socket):
 
     def _lost(self, connection: Connection, otherwise: str = "closed") -> OSError:
         """Return the error that ended a connection, with what happened before as a note."""
-        error = connection.error or ConnectionResetError(f"{self}: {otherwise}")
+        error = connection.error or broken(ConnectionResetError, f"{self}: {otherwise}")
         if not hasattr(error, "__notes__") and (story := self.host.story()) is not None:
             error.add_note(story)
         return error
@@ -380,6 +382,8 @@ class SPPSocket(Socket):
 
     def attention(self, byte: bytes | int) -> None:
         """Tell the peer one byte ahead of everything that it has yet to read (MSG_OOB); it also comes in its place."""
+        if isinstance(byte, bool):
+            raise TypeError(f"{self}: attention: expected one byte, or its number, got {byte}")
         if isinstance(byte, int) and not 0 <= byte <= 255:
             raise self._misuse(EINVAL, "attention", "one byte, 0..255", f"{byte}")
         given, data = self._parted(bytes([byte]) if isinstance(byte, int) else byte, None)

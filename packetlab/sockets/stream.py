@@ -6,7 +6,7 @@ from typing import Self
 
 from packetlab.engine.spp import Connection
 from packetlab.engine.spp_states import State
-from packetlab.errors import deliberate
+from packetlab.errors import broken, deliberate
 from packetlab.host import Station
 from packetlab.sockets.headers import NOTHING, Data, Prototype
 from packetlab.sockets.spp import QUEUE, SPPSocket
@@ -30,6 +30,7 @@ class StreamSocket(SPPSocket):
         Args:
             data, header, force: as for `SeqpacketSocket.write`; a prototype goes with every packet that it takes.
         """
+        self._open("write")
         given, octets = self._parted(data, header)
         # A prototype without data is a packet of its own; no data at all is nothing.
         for start in range(0, max(len(octets), given is not NOTHING), self._mtu):
@@ -39,6 +40,10 @@ class StreamSocket(SPPSocket):
 
     def read(self, size: int = 65536) -> bytes:
         """Wait for bytes and return those there are, `size` at most; none at the end of the connection."""
+        self._open("read")
+        self._need_size(size)
+        if not size:
+            return b""
         while not self._rest:
             packet = self.read_packet()
             if packet is None:
@@ -80,7 +85,7 @@ class StreamSocket(SPPSocket):
         if connection.error is not None:
             raise self._lost(connection)
         if connection.state not in (State.OPEN, State.ANSWERED):
-            raise ConnectionResetError(f"{self}: the peer has ended")
+            raise broken(ConnectionResetError, f"{self}: the peer has ended")
         taken = 0
         while taken < len(data) and connection.unsent < QUEUE:
             connection.send(

@@ -145,6 +145,7 @@ class WebSocketSocket(Socket):
         """Take connections; each is a WebSocket by the time `accept` returns it."""
         self._need(self._endpoint is None, EISCONN, "listen", "a socket that is not connected", "one that is")
         self._need(self._porch is None, EINVAL, "listen", "one listen", "a second")
+        self._need_backlog(backlog)
         self.stream.listen(backlog)
         with self.host.medium.lock:
             local = self.family == "inet" and ip_address(self.stream.address[0]).is_loopback
@@ -181,6 +182,8 @@ class WebSocketSocket(Socket):
         endpoint = self._open("write_raw")
         octets = bytes(outgoing(data, f"{self}: write_raw"))
         with self.host.medium.lock:
+            if endpoint.engine.finished:
+                raise endpoint.ended("write_raw")
             endpoint.engine.send_raw(octets)
             self.host.medium.turn(endpoint)
         return len(octets)
@@ -197,6 +200,7 @@ class WebSocketSocket(Socket):
         """Send a ping, wait for its pong, and return how long that took, in seconds."""
         endpoint, medium = self._open("ping"), self.host.medium
         with medium.lock:
+            endpoint.room("ping")
             start = medium.now
             endpoint.engine.ping(data)
             endpoint.pinged.add(data)

@@ -14,6 +14,7 @@ from typing import Any
 
 from packetlab.engine.websocket import WebSocket
 from packetlab.engine.websocket_events import Closed, Event, Failed, Message, Opened, Ping, Pong, Refused
+from packetlab.errors import broken
 from packetlab.escaping import printable
 from packetlab.sockets.stream_driver import StreamDriver
 
@@ -138,18 +139,25 @@ class Endpoint(StreamDriver):
         if self.opened is not None:
             return True
         if self.refused is not None and self.lost is None:
-            raise ConnectionRefusedError(f"{self.stream}: {_refusal(self.refused)}")
+            raise broken(ConnectionRefusedError, f"{self}: {_refusal(self.refused)}")
         if self.refused is not None or self.closed is not None:
-            raise self.lost or ConnectionResetError(f"{self.stream}: the stream ended within the handshake")
+            raise self.lost or broken(ConnectionResetError, f"{self}: the stream ended within the handshake")
         return None
 
-    def room(self) -> bool | None:
+    def room(self, verb: str = "write") -> bool | None:
         """Return whether a writer may go on; raise where it never may again."""
         if self.engine.state != "open":
             self._raise_lost()
-            code = self.closed.code if self.closed else "none yet"
-            raise BrokenPipeError(EPIPE, f"{self.stream}: write: the other side has closed (close code {code})")
+            raise self.ended(verb)
         return True if len(self._out) < BEHIND else None
+
+    def ended(self, verb: str) -> BrokenPipeError:
+        """Return the error of whoever writes to a WebSocket that is closed."""
+        code = self.closed.code if self.closed else "none yet"
+        return BrokenPipeError(EPIPE, f"{self}: {verb}: the other side has closed (close code {code})")
+
+    def __str__(self) -> str:
+        return f"websocket {self.stream}".replace("stream ", "", 1)
 
     def read(self) -> tuple[str | bytes | None] | None:
         """Return the next message, or None in its place at the end."""
@@ -162,7 +170,7 @@ class Endpoint(StreamDriver):
             return None
         self._raise_lost()
         if not self.closed.clean:
-            raise ConnectionResetError(f"{self.stream}: the stream ended without a close frame")
+            raise broken(ConnectionResetError, f"{self}: the stream ended without a close frame")
         return (None,)
 
     def ponged(self, data: bytes) -> bool | None:
@@ -171,7 +179,7 @@ class Endpoint(StreamDriver):
             return True
         if self.closed is not None:
             self._raise_lost()
-            raise ConnectionResetError(f"{self.stream}: closed before the pong came")
+            raise broken(ConnectionResetError, f"{self}: closed before the pong came")
         return None
 
     def done(self) -> bool | None:

@@ -63,6 +63,8 @@ def test_the_same_values_build_the_same_bytes(cls: type[Header], data: st.DataOb
 def test_the_same_bytes_give_the_same_values_and_come_back(cls: type[Header], data: st.DataObject) -> None:
     octets = data.draw(octets_of(cls))
     read = dissect(octets, cls).layers[0]
+    if type(read) is not cls:  # PPP whose first byte is odd is read as ShortPPP (RFC 1661 section 6.5)
+        return
     theirs = scapy_class(cls)(octets)
     assert bytes(theirs) == octets and bytes(theirs.copy()) == octets
     for name, f in scapy_names(cls).items():

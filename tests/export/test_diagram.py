@@ -42,6 +42,7 @@ from packetlab import (
 from packetlab.cli import main
 from packetlab.export.diagram import rows
 from packetlab.wire.bindings import declared
+from tests.view.cells import cell
 
 # What the RFCs draw: for each row the widths of the fields in bits. RFC 768, RFC 791 3.1, RFC 8200 3, RFC 9293 3.1.
 FIGURES = {
@@ -139,7 +140,7 @@ def test_help_shows_the_diagram_and_the_fields(capsys: pytest.CaptureFixture[str
 
 
 def test_notebooks_show_a_picture_with_the_text_as_its_alternative() -> None:
-    bundle = diagram(UDP)._repr_mimebundle_()
+    bundle = cell(diagram(UDP))
     assert bundle["text/plain"] == str(diagram(UDP)) and "<script" not in bundle["text/html"]
     assert bundle["text/html"].startswith('<img alt=" 0 ')
 

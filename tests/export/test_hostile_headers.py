@@ -18,6 +18,7 @@ from packetlab.export import dpkt_class, scapy_class
 from packetlab.wire.declared import Declaration, to_json
 from packetlab.wire.describe import describe
 from packetlab.wire.fields import Named
+from tests.view.cells import cell
 from tests.view.hostile import HOSTILE, check_harmless, check_printable
 
 RUN = "__import__('pathlib').Path('pwned').touch()"
@@ -64,7 +65,7 @@ def test_it_is_built_read_and_shown(evil: type[Header]) -> None:
             check_printable(repr(one))
         check_printable("\n".join(str(read.why(evil, name)) for name in ("kind", "flags", "rest")))
         check_printable("\n".join(map(str, read.faults)))
-        check_harmless(read._repr_mimebundle_()["text/html"])
+        check_harmless(cell(read)["text/html"])
     with pytest.raises(BuildError) as caught:
         evil(kind="\x1b[2J")
     check_printable(str(caught.value))
@@ -81,7 +82,7 @@ def test_its_diagram_and_help_are_only_text(evil: type[Header]) -> None:
     ElementTree.fromstring(drawn.svg())  # noqa: S314  our own
     check_printable(drawn.svg())
     assert not re.search(r"<(script|img|a|foreignObject)\b|\son\w+=", drawn.svg())
-    html = drawn._repr_mimebundle_()["text/html"]
+    html = cell(drawn)["text/html"]
     check_harmless(html)
     picture = re.search(r"base64,([^\"]*)", html)
     assert picture and base64.b64decode(picture[1]).decode() == drawn.svg()
@@ -120,7 +121,7 @@ def test_it_is_printed_by_the_command_line(
         out, err = capsys.readouterr()
         check_printable((out + err).replace("\t", " "))
         assert out
-    check_harmless(Capture("a.pcapng").table("evil.kind", "evil.flags", "evil.rest")._repr_mimebundle_()["text/html"])
+    check_harmless(cell(Capture("a.pcapng").table("evil.kind", "evil.flags", "evil.rest"))["text/html"])
 
 
 def test_a_described_text_is_escaped_in_help_and_in_the_diagram() -> None:

@@ -16,6 +16,7 @@ from packetlab.view.packets import bit_text
 from packetlab.wire.fields import Int
 from packetlab.wire.spans import places
 from tests.conftest import CORPUS
+from tests.view.cells import cell
 from tests.view.hostile import ALL, HOSTILE, check_harmless, check_printable, read
 
 TCP = pl.dissect(
@@ -72,7 +73,7 @@ def test_each_is_text_and_html_with_nothing_hostile_in_it(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in THINGS if name != "table"])
 def test_notebooks_find_both_on_the_object_itself(name: str) -> None:
     thing = THINGS[name]
-    assert thing._repr_mimebundle_(include=None, exclude=None) == {
+    assert cell(thing) == {
         "text/plain": text_of(thing), "text/html": html_of(thing),
     }  # fmt: skip
 

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import subprocess
 import sys
-from typing import Any
 
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 
 import packetlab as pl
 from packetlab import TCP, UDP, Ether, IPv4
+from tests.view.cells import cell
 from tests.view.hostile import check_harmless
 
 PACKET = Ether() / IPv4() / UDP() / b"<script>alert(1)</script>"
-
-
-def cell(thing: Any) -> dict[str, str]:
-    """Return what IPython shows of a thing at the end of a cell. A method that raises is printed by it, and fails here."""
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        shown: dict[str, str] = InteractiveShell.instance().display_formatter.format(thing)[0]
-    assert said.getvalue() == ""
-    return shown
 
 
 def network() -> pl.SimNetwork:

@@ -19,6 +19,7 @@ from packetlab import IDP, SPP, TCP, Ether, Frame, IPv4, TCPFlags
 from packetlab.cli import main
 from packetlab.view.flows import AGAIN, DUPLICATE, FULL, GAP, KEEP_ALIVE, LATE, SAME_ACK, Remarks
 from tests.conftest import CORPUS
+from tests.view.cells import cell
 from tests.view.hostile import ALL, HOSTILE, check_harmless, check_printable, read
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -73,7 +74,7 @@ def test_nothing_is_no_error() -> None:
     empty = pl.ladder([])
     assert empty == "no frames"
     drawn(empty.svg())
-    check_harmless(empty._repr_mimebundle_()["text/html"])
+    check_harmless(cell(empty)["text/html"])
     assert empty.mermaid() == "sequenceDiagram"
 
 
@@ -147,7 +148,7 @@ def test_any_capture_makes_a_ladder(path: Path) -> None:
     made = pl.ladder(pl.Capture(path, strict=False)[:200], fields=["seq", "src"])
     check_printable(str(made))
     drawn(made.svg())
-    check_harmless(made._repr_mimebundle_()["text/html"])
+    check_harmless(cell(made)["text/html"])
 
 
 # What sequence numbers tell -----------------------------------------------------------------------------------
@@ -265,7 +266,7 @@ def test_what_is_hostile_stays_text() -> None:
     frame = Frame(bytes(tcp(0)), 0, comment=HOSTILE)
     made = pl.ladder([frame], {"10.0.0.1": HOSTILE})
     check_printable(str(made))
-    check_harmless(made._repr_mimebundle_()["text/html"])
+    check_harmless(cell(made)["text/html"])
     svg = made.svg()
     check_printable(svg)
     assert {element.tag.removeprefix(SVG) for element in drawn(svg).iter()} <= {
@@ -320,7 +321,7 @@ def test_thousands_of_packets_stay_usable() -> None:
     captured = many()
     started = time.process_time()
     made = pl.ladder(captured)
-    bundle = made._repr_mimebundle_()
+    bundle = cell(made)
     assert time.process_time() - started < 10  # seconds, on a slow and busy machine; 0.4 on a quiet one
     assert len(made.rows) == 5000
     assert len(bundle["text/html"]) < 500_000
@@ -337,7 +338,7 @@ def test_thousands_of_packets_stay_usable() -> None:
 
 def test_pages_are_pictures_with_words_beside_them() -> None:
     captured = [Frame(bytes(tcp(n * 100, flags=TCPFlags.FIN)), n) for n in range(1000)]
-    html = pl.ladder(captured)._repr_mimebundle_()["text/html"]
+    html = cell(pl.ladder(captured))["text/html"]
     check_harmless(html)
     reader = read(html)
     assert reader.tags.count("img") == 10

@@ -9,6 +9,7 @@ from typing import Any
 import packetlab as pl
 from packetlab.view.display import html_of, text_of
 from packetlab.view.topology import network_svg
+from tests.view.cells import cell
 from tests.view.hostile import HOSTILE, check_harmless, check_printable, read
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -102,7 +103,7 @@ def test_a_lab_says_its_hosts_switches_and_links(lab: pl.Lab) -> None:
         "network 402H",
     ):
         assert said in text
-    check_harmless(lab._repr_mimebundle_()["text/html"])
+    check_harmless(cell(lab)["text/html"])
     assert "10.0.0.1" in text_of(one)
 
 
@@ -149,7 +150,7 @@ def test_a_socket_says_where_it_is_and_its_options() -> None:
     assert said["state"] == "OPEN"
     assert said["peer"] == str(client.peer)
     assert (said["timeout"], said["default_header"]) == ("2.5", "SPP(datastream=7)")
-    check_harmless(client._repr_mimebundle_()["text/html"])
+    check_harmless(cell(client)["text/html"])
     client.close()
     assert facts(client)["closed"] == "True"
 

@@ -35,6 +35,7 @@ from packetlab.wire.columns import column
 from packetlab.wire.linktypes import FIRST
 from packetlab.wire.tracing_loop import loop_source
 from packetlab.wire.tracing_rows import rows_trace
+from tests.view.cells import cell
 
 INNER = IPv4(src="1.1.1.1", dst="2.2.2.2") / UDP(sport=1000, dport=40000) / b"hi"
 IP, SIZE = bytes(INNER).hex(), len(bytes(INNER))
@@ -189,7 +190,7 @@ def test_the_addresses_of_ipx_are_shown() -> None:
     packet = Ether() / IPX(src="2H.3H.4003H", dst="1H.2H.451H")
     assert ends(packet) == (str(packet[IPX].src), str(packet[IPX].dst))
     assert hosts(packet) == ("00:00:00:00:00:03", "00:00:00:00:00:02")
-    assert packet._repr_mimebundle_()
+    assert cell(packet)["text/html"]
 
 
 COLUMNS = (

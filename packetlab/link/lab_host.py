@@ -175,7 +175,9 @@ class Host:
         end, lab = self.ends[link], self.lab
         subnet = end.address.rpartition(".")[0]
         taken = {known.address for host in lab.hosts.values() for known in host.ends} | lab._ghosts
-        address = next(f"{subnet}.{last}" for last in range(254, 0, -1) if f"{subnet}.{last}" not in taken)
+        address = next((f"{subnet}.{last}" for last in range(254, 0, -1) if f"{subnet}.{last}" not in taken), None)
+        if address is None:
+            raise PacketlabError(f"{self.name}: ghost on {subnet}.0/24", "an address that no host and no ghost has", "all 254 taken")
         lab._ghosts.add(address)
         mac = lab._mac()
         for host in lab.hosts.values():

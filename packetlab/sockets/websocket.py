@@ -21,7 +21,7 @@ from packetlab.errors import LocalProtocolError
 from packetlab.link.medium import SECOND
 from packetlab.sockets.headers import Data, outgoing
 from packetlab.sockets.socket import Socket
-from packetlab.sockets.websocket_stream import Endpoint, Porch
+from packetlab.sockets.websocket_stream import GUESTS, Endpoint, Porch
 
 
 class WebSocketSocket(Socket):
@@ -146,7 +146,7 @@ class WebSocketSocket(Socket):
         self._need(self._endpoint is None, EISCONN, "listen", "a socket that is not connected", "one that is")
         self._need(self._porch is None, EINVAL, "listen", "one listen", "a second")
         self._need_backlog(backlog)
-        self.stream.listen(backlog)
+        self.stream.listen(max(backlog, GUESTS))  # those whose handshake is under way wait on our side
         with self.host.medium.lock:
             local = self.family == "inet" and ip_address(self.stream.address[0]).is_loopback
             shape = {

@@ -153,6 +153,15 @@ def test_what_listens_in_a_host_is_told(lab: Lab) -> None:
         sock.close()
 
 
+def test_a_link_with_no_address_left_has_no_room_for_a_ghost(lab: Lab) -> None:
+    a = lab.host("a")
+    lab.link(a, lab.host("b"))
+    subnet = str(a.address).rpartition(".")[0]
+    lab._ghosts.update(f"{subnet}.{last}" for last in range(255))
+    with pytest.raises(PacketlabError, match="all 254 taken"):
+        a.ghost()
+
+
 def test_a_ghost_meets_a_kernel_and_no_kernel_speaks_for_it(lab: Lab) -> None:
     a, b = lab.host("a"), lab.host("b")
     lab.link(a, b)

@@ -38,18 +38,6 @@ class Emitter(Protocol):
     def ahead(self, bits: int) -> str: ...
 
 
-class OneByOne:
-    """How an emitter of functions that take one packet at a time says what is no operator of Python's."""
-
-    def choose(self, condition: str, yes: str, no: str) -> str:
-        """Return source for one of two values."""
-        return f"({yes} if {condition} else {no})"
-
-    def one_of(self, value: str, among: tuple[int, ...]) -> str:
-        """Return source for whether a value is one of some numbers."""
-        return f"({value} in {among!r})"
-
-
 class Expr:
     """A rule or a part of one. Combine with + - * // % << >> & | ^, unary - and ~, and the six comparisons; numbers on either side.
 
@@ -211,7 +199,12 @@ class Op(Expr):
         self.sign, self.left, self.right = sign, left, right
 
     def code(self, to: Emitter) -> str:
-        return f"({self.left.code(to)} {self.sign} {self.right.code(to)})"
+        one, other = (
+            # In numpy True + True is True and True - True a TypeError: arithmetic takes 1 and 0.
+            f"({side.code(to)} * 1)" if self.sign in ARITHMETIC and is_truth(side) else side.code(to)
+            for side in (self.left, self.right)
+        )
+        return f"({one} {self.sign} {other})"
 
     def evaluate(self, scope: Scope) -> int:
         return int(SIGNS[self.sign](self.left.evaluate(scope), self.right.evaluate(scope)))
@@ -413,6 +406,16 @@ SIGNS: dict[str, Any] = {
 
 
 COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">="))
+ARITHMETIC = frozenset(("+", "-", "*", "//", "<<", ">>"))
+
+
+def is_truth(rule: Expr) -> bool:
+    """Return whether the code of a rule gives True or False (an array of them in numpy) instead of numbers."""
+    if isinstance(rule, If):
+        return is_truth(rule.yes) and is_truth(rule.no)
+    if isinstance(rule, Op) and rule.sign in "&|^":
+        return is_truth(rule.left) and is_truth(rule.right)
+    return isinstance(rule, OneOf | Has) or (isinstance(rule, Op) and rule.sign in COMPARISONS)
 
 
 def whole(value: Any) -> int:

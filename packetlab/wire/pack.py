@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from packetlab.errors import BuildError, DeclareError
 from packetlab.wire import bindings
 from packetlab.wire.checksums import ALGORITHMS
-from packetlab.wire.expressions import Checksum, Next, OneByOne
+from packetlab.wire.expressions import Checksum, Next
 from packetlab.wire.fields import REQUIRED, Address, Filled, Int, Items, PayloadMark
 from packetlab.wire.layout import Run, Unit, before_payload, behind_payload, pieces, prototype_bit, single
-from packetlab.wire.source import function
+from packetlab.wire.source import OneByOne, function
 from packetlab.wire.tolerance import Tolerance
 
 if TYPE_CHECKING:

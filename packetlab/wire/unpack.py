@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.errors import DeclareError
 from packetlab.wire import bindings
-from packetlab.wire.expressions import Const, If, Next, OneByOne
+from packetlab.wire.expressions import Const, If, Next
 from packetlab.wire.fields import Int, Items, PayloadMark
 from packetlab.wire.layout import Extents, Run, Unit, before_payload, behind_payload, is_open, needs, pieces, single
-from packetlab.wire.source import function
+from packetlab.wire.source import OneByOne, function
 from packetlab.wire.walk import read_items, walk
 
 if TYPE_CHECKING:

@@ -27,6 +27,7 @@ from packetlab import (
     ahead,
     auto,
     bits,
+    choose,
     count_of,
     default,
     field,
@@ -141,7 +142,8 @@ class Stack:
         elif draw == 6:
             fields[f"{name}_size"], fields[name] = (U8, auto(size_of(name))), (Octets, b"")
         elif draw == 7:
-            fields[name] = (Octets, sized(field("kind") & 3, b""))
+            size = noise.choice((field("kind") & 3, (field("kind") == 0) + (field("kind") < 3)))
+            fields[name] = (Octets, sized(size, b""))
         elif draw == 8:
             fields[name] = (noise.choice((U8, MAC, self._number())), when(self._rule(), 0))
         elif draw == 9:
@@ -163,7 +165,9 @@ class Stack:
         return noise.choice((
             one == few, one - other == few, one + other > few, one * other > few, (one << 40) > (other << 8),
             (one & 3) == few, one // 3 == few, (one - other) // 2 < few, one.one_of(0, 1, 2), (one ^ other) & 1,
-            (one * one * one) >> few == other, one != other,
+            (one * one * one) >> few == other, one != other, (one == few) + (other < 2) + one.one_of(0, 3) == few,
+            (one < other) - (other == few) == 1, choose(one == few, one < other, other == 0) << (one > 1) == few,
+            ((one == few) & (other != 1)) * (one > 0) + (other == few) > 1,
         ))  # fmt: skip
 
     def _bind(self) -> None:

@@ -20,13 +20,17 @@ from packetlab import (
     Ether,
     Frame,
     Header,
+    Octets,
     auto,
     bindings,
     bits,
+    choose,
     compile_filter,
     default,
     field,
+    has,
     next_protocol,
+    sized,
     when,
 )
 from packetlab.capture import traces
@@ -113,6 +117,51 @@ def test_numbers_at_the_ends_of_64_bits(engine: str, monkeypatch: pytest.MonkeyP
         assert whole["ends.marks.first"].tolist() == [1, 0, 1] and whole.faults == 0
 
 
+COUNTED = {  # arithmetic on conditions, which are 0 or 1
+    "sum": lambda a, b: (a == 1) + (b == 2),
+    "difference": lambda a, b: (a == 1) - (b == 2) + 1,
+    "one_of": lambda a, b: a.one_of(1, 2) - b.one_of(2) + 1,
+    "product": lambda a, b: (a == 1) * (b == 2) + (a == 1),
+    "shift": lambda a, b: ((a == 1) << (b == 2)) << 9 >> 9,
+    "both": lambda a, b: ((a == 1) & (b == 2)) + ((a > 0) ^ (b > 0)),
+    "choose": lambda a, b: choose(a > 0, b > 0, b == 0) + (a == 2),
+    "has": lambda a, b: has("first") + (b == 2),
+}
+
+
+@pytest.mark.parametrize("engine", ["rows", "loops"])
+@pytest.mark.parametrize("name", COUNTED)
+def test_rules_count_conditions(name: str, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traces.loops, "compiled", wrapping)
+    monkeypatch.setattr(traces.loops, "available", lambda: True)
+    monkeypatch.setattr(traces.Traces, "_in_loops", lambda traces, source: engine == "loops")
+    number = COUNTED[name](field("a"), field("b"))
+    with bindings():
+
+        class Lower(Header, under=Ether, when={"type": 0x88B5}):
+            a: U8 = 0
+            first: U8 | None = when(field("a") > 1, 7)
+            b: U8 = 0
+            second: U8 | None = when(number == 2, 8)
+            note: Octets = sized(number, b"")
+
+        class Upper(Header, under=Lower, when=(field("a") == 1) + (field("b") == 2) == 2):
+            x: U8 = 3
+
+        head = bytes(Ether(type=0x88B5))
+        frames = [
+            Frame(head + bytes([a, *([7] if a > 1 else []), b]) + bytes(range(9, 15)), number=1 + 3 * a + b)
+            for a in range(3)
+            for b in range(3)
+        ]
+        names = ("lower.first", "lower.b", "lower.second", "lower.note", "upper.x")
+        assert agree(Capture.of(frames), names, engine).valid("upper.x").tolist() == [False] * 5 + [True] + [False] * 3
+        file = io.BytesIO()
+        Capture.of(frames).write(file)
+        file.seek(0)
+        assert [frame.number for frame in Capture(file).where("upper")] == [6]
+
+
 @pytest.mark.parametrize("engine", ["rows", "loops"])
 def test_a_field_that_is_absent_names_no_header_and_a_subclass_counts_as_its_base(
     engine: str, monkeypatch: pytest.MonkeyPatch
@@ -149,8 +198,11 @@ def test_numba_compiles_what_stacks_ask() -> None:
         class Upper(Header, under=Lower, when={"kind": (1 << 64) - 1}):
             x: U8 = 3
 
+        class More(Header, under=Upper, when=(field("x") == 3) - (field("x") > 3) + (field("x").one_of(2, 3) << 1) == 3):
+            y: U8 = 4
+
         frames = [
-            Frame(bytes(Ether() / Lower(kind=kind, marks=marks)) + b"\3")
+            Frame(bytes(Ether() / Lower(kind=kind, marks=marks)) + b"\3\4")
             for kind, marks in (((1 << 64) - 1, 1 << 63), (1 << 63, 1), (0, (1 << 63) + 1))
         ]
-        agree(Capture.of(frames), ("lower.kind", "lower.marks.first", "upper.x"), "loops")
+        agree(Capture.of(frames), ("lower.kind", "lower.marks.first", "upper.x", "more.y"), "loops")

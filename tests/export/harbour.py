@@ -126,6 +126,7 @@ class Harbour(Header, under=Ether, when={"type": 0xB1B0}):
     huge: U8 = when((field("id") >> 60) == 15, 0)
     equal: U8 = when(field("id") == field("id_little") + 1, 0)
     negative: U8 = when((field("deep") // 3) < -(1 << 40), 0)
+    counted: U8 = when((field("left") > 0) + field("odd").one_of(7, 8) - (field("equal") == 0) == 1, 0)
     count: U8 = auto(count_of("marks"))
     marks: tuple[Mark, ...] = many()
     room: U8 = auto(size_of("tags"))

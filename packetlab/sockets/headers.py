@@ -2,7 +2,7 @@
 
 4.4BSD (idp(4), spp(4)): headers of outgoing packets are set "by writing a prototype header along with whatever data is to be
 sent", or by a default header for all of them. A field counts where it is given, be it zero; what a packet's own prototype
-gives goes before ``header=``, and that before the default.
+gives goes before ``header=``, that before a group's (``with socket.header(...)``), and that before the default.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ Prototype: TypeAlias = IDP | SPP | Packet
 
 NO_CHECKSUM = 0xFFFF
 USERS_CONTROL = int(Control.END_OF_MESSAGE | Control.ATTENTION)
+PROTOTYPES = "IDP(...), SPP(...) or IDP(...) / SPP(...)"
 FORCE = "force=True puts anything on the wire"
 
 
@@ -56,6 +57,11 @@ class Given(NamedTuple):
         spp = other.spp if self.spp is None else {**(other.spp or {}), **self.spp}
         return Given({**other.idp, **self.idp}, spp)
 
+    def header(self) -> Prototype:
+        """Return the prototype that gives these."""
+        spp = None if self.spp is None else SPP(**self.spp)
+        return IDP(**self.idp) if spp is None else IDP(**self.idp) / spp if self.idp else spp
+
     def check(self, where: str, idp: Collection[str], spp: Collection[str]) -> None:
         """Raise LocalProtocolError where a field is not one of those named: the rest belongs to the protocol."""
         for header, fields, may in (("IDP", self.idp, idp), ("SPP", self.spp or {}, spp)):
@@ -74,15 +80,30 @@ def prototype(header: object, where: str) -> Given:
     """Return what ``IDP(...)``, ``SPP(...)`` or ``IDP(...) / SPP(...)`` gives."""
     if isinstance(header, (Header, Packet)):
         packet = header if isinstance(header, Packet) else Packet((header,))
-        said, rest = parted(packet)
+        said, rest = _split(packet)
         if packet._headers and not rest._headers and not rest._payload:
             return said
-    expected = "a prototype: IDP(...), SPP(...) or IDP(...) / SPP(...)"
-    raise LocalProtocolError(f"{where}: header", expected, f"{header!r}")
+    raise LocalProtocolError(f"{where}: header", f"a prototype: {PROTOTYPES}", f"{header!r}")
 
 
-def parted(packet: Packet) -> tuple[Given, Packet]:
-    """Return what the prototypes at the beginning of a packet give, and the rest: the data."""
+def parted(packet: Packet, where: str) -> tuple[Given, Packet]:
+    """Return what the prototypes at the beginning of a packet give, and the rest: the data.
+
+    LocalProtocolError where another IDP or SPP is left in there (in the wrong order, twice, behind Ether), but for what an
+    Error quotes: it would go out as data, and nobody would know.
+    """
+    said, rest = _split(packet)
+    for header in rest._headers:
+        if header._quotes is not None:
+            break
+        if type(header) in (IDP, SPP):
+            hint = "bytes(packet) sends all of it as data"
+            got = " / ".join(type(each).__name__ for each in packet._headers)
+            raise LocalProtocolError(where, f"{PROTOTYPES} before the data", got, hint)
+    return said, rest
+
+
+def _split(packet: Packet) -> tuple[Given, Packet]:
     headers = packet._headers
     idp = _said(headers[0]) if headers and type(headers[0]) is IDP else None
     headers = headers if idp is None else headers[1:]

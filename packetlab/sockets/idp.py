@@ -17,7 +17,10 @@ from packetlab.host import Station
 from packetlab.sockets.headers import NOTHING, Data, Given, Prototype, outgoing, parted, prototype
 from packetlab.sockets.socket import Socket, is_number
 from packetlab.wire.addresses import XNSAddress
+from packetlab.wire.bindings import conditions, space
 from packetlab.wire.dissect import dissect
+from packetlab.wire.expressions import Next
+from packetlab.wire.header import Header
 from packetlab.wire.packet import Packet
 from packetlab.wire.xns import IDP, SPP
 
@@ -145,10 +148,11 @@ class DatagramSocket(_IDPSocket):
         """Use a prototype header for a group of writes: ``with socket.header(IDP(packet_type=9)): ...``.
 
         Args:
-            header: takes the place of `default_header`. force: as for `write`.
+            header: over `default_header`, or over the group around this one, field by field. force: as for `write`.
         """
         given, before = prototype(header, str(self)), self._default
-        self._default = header, given if force else self._checked(given), force
+        whole = _over(given if force else self._checked(given), before[1])
+        self._default = whole.header(), whole, force or before[2]
         try:
             yield
         finally:
@@ -209,7 +213,7 @@ class DatagramSocket(_IDPSocket):
 
         Args:
             data: at most `mtu` bytes. Headers at its beginning: IDP is a prototype for this datagram, others say their own
-                packet type (``Echo(operation=1) / b"..."``).
+                packet type (``Echo(operation=1) / b"..."``), whatever the default says.
             to: where to; on a connected socket nothing, and nothing where a prototype says ``IDP(dst=...)``.
             header: a prototype too: ``IDP(...)``, ``SPP(...)`` or ``IDP(...) / SPP(...)``, over `default_header` field by
                 field. Of IDP yours are packet_type, hops, and checksum=0xFFFF (none); a header of SPP is just data here.
@@ -232,20 +236,21 @@ class DatagramSocket(_IDPSocket):
         return size
 
     def _packet(self, data: Any, to: Any, header: Prototype | None, force: bool) -> tuple[Packet, int]:
-        body = outgoing(data, f"{self}: write")
+        where = f"{self}: write"
+        body = outgoing(data, where)
         if isinstance(body, bytes) and self.headers_on_output and header is None:
             if len(body) < HEADER:
                 raise self._misuse(EINVAL, "write", "30 octets of header, then data", f"{len(body)}")
-            own, rest = parted(dissect(body[:HEADER], IDP))
+            own, rest = parted(dissect(body[:HEADER], IDP), where)
             body = Packet((), body[HEADER:])
             may = {*own.idp} if force else {*own.idp} - {"length", "checksum", "pad"}
             given = Given({name: value for name, value in own.idp.items() if name in may}, None)
         else:
-            own, rest = parted(body) if isinstance(body, Packet) else (NOTHING, Packet((), body))
+            own, rest = parted(body, where) if isinstance(body, Packet) else (NOTHING, Packet((), body))
             given = own if header is None else own.over(prototype(header, str(self)))
             may = MAY_SAY if to is not None or self.peer is not None else {*MAY_SAY, "dst"}
             given, body = given if force else self._checked(given, may), rest
-        given = given.over(self._default[1])
+        given = _over(given, self._default[1], body)
         remote = given.idp.get("dst")
         if remote is None or force:
             remote = self._destination(to) if remote is None or to is not None or self.peer is not None else remote
@@ -321,3 +326,20 @@ class RawSocket(_IDPSocket):
                     node.raw.remove(self._endpoint)
                 node.unbind(self._endpoint)
         super().close()
+
+
+def _over(given: Given, default: Given, body: Packet | None = None) -> Given:
+    """Return what is given, and where it says nothing the default's; which says no type of what has one of its own."""
+    first = body._headers[0] if body is not None and body._headers else None
+    typed = first is not None and _has_type(type(first))
+    if not typed and given.spp is None:
+        return given.over(default)
+    idp = {name: value for name, value in default.idp.items() if name != "packet_type"}
+    return given.over(Given(idp, default.spp if given.spp is not None else None))
+
+
+def _has_type(header: type[Header]) -> bool:
+    """Say whether a header is bound under IDP."""
+    rule = IDP._field("packet_type").rule
+    assert isinstance(rule, Next)
+    return header in space(rule.space).numbers or any(upper is header for _, _, upper in conditions(IDP))

@@ -84,11 +84,12 @@ class SPPSocket(Socket):
         """Use a prototype header for a group of writes: ``with socket.header(SPP(datastream=3)): ...``.
 
         Args:
-            header: takes the place of `default_header`. force: as for `write`.
+            header: over `default_header`, or over the group around this one, field by field. force: as for `write`.
         """
         before = self._default, self._given, self._force
         given = prototype(header, str(self))
-        self._set_default(header, given if force else self._checked(given), force)
+        whole = (given if force else self._checked(given)).over(self._given)
+        self._set_default(whole.header(), whole, force or self._force)
         try:
             yield
         finally:
@@ -331,12 +332,13 @@ class SPPSocket(Socket):
             raise LocalProtocolError(f"{self}: SPP.control", "END_OF_MESSAGE or ATTENTION", f"{control:#x}", hint)
         return given
 
-    def _parted(self, data: Any, header: Prototype | None) -> tuple[Given, bytes]:
+    def _parted(self, data: Any, header: Prototype | None, verb: str = "write") -> tuple[Given, bytes]:
         """Return what the prototypes in and beside the data give, and the data."""
-        octets = outgoing(data, f"{self}: write")
+        where = f"{self}: {verb}"
+        octets = outgoing(data, where)
         given = NOTHING if header is None else prototype(header, str(self))
         if isinstance(octets, Packet):
-            own, rest = parted(octets)
+            own, rest = parted(octets, where)
             given, octets = own.over(given), bytes(rest)
         return given, octets
 

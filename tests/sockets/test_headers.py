@@ -17,6 +17,7 @@ from packetlab import (
     Control,
     Echo,
     Error,
+    Ether,
     LocalHost,
     LocalProtocolError,
     Packet,
@@ -174,7 +175,7 @@ def test_the_nearest_prototype_wins_field_by_field(pair) -> None:
     client.write(b"5")
     got = [conn.read_packet() for _ in range(5)]
     said = [(p[IDP].hops, p[SPP].datastream, bool(p[SPP].control & EOM)) for p in got]
-    assert said == [(1, 7, True), (1, 5, True), (2, 3, False), (0, 6, False), (1, 7, True)]
+    assert said == [(1, 7, True), (1, 5, True), (2, 3, False), (1, 6, True), (1, 7, True)]
 
 
 def test_a_prototypes_zero_wins_over_the_default(pair) -> None:
@@ -187,6 +188,70 @@ def test_a_prototypes_zero_wins_over_the_default(pair) -> None:
     client.write(bytes(SPP()) + b"3")
     got = [conn.read_packet() for _ in range(3)]
     assert [(p[SPP].datastream, p.payload) for p in got] == [(0, b"1"), (0, b"2"), (0, b"3")]
+
+
+@pytest.mark.parametrize("kind", [*CONNECTED, "datagram"])
+def test_groups_are_over_the_default_and_over_each_other_field_by_field(hosts, kind) -> None:
+    client, server = datagrams(*hosts) if kind == "datagram" else connected(*hosts, kind)
+    if kind == "datagram":
+        client.connect(hosts[1].at(500))
+    wire = Wire(hosts[0])
+    client.default_header = IDP(hops=4) / SPP(datastream=7, control=EOM)
+    before = client.default_header
+    with client.header(SPP(datastream=6)):
+        client.write(b"1")
+        with pytest.raises(ValueError, match="gone"), client.header(IDP(hops=0)):
+            client.write(b"2", header=SPP(datastream=0))
+            assert client.default_header == IDP(hops=0) / SPP(datastream=6, control=EOM)
+            raise ValueError("gone")
+        client.write(b"3", header=IDP(hops=5))
+    client.write(b"4")
+    said = [(p[IDP].hops, p[SPP].datastream, bool(p[SPP].control & EOM)) for p in wire.packets() if p.payload]
+    assert said == [(4, 6, True), (0, 0, True), (5, 6, True), (4, 7, True)]
+    assert client.default_header == before
+
+
+def test_a_group_within_a_forced_one_is_forced_as_well(pair) -> None:
+    client, _ = pair
+    wire = Wire(client.host)
+    with client.header(SPP(seq=77, datastream=1), force=True), client.header(SPP(datastream=2)):
+        client.write(b"1")
+    assert values(wire.data(), SPP, "seq", "datastream") == [(77, 2)]
+
+
+@pytest.mark.parametrize("say", [for_a_group, by_default], ids=lambda way: way.__name__)
+@pytest.mark.parametrize(
+    ("default", "data", "expected"),
+    [
+        (IDP(packet_type=9), Echo(operation=3) / b"x", (2, 0)),
+        (IDP(packet_type=9, hops=2), PEX(id=1) / b"x", (4, 2)),
+        (SPP(datastream=1), Echo(operation=3) / b"x", (2, 0)),
+        (IDP(hops=2, packet_type=9) / SPP(datastream=1), Error(number=1) / IDP() / b"x", (3, 2)),
+        (IDP(packet_type=9), SPP(datastream=3) / b"x", (5, 0)),
+        (IDP(packet_type=9), IDP(packet_type=7) / Echo(operation=3) / b"x", (7, 0)),
+        (SPP(datastream=1), IDP(packet_type=7) / Echo(operation=3) / b"x", (7, 0)),
+        (IDP(packet_type=9), b"x", (9, 0)),
+    ],
+    ids=repr,
+)
+def test_a_header_written_as_data_says_its_type_whatever_the_default(hosts, say, default, data, expected) -> None:
+    client, _ = datagrams(*hosts)
+    client.connect(hosts[1].at(500))
+    wire = Wire(hosts[0])
+    say(client, default, data)
+    (sent,) = wire.packets()
+    whole = (IDP() / b"" if isinstance(data, bytes) else data)._headers
+    behind = bytes(data) if type(whole[0]) is not IDP or isinstance(data, bytes) else bytes(Packet(whole[1:], b"x"))
+    assert (sent[IDP].packet_type, sent[IDP].hops) == expected
+    assert bytes(sent)[30 : sent[IDP].length] == behind
+
+
+def test_a_type_that_is_said_beside_the_data_counts_before_that_of_their_header(hosts) -> None:
+    client, _ = datagrams(*hosts)
+    wire = Wire(hosts[0])
+    client.default_header = IDP(hops=2)
+    client.write(Echo(operation=3) / b"x", to=hosts[1].at(500), header=IDP(packet_type=7))
+    assert values(wire.packets(), IDP, "packet_type", "hops") == [(7, 2)]
 
 
 def test_a_repeat_of_a_packet_has_its_prototype() -> None:
@@ -269,6 +334,33 @@ def test_what_is_no_prototype_is_refused(hosts, header) -> None:
         with pytest.raises(LocalProtocolError, match="a prototype"):
             with socket.header(header):
                 pass
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        SPP(datastream=9) / IDP(hops=3) / b"x",
+        SPP(datastream=9) / SPP(datastream=8) / b"x",
+        IDP(hops=1) / IDP(hops=2) / b"x",
+        Ether() / IDP(hops=3) / SPP(datastream=9) / b"x",
+        IDP() / SPP() / IDP(),
+        Echo(operation=1) / SPP() / b"x",
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("kind", [*CONNECTED, "datagram"])
+def test_prototypes_in_the_wrong_order_are_no_data(hosts, kind, data) -> None:
+    client, _ = datagrams(*hosts) if kind == "datagram" else connected(*hosts, kind)
+    if kind == "datagram":
+        client.connect(hosts[1].at(500))
+    wire = Wire(hosts[0])
+    for write in (client.write, getattr(client, "write_message", client.write)):
+        with pytest.raises(LocalProtocolError, match=r"before the data, got .*\(bytes\(packet\) sends all of it as data"):
+            write(data)
+    assert wire.packets() == []
+    client.write(bytes(data))
+    (sent,) = wire.packets()
+    assert bytes(sent)[30 if kind == "datagram" else 42 : sent[IDP].length] == bytes(data)
 
 
 # Forced ----------------------------------------------------------------------------------------------------------

@@ -201,7 +201,9 @@ class DatagramSocket(_IDPSocket):
 
     def _receiving(self) -> None:
         if not self._number:
-            self.bind(0)
+            with self.host.medium.lock:  # two threads may come at once
+                if not self._number:
+                    self.bind(0)
 
     def _checked(self, given: Given, may: set[str] = MAY_SAY) -> Given:
         """Return the fields of a prototype, all of which are the user's."""

@@ -257,13 +257,14 @@ class InetStream(InetSocket):
         return InetStream(self.host, sock)
 
     def write(self, data: Data) -> int:
-        """Send bytes; return when the kernel has taken all."""
+        """Send bytes; return when the kernel has taken all. What other threads write goes before or behind the whole."""
         self._need(self._connected, errno.ENOTCONN, "write", *MISUSES[errno.ENOTCONN])
         octets = memoryview(bytes(outgoing(data, f"{self}: write")))
         done = 0
-        while done < len(octets):
-            rest = octets[done:]
-            done += self._deliver(lambda rest=rest: self.sock.send(rest, _socket.MSG_NOSIGNAL))
+        with self._turn("write", "write"):
+            while done < len(octets):
+                rest = octets[done:]
+                done += self._deliver(lambda rest=rest: self.sock.send(rest, _socket.MSG_NOSIGNAL))
         return done
 
     def read(self, size: int = LARGEST) -> bytes:

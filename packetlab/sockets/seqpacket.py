@@ -36,6 +36,7 @@ class SeqpacketSocket(SPPSocket):
         self.headers_on_input = False
         self.headers_on_output = False
         self._message: bytearray | None = None  # the beginning of one, read already
+        self._passed: int | None = None  # bytes of a message that is too long, of which no more is kept
 
     def _inherit(self, child: Any) -> None:
         child.headers_on_input, child.headers_on_output = self.headers_on_input, self.headers_on_output
@@ -74,47 +75,64 @@ class SeqpacketSocket(SPPSocket):
             fields["control"] = int(said.control) | self._control & END_OF_MESSAGE
         return Given({}, fields), octets[HEADER:]
 
-    def write_message(self, data: Data, header: Prototype | None = None) -> int:
+    def write_message(self, data: Data, header: Prototype | None = None, *, force: bool = False) -> int:
         """Send a message: a run of packets, of `mtu` bytes of data each but the last, which has END_OF_MESSAGE.
 
+        What other threads write goes before or behind the whole of it, but for an attention.
+
         Args:
-            data, header: as for `write`; the prototype goes with every packet. `headers_on_output` does not count here.
+            data, header, force: as for `write`; the prototype goes with every packet. `headers_on_output` does not count
+                here.
         """
-        given, octets = self._parted(data, header)
+        verb = "write_message"
+        given, octets = self._parted(data, header, verb)
         control = int((given.over(self._given).spp or {}).get("control", 0)) & ~END_OF_MESSAGE
-        plain = not control & ATTENTION
-        self._need(plain, EINVAL, "write_message", "data", "an attention, which is one byte", "see attention()")
-        for start in range(0, max(1, len(octets)), self._mtu):
-            last = start + self._mtu >= len(octets)
-            whole = Given({}, {"control": control}).over(given)
-            self._queue(octets[start : start + self._mtu], whole, end_of_message=last)
+        plain = force or not control & ATTENTION
+        self._need(plain, EINVAL, verb, "data", "an attention, which is one byte", "see attention()")
+        self._open(verb)
+        whole, size = Given({}, {"control": control}).over(given), self._mtu
+        with self._turn("write", verb) as turn:
+            for start in range(0, max(1, len(octets)), size):
+                piece, last = octets[start : start + size], start + size >= len(octets)
+                self._queue(piece, whole, end_of_message=last, force=force, verb=verb, turn=turn)
         return len(octets)
 
     def read_message(self, largest: int = 1 << 24) -> bytes:
         """Wait for the next message and return its data; empty at the end of the connection (see `ended`).
 
         A message is what comes up to and with the next packet that has END_OF_MESSAGE; `last_header` is that packet's. An
-        attention in between is none of it. What has come stays for the next call where a wait ends early.
+        attention in between is none of it. What has come stays for the next call where a wait ends early. What other
+        threads read comes before or behind the whole of it.
 
         Raises:
-            RemoteProtocolError: the connection ended within a message, or it is longer than `largest` bytes.
+            RemoteProtocolError: the connection ended within a message, or it is longer than `largest` bytes; the next call
+                then passes over the rest of it.
         """
-        while (packet := self.read_packet()) is not None:
-            control = int(packet[SPP].control)
-            if not control & ATTENTION:
-                self._message = self._message or bytearray()
-                self._message += packet.payload
-            size = len(self._message or b"")
-            if size > largest:
-                self._message = None
-                raise RemoteProtocolError(f"{self}: message", f"at most {largest} bytes", f"{size} and more")
-            if control & END_OF_MESSAGE and self._message is not None:
-                whole, self._message = bytes(self._message), None
-                return whole
-        rest, self._message = self._message, None
-        if rest is not None:
-            got = f"{len(rest)} bytes, and the end of the connection"
-            raise RemoteProtocolError(f"{self}: message", "its end", got)
+        verb = "read_message"
+        self._need_size(largest, verb)
+        self._open(verb)
+        with self._turn("read", verb) as turn:
+            while (packet := self._next_packet(verb, turn)) is not None:
+                control = int(packet[SPP].control)
+                last, data = bool(control & END_OF_MESSAGE), b"" if control & ATTENTION else packet.payload
+                if self._passed is not None:
+                    self._passed = None if last else self._passed + len(data)
+                    continue
+                if not control & ATTENTION:
+                    self._message = self._message or bytearray()
+                    self._message += data
+                size = len(self._message or b"")
+                if size > largest:
+                    self._message, self._passed = None, None if last else size
+                    got = f"{size}" if last else f"{size} and more"
+                    raise RemoteProtocolError(f"{self}: message", f"at most {largest} bytes", got)
+                if last and self._message is not None:
+                    whole, self._message = bytes(self._message), None
+                    return whole
+            left = self._passed if self._message is None else len(self._message)
+            self._message = self._passed = None
+        if left is not None:
+            raise RemoteProtocolError(f"{self}: message", "its end", f"{left} bytes, and the end of the connection")
         return b""
 
     def read(self) -> bytes:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from errno import EBADF, EINVAL, EOPNOTSUPP
+from errno import EBADF, EDEADLK, EINVAL, EOPNOTSUPP
 from math import inf
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from packetlab.errors import PacketlabError, SocketMisuse, deliberate, suggestion
 from packetlab.escaping import printable
 from packetlab.host import Station
-from packetlab.link.medium import Files
+from packetlab.link.medium import SECOND, Files
 from packetlab.wire.above import Shown
 
 __tracebackhide__ = deliberate
+
+LOOK = 0.01  # seconds between looks at the clock
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Socket")
@@ -25,6 +28,14 @@ S = TypeVar("S", bound="Socket")
 def is_number(value: Any) -> bool:
     """Say whether a value is a whole number; True and False are none."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+class Turn:
+    """A call that reads, or writes, in several steps, while other threads wait that would do the same at its socket."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self.thread, self.process = threading.get_ident(), os.getpid()
+        self.over = threading.Condition(lock)
 
 
 class _Made(type):
@@ -53,6 +64,7 @@ class Socket(Shown, metaclass=_Made):
         self.host = host
         self._timeout: float | None = None
         self._process = os.getpid()
+        self._turns: dict[str, Turn] = {}  # by "read" and "write"
         self.closed = False
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -107,6 +119,8 @@ class Socket(Shown, metaclass=_Made):
         """Close the socket; whoever waits at it in another thread is told. Safe to call twice."""
         with self.host.medium.lock:
             self.closed = True
+            for turn in self._turns.values():
+                turn.over.notify_all()
             self.host.medium.poke()
 
     # Waiting ------------------------------------------------------------------------------------------------
@@ -132,6 +146,53 @@ class Socket(Shown, metaclass=_Made):
                 raise BlockingIOError(f"{self}: {verb} would have to wait")
             return found
         return medium.wait(look, f"{self}: {verb}", self.timeout, files)
+
+    @contextmanager
+    def _turn(self, side: str, verb: str) -> Iterator[Turn]:
+        """Read ("read") or write ("write") in several steps with no other thread's between: BSD's sblock."""
+        lock = self.host.medium.lock
+        turn = Turn(lock)
+
+        def take() -> bool:
+            self._turns[side] = turn
+            return True
+
+        try:
+            self._wait_in_turn(side, take, verb)
+            yield turn
+        finally:
+            with lock:
+                if self._turns.get(side) is turn:
+                    del self._turns[side]
+                turn.over.notify_all()
+
+    def _wait_in_turn(self, side: str, ready: Callable[[], T | None], verb: str, turn: Turn | None = None) -> T:
+        """Do as `_wait`, and let a call of another thread that has its `Turn` finish first."""
+
+        def look() -> T | Turn | None:
+            holder = self._turns.get(side)
+            if holder is turn or holder is None or holder.process != os.getpid():  # a forked child has its parent's
+                return ready()
+            if holder.thread == threading.get_ident():
+                got = "one within it, as a signal's handler makes"
+                hint = f"let the handler note what is to be done, and {side} after the call"
+                raise self._misuse(EDEADLK, verb, f"a call after the {side} that is under way in this thread", got, hint)
+            return holder
+
+        medium, timeout = self.host.medium, self.timeout
+        until = None if timeout is None else medium.now + int(timeout * SECOND)
+        while True:
+            found = cast("T | Turn", self._wait(look, verb))
+            if not isinstance(found, Turn):
+                return found
+            if timeout == 0:
+                raise BlockingIOError(f"{self}: {verb} would have to wait")
+            with medium.lock:
+                if until is not None and medium.now >= until:
+                    raise TimeoutError(f"{self}: {verb}: nothing in {timeout:g} s")
+                if self._turns.get(side) is found and not self.closed:
+                    # Its thread drives the medium meanwhile; how long that takes by a virtual clock is looked at.
+                    found.over.wait(None if until is None else LOOK)
 
     # Words --------------------------------------------------------------------------------------------------
 

@@ -11,13 +11,13 @@ from errno import EADDRNOTAVAIL, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, EOPNOTSUPP
 from typing import Any, Self
 
 from packetlab.engine.contract import Endpoint
-from packetlab.engine.spp import ATTENTION, END_OF_MESSAGE, LARGEST, Connection
+from packetlab.engine.spp import ATTENTION, END_OF_MESSAGE, LARGEST, SYSTEM, Connection
 from packetlab.engine.spp_listener import Listener
 from packetlab.engine.spp_states import State
 from packetlab.errors import LocalProtocolError, broken, deliberate
 from packetlab.host import Station
 from packetlab.sockets.headers import FORCE, NOTHING, USERS_CONTROL, Given, Prototype, outgoing, parted, prototype
-from packetlab.sockets.socket import Socket, is_number
+from packetlab.sockets.socket import Socket, Turn, is_number
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.packet import Packet
 from packetlab.wire.xns import SPP
@@ -342,9 +342,12 @@ class SPPSocket(Socket):
             given, octets = own.over(given), bytes(rest)
         return given, octets
 
-    def _queue(self, data: bytes, given: Given = NOTHING, end_of_message: bool = False, force: bool = False) -> None:
-        """Send one packet, waiting for room."""
-        connection = self._open("write")
+    def _queue(
+        self, data: bytes, given: Given = NOTHING, end_of_message: bool = False, force: bool = False,
+        verb: str = "write", turn: Turn | None = None,
+    ) -> None:  # fmt: skip
+        """Send one packet, waiting for room, and while another thread is within a longer write."""
+        connection = self._open(verb)
         force = force or self._force
         datastream, control, idp = self._datastream, self._control, self._given.idp
         if given is not NOTHING or force:
@@ -354,24 +357,29 @@ class SPPSocket(Socket):
         control |= END_OF_MESSAGE if end_of_message else 0
         if force:
             fields = {**(given.spp or {}), "control": control} if control else given.spp or {}
-            with self.host.medium.lock:
+
+            def forced() -> bool:
                 connection.force(data, idp, fields)
                 self.host.wish(connection)
+                return True
+
+            if "seq" in fields or control & SYSTEM:
+                with self.host.medium.lock:  # beside all others
+                    forced()
+            else:
+                self._wait_in_turn("write", forced, verb, turn)
             return
         if len(data) > self._mtu:
-            hint = "a stream socket splits"
-            raise self._misuse(EMSGSIZE, "write", f"at most {self._mtu} bytes", f"{len(data)}", hint)
+            hint = "a stream socket splits, and write_message makes a run of packets"
+            raise self._misuse(EMSGSIZE, verb, f"at most {self._mtu} bytes", f"{len(data)}", hint)
 
-        def room() -> bool | None:
+        def sent() -> bool | None:
             if connection.error is not None:
                 raise self._lost(connection)
             if connection.ended:
-                raise BrokenPipeError(EPIPE, f"{self}: write: the peer has ended the connection")
-            return True if connection.unsent < QUEUE else None
-
-        if connection.unsent >= QUEUE or connection.ended or connection.error is not None:
-            self._wait(room, "write")
-        with self.host.medium.lock:
+                raise BrokenPipeError(EPIPE, f"{self}: {verb}: the peer has ended the connection")
+            if connection.unsent >= QUEUE:
+                return None
             connection.send(
                 data,
                 datastream,
@@ -381,6 +389,12 @@ class SPPSocket(Socket):
             )
             if connection.unsent == 1:  # else the window is shut, and what opens it sends
                 self.host.wish(connection)
+            return True
+
+        if control & ATTENTION:
+            self._wait(sent, verb)  # it is for the peer at once, and no part of a message
+        else:
+            self._wait_in_turn("write", sent, verb, turn)
 
     def attention(self, byte: bytes | int) -> None:
         """Tell the peer one byte ahead of everything that it has yet to read (MSG_OOB); it also comes in its place."""
@@ -388,8 +402,8 @@ class SPPSocket(Socket):
             raise TypeError(f"{self}: attention: expected one byte, or its number, got {byte}")
         if isinstance(byte, int) and not 0 <= byte <= 255:
             raise self._misuse(EINVAL, "attention", "one byte, 0..255", f"{byte}")
-        given, data = self._parted(bytes([byte]) if isinstance(byte, int) else byte, None)
-        self._queue(data, Given({}, {"control": self._control | ATTENTION}).over(given))
+        given, data = self._parted(bytes([byte]) if isinstance(byte, int) else byte, None, "attention")
+        self._queue(data, Given({}, {"control": self._control | ATTENTION}).over(given), verb="attention")
 
     def read_attention(self) -> int:
         """Wait for the peer's attention and return its byte; the packet itself is still read in its place."""
@@ -410,7 +424,10 @@ class SPPSocket(Socket):
         Raises:
             ConnectionError: the connection was lost; all that had arrived before was read.
         """
-        connection = self._open("read")
+        return self._next_packet("read")
+
+    def _next_packet(self, verb: str, turn: Turn | None = None) -> Packet | None:
+        connection = self._open(verb)
 
         def ready() -> tuple[Packet | None] | None:
             packet = connection.read()
@@ -424,7 +441,7 @@ class SPPSocket(Socket):
                 raise self._lost(connection)
             return None
 
-        (packet,) = self._wait(ready, "read")
+        (packet,) = self._wait_in_turn("read", ready, verb, turn)
         if packet is not None:
             self.__dict__["last_header"] = packet[SPP]  # no need to look whether there is such an option
         return packet

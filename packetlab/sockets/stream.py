@@ -14,6 +14,8 @@ from packetlab.wire.xns import SPP
 
 __tracebackhide__ = deliberate
 
+AT_ONCE = 65536  # bytes that a read gives at most, unless told otherwise
+
 
 class StreamSocket(SPPSocket):
     """A stream of bytes over SPP (SOCK_STREAM): packets merge, a long write is split, its last packet ends a message."""
@@ -25,59 +27,58 @@ class StreamSocket(SPPSocket):
         self._rest = b""
 
     def write(self, data: Data, header: Prototype | None = None, *, force: bool = False) -> int:
-        """Send bytes; return when all are on their way or queued.
+        """Send bytes; return when all are on their way or queued. What other threads write goes before or behind the whole.
 
         Args:
             data, header, force: as for `SeqpacketSocket.write`; a prototype goes with every packet that it takes.
         """
         self._open("write")
         given, octets = self._parted(data, header)
-        # A prototype without data is a packet of its own; no data at all is nothing.
-        for start in range(0, max(len(octets), given is not NOTHING), self._mtu):
-            last = start + self._mtu >= len(octets)
-            self._queue(octets[start : start + self._mtu], given, end_of_message=last, force=force)
+        size = self._mtu
+        if len(octets) <= size:
+            if octets or given is not NOTHING:  # a prototype is a packet of its own; no data at all is nothing
+                self._queue(octets, given, end_of_message=True, force=force)
+            return len(octets)
+        with self._turn("write", "write") as turn:
+            for start in range(0, len(octets), size):
+                piece, last = octets[start : start + size], start + size >= len(octets)
+                self._queue(piece, given, end_of_message=last, force=force, turn=turn)
         return len(octets)
 
-    def read(self, size: int = 65536) -> bytes:
+    def read(self, size: int = AT_ONCE) -> bytes:
         """Wait for bytes and return those there are, `size` at most; none at the end of the connection."""
         self._open("read")
         self._need_size(size)
         if not size:
             return b""
-        while not self._rest:
-            packet = self.read_packet()
-            if packet is None:
-                return b""
-            self._rest = packet.payload
+        return self._wait(lambda: self._some(size), "read")
+
+    def _some(self, size: int) -> bytes | None:
+        """Return bytes, `size` at most: None while there are none, empty at the end of the connection."""
         connection = self._connection
         assert connection is not None
         pieces, have = [self._rest], len(self._rest)
-        with self.host.medium.lock:
-            while have < size and (packet := connection.read()) is not None:
-                pieces.append(packet.payload)
-                have += len(packet.payload)
-                self.last_header = packet[SPP]
-            if len(pieces) > 1:
-                self.host.wish(connection)
+        while have < size and (packet := connection.read()) is not None:
+            pieces.append(packet.payload)
+            have += len(packet.payload)
+            self.__dict__["last_header"] = packet[SPP]  # no need to look whether there is such an option
+        if connection.owes:
+            self.host.wish(connection)  # the window has reopened
         data = b"".join(pieces)
         data, self._rest = data[:size], data[size:]
-        return data
+        if data:
+            return data
+        if connection.ended or connection.state is State.CLOSED:
+            return b""
+        if connection.error is not None:
+            raise self._lost(connection)
+        return None
 
     def take(self) -> bytes | None:
         """Return bytes without waiting: None while there are none, empty at the end of the connection."""
-        connection = self._open("read")
-        rest, self._rest = self._rest, b""
-        while not rest:
-            packet = connection.read()
-            if packet is not None:
-                rest = packet.payload
-                if connection.owes:
-                    self.host.wish(connection)
-            elif connection.error is not None:
-                raise self._lost(connection)
-            else:
-                return b"" if connection.ended or connection.over else None
-        return rest
+        self._open("read")
+        with self.host.medium.lock:
+            return self._some(AT_ONCE)
 
     def give(self, data: bytes) -> int:
         """Write bytes without waiting; return how many found room."""

@@ -192,7 +192,7 @@ def test_a_prototypes_zero_wins_over_the_default(pair) -> None:
 
 @pytest.mark.parametrize("kind", [*CONNECTED, "datagram"])
 def test_groups_are_over_the_default_and_over_each_other_field_by_field(hosts, kind) -> None:
-    client, server = datagrams(*hosts) if kind == "datagram" else connected(*hosts, kind)
+    client, _ = datagrams(*hosts) if kind == "datagram" else connected(*hosts, kind)
     if kind == "datagram":
         client.connect(hosts[1].at(500))
     wire = Wire(hosts[0])
@@ -507,9 +507,60 @@ def test_a_message_that_never_ends_is_an_error_not_a_hang(pair) -> None:
         conn.read_message(largest=50)
     client.write(b"cut off")
     client.close()
-    with pytest.raises(RemoteProtocolError, match="7 bytes, and the end of the connection"):
+    with pytest.raises(RemoteProtocolError, match="107 bytes, and the end of the connection"):
         conn.read_message()
     assert conn.read_message() == b"" and conn.ended
+
+
+def test_the_rest_of_a_message_that_is_too_long_is_no_message(pair) -> None:
+    client, conn = pair
+    for size in (2000, 600, 500):
+        client.write_message(bytes(size))
+        client.write_message(b"next")
+        with pytest.raises(RemoteProtocolError, match="at most 400 bytes"):
+            conn.read_message(400)
+        assert conn.read_message() == b"next"
+    client.write(b"x" * 500)
+    with pytest.raises(RemoteProtocolError, match="500 and more"):
+        conn.read_message(400)
+    conn.timeout = 1
+    with pytest.raises(TimeoutError, match="read_message"):
+        conn.read_message()
+    client.attention(b"!")
+    client.write(b"y", header=SPP(control=EOM))
+    client.write_message(b"last")
+    assert conn.read_message() == b"last"
+
+
+@pytest.mark.parametrize("largest", [-1, "x", None, 1.5])
+def test_a_largest_that_is_no_size_is_the_callers_mistake(pair, largest) -> None:
+    client, conn = pair
+    client.write_message(b"abc")
+    with pytest.raises(LocalProtocolError, match="read_message: expected a size") as caught:
+        conn.read_message(largest)
+    assert isinstance(caught.value, OSError) and caught.value.errno == errno.EINVAL
+    assert conn.read_message() == b"abc"
+
+
+@pytest.mark.parametrize("verb", ["write", "write_message", "attention"])
+def test_errors_name_the_call_that_was_made(hosts, verb) -> None:
+    client, conn = connected(*hosts)
+    with pytest.raises(TypeError, match=f"seqpacket socket of a: {verb}: expected bytes, text or headers"):
+        getattr(client, verb)(None)
+    with pytest.raises(LocalProtocolError, match=f"seqpacket socket of a: {verb}: "):
+        getattr(hosts[0].socket("seqpacket"), verb)(b"x")
+    conn.close()
+    with pytest.raises(BrokenPipeError, match=f"seqpacket socket of a: {verb}: the peer has ended"):
+        getattr(client, verb)(b"x")
+
+
+def test_a_message_can_be_forced(pair) -> None:
+    client, conn = pair
+    wire = Wire(client.host)
+    client.write_message(bytes(600), header=IDP(hops=3) / SPP(destination_id=99), force=True)
+    assert conn.read_message() == bytes(600)  # by repeats, which are right
+    assert values(wire.data(), SPP, "destination_id")[:2] == [(99,)] * 2
+    assert values(wire.data(), IDP, "hops")[:2] == [(3,)] * 2
 
 
 def test_an_attention_is_no_message(pair) -> None:

@@ -1,0 +1,284 @@
+"""Several threads at one socket: what one call writes, or reads, is whole; waiting for one's turn ends as any wait does."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from packetlab import SPP, Control, LocalHost, SimNetwork
+from packetlab.errors import SocketMisuse
+from packetlab.link.medium import RealTime
+
+KINDS = [("xns", "seqpacket"), ("xns", "stream"), ("inet", "stream")]
+WAIT = 30  # seconds for what takes none
+
+
+@pytest.fixture
+def closing() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: " ".join(kind))
+def pair(request, closing, free_ports) -> tuple[Any, Any]:
+    """Return a connection in real time between two hosts, each with a medium of its own."""
+    return connected(closing, free_ports, *request.param)
+
+
+@pytest.fixture
+def free_ports() -> Callable[[], list[int]]:
+    import socket
+
+    def find() -> list[int]:
+        with ExitStack() as stack:
+            found = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2)]
+            for one in found:
+                one.bind(("127.0.0.1", 0))
+            return [one.getsockname()[1] for one in found]
+
+    return find
+
+
+def connected(closing: ExitStack, free_ports: Callable[[], list[int]], family: str, kind: str) -> tuple[Any, Any]:
+    hosts = [
+        closing.enter_context(LocalHost(mac=f"02:00:00:00:00:0{number}", name=name, medium=RealTime()))
+        for number, name in enumerate("ab", 1)
+    ]
+    ports = free_ports() if family == "xns" else []
+    for host, (here, there) in zip(hosts, [ports, ports[::-1]] if ports else [], strict=False):
+        host.join(0x401, "udp", local=("127.0.0.1", here), peer=("127.0.0.1", there))
+    server, client = hosts[1].socket(kind, family), hosts[0].socket(kind, family)
+    closing.callback(server.abort)
+    server.bind(7 if family == "xns" else ("127.0.0.1", 0))
+    server.listen()
+    server.timeout = client.timeout = WAIT
+    client.connect(server.address)
+    conn = server.accept()
+    closing.callback(client.abort)
+    closing.callback(conn.abort)
+    return client, conn
+
+
+def threads(*calls: Callable[[], object]) -> list[threading.Thread]:
+    found = [threading.Thread(target=call, daemon=True) for call in calls]
+    for thread in found:
+        thread.start()
+    return found
+
+
+def joined(found: list[threading.Thread]) -> None:
+    for thread in found:
+        thread.join(WAIT)
+        assert not thread.is_alive()
+
+
+def trouble(call: Callable[[], object], into: list[BaseException]) -> Callable[[], None]:
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:
+            into.append(error)
+
+    return run
+
+
+@pytest.fixture
+def tight() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+def blocked(sock: Any, data: bytes, errors: list[BaseException]) -> threading.Thread:
+    """Return a thread that is within a write which the peer does not take."""
+    write = sock.write_message if sock.kind == "seqpacket" else sock.write
+    (thread,) = threads(trouble(lambda: write(data), errors))
+    while "write" not in sock._turns and thread.is_alive():
+        sock.host.medium.run(0.01)
+    return thread
+
+
+BIG = bytes(20_000_000)  # more than any peer takes that does not read
+
+
+def test_what_a_thread_writes_is_whole(pair, tight) -> None:
+    client, conn = pair
+    size = 3000
+    messages = client.kind == "seqpacket"
+    write = client.write_message if messages else client.write
+    writers = threads(
+        *(lambda letter=letter: [write(letter * size) for _ in range(10)] for letter in (b"a", b"b", b"c", b"d"))
+    )
+    total, got = 4 * 10 * size, []
+    while sum(map(len, got)) < total:
+        got.append(conn.read_message() if messages else conn.read())
+    joined(writers)
+    if messages:
+        assert Counter(got) == {letter * size: 10 for letter in (b"a", b"b", b"c", b"d")}
+    else:
+        runs = [len(list(run)) for _, run in itertools.groupby(b"".join(got))]
+        assert [run for run in runs if run % size] == []
+
+
+def test_what_many_threads_read_is_all_that_came(pair, tight) -> None:
+    client, conn = pair
+    got: list[bytes] = []
+    errors: list[BaseException] = []
+    read = (lambda: conn.read_message()) if client.kind == "seqpacket" else (lambda: conn.read(7))
+
+    def reader() -> None:
+        while data := read():
+            got.append(data)
+
+    readers = threads(*[trouble(reader, errors)] * 4)
+    sent = [b"%07d" % number * 200 for number in range(30)]
+    for data in sent:
+        client.write_message(data) if client.kind == "seqpacket" else client.write(data)
+    client.close()
+    joined(readers)
+    assert errors == []
+    if client.kind == "seqpacket":
+        assert Counter(got) == Counter(sent)
+    else:
+        assert Counter(b"".join(got)) == Counter(b"".join(sent))
+
+
+def test_a_packet_does_not_get_into_anothers_message(closing, free_ports) -> None:
+    client, conn = connected(closing, free_ports, "xns", "seqpacket")
+    errors: list[BaseException] = []
+    long = blocked(client, b"m" * 100_000, errors)
+    (short,) = threads(trouble(lambda: client.write(b"s", header=SPP(control=Control.END_OF_MESSAGE)), errors))
+    assert conn.read_message() == b"m" * 100_000
+    joined([long])
+    assert conn.read_message() == b"s" and errors == []
+    joined([short])
+
+
+def test_a_packet_is_not_read_out_of_anothers_message(closing, free_ports) -> None:
+    client, conn = connected(closing, free_ports, "xns", "seqpacket")
+    messages: list[bytes] = []
+    client.write(b"one, ")
+    (reader,) = threads(lambda: messages.append(conn.read_message()))
+    while conn._message is None:
+        conn.host.medium.run(0.01)
+    packets: list[bytes] = []
+    (other,) = threads(lambda: packets.append(conn.read()))
+    conn.host.medium.run(0.05)
+    client.write(b"whole", header=SPP(control=Control.END_OF_MESSAGE))
+    joined([reader])
+    client.write(b"another")
+    joined([other])
+    assert messages == [b"one, whole"] and packets == [b"another"]
+
+
+def test_a_close_ends_who_waits_for_their_turn(pair) -> None:
+    client, _ = pair
+    errors: list[BaseException] = []
+    waiting = [blocked(client, BIG, errors), *threads(*[trouble(lambda: client.write(b"x" * 9), errors)] * 2)]
+    client.host.medium.run(0.05)
+    client.abort()
+    joined(waiting)
+    assert [error.errno for error in errors if isinstance(error, SocketMisuse)] == [errno.EBADF] * 3
+
+
+@pytest.mark.parametrize("seconds", [0, 0.05])
+def test_a_timeout_ends_who_waits_for_their_turn(pair, seconds) -> None:
+    client, _ = pair
+    errors: list[BaseException] = []
+    writer = blocked(client, BIG, errors)
+    client.timeout = seconds
+    with pytest.raises(TimeoutError if seconds else BlockingIOError, match=f"{client.kind} socket of a: write"):
+        client.write(b"x")
+    client.abort()
+    joined([writer])
+
+
+def test_a_signals_handler_closes_within_a_write(pair) -> None:
+    client, _ = pair
+    before = signal.signal(signal.SIGALRM, lambda *_: client.abort())
+    signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)  # again, where the first came too early
+    try:
+        with pytest.raises(OSError, match="write") as caught:
+            (client.write_message if client.kind == "seqpacket" else client.write)(BIG)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert caught.value.errno == errno.EBADF
+
+
+def test_a_signals_handler_that_writes_within_a_write_is_told_so(pair) -> None:
+    """It would have to wait for what it keeps from going on; and what it writes belongs to no place within."""
+    client, _ = pair
+    errors: list[BaseException] = []
+
+    def handler(*_: object) -> None:
+        if "write" in client._turns:
+            trouble(lambda: client.write(b"x"), errors)()
+            client.abort()
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+    try:
+        with pytest.raises(OSError, match="write"):
+            (client.write_message if client.kind == "seqpacket" else client.write)(BIG)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    (error,) = errors
+    assert isinstance(error, SocketMisuse) and error.errno == errno.EDEADLK and "signal" in str(error)
+
+
+def test_an_interrupted_write_gives_its_turn_back(pair) -> None:
+    client, _ = pair
+
+    def handler(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            (client.write_message if client.kind == "seqpacket" else client.write)(BIG)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert client._turns == {}
+
+
+def test_first_datagrams_of_two_threads_are_from_one_number(tight) -> None:
+    net = SimNetwork()
+    a, b = net.host("a"), net.host("b")
+    net.link(a, b)
+    for _ in range(50):
+        sock, errors = a.socket("datagram"), []
+        joined(threads(*[trouble(lambda sock=sock: sock.write(b"x", to=b.at(9)), errors)] * 2))
+        assert errors == []
+        sock.close()
+
+
+def test_in_virtual_time_who_waits_for_their_turn_is_not_stalled(tight) -> None:
+    net = SimNetwork()
+    a, b = net.host("a"), net.host("b")
+    net.link(a, b, delay=0.01)
+    server, client = b.socket("stream"), a.socket("stream")
+    server.bind(7)
+    server.listen()
+    client.connect(b.at(7))
+    conn = server.accept()
+    errors: list[BaseException] = []
+    with client._turn("write", "write"):  # as a write that computes
+        (other,) = threads(trouble(lambda: client.write(b"x"), errors))
+        other.join(0.1)
+        assert other.is_alive() and errors == []
+    joined([other])
+    assert errors == [] and conn.read() == b"x"

@@ -192,7 +192,7 @@ class RealTime(Medium):
         self._poke = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._watched: dict[int, tuple[Driver | None, Source | None, int]] = {}
         self._files: list[Files] = []  # of the threads that wait
-        self._polling = False
+        self._polling: int | None = None  # the thread that waits for the kernel
         self._calls: set[object] = set()  # those that wait now
 
     @property
@@ -237,7 +237,7 @@ class RealTime(Medium):
         with self.lock:
             self.happened += 1
             self._happened.notify_all()
-            if self._polling:
+            if self._polling is not None:
                 os.eventfd_write(self._poke, 1)
 
     def turn(self, *drivers: Driver) -> None:
@@ -262,10 +262,10 @@ class RealTime(Medium):
             try:
                 self._watch()
                 wait = self._seconds(until, self._next_due())
-                if self._polling:
-                    self._happened.wait(wait)
-                else:
+                if self._polling in (None, threading.get_ident()):
                     self._poll_for_all(wait)
+                else:
+                    self._happened.wait(wait)
             finally:
                 self._files.remove(files)
                 if files:
@@ -278,15 +278,20 @@ class RealTime(Medium):
         return max(0.0, (min(left) - self.now) / SECOND) if left else None
 
     def _poll_for_all(self, wait: float | None) -> None:
-        """Wait for the kernel with the lock let go, and do what follows."""
-        self._polling = True
+        """Wait for the kernel with the lock let go, and do what follows.
+
+        A handler of a signal may call this within a call of its own thread, which it holds up: that one looks anew after.
+        """
+        before, self._polling = self._polling, threading.get_ident()
         self.lock.release()
         try:
             ready = self._poll.poll(wait)
         finally:
             self.lock.acquire()
-            self._polling = False
+            self._polling = before
             self._happened.notify_all()
+            if before is not None:
+                os.eventfd_write(self._poke, 1)
         self._do(ready)
 
     def _do(self, ready: list[tuple[int, int]]) -> None:

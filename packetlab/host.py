@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
-from errno import EBADF, EINVAL, ENETDOWN
+from errno import EADDRNOTAVAIL, EBADF, EINVAL, ENETDOWN
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.capture import matcher
@@ -54,11 +54,19 @@ class Place(NamedTuple):
     socket: int
 
     def xns(self, asker: Station) -> XNSAddress:
-        """Return it as an XNS address, on a network that `asker` is on too, if there is one."""
-        theirs = [net for net, _ in self.host.xns.node.interfaces]
+        """Return it as an XNS address, on a network that `asker` is on too, if there is one.
+
+        SocketMisuse: the host is on no XNS network, or no longer.
+        """
+        if not self.host.speaks_xns:
+            name, closed = printable(self.host.name), self.host.closed
+            got, hint = f"{name}, which {'was closed' if closed else 'is on none'}", "make a link, or join() one"
+            raise SocketMisuse(EADDRNOTAVAIL, f"{self}", "a host on an XNS network", got, "" if closed else hint)
+        node = self.host.xns.node
+        theirs = [net for net, _ in node.interfaces]
         ours = {net for net, _ in asker.xns.node.interfaces}
         net = next((net for net in theirs if net in ours), theirs[0])
-        return XNSAddress(net, self.host.xns.node.host, self.socket)
+        return XNSAddress(net, node.host, self.socket)
 
     def inet(self) -> tuple[str, int]:
         """Return it as IPv4 address and port."""
@@ -193,7 +201,7 @@ class Station:
     def xns_octets(self) -> bytes:
         """Return the 48-bit address of the host in XNS: the MAC address of its first interface."""
         if not self.attachments:
-            raise PacketlabError(f"host {self.name}", "a link, or join()", "none yet")
+            raise SocketMisuse(ENETDOWN, f"host {self.name}", "a link, or join()", "none yet")
         return self.attachments[0].mac
 
     def _first_id(self) -> int:
@@ -202,7 +210,12 @@ class Station:
 
     @property
     def xns(self) -> Stack:
-        """The XNS layers; there from the first use on, on all links made so far."""
+        """The XNS layers; there from the first use on, on all links made so far.
+
+        SocketMisuse: the host was closed, or is that of a parent process.
+        """
+        if self.closed:
+            raise SocketMisuse(EBADF, f"host {self.name}", "an open host", "one that was closed")
         if self._stack is None:
             node = Node(int.from_bytes(self.xns_octets(), "big"), router=self.router, first_id=self._first_id())
             self._stack = Stack(node)
@@ -245,8 +258,10 @@ class Station:
                 `peer`, each an IPv4 address and a port) or "nethub" (at `address`).
 
         Raises:
-            OSError: the kernel refuses the address, or nobody is there. NeedsPrivilege: "ip" without CAP_NET_RAW.
+            OSError: the kernel refuses the address, or nobody is there; EBADF, the host was closed. NeedsPrivilege: "ip"
+            without CAP_NET_RAW.
         """
+        self._need_open("join")
         known = ("ip", "udp", "nethub")
         if carrier not in known:
             raise PacketlabError("join: carrier", "ip, udp or nethub", carrier, suggestion(carrier, known))
@@ -273,6 +288,7 @@ class Station:
 
     def route(self) -> None:
         """Forward XNS packets between the networks of this host, and tell neighbours the way (RIP), from now on."""
+        self._need_open("route")
         self.router = True
         stack = self.xns
         stack.node.router = True
@@ -286,7 +302,7 @@ class Station:
     def log(self) -> list[Event]:
         """The last events of the XNS layers: what was ignored and why, what opened, what ended."""
         with self.medium.lock:
-            return [*self.xns.log]
+            return [*(self._stack or self.xns).log]
 
     # Engines ------------------------------------------------------------------------------------------------
 
@@ -301,6 +317,7 @@ class Station:
             link: which of the host's links, from 0. at: a ghost, to be at its address and not at the host's, where the
                 kernel answers too; what comes there then is the engine's.
         """
+        self._need_open("attach")
         attachment = place(self, link, "attach")
         octets = place(to, 0, "attach: to").mac if isinstance(to, Station) else mac_octets(to)
         port = attachment.open() if at is None else at
@@ -325,11 +342,15 @@ class Station:
 
         def look() -> bool | None:
             found = ready()
-            if not found and self.closed:
-                raise SocketMisuse(EBADF, f"{self.name}: {what}", "an open host", "one that was closed")
+            if not found:
+                self._need_open(what)
             return found
 
         self.medium.wait(look, f"{self.name}: {what}", timeout)
+
+    def _need_open(self, what: str) -> None:
+        if self.closed:
+            raise SocketMisuse(EBADF, f"{self.name}: {what}", "an open host", "one that was closed")
 
     # Packet exchange ----------------------------------------------------------------------------------------
 
@@ -346,6 +367,7 @@ class Station:
         Raises:
             TimeoutError: no reply came. ConnectionRefusedError: nobody has that socket.
         """
+        self._need_open("exchange")
         remote, node = self.resolve(to), self.xns.node
         with self.medium.lock:
             number = node.free_socket()
@@ -362,6 +384,7 @@ class Station:
 
     def answer(self, socket: int, function: Callable[[bytes], bytes | None]) -> None:
         """Answer packet exchange requests at a socket: `function` gets a request's data and returns the reply's."""
+        self._need_open("answer")
         responder = Responder(lambda packet: function(packet.payload) if PEX in packet else None)
         with self.medium.lock:
             self.xns.node.bind(responder, socket)
@@ -369,7 +392,7 @@ class Station:
     @property
     def speaks_xns(self) -> bool:
         """Whether the host is on a network where XNS can be spoken."""
-        return bool(self.attachments)
+        return not self.closed and bool(self.attachments or (self._stack is not None and self._stack.ports))
 
     def knows(self, address: XNSAddress) -> bool:
         """Say whether the host of an address is driven by the same medium as this one."""
@@ -400,7 +423,7 @@ class Station:
 
     def wish(self, endpoint: Endpoint) -> None:
         """Send what an endpoint now has to send."""
-        stack = self._stack or self.xns
+        stack = self.xns if self.closed or self._stack is None else self._stack
         with self.medium.lock:
             stack.node.touch(endpoint)
             self.medium.turn(stack)

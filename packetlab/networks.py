@@ -6,10 +6,11 @@ The three make hosts of one kind (see `host.Station`), so a script that talks th
 from __future__ import annotations
 
 import socket as _socket
+from errno import ENETDOWN
 from random import Random
 from typing import Any
 
-from packetlab.errors import PacketlabError
+from packetlab.errors import SocketMisuse
 from packetlab.host import IN_VIRTUAL_TIME, Station
 from packetlab.link import lab as _lab, lab_host as _lab_host, simnet as _simnet
 from packetlab.link.interface import EVERY_PROTOCOL, Interface
@@ -127,15 +128,9 @@ class LocalHost(Talker):
         if self._mac is not None:
             return self._mac
         if not self.attachments:
-            raise PacketlabError(
-                f"host {self.name}", "an interface, or mac= for an XNS address of one's own", "neither"
-            )
+            wanted = "an interface, or mac= for an XNS address of one's own"
+            raise SocketMisuse(ENETDOWN, f"host {self.name}", wanted, "neither")
         return self.attachments[0].mac
-
-    @property
-    def speaks_xns(self) -> bool:
-        """Whether XNS can be spoken."""
-        return bool(self.attachments) or (self._stack is not None and bool(self._stack.ports))
 
     def kernel_socket(
         self, family: int = _socket.AF_INET, type: int = _socket.SOCK_STREAM, protocol: int = 0
@@ -144,14 +139,16 @@ class LocalHost(Talker):
         return _socket.socket(family, type, protocol)
 
     def close(self) -> None:
-        """Let go of the interface and of what was joined; connections end without a word."""
+        """Let go of the interface and of what was joined; connections end without a word.
+
+        Its sockets are of no use then, the kernel's neither: whoever waits at one in another thread gets EBADF.
+        """
         with self.medium.lock:
             self.closed = True
             if self._stack is not None:
                 for port in self._stack.ports:
                     port.close()
-                self.medium.remove(self._stack)
-                self._stack = None
+                self.medium.remove(self._stack)  # its log stays
             self.medium.poke()  # whoever waits at a socket of this host does so in vain
         if self.attachments:
             self.interface.close()

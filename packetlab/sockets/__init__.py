@@ -14,7 +14,7 @@ Options have the meaning they have in 4.4BSD's NS domain; where BSD ignores sile
 
 from __future__ import annotations
 
-from errno import EAFNOSUPPORT, ENETDOWN, ESOCKTNOSUPPORT
+from errno import EAFNOSUPPORT, EBADF, ENETDOWN, ESOCKTNOSUPPORT
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from packetlab.errors import LocalProtocolError, SocketMisuse, suggestion
@@ -62,10 +62,12 @@ def create(host: Station, kind: str = "stream", family: str | None = None, **opt
         options: protocol (raw inet: its number), and those of `WebSocketSocket`.
 
     Raises:
-        LocalProtocolError: no such kind or family, or none of the two here.
+        LocalProtocolError: no such kind or family, or none of the two here; or the host was closed.
     """
     if kind not in KINDS:
         raise SocketMisuse(ESOCKTNOSUPPORT, "socket", f"one of {', '.join(KINDS)}", kind, suggestion(kind, KINDS))
+    if host.closed:
+        raise SocketMisuse(EBADF, f"{kind} socket of {host.name}", "an open host", "one that was closed")
     if family is None:
         family = "xns" if host.speaks_xns or host.kernel_socket is None or kind == "seqpacket" else "inet"
     if family not in ("xns", "inet"):

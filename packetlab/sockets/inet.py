@@ -82,7 +82,7 @@ class InetSocket(Socket):
             raise self._misuse(errno.EINVAL, "address", "a host's name or address", f"{name!r}", f"{error}") from None
 
     def _elsewhere(self) -> bool:
-        return False  # a forked child has the kernel's sockets too
+        return self.host.closed  # a forked child has the kernel's sockets too
 
     def fileno(self) -> int:
         """The descriptor, for select and poll."""

@@ -129,8 +129,8 @@ class Socket(Shown, metaclass=_Made):
         """Let things happen until `ready` gives something."""
 
         def look() -> T | None:
-            if verb != "close":
-                self._need_open(verb)  # another thread may have closed it meanwhile
+            # Another thread may have closed it meanwhile, or its host.
+            self._need_host(verb) if verb == "close" else self._need_open(verb)
             return ready()
 
         medium = self.host.medium
@@ -227,13 +227,16 @@ class Socket(Shown, metaclass=_Made):
     def _need_open(self, verb: str) -> None:
         if self.closed:
             raise self._misuse(EBADF, verb, "an open socket", "one that was closed")
+        self._need_host(verb)
+
+    def _need_host(self, verb: str) -> None:
         if self._elsewhere():
             got = "one that was closed" if self.host.closed else "one of the process that forked this one"
             raise self._misuse(EBADF, verb, "a socket of an open host", got)
 
     def _elsewhere(self) -> bool:
         """Say whether what the socket stands on is gone: with its host, or in a forked child, to whom it never belonged."""
-        return self._process != os.getpid() or (self.host.closed and self.family == "xns")
+        return self._process != os.getpid() or self.host.closed
 
     def facts(self) -> list[tuple[str, str]]:
         """Return what there is to be said of the socket, as (name, text): where it is, and its options."""

@@ -164,8 +164,8 @@ class SPPSocket(Socket):
         if not going:
             with self._named("connect"):
                 remote, node = self.host.resolve(address), self.host.xns.node
-            whole = remote.socket and remote.host
-            self._need(whole, EADDRNOTAVAIL, "connect", "an address with host and socket", f"{remote}")
+            whole = remote.socket and remote.host and not remote.host >> 40 & 1
+            self._need(whole, EADDRNOTAVAIL, "connect", "an address with one host and socket", f"{remote}")
             with self.host.medium.lock:
                 self._place()
                 local = XNSAddress(self._network_towards(remote), node.host, self._number)

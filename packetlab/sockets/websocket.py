@@ -241,7 +241,8 @@ class WebSocketSocket(Socket):
                 self._wait(endpoint.done, "close")
         except BaseException:
             endpoint.leave()
-            self.stream.finish()
+            if not self._elsewhere():
+                self.stream.finish()
             self.stream.drop()
             raise
         endpoint.leave()

@@ -305,7 +305,9 @@ def in_child(what: Any) -> str:
     """Return what a function says in a forked child."""
     read, write = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks beside threads, such as a test's
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # Python 3.12 warns of forks beside threads, such as a test's
         pid = os.fork()
     if not pid:
         with suppress(BaseException):
@@ -498,63 +500,53 @@ def waits() -> Iterator[tuple[str, str, str]]:
         yield "inet", kind, verb
 
 
+def socket_of(stack: ExitStack, a: LocalHost, b: LocalHost, family: str, kind: str, verb: str) -> Any:
+    """Return a socket of b at which `verb` has to wait."""
+    address: Any = 7 if family == "xns" else ("127.0.0.1", 0)
+    if kind in ("datagram", "raw"):
+        sock = b.socket(kind, family)
+        if kind == "datagram":
+            sock.bind(address)
+        return sock
+    server = b.socket(kind, family)
+    server.bind(address)
+    server.listen()
+    if verb == "accept":
+        return server
+    client = a.socket(kind, family)
+    client.connect(b.at(7) if family == "xns" else server.address)
+    stack.callback(server.abort)
+    stack.callback(client.abort)
+    return server.accept()
+
+
+def in_thread(medium: RealTime, call: Any) -> tuple[threading.Thread, list[BaseException]]:
+    """Make a call that waits in another thread; return that, and where its error will be."""
+    caught: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            call()
+        except BaseException as error:
+            caught.append(error)
+
+    waiter = threading.Thread(target=wait, daemon=True)
+    waiter.start()
+    while not medium._calls:
+        time.sleep(0.001)
+    return waiter, caught
+
+
 @pytest.mark.parametrize("how", ["close", "abort"])
 @pytest.mark.parametrize(("family", "kind", "verb"), list(waits()))
 def test_a_close_in_another_thread_ends_the_wait(hosts, family, kind, verb, how) -> None:
     a, b = hosts
-    address: Any = 7 if family == "xns" else ("127.0.0.1", 0)
     with ExitStack() as stack:
-        if kind in ("datagram", "raw"):
-            sock = b.socket(kind, family)
-            if kind == "datagram":
-                sock.bind(address)
-        else:
-            sock = server = b.socket(kind, family)
-            server.bind(address)
-            server.listen()
-            if verb != "accept":
-                client = a.socket(kind, family)
-                client.connect(b.at(7) if family == "xns" else server.address)
-                sock = server.accept()
-                stack.callback(server.abort)
-                stack.callback(client.abort)
-        caught: list[BaseException] = []
-
-        def wait() -> None:
-            try:
-                getattr(sock, verb)()
-            except BaseException as error:
-                caught.append(error)
-
-        waiter = threading.Thread(target=wait, daemon=True)
-        waiter.start()
-        while not b.medium._calls:  # until it waits
-            time.sleep(0.001)
+        sock = socket_of(stack, a, b, family, kind, verb)
+        waiter, caught = in_thread(b.medium, getattr(sock, verb))
         sock.timeout = 10
         getattr(sock, how)()
         waiter.join(PATIENCE)
         assert not waiter.is_alive()
         (error,) = caught
         assert isinstance(error, OSError) and error.errno == errno.EBADF and "was closed" in str(error)
-
-
-def test_a_host_that_is_closed_ends_the_waits_at_its_sockets() -> None:
-    a, b = pair()
-    client, conn = connected(a, b)
-    caught: list[BaseException] = []
-
-    def wait() -> None:
-        try:
-            conn.read()
-        except BaseException as error:
-            caught.append(error)
-
-    waiter = threading.Thread(target=wait, daemon=True)
-    waiter.start()
-    while not b.medium._calls:
-        time.sleep(0.001)
-    b.close()
-    waiter.join(PATIENCE)
-    assert [error.errno for error in caught if isinstance(error, OSError)] == [errno.EBADF]
-    client.abort()
-    a.close()

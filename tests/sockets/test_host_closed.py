@@ -1,15 +1,19 @@
-"""A host that another thread closes ends every wait for it with an error that says so."""
+"""A host that is closed: every wait for it ends with an error that says so, and every call after is such an error."""
 
 from __future__ import annotations
 
 import errno
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
-from packetlab import LocalHost, XNSAddress
+from packetlab import LocalHost, SimNetwork, Timing, XNSAddress
 from packetlab.errors import SocketMisuse
+from packetlab.link.medium import RealTime
+from tests.sockets.test_background import PATIENCE, in_thread, pair, socket_of, waits
 
 
 @pytest.mark.parametrize("verb", ["exchange", "until"])
@@ -45,3 +49,115 @@ def test_a_wait_of_a_host_ends_when_the_host_is_closed(verb: str) -> None:
         assert not thread.is_alive()
     (error,) = errors
     assert isinstance(error, SocketMisuse) and error.errno == errno.EBADF and verb in str(error)
+
+
+@pytest.mark.parametrize(("family", "kind", "verb"), list(waits()))
+def test_a_host_that_is_closed_ends_the_waits_at_its_sockets(family: str, kind: str, verb: str) -> None:
+    a, b = pair()
+    with a, b, ExitStack() as stack:
+        sock = socket_of(stack, a, b, family, kind, verb)
+        waiter, caught = in_thread(b.medium, getattr(sock, verb))
+        b.close()
+        waiter.join(PATIENCE)
+        assert not waiter.is_alive()
+        (error,) = caught
+        assert isinstance(error, SocketMisuse) and error.errno == errno.EBADF and verb.split("_")[0] in str(error)
+        assert "open host" in str(error)
+        sock.close()
+
+
+@pytest.mark.parametrize("kind", ["seqpacket", "stream", "websocket"])
+def test_a_host_that_is_closed_ends_the_close_of_a_socket(kind: str) -> None:
+    """Its peer is gone with data of ours unconfirmed, and no timer can end the wait any more."""
+    a, b = pair(Timing(give_up=1000, linger=1000))
+    with a, b, ExitStack() as stack:
+        server = b.socket(kind, "xns")
+        server.bind(7)
+        server.listen()
+        client: Any = a.socket(kind, "xns", **({"close_timeout": 1000} if kind == "websocket" else {}))
+        client.connect(b.at(7))
+        stack.callback(server.accept().abort)
+        b.close()
+        client.write(b"unconfirmed")
+        waiter, caught = in_thread(a.medium, client.close)
+        a.close()
+        waiter.join(PATIENCE)
+        assert not waiter.is_alive()
+        (error,) = caught
+        assert isinstance(error, SocketMisuse) and error.errno == errno.EBADF
+        assert f"{kind} socket of h1: close: expected a socket of an open host" in str(error)
+        assert error.__context__ is None
+
+
+def test_a_wait_at_a_socket_of_the_kernel_needs_no_xns_to_end_with_its_host() -> None:
+    host = LocalHost(medium=RealTime())
+    with host.socket("datagram", "inet") as sock:
+        sock.bind(("127.0.0.1", 0))
+        waiter, caught = in_thread(sock.host.medium, sock.read)
+        host.close()
+        waiter.join(PATIENCE)
+        assert [error.errno for error in caught if isinstance(error, OSError)] == [errno.EBADF]
+
+
+CALLS: dict[str, Callable[[LocalHost], object]] = {
+    "exchange": lambda host: host.exchange(XNSAddress(0x401, 0x99, 8)),
+    "answer": lambda host: host.answer(9, bytes),
+    "join": lambda host: host.join(0x402, "udp", local=("127.0.0.1", 0), peer=("127.0.0.1", 9)),
+    "route": lambda host: host.route(),
+    "until": lambda host: host.until(lambda: False),
+    "attach": lambda host: host.attach(None),  # type: ignore[arg-type]
+    "seqpacket": lambda host: host.socket("seqpacket"),
+    "websocket": lambda host: host.socket("websocket", "inet"),
+    "datagram": lambda host: host.socket("datagram", "inet"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_closed_host_is_of_no_use_and_says_so(call: str) -> None:
+    a, b = pair()
+    with a:
+        b.close()
+        drivers, log = [*b.medium.drivers], b.log
+        with pytest.raises(SocketMisuse, match=f"{call}.*: expected an open host, got one that was closed") as caught:
+            CALLS[call](b)
+        assert caught.value.errno == errno.EBADF
+        assert (b.medium.drivers, b.log) == (drivers, log)  # nothing of it has come to life again
+
+
+def places() -> dict[str, Any]:
+    net = SimNetwork(1)
+    alone, joined, left = net.host("alone"), LocalHost(mac="02:00:00:00:00:09", name="c"), LocalHost(name="left")
+    left.close()
+    return {"a simulated host without a link": alone, "a host that has not joined": joined, "a closed host": left}
+
+
+@pytest.mark.parametrize("which", places())
+def test_a_place_on_no_xns_network_is_said(which: str) -> None:
+    net = SimNetwork(1)
+    a, b, host = net.host("a"), net.host("b"), places()[which]
+    net.link(a, b)
+    calls: dict[str, Callable[[], object]] = {
+        "seqpacket socket of a: connect": lambda: a.socket("seqpacket").connect(host.at(7)),
+        "websocket socket of a: connect|stream socket of a: connect": lambda: a.socket("websocket").connect(host.at(7)),
+        "datagram socket of a: connect": lambda: a.socket("datagram").connect(host.at(7)),
+        "datagram socket of a: write": lambda: a.socket("datagram").write(b"x", to=host.at(7)),
+        "datagram socket of a: bind": lambda: a.socket("datagram").bind(host.at(7)),
+        f"{host.name}:7": lambda: a.exchange(host.at(7)),
+    }
+    for where, call in calls.items():
+        with pytest.raises(
+            SocketMisuse, match=f"({where}): expected a host on an XNS network, got {host.name}"
+        ) as caught:
+            call()
+        assert caught.value.errno == errno.EADDRNOTAVAIL
+
+
+@pytest.mark.parametrize("host", [0xFFFFFFFFFFFF, 0x010000000000])
+@pytest.mark.parametrize("kind", ["seqpacket", "stream", "websocket"])
+def test_a_connection_is_with_one_host(kind: str, host: int) -> None:
+    net = SimNetwork(1)
+    a, b = net.host("a"), net.host("b")
+    net.link(a, b)
+    with pytest.raises(SocketMisuse, match="connect: expected an address with one host") as caught:
+        a.socket(kind).connect(XNSAddress(0, host, 7))
+    assert caught.value.errno == errno.EADDRNOTAVAIL and net.now == 0

@@ -13,7 +13,7 @@ from packetlab.escaping import python
 from packetlab.wire import unpack
 from packetlab.wire.bodies import width
 from packetlab.wire.fields import REQUIRED, Address, Bytes, Int, Items, PayloadMark, auto
-from packetlab.wire.layout import prototype_bit, restored
+from packetlab.wire.layout import is_pattern, prototype_bit, restored
 from packetlab.wire.pack import Packing, encode_items, is_derived
 from packetlab.wire.source import function
 from packetlab.wire.tolerance import Tolerance
@@ -54,7 +54,7 @@ def compile_init(cls: type[Header]) -> None:
     # A field may have any name without a leading underscore, so all other names here have one.
     fields = [f for f in cls._fields if not isinstance(f.kind, PayloadMark)]
     names: dict[str, Any] = {"_wrong_name": wrong_name, "_cls": cls, "_type": type, "_len": len}
-    names.update(_int=int, _bytes=bytes, _str=str, _isinstance=isinstance, _Tolerance=Tolerance)
+    names.update(_int=int, _bytes=bytes, _str=str, _isinstance=isinstance, _Tolerance=Tolerance, _has_pattern=_has_pattern)
     keywords = "".join(f", {f.name}=None" for f in fields)
     # Not with a bare *: filling in defaults of keyword-only parameters takes a dictionary lookup for each.
     lines = [f"def __init__(_self, _unnamed=None{keywords}, **_wrong):"]
@@ -78,6 +78,8 @@ def compile_init(cls: type[Header]) -> None:
         lines += [f"        _s |= {f.bit}", f"        _self.{f.slot} = _K_{name}({name}, {where})", "    else:"]
         lines += [f"        _s |= {f.bit | prototype_bit(cls)}"]
         lines += [f"        _self.{f.slot} = {name}.fitted(_F_{name}, {where})"]
+        if isinstance(kind, Items):
+            lines += [f"    if _has_pattern(_self.{f.slot}): _s |= {prototype_bit(cls)}"]
     for f in cls._fields:
         if isinstance(f.kind, PayloadMark):
             lines += [f"    _self.{f.slot} = None"]
@@ -121,9 +123,14 @@ def replaced(header: H, changes: dict[str, Any]) -> H:
                     state |= f.bit << count  # as it was captured, and so not filled up
                 values[f.slot] = raw
     state &= ~prototype_bit(cls)
-    if any(isinstance(value, Tolerance) for value in values.values()):
+    if any(_has_pattern(value) for value in values.values()):
         state |= prototype_bit(cls)
     return restored(cls, state, tuple(values.values()))
+
+
+def _has_pattern(raw: Any) -> bool:
+    """Whether a field's raw value is a pattern, or items with one."""
+    return isinstance(raw, Tolerance) or (type(raw) is tuple and any(type(h) is not bytes and is_pattern(h) for h in raw))
 
 
 def _same_items(one: Any, other: Any) -> bool:

@@ -18,7 +18,7 @@ from packetlab.wire.expressions import Checksum, Next
 from packetlab.wire.fields import Items, PayloadMark, octets_text
 from packetlab.wire.foreign import as_packet, is_foreign
 from packetlab.wire.header import Field, Header
-from packetlab.wire.layout import prototype_bit, restored
+from packetlab.wire.layout import is_pattern, restored
 from packetlab.wire.match import value_text
 from packetlab.wire.packet import Notes, Packet
 
@@ -265,7 +265,7 @@ def explain(left: Any, right: Any) -> list[str] | None:
     one, other = _packet(left, right), _packet(right, left)
     if one is not None and other is not None:
         for side in (one, other):
-            tolerant = next((h for h in side._headers if h._state & prototype_bit(type(h))), None)
+            tolerant = next((h for h in side._headers if is_pattern(h)), None)
             if tolerant is not None:
                 return [f"{tolerant!r} admits several values, so it equals no packet: use matches()"]
         lines = explain_packets(one, other)

@@ -78,8 +78,9 @@ def _written(stack: tuple[type[Header], ...], names: dict[str, Any], plain: bool
         "    body = payload",
         f"    {', '.join(f'h_{i}' for i in range(len(stack)))}, = stack",
     ]
-    for i in range(len(stack) - 1, -1, -1):
-        part = Packing(stack[i], tag=f"_{i}", stack=stack, i=i, plain=plain)
+    parts = [Packing(cls, tag=f"_{i}", stack=stack, i=i, plain=plain) for i, cls in enumerate(stack)]
+    lines += ["    " + line for part in parts for line in part.entry()]
+    for part in reversed(parts):
         lines += ["    " + line for line in part.source()]
         names.update(part.names)
     return function([*lines, "    return body"], names, "build " + "/".join(cls.__name__ for cls in stack))

@@ -9,9 +9,11 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from packetlab.errors import BuildError
 from packetlab.wire.expressions import Checksum, Expr, Ref
 from packetlab.wire.fields import Address, Bytes, Int, Items, PayloadMark
 from packetlab.wire.rules import invert
+from packetlab.wire.tolerance import Tolerance
 
 if TYPE_CHECKING:
     from packetlab.wire.header import Field, Header
@@ -175,6 +177,23 @@ def single(field: Field) -> Any:
 def prototype_bit(cls: type[Header]) -> int:
     """The bit of a header's state that says it holds a value that several fit (see `tolerance`)."""
     return 1 << 2 * len(cls._fields) + 1
+
+
+def is_pattern(header: Header) -> bool:
+    """Whether a header holds a value that several fit, itself or in its items."""
+    return bool(header._state & prototype_bit(type(header)))
+
+
+def refuse_pattern(header: Header) -> None:
+    """Raise BuildError for a prototype: a field of it, or of its items, holds a pattern in place of one value."""
+    for f in type(header)._fields if is_pattern(header) else ():
+        value = getattr(header, f.slot)
+        if isinstance(value, Tolerance):
+            where, hint = f"{type(header).__name__}.{f.name}", "such a header is a prototype, to match packets with"
+            raise BuildError(where, "one value to build from", repr(value), hint)
+        for item in value if isinstance(value, tuple) else ():
+            if not isinstance(item, bytes):
+                refuse_pattern(item)
 
 
 def restored(cls: type[H], state: int, values: tuple[Any, ...]) -> H:

@@ -14,9 +14,8 @@ from packetlab.wire import bindings
 from packetlab.wire.checksums import ALGORITHMS
 from packetlab.wire.expressions import Checksum, Next
 from packetlab.wire.fields import REQUIRED, Address, Filled, Int, Items, PayloadMark
-from packetlab.wire.layout import Run, Unit, before_payload, behind_payload, pieces, prototype_bit, single
+from packetlab.wire.layout import Run, Unit, before_payload, behind_payload, pieces, refuse_pattern, single
 from packetlab.wire.source import OneByOne, function
-from packetlab.wire.tolerance import Tolerance
 
 if TYPE_CHECKING:
     from packetlab.wire.header import Field, Header
@@ -40,11 +39,7 @@ def encode_items(value: Any, align: int) -> bytes:
 
 def cut_encode(header: Header, body: bytes) -> bytes:
     """Pack a header whose bytes ended inside it: the fields that were read, and no more."""
-    for f in type(header)._fields if header._state & prototype_bit(type(header)) else ():
-        value = getattr(header, f.slot)
-        if isinstance(value, Tolerance):
-            where, hint = f"{type(header).__name__}.{f.name}", "such a header is a prototype, to match packets with"
-            raise BuildError(where, "one value to build from", repr(value), hint)
+    refuse_pattern(header)
     number, width, data = 0, 0, b""
     for f in type(header)._fields:
         raw = getattr(header, f.slot)
@@ -69,12 +64,14 @@ def pseudo_sum(stack: tuple[Header, ...], i: int, upper: type[Header], size: int
 
     The nearest header below that names its addresses counts, but for the destination: a routing header or a source route
     that is not used up names the final one (RFC 8200 section 8.1, RFC 1122 section
-    3.2.1.8). The sum is of both addresses, the protocol number and `size`.
+    3.2.1.8). The sum is of both addresses, the protocol number and `size`. BuildError where a pattern stands for them.
     """
     destination = b""
     for below in range(i - 1, -1, -1):
         carrier = stack[below]
         names = carrier._pseudo
+        if names is not None:
+            refuse_pattern(carrier)
         if names is not None and not names[0]:
             destination = destination or getattr(carrier, names[1]) or b""
         elif names is not None:
@@ -146,13 +143,12 @@ class Packing(OneByOne):
     def compile(self) -> Any:
         """Return the function of this header alone."""
         name = "resolve" if self.fill else "encode"
-        lines = [f"def {name}(h, body, stack, i, above):", *("    " + line for line in self.source())]
+        lines = [f"def {name}(h, body, stack, i, above):", *("    " + line for line in self.entry() + self.source())]
         return function(lines, self.names, f"{self.cls.__name__}.{name}")
 
-    def source(self) -> list[str]:
-        """Return the lines; they end by returning, or in a fused function by setting `body`."""
+    def entry(self) -> list[str]:
+        """Return the lines that pass on what goes another way; of a fused function those of all headers come first."""
         count, tag = len(self.cls._fields), self.tag
-        sums = [f for f in self.cls._fields if isinstance(f.rule, Checksum)]
         first = [f"s{tag} = h{tag}._state"]
         if self.stack is not None:
             # Given lengths and checksums, headers that are cut, and prototypes go the ordinary way.
@@ -166,6 +162,12 @@ class Packing(OneByOne):
                 ]
         else:
             first += [f"if s >> {2 * count}: return {'h' if self.fill else 'cut_encode(h, body)'}"]
+        return first
+
+    def source(self) -> list[str]:
+        """Return the lines; they end by returning, or in a fused function by setting `body`."""
+        tag = self.tag
+        sums = [f for f in self.cls._fields if isinstance(f.rule, Checksum)]
         head = self.packed(self.before, f"head{tag}")
         tail = self.packed(self.behind, f"tail{tag}") if self.behind else []
         for f in self.cls._fields:
@@ -184,7 +186,7 @@ class Packing(OneByOne):
         else:
             whole = f"head{tag} + body" + (f" + tail{tag}" if tail else "")
             ending += [f"return {whole}" if self.stack is None else f"body = {whole}"]
-        return first + self.lines + ending
+        return self.lines + ending
 
     def stored(self, f: Field) -> str:
         value = self.value(f.name)

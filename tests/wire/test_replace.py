@@ -9,7 +9,26 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from packetlab import ARP, TCP, UDP, BuildError, Ether, Header, IPOption, IPv4, Packet, dissect
+from packetlab import (
+    ARP,
+    TCP,
+    UDP,
+    BuildError,
+    Ether,
+    Header,
+    ICMPv6,
+    IPOption,
+    IPv4,
+    IPv6,
+    Packet,
+    Routing,
+    any_value,
+    between,
+    dissect,
+    masked,
+    one_of,
+    same_as,
+)  # fmt: skip
 from packetlab.wire.fields import PayloadMark
 from packetlab.wire.linktypes import first_header
 from tests.capture.test_corpus import NAMES, frames_of
@@ -35,7 +54,11 @@ def test_every_captured_value_may_be_given_back(name: str) -> None:
 
 
 WHOLE = dissect(bytes(Ether() / IPv4(options=[IPOption(kind=7, data=b"x")]) / UDP() / b"data"))
+PATTERNS = st.sampled_from(
+    [any_value, between(1, 5), between("1.1.1.1", "2.2.2.2"), one_of(1, 2), one_of(b"x"), masked(3, 1), same_as("name")]
+)
 ANYTHING = st.one_of(
+    PATTERNS, st.lists(st.builds(IPOption, kind=PATTERNS.filter(lambda p: p in (any_value, between(1, 5)))), min_size=1),
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), st.just(object()), st.just(print),
     st.lists(st.one_of(st.none(), st.integers(), st.binary(), st.just(IPOption()), st.just(TCP))), st.just(range(3)),
     st.dictionaries(st.text(), st.integers()), st.complex_numbers(), st.just(Ether), st.just(IPv4()), st.just(WHOLE),
@@ -47,6 +70,50 @@ ANYTHING = st.one_of(
 def test_whatever_does_not_fit_is_a_build_error(place: Any, value: Any) -> None:
     with suppress(BuildError):
         assert bytes(WHOLE.replace(place[0], **{place[1]: value}))
+
+
+ROUTE = b"\x04" + bytes([4, 4, 4, 4])
+STACKS = [
+    Ether() / IPv4(dst="1.2.3.4") / UDP() / b"x",
+    IPv4(options=[IPOption(kind=131, data=ROUTE)]) / TCP(),
+    Ether() / IPv6() / Routing(segments_left=1, data=bytes(20)) / UDP() / b"x",
+    IPv6() / IPv6() / TCP() / b"x",
+    IPv6() / ICMPv6(),
+]
+ASKING = [
+    bytes, len, hash, Packet.verdicts, Packet.dump, Packet.to_scapy, Packet.to_dpkt, Packet.deep, lambda p: p.layers, lambda p: p == p,
+    lambda p: p.diff(p), lambda p: p.replace(payload=b"y"), lambda p: p.vary(2, payload=[b"y", b"z"]),
+]  # fmt: skip
+SHOWING = [repr, str, Packet.show, Packet.summary, lambda p: p.faults, lambda p: p._repr_mimebundle_()]
+
+
+def prototypes(packet: Packet) -> list[Packet]:
+    found = [packet.replace(place, **{name: any_value}) for place, name, _ in own_values(packet)]
+    if IPv4 in packet:
+        for name in ("kind", "data", "length"):
+            option = {"kind": 131, "data": ROUTE} | {name: any_value}
+            found.append(packet.replace(IPv4, options=[IPOption(kind=1), IPOption(**option)]))
+    return found
+
+
+@pytest.mark.parametrize("packet", STACKS, ids=Packet.summary)
+def test_a_pattern_in_any_field_has_no_bytes_and_shows_itself(packet: Packet) -> None:
+    for _ in range(40):  # from the sixteenth on by a function compiled for the whole stack
+        assert bytes(Packet(packet._headers, packet.payload)) == bytes(packet)
+    for prototype in prototypes(packet):
+        for show in SHOWING:
+            assert show(prototype) is not None
+        for ask in ASKING:
+            with pytest.raises(BuildError, match="expected one value to build from, got any_value"):
+                ask(prototype)
+
+
+def test_a_pattern_among_the_items_of_a_header_is_known_however_it_came_there() -> None:
+    option = IPOption(kind=131, data=any_value)
+    for header in (IPv4(options=[option]), IPv4().replace(options=[option]), IPv4(options=option).replace(ttl=1)):
+        with pytest.raises(BuildError, match="IPOption.data: expected one value"):
+            bytes(header / UDP())
+    assert bytes(IPv4(options=[option]).replace(options=[]) / UDP()) == bytes(IPv4() / UDP())
 
 
 @pytest.mark.parametrize("value", [5, None, 2.5, object()])

@@ -4,14 +4,16 @@ A loop is the source of one function that takes arrays and whole numbers, writes
 is no more to it than the place of its first element (so it has no length, and one dimension). Sources come from
 `wire.tracing_loop` and from here. numba is needed to compile a loop once; what is kept on disk is loaded by llvmlite
 alone, in milliseconds. It lies under the user's cache folder, in a folder that is nobody else's to write to, each loop in
-a file of its own that is written whole or not at all and begins with a digest of the rest. What is damaged, or somebody
-else's, is compiled anew; where nothing can be kept, loops are compiled in every program that needs them.
+a file of its own that is written whole or not at all and begins with a digest of its name and the rest. What is damaged,
+or another loop's, or somebody else's, is compiled anew; where nothing can be kept, loops are compiled in every program that
+needs them.
 """
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
+import logging  # noqa: F401  (before the registration below)
 import os
 import stat
 import sys
@@ -22,6 +24,8 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from packetlab.capture.elf import defines
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,6 +145,12 @@ class Loop:
 
 
 _one_at_a_time = threading.RLock()  # numba and LLVM compile and load for one thread only
+# A fork waits until nobody compiles: a child made meanwhile would have this lock, and those of numba and LLVM, for ever
+# in the hands of a thread that it has not. Those who compile may log, and logging guards its lock alike: hooks run in
+# reverse order, so its lock is taken after this one.
+os.register_at_fork(
+    before=_one_at_a_time.acquire, after_in_parent=_one_at_a_time.release, after_in_child=_one_at_a_time.release
+)
 _result = (ctypes.c_int64 * 4)()
 _NOWHERE = (
     ctypes.addressof(_result),
@@ -176,14 +186,15 @@ def _read(place: Path) -> tuple[str, bytes] | None:
     except OSError:
         return None
     digest, _, rest = kept.partition(b"\n")
-    if digest != _digest(rest):
-        return None  # LLVM would end the program with what is damaged
     symbol, _, code = rest.partition(b"\n")
+    if digest != _digest(place, rest) or not defines(code, symbol):
+        return None  # LLVM would end the program with what is damaged
     return symbol.decode("utf-8", "replace"), code
 
 
-def _digest(rest: bytes) -> bytes:
-    return hashlib.sha256(rest).hexdigest().encode()
+def _digest(place: Path, rest: bytes) -> bytes:
+    """Return the digest of a kept loop. The name says which it is: its source, what it takes, compiler and machine."""
+    return hashlib.sha256(place.name.encode() + b"\n" + rest).hexdigest().encode()
 
 
 def _keep(place: Path, symbol: str, code: bytes) -> None:
@@ -193,7 +204,7 @@ def _keep(place: Path, symbol: str, code: bytes) -> None:
         made, partial = tempfile.mkstemp(prefix=f"{place.stem}.", dir=place.parent)
         try:
             with open(made, "wb") as file:
-                file.write(_digest(rest) + b"\n" + rest)
+                file.write(_digest(place, rest) + b"\n" + rest)
             os.replace(partial, place)
         except OSError:
             os.unlink(partial)

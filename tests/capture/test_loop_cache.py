@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import subprocess
+import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -13,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from packetlab.capture import loops
+from packetlab.capture import elf, loops
 
+ROOT = Path(__file__).parents[2]
 pytest.importorskip("numba")
 pytest.importorskip("llvmlite")
 
@@ -116,6 +120,39 @@ def test_an_object_without_the_function_is_compiled_again(kept: Cache, monkeypat
     _, _, code = path.read_bytes().split(b"\n", 2)
     loops._keep(path, "no_such_function", code)
     assert [kept.run(), kept.run()] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [b"", b"no object file", b"\x7fELF" + bytes(100), b"\x7fELF\x02\x01" + b"\xff" * 200],
+    ids=["nothing", "a text", "zeros", "ones"],
+)
+@pytest.mark.parametrize("symbol", ["", "doubled"])
+def test_what_is_no_object_file_is_compiled_again_whatever_its_digest(kept: Cache, symbol: str, code: bytes) -> None:
+    kept.run()
+    (path,) = kept.files
+    loops._keep(path, symbol, code)
+    assert [kept.run(), kept.run()] == [1, 0]
+
+
+def test_an_entry_of_another_loop_is_compiled_again(kept: Cache) -> None:
+    other = SOURCE.replace("* 2", "* 3")
+    loops.Loop(other)(np.arange(4), 4, np.zeros(4, np.int64))
+    (foreign,) = kept.files
+    kept.run()
+    (path,) = set(kept.files) - {foreign}
+    shutil.copy(foreign, path)
+    assert [kept.run(), kept.run()] == [1, 0]  # `run` checks what the loop gives
+
+
+def test_an_object_file_is_told_from_its_beginnings_and_from_one_without_the_function(kept: Cache) -> None:
+    kept.run()
+    symbol, code = loops._read(kept.files[0]) or ("", b"")
+    assert elf.defines(code, symbol.encode())
+    assert not elf.defines(code, symbol.encode()[:-1])
+    assert not elf.defines(code, b"")
+    assert not any(elf.defines(code[:size], symbol.encode()) for size in range(len(code)))
+    assert not elf.defines(Path("/proc/self/exe").read_bytes(), b"main")  # a program
 
 
 # Where there can be no cache -------------------------------------------------------------------------------------
@@ -220,3 +257,44 @@ def test_many_may_keep_and_read_one_loop_at_once(kept: Cache) -> None:
         thread.join()
     assert missed == []
     assert kept.files == [path]
+
+
+def test_a_child_forked_while_a_loop_is_compiled_compiles_its_own(tmp_path: Path) -> None:
+    code = f"""
+        import os, signal, threading
+        import numpy as np
+        from packetlab.capture import loops
+        import logging
+
+        source = {SOURCE!r}
+        begun, compiled = threading.Event(), loops._compile
+
+        def compile(*given):
+            begun.set()
+            for number in range(20_000):  # who compiles may log; a fork takes the lock of logging too
+                logging.getLogger("a logger of the test").isEnabledFor(number)
+            return compiled(*given)
+
+        def run(source):
+            found = np.zeros(4, np.int64)
+            loops.Loop(source)(np.arange(4), 4, found)
+            return found.tolist()
+
+        loops._compile = compile
+        thread = threading.Thread(target=run, args=(source,))
+        thread.start()
+        begun.wait()
+        child = os.fork()
+        if not child:
+            signal.alarm(60)
+            os._exit(run(source.replace("* 2", "* 3")) != [0, 3, 6, 9])
+        thread.join()
+        print(os.waitpid(child, 0)[1])
+    """
+    program = tmp_path / "program.py"
+    program.write_text(textwrap.dedent(code))
+    done = subprocess.run(
+        [sys.executable, "-P", program], capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("0\n", "")

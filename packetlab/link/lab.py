@@ -25,6 +25,7 @@ from packetlab.link.lab_host import Host
 from packetlab.link.medium import RealTime
 from packetlab.link.port import Port
 from packetlab.link.topology import Joint, Node, Topology, shape_words
+from packetlab.link.waits import NO_ROOM, explained
 from packetlab.wire.above import Shown
 from packetlab.wire.addresses import mac_text
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from packetlab.link.relay import Relay
 
 FIRST_NETWORK = 0x401  # XNS network number of the first link
-TOO_FEW = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # not refused: there is no room for it
 _KEEPER = Path(__file__).with_name("keeper.py")
 
 
@@ -71,16 +71,19 @@ class Lab(Shown):
             with theirs:
                 # By path and isolated: it starts in milliseconds and imports nothing but the standard library.
                 # In a session of its own: an interrupt at the terminal or of a notebook's cell does not end the lab.
-                self._keeper = subprocess.Popen(
-                    [sys.executable, "-I", "-S", str(_KEEPER), str(theirs.fileno()), str(os.getpid())],
-                    pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd="/", start_new_session=True,
-                )  # fmt: skip
+                try:
+                    self._keeper = subprocess.Popen(
+                        [sys.executable, "-I", "-S", str(_KEEPER), str(theirs.fileno()), str(os.getpid())],
+                        pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd="/", start_new_session=True,
+                    )  # fmt: skip
+                except OSError as error:
+                    raise explained("Lab, its keeper", error.errno, error.strerror) from None
             self._control = ours
             answer = ours.recv(_keeper.LARGEST)
             reply = _reply(answer, "open") if answer else {"errno": 0, "error": "the keeper ended"}
             if "ok" not in reply:
-                if reply["errno"] in TOO_FEW:
-                    raise OSError(reply["errno"], f"Lab: {reply['error']}")
+                if reply["errno"] in NO_ROOM:
+                    raise explained("Lab, its keeper", reply["errno"], reply["error"])
                 raise _refused(reply)
         except BaseException:  # an interrupt too: whoever is not in the `with` yet cannot close it
             ours.close()
@@ -288,11 +291,13 @@ class Lab(Shown):
         if reply["serial"] not in (self._asked, None):
             raise PacketlabError(f"Lab: {do}", "an answer of the keeper", "none: it has ended")
         if "ok" not in reply:
-            raise OSError(reply["errno"], reply["error"]) if reply["errno"] else OSError(f"Lab: {do}: {reply['error']}")
+            if reply["errno"] and reply["errno"] not in NO_ROOM:
+                raise OSError(reply["errno"], reply["error"])
+            raise explained(f"Lab: {do}", reply["errno"] or None, reply["error"])
         if want and len(got) < want:  # the kernel drops those that there is no room for
             for fd in got:
                 os.close(fd)
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            raise explained(f"Lab: {do}", errno.EMFILE, os.strerror(errno.EMFILE))
         return got if want else reply["ok"]
 
 

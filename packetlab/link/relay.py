@@ -23,6 +23,7 @@ from typing import Any
 from packetlab.errors import PacketlabError
 from packetlab.link.impairment import both_ways
 from packetlab.link.interface import Interface
+from packetlab.link.waits import explained
 
 LARGEST = 65536
 START = """
@@ -51,14 +52,18 @@ class Relay:
         # It imports this very package, and nothing from the folder that the lab's program happens to be in.
         place = Path(__file__).parents[1] / "__init__.py"
         paths = [str(Path(path).absolute()) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-        with theirs:
+        try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", START, str(place), *map(str, numbers)],
                 pass_fds=numbers, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/", start_new_session=True,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             )  # fmt: skip
-        for each in sockets:
-            each.close()
+        except OSError as error:
+            self._control.close()
+            raise explained(f"link {' -- '.join(names)}, its relay", error.errno, error.strerror) from None
+        finally:
+            for each in (theirs, *sockets):
+                each.close()
         try:
             self._ask({"names": names, "seed": str(seed), "shape": shape})
         except BaseException:

@@ -17,9 +17,17 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from packetlab.errors import SocketMisuse
+from packetlab.escaping import printable
 
 LARGEST = 65536  # bytes of a datagram
 PATIENCE = 1.0  # seconds for which `close` waits for who uses the descriptor to leave
+NO_ROOM = {
+    errno.EAGAIN: "this user may have no more processes and threads: ulimit -u",
+    errno.EMFILE: "this process may have no more files: ulimit -n",
+    errno.ENFILE: "the machine has no more files: sysctl fs.file-max",
+    errno.ENOMEM: "the machine, or this user, has no more memory: ulimit -v",
+}
+"""Errors that are no refusal: there is no room for one more. What to do about each."""
 AT_ONCE = 0.2  # seconds after which a `stop` is looked at, where nothing comes
 
 
@@ -30,12 +38,18 @@ class Stop(Protocol):
         """Whether to end."""
 
 
+def explained(what: str, number: int | None, error: object) -> OSError:
+    """Return the error of what could not be started, with the way out where there was no room for it."""
+    hint = NO_ROOM.get(number or 0, "")
+    return OSError(number, f"{printable(what)}: {error}" + (f" ({hint})" if hint else ""))
+
+
 def start(thread: threading.Thread) -> None:
     """Start a thread; OSError (EAGAIN) where this user may have no more of them."""
     try:
         thread.start()
     except RuntimeError as error:
-        raise OSError(errno.EAGAIN, f"{thread.name}: {error} (ulimit -u)") from None
+        raise explained(thread.name, errno.EAGAIN, error) from None
 
 
 class Waits:

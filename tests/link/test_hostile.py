@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import resource
 import subprocess
 import sys
 import textwrap
@@ -108,6 +109,34 @@ def test_too_few_threads_are_told_as_such(monkeypatch: pytest.MonkeyPatch, lab: 
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.parametrize("number, out", [(errno.EAGAIN, "ulimit -u"), (errno.EMFILE, "ulimit -n")])
+def test_what_cannot_be_started_is_named_with_the_way_out(
+    monkeypatch: pytest.MonkeyPatch, lab: Lab, number: int, out: str
+) -> None:
+    class Refused(subprocess.Popen[bytes]):
+        def __init__(self, *given: object, **more: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+    a, b = lab.host("a"), lab.host("b")
+    monkeypatch.setattr(subprocess, "Popen", Refused)
+    before = len(os.listdir("/proc/self/fd"))
+    for call, what in ((Lab().open, "Lab, its keeper"), (lambda: lab.link(a, b, loss=0.1), "link a -- b, its relay")):
+        with pytest.raises(OSError, match=rf"{what}: {os.strerror(number)} \(.*: {out}\)") as caught:
+            call()
+        assert caught.value.errno == number
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_the_keeper_is_named_where_it_can_start_nothing(lab: Lab) -> None:
+    a, _ = lab.host("a"), lab.host("b")
+    assert lab._keeper is not None
+    inside = Path(f"/proc/{lab._keeper.pid}/task/{lab._keeper.pid}/children").read_text().split()
+    for pid in (lab._keeper.pid, *map(int, inside)):
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, 3))
+    with pytest.raises(OSError, match=r"Too many open files \(.*: ulimit -n\)"):
+        a.run("true")
+
+
 def test_a_fleet_does_its_work_here_where_no_workers_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     no_threads(monkeypatch)
     fleet = scan(CORPUS / "d*.pcap", workers=4, batch_octets=1)
@@ -137,7 +166,8 @@ def test_processes_that_run_out_are_no_matter_of_privilege(tmp_path: Path) -> No
             except pl.NeedsPrivilege as error:
                 raise SystemExit(f"blamed on privilege: {error}")
             except OSError as error:
-                assert "temporarily unavailable" in str(error), error
+                assert "Lab, its keeper: Resource temporarily unavailable" in str(error), error
+                assert "ulimit -u" in str(error), error
         print("told")
     """
     program = tmp_path / "program.py"

@@ -14,7 +14,7 @@ from packetlab.wire.expressions import Const, Expr, Has, Next, Op, Ref, Size
 from packetlab.wire.fields import Address, Bytes, Int, Items, PayloadMark
 from packetlab.wire.header import Field, Header
 from packetlab.wire.layout import Extents
-from packetlab.wire.walk import Dissection, Fault, _Values
+from packetlab.wire.walk import Dissection, Fault, Values
 
 LONGEST = 24  # octets of a field of varying size
 ITEMS = 3
@@ -23,7 +23,7 @@ ITEMS = 3
 def header(draw: Any, cls: Any, values: str, fields: dict[str, Any], top: bool) -> Any:
     """Draw a header of class `cls`. `fields`: values or strategies for some; `top`: nothing is bound above it."""
     made: dict[str, Any] = {}
-    seen = _Values({}, b"", 0)
+    seen = Values({}, b"", 0)
     for f in cls._fields:
         if isinstance(f.kind, PayloadMark):
             continue
@@ -55,7 +55,7 @@ def _raw(cls: Any, f: Field, value: Any) -> Any:
     return f.default if isinstance(f.default, (int, bytes, tuple)) else f.kind.zero
 
 
-def _value(draw: Any, cls: Any, f: Field, values: str, seen: _Values, top: bool) -> Any:
+def _value(draw: Any, cls: Any, f: Field, values: str, seen: Values, top: bool) -> Any:
     """Draw one field; None leaves it out."""
     from hypothesis import strategies as st
 
@@ -92,7 +92,7 @@ def _unbound(f: Field, rule: Next, st: Any) -> Any:
     return st.none() | st.integers(f.kind.low, f.kind.high).filter(lambda number: number not in taken)
 
 
-def _of_kind(cls: Any, f: Field, values: str, seen: _Values, st: Any) -> Any:
+def _of_kind(cls: Any, f: Field, values: str, seen: Values, st: Any) -> Any:
     kind = f.kind
     if isinstance(kind, Int):
         if kind.names is not None and values == "valid":
@@ -116,7 +116,7 @@ def _of_kind(cls: Any, f: Field, values: str, seen: _Values, st: Any) -> Any:
     return st.integers(0, LONGEST // unit).flatmap(lambda n: st.binary(min_size=n * unit, max_size=n * unit))
 
 
-def _items(f: Field, values: str, seen: _Values, st: Any) -> Any:
+def _items(f: Field, values: str, seen: Values, st: Any) -> Any:
     assert isinstance(f.kind, Items)
     item = f.kind.item
 
@@ -125,7 +125,7 @@ def _items(f: Field, values: str, seen: _Values, st: Any) -> Any:
         # The item that ends the row stands last, and filling up may put it there.
         until = f.until
         single = single.filter(
-            lambda h: not until.evaluate(_Values({g.name: getattr(h, g.slot) for g in h._fields}, b"", 0))
+            lambda h: not until.evaluate(Values({g.name: getattr(h, g.slot) for g in h._fields}, b"", 0))
         )
     count = f.count.evaluate(seen) if f.count is not None else None
     if count is not None:

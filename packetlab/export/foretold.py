@@ -17,7 +17,7 @@ from packetlab.wire.header import Field, Header
 from packetlab.wire.layout import Extents, before_payload, behind_payload, is_open, needs
 from packetlab.wire.packet import Packet
 from packetlab.wire.spans import places
-from packetlab.wire.walk import Fault, _Values
+from packetlab.wire.walk import Fault, Values
 
 
 class Foretold(NamedTuple):
@@ -58,10 +58,10 @@ class Ground:
         span = self.spans.get((i, f.name))
         return -(-span.bits // 8) if span else 0
 
-    def scope(self, i: int, changes: dict[str, int]) -> _Values:
+    def scope(self, i: int, changes: dict[str, int]) -> Values:
         """The values of layer `i`, some changed, for rules to be evaluated in."""
         values = {f.name: getattr(self.layers[i], f.slot) for f in self.layers[i]._fields}
-        return _Values({**values, **changes}, b"", 0)
+        return Values({**values, **changes}, b"", 0)
 
     def fault(self, i: int, f: str, offset: int, expected: str, got: object) -> Fault:
         """Return a fault of layer `i`."""

@@ -6,18 +6,19 @@ when a binding changes what it says.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from packetlab.errors import BuildError, suggestion
 from packetlab.escaping import python
 from packetlab.wire import unpack
 from packetlab.wire.bodies import width
-from packetlab.wire.fields import REQUIRED, Address, Bytes, Int, Items, PayloadMark, auto
-from packetlab.wire.layout import is_pattern, prototype_bit, restored
+from packetlab.wire.fields import REQUIRED, Address, Bytes, Filled, Int, Items, PayloadMark, auto
+from packetlab.wire.layout import Extents, is_pattern, prototype_bit, restored
 from packetlab.wire.pack import Packing, encode_items, is_derived
 from packetlab.wire.source import function
 from packetlab.wire.tolerance import Tolerance
-from packetlab.wire.walk import Fault, read_items
+from packetlab.wire.walk import Fault, Values, read_items
 
 if TYPE_CHECKING:
     from packetlab.wire.header import Field, Header
@@ -46,6 +47,7 @@ def forget(cls: type[Header]) -> None:
         return header._decode(*args)
 
     header.__init__ = init
+    header._counts = staticmethod(cache(lambda: Extents(cls).counts))
     header._encode, header._resolve, header._decode = staticmethod(encode), staticmethod(resolve), staticmethod(decode)
 
 
@@ -140,6 +142,7 @@ def _same_items(one: Any, other: Any) -> bool:
 def item_faults(field: Field, raw: Any, faults: list[Fault], origin: int) -> None:
     """Add the faults of a repeated field whose octets begin at `origin` of the packet, and of items inside its items."""
     bits = origin * 8
+    raw = tuple(raw) if type(raw) is Filled else raw  # what is wrong with what fills up was noted when it was read
     for item in parse_items(field, encode_items(raw, 0), faults, origin):
         if isinstance(item, bytes):
             return
@@ -150,7 +153,18 @@ def item_faults(field: Field, raw: Any, faults: list[Fault], origin: int) -> Non
             bits += width(item, f)
 
 
-def parse_items(field: Field, raw: bytes, faults: list[Fault], origin: int = 0) -> tuple[Any, ...]:
-    """Read the items of a repeated field; octets that are no whole item come last, as they are."""
-    items, _ = read_items(field, raw, 0, len(raw), None, faults, origin, whole=True)
+def said_count(header: Header, field: Field) -> int | None:
+    """Return how many items of a field that is filled up its header says there are, None where nothing says so."""
+    rule = header._counts().get(field.name) if field.align else None
+    return None if rule is None else rule.evaluate(Values({f.name: getattr(header, f.slot) for f in header._fields}, b"", 0))
+
+
+def parse_items(
+    field: Field, raw: bytes, faults: list[Fault], origin: int = 0, count: int | None = None
+) -> tuple[Any, ...]:
+    """Read the items of a repeated field; octets that are no whole item come last, as they are.
+
+    `count` tells items of zeros from what fills up.
+    """
+    items, _ = read_items(field, raw, 0, len(raw), count, faults, origin, whole=True)
     return items  # type: ignore[no-any-return]

@@ -58,7 +58,8 @@ class Field(property):
         def get(header: Header) -> Any:
             raw = read(header)
             if raw is None:
-                raw = read(header._alone())
+                header = header._alone()
+                raw = read(header)
                 if raw is None:
                     return None
             if type(raw) is bytes and isinstance(kind, Items):
@@ -248,6 +249,7 @@ class Header(metaclass=HeaderType):
     _answers: ClassVar[dict[type[Header] | None, Expr]] = {}
     _answered: ClassVar[tuple[type[Header], ...]] = ()  # other classes that answer it
     # Compiled by `codec` when first called (see `_reset`).
+    _counts: ClassVar[Callable[..., dict[str, Expr]]]  # what says how many items a field has, by name
     _decode: ClassVar[Callable[..., Any]]
     _encode: ClassVar[Callable[..., bytes]]
     _resolve: ClassVar[Callable[..., Any]]
@@ -304,7 +306,7 @@ class Header(metaclass=HeaderType):
         """Return the items of a repeated field, kept for the next time."""
         raw = getattr(self, field.slot)
         if type(raw) is bytes:
-            raw = codec.parse_items(field, raw, [])
+            raw = codec.parse_items(field, raw, [], count=codec.said_count(self, field))
             object.__setattr__(self, field.slot, raw)
         return raw  # type: ignore[no-any-return]
 

@@ -70,7 +70,7 @@ class _Stop(Exception):
     """The bytes ended inside the header."""
 
 
-class _Values:
+class Values:
     """A scope of what has been read so far (see rules.Scope)."""
 
     def __init__(self, values: dict[str, Any], data: bytes, end: int) -> None:
@@ -118,7 +118,7 @@ class _Walk:
         self.cls, self.data, self.start, self.end, self.ctx = cls, data, start, end, ctx
         self.extents = Extents(cls)
         self.values: dict[str, Any] = {f.name: None for f in cls._fields}
-        self.scope = _Values(self.values, data, end)
+        self.scope = Values(self.values, data, end)
         self.bit = start * 8
         self.stop: int | None = None  # where the header ends by its own word
         self.total: int | None = None  # where the payload ends by its own word
@@ -377,8 +377,9 @@ def read_items(
     """Read headers one behind the other from ``data[pos:limit]``; returns (items, where they end).
 
     With `faults` None the first fault gives (None, pos); else faults are added there, `origin` being added to their
-    offsets. With `whole` the octets up to `limit` are all this field's: those that are no item come last, as they are.
-    What fills the items up to a multiple is no item and no fault, as long as it is zeros (see `Filled`).
+    offsets. With `whole` the octets up to `limit` are all this field's, however many items are said: those that are no
+    item come last, as they are. What fills the items up to a multiple is no item and no fault, as long as it is zeros
+    (see `Filled`).
     """
     kind = field.kind
     assert isinstance(kind, Items)
@@ -386,17 +387,25 @@ def read_items(
     items: list[Any] = []
     ctx = Dissection()
     start, fill = pos, b""
-    while pos < limit and (count is None or len(items) < count):
+
+    def fills(pos: int) -> bool:
+        """Whether just the zeros follow that fill up what stands before."""
+        wanted = -(pos - start) % field.align if field.align else 0
+        return 0 < wanted == limit - pos and not any(data[pos:limit])
+
+    while pos < limit:
+        if count is not None and len(items) >= count and not (whole and (len(items) > count or not fills(pos))):
+            break
         header, stop, _, _ = item._decode(data, pos, limit, ctx)
         if ctx.faults or stop <= pos:
             break
         items.append(header)
         pos = stop
-        if field.until is not None and field.until.evaluate(_Values(_raw(header), data, limit)):
+        if field.until is not None and field.until.evaluate(Values(_raw(header), data, limit)):
             break
     owner = field.header.__name__
     wanted = -(pos - start) % field.align if field.align else 0
-    if wanted and whole and pos + wanted == limit and not any(data[pos:limit]):
+    if whole and fills(pos):
         fill, pos = data[pos:limit], limit
         ctx.faults.clear()
     elif wanted and not whole and not ctx.faults and (count is None or len(items) == count):

@@ -23,12 +23,14 @@ from packetlab import (
     TCPOption,
     auto,
     bindings,
+    compile_filter,
     count_of,
     dissect,
     field,
     many,
     octets,
     size_of,
+    when,
 )
 from packetlab.wire.fields import Filled
 
@@ -88,6 +90,43 @@ def test_counted_items_are_filled_up_and_what_is_behind_keeps_its_value() -> Non
         assert "got 1 bytes" in str(dissect(b"\1\0\0\7\0", Row).faults[0])
         frames = [Ether() / made / b"x", Ether() / Row() / b"x"]
         assert [dissect(bytes(one)[14:], Row).payload for one in frames] == [b"x", b"x"]
+
+
+@pytest.mark.parametrize("how", ["rule", "count"])
+def test_items_that_zeros_could_be_are_as_many_as_the_header_counts(how: str) -> None:
+    with bindings():
+
+        class Word(Header):
+            v: U16 = 0
+
+        class Row(Header):
+            n: U8 = auto(count_of("words"))
+            words: tuple[Word, ...] = many(count=field("n"), align=4) if how == "count" else many(align=4)
+
+        class Table(Header, under=Ether, when={"type": 0x88B5}):
+            n: U8 = auto(count_of("rows"))
+            rows: tuple[Row, ...] = many(count=field("n"), align=4)
+            words: tuple[Word, ...] | None = when(field("n") > 0, many(count=1, align=4))
+
+        for count in range(4):
+            given = tuple(Word(v=i) for i in range(count))
+            made = Row(words=given)
+            rows = (Row(words=(Word(v=5),)), made)
+            built = Ether() / Table(rows=rows, words=[Word(v=3)]) / b"x"
+            read = dissect(bytes(built))
+            assert dissect(bytes(made), Row)[Row] == made == (made / b"")[Row]
+            for packet in (built, read, dissect(bytes(built), keep=False), read.replace(Table, rows=built[Table].rows)):
+                assert packet[Table].rows == rows and packet[Table].n == 2 and packet[Table].words == (Word(v=3),)
+                assert [one.words for one in packet[Table].rows] == [(Word(v=5),), given]
+                assert packet.encode() == bytes(built) and packet.faults == () and packet.payload == b"x"
+                assert packet == read and hash(packet[Table]) == hash(built[Table]) and not packet.diff(built)
+                assert Table(rows=rows).matches(packet)
+                assert compile_filter("table.rows.words.v == 5")(packet)
+                assert compile_filter("table.rows.words.v == 0")(packet) is (count > 0)
+        told = Row(n=2, words=(Word(v=1),)) / b""  # counts what fills up too, and so do all who read it
+        assert told[Row].words == (Word(v=1), Word()) == dissect(bytes(told), Row)[Row].words
+        short = dissect(bytes(built)[:-7], keep=False)
+        assert len(set(map(str, short.faults))) == len(short.faults) and "fill the items up" in str(short.faults[0])
 
 
 def test_zeros_behind_options_with_a_length_are_no_option() -> None:

@@ -51,11 +51,12 @@ def _plain() -> Any:
 
 
 def _complete(made: Any, headers: list[Header]) -> None:
-    """Put declared headers where dpkt's own classes left octets."""
+    """Put declared headers where dpkt's own classes left octets; a user's header stands wherever the packet has it."""
     layer = made
     for here, above in pairwise(headers):
         if counterpart(type(layer)) is not type(here):
             return
-        if isinstance(layer.data, bytes) and native(type(above)) is None:
-            layer.data = read_above(type(above), layer.data)
+        own = type(above).__module__.startswith("packetlab.")
+        if native(type(above)) is None and (isinstance(layer.data, bytes) or not own):
+            layer.data = read_above(type(above), bytes(layer.data))
         layer = layer.data

@@ -222,6 +222,27 @@ def _bind(header: type[Header], made: Any) -> None:
 
     for below, numbers in bindings.places(header):
         if below.__name__ == "Ether" and set(numbers) == {"type"}:
-            Ethernet.set_type(numbers["type"], made)
+            _while_declared(Ethernet._typesw, header, made, below, numbers)
+            Ethernet._typesw_rev[made] = numbers["type"]
         elif below.__name__ == "IPv4" and set(numbers) == {"protocol"}:
-            IP.set_proto(numbers["protocol"], made)
+            _while_declared(IP._protosw, header, made, below, numbers)
+
+
+_before: dict[tuple[int, int], Any] = {}  # (dpkt's table, number) -> what dpkt itself has there
+
+
+def _while_declared(
+    table: dict[int, Any], header: type[Header], made: Any, below: type[Header], numbers: dict[str, int]
+) -> None:
+    """Let a class stand at a number of dpkt's as long as the declarations say so, and then what dpkt has there."""
+    (number,) = numbers.values()
+    own = _before.setdefault((id(table), number), table.get(number))
+
+    def read(data: bytes) -> Any:
+        if (below, numbers) in bindings.places(header):
+            return made(data)
+        if own is None:
+            raise KeyError(number)  # octets, to dpkt
+        return own(data)
+
+    table[number] = read

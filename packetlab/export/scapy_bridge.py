@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from packetlab.export.scapy_declared import load, names_of, native, scapy_class
+from packetlab.export.scapy_declared import is_own, names_of, native, scapy_class
 from packetlab.export.scapy_fields import to_scapy_value
+from packetlab.export.scapy_loaded import asked_for, guessing, load
 from packetlab.export.values import read_items
 from packetlab.wire.foreign import COUNTERPARTS, as_packet, counterpart, library
 from packetlab.wire.header import Header
@@ -24,30 +26,36 @@ def from_scapy(packet: Any) -> Packet:
     return as_packet(packet)
 
 
-def to_scapy(packet: Packet) -> Any:
+def to_scapy(packet: Packet, counts: Callable[[str], bool] = asked_for) -> Any:
     """Return a packet as scapy's, with the same bytes.
 
     scapy's own classes stand for the headers it knows, and read what lies above them (DNS, DHCP, ...); for others the
-    classes made from their declarations do. Where scapy's own class cannot take the bytes, or would not give the same
-    ones back, the class made from the declaration stands there too.
+    classes made from their declarations do, where the packet has such headers. Where scapy's own class cannot take the
+    bytes, or would not give the same ones back, the class made from the declaration stands there too.
+
+    `counts`: whether the bindings of a module of scapy's count; those that a decoder of `deep` has imported do not.
     """
     load()
+    with guessing(counts):
+        return _to_scapy(packet)
+
+
+def _to_scapy(packet: Packet) -> Any:
     from scapy.packet import Raw
 
     data = bytes(packet)
-    headers = [header for header in packet._headers if header._fields]
+    bodies, layers = packet._build()
+    carried = [(header, body) for header, body in zip(layers, bodies, strict=True) if header._fields]
+    headers = [header for header, _ in carried]
     if not packet._headers and packet.linktype is not None and data:
         return _by_link_type(packet.linktype, data)
     if not headers or not data:
         return Raw(data)  # without bytes scapy's classes would come with their defaults
-    for header in headers:
-        if type(header).__name__ not in COUNTERPARTS:
-            scapy_class(type(header))  # so that scapy's own classes below it lead to it
     own = native(type(headers[0]))
     if own is not None:
         try:
             made = own(data)
-            _complete(made, headers)
+            _complete(made, carried, data)
             if bytes(made) == data:
                 return made
         except Exception:
@@ -78,22 +86,21 @@ def _by_link_type(linktype: int, data: bytes) -> Any:
         return Raw(data)
 
 
-def _complete(made: Any, headers: list[Header]) -> None:
-    """Put declared headers where scapy's own bindings left octets, because a condition says what follows."""
-    from scapy.packet import Raw
+def _complete(made: Any, carried: list[tuple[Header, bytes]], data: bytes) -> None:
+    """Put declared headers where scapy has none of its own; a user's header stands wherever the packet has it."""
+    from scapy.packet import Padding, Raw
 
     layer = made
-    for here, above in pairwise(headers):
+    for (here, body), (above, _) in pairwise(carried):
         if counterpart(type(layer)) is not type(here):
             return
         rest = layer.payload
-        if type(rest) is Raw and type(above).__name__ not in COUNTERPARTS:
-            behind = rest.payload
-            rest.remove_payload()
+        if type(above).__name__ not in COUNTERPARTS and (type(rest) is Raw or not is_own(type(above))):
             layer.remove_payload()
-            layer.add_payload(scapy_class(type(above))(rest.load))
-            if behind:
-                layer.add_payload(behind)
+            layer.add_payload(scapy_class(type(above))(body))
+            lost = len(data) - len(bytes(made))
+            if lost > 0:  # the padding of a layer below hung behind what was taken off
+                layer.add_payload(Padding(data[-lost:]))
         layer = layer.payload
 
 

@@ -7,13 +7,12 @@ the first call, and only here and in the modules named scapy* beside this one.
 
 from __future__ import annotations
 
-import warnings
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from packetlab.errors import BuildError
 from packetlab.escaping import printable
 from packetlab.export.scapy_fields import from_scapy_value, scapy_field, to_scapy_value
+from packetlab.export.scapy_loaded import load
 from packetlab.export.values import is_required, read_items
 from packetlab.wire import bindings
 from packetlab.wire.fields import PayloadMark
@@ -29,21 +28,8 @@ if TYPE_CHECKING:
 SELECTORS = ("proto", "nh", "code")
 
 _made: dict[str, tuple[type[Header], Any]] = {}
-
-
-@cache
-def load() -> None:
-    """Import the layers that our headers have counterparts in. What scapy's import warns of is not ours to fix."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import scapy.contrib.mpls
-        import scapy.layers.inet
-        import scapy.layers.inet6
-        import scapy.layers.ipsec
-        import scapy.layers.l2
-        import scapy.layers.ppp
-        import scapy.layers.sctp
-        import scapy.layers.vxlan  # noqa: F401
+_bound: dict[str, Any] = {}  # those of them that are bound as the declarations say now
+bindings.stale.append(_bound)
 
 
 def native(header: type[Header]) -> Any:
@@ -64,18 +50,20 @@ def scapy_class(header: type[Header]) -> Any:
 
     Its fields have the header's names (with "_" behind a name that scapy's Packet keeps for itself, such as `time_`). A
     field left out, or deleted, is derived by the declaration's rules. The class is bound (bind_layers) under scapy's own
-    classes of the headers it stands under; scapy's own classes of standard headers stay bound as they are.
+    classes of the headers it stands under, and is found there where the declarations, as they are now, say so: before
+    scapy's own for a number, behind scapy's own for a condition. Classes of standard headers stay bound as they are.
     """
     key = bindings.key(header)
     known = _made.get(key)
-    if known is not None and known[0] is header:
+    if known is not None and known[0] is header and key in _bound:
         return known[1]
     load()
     if known is not None:
         _unbind(known[1])
-    made = _make(header)
+    made = known[1] if known is not None and known[0] is header else _make(header)
     _made[key] = (header, made)
     _bind(header, made)
+    _bound[key] = made
     return made
 
 
@@ -191,8 +179,19 @@ def _make(header: type[Header]) -> Any:
     class Declared(Packet):  # type: ignore[misc]
         __slots__ = ["_cut", "_read"]  # what dissecting found: see do_dissect
         declared_header = header
+        bound_under: list[Any] = []
         name = header.__name__
         fields_desc = [scapy_field(f, name, f in shared, _Scope, scapy_class) for name, f in names_of(header).items()]
+
+        @classmethod
+        def dispatch_hook(cls, data: bytes = b"", *args: Any, **given: Any) -> Any:
+            below = given.get("_underlayer")
+            found = cls if below is None else _standing(cls, below, data)
+            return (
+                found
+                if found is cls or "dispatch_hook" not in vars(found)
+                else found.dispatch_hook(data, *args, **given)
+            )
 
         def self_build(self) -> bytes:
             cached: bytes = super().self_build() if self.raw_packet_cache is not None else b""
@@ -265,26 +264,74 @@ def selector(lower: Any, name: str) -> str:
     return next((n for n in (name, *SELECTORS) if n in theirs), "")
 
 
-def _bind(header: type[Header], made: Any) -> None:
-    from scapy.packet import bind_bottom_up, bind_top_down
+def is_own(header: type[Header]) -> bool:
+    """Whether a header is declared by packetlab: where scapy has a class of its own for it, that one stands."""
+    return header.__module__.startswith("packetlab.")
 
-    bound: set[Any] = set()
-    for lower, numbers in bindings.places(header):
+
+def _bind(header: type[Header], made: Any) -> None:
+    from scapy.packet import bind_top_down
+
+    first: dict[Any, list[dict[str, int]]] = {}  # scapy's class -> the numbers, the one that is sent at the front
+    for lower, numbers in bindings.places(header, conditional=True):
         theirs = native(lower)
         values = {selector(theirs, name): number for name, number in numbers.items()} if theirs is not None else {}
-        if theirs is None or "" in values:
+        if theirs is not None and "" not in values:
+            first.setdefault(theirs, []).append(values)
+    for theirs, numbered in first.items():
+        bind_top_down(theirs, made, **numbered[0])
+    if header.__name__ in COUNTERPARTS:
+        return
+    certain = [] if is_own(header) else bindings.places(header)
+    made.bound_under = []
+    for lower, _, _ in bindings.placed(header):
+        theirs = native(lower)
+        if theirs is None or theirs in made.bound_under:
             continue
-        first = theirs not in bound
-        bound.add(theirs)
-        if header.__name__ not in COUNTERPARTS:
-            bind_bottom_up(theirs, made, **values)
-            # Who declares a header for a number means it: it is asked before what scapy has there.
-            theirs.payload_guess.insert(0, theirs.payload_guess.pop())
-        if first:  # the first number is the one that is sent
-            bind_top_down(theirs, made, **values)
+        made.bound_under.append(theirs)
+        # Who declares a header for a number means it: it is asked before what scapy has there.
+        for numbers in reversed([numbers for one, numbers in certain if one is lower and numbers]):
+            values = {selector(theirs, name): number for name, number in numbers.items()}
+            if "" not in values:
+                theirs.payload_guess.insert(0, (values, made))
+        theirs.payload_guess.append(({}, made))  # whatever the numbers: `_standing` decides
 
 
 def _unbind(made: Any) -> None:
-    """Take a class whose declaration was replaced out of every binding."""
-    for lower in list(made._overload_fields):
-        lower.payload_guess = [(values, upper) for values, upper in lower.payload_guess if upper is not made]
+    """Take a class whose declaration was replaced, or is bound anew, out of every binding."""
+    for lower in made.bound_under:
+        lower.payload_guess[:] = [(values, upper) for values, upper in lower.payload_guess if upper is not made]
+
+
+def _standing(made: Any, below: Any, data: bytes) -> Any:
+    """Return the class for what follows a packet of scapy's own, whose bindings led to one made here.
+
+    The declarations decide, as they are now, by the octets of `below`; where they do not say that such a header follows,
+    what scapy has without any. A header that only a condition finds never stands where scapy has something.
+    """
+    lower = counterpart(type(below))
+    if lower is None or hasattr(type(below), DECLARED):
+        return made
+    whole = bytes(below.original)
+    above = lower._decode(whole, 0, len(whole), Dissection())[3]
+    _, found = _made.get(bindings.key(above), (None, None)) if above is not None else (None, None)
+    if above is not None and (found is None or found.declared_header is not above):
+        found = None
+    if found is not None and not is_own(above) and any(on is lower and n for on, n in bindings.places(above)):
+        return found
+    own = _without_declared(below, data)
+    return found if found is not None and own is below.default_payload_class(data) else own
+
+
+def _without_declared(below: Any, data: bytes) -> Any:
+    """Return the class that scapy's own bindings have for what follows (as `Packet.guess_payload_class`)."""
+    for kind in below.aliastypes:
+        for values, upper in kind.payload_guess:
+            if hasattr(upper, DECLARED):
+                continue
+            try:
+                if all(value == below.getfieldval(name) for name, value in values.items()):
+                    return upper
+            except AttributeError:
+                pass
+    return below.default_payload_class(data)

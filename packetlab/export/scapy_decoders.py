@@ -5,18 +5,16 @@ from __future__ import annotations
 import pkgutil
 import re
 import sys
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from packetlab.export.decoders import plain as plain_value
 from packetlab.export.scapy_bridge import to_scapy
+from packetlab.export.scapy_loaded import always, bring, guessing, load, quiet
 from packetlab.wire.foreign import DECLARED, counterpart
 from packetlab.wire.packet import Packet
 
@@ -48,15 +46,6 @@ _LINK_TYPES = {
     249: "layers.usb.USBpcap", 272: "contrib.nrf_sniffer.NRFS2_PCAP",
 }  # fmt: skip
 _CARRIES_ANY = 192  # PPI says the link type of what it carries
-
-
-@cache
-def load() -> None:
-    """Import all of scapy's ordinary layers, with their bindings."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import_module("scapy.layers.all")
-        import_module("scapy.layers.http")
 
 
 @cache
@@ -103,7 +92,7 @@ def find(name: str) -> Callable[[bytes, list[str]], Any] | None:
         return lambda data, faults: _decode(lambda: _class(whole, wanted), data, faults)
     from scapy.config import conf
 
-    cls = next((one for one in conf.layers if one.__name__ == name and _always(one.__module__)), None)
+    cls = next((one for one in conf.layers if one.__name__ == name and always(one.__module__)), None)
     return None if cls is None else lambda data, faults: _decode(lambda: cls, data, faults)
 
 
@@ -126,12 +115,12 @@ def link_class(linktype: int) -> Any:
     for one in _LINK_TYPES if linktype == _CARRIES_ANY else ():
         link_class(one)
     cls = conf.l2types.num2layer.get(linktype)
-    if cls is not None and _always(cls.__module__):
+    if cls is not None and always(cls.__module__):
         return cls
     module, _, wanted = _LINK_TYPES.get(linktype, "").rpartition(".")
     if not module:
         return None
-    with _quiet():
+    with quiet():
         return _class(f"scapy.{module}", wanted)
 
 
@@ -139,46 +128,36 @@ def _class(module: str, wanted: str) -> Any:
     """Return a class of a module, in whatever case its name is written. LookupError where there is none."""
     from scapy.packet import Packet as ScapyPacket
 
-    for name, found in vars(import_module(module)).items():
+    for name, found in vars(bring(module)).items():
         if name.lower() == wanted.lower() and isinstance(found, type) and issubclass(found, ScapyPacket):
             return found
     raise LookupError(f"{module} has no packet class {wanted!r}")
 
 
 def _dhcp6(data: bytes) -> Any:
-    from scapy.layers import dhcp6
-
+    dhcp6 = bring("scapy.layers.dhcp6")
     return getattr(dhcp6, dhcp6.dhcp6_cls_by_type.get(data[0] if data else 0, "DHCP6"))
 
 
 def _decode(pick: Callable[[], Any], data: bytes, faults: list[str]) -> Any:
     """Return octets decoded. scapy leaves what its inner decoders fail on as octets without a word: that is a fault."""
-    with _quiet():
+    with quiet():
         cls = pick()
+    own = _own(cls)
+
+    def counts(module: str) -> bool:
+        return always(module) or module in own
+
     try:
-        with _told(cls):
+        with quiet(), guessing(counts, silent=False):
             return cls(data)
     except Exception as error:
         faults.append(f"{type(error).__name__}: {error}"[:300])
     try:
-        with _told(cls, silent=True):
+        with quiet(), guessing(counts):
             return cls(data)
     except Exception:
         return None  # the fault is noted
-
-
-@cache
-def _loaded() -> frozenset[str]:
-    from scapy.config import conf
-
-    return frozenset(name.partition(".")[0] for name in (*conf.load_layers, "http"))
-
-
-def _always(module: str) -> bool:
-    """Whether a module is there whenever scapy is asked: its ordinary layers, and whatever is not scapy's."""
-    if not module.startswith(("scapy.layers.", "scapy.contrib.")):
-        return True
-    return module == "scapy.contrib.mpls" or (module.split(".")[1] == "layers" and module.split(".")[2] in _loaded())
 
 
 def _own(cls: Any) -> frozenset[str]:
@@ -188,68 +167,17 @@ def _own(cls: Any) -> frozenset[str]:
     return frozenset({module, *(one.__module__ for one in found if isinstance(one, type))})
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what scapy prints, logs and warns of, while it reads or imports a module, off the terminal."""
-    from scapy.error import log_loading, log_runtime
-
-    loggers = log_loading, log_runtime
-    before = [one.disabled for one in loggers]
-    for one in loggers:
-        one.disabled = True
-    try:
-        with warnings.catch_warnings(), redirect_stdout(StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for one, disabled in zip(loggers, before, strict=True):
-            one.disabled = disabled
-
-
-@contextmanager
-def _told(cls: Any = None, silent: bool = False) -> Iterator[None]:
-    """Let inner decoders raise, or not, and keep what they print and log off the terminal.
-
-    What is bound by modules that happen to have been imported is left out: only scapy's ordinary layers, and what the
-    decoder `cls` is made of, count, so that an answer does not depend on what the process did before.
-    """
-    from scapy.config import conf
-    from scapy.packet import Packet as ScapyPacket
-
-    own = _own(cls)
-
-    def guess(self: Any, payload: bytes) -> Any:
-        for kind in self.aliastypes:
-            for fields, upper in kind.payload_guess:
-                if not (_always(upper.__module__) or upper.__module__ in own):
-                    continue
-                try:
-                    if all(value == self.getfieldval(name) for name, value in fields.items()):
-                        return upper
-                except AttributeError:
-                    pass
-        return self.default_payload_class(payload)
-
-    before = conf.debug_dissector, ScapyPacket.guess_payload_class
-    conf.debug_dissector, ScapyPacket.guess_payload_class = not silent, guess
-    try:
-        with _quiet():
-            yield
-    finally:
-        conf.debug_dissector, ScapyPacket.guess_payload_class = before
-
-
 def above(packet: Packet) -> Any:
     """Return the layer where scapy's bindings go on behind what is declared here, None where they do not."""
     load()
     from scapy.packet import Padding, Raw
 
-    with _told(silent=True):
-        layer = to_scapy(packet)
+    with quiet():
+        layer = to_scapy(packet, always)
     while layer:
         cls = type(layer)
         if counterpart(cls) is None and not hasattr(cls, DECLARED):
-            return None if cls in (Raw, Padding) or not _always(cls.__module__) else layer
+            return None if cls in (Raw, Padding) or not always(cls.__module__) else layer
         layer = layer.payload
     return None
 

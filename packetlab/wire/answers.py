@@ -137,7 +137,7 @@ def _from_port(reply: Packet, wanted: type[Header]) -> str:
     if top is None or sport is None or not reply.payload:
         return ""
     said = f"; its {len(reply.payload)} bytes came from port {sport}"
-    if any(lower is type(top) and numbers == {"dport": sport} for lower, numbers in bindings.places(wanted)):
+    if any(lower is type(top) and numbers == {"dport": sport} for lower, numbers in bindings.places(wanted, True)):
         return f'{said}, and {wanted.__name__} is bound to dport alone: when={{"port": {sport}}} takes either'
     return said
 

@@ -138,10 +138,11 @@ def number_field(under: type[Header], name: str) -> str:
     return "dport" if name == "port" and name not in under._by_name and "sport" in under._by_name else name
 
 
-def places(header: type[Header]) -> list[tuple[type[Header], dict[str, int]]]:
+def places(header: type[Header], conditional: bool = False) -> list[tuple[type[Header], dict[str, int]]]:
     """Return where a header stands, as far as numbers tell: (lower header, {field: number}), {} where it is always.
 
-    The number that is sent comes first for each lower header; places that only an expression can tell are left out.
+    The number that is sent comes first for each lower header. Numbers that a binding only fills in, while a condition
+    says where the header stands, tell nothing of what is read: they are there with `conditional` alone.
     """
     found: list[tuple[type[Header], dict[str, int]]] = []
     for lower in declared():
@@ -152,7 +153,8 @@ def places(header: type[Header]) -> list[tuple[type[Header], dict[str, int]]]:
                 found += [(lower, {f.name: number}) for number in numbers]
         for condition, sets, upper in conditions(lower):
             fixed = {name: value.number for name, value in sets.items() if isinstance(value, Const)}
-            if upper is header and len(fixed) == len(sets) and (fixed or isinstance(condition, Const)):
+            exact = str(condition) == str(expression(fixed or 1))
+            if upper is header and len(fixed) == len(sets) and (exact or (conditional and fixed)):
                 found.append((lower, fixed))
     return found
 

@@ -10,6 +10,7 @@ from packetlab.wire.foreign import as_packet, is_foreign
 
 if TYPE_CHECKING:
     from packetlab.capture.frame import Frame
+    from packetlab.wire.header import Header
 
 
 def matcher(pattern: Any) -> Callable[[Any], bool]:
@@ -46,7 +47,8 @@ def _tester(pattern: Any) -> Callable[[Any], bool]:
 
         return compile_filter(pattern)
     if isinstance(pattern, type):
-        return lambda packet: pattern in packet
+        header = _header_class(pattern)
+        return lambda packet: header in packet
     if is_foreign(pattern):
         pattern = as_packet(pattern)
     from packetlab.wire.conditions import Test
@@ -57,9 +59,32 @@ def _tester(pattern: Any) -> Callable[[Any], bool]:
         return lambda packet: bool(pattern.matches(packet))
     if callable(pattern):
         return lambda packet: bool(pattern(packet))
-    raise TypeError(
+    raise _no_pattern(pattern)
+
+
+def _no_pattern(pattern: Any) -> TypeError:
+    return TypeError(
         f"a pattern is a header, a header class, a filter in words or a function of a packet, not {pattern!r}"
     )
+
+
+def _header_class(pattern: type) -> type[Header]:
+    """Return a class that packets may have headers of. TypeError for other classes, BuildError for one that items are of."""
+    from packetlab.wire.bindings import declared, placed
+    from packetlab.wire.fields import Items
+    from packetlab.wire.header import Header
+
+    if not issubclass(pattern, Header):
+        raise _no_pattern(pattern)
+    among = [(one, f) for one in declared() for f in one._fields if isinstance(f.kind, Items) and f.kind.item is pattern]
+    if among and not any(placed(one) for one in (pattern, *declared()) if issubclass(one, pattern)):
+        header, f = among[0]
+        names = f'"{header.__name__.lower()}.{f.name}.{pattern._fields[0].name}"' if pattern._fields else ""
+        raise BuildError(
+            f"pattern {pattern.__name__}", "a header of a packet", f"an item of {header.__name__}.{f.name}",
+            f"ask for its fields in words: {names}" if names else "",
+        )  # fmt: skip
+    return pattern
 
 
 def as_test(pattern: Any) -> Any:
@@ -71,7 +96,7 @@ def as_test(pattern: Any) -> Any:
     if isinstance(pattern, str):
         return compile_filter(pattern)
     if isinstance(pattern, HeaderType):
-        return Match(pattern)  # type: ignore[arg-type]
+        return Match(_header_class(pattern))
     if isinstance(pattern, Header):
         test, whole = prototype_test(pattern)
         return test if whole else None

@@ -18,6 +18,7 @@ from packetlab.testing.story import near, recorded
 from packetlab.testing.volatile import Volatile
 from packetlab.view.conversation import label
 from packetlab.view.ladder import ladder
+from packetlab.wire.header import Field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,7 +64,7 @@ class Golden:
 
     # Comparing ----------------------------------------------------------------------------------------------
 
-    def check(self, frames: Iterable[Frame], *, volatile: Iterable[str] = ()) -> None:
+    def check(self, frames: Iterable[Frame], *, volatile: Iterable[str | Field] = ()) -> None:
         """Compare an exchange with the golden capture, or record it, as the mode says.
 
         Args:
@@ -148,7 +149,7 @@ class Golden:
     @contextmanager
     def peer(
         self, host: Any, kind: str, port: int, *, live: Callable[[Any], Any], side: str = "server", to: Any = None,
-        volatile: Iterable[str] = (), same: Callable[[bytes, bytes], bool] | None = None,
+        volatile: Iterable[str | Field] = (), same: Callable[[bytes, bytes], bool] | None = None,
     ) -> Iterator[Any]:  # fmt: skip
         """Give a program under test its peer: the real one while recording, from then on one that replays the recording.
 

@@ -20,6 +20,7 @@ from packetlab.link.waits import start
 from packetlab.testing.conversation import Turn, conversations
 from packetlab.testing.script import Script
 from packetlab.testing.volatile import Volatile
+from packetlab.wire.header import Field
 from packetlab.wire.xns import IDP, SPP, Control
 
 PATIENCE = 5.0  # seconds that the end of the `with` waits for what is still to come
@@ -42,7 +43,7 @@ class Replay:
     """
 
     def __init__(
-        self, frames: Iterable[Frame], kind: str, port: int, *, side: str = "server", volatile: Iterable[str] = (),
+        self, frames: Iterable[Frame], kind: str, port: int, *, side: str = "server", volatile: Iterable[str | Field] = (),
         same: Callable[[bytes, bytes], bool] | None = None,
     ) -> None:  # fmt: skip
         if side not in ("server", "client"):

@@ -14,7 +14,7 @@ from packetlab.capture import Frame
 from packetlab.errors import PacketlabError, suggestion
 from packetlab.wire.expressions import Checksum
 from packetlab.wire.fields import Address, Bytes, Int
-from packetlab.wire.header import Header
+from packetlab.wire.header import Field, Header
 from packetlab.wire.ip import IPv4, IPv6
 from packetlab.wire.packet import Packet
 from packetlab.wire.paths import FieldPath
@@ -31,20 +31,29 @@ TIMESTAMPS = 8  # kind of the TCP option (RFC 7323)
 
 
 class Volatile:
-    """The names of volatile fields: "ip.id", "spp.source_id", "dns.id" of a header of one's own; and "time", "ports".
+    """Volatile fields: "ip.id", "spp.source_id", "dns.id" of a header of one's own or `DNS.id`; and "time", "ports".
 
     "tcp.seq" makes seq and ack relative; "tcp.options" there are the values of time stamps alone.
 
     Raises PacketlabError for a name that no declared header has: a slip would silence a check.
     """
 
-    def __init__(self, names: Iterable[str] = ()) -> None:
+    def __init__(self, names: Iterable[str | Field] = ()) -> None:
         if isinstance(names, str):
             raise PacketlabError("volatile", "a set of names", repr(names), f"write {{{names!r}}}")
-        self.names = frozenset(names)
+        named: dict[str, list[type[Header]]] = {}
+        for one in names:
+            if isinstance(one, Field):
+                named.setdefault(f"{one.header.__name__.lower()}.{one.name}", []).append(one.header)
+            elif isinstance(one, str):
+                named.setdefault(one, [])
+            else:
+                expected = 'names such as "ip.id", or fields such as IPv4.id'
+                raise PacketlabError(f"volatile {one!r}", expected, type(one).__name__)
+        self.names = frozenset(named)
         self.fields: dict[type[Header], list[str]] = {}
         for name in sorted(self.names - set(SPECIAL)):
-            header, field = _found(name)
+            header, field = _found(name, named[name])
             if (header, field) not in ((TCP, "ack"), (TCP, "options")):
                 self.fields.setdefault(header, []).append(field)
         self.time, self.ports = "time" in self.names, "ports" in self.names
@@ -56,9 +65,9 @@ class Volatile:
         return Canon(self).frames(frames)
 
 
-def _found(name: str) -> tuple[type[Header], str]:
+def _found(name: str, among: list[type[Header]]) -> tuple[type[Header], str]:
     try:
-        path = FieldPath.parse(name, f"volatile {name!r}")
+        path = FieldPath.parse(name, f"volatile {name!r}", among)
     except PacketlabError as error:
         if error.expected != "a header":
             raise

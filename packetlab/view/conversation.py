@@ -9,10 +9,10 @@ from packetlab.errors import BuildError, suggestion
 from packetlab.escaping import printable
 from packetlab.wire.addresses import XNSAddress, ip_text, mac_text
 from packetlab.wire.bindings import declared
-from packetlab.wire.fields import Items
+from packetlab.wire.fields import Items, PayloadMark
 from packetlab.wire.header import Field, Header
 from packetlab.wire.packet import Packet
-from packetlab.wire.paths import FieldPath
+from packetlab.wire.paths import PAYLOAD, FieldPath
 
 
 def spoken(packet: Packet) -> tuple[Header, ...]:
@@ -63,23 +63,31 @@ def label(packet: Packet, most: int = 2, also: Sequence[Field] = ()) -> str:
 def asked(fields: Sequence[str | Field]) -> list[str | FieldPath]:
     """Return what fields a reader asks for: names ("seq", "ip.ttl", "tcp.flags.syn") or fields (`SPP.seq`).
 
-    BuildError for a name that no declared header has.
+    BuildError for a name that no declared header has, for a payload, and for what is neither name nor field.
     """
+    if isinstance(fields, str):
+        raise BuildError("fields", "a list of names", repr(fields), f"write [{fields!r}]")
     found: list[str | FieldPath] = []
     for wanted in fields:
+        where = f"fields: {wanted!r}"
         if isinstance(wanted, Field):
-            found.append(FieldPath(wanted.header, 0, (wanted,)))
+            path = FieldPath(wanted.header, 0, (wanted,) if not isinstance(wanted.kind, PayloadMark) else ())
+        elif not isinstance(wanted, str):
+            raise BuildError(where, "a name such as 'seq' or 'ip.ttl', or a field such as SPP.seq", type(wanted).__name__)
         elif "." in wanted:
-            path = FieldPath.parse(wanted, f"fields: {wanted!r}")
-            if not path.fields:
-                raise BuildError(f"fields: {wanted!r}", "a field", "a payload")
-            found.append(path)
+            path = FieldPath.parse(wanted, where)
         else:
-            known = {f.name for header in declared() for f in header._fields}
-            if wanted not in known:
+            known = {f.name for header in declared() for f in header._fields if not isinstance(f.kind, PayloadMark)}
+            if wanted not in known and wanted != PAYLOAD:
                 hint = suggestion(wanted, sorted(known))
-                raise BuildError(f"fields: {wanted!r}", "a field such as 'seq' or 'ip.ttl'", repr(wanted), hint)
-            found.append(wanted)
+                raise BuildError(where, "a field such as 'seq' or 'ip.ttl'", repr(wanted), hint)
+            if wanted in known:
+                found.append(wanted)
+                continue
+            path = FieldPath(Header)
+        if not path.fields:
+            raise BuildError(where, "a field", "a payload")
+        found.append(path)
     return found
 
 

@@ -104,8 +104,10 @@ def bind(upper: type[Header], under: type[Header], when: Any = None, sets: dict[
     `when`: a dict {field: number or numbers} (fields not given are filled in from it when building), an expression, or
     None for always. {"port": ...}, where `under` has `sport` and `dport`, is either of them, and built as `dport`, so that
     replies are found too. `sets`: what to fill in where an expression cannot tell: {field: number or expression}.
-    DeclareError where another header has the number already.
+    DeclareError where another header has the number already, and under a header that says that nothing follows.
     """
+    if isinstance(under._payload_size, Const) and under._payload_size.number == 0:
+        raise DeclareError(f"{upper.__name__} under {under.__name__}", "a header that something follows", "payload_size=0")
     if isinstance(when, dict) and len(when) == 1:
         ((name, some),) = when.items()
         numbers = tuple(some) if isinstance(some, (tuple, list, set, range)) else (some,)

@@ -36,7 +36,8 @@ _TOKEN = re.compile(
 _NUMBER = re.compile(r"-?(?:0[xX][0-9a-fA-F]+|[0-9]+)")
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)
 _ESCAPED = {"n": b"\n", "r": b"\r", "t": b"\t", "0": b"\0", "\\": b"\\", '"': b'"'}
-_TEXT, _LARGE = Kind(), Int(64)  # of a comment; of numbers of a frame, whose size is no matter
+# Of a comment; of a frame's time and of its other numbers, whose size is no matter.
+_TEXT, _TIME, _COUNT = Kind(), Int(64), Int(64)
 
 
 def compile_filter(text: str) -> Test:
@@ -121,7 +122,7 @@ class _Parser:
         sign = self.tokens[self.place + 1][0].lower()
         if of_frame in FRAME and (sign in ("in", *COMPARE) or header_named(name) is None):
             self.place += 1
-            kind = _TEXT if of_frame == "comment" else _LARGE
+            kind = {"comment": _TEXT, "time_ns": _TIME}.get(of_frame, _COUNT)
             return self.asked((of_frame,), kind, of_frame, lambda condition: About(condition))
         try:
             path = FieldPath.parse(name, self.where())
@@ -216,7 +217,9 @@ def _raw(token: str, kind: Kind, sign: str) -> Any:
         return kind.raw(number if number is not None and kind is HOST else word, "")
     assert isinstance(kind, Int)
     if number is not None:
-        return number if kind is _LARGE else kind.raw(number, "")
+        if kind is _COUNT and number < 0:
+            raise BuildError("", "0 or more")
+        return number if kind is _TIME or kind is _COUNT else kind.raw(number, "")
     if kind.names is None:
         raise ValueError(token)
     return kind.raw(word, "")

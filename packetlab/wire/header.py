@@ -221,7 +221,7 @@ class Header(metaclass=HeaderType):
         under, when, sets: which header(s) it follows, on which numbers or condition (see `bindings.bind`); {"port": n} is
             either port, so that replies are found too.
         payload_size: an expression for the payload's size in bytes where no length rule says it; negative: unknown; 0:
-            nothing follows, and what stands behind fills the frame (`Packet.trailer`).
+            nothing can be bound, and what stands behind, built as a payload too, reads as what fills the frame (`Packet.trailer`).
         opaque: a condition that the payload is not the start of the next header (a later fragment).
         unsized: a condition that the length of the whole is left out, so that all there is counts.
         partial: a condition that the payload is only the first part of what its headers speak of.

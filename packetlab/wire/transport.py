@@ -20,7 +20,11 @@ _PORTS = (reply.sport == request.dport) & (reply.dport == request.sport)
 
 
 class UDP(Header, under=IPv4, when={"protocol": 17}, answers=_PORTS):
-    """User datagrams. A checksum of 0 says that there is none."""
+    """User datagrams (RFC 768). A checksum of 0 says that there is none.
+
+    A length of 0 is a fault, in IPv6 too: only jumbograms have it (RFC 2675 section 4), which no link here carries. Where
+    segmentation offload leaves out the length of the IPv4 packet around it, it is none.
+    """
 
     sport: U16 = 0
     dport: U16 = auto(next_protocol("udp.port", otherwise=0))

@@ -319,8 +319,9 @@ def test_filters_slices_and_indices_are_lazy_and_agree() -> None:
     errors = capture.where(IDP(packet_type=3))
     assert [f.number for f in errors] == [9, 136] and errors[1].number == 136
     assert capture.where(IDP).where(lambda p: p[IDP].packet_type == 3).count() == 2
-    with pytest.raises(TypeError, match="a pattern is"):
-        capture.where(7)  # type: ignore[arg-type]
+    for wrong in (7, int, Capture):
+        with pytest.raises(TypeError, match="a pattern is"):
+            capture.where(wrong)  # type: ignore[arg-type]
 
 
 def test_a_capture_in_memory_grows() -> None:

@@ -59,6 +59,8 @@ def test_flags_by_name_and_parts_of_addresses() -> None:
         ("ip.src == 10.0.0", "column 11: expected a value for IPv4.src"),
         ("udp udp", "column 5: expected and, or, or the end"),
         ("ip.ttl in 3", "expected {"),
+        ("number == -1", "column 11: expected a value for number, 0 or more, got '-1'"),
+        ("frame.len in {1 -1}", "a value for wire_length, 0 or more, got '-1'"),
         ("(" * 500 + "udp", "100 levels"),
         ("", "the end"),
     ],

@@ -110,6 +110,13 @@ def test_what_no_declaration_has_is_an_error_in_every_place(name: str, complaint
         (lambda: ladder([], fields=["nosuch"]), "a field such as 'seq'"),
         (lambda: ladder([], fields=["seqq"]), "did you mean 'seq'"),
         (lambda: ladder([], fields=["tcp.payload"]), "a field, got a payload"),
+        (lambda: ladder([], fields=["payload"]), "a field, got a payload"),
+        (lambda: ladder([], fields=[3]), "fields: 3: expected a name such as .*, got int"),
+        (lambda: ladder([], fields=[None]), "fields: None: expected a name such as .*, got NoneType"),
+        (lambda: ladder([], fields="seq"), r"a list of names, got 'seq' \(write \['seq'\]"),
+        (lambda: Volatile({3}), "volatile 3: expected names such as .*, got int"),
+        (lambda: Volatile({TCP}), "or fields such as IPv4.id, got HeaderType"),
+        (lambda: Capture.of([]).where(TCPOption), r'an item of TCP.options \(ask .* in words: "tcp.options.kind"\)'),
         (lambda: Volatile({"idp.src.socket"}), "a whole field.*idp.src"),
         (lambda: Volatile({"ip#2.id"}), "a whole field, of every such header"),
         (lambda: Volatile({"tcp"}), "a whole field"),
@@ -262,6 +269,17 @@ def test_hostile_words_are_a_filter_or_an_error(words: list[str], between: str) 
     passed = [frame for frame in SOME if test(frame.packet(), frame)]
     if FieldFilter.able(test):
         assert [SOME[row] for row in FieldFilter(test).mask(FrameBatch.of(SOME)).nonzero()[0]] == passed
+
+
+def test_volatile_fields_are_named_as_fields_too() -> None:
+    by_field, by_name = (Volatile(names) for names in ({TCP.seq, IPv4.id}, {"tcp.seq", "ip.id"}))
+    assert by_field.relative and by_field.fields == by_name.fields == {IPv4: ["id"]}
+    with bindings():
+
+        class UDP(Header):  # of a name that packetlab has, bound nowhere
+            id: U8 = 0
+
+        assert Volatile({UDP.id}).fields == {UDP: ["id"]}
 
 
 @given(st.integers(0, 2**40))

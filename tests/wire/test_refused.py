@@ -206,6 +206,22 @@ def test_a_second_field_of_a_name_is_told() -> None:
                 a: U8 = 0
 
 
+def test_nothing_is_bound_under_a_header_that_ends_the_frame() -> None:
+    with bindings():
+
+        class Last(Header, under=Ether, when={"type": 0x88B5}, payload_size=0):
+            a: U8 = 1
+
+        for rule in (None, {"a": 1}, field("a") == 1):
+            with pytest.raises(DeclareError, match="Above under Last: expected a header that something follows, got payload_size=0"):
+
+                class Above(Header, under=Last, when=rule):
+                    b: U8 = 2
+
+        read = dissect(bytes(Ether() / Last() / b"x"))
+        assert (read.payload, read.trailer, read.faults) == (b"", b"x", ())
+
+
 @pytest.mark.parametrize(
     "write",
     [lambda: sized("n"), lambda: when("n"), lambda: auto(0.5), lambda: field("a").one_of("b"), lambda: field("a") + "b", lambda: many(size=b"")],

@@ -49,6 +49,14 @@ def check_name(name: object, where: str) -> None:
         raise DeclareError(where, "a name that is an identifier of Python, and no keyword", repr(name))
 
 
+def check_class_name(word: str, value: object, where: str) -> None:
+    """Refuse a `__name__`, `__qualname__` or `__module__` that is none: a class's is written to terminals and programs."""
+    if word != "__module__":
+        check_name(value.rpartition(".")[2] if isinstance(value, str) and word == "__qualname__" else value, where)
+    if not isinstance(value, str) or not value.isprintable():
+        raise DeclareError(where, "text that is printable", repr(value))
+
+
 class Leaves:
     """The numbers that the leaves of a rule can be at its place. DeclareError for what is not known there."""
 

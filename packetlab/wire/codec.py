@@ -10,7 +10,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from packetlab.errors import BuildError, suggestion
-from packetlab.escaping import python
 from packetlab.wire import unpack
 from packetlab.wire.bodies import width
 from packetlab.wire.fields import REQUIRED, Address, Bytes, Filled, Int, Items, PayloadMark, auto
@@ -54,19 +53,22 @@ def forget(cls: type[Header]) -> None:
 def compile_init(cls: type[Header]) -> None:
     """Write the constructor: each keyword checked, converted, and noted as given."""
     # A field may have any name without a leading underscore, so all other names here have one.
-    fields = [f for f in cls._fields if not isinstance(f.kind, PayloadMark)]
     names: dict[str, Any] = {"_wrong_name": wrong_name, "_cls": cls, "_type": type, "_len": len}
-    names.update(_int=int, _bytes=bytes, _str=str, _isinstance=isinstance, _Tolerance=Tolerance, _has_pattern=_has_pattern)
-    keywords = "".join(f", {f.name}=None" for f in fields)
+    names.update(_int=int, _bytes=bytes, _str=str, _isinstance=isinstance, _Tolerance=Tolerance, _has_pattern=_has_pattern, _only_marked=only_marked)
+    keywords = "".join(f", {f.name}=None" for f in cls._fields)
     # Not with a bare *: filling in defaults of keyword-only parameters takes a dictionary lookup for each.
     lines = [f"def __init__(_self, _unnamed=None{keywords}, **_wrong):"]
     lines += ["    if _wrong or _unnamed is not None: raise _wrong_name(_cls, _wrong)", "    _s = 0"]
-    for f in fields:
+    for f in cls._fields:
         name, kind = f.name, f.kind
+        if isinstance(kind, PayloadMark):
+            names[f"_F_{name}"] = f
+            lines += [f"    if {name} is not None: _only_marked(_cls, _F_{name}, {name})", f"    _self.{f.slot} = None"]
+            continue
         initial = None if f.default is REQUIRED or f.condition is not None or is_derived(f) else f.default
         names[f"_K_{name}"], names[f"_D_{name}"] = kind.raw, initial
         default = repr(initial) if isinstance(initial, int) or initial is None else f"_D_{name}"
-        names[f"_F_{name}"], where = kind, python(f"{cls.__name__}.{name}")
+        names[f"_F_{name}"], where = kind, f"'{cls.__name__}.{name}'"
         lines += [f"    if {name} is None: _self.{f.slot} = {default}"]
         fits = ""
         if isinstance(kind, Int):
@@ -82,12 +84,15 @@ def compile_init(cls: type[Header]) -> None:
         lines += [f"        _self.{f.slot} = {name}.fitted(_F_{name}, {where})"]
         if isinstance(kind, Items):
             lines += [f"    if _has_pattern(_self.{f.slot}): _s |= {prototype_bit(cls)}"]
-    for f in cls._fields:
-        if isinstance(f.kind, PayloadMark):
-            lines += [f"    _self.{f.slot} = None"]
     lines += ["    _self._state = _s"]
     header: Any = cls
     header.__init__ = function(lines, names, f"{cls.__name__}.__init__")
+
+
+def only_marked(cls: type[Header], f: Field, value: Any) -> None:
+    """Refuse a value for the mark where the payload stands; None, which is what it has, may be given back."""
+    if value is not None:
+        raise BuildError(f"{cls.__name__}.{f.name}", "None, since it only marks a place", repr(value), "stack the payload: header / b'...'")
 
 
 def wrong_name(cls: type[Header], wrong: dict[str, Any]) -> BuildError:
@@ -106,8 +111,11 @@ def replaced(header: H, changes: dict[str, Any]) -> H:
     values = {f.slot: getattr(header, f.slot) for f in cls._fields}
     for name, value in changes.items():
         f = cls._by_name.get(name)
-        if f is None or isinstance(f.kind, PayloadMark):
+        if f is None:
             raise wrong_name(cls, {name: value})
+        if isinstance(f.kind, PayloadMark):
+            only_marked(cls, f, value)
+            continue
         if value is None and values[f.slot] is None and state >> 2 * count:
             continue  # the bytes ended before it came, and so it stays
         state &= ~(f.bit << count)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import sys
 from inspect import cleandoc
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, dataclass_transform, get_origin
 
 from packetlab.errors import DeclareError, suggestion
 from packetlab.wire import bindings as _bindings, codec
 from packetlab.wire.above import Shown, lent
 from packetlab.wire.annotation import checked, is_optional, kind_of, resolved
-from packetlab.wire.checking import check_declaration, check_name
+from packetlab.wire.checking import check_class_name, check_declaration, check_name
 from packetlab.wire.expressions import Expr, expression
 from packetlab.wire.fields import REQUIRED, Int, Items, Kind, PayloadMark, Spec
 from packetlab.wire.foreign import as_packet
@@ -137,6 +137,8 @@ class HeaderType(type):
         if not bases:
             return super().__new__(mcls, name, bases, body)
         check_name(name, "the name of a header")
+        for word in ("__qualname__", "__module__"):
+            check_class_name(word, body.get(word, name), f"{name}.{word}")
         annotations: dict[str, Any] = dict(body.get("__annotations__", {}))
         body["__annotations__"] = annotations
         frame = sys._getframe(1)
@@ -163,6 +165,14 @@ class HeaderType(type):
         body.update({f.name: f for f in fields if f.name not in inherited})
         cls = super().__new__(mcls, name, bases, body)
         return cls
+
+    def __setattr__(cls, word: str, value: Any) -> None:
+        renamed = word in ("__name__", "__qualname__", "__module__")
+        if renamed:
+            check_class_name(word, value, f"{cls.__name__}.{word}")
+        super().__setattr__(word, value)
+        if renamed:
+            codec.forget(cast("type[Header]", cls))  # the compiled code names the class in its errors
 
     def __init__(
         cls,

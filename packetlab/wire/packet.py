@@ -259,7 +259,9 @@ class Packet(Shown):
         if layer is None and set(changes) != {"payload"}:
             raise BuildError("replace", "a layer, or payload= alone", ", ".join(changes) or "nothing")
         field = self._class(layer)._by_name.get("payload") if layer is not None else None
-        if "payload" in changes and (field is None or isinstance(field.kind, PayloadMark)):
+        # A header of a captured packet has None where a mark stands; given back, it changes nothing.
+        given_back = field is not None and changes.get("payload", b"") is None
+        if "payload" in changes and not given_back and (field is None or isinstance(field.kind, PayloadMark)):
             payload = Bytes().raw(changes.pop("payload"), "payload")
         if layer is not None:
             target = self[layer]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from packetlab.escaping import python
 from packetlab.wire.asking import Asked, any_of, parameters
 from packetlab.wire.columns import Column
 from packetlab.wire.conditions import Match
@@ -35,7 +34,7 @@ def loop_source(first: type[Header], columns: Sequence[Asked]) -> str:
     lines.append("        while cls:")
     word = "if"
     for cls, number in numbers.items():
-        lines.append(f"            {word} cls == {number}:  # {python(cls.__name__)}")
+        lines.append(f"            {word} cls == {number}:  # {cls.__name__}")
         writer = LoopTracing(cls, numbers, columns)
         lines += ["                " + line for line in writer.source()]
         word = "elif"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from packetlab.escaping import printable
 from packetlab.wire import bindings
 from packetlab.wire.expressions import Checksum, Expr, Next
 from packetlab.wire.fields import Filled, Int, Items
@@ -35,10 +36,8 @@ class Fault(NamedTuple):
 
     def __str__(self) -> str:
         name = f"{self.layer}.{self.field}" if self.field else self.layer
-        return (
-            f"{name}: expected {self.expected} at offset {self.offset}, got {self.got}"
-            + ", cut by the capture" * self.cut
-        )
+        text = f"{name}: expected {self.expected} at offset {self.offset}, got {self.got}"
+        return printable(text) + ", cut by the capture" * self.cut  # the layer may be a foreign class, called anything
 
 
 class Dissection:

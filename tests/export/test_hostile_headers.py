@@ -30,7 +30,7 @@ def hostile() -> type[Header]:
     kinds: Any = IntEnum("Kinds " + HOSTILE.replace("\0", ""), {name: number for number, name in enumerate(NASTY)})  # type: ignore[misc]
     flags: Any = IntFlag(f"Flags '+{RUN}+'", {name: 1 << number for number, name in enumerate(NASTY)})  # type: ignore[misc]
     body = {
-        "__module__": f"mod'+{RUN}+'", "__qualname__": f"q'+{RUN}+'{HOSTILE}", "__doc__": "\n".join(NASTY),
+        "__module__": f"mod'+{RUN}+'", "__qualname__": f"q'+{RUN}+'.Evil", "__doc__": "\n".join(NASTY),
         "__annotations__": {"kind": Annotated[Named[kinds], bits(8)], "flags": Annotated[Named[flags], bits(8)], "fixed": Annotated[Named[kinds], bits(8)], "rest": Rest},
         "kind": 1, "flags": 3, "fixed": const(2), "rest": b"\x1b[2J<b>",
     }  # fmt: skip

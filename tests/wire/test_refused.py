@@ -34,7 +34,6 @@ from packetlab import (
     U16le,
     ahead,
     auto,
-    bind,
     bindings,
     bits,
     choose,
@@ -56,9 +55,8 @@ from packetlab import (
     when,
 )
 from packetlab.wire import bindings as registry, fields
-from packetlab.wire.columns import column
 from packetlab.wire.declared import declare_from
-from packetlab.wire.tracing_loop import loop_source
+from packetlab.wire.foreign import as_packet
 
 
 def made(name: str = "Wrong", **body: Any) -> Any:
@@ -368,18 +366,33 @@ def test_a_header_may_have_any_number_of_bindings_with_conditions() -> None:
         assert dissect(b"\2\xbc\0\0\0\x09\0\0x", UDP).payload == b"x"
 
 
-def test_a_class_that_is_renamed_later_is_text_in_what_is_compiled(tmp_path) -> None:
-    mark = tmp_path / "ran"
-
-    class Renamed(Header):
-        a: U8
-
-    Renamed.__name__ = f"x'+str(open({str(mark)!r}, 'w'))+'\nopen({str(mark)!r}, 'w')\ndef f(): '"
-    with pytest.raises(BuildError, match="expected 0..255"):
-        Renamed(a=300)
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("__name__", "a\x1b]0;t\a\u202e"), ("__name__", "x'+str(1)+'"), ("__name__", "class"), ("__name__", ""), ("__name__", "two words"),
+        ("__qualname__", "a\x1b"), ("__qualname__", "a\x1b.b"), ("__qualname__", "f.<locals>.b c"), ("__module__", "a\nb"),
+        ("__qualname__", 5), ("__module__", None),
+    ],
+)  # fmt: skip
+def test_a_class_is_renamed_only_to_what_it_could_have_been_called_at_first(word: str, value: Any) -> None:
     with bindings():
-        bind(Renamed, under=Ether, when={"type": 0x88CD})
-        source = loop_source(Ether, [column(Renamed.a)])
-    (line,) = [line for line in source.splitlines() if "open(" in line]
-    assert "open(" not in line.partition("  # ")[0] and compile(source, "loop", "exec")
-    assert not mark.exists()
+        header = made("Once", a=U8)
+        before = getattr(header, word)
+        with pytest.raises(DeclareError, match=rf"Once\.{word}: expected"):
+            setattr(header, word, value)
+        assert getattr(header, word) == before
+        if word != "__name__":
+            with pytest.raises(DeclareError, match=rf"Twice\.{word}: expected"):
+                type(Header)("Twice", (Header,), {"__annotations__": {"a": U8}, word: value})
+        header.__name__ = "Anew"
+        header.__qualname__ = "somewhere.<locals>.Anew"
+        with pytest.raises(BuildError, match=r"^Anew\.a: expected 0\.\.255"):
+            header(a=300)
+
+
+def test_a_class_of_anothers_library_is_told_in_what_a_terminal_shows_as_text() -> None:
+    dpkt = pytest.importorskip("dpkt")
+    hostile = type("a\x1b]0;t\a\u202e", (dpkt.Packet,), {"__hdr__": (("a", "B", 0),)})
+    packet = as_packet(hostile())
+    for shown in (str(packet.faults[0]), packet.show(), packet._repr_mimebundle_()["text/plain"]):
+        assert r"a\x1b]0;t\x07\u202e" in shown and shown.replace("\n", "").isprintable()

@@ -11,7 +11,9 @@ from hypothesis import given, settings, strategies as st
 
 from packetlab import (
     ARP,
+    IDP,
     TCP,
+    U8,
     UDP,
     BuildError,
     Ether,
@@ -21,6 +23,7 @@ from packetlab import (
     IPv4,
     IPv6,
     Packet,
+    Payload,
     Routing,
     any_value,
     between,
@@ -29,7 +32,6 @@ from packetlab import (
     one_of,
     same_as,
 )  # fmt: skip
-from packetlab.wire.fields import PayloadMark
 from packetlab.wire.linktypes import first_header
 from tests.capture.test_corpus import NAMES, frames_of
 
@@ -40,7 +42,7 @@ def own_values(packet: Packet) -> list[tuple[tuple[type[Header], int], str, Any]
     for header in packet.layers:
         place = type(header), times[type(header)]
         times[type(header)] += 1
-        found += [(place, f.name, getattr(header, f.name)) for f in header._fields if not isinstance(f.kind, PayloadMark)]
+        found += [(place, f.name, getattr(header, f.name)) for f in header._fields]
     return found
 
 
@@ -70,6 +72,26 @@ ANYTHING = st.one_of(
 def test_whatever_does_not_fit_is_a_build_error(place: Any, value: Any) -> None:
     with suppress(BuildError):
         assert bytes(WHOLE.replace(place[0], **{place[1]: value}))
+
+
+def test_the_mark_of_the_payload_is_given_back_as_the_none_it_is_and_takes_nothing_else() -> None:
+    class Framed(Header):
+        first: U8 = 0
+        body: Payload
+        last: U8 = 0
+
+    for cls, name, header in ((IDP, "payload", IDP(src="1H.2H.3")), (Framed, "body", Framed(first=7))):
+        packet = dissect(bytes(header / b"data"), cls)
+        every = {f.name: getattr(packet[cls], f.name) for f in cls._fields}
+        assert every[name] is None and packet.replace(cls, **every) == packet == cls(**every) / b"data"
+        assert packet[cls].replace(**{name: None}) == packet[cls]
+        for refused in (b"x", 0, any_value):
+            for ask in (cls, packet[cls].replace):
+                with pytest.raises(BuildError, match=rf"{cls.__name__}\.{name}: expected None, since it only marks a place"):
+                    ask(**{name: refused})
+    assert packet.replace(payload=b"more").payload == dissect(bytes(IDP() / b"data"), IDP).replace(IDP, payload=b"more").payload
+    with pytest.raises(BuildError, match="only marks a place"):
+        packet.replace(Framed, body=b"more")
 
 
 ROUTE = b"\x04" + bytes([4, 4, 4, 4])

@@ -214,6 +214,10 @@ class Station:
 
         SocketMisuse: the host was closed, or is that of a parent process.
         """
+        with self.medium.lock:  # two threads may come at once
+            return self._all_joined()
+
+    def _all_joined(self) -> Stack:
         if self.closed:
             raise SocketMisuse(EBADF, f"host {self.name}", "an open host", "one that was closed")
         if self._stack is None:

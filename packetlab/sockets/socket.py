@@ -176,7 +176,9 @@ class Socket(Shown, metaclass=_Made):
             if holder.thread == threading.get_ident():
                 got = "one within it, as a signal's handler makes"
                 hint = f"let the handler note what is to be done, and {side} after the call"
-                raise self._misuse(EDEADLK, verb, f"a call after the {side} that is under way in this thread", got, hint)
+                raise self._misuse(
+                    EDEADLK, verb, f"a call after the {side} that is under way in this thread", got, hint
+                )
             return holder
 
         medium, timeout = self.host.medium, self.timeout

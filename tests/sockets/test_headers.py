@@ -355,7 +355,9 @@ def test_prototypes_in_the_wrong_order_are_no_data(hosts, kind, data) -> None:
         client.connect(hosts[1].at(500))
     wire = Wire(hosts[0])
     for write in (client.write, getattr(client, "write_message", client.write)):
-        with pytest.raises(LocalProtocolError, match=r"before the data, got .*\(bytes\(packet\) sends all of it as data"):
+        with pytest.raises(
+            LocalProtocolError, match=r"before the data, got .*\(bytes\(packet\) sends all of it as data"
+        ):
             write(data)
     assert wire.packets() == []
     client.write(bytes(data))

@@ -88,12 +88,12 @@ ERRNO_NAMES = {**errno.errorcode, errno.EOPNOTSUPP: "EOPNOTSUPP"}  # Linux has E
 class SocketMisuse(LocalProtocolError, OSError):
     """A call that a socket cannot serve as it is now: an `OSError` with the errno that BSD answers it with.
 
-    So one handler, ``except OSError``, serves the sockets of every family, the kernel's own among them.
+    So one handler, ``except OSError``, serves the sockets of every family, the kernel's own among them. `hint` is the way
+    out, in words.
     """
 
-    def __init__(self, number: int, where: str, expected: object, got: object, hint: str = "") -> None:
-        name = ERRNO_NAMES.get(number, str(number))
-        super().__init__(where, expected, got, f"{name}: {hint}" if hint else name)
+    def __init__(self, number: int, where: str, expected: object, got: object, hint: str) -> None:
+        super().__init__(where, expected, got, f"{ERRNO_NAMES.get(number, str(number))}: {hint}")
         self.errno, self.strerror = number, os.strerror(number)
         self._given = number, where, expected, got, hint
 

@@ -60,8 +60,9 @@ class Place(NamedTuple):
         """
         if not self.host.speaks_xns:
             name, closed = printable(self.host.name), self.host.closed
-            got, hint = f"{name}, which {'was closed' if closed else 'is on none'}", "make a link, or join() one"
-            raise SocketMisuse(EADDRNOTAVAIL, f"{self}", "a host on an XNS network", got, "" if closed else hint)
+            got = f"{name}, which {'was closed' if closed else 'is on none'}"
+            hint = "make another host" if closed else "make a link, or join() one"
+            raise SocketMisuse(EADDRNOTAVAIL, f"{self}", "a host on an XNS network", got, hint)
         node = self.host.xns.node
         theirs = [net for net, _ in node.interfaces]
         ours = {net for net, _ in asker.xns.node.interfaces}
@@ -201,7 +202,8 @@ class Station:
     def xns_octets(self) -> bytes:
         """Return the 48-bit address of the host in XNS: the MAC address of its first interface."""
         if not self.attachments:
-            raise SocketMisuse(ENETDOWN, f"host {self.name}", "a link, or join()", "none yet")
+            hint = "its network's link() makes one"
+            raise SocketMisuse(ENETDOWN, f"host {self.name}", "a link, or join()", "none yet", hint)
         return self.attachments[0].mac
 
     def _first_id(self) -> int:
@@ -219,7 +221,7 @@ class Station:
 
     def _all_joined(self) -> Stack:
         if self.closed:
-            raise SocketMisuse(EBADF, f"host {self.name}", "an open host", "one that was closed")
+            raise SocketMisuse(EBADF, f"host {self.name}", "an open host", "one that was closed", "make another")
         if self._stack is None:
             node = Node(int.from_bytes(self.xns_octets(), "big"), router=self.router, first_id=self._first_id())
             self._stack = Stack(node)
@@ -354,7 +356,7 @@ class Station:
 
     def _need_open(self, what: str) -> None:
         if self.closed:
-            raise SocketMisuse(EBADF, f"{self.name}: {what}", "an open host", "one that was closed")
+            raise SocketMisuse(EBADF, f"{self.name}: {what}", "an open host", "one that was closed", "make another")
 
     # Packet exchange ----------------------------------------------------------------------------------------
 

@@ -129,7 +129,8 @@ class LocalHost(Talker):
             return self._mac
         if not self.attachments:
             wanted = "an interface, or mac= for an XNS address of one's own"
-            raise SocketMisuse(ENETDOWN, f"host {self.name}", wanted, "neither")
+            hint = "LocalHost('eth0'), or LocalHost(mac='02:00:00:00:00:01') and join()"
+            raise SocketMisuse(ENETDOWN, f"host {self.name}", wanted, "neither", hint)
         return self.attachments[0].mac
 
     def kernel_socket(

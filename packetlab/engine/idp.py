@@ -124,7 +124,7 @@ class Node:
             number, self._number = self._number, self._number + 1 if self._number < 0xFFFF else FIRST_FREE
             if number not in self._sockets and number != SMB_SOCKET:
                 return number
-        raise SocketMisuse(EADDRNOTAVAIL, "bind", "a free socket", "none: all are in use")
+        raise SocketMisuse(EADDRNOTAVAIL, "bind", "a free socket", "none: all are in use", "close some")
 
     def new_id(self) -> int:
         """Return a connection id: neither 0 nor 0xFFFF, and not one used lately."""

@@ -192,7 +192,7 @@ class Sender:
 def check_data(size: int, datastream: int, attention: bool, largest: int) -> None:
     """Raise LocalProtocolError where a packet is none that a program may send."""
     if size > largest:
-        raise SocketMisuse(EMSGSIZE, "SPP data", f"at most {largest} bytes", f"{size}")
+        raise SocketMisuse(EMSGSIZE, "SPP data", f"at most {largest} bytes", f"{size}", "send it in parts")
     if not 0 <= datastream < END:
         hint = "254 and 255 are END and END-REPLY, which close() sends; force=True sends them too"
         raise LocalProtocolError("SPP.datastream", "0..253", f"{datastream}", hint)

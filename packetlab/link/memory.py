@@ -43,8 +43,9 @@ class MemoryPort(Port):
 
     def _gone(self) -> SocketMisuse:
         if self._closed:
-            return SocketMisuse(errno.EBADF, self.name, "an open port", "one that has been closed")
-        return SocketMisuse(errno.ENETDOWN, self.name, "a whole wire", "one whose other end has been closed")
+            return SocketMisuse(errno.EBADF, self.name, "an open port", "one that has been closed", "memory_wire() makes two")
+        hint = "memory_wire() makes a new one"
+        return SocketMisuse(errno.ENETDOWN, self.name, "a whole wire", "one whose other end has been closed", hint)
 
     def close(self) -> None:
         """Take the wire away: the other end gets what is on it, and an OSError after that, as whoever waits here does."""

@@ -288,7 +288,7 @@ class SimPort(Port):
 
     def _check(self) -> None:
         if self not in self.nic.ports:
-            raise SocketMisuse(errno.EBADF, self.name, "an open port", "one that has been closed")
+            raise SocketMisuse(errno.EBADF, self.name, "an open port", "one that has been closed", "open another")
 
     def close(self) -> None:
         """Stop listening. Whoever waits for a frame, in another thread too, gets an OSError that says so."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from packetlab.sockets.websocket import WebSocketSocket
 
 KINDS = ("stream", "datagram", "raw", "seqpacket", "websocket")
+FAMILIES = ("xns", "inet")
 
 
 @overload
@@ -65,13 +66,15 @@ def create(host: Station, kind: str = "stream", family: str | None = None, **opt
         LocalProtocolError: no such kind or family, or none of the two here; or the host was closed.
     """
     if kind not in KINDS:
-        raise SocketMisuse(ESOCKTNOSUPPORT, "socket", f"one of {', '.join(KINDS)}", kind, suggestion(kind, KINDS))
+        hint = suggestion(f"{kind}", KINDS) or "see help(packetlab.sockets)"
+        raise SocketMisuse(ESOCKTNOSUPPORT, "socket", f"one of {', '.join(KINDS)}", kind, hint)
     if host.closed:
-        raise SocketMisuse(EBADF, f"{kind} socket of {host.name}", "an open host", "one that was closed")
+        raise SocketMisuse(EBADF, f"{kind} socket of {host.name}", "an open host", "one that was closed", "make another")
     if family is None:
         family = "xns" if host.speaks_xns or host.kernel_socket is None or kind == "seqpacket" else "inet"
-    if family not in ("xns", "inet"):
-        raise SocketMisuse(EAFNOSUPPORT, "socket family", "xns or inet", family)
+    if family not in FAMILIES:
+        hint = suggestion(f"{family}", FAMILIES) or "leave it out: xns where the host has a link, else inet"
+        raise SocketMisuse(EAFNOSUPPORT, "socket family", "xns or inet", family, hint)
     if family == "inet" and host.kernel_socket is None:
         hint = "use a Lab or a LocalHost"
         where = f"{kind} socket of {host.name}"

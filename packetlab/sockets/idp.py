@@ -15,7 +15,7 @@ from packetlab.engine.datagram import Datagrams
 from packetlab.errors import deliberate
 from packetlab.host import Station
 from packetlab.sockets.headers import NOTHING, Data, Given, Prototype, outgoing, parted, prototype
-from packetlab.sockets.socket import Socket, is_number
+from packetlab.sockets.socket import ANOTHER, OURS, THEIRS, Socket, is_number
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.bindings import conditions, space
 from packetlab.wire.dissect import dissect
@@ -166,7 +166,7 @@ class DatagramSocket(_IDPSocket):
     @mtu.setter
     def mtu(self, size: int) -> None:
         if not (is_number(size) and 1 <= size <= 65535 - HEADER):
-            raise self._misuse(EINVAL, "mtu", f"1..{65535 - HEADER} bytes", f"{size!r}")
+            raise self._misuse(EINVAL, "mtu", f"1..{65535 - HEADER} bytes", f"{size!r}", f"XNS itself has {LARGEST}")
         self._mtu = size
 
     @property
@@ -180,12 +180,12 @@ class DatagramSocket(_IDPSocket):
 
     def bind(self, address: Any) -> None:
         """Take a socket number of this host: 1 to 65535, or 0 for any free one."""
-        self._need(not self._number, EINVAL, "bind", "an unbound socket", f"one at {self._number}")
+        self._need(not self._number, EINVAL, "bind", "an unbound socket", f"one at {self._number}", ANOTHER)
         node = self.host.xns.node
         with self._named("bind"):
             wanted = self.host.resolve(XNSAddress(socket=address) if isinstance(address, int) else address)
         if wanted.host not in (0, node.host):
-            raise self._misuse(EADDRNOTAVAIL, "bind", f"host {node.host:X}, or 0", f"{wanted}")
+            raise self._misuse(EADDRNOTAVAIL, "bind", f"host {node.host:X}, or 0", f"{wanted}", OURS)
         with self.host.medium.lock, self._named("bind"):
             self._number = node.bind(self._endpoint, wanted.socket)
 
@@ -195,7 +195,7 @@ class DatagramSocket(_IDPSocket):
         with self._named("connect"):
             remote = self.host.resolve(address)
         whole = remote.socket and remote.host
-        self._need(whole, EADDRNOTAVAIL, "connect", "an address with host and socket", f"{remote}")
+        self._need(whole, EADDRNOTAVAIL, "connect", "an address with host and socket", f"{remote}", THEIRS)
         self._receiving()
         self._endpoint.peer = remote
 
@@ -229,7 +229,8 @@ class DatagramSocket(_IDPSocket):
         self._receiving()
         packet, size = self._packet(data, to, header, force or self._default[2])
         if size > self.mtu and not force:
-            raise self._misuse(EMSGSIZE, "write", f"at most {self.mtu} bytes", f"{size}")
+            hint = "write it in parts; mtu is how many go into one"
+            raise self._misuse(EMSGSIZE, "write", f"at most {self.mtu} bytes", f"{size}", hint)
         destination = packet[IDP].dst
         if destination.host >> 40 & 1 and not self.broadcast:
             hint = "set broadcast = True (SO_BROADCAST)"
@@ -242,7 +243,8 @@ class DatagramSocket(_IDPSocket):
         body = outgoing(data, where)
         if isinstance(body, bytes) and self.headers_on_output and header is None:
             if len(body) < HEADER:
-                raise self._misuse(EINVAL, "write", "30 octets of header, then data", f"{len(body)}")
+                hint = "headers_on_output is on"
+                raise self._misuse(EINVAL, "write", "30 octets of header, then data", f"{len(body)}", hint)
             own, rest = parted(dissect(body[:HEADER], IDP), where)
             body = Packet((), body[HEADER:])
             may = {*own.idp} if force else {*own.idp} - {"length", "checksum", "pad"}
@@ -264,9 +266,11 @@ class DatagramSocket(_IDPSocket):
     def _destination(self, to: Any) -> XNSAddress:
         peer = self._endpoint.peer
         if peer is not None and to is not None:
-            raise self._misuse(EISCONN, "write", "no destination: the socket is connected", f"{to}")
+            hint = "leave out to=, or make another socket"
+            raise self._misuse(EISCONN, "write", "no destination: the socket is connected", f"{to}", hint)
         if peer is None and to is None:
-            raise self._misuse(EDESTADDRREQ, "write", "a destination: write(data, to=...)", "none")
+            hint = "or connect() it to one first"
+            raise self._misuse(EDESTADDRREQ, "write", "a destination: write(data, to=...)", "none", hint)
         with self._named("write"):
             return peer or self.host.resolve(to)
 
@@ -311,7 +315,9 @@ class RawSocket(_IDPSocket):
         packet = octets if isinstance(octets, Packet) else dissect(octets, IDP)
         idp = packet.layers[0] if packet.layers else None
         if not isinstance(idp, IDP) or idp.dst is None:
-            raise self._misuse(EINVAL, "write", "a packet with a whole IDP header", packet.summary() or "nothing")
+            hint = "IDP(dst=..., src=...) / data; a datagram socket puts one before the data"
+            got = packet.summary() or "nothing"
+            raise self._misuse(EINVAL, "write", "a packet with a whole IDP header", got, hint)
         self._send(packet, idp.dst)
         return len(bytes(packet))
 

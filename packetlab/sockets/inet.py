@@ -12,25 +12,27 @@ from typing import Any
 from packetlab.errors import LocalProtocolError, NeedsPrivilege, SocketMisuse, deliberate
 from packetlab.host import Place, Station
 from packetlab.sockets.headers import Data, outgoing
-from packetlab.sockets.socket import Socket
+from packetlab.sockets.socket import ANOTHER, CONNECT, Socket
 
 __tracebackhide__ = deliberate
 
 LARGEST = 65536
+MOST_READ = 1 << 24  # room that is made for one read; a kernel's buffer holds less
 MOST_BACKLOG = 0xFFFF  # the kernel has its own, lower limit
 TYPES = {"stream": _socket.SOCK_STREAM, "datagram": _socket.SOCK_DGRAM, "raw": _socket.SOCK_RAW}
-# What the kernel says of a call that makes no sense: what would have, and what there was.
+# What the kernel says of a call that makes no sense: what would have, what there was, and the way out.
 MISUSES = {
-    errno.EINVAL: ("a call that the kernel takes in this state", "one that it refuses"),
-    errno.EISCONN: ("a fresh socket", "one that is connected"),
-    errno.ENOTCONN: ("a connected socket", "one that is not"),
-    errno.EADDRINUSE: ("a free address", "one in use"),
-    errno.EADDRNOTAVAIL: ("an address that this host has, or can reach", "one of elsewhere"),
-    errno.EDESTADDRREQ: ("a destination: write(data, to=...)", "none"),
-    errno.EMSGSIZE: ("a datagram of 65507 bytes at most", "a longer one"),
-    errno.EOPNOTSUPP: ("a kind of socket that can do this", "one that cannot"),
-    errno.EBADF: ("an open socket", "one that was closed"),
+    errno.EINVAL: ("a call that the kernel takes in this state", "one that it refuses", ANOTHER),
+    errno.EISCONN: ("a fresh socket", "one that is connected", ANOTHER),
+    errno.ENOTCONN: ("a connected socket", "one that is not", CONNECT),
+    errno.EADDRINUSE: ("a free address", "one in use", "0 takes any free port"),
+    errno.EADDRNOTAVAIL: ("an address that this host has, or can reach", "one of elsewhere", "'' is any of its own"),
+    errno.EDESTADDRREQ: ("a destination: write(data, to=...)", "none", "or connect() it to one first"),
+    errno.EMSGSIZE: ("a datagram of 65507 bytes at most", "a longer one", "write it in parts, or use a stream"),
+    errno.EOPNOTSUPP: ("a kind of socket that can do this", "one that cannot", "a stream connects, listens and accepts"),
+    errno.EBADF: ("an open socket", "one that was closed", ANOTHER),
 }
+ONCE = "leave out to=, or make another"
 
 
 def create(host: Station, kind: str, protocol: int | None = None) -> InetSocket:
@@ -109,7 +111,7 @@ class InetSocket(Socket):
         self._need_open("bind")
         ours = self._address(address, ours=True)
         bound = self.kind != "raw" and self.sock.getsockname()[1]
-        self._need(not bound, errno.EINVAL, "bind", "an unbound socket", f"one at port {bound}")
+        self._need(not bound, errno.EINVAL, "bind", "an unbound socket", f"one at port {bound}", ANOTHER)
         self._call(lambda: self.sock.bind(ours), "bind", f"{ours[0]}:{ours[1]}")
 
     def connect(self, address: Any) -> None:
@@ -133,10 +135,10 @@ class InetSocket(Socket):
         """Return what the kernel refused, with the socket's name: a misuse, or whatever OSError has that number."""
         if number not in MISUSES:
             return OSError(number, f"{self}: {verb}: {os.strerror(number)}")
-        expected, got = MISUSES[number]
+        expected, got, hint = MISUSES[number]
         if address and number in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
             got = f"{address}, {got}"
-        return self._misuse(number, verb, expected, got, os.strerror(number))
+        return self._misuse(number, verb, expected, got, f"{os.strerror(number)}; {hint}")
 
     def _receive(self, do: Any, verb: str = "read") -> Any:
         """Wait until the kernel has something, and fetch it."""
@@ -187,7 +189,7 @@ class InetStream(InetSocket):
 
     def _connect(self, target: tuple[str, int]) -> None:
         listens = self._listens()
-        self._need(not listens, errno.EOPNOTSUPP, "connect", "a socket that does not listen", "a listener")
+        self._need(not listens, errno.EOPNOTSUPP, "connect", "a socket that does not listen", "a listener", ANOTHER)
         self._need(not self._connected, errno.EISCONN, "connect", *MISUSES[errno.EISCONN])
         number = self.sock.connect_ex(target)
         if number not in (0, errno.EINPROGRESS, errno.EALREADY):
@@ -271,7 +273,7 @@ class InetStream(InetSocket):
         """Wait for bytes and return those there are, `size` at most; none at the end of the connection."""
         self._need(self._connected, errno.ENOTCONN, "read", *MISUSES[errno.ENOTCONN])
         self._need_size(size)
-        data: bytes = self._receive(lambda: self.sock.recv(size))
+        data: bytes = self._receive(lambda: self.sock.recv(min(size, MOST_READ)))
         return data
 
 
@@ -286,7 +288,7 @@ class InetDatagram(InetSocket):
         given = connected or to is not None
         self._need(given, errno.EDESTADDRREQ, "write", *MISUSES[errno.EDESTADDRREQ])
         once = not connected or to is None
-        self._need(once, errno.EISCONN, "write", "no destination: the socket is connected", f"{to}")
+        self._need(once, errno.EISCONN, "write", "no destination: the socket is connected", f"{to}", ONCE)
         octets = bytes(outgoing(data, f"{self}: write"))
         if to is None:
             return self._deliver(lambda: self.sock.send(octets))

@@ -20,6 +20,19 @@ from packetlab.wire.above import Shown
 __tracebackhide__ = deliberate
 
 LOOK = 0.01  # seconds between looks at the clock
+MOST = 0x7FFFF000  # bytes that Linux reads at once
+
+# Ways out.
+ANOTHER = "make another: host.socket(kind, family)"
+CONNECT = "connect() it first, or take one from accept()"
+OURS = "a number alone is one of this host"
+THEIRS = "host.at(number) has both"
+INSTEAD = {
+    "bind": "it takes what comes for every socket number as it is",
+    "connect": "what it writes says in its header where it goes",
+    "listen": "kinds that connect can: stream, seqpacket, websocket",
+    "accept": "kinds that connect can: stream, seqpacket, websocket; here read() gives what comes, whoever it is from",
+}
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Socket")
@@ -28,6 +41,11 @@ S = TypeVar("S", bound="Socket")
 def is_number(value: Any) -> bool:
     """Say whether a value is a whole number; True and False are none."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def shown(value: Any) -> str:
+    """Return what was given in a few words."""
+    return f"{value!r:.60}" if not is_number(value) or value.bit_length() < 512 else f"{value.bit_length()} bits"
 
 
 class Turn:
@@ -82,7 +100,7 @@ class Socket(Shown, metaclass=_Made):
     @timeout.setter
     def timeout(self, seconds: float | None) -> None:
         if seconds is not None and not (isinstance(seconds, (int, float)) and 0 <= seconds < inf):
-            raise self._misuse(EINVAL, "timeout", "seconds from 0 upwards, or None", f"{seconds!r}")
+            raise self._misuse(EINVAL, "timeout", "seconds from 0 upwards, or None", f"{seconds!r}", "None waits as long as it takes")
         self._timeout = seconds
 
     # Verbs --------------------------------------------------------------------------------------------------
@@ -198,7 +216,7 @@ class Socket(Shown, metaclass=_Made):
 
     # Words --------------------------------------------------------------------------------------------------
 
-    def _misuse(self, number: int, verb: str, expected: str, got: str, hint: str = "") -> SocketMisuse:
+    def _misuse(self, number: int, verb: str, expected: str, got: str, hint: str) -> SocketMisuse:
         return SocketMisuse(number, f"{self}: {verb}", expected, got, hint)
 
     @contextmanager
@@ -212,29 +230,31 @@ class Socket(Shown, metaclass=_Made):
 
     def _need_size(self, size: Any, verb: str = "read") -> None:
         """Say that a size is none, before anything is taken."""
-        self._need(is_number(size) and size >= 0, EINVAL, verb, "a size of 0 or more bytes", f"{size!r}")
+        right = is_number(size) and 0 <= size <= MOST
+        self._need(right, EINVAL, verb, "a size of 0 or more bytes", shown(size), f"{MOST} at most, as read(2) has it")
 
     def _need_backlog(self, backlog: Any) -> None:
         right = is_number(backlog) and backlog > 0
-        self._need(right, EINVAL, "listen", "a backlog of 1 or more", f"{backlog!r}")
+        self._need(right, EINVAL, "listen", "a backlog of 1 or more", f"{backlog!r}", "how many may wait for accept()")
 
     def _has_no(self, verb: str) -> SocketMisuse:
-        return self._misuse(EOPNOTSUPP, verb, f"a kind of socket that can {verb}", f"a {self.kind} socket")
+        expected, got = f"a kind of socket that can {verb}", f"a {self.kind} socket"
+        return self._misuse(EOPNOTSUPP, verb, expected, got, INSTEAD[verb])
 
-    def _need(self, true: object, number: int, verb: str, expected: str, got: str, hint: str = "") -> None:
+    def _need(self, true: object, number: int, verb: str, expected: str, got: str, hint: str) -> None:
         self._need_open(verb)
         if not true:
             raise self._misuse(number, verb, expected, got, hint)
 
     def _need_open(self, verb: str) -> None:
         if self.closed:
-            raise self._misuse(EBADF, verb, "an open socket", "one that was closed")
+            raise self._misuse(EBADF, verb, "an open socket", "one that was closed", ANOTHER)
         self._need_host(verb)
 
     def _need_host(self, verb: str) -> None:
         if self._elsewhere():
             got = "one that was closed" if self.host.closed else "one of the process that forked this one"
-            raise self._misuse(EBADF, verb, "a socket of an open host", got)
+            raise self._misuse(EBADF, verb, "a socket of an open host", got, "make a host and a socket here")
 
     def _elsewhere(self) -> bool:
         """Say whether what the socket stands on is gone: with its host, or in a forked child, to whom it never belonged."""

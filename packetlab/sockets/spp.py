@@ -17,7 +17,7 @@ from packetlab.engine.spp_states import State
 from packetlab.errors import LocalProtocolError, broken, deliberate
 from packetlab.host import Station
 from packetlab.sockets.headers import FORCE, NOTHING, USERS_CONTROL, Given, Prototype, outgoing, parted, prototype
-from packetlab.sockets.socket import Socket, Turn, is_number
+from packetlab.sockets.socket import ANOTHER, CONNECT, OURS, THEIRS, Socket, Turn, is_number
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.packet import Packet
 from packetlab.wire.xns import SPP
@@ -103,7 +103,7 @@ class SPPSocket(Socket):
     @mtu.setter
     def mtu(self, size: int) -> None:
         if not (is_number(size) and 1 <= size <= 65535 - 42):
-            raise self._misuse(EINVAL, "mtu", "1..65493 bytes", f"{size!r}")
+            raise self._misuse(EINVAL, "mtu", "1..65493 bytes", f"{size!r}", f"XNS itself has {LARGEST}")
         self._mtu = size
         if self._connection is not None:
             self._connection.largest = size
@@ -136,7 +136,7 @@ class SPPSocket(Socket):
     def bind(self, address: Any) -> None:
         """Take a socket number of this host: 1 to 65535, or 0 for any free one."""
         unbound = not self._number and self._connection is None
-        self._need(unbound, EINVAL, "bind", "an unbound socket", f"one at {self._number}")
+        self._need(unbound, EINVAL, "bind", "an unbound socket", f"one at {self._number}", ANOTHER)
         node = self.host.xns.node
         if isinstance(address, int):
             number = address
@@ -145,7 +145,7 @@ class SPPSocket(Socket):
                 wanted = self.host.resolve(address)
             number = wanted.socket
             if wanted.host not in (0, node.host):
-                raise self._misuse(EADDRNOTAVAIL, "bind", f"host {node.host:X}, or 0", f"{wanted}")
+                raise self._misuse(EADDRNOTAVAIL, "bind", f"host {node.host:X}, or 0", f"{wanted}", OURS)
         with self.host.medium.lock, self._named("bind"):
             self._number = node.bind(Held(), number)
 
@@ -157,15 +157,15 @@ class SPPSocket(Socket):
                 it goes on asking where nobody listens yet, so that two ends can meet whichever asks first.
         """
         going = self._connecting
-        self._need(self._listener is None, EOPNOTSUPP, "connect", "a socket that does not listen", "a listener")
+        self._need(self._listener is None, EOPNOTSUPP, "connect", "a socket that does not listen", "a listener", ANOTHER)
         fresh = self._connection is None or going
-        self._need(fresh, EISCONN, "connect", "a fresh socket", "one that was connected")
+        self._need(fresh, EISCONN, "connect", "a fresh socket", "one that was connected", ANOTHER)
         self._connecting = not wait
         if not going:
             with self._named("connect"):
                 remote, node = self.host.resolve(address), self.host.xns.node
             whole = remote.socket and remote.host and not remote.host >> 40 & 1
-            self._need(whole, EADDRNOTAVAIL, "connect", "an address with one host and socket", f"{remote}")
+            self._need(whole, EADDRNOTAVAIL, "connect", "an address with one host and socket", f"{remote}", THEIRS)
             with self.host.medium.lock:
                 self._place()
                 local = XNSAddress(self._network_towards(remote), node.host, self._number)
@@ -197,9 +197,9 @@ class SPPSocket(Socket):
             backlog: requests and open connections ahead of `accept`; a request beyond gets no answer, so is repeated.
             own_sockets: see the attribute.
         """
-        self._need(self._connection is None, EISCONN, "listen", "a socket that is not connected", "one that is")
+        self._need(self._connection is None, EISCONN, "listen", "a socket that is not connected", "one that is", ANOTHER)
         self._need_backlog(backlog)
-        self._need(self._listener is None, EINVAL, "listen", "one listen", "a second")
+        self._need(self._listener is None, EINVAL, "listen", "one listen", "a second", "close it and make another for another backlog")
         self.own_sockets = self.own_sockets if own_sockets is None else own_sockets
         with self.host.medium.lock:
             self._place()
@@ -319,7 +319,7 @@ class SPPSocket(Socket):
 
     def _open(self, verb: str) -> Connection:
         connected = self._connection is not None and self._connection.state is not State.REQUESTED
-        self._need(connected, ENOTCONN, verb, "a connected socket", "one that is not")
+        self._need(connected, ENOTCONN, verb, "a connected socket", "one that is not", CONNECT)
         assert self._connection is not None
         return self._connection
 
@@ -401,7 +401,7 @@ class SPPSocket(Socket):
         if isinstance(byte, bool):
             raise TypeError(f"{self}: attention: expected one byte, or its number, got {byte}")
         if isinstance(byte, int) and not 0 <= byte <= 255:
-            raise self._misuse(EINVAL, "attention", "one byte, 0..255", f"{byte}")
+            raise self._misuse(EINVAL, "attention", "one byte, 0..255", f"{byte}", "write() takes more of them")
         given, data = self._parted(bytes([byte]) if isinstance(byte, int) else byte, None, "attention")
         self._queue(data, Given({}, {"control": self._control | ATTENTION}).over(given), verb="attention")
 

@@ -20,7 +20,7 @@ from packetlab.engine.websocket_events import (
 from packetlab.errors import LocalProtocolError
 from packetlab.link.medium import SECOND
 from packetlab.sockets.headers import Data, outgoing
-from packetlab.sockets.socket import Socket
+from packetlab.sockets.socket import ANOTHER, CONNECT, Socket
 from packetlab.sockets.websocket_stream import GUESTS, Endpoint, Porch
 
 
@@ -73,7 +73,7 @@ class WebSocketSocket(Socket):
     # Looking ------------------------------------------------------------------------------------------------
 
     def _open(self, verb: str) -> Endpoint:
-        self._need(self._endpoint, ENOTCONN, verb, "a connected socket", "one that is not")
+        self._need(self._endpoint, ENOTCONN, verb, "a connected socket", "one that is not", CONNECT)
         assert self._endpoint is not None
         return self._endpoint
 
@@ -101,7 +101,7 @@ class WebSocketSocket(Socket):
     def opened(self) -> Opened:
         """What was agreed on: request, headers, subprotocol, extensions."""
         opened = self._open("opened").opened
-        self._need(opened, ENOTCONN, "opened", "an open WebSocket", "one that never was")
+        self._need(opened, ENOTCONN, "opened", "an open WebSocket", "one that never was", CONNECT)
         assert opened is not None
         return opened
 
@@ -128,9 +128,9 @@ class WebSocketSocket(Socket):
                 message has its status, where it sends us, and how its answer begins.
             RemoteProtocolError: the server broke the handshake's rules.
         """
-        self._need(self._porch is None, EOPNOTSUPP, "connect", "a socket that does not listen", "a listener")
-        self._need(self._endpoint is None, EISCONN, "connect", "a fresh socket", "one that was connected")
-        self._need(path.startswith("/"), EINVAL, "connect", 'a path that begins with "/"', repr(path))
+        self._need(self._porch is None, EOPNOTSUPP, "connect", "a socket that does not listen", "a listener", ANOTHER)
+        self._need(self._endpoint is None, EISCONN, "connect", "a fresh socket", "one that was connected", ANOTHER)
+        self._need(path.startswith("/"), EINVAL, "connect", 'a path that begins with "/"', repr(path), 'try "/" + path')
         self.stream.timeout = self.timeout
         self.stream.connect(address)
         peer = self.stream.peer
@@ -143,8 +143,8 @@ class WebSocketSocket(Socket):
 
     def listen(self, backlog: int = 5) -> None:
         """Take connections; each is a WebSocket by the time `accept` returns it."""
-        self._need(self._endpoint is None, EISCONN, "listen", "a socket that is not connected", "one that is")
-        self._need(self._porch is None, EINVAL, "listen", "one listen", "a second")
+        self._need(self._endpoint is None, EISCONN, "listen", "a socket that is not connected", "one that is", ANOTHER)
+        self._need(self._porch is None, EINVAL, "listen", "one listen", "a second", "close it and make another for another backlog")
         self._need_backlog(backlog)
         self.stream.listen(max(backlog, GUESTS))  # those whose handshake is under way wait on our side
         with self.host.medium.lock:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
-from errno import EADDRNOTAVAIL, EBADF, EINVAL, ENETDOWN
+from errno import EADDRNOTAVAIL, EBADF, EINVAL, ENETDOWN, ENETUNREACH
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.capture import matcher
@@ -69,9 +69,17 @@ class Place(NamedTuple):
         net = next((net for net in theirs if net in ours), theirs[0])
         return XNSAddress(net, node.host, self.socket)
 
-    def inet(self) -> tuple[str, int]:
-        """Return it as IPv4 address and port."""
-        return str(self.host.address), self.socket
+    def inet(self, asker: Station | None = None) -> tuple[str, int]:
+        """Return it as IPv4 address and port, for the kernel of `asker` to send to.
+
+        SocketMisuse: that is on another network, where the address is somebody else's, or nobody's.
+        """
+        host = self.host
+        if asker is not None and (host.kernel_socket is None or host.lab is not asker.lab):
+            kind = "simulated" if host.kernel_socket is None else "of another lab" if host.lab else "of no lab"
+            got, hint = f"{printable(host.name)}, which is {kind}", "(IP address, port) goes wherever there is a way"
+            raise SocketMisuse(ENETUNREACH, f"{self}", f"a place on the network of {asker.name}", got, hint)
+        return str(host.address), self.socket
 
     def __str__(self) -> str:
         return f"{printable(self.host.name)}:{self.socket}"
@@ -198,6 +206,7 @@ class Station:
 
     address: Any
     kernel_socket: Any = None
+    lab: Any = None
 
     def xns_octets(self) -> bytes:
         """Return the 48-bit address of the host in XNS: the MAC address of its first interface."""
@@ -282,7 +291,7 @@ class Station:
         if carrier == "ip":
             from packetlab.link.rawip import RawIPSocket
 
-            framing = IPFraming(str(peer.address if isinstance(peer, Station) else peer))
+            framing = IPFraming(peer.at(0).inet(self)[0] if isinstance(peer, Station) else str(peer))
             port = RawIPSocket(22, self)
         elif carrier == "udp" and local is not None:
             port = UDPPort(local, peer, self.kernel_socket)
@@ -302,6 +311,9 @@ class Station:
 
     def at(self, socket: int) -> Place:
         """Return a socket number on this host, for another host to connect or write to."""
+        if not isinstance(socket, int) or isinstance(socket, bool) or not 0 <= socket <= 0xFFFF:
+            hint = "a number of a listener or a datagram socket there"
+            raise SocketMisuse(EINVAL, f"{self.name}: at", "a number of 0..65535", f"{socket!r:.60}", hint)
         return Place(self, socket)
 
     @property

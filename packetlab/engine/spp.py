@@ -97,8 +97,7 @@ class Connection(Endpoint):
                 raise BrokenPipeError(EPIPE, f"{self}: the peer has ended the connection")
             number = ENOTCONN if self.state in (State.IDLE, State.REQUESTED) else EPIPE
             where = f"SPP send from {self.local}"
-            hint = "connect() first, and send before close()"
-            raise SocketMisuse(number, where, "an open connection", f"one that is {self.state.value}", hint)
+            raise SocketMisuse(number, where, "an open connection", f"one that is {self.state.value}", "connect() first")
         check_data(len(data), datastream, attention, self.largest)
         control = (END_OF_MESSAGE if end_of_message else 0) | (ATTENTION if attention else 0)
         dress = Dress(idp, {}, once=False) if idp else None

@@ -69,7 +69,9 @@ def create(host: Station, kind: str = "stream", family: str | None = None, **opt
         hint = suggestion(f"{kind}", KINDS) or "see help(packetlab.sockets)"
         raise SocketMisuse(ESOCKTNOSUPPORT, "socket", f"one of {', '.join(KINDS)}", kind, hint)
     if host.closed:
-        raise SocketMisuse(EBADF, f"{kind} socket of {host.name}", "an open host", "one that was closed", "make another")
+        raise SocketMisuse(
+            EBADF, f"{kind} socket of {host.name}", "an open host", "one that was closed", "make another"
+        )
     if family is None:
         family = "xns" if host.speaks_xns or host.kernel_socket is None or kind == "seqpacket" else "inet"
     if family not in FAMILIES:

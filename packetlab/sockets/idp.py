@@ -15,7 +15,8 @@ from packetlab.engine.datagram import Datagrams
 from packetlab.errors import deliberate
 from packetlab.host import Station
 from packetlab.sockets.headers import NOTHING, Data, Given, Prototype, outgoing, parted, prototype
-from packetlab.sockets.socket import ANOTHER, OURS, THEIRS, Socket, is_number
+from packetlab.sockets.socket import Socket, is_number
+from packetlab.sockets.ways import ANOTHER, OURS, THEIRS
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.bindings import conditions, space
 from packetlab.wire.dissect import dissect

@@ -12,7 +12,8 @@ from typing import Any
 from packetlab.errors import LocalProtocolError, NeedsPrivilege, SocketMisuse, deliberate
 from packetlab.host import Place, Station
 from packetlab.sockets.headers import Data, outgoing
-from packetlab.sockets.socket import ANOTHER, CONNECT, Socket
+from packetlab.sockets.socket import Socket
+from packetlab.sockets.ways import ANOTHER, CONNECT, NO_LISTENER
 
 __tracebackhide__ = deliberate
 
@@ -29,7 +30,11 @@ MISUSES = {
     errno.EADDRNOTAVAIL: ("an address that this host has, or can reach", "one of elsewhere", "'' is any of its own"),
     errno.EDESTADDRREQ: ("a destination: write(data, to=...)", "none", "or connect() it to one first"),
     errno.EMSGSIZE: ("a datagram of 65507 bytes at most", "a longer one", "write it in parts, or use a stream"),
-    errno.EOPNOTSUPP: ("a kind of socket that can do this", "one that cannot", "a stream connects, listens and accepts"),
+    errno.EOPNOTSUPP: (
+        "a kind of socket that can do this",
+        "one that cannot",
+        "a stream connects, listens and accepts",
+    ),
     errno.EBADF: ("an open socket", "one that was closed", ANOTHER),
 }
 ONCE = "leave out to=, or make another"
@@ -64,7 +69,8 @@ class InetSocket(Socket):
 
     def _address(self, address: Any, ours: bool = False) -> tuple[str, int]:
         if isinstance(address, Place):
-            return address.inet()
+            with self._named("address"):
+                return address.inet(self.host)
         if ours and _is_port(address):
             return "0.0.0.0", address
         if isinstance(address, tuple) and len(address) == 2 and _is_port(address[1]):
@@ -189,7 +195,7 @@ class InetStream(InetSocket):
 
     def _connect(self, target: tuple[str, int]) -> None:
         listens = self._listens()
-        self._need(not listens, errno.EOPNOTSUPP, "connect", "a socket that does not listen", "a listener", ANOTHER)
+        self._need(not listens, errno.EOPNOTSUPP, "connect", *NO_LISTENER)
         self._need(not self._connected, errno.EISCONN, "connect", *MISUSES[errno.EISCONN])
         number = self.sock.connect_ex(target)
         if number not in (0, errno.EINPROGRESS, errno.EALREADY):

@@ -66,7 +66,9 @@ class SeqpacketSocket(SPPSocket):
     def _prototype_in(self, octets: bytes, force: bool) -> tuple[Given, bytes]:
         """Return what 12 octets of prototype before the data give. As in BSD a default END_OF_MESSAGE stays."""
         if len(octets) < HEADER:
-            raise self._misuse(EINVAL, "write", "12 octets of header, then data", f"{len(octets)}", "headers_on_output is on")
+            raise self._misuse(
+                EINVAL, "write", "12 octets of header, then data", f"{len(octets)}", "headers_on_output is on"
+            )
         said = dissect(octets[:HEADER], SPP)[SPP]
         # What is the connection's own and zero is not given.
         names = [name for name in sorted(said.captured) if force or name in MAY_SAY_SPP or getattr(said, name)]

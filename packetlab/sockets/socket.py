@@ -15,24 +15,13 @@ from packetlab.errors import PacketlabError, SocketMisuse, deliberate, suggestio
 from packetlab.escaping import printable
 from packetlab.host import Station
 from packetlab.link.medium import SECOND, Files
+from packetlab.sockets.ways import ANOTHER, INSTEAD
 from packetlab.wire.above import Shown
 
 __tracebackhide__ = deliberate
 
 LOOK = 0.01  # seconds between looks at the clock
 MOST = 0x7FFFF000  # bytes that Linux reads at once
-
-# Ways out.
-ANOTHER = "make another: host.socket(kind, family)"
-CONNECT = "connect() it first, or take one from accept()"
-OURS = "a number alone is one of this host"
-THEIRS = "host.at(number) has both"
-INSTEAD = {
-    "bind": "it takes what comes for every socket number as it is",
-    "connect": "what it writes says in its header where it goes",
-    "listen": "kinds that connect can: stream, seqpacket, websocket",
-    "accept": "kinds that connect can: stream, seqpacket, websocket; here read() gives what comes, whoever it is from",
-}
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Socket")
@@ -100,7 +89,9 @@ class Socket(Shown, metaclass=_Made):
     @timeout.setter
     def timeout(self, seconds: float | None) -> None:
         if seconds is not None and not (isinstance(seconds, (int, float)) and 0 <= seconds < inf):
-            raise self._misuse(EINVAL, "timeout", "seconds from 0 upwards, or None", f"{seconds!r}", "None waits as long as it takes")
+            raise self._misuse(
+                EINVAL, "timeout", "seconds from 0 upwards, or None", f"{seconds!r}", "None waits as long as it takes"
+            )
         self._timeout = seconds
 
     # Verbs --------------------------------------------------------------------------------------------------

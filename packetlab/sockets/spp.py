@@ -17,7 +17,8 @@ from packetlab.engine.spp_states import State
 from packetlab.errors import LocalProtocolError, broken, deliberate
 from packetlab.host import Station
 from packetlab.sockets.headers import FORCE, NOTHING, USERS_CONTROL, Given, Prototype, outgoing, parted, prototype
-from packetlab.sockets.socket import ANOTHER, CONNECT, OURS, THEIRS, Socket, Turn, is_number
+from packetlab.sockets.socket import Socket, Turn, is_number
+from packetlab.sockets.ways import ANOTHER, CONNECT, NO_LISTENER, ONE_LISTEN, OURS, THEIRS, UNCONNECTED
 from packetlab.wire.addresses import XNSAddress
 from packetlab.wire.packet import Packet
 from packetlab.wire.xns import SPP
@@ -157,7 +158,7 @@ class SPPSocket(Socket):
                 it goes on asking where nobody listens yet, so that two ends can meet whichever asks first.
         """
         going = self._connecting
-        self._need(self._listener is None, EOPNOTSUPP, "connect", "a socket that does not listen", "a listener", ANOTHER)
+        self._need(self._listener is None, EOPNOTSUPP, "connect", *NO_LISTENER)
         fresh = self._connection is None or going
         self._need(fresh, EISCONN, "connect", "a fresh socket", "one that was connected", ANOTHER)
         self._connecting = not wait
@@ -197,9 +198,9 @@ class SPPSocket(Socket):
             backlog: requests and open connections ahead of `accept`; a request beyond gets no answer, so is repeated.
             own_sockets: see the attribute.
         """
-        self._need(self._connection is None, EISCONN, "listen", "a socket that is not connected", "one that is", ANOTHER)
+        self._need(self._connection is None, EISCONN, "listen", *UNCONNECTED)
         self._need_backlog(backlog)
-        self._need(self._listener is None, EINVAL, "listen", "one listen", "a second", "close it and make another for another backlog")
+        self._need(self._listener is None, EINVAL, "listen", *ONE_LISTEN)
         self.own_sockets = self.own_sockets if own_sockets is None else own_sockets
         with self.host.medium.lock:
             self._place()

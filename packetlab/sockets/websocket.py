@@ -20,7 +20,8 @@ from packetlab.engine.websocket_events import (
 from packetlab.errors import LocalProtocolError
 from packetlab.link.medium import SECOND
 from packetlab.sockets.headers import Data, outgoing
-from packetlab.sockets.socket import ANOTHER, CONNECT, Socket
+from packetlab.sockets.socket import Socket
+from packetlab.sockets.ways import ANOTHER, CONNECT, NO_LISTENER, ONE_LISTEN, UNCONNECTED
 from packetlab.sockets.websocket_stream import GUESTS, Endpoint, Porch
 
 
@@ -128,7 +129,7 @@ class WebSocketSocket(Socket):
                 message has its status, where it sends us, and how its answer begins.
             RemoteProtocolError: the server broke the handshake's rules.
         """
-        self._need(self._porch is None, EOPNOTSUPP, "connect", "a socket that does not listen", "a listener", ANOTHER)
+        self._need(self._porch is None, EOPNOTSUPP, "connect", *NO_LISTENER)
         self._need(self._endpoint is None, EISCONN, "connect", "a fresh socket", "one that was connected", ANOTHER)
         self._need(path.startswith("/"), EINVAL, "connect", 'a path that begins with "/"', repr(path), 'try "/" + path')
         self.stream.timeout = self.timeout
@@ -143,8 +144,8 @@ class WebSocketSocket(Socket):
 
     def listen(self, backlog: int = 5) -> None:
         """Take connections; each is a WebSocket by the time `accept` returns it."""
-        self._need(self._endpoint is None, EISCONN, "listen", "a socket that is not connected", "one that is", ANOTHER)
-        self._need(self._porch is None, EINVAL, "listen", "one listen", "a second", "close it and make another for another backlog")
+        self._need(self._endpoint is None, EISCONN, "listen", *UNCONNECTED)
+        self._need(self._porch is None, EINVAL, "listen", *ONE_LISTEN)
         self._need_backlog(backlog)
         self.stream.listen(max(backlog, GUESTS))  # those whose handshake is under way wait on our side
         with self.host.medium.lock:

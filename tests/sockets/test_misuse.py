@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import pickle
 import socket as kernel
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 
 from packetlab import IDP, LocalHost, LocalProtocolError, SimNetwork
 from packetlab.errors import ERRNO_NAMES, SocketMisuse
+from packetlab.sockets.socket import Socket
 
 VERBS = ("bind", "connect", "listen", "accept", "read", "write", "close")
 KINDS = [
@@ -122,6 +124,12 @@ def closing() -> Iterator[ExitStack]:
         yield stack
 
 
+def has_a_way_out(error: SocketMisuse) -> bool:
+    """Say whether the hint of an error is more than the name of its number: what to do, in words."""
+    name, _, way = error.hint.partition(": ")
+    return name == ERRNO_NAMES[error.errno or 0] and len(way.split()) > 1
+
+
 @pytest.mark.parametrize(("family", "kind"), KINDS)
 def test_every_call_out_of_order_is_an_os_error_with_its_number(closing, family, kind) -> None:
     world = World(family, kind, closing)
@@ -131,7 +139,7 @@ def test_every_call_out_of_order_is_an_os_error_with_its_number(closing, family,
         told[state, verb] = error if error is None else errno.errorcode.get(error.errno or 0)
         if error is not None:
             assert isinstance(error, LocalProtocolError) and f"{world.host.name}: {verb}: expected" in str(error), error
-            assert error.hint.startswith(ERRNO_NAMES[error.errno or 0])
+            assert has_a_way_out(error)
     expected = {
         (state, verb): errno.errorcode.get(number)
         for state, verb in product(LIVES[kind], VERBS)
@@ -157,6 +165,109 @@ def test_a_timeout_that_is_none_is_refused(closing, family, kind, seconds) -> No
     with pytest.raises(SocketMisuse, match=r"timeout: expected seconds from 0 upwards"):
         sock.timeout = seconds
     sock.timeout = None
+
+
+WRONG = [
+    -1,
+    0,
+    7,
+    1 << 40,
+    True,
+    "x",
+    None,
+    b"x",
+    1.5,
+    (1, 2),
+    (0x401, 5, 7),
+    (0x401, 0, 0),
+    ("127.0.0.1", 1 << 16),
+    [],
+    {},
+]
+
+
+@pytest.mark.parametrize(("family", "kind"), KINDS)
+def test_whatever_is_given_where_it_makes_no_sense_has_a_way_out(closing, family, kind) -> None:
+    world = World(family, kind, closing)
+    found: list[OSError] = []
+    calls: dict[str, Any] = {
+        "bind": lambda sock, value: sock.bind(value),
+        "connect": lambda sock, value: sock.connect(value),
+        "listen": lambda sock, value: sock.listen(value),
+        "timeout": lambda sock, value: setattr(sock, "timeout", value),
+        "mtu": lambda sock, value: setattr(sock, "mtu", value) if hasattr(sock, "mtu") else None,
+        "write": lambda sock, value: sock.write(b"x", to=value) if kind == "datagram" else None,
+        "read": lambda sock, value: sock.read(value) if kind == "stream" else None,
+        "at": lambda sock, value: sock.connect(world.peer.at(value)),
+    }
+    for (name, call), value in product(calls.items(), WRONG):
+        sock = world.socket("fresh")
+        sock.timeout = 0
+        try:
+            call(sock, value)
+        except BlockingIOError:
+            pass
+        except OSError as error:  # anything else is raised here
+            error.add_note(f"{name}({value!r})")
+            found.append(error)
+        sock.abort()
+    misuses = [error for error in found if isinstance(error, SocketMisuse)]
+    assert len(misuses) > 20 and [error for error in misuses if not has_a_way_out(error)] == []
+    assert all(error.errno and "socket of" in str(error) for error in found if error not in misuses)
+
+
+def test_no_misuse_is_raised_without_a_way_out() -> None:
+    for raiser in (SocketMisuse.__init__, Socket._misuse, Socket._need):
+        assert inspect.signature(raiser).parameters["hint"].default is inspect.Parameter.empty
+
+
+@pytest.mark.parametrize("number", [-1, 1 << 16, "x", None, 1.5, True, b"x"])
+def test_a_place_has_a_number_that_there_is(number) -> None:
+    for host in (LocalHost(), SimNetwork().host("a")):
+        with pytest.raises(SocketMisuse, match=rf"{host.name}: at: expected a number of 0\.\.65535") as caught:
+            host.at(number)
+        assert caught.value.errno == errno.EINVAL and has_a_way_out(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["stream", "datagram", "websocket"])
+def test_the_kernels_sockets_send_to_no_host_of_another_network(closing, kind) -> None:
+    """Its address there may well be somebody's here: of a lab or a simulated network all have 10.0.0.x."""
+    simulated, here = SimNetwork(), closing.enter_context(LocalHost())
+    y, z = simulated.host("y"), simulated.host("z")
+    simulated.link(y, z)
+    lab, elsewhere = LocalHost(name="in a lab"), LocalHost(name="in another")
+    lab.lab, elsewhere.lab = object(), object()
+    for host, place in (
+        (here, y.at(80)),
+        (here, lab.at(80)),
+        (lab, here.at(80)),
+        (lab, elsewhere.at(80)),
+        (lab, y.at(80)),
+    ):
+        sock = host.socket(kind, "inet")
+        closing.callback(sock.abort)
+        sock.timeout = 1
+        verbs: list[Any] = [
+            lambda sock=sock, place=place: sock.connect(place),
+            lambda sock=sock, place=place: sock.bind(place),
+        ]
+        if kind == "datagram":
+            verbs.append(lambda sock=sock, place=place: sock.write(b"x", to=place))
+        for call in verbs:
+            with pytest.raises(
+                SocketMisuse,
+                match=f"socket of {host.name}: address: expected a place on the network of {host.name}, got",
+            ) as caught:
+                call()
+            assert caught.value.errno == errno.ENETUNREACH and has_a_way_out(caught.value)
+
+
+def test_xns_over_ip_goes_to_no_host_of_another_network(closing) -> None:
+    here, net = closing.enter_context(LocalHost(mac="02:00:00:00:00:01")), SimNetwork()
+    y, z = net.host("y"), net.host("z")
+    net.link(y, z)
+    with pytest.raises(SocketMisuse, match="expected a place on the network of here, got y, which is simulated"):
+        here.join(0x401, "ip", peer=y)
 
 
 def addresses() -> Iterator[tuple[Any, int]]:
@@ -285,11 +396,11 @@ def test_a_size_that_is_none_takes_nothing_from_a_stream(closing, family) -> Non
     conn = world.server.accept()
     closing.callback(conn.abort)
     conn.write(b"abc")
-    for size in (-1, "x", None, 1.5, True):
+    for size in (-1, "x", None, 1.5, True, 10**12, 2**63, 10**10000):
         with pytest.raises(SocketMisuse, match="read: expected a size of 0 or more bytes") as caught:
             client.read(size)
         assert caught.value.errno == errno.EINVAL
-    assert client.read(0) == b"" and client.read(2) == b"ab" and client.read() == b"c"
+    assert client.read(0) == b"" and client.read(2) == b"ab" and client.read(2**31 - 4096) == b"c"
     client.timeout = 0
     assert client.read(0) == b""  # nothing to wait for
 

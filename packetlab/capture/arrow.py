@@ -168,11 +168,15 @@ class _Source:
         return ctypes.addressof(self.message)
 
 
-_destructor = ctypes.CFUNCTYPE(None, ctypes.c_void_p)  # an address: a reference to what is being freed would free it again
+_destructor = ctypes.CFUNCTYPE(
+    None, ctypes.c_void_p
+)  # an address: a reference to what is being freed would free it again
 _capsule = ctypes.pythonapi.PyCapsule_New
 _capsule.restype = ctypes.py_object
 _capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, _destructor]
-_pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)(("PyCapsule_GetPointer", ctypes.pythonapi))
+_pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)(
+    ("PyCapsule_GetPointer", ctypes.pythonapi)
+)
 _NAME = b"arrow_array_stream"  # the capsule keeps the address, so the name must stay
 _streams: dict[int, _Stream] = {}
 """Address -> the structure in a capsule; consumers may use it in place, so it lives as long as the capsule."""

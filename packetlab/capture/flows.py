@@ -76,8 +76,10 @@ def _walked(batch: FrameBatch, rows: Any, numbers: Any) -> None:
     walked = np.zeros(len(rows), np.bool_)
     walked[nets.row[outer]] = True
     for row, ends in sites.ends_of.items():
-        if not (ends.plain and walked[row]):
-            sides = sorted((end + b"%d" % port) for end, port in zip(ends[:2], ends.ports or (0, 0), strict=True))
+        plain = ends.ip if ends.piece else ends.plain  # fragments go by addresses alone
+        if not (plain and walked[row]):
+            ports = (not ends.piece and ends.ports) or (0, 0)
+            sides = sorted((end + b"%d" % port) for end, port in zip(ends[:2], ports, strict=True))
             digest = blake2b(b"".join(sides), digest_size=8).digest()
             numbers[rows[row]] = int.from_bytes(digest, "big")
 

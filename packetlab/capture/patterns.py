@@ -23,7 +23,9 @@ def matcher(pattern: Any) -> Callable[[Any], bool]:
 
     for asked in test.matches() if isinstance(test, Test) else ():
         if isinstance(asked, About) and asked.name != "faults":
-            raise BuildError("filter", "names of what a packet has", repr(asked.name), "only frames of a capture have that")
+            raise BuildError(
+                "filter", "names of what a packet has", repr(asked.name), "only frames of a capture have that"
+            )
     return test
 
 

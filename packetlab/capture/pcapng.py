@@ -157,7 +157,9 @@ class Reader:
             self.sign = ">" if order == _BIG else "<"
         kind, size = Struct(self.sign + "II").unpack_from(data.data, data.pos)
         if size < 12 or size % 4 or size > LARGEST:
-            hint = "early drafts of pcapng (.ntar) had such lengths: tshark -r FILE -w NEW reads them" if size % 4 else ""
+            hint = (
+                "early drafts of pcapng (.ntar) had such lengths: tshark -r FILE -w NEW reads them" if size % 4 else ""
+            )
             raise self.error(f"a block length of 12 to {LARGEST}, in fours", size, hint)
         if not data.have(size):
             raise data.short("a block", size)

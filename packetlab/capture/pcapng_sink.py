@@ -234,7 +234,9 @@ class PcapngSink:
         times = ((2, note.start_ns), (3, note.end_ns))
         said += [(code, _halves(_clock(clock, time)[1])) for code, time in times if time is not None]
         said += [(code, Struct("<Q").pack(count)) for code, count in enumerate(counts, 4) if count is not None]
-        return Struct("<I").pack(which) + _halves(_clock(clock, note.time_ns)[1]) + self._options([*said, *note.options])
+        return (
+            Struct("<I").pack(which) + _halves(_clock(clock, note.time_ns)[1]) + self._options([*said, *note.options])
+        )
 
     def _secrets(self, note: Secrets) -> bytes:
         kind = note.kind if isinstance(note.kind, int) else SECRETS_KINDS.get(note.kind)

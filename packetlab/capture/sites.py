@@ -12,7 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from packetlab.capture.sites_found import Addresses, Ends, Networks, Rule, Sums
-from packetlab.capture.sites_options import arp, cooked, igmp, neighbours, options4, options6, routed, routers
+from packetlab.capture.sites_options import arp, cooked, family, igmp, neighbours, options4, options6, routed, routers
 from packetlab.capture.unwalked import unwalked_rows
 from packetlab.wire import bindings
 from packetlab.wire.linktypes import ETHERNET, IPV4, IPV6, LINUX_SLL, LINUX_SLL2, LOOP, NULL, RAW
@@ -24,7 +24,6 @@ NO_XNS_SUM = 0xFFFF
 PPTP = 0x880B  # PPP in GRE (RFC 2637)
 MOST = 1000  # steps of a walk; tunnels in each other beyond that are malice
 TAGS = (0x8100, 0x88A8, 0x9100)
-INET6 = (10, 24, 28, 30)  # address families of IPv6, as Linux and the BSDs number them
 RAW_TYPES = (RAW, 12, 14, IPV4, IPV6)
 TCP, UDP, ICMP, ICMP6, IGMP = 6, 17, 1, 58, 2
 EXTENSIONS = (0, 43, 44, 51, 60)  # IPv6 extension headers (RFC 8200 section 4, RFC 4302)
@@ -61,13 +60,14 @@ class Sites:
         self.link_end = batch.starts.copy()
         self.link_type = np.full(len(batch), -1, np.int64)
         self._todo: list[tuple[Any, ...]] = []
+        self._claimed = np.zeros(0, np.int64)
+        frames = self._declared(unwalked_rows(batch))
         self._begin()
         self.walk()
-        declared = unwalked_rows(batch)
-        if len(declared):
+        if frames:
             from packetlab.capture.sites_declared import visit
 
-            visit(self, declared)
+            visit(self, frames)
         self.macs = self._joined(self.found_macs, Addresses)
         self.ips4 = self._joined(self.found_ips[4], Addresses)
         self.ips6 = self._joined(self.found_ips[16], Addresses)
@@ -83,6 +83,20 @@ class Sites:
         return kind(*(np.concatenate(one) for one in zip(*parts, strict=True))) if parts else kind(
             *[none] * len(kind._fields)
         )  # fmt: skip
+
+    def _declared(self, rows: Any) -> list[Any]:
+        """Return the frames that go through their declarations; what they claim is none of the walk's."""
+        if not len(rows):
+            return []
+        from packetlab.capture.sites_declared import Declared
+
+        frames = [Declared(self, row) for row in rows.tolist()]
+        self._claimed = self.np.array([at for frame in frames for at in frame.claims()], self.np.int64)
+        return frames
+
+    def is_claimed(self, at: Any) -> Any:
+        """Whether a header begins at places to which the walk does not come by itself, as dissecting has it."""
+        return self.np.isin(at, self._claimed)
 
     # Reading ------------------------------------------------------------------------------------------------
 
@@ -106,6 +120,13 @@ class Sites:
         own = none if own is None else own
         self.found_ips[width].append((none, at, self.full(at, 2), self.full(at, header), own, none, around))
 
+    def whole(self, width: int, at: Any, end: Any, there: Any = True) -> Any:
+        """Whether addresses of `width` octets lie before an end, where they are `there`; those cut inside are counted."""
+        there = there & (at < end)
+        fits = at + width <= end
+        self.left["an address or port that is cut off inside"] += int((there & ~fits).sum())
+        return there & fits
+
     # Walking ------------------------------------------------------------------------------------------------
 
     def walk(self) -> None:
@@ -121,8 +142,15 @@ class Sites:
         self._todo.clear()
 
     def add(self, kind: str, keep: Any, *rest: Any) -> None:
+        """Go on with rows where `keep`: row, place, end, depth, sum around and more of the step's own."""
+        if len(self._claimed):
+            keep = keep & ~self.is_claimed(rest[1])
         if keep.any():
             self._todo.append((kind, *(one[keep] for one in rest)))
+
+    def start(self, kind: str, *rest: Any) -> None:
+        """Go on with rows at claimed places."""
+        self._todo.append((kind, *rest))
 
     def _begin(self) -> None:
         np, batch = self.np, self.batch
@@ -136,20 +164,19 @@ class Sites:
                 here[here] = self.u16(at[here] + type_at) != 0x8035  # SLARP there
             self.add("typed", here, rows, at + type_at, end, depth, none, at + size)
             if number != 104:
-                here = (types == number) & (at + size - (2 if number == LINUX_SLL else 0) <= end)
-                cooked(self, rows[here], at[here], number == LINUX_SLL)
+                cooked(self, *(one[types == number] for one in (rows, at, end, none)), number == LINUX_SLL)
         for number, size in {NULL: 4, LOOP: 4, **dict.fromkeys(RAW_TYPES, 0)}.items():
             here = (types == number) & (at + size < end)
             self.link_end[here] += size
             # Where the link says which it is, the version in the header does not count.
             version = self.full(rows, {IPV4: 4, IPV6: 6}.get(number, 0))
             if size:
-                version[here] = self._family(at[here], number == NULL)
+                version[here] = family(self, at[here], number == NULL)
             self.add("version", here, rows, at + size, end, depth, none, version)
 
     def _ether(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
         for place, role in ((0, 1), (6, 0)):
-            here = at + place + 6 <= end
+            here = self.whole(6, at + place, end)
             none = self.full(row[here], -1)
             self.found_macs.append(
                 (row[here], at[here] + place, none * 0 + role, depth[here], none, none, around[here])
@@ -221,20 +248,6 @@ class Sites:
             self.add("nibble", bottom, row, at + 4, end, depth, around)
             row, at, end, depth, around = (one[~bottom] for one in (row, at + 4, end, depth, around))
 
-    def _family(self, at: Any, swapped: bool) -> Any:
-        """Return the IP version that a loopback's address family says, 0 where it says none."""
-        big = self.u16(at) << 16 | self.u16(at + 2)
-        little = self.u8(at) | self.u8(at + 1) << 8 | self.u8(at + 2) << 16 | self.u8(at + 3) << 24
-        either = (big, little) if swapped else (big,)  # of the machine that captured
-        version = big * 0
-        if swapped:  # some write an ether type instead
-            for number, kind in ((4, 0x0800), (6, 0x86DD)):
-                version[(little == kind) | (big & 0xFFFF == kind)] = number
-        for number, families in ((4, (2,)), (6, INET6)):
-            for one in either:
-                version[self.np.isin(one, families)] = number
-        return version
-
     def _nibble(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
         self._version(row, at, end, depth, around, self.full(row, 0))
 
@@ -257,7 +270,7 @@ class Sites:
         """Note the hosts of XNS packets, which are MAC addresses, and their checksums, which are no Internet ones."""
         keep = at + 30 <= end
         for place in (10, 22):
-            here = ~keep & (at + place + 6 <= end)
+            here = self.whole(6, at + place, end, ~keep)
             self.mac(at[here] + place, around[here])
         row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
         length = self.u16(at + 2)
@@ -269,9 +282,7 @@ class Sites:
         around = self.np.where(number >= 0, number, around)
         for place in (10, 22):
             self.mac(at + place, around)
-        quoted = (self.u8(at + 5) == 3) & (
-            at + 64 <= end
-        )  # an Error packet: number and parameter, then what it is about
+        quoted = (self.u8(at + 5) == 3) & (at + 64 <= end)  # an Error: number, parameter, and what it is about
         self.add("idp", quoted, row, at + 34, end, depth + 1, around)
 
     # Network headers ----------------------------------------------------------------------------------------
@@ -289,7 +300,7 @@ class Sites:
     def _unsound(self, width: int, at: Any, end: Any, around: Any) -> None:
         """Note the addresses of headers that are cut, and not walked into."""
         for place in (at, at + width):
-            here = place + width <= end
+            here = self.whole(width, place, end)
             self.ip(width, place[here], around[here])
 
     def _ip4(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
@@ -306,9 +317,10 @@ class Sites:
         protocol = self.u8(at + 9)
         upper = np.where(keep & (fragment & 0x1FFF == 0) & (at + size <= stop), at + size, -1)
         target = at + 16
-        some = np.flatnonzero(keep & (size > 20))
+        some = np.flatnonzero(size > 20)
         if len(some):
-            target[some] = options4(self, at[some] + 20, at[some] + size[some], own[some], around[some], target[some])
+            last = np.minimum(at + size, end)[some]
+            target[some] = options4(self, at[some] + 20, last, own[some], around[some], target[some])
         self._network(row, at, stop, depth, around, own, upper, protocol, whole, piece, 4, at + 12, target)
 
     def _ip6(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
@@ -333,8 +345,14 @@ class Sites:
             last = np.where(self.u8(place + 2) == 4, place + 8, place + size - 16)
             target[here] = np.where(on & (target[here] == at[here] + 24), last, target[here])
             for kinds, note in (((43,), routed), ((0, 60), options6)):
-                some = np.isin(kind, kinds) & fits
-                note(self, place[some], place[some] + size[some], around[here][some], target[here][some])
+                some = np.isin(kind, kinds)
+                note(
+                    self,
+                    place[some],
+                    np.minimum(place + size, stop[here])[some],
+                    around[here][some],
+                    target[here][some],
+                )
             offset = np.where(kind == 44, self.u16(place + 2), 0)
             piece[here] |= offset & 0xFFF9 != 0
             protocol[here] = self.u8(place)
@@ -348,10 +366,10 @@ class Sites:
     ) -> None:  # fmt: skip
         np = self.np
         place = {TCP: 16, UDP: 6, ICMP: 2, ICMP6: 2, IGMP: 2}
-        numbers = (TCP, UDP, ICMP, *self.igmp) if width == 4 else (TCP, UDP, ICMP6)
+        numbers = (TCP, UDP, ICMP if width == 4 else ICMP6, *self.igmp)
         room = np.select([protocol == number for number in numbers], [place[number] for number in numbers], -1)
         keep = (upper >= 0) & (room >= 0) & (upper + room + 2 <= stop)
-        bare = (protocol == ICMP) | (protocol == IGMP)  # without a pseudo-header
+        bare = ((protocol == ICMP) & (width == 4)) | (protocol == IGMP)  # without a pseudo-header
         carried = np.where(bare, 0, width)
         covered, udp = stop, keep & (protocol == UDP)
         if udp.any():
@@ -381,7 +399,7 @@ class Sites:
             (row, at, stop, one * (4 if width == 4 else 6), upper, protocol, depth, piece, own, transport, around)
         )
         for octets in (0, 2):
-            ported = (upper >= 0) & np.isin(protocol, (TCP, UDP)) & (upper + octets + 2 <= stop)
+            ported = self.whole(2, upper + octets, stop, (upper >= 0) & np.isin(protocol, (TCP, UDP)))
             self.found_ports.append(((upper + octets)[ported], transport[ported], around[ported]))
         self._upper(row, upper, stop, depth, around, protocol, transport, width)
 
@@ -404,17 +422,19 @@ class Sites:
             errors = (protocol == ICMP) & (at + 8 <= end)
             kind = np.where(errors, self.u8(np.where(errors, at, 0)) if len(self.data) else 0, -1)
             self.add("ip4", np.isin(kind, QUOTING), row, at + 8, end, depth, inside)
-            gateway = kind == 5
+            gateway = (protocol == ICMP) & (at + 4 < end)
+            gateway[gateway] = self.u8(at[gateway]) == 5
+            gateway = self.whole(4, at + 4, end, gateway)
             self.ip(4, at[gateway] + 4, inside[gateway])
             routers(self, at, end, kind, inside)
-            some = np.isin(protocol, self.igmp) & (at + 8 <= end)
-            igmp(self, at[some], end[some], inside[some])
         else:
             errors = (protocol == ICMP6) & (at + 8 <= end)
             kind = np.where(errors, self.u8(np.where(errors, at, 0)) if len(self.data) else 0, -1)
             quoting = (kind >= 1) & (kind <= 4)
             self.add("ip6", quoting, row, at + 8, end, depth, inside)
             neighbours(self, row, at, end, depth, kind, inside)
+        some = np.isin(protocol, self.igmp)
+        igmp(self, at[some], end[some], inside[some])
 
     def _gre(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
         np = self.np
@@ -426,13 +446,5 @@ class Sites:
         # As declared: the acknowledgment number is where its bit is set, whatever the version says (RFC 2637 section 4.1).
         size = 4 + 4 * (checked * 1 + (flags >> 13 & 1) + (flags >> 12 & 1) + (flags >> 7 & 1))
         keep = (flags & 0x4000 == 0) & (at + size <= end)
-        self.add(
-            "ethertype",
-            keep & (self.u16(at + 2) > 1500),
-            row,
-            at + size,
-            end,
-            depth,
-            np.where(number >= 0, number, around),
-            self.u16(at + 2),
-        )
+        kind, inside = self.u16(at + 2), np.where(number >= 0, number, around)
+        self.add("ethertype", keep & (kind > 1500), row, at + size, end, depth, inside, kind)

@@ -7,25 +7,18 @@ field that is an address, a port (`sport`, `dport`) or a checksum is noted where
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any
 
 from packetlab.capture.sites_found import Ends, Rule
-from packetlab.capture.unwalked import BEGUN, PORTS, WALKED, walks
+from packetlab.capture.sites_held import Note, behind, held
+from packetlab.capture.unwalked import BEGUN, PORTS, WALKED, holds, walks
 from packetlab.wire.ethernet import LLC, MPLS, PPP, VLAN, Ether, PPPoE, RawIP, ShortPPP
 from packetlab.wire.explain import Derivation, Verdict, verdict
 from packetlab.wire.expressions import Checksum
 from packetlab.wire.fields import Address, Int, Items
 from packetlab.wire.header import Header
-from packetlab.wire.icmp import ListenerReport, RouterAdvertisement
-from packetlab.wire.ip import (
-    ARP,
-    DestinationOptions,
-    HopByHop,
-    IPv4,
-    IPv6,
-    Routing,
-)  # fmt: skip
+from packetlab.wire.ip import ARP, SOURCE_ROUTES, IPv4, IPv6, Routing
 from packetlab.wire.pack import protocol
 from packetlab.wire.packet import Packet
 from packetlab.wire.spans import Span, field_spans, places
@@ -43,15 +36,11 @@ STEPS: dict[type[Header], str] = {
 }  # fmt: skip
 """Headers from which the walk can go on, and its step."""
 
-HIDDEN = (HopByHop, DestinationOptions, Routing, RouterAdvertisement, ListenerReport)
-"""Headers with addresses inside octets: only the walk knows where, so elsewhere they are counted as left."""
-
 PLAIN = (TCP, UDP, SCTP)  # their ports are found without a declaration
 
 
-def visit(sites: Sites, rows: Any) -> None:
-    """Note what the declarations say of some rows."""
-    frames = [_Frame(sites, int(row)) for row in rows.tolist()]
+def visit(sites: Sites, frames: list[Declared]) -> None:
+    """Note what the declarations say of some frames."""
     seen, number = 0, 0
     while frames:
         # The sums that the walk has found since: what comes on top stands in them.
@@ -66,7 +55,7 @@ def visit(sites: Sites, rows: Any) -> None:
         sites.walk()
 
 
-class _Frame:
+class Declared:
     """One frame: its packet, how far it has been looked at, and the sums found in it: (number, first, end)."""
 
     def __init__(self, sites: Sites, row: int) -> None:
@@ -79,15 +68,28 @@ class _Frame:
         self.spans: dict[int, list[Span]] = {}
         for span in self.places.spans:
             self.spans.setdefault(span.layer, []).append(span)
-        first = type(self.layers[0]) if self.layers else None
-        self.walked = first is not None and BEGUN.get(frame.interface.linktype) is first
-        self.next = 1 if self.walked else 0
-        self.networks = int(isinstance(self.layers[0], (IPv4, IPv6))) if self.walked else 0
-        self.framed = self.walked and isinstance(self.layers[0], Ether)
+        # Whether the walk comes to each layer by itself, from the one below or the link type.
+        self.walked = [bool(self.layers) and BEGUN.get(frame.interface.linktype) is type(self.layers[0])]
+        for below, header in pairwise(self.layers):
+            goes = self.walked[-1] or _goes_on(type(below))
+            self.walked.append(goes and walks(type(below), below, type(header)))
+        self.next = int(self.walked[0])
+        self.networks = int(isinstance(self.layers[0], (IPv4, IPv6))) if self.next else 0
+        self.framed = self.next == 1 and isinstance(self.layers[0], Ether)
         self.sums: list[tuple[int, int, int]] = []
+        self.faults: dict[str, set[str]] = {}
+        for fault in self.packet.faults:
+            self.faults.setdefault(fault.layer, set()).add(fault.field)
         ends = _ends(self.packet)
         if ends is not None:
             sites.ends_of[row] = ends
+
+    def claims(self) -> set[int]:
+        """Return where headers begin to which the walk does not come by itself."""
+        starts: tuple[set[int], set[int]] = set(), set()
+        for (at, _), walked in zip(self.places.layers, self.walked, strict=True):
+            starts[walked].add(self.start + at)
+        return starts[False] - starts[True]  # a header without bytes begins where the next does
 
     def go_on(self) -> bool:
         """Note the headers up to one from which the walk goes on; return whether there is one."""
@@ -95,16 +97,13 @@ class _Frame:
             place, header = self.next, self.layers[self.next]
             self.next += 1
             cls = type(header)
-            below = self.layers[place - 1] if place else None
-            self.walked = self.walked and below is not None and walks(type(below), below, cls)
             depth = self.networks
             self.networks += isinstance(header, (IPv4, IPv6)) or bool(cls._pseudo and cls._pseudo[0])
             framed, self.framed = self.framed, self.framed or isinstance(header, Ether)
-            if self.walked:
+            if self.walked[place]:
                 continue
-            if cls in STEPS or cls is VLAN:
+            if _goes_on(cls):
                 self._walk_from(place, cls, depth, framed)
-                self.walked = True
                 return True
             self._note(place, header)
         return False
@@ -120,32 +119,48 @@ class _Frame:
             if at + 4 > end:
                 return
             numbers = [self.row, at + 4, end, depth, numbers[4], int(self.sites.u16(at + 2))]
-        self.sites.add(step, np.ones(1, bool), *(np.array([number], np.int64) for number in numbers))
+        self.sites.start(step, *(np.array([number], np.int64) for number in numbers))
 
     def _around(self, at: int) -> int:
         """Return the innermost sum found that covers a place, -1 for none."""
         return next((number for number, first, end in reversed(self.sums) if first <= at < end), -1)
 
     def _note(self, place: int, header: Header) -> None:
-        if isinstance(header, HIDDEN):
-            self.sites.left[f"addresses inside {type(header).__name__} where it is not expected"] += 1
         spans = self.spans.get(place, [])
         self._checksums(place, header, spans)
         pseudo = header._pseudo or ("", "")
-        for span in _addresses(header, spans):
+        start, end = self._region(place, "self", spans)
+        for span, note, at, stop in _addresses(header, spans, start - self.start, end - self.start):
             kind, name = span.field.kind, span.field.name
-            if isinstance(kind, Int) and (kind.bits != 16 or kind.little):
+            if note is not None:
+                self._held(note, at, stop)
+            elif isinstance(kind, Int) and (kind.bits != 16 or kind.little):
                 self._leave(header, name, "which is no port of 16 bits in network order")
             elif span.bit % 8:
                 self._leave(header, name, "which does not begin with an octet")
             elif span.bits != kind.bits:
-                continue  # cut off inside
+                self._leave(header, name, "which is cut off inside")
             elif isinstance(kind, Int):
                 self._port(self.start + span.bit // 8)
             else:
                 role = pseudo.index(name) if name in pseudo else 2
                 frame = place == 0 and name in ("src", "dst")
                 self._address(kind, self.start + span.bit // 8, ("src", "dst").index(name) if frame else role, frame)
+        for name in self.faults.get(type(header).__name__, ()):
+            f = header._by_name.get(name)
+            if f is not None and getattr(header, f.slot) in (None, ()) and holds(type(header), f):
+                self._leave(header, name, "which is cut off or faulty")
+        if place == len(self.layers) - 1:
+            below = self.layers[place - 1] if place else None
+            last = self.start + self.places.trailers.get(place, self.places.layers[place])[1]
+            behind(self.sites, below, header, *self._arrays(start, end, last, self._around(end)))
+
+    def _held(self, note: Note, at: int, end: int) -> None:
+        at, end = at + self.start, min(end + self.start, int(self.sites.ends[self.row]))
+        note(self.sites, *self._arrays(self.row, at, end, self.networks, self._around(at)))
+
+    def _arrays(self, *numbers: int) -> list[Any]:
+        return [self.sites.np.array([number], self.sites.np.int64) for number in numbers]
 
     def _leave(self, header: Header, name: str, why: str) -> None:
         self.sites.left[f"{type(header).__name__}.{name}, {why}"] += 1
@@ -224,11 +239,9 @@ class _Frame:
             if names is None:
                 continue
             if not names[0]:
-                value = getattr(carrier, names[1])
-                destination = destination or (self._found(below, value) if value else None)
+                destination = destination or (self._final(below) if getattr(carrier, names[1]) else None)
                 continue
-            value = getattr(carrier, "final_destination", b"")
-            destination = destination or (self._found(below, value) if value else None)
+            destination = destination or (self._final(below) if getattr(carrier, "final_destination", b"") else None)
             by_name = {span.field.name: span for span in self.spans.get(below, [])}
             source = by_name.get(names[0])
             final = by_name.get(names[1])
@@ -239,26 +252,42 @@ class _Frame:
     def _octets(self, span: Span) -> tuple[int, int]:
         return self.start + span.bit // 8, span.bits // 8
 
-    def _found(self, place: int, value: bytes) -> tuple[int, int] | None:
-        """Return where octets stand in a header, aligned to 4 as addresses are."""
-        start, end = self.places.layers[place]
-        data = bytes(self.packet)
-        at = next((at for at in range(start, end, 4) if data[at : at + len(value)] == value), None)
-        return None if at is None else (self.start + at, len(value))
+    def _final(self, place: int) -> tuple[int, int] | None:
+        """Return where the final destination of a routing header or a source route stands."""
+        header = self.layers[place]
+        spans = {span.field.name: span for span in self.spans.get(place, [])}
+        if isinstance(header, Routing) and "data" in spans:
+            first, end = spans["data"].octets
+            return self.start + (first + 4 if header.kind == 4 else end - 16), 16
+        found = None
+        if isinstance(header, IPv4) and "options" in spans:
+            at = self.start + spans["options"].bit // 8
+            for option in header.options:
+                size = len(bytes(option))
+                if option.kind in SOURCE_ROUTES and option.data and option.data[0] <= size - 3 >= 4:
+                    found = at + 3 + (size - 3) // 4 * 4 - 4, 4
+                at += size
+        return found
 
 
-def _addresses(header: Header, spans: list[Span]) -> Iterator[Span]:
-    """Yield where the fields stand that are addresses or ports, of items too."""
+def _goes_on(cls: type[Header]) -> bool:
+    return cls in STEPS or cls is VLAN
+
+
+def _addresses(header: Header, spans: list[Span], at: int, end: int) -> Iterator[tuple[Span, Note | None, int, int]]:
+    """Yield where the fields stand that are addresses or ports or hold some, of items too: with what notes them, and the
+    header or item they are in, from `at` to `end`."""
     for span in spans:
-        kind = span.field.kind
-        if isinstance(kind, Address) or (span.field.name in PORTS and isinstance(kind, Int)):
-            yield span
+        kind, note = span.field.kind, held(type(header), span.field)
+        if note or isinstance(kind, Address) or (span.field.name in PORTS and isinstance(kind, Int)):
+            yield span, note, at, end
         elif isinstance(kind, Items) and not span.bit % 8:
-            bit = span.bit
+            place = span.bit // 8
             for item in getattr(header, span.field.name) or ():
+                size = len(bytes(item))
                 if isinstance(item, Header):
-                    yield from _addresses(item, field_spans(item, bit))
-                bit += 8 * len(bytes(item))
+                    yield from _addresses(item, field_spans(item, place * 8), place, place + size)
+                place += size
 
 
 def _ends(packet: Packet) -> Ends | None:
@@ -270,18 +299,23 @@ def _ends(packet: Packet) -> Ends | None:
         source, destination = (getattr(header, "_" + name) for name in names)
         if source is None or destination is None:
             continue
-        ports, plain, partial = None, isinstance(header, (IPv4, IPv6)), type(header)._partial
-        if partial is None or not partial.evaluate(Derivation(packet, place)):
-            # Ports above another header that names two are of those.
-            above = list(takewhile(lambda one: _two(one) is None, packet.layers[place + 1 :]))
-            number = next((i for i, one in enumerate(above) if all(_is_port(one, name) for name in PORTS)), None)
-            if number is not None:
-                sport, dport = (getattr(above[number], name) for name in PORTS)
-                ports = sport, dport
-                between = all(type(one) in WALKED[IPv6].values() for one in above[:number])
-                plain = plain and isinstance(above[number], PLAIN) and between and (number == 0 or type(header) is IPv6)
-        return Ends(source, destination, ports, plain)
+        ports, plain, piece = None, isinstance(header, (IPv4, IPv6)), False
+        # Ports above another header that names two are of those.
+        above = list(takewhile(lambda one: _two(one) is None, packet.layers[place + 1 :]))
+        number = next((i for i, one in enumerate(above) if all(_is_port(one, name) for name in PORTS)), None)
+        if number is not None:
+            sport, dport = (getattr(above[number], name) for name in PORTS)
+            ports = sport, dport
+            piece = any(_partial(packet, i) for i in range(place, place + 1 + number))
+            between = all(type(one) in WALKED[IPv6].values() for one in above[:number])
+            plain = plain and isinstance(above[number], PLAIN) and between and (number == 0 or type(header) is IPv6)
+        return Ends(source, destination, ports, plain, piece, isinstance(header, (IPv4, IPv6)))
     return None
+
+
+def _partial(packet: Packet, place: int) -> bool:
+    partial = type(packet.layers[place])._partial
+    return partial is not None and bool(partial.evaluate(Derivation(packet, place)))
 
 
 def _two(header: Header) -> tuple[str, str] | None:

@@ -82,10 +82,13 @@ class Rule(NamedTuple):
 class Ends(NamedTuple):
     """Who speaks to whom by the outermost declared addresses of a frame (raw), and their ports where there are any.
 
-    `plain`: whether these are the addresses and ports of IP, TCP and UDP, which the walk finds as well.
+    `plain`: whether these are the addresses and ports of IP, TCP and UDP, which the walk finds as well; `ip`: whether the
+    addresses are IP's. `piece`: whether the ports are of a first fragment; the others have none.
     """
 
     source: bytes
     destination: bytes
     ports: tuple[int, int] | None
     plain: bool
+    piece: bool
+    ip: bool

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from packetlab.capture.sites_held import PROTOCOL, held
 from packetlab.capture.traces import FieldFilter
 from packetlab.wire import bindings
 from packetlab.wire.conditions import Condition, Match, Some
@@ -29,7 +30,7 @@ from packetlab.wire.ethernet import (
 )  # fmt: skip
 from packetlab.wire.expressions import Checksum, Next
 from packetlab.wire.fields import Address, Int, Items
-from packetlab.wire.header import Header
+from packetlab.wire.header import Field, Header
 from packetlab.wire.icmp import ICMP, ICMPv6, ICMPv6Error
 from packetlab.wire.ip import (
     ARP,
@@ -97,12 +98,15 @@ bindings.stale.append(_known)
 
 def walks(lower: type[Header], header: Any, upper: type[Header]) -> bool:
     """Whether the walk goes on from the header `header` of class `lower`, which it walked, to one of class `upper`."""
-    if upper in BESIDE.get(lower, ()):
+    if _beside(lower, upper):
         return True
-    if lower is ICMPv6 and upper.__module__ == ICMPv6.__module__:
-        return True  # its messages are walked with it
     numbers = WALKED.get(lower, {})
     return any(numbers.get(getattr(header, f.slot)) is upper for f in lower._fields if isinstance(f.rule, Next))
+
+
+def _beside(lower: type[Header], upper: type[Header]) -> bool:
+    # The messages of ICMPv6 are walked with it.
+    return upper in BESIDE.get(lower, ()) or (lower is ICMPv6 and upper.__module__ == ICMPv6.__module__)
 
 
 def concerned(cls: type[Header]) -> bool:
@@ -129,12 +133,16 @@ def concerned(cls: type[Header]) -> bool:
 
 
 def _holds(cls: type[Header], inside: tuple[type[Header], ...]) -> bool:
-    return any(
+    return any(holds(cls, f, inside) or (isinstance(f.rule, Checksum) and "pseudo" in f.rule.over) for f in cls._fields)
+
+
+def holds(cls: type[Header], f: Field, inside: tuple[type[Header], ...] = ()) -> bool:
+    """Whether a field of a header is an address or a port, or has such inside."""
+    return (
         isinstance(f.kind, Address)
         or (f.name in PORTS and isinstance(f.kind, Int))
-        or (isinstance(f.rule, Checksum) and "pseudo" in f.rule.over)
+        or held(cls, f) is not None
         or (isinstance(f.kind, Items) and _items_hold(f.kind.item, (*inside, cls)))
-        for f in cls._fields
     )
 
 
@@ -145,7 +153,13 @@ def _items_hold(item: Any, inside: tuple[type[Header], ...]) -> bool:
 def _test() -> FieldFilter | None:
     """Return the filter that frames with something unwalked pass; None where nothing is bound that is not walked."""
     if "test" not in _known:
-        tests = [match for lower in [*WALKED, *BESIDE] for match in _unwalked(lower)]
+        reached = list(dict.fromkeys(BEGUN.values()))
+        for lower in reached:
+            walked = WALKED.get(lower, {}).values()
+            for upper in following(lower):
+                if (upper in walked or _beside(lower, upper)) and upper not in reached:
+                    reached.append(upper)
+        tests = [match for lower in reached for match in _unwalked(lower)]
         _known["test"] = FieldFilter(Some(list(dict.fromkeys(tests)))) if tests else None
     found: FieldFilter | None = _known["test"]
     return found
@@ -158,15 +172,14 @@ def _unwalked(lower: type[Header]) -> list[Match]:
             numbers = tuple(
                 number
                 for number, upper in bindings.space(f.rule.space).headers.items()
-                if WALKED.get(lower, {}).get(number) is not upper
-                and upper not in BESIDE.get(lower, ())
-                and not (lower is ICMPv6 and upper.__module__ == ICMPv6.__module__)
-                and concerned(upper)
+                if WALKED.get(lower, {}).get(number) is not upper and not _beside(lower, upper) and concerned(upper)
             )
             if numbers:
                 tests.append(Match(lower, (Condition((f.name,), "in", numbers),)))
+    # Where the walk reads what nobody declared (IGMP, router advertisements), whatever is bound comes first.
+    reads = lower is ICMP or any(isinstance(f.rule, Next) and f.rule.space == PROTOCOL for f in lower._fields)
     for _, _, upper in bindings.conditions(lower):
-        if upper not in BESIDE.get(lower, ()) and concerned(upper):
+        if not _beside(lower, upper) and (reads or concerned(upper)):
             # A header that is walked may stand elsewhere too: what is below it is looked for.
             tests.append(Match(lower if upper in WALKED or upper in BESIDE else upper))
     return tests

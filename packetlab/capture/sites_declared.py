@@ -148,7 +148,8 @@ class Declared:
                 self._address(kind, self.start + span.bit // 8, ("src", "dst").index(name) if frame else role, frame)
         for name in self.faults.get(type(header).__name__, ()):
             f = header._by_name.get(name)
-            if f is not None and getattr(header, f.slot) in (None, ()) and holds(type(header), f):
+            unread = f is not None and (isinstance(f.kind, Items) or getattr(header, f.slot) is None)
+            if f is not None and unread and holds(type(header), f):
                 self._leave(header, name, "which is cut off or faulty")
         if place == len(self.layers) - 1:
             below = self.layers[place - 1] if place else None

@@ -163,8 +163,8 @@ class Sites:
             if number == 104:
                 here[here] = self.u16(at[here] + type_at) != 0x8035  # SLARP there
             self.add("typed", here, rows, at + type_at, end, depth, none, at + size)
-            if number != 104:
-                cooked(self, *(one[types == number] for one in (rows, at, end, none)), number == LINUX_SLL)
+            if number != 104 and (here := types == number).any():
+                cooked(self, rows[here], at[here], end[here], none[here], number == LINUX_SLL)
         for number, size in {NULL: 4, LOOP: 4, **dict.fromkeys(RAW_TYPES, 0)}.items():
             here = (types == number) & (at + size < end)
             self.link_end[here] += size

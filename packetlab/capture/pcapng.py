@@ -21,11 +21,14 @@ MOST_INTERFACES = 65_536  # of a section
 DESCRIBED = LARGEST  # bytes of all interface descriptions of a section, an option counted as OPTION besides
 OPTION = 64
 NANOSECONDS = 1_000_000_000
-_BIG, _LITTLE = b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a"
+BIG, _LITTLE = b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a"
 # Where other options hold a number: of an interface (4.2: speeds, time zone), of a packet (4.3: queue).
 _NUMBERS_OF_INTERFACE = {8: 8, 10: 4, 16: 8, 17: 8}
 _NUMBERS_OF_PACKET = {6: 4}
 
+
+_READ = (SECTION, INTERFACE, OLD_PACKET, SIMPLE_PACKET, PACKET)
+_HEADS = {sign: Struct(sign + "II").unpack_from for sign in "<>"}
 
 Listener = Callable[[Note], object]
 
@@ -68,6 +71,10 @@ class Reader:
         self.clocks: list[tuple[int, int]] = []  # nanoseconds a tick (0: not whole ones), nanoseconds to add
         self.described = 0  # bytes of memory that the descriptions of interfaces take, about
         self.number = 0
+        # Sections and interfaces may be as many as the file has room for. One that is said again is not read again.
+        self.begun = b""
+        self.alike = "", b""
+        self.model = Interface(), (1, 0), 0
 
     def error(self, expected: str, got: object, hint: str = "") -> CaptureError:
         return CaptureError(f"{self.data.source.name}, block at byte {self.data.offset}", expected, got, hint)
@@ -77,6 +84,8 @@ class Reader:
         while data.have(12):
             if tap is None:
                 yield from self.plain_packets()
+                if self.listener is None:
+                    self.pass_over()
                 if not data.have(12):
                     break
             frame, _, size = self.take()
@@ -137,6 +146,27 @@ class Reader:
             self.number = number
             yield frame
 
+    def pass_over(self, sections: bool = True) -> None:
+        """Go over whole blocks that hold no frame and say nothing new of frames, where nobody listens to them."""
+        data = self.data
+        buffer, pos, end, head = data.data, data.pos, len(data.data), _HEADS[self.sign]
+        while pos + 12 <= end:
+            kind, size = head(buffer, pos)
+            stop = pos + size
+            if size < 12 or size % 4 or size > LARGEST or stop > end or buffer[pos + 4 : pos + 8] != buffer[stop - 4 : stop]:
+                break  # `block` knows what to say
+            if kind in _READ:
+                body = buffer[pos + 8 : stop - 4]
+                if kind == SECTION and sections and body == self.begun:
+                    self.begin_section(self.begun)
+                elif kind == INTERFACE and body == self.alike[1] and len(self.interfaces) < MOST_INTERFACES:
+                    data.pos = pos  # for errors
+                    self.begin_interface(self.alike[1])
+                else:
+                    break
+            pos = stop
+        data.pos = pos
+
     def blocks(self) -> Iterator[Block]:
         while self.data.have(12):
             kind, body = self.block()
@@ -152,10 +182,10 @@ class Reader:
         if data.data[data.pos : data.pos + 4] == MAGIC:
             # The byte order of the length is told behind it (4.1).
             order = data.data[data.pos + 8 : data.pos + 12]
-            if order not in (_BIG, _LITTLE):
+            if order not in (BIG, _LITTLE):
                 raise self.error("a byte-order magic", order.hex())
-            self.sign = ">" if order == _BIG else "<"
-        kind, size = Struct(self.sign + "II").unpack_from(data.data, data.pos)
+            self.sign = ">" if order == BIG else "<"
+        kind, size = _HEADS[self.sign](data.data, data.pos)
         if size < 12 or size % 4 or size > LARGEST:
             hint = (
                 "early drafts of pcapng (.ntar) had such lengths: tshark -r FILE -w NEW reads them" if size % 4 else ""
@@ -163,8 +193,8 @@ class Reader:
             raise self.error(f"a block length of 12 to {LARGEST}, in fours", size, hint)
         if not data.have(size):
             raise data.short("a block", size)
-        (again,) = Struct(self.sign + "I").unpack_from(data.data, data.pos + size - 4)
-        if again != size:
+        if data.data[data.pos + 4 : data.pos + 8] != data.data[data.pos + size - 4 : data.pos + size]:
+            (again,) = Struct(self.sign + "I").unpack_from(data.data, data.pos + size - 4)
             raise self.error(f"the block length {size} again at its end", again)
         return kind, bytes(data.data[data.pos + 8 : data.pos + size - 4])
 
@@ -184,12 +214,14 @@ class Reader:
             self.listener(told)
 
     def begin_section(self, body: bytes) -> None:
-        if len(body) < 16:
-            raise self.error("a section header of 16 bytes or more", len(body))
-        major, minor = Struct(self.sign + "HH").unpack_from(body, 4)
-        if major != 1 or minor not in (0, 2):  # 1.2 was never meant to be, and is to be read as 1.0 (4.1)
-            raise self.error("version 1.0", f"{major}.{minor}")
-        self.options(body, 16)
+        if body != self.begun:
+            if len(body) < 16:
+                raise self.error("a section header of 16 bytes or more", len(body))
+            major, minor = Struct(self.sign + "HH").unpack_from(body, 4)
+            if major != 1 or minor not in (0, 2):  # 1.2 was never meant to be, and is to be read as 1.0 (4.1)
+                raise self.error("version 1.0", f"{major}.{minor}")
+            self.options(body, 16)
+            self.begun = body
         self.section += 1
         self.interfaces, self.clocks, self.described = [], [], 0  # numbered anew in each section (4.2)
 
@@ -198,14 +230,26 @@ class Reader:
         return options_of(body, at, self.sign, f"{self.data.source.name}, block at byte {self.data.offset}")
 
     def begin_interface(self, body: bytes) -> None:
-        if len(body) < 8:
-            raise self.error("an interface description of 8 bytes or more", len(body))
-        number, options = len(self.interfaces), self.options(body, 8)
-        self.described += len(body) + OPTION * len(options)
+        number = len(self.interfaces)
+        if self.alike != (self.sign, body):
+            interface, cost = self.interface(body)
+            whole = NANOSECONDS % interface.resolution == 0
+            clock = NANOSECONDS // interface.resolution if whole else 0, interface.offset * NANOSECONDS
+            self.alike, self.model = (self.sign, body), (interface, clock, cost)
+        interface, clock, cost = self.model
+        self.described += cost
         if number == MOST_INTERFACES:
             raise self.error(f"{MOST_INTERFACES} interfaces of a section at most", "more")
         if self.described > DESCRIBED:
             raise self.error(f"descriptions of interfaces of {DESCRIBED} bytes in a section at most", self.described)
+        self.interfaces.append(Interface(*interface[:6], number, self.section, *interface[8:]))
+        self.clocks.append(clock)
+
+    def interface(self, body: bytes) -> tuple[Interface, int]:
+        """Return what an interface description (4.2) says, whichever interface it is of; and what it takes of DESCRIBED."""
+        if len(body) < 8:
+            raise self.error("an interface description of 8 bytes or more", len(body))
+        options = self.options(body, 8)
         linktype, _, snaplen = Struct(self.sign + "HHI").unpack_from(body)
         name = description = ""
         resolution, offset, check = 1_000_000, 0, 0
@@ -224,13 +268,10 @@ class Reader:
                 (offset,) = Struct(self.sign + "q").unpack(value)
             else:
                 others.append(kept(code, value, self.sign, _NUMBERS_OF_INTERFACE))
-        self.interfaces.append(
-            Interface(
-                linktype, snaplen, name, description, resolution, offset, number, self.section, check, tuple(others)
-            )
+        made = Interface(
+            linktype, snaplen, name, description, resolution, offset, fcs_length=check, options=tuple(others)
         )
-        whole = NANOSECONDS % resolution == 0
-        self.clocks.append((NANOSECONDS // resolution if whole else 0, offset * NANOSECONDS))
+        return made, len(body) + OPTION * len(options)
 
     def packet(self, kind: int, body: bytes) -> Frame | None:
         """Return the frame of a block that holds one."""

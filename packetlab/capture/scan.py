@@ -14,7 +14,7 @@ from packetlab.capture.batch import LATEST, NO_TIME, FrameBatch, clipped
 from packetlab.capture.frame import NOTHING, Extras, Frame
 from packetlab.capture.loops import RECORDS, in_use, records
 from packetlab.capture.pcap import Layout, read_header, read_on
-from packetlab.capture.pcapng import MAGIC, NANOSECONDS, OLD_PACKET, PACKET, SIMPLE_PACKET, Listener, Reader
+from packetlab.capture.pcapng import BIG, MAGIC, NANOSECONDS, OLD_PACKET, PACKET, SIMPLE_PACKET, Listener, Reader
 from packetlab.capture.source import Bytes
 from packetlab.errors import CaptureError
 
@@ -137,8 +137,14 @@ def pcapng_batches(data: Bytes, listener: Listener | None = None) -> Iterator[Fr
         raise data.short("a block", 12)
 
 
+FEW = 64  # plain blocks that cost less one by one than all at once
+
+
 class _Stretch:
-    """Blocks that are at hand and whole, up to the next section."""
+    """Blocks that are at hand and whole, up to a section behind frames that are read all at once (the clocks are its own).
+
+    Somebody who listens hears of a section when the frames before it have been given out.
+    """
 
     def __init__(self, reader: Reader) -> None:
         self.reader, self.data = reader, reader.data
@@ -157,8 +163,14 @@ class _Stretch:
             self.block()
             while True:
                 self.plain()
-                if data.left() < 12 or buffer[data.pos : data.pos + 4] == MAGIC:
+                if reader.listener is None:
+                    reader.pass_over(sections=len(self.blocks) == len(self.others))
+                if data.left() < 12:
                     return None
+                if buffer[data.pos : data.pos + 4] == MAGIC:
+                    if reader.listener is not None or len(self.blocks) > len(self.others):
+                        return None
+                    order = "big" if buffer[data.pos + 8 : data.pos + 12] == BIG else "little"
                 size = int.from_bytes(buffer[data.pos + 4 : data.pos + 8], order)
                 if size > data.left():
                     return None  # reading on would put the buffer in another's place
@@ -170,9 +182,14 @@ class _Stretch:
         """Go over packet blocks without options."""
         reader, data = self.reader, self.data
         while self.begins():
-            found, data.pos = _plain_blocks(self.buffer, data.pos, reader.sign, reader.clocks, self.run)
-            reader.number += len(found)
-            self.blocks += found
+            found, stop = _plain_blocks(self.buffer, data.pos, reader.sign, reader.clocks, self.run)
+            if len(found) < FEW:
+                for _ in found:
+                    self.block()
+            else:
+                data.pos = stop
+                reader.number += len(found)
+                self.blocks += found
             if len(found) < self.run:
                 # No more are gone over in vain than were found: others may stand between them all along the file.
                 self.run = len(found) + 1
@@ -203,30 +220,45 @@ class _Stretch:
         if not self.blocks:
             return None
         reader, buffer = self.reader, self.buffer
-        places = np.array(self.blocks, np.int64)
-        rows = list(self.others)
-        places[rows] = self.blocks[0]  # whatever lies there is put right below
-        kind = reader.sign + "u4"
-        which, high, low, captured, original = (numbers_at(buffer, places, at, kind) for at in (8, 12, 16, 20, 24))
-        ticks = high.astype(np.uint64) << np.uint64(32) | low
-        which = which.astype(np.int32)
-        which[rows] = 0
-        times, far = _nanoseconds(ticks, which, reader.clocks)
-        starts, sizes, originals = places + 28, captured.astype(np.int64), original.astype(np.int64)
+        count = len(self.blocks)
+        starts, sizes, originals, times = (np.zeros(count, np.int64) for _ in range(4))
+        which = np.zeros(count, np.int32)
+        far: dict[int, int] = {}
+        if count > len(self.others):
+            alike = np.ones(count, np.bool_)
+            alike[list(self.others)] = False
+            plain = np.flatnonzero(alike)
+            places = np.array(self.blocks, np.int64)[plain]
+            kind = reader.sign + "u4"
+            on, high, low, captured, original = (numbers_at(buffer, places, at, kind) for at in (8, 12, 16, 20, 24))
+            which[plain] = on
+            times[plain], beyond = _nanoseconds(
+                high.astype(np.uint64) << np.uint64(32) | low, which[plain], reader.clocks
+            )
+            far = {int(plain[row]): time for row, time in beyond.items()}
+            starts[plain], sizes[plain], originals[plain] = places + 28, captured, original
+        interfaces = [*reader.interfaces]
+        known: dict[int, int] = {}  # those of sections before: by identity, their place among all
         extras: dict[int, Extras] = {}
         for row, frame in self.others.items():
             starts[row], sizes[row], originals[row] = self.starts[row], len(frame.data), frame.wire_length
             times[row] = NO_TIME if frame.time_ns is None else clipped(frame.time_ns)
-            far.pop(row, None)
             if frame.time_ns is not None and clipped(frame.time_ns) != frame.time_ns:
                 far[row] = frame.time_ns
-            which[row] = frame.interface.number
+            interface = frame.interface
+            if interface.section == reader.section:
+                which[row] = interface.number
+            else:
+                place = known.setdefault(id(interface), len(interfaces))
+                if place == len(interfaces):
+                    interfaces.append(interface)
+                which[row] = place
             if frame.extras is not NOTHING:
                 extras[row] = frame.extras
         # Of many interfaces only those that are in use go with the batch: it costs no more than its frames.
         used, which = np.unique(which, return_inverse=True)
-        interfaces = tuple(reader.interfaces[number] for number in used.tolist())
-        return FrameBatch(buffer, starts, sizes, times, originals, interfaces, which, self.number, extras, far)
+        mine = tuple(interfaces[number] for number in used.tolist())
+        return FrameBatch(buffer, starts, sizes, times, originals, mine, which, self.number, extras, far)
 
 
 def _plain_blocks(
@@ -234,7 +266,8 @@ def _plain_blocks(
 ) -> tuple[list[int], int]:
     """Return where packet blocks without options begin, from `pos` on and `most` at the most, and where the last ends.
 
-    `clocks`: of each interface; a block of one whose ticks are no whole nanoseconds is not plain.
+    `clocks`: of each interface; a block of one whose ticks are no whole nanoseconds is not plain. Of fewer than FEW it
+    is not looked at whether they are, but only that they are at hand.
     """
     found: list[int] = []
     add, head = found.append, Struct(sign + "II").unpack_from
@@ -247,12 +280,16 @@ def _plain_blocks(
             pos += size
     except struct_error:
         pass
+    while found and found[-1] + 32 > len(buffer):
+        pos = found.pop()
+    if len(found) < FEW:
+        while found and pos > len(buffer):
+            pos = found.pop()
+        return found, pos
     # What these blocks say besides is looked at for all of them at once, up to the first that is not plain.
     import numpy as np
 
     number = sign + "u4"
-    while found and found[-1] + 32 > len(buffer):
-        pos = found.pop()
     places = np.array(found, np.int64)
     size, which, captured = (numbers_at(buffer, places, at, number).astype(np.int64) for at in (4, 8, 20))
     stops = places + size

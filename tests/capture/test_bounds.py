@@ -67,6 +67,64 @@ def test_batches_find_every_packet_wherever_other_blocks_stand_between_them(run:
     assert in_batches(file) == [frame.number for frame in read(file)] == list(range(1, 30 * (run + 2) + 1))
 
 
+# Small blocks ----------------------------------------------------------------------------------------------------
+
+SMALL = {  # what is repeated, and how many steps one takes at most
+    "sections": (section() + described(), 60),
+    "sections of a packet": (section() + described() + packet(0, 1), 300),
+    "sections of many packets": (section() + described() + packet(0, 1) * 20, 4000),
+    "statistics": (block(5, bytes(12)), 20),
+    "custom": (block(0xBAD, bytes(4)), 20),
+    "unknown": (block(0x777, b""), 20),
+}
+
+
+@pytest.mark.parametrize("kind", SMALL)
+@pytest.mark.parametrize("way", [lambda file: list(read(file)), in_batches], ids=["iter", "batches"])
+def test_small_blocks_cost_as_many_steps_as_there_are_and_few(kind: str, way: Any) -> None:
+    def make(count: int) -> bytes:
+        return section() + described() + small * count + packet(0, 1)
+
+    small, most = SMALL[kind]
+    is_linear(way, make, 200)
+    way(make(1))
+    each = (steps(lambda: way(make(400))) - steps(lambda: way(make(200)))) / 200
+    assert each < most
+
+
+def test_small_sections_go_together_in_one_batch() -> None:
+    file = (section() + described() + packet(0, 1)) * 1000
+    assert len(list(read(file).batches())) <= 3  # as many as it is read in pieces
+
+
+def test_batches_of_many_sections_are_the_frames_of_iteration() -> None:
+    file = b""
+    for number in range(200):
+        order, count = "<>"[number // 3 % 2], (1, 0, 3, 100)[number % 4]
+        file += section(order) + described(order, 1 + number % 2, option(9, b"\x09", order) if number % 5 else b"")
+        file += block(5, bytes(12), order) + described(order, 101, option(9, b"\x88", order))  # 2^-8 s
+        file += b"".join(packet(i % 2 if number % 3 else 0, number << 8 | i, b"d" * i, order) for i in range(count))
+    once = list(read(file))
+    assert len(once) == 200 // 4 * 104 and len({frame.interface for frame in once}) > 200
+    assert [frame for batch in read(file).batches() for frame in batch] == once
+
+
+@pytest.mark.parametrize("way", [lambda file: list(read(file)), in_batches], ids=["iter", "batches"])
+def test_damage_behind_many_small_blocks_is_named_where_it_is(way: Any) -> None:
+    whole = section() + described() + block(5, bytes(12)) * 9 + (section() + described()) * 9
+    for bad, expected in (
+        (b"\7\0\0\0\x0d\0\0\0" + bytes(8), "in fours"),
+        (block(7, b"word")[:-4] + bytes(4), "again at its end"),
+        (described()[:-4] + bytes(4), "again at its end"),
+        (section()[:-4] + bytes(4), "again at its end"),
+        (block(7, b"word")[:-1], "of 16 bytes"),
+        (packet(1, 1), "one of the 1 interfaces"),
+    ):
+        with pytest.raises(CaptureError, match=rf"block at byte {len(whole)}|byte {len(whole)}") as caught:
+            way(whole + bad)
+        assert expected in str(caught.value)
+
+
 # Interfaces ------------------------------------------------------------------------------------------------------
 
 

@@ -256,9 +256,9 @@ class _Stretch:
             if frame.extras is not NOTHING:
                 extras[row] = frame.extras
         # Of many interfaces only those that are in use go with the batch: it costs no more than its frames.
-        used, which = np.unique(which, return_inverse=True)
+        used, places = np.unique(which, return_inverse=True)
         mine = tuple(interfaces[number] for number in used.tolist())
-        return FrameBatch(buffer, starts, sizes, times, originals, mine, which, self.number, extras, far)
+        return FrameBatch(buffer, starts, sizes, times, originals, mine, places, self.number, extras, far)
 
 
 def _plain_blocks(

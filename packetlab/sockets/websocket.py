@@ -220,6 +220,7 @@ class WebSocketSocket(Socket):
         if self._elsewhere():
             self.abort()
             return
+        self.stream.timeout = self.timeout  # as it is now, not as it was at `connect`
         endpoint, medium = self._endpoint, self.host.medium
         with medium.lock:  # whoever reads in another thread is told of this close, not of its answer
             closing = endpoint is not None and endpoint.engine.state == "open"

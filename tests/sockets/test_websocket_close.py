@@ -15,6 +15,7 @@ import pytest
 from packetlab import LocalHost, RemoteProtocolError, SimNetwork
 
 PATIENCE = 30
+SECOND = 1_000_000_000
 BOUND = 0.3  # seconds
 CLOSE, MASKED_CLOSE, PING = b"\x88\x02\x03\xe8", b"\x88\x82\0\0\0\0\x03\xe8", b"\x89\x00"
 REQUEST = (
@@ -148,3 +149,25 @@ def test_over_spp_the_bound_is_in_the_time_of_the_network() -> None:
     before = net.now
     client.close()
     assert net.now - before <= (10 + 15 + 1) * 10**9 and client.close_code == 1006
+
+
+@pytest.mark.parametrize(("at_connect", "at_close"), [(5, None), (None, 30), (5, 30), (30, 5)])
+def test_the_stream_closes_within_the_timeout_of_the_close_not_of_the_connect(at_connect, at_close) -> None:
+    net = SimNetwork()
+    a, b = net.host("a"), net.host("b")
+    link = net.link(a, b, delay=0.01)
+    server, client = b.socket("websocket"), a.socket("websocket", close_timeout=2.0)
+    server.bind(7)
+    server.listen()
+    client.timeout = at_connect
+    client.connect(b.at(7))
+    client.timeout = at_close
+    client.write("x")
+    link.partition()
+    start = net.now
+    with pytest.raises(OSError, match="socket of a: close|SPP") as caught:
+        client.close()
+    if at_close is None:
+        assert "nothing in" not in str(caught.value) and net.now - start > 60 * SECOND
+    else:
+        assert f"nothing in {at_close} s" in str(caught.value)

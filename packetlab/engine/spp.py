@@ -52,6 +52,7 @@ class Connection(Endpoint):
         self._patience = int(self.timing.give_up * SECOND)
         self.state, self._live = State.IDLE, False
         self.error: OSError | None = None
+        self.lost = 0  # packets of data that the peer had not confirmed when the connection ended
         self.ended = False  # the peer's END has come, in order
         self.attentions: deque[int] = deque(maxlen=16)  # told at once; whoever wants them takes them from here
         self.largest = LARGEST
@@ -381,8 +382,10 @@ class Connection(Endpoint):
         if entry is None:
             return
         do, state = entry
-        if do is Do.FAIL_UNLESS_DONE:
-            do, state = (Do.FINISH, State.CLOSED) if self._done() else (Do.FAIL, state)
+        if do is Do.FAIL_UNLESS_DONE and self.sender.done(step, self.ended):
+            do, state = Do.FINISH, State.CLOSED
+        elif step is Step.END_REPLY and self.sender.missed:
+            state = State.ABORTED  # it says that all is well, and confirms less than all
         before, self.state, self._live = self.state, state, state in LIVE
         if do in (Do.REPEAT, Do.LEARN):
             self._hello = True
@@ -403,21 +406,14 @@ class Connection(Endpoint):
             reply = self.sender.reply
             if reply is not None or before is State.ENDING:
                 self._last_words = reply.seq if reply is not None and reply.seq >= 0 else self.sender.next
-        elif do is Do.FAIL:
-            heard = now - self._heard < self._patience
-            self.error = self.error or failure(str(self), step, before, self.timing.give_up, heard)
         if state in OVER and before not in OVER:
+            self.lost = self.sender.missed
             self.sender.clear()
             if state is State.ABORTED:
                 self.receiver.acks = 0
+                heard = now - self._heard < self._patience
+                self.error = self.error or failure(str(self), step, before, self.timing.give_up, heard)
             self._events.append(Finished(self.error))
-
-    def _done(self) -> bool:
-        """Say whether a close is complete though the peer is gone without its last word: all data of ours arrived."""
-        sender = self.sender  # or it has ended, and our END-REPLY is out: who ended leaves when that has come
-        if self.ended and sender.reply is not None and not sender.queue:
-            return True
-        return all(segment.datastream >= END for segment in sender.unconfirmed())
 
     def _waits(self) -> bool:
         """Say whether something of ours is unanswered."""

@@ -41,6 +41,8 @@ def failure(who: str, step: Step, before: State, give_up: float, answers: bool) 
         if before is State.REQUESTED:
             return broken(ConnectionRefusedError, f"{who}: nobody listens there")
         return broken(ConnectionResetError, f"{who}: the peer no longer knows this connection")
+    if step is Step.END_REPLY:
+        return broken(ConnectionResetError, f"{who}: the peer has ended without confirming all that was sent")
     waited = f"{who}: no answer for {give_up:g} s"
     if before is State.REQUESTED:
         return TimeoutError(waited)

@@ -13,6 +13,7 @@ from errno import EMSGSIZE
 from packetlab.engine.contract import SECOND
 from packetlab.engine.sequence import unwrap
 from packetlab.engine.spp_dress import Dress
+from packetlab.engine.spp_states import Step
 from packetlab.engine.spp_timing import RoundTrip, Timing
 from packetlab.errors import LocalProtocolError, SocketMisuse
 
@@ -115,6 +116,21 @@ class Sender:
         """Yield what the peer has yet to acknowledge."""
         yield from self.flight
         yield from self.queue
+
+    @property
+    def missed(self) -> int:
+        """How many packets of data the peer has yet to acknowledge."""
+        return sum(segment.datastream < END for segment in self.unconfirmed())
+
+    def done(self, step: Step, ended: bool) -> bool:
+        """Say whether a close is complete though the peer is gone without its last word: no data of ours are missed.
+
+        A peer that has `ended`, and is gone by its own host's word while our END-REPLY is out, has left since that came,
+        and what was before it. Of one that is just silent nothing is known.
+        """
+        if step is Step.REFUSED and ended and self.reply is not None and not self.queue:
+            return True
+        return not self.missed
 
     def clear(self) -> None:
         """Let go of everything."""

@@ -65,6 +65,7 @@ TABLE: dict[tuple[State, Step], tuple[Do, State]] = {
     (S.OPEN, T.REQUEST): (D.REPEAT, S.OPEN),  # an old repeat, or our answer was lost
     (S.OPEN, T.CLOSE): (D.SEND_END, S.ENDING),
     (S.OPEN, T.END): (D.SEND_END_REPLY, S.DALLYING),
+    # An END-REPLY that leaves data of ours unconfirmed ends the connection too, but as a failure.
     (S.OPEN, T.END_REPLY): (D.FINISH, S.CLOSED),  # out of turn; Interlisp closes too
     (S.ENDING, T.CONFIRM): (D.NOTHING, S.ENDING),
     (S.ENDING, T.REQUEST): (D.REPEAT, S.ENDING),

@@ -216,8 +216,11 @@ class Socket(Shown, metaclass=_Made):
         try:
             yield
         except SocketMisuse as error:
-            number, _, expected, got, hint = error._given
-            raise self._misuse(number, verb, f"{expected}", f"{got}", hint) from None
+            raise self._renamed(error, verb) from None
+
+    def _renamed(self, error: SocketMisuse, verb: str) -> SocketMisuse:
+        number, _, expected, got, hint = error._given
+        return self._misuse(number, verb, f"{expected}", f"{got}", hint)
 
     def _need_size(self, size: Any, verb: str = "read") -> None:
         """Say that a size is none, before anything is taken."""

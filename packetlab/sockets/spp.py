@@ -14,7 +14,7 @@ from packetlab.engine.contract import Endpoint
 from packetlab.engine.spp import ATTENTION, END_OF_MESSAGE, LARGEST, SYSTEM, Connection
 from packetlab.engine.spp_listener import Listener
 from packetlab.engine.spp_states import State
-from packetlab.errors import LocalProtocolError, broken, deliberate
+from packetlab.errors import LocalProtocolError, SocketMisuse, broken, deliberate
 from packetlab.host import Station
 from packetlab.sockets.headers import FORCE, NOTHING, USERS_CONTROL, Given, Prototype, outgoing, parted, prototype
 from packetlab.sockets.socket import Socket, Turn, is_number
@@ -59,6 +59,7 @@ class SPPSocket(Socket):
         self._set_default(NO_HEADER, NOTHING)
         self._mtu = LARGEST
         self._number = 0
+        self._told = False  # a call has raised what ended the connection
         self._connecting = False  # a connect that did not wait has yet to be finished
         self._connection = connection
         self._listener: Listener | None = None
@@ -259,7 +260,8 @@ class SPPSocket(Socket):
         and has yet to read what was written, that goes on by itself at once. What goes on has an end too: `Timing.shut`.
 
         Raises:
-            ConnectionError: the connection was lost with data of ours unconfirmed.
+            ConnectionError: the connection was lost with data of ours unconfirmed, and no call has said so yet.
+            SocketMisuse: EBADF, another thread closed the host meanwhile.
         """
         if self.closed:
             return
@@ -281,14 +283,14 @@ class SPPSocket(Socket):
                 self._connection.close(medium.now)
                 self.host.wish(self._connection)
         if self._connection is not None and not medium.closed:
-            was_lost = self._connection.error is not None
             self._wait(self._closed, "close")
-            if self._connection.error is not None and not was_lost:
+            if self._connection.error is not None and self._connection.lost and not self._told:
                 raise self._lost(self._connection)
 
     def _lost(self, connection: Connection, otherwise: str = "closed") -> OSError:
         """Return the error that ended a connection, with what happened before as a note."""
         error = connection.error or broken(ConnectionResetError, f"{self}: {otherwise}")
+        self._told = True
         if not hasattr(error, "__notes__") and (story := self.host.story()) is not None:
             error.add_note(story)
         return error
@@ -374,6 +376,8 @@ class SPPSocket(Socket):
             hint = "a stream socket splits, and write_message makes a run of packets"
             raise self._misuse(EMSGSIZE, verb, f"at most {self._mtu} bytes", f"{len(data)}", hint)
 
+        ends, attention = bool(control & END_OF_MESSAGE), bool(control & ATTENTION)
+
         def sent() -> bool | None:
             if connection.error is not None:
                 raise self._lost(connection)
@@ -381,18 +385,15 @@ class SPPSocket(Socket):
                 raise BrokenPipeError(EPIPE, f"{self}: {verb}: the peer has ended the connection")
             if connection.unsent >= QUEUE:
                 return None
-            connection.send(
-                data,
-                datastream,
-                end_of_message=bool(control & END_OF_MESSAGE),
-                attention=bool(control & ATTENTION),
-                idp=idp,
-            )
+            try:
+                connection.send(data, datastream, end_of_message=ends, attention=attention, idp=idp)
+            except SocketMisuse as error:
+                raise self._renamed(error, verb) from None
             if connection.unsent == 1:  # else the window is shut, and what opens it sends
                 self.host.wish(connection)
             return True
 
-        if control & ATTENTION:
+        if attention:
             self._wait(sent, verb)  # it is for the peer at once, and no part of a message
         else:
             self._wait_in_turn("write", sent, verb, turn)

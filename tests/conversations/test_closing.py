@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import pytest
@@ -117,6 +118,79 @@ def test_an_abort_is_told_to_the_other_end() -> None:
     with pytest.raises(ConnectionResetError, match="no longer knows"):
         conn.read()
     assert net.now < 10**9
+
+
+# Data lost are never silence --------------------------------------------------------------------------------------
+
+
+def with_two_packets_under_way(kind: str = "seqpacket"):
+    """Return a network, its link, and both ends; what a says from now on is lost, and it has said something."""
+    net = SimNetwork(1)
+    a, b = net.host("a"), net.host("b")
+    link = net.link(a, b, delay=0.01)
+    server, client = b.socket(kind), a.socket(kind)
+    server.bind(3000)
+    server.listen()
+    client.connect(b.at(3000))
+    conn = server.accept()
+    net.run(1)
+    link.sends["a"].change(partitioned=True)
+    client.write(b"order 1")
+    client.write(b"order 2")
+    return net, link, client, conn
+
+
+@pytest.mark.parametrize("dead", [False, True], ids=["one way", "both ways"])
+@pytest.mark.parametrize("kind", ["seqpacket", "stream"])
+def test_a_close_with_data_lost_says_so_though_the_peer_has_ended(kind, dead) -> None:
+    net, link, client, conn = with_two_packets_under_way(kind)
+    conn._connection.close(net.now)
+    conn.host.wish(conn._connection)
+    net.run(0.1)
+    assert client.state.name == "DALLYING"  # the other end's END has come
+    if dead:
+        link.partition()
+    with pytest.raises(ConnectionAbortedError, match="the peer"):
+        client.close()
+    assert conn._connection.receiver.expected == 0
+
+
+@pytest.mark.parametrize("kind", ["seqpacket", "stream"])
+def test_a_close_says_that_data_were_lost_before_it_unless_a_call_has_said_so(kind) -> None:
+    for told in (False, True):
+        net, link, client, _ = with_two_packets_under_way(kind)
+        link.partition()
+        net.run(2000)  # the program computes, and the connection is given up meanwhile
+        assert client.state.name == "ABORTED"
+        if told:
+            with pytest.raises(ConnectionAbortedError, match="the peer is gone"):
+                client.write(b"order 3")
+            client.close()
+        else:
+            with pytest.raises(ConnectionAbortedError, match="the peer is gone"):
+                client.close()
+        client.close()  # and once is enough
+
+
+def test_a_connection_lost_with_nothing_of_ours_closes_without_a_word() -> None:
+    net, link, _client, conn = with_two_packets_under_way()
+    link.partition()
+    conn.timeout = 10_000
+    with pytest.raises(TimeoutError):
+        conn.read()
+    conn.host.xns.node.release(3000)  # as if the connection had been lost there
+    conn._connection.troubled(conn._connection._packet(0, 0, 0, b""), 2, net.now)
+    assert conn._connection.error is not None
+    conn.close()
+
+
+def test_writing_on_a_connection_that_is_at_its_end_has_the_sockets_name() -> None:
+    net, _, client, conn = with_two_packets_under_way()
+    conn._connection.abort(net.now)
+    client._connection.close(net.now)
+    with pytest.raises(OSError, match="^seqpacket socket of a: write: expected an open connection") as caught:
+        client.write(b"x")
+    assert caught.value.errno == errno.EPIPE
 
 
 def main(seeds: int) -> None:

@@ -342,6 +342,61 @@ def test_a_peer_that_has_ended_and_is_gone_has_left_in_order(data) -> None:
     assert peer.connection.state is State.CLOSED and peer.connection.error is None
 
 
+@pytest.mark.parametrize("ended", [True, False], ids=["after its END", "without one"])
+@pytest.mark.parametrize("answers", [True, False], ids=["it answers", "silence"])
+def test_a_close_that_is_given_up_has_lost_what_was_not_confirmed(answers, ended) -> None:
+    """Of a peer that is just silent nobody knows whether it left in order: only its own host's Error says that."""
+    peer = opened()
+    peer.connection.send(b"one")
+    peer.connection.send(b"two")
+    if ended:
+        peer.says(EOM, datastream=END, seq=0, ack=0)
+    peer.connection.close(peer.now)
+    peer.hears()
+    while peer.connection.state not in OVER:
+        peer.waits()
+        if answers:
+            peer.says(SYSTEM, ack=0)
+    assert isinstance(peer.connection.error, ConnectionAbortedError) and peer.connection.lost == 2
+
+
+@pytest.mark.parametrize("ended", [True, False], ids=["after its END", "without one"])
+def test_a_close_that_is_given_up_with_all_data_confirmed_has_lost_nothing(ended) -> None:
+    peer = opened()
+    peer.connection.send(b"one")
+    if ended:
+        peer.says(EOM, datastream=END, seq=0, ack=0)
+    peer.connection.close(peer.now)
+    peer.hears()
+    peer.says(SYSTEM, ack=1)
+    while peer.connection.state not in OVER:
+        peer.waits()
+    assert peer.connection.error is None and peer.connection.lost == 0
+
+
+@pytest.mark.parametrize("state", [State.OPEN, State.ENDING, State.DALLYING])
+@pytest.mark.parametrize("confirmed", [0, 1, 2])
+def test_an_end_reply_that_confirms_less_than_all_data_is_no_close_in_order(state, confirmed) -> None:
+    """Who answers an END has taken all before it (Internet Transport Protocols, section 7.5)."""
+    peer = opened()
+    peer.connection.send(b"one")
+    peer.connection.send(b"two")
+    if state is State.DALLYING:
+        peer.says(EOM, datastream=END, seq=0, ack=0)
+    if state is State.ENDING:
+        peer.connection.close(peer.now)
+    peer.hears()
+    assert peer.connection.state is state
+    said = peer.says(EOM, datastream=END_REPLY, seq=int(state is State.DALLYING), ack=confirmed)
+    if confirmed == 2:
+        assert peer.connection.state is State.CLOSED and peer.connection.error is None
+    else:
+        assert isinstance(peer.connection.error, ConnectionResetError) and "confirming" in str(peer.connection.error)
+        assert peer.connection.lost == 2 - confirmed
+    # The other end has its answer either way.
+    assert [header.datastream for header in said] == ([END_REPLY] if state is not State.OPEN else [])
+
+
 def test_a_peer_that_is_gone_without_an_end_has_lost_what_it_did_not_confirm_and_no_more() -> None:
     peer = opened()
     peer.connection.send(b"x")

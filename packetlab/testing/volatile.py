@@ -39,8 +39,9 @@ class Volatile:
     """
 
     def __init__(self, names: Iterable[str | Field] = ()) -> None:
-        if isinstance(names, str):
-            raise PacketlabError("volatile", "a set of names", repr(names), f"write {{{names!r}}}")
+        if isinstance(names, str) or not isinstance(names, Iterable):
+            hint = f"write {{{names!r}}}" if isinstance(names, str) else ""
+            raise PacketlabError("volatile", "a set of names", repr(names), hint)
         named: dict[str, list[type[Header]]] = {}
         for one in names:
             if isinstance(one, Field):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from packetlab.errors import BuildError, suggestion
@@ -65,8 +65,9 @@ def asked(fields: Sequence[str | Field]) -> list[str | FieldPath]:
 
     BuildError for a name that no declared header has, for a payload, and for what is neither name nor field.
     """
-    if isinstance(fields, str):
-        raise BuildError("fields", "a list of names", repr(fields), f"write [{fields!r}]")
+    if isinstance(fields, str) or not isinstance(fields, Iterable):
+        hint = f"write [{fields!r}]" if isinstance(fields, str) else ""
+        raise BuildError("fields", "a list of names", repr(fields), hint)
     found: list[str | FieldPath] = []
     for wanted in fields:
         where = f"fields: {wanted!r}"

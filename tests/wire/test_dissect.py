@@ -278,5 +278,7 @@ def test_a_datagram_without_a_length_in_a_packet_without_one_is_no_fault() -> No
         Ether() / IPv4(src="1.1.1.1") / UDP(length=0) / b"x",
         Ether() / IPv4(length=0) / IPv4() / UDP(length=0) / b"x",
         Ether() / IPv4(length=0) / UDP(length=7) / b"x",
+        Ether() / IPv6(src="fe80::1") / UDP(length=0) / b"x",  # in jumbograms only (RFC 2675 section 4)
+        Ether() / IPv6(src="fe80::1", length=0) / UDP(length=0) / b"x",
     ):
         assert [str(fault.field) for fault in dissect(bytes(faulty)).faults] == ["length"], faulty

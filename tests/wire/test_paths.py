@@ -114,6 +114,8 @@ def test_what_no_declaration_has_is_an_error_in_every_place(name: str, complaint
         (lambda: ladder([], fields=[3]), "fields: 3: expected a name such as .*, got int"),
         (lambda: ladder([], fields=[None]), "fields: None: expected a name such as .*, got NoneType"),
         (lambda: ladder([], fields="seq"), r"a list of names, got 'seq' \(write \['seq'\]"),
+        (lambda: ladder([], fields=TCP.seq), "a list of names, got <field TCP.seq>"),  # type: ignore[arg-type]
+        (lambda: Volatile(3), "a set of names, got 3"),  # type: ignore[arg-type]
         (lambda: Volatile({3}), "volatile 3: expected names such as .*, got int"),
         (lambda: Volatile({TCP}), "or fields such as IPv4.id, got HeaderType"),
         (lambda: Capture.of([]).where(TCPOption), r'an item of TCP.options \(ask .* in words: "tcp.options.kind"\)'),

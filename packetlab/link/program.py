@@ -256,11 +256,12 @@ class Program:
         return self.returncode
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """Wait until its outputs have ended and return as text what of them was not read; `text` of each is the whole.
+        """Wait for its end and that of its outputs; return as text what of them was not read (`text` of each is the whole).
 
         subprocess.TimeoutExpired: it took longer than `timeout` seconds, and was ended.
         """
-        self._within(lambda: self.stdout.ended and self.stderr.ended, timeout)
+        self._within(lambda: self.stdout.ended and self.stderr.ended and self.returncode is not None, timeout)
+        self.expected = True
         return self._rest()
 
     def _rest(self) -> tuple[str, str]:

@@ -203,10 +203,17 @@ def test_a_relay_that_cannot_start_tells_why(lab: Lab, monkeypatch: pytest.Monke
     assert capfd.readouterr().err == ""
 
 
+def test_a_program_that_outlives_its_outputs_is_waited_for(lab: Lab) -> None:
+    with lab.host("a").popen("sh", "-c", "echo out; exec >&- 2>&-; sleep 0.3; exit 3") as program:
+        assert program.communicate(timeout=60) == ("out\n", "")
+        assert program.returncode == 3 and program.expected
+
+
 def test_what_a_program_wrote_is_given_out_once(lab: Lab) -> None:
     with lab.host("a").popen("sh", "-c", "echo ready; echo more; echo trouble >&2") as program:
         assert program.stdout.readline(timeout=60) == b"ready\n"
         assert program.communicate(timeout=60) == ("more\n", "trouble\n")
+        assert program.returncode == 0  # it is waited for too, as subprocess does
         assert program.communicate(timeout=60) == ("", "")
         assert program.stdout.text == "ready\nmore\n"
     with pytest.raises(subprocess.TimeoutExpired) as caught:

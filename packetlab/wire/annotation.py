@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -27,7 +28,11 @@ def resolved(annotation: Any, globals_: dict[str, Any], locals_: Any, where: str
 
 def is_optional(annotation: Any) -> bool:
     """Say whether an annotation is ``U16 | None``, as type checkers want it where the field may be absent."""
-    return get_origin(annotation) in (Union, UnionType) and len(get_args(annotation)) == 2 and NoneType in get_args(annotation)
+    return (
+        get_origin(annotation) in (Union, UnionType)
+        and len(get_args(annotation)) == 2
+        and NoneType in get_args(annotation)
+    )
 
 
 def kind_of(annotation: Any, where: str) -> Kind:
@@ -38,10 +43,8 @@ def kind_of(annotation: Any, where: str) -> Kind:
         (annotation,) = (one for one in get_args(annotation) if one is not NoneType)
     if get_origin(annotation) is Annotated:
         wanted, *extra = get_args(annotation)
+        _check_kinds(extra, where)
         for kind in extra:
-            if isinstance(kind, Kind) and type(kind) not in KINDS:
-                hint = "kinds of one's own are not supported: every reader and export would have to know them"
-                raise DeclareError(where, "a field kind of packetlab", type(kind).__name__, hint)
             if isinstance(kind, Int) and isinstance(wanted, type) and issubclass(wanted, int) and wanted is not int:
                 if not issubclass(wanted, Enum):
                     raise DeclareError(where, "an IntEnum or IntFlag with bits(...)", wanted.__name__)
@@ -51,10 +54,33 @@ def kind_of(annotation: Any, where: str) -> Kind:
                 return kind
     if get_origin(annotation) is tuple:
         item = get_args(annotation)
+        for one in item:
+            if get_origin(one) is Annotated:
+                _check_kinds(get_args(one)[1:], where)
+                hint = "only headers repeat: a header with that one field, and tuple[ThatHeader, ...]"
+                raise DeclareError(where, "tuple[SomeHeader, ...]", annotation, hint)
         if len(item) == 2 and item[1] is Ellipsis and hasattr(item[0], "_fields") and isinstance(item[0], type):
             return Items(item[0])
     expected = "U1..U64, MAC, Octets, Rest, tuple[SomeHeader, ...] or another field kind"
     raise DeclareError(where, expected, annotation, _hint(annotation))
+
+
+def _check_kinds(marks: Sequence[Any], where: str) -> None:
+    """DeclareError for kinds that are not packetlab's own, for the class of a kind, and for more kinds than one."""
+    kinds = [one for one in marks if isinstance(one, Kind) or (isinstance(one, type) and issubclass(one, Kind))]
+    for kind in kinds:
+        of = kind if isinstance(kind, type) else type(kind)
+        if of not in KINDS:
+            hint = "kinds of one's own are not supported: every reader and export would have to know them"
+            raise DeclareError(where, "a field kind of packetlab", of.__name__, hint)
+        if kind is of:
+            raise DeclareError(
+                where, "a kind of a field", f"the class {of.__name__}", "bits(16) and octets(4) make one"
+            )
+    if len(kinds) > 1:
+        got = f"{len(kinds)}: {', '.join(type(kind).__name__ for kind in kinds)}"
+        hint = "U16 has its kind already; write int or bytes where another is meant"
+        raise DeclareError(where, "one kind for a field", got, hint)
 
 
 def _hint(annotation: Any) -> str:

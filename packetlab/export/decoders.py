@@ -218,7 +218,9 @@ def _decoded(name: str, body: bytes, using: str | None, transport: Header | None
     if name in ("tls", "ssl"):
         end, lacking = tls_records(body)
         if lacking > 0:  # whole records are read, whatever becomes of the one that is cut
-            data, more = body[:end] or body, f"one of {len(body) - end} octets, {lacking} less than it says"
+            data, more = body[:end], f"one of {len(body) - end} octets, {lacking} less than it says"
+            if not data:
+                return Deep(name, "", body, None, {}, (Fault(name, "", 0, "whole records", more),), by)
     results = [_tried(name, one, data, decoder, by) for one, decoder in finders]
     # Without faults, or from the library that got farthest; one that could not even begin says nothing of the data.
     best = min(results, key=lambda result: (bool(result.faults), result.decoded is None, _broken(result)))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pkgutil
+from bisect import bisect
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from itertools import accumulate
 from typing import Any
 
 from packetlab.export.decoders import plain as plain_value
@@ -63,15 +65,69 @@ def find(name: str) -> Callable[[bytes, list[str]], Any] | None:
 
 def _decode(cls: Any, data: bytes, faults: list[str]) -> Any:
     made = cls(data)
-    for record in getattr(made, "records", ()) if cls.__name__ == "TLS" else ():
-        if record.type == 22:  # the handshake, which dpkt leaves inside the record
-            from dpkt.ssl import TLSHandshake
-
-            try:
-                record.handshake = TLSHandshake(record.data)
-            except Exception as error:  # anything that its parsers trip over
-                faults.append(f"handshake: {type(error).__name__}: {error}"[:300])
+    if cls.__name__ == "TLS":
+        _handshakes(made.records, faults)
     return made
+
+
+_CHANGE_CIPHER, _HANDSHAKE = 20, 22
+_MESSAGES = frozenset({*range(7), 8, 9, *range(11, 18), *range(20, 26), 67, 254})  # IANA, TLS HandshakeType
+
+
+def _handshakes(records: list[Any], faults: list[str]) -> None:
+    """Give each TLS record the handshake messages that begin in it, which dpkt leaves inside.
+
+    Messages run on over records, and a record holds several (RFC 8446 section 5.1). Behind a change of the cipher they
+    are encrypted; so is, or belongs to a message begun before, what begins with no message: such octets stay octets.
+    """
+    run: list[Any] = []
+    for record in [*records, None]:
+        if record is not None and record.type == _HANDSHAKE:
+            run.append(record)
+            continue
+        _messages(run, faults)
+        run = []
+        if record is not None and record.type == _CHANGE_CIPHER:
+            return
+
+
+def _messages(run: list[Any], faults: list[str]) -> None:
+    data = b"".join(bytes(record.data) for record in run)
+    starts = [0, *accumulate(len(record.data) for record in run)]
+    at = 0
+    while at < len(data):
+        size = int.from_bytes(data[at + 1 : at + 4], "big")
+        lacking = at + 4 + size - len(data)
+        plain_text = data[at] in _MESSAGES and size < 1 << 16 and (lacking <= 0 or len(data) - at >= 4)
+        if not plain_text:
+            if at:
+                faults.append(f"handshake: {len(data) - at} octets behind a message that begin none")
+            return
+        if lacking > 0:
+            faults.append(f"handshake: a message of type {data[at]} that goes on, {lacking} octets more")
+            return
+        record = run[bisect(starts, at) - 1]
+        try:
+            message = _message(data[at : at + 4 + size])
+        except Exception as error:  # anything that its parsers trip over
+            faults.append(f"handshake: {type(error).__name__}: {error}"[:300])
+        else:
+            if hasattr(record, "handshake"):
+                record.more_handshakes = [*getattr(record, "more_handshakes", []), message]
+            else:
+                record.handshake = message
+        at += 4 + size
+
+
+def _message(data: bytes) -> Any:
+    """Return a handshake message; one of a type that dpkt does not know has its body as octets."""
+    from dpkt.ssl import HANDSHAKE_TYPES, TLSHandshake
+
+    if data[0] in HANDSHAKE_TYPES:
+        return TLSHandshake(data)
+    message = TLSHandshake(type=data[0], length_bytes=data[1:4])
+    message.data = data[4:]
+    return message
 
 
 def _request_or_response(name: str, data: bytes) -> Any:

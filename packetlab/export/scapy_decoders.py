@@ -148,9 +148,15 @@ def _decode(pick: Callable[[], Any], data: bytes, faults: list[str]) -> Any:
     def counts(module: str) -> bool:
         return always(module) or module in own
 
+    from scapy.packet import Padding, Raw
+
     try:
         with quiet(), guessing(counts, silent=False):
-            return cls(data)
+            made = cls(data)
+        if type(made) not in (Raw, Padding) or cls in (Raw, Padding):
+            return made
+        faults.append(f"{len(data)} octets that it does not take")
+        return None
     except Exception as error:
         faults.append(f"{type(error).__name__}: {error}"[:300])
     try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import dpkt
@@ -194,6 +196,59 @@ def test_the_fault_of_a_record_that_is_cut_stands_where_it_begins() -> None:
     for before in (b"", RECORD, RECORD + RECORD):
         for made in ((IPv4() / TCP(dport=443) / (before + begun)).deep(), deep(before + begun, "tls")):
             assert [fault.offset for fault in made.faults if fault.expected == "whole records"] == [len(before)]
+
+
+def handshake(kind: int, body: bytes) -> bytes:
+    return bytes([kind]) + len(body).to_bytes(3, "big") + body
+
+
+def record(body: bytes, kind: int = 22) -> bytes:
+    return bytes([kind]) + HEX("0303") + len(body).to_bytes(2, "big") + body
+
+
+NAME = HEX("0000000e000c000009") + b"abc.local"
+CLIENT_HELLO = handshake(1, HEX("0303") + bytes(32) + HEX("000004 1301 002f 0100 0012".replace(" ", "")) + NAME)
+
+
+def test_a_handshake_message_over_several_records_is_one() -> None:
+    for cuts in ([30], [1], [3, 4, 5], [5, len(CLIENT_HELLO) - 1]):
+        edges = [0, *cuts, len(CLIENT_HELLO)]
+        data = b"".join(record(CLIENT_HELLO[a:b]) for a, b in itertools.pairwise(edges))
+        made = deep(data, "tls")
+        assert made.faults == () and made.using == "dpkt"
+        assert b"abc.local" in bytes(made.decoded.records[0].handshake) and "handshake" in made
+
+
+def test_every_message_of_a_record_is_read() -> None:
+    status = handshake(22, b"\1\0\0\1\0")  # which dpkt has no class for
+    made = deep(record(HELLO + status + handshake(14, b"")), "tls")
+    assert made.faults == ()
+    (first,) = made.fields["records"]
+    assert first["handshake"]["type"] == 2 and [m["type"] for m in first["more_handshakes"]] == [22, 14]
+    assert first["more_handshakes"][0]["payload"] == b"\1\0\0\1\0"
+
+
+def test_what_is_encrypted_is_no_fault() -> None:
+    random = Random(7)
+    for _ in range(200):
+        body = bytes([random.choice((100, 137, 188, 255))]) + random.randbytes(39)
+        for before in (b"", record(b"\1", 20)):
+            made = deep(before + record(body), "tls")
+            assert made.faults == () and "handshake" not in made.fields["records"][-1]
+    after = deep(record(b"\1", 20) + record(HELLO), "tls")  # whatever it looks like
+    assert after.faults == () and "handshake" not in after.fields["records"][-1]
+
+
+def test_a_message_that_goes_on_in_a_later_segment_is_told() -> None:
+    made = deep(record(HELLO[:-7]), "tls", using="dpkt")
+    assert len(made.faults) == 1 and "7 octets more" in made.faults[0].got
+
+
+@pytest.mark.parametrize("using", ["scapy", "dpkt", None])
+def test_one_cut_record_is_no_object_of_a_library(using: str | None) -> None:
+    made = deep(HEX("1703030190") + bytes(95), "tls", using=using)
+    assert (made.name, made.decoded, made.fields) == ("tls", None, {}) and len(made.faults) == 1
+    assert deep(HEX("160303ffff") + bytes(50), "tls", using="scapy").decoded is None
 
 
 # Later fragments -------------------------------------------------------------------------------------------------

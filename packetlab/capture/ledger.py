@@ -149,7 +149,10 @@ class Ledger:
         was, value = _sum(rule, *old), _sum(rule, *new)
         if not rule.whole:
             # Without the octets that are missing only an Internet checksum can be told: by how much its sum changes.
-            return (stored - was + value) % ONES if rule.algorithm == "internet" else None
+            if rule.algorithm != "internet":
+                return None
+            moved = (stored - was + value) % ONES
+            return rule.instead if moved == rule.none else moved
         same = stored == was or (rule.algorithm == "internet" and rule.none is None and (stored - was) % ONES == 0)
         return value if same or self.fix else None
 

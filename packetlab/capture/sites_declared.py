@@ -18,7 +18,7 @@ from packetlab.wire.explain import Derivation, Verdict, verdict
 from packetlab.wire.expressions import Checksum
 from packetlab.wire.fields import Address, Int, Items
 from packetlab.wire.header import Header
-from packetlab.wire.ip import ARP, SOURCE_ROUTES, IPv4, IPv6, Routing
+from packetlab.wire.ip import ARP, SOURCE_ROUTES, IPOption, IPv4, IPv6, Routing
 from packetlab.wire.pack import protocol
 from packetlab.wire.packet import Packet
 from packetlab.wire.spans import Span, field_spans, places
@@ -240,9 +240,10 @@ class Declared:
             if names is None:
                 continue
             if not names[0]:
-                destination = destination or (self._final(below) if getattr(carrier, names[1]) else None)
+                destination = destination or self._final(below, names[1], getattr(carrier, names[1]))
                 continue
-            destination = destination or (self._final(below) if getattr(carrier, "final_destination", b"") else None)
+            final = getattr(carrier, "final_destination", b"")
+            destination = destination or self._final(below, "final_destination", final)
             by_name = {span.field.name: span for span in self.spans.get(below, [])}
             source = by_name.get(names[0])
             final = by_name.get(names[1])
@@ -253,19 +254,29 @@ class Declared:
     def _octets(self, span: Span) -> tuple[int, int]:
         return self.start + span.bit // 8, span.bits // 8
 
-    def _final(self, place: int) -> tuple[int, int] | None:
-        """Return where the final destination of a routing header or a source route stands."""
+    def _final(self, place: int, name: str, value: Any) -> tuple[int, int] | None:
+        """Return where the final destination of a packet stands that a header has under a name, None where it has none."""
         header = self.layers[place]
         spans = {span.field.name: span for span in self.spans.get(place, [])}
+        if not value:
+            return None
+        if name in spans:
+            return self._octets(spans[name])
         if isinstance(header, Routing) and "data" in spans:
             first, end = spans["data"].octets
             return self.start + (first + 4 if header.kind == 4 else end - 16), 16
         found = None
-        if isinstance(header, IPv4) and "options" in spans:
+        if not isinstance(header, IPv4):  # what it is worked out from is not known: it stands where addresses may begin
+            start, end = self.places.layers[place]
+            data = bytes(self.packet)
+            place = next((at for at in range(start, end, 4) if data.startswith(value, at)), -1)
+            return None if place < 0 else (self.start + place, len(value))
+        if "options" in spans:
             at = self.start + spans["options"].bit // 8
             for option in header.options:
                 size = len(bytes(option))
-                if option.kind in SOURCE_ROUTES and option.data and option.data[0] <= size - 3 >= 4:
+                route = isinstance(option, IPOption) and option.kind in SOURCE_ROUTES  # else bytes, of a faulty one
+                if route and option.data and option.data[0] <= size - 3 >= 4:
                     found = at + 3 + (size - 3) // 4 * 4 - 4, 4
                 at += size
         return found

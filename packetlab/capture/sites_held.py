@@ -85,7 +85,7 @@ def behind(sites: Sites, below: Header | None, header: Header, at: Any, inner: A
     if isinstance(header, ICMP):
         routers(sites, at, end, at * 0 + (ROUTERS if header.type == ROUTERS else -1), around)
     elif isinstance(header, ListenerMessage) and isinstance(below, ICMPv6) and below.type == QUERY:
-        query = at[inner + 4 <= end]
+        query = at[at + 24 <= end]
         each(sites, query + 24, sites.u16(query + 22), end, around)
     elif IGMP not in bindings.space(PROTOCOL).headers and any(
         isinstance(f.rule, Next) and f.rule.space == PROTOCOL and getattr(header, f.slot) == IGMP

@@ -313,6 +313,8 @@ LONG: dict[str, Any] = {
     "igmp": E / IPv4(src="10.0.0.1", protocol=2) / MEMBERS,
     "report": E / SIX / ICMPv6(type=143) / ListenerReport(records=[ListenerRecord(group="2001:db8::7", addresses=raw("2001:db8::8"))]),
     "xns": E / IDP(src="1#02:00:00:00:00:03#1", dst="1#02:00:00:00:00:09#1"),
+    "query": E / BELOW["own"] / bytes(ICMPV6["query"][0]),
+    "faulty": E / IPv4(src="10.0.0.1", options=[IPOption(kind=0x83, data=b"\4" + raw("10.0.0.3"))]) / Talk(),
     "own": E / Net(protocol=17) / bytes(UDP(checksum=1)),
 }  # fmt: skip
 
@@ -335,6 +337,26 @@ def test_an_address_that_the_capture_cut_inside_is_counted(name: str) -> None:
             elif at + 1 < size:
                 assert capture.left
     assert not capture.left
+
+
+def test_a_checksum_that_may_be_none_does_not_become_none_by_following_a_cut_packet() -> None:
+    for src in range(1, 4):
+        packet = bytes(E / Net(src="2001:db8::1", protocol=17) / bytes(UDP(sport=1, dport=2, checksum=src) / bytes(40)))
+        (frame,) = Capture.of([Frame(packet[:70], wire_length=len(packet))]).rewrite(
+            ip={"2001:db8::1/128": f"2001:db8::{1 + src:x}"}
+        )
+        assert frame.packet()[UDP].checksum == 0xFFFF
+
+
+def test_a_route_of_ones_own_names_the_final_destination() -> None:
+    class Route(Header, under=IPv6, when={"next_header": 252}, pseudo=("", "last")):
+        next: U8 = auto(next_protocol("ip.protocol", otherwise=255))
+        pad: pl.U24 = 0
+        near: IPv6Address = default("2001:db8::3")
+        last: IPv6Address = default("2001:db8::3")
+
+    bind(Talk, under=Route, when={"next": 253})
+    assert gone(E / SIX / Route() / Talk() / b"hello", raw("2001:db8::3"), **MAPS)
 
 
 def test_items_that_a_cut_makes_unreadable_are_counted() -> None:

@@ -76,7 +76,8 @@ class Place(NamedTuple):
         """
         host = self.host
         if asker is not None and (host.kernel_socket is None or host.lab is not asker.lab):
-            kind = "simulated" if host.kernel_socket is None else "of another lab" if host.lab else "of no lab"
+            lab = "in no lab" if host.lab is None else "in a lab" if asker.lab is None else "in another lab"
+            kind = "simulated" if host.kernel_socket is None else lab
             got, hint = f"{printable(host.name)}, which is {kind}", "(IP address, port) goes wherever there is a way"
             raise SocketMisuse(ENETUNREACH, f"{self}", f"a place on the network of {asker.name}", got, hint)
         return str(host.address), self.socket

@@ -216,7 +216,7 @@ def headers_go_with_data_in_every_way(a, b):
     client.write(b"odd", header=SPP(seq=900, control=Control.SEND_ACK), force=True)  # none of the row: nobody takes it
     client.write_message(bytes(1000))
     got = [conn.read_packet() for _ in range(3)]
-    assert [(p[SPP].datastream, p.payload) for p in got] == [(0, b"with the data"), (9, b"beside"), (0, b"group")]
+    assert [(p[SPP].datastream, p.payload) for p in got] == [(0, b"with the data"), (9, b"beside"), (7, b"group")]
     assert (got[1][IDP].checksum, got[0][IDP].checksum == 0xFFFF) == (0xFFFF, False)
     crossed = got[0][IDP].hops  # routers in between
     assert [p[IDP].hops - crossed for p in got] == [0, 3, 2]

@@ -6,7 +6,7 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-from packetlab.export.dpkt_declared import dpkt_class, native, read_above
+from packetlab.export.dpkt_declared import LAYERS, dpkt_class, native, read_above
 from packetlab.wire.foreign import COUNTERPARTS, as_packet, counterpart, library
 from packetlab.wire.header import Header
 from packetlab.wire.packet import Packet
@@ -28,14 +28,16 @@ def to_dpkt(packet: Packet) -> Any:
 
     dpkt's own classes stand for the headers it knows; for others, and where dpkt's own class cannot take the bytes or would
     not give the same ones back, the classes made from their declarations do. What is cut inside its first header comes as
-    a packet without fields whose `data` has it.
+    a packet without fields whose `data` has it. Of a tower of more than `LAYERS` headers, the outer ones are of classes
+    made from declarations, and their `data` has the rest as octets.
     """
     data = bytes(packet)
     headers = [header for header in packet._headers if header._fields]
     for header in headers:
         if type(header).__name__ not in COUNTERPARTS:
             dpkt_class(type(header))  # so that dpkt's own classes below it lead to it
-    made = read_above(type(headers[0]), data) if headers else data
+    # dpkt's own classes go on to the last header, and ask for lengths again at each.
+    made = read_above(type(headers[0]), data, own=len(headers) <= LAYERS) if headers else data
     if isinstance(made, bytes):
         return _plain()(data)
     _complete(made, headers)
@@ -53,7 +55,7 @@ def _plain() -> Any:
 def _complete(made: Any, headers: list[Header]) -> None:
     """Put declared headers where dpkt's own classes left octets; a user's header stands wherever the packet has it."""
     layer = made
-    for here, above in pairwise(headers):
+    for here, above in pairwise(headers[:LAYERS]):
         if counterpart(type(layer)) is not type(here):
             return
         own = type(above).__module__.startswith("packetlab.")

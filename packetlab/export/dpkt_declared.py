@@ -6,6 +6,7 @@ was not set is derived by the declaration's rules when the packet is packed, and
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ from packetlab.wire.walk import Dissection
 
 if TYPE_CHECKING:
     from packetlab.wire.header import Field
+
+LAYERS = 32
+"""Headers of one packet that become packets of dpkt's; these are nested, and Python's stack is finite."""
 
 _made: dict[str, tuple[type[Header], Any]] = {}
 
@@ -103,18 +107,54 @@ def lower(kind: Any, value: Any) -> Any:
     return value
 
 
-def read_above(header: type[Header] | None, data: bytes) -> Any:
-    """Return what lies above as dpkt's own packet, else one of a class made here, else as octets; the bytes are the same."""
+class _Reading:
+    """One packet being read: dpkt's classes and those made here lead to one another, nested as the headers are."""
+
+    def __init__(self, own: bool) -> None:
+        self.own, self.depth = own, 0
+        # What dpkt's own class came to before it failed, the class made here has again: never read twice, since that
+        # doubles with every header.
+        self.known: dict[tuple[type[Header], bytes], Any] = {}
+
+    def read(self, header: type[Header], data: bytes) -> Any:
+        if (header, data) not in self.known:
+            if self.depth >= LAYERS:
+                return data
+            self.depth += 1
+            self.known[header, data] = self.made(header, data)
+            self.depth -= 1
+        return self.known[header, data]
+
+    def made(self, header: type[Header], data: bytes) -> Any:
+        for kind in (native(header) if self.own else None, dpkt_class(header)):
+            try:
+                made = kind(data) if kind is not None else None
+                if made is not None and bytes(made) == data:
+                    return made
+            except Exception:
+                pass  # dpkt's own classes raise whatever the bytes lead to; octets are what is left then
+        return data
+
+
+_reading: ContextVar[_Reading | None] = ContextVar("_reading", default=None)
+
+
+def read_above(header: type[Header] | None, data: bytes, own: bool = True) -> Any:
+    """Return what lies above as dpkt's own packet (if `own`), else one of a class made here, else as octets.
+
+    The bytes are the same. What lies above more than `LAYERS` headers of classes made here is octets.
+    """
     if header is None or not data:
         return data
-    for kind in (native(header), dpkt_class(header)):
-        try:
-            made = kind(data) if kind is not None else None
-            if made is not None and bytes(made) == data:
-                return made
-        except Exception:
-            pass  # dpkt's own classes raise whatever the bytes lead to; octets are what is left then
-    return data
+    reading = _reading.get()
+    if reading is not None:
+        return reading.read(header, data)
+    reading = _Reading(own)
+    outermost = _reading.set(reading)
+    try:
+        return reading.read(header, data)
+    finally:
+        _reading.reset(outermost)
 
 
 def _make(header: type[Header]) -> Any:

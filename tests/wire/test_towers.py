@@ -8,7 +8,25 @@ from typing import Any
 
 import pytest
 
-from packetlab import GRE, ICMP, PPP, UDP, Capture, Ether, Frame, IPv4, Packet, PPPoE, dissect
+from packetlab import (
+    GRE,
+    ICMP,
+    PPP,
+    U8,
+    UDP,
+    VXLAN,
+    Capture,
+    Ether,
+    Frame,
+    Header,
+    IPv4,
+    Packet,
+    PPPoE,
+    bind,
+    bindings,
+    dissect,
+    from_dpkt,
+)  # fmt: skip
 from packetlab.view.packets import LAYERS, dump, packet_html, packet_rich
 from tests.capture.test_corpus import NAMES, frames_of
 
@@ -32,6 +50,9 @@ TOWERS: dict[str, Callable[[int], Packet]] = {
         n, IPv4(protocol=47), GRE(protocol=0x6558), Ether(type=0x8864), PPPoE(session=1), PPP(protocol=0x21)
     ),
 }
+TOWERS["VXLAN"] = lambda n: stacked(
+    n, IPv4(protocol=17), UDP(sport=1, dport=4789), VXLAN(vni=1), Ether(type=0x0800)
+)  # fmt: skip
 DONE: dict[str, Callable[[Packet], Any]] = {
     "dissect": lambda packet: dissect(bytes(packet)),
     "show": lambda packet: str(packet.show()),
@@ -41,6 +62,7 @@ DONE: dict[str, Callable[[Packet], Any]] = {
     "replace": lambda packet: bytes(packet.replace(Ether, dst="00:00:00:00:00:01")),
     "why": lambda packet: packet.why(Ether, "type"),
     "verdicts": lambda packet: packet.verdicts(),
+    "to_dpkt": lambda packet: bytes(packet.to_dpkt()),
     "summary": lambda packet: packet.summary() + str(packet.faults),
 }
 
@@ -69,6 +91,35 @@ def test_work_grows_with_the_number_of_headers(tower: str, done: str) -> None:
     DONE[done](first)  # what is compiled and imported once
     one, two, four = (steps(lambda p=packet: DONE[done](p)) for packet in (first, second, third))
     assert four - two <= 2.2 * (two - one) + 200
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_towers_of_any_height_are_the_same_bytes_in_dpkt(tower: str) -> None:
+    for count in (1, 5, 10, 40, 300):
+        packet = TOWERS[tower](count)
+        assert bytes(packet.to_dpkt()) == bytes(packet) == bytes(from_dpkt(packet.to_dpkt()))
+    assert type(TOWERS["GRE"](5).to_dpkt()).__module__ == "dpkt.ethernet"
+
+
+def test_what_dpkt_fails_at_is_not_read_again_for_every_header_around_it() -> None:
+    with bindings():
+
+        class Between(Header, under=IPv4, when={"protocol": 253}):
+            kind: U8 = 0
+
+        bind(IPv4, under=Between, when={"kind": 0})
+
+        def tower(count: int) -> Packet:
+            data = b"x"
+            for _ in range(count):
+                # dpkt fills in a checksum of 0, and so its own class gives other bytes back
+                data = bytes(IPv4(protocol=253, checksum=0, src="1.1.1.1") / Between() / data)
+            return dissect(bytes(Ether(type=0x0800) / data))
+
+        tower(2).to_dpkt()
+        few, more, most = (steps(lambda p=tower(n): p.to_dpkt()) for n in (3, 6, 12))
+        assert most < 6 * more < 36 * few
+        assert bytes(tower(12).to_dpkt()) == bytes(tower(12))
 
 
 def test_views_fold_what_is_too_deep() -> None:

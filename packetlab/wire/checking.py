@@ -60,12 +60,19 @@ def check_class_name(word: str, value: object, where: str) -> None:
 class Leaves:
     """The numbers that the leaves of a rule can be at its place. DeclareError for what is not known there."""
 
-    def __init__(self, header: type[Header], where: str, place: tuple[tuple[type[Expr], ...], str]) -> None:
+    def __init__(
+        self,
+        header: type[Header],
+        where: str,
+        place: tuple[tuple[type[Expr], ...], str],
+        derived: dict[str, Range] | None = None,
+    ) -> None:
         self.header, self.where = header, where
         self.allowed, self.words = place
         self.building = place is BUILT
         self.item = place is ITEM
-        self.derived: dict[str, Range] = {}
+        # What is known of the header's values (and of "self", its size) already; all its rules may have it in common.
+        self.derived: dict[str, Range] = {} if derived is None else derived
         self.doing: set[str] = set()
 
     def __call__(self, leaf: Expr) -> Range:
@@ -117,10 +124,15 @@ class Leaves:
             return 0, LONGEST
         if not self.building:
             raise DeclareError(self.where, self.words, f"size_of({part})")
+        if part in self.derived:
+            return self.derived[part]
         fields = before_payload(self.header) if part == "self" else [self.field(part)]
         fixed = [f for f in fields if f.kind.bits is not None]
         low = sum(f.kind.bits or 0 for f in fixed if f.condition is None) // 8
-        return low, LONGEST if len(fixed) < len(fields) else sum(f.kind.bits or 0 for f in fixed) // 8
+        size = low, LONGEST if len(fixed) < len(fields) else sum(f.kind.bits or 0 for f in fixed) // 8
+        if part == "self":
+            self.derived[part] = size
+        return size
 
 
 def number_range(f: Field) -> Range:
@@ -183,8 +195,9 @@ def check_spec(spec: Spec, kind: Kind, where: str) -> None:
 
 def check_declaration(header: type[Header]) -> None:
     """Refuse a header class whose rules make no sense, or whose layout cannot be read back."""
+    derived: dict[str, Range] = {}
     for f in header._fields:
-        _check_rules(header, f)
+        _check_rules(header, f, derived)
     _check_options(header)
     _check_layout(header)
     _check_order(header)
@@ -192,15 +205,15 @@ def check_declaration(header: type[Header]) -> None:
     _check_solved(header)
 
 
-def _check_rules(header: type[Header], f: Field) -> None:
+def _check_rules(header: type[Header], f: Field, derived: dict[str, Range]) -> None:
     where = f"{header.__name__}.{f.name}"
     if isinstance(f.rule, Checksum):
         _check_sum(header, f, f.rule, where)
     elif isinstance(f.rule, Next):
-        bounds(f.rule.otherwise, Leaves(header, where, BUILT), where)
+        bounds(f.rule.otherwise, Leaves(header, where, BUILT, derived), where)
     elif f.rule is not None:
         assert isinstance(f.kind, Int)
-        low, high = bounds(f.rule, Leaves(header, where, BUILT), where)
+        low, high = bounds(f.rule, Leaves(header, where, BUILT, derived), where)
         if low > f.kind.high or high < f.kind.low:
             least = f"{low} at least" if low > f.kind.high else f"{high} at most"
             raise DeclareError(where, f"a rule that comes to {f.kind.low}..{f.kind.high}", f"{words(f.rule)}, {least}")
@@ -252,6 +265,13 @@ def _check_options(header: type[Header]) -> None:
 def _check_layout(header: type[Header]) -> None:
     """Refuse fields that do not begin where a reader can find them."""
     width = 0
+    measured = {
+        getattr(leaf, "name", None)
+        for f in header._fields
+        if f.rule is not None
+        for leaf in f.rule.leaves()
+        if not isinstance(leaf, Next)
+    }
     open_ended: Field | None = None
     for f in header._fields:
         where = f"{header.__name__}.{f.name}"
@@ -272,7 +292,7 @@ def _check_layout(header: type[Header]) -> None:
         if bits is not None and f.condition is None:
             width += bits
         if isinstance(f.kind, Bytes) and bits is None:
-            if not (f.kind.rest or f.size is not None or f.pad or any(_sizes(one, f.name) for one in header._fields)):
+            if not (f.kind.rest or f.size is not None or f.pad or measured & {f.name, "self"}):
                 raise DeclareError(where, "a size: sized(...), pad(...), Rest or a size_of rule", "none")
             if f.kind.rest and f.size is None:
                 if open_ended is not None:
@@ -280,12 +300,6 @@ def _check_layout(header: type[Header]) -> None:
                 open_ended = f
     if width % 8:
         raise DeclareError(header.__name__, "fields that fill whole bytes", f"{width} bits")
-
-
-def _sizes(f: Field, name: str) -> bool:
-    if f.rule is None:
-        return False
-    return any(getattr(leaf, "name", None) in (name, "self") for leaf in f.rule.leaves() if not isinstance(leaf, Next))
 
 
 def _check_order(header: type[Header]) -> None:
@@ -333,44 +347,64 @@ def check_circles(header: type[Header], sets: Iterable[Mapping[str, Expr]]) -> N
     """Refuse fields that follow from each other in a circle; `sets` is what bindings fill in besides."""
     filled = list(sets)
     over: set[str] = set()
+    parts = _Measured(header)
     for start in header._by_name:
-        path: list[str] = []
+        path: dict[str, None] = {}
         todo: list[tuple[str, bool]] = [(start, False)]
         while todo:
             name, done = todo.pop()
             if done:
-                over.add(path.pop())
+                over.add(path.popitem()[0])
             elif name in path:
-                circle = " -> ".join([*path[path.index(name) :], name])
-                raise DeclareError(f"{header.__name__}.{name}", "rules without a circle", circle)
+                steps = [*path]
+                names = [step for step in steps[steps.index(name) :] if step in header._by_name]
+                circle = " -> ".join([*names, names[0]])
+                raise DeclareError(f"{header.__name__}.{names[0]}", "rules without a circle", circle)
             elif name not in over:
-                path.append(name)
+                path[name] = None
                 todo.append((name, True))
-                todo += [(needed, False) for needed in sorted(_follows(header, header._by_name[name], filled))]
+                f = header._by_name.get(name)
+                needs_first = parts.follows(name) if f is None else _follows(header, f, filled, parts)
+                todo += [(needed, False) for needed in sorted(needs_first)]
 
 
-def _follows(header: type[Header], f: Field, sets: list[Mapping[str, Expr]]) -> set[str]:
-    """Names of the fields whose values a field needs when it is built."""
+class _Measured:
+    """The parts of a header whose size others follow from: each part is the one before it and a field more, so that all
+    of them together are no longer than the header. Parts have names that no field can have.
+    """
+
+    def __init__(self, header: type[Header]) -> None:
+        before, behind = before_payload(header), behind_payload(header)
+        self.fields = [*before, *behind]
+        self.places = {f.name: i for i, f in enumerate(self.fields)}
+        self.head = len(before)
+
+    def part(self, count: int) -> set[str]:
+        """Return the name of the first `count` fields, in a set; none where there are none."""
+        return {f"0:{count}"} if count else set()
+
+    def follows(self, part: str) -> set[str]:
+        """Names of the fields and the part that a part's size follows from."""
+        count = int(part[2:])
+        return self.part(count - 1) | self.of(self.fields[count - 1])
+
+    def of(self, f: Field) -> set[str]:
+        """Names of the fields that a field's size follows from, itself among them."""
+        return ({f.name} if f.kind.bits is None else set()) | (needs(f.condition) if f.condition is not None else set())
+
+
+def _follows(header: type[Header], f: Field, sets: list[Mapping[str, Expr]], parts: _Measured) -> set[str]:
+    """Names of the fields, and parts, whose values or sizes a field needs when it is built."""
     rules = [f.rule.otherwise if isinstance(f.rule, Next) else f.rule] if f.rule is not None else []
     rules += [one[f.name] for one in sets if f.name in one]
     found: set[str] = set()
-    measured: list[Field] = []
-    before = before_payload(header)
     for rule in rules:
         for leaf in rule.leaves() if not isinstance(rule, Checksum) else ():
             if isinstance(leaf, (Ref, Count)):
                 found.add(leaf.name)
             elif isinstance(leaf, Size) and leaf.name != "payload":
-                measured += before if leaf.name == "self" else [header._by_name[leaf.name]]
-    if f.pad:
-        every = [*before, *behind_payload(header)]
-        measured += every[: every.index(f)]
-    for one in measured:
-        if one.kind.bits is None:
-            found.add(one.name)
-        if one.condition is not None:
-            found |= needs(one.condition)
-    return found
+                found |= parts.part(parts.head) if leaf.name == "self" else parts.of(header._by_name[leaf.name])
+    return found | parts.part(parts.places[f.name]) if f.pad else found
 
 
 # Bindings ------------------------------------------------------------------------------------------------------

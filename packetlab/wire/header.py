@@ -195,12 +195,13 @@ class HeaderType(type):
         if not bases:
             return
         inherited = [f for base in bases for f in getattr(base, "_fields", ())]
+        theirs = {*inherited}
         cls._fields = tuple(inherited + [f for f in body.values() if isinstance(f, Field)])
         header: Any = cls
         header._by_name = {f.name: f for f in cls._fields}
         for number, one in enumerate(cls._fields):
             one.bit = 1 << number
-            if one not in inherited:
+            if one not in theirs:
                 one.header = header
         header._payload_size = None if payload_size is None else expression(payload_size)
         header._opaque = None if opaque is None else expression(opaque)

@@ -53,15 +53,15 @@ class Run:
                 unit.by_bytes, unit.code = True, f"{unit.bits // 8}s"
         self.struct = Struct(("<" if little == {True} else ">") + "".join(unit.code for unit in units))
         self.size = self.struct.size
+        self._offsets: dict[Field, int] = {}
+        at = 0
+        for unit in units:
+            self._offsets.update(dict.fromkeys(unit.fields, at))
+            at += unit.bits // 8
 
     def offset(self, field: Field) -> int:
         """The byte offset of `field` inside the run."""
-        at = 0
-        for unit in self.units:
-            if field in unit.fields:
-                return at
-            at += unit.bits // 8
-        raise ValueError(field.name)
+        return self._offsets[field]
 
 
 def pieces(fields: list[Field]) -> list[Run | Field]:
@@ -69,6 +69,7 @@ def pieces(fields: list[Field]) -> list[Run | Field]:
     found: list[Run | Field] = []
     units: list[Unit] = []
     sharing: list[Field] = []
+    width = 0
     for f in fields:
         if f.condition is not None or f.kind.bits is None:
             if units:
@@ -77,7 +78,8 @@ def pieces(fields: list[Field]) -> list[Run | Field]:
             found.append(f)
             continue
         sharing.append(f)
-        if sum(g.kind.bits or 0 for g in sharing) % 8 == 0:
+        width += f.kind.bits
+        if width % 8 == 0:
             units.append(Unit(sharing))
             sharing = []
     if units:

@@ -85,13 +85,154 @@ def _dns_or_stream(data: bytes) -> bool:
 
 
 def _quic(data: bytes) -> bool:
-    if len(data) < 21 or not data[0] & 0x40:  # RFC 9000 section 17: the fixed bit
+    """A long header of a known version (RFC 9000 section 17.2); the octets of a short one say nothing to a third party."""
+    if len(data) < 21 or data[0] & 0xC0 != 0xC0:  # the long form, and the fixed bit
         return False
-    if not data[0] & 0x80:
-        return not _dns(data)
     version = _number(data, 1, 4)
     known = version in (0, 1, 0x6B3343CF) or version >> 8 == 0xFF0000 or version & 0x0F0F0F0F == 0x0A0A0A0A
     return known and data[5] <= 20
+
+
+def _entries(data: bytes, at: int, code: int, size: int, more: int = 0, known: int = 255) -> bool:
+    """Whether options fill the rest: a code and a size of so many octets each, the size as the value's, less `more`.
+
+    Zeros at the end are filling: a capture may have cut the frame.
+    """
+    while at < len(data):
+        length = _number(data, at + code, size) - more
+        if length < 0 or at + code + size + length > len(data) or not 0 < _number(data, at, code) <= known:
+            return not any(data[at:])
+        at += code + size + length
+    return True
+
+
+def _dhcp(data: bytes) -> bool:
+    """RFC 2131 section 2: of the flags one bit is used, and an address of 6 octets is filled up with zeros."""
+    return (
+        len(data) >= 28
+        and data[0] in (1, 2)
+        and data[2] <= 16
+        and data[3] <= 16
+        and data[10:12] in (b"\0\0", b"\x80\0")
+        and not any(data[28 + data[2] : 44] if data[2] == 6 else b"")
+        and data[236:240] in (b"", b"\x63\x82\x53\x63")
+    )
+
+
+def _dhcp6(data: bytes) -> bool:
+    """RFC 8415 sections 8 and 9: messages of relays have 34 octets before the options."""
+    start = 34 if data[:1] in (b"\x0c", b"\x0d") else 4
+    return len(data) >= start + 4 and 1 <= data[0] <= 35 and data[start] == 0 and _entries(data, start, 2, 2)
+
+
+def _ntp(data: bytes) -> bool:
+    """RFC 5905 section 7.3: a stratum up to 16, a precision below a second (32: not told), delays below some minutes."""
+    if len(data) < 48 or not 1 <= data[0] >> 3 & 7 <= 4 or not data[0] & 7:
+        return False
+    if data[0] & 7 == 6:  # control messages, RFC 9327 section 2
+        return _number(data, 10) + 12 <= len(data) <= _number(data, 10) + 12 + 40
+    if data[0] & 7 == 7:
+        return data[2] in (0, 2, 3) and data[3] <= 45 and data[6] & 0xF0 == 0
+    return (
+        data[1] <= 16
+        and data[2] <= 24
+        and (data[3] >= 0xE0 or data[3] in (0, 32))
+        and data[4] in (0, 255)
+        and not data[8]
+    )
+
+
+def _bfd(data: bytes) -> bool:
+    """RFC 5880 sections 4.1 and 6.8.6."""
+    if len(data) < 24 or data[0] >> 5 != 1 or not data[2] or not any(data[4:8]) or data[1] & 1:
+        return False
+    if not data[1] & 4:
+        return data[3] == 24
+    return 26 <= data[3] <= len(data) and 1 <= data[24] <= 5 and data[3] == 24 + data[25]
+
+
+_COAP_OPTIONS = {
+    1,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+    11,
+    12,
+    13,
+    14,
+    15,
+    16,
+    17,
+    19,
+    20,
+    21,
+    23,
+    27,
+    28,
+    31,
+    35,
+    39,
+    60,
+    252,
+    258,
+    292,
+}
+
+
+def _coap(data: bytes) -> bool:
+    """RFC 7252 section 3: a method or a code of an answer, and options of registered numbers up to the payload."""
+    if len(data) < 4 or data[0] >> 6 != 1 or data[0] & 15 > 8 or data[1] >> 5 not in (0, 2, 4, 5) or 7 < data[1] < 32:
+        return False
+    if not data[1]:
+        return len(data) == 4 and not data[0] & 15
+    at, number = 4 + (data[0] & 15), 0
+    while at < len(data) and data[at] != 0xFF:
+        delta, size = data[at] >> 4, data[at] & 15
+        at += 1
+        for nibble in (delta, size):
+            if nibble == 15:
+                return False
+        if delta >= 13:
+            wide = delta - 12
+            delta = (13, 269)[wide - 1] + _number(data, at, wide)
+            at += wide
+        if size >= 13:
+            wide = size - 12
+            size = (13, 269)[wide - 1] + _number(data, at, wide)
+            at += wide
+        number, at = number + delta, at + size
+        if at > len(data) or (number not in _COAP_OPTIONS and number < 2048):
+            return False
+    return at <= len(data)
+
+
+_ENIP = {0x0000, 0x0001, 0x0004, 0x0063, 0x0064, 0x0065, 0x0066, 0x006F, 0x0070, 0x0072, 0x0073}
+
+
+def _enip(data: bytes) -> bool:
+    """The encapsulation of CIP, volume 2: a command that is known, and options that are 0."""
+    command, size = int.from_bytes(data[:2], "little"), int.from_bytes(data[2:4], "little")
+    return len(data) >= 24 and command in _ENIP and size + 24 <= len(data) and not any(data[20:24])
+
+
+def _hsrp(data: bytes) -> bool:
+    """RFC 2281 section 5: version 0, a reserved octet that is 0, times in a hello, an address that is one."""
+    hello = len(data) >= 20 and (data[1] != 0 or (data[3] > 0 and data[4] > 0))
+    return (
+        hello and data[0] == 0 and data[1] <= 3 and data[2] in (0, 1, 2, 4, 8, 16) and data[7] == 0 and any(data[16:20])
+    )
+
+
+def _kerberos(data: bytes) -> bool:
+    """RFC 4120 section 5: a message of a known type is a sequence; over TCP its size stands first (section 7.2.2)."""
+    if data[:1] == b"\0":
+        data = data[4:]
+    size = 2 + (data[1] & 127 if len(data) > 1 and data[1] & 128 else 0)
+    return _ber(data) and (0x6A <= data[0] <= 0x6F or 0x74 <= data[0] <= 0x7E) and data[size : size + 1] == b"\x30"
 
 
 def _rpc(data: bytes) -> bool:
@@ -108,24 +249,53 @@ def _rpc(data: bytes) -> bool:
 
 
 def _nbss(data: bytes) -> bool:
-    return len(data) >= 4 and (
-        (data[0] == 0 and data[5:8] == b"SMB" and data[4] in b"\xff\xfe\xfd\xfc")
-        or data[0] in (0x81, 0x82, 0x83, 0x84, 0x85)
-    )
+    """RFC 1002 section 4.3: SMB in a message, a request with two names, or an answer of its own size."""
+    if len(data) >= 8 and data[0] == 0:
+        return data[5:8] == b"SMB" and data[4] in b"\xff\xfe\xfd\xfc"
+    if data[:1] == b"\x81":
+        return len(data) > 4 and data[1] <= 1 and data[4] == 32
+    return len(data) >= 4 and {0x82: 0, 0x83: 1, 0x84: 6, 0x85: 0}.get(data[0]) == _number(data, 1, 3)
+
+
+def _nbdgm(data: bytes) -> bool:
+    """RFC 1002 section 4.4: names of 32 octets behind a header of 14 or 10."""
+    if len(data) < 11 or not 0x10 <= data[0] <= 0x16 or data[1] & 0xF0:
+        return False
+    if data[0] == 0x13:
+        return 0x82 <= data[10] <= 0x84
+    return data[14:15] == b" " and _number(data, 10) <= len(data) if data[0] < 0x13 else data[10] == 32
 
 
 def _mqtt(data: bytes) -> bool:
-    size, shift = 0, 0
+    """MQTT 3.1.1 section 2.2: flags as each type has them, and the size and first words of its content."""
+    size, at = 0, 1
     for octet in data[1:5]:
-        size |= (octet & 127) << shift
-        shift += 7
+        size |= (octet & 127) << 7 * (at - 1)
+        at += 1
         if not octet & 128:
-            return (
-                data[0] >> 4 > 0
-                and (data[0] >> 4 == 3 or data[0] & 15 in (0, 2))
-                and size + 1 + shift // 7 <= len(data)
-            )
-    return False
+            break
+    else:
+        return False
+    kind, flags, body = data[0] >> 4, data[0] & 15, data[at : at + size]
+    if len(body) < size:
+        return False
+    if kind == 3:
+        text = body[2 : 2 + _number(body, 0)]
+        return (
+            flags & 6 != 6
+            and 0 < len(text) == _number(body, 0)
+            and min(text) >= 32
+            and not any(b in text for b in b"#+")
+        )
+    if flags not in ((2, 10) if kind in (6, 8, 10) else (0,)):
+        return False
+    if kind == 1:
+        return body[:6] == b"\0\4MQTT" or body[:8] == b"\0\6MQIsdp"
+    if kind in (8, 10):
+        return any(0 < 2 + _number(body, more) <= size - more for more in (2, 3))  # version 5 has properties between
+    if kind in (12, 13):
+        return size == 0
+    return kind in (14, 15) or (kind > 0 and size >= 2 and (kind != 2 or body[0] <= 1))
 
 
 def _ber(data: bytes) -> bool:
@@ -151,34 +321,34 @@ _TEXT = re.compile(
 _DNS_NAMES = dict.fromkeys(("dns", "mdns", "llmnr", "nbns"), _dns_or_stream)
 _PLAUSIBLE: dict[str, Test] = {
     **_DNS_NAMES,
-    "bfd": lambda d: len(d) >= 24 and d[0] >> 5 == 1 and 24 <= d[3] <= len(d),  # RFC 5880 section 4.1
+    "bfd": _bfd,
     "bgp": lambda d: d[:16] == b"\xff" * 16 and _within(16, 19)(d + bytes(4096)) and d[18:19] in (b"\1", b"\2", b"\3", b"\4", b"\5"),
-    "coap": lambda d: len(d) >= 4 and d[0] >> 6 == 1 and d[0] & 15 <= 8,  # RFC 7252 section 3
-    "dhcp": lambda d: len(d) >= 28 and d[0] in (1, 2) and d[2] <= 16 and d[236:240] in (b"", b"\x63\x82\x53\x63"),  # RFC 2131 section 3
-    "dhcp6": lambda d: len(d) >= 4 and 1 <= d[0] <= 35,
+    "coap": _coap,
+    "dhcp": _dhcp,
+    "dhcp6": _dhcp6,
     "diameter": lambda d: len(d) >= 20 and d[0] == 1 and _number(d, 1, 3) >= 20 and not d[3] & 3,
-    "enip": lambda d: len(d) >= 24 and _number(d[3:1:-1], 0) + 24 <= len(d) and d[1] == 0,
-    "geneve": lambda d: len(d) >= 8 and d[0] >> 6 == 0 and _number(d, 2) >= 0x0600 and 8 + (d[0] & 63) * 4 <= len(d),
+    "enip": _enip,
+    "geneve": lambda d: len(d) >= 8 and d[0] >> 6 == 0 and _number(d, 2) >= 0x0600 and 8 + (d[0] & 63) * 4 <= len(d) and not d[1] & 63 and not d[7],
     "gtp": lambda d: len(d) >= 8 and d[0] >> 5 == 1 and d[0] & 0x10 > 0 and _number(d, 2) + 8 == len(d),
     "gtp2": lambda d: len(d) >= 8 and d[0] >> 5 == 2 and _number(d, 2) + 4 == len(d),
-    "hsrp": lambda d: len(d) >= 20 and d[0] == 0 and d[1] <= 3 and d[2] in (0, 1, 2, 4, 8, 16),
+    "hsrp": _hsrp,
     "http": lambda d: _TEXT.match(d) is not None,
     "isakmp": lambda d: len(d) >= 28 and d[17] in (0x10, 0x20) and _number(d, 24, 4) == len(d),
-    "kerberos": lambda d: (_ber(d) and (0x6A <= d[0] <= 0x7E)) or (len(d) > 8 and _number(d, 0, 4) + 4 >= len(d) and 0x6A <= d[4] <= 0x7E),
+    "kerberos": _kerberos,
     "knx": lambda d: d[:2] == b"\x06\x10" and _size(4)(d),
     "ldap": lambda d: d[:1] == b"\x30" and _ber(d) and d[2 + (d[1] & 127 if d[1] & 128 else 0) :][:1] == b"\x02",
     "ldp": lambda d: d[:2] == b"\0\1" and _within(2, 6, 4)(d),
     "modbus": lambda d: len(d) >= 8 and d[2:4] == b"\0\0" and 6 + _number(d, 4) <= len(d) and _number(d, 4) >= 2,
     "mqtt": _mqtt,
-    "nbdgm": lambda d: len(d) >= 10 and 0x10 <= d[0] <= 0x16,
+    "nbdgm": _nbdgm,
     "nbss": _nbss,
     "netflow": lambda d: len(d) >= 16 and d[0] == 0 and d[1] in (1, 5, 7, 8, 9, 10),
-    "ntp": lambda d: len(d) >= 48 and 1 <= d[0] >> 3 & 7 <= 4 and d[0] & 7 > 0,
+    "ntp": _ntp,
     "openflow": lambda d: len(d) >= 8 and 1 <= d[0] <= 6 and d[1] <= 35 and _within(2, 8)(d),
     "pfcp": lambda d: len(d) >= 8 and d[0] >> 5 == 1 and _within(2, 4, 4)(d),
     "ptp": lambda d: len(d) >= 34 and d[1] & 15 == 2 and _within(2, 34)(d),
     "quic": _quic,
-    "radius": lambda d: len(d) >= 20 and 1 <= d[0] <= 45 and _within(2, 20)(d),
+    "radius": lambda d: len(d) >= 20 and 1 <= d[0] <= 45 and _within(2, 20)(d) and _entries(d[: _number(d, 2)], 20, 1, 1, 2),
     "rip": lambda d: len(d) >= 4 and d[0] in (1, 2) and d[1] in (1, 2) and (len(d) - 4) % 20 == 0,
     "ripng": lambda d: len(d) >= 4 and d[0] in (1, 2) and d[1] == 1 and d[2:4] == b"\0\0" and (len(d) - 4) % 20 == 0,
     "rpc": _rpc,
@@ -200,7 +370,9 @@ _PLAUSIBLE: dict[str, Test] = {
 def plausible(name: str, data: bytes, missing: int = 0) -> bool:
     """Whether data, of which the capture cut so many octets, may be what a port says; False for names without a test."""
     test = _PLAUSIBLE.get(name)
-    return test is not None and bool(data) and (test(data) or (missing > 0 and test(data + bytes(min(missing, 65536)))))
+    if test is None or data == data[:1] * len(data):  # nobody says one octet over and over
+        return False
+    return test(data) or (missing > 0 and test(data + bytes(min(missing, 65536))))
 
 
 # What no other protocol begins with. DTLS has no decoder: it is named all the same, so that nothing else is believed.

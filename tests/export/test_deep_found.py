@@ -152,6 +152,55 @@ def test_every_name_in_the_tables_has_a_decoder_and_every_port_a_test() -> None:
     assert {name for ports in BY_PORT.values() for name in ports.values()} <= set(_PLAUSIBLE)
 
 
+@pytest.mark.parametrize("transport", [TCP, UDP])
+def test_octets_that_say_nothing_are_believed_to_be_nothing(transport: Any) -> None:
+    """Random octets, one octet over and over, random text: a port alone makes no protocol of them."""
+    random = Random(1)
+    believed = []
+    for name in BY_PORT[transport.__name__].values():
+        for size in (20, 50, 120, 400):
+            bodies = [random.randbytes(size) for _ in range(30)]
+            bodies += [b"\x80\x60" + random.randbytes(size) for _ in range(10)]
+            bodies += [bytes(random.choices(b"abcdefg HIJ\r\n0123", k=size)) for _ in range(10)]
+            bodies += [bytes([octet]) * size for octet in (0, 1, 2, 0x20, 0x30, 0x40, 0x55, 0xFF)]
+            believed += [name for body in bodies if plausible(name, body)]
+    assert len(believed) <= 5, believed  # of 6,000 and more
+
+
+def test_what_a_library_builds_is_believed() -> None:
+    from scapy.contrib import bfd, coap, enipTCP, mqtt
+    from scapy.layers import dhcp, dhcp6, hsrp, ntp, radius
+
+    address = b"\x02\0\0\0\0\1" + bytes(10)
+    client = dhcp6.DHCP6OptClientId(duid=dhcp6.DUID_LL(lladdr="02:00:00:00:00:01"))
+    built = {
+        "bfd": [bfd.BFD(my_discriminator=1)],
+        "coap": [
+            coap.CoAP(ver=1, code=1, msg_id=7, options=[("Uri-Path", b"a"), ("Uri-Query", b"x" * 20)]),
+            coap.CoAP(ver=1, code=69, msg_id=7, options=[("Content-Format", b"\0")], paymark=b"\xff") / b"hello",
+        ],
+        "dhcp": [dhcp.BOOTP(chaddr=address, flags=0x8000) / dhcp.DHCP(options=[("message-type", 1), "end"])],
+        "dhcp6": [
+            dhcp6.DHCP6_Solicit() / client / dhcp6.DHCP6OptElapsedTime(),
+            dhcp6.DHCP6_RelayForward() / dhcp6.DHCP6OptRelayMsg(message=dhcp6.DHCP6_Solicit() / client),
+        ],
+        "enip": [HEX("6500040000000000000000000000000000000000 00000000 01000000".replace(" ", ""))],
+        "hsrp": [hsrp.HSRP()],
+        "mqtt": [
+            mqtt.MQTT() / mqtt.MQTTConnect(protoname=b"MQTT", protolevel=4, clientId=b"me"),
+            mqtt.MQTT() / mqtt.MQTTPublish(topic=b"a/b", value=b"1"),
+            mqtt.MQTT(type=8, QOS=1) / mqtt.MQTTSubscribe(msgid=1, topics=[mqtt.MQTTTopicQOS(topic=b"a", QOS=0)]),
+            b"\xc0\0",
+            b"\x20\2\0\0",
+        ],
+        "ntp": [ntp.NTPHeader()],
+        "radius": [radius.Radius(code=1, attributes=[radius.RadiusAttr_User_Name(value=b"me")])],
+    }
+    assert enipTCP.ENIPTCP(built["enip"][0]).commandId == 0x65
+    refused = [(name, bytes(one).hex()) for name, some in built.items() for one in some if not plausible(name, bytes(one))]
+    assert refused == []
+
+
 @settings(max_examples=300)
 @given(
     st.sampled_from(sorted(_PLAUSIBLE)),

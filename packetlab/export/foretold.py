@@ -17,7 +17,7 @@ from packetlab.wire.header import Field, Header
 from packetlab.wire.layout import Extents, before_payload, behind_payload, is_open, needs
 from packetlab.wire.packet import Packet
 from packetlab.wire.spans import places
-from packetlab.wire.walk import Fault, Values
+from packetlab.wire.walk import USUAL, Fault, Values
 
 
 class Foretold(NamedTuple):
@@ -207,7 +207,7 @@ class Ground:
         start, limit, head = self.starts[i], self.limits[i], self.heads[i]
         least, unsized = self.least(i, f), type(self.layers[i])._unsized
         plain = not self.tails[i] and not behind_payload(type(self.layers[i]))
-        if unsized is not None and unsized.evaluate(self.scope(i, {f.name: value})):
+        if unsized is not None and limit - start > USUAL and unsized.evaluate(self.scope(i, {f.name: value})):
             return self.grown(i + 1) if plain and limit > self.ends[i] else NOTHING if plain else ANYTHING
         if end < least:
             fault = self.too_small(i, f, value, end, least)

@@ -247,7 +247,8 @@ function Reader:bounds(f)
     if ready then
       local after = self.start + said.rule(self.s)
       local least = math.max(pos, self.start + self.h.least)
-      if which == "total" and self.h.unsized and self.h.unsized(self.s) then
+      local there = self.limit_of_layer - self.start + self.ctx.missing
+      if which == "total" and there > 1500 and self.h.unsized and self.h.unsized(self.s) then
         after = self.limit_of_layer
       elseif after < least then
         local wrong = as_number(self.s.v[said.field])

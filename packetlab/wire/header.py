@@ -234,7 +234,8 @@ class Header(metaclass=HeaderType):
         payload_size: an expression for the payload's size in bytes where no length rule says it; negative: unknown; 0:
             nothing can be bound, and what stands behind, built as a payload too, reads as what fills the frame (`Packet.trailer`).
         opaque: a condition that the payload is not the start of the next header (a later fragment).
-        unsized: a condition that the length of the whole is left out, so that all there is counts.
+        unsized: a condition that the length of the whole is left out, so that all there is counts; no fault where that
+            is more than a link's usual MTU (1,500 bytes), as in packets on their way to segmentation offload.
         partial: a condition that the payload is only the first part of what its headers speak of.
         quotes: a condition that the payload is the beginning of a packet quoted.
         pseudo: the (source, destination) fields that transport checksums of headers above cover; a property

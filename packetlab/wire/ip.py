@@ -122,7 +122,7 @@ class IPv4(
     under=Ether,
     when={"type": 0x0800},
     opaque=field("fragment_offset") != 0,
-    unsized=field("length") == 0,  # as segmentation offload hands packets to a capture
+    unsized=field("length") == 0,  # as segmentation offload hands packets to a capture, longer than an MTU
     partial=(field("flags") & 1) != 0,
     pseudo=("src", "dst"),
     # Whoever was asked answers: anybody, where it was a group or all (RFC 1112, RFC 919).

@@ -17,6 +17,9 @@ from packetlab.wire.layout import Extents, before_payload, behind_payload, is_op
 if TYPE_CHECKING:
     from packetlab.wire.header import Field, Header
 
+USUAL = 1500
+"""The usual MTU of a link, in bytes (RFC 894): what hands packets over without a length, for a card to cut, has more."""
+
 
 class Fault(NamedTuple):
     """Something in a packet that does not fit its declaration.
@@ -265,7 +268,8 @@ class _Walk:
             # What must come at the least: all fixed fields of the header that have no condition.
             least = max(pos, self.least())
             unsized = self.cls._unsized
-            if name == "total" and unsized is not None and needs(unsized) <= self.known and self.holds(unsized):
+            there = self.end - self.start + self.ctx.missing
+            if name == "total" and there > USUAL and unsized is not None and needs(unsized) <= self.known and self.holds(unsized):
                 end = self.end
             elif end < least:
                 wrong = self.values[field.name]

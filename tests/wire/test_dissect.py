@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import example, given, settings, strategies as st
@@ -269,15 +269,26 @@ def test_a_length_of_zero_from_offload_is_no_fault() -> None:
         dissect(bytes(whole.replace(IPv4, length=19)), strict=True)
 
 
+@pytest.mark.parametrize("transport", [TCP(dport=9), UDP(dport=9), UDP(dport=9, length=0)])
+def test_a_length_of_zero_is_a_fault_where_nothing_was_left_to_offload(transport: Any) -> None:
+    for size, faults in ((0, 1), (18, 1), (1500, 0), (3000, 0)):  # with the headers, 1,500 are more than an MTU
+        packet = dissect(bytes(Ether() / IPv4(length=0, src="1.1.1.1", dst="2.2.2.2") / transport / bytes(size)))
+        assert len(packet.faults) == faults and packet.payload == bytes(size)
+        table = Capture.of([Frame(bytes(packet))]).table("udp.payload", "tcp.payload", "faults").read()
+        assert (table["faults"].tolist() == [0]) == (faults == 0)
+    cut = Frame(bytes(Ether() / IPv4(length=0) / TCP(dport=9) / bytes(40)), wire_length=9000).packet()
+    assert not any(fault.field == "length" for fault in cut.faults)
+
+
 def test_a_datagram_without_a_length_in_a_packet_without_one_is_no_fault() -> None:
-    inner = Ether() / IPv4(src="3.3.3.3") / TCP(dport=9) / bytes(70)
+    inner = Ether() / IPv4(src="3.3.3.3") / TCP(dport=9) / bytes(7000)
     whole = bytes(Ether() / IPv4(length=0, src="1.1.1.1") / UDP(length=0, dport=4789) / VXLAN() / inner)
     packet = dissect(whole)
-    assert not packet.faults and bytes(packet) == whole and packet[TCP].dport == 9 and packet.payload == bytes(70)
+    assert not packet.faults and bytes(packet) == whole and packet[TCP].dport == 9 and packet.payload == bytes(7000)
     for faulty in (
         Ether() / IPv4(src="1.1.1.1") / UDP(length=0) / b"x",
-        Ether() / IPv4(length=0) / IPv4() / UDP(length=0) / b"x",
-        Ether() / IPv4(length=0) / UDP(length=7) / b"x",
+        Ether() / IPv4(length=0) / IPv4() / UDP(length=0) / bytes(1500),
+        Ether() / IPv4(length=0) / UDP(length=7) / bytes(1500),
         Ether() / IPv6(src="fe80::1") / UDP(length=0) / b"x",  # in jumbograms only (RFC 2675 section 4)
         Ether() / IPv6(src="fe80::1", length=0) / UDP(length=0) / b"x",
     ):

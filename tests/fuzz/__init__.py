@@ -26,6 +26,7 @@ from packetlab.capture.frame import Interface
 from packetlab.wire.columns import column
 from tests.capture.test_pushdown import WORDS
 from tests.capture.test_table import MANY
+from tests.view.cells import cell
 
 CAPTURES = Path(__file__).parent.parent.parent / "captures"
 GROUP = 80  # frames of one capture
@@ -168,7 +169,7 @@ class Fuzzer:
             self.check("show", data, lambda: str(packet.show()))
         self.check("text", data, lambda: (repr(packet), str(packet), packet.faults))
         if noise.random() < 0.1:
-            self.check("html", data, lambda: packet._repr_mimebundle_())
+            self.check("html", data, lambda: cell(packet))
         if noise.random() < 0.05:
             self.check("deep", data, lambda: str(packet.deep()))
             self.check("scapy", data, lambda: bytes(packet.to_scapy()))

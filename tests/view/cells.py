@@ -16,3 +16,8 @@ def cell(thing: Any) -> dict[str, str]:
         shown: dict[str, str] = InteractiveShell.instance().display_formatter.format(thing)[0]
     assert said.getvalue() == ""
     return shown
+
+
+def html_of(thing: Any) -> str:
+    """Return the HTML of that."""
+    return cell(thing)["text/html"]

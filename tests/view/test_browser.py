@@ -16,9 +16,8 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 import packetlab as pl
-from packetlab.view.display import html_of
 from tests.conftest import need
-from tests.view.cells import cell
+from tests.view.cells import cell, html_of
 from tests.view.test_display import THINGS
 from tests.view.test_ladder import talked
 

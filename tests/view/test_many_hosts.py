@@ -13,6 +13,7 @@ from packetlab.view.flows import AGAIN, GAP, LATE, Remarks
 from packetlab.view.ladder import LANES
 from packetlab.wire.fields import octets
 from tests.growth import is_linear, peak, steps
+from tests.view.cells import html_of
 
 
 def scan(hosts: int) -> list[Frame]:
@@ -44,7 +45,7 @@ def test_the_busiest_have_lanes_and_who_shares_one_is_named() -> None:
     assert "989 others" in head
     assert "10.0.0.1 > 10.1.1.244: TCP" in lines[500]
     assert max(map(len, lines)) < 64 * (LANES + 2)
-    for form in (drawn.svg(), drawn._html(), drawn.mermaid()):
+    for form in (drawn.svg(), html_of(drawn), drawn.mermaid()):
         assert "989 others" in form
 
 

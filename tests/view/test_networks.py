@@ -7,9 +7,9 @@ import xml.etree.ElementTree as ElementTree
 from typing import Any
 
 import packetlab as pl
-from packetlab.view.display import html_of, text_of
+from packetlab.view.display import text_of
 from packetlab.view.topology import network_svg
-from tests.view.cells import cell
+from tests.view.cells import cell, html_of
 from tests.view.hostile import HOSTILE, check_harmless, check_printable, read
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -196,7 +196,7 @@ def test_a_header_of_ones_own_above_any_message_is_rewritten(how: str) -> None:
 
 @pytest.mark.parametrize("how", ALL)
 def test_what_is_derived_from_a_known_header_holds_addresses_as_that_does(how: str) -> None:
-    class MyIP(IPv4, under=Ether, when={"type": 0x88B7}):
+    class MyIP(IPv4, under=Ether, when={"type": 0x9ABC}):
         pass
 
     class MyARP(ARP, under=Ether, when={"type": 0x88B8}):

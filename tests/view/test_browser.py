@@ -16,6 +16,7 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 import packetlab as pl
+from packetlab.view import display
 from tests.conftest import need
 from tests.view.cells import cell, html_of
 from tests.view.test_display import THINGS
@@ -100,7 +101,7 @@ def test_nothing_hostile_runs_and_every_picture_loads(page: Page, tmp_path: Path
     network.host('"><img src=x onerror=alert(1)>')
     ladder = pl.ladder(network, {"10.0.0.1": "<script>alert(1)</script>"})
     page.show(
-        written(tmp_path, *map(html_of, THINGS.values()), html_of(network), cell(ladder)["text/html"])
+        written(tmp_path, *map(display.html_of, THINGS.values()), html_of(network), cell(ladder)["text/html"])
     )
     page.run("Promise.all([...document.images].map(image => image.decode()))")
     assert page.run("[...document.images].map(image => image.naturalWidth > 300)") == [True, True]

@@ -1,32 +1,40 @@
 """packetlab: declare a header once; build, dissect, send, capture and replay packets with it.
 
-    wire/     bytes <-> headers: declarations, packets, dissection; pure
-    capture/  frames in files: pcap and pcapng, streaming; columns, filters, rewriting, reassembly, fleets
-    engine/   protocol rules without input and output: SPP, IDP, RIP, packet exchange, WebSocket
-    link/     moving frames and time: interfaces, a rootless lab, a simulated network, wires in memory, replay
-    view/     how all of it shows itself: HTML, ladders, plots, dumps
-    host.py   engines on one side, interfaces on the other; sockets/ the eight verbs over them;
-    networks.py  where hosts come from; testing/ expectations, golden captures, replayed peers; pytest_plugin.py
-    export/   one declaration, many forms: scapy, dpkt, Wireshark, diagrams, Hypothesis, malformed packets
-    cli/      the command line, a file a command; demo.py what `packetlab demo` does
+Folders are layers: each imports itself and those above it in this list (tests/test_layers.py holds it).
 
-This file names what users meet; everything else is in its module.
+    declare/    the language, and one header as data: declaration and plan
+    codec/      one packet, compiled from plans: bytes <-> headers
+    packet/     headers and packets as users have them; pattern/ what they match
+    protocols/  the protocols we declare
+    bulk/       many packets at once: columns, scans, variations
+    schema/     declarations as data, in files
+    engine/     protocol rules without input and output: SPP, IDP, RIP, packet exchange, WebSocket
+    capture/    captures: files, tables, filters, rewriting, flows, fleets, reassembly
+    export/     one declaration, many forms: scapy, dpkt, Wireshark, diagrams, Hypothesis, malformed packets
+    link/       moving frames and time: interfaces, a rootless lab, a simulated network, replay
+    view/       how all of it shows itself: HTML, ladders, plots, dumps
+    network/    hosts: engines on one side, ports on the other; sockets/ the eight verbs over them
+    testing/    expectations, golden captures, replayed peers; pytest_plugin.py
+    cli/        the command line, a file a command; demo.py what `packetlab demo` does
+
+This file names what users meet, and the functions of higher layers that lower ones call (`hooks`); everything else is in
+its module.
 """
 
 from typing import TYPE_CHECKING
 
-from packetlab.wire.above import LENDERS as _LENDERS
+from packetlab.hooks import HOOKS as _HOOKS
 
 if TYPE_CHECKING:
+    from packetlab.bulk.generators import filling as filling, seeded as seeded, sequence as sequence
     from packetlab.capture import (
         Capture as Capture,
         Frame as Frame,
         Writer as Writer,
     )
-    from packetlab.capture.bpf import PcapFilter as PcapFilter
-    from packetlab.capture.columns import Columns as Columns
-    from packetlab.capture.exchanges import Exchanges as Exchanges, exchanges as exchanges
-    from packetlab.capture.fleet import Fleet as Fleet, scan as scan
+    from packetlab.capture.filters.bpf import PcapFilter as PcapFilter
+    from packetlab.capture.fleet.fleet import Fleet as Fleet, scan as scan
+    from packetlab.capture.flows.exchanges import Exchanges as Exchanges, exchanges as exchanges
     from packetlab.capture.reassembly import (
         Conversation as Conversation,
         Conversations as Conversations,
@@ -37,177 +45,11 @@ if TYPE_CHECKING:
         WebSocketMessage as WebSocketMessage,
         WebSockets as WebSockets,
     )
-    from packetlab.capture.table import Table as Table
-    from packetlab.engine.contract import Endpoint as Endpoint, Engine as Engine, Event as Event, Ignored as Ignored
-    from packetlab.engine.idp import Node as Node
-    from packetlab.engine.spp import Connection as Connection
-    from packetlab.engine.spp_listener import Listener as Listener
-    from packetlab.engine.spp_timing import Timing as Timing
-    from packetlab.errors import (
-        BuildError as BuildError,
-        CaptureError as CaptureError,
-        DeclareError as DeclareError,
-        DissectError as DissectError,
-        LocalProtocolError as LocalProtocolError,
-        Mismatch as Mismatch,
-        NeedsPrivilege as NeedsPrivilege,
-        PacketlabError as PacketlabError,
-        RemoteProtocolError as RemoteProtocolError,
-        Stalled as Stalled,
-    )
-    from packetlab.export import strategies as strategies
-    from packetlab.export.decoders import Deep as Deep, deep as deep, deep_names as deep_names
-    from packetlab.export.diagram import diagram as diagram
-    from packetlab.export.dpkt_bridge import from_dpkt as from_dpkt
-    from packetlab.export.malformed import Malformed as Malformed, malformed as malformed
-    from packetlab.export.scapy_bridge import from_scapy as from_scapy
-    from packetlab.export.wireshark import wireshark as wireshark
-    from packetlab.link.exchange import Exchanged as Exchanged, exchange as exchange
-    from packetlab.link.impairment import Impairment as Impairment
-    from packetlab.link.interface import (
-        Interface as Interface,
-    )
-    from packetlab.link.memory import (
-        memory_wire as memory_wire,
-    )
-    from packetlab.link.rawip import (
-        RawIPSocket as RawIPSocket,
-    )
-    from packetlab.link.record import (
-        record as record,
-    )
-    from packetlab.link.replay import (
-        replay as replay,
-    )
-    from packetlab.link.send import (
-        send as send,
-    )
-    from packetlab.networks import Lab as Lab, LocalHost as LocalHost, SimNetwork as SimNetwork
-    from packetlab.sockets import (
-        accept as accept,
-        bind as bind,
-        close as close,
-        connect as connect,
-        create as create,
-        listen as listen,
-        read as read,
-        write as write,
-    )
-    from packetlab.testing import Golden as Golden, Programs as Programs, Replay as Replay, Tape as Tape
-    from packetlab.view.display import show as show
-    from packetlab.view.ladder import (
-        ladder as ladder,
-    )
-    from packetlab.view.plots import (
-        plot_lateness as plot_lateness,
-        plot_rate as plot_rate,
-        plot_round_trips as plot_round_trips,
-        plot_sequence as plot_sequence,
-        plot_sizes as plot_sizes,
-    )
-    from packetlab.wire.addresses import (
-        XNSAddress as XNSAddress,
-    )
-    from packetlab.wire.bindings import (
-        bindings as bindings,
-    )
-    from packetlab.wire.compare import (
-        explain as explain,
-    )
-    from packetlab.wire.declared import declare_from as declare_from
-    from packetlab.wire.describe import describe as describe
-    from packetlab.wire.dissect import (
-        dissect as dissect,
-    )
-    from packetlab.wire.ethernet import (
-        HDLC as HDLC,
-        LLC as LLC,
-        MPLS as MPLS,
-        PPP as PPP,
-        PPPD as PPPD,
-        SNAP as SNAP,
-        VLAN as VLAN,
-        BSDLoop as BSDLoop,
-        BSDNull as BSDNull,
-        CiscoHDLC as CiscoHDLC,
-        Ether as Ether,
-        LinuxSLL as LinuxSLL,
-        LinuxSLL2 as LinuxSLL2,
-        Novell as Novell,
-        PPPDirection as PPPDirection,
-        PPPLink as PPPLink,
-        PPPoE as PPPoE,
-        RawIP as RawIP,
-        ShortPPP as ShortPPP,
-    )
-    from packetlab.wire.explain import (
-        Verdict as Verdict,
-    )
-    from packetlab.wire.fields import (
-        MAC as MAC,
-        IPv4Address as IPv4Address,
-        IPv6Address as IPv6Address,
-        Octets as Octets,
-        Payload as Payload,
-        Rest as Rest,
-        XNSAddressField as XNSAddressField,
-        auto as auto,
-        bits as bits,
-        const as const,
-        default as default,
-        many as many,
-        octets as octets,
-        pad as pad,
-        sized as sized,
-        when as when,
-    )
-    from packetlab.wire.filter import (
-        compile_filter as compile_filter,
-    )
-    from packetlab.wire.header import (
-        Header as Header,
-    )
-    from packetlab.wire.icmp import (
-        ICMP as ICMP,
-        ICMPType as ICMPType,
-        ICMPv6 as ICMPv6,
-        ICMPv6Echo as ICMPv6Echo,
-        ICMPv6Error as ICMPv6Error,
-        ICMPv6Type as ICMPv6Type,
-        ListenerMessage as ListenerMessage,
-        ListenerRecord as ListenerRecord,
-        ListenerReport as ListenerReport,
-        NDOption as NDOption,
-        NeighborAdvertisement as NeighborAdvertisement,
-        NeighborSolicitation as NeighborSolicitation,
-        Redirect as Redirect,
-        RouterAdvertisement as RouterAdvertisement,
-        RouterSolicitation as RouterSolicitation,
-    )
-    from packetlab.wire.ip import (
-        ARP as ARP,
-        SLARP as SLARP,
-        ARPOperation as ARPOperation,
-        AuthenticationHeader as AuthenticationHeader,
-        DestinationOptions as DestinationOptions,
-        Fragment as Fragment,
-        HopByHop as HopByHop,
-        IPOption as IPOption,
-        IPv4 as IPv4,
-        IPv4Flags as IPv4Flags,
-        IPv6 as IPv6,
-        IPv6Option as IPv6Option,
-        Routing as Routing,
-        SLARPCode as SLARPCode,
-    )
-    from packetlab.wire.ipx import (
-        IPX as IPX,
-        IPXType as IPXType,
-    )
-    from packetlab.wire.match import (
-        explain_match as explain_match,
-    )
-    from packetlab.wire.numbers import (
+    from packetlab.capture.tables.columns import Columns as Columns
+    from packetlab.capture.tables.table import Table as Table
+    from packetlab.codec.faults import Fault as Fault
+    from packetlab.declare.addresses import XNSAddress as XNSAddress
+    from packetlab.declare.integers import (
         S8 as S8,
         S16 as S16,
         S24 as S24,
@@ -287,10 +129,26 @@ if TYPE_CHECKING:
         U48le as U48le,
         U64le as U64le,
     )
-    from packetlab.wire.packet import (
-        Packet as Packet,
+    from packetlab.declare.kinds import (
+        MAC as MAC,
+        IPv4Address as IPv4Address,
+        IPv6Address as IPv6Address,
+        Octets as Octets,
+        Payload as Payload,
+        Rest as Rest,
+        XNSAddressField as XNSAddressField,
+        auto as auto,
+        bits as bits,
+        const as const,
+        default as default,
+        many as many,
+        octets as octets,
+        pad as pad,
+        sized as sized,
+        when as when,
     )
-    from packetlab.wire.rules import (
+    from packetlab.declare.registry import bindings as bindings
+    from packetlab.declare.rules import (
         ahead as ahead,
         choose as choose,
         count_of as count_of,
@@ -306,15 +164,113 @@ if TYPE_CHECKING:
         size_of as size_of,
         xns_checksum as xns_checksum,
     )
-    from packetlab.wire.series import filling as filling, seeded as seeded, sequence as sequence
-    from packetlab.wire.tolerance import (
+    from packetlab.declare.wildcards import (
         any_value as any_value,
         between as between,
         masked as masked,
         one_of as one_of,
         same_as as same_as,
     )
-    from packetlab.wire.transport import (
+    from packetlab.engine.contract import Endpoint as Endpoint, Engine as Engine, Event as Event, Ignored as Ignored
+    from packetlab.engine.xns.idp import Node as Node
+    from packetlab.engine.xns.spp import Connection as Connection
+    from packetlab.engine.xns.spp_listener import Listener as Listener
+    from packetlab.engine.xns.spp_timing import Timing as Timing
+    from packetlab.errors import (
+        BuildError as BuildError,
+        CaptureError as CaptureError,
+        DeclareError as DeclareError,
+        DissectError as DissectError,
+        LocalProtocolError as LocalProtocolError,
+        Mismatch as Mismatch,
+        NeedsPrivilege as NeedsPrivilege,
+        PacketlabError as PacketlabError,
+        RemoteProtocolError as RemoteProtocolError,
+        Stalled as Stalled,
+    )
+    from packetlab.export import strategies as strategies
+    from packetlab.export.bridges.decoders import deep as deep, deep_names as deep_names
+    from packetlab.export.bridges.dpkt_bridge import from_dpkt as from_dpkt
+    from packetlab.export.bridges.scapy_bridge import from_scapy as from_scapy
+    from packetlab.export.diagram import diagram as diagram
+    from packetlab.export.malformed import Malformed as Malformed, malformed as malformed
+    from packetlab.export.wireshark.wireshark import wireshark as wireshark
+    from packetlab.link.exchange import Exchanged as Exchanged, exchange as exchange
+    from packetlab.link.impairment import Impairment as Impairment
+    from packetlab.link.interface import (
+        Interface as Interface,
+    )
+    from packetlab.link.memory import (
+        memory_wire as memory_wire,
+    )
+    from packetlab.link.rawip import (
+        RawIPSocket as RawIPSocket,
+    )
+    from packetlab.link.replay.record import record as record
+    from packetlab.link.replay.replay import replay as replay
+    from packetlab.link.replay.send import send as send
+    from packetlab.packet.explain_difference import explain as explain
+    from packetlab.packet.packet import Header as Header, Packet as Packet
+    from packetlab.packet.results import Deep as Deep, Verdict as Verdict
+    from packetlab.pattern.filter import compile_filter as compile_filter
+    from packetlab.pattern.match import explain_match as explain_match
+    from packetlab.protocols.dissect import dissect as dissect
+    from packetlab.protocols.icmp import (
+        ICMP as ICMP,
+        ICMPType as ICMPType,
+        ICMPv6 as ICMPv6,
+        ICMPv6Echo as ICMPv6Echo,
+        ICMPv6Error as ICMPv6Error,
+        ICMPv6Type as ICMPv6Type,
+        ListenerMessage as ListenerMessage,
+        ListenerRecord as ListenerRecord,
+        ListenerReport as ListenerReport,
+        NDOption as NDOption,
+        NeighborAdvertisement as NeighborAdvertisement,
+        NeighborSolicitation as NeighborSolicitation,
+        Redirect as Redirect,
+        RouterAdvertisement as RouterAdvertisement,
+        RouterSolicitation as RouterSolicitation,
+    )
+    from packetlab.protocols.ip import (
+        ARP as ARP,
+        SLARP as SLARP,
+        ARPOperation as ARPOperation,
+        AuthenticationHeader as AuthenticationHeader,
+        DestinationOptions as DestinationOptions,
+        Fragment as Fragment,
+        HopByHop as HopByHop,
+        IPOption as IPOption,
+        IPv4 as IPv4,
+        IPv4Flags as IPv4Flags,
+        IPv6 as IPv6,
+        IPv6Option as IPv6Option,
+        Routing as Routing,
+        SLARPCode as SLARPCode,
+    )
+    from packetlab.protocols.ipx import IPX as IPX, IPXType as IPXType
+    from packetlab.protocols.link import (
+        HDLC as HDLC,
+        LLC as LLC,
+        MPLS as MPLS,
+        PPP as PPP,
+        PPPD as PPPD,
+        SNAP as SNAP,
+        VLAN as VLAN,
+        BSDLoop as BSDLoop,
+        BSDNull as BSDNull,
+        CiscoHDLC as CiscoHDLC,
+        Ether as Ether,
+        LinuxSLL as LinuxSLL,
+        LinuxSLL2 as LinuxSLL2,
+        Novell as Novell,
+        PPPDirection as PPPDirection,
+        PPPLink as PPPLink,
+        PPPoE as PPPoE,
+        RawIP as RawIP,
+        ShortPPP as ShortPPP,
+    )
+    from packetlab.protocols.transport import (
         SCTP as SCTP,
         TCP as TCP,
         UDP as UDP,
@@ -322,20 +278,9 @@ if TYPE_CHECKING:
         TCPFlags as TCPFlags,
         TCPOption as TCPOption,
     )
-    from packetlab.wire.tunnels import (
-        GRE as GRE,
-        L2TP as L2TP,
-        EtherIP as EtherIP,
-    )
-    from packetlab.wire.walk import (
-        Fault as Fault,
-    )
-    from packetlab.wire.websocket import (
-        Opcode as Opcode,
-        WebSocketFrame as WebSocketFrame,
-        mask as mask,
-    )
-    from packetlab.wire.xns import (
+    from packetlab.protocols.tunnels import GRE as GRE, L2TP as L2TP, EtherIP as EtherIP
+    from packetlab.protocols.websocket import Opcode as Opcode, WebSocketFrame as WebSocketFrame, mask as mask
+    from packetlab.protocols.xns import (
         IDP as IDP,
         PEX as PEX,
         RIP as RIP,
@@ -347,6 +292,31 @@ if TYPE_CHECKING:
         PacketType as PacketType,
         RIPEntry as RIPEntry,
     )
+    from packetlab.schema.dump import describe as describe
+    from packetlab.schema.load import declare_from as declare_from
+    from packetlab.sockets import (
+        accept as accept,
+        bind as bind,
+        close as close,
+        connect as connect,
+        create as create,
+        listen as listen,
+        read as read,
+        write as write,
+    )
+    from packetlab.sockets.networks import Lab as Lab, LocalHost as LocalHost, SimNetwork as SimNetwork
+    from packetlab.testing import Golden as Golden, Programs as Programs, Replay as Replay, Tape as Tape
+    from packetlab.view.display import show as show
+    from packetlab.view.ladder import (
+        ladder as ladder,
+    )
+    from packetlab.view.plots import (
+        plot_lateness as plot_lateness,
+        plot_rate as plot_rate,
+        plot_round_trips as plot_round_trips,
+        plot_sequence as plot_sequence,
+        plot_sizes as plot_sizes,
+    )
 
 __version__ = "0.1.0"
 
@@ -355,104 +325,119 @@ _WHERE = {
     name: module
     for module, names in {
         "packetlab.capture": ("Capture Frame Writer "),
-        "packetlab.capture.bpf": ("PcapFilter "),
-        "packetlab.capture.columns": ("Columns "),
-        "packetlab.capture.fleet": ("Fleet scan "),
-        "packetlab.capture.table": ("Table "),
+        "packetlab.capture.filters.bpf": ("PcapFilter "),
+        "packetlab.capture.tables.columns": ("Columns "),
+        "packetlab.capture.fleet.fleet": ("Fleet scan "),
+        "packetlab.capture.tables.table": ("Table "),
         "packetlab.capture.reassembly": (
             "Conversation Conversations Datagram Fragments Stream Streams WebSocketMessage WebSockets "
         ),
         "packetlab.engine.contract": ("Endpoint Engine Event Ignored "),
-        "packetlab.engine.idp": ("Node "),
-        "packetlab.engine.spp": ("Connection "),
-        "packetlab.engine.spp_listener": ("Listener "),
-        "packetlab.engine.spp_timing": ("Timing "),
+        "packetlab.engine.xns.idp": ("Node "),
+        "packetlab.engine.xns.spp": ("Connection "),
+        "packetlab.engine.xns.spp_listener": ("Listener "),
+        "packetlab.engine.xns.spp_timing": ("Timing "),
         "packetlab.errors": (
             "BuildError CaptureError DeclareError DissectError LocalProtocolError Mismatch NeedsPrivilege "
             "PacketlabError RemoteProtocolError Stalled "
         ),
         "packetlab.export.diagram": ("diagram "),
-        "packetlab.export.wireshark": ("wireshark "),
-        "packetlab.export.decoders": ("Deep deep deep_names "),
-        "packetlab.export.dpkt_bridge": ("from_dpkt "),
-        "packetlab.export.scapy_bridge": ("from_scapy "),
+        "packetlab.export.wireshark.wireshark": ("wireshark "),
+        "packetlab.export.bridges.decoders": ("deep deep_names "),
+        "packetlab.export.bridges.dpkt_bridge": ("from_dpkt "),
+        "packetlab.export.bridges.scapy_bridge": ("from_scapy "),
         "packetlab.export": ("strategies "),
         "packetlab.export.malformed": ("Malformed malformed "),
-        "packetlab.capture.exchanges": ("Exchanges exchanges "),
+        "packetlab.capture.flows.exchanges": ("Exchanges exchanges "),
         "packetlab.link.exchange": ("Exchanged exchange "),
         "packetlab.link.impairment": ("Impairment "),
         "packetlab.link.interface": ("Interface "),
-        "packetlab.networks": ("Lab LocalHost SimNetwork "),
+        "packetlab.sockets.networks": ("Lab LocalHost SimNetwork "),
         "packetlab.sockets": ("accept bind close connect create listen read write "),
         "packetlab.link.memory": ("memory_wire "),
         "packetlab.link.rawip": ("RawIPSocket "),
-        "packetlab.link.record": ("record "),
-        "packetlab.link.replay": ("replay "),
-        "packetlab.link.send": ("send "),
+        "packetlab.link.replay.record": ("record "),
+        "packetlab.link.replay.replay": ("replay "),
+        "packetlab.link.replay.send": ("send "),
         "packetlab.view.display": ("show "),
         "packetlab.testing": ("Golden Programs Replay Tape "),
         "packetlab.view.ladder": ("ladder "),
         "packetlab.view.plots": ("plot_lateness plot_rate plot_round_trips plot_sequence plot_sizes "),
-        "packetlab.wire.addresses": ("XNSAddress "),
-        "packetlab.wire.bindings": ("bindings "),
-        "packetlab.wire.compare": ("explain "),
-        "packetlab.wire.declared": ("declare_from "),
-        "packetlab.wire.describe": ("describe "),
-        "packetlab.wire.dissect": ("dissect "),
-        "packetlab.wire.ethernet": (
+        "packetlab.declare.addresses": ("XNSAddress "),
+        "packetlab.declare.registry": ("bindings "),
+        "packetlab.packet.explain_difference": ("explain "),
+        "packetlab.schema.load": ("declare_from "),
+        "packetlab.schema.dump": ("describe "),
+        "packetlab.protocols.dissect": ("dissect "),
+        "packetlab.protocols.link": (
             "HDLC CiscoHDLC PPPLink BSDLoop BSDNull Ether LLC LinuxSLL LinuxSLL2 MPLS Novell PPP PPPD "
             "PPPDirection PPPoE RawIP ShortPPP SNAP VLAN "
         ),
-        "packetlab.wire.explain": ("Verdict "),
-        "packetlab.wire.fields": (
+        "packetlab.packet.results": ("Deep Verdict "),
+        "packetlab.declare.kinds": (
             "IPv4Address IPv6Address MAC Octets Payload Rest XNSAddressField auto bits const default many "
             "octets pad sized when "
         ),
-        "packetlab.wire.filter": ("compile_filter "),
-        "packetlab.wire.header": ("Header "),
-        "packetlab.wire.icmp": (
+        "packetlab.pattern.filter": ("compile_filter "),
+        "packetlab.protocols.icmp": (
             "ICMP ICMPType ICMPv6 ICMPv6Echo ICMPv6Error ICMPv6Type ListenerMessage ListenerRecord ListenerReport "
             "NDOption NeighborAdvertisement NeighborSolicitation Redirect RouterAdvertisement RouterSolicitation "
         ),
-        "packetlab.wire.ip": (
+        "packetlab.protocols.ip": (
             "ARP ARPOperation AuthenticationHeader DestinationOptions Fragment HopByHop IPOption IPv4 IPv4Flags IPv6 "
             "IPv6Option Routing SLARP SLARPCode "
         ),
-        "packetlab.wire.ipx": ("IPX IPXType "),
-        "packetlab.wire.match": ("explain_match "),
-        "packetlab.wire.numbers": (
+        "packetlab.protocols.ipx": ("IPX IPXType "),
+        "packetlab.pattern.match": ("explain_match "),
+        "packetlab.declare.integers": (
             "S16 S16le S24 S24le S32 S32le S64 S64le S8 U1 U10 U11 U12 U13 U14 U15 U16 U16le U17 U18 U19 U2 "
             "U20 U21 U22 U23 U24 U24le U25 U26 U27 U28 U29 U3 U30 U31 U32 U32le U33 U34 U35 U36 U37 U38 U39 "
             "U4 U40 U41 U42 U43 U44 U45 U46 U47 U48 U48le U49 U5 U50 U51 U52 U53 U54 U55 U56 U57 U58 U59 U6 "
             "U60 U61 U62 U63 U64 U64le U7 U8 U9 "
         ),
-        "packetlab.wire.packet": ("Packet "),
-        "packetlab.wire.rules": (
+        "packetlab.packet.packet": ("Header Packet "),
+        "packetlab.declare.rules": (
             "ahead choose count_of crc32 crc32c field has internet_checksum next_protocol reply request sctp_checksum size_of xns_checksum "
         ),
-        "packetlab.wire.tolerance": ("any_value between masked one_of same_as "),
-        "packetlab.wire.series": ("filling seeded sequence "),
-        "packetlab.wire.transport": ("SCTP TCP TCPFlags TCPOption UDP VXLAN "),
-        "packetlab.wire.tunnels": ("EtherIP GRE L2TP "),
-        "packetlab.wire.walk": ("Fault "),
-        "packetlab.wire.websocket": ("Opcode WebSocketFrame mask "),
-        "packetlab.wire.xns": ("Control Echo Error ErrorNumber IDP PEX PacketType RIP RIPEntry SPP "),
+        "packetlab.declare.wildcards": ("any_value between masked one_of same_as "),
+        "packetlab.bulk.generators": ("filling seeded sequence "),
+        "packetlab.protocols.transport": ("SCTP TCP TCPFlags TCPOption UDP VXLAN "),
+        "packetlab.protocols.tunnels": ("EtherIP GRE L2TP "),
+        "packetlab.codec.faults": ("Fault "),
+        "packetlab.protocols.websocket": ("Opcode WebSocketFrame mask "),
+        "packetlab.protocols.xns": ("Control Echo Error ErrorNumber IDP PEX PacketType RIP RIPEntry SPP "),
     }.items()
     for name in names.split()
 }
 
-# Methods of lower layers that are written in a layer above them (see `wire.above`).
-_LENDERS.update(
+# Methods of lower layers that are written in a layer above them (see `hooks`).
+_HOOKS.update(
+    as_packet="packetlab.packet.coerce",
+    check="packetlab.bulk.verify",
     class_pretty="packetlab.view.display",
+    consistent="packetlab.packet.explain",
+    counterpart="packetlab.export.bridges.counterparts",
+    declare_all="packetlab.protocols.linktypes",
+    diff="packetlab.packet.diff",
+    dissect="packetlab.protocols.dissect",
     dump="packetlab.view.packets",
+    first_header="packetlab.protocols.linktypes",
+    headers="packetlab.export.strategies",
     in_full="packetlab.export.diagram",
-    deep="packetlab.export.decoders",
+    deep="packetlab.export.bridges.decoders",
     mimebundle="packetlab.view.display",
-    on_scapy="packetlab.export.scapy_bridge",
+    on_scapy="packetlab.export.bridges.scapy_bridge",
+    reasons="packetlab.pattern.replies",
     rich_text="packetlab.view.display",
+    show="packetlab.packet.explain",
     signature="packetlab.export.diagram",
-    to_dpkt="packetlab.export.dpkt_bridge",
-    to_scapy="packetlab.export.scapy_bridge",
+    to_dpkt="packetlab.export.bridges.dpkt_bridge",
+    to_scapy="packetlab.export.bridges.scapy_bridge",
+    vary="packetlab.bulk.vary",
+    verdict="packetlab.packet.explain",
+    verdicts="packetlab.packet.explain",
+    why="packetlab.packet.explain",
+    why_not="packetlab.pattern.match",
 )
 
 __all__ = [*_WHERE]  # noqa: PLE0604  names in a table

@@ -9,22 +9,22 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from packetlab.capture import Capture, Frame
+from packetlab.declare.integers import U4, U16, U32
+from packetlab.declare.kinds import Rest, auto
+from packetlab.declare.registry import bindings
+from packetlab.declare.rules import size_of
 from packetlab.errors import NeedsPrivilege
 from packetlab.link.memory import memory_wire
-from packetlab.link.replay import replay
-from packetlab.networks import Lab
+from packetlab.link.replay.replay import replay
+from packetlab.packet.packet import Header
+from packetlab.protocols.link import Ether
+from packetlab.protocols.xns import IDP, SPP, Control
+from packetlab.sockets.networks import Lab
 from packetlab.view.ladder import ladder
-from packetlab.wire.bindings import bindings
-from packetlab.wire.ethernet import Ether
-from packetlab.wire.fields import Rest, auto
-from packetlab.wire.header import Header
-from packetlab.wire.numbers import U4, U16, U32
-from packetlab.wire.rules import size_of
-from packetlab.wire.xns import IDP, SPP, Control
 
 if TYPE_CHECKING:
     from packetlab.link.port import Port
-    from packetlab.wire.packet import Packet
+    from packetlab.packet.packet import Packet
 
 NET, SOCKET_A, SOCKET_B = 0x401, 0x0BB8, 0x0777
 MACS = {"a": 0x020000000001, "b": 0x020000000002}

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from packetlab.host import Station
-    from packetlab.networks import Lab, SimNetwork
+    from packetlab.network.host import Station
+    from packetlab.sockets.networks import Lab, SimNetwork
     from packetlab.testing import Golden, Programs, Tape
-    from packetlab.testing.keeping import Recording
+    from packetlab.testing.artifacts import Recording
 
 MODES = ("none", "once", "new", "all")
 LIMIT = 500  # packets that a test is run for
@@ -122,8 +122,8 @@ def packetlab_seed(request: pytest.FixtureRequest, packetlab_options: dict[str, 
 @pytest.fixture
 def simnet(request: pytest.FixtureRequest, packetlab_seed: int | str) -> SimNetwork:
     """A simulated network in virtual time, with a seed of the test's own."""
-    from packetlab.networks import SimNetwork
-    from packetlab.testing.keeping import Recording
+    from packetlab.sockets.networks import SimNetwork
+    from packetlab.testing.artifacts import Recording
 
     net = SimNetwork(packetlab_seed)
     _keep(request.node, lambda: [Recording("simnet", lambda: net.capture, lambda: net.hosts, 0)])
@@ -134,8 +134,8 @@ def simnet(request: pytest.FixtureRequest, packetlab_seed: int | str) -> SimNetw
 def lab(request: pytest.FixtureRequest, packetlab_options: dict[str, Any]) -> Iterator[Lab]:
     """A lab of kernel namespaces. Where the kernel refuses one the test is skipped, or fails (`packetlab_require_lab`)."""
     from packetlab.errors import NeedsPrivilege
-    from packetlab.networks import Lab
-    from packetlab.testing.keeping import RecordedLab
+    from packetlab.sockets.networks import Lab
+    from packetlab.testing.artifacts import RecordedLab
 
     made: Lab = RecordedLab() if packetlab_options.get("record", True) else Lab()
     try:
@@ -174,7 +174,7 @@ def tape(request: pytest.FixtureRequest, packetlab_options: dict[str, Any]) -> I
     It watches `pair`, or `simnet`, where the test uses one of these; anything else ``tape.watch(...)`` adds.
     """
     from packetlab.testing import Tape
-    from packetlab.testing.keeping import Recording
+    from packetlab.testing.artifacts import Recording
 
     said = {
         n: packetlab_options[n] for n in ("tolerance", "allow_unexpected", "allow_missing") if n in packetlab_options
@@ -233,7 +233,7 @@ def golden(request: pytest.FixtureRequest, capture_dir: Path) -> Iterator[Golden
 
 
 def _golden_name(item: pytest.Item) -> str:
-    from packetlab.testing.keeping import file_name
+    from packetlab.testing.artifacts import file_name
 
     parent = item.parent
     within = f"{parent.name}." if isinstance(parent, pytest.Class) else ""
@@ -346,7 +346,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 def _leave(item: pytest.Item, report: pytest.TestReport, recordings: list[Any], call: pytest.CallInfo[None]) -> None:
     """Leave the recordings of a failed test behind, and say where; remove those of an earlier run of one that passed."""
-    from packetlab.testing.keeping import file_name, forget
+    from packetlab.testing.artifacts import file_name, forget
 
     config = item.config
     folder = config.rootpath / str(config.getoption("--packetlab-artifacts") or config.getini("packetlab_artifacts"))
@@ -379,14 +379,14 @@ LADDER = "time (s)  "  # what a ladder in a report begins with: a complaint of a
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
     """Explain why packets are not equal, or why none of them matches: field by field."""
-    if "packetlab.wire.packet" not in sys.modules:
+    if "packetlab.packet.packet" not in sys.modules:
         return None  # nobody has a packet where the module was never loaded
     if op == "==":
-        from packetlab.wire.compare import explain
+        from packetlab.packet.explain_difference import explain
 
         return explain(left, right)
     if op == "in":
-        from packetlab.wire.match import explain_match
+        from packetlab.pattern.match import explain_match
 
         return explain_match(left, right)
     return None

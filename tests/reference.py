@@ -14,18 +14,18 @@ from typing import Any
 
 import packetlab
 from packetlab import DeclareError, Header
-from packetlab.wire.declared import declarations
-from packetlab.wire.describe import described
+from packetlab.schema.dump import described
+from packetlab.schema.load import declarations
 
 SUBJECTS = {
-    "Packets": "wire.packet wire.dissect wire.walk wire.explain wire.compare wire.match wire.filter",
-    "Declaring a header": "wire.header wire.fields wire.numbers wire.rules wire.bindings wire.describe wire.declared",
-    "Patterns that admit several values": "wire.tolerance",
-    "Headers that are declared": "wire.ethernet wire.ip wire.icmp wire.transport wire.tunnels wire.xns wire.ipx wire.addresses wire.websocket",
-    "Many packets from one": "wire.series wire.vary wire.verify wire.batch",
+    "Packets": "packet protocols.dissect codec.faults pattern",
+    "Declaring a header": "declare schema",
+    "Patterns that admit several values": "declare.wildcards",
+    "Headers that are declared": "protocols declare.addresses",
+    "Many packets from one": "bulk",
     "Captures": "capture",
     "What travelled in pieces": "capture.reassembly",
-    "Networks and hosts": "networks host link",
+    "Networks and hosts": "sockets.networks network link",
     "Sockets": "sockets",
     "Engines": "engine",
     "Testing": "testing",
@@ -36,23 +36,23 @@ SUBJECTS = {
 """Heading -> modules whose public names stand below it; the longest that fits counts."""
 
 BESIDES = {
-    "packetlab.wire.vary": "Variation",
-    "packetlab.wire.verify": "Report Damage",
-    "packetlab.wire.batch": "Batch",
-    "packetlab.wire.compare": "Difference",
+    "packetlab.bulk.vary": "Variation",
+    "packetlab.bulk.report": "Report Damage",
+    "packetlab.bulk.batch": "Batch",
+    "packetlab.packet.results": "Difference",
     "packetlab.capture.batch": "FrameBatch",
-    "packetlab.capture.fleet": "Manifest",
+    "packetlab.capture.fleet.fleet": "Manifest",
     "packetlab.capture.frame": "Interface Extras",
-    "packetlab.capture.notes": "Block Section Names Statistics Secrets Custom",
-    "packetlab.capture.sides": "Sides",
-    "packetlab.networks": "LabHost SimHost",
-    "packetlab.host": "Place",
-    "packetlab.link.lab": "Link Switch",
+    "packetlab.capture.files.blocks": "Block Section Names Statistics Secrets Custom",
+    "packetlab.capture.flows.sides": "Sides",
+    "packetlab.sockets.networks": "LabHost SimHost",
+    "packetlab.network.host": "Place",
+    "packetlab.link.lab.lab": "Link Switch",
     "packetlab.link.simnet": "SimLink SimPort",
-    "packetlab.link.program": "Program",
-    "packetlab.link.record": "Recording",
-    "packetlab.link.replay_sides": "SidesReport",
-    "packetlab.link.report": "Report",
+    "packetlab.link.lab.program": "Program",
+    "packetlab.link.replay.record": "Recording",
+    "packetlab.link.replay.replay_sides": "SidesReport",
+    "packetlab.link.replay.report": "Report",
     "packetlab.link.ring": "Ring",
     "packetlab.sockets.socket": "Socket",
     "packetlab.sockets.seqpacket": "SeqpacketSocket",
@@ -145,7 +145,9 @@ def _said_of(name: str, thing: Any) -> str:
         rf'^{name}\b[^\n]*(?:\n[ )\]][^\n]*)*\n"""(.*?)"""', inspect.getsource(module), re.DOTALL | re.MULTILINE
     )
     own = getattr(thing, "__doc__", None) or ""
-    borrowed = own == type(thing).__doc__ and not type(thing).__module__.startswith("packetlab")  # another library's words
+    borrowed = own == type(thing).__doc__ and not type(thing).__module__.startswith(
+        "packetlab"
+    )  # another library's words
     return found[1] if found else "" if borrowed else own
 
 
@@ -181,7 +183,7 @@ def members(thing: type) -> Iterator[tuple[str, Any]]:
     seen: set[str] = set()
     for kind in thing.__mro__:
         ours = kind.__module__.startswith("packetlab") and kind.__name__ != "Shown"
-        if not ours or (kind is Header and thing is not Header):
+        if not ours or (issubclass(Header, kind) and thing is not Header):
             continue
         for name, member in vars(kind).items():
             if _own(name, member) and name not in seen and not _overloaded(thing, name):

@@ -22,7 +22,7 @@ HEAVY = (
     "lz4",
     "backports.zstd",
     "ctypes",
-    "packetlab.wire.header",
+    "packetlab.packet.header",
     "packetlab.link",
     "packetlab.capture",
 )

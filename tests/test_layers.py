@@ -16,41 +16,40 @@ TOP.add("packetlab-artifacts")  # what failing tests leave; git ignores it
 LONGEST = 450  # lines
 LISTS = {"__init__.py"}  # nothing but names
 
-MAY_IMPORT = {
-    "escaping": set(),
-    "errors": set(),
-    "wire": {"errors"},
-    "capture": {"errors", "wire", "engine"},  # captured streams are put together by the rules of the engines
-    "engine": {"errors", "wire"},
-    "export": {"errors", "wire"},
-    "link": {"errors", "wire", "capture", "engine", "export"},
-    "view": {"errors", "wire", "capture", "engine", "export"},
-}
-MAY_IMPORT["host"] = {*MAY_IMPORT, "link", "view"}
-MAY_IMPORT["sockets"] = {*MAY_IMPORT["host"], "host"}
-MAY_IMPORT["networks"] = {*MAY_IMPORT["sockets"], "sockets"}
-MAY_IMPORT["testing"] = {*MAY_IMPORT["networks"], "networks"}
-for last in ("pytest_plugin", "cli", "demo", "__main__", "__init__"):
-    MAY_IMPORT[last] = {*MAY_IMPORT["testing"], "testing", "cli", "demo"}
-for may in MAY_IMPORT.values():
-    may.add("escaping")
+ORDER = [
+    "escaping",
+    "errors",
+    "hooks",
+    "declare",
+    "codec",
+    "packet",
+    "pattern",
+    "protocols",
+    "bulk",
+    "schema",
+    "engine",
+    "capture",
+    "export",
+    "link",
+    "view",
+    "network",
+    "sockets",
+    "testing",
+    "demo",
+    "cli",
+    "pytest_plugin",
+    "__main__",
+    "__init__",
+]
+"""Folders and files of the package; each imports itself and those before it, in functions and for type checkers too."""
+PURE = ("declare", "codec", "packet", "pattern", "protocols", "bulk", "schema", "engine")
 IMPURE = {"socket", "time", "random", "os", "threading", "asyncio", "subprocess", "select", "scapy", "dpkt"}
 VAGUE = {"utils", "common", "helpers", "misc", "base", "core", "compat"}
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Yield the dotted names that a file imports, those inside functions too, but not those for type checkers alone."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    guarded = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        for child in node.body
-        for inner in ast.walk(child)
-    }
-    for node in ast.walk(tree):
-        if id(node) in guarded:
-            continue
+    """Yield the dotted names that a file imports, inside functions and for type checkers too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -77,14 +76,14 @@ def wrong_imports(package: Path) -> list[str]:
             if top == package.name and "." in imported:
                 there = layer(imported)
                 exists = (package / there).is_dir() or (package / f"{there}.py").is_file()
-                if exists and there != here and there not in MAY_IMPORT.get(here, set()):
+                if exists and here != "__init__" and ORDER.index(there) > ORDER.index(here):
                     found.append(f"{name} imports {imported}")
-            elif (here in ("wire", "engine") and top in IMPURE) or (
-                top == "scapy" and not re.fullmatch(r"\w+\.export\.scapy\w*", name)
+            elif (here in PURE and top in IMPURE) or (
+                top == "scapy" and not re.fullmatch(r"\w+\.export\.bridges\.scapy\w*", name)
             ):
                 found.append(f"{name} imports {imported}")
         text = path.read_text(encoding="utf-8")
-        if name != f"{package.name}.link.keeper" and re.search(r"\b(unshare|setns)\(", text):
+        if name != f"{package.name}.link.lab.keeper" and re.search(r"\b(unshare|setns)\(", text):
             found.append(f"{name} enters namespaces")
         if "import *" in text:
             found.append(f"{name} has a star import")
@@ -94,17 +93,13 @@ def wrong_imports(package: Path) -> list[str]:
 
 
 def cycles(package: Path) -> list[str]:
-    """Return modules that import each other at their top level, through others too."""
-    graph: dict[str, set[str]] = {}
+    """Return modules that import each other, through others, in functions or for type checkers too."""
     names = {module(path, package): path for path in package.rglob("*.py")}
-    for name, path in names.items():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        graph[name] = set()
-        for node in tree.body:
-            if isinstance(node, ast.ImportFrom) and node.module:
-                for target in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
-                    if target in names and target != name:
-                        graph[name].add(target)
+    graph = {
+        name: {target for target in imports(path) if target in names and target != name} for name, path in names.items()
+    }
+    for targets in graph.values():  # `from package import module` names both
+        targets -= {one for one in targets if any(other.startswith(f"{one}.") for other in targets)}
 
     def reaches(start: str, goal: str) -> bool:
         seen, todo = set(), list(graph[start])
@@ -150,8 +145,9 @@ def test_nothing_names_a_place_on_one_machine() -> None:
 @pytest.mark.parametrize(
     ("path", "text", "complaint"),
     [
-        ("wire/a.py", "import socket", "lab.wire.a imports socket"),
-        ("wire/a.py", "def f():\n    from lab.link import b", "lab.wire.a imports lab.link"),
+        ("declare/a.py", "import socket", "lab.declare.a imports socket"),
+        ("declare/a.py", "def f():\n    from lab.link import b", "lab.declare.a imports lab.link"),
+        ("declare/a.py", "if TYPE_CHECKING:\n    from lab.link import b", "lab.declare.a imports lab.link"),
         ("capture/a.py", "import scapy.all", "lab.capture.a imports scapy.all"),
         ("link/a.py", "libc.unshare(1)", "lab.link.a enters namespaces"),
         ("link/a.py", "from os import *", "lab.link.a has a star import"),
@@ -160,15 +156,15 @@ def test_nothing_names_a_place_on_one_machine() -> None:
 )
 def test_the_check_sees_what_is_wrong(tmp_path: Path, path: str, text: str, complaint: str) -> None:
     package = tmp_path / "lab"
-    for folder in ("wire", "capture", "link"):
+    for folder in ("declare", "capture", "link"):
         (package / folder).mkdir(parents=True)
     (package / path).write_text(text)
     assert complaint in wrong_imports(package)
 
 
 def test_the_check_sees_a_cycle(tmp_path: Path) -> None:
-    package = tmp_path / "lab" / "wire"
+    package = tmp_path / "lab" / "declare"
     package.mkdir(parents=True)
-    (package / "a.py").write_text("from lab.wire import b")
-    (package / "b.py").write_text("from lab.wire.a import c")
-    assert cycles(package.parent) == ["lab.wire.a", "lab.wire.b"]
+    (package / "a.py").write_text("from lab.declare import b")
+    (package / "b.py").write_text("from lab.declare.a import c")
+    assert cycles(package.parent) == ["lab.declare.a", "lab.declare.b"]

@@ -1,10 +1,10 @@
 """Frames in files: pcap and pcapng, in and out, streaming."""
 
 from packetlab.capture.capture import Capture
+from packetlab.capture.files.blocks import Block, Custom, Names, Secrets, Section, Statistics
+from packetlab.capture.files.writer import Writer
+from packetlab.capture.filters.patterns import frame_matcher, matcher
 from packetlab.capture.frame import Extras, Frame, Interface
-from packetlab.capture.notes import Block, Custom, Names, Secrets, Section, Statistics
-from packetlab.capture.patterns import frame_matcher, matcher
-from packetlab.capture.writer import Writer
 
 __all__ = [
     "Block",

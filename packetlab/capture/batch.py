@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from packetlab.bulk.batch import Batch
 from packetlab.capture.frame import ETHERNET, NOTHING, Extras, Frame, Interface
-from packetlab.wire.batch import Batch
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,27 +11,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, overload
 
 from packetlab.capture.batch import FrameBatch
+from packetlab.capture.files.batches import pcap_batches, pcapng_batches
+from packetlab.capture.files.blocks import Block, Note, Section
+from packetlab.capture.files.declarations import Offers, offered
+from packetlab.capture.files.pcap import read_pcap
+from packetlab.capture.files.pcapng import Listener, read_blocks, read_notes, read_pcapng
+from packetlab.capture.files.source import Bytes, Following, Window, start_of
+from packetlab.capture.filters.patterns import as_test, frame_matcher, needed
 from packetlab.capture.frame import Frame
-from packetlab.capture.notes import Block, Note, Section
-from packetlab.capture.offers import Offers, offered
-from packetlab.capture.patterns import as_test, frame_matcher, needed
-from packetlab.capture.pcap import read_pcap
-from packetlab.capture.pcapng import Listener, read_blocks, read_notes, read_pcapng
 from packetlab.capture.reading import records
-from packetlab.capture.scan import pcap_batches, pcapng_batches
-from packetlab.capture.source import Bytes, Following, Window, start_of
 from packetlab.errors import CaptureError
-from packetlab.wire.above import Shown
+from packetlab.hooks import Shown
 
 if TYPE_CHECKING:
-    from packetlab.capture.bpf import PcapFilter
+    from packetlab.capture.filters.bpf import PcapFilter
+    from packetlab.capture.flows.sides import Sides
     from packetlab.capture.reassembly import Conversation, Datagram, Stream, WebSocketMessage
-    from packetlab.capture.sides import Sides
-    from packetlab.capture.table import Table
-    from packetlab.capture.traces import FieldFilter
-    from packetlab.wire.declared import Declarations
-    from packetlab.wire.header import Header
-    from packetlab.wire.packet import Packet
+    from packetlab.capture.tables.engines import FieldFilter
+    from packetlab.capture.tables.table import Table
+    from packetlab.packet.packet import Header, Packet
+    from packetlab.schema.load import Declarations
 
     Pattern = Header | type[Header] | str | Callable[[Packet], bool]
 
@@ -161,7 +160,7 @@ class Capture(Shown):
 
     @property
     def declarations(self) -> Declarations:
-        """Declarations of headers that travel in the file, offered and not declared: see `wire.declared.Declaration`.
+        """Declarations of headers that travel in the file, offered and not declared: see `schema.load.Declaration`.
 
         What is shown of them by ``str()`` is safe to print; ``declare()`` makes the classes. Of a stream that is read
         once they are known when its first frame is. CaptureError where they make no sense; the frames can be read then.
@@ -223,7 +222,7 @@ class Capture(Shown):
 
         BuildError for a name that is not declared.
         """
-        from packetlab.capture.table import Table
+        from packetlab.capture.tables.table import Table
 
         return Table(self, columns, engine)
 
@@ -250,31 +249,31 @@ class Capture(Shown):
 
     def datagrams(self, **limits: Any) -> Iterator[Datagram]:
         """Yield each frame, those with IP fragments put together; see `Fragments` for the limits."""
-        from packetlab.capture.reassembly import Fragments, each
+        from packetlab.capture.reassembly import Fragments, drive
 
         machine = Fragments(**limits)
-        return each(self, machine.receive, machine.end)
+        return drive(self, machine.receive, machine.end)
 
     def streams(self, **limits: Any) -> Iterator[Stream]:
         """Yield the TCP connections, each as soon as it is over; see `Streams` for the limits."""
-        from packetlab.capture.reassembly import Streams, each
+        from packetlab.capture.reassembly import Streams, drive
 
         machine = Streams(**limits)
-        return each(self, machine.take, machine.end)
+        return drive(self, machine.take, machine.end)
 
     def conversations(self, **limits: Any) -> Iterator[Conversation]:
         """Yield the SPP connections with their messages, each as soon as it is over; see `Conversations` for the limits."""
-        from packetlab.capture.reassembly import Conversations, each
+        from packetlab.capture.reassembly import Conversations, drive
 
         machine = Conversations(**limits)
-        return each(self, machine.take, machine.end)
+        return drive(self, machine.take, machine.end)
 
     def websocket_messages(self, **limits: Any) -> Iterator[WebSocketMessage]:
         """Yield the messages and control frames of WebSockets, as they are complete; see `WebSockets` for the limits."""
-        from packetlab.capture.reassembly import WebSockets, each
+        from packetlab.capture.reassembly import WebSockets, drive
 
         machine = WebSockets(**limits)
-        return each(self, machine.receive, machine.end)
+        return drive(self, machine.receive, machine.end)
 
     def count(self) -> int:
         """Return how many frames there are, by reading through them."""
@@ -322,13 +321,13 @@ class Capture(Shown):
         """
         chosen = self
         if pcap is not None:
-            from packetlab.capture.bpf import PcapFilter
+            from packetlab.capture.filters.bpf import PcapFilter
 
             chosen = self._passing(PcapFilter(pcap, None))
         if pattern is None:
             return chosen
         if chosen._in_batches:
-            from packetlab.capture.traces import FieldFilter
+            from packetlab.capture.tables.engines import FieldFilter
 
             asked = as_test(pattern)
             if FieldFilter.able(asked):
@@ -388,7 +387,7 @@ class Capture(Shown):
         checksums. What cannot be found is counted in `left` of the capture returned while that is read (what -> frames).
         BuildError for an option that does not fit; CaptureError while reading where a frame cannot be given `link`.
         """
-        from packetlab.capture.rewrite import Rewriter, batches
+        from packetlab.capture.rewrite.rewrite import Rewriter, batches
 
         rewriter = Rewriter(
             mac=mac, src_mac=src_mac, dst_mac=dst_mac, ip=ip, src_ip=src_ip, dst_ip=dst_ip, ports=ports,
@@ -400,14 +399,16 @@ class Capture(Shown):
         part._left = rewriter.left
         return part
 
-    def sides(self, by: str | Callable[[Packet], Any] = "first", servers: Iterable[Any] | None = None) -> Sides:
+    def sides(
+        self, by: str | Callable[[Packet], Any] = "first", servers: Iterable[Any] | None = None
+    ) -> Sides[Capture]:
         """Tell for each frame whether a client or a server sent it; see `capture.sides.Sides`.
 
         `by`: "first" (who is first seen sending is a client), "port" (below 1024 are servers; else who began is the client),
         "cidr" or "mac" (`servers`: networks or addresses), or a function of a packet that returns "client", "server" or
         whether it is a server's.
         """
-        from packetlab.capture.sides import split
+        from packetlab.capture.flows.sides import split
 
         return split(self, by, servers)
 
@@ -421,7 +422,7 @@ class Capture(Shown):
         far as they were read. CaptureError for the very file that is being read, and for damage: what was whole is
         written then.
         """
-        from packetlab.capture.copying import write
+        from packetlab.capture.files.copy import write
 
         return write(self, where, format, declare)
 

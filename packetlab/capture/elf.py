@@ -33,7 +33,11 @@ def _has(code: bytes, symbol: bytes, table: tuple[int, ...], sections: list[tupl
     texts = code[names : names + names_size]
     for name, info, _, where, value, length in _SYMBOL.iter_unpack(code[start : start + size]):
         if info & 0xF == FUNCTION and texts.startswith(symbol + b"\0", name):
-            return 0 < where < len(sections) and bool(sections[where][2] & EXECUTABLE) and value + length <= sections[where][5]
+            return (
+                0 < where < len(sections)
+                and bool(sections[where][2] & EXECUTABLE)
+                and value + length <= sections[where][5]
+            )
     return False
 
 

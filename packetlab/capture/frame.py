@@ -10,11 +10,13 @@ from collections.abc import Iterable
 from copy import copy
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from packetlab.wire.above import Shown
-from packetlab.wire.foreign import first_header_of, library, linktype_of, octets
+from packetlab.hooks import Shown
+from packetlab.packet.coerce import first_header_of
+from packetlab.packet.foreign import library, octets
+from packetlab.protocols.linktypes import linktype_for
 
 if TYPE_CHECKING:
-    from packetlab.wire.packet import Packet
+    from packetlab.packet.packet import Packet
 
 
 class Interface(NamedTuple):
@@ -98,8 +100,8 @@ _dissecting: Any = (
 
 def _begin() -> Any:
     global _dissecting
-    from packetlab.wire.dissect import dissect
-    from packetlab.wire.linktypes import FIRST
+    from packetlab.protocols.dissect import dissect
+    from packetlab.protocols.linktypes import FIRST
 
     _dissecting = dissect, FIRST
     return _dissecting
@@ -147,7 +149,7 @@ class Frame(Shown):
         if isinstance(packet, cls):
             return packet
         time = getattr(packet, "time", None) if library(type(packet)) == "scapy" else None
-        return cls(octets(packet), int(time * 10**9) if time is not None else 0, linktype_of(first_header_of(packet)))
+        return cls(octets(packet), int(time * 10**9) if time is not None else 0, linktype_for(first_header_of(packet)))
 
     @property
     def linktype(self) -> int:
@@ -187,7 +189,7 @@ class Frame(Shown):
         packet: Packet = dissect(self.data, first, self.wire_length)
         if first is not None:
             return packet
-        from packetlab.wire.walk import Fault
+        from packetlab.codec.faults import Fault
 
         return packet.with_fault(
             Fault("frame", "linktype", 0, "a link type whose first header is declared", str(linktype)), linktype

@@ -2,7 +2,7 @@
 
 A loop is the source of one function that takes arrays and whole numbers, writes into arrays and returns nothing; an array
 is no more to it than the place of its first element (so it has no length, and one dimension). Sources come from
-`wire.tracing_loop` and from here. numba is needed to compile a loop once; what is kept on disk is loaded by llvmlite
+`bulk.scan_loop` and from here. numba is needed to compile a loop once; what is kept on disk is loaded by llvmlite
 alone, in milliseconds. It lies under the user's cache folder, in a folder that is nobody else's to write to, each loop in
 a file of its own that is written whole or not at all and begins with a digest of its name and the rest. What is damaged,
 or another loop's, or somebody else's, is compiled anew; where nothing can be kept, loops are compiled in every program that

@@ -4,21 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from packetlab.capture.pcap import MAGICS
-from packetlab.capture.pcapng import MAGIC
-from packetlab.capture.source import Bytes, open_source
+from packetlab.capture.files.pcap import MAGICS
+from packetlab.capture.files.pcapng import MAGIC
+from packetlab.capture.files.source import Bytes, Following, open_source
 from packetlab.errors import CaptureError
 
 if TYPE_CHECKING:
-    from packetlab.capture.capture import Capture
+    from packetlab.capture.batch import FrameBatch
 
 T = TypeVar("T")
 
 
+class Batched(Protocol):
+    """Frames that come in stretches, as those of a `Capture` do; files that it makes use of ask for no more than they need."""
+
+    name: str
+
+    def batches(self, lasting: bool = True) -> Iterator[FrameBatch]:
+        """See `Capture.batches`."""
+
+
+class Readable(Protocol):
+    """What is known of a capture whose file is read through, and kept of the reading."""
+
+    name: str
+    strict: bool
+    _faults: tuple[CaptureError, ...]
+    _used: bool
+    _start: int | None
+    _following: Following | None
+
+
 def records(
-    capture: Capture,
+    capture: Readable,
     where: Any,
     of_pcapng: Callable[[Bytes], Iterator[T]],
     of_pcap: Callable[[Bytes], Iterator[T]] | None,

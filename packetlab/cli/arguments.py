@@ -56,8 +56,8 @@ def matcher(text: str | None) -> Any:
     """Return the test that a filter in words describes, None for none."""
     if text is None:
         return None
-    from packetlab.wire import linktypes as _all_headers  # noqa: F401  a filter may name any of them
-    from packetlab.wire.filter import compile_filter
+    from packetlab.pattern.filter import compile_filter
+    from packetlab.protocols import linktypes as _all_headers  # noqa: F401  a filter may name any of them
 
     return compile_filter(text)
 

@@ -39,7 +39,7 @@ def _run(args: Any) -> int:
     import threading
 
     from packetlab.link.interface import Interface
-    from packetlab.link.record import record
+    from packetlab.link.replay.record import record
 
     test = matcher(args.filter)
     words = pcap_filter([*([args.kernel_filter] if args.kernel_filter else []), *args.words])

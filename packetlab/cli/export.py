@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packetlab.cli.arguments import OK
+from packetlab.declare.declaration import AnyHeader
 from packetlab.errors import DeclareError, PacketlabError, suggestion
 
 if TYPE_CHECKING:
     from packetlab.cli.arguments import Command
-    from packetlab.wire.header import Header
 
 
 def add(command: Command) -> None:
@@ -49,13 +49,13 @@ def _none(args: Any) -> int:
     raise AssertionError("argparse asks for a form")
 
 
-def chosen(what: list[str], names: list[str]) -> list[type[Header]]:
+def chosen(what: list[str], names: list[str]) -> list[type[AnyHeader]]:
     """Return the header classes that files declare and names name; with names, the files only say where to find them.
 
     PacketlabError for a name of no header, or a file that declares none or cannot be run.
     """
-    from packetlab.wire import dissect as _all, websocket as _websocket  # noqa: F401  every header is declared
-    from packetlab.wire.bindings import declared, header_named
+    from packetlab.declare.registry import declared, header_named
+    from packetlab.protocols import dissect as _all, websocket as _websocket  # noqa: F401  every header is declared
 
     files = [word for word in what if word.endswith(".py")]
     names = [*names, *(word for word in what if not word.endswith(".py"))]
@@ -64,10 +64,10 @@ def chosen(what: list[str], names: list[str]) -> list[type[Header]]:
         if not found:
             raise PacketlabError("export", "a file that declares headers, or the name of one", "nothing")
         return found
-    picked: list[type[Header]] = []
+    picked: list[type[AnyHeader]] = []
     for name in names:
         if name.lower() == "xns":
-            picked += [header for header in declared() if header.__module__ == "packetlab.wire.xns"]
+            picked += [header for header in declared() if header.__module__ == "packetlab.protocols.xns"]
             continue
         header = header_named(name)
         if header is None:
@@ -77,11 +77,11 @@ def chosen(what: list[str], names: list[str]) -> list[type[Header]]:
     return list(dict.fromkeys(picked))
 
 
-def headers_of(file: str) -> list[type[Header]]:
+def headers_of(file: str) -> list[type[AnyHeader]]:
     """Run a file of Python's, which its user named, and return the header classes it declares, in order."""
     import runpy
 
-    from packetlab.wire.bindings import declared
+    from packetlab.declare.registry import declared
 
     path = Path(file)
     try:
@@ -105,7 +105,7 @@ def headers_of(file: str) -> list[type[Header]]:
 
 
 def _wireshark(args: Any) -> int:
-    from packetlab.export.wireshark import wireshark
+    from packetlab.export.wireshark.wireshark import wireshark
 
     _write(wireshark(*chosen(args.what, args.header)), args.output)
     return OK

@@ -26,8 +26,8 @@ def _run(args: Any) -> int:
     from packetlab.capture import Frame, Writer
     from packetlab.errors import BuildError
     from packetlab.export.malformed import malformed
-    from packetlab.wire.linktypes import linktype_of
-    from packetlab.wire.literal import read_packet
+    from packetlab.protocols.linktypes import linktype_of
+    from packetlab.schema.literal import read_packet
 
     cases = malformed(read_packet(args.packet))
     if args.names:

@@ -57,8 +57,8 @@ def _run(args: Any) -> int:
     from packetlab.capture import Capture
     from packetlab.errors import BuildError
     from packetlab.link.interface import Interface
-    from packetlab.link.replay import replay
-    from packetlab.networks import Lab
+    from packetlab.link.replay.replay import replay
+    from packetlab.sockets.networks import Lab
 
     if args.server and not args.interface:
         raise BuildError("replay -I", "-i for the clients' frames", "--lab")
@@ -67,7 +67,7 @@ def _run(args: Any) -> int:
     pace = {"speed": args.multiplier, "rate": args.pps, "mbps": args.mbps, "topspeed": args.topspeed}
     pace |= {"count": args.count, "loop": args.loop, "workers": args.workers, "progress": False if args.quiet else None}
     if args.server:
-        from packetlab.link.replay_sides import replay_sides
+        from packetlab.link.replay.replay_sides import replay_sides
 
         way, servers = args.split
         del pace["workers"], pace["progress"]

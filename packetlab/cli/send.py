@@ -28,8 +28,8 @@ def _run(args: Any) -> int:
     import time
 
     from packetlab.link.interface import Interface
+    from packetlab.schema.literal import read_packet
     from packetlab.view.hexdump import hexdump
-    from packetlab.wire.literal import read_packet
 
     packet = read_packet(args.packet)
     if args.hex or not args.interface:

@@ -34,7 +34,7 @@ def add(command: Command) -> None:
 
 
 def _run(args: Any) -> int:
-    from packetlab.capture.fleet import scan
+    from packetlab.capture.fleet.fleet import scan
 
     fleet = scan(args.files, workers=args.workers)
     if not len(fleet):

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from packetlab.wire.header import Header
-    from packetlab.wire.packet import Packet
+    from packetlab.packet.packet import Header, Packet
 
 SECOND = 1_000_000_000
 

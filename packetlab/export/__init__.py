@@ -3,22 +3,23 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from packetlab.export.decoders import Deep as Deep, deep as deep, deep_names as deep_names
-    from packetlab.export.dpkt_bridge import from_dpkt as from_dpkt, to_dpkt as to_dpkt
-    from packetlab.export.dpkt_declared import dpkt_class as dpkt_class
-    from packetlab.export.scapy_bridge import from_scapy as from_scapy, to_scapy as to_scapy
-    from packetlab.export.scapy_declared import scapy_class as scapy_class
+    from packetlab.export.bridges.decoders import deep as deep, deep_names as deep_names
+    from packetlab.export.bridges.dpkt_bridge import from_dpkt as from_dpkt, to_dpkt as to_dpkt
+    from packetlab.export.bridges.dpkt_declared import dpkt_class as dpkt_class
+    from packetlab.export.bridges.scapy_bridge import from_scapy as from_scapy, to_scapy as to_scapy
+    from packetlab.export.bridges.scapy_declared import scapy_class as scapy_class
+    from packetlab.packet.results import Deep as Deep
 
 _WHERE = {
-    "Deep": "decoders",
-    "deep": "decoders",
-    "deep_names": "decoders",
-    "dpkt_class": "dpkt_declared",
-    "from_dpkt": "dpkt_bridge",
-    "from_scapy": "scapy_bridge",
-    "scapy_class": "scapy_declared",
-    "to_dpkt": "dpkt_bridge",
-    "to_scapy": "scapy_bridge",
+    "Deep": "bridges.decoders",
+    "deep": "bridges.decoders",
+    "deep_names": "bridges.decoders",
+    "dpkt_class": "bridges.dpkt_declared",
+    "from_dpkt": "bridges.dpkt_bridge",
+    "from_scapy": "bridges.scapy_bridge",
+    "scapy_class": "bridges.scapy_declared",
+    "to_dpkt": "bridges.dpkt_bridge",
+    "to_scapy": "bridges.scapy_bridge",
 }
 
 

@@ -10,15 +10,16 @@ from inspect import Parameter, Signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.expressions import Checksum
+from packetlab.declare.kinds import REQUIRED, Address, Bytes, Int, Items, PayloadMark
 from packetlab.errors import BuildError
 from packetlab.escaping import printable, safe
-from packetlab.wire.expressions import Checksum
-from packetlab.wire.fields import REQUIRED, Address, Bytes, Int, Items, PayloadMark
-from packetlab.wire.header import own_doc
-from packetlab.wire.text import Text
+from packetlab.packet.header import own_doc
+from packetlab.packet.text import Text
 
 if TYPE_CHECKING:
-    from packetlab.wire.header import Field, Header
+    from packetlab.declare.fields import Field
 
 ROW = 32  # bits
 CELL, HIGH, TOP = 22, 34, 24  # pixels: a bit's width, a row's height, the room for the ruler above
@@ -54,7 +55,7 @@ class Piece(NamedTuple):
     named: bool
 
 
-def cells(header: type[Header]) -> list[Cell]:
+def cells(header: type[AnyHeader]) -> list[Cell]:
     """Return the fields of a header as cells, a payload with fields behind it among them."""
     found = []
     for f in header._fields:
@@ -65,7 +66,7 @@ def cells(header: type[Header]) -> list[Cell]:
     return found
 
 
-def rows(header: type[Header]) -> list[list[Piece]]:
+def rows(header: type[AnyHeader]) -> list[list[Piece]]:
     """Return the rows of a diagram. Fields of varying size have a row of their own; rows of long ones are folded."""
     found: list[list[Piece]] = [[]]
     at = 0
@@ -97,7 +98,7 @@ def rows(header: type[Header]) -> list[list[Piece]]:
 class Diagram(Text):
     """The ruler of a header as text; a notebook shows it as a picture. See `diagram`."""
 
-    header: type[Header]
+    header: type[AnyHeader]
 
     def svg(self) -> str:
         """Return the ruler as an SVG picture, for light and dark pages."""
@@ -124,7 +125,7 @@ class Diagram(Text):
         return {"text/plain": str(self), "text/html": f'<img alt="{alt}" src="data:image/svg+xml;base64,{picture}">'}
 
 
-def diagram(header: type[Header]) -> Diagram:
+def diagram(header: type[AnyHeader]) -> Diagram:
     """Return the diagram of a declared header: text like the figures of the RFCs, `svg()`, a `markdown()` table, `save()`.
 
     A name that finds no room is cut, and spelt out below. `...` marks a field of varying size, `?` one that may be absent.
@@ -137,7 +138,7 @@ def diagram(header: type[Header]) -> Diagram:
     return made
 
 
-def in_full(header: type[Header]) -> str:
+def in_full(header: type[AnyHeader]) -> str:
     """Return what `help` shows of a header: its own words, the ruler, and a line for each field."""
     lines = [own_doc(header), ""] if own_doc(header) else []
     lines += [_text(header), ""]
@@ -158,7 +159,7 @@ class _Word:
         return self.text
 
 
-def signature(header: type[Header]) -> Signature:
+def signature(header: type[AnyHeader]) -> Signature:
     """Return how a header class is called: its fields by keyword, with what they have unless given."""
     parameters = []
     for f in header._fields:
@@ -185,7 +186,7 @@ def signature(header: type[Header]) -> Signature:
 # Text --------------------------------------------------------------------------------------------------------------
 
 
-def _text(header: type[Header]) -> str:
+def _text(header: type[AnyHeader]) -> str:
     drawn = rows(header)
     if not drawn:
         return "(no fields)"
@@ -240,7 +241,7 @@ def _line(row: list[Piece], cut: list[str]) -> str:
 # SVG ---------------------------------------------------------------------------------------------------------------
 
 
-def _svg(header: type[Header]) -> str:
+def _svg(header: type[AnyHeader]) -> str:
     drawn = rows(header)
     width, height = ROW * CELL + 2, TOP + len(drawn) * HIGH + 2
     title = safe(f"{header.__name__}, bit by bit")
@@ -270,7 +271,7 @@ def _svg(header: type[Header]) -> str:
 # Tables ------------------------------------------------------------------------------------------------------------
 
 
-def _facts(header: type[Header]) -> list[tuple[str, str, str, str]]:
+def _facts(header: type[AnyHeader]) -> list[tuple[str, str, str, str]]:
     """Return of each field: where it lies, what it is, its value or rule, and when it is there."""
     found = []
     at: int | None = 0
@@ -322,7 +323,7 @@ def _kind(f: Field) -> str:
     return f"{kind.size} octets" if isinstance(kind, Bytes) and kind.size is not None else "octets"
 
 
-def _markdown(header: type[Header]) -> str:
+def _markdown(header: type[AnyHeader]) -> str:
     lines = ["| where | field | what | value | there |", "|---|---|---|---|---|"]
     for f, (place, kind, value, present) in zip(header._fields, _facts(header), strict=True):
         there = f"where `{_cell(present)}`" if present else "always"

@@ -6,12 +6,11 @@ This is the entry point that Hypothesis calls when it is imported, so nothing he
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from packetlab.wire import bindings
-
-if TYPE_CHECKING:
-    from packetlab.wire.header import Header
+from packetlab.declare import registry
+from packetlab.declare.declaration import AnyHeader
+from packetlab.hooks import hook
 
 
 def installed() -> bool:
@@ -30,18 +29,16 @@ def needed(who: str) -> None:
 
 def register() -> None:
     """Register every header class, now and as they are declared."""
-    if _enter not in bindings.watchers:
-        bindings.watchers.append(_enter)
-        for header in bindings.declared():
+    if _enter not in registry.watchers:
+        registry.watchers.append(_enter)
+        for header in registry.declared():
             _enter(header)
 
 
-def _enter(header: type[Header]) -> None:
+def _enter(header: type[AnyHeader]) -> None:
     from hypothesis import strategies as st
 
     def strategy(cls: Any) -> Any:
-        from packetlab.export.strategies import headers
-
-        return headers(cls)
+        return hook("headers")(cls)
 
     st.register_type_strategy(header, strategy)

@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from enum import IntFlag
 from typing import Any
 
+from packetlab.codec.encode import encode_items
+from packetlab.codec.faults import Fault
+from packetlab.declare import registry
+from packetlab.declare.expressions import Checksum, Next
+from packetlab.declare.fields import Field
+from packetlab.declare.kinds import Address, Bytes, Int, Items
+from packetlab.declare.plan import needs
 from packetlab.errors import BuildError
-from packetlab.export.foretold import NOTHING, Foretold, Ground, states_a_size
-from packetlab.wire import bindings
-from packetlab.wire.dissect import dissect
-from packetlab.wire.explain import Verdict
-from packetlab.wire.expressions import Checksum, Next
-from packetlab.wire.fields import Address, Bytes, Int, Items
-from packetlab.wire.header import Field, Header
-from packetlab.wire.layout import Extents, before_payload, is_open, needs
-from packetlab.wire.pack import encode_items
-from packetlab.wire.packet import Packet
-from packetlab.wire.walk import Fault
+from packetlab.export.expected_faults import NOTHING, Foretold, Ground, states_a_size
+from packetlab.packet.packet import Header, Packet
+from packetlab.packet.results import Verdict
+from packetlab.protocols.dissect import dissect
 
 TRAILING = bytes(4)
 
@@ -187,7 +187,7 @@ class _Catalogue:
     def unknown(self, f: Field, kind: Int) -> int | None:
         taken: Any = {int(member) for member in kind.names or ()}
         if isinstance(f.rule, Next):
-            taken |= set(bindings.space(f.rule.space).headers)
+            taken |= set(registry.space(f.rule.space).headers)
         return next((n for n in range(kind.high, kind.low - 1, -1) if n not in taken), None)
 
     def of_checksum(self, i: int, f: Field, rule: Checksum, name: str, raw: int) -> Iterator[Malformed]:
@@ -231,12 +231,12 @@ class _Catalogue:
     def item(self, i: int, f: Field, items: Any, number: int, length: Field, value: int) -> Foretold:
         """What is to be said of an item whose length is another: one fault, where reading it comes to an end."""
         item = items[number]
-        cls, extents = type(item), Extents(type(item))
+        cls, plan = type(item), type(item)._declaration.plan
         before = len(encode_items(items[:number], 0))
         span = self.ground.spans[i, f.name]
         room, at = span.bits // 8 - before, span.octets[0] + before
-        lazy = before_payload(type(self.sound.layers[i]))[-1] is f and (
-            is_open(f, self.ground.extents[i]) or self.ground.extents[i].self_size is not None
+        lazy = type(self.sound.layers[i])._declaration.before[-1] is f and (
+            self.ground.plans[i].is_open(f) or self.ground.plans[i].own is not None
         )
         if not lazy:  # counted items reach as far as there are octets
             room = self.ground.limits[i] - at
@@ -247,14 +247,14 @@ class _Catalogue:
             name = f"{expected} for {cls.__name__}.{field}"
             return Foretold((self.ground.fault(i, f.name, offset, name, got),), lazy)
 
-        if extents.self_size is not None and extents.self_size[1] is length:
-            size = extents.self_size[0].evaluate(scope)
+        if plan.own is not None and plan.own[1] is length:
+            size = plan.own[0].evaluate(scope)
             least = max(read, sum(g.kind.bits or 0 for g in cls._fields if g.condition is None) // 8)
             if size < least:
                 return told(length.name, at, f"a size of {least} bytes or more", f"{value} ({size} bytes)")
             if size > room:
                 return told(length.name, at, f"{size} bytes", room)
-        for name, rule in extents.sizes.items():
+        for name, rule in plan.sizes.items():
             size, place = rule.evaluate(scope), sum(item_width(item, g) for g in cls._fields[: self.place(cls, name)])
             if length.name in needs(rule) and size > room - place:
                 return told(name, at + place, f"{size} bytes", room - place)

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from packetlab.bulk.scan import following
+from packetlab.declare import registry
+from packetlab.declare.expressions import Const, Expr, OneOf, Op, Ref
+from packetlab.declare.plan import needs
 from packetlab.errors import BuildError, suggestion
-from packetlab.export import draws
+from packetlab.export import field_strategies
 from packetlab.export.from_type import installed, needed, register
-from packetlab.wire import bindings
-from packetlab.wire.dissect import dissect
-from packetlab.wire.ethernet import Ether
-from packetlab.wire.expressions import Const, Expr, OneOf, Op, Ref
-from packetlab.wire.header import Header
-from packetlab.wire.layout import needs
-from packetlab.wire.packet import Packet
-from packetlab.wire.tracing import following
+from packetlab.packet.packet import Header, Packet
+from packetlab.protocols.dissect import dissect
+from packetlab.protocols.link import Ether
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -55,7 +54,7 @@ def headers(cls: type[H], *, values: Values = "valid", **fields: Any) -> SearchS
 
     @st.composite
     def header(draw: Any) -> H:
-        return draws.header(draw, cls, values, fields, top=True)  # type: ignore[no-any-return]
+        return field_strategies.header(draw, cls, values, fields, top=True)  # type: ignore[no-any-return]
 
     return header()
 
@@ -116,16 +115,16 @@ def _drawn(draw: Any, layer: Any, upper: type[Header] | None, values: Values) ->
         return draw(layer)  # type: ignore[no-any-return]
     if upper is not None:
         # What would keep the header above from being read stays at its default, such as the place of a fragment.
-        hiding = [rule for rule in (cls._opaque, cls._partial) if rule is not None]
+        hiding = [rule for rule in (cls._declaration.opaque, cls._declaration.partial) if rule is not None]
         fields = {**{name: None for rule in hiding for name in needs(rule)}, **_leading_to(cls, upper), **fields}
-    return draws.header(draw, cls, values, fields, top=upper is None)  # type: ignore[no-any-return]
+    return field_strategies.header(draw, cls, values, fields, top=upper is None)  # type: ignore[no-any-return]
 
 
 def _leading_to(lower: type[Header], upper: type[Header]) -> dict[str, Any]:
     """Return values to draw from, by field, with which the condition of a binding holds that sets none itself."""
     from hypothesis import strategies as st
 
-    for condition, sets, bound in bindings.conditions(lower):
+    for condition, sets, bound in registry.conditions(lower):
         if bound is upper and not sets:
             return {name: st.sampled_from(numbers) for name, numbers in _solved(condition).items()}
     return {}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from packetlab.wire.fields import REQUIRED, Items
+from packetlab.declare.kinds import REQUIRED, Items
 
 if TYPE_CHECKING:
-    from packetlab.wire.header import Field, Header
+    from packetlab.declare.fields import Field
+    from packetlab.packet.packet import Header
 
 
 def read_items(header: Header, f: Field) -> Any:

@@ -17,14 +17,34 @@ import sys
 import threading
 import time
 import weakref
-from contextlib import suppress
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from packetlab.link.medium import RealTime
+from contextlib import AbstractContextManager, suppress
+from typing import Any, Protocol
 
 LOOK = 0.002  # seconds between looks whether the program still calls
 PATIENCE = 1.0  # seconds that a fork, or the end of the program, waits for a thread that is in somebody's callback
+
+
+class Served(Protocol):
+    """What the background needs of a medium; `RealTime` is one."""
+
+    background: Background
+
+    @property
+    def lock(self) -> AbstractContextManager[Any]:
+        """Held while anything of the medium is looked at or changed."""
+
+    @property
+    def serves(self) -> bool:
+        """Whether there is anything to serve while the program computes."""
+
+    def asleep(self) -> tuple[int, float | None]:
+        """Return what wakes the background besides a call: a descriptor, -1 for none, and seconds."""
+
+    def serve(self) -> None:
+        """Do what a call that waits would do, if there is none."""
+
+    def forked(self) -> None:
+        """Begin anew in a forked child."""
 
 
 class Background:
@@ -34,7 +54,7 @@ class Background:
         error: what a driver raised in it; the next call raises that.
     """
 
-    def __init__(self, medium: RealTime) -> None:
+    def __init__(self, medium: Served) -> None:
         self.error: Exception | None = None
         self._medium = weakref.ref(medium)  # else a medium that nobody has any more would live on by its thread
         self._calls = 0  # how often a call of the program began or ended
@@ -109,7 +129,7 @@ class Background:
         os.close(self._wake)
 
 
-_media: weakref.WeakSet[RealTime] = weakref.WeakSet()
+_media: weakref.WeakSet[Served] = weakref.WeakSet()
 _held = False  # the program forks, or ends: no new threads
 
 

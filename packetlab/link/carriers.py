@@ -14,12 +14,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from packetlab.capture import Frame, Interface as Description
+from packetlab.declare.addresses import ip_octets
 from packetlab.link.port import Port
 from packetlab.link.waits import Waits
-from packetlab.wire.addresses import ip_octets
-from packetlab.wire.ethernet import LLC, SNAP, Ether
-from packetlab.wire.ip import IPv4
-from packetlab.wire.packet import Packet
+from packetlab.packet.packet import Packet
+from packetlab.protocols.ip import IPv4
+from packetlab.protocols.link import LLC, SNAP, Ether
 
 XNS_TYPE, IP_PROTOCOL = 0x0600, 22
 LENGTH_802_3 = 0x0004  # ETH_P_802_2: frames with a length instead of a type

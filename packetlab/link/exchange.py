@@ -1,7 +1,7 @@
 """One request over a port, and what came: its reply, or why each other packet was none.
 
 Works wherever a port is: on a simulated network in virtual time, in a lab, on an interface. Which packet answers is said
-by the reply rules of its headers (`wire.answers`), or by a pattern. `Station.exchange` is not this: it speaks PEX, and is
+by the reply rules of its headers (`pattern.replies`), or by a pattern. `Station.exchange` is not this: it speaks PEX, and is
 an engine.
 """
 
@@ -12,17 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from packetlab.capture import Frame, matcher
+from packetlab.declare.addresses import mac_octets
 from packetlab.errors import BuildError
 from packetlab.link.interface import Interface
 from packetlab.link.medium import Medium
 from packetlab.link.port import Port, place
-from packetlab.wire.addresses import mac_octets
-from packetlab.wire.answers import reasons, ruled
-from packetlab.wire.ethernet import Ether
-from packetlab.wire.header import Header
-from packetlab.wire.match import explain_match
-from packetlab.wire.packet import Packet
-from packetlab.wire.sequences import brief
+from packetlab.packet.diff_sequences import brief
+from packetlab.packet.packet import Header, Packet
+from packetlab.pattern.match import explain_match
+from packetlab.pattern.replies import reasons, ruled
+from packetlab.protocols.link import Ether
 
 KEPT = 1000  # packets that did not match, remembered with their reasons
 

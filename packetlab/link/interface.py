@@ -18,9 +18,9 @@ from packetlab.link.port import BATCH, Port
 from packetlab.link.waits import Waits
 
 if TYPE_CHECKING:
-    from packetlab.capture.bpf import PcapFilter
+    from packetlab.bulk.batch import Batch
+    from packetlab.capture.filters.bpf import PcapFilter
     from packetlab.link.ring import Ring
-    from packetlab.wire.batch import Batch
 
 EVERY_PROTOCOL = 0x0003  # ETH_P_ALL
 SOL_PACKET, AUXDATA, STATISTICS, ADD_MEMBERSHIP, PROMISCUOUS, IGNORE_OUTGOING = 263, 8, 6, 1, 1, 23
@@ -132,7 +132,7 @@ class Interface(Port):
 
     def send_batch(self, batch: Batch) -> dict[int, str]:
         """Hand the frames of a batch to the kernel, a thousand a call; return, by row, why those were refused that were."""
-        from packetlab.link.vectors import Vectors
+        from packetlab.link.replay.vectors import Vectors
 
         vectors = getattr(self._vectors, "room", None) or Vectors()
         self._vectors.room = vectors

@@ -11,8 +11,8 @@ import socket
 import struct
 from contextlib import suppress
 
-from packetlab.capture.bpf import PcapFilter
-from packetlab.capture.bpf_machine import RET, Instruction, Program
+from packetlab.capture.filters.bpf import PcapFilter
+from packetlab.capture.filters.bpf_interpreter import RET, Instruction, Program
 
 ATTACH, DETACH = 26, 27  # SO_ATTACH_FILTER, SO_DETACH_FILTER
 NOTHING: Program = (Instruction(RET, 0, 0, 0),)

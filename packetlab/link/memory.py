@@ -43,7 +43,9 @@ class MemoryPort(Port):
 
     def _gone(self) -> SocketMisuse:
         if self._closed:
-            return SocketMisuse(errno.EBADF, self.name, "an open port", "one that has been closed", "memory_wire() makes two")
+            return SocketMisuse(
+                errno.EBADF, self.name, "an open port", "one that has been closed", "memory_wire() makes two"
+            )
         hint = "memory_wire() makes a new one"
         return SocketMisuse(errno.ENETDOWN, self.name, "a whole wire", "one whose other end has been closed", hint)
 

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from packetlab.bulk.batch import Batch
 from packetlab.capture import Frame, frame_matcher
 from packetlab.errors import PacketlabError, deliberate
 from packetlab.escaping import printable
 from packetlab.link.waits import AT_ONCE, Stop
-from packetlab.wire.batch import Batch
-from packetlab.wire.foreign import octets
-from packetlab.wire.packet import Packet
+from packetlab.packet.foreign import octets
+from packetlab.packet.packet import Packet
 
 __tracebackhide__ = deliberate
 

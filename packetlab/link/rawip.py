@@ -10,8 +10,8 @@ from packetlab.capture import Frame, Interface
 from packetlab.errors import BuildError, NeedsPrivilege
 from packetlab.link.port import Port
 from packetlab.link.waits import Waits
-from packetlab.wire.foreign import as_packet
-from packetlab.wire.ip import IPv4
+from packetlab.packet.coerce import as_packet
+from packetlab.protocols.ip import IPv4
 
 RAW_IP = 101
 

@@ -27,7 +27,7 @@ from packetlab.escaping import printable
 from packetlab.link.waits import AT_ONCE, Stop, Waits
 
 if TYPE_CHECKING:
-    from packetlab.capture.bpf import PcapFilter
+    from packetlab.capture.filters.bpf import PcapFilter
 
 SOL_PACKET, RX_RING, VERSION = 263, 5, 10
 TPACKET_V3 = 2

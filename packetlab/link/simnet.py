@@ -15,14 +15,14 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from packetlab.capture import Capture, Frame, Interface as Description
+from packetlab.declare.addresses import mac_text
 from packetlab.errors import PacketlabError, SocketMisuse, Stalled, deliberate
 from packetlab.escaping import printable
+from packetlab.hooks import Shown
 from packetlab.link.impairment import Impairment, both_ways
 from packetlab.link.medium import Driver, Files, Medium
 from packetlab.link.port import Attachment, Port
 from packetlab.link.topology import Joint, Node, Topology, shape_words
-from packetlab.wire.above import Shown
-from packetlab.wire.addresses import mac_text
 
 if TYPE_CHECKING:
     import netaddr
@@ -332,7 +332,7 @@ class SimHost:
     @property
     def mac(self) -> netaddr.EUI:
         """The MAC address, the same on all links."""
-        from packetlab.wire.addresses import mac_value
+        from packetlab.declare.addresses import mac_value
 
         return mac_value(self.octets)
 

@@ -18,7 +18,7 @@ from errno import EAFNOSUPPORT, EBADF, ENETDOWN, ESOCKTNOSUPPORT
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from packetlab.errors import LocalProtocolError, SocketMisuse, suggestion
-from packetlab.host import Station
+from packetlab.network.host import Station
 from packetlab.sockets.socket import Socket
 
 if TYPE_CHECKING:
@@ -109,10 +109,10 @@ def create(host: Station, kind: str = "stream", family: str | None = None, **opt
 def bind(what: Any, address: Any = None, **how: Any) -> None:
     """Give a socket its own address (see `Socket.bind`), or a header a place (``bind(IDP, under=IPv4, when=...)``).
 
-    The two meanings never meet: a header is a class, a socket is not. See `wire.bindings.bind` for the second.
+    The two meanings never meet: a header is a class, a socket is not. See `declare.registry.bind` for the second.
     """
     if isinstance(what, type):
-        from packetlab.wire.bindings import bind as bind_header
+        from packetlab.declare.registry import bind as bind_header
 
         bind_header(what, **how)
     else:

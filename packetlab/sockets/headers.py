@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
+from packetlab.declare.kinds import utf8
 from packetlab.errors import LocalProtocolError
-from packetlab.wire.fields import utf8
-from packetlab.wire.header import Header
-from packetlab.wire.packet import Packet
-from packetlab.wire.xns import IDP, SPP, Control
+from packetlab.packet.packet import Header, Packet
+from packetlab.protocols.xns import IDP, SPP, Control
 
 Data: TypeAlias = bytes | bytearray | memoryview | str | Header | Packet
 Prototype: TypeAlias = IDP | SPP | Packet
@@ -94,7 +93,7 @@ def parted(packet: Packet, where: str) -> tuple[Given, Packet]:
     """
     said, rest = _split(packet)
     for header in rest._headers:
-        if header._quotes is not None:
+        if header._declaration.quotes is not None:
             break
         if type(header) in (IDP, SPP):
             hint = "bytes(packet) sends all of it as data"

@@ -11,19 +11,18 @@ from errno import EACCES, EADDRNOTAVAIL, EDESTADDRREQ, EINVAL, EISCONN, EMSGSIZE
 from typing import Any
 
 from packetlab.capture import matcher
-from packetlab.engine.datagram import Datagrams
+from packetlab.declare.addresses import XNSAddress
+from packetlab.declare.expressions import Next
+from packetlab.declare.registry import conditions, space
+from packetlab.engine.xns.datagram import Datagrams
 from packetlab.errors import deliberate
-from packetlab.host import Station
+from packetlab.network.host import Station
+from packetlab.packet.packet import Header, Packet
+from packetlab.protocols.dissect import dissect
+from packetlab.protocols.xns import IDP, SPP
 from packetlab.sockets.headers import NOTHING, Data, Given, Prototype, outgoing, parted, prototype
 from packetlab.sockets.socket import Socket, is_number
 from packetlab.sockets.ways import ANOTHER, OURS, THEIRS
-from packetlab.wire.addresses import XNSAddress
-from packetlab.wire.bindings import conditions, space
-from packetlab.wire.dissect import dissect
-from packetlab.wire.expressions import Next
-from packetlab.wire.header import Header
-from packetlab.wire.packet import Packet
-from packetlab.wire.xns import IDP, SPP
 
 __tracebackhide__ = deliberate
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from packetlab.errors import LocalProtocolError, NeedsPrivilege, SocketMisuse, deliberate
-from packetlab.host import Place, Station
+from packetlab.network.host import Place, Station
 from packetlab.sockets.headers import Data, outgoing
 from packetlab.sockets.socket import Socket
 from packetlab.sockets.ways import ANOTHER, CONNECT, NO_LISTENER

@@ -5,15 +5,14 @@ from __future__ import annotations
 from errno import EINVAL
 from typing import Any
 
-from packetlab.engine.spp import ATTENTION, END_OF_MESSAGE, Connection
+from packetlab.engine.xns.spp import ATTENTION, END_OF_MESSAGE, Connection
 from packetlab.errors import RemoteProtocolError, deliberate
-from packetlab.host import Station
+from packetlab.network.host import Station
+from packetlab.packet.packet import Header, Packet
+from packetlab.protocols.dissect import dissect
+from packetlab.protocols.xns import SPP
 from packetlab.sockets.headers import Data, Given, Prototype
 from packetlab.sockets.spp import HEADER, MAY_SAY_SPP, SPPSocket
-from packetlab.wire.dissect import dissect
-from packetlab.wire.header import Header
-from packetlab.wire.packet import Packet
-from packetlab.wire.xns import SPP
 
 __tracebackhide__ = deliberate
 

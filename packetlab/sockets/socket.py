@@ -13,10 +13,10 @@ from typing import Any, TypeVar, cast
 
 from packetlab.errors import PacketlabError, SocketMisuse, deliberate, suggestion
 from packetlab.escaping import printable
-from packetlab.host import Station
+from packetlab.hooks import Shown
 from packetlab.link.medium import SECOND, Files
+from packetlab.network.host import Station
 from packetlab.sockets.ways import ANOTHER, INSTEAD
-from packetlab.wire.above import Shown
 
 __tracebackhide__ = deliberate
 

@@ -10,18 +10,18 @@ from contextlib import contextmanager
 from errno import EADDRNOTAVAIL, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPIPE
 from typing import Any, Self
 
+from packetlab.declare.addresses import XNSAddress
 from packetlab.engine.contract import Endpoint
-from packetlab.engine.spp import ATTENTION, END_OF_MESSAGE, LARGEST, SYSTEM, Connection
-from packetlab.engine.spp_listener import Listener
-from packetlab.engine.spp_states import State
+from packetlab.engine.xns.spp import ATTENTION, END_OF_MESSAGE, LARGEST, SYSTEM, Connection
+from packetlab.engine.xns.spp_listener import Listener
+from packetlab.engine.xns.spp_states import State
 from packetlab.errors import LocalProtocolError, SocketMisuse, broken, deliberate
-from packetlab.host import Station
+from packetlab.network.host import Station
+from packetlab.packet.packet import Packet
+from packetlab.protocols.xns import SPP
 from packetlab.sockets.headers import FORCE, NOTHING, USERS_CONTROL, Given, Prototype, outgoing, parted, prototype
 from packetlab.sockets.socket import Socket, Turn, is_number
 from packetlab.sockets.ways import ANOTHER, CONNECT, NO_LISTENER, ONE_LISTEN, OURS, THEIRS, UNCONNECTED
-from packetlab.wire.addresses import XNSAddress
-from packetlab.wire.packet import Packet
-from packetlab.wire.xns import SPP
 
 __tracebackhide__ = deliberate
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Self
 
-from packetlab.engine.spp import Connection
-from packetlab.engine.spp_states import State
+from packetlab.engine.xns.spp import Connection
+from packetlab.engine.xns.spp_states import State
 from packetlab.errors import broken, deliberate
-from packetlab.host import Station
+from packetlab.network.host import Station
+from packetlab.protocols.xns import SPP
 from packetlab.sockets.headers import NOTHING, Data, Prototype
 from packetlab.sockets.spp import QUEUE, SPPSocket
-from packetlab.wire.xns import SPP
 
 __tracebackhide__ = deliberate
 

@@ -10,13 +10,8 @@ from errno import EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP
 from ipaddress import ip_address
 from typing import Any, Literal
 
-from packetlab.engine.websocket import WebSocket
-from packetlab.engine.websocket_events import (
-    Event,
-    Opened,
-    Reply,
-    Request,
-)
+from packetlab.engine.websocket.connection import WebSocket
+from packetlab.engine.websocket.events import Event, Opened, Reply, Request
 from packetlab.errors import LocalProtocolError
 from packetlab.link.medium import SECOND
 from packetlab.sockets.headers import Data, outgoing
@@ -52,7 +47,7 @@ class WebSocketSocket(Socket):
         accept: Callable[[Request], Reply | None] | None = None, origins: Sequence[str] | None = None,
         _endpoint: Endpoint | None = None,
     ) -> None:  # fmt: skip
-        from packetlab.engine.websocket_handshake import check_subprotocols
+        from packetlab.engine.websocket.handshake import check_subprotocols
 
         try:
             check_subprotocols(subprotocols)

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from errno import EPIPE
 from typing import Any
 
-from packetlab.engine.websocket import WebSocket
-from packetlab.engine.websocket_events import Closed, Event, Failed, Message, Opened, Ping, Pong, Refused
+from packetlab.engine.websocket.connection import WebSocket
+from packetlab.engine.websocket.events import Closed, Event, Failed, Message, Opened, Ping, Pong, Refused
 from packetlab.errors import broken
 from packetlab.escaping import printable
 from packetlab.sockets.stream_driver import StreamDriver

@@ -5,11 +5,11 @@ or replayed from then on; Volatile: what may differ. Replay: one side of a recor
 talk with. Programs: real clients and servers in a lab's hosts.
 """
 
-from packetlab.testing.entries import Expected
 from packetlab.testing.golden import Golden
 from packetlab.testing.peer import Replay
 from packetlab.testing.programs import Programs
 from packetlab.testing.tape import Tape
+from packetlab.testing.timeline import Expected
 from packetlab.testing.volatile import Volatile
 
 __all__ = ["Expected", "Golden", "Programs", "Replay", "Tape", "Volatile"]

@@ -11,11 +11,10 @@ from typing import Any
 
 from packetlab.capture import Capture, Frame
 from packetlab.errors import PacketlabError
-from packetlab.wire.header import Header
-from packetlab.wire.ip import IPv4, IPv6
-from packetlab.wire.packet import Packet
-from packetlab.wire.transport import TCP, UDP, TCPFlags
-from packetlab.wire.xns import IDP, SPP, Control
+from packetlab.packet.packet import Header, Packet
+from packetlab.protocols.ip import IPv4, IPv6
+from packetlab.protocols.transport import TCP, UDP, TCPFlags
+from packetlab.protocols.xns import IDP, SPP, Control
 
 KINDS = ("stream", "datagram", "seqpacket")
 END = 254  # datastream type of SPP's end, and the reply's from there on

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packetlab.capture import Capture, Frame, Writer
+from packetlab.declare.fields import Field
 from packetlab.errors import CaptureError, Mismatch, PacketlabError
-from packetlab.testing.story import near, recorded
+from packetlab.testing.failure_report import near, recorded
 from packetlab.testing.volatile import Volatile
 from packetlab.view.conversation import label
 from packetlab.view.ladder import ladder
-from packetlab.wire.header import Field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

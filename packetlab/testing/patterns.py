@@ -9,14 +9,15 @@ from collections.abc import Callable
 from typing import Any
 
 from packetlab.capture import matcher
+from packetlab.declare.fields import Field
+from packetlab.declare.kinds import Items, PayloadMark
+from packetlab.declare.wildcards import Known
+from packetlab.packet.coerce import as_packet
+from packetlab.packet.foreign import is_foreign
+from packetlab.packet.packet import Header, Packet
+from packetlab.pattern.conditions import Match, Test
+from packetlab.pattern.match import why_not
 from packetlab.view.conversation import spoken
-from packetlab.wire.conditions import Match, Test
-from packetlab.wire.fields import Items, PayloadMark
-from packetlab.wire.foreign import as_packet, is_foreign
-from packetlab.wire.header import Field, Header
-from packetlab.wire.match import why_not
-from packetlab.wire.packet import Packet
-from packetlab.wire.tolerance import Known
 
 
 class Pattern:

@@ -15,13 +15,13 @@ from functools import partial
 from typing import Any
 
 from packetlab.capture import Frame
+from packetlab.declare.fields import Field
 from packetlab.errors import LocalProtocolError, Mismatch, PacketlabError, Stalled
 from packetlab.link.waits import start
+from packetlab.protocols.xns import IDP, SPP, Control
 from packetlab.testing.conversation import Turn, conversations
 from packetlab.testing.script import Script
 from packetlab.testing.volatile import Volatile
-from packetlab.wire.header import Field
-from packetlab.wire.xns import IDP, SPP, Control
 
 PATIENCE = 5.0  # seconds that the end of the `with` waits for what is still to come
 VIRTUAL = 60.0  # the same in virtual time

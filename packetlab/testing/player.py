@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from packetlab.link.medium import Medium
 from packetlab.link.simnet import SimNetwork
-from packetlab.testing.entries import SECOND, Expected, Quiet, Send
-
-if TYPE_CHECKING:
-    from packetlab.testing.tape import Tape
+from packetlab.testing.timeline import SECOND, Expected, Quiet, Send, Timeline
 
 
 class Player:
@@ -22,7 +19,7 @@ class Player:
     served = False  # a script goes on while somebody waits for what comes of it
     ports: tuple[Any, ...] = ()
 
-    def __init__(self, tape: Tape, medium: Medium) -> None:
+    def __init__(self, tape: Timeline, medium: Medium) -> None:
         self.tape, self.medium = tape, medium
         self.due: int | None = medium.now
         self._source = next((source for source in tape.sources if source.medium is medium), None)

@@ -18,7 +18,7 @@ from typing import Any
 from packetlab.capture import Frame, frame_matcher
 from packetlab.errors import Mismatch, PacketlabError, suggestion
 from packetlab.escaping import printable
-from packetlab.link.program import Output, Program
+from packetlab.link.lab.program import Output, Program
 from packetlab.testing.sources import both_ways
 
 LINES = 30  # of each output that a report shows

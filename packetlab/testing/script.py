@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from packetlab.declare.kinds import Address, Bytes, Int
 from packetlab.errors import Mismatch
+from packetlab.packet.packet import Header, Packet
+from packetlab.protocols.dissect import dissect
 from packetlab.testing.conversation import Conversation, Turn
-from packetlab.testing.story import recorded as recorded_and_now
+from packetlab.testing.failure_report import recorded as recorded_and_now
 from packetlab.testing.volatile import Canon, Volatile
 from packetlab.view.hexdump import hexdump
-from packetlab.wire.dissect import dissect
-from packetlab.wire.fields import Address, Bytes, Int
-from packetlab.wire.header import Header
-from packetlab.wire.packet import Packet
 
 AROUND = 32  # octets shown before and behind the first that differs
 

@@ -16,13 +16,13 @@ from typing import Any
 from packetlab.capture import Capture
 from packetlab.errors import LocalProtocolError, Mismatch, PacketlabError, Stalled
 from packetlab.link.medium import Medium
+from packetlab.packet.packet import Packet
 from packetlab.testing.align import How, Member, Reading, align
-from packetlab.testing.ends import End, goes
-from packetlab.testing.entries import SECOND, Entry, Expected, Quiet, Send
+from packetlab.testing.endpoints import End, goes
 from packetlab.testing.patterns import Pattern
 from packetlab.testing.player import Player
 from packetlab.testing.sources import Seen, Source, watching
-from packetlab.wire.packet import Packet
+from packetlab.testing.timeline import SECOND, Entry, Expected, Quiet, Send
 
 PATIENCE = 5.0  # seconds of real time that `play` waits
 
@@ -271,7 +271,7 @@ class Tape:
 
         Where the timeline ends with `nothing(within=...)`, that time passes first.
         """
-        from packetlab.testing.story import story
+        from packetlab.testing.failure_report import story
 
         __tracebackhide__ = True
         self._wait_out()

@@ -11,14 +11,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from packetlab.capture import Frame
+from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.expressions import Checksum
+from packetlab.declare.fields import Field
+from packetlab.declare.kinds import Address, Bytes, Int
 from packetlab.errors import PacketlabError, suggestion
-from packetlab.wire.expressions import Checksum
-from packetlab.wire.fields import Address, Bytes, Int
-from packetlab.wire.header import Field, Header
-from packetlab.wire.ip import IPv4, IPv6
-from packetlab.wire.packet import Packet
-from packetlab.wire.paths import FieldPath
-from packetlab.wire.transport import TCP, UDP, TCPOption
+from packetlab.packet.packet import Header, Packet
+from packetlab.pattern.paths import FieldPath
+from packetlab.protocols.ip import IPv4, IPv6
+from packetlab.protocols.transport import TCP, UDP, TCPOption
 
 SPECIAL = {
     "time": "when frames came; they are then a millisecond apart",
@@ -42,7 +43,7 @@ class Volatile:
         if isinstance(names, str) or not isinstance(names, Iterable):
             hint = f"write {{{names!r}}}" if isinstance(names, str) else ""
             raise PacketlabError("volatile", "a set of names", repr(names), hint)
-        named: dict[str, list[type[Header]]] = {}
+        named: dict[str, list[type[AnyHeader]]] = {}
         for one in names:
             if isinstance(one, Field):
                 named.setdefault(f"{one.header.__name__.lower()}.{one.name}", []).append(one.header)
@@ -52,7 +53,7 @@ class Volatile:
                 expected = 'names such as "ip.id", or fields such as IPv4.id'
                 raise PacketlabError(f"volatile {one!r}", expected, type(one).__name__)
         self.names = frozenset(named)
-        self.fields: dict[type[Header], list[str]] = {}
+        self.fields: dict[type[Any], list[str]] = {}
         for name in sorted(self.names - set(SPECIAL)):
             header, field = _found(name, named[name])
             if (header, field) not in ((TCP, "ack"), (TCP, "options")):
@@ -66,7 +67,7 @@ class Volatile:
         return Canon(self).frames(frames)
 
 
-def _found(name: str, among: list[type[Header]]) -> tuple[type[Header], str]:
+def _found(name: str, among: list[type[AnyHeader]]) -> tuple[type[Any], str]:
     try:
         path = FieldPath.parse(name, f"volatile {name!r}", among)
     except PacketlabError as error:
@@ -93,7 +94,7 @@ class Canon:
 
     def __init__(self, volatile: Volatile) -> None:
         self.volatile = volatile
-        self.known: dict[tuple[type[Header], str], dict[Any, Any]] = {}
+        self.known: dict[tuple[type[AnyHeader], str], dict[Any, Any]] = {}
         self._first: dict[tuple[bytes, ...], int] = {}
         self._port: dict[int, int] = {}
 

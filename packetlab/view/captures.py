@@ -10,10 +10,10 @@ from typing import Any
 from packetlab.capture import Capture, Frame
 from packetlab.errors import CaptureError
 from packetlab.escaping import printable, safe
+from packetlab.packet.results import Difference
 from packetlab.view.conversation import ends, label
 from packetlab.view.markup import BAD, NOTE, TINTS, chip, details, scoped, table
 from packetlab.view.packets import packet_html
-from packetlab.wire.compare import Difference
 
 PAGE = 20  # rows shown at once
 MOST = 100  # rows in a page's folded successors too

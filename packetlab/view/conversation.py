@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from packetlab.declare.addresses import XNSAddress, ip_text, mac_text
+from packetlab.declare.fields import Field
+from packetlab.declare.kinds import Items, PayloadMark
+from packetlab.declare.registry import declared
 from packetlab.errors import BuildError, suggestion
 from packetlab.escaping import printable
-from packetlab.wire.addresses import XNSAddress, ip_text, mac_text
-from packetlab.wire.bindings import declared
-from packetlab.wire.fields import Items, PayloadMark
-from packetlab.wire.header import Field, Header
-from packetlab.wire.packet import Packet
-from packetlab.wire.paths import PAYLOAD, FieldPath
+from packetlab.packet.packet import Header, Packet
+from packetlab.pattern.paths import PAYLOAD, FieldPath
 
 
 def spoken(packet: Packet) -> tuple[Header, ...]:
     """Return the headers that speak themselves: not those of a packet that an error report quotes."""
     for place, header in enumerate(packet.layers, 1):
-        if type(header)._quotes is not None:
+        if type(header)._declaration.quotes is not None:
             return packet.layers[:place]
     return packet.layers
 
@@ -74,7 +74,9 @@ def asked(fields: Sequence[str | Field]) -> list[str | FieldPath]:
         if isinstance(wanted, Field):
             path = FieldPath(wanted.header, 0, (wanted,) if not isinstance(wanted.kind, PayloadMark) else ())
         elif not isinstance(wanted, str):
-            raise BuildError(where, "a name such as 'seq' or 'ip.ttl', or a field such as SPP.seq", type(wanted).__name__)
+            raise BuildError(
+                where, "a name such as 'seq' or 'ip.ttl', or a field such as SPP.seq", type(wanted).__name__
+            )
         elif "." in wanted:
             path = FieldPath.parse(wanted, where)
         else:

@@ -1,6 +1,6 @@
 """How things show themselves: text anywhere, HTML in notebooks, colour where rich prints.
 
-`mimebundle` and `rich_text` are what the objects' own methods call (see `wire.above`).
+`mimebundle` and `rich_text` are what the objects' own methods call (see `hooks`).
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from typing import Any
 from packetlab.capture import Capture, Frame
 from packetlab.escaping import printable, safe
 from packetlab.export.diagram import diagram
+from packetlab.packet.coerce import as_packet
+from packetlab.packet.foreign import is_foreign
+from packetlab.packet.header import HeaderType
+from packetlab.packet.packet import Header, Packet
+from packetlab.packet.results import Difference
 from packetlab.view import captures, packets, topology
 from packetlab.view.markup import pre
-from packetlab.wire.compare import Difference
-from packetlab.wire.foreign import as_packet, is_foreign
-from packetlab.wire.header import Header, HeaderType
-from packetlab.wire.packet import Packet
 
 
 def text_of(thing: Any) -> str:

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
+from packetlab.packet.packet import Header, Packet
+from packetlab.protocols.ip import IPv4
+from packetlab.protocols.transport import TCP, TCPFlags
+from packetlab.protocols.xns import IDP, SPP, Control
 from packetlab.view.conversation import spoken
-from packetlab.wire.header import Header
-from packetlab.wire.ip import IPv4
-from packetlab.wire.packet import Packet
-from packetlab.wire.transport import TCP, TCPFlags
-from packetlab.wire.xns import IDP, SPP, Control
 
 AGAIN, LATE, GAP = "retransmission", "fills a gap", "gap before it"
 DUPLICATE, KEEP_ALIVE, SAME_ACK, FULL = "duplicate", "keep-alive", "duplicate ack", "zero window"
@@ -59,7 +58,7 @@ def segment(packet: Packet) -> Segment | None:
 
 
 def _tcp(packet: Packet, below: Sequence[Header], header: TCP) -> Segment:
-    ends = next(((h._src, h._dst) for h in reversed(below) if h._pseudo), (None, None))  # type: ignore[attr-defined]
+    ends = next(((h._src, h._dst) for h in reversed(below) if h._declaration.pseudo), (None, None))  # type: ignore[attr-defined]
     missing = packet._notes.missing if packet._notes is not None else 0
     flags = int(header.flags)
     size = len(packet.payload) + missing + bool(flags & TCPFlags.SYN) + bool(flags & TCPFlags.FIN)

@@ -6,23 +6,24 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from packetlab.capture import Frame
+from packetlab.declare.fields import Field
 from packetlab.errors import BuildError
 from packetlab.escaping import printable, safe
+from packetlab.packet.coerce import as_packet
+from packetlab.packet.packet import Packet
+from packetlab.packet.text import Text
+from packetlab.pattern.paths import FieldPath
+from packetlab.protocols.transport import TCP, TCPFlags
+from packetlab.protocols.xns import SPP
 from packetlab.view import ladder_svg
 from packetlab.view.conversation import asked, chosen, ends, hosts, label, spoken
 from packetlab.view.flows import Remarks
+from packetlab.view.ladder_row import Row
 from packetlab.view.markup import details, picture, pre, scoped
 from packetlab.view.series import frames_of
-from packetlab.wire.foreign import as_packet
-from packetlab.wire.header import Field
-from packetlab.wire.packet import Packet
-from packetlab.wire.paths import FieldPath
-from packetlab.wire.text import Text
-from packetlab.wire.transport import TCP, TCPFlags
-from packetlab.wire.xns import SPP
 
 WIDTH = 60  # characters of a label between two columns
 PAGE = 60  # rows of a picture
@@ -32,25 +33,6 @@ LANES = 12  # columns of their own; what other ends say stands in one more
 RUN = 5  # ordinary packets in a row that are worth folding
 REMARKABLE = TCPFlags.SYN | TCPFlags.FIN | TCPFlags.RST | TCPFlags.URG
 CLOSING = 254  # SPP datastreams from here on end a connection
-
-
-class Row(NamedTuple):
-    """One packet of a ladder, or several folded into one line.
-
-    Attributes:
-        time_ns: when it was captured, or None. source, destination: columns. text: what it says.
-        notes: remarks (retransmission ...) and comments (what a link did), safe to print.
-        plain: whether it is one among many like it. octets: of its payload. folded: packets in this line, 0 for one.
-    """
-
-    time_ns: int | None
-    source: str
-    destination: str
-    text: str
-    notes: tuple[str, ...] = ()
-    plain: bool = False
-    octets: int = 0
-    folded: int = 0
 
 
 class Ladder(Text):

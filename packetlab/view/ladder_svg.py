@@ -10,12 +10,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import log10
 from statistics import median
-from typing import TYPE_CHECKING
 
 from packetlab.escaping import safe
-
-if TYPE_CHECKING:
-    from packetlab.view.ladder import Row
+from packetlab.view.ladder_row import Row
 
 TIMES = ("even", "compressed", "scale")
 STEP, LEAST, LONGEST = 30, 17, 90  # pixels from row to row: usually, at the least, and where time passed at the most

@@ -12,18 +12,18 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
+from packetlab.declare.expressions import Checksum
+from packetlab.declare.fields import Field
+from packetlab.declare.kinds import Items, octets_text
 from packetlab.escaping import safe
+from packetlab.packet.explain import unbuildable
+from packetlab.packet.offsets import Places, Span, places
+from packetlab.packet.packet import Packet
+from packetlab.packet.results import Verdict
+from packetlab.packet.text import Text, value_text
 from packetlab.view.conversation import ends
 from packetlab.view.hexdump import hexdump
 from packetlab.view.markup import BAD, GOOD, NOTE, TINTS, chip, details, pre, scoped, table, tint
-from packetlab.wire.explain import Verdict, unbuildable
-from packetlab.wire.expressions import Checksum
-from packetlab.wire.fields import Items, octets_text
-from packetlab.wire.header import Field
-from packetlab.wire.match import value_text
-from packetlab.wire.packet import Packet
-from packetlab.wire.spans import Places, Span, places
-from packetlab.wire.text import Text
 
 MOST = 4096  # octets shown of one packet
 LAYERS = 100  # layers shown of one packet, half of them from the outermost in, half from the innermost out

@@ -18,7 +18,7 @@ from packetlab.view.flows import Segment, segment
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from packetlab.wire.packet import Packet
+    from packetlab.packet.packet import Packet
 
 Columns = dict[str, "NDArray[Any]"]
 SECOND = 1_000_000_000

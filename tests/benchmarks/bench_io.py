@@ -23,7 +23,7 @@ from typing import TypeVar
 import numpy as np
 
 from packetlab import TCP, UDP, Capture, Ether, Frame, IPv4, Lab, replay, send
-from packetlab.wire.batch import Batch
+from packetlab.bulk.batch import Batch
 
 ROUNDS, SCALE = 7, 1.0
 SIOCGSKNS = 0x894C  # the network namespace of a socket

@@ -34,7 +34,7 @@ OF_TSHARK = (
 OURS = """
     import sys, time
     from packetlab import Capture
-    import packetlab.capture.table, numpy
+    import packetlab.capture.tables.table, numpy
     {more}
     start = time.perf_counter()
     rows = total = 0

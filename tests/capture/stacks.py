@@ -39,9 +39,9 @@ from packetlab import (
     sized,
     when,
 )
-from packetlab.wire.bindings import bind
-from packetlab.wire.fields import Address, Int, Items
-from packetlab.wire.header import HeaderType
+from packetlab.declare.kinds import Address, Int, Items
+from packetlab.declare.registry import bind
+from packetlab.packet.header import HeaderType
 
 PARTS = {"net": (0, 4), "host": (4, 10), "socket": (10, 12)}  # of an XNS address
 
@@ -158,7 +158,8 @@ class Stack:
         names = among or [
             name
             for name, (annotation, value) in self.fields.items()
-            if isinstance(getattr(annotation, "__metadata__", (None,))[0], Int) and getattr(value, "condition", None) is None
+            if isinstance(getattr(annotation, "__metadata__", (None,))[0], Int)
+            and getattr(value, "condition", None) is None
         ]
         one, other = (field(noise.choice(names)) for _ in range(2))
         few = noise.randrange(4)
@@ -213,7 +214,11 @@ class Stack:
         noise, kind = self.noise, f.kind
         if isinstance(kind, Address):
             return noise.choice((bytes(kind.size), noise.randbytes(kind.size)))
-        return noise.choice((0, 1, 2, 3, 0, 1, kind.high, kind.low, noise.randint(kind.low, kind.high))) if kind.high > 2 else noise.randint(0, kind.high)
+        return (
+            noise.choice((0, 1, 2, 3, 0, 1, kind.high, kind.low, noise.randint(kind.low, kind.high)))
+            if kind.high > 2
+            else noise.randint(0, kind.high)
+        )
 
     def names(self) -> list[str]:
         """Return the names of all that can be asked of the headers drawn, as columns."""
@@ -262,7 +267,9 @@ class Stack:
         def said(frame: Frame, packet: Packet) -> bool:
             for place in layers(packet):
                 raw = packet._build()[0][place] if f.name == "payload" else getattr(packet.layers[place], f.slot)
-                if raw is not None and holds(header._parsed(packet.layers[place], f) if words[:1] == "." and isinstance(f.kind, Items) else raw):
+                if raw is not None and holds(
+                    header._parsed(packet.layers[place], f) if words[:1] == "." and isinstance(f.kind, Items) else raw
+                ):
                     return True
             return False
 
@@ -300,7 +307,11 @@ class Stack:
         size = (kind.bits or 0) // 8
         octets = bytes(size) if size else noise.randbytes(1)
         sign = noise.choice(("==", "!=", "contains")) if size else noise.choice(("contains", "!="))
-        holds = {"==": lambda raw: raw == octets, "!=": lambda raw: raw != octets, "contains": lambda raw: octets in raw}[sign]
+        holds = {
+            "==": lambda raw: raw == octets,
+            "!=": lambda raw: raw != octets,
+            "contains": lambda raw: octets in raw,
+        }[sign]
         return f" {sign} {octets.hex(':')}", holds
 
     def _number_asked(self, kind: Int, value: int) -> tuple[str, Callable[[int], bool]]:

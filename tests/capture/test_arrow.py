@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from packetlab import Capture, CaptureError, Frame, PacketlabError
-from packetlab.capture import arrow
+from packetlab.capture.tables import arrow
 from tests.conftest import CORPUS
 
 NAMES = ("time_ns", "ether.dst", "ip.src", "ip", "tcp.sport", "tcp.payload", "arp.operation", "comment", "ipv6.src")

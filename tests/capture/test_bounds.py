@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from packetlab import ICMP, TCP, Capture, CaptureError, Ether, Frame, IPv4, Writer, exchanges
-from packetlab.capture import Extras, Interface, pcapng
-from packetlab.capture.notes import MOST_NAMES, MOST_OPTIONS, Names
+from packetlab.capture import Extras, Interface
+from packetlab.capture.files import pcapng
+from packetlab.capture.files.blocks import MOST_NAMES, MOST_OPTIONS, Names
 from tests.capture.test_formats import block, described, option, packet, read, section
 from tests.growth import is_linear, peak, steps
 

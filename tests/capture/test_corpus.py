@@ -30,7 +30,7 @@ from packetlab import (
     IPv6,
     dissect,
 )  # fmt: skip
-from packetlab.wire.linktypes import first_header
+from packetlab.protocols.linktypes import first_header
 from tests.conftest import CORPUS, ORACLE, oracle
 
 REFUSED = {"pcapng-invalid-vers-1.pcapng", "shb-option-too-long.pcapng"}

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from packetlab import U16, U32, UDP, BuildError, Capture, CaptureError, Ether, Frame, Header, IPv4, bindings, scan
-from packetlab.capture.columns import Columns
-from packetlab.wire.bindings import bind
+from packetlab.capture.tables.columns import Columns
+from packetlab.declare.registry import bind
 from tests.conftest import CORPUS, ROOT
 
 COUNT = 30

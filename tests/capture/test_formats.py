@@ -354,7 +354,9 @@ def test_a_fraction_of_a_second_and_more_is_told() -> None:
         capture = Capture(path)
         read(capture)
         (remark,) = capture.faults
-        assert "timestamp_invalid_micro.pcap, frame 2: expected fewer than 1000000 microseconds, got 1000000" in str(remark)
+        assert "timestamp_invalid_micro.pcap, frame 2: expected fewer than 1000000 microseconds, got 1000000" in str(
+            remark
+        )
         assert "may be wrong" in remark.hint
     sound = Capture(CORPUS / "web.pcap")
     assert list(sound) and sound.faults == ()

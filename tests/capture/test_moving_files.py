@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from packetlab import Capture, CaptureError, Frame, Writer
-from packetlab.capture.source import CHUNK
+from packetlab.capture.files.source import CHUNK
 from tests.capture.test_formats import described, packet, section
 from tests.capture.test_sources import HEAD, record
 

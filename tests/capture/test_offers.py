@@ -29,8 +29,8 @@ from packetlab import (
     bindings,
     size_of,
 )
-from packetlab.capture.offers import OPTION, PIECE
-from packetlab.wire import bindings as registry
+from packetlab.capture.files.declarations import OPTION, PIECE
+from packetlab.declare import registry as registry
 from tests.capture.test_formats import block, described, option, packet, read
 from tests.capture.test_writing import run
 from tests.conftest import CORPUS

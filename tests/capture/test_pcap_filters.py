@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from packetlab import BuildError, Capture, Frame, IPv4, PacketlabError
-from packetlab.capture import bpf, loops
+from packetlab.bulk.batch import Batch
+from packetlab.capture import loops
 from packetlab.capture.batch import FrameBatch
-from packetlab.capture.bpf import PcapFilter
-from packetlab.capture.bpf_machine import MEMORY, Instruction, columns, passes, run_all, run_compiled
+from packetlab.capture.filters import bpf
+from packetlab.capture.filters.bpf import PcapFilter
+from packetlab.capture.filters.bpf_interpreter import MEMORY, Instruction, columns, passes, run_all, run_compiled
 from packetlab.cli import main
-from packetlab.wire.batch import Batch
 from tests.conftest import CORPUS, need
 
 EXPRESSIONS = (

@@ -35,10 +35,10 @@ from packetlab import (
     one_of,
     same_as,
 )
-from packetlab.capture import traces
 from packetlab.capture.capture import as_test
-from packetlab.capture.traces import FieldFilter
-from packetlab.wire.bindings import bind
+from packetlab.capture.tables import engines as traces
+from packetlab.capture.tables.engines import FieldFilter
+from packetlab.declare.registry import bind
 from tests.capture.test_table import plainly
 from tests.conftest import CORPUS
 

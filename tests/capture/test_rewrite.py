@@ -43,8 +43,8 @@ from packetlab import (
     dissect,
 )  # fmt: skip
 from packetlab.capture import Extras, Interface
-from packetlab.capture.anonymise import Anonymiser
 from packetlab.capture.batch import FrameBatch
+from packetlab.capture.rewrite.anonymise import Anonymiser
 from packetlab.cli import main
 from tests.conftest import CORPUS, ORACLE
 

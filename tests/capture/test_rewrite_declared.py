@@ -64,11 +64,11 @@ from packetlab import (
     size_of,
     xns_checksum,
 )
-from packetlab.capture.flows import flow_numbers
-from packetlab.capture.sites import MOST
+from packetlab.bulk.batch import Batch
+from packetlab.capture.flows.hash import flow_numbers
+from packetlab.capture.rewrite.sites import MOST
 from packetlab.cli import main
-from packetlab.wire.batch import Batch
-from packetlab.wire.fields import Address, Items
+from packetlab.declare.kinds import Address, Items
 
 FOUR, SIX, MACS = ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"), "02:00:00:00:00"
 MAPS: dict[str, Any] = {
@@ -204,7 +204,7 @@ def test_a_binding_of_ones_own_between_known_headers_is_followed() -> None:
 
 
 def test_a_link_type_of_ones_own_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from packetlab.wire.linktypes import FIRST
+    from packetlab.protocols.linktypes import FIRST
 
     monkeypatch.setitem(FIRST, 147, Shim)
     packet = Shim() / VLAN(id=5) / IPv4(src="10.1.2.3", dst="10.9.9.9") / TCP() / b"x"
@@ -448,7 +448,7 @@ def test_xns_conversations_go_by_their_addresses() -> None:
 
 def test_ordinary_frames_are_never_dissected(monkeypatch: pytest.MonkeyPatch) -> None:
     """With headers of one's own declared, only the frames that have them are looked at one by one."""
-    from packetlab.capture import sites_declared
+    from packetlab.capture.rewrite import sites_declared
 
     seen = []
     known = sites_declared.Declared.__init__

@@ -53,8 +53,8 @@ from packetlab import (
     many,
     next_protocol,
 )
-from packetlab.capture.flows import flow_numbers
-from packetlab.wire.batch import Batch
+from packetlab.bulk.batch import Batch
+from packetlab.capture.flows.hash import flow_numbers
 
 MAPS: dict[str, Any] = {
     "ip": {"10.0.0.0/8": "172.0.0.0/8", "2001:db8::/32": "2001:db9::/32"},

@@ -39,9 +39,9 @@ from packetlab import (
     bindings,
     next_protocol,
 )
-from packetlab.capture.flows import flow_numbers
-from packetlab.wire.batch import Batch
-from packetlab.wire.fields import Address, Int, Items
+from packetlab.bulk.batch import Batch
+from packetlab.capture.flows.hash import flow_numbers
+from packetlab.declare.kinds import Address, Int, Items
 
 IP = {"0.0.0.0/1": "128.0.0.0/1", "128.0.0.0/1": "0.0.0.0/1", "::/1": "8000::/1", "8000::/1": "::/1"}
 KEPT = {port ^ flip for port in (4789, 1701, 8472) for flip in (0, 0x8000)}  # ports that say what follows

@@ -12,7 +12,7 @@ import lz4.frame
 import pytest
 
 from packetlab.capture import Capture, Frame
-from packetlab.capture.source import CHUNK, _zstd
+from packetlab.capture.files.source import CHUNK, _zstd
 from packetlab.errors import CaptureError
 from tests.capture.test_formats import block, described, packet, read, section
 

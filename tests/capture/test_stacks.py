@@ -33,8 +33,8 @@ from packetlab import (
     sized,
     when,
 )
-from packetlab.capture import traces
-from packetlab.wire.fields import Named
+from packetlab.capture.tables import engines as traces
+from packetlab.declare.kinds import Named
 from tests.capture.stacks import Stack
 from tests.capture.test_table import agree
 
@@ -109,9 +109,22 @@ def test_numbers_at_the_ends_of_64_bits(engine: str, monkeypatch: pytest.MonkeyP
 
         frames = [
             Frame(bytes(Ether() / Ends(kind=kind, high=high, low=5, marks=marks)) + b"\3")
-            for kind, high, marks in (((1 << 64) - 1, (1 << 60) - 1, 1 << 63), (1 << 63, 1 << 59, 0), (0, 0, (1 << 63) + 1))
+            for kind, high, marks in (
+                ((1 << 64) - 1, (1 << 60) - 1, 1 << 63),
+                (1 << 63, 1 << 59, 0),
+                (0, 0, (1 << 63) + 1),
+            )
         ]
-        names = ("ends.kind", "ends.high", "ends.low", "ends.marks", "ends.marks.first", "ends.marks.last", "far", "far.x")
+        names = (
+            "ends.kind",
+            "ends.high",
+            "ends.low",
+            "ends.marks",
+            "ends.marks.first",
+            "ends.marks.last",
+            "far",
+            "far.x",
+        )
         whole = agree(Capture.of(frames), names, engine)
         assert whole["far.x"].tolist() == [3, 0, 0] and whole["ends.high"].tolist() == [(1 << 60) - 1, 1 << 59, 0]
         assert whole["ends.marks.first"].tolist() == [1, 0, 1] and whole.faults == 0
@@ -183,7 +196,10 @@ def test_a_field_that_is_absent_names_no_header_and_a_subclass_counts_as_its_bas
         head = bytes(Ether(type=0x88B5))
         frames = [Frame(head + octets) for octets in (b"\0\0\5\6", b"\1\0\5\6", b"\1\1\5\6")]
         whole = agree(Capture.of(frames), ("upper", "upper.x", "upper#2.x", "more.x", "lower.kind"), engine)
-        assert whole["upper.x"].tolist() == [0, 5, 0] and whole["upper#2.x"].tolist() == [0, 6, 0] == whole["more.x"].tolist()
+        assert (
+            whole["upper.x"].tolist() == [0, 5, 0]
+            and whole["upper#2.x"].tolist() == [0, 6, 0] == whole["more.x"].tolist()
+        )
 
 
 @pytest.mark.timeout(600)  # numba compiles for a minute, on a busy machine for more
@@ -198,7 +214,9 @@ def test_numba_compiles_what_stacks_ask() -> None:
         class Upper(Header, under=Lower, when={"kind": (1 << 64) - 1}):
             x: U8 = 3
 
-        class More(Header, under=Upper, when=(field("x") == 3) - (field("x") > 3) + (field("x").one_of(2, 3) << 1) == 3):
+        class More(
+            Header, under=Upper, when=(field("x") == 3) - (field("x") > 3) + (field("x").one_of(2, 3) << 1) == 3
+        ):
             y: U8 = 4
 
         frames = [

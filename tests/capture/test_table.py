@@ -55,12 +55,12 @@ from packetlab import (
     sized,
     when,
 )
-from packetlab.capture import traces
-from packetlab.capture.columns import Columns, frame_column
-from packetlab.wire.bindings import bind
-from packetlab.wire.columns import column
-from packetlab.wire.ethernet import PPP
-from packetlab.wire.tracing_loop import loop_source
+from packetlab.bulk.columns import column
+from packetlab.bulk.scan_loop import loop_source
+from packetlab.capture.tables import engines as traces
+from packetlab.capture.tables.columns import Columns, frame_column
+from packetlab.declare.registry import bind
+from packetlab.protocols.link import PPP
 from tests.conftest import CORPUS
 
 FILES = sorted(path.name for path in CORPUS.iterdir() if ".pcap" in path.name)

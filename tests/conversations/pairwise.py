@@ -6,10 +6,10 @@ from collections import deque
 
 from packetlab import Stalled
 from packetlab.capture import Frame
-from packetlab.host import IN_VIRTUAL_TIME
 from packetlab.link.medium import Files, Medium
 from packetlab.link.port import Attachment, Port
-from packetlab.networks import Talker
+from packetlab.network.host import IN_VIRTUAL_TIME
+from packetlab.sockets.networks import Talker
 
 
 class Pairwise(Medium):

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from packetlab import SimNetwork
-from packetlab.engine.spp_states import OVER
+from packetlab.engine.xns.spp_states import OVER
 
 LINKS = {
     "loss 5 %": {"loss": 0.05},

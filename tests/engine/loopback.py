@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from packetlab.engine.websocket import Event, Message, WebSocket
+from packetlab.engine.websocket.connection import Event, Message, WebSocket
 
 PATIENCE = 30.0  # seconds without a sign of life after which a test is broken
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from packetlab import WebSocketFrame
-from packetlab.engine.websocket import Closed, Event, Failed, Ignored, WebSocket
-from packetlab.wire.websocket import mask
+from packetlab.engine.websocket.connection import Closed, Event, Failed, Ignored, WebSocket
+from packetlab.protocols.websocket import mask
 
 KEY = bytes.fromhex("37fa213d")  # of RFC 6455 section 5.7
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from packetlab import IDP, SPP, Control, XNSAddress, dissect
-from packetlab.engine.spp import Connection
-from packetlab.engine.spp_states import State
+from packetlab.engine.xns.spp import Connection
+from packetlab.engine.xns.spp_states import State
 
 SECOND = 10**9
 HERE, THERE = XNSAddress(1, 0x02000000000A, 3000), XNSAddress(1, 0x02000000000B, 777)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from packetlab import IDP, SPP, Capture, Control, Error, Ignored, Node, Packet, XNSAddress, dissect
-from packetlab.engine.spp import Attention, Connection, PeerEnded
-from packetlab.engine.spp_listener import Listener
-from packetlab.engine.spp_states import State
+from packetlab.engine.xns.spp import Attention, Connection, PeerEnded
+from packetlab.engine.xns.spp_listener import Listener
+from packetlab.engine.xns.spp_states import State
 from packetlab.link.carriers import EthernetFraming, IPFraming, SnapFraming
 from tests.conftest import CORPUS
 

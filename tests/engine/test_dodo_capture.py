@@ -9,10 +9,10 @@ from __future__ import annotations
 import pytest
 
 from packetlab import IDP, PEX, RIP, SPP, Capture, Control, Node, Packet, SimNetwork, dissect
-from packetlab.engine.pex import Exchange, Responder
-from packetlab.engine.spp import Connection
-from packetlab.engine.spp_listener import Listener
-from packetlab.engine.spp_states import State
+from packetlab.engine.xns.pex import Exchange, Responder
+from packetlab.engine.xns.spp import Connection
+from packetlab.engine.xns.spp_listener import Listener
+from packetlab.engine.xns.spp_states import State
 from packetlab.link.carriers import EthernetFraming
 from tests.conftest import CORPUS
 

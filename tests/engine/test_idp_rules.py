@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from packetlab import IDP, PEX, RIP, SPP, Control, Echo, Error, LocalProtocolError, Node, RIPEntry, XNSAddress, dissect
-from packetlab.engine.datagram import Datagrams
-from packetlab.engine.pex import Exchange, Responder
-from packetlab.engine.spp import Connection
-from packetlab.engine.spp_listener import Listener
+from packetlab.engine.xns.datagram import Datagrams
+from packetlab.engine.xns.pex import Exchange, Responder
+from packetlab.engine.xns.spp import Connection
+from packetlab.engine.xns.spp_listener import Listener
 
 SECOND = 10**9
 NET, HOST, OTHER = 0x401, 0x02000000000A, 0x02000000000B

@@ -9,10 +9,10 @@ from random import Random
 import pytest
 
 from packetlab import IDP, RIP, SPP, Capture, Control, Error, Node, RIPEntry, XNSAddress, dissect
-from packetlab.engine.spp import Connection
-from packetlab.engine.spp_events import Finished
-from packetlab.engine.spp_listener import Listener
-from packetlab.engine.spp_states import State
+from packetlab.engine.xns.spp import Connection
+from packetlab.engine.xns.spp_events import Finished
+from packetlab.engine.xns.spp_listener import Listener
+from packetlab.engine.xns.spp_states import State
 from packetlab.link.carriers import EthernetFraming
 from tests.conftest import CORPUS
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from packetlab import IDP, SPP, Error, LocalProtocolError, Timing, dissect
-from packetlab.engine.spp import Attention, Connection, Finished, Opened
-from packetlab.engine.spp_states import OVER, TABLE, Do, State, Step
+from packetlab.engine.xns.spp import Attention, Connection, Finished, Opened
+from packetlab.engine.xns.spp_states import OVER, TABLE, Do, State, Step
 
 from .spp_pair import ACK, ATTENTION, EOM, HERE, OURS, SECOND, SYSTEM, THEIRS, THERE, Peer, opened
 

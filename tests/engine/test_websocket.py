@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from packetlab.engine.websocket import Closed, Ignored, Message, Opened, Ping, Pong, WebSocket
+from packetlab.engine.websocket.connection import Closed, Ignored, Message, Opened, Ping, Pong, WebSocket
 from packetlab.errors import LocalProtocolError
 from tests.engine.pair import counting, exchange, failure, feed, opened, raw
 
@@ -181,7 +181,10 @@ def test_nothing_follows_a_close_frame() -> None:
     server.close()
     server.bytes_to_send(0)
     assert feed(server, raw(b"?", opcode=9)) == [Ping(b"?")]
-    assert failure(feed(server, raw(opcode=3))) == (None, "WebSocket frame: expected an opcode that is defined, got 0x3")
+    assert failure(feed(server, raw(opcode=3))) == (
+        None,
+        "WebSocket frame: expected an opcode that is defined, got 0x3",
+    )
     assert server.bytes_to_send(0) == b""
     assert server.finished
 

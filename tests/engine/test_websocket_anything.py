@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from packetlab.engine.websocket import Closed, Event, Ignored, Message, Opened, Refused, WebSocket
+from packetlab.engine.websocket.connection import Closed, Event, Ignored, Message, Opened, Refused, WebSocket
 from tests.engine.pair import exchange, feed, opened, raw
 
 REQUEST = WebSocket("client", randomness=bytes)

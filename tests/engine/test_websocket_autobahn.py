@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from packetlab.engine.websocket import Closed, Event, Message, WebSocket
+from packetlab.engine.websocket.connection import Closed, Event, Message, WebSocket
 from tests.engine.loopback import echo, serving, talk
 
 KOSOKU = Path(sysconfig.get_path("scripts")) / "kosoku"

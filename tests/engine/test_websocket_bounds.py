@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from packetlab.engine.websocket import Closed, Event, Failed, Opened, Refused, WebSocket
+from packetlab.engine.websocket.connection import Closed, Event, Failed, Opened, Refused, WebSocket
 from tests.engine.pair import feed
 from tests.engine.test_websocket_handshake import REQUEST, RESPONSE, ask, head
 

@@ -14,7 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from packetlab.engine.websocket import Closed, Event, Failed, Message, Opened, Pong, Reply, Request, WebSocket
+from packetlab.engine.websocket.connection import (
+    Closed,
+    Event,
+    Failed,
+    Message,
+    Opened,
+    Pong,
+    Reply,
+    Request,
+    WebSocket,
+)
 from tests.conftest import need
 from tests.engine.loopback import events, serving
 from tests.engine.pair import raw

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from packetlab.engine import websocket_deflate
-from packetlab.engine.websocket import Failed, Message, Refused, WebSocket
+from packetlab.engine.websocket import deflate
+from packetlab.engine.websocket.connection import Failed, Message, Refused, WebSocket
 from tests.engine.pair import MALFORMED, feed, opened, raw
 
 SECOND = 10**9
@@ -46,7 +46,7 @@ def test_final_deflate_blocks_cost_in_proportion_to_their_number(monkeypatch) ->
     costs = []
     for n in (4000, 8000, 16000):
         counting = Counting()
-        monkeypatch.setattr(websocket_deflate, "zlib", counting)
+        monkeypatch.setattr(deflate, "zlib", counting)
         _, server = opened()
         blocks = b"".join(of_one(i & 255) for i in range(n)) + EMPTY
         assert feed(server, raw(blocks, rsv1=1, opcode=2)) == [Message(bytes(i & 255 for i in range(n)))]

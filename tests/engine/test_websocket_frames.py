@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from packetlab.engine.websocket import Closed, Ignored, Message, WebSocket
+from packetlab.engine.websocket.connection import Closed, Ignored, Message, WebSocket
 from tests.engine.pair import MALFORMED, counting, exchange, failure, feed, opened, raw
 
 

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 
 import pytest
 
-from packetlab.engine.websocket import Closed, Event, Failed, Ignored, Opened, Refused, Reply, Request, WebSocket
+from packetlab.engine.websocket.connection import (
+    Closed,
+    Event,
+    Failed,
+    Ignored,
+    Opened,
+    Refused,
+    Reply,
+    Request,
+    WebSocket,
+)
 from packetlab.errors import LocalProtocolError
 from tests.engine.pair import exchange, feed
 

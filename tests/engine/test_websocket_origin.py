@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from packetlab.engine.websocket import Failed, Opened, Refused, WebSocket
+from packetlab.engine.websocket.connection import Failed, Opened, Refused, WebSocket
 from packetlab.errors import LocalProtocolError
 from tests.engine.test_websocket_handshake import ask
 

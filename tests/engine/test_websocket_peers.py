@@ -13,7 +13,17 @@ import websockets
 from websockets.sync.client import ClientConnection, connect as websockets_connect
 from websockets.sync.server import ServerConnection, serve
 
-from packetlab.engine.websocket import Closed, Event, Message, Opened, Ping, Pong, Refused, Reply, WebSocket
+from packetlab.engine.websocket.connection import (
+    Closed,
+    Event,
+    Message,
+    Opened,
+    Ping,
+    Pong,
+    Refused,
+    Reply,
+    WebSocket,
+)
 from tests.engine.loopback import echo, events, serving, talk
 from tests.engine.pair import MALFORMED, raw
 

@@ -126,7 +126,9 @@ def message(asked: DNS, address: str = "192.0.2.1", **header: Any) -> DNS:
 def resolver(request, lab, program):
     """A client of the resolver, and the server that it asks, on whose answer it waits 5 s, or what a test says (in ms)."""
     need("unbound")
-    deep(bytes(DNS()), "dns", using="scapy")  # loading scapy may take longer than the resolver waits before it asks again
+    deep(
+        bytes(DNS()), "dns", using="scapy"
+    )  # loading scapy may take longer than the resolver waits before it asks again
     a, b = lab.host("a"), lab.host("b")
     lab.link(a, b)
     ghost = a.ghost()

@@ -50,8 +50,9 @@ from packetlab import (
     sized,
     when,
 )
-from packetlab.wire import bindings, ethernet, icmp, ip, ipx, transport, tunnels, websocket, xns
-from packetlab.wire.fields import Address, Bytes, Int, Items, PayloadMark
+from packetlab.declare import registry
+from packetlab.declare.kinds import Address, Bytes, Int, Items, PayloadMark
+from packetlab.protocols import icmp, ip, ipx, link, transport, tunnels, websocket, xns
 
 
 class Colour(IntEnum):
@@ -133,7 +134,7 @@ class Chosen(Header, under=Buoy, when=ahead(8) == 0x7F):
 
 
 MINE = [Buoy, Label, Everything, Trailing, Chosen]
-OURS = [h for m in (ethernet, ip, icmp, transport, tunnels, xns, ipx, websocket) for h in vars(m).values()
+OURS = [h for m in (link, ip, icmp, transport, tunnels, xns, ipx, websocket) for h in vars(m).values()
         if isinstance(h, type) and issubclass(h, Header) and h.__module__ == m.__name__]  # fmt: skip
 ALL = OURS + MINE
 
@@ -214,5 +215,5 @@ def octets_of(cls: type[Header]) -> st.SearchStrategy[bytes]:
 
 def stacked() -> list[tuple[type[Header], type[Header]]]:
     """Return every (lower, upper) that stand on each other by number or always."""
-    pairs = [(lower, upper) for upper in ALL for lower, _ in bindings.places(upper) if lower in ALL]
+    pairs = [(lower, upper) for upper in ALL for lower, _ in registry.places(upper) if lower in ALL]
     return list(dict.fromkeys(pairs))

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from packetlab import Capture, Frame, Header, Packet, Writer
-from packetlab.export.wireshark import wireshark
-from packetlab.export.wireshark_places import is_known
-from packetlab.wire.expressions import Checksum
-from packetlab.wire.fields import Address, Int, Items, PayloadMark
+from packetlab.declare.expressions import Checksum
+from packetlab.declare.kinds import Address, Int, Items, PayloadMark
+from packetlab.export.wireshark.places import is_known
+from packetlab.export.wireshark.wireshark import wireshark
 
 OPTIONS = (
     "-o",

@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 
 from packetlab import Capture, Frame, Header, Packet, from_dpkt, from_scapy
-from packetlab.export.dpkt_declared import native as dpkt_native
-from packetlab.export.scapy_declared import load, native as scapy_native
-from packetlab.wire import ethernet, icmp, ip, transport, tunnels
-from packetlab.wire.foreign import counterpart
+from packetlab.export.bridges.counterparts import counterpart
+from packetlab.export.bridges.dpkt_declared import native as dpkt_native
+from packetlab.export.bridges.scapy_declared import load, native as scapy_native
+from packetlab.protocols import icmp, ip, link, transport, tunnels
 from tests.capture.test_corpus import NAMES
 from tests.conftest import CORPUS
 
@@ -140,10 +140,10 @@ def test_dpkts_losses_are_known() -> None:
 
 
 def test_every_header_that_has_a_counterpart_is_compared() -> None:
-    from packetlab.wire.foreign import COUNTERPARTS
+    from packetlab.export.bridges.counterparts import COUNTERPARTS
 
     assert set(THEIRS) == set(COUNTERPARTS) - {"HDLC", "BSDNull"}
     for name in THEIRS:
-        cls = next(getattr(m, name) for m in (ethernet, icmp, ip, transport, tunnels) if hasattr(m, name))
+        cls = next(getattr(m, name) for m in (link, icmp, ip, transport, tunnels) if hasattr(m, name))
         renamed = dict(pair.split("=") for pair in THEIRS[name].split())
         assert set(renamed) <= {f.name for f in cls._fields}, name

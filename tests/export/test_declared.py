@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from packetlab import BuildError, Header, IPv4, IPv6, dissect
+from packetlab.declare.kinds import Int, Items
 from packetlab.export import dpkt_class, scapy_class
-from packetlab.export.dpkt_declared import names_of as dpkt_names
-from packetlab.export.scapy_declared import names_of as scapy_names
-from packetlab.wire.fields import Int, Items
-from packetlab.wire.header import Header as AnyHeader
+from packetlab.export.bridges.dpkt_declared import names_of as dpkt_names
+from packetlab.export.bridges.scapy_declared import names_of as scapy_names
+from packetlab.packet.packet import Header as AnyHeader
 from tests.export.declared import ALL, MINE, Buoy, Chosen, Everything, Label, Trailing, header, octets_of, stacked
 
 FEW = settings(max_examples=25)

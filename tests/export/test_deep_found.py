@@ -17,7 +17,7 @@ from hypothesis import given, settings, strategies as st
 
 import packetlab as pl
 from packetlab import GRE, LLC, SNAP, TCP, UDP, VXLAN, Capture, Ether, Frame, IPv4, IPv6, Packet, deep
-from packetlab.export.decoder_tables import _PLAUSIBLE, BEGINS, BY_NUMBER, BY_PORT, plausible, tls_records
+from packetlab.export.bridges.decoder_tables import _PLAUSIBLE, BEGINS, BY_NUMBER, BY_PORT, plausible, tls_records
 from tests.conftest import CORPUS
 
 HEX = bytes.fromhex
@@ -144,7 +144,7 @@ def test_what_stands_in_a_tunnel_counts_and_not_the_ports_of_the_tunnel() -> Non
 
 
 def test_every_name_in_the_tables_has_a_decoder_and_every_port_a_test() -> None:
-    from packetlab.export.decoders import _finders
+    from packetlab.export.bridges.decoders import _finders
 
     names = {name for numbers in BY_NUMBER.values() for name in numbers[1].values()}
     names |= {name for ports in BY_PORT.values() for name in ports.values()} | {name for name, _ in BEGINS} - {"dtls"}
@@ -197,7 +197,9 @@ def test_what_a_library_builds_is_believed() -> None:
         "radius": [radius.Radius(code=1, attributes=[radius.RadiusAttr_User_Name(value=b"me")])],
     }
     assert enipTCP.ENIPTCP(built["enip"][0]).commandId == 0x65
-    refused = [(name, bytes(one).hex()) for name, some in built.items() for one in some if not plausible(name, bytes(one))]
+    refused = [
+        (name, bytes(one).hex()) for name, some in built.items() for one in some if not plausible(name, bytes(one))
+    ]
     assert refused == []
 
 

@@ -40,8 +40,8 @@ from packetlab import (
     when,
 )
 from packetlab.cli import main
+from packetlab.declare.registry import declared
 from packetlab.export.diagram import rows
-from packetlab.wire.bindings import declared
 from tests.view.cells import cell
 
 # What the RFCs draw: for each row the widths of the fields in bits. RFC 768, RFC 791 3.1, RFC 8200 3, RFC 9293 3.1.
@@ -180,7 +180,10 @@ def test_only_headers_are_drawn() -> None:
 
 
 def test_the_signature_of_a_header_has_its_fields_with_types_and_defaults() -> None:
-    assert str(inspect.signature(UDP)) == "(*, sport: int = 0, dport: int = auto, length: int = auto, checksum: int = auto)"
+    assert (
+        str(inspect.signature(UDP))
+        == "(*, sport: int = 0, dport: int = auto, length: int = auto, checksum: int = auto)"
+    )
     shown = str(inspect.signature(IPv4))
     assert "ttl: int = 64" in shown and "flags: IPv4Flags = " in shown and "src: IPv4 address = '0.0.0.0'" in shown
     assert shown.endswith("options: tuple[IPOption, ...] = ())")

@@ -11,9 +11,10 @@ import pytest
 
 import packetlab as pl
 from packetlab import UDP, VLAN, Capture, Ether, Frame, Header, IPv4, IPv6, Packet, Writer, dissect, memory_wire, replay
-from packetlab.export.scapy_declared import load
-from packetlab.wire.batch import Batch
-from packetlab.wire.foreign import as_packet, octets
+from packetlab.bulk.batch import Batch
+from packetlab.export.bridges.scapy_declared import load
+from packetlab.packet.coerce import as_packet
+from packetlab.packet.foreign import octets
 
 load()
 from scapy.layers.dns import DNS  # noqa: E402

@@ -14,10 +14,10 @@ import pytest
 import packetlab as pl
 from packetlab import U8, U16, BuildError, Capture, Ether, Header, Rest, Writer, bindings, bits, const, diagram, dissect
 from packetlab.cli import main
+from packetlab.declare.kinds import Named
 from packetlab.export import dpkt_class, scapy_class
-from packetlab.wire.declared import Declaration, to_json
-from packetlab.wire.describe import describe
-from packetlab.wire.fields import Named
+from packetlab.schema.dump import describe
+from packetlab.schema.load import Declaration, to_json
 from tests.view.cells import cell
 from tests.view.hostile import HOSTILE, check_harmless, check_printable
 

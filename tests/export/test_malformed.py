@@ -32,7 +32,7 @@ from packetlab import (
     malformed,
 )
 from packetlab.cli import main
-from packetlab.wire.bindings import declared
+from packetlab.declare.registry import declared
 
 UDP_PACKET = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=9999, dport=9998) / b"hello"
 TCP_PACKET = (

@@ -30,7 +30,7 @@ from packetlab import (
     bindings,
     dissect,
 )
-from packetlab.wire.bindings import declared
+from packetlab.declare.registry import declared
 
 DECLARED = [cls for cls in declared() if cls.__module__.startswith("packetlab.")]
 RELAXED = settings(max_examples=40, suppress_health_check=list(HealthCheck))

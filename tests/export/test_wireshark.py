@@ -51,14 +51,14 @@ from packetlab import (
 )
 from packetlab.cli import main
 from packetlab.cli.export import headers_of
-from packetlab.export.wireshark import wireshark
-from packetlab.wire.bindings import declared
-from packetlab.wire.linktypes import FIRST
+from packetlab.declare.registry import declared
+from packetlab.export.wireshark.wireshark import wireshark
+from packetlab.protocols.linktypes import FIRST
 from tests.conftest import CORPUS, need
 from tests.export.pdml import Tshark, compare, differences, prefix
 
 HARBOUR = Path(__file__).with_name("harbour.py")
-XNS = [header for header in declared() if header.__module__ == "packetlab.wire.xns"]
+XNS = [header for header in declared() if header.__module__ == "packetlab.protocols.xns"]
 IP = IPv4(src="10.0.0.1", dst="10.0.0.2")
 FEW = settings(
     max_examples=3, derandomize=True, phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck)

@@ -26,8 +26,8 @@ from packetlab import (
     many,
     when,
 )
-from packetlab.export.wireshark import wireshark
-from packetlab.wire.fields import Named
+from packetlab.declare.kinds import Named
+from packetlab.export.wireshark.wireshark import wireshark
 from tests.conftest import need
 from tests.view.hostile import HOSTILE
 

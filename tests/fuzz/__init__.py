@@ -21,9 +21,9 @@ from time import monotonic
 from typing import Any
 
 from packetlab import Capture, Frame, Packet, PacketlabError
-from packetlab.capture.columns import Columns
+from packetlab.bulk.columns import column
 from packetlab.capture.frame import Interface
-from packetlab.wire.columns import column
+from packetlab.capture.tables.columns import Columns
 from tests.capture.test_pushdown import WORDS
 from tests.capture.test_table import MANY
 from tests.view.cells import cell

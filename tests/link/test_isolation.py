@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 from packetlab import Lab, PacketlabError
+from packetlab.link.lab.program import Pipes, Program
 from packetlab.link.medium import RealTime
-from packetlab.link.program import Pipes, Program
 
 CORPUS = Path(__file__).parent.parent.parent / "captures" / "corpus"
 
@@ -196,7 +196,7 @@ def test_a_link_whose_relay_has_ended_says_so(lab: Lab, capfd: pytest.CaptureFix
 
 
 def test_a_relay_that_cannot_start_tells_why(lab: Lab, monkeypatch: pytest.MonkeyPatch, capfd) -> None:
-    monkeypatch.setattr("packetlab.link.relay.START", "import nothing_of_that_name")
+    monkeypatch.setattr("packetlab.link.lab.relay.START", "import nothing_of_that_name")
     a, b = lab.host("a"), lab.host("b")
     with pytest.raises(PacketlabError, match=r"status 1: ModuleNotFoundError: No module named 'nothing_of_that_name'"):
         lab.link(a, b, delay=0)

@@ -382,7 +382,7 @@ def test_a_refusal_says_which_setting_refuses_and_what_to_do(lab: Lab) -> None:
 
 
 def test_the_refusals_for_other_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    from packetlab.link import lab as module
+    from packetlab.link.lab import lab as module
 
     reply = {"errno": 1, "error": "Operation not permitted"}
     for name, value, word in (

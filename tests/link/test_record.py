@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from packetlab import UDP, VLAN, Capture, Ether, Frame, IPv4, Lab, Writer, record, send
+from packetlab.bulk.batch import Batch
 from packetlab.capture import Statistics
 from packetlab.capture.batch import FrameBatch
-from packetlab.wire.batch import Batch
 from tests.conftest import CORPUS, need
 
 ROOT = Path(__file__).parent.parent.parent

@@ -9,7 +9,7 @@ import pytest
 
 from packetlab import BuildError, Capture, Ether, Frame, Lab, memory_wire, replay
 from packetlab.link.port import Port
-from packetlab.link.replay import _deadlines, _times_over
+from packetlab.link.replay.replay import _deadlines, _times_over
 from tests.conftest import CORPUS
 
 MS = 1_000_000

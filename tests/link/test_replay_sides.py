@@ -10,7 +10,7 @@ import pytest
 from packetlab import TCP, UDP, BuildError, Capture, Ether, Frame, IPv4, IPv6, Lab
 from packetlab.cli import main
 from packetlab.link.port import Port
-from packetlab.link.replay_sides import replay_sides, same_behind_a_router
+from packetlab.link.replay.replay_sides import replay_sides, same_behind_a_router
 from tests.conftest import CORPUS
 
 

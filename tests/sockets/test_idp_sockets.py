@@ -80,7 +80,9 @@ def test_sequence_numbers_are_a_row_for_the_host(hosts) -> None:
     one, other = a.socket("datagram"), a.socket("raw")
     numbers = [one.seqno(), other.seqno(), one.seqno()]
     assert numbers == [numbers[0], numbers[0] + 1, numbers[0] + 2]
-    assert numbers[0] not in (0, 1) and hosts[1].socket("raw").seqno() != numbers[0]  # no two runs or hosts have the same
+    assert (
+        numbers[0] not in (0, 1) and hosts[1].socket("raw").seqno() != numbers[0]
+    )  # no two runs or hosts have the same
 
 
 def test_a_reader_that_does_not_read_loses_what_is_too_much_and_it_is_on_record(hosts) -> None:

@@ -10,7 +10,7 @@ import pytest
 from websockets.sync.client import connect as library_client
 
 from packetlab import LocalHost, LocalProtocolError, SimNetwork
-from packetlab.engine.websocket_events import Reply
+from packetlab.engine.websocket.events import Reply
 from packetlab.sockets import websocket_stream
 from tests.engine.pair import raw
 

@@ -9,7 +9,7 @@ from websockets.sync.client import connect as library_client
 from websockets.sync.server import serve as library_server
 
 from packetlab import LocalHost, RemoteProtocolError, SimNetwork, WebSocketFrame, mask
-from packetlab.engine.websocket_events import Reply
+from packetlab.engine.websocket.events import Reply
 
 
 @pytest.fixture(params=["SPP in virtual time", "TCP on this machine"])

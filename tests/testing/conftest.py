@@ -15,7 +15,7 @@ import packetlab
 # pytester forgets modules that a test loads; half of the package loaded anew would not fit the other half.
 for _name in packetlab.__all__:
     getattr(packetlab, _name)
-for _name in ("cli", "export.strategies", "testing.keeping", "testing.sources", "pytest_plugin"):
+for _name in ("cli", "export.strategies", "testing.artifacts", "testing.sources", "pytest_plugin"):
     import_module(f"packetlab.{_name}")
 
 INSTALLED = any(point.value == "packetlab.pytest_plugin" for point in entry_points(group="pytest11"))

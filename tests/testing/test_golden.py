@@ -29,9 +29,9 @@ from packetlab import (
     TCPOption,
     field,
 )
+from packetlab.declare.registry import bind
 from packetlab.testing import Golden, Replay, Volatile
 from packetlab.testing.conversation import conversations
-from packetlab.wire.bindings import bind
 
 
 class Question(Header, under=UDP, when={"dport": 5354}):

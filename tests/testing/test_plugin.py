@@ -242,7 +242,7 @@ REFUSED = """
 def refused(monkeypatch):
     def refuse(self):
         raise NeedsPrivilege("Lab", "user.max_user_namespaces above 0", "no space", "as root: sysctl")
-    monkeypatch.setattr("packetlab.networks.Lab.open", refuse)
+    monkeypatch.setattr("packetlab.sockets.networks.Lab.open", refuse)
 
 def test_it(lab):
     pass
@@ -402,7 +402,7 @@ def test_the_entry_point_loads_the_plugin(run, pytester, monkeypatch) -> None:
 def test_the_plugin_costs_nothing_until_it_is_used(pytester) -> None:
     code = (
         "import sys, pytest; before = set(sys.modules); import packetlab.pytest_plugin; "
-        "print(sorted(m for m in set(sys.modules) - before if not m.startswith('packetlab.wire') "
+        "print(sorted(m for m in set(sys.modules) - before if not m.startswith(('packetlab.codec', 'packetlab.declare', 'packetlab.packet', 'packetlab.pattern', 'packetlab.protocols')) "
         "and m.startswith(('packetlab', 'numpy', 'scapy', 'netaddr'))))"
     )
     done = pytester.run(sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}")

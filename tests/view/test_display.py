@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, strategies as st
 
 import packetlab as pl
+from packetlab.declare.kinds import Int
+from packetlab.packet.offsets import places
 from packetlab.view import display
 from packetlab.view.display import text_of
 from packetlab.view.packets import bit_text
-from packetlab.wire.fields import Int
-from packetlab.wire.spans import places
 from tests.conftest import CORPUS
 from tests.view.cells import cell, html_of
 from tests.view.hostile import ALL, HOSTILE, check_harmless, check_printable, read

@@ -9,9 +9,9 @@ import pytest
 
 import packetlab as pl
 from packetlab import TCP, BuildError, Ether, Frame, Header, IPv4, TCPFlags
+from packetlab.declare.kinds import octets
 from packetlab.view.flows import AGAIN, GAP, LATE, Remarks
 from packetlab.view.ladder import LANES
-from packetlab.wire.fields import octets
 from tests.growth import is_linear, peak, steps
 from tests.view.cells import html_of
 

@@ -33,7 +33,7 @@ from packetlab import (
     reply,
     request,
 )
-from packetlab.wire.answers import asks, demanding, keys, question, reasons
+from packetlab.pattern.replies import asks, demanding, keys, question, reasons
 
 
 def there(upper: Any) -> Packet:
@@ -190,7 +190,9 @@ def test_a_protocol_of_ones_own_states_its_rule() -> None:
 
 def test_a_rule_that_names_no_field_is_refused_when_the_class_is_made() -> None:
     with bindings():
-        with pytest.raises(DeclareError, match=r"Wrong, answers: expected a field of Wrong, got idd \(did you mean 'id'"):
+        with pytest.raises(
+            DeclareError, match=r"Wrong, answers: expected a field of Wrong, got idd \(did you mean 'id'"
+        ):
 
             class Wrong(Header, answers=reply.idd == request.id):
                 id: pl.U16 = 0

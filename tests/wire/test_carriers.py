@@ -31,10 +31,10 @@ from packetlab import (
     ShortPPP,
     dissect,
 )  # fmt: skip
-from packetlab.wire.columns import column
-from packetlab.wire.linktypes import FIRST
-from packetlab.wire.tracing_loop import loop_source
-from packetlab.wire.tracing_rows import rows_trace
+from packetlab.bulk.columns import column
+from packetlab.bulk.scan_loop import loop_source
+from packetlab.bulk.scan_rows import rows_trace
+from packetlab.protocols.linktypes import FIRST
 from tests.view.cells import cell
 
 INNER = IPv4(src="1.1.1.1", dst="2.2.2.2") / UDP(sport=1000, dport=40000) / b"hi"
@@ -102,7 +102,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("linktype", "octets", "headers", "theirs"), CASES)
-def test_what_carries_a_packet_is_told_by_its_own_numbers(linktype: int, octets: str, headers: str, theirs: str) -> None:
+def test_what_carries_a_packet_is_told_by_its_own_numbers(
+    linktype: int, octets: str, headers: str, theirs: str
+) -> None:
     data = bytes.fromhex(octets)
     packet = dissect(data, FIRST[linktype])
     assert " ".join(type(header).__name__ for header in packet.layers) == headers

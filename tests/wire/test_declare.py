@@ -406,7 +406,9 @@ def test_a_number_space_of_ones_own() -> None:
 
 
 def test_what_a_reader_would_have_to_know_too_early_is_refused() -> None:
-    with pytest.raises(DeclareError, match=r"Late.data: expected presence and size to follow from fields before it, got n"):
+    with pytest.raises(
+        DeclareError, match=r"Late.data: expected presence and size to follow from fields before it, got n"
+    ):
 
         class Late(Header):
             data: Octets = sized(field("n"), b"")

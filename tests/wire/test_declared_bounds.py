@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from packetlab import DeclareError, bindings
-from packetlab.wire.declared import declarations, declare_from
+from packetlab.schema.load import declarations, declare_from
 
 
 class Key(str):

@@ -43,18 +43,19 @@ from packetlab import (
     when,
 )  # fmt: skip
 from packetlab.capture import Capture
-from packetlab.wire import bindings as registry, fields, websocket  # noqa: F401  the whole of wire is described
-from packetlab.wire.declared import Declaration, declarations, declare_from, from_json, to_json
-from packetlab.wire.describe import describe, described
-from packetlab.wire.expressions import expression
-from packetlab.wire.linktypes import first_header
+from packetlab.declare import kinds, registry as registry
+from packetlab.declare.expressions import expression
+from packetlab.protocols import websocket  # noqa: F401  the whole of wire is described
+from packetlab.protocols.linktypes import first_header
+from packetlab.schema.dump import describe, described
+from packetlab.schema.load import Declaration, declarations, declare_from, from_json, to_json
 from tests.conftest import CORPUS
 
 OWN = [header for header in registry.declared() if header.__module__.startswith("packetlab.")]
 CODE = {"Routing"}  # its pseudo-header's address is worked out by a property
 SPELLING = {
     **{name: getattr(packetlab, name) for name in packetlab.__all__ if name[:1] in "US" and name[1:2].isdigit()},
-    **{name: getattr(fields, name) for name in ("MAC", "IPv4Address", "IPv6Address", "XNSAddressField", "Octets", "Rest", "Payload", "Named", "auto", "bits", "const", "default", "many", "octets", "pad", "sized", "when")},
+    **{name: getattr(kinds, name) for name in ("MAC", "IPv4Address", "IPv6Address", "XNSAddressField", "Octets", "Rest", "Payload", "Named", "auto", "bits", "const", "default", "many", "octets", "pad", "sized", "when")},
     **{name: getattr(packetlab, name) for name in ("choose", "field", "has", "size_of", "count_of", "ahead", "next_protocol", "internet_checksum", "xns_checksum", "crc32", "crc32c", "sctp_checksum", "request", "reply")},
     "Annotated": Annotated, "IntEnum": IntEnum, "IntFlag": IntFlag, "Header": Header, "bind": bind, "expression": expression,
 }  # fmt: skip
@@ -92,9 +93,9 @@ def seen(packet: Any) -> Any:
 def same_reading(one: type[Header], other: type[Header], data: bytes) -> None:
     mine, theirs = dissect(data, one), dissect(data, other)
     assert [
-        [(f.name, getattr(h, f.slot)) for f in h._fields if not isinstance(f.kind, fields.Items)] for h in mine.layers
+        [(f.name, getattr(h, f.slot)) for f in h._fields if not isinstance(f.kind, kinds.Items)] for h in mine.layers
     ] == [
-        [(f.name, getattr(h, f.slot)) for f in h._fields if not isinstance(f.kind, fields.Items)] for h in theirs.layers
+        [(f.name, getattr(h, f.slot)) for f in h._fields if not isinstance(f.kind, kinds.Items)] for h in theirs.layers
     ]
     assert (mine.payload, mine.faults) == (theirs.payload, theirs.faults)
     assert mine.encode() == theirs.encode() and bytes(mine) == data
@@ -157,7 +158,7 @@ def test_a_class_that_needs_code_is_refused() -> None:
             A = 1
 
         class WithFlags(Header):
-            a: Annotated[fields.Named[Tight], bits(8)]
+            a: Annotated[kinds.Named[Tight], bits(8)]
 
         with pytest.raises(DeclareError, match="flags that keep bits"):
             describe(WithFlags)
@@ -199,7 +200,9 @@ def test_a_declaration_is_offered_read_and_taken() -> None:
         made = offered.declare()
         packet = dissect(bytes(Ether() / made(station=7, note=b"hello")))
         assert (packet[made].station, packet[made].note, packet[made].length) == (7, b"hello", 12)
-        assert made.__dict__["__doc__"] == "A made-up beacon carried straight over Ethernet." and offered.declare() is made
+        assert (
+            made.__dict__["__doc__"] == "A made-up beacon carried straight over Ethernet." and offered.declare() is made
+        )
     assert dissect(bytes(Ether(type=0x88B5) / b"\x10\0\x07\0\0\0\x07")).payload == b"\x10\0\x07\0\0\0\x07"
 
 
@@ -220,7 +223,7 @@ def test_what_a_class_needs_travels_with_it_and_what_everyone_has_does_not() -> 
             TELL = 2
 
         class Item(Header):
-            kind: Annotated[fields.Named[Kind], bits(8)] = Kind.ASK
+            kind: Annotated[kinds.Named[Kind], bits(8)] = Kind.ASK
             size: U8 = auto(size_of("value"))
             value: Octets = b""
 
@@ -455,7 +458,10 @@ def random_descriptions(draw: Any) -> list[dict[str, Any]]:
     if draw(st.booleans()):
         header["under"] = [{"header": "Ether", "numbers": {"type": [0x9001, 0x9002]}}]
     if draw(st.booleans()):
-        header["answers"] = [{"header": "IPv4", "rule": 1}, {"rule": ["==", ["reply", names[0]], ["request", names[0]]]}]
+        header["answers"] = [
+            {"header": "IPv4", "rule": 1},
+            {"rule": ["==", ["reply", names[0]], ["request", names[0]]]},
+        ]
     item = {
         "name": "Item",
         "fields": [
@@ -654,7 +660,7 @@ def test_headers_of_no_bytes_that_follow_each_other_come_to_an_end() -> None:
 
 
 def test_names_that_headers_have_themselves_are_refused() -> None:
-    for name in ("opaque", "fields", "same", "by_name", "state"):
+    for name in ("declaration", "fields", "same", "by_name", "state"):
         with pytest.raises(DeclareError, match="a name that is free"):
             declare_from([{"name": "Evil", "fields": [{"name": name, "kind": "int", "bits": 8}]}])
 

@@ -50,9 +50,10 @@ from packetlab import (
     octets,
     size_of,
 )  # fmt: skip
-from packetlab.wire import bindings
-from packetlab.wire.fields import PayloadMark
-from packetlab.wire.walk import Dissection, walk
+from packetlab.codec.faults import Dissection
+from packetlab.codec.lenient import walk
+from packetlab.declare import registry
+from packetlab.declare.kinds import PayloadMark
 
 PACKETS = [
     Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=5, dport=80, options=b"\x08\x0a" + bytes(8)) / b"hello",
@@ -67,7 +68,7 @@ PACKETS = [
     Ether() / IDP() / SPP(seq=3) / b"odd",
 ]
 DATA = [bytes(packet) for packet in PACKETS]
-FIRST = [cls for cls in bindings.declared() if cls.__module__.startswith("packetlab.")]
+FIRST = [cls for cls in registry.declared() if cls.__module__.startswith("packetlab.")]
 
 
 def holds(data: bytes, first: type[Header]) -> None:
@@ -131,7 +132,7 @@ def test_the_careful_reader_and_the_compiled_ones_agree() -> None:
             fused = dissect(data)
         start, end, cls, ctx, found = 0, len(data), Ether, Dissection(), []
         while cls is not None:
-            header, start, end, cls = walk(cls, data, start, end, ctx)
+            header, start, end, cls = walk(cls._declaration, data, start, end, ctx)
             found.append(header)
         assert not ctx.faults
         assert list(fused.layers) == found and fused.payload == data[start:end]

@@ -39,7 +39,7 @@ from packetlab import (
     explain,
     size_of,
 )
-from packetlab.wire.hexrows import hex_rows
+from packetlab.packet.diff_bytes import hex_rows
 
 SENT = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=1, dport=53) / b"hello"
 

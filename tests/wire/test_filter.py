@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from packetlab import ARP, IDP, TCP, UDP, BuildError, Capture, Ether, IPv4, XNSAddress, compile_filter, dissect
-from packetlab.wire.literal import read_packet
+from packetlab.schema.literal import read_packet
 from tests.conftest import CORPUS
 
 UDP_PACKET = dissect(

@@ -32,7 +32,7 @@ from packetlab import (
     size_of,
     when,
 )
-from packetlab.wire.fields import Filled
+from packetlab.declare.kinds import Filled
 
 
 def test_records_filled_up_to_a_multiple_read_back_as_built() -> None:

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import pytest
 
 from packetlab import U8, U16, DeclareError, Header, Octets, auto, bindings, bits, field, pad, size_of, when
-from packetlab.wire.declared import declare_from
-from packetlab.wire.describe import described
+from packetlab.schema.dump import described
+from packetlab.schema.load import declare_from
 from tests.growth import is_linear
 
 Body = tuple[dict[str, Any], dict[str, Any]]
@@ -38,7 +38,9 @@ def chain(n: int) -> Body:
 
 
 def conditions(n: int) -> Body:
-    return {"flags": U16, **{f"f{i}": U16 | None for i in range(n)}}, {f"f{i}": when(field("flags") > i) for i in range(n)}
+    return {"flags": U16, **{f"f{i}": U16 | None for i in range(n)}}, {
+        f"f{i}": when(field("flags") > i) for i in range(n)
+    }
 
 
 def padded(n: int) -> Body:
@@ -73,7 +75,10 @@ def test_a_declaration_of_many_fields_out_of_a_file_takes_steps_in_proportion(sh
 
 
 def test_circles_through_sizes_are_named_by_their_fields() -> None:
-    body = {"size": U16, "data": Octets, "more": Octets}, {"size": auto(size_of("self")), "data": pad(4), "more": pad(4)}
+    body = (
+        {"size": U16, "data": Octets, "more": Octets},
+        {"size": auto(size_of("self")), "data": pad(4), "more": pad(4)},
+    )
     assert made(body)._fields[2].pad == 4
     body = {"a": U16, "b": U16}, {"a": auto(field("b")), "b": auto(field("a"))}
     with pytest.raises(DeclareError, match="a -> b -> a"):

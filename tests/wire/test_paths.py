@@ -36,15 +36,19 @@ from packetlab import (
     octets,
 )
 from packetlab.capture.batch import FrameBatch
-from packetlab.capture.traces import FieldFilter
+from packetlab.capture.tables.engines import FieldFilter
+from packetlab.declare.kinds import auto
 from packetlab.errors import PacketlabError
+from packetlab.pattern.paths import FieldPath
 from packetlab.testing.volatile import Volatile
-from packetlab.wire.fields import auto
-from packetlab.wire.paths import FieldPath
 from tests.conftest import CORPUS
 
 WEB = Capture(CORPUS / "web.pcap")
-SYN = Ether() / IPv4(src="10.0.0.3", ttl=9) / TCP(dport=80, options=[TCPOption(kind=2, data=b"\x05\xb4"), TCPOption(kind=1)])
+SYN = (
+    Ether()
+    / IPv4(src="10.0.0.3", ttl=9)
+    / TCP(dport=80, options=[TCPOption(kind=2, data=b"\x05\xb4"), TCPOption(kind=1)])
+)
 
 SOME = list(WEB[:3])
 
@@ -72,7 +76,9 @@ def test_flags_and_items_are_asked_for_by_name() -> None:
     assert WEB.table("tcp.flags.syn").read()["tcp.flags.syn"].sum() == 3
     assert compile_filter("tcp.options.data == 05b4")(SYN) and not compile_filter("tcp.options.kind == 8")(SYN)
     assert compile_filter("tcp.options contains 0204")(SYN) and not compile_filter("tcp.options contains 02:05")(SYN)
-    assert "kind=2,1,0 flags.syn=1 ttl=9" in str(ladder([SYN], fields=["tcp.options.kind", "tcp.flags.syn", "ip.ttl"])).replace("options.", "")
+    assert "kind=2,1,0 flags.syn=1 ttl=9" in str(
+        ladder([SYN], fields=["tcp.options.kind", "tcp.flags.syn", "ip.ttl"])
+    ).replace("options.", "")
 
 
 MEANINGLESS = [
@@ -106,7 +112,10 @@ def test_what_no_declaration_has_is_an_error_in_every_place(name: str, complaint
 @pytest.mark.parametrize(
     ("ask", "complaint"),
     [
-        (lambda: Capture.of([]).table("tcp.options.kind"), "one value of a header, got the items of options .*a filter may ask"),
+        (
+            lambda: Capture.of([]).table("tcp.options.kind"),
+            "one value of a header, got the items of options .*a filter may ask",
+        ),
         (lambda: ladder([], fields=["nosuch"]), "a field such as 'seq'"),
         (lambda: ladder([], fields=["seqq"]), "did you mean 'seq'"),
         (lambda: ladder([], fields=["tcp.payload"]), "a field, got a payload"),
@@ -259,7 +268,75 @@ def test_paths_name_what_they_mean() -> None:
     assert compile_filter("idp.dst.host == 02:00:00:00:00:01")(Ether() / IDP(dst=XNSAddress(1, 0x20000000001, 3)))
 
 
-WORDS = ["tcp", "udp", "ip", "ip#2", "idp", "frame", "number", "time_ns", "comment", "faults", ".", ".flags", ".syn", ".options", ".kind", ".payload", ".src", ".ttl", ".dst.net", "==", "!=", "<", ">", "&", "contains", "in", "{", "}", "(", ")", "not", "and", "or", "!", "&&", "||", "0", "1", "255", "256", "-1", "0x", "0xff", "99999999999999999999999", "10.0.0.1", "10.0.0.0/8", "fe80::1", "02:00:00:00:00:01", "SYN", '"a"', '"\\x00"', '"\\q"', '"', "#", "#0", "#99999999999", "é", "\u202e", "�", "__class__", ".__init__", "\\", "%", "{0}", "$(x)", "'", ";"]
+WORDS = [
+    "tcp",
+    "udp",
+    "ip",
+    "ip#2",
+    "idp",
+    "frame",
+    "number",
+    "time_ns",
+    "comment",
+    "faults",
+    ".",
+    ".flags",
+    ".syn",
+    ".options",
+    ".kind",
+    ".payload",
+    ".src",
+    ".ttl",
+    ".dst.net",
+    "==",
+    "!=",
+    "<",
+    ">",
+    "&",
+    "contains",
+    "in",
+    "{",
+    "}",
+    "(",
+    ")",
+    "not",
+    "and",
+    "or",
+    "!",
+    "&&",
+    "||",
+    "0",
+    "1",
+    "255",
+    "256",
+    "-1",
+    "0x",
+    "0xff",
+    "99999999999999999999999",
+    "10.0.0.1",
+    "10.0.0.0/8",
+    "fe80::1",
+    "02:00:00:00:00:01",
+    "SYN",
+    '"a"',
+    '"\\x00"',
+    '"\\q"',
+    '"',
+    "#",
+    "#0",
+    "#99999999999",
+    "é",
+    "\u202e",
+    "�",
+    "__class__",
+    ".__init__",
+    "\\",
+    "%",
+    "{0}",
+    "$(x)",
+    "'",
+    ";",
+]
 
 
 @given(st.lists(st.sampled_from(WORDS) | st.text(max_size=3), max_size=14), st.sampled_from(["", " "]))

@@ -24,8 +24,8 @@ from packetlab import (
     request,
     wireshark,
 )  # fmt: skip
-from packetlab.wire.bindings import header_named
-from packetlab.wire.classbody import class_body
+from packetlab.declare.registry import header_named
+from packetlab.schema.source import class_body
 
 IP = Ether() / IPv4(src="10.0.0.2", dst="10.0.0.1")
 BODY = b"\x01\x07"
@@ -91,7 +91,7 @@ def test_an_exchange_sees_the_reply_or_says_where_the_bytes_came_from(names) -> 
 
     asked = IP / UDP(sport=9) / Deaf()
     answered = dissect(bytes(Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=5400, dport=9) / BODY))
-    from packetlab.wire.answers import reasons
+    from packetlab.pattern.replies import reasons
 
     assert [reason.text for reason in reasons(answered, asked)] == [
         "nothing answers Deaf in Ether / IPv4 / UDP; its 2 bytes came from port 5400, and Deaf is bound to dport alone: "

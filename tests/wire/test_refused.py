@@ -54,9 +54,9 @@ from packetlab import (
     sized,
     when,
 )
-from packetlab.wire import bindings as registry, fields
-from packetlab.wire.declared import declare_from
-from packetlab.wire.foreign import as_packet
+from packetlab.declare import kinds, registry as registry
+from packetlab.packet.coerce import as_packet
+from packetlab.schema.load import declare_from
 
 
 def made(name: str = "Wrong", **body: Any) -> Any:
@@ -81,7 +81,7 @@ class Kind(IntEnum):
     A = 1
 
 
-class Varint(fields.Kind):
+class Varint(kinds.Kind):
     bits = 8
 
 
@@ -171,13 +171,13 @@ for _ in range(200):
         ({"x": Kind}, r"Annotated\[Named\[Kind\], bits\(8\)\]"),
         ({"x": Particle}, r"tuple\[Particle, \.\.\.\] = many\(count=1\)"),
         ({"x": 0}, "a field or variable above has the name of the type"),
-        ({"x": Annotated[int, Varint()]}, r"Wrong\.x: expected a field kind of packetlab, got Varint"),
-        ({"x": Annotated[U16, Varint()]}, r"Wrong\.x: expected a field kind of packetlab, got Varint"),
-        ({"x": Annotated[int, Varint]}, r"Wrong\.x: expected a field kind of packetlab, got Varint"),
-        ({"x": (tuple[Annotated[int, Varint()], ...], many(count=1))}, r"Wrong\.x: expected a field kind of packetlab, got Varint"),
+        ({"x": Annotated[U16, Varint()]}, r"Wrong\.x: expected one kind for a field, got 2: Int, Varint"),
+        ({"x": Annotated[int, Varint()]}, r"Wrong\.x: expected whole bytes in Varint\.bits, and as many in zero, got None"),
+        ({"x": Annotated[int, Varint]}, r"Wrong\.x: expected a kind of a field, got the class Varint"),
+        ({"x": (tuple[Annotated[int, Varint()], ...], many(count=1))}, r"Wrong\.x: expected tuple\[SomeHeader, \.\.\.\], got .*only headers repeat"),
         ({"x": (tuple[U16, ...], many(count=1))}, r"Wrong\.x: expected tuple\[SomeHeader, \.\.\.\], got .*only headers repeat"),
         ({"x": Annotated[U16, bits(8)]}, r"Wrong\.x: expected one kind for a field, got 2: Int, Int"),
-        ({"x": Annotated[int, fields.Int]}, r"Wrong\.x: expected a kind of a field, got the class Int"),
+        ({"x": Annotated[int, kinds.Int]}, r"Wrong\.x: expected a kind of a field, got the class Int"),
         ({"answers": U8}, r"Wrong\.answers: expected a name that is free, got 'answers', which every header has as _answers, for itself"),
         ({"state": U8}, "'state', which every header has"),
         ({"self": U8}, "'self', which is a part of the packet in rules"),
@@ -217,7 +217,9 @@ def test_nothing_is_bound_under_a_header_that_ends_the_frame() -> None:
             a: U8 = 1
 
         for rule in (None, {"a": 1}, field("a") == 1):
-            with pytest.raises(DeclareError, match="Above under Last: expected a header that something follows, got payload_size=0"):
+            with pytest.raises(
+                DeclareError, match="Above under Last: expected a header that something follows, got payload_size=0"
+            ):
 
                 class Above(Header, under=Last, when=rule):
                     b: U8 = 2

@@ -31,8 +31,8 @@ from packetlab import (
     masked,
     one_of,
     same_as,
-)  # fmt: skip
-from packetlab.wire.linktypes import first_header
+)
+from packetlab.protocols.linktypes import first_header
 from tests.capture.test_corpus import NAMES, frames_of
 
 
@@ -87,9 +87,14 @@ def test_the_mark_of_the_payload_is_given_back_as_the_none_it_is_and_takes_nothi
         assert packet[cls].replace(**{name: None}) == packet[cls]
         for refused in (b"x", 0, any_value):
             for ask in (cls, packet[cls].replace):
-                with pytest.raises(BuildError, match=rf"{cls.__name__}\.{name}: expected None, since it only marks a place"):
+                with pytest.raises(
+                    BuildError, match=rf"{cls.__name__}\.{name}: expected None, since it only marks a place"
+                ):
                     ask(**{name: refused})
-    assert packet.replace(payload=b"more").payload == dissect(bytes(IDP() / b"data"), IDP).replace(IDP, payload=b"more").payload
+    assert (
+        packet.replace(payload=b"more").payload
+        == dissect(bytes(IDP() / b"data"), IDP).replace(IDP, payload=b"more").payload
+    )
     with pytest.raises(BuildError, match="only marks a place"):
         packet.replace(Framed, body=b"more")
 

@@ -64,7 +64,7 @@ from packetlab import (
     when,
     xns_checksum,
 )  # fmt: skip
-from packetlab.wire.batch import Batch
+from packetlab.bulk.batch import Batch
 
 
 def same(variation: Any, vectorised: bool = True) -> None:

@@ -7,14 +7,14 @@
     spp.py         Conversations: SPP packets in, messages out
     frames.py      the frames of one direction of a WebSocket
     websocket.py   WebSockets: streams in, messages out
-    each.py        a whole capture through one of them
+    drive.py       a whole capture through one of them
     table.py       what Streams and Conversations share: who is over, and how much memory they may take
 
 Each takes frames one by one (`receive`) from wherever they come, knows no file and no clock but the frames' own times,
 and keeps a bounded number of octets. Nothing that came in is dropped in silence.
 """
 
-from packetlab.capture.reassembly.each import each
+from packetlab.capture.reassembly.drive import drive
 from packetlab.capture.reassembly.fragments import Datagram, Fragments
 from packetlab.capture.reassembly.notes import Kind, Note
 from packetlab.capture.reassembly.ordering import End, Hole, Piece
@@ -40,5 +40,5 @@ __all__ = [
     "WebSocketConnection",
     "WebSocketMessage",
     "WebSockets",
-    "each",
+    "drive",
 ]

@@ -18,10 +18,10 @@ from packetlab.capture.frame import Frame
 from packetlab.capture.reassembly.notes import Kind, Note
 from packetlab.capture.reassembly.ordering import Piece, fit, merged
 from packetlab.errors import BuildError
-from packetlab.wire.dissect import dissect
-from packetlab.wire.ip import Fragment, IPv4, IPv6
-from packetlab.wire.linktypes import FIRST
-from packetlab.wire.packet import Packet
+from packetlab.packet.packet import Packet
+from packetlab.protocols.dissect import dissect
+from packetlab.protocols.ip import Fragment, IPv4, IPv6
+from packetlab.protocols.linktypes import FIRST
 
 SECOND = 1_000_000_000
 LARGEST = 65535  # octets of a datagram's data, at most
@@ -84,7 +84,7 @@ def is_fragment(packet: Packet) -> int | None:
         elif isinstance(layer, Fragment):
             if layer.offset or layer.more:
                 return i
-        elif type(layer)._quotes is not None:
+        elif type(layer)._declaration.quotes is not None:
             return None  # what an ICMP error quotes is no traffic
     return None
 

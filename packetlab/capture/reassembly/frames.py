@@ -10,14 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from packetlab.wire.dissect import dissect
-from packetlab.wire.walk import Fault
-from packetlab.wire.websocket import Opcode, WebSocketFrame, mask
+from packetlab.codec.faults import Fault
+from packetlab.protocols.dissect import dissect
+from packetlab.protocols.websocket import Opcode, WebSocketFrame, mask
 
 if TYPE_CHECKING:
     from wsproto.frame_protocol import FrameProtocol
 
-    from packetlab.engine.websocket_deflate import Deflate
+    from packetlab.engine.websocket.deflate import Deflate
 
 CONTROL = 8  # the bit of an opcode that makes it a control frame's
 PART, FAULT, NUMBER = (

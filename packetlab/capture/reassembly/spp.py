@@ -18,10 +18,10 @@ from packetlab.capture.reassembly.fragments import packet_of
 from packetlab.capture.reassembly.notes import Kind, Note
 from packetlab.capture.reassembly.ordering import Hole
 from packetlab.capture.reassembly.table import BARE, Table
-from packetlab.engine.sequence import unwrap
-from packetlab.wire.addresses import XNSAddress
-from packetlab.wire.packet import Packet
-from packetlab.wire.xns import IDP, SPP, Control
+from packetlab.declare.addresses import XNSAddress
+from packetlab.engine.xns.sequence import unwrap
+from packetlab.packet.packet import Packet
+from packetlab.protocols.xns import IDP, SPP, Control
 
 SYSTEM, SEND_ACK, ATTENTION, END_OF_MESSAGE = map(int, Control)
 END, END_REPLY = 254, 255  # datastream types that close a connection
@@ -345,7 +345,7 @@ class Conversations(Table[Conversation, tuple[Speaker, Record]]):
         packet = packet_of(frame)
         layers: Any = packet.layers
         place = next((i for i, layer in enumerate(layers) if isinstance(layer, SPP)), 0)
-        if not place or any(type(layer)._quotes is not None for layer in layers[:place]):
+        if not place or any(type(layer)._declaration.quotes is not None for layer in layers[:place]):
             return ()
         idp, spp = layers[place - 1], layers[place]
         if not isinstance(idp, IDP) or spp.seq is None or spp.ack is None:

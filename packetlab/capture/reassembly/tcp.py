@@ -16,9 +16,9 @@ from packetlab.capture.reassembly.fragments import Datagram, Fragments, is_fragm
 from packetlab.capture.reassembly.notes import Kind, Note
 from packetlab.capture.reassembly.ordering import COST, End, Piece
 from packetlab.capture.reassembly.table import BARE, Table
-from packetlab.wire.ip import IPv4, IPv6
-from packetlab.wire.packet import Packet
-from packetlab.wire.transport import TCP
+from packetlab.packet.packet import Packet
+from packetlab.protocols.ip import IPv4, IPv6
+from packetlab.protocols.transport import TCP
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 
@@ -192,7 +192,7 @@ class Streams(Table[Stream, tuple[End, Piece]]):
                 under = i
             elif isinstance(layer, TCP):
                 break
-            elif type(layer)._quotes is not None:
+            elif type(layer)._declaration.quotes is not None:
                 return ()
         else:
             return ()

@@ -16,7 +16,7 @@ from packetlab.capture.reassembly.spp import ATTENTION, END, Conversation, Conve
 from packetlab.capture.reassembly.tcp import Stream, Streams
 
 if TYPE_CHECKING:
-    from packetlab.engine.websocket_events import Headers, Request
+    from packetlab.engine.websocket.events import Headers, Request
     from packetlab.errors import RemoteProtocolError
 
 
@@ -224,8 +224,8 @@ class _Listening:
 
     def _open(self, opening: _Opening, time_ns: int | None) -> bool:
         """Note what the handshake agreed on; say whether it was one for a WebSocket."""
-        from packetlab.engine.websocket_deflate import Deflate, understood
-        from packetlab.engine.websocket_handshake import (
+        from packetlab.engine.websocket.deflate import Deflate, understood
+        from packetlab.engine.websocket.handshake import (
             Bad,
             checked_request,
             checked_response,

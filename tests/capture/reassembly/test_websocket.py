@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 
 from packetlab import Capture, SimNetwork, WebSocketFrame, mask
 from packetlab.capture.reassembly import WebSocketMessage, WebSockets
-from packetlab.engine.websocket import WebSocket
+from packetlab.engine.websocket.connection import WebSocket
 from tests.capture.reassembly.segments import Line
 from tests.conftest import CORPUS, oracle
 

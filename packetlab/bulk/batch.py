@@ -1,0 +1,69 @@
+"""Batch: many packets side by side in one buffer, for work that is done on all of them at once.
+
+The buffer is any bytes; where each packet lies in it is told by two arrays. Nothing here looks into a packet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from packetlab.packet.foreign import octets
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.int64]
+
+
+class Batch:
+    """Packets in one buffer.
+
+    Attributes:
+        data: the buffer, an array of octets. starts: where each packet begins in it. sizes: octets of each.
+
+    Packets may lie anywhere in the buffer, with other octets between them, and may overlap (a template sent many times).
+    """
+
+    __slots__ = ("data", "sizes", "starts")
+
+    data: NDArray[np.uint8]
+    starts: Numbers
+    sizes: Numbers
+
+    def __init__(self, data: Any, starts: Any, sizes: Any) -> None:
+        import numpy as np
+
+        self.data = np.frombuffer(data, np.uint8) if not isinstance(data, np.ndarray) else data
+        self.starts, self.sizes = np.asarray(starts, np.int64), np.asarray(sizes, np.int64)
+
+    @classmethod
+    def of(cls, packets: Iterable[Any]) -> Batch:
+        """Return a batch of whatever are packets (see `foreign`), one behind the other."""
+        import numpy as np
+
+        pieces = [octets(packet) for packet in packets]
+        sizes = np.fromiter(map(len, pieces), np.int64, len(pieces))
+        return cls(b"".join(pieces), np.cumsum(sizes) - sizes, sizes)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, row: int) -> bytes:
+        """Return the octets of one packet."""
+        start = int(self.starts[row])
+        return self.data[start : start + int(self.sizes[row])].tobytes()
+
+    def __iter__(self) -> Iterator[Any]:
+        whole: Any = memoryview(self.data)  # type: ignore[arg-type]
+        for start, size in zip(self.starts.tolist(), self.sizes.tolist(), strict=True):
+            yield whole[start : start + size].tobytes()
+
+    @property
+    def octets(self) -> int:
+        """Octets of all packets together."""
+        return int(self.sizes.sum())
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self)} packets, {self.octets} octets>"

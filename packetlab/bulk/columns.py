@@ -1,0 +1,121 @@
+"""Columns: one value of each packet, named as ``ip.src``, ``ip#2.src`` (the second such header), ``idp.dst.net``.
+
+Owns what a column is and what it holds of one packet (`value`), which is how compiled decoders (`tracing`) are checked
+and what they fall back on. Knows nothing of files. What names mean `paths` says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.fields import Field
+from packetlab.declare.kinds import Address, Bytes, Kind
+from packetlab.errors import BuildError
+from packetlab.packet.header import HeaderType
+from packetlab.pattern.paths import FieldPath
+
+if TYPE_CHECKING:
+    from packetlab.packet.packet import Packet
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        name: as it was asked for. path: what it means.
+        form: "present" (a truth value), "number", "octets" (of a fixed size) or "bytes" (of any size).
+        dtype: kind of the numpy array, such as "u2", "V6"; "O" for bytes.
+    """
+
+    name: str
+    path: FieldPath
+    form: str
+    dtype: str
+
+    @property
+    def header(self) -> type[AnyHeader]:
+        """The class of the header."""
+        return self.path.header
+
+    @property
+    def occurrence(self) -> int:
+        """The how-manieth of its kind, from 1."""
+        return self.path.occurrence
+
+    @property
+    def own(self) -> str:
+        """The name of the field, "payload", or "" for whether the header is there."""
+        return self.path.names[0] if self.path.names else ""
+
+    @property
+    def width(self) -> int:
+        """Octets of a value in the array, where it has a fixed size."""
+        return int(self.dtype[1:]) if self.dtype != "O" else 0
+
+    def value(self, packet: Packet) -> Any:
+        """Return what the column holds of one packet: a truth value, a number, octets; None where it is absent."""
+        for place in self.path.found(packet):
+            for raw in self.path.raws(packet, place):
+                if self.form == "present":
+                    return True
+                return int.from_bytes(raw, "big") if self.form == "number" and isinstance(raw, bytes) else raw
+        return None
+
+    def text(self, value: Any) -> str:
+        """Return a value as people read it, with nothing in it that a terminal would act on."""
+        if self.form == "present":
+            return str(value)
+        kind = self.path.kind
+        if isinstance(kind, Address) and self.form == "number":
+            value = value.to_bytes(kind.size, "big")
+        return Bytes().text(value) if self.form == "bytes" else kind.text(value)
+
+
+def column(spec: Any) -> Column:
+    """Return the column that `spec` names: text, a declared field, a header class, or (class, number from 0, field name).
+
+    BuildError where there is no such header or field.
+    """
+    if isinstance(spec, Column):
+        return spec
+    if isinstance(spec, Field):
+        return _column(FieldPath(spec.header, 1, (spec,)))
+    if isinstance(spec, HeaderType):
+        return _column(FieldPath(spec, 1))  # type: ignore[arg-type]
+    if isinstance(spec, tuple) and len(spec) == 3:
+        header, number, name = spec
+        return _column(FieldPath.of(header, name.split("."), f"column {name!r}", number + 1))
+    if not isinstance(spec, str):
+        raise BuildError("column", "a name such as 'ip.src', a field or a header class", repr(spec))
+    path = FieldPath.parse(spec, f"column {spec!r}")
+    return _column(path._replace(occurrence=path.occurrence or 1), spec)
+
+
+def _dtype(kind: Kind) -> str:
+    """Return the smallest array of numbers that holds every value of a kind."""
+    assert kind.low is not None and kind.high is not None
+    bits = max(kind.high.bit_length(), (~kind.low).bit_length() + 1 if kind.low < 0 else 0)
+    signed = kind.low < 0
+    for size in (1, 2, 4, 8):
+        if kind.high.bit_length() + signed <= size * 8 and bits <= size * 8:
+            return f"{'i' if signed else 'u'}{size}"
+    raise BuildError("column", "numbers of at most 64 bits", kind.words or type(kind).__name__)
+
+
+def _column(path: FieldPath, name: str = "") -> Column:
+    name, kind = name or path.name, path.kind
+    if not path.names:
+        return Column(name, path, "present", "?")
+    if path.several:
+        ask = f"a filter may ask for any of them: '{path.name} == ...'"
+        raise BuildError(f"column {name!r}", "one value of a header", f"the items of {path.fields[0].name}", ask)
+    if kind.is_number:
+        return Column(name, path, "number", _dtype(kind))
+    if isinstance(kind, Address) and kind.size == 4:
+        return Column(name, path, "number", "u4")
+    if isinstance(kind, (Address, Bytes)) and kind.bits is not None:
+        return Column(name, path, "octets", f"V{kind.bits // 8}")
+    return Column(name, path, "bytes", "O")

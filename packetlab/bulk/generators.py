@@ -1,0 +1,391 @@
+"""Series: what a field is in each row of a variation, worked out for many rows at once and for any row by itself.
+
+Owns what users write for the values of a field (`sequence`, `seeded`, `filling`, and plain ranges, lists and arrays) and
+how it becomes raw values in arrays. Randomness is a function of a seed and the row (splitmix64: Steele, Lea, Flood,
+"Fast splittable pseudorandom number generators", 2014), so that whoever receives can work out the same. Knows nothing
+of packets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from packetlab.declare.kinds import Address, Bytes, Int, Kind
+from packetlab.errors import BuildError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Rows = NDArray[np.int64]
+    Words = NDArray[np.uint64]
+    Matrix = NDArray[np.uint8]
+
+WORD = 1 << 64
+SMALL = 1 << 16  # values of a range that may as well be listed
+
+
+class Source:
+    """What a user wrote: values, and the order they are taken in."""
+
+    def __init__(self, values: Any, each: int = 1, seed: int | None = None) -> None:
+        if each < 1:
+            raise BuildError("sequence: each", "1 or more", each)
+        self.values, self.each, self.seed = values, each, seed
+
+    def __repr__(self) -> str:
+        order = f"seed={self.seed}" if self.seed is not None else f"each={self.each}"
+        return f"<Source of {self.values!r}, {order}>"
+
+
+class Filling:
+    """What a user wrote for octets: how many in each row, and of what."""
+
+    def __init__(self, sizes: Any, pattern: bytes, seed: int | None) -> None:
+        self.sizes, self.pattern, self.seed = sizes, pattern, seed
+
+
+def sequence(values: Any, each: int = 1) -> Source:
+    """Values one after the other, and again from the first when they are used up; `each` of them so many times in a row.
+
+    `values`: a range, a list, an array, or for an address a network ("10.0.0.0/8", "2001:db8::/64",
+    "02:00:00:00:00:00/24").
+    """
+    return Source(values, each)
+
+
+def seeded(seed: int, values: Any = None) -> Source:
+    """Values drawn evenly from `values` (as for `sequence`; None: all that the field can hold), the same for a seed always.
+
+    Each field draws for itself, also where two have the same seed.
+    """
+    return Source(values, seed=seed)
+
+
+def filling(sizes: Any, pattern: bytes = b"\0", seed: int | None = None) -> Filling:
+    """Octets for a payload or another field of varying size: in each row as many as `sizes` says.
+
+    `sizes`: a number, or as for `sequence`, or what `sequence` and `seeded` give. The octets are `pattern` over and over,
+    or with `seed` random ones.
+    """
+    if not pattern:
+        raise BuildError("filling: pattern", "an octet or more", "none")
+    return Filling(sizes, pattern, seed)
+
+
+def mixed(seed: int, rows: Words, lane: int = 0) -> Words:
+    """Return 64 random bits for each row: splitmix64 of `seed` at that place."""
+    import numpy as np
+
+    start = (seed * 0xD1342543DE82EF95 + lane * 0xDA942042E4DD58B5 + 0x9E3779B97F4A7C15) % WORD
+    z = rows * np.uint64(0x9E3779B97F4A7C15) + np.uint64(start)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+# Values of one field ------------------------------------------------------------------------------------------------
+
+
+class Order:
+    """Which of `length` values each row takes."""
+
+    def __init__(self, length: int, each: int, seed: int | None) -> None:
+        self.length, self.each, self.seed = length, each, seed
+
+    def low(self, rows: Rows) -> Words:
+        """Return the place of each row's value (its low 64 bits)."""
+        import numpy as np
+
+        at = rows.astype(np.uint64)
+        if self.seed is not None:
+            at = mixed(self.seed, at)
+        elif self.each > 1:
+            at = at // np.uint64(self.each)
+        return at % np.uint64(self.length) if self.length < WORD else at
+
+    def high(self, rows: Rows) -> Words | None:
+        """Return the bits of the place above 64; None where there are none."""
+        import numpy as np
+
+        if self.seed is None or self.length <= WORD:
+            return None
+        drawn, most = mixed(self.seed, rows.astype(np.uint64), 1), self.length // WORD
+        return drawn % np.uint64(most) if most < WORD else drawn
+
+
+class Values:
+    """Raw values of one field by row."""
+
+    def raw(self, row: int) -> Any:
+        """Return the raw value of one row."""
+        raise NotImplementedError
+
+
+class Numbers(Values):
+    """Numbers of 64 bits at most, negative ones as two's complement; short addresses too."""
+
+    def __init__(self, order: Order, start: int, step: int, table: Any, kind: Kind) -> None:
+        self.order, self.start, self.step, self.table, self.kind = order, start, step, table, kind
+
+    def words(self, rows: Rows) -> Words:
+        """Return the value of each row."""
+        import numpy as np
+
+        at = self.order.low(rows)
+        if self.table is not None:
+            return self.table[at]  # type: ignore[no-any-return]
+        return at * np.uint64(self.step % WORD) + np.uint64(self.start % WORD)
+
+    def raw(self, row: int) -> Any:
+        import numpy as np
+
+        number = int(self.words(np.array([row]))[0])
+        if isinstance(self.kind, Int):
+            return number - WORD if self.kind.signed and number >> 63 else number
+        return number.to_bytes((self.kind.bits or 0) // 8, "big")
+
+
+class Strings(Values):
+    """Octets, of the same size in all rows or not."""
+
+    size: int | None = None
+
+    def sizes(self, rows: Rows) -> Rows:
+        """Return the size of each row's octets."""
+        import numpy as np
+
+        return np.full(len(rows), self.size, np.int64)
+
+    def octets(self, rows: Rows, size: int) -> Matrix:
+        """Return the octets of rows that all have `size` of them, a row each."""
+        raise NotImplementedError
+
+    def raw(self, row: int) -> bytes:
+        import numpy as np
+
+        rows = np.array([row])
+        return self.octets(rows, int(self.sizes(rows)[0])).tobytes()
+
+
+class Row(Strings):
+    """Addresses one behind the other, of up to 16 octets: `start` and so many `step` on."""
+
+    def __init__(self, order: Order, start: int, step: int, size: int) -> None:
+        self.order, self.start, self.step, self.size = order, start, step, size
+
+    def octets(self, rows: Rows, size: int) -> Matrix:
+        import numpy as np
+
+        add = self.order.low(rows) * np.uint64(self.step)
+        low = add + np.uint64(self.start % WORD)
+        high = (low < add).astype(np.uint64) + np.uint64(self.start // WORD)
+        more = self.order.high(rows)
+        if more is not None:
+            high += more
+        both = np.stack([high, low], axis=1).astype(">u8").view(np.uint8)
+        return both[:, 16 - size :]
+
+
+class Listed(Strings):
+    """Octets from a list."""
+
+    def __init__(self, order: Order, pieces: Sequence[bytes]) -> None:
+        import numpy as np
+
+        self.order, self.pieces = order, pieces
+        self.lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
+        self.ends = np.cumsum(self.lengths)
+        self.joined = np.frombuffer(b"".join(pieces), np.uint8)
+        same = len(set(self.lengths.tolist())) == 1
+        self.size = len(pieces[0]) if same else None
+        self.table: Matrix | None = self.joined.reshape(len(pieces), -1) if same and self.size else None
+
+    def sizes(self, rows: Rows) -> Rows:
+        return self.lengths[self.order.low(rows)]
+
+    def octets(self, rows: Rows, size: int) -> Matrix:
+        import numpy as np
+
+        at = self.order.low(rows)
+        if self.table is not None:
+            return self.table[at]
+        picked: Matrix = self.joined[(self.ends[at] - size)[:, None] + np.arange(size)]
+        return picked
+
+
+class Drawn(Strings):
+    """Random octets, or a pattern over and over, in the sizes that a row of numbers gives."""
+
+    def __init__(self, sizes: Numbers | int, pattern: bytes, seed: int | None) -> None:
+        self.count, self.pattern, self.seed = sizes, pattern, seed
+        self.size = sizes if isinstance(sizes, int) else None
+
+    def sizes(self, rows: Rows) -> Rows:
+        import numpy as np
+
+        if isinstance(self.count, int):
+            return np.full(len(rows), self.count, np.int64)
+        return self.count.words(rows).astype(np.int64)
+
+    def octets(self, rows: Rows, size: int) -> Matrix:
+        import numpy as np
+
+        if self.seed is None:
+            one = (self.pattern * (size // len(self.pattern) + 1))[:size]
+            return np.broadcast_to(np.frombuffer(one, np.uint8), (len(rows), size))
+        words = -(-size // 8)
+        at: Any = rows.astype(np.uint64)[:, None] * np.uint64(1 << 14) + np.arange(words, dtype=np.uint64)
+        return mixed(self.seed, at, 2).astype("<u8").view(np.uint8)[:, :size]
+
+
+class Chosen(Values):
+    """Any raw values from a list; for fields that only objects can pack."""
+
+    def __init__(self, order: Order, values: list[Any]) -> None:
+        self.order, self.values = order, values
+
+    def places(self, rows: Rows) -> Rows:
+        """Return which of the values each row has."""
+        import numpy as np
+
+        return self.order.low(rows).astype(np.int64)
+
+    def raw(self, row: int) -> Any:
+        import numpy as np
+
+        return self.values[int(self.order.low(np.array([row]))[0])]
+
+
+# From what a user wrote ---------------------------------------------------------------------------------------------
+
+
+def values_of(written: Any, kind: Kind, where: str, count: int, size: int = 0) -> Values:
+    """Return the values that a user wrote for a field of `kind`. BuildError where they do not fit it.
+
+    `count`: rows, `size`: octets the field has in the template (for random ones of a numpy Generator).
+    """
+    if isinstance(written, Filling):
+        return _filling(written, kind, where, count)
+    source = written if isinstance(written, Source) else Source(written)
+    wanted, seed = source.values, source.seed
+    if seed is not None:
+        seed = (seed * 0x100000001B3 + crc32(where.encode())) % WORD
+    if hasattr(wanted, "bit_generator") and hasattr(wanted, "integers"):
+        wanted = _generated(wanted, kind, where, count, size)
+
+    def order(length: int) -> Order:
+        if not length:
+            raise BuildError(where, "values", "none")
+        return Order(length, source.each, seed)
+
+    width = kind.bits // 8 if kind.bits is not None and not isinstance(kind, Int) else 0
+    if wanted is None and isinstance(kind, Int):
+        wanted = range(kind.low, kind.high + 1)
+    elif wanted is None and isinstance(kind, Address):
+        wanted = range(1 << width * 8)
+    elif wanted is None and isinstance(kind, Bytes) and seed is not None:
+        return Drawn(width or size, b"\0", seed)
+    elif isinstance(wanted, str) and isinstance(kind, Address) and "/" in wanted:
+        wanted = _network(wanted, kind, where)
+    if isinstance(wanted, range):
+        return _of_range(wanted, kind, where, order, width)
+    if type(wanted).__module__ == "numpy" and hasattr(wanted, "dtype"):
+        found = _of_array(wanted, kind, where, order, width)
+        if found is not None:
+            return found
+    if isinstance(wanted, (str, bytes, bytearray)) or not isinstance(wanted, Iterable) or hasattr(wanted, "_fields"):
+        wanted = (wanted,)  # one value for all
+    elif not isinstance(wanted, Sequence):
+        wanted = list(islice(wanted, count))
+    listed = [kind.raw(value, where) for value in wanted]
+    return _of_list(listed, kind, order(len(listed)), width)
+
+
+def _of_list(listed: list[Any], kind: Kind, order: Order, width: int) -> Values:
+    import numpy as np
+
+    if isinstance(kind, Int):
+        return Numbers(order, 0, 0, np.array([number % WORD for number in listed], np.uint64), kind)
+    if isinstance(kind, Address) and width <= 8:
+        return Numbers(order, 0, 0, np.array([int.from_bytes(raw, "big") for raw in listed], np.uint64), kind)
+    if isinstance(kind, (Address, Bytes)):
+        return Listed(order, listed)
+    return Chosen(order, listed)
+
+
+def _of_range(wanted: range, kind: Kind, where: str, order: Any, width: int) -> Values:
+    one = order(_length(wanted))
+    first, last = wanted.start, wanted.start + (_length(wanted) - 1) * wanted.step
+    for end in (first, last):
+        kind.raw(end, where)
+    if isinstance(kind, Int) or (isinstance(kind, Address) and width <= 8):
+        return Numbers(one, first, wanted.step, None, kind)
+    if isinstance(kind, Address) and (wanted.step == 1 or (wanted.step > 0 and last - first < WORD)):
+        return Row(one, first, wanted.step, width)
+    if _length(wanted) <= SMALL:
+        return _of_list([kind.raw(value, where) for value in wanted], kind, one, width)
+    raise BuildError(where, "a range of step 1, or of fewer values", wanted)
+
+
+def _length(wanted: range) -> int:
+    """Return how many numbers there are; len() ends at 2**63."""
+    return max(0, (wanted.stop - wanted.start + wanted.step - (1 if wanted.step > 0 else -1)) // wanted.step)
+
+
+def _of_array(wanted: Any, kind: Kind, where: str, order: Any, width: int) -> Values | None:
+    import numpy as np
+
+    if wanted.ndim == 2 and wanted.dtype == np.uint8 and not isinstance(kind, Int):
+        if width not in (0, wanted.shape[1]):
+            raise BuildError(where, f"rows of {width} octets", wanted.shape[1])
+        pieces = [row.tobytes() for row in np.ascontiguousarray(wanted)]
+        return _of_list([kind.raw(piece, where) for piece in pieces], kind, order(len(pieces)), width)
+    if wanted.ndim != 1:
+        raise BuildError(where, "an array of one dimension, or rows of octets", f"shape {wanted.shape}")
+    if wanted.dtype.kind not in "iu" or not (isinstance(kind, Int) or (isinstance(kind, Address) and width <= 8)):
+        return None
+    one = order(len(wanted))
+    for end in (int(wanted.min()), int(wanted.max())):
+        kind.raw(end, where)
+    return Numbers(one, 0, 0, wanted.astype(np.uint64), kind)
+
+
+def _network(text: str, kind: Address, where: str) -> range:
+    base, _, length = text.partition("/")
+    start = int.from_bytes(kind.raw(base, where), "big")
+    if not (length.isdecimal() and len(length) < 4 and int(length) <= kind.bits):  # type: ignore[operator]
+        raise BuildError(where, f"a prefix length of 0..{kind.bits}", repr(text))
+    size = 1 << ((kind.bits or 0) - int(length))
+    start -= start % size
+    return range(start, start + size)
+
+
+def _generated(rng: Any, kind: Kind, where: str, count: int, size: int) -> Any:
+    import numpy as np
+
+    if isinstance(kind, Int):
+        return rng.integers(kind.low, kind.high, count, np.int64 if kind.signed else np.uint64, endpoint=True)
+    if isinstance(kind, (Address, Bytes)):
+        return rng.integers(0, 256, (count, kind.bits // 8 if kind.bits is not None else size), np.uint8)
+    raise BuildError(where, "a list of values", "a random generator")
+
+
+def _filling(written: Filling, kind: Kind, where: str, count: int) -> Values:
+    if not isinstance(kind, Bytes) or kind.bits is not None:
+        raise BuildError(where, "a payload or octets of varying size to fill", "a field of fixed size")
+    seed = written.seed
+    if seed is not None:
+        seed = (seed * 0x100000001B3 + crc32(where.encode())) % WORD
+    if isinstance(written.sizes, int):
+        sizes: Numbers | int = written.sizes
+    else:
+        numbers = values_of(written.sizes, Int(17), f"{where}: size", count)
+        assert isinstance(numbers, Numbers)
+        sizes = numbers
+    if isinstance(sizes, int) and not 0 <= sizes < 1 << 17:
+        raise BuildError(where, f"a size of 0..{(1 << 17) - 1}", sizes)
+    return Drawn(sizes, written.pattern, seed)

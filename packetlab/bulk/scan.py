@@ -1,0 +1,430 @@
+"""The compiler for many packets: from the declarations, source that finds the values of columns in a buffer of packets.
+
+It goes the same way as `unpack`, header by header along the bindings, but reads only what decides the way and what was
+asked for. Two writers share this: `tracing_rows` (all packets a header at a time, in numpy) and `tracing_loop` (one
+packet after the other, for a compiler of such loops). A packet that does not fit its declarations is marked as odd and
+left to `dissect`, which knows what to say of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from packetlab.bulk.columns import Column
+from packetlab.bulk.queries import Asked, any_of, compared, wanted
+from packetlab.bulk.scannable import scannable
+from packetlab.declare import registry
+from packetlab.declare.expressions import Next
+from packetlab.declare.kinds import Int
+from packetlab.declare.plan import Bound, Coded, Fixed, Listed, Open, Padded, Run, Sized, Step, When, needs
+from packetlab.errors import DeclareError
+from packetlab.pattern.conditions import Condition, Match
+
+if TYPE_CHECKING:
+    from packetlab.declare.declaration import AnyHeader
+    from packetlab.declare.expressions import Expr
+    from packetlab.declare.fields import Field
+    from packetlab.pattern.paths import FieldPath
+
+Place: TypeAlias = tuple[str, int]
+"""Where something lies: "begin" or "pos", and octets behind it."""
+
+
+def following(cls: type[AnyHeader]) -> list[type[AnyHeader]]:
+    """Return the classes that may follow, each once."""
+    found: dict[type[AnyHeader], None] = {}
+    for f in cls._fields:
+        if isinstance(f.rule, Next):
+            found.update(dict.fromkeys(registry.space(f.rule.space).headers.values()))
+    found.update(dict.fromkeys(upper for _, _, upper in registry.conditions(cls)))
+    return list(found)
+
+
+def on_the_way(first: type[AnyHeader], columns: Sequence[Asked]) -> dict[type[AnyHeader], int]:
+    """Return the classes, numbered from 1, through which the headers of columns are reached from `first`."""
+    reached = [first]
+    for cls in reached:
+        reached += [upper for upper in following(cls) if upper not in reached]
+    wanted = {cls for cls in reached if any(issubclass(cls, column.header) for column in columns)}
+    leading = set(wanted)
+    while True:
+        more = {cls for cls in reached if cls not in leading and any(upper in leading for upper in following(cls))}
+        if not more:
+            break
+        leading |= more
+    return {cls: number for number, cls in enumerate((cls for cls in reached if cls in leading), 1)}
+
+
+def counters(columns: Sequence[Asked]) -> dict[type[AnyHeader], int]:
+    """Return the classes whose headers in a packet are counted, with a number for each from 0."""
+    asked = dict.fromkeys(column.header for column in columns if column.occurrence)
+    return {header: number for number, header in enumerate(asked)}
+
+
+class Tracing:
+    """Writes the source that goes over one header.
+
+    In it `begin` is where the header starts and `end` what it may fill; `pos` is the place reached, where that is not a
+    constant behind `begin`; `v_...` are values of fields and `p_...` say whether they are there. Subclasses say how one
+    thing is written: `check`, `fetch`, `store` and so on.
+    """
+
+    def __init__(self, cls: type[AnyHeader], numbers: dict[type[AnyHeader], int], columns: Sequence[Asked]) -> None:
+        self.cls, self.numbers = cls, numbers
+        mine = [(place, column) for place, column in enumerate(columns) if issubclass(cls, column.header)]
+        self.columns = [(place, column) for place, column in mine if isinstance(column, Column)]
+        self.matches = [(place, match) for place, match in mine if isinstance(match, Match)]
+        self.counters = {header: n for header, n in counters(columns).items() if issubclass(cls, header)}
+        self.plan = cls._declaration.plan
+        self.lines: list[str] = []
+        self.read: set[str] = set()
+        self.offset: int | None = 0
+        self.at_limit = self.stop = self.total = ""
+        self.onward = [upper for upper in following(cls) if upper in numbers]
+        self.rules = self._rules()
+        self.needed = {f.name for f in cls._fields if f.fixed or (self.onward and isinstance(f.rule, Next))}
+        self.needed = self.needed.union(*(needs(rule) for rule in self.rules))
+
+    def _rules(self) -> list[Expr]:
+        """Rules that decide where something lies or what follows."""
+        cls = self.cls
+        rules = [said[0] for said in (self.plan.own, self.plan.total, self.plan.payload) if said]
+        rules += [*self.plan.sizes.values(), *(f.condition for f in cls._fields if f.condition is not None)]
+        if self.onward:
+            opaque = cls._declaration.opaque
+            rules += [*cls._declaration.shortened, *([] if opaque is None else [opaque])]
+            rules += [condition for condition, _, _ in registry.conditions(cls)]
+        return rules
+
+    def legible(self) -> bool:
+        """Whether these headers can be gone over without making them; if not, packets with them are odd."""
+        steps = [step.step if isinstance(step, When) else step for step in (*self.plan.head, *self.plan.trailer)]
+        return (
+            not any(isinstance(step, Listed | Coded) for step in steps)
+            and not any(f.fixed and not isinstance(f.kind, Int) for step in steps for f in step.fields)
+            and all(
+                unit.bits <= 64 for step in steps if isinstance(step, Fixed) for unit in step.run.units if unit.number
+            )
+            and all(scannable(rule, self.cls) for rule in self.rules)
+        )
+
+    def source(self) -> list[str]:
+        """Return the lines."""
+        if not self.legible():
+            self.away()
+            return self.lines
+        self.enter()
+        self.give("", ("begin", 0))  # what turns out to be odd is looked at anew
+        for number, match in self.matches:
+            for place, _ in enumerate(match.conditions):
+                self.let(f"q_{number}_{place}", "False")
+        for step in self.plan.head:
+            self.step(step)
+        if self.stop and self.at_limit != self.stop:
+            self.check(f"{self.pos} != stop")
+        if self.total and (self.offset is None or self.stop) and self.at_limit != self.total:
+            self.check(f"total < {self.pos}")
+        end = self.payload_end()
+        self.give("payload", self.place(), f"{end} - ({self.pos})")
+        self.trailer(end)
+        for number, match in self.matches:
+            self.mark(number, match, [f"q_{number}_{place}" for place, _ in enumerate(match.conditions)])
+        for short in self.cls._declaration.shortened if self.onward else ():
+            self.cut_short(short.code(self))
+        self.leave(end)
+        return self.lines
+
+    # What subclasses write ---------------------------------------------------------------------------------------
+
+    def away(self) -> None:
+        """Mark the packet as odd and go no further."""
+        raise NotImplementedError
+
+    def enter(self) -> None:
+        """Count one more header of this kind."""
+
+    def check(self, bad: str) -> None:
+        """Mark the packet as odd where `bad` holds."""
+        raise NotImplementedError
+
+    def let(self, name: str, code: str) -> None:
+        """Give a variable a value."""
+        raise NotImplementedError
+
+    def fetch(self, at: Place, size: int, kind: Int, shift: int = 0) -> str:
+        """Return source for a number in the `size` octets at a place: the bits of `kind` above the lowest `shift`."""
+        raise NotImplementedError
+
+    def begin_if(self, condition: str) -> None:
+        """Let the lines that follow hold only where `condition` does."""
+        raise NotImplementedError
+
+    def end_if(self) -> None:
+        """End that."""
+        raise NotImplementedError
+
+    def clip(self, name: str) -> None:
+        """Let a place that lies behind `end` be `end` where octets are rightly missing there; elsewhere it is odd."""
+        raise NotImplementedError
+
+    def cut_short(self, condition: str) -> None:
+        """Note where `condition` holds that what follows is rightly shorter than it says."""
+        raise NotImplementedError
+
+    def store(self, number: int, column: Column, at: Place, size: str, value: str) -> None:
+        """Put into column `number` the `value` or, where that is empty, the octets at a place (`size` of them)."""
+        raise NotImplementedError
+
+    def mark(self, number: int, match: Match, conditions: list[str]) -> None:
+        """Note that match `number` is met where all conditions hold, in this header or in any."""
+        raise NotImplementedError
+
+    def leave(self, end: str) -> None:
+        """Go on to the header that follows."""
+        raise NotImplementedError
+
+    # What expressions ask for (see expressions.Emitter) ------------------------------------------------------------
+
+    def choose(self, condition: str, yes: str, no: str) -> str:
+        raise NotImplementedError
+
+    def one_of(self, value: str, among: tuple[int, ...]) -> str:
+        """Return source for whether a value is one of some numbers."""
+        return any_of([f"({value} == {number})" for number in among])
+
+    def value(self, name: str) -> str:
+        if name not in self.read:
+            raise DeclareError(f"{self.cls.__name__}.{name}", "a field that is read before it is needed", "a later one")
+        return f"v_{name}"
+
+    def has(self, name: str) -> str:
+        return f"p_{name}"
+
+    def size(self, part: str) -> str:
+        return f"({self.total or 'end'} - ({self.pos}))"
+
+    def count(self, name: str) -> str:
+        raise DeclareError(self.cls.__name__, "a number in a condition for reading", f"count_of({name})")
+
+    def number(self, rule: Next) -> str:
+        raise DeclareError(self.cls.__name__, "fields in a condition for reading", str(rule))
+
+    def ahead(self, bits: int) -> str:
+        raise NotImplementedError
+
+    # Going over a header -------------------------------------------------------------------------------------------
+
+    @property
+    def pos(self) -> str:
+        """Source for the place reached."""
+        if self.offset is None:
+            return "pos"
+        return f"begin + {self.offset}" if self.offset else "begin"
+
+    def float(self) -> None:
+        """Let the place be a variable from here on."""
+        if self.offset is not None:
+            self.let("pos", self.pos)
+            self.offset = None
+
+    def advance(self, size: int | str) -> None:
+        if self.offset is not None and isinstance(size, int):
+            self.offset += size
+        else:
+            self.float()
+            self.let("pos", f"pos + {size}")
+
+    def place(self, more: int = 0) -> Place:
+        """The place reached and `more` octets."""
+        return ("pos", more) if self.offset is None else ("begin", self.offset + more)
+
+    def give(self, name: str, at: Place, size: str = "", value: str = "") -> None:
+        """Store what lies here in the columns that ask for it: a field's name, "payload", or "" for the header."""
+        for number, column in self.columns:
+            if column.own == name:
+                found = self.part(column.path, at, value) if column.form == "number" else ""
+                self.store(number, column, (at[0], at[1] + column.path.skip), size, found)
+        for number, match in self.matches:
+            for place, (path, condition) in enumerate(zip(match.paths, match.conditions, strict=True)):
+                if path.names[0] == name:
+                    self.let(f"q_{number}_{place}", self.test(condition, path, at, value))
+
+    def part(self, path: FieldPath, at: Place, value: str) -> str:
+        """Return source for the number that a path means in the field that lies here; `value` is that of the field."""
+        if path.flag:
+            bits = compared(value, "masked", path.fields[-1].kind, (path.flag, path.flag))
+            return f"(({bits}) * 1)"
+        return value or self.fetch((at[0], at[1] + path.skip), (path.kind.bits or 0) // 8, Int(path.kind.bits or 0))
+
+    def test(self, condition: Condition, path: FieldPath, at: Place, value: str) -> str:
+        """Return source for whether a condition holds of the field that lies here."""
+        sign, values, kind = condition.sign, wanted(condition), path.kind
+        if isinstance(kind, Int):
+            return compared(self.part(path, at, value), sign, kind, values)
+        size = (kind.bits or 0) // 8
+        if size == 4:
+            numbers = [int.from_bytes(octets, "big") for octets in values]
+            return compared(self.part(path, at, ""), sign, Int(32), numbers)
+        same = []
+        masks = sign in ("masked", "unmasked")
+        for octets in values[1:] if masks else values:
+            parts = []
+            for i in range(0, size, 4):
+                width = min(4, size - i)
+                number = self.fetch((at[0], at[1] + path.skip + i), width, Int(width * 8))
+                if masks:
+                    number = f"({number} & {int.from_bytes(values[0][i : i + width], 'big')})"
+                parts.append(f"({number} == {int.from_bytes(octets[i : i + width], 'big')})")
+            same.append(f"({' & '.join(parts)})")
+        return any_of(same) + (" == False" if sign in ("!=", "unmasked") else "")
+
+    def run(self, piece: Run) -> None:
+        self.check(f"{self.pos} + {piece.size} > {self.stop or 'end'}")
+        self.take(piece)
+        self.advance(piece.size)
+
+    def take(self, piece: Run) -> None:
+        """Read the needed values of a run, and store the columns in it."""
+        at = 0
+        for unit in piece.units:
+            bit = 0
+            for f in unit.fields:
+                width = f.kind.bits or 0
+                first, last = (0, unit.bits // 8) if unit.little else (bit // 8, -(-(bit + width) // 8))
+                where, value = self.place(at + first), ""
+                if isinstance(f.kind, Int):
+                    value = self.fetch(where, last - first, f.kind, 0 if unit.little else last * 8 - bit - width)
+                    if f.name in self.needed:
+                        self.let(f"v_{f.name}", value)
+                        self.read.add(f.name)
+                        value = f"v_{f.name}"
+                        if f.fixed:
+                            self.check(compared(value, "!=", f.kind, (f.default,)))
+                self.give(f.name, where, str(width // 8), value)
+                bit += width
+            at += unit.bits // 8
+
+    def step(self, step: Step) -> None:
+        """Go over one step of the header."""
+        if isinstance(step, When):
+            self.float()
+            name = step.field.name
+            self.let(f"p_{name}", f"({step.condition.code(self)}) != 0")
+            if isinstance(step.step, Fixed) and name in self.needed:
+                self.let(f"v_{name}", "0")
+            self.begin_if(f"p_{name}")
+            if isinstance(step.step, Fixed):
+                self.float()
+            self.step(step.step)
+            self.end_if()
+        elif isinstance(step, Bound):
+            self.bound(step)
+        elif isinstance(step, Fixed):
+            self.run(step.run)
+        elif isinstance(step, Open):
+            self.open_end(step.field)
+        else:
+            assert isinstance(step, Sized | Padded)  # see `legible`
+            self.sized(step)
+
+    def sized(self, step: Sized | Padded) -> None:
+        self.float()
+        self.let("w", f"-(pos - begin) % {step.multiple}" if isinstance(step, Padded) else step.size.code(self))
+        self.check(f"(w < 0) | (pos + w > {self.stop or 'end'})")
+        self.give(step.field.name, ("pos", 0), "w")
+        self.advance("w")
+
+    def open_end(self, f: Field) -> None:
+        """Go over a field that takes all up to a limit."""
+        limit = self.stop or self.total or "end"
+        if limit == "end" and self.plan.trailing:
+            limit = f"end - {self.plan.trailing}"
+            self.check(f"{limit} < {self.pos}")
+        self.let("w", f"{limit} - ({self.pos})")
+        self.give(f.name, self.place(), "w")
+        self.float()
+        self.let("pos", limit)
+        self.at_limit = limit
+
+    def bound(self, step: Bound) -> None:
+        """Work out where the header or its payload ends."""
+        which = {"self": "stop", "total": "total"}[step.part]
+        for name in sorted(needs(step.size)):
+            if self.cls._by_name[name].condition is not None:
+                self.check(f"p_{name} == False")
+        self.let(which, f"begin + {step.size.code(self)}")
+        self.check(f"{which} < {self.pos}")
+        if which == "stop":
+            self.check("stop > end")
+        else:
+            self.clip("total")
+        setattr(self, which, which)
+
+    def payload_end(self) -> str:
+        tail = self.plan.trailing
+        room = f"end - {tail}" if tail else "end"
+        if self.total:
+            return self.total
+        if self.plan.payload is not None:
+            rule, said_by = self.plan.payload
+            self.let("w", rule.code(self))
+            if said_by is not None:
+                self.check("w < 0")
+                self.let("e", f"{self.pos} + w")
+            else:
+                self.let("e", self.choose("w >= 0", f"{self.pos} + w", room))
+            self.clip("e")
+            return "e"
+        if tail:
+            self.let("e", room)
+            self.check(f"e < {self.pos}")
+            return "e"
+        return "end"
+
+    def trailer(self, end: str) -> None:
+        """Go over what stands behind the payload."""
+        if not self.plan.trailer:
+            return
+        if self.offset is not None:
+            self.let("pos", self.pos)
+        self.let("after", "pos")
+        self.offset = None
+        self.let("pos", end)
+        for step in self.plan.trailer:
+            if isinstance(step, Fixed):
+                self.check(f"pos + {step.run.size} > end")
+                self.take(step.run)
+                self.advance(step.run.size)
+            else:
+                assert isinstance(step, Padded)  # see `validate`
+                self.let("w", f"-(pos - begin) % {step.multiple}")
+                self.check("pos + w > end")
+                self.give(step.field.name, ("pos", 0), "w")
+                self.advance("w")
+        self.let("pos", "after")
+
+    def branches(self) -> list[tuple[list[str], str]]:
+        """Return how it goes on, in order: conditions of which one must hold, and the number of the class ("0": none).
+
+        What leads nowhere is left out at the end; nothing at all is said where no header that is asked for follows.
+        """
+        if not self.onward:
+            return []  # so the fields that would say need not have been read
+        found: list[tuple[list[str], str]] = []
+        for f, switch in self.plan.numbered:
+            numbers: dict[str, list[str]] = {}
+            for number, upper in registry.space(switch.space).headers.items():
+                test = f"({compared(self.value(f.name), '==', f.kind, (number,))})"
+                test = test if f.condition is None else f"({self.has(f.name)} & {test})"
+                numbers.setdefault(str(self.numbers.get(upper, 0)), []).append(test)
+            found += sorted(((tests, number) for number, tests in numbers.items()), key=lambda branch: branch[1] == "0")
+        for rule, _, upper in registry.conditions(self.cls):
+            found.append(([f"(({self.condition(rule)}) != 0)"], str(self.numbers.get(upper, 0))))
+        while found and found[-1][1] == "0":
+            found.pop()
+        return found
+
+    def condition(self, rule: Expr) -> str:
+        """Return source for a condition of a binding."""
+        return rule.code(self)

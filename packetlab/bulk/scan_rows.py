@@ -1,0 +1,209 @@
+"""Tracing, all packets a header at a time: source of functions that work on arrays (numpy).
+
+Packets whose next header is the same go on together. `rows` says which ones they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from packetlab.bulk.columns import Column
+from packetlab.bulk.queries import Asked, any_of, parameters
+from packetlab.bulk.scan import Place, Tracing, counters, on_the_way
+from packetlab.bulk.scan_loop import bits_of
+from packetlab.codec.source import function
+from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.kinds import Int
+from packetlab.pattern.conditions import Match
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+DEPTH = 256  # headers in one packet; one with more is odd
+_VARIABLE = re.compile(r"\b(?:[vpq]_\w+|pos|begin|end|w|e|stop|total|after|data)\b")
+
+
+def rows_trace(first: type[AnyHeader], columns: Sequence[Asked]) -> Callable[..., None]:
+    """Return ``trace(data, starts, sizes, missing, odd, *arrays)``, which does what `tracing_loop` describes."""
+    import numpy as np
+
+    numbers = on_the_way(first, columns)
+    names: dict[str, Any] = {"np": np, "number_at": number_at, "octets_at": octets_at, "filled": filled}
+    arrays_of = parameters(columns)
+    steps: dict[int, Any] = {}
+    for cls, number in numbers.items():
+        writer = RowsTracing(cls, numbers, columns)
+        head = f"def step(work, seen, last, missing, odd, data, rows, begin, end, partial{''.join(', ' + name for name in arrays_of)}):"
+        lines = [head, *("    " + line for line in writer.source())]
+        steps[number] = function(lines, dict(names), f"columns of {cls.__name__}")
+
+    def trace(data: Any, starts: Any, sizes: Any, missing: Any, odd: Any, *arrays: Any) -> None:
+        start = numbers.get(first)
+        if start is None:
+            return
+        count = len(starts)
+        last = starts + sizes
+        seen = [np.zeros(count, np.int16) for _ in counters(columns)]
+        work = [(start, np.arange(count), starts, last, np.zeros(count, bool))]
+        for _ in range(DEPTH):
+            if not work:
+                return
+            now, work = work, []
+            for number, rows, begin, end, partial in now:
+                steps[number](work, seen, last, missing, odd, data, rows, begin, end, partial, *arrays)
+        for _, rows, *_ in work:
+            odd[rows] = True
+
+    return trace
+
+
+def number_at(data: Any, place: Any, offset: int, size: int, little: bool) -> NDArray[Any]:
+    """Return the numbers of `size` octets that lie `offset` behind each place; 0 for places too near the end."""
+    import numpy as np
+
+    order = "<" if little else ">"
+    if size in (1, 2, 4, 8):
+        room = len(data) - offset - size + 1
+        if room <= 0:
+            return np.zeros(len(place), np.int64)
+        found = np.ndarray((room,), f"{order}u{size}", data, offset, (1,))[place]
+        numbers: NDArray[Any] = found.astype(np.int64)
+        return numbers
+    # Of the sizes between, two parts.
+    first = 4 if size > 4 else 2
+    one, two = (
+        number_at(data, place, offset, first, little),
+        number_at(data, place, offset + first, size - first, little),
+    )
+    both: NDArray[Any] = one | two << 8 * first if little else one << 8 * (size - first) | two
+    return both
+
+
+def octets_at(data: Any, place: Any, offset: int, size: int) -> NDArray[Any]:
+    """Return `size` octets behind each place, a row each."""
+    import numpy as np
+
+    room = len(data) - offset - size + 1
+    found = np.ndarray((room,), f"V{size}", data, offset, (1,))[place]
+    octets: NDArray[Any] = found.view(np.uint8).reshape(len(place), size)
+    return octets
+
+
+def filled(value: Any, rows: Any) -> NDArray[Any]:
+    """Return an array that has `value` for every row."""
+    import numpy as np
+
+    return np.full(len(rows), value)
+
+
+class RowsTracing(Tracing):
+    """Writes the function of one header."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.live = ["rows", "begin", "end", "partial"]
+        self.where = ""  # the condition that what is read now depends on
+
+    def put(self, line: str) -> None:
+        self.lines.append(line)
+
+    def away(self) -> None:
+        self.put("odd[rows] = True")
+
+    def enter(self) -> None:
+        for number in self.counters.values():
+            self.put(f"seen[{number}][rows] += 1")
+
+    def check(self, bad: str) -> None:
+        self.put(f"bad = ({bad}) & {self.where}" if self.where else f"bad = {bad}")
+        self.drop()
+
+    def drop(self) -> None:
+        """Leave out the packets that are bad."""
+        self.put("if bad.any():")
+        self.put("    odd[rows[bad]] = True")
+        self.put("    good = ~bad")
+        for name in self.live:
+            self.put(f"    {name} = {name}[good]")
+
+    def let(self, name: str, code: str) -> None:
+        if not _VARIABLE.search(code):
+            code = f"filled({code}, rows)"
+        if self.where and name in self.live:
+            code = f"np.where({self.where}, {code}, {name})"
+        self.put(f"{name} = {code}")
+        if name not in self.live:
+            self.live.append(name)
+
+    def fetch(self, at: Place, size: int, kind: Int, shift: int = 0) -> str:
+        place = f"np.where({self.where}, {at[0]}, 0)" if self.where else at[0]
+        return bits_of(f"number_at(data, {place}, {at[1]}, {size}, {kind.little})", size, kind, shift)
+
+    def begin_if(self, condition: str) -> None:
+        self.where = condition
+
+    def end_if(self) -> None:
+        self.where = ""
+
+    def clip(self, name: str) -> None:
+        self.put(f"over = ({name} > end)" + (f" & {self.where}" if self.where else ""))
+        self.put("if over.any():")
+        self.put("    bad = over & ~(partial | (missing[rows] & (end == last[rows])))")
+        self.put(f"    partial, {name} = partial | over, np.where(over, end, {name})")
+        before = len(self.lines)
+        self.drop()
+        self.lines[before:] = ["    " + line for line in self.lines[before:]]
+
+    def cut_short(self, condition: str) -> None:
+        self.put(f"partial = partial | (({condition}) != 0)")
+
+    def store(self, number: int, column: Column, at: Place, size: str, value: str) -> None:
+        which = self.which(column)
+        self.put(f"m = ({which}) & {self.where}" if self.where else f"m = {which}")
+        self.put("r = rows[m]")
+        self.put(f"k_{number}[r] = True")
+        if column.form == "bytes":
+            self.put(f"c_{number}[r] = ({at[0]} + {at[1]})[m]")
+            self.put(
+                f"a_{number}[r] = np.maximum({size}, 0)[m]" if _VARIABLE.search(size) else f"a_{number}[r] = {size}"
+            )
+        elif column.form == "octets":
+            self.put(f"if len(r): a_{number}[r] = octets_at(data, {at[0]}[m], {at[1]}, {column.width})")
+        elif column.form == "number":
+            self.put(f"a_{number}[r] = {value}[m]")
+
+    def which(self, asked: Asked) -> str:
+        """Return source for whether this header is the one of its kind that is asked for."""
+        return f"(seen[{self.counters[asked.header]}][rows] == {asked.occurrence})"
+
+    def mark(self, number: int, match: Match, conditions: list[str]) -> None:
+        conditions = [*conditions, *([self.which(match)] if match.occurrence else [])]
+        self.put(f"k_{number}[rows[{' & '.join(conditions)}]] = True" if conditions else f"k_{number}[rows] = True")
+
+    def choose(self, condition: str, yes: str, no: str) -> str:
+        return f"np.where(({condition}) != 0, {yes}, {no})"
+
+    def ahead(self, bits: int) -> str:
+        size = -(-bits // 8)
+        base, offset = self.place()
+        near = f"({base} + {offset + size} <= end)"
+        return (
+            f"np.where({near}, number_at(data, np.where({near}, {base}, 0), {offset}, {size}, False) "
+            f">> {size * 8 - bits}, -1)"
+        )
+
+    def leave(self, end: str) -> None:
+        branches = self.branches()
+        if not branches:
+            return
+        self.put(f"go = {self.pos} < {end}")
+        if self.cls._declaration.opaque is not None:
+            self.put(f"go = go & (({self.cls._declaration.opaque.code(self)}) == 0)")
+        for tests, number in branches:
+            self.put(f"hit = go & {any_of(tests)}")
+            if number != "0":
+                self.put("if hit.any():")
+                self.put(f"    work.append(({number}, rows[hit], ({self.pos})[hit], ({end})[hit], partial[hit]))")
+            self.put("go = go & ~hit")

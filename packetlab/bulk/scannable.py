@@ -1,0 +1,59 @@
+"""What a scan may work out: rules of which no value, whatever the packet, can leave 64 bits.
+
+Objects work rules out in Python's whole numbers, which never overflow; a scan (`tracing`) works in 64 bits. Headers with a
+rule that can leave them are left to objects.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.expressions import Ahead, Const, Expr, Has, If, OneOf, Op, Ref, Size
+from packetlab.declare.intervals import Range, hull, span
+from packetlab.declare.kinds import Int
+
+if TYPE_CHECKING:
+    pass
+
+MOST = 1 << 62  # leaves room for an offset in a buffer to be added
+FURTHEST = 1 << 40  # bytes that a payload may have at the most
+
+
+def scannable(rule: Expr, header: type[AnyHeader]) -> bool:
+    """Whether a scan of headers of a class works the rule out as objects do."""
+    return _range(rule, header) is not None
+
+
+def _range(rule: Expr, header: type[AnyHeader]) -> Range | None:
+    """Return the range of a rule's value, None where it or anything on the way to it may lie too far out, or is not known."""
+    parts = []
+    for operand in rule.operands():
+        part = _range(operand, header)
+        if part is None:
+            return None
+        parts.append(part)
+    found: Range | None = None
+    if isinstance(rule, Op):
+        low, high = parts[1]
+        unsafe = (
+            low <= 0 <= high if rule.sign == "//" else not 0 <= low <= high < 64 if rule.sign in ("<<", ">>") else False
+        )
+        found = None if unsafe else span(rule.sign, *parts)
+    elif isinstance(rule, If):
+        found = hull(*parts[1:])
+    elif isinstance(rule, OneOf):
+        found = (0, 1) if all(abs(number) <= MOST for number in rule.among) else None
+    elif isinstance(rule, Const):
+        found = rule.number, rule.number
+    elif isinstance(rule, Ref):
+        field = header._by_name.get(rule.name)
+        if field is not None and isinstance(field.kind, Int):
+            found = hull((field.kind.low, field.kind.high), *([(0, 0)] if field.condition is not None else []))
+    elif isinstance(rule, Size) and rule.name == "payload":
+        found = -FURTHEST, FURTHEST
+    elif isinstance(rule, Ahead):
+        found = -1, (1 << rule.bits) - 1
+    elif isinstance(rule, Has):
+        found = 0, 1
+    return found if found is not None and -MOST <= found[0] <= found[1] <= MOST else None

@@ -1,0 +1,238 @@
+"""Plan: how rows of one shape are made from a template: which octets are set, and which checksums follow.
+
+Works from the declaration's rules alone, so it serves headers that a user declared as well as ours. What it cannot know
+to be right it refuses with `Unplanned`; then objects make the packets.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from packetlab.bulk.checksums import Linear, carried
+from packetlab.bulk.generators import Drawn, Numbers, Strings, Values
+from packetlab.codec.pseudo import protocol
+from packetlab.declare import registry
+from packetlab.declare.expressions import Checksum, Count, Next, Ref
+from packetlab.declare.kinds import Bytes, Int, Items
+from packetlab.packet.offsets import Places, Span, places
+
+if TYPE_CHECKING:
+    from packetlab.bulk.generators import Matrix, Rows, Words
+    from packetlab.declare.declaration import AnyHeader
+    from packetlab.declare.fields import Field
+    from packetlab.packet.packet import Packet
+
+
+class Unplanned(Exception):
+    """Rows of this shape are left to objects."""
+
+
+class Target(NamedTuple):
+    """What varies: a field of one layer (None: the payload), or some octets of it, and its values.
+
+    `name` is for messages; `part` cuts octets out of an address (first, behind the last).
+    """
+
+    name: str
+    layer: int
+    field: Field | None
+    part: tuple[int, int] | None
+    values: Values
+
+
+def shapes(cls: type[AnyHeader], field: Field) -> bool:
+    """Whether the value of a field may change more in the packet than its own octets and checksums over them.
+
+    So it is with fields that rules and conditions go by, and with items.
+    """
+    if isinstance(field.kind, Items) or (cls._declaration.pseudo is not None and not cls._declaration.pseudo[0]):
+        return True
+    rules = [rule for f in cls._fields for rule in (f.rule, f.condition, f.size, f.count)]
+    rules += [f.rule.otherwise for f in cls._fields if isinstance(f.rule, Next)]
+    rules += [rule for _, sets, _ in registry.conditions(cls) for rule in sets.values()]
+    leaves = [leaf for rule in rules if rule is not None for leaf in rule.leaves()]
+    # Sizes are the same in all packets of a shape, and whether a field is there too.
+    return any(isinstance(leaf, (Ref, Count)) and leaf.name == field.name for leaf in leaves)
+
+
+class Spot(NamedTuple):
+    """Bits of a packet, and whether a number in them has its lowest octet first."""
+
+    bit: int
+    bits: int
+    little: bool
+
+    @property
+    def octets(self) -> slice:
+        """The octets these bits touch."""
+        return slice(self.bit // 8, -(-(self.bit + self.bits) // 8))
+
+
+class Plan:
+    """How to make rows of one shape.
+
+    Attributes:
+        size: octets of each. varying: for each octet whether it differs among rows; own: whether a target says so.
+        row: the octets that stay, the others 0.
+    """
+
+    def __init__(self, packet: Packet, targets: list[Target]) -> None:
+        import numpy as np
+
+        self.row = np.frombuffer(bytes(packet), np.uint8).copy()
+        self.size = len(self.row)
+        self.varying = np.zeros(self.size, bool)
+        self.patches: list[tuple[Spot, Values]] = []
+        where = places(packet)
+        fields = {(span.layer, span.field): _spot(span) for span in where.spans}
+        for target in targets:
+            if target.field is None:
+                first, last = where.payload
+                spot: Spot | None = Spot(first * 8, (last - first) * 8, False)
+            else:
+                spot = fields.get((target.layer, target.field))
+            if spot is None or (isinstance(target.values, Drawn) and target.values.seed is None):
+                continue  # octets, and none of them in this shape, or a pattern: the same in all of it
+            if target.part is not None:
+                first, last = target.part
+                spot = spot._replace(bit=spot.bit + first * 8, bits=(last - first) * 8)
+            self.patches.append((spot, target.values))
+            self._clear(spot)
+        self.own = self.varying.copy()
+        self.sums = self._sums(packet, where)
+
+    def _clear(self, spot: Spot) -> None:
+        """Note that bits vary, and set them to 0."""
+        self.varying[spot.octets] = True
+        end = spot.bit + spot.bits
+        if not (spot.bit % 8 or spot.bits % 8):
+            self.row[spot.octets] = 0
+            return
+        for octet in range(spot.octets.start, spot.octets.stop):
+            first, last = max(spot.bit - octet * 8, 0), min(end - octet * 8, 8)
+            self.row[octet] &= 0xFF ^ ((0xFF >> first) & (0xFF << (8 - last)))
+
+    def _sums(self, packet: Packet, where: Places) -> list[tuple[Spot, Linear]]:
+        """Return the checksums that vary, from the innermost out."""
+        import numpy as np
+
+        found: list[tuple[Spot, Linear]] = []
+        for i in range(len(packet.layers) - 1, -1, -1):
+            header, cls = packet._headers[i], type(packet.layers[i])
+            if header._state >> 2 * len(cls._fields):
+                raise Unplanned
+            ours = {span.field.name: _spot(span) for span in where.spans if span.layer == i}
+            left = [f for f in cls._fields if isinstance(f.rule, Checksum) and f.name in ours]
+            left = [f for f in left if not header._state & f.bit]  # what is given stays
+            parts = {name: _columns(spot) for name, spot in ours.items()}
+            parts["self"], parts["payload"] = _halves(where, i, packet)
+            while left:
+                spot, rule = ours[left[0].name], left[0].rule
+                assert isinstance(rule, Checksum)
+                blank = np.zeros(self.size, bool)  # a sum counts itself as zeros, and those not yet made
+                for other in left:
+                    blank[ours[other.name].octets] = True
+                left.pop(0)
+                columns = [parts.get(part, np.arange(0)) for part in rule.over if part != "pseudo"]
+                covered = np.concatenate(columns) if columns else np.arange(0)
+                added, more = None, 0
+                if "pseudo" in rule.over:
+                    carrier = _pseudo(packet, i, where)
+                    if carrier is None:
+                        continue  # nothing to check against: 0 is sent
+                    added, more = carrier[:2], carrier[2] + len(covered)
+                linear = Linear(rule, self.row, self.varying, blank, covered, added, more)
+                if linear.varies:
+                    found.append((spot, linear))
+                    self._clear(spot)
+        return found
+
+    def fill(self, matrix: Matrix, rows: Rows) -> None:
+        """Write the packets of `rows` into `matrix`, a row each of `size` octets."""
+        matrix[:] = self.row
+        for spot, values in self.patches:
+            if isinstance(values, Numbers):
+                _put(matrix, spot, values.words(rows))
+            elif isinstance(values, Strings):
+                matrix[:, spot.octets] = values.octets(rows, spot.bits // 8)
+        for spot, linear in self.sums:
+            _put(matrix, spot, linear.values(matrix))
+
+
+def _pseudo(packet: Packet, i: int, where: Places) -> tuple[Any, Any, int] | None:
+    """Return the columns of the addresses a pseudo-header is made of, their weights, and what it adds besides.
+
+    The counterpart of `pack.pseudo_sum`, which says what counts.
+    """
+    import numpy as np
+
+    final: int | None = None
+    for below in range(i - 1, -1, -1):
+        carrier = packet.layers[below]
+        names = carrier._declaration.pseudo
+        if names is not None and not names[0]:
+            octets = getattr(carrier, names[1])
+            if octets and final is None:
+                final = int.from_bytes(octets, "big")
+        elif names is not None:
+            octets = getattr(carrier, "final_destination", b"")
+            if octets and final is None:
+                final = int.from_bytes(octets, "big")
+            wanted = names if final is None else names[:1]
+            ends = [span for span in where.spans if span.layer == below and span.field.name in wanted]
+            columns = [_columns(_spot(end)) for end in ends]
+            weights = [carried(len(one)) for one in columns]
+            number = protocol(carrier, type(packet.layers[i])) + (final or 0)
+            return np.concatenate(columns), np.concatenate(weights), number
+    return None
+
+
+def _halves(where: Places, i: int, packet: Packet) -> tuple[Any, Any]:
+    """Return the columns of a header, and those of all that it carries."""
+    import numpy as np
+
+    start, end = where.layers[i]
+    payload = where.layers[i + 1][0] if i + 1 < len(where.layers) else where.payload[0]
+    behind = {f.name for f in type(packet.layers[i])._declaration.behind}
+    end -= sum(span.bits for span in where.spans if span.layer == i and span.field.name in behind) // 8
+    return np.arange(start, payload), np.arange(payload, end)
+
+
+def _spot(span: Span) -> Spot:
+    return Spot(span.bit, span.bits, isinstance(span.field.kind, Int) and span.field.kind.little)
+
+
+def _columns(spot: Spot) -> Any:
+    import numpy as np
+
+    return np.arange(spot.octets.start, spot.octets.stop)
+
+
+def _put(matrix: Matrix, spot: Spot, numbers: Words) -> None:
+    """Write numbers into the bits of a spot, which are 0."""
+    import numpy as np
+
+    octets, end = spot.octets, spot.bit + spot.bits
+    if spot.bit % 8 or spot.bits % 8:
+        if spot.bits < 64:
+            numbers = numbers & np.uint64((1 << spot.bits) - 1)
+        for octet in range(octets.start, octets.stop):
+            below = end - (octet + 1) * 8  # bits of the number below this octet
+            piece = numbers >> np.uint64(below) if below >= 0 else numbers << np.uint64(-below)
+            matrix[:, octet] |= piece.astype(np.uint8)
+        return
+    at, left = octets.start, spot.bits // 8
+    while left:
+        width = next(size for size in (8, 4, 2, 1) if size <= left)
+        left -= width
+        shift = np.uint64(8 * ((at - octets.start) if spot.little else left))
+        order = "<" if spot.little else ">"
+        matrix[:, at : at + width].view(f"{order}u{width}")[:, 0] = numbers >> shift if shift else numbers
+        at += width
+
+
+def varies_in_size(target: Target) -> bool:
+    """Whether the target is octets whose number may differ from row to row."""
+    if not isinstance(target.values, Strings) or target.values.size is not None:
+        return False
+    return target.field is None or (isinstance(target.field.kind, Bytes) and target.field.kind.bits is None)

@@ -1,0 +1,1 @@
+"""Capture files: pcap and pcapng, read and written in one pass, packed or not, and headers declared in them."""

@@ -1,0 +1,87 @@
+"""How a capture goes into a file: a pcapng file block by block as it is, chosen frames with what was said besides."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+from packetlab.capture.files.writer import Writer
+from packetlab.capture.reading import Batched
+from packetlab.errors import CaptureError
+
+if TYPE_CHECKING:
+    from packetlab.capture.files.pcapng import Listener
+    from packetlab.capture.frame import Frame
+    from packetlab.packet.packet import Header
+
+
+class Copied(Batched, Protocol):
+    """What a `Capture` has to be for its file to be copied."""
+
+    _listener: Listener | None
+
+    @property
+    def _source(self) -> str | Path | BinaryIO | None: ...
+
+    @property
+    def _root(self) -> Copied: ...
+
+    @property
+    def _in_batches(self) -> bool: ...
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def _read(self, where: Any, tap: Callable[[bytes], object] | None = None) -> Iterator[Frame]: ...
+
+
+def write(
+    capture: Copied, where: str | Path | BinaryIO, format: str | None = None, declare: Iterable[type[Header]] = ()
+) -> int:
+    """Write a capture and return the number of frames; see `Capture.write`."""
+    _refuse_own_file(capture, where)
+    declared = list(declare)
+    with Writer(where, format, declare=declared) as writer:
+        if capture._source is not None and writer.format == "pcapng" and not declared:
+            return _whole(capture, writer)
+        root = capture._root
+        root._listener = writer.note if writer.format == "pcapng" else None
+        try:
+            if capture._in_batches:
+                for batch in capture.batches():
+                    writer.write_batch(batch)
+            else:
+                for frame in capture:
+                    writer.write(frame)
+        finally:
+            root._listener = None
+        return writer.count
+
+
+def _whole(capture: Copied, writer: Writer) -> int:
+    copied = False
+
+    def copy(block: bytes) -> None:
+        nonlocal copied
+        copied = True
+        writer.copy(block)
+
+    count = 0
+    for frame in capture._read(capture._source, copy):
+        if not copied:  # from pcap
+            writer.write(frame)
+        count += 1
+    return count
+
+
+def _refuse_own_file(capture: Copied, where: str | Path | BinaryIO) -> None:
+    # Opening it for writing would empty it before the first frame is read.
+    mine, theirs = capture._root._source, where
+    named = isinstance(mine, (str, Path)) and isinstance(theirs, (str, Path)) and "-" not in (mine, theirs)
+    try:
+        same = named and os.path.samefile(str(mine), str(theirs))
+    except OSError:
+        same = False
+    if same:
+        raise CaptureError(str(where), "another file than the one being read", "the same")

@@ -1,0 +1,1 @@
+"""Rewriting captures: addresses, ports, link layers; where they lie, and how checksums follow."""

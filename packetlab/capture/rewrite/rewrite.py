@@ -1,0 +1,296 @@
+"""Rewriting captures: addresses, ports, tags, times to live, sizes, link headers; what follows is put right.
+
+Works on batches, so files of any size go through in little memory. Option by option it does what tcprewrite does, but
+touches nothing unasked: checksums that were right stay right, wrong ones stay wrong (`fixcsum` puts them right), lengths
+change only where frames are cut, and what a quoted or tunnelled packet repeats is changed with it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from packetlab.capture.rewrite.anonymise import Anonymiser
+from packetlab.capture.rewrite.checksums import Ledger
+from packetlab.capture.rewrite.link_layer import Link, popped, pushed, roomy, tagged, vlan_tag
+from packetlab.capture.rewrite.maps import MacMap, NetMap, each, mac_number, port_table, rows
+from packetlab.capture.rewrite.sites import ICMP, ICMP6, UDP, Sites
+from packetlab.errors import BuildError, CaptureError
+
+if TYPE_CHECKING:
+    from packetlab.capture.batch import FrameBatch
+
+ROOM = 32  # octets free before each frame: more than any usual header needs
+LONGEST = 262144  # octets a frame is filled up to at most: no link has longer ones, but files may claim any
+
+
+class Rewriter:
+    """The options of one rewriting, read and checked; call it with a batch."""
+
+    def __init__(
+        self, *, mac: Mapping[Any, Any] | None, src_mac: Any, dst_mac: Any, ip: Mapping[Any, Any] | None,
+        src_ip: Mapping[Any, Any] | None, dst_ip: Mapping[Any, Any] | None, ports: Mapping[Any, Any] | None,
+        vlan_push: Any, vlan_pop: bool, vlan: Mapping[str, int] | None, ttl: int | str | None, tos: int | None,
+        tclass: int | None, flowlabel: int | None, mtu: int | None, fixlen: str | None, fcs: bool, link: Any,
+        hdlc: tuple[int, int], anonymise: int | str | bytes | None, fixcsum: bool,
+    ) -> None:  # fmt: skip
+        where = "rewrite: "
+        self.mac = MacMap(mac, where + "mac") if mac else None
+        self.ends = tuple(
+            None if one is None else mac_number(one, where + name)
+            for one, name in ((src_mac, "src_mac"), (dst_mac, "dst_mac"))
+        )
+        self.nets = tuple(
+            NetMap(one, where + name) if one else None
+            for one, name in ((src_ip, "src_ip"), (dst_ip, "dst_ip"), (ip, "ip"))
+        )
+        self.ports = port_table(ports, where + "ports") if ports else None
+        self.tag = vlan_tag(vlan_push) if vlan_push is not None else None
+        self.pop, self.vlan = vlan_pop, _vlan(vlan)
+        self.ttl = _ttl(ttl)
+        self.tos, self.tclass = _checked(tos, 255, "tos"), _checked(tclass, 255, "tclass")
+        self.flowlabel = _checked(flowlabel, (1 << 20) - 1, "flowlabel")
+        self.mtu = _checked(mtu, 1 << 24, "mtu")
+        if fixlen not in (None, "pad", "trunc", "del"):
+            raise BuildError("rewrite: fixlen", "pad, trunc or del", repr(fixlen))
+        self.fixlen, self.fcs, self.fix = fixlen, fcs, fixcsum
+        own = [(0 if end is None else end).to_bytes(6, "big") for end in (self.ends[1], self.ends[0])]
+        self.link = Link(link, (own[0], own[1]), hdlc) if link is not None else None
+        self.anonymiser = Anonymiser(anonymise) if anonymise is not None else None
+        numbers = (ttl, tos, tclass, flowlabel, mtu, anonymise, *self.ends)
+        self.deep = bool(mac or any(self.nets) or ports or fixcsum or fixlen == "trunc") or any(
+            one is not None for one in numbers
+        )  # more than whole frames and link headers
+        self.left: Counter[str] = Counter()  # what could not be found -> in how many frames
+
+    def __call__(self, batch: FrameBatch) -> FrameBatch:
+        """Return the batch rewritten; the one given stays as it was."""
+        import numpy as np
+
+        if self.fixlen == "del":
+            batch = batch.chosen(batch.sizes >= batch.wire_sizes)
+        sizes = None
+        if self.fixlen == "pad":
+            sizes = np.maximum(batch.sizes, batch.wire_sizes)
+            if (sizes > np.maximum(batch.sizes, LONGEST)).any():
+                row = int(np.argmax(sizes))
+                raise CaptureError(
+                    f"frame {int(batch.numbers[row])}", f"{LONGEST} octets at most to fill up to", int(sizes[row])
+                )
+        room = max(ROOM if sizes is not None else 4, self.link.room + 4 if self.link is not None else 0)
+        new = roomy(batch, room, sizes)
+        if self.fcs:
+            self._without_fcs(new)
+        sites = self._inside(new) if self.deep or self.link is not None else None
+        self._links(new, sites)
+        return new
+
+    def _inside(self, batch: FrameBatch) -> Sites:
+        """Change what stands in the frames, and what follows from it."""
+        ends = batch.starts + batch.sizes
+        sites = Sites(batch, ends)
+        if self.deep:
+            self.left.update(+sites.left)
+            ledger = Ledger(sites, self.fix)
+            self._cut(batch, sites, ledger, ends)
+            self._addresses(sites, ledger)
+            if self.ports is not None:
+                at, transport, around = sites.ports
+                ledger.change(at, _octets(self.ports[sites.u16(at)], 2), own=transport, around=around)
+            self._fields(sites, ledger)
+            ledger.settle()
+        return sites
+
+    # Sizes --------------------------------------------------------------------------------------------------
+
+    def _without_fcs(self, batch: FrameBatch) -> None:
+        """Take the frame check sequence from the end of frames that have their end."""
+        import numpy as np
+
+        known = np.array([one.fcs_length or 4 for one in batch.interfaces] or [4])[batch.which]
+        cut = np.clip(batch.sizes - np.maximum(batch.wire_sizes - known, 0), 0, np.minimum(known, batch.sizes))
+        batch.sizes -= cut
+        batch.wire_sizes = np.maximum(batch.wire_sizes - known, batch.sizes)
+        batch.interfaces = tuple(one._replace(fcs_length=0) for one in batch.interfaces)
+
+    def _cut(self, batch: FrameBatch, sites: Sites, ledger: Ledger, ends: Any) -> None:
+        """Cut what is longer than the MTU, and let lengths say what is there."""
+        import numpy as np
+
+        if self.mtu is None and self.fixlen != "trunc":
+            return
+        shorter = ends.copy()
+        if self.mtu is not None:
+            begins = np.where(sites.link_type < 0, batch.starts + 14, sites.link_end)
+            outer = sites.networks.depth == 0
+            begins[sites.networks.row[outer]] = sites.networks.at[outer]
+            shorter = np.minimum(ends, begins + self.mtu)
+        short = shorter < ends
+        if self.fixlen == "trunc":
+            short |= batch.wire_sizes > batch.sizes
+            batch.wire_sizes = np.minimum(batch.wire_sizes, batch.sizes)
+        batch.sizes = shorter - batch.starts
+        batch.wire_sizes = np.where(short, batch.sizes, batch.wire_sizes)
+        ledger.cut(shorter)
+        nets = sites.networks
+        old = sites.u16(np.where(nets.version == 4, nets.at + 2, nets.at + 4))
+        told = nets.at + old + np.where(nets.version == 4, 0, 40)
+        # A packet quoted in an ICMP error keeps its length: it tells of the one that was sent.
+        quoted = nets.around >= 0
+        quoted[quoted] = np.isin(sites.sums.protocol[nets.around[quoted]], (ICMP, ICMP6))
+        long = short[nets.row] & (old > 0) & (told > shorter[nets.row]) & ~quoted
+        for version, place, before in ((4, 2, 0), (6, 4, 40)):
+            here = np.flatnonzero(long & (nets.version == version))
+            length = np.maximum(shorter[nets.row[here]] - nets.at[here] - before, 0)
+            own, around = nets.own[here], nets.around[here]
+            ledger.change(nets.at[here] + place, _octets(length, 2), own=own, around=around)
+        # In a fragment the length is that of the whole datagram, which is not cut.
+        udp = long & ~nets.piece & (nets.protocol == UDP) & (nets.upper >= 0) & (nets.upper + 8 <= shorter[nets.row])
+        here = np.flatnonzero(udp)
+        length = sites.u16(nets.upper[here] + 4)
+        here = here[(length > 0) & (nets.upper[here] + length > shorter[nets.row[here]])]
+        length = shorter[nets.row[here]] - nets.upper[here]
+        ledger.change(
+            nets.upper[here] + 4, _octets(length, 2), own=nets.transport[here], around=nets.around[here]
+        )  # fmt: skip
+
+    # Addresses and fields -----------------------------------------------------------------------------------
+
+    def _addresses(self, sites: Sites, ledger: Ledger) -> None:
+        import numpy as np
+
+        macs = sites.macs
+        if len(macs.at) and (self.mac or self.anonymiser or self.ends != (None, None)):
+            number = words_at(sites.data, macs.at, 6)[1]
+            new, known = self.mac(number) if self.mac else (number.copy(), np.zeros(len(number), bool))
+            if self.anonymiser:
+                new[~known] = each(self.anonymiser.mac, new[~known])
+            for role, end in enumerate(self.ends):
+                if end is not None:
+                    new[(macs.role == role) & (macs.header == 0)] = end  # of the outermost header
+            ledger.change(macs.at, _octets(new.astype(np.int64), 6), around=macs.around)
+        for bits, found in ((32, sites.ips4), (128, sites.ips6)):
+            if len(found.at) and (any(self.nets) or self.anonymiser):
+                self._networks(sites, ledger, bits, found)
+
+    def _networks(self, sites: Sites, ledger: Ledger, bits: int, found: Any) -> None:
+        import numpy as np
+
+        high, low = words_at(sites.data, found.at, bits // 8)
+        new_high, new_low = high.copy(), low.copy()
+        done = np.zeros(len(low), bool)
+        for role, net in enumerate(self.nets):
+            if net is None:
+                continue
+            here = ~done if role == 2 else ~done & (found.role == role) & (found.header == 1)
+            mapped_high, mapped_low, known = net(high[here], low[here], bits)
+            where = np.flatnonzero(here)[known]
+            new_high[where], new_low[where], done[where] = mapped_high[known], mapped_low[known], True
+        octets = rows(new_high, new_low, bits // 8)
+        if self.anonymiser:
+            different, place = (
+                np.unique(octets[~done], axis=0, return_inverse=True) if bits > 32 else _unique(octets[~done])
+            )
+            octets = octets.copy()
+            octets[~done] = self.anonymiser.ips(different)[place.reshape(-1)]
+        ledger.change(found.at, octets, own=found.own, pseudo=found.transport, around=found.around)
+
+    def _fields(self, sites: Sites, ledger: Ledger) -> None:
+        """Set what only the outermost IP header of a frame is asked for."""
+        import numpy as np
+
+        nets = sites.networks
+        outer = nets.depth == 0
+
+        def put(version: int, place: int, change: Callable[[Any], Any], size: int = 1) -> None:
+            here = np.flatnonzero(outer & (nets.version == version))
+            at = nets.at[here] + place
+            old = words_at(sites.data, at, size)[1].astype(np.int64)
+            ledger.change(at, _octets(change(old), size), own=nets.own[here], around=nets.around[here])
+
+        if self.ttl is not None:
+            put(4, 8, self.ttl)
+            put(6, 7, self.ttl)
+        if self.tos is not None:
+            put(4, 1, lambda old: np.full_like(old, self.tos))
+        for value, shift, keep in ((self.tclass, 20, 0xF00FFFFF), (self.flowlabel, 0, 0xFFF00000)):
+            if value is not None:
+                put(6, 0, lambda old: old & keep | value << shift, 4)  # noqa: B023  called at once
+
+    def _links(self, batch: FrameBatch, sites: Sites | None) -> None:
+        if self.link is not None and sites is not None:
+            self.link.put(batch, sites)
+        if self.pop:
+            popped(batch)
+        if self.vlan:
+            tagged(batch, **self.vlan)
+        if self.tag is not None:
+            pushed(batch, self.tag)
+
+
+def batches(source: Iterator[FrameBatch], rewriter: Rewriter) -> Iterator[FrameBatch]:
+    """Yield batches rewritten; the rewriter counts anew what it had to leave."""
+    rewriter.left.clear()
+    for batch in source:
+        new = rewriter(batch)
+        if len(new):
+            yield new
+
+
+def _unique(octets: Any) -> tuple[Any, Any]:
+    """Return the different rows of 4 octets, and which of them each row is; quicker than for rows of any size."""
+    import numpy as np
+
+    numbers, place = np.unique(np.ascontiguousarray(octets).view(np.uint32), return_inverse=True)
+    return numbers.view(np.uint8).reshape(-1, 4), place
+
+
+def words_at(data: Any, at: Any, size: int) -> tuple[Any, Any]:
+    """Return the numbers of `size` octets at places: their bits above 64, and the others."""
+    import numpy as np
+
+    padded = np.zeros((len(at), 16), np.uint8)
+    padded[:, 16 - size :] = data[at[:, None] + np.arange(size)]
+    both = padded.view(">u8").astype(np.uint64)
+    return both[:, 0], both[:, 1]
+
+
+def _octets(numbers: Any, size: int) -> Any:
+    """Return numbers as rows of `size` octets."""
+    import numpy as np
+
+    return numbers.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 8 - size :]
+
+
+def _checked(value: int | None, most: int, name: str) -> int | None:
+    if value is not None and not (isinstance(value, int) and 0 <= value <= most):
+        raise BuildError(f"rewrite: {name}", f"0..{most}", repr(value))
+    return value
+
+
+def _vlan(fields: Mapping[str, int] | None) -> dict[str, int | None]:
+    names = {"id": 0xFFF, "priority": 7, "drop_eligible": 1}
+    if not fields:
+        return {}
+    for name, value in fields.items():
+        if name not in names:
+            raise BuildError("rewrite: vlan", "id, priority or drop_eligible", name)
+        _checked(value, names[name], f"vlan {name}")
+    return {name: fields.get(name) for name in names}
+
+
+def _ttl(wanted: int | str | None) -> Callable[[Any], Any] | None:
+    """Return what a time to live becomes: a number, or "+n" and "-n", which end at 255 and 1."""
+    import numpy as np
+
+    if wanted is None:
+        return None
+    try:
+        number = int(wanted)
+    except (TypeError, ValueError):
+        raise BuildError("rewrite: ttl", "0..255, or +n or -n as text", repr(wanted)) from None
+    if isinstance(wanted, str) and wanted.strip()[:1] in ("+", "-"):
+        return lambda old: np.clip(old + number, 1, 255)
+    _checked(number, 255, "ttl")
+    return lambda old: np.full_like(old, number)

@@ -1,0 +1,374 @@
+"""Columns: some rows of a table as arrays, with what is absent masked; and the columns that the file itself has.
+
+A column of octets of any size is kept as one buffer and the sizes; its numpy form is made when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from packetlab.bulk.columns import Column, column
+from packetlab.capture.batch import NO_TIME, FrameBatch
+from packetlab.errors import BuildError, suggestion
+from packetlab.escaping import printable
+from packetlab.hooks import Shown
+from packetlab.pattern.filter import OF_FRAMES
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from packetlab.capture.tables.arrow import ArrowBatch, ArrowColumn
+    from packetlab.packet.packet import Packet
+
+
+@dataclass(frozen=True)
+class FrameColumn:
+    """A column of what the file says of each frame.
+
+    Attributes:
+        name: of the column. dtype: kind of the numpy array; "O" is text. of: from a batch, the values and which there are.
+    """
+
+    name: str
+    dtype: str
+    of: Callable[[FrameBatch], tuple[Any, Any]]
+    form: str = "number"
+
+
+def _comments(batch: FrameBatch) -> tuple[Any, Any]:
+    import numpy as np
+
+    first = {row: extras.comments[0] for row, extras in batch.extras.items() if extras.comments}
+    valid = np.zeros(len(batch), bool)
+    valid[list(first)] = True
+    return [first.get(row, "") for row in range(len(batch))], valid
+
+
+def _times(batch: FrameBatch) -> tuple[Any, Any]:
+    valid = batch.times_ns != NO_TIME
+    valid[list(batch.far)] = False  # no array holds these: none is better than another
+    return batch.times_ns, valid
+
+
+def _fault_counts(batch: FrameBatch) -> tuple[Any, Any]:
+    return [min(len(frame.packet().faults), 0xFFFF) for frame in batch], None
+
+
+def _file(batch: FrameBatch) -> tuple[Any, Any]:
+    raise BuildError("column 'file'", "a capture that has a name", "none")
+
+
+_OF_FRAMES = {
+    one.name: one
+    for one in (
+        FrameColumn("number", "i8", lambda batch: (batch.numbers, None)),
+        FrameColumn("time_ns", "i8", _times),
+        FrameColumn("length", "u4", lambda batch: (batch.sizes, None)),
+        FrameColumn("wire_length", "u4", lambda batch: (batch.wire_sizes, None)),
+        FrameColumn("linktype", "u2", lambda batch: (_of_interface(batch, "linktype"), None)),
+        FrameColumn("interface", "u4", lambda batch: (_of_interface(batch, "number"), None)),
+        FrameColumn("comment", "O", _comments, "text"),
+        FrameColumn("file", "O", _file, "text"),
+        FrameColumn("faults", "u2", _fault_counts),
+    )
+}
+
+
+def named_file(name: str) -> FrameColumn:
+    """Return the column "file" of one capture."""
+    return FrameColumn("file", "O", lambda batch: ([name] * len(batch), None), "text")
+
+
+def _of_interface(batch: FrameBatch, name: str) -> Any:
+    import numpy as np
+
+    return np.array([getattr(interface, name) for interface in batch.interfaces])[batch.which]
+
+
+def frame_column(spec: Any) -> FrameColumn | None:
+    """Return the column of the file's own that is named so, or None.
+
+    number (from 1), time_ns (since 1970-01-01 UTC; none behind the year 2262, which 64 bits do not hold), length (octets kept), wire_length, linktype, interface (its number),
+    comment (the first), file (its name), faults (how many the packet has: this one makes an object of every packet).
+    """
+    if not isinstance(spec, str):
+        return spec if isinstance(spec, FrameColumn) else None
+    return _OF_FRAMES.get(OF_FRAMES.get(spec.lower(), spec))
+
+
+def column_of(spec: Any) -> AnyColumn:
+    """Return the column of the file's own, or of a header, that is named so. BuildError where there is none."""
+    found = frame_column(spec)
+    if found is not None:
+        return found
+    try:
+        return column(spec)
+    except BuildError as error:
+        hint = suggestion(spec, _OF_FRAMES) if isinstance(spec, str) and "." not in spec else ""
+        if not hint:
+            raise
+        raise BuildError(error.where, error.expected, error.got, hint) from None
+
+
+AnyColumn: TypeAlias = Column | FrameColumn
+_ARROW = {"u1": "C", "i1": "c", "u2": "S", "i2": "s", "u4": "I", "i4": "i", "u8": "L", "i8": "l"}
+
+
+def arrow_format(one: AnyColumn) -> str:
+    """Return the Arrow format string of a column."""
+    if one.name == "time_ns":
+        return "tsn:UTC"
+    if one.form == "octets":
+        return f"w:{one.dtype[1:]}"
+    return {"present": "b", "bytes": "Z", "text": "U"}.get(one.form) or _ARROW[one.dtype]
+
+
+class Columns(Shown):
+    """Some rows of a table.
+
+    Attributes:
+        names: of the columns. rows: how many. faults: frames among them whose headers, as far as they had to be looked at
+            for these columns, do not fit their declarations (and were not only cut by the capture).
+    """
+
+    def __init__(self, columns: list[AnyColumn], rows: int) -> None:
+        import numpy as np
+
+        self._columns = {one.name: one for one in columns}
+        self.names = tuple(self._columns)
+        self.rows, self.faults = rows, 0
+        self._values: dict[str, Any] = {}
+        self._valid: dict[str, Any] = {name: np.zeros(rows, bool) for name in self.names}
+        self._pieces: dict[str, list[bytes]] = {}  # of octets and texts of any size
+        self._objects: dict[str, Any] = {}
+        for one in columns:
+            if one.form == "octets":
+                self._values[one.name] = np.zeros((rows, int(one.dtype[1:])), np.uint8)
+            elif one.form == "present":
+                self._values[one.name] = self._valid[one.name]
+            elif one.dtype == "O":
+                self._values[one.name] = np.zeros(rows, np.int64)  # sizes
+                self._pieces[one.name] = []
+            else:
+                self._values[one.name] = np.zeros(rows, one.dtype)
+
+    @classmethod
+    def joined(cls, columns: list[AnyColumn], parts: list[Columns]) -> Columns:
+        """Return the rows of all parts, in order."""
+        import numpy as np
+
+        if len(parts) == 1:
+            return parts[0]
+        whole = cls(columns, 0)
+        if parts:
+            whole.rows, whole.faults = sum(part.rows for part in parts), sum(part.faults for part in parts)
+            for one in columns:
+                whole._valid[one.name] = np.concatenate([part._valid[one.name] for part in parts])
+                joined = np.concatenate([part._values[one.name] for part in parts])
+                whole._values[one.name] = whole._valid[one.name] if one.form == "present" else joined
+                for part in parts:
+                    whole._pieces.get(one.name, []).extend(part._pieces.get(one.name, []))
+        return whole
+
+    @classmethod
+    def named(cls, names: Sequence[str], parts: list[Columns]) -> Columns:
+        """Return the rows of all parts, whose columns have these names."""
+        return cls.joined([column_of(name) for name in names], parts)
+
+    def __reduce__(self) -> Any:
+        # By the columns' names: another process has classes of its own.
+        state = (self.rows, self.faults, self._values, self._valid, self._pieces)
+        return _restored, (self.names, *state)
+
+    # Filling in ----------------------------------------------------------------------------------------------------
+
+    def cut(self, rows: int) -> None:
+        """Keep the first rows, those that were filled in."""
+        self.rows = rows
+        for name, one in self._columns.items():
+            self._valid[name] = self._valid[name][:rows]
+            self._values[name] = self._valid[name] if one.form == "present" else self._values[name][:rows]
+
+    def about(self, batch: FrameBatch, at: int) -> None:
+        """Fill in what the file says of the frames of a batch, from row `at` on."""
+        for name, one in self._columns.items():
+            if not isinstance(one, FrameColumn):
+                continue
+            values, valid = one.of(batch)
+            rows = slice(at, at + len(batch))
+            self._valid[name][rows] = True if valid is None else valid
+            if one.form == "text":
+                octets = [text.encode("utf-8", "backslashreplace") for text in values]
+                self._pieces[name] += octets
+                self._values[name][rows] = [len(piece) for piece in octets]
+            else:
+                self._values[name][rows] = values
+                if valid is not None:
+                    self._values[name][rows][~valid] = 0
+
+    def targets(self, columns: list[Column], at: int, rows: int) -> list[Any]:
+        """Return the arrays that a trace fills in (see `bulk.scan_loop`) for some rows from `at` on."""
+        import numpy as np
+
+        part = slice(at, at + rows)
+        arrays: list[Any] = []
+        for one in columns:
+            if one.form == "bytes":
+                arrays.append(np.zeros(rows, np.int64))
+            arrays += [self._values[one.name][part], self._valid[one.name][part]]
+        return arrays
+
+    def settle(self, columns: list[Column], batch: FrameBatch, arrays: list[Any], odd: dict[int, Packet]) -> None:
+        """Put in what packets made to objects hold, by row, and fetch octets of any size from the buffer."""
+        import numpy as np
+
+        arrays = arrays[::-1]
+        for one in columns:
+            places = arrays.pop() if one.form == "bytes" else None
+            values, valid = arrays.pop(), arrays.pop()
+            by_hand: dict[int, bytes] = {}
+            for row, packet in odd.items():
+                value = one.value(packet)
+                valid[row] = value is not None
+                if one.form == "bytes":
+                    by_hand[row] = value or b""
+                    values[row] = len(by_hand[row])
+                elif one.form == "octets":
+                    values[row] = np.frombuffer(value, np.uint8) if value is not None else 0
+                elif one.form == "number":
+                    values[row] = value or 0
+            if places is not None:
+                self._pieces[one.name] += _fetched(batch, places, values, by_hand)
+
+    # Looking -------------------------------------------------------------------------------------------------------
+
+    def _known(self, name: str) -> AnyColumn:
+        if name not in self._columns:
+            raise KeyError(name)
+        return self._columns[name]
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Return the values of a column, absent ones as 0 or no octets. KeyError if it is not among `names`.
+
+        Numbers in the smallest unsigned (or signed) type that holds them, octets of a fixed size as void ("V6"), octets of
+        any size and texts as objects.
+        """
+        import numpy as np
+
+        one = self._known(name)
+        values: NDArray[Any] = self._values[name]
+        if one.form == "octets":
+            return values.view(one.dtype).reshape(self.rows)
+        if one.dtype != "O":
+            return values
+        if name not in self._objects:
+            whole, ends = b"".join(self._pieces[name]), np.cumsum(values).tolist()
+            pieces: list[Any] = [whole[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+            objects = np.empty(self.rows, object)
+            objects[:] = [piece.decode() for piece in pieces] if one.form == "text" else pieces
+            self._objects[name] = objects
+        found: NDArray[Any] = self._objects[name]
+        return found
+
+    def valid(self, name: str) -> NDArray[np.bool_]:
+        """Return which rows have a value in a column; of whether a header is there every row has one."""
+        import numpy as np
+
+        one = self._known(name)
+        valid: NDArray[np.bool_] = np.ones(self.rows, bool) if one.form == "present" else self._valid[name]
+        return valid
+
+    def masked(self, name: str) -> Any:
+        """Return a column as a masked array (numpy.ma)."""
+        import numpy as np
+
+        return np.ma.masked_array(self[name], ~self.valid(name))
+
+    def text(self, name: str) -> list[str]:
+        """Return a column as people read it, safe to print: addresses and names of values spelt out, "" where absent."""
+        one = self._known(name)
+        shown: dict[Any, str] = {}
+        values = self[name].tolist()
+        for value in values:
+            if value not in shown:
+                shown[value] = _text(one, value)
+        return [shown[value] if there else "" for value, there in zip(values, self.valid(name).tolist(), strict=True)]
+
+    def head(self, rows: int = 10) -> Columns:
+        """Return the first rows."""
+        part = Columns(list(self._columns.values()), min(rows, self.rows))
+        for name, one in self._columns.items():
+            part._valid[name] = self._valid[name][: part.rows]
+            part._values[name] = part._valid[name] if one.form == "present" else self._values[name][: part.rows]
+            if one.dtype == "O":
+                part._pieces[name] = [b"".join(self._pieces[name])[: int(part._values[name].sum())]]
+        return part
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __repr__(self) -> str:
+        return f"<Columns: {self.rows} rows of {', '.join(self.names)}>"
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """Give the rows to any library that takes Arrow streams."""
+        from packetlab.capture.tables.arrow import stream
+
+        schema = [(name, arrow_format(one)) for name, one in self._columns.items()]
+        return stream(schema, iter([self.to_arrow()]), requested_schema)
+
+    # For others ----------------------------------------------------------------------------------------------------
+
+    def to_arrow(self) -> ArrowBatch:
+        """Return the rows as Arrow lays them out."""
+        from packetlab.capture.tables.arrow import ArrowBatch
+
+        return ArrowBatch(self.rows, tuple(self._arrow(one) for one in self._columns.values()))
+
+    def _arrow(self, one: AnyColumn) -> ArrowColumn:
+        import numpy as np
+
+        from packetlab.capture.tables.arrow import ArrowColumn
+
+        valid, values = self.valid(one.name), self._values[one.name]
+        nulls = self.rows - int(np.count_nonzero(valid))
+        bitmap = np.packbits(valid, bitorder="little") if nulls else None
+        if one.form == "present":
+            return ArrowColumn(0, (None, np.packbits(values, bitorder="little")))
+        if one.dtype != "O":
+            return ArrowColumn(nulls, (bitmap, np.ascontiguousarray(values)))
+        offsets = np.zeros(self.rows + 1, np.int64)
+        np.cumsum(values, out=offsets[1:])
+        return ArrowColumn(nulls, (bitmap, offsets, np.frombuffer(b"".join(self._pieces[one.name]) or b"\0", np.uint8)))
+
+
+def _restored(names: tuple[str, ...], rows: int, faults: int, values: Any, valid: Any, pieces: Any) -> Columns:
+    made = Columns.named(names, [])
+    made.rows, made.faults, made._values, made._valid, made._pieces = rows, faults, values, valid, pieces
+    return made
+
+
+def _fetched(batch: FrameBatch, places: Any, sizes: Any, by_hand: dict[int, bytes]) -> list[bytes]:
+    """Return the octets that lie at `places` in the buffer, row by row, but for rows whose octets are given."""
+    import numpy as np
+
+    if not by_hand:
+        total = int(sizes.sum())
+        if not total:
+            return []
+        # For each octet: where its row begins in the buffer, and how far behind that it is.
+        shift = np.repeat(places - (np.cumsum(sizes) - sizes), sizes)
+        return [batch.data[shift + np.arange(total)].tobytes()]
+    return [
+        by_hand[row] if row in by_hand else batch.data[place : place + size].tobytes()
+        for row, (place, size) in enumerate(zip(places.tolist(), sizes.tolist(), strict=True))
+    ]
+
+
+def _text(one: AnyColumn, value: Any) -> str:
+    if isinstance(one, FrameColumn) or one.form == "present":
+        return printable(value)
+    return one.text(value)

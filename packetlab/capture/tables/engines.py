@@ -1,0 +1,193 @@
+"""Traces: what goes over batches of frames for columns and for filters, chosen for each link type and each size of file.
+
+Two things can: code for numpy, and loops compiled by numba, which are faster but take time to load and, once, to compile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from packetlab.bulk.queries import Asked, traceable
+from packetlab.bulk.scan_loop import loop_source
+from packetlab.bulk.scan_rows import rows_trace
+from packetlab.capture import loops
+from packetlab.capture.batch import FrameBatch
+from packetlab.capture.tables.columns import frame_column
+from packetlab.declare.registry import stale
+from packetlab.errors import BuildError
+from packetlab.pattern.conditions import COMPARE, About, Condition, Match, Test
+from packetlab.protocols.linktypes import first_header
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from packetlab.capture.frame import Frame
+    from packetlab.packet.packet import Header
+
+MOST = 256  # questions that are asked of a buffer at once; a filter of more asks packets
+_known: dict[Any, Any] = {}  # what was written for the same question before: thousands of files may be asked it
+stale.append(_known)
+
+
+def _written(write: Callable[[type[Header], Sequence[Asked]], Any], first: type[Header], asked: Sequence[Asked]) -> Any:
+    key = write, first, tuple(asked)
+    if key not in _known:
+        if len(_known) >= 64:
+            _known.clear()
+        _known[key] = write(first, asked)
+    return _known[key]
+
+
+class Traces:
+    """Goes over batches for what is asked.
+
+    Args:
+        asked: columns and matches. engine: "rows" (numpy), "loops" (numba), or None for the better one.
+        octets: size of the file, None where it is not known.
+    """
+
+    def __init__(self, asked: Sequence[Asked], engine: str | None = None, octets: int | None = None) -> None:
+        self.check(engine)
+        self.asked, self.engine, self.octets = asked, engine, octets or 0
+        self._by_type: dict[int, Callable[..., Any] | None] = {}
+
+    @staticmethod
+    def check(engine: str | None) -> None:
+        """BuildError for an engine that is none, or is not there."""
+        if engine not in (None, "loops", "rows"):
+            raise BuildError("engine", "'loops', 'rows' or None", repr(engine))
+        if engine == "loops" and not loops.available():
+            raise BuildError("engine", "numba, of the extra 'fast'", "none")
+
+    def of(self, linktype: int) -> Callable[..., Any] | None:
+        """Return what goes over packets that begin as the link type says, None where that is not known."""
+        if linktype not in self._by_type:
+            first = first_header(linktype)
+            trace: Callable[..., Any] | None = None
+            if first is not None:
+                source = _written(loop_source, first, self.asked)
+                if self._in_loops(source):
+                    loops.compiled(loops.RECORDS)  # so that the way from frame to frame is quick too
+                    trace = _by_loop(loops.compiled(source))
+                else:
+                    trace = _written(rows_trace, first, self.asked)
+            self._by_type[linktype] = trace
+        return self._by_type[linktype]
+
+    def _in_loops(self, source: str) -> bool:
+        if self.engine is not None or not loops.available():
+            return self.engine == "loops"
+        if loops.in_use(source):
+            return True
+        if loops.kept(source):
+            return loops.loaded() or self.octets >= loops.WORTH_LOADING
+        return self.octets >= loops.WORTH_COMPILING
+
+    def go(self, batch: FrameBatch, arrays: Sequence[Any]) -> list[int]:
+        """Fill in the arrays (see `bulk.queries.parameters`); return the rows of packets that have to be looked at."""
+        import numpy as np
+
+        odd = np.zeros(len(batch), bool)
+        missing = batch.wire_sizes > batch.sizes
+        data = batch.data
+        kinds = [interface.linktype for interface in batch.interfaces]
+        if len(set(kinds)) == 1:
+            self._over(kinds[0], data, batch.starts, batch.sizes, missing, odd, arrays)
+            return np.flatnonzero(odd).tolist()
+        of_row = np.array(kinds)[batch.which]
+        for kind in set(of_row.tolist()):
+            rows = np.flatnonzero(of_row == kind)
+            some = [np.zeros((len(rows), *array.shape[1:]), array.dtype) for array in arrays]
+            mine = np.zeros(len(rows), bool)
+            self._over(kind, data, batch.starts[rows], batch.sizes[rows], missing[rows], mine, some)
+            odd[rows] = mine
+            for array, part in zip(arrays, some, strict=True):
+                array[rows] = part
+        return np.flatnonzero(odd).tolist()
+
+    def _over(
+        self, linktype: int, data: Any, starts: Any, sizes: Any, missing: Any, odd: Any, arrays: Sequence[Any]
+    ) -> None:
+        trace = self.of(linktype)
+        if trace is None:
+            odd[:] = True
+        else:
+            trace(data, starts, sizes, missing, odd, *arrays)
+
+
+def _by_loop(loop: Callable[..., Any]) -> Callable[..., Any]:
+    import numpy as np
+
+    def trace(data: Any, starts: Any, sizes: Any, missing: Any, *arrays: Any) -> None:
+        read = [np.ascontiguousarray(array) for array in (data, starts, sizes, missing)]
+        loop(len(starts), *read, *(array.reshape(-1) for array in arrays))
+
+    return trace
+
+
+class FieldFilter:
+    """A filter on fields of declared headers that is told from buffers: frames that do not pass are never made.
+
+    Called with a frame it says whether the filter passes it; `mask` says it of a whole batch at once.
+    """
+
+    def __init__(self, test: Test, octets: int | None = None) -> None:
+        self.test, self.octets = test, octets
+        self._asked = test.matches()
+        self._matches = list(dict.fromkeys(one for one in self._asked if isinstance(one, Match)))
+        self._traces = Traces(self._matches, None, octets)
+
+    @staticmethod
+    def able(test: Any) -> bool:
+        """Whether all that a test asks can be told from buffers."""
+        return isinstance(test, Test) and len(set(test.matches())) <= MOST and all(map(traceable, test.matches()))
+
+    def __call__(self, frame: Frame) -> bool:
+        """Whether a frame passes."""
+        return self.test(frame.packet(), frame)
+
+    def mask(self, batch: FrameBatch) -> NDArray[np.bool_]:
+        """Return which frames of a batch pass, an array of truths."""
+        import numpy as np
+
+        found = {match: np.zeros(len(batch), bool) for match in self._matches}
+        odd = self._traces.go(batch, list(found.values())) if found else []
+        answers = [found[one] if isinstance(one, Match) else _about(one, batch) for one in self._asked]
+        passed: NDArray[np.bool_] = self.test.combined(iter(answers))
+        for row in odd:
+            passed[row] = self(batch.frame(row))
+        return passed
+
+
+def _about(asked: About, batch: FrameBatch) -> NDArray[np.bool_]:
+    """Return for which frames of a batch holds what is asked about frames."""
+    import numpy as np
+
+    name, sign, wanted = asked.name, asked.condition.sign, asked.condition.value
+    by_hand = list(batch.far) if name == "time_ns" else []
+    if name == "comment":
+        passed, by_hand = np.zeros(len(batch), bool), [row for row, extras in batch.extras.items() if extras.comments]
+    else:
+        values, valid = frame_column(name).of(batch)  # type: ignore[union-attr]
+        numbers = wanted if sign == "in" else () if sign == "true" else (wanted,)
+        if all(-(1 << 63) <= number < 1 << 63 for number in numbers):
+            passed = _compared(np.asarray(values, np.int64), asked.condition)
+        else:
+            passed = np.array([asked.condition.holds(value) for value in values.tolist()], bool)
+        passed = passed if valid is None else passed & valid
+    for row in by_hand:
+        passed[row] = asked.of_frame(batch.frame(row))
+    return passed
+
+
+def _compared(values: Any, condition: Condition) -> Any:
+    """Return for which of many numbers a condition holds."""
+    import numpy as np
+
+    if condition.sign == "true":
+        return values != 0
+    if condition.sign == "in":
+        return np.isin(values, condition.value)
+    return values & condition.value != 0 if condition.sign == "&" else COMPARE[condition.sign](values, condition.value)

@@ -1,0 +1,71 @@
+"""What each layer of a packet carries: measured from the widths of the fields, so that no layer is packed again for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+from packetlab.codec.encode import field_bytes
+from packetlab.declare.kinds import PayloadMark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from packetlab.declare.declaration import AnyHeader
+    from packetlab.declare.fields import Field
+
+
+def width(header: AnyHeader, f: Field) -> int:
+    """Return how many bits a field of a header fills whose derived fields are filled in."""
+    raw = getattr(header, f.slot)
+    if raw is None or isinstance(f.kind, PayloadMark):
+        return 0
+    if f.kind.bits is not None:
+        return f.kind.bits
+    return 8 * len(field_bytes(f, raw))
+
+
+def trailing_size(header: AnyHeader) -> int:
+    """Return how many bytes the fields behind the payload take."""
+    size = 0
+    for f in header._declaration.behind:
+        raw = getattr(header, f.slot)
+        if raw is not None:
+            size += (f.kind.bits or 0) // 8 if f.kind.bits is not None else len(field_bytes(f, raw))
+    return size
+
+
+def measured(header: AnyHeader, fields: Iterable[Field]) -> int:
+    """Return how many bytes some fields of a header fill."""
+    return sum(width(header, f) for f in fields) // 8
+
+
+class Bodies(Sequence[bytes]):
+    """The bytes above each header of a packet, cut out when asked for; `extents` says where they begin and end."""
+
+    def __init__(self, data: bytes, layers: tuple[AnyHeader, ...], gaps: dict[int, bytes]) -> None:
+        self.data = data
+        self.extents: list[tuple[int, int]] = []
+        start, end = 0, len(data)
+        for i, header in enumerate(layers):
+            start += measured(header, header._declaration.before)
+            end -= len(gaps.get(i, b"")) + measured(header, header._declaration.behind)
+            self.extents.append((start, end))
+
+    def __len__(self) -> int:
+        return len(self.extents)
+
+    @overload
+    def __getitem__(self, i: int) -> bytes: ...
+    @overload
+    def __getitem__(self, i: slice) -> list[bytes]: ...
+    def __getitem__(self, i: Any) -> Any:
+        if isinstance(i, slice):
+            return [self.data[start:end] for start, end in self.extents[i]]
+        start, end = self.extents[i]
+        return self.data[start:end]
+
+    def size(self, i: int) -> int:
+        """The number of bytes above header `i`."""
+        start, end = self.extents[i]
+        return max(0, end - start)

@@ -1,0 +1,200 @@
+"""What a header class can do once compiled: its constructor, its codec, copies with changes.
+
+The compiled functions come from `pack` and `unpack`; each is written when it is first called and forgotten (`forget`)
+when a binding changes what it says.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from packetlab.codec.bodies import width
+from packetlab.codec.decode import compile_decode
+from packetlab.codec.encode import Packing, encode_items, is_derived
+from packetlab.codec.faults import Fault
+from packetlab.codec.lenient import Values, read_items
+from packetlab.codec.source import function
+from packetlab.declare.declaration import AnyHeader, restored
+from packetlab.declare.kinds import REQUIRED, Address, Bytes, Filled, Int, Items, PayloadMark, auto
+from packetlab.declare.wildcards import Tolerance, is_pattern
+from packetlab.errors import BuildError, suggestion
+
+if TYPE_CHECKING:
+    from packetlab.declare.fields import Field
+
+H = TypeVar("H", bound=AnyHeader)
+
+
+def forget(cls: type[AnyHeader]) -> None:
+    """Put functions in place that compile themselves when first called."""
+    header: Any = cls
+
+    def init(self: Any, **given: Any) -> None:
+        compile_init(cls)
+        self.__init__(**given)
+
+    def encode(*args: Any) -> Any:
+        header._encode = staticmethod(Packing(cls._declaration).compile())
+        return header._encode(*args)
+
+    def resolve(*args: Any) -> Any:
+        header._resolve = staticmethod(Packing(cls._declaration, fill=True).compile())
+        return header._resolve(*args)
+
+    def decode(*args: Any) -> Any:
+        header._decode = staticmethod(compile_decode(cls._declaration))
+        return header._decode(*args)
+
+    header.__init__ = init
+    header._encode, header._resolve, header._decode = staticmethod(encode), staticmethod(resolve), staticmethod(decode)
+
+
+def compile_init(cls: type[AnyHeader]) -> None:
+    """Write the constructor: each keyword checked, converted, and noted as given."""
+    # A field may have any name without a leading underscore, so all other names here have one.
+    names: dict[str, Any] = {"_wrong_name": wrong_name, "_cls": cls, "_type": type, "_len": len}
+    names.update(_int=int, _bytes=bytes, _str=str, _isinstance=isinstance, _Tolerance=Tolerance)
+    names.update(_has_pattern=_has_pattern, _only_marked=only_marked)
+    keywords = "".join(f", {f.name}=None" for f in cls._fields)
+    # Not with a bare *: filling in defaults of keyword-only parameters takes a dictionary lookup for each.
+    lines = [f"def __init__(_self, _unnamed=None{keywords}, **_wrong):"]
+    lines += ["    if _wrong or _unnamed is not None: raise _wrong_name(_cls, _wrong)", "    _s = 0"]
+    for f in cls._fields:
+        name, kind = f.name, f.kind
+        if isinstance(kind, PayloadMark):
+            names[f"_F_{name}"] = f
+            lines += [f"    if {name} is not None: _only_marked(_cls, _F_{name}, {name})", f"    _self.{f.slot} = None"]
+            continue
+        initial = None if f.default is REQUIRED or f.condition is not None or is_derived(f) else f.default
+        names[f"_K_{name}"], names[f"_D_{name}"] = kind.raw, initial
+        default = repr(initial) if isinstance(initial, int) or initial is None else f"_D_{name}"
+        names[f"_F_{name}"], where = kind, f"'{cls.__name__}.{name}'"
+        lines += [f"    if {name} is None: _self.{f.slot} = {default}"]
+        fits = ""
+        if isinstance(kind, Int):
+            fits = f"_type({name}) is _int and {kind.low} <= {name} <= {kind.high}"
+        elif isinstance(kind, (Address, Bytes)) and kind.size is not None:
+            fits = f"_type({name}) is _bytes and _len({name}) == {kind.size}"
+        if fits:
+            lines += [f"    elif {fits}: _s |= {f.bit}; _self.{f.slot} = {name}"]
+        # Text is asked for first: addresses are mostly written so.
+        lines += [f"    elif _type({name}) is _str or not _isinstance({name}, _Tolerance):"]
+        lines += [f"        _s |= {f.bit}", f"        _self.{f.slot} = _K_{name}({name}, {where})", "    else:"]
+        lines += [f"        _s |= {f.bit | cls._declaration.prototype_bit}"]
+        lines += [f"        _self.{f.slot} = {name}.fitted(_F_{name}, {where})"]
+        if isinstance(kind, Items):
+            lines += [f"    if _has_pattern(_self.{f.slot}): _s |= {cls._declaration.prototype_bit}"]
+    lines += ["    _self._state = _s"]
+    header: Any = cls
+    header.__init__ = function(lines, names, f"{cls.__name__}.__init__")
+
+
+def only_marked(cls: type[AnyHeader], f: Field, value: Any) -> None:
+    """Refuse a value for the mark where the payload stands; None, which is what it has, may be given back."""
+    if value is not None:
+        raise BuildError(
+            f"{cls.__name__}.{f.name}",
+            "None, since it only marks a place",
+            repr(value),
+            "stack the payload: header / b'...'",
+        )
+
+
+def wrong_name(cls: type[AnyHeader], wrong: dict[str, Any]) -> BuildError:
+    """The error for a keyword that is no field, or for a value without one."""
+    if not wrong:
+        return BuildError(cls.__name__, "fields by name", "a value without a name")
+    name = next(iter(wrong))
+    known = list(cls._by_name)
+    return BuildError(f"{cls.__name__}.{name}", "a field of the header", "no such name", suggestion(name, known))
+
+
+def replaced(header: H, changes: dict[str, Any]) -> H:
+    """Return a copy of `header` with `changes` given."""
+    cls = type(header)
+    state, count = header._state, len(cls._fields)
+    values = {f.slot: getattr(header, f.slot) for f in cls._fields}
+    for name, value in changes.items():
+        f = cls._by_name.get(name)
+        if f is None:
+            raise wrong_name(cls, {name: value})
+        if isinstance(f.kind, PayloadMark):
+            only_marked(cls, f, value)
+            continue
+        if value is None and values[f.slot] is None and state >> 2 * count:
+            continue  # the bytes ended before it came, and so it stays
+        state &= ~(f.bit << count)
+        if value is auto:
+            state &= ~f.bit
+            values[f.slot] = None if is_derived(f) or f.default is REQUIRED or f.condition is not None else f.default
+        else:
+            state |= f.bit
+            where = f"{cls.__name__}.{name}"
+            if isinstance(value, Tolerance):
+                values[f.slot] = value.fitted(f.kind, where)
+            else:
+                raw = None if value is None and f.condition is not None else f.kind.raw(value, where)
+                if f.align and header._state >> count & f.bit and _same_items(raw, values[f.slot]):
+                    state |= f.bit << count  # as it was captured, and so not filled up
+                values[f.slot] = raw
+    state &= ~cls._declaration.prototype_bit
+    if any(_has_pattern(value) for value in values.values()):
+        state |= cls._declaration.prototype_bit
+    return restored(cls, state, tuple(values.values()))
+
+
+def _has_pattern(raw: Any) -> bool:
+    """Whether a field's raw value is a pattern, or items with one."""
+    return isinstance(raw, Tolerance) or (
+        type(raw) is tuple and any(type(h) is not bytes and is_pattern(h) for h in raw)
+    )
+
+
+def _same_items(one: Any, other: Any) -> bool:
+    return one is not None and other is not None and encode_items(one, 0) == encode_items(other, 0)
+
+
+def item_faults(field: Field, raw: Any, faults: list[Fault], origin: int) -> None:
+    """Add the faults of a repeated field whose octets begin at `origin` of the packet, and of items inside its items."""
+    bits = origin * 8
+    raw = tuple(raw) if type(raw) is Filled else raw  # what is wrong with what fills up was noted when it was read
+    for item in parse_items(field, encode_items(raw, 0), faults, origin):
+        if isinstance(item, bytes):
+            return
+        for f in item._fields:
+            value = getattr(item, f.slot)
+            if value and isinstance(f.kind, Items):
+                item_faults(f, value, faults, bits // 8)
+            bits += width(item, f)
+
+
+def all_item_faults(headers: tuple[AnyHeader, ...], faults: list[Fault]) -> None:
+    """Add the faults of every repeated field of a packet's headers."""
+    bits = 0
+    for header in headers:
+        for f in header._declaration.before:
+            raw = getattr(header, f.slot)
+            if isinstance(f.kind, Items) and raw:
+                item_faults(f, raw, faults, bits // 8)
+            bits += width(header, f)
+
+
+def said_count(header: AnyHeader, field: Field) -> int | None:
+    """Return how many items of a field that is filled up its header says there are, None where nothing says so."""
+    rule = header._declaration.plan.counts.get(field.name) if field.align else None
+    return (
+        None
+        if rule is None
+        else rule.evaluate(Values({f.name: getattr(header, f.slot) for f in header._fields}, b"", 0))
+    )
+
+
+def parse_items(
+    field: Field, raw: bytes, faults: list[Fault], origin: int = 0, count: int | None = None
+) -> tuple[Any, ...]:
+    """Read the items of a repeated field; octets that are no whole item come last, as they are.
+
+    `count` tells items of zeros from what fills up.
+    """
+    items, _ = read_items(field, raw, 0, len(raw), count, faults, origin, whole=True)
+    return items  # type: ignore[no-any-return]

@@ -1,0 +1,361 @@
+"""The compiler for what comes in: a declaration becomes ``decode(data, start, end, ctx)``.
+
+The function written here handles bytes that fit the declaration. At the first that do not (too short, a size that
+reaches beyond its surroundings, a constant that differs) it hands over to `walk`, which keeps what can be
+understood and notes the faults.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from packetlab.codec.lenient import read_items, walk
+from packetlab.codec.source import OneByOne, function
+from packetlab.declare import registry
+from packetlab.declare.expressions import Const, If, Next
+from packetlab.declare.kinds import Int, PayloadMark
+from packetlab.declare.plan import (
+    Bound,
+    Coded,
+    Fixed,
+    Listed,
+    Open,
+    Padded,
+    Run,
+    Sized,
+    Step,
+    Unit,
+    When,
+    needs,
+)
+from packetlab.errors import DeclareError
+
+if TYPE_CHECKING:
+    from packetlab.declare.declaration import AnyHeader, Declaration
+    from packetlab.declare.fields import Field
+
+
+def compile_decode(cls: Declaration) -> Any:
+    """Return ``decode(data, start, end, ctx) -> (header, payload start, payload end, next class or None)``."""
+    return Reading(cls).compile()
+
+
+class Reading(OneByOne):
+    """Writes the source that reads one header.
+
+    By itself it becomes ``decode``; with a `tag` it is one part of a function for whole packets (see `fuse`), which
+    keeps the names of the parts apart. `start` and `end` are source for where the header begins and what it may fill;
+    `away` is what to do with bytes that do not fit.
+    """
+
+    def __init__(
+        self,
+        cls: Declaration,
+        tag: str = "",
+        start: str = "start",
+        end: str = "end",
+        away: str = "return walk(declaration, data, start, end, ctx)",
+    ) -> None:
+        self.cls, self.tag, self.start, self.end, self.away = cls, tag, start, end, away
+        self.plan = cls.plan
+        self.lines: list[str] = []
+        self.read: set[str] = set()
+        # Source for where reading has come to: the start and a constant as long as that is known, then a variable.
+        self.offset: int | None = 0
+        self.at_limit = ""  # the limit that the place is known to equal
+        self.payload = end  # source for where the payload ends
+        self.outer = end  # source for where all of this layer ends
+        self.names: dict[str, Any] = {
+            "walk": walk, "read_items": read_items,
+            f"cls{tag}": cls.header, f"new{tag}": cls.header.__new__, f"declaration{tag}": cls, f"by_name{tag}": cls.by_name,
+        }  # fmt: skip
+        self.stop = ""  # the variable that holds where this header ends, once known
+        self.total = ""  # ... where its payload ends
+
+    def compile(self) -> Any:
+        """Return the function of this header alone."""
+        end = self.source()
+        self.lines += self.next_header()
+        for short in self.cls.shortened:
+            self.lines.append(f"if {short.code(self)}: ctx.partial = True")
+        self.lines.append(f"return h, {self.pos}, {end}, n")
+        head = "def decode(data, start, end, ctx):"
+        return function([head, *("    " + line for line in self.lines)], self.names, f"{self.cls.name}.decode")
+
+    def source(self) -> str:
+        """Write the lines; return the source for the end of the payload."""
+        cls, tag = self.cls, self.tag
+        for step in self.plan.head:
+            self.step(step)
+        self.finish_header()
+        end = self.payload_end()
+        self.trailer(end)
+        self.lines.append(f"h{tag} = new{tag}(cls{tag})")
+        for f in cls.fields:
+            value = "None" if isinstance(f.kind, PayloadMark) else self.v(f.name)
+            self.lines.append(f"h{tag}.{f.slot} = {value}")
+        every = (1 << len(cls.fields)) - 1
+        self.lines.append(f"h{tag}._state = {every | every << len(cls.fields)}")
+        self.payload = end
+        return end
+
+    def v(self, name: str) -> str:
+        """The variable that holds a field's value."""
+        return f"v_{name}{self.tag}"
+
+    # Expressions (see rules.Emitter) -------------------------------------------------------------------------
+
+    def value(self, name: str) -> str:
+        if name not in self.read:
+            raise DeclareError(f"{self.cls.name}.{name}", "a field that is read before it is needed", "a later one")
+        return self.v(name) if self.cls.by_name[name].condition is None else f"({self.v(name)} or 0)"
+
+    def has(self, name: str) -> str:
+        self.value(name)
+        return f"({self.v(name)} is not None)"
+
+    def size(self, part: str) -> str:
+        if part != "payload":
+            raise DeclareError(self.cls.name, 'size_of("payload") in a condition for reading', f"size_of({part})")
+        return f"({self.total or self.end} - ({self.pos}))"
+
+    def count(self, name: str) -> str:
+        raise DeclareError(self.cls.name, "a number in a condition for reading", f"count_of({name})")
+
+    def number(self, rule: Next) -> str:
+        raise DeclareError(self.cls.name, "fields in a condition for reading", str(rule))
+
+    def ahead(self, bits: int) -> str:
+        size, pos = -(-bits // 8), self.pos
+        whole = f"data[{pos}]" if size == 1 else f"int.from_bytes(data[{pos}:{pos} + {size}], 'big')"
+        return f"({whole} >> {size * 8 - bits} if {pos} + {size} <= {self.end} else -1)"
+
+    # Reading -------------------------------------------------------------------------------------------------
+
+    @property
+    def pos(self) -> str:
+        """Source for the place reading has come to."""
+        if self.offset is None:
+            return f"pos{self.tag}"
+        if self.start.isdigit():
+            return str(int(self.start) + self.offset)
+        return f"{self.start} + {self.offset}" if self.offset else self.start
+
+    @property
+    def limit(self) -> str:
+        """Source for where the header's own bytes end at the latest."""
+        return self.stop or self.end
+
+    def check(self, condition: str) -> None:
+        self.lines.append(f"if {condition}: {self.away}")
+
+    def float(self) -> str:
+        """Let the place be a variable from here on; returns its name."""
+        if self.offset is not None:
+            self.lines.append(f"pos{self.tag} = {self.pos}")
+            self.offset = None
+        return self.pos
+
+    def step(self, step: Step) -> None:
+        """Read one step of the header."""
+        if isinstance(step, When):
+            self.when(step)
+        elif isinstance(step, Bound):
+            self.bound(step)
+        elif isinstance(step, Fixed):
+            self.fixed(step.run)
+        elif isinstance(step, Open):
+            self.open(step.field)
+        elif isinstance(step, Sized | Padded):
+            self.sized(step)
+        elif isinstance(step, Listed):
+            self.listed(step)
+        else:
+            self.coded(step)
+        self.read.update(f.name for f in step.fields)
+
+    def fixed(self, run: Run) -> None:
+        needed = str(int(self.pos) + run.size) if self.pos.isdigit() else f"{self.pos} + {run.size}"
+        self.check(f"{needed} > {self.limit}")
+        self.unpack(run, self.pos)
+        if self.offset is None:
+            self.lines.append(f"{self.pos} += {run.size}")
+        else:
+            self.offset += run.size
+
+    def unpack(self, piece: Run, at: str) -> None:
+        var = f"S_{len(self.names)}{self.tag}"
+        self.names[var] = piece.struct.unpack_from
+        targets, after = [], []
+        for number, unit in enumerate(piece.units):
+            alone = len(unit.fields) == 1 and not unit.by_bytes
+            whole = self.v(unit.fields[0].name) if alone else f"u{number}"
+            targets.append(whole)
+            after += [] if alone else self.split(unit, whole)
+            self.read.update(f.name for f in unit.fields)
+        self.lines.append(f"{', '.join(targets)}, = {var}(data, {at})")
+        self.lines += after
+        for f in piece.fields:
+            if f.fixed:
+                self.names[f"D_{f.name}{self.tag}"] = f.default
+                self.check(
+                    f"{self.v(f.name)} != {f.default if isinstance(f.default, int) else f'D_{f.name}{self.tag}'}"
+                )
+
+    def split(self, unit: Unit, whole: str) -> list[str]:
+        """Take the fields of a shared unit apart."""
+        lines = []
+        if unit.by_bytes:
+            order = "little" if unit.little else "big"
+            lines.append(f"{whole} = int.from_bytes({whole}, '{order}', signed={unit.signed})")
+        shift = unit.bits
+        for number, f in enumerate(unit.fields):
+            bits = f.kind.bits or 0
+            shift -= bits
+            code = f"{whole} >> {shift}" if shift else whole
+            if number:
+                code = f"({code}) & {(1 << bits) - 1}" if shift else f"{code} & {(1 << bits) - 1}"
+            if isinstance(f.kind, Int) and f.kind.signed and len(unit.fields) > 1:
+                code = f"(({code}) ^ {1 << bits - 1}) - {1 << bits - 1}"
+            lines.append(f"{self.v(f.name)} = {code}")
+        return lines
+
+    def when(self, step: When) -> None:
+        """Read a step that may be absent."""
+        condition, var = step.condition.code(self), self.v(step.field.name)
+        self.float()
+        self.lines += [f"{var} = None", f"if {condition}:"]
+        before = len(self.lines)
+        self.step(step.step)
+        self.lines[before:] = ["    " + line for line in self.lines[before:]]
+
+    def open(self, f: Field) -> None:
+        """Take all up to the end of what surrounds it; items are looked into when somebody asks."""
+        var, here = self.v(f.name), self.pos
+        limit = self.stop or self.total or self.end
+        if limit == self.end and self.plan.trailing:
+            limit = f"{self.end} - {self.plan.trailing}"
+            self.check(f"{limit} < {here}")
+        self.offset = None
+        self.lines += [f"{var} = data[{here}:{limit}] if {here} < {limit} else b''", f"{self.pos} = {limit}"]
+        self.at_limit = limit
+
+    def sized(self, step: Sized | Padded) -> None:
+        pos = self.float()
+        size = f"-({pos} - {self.start}) % {step.multiple}" if isinstance(step, Padded) else step.size.code(self)
+        self.lines.append(f"w = {size}")
+        self.check(f"w < 0 or {pos} + w > {self.limit}")
+        self.lines += [f"{self.v(step.field.name)} = data[{pos}:{pos} + w]", f"{pos} += w"]
+
+    def listed(self, step: Listed) -> None:
+        var, pos = self.v(step.field.name), self.float()
+        count = step.count.code(self) if step.count is not None else "None"
+        limit, key = self.stop or self.total or self.end, f"by_name{self.tag}['{step.field.name}']"
+        self.lines.append(f"{var}, {pos} = read_items({key}, data, {pos}, {limit}, {count}, None)")
+        self.check(f"{var} is None")
+
+    def coded(self, step: Coded) -> None:
+        var, pos, key = self.v(step.field.name), self.float(), f"K_{step.field.name}{self.tag}"
+        self.names[key] = step.field.kind.read
+        self.lines.append(f"{var} = {key}(data, {pos}, {self.limit})")
+        self.check(f"{var} is None")
+        self.lines.append(f"{var}, {pos} = {var}")
+
+    def bound(self, step: Bound) -> None:
+        """Work out where the header or its payload ends; it may not lie before what was read."""
+        which = {"self": "stop", "total": "total"}[step.part]
+        for name in sorted(needs(step.size)):
+            if self.cls.by_name[name].condition is not None:
+                self.check(f"{self.v(name)} is None")
+        var = which + self.tag
+        self.lines.append(f"{var} = {self.start} + {step.size.code(self)}")
+        self.check(f"not {self.pos} <= {var} <= {self.end}")
+        setattr(self, which, var)
+
+    def finish_header(self) -> None:
+        if self.stop and self.at_limit != self.stop:
+            self.check(f"{self.pos} != {self.stop}")
+        if self.total and (self.offset is None or self.stop) and self.at_limit != self.total:
+            self.check(f"{self.total} < {self.pos}")
+
+    def payload_end(self) -> str:
+        end, tail = f"e{self.tag}", self.plan.trailing
+        room = f"{self.end} - {tail}" if tail else self.end
+        if self.total:
+            return self.total
+        if self.plan.payload is not None:
+            rule = self.plan.payload.size
+            if isinstance(rule, If) and isinstance(rule.no, Const) and rule.no.number < 0:
+                # Unknown but for a condition, as with Ethernet's length: nothing to work out where it fails.
+                self.lines += [f"if {rule.condition.code(self)}:", f"    {end} = {self.pos} + {rule.yes.code(self)}"]
+                self.lines += [f"    if {end} > {self.end}: {self.away}", f"else: {end} = {room}"]
+                return end
+            self.lines.append(f"w = {rule.code(self)}")
+            if self.plan.payload.field is not None:
+                self.check("w < 0")  # a length field cannot say so
+            self.lines.append(f"{end} = {self.pos} + w if w >= 0 else {room}")
+            self.check(f"{end} > {self.end}")
+            return end
+        if tail:
+            self.lines.append(f"{end} = {room}")
+            self.check(f"{end} < {self.pos}")
+            return end
+        return self.end
+
+    def trailer(self, end: str) -> None:
+        """Read what stands behind the payload; `outer` is where that ends."""
+        self.outer = end
+        if not self.plan.trailer:
+            return
+        self.outer = at = f"t{self.tag}"
+        self.lines.append(f"{at} = {end}")
+        for step in self.plan.trailer:
+            if isinstance(step, Fixed):
+                self.check(f"{at} + {step.run.size} > {self.end}")
+                self.unpack(step.run, at)
+                self.lines.append(f"{at} += {step.run.size}")
+            else:
+                assert isinstance(step, Padded)  # see `validate`
+                self.lines.append(f"w = -({at} - {self.start}) % {step.multiple}")
+                self.check(f"{at} + w > {self.end}")
+                self.lines += [f"{self.v(step.field.name)} = data[{at}:{at} + w]", f"{at} += w"]
+                self.read.add(step.field.name)
+
+    @property
+    def guard(self) -> str:
+        """The condition that another header may follow at all."""
+        code = f"{self.pos} < {self.payload}"
+        return code if self.cls.opaque is None else f"{code} and not {self.cls.opaque.code(self)}"
+
+    def next_header(self) -> list[str]:
+        """Return lines that find the class that follows: by number first, then by the conditions in order."""
+        lookups = []
+        for f, switch in self.plan.numbered:
+            self.names[f"H_{f.name}{self.tag}"] = registry.space(switch.space).headers
+            lookups.append(f"H_{f.name}{self.tag}.get({self.v(f.name)})")
+        conditions = registry.conditions(self.cls.header)
+        following = f"n{self.tag}"
+        lines = [f"{following} = None"]
+        if not lookups and not conditions:
+            return lines
+        lines.append(f"if {self.guard}:")
+        if lookups:
+            lines.append(f"    {following} = " + " or ".join(lookups))
+        for number, (rule, _, upper) in enumerate(conditions):
+            self.names[f"C_{number}{self.tag}"] = upper
+            # One below the other, for of elif Python takes some hundred only.
+            lines.append(f"    if {following} is None and {rule.code(self)}: {following} = C_{number}{self.tag}")
+        return lines
+
+    def leads_to(self, upper: type[AnyHeader]) -> str:
+        """Return a condition under which `upper` follows, "" where only looking it up tells."""
+        if len(self.plan.numbered) != 1:
+            return ""
+        field, rule = self.plan.numbered[0]
+        headers = registry.space(rule.space).headers
+        numbers = [number for number, header in headers.items() if header is upper]
+        if not numbers:
+            return ""
+        value = self.v(field.name)
+        test = f"{value} == {numbers[0]}" if len(numbers) == 1 else f"{value} in {tuple(numbers)}"
+        return f"{test} and {self.guard}"

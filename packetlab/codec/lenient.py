@@ -1,0 +1,409 @@
+"""The careful reader: one header, field by field, from bytes that need not fit its declaration.
+
+What can be read is kept, what cannot becomes a `Fault`; nothing is ever lost, since what no field takes is left to
+the payload. It goes by the same layout and rules as the compiled reader and is the oracle for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from packetlab.codec.faults import Dissection, Fault
+from packetlab.declare import registry
+from packetlab.declare.declaration import restored
+from packetlab.declare.expressions import Checksum, Expr, Next
+from packetlab.declare.kinds import Filled, Int, Items
+from packetlab.declare.plan import Bound, Coded, Fixed, Listed, Open, Padded, Sized, Step, When, needs
+
+if TYPE_CHECKING:
+    from packetlab.declare.declaration import AnyHeader, Declaration
+    from packetlab.declare.fields import Field
+
+USUAL = 1500
+"""The usual MTU of a link, in bytes (RFC 894): what hands packets over without a length, for a card to cut, has more."""
+
+
+class _Stop(Exception):
+    """The bytes ended inside the header."""
+
+
+class Values:
+    """A scope of what has been read so far (see rules.Scope)."""
+
+    def __init__(self, values: dict[str, Any], data: bytes, end: int) -> None:
+        self.values, self.data, self.end = values, data, end
+        self.pos = 0
+        self.payload_end = end
+
+    def value(self, name: str) -> int:
+        raw = self.values.get(name)
+        return raw if isinstance(raw, int) else 0
+
+    def size(self, part: str) -> int:
+        raw = self.values.get(part)
+        return self.payload_end - self.pos if part == "payload" else len(raw) if isinstance(raw, bytes) else 0
+
+    def count(self, name: str) -> int:
+        return len(self.values.get(name) or ())
+
+    def has(self, name: str) -> int:
+        return int(self.values.get(name) is not None)
+
+    def number(self, rule: Next) -> int:
+        return 0
+
+    def ahead(self, bits: int) -> int:
+        size = -(-bits // 8)
+        if self.pos + size > self.end:
+            return -1
+        return int.from_bytes(self.data[self.pos : self.pos + size], "big") >> (size * 8 - bits)
+
+    def last(self, name: str) -> bytes:
+        return b""
+
+    def sum(self, rule: Checksum) -> int:
+        return 0
+
+
+def walk(cls: Declaration, data: bytes, start: int, end: int, ctx: Dissection) -> Any:
+    """Read one header of class `cls` from ``data[start:end]``; returns what compiled readers return."""
+    return _Walk(cls, data, start, end, ctx).read()
+
+
+class _Walk:
+    def __init__(self, cls: Declaration, data: bytes, start: int, end: int, ctx: Dissection) -> None:
+        self.cls, self.data, self.start, self.end, self.ctx = cls, data, start, end, ctx
+        self.plan = cls.plan
+        self.values: dict[str, Any] = {f.name: None for f in cls.fields}
+        self.scope = Values(self.values, data, end)
+        self.bit = start * 8
+        self.stop: int | None = None  # where the header ends by its own word
+        self.total: int | None = None  # where the payload ends by its own word
+        self.sound = True  # whether what follows the header can be trusted
+        self.known: set[str] = set()
+
+    # Noting ------------------------------------------------------------------------------------------------
+
+    def fault(self, field: str, offset: int, expected: str, got: object) -> None:
+        self.ctx.faults.append(Fault(self.cls.name, field, offset, expected, _text(got)))
+
+    def short(self, field: str, offset: int, expected: int, got: int, what: str = "bytes") -> None:
+        """Note too few bytes, unless the rest is known to be elsewhere."""
+        if self.ctx.partial:
+            self.ctx.cut = True
+        elif self.end == len(self.data) and self.ctx.missing:
+            self.ctx.cut = True
+            wanted = f"{_text(expected)} {what}"
+            self.ctx.faults.append(Fault(self.cls.name, field, offset, wanted, str(got), cut=True))
+        else:
+            self.fault(field, offset, f"{_text(expected)} {what}", got)
+
+    # Reading -----------------------------------------------------------------------------------------------
+
+    def read(self) -> Any:
+        cut = False
+        last = ""
+        try:
+            for step in self.plan.head:
+                self.step(step)
+                last = step.fields[-1].name if step.fields else last
+        except _Stop:
+            cut = True
+        pos = self.bit // 8
+        if cut:
+            return self.header(True), pos, self.end, None
+        if self.stop is not None and pos != self.stop:
+            # Bytes inside the header by its own word that no field takes: left to the payload, unread.
+            self.fault(last, pos, f"a header of {pos - self.start} bytes", self.stop - self.start)
+            self.sound = False
+        payload_end = self.payload_end(pos)
+        self.scope.pos, self.scope.payload_end = pos, payload_end
+        tail_missing = self.trailer(payload_end)
+        header = self.header(tail_missing)
+        following = self.following(pos, payload_end) if self.sound else None
+        for short in self.cls.shortened:
+            if short.evaluate(self.scope):
+                self.ctx.partial = True
+        if self.cls.unsized is not None and self.holds(self.cls.unsized):
+            self.ctx.unsized = pos
+        return header, pos, payload_end, following
+
+    def header(self, cut: bool) -> AnyHeader:
+        count = len(self.cls.fields)
+        every = (1 << count) - 1
+        state = every | every << count | (1 << 2 * count if cut else 0)
+        return restored(self.cls.header, state, tuple(self.values[f.name] for f in self.cls.fields))
+
+    def limit(self) -> int:
+        return self.end if self.stop is None else self.stop
+
+    def step(self, step: Step) -> None:
+        """Read one step of the header."""
+        if isinstance(step, Bound):
+            return  # looked at with the fields that tell it: bytes may end before all fields of a run
+        if not isinstance(step, When):
+            for f in step.fields:
+                at = self.bit // 8
+                self.values[f.name] = self.fixed(f) if isinstance(step, Fixed) else self.varying(step)
+                self.known.add(f.name)
+                if f.fixed and self.values[f.name] != f.default:
+                    self.fault(f.name, at, f.kind.text(f.default), f.kind.text(self.values[f.name]))
+                for bound in self.plan.bounds:
+                    if f.name in needs(bound.size) <= self.known:
+                        self.bound(bound)
+        elif step.condition.evaluate(self.scope):
+            self.step(step.step)
+
+    def fixed(self, f: Field) -> Any:
+        bits = f.kind.bits
+        assert bits is not None
+        room = self.limit() * 8 - self.bit
+        if bits > room:
+            at = self.bit // 8
+            self.short(f.name, at, -(-bits // 8), max(0, self.limit() - at))
+            # Bits of a byte whose other half was read cannot be left to the payload.
+            self.give_back()
+            raise _Stop
+        first, last = self.bit // 8, -(-(self.bit + bits) // 8)
+        chunk = self.data[first:last]
+        self.bit += bits
+        kind = f.kind
+        if not isinstance(kind, Int):
+            return chunk
+        if kind.little:
+            return int.from_bytes(chunk, "little", signed=kind.signed)
+        number = int.from_bytes(chunk, "big") >> (last * 8 - self.bit) & (1 << bits) - 1
+        if kind.signed and number >> bits - 1:
+            number -= 1 << bits
+        return number
+
+    def give_back(self) -> None:
+        for f in reversed(self.cls.before):
+            if self.bit % 8 == 0:
+                return
+            if f.name in self.known:
+                self.values[f.name] = None
+                self.known.discard(f.name)
+                self.bit -= f.kind.bits or 0
+
+    def varying(self, step: Sized | Padded | Open | Listed | Coded) -> Any:
+        f, pos, limit = step.field, self.bit // 8, self.limit()
+        if isinstance(step, Listed):
+            return self.items(f, pos, None if step.count is None else step.count.evaluate(self.scope))
+        if isinstance(step, Coded):
+            return self.coded(f, pos, limit)
+        if isinstance(step, Open):
+            if self.stop is None and self.total is not None:
+                limit = self.total
+            elif self.stop is None:
+                limit = max(pos, self.end - self.plan.trailing)
+            size = limit - pos
+        else:
+            size = -(pos - self.start) % step.multiple if isinstance(step, Padded) else step.size.evaluate(self.scope)
+            if size < 0:
+                self.fault(f.name, pos, "a size of 0 or more", size)
+                size, self.sound = 0, False
+            elif size > limit - pos:
+                self.short(f.name, pos, size, limit - pos)
+                size, self.sound = limit - pos, False
+        self.bit = (pos + size) * 8
+        return self.data[pos : pos + size]
+
+    def items(self, f: Field, pos: int, count: int | None) -> Any:
+        limit = self.total if self.stop is None and self.total is not None else self.limit()
+        faults: list[Fault] = []
+        items, end = read_items(f, self.data, pos, limit, count, faults)
+        if faults and (self.ctx.partial or (self.ctx.missing and limit == len(self.data))):
+            self.ctx.cut = True
+            faults = [] if self.ctx.partial else [fault._replace(cut=True) for fault in faults]
+        self.ctx.faults += faults
+        self.bit = end * 8
+        return items
+
+    def coded(self, f: Field, pos: int, limit: int) -> Any:
+        """Read a value that tells its own size. What is none is left to the payload, like bytes that end too early."""
+        found = f.kind.read(self.data, pos, limit)
+        if found is None:
+            if self.ctx.partial or (self.end == len(self.data) and self.ctx.missing):
+                self.short(f.name, pos, limit - pos + 1, limit - pos)
+            else:
+                self.fault(f.name, pos, f"a whole {type(f.kind).__name__}", f"{limit - pos} bytes that are none")
+            raise _Stop
+        self.bit = found[1] * 8
+        return found[0]
+
+    def bound(self, step: Bound) -> None:
+        pos, field = self.bit // 8, step.field
+        end = self.start + step.size.evaluate(self.scope)
+        # What must come at the least: all fixed fields of the header that have no condition.
+        least = max(pos, self.least())
+        unsized = self.cls.unsized
+        there = self.end - self.start + self.ctx.missing
+        unsized = unsized if there > USUAL else None
+        if step.part == "total" and unsized is not None and needs(unsized) <= self.known and self.holds(unsized):
+            end = self.end
+        elif end < least:
+            wrong = self.values[field.name]
+            # Who leaves out the length of a packet leaves out that of the datagram in it too (BIG TCP in VXLAN).
+            if wrong or self.start != self.ctx.unsized:
+                least_size = f"a size of {least - self.start} bytes or more"
+                self.fault(field.name, self.start, least_size, f"{wrong} ({end - self.start} bytes)")
+            # A length of 0 is what a sender leaves out (segmentation offload, jumbograms): all there is counts.
+            self.sound = self.sound and wrong == 0
+            end = self.end if step.part == "total" else max(pos, min(least, self.end))
+        elif end > self.end:
+            self.short(field.name, self.start, end - self.start, self.end - self.start, "bytes")
+            if step.part == "total":
+                self.ctx.partial = True
+            end = self.end
+        if step.part == "total":
+            self.total = end
+        else:
+            self.stop = end
+
+    def least(self) -> int:
+        bits = sum(f.kind.bits or 0 for f in self.cls.before if f.condition is None)
+        return self.start + bits // 8
+
+    def payload_end(self, pos: int) -> int:
+        tail = self.plan.trailing
+        if self.total is not None:
+            if self.total >= pos:
+                return self.total
+            field = self.plan.total.field if self.plan.total else None
+            self.fault(
+                field.name if field else "",
+                self.start,
+                f"a size of {pos - self.start} bytes or more",
+                self.total - self.start,
+            )
+            self.sound = False
+            return self.end
+        if self.plan.payload is not None:
+            said, field = self.plan.payload
+            size = said.evaluate(self.scope)
+            if size < 0:
+                if field is not None:
+                    self.fault(field.name, self.start, "a payload of 0 bytes or more", size)
+                    self.sound = False
+                return max(pos, self.end - tail)
+            if pos + size > self.end:
+                self.short(field.name if field else "payload", pos, size, self.end - pos, "bytes of payload")
+                self.ctx.partial = True
+                return self.end
+            return pos + size
+        if tail and self.end - tail < pos:
+            self.short("", pos, tail, self.end - pos, "bytes behind the payload")
+            return self.end
+        return self.end - tail
+
+    def trailer(self, at: int) -> bool:
+        """Read the fields behind the payload; say whether the bytes ended before them."""
+        self.bit, self.stop = at * 8, None
+        for step in self.plan.trailer:
+            pos = self.bit // 8
+            if isinstance(step, Padded):
+                size = -(pos - self.start) % step.multiple
+                if pos + size > self.end:
+                    self.short(step.field.name, pos, size, self.end - pos)
+                    size = self.end - pos
+                self.values[step.field.name] = self.data[pos : pos + size]
+                self.bit += size * 8
+                continue
+            try:
+                self.step(step)
+            except _Stop:
+                return True
+        return False
+
+    def following(self, pos: int, end: int) -> type[AnyHeader] | None:
+        if pos >= end or (self.cls.opaque is not None and self.cls.opaque.evaluate(self.scope)):
+            return None
+        for f, switch in self.plan.numbered:
+            found = registry.space(switch.space).headers.get(self.values[f.name])
+            if found is not None:
+                return found
+        for rule, _, upper in registry.conditions(self.cls.header):
+            if self.holds(rule):
+                return upper
+        return None
+
+    def holds(self, rule: Expr) -> bool:
+        return bool(rule.evaluate(self.scope))
+
+
+def _text(value: object) -> str:
+    """Return a number, or whatever a fault is about, in words; what no packet comes near to in a few."""
+    if isinstance(value, int) and value.bit_length() > 64:
+        return "over 2**64" if value > 0 else "under -2**64"
+    return str(value)
+
+
+def read_items(
+    field: Field,
+    data: bytes,
+    pos: int,
+    limit: int,
+    count: int | None,
+    faults: list[Fault] | None,
+    origin: int = 0,
+    whole: bool = False,
+) -> Any:
+    """Read headers one behind the other from ``data[pos:limit]``; returns (items, where they end).
+
+    With `faults` None the first fault gives (None, pos); else faults are added there, `origin` being added to their
+    offsets. With `whole` the octets up to `limit` are all this field's, however many items are said: those that are no
+    item come last, as they are. What fills the items up to a multiple is no item and no fault, as long as it is zeros
+    (see `Filled`).
+    """
+    kind = field.kind
+    assert isinstance(kind, Items)
+    item = kind.item
+    items: list[Any] = []
+    ctx = Dissection()
+    start, fill = pos, b""
+
+    def fills(pos: int) -> bool:
+        """Whether just the zeros follow that fill up what stands before."""
+        wanted = -(pos - start) % field.align if field.align else 0
+        return 0 < wanted == limit - pos and not any(data[pos:limit])
+
+    while pos < limit:
+        if count is not None and len(items) >= count and not (whole and (len(items) > count or not fills(pos))):
+            break
+        header, stop, _, _ = item._decode(data, pos, limit, ctx)
+        if ctx.faults or stop <= pos:
+            break
+        items.append(header)
+        pos = stop
+        if field.until is not None and field.until.evaluate(Values(_raw(header), data, limit)):
+            break
+    owner = field.header.__name__
+    wanted = -(pos - start) % field.align if field.align else 0
+    if whole and fills(pos):
+        fill, pos = data[pos:limit], limit
+        ctx.faults.clear()
+    elif wanted and not whole and not ctx.faults and (count is None or len(items) == count):
+        fill = data[pos : min(pos + wanted, limit)]
+        pos += len(fill)
+        if len(fill) < wanted or any(fill):
+            expected = f"{wanted} zeros that fill the items up to a multiple of {field.align} bytes"
+            got = f"{len(fill)} bytes" if len(fill) < wanted else repr(fill)
+            ctx.faults.append(Fault(owner, field.name, pos - len(fill), expected, got))
+    if ctx.faults or (count is not None and len(items) < count):
+        if faults is None:
+            return None, pos
+        inner = [
+            f._replace(offset=f.offset + origin) if (f.layer, f.field) == (owner, field.name) else
+            Fault(owner, field.name, f.offset + origin, f"{f.expected} for {f.layer}.{f.field}", f.got)
+            for f in ctx.faults
+        ]  # fmt: skip
+        faults += inner or [Fault(owner, field.name, pos + origin, f"{count} items", str(len(items)))]
+    if whole and pos < limit:
+        items.append(data[pos:limit])
+        pos = limit
+    return Filled.of(items, fill) if fill else tuple(items), pos
+
+
+def _raw(header: AnyHeader) -> dict[str, Any]:
+    return {f.name: getattr(header, f.slot) for f in type(header)._fields}

@@ -1,0 +1,44 @@
+"""The pseudo-header of transport checksums: addresses, length and protocol number of the network layer below."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packetlab.declare import registry
+from packetlab.declare.expressions import Next
+from packetlab.declare.wildcards import refuse_pattern
+
+if TYPE_CHECKING:
+    from packetlab.declare.declaration import AnyHeader
+
+
+def pseudo_sum(stack: tuple[AnyHeader, ...], i: int, upper: type[AnyHeader], size: int) -> int | None:
+    """Return what a pseudo-header adds to an Internet checksum, or None where no network layer is below.
+
+    The nearest header below that names its addresses counts, but for the destination: a routing header or a source route
+    that is not used up names the final one (RFC 8200 section 8.1, RFC 1122 section
+    3.2.1.8). The sum is of both addresses, the protocol number and `size`. BuildError where a pattern stands for them.
+    """
+    destination = b""
+    for below in range(i - 1, -1, -1):
+        carrier = stack[below]
+        names = carrier._declaration.pseudo
+        if names is not None:
+            refuse_pattern(carrier)
+        if names is not None and not names[0]:
+            destination = destination or getattr(carrier, names[1]) or b""
+        elif names is not None:
+            source = getattr(carrier, "_" + names[0]) or b""
+            destination = (
+                destination or getattr(carrier, "final_destination", b"") or getattr(carrier, "_" + names[1]) or b""
+            )
+            return int.from_bytes(source, "big") + int.from_bytes(destination, "big") + protocol(carrier, upper) + size
+    return None
+
+
+def protocol(carrier: AnyHeader | type[AnyHeader], upper: type[AnyHeader]) -> int:
+    """Return the number of `upper` in the number space of a network header."""
+    for f in carrier._fields:
+        if isinstance(f.rule, Next):
+            return registry.space(f.rule.space).numbers.get(upper, 0)
+    return 0

@@ -1,0 +1,17 @@
+"""The language: one header as data. Nothing here reads or writes a byte.
+
+    expressions, rules    what a class body writes (`field`, `size_of`, `next_protocol`, ...), and solving it backwards
+    kinds, integers       kinds of fields and the annotations for them; a class of your own derived from `Kind` is one too
+    addresses, checksums  values of addresses, algorithms of checksums
+    fields, declaration   a field and a header as plain data
+    plan                  how a header is read and written, step by step: everything that walks a header goes by it
+    registry              which header follows which
+    validate, intervals   what a declaration may not be, told when the class is made
+    wildcards             values of prototypes that several values fit
+
+Begin with `declaration`, then `plan`.
+
+>>> from packetlab import IPv4
+>>> [type(step).__name__ for step in IPv4._declaration.plan.head]
+['Fixed', 'Bound', 'Bound', 'Open']
+"""

@@ -1,0 +1,114 @@
+"""What stands right of the colon in a class body becomes the kind of a field, or an error that says what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from packetlab.declare.addresses import XNSAddress
+from packetlab.declare.kinds import REQUIRED, Int, Items, Kind, PayloadMark, Spec, XNSAddressField
+from packetlab.declare.validate import check_kind, check_spec
+from packetlab.errors import BuildError, DeclareError
+
+
+def resolved(annotation: Any, globals_: dict[str, Any], locals_: Any, where: str) -> Any:
+    """Return an annotation that may be written as text, as under ``from __future__ import annotations``."""
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, globals_, dict(locals_))
+    except Exception as error:
+        raise DeclareError(where, "an annotation that can be read", annotation, str(error)) from None
+
+
+def is_optional(annotation: Any) -> bool:
+    """Say whether an annotation is ``U16 | None``, as type checkers want it where the field may be absent."""
+    return (
+        get_origin(annotation) in (Union, UnionType)
+        and len(get_args(annotation)) == 2
+        and NoneType in get_args(annotation)
+    )
+
+
+def kind_of(annotation: Any, where: str) -> Kind:
+    """Return the kind of field that an annotation stands for. DeclareError for what is none."""
+    if annotation is XNSAddress:
+        annotation = XNSAddressField
+    if is_optional(annotation):
+        (annotation,) = (one for one in get_args(annotation) if one is not NoneType)
+    if get_origin(annotation) is Annotated:
+        wanted, *extra = get_args(annotation)
+        _check_kinds(extra, where)
+        for kind in extra:
+            if isinstance(kind, Int) and isinstance(wanted, type) and issubclass(wanted, int) and wanted is not int:
+                if not issubclass(wanted, Enum):
+                    raise DeclareError(where, "an IntEnum or IntFlag with bits(...)", wanted.__name__)
+                named: Any = wanted
+                return Int(kind.bits, signed=kind.signed, little=kind.little, names=named)
+            if isinstance(kind, Kind):
+                check_kind(kind, where)
+                return kind
+    if get_origin(annotation) is tuple:
+        item = get_args(annotation)
+        for one in item:
+            if get_origin(one) is Annotated:
+                _check_kinds(get_args(one)[1:], where)
+                hint = "only headers repeat: a header with that one field, and tuple[ThatHeader, ...]"
+                raise DeclareError(where, "tuple[SomeHeader, ...]", annotation, hint)
+        if len(item) == 2 and item[1] is Ellipsis and hasattr(item[0], "_fields") and isinstance(item[0], type):
+            return Items(item[0])
+    expected = "U1..U64, MAC, Octets, Rest, tuple[SomeHeader, ...] or another field kind"
+    raise DeclareError(where, expected, annotation, _hint(annotation))
+
+
+def _check_kinds(marks: Sequence[Any], where: str) -> None:
+    """DeclareError for kinds that are not packetlab's own, for the class of a kind, and for more kinds than one."""
+    kinds = [one for one in marks if isinstance(one, Kind) or (isinstance(one, type) and issubclass(one, Kind))]
+    for kind in kinds:
+        of = kind if isinstance(kind, type) else type(kind)
+        if kind is of:
+            raise DeclareError(
+                where, "a kind of a field", f"the class {of.__name__}", "bits(16) and octets(4) make one"
+            )
+    if len(kinds) > 1:
+        got = f"{len(kinds)}: {', '.join(type(kind).__name__ for kind in kinds)}"
+        hint = "U16 has its kind already; write int or bytes where another is meant"
+        raise DeclareError(where, "one kind for a field", got, hint)
+
+
+def _hint(annotation: Any) -> str:
+    """What to write instead of an annotation that looks as if it should do."""
+    if isinstance(annotation, int | bytes | str):
+        return "a value, so a field or variable above has the name of the type"
+    if not isinstance(annotation, type):
+        return ""
+    if hasattr(annotation, "_fields"):
+        return f"tuple[{annotation.__name__}, ...] = many(count=1) is one such header"
+    if issubclass(annotation, Enum):
+        return f"an enum wants its width: Annotated[Named[{annotation.__name__}], bits(8)]"
+    for known, words in (
+        (bool, "U1 is one bit"),
+        (int, "a number wants its width: U8, U16, ... or Annotated[int, bits(n)]"),
+        (float, "there are no floating-point fields: octets(4) or octets(8) hold one, struct takes it apart"),
+        (str, "text is bytes here: Octets = sized(...), Rest, or Annotated[bytes, octets(n)]"),
+        (bytes, "bytes want their size: Octets = sized(...), Rest, or Annotated[bytes, octets(n)]"),
+    ):
+        if issubclass(annotation, known):
+            return words
+    return ""
+
+
+def checked(given: Any, kind: Kind, where: str) -> Spec:
+    """Return the right-hand side of a field, its default in raw form. DeclareError where it does not suit the kind."""
+    spec = given if isinstance(given, Spec) else Spec(given)
+    check_spec(spec, kind, where)
+    if isinstance(kind, PayloadMark):
+        spec.default = None
+    elif spec.default is not None and spec.default is not REQUIRED:
+        try:
+            spec.default = kind.raw(spec.default, where)
+        except BuildError as error:
+            raise DeclareError(where, error.expected, error.got) from None
+    return spec

@@ -1,0 +1,112 @@
+"""Which numbers a rule can give, worked out from the widths of what it speaks of.
+
+Numbers of Python have no end, so a rule is looked through before it is ever run: what may divide by 0, shift by less
+than nothing, or come to more than `WIDEST` bits is refused, and so is a rule of too many terms. Knows nothing of headers:
+what the leaves of a rule can be is asked of the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from packetlab.declare.expressions import COMPARISONS, SIGNS, Const, Expr, If, OneOf, Op, Ref
+from packetlab.errors import DeclareError
+
+WIDEST = 256  # bits of a number that a rule comes to
+TERMS, DEPTH = 10_000, 150  # of one rule
+Range = tuple[int, int]
+"""The least number and the greatest."""
+
+
+def bounds(rule: Expr, leaf: Callable[[Expr], Range], where: str) -> Range:
+    """Return the range of a rule, that of its leaves being what `leaf` gives. DeclareError where it has no good end."""
+    return _Bounds(leaf, where).of(rule, 0)[0]
+
+
+def hull(*ranges: Range) -> Range:
+    """Return the range that holds all of `ranges`."""
+    return min(low for low, _ in ranges), max(high for _, high in ranges)
+
+
+class _Bounds:
+    def __init__(self, leaf: Callable[[Expr], Range], where: str) -> None:
+        self.leaf, self.where = leaf, where
+        # A rule may use a part of itself many times (e = e + e): each is looked at once, but counted as often as it is used.
+        self.known: dict[int, tuple[Range, int, int]] = {}
+
+    def of(self, rule: Expr, level: int) -> tuple[Range, int, int]:
+        """Return the range of a rule, how many terms it has and how many levels."""
+        if level > DEPTH:
+            raise DeclareError(
+                self.where, f"a rule of {DEPTH} levels at most", "more", "one_of(...) holds many numbers"
+            )
+        if id(rule) in self.known:
+            return self.known[id(rule)]
+        terms, levels, parts = 1, 0, []
+        for operand in rule.operands():
+            found, more, deep = self.of(operand, level + 1)
+            parts.append(found)
+            terms, levels = terms + more, max(levels, deep + 1)
+        if terms > TERMS or levels > DEPTH:
+            raise DeclareError(self.where, f"a rule of {TERMS} terms and {DEPTH} levels at most", "more")
+        if isinstance(rule, Op):
+            low, high = self.operation(rule, *parts)
+        elif isinstance(rule, If):
+            low, high = hull(*parts[1:])
+        elif isinstance(rule, OneOf):
+            low, high = 0, 1
+        else:
+            low, high = self.leaf(rule)
+        if isinstance(rule, Op | Const) and max(low.bit_length(), high.bit_length()) > WIDEST:
+            raise DeclareError(self.where, f"numbers of up to {WIDEST} bits in a rule", words(rule))
+        self.known[id(rule)] = (low, high), terms, levels
+        return self.known[id(rule)]
+
+    def operation(self, rule: Op, left: Range, right: Range) -> Range:
+        if rule.sign == "//" and right[0] <= 0 <= right[1]:
+            raise DeclareError(self.where, "a number that is never 0 behind //", words(rule.right))
+        if rule.sign in ("<<", ">>") and not 0 <= right[0] <= right[1] <= WIDEST:
+            hint = "field(...) & 63 is such a number"
+            raise DeclareError(self.where, f"a number from 0 to {WIDEST} behind {rule.sign}", words(rule.right), hint)
+        low, high = span(rule.sign, left, right)
+        names = [part.name if isinstance(part, Ref) else part for part in (rule.left, rule.right)]
+        return (max(low, 0) if rule.sign == "*" and names[0] is names[1] else low), high  # a square is not negative
+
+
+def span(sign: str, left: Range, right: Range) -> Range:
+    """Return the range of an operation; `right` is never 0 behind //, and never negative or huge behind a shift."""
+    if sign in COMPARISONS:
+        return _comparison(sign, left, right)
+    if sign in ("&", "|", "^"):
+        positive = [high for low, high in (left, right) if low >= 0]
+        if sign == "&" and positive:
+            return 0, min(positive)
+        bits = max(number.bit_length() for number in (*left, *right))
+        return (0 if len(positive) == 2 else -(1 << bits)), (1 << bits) - 1
+    corners = [SIGNS[sign](one, other) for one in left for other in right]
+    return min(corners), max(corners)
+
+
+def _comparison(sign: str, left: Range, right: Range) -> Range:
+    """Return whether a comparison always holds, never, or now and then."""
+    if sign in (">", ">="):
+        return _comparison(sign.replace(">", "<"), right, left)
+    if sign == "!=":
+        low, high = _comparison("==", left, right)
+        return 1 - high, 1 - low
+    if sign == "==":
+        apart = left[1] < right[0] or right[1] < left[0]
+        return int(left == right and left[0] == left[1]), int(not apart)
+    least = 1 if sign == "<" else 0  # how far the left one has to be below the right one
+    return int(left[1] + least <= right[0]), int(left[0] + least <= right[1])
+
+
+def words(rule: Expr) -> str:
+    """Return a rule as text that is not too long for a message."""
+    if isinstance(rule, Const) and rule.number.bit_length() > WIDEST:
+        return f"a number of {rule.number.bit_length()} bits"
+    try:
+        text = str(rule) if len(rule.leaves()) < 100 else ""
+    except (ValueError, RecursionError):
+        text = ""
+    return text if 0 < len(text) < 200 else "a long rule"

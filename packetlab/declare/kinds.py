@@ -1,0 +1,403 @@
+"""Kinds of fields: how one value is checked, kept, shown, and how wide it is.
+
+Owns the annotations a declaration writes (`U1` ... `U64`, `MAC`, `Octets`, `Rest`, ...) and the right-hand sides
+(`auto`, `when`, `sized`, `many`, ...). A value has two forms: *raw*, as headers keep and codecs pack it (int, bytes,
+tuple of headers), and the user's, as attributes show it (an enum member, an address). Knows nothing of layers.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+from operator import index
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeAlias, TypeVar, overload
+
+from packetlab.declare import addresses
+from packetlab.declare.expressions import Expr, expression
+from packetlab.errors import BuildError, DeclareError
+from packetlab.escaping import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    import netaddr
+
+
+class Kind:
+    """How values of one sort of field behave: the base of kinds of your own.
+
+    Attributes:
+        bits: the fixed width, None where it varies. zero: the raw value of a field without a default.
+        low, high: the least and the greatest value of a kind of numbers, which rules may speak of.
+
+    The raw form of a fixed width is bytes. A kind of a varying width says in `read` and `write` how a value is coded, and has
+    any raw form that compares and hashes. `raw`, `value` and `text` change between it and what users write and see.
+    """
+
+    bits: int | None = None
+    zero: Any = None
+    low: int | None = None
+    high: int | None = None
+    allows = "condition fixed"  # which right-hand sides it takes besides a default, see `Spec`
+    words = ""  # what it is, for messages; its class name unless given
+
+    def read(self, data: bytes, pos: int, limit: int) -> tuple[Any, int] | None:
+        """Return the raw value at ``data[pos:limit]`` and where it ends; None where there is no whole value."""
+        raise NotImplementedError
+
+    def write(self, raw: Any) -> bytes:
+        """Return the bytes of a raw value; `read` gives the same value from them."""
+        raise NotImplementedError
+
+    def raw(self, value: Any, where: str) -> Any:
+        """Return the raw form of what a user wrote. BuildError where it does not fit."""
+        raise NotImplementedError
+
+    def value(self, raw: Any) -> Any:
+        """Return the user's form."""
+        return raw
+
+    def text(self, raw: Any) -> str:
+        """Return the value as a person reads it, with nothing in it that a terminal would act on."""
+        return printable(str(self.value(raw)))
+
+    @property
+    def is_number(self) -> bool:
+        """Whether rules may speak of its values."""
+        return self.low is not None and self.high is not None
+
+
+class Int(Kind):
+    """A whole number of `bits` bits, big-endian unless `little`; `names` gives the values names."""
+
+    zero = 0
+    allows = "rule condition fixed"
+    words = "a number"
+    low: int
+    high: int
+
+    def __init__(
+        self, bits: int, *, signed: bool = False, little: bool = False, names: type[IntEnum | IntFlag] | None = None
+    ) -> None:
+        if type(bits) is not int or not 1 <= bits <= 64 or (little and bits % 8):
+            raise DeclareError("an integer field", "1 to 64 bits, whole octets if little-endian", bits)
+        self.bits: int = bits
+        self.signed, self.little, self.names = signed, little, names
+        self.low = -(1 << bits - 1) if signed else 0
+        self.high = (1 << bits - signed) - 1
+
+    def raw(self, value: Any, where: str) -> int:
+        if isinstance(value, str) and self.names is not None:
+            try:
+                return sum({int(self.names[name.strip().upper()]) for name in value.split("|") if name.strip()})
+            except KeyError:
+                raise BuildError(where, f"names of {self.names.__name__}", repr(value)) from None
+        try:
+            number = index(value)
+        except TypeError:
+            raise BuildError(where, f"{self.low}..{self.high}", repr(value)) from None
+        if not self.low <= number <= self.high:
+            raise BuildError(where, f"{self.low}..{self.high}", number)
+        return number
+
+    def value(self, raw: int) -> int:
+        if self.names is None:
+            return raw
+        try:
+            return self.names(raw)
+        except ValueError:
+            return raw  # a number without a name is still a number
+
+    def text(self, raw: int) -> str:
+        width = -(-self.bits // 4)
+        if self.names is not None:
+            named = self.value(raw)
+            name = printable(getattr(named, "name", None) or "")
+            if name and raw:
+                return f"{name} (0x{raw:0{width}x})" if issubclass(self.names, IntFlag) else f"{name} ({raw})"
+        return str(raw)
+
+
+class Address(Kind):
+    """An address of a fixed number of octets, kept raw and converted when looked at."""
+
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        octets: Callable[[Any], bytes],
+        value: Callable[[bytes], Any],
+        text: Callable[[bytes], str],
+        zero: bytes = b"",
+        parts: Mapping[str, tuple[int, int]] | None = None,
+    ) -> None:
+        self.name, self.size, self.bits = name, size, size * 8
+        self.parts = parts or {}  # name -> where it begins and ends
+        self.octets, self._value, self._text = octets, value, text
+        self.words = name
+        self.zero = zero or bytes(size)
+
+    def raw(self, value: Any, where: str) -> bytes:
+        try:
+            return self.octets(value)
+        except ValueError:
+            raise BuildError(where, f"{self.name} ({self.size} octets)", repr(value)) from None
+
+    def value(self, raw: bytes) -> Any:
+        return self._value(raw)
+
+    def text(self, raw: bytes) -> str:
+        return self._text(raw)
+
+
+class Bytes(Kind):
+    """Octets: `size` of them, or as many as the declaration's rules say; `rest` is all up to the end."""
+
+    zero = b""
+    allows = "size pad condition fixed"
+    words = "octets"
+
+    def __init__(self, size: int | None = None, rest: bool = False) -> None:
+        if size is not None and (type(size) is not int or not 0 <= size <= 1 << 24):
+            raise DeclareError("octets(...)", "a number from 0 to 16777216", size)
+        self.size, self.rest = size, rest
+        if size is not None:
+            self.bits = size * 8
+            self.zero = bytes(size)
+
+    def raw(self, value: Any, where: str) -> bytes:
+        if isinstance(value, str):
+            value = utf8(value, where)
+        if not isinstance(value, (bytes, bytearray, memoryview)):
+            raise BuildError(where, "octets", repr(value))
+        if self.size is not None and len(value) != self.size:
+            raise BuildError(where, f"{self.size} octets", f"{len(value)} octets")
+        return bytes(value)
+
+    def text(self, raw: bytes) -> str:
+        return octets_text(raw)
+
+
+class Items(Kind):
+    """A tuple of headers of one class, one behind the other. Raw: the tuple, or the octets not yet looked at."""
+
+    zero: Any = ()
+    allows = "size count until align condition"
+    words = "headers"
+
+    def __init__(self, item: Any) -> None:
+        self.item = item
+
+    def raw(self, value: Any, where: str) -> Any:
+        if isinstance(value, (bytes, bytearray)):
+            return bytes(value)
+        if hasattr(type(value), "_fields"):
+            return (value,)
+        try:
+            items = tuple(value)
+        except TypeError:
+            raise BuildError(where, f"headers ({self.item.__name__})", repr(value)) from None
+        for place, item in enumerate(items, 1):
+            # Octets that are no whole item come last, as they were captured.
+            if not hasattr(type(item), "_fields") and not (type(item) is bytes and place == len(items)):
+                raise BuildError(where, f"headers ({self.item.__name__})", repr(item))
+        return items
+
+
+class Filled(tuple[Any, ...]):
+    """Items as they were read, with the octets behind them that fill them up to a multiple (see `many`).
+
+    Equal to the same items without: what fills up is no value, and what is built anew is filled up anew.
+    """
+
+    fill: bytes = b""
+
+    @classmethod
+    def of(cls, items: Iterable[Any], fill: bytes) -> Filled:
+        """Return items with what fills them up."""
+        made = cls(items)
+        made.fill = fill
+        return made
+
+
+class PayloadMark(Kind):
+    """Stands where the payload goes, in a header that has fields behind it."""
+
+    allows = ""
+    words = "the payload"
+
+
+def utf8(text: str, where: str) -> bytes:
+    """Return text as UTF-8. BuildError for a lone surrogate, which has none."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise BuildError(where, "text that UTF-8 can carry", ascii(error.object[error.start : error.end])) from None
+
+
+def octets_text(raw: bytes, most: int = 32) -> str:
+    """Return octets as text that is safe to print: a bytes literal, cut after `most` octets."""
+    shown = repr(bytes(raw[:most]))
+    return shown if len(raw) <= most else f"{shown}... ({len(raw)} octets)"
+
+
+# What stands right of the equals sign --------------------------------------------------------------------------
+
+REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "no default"})()
+
+
+class Spec:
+    """The right-hand side of a declared field: its default and its rules."""
+
+    __slots__ = ("align", "condition", "count", "default", "fixed", "many", "pad", "rule", "size", "until")
+
+    def __init__(self, default: Any = REQUIRED, **rules: Any) -> None:
+        self.default = default
+        self.rule: Expr | None = rules.get("rule")
+        self.condition: Expr | None = rules.get("condition")
+        self.size: Expr | None = rules.get("size")
+        self.count: Expr | None = rules.get("count")
+        self.until: Expr | None = rules.get("until")
+        self.align: int = rules.get("align", 0)
+        self.pad: int = rules.get("pad", 0)
+        self.fixed: bool = rules.get("fixed", False)
+        self.many: bool = rules.get("many", False)
+
+
+def auto(rule: Any) -> Any:
+    """A field that follows from `rule` unless it is given (see `packetlab.declare.rules`)."""
+    return Spec(None, rule=expression(rule))
+
+
+def default(value: Any) -> Any:
+    """A field with this default; the same as ``= value``, for types where a checker wants the exact type."""
+    return Spec(value)
+
+
+def const(value: Any) -> Any:
+    """A field that always has this value: another one found when dissecting is a fault."""
+    return Spec(value, fixed=True)
+
+
+def when(condition: Any, value: Any = REQUIRED) -> Any:
+    """A field that is there only where `condition` holds: an expression, or a dict {field: number or numbers}.
+
+    `value` is its default, or `auto(...)`, `sized(...)`, `many(...)`. An absent field reads as None.
+    """
+    spec = value if isinstance(value, Spec) else Spec(value)
+    spec.condition = expression(condition)
+    return spec
+
+
+def sized(size: Any, value: bytes | tuple[Any, ...] | None = None) -> Any:
+    """Octets (or items) that take `size` bytes: a number or an expression of fields before it."""
+    return Spec(REQUIRED if value is None else value, size=expression(size))
+
+
+def many(*, size: Any = None, count: Any = None, until: Any = None, align: int = 0, value: tuple[Any, ...] = ()) -> Any:
+    """Headers one behind the other, of the class in the annotation ``tuple[Class, ...]``.
+
+    They end after `size` bytes, after `count` of them, with the one for which `until` holds, or else where the header
+    or its surroundings end. With `align` the whole is filled up with zeros to a multiple of so many bytes; where nothing
+    counts the items and such zeros can be items (as behind a TCP option 1 alone), they read back as items, in a packet
+    that was built too. `value` is what is there unless something else is given.
+    """
+    return Spec(
+        value,
+        size=None if size is None else expression(size),
+        count=None if count is None else expression(count),
+        until=None if until is None else expression(until),
+        align=align,
+        many=True,
+    )
+
+
+def pad(multiple: int) -> Any:
+    """Octets that fill the packet from this header's start up to a multiple of `multiple` bytes; zeros unless given."""
+    return Spec(None, pad=multiple)
+
+
+def explained(words: dict[Any, str]) -> None:
+    """Give annotations a docstring of their own, which `help` shows; else they have that of `typing.Annotated`."""
+    for annotation, text in words.items():
+        annotation.__doc__ = text
+
+
+# What stands right of the colon --------------------------------------------------------------------------------
+
+T = TypeVar("T")
+In = TypeVar("In", contravariant=True)
+E = TypeVar("E", bound=IntEnum | IntFlag)
+
+if TYPE_CHECKING:
+
+    class Converted(Generic[T, In]):
+        """For type checkers: a field that takes more forms (`In`) than it gives (`T`)."""
+
+        @overload
+        def __get__(self, header: None, owner: type) -> Converted[T, In]: ...
+        @overload
+        def __get__(self, header: object, owner: type) -> T: ...
+        def __get__(self, header: Any, owner: type) -> Any: ...
+        def __set__(self, header: object, value: In) -> None: ...
+
+    Named: TypeAlias = Converted[E, E | int | str]
+    MAC: TypeAlias = Converted[netaddr.EUI, netaddr.EUI | str | int | bytes]
+    IPv4Address: TypeAlias = Converted[netaddr.IPAddress, Any]
+    IPv6Address: TypeAlias = Converted[netaddr.IPAddress, Any]
+    XNSAddressField: TypeAlias = Converted[
+        addresses.XNSAddress, addresses.XNSAddress | str | int | bytes | tuple[int, Any, int]
+    ]
+else:
+
+    class Named:
+        """``Annotated[Named[SomeIntEnum], bits(8)]``: gives members, and takes numbers and names too."""
+
+        def __class_getitem__(cls, names: type[IntEnum | IntFlag]) -> type[IntEnum | IntFlag]:
+            return names
+
+    _mac = Address("a MAC address", 6, addresses.mac_octets, addresses.mac_value, addresses.mac_text)
+    _ip4 = Address(
+        "an IPv4 address", 4, lambda v: addresses.ip_octets(v, 4), addresses.ip_value, addresses.ip_text
+    )  # fmt: skip
+    _ip6 = Address("an IPv6 address", 16, lambda v: addresses.ip_octets(v, 16), addresses.ip_value, addresses.ip_text)
+    _xns = Address(
+        "an XNS address",
+        12,
+        addresses.xns_octets,
+        addresses.XNSAddress.of,
+        lambda raw: str(addresses.XNSAddress.of(raw)),
+        parts={"net": (0, 4), "host": (4, 10), "socket": (10, 12)},
+    )
+    MAC = Annotated[Any, _mac]
+    IPv4Address = Annotated[Any, _ip4]
+    IPv6Address = Annotated[Any, _ip6]
+    XNSAddressField = Annotated[Any, _xns]
+
+Octets: TypeAlias = Annotated[bytes, Bytes()]
+Rest: TypeAlias = Annotated[bytes, Bytes(rest=True)]
+Payload: TypeAlias = Annotated[bytes, PayloadMark()]
+
+explained(
+    {
+        MAC: "A hardware address, 6 bytes. Gives `netaddr.EUI`; takes that, text in any usual form, a number, or 6 bytes.",
+        IPv4Address: "An IPv4 address, 4 bytes. Gives `netaddr.IPAddress`; takes that, one of `ipaddress`, text, or 4 bytes.",
+        IPv6Address: "An IPv6 address, 16 bytes. Gives `netaddr.IPAddress`; takes that, one of `ipaddress`, text, or 16 bytes.",
+        XNSAddressField: "A Xerox NS address, 12 bytes: network, host, socket. Gives `XNSAddress`; takes that, text, a triple, or 12 bytes.",
+        Octets: "Bytes of varying size: as many as a length field, `sized(...)` or the end of the header leaves for them.",
+        Rest: "All bytes that are left in the header's surroundings; nothing can follow them.",
+        Payload: "The place of what lies above, in a header that has fields after it (a trailer).",
+    }
+)
+
+
+def bits(width: int, *, signed: bool = False, little: bool = False) -> Kind:
+    """The kind of a whole number of `width` bits, for ``Annotated[SomeIntFlag, bits(8)]``.
+
+    `signed` is two's complement; `little` puts the low octet first, and wants whole octets.
+    """
+    return Int(width, signed=signed, little=little)
+
+
+def octets(size: int) -> Kind:
+    """The kind of exactly `size` octets, for ``Annotated[bytes, octets(16)]``."""
+    return Bytes(size)

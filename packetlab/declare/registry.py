@@ -1,0 +1,339 @@
+"""Which header follows which: number spaces, conditions, and who is declared.
+
+A binding stands with the class that comes on top (``under=``, ``when=``). A single field equal to a number goes
+into that field's number space, a dict that compiled codecs look into; anything else is a condition, tried in the order
+declared. This module holds the only mutable state of declarations, and `bindings()` scopes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from packetlab.declare.expressions import Const, Expr, Next, Ref, expression
+from packetlab.declare.kinds import Int
+from packetlab.declare.validate import check_answer, check_binding, check_circles, field_of
+from packetlab.errors import BuildError, DeclareError
+from packetlab.hooks import hook
+
+if TYPE_CHECKING:
+    from packetlab.declare.declaration import AnyHeader
+    from packetlab.declare.fields import Field
+
+
+class Space:
+    """Numbers that name headers: `headers` finds the header of a number, `numbers` the first number of a header."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.headers: dict[int, type[AnyHeader]] = {}
+        self.numbers: dict[type[AnyHeader] | None, int] = {}
+
+
+_spaces: dict[str, Space] = {}
+stale: list[dict[Any, Any]] = []
+"""What was worked out from bindings elsewhere; emptied whenever they change."""
+watchers: list[Callable[[type[AnyHeader]], object]] = []
+"""Called with each header class as it is declared."""
+_conditions: dict[str, list[tuple[Expr, dict[str, Expr], type[AnyHeader]]]] = {}
+_declared: dict[str, type[AnyHeader]] = {}
+_numbered: list[tuple[Any, type[AnyHeader]]] = []  # fields that a binding gave a number space of their own
+
+
+def key(header: type[AnyHeader]) -> str:
+    """Return what stays the same when a class is declared again."""
+    return f"{header.__module__}.{header.__qualname__}"
+
+
+def space(name: str) -> Space:
+    """Return the number space of that name; a new one comes to be where there was none."""
+    return _spaces.setdefault(name, Space(name))
+
+
+def conditions(lower: type[AnyHeader]) -> list[tuple[Expr, dict[str, Expr], type[AnyHeader]]]:
+    """Return the conditional bindings above `lower`: (condition, field values that make it true, header)."""
+    return _conditions.setdefault(key(lower), [])
+
+
+def declared() -> list[type[AnyHeader]]:
+    """Return every header class declared now, in order."""
+    return list(_declared.values())
+
+
+def header_named(name: str) -> type[AnyHeader] | None:
+    """Return the header class of that name, in any case of letters, the one declared last; None if there is none."""
+    for header in reversed(_declared.values()):
+        if header.__name__.lower() == name.lower():
+            return header
+    return None
+
+
+def declare(header: type[AnyHeader]) -> None:
+    """Enter a class; one declared again takes the place of its namesake, whose bindings go."""
+    changed()
+    old = _declared.pop(key(header), None)
+    _declared[key(header)] = header
+    if old is not None:
+        forget(old)
+    for one in _spaces.values():
+        for base in header.__bases__:
+            if base in one.numbers:
+                one.numbers[header] = one.numbers[base]
+    for tell in watchers:
+        tell(header)
+
+
+def forget(upper: type[AnyHeader]) -> None:
+    """Remove the bindings of `upper` under other headers, and from those that it answers."""
+    changed()
+    for asked in upper._answers:
+        if asked is not None:
+            asked._answered = tuple(one for one in asked._answered if one is not upper)
+    for one in _spaces.values():
+        one.numbers.pop(upper, None)
+        for number in [n for n, header in one.headers.items() if header is upper]:
+            del one.headers[number]
+    for lower, entries in _conditions.items():
+        kept = [entry for entry in entries if entry[2] is not upper]
+        if len(kept) != len(entries):
+            entries[:] = kept
+            _recompile(lower)
+
+
+def bind(upper: type[AnyHeader], under: type[AnyHeader], when: Any = None, sets: dict[str, Any] | None = None) -> None:
+    """Let `upper` follow `under` where `when` holds.
+
+    `when`: a dict {field: number or numbers} (fields not given are filled in from it when building), an expression, or
+    None for always. {"port": ...}, where `under` has `sport` and `dport`, is either of them, and built as `dport`, so that
+    replies are found too. `sets`: what to fill in where an expression cannot tell: {field: number or expression}.
+    DeclareError where another header has the number already, and under a header that says that nothing follows.
+    """
+    if isinstance(under._declaration.payload_size, Const) and under._declaration.payload_size.number == 0:
+        raise DeclareError(
+            f"{upper.__name__} under {under.__name__}", "a header that something follows", "payload_size=0"
+        )
+    if isinstance(when, dict) and len(when) == 1:
+        ((name, some),) = when.items()
+        numbers = tuple(some) if isinstance(some, (tuple, list, set, range)) else (some,)
+        _bind_numbers(upper, under, number_field(under, name), numbers)
+        for number in numbers if name not in under._by_name else ():
+            bind(upper, under, Ref("sport") == number)
+        return
+    filled = {name: expression(value) for name, value in (sets or {}).items()}
+    if isinstance(when, dict):
+        filled.update({n: expression(v) for n, v in when.items() if not isinstance(v, (tuple, list, set, range))})
+    condition = expression(1 if when is None else when)
+    check_binding(upper._declaration, under._declaration, condition, filled)
+    if not all(isinstance(value, Const) for value in filled.values()):
+        check_circles(under._declaration, [*(sets for _, sets, _ in conditions(under)), filled])
+    for name in filled:
+        declared_field = field_of(under._declaration, name, f"{upper.__name__} under {under.__name__}")
+        if declared_field.rule is None:
+            _own_space(under, declared_field)
+    for other, _, taken in conditions(under):
+        if taken is not upper and str(other) == str(condition):
+            where = f"{upper.__name__} under {under.__name__}"
+            raise DeclareError(where, f"a free condition ({condition})", taken.__name__)
+    conditions(under).append((condition, filled, upper))
+    changed()
+    _recompile(key(under))
+
+
+def number_field(under: type[AnyHeader], name: str) -> str:
+    """Return the field whose numbers a binding names: "dport" for "port" where a header has two of them."""
+    return "dport" if name == "port" and name not in under._by_name and "sport" in under._by_name else name
+
+
+def places(header: type[AnyHeader], conditional: bool = False) -> list[tuple[type[AnyHeader], dict[str, int]]]:
+    """Return where a header stands, as far as numbers tell: (lower header, {field: number}), {} where it is always.
+
+    The number that is sent comes first for each lower header. Numbers that a binding only fills in, while a condition
+    says where the header stands, tell nothing of what is read: they are there with `conditional` alone.
+    """
+    found: list[tuple[type[AnyHeader], dict[str, int]]] = []
+    for lower in declared():
+        for f in lower._fields:
+            if isinstance(f.rule, Next):
+                headers = space(f.rule.space).headers.items()
+                numbers = [n for n, upper in headers if upper is header and _fits(n, f)]
+                found += [(lower, {f.name: number}) for number in numbers]
+        for condition, sets, upper in conditions(lower):
+            fixed = {name: value.number for name, value in sets.items() if isinstance(value, Const)}
+            exact = str(condition) == str(expression(fixed or 1))
+            if upper is header and len(fixed) == len(sets) and (exact or (conditional and fixed)):
+                found.append((lower, fixed))
+    return found
+
+
+def _fits(number: int, declared_field: Field) -> bool:
+    """Whether a field holds a number of the space that it shares with wider ones."""
+    return isinstance(declared_field.kind, Int) and number <= declared_field.kind.high
+
+
+def _own_space(under: type[AnyHeader], declared_field: Field) -> None:
+    """Give a field without a rule a number space of its own, with its default as what is sent otherwise."""
+    otherwise = declared_field.default if isinstance(declared_field.default, int) else 0
+    changed()
+    declared_field.derive(Next(f"{key(under)}.{declared_field.name}", Const(otherwise)))
+    _numbered.append((declared_field, under))
+    under._reset()
+
+
+def _bind_numbers(upper: type[AnyHeader], under: type[AnyHeader], name: str, numbers: Any) -> None:
+    declared_field = field_of(under._declaration, name, f"{upper.__name__} under {under.__name__}")
+    rule = declared_field.rule
+    if not isinstance(rule, Next):
+        if rule is not None or not isinstance(declared_field.kind.zero, int):
+            where = f"{upper.__name__} under {under.__name__}.{name}"
+            raise DeclareError(where, "a number field", str(rule or "octets"))
+        _own_space(under, declared_field)
+    assert isinstance(declared_field.rule, Next)
+    numbers_of = space(declared_field.rule.space)
+    try:
+        numbers = [declared_field.kind.raw(number, "") for number in numbers]
+    except BuildError as error:
+        where = f"{upper.__name__} under {under.__name__}.{name}"
+        raise DeclareError(where, error.expected, error.got) from None
+    for number in numbers:
+        taken = numbers_of.headers.get(number)
+        if taken is not None and taken is not upper:
+            raise DeclareError(
+                f"{upper.__name__} under {under.__name__}",
+                f"a free number ({name} {number:#x})",
+                f"{taken.__module__}.{taken.__qualname__}, which has it",
+                "declare it again under that name to replace it, or inside `with bindings():`, which ends with the block",
+            )
+    changed()
+    for number in numbers:
+        numbers_of.headers[number] = upper
+        numbers_of.numbers.setdefault(upper, number)
+
+
+def placed(upper: type[AnyHeader]) -> list[tuple[type[AnyHeader], Any, dict[str, Expr]]]:
+    """Return where a header is bound, as `bind` would be called for each: under, when (numbers or condition), sets.
+
+    Where several headers share a number space, the first of them whose field holds the numbers stands for all.
+    """
+    found: list[tuple[type[AnyHeader], Any, dict[str, Expr]]] = []
+    for one in _spaces.values():
+        numbers = [number for number, header in one.headers.items() if header is upper]
+        if upper in one.numbers:  # the number to send is bound first
+            numbers.sort(key=lambda number: number != one.numbers[upper])
+        for lower in _declared.values() if numbers else ():
+            fields = [f for f in lower._fields if isinstance(f.rule, Next) and f.rule.space == one.name]
+            if fields and _fits(max(numbers), fields[0]):
+                found.append((lower, {fields[0].name: tuple(numbers)}, {}))
+                break
+    for lower_key, entries in _conditions.items():
+        if lower_key in _declared:
+            found += [(_declared[lower_key], rule, sets) for rule, sets, header in entries if header is upper]
+    order = list(_declared.values())
+    return sorted(_with_ports(found), key=lambda one: order.index(one[0]))
+
+
+def _with_ports(
+    found: list[tuple[type[AnyHeader], Any, dict[str, Expr]]],
+) -> list[tuple[type[AnyHeader], Any, dict[str, Expr]]]:
+    """Put the two bindings of one {"port": number} together again."""
+    rules = {(lower, str(rule)) for lower, rule, sets in found if isinstance(rule, Expr) and not sets}
+    folded: list[tuple[type[AnyHeader], Any, dict[str, Expr]]] = []
+    twins = set()
+    for lower, when, sets in found:
+        if not (isinstance(when, dict) and "dport" in when and number_field(lower, "port") == "dport"):
+            folded.append((lower, when, sets))
+            continue
+        either = tuple(n for n in when["dport"] if (lower, str(Ref("sport") == n)) in rules)
+        twins |= {(lower, str(Ref("sport") == n)) for n in either}
+        alone = tuple(n for n in when["dport"] if n not in either)
+        folded += [(lower, {"port": either}, sets)] if either else []
+        folded += [(lower, {"dport": alone}, sets)] if alone else []
+    return [one for one in folded if not (isinstance(one[1], Expr) and (one[0], str(one[1])) in twins)]
+
+
+def stated(header: type[AnyHeader], answers: Any) -> dict[type[AnyHeader] | None, Expr]:
+    """Return what a class body says of the headers it answers: {header class, None for its own: condition}.
+
+    DeclareError for names that are no fields of the two.
+    """
+    if answers is None:
+        return header._answers  # as its base
+    rules = answers if isinstance(answers, dict) else {None: answers}
+    found = {asked: expression(rule) for asked, rule in rules.items()}
+    for asked, rule in found.items():
+        check_answer((asked or header)._declaration, header._declaration, rule)
+    return found
+
+
+def answer(header: type[AnyHeader]) -> None:
+    """Note with other classes that `header` answers them."""
+    for asked in header._answers:
+        if asked is not None and header not in asked._answered:
+            asked._answered = (*asked._answered, header)
+
+
+def changed() -> None:
+    """Empty what was worked out from the bindings as they were."""
+    for known in stale:
+        known.clear()
+
+
+def _recompile(lower: str) -> None:
+    if lower in _declared:
+        _declared[lower]._reset()
+
+
+@contextmanager
+def bindings() -> Iterator[None]:
+    """Scope bindings: what is bound or declared inside the `with` is forgotten behind it."""
+    # What packetlab itself declares must stand before, or it would be forgotten too where it is first used inside.
+    hook("declare_all")()
+
+    before = _State()
+    try:
+        yield
+    finally:
+        before.restore()
+
+
+@contextmanager
+def all_or_none() -> Iterator[None]:
+    """Keep what is bound or declared inside the `with` unless an error leaves it."""
+    before = _State()
+    try:
+        yield
+    except BaseException:
+        before.restore()
+        raise
+
+
+class _State:
+    """All bindings, and what answers what, as they are now."""
+
+    def __init__(self) -> None:
+        self.spaces = {name: (dict(one.headers), dict(one.numbers)) for name, one in _spaces.items()}
+        self.conditions = {lower: list(entries) for lower, entries in _conditions.items()}
+        self.declared = dict(_declared)
+        self.numbered = len(_numbered)
+        self.answered = [(header, header._answered) for header in _declared.values()]
+
+    def restore(self) -> None:
+        changed()
+        for name, one in _spaces.items():
+            # In place: compiled codecs hold these very dicts.
+            headers, numbers = self.spaces.get(name, ({}, {}))
+            one.headers.clear()
+            one.headers.update(headers)
+            one.numbers.clear()
+            one.numbers.update(numbers)
+        for declared_field, under in _numbered[self.numbered :]:
+            declared_field.derive(None)
+            under._reset()
+        del _numbered[self.numbered :]
+        for lower, entries in _conditions.items():
+            entries[:] = self.conditions.get(lower, [])
+            _recompile(lower)
+        _declared.clear()
+        _declared.update(self.declared)
+        for header, answered in self.answered:
+            header._answered = answered

@@ -1,0 +1,449 @@
+"""What a declaration may not be: names that are none, rules that make no sense at their place, layouts that cannot be read back.
+
+One check for class bodies, for classes made by a call and for declarations out of files; bindings are checked alike. All
+that is refused is a `DeclareError` when the class or the binding is made, never an exception when a packet comes.
+"""
+
+from __future__ import annotations
+
+import keyword
+from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
+
+from packetlab.declare.expressions import Ahead, Checksum, Const, Count, Expr, Has, Next, Ref, Side, Size
+from packetlab.declare.intervals import Range, bounds, hull, words
+from packetlab.declare.kinds import Address, Bytes, Int, Items, Kind, PayloadMark, Spec
+from packetlab.declare.plan import needs
+from packetlab.errors import DeclareError, suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from packetlab.declare.declaration import Declaration
+    from packetlab.declare.fields import Field
+
+LONGEST = 1 << 40  # more octets than anything has
+OCTETS = 1 << 4096  # the number that octets of any length are, where they are only compared
+SUMS = {"internet": 16, "xns": 16, "crc32": 32, "crc32c": 32, "sctp": 32}
+"""Algorithm of a checksum -> bits of it."""
+
+# Places of rules: the leaves they may have, and how to say so.
+BUILT = (Ref, Size, Count, Has), "numbers, field(...), size_of(...), count_of(...) and has(...) in the rule of a value"
+READ = (Ref, Has), "numbers, field(...) and has(...), since no more is known where the field is read"
+FOLLOWED = (Ref, Has, Size), 'numbers, field(...), has(...) and size_of("payload")'
+BOUND = (
+    (Ref, Has, Size, Ahead),
+    'numbers, field(...), has(...), size_of("payload") and ahead(...) in the condition of a binding',
+)
+ITEM = (Ref, Has, Size), "numbers, field(...), has(...) and size_of(...) of the item's fields"
+ANSWERED = (Side,), "numbers, request.FIELD and reply.FIELD"
+
+
+def check_name(name: object, where: str) -> None:
+    """Refuse what could not be written as a name in a class body, and what Python would read as another name."""
+    if (
+        not isinstance(name, str)
+        or not name.isidentifier()
+        or keyword.iskeyword(name)
+        or normalize("NFKC", name) != name
+    ):
+        raise DeclareError(where, "a name that is an identifier of Python, and no keyword", repr(name))
+
+
+def check_class_name(word: str, value: object, where: str) -> None:
+    """Refuse a `__name__`, `__qualname__` or `__module__` that is none: a class's is written to terminals and programs."""
+    if word != "__module__":
+        check_name(value.rpartition(".")[2] if isinstance(value, str) and word == "__qualname__" else value, where)
+    if not isinstance(value, str) or not value.isprintable():
+        raise DeclareError(where, "text that is printable", repr(value))
+
+
+class Leaves:
+    """The numbers that the leaves of a rule can be at its place. DeclareError for what is not known there."""
+
+    def __init__(
+        self,
+        header: Declaration,
+        where: str,
+        place: tuple[tuple[type[Expr], ...], str],
+        derived: dict[str, Range] | None = None,
+    ) -> None:
+        self.header, self.where = header, where
+        self.allowed, self.words = place
+        self.building = place is BUILT
+        self.item = place is ITEM
+        # What is known of the header's values (and of "self", its size) already; all its rules may have it in common.
+        self.derived: dict[str, Range] = {} if derived is None else derived
+        self.doing: set[str] = set()
+
+    def __call__(self, leaf: Expr) -> Range:
+        if isinstance(leaf, Const):
+            return leaf.number, leaf.number
+        if not isinstance(leaf, self.allowed):
+            raise DeclareError(self.where, self.words, str(leaf))
+        if isinstance(leaf, Ref):
+            return self.value(leaf.name)
+        if isinstance(leaf, Size):
+            return self.size(leaf.name)
+        if isinstance(leaf, Count):
+            if not isinstance(self.field(leaf.name).kind, Items):
+                raise DeclareError(self.where, "count_of(...) of a field tuple[SomeHeader, ...]", leaf.name)
+            return 0, LONGEST
+        if isinstance(leaf, Ahead):
+            if not 1 <= leaf.bits <= 64:
+                raise DeclareError(self.where, "ahead(...) of 1 to 64 bits", leaf.bits)
+            # It is only asked where there is a byte at least; -1 says that there are fewer than it wants.
+            return (0 if leaf.bits <= 8 else -1), (1 << leaf.bits) - 1
+        assert isinstance(leaf, Has)
+        self.field(leaf.name)
+        return 0, 1
+
+    def field(self, name: str) -> Field:
+        return field_of(self.header, name, self.where)
+
+    def value(self, name: str) -> Range:
+        f = self.field(name)
+        if not f.kind.is_number:
+            raise DeclareError(self.where, "field(...) of a number field", f"{name}, {described(f.kind)}")
+        usual = number_range(f)
+        if not self.building or f.rule is None or isinstance(f.rule, Checksum) or name in self.doing:
+            return usual
+        if name not in self.derived:
+            # A derived value is used before it is known to fit its field.
+            self.doing.add(name)
+            rule = f.rule.otherwise if isinstance(f.rule, Next) else f.rule
+            self.derived[name] = hull(usual, bounds(rule, self, f"{self.header.name}.{name}"))
+            self.doing.discard(name)
+        return self.derived[name]
+
+    def size(self, part: str) -> Range:
+        if self.item:
+            if not isinstance(self.field(part).kind, (Bytes, Address)):
+                raise DeclareError(self.where, "size_of(...) of a field of octets", part)
+            return 0, LONGEST
+        if part == "payload":
+            return 0, LONGEST
+        if not self.building:
+            raise DeclareError(self.where, self.words, f"size_of({part})")
+        if part in self.derived:
+            return self.derived[part]
+        fields = self.header.before if part == "self" else [self.field(part)]
+        fixed = [f for f in fields if f.kind.bits is not None]
+        low = sum(f.kind.bits or 0 for f in fixed if f.condition is None) // 8
+        size = low, LONGEST if len(fixed) < len(fields) else sum(f.kind.bits or 0 for f in fixed) // 8
+        if part == "self":
+            self.derived[part] = size
+        return size
+
+
+def number_range(f: Field) -> Range:
+    """Return the range of a number field; one that is absent counts as 0."""
+    assert f.kind.low is not None and f.kind.high is not None
+    usual = f.kind.low, f.kind.high
+    return usual if f.condition is None else hull(usual, (0, 0))
+
+
+def field_of(header: Declaration, name: str, where: str) -> Field:
+    """Return a field by its name. DeclareError, with a suggestion, where there is none."""
+    if name not in header.by_name:
+        raise DeclareError(where, f"a field of {header.name}", name, suggestion(name, header.by_name))
+    return header.by_name[name]
+
+
+def described(kind: Kind) -> str:
+    """Return a kind of field in words."""
+    return kind.words or type(kind).__name__
+
+
+def check_kind(kind: Kind, where: str) -> None:
+    """Refuse a kind of the user's own that cannot be read back."""
+    own = type(kind)
+    if kind.bits is None:
+        if isinstance(kind, Bytes | Items | PayloadMark):
+            return
+        if own.read is Kind.read or own.write is Kind.write or own.raw is Kind.raw:
+            raise DeclareError(where, f"raw, read and write in {own.__name__}, or bits", "a kind without them")
+    elif not isinstance(kind, Int):
+        if kind.bits % 8 or type(kind.zero) is not bytes or len(kind.zero) * 8 != kind.bits:
+            raise DeclareError(where, f"whole bytes in {own.__name__}.bits, and as many in zero", repr(kind.zero))
+        if own.raw is Kind.raw:
+            raise DeclareError(where, f"raw in {own.__name__}", "a kind without it")
+
+
+# A field by itself ---------------------------------------------------------------------------------------------
+
+_WRITTEN = {
+    "rule": "auto(...)", "size": "sized(...)", "pad": "pad(...)", "count": "many(count=...)", "until": "many(until=...)",
+    "align": "many(align=...)", "fixed": "const(...)", "condition": "when(...)",
+}  # fmt: skip
+
+
+def check_spec(spec: Spec, kind: Kind, where: str) -> None:
+    """Refuse a right-hand side that says nothing about a field of this kind."""
+    if spec.many and not isinstance(kind, Items):
+        raise DeclareError(where, "tuple[SomeHeader, ...] = many(...)", f"many(...) for {described(kind)}")
+    for word, written in _WRITTEN.items():
+        said = getattr(spec, word)
+        if (isinstance(said, Expr) or said) and word not in (
+            *kind.allows.split(),
+            *(["rule"] if kind.is_number else []),
+        ):
+            raise DeclareError(where, f"a right-hand side that suits {described(kind)}", written)
+    if isinstance(kind, Bytes) and kind.size is not None and (spec.size is not None or spec.pad):
+        raise DeclareError(where, "Octets for a size that varies", f"{kind.size} octets")
+    if spec.size is not None and isinstance(spec.size, Const) and isinstance(kind, Bytes):
+        raise DeclareError(where, "Annotated[bytes, octets(n)] for a fixed size", f"sized({words(spec.size)})")
+    for multiple in (spec.align, spec.pad):
+        if type(multiple) is not int or not 0 <= multiple <= 1 << 16:
+            raise DeclareError(where, "a multiple of 1 to 65536 bytes", words(Const(int(multiple))))
+
+
+# A header ------------------------------------------------------------------------------------------------------
+
+
+def check_declaration(header: Declaration) -> None:
+    """Refuse a header class whose rules make no sense, or whose layout cannot be read back."""
+    derived: dict[str, Range] = {}
+    for f in header.fields:
+        _check_rules(header, f, derived)
+    _check_options(header)
+    _check_layout(header)
+    _check_order(header)
+    check_circles(header, [])
+    _check_solved(header)
+
+
+def _check_rules(header: Declaration, f: Field, derived: dict[str, Range]) -> None:
+    where = f"{header.name}.{f.name}"
+    if isinstance(f.rule, Checksum):
+        _check_sum(header, f, f.rule, where)
+    elif isinstance(f.rule, Next):
+        bounds(f.rule.otherwise, Leaves(header, where, BUILT, derived), where)
+    elif f.rule is not None:
+        assert f.kind.low is not None and f.kind.high is not None
+        low, high = bounds(f.rule, Leaves(header, where, BUILT, derived), where)
+        if low > f.kind.high or high < f.kind.low:
+            least = f"{low} at least" if low > f.kind.high else f"{high} at most"
+            raise DeclareError(where, f"a rule that comes to {f.kind.low}..{f.kind.high}", f"{words(f.rule)}, {least}")
+    for rule in (f.condition, f.size, f.count):
+        if rule is not None:
+            bounds(rule, Leaves(header, where, READ), where)
+    if f.until is not None:
+        assert isinstance(f.kind, Items)
+        bounds(f.until, Leaves(f.kind.item._declaration, f"{where}, until", ITEM), f"{where}, until")
+
+
+def _check_sum(header: Declaration, f: Field, rule: Checksum, where: str) -> None:
+    if "pseudo" in rule.over and rule.algorithm != "internet":
+        # A pseudo-header is a number that is added (RFC 768). A CRC has nothing to add it to, and the sum of XNS goes
+        # by the places of octets, which a number has none of.
+        raise DeclareError(where, 'parts of the packet: "pseudo" is for internet checksums', str(rule))
+    for part in rule.over:
+        if part not in ("self", "payload", "pseudo") and field_of(header, part, where).kind.bits is not None:
+            raise DeclareError(
+                where, '"self", "payload" or fields of varying size under a checksum', f"{part}, a fixed field"
+            )
+    if not set(rule.over) - {"pseudo"}:
+        raise DeclareError(where, '"self", "payload" or a field that the checksum goes over', str(rule))
+    width = SUMS.get(rule.algorithm, 0)
+    assert isinstance(f.kind, Int)
+    if f.kind.bits % 8 or f.kind.bits < width or f.kind.signed:
+        raise DeclareError(where, f"an unsigned field of {width} bits or more, in octets", f"{f.kind.bits} bits")
+
+
+def _check_options(header: Declaration) -> None:
+    for word in ("payload_size", "opaque", "unsized", "partial", "quotes"):
+        rule = getattr(header, word)
+        if rule is not None:
+            where = f"{header.name}, {word}"
+            bounds(rule, Leaves(header, where, READ if word == "payload_size" else FOLLOWED), where)
+    if header.pseudo is None:
+        return
+    where = f"{header.name}, pseudo"
+    if type(header.pseudo) is not tuple or [type(part) for part in header.pseudo] != [str, str]:
+        raise DeclareError(where, 'two names, as in ("src", "dst")', repr(header.pseudo))
+    source, destination = header.pseudo
+    for part in (source, destination):
+        if part and not (not source and hasattr(header.header, part)):  # of the final address a property may tell
+            kind = field_of(header, part, where).kind
+            if not isinstance(kind, (Address, Bytes)) or kind.bits is None:
+                raise DeclareError(where, "fields of addresses", f"{part}, {described(kind)}")
+
+
+def _check_layout(header: Declaration) -> None:
+    """Refuse fields that do not begin where a reader can find them."""
+    width = 0
+    measured = {
+        getattr(leaf, "name", None)
+        for f in header.fields
+        if f.rule is not None
+        for leaf in f.rule.leaves()
+        if not isinstance(leaf, Next)
+    }
+    open_ended: Field | None = None
+    for f in header.fields:
+        where = f"{header.name}.{f.name}"
+        if isinstance(f.kind, PayloadMark):
+            open_ended = None
+        bits = f.kind.bits
+        if width % 8:
+            for holds, expected in (
+                (bits is None or f.condition is not None, "a start on a byte boundary"),
+                (not isinstance(f.kind, Int), "a start on a byte boundary, as octets have"),
+                (isinstance(f.kind, Int) and f.kind.little, "a little-endian number on a byte boundary: bits of a shared octet have no order of octets"),
+                (isinstance(f.rule, Checksum), "a checksum on a byte boundary"),
+            ):  # fmt: skip
+                if holds:
+                    raise DeclareError(where, expected, f"bit {width % 8}")
+        if f.condition is not None and (bits or 0) % 8:
+            raise DeclareError(where, "whole octets for a field that may be absent", f"{bits} bits")
+        if bits is not None and f.condition is None:
+            width += bits
+        if isinstance(f.kind, Bytes) and bits is None:
+            if not (f.kind.rest or f.size is not None or f.pad or measured & {f.name, "self"}):
+                raise DeclareError(where, "a size: sized(...), pad(...), Rest or a size_of rule", "none")
+            if f.kind.rest and f.size is None:
+                if open_ended is not None:
+                    raise DeclareError(where, "one field at most that takes the rest", f"{open_ended.name} before it")
+                open_ended = f
+    if width % 8:
+        raise DeclareError(header.name, "fields that fill whole bytes", f"{width} bits")
+
+
+def _check_order(header: Declaration) -> None:
+    """Refuse what a reader would have to know before it has come there."""
+    plan = header.plan
+    before: set[str] = set()
+    for f in header.fields:
+        said = (f.condition, plan.sizes.get(f.name), plan.counts.get(f.name))
+        for name in sorted(set().union(*(_asked(rule) for rule in said if rule is not None))):
+            if name not in before:
+                where = f"{header.name}.{f.name}"
+                raise DeclareError(where, "presence and size to follow from fields before it", name)
+        before.add(f.name)
+    behind = {f.name for f in header.behind}
+    if plan.payload is not None:
+        for name in sorted(_asked(plan.payload[0]) & behind):
+            where = f"{header.name}.{name}"
+            raise DeclareError(where, "the payload's size to be known in front of the payload", "a field behind it")
+    for f in header.behind:
+        if f.condition is not None or (f.kind.bits is None and not f.pad):
+            where = f"{header.name}.{f.name}"
+            raise DeclareError(
+                where, "a fixed field or pad() behind a payload", "one that may be absent or of any size"
+            )
+
+
+def _asked(rule: Expr) -> set[str]:
+    """Names of the fields that have to be read before a rule can be worked out."""
+    return needs(rule) | {leaf.name for leaf in rule.leaves() if isinstance(leaf, Has)}
+
+
+def _check_solved(header: Declaration) -> None:
+    """Refuse rules that are sound as they stand, but not when they are solved for a size."""
+    plan = header.plan
+    solved = [said for said in (plan.own, plan.total, plan.payload) if said is not None]
+    for rule, by in solved:
+        where = f"{header.name}.{by.name}" if by is not None else f"{header.name}, payload_size"
+        bounds(rule, Leaves(header, where, READ), where)
+    for name, rule in (*plan.sizes.items(), *plan.counts.items()):
+        where = f"{header.name}.{name}"
+        bounds(rule, Leaves(header, where, READ), where)
+
+
+def check_circles(header: Declaration, sets: Iterable[Mapping[str, Expr]]) -> None:
+    """Refuse fields that follow from each other in a circle; `sets` is what bindings fill in besides."""
+    filled = list(sets)
+    over: set[str] = set()
+    parts = _Measured(header)
+    for start in header.by_name:
+        path: dict[str, None] = {}
+        todo: list[tuple[str, bool]] = [(start, False)]
+        while todo:
+            name, done = todo.pop()
+            if done:
+                over.add(path.popitem()[0])
+            elif name in path:
+                steps = [*path]
+                names = [step for step in steps[steps.index(name) :] if step in header.by_name]
+                circle = " -> ".join([*names, names[0]])
+                raise DeclareError(f"{header.name}.{names[0]}", "rules without a circle", circle)
+            elif name not in over:
+                path[name] = None
+                todo.append((name, True))
+                f = header.by_name.get(name)
+                needs_first = parts.follows(name) if f is None else _follows(header, f, filled, parts)
+                todo += [(needed, False) for needed in sorted(needs_first)]
+
+
+class _Measured:
+    """The parts of a header whose size others follow from: each part is the one before it and a field more, so that all
+    of them together are no longer than the header. Parts have names that no field can have.
+    """
+
+    def __init__(self, header: Declaration) -> None:
+        before, behind = header.before, header.behind
+        self.fields = [*before, *behind]
+        self.places = {f.name: i for i, f in enumerate(self.fields)}
+        self.head = len(before)
+
+    def part(self, count: int) -> set[str]:
+        """Return the name of the first `count` fields, in a set; none where there are none."""
+        return {f"0:{count}"} if count else set()
+
+    def follows(self, part: str) -> set[str]:
+        """Names of the fields and the part that a part's size follows from."""
+        count = int(part[2:])
+        return self.part(count - 1) | self.of(self.fields[count - 1])
+
+    def of(self, f: Field) -> set[str]:
+        """Names of the fields that a field's size follows from, itself among them."""
+        return ({f.name} if f.kind.bits is None else set()) | (needs(f.condition) if f.condition is not None else set())
+
+
+def _follows(header: Declaration, f: Field, sets: list[Mapping[str, Expr]], parts: _Measured) -> set[str]:
+    """Names of the fields, and parts, whose values or sizes a field needs when it is built."""
+    rules = [f.rule.otherwise if isinstance(f.rule, Next) else f.rule] if f.rule is not None else []
+    rules += [one[f.name] for one in sets if f.name in one]
+    found: set[str] = set()
+    for rule in rules:
+        for leaf in rule.leaves() if not isinstance(rule, Checksum) else ():
+            if isinstance(leaf, (Ref, Count)):
+                found.add(leaf.name)
+            elif isinstance(leaf, Size) and leaf.name != "payload":
+                found |= parts.part(parts.head) if leaf.name == "self" else parts.of(header.by_name[leaf.name])
+    return found | parts.part(parts.places[f.name]) if f.pad else found
+
+
+# Bindings ------------------------------------------------------------------------------------------------------
+
+
+def check_binding(upper: Declaration, under: Declaration, condition: Expr, sets: Mapping[str, Expr]) -> None:
+    """Refuse a condition that the header below cannot tell, and values that it cannot be given."""
+    where = f"{upper.name} under {under.name}"
+    bounds(condition, Leaves(under, where, BOUND), where)
+    for name, rule in sets.items():
+        f = field_of(under, name, where)
+        if not isinstance(f.kind, Int) or not (f.rule is None or isinstance(f.rule, Next)):
+            got = described(f.kind) if f.rule is None else words(f.rule)
+            raise DeclareError(f"{where}, sets", f"a number field without a rule of its own, not {name}", got)
+        bounds(rule, Leaves(under, where, BUILT), f"{where}.{name}")
+
+
+def check_answer(request: Declaration, reply: Declaration, rule: Expr) -> None:
+    """Refuse a rule that names no fields of the two headers, or whose numbers run wild."""
+    where = f"{reply.name}, answers"
+    sides = {"request": request, "reply": reply}
+
+    def leaf(one: Expr) -> Range:
+        if isinstance(one, Const):
+            return one.number, one.number
+        if not isinstance(one, ANSWERED[0]):
+            raise DeclareError(where, ANSWERED[1], str(one))
+        assert isinstance(one, Side)
+        f: Any = field_of(sides[one.side], one.name, where)
+        if isinstance(f.kind, Int):
+            return number_range(f)
+        return 0, 1 << f.kind.bits if f.kind.bits is not None else OCTETS
+
+    bounds(rule, leaf, where)

@@ -1,0 +1,202 @@
+"""Values that more than one value fits: what the fields of a prototype may hold besides values.
+
+`IPv4(ttl=between(60, 64))`, `TCP(sport=same_as("client"))`. A header with one is a prototype and nothing else: it has no
+bytes. Owns these values and `NoMatch`, the answer of a prototype that does not fit. Knows kinds of fields by their
+`raw` only, and no headers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from packetlab.errors import BuildError
+from packetlab.hooks import hook
+
+if TYPE_CHECKING:
+    from packetlab.declare.declaration import AnyHeader
+    from packetlab.declare.kinds import Kind
+
+Known = dict[str, Any]
+"""What `same_as` names stand for so far: raw values of fields, by name."""
+
+
+class Tolerance:
+    """A value of a prototype that more than one value fits.
+
+    Attributes:
+        written: what the user gave. raws: the same in the raw form of the field it stands in.
+    """
+
+    __slots__ = ("raws", "written")
+    name = ""
+
+    def __init__(self, *written: Any, raws: tuple[Any, ...] = ()) -> None:
+        self.written, self.raws = written, raws
+
+    def fitted(self, kind: Kind, where: str) -> Tolerance:
+        """Return it for a field of that kind. BuildError where no value of the field could ever fit."""
+        made = type(self)(*self.written, raws=tuple(kind.raw(value, where) for value in self.written))
+        made.check(where)
+        return made
+
+    def check(self, where: str) -> None:
+        """Raise BuildError where nothing can ever fit."""
+
+    def admits(self, raw: Any, known: Known) -> bool:
+        """Say whether a raw value of the field fits; None is that of an absent field."""
+        raise NotImplementedError
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.written == self.written
+
+    def __hash__(self) -> int:
+        return hash(type(self))  # what was written may be anything, lists too
+
+    def __repr__(self) -> str:
+        return f"{self.name}({', '.join(_shown(value) for value in self.written)})"
+
+
+def _shown(value: Any) -> str:
+    return f"{value:#x}" if type(value) is int and value > 0xFFFF else repr(value)
+
+
+class AnyValue(Tolerance):
+    """Whatever the field has, even nothing."""
+
+    __slots__ = ()
+
+    def admits(self, raw: Any, known: Known) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        return "any_value"
+
+
+class Between(Tolerance):
+    """Any value from the first to the second, both included. Octets and addresses count as numbers do."""
+
+    __slots__ = ()
+    name = "between"
+
+    def check(self, where: str) -> None:
+        low, high = self.raws
+        if not isinstance(low, (int, bytes)) or low > high:
+            raise BuildError(where, "between(low, high) of numbers, octets or addresses", repr(self))
+
+    def admits(self, raw: Any, known: Known) -> bool:
+        low, high = self.raws
+        return raw is not None and bool(low <= raw <= high)
+
+
+class OneOfThese(Tolerance):
+    """Any of some values."""
+
+    __slots__ = ()
+    name = "one_of"
+
+    def check(self, where: str) -> None:
+        if not self.raws:
+            raise BuildError(where, "one_of(value, ...)", "no value")
+
+    def admits(self, raw: Any, known: Known) -> bool:
+        return raw in self.raws
+
+
+class Masked(Tolerance):
+    """A value whose bits under a mask are those given: ``masked(mask, bits)``."""
+
+    __slots__ = ()
+    name = "masked"
+
+    def check(self, where: str) -> None:
+        mask, bits = (_number(raw) for raw in self.raws)
+        if len({type(raw) for raw in self.raws}) != 1 or mask is None or bits is None or bits & ~mask:
+            raise BuildError(where, "masked(mask, bits) with no bit outside the mask", repr(self))
+
+    def admits(self, raw: Any, known: Known) -> bool:
+        value, mask, bits = (_number(one) for one in (raw, *self.raws))
+        return value is not None and mask is not None and value & mask == bits
+
+
+def _number(raw: Any) -> int | None:
+    return raw if isinstance(raw, int) else int.from_bytes(raw, "big") if isinstance(raw, bytes) else None
+
+
+class SameAs(Tolerance):
+    """The value that was first met under a name."""
+
+    __slots__ = ()
+    name = "same_as"
+
+    def fitted(self, kind: Kind, where: str) -> Tolerance:
+        return self
+
+    def admits(self, raw: Any, known: Known) -> bool:
+        return raw is not None and bool(known.setdefault(self.written[0], raw) == raw)
+
+
+any_value: Any = AnyValue()
+"""Whatever the field has: ``IPv4(id=any_value)`` says that the field was thought of."""
+
+
+def between(low: Any, high: Any) -> Any:
+    """A value from `low` to `high`, both included: ``IPv4(ttl=between(60, 64))``. For numbers, octets and addresses."""
+    return Between(low, high)
+
+
+def one_of(*values: Any) -> Any:
+    """One of the values: ``UDP(sport=one_of(53, 5353))``."""
+    return OneOfThese(*values)
+
+
+def masked(mask: Any, bits: Any) -> Any:
+    """A value whose bits under `mask` are `bits`: ``IPv4(src=masked("255.0.0.0", "10.0.0.0"))``."""
+    return Masked(mask, bits)
+
+
+def same_as(name: str) -> Any:
+    """The value that the name stands for; the first one met gives the name its meaning.
+
+    ``TCP(sport=same_as("client"))`` and later ``TCP(dport=same_as("client"))``. Names hold within one call of
+    `matches`, or as long as the dict lives that it is given as `known`.
+    """
+    return SameAs(name)
+
+
+def is_pattern(header: AnyHeader) -> bool:
+    """Whether a header holds a value that several fit, itself or in its items."""
+    return bool(header._state & header._declaration.prototype_bit)
+
+
+def refuse_pattern(header: AnyHeader) -> None:
+    """Raise BuildError for a prototype: a field of it, or of its items, holds a pattern in place of one value."""
+    for f in header._fields if is_pattern(header) else ():
+        value = getattr(header, f.slot)
+        if isinstance(value, Tolerance):
+            where, hint = f"{type(header).__name__}.{f.name}", "such a header is a prototype, to match packets with"
+            raise BuildError(where, "one value to build from", repr(value), hint)
+        for item in value if isinstance(value, tuple) else ():
+            if not isinstance(item, bytes):
+                refuse_pattern(item)
+
+
+class NoMatch:
+    """The answer of a prototype that does not match: false, equal to False, and its repr says why."""
+
+    __slots__ = ("known", "packet", "prototype")
+
+    def __init__(self, prototype: object, packet: object, known: Known | None) -> None:
+        self.prototype, self.packet, self.known = prototype, packet, known
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __eq__(self, other: object) -> bool:
+        return not other if isinstance(other, (bool, NoMatch)) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(False)
+
+    def __repr__(self) -> str:
+        # One line: where a test fails, pytest shows the repr of what was false.
+        return f"no match: {'; '.join(hook('why_not')(self.prototype, self.packet, self.known).splitlines())}"

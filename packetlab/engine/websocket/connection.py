@@ -1,0 +1,363 @@
+"""A WebSocket endpoint (RFC 6455, RFC 7692), client or server, that does no input or output of its own.
+
+Octets of the stream and times go in, octets and events come out:
+
+    client, server = WebSocket("client"), WebSocket("server")
+    client.start(now)
+    server.receive(client.bytes_to_send(now), now)
+    client.receive(server.bytes_to_send(now), now)
+    client.send("hello", now)
+
+A time is a number of nanoseconds on any clock that does not run backwards. The frames are wsproto's; frames that no
+well-behaved endpoint sends are built with `packetlab.WebSocketFrame` and written with `send_raw`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO, StringIO
+from typing import TYPE_CHECKING, Literal
+
+from packetlab.engine.websocket.complaints import complaint
+from packetlab.engine.websocket.events import (
+    Closed,
+    Event,
+    Failed,
+    Headers,
+    Ignored,
+    Message,
+    Opened,
+    Ping,
+    Pong,
+    Refused,
+    Reply,
+    Request,
+)
+from packetlab.errors import LocalProtocolError, RemoteProtocolError
+from packetlab.protocols.websocket import mask
+
+if TYPE_CHECKING:
+    from wsproto.frame_protocol import Frame, FrameProtocol
+
+    from packetlab.engine.websocket.handshake import ClientOpening, ServerOpening
+
+__all__ = [
+    "Closed",
+    "Event",
+    "Failed",
+    "Headers",
+    "Ignored",
+    "Message",
+    "Opened",
+    "Ping",
+    "Pong",
+    "Refused",
+    "Reply",
+    "Request",
+    "WebSocket",
+]
+SECOND = 10**9
+
+
+class WebSocket:
+    """One end of one WebSocket.
+
+    Pings are answered, close frames too; messages are delivered whole. Take `events` and `bytes_to_send` after every
+    call: neither queue has a bound of its own, and 1 octet received is at most 1032 of a message (deflate's limit).
+    When `finished` says that the stream is to be closed, send what is left, close the sending half, and read on to the
+    end of the stream: octets that nobody read make the kernel reset the connection, and our close frame is lost.
+
+    Args:
+        role: which end.
+        host, path: of the client's request.
+        subprotocols: what a client offers, the best first; what a server takes (the client's first that it knows).
+        headers: further headers of the request, or of every response.
+        compression: offer, or take, permessage-deflate; "afresh": a client compresses each message by itself.
+        largest_message: octets, after inflation; one more ends the WebSocket with close code 1009.
+        largest_head: octets of the handshake's HTTP headers.
+        accept: a server's answer to a request; None leaves the choice to `subprotocols`. What it raises goes through.
+        origins: for a server, the origins ("https://example.org") whose pages may connect, "*" for all; a request from
+            another page is answered with 403. Programs that are no browsers send no Origin and are not asked. None: all.
+        local: a server for this machine alone: the request's Host has to name it, or one of `origins` (so that no page
+            reaches it by a name that resolves to 127.0.0.1), and unless `origins` are given, its Origin too (RFC 6455
+            section 10.2).
+        open_timeout: seconds from `start`, or a server's first byte, until the handshake has to be done.
+        close_timeout: seconds that the other side has to answer our close frame, and a server to close the stream.
+        randomness: a function from a number of octets to as many random ones, for the client's handshake key and
+            masking keys. Left out, they are the operating system's, as section 5.3 asks; given, a run can be repeated.
+
+    Attributes:
+        state: "connecting", "open", "closing" (our close frame waits for its answer) or "closed" (nothing is
+            delivered any more).
+        finished: our side of the stream is to be closed now.
+        close_timeout: as given, in nanoseconds.
+
+    Raises:
+        LocalProtocolError: a call that the protocol forbids; never for what the other side did.
+    """
+
+    def __init__(
+        self,
+        role: Literal["client", "server"],
+        *,
+        host: str = "localhost",
+        path: str = "/",
+        subprotocols: Sequence[str] = (),
+        headers: Sequence[tuple[str, str]] = (),
+        compression: bool | Literal["afresh"] = True,
+        largest_message: int = 1 << 24,
+        largest_head: int = 1 << 14,
+        accept: Callable[[Request], Reply | None] | None = None,
+        origins: Sequence[str] | None = None,
+        local: bool = False,
+        open_timeout: float = 10.0,
+        close_timeout: float = 10.0,
+        randomness: Callable[[int], bytes] | None = None,
+    ) -> None:
+        # Here, not above: h11 and wsproto take time to load, and most programs open no WebSocket.
+        from packetlab.engine.websocket.handshake import ClientOpening, ServerOpening
+
+        self.role = role
+        self.state: Literal["connecting", "open", "closing", "closed"] = "connecting"
+        self.finished = False
+        self._opening: ClientOpening | ServerOpening
+        if role == "client":
+            self._opening = ClientOpening(
+                host, path, subprotocols, headers, compression, randomness, largest_head, largest_message
+            )
+        elif role == "server":
+            self._opening = ServerOpening(
+                subprotocols, headers, compression, accept, origins, local, largest_head, largest_message
+            )
+        else:
+            raise LocalProtocolError("WebSocket role", "'client' or 'server'", repr(role))
+        self._open_timeout, self.close_timeout = int(open_timeout * SECOND), int(close_timeout * SECOND)
+        self._randomness = randomness
+        self._started = False
+        self._frames: FrameProtocol | None = None
+        self._message: StringIO | BytesIO | None = None  # what has come of a message
+        self._out: list[bytes] = []
+        self._events: list[Event] = []
+        self._deadline: int | None = None
+
+    # What the program does.
+
+    def start(self, now: int) -> None:
+        """Start the time for the opening handshake; a client sends its half of it."""
+        from packetlab.engine.websocket.handshake import ClientOpening
+
+        if self._started or self.state != "connecting":
+            raise LocalProtocolError(
+                "WebSocket.start", "one start, before anything else", f"one of a {self.role} that is {self.state}"
+            )
+        self._started, self._deadline = True, now + self._open_timeout
+        if isinstance(self._opening, ClientOpening):
+            self._out.append(self._opening.octets)
+
+    def send(self, message: str | bytes, now: int, fragment: int | None = None) -> None:
+        """Send a message, in frames of at most `fragment` octets before compression; text is cut between characters."""
+        frames = self._ready("send")
+        if not isinstance(message, str | bytes | bytearray | memoryview):
+            raise LocalProtocolError("WebSocket.send", "str or bytes", type(message).__name__)
+        if fragment is not None and fragment < (4 if isinstance(message, str) else 1):
+            raise LocalProtocolError("WebSocket.send", "fragments of 1 octet at least (text: 4)", fragment)
+        octets = _encoded("send", message) if isinstance(message, str) else bytes(message)
+        start = 0
+        for end in _cuts(octets, fragment or len(octets), isinstance(message, str)):
+            part = octets[start:end]
+            self._write(frames.send_data(part.decode() if isinstance(message, str) else part, end == len(octets)))
+            start = end
+
+    def ping(self, data: bytes = b"") -> None:
+        """Send a ping with at most 125 octets."""
+        frames = self._ready("ping")
+        if len(data) > 125:
+            raise LocalProtocolError("WebSocket.ping", "at most 125 octets", len(data))
+        self._write(frames.ping(data))
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Send a close frame, the last frame of our side; messages still come until the other side answers.
+
+        A code is one that section 7.4 allows in a frame; 1005 sends none. A reason has at most 123 octets of UTF-8.
+        """
+        frames = self._ready("close")
+        if not (1000 <= code <= 1003 or code == 1005 or 1007 <= code <= 1013 or 3000 <= code <= 4999):
+            raise LocalProtocolError("WebSocket.close", "1000-1003, 1005 for none, 1007-1013 or 3000-4999", code)
+        if len(_encoded("close", reason)) > (0 if code == 1005 else 123):
+            raise LocalProtocolError(
+                "WebSocket.close", "a reason of at most 123 octets of UTF-8, none with 1005", reason
+            )
+        self._write_close(frames, code, reason)
+        self.state = "closing"
+
+    def send_raw(self, data: bytes) -> None:
+        """Write octets as they are, whatever the state: the other side may see in them what it likes."""
+        if self.finished:
+            raise LocalProtocolError("WebSocket.send_raw", "a stream that is not finished", self.state)
+        self._out.append(bytes(data))
+
+    # What the stream and the clock do.
+
+    def bytes_to_send(self, now: int) -> bytes:
+        """Return the octets that wait to be written; the time to answer a close frame runs from here."""
+        if self._deadline is None and not self.finished and self.state in ("closing", "closed"):
+            self._deadline = now + self.close_timeout
+        data = b"".join(self._out)
+        self._out.clear()
+        return data
+
+    def events(self) -> list[Event]:
+        """Return what has happened since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    def next_timeout(self) -> int | None:
+        """Return the time at which `on_time` is to be called, if any."""
+        return None if self.finished else self._deadline
+
+    def on_time(self, now: int) -> None:
+        """Let time pass."""
+        if self.finished or self._deadline is None or now < self._deadline:
+            return
+        if self.state == "connecting":
+            self._opened(*self._opening.end(late=True))
+        elif self.state == "closing":
+            self._end(1006, "", clean=False)
+        self.finished = True
+
+    def receive(self, data: bytes, now: int) -> None:
+        """Take octets that arrived, in any split."""
+        if self.state == "connecting" and data:
+            if self._deadline is None:
+                self._deadline = now + self._open_timeout
+            self._opened(*self._opening.receive(data))
+            data = b"" if self.state == "connecting" else self._opening.rest
+        if not data:
+            return
+        if self.state == "closed" or self._frames is None:
+            self._ignored(len(data), "the WebSocket is closed")
+        else:
+            self._frames.receive_bytes(data)
+            self._read(self._frames)
+
+    def end_of_stream(self, now: int) -> None:
+        """Take the end of the other side's half of the stream."""
+        if self.state == "connecting":
+            self._opened(*self._opening.end())
+        elif self.state != "closed":
+            self._end(1006, "", clean=False)
+        self.finished = True
+
+    # How it works.
+
+    def _ready(self, what: str) -> FrameProtocol:
+        if self._frames is None or self.state != "open":
+            raise LocalProtocolError(f"WebSocket.{what}", "an open WebSocket", f"one that is {self.state}")
+        return self._frames
+
+    def _opened(self, octets: bytes, events: list[Event]) -> None:
+        """Take what the opening handshake sends and reports."""
+        from wsproto.frame_protocol import FrameProtocol
+
+        self._out.append(octets)
+        self._events += events
+        last = events[-1] if events else None
+        if isinstance(last, Opened):
+            self.state, self._deadline = "open", None
+            self._frames = FrameProtocol(self.role == "client", [self._opening.deflate])
+        elif isinstance(last, Refused | Closed):
+            self.state, self.finished = "closed", True
+
+    def _read(self, frames: FrameProtocol) -> None:
+        from wsproto.frame_protocol import ParseFailed
+
+        try:
+            for frame in frames.received_frames():
+                self._take(frames, frame)
+        except ParseFailed as failure:
+            expected, got = self._opening.deflate.complaint or complaint(str(failure))
+            error = RemoteProtocolError("WebSocket frame", expected, got)
+            told = self.state == "open"  # else our close frame has gone out before
+            if told:
+                self._write_close(frames, failure.code, str(error))
+            self._events.append(Failed(error, int(failure.code) if told else None))
+            self._end(1006, "", clean=False)
+            self.finished = True  # at once (section 7.1.7)
+
+    def _take(self, frames: FrameProtocol, frame: Frame) -> None:
+        """Act on a frame, or on a part of one that belongs to a message."""
+        from wsproto.frame_protocol import Opcode
+
+        data = frame.payload
+        if isinstance(data, tuple):
+            self._answer_close(frames, *data)
+        elif frame.opcode is Opcode.PING and not isinstance(data, str):
+            self._events.append(Ping(bytes(data)))
+            if self.state == "open":
+                self._write(frames.pong(data))
+        elif frame.opcode is Opcode.PONG and not isinstance(data, str):
+            self._events.append(Pong(bytes(data)))
+        else:
+            if self._message is None:
+                self._message = StringIO() if isinstance(data, str) else BytesIO()
+            self._message.write(data)  # type: ignore[arg-type]  # a message's parts are of one kind
+            if frame.message_finished:
+                self._events.append(Message(self._message.getvalue()))
+                self._message = None
+
+    def _answer_close(self, frames: FrameProtocol, code: int, reason: str) -> None:
+        if self.state == "open":
+            self._write_close(frames, code, "")
+        self._end(int(code), reason, clean=True)
+        self._ignored(self._opening.deflate.left, "they came after the close frame")
+        # The server closes the stream first (section 7.1.1); the client waits for that, but not for ever.
+        self.finished, self._deadline = self.role == "server", None
+
+    def _end(self, code: int, reason: str, clean: bool) -> None:
+        if self._message is not None:
+            self._ignored(self._opening.deflate.size, "their message was not finished")
+            self._message = None
+        self.state = "closed"
+        self._events.append(Closed(code, reason, clean))
+
+    def _ignored(self, octets: int, why: str) -> None:
+        if octets:
+            self._events.append(Ignored(f"{octets} octets", why))
+
+    def _write_close(self, frames: FrameProtocol, code: int, reason: str) -> None:
+        from wsproto.frame_protocol import CloseReason
+
+        none = code == CloseReason.NO_STATUS_RCVD
+        self._write(frames.close(None if none else code, None if none else reason))
+
+    def _write(self, frame: bytes | bytearray) -> None:
+        frame = bytes(frame)
+        if self._randomness and self.role == "client":
+            frame = _masked_anew(frame, self._randomness(4))
+        self._out.append(frame)
+
+
+def _cuts(octets: bytes, size: int, text: bool) -> Iterator[int]:
+    """Yield where each frame ends; for text before the first octet of a character."""
+    end = 0
+    while end < len(octets):
+        end = min(end + size, len(octets))
+        while text and end < len(octets) and octets[end] & 0xC0 == 0x80:
+            end -= 1
+        yield end
+    if not octets:
+        yield 0
+
+
+def _encoded(what: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise LocalProtocolError(f"WebSocket.{what}", "text that UTF-8 can carry", error) from None
+
+
+def _masked_anew(frame: bytes, key: bytes) -> bytes:
+    """Return a masked frame (section 5.2) with another key: wsproto's come from the operating system."""
+    start = {126: 4, 127: 10}.get(frame[1] & 127, 2)
+    change = bytes(old ^ new for old, new in zip(frame[start : start + 4], key, strict=True))
+    return frame[:start] + key + mask(change, frame[start + 4 :])

@@ -1,0 +1,62 @@
+"""Which classes of scapy and dpkt stand for which of our headers."""
+
+from __future__ import annotations
+
+from packetlab.packet.packet import Header
+from packetlab.protocols import icmp, ip, link, transport, tunnels
+
+# Classes whose bytes begin as one of our headers does. The first of each library is the one that `export` turns ours into.
+COUNTERPARTS = {
+    "Ether": "scapy.layers.l2.Ether scapy.layers.l2.Dot3 dpkt.ethernet.Ethernet",
+    "VLAN": "scapy.layers.l2.Dot1Q scapy.layers.l2.Dot1AD",
+    "LLC": "scapy.layers.l2.LLC dpkt.llc.LLC",
+    "SNAP": "scapy.layers.l2.SNAP",
+    "MPLS": "scapy.contrib.mpls.MPLS",
+    "PPPoE": "scapy.layers.ppp.PPPoE scapy.layers.ppp.PPPoED dpkt.pppoe.PPPoE",
+    "PPP": "scapy.layers.ppp.PPP",
+    "HDLC": "scapy.layers.ppp.HDLC",
+    "LinuxSLL": "scapy.layers.l2.CookedLinux dpkt.sll.SLL",
+    "LinuxSLL2": "scapy.layers.l2.CookedLinuxV2 dpkt.sll2.SLL2",
+    "BSDNull": "scapy.layers.l2.Loopback dpkt.loopback.Loopback",
+    "ARP": "scapy.layers.l2.ARP dpkt.arp.ARP",
+    "IPv4": "scapy.layers.inet.IP dpkt.ip.IP",
+    "IPv6": "scapy.layers.inet6.IPv6 dpkt.ip6.IP6",
+    "HopByHop": "scapy.layers.inet6.IPv6ExtHdrHopByHop",
+    "DestinationOptions": "scapy.layers.inet6.IPv6ExtHdrDestOpt",
+    "Routing": "scapy.layers.inet6.IPv6ExtHdrRouting scapy.layers.inet6.IPv6ExtHdrSegmentRouting",
+    "Fragment": "scapy.layers.inet6.IPv6ExtHdrFragment",
+    "AuthenticationHeader": "scapy.layers.ipsec.AH dpkt.ah.AH",
+    "ICMP": "scapy.layers.inet.ICMP scapy.layers.inet.ICMPerror dpkt.icmp.ICMP",
+    "ICMPv6": "scapy.layers.inet6._ICMPv6 dpkt.icmp6.ICMP6",
+    "GRE": "scapy.layers.l2.GRE scapy.layers.l2.GRE_PPTP dpkt.gre.GRE",
+    "UDP": "scapy.layers.inet.UDP dpkt.udp.UDP",
+    "TCP": "scapy.layers.inet.TCP dpkt.tcp.TCP",
+    "SCTP": "scapy.layers.sctp.SCTP dpkt.sctp.SCTP",
+    "VXLAN": "scapy.layers.vxlan.VXLAN",
+}
+DECLARED = "declared_header"
+"""The attribute of a class made from a declaration (`export.scapy_class`, `dpkt_class`) that leads back to it."""
+
+_counterparts: dict[type, type[Header] | None] = {}
+
+
+def counterpart(kind: type) -> type[Header] | None:
+    """Return our header that a class of scapy or dpkt begins with; None where none is declared."""
+    if kind not in _counterparts:
+        _counterparts[kind] = _counterpart(kind)
+    return _counterparts[kind]
+
+
+def _counterpart(kind: type) -> type[Header] | None:
+    declared: type[Header] | None = getattr(kind, DECLARED, None)
+    if declared is not None:
+        return declared
+    modules = (link, icmp, ip, transport, tunnels)
+
+    for cls in kind.__mro__:
+        path = f"{cls.__module__}.{cls.__qualname__}"
+        for name, theirs in COUNTERPARTS.items():
+            if path in theirs.split():
+                found: type[Header] = next(getattr(m, name) for m in modules if hasattr(m, name))
+                return found
+    return None

@@ -1,0 +1,291 @@
+"""A declared header as a dpkt class: `__hdr__` where it fits, unpack, bytes.
+
+Values have dpkt's own form: numbers, addresses as octets, repeated headers as lists; `data` is what lies above. A field that
+was not set is derived by the declaration's rules when the packet is packed, and reads as its default (0) until then.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from packetlab.codec.bodies import trailing_size
+from packetlab.codec.faults import Dissection
+from packetlab.declare import registry
+from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.kinds import REQUIRED, Int, Items, PayloadMark
+from packetlab.declare.plan import Run, pieces
+from packetlab.escaping import printable
+from packetlab.export.bridges.counterparts import COUNTERPARTS, counterpart
+from packetlab.export.values import is_required, read_items
+from packetlab.packet.header import own_doc
+from packetlab.packet.packet import Header
+
+if TYPE_CHECKING:
+    from packetlab.declare.fields import Field
+
+LAYERS = 32
+"""Headers of one packet that become packets of dpkt's; these are nested, and Python's stack is finite."""
+
+_made: dict[str, tuple[type[AnyHeader], Any]] = {}
+
+
+def native(header: type[AnyHeader]) -> Any:
+    """Return dpkt's own class for a header of ours, or None where it has none."""
+    path = next((p for p in COUNTERPARTS.get(header.__name__, "").split() if p.startswith("dpkt.")), "")
+    if not path:
+        return None
+    module, _, name = path.rpartition(".")
+    found = getattr(import_module(module), name)
+    return found if counterpart(found) is header else None
+
+
+def dpkt_class(header: type[AnyHeader]) -> Any:
+    """Return a subclass of dpkt.Packet for a declared header; the same one for the same declaration.
+
+    Its fields have the header's names (with "_" behind a name that dpkt keeps for itself: `data_`). Fixed fields at the
+    start stand in `__hdr__`, those that share octets in `__bit_fields__`. dpkt.Ethernet and dpkt.IP learn the numbers that
+    the header is bound to. Bytes that end inside the header raise dpkt.NeedData, as dpkt's classes do.
+    """
+    key = registry.key(header)
+    known = _made.get(key)
+    if known is not None and known[0] is header:
+        return known[1]
+    made = _make(header)
+    _made[key] = (header, made)
+    if header.__name__ not in COUNTERPARTS:
+        _bind(header, made)
+    return made
+
+
+def names_of(header: type[AnyHeader]) -> dict[str, Field]:
+    """Return dpkt's name -> declared field, in order."""
+    import dpkt
+
+    taken = {*dir(dpkt.Packet), "data", "trailer"}
+    fields = [f for f in header._fields if not isinstance(f.kind, PayloadMark)]
+    return {f.name + "_" * (f.name in taken): f for f in fields}
+
+
+@cache
+def fixed_part(header: type[AnyHeader]) -> tuple[str, list[tuple[str, str, Any]], dict[str, list[tuple[str, int]]]]:
+    """Return what dpkt can say of a header itself: byte order, `__hdr__`, `__bit_fields__`."""
+    first = next(iter(pieces(header._declaration.before)), None)
+    order, hdr, shared = "", [], {}
+    there = {f: name for name, f in names_of(header).items()}
+    for unit in first.units if isinstance(first, Run) else ():
+        wide = unit.number and unit.bits > 8
+        signed_bits = len(unit.fields) > 1 and any(isinstance(f.kind, Int) and f.kind.signed for f in unit.fields)
+        if unit.by_bytes or signed_bits or (wide and order and (order == "<") != unit.little):
+            break
+        if wide:
+            order = "<" if unit.little else ">"
+        if len(unit.fields) == 1:
+            f = unit.fields[0]
+            hdr.append((there[f], unit.code, f.kind.zero if f.default in (None, REQUIRED) else f.default))
+            continue
+        name, value = "_" + "_".join(there[f] for f in unit.fields), 0
+        for f in unit.fields:
+            bits = f.kind.bits or 0
+            value = value << bits | (f.default if isinstance(f.default, int) else 0) & (1 << bits) - 1
+        hdr.append((name, unit.code, value))
+        shared[name] = [(there[f], f.kind.bits or 0) for f in unit.fields]
+    return order or ">", hdr, shared
+
+
+def lift(kind: Any, raw: Any) -> Any:
+    """Return a raw value of ours in dpkt's form."""
+    if isinstance(kind, Items):
+        return [one if isinstance(one, bytes) else dpkt_class(type(one))(bytes(one)) for one in raw]
+    return raw
+
+
+def lower(kind: Any, value: Any) -> Any:
+    """Return a value in dpkt's form as one that a header of ours takes."""
+    if isinstance(kind, Items):
+        ours = all(hasattr(one, "declared_header") for one in value)
+        return tuple(one.to_header() for one in value) if ours else b"".join(map(bytes, value))
+    return value
+
+
+class _Reading:
+    """One packet being read: dpkt's classes and those made here lead to one another, nested as the headers are."""
+
+    def __init__(self, own: bool) -> None:
+        self.own, self.depth = own, 0
+        # What dpkt's own class came to before it failed, the class made here has again: never read twice, since that
+        # doubles with every header.
+        self.known: dict[tuple[type[AnyHeader], bytes], Any] = {}
+
+    def read(self, header: type[AnyHeader], data: bytes) -> Any:
+        if (header, data) not in self.known:
+            if self.depth >= LAYERS:
+                return data
+            self.depth += 1
+            self.known[header, data] = self.made(header, data)
+            self.depth -= 1
+        return self.known[header, data]
+
+    def made(self, header: type[AnyHeader], data: bytes) -> Any:
+        for kind in (native(header) if self.own else None, dpkt_class(header)):
+            try:
+                made = kind(data) if kind is not None else None
+                if made is not None and bytes(made) == data:
+                    return made
+            except Exception:
+                pass  # dpkt's own classes raise whatever the bytes lead to; octets are what is left then
+        return data
+
+
+_reading: ContextVar[_Reading | None] = ContextVar("_reading", default=None)
+
+
+def read_above(header: type[AnyHeader] | None, data: bytes, own: bool = True) -> Any:
+    """Return what lies above as dpkt's own packet (if `own`), else one of a class made here, else as octets.
+
+    The bytes are the same. What lies above more than `LAYERS` headers of classes made here is octets.
+    """
+    if header is None or not data:
+        return data
+    reading = _reading.get()
+    if reading is not None:
+        return reading.read(header, data)
+    reading = _Reading(own)
+    outermost = _reading.set(reading)
+    try:
+        return reading.read(header, data)
+    finally:
+        _reading.reset(outermost)
+
+
+def _make(header: Any) -> Any:
+    import dpkt
+
+    names = names_of(header)
+    order, hdr, shared = fixed_part(header)
+    described = {name for name, _, _ in hdr} - set(shared) | {n for parts in shared.values() for n, _ in parts}
+
+    class Declared(dpkt.Packet):  # type: ignore[misc]
+        __hdr__ = tuple(hdr)
+        __byte_order__ = order
+        __bit_fields__ = {name: tuple(parts) for name, parts in shared.items()}
+        declared_header = header
+
+        def __init__(self, *args: Any, **given: Any) -> None:
+            self._given: set[str] = set()
+            self._read: Header | None = None
+            self.trailer = b""
+            for name, f in names.items():
+                if name not in described:
+                    setattr(
+                        self,
+                        name,
+                        f.kind.zero if is_required(f) else None if f.default is REQUIRED else lift(f.kind, f.default),
+                    )
+            if args:
+                super().__init__(bytes(args[0]))
+            else:
+                super().__init__()
+                self._given.clear()
+                for name, value in given.items():
+                    if name not in names and name not in ("data", "trailer"):
+                        raise AttributeError(f"{header.__name__} has no field {name!r}")
+                    setattr(self, name, value)
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            object.__setattr__(self, name, value)
+            if name in names:
+                self._given.add(name)
+                self._read = None
+
+        def __delattr__(self, name: str) -> None:
+            if name not in names:
+                super().__delattr__(name)
+            self._given.discard(name)  # derived again
+            self._read = None
+
+        def to_header(self) -> Any:
+            """Return the header of ours with the fields given here."""
+            if self._read is not None:
+                return self._read
+            given = {
+                f.name: lower(f.kind, getattr(self, name))
+                for name, f in names.items()
+                if name in self._given or is_required(f)
+            }
+            return header(**{name: value for name, value in given.items() if value is not None})
+
+        def unpack(self, buf: bytes) -> None:
+            read, after, stop, above = header._decode(buf, 0, len(buf), Dissection())
+            if read._state >> 2 * len(header._fields):
+                raise dpkt.NeedData(f"got {len(buf)} octets, which end inside {header.__name__}")
+            for name in shared:
+                object.__setattr__(self, name, 0)  # the octets that bit fields are written into
+            for name, f in names.items():
+                raw = read_items(read, f)
+                if raw is None:
+                    object.__setattr__(self, name, None)
+                else:
+                    setattr(self, name, lift(f.kind, raw))
+            self.data = read_above(above, buf[after:stop])
+            self.trailer = buf[stop + trailing_size(read) :]
+            self._read = read
+
+        def _packed(self, stack: tuple[Header, ...]) -> bytes:
+            mine = self.to_header()
+            stack = (*stack, mine)
+            body = self.data._packed(stack) if hasattr(self.data, "declared_header") else bytes(self.data)
+            packed: bytes = header._encode(mine, body, stack, len(stack) - 1, counterpart(type(self.data)))
+            return packed + self.trailer
+
+        def pack_hdr(self) -> bytes:
+            """Return the header alone, derived as it is with its data."""
+            mine = self.to_header()
+            body = bytes(self.data)
+            whole = header._resolve(mine, body, (mine,), 0, counterpart(type(self.data)))
+            return bytes(whole)
+
+        def __bytes__(self) -> bytes:
+            return self._packed(())
+
+        def __len__(self) -> int:
+            return len(bytes(self))
+
+    Declared.__name__ = Declared.__qualname__ = header.__name__
+    Declared.__doc__ = printable(own_doc(header), "\n")
+    Declared.__module__ = __name__
+    return Declared
+
+
+def _bind(header: type[AnyHeader], made: Any) -> None:
+    from dpkt.ethernet import Ethernet
+    from dpkt.ip import IP
+
+    for below, numbers in registry.places(header):
+        if below.__name__ == "Ether" and set(numbers) == {"type"}:
+            _while_declared(Ethernet._typesw, header, made, below, numbers)
+            Ethernet._typesw_rev[made] = numbers["type"]
+        elif below.__name__ == "IPv4" and set(numbers) == {"protocol"}:
+            _while_declared(IP._protosw, header, made, below, numbers)
+
+
+_before: dict[tuple[int, int], Any] = {}  # (dpkt's table, number) -> what dpkt itself has there
+
+
+def _while_declared(
+    table: dict[int, Any], header: type[AnyHeader], made: Any, below: type[AnyHeader], numbers: dict[str, int]
+) -> None:
+    """Let a class stand at a number of dpkt's as long as the declarations say so, and then what dpkt has there."""
+    (number,) = numbers.values()
+    own = _before.setdefault((id(table), number), table.get(number))
+
+    def read(data: bytes) -> Any:
+        if (below, numbers) in registry.places(header):
+            return made(data)
+        if own is None:
+            raise KeyError(number)  # octets, to dpkt
+        return own(data)
+
+    table[number] = read

@@ -1,0 +1,81 @@
+"""How scapy's own classes are found by link type and module, and asked for bytes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from packetlab.export.bridges.scapy_loaded import always, bring, guessing, load, quiet
+
+_LINK_TYPES = {
+    104: "contrib.chdlc.CHDLC", 117: "layers.pflog.PFLog", 163: "contrib.avs.AVSWLANHeader", 227: "layers.can.CAN",
+    249: "layers.usb.USBpcap", 272: "contrib.nrf_sniffer.NRFS2_PCAP",
+}  # fmt: skip
+_CARRIES_ANY = 192  # PPI says the link type of what it carries
+
+
+def decode(cls: Any, data: bytes, faults: list[str]) -> Any:
+    """Return octets decoded by a class; texts of faults are added."""
+    return decode_as(lambda: cls, data, faults)
+
+
+def link_class(linktype: int) -> Any:
+    """Return the class that scapy has for frames of a link type, None where it has none. Imports its module alone."""
+    load()
+    from scapy.config import conf
+
+    for one in _LINK_TYPES if linktype == _CARRIES_ANY else ():
+        link_class(one)
+    cls = conf.l2types.num2layer.get(linktype)
+    if cls is not None and always(cls.__module__):
+        return cls
+    module, _, wanted = _LINK_TYPES.get(linktype, "").rpartition(".")
+    if not module:
+        return None
+    with quiet():
+        return class_of(f"scapy.{module}", wanted)
+
+
+def class_of(module: str, wanted: str) -> Any:
+    """Return a class of a module, in whatever case its name is written. LookupError where there is none."""
+    from scapy.packet import Packet as ScapyPacket
+
+    for name, found in vars(bring(module)).items():
+        if name.lower() == wanted.lower() and isinstance(found, type) and issubclass(found, ScapyPacket):
+            return found
+    raise LookupError(f"{module} has no packet class {wanted!r}")
+
+
+def decode_as(pick: Callable[[], Any], data: bytes, faults: list[str]) -> Any:
+    """Return octets decoded. scapy leaves what its inner decoders fail on as octets without a word: that is a fault."""
+    with quiet():
+        cls = pick()
+    own = _own(cls)
+
+    def counts(module: str) -> bool:
+        return always(module) or module in own
+
+    from scapy.packet import Padding, Raw
+
+    try:
+        with quiet(), guessing(counts, silent=False):
+            made = cls(data)
+        if type(made) not in (Raw, Padding) or cls in (Raw, Padding):
+            return made
+        faults.append(f"{len(data)} octets that it does not take")
+        return None
+    except Exception as error:
+        faults.append(f"{type(error).__name__}: {error}"[:300])
+    try:
+        with quiet(), guessing(counts):
+            return cls(data)
+    except Exception:
+        return None  # the fault is noted
+
+
+def _own(cls: Any) -> frozenset[str]:
+    """Return the modules that a decoder of a class is made of: its own and those that it imports classes from."""
+    module = getattr(cls, "__module__", "")
+    found = vars(sys.modules[module]).values() if module in sys.modules else ()
+    return frozenset({module, *(one.__module__ for one in found if isinstance(one, type))})

@@ -1,0 +1,340 @@
+"""A declared header as a scapy class: fields_desc, build, dissect, show, bindings.
+
+The class packs and reads through the declaration's own rules: a length, checksum or next-protocol number not given is
+derived as in `Header`, whatever the bytes they are dissected, and conditions on payloads hold. scapy is imported by
+the first call, and only here and in the modules named scapy* beside this one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from packetlab.codec.bodies import trailing_size
+from packetlab.codec.faults import Dissection
+from packetlab.declare import registry
+from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.kinds import PayloadMark
+from packetlab.declare.plan import Run, pieces
+from packetlab.errors import BuildError
+from packetlab.escaping import printable
+from packetlab.export.bridges.counterparts import COUNTERPARTS, DECLARED, counterpart
+from packetlab.export.bridges.scapy_fields import from_scapy_value, scapy_field, to_scapy_value
+from packetlab.export.bridges.scapy_loaded import load
+from packetlab.export.values import is_required, read_items
+from packetlab.packet.header import own_doc
+from packetlab.packet.packet import Header
+
+if TYPE_CHECKING:
+    from packetlab.declare.fields import Field
+
+# What a field that selects the next header is called in scapy's own classes, where it has not our name.
+SELECTORS = ("proto", "nh", "code")
+
+_made: dict[str, tuple[type[AnyHeader], Any]] = {}
+_bound: dict[str, Any] = {}  # those of them that are bound as the declarations say now
+registry.stale.append(_bound)
+
+
+def native(header: type[AnyHeader]) -> Any:
+    """Return scapy's own class for a header of ours, or None where it has none."""
+    from importlib import import_module
+
+    load()
+    path = next((p for p in COUNTERPARTS.get(header.__name__, "").split() if p.startswith("scapy.")), "")
+    module, _, name = path.rpartition(".")
+    if not path or name.startswith("_"):
+        return None
+    found = getattr(import_module(module), name)
+    return found if counterpart(found) is header else None
+
+
+def scapy_class(header: type[AnyHeader]) -> Any:
+    """Return a subclass of scapy's Packet for a declared header; the same one for the same declaration.
+
+    Its fields have the header's names (with "_" behind a name that scapy's Packet keeps for itself, such as `time_`). A
+    field left out, or deleted, is derived by the declaration's rules. The class is bound (bind_layers) under scapy's own
+    classes of the headers it stands under, and is found there where the declarations, as they are now, say so: before
+    scapy's own for a number, behind scapy's own for a condition. Classes of standard headers stay bound as they are.
+    """
+    key = registry.key(header)
+    known = _made.get(key)
+    if known is not None and known[0] is header and key in _bound:
+        return known[1]
+    load()
+    if known is not None:
+        _unbind(known[1])
+    made = known[1] if known is not None and known[0] is header else _make(header)
+    _made[key] = (header, made)
+    _bind(header, made)
+    _bound[key] = made
+    return made
+
+
+def names_of(header: type[AnyHeader]) -> dict[str, Field]:
+    """Return scapy's name -> declared field, in order."""
+    from scapy.packet import Packet
+
+    taken = {*dir(Packet), "fields_desc"}
+    fields = [f for f in header._fields if not isinstance(f.kind, PayloadMark)]
+    return {f.name + "_" * (f.name in taken): f for f in fields}
+
+
+class _Scope:
+    """The values that expressions ask for, in a packet of scapy's (see `expressions.Scope`)."""
+
+    def __init__(self, packet: Any) -> None:
+        self.packet = packet
+        self.names = {f.name: name for name, f in names_of(packet.declared_header).items()}
+
+    def own(self, name: str) -> Any:
+        there = self.names[name]
+        value = self.packet.fields.get(there)
+        return self.packet.overloaded_fields.get(there) if value is None else value
+
+    def value(self, name: str) -> int:
+        value = self.own(name)
+        if value is None:
+            try:
+                value = getattr(_resolved(self.packet), "_" + name)
+            except BuildError:  # a field without a value yet: nothing follows from it
+                value = None
+        return value if isinstance(value, int) else int(value) if hasattr(value, "__int__") else 0
+
+    def size(self, part: str) -> int:
+        if part == "payload":
+            return len(bytes(self.packet.payload))
+        value = self.own(part)
+        return len(value) if isinstance(value, bytes) else 0
+
+    def count(self, name: str) -> int:
+        return len(self.own(name) or ())
+
+    def has(self, name: str) -> int:
+        return int(self.own(name) is not None)
+
+    def number(self, rule: Any) -> int:
+        return 0
+
+    def ahead(self, bits: int) -> int:
+        return -1
+
+    def last(self, name: str) -> bytes:
+        return b""
+
+    def sum(self, rule: Any) -> int:
+        return 0
+
+
+def header_of(packet: Any) -> Header:
+    """Return the header of ours with the fields given in a packet of a class made here."""
+    header: type[Header] = packet.declared_header
+    given: dict[str, Any] = {}
+    for name, f in names_of(header).items():
+        value = packet.fields.get(name)
+        if value is None:
+            value = packet.overloaded_fields.get(name)
+        if value is None and is_required(f):
+            value = packet.default_fields.get(name)
+        if value is not None:
+            given[f.name] = from_scapy_value(f.kind, value, header_of)
+    return header(**given)
+
+
+def _below(packet: Any) -> tuple[Header, ...]:
+    """Return headers for the layers below: those that lend addresses to a pseudo-header have these."""
+    stack: list[Header] = []
+    below = packet.underlayer
+    while below is not None:
+        declared = getattr(type(below), DECLARED, None)
+        ours: Any = counterpart(type(below))
+        if declared is not None:
+            stack.append(header_of(below))
+        elif ours is not None and ours._declaration.pseudo == ("src", "dst"):
+            stack.append(ours(src=str(below.src), dst=str(below.dst)))
+        below = below.underlayer
+    return tuple(reversed(stack))
+
+
+def _context(packet: Any) -> tuple[tuple[Header, ...], int, type[AnyHeader] | None]:
+    """Return what the compiled codec wants to know of the neighbours: (stack, place in it, class above)."""
+    stack = (*_below(packet), header_of(packet))
+    return stack, len(stack) - 1, counterpart(type(packet.payload))
+
+
+def _resolved(packet: Any) -> Header:
+    stack, place, above = _context(packet)
+    header: Header = stack[-1]._resolve(stack[-1], bytes(packet.payload), stack, place, above)
+    return header
+
+
+def following(header: type[AnyHeader], above: type[AnyHeader]) -> Any:
+    """Return the scapy class that reads what follows: scapy's own, but behind a header that it has one for itself."""
+    own = native(above) if native(header) is None else None
+    return own or scapy_class(above)
+
+
+def _make(header: type[AnyHeader]) -> Any:
+    from scapy.packet import Packet
+
+    runs = [*pieces(header._declaration.before), *pieces(header._declaration.behind)]
+    shared = {f for run in runs if isinstance(run, Run) for u in run.units if len(u.fields) > 1 for f in u.fields}
+
+    class Declared(Packet):  # type: ignore[misc]
+        __slots__ = ["_cut", "_read"]  # what dissecting found: see do_dissect
+        declared_header = header
+        bound_under: list[Any] = []
+        name = header.__name__
+        fields_desc = [scapy_field(f, name, f in shared, _Scope, scapy_class) for name, f in names_of(header).items()]
+
+        @classmethod
+        def dispatch_hook(cls, data: bytes = b"", *args: Any, **given: Any) -> Any:
+            below = given.get("_underlayer")
+            found = cls if below is None else _standing(cls, below, data)
+            return (
+                found
+                if found is cls or "dispatch_hook" not in vars(found)
+                else found.dispatch_hook(data, *args, **given)
+            )
+
+        def self_build(self) -> bytes:
+            cached: bytes = super().self_build() if self.raw_packet_cache is not None else b""
+            # The cache is given up where a list in it was changed; then, as without one, post_build packs all.
+            return cached if self.raw_packet_cache is not None else b""
+
+        def post_build(self, pkt: bytes, pay: bytes) -> bytes:
+            stack, place, above = _context(self)
+            read = getattr(self, "_cut", None)
+            if read is not None and self.fields == read[0]:
+                stack = (*stack[:-1], read[1])
+            packed: bytes = header._encode(stack[-1], pay, stack, place, above)
+            return packed
+
+        def do_dissect(self, s: bytes) -> bytes:
+            data = bytes(s)
+            read, after, stop, above = header._decode(data, 0, len(data), Dissection())
+            for name, f in names_of(header).items():
+                raw = read_items(read, f)
+                if raw is None:
+                    self.fields.pop(name, None)
+                else:
+                    self.fields[name] = to_scapy_value(f.kind, raw, scapy_class)
+            self._read = (stop - after, trailing_size(read), above)
+            me: Any = self
+            if header._declaration.has_trailer:
+                # scapy keeps the octets before a payload only; these are packed again from what was read.
+                self._cut = (self.copy_fields_dict(self.fields), read)
+            else:
+                me.raw_packet_cache = data[:after]
+                me.raw_packet_cache_fields = {
+                    f.name: self._raw_packet_cache_field_value(f, self.fields[f.name], copy=True)
+                    for f in self.fields_desc
+                    if f.islist and f.name in self.fields
+                }
+            me.explicit = 1
+            return data[after:]
+
+        def copy(self) -> Any:
+            return self._as_cut(super().copy())
+
+        def clone_with(self, payload: Any = None, **given: Any) -> Any:
+            return self._as_cut(super().clone_with(payload, **given))
+
+        def _as_cut(self, clone: Any) -> Any:
+            if hasattr(self, "_cut"):
+                clone._cut = self._cut
+            return clone
+
+        def extract_padding(self, s: bytes) -> tuple[bytes, bytes]:
+            size, behind, _ = self._read
+            return s[:size], s[size + behind :]
+
+        def guess_payload_class(self, payload: bytes) -> Any:
+            above = self._read[2]
+            return following(header, above) if above is not None else super().guess_payload_class(payload)
+
+    Declared.__name__ = Declared.__qualname__ = header.__name__
+    Declared.__doc__ = printable(own_doc(header), "\n")
+    Declared.__module__ = __name__
+    return Declared
+
+
+# Bindings ------------------------------------------------------------------------------------------------------
+
+
+def selector(lower: Any, name: str) -> str:
+    """Return what scapy's own class calls the field of ours that selects what follows; "" where it has none."""
+    theirs = {f.name for f in lower.fields_desc}
+    return next((n for n in (name, *SELECTORS) if n in theirs), "")
+
+
+def is_own(header: type[AnyHeader]) -> bool:
+    """Whether a header is declared by packetlab: where scapy has a class of its own for it, that one stands."""
+    return header.__module__.startswith("packetlab.")
+
+
+def _bind(header: type[AnyHeader], made: Any) -> None:
+    from scapy.packet import bind_top_down
+
+    first: dict[Any, list[dict[str, int]]] = {}  # scapy's class -> the numbers, the one that is sent at the front
+    for lower, numbers in registry.places(header, conditional=True):
+        theirs = native(lower)
+        values = {selector(theirs, name): number for name, number in numbers.items()} if theirs is not None else {}
+        if theirs is not None and "" not in values:
+            first.setdefault(theirs, []).append(values)
+    for theirs, numbered in first.items():
+        bind_top_down(theirs, made, **numbered[0])
+    if header.__name__ in COUNTERPARTS:
+        return
+    certain = [] if is_own(header) else registry.places(header)
+    made.bound_under = []
+    for lower, _, _ in registry.placed(header):
+        theirs = native(lower)
+        if theirs is None or theirs in made.bound_under:
+            continue
+        made.bound_under.append(theirs)
+        # Who declares a header for a number means it: it is asked before what scapy has there.
+        for numbers in reversed([numbers for one, numbers in certain if one is lower and numbers]):
+            values = {selector(theirs, name): number for name, number in numbers.items()}
+            if "" not in values:
+                theirs.payload_guess.insert(0, (values, made))
+        theirs.payload_guess.append(({}, made))  # whatever the numbers: `_standing` decides
+
+
+def _unbind(made: Any) -> None:
+    """Take a class whose declaration was replaced, or is bound anew, out of every binding."""
+    for lower in made.bound_under:
+        lower.payload_guess[:] = [(values, upper) for values, upper in lower.payload_guess if upper is not made]
+
+
+def _standing(made: Any, below: Any, data: bytes) -> Any:
+    """Return the class for what follows a packet of scapy's own, whose bindings led to one made here.
+
+    The declarations decide, as they are now, by the octets of `below`; where they do not say that such a header follows,
+    what scapy has without any. A header that only a condition finds never stands where scapy has something.
+    """
+    lower = counterpart(type(below))
+    if lower is None or hasattr(type(below), DECLARED):
+        return made
+    whole = bytes(below.original)
+    above = lower._decode(whole, 0, len(whole), Dissection())[3]
+    _, found = _made.get(registry.key(above), (None, None)) if above is not None else (None, None)
+    if above is not None and (found is None or found.declared_header is not above):
+        found = None
+    if found is not None and not is_own(above) and any(on is lower and n for on, n in registry.places(above)):
+        return found
+    own = _without_declared(below, data)
+    return found if found is not None and own is below.default_payload_class(data) else own
+
+
+def _without_declared(below: Any, data: bytes) -> Any:
+    """Return the class that scapy's own bindings have for what follows (as `Packet.guess_payload_class`)."""
+    for kind in below.aliastypes:
+        for values, upper in kind.payload_guess:
+            if hasattr(upper, DECLARED):
+                continue
+            try:
+                if all(value == below.getfieldval(name) for name, value in values.items()):
+                    return upper
+            except AttributeError:
+                pass
+    return below.default_payload_class(data)

@@ -1,0 +1,204 @@
+"""One declared field as a scapy field, and its values in scapy's form and ours.
+
+What scapy shows, converts and fuzzes goes by these fields; packing and reading a whole header is left to the
+declaration itself (see `scapy_declared`), so the two cannot disagree about bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntFlag
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from packetlab.declare.addresses import XNSAddress, xns_octets
+from packetlab.declare.kinds import REQUIRED, Address, Bytes, Int, Items
+from packetlab.escaping import printable
+from packetlab.export.values import is_required
+
+if TYPE_CHECKING:
+    from packetlab.declare.fields import Field
+    from packetlab.packet.packet import Header
+
+Scope = Callable[[Any], Any]
+"""From a packet of scapy's to what expressions are evaluated against."""
+
+
+def scapy_field(f: Field, name: str, shares: bool, scope: Scope, item: Callable[[Any], Any]) -> Any:
+    """Return the scapy field for a declared one.
+
+    `name` is what it is called there, `shares` whether its octets are others' too, `scope` gives the values its rules ask for, `item` the scapy class of repeated ones.
+    """
+    from scapy.fields import ConditionalField
+
+    kind = f.kind
+    derived = f.rule is not None or bool(f.pad)
+    absent = derived or f.condition is not None or f.default is None or f.default is REQUIRED
+    default = f.kind.zero if is_required(f) else None if absent else f.default
+    if default is not None:
+        default = to_scapy_value(kind, default, item)
+    made: Any
+    if isinstance(kind, Int):
+        made = _number(kind, name, default, shares)
+    elif isinstance(kind, Address):
+        made = _address(kind, name, default)
+    elif isinstance(kind, Items):
+        made = _items(f, name, default, scope, item)
+    else:
+        assert isinstance(kind, Bytes)
+        made = _octets(f, name, default, scope)
+    if f.condition is None:
+        return made
+    condition = f.condition
+    return ConditionalField(made, lambda packet: bool(condition.evaluate(scope(packet))))
+
+
+def to_scapy_value(kind: Any, raw: Any, item: Callable[[Any], Any]) -> Any:
+    """Return a raw value of ours as scapy keeps it: numbers, octets, addresses as text, repeated headers as packets."""
+    if isinstance(kind, Address):
+        return kind.text(raw)
+    if isinstance(kind, Items):
+        from scapy.packet import Raw
+
+        return [Raw(one) if isinstance(one, bytes) else item(type(one))(bytes(one)) for one in raw]
+    return raw
+
+
+def from_scapy_value(kind: Any, value: Any, header_of: Callable[[Any], Header]) -> Any:
+    """Return a value that scapy keeps as one that a header of ours takes."""
+    if isinstance(kind, Int):
+        return int(value) if not isinstance(value, str) else value
+    if isinstance(kind, Address):
+        return value if isinstance(value, bytes) else str(value)  # scapy may keep one as a network of its own
+    if isinstance(kind, Items):
+        return b"".join(map(bytes, value)) if any(not hasattr(v, "declared_header") for v in value) else tuple(
+            header_of(v) for v in value
+        )  # fmt: skip
+    return value
+
+
+def _number(kind: Int, name: str, default: Any, shares: bool) -> Any:
+    from scapy import fields
+
+    bits = kind.bits
+    if kind.names is not None and not kind.little and not kind.signed:
+        if issubclass(kind.names, IntFlag):
+            known = {
+                int(member).bit_length() - 1: printable(member.name)
+                for member in kind.names
+                if int(member).bit_count() == 1
+            }
+            return fields.FlagsField(name, default, bits, [known.get(bit) or f"bit{bit}" for bit in range(bits)])
+        names = {int(member): printable(member.name) for member in kind.names}
+        whole = {8: fields.ByteEnumField, 16: fields.ShortEnumField, 32: fields.IntEnumField, 64: fields.LongEnumField}
+        if bits in whole and not shares:
+            return whole[bits](name, default, names)
+        return fields.BitEnumField(name, default, bits, names)
+    big = {
+        8: fields.ByteField,
+        16: fields.ShortField,
+        24: fields.ThreeBytesField,
+        32: fields.IntField,
+        64: fields.LongField,
+    }
+    big_signed = {
+        8: fields.SignedByteField,
+        16: fields.SignedShortField,
+        32: fields.SignedIntField,
+        64: fields.SignedLongField,
+    }
+    little = {16: fields.LEShortField, 24: fields.LEThreeBytesField, 32: fields.LEIntField, 64: fields.LELongField}
+    little_signed = {16: fields.LESignedShortField, 32: fields.LESignedIntField, 64: fields.LESignedLongField}
+    table = ((big, big_signed), (little, little_signed))[kind.little][kind.signed]
+    if bits in table and not shares:
+        return table[bits](name, default)
+    own = _own_fields()
+    if kind.little:
+        return own["LittleField"](name, default, bits // 8, kind.signed)
+    return (own["SignedBitField"] if kind.signed else fields.BitField)(name, default, bits)
+
+
+def _address(kind: Address, name: str, default: Any) -> Any:
+    from scapy.fields import IP6Field, IPField, MACField
+
+    if kind.size == 12:
+        return _own_fields()["XNSField"](name, default)
+    return {4: IPField, 6: MACField, 16: IP6Field}[kind.size](name, default)
+
+
+def _octets(f: Field, name: str, default: Any, scope: Scope) -> Any:
+    from scapy.fields import StrField, StrFixedLenField, StrLenField
+
+    if f.kind.bits is not None:
+        return StrFixedLenField(name, default, length=f.kind.bits // 8)
+    if f.size is not None:
+        size = f.size
+        return StrLenField(name, default, length_from=lambda packet: size.evaluate(scope(packet)))
+    return StrField(name, default)
+
+
+def _items(f: Field, name: str, default: Any, scope: Scope, item: Callable[[Any], Any]) -> Any:
+    from scapy.fields import PacketListField
+
+    kind = f.kind
+    assert isinstance(kind, Items)
+    bounds: dict[str, Any] = {}
+    if f.size is not None:
+        size = f.size
+        bounds["length_from"] = lambda packet: size.evaluate(scope(packet))
+    elif f.count is not None:
+        count = f.count
+        bounds["count_from"] = lambda packet: count.evaluate(scope(packet))
+    return PacketListField(name, default if f.condition is not None else default or [], item(kind.item), **bounds)
+
+
+@cache
+def _own_fields() -> dict[str, Any]:
+    """Field classes that scapy lacks; made when scapy has been imported."""
+    from scapy.fields import BitField, Field as ScapyField
+
+    class XNSField(ScapyField):  # type: ignore[misc]
+        """An XNS address, kept as text."""
+
+        def __init__(self, name: str, default: Any) -> None:
+            super().__init__(name, default, "12s")
+
+        def any2i(self, pkt: Any, x: Any) -> Any:
+            return x if x is None else str(XNSAddress.of(x))
+
+        h2i = any2i
+
+        def i2m(self, pkt: Any, x: Any) -> bytes:
+            return xns_octets(x or "0")
+
+        def m2i(self, pkt: Any, x: bytes) -> str:
+            return str(XNSAddress.of(x))
+
+        def i2repr(self, pkt: Any, x: Any) -> str:
+            return str(x)
+
+    class SignedBitField(BitField):  # type: ignore[misc]
+        """A two's complement number of any count of bits."""
+
+        def i2m(self, pkt: Any, x: Any) -> Any:
+            return (x or 0) & (1 << self.size) - 1
+
+        def m2i(self, pkt: Any, x: Any) -> Any:
+            return x - (1 << self.size) if x >> self.size - 1 else x
+
+    class LittleField(ScapyField):  # type: ignore[misc]
+        """A little-endian number of any count of octets."""
+
+        __slots__ = ["octets", "signed"]
+
+        def __init__(self, name: str, default: Any, octets: int, signed: bool) -> None:
+            super().__init__(name, default, f"{octets}s")
+            self.octets, self.signed = octets, signed
+
+        def i2m(self, pkt: Any, x: Any) -> bytes:
+            return int(x or 0).to_bytes(self.octets, "little", signed=self.signed)
+
+        def m2i(self, pkt: Any, x: bytes) -> int:
+            return int.from_bytes(x, "little", signed=self.signed)
+
+    return {"XNSField": XNSField, "SignedBitField": SignedBitField, "LittleField": LittleField}

@@ -1,0 +1,291 @@
+"""What a dissector must say of a packet of which one thing was changed: worked out from the declarations.
+
+The careful reader (`codec.lenient`) reads bytes; here nothing is read. From where the fields of the sound packet stand, and
+what the rules say of sizes, it follows which limit is the first to be crossed, and that is what has to be reported. Where
+a change moves what lies above to other bytes, nothing can be foretold but that the bytes are kept: see `Foretold.exact`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from packetlab.codec.faults import Fault
+from packetlab.codec.lenient import USUAL, Values
+from packetlab.declare import registry
+from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.expressions import Count, Expr, Next, Ref, Size
+from packetlab.declare.fields import Field
+from packetlab.declare.kinds import Bytes, Items, PayloadMark
+from packetlab.declare.plan import needs
+from packetlab.packet.offsets import places
+from packetlab.packet.packet import Packet
+from packetlab.packet.results import Verdict
+
+
+class Foretold(NamedTuple):
+    """What is to be reported.
+
+    Attributes:
+        faults: in order. exact: whether there must be no others. verdicts: on checksums, by "UDP.checksum".
+    """
+
+    faults: tuple[Fault, ...] = ()
+    exact: bool = True
+    verdicts: tuple[tuple[str, Verdict], ...] = ()
+
+
+NOTHING = Foretold()
+ANYTHING = Foretold(exact=False)
+
+
+class Ground:
+    """A sound packet, measured: what the changes start from."""
+
+    def __init__(self, packet: Packet) -> None:
+        self.packet, self.layers = packet, packet.layers
+        self.size = len(bytes(packet))
+        found = places(packet)
+        self.spans = {(span.layer, span.field.name): span for span in found.spans}
+        self.order = found.spans
+        self.plans = [type(h)._declaration.plan for h in self.layers]
+        self.starts = [start for start, _ in found.layers]
+        self.tails = [sum(self.width(i, f) for f in type(h)._declaration.behind) for i, h in enumerate(self.layers)]
+        self.ends = [end - tail for (_, end), tail in zip(found.layers, self.tails, strict=True)]
+        self.heads = [*self.starts[1:], found.payload[0]]
+        self.limits = [self.size, *self.ends[:-1]]
+        self.partial = [self.cut_by_right(i) for i in range(len(self.layers))]
+
+    def width(self, i: int, f: Field) -> int:
+        """The octets that a field of layer `i` fills, those that it shares with others rounded up."""
+        span = self.spans.get((i, f.name))
+        return -(-span.bits // 8) if span else 0
+
+    def scope(self, i: int, changes: dict[str, int]) -> Values:
+        """The values of layer `i`, some changed, for rules to be evaluated in."""
+        values = {f.name: getattr(self.layers[i], f.slot) for f in self.layers[i]._fields}
+        return Values({**values, **changes}, b"", 0)
+
+    def fault(self, i: int, f: str, offset: int, expected: str, got: object) -> Fault:
+        """Return a fault of layer `i`."""
+        return Fault(type(self.layers[i]).__name__, f, offset, expected, str(got))
+
+    def short(self, i: int, f: str, offset: int, expected: str, got: object) -> tuple[Fault, ...]:
+        """Return the fault of layer `i` that bytes are missing; none where it is rightly only a part that is there."""
+        return () if self.partial[i] else (self.fault(i, f, offset, expected, got),)
+
+    def cut_by_right(self, i: int) -> bool:
+        """Whether layer `i` stands in a quoted packet or a fragment."""
+        for j, header in enumerate(self.layers[:i]):
+            for rule in (header._declaration.partial, header._declaration.quotes):
+                if rule is not None and rule.evaluate(self.scope(j, {})):
+                    return True
+        return False
+
+    # What comes of other limits ------------------------------------------------------------------------------
+
+    def squeezed(self, first: int, limit: int) -> Foretold:
+        """Layers from `first` on get bytes up to `limit` only."""
+        if first and self.heads[first - 1] >= limit:
+            return NOTHING  # no byte for them, so they are not there
+        faults: list[Fault] = []
+        for i in range(first, len(self.layers)):
+            cls, start, plan, scope = type(self.layers[i]), self.starts[i], self.plans[i], self.scope(i, {})
+            for f in cls._declaration.before:
+                span = self.spans.get((i, f.name))
+                if span is not None and span.octets[1] > limit:
+                    if f.kind.bits is None:
+                        if not (plan.is_open(f) and isinstance(f.kind, Bytes)):
+                            return Foretold(tuple(faults), False)
+                    else:
+                        at = span.octets[0]
+                        faults += self.short(i, f.name, at, f"{-(-span.bits // 8)} bytes", max(0, limit - at))
+                        return Foretold(tuple(faults))
+                for said, whole in ((plan.own, False), (plan.total, True)):
+                    if said is not None and said[1] is f and start + said[0].evaluate(scope) > limit:
+                        wanted = said[0].evaluate(scope)
+                        faults += self.short(i, f.name, start, f"{wanted} bytes", limit - start)
+                        if whole:
+                            return self.cut_from(i, faults)
+            limit = min(limit, self.closed(i, limit))
+            if plan.payload is not None and plan.total is None:
+                size, head = plan.payload[0].evaluate(scope), self.heads[i]
+                if size >= 0 and head + size > limit:
+                    name = plan.payload[1].name if plan.payload[1] else "payload"
+                    faults += self.short(i, name, head, f"{size} bytes of payload", limit - head)
+                    return self.cut_from(i, faults)
+            if self.tails[i] or cls._declaration.behind:
+                return Foretold(tuple(faults), False)
+            if self.heads[i] >= limit:
+                break
+        return Foretold(tuple(faults))
+
+    def cut_from(self, i: int, faults: list[Fault]) -> Foretold:
+        """Layers from `i` on are known to be cut: only items, which are read when somebody asks, may have more to say."""
+        items = any(isinstance(f.kind, Items) for header in self.layers[i:] for f in header._fields)
+        return Foretold(tuple(faults), not items)
+
+    def closed(self, i: int, otherwise: int) -> int:
+        """Where layer `i` ends by its own word, and `otherwise` where it says nothing."""
+        scope = self.scope(i, {})
+        total, payload = self.plans[i].total, self.plans[i].payload
+        if total is not None:
+            return self.starts[i] + total[0].evaluate(scope)
+        size = payload[0].evaluate(scope) if payload is not None else -1
+        return self.heads[i] + size if size >= 0 else otherwise
+
+    def grown(self, first: int) -> Foretold:
+        """Layers from `first` on may have bytes behind them that were not theirs."""
+        for i in range(first, len(self.layers)):
+            cls, plan = type(self.layers[i]), self.plans[i]
+            if self.closed(i, -1) >= 0:
+                return NOTHING
+            for f in cls._declaration.before:
+                if plan.is_open(f) and plan.own is None:
+                    return NOTHING if isinstance(f.kind, Bytes) else ANYTHING
+            if cls._declaration.behind:
+                return ANYTHING
+        last = type(self.layers[-1]) if self.layers else None
+        return NOTHING if self.packet.payload or last is None or not self.may_follow(last) else ANYTHING
+
+    def moved(self, i: int, head: int) -> Foretold:
+        """The header of layer `i` now ends at `head`."""
+        return NOTHING if head == self.heads[i] else ANYTHING
+
+    @staticmethod
+    def may_follow(cls: type[AnyHeader]) -> bool:
+        """Whether any header is bound above."""
+        spaces = [registry.space(f.rule.space).headers for f in cls._fields if isinstance(f.rule, Next)]
+        return any(spaces) or bool(registry.conditions(cls))
+
+    # What comes of another length ------------------------------------------------------------------------------
+
+    def length(self, i: int, f: Field, value: int) -> Foretold:
+        """Field `f` of layer `i`, which states a size, has another value."""
+        plan = self.plans[i]
+        if self.steers(i, f, besides=f.rule):
+            return ANYTHING
+        scope = self.scope(i, {f.name: value})
+        if plan.own is not None and plan.own[1] is f:
+            return self.header_length(i, f, value, self.starts[i] + plan.own[0].evaluate(scope))
+        if plan.total is not None and plan.total[1] is f:
+            return self.total_length(i, f, value, self.starts[i] + plan.total[0].evaluate(scope))
+        if plan.payload is not None and f.name in needs(plan.payload[0]):
+            return self.payload_length(i, plan.payload[1], plan.payload[0].evaluate(scope))
+        for name, rule in plan.sizes.items():
+            if f.name in needs(rule):
+                return self.field_length(i, type(self.layers[i])._by_name[name], rule.evaluate(scope))
+        for name, rule in plan.counts.items():
+            if f.name in needs(rule):
+                return self.item_count(i, type(self.layers[i])._by_name[name], rule.evaluate(scope))
+        return ANYTHING
+
+    def read_to(self, i: int, f: Field) -> int:
+        """Where reading stands right behind a field."""
+        span = self.spans[i, f.name]
+        return (span.bit + span.bits) // 8
+
+    def least(self, i: int, f: Field) -> int:
+        """Where layer `i` must not end before: behind a field, and behind all that has a fixed size."""
+        fixed = sum(g.kind.bits or 0 for g in type(self.layers[i])._declaration.before if g.condition is None) // 8
+        return max(self.read_to(i, f), self.starts[i] + fixed)
+
+    def too_small(self, i: int, f: Field, value: int, end: int, least: int) -> Fault:
+        start = self.starts[i]
+        return self.fault(
+            i, f.name, start, f"a size of {least - start} bytes or more", f"{value} ({end - start} bytes)"
+        )
+
+    def header_length(self, i: int, f: Field, value: int, end: int) -> Foretold:
+        start, limit, least = self.starts[i], self.limits[i], self.least(i, f)
+        if end < least:
+            # A size of 0 is what a sender leaves out, so what follows is read all the same.
+            follows = value == 0 and least != self.heads[i]
+            return Foretold((self.too_small(i, f, value, end, least),), not follows and least == self.heads[i])
+        if end > limit:
+            return Foretold(self.short(i, f.name, start, f"{end - start} bytes", limit - start), False)
+        return self.moved(i, end)
+
+    def total_length(self, i: int, f: Field, value: int, end: int) -> Foretold:
+        start, limit, head = self.starts[i], self.limits[i], self.heads[i]
+        least, unsized = self.least(i, f), type(self.layers[i])._declaration.unsized
+        plain = not self.tails[i] and not type(self.layers[i])._declaration.behind
+        if unsized is not None and limit - start > USUAL and unsized.evaluate(self.scope(i, {f.name: value})):
+            return self.grown(i + 1) if plain and limit > self.ends[i] else NOTHING if plain else ANYTHING
+        if end < least:
+            fault = self.too_small(i, f, value, end, least)
+            return Foretold((fault,), plain and (value != 0 or self.grown(i + 1).exact or limit == self.ends[i]))
+        if end > limit:
+            return Foretold(self.short(i, f.name, start, f"{end - start} bytes", limit - start), plain)
+        if end < head and self.flexible(i):
+            return ANYTHING
+        if end < head:
+            fault = self.fault(i, f.name, start, f"a size of {head - start} bytes or more", end - start)
+            return Foretold((fault,), plain)
+        if not plain:
+            return ANYTHING
+        return self.squeezed(i + 1, end) if end < self.ends[i] else self.grown(i + 1)
+
+    def payload_length(self, i: int, f: Field | None, size: int) -> Foretold:
+        start, limit, head = self.starts[i], self.limits[i], self.heads[i]
+        if self.tails[i] or type(self.layers[i])._declaration.behind:
+            return ANYTHING
+        if size < 0:
+            if f is not None:
+                return Foretold((self.fault(i, f.name, start, "a payload of 0 bytes or more", size),))
+            return self.grown(i + 1) if limit > self.ends[i] else NOTHING
+        if head + size > limit:
+            name = f.name if f is not None else "payload"
+            return Foretold(self.short(i, name, head, f"{size} bytes of payload", limit - head))
+        end = head + size
+        return self.squeezed(i + 1, end) if end < self.ends[i] else self.grown(i + 1)
+
+    def field_length(self, i: int, f: Field, size: int) -> Foretold:
+        span = self.spans.get((i, f.name))
+        limit = self.limits[i]
+        if span is None or isinstance(f.kind, Items) or self.plans[i].total or self.plans[i].own:
+            return ANYTHING
+        at = span.octets[0]
+        if at + size <= limit:
+            return ANYTHING
+        last = type(self.layers[i])._declaration.before[-1] is f
+        return Foretold(self.short(i, f.name, at, f"{size} bytes", limit - at), last and not self.tails[i])
+
+    def item_count(self, i: int, f: Field, count: int) -> Foretold:
+        items = self.layers[i]._parsed(f)
+        if type(self.layers[i])._declaration.before[-1] is not f or self.heads[i] != self.limits[i]:
+            return ANYTHING
+        if count > len(items):
+            return Foretold((self.fault(i, f.name, self.heads[i], f"{count} items", len(items)),))
+        return ANYTHING if self.may_follow(type(self.layers[i])) else NOTHING
+
+    def flexible(self, i: int) -> bool:
+        """Whether a field of the header has no fixed size, so that its surroundings bound it."""
+        return any(f.kind.bits is None for f in type(self.layers[i])._declaration.before)
+
+    # Other fields ------------------------------------------------------------------------------------------------
+
+    def steers(self, i: int, f: Field, besides: Expr | None = None) -> bool:
+        """Whether other parts of the layout hang on a field: presence, sizes, what follows by a condition."""
+        cls = type(self.layers[i])
+        rules: list[Any] = [cls._declaration.opaque, cls._declaration.partial, cls._declaration.quotes]
+        for g in cls._fields:
+            rules += [g.condition, g.size, g.count, None if g is f or g.rule is besides else g.rule]
+        rules += [condition for condition, _, _ in registry.conditions(cls)]
+        if besides is None:
+            rules.append(cls._declaration.payload_size)
+        looked_at = {leaf.name for rule in rules if rule is not None for leaf in rule.leaves() if isinstance(leaf, Ref)}
+        return f.name in looked_at
+
+    def looked_ahead(self, i: int) -> bool:
+        """Whether the header below chooses by the first bits of layer `i`."""
+        if not i:
+            return False
+        conditions = [condition for condition, _, _ in registry.conditions(type(self.layers[i - 1]))]
+        return any("ahead" in str(condition) for condition in conditions)
+
+
+def states_a_size(f: Field) -> bool:
+    """Whether the value of a field is a size or a count by its rule."""
+    if f.rule is None or isinstance(f.rule, Next) or isinstance(f.kind, PayloadMark):
+        return False
+    return any(isinstance(leaf, (Size, Count)) for leaf in f.rule.leaves())

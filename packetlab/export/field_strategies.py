@@ -1,0 +1,229 @@
+"""How one header is drawn: field by field, in order, so that conditions and sizes can look at what came before.
+
+A value not drawn is left out, which is the simplest choice for Hypothesis and the shortest to read.
+"""
+
+from __future__ import annotations
+
+from enum import IntFlag
+from typing import Any
+
+from packetlab.codec.faults import Dissection, Fault
+from packetlab.codec.lenient import Values
+from packetlab.declare import registry
+from packetlab.declare.expressions import Const, Expr, Has, Next, Op, Ref, Size
+from packetlab.declare.fields import Field
+from packetlab.declare.kinds import Address, Bytes, Int, Items, Kind, PayloadMark
+from packetlab.errors import BuildError
+from packetlab.packet.packet import Header
+
+LONGEST = 24  # octets of a field of varying size
+ITEMS = 3
+
+
+def header(draw: Any, cls: Any, values: str, fields: dict[str, Any], top: bool) -> Any:
+    """Draw a header of class `cls`. `fields`: values or strategies for some; `top`: nothing is bound above it."""
+    made: dict[str, Any] = {}
+    seen = Values({}, b"", 0)
+    for f in cls._fields:
+        if isinstance(f.kind, PayloadMark):
+            continue
+        if f.name in fields:
+            chosen = fields[f.name]
+            value = draw(chosen) if hasattr(chosen, "example") else chosen
+        else:
+            value = _value(draw, cls, f, values, seen, top)
+        if value is not None:
+            made[f.name] = value
+        seen.values[f.name] = _raw(cls, f, value)
+    own = {name: value for name, value in made.items() if name in fields}
+    _fill_up(cls, made, own)
+    for attempt in (
+        made,
+        {n: v for n, v in made.items() if n in own or isinstance(cls._by_name[n].kind, (Int, Address))},
+    ):
+        whole = cls(**attempt)
+        if whole_again(whole):
+            return whole
+    return cls(**own)
+
+
+def _raw(cls: Any, f: Field, value: Any) -> Any:
+    if value is not None:
+        return f.kind.raw(value, f"{cls.__name__}.{f.name}")
+    if f.condition is not None or f.rule is not None:
+        return None
+    return f.default if isinstance(f.default, (int, bytes, tuple)) else f.kind.zero
+
+
+def _value(draw: Any, cls: Any, f: Field, values: str, seen: Values, top: bool) -> Any:
+    """Draw one field; None leaves it out."""
+    from hypothesis import strategies as st
+
+    if isinstance(f.rule, Next):
+        return draw(_unbound(f, f.rule, st)) if top and isinstance(f.kind, Int) else None
+    if f.fixed or f.rule is not None or f.pad:
+        return None
+    if f.condition is not None:
+        presence = [leaf for leaf in _refs(cls, f.condition) if isinstance(leaf, Has) and leaf.name == f.name]
+        if presence:
+            # Whether it is there is up to itself: a flag follows from it.
+            return draw(st.none() | _of_kind(cls, f, values, seen, st))
+        if not f.condition.evaluate(seen):
+            return None
+        return draw(_of_kind(cls, f, values, seen, st))
+    drawn = _of_kind(cls, f, values, seen, st)
+    required = not isinstance(f.default, (int, bytes, tuple)) or f.size is not None
+    return draw(drawn if required else st.none() | drawn)
+
+
+def _refs(cls: Any, condition: Expr) -> list[Expr]:
+    """What a condition comes down to, with the rules of derived fields in place of these."""
+    found: list[Expr] = []
+    for leaf in condition.leaves():
+        rule = cls._by_name[leaf.name].rule if isinstance(leaf, Ref) else None
+        found += rule.leaves() if rule is not None else [leaf]
+    return found
+
+
+def _unbound(f: Field, rule: Next, st: Any) -> Any:
+    """A number that names no header, or the one that says so."""
+    assert isinstance(f.kind, Int)
+    taken = registry.space(rule.space).headers
+    return st.none() | st.integers(f.kind.low, f.kind.high).filter(lambda number: number not in taken)
+
+
+def _of_kind(cls: Any, f: Field, values: str, seen: Values, st: Any) -> Any:
+    kind = f.kind
+    if isinstance(kind, Int):
+        if kind.names is not None and values == "valid":
+            members: list[Any] = list(kind.names)
+            if issubclass(kind.names, IntFlag):
+                every = sum({int(m) for m in members}) & kind.high
+                return st.integers(0, kind.high).map(lambda n: kind.value(n & every))
+            return st.sampled_from([m for m in members if kind.low <= m <= kind.high])
+        return st.integers(kind.low, kind.high)
+    if isinstance(kind, Address):
+        return st.binary(min_size=kind.size, max_size=kind.size)
+    if isinstance(kind, Items):
+        return _items(f, values, seen, st)
+    if not isinstance(kind, Bytes):
+        return _of_own_kind(kind, st)
+    if kind.size is not None:
+        return st.binary(min_size=kind.size, max_size=kind.size)
+    if f.size is not None:
+        size = max(0, f.size.evaluate(seen))
+        return st.binary(min_size=size, max_size=size)
+    unit = _unit(cls, f.name)
+    return st.integers(0, LONGEST // unit).flatmap(lambda n: st.binary(min_size=n * unit, max_size=n * unit))
+
+
+def _of_own_kind(kind: Kind, st: Any) -> Any:
+    """Values of a user's kind: numbers in its range, bytes of its width, or what it reads from bytes."""
+    if kind.is_number:
+        return st.integers(kind.low, kind.high)
+    if kind.bits is not None:
+        return st.binary(min_size=kind.bits // 8, max_size=kind.bits // 8).filter(lambda raw: _is_value(kind, raw))
+    read = st.binary(max_size=LONGEST).map(lambda data: kind.read(data, 0, len(data)))
+    return read.filter(lambda found: found is not None).map(lambda found: kind.value(found[0]))
+
+
+def _is_value(kind: Kind, raw: bytes) -> bool:
+    try:
+        return bool(kind.raw(kind.value(raw), "") == raw)
+    except BuildError:
+        return False
+
+
+def _items(f: Field, values: str, seen: Values, st: Any) -> Any:
+    assert isinstance(f.kind, Items)
+    item = f.kind.item
+
+    single = st.composite(lambda draw: header(draw, item, values, {}, top=True))()
+    if f.until is not None:
+        # The item that ends the row stands last, and filling up may put it there.
+        until = f.until
+        single = single.filter(
+            lambda h: not until.evaluate(Values({g.name: getattr(h, g.slot) for g in h._fields}, b"", 0))
+        )
+    count = f.count.evaluate(seen) if f.count is not None else None
+    if count is not None:
+        count = max(0, min(count, 100))
+        return st.lists(single, min_size=count, max_size=count).map(tuple)
+    return st.lists(single, max_size=ITEMS).map(tuple)
+
+
+# Sizes that come in units --------------------------------------------------------------------------------------------
+
+
+def _unit(cls: Any, part: str) -> int:
+    """The number of octets that the size of a part has to be a multiple of, by the rules that state it."""
+    unit = 1
+    for f in cls._fields:
+        for rule in _parts(f.rule) if f.rule is not None else ():
+            if isinstance(rule, Op) and rule.sign == "//" and isinstance(rule.right, Const):
+                if any(isinstance(leaf, Size) and leaf.name == part for leaf in rule.left.leaves()):
+                    unit = max(unit, rule.right.number)
+    return unit
+
+
+def _parts(rule: Expr) -> list[Expr]:
+    return [rule, *(part for operand in rule.operands() for part in _parts(operand))]
+
+
+def _fill_up(cls: Any, made: dict[str, Any], own: dict[str, Any]) -> None:
+    """Lengthen the last field of varying size until the header has the multiple of octets that its rules want."""
+    unit = _unit(cls, "self")
+    open_ended = [
+        f for f in cls._fields
+        if f.kind.bits is None and f.name not in own and not f.pad and not f.align and f.size is None
+        and isinstance(f.kind, (Bytes, Items)) and (f.condition is None or f.name in made)
+    ]  # fmt: skip
+    if unit == 1 or not open_ended:
+        return
+    f = open_ended[-1]
+    try:
+        missing = -len(bytes(cls(**made))) % unit
+    except BuildError:
+        return
+    if not missing:
+        return
+    value = made.get(f.name, f.default)
+    if isinstance(f.kind, Bytes):
+        made[f.name] = (value or b"") + bytes(missing)
+        return
+    made[f.name] = _longer(tuple(value or ()), missing)
+
+
+def _longer(items: tuple[Any, ...], missing: int) -> tuple[Any, ...]:
+    """Return items of which one that holds octets is longer by so many; the same where none does."""
+    for i, item in enumerate(items):
+        for f in item._fields:
+            raw = getattr(item, f.slot)
+            if (
+                isinstance(f.kind, Bytes)
+                and f.kind.bits is None
+                and type(raw) is bytes
+                and _unit(type(item), "self") == 1
+            ):
+                return (*items[:i], item.replace(**{f.name: raw + bytes(missing)}), *items[i + 1 :])
+    return items
+
+
+def whole_again(made: Header) -> bool:
+    """Whether a header reads back as it was built, all of it, without a fault."""
+    cls = type(made)
+    if cls._declaration.plan.payload is not None or cls._declaration.has_trailer:
+        try:
+            bytes(made)
+        except BuildError:
+            return False
+        return True
+    try:
+        data = bytes(made)
+    except BuildError:
+        return False
+    ctx = Dissection()
+    back, _, _, _ = cls._decode(data, 0, len(data), ctx)
+    faults: list[Fault] = [*ctx.faults, *(back / b"").faults]
+    return not faults and bool(back == made._alone())

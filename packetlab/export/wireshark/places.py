@@ -1,0 +1,162 @@
+"""Where Wireshark has what: its dissectors and tables for the headers of packetlab that it knows itself.
+
+Owns how a binding under such a header becomes a place in one of Wireshark's tables, or a guess by content.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from packetlab.declare import registry
+from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.expressions import Const, Expr, Next, OneOf, Op, Ref
+
+if TYPE_CHECKING:
+    pass
+
+OWN = "packetlab."
+
+KNOWN = {
+    "Ether": "eth_withoutfcs", "VLAN": "vlan", "LLC": "llc", "SNAP": "", "Novell": "ipx", "MPLS": "mpls", "PPPoE": "pppoes", "PPP": "ppp",
+    "ShortPPP": "", "HDLC": "ppp_hdlc", "PPPLink": "ppp_hdlc", "PPPDirection": "", "PPPD": "", "CiscoHDLC": "chdlc", "LinuxSLL": "sll", "LinuxSLL2": "", "BSDNull": "null", "BSDLoop": "",
+    "RawIP": "raw", "ARP": "arp", "SLARP": "slarp", "IPX": "ipx", "EtherIP": "etherip", "L2TP": "l2tp", "IPv4": "ip", "IPv6": "ipv6", "HopByHop": "ipv6.hopopts", "DestinationOptions": "ipv6.dstopts",
+    "Routing": "ipv6.routing", "Fragment": "ipv6.fraghdr", "AuthenticationHeader": "ah", "ICMP": "icmp", "ICMPv6": "icmpv6",
+    "GRE": "gre", "UDP": "udp", "TCP": "tcp", "SCTP": "sctp", "VXLAN": "vxlan", "WebSocketFrame": "websocket",
+    **dict.fromkeys((
+        "ICMPv6Error", "ICMPv6Echo", "RouterSolicitation", "RouterAdvertisement", "NeighborSolicitation",
+        "NeighborAdvertisement", "Redirect", "ListenerMessage", "ListenerReport",
+    ), ""),
+}  # fmt: skip
+"""Header of packetlab that Wireshark dissects itself -> name of its dissector, "" where none can be asked for."""
+
+TABLES = {
+    "ethertype": ("ethertype", "gre.proto"),
+    "cisco.hdlc": ("chdlc.protocol",),
+    "ip.protocol": ("ip.proto",),
+    "udp.port": ("udp.port",),
+    "tcp.port": ("tcp.port",),
+    "sctp.port": ("sctp.port",),
+    "llc.sap": ("llc.dsap",),
+    "ppp": ("ppp.protocol",),
+    "bsd.family": ("null.type",),
+    "bsd.loop": ("null.type",),
+}
+"""Number space of headers -> Wireshark's tables of the same numbers."""
+
+LENGTHS = {"ip.proto", "udp.port", "tcp.port", "sctp.port", "llc.dsap"}
+"""Tables of headers that say how long their payload is."""
+
+PORTS = {name: {"dport": "dst_port", "sport": "src_port"} for name in ("UDP", "TCP", "SCTP")}
+"""Fields of ports -> what Wireshark calls them for the packet at hand."""
+
+GUESSES = {
+    "UDP": ("udp", True),
+    "TCP": ("tcp", True),
+    "SCTP": ("sctp", True),
+    "IPv4": ("ip", True),
+    "IPv6": ("ipv6", True),
+}
+"""Header -> Wireshark's list of dissectors that look at the content, and whether the header says a length."""
+
+FIELDS = {
+    ("Ether", "type"): "eth.type", ("VLAN", "type"): "vlan.etype", ("VLAN", "id"): "vlan.id",
+    ("VLAN", "priority"): "vlan.priority", ("VLAN", "drop_eligible"): "vlan.dei",
+    ("LLC", "dsap"): "llc.dsap", ("LLC", "ssap"): "llc.ssap", ("LLC", "control"): "llc.control",
+    ("SNAP", "oui"): "llc.oui", ("SNAP", "type"): "llc.type",
+    ("GRE", "protocol"): "gre.proto", ("GRE", "key"): "gre.key", ("PPP", "protocol"): "ppp.protocol",
+    ("IPv4", "dscp"): "ip.dsfield.dscp", ("IPv4", "ecn"): "ip.dsfield.ecn", ("IPv4", "length"): "ip.len",
+    ("IPv4", "id"): "ip.id", ("IPv4", "fragment_offset"): "ip.frag_offset", ("IPv4", "ttl"): "ip.ttl",
+    ("IPv4", "protocol"): "ip.proto", ("IPv6", "traffic_class"): "ipv6.tclass", ("IPv6", "flow_label"): "ipv6.flow",
+    ("IPv6", "length"): "ipv6.plen", ("IPv6", "next_header"): "ipv6.nxt", ("IPv6", "hop_limit"): "ipv6.hlim",
+    ("UDP", "length"): "udp.length", ("TCP", "flags"): "tcp.flags", ("TCP", "window"): "tcp.window_size_value",
+}  # fmt: skip
+"""Field of a header that Wireshark knows -> its name there."""
+
+
+class Place(NamedTuple):
+    """Where a header is reached from one of Wireshark's: in a table at a number, or (`number` None) by a guess.
+
+    Attributes:
+        lower: the header of Wireshark's. table: the name of a table or of a list of guesses. port: which port has to be
+            the number. condition: what has to hold besides, on fields of `lower`.
+    """
+
+    header: type[AnyHeader]
+    lower: type[AnyHeader]
+    table: str
+    number: int | None
+    port: str | None = None
+    condition: Expr | None = None
+
+
+def is_known(header: type[AnyHeader]) -> bool:
+    """Whether Wireshark dissects a header itself."""
+    return header.__name__ in KNOWN and header.__module__.startswith(OWN)
+
+
+def tables(header: type[AnyHeader], field: str) -> tuple[str, ...]:
+    """Return Wireshark's tables for the numbers of a field."""
+    rule = header._by_name[field].rule
+    found = TABLES.get(rule.space, ()) if isinstance(rule, Next) else ()
+    return found or (TABLES[header.__name__.lower() + ".port"] if field in PORTS.get(header.__name__, {}) else ())
+
+
+def places(header: type[AnyHeader]) -> tuple[list[Place], list[str]]:
+    """Return where a header stands under Wireshark's own, and in words which of its bindings cannot be said there."""
+    found, left = [], []
+    for lower, when, _ in registry.placed(header):
+        if not is_known(lower):
+            continue
+        numbered = _numbered(header, lower, when)
+        guess = GUESSES.get(lower.__name__)
+        condition = when if isinstance(when, Expr) else None
+        if isinstance(when, dict) and not numbered:
+            ((name, numbers),) = when.items()
+            condition = OneOf(Ref(name), tuple(numbers))
+        if condition is not None and not all(can_ask(lower, name) for name in refs(condition)):
+            left.append(f"{header.__name__} under {lower.__name__} where {condition}")
+        elif numbered:
+            found += numbered
+        elif guess is not None:
+            found.append(Place(header, lower, guess[0], None, None, condition))
+        else:
+            left.append(f"{header.__name__} under {lower.__name__} where {condition}")
+    return found, left
+
+
+def can_ask(lower: type[AnyHeader], name: str) -> bool:
+    """Whether the value of a field of Wireshark's can be had."""
+    return name in PORTS.get(lower.__name__, {}) or (lower.__name__, name) in FIELDS
+
+
+def refs(rule: Expr) -> set[str]:
+    """Return the fields that a rule asks for."""
+    return {leaf.name for leaf in rule.leaves() if isinstance(leaf, Ref)}
+
+
+def _numbered(header: type[AnyHeader], lower: type[AnyHeader], when: object) -> list[Place]:
+    """Return places in tables for numbers that a binding names, or that its condition cannot hold without."""
+    if isinstance(when, dict):
+        pinned, condition = {name: tuple(numbers) for name, numbers in when.items()}, None
+    else:
+        assert isinstance(when, Expr)
+        pinned, condition = _pinned(when), when
+    for name, numbers in pinned.items():
+        found = tables(lower, registry.number_field(lower, name))
+        if found:
+            port = PORTS.get(lower.__name__, {}).get(name)
+            return [Place(header, lower, table, n, port, condition) for table in found for n in numbers]
+    return []
+
+
+def _pinned(rule: Expr) -> dict[str, tuple[int, ...]]:
+    """Return the fields that a condition lets have a few values only."""
+    if isinstance(rule, OneOf) and isinstance(rule.values, Ref):
+        return {rule.values.name: rule.among}
+    if isinstance(rule, Op) and rule.sign == "&":
+        return {**_pinned(rule.right), **_pinned(rule.left)}
+    if isinstance(rule, Op) and rule.sign == "==":
+        for one, other in ((rule.left, rule.right), (rule.right, rule.left)):
+            if isinstance(one, Ref) and isinstance(other, Const):
+                return {one.name: (other.number,)}
+    return {}

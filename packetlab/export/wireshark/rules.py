@@ -1,0 +1,155 @@
+"""Rules of a declaration as Lua: each expression becomes a Lua expression of the same value for every packet.
+
+Lua's numbers are doubles, exact up to 2**53. So each part of a rule carries the range of its values: what stays within is
+plain arithmetic, what may leave it goes through the `W` functions of wireshark.lua, whole numbers of 192 bits. Knows nothing
+of files and of where a dissector is registered.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.expressions import Ahead, Const, Count, Expr, Has, If, OneOf, Op, Ref, Size
+from packetlab.declare.intervals import span
+from packetlab.declare.kinds import Int
+from packetlab.errors import BuildError
+from packetlab.escaping import lua
+
+if TYPE_CHECKING:
+    pass
+
+EXACT = 1 << 53
+LONGEST = 1 << 32  # more octets than any packet has
+MOST = 1 << 190
+PLAIN = {"+", "-", "*"}
+COMPARED = {"==": "==", "!=": "~=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+FUNCTIONS = {
+    "//": "fdiv",
+    "<<": "shl",
+    ">>": "shr",
+    "&": "band",
+    "|": "bor",
+    "^": "bxor",
+    "+": "add",
+    "-": "sub",
+    "*": "mul",
+}
+
+
+def is_wide(bits: int) -> bool:
+    """Whether a number of so many bits is kept as a `W` in Lua."""
+    return bits > 53
+
+
+class Term(NamedTuple):
+    """Lua source for a whole number, and the least and the greatest it may be."""
+
+    code: str
+    low: int
+    high: int
+
+    @property
+    def wide(self) -> bool:
+        """Whether the source gives a `W` instead of a Lua number."""
+        return self.low < -EXACT or self.high > EXACT
+
+    def as_wide(self) -> str:
+        """Source for the same as a `W`."""
+        return self.code if self.wide else f"W.of({self.code})"
+
+    def truth(self) -> str:
+        """Source for whether it is not 0."""
+        return f"(not W.is_zero({self.code}))" if self.wide else f"({self.code} ~= 0)"
+
+    def number(self) -> str:
+        """Source for a Lua number, rounded where it is beyond what those hold."""
+        return f"W.number({self.code})" if self.wide else self.code
+
+
+def number(rule: Expr, header: type[AnyHeader]) -> str:
+    """Return a Lua function of the scope (`s`) for the number a rule gives."""
+    return f"function(s) return {term(rule, header).number()} end"
+
+
+def condition(rule: Expr, header: type[AnyHeader]) -> str:
+    """Return a Lua function of the scope for whether a condition holds."""
+    return f"function(s) return {term(rule, header).truth()} end"
+
+
+def term(rule: Expr, header: type[AnyHeader]) -> Term:
+    """Return a rule of a header as Lua."""
+    if isinstance(rule, Const):
+        return _constant(rule.number)
+    if isinstance(rule, Ref):
+        return _field(rule, header)
+    if isinstance(rule, Size):
+        return Term(f"s:size({lua(rule.name)})", 0, LONGEST)
+    if isinstance(rule, Count):
+        return Term(f"s:count({lua(rule.name)})", 0, LONGEST)
+    if isinstance(rule, Has):
+        return Term(f"s:has({lua(rule.name)})", 0, 1)
+    if isinstance(rule, Ahead):
+        wide = is_wide(rule.bits)
+        high = (1 << rule.bits) - 1
+        return Term(f"s:ahead({rule.bits}, {str(wide).lower()})", -1, max(high, 2 * EXACT) if wide else high)
+    if isinstance(rule, OneOf):
+        return _one_of(rule, header)
+    if isinstance(rule, If):
+        yes, no = term(rule.yes, header), term(rule.no, header)
+        low, high = min(yes.low, no.low), max(yes.high, no.high)
+        wide = Term("", low, high).wide
+        sides = [side.as_wide() if wide else side.code for side in (yes, no)]
+        return Term(f"({term(rule.condition, header).truth()} and {sides[0]} or {sides[1]})", low, high)
+    if isinstance(rule, Op):
+        return _operation(rule.sign, term(rule.left, header), term(rule.right, header))
+    return Term("0", 0, 0)  # the number of the header above and a checksum are not known while reading
+
+
+def _constant(value: int) -> Term:
+    if abs(value) <= EXACT:
+        return Term(f"({value})" if value < 0 else str(value), value, value)
+    if abs(value) >= MOST:
+        raise BuildError("a rule for Wireshark", "numbers of up to 190 bits", value)
+    limbs = ", ".join(str(value >> 24 * i & 0xFFFFFF) for i in range(8))
+    return Term(f"{{{limbs}}}", value, value)
+
+
+def _field(rule: Ref, header: type[AnyHeader]) -> Term:
+    f = header._by_name[rule.name]
+    if not isinstance(f.kind, Int):
+        return Term("0", 0, 0)  # octets have no value as a number while reading
+    if is_wide(f.kind.bits):
+        # Wide enough that it counts as one, whatever it is.
+        low, high = min(f.kind.low, -2 * EXACT) if f.kind.signed else 0, max(f.kind.high, 2 * EXACT)
+        return Term(f"(s.v[{lua(rule.name)}] or W.ZERO)", low, high)
+    return Term(f"(s.v[{lua(rule.name)}] or 0)", min(0, f.kind.low), f.kind.high)
+
+
+def _one_of(rule: OneOf, header: type[AnyHeader]) -> Term:
+    value = term(rule.values, header)
+    among = sorted(set(rule.among))
+    if value.wide:
+        tests = " or ".join(f"W.compare({value.code}, {_constant(n).as_wide()}) == 0" for n in among) or "false"
+        return Term(f"truth({tests})", 0, 1)
+    keys = ", ".join(f"[{n}] = true" for n in among if abs(n) <= EXACT)
+    return Term(f"truth(({{{keys}}})[{value.code}])", 0, 1)
+
+
+def _operation(sign: str, a: Term, b: Term) -> Term:
+    if sign in COMPARED:
+        if a.wide or b.wide:
+            return Term(f"truth(W.compare({a.as_wide()}, {b.as_wide()}) {COMPARED[sign]} 0)", 0, 1)
+        return Term(f"truth({a.code} {COMPARED[sign]} {b.code})", 0, 1)
+    low, high = span(sign, (a.low, a.high), (b.low, b.high))
+    if low < -MOST or high > MOST:
+        raise BuildError(
+            "a rule for Wireshark", "numbers of up to 190 bits", f"up to {max(-low, high).bit_length()} bits"
+        )
+    result = Term("", low, high)
+    if a.wide or b.wide or result.wide:
+        second = b.number() if sign in ("<<", ">>") else b.as_wide()
+        code = f"W.{FUNCTIONS[sign]}({a.as_wide()}, {second})"
+        return Term(code if result.wide else f"W.number({code})", low, high)
+    code = f"({a.code} {sign} {b.code})" if sign in PLAIN else f"N.{FUNCTIONS[sign]}({a.code}, {b.code})"
+    return Term(code, low, high)

@@ -1,0 +1,402 @@
+"""A Wireshark dissector in Lua from declarations.
+
+The file that comes out holds the declarations as Lua tables, their rules as Lua functions (`lua_rules`), and the reader of
+the files wireshark_*.lua beside this one, which does in Lua what `codec.lenient` does. Headers that Wireshark lacks are brought
+along where they carry or follow the ones asked for. Names and texts of declarations are hostile: they go in as quoted
+ASCII or not at all.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import IntFlag
+from importlib.resources import files
+from typing import Any
+
+from packetlab.bulk.scan import following
+from packetlab.codec.pseudo import protocol
+from packetlab.declare import registry
+from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.expressions import Checksum, Next, Size
+from packetlab.declare.fields import Field
+from packetlab.declare.kinds import Address, Bytes, Int, Items
+from packetlab.declare.plan import Plan, Run, needs, pieces
+from packetlab.errors import BuildError
+from packetlab.escaping import lua
+from packetlab.export.wireshark.places import (
+    FIELDS,
+    KNOWN,
+    LENGTHS,
+    OWN,
+    PORTS,
+    TABLES,
+    Place,
+    is_known,
+    places,
+    refs,
+)
+from packetlab.export.wireshark.rules import condition, is_wide, number
+from packetlab.packet.header import own_doc
+from packetlab.packet.text import Text
+from packetlab.protocols.ip import IPv4
+from packetlab.protocols.linktypes import FIRST
+from packetlab.protocols.xns import IDP
+
+ADDRESSES = {"a MAC address": "ether", "an IPv4 address": "ipv4", "an IPv6 address": "ipv6", "an XNS address": "xns"}
+PARTS = ("numbers", "reader", "sums", "tree")
+USER_LINKS = range(147, 163)  # link types that are anybody's: USER0 to USER15
+REFUSED = re.compile(
+    r"[^_]|le|lt|ge|gt|eq|ne|and|or|xor|not|in|is|contains|matches|mod|true|false|bitwise_\w+|(all|any)(_\w+)?"
+)
+"""Names that Wireshark takes for no protocol: single letters and words of display filters, in one version or another."""
+MASKED = 32  # bits of a unit up to which Wireshark draws its bits
+
+
+def wireshark(*headers: type[AnyHeader]) -> Text:
+    """Return a Wireshark dissector in Lua for header classes, and for those that carry and follow them.
+
+    Save it and load it with ``tshark -X lua_script:FILE``, or put it into Wireshark's folder of personal plugins. Fields are
+    named "class.field" in small letters, as in ``beacon.station``; checksums have a ``.status``, faults are expert infos.
+    A class whose name Wireshark has or refuses (``Data``, ``In``, ``E``) gets packetlab_ in front: ``packetlab_in.field``.
+    Headers of packetlab that Wireshark lacks have the name of their file in front: ``xns_idp.length``. Of two ports
+    Wireshark asks the lower one first: where it knows that itself, choose the dissector under "Decode As".
+
+    Raises:
+        BuildError: nothing given, or only headers that Wireshark dissects itself.
+    """
+    return Text(_Script(headers).source())
+
+
+def collect(headers: Any) -> list[type[AnyHeader]]:
+    """Return headers with all that are needed to reach them and to read what follows, but for those Wireshark has."""
+    found: dict[type[AnyHeader], None] = dict.fromkeys(header for header in headers if not is_known(header))
+    queue = list(found)
+    for header in queue:
+        near = [f.kind.item for f in header._fields if isinstance(f.kind, Items)]
+        near += [upper for upper in following(header) if not is_known(upper) and not _elsewhere(header, upper)]
+        near += [lower for lower, _, _ in registry.placed(header) if not is_known(lower)]
+        fresh = [one for one in dict.fromkeys(near) if one not in found]
+        found.update(dict.fromkeys(fresh))
+        queue += fresh
+    return list(found)
+
+
+def _elsewhere(header: type[AnyHeader], upper: type[AnyHeader]) -> bool:
+    """Whether a header of packetlab follows only by a number that Wireshark's own tables have too."""
+    spaces = [f.rule.space for f in header._fields if isinstance(f.rule, Next)]
+    own = [space for space in spaces if space not in TABLES and upper in registry.space(space).headers.values()]
+    always = [one for _, _, one in registry.conditions(header) if one is upper]
+    return upper.__module__.startswith(OWN) and not own and not always
+
+
+class _Script:
+    def __init__(self, headers: tuple[type[AnyHeader], ...]) -> None:
+        self.headers = collect(headers)
+        if not self.headers:
+            got = ", ".join(header.__name__ for header in headers) or "none"
+            raise BuildError("export wireshark", "a header that Wireshark does not dissect itself", got)
+        self.numbers = {header: i for i, header in enumerate(self.headers, 1)}
+        self.names: dict[type[AnyHeader], str] = {}
+        for header in self.headers:
+            self.names[header] = _free(_prefix(header), set(self.names.values()))
+        self.left: list[str] = []
+
+    def source(self) -> str:
+        """Return the whole file."""
+        lines = ["-- A Wireshark dissector, written by packetlab from the declarations of:"]
+        for header in self.headers:
+            refused = REFUSED.fullmatch(_ascii(header.__name__.lower()).lower())
+            why = f" (Wireshark takes no protocol called {lua(header.__name__.lower())})" if refused else ""
+            lines.append(f"--   {self.names[header]}{why}")
+        lines += ["", "local declared, base, expert = {}, base, expert", ""]
+        parts = files("packetlab.export.wireshark")
+        for part in PARTS:
+            lines.append((parts / f"{part}.lua").read_text(encoding="ascii"))
+        lines += ["-- Declarations " + "-" * 99, ""]
+        for header in self.headers:
+            lines += self.declaration(header)
+        lines += ["for _, h in ipairs(declared) do register(h) end", ""]
+        lines += self.placed()
+        if IDP in self.numbers:
+            text = (parts / "xns.lua").read_text(encoding="ascii")
+            lines.append(text.replace("@IDP@", str(self.numbers[IDP])))
+        notes = [f"-- Not said here, since Wireshark has no place for it: {lua(text)}" for text in self.left]
+        return "\n".join(lines + notes) + "\n"
+
+    # One header -----------------------------------------------------------------------------------------------
+
+    def declaration(self, header: type[AnyHeader]) -> list[str]:
+        plan = header._declaration.plan
+        before, behind = header._declaration.before, header._declaration.behind
+        doc = own_doc(header).split("\n")[0].split(". ")[0].rstrip(".")
+        lines = [f"declared[{self.numbers[header]}] = {{"]
+        lines += [f"  name = {lua(header.__name__)}, abbr = {lua(self.names[header])}, index = {self.numbers[header]},"]
+        lines += [f"  title = {lua(f'{header.__name__}: {doc}' if doc else header.__name__)},"]
+        units = _units(before) | _units(behind)
+        taken: set[str] = set()
+        for word, fields in (("before", before), ("behind", behind)):
+            lines.append(f"  {word} = {{")
+            lines += [f"    {{{', '.join(self.field(f, plan, units.get(f.name), taken))}}}," for f in fields]
+            lines.append("  },")
+        for word, said in (
+            ("stop", plan.own),
+            ("total", plan.total),
+            ("payload", plan.payload),
+        ):
+            if said is not None:
+                rule, by = said
+                wanted = ", ".join(f"[{lua(name)}] = true" for name in sorted(needs(rule)))
+                field = f"field = {lua(by.name)}, " if by is not None else ""
+                lines.append(f"  {word} = {{{field}needs = {{{wanted}}}, rule = {number(rule, header)}}},")
+        least = sum(f.kind.bits or 0 for f in before if f.condition is None) // 8
+        tail = sum((f.kind.bits or 0) // 8 for f in behind)
+        lines.append(f"  least = {least}, tail = {tail},")
+        for word, rule_ in (
+            ("opaque", header._declaration.opaque),
+            ("unsized", header._declaration.unsized),
+            ("partial", header._declaration.partial),
+        ):
+            if rule_ is not None:
+                lines.append(f"  {word} = {condition(rule_, header)},")
+        short = [
+            condition(rule_, header)
+            for rule_ in (header._declaration.partial, header._declaration.quotes)
+            if rule_ is not None
+        ]
+        lines.append(f"  short = {{{', '.join(short)}}},")
+        lines += ["  sizes = {", *(f"    {one}," for one in self.sizes(header)), "  },"]
+        if header._declaration.pseudo is not None and header._declaration.pseudo[0]:
+            lines.append(f"  pseudo = {{{', '.join(lua(name) for name in header._declaration.pseudo)}}},")
+        lines.append(f"  numbers = {{{self.protocol_numbers(header)}}},")
+        lines += self.onward(header)
+        return [*lines, "}", ""]
+
+    def field(self, f: Field, plan: Plan, unit: tuple[int, int] | None, taken: set[str]) -> list[str]:
+        header = f.header
+        abbr = _free(_ascii(f.name), taken)
+        taken.add(abbr)
+        parts = [f"name = {lua(f.name)}", f"abbr = {lua(abbr)}", f"kind = {lua(_kind(f))}"]
+        kind = f.kind
+        if kind.bits is not None:
+            parts.append(f"bits = {kind.bits}")
+        if isinstance(kind, Int):
+            parts += self.whole_number(f, kind, unit)
+        if isinstance(kind, Items):
+            parts += [f"item = {self.numbers[kind.item]}", *([f"align = {f.align}"] if f.align else [])]
+        if f.condition is not None:
+            parts.append(f"when = {condition(f.condition, header)}")
+        if f.until is not None and isinstance(kind, Items):
+            parts.append(f"['until'] = {condition(f.until, kind.item)}")
+        if kind.bits is None:
+            if plan.is_open(f):
+                parts.append("open = true")
+            if f.name in plan.sizes:
+                parts.append(f"size = {number(plan.sizes[f.name], header)}")
+            if f.name in plan.counts:
+                parts.append(f"count = {number(plan.counts[f.name], header)}")
+            if f.pad:
+                parts.append(f"pad = {f.pad}")
+        if f.fixed:
+            parts += [f"fixed = {_fixed(f)}", f"expected = {lua(kind.text(f.default))}"]
+        return parts
+
+    def whole_number(self, f: Field, kind: Int, unit: tuple[int, int] | None) -> list[str]:
+        parts = [f"{word} = true" for word in ("signed", "little") if getattr(kind, word)]
+        if is_wide(kind.bits):
+            parts.append("wide = true")
+        bits, shift = (unit[0], unit[1]) if unit is not None else (kind.bits, 0)
+        if unit is not None:
+            parts += [f"unit = {bits // 8}", f"mask = {((1 << kind.bits) - 1) << shift}"]
+        width = next(w for w in (8, 16, 24, 32, 64) if w >= bits)
+        parts.append(f"type = {lua(('int' if kind.signed else 'uint') + str(width))}")
+        names, flags = kind.names, kind.names is not None and issubclass(kind.names, IntFlag)
+        checksum = isinstance(f.rule, Checksum)
+        parts.append(f"base = {lua('HEX' if (flags or checksum) and not kind.signed else 'DEC')}")
+        if isinstance(f.rule, Checksum):
+            rule = f.rule
+            over = ", ".join(lua(part) for part in rule.over)
+            none = "" if rule.none is None else f", none = {rule.none}, instead = {rule.instead}"
+            parts.append(f"sum = {{algorithm = {lua(rule.algorithm)}, over = {{{over}}}{none}}}")
+        if names is not None and not flags:
+            entries = ", ".join(f"[{int(m)}] = {lua(m.name or str(int(m)))}" for m in names if abs(int(m)) < 1 << 53)
+            # Wireshark's tables of names hold 32 bits; the names of larger numbers are put behind the value.
+            small = kind.bits <= MASKED and all(abs(int(m)) < 1 << 31 for m in names)
+            parts.append(f"names = {{{entries}}}")
+            if small:
+                parts.append(f"values = {{{entries}}}")
+        if names is not None and flags:
+            entries = ", ".join(_flag(m, shift, bits, kind) for m in names if int(m) and not int(m) & (int(m) - 1))
+            parts.append(f"flags = {{{entries}}}")
+        return parts
+
+    def sizes(self, header: type[AnyHeader]) -> list[str]:
+        """Fields that follow from the size of the payload, as tables."""
+        found = []
+        for f in header._fields:
+            rule = f.rule
+            if rule is None or isinstance(rule, Checksum):
+                continue
+            if any(isinstance(leaf, Size) and leaf.name == "payload" for leaf in rule.leaves()):
+                code = "" if isinstance(rule, Next) else f", rule = {number(rule, header)}"
+                found.append(f"{{field = {lua(f.name)}{code}}}")
+        return found
+
+    def protocol_numbers(self, header: type[AnyHeader]) -> str:
+        """The number of a header in the space of each that lends it addresses; 0 stands for those of Wireshark."""
+        found = {0: protocol(IPv4, header)}
+        found.update(
+            {self.numbers[lower]: protocol(lower, header) for lower in self.headers if lower._declaration.pseudo}
+        )
+        return ", ".join(f"[{carrier}] = {n}" for carrier, n in found.items() if n)
+
+    def onward(self, header: type[AnyHeader]) -> list[str]:
+        lines = ["  next = {"]
+        for f in header._fields:
+            if isinstance(f.rule, Next):
+                uppers = registry.space(f.rule.space).headers.items()
+                entries = ", ".join(f"[{n}] = {self.upper(one)}" for n, one in uppers if self.upper(one) != "nil")
+                tables = ", ".join(lua(name) for name in TABLES.get(f.rule.space, ())[:1])
+                lines.append(f"    {{field = {lua(f.name)}, tables = {{{tables}}}, upper = {{{entries}}}}},")
+        lines += ["  },", "  conditions = {"]
+        for rule, _, upper in registry.conditions(header):
+            lines.append(f"    {{holds = {condition(rule, header)}, upper = {self.upper(upper, '{tables = {}}')}}},")
+        return [*lines, "  },"]
+
+    def upper(self, header: type[AnyHeader], otherwise: str = "nil") -> str:
+        if header in self.numbers:
+            return str(self.numbers[header])
+        name = KNOWN.get(header.__name__, "") if is_known(header) else ""
+        return f"{{dissector = {lua(name)}}}" if name else otherwise
+
+    # Where they stand -----------------------------------------------------------------------------------------
+
+    def placed(self) -> list[str]:
+        by_table: dict[str, list[Place]] = {}
+        guesses: list[Place] = []
+        for header in self.headers:
+            found, left = places(header)
+            self.left += left
+            for place in found:
+                (guesses if place.number is None else by_table.setdefault(place.table, [])).append(place)
+        lines = self.getters([place for group in by_table.values() for place in group] + guesses)
+        kinds: dict[type[AnyHeader], set[str]] = {}
+        for table, group in by_table.items():
+            for place in group:
+                kinds.setdefault(place.header, set()).add(next(s for s, names in TABLES.items() if table in names))
+        for table, group in by_table.items():
+            only = {place.header for place in group}
+            alone = len(only) == 1 and len(kinds[group[0].header]) == 1
+            own = str(self.numbers[group[0].header]) if alone else "nil"
+            lines.append(f"put({lua(table)}, {str(table in LENGTHS).lower()}, {own}, {{")
+            # A number that is bound comes before a condition, as when packetlab dissects.
+            lines += [f"  {self.place(place)}," for place in sorted(group, key=lambda p: p.condition is not None)]
+            lines.append("})")
+        for place in guesses:
+            assert place.condition is not None
+            lines.append(
+                f"guess({lua(place.table)}, {self.numbers[place.header]}, true, {_getters(place)}, "
+                f"{condition(place.condition, place.lower)})"
+            )
+        items = {f.kind.item for header in self.headers for f in header._fields if isinstance(f.kind, Items)}
+        for header in self.headers:
+            links = [n for n, first in FIRST.items() if first is header and n in USER_LINKS]
+            entry = f"alone({self.numbers[header]})"
+            for link in links:
+                lines.append(f'DissectorTable.get("wtap_encap"):add((wtap_encaps or wtap).USER{link - 147}, {entry})')
+            if not links and header not in items and not registry.placed(header):
+                tables = ", ".join(lua(name) for name in ("udp.port", "tcp.port", "ethertype", "ip.proto"))
+                lines.append(f"for _, name in ipairs({{{tables}}}) do")
+                lines += [f"  pcall(function() DissectorTable.get(name):add_for_decode_as({entry}) end)", "end"]
+        return lines
+
+    def getters(self, found: list[Place]) -> list[str]:
+        names = sorted({
+            FIELDS[place.lower.__name__, name]
+            for place in found if place.condition is not None
+            for name in refs(place.condition) if name not in PORTS.get(place.lower.__name__, {})
+        })  # fmt: skip
+        return [f"local {_local(name)} = extractor({lua(name)})" for name in names]
+
+    def place(self, place: Place) -> str:
+        parts = [f"number = {place.number}", f"header = {self.numbers[place.header]}"]
+        if place.port is not None:
+            parts.append(f"port = {lua(place.port)}")
+        if place.condition is not None:
+            parts += [f"getters = {_getters(place)}", f"holds = {condition(place.condition, place.lower)}"]
+        return "{" + ", ".join(parts) + "}"
+
+
+def _getters(place: Place) -> str:
+    assert place.condition is not None
+    found = []
+    for name in sorted(refs(place.condition)):
+        port = PORTS.get(place.lower.__name__, {}).get(name)
+        code = f"pinfo.{port}" if port else f"{_local(FIELDS[place.lower.__name__, name])}()"
+        found.append(f"[{lua(name)}] = function(pinfo) return {code} end")
+    return "{" + ", ".join(found) + "}"
+
+
+def _local(name: str) -> str:
+    return "field_" + name.replace(".", "_")
+
+
+def _units(fields: list[Field]) -> dict[str, tuple[int, int]]:
+    """Return for fields that share octets how many bits these have and how far from their end the field ends."""
+    found = {}
+    for piece in pieces(fields):
+        for unit in piece.units if isinstance(piece, Run) else ():
+            shift = unit.bits
+            for f in unit.fields:
+                shift -= f.kind.bits or 0
+                one = f.kind
+                if len(unit.fields) > 1 and unit.bits <= MASKED and isinstance(one, Int) and not one.signed:
+                    found[f.name] = (unit.bits, shift)
+    return found
+
+
+def _kind(f: Field) -> str:
+    kind = f.kind
+    if isinstance(kind, Int):
+        return "int"
+    if isinstance(kind, Items):
+        return "items"
+    if isinstance(kind, Address) and kind.name in ADDRESSES:
+        return ADDRESSES[kind.name]
+    if isinstance(kind, (Bytes, Address)):
+        return "bytes"
+    raise BuildError(f"{f.header.__name__}.{f.name}", "a kind of field that packetlab has", type(kind).__name__)
+
+
+def _fixed(f: Field) -> str:
+    if isinstance(f.kind, Int):
+        value = int(f.default)
+        if not is_wide(f.kind.bits):
+            return str(value)
+        return "{" + ", ".join(str(value >> 24 * i & 0xFFFFFF) for i in range(8)) + "}"
+    return '"' + "".join(f"\\{b:03d}" for b in f.default) + '"'
+
+
+def _flag(member: IntFlag | Any, shift: int, unit: int, kind: Int) -> str:
+    mask = f", mask = {int(member) << shift}" if unit <= MASKED and not kind.signed and not kind.little else ""
+    name = member.name or ""
+    return f"{{name = {lua(name)}, abbr = {lua(_ascii(name.lower()))}, bit = {int(member)}{mask}}}"
+
+
+def _ascii(name: str) -> str:
+    """Return a name of Python's in the letters that Wireshark takes in names of fields."""
+    return re.sub(r"[^A-Za-z0-9_]", lambda found: f"u{ord(found.group()):x}", name)
+
+
+def _prefix(header: type[AnyHeader]) -> str:
+    own = header.__module__.startswith(OWN)
+    name = f"{header.__module__.rpartition('.')[2]}_{header.__name__}" if own else header.__name__
+    name = _ascii(name.lower()).lower()
+    return f"packetlab_{name}" if REFUSED.fullmatch(name) else name
+
+
+def _free(name: str, taken: set[str]) -> str:
+    number = 2
+    free = name
+    while free in taken:
+        free, number = f"{name}_{number}", number + 1
+    return free

@@ -1,0 +1,34 @@
+"""Methods that layers above provide: how a packet is shown, drawn or converted is written there, and reached from here.
+
+`packetlab/__init__.py` lists where each stands; nothing is imported before it is first called.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HOOKS: dict[str, str] = {}
+"""Name of a function -> the module it stands in."""
+
+
+def hook(name: str) -> Callable[..., Any]:
+    """Return the function `name` of the layer above that has it."""
+    found: Callable[..., Any] = getattr(import_module(HOOKS[name]), name)
+    return found
+
+
+class Shown:
+    """What shows itself: in notebooks as HTML with plain text beside it, in colour where rich prints it."""
+
+    __slots__ = ()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        bundle: dict[str, str] = hook("mimebundle")(self)
+        return bundle
+
+    def __rich__(self) -> Any:
+        return hook("rich_text")(self)

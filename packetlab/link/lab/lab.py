@@ -1,0 +1,411 @@
+"""Lab: hosts on links, made of kernel namespaces, without root; nothing of it outlives its `with`.
+
+Owns names, addresses and the talk with the keeper process (see `keeper`, which alone knows namespaces).
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packetlab.declare.addresses import mac_text
+from packetlab.errors import NeedsPrivilege, PacketlabError
+from packetlab.escaping import printable
+from packetlab.hooks import Shown
+from packetlab.link.impairment import Impairment
+from packetlab.link.lab import keeper as _keeper
+from packetlab.link.lab.lab_host import Host, LinkEnd
+from packetlab.link.medium import RealTime
+from packetlab.link.port import Port
+from packetlab.link.topology import Joint, Node, Topology, shape_words
+from packetlab.link.waits import NO_ROOM, explained
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from packetlab.link.lab.relay import Relay
+
+FIRST_NETWORK = 0x401  # XNS network number of the first link
+_KEEPER = Path(__file__).with_name("keeper.py")
+
+
+class Lab(Shown):
+    """Hosts and links in namespaces of their own.
+
+    Raises on opening:
+        NeedsPrivilege: the kernel refuses namespaces; the message says which setting does, and what to do.
+    """
+
+    def __init__(self) -> None:
+        self.hosts: dict[str, Host] = {}
+        self.switches: dict[str, Switch] = {}
+        self.links: list[Link] = []
+        self.medium = RealTime()
+        self._relays: list[Relay] = []
+        self._subnets = 0
+        self._macs = 0
+        self._ghosts: set[str] = set()  # addresses that no kernel has
+        self._environment: dict[str, str] = {}  # that the keeper was started in
+        self._lock = threading.Lock()
+        self._asked = 0
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket
+
+    def open(self) -> Lab:
+        """Start the keeper; `with` does it by itself."""
+        if self._keeper is not None:
+            return self
+        self.medium.closed = False
+        self._environment = dict(os.environ)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            with theirs:
+                # By path and isolated: it starts in milliseconds and imports nothing but the standard library.
+                # In a session of its own: an interrupt at the terminal or of a notebook's cell does not end the lab.
+                try:
+                    self._keeper = subprocess.Popen(
+                        [sys.executable, "-I", "-S", str(_KEEPER), str(theirs.fileno()), str(os.getpid())],
+                        pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd="/", start_new_session=True,
+                    )  # fmt: skip
+                except OSError as error:
+                    raise explained("Lab, its keeper", error.errno, error.strerror) from None
+            self._control = ours
+            answer = ours.recv(_keeper.LARGEST)
+            reply = _reply(answer, "open") if answer else {"errno": 0, "error": "the keeper ended"}
+            if "ok" not in reply:
+                if reply["errno"] in NO_ROOM:
+                    raise explained("Lab, its keeper", reply["errno"], reply["error"])
+                raise _refused(reply)
+        except BaseException:  # an interrupt too: whoever is not in the `with` yet cannot close it
+            ours.close()
+            self.close()
+            raise
+        return self
+
+    def close(self) -> None:
+        """End every program inside and give all namespaces back."""
+        if self._keeper is None:
+            return
+        for host in self.hosts.values():
+            for interface in host.interfaces:
+                interface.close()
+        with self.medium.lock:
+            for driver in self.medium.drivers:
+                for port in driver.ports:
+                    if isinstance(port, Port):
+                        port.close()
+            self.medium.drivers.clear()
+            self.medium.closed = True
+            self.medium.poke()
+        self.medium.background.stop()
+        for relay in self._relays:
+            relay.close()
+        self._relays = []
+        self._control.close()
+        self._keeper.wait()
+        self._keeper = None
+        for host in self.hosts.values():
+            for program in host.programs:  # they are dead; what they wrote last is read before
+                program.close()
+        self.hosts, self.switches, self.links = {}, {}, []
+
+    def __enter__(self) -> Lab:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        trouble = self.trouble()  # what happened in here may be owed to it
+        self.close()
+        if trouble and error is None:
+            raise trouble
+        if trouble and error is not None and str(error) != str(trouble):
+            error.add_note(str(trouble))
+
+    def __del__(self) -> None:
+        if getattr(self, "_keeper", None) is not None:
+            self.close()
+
+    @staticmethod
+    def refusal() -> str | None:
+        """Return why this machine refuses a lab, or None where it does not."""
+        try:
+            with Lab():
+                return None
+        except NeedsPrivilege as error:
+            return str(error)
+
+    # Building ----------------------------------------------------------------------------------------------
+
+    def host(self, name: str) -> Host:
+        """Return the host of that name; a new one comes to be where there was none."""
+        if name not in self.hosts:
+            self._ask("host", name=name)
+            self.hosts[name] = self._new_host(name)
+        return self.hosts[name]
+
+    def _new_host(self, name: str) -> Host:
+        return Host(self, name)
+
+    def switch(self, name: str) -> Switch:
+        """Make a switch: hosts linked to it share one subnet."""
+        if name in self.hosts:
+            raise PacketlabError(f"Lab.switch({name!r})", "a free name", "one that is taken")
+        self._ask("host", name=name)
+        subnet = self._subnet()
+        switch = Switch(self, name, subnet, FIRST_NETWORK + self._subnets - 1)
+        self._ask("bridge", host=name, name="bridge")
+        self.switches[name] = switch
+        return switch
+
+    def link(
+        self, one: Host, other: Host | Switch, *, mtu: int = 1500,
+        network: int | None = None, carrier: str = "ethernet", seed: int | str = 0, **shape: Any,
+    ) -> Link:  # fmt: skip
+        """Join two hosts, or a host and a switch, by a pair of virtual Ethernet interfaces.
+
+        Each host gets an address in the link's subnet, and permanent neighbour entries for who else is on it, so that
+        nothing crosses the link but what is sent.
+
+        Args:
+            mtu: bytes. network: XNS network number, from 0x401 upwards where it is not given.
+            carrier: how XNS packets go, "ethernet" (type 0x0600) or "snap".
+            seed, shape: delay, jitter, loss, drop, duplicate, reorder, corrupt, rate, queue (see `Impairment`): frames
+                of whatever origin are shaped in user space, by a process that stands in the middle of the link.
+        """
+        if isinstance(one, Switch):
+            raise PacketlabError("Lab.link", "a host first", f"switch {one.name}")
+        subnet = other.subnet if isinstance(other, Switch) else self._subnet()
+        if network is None:
+            network = other.network if isinstance(other, Switch) else FIRST_NETWORK + self._subnets - 1
+        members: list[LinkEnd] = other.members if isinstance(other, Switch) else []
+        ends = []
+        for node in (one, other):
+            name = f"eth{len(node.ends)}"
+            end = LinkEnd(node, name, self._mac(), network, carrier)
+            node.ends.append(end)
+            if isinstance(node, Host):
+                members.append(end)
+                end.address = f"{subnet}.{len(members)}"
+            ends.append(end)
+        relay = self._impaired(ends, mtu, seed, shape) if shape else None
+        if relay is None:
+            self._ask("pair", ends=[end.request() for end in ends], mtu=mtu)
+        for end in ends:
+            if isinstance(end.node, Host):
+                for peer in members:
+                    if peer is not end and (end is ends[0] or peer is not ends[0]):
+                        self._neighbours(end, peer)
+                end.node._attach(end)
+                if end.node.on_link is not None:
+                    end.node.on_link()
+        made = Link(tuple(end.node.name for end in ends), mtu, relay, network, shape)
+        self.links.append(made)
+        return made
+
+    def trouble(self) -> PacketlabError | None:
+        """Return what is wrong with a link that no longer carries frames, because its relay has ended; None: nothing is."""
+        return next((trouble for link in self.links if (trouble := link.trouble()) is not None), None)
+
+    def topology(self) -> Topology:
+        """Return who is joined to whom, and how each link treats frames now."""
+        hosts = [
+            Node(host.name, "host", tuple(f"{end.name} {end.address} {mac_text(end.mac)}" for end in host.ends))
+            for host in self.hosts.values()
+        ]
+        switches = [
+            Node(switch.name, "switch", (f"{switch.subnet}.0/24", f"network {switch.network:X}H"))
+            for switch in self.switches.values()
+        ]
+        return Topology("Lab", (*hosts, *switches), tuple(link.joint(self.switches) for link in self.links))
+
+    def _impaired(self, ends: list[LinkEnd], mtu: int, seed: int | str, shape: dict[str, Any]) -> Relay:
+        """Put a relay between two ends: a host of its own, with an interface towards each."""
+        from packetlab.link.lab.relay import Relay
+
+        names = (ends[0].node.name, ends[1].node.name)
+        Impairment(**shape)  # what is wrong with it is said here
+        between = f"link {len(self._relays)} ({' -- '.join(names)})"
+        self._ask("host", name=between)
+        for i, end in enumerate(ends):
+            middle = {"host": between, "name": f"eth{i}", "mac": self._mac().hex()}
+            self._ask("pair", ends=[end.request(), middle], mtu=mtu)
+        sockets = tuple(self._socket(between, socket.AF_PACKET, socket.SOCK_RAW, 0) for _ in ends)
+        relay = Relay(names, (sockets[0], sockets[1]), f"{seed}/{len(self._relays)}", shape)
+        self._relays.append(relay)
+        return relay
+
+    def _changed(self, more: Mapping[str, str | None]) -> dict[str, str | None]:
+        """Return what is to be changed in the environment that the keeper was started in."""
+        now: dict[str, str | None] = {**os.environ, **more}
+        before = self._environment
+        return {name: now.get(name) for name in {*now, *before} if now.get(name) != before.get(name)}
+
+    def _socket(self, host: str, family: int, type: int, protocol: int) -> socket.socket:
+        (fd,) = self._ask("socket", host=host, family=int(family), type=int(type), protocol=protocol, want=1)
+        return socket.socket(fileno=fd)
+
+    def _neighbours(self, one: LinkEnd, other: LinkEnd) -> None:
+        for end, peer in ((one, other), (other, one)):
+            self._ask("neighbour", host=end.node.name, name=end.name, address=peer.address, mac=peer.mac.hex())
+
+    def _new_ghost(self, subnet: str) -> tuple[str, bytes] | None:
+        """Choose a free address of a subnet, and a MAC address, and tell the hosts there. None: all addresses are taken."""
+        taken = {known.address for host in self.hosts.values() for known in host.ends} | self._ghosts
+        address = next((f"{subnet}.{last}" for last in range(254, 0, -1) if f"{subnet}.{last}" not in taken), None)
+        if address is None:
+            return None
+        self._ghosts.add(address)
+        mac = self._mac()
+        for host in self.hosts.values():
+            for near in host.ends:
+                if near.address.rpartition(".")[0] == subnet:
+                    self._ask("neighbour", host=host.name, name=near.name, address=address, mac=mac.hex())
+        return address, mac
+
+    def _subnet(self) -> str:
+        self._subnets += 1
+        return f"10.{self._subnets - 1 >> 8}.{self._subnets - 1 & 255}"
+
+    def _mac(self) -> bytes:
+        self._macs += 1
+        return b"\x02" + self._macs.to_bytes(5, "big")  # locally administered, the same in every run
+
+    def _ask(self, do: str, *, fds: tuple[int, ...] = (), want: int = 0, **request: Any) -> Any:
+        """Have the keeper do something. With `want`, return that many file descriptors."""
+        if self._keeper is None:
+            raise PacketlabError(f"Lab: {do}", "an open lab", "a closed one", "use it in a `with`")
+        if do != "kill" and (trouble := self.trouble()) is not None:
+            raise trouble
+        with self._lock:
+            self._asked += 1
+            message = json.dumps({"do": do, "serial": self._asked, **request}).encode()
+            if len(message) > _keeper.LARGEST:
+                raise PacketlabError(f"Lab: {do}", f"{_keeper.LARGEST} bytes of arguments at most", len(message))
+            reply, got = {"serial": 0}, list[int]()
+            with suppress(BrokenPipeError, ConnectionResetError):
+                socket.send_fds(self._control, [message], fds)
+                # What was asked before an interrupt may be answered first; None: the keeper could not read the request.
+                while reply["serial"] not in (self._asked, None):
+                    for fd in got:
+                        os.close(fd)
+                    answer, got, _ = _keeper.receive(self._control, max(want, 1))
+                    if not answer:
+                        break
+                    reply = _reply(answer, do)
+        if reply["serial"] not in (self._asked, None):
+            raise PacketlabError(f"Lab: {do}", "an answer of the keeper", "none: it has ended")
+        if "ok" not in reply:
+            if reply["errno"] and reply["errno"] not in NO_ROOM:
+                raise OSError(reply["errno"], reply["error"])
+            raise explained(f"Lab: {do}", reply["errno"] or None, reply["error"])
+        if want and len(got) < want:  # the kernel drops those that there is no room for
+            for fd in got:
+                os.close(fd)
+            raise explained(f"Lab: {do}", errno.EMFILE, os.strerror(errno.EMFILE))
+        return got if want else reply["ok"]
+
+
+class Link:
+    """A link: the names of what it joins, and its MTU in bytes."""
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        mtu: int,
+        relay: Relay | None = None,
+        network: int = 0,
+        shape: dict[str, Any] | None = None,
+    ) -> None:
+        self.names, self.mtu, self._relay, self.network = names, mtu, relay, network
+        self._shape = shape or {}
+
+    def joint(self, switches: Collection[str] = ()) -> Joint:
+        """Return whom it joins, and how it treats frames now; its network too, unless a switch says that."""
+        network = "" if self.names[-1] in switches else f"network {self.network:X}H"
+        mtu = "" if self.mtu == 1500 else f"mtu {self.mtu}"
+        broken = "broken: its relay has ended" if self.trouble() else ""
+        return Joint(self.names, tuple(filter(None, (network, mtu, broken, *shape_words(self._shape)))))
+
+    def trouble(self) -> PacketlabError | None:
+        """Return why the link carries no frames any more, None while it does."""
+        return None if self._relay is None else self._relay.trouble()
+
+    def change(self, **shape: Any) -> None:
+        """Change how an impaired link treats frames from now on, both ways: loss=0.5, delay=0.1 ...
+
+        PacketlabError where the link was made without impairments (``delay=0`` is enough to have them).
+        """
+        if self._relay is None:
+            hint = "make it with lab.link(a, b, delay=0)"
+            raise PacketlabError(f"{self}", "an impaired link", "a plain one", hint)
+        Impairment(**shape)  # what is wrong with it is said here
+        self._relay.tell(**shape)
+        self._shape = {**self._shape, **shape}
+
+    def partition(self) -> None:
+        """Lose every frame from now on."""
+        self.change(partitioned=True)
+
+    def heal(self) -> None:
+        """End a partition."""
+        self.change(partitioned=False)
+
+    def __repr__(self) -> str:
+        return f"<Link {printable(' -- '.join(self.names))}{', broken' if self.trouble() else ''}>"
+
+
+class Switch:
+    """A kernel bridge in a namespace of its own."""
+
+    def __init__(self, lab: Lab, name: str, subnet: str, network: int) -> None:
+        self.lab, self.name, self.subnet, self.network = lab, name, subnet, network
+        self.ends: list[LinkEnd] = []
+        self.members: list[LinkEnd] = []
+
+    def __repr__(self) -> str:
+        return f"<Switch {printable(self.name)}>"
+
+
+def _reply(answer: bytes, do: str) -> dict[str, Any]:
+    try:
+        reply = json.loads(answer)
+    except ValueError:
+        reply = None
+    if not isinstance(reply, dict) or not ("ok" in reply or {"errno", "error"} <= reply.keys()):
+        raise PacketlabError(f"Lab: {do}", "an answer of the keeper", repr(answer[:60]))
+    return {"serial": None, **reply}
+
+
+def setting(name: str) -> str | None:
+    """Return a setting of the kernel, None where it has none of that name."""
+    try:
+        return Path("/proc/sys", name).read_text().strip()
+    except OSError:
+        return None
+
+
+def _refused(reply: dict[str, Any]) -> NeedsPrivilege:
+    """Say which setting refuses namespaces, and what to do."""
+
+    got = f"{reply['error']}"
+    if setting("user/max_user_namespaces") == "0" or reply["errno"] == errno.ENOSPC:
+        what, do = "user.max_user_namespaces above 0", "sysctl -w user.max_user_namespaces=10000"
+    elif setting("kernel/unprivileged_userns_clone") == "0":
+        what, do = "kernel.unprivileged_userns_clone = 1", "sysctl -w kernel.unprivileged_userns_clone=1"
+    elif setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
+        what = "kernel.apparmor_restrict_unprivileged_userns = 0"
+        do = "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile with `userns,`"
+    else:
+        what = "leave to make user namespaces"
+        do = "in a container: --security-opt seccomp=unconfined --cap-add SYS_ADMIN; the in-memory wire needs none"
+    return NeedsPrivilege("Lab", what, got, f"as root: {do}")

@@ -1,0 +1,208 @@
+"""Send: many frames as fast as the port takes them, or at a rate, from several threads at once.
+
+The frames of one conversation go through one thread, so that they stay in order; different conversations may overtake
+each other where there is more than one. Owns the threads and the pace; the port owns how frames get to the kernel.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+from packetlab.bulk.batch import Batch
+from packetlab.capture import Capture, Frame
+from packetlab.errors import BuildError
+from packetlab.link.port import Port
+from packetlab.link.replay.report import SECOND, Report, Tally, progress
+from packetlab.link.waits import AT_ONCE, Stop, start
+
+SPIN = 200_000  # ns before a deadline in which to wait awake: sleeping is no more exact than this
+AHEAD = 4  # stretches that wait for a thread; then reading on waits
+STRETCH = 4096  # frames
+PIECES = 1000  # a second, into which a rate is cut at most
+
+
+def send(
+    frames: Any,
+    onto: Port,
+    *,
+    workers: int | None = None,
+    rate: float | None = None,
+    progress: bool | Callable[[int, int], None] | None = False,
+    stop: Stop | None = None,
+) -> Report:
+    """Send frames without pause, or at a rate, onto a port that was opened by name, and report.
+
+    Args:
+        frames: a batch, a capture, packets, headers, bytes, or an iterable of these or of batches; read as they go out.
+        workers: threads; each conversation keeps to one, which keeps its order, but conversations overtake each other.
+            One for each processor unless given; 1 keeps the order of all. Ports that are no kernel interface have one.
+        rate: frames a second. progress: as in `replay`. stop: a `threading.Event`: ends it when set, within a fifth of a
+            second, with the report of what was sent.
+
+    A frame that the port refuses is counted in the report with the reason, and the rest goes on. OSError: the port was
+    closed meanwhile, by another thread too.
+    """
+    return send_batches(_batches(frames), onto, workers=workers, rate=rate, progress=progress, stop=stop)
+
+
+def send_batches(
+    batches: Iterable[Batch],
+    onto: Port,
+    *,
+    workers: int | None = None,
+    rate: float | None = None,
+    progress: bool | Callable[[int, int], None] | None = False,
+    stop: Stop | None = None,
+) -> Report:
+    """Send batches one behind the other; see `send`."""
+    if workers is None:
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for name, value in (("workers", workers), ("rate", rate)):
+        if value is not None and not value > 0:
+            raise BuildError(f"send: {name}", "a number above 0", value)
+    return _Sending(onto, workers if onto.parallel else 1, progress).run(_paced(batches, rate, stop))
+
+
+def wait_until(clock: Callable[[], int], moment: int, stop: Stop | None = None) -> int:
+    """Return the time when it is not before `moment`, or when `stop` is set."""
+    while (now := clock()) < moment and not (stop is not None and stop.is_set()):
+        if moment - now > SPIN:
+            pause = (moment - now - SPIN) / SECOND
+            time.sleep(pause if stop is None else min(pause, AT_ONCE))
+    return now
+
+
+def _batches(frames: Any) -> Iterator[Batch]:
+    if isinstance(frames, Batch):
+        return iter([frames])
+    if isinstance(frames, Capture):
+        return iter(frames.batches())
+    if isinstance(frames, (bytes, bytearray, memoryview)) or hasattr(frames, "__bytes__"):
+        frames = [frames]
+    return _gathered(iter(frames))
+
+
+def _gathered(things: Iterator[Any]) -> Iterator[Batch]:
+    """Yield batches as they are, and single packets in stretches."""
+    for thing in things:
+        if isinstance(thing, Batch):
+            yield thing
+            continue
+        some: list[Any] = []
+        for other in chain([thing], things):
+            if isinstance(other, Batch):
+                yield Batch.of(some)
+                some = []
+                yield other
+                break
+            some.append(other.data if isinstance(other, Frame) else other)
+            if len(some) == STRETCH:
+                break
+        if some:
+            yield Batch.of(some)
+
+
+def part_of(batch: Batch, which: Any) -> Batch:
+    """Return some rows of a batch (a slice or an array); the buffer stays shared."""
+    return Batch(batch.data, batch.starts[which], batch.sizes[which])
+
+
+def _paced(batches: Iterable[Batch], rate: float | None, stop: Stop | None) -> Iterator[Batch]:
+    """Cut batches into pieces and hold each back until it is due."""
+    if rate is None:
+        for batch in batches:
+            if stop is not None and stop.is_set():
+                return
+            yield batch
+        return
+    clock = time.monotonic_ns
+    begun, before = clock(), 0
+    size = max(1, int(rate / PIECES))
+    for batch in batches:
+        for first in range(0, len(batch), size):
+            # The linktypes of a batch of frames tell which packets belong together: they have to stay with it.
+            piece = batch.chosen(range(first, min(first + size, len(batch)))) if hasattr(batch, "chosen") else part_of(
+                batch, slice(first, first + size)
+            )  # fmt: skip
+            wait_until(clock, begun + round(before * SECOND / rate), stop)
+            if stop is not None and stop.is_set():
+                return
+            before += len(piece)
+            yield piece
+
+
+class _Sending:
+    """One call of `send`."""
+
+    def __init__(self, onto: Port, workers: int, told: bool | Callable[[int, int], None] | None) -> None:
+        self.onto, self.tell = onto, progress(told)
+        self.queues: list[queue.Queue[Batch | None]] = [queue.Queue(AHEAD) for _ in range(workers)]
+        self.tallies = [Tally() for _ in range(workers)]
+        self.error: BaseException | None = None
+
+    def run(self, batches: Iterator[Batch]) -> Report:
+        clock = time.monotonic_ns
+        threads = [
+            threading.Thread(target=self.work, args=pair, name="packetlab send", daemon=True)
+            for pair in zip(self.queues, self.tallies, strict=True)
+        ]
+        begun = clock()
+        running: list[threading.Thread] = []
+        try:
+            for thread in threads:
+                start(thread)
+                running.append(thread)
+            for batch in batches:
+                self.hand_out(batch)
+                self.tell(sum(tally.sent for tally in self.tallies), clock() - begun)
+                if self.error is not None:
+                    break
+        except KeyboardInterrupt as error:
+            self.error = error  # the threads throw away what still waits
+            raise
+        finally:
+            for each, thread in zip(self.queues, running, strict=False):
+                each.put(None)
+                thread.join()
+            self.tell(-1, 0)
+        duration = clock() - begun
+        if self.error is not None:
+            raise self.error
+        whole = Tally()
+        for tally in self.tallies:
+            whole.add(tally)
+        return whole.report(duration)
+
+    def hand_out(self, batch: Batch) -> None:
+        if len(self.queues) == 1:
+            self.queues[0].put(batch)
+            return
+        import numpy as np
+
+        from packetlab.capture.flows.hash import flow_numbers
+
+        workers = flow_numbers(batch, self.onto.linktype) % np.uint64(len(self.queues))
+        for number, waiting in enumerate(self.queues):
+            rows = np.flatnonzero(workers == number)
+            if len(rows):
+                waiting.put(part_of(batch, rows))
+
+    def work(self, waiting: queue.Queue[Batch | None], tally: Tally) -> None:
+        while (batch := waiting.get()) is not None:
+            if self.error is not None:
+                continue
+            try:
+                refused = self.onto.send_batch(batch)
+            except BaseException as error:  # told by the thread that called
+                self.error = error
+                continue
+            tally.sent += len(batch) - len(refused)
+            tally.bytes += batch.octets - sum(int(batch.sizes[row]) for row in refused)
+            for reason in refused.values():
+                tally.refused(reason)

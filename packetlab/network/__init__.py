@@ -1,0 +1,1 @@
+"""Hosts: engines on one side, ports on the other, for every kind of network."""

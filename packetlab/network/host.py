@@ -1,0 +1,447 @@
+"""Hosts: engines on one side, interfaces on the other, and the time of their medium between.
+
+A `Station` is what all hosts have in common, of a simulated network, of a lab, or this machine: the XNS layers (a
+`Stack`), and whatever engines of one's own are attached to its interfaces (`Runner`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from errno import EADDRNOTAVAIL, EBADF, EINVAL, ENETDOWN, ENETUNREACH
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from packetlab.capture import matcher
+from packetlab.declare.addresses import XNSAddress, mac_octets
+from packetlab.engine.contract import Endpoint, Engine, Event, Ignored
+from packetlab.engine.xns.idp import MTU, Node
+from packetlab.engine.xns.pex import Exchange, Responder
+from packetlab.engine.xns.spp_timing import Timing
+from packetlab.errors import PacketlabError, SocketMisuse, deliberate, suggestion
+from packetlab.escaping import printable
+from packetlab.link.carriers import (
+    NETHUB_PORT,
+    BareFraming,
+    EthernetFraming,
+    Framing,
+    IPFraming,
+    NetHubPort,
+    SnapFraming,
+    UDPPort,
+)
+from packetlab.link.medium import Medium
+from packetlab.link.port import Attachment, Port, place
+from packetlab.packet.packet import Header, Packet
+from packetlab.protocols.dissect import dissect
+from packetlab.protocols.link import Ether
+from packetlab.protocols.xns import IDP, PEX
+
+__tracebackhide__ = deliberate
+
+KEPT = 1000  # events that a host remembers
+ON_LINKS = {"ethernet": EthernetFraming, "snap": SnapFraming}
+IN_REAL_TIME = Timing(keep_alive=10.0, give_up=30.0)
+# Virtual time costs nothing, and a link may be made as bad as one likes; a quiet network must come to rest.
+IN_VIRTUAL_TIME = Timing(give_up=1800.0, shut=1800.0)
+
+
+class Place(NamedTuple):
+    """A socket number on a host, whichever address family is spoken there."""
+
+    host: Station
+    socket: int
+
+    def xns(self, asker: Station) -> XNSAddress:
+        """Return it as an XNS address, on a network that `asker` is on too, if there is one.
+
+        SocketMisuse: the host is on no XNS network, or no longer.
+        """
+        if not self.host.speaks_xns:
+            name, closed = printable(self.host.name), self.host.closed
+            got = f"{name}, which {'was closed' if closed else 'is on none'}"
+            hint = "make another host" if closed else "make a link, or join() one"
+            raise SocketMisuse(EADDRNOTAVAIL, f"{self}", "a host on an XNS network", got, hint)
+        node = self.host.xns.node
+        theirs = [net for net, _ in node.interfaces]
+        ours = {net for net, _ in asker.xns.node.interfaces}
+        net = next((net for net in theirs if net in ours), theirs[0])
+        return XNSAddress(net, node.host, self.socket)
+
+    def inet(self, asker: Station | None = None) -> tuple[str, int]:
+        """Return it as IPv4 address and port, for the kernel of `asker` to send to.
+
+        SocketMisuse: that is on another network, where the address is somebody else's, or nobody's.
+        """
+        host = self.host
+        if asker is not None and (host.kernel_socket is None or host.lab is not asker.lab):
+            lab = "in no lab" if host.lab is None else "in a lab" if asker.lab is None else "in another lab"
+            kind = "simulated" if host.kernel_socket is None else lab
+            got, hint = f"{printable(host.name)}, which is {kind}", "(IP address, port) goes wherever there is a way"
+            raise SocketMisuse(ENETUNREACH, f"{self}", f"a place on the network of {asker.name}", got, hint)
+        return str(host.address), self.socket
+
+    def __str__(self) -> str:
+        return f"{printable(self.host.name)}:{self.socket}"
+
+
+class Stack:
+    """The XNS layers of a host on its interfaces; a driver (see `link.medium`).
+
+    Attributes:
+        node: the layers. log: the last events; `Ignored` among them says what was not taken, and why.
+    """
+
+    served = True
+
+    def __init__(self, node: Node) -> None:
+        self.node, self.process = node, os.getpid()
+        self.due: int | None = None
+        self.ports: list[Port] = []
+        self.log: deque[Event] = deque(maxlen=KEPT)
+        self._joined: dict[Port, tuple[int, Framing]] = {}
+        self._out: list[tuple[Port, Framing]] = []
+
+    def join(self, network: int, port: Port, framing: Framing, mtu: int) -> None:
+        """Join an XNS network through a port."""
+        via = self.node.attach(network, mtu)
+        self.ports.append(port)
+        self._joined[port] = via, framing
+        self._out.append((port, framing))
+
+    def take(self, port: Port, data: bytes, now: int) -> None:
+        """Take in a frame."""
+        via, framing = self._joined[port]
+        inner = framing.unwrap(data)
+        if inner is not None:
+            self.node.receive(dissect(inner, IDP), now, via)
+
+    def turn(self, now: int) -> None:
+        """Do what is due, and send what is to be sent."""
+        node = self.node
+        if self.due is not None and self.due <= now:
+            node.on_time(now)
+        for packet, via, host in node.packets_to_send(now):
+            port, framing = self._out[via]
+            try:
+                port._send(framing.wrap(packet, host))
+            except OSError as error:
+                self.log.append(Ignored(packet, f"{port.name}: not sent ({error})"))
+        events = node.events()
+        if events:
+            self.log.extend(events)
+        self.due = node.next_timeout()
+
+    def failed(self, port: Port, error: OSError) -> None:
+        """Go on without a port; connections over it time out."""
+        self.ports.remove(port)
+        port.close()
+        self.log.append(Ignored(Packet(), str(error)))
+
+
+class Runner:
+    """An engine of one's own on an interface; a driver (see `link.medium`).
+
+    Args:
+        to: octets of the MAC address that its packets go to, where these do not begin with Ether themselves.
+    """
+
+    served = True
+
+    def __init__(self, engine: Engine, port: Port, where: Any, mac: bytes, to: bytes) -> None:
+        self.engine, self.due = engine, engine.next_timeout()
+        self.ports = [port]
+        self.log: deque[Event] = deque(maxlen=KEPT)
+        self._matches, self._mac, self._to = matcher(where), mac, to
+
+    def take(self, port: Port, data: bytes, now: int) -> None:
+        """Take in a frame; those that the engine is not meant for are not its business."""
+        if data[:6] != self._mac and not (data and data[0] & 1):
+            return
+        packet = dissect(data)
+        if self._matches(packet):
+            self.engine.receive(packet, now)
+
+    def turn(self, now: int) -> None:
+        """Do what is due, and send what is to be sent."""
+        if self.due is not None and self.due <= now:
+            self.engine.on_time(now)
+        for packet in self.engine.packets_to_send(now) if self.ports else ():
+            first = packet if isinstance(packet, Header) else packet.layers[0]
+            framed = packet if isinstance(first, Ether) else Ether(dst=self._to, src=self._mac) / packet
+            self.ports[0]._send(bytes(framed))
+        self.log.extend(self.engine.events())
+        self.due = self.engine.next_timeout()
+
+    def failed(self, port: Port, error: OSError) -> None:
+        """The interface is gone."""
+        self.ports.remove(port)
+        port.close()
+
+
+class Station:
+    """What every host can do besides what its own network gives it.
+
+    Attributes:
+        timing: of SPP connections made from now on. window: packets they receive ahead of the reader.
+        router: whether it forwards XNS packets; see `route`. closed: it was closed, and XNS with it.
+    """
+
+    name: str
+    medium: Medium
+    closed = False
+    timing: Timing = IN_REAL_TIME
+    window: int = 16
+    router: bool = False
+    on_link: Callable[[], object] | None = None  # called when a link has been added
+    randomness: Callable[[int], bytes] | None = None  # for keys of WebSockets, where a run is to repeat itself
+    _stack: Stack | None = None
+    _seqno: int | None = None
+
+    # What a network provides.
+    if TYPE_CHECKING:
+
+        @property
+        def attachments(self) -> list[Attachment]: ...
+
+    address: Any
+    kernel_socket: Any = None
+    lab: Any = None
+
+    def xns_octets(self) -> bytes:
+        """Return the 48-bit address of the host in XNS: the MAC address of its first interface."""
+        if not self.attachments:
+            hint = "its network's link() makes one"
+            raise SocketMisuse(ENETDOWN, f"host {self.name}", "a link, or join()", "none yet", hint)
+        return self.attachments[0].mac
+
+    def _first_id(self) -> int:
+        # A host that starts anew must not take up ids of its last life.
+        return int.from_bytes(os.urandom(2), "big") | 1
+
+    @property
+    def xns(self) -> Stack:
+        """The XNS layers; there from the first use on, on all links made so far.
+
+        SocketMisuse: the host was closed, or is that of a parent process.
+        """
+        with self.medium.lock:  # two threads may come at once
+            return self._all_joined()
+
+    def _all_joined(self) -> Stack:
+        if self.closed:
+            raise SocketMisuse(EBADF, f"host {self.name}", "an open host", "one that was closed", "make another")
+        if self._stack is None:
+            node = Node(int.from_bytes(self.xns_octets(), "big"), router=self.router, first_id=self._first_id())
+            self._stack = Stack(node)
+            self.medium.add(self._stack)
+            self._linked = 0
+            self.on_link = lambda: self.xns
+        elif self._stack.process != os.getpid():
+            hint = "make a host of its own after the fork"
+            raise SocketMisuse(ENETDOWN, f"host {self.name}", "a host of this process", "one of its parent", hint)
+        for attachment in self.attachments[self._linked :]:
+            self._linked += 1
+            try:
+                framing = ON_LINKS[attachment.carrier](self.xns_octets())
+            except KeyError:
+                known = ", ".join(ON_LINKS)
+                hint = suggestion(attachment.carrier, ON_LINKS)
+                raise PacketlabError(
+                    f"link of {self.name}: carrier", f"one of {known}", attachment.carrier, hint
+                ) from None
+            # One XNS address serves all interfaces of a machine, so a second one must listen for the first one's.
+            port = attachment.open(protocol=framing.protocol, promiscuous=attachment.mac != self.xns_octets())
+            self._join(attachment.network, port, framing, 1500)
+        return self._stack
+
+    def _join(self, network: int, port: Port, framing: Framing, mtu: int = MTU) -> None:
+        if hasattr(port, "driver"):
+            port.driver = self._stack  # a port of the simulated network hands over frames itself
+        assert self._stack is not None
+        self._stack.join(network, port, framing, mtu)
+        self.medium.turn(self._stack)
+
+    def join(
+        self, network: int, carrier: str, *, peer: Any = None, local: tuple[str, int] | None = None,
+        address: tuple[str, int] = ("127.0.0.1", NETHUB_PORT),
+    ) -> None:  # fmt: skip
+        """Join an XNS network through something else than a link.
+
+        Args:
+            network: its number. carrier: "ip" (protocol 22, to the IPv4 address or host `peer`), "udp" (from `local` to
+                `peer`, each an IPv4 address and a port) or "nethub" (at `address`).
+
+        Raises:
+            OSError: the kernel refuses the address, or nobody is there; EBADF, the host was closed. NeedsPrivilege: "ip"
+            without CAP_NET_RAW.
+        """
+        self._need_open("join")
+        known = ("ip", "udp", "nethub")
+        if carrier not in known:
+            raise PacketlabError("join: carrier", "ip, udp or nethub", carrier, suggestion(carrier, known))
+        if self.kernel_socket is None:
+            hint = "use a Lab or a LocalHost"
+            raise PacketlabError(f"join of {self.name}", "a host with a kernel", "a simulated one", hint)
+        if (carrier != "nethub" and peer is None) or (carrier == "udp" and local is None):
+            wanted = "peer=" if carrier == "ip" else "local= and peer="
+            raise PacketlabError(f"join of {self.name}: {carrier}", wanted, "less")
+        port: Port
+        framing: Framing = BareFraming()
+        if carrier == "ip":
+            from packetlab.link.rawip import RawIPSocket
+
+            framing = IPFraming(peer.at(0).inet(self)[0] if isinstance(peer, Station) else str(peer))
+            port = RawIPSocket(22, self)
+        elif carrier == "udp" and local is not None:
+            port = UDPPort(local, peer, self.kernel_socket)
+        else:
+            port, framing = NetHubPort(address, self.kernel_socket), EthernetFraming(self.xns_octets())
+        with self.medium.lock:
+            _ = self.xns  # on the links first
+            self._join(network, port, framing)
+
+    def route(self) -> None:
+        """Forward XNS packets between the networks of this host, and tell neighbours the way (RIP), from now on."""
+        self._need_open("route")
+        self.router = True
+        stack = self.xns
+        stack.node.router = True
+        self.wish(stack.node.routes)
+
+    def at(self, socket: int) -> Place:
+        """Return a socket number on this host, for another host to connect or write to."""
+        if not isinstance(socket, int) or isinstance(socket, bool) or not 0 <= socket <= 0xFFFF:
+            hint = "a number of a listener or a datagram socket there"
+            raise SocketMisuse(EINVAL, f"{self.name}: at", "a number of 0..65535", f"{socket!r:.60}", hint)
+        return Place(self, socket)
+
+    @property
+    def log(self) -> list[Event]:
+        """The last events of the XNS layers: what was ignored and why, what opened, what ended."""
+        with self.medium.lock:
+            return [*(self._stack or self.xns).log]
+
+    # Engines ------------------------------------------------------------------------------------------------
+
+    def attach(
+        self, engine: Engine, where: Any = None, to: Any = "ff:ff:ff:ff:ff:ff", link: int = 0, at: Any = None
+    ) -> Runner:  # fmt: skip
+        """Run an engine on an interface of this host.
+
+        Args:
+            where: which packets it gets: a header class, a prototype, or a function of the packet.
+            to: the host, or the MAC address, that its packets go to where these do not begin with Ether.
+            link: which of the host's links, from 0. at: a ghost, to be at its address and not at the host's, where the
+                kernel answers too; what comes there then is the engine's.
+        """
+        self._need_open("attach")
+        attachment = place(self, link, "attach")
+        octets = place(to, 0, "attach: to").mac if isinstance(to, Station) else mac_octets(to)
+        port = attachment.open() if at is None else at
+        runner = Runner(engine, port, where, attachment.mac if at is None else mac_octets(at.mac), octets)
+        if hasattr(port, "driver"):
+            port.driver = runner
+        self.medium.add(runner)
+        self.medium.turn(runner)
+        return runner
+
+    def until(self, condition: Callable[[], object], timeout: float | None = None) -> None:
+        """Let time pass until a condition of yours holds.
+
+        Raises:
+            TimeoutError: it did not in `timeout` seconds. Stalled: it never will. OSError: EBADF, the host was closed.
+        """
+        self.medium.turn()
+        self._wait(lambda: True if condition() else None, "until", timeout)
+
+    def _wait(self, ready: Callable[[], bool | None], what: str, timeout: float | None = None) -> None:
+        """Let things happen until `ready`, or until another thread closes the host."""
+
+        def look() -> bool | None:
+            found = ready()
+            if not found:
+                self._need_open(what)
+            return found
+
+        self.medium.wait(look, f"{self.name}: {what}", timeout)
+
+    def _need_open(self, what: str) -> None:
+        if self.closed:
+            raise SocketMisuse(EBADF, f"{self.name}: {what}", "an open host", "one that was closed", "make another")
+
+    # Packet exchange ----------------------------------------------------------------------------------------
+
+    def exchange(
+        self, to: Any, data: bytes = b"", client_type: int = 0, *, interval: float = 1.0, tries: int = 5
+    ) -> bytes:  # fmt: skip
+        """Send a packet exchange request (PEX) and return the data of its reply.
+
+        `packetlab.exchange` sends any request over a link of the host, and goes by the reply rules of its headers.
+
+        Args:
+            to: a place or an XNS address. interval: seconds between repeats, `tries` in all.
+
+        Raises:
+            TimeoutError: no reply came. ConnectionRefusedError: nobody has that socket.
+        """
+        self._need_open("exchange")
+        remote, node = self.resolve(to), self.xns.node
+        with self.medium.lock:
+            number = node.free_socket()
+            local = node.address_towards(remote, number)
+            request = Exchange(
+                local, remote, bytes(data), id=node.new_id(), client_type=client_type, interval=interval, tries=tries
+            )
+            node.bind(request, number)
+            self.wish(request)
+        self._wait(lambda: True if request.over else None, f"exchange with {remote}")
+        if request.reply is None:
+            raise request.error or TimeoutError(f"PEX to {remote}")
+        return request.reply.payload
+
+    def answer(self, socket: int, function: Callable[[bytes], bytes | None]) -> None:
+        """Answer packet exchange requests at a socket: `function` gets a request's data and returns the reply's."""
+        self._need_open("answer")
+        responder = Responder(lambda packet: function(packet.payload) if PEX in packet else None)
+        with self.medium.lock:
+            self.xns.node.bind(responder, socket)
+
+    @property
+    def speaks_xns(self) -> bool:
+        """Whether the host is on a network where XNS can be spoken."""
+        return not self.closed and bool(self.attachments or (self._stack is not None and self._stack.ports))
+
+    def knows(self, address: XNSAddress) -> bool:
+        """Say whether the host of an address is driven by the same medium as this one."""
+        return any(isinstance(driver, Stack) and driver.node.host == address.host for driver in self.medium.drivers)
+
+    # For sockets --------------------------------------------------------------------------------------------
+
+    def resolve(self, to: Any) -> XNSAddress:
+        """Return a place, an XNS address, or the text of one as an address."""
+        if isinstance(to, Place):
+            return to.xns(self)
+        try:
+            return XNSAddress.of(to)
+        except (ValueError, TypeError):
+            hint = "host.at(3000), or '401H.1000AA000077.3000'"
+            raise SocketMisuse(EINVAL, "address", "an XNS address", f"{to!r}", hint) from None
+
+    def next_seqno(self) -> int:
+        """Return the next of a row of 32-bit numbers (SO_SEQNO)."""
+        if self._seqno is None:
+            self._seqno = self._first_id() << 16  # BSD counts from the clock: another run has other numbers
+        self._seqno = (self._seqno + 1) & 0xFFFFFFFF
+        return self._seqno
+
+    def story(self) -> str | None:
+        """Return the last that happened on this host's network, for the note of an error; None where nobody kept it."""
+        return None
+
+    def wish(self, endpoint: Endpoint) -> None:
+        """Send what an endpoint now has to send."""
+        stack = self.xns if self.closed or self._stack is None else self._stack
+        with self.medium.lock:
+            stack.node.touch(endpoint)
+            self.medium.turn(stack)

@@ -1,0 +1,12 @@
+"""Headers and packets as users have them: stacking, looking, editing, comparing, explaining.
+
+    header, packet    the classes: `HeaderBase` makes a class body a header, `Header` and `Packet` add stacking
+    foreign, coerce   whatever is a packet becomes bytes or a `Packet`
+    explain           how values come about, verdicts on checksums, the table that `show` prints
+    diff, diff_sequences, diff_bytes, explain_difference    packets side by side
+    offsets, results, notes, text    where fields lie; what questions are answered with
+
+>>> from packetlab import Ether, IPv4, UDP
+>>> (Ether() / IPv4() / UDP() / b"hi").summary()
+'Ether / IPv4 / UDP / 2 bytes'
+"""

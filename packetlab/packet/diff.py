@@ -1,0 +1,260 @@
+"""Two packets side by side: which fields differ, and which of the differences only follow from others.
+
+What follows is found by doing it: one packet is given the values of the other, cause by cause, and what its rules
+then derive is looked at. `sequences` compares many packets, `hexrows` bytes; `explain` puts all of it into words.
+"""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from typing import Any, NamedTuple
+
+from packetlab.declare.declaration import restored
+from packetlab.declare.expressions import Checksum, Next
+from packetlab.declare.fields import Field
+from packetlab.declare.kinds import Items, PayloadMark, octets_text
+from packetlab.errors import PacketlabError
+from packetlab.packet.coerce import as_packet
+from packetlab.packet.explain import Derivation, derive, follows
+from packetlab.packet.notes import Notes
+from packetlab.packet.packet import Header, Packet
+from packetlab.packet.results import Change, Difference
+from packetlab.packet.text import value_text
+
+
+def diff(one: Any, other: Any) -> Difference:
+    """Compare layer by layer and field by field, whatever is a packet; bytes are dissected from the same first header."""
+    one = as_packet(one)
+    return Difference(_Comparison(one, as_packet(other, one)).changes())
+
+
+class Spot(NamedTuple):
+    """A place where two packets may differ: field `field` of layer `left`, which is layer `right` of the other; or
+    "layers", "payload", "trailer" where there is no field."""
+
+    name: str
+    field: Field | None = None
+    left: int = 0
+    right: int = 0
+    presence: bool = False  # one side has it, the other has not
+
+    @property
+    def derived(self) -> bool:
+        """Whether it may follow from others: by a rule, or because others say that it is there."""
+        return self.field is not None and (self.field.rule is not None or bool(self.field.pad) or self.presence)
+
+
+class _Comparison:
+    def __init__(self, one: Packet, other: Packet) -> None:
+        self.one, self.other = one, other
+        self.pairs = _aligned(one.layers, other.layers)
+        self.spots = self._spots()
+
+    def _spots(self) -> list[Spot]:
+        found = []
+        if len(self.pairs) != len(self.one.layers) or len(self.pairs) != len(self.other.layers):
+            found.append(Spot("layers"))
+        seen: dict[str, int] = {}
+        for left, right in self.pairs:
+            name = type(self.one.layers[left]).__name__
+            seen[name] = seen.get(name, 0) + 1
+            place = name if seen[name] == 1 else f"{name}#{seen[name]}"
+            for f in type(self.one.layers[left])._fields:
+                spot = Spot(f"{place}.{f.name}", f, left, right)
+                ours, theirs = (None, None) if isinstance(f.kind, PayloadMark) else self.values(spot)
+                if ours != theirs:
+                    found.append(spot._replace(presence=ours is None or theirs is None))
+        if self.one.payload != self.other.payload:
+            found.append(Spot("payload"))
+        if self.one._gaps != self.other._gaps:
+            found.append(Spot("trailer"))
+        return found
+
+    def value(self, packet: Packet, spot: Spot) -> Any:
+        assert spot.field is not None
+        header = packet.layers[spot.right if packet is self.other else spot.left]
+        return header._parsed(spot.field) if isinstance(spot.field.kind, Items) else getattr(header, spot.field.slot)
+
+    def values(self, spot: Spot) -> tuple[Any, Any]:
+        return self.value(self.one, spot), self.value(self.other, spot)
+
+    def changes(self) -> list[Change]:
+        causes, consequences = self._grouped()
+        found = [self._change(spot, (), self._note(spot)) for spot in causes]
+        found += [self._change(spot, because) for spot, because in consequences]
+        if not found and bytes(self.one) != bytes(self.other):
+            found.append(Change("bytes", octets_text(bytes(self.one)), octets_text(bytes(self.other))))
+        return found
+
+    def _change(self, spot: Spot, because: tuple[str, ...], note: str = "") -> Change:
+        one, other = self.one, self.other
+        if spot.field is not None:
+            shown = [
+                value_text(spot.field, self.value(packet, spot), packet.layers[place])
+                for packet, place in ((one, spot.left), (other, spot.right))
+            ]
+        elif spot.name == "layers":
+            shown = ["/".join(type(h).__name__ for h in packet.layers) or "none" for packet in (one, other)]
+        else:
+            octets = [getattr(packet, spot.name) for packet in (one, other)]
+            shown = [octets_text(side) for side in octets]
+            same = _same_octets(*octets)
+            note = f"from octet {same} on" if same else ""
+        return Change(spot.name, shown[0], shown[1], because, note)
+
+    # Causes ------------------------------------------------------------------------------------------------
+
+    def _grouped(self) -> tuple[list[Spot], list[tuple[Spot, tuple[str, ...]]]]:
+        """Return the causes, and each other spot with the names of the causes that it follows from."""
+        if any(h._state >> 2 * len(h._fields) for packet in (self.one, self.other) for h in packet.layers):
+            return self.spots, []  # bytes that end inside a header follow from nothing
+        causes = [spot for spot in self.spots if not spot.derived]
+        derived = [spot for spot in self.spots if spot.derived]
+        # What has no rule is a cause sooner than what has one; sums come last, each behind those it covers.
+        derived.sort(key=lambda spot: (_rank(spot), -spot.left))
+        try:
+            while True:
+                agreeing = self._agreeing(causes, derived)
+                alone = next((spot for spot in derived if spot not in agreeing), None)
+                if alone is None:
+                    break
+                # It does not follow from the others, so it is a cause itself, and others may follow from it.
+                derived.remove(alone)
+                causes.append(alone)
+            moved = [(cause, self._moved(cause, derived)) for cause in causes]
+        except (PacketlabError, ValueError, OverflowError):
+            # The values of one packet do not fit into the other: nothing can be derived there.
+            return self.spots, []
+        causes.sort(key=self.spots.index)
+        names = {spot: tuple(cause.name for cause, touched in moved if spot in touched) for spot in derived}
+        every = tuple(cause.name for cause in causes)
+        return causes, [(spot, names[spot] or every) for spot in self.spots if spot in derived]
+
+    def _agreeing(self, causes: list[Spot], derived: list[Spot]) -> set[Spot]:
+        """Which derived fields are as in the other packet once all causes are."""
+        if not derived:
+            return set()
+        changed = self._with(causes)
+        return {
+            spot
+            for spot in derived
+            if _raw(changed.layers[self._place(spot, causes)], spot) == self.value(self.other, spot)
+        }
+
+    def _moved(self, cause: Spot, derived: list[Spot]) -> set[Spot]:
+        """Which derived fields one cause alone would change."""
+        if not derived:
+            return set()
+        changed = self._with([cause])
+        return {
+            spot
+            for spot in derived
+            if _raw(changed.layers[self._place(spot, [cause])], spot) != self.value(self.one, spot)
+        }
+
+    def _place(self, spot: Spot, causes: list[Spot]) -> int:
+        return spot.right if any(cause.name == "layers" for cause in causes) else spot.left
+
+    def _with(self, causes: list[Spot]) -> Packet:
+        """Return our packet with the causes as in theirs, and all that followed from rules derived anew."""
+        headers = list(self.one._rederived())
+        for cause in causes:
+            if cause.field is not None:
+                raw = getattr(self.other.layers[cause.right], cause.field.slot)
+                headers[cause.left] = _given(headers[cause.left], cause.field, raw)
+        names = {cause.name for cause in causes}
+        if "layers" in names:
+            ours = {right: headers[left] for left, right in self.pairs}
+            headers = [ours.get(i, header) for i, header in enumerate(self.other._rederived())]
+        payload = self.other.payload if "payload" in names else self.one.payload
+        gaps = self.other._gaps if "trailer" in names else self.one._gaps
+        return Packet(tuple(headers), payload, Notes(gaps) if gaps else None)
+
+    def _note(self, cause: Spot) -> str:
+        """Say of a derived field that does not follow from the others which side breaks its rule."""
+        if (
+            cause.field is None
+            or isinstance(cause.field.rule, Next)
+            or (cause.field.rule is None and not cause.field.pad)
+        ):
+            return ""
+        said = []
+        for side, packet, place in (("left", self.one, cause.left), ("right", self.other, cause.right)):
+            scope = Derivation(packet, place)
+            if scope.raw(cause.field.name) is not None and not follows(scope, cause.field):
+                said.append(f"{side}: the rule gives {value_text(cause.field, derive(scope, cause.field))}")
+        return "; ".join(said)
+
+
+def _rank(spot: Spot) -> int:
+    rule = spot.field.rule if spot.field is not None else None
+    return 2 if isinstance(rule, Checksum) else int(rule is not None)
+
+
+def _aligned(ours: tuple[Header, ...], theirs: tuple[Header, ...]) -> list[tuple[int, int]]:
+    """Return the places of layers that go together."""
+    classes = [type(h) for h in ours], [type(h) for h in theirs]
+    if classes[0] == classes[1]:
+        return [(i, i) for i in range(len(ours))]
+    import difflib
+
+    blocks = difflib.SequenceMatcher(None, *classes, autojunk=False).get_matching_blocks()
+    return [(block.a + i, block.b + i) for block in blocks for i in range(block.size)]
+
+
+def _same_octets(one: bytes, other: bytes) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def _raw(header: Header, spot: Spot) -> Any:
+    assert spot.field is not None
+    return header._parsed(spot.field) if isinstance(spot.field.kind, Items) else getattr(header, spot.field.slot)
+
+
+def _given(header: Header, f: Field, raw: Any) -> Header:
+    """Return a header with one raw value given (or a conditional field absent)."""
+    cls, count = type(header), len(header._fields)
+    state = header._state & ~(f.bit | f.bit << count) | (0 if raw is None else f.bit)
+    return restored(cls, state, tuple(raw if g is f else getattr(header, g.slot) for g in cls._fields))
+
+
+# In words ------------------------------------------------------------------------------------------------------
+
+
+def explain_packets(one: Packet, other: Packet) -> list[str]:
+    """Return the differences of two packets in lines, the summary first; nothing where there are none."""
+    from packetlab.packet.diff_bytes import hex_rows
+
+    changes = diff(one, other)
+    if not changes:
+        return []
+    lines = grouped(changes)
+    name = "/".join(type(h).__name__ for h in one.layers) or "packets without layers"
+    causes = [change for change in changes if not change.because]
+    if len(lines) == 1:
+        first = f"{name}: {lines.pop()}"
+    else:
+        places = ", ".join(change.where for change in causes[:4]) + (", ..." if len(causes) > 4 else "")
+        first = f"{name}: {len(causes)} difference{'s' * (len(causes) != 1)} ({places})"
+        if len(changes) > len(causes):
+            first += f", {len(changes) - len(causes)} more follow{'s' * (len(changes) - len(causes) == 1)}"
+    return [first, *lines, *hex_rows(bytes(one), bytes(other))]
+
+
+def grouped(changes: Difference) -> list[str]:
+    """Return a line for each cause, with what follows from it alone, then one for what follows from several."""
+    lines = []
+    for cause in (change for change in changes if not change.because):
+        line = f"{cause.where}: {cause.ours} != {cause.theirs}" + (f"  ({cause.note})" if cause.note else "")
+        alone = [_short(change) for change in changes if change.because == (cause.where,)]
+        lines.append(line + (f"; follows from it: {', '.join(alone)}" if alone else ""))
+    shared: dict[tuple[str, ...], list[str]] = {}
+    for change in changes:
+        if len(change.because) > 1:
+            shared.setdefault(change.because, []).append(_short(change))
+    lines += [f"follows from {' and '.join(because)}: {', '.join(what)}" for because, what in shared.items()]
+    return lines
+
+
+def _short(change: Change) -> str:
+    return f"{change.where} ({change.ours} != {change.theirs})"

@@ -1,0 +1,396 @@
+"""How the values of a packet come about: derivation, verdicts on checksums, and the packet as a table.
+
+Evaluates the rules of the declaration on one packet, in the open, where `codec` has them compiled. The tests hold
+both to the same results.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from packetlab.codec.bodies import Bodies, measured
+from packetlab.codec.encode import encode_items
+from packetlab.codec.pseudo import pseudo_sum
+from packetlab.declare import registry
+from packetlab.declare.checksums import ALGORITHMS, internet
+from packetlab.declare.declaration import restored
+from packetlab.declare.expressions import Checksum, Count, Expr, Has, Next, Ref, Size
+from packetlab.declare.fields import Field
+from packetlab.declare.kinds import Bytes, Int, Items, PayloadMark, octets_text
+from packetlab.errors import BuildError
+from packetlab.packet.packet import Header, Packet
+from packetlab.packet.results import Verdict
+from packetlab.packet.text import Text, expected
+
+
+class Derivation:
+    """The values that the rules of layer `i` of `packet` refer to (see rules.Scope)."""
+
+    def __init__(self, packet: Packet, i: int, bodies: Bodies | None = None) -> None:
+        self.packet, self.i = packet, i
+        self.layers = packet.layers
+        self.header = self.layers[i]
+        self.cls = type(self.header)
+        self.bodies = bodies or packet._build()[0]
+
+    def raw(self, name: str) -> Any:
+        return getattr(self.header, "_" + name)
+
+    def octets(self, f: Field) -> bytes:
+        raw = self.raw(f.name)
+        return b"" if raw is None else encode_items(raw, 0) if isinstance(f.kind, Items) else raw
+
+    def value(self, name: str) -> int:
+        raw = self.raw(name)
+        return raw if isinstance(raw, int) else 0
+
+    def size(self, part: str) -> int:
+        if part == "payload":
+            return self.bodies.size(self.i)
+        return measured(self.header, self.cls._declaration.before if part == "self" else [self.cls._by_name[part]])
+
+    def count(self, name: str) -> int:
+        return len(getattr(self.header, name) or ())
+
+    def has(self, name: str) -> int:
+        return int(self.raw(name) is not None)
+
+    def number(self, rule: Next) -> int:
+        above = type(self.layers[self.i + 1]) if self.i + 1 < len(self.layers) else None
+        numbers = registry.space(rule.space).numbers
+        if above in numbers:
+            return numbers[above]
+        name = next(f.name for f in self.cls._fields if f.rule is rule)
+        for _, values, upper in registry.conditions(self.cls):
+            if upper is above and name in values:
+                return values[name].evaluate(self)
+        return rule.otherwise.evaluate(self)
+
+    def ahead(self, bits: int) -> int:
+        raise NotImplementedError("only a binding's condition looks ahead")
+
+    def last(self, name: str) -> bytes:
+        return b""
+
+    def covered(self, rule: Checksum) -> bytes:
+        """The bytes that a checksum is taken over, its own field as zeros; without the pseudo-header."""
+        own = next(f for f in self.cls._fields if f.rule is rule)
+        count = len(self.cls._fields)
+        values = tuple(0 if f is own else getattr(self.header, f.slot) for f in self.cls._fields)
+        every = (1 << count) - 1
+        cut = self.header._state >> 2 * count
+        blank = restored(self.cls, every | every << count | cut << 2 * count, values)
+        head = self.cls._encode(blank, b"", self.layers, self.i, None)[: self.size("self")]
+        parts = {"self": head, "payload": self.bodies[self.i] if "payload" in rule.over else b"", "pseudo": b""}
+        return b"".join(parts[part] if part in parts else self.octets(self.cls._by_name[part]) for part in rule.over)
+
+    def sum(self, rule: Checksum) -> int:
+        data = self.covered(rule)
+        if "pseudo" in rule.over:
+            more = pseudo_sum(self.layers, self.i, self.cls, len(data))
+            if more is None:
+                return 0
+            result = internet(data, more)
+        else:
+            result = ALGORITHMS[rule.algorithm](data)
+        return rule.instead if result == rule.none else result
+
+
+def derive(scope: Derivation, f: Field) -> Any:
+    """Return the raw value that follows for a field from all others as they are; None where it has no rule."""
+    if f.rule is not None:
+        return f.rule.evaluate(scope)
+    if f.pad:
+        fields = scope.cls._fields[: scope.cls._fields.index(f)]
+        behind = scope.size("payload") if f in scope.cls._declaration.behind else 0
+        return bytes(-(measured(scope.header, fields) + behind) % f.pad)
+    return None
+
+
+def follows(scope: Derivation, f: Field) -> bool:
+    """Whether the value of a field is the one its rule gives."""
+    raw, derived = scope.raw(f.name), derive(scope, f)
+    if isinstance(f.rule, Checksum) and f.rule.algorithm == "internet" and f.rule.none is None and raw is not None:
+        return bool((raw - derived) % 65535 == 0)  # 0 and 0xFFFF are the same sum
+    return bool(raw == derived)
+
+
+def consistent(packet: Packet, i: int, bodies: Bodies) -> Header:
+    """Return layer `i` as the user gave it, with each captured field that follows from its rule made derived."""
+    original = packet._headers[i]
+    count = len(original._fields)
+    captured = original._state >> count
+    if not captured or original._state >> 2 * count:
+        return original  # of one that was cut there is no more than what came
+    scope = Derivation(packet, i, bodies)
+    state, values = original._state, []
+    for f in original._fields:
+        raw = getattr(original, f.slot)
+        if raw is not None and captured & f.bit and (f.rule is not None or f.pad) and follows(scope, f):
+            state &= ~(f.bit | f.bit << count)
+            raw = None
+        values.append(raw)
+    return restored(type(original), state, tuple(values))
+
+
+# Verdicts ------------------------------------------------------------------------------------------------------
+
+
+def verdict(packet: Packet, i: int, name: str) -> Verdict:
+    """Return the verdict on the checksum field `name` of layer `i`, on its only one where that is ""."""
+    cls = type(packet.layers[i])
+    sums = [f.name for f in cls._fields if isinstance(f.rule, Checksum)]
+    if not name:
+        name = "checksum" if "checksum" in sums or len(sums) != 1 else sums[0]
+    if name not in cls._by_name:
+        hint = f"there is {', '.join(sums)}" if sums else "the header has none"
+        raise BuildError(f"{cls.__name__}.{name}", "a checksum", "no such field", hint)
+    f = cls._field(name)
+    if not isinstance(f.rule, Checksum):
+        raise BuildError(f"{cls.__name__}.{name}", "a checksum", "another field")
+    bodies = packet._build()[0]
+    return _verdict(Derivation(packet, i, bodies), f, f.rule, _whole(packet, bodies, i + 1)[i])
+
+
+def _verdict(scope: Derivation, f: Field, rule: Checksum, whole: bool) -> Verdict:
+    packet, i, raw = scope.packet, scope.i, scope.raw(f.name)
+    cut = scope.header._state >> 2 * len(scope.cls._fields)
+    if raw is None:
+        return Verdict.UNVERIFIED if cut else Verdict.NOT_PRESENT
+    if rule.none is not None and raw == rule.none:
+        # RFC 8200 section 8.1: over IPv6 a UDP packet without checksum is to be discarded.
+        return Verdict.ILLEGAL if "pseudo" in rule.over and _over_ipv6(packet, i) else Verdict.NOT_PRESENT
+    if cut or ("payload" in rule.over and not whole):
+        return Verdict.UNVERIFIED
+    if packet.truncated and any(_is_short(scope, part) for part in rule.over):
+        return Verdict.UNVERIFIED
+    if "pseudo" in rule.over and pseudo_sum(scope.layers, i, scope.cls, 0) is None:
+        return Verdict.UNVERIFIED
+    return Verdict.GOOD if follows(scope, f) else Verdict.BAD
+
+
+def verdicts(packet: Packet) -> dict[str, Verdict]:
+    """Return the verdict on every checksum of the packet, by layer and field."""
+    return {key: found for (_, key, _), found in _checked(packet).items()}
+
+
+def _checked(packet: Packet) -> dict[tuple[int, str, str], Verdict]:
+    """Return the verdict on every checksum, by layer, its name in all of the packet, and the field's name."""
+    found: dict[tuple[int, str, str], Verdict] = {}
+    times: dict[str, int] = {}
+    bodies = packet._build()[0]
+    whole = _whole(packet, bodies, len(bodies))
+    for i, header in enumerate(packet.layers):
+        for f in header._fields:
+            if isinstance(f.rule, Checksum):
+                plain = f"{type(header).__name__}.{f.name}"
+                number = times[plain] = times.get(plain, 0) + 1
+                key = plain if number == 1 else f"{plain}#{number}"
+                found[i, key, f.name] = _verdict(Derivation(packet, i, bodies), f, f.rule, whole[i])
+    return found
+
+
+def _is_short(scope: Derivation, part: str) -> bool:
+    """Whether octets of a field that fills the packet up are missing."""
+    f = scope.cls._by_name.get(part)
+    return f is not None and f.pad > 0 and len(scope.raw(part) or b"") < len(derive(scope, f))
+
+
+def _over_ipv6(packet: Packet, i: int) -> bool:
+    for below in range(i - 1, -1, -1):
+        carrier = packet.layers[below]
+        if carrier._declaration.pseudo and carrier._declaration.pseudo[0]:
+            return len(getattr(carrier, "_" + carrier._declaration.pseudo[0]) or b"") == 16
+    return False
+
+
+def _whole(packet: Packet, bodies: Bodies, count: int) -> list[bool]:
+    """Return for the first `count` layers whether all bytes that they had on the wire are here."""
+    found = []
+    short = said = False
+    for j in range(count):
+        scope = Derivation(packet, j, bodies)
+        for f in scope.cls._fields:
+            leaves = f.rule.leaves() if f.rule is not None and not isinstance(f.rule, Checksum) else []
+            if any(isinstance(leaf, Size) and leaf.name == "payload" for leaf in leaves):
+                raw = scope.raw(f.name)
+                if raw is None and f.condition is not None and not f.condition.evaluate(scope):
+                    continue
+                short = short or raw is None or (not isinstance(f.rule, Next) and derive(scope, f) < raw)
+                said = said or not isinstance(f.rule, Next)
+        found.append(not short and (said or not (packet._notes and packet._notes.missing)))
+        partial = scope.cls._declaration.partial
+        short = short or (partial is not None and bool(partial.evaluate(scope)))
+    return found
+
+
+# In words ------------------------------------------------------------------------------------------------------
+
+
+def why(packet: Packet, i: int, name: str) -> Text:
+    """Return the derivation of one field, an operand a line."""
+    scope = Derivation(packet, i)
+    cls, header = scope.cls, packet._headers[i]
+    f = cls._field(name)
+    raw = scope.raw(name)
+    shown = (
+        "absent"
+        if raw is None
+        else f.kind.text(getattr(scope.header, name))
+        if isinstance(f.kind, Items)
+        else f.kind.text(raw)
+    )
+    if isinstance(f.rule, Checksum) and raw is not None:
+        shown = f"0x{raw:0{(f.kind.bits or 16) // 4}x}"
+    lines = [f"{cls.__name__}.{name} = {shown}  ({header.state(name)})"]
+    if f.condition is not None:
+        lines.append(f"  present where {f.condition}: {'yes' if f.condition.evaluate(scope) else 'no'}")
+        lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.condition)]
+    if f.rule is None:
+        lines.append(
+            "  no rule: "
+            + {"auto": "the default", "given": "set by the user", "captured": "as it came"}[header.state(name)]
+        )
+        return Text("\n".join(lines))
+    if raw is None and isinstance(f.rule, Checksum) and verdict(packet, i, name) is Verdict.NOT_PRESENT:
+        return Text("\n".join([*lines, "  there is no checksum"]))
+    derived = derive(scope, f)
+    if isinstance(f.rule, Checksum):
+        lines += [
+            f"  rule: {f.rule}",
+            *_sum_lines(scope, f.rule),
+            f"    gives 0x{derived:0{(f.kind.bits or 16) // 4}x}",
+        ]
+    else:
+        lines.append(f"  rule: {f.rule} = {derived}")
+        lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.rule)]
+    if raw is not None and header.state(name) != "auto":
+        lines.append(f"  {_agreement(scope, f, derived)}")
+    return Text("\n".join(lines))
+
+
+def _agreement(scope: Derivation, f: Field, derived: Any) -> str:
+    """Say whether a value agrees with its rule; of a checksum what its verdict says."""
+    check = verdict(scope.packet, scope.i, f.name) if isinstance(f.rule, Checksum) else None
+    if check is Verdict.UNVERIFIED:
+        here = "pseudo" in f.rule.over and pseudo_sum(scope.layers, scope.i, scope.cls, 0) is None  # type: ignore[union-attr]
+        return f"cannot be verified: {'no network layer is below' if here else 'not all that it covers is here'}"
+    if check in (Verdict.NOT_PRESENT, Verdict.ILLEGAL):
+        return "says that there is no checksum" + ", which IPv6 does not allow" * (check is Verdict.ILLEGAL)
+    if follows(scope, f):
+        return "agrees with the rule"
+    if _counts_more(scope, f, derived):
+        return "counts more than is here, which is a part (a fragment, a quoted packet, or cut by the capture); kept as it is"
+    return f"differs from the rule, which gives {_number(f, derived)}; kept as it is"
+
+
+def _counts_more(scope: Derivation, f: Field, derived: Any) -> bool:
+    """Whether a length rightly says more than there is: the rest of the packet is elsewhere."""
+    if not any(isinstance(leaf, Size) and leaf.name == "payload" for leaf in f.rule.leaves()):  # type: ignore[union-attr]
+        return False
+    wrong = any(
+        (fault.layer, fault.field, fault.cut) == (scope.cls.__name__, f.name, False) for fault in scope.packet.faults
+    )
+    return scope.packet.truncated and not wrong and bool(derived < scope.raw(f.name))
+
+
+def _number(f: Field, value: Any) -> str:
+    return f"0x{value:x}" if isinstance(f.rule, Checksum) else f.kind.text(value)
+
+
+def _distinct(rule: Expr) -> list[Expr]:
+    return list({str(leaf): leaf for leaf in rule.leaves() if type(leaf).__name__ != "Const"}.values())
+
+
+def _operand(leaf: Expr, scope: Derivation) -> str:
+    if isinstance(leaf, Next):
+        above = type(scope.layers[scope.i + 1]).__name__ if scope.i + 1 < len(scope.layers) else "no header"
+        return f"{leaf} = {leaf.evaluate(scope)}  ({above} above)"
+    if isinstance(leaf, (Ref, Size, Count, Has)):
+        return f"{leaf} = {leaf.evaluate(scope)}"
+    return str(leaf)
+
+
+def _sum_lines(scope: Derivation, rule: Checksum) -> list[str]:
+    lines = []
+    data = scope.covered(rule)
+    for part in rule.over:
+        if part == "pseudo":
+            for carrier in reversed(scope.layers[: scope.i]):
+                if carrier._declaration.pseudo and carrier._declaration.pseudo[0]:
+                    ends = [
+                        carrier._by_name[end].kind.text(getattr(carrier, "_" + end))
+                        for end in carrier._declaration.pseudo
+                    ]
+                    final = getattr(carrier, "final_destination", b"")
+                    last = (
+                        carrier._by_name[carrier._declaration.pseudo[1]].kind.text(final) + " in the end"
+                        if final
+                        else ends[1]
+                    )
+                    lines.append(f"    pseudo: {type(carrier).__name__} {ends[0]} -> {last}, size {len(data)}")
+                    break
+            else:
+                lines.append("    pseudo: no network layer below, so there is nothing to check against")
+        elif part in ("self", "payload"):
+            lines.append(f"    {part}: {scope.size(part)} bytes" + (", this field as zeros" if part == "self" else ""))
+        else:
+            lines.append(f"    {part}: {len(scope.octets(scope.cls._by_name[part]))} bytes")
+    return lines
+
+
+def show(packet: Packet) -> Text:
+    """Return the packet as text: a line a layer, below it a line a field with its state.
+
+    A packet that has no bytes, such as a prototype, shows the fields it was given, and why it cannot be built.
+    """
+    reason = unbuildable(packet)
+    if reason is not None:
+        return _given(packet, reason)
+    lines = []
+    checks = {(i, name): check for (i, _, name), check in _checked(packet).items()}
+    for i, (header, original) in enumerate(zip(packet.layers, packet._headers, strict=True)):
+        name = type(header).__name__
+        lines.append(name)
+        for f in header._fields:
+            raw = getattr(header, f.slot)
+            if isinstance(f.kind, PayloadMark) or raw is None:
+                continue
+            if isinstance(f.rule, Checksum) and isinstance(f.kind, Int):
+                text = f"0x{raw:0{f.kind.bits // 4}x}"
+                text += f"  {checks[i, f.name].name.lower().replace('_', ' ')}"
+            elif isinstance(f.kind, Items):
+                items = getattr(header, f.name)
+                text = ", ".join(octets_text(item) if isinstance(item, bytes) else repr(item) for item in items) or "-"
+            else:
+                text = octets_text(raw) if isinstance(f.kind, Bytes) else f.kind.text(raw)
+            lines.append(f"  {f.name:<18} {text:<36} {original.state(f.name)}".rstrip())
+    if packet.payload:
+        lines.append(f"payload {len(packet.payload)} bytes: {octets_text(packet.payload)}")
+    if packet.trailer:
+        lines.append(f"trailer {len(packet.trailer)} bytes: {octets_text(packet.trailer)}")
+    if packet.truncated:
+        lines.append("the capture holds less than there was on the wire")
+    lines += [f"fault: {fault}" for fault in packet.faults]
+    return Text("\n".join(lines))
+
+
+def unbuildable(packet: Packet) -> BuildError | None:
+    """Return why a packet has no bytes, None for one that has."""
+    try:
+        bytes(packet)
+    except BuildError as error:
+        return error
+    return None
+
+
+def _given(packet: Packet, reason: BuildError) -> Text:
+    lines = []
+    for header in packet._headers:
+        lines.append(type(header).__name__)
+        for f in header._fields:
+            if header._state & f.bit:
+                lines.append(f"  {f.name:<18} {expected(header, f, {})}")
+    if packet._payload:
+        lines.append(f"payload {len(packet._payload)} bytes: {octets_text(packet._payload)}")
+    return Text("\n".join([*lines, f"cannot be built: {reason}"]))

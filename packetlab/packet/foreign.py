@@ -1,0 +1,45 @@
+"""Bytes of whatever is a packet, and which library a packet of somebody else's is from.
+
+scapy and dpkt are known by the names of their classes: neither is imported here, and a program without them pays nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_libraries: dict[type, str] = {}
+
+
+def library(kind: type) -> str:
+    """Return "scapy" or "dpkt" for the class of one of their packets, "" for any other."""
+    if kind not in _libraries:
+        _libraries[kind] = _library(kind)
+    return _libraries[kind]
+
+
+def _library(kind: type) -> str:
+    for cls in kind.__mro__:
+        root = cls.__module__.partition(".")[0]
+        if cls.__name__ == "Packet" and root in ("scapy", "dpkt"):
+            return root
+    return ""
+
+
+def is_foreign(packet: object) -> bool:
+    """Say whether `packet` is one of scapy's or dpkt's."""
+    return library(type(packet)) != ""
+
+
+def octets(packet: Any) -> bytes:
+    """Return the bytes of whatever is a packet: octets, a `Packet`, a header, a captured frame, scapy's, dpkt's.
+
+    TypeError for anything else (a number or a list has bytes too, in Python's eyes).
+    """
+    if type(packet) is bytes:
+        return packet
+    if isinstance(packet, (bytes, bytearray, memoryview)):
+        return bytes(packet)
+    if hasattr(type(packet), "__bytes__"):
+        return bytes(packet)
+    wanted = "a packet, a header, a frame, bytes, or a packet of scapy or dpkt"
+    raise TypeError(f"{wanted} was expected, got {type(packet).__name__}")

@@ -1,0 +1,372 @@
+"""Headers: a class body with annotated fields becomes a codec, a typed constructor and a prototype.
+
+Owns what one header is: its fields, which of them are given, captured or derived, and how it compares. Packing and
+unpacking are compiled by `codec` when first needed. Knows nothing of the layers around it: that is `packet`.
+"""
+
+from __future__ import annotations
+
+import sys
+from inspect import cleandoc
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, get_origin
+
+from packetlab.codec import compiler
+from packetlab.declare import registry as _bindings
+from packetlab.declare.annotations import checked, is_optional, kind_of, resolved
+from packetlab.declare.declaration import AnyHeader, Declaration, restored
+from packetlab.declare.expressions import Expr, expression
+from packetlab.declare.fields import Field
+from packetlab.declare.kinds import REQUIRED, Int, Items, Kind, PayloadMark, Spec
+from packetlab.declare.validate import check_class_name, check_declaration, check_name
+from packetlab.declare.wildcards import Known, Tolerance
+from packetlab.errors import DeclareError, suggestion
+from packetlab.hooks import Shown, hook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from inspect import Signature
+
+
+H = TypeVar("H", bound="HeaderBase")
+
+
+class FieldProperty(property, Field):
+    """What `Beacon.station` is on the class: the declared field. On a header it is the field's value."""
+
+    def __init__(self, name: str, kind: Kind, spec: Spec) -> None:
+        Field.__init__(self, name, kind, spec)
+        property.__init__(self, self._getter())
+
+    def _getter(self) -> Callable[[Any], Any]:
+        slot, kind = self.slot, self.kind
+        read = attrgetter(slot)
+        if isinstance(kind, Int) and kind.names is None and self.rule is None:
+            return read
+
+        def get(header: HeaderBase) -> Any:
+            raw = read(header)
+            if raw is None:
+                header = header._alone()
+                raw = read(header)
+                if raw is None:
+                    return None
+            if type(raw) is bytes and isinstance(kind, Items):
+                return header._parsed(self)
+            try:
+                return kind.value(raw)
+            except (TypeError, ValueError):
+                if isinstance(raw, Tolerance):
+                    return raw
+                raise
+
+        return get
+
+    def derive(self, rule: Expr | None) -> None:
+        super().derive(rule)
+        property.__init__(self, self._getter())
+
+    def __set__(self, header: Any, value: Any) -> None:
+        raise AttributeError(
+            f"{type(header).__name__}.{self.name}: headers do not change; replace({self.name}=...) returns a new one"
+        )
+
+    def __repr__(self) -> str:
+        return f"<field {self.header.__name__}.{self.name}>"
+
+
+def own_doc(header: type) -> str:
+    """Return what a class says of itself in its body, "" for nothing."""
+    return cleandoc(header.__dict__.get("__doc__") or "")
+
+
+class _Annotations(dict[str, Any]):
+    """The annotations of a class body while it is read, where Python would let a second field of a name replace the first."""
+
+    def __init__(self, header: str) -> None:
+        super().__init__()
+        self.header = header
+
+    def __setitem__(self, name: str, annotation: Any) -> None:
+        if name in self:
+            raise DeclareError(f"{self.header}.{name}", "one field of each name", "two")
+        super().__setitem__(name, annotation)
+
+
+class HeaderType(type):
+    """Makes a header class from its body."""
+
+    _fields: tuple[Field, ...]
+    _declaration: Declaration
+
+    @property
+    def __doc__(cls) -> str | None:
+        """What `help` shows: the header's own words, its diagram and its fields (see `export.diagram`), made when asked."""
+        return hook("in_full")(cls) if getattr(cls, "_fields", ()) else own_doc(cls)
+
+    @__doc__.setter
+    def __doc__(cls, words: str | None) -> None:
+        type.__dict__["__doc__"].__set__(cls, words)
+
+    @property
+    def __signature__(cls) -> Signature:
+        """How a header is called, for help and completion: every field with what it has unless given."""
+        made: Signature = hook("signature")(cls)
+        return made
+
+    def _repr_pretty_(cls, printer: Any, cycle: bool) -> None:
+        """Show the class as its diagram where IPython ends a cell with it (IPython.lib.pretty)."""
+        hook("class_pretty")(cls, printer)
+
+    @classmethod
+    def __prepare__(cls, name: str, bases: tuple[type, ...], /, **options: Any) -> dict[str, object]:
+        return {"__annotations__": _Annotations(name)}
+
+    def __new__(mcls, name: str, bases: tuple[type, ...], body: dict[str, Any], **options: Any) -> HeaderType:
+        if "_root" in body:
+            return super().__new__(mcls, name, bases, body)
+        check_name(name, "the name of a header")
+        for word in ("__qualname__", "__module__"):
+            check_class_name(word, body.get(word, name), f"{name}.{word}")
+        annotations: dict[str, Any] = dict(body.get("__annotations__", {}))
+        body["__annotations__"] = annotations
+        frame = sys._getframe(1)
+        inherited: dict[str, Field] = {}
+        for base in bases:
+            inherited.update({f.name: f for f in getattr(base, "_fields", ())})
+        fields: list[Field] = list(inherited.values())
+        for field_name, annotation in annotations.items():
+            where = f"{name}.{field_name}"
+            annotation = resolved(annotation, frame.f_globals, frame.f_locals, where)
+            if get_origin(annotation) is ClassVar:
+                continue
+            check_name(field_name, where)
+            kind = kind_of(annotation, where)
+            owner = _owner(field_name, kind, inherited, bases)
+            if owner:
+                raise DeclareError(where, "a name that is free", f"{field_name!r}, which {owner}")
+            spec = checked(body.pop(field_name, REQUIRED), kind, where)
+            if is_optional(annotation) and spec.condition is None:
+                raise DeclareError(where, "when(...) for a field that may be None", "one that is always there")
+            fields.append(FieldProperty(field_name, kind, spec))
+        new_names = [f.name for f in fields if f.name not in inherited]
+        body["__slots__"] = tuple("_" + n for n in new_names)
+        body.update({f.name: f for f in fields if f.name not in inherited})
+        cls = super().__new__(mcls, name, bases, body)
+        return cls
+
+    def __setattr__(cls, word: str, value: Any) -> None:
+        renamed = word in ("__name__", "__qualname__", "__module__")
+        if renamed:
+            check_class_name(word, value, f"{cls.__name__}.{word}")
+        super().__setattr__(word, value)
+        if renamed:
+            cls._declaration.name = cls.__name__
+            compiler.forget(cast("type[AnyHeader]", cls))  # the compiled code names the class in its errors
+
+    def __init__(
+        cls,
+        name: str,
+        bases: tuple[type, ...],
+        body: dict[str, Any],
+        *,
+        under: Any = None,
+        when: Any = None,
+        sets: dict[str, Any] | None = None,
+        payload_size: Any = None,
+        opaque: Any = None,
+        unsized: Any = None,
+        partial: Any = None,
+        quotes: Any = None,
+        pseudo: tuple[str, str] | None = None,
+        answers: Any = None,
+    ) -> None:
+        super().__init__(name, bases, body)
+        inherited = [f for base in bases for f in getattr(base, "_fields", ())]
+        theirs = {*inherited}
+        cls._fields = tuple(inherited + [f for f in body.values() if isinstance(f, Field)])
+        header: Any = cls
+        header._by_name = {f.name: f for f in cls._fields}
+        for number, one in enumerate(cls._fields):
+            one.bit = 1 << number
+            if one not in theirs:
+                one.header = header
+
+        def rule(written: Any) -> Expr | None:
+            return None if written is None else expression(written)
+
+        header._declaration = Declaration(
+            name,
+            header,
+            cls._fields,
+            rule(payload_size),
+            rule(opaque),
+            rule(unsized),
+            rule(partial),
+            rule(quotes),
+            pseudo,
+        )
+        if "_root" in body:
+            header._reset()
+            return
+        header._answers, header._answered = _bindings.stated(header, answers), ()
+        check_declaration(header._declaration)
+        header._reset()
+        if under is None and when is not None:
+            raise DeclareError(name, "under= with when=", "when= alone")
+        with _bindings.all_or_none():
+            _bindings.declare(header)
+            _bindings.answer(header)
+            for lower in under if isinstance(under, (tuple, list)) else (under,) if under is not None else ():
+                _bindings.bind(header, lower, when, sets)
+
+
+class HeaderBase(AnyHeader, metaclass=HeaderType):
+    """A header by itself: its values, their states, and how it compares. `Header` adds what wants packets."""
+
+    _root: ClassVar[bool] = True
+
+    __slots__ = ()
+
+    @classmethod
+    def _reset(cls) -> None:
+        """Forget compiled code: bindings or fields have changed."""
+        compiler.forget(cls)
+
+    @classmethod
+    def _field(cls, name: str) -> Field:
+        try:
+            return cls._by_name[name]
+        except KeyError:
+            raise DeclareError(
+                f"{cls.__name__}.{name}", "a field", "no such name", suggestion(name, cls._by_name)
+            ) from None
+
+    # States ------------------------------------------------------------------------------------------------
+
+    @property
+    def given(self) -> frozenset[str]:
+        """Names of the fields that the user set."""
+        count = len(self._fields)
+        own = self._state & ~(self._state >> count)
+        return frozenset(f.name for f in self._fields if own & f.bit)
+
+    @property
+    def captured(self) -> frozenset[str]:
+        """Names of the fields whose values came off the wire."""
+        taken = self._state >> len(self._fields)
+        return frozenset(f.name for f in self._fields if taken & f.bit)
+
+    def state(self, name: str) -> str:
+        """Return "given", "captured" or "auto" (derived by a rule, or the default)."""
+        bit = self._field(name).bit
+        if self._state >> len(self._fields) & bit:
+            return "captured"
+        return "given" if self._state & bit else "auto"
+
+    def replace(self: H, **changes: Any) -> H:
+        """Return a copy with some fields given anew. A field set to `auto` (the function) is derived again."""
+        return compiler.replaced(self, changes)
+
+    # Values ------------------------------------------------------------------------------------------------
+
+    def _alone(self: H) -> H:
+        """Return this header with derived fields filled in, as if it were the whole packet."""
+        if self._state >> 2 * len(self._fields):
+            return self
+        return type(self)._resolve(self, b"", (self,), 0, None)  # type: ignore[no-any-return]
+
+    def _parsed(self, field: Field) -> tuple[HeaderBase, ...]:
+        """Return the items of a repeated field, kept for the next time."""
+        raw = getattr(self, field.slot)
+        if type(raw) is bytes:
+            raw = compiler.parse_items(field, raw, [], count=compiler.said_count(self, field))
+            object.__setattr__(self, field.slot, raw)
+        return raw  # type: ignore[no-any-return]
+
+    def _raw_values(self) -> tuple[Any, ...]:
+        header = self._alone() if any(getattr(self, f.slot) is None for f in self._fields) else self
+        return tuple(
+            header._parsed(f)
+            if isinstance(f.kind, Items) and getattr(header, f.slot) is not None
+            else getattr(header, f.slot)
+            for f in self._fields
+        )
+
+    def _is_among(self, headers: tuple[HeaderBase, ...], known: Known | None) -> bool:
+        """Whether the given fields fit one of `headers`; `known` has then what `same_as` names stand for."""
+        wanted = [f for f in self._fields if self._state & f.bit]
+        for header in headers:
+            if isinstance(header, type(self)):
+                names = dict(known) if known else {}
+                if all(self._same(header, f, names) for f in wanted):
+                    if known is not None:
+                        known.update(names)
+                    return True
+        return False
+
+    def _same(self, other: HeaderBase, field: Field, known: Known) -> bool:
+        mine, theirs = getattr(self, field.slot), getattr(other, field.slot)
+        if isinstance(mine, Tolerance):
+            other = other._alone() if theirs is None else other
+            raw = other._parsed(field) if isinstance(field.kind, Items) else getattr(other, field.slot)
+            return mine.admits(raw, known)
+        if isinstance(field.kind, Items) or theirs is None:
+            return bool(getattr(self, field.name) == getattr(other, field.name))
+        return bool(mine == theirs)
+
+    def __bytes__(self) -> bytes:
+        return type(self)._encode(self, b"", (self,), 0, None)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._raw_values() == other._raw_values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._raw_values()))
+
+    def __repr__(self) -> str:
+        shown = []
+        for f in self._fields:
+            if self._state & f.bit and getattr(self, f.slot) is not None:
+                shown.append(f"{f.name}={_literal(getattr(self, f.name))}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    # By hand: a base class would have to be made by HeaderType too.
+    _repr_mimebundle_ = Shown._repr_mimebundle_
+    __rich__ = Shown.__rich__
+
+    # No __getattr__ here: it would take every read of a field off the interpreter's fast path.
+
+    def __copy__(self: H) -> H:
+        return self
+
+    def __deepcopy__(self: H, memo: Any) -> H:
+        return self
+
+    def __reduce__(self) -> Any:
+        return restored, (type(self), self._state, tuple(getattr(self, f.slot) for f in self._fields))
+
+
+def _owner(name: str, kind: Kind, inherited: dict[str, Field], bases: tuple[type, ...]) -> str:
+    """Say who has the name of a field already, "" for nobody."""
+    roots = [root for base in bases for root in base.__mro__ if root is AnyHeader or "_root" in vars(root)]
+    reserved = {word for root in roots for word in vars(root) if not word.startswith("__")}
+    if name in inherited:
+        return f"{inherited[name].header.__name__} has, a base of this class"
+    if name in reserved:
+        return "every header has"
+    if "_" + name in reserved:
+        return f"every header has as _{name}, for itself"
+    # In rules these words are parts of the packet.
+    if name in ("self", "pseudo") or (name == "payload" and not isinstance(kind, PayloadMark)):
+        return "is a part of the packet in rules"
+    return "starts with _" if name.startswith("_") else ""
+
+
+def _literal(value: Any) -> str:
+    name = type(value).__name__
+    if name in ("EUI", "IPAddress"):
+        return repr(str(value))
+    return str(int(value)) if isinstance(value, int) else repr(value)

@@ -1,0 +1,91 @@
+"""Where every field of a packet stands: its first bit, and how many.
+
+Measures one packet by its declarations; the bytes themselves are `pack`'s business.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from packetlab.codec.bodies import width
+from packetlab.declare.fields import Field
+from packetlab.packet.packet import Header, Packet
+
+
+class Span(NamedTuple):
+    """A stretch of a packet that one field fills.
+
+    Attributes:
+        layer: its header's place in `packet.layers`. field: which. bit: the first, from the packet's start. bits: how many.
+    """
+
+    layer: int
+    field: Field
+    bit: int
+    bits: int
+
+    @property
+    def octets(self) -> tuple[int, int]:
+        """The octets it touches: the first, and the one behind the last."""
+        return self.bit // 8, -(-(self.bit + self.bits) // 8)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it fills whole octets, sharing none."""
+        return self.bit % 8 == 0 and self.bits % 8 == 0
+
+
+class Places(NamedTuple):
+    """Where the parts of a packet stand. Pairs are (first octet, the one behind the last).
+
+    Attributes:
+        spans: of every field that is there and not empty, in the order of the bytes. layers: each with all it carries.
+        payload: what is behind the last header. trailers: what fills the frame, by layer.
+    """
+
+    spans: tuple[Span, ...]
+    layers: tuple[tuple[int, int], ...]
+    payload: tuple[int, int]
+    trailers: dict[int, tuple[int, int]]
+
+
+def places(packet: Packet) -> Places:
+    """Return where each field, each layer, the payload and the trailers of a packet stand in its bytes."""
+    bodies = packet._build()[0]
+    start, end = 0, len(bytes(packet))
+    spans: list[Span] = []
+    layers: list[tuple[int, int]] = []
+    trailers: dict[int, tuple[int, int]] = {}
+    for i, header in enumerate(packet.layers):
+        gap = len(packet._gaps.get(i, b""))
+        if gap:
+            trailers[i] = (end - gap, end)
+        end -= gap
+        layers.append((start, end))
+        behind = _spans(i, header, type(header)._declaration.behind, 0)
+        size = sum(span.bits for span in behind) // 8
+        above = bodies.size(i)
+        head = end - size - above
+        # A header that the capture cut is not filled up any more, so nothing may reach beyond its head.
+        before = _spans(i, header, type(header)._declaration.before, start)
+        spans += [span._replace(bits=min(span.bits, head * 8 - span.bit)) for span in before]
+        spans += [span._replace(bit=span.bit + (end - size) * 8) for span in behind]
+        end -= size
+        start = end - above
+    return Places(tuple(sorted(spans, key=lambda span: span.bit)), tuple(layers), (start, end), trailers)
+
+
+def field_spans(item: Header, bit: int) -> list[Span]:
+    """Return where the fields of an item of a repeated field stand, which begins at a bit; their `layer` is 0."""
+    return [span._replace(bit=span.bit + bit) for span in _spans(0, item, list(type(item)._fields), 0)]
+
+
+def _spans(layer: int, header: Header, fields: list[Field], start: int) -> list[Span]:
+    found = []
+    bit = start * 8
+    for f in fields:
+        bits = width(header, f)
+        if bits:
+            found.append(Span(layer, f, bit, bits))
+            bit += bits
+    return found

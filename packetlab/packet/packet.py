@@ -1,0 +1,450 @@
+"""Packet: an immutable stack of headers with a payload.
+
+Owns stacking (`/`), building, looking up layers, and editing with re-derivation. How one header is packed is
+`codec`'s business, how bytes become a packet `dissect`'s, and how values are explained `explain`'s.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform, overload
+
+from packetlab.codec.bodies import Bodies
+from packetlab.codec.compiler import all_item_faults, replaced
+from packetlab.codec.faults import Fault
+from packetlab.codec.stacks import build, builders, made
+from packetlab.declare.kinds import Bytes, Items, PayloadMark, utf8
+from packetlab.declare.wildcards import Known, NoMatch
+from packetlab.errors import BuildError
+from packetlab.hooks import Shown, hook
+from packetlab.packet.foreign import is_foreign
+from packetlab.packet.header import HeaderBase, HeaderType
+from packetlab.packet.notes import Notes
+from packetlab.packet.results import Deep, Difference, Varied, Verdict
+from packetlab.packet.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+H = TypeVar("H", bound="Header")
+
+
+_new = object.__new__
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class Header(HeaderBase):
+    """Base of all headers. Subclass it with annotated fields; an instance is immutable.
+
+    Class options:
+        under, when, sets: which header(s) it follows, on which numbers or condition (see `registry.bind`); {"port": n} is
+            either port, so that replies are found too.
+        payload_size: an expression for the payload's size in bytes where no length rule says it; negative: unknown; 0:
+            nothing can be bound, and what stands behind, built as a payload too, reads as what fills the frame (`Packet.trailer`).
+        opaque: a condition that the payload is not the start of the next header (a later fragment).
+        unsized: a condition that the length of the whole is left out, so that all there is counts; no fault where that
+            is more than a link's usual MTU (1,500 bytes), as in packets on their way to segmentation offload.
+        partial: a condition that the payload is only the first part of what its headers speak of.
+        quotes: a condition that the payload is the beginning of a packet quoted.
+        pseudo: the (source, destination) fields that transport checksums of headers above cover; a property
+            `final_destination` (octets, none for the field's own) goes before the destination.
+        answers: when it answers a header of its class, a condition on `request` and `reply`; {class: condition} for others.
+
+    A header with only some fields given is a prototype: default header, pattern, filter.
+    """
+
+    __slots__ = ()
+    _root: ClassVar[bool] = True
+
+    def matches(self, packet: Any, known: Known | None = None) -> bool:
+        """Say whether `packet` has a header of this class whose fields fit the given ones of this prototype.
+
+        `packet` is whatever is one: a header, ours, a captured frame, scapy's, dpkt's. A false answer says in its repr
+        why; `why_not` says it at length. `known`: what `same_as` names stand for; a match adds to it.
+        """
+        headers = (packet,) if isinstance(packet, Header) else _packet(packet).layers
+        if self._is_among(headers, known):
+            return True
+        return NoMatch(self, packet if isinstance(packet, Header) else _packet(packet), known)  # type: ignore[return-value]  # false, and equal to False
+
+    def why_not(self, packet: Any, known: Known | None = None) -> Text:
+        """Return why `packet` does not match this prototype, the most telling line first; empty where it does."""
+        reasons: Text = hook("why_not")(self, packet, known)
+        return reasons
+
+    def show(self) -> str:
+        """Return the header as a table of field, value and state."""
+        return (self / b"").show()
+
+    def __truediv__(self, other: Any) -> Packet:
+        if type(type(other)) is not HeaderType:
+            stacked: Packet = Packet((self,)) / other
+            return stacked
+        packet = _new(Packet)
+        packet._headers, packet._payload = (self, other), b""
+        packet._data = packet._resolved = packet._notes = None
+        return packet
+
+    def __rtruediv__(self, other: Any) -> Packet:
+        return (self / b"").__rtruediv__(other)
+
+    def __rdiv__(self, other: Any) -> Any:
+        return (self / b"").__rdiv__(other)
+
+
+class Packet(Shown):
+    """Headers, a payload, and what link padding stands behind.
+
+    Made by stacking (``Ether() / IPv4() / b"data"``) or by `dissect`. Never changes: `replace` returns a new one.
+    """
+
+    __slots__ = ("_data", "_headers", "_notes", "_payload", "_resolved")
+
+    def __init__(self, headers: tuple[Header, ...] = (), payload: bytes = b"", notes: Notes | None = None) -> None:
+        self._headers = headers
+        self._payload = payload
+        self._data: bytes | None = None
+        self._resolved: tuple[Header, ...] | None = None
+        self._notes = notes
+
+    # Looking ------------------------------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> tuple[Header, ...]:
+        """The headers from the outermost in, derived fields filled in."""
+        if self._resolved is None:
+            self._resolved = self._resolve()
+        return self._resolved
+
+    @property
+    def payload(self) -> bytes:
+        """The bytes behind the last header."""
+        return self._payload
+
+    @property
+    def trailer(self) -> bytes:
+        """The bytes that belong to no layer: what fills a short frame, from the innermost gap out."""
+        gaps = self._gaps
+        return b"".join(gaps[i] for i in sorted(gaps, reverse=True))
+
+    @property
+    def truncated(self) -> bool:
+        """Whether there was more on the wire than is here: cut by the capture, a fragment, a quoted packet."""
+        return self._notes is not None and (self._notes.cut or self._notes.missing > 0)
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What does not fit the declarations, in the order found. Empty for a packet that was built."""
+        found = list(self._notes.faults) if self._notes is not None else []
+        if self._resolved is self._headers and not self.truncated:
+            all_item_faults(self._headers, found)
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def linktype(self) -> int | None:
+        """The link type of a captured frame whose first header is not declared; None for all other packets."""
+        return self._notes.linktype if self._notes is not None else None
+
+    @property
+    def _gaps(self) -> dict[int, bytes]:
+        """Layer number -> the bytes behind that layer, inside the one below."""
+        return self._notes.gaps if self._notes is not None else {}
+
+    @overload
+    def __getitem__(self, wanted: type[H]) -> H: ...
+    @overload
+    def __getitem__(self, wanted: tuple[type[H], int]) -> H: ...
+    def __getitem__(self, wanted: Any) -> Any:
+        """Return the first header of a class, or with ``packet[IPv4, 1]`` the second. KeyError if there is none."""
+        layers = self._resolved or self.layers
+        for header in layers:
+            if type(header) is wanted:
+                return header
+        cls, number = wanted if isinstance(wanted, tuple) else (wanted, 0)
+        for header in layers:
+            if isinstance(header, cls):
+                if not number:
+                    return header
+                number -= 1
+        raise KeyError(f"no {cls.__name__} in {self.summary()}")
+
+    def get(self, wanted: type[H]) -> H | None:
+        """Return the first header of a class, or None."""
+        return self[wanted] if wanted in self else None
+
+    def __contains__(self, wanted: object) -> bool:
+        if isinstance(wanted, Header):
+            return bool(wanted.matches(self))
+        return isinstance(wanted, type) and any(isinstance(header, wanted) for header in self._headers)
+
+    def __len__(self) -> int:
+        return len(bytes(self))
+
+    def __bool__(self) -> bool:
+        return True
+
+    # Building -----------------------------------------------------------------------------------------------
+
+    def __truediv__(self, other: Any) -> Packet:
+        # Stacking is a good part of what building costs, so the new packet is filled in right here.
+        kind = type(other)
+        if type(kind) is HeaderType:
+            if self._payload:
+                raise BuildError("/", "headers before the payload", kind.__name__)
+            packet = _new(Packet)
+            packet._headers = self._headers + (other,)
+            packet._payload = b""
+        elif kind is bytes:
+            packet = _new(Packet)
+            packet._headers = self._headers
+            packet._payload = self._payload + other
+        else:
+            stacked: Packet = self._stacked(other)
+            return stacked
+        packet._data = packet._resolved = None
+        packet._notes = self._notes and self._kept()
+        return packet
+
+    def _stacked(self, other: Any) -> Any:
+        if isinstance(other, (bytes, bytearray, memoryview, str)):
+            data = utf8(other, "payload") if isinstance(other, str) else bytes(other)
+            return Packet(self._headers, self._payload + data, self._kept())
+        if isinstance(other, Packet):
+            if self._payload:
+                raise BuildError("/", "headers before the payload", other.summary())
+            count = len(self._headers)
+            gaps = {**self._gaps, **{i + count: gap for i, gap in other._gaps.items()}}
+            return Packet(self._headers + other._headers, other._payload, Notes(gaps) if gaps else None)
+        return self._stacked(_packet(other)) if is_foreign(other) else NotImplemented
+
+    def __rtruediv__(self, other: Any) -> Packet:
+        raise BuildError("/", "a header on the left", type(other).__name__)
+
+    def __rdiv__(self, other: Any) -> Any:
+        # What scapy calls for `its_packet / ours`: the left side decides, so this gives a packet of scapy's.
+        return hook("on_scapy")(other, self)
+
+    def with_fault(self, fault: Fault, linktype: int | None = None) -> Packet:
+        """Return this packet with one more thing to be said of it; of a link type that is not declared, its number."""
+        notes = self._notes or Notes({})
+        said = Notes(
+            notes.gaps,
+            (*notes.faults, fault),
+            notes.missing,
+            notes.cut,
+            notes.linktype if linktype is None else linktype,
+        )
+        more = Packet(self._headers, self._payload, said)
+        more._data, more._resolved = self._data, self._resolved
+        return more
+
+    def _kept(self) -> Notes | None:
+        """What of the notes goes on to a packet made from this one: the bytes that fill the frame."""
+        return Notes(self._notes.gaps) if self._notes is not None and self._notes.gaps else None
+
+    def __bytes__(self) -> bytes:
+        data = self._data
+        if data is None:
+            headers, notes = self._headers, self._notes
+            # A stack that comes often has a function of its own (see `fuse`), which may still pass.
+            builder = builders.get(tuple(map(type, headers))) if notes is None else None
+            data = builder(headers, self._payload) if builder is not None else None
+            if data is None:
+                data = build(headers, self._payload, notes.gaps if notes is not None else None)
+            self._data = data
+        return data
+
+    def encode(self) -> bytes:
+        """Pack from the fields, even where the bytes are known: what `bytes` returns once nothing is kept.
+
+        Items that were not looked at yet are read first, so that nothing but field values goes in.
+        """
+        for header in self._headers:
+            for f in type(header)._fields:
+                if isinstance(f.kind, Items) and getattr(header, f.slot) is not None:
+                    header._parsed(f)
+        return build(self._headers, self._payload, self._gaps)
+
+    def _build(self) -> tuple[Bodies, tuple[Header, ...]]:
+        """Return what lies above each header in bytes, and the headers with derived fields filled in."""
+        layers = self.layers
+        return Bodies(bytes(self), layers, self._gaps), layers
+
+    def _resolve(self) -> tuple[Header, ...]:
+        headers, gaps = self._headers, self._gaps
+        resolved = []
+        body, above = self._payload, None
+        for i in range(len(headers) - 1, -1, -1):
+            header = headers[i]
+            resolved.append(header._resolve(header, body, headers, i, above))
+            above, body = type(header), header._encode(header, body, headers, i, above) + gaps.get(i, b"")
+        if self._data is None:
+            self._data = body
+        return tuple(resolved[::-1])
+
+    # Editing ------------------------------------------------------------------------------------------------
+
+    def replace(self, layer: type[Header] | tuple[type[Header], int] | None = None, **changes: Any) -> Packet:
+        """Return a packet with some fields of one layer given anew (``payload=`` alone needs no layer).
+
+        Each captured field that follows from a rule and was right before the edit is derived again; one that was
+        wrong stays as it is. KeyError where there is no such layer, BuildError where a value does not fit.
+        """
+        headers = list(self._rederived())
+        payload = self._payload
+        if layer is None and set(changes) != {"payload"}:
+            raise BuildError("replace", "a layer, or payload= alone", ", ".join(changes) or "nothing")
+        field = self._class(layer)._by_name.get("payload") if layer is not None else None
+        # A header of a captured packet has None where a mark stands; given back, it changes nothing.
+        given_back = field is not None and changes.get("payload", b"") is None
+        if "payload" in changes and not given_back and (field is None or isinstance(field.kind, PayloadMark)):
+            payload = Bytes().raw(changes.pop("payload"), "payload")
+        if layer is not None:
+            place = self._place(layer)
+            headers[place] = replaced(headers[place], changes)
+        return Packet(tuple(headers), payload, self._kept())
+
+    @staticmethod
+    def _class(layer: Any) -> type[Header]:
+        return layer[0] if isinstance(layer, tuple) else layer  # type: ignore[no-any-return]
+
+    def vary(self, count: int, fields: Mapping[Any, Any] | None = None, /, **named: Any) -> Varied:
+        """Return `count` packets made from this one, some fields varying from row to row: one batch, with right lengths
+        and checksums.
+
+        Args:
+            fields: what varies -> its values. A field is named by itself (``UDP.sport``), in words ("ip.src", "ip#2.src"
+                for the second IPv4, "idp.dst.net"), as ``(IPv4, 1, "src")``, or is "payload".
+            named: the same with words as keywords.
+
+        Values are a range, a list, an array, an iterator, or one of `sequence`, `seeded`, `filling`; they begin again when
+        they are used up. A numpy Generator draws them. Fields that are given keep their values, derived ones follow; row i
+        is what `replace` with the values of row i gives. BuildError where a field or a value does not fit.
+        """
+        rows: Varied = hook("vary")(self, count, fields, named)
+        return rows
+
+    def _rederived(self) -> tuple[Header, ...]:
+        """Return the headers with every captured field that is consistent made derived again."""
+        bodies, consistent = self._build()[0], hook("consistent")
+        return tuple(consistent(self, i, bodies) for i in range(len(self._headers)))
+
+    # Explaining ---------------------------------------------------------------------------------------------
+
+    def why(self, layer: type[Header] | tuple[type[Header], int], name: str) -> Text:
+        """Return how the value of a field comes about: state, rule and operands."""
+        found: Text = hook("why")(self, self._place(layer), name)
+        return found
+
+    def verdict(self, layer: type[Header] | tuple[type[Header], int], name: str = "") -> Verdict:
+        """Return what is to be said of a checksum field: good, bad, unverified (bytes are missing), not present.
+
+        Without a `name` it is the field called "checksum", or the only checksum the header has. BuildError for no checksum.
+        """
+        found: Verdict = hook("verdict")(self, self._place(layer), name)
+        return found
+
+    def verdicts(self) -> dict[str, Verdict]:
+        """Return the verdict on every checksum, by "IPv4.checksum" (with "#2" behind the second of its kind)."""
+        found: dict[str, Verdict] = hook("verdicts")(self)
+        return found
+
+    def _place(self, layer: type[Header] | tuple[type[Header], int]) -> int:
+        target = self[layer]
+        return next(i for i, header in enumerate(self.layers) if header is target)
+
+    def diff(self, other: Any) -> Difference:
+        """Return the fields in which two packets differ; it is false where there are none, and prints one a line.
+
+        `other` is whatever is a packet: ours, a header, a captured frame, scapy's, dpkt's, or bytes.
+        """
+        found: Difference = hook("diff")(self, other)
+        return found
+
+    def matches(self, packet: Any, known: Known | None = None) -> bool:
+        """Say whether every header of this packet, as a prototype, matches one of `packet`, in order.
+
+        `packet` is whatever is one: ours, a captured frame, scapy's, dpkt's. A false answer says in its repr why.
+        `known`: what `same_as` names stand for; a match adds to it.
+        """
+        packet = _packet(packet)
+        names = dict(known) if known else {}
+        layers = iter(packet.layers)
+        for mine in self._headers:
+            if not any(mine.matches(header, names) for header in layers):
+                return NoMatch(self, packet, known)  # type: ignore[return-value]
+        if self._payload not in (b"", packet.payload):
+            return NoMatch(self, packet, known)  # type: ignore[return-value]
+        if known is not None:
+            known.update(names)
+        return True
+
+    def why_not(self, packet: Any, known: Known | None = None) -> Text:
+        """Return why `packet` does not match this one as a prototype; empty where it does."""
+        found: Text = hook("why_not")(self, packet, known)
+        return found
+
+    def answers(self, request: Packet) -> bool:
+        """Say whether this packet is the reply to `request` by the rules of its headers; see `pattern.replies`."""
+        return not hook("reasons")(self, request)
+
+    def show(self) -> Text:
+        """Return the packet as a table: a line per layer, below it field, value and state."""
+        found: Text = hook("show")(self)
+        return found
+
+    def dump(self) -> Text:
+        """Return the bytes, sixteen a line as numbers and text, and the bits of those that several fields share."""
+        return hook("dump")(self)  # type: ignore[no-any-return]
+
+    def summary(self) -> str:
+        """Return the names of the layers and the size of the payload, in one line."""
+        size = [f"{len(self._payload)} bytes"] if self._payload else []
+        return " / ".join([*(type(header).__name__ for header in self._headers), *size])
+
+    # Other libraries ----------------------------------------------------------------------------------------
+
+    def to_scapy(self) -> Any:
+        """Return the packet as scapy's: its own classes where it has them, classes made from declarations elsewhere.
+
+        The bytes are the same. scapy is imported by this call (about half a second, once).
+        """
+        return hook("to_scapy")(self)
+
+    def to_dpkt(self) -> Any:
+        """Return the packet as dpkt's: its own classes where it has them, classes made from declarations elsewhere."""
+        return hook("to_dpkt")(self)
+
+    def deep(self, name: str | None = None, *, using: str | None = None) -> Deep:
+        """Return the application's data decoded by scapy or dpkt; see `packetlab.deep`.
+
+        Args:
+            name: of the decoder ("dns", "http", "tls"; `packetlab.deep_names()` lists them), None: by ports and bindings.
+            using: "scapy" or "dpkt", None: whichever has the decoder.
+
+        Never raises for what is in the packet: a decoder that fails leaves a fault on the result.
+        """
+        decoded: Deep = hook("deep")(self, name, using=using)
+        return decoded
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Packet):
+            return NotImplemented
+        return [type(h) for h in self._headers] == [type(h) for h in other._headers] and bytes(self) == bytes(other)
+
+    def __hash__(self) -> int:
+        return hash(bytes(self))
+
+    def __repr__(self) -> str:
+        parts = [repr(header) for header in self._headers]
+        if self._payload:
+            parts.append(repr(self._payload))
+        return " / ".join(parts) or "Packet()"
+
+
+def _packet(packet: Any) -> Packet:
+    found: Packet = hook("as_packet")(packet)
+    return found
+
+
+made.update(Packet=Packet, Notes=Notes, new=Packet.__new__)

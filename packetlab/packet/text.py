@@ -1,0 +1,43 @@
+"""Values of fields in words, and text that shows itself in an interactive session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.expressions import Checksum
+from packetlab.declare.fields import Field
+from packetlab.declare.kinds import Int, Items, octets_text
+from packetlab.declare.wildcards import Known, SameAs, Tolerance
+
+
+class Text(str):
+    """A string whose repr is itself, so that a prompt or a notebook prints it as it is meant to be read."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def expected(header: AnyHeader, f: Field, known: Known) -> str:
+    """Return what a prototype wants in a field, in words."""
+    wanted = getattr(header, f.slot)
+    if not isinstance(wanted, Tolerance):
+        return value_text(f, wanted, header)
+    if isinstance(wanted, SameAs) and wanted.written[0] in known:
+        return f"{wanted!r}, which is {value_text(f, known[wanted.written[0]], header)}"
+    return repr(wanted)
+
+
+def value_text(f: Field, raw: Any, header: AnyHeader | None = None) -> str:
+    """Return the raw value of a field as a person reads it, "absent" for none; safe to print."""
+    if raw is None:
+        return "absent"
+    if isinstance(f.kind, Items):
+        items = header._parsed(f) if header is not None and type(raw) is bytes else raw
+        return ", ".join(octets_text(i) if isinstance(i, bytes) else repr(i) for i in items) or "none"
+    if isinstance(f.rule, Checksum) and isinstance(f.kind, Int):
+        return f"0x{raw:0{f.kind.bits // 4}x}"
+    try:
+        return f.kind.text(int(raw) if isinstance(raw, bool) else raw)
+    except (TypeError, ValueError):  # a value met under a name in a field of another kind
+        return octets_text(raw) if isinstance(raw, bytes) else repr(raw)

@@ -1,0 +1,9 @@
+"""Packets against patterns: prototypes, filter expressions, replies to requests.
+
+    match                why a packet does not match a prototype
+    paths, conditions    the one resolver of names such as "ip#2.src", and conditions on what they name
+    filter               filter expressions in words
+    replies              which packet answers which
+
+All of it takes whatever is a packet.
+"""

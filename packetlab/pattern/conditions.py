@@ -1,0 +1,244 @@
+"""Conditions: what a filter asks, as data. A packet answers by its fields, a buffer of many (`tracing`) all at once.
+
+`Match` asks about headers, `About` about the frame around the packet; `Every`, `Some` and `Not` put them together.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from functools import reduce
+from typing import Any, NamedTuple
+
+from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.kinds import Items
+from packetlab.declare.registry import header_named
+from packetlab.declare.wildcards import AnyValue, Between, Masked, OneOfThese
+from packetlab.errors import BuildError
+from packetlab.packet.packet import Header, Packet
+from packetlab.pattern.paths import FieldPath
+
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+    "&": lambda a, b: bool(a & b), "contains": lambda a, b: b in a,
+}  # fmt: skip
+FRAME: dict[str, Callable[[Any], Any]] = {
+    "number": lambda frame: frame.number,
+    "time_ns": lambda frame: frame.time_ns,
+    "length": lambda frame: len(frame.data),
+    "wire_length": lambda frame: frame.wire_length,
+    "linktype": lambda frame: frame.linktype,
+    "interface": lambda frame: frame.interface.number,
+    "comment": lambda frame: frame.comments,
+    "faults": lambda frame: len(frame.packet().faults),
+}
+"""What is known of a frame besides its packet; the same names are columns (see `Capture.table`)."""
+
+
+class Test:
+    """A question about packets: call it with one. Made of `Match` and `About` by `Every`, `Some` and `Not`."""
+
+    __slots__ = ()
+
+    def __call__(self, packet: Packet, frame: Any = None) -> bool:
+        """Whether a packet passes. `frame`: what it was captured in; BuildError where that is asked for and not given."""
+        raise NotImplementedError
+
+    def matches(self) -> list[Match | About]:
+        """Return the single questions it is made of."""
+        return []
+
+    def combined(self, answers: Iterator[Any]) -> Any:
+        """Return the answer from those to its single questions, in order: truth values, or arrays of them."""
+        raise NotImplementedError
+
+
+class Condition(NamedTuple):
+    """What is asked of one value.
+
+    `path` is its name (field, then part), `value` raw: of `sign` "in" several, of "true" none, of "masked" and "unmasked"
+    a mask and the bits that are to lie under it, or not.
+    """
+
+    path: tuple[str, ...]
+    sign: str
+    value: Any = None
+
+    def holds(self, raw: Any) -> bool:
+        """Whether it holds of a raw value."""
+        if raw is None:
+            return False
+        if self.sign == "true":
+            return bool(raw)
+        if self.sign == "in":
+            return raw in self.value
+        if self.sign in ("masked", "unmasked"):
+            return under_mask(raw, self.value) == (self.sign == "masked")
+        return COMPARE[self.sign](raw, self.value)
+
+
+def under_mask(value: Any, mask_and_bits: tuple[Any, Any]) -> bool:
+    """Whether the bits of a raw value under a mask are those given: numbers, or octets of one size."""
+    if isinstance(value, bytes):
+        value, mask, bits = (int.from_bytes(one, "big") for one in (value, *mask_and_bits))
+    else:
+        mask, bits = mask_and_bits
+    return bool(value & mask == bits)
+
+
+class Match(Test):
+    """Whether a packet has a header of a class in which every condition holds.
+
+    Any one of these headers will do, unless `occurrence` says which; of what items hold any one value will do.
+    """
+
+    __slots__ = ("conditions", "header", "occurrence", "paths")
+    form = "match"
+
+    def __init__(self, header: type[AnyHeader], conditions: tuple[Condition, ...] = (), occurrence: int = 0) -> None:
+        self.header, self.conditions, self.occurrence = header, conditions, occurrence
+        self.paths = tuple(FieldPath.of(header, one.path, "filter", occurrence) for one in conditions)
+
+    def __call__(self, packet: Packet, frame: Any = None) -> bool:
+        asked = list(zip(self.paths, self.conditions, strict=True))
+        return any(
+            all(any(condition.holds(raw) for raw in path.raws(packet, place)) for path, condition in asked)
+            for place in FieldPath(self.header, self.occurrence).found(packet)
+        )
+
+    def _key(self) -> tuple[Any, ...]:
+        return self.header, self.conditions, self.occurrence
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Match) and other._key() == self._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __reduce__(self) -> Any:
+        # By the header's name, so that it means the same in another process, where the class is made anew.
+        return _named_match, (self.header.__name__, self.conditions, self.occurrence)
+
+    def matches(self) -> list[Match | About]:
+        return [self]
+
+    def combined(self, answers: Iterator[Any]) -> Any:
+        return next(answers)
+
+
+def _named_match(name: str, conditions: tuple[Condition, ...], occurrence: int) -> Match:
+    header = header_named(name)
+    if header is None:
+        raise BuildError("filter", "a header", name)
+    return Match(header, conditions, occurrence)
+
+
+class About(Test):
+    """Whether a condition holds of what is known of a frame (see `FRAME`); of its comments any one will do."""
+
+    __slots__ = ("condition",)
+
+    def __init__(self, condition: Condition) -> None:
+        self.condition = condition
+
+    @property
+    def name(self) -> str:
+        """Which of `FRAME` it is."""
+        return self.condition.path[0]
+
+    def __call__(self, packet: Packet, frame: Any = None) -> bool:
+        if self.name == "faults":
+            return self.condition.holds(len(packet.faults))
+        if frame is None:
+            raise BuildError(f"filter: {self.name}", "frames, which have one", "a packet")
+        return self.of_frame(frame)
+
+    def of_frame(self, frame: Any) -> bool:
+        """Whether it holds of a frame."""
+        value = FRAME[self.name](frame)
+        return any(map(self.condition.holds, value)) if isinstance(value, tuple) else self.condition.holds(value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, About) and other.condition == self.condition
+
+    def __hash__(self) -> int:
+        return hash(self.condition)
+
+    def __reduce__(self) -> Any:
+        return About, (self.condition,)
+
+    def matches(self) -> list[Match | About]:
+        return [self]
+
+    def combined(self, answers: Iterator[Any]) -> Any:
+        return next(answers)
+
+
+class Every(Test):
+    """All of some tests."""
+
+    __slots__ = ("tests",)
+
+    def __init__(self, tests: list[Test]) -> None:
+        self.tests = tests
+
+    def __call__(self, packet: Packet, frame: Any = None) -> bool:
+        return all(test(packet, frame) for test in self.tests)
+
+    def matches(self) -> list[Match | About]:
+        return [match for test in self.tests for match in test.matches()]
+
+    def combined(self, answers: Iterator[Any]) -> Any:
+        return reduce(operator.and_, [test.combined(answers) for test in self.tests])
+
+
+class Some(Every):
+    """Any of some tests."""
+
+    __slots__ = ()
+
+    def __call__(self, packet: Packet, frame: Any = None) -> bool:
+        return any(test(packet, frame) for test in self.tests)
+
+    def combined(self, answers: Iterator[Any]) -> Any:
+        return reduce(operator.or_, [test.combined(answers) for test in self.tests])
+
+
+class Not(Test):
+    """The contrary of a test."""
+
+    __slots__ = ("test",)
+
+    def __init__(self, test: Test) -> None:
+        self.test = test
+
+    def __call__(self, packet: Packet, frame: Any = None) -> bool:
+        return not self.test(packet, frame)
+
+    def matches(self) -> list[Match | About]:
+        return self.test.matches()
+
+    def combined(self, answers: Iterator[Any]) -> Any:
+        return operator.xor(self.test.combined(answers), True)
+
+
+def prototype_test(prototype: Header) -> tuple[Test, bool]:
+    """Return what a prototype asks of packets as data, and whether that is all; what is left out only it can tell."""
+    conditions, whole = [], True
+    for f in prototype._fields:
+        if not prototype._state & f.bit:
+            continue
+        raw = getattr(prototype, f.slot)
+        if isinstance(raw, AnyValue):
+            continue
+        if isinstance(raw, Between):
+            conditions += [Condition((f.name,), ">=", raw.raws[0]), Condition((f.name,), "<=", raw.raws[1])]
+        elif isinstance(raw, OneOfThese):
+            conditions.append(Condition((f.name,), "in", raw.raws))
+        elif isinstance(raw, Masked):
+            conditions.append(Condition((f.name,), "masked", raw.raws))
+        elif type(raw) in (int, bytes) and not isinstance(f.kind, Items):
+            conditions.append(Condition((f.name,), "==", raw))
+        else:
+            whole = False
+    return Match(type(prototype), tuple(conditions)), whole

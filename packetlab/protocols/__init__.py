@@ -1,0 +1,8 @@
+"""The protocols that packetlab declares, a file a family, and what frames of each link type begin with.
+
+    link, tunnels, ip, icmp, transport, xns, ipx, websocket    headers
+    linktypes    link type of a capture file -> first header; write a new link type here
+    dissect      bytes become a packet, along the bindings
+
+A new protocol is a class in one of these files, or in one of its own.
+"""

@@ -1,0 +1,94 @@
+"""Bytes become a packet, along the bindings, from the first header up to what nobody claims.
+
+Whatever the bytes: ``bytes(dissect(b)) == b``. What was understood is kept, what was not is a fault.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from packetlab.codec.bodies import trailing_size
+from packetlab.codec.faults import Dissection, Fault
+from packetlab.codec.stacks import READERS, seen
+from packetlab.errors import DissectError
+from packetlab.packet.coerce import first_header_of
+from packetlab.packet.foreign import octets
+from packetlab.packet.notes import Notes
+from packetlab.packet.packet import Header, Packet
+from packetlab.protocols.link import PPP, Ether, ShortPPP
+
+_new = Packet.__new__
+
+
+def dissect(
+    data: Any,
+    first: type[Header] | None = Ether,
+    wire_length: int | None = None,
+    strict: bool = False,
+    keep: bool = True,
+) -> Packet:
+    """Return `data` as a packet whose outermost header is of class `first` (None: all is payload).
+
+    Args:
+        data: octets, or whatever has them: a captured frame, a packet or header, one of scapy's or dpkt's. Where these
+            tell what they begin with, that counts instead of Ether.
+        first: of PPP an odd first byte is a protocol of one byte, so that it is `ShortPPP` (RFC 1661 section 6.5).
+        wire_length: bytes there were on the wire, where the capture kept fewer; the fault that this leaves is marked
+            as `cut`, and `Packet.truncated` says so.
+        strict: raise for the first fault instead of keeping it on the packet.
+        keep: False packs the packet anew when its bytes are asked for, instead of returning `data` (for tests).
+
+    Raises:
+        DissectError: with `strict`, where bytes and declaration disagree.
+    """
+    if type(data) is not bytes:
+        first = first_header_of(data, first) if first is Ether else first
+        data = octets(data)
+    if first is PPP and data and data[0] & 1:
+        first = ShortPPP
+    if (wire_length is None or wire_length == len(data)) and first in READERS and keep and not strict:
+        packet = READERS[first](data)
+        if packet is not None:
+            return packet  # type: ignore[no-any-return]
+    root, end = first, len(data)
+    ctx = Dissection(wire_length - end if wire_length is not None and wire_length > end else 0)
+    headers: list[Header] = []
+    gaps: dict[int, bytes] = {}
+    start = idle = 0
+    while first is not None:
+        header, after, stop, following = first._decode(data, start, end, ctx)
+        if after == start and following is not None:
+            # Headers of no bytes that lead to each other would go on for ever.
+            idle += 1
+            if idle > 8:
+                ctx.faults.append(Fault(first.__name__, "", start, "headers that take bytes", f"{idle} that take none"))
+                following = None
+        if stop != end:
+            behind = stop + (trailing_size(header) if header._declaration.has_trailer else 0)
+            if behind < end:
+                gaps[len(headers)] = data[behind:end]
+        headers.append(header)
+        start, end, first = after, stop, following
+    if ctx.missing and not any(fault.cut for fault in ctx.faults):
+        layer = type(headers[-1]).__name__ if headers else "frame"
+        ctx.faults.append(Fault(layer, "", len(data), f"{ctx.missing} bytes more", "the end", cut=True))
+    packet = _new(Packet)
+    packet._headers = packet._resolved = tuple(headers)
+    packet._payload = data[start:end]
+    packet._data = data
+    packet._notes = None
+    if not ctx.clean or gaps:
+        packet._notes = Notes(gaps, tuple(ctx.faults), ctx.missing, ctx.cut)
+    if ctx.clean and keep and root is not None:
+        seen(root, packet._headers)
+    if strict and packet.faults:
+        fault = packet.faults[0]
+        names = [type(h).__name__ for h in headers]
+        path = names[: names.index(fault.layer) + 1] if fault.layer in names else [*names, fault.layer]
+        where = "/".join(path)
+        raise DissectError(
+            f"{where}.{fault.field}" if fault.field else where, f"{fault.expected} at offset {fault.offset}", fault.got
+        )
+    if not keep:
+        packet._data = packet.encode()
+    return packet

@@ -1,0 +1,8 @@
+"""Declarations as data: written to files and captures, and read back from them without running code.
+
+    dump, load        a header to plain data, and plain data to a header
+    expressions       rules as plain data
+    source, literal   a class body and a packet as text
+
+A file of somebody else is hostile: everything in it is checked and bounded.
+"""

@@ -1,0 +1,170 @@
+"""Header classes as plain data that travels in a file: fields, kinds, defaults, rules, bindings, answers, enums, docstring.
+
+A description is made of dicts, lists, texts and whole numbers, so JSON holds it; `declare_from` (in `declared`) makes a
+class of it again. Code does not travel: a class whose wire format needs a property or a kind of its own is refused,
+and other methods stay behind.
+"""
+
+from __future__ import annotations
+
+from enum import Flag, FlagBoundary, IntEnum, IntFlag
+from inspect import cleandoc
+from typing import TYPE_CHECKING, Any, get_args
+
+from packetlab.declare import kinds as _fields
+from packetlab.declare.expressions import Expr, Next
+from packetlab.declare.kinds import REQUIRED, Address, Bytes, Int, Items, Kind, PayloadMark
+from packetlab.declare.registry import key, placed
+from packetlab.errors import DeclareError
+from packetlab.packet.header import own_doc
+from packetlab.schema.expressions import data_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from packetlab.declare.declaration import AnyHeader
+    from packetlab.declare.fields import Field
+
+ADDRESSES: dict[str, Address] = {
+    word: get_args(annotation)[1]
+    for word, annotation in {
+        "mac": _fields.MAC, "ipv4": _fields.IPv4Address, "ipv6": _fields.IPv6Address, "xns": _fields.XNSAddressField,
+    }.items()
+}  # fmt: skip
+"""Word of a description -> kind of field."""
+OWN = "packetlab."  # where the modules of headers lie that everyone has
+
+
+def describe(header: type[AnyHeader]) -> dict[str, Any]:
+    """Return a header class as plain data; headers that it names are named only.
+
+    DeclareError where something of it is code.
+    """
+    found: dict[str, Any] = {"name": header.__name__, "fields": [_field(f, header) for f in header._fields]}
+    if own_doc(header):
+        found["doc"] = own_doc(header)
+    for option in ("payload_size", "opaque", "unsized", "partial", "quotes"):
+        rule: Expr | None = getattr(header._declaration, option)
+        if rule is not None:
+            found[option] = data_of(rule)
+    if header._declaration.pseudo is not None:
+        for part in header._declaration.pseudo:
+            if part and part not in header._by_name:
+                raise DeclareError(f"{header.__name__}.{part}", "a field of addresses", "a property, which is code")
+        found["pseudo"] = list(header._declaration.pseudo)
+    under = []
+    for lower, when, sets in placed(header):
+        entry: dict[str, Any] = {"header": lower.__name__}
+        if isinstance(when, dict):
+            entry["numbers"] = {field: list(numbers) for field, numbers in when.items()}
+        else:
+            entry["when"] = data_of(when)
+            if sets:
+                entry["sets"] = {field: data_of(rule) for field, rule in sets.items()}
+        under.append(entry)
+    if under:
+        found["under"] = under
+    answers = [
+        {**({} if asked is None else {"header": asked.__name__}), "rule": data_of(rule)}
+        for asked, rule in header._answers.items()
+    ]
+    if answers:
+        found["answers"] = answers
+    return found
+
+
+def described(headers: Iterable[type[AnyHeader]]) -> list[dict[str, Any]]:
+    """Return descriptions of `headers` and of those they need, needed ones first.
+
+    Headers of packetlab itself are not among them unless they are given: everyone who reads the descriptions has them.
+    """
+    wanted = list(headers)
+    order: dict[type[AnyHeader], None] = {}
+
+    def visit(header: type[AnyHeader], path: tuple[type[AnyHeader], ...] = ()) -> None:
+        if header in order or header in path:
+            return
+        # Its body names items and whom it answers; what it is bound to may come behind.
+        items = [f.kind.item for f in header._fields if isinstance(f.kind, Items)]
+        for needed in (*items, *(asked for asked in header._answers if asked is not None)):
+            if not needed.__module__.startswith(OWN) or needed in wanted:
+                visit(needed, (*path, header))
+        for lower, _, _ in placed(header):
+            if not lower.__module__.startswith(OWN) and lower not in wanted:
+                visit(lower, (*path, header))
+        order[header] = None
+
+    for header in wanted:
+        visit(header)
+    return [describe(header) for header in order]
+
+
+def _field(f: Field, header: type[AnyHeader]) -> dict[str, Any]:
+    where = f"{header.__name__}.{f.name}"
+    found: dict[str, Any] = {"name": f.name, **_kind(f.kind, where)}
+    if f.default is not REQUIRED and f.default is not None:
+        found["default"] = _value(f, f.default, where)
+    # A number space of the field's own came with the first header that was bound to it, and will come so again.
+    own = isinstance(f.rule, Next) and f.rule.space in (f"{key(header)}.{f.name}", f"{key(f.header)}.{f.name}")
+    for word, rule in (
+        ("rule", f.rule),
+        ("when", f.condition),
+        ("size", f.size),
+        ("count", f.count),
+        ("until", f.until),
+    ):
+        if rule is not None and not (own and word == "rule"):
+            found[word] = data_of(rule)
+    found.update({word: number for word, number in (("align", f.align), ("pad", f.pad)) if number})
+    if f.fixed:
+        found["const"] = 1
+    return found
+
+
+def _kind(kind: Kind, where: str) -> dict[str, Any]:
+    if type(kind) is Int:
+        found: dict[str, Any] = {"kind": "int", "bits": kind.bits}
+        found.update({word: 1 for word in ("signed", "little") if getattr(kind, word)})
+        if kind.names is not None:
+            found["names"] = _enum(kind.names, where)
+        return found
+    if type(kind) is Bytes:
+        return {"kind": "rest" if kind.rest else "octets", **({} if kind.size is None else {"octets": kind.size})}
+    if type(kind) is Items:
+        return {"kind": "items", "of": kind.item.__name__}
+    if type(kind) is PayloadMark:
+        return {"kind": "payload"}
+    for word, known in ADDRESSES.items():
+        if known is kind:
+            return {"kind": word}
+    raise DeclareError(where, "a kind of field that packetlab has", f"{type(kind).__name__}, which is code")
+
+
+def _enum(names: type[IntEnum | IntFlag], where: str) -> dict[str, Any]:
+    if issubclass(names, Flag) and getattr(names, "_boundary_", None) is not FlagBoundary.KEEP:
+        raise DeclareError(where, "flags that keep bits without a name", f"{names.__name__}, which does not")
+    found: dict[str, Any] = {"name": names.__name__}
+    if issubclass(names, Flag):
+        found["flags"] = 1
+    if names.__doc__ and names.__doc__ not in (IntEnum.__doc__, IntFlag.__doc__):
+        found["doc"] = cleandoc(names.__doc__)
+    found["members"] = {member: int(value) for member, value in names.__members__.items()}
+    return found
+
+
+def _value(f: Field, raw: Any, where: str) -> Any:
+    """Return a raw value: numbers as they are, octets in hexadecimal, headers as dicts of their fields."""
+    if isinstance(raw, bytes):
+        return raw.hex()
+    if isinstance(f.kind, Items):
+        if any(type(item) is not f.kind.item for item in raw):
+            raise DeclareError(where, f"headers of class {f.kind.item.__name__}", "others")
+        return [
+            {
+                g.name: _value(g, getattr(item, g.slot), where)
+                for g in item._fields
+                if item._state & g.bit and getattr(item, g.slot) is not None
+            }
+            for item in raw
+        ]
+    return int(raw)

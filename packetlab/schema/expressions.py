@@ -1,0 +1,190 @@
+"""Expressions as plain data, and back: lists of a word and its operands, of a closed vocabulary.
+
+    3                              a number
+    ["field", "length"]            and "size_of", "count_of", "has" with a name, "ahead" with bits
+    ["+", 1, ["field", "length"]]  and every other sign that `Expr` has
+    ["one_of", term, [1, 2]]       ["choose", condition, yes, no]
+    ["next_protocol", "ethertype", 0]
+    ["checksum", "internet", ["pseudo", "self"], 0, 65535]
+    ["request", "sport"]           and "reply": in the rule that says which packet answers which, instead of "field" and the like
+
+What comes from a file becomes expression objects, and nothing else: no text of it is ever run. Knows nothing of
+classes: whether a term makes sense where it stands is asked when the class is made, as for class bodies (see `checking`).
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from typing import TYPE_CHECKING, Any
+
+from packetlab.declare.checksums import ALGORITHMS
+from packetlab.declare.expressions import (
+    SIGNS,
+    Ahead,
+    Checksum,
+    Const,
+    Count,
+    Expr,
+    Has,
+    If,
+    Next,
+    OneOf,
+    Op,
+    Ref,
+    Side,
+    Size,
+)
+from packetlab.declare.validate import SUMS
+from packetlab.errors import DeclareError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+DEPTH = 32  # levels of a term
+NUMBERS = 1024  # of a list
+WIDEST = 1 << 64  # numbers lie below
+_NAMED: dict[str, type[Ref] | type[Size] | type[Count] | type[Has]] = {
+    "field": Ref, "size_of": Size, "count_of": Count, "has": Has,
+}  # fmt: skip
+_SPACE = re.compile(r"[ -~]{1,200}", re.ASCII)
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
+
+
+def name(value: Any, where: str) -> str:
+    """Return a name that may stand in generated source. DeclareError for any other value."""
+    if type(value) is not str or not _NAME.fullmatch(value) or keyword.iskeyword(value):
+        raise DeclareError(where, "a name of up to 64 letters, digits and _", shown(value))
+    return value
+
+
+def number(value: Any, where: str, low: int = -WIDEST, high: int = WIDEST - 1) -> int:
+    """Return a whole number in a range. DeclareError for any other value, a truth value too."""
+    if type(value) is not int or not low <= value <= high:
+        raise DeclareError(where, f"a number from {low} to {high}", shown(value))
+    return value
+
+
+def text(value: Any, where: str, most: int) -> str:
+    """Return a text of up to `most` characters."""
+    if type(value) is not str or len(value) > most:
+        raise DeclareError(where, f"a text of up to {most} characters", shown(value))
+    return value
+
+
+def space(value: Any, where: str) -> str:
+    """Return the name of a number space."""
+    if type(value) is not str or not _SPACE.fullmatch(value):
+        raise DeclareError(where, "a name of up to 200 printable letters", shown(value))
+    return value
+
+
+def listed(value: Any, where: str, most: int, least: int = 0) -> list[Any]:
+    """Return a list of so many items."""
+    if type(value) is not list or not least <= len(value) <= most:
+        raise DeclareError(where, f"a list of {least} to {most} items", shown(value))
+    return value
+
+
+def table(value: Any, where: str, known: str | Collection[str]) -> dict[str, Any]:
+    """Return a dict that has no other keys than those `known` (words in a row, or a dict of them)."""
+    if type(value) is not dict:
+        raise DeclareError(where, "names with values", shown(value))
+    some = known.split() if isinstance(known, str) else known
+    for key in value:
+        if key not in some:
+            raise DeclareError(where, f"one of {' '.join(some)}", shown(key))
+    return value
+
+
+def shown(value: Any) -> str:
+    """Return what a file holds in words: short, and with nothing that a terminal would act on."""
+    if isinstance(value, str | float) or (isinstance(value, int) and abs(value) < WIDEST**2):
+        words = ascii(value)
+        if len(words) < 80:
+            return words
+    return f"a {type(value).__name__}" + (f" of {len(value)}" if hasattr(value, "__len__") else "")
+
+
+def data_of(rule: Expr) -> Any:
+    """Return an expression as plain data."""
+    if isinstance(rule, Const):
+        return int(rule.number)
+    if isinstance(rule, Ref | Size | Count | Has):
+        return [next(word for word, kind in _NAMED.items() if type(rule) is kind), rule.name]
+    if isinstance(rule, Side):
+        return [rule.side, rule.name]
+    if isinstance(rule, Op):
+        return [rule.sign, data_of(rule.left), data_of(rule.right)]
+    if isinstance(rule, OneOf):
+        return ["one_of", data_of(rule.values), [int(value) for value in rule.among]]
+    if isinstance(rule, If):
+        return ["choose", data_of(rule.condition), data_of(rule.yes), data_of(rule.no)]
+    if isinstance(rule, Ahead):
+        return ["ahead", rule.bits]
+    if isinstance(rule, Next):
+        return ["next_protocol", rule.space, data_of(rule.otherwise)]
+    if isinstance(rule, Checksum):
+        return ["checksum", rule.algorithm, list(rule.over), rule.none, rule.instead]
+    raise DeclareError("a rule", "an expression of packetlab's own", repr(rule))
+
+
+def term(data: Any, where: str) -> Expr:
+    """Return the expression that `data` describes. DeclareError where it is none."""
+    return _Terms(where, (*_NAMED, "ahead")).read(data, 0)
+
+
+def answer(data: Any, where: str) -> Expr:
+    """Return the rule of a reply that `data` describes: a term of the fields of two headers. DeclareError as for `term`."""
+    return _Terms(where, ("request", "reply")).read(data, 0)
+
+
+def rule(data: Any, where: str) -> Expr:
+    """Return the rule of a field: a term, a checksum, or the number of the next header."""
+    word = data[0] if type(data) is list and data else ""
+    if word == "next_protocol":
+        _, called, otherwise = listed(data, where, 3, 3)
+        return Next(space(called, where), term(otherwise, where))
+    if word == "checksum":
+        _, algorithm, over, none, instead = listed(data, where, 5, 5)
+        if type(algorithm) is not str or algorithm not in ALGORITHMS:
+            raise DeclareError(where, f"one of {', '.join(ALGORITHMS)}", shown(algorithm))
+        parts = tuple(name(part, where) for part in listed(over, where, 16, 1))
+        # The one value that says "none" and what stands for it are bytes of the packet like any other sum.
+        high = (1 << SUMS[algorithm]) - 1
+        return Checksum(
+            algorithm, parts, none if none is None else number(none, where, 0, high), number(instead, where, 0, high)
+        )
+    return term(data, where)
+
+
+class _Terms:
+    """Reads terms whose leaves are `words` with one operand, and numbers."""
+
+    def __init__(self, where: str, words: Collection[str]) -> None:
+        self.where, self.words = where, words
+
+    def refuse(self, expected: str, got: Any) -> DeclareError:
+        return DeclareError(self.where, expected, shown(got))
+
+    def read(self, data: Any, depth: int) -> Expr:
+        if depth > DEPTH:
+            raise self.refuse(f"{DEPTH} levels at most", "more")
+        if type(data) is int:
+            return Const(number(data, self.where))
+        word, *operands = listed(data, self.where, 4, 2)
+        if type(word) is not str:
+            raise self.refuse("a word", word)
+        if word in SIGNS and len(operands) == 2:
+            return Op(word, *(self.read(operand, depth + 1) for operand in operands))
+        if len(operands) == 1 and word in self.words:
+            if word == "ahead":
+                return Ahead(number(operands[0], self.where, 1, 64))
+            part = name(operands[0], self.where)
+            return Side(word, part) if word in ("request", "reply") else _NAMED[word](part)
+        if word == "one_of" and len(operands) == 2:
+            among = listed(operands[1], self.where, NUMBERS)
+            return OneOf(self.read(operands[0], depth + 1), tuple(number(value, self.where) for value in among))
+        if word == "choose" and len(operands) == 3:
+            return If(*(self.read(operand, depth + 1) for operand in operands))
+        raise self.refuse("a word of rules with its operands", word)

@@ -1,0 +1,407 @@
+"""Descriptions (see `describe`) become header classes again: checked part by part, and built of objects, never of text.
+
+What is read here may come from anybody. Names must be plain identifiers, since compiled codecs are written with them;
+every number, text and list has a bound; rules are terms of a closed vocabulary (see `terms`). All codecs that a set of
+descriptions touches are compiled before it counts: where anything is wrong, no class and no binding stays behind.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from enum import IntEnum, IntFlag
+from typing import TYPE_CHECKING, Annotated, Any
+
+from packetlab.codec.decode import Reading
+from packetlab.codec.encode import Packing
+from packetlab.declare import registry
+from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.expressions import Const, Expr
+from packetlab.declare.intervals import bounds
+from packetlab.declare.kinds import REQUIRED, Bytes, Int, Items, Kind, PayloadMark, Spec
+from packetlab.declare.validate import BOUND, Leaves, field_of
+from packetlab.errors import DeclareError, PacketlabError
+from packetlab.packet.header import HeaderType
+from packetlab.packet.packet import Header
+from packetlab.protocols import linktypes as _all_headers  # noqa: F401  descriptions may name any of them
+from packetlab.schema.dump import ADDRESSES, OWN, describe
+from packetlab.schema.expressions import answer, listed, name, number, rule, shown, table, term, text
+from packetlab.schema.source import class_body
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+CLASSES, FIELDS, MEMBERS, BINDINGS, CONDITIONS, ANSWERS = 64, 256, 4096, 256, 64, 64
+OCTETS, WORDS, NESTING, PADDING = 1 << 16, 1 << 16, 4, 1 << 12
+LETTERS = 1 << 20  # of JSON
+MODULE = "described"  # where classes made here are said to come from
+
+
+class Declaration:
+    """A header class that a file offers. Nothing of it is declared before `declare` is called.
+
+    Attributes:
+        name: of the class. description: its plain data. ``str()`` is its class body, for a person to read.
+    """
+
+    def __init__(self, descriptions: list[Any], place: int) -> None:
+        self._all, self._place = descriptions, place
+        self.description: dict[str, Any] = descriptions[place]
+        self.name = name(table(self.description, "a declaration", _HEADER).get("name"), "the name of a header")
+
+    def declare(self) -> type[AnyHeader]:
+        """Make the class, and those it needs of the same file, and bind them; return it.
+
+        A class declared already in the same words is returned as it is. DeclareError where the description is no sound
+        one, or where its name or a number is taken; then nothing was declared.
+        """
+        needed = _needed(self._all, self._place)
+        return declare_from([self._all[place] for place in sorted(needed)])[-1]
+
+    def __str__(self) -> str:
+        try:
+            claims = [
+                f"# Claims every payload of {lower} that no number gives to another header.\n"
+                for lower in self._claims()
+            ]
+            return "".join(claims) + class_body(self.description)
+        except DeclareError as error:
+            return f"# {error}"
+
+    def _claims(self) -> Iterator[str]:
+        """Yield the names of headers below whose payloads this one takes whatever they are."""
+        for entry in listed(self.description.get("under", []), self.name, BINDINGS):
+            if type(entry) is not dict or "numbers" in entry:
+                continue
+            lower, when = name(entry.get("header"), self.name), term(entry.get("when"), self.name)
+            known = registry.header_named(lower)
+            asks = any(not isinstance(leaf, Const) for leaf in when.leaves())
+            if known is None and asks:
+                continue  # a class of the same file, whose fields are not known yet
+            with suppress(DeclareError):  # told when it is declared
+                low, high = bounds(when, Leaves((known or Header)._declaration, self.name, BOUND), self.name)
+                if low > 0 or high < 0:
+                    yield lower
+
+    def __repr__(self) -> str:
+        return f"<Declaration {self.name}>"
+
+
+class Declarations(tuple[Declaration, ...]):
+    """All that a file offers, in order; `declare` takes the whole."""
+
+    __slots__ = ()
+
+    def declare(self) -> list[type[AnyHeader]]:
+        """Make and bind every class; see `Declaration.declare`."""
+        return declare_from([one.description for one in self])
+
+    def __str__(self) -> str:
+        return "\n\n\n".join(map(str, self))
+
+
+def declarations(descriptions: Any) -> Declarations:
+    """Return what is offered; declares nothing. DeclareError where the names alone make no sense."""
+    some = listed(descriptions, "declarations", CLASSES)
+    return Declarations(Declaration(some, place) for place in range(len(some)))
+
+
+def from_json(letters: str) -> Declarations:
+    """Return what a text of JSON offers. DeclareError where it is none."""
+    if len(letters) > LETTERS:
+        raise DeclareError("declarations", f"{LETTERS} letters at most", len(letters))
+    try:
+        return declarations(json.loads(letters))
+    except (ValueError, RecursionError) as error:
+        raise DeclareError("declarations", "JSON", type(error).__name__) from None
+
+
+def to_json(descriptions: list[dict[str, Any]]) -> str:
+    """Return descriptions as ASCII text. DeclareError where they are not sound, or too long, for `from_json`."""
+    letters = json.dumps(descriptions, separators=(",", ":"))
+    with registry.bindings():
+        declare_from([one.description for one in from_json(letters)])
+    return letters
+
+
+def declare_from(descriptions: Any) -> list[type[AnyHeader]]:
+    """Make and bind the classes of some descriptions (a list of them, or one), in order; return them.
+
+    What they name is looked for among themselves first, then among the classes declared. A class that is declared
+    already in the same words is taken as it is. DeclareError for anything not sound, or a name or number that is
+    taken; then nothing was declared.
+    """
+    some = listed([descriptions] if isinstance(descriptions, dict) else descriptions, "declarations", CLASSES)
+    made: dict[str, type[AnyHeader]] = {}
+    try:
+        with registry.all_or_none():
+            maker = _Maker(made)
+            for description in some:
+                maker.make(description)
+            maker.bind()
+            maker.answer()
+            maker.try_out()
+    except PacketlabError:
+        raise
+    except Exception as error:  # whatever a description that passed every check still does to the compiler
+        raise DeclareError("declarations", "classes that can be compiled", type(error).__name__) from None
+    return list(made.values())
+
+
+_HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo under answers"
+_FIELD = "name kind bits signed little names octets of default rule when size count until align pad const"
+# What a field of each kind may say besides its name, kind, condition and default.
+_SAYS = {
+    "int": "bits signed little names rule const when default",
+    "octets": "octets size pad const when default",
+    "rest": "when default",
+    "payload": "",
+    "items": "of size count until align when default",
+    **dict.fromkeys(ADDRESSES, "const when default"),
+}
+
+
+class _Maker:
+    def __init__(self, made: dict[str, type[AnyHeader]]) -> None:
+        self.made = made
+        self.enums: dict[str, Any] = {}
+        self.under: list[tuple[type[AnyHeader], Any]] = []
+        self.answers: list[tuple[type[AnyHeader], Any, bool]] = []  # and whether the class is new
+        self.touched: dict[type[AnyHeader], None] = {}
+
+    def known(self, called: Any, where: str) -> type[AnyHeader]:
+        """Return a class by its name: one of the set, else one that is declared, packetlab's own first."""
+        wanted = name(called, where)
+        if wanted in self.made:
+            return self.made[wanted]
+        known = [header for header in registry.declared() if header.__name__ == wanted]
+        known.sort(key=lambda header: not header.__module__.startswith(OWN))
+        if not known:
+            raise DeclareError(where, "a header that is declared", wanted)
+        return known[0]
+
+    # A class ---------------------------------------------------------------------------------------------------
+
+    def make(self, description: Any) -> None:
+        data = table(description, "a declaration", _HEADER)
+        called = name(data.get("name"), "the name of a header")
+        if called in self.made:
+            raise DeclareError(called, "one declaration of each name", "two")
+        namesake = next((h for h in registry.declared() if h.__name__.lower() == called.lower()), None)
+        if namesake is None:
+            cls = self.build(called, data)
+            self.touched[cls] = None
+        else:
+            cls = namesake
+            with registry.bindings():
+                if _form(self.build(called, data)) != _form(cls):
+                    other = f"another one, {cls.__module__}.{cls.__qualname__}"
+                    raise DeclareError(called, "a free name, or the same declaration", other)
+        self.made[called] = cls
+        self.under.append((cls, data.get("under", [])))
+        if "answers" in data:
+            self.answers.append((cls, data["answers"], namesake is None))
+
+    def build(self, called: str, data: dict[str, Any]) -> type[AnyHeader]:
+        """Make the class, not yet bound to any other."""
+        rows = [
+            table(row, f"{called}, a field", _FIELD) for row in listed(data.get("fields"), f"{called}, fields", FIELDS)
+        ]
+        names = [name(row.get("name"), f"{called}, the name of a field") for row in rows]
+        for one in names:
+            if names.count(one) > 1:
+                raise DeclareError(f"{called}.{one}", "a name that is free", one)
+        kinds = {one: self.kind(row, f"{called}.{one}") for one, row in zip(names, rows, strict=True)}
+        fixed = sum(kind.bits or 0 for kind in kinds.values()) // 8
+        if fixed > OCTETS:
+            raise DeclareError(called, f"fixed fields of {OCTETS} octets at most", fixed)
+        body: dict[str, Any] = {"__module__": MODULE, "__qualname__": called}
+        if "doc" in data:
+            body["__doc__"] = text(data["doc"], f"{called}, its text", WORDS)
+        body["__annotations__"] = {one: Annotated[object, kinds[one]] for one in names}
+        for one, row in zip(names, rows, strict=True):
+            body[one] = self.spec(row, kinds[one], f"{called}.{one}")
+        options: dict[str, Any] = {
+            word: term(data[word], f"{called}, {word}")
+            for word in ("payload_size", "opaque", "unsized", "partial", "quotes")
+            if word in data
+        }
+        if "pseudo" in data:
+            parts = listed(data["pseudo"], f"{called}, pseudo", 2, 2)
+            for part in parts[parts[0] == "" :]:
+                if type(part) is not str or kinds.get(part) not in ADDRESSES.values():
+                    raise DeclareError(f"{called}, pseudo", "fields of addresses", shown(part))
+            options["pseudo"] = tuple(parts)
+        made: Any = HeaderType(called, (Header,), body, **options)
+        return made  # type: ignore[no-any-return]
+
+    def kind(self, row: dict[str, Any], where: str) -> Kind:
+        word = row.get("kind")
+        if type(word) is not str or word not in _SAYS:
+            raise DeclareError(where, f"a kind: one of {', '.join(_SAYS)}", shown(word))
+        table({key: value for key, value in row.items() if key not in ("name", "kind")}, where, _SAYS[word])
+        if word == "int":
+            flags = {one: bool(number(row.get(one, 0), where, 0, 1)) for one in ("signed", "little")}
+            names = self.enum(row["names"], where) if "names" in row else None
+            return Int(number(row.get("bits"), where, 1, 64), names=names, **flags)
+        if word == "items":
+            item = self.known(row.get("of"), where)
+            if _nesting(item) >= NESTING:
+                raise DeclareError(where, f"headers inside headers, {NESTING} deep at most", "more")
+            return Items(item)
+        if word == "payload":
+            return PayloadMark()
+        if word in ("octets", "rest"):
+            return Bytes(number(row["octets"], where, 0, OCTETS) if "octets" in row else None, rest=word == "rest")
+        return ADDRESSES[word]
+
+    def enum(self, data: Any, where: str) -> Any:
+        data = table(data, where, "name flags doc members")
+        called = name(data.get("name"), where)
+        members = data.get("members")
+        if type(members) is not dict or not 1 <= len(members) <= MEMBERS:
+            raise DeclareError(where, f"1 to {MEMBERS} names of values", shown(members))
+        for member, value in members.items():
+            if hasattr(IntFlag, name(member, where)) or hasattr(IntEnum, member):
+                raise DeclareError(where, "a name that is free", member)
+            number(value, where)
+        flags = number(data.get("flags", 0), where, 0, 1)
+        told = json.dumps(data)
+        if told not in self.enums:
+            base: Any = IntFlag if flags else IntEnum
+            made = base(called, members, module=MODULE)
+            if "doc" in data:
+                made.__doc__ = text(data["doc"], where, WORDS)
+            self.enums[told] = made
+        return self.enums[told]
+
+    def spec(self, row: dict[str, Any], kind: Kind, where: str) -> Spec:
+        rules: dict[str, Any] = {}
+        if "rule" in row:
+            rules["rule"] = rule(row["rule"], where)
+        for word, said in (("when", "condition"), ("size", "size"), ("count", "count"), ("until", "until")):
+            if word in row:
+                rules[said] = term(row[word], where)
+        if "align" in row:
+            rules["align"] = number(row["align"], where, 1, PADDING)
+        if "pad" in row:
+            rules["pad"] = number(row["pad"], where, 1, PADDING)
+        if number(row.get("const", 0), where, 0, 1):
+            if "default" not in row:
+                raise DeclareError(where, "a value for a constant", "none")
+            rules["fixed"] = True
+        if "default" in row:
+            default = self.value(row["default"], kind, where)
+        else:
+            default = None if "rule" in row or "pad" in row or isinstance(kind, PayloadMark) else REQUIRED
+        return Spec(default, **rules)
+
+    def value(self, data: Any, kind: Kind, where: str) -> Any:
+        if isinstance(kind, Int):
+            return number(data, where, kind.low, kind.high)
+        if isinstance(kind, Items):
+            return tuple(self.item(one, kind.item, where) for one in listed(data, where, FIELDS))
+        try:
+            return bytes.fromhex(text(data, where, 2 * OCTETS))
+        except ValueError:
+            raise DeclareError(where, "octets in hexadecimal", shown(data)) from None
+
+    def item(self, data: Any, item: type[AnyHeader], where: str) -> AnyHeader:
+        data = table(data, where, item._by_name)
+        return item(**{one: self.value(value, item._by_name[one].kind, where) for one, value in data.items()})
+
+    # Bindings --------------------------------------------------------------------------------------------------
+
+    def bind(self) -> None:
+        """Bind every class of the set as its description says."""
+        conditions = 0
+        for cls, under in self.under:
+            where = f"{cls.__name__}, under"
+            for entry in listed(under, where, BINDINGS):
+                entry = table(entry, where, "header numbers when sets")
+                lower = self.known(entry.get("header"), where)
+                self.touched[lower] = None
+                if "numbers" in entry:
+                    numbers = table(entry["numbers"], where, ("port", *lower._by_name))
+                    for one, some in numbers.items():
+                        field = field_of(lower._declaration, registry.number_field(lower, one), where)
+                        if not isinstance(field.kind, Int):
+                            raise DeclareError(where, "a number field", one)
+                        values = [
+                            number(v, where, field.kind.low, field.kind.high) for v in listed(some, where, MEMBERS)
+                        ]
+                        registry.bind(cls, lower, {one: tuple(values)})
+                    continue
+                conditions += 1
+                if conditions > CONDITIONS:
+                    raise DeclareError(where, f"{CONDITIONS} conditions at most", "more")
+                when = term(entry.get("when"), where)
+                sets = table(entry.get("sets", {}), where, lower._by_name)
+                filled = {one: term(data, where) for one, data in sets.items()}
+                placed = [(str(rule), str(sets)) for at, rule, sets in registry.placed(cls) if at is lower]
+                if (str(when), str(filled)) not in placed:
+                    registry.bind(cls, lower, when, filled)
+
+    def answer(self) -> None:
+        """Let every class of the set answer what its description says; one that was there already has to say the same."""
+        for cls, data, new in self.answers:
+            where = f"{cls.__name__}, answers"
+            rules: dict[type[AnyHeader] | None, Expr] = {}
+            for entry in listed(data, where, ANSWERS):
+                entry = table(entry, where, "header rule")
+                asked = self.known(entry["header"], where) if "header" in entry else None
+                if asked in rules:
+                    raise DeclareError(where, "one rule for each header", shown(entry.get("header")))
+                rules[asked] = answer(entry.get("rule"), where)
+            rules = registry.stated(cls, rules)
+            if new:
+                cls._answers = rules
+                registry.answer(cls)
+            elif _told(rules) != _told(cls._answers):
+                raise DeclareError(where, f"what {cls.__module__}.{cls.__qualname__} answers", "something else")
+
+    def try_out(self) -> None:
+        """Compile every codec that is new or changed, so that an error comes now and not with a packet."""
+        for cls in self.touched:
+            Packing(cls._declaration).compile()
+            Packing(cls._declaration, fill=True).compile()
+            Reading(cls._declaration).compile()
+
+
+def _form(header: type[AnyHeader]) -> dict[str, Any]:
+    """Return what a class says of its bytes; where it is bound and what it answers is another matter."""
+    return {word: value for word, value in describe(header).items() if word not in ("under", "answers", "doc")}
+
+
+def _told(answers: dict[type[AnyHeader] | None, Expr]) -> dict[type[AnyHeader] | None, str]:
+    return {asked: str(rule) for asked, rule in answers.items()}
+
+
+def _nesting(header: type[AnyHeader]) -> int:
+    return 1 + max((_nesting(f.kind.item) for f in header._fields if isinstance(f.kind, Items)), default=0)
+
+
+def _needed(descriptions: list[Any], place: int) -> set[int]:
+    """Return the places of a description and of all that it names, among its own set."""
+    by_name = {
+        one.get("name"): at
+        for at, one in enumerate(descriptions)
+        if isinstance(one, dict) and isinstance(one.get("name"), str)
+    }
+    needed: set[int] = set()
+    todo = [place]
+    while todo:
+        at = todo.pop()
+        if at in needed:
+            continue
+        needed.add(at)
+        named: Iterable[Any] = [
+            row.get(word)
+            for said, word in (("fields", "of"), ("under", "header"), ("answers", "header"))
+            for rows in (descriptions[at].get(said),)
+            if isinstance(rows, list)
+            for row in rows
+            if isinstance(row, dict)
+        ]
+        todo += [by_name[one] for one in named if isinstance(one, str) and one in by_name]
+    return needed

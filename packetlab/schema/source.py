@@ -1,0 +1,236 @@
+"""Descriptions (see `describe`) as the class bodies they came from, for a person to read, and to copy into a program.
+
+A description may come from anybody: what is no name, number or rule is refused with `DeclareError`, and no text of it
+is spelled with anything that a terminal would act on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from packetlab.declare import integers
+from packetlab.declare.expressions import COMPARISONS, SIGNS
+from packetlab.errors import DeclareError
+from packetlab.schema.dump import ADDRESSES
+from packetlab.schema.expressions import DEPTH, NUMBERS, listed, name, number, shown, space, text
+
+_REFLECTED = SIGNS.keys() - COMPARISONS  # signs that may have a plain number on their left
+_KINDS = {"rest": "Rest", "payload": "Payload", "mac": "MAC", "ipv4": "IPv4Address", "ipv6": "IPv6Address", "xns": "XNSAddressField"}  # fmt: skip
+_MOST = 1 << 16
+
+
+def class_body(description: dict[str, Any]) -> str:
+    """Return the source of a class, its enums before it and further bindings behind it."""
+    called = name(description.get("name"), "a declaration")
+    bound = listed(description.get("under", []), called, NUMBERS)
+    under = [_binding(entry, called) for entry in bound]
+    # A class that follows itself first has to be there.
+    options = [under.pop(0)] if under and bound[0]["header"] != called else []
+    for word in ("payload_size", "opaque", "unsized", "partial", "quotes"):
+        if word in description:
+            options.append(f"{word}={spelled(description[word], called)}")
+    if "pseudo" in description:
+        parts = listed(description["pseudo"], called, 2, 2)
+        options.append(f"pseudo=({', '.join(_quoted(part) if part else repr('') for part in parts)})")
+    if "answers" in description:
+        options.append(f"answers={_answers(description['answers'], called)}")
+    enums: dict[str, None] = {}
+    lines = [f"class {called}({', '.join(['Header', *options])}):"]
+    if description.get("doc"):
+        lines += [f"    {line}".rstrip() for line in _doc(text(description["doc"], called, _MOST))]
+        lines.append("")
+    body = [_field(row, called, enums) for row in listed(description.get("fields"), called, NUMBERS)]
+    lines += ["    " + line for line in body or ["pass"]]
+    lines += ["", ""][: 2 * bool(under)] + [f"bind({called}, {one})" for one in under]
+    return "\n".join([*("\n".join([one, "", ""]) for one in enums), *lines])
+
+
+def _binding(entry: Any, where: str) -> str:
+    if type(entry) is not dict:
+        raise DeclareError(where, "a binding", shown(entry))
+    words = [f"under={name(entry.get('header'), where)}"]
+    if "numbers" in entry:
+        if type(entry["numbers"]) is not dict:
+            raise DeclareError(where, "numbers of a field", shown(entry["numbers"]))
+        for field, some in entry["numbers"].items():
+            values = [f"{one:#x}" if number(one, where) > 255 else str(one) for one in listed(some, where, NUMBERS, 1)]
+            words.append(
+                f"when={{{_quoted(field)}: {values[0] if len(values) == 1 else '(' + ', '.join(values) + ')'}}}"
+            )
+    elif entry.get("when") != 1:
+        words.append(f"when={spelled(entry.get('when'), where)}")
+    sets = entry.get("sets", {})
+    if type(sets) is not dict:
+        raise DeclareError(where, "values of fields", shown(sets))
+    if sets:
+        words.append(f"sets={{{', '.join(f'{_quoted(key)}: {spelled(value, where)}' for key, value in sets.items())}}}")
+    return ", ".join(words)
+
+
+def _answers(data: Any, where: str) -> str:
+    rules = []
+    for entry in listed(data, where, NUMBERS):
+        if type(entry) is not dict:
+            raise DeclareError(where, "a rule of a reply", shown(entry))
+        rules.append((name(entry["header"], where) if "header" in entry else "None", spelled(entry.get("rule"), where)))
+    if [asked for asked, _ in rules] == ["None"]:
+        return rules[0][1]  # of a header of its own class
+    return f"{{{', '.join(f'{asked}: {rule}' for asked, rule in rules)}}}"
+
+
+def _field(row: Any, where: str, enums: dict[str, None]) -> str:
+    if type(row) is not dict:
+        raise DeclareError(where, "a field", shown(row))
+    called = name(row.get("name"), where)
+    where = f"{where}.{called}"
+    right = _right(row, where)
+    return f"{called}: {_annotation(row, where, enums)}{f' = {right}' if right else ''}"
+
+
+def _annotation(row: dict[str, Any], where: str, enums: dict[str, None]) -> str:
+    kind = row.get("kind")
+    if kind == "int":
+        width = number(row.get("bits"), where, 1, 64)
+        signed, little = row.get("signed") == 1, row.get("little") == 1
+        if "names" in row:
+            enums[_enum(row["names"], where)] = None
+            kept = f"bits({width}{', signed=True' if signed else ''}{', little=True' if little else ''})"
+            return f"Annotated[Named[{row['names']['name']}], {kept}]"
+        short = f"{'S' if signed else 'U'}{width}{'le' if little else ''}"
+        if hasattr(integers, short):
+            return short
+        return f"Annotated[int, bits({width}{', signed=True' if signed else ''}{', little=True' if little else ''})]"
+    if kind == "octets":
+        return f"Annotated[bytes, octets({number(row['octets'], where)})]" if "octets" in row else "Octets"
+    if kind == "items":
+        return f"tuple[{name(row.get('of'), where)}, ...]"
+    if type(kind) is str and kind in _KINDS:
+        return _KINDS[kind]
+    raise DeclareError(where, "a kind of field", shown(kind))
+
+
+def _right(row: dict[str, Any], where: str) -> str:
+    """What stands behind the equals sign, or nothing."""
+    value = _value(row["default"], row, where) if "default" in row else ""
+    if "rule" in row:
+        right = f"auto({spelled(row['rule'], where)})"
+    elif "pad" in row:
+        right = f"pad({number(row['pad'], where)})"
+    elif row.get("kind") == "items":
+        words = [f"{word}={spelled(row[word], where)}" for word in ("size", "count", "until") if word in row]
+        words += [f"align={number(row['align'], where)}"] if "align" in row else []
+        right = f"many({', '.join(words + ([f'value={value}'] if value and value != '()' else []))})"
+    elif "size" in row:
+        right = f"sized({spelled(row['size'], where)}{f', {value}' if value else ''})"
+    elif row.get("const") == 1:
+        right = f"const({value})"
+    elif value and (str(row.get("kind")) in ADDRESSES or "names" in row) and "when" not in row:
+        right = f"default({value})"
+    else:
+        right = value
+    if "when" in row:
+        return f"when({spelled(row['when'], where)}{f', {right}' if right else ''})"
+    return right
+
+
+def _value(data: Any, row: dict[str, Any], where: str) -> str:
+    if type(data) is int:
+        return str(number(data, where))
+    if type(data) is list:
+        item = name(row.get("of"), where)
+        items = [f"{item}({_given(one, where)})" for one in listed(data, where, NUMBERS)]
+        return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
+    try:
+        raw = bytes.fromhex(text(data, where, _MOST))
+        kind = ADDRESSES.get(str(row.get("kind")))
+        return f'"{kind.text(raw)}"' if kind is not None and len(raw) == kind.size else repr(raw)
+    except ValueError:
+        raise DeclareError(where, "octets in hexadecimal", shown(data)) from None
+
+
+def _given(item: Any, where: str) -> str:
+    if type(item) is not dict or any(type(value) is list for value in item.values()):
+        # Headers inside headers inside a default: told, not spelled, since their class is not at hand.
+        raise DeclareError(where, "a default of one level", shown(item))
+    return ", ".join(f"{name(key, where)}={_value(value, {}, where)}" for key, value in item.items())
+
+
+def _enum(data: Any, where: str) -> str:
+    if type(data) is not dict or type(data.get("members")) is not dict:
+        raise DeclareError(where, "names of values", shown(data))
+    lines = [f"class {name(data.get('name'), where)}({'IntFlag' if data.get('flags') == 1 else 'IntEnum'}):"]
+    if data.get("doc"):
+        lines += [*("    " + line for line in _doc(text(data["doc"], where, _MOST))), ""]
+    return "\n".join(
+        lines + [f"    {name(key, where)} = {number(value, where)}" for key, value in data["members"].items()]
+    )
+
+
+def _quoted(value: Any) -> str:
+    return f'"{name(value, "a name")}"'
+
+
+def _letters(words: str) -> str:
+    return f'"{words}"' if '"' not in words and "\\" not in words else ascii(words)
+
+
+def _doc(words: str) -> list[str]:
+    """A docstring: plain where it can be, else with everything escaped that is not plain letters."""
+    first, *more = words.split("\n")
+    plain = all(c.isprintable() and c not in '"\\' for line in (first, *more) for c in line)
+    if not plain or not words.isascii() or first.strip() != first or not first:
+        return [ascii(words)]
+    return [f'"""{first}"""'] if not more else [f'"""{first}', *more, '"""']
+
+
+# Rules ---------------------------------------------------------------------------------------------------------
+
+
+def spelled(data: Any, where: str, depth: int = 0) -> str:
+    """Return a term (see `terms`) as the Python that makes it."""
+    if depth > DEPTH:
+        raise DeclareError(where, f"{DEPTH} levels at most", "more")
+    if type(data) is int:
+        return str(number(data, where))
+    word, *parts = listed(data, where, 5, 2)
+
+    def inner(at: int) -> str:
+        return spelled(parts[at], where, depth + 1)
+
+    if type(word) is str and word in SIGNS and len(parts) == 2:
+        left, right = inner(0), inner(1)
+        if type(parts[0]) is int and (word not in _REFLECTED or type(parts[1]) is int):
+            left = f"expression({left})"
+        return " ".join([_grouped(left, parts[0]), word, _grouped(right, parts[1])])
+    if word in ("field", "size_of", "count_of", "has") and len(parts) == 1:
+        return f"{word}({_quoted(parts[0])})"
+    if word in ("request", "reply") and len(parts) == 1:
+        return f"{word}.{name(parts[0], where)}"
+    if word == "one_of" and len(parts) == 2:
+        among = ", ".join(str(number(one, where)) for one in listed(parts[1], where, NUMBERS))
+        value = f"expression({inner(0)})" if type(parts[0]) is int else _grouped(inner(0), parts[0])
+        return f"{value}.one_of({among})"
+    if word == "choose" and len(parts) == 3:
+        return f"choose({inner(0)}, {inner(1)}, {inner(2)})"
+    if word == "ahead" and len(parts) == 1:
+        return f"ahead({number(parts[0], where)})"
+    if word == "next_protocol" and len(parts) == 2:
+        return f"next_protocol({_letters(space(parts[0], where))}, {inner(1)})"
+    if word == "checksum" and len(parts) == 4:
+        return _checksum(parts, where)
+    raise DeclareError(where, "a word of rules with its operands", shown(word))
+
+
+def _grouped(code: str, data: Any) -> str:
+    return f"({code})" if type(data) is list and data[0] in SIGNS else code
+
+
+def _checksum(parts: list[Any], where: str) -> str:
+    algorithm, over, none, instead = parts
+    names = [_quoted(part) for part in listed(over, where, NUMBERS)]
+    if (algorithm, none, instead) == ("internet", 0, 0xFFFF):
+        return f"internet_checksum({', '.join([*names, 'zero_is_none=True'])})"
+    usual = {"internet": (None, 0xFFFF), "xns": (0xFFFF, 0), "crc32": (None, 0), "crc32c": (None, 0), "sctp": (None, 0)}
+    if type(algorithm) is str and usual.get(algorithm, ()) == (none, instead):
+        return f"{algorithm if algorithm.startswith('crc') else algorithm + '_checksum'}({', '.join(names)})"
+    raise DeclareError(where, "a checksum as packetlab writes them", shown(algorithm))

@@ -1,1 +1,0 @@
-"""Bytes and headers, and nothing else: no socket, clock, file or randomness."""

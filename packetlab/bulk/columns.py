@@ -1,6 +1,6 @@
 """Columns: one value of each packet, named as ``ip.src``, ``ip#2.src`` (the second such header), ``idp.dst.net``.
 
-Owns what a column is and what it holds of one packet (`value`), which is how compiled decoders (`tracing`) are checked
+Owns what a column is and what it holds of one packet (`value`), which is how compiled decoders (`scan`) are checked
 and what they fall back on. Knows nothing of files. What names mean `paths` says.
 """
 

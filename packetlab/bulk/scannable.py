@@ -1,6 +1,6 @@
 """What a scan may work out: rules of which no value, whatever the packet, can leave 64 bits.
 
-Objects work rules out in Python's whole numbers, which never overflow; a scan (`tracing`) works in 64 bits. Headers with a
+Objects work rules out in Python's whole numbers, which never overflow; a scan (`scan`) works in 64 bits. Headers with a
 rule that can leave them are left to objects.
 """
 

@@ -1,6 +1,6 @@
 """What a header class can do once compiled: its constructor, its codec, copies with changes.
 
-The compiled functions come from `pack` and `unpack`; each is written when it is first called and forgotten (`forget`)
+The compiled functions come from `encode` and `decode`; each is written when it is first called and forgotten (`forget`)
 when a binding changes what it says.
 """
 

@@ -1,7 +1,7 @@
 """The compiler for what comes in: a declaration becomes ``decode(data, start, end, ctx)``.
 
 The function written here handles bytes that fit the declaration. At the first that do not (too short, a size that
-reaches beyond its surroundings, a constant that differs) it hands over to `walk`, which keeps what can be
+reaches beyond its surroundings, a constant that differs) it hands over to `lenient`, which keeps what can be
 understood and notes the faults.
 """
 
@@ -43,7 +43,7 @@ def compile_decode(cls: Declaration) -> Any:
 class Reading(OneByOne):
     """Writes the source that reads one header.
 
-    By itself it becomes ``decode``; with a `tag` it is one part of a function for whole packets (see `fuse`), which
+    By itself it becomes ``decode``; with a `tag` it is one part of a function for whole packets (see `stacks`), which
     keeps the names of the parts apart. `start` and `end` are source for where the header begins and what it may fill;
     `away` is what to do with bytes that do not fit.
     """

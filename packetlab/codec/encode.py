@@ -1,6 +1,6 @@
 """The compiler for what goes out: a declaration becomes source that packs a header.
 
-`unpack` has the other direction; compiled and open evaluation (`explain`) are held to the same results by the tests.
+`decode` has the other direction; compiled and open evaluation (`explain`) are held to the same results by the tests.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Packing(OneByOne):
 
     By itself it becomes ``encode(h, body, stack, i, above) -> bytes``, or with `fill` ``resolve(...) -> Header``: `body`
     is everything above in bytes, `stack` all headers and `i` this one's place, `above` the next one's class.
-    With `stack` given, a tuple of classes, it is one part of a function for just such packets (see `fuse`): what
+    With `stack` given, a tuple of classes, it is one part of a function for just such packets (see `stacks`): what
     follows from the classes alone is worked out when compiling, and `tag` keeps the names of the parts apart.
     """
 

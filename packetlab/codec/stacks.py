@@ -1,7 +1,7 @@
 """Whole packets at once: functions compiled for the stacks of headers that keep coming.
 
 Reading and packing a header at a time costs as much for going from one to the next as for the headers themselves. So
-when a stack has been seen a few times, the same source that `unpack` and `codec` write for its headers is put
+when a stack has been seen a few times, the same source that `decode` and `encode` write for its headers is put
 together to one function: `READERS` has a tree of such stacks for each first header, `builders` one for each stack.
 Whatever does not fit goes the ordinary way. All of it is dropped when a binding changes.
 """

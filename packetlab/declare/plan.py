@@ -1,7 +1,7 @@
 """The plan of a header: what is read and written, step by step, worked out once from its declaration.
 
-Everything that walks a header (decode, encode, lenient, the scans, Lua, expected faults, strategies, diagrams) goes by these
-steps, so that all of them agree about where a field lies and what decides it. A plan is made when it is first asked for.
+Decode, encode, lenient and the scans walk these steps, so that all of them agree about where a field lies and what decides
+it; exports ask the plan for sizes and counts. A plan is made when it is first asked for.
 
     steps of a header        Fixed | Sized | Padded | Open | Listed | Coded, each of them also inside When
     what bounds it           Bound: from here on it is known where the header or its payload ends

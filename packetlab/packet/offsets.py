@@ -1,6 +1,6 @@
 """Where every field of a packet stands: its first bit, and how many.
 
-Measures one packet by its declarations; the bytes themselves are `pack`'s business.
+Measures one packet by its declarations; the bytes themselves are `codec.encode`'s business.
 """
 
 from __future__ import annotations

@@ -246,7 +246,7 @@ class Packet(Shown):
         data = self._data
         if data is None:
             headers, notes = self._headers, self._notes
-            # A stack that comes often has a function of its own (see `fuse`), which may still pass.
+            # A stack that comes often has a function of its own (see `stacks`), which may still pass.
             builder = builders.get(tuple(map(type, headers))) if notes is None else None
             data = builder(headers, self._payload) if builder is not None else None
             if data is None:

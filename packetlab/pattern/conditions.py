@@ -1,4 +1,4 @@
-"""Conditions: what a filter asks, as data. A packet answers by its fields, a buffer of many (`tracing`) all at once.
+"""Conditions: what a filter asks, as data. A packet answers by its fields, a buffer of many (`scan`) all at once.
 
 `Match` asks about headers, `About` about the frame around the packet; `Every`, `Some` and `Not` put them together.
 """

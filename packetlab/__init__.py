@@ -133,6 +133,7 @@ if TYPE_CHECKING:
         MAC as MAC,
         IPv4Address as IPv4Address,
         IPv6Address as IPv6Address,
+        Kind as Kind,
         Octets as Octets,
         Payload as Payload,
         Rest as Rest,
@@ -375,7 +376,7 @@ _WHERE = {
         ),
         "packetlab.packet.results": ("Deep Verdict "),
         "packetlab.declare.kinds": (
-            "IPv4Address IPv6Address MAC Octets Payload Rest XNSAddressField auto bits const default many "
+            "IPv4Address IPv6Address Kind MAC Octets Payload Rest XNSAddressField auto bits const default many "
             "octets pad sized when "
         ),
         "packetlab.pattern.filter": ("compile_filter "),

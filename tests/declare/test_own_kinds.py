@@ -17,6 +17,7 @@ from packetlab import (
     Ether,
     Frame,
     Header,
+    Kind,
     Octets,
     Rest,
     auto,
@@ -27,7 +28,6 @@ from packetlab import (
     sized,
     when,
 )
-from packetlab.declare.kinds import Kind
 
 
 class Varint(Kind):

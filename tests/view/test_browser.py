@@ -100,9 +100,7 @@ def test_nothing_hostile_runs_and_every_picture_loads(page: Page, tmp_path: Path
     network = talked()
     network.host('"><img src=x onerror=alert(1)>')
     ladder = pl.ladder(network, {"10.0.0.1": "<script>alert(1)</script>"})
-    page.show(
-        written(tmp_path, *map(display.html_of, THINGS.values()), html_of(network), cell(ladder)["text/html"])
-    )
+    page.show(written(tmp_path, *map(display.html_of, THINGS.values()), html_of(network), cell(ladder)["text/html"]))
     page.run("Promise.all([...document.images].map(image => image.decode()))")
     assert page.run("[...document.images].map(image => image.naturalWidth > 300)") == [True, True]
     assert page.run("window.ran") == []

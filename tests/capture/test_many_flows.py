@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from packetlab import ICMP, TCP, UDP, Capture, CaptureError, Ether, IPv4, exchanges
-from packetlab.capture.flows import sides
-from packetlab.capture.flows.exchanges import exchanges as pairing
+from packetlab.capture.flows import exchanges as pairing, sides
 from tests.growth import is_linear
 
 

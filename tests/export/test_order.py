@@ -12,6 +12,7 @@ from scapy.layers.l2 import Ether as ScapyEther
 
 import packetlab as pl
 from packetlab import TCP, U8, UDP, VLAN, Ether, Header, IPv4, ahead, bindings, dissect, field
+from packetlab.protocols import link
 
 QUERY = bytes.fromhex("1234010000010000000000000377777706676f6f676c6503636f6d0000010001")
 
@@ -100,8 +101,8 @@ def test_headers_of_packetlab_stand_where_scapy_has_none() -> None:
     from scapy.layers.ppp import PPP, PPP_LCP_Configure
 
     lcp = bytes.fromhex("c0210101000a050607080900")
-    dissect(bytes.fromhex("21") + bytes(IPv4() / UDP()), pl.wire.ethernet.ShortPPP).to_scapy()
-    dissect(b"\x0f\x00\x21" + bytes(IPv4()), pl.wire.ethernet.PPPLink).to_scapy()
+    dissect(bytes.fromhex("21") + bytes(IPv4() / UDP()), link.ShortPPP).to_scapy()
+    dissect(b"\x0f\x00\x21" + bytes(IPv4()), link.PPPLink).to_scapy()
     assert PPP_LCP_Configure in PPP(lcp).layers()
 
 

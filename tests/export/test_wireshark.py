@@ -51,6 +51,7 @@ from packetlab import (
 )
 from packetlab.cli import main
 from packetlab.cli.export import headers_of
+from packetlab.declare import registry
 from packetlab.declare.registry import declared
 from packetlab.export.wireshark.wireshark import wireshark
 from packetlab.protocols.linktypes import FIRST
@@ -347,12 +348,12 @@ def test_headers_of_nothing_do_not_go_on_for_ever(tmp_path: Path) -> None:
         class Empty(Header, under=Ether, when={"type": 0xB1B4}):
             pass
 
-        pl.wire.bindings.bind(Empty, under=Empty)
+        registry.bind(Empty, under=Empty)
 
         class One(Header, under=Ether, when={"type": 0xB1B5}):
             octet: U8 = 0
 
-        pl.wire.bindings.bind(One, under=One)
+        registry.bind(One, under=One)
         types = [t.to_bytes(2, "big") for t in (0xB1B4, 0xB1B5)]
         compare(Tshark(tmp_path, Empty, One), [bytes(12) + types[0] + b"abc", bytes(12) + types[1] + bytes(3000)])
 
@@ -364,7 +365,7 @@ def test_tunnels_through_wireshark_and_back_end(tmp_path: Path) -> None:
         class Tube(Header, under=Ether, when={"type": 0xB1B6}):
             mark: U8 = 0
 
-        pl.wire.bindings.bind(Ether, under=Tube)
+        registry.bind(Ether, under=Tube)
         deep = Ether() / Tube()
         for _ in range(60):
             deep = deep / Ether() / Tube()

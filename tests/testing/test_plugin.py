@@ -406,7 +406,7 @@ def test_the_plugin_costs_nothing_until_it_is_used(pytester) -> None:
         "and m.startswith(('packetlab', 'numpy', 'scapy', 'netaddr'))))"
     )
     done = pytester.run(sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}")
-    done.stdout.fnmatch_lines(["['packetlab', 'packetlab.pytest_plugin']"])
+    done.stdout.fnmatch_lines(["['packetlab', 'packetlab.hooks', 'packetlab.pytest_plugin']"])
 
 
 def test_a_test_that_fails_by_itself_shows_the_last_rows_of_its_ladder(run) -> None:

@@ -131,12 +131,12 @@ def _numbered(last: Header) -> str | None:
 
 def _by_link_type(linktype: int, body: bytes, using: str | None) -> Deep:
     """Return a whole frame decoded by the class that scapy has for its link type."""
-    cls = _library("scapy").link_class(linktype) if using != "dpkt" else None
+    cls = _scapy_classes().link_class(linktype) if using != "dpkt" else None
     if cls is None:
         fault = Fault("frame", "linktype", 0, "a link type that is declared, or that scapy knows", str(linktype))
         return Deep("", "", body, None, {}, (fault,))
     return _tried(
-        cls.__name__, "scapy", body, lambda data, faults: _library("scapy").decode(cls, data, faults), "header"
+        cls.__name__, "scapy", body, lambda data, faults: _scapy_classes().decode(cls, data, faults), "header"
     )
 
 
@@ -151,6 +151,10 @@ def deep_names() -> dict[str, tuple[str, ...]]:
         for name in _library(using).names():
             names[name] = (*names.get(name, ()), using)
     return dict(sorted(names.items()))
+
+
+def _scapy_classes() -> Any:
+    return import_module("packetlab.export.bridges.scapy_classes")
 
 
 def _library(using: str) -> Any:

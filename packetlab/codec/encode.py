@@ -283,23 +283,20 @@ class Packing(OneByOne):
 
     def number(self, rule: Next) -> str:
         name = next(f.name for f in self.cls.fields if f.rule is rule)
-        numbers = registry.space(rule.space).numbers
+        numbers, filled = registry.space(rule.space).numbers, registry.filled(self.cls.header, name)
         if self.stack is not None:
             above = self.stack[self.i + 1].header if self.i + 1 < len(self.stack) else None
-            for _, sets, upper in registry.conditions(self.cls.header):
-                if upper is above and name in sets:
-                    return sets[name].code(self)
+            if above in filled:
+                return filled[above].code(self)
             return str(numbers[above]) if above in numbers else rule.otherwise.code(self)
         self.names[f"N_{name}"] = numbers
         code = f"N_{name}.get(above, {rule.otherwise.code(self)})"
-        filled = [
-            (sets[name].code(self), upper) for _, sets, upper in registry.conditions(self.cls.header) if name in sets
-        ]
         if not filled:
             return code
         # In statements of their own: Python nests expressions 200 deep at most, and there may be more bindings.
+        values = [(upper, value.code(self)) for upper, value in filled.items()]
         self.lines.append(f"n_{name} = {code}")
-        for number, (value, upper) in enumerate(filled):
+        for number, (upper, value) in enumerate(values):
             self.names[f"A_{name}_{number}"] = upper
             self.lines.append(f"if above is A_{name}_{number}: n_{name} = {value}")
         return f"n_{name}"

@@ -30,6 +30,10 @@ class Space:
         self.headers: dict[int, type[AnyHeader]] = {}
         self.numbers: dict[type[AnyHeader] | None, int] = {}
 
+    def owns(self, header: type[AnyHeader]) -> bool:
+        """Whether the number of a header is its own, not that of a base."""
+        return header in self.numbers and self.headers.get(self.numbers[header]) is header
+
 
 _spaces: dict[str, Space] = {}
 stale: list[dict[Any, Any]] = []
@@ -76,12 +80,52 @@ def declare(header: type[AnyHeader]) -> None:
     _declared[key(header)] = header
     if old is not None:
         forget(old)
-    for one in _spaces.values():
-        for base in header.__bases__:
-            if base in one.numbers:
-                one.numbers[header] = one.numbers[base]
+    _take_after_bases(header)
     for tell in watchers:
         tell(header)
+
+
+def _take_after_bases(header: type[AnyHeader]) -> None:
+    """Give a class the numbers of its nearest base where it has none of its own; its derived classes take after it."""
+    bases = [base for base in header.__mro__[1:] if getattr(base, "_fields", ())]
+    for one in _spaces.values() if bases else ():
+        number = next((one.numbers[base] for base in bases if base in one.numbers), None)
+        if number is not None and not one.owns(header):
+            one.numbers[header] = number
+    for lower, entries in _conditions.items() if bases else ():
+        if any(upper in bases for _, _, upper in entries):
+            _recompile(lower)  # what it fills in for a base, it fills in for this class
+    for derived in _derived(header):
+        _take_after_bases(derived)
+
+
+def _derived(header: type[AnyHeader]) -> list[type[AnyHeader]]:
+    """Return the classes declared now that have a class as a base."""
+    return [one for one in header.__subclasses__() if _declared.get(key(one)) is one]
+
+
+def filled(lower: type[AnyHeader], name: str) -> dict[type[AnyHeader], Expr]:
+    """Return what a field that names the next header has where conditional bindings fill it in: {header above: value}.
+
+    The first binding of a header counts. A derived class has what its base has, unless it is bound itself.
+    """
+    rule, entries = lower._by_name[name].rule, conditions(lower)
+    assert isinstance(rule, Next)
+    numbers = space(rule.space)
+    values: dict[type[AnyHeader], Expr] = {}
+    for _, sets, upper in entries:
+        if name in sets:
+            values.setdefault(upper, sets[name])
+    bound = {upper for _, _, upper in entries}
+    for upper in bound:
+        if upper not in values and upper in numbers.numbers and not numbers.owns(upper):
+            values[upper] = rule.otherwise  # with the number of its base it would be read as that
+    todo = list(values)
+    for upper in todo:
+        heirs = [one for one in _derived(upper) if one not in values and one not in bound and not numbers.owns(one)]
+        values.update(dict.fromkeys(heirs, values[upper]))
+        todo += heirs
+    return values
 
 
 def forget(upper: type[AnyHeader]) -> None:
@@ -206,8 +250,10 @@ def _bind_numbers(upper: type[AnyHeader], under: type[AnyHeader], name: str, num
             )
     changed()
     for number in numbers:
+        if not numbers_of.owns(upper):
+            numbers_of.numbers[upper] = number  # before that of a base
         numbers_of.headers[number] = upper
-        numbers_of.numbers.setdefault(upper, number)
+    _take_after_bases(upper)
 
 
 def placed(upper: type[AnyHeader]) -> list[tuple[type[AnyHeader], Any, dict[str, Expr]]]:

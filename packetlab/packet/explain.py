@@ -58,13 +58,10 @@ class Derivation:
     def number(self, rule: Next) -> int:
         above = type(self.layers[self.i + 1]) if self.i + 1 < len(self.layers) else None
         numbers = registry.space(rule.space).numbers
-        if above in numbers:
-            return numbers[above]
-        name = next(f.name for f in self.cls._fields if f.rule is rule)
-        for _, values, upper in registry.conditions(self.cls):
-            if upper is above and name in values:
-                return values[name].evaluate(self)
-        return rule.otherwise.evaluate(self)
+        filled = registry.filled(self.cls, next(f.name for f in self.cls._fields if f.rule is rule))
+        if above in filled:
+            return filled[above].evaluate(self)
+        return numbers[above] if above in numbers else rule.otherwise.evaluate(self)
 
     def ahead(self, bits: int) -> int:
         raise NotImplementedError("only a binding's condition looks ahead")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 H = TypeVar("H", bound="AnyHeader")
 _set = object.__setattr__
+OPTIONS = ("payload_size", "opaque", "unsized", "partial", "quotes", "pseudo")
+"""What a class body says of the header as a whole."""
 
 
 class AnyHeader:
@@ -77,6 +79,12 @@ class Declaration:
         self.has_trailer = bool(marks)
         end = marks[0] if marks else len(self.fields)
         self.before, self.behind = list(self.fields[:end]), list(self.fields[end + 1 :])
+
+    def take_after(self, base: Declaration) -> None:
+        """Take from a base what the class itself does not say of the header as a whole."""
+        for option in OPTIONS:
+            if getattr(self, option) is None:
+                setattr(self, option, getattr(base, option))
 
     @property
     def plan(self) -> Plan:

@@ -192,20 +192,19 @@ class HeaderType(type):
             if one not in theirs:
                 one.header = header
 
-        def rule(written: Any) -> Expr | None:
-            return None if written is None else expression(written)
-
-        header._declaration = Declaration(
-            name,
-            header,
-            cls._fields,
-            rule(payload_size),
-            rule(opaque),
-            rule(unsized),
-            rule(partial),
-            rule(quotes),
-            pseudo,
-        )
+        written = {
+            "payload_size": payload_size,
+            "opaque": opaque,
+            "unsized": unsized,
+            "partial": partial,
+            "quotes": quotes,
+        }
+        said = {word: expression(rule) for word, rule in written.items() if rule is not None}
+        declaration = Declaration(name, header, cls._fields, **said, pseudo=pseudo)
+        for base in cls.__mro__[1:]:
+            if "_declaration" in vars(base):
+                declaration.take_after(vars(base)["_declaration"])
+        header._declaration = declaration
         if "_root" in body:
             header._reset()
             return

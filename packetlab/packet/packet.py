@@ -36,7 +36,7 @@ _new = object.__new__
 class Header(HeaderBase):
     """Base of all headers. Subclass it with annotated fields; an instance is immutable.
 
-    Class options:
+    Class options (a derived class has its base's where it says nothing):
         under, when, sets: which header(s) it follows, on which numbers or condition (see `registry.bind`); {"port": n} is
             either port, so that replies are found too.
         payload_size: an expression for the payload's size in bytes where no length rule says it; negative: unknown; 0:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import packetlab as pl
-from packetlab import U8, UDP, Ether, Header, IPv4, bind, bindings, field
+from packetlab import ICMP, TCP, U8, UDP, DeclareError, Ether, Header, IPv4, IPv6, bind, bindings, field
+from packetlab.schema.dump import describe
 
 
 @pytest.fixture(autouse=True)
@@ -127,3 +128,80 @@ def test_the_first_of_several_bindings_is_filled_in_however_often_a_packet_is_bu
     bind(Parent, under=Floor, when=field("other") == 1, sets={"number": 1})
     bind(Parent, under=Floor, when=field("other") == 2, sets={"number": 2})
     assert {bytes(Ether() / Floor() / Parent()) for _ in range(200)} == {bytes(Ether() / Floor(number=1) / Parent())}
+
+
+# What a class says of the header as a whole --------------------------------------------------------------------
+
+
+def test_checksums_above_a_derived_network_header_cover_its_addresses() -> None:
+    class Network(IPv4):
+        pass
+
+    class Six(IPv6, under=Ether, when={"type": 0x88B6}):
+        pass
+
+    for below in (Ether() / Network(src="10.0.0.1", dst="10.0.0.2"), Ether() / Six(src="::1", dst="::2")):
+        for above in (TCP(sport=1, dport=2), UDP(sport=1, dport=2)):
+            for _ in range(100):
+                packet = below / above / b"data"
+                assert packet[type(above)].checksum
+            assert set(pl.dissect(bytes(packet)).verdicts().values()) == {pl.Verdict.GOOD}
+    plain = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=1, dport=2) / b"data"
+    assert bytes(Ether() / Network(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=1, dport=2) / b"data") == bytes(plain)
+
+
+def test_a_later_fragment_of_a_derived_header_is_the_start_of_nothing() -> None:
+    class Network(IPv4, under=Ether, when={"type": 0x88B7}):
+        pass
+
+    packet = pl.dissect(bytes(Ether() / Network(fragment_offset=2, protocol=17) / b"the rest of it"))
+    assert [type(layer) for layer in packet.layers] == [Ether, Network]
+    assert packet.payload == b"the rest of it" and not packet.faults
+
+
+def test_a_first_fragment_and_a_quoted_packet_of_derived_headers_are_rightly_short() -> None:
+    class Network(IPv4, under=Ether, when={"type": 0x88B7}):
+        pass
+
+    class Report(ICMP, under=IPv4, when={"protocol": 253}):
+        pass
+
+    datagram = bytes(UDP(sport=1, dport=2) / bytes(64))[:32]
+    assert not pl.dissect(bytes(Ether() / Network(flags=1, protocol=17) / datagram)).faults
+    quoted = bytes(IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP() / bytes(64))[:28]
+    assert not pl.dissect(bytes(Ether() / IPv4() / Report(type=3, code=1) / quoted)).faults
+
+
+def test_what_ends_a_frame_ends_it_when_derived_and_a_class_may_say_otherwise() -> None:
+    class Last(Header, under=Ether, when={"type": 0x88B8}, payload_size=0):
+        a: U8 = 0
+
+    class AlsoLast(Last, under=Ether, when={"type": 0x88B9}):
+        b: U8 = 0
+
+    class More(Last, under=Ether, when={"type": 0x88BA}, payload_size=2):
+        pass
+
+    read = pl.dissect(bytes(Ether() / AlsoLast()) + b"zz")
+    assert type(read.layers[-1]) is AlsoLast and (read.payload, read.trailer) == (b"", b"zz")
+    read = pl.dissect(bytes(Ether() / More()) + b"zzz")
+    assert type(read.layers[-1]) is More and (read.payload, read.trailer) == (b"zz", b"z")
+
+
+def test_a_length_that_is_left_out_is_left_out_of_derived_headers_too() -> None:
+    class Network(IPv4, under=Ether, when={"type": 0x88B7}):
+        pass
+
+    whole = bytes(Ether() / Network(length=0) / UDP(sport=1, dport=2) / bytes(1600))
+    assert not pl.dissect(whole).faults
+
+
+def test_a_derived_class_travels_in_a_file_with_what_its_base_says() -> None:
+    class Last(Header, payload_size=0, opaque=field("a") == 1):
+        a: U8 = 0
+
+    class Derived(Last):
+        b: U8 = 0
+
+    description = describe(Derived)
+    assert description["payload_size"] == 0 and description["opaque"] == describe(Last)["opaque"]

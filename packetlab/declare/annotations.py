@@ -8,6 +8,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from packetlab.declare.addresses import XNSAddress
+from packetlab.declare.expressions import Const
 from packetlab.declare.kinds import REQUIRED, Int, Items, Kind, PayloadMark, Spec, XNSAddressField
 from packetlab.declare.validate import check_kind, check_spec
 from packetlab.errors import BuildError, DeclareError
@@ -104,6 +105,9 @@ def checked(given: Any, kind: Kind, where: str) -> Spec:
     """Return the right-hand side of a field, its default in raw form. DeclareError where it does not suit the kind."""
     spec = given if isinstance(given, Spec) else Spec(given)
     check_spec(spec, kind, where)
+    for number in (spec.size, spec.count):
+        if isinstance(number, Const) and number.number < 0:
+            raise DeclareError(where, "a number from 0", number.number)
     if isinstance(kind, PayloadMark):
         spec.default = None
     elif spec.default is not None and spec.default is not REQUIRED:

@@ -15,7 +15,7 @@ from packetlab.codec import compiler
 from packetlab.declare import registry as _bindings
 from packetlab.declare.annotations import checked, is_optional, kind_of, resolved
 from packetlab.declare.declaration import AnyHeader, Declaration, restored
-from packetlab.declare.expressions import Expr, expression
+from packetlab.declare.expressions import Const, Expr, expression
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import REQUIRED, Int, Items, Kind, PayloadMark, Spec
 from packetlab.declare.validate import check_class_name, check_declaration, check_name
@@ -192,14 +192,13 @@ class HeaderType(type):
             if one not in theirs:
                 one.header = header
 
-        written = {
-            "payload_size": payload_size,
-            "opaque": opaque,
-            "unsized": unsized,
-            "partial": partial,
-            "quotes": quotes,
-        }
+        written = {"opaque": opaque, "unsized": unsized, "partial": partial, "quotes": quotes}
         said = {word: expression(rule) for word, rule in written.items() if rule is not None}
+        if payload_size is not None:
+            said["payload_size"] = size = expression(payload_size)
+            if payload_size is True or payload_size is False or (isinstance(size, Const) and size.number < 0):
+                hint = "choose(condition, size, -1) is unknown where the condition fails"
+                raise DeclareError(f"{name}, payload_size", "a number of bytes or an expression", payload_size, hint)
         declaration = Declaration(name, header, cls._fields, **said, pseudo=pseudo)
         for base in cls.__mro__[1:]:
             if "_declaration" in vars(base):

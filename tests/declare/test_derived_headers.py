@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import packetlab as pl
-from packetlab import ICMP, TCP, U8, UDP, DeclareError, Ether, Header, IPv4, IPv6, bind, bindings, field
+from packetlab import ICMP, TCP, U8, UDP, DeclareError, Ether, Header, IPv4, IPv6, bind, bindings, choose, field, many
+from packetlab.declare.expressions import expression
 from packetlab.schema.dump import describe
 
 
@@ -205,3 +206,27 @@ def test_a_derived_class_travels_in_a_file_with_what_its_base_says() -> None:
 
     description = describe(Derived)
     assert description["payload_size"] == 0 and description["opaque"] == describe(Last)["opaque"]
+
+
+@pytest.mark.parametrize("size", [-1, True, False, expression(-1)])
+def test_a_payload_has_a_size_that_can_be(size: Any) -> None:
+    with pytest.raises(DeclareError, match="Wrong, payload_size: expected a number of bytes or an expression"):
+
+        class Wrong(Header, payload_size=size):
+            a: U8 = 0
+
+
+@pytest.mark.parametrize("word", ["size", "count"])
+def test_items_have_a_number_that_can_be(word: str) -> None:
+    with pytest.raises(DeclareError, match=r"Wrong\.items: expected a number from 0, got -1"):
+
+        class Wrong(Header):
+            items: tuple[Parent, ...] = many(**{word: -1})
+
+
+def test_an_expression_for_the_size_of_a_payload_may_be_negative() -> None:
+    class Known(Header, under=Ether, when={"type": 0x88BB}, payload_size=choose(field("a") == 1, 2, -1)):
+        a: U8 = 0
+
+    for a, payload in ((1, b"zz"), (0, b"zzz")):
+        assert pl.dissect(bytes(Ether() / Known(a=a)) + b"zzz").payload == payload

@@ -154,17 +154,17 @@ def _same_items(one: Any, other: Any) -> bool:
     return one is not None and other is not None and encode_items(one, 0) == encode_items(other, 0)
 
 
-def item_faults(field: Field, raw: Any, faults: list[Fault], origin: int) -> None:
+def item_faults(header: AnyHeader, field: Field, faults: list[Fault], origin: int) -> None:
     """Add the faults of a repeated field whose octets begin at `origin` of the packet, and of items inside its items."""
+    raw, owner = getattr(header, field.slot), header._declaration.name
     bits = origin * 8
     raw = tuple(raw) if type(raw) is Filled else raw  # what is wrong with what fills up was noted when it was read
-    for item in parse_items(field, encode_items(raw, 0), faults, origin):
+    for item in parse_items(field, encode_items(raw, 0), faults, origin, owner=owner):
         if isinstance(item, bytes):
             return
         for f in item._fields:
-            value = getattr(item, f.slot)
-            if value and isinstance(f.kind, Items):
-                item_faults(f, value, faults, bits // 8)
+            if isinstance(f.kind, Items) and getattr(item, f.slot):
+                item_faults(item, f, faults, bits // 8)
             bits += width(item, f)
 
 
@@ -173,9 +173,8 @@ def all_item_faults(headers: tuple[AnyHeader, ...], faults: list[Fault]) -> None
     bits = 0
     for header in headers:
         for f in header._declaration.before:
-            raw = getattr(header, f.slot)
-            if isinstance(f.kind, Items) and raw:
-                item_faults(f, raw, faults, bits // 8)
+            if isinstance(f.kind, Items) and getattr(header, f.slot):
+                item_faults(header, f, faults, bits // 8)
             bits += width(header, f)
 
 
@@ -190,11 +189,11 @@ def said_count(header: AnyHeader, field: Field) -> int | None:
 
 
 def parse_items(
-    field: Field, raw: bytes, faults: list[Fault], origin: int = 0, count: int | None = None
+    field: Field, raw: bytes, faults: list[Fault], origin: int = 0, count: int | None = None, owner: str = ""
 ) -> tuple[Any, ...]:
     """Read the items of a repeated field; octets that are no whole item come last, as they are.
 
-    `count` tells items of zeros from what fills up.
+    `count` tells items of zeros from what fills up; faults are in the name of the header `owner`.
     """
-    items, _ = read_items(field, raw, 0, len(raw), count, faults, origin, whole=True)
+    items, _ = read_items(field, raw, 0, len(raw), count, faults, origin, whole=True, owner=owner)
     return items  # type: ignore[no-any-return]

@@ -212,7 +212,7 @@ class _Walk:
     def items(self, f: Field, pos: int, count: int | None) -> Any:
         limit = self.total if self.stop is None and self.total is not None else self.limit()
         faults: list[Fault] = []
-        items, end = read_items(f, self.data, pos, limit, count, faults)
+        items, end = read_items(f, self.data, pos, limit, count, faults, owner=self.cls.name)
         if faults and (self.ctx.partial or (self.ctx.missing and limit == len(self.data))):
             self.ctx.cut = True
             faults = [] if self.ctx.partial else [fault._replace(cut=True) for fault in faults]
@@ -348,13 +348,14 @@ def read_items(
     faults: list[Fault] | None,
     origin: int = 0,
     whole: bool = False,
+    owner: str = "",
 ) -> Any:
     """Read headers one behind the other from ``data[pos:limit]``; returns (items, where they end).
 
-    With `faults` None the first fault gives (None, pos); else faults are added there, `origin` being added to their
-    offsets. With `whole` the octets up to `limit` are all this field's, however many items are said: those that are no
-    item come last, as they are. What fills the items up to a multiple is no item and no fault, as long as it is zeros
-    (see `Filled`).
+    With `faults` None the first fault gives (None, pos); else faults are added there, in the name of the header `owner`,
+    `origin` being added to their offsets. With `whole` the octets up to `limit` are all this field's, however many items
+    are said: those that are no item come last, as they are. What fills the items up to a multiple is no item and no
+    fault, as long as it is zeros (see `Filled`).
     """
     kind = field.kind
     assert isinstance(kind, Items)
@@ -378,7 +379,6 @@ def read_items(
         pos = stop
         if field.until is not None and field.until.evaluate(Values(_raw(header), data, limit)):
             break
-    owner = field.header.__name__
     wanted = -(pos - start) % field.align if field.align else 0
     if whole and fills(pos):
         fill, pos = data[pos:limit], limit

@@ -8,7 +8,28 @@ from typing import Any
 import pytest
 
 import packetlab as pl
-from packetlab import ICMP, TCP, U8, UDP, DeclareError, Ether, Header, IPv4, IPv6, bind, bindings, choose, field, many
+from packetlab import (
+    ICMP,
+    TCP,
+    U8,
+    UDP,
+    DeclareError,
+    DissectError,
+    Ether,
+    Header,
+    IPv4,
+    IPv6,
+    Octets,
+    auto,
+    bind,
+    bindings,
+    choose,
+    count_of,
+    field,
+    many,
+    size_of,
+    sized,
+)
 from packetlab.declare.expressions import expression
 from packetlab.schema.dump import describe
 
@@ -230,3 +251,51 @@ def test_an_expression_for_the_size_of_a_payload_may_be_negative() -> None:
 
     for a, payload in ((1, b"zz"), (0, b"zzz")):
         assert pl.dissect(bytes(Ether() / Known(a=a)) + b"zzz").payload == payload
+
+
+# What it is called -----------------------------------------------------------------------------------------------
+
+
+def test_faults_of_items_carry_the_name_of_the_class_that_was_read() -> None:
+    class Record(Header):
+        size: U8 = auto(size_of("self"))
+        value: Octets = sized(field("size") - 1, b"")
+
+    class Outer(Header):
+        size: U8 = auto(size_of("records"))
+        records: tuple[Record, ...] = many(size=field("size"))
+
+    class Inner(Outer):
+        pass
+
+    class Base(Header, under=Ether, when={"type": 0x88B5}):
+        count: U8 = auto(count_of("records"))
+        records: tuple[Record, ...] = many(count=field("count"))
+        rest: tuple[Inner, ...] = many()
+
+    class Derived(Base, under=Ether, when={"type": 0x88B6}):
+        pass
+
+    class Filled(Header, under=Ether, when={"type": 0x88B7}):
+        records: tuple[Record, ...] = many(count=1, align=4)
+
+    class DerivedFilled(Filled, under=Ether, when={"type": 0x88B8}):
+        pass
+
+    cases: list[tuple[type[Header], bytes, str]] = [
+        (Derived, b"\1\5a", "Derived.records"),  # read at once
+        (Derived, b"\0\5", "Derived.rest"),  # read when asked for
+        (Derived, b"\0\2\1\5", "Inner.records"),  # ... inside items
+        (Derived, b"\2\1", "Derived.records"),  # one is missing
+        (DerivedFilled, b"\2axx", "DerivedFilled.records"),
+    ]
+    for cls, octets, where in cases:
+        whole = bytes(Ether() / cls())[:14] + octets
+        read = pl.dissect(whole)
+        told = [f"{fault.layer}.{fault.field}" for fault in read.faults]
+        assert where in told and {fault.layer for fault in read.faults} <= {"Derived", "Inner", "DerivedFilled"}
+        path = f"Ether/{told[0]}" if told[0].startswith("Derived") else f"Ether/Derived/{told[0]}"
+        with pytest.raises(DissectError, match=f"^{path}: expected"):
+            pl.dissect(whole, strict=True)
+    (fault, *_) = pl.dissect(bytes(Ether(type=0x88B5)) + b"\1\5a").faults
+    assert fault.layer == "Base"

@@ -41,7 +41,9 @@ def kind_of(annotation: Any, where: str) -> Kind:
         (annotation,) = (one for one in get_args(annotation) if one is not NoneType)
     if get_origin(annotation) is Annotated:
         wanted, *extra = get_args(annotation)
-        _check_kinds(extra, where)
+        # The first is the type of the values: an enum and an XNS address there are, a field of its own is not.
+        named = [one for one in extra if isinstance(one, type) and issubclass(one, (Enum, XNSAddress))]
+        _check_kinds([*_inside(annotation), *named], where)
         for kind in extra:
             if isinstance(kind, Int) and isinstance(wanted, type) and issubclass(wanted, int) and wanted is not int:
                 if not issubclass(wanted, Enum):
@@ -55,7 +57,7 @@ def kind_of(annotation: Any, where: str) -> Kind:
         item = get_args(annotation)
         for one in item:
             if get_origin(one) is Annotated:
-                _check_kinds(get_args(one)[1:], where)
+                _check_kinds(_inside(one), where)
                 hint = "only headers repeat: a header with that one field, and tuple[ThatHeader, ...]"
                 raise DeclareError(where, "tuple[SomeHeader, ...]", annotation, hint)
         if len(item) == 2 and item[1] is Ellipsis and hasattr(item[0], "_fields") and isinstance(item[0], type):
@@ -64,19 +66,29 @@ def kind_of(annotation: Any, where: str) -> Kind:
     raise DeclareError(where, expected, annotation, _hint(annotation))
 
 
-def _check_kinds(marks: Sequence[Any], where: str) -> None:
+def _inside(annotation: Any) -> list[Any]:
+    """Return the kinds of fields, and classes of kinds, that are anywhere in an annotation."""
+    if isinstance(annotation, Kind) or (isinstance(annotation, type) and issubclass(annotation, Kind)):
+        return [annotation]
+    args = get_args(annotation)
+    if get_origin(annotation) is tuple and args and hasattr(args[0], "_declaration"):
+        return [Items(args[0])]
+    return [kind for one in args for kind in _inside(one)]
+
+
+def _check_kinds(kinds: Sequence[Any], where: str) -> None:
     """DeclareError for kinds that are not packetlab's own, for the class of a kind, and for more kinds than one."""
-    kinds = [one for one in marks if isinstance(one, Kind) or (isinstance(one, type) and issubclass(one, Kind))]
     for kind in kinds:
-        of = kind if isinstance(kind, type) else type(kind)
-        if kind is of:
+        if isinstance(kind, type) and issubclass(kind, Kind):
             raise DeclareError(
-                where, "a kind of a field", f"the class {of.__name__}", "bits(16) and octets(4) make one"
+                where, "a kind of a field", f"the class {kind.__name__}", "bits(16) and octets(4) make one"
             )
     if len(kinds) > 1:
-        got = f"{len(kinds)}: {', '.join(type(kind).__name__ for kind in kinds)}"
+        names = [kind.__name__ if isinstance(kind, type) else type(kind).__name__ for kind in kinds]
         hint = "U16 has its kind already; write int or bytes where another is meant"
-        raise DeclareError(where, "one kind for a field", got, hint)
+        if any(isinstance(kind, type) and issubclass(kind, Enum) for kind in kinds):
+            hint = "an enum stands first, with its width: Annotated[Named[SomeEnum], bits(8)]"
+        raise DeclareError(where, "one kind for a field", f"{len(kinds)}: {', '.join(names)}", hint)
 
 
 def _hint(annotation: Any) -> str:

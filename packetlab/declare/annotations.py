@@ -41,9 +41,9 @@ def kind_of(annotation: Any, where: str) -> Kind:
         (annotation,) = (one for one in get_args(annotation) if one is not NoneType)
     if get_origin(annotation) is Annotated:
         wanted, *extra = get_args(annotation)
-        # The first is the type of the values: an enum and an XNS address there are, a field of its own is not.
-        named = [one for one in extra if isinstance(one, type) and issubclass(one, (Enum, XNSAddress))]
-        _check_kinds([*_inside(annotation), *named], where)
+        # An enum or an address class is the type of the values where it stands first, and a field of its own elsewhere.
+        misplaced = [one for one in extra if isinstance(one, type) and issubclass(one, (Enum, XNSAddress))]
+        _check_kinds([*_inside(annotation), *misplaced], where)
         for kind in extra:
             if isinstance(kind, Int) and isinstance(wanted, type) and issubclass(wanted, int) and wanted is not int:
                 if not issubclass(wanted, Enum):

@@ -378,3 +378,27 @@ def test_items_that_a_cut_makes_unreadable_are_counted() -> None:
         (frame,) = capture
         assert capture.left or raw("10.0.0.50") not in frame.data
         assert bool(capture.left) == (size < len(whole))
+
+
+@pytest.mark.parametrize("how", ALL)
+@pytest.mark.parametrize("kind", [0x83, 0x89])
+@pytest.mark.parametrize("pointer", [4, 8, 12, 16, 40])
+def test_every_address_of_a_source_route_is_rewritten_in_headers_of_ones_own(how: str, kind: int, pointer: int) -> None:
+    with bindings():
+
+        class Own(Header, under=Ether, when={"type": 0x88B9}):
+            n: U8 = auto(pl.size_of("options"))
+            options: tuple[IPOption, ...] = many(size=field("n"))
+
+        class OwnIP(IPv4, under=Ether, when={"type": 0x88B7}):
+            pass
+
+        route = ["10.1.1.1", "10.2.2.2", "10.3.3.3"]
+        options = [IPOption(kind=kind, data=bytes([pointer]) + raw(*route))]
+        for packet in (
+            E / Own(options=options),
+            Ether(type=0x88B7) / OwnIP(src="10.9.9.1", dst="10.9.9.2", options=options) / UDP(sport=1, dport=2) / b"x",
+        ):
+            data, capture = rewritten(packet, **ALL[how])
+            assert not capture.left
+            assert [one for one in route if raw(one) in data] == []

@@ -39,7 +39,9 @@ PROTOCOL, IGMP, QUERY, ROUTERS = "ip.protocol", 2, 130, 9
 
 def _option4(sites: Found, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
     none = at * 0 - 1
-    options4(sites, at, end, none, around, none)
+    final = options4(sites, at, end, none, around, none)
+    some = final >= 0  # of a route that is not used up; the checksums that count it are worked out by their rules
+    sites.ip(4, final[some], around[some], header=1)
 
 
 def _option6(sites: Found, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:

@@ -159,8 +159,8 @@ def _verdict(scope: Derivation, f: Field, rule: Checksum, whole: bool) -> Verdic
         return Verdict.ILLEGAL if "pseudo" in rule.over and _over_ipv6(packet, i) else Verdict.NOT_PRESENT
     if cut or ("payload" in rule.over and not whole):
         return Verdict.UNVERIFIED
-    if packet.truncated and any(_is_short(scope, part) for part in rule.over):
-        return Verdict.UNVERIFIED
+    if any(_is_short(scope, part) for part in rule.over if "payload" not in rule.over or part != "self"):
+        return Verdict.UNVERIFIED  # with a payload, what carries it says how much there is
     if "pseudo" in rule.over and pseudo_sum(scope.layers, i, scope.cls, 0) is None:
         return Verdict.UNVERIFIED
     return Verdict.GOOD if follows(scope, f) else Verdict.BAD
@@ -188,9 +188,17 @@ def _checked(packet: Packet) -> dict[tuple[int, str, str], Verdict]:
 
 
 def _is_short(scope: Derivation, part: str) -> bool:
-    """Whether octets of a field that fills the packet up are missing."""
+    """Whether bytes of a header, or of one of its fields, are missing by what the header says."""
+    plan = scope.cls._declaration.plan
+    if part == "self":
+        own = plan.own is not None and plan.own.size.evaluate(scope) > scope.size("self")
+        return own or any(_is_short(scope, f.name) for f in scope.cls._declaration.before)
     f = scope.cls._by_name.get(part)
-    return f is not None and f.pad > 0 and len(scope.raw(part) or b"") < len(derive(scope, f))
+    if f is None or scope.raw(part) is None:
+        return False
+    if f.pad:
+        return scope.packet.truncated and len(scope.raw(part)) < len(derive(scope, f))
+    return part in plan.sizes and plan.sizes[part].evaluate(scope) > len(scope.octets(f))
 
 
 def _over_ipv6(packet: Packet, i: int) -> bool:

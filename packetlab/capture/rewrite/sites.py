@@ -251,7 +251,8 @@ class Sites(Found):
         row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
         size, total, fragment = np.maximum((self.u8(at) & 15) * 4, 20), self.u16(at + 2), self.u16(at + 6)
         keep = at + size <= end
-        own = self.add_sum(row, at + 10, at, at + size, keep, around, whole=1)
+        last = np.minimum(at + size, end)
+        own = self.add_sum(row, at + 10, at, last, last > at, around, whole=keep)
         stop = np.where(total == 0, end, np.minimum(end, at + total))
         piece = fragment & 0x3FFF != 0
         whole = (at + total <= end) & ~piece
@@ -260,8 +261,7 @@ class Sites(Found):
         target = at + 16
         some = np.flatnonzero(size > 20)
         if len(some):
-            last = np.minimum(at + size, end)[some]
-            target[some] = options4(self, at[some] + 20, last, own[some], around[some], target[some])
+            target[some] = options4(self, at[some] + 20, last[some], own[some], around[some], target[some])
         self._network(row, at, stop, depth, around, own, upper, protocol, whole, piece, 4, at + 12, target)
 
     def _ip6(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
@@ -321,6 +321,7 @@ class Sites(Found):
                 np.where(told, np.minimum(stop, upper + length), stop),
                 whole & (~told | (upper + length <= stop)),
             )
+        self.short[row[~whole]] = True
         transport = self.add_sum(
             row, upper + room, upper, covered, keep, around, source=source, target=target, width=carried,
             protocol=protocol, optional=protocol == UDP, whole=whole,
@@ -383,7 +384,8 @@ class Sites(Found):
         row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
         flags = self.u16(at)
         checked = (flags & 0xC000 != 0) & (at + 8 <= end)
-        number = self.add_sum(row, at + 4, at, end, checked & (flags & 0x8000 != 0), around, whole=1)
+        present = checked & (flags & 0x8000 != 0)
+        number = self.add_sum(row, at + 4, at, end, present, around, whole=~self.short[row])
         # As declared: the acknowledgment number is where its bit is set, whatever the version says (RFC 2637 section 4.1).
         size = 4 + 4 * (checked * 1 + (flags >> 13 & 1) + (flags >> 12 & 1) + (flags >> 7 & 1))
         keep = (flags & 0x4000 == 0) & (at + size <= end)

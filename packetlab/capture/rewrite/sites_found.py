@@ -109,7 +109,7 @@ class Found:
         data: the batch's buffer. ends: for each row where it ends there. found_macs, found_ips (by width), found_ports,
         found_sums: what was noted, piece by piece. count: how many sums. rules: number of a sum -> how it comes about, of
         those that are no plain Internet ones. ends_of: row -> who speaks to whom, where only declarations tell.
-        left: what could not be found -> number of frames.
+        left: what could not be found -> number of frames. short: for each row whether some of a packet in it is missing.
     """
 
     def __init__(self, batch: FrameBatch, ends: Any) -> None:
@@ -127,6 +127,7 @@ class Found:
         self.rules: dict[int, Rule] = {}
         self.ends_of: dict[int, Ends] = {}
         self.left: Counter[str] = Counter()
+        self.short = np.zeros(len(batch), bool)
         self._todo: list[tuple[Any, ...]] = []
         self._claimed = np.zeros(0, np.int64)
 

@@ -146,7 +146,7 @@ def verdict(packet: Packet, i: int, name: str) -> Verdict:
     if not isinstance(f.rule, Checksum):
         raise BuildError(f"{cls.__name__}.{name}", "a checksum", "another field")
     bodies = packet._build()[0]
-    return _verdict(Derivation(packet, i, bodies), f, f.rule, _whole(packet, bodies, i + 1)[i])
+    return _verdict(Derivation(packet, i, bodies), f, f.rule, all_here(packet, bodies, i + 1)[i])
 
 
 def _verdict(scope: Derivation, f: Field, rule: Checksum, whole: bool) -> Verdict:
@@ -176,7 +176,7 @@ def _checked(packet: Packet) -> dict[tuple[int, str, str], Verdict]:
     found: dict[tuple[int, str, str], Verdict] = {}
     times: dict[str, int] = {}
     bodies = packet._build()[0]
-    whole = _whole(packet, bodies, len(bodies))
+    whole = all_here(packet, bodies, len(bodies))
     for i, header in enumerate(packet.layers):
         for f in header._fields:
             if isinstance(f.rule, Checksum):
@@ -209,7 +209,7 @@ def _over_ipv6(packet: Packet, i: int) -> bool:
     return False
 
 
-def _whole(packet: Packet, bodies: Bodies, count: int) -> list[bool]:
+def all_here(packet: Packet, bodies: Bodies, count: int) -> list[bool]:
     """Return for the first `count` layers whether all bytes that they had on the wire are here."""
     found = []
     short = said = False

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
 
 from packetlab import (
     GRE,
+    MAC,
     U8,
     U16,
     UDP,
@@ -15,20 +17,40 @@ from packetlab import (
     Ether,
     Frame,
     Header,
+    ICMPv6,
     IPOption,
     IPv4,
+    IPv4Address,
+    IPv6,
+    IPv6Address,
+    ListenerRecord,
+    ListenerReport,
+    NDOption,
+    NeighborSolicitation,
     Octets,
+    Payload,
     Verdict,
     auto,
+    bind,
     bindings,
+    count_of,
+    default,
     field,
     internet_checksum,
+    many,
     size_of,
     sized,
+    when,
 )
 
 E = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
-MAPS: dict[str, Any] = {"ip": {"10.77.0.0/16": "172.16.0.0/16", "2001:db8:7777::/48": "2001:dead:beef::/48"}}
+MACS = "02:77:66:00:00"
+MAPS: dict[str, Any] = {
+    "ip": {"10.77.0.0/16": "172.16.0.0/16", "2001:db8:7777::/48": "2001:dead:beef::/48"},
+    "mac": {f"{MACS}:09": "06:11:22:00:00:09"},
+}
+OLD = [bytes([10, 77, 66]), bytes.fromhex("20010db87777000000"), bytes.fromhex("027766")]
+SIX = {"src": "2001:db8::1", "dst": "2001:db8::2"}
 ENDS = {"src": "10.77.1.1", "dst": "10.77.2.2"}
 
 
@@ -47,6 +69,83 @@ def rewritten(frame: Frame, **how: Any) -> tuple[bytes, Capture]:
     assert list(new.packet().verdicts().values()) == list(frame.packet().verdicts().values())
     assert len(new.data) == len(frame.data)
     return new.data, capture
+
+
+# Addresses ----------------------------------------------------------------------------------------------------------
+
+
+class Inner(Header):
+    kind: U8 = 0
+    who: IPv4Address = default("0.0.0.0")
+
+
+class Outer(Header):
+    n: U8 = auto(count_of("inner"))
+    inner: tuple[Inner, ...] = many(count=field("n"), align=4)
+    station: MAC = default("00:00:00:00:00:00")
+
+
+class Deep(Header):
+    flags: U8 = 0
+    n: U8 = auto(count_of("outer"))
+    outer: tuple[Outer, ...] = many(count=field("n"))
+    maybe: IPv6Address = when(field("flags") & 1)
+    payload: Payload = b""
+    last: IPv6Address = default("::")
+    checksum: U16 = auto(internet_checksum("self", "payload"))
+
+
+class Chain(Header):
+    links: tuple[Inner, ...] = many(until=field("kind") == 9)
+
+
+class Report(ListenerReport):
+    pass
+
+
+class Solicitation(NeighborSolicitation):
+    pass
+
+
+OUTER = [Outer(inner=[Inner(who=f"10.77.66.{n}") for n in numbers], station=f"{MACS}:09") for numbers in ((1, 2), (3,))]
+GROUPS = [
+    ListenerRecord(kind=1, group=f"2001:db8:7777::{n}", addresses=ip_address("2001:db8:7777::7").packed) for n in (1, 2)
+]
+UDP4, UDP6 = (E / below / UDP(sport=1, dport=7777) for below in (IPv4(src="11.0.0.1", dst="11.0.0.2"), IPv6(**SIX)))
+STACKS: dict[str, Any] = {
+    "one": UDP4 / Inner(who="10.77.66.1"),
+    "one over IPv6": UDP6 / Inner(who="10.77.66.1"),
+    "a chain": UDP4 / Chain(links=[Inner(who="10.77.66.1"), Inner(who="10.77.66.2"), Inner(kind=9, who="10.77.66.3")]),
+    "items in items": UDP4 / Deep(flags=1, outer=OUTER, maybe="2001:db8:7777::5", last="2001:db8:7777::6"),
+    "behind a payload": UDP6 / Deep(outer=OUTER, last="2001:db8:7777::6") / b"pay",
+    "derived": E / IPv6(**SIX) / ICMPv6(type=212) / Report(records=GROUPS),
+    "derived too": E / IPv6(**SIX) / ICMPv6(type=211)
+    / Solicitation(target="2001:db8:7777::1", options=[NDOption(kind=1, data=bytes.fromhex(MACS.replace(":", "")) + b"\t")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_an_address_that_a_cut_leaves_unread_is_counted(name: str) -> None:
+    with bindings():
+        for header in (Inner, Chain, Deep):
+            if header in [type(one) for one in STACKS[name].layers]:
+                bind(header, under=UDP, when={"dport": 7777})
+        bind(Report, under=ICMPv6, when={"type": 212})
+        bind(Solicitation, under=ICMPv6, when={"type": 211})
+        whole = bytes(STACKS[name])
+        data, capture = rewritten(Frame(whole), **MAPS)
+        assert not capture.left and not any(old in data for old in OLD)
+        for frame in cuts(whole, 20, len(whole)):
+            data, capture = rewritten(frame, **MAPS)
+            assert capture.left or not any(old in data for old in OLD), len(data)
+
+
+def test_what_is_cut_elsewhere_is_no_address_left() -> None:
+    with bindings():
+        bind(Chain, under=UDP, when={"dport": 7777})
+        whole = bytes(STACKS["a chain"] / b"words behind the last of them")
+        for frame in cuts(whole, len(bytes(STACKS["a chain"])), len(whole)):
+            assert not rewritten(frame, **MAPS)[1].left
 
 
 # Checksums ----------------------------------------------------------------------------------------------------------

@@ -13,11 +13,13 @@ from typing import Any
 from packetlab.capture.rewrite.sites_found import Ends, Found, Rule
 from packetlab.capture.rewrite.sites_held import Note, behind, held
 from packetlab.capture.rewrite.unwalked import BEGUN, PORTS, WALKED, holds, walks
+from packetlab.codec.lenient import Values
 from packetlab.codec.pseudo import protocol
 from packetlab.declare.declaration import AnyHeader
-from packetlab.declare.expressions import Checksum
+from packetlab.declare.expressions import Checksum, Named
+from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Address, Int, Items
-from packetlab.packet.explain import Derivation, verdict
+from packetlab.packet.explain import Derivation, all_here, verdict
 from packetlab.packet.offsets import Span, field_spans, places
 from packetlab.packet.packet import Header, Packet
 from packetlab.packet.results import Verdict
@@ -75,9 +77,6 @@ class Declared:
         self.networks = int(isinstance(self.layers[0], (IPv4, IPv6))) if self.next else 0
         self.framed = self.next == 1 and isinstance(self.layers[0], Ether)
         self.sums: list[tuple[int, int, int]] = []
-        self.faults: dict[str, set[str]] = {}
-        for fault in self.packet.faults:
-            self.faults.setdefault(fault.layer, set()).add(fault.field)
         ends = _ends(self.packet)
         if ends is not None:
             sites.ends_of[row] = ends
@@ -146,15 +145,21 @@ class Declared:
                 role = pseudo.index(name) if name in pseudo else 2
                 frame = place == 0 and name in ("src", "dst")
                 self._address(kind, self.start + span.bit // 8, ("src", "dst").index(name) if frame else role, frame)
-        for name in self.faults.get(type(header).__name__, ()):
-            f = header._by_name.get(name)
-            unread = f is not None and (isinstance(f.kind, Items) or getattr(header, f.slot) is None)
-            if f is not None and unread and holds(type(header), f):
-                self._leave(header, name, "which is cut off or faulty")
+        unread = _unread(self.packet, place, self._remains(place))
+        if unread is not None:
+            self._leave(header, unread, "which is cut off or faulty")
         if place == len(self.layers) - 1:
             below = self.layers[place - 1] if place else None
             last = self.start + self.places.trailers.get(place, self.places.layers[place])[1]
             behind(self.sites, below, header, *self._arrays(start, end, last, self._around(end)))
+
+    def _remains(self, place: int) -> bool:
+        """Whether there are bytes behind the head of a header, more than zeros where they only fill the frame."""
+        inner = self.places.layers[place + 1] if place + 1 < len(self.layers) else self.places.payload
+        data = bytes(self.packet)
+        return inner[0] < self.places.layers[place][1] or any(
+            any(data[one:last]) for one, last in self.places.trailers.values()
+        )
 
     def _held(self, note: Note, at: int, end: int) -> None:
         at, end = at + self.start, min(end + self.start, int(self.sites.ends[self.row]))
@@ -300,6 +305,56 @@ def _addresses(header: Header, spans: list[Span], at: int, end: int) -> Iterator
                 if isinstance(item, Header):
                     yield from _addresses(item, field_spans(item, place * 8), place, place + size)
                 place += size
+
+
+def _unread(packet: Packet, place: int, remains: bool) -> str | None:
+    """Return the name of the first field of a header that may hold an address which is here but was not read, None for none.
+
+    `remains`: whether there are bytes behind the header. Faults do not tell: a lower header may be at fault for all.
+    """
+    header, scope = packet.layers[place], Derivation(packet, place)
+    for f in header._fields:
+        if not holds(type(header), f):
+            continue
+        raw = getattr(header, f.slot)
+        if raw is None:
+            missing = remains and _expected(header, f, scope)
+        else:  # of a part, what stands behind the payload is read from where the part ends
+            missing = f in header._declaration.behind and not all_here(packet, scope.bodies, place + 1)[place]
+            missing |= isinstance(f.kind, Items) and (_unlike(header, f) or _more(header, f, scope))
+        if missing:
+            return f.name
+    return None
+
+
+def _expected(header: Header, f: Field, scope: Derivation) -> bool:
+    """Whether a field is to be there, as far as what its condition asks for was read."""
+    if f.condition is None:
+        return True
+    asked = [header._by_name.get(leaf.name) for leaf in f.condition.leaves() if isinstance(leaf, Named)]
+    cut = header._state >> 2 * len(header._fields)
+    lost = cut and any(one is not None and getattr(header, one.slot) is None for one in asked)
+    return bool(lost or f.condition.evaluate(scope))
+
+
+def _unlike(header: Header, f: Field) -> bool:
+    """Whether among the items of a field, or in them, are bytes that are no item."""
+    return any(
+        not isinstance(item, Header)
+        or any(_unlike(item, one) for one in item._fields if isinstance(one.kind, Items) and holds(type(item), one))
+        for item in getattr(header, f.name) or ()
+    )
+
+
+def _more(header: Header, f: Field, scope: Derivation) -> bool:
+    """Whether a field is to have more items than it has."""
+    items, counts = getattr(header, f.name), header._declaration.plan.counts
+    if f.name in counts:
+        return counts[f.name].evaluate(scope) > len(items)
+    if f.until is None or header._declaration.plan.is_open(f) or f.name in header._declaration.plan.sizes:
+        return False
+    last = {one.name: getattr(items[-1], one.slot) for one in items[-1]._fields} if items else {}
+    return not items or not f.until.evaluate(Values(last, b"", 0))
 
 
 def _ends(packet: Packet) -> Ends | None:

@@ -15,6 +15,7 @@ from packetlab import (
     UDP,
     Capture,
     Ether,
+    Fragment,
     Frame,
     Header,
     ICMPv6,
@@ -146,6 +147,32 @@ def test_what_is_cut_elsewhere_is_no_address_left() -> None:
         whole = bytes(STACKS["a chain"] / b"words behind the last of them")
         for frame in cuts(whole, len(bytes(STACKS["a chain"])), len(whole)):
             assert not rewritten(frame, **MAPS)[1].left
+
+
+def pieces(below: Any, number: int, data: bytes) -> list[Frame]:
+    """Return the fragments of a datagram, 24 bytes each."""
+    found = []
+    for at in range(0, len(data), 24):
+        more, part = at + 24 < len(data), data[at : at + 24]
+        if isinstance(below, IPv4):
+            ip: Any = below.replace(flags=int(more), fragment_offset=at // 8, protocol=number)
+        else:
+            ip = below / Fragment(more=int(more), offset=at // 8, next_header=number)
+        found.append(Frame(bytes(E / ip / part)))
+    return found
+
+
+@pytest.mark.parametrize("below", [IPv4(src="11.0.0.1", dst="11.0.0.2"), IPv6(**SIX)], ids=["4", "6"])
+def test_later_fragments_behind_headers_of_ones_own_are_counted(below: Any) -> None:
+    datagram = bytes(UDP(sport=1, dport=7777) / Chain(links=[Inner(who=f"10.77.66.{n}") for n in range(12)]))
+    frames = pieces(below, 17, datagram)
+    echo = pieces(below, 1 if isinstance(below, IPv4) else 58, bytes(100))
+    with bindings():
+        bind(Chain, under=UDP, when={"dport": 7777})
+        capture = Capture.of(frames[1:] + echo[1:]).rewrite(**MAPS)
+        assert list(capture) and list(capture.left.values()) == [len(frames) - 1]
+    capture = Capture.of(frames[1:]).rewrite(**MAPS)
+    assert list(capture) and not capture.left
 
 
 # Checksums ----------------------------------------------------------------------------------------------------------

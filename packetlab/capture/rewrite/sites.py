@@ -22,7 +22,7 @@ from packetlab.capture.rewrite.sites_options import (
     routed,
     routers,
 )
-from packetlab.capture.rewrite.unwalked import unwalked_rows
+from packetlab.capture.rewrite.unwalked import divided, unwalked_rows
 from packetlab.declare import registry
 from packetlab.protocols.linktypes import ETHERNET, IPV4, IPV6, LINUX_SLL, LINUX_SLL2, LOOP, NULL, RAW
 
@@ -322,6 +322,8 @@ class Sites(Found):
                 whole & (~told | (upper + length <= stop)),
             )
         self.short[row[~whole]] = True
+        later = piece & (upper < 0) & np.isin(protocol, divided())
+        self.left["a later fragment, which may hold addresses of a header of one's own"] += int(later.sum())
         transport = self.add_sum(
             row, upper + room, upper, covered, keep, around, source=source, target=target, width=carried,
             protocol=protocol, optional=protocol == UDP, whole=whole,

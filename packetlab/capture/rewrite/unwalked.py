@@ -151,6 +151,28 @@ def _items_hold(item: Any, inside: tuple[type[AnyHeader], ...]) -> bool:
     return hasattr(item, "_fields") and item not in inside and _holds(item, inside)
 
 
+def divided() -> list[int]:
+    """Return the numbers in IP behind which headers of one's own hold addresses or ports: the later fragments of such
+    packets do not tell whether they hold some."""
+    if "divided" not in _known:
+        _known["divided"] = [
+            number for number, upper in registry.space(PROTOCOL).headers.items() if _leads_to_own(upper)
+        ]
+    found: list[int] = _known["divided"]
+    return found
+
+
+def _leads_to_own(upper: type[AnyHeader]) -> bool:
+    """Whether headers of one's own that hold addresses or ports follow a header, before one that the walk knows."""
+    reached = [upper]
+    for one in reached:
+        if one.__module__.partition(".")[0] != __package__.partition(".")[0] and _holds(one, ()):
+            return True
+        if one is upper or not (one in WALKED or one in BESIDE):
+            reached += [above for above in following(one) if above not in reached]
+    return False
+
+
 def _test() -> FieldFilter | None:
     """Return the filter that frames with something unwalked pass; None where nothing is bound that is not walked."""
     if "test" not in _known:

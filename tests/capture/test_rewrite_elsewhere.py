@@ -205,7 +205,7 @@ def test_what_is_derived_from_a_known_header_holds_addresses_as_that_does(how: s
     class MyND(NeighborSolicitation, under=ICMPv6, when={"type": 200}):
         pass
 
-    class Options(Header, under=Ether, when={"type": 0x88B9}):
+    class Options(Header, under=Ether, when={"type": 0x9ABD}):
         options: tuple[NDOption, ...] = many()
 
     recorded = [IPOption(kind=1), IPOption(kind=7, data=b"\x0c" + raw("10.6.6.6", "10.5.5.5"))]
@@ -386,7 +386,7 @@ def test_items_that_a_cut_makes_unreadable_are_counted() -> None:
 def test_every_address_of_a_source_route_is_rewritten_in_headers_of_ones_own(how: str, kind: int, pointer: int) -> None:
     with bindings():
 
-        class Own(Header, under=Ether, when={"type": 0x88B9}):
+        class Own(Header, under=Ether, when={"type": 0x9ABD}):
             n: U8 = auto(pl.size_of("options"))
             options: tuple[IPOption, ...] = many(size=field("n"))
 

@@ -99,7 +99,7 @@ class Tracing:
 
     def legible(self) -> bool:
         """Whether these headers can be gone over without making them; if not, packets with them are odd."""
-        steps = [step.step if isinstance(step, When) else step for step in (*self.plan.head, *self.plan.trailer)]
+        steps = self.plan.steps
         return (
             not any(isinstance(step, Listed | Coded) for step in steps)
             and not any(f.fixed and not isinstance(f.kind, Int) for step in steps for f in step.fields)

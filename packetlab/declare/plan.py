@@ -243,6 +243,11 @@ class Plan:
         """The fields whose numbers name the header that follows, with their rules."""
         return [(f, f.rule) for f in self._fields if isinstance(f.rule, Next)]
 
+    @property
+    def steps(self) -> list[Step]:
+        """The steps of header and trailer, those inside `When` in its place."""
+        return [step.step if isinstance(step, When) else step for step in (*self.head, *self.trailer)]
+
     def is_open(self, f: Field) -> bool:
         """Whether a field goes on to the end of what surrounds it by its own declaration."""
         if f.name in self.sizes or f.pad:

@@ -19,6 +19,7 @@ from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Checksum, Named
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Address, Int, Items
+from packetlab.declare.plan import Listed
 from packetlab.packet.explain import Derivation, all_here, verdict
 from packetlab.packet.offsets import Span, field_spans, places
 from packetlab.packet.packet import Header, Packet
@@ -351,8 +352,10 @@ def _more(header: Header, f: Field, scope: Derivation) -> bool:
     items, counts = getattr(header, f.name), header._declaration.plan.counts
     if f.name in counts:
         return counts[f.name].evaluate(scope) > len(items)
-    if f.until is None or header._declaration.plan.is_open(f) or f.name in header._declaration.plan.sizes:
-        return False
+    if f.until is None or not any(
+        isinstance(step, Listed) and f in step.fields for step in header._declaration.plan.steps
+    ):
+        return False  # its end is told otherwise
     last = {one.name: getattr(items[-1], one.slot) for one in items[-1]._fields} if items else {}
     return not items or not f.until.evaluate(Values(last, b"", 0))
 

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 from packetlab.errors import Stalled, deliberate
 from packetlab.link.background import Background
+from packetlab.link.nesting import Sleepers, Work, unlocked
 from packetlab.link.port import BATCH
 
 __tracebackhide__ = deliberate
@@ -24,6 +25,7 @@ __tracebackhide__ = deliberate
 T = TypeVar("T")
 Files = Sequence[tuple[int, int]]  # descriptors, and what of them is waited for (select.POLLIN, select.POLLOUT)
 SECOND = 1_000_000_000
+LOOK = 0.1  # seconds after which a thread looks whether the one that waits for the kernel in its place still does
 ROUNDS = 16  # full batches that are taken from ports at most before timers have their turn
 
 
@@ -138,7 +140,18 @@ class Medium(ABC):
         """Have drivers, all unless some are named, see what their protocols were asked for from outside."""
         with self.lock:
             for driver in drivers or [*self.drivers]:
-                driver.turn(self.now)
+                self.drive(driver)
+
+    def drive(self, driver: Driver) -> None:
+        """Have a driver do what is due; with the lock held."""
+        driver.turn(self.now)
+
+    def check(self, what: str) -> None:  # noqa: B027
+        """Raise SocketMisuse EDEADLK where this thread is in the midst of what it would wait for."""
+
+    def callback(self, function: Callable[..., T], *given: Any) -> T:
+        """Call a function of the program's, which may wait, from within a driver."""
+        return function(*given)
 
     def poke(self) -> None:  # noqa: B027  virtual time waits for nobody
         """Say that something has changed: for whoever waits in another thread."""
@@ -154,7 +167,7 @@ class Medium(ABC):
         now, turned = self.now, False
         for driver in [*self.drivers]:
             if driver.due is not None and driver.due <= now and (driver.served or not self.alone):
-                driver.turn(now)
+                self.drive(driver)
                 turned = True
         if turned:
             self._follow()
@@ -187,13 +200,15 @@ class RealTime(Medium):
         self.background = Background(self)
 
     def _begin(self) -> None:
-        self._happened = threading.Condition(self.lock)
+        self._sleepers = Sleepers()  # threads that wait for the one that polls
         self._poll = select.epoll()
         self._poke = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._watched: dict[int, tuple[Driver | None, Source | None, int]] = {}
         self._files: list[Files] = []  # of the threads that wait
         self._polling: int | None = None  # the thread that waits for the kernel
         self._calls: set[object] = set()  # those that wait now
+        self._work = Work()  # of the lock's owner
+        self._registered = True  # the kernel knows all that is watched
 
     @property
     def now(self) -> int:
@@ -236,7 +251,7 @@ class RealTime(Medium):
         """Have whoever waits look anew."""
         with self.lock:
             self.happened += 1
-            self._happened.notify_all()
+            self._sleepers.wake()
             if self._polling is not None:
                 os.eventfd_write(self._poke, 1)
 
@@ -258,14 +273,18 @@ class RealTime(Medium):
                 raise Stalled(what, "an open network", "one that was closed")
             if since is not None and since != self.happened:
                 return until is None or self.now < until
-            self._files.append(files)
+            if self._work:
+                if until is not None and self.now >= until:
+                    return False
+                self._work.check(what)
             try:
+                self._files.append(files)
                 self._watch()
                 wait = self._seconds(until, self._next_due())
                 if self._polling in (None, threading.get_ident()):
                     self._poll_for_all(wait)
-                else:
-                    self._happened.wait(wait)
+                elif not self._sleepers.sleep(self.lock, LOOK if wait is None else min(wait, LOOK)):
+                    self._do(self._poll.poll(0))  # a handler that computes may hold the other one up
             finally:
                 self._files.remove(files)
                 if files:
@@ -282,17 +301,29 @@ class RealTime(Medium):
 
         A handler of a signal may call this within a call of its own thread, which it holds up: that one looks anew after.
         """
-        before, self._polling = self._polling, threading.get_ident()
-        self.lock.release()
+        me, before = threading.get_ident(), self._polling
         try:
-            ready = self._poll.poll(wait)
+            self._polling = me
+            ready = unlocked(self.lock, self._poll.poll, wait)
         finally:
-            self.lock.acquire()
             self._polling = before
-            self._happened.notify_all()
+            self._sleepers.wake()
             if before is not None:
                 os.eventfd_write(self._poke, 1)
         self._do(ready)
+
+    def drive(self, driver: Driver) -> None:
+        """Have a driver do what is due; with the lock held."""
+        self._work.turn(driver, lambda: self.now)
+
+    def check(self, what: str) -> None:
+        """Raise SocketMisuse EDEADLK where this thread is in the midst of what it would wait for."""
+        with self.lock:
+            self._work.check(what)
+
+    def callback(self, function: Callable[..., T], *given: Any) -> T:
+        """Call a function of the program's, which may wait, from within a driver."""
+        return self._work.pause(function, *given)
 
     def _do(self, ready: list[tuple[int, int]]) -> None:
         """Take what has come, and have drivers do what follows, and what is due."""
@@ -355,7 +386,7 @@ class RealTime(Medium):
                 break
             ready = self._poll.poll(0)
         for driver in turned.values():
-            driver.turn(self.now)
+            self.drive(driver)
 
     def _take(self, descriptor: int, turned: dict[int, Driver]) -> bool:
         """Take from one port; return whether there may be more."""
@@ -363,8 +394,11 @@ class RealTime(Medium):
         if descriptor == self._poke:
             with suppress(BlockingIOError):  # another thread was quicker
                 os.eventfd_read(self._poke)
-        if driver is None or port is None:
+        if driver is None or port is None or driver in self._work:
             return False
+        return self._work.do(driver, self._feed, driver, port, turned)
+
+    def _feed(self, driver: Driver, port: Source, turned: dict[int, Driver]) -> bool:
         try:
             frames = port.take()
         except OSError as error:
@@ -385,13 +419,18 @@ class RealTime(Medium):
         }
         wanted.update((descriptor, (None, None, mask)) for files in self._files for descriptor, mask in files)
         wanted[self._poke] = None, None, select.POLLIN
-        if wanted != self._watched:
-            for descriptor in self._watched:
-                with suppress(OSError):  # the kernel forgets a descriptor that is closed
-                    self._poll.unregister(descriptor)
-            self._watched = wanted
-            for descriptor, (_, _, mask) in wanted.items():
-                self._poll.register(descriptor, mask)
+        if (wanted != self._watched or not self._registered) and self not in self._work:
+            self._work.do(self, self._register, wanted)
+
+    def _register(self, wanted: dict[int, tuple[Driver | None, Source | None, int]]) -> None:
+        self._registered = False  # where an exception ends this, the next one does it all
+        for descriptor in self._watched:
+            with suppress(OSError):  # the kernel forgets a descriptor that is closed
+                self._poll.unregister(descriptor)
+        self._watched = wanted
+        for descriptor, (_, _, mask) in wanted.items():
+            self._poll.register(descriptor, mask)
+        self._registered = True
 
     def __del__(self) -> None:
         self.background.stop(wait=False)

@@ -403,7 +403,8 @@ class Station:
     def answer(self, socket: int, function: Callable[[bytes], bytes | None]) -> None:
         """Answer packet exchange requests at a socket: `function` gets a request's data and returns the reply's."""
         self._need_open("answer")
-        responder = Responder(lambda packet: function(packet.payload) if PEX in packet else None)
+        call = self.medium.callback
+        responder = Responder(lambda packet: call(function, packet.payload) if PEX in packet else None)
         with self.medium.lock:
             self.xns.node.bind(responder, socket)
 

@@ -198,6 +198,7 @@ class Socket(Shown, metaclass=_Made):
                 return found
             if timeout == 0:
                 raise BlockingIOError(f"{self}: {verb} would have to wait")
+            medium.check(f"{self}: {verb}")
             with medium.lock:
                 if until is not None and medium.now >= until:
                     raise TimeoutError(f"{self}: {verb}: nothing in {timeout:g} s")

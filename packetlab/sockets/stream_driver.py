@@ -51,7 +51,7 @@ class StreamDriver:
 
     def _follow(self) -> None:
         if self in self.medium.drivers:
-            self.turn(self.medium.now)
+            self.medium.drive(self)
 
     def turn(self, now: int) -> None:
         raise NotImplementedError

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from errno import EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP
+from functools import partial
 from ipaddress import ip_address
 from typing import Any, Literal
 
@@ -147,7 +148,7 @@ class WebSocketSocket(Socket):
             local = self.family == "inet" and ip_address(self.stream.address[0]).is_loopback
             shape = {
                 **self._shape,
-                "accept": self._accept,
+                "accept": self._accept and partial(self.host.medium.callback, self._accept),
                 "randomness": None,
                 "origins": self._origins,
                 "local": local,

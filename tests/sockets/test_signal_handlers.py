@@ -109,3 +109,143 @@ def handler():
 interrupted(handler, conn.read)
 """)
     assert found == ["handler: [b'to the thread']", "call: b'x'"]
+
+
+# What follows calls the handler at a place of its own choosing, so that it hits that place in every run.
+
+
+def test_a_handler_that_waits_while_its_thread_holds_the_lock_lets_go_of_all_of_it() -> None:
+    found = lines("""
+import threading
+client, conn = connected(a, b)
+other = b.socket("datagram", "xns")
+other.bind(50)
+got = []
+medium = b.medium
+with medium.lock, medium.lock:
+    threading.Thread(target=lambda: got.append(other.read()), daemon=True).start()
+    sender = a.socket("datagram", "xns")
+    sender.write(b"to the thread", to=b.at(50))
+    print(tried(lambda: b.until(lambda: got, timeout=10)), got, medium.lock._is_owned())
+    medium.lock.release()
+    medium.lock.acquire()
+print(medium.lock._is_owned(), flush=True)
+os._exit(0)
+""")
+    assert found == ["None [b'to the thread'] True", "False"]
+
+
+def test_a_handler_within_the_work_of_the_network_may_write_and_must_not_wait() -> None:
+    """Between the taking of a packet and its delivery, and between two packets that go out."""
+    found = lines("""
+from packetlab.engine.xns import idp, spp
+a.answer(8, lambda data: data)
+client, conn = connected(a, b)
+sink = a.socket("datagram", "xns")
+sink.bind(51)
+sender = b.socket("datagram", "xns")
+sender.bind(50)
+places, errors = [], set()
+
+def within(cls, name):
+    plain = getattr(cls, name)
+    def patched(self, *given):
+        if self in (conn._connection, b.xns.node) and not places:
+            places.append(name)
+            errors.add(tried(lambda: b.exchange(a.at(8), b"q", tries=1)))
+            sender.write(b"%d" % len(places), to=a.at(51))
+        return plain(self, *given)
+    setattr(cls, name, patched)
+
+order = []
+for cls, name in [(spp.Connection, "_deliver"), (spp.Connection, "packets_to_send"), (idp.Node, "packets_to_send")]:
+    plain = getattr(cls, name)
+    places.clear()
+    within(cls, name)
+    for number in range(40):
+        client.write(b"%d" % number)
+        order.append(int(conn.read()))
+    setattr(cls, name, plain)
+    print(places, sink.read())
+print(order == [*range(40)] * 3, errors, flush=True)
+os._exit(0)
+""")
+    assert found == [
+        "['_deliver'] b'1'",
+        "['packets_to_send'] b'1'",
+        "['packets_to_send'] b'1'",
+        "True {'SocketMisuse 35'}",
+    ]
+
+
+@pytest.mark.parametrize("place", ["poll", "_acquire_restore", "get_ident"])
+def test_an_interrupt_at_any_place_of_the_wait_leaves_the_network_of_use(place: str) -> None:
+    """The exception comes after a call of C, as Python itself raises it."""
+    found = lines(f"""
+import threading, types
+from packetlab.link import medium as module
+client, conn = connected(a, b)
+medium, place = b.medium, {place!r}
+plain_lock = medium.lock
+armed = []
+
+class Interrupting:
+    def __init__(self, whole):
+        self.whole = whole
+    def __getattr__(self, name):
+        found = getattr(self.whole, name)
+        if name != place:
+            return found
+        def interrupted(*given):
+            now = bool(armed) and threading.current_thread() is threading.main_thread()
+            result = found(*given) if place != "poll" or not now else []
+            if now:
+                armed.clear()
+                raise KeyboardInterrupt
+            return result
+        return interrupted
+    def __enter__(self):
+        return self.whole.__enter__()
+    def __exit__(self, *error):
+        return self.whole.__exit__(*error)
+
+medium.lock = Interrupting(medium.lock)
+medium._poll = Interrupting(medium._poll)
+module.threading = Interrupting(threading)
+armed.append(1)
+try:
+    if place == "_acquire_restore":
+        client.write(b"first")
+    conn.read()
+except KeyboardInterrupt:
+    print("interrupted")
+print(medium._polling, len(medium._calls), len(medium._files), plain_lock._is_owned())
+got = []
+thread = threading.Thread(target=lambda: got.append(conn.read()))
+conn.timeout = 10
+thread.start()
+client.write(b"after")
+thread.join(20)
+print(got, flush=True)
+os._exit(0)
+""")
+    assert found[0] == "interrupted"
+    assert found[1] == "None 0 0 False"
+    assert found[2] in ("[b'after']", "[b'first']")
+
+
+def test_a_thread_does_not_wait_for_one_that_polls_no_more() -> None:
+    found = lines("""
+import threading, time
+client, conn = connected(a, b)
+conn.timeout = 10
+got = []
+def handler():
+    thread = threading.Thread(target=lambda: got.append(conn.read()), daemon=True)
+    client.write(b"for the thread")
+    thread.start()
+    thread.join(10)  # this computes, within the poll of its own thread
+    return got
+interrupted(handler, lambda: b.until(lambda: got))
+""")
+    assert found == ["handler: [b'for the thread']", "call: None"]

@@ -1,0 +1,110 @@
+"""What signals' handlers ask of whoever waits: a handler runs between any two steps of the main thread.
+
+It may raise there, or call the same anew. So what must not be left undone is the first step of a `finally`, and what
+belongs together is one call of C.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from errno import EDEADLK
+from itertools import starmap
+from typing import Any, Protocol, TypeVar
+
+from packetlab.errors import SocketMisuse
+
+T = TypeVar("T")
+
+
+class Turning(Protocol):
+    """What is to have turns; `link.medium.Driver` is one."""
+
+    def turn(self, now: int) -> None:
+        """Do what is due."""
+
+
+def unlocked(lock: Any, wait: Callable[..., T], *given: Any) -> T:
+    """Call something that waits, with an RLock of this thread's let go, however often it holds it."""
+    levels: list[Any] = []
+    try:
+        levels.extend(starmap(lock._release_save, [()]))  # let go, and noted
+        return wait(*given)
+    finally:
+        if levels:
+            lock._acquire_restore(levels[0])
+
+
+class Sleepers:
+    """Threads that wait until another tells them; all with the same RLock held."""
+
+    def __init__(self) -> None:
+        self._bells: list[Any] = []
+
+    def sleep(self, lock: Any, seconds: float) -> bool:
+        """Wait with the lock let go; return whether somebody told us."""
+        bell = threading.Lock()
+        bell.acquire()
+        self._bells.append(bell)
+        if unlocked(lock, bell.acquire, True, seconds):
+            return True
+        if bell in self._bells:
+            self._bells.remove(bell)
+        return False
+
+    def wake(self) -> None:
+        """Tell all."""
+        while self._bells:
+            self._bells.pop().release()
+
+
+class Work:
+    """What the thread that holds a lock is in the midst of.
+
+    A handler must not begin the same anew: what it has written goes out when that is done, and what would wait for it
+    cannot.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: list[object] = []
+        self._again: set[int] = set()  # ids of drivers
+
+    def __contains__(self, what: object) -> bool:
+        return what in self._under_way
+
+    def __bool__(self) -> bool:
+        return bool(self._under_way)
+
+    def do(self, what: object, function: Callable[..., T], *given: Any) -> T:
+        """Call a function that must not be interrupted by another of the same."""
+        try:
+            self._under_way.append(what)
+            return function(*given)
+        finally:
+            self._under_way.remove(what)
+
+    def turn(self, driver: Turning, now: Callable[[], int]) -> None:
+        """Have a driver turn; where this thread is within its turn or feeds it, after that."""
+        if driver in self._under_way:
+            self._again.add(id(driver))
+            return
+        while True:
+            self._again.discard(id(driver))
+            self.do(driver, driver.turn, now())
+            if id(driver) not in self._again:  # looked at last: a handler may ask until here
+                return
+
+    def pause(self, function: Callable[..., T], *given: Any) -> T:
+        """Call a function of the program's that is called from within, and may do what it likes."""
+        under_way = self._under_way
+        try:
+            self._under_way = []
+            return function(*given)
+        finally:
+            self._under_way = under_way
+
+    def check(self, what: str) -> None:
+        """Raise SocketMisuse EDEADLK where something is under way, for whoever would wait."""
+        if self._under_way:
+            expected, got = "a call outside of the network's own work", "one in the midst of it, by a signal's handler"
+            raise SocketMisuse(EDEADLK, what, expected, got, "let the handler note what is to be done, or write only")

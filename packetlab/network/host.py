@@ -1,7 +1,7 @@
 """Hosts: engines on one side, interfaces on the other, and the time of their medium between.
 
 A `Station` is what all hosts have in common, of a simulated network, of a lab, or this machine: the XNS layers (a
-`Stack`), and whatever engines of one's own are attached to its interfaces (`Runner`).
+`Stack`), and whatever engines of one's own are attached to its interfaces (`runner`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Callable
 from errno import EADDRNOTAVAIL, EBADF, EINVAL, ENETDOWN, ENETUNREACH
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from packetlab.capture import matcher
 from packetlab.declare.addresses import XNSAddress, mac_octets
 from packetlab.engine.contract import Endpoint, Engine, Event, Ignored
 from packetlab.engine.xns.idp import MTU, Node
@@ -32,14 +31,13 @@ from packetlab.link.carriers import (
 )
 from packetlab.link.medium import Medium
 from packetlab.link.port import Attachment, Port, place
-from packetlab.packet.packet import Header, Packet
+from packetlab.network.runner import KEPT, Runner
+from packetlab.packet.packet import Packet
 from packetlab.protocols.dissect import dissect
-from packetlab.protocols.link import Ether
 from packetlab.protocols.xns import IDP, PEX
 
 __tracebackhide__ = deliberate
 
-KEPT = 1000  # events that a host remembers
 ON_LINKS = {"ethernet": EthernetFraming, "snap": SnapFraming}
 IN_REAL_TIME = Timing(keep_alive=10.0, give_up=30.0)
 # Virtual time costs nothing, and a link may be made as bad as one likes; a quiet network must come to rest.
@@ -55,13 +53,11 @@ class Place(NamedTuple):
     def xns(self, asker: Station) -> XNSAddress:
         """Return it as an XNS address, on a network that `asker` is on too, if there is one.
 
-        SocketMisuse: the host is on no XNS network, or no longer.
+        SocketMisuse: the host is on no XNS network, or no longer; or among other hosts than `asker`, as for `inet`.
         """
         if not self.host.speaks_xns:
-            name, closed = printable(self.host.name), self.host.closed
-            got = f"{name}, which {'was closed' if closed else 'is on none'}"
-            hint = "make another host" if closed else "make a link, or join() one"
-            raise SocketMisuse(EADDRNOTAVAIL, f"{self}", "a host on an XNS network", got, hint)
+            raise self._none("a host on an XNS network", "make a link, or join() one")
+        self._need_near(asker, "an XNSAddress goes wherever there is a way")
         node = self.host.xns.node
         theirs = [net for net, _ in node.interfaces]
         ours = {net for net, _ in asker.xns.node.interfaces}
@@ -71,18 +67,35 @@ class Place(NamedTuple):
     def inet(self, asker: Station | None = None) -> tuple[str, int]:
         """Return it as IPv4 address and port, for the kernel of `asker` to send to.
 
-        SocketMisuse: that is on another network, where the address is somebody else's, or nobody's.
+        SocketMisuse: the host was closed, or is on another network, where the address is somebody else's, or nobody's.
         """
+        if asker is not None:
+            self._need_near(asker, "(IP address, port) goes wherever there is a way")
+        if self.host.closed:
+            raise self._none("an open host")
+        return str(self.host.address), self.socket
+
+    def _none(self, expected: str, hint: str = "") -> SocketMisuse:
+        closed = self.host.closed
+        got = f"{printable(self.host.name)}, which {'was closed' if closed else 'is on none'}"
+        return SocketMisuse(EADDRNOTAVAIL, f"{self}", expected, got, "make another host" if closed else hint)
+
+    def _need_near(self, asker: Station, hint: str) -> None:
+        """Say that a host is among others than `asker`: of two networks each has its own addresses, often the same."""
         host = self.host
-        if asker is not None and (host.kernel_socket is None or host.lab is not asker.lab):
+        if _among(host) is not _among(asker):
             lab = "in no lab" if host.lab is None else "in a lab" if asker.lab is None else "in another lab"
-            kind = "simulated" if host.kernel_socket is None else lab
-            got, hint = f"{printable(host.name)}, which is {kind}", "(IP address, port) goes wherever there is a way"
+            simulated = "simulated" if asker.kernel_socket is not None else "in another simulation"
+            got = f"{printable(host.name)}, which is {simulated if host.kernel_socket is None else lab}"
             raise SocketMisuse(ENETUNREACH, f"{self}", f"a place on the network of {asker.name}", got, hint)
-        return str(host.address), self.socket
 
     def __str__(self) -> str:
         return f"{printable(self.host.name)}:{self.socket}"
+
+
+def _among(host: Station) -> object:
+    """Return what a host shares with those that it can reach: a simulation, a lab, or None for this machine."""
+    return host.medium if host.kernel_socket is None else host.lab
 
 
 class Stack:
@@ -125,7 +138,7 @@ class Stack:
             port, framing = self._out[via]
             try:
                 port._send(framing.wrap(packet, host))
-            except OSError as error:
+            except (OSError, PacketlabError) as error:  # what is too big for a carrier does not hold up the others
                 self.log.append(Ignored(packet, f"{port.name}: not sent ({error})"))
         events = node.events()
         if events:
@@ -137,46 +150,6 @@ class Stack:
         self.ports.remove(port)
         port.close()
         self.log.append(Ignored(Packet(), str(error)))
-
-
-class Runner:
-    """An engine of one's own on an interface; a driver (see `link.medium`).
-
-    Args:
-        to: octets of the MAC address that its packets go to, where these do not begin with Ether themselves.
-    """
-
-    served = True
-
-    def __init__(self, engine: Engine, port: Port, where: Any, mac: bytes, to: bytes) -> None:
-        self.engine, self.due = engine, engine.next_timeout()
-        self.ports = [port]
-        self.log: deque[Event] = deque(maxlen=KEPT)
-        self._matches, self._mac, self._to = matcher(where), mac, to
-
-    def take(self, port: Port, data: bytes, now: int) -> None:
-        """Take in a frame; those that the engine is not meant for are not its business."""
-        if data[:6] != self._mac and not (data and data[0] & 1):
-            return
-        packet = dissect(data)
-        if self._matches(packet):
-            self.engine.receive(packet, now)
-
-    def turn(self, now: int) -> None:
-        """Do what is due, and send what is to be sent."""
-        if self.due is not None and self.due <= now:
-            self.engine.on_time(now)
-        for packet in self.engine.packets_to_send(now) if self.ports else ():
-            first = packet if isinstance(packet, Header) else packet.layers[0]
-            framed = packet if isinstance(first, Ether) else Ether(dst=self._to, src=self._mac) / packet
-            self.ports[0]._send(bytes(framed))
-        self.log.extend(self.engine.events())
-        self.due = self.engine.next_timeout()
-
-    def failed(self, port: Port, error: OSError) -> None:
-        """The interface is gone."""
-        self.ports.remove(port)
-        port.close()
 
 
 class Station:

@@ -82,7 +82,8 @@ class LocalProtocolError(PacketlabError):
     """Our side asked for something that the protocol forbids."""
 
 
-ERRNO_NAMES = {**errno.errorcode, errno.EOPNOTSUPP: "EOPNOTSUPP"}  # Linux has ENOTSUP for the same number
+# Of two names for a number Python has the one that BSD and the manuals do not: ENOTSUP, EDEADLOCK.
+ERRNO_NAMES = {**errno.errorcode, errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EDEADLK: "EDEADLK"}
 
 
 class SocketMisuse(LocalProtocolError, OSError):
@@ -113,6 +114,12 @@ def broken(kind: type[C], text: str) -> C:
     numbers = {ConnectionRefusedError: errno.ECONNREFUSED, ConnectionResetError: errno.ECONNRESET}
     error.errno = numbers.get(kind, errno.ECONNABORTED)
     return error
+
+
+def unbuildable(error: PacketlabError, where: str) -> SocketMisuse:
+    """Return the error of whoever sends a packet that cannot be built, with the name of where it was to go."""
+    hint = "one that is sent has a value for each field, and no pattern"
+    return SocketMisuse(errno.EINVAL, f"{where}: {error.where}", error.expected, error.got, hint)
 
 
 class RemoteProtocolError(PacketlabError):

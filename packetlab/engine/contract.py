@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from packetlab.errors import PacketlabError
     from packetlab.packet.packet import Header, Packet
 
 SECOND = 1_000_000_000
@@ -79,6 +80,9 @@ class Endpoint(Engine):
 
     def troubled(self, packet: Packet, number: int, now: int) -> None:
         """Take in an Error packet about a packet that went out from this socket."""
+
+    def unbuilt(self, error: PacketlabError, now: int) -> None:
+        """Take in that a packet of this socket's cannot be built, and does not go out; nor those behind it, this time."""
 
     @property
     def over(self) -> bool:

@@ -8,10 +8,13 @@ gives goes before ``header=``, that before a group's (``with socket.header(...)`
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from errno import EINVAL
 from typing import Any, NamedTuple, TypeAlias
 
 from packetlab.declare.kinds import utf8
-from packetlab.errors import LocalProtocolError
+from packetlab.declare.wildcards import refuse_pattern
+from packetlab.engine.xns.spp_send import END, ENDS
+from packetlab.errors import BuildError, LocalProtocolError, SocketMisuse, unbuildable
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.xns import IDP, SPP, Control
 
@@ -20,6 +23,8 @@ Prototype: TypeAlias = IDP | SPP | Packet
 
 NO_CHECKSUM = 0xFFFF
 USERS_CONTROL = int(Control.END_OF_MESSAGE | Control.ATTENTION)
+# What a prototype decides of a connection's packets; the rest belongs to the connection.
+MAY_SAY_IDP, MAY_SAY_SPP = {"hops"}, {"datastream", "control"}
 PROTOTYPES = "IDP(...), SPP(...) or IDP(...) / SPP(...)"
 FORCE = "force=True puts anything on the wire"
 
@@ -71,6 +76,18 @@ class Given(NamedTuple):
                         f"{where}: {header}.{name}", "not given", f"{value}", f"yours: {yours}; {FORCE}"
                     )
 
+    def check_spp(self, where: str) -> Given:
+        """Return these fields, for packets of a connection; LocalProtocolError where one is not the user's to say."""
+        self.check(where, MAY_SAY_IDP, MAY_SAY_SPP)
+        spp = self.spp or {}
+        control, datastream = int(spp.get("control", 0)), int(spp.get("datastream", 0))
+        if control & ~USERS_CONTROL:
+            hint = f"the connection decides SYSTEM and SEND_ACK (BSD would ignore them); {FORCE}"
+            raise LocalProtocolError(f"{where}: SPP.control", "END_OF_MESSAGE or ATTENTION", f"{control:#x}", hint)
+        if datastream >= END:
+            raise SocketMisuse(EINVAL, f"{where}: SPP.datastream", f"0..{END - 1}", f"{datastream}", ENDS)
+        return self
+
 
 NOTHING = Given({}, None)
 
@@ -79,6 +96,7 @@ def prototype(header: object, where: str) -> Given:
     """Return what ``IDP(...)``, ``SPP(...)`` or ``IDP(...) / SPP(...)`` gives."""
     if isinstance(header, (Header, Packet)):
         packet = header if isinstance(header, Packet) else Packet((header,))
+        _need_values(packet, where)
         said, rest = _split(packet)
         if packet._headers and not rest._headers and not rest._payload:
             return said
@@ -91,6 +109,7 @@ def parted(packet: Packet, where: str) -> tuple[Given, Packet]:
     LocalProtocolError where another IDP or SPP is left in there (in the wrong order, twice, behind Ether), but for what an
     Error quotes: it would go out as data, and nobody would know.
     """
+    _need_values(packet, where)
     said, rest = _split(packet)
     for header in rest._headers:
         if header._declaration.quotes is not None:
@@ -100,6 +119,15 @@ def parted(packet: Packet, where: str) -> tuple[Given, Packet]:
             got = " / ".join(type(each).__name__ for each in packet._headers)
             raise LocalProtocolError(where, f"{PROTOTYPES} before the data", got, hint)
     return said, rest
+
+
+def _need_values(packet: Packet, where: str) -> None:
+    """Raise SocketMisuse for a pattern: what is queued has to be built, maybe long after this call."""
+    for header in packet._headers:
+        try:
+            refuse_pattern(header)
+        except BuildError as error:
+            raise unbuildable(error, where) from None
 
 
 def _split(packet: Packet) -> tuple[Given, Packet]:

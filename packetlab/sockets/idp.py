@@ -15,7 +15,7 @@ from packetlab.declare.addresses import XNSAddress
 from packetlab.declare.expressions import Next
 from packetlab.declare.registry import conditions, space
 from packetlab.engine.xns.datagram import Datagrams
-from packetlab.errors import deliberate
+from packetlab.errors import PacketlabError, deliberate, unbuildable
 from packetlab.network.host import Station
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.dissect import dissect
@@ -28,6 +28,7 @@ __tracebackhide__ = deliberate
 
 HEADER, SPP_HEADER = 30, 12  # octets
 LARGEST = 546  # octets of data: 576 less the header
+MOST = 65535 - HEADER  # octets of data in any packet: a length has 16 bits
 BROADCAST = 0xFFFFFFFFFFFF
 EVERY_NETWORK = 0xFFFFFFFF
 NO_HEADER = IDP()
@@ -80,6 +81,13 @@ class _IDPSocket(Socket):
         with medium.lock:
             self._endpoint.send(packet)
             self.host.wish(self._endpoint)
+
+    def _built(self, packet: Packet) -> bytes:
+        """Return the bytes of a packet, before it is queued."""
+        try:
+            return bytes(packet)
+        except PacketlabError as error:
+            raise unbuildable(error, f"{self}: write") from None
 
     def read_packet(self, where: Any = None) -> Packet:
         """Wait for the next packet and return it, IDP header and all.
@@ -165,8 +173,8 @@ class DatagramSocket(_IDPSocket):
 
     @mtu.setter
     def mtu(self, size: int) -> None:
-        if not (is_number(size) and 1 <= size <= 65535 - HEADER):
-            raise self._misuse(EINVAL, "mtu", f"1..{65535 - HEADER} bytes", f"{size!r}", f"XNS itself has {LARGEST}")
+        if not (is_number(size) and 1 <= size <= MOST):
+            raise self._misuse(EINVAL, "mtu", f"1..{MOST} bytes", f"{size!r}", f"XNS itself has {LARGEST}")
         self._mtu = size
 
     @property
@@ -228,9 +236,11 @@ class DatagramSocket(_IDPSocket):
         self._need_open("write")
         self._receiving()
         packet, size = self._packet(data, to, header, force or self._default[2])
-        if size > self.mtu and not force:
+        most = MOST if force or self._default[2] else self.mtu
+        if size > most:
             hint = "write it in parts; mtu is how many go into one"
-            raise self._misuse(EMSGSIZE, "write", f"at most {self.mtu} bytes", f"{size}", hint)
+            raise self._misuse(EMSGSIZE, "write", f"at most {most} bytes", f"{size}", hint)
+        self._built(packet)
         destination = packet[IDP].dst
         if destination.host >> 40 & 1 and not self.broadcast:
             hint = "set broadcast = True (SO_BROADCAST)"
@@ -260,7 +270,7 @@ class DatagramSocket(_IDPSocket):
             remote = self._destination(to) if remote is None or to is not None or self.peer is not None else remote
         source = self.host.xns.node.address_towards(remote, self._number)
         above = body if given.spp is None else SPP(**given.spp) / body
-        size = len(bytes(body)) + (0 if given.spp is None else SPP_HEADER)
+        size = len(self._built(body)) + (0 if given.spp is None else SPP_HEADER)
         return IDP(**{"dst": remote, "src": source, **given.idp}) / above, size
 
     def _destination(self, to: Any) -> XNSAddress:
@@ -313,13 +323,16 @@ class RawSocket(_IDPSocket):
         self._need_open("write")
         octets = outgoing(data, f"{self}: write")
         packet = octets if isinstance(octets, Packet) else dissect(octets, IDP)
-        idp = packet.layers[0] if packet.layers else None
+        idp = packet._headers[0] if packet._headers else None
         if not isinstance(idp, IDP) or idp.dst is None:
             hint = "IDP(dst=..., src=...) / data; a datagram socket puts one before the data"
             got = packet.summary() or "nothing"
             raise self._misuse(EINVAL, "write", "a packet with a whole IDP header", got, hint)
+        size = len(self._built(packet))
+        if size > HEADER + MOST:
+            raise self._misuse(EMSGSIZE, "write", f"at most {HEADER + MOST} bytes", f"{size}", "write it in parts")
         self._send(packet, idp.dst)
-        return len(bytes(packet))
+        return size
 
     def read(self) -> bytes:
         """Wait for the next packet and return it with its header."""

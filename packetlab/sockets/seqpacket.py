@@ -11,8 +11,8 @@ from packetlab.network.host import Station
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.dissect import dissect
 from packetlab.protocols.xns import SPP
-from packetlab.sockets.headers import Data, Given, Prototype
-from packetlab.sockets.spp import HEADER, MAY_SAY_SPP, SPPSocket
+from packetlab.sockets.headers import MAY_SAY_SPP, Data, Given, Prototype
+from packetlab.sockets.spp import HEADER, SPPSocket
 
 __tracebackhide__ = deliberate
 

@@ -11,15 +11,14 @@ from errno import EADDRNOTAVAIL, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, EOPNOTSUPP
 from typing import Any, Self
 
 from packetlab.declare.addresses import XNSAddress
-from packetlab.engine.contract import Endpoint
 from packetlab.engine.xns.spp import ATTENTION, END_OF_MESSAGE, LARGEST, SYSTEM, Connection
-from packetlab.engine.xns.spp_listener import Listener
+from packetlab.engine.xns.spp_listener import Held, Listener
 from packetlab.engine.xns.spp_states import State
-from packetlab.errors import LocalProtocolError, SocketMisuse, broken, deliberate
+from packetlab.errors import PacketlabError, SocketMisuse, broken, deliberate, unbuildable
 from packetlab.network.host import Station
 from packetlab.packet.packet import Packet
 from packetlab.protocols.xns import SPP
-from packetlab.sockets.headers import FORCE, NOTHING, USERS_CONTROL, Given, Prototype, outgoing, parted, prototype
+from packetlab.sockets.headers import NOTHING, Given, Prototype, outgoing, parted, prototype
 from packetlab.sockets.socket import Socket, Turn, is_number
 from packetlab.sockets.ways import ANOTHER, CONNECT, NO_LISTENER, ONE_LISTEN, OURS, THEIRS, UNCONNECTED
 
@@ -28,16 +27,7 @@ __tracebackhide__ = deliberate
 HEADER = 12  # octets
 QUEUE = 32  # packets that a writer may be ahead of the window
 NO_HEADER = SPP()
-# What a prototype header decides; the rest belongs to the connection.
-MAY_SAY_IDP, MAY_SAY_SPP = {"hops"}, {"datastream", "control"}
-
-
-class Held(Endpoint):
-    """What holds a socket number that is bound and not yet used: to the world there is nobody."""
-
-    def route(self, packet: Packet) -> Endpoint | None:
-        """Return nobody."""
-        return None
+MOST = 65535 - 42  # octets of data in any packet: a length has 16 bits
 
 
 class SPPSocket(Socket):
@@ -60,6 +50,7 @@ class SPPSocket(Socket):
         self._mtu = LARGEST
         self._number = 0
         self._told = False  # a call has raised what ended the connection
+        self._closing = False  # a close waits
         self._connecting = False  # a connect that did not wait has yet to be finished
         self._connection = connection
         self._listener: Listener | None = None
@@ -73,7 +64,7 @@ class SPPSocket(Socket):
 
     @default_header.setter
     def default_header(self, header: Prototype) -> None:
-        self._set_default(header, self._checked(prototype(header, str(self))))
+        self._set_default(header, prototype(header, str(self)).check_spp(str(self)))
 
     def _set_default(self, header: Prototype, given: Given, force: bool = False) -> None:
         self._default, self._given, self._force = header, given, force
@@ -90,7 +81,7 @@ class SPPSocket(Socket):
         """
         before = self._default, self._given, self._force
         given = prototype(header, str(self))
-        whole = (given if force else self._checked(given)).over(self._given)
+        whole = (given if force else given.check_spp(str(self))).over(self._given)
         self._set_default(whole.header(), whole, force or self._force)
         try:
             yield
@@ -104,8 +95,8 @@ class SPPSocket(Socket):
 
     @mtu.setter
     def mtu(self, size: int) -> None:
-        if not (is_number(size) and 1 <= size <= 65535 - 42):
-            raise self._misuse(EINVAL, "mtu", "1..65493 bytes", f"{size!r}", f"XNS itself has {LARGEST}")
+        if not (is_number(size) and 1 <= size <= MOST):
+            raise self._misuse(EINVAL, "mtu", f"1..{MOST} bytes", f"{size!r}", f"XNS itself has {LARGEST}")
         self._mtu = size
         if self._connection is not None:
             self._connection.largest = size
@@ -265,11 +256,17 @@ class SPPSocket(Socket):
         """
         if self.closed:
             return
-        super().close()
+        self._closing = True
+        try:
+            super().close()
+            self._end()
+        finally:
+            self._closing = False
+
+    def _end(self) -> None:
         if self._elsewhere():
             return
-        medium = self.host.medium
-        with medium.lock:
+        with (medium := self.host.medium).lock:
             if self._listener is not None:
                 for child in self._listener.close():
                     child.abort(medium.now)
@@ -284,8 +281,13 @@ class SPPSocket(Socket):
                 self.host.wish(self._connection)
         if self._connection is not None and not medium.closed:
             self._wait(self._closed, "close")
-            if self._connection.error is not None and self._connection.lost and not self._told:
-                raise self._lost(self._connection)
+            if not self._told:
+                self.check_lost()
+
+    def check_lost(self) -> None:
+        """Raise what ended the connection, where data of ours were unconfirmed."""
+        if self._connection is not None and self._connection.error is not None and self._connection.lost:
+            raise self._lost(self._connection)
 
     def _lost(self, connection: Connection, otherwise: str = "closed") -> OSError:
         """Return the error that ended a connection, with what happened before as a note."""
@@ -307,8 +309,11 @@ class SPPSocket(Socket):
         return True if connection.sender.shut and self.host.knows(connection.remote) else None
 
     def abort(self) -> None:
-        """Close at once. The other end is told by an Error, once, so that it need not wait for what will not come."""
-        if self.closed:
+        """Close at once. The other end is told by an Error, once, so that it need not wait for what will not come.
+
+        A `close` that waits, in another thread or below a signal's handler, ends.
+        """
+        if self.closed and not self._closing:
             return
         if self._connection is None or self._elsewhere():
             self.close()
@@ -317,6 +322,7 @@ class SPPSocket(Socket):
         with self.host.medium.lock:
             self._connection.abort(self.host.medium.now)
             self.host.wish(self._connection)
+            self.host.medium.poke()
 
     # Data ---------------------------------------------------------------------------------------------------
 
@@ -325,15 +331,6 @@ class SPPSocket(Socket):
         self._need(connected, ENOTCONN, verb, "a connected socket", "one that is not", CONNECT)
         assert self._connection is not None
         return self._connection
-
-    def _checked(self, given: Given) -> Given:
-        """Return the fields of a prototype, all of which are the user's."""
-        given.check(str(self), MAY_SAY_IDP, MAY_SAY_SPP)
-        control = int((given.spp or {}).get("control", 0))
-        if control & ~USERS_CONTROL:
-            hint = f"the connection decides SYSTEM and SEND_ACK (BSD would ignore them); {FORCE}"
-            raise LocalProtocolError(f"{self}: SPP.control", "END_OF_MESSAGE or ATTENTION", f"{control:#x}", hint)
-        return given
 
     def _parted(self, data: Any, header: Prototype | None, verb: str = "write") -> tuple[Given, bytes]:
         """Return what the prototypes in and beside the data give, and the data."""
@@ -354,15 +351,22 @@ class SPPSocket(Socket):
         force = force or self._force
         datastream, control, idp = self._datastream, self._control, self._given.idp
         if given is not NOTHING or force:
-            given = (given if force else self._checked(given)).over(self._given)
+            given = (given if force else given.check_spp(str(self))).over(self._given)
             spp = given.spp or {}
             datastream, control, idp = spp.get("datastream", 0), int(spp.get("control", 0)), given.idp
         control |= END_OF_MESSAGE if end_of_message else 0
+        most = MOST if force else self._mtu
+        if len(data) > most:
+            hint = "a stream socket splits, and write_message makes a run of packets"
+            raise self._misuse(EMSGSIZE, verb, f"at most {most} bytes", f"{len(data)}", hint)
         if force:
             fields = {**(given.spp or {}), "control": control} if control else given.spp or {}
 
             def forced() -> bool:
-                connection.force(data, idp, fields)
+                try:
+                    connection.force(data, idp, fields)
+                except PacketlabError as error:
+                    raise unbuildable(error, f"{self}: {verb}") from None
                 self.host.wish(connection)
                 return True
 
@@ -372,9 +376,6 @@ class SPPSocket(Socket):
             else:
                 self._wait_in_turn("write", forced, verb, turn)
             return
-        if len(data) > self._mtu:
-            hint = "a stream socket splits, and write_message makes a run of packets"
-            raise self._misuse(EMSGSIZE, verb, f"at most {self._mtu} bytes", f"{len(data)}", hint)
 
         ends, attention = bool(control & END_OF_MESSAGE), bool(control & ATTENTION)
 

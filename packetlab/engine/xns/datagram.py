@@ -7,7 +7,7 @@ from errno import ENETUNREACH
 
 from packetlab.declare.addresses import XNSAddress
 from packetlab.engine.contract import Endpoint, Ignored
-from packetlab.errors import broken
+from packetlab.errors import PacketlabError, broken, unbuildable
 from packetlab.packet.packet import Packet
 from packetlab.protocols.xns import IDP, ErrorNumber
 
@@ -65,6 +65,10 @@ class Datagrams(Endpoint):
             self.error = OSError(ENETUNREACH, f"IDP datagrams to {self.peer}: no route to its network")
         else:
             self._events.append(Ignored(packet, f"Error {number:#x} about a datagram"))
+
+    def unbuilt(self, error: PacketlabError, now: int) -> None:
+        """Take in that a packet cannot be built: the reader is told, as the writer's call is over."""
+        self.error = unbuildable(error, "IDP datagrams")
 
     def packets_to_send(self, now: int) -> list[Packet]:
         """Hand out what was queued."""

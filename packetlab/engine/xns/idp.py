@@ -17,7 +17,7 @@ from packetlab.declare.checksums import xns
 from packetlab.engine.contract import Endpoint, Event, Ignored
 from packetlab.engine.xns.rip import Routes
 from packetlab.engine.xns.spp import UNKNOWN
-from packetlab.errors import SocketMisuse
+from packetlab.errors import PacketlabError, SocketMisuse
 from packetlab.packet.packet import Packet
 from packetlab.protocols.dissect import dissect
 from packetlab.protocols.xns import IDP, SPP, Echo, Error, ErrorNumber
@@ -166,18 +166,27 @@ class Node:
     def packets_to_send(self, now: int) -> list[Departure]:
         """Hand out what is to leave this host now."""
         out, self._forwarded = self._forwarded, []
-        touched, known = self._touched, self.routes.known
+        touched, known, failed = self._touched, self.routes.known, set[Endpoint]()
         while touched or self._here or self._found:
             while touched:
                 endpoint, _ = touched.popitem()
-                for packet in endpoint.packets_to_send(now):
-                    if endpoint.stamped and packet._headers[0]._src[4:10] in NOBODYS:  # type: ignore[attr-defined]
-                        packet = self._stamp(packet)
-                    way = known.get(packet._headers[0]._dst)  # type: ignore[attr-defined]
-                    if way is not None:
-                        out.append((packet, *way))
-                    else:
-                        self._dispatch(packet, endpoint, out, now)
+                try:
+                    for packet in endpoint.packets_to_send(now):
+                        bytes(packet)  # it keeps them; nothing goes on that could not be built later
+                        if endpoint.stamped and packet._headers[0]._src[4:10] in NOBODYS:  # type: ignore[attr-defined]
+                            packet = self._stamp(packet)
+                        way = known.get(packet._headers[0]._dst)  # type: ignore[attr-defined]
+                        if way is not None:
+                            out.append((packet, *way))
+                        else:
+                            self._dispatch(packet, endpoint, out, now)
+                except PacketlabError as error:
+                    self._events.append(Ignored(Packet(), f"IDP: cannot be built ({error})"))
+                    if endpoint not in failed:
+                        failed.add(endpoint)
+                        touched[endpoint] = None
+                        endpoint.unbuilt(error, now)
+                        continue  # it may have something to say about that
                 if endpoint._events:
                     self._events += endpoint.events()
                 due = endpoint.next_timeout()

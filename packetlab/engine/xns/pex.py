@@ -7,7 +7,7 @@ from errno import ENETUNREACH
 
 from packetlab.declare.addresses import XNSAddress
 from packetlab.engine.contract import SECOND, Endpoint, Ignored
-from packetlab.errors import LocalProtocolError, broken
+from packetlab.errors import LocalProtocolError, PacketlabError, broken, unbuildable
 from packetlab.packet.packet import Packet
 from packetlab.protocols.xns import IDP, PEX, ErrorNumber
 
@@ -52,6 +52,10 @@ class Exchange(Endpoint):
             self.error = OSError(ENETUNREACH, f"PEX to {self._remote}: no route to its network")
         else:
             self._events.append(Ignored(packet, f"PEX: Error {number:#x} changes nothing"))
+
+    def unbuilt(self, error: PacketlabError, now: int) -> None:
+        """Take in that the request cannot be built."""
+        self.error = unbuildable(error, f"PEX to {self._remote}")
 
     def packets_to_send(self, now: int) -> list[Packet]:
         """Hand out the request when it is due."""

@@ -20,7 +20,7 @@ from packetlab.engine.xns.spp_receive import Receiver
 from packetlab.engine.xns.spp_send import END, END_REPLY, Segment, Sender, check_data
 from packetlab.engine.xns.spp_states import CLOSING, LIVE, OVER, TABLE, Do, State, Step
 from packetlab.engine.xns.spp_timing import RoundTrip, Timing
-from packetlab.errors import SocketMisuse, broken
+from packetlab.errors import PacketlabError, SocketMisuse, broken, unbuildable
 from packetlab.packet.packet import Packet
 from packetlab.protocols.xns import IDP, SPP, Control, ErrorNumber
 
@@ -85,13 +85,11 @@ class Connection(Endpoint):
         """Queue one packet.
 
         Args:
-            data: `largest` octets at most, none is fine. datastream: 0 to 253, the client's own.
-            end_of_message: it ends a message. attention: tell the peer at once; `data` is one octet.
-            idp: fields of its IDP header, which each repeat has too.
+            data: `largest` octets at most, none is fine. datastream: 0 to 253, the client's own. end_of_message: it ends one.
+            attention: tell the peer at once; `data` is one octet. idp: fields of its IDP header, which each repeat has too.
 
         Raises:
-            BrokenPipeError: the peer has ended the connection. LocalProtocolError: not connected, too long, or not a
-            datastream type of the client's.
+            BrokenPipeError: the peer has ended it. SocketMisuse: not connected, too long, no datastream type of a client's.
         """
         if self.state not in (State.OPEN, State.ANSWERED):
             if self.ended:
@@ -112,8 +110,10 @@ class Connection(Endpoint):
         A packet whose `seq` is given, or that is a system packet, goes out at once and once, beside all others. Any other
         waits for its turn, takes the next number and is repeated until it is acknowledged: the first time with all that is
         given, a repeat with the connection's own fields but for the datastream and what it says of messages and attention.
+        BuildError: it cannot be built.
         """
         control, dress = int(spp.get("control", 0)), Dress(idp, spp, once=True)
+        bytes(dress.put_on(self._packet(0, 0, 0, data), False))  # before it is queued
         if "seq" in spp or control & SYSTEM or self.state not in (State.OPEN, State.ANSWERED):
             self._beside.append((data, dress))
         else:
@@ -165,10 +165,8 @@ class Connection(Endpoint):
     # The contract -------------------------------------------------------------------------------------------
 
     def route(self, packet: Packet) -> Connection | None:
-        """Return itself; or nobody, for a packet of another host, or with the ids of another connection.
-
-        That is one long gone, so its end is told. An answer to a request of ours that has long been answered is such a one: a
-        late copy of the request made it.
+        """Return itself; or nobody, for a packet of another host, or with the ids of another connection: one long gone,
+        whose end is told. An answer to a request of ours that was answered before is such a one: of a late copy of it.
         """
         headers: Any = packet._headers
         if headers[0]._src[4:10] != self._their_host:
@@ -223,8 +221,8 @@ class Connection(Endpoint):
         self._last_words, receiver.acks = None, 0
         self._set_timer(now)
         if self._beside:
-            out = [d.put_on(self._packet(0, 0, self.sender.next, data), False) for data, d in self._beside] + out
-            self._beside = []
+            beside, self._beside = self._beside, []
+            out = [d.put_on(self._packet(0, 0, self.sender.next, data), False) for data, d in beside] + out
         return out
 
     def next_timeout(self) -> int | None:
@@ -291,6 +289,10 @@ class Connection(Endpoint):
             self._step(Step.REFUSED, now)
         else:
             self._ignore(packet, f"Error {number:#x} changes nothing")
+
+    def unbuilt(self, error: PacketlabError, now: int) -> None:
+        """Take in that a packet of ours cannot be built: the row cannot go on without it."""
+        self.abort(now, unbuildable(error, str(self)))
 
     # Receiving ----------------------------------------------------------------------------------------------
 

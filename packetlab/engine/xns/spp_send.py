@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from errno import EMSGSIZE
+from errno import EINVAL, EMSGSIZE
 
 from packetlab.engine.contract import SECOND
 from packetlab.engine.xns.sequence import unwrap
 from packetlab.engine.xns.spp_prototypes import Dress
 from packetlab.engine.xns.spp_states import Step
 from packetlab.engine.xns.spp_timing import RoundTrip, Timing
-from packetlab.errors import LocalProtocolError, SocketMisuse
+from packetlab.errors import SocketMisuse
 
 SYSTEM, ATTENTION = 0x80, 0x20  # of connection control
 END, END_REPLY = 254, 255  # datastream types of the close
@@ -23,6 +23,7 @@ BEYOND = 2  # numbers past the allocation that attention, END and END-REPLY may 
 DUPLICATES = 3  # acknowledgements of the same number that mean a loss (RFC 5681 section 3.2)
 MOST = 64  # packets under way
 NEVER = 1 << 63
+ENDS = "254 and 255 are END and END-REPLY, which close() sends; force=True sends them too"
 
 
 class Segment:
@@ -206,11 +207,10 @@ class Sender:
 
 
 def check_data(size: int, datastream: int, attention: bool, largest: int) -> None:
-    """Raise LocalProtocolError where a packet is none that a program may send."""
+    """Raise SocketMisuse where a packet is none that a program may send."""
     if size > largest:
         raise SocketMisuse(EMSGSIZE, "SPP data", f"at most {largest} bytes", f"{size}", "send it in parts")
     if not 0 <= datastream < END:
-        hint = "254 and 255 are END and END-REPLY, which close() sends; force=True sends them too"
-        raise LocalProtocolError("SPP.datastream", "0..253", f"{datastream}", hint)
+        raise SocketMisuse(EINVAL, "SPP.datastream", "0..253", f"{datastream}", ENDS)
     if attention and size != 1:
-        raise LocalProtocolError("SPP attention", "exactly one byte of data", f"{size}")
+        raise SocketMisuse(EINVAL, "SPP", "exactly one byte of data for an attention", f"{size}", "write() takes more")

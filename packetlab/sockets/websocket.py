@@ -210,6 +210,9 @@ class WebSocketSocket(Socket):
 
         That takes `close_timeout` at most from when the other side last took a byte of ours (an SPP stream's own close
         comes on top); then the stream is closed whatever it does. A handshake under way is given up at once.
+
+        Raises:
+            ConnectionError: an SPP stream was lost with data of ours unconfirmed, and no call has said so yet.
         """
         if self.closed:
             return
@@ -248,15 +251,18 @@ class WebSocketSocket(Socket):
             self.stream.abort()
         else:
             self.stream.close()
+        if self.family == "xns" and not endpoint.told:
+            self.stream.check_lost()
 
     def abort(self) -> None:
-        """Close at once, without waiting for the other end."""
-        if self._endpoint is not None:
-            self._endpoint.leave()
-        if self._porch is not None:
-            self._porch.close()
-        super().close()
-        self.stream.abort()
+        """Close at once, without waiting for the other end. A `close` that waits meanwhile ends."""
+        with self.host.medium.lock:
+            if self._endpoint is not None:
+                self._endpoint.hang_up()
+            if self._porch is not None:
+                self._porch.close()
+            super().close()
+            self.stream.abort()
 
 
 def _shape_of(shape: dict[str, Any]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class Endpoint(StreamDriver):
         self.closed: Closed | None = None
         self.refused: Refused | None = None
         self.lost: Exception | None = None
+        self.told = False  # a call has raised that the stream was lost
         self.reader_gone = False
         self._out = b""
         self._said_all = self._heard_all = False
@@ -195,7 +196,13 @@ class Endpoint(StreamDriver):
 
     def _raise_lost(self) -> None:
         if self.lost is not None:
+            self.told = self.told or isinstance(self.lost, OSError)
             raise self.lost
+
+    def hang_up(self) -> None:
+        """Wait for nothing more, and take no more part in the medium."""
+        self._heard_all = self._said_all = True
+        self.leave()
 
 
 class Porch(StreamDriver):

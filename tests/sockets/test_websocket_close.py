@@ -171,3 +171,65 @@ def test_the_stream_closes_within_the_timeout_of_the_close_not_of_the_connect(at
         assert "nothing in" not in str(caught.value) and net.now - start > 60 * SECOND
     else:
         assert f"nothing in {at_close} s" in str(caught.value)
+
+
+def over_spp() -> tuple[Any, Any, Any, Any]:
+    """Return a network, its link, and a WebSocket over SPP with its peer."""
+    net = SimNetwork(seed=3)
+    a, b = net.host("a"), net.host("b")
+    link = net.link(a, b, delay=0.01)
+    server, client = b.socket("websocket"), a.socket("websocket")
+    server.bind(9)
+    server.listen()
+    client.connect(b.at(9))
+    peer = server.accept()
+    net.run(1)
+    return net, link, client, peer
+
+
+def given_up(net: Any, link: Any, peer: Any) -> None:
+    link.partition()
+    net.run(3000)
+
+
+def peer_gone(net: Any, link: Any, peer: Any) -> None:
+    peer.abort()
+    net.run(1)
+
+
+LOSSES: dict[str, tuple[Any, type[OSError]]] = {
+    "given up": (given_up, ConnectionAbortedError),
+    "peer gone": (peer_gone, ConnectionResetError),
+}
+
+
+@pytest.mark.parametrize("how", LOSSES)
+def test_data_lost_over_spp_before_the_close_are_said_by_the_close(how: str) -> None:
+    net, link, client, peer = over_spp()
+    lose, error = LOSSES[how]
+    link.sends["a"].change(partitioned=True)
+    client.write("data")
+    lose(net, link, peer)
+    with pytest.raises(error, match="SPP"):
+        client.close()
+    assert client.closed and client.stream.closed
+    client.close()
+
+
+@pytest.mark.parametrize("verb", ["read", "write", "ping"])
+def test_what_a_call_has_said_a_close_does_not_say_again(verb: str) -> None:
+    net, link, client, _ = over_spp()
+    link.partition()
+    client.write("data")
+    net.run(3000)
+    with pytest.raises(ConnectionAbortedError):
+        {"read": client.read, "write": lambda: client.write("more"), "ping": client.ping}[verb]()
+    client.close()
+
+
+def test_a_stream_lost_with_nothing_of_ours_missing_closes_in_silence() -> None:
+    net, _, client, peer = over_spp()
+    client.write("data")
+    net.run(1)
+    peer_gone(net, None, peer)
+    client.close()

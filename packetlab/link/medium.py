@@ -13,7 +13,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from packetlab.errors import Stalled, deliberate
 from packetlab.link.background import Background
@@ -224,6 +224,7 @@ class RealTime(Medium):
     def remove(self, driver: Driver) -> None:
         """Drive a driver no more."""
         super().remove(driver)
+        self._work.owed.pop(id(driver), None)
         self.background.called()
 
     def _called(self) -> None:
@@ -280,7 +281,7 @@ class RealTime(Medium):
             try:
                 self._files.append(files)
                 self._watch()
-                wait = self._seconds(until, self._next_due())
+                wait = 0.0 if self._work.owed else self._seconds(until, self._next_due())
                 if self._polling in (None, threading.get_ident()):
                     self._poll_for_all(wait)
                 elif not self._sleepers.sleep(self.lock, LOOK if wait is None else min(wait, LOOK)):
@@ -328,7 +329,7 @@ class RealTime(Medium):
     def _do(self, ready: list[tuple[int, int]]) -> None:
         """Take what has come, and have drivers do what follows, and what is due."""
         self.happened += 1
-        if ready:
+        if ready or self._work.owed:
             self._take_in(ready)
             self._follow()
         self._turn_due()
@@ -379,16 +380,15 @@ class RealTime(Medium):
 
     def _take_in(self, ready: list[tuple[int, int]]) -> None:
         """Take what waits at ports, and then have their drivers do what follows."""
-        turned: dict[int, Driver] = {}
         for _ in range(ROUNDS):
-            full = [self._take(descriptor, turned) for descriptor, _ in ready]
+            full = [self._take(descriptor) for descriptor, _ in ready]
             if not any(full):
                 break
             ready = self._poll.poll(0)
-        for driver in turned.values():
-            self.drive(driver)
+        for driver in [*self._work.owed.values()]:
+            self.drive(cast("Driver", driver))
 
-    def _take(self, descriptor: int, turned: dict[int, Driver]) -> bool:
+    def _take(self, descriptor: int) -> bool:
         """Take from one port; return whether there may be more."""
         driver, port, _ = self._watched.get(descriptor, (None, None, 0))
         if descriptor == self._poke:
@@ -396,15 +396,15 @@ class RealTime(Medium):
                 os.eventfd_read(self._poke)
         if driver is None or port is None or driver in self._work:
             return False
-        return self._work.do(driver, self._feed, driver, port, turned)
+        return self._work.do(driver, self._feed, driver, port)
 
-    def _feed(self, driver: Driver, port: Source, turned: dict[int, Driver]) -> bool:
+    def _feed(self, driver: Driver, port: Source) -> bool:
         try:
             frames = port.take()
         except OSError as error:
             driver.failed(port, error)
             return False
-        turned[id(driver)] = driver
+        self._work.owed[id(driver)] = driver
         now = self.now
         for data in frames:
             driver.take(port, data, now)

@@ -63,11 +63,14 @@ class Work:
 
     A handler must not begin the same anew: what it has written goes out when that is done, and what would wait for it
     cannot.
+
+    Attributes:
+        owed: drivers by id that are to have a turn, because one was interrupted.
     """
 
     def __init__(self) -> None:
         self._under_way: list[object] = []
-        self._again: set[int] = set()  # ids of drivers
+        self.owed: dict[int, Turning] = {}
 
     def __contains__(self, what: object) -> bool:
         return what in self._under_way
@@ -85,14 +88,18 @@ class Work:
 
     def turn(self, driver: Turning, now: Callable[[], int]) -> None:
         """Have a driver turn; where this thread is within its turn or feeds it, after that."""
+        key, owed = id(driver), self.owed
+        owed[key] = driver
         if driver in self._under_way:
-            self._again.add(id(driver))
             return
-        while True:
-            self._again.discard(id(driver))
-            self.do(driver, driver.turn, now())
-            if id(driver) not in self._again:  # looked at last: a handler may ask until here
-                return
+        try:
+            while owed.pop(key, None) is not None:
+                self.do(driver, driver.turn, now())
+        except Exception:
+            raise  # a mistake of the driver's: its caller hears of it, once
+        except BaseException:
+            owed[key] = driver
+            raise
 
     def pause(self, function: Callable[..., T], *given: Any) -> T:
         """Call a function of the program's that is called from within, and may do what it likes."""

@@ -250,3 +250,34 @@ def handler():
 interrupted(handler, lambda: b.until(lambda: got))
 """)
     assert found == ["handler: [b'for the thread']", "call: None"]
+
+
+def test_a_turn_that_an_interrupt_ended_is_made_up_for() -> None:
+    found = lines("""
+import threading
+client, conn = connected(a, b)
+stack, armed = b.xns, [1]
+plain = stack.turn
+def turn(now):
+    if armed and threading.current_thread() is threading.main_thread():
+        armed.clear()
+        raise KeyboardInterrupt
+    plain(now)
+stack.turn = turn
+def later():
+    while not b.medium._polling:
+        pass
+    client.write(b"x")
+threading.Thread(target=later, daemon=True).start()
+try:
+    b.until(lambda: not armed)
+except KeyboardInterrupt:
+    print("interrupted")
+armed.clear()
+b.medium.run(0)
+print(conn.read(), b.medium._work.owed)
+a.until(lambda: not client._connection.sender.waiting, timeout=5)
+print("confirmed", flush=True)
+os._exit(0)
+""")
+    assert found == ["interrupted", "b'x' {}", "confirmed"]

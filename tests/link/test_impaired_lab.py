@@ -10,7 +10,7 @@ import pytest
 from packetlab import U16, Ether, Header, PacketlabError, Rest
 
 
-class Marble(Header, under=Ether, when={"type": 0x88B9}):
+class Marble(Header, under=Ether, when={"type": 0x9AB9}):
     """Something to roll."""
 
     number: U16 = 0

@@ -10,7 +10,7 @@ from packetlab import IDP, PEX, U16, Capture, Ether, Header, PacketlabError, Res
 from packetlab.link.simnet import SimPort
 
 
-class Ball(Header, under=Ether, when={"type": 0x88B7}):
+class Ball(Header, under=Ether, when={"type": 0x9AB7}):
     """Something to throw."""
 
     number: U16 = 0

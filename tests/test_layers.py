@@ -14,6 +14,7 @@ PACKAGE = ROOT / "packetlab"
 TOP = {"pyproject.toml", "README.md", "LICENSE", "packetlab", "tests", "captures", "notebooks"}
 TOP.add("packetlab-artifacts")  # what failing tests leave; git ignores it
 LONGEST = 450  # lines
+FILES = 15  # in a folder, its page too
 LISTS = {"__init__.py"}  # nothing but names
 
 ORDER = [
@@ -130,6 +131,11 @@ def test_files_can_be_read_in_one_sitting() -> None:
         if (n := len(p.read_text().splitlines())) > LONGEST and p.name not in LISTS
     }
     assert long == {}
+
+
+def test_a_folder_can_be_taken_in_at_a_glance() -> None:
+    folders = {path.parent for path in PACKAGE.rglob("*.py")} - {PACKAGE}
+    assert {folder.name: n for folder in folders if (n := len([*folder.glob("*.py")])) > FILES} == {}
 
 
 def test_the_top_level_holds_what_it_should() -> None:

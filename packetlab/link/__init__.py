@@ -5,7 +5,7 @@
     simnet, impairment, topology    a simulated network in virtual time; what its links do to frames
     lab/       hosts in namespaces of this machine's kernel, without root
     replay/    captures sent again; recording
-    carriers, exchange    what XNS travels on; one packet out and its reply in
+    exchange    one packet out and its reply in
 
 What a host is made of stands in `network`.
 """

@@ -19,7 +19,9 @@ from packetlab.engine.xns.pex import Exchange, Responder
 from packetlab.engine.xns.spp_timing import Timing
 from packetlab.errors import PacketlabError, SocketMisuse, deliberate, suggestion
 from packetlab.escaping import printable
-from packetlab.link.carriers import (
+from packetlab.link.medium import Medium
+from packetlab.link.port import Attachment, Port, place
+from packetlab.network.carriers import (
     NETHUB_PORT,
     BareFraming,
     EthernetFraming,
@@ -29,8 +31,6 @@ from packetlab.link.carriers import (
     SnapFraming,
     UDPPort,
 )
-from packetlab.link.medium import Medium
-from packetlab.link.port import Attachment, Port, place
 from packetlab.network.runner import KEPT, Runner
 from packetlab.packet.packet import Packet
 from packetlab.protocols.dissect import dissect

@@ -4,6 +4,7 @@
     paths, conditions    the one resolver of names such as "ip#2.src", and conditions on what they name
     filter               filter expressions in words
     replies              which packet answers which
+    align                expectations in order, against what arrived
 
 All of it takes whatever is a packet.
 """

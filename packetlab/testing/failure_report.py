@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from packetlab.declare.wildcards import Known
 from packetlab.packet.packet import Packet
 from packetlab.packet.results import Change
-from packetlab.testing.align import How
+from packetlab.pattern.align import How
 from packetlab.testing.endpoints import goes, names, route
 from packetlab.testing.patterns import Pattern
 from packetlab.testing.sources import Seen

@@ -17,7 +17,7 @@ from packetlab.capture import Capture
 from packetlab.errors import LocalProtocolError, Mismatch, PacketlabError, Stalled
 from packetlab.link.medium import Medium
 from packetlab.packet.packet import Packet
-from packetlab.testing.align import How, Member, Reading, align
+from packetlab.pattern.align import How, Member, Reading, align
 from packetlab.testing.endpoints import End, goes
 from packetlab.testing.patterns import Pattern
 from packetlab.testing.player import Player

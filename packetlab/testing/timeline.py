@@ -12,8 +12,8 @@ from packetlab.errors import Mismatch
 from packetlab.packet.coerce import as_packet
 from packetlab.packet.foreign import octets
 from packetlab.packet.packet import Header, Packet
+from packetlab.pattern.align import How, Member, Reading
 from packetlab.protocols.link import Ether
-from packetlab.testing.align import How, Member, Reading
 from packetlab.testing.endpoints import End
 from packetlab.testing.patterns import Pattern
 from packetlab.testing.sources import Seen, Source

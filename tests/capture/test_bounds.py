@@ -71,7 +71,7 @@ def test_batches_find_every_packet_wherever_other_blocks_stand_between_them(run:
 # Small blocks ----------------------------------------------------------------------------------------------------
 
 SMALL = {  # what is repeated, and how many steps one takes at most
-    "sections": (section() + described(), 80),
+    "sections": (section() + described(), 60),
     "sections of a packet": (section() + described() + packet(0, 1), 300),
     "sections of many packets": (section() + described() + packet(0, 1) * 20, 4000),
     "statistics": (block(5, bytes(12)), 20),

@@ -8,7 +8,7 @@ from packetlab import IDP, SPP, Capture, Control, Error, Ignored, Node, Packet, 
 from packetlab.engine.xns.spp import Attention, Connection, PeerEnded
 from packetlab.engine.xns.spp_listener import Listener
 from packetlab.engine.xns.spp_states import State
-from packetlab.link.carriers import EthernetFraming, IPFraming, SnapFraming
+from packetlab.network.carriers import EthernetFraming, IPFraming, SnapFraming
 from tests.conftest import CORPUS
 
 NET, A, B = 0x401, 0x08002B00000A, 0x08002B00000B

@@ -13,7 +13,7 @@ from packetlab.engine.xns.spp import Connection
 from packetlab.engine.xns.spp_events import Finished
 from packetlab.engine.xns.spp_listener import Listener
 from packetlab.engine.xns.spp_states import State
-from packetlab.link.carriers import EthernetFraming
+from packetlab.network.carriers import EthernetFraming
 from tests.conftest import CORPUS
 
 SECOND = 10**9

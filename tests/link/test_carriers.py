@@ -10,8 +10,8 @@ from contextlib import suppress
 import pytest
 
 from packetlab import IDP, SPP, IPv4, LocalHost, PacketlabError, SimNetwork
-from packetlab.link.carriers import NetHubPort
 from packetlab.link.medium import RealTime
+from packetlab.network.carriers import NetHubPort
 from tests.conversations.scripts import CONVERSATIONS
 
 

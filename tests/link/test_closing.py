@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from packetlab import Capture, Ether, Frame, Lab, RawIPSocket, SimNetwork, memory_wire, record, replay, send
-from packetlab.link.carriers import NetHubPort, UDPPort
 from packetlab.link.replay.replay_sides import replay_sides
+from packetlab.network.carriers import NetHubPort, UDPPort
 
 FRAME = Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01", type=0x88B5) / b"x"
 FAR_APART = Capture.of([Frame(bytes(FRAME), 0), Frame(bytes(FRAME), 3600 * 10**9)])

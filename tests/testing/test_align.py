@@ -8,7 +8,7 @@ from math import inf
 
 from hypothesis import given, strategies as st
 
-from packetlab.testing.align import How, Member, Reading, align
+from packetlab.pattern.align import How, Member, Reading, align
 
 Spec = tuple[str, int, float]  # letter, least, most
 

@@ -157,20 +157,14 @@ class Reader:
     def pass_over(self, sections: bool = True) -> None:
         """Go over whole blocks that hold no frame and say nothing new of frames, where nobody listens to them."""
         data = self.data
-        buffer, pos, end, head = data.data, data.pos, len(data.data), _HEADS[self.sign]
+        raw, pos, end, head = data.data, data.pos, len(data.data), _HEADS[self.sign]
         while pos + 12 <= end:
-            kind, size = head(buffer, pos)
+            kind, size = head(raw, pos)
             stop = pos + size
-            if (
-                size < 12
-                or size % 4
-                or size > LARGEST
-                or stop > end
-                or buffer[pos + 4 : pos + 8] != buffer[stop - 4 : stop]
-            ):
+            if not 12 <= size <= LARGEST or size % 4 or stop > end or raw[pos + 4 : pos + 8] != raw[stop - 4 : stop]:
                 break  # `block` knows what to say
             if kind in _READ:
-                body = buffer[pos + 8 : stop - 4]
+                body = raw[pos + 8 : stop - 4]
                 if kind == SECTION and sections and body == self.begun:
                     self.begin_section(self.begun)
                 elif kind == INTERFACE and body == self.alike[1] and len(self.interfaces) < MOST_INTERFACES:

@@ -5,8 +5,20 @@ from __future__ import annotations
 import gc
 import sys
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """No garbage of earlier tests is collected inside: what that calls is no step of the work that is counted."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def steps(work: Callable[[], Any]) -> int:
@@ -19,13 +31,14 @@ def steps(work: Callable[[], Any]) -> int:
         return trace
 
     before = sys.gettrace(), sys.getprofile()
-    sys.setprofile(trace)
-    sys.settrace(trace)
-    try:
-        work()
-    finally:
-        sys.settrace(before[0])
-        sys.setprofile(before[1])
+    with uncollected():
+        sys.setprofile(trace)
+        sys.settrace(trace)
+        try:
+            work()
+        finally:
+            sys.settrace(before[0])
+            sys.setprofile(before[1])
     return count
 
 

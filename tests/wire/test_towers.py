@@ -29,6 +29,7 @@ from packetlab import (
 )  # fmt: skip
 from packetlab.view.packets import LAYERS, dump, packet_html, packet_rich
 from tests.capture.test_corpus import NAMES, frames_of
+from tests.growth import uncollected
 
 INNER = bytes(IPv4(src="1.1.1.1", dst="2.2.2.2") / UDP(sport=1, dport=9) / b"x")
 
@@ -75,11 +76,12 @@ def steps(call: Callable[[], Any]) -> int:
         count += 1
 
     before = sys.getprofile()
-    sys.setprofile(step)
-    try:
-        call()
-    finally:
-        sys.setprofile(before)
+    with uncollected():
+        sys.setprofile(step)
+        try:
+            call()
+        finally:
+            sys.setprofile(before)
     return count
 
 

@@ -350,7 +350,7 @@ class Tracing:
     def bound(self, step: Bound) -> None:
         """Work out where the header or its payload ends."""
         which = {"self": "stop", "total": "total"}[step.part]
-        for name in sorted(needs(step.size)):
+        for name in sorted(step.names):
             if self.cls._by_name[name].condition is not None:
                 self.check(f"p_{name} == False")
         self.let(which, f"begin + {step.size.code(self)}")

@@ -26,7 +26,6 @@ from packetlab.declare.plan import (
     Step,
     Unit,
     When,
-    needs,
 )
 from packetlab.errors import DeclareError
 
@@ -264,7 +263,7 @@ class Reading(OneByOne):
     def bound(self, step: Bound) -> None:
         """Work out where the header or its payload ends; it may not lie before what was read."""
         which = {"self": "stop", "total": "total"}[step.part]
-        for name in sorted(needs(step.size)):
+        for name in sorted(step.names):
             if self.cls.by_name[name].condition is not None:
                 self.check(f"{self.v(name)} is None")
         var = which + self.tag

@@ -149,7 +149,7 @@ class _Walk:
                 if f.fixed and self.values[f.name] != f.default:
                     self.fault(f.name, at, f.kind.text(f.default), f.kind.text(self.values[f.name]))
                 for bound in self.plan.bounds:
-                    if f.name in needs(bound.size) <= self.known:
+                    if f.name in bound.names <= self.known:
                         self.bound(bound)
         elif step.condition.evaluate(self.scope):
             self.step(step.step)

@@ -128,11 +128,15 @@ class When:
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """From here on it is known where the header ("self") or its payload ("total") ends: `size` bytes from its start."""
+    """From here on it is known where the header ("self") or its payload ("total") ends: `size` bytes from its start.
+
+    `names` are the fields that `size` follows from.
+    """
 
     part: str
     size: Expr
     field: Field
+    names: frozenset[str]
 
     @property
     def fields(self) -> list[Field]:
@@ -233,9 +237,10 @@ class Plan:
     def _bound(self) -> None:
         """Add what is known by now about where the header and its payload end."""
         for part, said in list(self._bounds.items()):
-            if needs(said.size) <= self._known:
+            names = frozenset(needs(said.size))
+            if names <= self._known:
                 assert said.field is not None
-                self.head.append(Bound(part, said.size, said.field))
+                self.head.append(Bound(part, said.size, said.field, names))
                 del self._bounds[part]
 
     @property

@@ -13,6 +13,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from errno import EBADF
 from typing import Any, Protocol, TypeVar, cast
 
 from packetlab.errors import Stalled, deliberate
@@ -126,7 +127,8 @@ class Medium(ABC):
         with self.call():
             while True:
                 with self.lock:
-                    found, since = ready(), self.happened
+                    since = self.happened  # before it looks, since a handler of a signal may run within
+                    found = ready()
                 if found is not None:
                     return found
                 if not self.step(until, what, files, since):
@@ -166,7 +168,8 @@ class Medium(ABC):
     def _turn_due(self) -> bool:
         now, turned = self.now, False
         for driver in [*self.drivers]:
-            if driver.due is not None and driver.due <= now and (driver.served or not self.alone):
+            due = driver.due  # once: a handler of a signal may change it
+            if due is not None and due <= now and (driver.served or not self.alone):
                 self.drive(driver)
                 turned = True
         if turned:
@@ -272,8 +275,7 @@ class RealTime(Medium):
         with self.lock:
             if self.closed:
                 raise Stalled(what, "an open network", "one that was closed")
-            if since is not None and since != self.happened:
-                return until is None or self.now < until
+            since = self.happened if since is None else since
             if self._work:
                 if until is not None and self.now >= until:
                     return False
@@ -283,7 +285,9 @@ class RealTime(Medium):
                 self._watch()
                 wait = 0.0 if self._work.owed else self._seconds(until, self._next_due())
                 if self._polling in (None, threading.get_ident()):
-                    self._poll_for_all(wait)
+                    self._poll_for_all(wait, since)
+                elif since != self.happened:
+                    pass
                 elif not self._sleepers.sleep(self.lock, LOOK if wait is None else min(wait, LOOK)):
                     self._do(self._poll.poll(0))  # a handler that computes may hold the other one up
             finally:
@@ -297,15 +301,16 @@ class RealTime(Medium):
         left = [time for time in times if time is not None]
         return max(0.0, (min(left) - self.now) / SECOND) if left else None
 
-    def _poll_for_all(self, wait: float | None) -> None:
-        """Wait for the kernel with the lock let go, and do what follows.
+    def _poll_for_all(self, wait: float | None, since: int) -> None:
+        """Wait for the kernel with the lock let go, not at all where more than `since` has happened; do what follows.
 
-        A handler of a signal may call this within a call of its own thread, which it holds up: that one looks anew after.
+        From `_polling` on a poke ends the wait; what a handler of a signal did before that is seen by `since`. A handler
+        may call this within a call of its own thread, which it holds up: that one looks anew after.
         """
         me, before = threading.get_ident(), self._polling
         try:
             self._polling = me
-            ready = unlocked(self.lock, self._poll.poll, wait)
+            ready = unlocked(self.lock, self._poll.poll, wait if since == self.happened else 0.0)
         finally:
             self._polling = before
             self._sleepers.wake()
@@ -391,7 +396,7 @@ class RealTime(Medium):
     def _take(self, descriptor: int) -> bool:
         """Take from one port; return whether there may be more."""
         driver, port, _ = self._watched.get(descriptor, (None, None, 0))
-        if descriptor == self._poke:
+        if descriptor == self._poke and self._polling is None:  # while another thread polls, it is what that waits for
             with suppress(BlockingIOError):  # another thread was quicker
                 os.eventfd_read(self._poke)
         if driver is None or port is None or driver in self._work:
@@ -412,10 +417,10 @@ class RealTime(Medium):
 
     def _watch(self) -> None:
         wanted: dict[int, tuple[Driver | None, Source | None, int]] = {
-            port.fileno(): (driver, port, port.mask)
+            descriptor: (driver, port, port.mask)
             for driver in self.drivers
             for port in driver.ports
-            if port.fileno() >= 0
+            if (descriptor := port.fileno()) >= 0
         }
         wanted.update((descriptor, (None, None, mask)) for files in self._files for descriptor, mask in files)
         wanted[self._poke] = None, None, select.POLLIN
@@ -429,7 +434,13 @@ class RealTime(Medium):
                 self._poll.unregister(descriptor)
         self._watched = wanted
         for descriptor, (_, _, mask) in wanted.items():
-            self._poll.register(descriptor, mask)
+            try:
+                self._poll.register(descriptor, mask)
+            except FileExistsError:  # an error of a handler's ended its unregistering
+                self._poll.modify(descriptor, mask)
+            except OSError as error:
+                if error.errno != EBADF:  # else a handler of a signal has closed it, and whoever waits for it sees that
+                    raise
         self._registered = True
 
     def __del__(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from packetlab.errors import LocalProtocolError, NeedsPrivilege, SocketMisuse, deliberate
 from packetlab.network.host import Place, Station
 from packetlab.sockets.headers import Data, outgoing
-from packetlab.sockets.socket import Socket
+from packetlab.sockets.socket import Socket, Turn
 from packetlab.sockets.ways import ANOTHER, CONNECT, NO_LISTENER
 
 __tracebackhide__ = deliberate
@@ -159,7 +159,7 @@ class InetSocket(Socket):
         (found,) = self._wait(ready, verb, [(self.sock.fileno(), select.POLLIN)])
         return found
 
-    def _deliver(self, do: Any) -> int:
+    def _deliver(self, do: Any, turn: Turn | None = None) -> int:
         def ready() -> int | None:
             try:
                 sent: int = self._call(do, "write")
@@ -167,7 +167,7 @@ class InetSocket(Socket):
                 return None
             return sent
 
-        return self._wait(ready, "write", [(self.sock.fileno(), select.POLLOUT)])
+        return self._wait(ready, "write", [(self.sock.fileno(), select.POLLOUT)], turn)
 
     def close(self) -> None:
         """Close the socket; the kernel delivers what was written."""
@@ -269,10 +269,10 @@ class InetStream(InetSocket):
         self._need(self._connected, errno.ENOTCONN, "write", *MISUSES[errno.ENOTCONN])
         octets = memoryview(bytes(outgoing(data, f"{self}: write")))
         done = 0
-        with self._turn("write", "write"):
+        with self._turn("write", "write") as turn:
             while done < len(octets):
                 rest = octets[done:]
-                done += self._deliver(lambda rest=rest: self.sock.send(rest, _socket.MSG_NOSIGNAL))
+                done += self._deliver(lambda rest=rest: self.sock.send(rest, _socket.MSG_NOSIGNAL), turn)
         return done
 
     def read(self, size: int = LARGEST) -> bytes:

@@ -38,9 +38,14 @@ def shown(value: Any) -> str:
 
 
 class Turn:
-    """A call that reads, or writes, in several steps, while other threads wait that would do the same at its socket."""
+    """A call that reads, or writes, in several steps, while other threads wait that would do the same at its socket.
 
-    def __init__(self, lock: threading.RLock) -> None:
+    Attributes:
+        timeout: the socket's when the call began, for each of its waits.
+    """
+
+    def __init__(self, lock: threading.RLock, timeout: float | None) -> None:
+        self.timeout = timeout
         self.thread, self.process = threading.get_ident(), os.getpid()
         self.over = threading.Condition(lock)
 
@@ -134,33 +139,39 @@ class Socket(Shown, metaclass=_Made):
 
     # Waiting ------------------------------------------------------------------------------------------------
 
-    def _wait(self, ready: Callable[[], T | None], verb: str, files: Files = ()) -> T:
+    def _wait(self, ready: Callable[[], T | None], verb: str, files: Files = (), turn: Turn | None = None) -> T:
         """Let things happen until `ready` gives something."""
+        timeout = self._timeout if turn is None else turn.timeout
 
         def look() -> T | None:
-            # Another thread may have closed it meanwhile, or its host.
-            self._need_host(verb) if verb == "close" else self._need_open(verb)
-            return ready()
+            # Another thread may have closed it meanwhile, or its host; a handler of a signal even while this looks.
+            need = self._need_host if verb == "close" else self._need_open
+            need(verb)
+            try:
+                return ready()
+            except OSError:
+                need(verb)
+                raise
 
         medium = self.host.medium
         with medium.lock:
             found = look()
         if found is not None:
             return found
-        if self.timeout == 0:
+        if timeout == 0:
             medium.run(0)
             with medium.lock:
                 found = look()
             if found is None:
                 raise BlockingIOError(f"{self}: {verb} would have to wait")
             return found
-        return medium.wait(look, f"{self}: {verb}", self.timeout, files)
+        return medium.wait(look, f"{self}: {verb}", timeout, files)
 
     @contextmanager
     def _turn(self, side: str, verb: str) -> Iterator[Turn]:
         """Read ("read") or write ("write") in several steps with no other thread's between: BSD's sblock."""
         lock = self.host.medium.lock
-        turn = Turn(lock)
+        turn = Turn(lock, self._timeout)
 
         def take() -> bool:
             self._turns[side] = turn
@@ -190,10 +201,10 @@ class Socket(Shown, metaclass=_Made):
                 )
             return holder
 
-        medium, timeout = self.host.medium, self.timeout
+        medium, timeout = self.host.medium, self._timeout if turn is None else turn.timeout
         until = None if timeout is None else medium.now + int(timeout * SECOND)
         while True:
-            found = cast("T | Turn", self._wait(look, verb))
+            found = cast("T | Turn", self._wait(look, verb, turn=turn))
             if not isinstance(found, Turn):
                 return found
             if timeout == 0:
@@ -203,8 +214,9 @@ class Socket(Shown, metaclass=_Made):
                 if until is not None and medium.now >= until:
                     raise TimeoutError(f"{self}: {verb}: nothing in {timeout:g} s")
                 if self._turns.get(side) is found and not self.closed:
-                    # Its thread drives the medium meanwhile; how long that takes by a virtual clock is looked at.
-                    found.over.wait(None if until is None else LOOK)
+                    # Its thread drives the medium meanwhile. Looked at again, since time may be virtual, and a handler of
+                    # a signal may have closed the socket just before this.
+                    found.over.wait(LOOK)
 
     # Words --------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,4 @@
-"""What both kinds of SPP socket share: the connection, its options, and packets in and out.
-
-Follows 4.4BSD's spp_usrreq.c and spp(4); the BSD name of an option stands in its description.
-"""
+"""What both kinds of SPP socket share. Follows 4.4BSD's spp_usrreq.c and spp(4), whose names of options are given."""
 
 from __future__ import annotations
 
@@ -303,10 +300,9 @@ class SPPSocket(Socket):
     def _closed(self) -> bool | None:
         connection = self._connection
         assert connection is not None
-        if connection.settled:
-            return True
-        # Only a reader in this program could open the window, and it cannot while this call waits.
-        return True if connection.sender.shut and self.host.knows(connection.remote) else None
+        # Only a reader in this program could open a window that is shut, and it cannot while this call waits.
+        hopeless = connection.sender.shut and self.host.knows(connection.remote)
+        return True if connection.settled or hopeless else None
 
     def abort(self) -> None:
         """Close at once. The other end is told by an Error, once, so that it need not wait for what will not come.
@@ -445,6 +441,8 @@ class SPPSocket(Socket):
             return None
 
         (packet,) = self._wait_in_turn("read", ready, verb, turn)
-        if packet is not None:
+        if packet is None:
+            self._need_open(verb)  # an end that a signal's handler made within is not the other side's
+        else:
             self.__dict__["last_header"] = packet[SPP]  # no need to look whether there is such an option
         return packet

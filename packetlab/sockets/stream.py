@@ -51,7 +51,10 @@ class StreamSocket(SPPSocket):
         self._need_size(size)
         if not size:
             return b""
-        return self._wait(lambda: self._some(size), "read")
+        data = self._wait(lambda: self._some(size), "read")
+        if not data:
+            self._need_open("read")  # an end that a handler of a signal made within is not the other side's
+        return data
 
     def _some(self, size: int) -> bytes | None:
         """Return bytes, `size` at most: None while there are none, empty at the end of the connection."""

@@ -191,7 +191,10 @@ class WebSocketSocket(Socket):
         Raises:
             RemoteProtocolError: the other side broke the rules. ConnectionResetError: its stream just ended.
         """
-        return self._wait(self._open("read").read, "read")[0]
+        (message,) = self._wait(self._open("read").read, "read")
+        if message is None:
+            self._need_open("read")  # an end that a handler of a signal made within is not the other side's
+        return message
 
     def ping(self, data: bytes = b"") -> float:
         """Send a ping, wait for its pong, and return how long that took, in seconds."""

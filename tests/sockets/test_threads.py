@@ -203,6 +203,20 @@ def test_a_timeout_ends_who_waits_for_their_turn(pair, seconds) -> None:
     joined([writer])
 
 
+def test_a_write_under_way_keeps_the_timeout_with_which_it_began(pair) -> None:
+    client, conn = pair
+    errors: list[BaseException] = []
+    writer = blocked(client, BIG, errors)
+    client.timeout = 0
+    got = 0
+    while got < 10_000_000:  # so that it goes on, and has to wait again
+        got += len(conn.read())
+    assert writer.is_alive() and not errors
+    client.abort()
+    joined([writer])
+    assert [error.errno for error in errors if isinstance(error, SocketMisuse)] == [errno.EBADF]
+
+
 def test_a_signals_handler_closes_within_a_write(pair) -> None:
     client, _ = pair
     before = signal.signal(signal.SIGALRM, lambda *_: client.abort())

@@ -1,0 +1,80 @@
+"""A signal's handler closes the socket that its thread waits at, at each place of the wait in turn.
+
+CPython runs handlers between two instructions; the trace function of a thread is called between any two of them too.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sockets.test_signal_handlers import lines
+
+PROGRAM = """
+from pathlib import Path
+
+STRIDE = 5  # of the instructions: they are many, and neighbours are alike
+patience = 1.0  # seconds of a wait that no handler ended: the instructions up to it are all tried
+
+def attempt(place):
+    "Return whether the place was reached before the wait began, where that was, and how the call ended."
+    a, b = pair()
+    sock = socket_of(ExitStack(), a, b, {family!r}, {kind!r}, {verb!r})
+    count, over, where = 0, False, None
+
+    def trace(frame, event, arg):
+        nonlocal count, where
+        if where or over or Path(frame.f_code.co_filename).parent.name not in ("link", "sockets"):
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        count += event == "opcode"
+        if count == place:
+            where = f"{{frame.f_code.co_name}}:{{frame.f_lineno}}"
+            sys.settrace(None)
+            sock.{how}()
+        return trace
+
+    def alarm(*_):
+        nonlocal over
+        over = True
+        raise InterruptedError
+    signal.signal(signal.SIGALRM, alarm)
+    signal.setitimer(signal.ITIMER_REAL, patience)
+    sys.settrace(trace)
+    try:
+        found = sock.{verb}()
+    except OSError as error:
+        found = error.errno
+    finally:
+        sys.settrace(None)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        a.close()
+        b.close()
+    return where, found
+
+place, ends = 1, Counter()
+while (end := attempt(place))[0]:
+    ends[end[1]] += 1
+    if end[1] not in (errno.EBADF, errno.EDEADLK):
+        print(*end)
+    place += STRIDE
+print(ends[errno.EBADF] > 50)
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "verb", "how"),
+    [
+        ("xns", "datagram", "read", "close"),
+        ("xns", "stream", "read", "abort"),
+        ("xns", "websocket", "accept", "close"),
+        ("inet", "stream", "accept", "abort"),
+        ("inet", "websocket", "read", "close"),
+    ],
+)
+def test_a_wait_whose_socket_a_handler_closes_ends_wherever_that_happens(family, kind, verb, how) -> None:
+    """With EBADF; the handler gets EDEADLK where it would wait in the midst of the network's own work."""
+    program = "import errno\nfrom collections import Counter\n" + PROGRAM.format(
+        family=family, kind=kind, verb=verb, how=how
+    )
+    assert lines(program) == ["True"]

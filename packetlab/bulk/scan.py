@@ -374,6 +374,8 @@ class Tracing:
                 self.let("e", f"{self.pos} + w")
             else:
                 self.let("e", self.choose("w >= 0", f"{self.pos} + w", room))
+                if tail:
+                    self.check(f"e < {self.pos}")
             self.clip("e")
             return "e"
         if tail:

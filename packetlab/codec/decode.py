@@ -287,13 +287,16 @@ class Reading(OneByOne):
             if isinstance(rule, If) and isinstance(rule.no, Const) and rule.no.number < 0:
                 # Unknown but for a condition, as with Ethernet's length: nothing to work out where it fails.
                 self.lines += [f"if {rule.condition.code(self)}:", f"    {end} = {self.pos} + {rule.yes.code(self)}"]
-                self.lines += [f"    if {end} > {self.end}: {self.away}", f"else: {end} = {room}"]
-                return end
-            self.lines.append(f"w = {rule.code(self)}")
-            if self.plan.payload.field is not None:
-                self.check("w < 0")  # a length field cannot say so
-            self.lines.append(f"{end} = {self.pos} + w if w >= 0 else {room}")
-            self.check(f"{end} > {self.end}")
+                self.lines += [f"    if {end} > {self.end}: {self.away}", f"    if {end} < {self.pos}: {end} = {room}"]
+                self.lines += [f"else: {end} = {room}"]
+            else:
+                self.lines.append(f"w = {rule.code(self)}")
+                if self.plan.payload.field is not None:
+                    self.check("w < 0")  # a length field cannot say so
+                self.lines.append(f"{end} = {self.pos} + w if w >= 0 else {room}")
+                self.check(f"{end} > {self.end}")
+            if tail:
+                self.check(f"{end} < {self.pos}")
             return end
         if tail:
             self.lines.append(f"{end} = {room}")

@@ -42,7 +42,7 @@ watchers: list[Callable[[type[AnyHeader]], object]] = []
 """Called with each header class as it is declared."""
 _conditions: dict[str, list[tuple[Expr, dict[str, Expr], type[AnyHeader]]]] = {}
 _declared: dict[str, type[AnyHeader]] = {}
-_numbered: list[tuple[Any, type[AnyHeader]]] = []  # fields that a binding gave a number space of their own
+_numbered: list[Field] = []  # fields that a binding gave a number space of their own
 
 
 def key(header: type[AnyHeader]) -> str:
@@ -56,8 +56,11 @@ def space(name: str) -> Space:
 
 
 def conditions(lower: type[AnyHeader]) -> list[tuple[Expr, dict[str, Expr], type[AnyHeader]]]:
-    """Return the conditional bindings above `lower`: (condition, field values that make it true, header)."""
-    return _conditions.setdefault(key(lower), [])
+    """Return the conditional bindings above `lower`: (condition, field values that make it true, header).
+
+    A derived class has those of its bases too: its own come first, then those of the nearest base.
+    """
+    return [entry for one in lower.__mro__ for entry in _conditions.get(key(one), ())]
 
 
 def declared() -> list[type[AnyHeader]]:
@@ -80,9 +83,30 @@ def declare(header: type[AnyHeader]) -> None:
     _declared[key(header)] = header
     if old is not None:
         forget(old)
+        _take_place(header)
     _take_after_bases(header)
     for tell in watchers:
         tell(header)
+
+
+def _take_place(lower: type[AnyHeader]) -> None:
+    """Keep above a class declared again what was bound above it, as far as it has the fields still."""
+    entries = _conditions.get(key(lower), [])
+    entries[:] = [entry for entry in entries if _can_stay(lower, *entry)]
+    for f in lower._fields:
+        numbers = _spaces.get(_own_name(f))
+        bound = (numbers is not None and numbers.headers) or any(f.name in sets for _, sets, _ in entries)
+        if bound and f.rule is None and isinstance(f.kind.zero, int):
+            _own_space(f)
+
+
+def _can_stay(lower: type[AnyHeader], condition: Expr, sets: dict[str, Expr], upper: type[AnyHeader]) -> bool:
+    """Whether a class declared again still has the fields that a binding above it speaks of."""
+    try:
+        check_binding(upper._declaration, lower._declaration, condition, sets)
+    except DeclareError:
+        return False
+    return True
 
 
 def _take_after_bases(header: type[AnyHeader]) -> None:
@@ -92,6 +116,7 @@ def _take_after_bases(header: type[AnyHeader]) -> None:
         number = next((one.numbers[base] for base in bases if base in one.numbers), None)
         if number is not None and not one.owns(header):
             one.numbers[header] = number
+            _refill(header, one.name)
     for lower, entries in _conditions.items() if bases else ():
         if any(upper in bases for _, _, upper in entries):
             _recompile(lower)  # what it fills in for a base, it fills in for this class
@@ -120,6 +145,11 @@ def filled(lower: type[AnyHeader], name: str) -> dict[type[AnyHeader], Expr]:
     for upper in bound:
         if upper not in values and upper in numbers.numbers and not numbers.owns(upper):
             values[upper] = rule.otherwise  # with the number of its base it would be read as that
+    after = lower._fields[[f.name for f in lower._fields].index(name) + 1 :]
+    later = [space(f.rule.space) for f in after if isinstance(f.rule, Next)]
+    for one in numbers.numbers:
+        if one is not None and not numbers.owns(one) and any(other.owns(one) for other in later):
+            values.setdefault(one, rule.otherwise)  # likewise: the number of its own is looked at only then
     todo = list(values)
     for upper in todo:
         heirs = [one for one in _derived(upper) if one not in values and one not in bound and not numbers.owns(one)]
@@ -138,6 +168,7 @@ def forget(upper: type[AnyHeader]) -> None:
         one.numbers.pop(upper, None)
         for number in [n for n, header in one.headers.items() if header is upper]:
             del one.headers[number]
+            _refill(upper, one.name)
     for lower, entries in _conditions.items():
         kept = [entry for entry in entries if entry[2] is not upper]
         if len(kept) != len(entries):
@@ -151,6 +182,8 @@ def bind(upper: type[AnyHeader], under: type[AnyHeader], when: Any = None, sets:
     `when`: a dict {field: number or numbers} (fields not given are filled in from it when building), an expression, or
     None for always. {"port": ...}, where `under` has `sport` and `dport`, is either of them, and built as `dport`, so that
     replies are found too. `sets`: what to fill in where an expression cannot tell: {field: number or expression}.
+    What is bound above a class is above those derived from it too; conditions above a derived class itself are looked at
+    first, then those above its nearest base.
     DeclareError where another header has the number already, and under a header that says that nothing follows.
     """
     if isinstance(under._declaration.payload_size, Const) and under._declaration.payload_size.number == 0:
@@ -170,16 +203,18 @@ def bind(upper: type[AnyHeader], under: type[AnyHeader], when: Any = None, sets:
     condition = expression(1 if when is None else when)
     check_binding(upper._declaration, under._declaration, condition, filled)
     if not all(isinstance(value, Const) for value in filled.values()):
-        check_circles(under._declaration, [*(sets for _, sets, _ in conditions(under)), filled])
+        for one in _with_derived(under):
+            check_circles(one._declaration, [*(sets for _, sets, _ in conditions(one)), filled])
     for name in filled:
         declared_field = field_of(under._declaration, name, f"{upper.__name__} under {under.__name__}")
         if declared_field.rule is None:
-            _own_space(under, declared_field)
-    for other, _, taken in conditions(under):
+            _own_space(declared_field)
+    entries = _conditions.setdefault(key(under), [])
+    for other, _, taken in entries:
         if taken is not upper and str(other) == str(condition):
             where = f"{upper.__name__} under {under.__name__}"
             raise DeclareError(where, f"a free condition ({condition})", taken.__name__)
-    conditions(under).append((condition, filled, upper))
+    entries.append((condition, filled, upper))
     changed()
     _recompile(key(under))
 
@@ -215,13 +250,20 @@ def _fits(number: int, declared_field: Field) -> bool:
     return isinstance(declared_field.kind, Int) and number <= declared_field.kind.high
 
 
-def _own_space(under: type[AnyHeader], declared_field: Field) -> None:
-    """Give a field without a rule a number space of its own, with its default as what is sent otherwise."""
+def _own_name(declared_field: Field) -> str:
+    return f"{key(declared_field.header)}.{declared_field.name}"
+
+
+def _own_space(declared_field: Field) -> None:
+    """Give a field without a rule a number space of its own, with its default as what is sent otherwise.
+
+    The field is the same in all classes derived from the one that declares it, so they have the space too.
+    """
     otherwise = declared_field.default if isinstance(declared_field.default, int) else 0
     changed()
-    declared_field.derive(Next(f"{key(under)}.{declared_field.name}", Const(otherwise)))
-    _numbered.append((declared_field, under))
-    under._reset()
+    declared_field.derive(Next(_own_name(declared_field), Const(otherwise)))
+    _numbered.append(declared_field)
+    _reset(declared_field.header)
 
 
 def _bind_numbers(upper: type[AnyHeader], under: type[AnyHeader], name: str, numbers: Any) -> None:
@@ -231,7 +273,7 @@ def _bind_numbers(upper: type[AnyHeader], under: type[AnyHeader], name: str, num
         if rule is not None or not isinstance(declared_field.kind.zero, int):
             where = f"{upper.__name__} under {under.__name__}.{name}"
             raise DeclareError(where, "a number field", str(rule or "octets"))
-        _own_space(under, declared_field)
+        _own_space(declared_field)
     assert isinstance(declared_field.rule, Next)
     numbers_of = space(declared_field.rule.space)
     try:
@@ -253,6 +295,7 @@ def _bind_numbers(upper: type[AnyHeader], under: type[AnyHeader], name: str, num
         if not numbers_of.owns(upper):
             numbers_of.numbers[upper] = number  # before that of a base
         numbers_of.headers[number] = upper
+    _refill(upper, numbers_of.name)
     _take_after_bases(upper)
 
 
@@ -324,9 +367,31 @@ def changed() -> None:
         known.clear()
 
 
+def _with_derived(header: type[AnyHeader]) -> list[type[AnyHeader]]:
+    """Return a class and all that are derived from it."""
+    found = [header]
+    for one in found:
+        found += [derived for derived in one.__subclasses__() if derived not in found]
+    return found
+
+
+def _reset(header: type[AnyHeader]) -> None:
+    for one in _with_derived(header):
+        one._reset()
+
+
 def _recompile(lower: str) -> None:
     if lower in _declared:
-        _declared[lower]._reset()
+        _reset(_declared[lower])
+
+
+def _refill(upper: type[AnyHeader], name: str) -> None:
+    """Recompile what names `upper` in a field of a number space, for by now that may be its own number or that of a base."""
+    if not any(getattr(base, "_fields", ()) for base in upper.__mro__[1:]):
+        return
+    for lower in _declared.values():
+        if any(isinstance(f.rule, Next) and f.rule.space == name for f in lower._fields):
+            lower._reset()
 
 
 @contextmanager
@@ -372,9 +437,9 @@ class _State:
             one.headers.update(headers)
             one.numbers.clear()
             one.numbers.update(numbers)
-        for declared_field, under in _numbered[self.numbered :]:
+        for declared_field in _numbered[self.numbered :]:
             declared_field.derive(None)
-            under._reset()
+            _reset(declared_field.header)
         del _numbered[self.numbered :]
         for lower, entries in _conditions.items():
             entries[:] = self.conditions.get(lower, [])

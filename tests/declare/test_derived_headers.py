@@ -299,3 +299,152 @@ def test_faults_of_items_carry_the_name_of_the_class_that_was_read() -> None:
             pl.dissect(whole, strict=True)
     (fault, *_) = pl.dissect(bytes(Ether(type=0x88B5)) + b"\1\5a").faults
     assert fault.layer == "Base"
+
+
+# What is bound above it ------------------------------------------------------------------------------------------
+
+
+def shapes(lower: Any, upper: Any) -> set[tuple[str, tuple[str, ...]]]:
+    """Return what the same stack is built to and read as, a header at a time and as a stack that came often."""
+    built = [Ether() / lower() / upper() for _ in range(40)]
+    return {(bytes(packet)[14:].hex(), tuple(names(packet)[1:])) for packet in built}
+
+
+def test_a_number_bound_above_a_base_reaches_classes_that_were_used_before() -> None:
+    class Base(Header, under=Ether, when={"type": 0x88B5}):
+        kind: U8 = 12
+
+    class Derived(Base, under=Ether, when={"type": 0x88B6}):
+        b: U8 = 4
+
+    class Twice(Derived, under=Ether, when={"type": 0x88B7}):
+        pass
+
+    raws = [bytes(Ether() / one()) for one in (Base, Derived, Twice)]
+    with bindings():
+
+        class Upper(Header, under=Base, when={"kind": 1}):
+            x: U8 = 7
+
+        assert shapes(Base, Upper) == {("0107", ("Base", "Upper"))}
+        assert shapes(Derived, Upper) == {("010407", ("Derived", "Upper"))}
+        assert shapes(Twice, Upper) == {("010407", ("Twice", "Upper"))}
+    assert raws == [bytes(Ether() / one()) for one in (Base, Derived, Twice)]
+    assert names(bytes(Ether() / Derived(kind=1)) + b"\7") == ["Ether", "Derived"]
+
+
+def test_a_number_bound_above_a_derived_class_reaches_the_base_that_has_the_field() -> None:
+    class Base(Header, under=Ether, when={"type": 0x88B5}):
+        kind: U8 = 12
+
+    class Derived(Base, under=Ether, when={"type": 0x88B6}):
+        b: U8 = 4
+
+    bytes(Ether() / Base())
+
+    class Upper(Header, under=Derived, when={"kind": 1}):
+        x: U8 = 7
+
+    assert shapes(Base, Upper) == {("0107", ("Base", "Upper"))}
+
+
+def test_a_number_of_its_own_bound_later_counts_in_a_lower_header_in_use() -> None:
+    class Lower(Header, under=Ether, when={"type": 0x88B5}):
+        number: U8 = 0
+        other: U8 = 0
+
+    class First(Header, under=Lower, when={"number": 1}):
+        a: U8 = 0
+
+    class Second(First, under=Lower, when=field("other") == 2):
+        pass
+
+    class Third(Second):
+        pass
+
+    assert shapes(lambda: Lower(other=2), Second) == {("000200", ("Lower", "Second"))}
+    shapes(Lower, Third)
+    with bindings():
+        bind(Second, under=Lower, when={"number": 3})
+        assert shapes(Lower, Second) == shapes(Lower, Third) == {("030000", ("Lower", "Second"))}
+    assert shapes(lambda: Lower(other=2), Second) == {("000200", ("Lower", "Second"))}
+
+
+def test_a_derived_class_bound_by_another_field_is_not_sent_with_the_number_of_its_base() -> None:
+    class Lower(Header, under=Ether, when={"type": 0x88B5}):
+        number: U8 = 0
+        other: U8 = 0
+
+    class First(Header, under=Lower, when={"number": 2}):
+        a: U8 = 1
+
+    assert shapes(Lower, First) == {("020001", ("Lower", "First"))}
+
+    class Second(First, under=Lower, when={"other": 4}):
+        pass
+
+    assert shapes(Lower, Second) == {("000401", ("Lower", "Second"))}
+
+
+def test_conditions_above_a_base_hold_above_derived_classes_after_their_own() -> None:
+    class Base(Header, under=Ether, when={"type": 0x88B5}):
+        a: U8 = 3
+
+    class Derived(Base, under=Ether, when={"type": 0x88B6}):
+        b: U8 = 4
+
+    def read(a: int) -> list[str]:
+        found = {tuple(names(bytes(Ether() / Derived(a=a)) + b"\7")) for _ in range(40)}
+        (only,) = found
+        assert pl.Capture.of([pl.Frame(bytes(Ether() / Derived(a=a)) + b"\7")]).where(only[-1].lower()).count() == 1
+        return list(only[2:])
+
+    assert read(1) == []
+
+    class Always(Header, under=Base):
+        x: U8 = 7
+
+    class One(Header, under=Derived, when=field("a") == 1, sets={"a": 1}):
+        x: U8 = 7
+
+    class Two(Header, under=Base, when=field("a") == 2, sets={"a": 2}):
+        x: U8 = 7
+
+    assert read(1) == ["One"] and read(2) == read(3) == ["Always"]  # Always was bound before Two
+    assert shapes(Derived, One) == {("010407", ("Derived", "One"))}
+    with bindings():
+        bind(Two, under=Derived, when=field("a") == 2, sets={"a": 2})
+        assert shapes(Derived, Two) == {("020407", ("Derived", "Two"))}
+    assert read(2) == ["Always"]
+
+
+def test_the_reply_from_a_port_is_read_above_a_class_derived_from_udp() -> None:
+    class MyUDP(UDP, under=IPv4, when={"protocol": 253}):
+        pass
+
+    class Query(Header, under=UDP, when={"port": 7777}):
+        n: U8 = 0
+
+    below = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2")
+    for udp in (MyUDP(), MyUDP(sport=7777, dport=1)):
+        assert names(below / udp / Query()) == ["Ether", "IPv4", "MyUDP", "Query"]
+
+
+def test_a_class_declared_again_keeps_what_was_bound_above_it() -> None:
+    def lower(name: str = "kind") -> Any:
+        body = {"__module__": __name__, "__annotations__": {name: U8}, name: 12}
+        return type(Header)("Again", (Header,), body, under=Ether, when={"type": 0x88B5})
+
+    first = lower()
+
+    class ByNumber(Header, under=first, when={"kind": 1}):
+        x: U8 = 7
+
+    class ByCondition(Header, under=first, when=field("kind") == 2, sets={"kind": 2}):
+        x: U8 = 7
+
+    again = lower()
+    assert shapes(again, ByNumber) == {("0107", ("Again", "ByNumber"))}
+    assert shapes(again, ByCondition) == {("0207", ("Again", "ByCondition"))}
+    other = lower("other")
+    assert shapes(other, ByNumber) == shapes(other, ByCondition) == {("0c07", ("Again",))}

@@ -41,6 +41,7 @@ BESIDES = {
     "packetlab.bulk.batch": "Batch",
     "packetlab.packet.results": "Difference",
     "packetlab.capture.batch": "FrameBatch",
+    "packetlab.capture.index": "Index",
     "packetlab.capture.fleet.fleet": "Manifest",
     "packetlab.capture.frame": "Interface Extras",
     "packetlab.capture.files.blocks": "Block Section Names Statistics Secrets Custom",

@@ -1,4 +1,4 @@
-"""Frames in files: pcap and pcapng, in and out, streaming."""
+"""Frames in files: pcap and pcapng, in and out, streaming; of large files any part at once."""
 
 from packetlab.capture.capture import Capture
 from packetlab.capture.files.blocks import Block, Custom, Names, Secrets, Section, Statistics

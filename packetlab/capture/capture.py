@@ -26,6 +26,7 @@ from packetlab.hooks import Shown
 if TYPE_CHECKING:
     from packetlab.capture.filters.bpf import PcapFilter
     from packetlab.capture.flows.sides import Sides
+    from packetlab.capture.index import Index
     from packetlab.capture.reassembly import Conversation, Datagram, Stream, WebSocketMessage
     from packetlab.capture.tables.engines import FieldFilter
     from packetlab.capture.tables.table import Table
@@ -310,6 +311,16 @@ class Capture(Shown):
         for frame in islice(iter(self), index, None):
             return frame
         raise IndexError(f"{self.name}: no frame {index}")
+
+    def index(self) -> Index[Capture]:
+        """Go over a file once and return an index of it: any frame, slice or span of time is read at once from then on.
+
+        The index takes a few MB of memory at most, whatever the size of the file. CaptureError for damage, as in iteration,
+        for a packed file (it can be read from its beginning alone), and for what is no file or is followed.
+        """
+        from packetlab.capture.index import Index
+
+        return Index(self)
 
     def where(self, pattern: Pattern | None = None, *, pcap: str | None = None) -> Capture:
         """Return a lazy capture of the frames whose packets match.

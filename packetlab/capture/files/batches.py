@@ -6,13 +6,24 @@ Only the way from one record to the next is walked; everything else is done for 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from struct import Struct, error as struct_error
 from typing import TYPE_CHECKING, Any, Literal
 
 from packetlab.capture.batch import LATEST, NO_TIME, FrameBatch, clipped
 from packetlab.capture.files.pcap import Layout, read_header, read_on
-from packetlab.capture.files.pcapng import BIG, MAGIC, NANOSECONDS, OLD_PACKET, PACKET, SIMPLE_PACKET, Listener, Reader
+from packetlab.capture.files.pcapng import (
+    BIG,
+    MAGIC,
+    NANOSECONDS,
+    OLD_PACKET,
+    PACKET,
+    SIMPLE_PACKET,
+    Known,
+    Listener,
+    Mark,
+    Reader,
+)
 from packetlab.capture.files.source import Bytes
 from packetlab.capture.frame import NOTHING, Extras, Frame
 from packetlab.capture.loops import RECORDS, in_use, records
@@ -22,6 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+Passed = Callable[[int, int, Callable[[], Known | None]], object]
 _DATA_AT = {PACKET: 28, OLD_PACKET: 28, SIMPLE_PACKET: 12}  # octets of a block before the frame in it
 
 
@@ -41,12 +53,21 @@ def numbers_at(data: Any, starts: Any, offset: int, kind: str) -> NDArray[Any]:
 # pcap ----------------------------------------------------------------------------------------------------------
 
 
-def pcap_batches(data: Bytes) -> Iterator[FrameBatch]:
-    """Yield the frames of a pcap file in stretches as they are read. CaptureError as in `read_pcap`."""
+def pcap_batches(data: Bytes, mark: Mark | None = None, passed: Passed | None = None) -> Iterator[FrameBatch]:
+    """Yield the frames of a pcap file in stretches as they are read. CaptureError as in `read_pcap`.
+
+    `mark`: where to begin. `passed`: called before each stretch with its place in the file, the number of frames before it,
+    and what gives the rest of a mark.
+    """
     layout = read_header(data)
     size = layout.size
     number = 1
+    if mark is not None:
+        data.move(mark.place)
+        number += mark.frames
     while data.have(size):
+        if passed is not None:
+            passed(data.offset, number - 1, lambda: None)
         buffer = data.data
         batch, end = _records(buffer, data.pos, layout, number)
         data.pos = end
@@ -121,10 +142,19 @@ def _walked(buffer: bytes, pos: int, layout: Layout) -> tuple[NDArray[np.int64],
 # pcapng --------------------------------------------------------------------------------------------------------
 
 
-def pcapng_batches(data: Bytes, listener: Listener | None = None) -> Iterator[FrameBatch]:
-    """Yield the frames of a pcapng file in stretches as they are read. CaptureError and `listener` as in `read_pcapng`."""
+def pcapng_batches(
+    data: Bytes, listener: Listener | None = None, mark: Mark | None = None, passed: Passed | None = None
+) -> Iterator[FrameBatch]:
+    """Yield the frames of a pcapng file in stretches as they are read. CaptureError and `listener` as in `read_pcapng`.
+
+    `mark` and `passed` as for `pcap_batches`.
+    """
     reader = Reader(data, listener)
+    if mark is not None:
+        reader.go_on(mark)
     while data.have(12):
+        if passed is not None:
+            passed(data.offset, reader.number, reader.known)
         reader.block()  # have one whole block at hand, or raise
         stretch = _Stretch(reader)
         fault = stretch.take()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from struct import Struct, error as struct_error
+from typing import NamedTuple
 
 from packetlab.capture.files.blocks import (
     Block,
@@ -68,6 +69,24 @@ def read_blocks(data: Bytes) -> Iterator[Block]:
     return Reader(data).blocks()
 
 
+class Known(NamedTuple):
+    """What a reader knows of a section: byte order, number, interfaces, their clocks, bytes of their descriptions."""
+
+    sign: str
+    section: int
+    interfaces: tuple[Interface, ...]
+    clocks: tuple[tuple[int, int], ...]
+    described: int
+
+
+class Mark(NamedTuple):
+    """Where reading can begin in a file: at which byte, behind how many frames, and what is known there (None: of pcap)."""
+
+    place: int
+    frames: int
+    known: Known | None = None
+
+
 class Reader:
     """Reads blocks one by one, and keeps what the section and its interfaces are."""
 
@@ -83,6 +102,18 @@ class Reader:
         self.begun = b""
         self.alike = "", b""
         self.model = Interface(), (1, 0), 0
+
+    def known(self) -> Known:
+        """Return what is known of the section so far: what the blocks that follow need."""
+        return Known(self.sign, self.section, tuple(self.interfaces), tuple(self.clocks), self.described)
+
+    def go_on(self, mark: Mark) -> None:
+        """Go on at a mark, as if all before had been read. CaptureError where the source cannot."""
+        self.data.move(mark.place)
+        self.number = mark.frames
+        if mark.known is not None:
+            self.sign, self.section, interfaces, clocks, self.described = mark.known
+            self.interfaces, self.clocks = [*interfaces], [*clocks]
 
     def error(self, expected: str, got: object, hint: str = "") -> CaptureError:
         return CaptureError(f"{self.data.source.name}, block at byte {self.data.offset}", expected, got, hint)

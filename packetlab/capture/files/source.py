@@ -34,7 +34,7 @@ class Source:
         self, stream: BinaryIO, name: str, start: int | None = None, following: Following | None = None
     ) -> None:
         self.stream, self.name, self._following = stream, name, following
-        self._place = start  # in a file object that can seek, so that two readers of it do not disturb each other
+        self._begin = self._place = start  # in a file object that can seek, so that two readers of it do not disturb each other
         self.offset = 0
         self.fault: CaptureError | None = None
         self.ended = False  # the stream gave nothing any more
@@ -153,6 +153,19 @@ class Source:
         return b""
 
     _unpacker: Any
+
+    def move(self, place: int) -> None:
+        """Go on at another byte. CaptureError where that cannot be: in a packed file, and in a pipe."""
+        if self.packing is not None:
+            hint = "unpack it first: a packed file can be read from its beginning alone"
+            raise CaptureError(self.name, "a file that is not packed", self.packing, hint)
+        try:
+            base = 0 if self._begin is None else self._begin
+            self.stream.seek(base + place)
+        except (AttributeError, OSError, ValueError) as error:
+            raise CaptureError(self.name, "a file that can be read from any byte on", str(error)) from None
+        self._place = None if self._begin is None else base + place
+        self._head, self.offset, self.ended = b"", place, False
 
     def close(self) -> None:
         """Close the stream."""
@@ -350,6 +363,11 @@ class Bytes:
     def offset(self) -> int:
         """Place in the (unpacked) file."""
         return self.source.offset - len(self.data) + self.pos
+
+    def move(self, place: int) -> None:
+        """Go on at another byte of the file. CaptureError where that cannot be."""
+        self.source.move(place)
+        self.data, self.pos = self.data[:0], 0
 
     def have(self, size: int) -> bool:
         """Read on until `size` bytes are there; False where the source ends first."""

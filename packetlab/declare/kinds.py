@@ -262,6 +262,14 @@ class Spec:
         self.fixed: bool = rules.get("fixed", False)
         self.many: bool = rules.get("many", False)
 
+    @property
+    def written(self) -> str:
+        """The function that a class body says it with."""
+        rules = ((self.rule, "auto"), (self.condition, "when"), (None if self.many else self.size, "sized"))
+        words = [word for rule, word in rules if rule is not None]
+        words += [word for said, word in ((self.many, "many"), (self.pad, "pad"), (self.fixed, "const")) if said]
+        return f"{[*words, 'default'][0]}(...)"
+
 
 def auto(rule: Any) -> Any:
     """A field that follows from `rule` unless it is given (see `packetlab.declare.rules`)."""

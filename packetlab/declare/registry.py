@@ -94,7 +94,7 @@ def _take_place(lower: type[AnyHeader]) -> None:
     entries = _conditions.get(key(lower), [])
     entries[:] = [entry for entry in entries if _can_stay(lower, *entry)]
     for f in lower._fields:
-        numbers = _spaces.get(_own_name(f))
+        numbers = _spaces.get(f"{key(f.header)}.{f.name}")
         bound = (numbers is not None and numbers.headers) or any(f.name in sets for _, sets, _ in entries)
         if bound and f.rule is None and isinstance(f.kind.zero, int):
             _own_space(f)
@@ -250,20 +250,18 @@ def _fits(number: int, declared_field: Field) -> bool:
     return isinstance(declared_field.kind, Int) and number <= declared_field.kind.high
 
 
-def _own_name(declared_field: Field) -> str:
-    return f"{key(declared_field.header)}.{declared_field.name}"
-
-
 def _own_space(declared_field: Field) -> None:
     """Give a field without a rule a number space of its own, with its default as what is sent otherwise.
 
     The field is the same in all classes derived from the one that declares it, so they have the space too.
     """
-    otherwise = declared_field.default if isinstance(declared_field.default, int) else 0
     changed()
-    declared_field.derive(Next(_own_name(declared_field), Const(otherwise)))
-    _numbered.append(declared_field)
-    _reset(declared_field.header)
+    for one in _with_derived(declared_field.header):
+        f = one._by_name[declared_field.name]  # another one where a class has another default
+        if f.rule is None:
+            f.derive(Next(f"{key(f.header)}.{f.name}", Const(f.default if isinstance(f.default, int) else 0)))
+            _numbered.append(f)
+        one._reset()
 
 
 def _bind_numbers(upper: type[AnyHeader], under: type[AnyHeader], name: str, numbers: Any) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import sys
 from inspect import cleandoc
 from operator import attrgetter
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, get_origin
 
 from packetlab.codec import compiler
 from packetlab.declare import registry as _bindings
 from packetlab.declare.annotations import checked, is_optional, kind_of, resolved
 from packetlab.declare.declaration import AnyHeader, Declaration, restored
-from packetlab.declare.expressions import Const, Expr, expression
+from packetlab.declare.expressions import Const, Expr, Next, expression
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import REQUIRED, Int, Items, Kind, PayloadMark, Spec
 from packetlab.declare.validate import check_class_name, check_declaration, check_name
@@ -65,6 +66,24 @@ class FieldProperty(property, Field):
     def derive(self, rule: Expr | None) -> None:
         super().derive(rule)
         property.__init__(self, self._getter())
+
+    def with_default(self, value: Any, where: str) -> FieldProperty:
+        """Return the field as a derived class has it that gives it another default. DeclareError where it has none."""
+        if isinstance(value, Spec) and value.written == "default(...)":
+            value = value.default
+        of = f"{self.header.__name__}.{self.name}"
+        if isinstance(self.kind, PayloadMark) or (self.rule is not None and self.default is None) or self.pad:
+            raise DeclareError(where, f"a name that is free, for {of} has no default", words_for(value))
+        if isinstance(value, Spec | Expr) or callable(value) or hasattr(type(value), "__get__"):
+            hint = f"{self.name} = value, and nothing else; rules stand with the class that declares the field"
+            raise DeclareError(where, f"a plain value, as another default of {of}", words_for(value), hint)
+        rules = {word: getattr(self, word) for word in Spec.__slots__ if word not in ("default", "many")}
+        spec = Spec(value, many=isinstance(self.kind, Items), **rules)
+        made = FieldProperty(self.name, self.kind, checked(spec, self.kind, where))
+        made.header = self.header
+        if isinstance(self.rule, Next):
+            made.derive(Next(self.rule.space, Const(spec.default)))
+        return made
 
     def __set__(self, header: Any, value: Any) -> None:
         raise AttributeError(
@@ -131,9 +150,10 @@ class HeaderType(type):
         annotations: dict[str, Any] = dict(body.get("__annotations__", {}))
         body["__annotations__"] = annotations
         frame = sys._getframe(1)
-        inherited: dict[str, Field] = {}
-        for base in bases:
-            inherited.update({f.name: f for f in getattr(base, "_fields", ())})
+        families = [base for base in bases if getattr(base, "_fields", ())]
+        if len(families) > 1:
+            raise DeclareError(name, "one base with fields", ", ".join(base.__name__ for base in families))
+        inherited: dict[str, Any] = {f.name: f for base in families for f in cast("type[AnyHeader]", base)._fields}
         fields: list[Field] = list(inherited.values())
         for field_name, annotation in annotations.items():
             where = f"{name}.{field_name}"
@@ -144,18 +164,38 @@ class HeaderType(type):
             kind = kind_of(annotation, where)
             owner = _owner(field_name, kind, inherited, bases)
             if owner:
-                raise DeclareError(where, "a name that is free", f"{field_name!r}, which {owner}")
+                hint = f"{field_name} = value is another default for it" if field_name in inherited else ""
+                raise DeclareError(where, "a name that is free", f"{field_name!r}, which {owner}", hint)
             spec = checked(body.pop(field_name, REQUIRED), kind, where)
             if is_optional(annotation) and spec.condition is None:
                 raise DeclareError(where, "when(...) for a field that may be None", "one that is always there")
             fields.append(FieldProperty(field_name, kind, spec))
         new_names = [f.name for f in fields if f.name not in inherited]
+        for word, value in [*body.items()]:
+            where = f"{name}.{word}"
+            if word in inherited:
+                body[word] = inherited[word].with_default(value, where)
+            elif isinstance(value, Spec):
+                raise DeclareError(where, f"the kind of the field too ({word}: U8 = ...)", words_for(value))
+            elif word[1:] in inherited or word[1:] in new_names:
+                raise DeclareError(
+                    where, f"a name that is free, for {word} is where {word[1:]} is kept", words_for(value)
+                )
         body["__slots__"] = tuple("_" + n for n in new_names)
         body.update({f.name: f for f in fields if f.name not in inherited})
         cls = super().__new__(mcls, name, bases, body)
+        for f in fields:
+            for word, kept in ((f.name, Field), (f.slot, MemberDescriptorType)):
+                one = next(one for one in cls.__mro__ if word in vars(one))
+                if not isinstance(vars(one)[word], kept):
+                    raise DeclareError(
+                        f"{name}.{word}", f"the field {f.name} under that name", f"what {one.__name__} has"
+                    )
         return cls
 
     def __setattr__(cls, word: str, value: Any) -> None:
+        if word in getattr(cls, "_by_name", {}):
+            raise DeclareError(f"{cls.__name__}.{word}", "a class body, where fields are declared", "a value set later")
         renamed = word in ("__name__", "__qualname__", "__module__")
         if renamed:
             check_class_name(word, value, f"{cls.__name__}.{word}")
@@ -182,9 +222,9 @@ class HeaderType(type):
         answers: Any = None,
     ) -> None:
         super().__init__(name, bases, body)
-        inherited = [f for base in bases for f in getattr(base, "_fields", ())]
-        theirs = {*inherited}
-        cls._fields = tuple(inherited + [f for f in body.values() if isinstance(f, Field)])
+        inherited = {f.name: body.get(f.name, f) for base in bases for f in getattr(base, "_fields", ())}
+        theirs = {*inherited.values()}
+        cls._fields = (*inherited.values(), *(f for f in body.values() if isinstance(f, Field) and f not in theirs))
         header: Any = cls
         header._by_name = {f.name: f for f in cls._fields}
         for number, one in enumerate(cls._fields):
@@ -361,6 +401,13 @@ def _owner(name: str, kind: Kind, inherited: dict[str, Field], bases: tuple[type
     if name in ("self", "pseudo") or (name == "payload" and not isinstance(kind, PayloadMark)):
         return "is a part of the packet in rules"
     return "starts with _" if name.startswith("_") else ""
+
+
+def words_for(value: Any) -> str:
+    """Return in words what a class body gives a name, where that is no plain value."""
+    if isinstance(value, Spec):
+        return value.written
+    return repr(value) if isinstance(value, int | str | bytes | tuple) else f"a {type(value).__name__}"
 
 
 def _literal(value: Any) -> str:

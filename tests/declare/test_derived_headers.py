@@ -24,6 +24,7 @@ from packetlab import (
     bind,
     bindings,
     choose,
+    const,
     count_of,
     field,
     many,
@@ -448,3 +449,93 @@ def test_a_class_declared_again_keeps_what_was_bound_above_it() -> None:
     assert shapes(again, ByCondition) == {("0207", ("Again", "ByCondition"))}
     other = lower("other")
     assert shapes(other, ByNumber) == shapes(other, ByCondition) == {("0c07", ("Again",))}
+
+
+# Another default --------------------------------------------------------------------------------------------------
+
+
+class Versioned(Header):
+    version: U8 = 1
+    kind: U8 = 4
+    text: Octets = sized(field("kind"), b"")
+    size: U8 = auto(size_of("self"))
+
+
+def test_a_plain_value_is_another_default_of_the_bases_field() -> None:
+    class Base(Header, under=Ether, when={"type": 0x88B5}):
+        version: U8 = 1
+        kind: U8 = 4
+
+    class Second(Base, under=Ether, when={"type": 0x88B6}):
+        version = 2
+        extra: U8 = 0
+
+    class Third(Second, under=Ether, when={"type": 0x88B7}):
+        kind = 7
+
+    assert [bytes(one()).hex() for one in (Base, Second, Third)] == ["0104", "020400", "020700"]
+    assert Second().version == 2 and Second(version=5).version == 5 and Second(version=5) != Second(version=6)
+    assert Second(version=9).replace(version=pl.auto).version == 2
+    raw = bytes(Ether(type=0x88B6)) + bytes([7, 4, 0])
+    assert pl.dissect(raw)[Second].version == 7
+    assert pl.Capture.of([pl.Frame(raw)]).table("second.version")["second.version"].tolist() == [7]
+    assert pl.Capture.of([pl.Frame(raw)]).table(Second.version)["base.version"][0] == 7
+    assert describe(Third)["fields"][0]["default"] == 2
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_numbers_bound_above_reach_a_field_with_another_default(first: bool) -> None:
+    class Base(Header, under=Ether, when={"type": 0x88B5}):
+        kind: U8 = 4
+
+    def derived() -> Any:
+        return type(Header)("Other", (Base,), {"__module__": "m", "kind": 9}, under=Ether, when={"type": 0x88B6})
+
+    other = derived() if first else None
+    with bindings():
+
+        class Upper(Header, under=Base, when={"kind": 1}):
+            x: U8 = 7
+
+        other = other or derived()
+        assert shapes(other, Upper) == {("0107", ("Other", "Upper"))}
+        assert bytes(other()) == b"\x09" and bytes(Base()) == b"\x04"
+    if first:
+        assert bytes(Ether() / other() / b"\7")[14:] == b"\x09\x07"
+
+
+@pytest.mark.parametrize(
+    "body, complaint",
+    [
+        ({"version": const(3)}, r"B\.version: expected a plain value.*got const\(\.\.\.\) \(version = value"),
+        ({"version": auto(1)}, r"got auto\(\.\.\.\)"),
+        ({"version": property(lambda header: 1)}, "got a property"),
+        ({"version": lambda header: 1}, "got a function"),
+        ({"version": staticmethod(len)}, "got a "),
+        ({"version": field("kind")}, "a plain value"),
+        ({"version": 256}, r"B\.version: expected 0\.\.255, got 256"),
+        ({"version": "x"}, r"B\.version: expected 0\.\.255"),
+        ({"size": 3}, r"B\.size: .*Versioned\.size has no default"),
+        ({"_version": 3}, r"B\._version: expected a name that is free"),
+        ({"new": sized(field("kind"))}, r"B\.new: expected the kind of the field too \(new: U8"),
+        ({"__annotations__": {"version": U8}, "version": 3}, r"version = value is another default"),
+    ],
+)
+def test_anything_else_under_the_name_of_a_field_is_refused(body: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(DeclareError, match=complaint):
+        type(Header)("B", (Versioned,), {"__module__": "m", **body})
+
+
+def test_neither_a_class_besides_the_header_nor_a_later_value_hides_a_field() -> None:
+    class Mixed:
+        __slots__ = ()
+        version = 3
+
+    with pytest.raises(
+        DeclareError, match=r"B\.version: expected the field version under that name, got what Mixed has"
+    ):
+        type(Header)("B", (Mixed, Versioned), {"__module__": "m"})
+    with pytest.raises(DeclareError, match=r"Versioned\.version: expected a class body"):
+        Versioned.version = 3  # type: ignore[misc, assignment]
+    with pytest.raises(DeclareError, match=r"B: expected one base with fields, got Versioned, Parent"):
+        type(Header)("B", (Versioned, Parent), {"__module__": "m"})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import Address, Bytes, Kind
+from packetlab.declare.kinds import Bytes, Kind
 from packetlab.errors import BuildError
 from packetlab.packet.header import HeaderType
 from packetlab.pattern.paths import FieldPath
@@ -69,7 +69,7 @@ class Column:
         if self.form == "present":
             return str(value)
         kind = self.path.kind
-        if isinstance(kind, Address) and self.form == "number":
+        if kind.is_address and self.form == "number":
             value = value.to_bytes(kind.size, "big")
         return Bytes().text(value) if self.form == "bytes" else kind.text(value)
 
@@ -114,8 +114,8 @@ def _column(path: FieldPath, name: str = "") -> Column:
         raise BuildError(f"column {name!r}", "one value of a header", f"the items of {path.fields[0].name}", ask)
     if kind.is_number:
         return Column(name, path, "number", _dtype(kind))
-    if isinstance(kind, Address) and kind.size == 4:
+    if kind.is_address and kind.size == 4:
         return Column(name, path, "number", "u4")
-    if isinstance(kind, (Address, Bytes)) and kind.bits is not None:
+    if kind.verbatim and kind.bits is not None:
         return Column(name, path, "octets", f"V{kind.bits // 8}")
     return Column(name, path, "bytes", "O")

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from packetlab.declare.kinds import Address, Bytes, Int, Kind
+from packetlab.declare.kinds import Int, Kind
 from packetlab.errors import BuildError
 
 if TYPE_CHECKING:
@@ -144,9 +144,9 @@ class Numbers(Values):
         import numpy as np
 
         number = int(self.words(np.array([row]))[0])
-        if isinstance(self.kind, Int):
+        if self.kind.shape == "number":
             return number - WORD if self.kind.signed and number >> 63 else number
-        return number.to_bytes((self.kind.bits or 0) // 8, "big")
+        return number.to_bytes(self.kind.width // 8, "big")
 
 
 class Strings(Values):
@@ -282,14 +282,14 @@ def values_of(written: Any, kind: Kind, where: str, count: int, size: int = 0) -
             raise BuildError(where, "values", "none")
         return Order(length, source.each, seed)
 
-    width = kind.bits // 8 if kind.bits is not None and not isinstance(kind, Int) else 0
-    if wanted is None and isinstance(kind, Int):
+    width = kind.bits // 8 if kind.bits is not None and kind.shape != "number" else 0
+    if wanted is None and kind.shape == "number":
         wanted = range(kind.low, kind.high + 1)
-    elif wanted is None and isinstance(kind, Address):
+    elif wanted is None and kind.is_address:
         wanted = range(1 << width * 8)
-    elif wanted is None and isinstance(kind, Bytes) and seed is not None:
+    elif wanted is None and kind.verbatim and seed is not None:
         return Drawn(width or size, b"\0", seed)
-    elif isinstance(wanted, str) and isinstance(kind, Address) and "/" in wanted:
+    elif isinstance(wanted, str) and kind.is_address and "/" in wanted:
         wanted = _network(wanted, kind, where)
     if isinstance(wanted, range):
         return _of_range(wanted, kind, where, order, width)
@@ -308,11 +308,11 @@ def values_of(written: Any, kind: Kind, where: str, count: int, size: int = 0) -
 def _of_list(listed: list[Any], kind: Kind, order: Order, width: int) -> Values:
     import numpy as np
 
-    if isinstance(kind, Int):
+    if kind.shape == "number":
         return Numbers(order, 0, 0, np.array([number % WORD for number in listed], np.uint64), kind)
-    if isinstance(kind, Address) and width <= 8:
+    if kind.is_address and width <= 8:
         return Numbers(order, 0, 0, np.array([int.from_bytes(raw, "big") for raw in listed], np.uint64), kind)
-    if isinstance(kind, (Address, Bytes)):
+    if kind.verbatim:
         return Listed(order, listed)
     return Chosen(order, listed)
 
@@ -322,9 +322,9 @@ def _of_range(wanted: range, kind: Kind, where: str, order: Any, width: int) -> 
     first, last = wanted.start, wanted.start + (_length(wanted) - 1) * wanted.step
     for end in (first, last):
         kind.raw(end, where)
-    if isinstance(kind, Int) or (isinstance(kind, Address) and width <= 8):
+    if kind.shape == "number" or (kind.is_address and width <= 8):
         return Numbers(one, first, wanted.step, None, kind)
-    if isinstance(kind, Address) and (wanted.step == 1 or (wanted.step > 0 and last - first < WORD)):
+    if kind.is_address and (wanted.step == 1 or (wanted.step > 0 and last - first < WORD)):
         return Row(one, first, wanted.step, width)
     if _length(wanted) <= SMALL:
         return _of_list([kind.raw(value, where) for value in wanted], kind, one, width)
@@ -339,14 +339,14 @@ def _length(wanted: range) -> int:
 def _of_array(wanted: Any, kind: Kind, where: str, order: Any, width: int) -> Values | None:
     import numpy as np
 
-    if wanted.ndim == 2 and wanted.dtype == np.uint8 and not isinstance(kind, Int):
+    if wanted.ndim == 2 and wanted.dtype == np.uint8 and kind.shape != "number":
         if width not in (0, wanted.shape[1]):
             raise BuildError(where, f"rows of {width} octets", wanted.shape[1])
         pieces = [row.tobytes() for row in np.ascontiguousarray(wanted)]
         return _of_list([kind.raw(piece, where) for piece in pieces], kind, order(len(pieces)), width)
     if wanted.ndim != 1:
         raise BuildError(where, "an array of one dimension, or rows of octets", f"shape {wanted.shape}")
-    if wanted.dtype.kind not in "iu" or not (isinstance(kind, Int) or (isinstance(kind, Address) and width <= 8)):
+    if wanted.dtype.kind not in "iu" or not (kind.shape == "number" or (kind.is_address and width <= 8)):
         return None
     one = order(len(wanted))
     for end in (int(wanted.min()), int(wanted.max())):
@@ -354,12 +354,12 @@ def _of_array(wanted: Any, kind: Kind, where: str, order: Any, width: int) -> Va
     return Numbers(one, 0, 0, wanted.astype(np.uint64), kind)
 
 
-def _network(text: str, kind: Address, where: str) -> range:
+def _network(text: str, kind: Kind, where: str) -> range:
     base, _, length = text.partition("/")
     start = int.from_bytes(kind.raw(base, where), "big")
-    if not (length.isdecimal() and len(length) < 4 and int(length) <= kind.bits):  # type: ignore[operator]
-        raise BuildError(where, f"a prefix length of 0..{kind.bits}", repr(text))
-    size = 1 << ((kind.bits or 0) - int(length))
+    if not (length.isdecimal() and len(length) < 4 and int(length) <= kind.width):
+        raise BuildError(where, f"a prefix length of 0..{kind.width}", repr(text))
+    size = 1 << (kind.width - int(length))
     start -= start % size
     return range(start, start + size)
 
@@ -367,15 +367,15 @@ def _network(text: str, kind: Address, where: str) -> range:
 def _generated(rng: Any, kind: Kind, where: str, count: int, size: int) -> Any:
     import numpy as np
 
-    if isinstance(kind, Int):
+    if kind.shape == "number":
         return rng.integers(kind.low, kind.high, count, np.int64 if kind.signed else np.uint64, endpoint=True)
-    if isinstance(kind, (Address, Bytes)):
+    if kind.verbatim:
         return rng.integers(0, 256, (count, kind.bits // 8 if kind.bits is not None else size), np.uint8)
     raise BuildError(where, "a list of values", "a random generator")
 
 
 def _filling(written: Filling, kind: Kind, where: str, count: int) -> Values:
-    if not isinstance(kind, Bytes) or kind.bits is not None:
+    if kind.shape != "open":
         raise BuildError(where, "a payload or octets of varying size to fill", "a field of fixed size")
     seed = written.seed
     if seed is not None:

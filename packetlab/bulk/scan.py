@@ -16,7 +16,7 @@ from packetlab.bulk.queries import Asked, any_of, compared, wanted
 from packetlab.bulk.scannable import scannable
 from packetlab.declare import registry
 from packetlab.declare.expressions import Next
-from packetlab.declare.kinds import Int
+from packetlab.declare.kinds import Int, Kind
 from packetlab.declare.plan import Bound, Coded, Fixed, Listed, Open, Padded, Run, Sized, Step, When, needs
 from packetlab.errors import DeclareError
 from packetlab.pattern.conditions import Condition, Match
@@ -102,7 +102,7 @@ class Tracing:
         steps = self.plan.steps
         return (
             not any(isinstance(step, Listed | Coded) for step in steps)
-            and not any(f.fixed and not isinstance(f.kind, Int) for step in steps for f in step.fields)
+            and not any(f.fixed and f.kind.shape != "number" for step in steps for f in step.fields)
             and all(
                 unit.bits <= 64 for step in steps if isinstance(step, Fixed) for unit in step.run.units if unit.number
             )
@@ -152,7 +152,7 @@ class Tracing:
         """Give a variable a value."""
         raise NotImplementedError
 
-    def fetch(self, at: Place, size: int, kind: Int, shift: int = 0) -> str:
+    def fetch(self, at: Place, size: int, kind: Kind, shift: int = 0) -> str:
         """Return source for a number in the `size` octets at a place: the bits of `kind` above the lowest `shift`."""
         raise NotImplementedError
 
@@ -255,14 +255,14 @@ class Tracing:
         if path.flag:
             bits = compared(value, "masked", path.fields[-1].kind, (path.flag, path.flag))
             return f"(({bits}) * 1)"
-        return value or self.fetch((at[0], at[1] + path.skip), (path.kind.bits or 0) // 8, Int(path.kind.bits or 0))
+        return value or self.fetch((at[0], at[1] + path.skip), path.kind.width // 8, Int(path.kind.width))
 
     def test(self, condition: Condition, path: FieldPath, at: Place, value: str) -> str:
         """Return source for whether a condition holds of the field that lies here."""
         sign, values, kind = condition.sign, wanted(condition), path.kind
-        if isinstance(kind, Int):
+        if kind.shape == "number":
             return compared(self.part(path, at, value), sign, kind, values)
-        size = (kind.bits or 0) // 8
+        size = kind.width // 8
         if size == 4:
             numbers = [int.from_bytes(octets, "big") for octets in values]
             return compared(self.part(path, at, ""), sign, Int(32), numbers)
@@ -290,10 +290,10 @@ class Tracing:
         for unit in piece.units:
             bit = 0
             for f in unit.fields:
-                width = f.kind.bits or 0
+                width = f.kind.width
                 first, last = (0, unit.bits // 8) if unit.little else (bit // 8, -(-(bit + width) // 8))
                 where, value = self.place(at + first), ""
-                if isinstance(f.kind, Int):
+                if f.kind.shape == "number":
                     value = self.fetch(where, last - first, f.kind, 0 if unit.little else last * 8 - bit - width)
                     if f.name in self.needed:
                         self.let(f"v_{f.name}", value)

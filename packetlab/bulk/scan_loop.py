@@ -11,7 +11,7 @@ from packetlab.bulk.columns import Column
 from packetlab.bulk.queries import Asked, any_of, parameters
 from packetlab.bulk.scan import Place, Tracing, counters, on_the_way
 from packetlab.declare.declaration import AnyHeader
-from packetlab.declare.kinds import Int
+from packetlab.declare.kinds import Kind
 from packetlab.pattern.conditions import Match
 
 
@@ -74,7 +74,7 @@ class LoopTracing(Tracing):
         offset = at[1] + more
         return f"int64(data[{at[0]} + {offset}])" if offset else f"int64(data[{at[0]}])"
 
-    def fetch(self, at: Place, size: int, kind: Int, shift: int = 0) -> str:
+    def fetch(self, at: Place, size: int, kind: Kind, shift: int = 0) -> str:
         parts = []
         for i in range(size):
             up = 8 * (i if kind.little else size - 1 - i)
@@ -152,14 +152,14 @@ class LoopTracing(Tracing):
         self.put(f"end = {end}")
 
 
-def bits_of(whole: str, size: int, kind: Int, shift: int) -> str:
+def bits_of(whole: str, size: int, kind: Kind, shift: int) -> str:
     """Return source for the bits of `kind` above the lowest `shift` of a number of `size` octets, with its sign."""
     code = f"({whole})"
     if shift:
         code = f"({code} >> {shift})"
-    if kind.bits < size * 8 - shift or (shift and size == 8):  # 64 bits have a sign here, which >> repeats
-        code = f"({code} & {(1 << kind.bits) - 1})"
-    if kind.signed and kind.bits < 64:
-        sign = 1 << kind.bits - 1
+    if kind.width < size * 8 - shift or (shift and size == 8):  # 64 bits have a sign here, which >> repeats
+        code = f"({code} & {(1 << kind.width) - 1})"
+    if kind.signed and kind.width < 64:
+        sign = 1 << kind.width - 1
         code = f"(({code} ^ {sign}) - {sign})"
     return code

@@ -15,7 +15,7 @@ from packetlab.bulk.scan import Place, Tracing, counters, on_the_way
 from packetlab.bulk.scan_loop import bits_of
 from packetlab.codec.source import function
 from packetlab.declare.declaration import AnyHeader
-from packetlab.declare.kinds import Int
+from packetlab.declare.kinds import Kind
 from packetlab.pattern.conditions import Match
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class RowsTracing(Tracing):
         if name not in self.live:
             self.live.append(name)
 
-    def fetch(self, at: Place, size: int, kind: Int, shift: int = 0) -> str:
+    def fetch(self, at: Place, size: int, kind: Kind, shift: int = 0) -> str:
         place = f"np.where({self.where}, {at[0]}, 0)" if self.where else at[0]
         return bits_of(f"number_at(data, {place}, {at[1]}, {size}, {kind.little})", size, kind, shift)
 

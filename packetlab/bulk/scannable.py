@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Ahead, Const, Expr, Has, If, OneOf, Op, Ref, Size
 from packetlab.declare.intervals import Range, hull, span
-from packetlab.declare.kinds import Int
 
 if TYPE_CHECKING:
     pass
@@ -48,7 +47,7 @@ def _range(rule: Expr, header: type[AnyHeader]) -> Range | None:
         found = rule.number, rule.number
     elif isinstance(rule, Ref):
         field = header._by_name.get(rule.name)
-        if field is not None and isinstance(field.kind, Int):
+        if field is not None and field.kind.shape == "number":
             found = hull((field.kind.low, field.kind.high), *([(0, 0)] if field.condition is not None else []))
     elif isinstance(rule, Size) and rule.name == "payload":
         found = -FURTHEST, FURTHEST

@@ -13,7 +13,6 @@ from packetlab.bulk.generators import Drawn, Numbers, Strings, Values
 from packetlab.codec.pseudo import protocol
 from packetlab.declare import registry
 from packetlab.declare.expressions import Checksum, Count, Next, Ref
-from packetlab.declare.kinds import Bytes, Int, Items
 from packetlab.packet.offsets import Places, Span, places
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def shapes(cls: type[AnyHeader], field: Field) -> bool:
 
     So it is with fields that rules and conditions go by, and with items.
     """
-    if isinstance(field.kind, Items) or (cls._declaration.pseudo is not None and not cls._declaration.pseudo[0]):
+    if field.kind.shape == "items" or (cls._declaration.pseudo is not None and not cls._declaration.pseudo[0]):
         return True
     rules = [rule for f in cls._fields for rule in (f.rule, f.condition, f.size, f.count)]
     rules += [f.rule.otherwise for f in cls._fields if isinstance(f.rule, Next)]
@@ -199,7 +198,7 @@ def _halves(where: Places, i: int, packet: Packet) -> tuple[Any, Any]:
 
 
 def _spot(span: Span) -> Spot:
-    return Spot(span.bit, span.bits, isinstance(span.field.kind, Int) and span.field.kind.little)
+    return Spot(span.bit, span.bits, span.field.kind.shape == "number" and span.field.kind.little)
 
 
 def _columns(spot: Spot) -> Any:
@@ -235,4 +234,4 @@ def varies_in_size(target: Target) -> bool:
     """Whether the target is octets whose number may differ from row to row."""
     if not isinstance(target.values, Strings) or target.values.size is not None:
         return False
-    return target.field is None or (isinstance(target.field.kind, Bytes) and target.field.kind.bits is None)
+    return target.field is None or target.field.kind.shape == "open"

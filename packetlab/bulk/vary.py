@@ -15,7 +15,7 @@ from packetlab.bulk.template import Plan, Target, Unplanned, shapes, varies_in_s
 from packetlab.codec.compiler import replaced
 from packetlab.declare.addresses import XNSAddress
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import Address, Bytes, PayloadMark
+from packetlab.declare.kinds import Address, Bytes
 from packetlab.errors import BuildError
 from packetlab.hooks import hook
 from packetlab.packet.header import HeaderType
@@ -267,7 +267,7 @@ def _target(template: Packet, key: Any, written: Any, count: int) -> Target:
         raw = getattr(template.layers[layer], field.slot)
         size = len(raw) if isinstance(raw, bytes) else 0
         return Target(name, layer, field, None, values_of(written, field.kind, name, count, size))
-    part = field.kind.parts.get(path) if isinstance(field.kind, Address) else None
+    part = field.kind.parts.get(path) if field.kind.is_address else None
     if part is None:
         raise BuildError(f"vary: {name}.{path}", "a whole field, or net, host or socket of an XNS address", path)
     octets = part[1] - part[0]
@@ -309,7 +309,7 @@ def named(template: Packet, key: Any) -> tuple[int, Field | None, str]:
     if not 0 <= number < len(layers):
         raise BuildError(where, f"a header of {template.summary()}", f"{cls.__name__}#{number + 1}")
     field = type(template.layers[layers[number]])._by_name.get(names[0]) if names else None
-    if field is None or isinstance(field.kind, PayloadMark):
+    if field is None or field.kind.shape == "payload":
         raise BuildError(where, f"a field of {cls.__name__}", ".".join(names) or "the whole header")
     return layers[number], field, ".".join(names[1:])
 

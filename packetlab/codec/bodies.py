@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from packetlab.codec.encode import field_bytes
-from packetlab.declare.kinds import PayloadMark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 def width(header: AnyHeader, f: Field) -> int:
     """Return how many bits a field of a header fills whose derived fields are filled in."""
     raw = getattr(header, f.slot)
-    if raw is None or isinstance(f.kind, PayloadMark):
+    if raw is None or f.kind.shape == "payload":
         return 0
     if f.kind.bits is not None:
         return f.kind.bits
@@ -31,7 +30,7 @@ def trailing_size(header: AnyHeader) -> int:
     for f in header._declaration.behind:
         raw = getattr(header, f.slot)
         if raw is not None:
-            size += (f.kind.bits or 0) // 8 if f.kind.bits is not None else len(field_bytes(f, raw))
+            size += f.kind.width // 8 if f.kind.bits is not None else len(field_bytes(f, raw))
     return size
 
 

@@ -15,7 +15,7 @@ from packetlab.codec.faults import Fault
 from packetlab.codec.lenient import Values, read_items
 from packetlab.codec.source import function
 from packetlab.declare.declaration import AnyHeader, restored
-from packetlab.declare.kinds import REQUIRED, Address, Bytes, Filled, Int, Items, PayloadMark, auto
+from packetlab.declare.kinds import REQUIRED, Filled, auto
 from packetlab.declare.wildcards import Tolerance, is_pattern
 from packetlab.errors import BuildError, suggestion
 
@@ -61,7 +61,7 @@ def compile_init(cls: type[AnyHeader]) -> None:
     lines += ["    if _wrong or _unnamed is not None: raise _wrong_name(_cls, _wrong)", "    _s = 0"]
     for f in cls._fields:
         name, kind = f.name, f.kind
-        if isinstance(kind, PayloadMark):
+        if kind.shape == "payload":
             names[f"_F_{name}"] = f
             lines += [f"    if {name} is not None: _only_marked(_cls, _F_{name}, {name})", f"    _self.{f.slot} = None"]
             continue
@@ -71,9 +71,9 @@ def compile_init(cls: type[AnyHeader]) -> None:
         names[f"_F_{name}"], where = kind, f"'{cls.__name__}.{name}'"
         lines += [f"    if {name} is None: _self.{f.slot} = {default}"]
         fits = ""
-        if isinstance(kind, Int):
+        if kind.shape == "number":
             fits = f"_type({name}) is _int and {kind.low} <= {name} <= {kind.high}"
-        elif isinstance(kind, (Address, Bytes)) and kind.size is not None:
+        elif kind.verbatim and kind.size is not None:
             fits = f"_type({name}) is _bytes and _len({name}) == {kind.size}"
         if fits:
             lines += [f"    elif {fits}: _s |= {f.bit}; _self.{f.slot} = {name}"]
@@ -82,7 +82,7 @@ def compile_init(cls: type[AnyHeader]) -> None:
         lines += [f"        _s |= {f.bit}", f"        _self.{f.slot} = _K_{name}({name}, {where})", "    else:"]
         lines += [f"        _s |= {f.bit | cls._declaration.prototype_bit}"]
         lines += [f"        _self.{f.slot} = {name}.fitted(_F_{name}, {where})"]
-        if isinstance(kind, Items):
+        if kind.shape == "items":
             lines += [f"    if _has_pattern(_self.{f.slot}): _s |= {cls._declaration.prototype_bit}"]
     lines += ["    _self._state = _s"]
     header: Any = cls
@@ -118,7 +118,7 @@ def replaced(header: H, changes: dict[str, Any]) -> H:
         f = cls._by_name.get(name)
         if f is None:
             raise wrong_name(cls, {name: value})
-        if isinstance(f.kind, PayloadMark):
+        if f.kind.shape == "payload":
             only_marked(cls, f, value)
             continue
         if value is None and values[f.slot] is None and state >> 2 * count:
@@ -163,7 +163,7 @@ def item_faults(header: AnyHeader, field: Field, faults: list[Fault], origin: in
         if isinstance(item, bytes):
             return
         for f in item._fields:
-            if isinstance(f.kind, Items) and getattr(item, f.slot):
+            if f.kind.shape == "items" and getattr(item, f.slot):
                 item_faults(item, f, faults, bits // 8)
             bits += width(item, f)
 
@@ -173,7 +173,7 @@ def all_item_faults(headers: tuple[AnyHeader, ...], faults: list[Fault]) -> None
     bits = 0
     for header in headers:
         for f in header._declaration.before:
-            if isinstance(f.kind, Items) and getattr(header, f.slot):
+            if f.kind.shape == "items" and getattr(header, f.slot):
                 item_faults(header, f, faults, bits // 8)
             bits += width(header, f)
 

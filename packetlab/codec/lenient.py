@@ -12,7 +12,7 @@ from packetlab.codec.faults import Dissection, Fault
 from packetlab.declare import registry
 from packetlab.declare.declaration import restored
 from packetlab.declare.expressions import Checksum, Expr, Next
-from packetlab.declare.kinds import Filled, Int, Items
+from packetlab.declare.kinds import Filled
 from packetlab.declare.plan import Bound, Coded, Fixed, Listed, Open, Padded, Sized, Step, When, needs
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class _Walk:
         chunk = self.data[first:last]
         self.bit += bits
         kind = f.kind
-        if not isinstance(kind, Int):
+        if kind.shape != "number":
             return chunk
         if kind.little:
             return int.from_bytes(chunk, "little", signed=kind.signed)
@@ -184,7 +184,7 @@ class _Walk:
             if f.name in self.known:
                 self.values[f.name] = None
                 self.known.discard(f.name)
-                self.bit -= f.kind.bits or 0
+                self.bit -= f.kind.width
 
     def varying(self, step: Sized | Padded | Open | Listed | Coded) -> Any:
         f, pos, limit = step.field, self.bit // 8, self.limit()
@@ -262,7 +262,7 @@ class _Walk:
             self.stop = end
 
     def least(self) -> int:
-        bits = sum(f.kind.bits or 0 for f in self.cls.before if f.condition is None)
+        bits = sum(f.kind.width for f in self.cls.before if f.condition is None)
         return self.start + bits // 8
 
     def payload_end(self, pos: int) -> int:
@@ -358,7 +358,7 @@ def read_items(
     fault, as long as it is zeros (see `Filled`).
     """
     kind = field.kind
-    assert isinstance(kind, Items)
+    assert kind.shape == "items"
     item = kind.item
     items: list[Any] = []
     ctx = Dissection()

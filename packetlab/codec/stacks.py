@@ -14,7 +14,6 @@ from packetlab.codec.decode import Reading
 from packetlab.codec.encode import Packing
 from packetlab.codec.source import function
 from packetlab.declare import registry
-from packetlab.declare.kinds import Items
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import AnyHeader
@@ -68,7 +67,7 @@ def _count(stack: tuple[type[AnyHeader], ...]) -> None:
 def _builder(stack: tuple[type[AnyHeader], ...]) -> Any:
     """Return a function for packets of this stack; it has another for those with options and the like."""
     general = _written(stack, {}, plain=False)
-    if not any(isinstance(f.kind, Items) for cls in stack for f in cls._fields):
+    if not any(f.kind.shape == "items" for cls in stack for f in cls._fields):
         return general
     return _written(stack, {"general": general}, plain=True)
 

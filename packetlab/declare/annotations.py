@@ -9,7 +9,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from packetlab.declare.addresses import XNSAddress
 from packetlab.declare.expressions import Const
-from packetlab.declare.kinds import REQUIRED, Int, Items, Kind, PayloadMark, Spec, XNSAddressField
+from packetlab.declare.kinds import REQUIRED, Int, Items, Kind, Spec, XNSAddressField
 from packetlab.declare.validate import check_kind, check_spec
 from packetlab.errors import BuildError, DeclareError
 
@@ -120,7 +120,7 @@ def checked(given: Any, kind: Kind, where: str) -> Spec:
     for number in (spec.size, spec.count):
         if isinstance(number, Const) and number.number < 0:
             raise DeclareError(where, "a number from 0", number.number)
-    if isinstance(kind, PayloadMark):
+    if kind.shape == "payload":
         spec.default = None
     elif spec.default is not None and spec.default is not REQUIRED:
         try:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from packetlab.declare.expressions import Expr
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import PayloadMark
 from packetlab.declare.plan import Plan
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ class Declaration:
 
     def __post_init__(self) -> None:
         self.by_name = {f.name: f for f in self.fields}
-        marks = [i for i, f in enumerate(self.fields) if isinstance(f.kind, PayloadMark)]
+        marks = [i for i, f in enumerate(self.fields) if f.kind.shape == "payload"]
         self.has_trailer = bool(marks)
         end = marks[0] if marks else len(self.fields)
         self.before, self.behind = list(self.fields[:end]), list(self.fields[end + 1 :])

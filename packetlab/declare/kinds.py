@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import IntEnum, IntFlag
 from operator import index
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, TypeVar, overload
 
 from packetlab.declare import addresses
 from packetlab.declare.expressions import Expr, expression
@@ -22,12 +22,20 @@ if TYPE_CHECKING:
     import netaddr
 
 
+Shape = Literal["number", "bytes", "open", "items", "coded", "payload"]
+"""A number of some bits | bytes of a fixed size | bytes that rules or their surroundings bound | headers one behind the
+other | a value that tells its own size | no field, but the place of the payload."""
+
+
 class Kind:
     """How values of one sort of field behave: the base of kinds of your own.
 
     Attributes:
         bits: the fixed width, None where it varies. zero: the raw value of a field without a default.
         low, high: the least and the greatest value of a kind of numbers, which rules may speak of.
+        names: an enum of names for numbers. parts: name of a part of the bytes -> where it begins and ends.
+        is_address: whether it says who sends or receives. verbatim: whether all bytes (of the width) are raw values.
+        signed, little: how a number of `bits` bits is packed. rest: whether it takes all that is left. item: the class of headers that repeat.
 
     The raw form of a fixed width is bytes. A kind of a varying width says in `read` and `write` how a value is coded, and has
     any raw form that compares and hashes. `raw`, `value` and `text` change between it and what users write and see.
@@ -35,8 +43,16 @@ class Kind:
 
     bits: int | None = None
     zero: Any = None
-    low: int | None = None
-    high: int | None = None
+    low: int = 0
+    high: int = -1  # below `low`: no numbers
+    names: type[IntEnum | IntFlag] | None = None
+    parts: Mapping[str, tuple[int, int]] = {}
+    is_address = False
+    verbatim = False
+    signed = False
+    little = False
+    rest = False
+    item: Any = None
     allows = "condition fixed"  # which right-hand sides it takes besides a default, see `Spec`
     words = ""  # what it is, for messages; its class name unless given
 
@@ -61,9 +77,34 @@ class Kind:
         return printable(str(self.value(raw)))
 
     @property
+    def shape(self) -> Shape:
+        """How it lies in a packet, see `Shape`. Whoever walks a declaration goes by it, and by no class of kinds."""
+        return "coded" if self.bits is None else "bytes"
+
+    @property
+    def width(self) -> int:
+        """The bits of a fixed width, 0 where it varies."""
+        return self.bits or 0
+
+    @property
+    def size(self) -> int | None:
+        """The bytes of a fixed width."""
+        return None if self.bits is None else self.bits // 8
+
+    @property
     def is_number(self) -> bool:
         """Whether rules may speak of its values."""
-        return self.low is not None and self.high is not None
+        return self.low <= self.high
+
+    @property
+    def title(self) -> str:
+        """What it is, in full."""
+        return self.words or type(self).__name__
+
+    @property
+    def takes(self) -> str:
+        """What to give for it, as an annotation of Python's or in words."""
+        return self.title
 
 
 class Int(Kind):
@@ -72,18 +113,31 @@ class Int(Kind):
     zero = 0
     allows = "rule condition fixed"
     words = "a number"
-    low: int
-    high: int
+    bits: int
 
     def __init__(
         self, bits: int, *, signed: bool = False, little: bool = False, names: type[IntEnum | IntFlag] | None = None
     ) -> None:
         if type(bits) is not int or not 1 <= bits <= 64 or (little and bits % 8):
             raise DeclareError("an integer field", "1 to 64 bits, whole octets if little-endian", bits)
-        self.bits: int = bits
+        self.bits = bits
         self.signed, self.little, self.names = signed, little, names
         self.low = -(1 << bits - 1) if signed else 0
         self.high = (1 << bits - signed) - 1
+
+    @property
+    def shape(self) -> Shape:
+        return "number"
+
+    @property
+    def title(self) -> str:
+        words = f"{'signed ' if self.signed else ''}number of {self.bits} bit{'s' if self.bits > 1 else ''}"
+        words += ", lowest octet first" if self.little else ""
+        return words + (f", {self.names.__name__}" if self.names is not None else "")
+
+    @property
+    def takes(self) -> str:
+        return "int" if self.names is None else self.names.__name__
 
     def raw(self, value: Any, where: str) -> int:
         if isinstance(value, str) and self.names is not None:
@@ -120,6 +174,9 @@ class Int(Kind):
 class Address(Kind):
     """An address of a fixed number of octets, kept raw and converted when looked at."""
 
+    is_address = verbatim = True
+    size: int
+
     def __init__(
         self,
         name: str,
@@ -130,11 +187,15 @@ class Address(Kind):
         zero: bytes = b"",
         parts: Mapping[str, tuple[int, int]] | None = None,
     ) -> None:
-        self.name, self.size, self.bits = name, size, size * 8
+        self.name, self.bits = name, size * 8
         self.parts = parts or {}  # name -> where it begins and ends
         self.octets, self._value, self._text = octets, value, text
         self.words = name
         self.zero = zero or bytes(size)
+
+    @property
+    def takes(self) -> str:
+        return self.name.partition(" ")[2]
 
     def raw(self, value: Any, where: str) -> bytes:
         try:
@@ -155,14 +216,27 @@ class Bytes(Kind):
     zero = b""
     allows = "size pad condition fixed"
     words = "octets"
+    verbatim = True
 
     def __init__(self, size: int | None = None, rest: bool = False) -> None:
         if size is not None and (type(size) is not int or not 0 <= size <= 1 << 24):
             raise DeclareError("octets(...)", "a number from 0 to 16777216", size)
-        self.size, self.rest = size, rest
+        self.rest = rest
         if size is not None:
             self.bits = size * 8
             self.zero = bytes(size)
+
+    @property
+    def shape(self) -> Shape:
+        return "open" if self.bits is None else "bytes"
+
+    @property
+    def title(self) -> str:
+        return "octets" if self.bits is None else f"{self.size} octets"
+
+    @property
+    def takes(self) -> str:
+        return "bytes"
 
     def raw(self, value: Any, where: str) -> bytes:
         if isinstance(value, str):
@@ -186,6 +260,18 @@ class Items(Kind):
 
     def __init__(self, item: Any) -> None:
         self.item = item
+
+    @property
+    def shape(self) -> Shape:
+        return "items"
+
+    @property
+    def title(self) -> str:
+        return f"{self.item.__name__}, one behind the other"
+
+    @property
+    def takes(self) -> str:
+        return f"tuple[{self.item.__name__}, ...]"
 
     def raw(self, value: Any, where: str) -> Any:
         if isinstance(value, (bytes, bytearray)):
@@ -224,6 +310,18 @@ class PayloadMark(Kind):
 
     allows = ""
     words = "the payload"
+
+    @property
+    def shape(self) -> Shape:
+        return "payload"
+
+    @property
+    def title(self) -> str:
+        return "payload"
+
+    @property
+    def takes(self) -> str:
+        return "bytes"
 
 
 def utf8(text: str, where: str) -> bytes:

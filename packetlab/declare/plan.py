@@ -15,7 +15,6 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.declare.expressions import Checksum, Expr, Next, Ref
-from packetlab.declare.kinds import Bytes, Int, Items
 from packetlab.declare.rules import invert
 
 if TYPE_CHECKING:
@@ -29,11 +28,11 @@ class Unit:
 
     def __init__(self, fields: list[Field]) -> None:
         self.fields = fields
-        self.bits = sum(f.kind.bits or 0 for f in fields)
+        self.bits = sum(f.kind.width for f in fields)
         first = fields[0].kind
-        self.number = isinstance(first, Int)
-        self.little = isinstance(first, Int) and first.little
-        self.signed = len(fields) == 1 and isinstance(first, Int) and first.signed
+        self.number = first.shape == "number"
+        self.little = first.shape == "number" and first.little
+        self.signed = len(fields) == 1 and first.shape == "number" and first.signed
         whole = self.number and self.bits in _CODES
         self.code = _CODES[self.bits] if whole else f"{self.bits // 8}s"
         if whole and self.signed:
@@ -185,7 +184,7 @@ class Plan:
                 self.counts[f.name] = f.count
         if payload_size is not None:
             self.payload = Size(payload_size, None)
-        self.trailing = sum(f.kind.bits or 0 for f in behind) // 8
+        self.trailing = sum(f.kind.width for f in behind) // 8
         self.head: list[Step] = []
         self._known: set[str] = set()
         bounds: list[tuple[str, Size | None]] = [("self", self.own), ("total", self.total)]
@@ -222,9 +221,9 @@ class Plan:
             return Padded(f, f.pad)
         if f.name in self.sizes:
             return Sized(f, self.sizes[f.name])
-        if isinstance(f.kind, Bytes):
+        if f.kind.shape == "open":
             return Open(f)
-        if not isinstance(f.kind, Items):
+        if f.kind.shape != "items":
             return Coded(f)
         if f.name in self.counts or not (f.until is None or self._ends_header(f)):
             return Listed(f, self.counts.get(f.name))
@@ -257,9 +256,9 @@ class Plan:
         """Whether a field goes on to the end of what surrounds it by its own declaration."""
         if f.name in self.sizes or f.pad:
             return False
-        if isinstance(f.kind, Items):
+        if f.kind.shape == "items":
             return f.name not in self.counts and f.until is None
-        return isinstance(f.kind, Bytes) and f.kind.bits is None
+        return f.kind.shape == "open"
 
 
 def pieces(fields: list[Field]) -> list[Run | Field]:

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from packetlab.declare.expressions import Const, Expr, Next, Ref, expression
-from packetlab.declare.kinds import Int
 from packetlab.declare.validate import check_answer, check_binding, check_circles, field_of
 from packetlab.errors import BuildError, DeclareError
 from packetlab.hooks import hook
@@ -247,7 +246,7 @@ def places(header: type[AnyHeader], conditional: bool = False) -> list[tuple[typ
 
 def _fits(number: int, declared_field: Field) -> bool:
     """Whether a field holds a number of the space that it shares with wider ones."""
-    return isinstance(declared_field.kind, Int) and number <= declared_field.kind.high
+    return declared_field.kind.shape == "number" and number <= declared_field.kind.high
 
 
 def _own_space(declared_field: Field) -> None:

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from inspect import Parameter, Signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Checksum
-from packetlab.declare.kinds import REQUIRED, Address, Bytes, Int, Items, PayloadMark
+from packetlab.declare.kinds import REQUIRED
 from packetlab.errors import BuildError
 from packetlab.escaping import printable, safe
 from packetlab.packet.header import own_doc
 from packetlab.packet.text import Text
-
-if TYPE_CHECKING:
-    from packetlab.declare.fields import Field
 
 ROW = 32  # bits
 CELL, HIGH, TOP = 22, 34, 24  # pixels: a bit's width, a row's height, the room for the ruler above
@@ -59,7 +56,7 @@ def cells(header: type[AnyHeader]) -> list[Cell]:
     """Return the fields of a header as cells, a payload with fields behind it among them."""
     found = []
     for f in header._fields:
-        if isinstance(f.kind, PayloadMark):
+        if f.kind.shape == "payload":
             found.append(Cell("payload", None))
         else:
             found.append(Cell(f.name, f.kind.bits, f.condition is not None))
@@ -168,17 +165,12 @@ def signature(header: type[AnyHeader]) -> Signature:
             default: Any = _Word("auto")
         elif f.condition is not None:
             default = _Word("absent")
-        elif f.default is REQUIRED and not isinstance(kind, PayloadMark):
+        elif f.default is REQUIRED and kind.shape != "payload":
             default = Parameter.empty
         else:
-            default = f.default if isinstance(kind, Int | Bytes | Items | PayloadMark) else kind.text(f.default)
-        takes: Any = bytes
-        if isinstance(kind, Int):
-            takes = _Word(kind.names.__name__) if kind.names is not None else int
-        elif isinstance(kind, Address | Items):
-            takes = _Word(
-                kind.name.partition(" ")[2] if isinstance(kind, Address) else f"tuple[{kind.item.__name__}, ...]"
-            )
+            plain = kind.shape in ("number", "items", "payload") or (kind.verbatim and not kind.is_address)
+            default = f.default if plain else kind.text(f.default)
+        takes = {"bytes": bytes, "int": int}.get(kind.takes) or _Word(kind.takes)
         parameters.append(Parameter(f.name, Parameter.KEYWORD_ONLY, default=default, annotation=takes))
     return Signature(parameters)
 
@@ -290,11 +282,11 @@ def _facts(header: type[AnyHeader]) -> list[tuple[str, str, str, str]]:
                 if f.count is not None
                 else f"up to a multiple of {f.pad}"
             )
-        elif f.default is REQUIRED and f.condition is None and not isinstance(f.kind, PayloadMark):
+        elif f.default is REQUIRED and f.condition is None and f.kind.shape != "payload":
             value = "to be given"
         elif f.default not in (None, REQUIRED, b"", ()):
             value = f"{f.kind.text(f.default)} unless given"
-        found.append((place, _kind(f), value, str(f.condition) if f.condition is not None else ""))
+        found.append((place, f.kind.title, value, str(f.condition) if f.condition is not None else ""))
         at = None if at is None or f.kind.bits is None or f.condition is not None else at + f.kind.bits
     return found
 
@@ -306,21 +298,6 @@ def _place(at: int, bits: int | None) -> str:
         last = at + bits - 1
         return f"bit {at}" if bits == 1 else f"bits {at} to {last}"
     return f"octet {at // 8}" if bits == 8 else f"octets {at // 8} to {(at + bits) // 8 - 1}"
-
-
-def _kind(f: Field) -> str:
-    kind = f.kind
-    if isinstance(kind, Int):
-        words = f"{'signed ' if kind.signed else ''}number of {kind.bits} bit{'s' if kind.bits > 1 else ''}"
-        words += ", lowest octet first" if kind.little else ""
-        return words + (f", {kind.names.__name__}" if kind.names is not None else "")
-    if isinstance(kind, Address):
-        return kind.name
-    if isinstance(kind, Items):
-        return f"{kind.item.__name__}, one behind the other"
-    if isinstance(kind, PayloadMark):
-        return "payload"
-    return f"{kind.size} octets" if isinstance(kind, Bytes) and kind.size is not None else "octets"
 
 
 def _markdown(header: type[AnyHeader]) -> str:

@@ -13,7 +13,7 @@ from packetlab.codec.lenient import Values
 from packetlab.declare import registry
 from packetlab.declare.expressions import Const, Expr, Has, Next, Op, Ref, Size
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import Address, Bytes, Int, Items, Kind, PayloadMark
+from packetlab.declare.kinds import Kind
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header
 
@@ -26,7 +26,7 @@ def header(draw: Any, cls: Any, values: str, fields: dict[str, Any], top: bool) 
     made: dict[str, Any] = {}
     seen = Values({}, b"", 0)
     for f in cls._fields:
-        if isinstance(f.kind, PayloadMark):
+        if f.kind.shape == "payload":
             continue
         if f.name in fields:
             chosen = fields[f.name]
@@ -40,7 +40,7 @@ def header(draw: Any, cls: Any, values: str, fields: dict[str, Any], top: bool) 
     _fill_up(cls, made, own)
     for attempt in (
         made,
-        {n: v for n, v in made.items() if n in own or isinstance(cls._by_name[n].kind, (Int, Address))},
+        {n: v for n, v in made.items() if n in own or cls._by_name[n].kind.bits is not None},
     ):
         whole = cls(**attempt)
         if whole_again(whole):
@@ -61,7 +61,7 @@ def _value(draw: Any, cls: Any, f: Field, values: str, seen: Values, top: bool) 
     from hypothesis import strategies as st
 
     if isinstance(f.rule, Next):
-        return draw(_unbound(f, f.rule, st)) if top and isinstance(f.kind, Int) else None
+        return draw(_unbound(f, f.rule, st)) if top and f.kind.shape == "number" else None
     if f.fixed or f.rule is not None or f.pad:
         return None
     if f.condition is not None:
@@ -88,29 +88,23 @@ def _refs(cls: Any, condition: Expr) -> list[Expr]:
 
 def _unbound(f: Field, rule: Next, st: Any) -> Any:
     """A number that names no header, or the one that says so."""
-    assert isinstance(f.kind, Int)
+    assert f.kind.shape == "number"
     taken = registry.space(rule.space).headers
     return st.none() | st.integers(f.kind.low, f.kind.high).filter(lambda number: number not in taken)
 
 
 def _of_kind(cls: Any, f: Field, values: str, seen: Values, st: Any) -> Any:
     kind = f.kind
-    if isinstance(kind, Int):
-        if kind.names is not None and values == "valid":
-            members: list[Any] = list(kind.names)
-            if issubclass(kind.names, IntFlag):
-                every = sum({int(m) for m in members}) & kind.high
-                return st.integers(0, kind.high).map(lambda n: kind.value(n & every))
-            return st.sampled_from([m for m in members if kind.low <= m <= kind.high])
-        return st.integers(kind.low, kind.high)
-    if isinstance(kind, Address):
-        return st.binary(min_size=kind.size, max_size=kind.size)
-    if isinstance(kind, Items):
+    if kind.is_number:
+        return _numbers(kind, values, st)
+    if kind.shape == "items":
         return _items(f, values, seen, st)
-    if not isinstance(kind, Bytes):
-        return _of_own_kind(kind, st)
-    if kind.size is not None:
-        return st.binary(min_size=kind.size, max_size=kind.size)
+    if kind.shape == "coded":
+        read = st.binary(max_size=LONGEST).map(lambda data: kind.read(data, 0, len(data)))
+        return read.filter(lambda found: found is not None).map(lambda found: kind.value(found[0]))
+    if kind.shape == "bytes":
+        drawn = st.binary(min_size=kind.size, max_size=kind.size)
+        return drawn if kind.verbatim else drawn.filter(lambda raw: _is_value(kind, raw))
     if f.size is not None:
         size = max(0, f.size.evaluate(seen))
         return st.binary(min_size=size, max_size=size)
@@ -118,14 +112,14 @@ def _of_kind(cls: Any, f: Field, values: str, seen: Values, st: Any) -> Any:
     return st.integers(0, LONGEST // unit).flatmap(lambda n: st.binary(min_size=n * unit, max_size=n * unit))
 
 
-def _of_own_kind(kind: Kind, st: Any) -> Any:
-    """Values of a user's kind: numbers in its range, bytes of its width, or what it reads from bytes."""
-    if kind.is_number:
+def _numbers(kind: Kind, values: str, st: Any) -> Any:
+    if kind.names is None or values != "valid":
         return st.integers(kind.low, kind.high)
-    if kind.bits is not None:
-        return st.binary(min_size=kind.bits // 8, max_size=kind.bits // 8).filter(lambda raw: _is_value(kind, raw))
-    read = st.binary(max_size=LONGEST).map(lambda data: kind.read(data, 0, len(data)))
-    return read.filter(lambda found: found is not None).map(lambda found: kind.value(found[0]))
+    members: list[Any] = list(kind.names)
+    if issubclass(kind.names, IntFlag):
+        every = sum({int(m) for m in members}) & kind.high
+        return st.integers(0, kind.high).map(lambda n: kind.value(n & every))
+    return st.sampled_from([m for m in members if kind.low <= m <= kind.high])
 
 
 def _is_value(kind: Kind, raw: bytes) -> bool:
@@ -136,7 +130,6 @@ def _is_value(kind: Kind, raw: bytes) -> bool:
 
 
 def _items(f: Field, values: str, seen: Values, st: Any) -> Any:
-    assert isinstance(f.kind, Items)
     item = f.kind.item
 
     single = st.composite(lambda draw: header(draw, item, values, {}, top=True))()
@@ -177,7 +170,7 @@ def _fill_up(cls: Any, made: dict[str, Any], own: dict[str, Any]) -> None:
     open_ended = [
         f for f in cls._fields
         if f.kind.bits is None and f.name not in own and not f.pad and not f.align and f.size is None
-        and isinstance(f.kind, (Bytes, Items)) and (f.condition is None or f.name in made)
+        and f.kind.shape in ("open", "items") and (f.condition is None or f.name in made)
     ]  # fmt: skip
     if unit == 1 or not open_ended:
         return
@@ -189,7 +182,7 @@ def _fill_up(cls: Any, made: dict[str, Any], own: dict[str, Any]) -> None:
     if not missing:
         return
     value = made.get(f.name, f.default)
-    if isinstance(f.kind, Bytes):
+    if f.kind.shape == "open":
         made[f.name] = (value or b"") + bytes(missing)
         return
     made[f.name] = _longer(tuple(value or ()), missing)
@@ -200,12 +193,7 @@ def _longer(items: tuple[Any, ...], missing: int) -> tuple[Any, ...]:
     for i, item in enumerate(items):
         for f in item._fields:
             raw = getattr(item, f.slot)
-            if (
-                isinstance(f.kind, Bytes)
-                and f.kind.bits is None
-                and type(raw) is bytes
-                and _unit(type(item), "self") == 1
-            ):
+            if f.kind.shape == "open" and type(raw) is bytes and _unit(type(item), "self") == 1:
                 return (*items[:i], item.replace(**{f.name: raw + bytes(missing)}), *items[i + 1 :])
     return items
 

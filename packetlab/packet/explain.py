@@ -16,7 +16,7 @@ from packetlab.declare.checksums import ALGORITHMS, internet
 from packetlab.declare.declaration import restored
 from packetlab.declare.expressions import Checksum, Count, Expr, Has, Next, Ref, Size
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import Bytes, Int, Items, PayloadMark, octets_text
+from packetlab.declare.kinds import octets_text
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header, Packet
 from packetlab.packet.results import Verdict
@@ -38,7 +38,7 @@ class Derivation:
 
     def octets(self, f: Field) -> bytes:
         raw = self.raw(f.name)
-        return b"" if raw is None else encode_items(raw, 0) if isinstance(f.kind, Items) else raw
+        return b"" if raw is None else encode_items(raw, 0) if f.kind.shape == "items" else raw
 
     def value(self, name: str) -> int:
         raw = self.raw(name)
@@ -242,7 +242,7 @@ def why(packet: Packet, i: int, name: str) -> Text:
         "absent"
         if raw is None
         else f.kind.text(getattr(scope.header, name))
-        if isinstance(f.kind, Items)
+        if f.kind.shape == "items"
         else f.kind.text(raw)
     )
     if isinstance(f.rule, Checksum) and raw is not None:
@@ -359,16 +359,16 @@ def show(packet: Packet) -> Text:
         lines.append(name)
         for f in header._fields:
             raw = getattr(header, f.slot)
-            if isinstance(f.kind, PayloadMark) or raw is None:
+            if f.kind.shape == "payload" or raw is None:
                 continue
-            if isinstance(f.rule, Checksum) and isinstance(f.kind, Int):
-                text = f"0x{raw:0{f.kind.bits // 4}x}"
+            if isinstance(f.rule, Checksum) and f.kind.shape == "number":
+                text = f"0x{raw:0{f.kind.width // 4}x}"
                 text += f"  {checks[i, f.name].name.lower().replace('_', ' ')}"
-            elif isinstance(f.kind, Items):
+            elif f.kind.shape == "items":
                 items = getattr(header, f.name)
                 text = ", ".join(octets_text(item) if isinstance(item, bytes) else repr(item) for item in items) or "-"
             else:
-                text = octets_text(raw) if isinstance(f.kind, Bytes) else f.kind.text(raw)
+                text = f.kind.text(raw)
             lines.append(f"  {f.name:<18} {text:<36} {original.state(f.name)}".rstrip())
     if packet.payload:
         lines.append(f"payload {len(packet.payload)} bytes: {octets_text(packet.payload)}")

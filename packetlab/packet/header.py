@@ -18,7 +18,7 @@ from packetlab.declare.annotations import checked, is_optional, kind_of, resolve
 from packetlab.declare.declaration import AnyHeader, Declaration, restored
 from packetlab.declare.expressions import Const, Expr, Next, expression
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import REQUIRED, Int, Items, Kind, PayloadMark, Spec
+from packetlab.declare.kinds import REQUIRED, Kind, Spec
 from packetlab.declare.validate import check_class_name, check_declaration, check_name
 from packetlab.declare.wildcards import Known, Tolerance
 from packetlab.errors import DeclareError, suggestion
@@ -42,7 +42,7 @@ class FieldProperty(property, Field):
     def _getter(self) -> Callable[[Any], Any]:
         slot, kind = self.slot, self.kind
         read = attrgetter(slot)
-        if isinstance(kind, Int) and kind.names is None and self.rule is None:
+        if kind.shape == "number" and kind.names is None and self.rule is None:
             return read
 
         def get(header: HeaderBase) -> Any:
@@ -52,7 +52,7 @@ class FieldProperty(property, Field):
                 raw = read(header)
                 if raw is None:
                     return None
-            if type(raw) is bytes and isinstance(kind, Items):
+            if type(raw) is bytes and kind.shape == "items":
                 return header._parsed(self)
             try:
                 return kind.value(raw)
@@ -326,7 +326,7 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         header = self._alone() if any(getattr(self, f.slot) is None for f in self._fields) else self
         return tuple(
             header._parsed(f)
-            if isinstance(f.kind, Items) and getattr(header, f.slot) is not None
+            if f.kind.shape == "items" and getattr(header, f.slot) is not None
             else getattr(header, f.slot)
             for f in self._fields
         )
@@ -347,9 +347,9 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         mine, theirs = getattr(self, field.slot), getattr(other, field.slot)
         if isinstance(mine, Tolerance):
             other = other._alone() if theirs is None else other
-            raw = other._parsed(field) if isinstance(field.kind, Items) else getattr(other, field.slot)
+            raw = other._parsed(field) if field.kind.shape == "items" else getattr(other, field.slot)
             return mine.admits(raw, known)
-        if isinstance(field.kind, Items) or theirs is None:
+        if field.kind.shape == "items" or theirs is None:
             return bool(getattr(self, field.name) == getattr(other, field.name))
         return bool(mine == theirs)
 
@@ -398,7 +398,7 @@ def _owner(name: str, kind: Kind, inherited: dict[str, Field], bases: tuple[type
     if "_" + name in reserved:
         return f"every header has as _{name}, for itself"
     # In rules these words are parts of the packet.
-    if name in ("self", "pseudo") or (name == "payload" and not isinstance(kind, PayloadMark)):
+    if name in ("self", "pseudo") or (name == "payload" and kind.shape != "payload"):
         return "is a part of the packet in rules"
     return "starts with _" if name.startswith("_") else ""
 

@@ -12,7 +12,7 @@ from packetlab.codec.bodies import Bodies
 from packetlab.codec.compiler import all_item_faults, replaced
 from packetlab.codec.faults import Fault
 from packetlab.codec.stacks import build, builders, made
-from packetlab.declare.kinds import Bytes, Items, PayloadMark, utf8
+from packetlab.declare.kinds import Bytes, utf8
 from packetlab.declare.wildcards import Known, NoMatch
 from packetlab.errors import BuildError
 from packetlab.hooks import Shown, hook
@@ -261,7 +261,7 @@ class Packet(Shown):
         """
         for header in self._headers:
             for f in type(header)._fields:
-                if isinstance(f.kind, Items) and getattr(header, f.slot) is not None:
+                if f.kind.shape == "items" and getattr(header, f.slot) is not None:
                     header._parsed(f)
         return build(self._headers, self._payload, self._gaps)
 
@@ -297,7 +297,7 @@ class Packet(Shown):
         field = self._class(layer)._by_name.get("payload") if layer is not None else None
         # A header of a captured packet has None where a mark stands; given back, it changes nothing.
         given_back = field is not None and changes.get("payload", b"") is None
-        if "payload" in changes and not given_back and (field is None or isinstance(field.kind, PayloadMark)):
+        if "payload" in changes and not given_back and (field is None or field.kind.shape == "payload"):
             payload = Bytes().raw(changes.pop("payload"), "payload")
         if layer is not None:
             place = self._place(layer)

@@ -7,7 +7,7 @@ from typing import Any
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import Int, Items, octets_text
+from packetlab.declare.kinds import octets_text
 from packetlab.declare.wildcards import Known, SameAs, Tolerance
 
 
@@ -32,11 +32,11 @@ def value_text(f: Field, raw: Any, header: AnyHeader | None = None) -> str:
     """Return the raw value of a field as a person reads it, "absent" for none; safe to print."""
     if raw is None:
         return "absent"
-    if isinstance(f.kind, Items):
+    if f.kind.shape == "items":
         items = header._parsed(f) if header is not None and type(raw) is bytes else raw
         return ", ".join(octets_text(i) if isinstance(i, bytes) else repr(i) for i in items) or "none"
-    if isinstance(f.rule, Checksum) and isinstance(f.kind, Int):
-        return f"0x{raw:0{f.kind.bits // 4}x}"
+    if isinstance(f.rule, Checksum) and f.kind.shape == "number":
+        return f"0x{raw:0{f.kind.width // 4}x}"
     try:
         return f.kind.text(int(raw) if isinstance(raw, bool) else raw)
     except (TypeError, ValueError):  # a value met under a name in a field of another kind

@@ -11,7 +11,6 @@ from functools import reduce
 from typing import Any, NamedTuple
 
 from packetlab.declare.declaration import AnyHeader
-from packetlab.declare.kinds import Items
 from packetlab.declare.registry import header_named
 from packetlab.declare.wildcards import AnyValue, Between, Masked, OneOfThese
 from packetlab.errors import BuildError
@@ -237,7 +236,7 @@ def prototype_test(prototype: Header) -> tuple[Test, bool]:
             conditions.append(Condition((f.name,), "in", raw.raws))
         elif isinstance(raw, Masked):
             conditions.append(Condition((f.name,), "masked", raw.raws))
-        elif type(raw) in (int, bytes) and not isinstance(f.kind, Items):
+        elif type(raw) in (int, bytes) and f.kind.shape != "items":
             conditions.append(Condition((f.name,), "==", raw))
         else:
             whole = False

@@ -18,7 +18,7 @@ import re
 from ipaddress import ip_network
 from typing import Any
 
-from packetlab.declare.kinds import Address, Bytes, Int, Items, Kind
+from packetlab.declare.kinds import Int, Kind
 from packetlab.declare.registry import header_named
 from packetlab.errors import BuildError, near_or_all, suggestion
 from packetlab.pattern.conditions import COMPARE, FRAME, About, Condition, Every, Match, Not, Some, Test
@@ -143,7 +143,7 @@ class _Parser:
         sign = self.take("in", *COMPARE)
         if not sign:
             return make(Condition(names, "true"))  # type: ignore[no-any-return]
-        if sign == ("contains" if isinstance(kind, Int) else "&"):
+        if sign == ("contains" if kind.shape == "number" else "&"):
             signs = " ".join(one for one in COMPARE if one != sign)
             raise self.error(f"{signs} or in behind {called}", sign, self.tokens[at][1])
         if sign != "in":
@@ -183,11 +183,11 @@ class _Parser:
             expected += f", {error.expected}" if error.expected else ""
         except ValueError:
             pass
-        if isinstance(kind, Int) and kind.bits == 1 and kind.names is None:
+        if kind.shape == "number" and kind.bits == 1 and kind.names is None:
             hint = "0 or 1"
-        elif token.startswith('"') and isinstance(kind, Int) and _NUMBER.fullmatch(token[1:-1]):
+        elif token.startswith('"') and kind.shape == "number" and _NUMBER.fullmatch(token[1:-1]):
             hint = f"without quotes: {token[1:-1]}"
-        elif isinstance(kind, Int) and kind.names is not None:
+        elif kind.shape == "number" and kind.names is not None:
             hint = near_or_all(token, kind.names.__members__)
         elif kind is _TEXT:
             hint = f'a text in quotes: "{token[:40]}"'
@@ -202,20 +202,20 @@ def _raw(token: str, kind: Kind, sign: str) -> Any:
         if not quoted:
             raise ValueError(token)
         return plain.decode()
-    if sign == "contains" or isinstance(kind, (Bytes, Items)):
+    if sign == "contains" or (kind.verbatim and not kind.is_address) or kind.shape == "items":
         value = plain if quoted else bytes.fromhex(token.replace(":", ""))
         if kind.bits is not None and len(value) * 8 != kind.bits and sign in ("==", "!="):
             raise BuildError("", f"{kind.bits // 8} octets")
         return value
     word = plain.decode()
     number = None if quoted or not _NUMBER.fullmatch(word) else int(word, 16 if "x" in word.lower() else 10)
-    if isinstance(kind, Address):
+    if kind.is_address:
         if "/" in word and kind.size in (4, 16) and sign in ("==", "!="):
             net = ip_network(word, strict=False)
             if net.max_prefixlen == kind.size * 8:
                 return net.netmask.packed, net.network_address.packed
         return kind.raw(number if number is not None and kind is HOST else word, "")
-    if not isinstance(kind, Int):
+    if kind.shape != "number":
         return kind.raw(word if number is None else number, "")
     if number is not None:
         if kind is _COUNT and number < 0:

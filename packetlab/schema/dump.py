@@ -85,7 +85,7 @@ def described(headers: Iterable[type[AnyHeader]]) -> list[dict[str, Any]]:
         if header in order or header in path:
             return
         # Its body names items and whom it answers; what it is bound to may come behind.
-        items = [f.kind.item for f in header._fields if isinstance(f.kind, Items)]
+        items = [f.kind.item for f in header._fields if f.kind.shape == "items"]
         for needed in (*items, *(asked for asked in header._answers if asked is not None)):
             if not needed.__module__.startswith(OWN) or needed in wanted:
                 visit(needed, (*path, header))
@@ -156,7 +156,7 @@ def _value(f: Field, raw: Any, where: str) -> Any:
     """Return a raw value: numbers as they are, octets in hexadecimal, headers as dicts of their fields."""
     if isinstance(raw, bytes):
         return raw.hex()
-    if isinstance(f.kind, Items):
+    if f.kind.shape == "items":
         if any(type(item) is not f.kind.item for item in raw):
             raise DeclareError(where, f"headers of class {f.kind.item.__name__}", "others")
         return [

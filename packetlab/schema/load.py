@@ -212,7 +212,7 @@ class _Maker:
             if names.count(one) > 1:
                 raise DeclareError(f"{called}.{one}", "a name that is free", one)
         kinds = {one: self.kind(row, f"{called}.{one}") for one, row in zip(names, rows, strict=True)}
-        fixed = sum(kind.bits or 0 for kind in kinds.values()) // 8
+        fixed = sum(kind.width for kind in kinds.values()) // 8
         if fixed > OCTETS:
             raise DeclareError(called, f"fixed fields of {OCTETS} octets at most", fixed)
         body: dict[str, Any] = {"__module__": MODULE, "__qualname__": called}
@@ -293,13 +293,13 @@ class _Maker:
         if "default" in row:
             default = self.value(row["default"], kind, where)
         else:
-            default = None if "rule" in row or "pad" in row or isinstance(kind, PayloadMark) else REQUIRED
+            default = None if "rule" in row or "pad" in row or kind.shape == "payload" else REQUIRED
         return Spec(default, **rules)
 
     def value(self, data: Any, kind: Kind, where: str) -> Any:
-        if isinstance(kind, Int):
+        if kind.shape == "number":
             return number(data, where, kind.low, kind.high)
-        if isinstance(kind, Items):
+        if kind.shape == "items":
             return tuple(self.item(one, kind.item, where) for one in listed(data, where, FIELDS))
         try:
             return bytes.fromhex(text(data, where, 2 * OCTETS))
@@ -325,7 +325,7 @@ class _Maker:
                     numbers = table(entry["numbers"], where, ("port", *lower._by_name))
                     for one, some in numbers.items():
                         field = field_of(lower._declaration, registry.number_field(lower, one), where)
-                        if not isinstance(field.kind, Int):
+                        if field.kind.shape != "number":
                             raise DeclareError(where, "a number field", one)
                         values = [
                             number(v, where, field.kind.low, field.kind.high) for v in listed(some, where, MEMBERS)
@@ -378,7 +378,7 @@ def _told(answers: dict[type[AnyHeader] | None, Expr]) -> dict[type[AnyHeader] |
 
 
 def _nesting(header: type[AnyHeader]) -> int:
-    return 1 + max((_nesting(f.kind.item) for f in header._fields if isinstance(f.kind, Items)), default=0)
+    return 1 + max((_nesting(f.kind.item) for f in header._fields if f.kind.shape == "items"), default=0)
 
 
 def _needed(descriptions: list[Any], place: int) -> set[int]:

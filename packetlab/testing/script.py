@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from packetlab.declare.kinds import Address, Bytes, Int
 from packetlab.errors import Mismatch
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.dissect import dissect
@@ -152,7 +151,7 @@ class Script:
     def _live_value(self, header: Any, name: str) -> Any:
         f = header._by_name[name]
         raw = getattr(header, f.slot)
-        if not isinstance(f.kind, (Int, Address, Bytes)) or raw is None:
+        if f.kind.shape in ("items", "payload") or raw is None:
             return None
         for place, known in self._recorded.known.items():
             if place[0] is type(header) and raw in known:

@@ -14,7 +14,6 @@ from packetlab.capture import Frame
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import Address, Bytes, Int
 from packetlab.errors import PacketlabError, suggestion
 from packetlab.packet.packet import Header, Packet
 from packetlab.pattern.paths import FieldPath
@@ -141,14 +140,14 @@ class Canon:
         if raw is None or isinstance(f.rule, Checksum):
             return None if raw is None else 0
         kind = f.kind
-        width = f"{kind.bits} bits" if isinstance(kind, (Int, Address)) else f"{len(raw)} octets"
+        width = f"{kind.bits} bits" if kind.bits is not None else f"{len(raw)} octets"
         known = self.known.setdefault((type(header), width), {})
         if not raw or (isinstance(raw, bytes) and not any(raw)):
             return None
         number = known.setdefault(raw, len(known) + 1)
-        if isinstance(kind, Int):
-            return number & ((1 << kind.bits) - 1)
-        if isinstance(kind, (Address, Bytes)):
+        if kind.shape == "number":
+            return number & ((1 << kind.width) - 1)
+        if kind.verbatim:
             return number.to_bytes(8, "big")[-len(raw) :].rjust(len(raw), b"\0")
         return None
 

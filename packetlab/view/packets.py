@@ -14,7 +14,7 @@ from typing import Any
 
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import Items, octets_text
+from packetlab.declare.kinds import octets_text
 from packetlab.escaping import safe
 from packetlab.packet.explain import unbuildable
 from packetlab.packet.offsets import Places, Span, places
@@ -134,7 +134,7 @@ def _fields(
 
 def lines_of(header: Any, f: Field) -> list[str]:
     """Return the value of a field that is there, an item a line. Long ones, and what is far down, are cut."""
-    items = getattr(header, f.name) if isinstance(f.kind, Items) else ()
+    items = getattr(header, f.name) if f.kind.shape == "items" else ()
     if not items:
         return [value_text(f, getattr(header, f.slot), header)]
     texts = [octets_text(item) if isinstance(item, bytes) else repr(item) for item in items[:ITEMS]]

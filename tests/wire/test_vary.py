@@ -113,7 +113,7 @@ def varying(draw: Any, packet: Packet) -> dict[Any, Any]:
     chosen = draw(st.lists(st.sampled_from(numbers), max_size=5, unique_by=lambda one: one[0]))
     fields: dict[Any, Any] = {}
     for name, kind in chosen:
-        low, high = getattr(kind, "low", 0), getattr(kind, "high", (1 << kind.bits) - 1)
+        low, high = (kind.low, kind.high) if kind.is_number else (0, (1 << kind.bits) - 1)
         value = st.integers(low, high)
         written: Any = st.lists(value, min_size=1, max_size=6) | st.integers(0, 99).map(seeded)
         fields[name] = draw(written | value)

@@ -73,15 +73,12 @@ def _no_pattern(pattern: Any) -> TypeError:
 
 def _header_class(pattern: type) -> type[Header]:
     """Return a class that packets may have headers of. TypeError for other classes, BuildError for one that items are of."""
-    from packetlab.declare.kinds import Items
     from packetlab.declare.registry import declared, placed
     from packetlab.packet.packet import Header
 
     if not issubclass(pattern, Header):
         raise _no_pattern(pattern)
-    among = [
-        (one, f) for one in declared() for f in one._fields if isinstance(f.kind, Items) and f.kind.item is pattern
-    ]
+    among = [(one, f) for one in declared() for f in one._fields if f.kind.shape == "items" and f.kind.item is pattern]
     if among and not any(placed(one) for one in (pattern, *declared()) if issubclass(one, pattern)):
         header, f = among[0]
         names = f'"{header.__name__.lower()}.{f.name}.{pattern._fields[0].name}"' if pattern._fields else ""

@@ -15,7 +15,6 @@ from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import Address, Int, Items
 from packetlab.pattern.conditions import Condition, Match, Some
 from packetlab.protocols.icmp import ICMP, ICMPv6, ICMPv6Error
 from packetlab.protocols.ip import (
@@ -140,10 +139,10 @@ def _holds(cls: type[AnyHeader], inside: tuple[type[AnyHeader], ...]) -> bool:
 def holds(cls: type[AnyHeader], f: Field, inside: tuple[type[AnyHeader], ...] = ()) -> bool:
     """Whether a field of a header is an address or a port, or has such inside."""
     return (
-        isinstance(f.kind, Address)
-        or (f.name in PORTS and isinstance(f.kind, Int))
+        f.kind.is_address
+        or (f.name in PORTS and f.kind.shape == "number")
         or held(cls, f) is not None
-        or (isinstance(f.kind, Items) and _items_hold(f.kind.item, (*inside, cls)))
+        or (f.kind.shape == "items" and _items_hold(f.kind.item, (*inside, cls)))
     )
 
 

@@ -15,7 +15,7 @@ from packetlab.codec.bodies import trailing_size
 from packetlab.codec.faults import Dissection
 from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
-from packetlab.declare.kinds import REQUIRED, Int, Items, PayloadMark
+from packetlab.declare.kinds import REQUIRED
 from packetlab.declare.plan import Run, pieces
 from packetlab.escaping import printable
 from packetlab.export.bridges.counterparts import COUNTERPARTS, counterpart
@@ -65,7 +65,7 @@ def names_of(header: type[AnyHeader]) -> dict[str, Field]:
     import dpkt
 
     taken = {*dir(dpkt.Packet), "data", "trailer"}
-    fields = [f for f in header._fields if not isinstance(f.kind, PayloadMark)]
+    fields = [f for f in header._fields if f.kind.shape != "payload"]
     return {f.name + "_" * (f.name in taken): f for f in fields}
 
 
@@ -77,7 +77,7 @@ def fixed_part(header: type[AnyHeader]) -> tuple[str, list[tuple[str, str, Any]]
     there = {f: name for name, f in names_of(header).items()}
     for unit in first.units if isinstance(first, Run) else ():
         wide = unit.number and unit.bits > 8
-        signed_bits = len(unit.fields) > 1 and any(isinstance(f.kind, Int) and f.kind.signed for f in unit.fields)
+        signed_bits = len(unit.fields) > 1 and any(f.kind.shape == "number" and f.kind.signed for f in unit.fields)
         if unit.by_bytes or signed_bits or (wide and order and (order == "<") != unit.little):
             break
         if wide:
@@ -88,23 +88,23 @@ def fixed_part(header: type[AnyHeader]) -> tuple[str, list[tuple[str, str, Any]]
             continue
         name, value = "_" + "_".join(there[f] for f in unit.fields), 0
         for f in unit.fields:
-            bits = f.kind.bits or 0
+            bits = f.kind.width
             value = value << bits | (f.default if isinstance(f.default, int) else 0) & (1 << bits) - 1
         hdr.append((name, unit.code, value))
-        shared[name] = [(there[f], f.kind.bits or 0) for f in unit.fields]
+        shared[name] = [(there[f], f.kind.width) for f in unit.fields]
     return order or ">", hdr, shared
 
 
 def lift(kind: Any, raw: Any) -> Any:
     """Return a raw value of ours in dpkt's form."""
-    if isinstance(kind, Items):
+    if kind.shape == "items":
         return [one if isinstance(one, bytes) else dpkt_class(type(one))(bytes(one)) for one in raw]
     return raw
 
 
 def lower(kind: Any, value: Any) -> Any:
     """Return a value in dpkt's form as one that a header of ours takes."""
-    if isinstance(kind, Items):
+    if kind.shape == "items":
         ours = all(hasattr(one, "declared_header") for one in value)
         return tuple(one.to_header() for one in value) if ours else b"".join(map(bytes, value))
     return value

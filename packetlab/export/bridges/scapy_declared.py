@@ -13,7 +13,6 @@ from packetlab.codec.bodies import trailing_size
 from packetlab.codec.faults import Dissection
 from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
-from packetlab.declare.kinds import PayloadMark
 from packetlab.declare.plan import Run, pieces
 from packetlab.errors import BuildError
 from packetlab.escaping import printable
@@ -75,7 +74,7 @@ def names_of(header: type[AnyHeader]) -> dict[str, Field]:
     from scapy.packet import Packet
 
     taken = {*dir(Packet), "fields_desc"}
-    fields = [f for f in header._fields if not isinstance(f.kind, PayloadMark)]
+    fields = [f for f in header._fields if f.kind.shape != "payload"]
     return {f.name + "_" * (f.name in taken): f for f in fields}
 
 

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from packetlab.declare.addresses import XNSAddress, xns_octets
-from packetlab.declare.kinds import REQUIRED, Address, Bytes, Int, Items
+from packetlab.declare.kinds import REQUIRED, Kind
 from packetlab.escaping import printable
 from packetlab.export.values import is_required
 
@@ -38,14 +38,14 @@ def scapy_field(f: Field, name: str, shares: bool, scope: Scope, item: Callable[
     if default is not None:
         default = to_scapy_value(kind, default, item)
     made: Any
-    if isinstance(kind, Int):
+    if kind.shape == "number":
         made = _number(kind, name, default, shares)
-    elif isinstance(kind, Address):
+    elif kind.is_address:
         made = _address(kind, name, default)
-    elif isinstance(kind, Items):
+    elif kind.shape == "items":
         made = _items(f, name, default, scope, item)
     else:
-        assert isinstance(kind, Bytes)
+        assert kind.verbatim
         made = _octets(f, name, default, scope)
     if f.condition is None:
         return made
@@ -55,9 +55,9 @@ def scapy_field(f: Field, name: str, shares: bool, scope: Scope, item: Callable[
 
 def to_scapy_value(kind: Any, raw: Any, item: Callable[[Any], Any]) -> Any:
     """Return a raw value of ours as scapy keeps it: numbers, octets, addresses as text, repeated headers as packets."""
-    if isinstance(kind, Address):
+    if kind.is_address:
         return kind.text(raw)
-    if isinstance(kind, Items):
+    if kind.shape == "items":
         from scapy.packet import Raw
 
         return [Raw(one) if isinstance(one, bytes) else item(type(one))(bytes(one)) for one in raw]
@@ -66,21 +66,21 @@ def to_scapy_value(kind: Any, raw: Any, item: Callable[[Any], Any]) -> Any:
 
 def from_scapy_value(kind: Any, value: Any, header_of: Callable[[Any], Header]) -> Any:
     """Return a value that scapy keeps as one that a header of ours takes."""
-    if isinstance(kind, Int):
+    if kind.shape == "number":
         return int(value) if not isinstance(value, str) else value
-    if isinstance(kind, Address):
+    if kind.is_address:
         return value if isinstance(value, bytes) else str(value)  # scapy may keep one as a network of its own
-    if isinstance(kind, Items):
+    if kind.shape == "items":
         return b"".join(map(bytes, value)) if any(not hasattr(v, "declared_header") for v in value) else tuple(
             header_of(v) for v in value
         )  # fmt: skip
     return value
 
 
-def _number(kind: Int, name: str, default: Any, shares: bool) -> Any:
+def _number(kind: Kind, name: str, default: Any, shares: bool) -> Any:
     from scapy import fields
 
-    bits = kind.bits
+    bits = kind.width
     if kind.names is not None and not kind.little and not kind.signed:
         if issubclass(kind.names, IntFlag):
             known = {
@@ -118,12 +118,12 @@ def _number(kind: Int, name: str, default: Any, shares: bool) -> Any:
     return (own["SignedBitField"] if kind.signed else fields.BitField)(name, default, bits)
 
 
-def _address(kind: Address, name: str, default: Any) -> Any:
+def _address(kind: Kind, name: str, default: Any) -> Any:
     from scapy.fields import IP6Field, IPField, MACField
 
     if kind.size == 12:
         return _own_fields()["XNSField"](name, default)
-    return {4: IPField, 6: MACField, 16: IP6Field}[kind.size](name, default)
+    return {4: IPField, 6: MACField, 16: IP6Field}[kind.width // 8](name, default)
 
 
 def _octets(f: Field, name: str, default: Any, scope: Scope) -> Any:
@@ -141,7 +141,7 @@ def _items(f: Field, name: str, default: Any, scope: Scope, item: Callable[[Any]
     from scapy.fields import PacketListField
 
     kind = f.kind
-    assert isinstance(kind, Items)
+    assert kind.shape == "items"
     bounds: dict[str, Any] = {}
     if f.size is not None:
         size = f.size

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Ahead, Const, Count, Expr, Has, If, OneOf, Op, Ref, Size
 from packetlab.declare.intervals import span
-from packetlab.declare.kinds import Int
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
 
@@ -117,9 +116,9 @@ def _constant(value: int) -> Term:
 
 def _field(rule: Ref, header: type[AnyHeader]) -> Term:
     f = header._by_name[rule.name]
-    if not isinstance(f.kind, Int):
+    if f.kind.shape != "number":
         return Term("0", 0, 0)  # octets have no value as a number while reading
-    if is_wide(f.kind.bits):
+    if is_wide(f.kind.width):
         # Wide enough that it counts as one, whatever it is.
         low, high = min(f.kind.low, -2 * EXACT) if f.kind.signed else 0, max(f.kind.high, 2 * EXACT)
         return Term(f"(s.v[{lua(rule.name)}] or W.ZERO)", low, high)

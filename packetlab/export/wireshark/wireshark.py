@@ -19,7 +19,7 @@ from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Checksum, Next, Size
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import Address, Bytes, Int, Items
+from packetlab.declare.kinds import Kind
 from packetlab.declare.plan import Plan, Run, needs, pieces
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
@@ -72,7 +72,7 @@ def collect(headers: Any) -> list[type[AnyHeader]]:
     found: dict[type[AnyHeader], None] = dict.fromkeys(header for header in headers if not is_known(header))
     queue = list(found)
     for header in queue:
-        near = [f.kind.item for f in header._fields if isinstance(f.kind, Items)]
+        near = [f.kind.item for f in header._fields if f.kind.shape == "items"]
         near += [upper for upper in following(header) if not is_known(upper) and not _elsewhere(header, upper)]
         near += [lower for lower, _, _ in registry.placed(header) if not is_known(lower)]
         fresh = [one for one in dict.fromkeys(near) if one not in found]
@@ -148,8 +148,8 @@ class _Script:
                 wanted = ", ".join(f"[{lua(name)}] = true" for name in sorted(needs(rule)))
                 field = f"field = {lua(by.name)}, " if by is not None else ""
                 lines.append(f"  {word} = {{{field}needs = {{{wanted}}}, rule = {number(rule, header)}}},")
-        least = sum(f.kind.bits or 0 for f in before if f.condition is None) // 8
-        tail = sum((f.kind.bits or 0) // 8 for f in behind)
+        least = sum(f.kind.width for f in before if f.condition is None) // 8
+        tail = sum(f.kind.width // 8 for f in behind)
         lines.append(f"  least = {least}, tail = {tail},")
         for word, rule_ in (
             ("opaque", header._declaration.opaque),
@@ -179,13 +179,13 @@ class _Script:
         kind = f.kind
         if kind.bits is not None:
             parts.append(f"bits = {kind.bits}")
-        if isinstance(kind, Int):
+        if kind.shape == "number":
             parts += self.whole_number(f, kind, unit)
-        if isinstance(kind, Items):
+        if kind.shape == "items":
             parts += [f"item = {self.numbers[kind.item]}", *([f"align = {f.align}"] if f.align else [])]
         if f.condition is not None:
             parts.append(f"when = {condition(f.condition, header)}")
-        if f.until is not None and isinstance(kind, Items):
+        if f.until is not None and kind.shape == "items":
             parts.append(f"['until'] = {condition(f.until, kind.item)}")
         if kind.bits is None:
             if plan.is_open(f):
@@ -200,13 +200,13 @@ class _Script:
             parts += [f"fixed = {_fixed(f)}", f"expected = {lua(kind.text(f.default))}"]
         return parts
 
-    def whole_number(self, f: Field, kind: Int, unit: tuple[int, int] | None) -> list[str]:
+    def whole_number(self, f: Field, kind: Kind, unit: tuple[int, int] | None) -> list[str]:
         parts = [f"{word} = true" for word in ("signed", "little") if getattr(kind, word)]
-        if is_wide(kind.bits):
+        if is_wide(kind.width):
             parts.append("wide = true")
-        bits, shift = (unit[0], unit[1]) if unit is not None else (kind.bits, 0)
+        bits, shift = (unit[0], unit[1]) if unit is not None else (kind.width, 0)
         if unit is not None:
-            parts += [f"unit = {bits // 8}", f"mask = {((1 << kind.bits) - 1) << shift}"]
+            parts += [f"unit = {bits // 8}", f"mask = {((1 << kind.width) - 1) << shift}"]
         width = next(w for w in (8, 16, 24, 32, 64) if w >= bits)
         parts.append(f"type = {lua(('int' if kind.signed else 'uint') + str(width))}")
         names, flags = kind.names, kind.names is not None and issubclass(kind.names, IntFlag)
@@ -220,7 +220,7 @@ class _Script:
         if names is not None and not flags:
             entries = ", ".join(f"[{int(m)}] = {lua(m.name or str(int(m)))}" for m in names if abs(int(m)) < 1 << 53)
             # Wireshark's tables of names hold 32 bits; the names of larger numbers are put behind the value.
-            small = kind.bits <= MASKED and all(abs(int(m)) < 1 << 31 for m in names)
+            small = kind.width <= MASKED and all(abs(int(m)) < 1 << 31 for m in names)
             parts.append(f"names = {{{entries}}}")
             if small:
                 parts.append(f"values = {{{entries}}}")
@@ -297,7 +297,7 @@ class _Script:
                 f"guess({lua(place.table)}, {self.numbers[place.header]}, true, {_getters(place)}, "
                 f"{condition(place.condition, place.lower)})"
             )
-        items = {f.kind.item for header in self.headers for f in header._fields if isinstance(f.kind, Items)}
+        items = {f.kind.item for header in self.headers for f in header._fields if f.kind.shape == "items"}
         for header in self.headers:
             links = [n for n, first in FIRST.items() if first is header and n in USER_LINKS]
             entry = f"alone({self.numbers[header]})"
@@ -347,36 +347,32 @@ def _units(fields: list[Field]) -> dict[str, tuple[int, int]]:
         for unit in piece.units if isinstance(piece, Run) else ():
             shift = unit.bits
             for f in unit.fields:
-                shift -= f.kind.bits or 0
+                shift -= f.kind.width
                 one = f.kind
-                if len(unit.fields) > 1 and unit.bits <= MASKED and isinstance(one, Int) and not one.signed:
+                if len(unit.fields) > 1 and unit.bits <= MASKED and one.shape == "number" and not one.signed:
                     found[f.name] = (unit.bits, shift)
     return found
 
 
 def _kind(f: Field) -> str:
     kind = f.kind
-    if isinstance(kind, Int):
-        return "int"
-    if isinstance(kind, Items):
-        return "items"
-    if isinstance(kind, Address) and kind.name in ADDRESSES:
-        return ADDRESSES[kind.name]
-    if isinstance(kind, (Bytes, Address)):
-        return "bytes"
+    if kind.shape in ("number", "items"):
+        return {"number": "int", "items": "items"}[kind.shape]
+    if kind.verbatim:
+        return ADDRESSES.get(kind.words, "bytes")
     raise BuildError(f"{f.header.__name__}.{f.name}", "a kind of field that packetlab has", type(kind).__name__)
 
 
 def _fixed(f: Field) -> str:
-    if isinstance(f.kind, Int):
+    if f.kind.shape == "number":
         value = int(f.default)
-        if not is_wide(f.kind.bits):
+        if not is_wide(f.kind.width):
             return str(value)
         return "{" + ", ".join(str(value >> 24 * i & 0xFFFFFF) for i in range(8)) + "}"
     return '"' + "".join(f"\\{b:03d}" for b in f.default) + '"'
 
 
-def _flag(member: IntFlag | Any, shift: int, unit: int, kind: Int) -> str:
+def _flag(member: IntFlag | Any, shift: int, unit: int, kind: Kind) -> str:
     mask = f", mask = {int(member) << shift}" if unit <= MASKED and not kind.signed and not kind.little else ""
     name = member.name or ""
     return f"{{name = {lua(name)}, abbr = {lua(_ascii(name.lower()))}, bit = {int(member)}{mask}}}"

@@ -49,6 +49,15 @@ if TYPE_CHECKING:
     from packetlab.capture.tables.table import Table as Table
     from packetlab.codec.faults import Fault as Fault
     from packetlab.declare.addresses import XNSAddress as XNSAddress
+    from packetlab.declare.fields import (
+        auto as auto,
+        const as const,
+        default as default,
+        many as many,
+        pad as pad,
+        sized as sized,
+        when as when,
+    )
     from packetlab.declare.integers import (
         S8 as S8,
         S16 as S16,
@@ -138,15 +147,8 @@ if TYPE_CHECKING:
         Payload as Payload,
         Rest as Rest,
         XNSAddressField as XNSAddressField,
-        auto as auto,
         bits as bits,
-        const as const,
-        default as default,
-        many as many,
         octets as octets,
-        pad as pad,
-        sized as sized,
-        when as when,
     )
     from packetlab.declare.registry import bindings as bindings
     from packetlab.declare.rules import (
@@ -376,9 +378,9 @@ _WHERE = {
         ),
         "packetlab.packet.results": ("Deep Verdict "),
         "packetlab.declare.kinds": (
-            "IPv4Address IPv6Address Kind MAC Octets Payload Rest XNSAddressField auto bits const default many "
-            "octets pad sized when "
+            "IPv4Address IPv6Address Kind MAC Octets Payload Rest XNSAddressField bits octets "
         ),
+        "packetlab.declare.fields": ("auto const default many pad sized when "),
         "packetlab.pattern.filter": ("compile_filter "),
         "packetlab.protocols.icmp": (
             "ICMP ICMPType ICMPv6 ICMPv6Echo ICMPv6Error ICMPv6Type ListenerMessage ListenerRecord ListenerReport "

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from packetlab.capture import Capture, Frame
+from packetlab.declare.fields import auto
 from packetlab.declare.integers import U4, U16, U32
-from packetlab.declare.kinds import Rest, auto
+from packetlab.declare.kinds import Rest
 from packetlab.declare.registry import bindings
 from packetlab.declare.rules import size_of
 from packetlab.errors import NeedsPrivilege

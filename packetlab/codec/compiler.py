@@ -15,7 +15,8 @@ from packetlab.codec.faults import Fault
 from packetlab.codec.lenient import Values, read_items
 from packetlab.codec.source import function
 from packetlab.declare.declaration import AnyHeader, restored
-from packetlab.declare.kinds import REQUIRED, Filled, auto
+from packetlab.declare.fields import REQUIRED, auto
+from packetlab.declare.kinds import Filled
 from packetlab.declare.wildcards import Tolerance, is_pattern
 from packetlab.errors import BuildError, suggestion
 

@@ -14,7 +14,8 @@ from packetlab.codec.source import OneByOne, function
 from packetlab.declare import registry
 from packetlab.declare.checksums import ALGORITHMS
 from packetlab.declare.expressions import Checksum, Next
-from packetlab.declare.kinds import REQUIRED, Filled
+from packetlab.declare.fields import REQUIRED
+from packetlab.declare.kinds import Filled
 from packetlab.declare.plan import Fixed, Run, Step, Unit, When
 from packetlab.declare.wildcards import refuse_pattern
 from packetlab.errors import BuildError, DeclareError

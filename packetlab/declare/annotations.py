@@ -9,7 +9,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from packetlab.declare.addresses import XNSAddress
 from packetlab.declare.expressions import Const
-from packetlab.declare.kinds import REQUIRED, Int, Items, Kind, Spec, XNSAddressField
+from packetlab.declare.fields import REQUIRED, Spec
+from packetlab.declare.kinds import Int, Items, Kind, XNSAddressField
 from packetlab.declare.validate import check_kind, check_spec
 from packetlab.errors import BuildError, DeclareError
 

@@ -1,11 +1,92 @@
-"""Field: one declared field as data."""
+"""Field: one declared field as data; and the right-hand sides that a declaration writes (`auto`, `when`, `sized`, `many`, ...)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from packetlab.declare.expressions import Expr
-from packetlab.declare.kinds import Kind, Spec
+from packetlab.declare.expressions import Expr, expression
+from packetlab.declare.kinds import Kind
+
+REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "no default"})()
+
+
+class Spec:
+    """The right-hand side of a declared field: its default and its rules."""
+
+    __slots__ = ("align", "condition", "count", "default", "fixed", "many", "pad", "rule", "size", "until")
+
+    def __init__(self, default: Any = REQUIRED, **rules: Any) -> None:
+        self.default = default
+        self.rule: Expr | None = rules.get("rule")
+        self.condition: Expr | None = rules.get("condition")
+        self.size: Expr | None = rules.get("size")
+        self.count: Expr | None = rules.get("count")
+        self.until: Expr | None = rules.get("until")
+        self.align: int = rules.get("align", 0)
+        self.pad: int = rules.get("pad", 0)
+        self.fixed: bool = rules.get("fixed", False)
+        self.many: bool = rules.get("many", False)
+
+    @property
+    def written(self) -> str:
+        """The function that a class body says it with."""
+        rules = ((self.rule, "auto"), (self.condition, "when"), (None if self.many else self.size, "sized"))
+        words = [word for rule, word in rules if rule is not None]
+        words += [word for said, word in ((self.many, "many"), (self.pad, "pad"), (self.fixed, "const")) if said]
+        return f"{[*words, 'default'][0]}(...)"
+
+
+def auto(rule: Any) -> Any:
+    """A field that follows from `rule` unless it is given (see `packetlab.declare.rules`)."""
+    return Spec(None, rule=expression(rule))
+
+
+def default(value: Any) -> Any:
+    """A field with this default; the same as ``= value``, for types where a checker wants the exact type."""
+    return Spec(value)
+
+
+def const(value: Any) -> Any:
+    """A field that always has this value: another one found when dissecting is a fault."""
+    return Spec(value, fixed=True)
+
+
+def when(condition: Any, value: Any = REQUIRED) -> Any:
+    """A field that is there only where `condition` holds: an expression, or a dict {field: number or numbers}.
+
+    `value` is its default, or `auto(...)`, `sized(...)`, `many(...)`. An absent field reads as None.
+    """
+    spec = value if isinstance(value, Spec) else Spec(value)
+    spec.condition = expression(condition)
+    return spec
+
+
+def sized(size: Any, value: bytes | tuple[Any, ...] | None = None) -> Any:
+    """Octets (or items) that take `size` bytes: a number or an expression of fields before it."""
+    return Spec(REQUIRED if value is None else value, size=expression(size))
+
+
+def many(*, size: Any = None, count: Any = None, until: Any = None, align: int = 0, value: tuple[Any, ...] = ()) -> Any:
+    """Headers one behind the other, of the class in the annotation ``tuple[Class, ...]``.
+
+    They end after `size` bytes, after `count` of them, with the one for which `until` holds, or else where the header
+    or its surroundings end. With `align` the whole is filled up with zeros to a multiple of so many bytes; where nothing
+    counts the items and such zeros can be items (as behind a TCP option 1 alone), they read back as items, in a packet
+    that was built too. `value` is what is there unless something else is given.
+    """
+    return Spec(
+        value,
+        size=None if size is None else expression(size),
+        count=None if count is None else expression(count),
+        until=None if until is None else expression(until),
+        align=align,
+        many=True,
+    )
+
+
+def pad(multiple: int) -> Any:
+    """Octets that fill the packet from this header's start up to a multiple of `multiple` bytes; zeros unless given."""
+    return Spec(None, pad=multiple)
 
 
 class Field:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
 from packetlab.declare.expressions import Ahead, Checksum, Const, Count, Expr, Has, Next, Ref, Side, Size
+from packetlab.declare.fields import Spec
 from packetlab.declare.intervals import Range, bounds, hull, words
-from packetlab.declare.kinds import Kind, Spec
+from packetlab.declare.kinds import Kind
 from packetlab.declare.plan import needs
 from packetlab.errors import DeclareError, suggestion
 

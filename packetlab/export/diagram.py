@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Checksum
-from packetlab.declare.kinds import REQUIRED
+from packetlab.declare.fields import REQUIRED
 from packetlab.errors import BuildError
 from packetlab.escaping import printable, safe
 from packetlab.packet.header import own_doc

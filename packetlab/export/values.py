@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from packetlab.declare.kinds import REQUIRED
+from packetlab.declare.fields import REQUIRED
 
 if TYPE_CHECKING:
     from packetlab.declare.fields import Field

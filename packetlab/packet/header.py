@@ -17,8 +17,8 @@ from packetlab.declare import registry as _bindings
 from packetlab.declare.annotations import checked, is_optional, kind_of, resolved
 from packetlab.declare.declaration import AnyHeader, Declaration, restored
 from packetlab.declare.expressions import Const, Expr, Next, expression
-from packetlab.declare.fields import Field
-from packetlab.declare.kinds import REQUIRED, Kind, Spec
+from packetlab.declare.fields import REQUIRED, Field, Spec
+from packetlab.declare.kinds import Kind
 from packetlab.declare.validate import check_class_name, check_declaration, check_name
 from packetlab.declare.wildcards import Known, Tolerance
 from packetlab.errors import DeclareError, suggestion

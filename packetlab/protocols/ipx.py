@@ -9,8 +9,9 @@ from enum import IntEnum
 from typing import Annotated
 
 from packetlab.declare.addresses import XNSAddress
+from packetlab.declare.fields import auto, default
 from packetlab.declare.integers import U8, U16
-from packetlab.declare.kinds import Named, XNSAddressField, auto, bits, default
+from packetlab.declare.kinds import Named, XNSAddressField, bits
 from packetlab.declare.registry import bind
 from packetlab.declare.rules import next_protocol, size_of
 from packetlab.packet.packet import Header

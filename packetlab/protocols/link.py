@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from packetlab.declare.expressions import expression
+from packetlab.declare.fields import auto, default, when
 from packetlab.declare.integers import U1, U3, U4, U8, U12, U16, U20, U24, U32, U32le
-from packetlab.declare.kinds import MAC, auto, default, octets, when
+from packetlab.declare.kinds import MAC, octets
 from packetlab.declare.registry import bind
 from packetlab.declare.rules import ahead, choose, field, next_protocol, size_of
 from packetlab.packet.packet import Header

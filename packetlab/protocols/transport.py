@@ -8,8 +8,9 @@ from __future__ import annotations
 from enum import IntFlag
 from typing import Annotated
 
+from packetlab.declare.fields import auto, default, many, when
 from packetlab.declare.integers import U4, U8, U16, U24, U32
-from packetlab.declare.kinds import Named, Octets, auto, bits, default, many, when
+from packetlab.declare.kinds import Named, Octets, bits
 from packetlab.declare.registry import bind
 from packetlab.declare.rules import field, internet_checksum, next_protocol, reply, request, sctp_checksum, size_of
 from packetlab.packet.packet import Header

@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Annotated
 
+from packetlab.declare.fields import auto, default, when
 from packetlab.declare.integers import U1, U7, U16, U64
-from packetlab.declare.kinds import Named, auto, bits, default, octets, when
+from packetlab.declare.kinds import Named, bits, octets
 from packetlab.declare.rules import choose, field, has, size_of
 from packetlab.packet.packet import Header
 

@@ -10,8 +10,9 @@ from enum import IntEnum, IntFlag
 from typing import Annotated
 
 from packetlab.declare.addresses import XNSAddress
+from packetlab.declare.fields import auto, default, many, pad
 from packetlab.declare.integers import U8, U16, U32
-from packetlab.declare.kinds import Named, Octets, Payload, XNSAddressField, auto, bits, default, many, pad
+from packetlab.declare.kinds import Named, Octets, Payload, XNSAddressField, bits
 from packetlab.declare.registry import bind
 from packetlab.declare.rules import next_protocol, reply, request, size_of, xns_checksum
 from packetlab.packet.packet import Header

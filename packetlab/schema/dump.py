@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from packetlab.declare import kinds as _fields
 from packetlab.declare.expressions import Expr, Next
-from packetlab.declare.kinds import REQUIRED, Address, Bytes, Int, Items, Kind, PayloadMark
+from packetlab.declare.fields import REQUIRED
+from packetlab.declare.kinds import (
+    Address,
+    Bytes,
+    Int,
+    Items,
+    Kind,
+    PayloadMark,
+)
 from packetlab.declare.registry import key, placed
 from packetlab.errors import DeclareError
 from packetlab.packet.header import own_doc

@@ -17,8 +17,9 @@ from packetlab.codec.encode import Packing
 from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Const, Expr
+from packetlab.declare.fields import REQUIRED, Spec
 from packetlab.declare.intervals import bounds
-from packetlab.declare.kinds import REQUIRED, Bytes, Int, Items, Kind, PayloadMark, Spec
+from packetlab.declare.kinds import Bytes, Int, Items, Kind, PayloadMark
 from packetlab.declare.validate import BOUND, Leaves, field_of
 from packetlab.errors import DeclareError, PacketlabError
 from packetlab.packet.header import HeaderType

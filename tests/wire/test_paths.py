@@ -37,7 +37,7 @@ from packetlab import (
 )
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.tables.engines import FieldFilter
-from packetlab.declare.kinds import auto
+from packetlab.declare.fields import auto
 from packetlab.errors import PacketlabError
 from packetlab.pattern.paths import FieldPath
 from packetlab.testing.volatile import Volatile

@@ -15,7 +15,7 @@ from packetlab.codec.bodies import trailing_size
 from packetlab.codec.faults import Dissection
 from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
-from packetlab.declare.kinds import REQUIRED
+from packetlab.declare.fields import REQUIRED
 from packetlab.declare.plan import Run, pieces
 from packetlab.escaping import printable
 from packetlab.export.bridges.counterparts import COUNTERPARTS, counterpart

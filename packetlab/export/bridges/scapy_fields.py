@@ -12,7 +12,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from packetlab.declare.addresses import XNSAddress, xns_octets
-from packetlab.declare.kinds import REQUIRED, Kind
+from packetlab.declare.fields import REQUIRED
+from packetlab.declare.kinds import Kind
 from packetlab.escaping import printable
 from packetlab.export.values import is_required
 

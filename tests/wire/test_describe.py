@@ -43,7 +43,7 @@ from packetlab import (
     when,
 )  # fmt: skip
 from packetlab.capture import Capture
-from packetlab.declare import kinds, registry as registry
+from packetlab.declare import fields as right_hand, kinds, registry as registry
 from packetlab.declare.expressions import expression
 from packetlab.protocols import websocket  # noqa: F401  the whole of wire is described
 from packetlab.protocols.linktypes import first_header
@@ -55,7 +55,8 @@ OWN = [header for header in registry.declared() if header.__module__.startswith(
 CODE = {"Routing"}  # its pseudo-header's address is worked out by a property
 SPELLING = {
     **{name: getattr(packetlab, name) for name in packetlab.__all__ if name[:1] in "US" and name[1:2].isdigit()},
-    **{name: getattr(kinds, name) for name in ("MAC", "IPv4Address", "IPv6Address", "XNSAddressField", "Octets", "Rest", "Payload", "Named", "auto", "bits", "const", "default", "many", "octets", "pad", "sized", "when")},
+    **{name: getattr(kinds, name) for name in ("MAC", "IPv4Address", "IPv6Address", "XNSAddressField", "Octets", "Rest", "Payload", "Named", "bits", "octets")},
+    **{name: getattr(right_hand, name) for name in ("auto", "const", "default", "many", "pad", "sized", "when")},
     **{name: getattr(packetlab, name) for name in ("choose", "field", "has", "size_of", "count_of", "ahead", "next_protocol", "internet_checksum", "xns_checksum", "crc32", "crc32c", "sctp_checksum", "request", "reply")},
     "Annotated": Annotated, "IntEnum": IntEnum, "IntFlag": IntFlag, "Header": Header, "bind": bind, "expression": expression,
 }  # fmt: skip

@@ -72,13 +72,13 @@ class FieldProperty(property, Field):
         if isinstance(value, Spec) and value.written == "default(...)":
             value = value.default
         of = f"{self.header.__name__}.{self.name}"
-        if isinstance(self.kind, PayloadMark) or (self.rule is not None and self.default is None) or self.pad:
+        if self.kind.shape == "payload" or (self.rule is not None and self.default is None) or self.pad:
             raise DeclareError(where, f"a name that is free, for {of} has no default", words_for(value))
         if isinstance(value, Spec | Expr) or callable(value) or hasattr(type(value), "__get__"):
             hint = f"{self.name} = value, and nothing else; rules stand with the class that declares the field"
             raise DeclareError(where, f"a plain value, as another default of {of}", words_for(value), hint)
         rules = {word: getattr(self, word) for word in Spec.__slots__ if word not in ("default", "many")}
-        spec = Spec(value, many=isinstance(self.kind, Items), **rules)
+        spec = Spec(value, many=self.kind.shape == "items", **rules)
         made = FieldProperty(self.name, self.kind, checked(spec, self.kind, where))
         made.header = self.header
         if isinstance(self.rule, Next):

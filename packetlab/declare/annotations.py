@@ -27,24 +27,29 @@ def resolved(annotation: Any, globals_: dict[str, Any], locals_: Any, where: str
 
 def is_optional(annotation: Any) -> bool:
     """Say whether an annotation is ``U16 | None``, as type checkers want it where the field may be absent."""
-    return (
-        get_origin(annotation) in (Union, UnionType)
-        and len(get_args(annotation)) == 2
-        and NoneType in get_args(annotation)
-    )
+    args = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        return is_optional(args[0])
+    return get_origin(annotation) in (Union, UnionType) and len(args) == 2 and NoneType in args
+
+
+def is_header(one: Any) -> bool:
+    """Say whether something is a header class."""
+    return isinstance(one, type) and hasattr(one, "_declaration")
 
 
 def kind_of(annotation: Any, where: str) -> Kind:
     """Return the kind of field that an annotation stands for. DeclareError for what is none."""
+    if get_origin(annotation) in (Union, UnionType) and is_optional(annotation):
+        (annotation,) = (one for one in get_args(annotation) if one is not NoneType)
     if annotation is XNSAddress:
         annotation = XNSAddressField
-    if is_optional(annotation):
-        (annotation,) = (one for one in get_args(annotation) if one is not NoneType)
     if get_origin(annotation) is Annotated:
         wanted, *extra = get_args(annotation)
         # An enum or an address class is the type of the values where it stands first, and a field of its own elsewhere.
         misplaced = [one for one in extra if isinstance(one, type) and issubclass(one, (Enum, XNSAddress))]
-        _check_kinds([*_inside(annotation), *misplaced], where)
+        headers = [one for one in (wanted, *extra) if is_header(one)]
+        _check_kinds([*_inside(annotation), *misplaced, *headers], where)
         for kind in extra:
             if isinstance(kind, Int) and isinstance(wanted, type) and issubclass(wanted, int) and wanted is not int:
                 if not issubclass(wanted, Enum):
@@ -54,6 +59,7 @@ def kind_of(annotation: Any, where: str) -> Kind:
             if isinstance(kind, Kind):
                 check_kind(kind, where)
                 return kind
+        return kind_of(wanted, where)
     if get_origin(annotation) is tuple:
         item = get_args(annotation)
         for one in item:
@@ -61,7 +67,7 @@ def kind_of(annotation: Any, where: str) -> Kind:
                 _check_kinds(_inside(one), where)
                 hint = "only headers repeat: a header with that one field, and tuple[ThatHeader, ...]"
                 raise DeclareError(where, "tuple[SomeHeader, ...]", annotation, hint)
-        if len(item) == 2 and item[1] is Ellipsis and hasattr(item[0], "_fields") and isinstance(item[0], type):
+        if len(item) == 2 and item[1] is Ellipsis and is_header(item[0]):
             return Items(item[0])
     expected = "U1..U64, MAC, Octets, Rest, tuple[SomeHeader, ...] or another field kind"
     raise DeclareError(where, expected, annotation, _hint(annotation))
@@ -72,7 +78,7 @@ def _inside(annotation: Any) -> list[Any]:
     if isinstance(annotation, Kind) or (isinstance(annotation, type) and issubclass(annotation, Kind)):
         return [annotation]
     args = get_args(annotation)
-    if get_origin(annotation) is tuple and args and hasattr(args[0], "_declaration"):
+    if get_origin(annotation) is tuple and args and is_header(args[0]):
         return [Items(args[0])]
     return [kind for one in args for kind in _inside(one)]
 
@@ -98,7 +104,7 @@ def _hint(annotation: Any) -> str:
         return "a value, so a field or variable above has the name of the type"
     if not isinstance(annotation, type):
         return ""
-    if hasattr(annotation, "_fields"):
+    if is_header(annotation):
         return f"tuple[{annotation.__name__}, ...] = many(count=1) is one such header"
     if issubclass(annotation, Enum):
         return f"an enum wants its width: Annotated[Named[{annotation.__name__}], bits(8)]"

@@ -275,7 +275,7 @@ class Items(Kind):
     def raw(self, value: Any, where: str) -> Any:
         if isinstance(value, (bytes, bytearray)):
             return bytes(value)
-        if hasattr(type(value), "_fields"):
+        if type(value) is self.item:
             return (value,)
         try:
             items = tuple(value)
@@ -283,8 +283,10 @@ class Items(Kind):
             raise BuildError(where, f"headers ({self.item.__name__})", repr(value)) from None
         for place, item in enumerate(items, 1):
             # Octets that are no whole item come last, as they were captured.
-            if not hasattr(type(item), "_fields") and not (type(item) is bytes and place == len(items)):
-                raise BuildError(where, f"headers ({self.item.__name__})", repr(item))
+            if type(item) is not self.item and not (type(item) is bytes and place == len(items)):
+                again = type(item).__qualname__ == self.item.__qualname__
+                hint = "the class was declared again after the one that has the field" if again else ""
+                raise BuildError(where, f"headers ({self.item.__name__})", repr(item), hint)
         return items
 
 

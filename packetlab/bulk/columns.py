@@ -70,7 +70,7 @@ class Column:
             return str(value)
         kind = self.path.kind
         if kind.is_address and self.form == "number":
-            value = value.to_bytes(kind.size, "big")
+            value = value.to_bytes(kind.fixed_bits // 8, "big")
         return Bytes().text(value) if self.form == "bytes" else kind.text(value)
 
 
@@ -114,7 +114,7 @@ def _column(path: FieldPath, name: str = "") -> Column:
         raise BuildError(f"column {name!r}", "one value of a header", f"the items of {path.fields[0].name}", ask)
     if kind.is_number:
         return Column(name, path, "number", _dtype(kind))
-    if kind.is_address and kind.size == 4:
+    if kind.is_address and kind.bits == 32:
         return Column(name, path, "number", "u4")
     if kind.verbatim and kind.bits is not None:
         return Column(name, path, "octets", f"V{kind.bits // 8}")

@@ -144,9 +144,9 @@ class Numbers(Values):
         import numpy as np
 
         number = int(self.words(np.array([row]))[0])
-        if self.kind.shape == "number":
+        if self.kind.wire == "number":
             return number - WORD if self.kind.signed and number >> 63 else number
-        return number.to_bytes(self.kind.width // 8, "big")
+        return number.to_bytes(self.kind.fixed_bits // 8, "big")
 
 
 class Strings(Values):
@@ -282,8 +282,8 @@ def values_of(written: Any, kind: Kind, where: str, count: int, size: int = 0) -
             raise BuildError(where, "values", "none")
         return Order(length, source.each, seed)
 
-    width = kind.bits // 8 if kind.bits is not None and kind.shape != "number" else 0
-    if wanted is None and kind.shape == "number":
+    width = kind.bits // 8 if kind.bits is not None and kind.wire != "number" else 0
+    if wanted is None and kind.wire == "number":
         wanted = range(kind.low, kind.high + 1)
     elif wanted is None and kind.is_address:
         wanted = range(1 << width * 8)
@@ -308,7 +308,7 @@ def values_of(written: Any, kind: Kind, where: str, count: int, size: int = 0) -
 def _of_list(listed: list[Any], kind: Kind, order: Order, width: int) -> Values:
     import numpy as np
 
-    if kind.shape == "number":
+    if kind.wire == "number":
         return Numbers(order, 0, 0, np.array([number % WORD for number in listed], np.uint64), kind)
     if kind.is_address and width <= 8:
         return Numbers(order, 0, 0, np.array([int.from_bytes(raw, "big") for raw in listed], np.uint64), kind)
@@ -322,7 +322,7 @@ def _of_range(wanted: range, kind: Kind, where: str, order: Any, width: int) -> 
     first, last = wanted.start, wanted.start + (_length(wanted) - 1) * wanted.step
     for end in (first, last):
         kind.raw(end, where)
-    if kind.shape == "number" or (kind.is_address and width <= 8):
+    if kind.wire == "number" or (kind.is_address and width <= 8):
         return Numbers(one, first, wanted.step, None, kind)
     if kind.is_address and (wanted.step == 1 or (wanted.step > 0 and last - first < WORD)):
         return Row(one, first, wanted.step, width)
@@ -339,14 +339,14 @@ def _length(wanted: range) -> int:
 def _of_array(wanted: Any, kind: Kind, where: str, order: Any, width: int) -> Values | None:
     import numpy as np
 
-    if wanted.ndim == 2 and wanted.dtype == np.uint8 and kind.shape != "number":
+    if wanted.ndim == 2 and wanted.dtype == np.uint8 and kind.wire != "number":
         if width not in (0, wanted.shape[1]):
             raise BuildError(where, f"rows of {width} octets", wanted.shape[1])
         pieces = [row.tobytes() for row in np.ascontiguousarray(wanted)]
         return _of_list([kind.raw(piece, where) for piece in pieces], kind, order(len(pieces)), width)
     if wanted.ndim != 1:
         raise BuildError(where, "an array of one dimension, or rows of octets", f"shape {wanted.shape}")
-    if wanted.dtype.kind not in "iu" or not (kind.shape == "number" or (kind.is_address and width <= 8)):
+    if wanted.dtype.kind not in "iu" or not (kind.wire == "number" or (kind.is_address and width <= 8)):
         return None
     one = order(len(wanted))
     for end in (int(wanted.min()), int(wanted.max())):
@@ -357,9 +357,9 @@ def _of_array(wanted: Any, kind: Kind, where: str, order: Any, width: int) -> Va
 def _network(text: str, kind: Kind, where: str) -> range:
     base, _, length = text.partition("/")
     start = int.from_bytes(kind.raw(base, where), "big")
-    if not (length.isdecimal() and len(length) < 4 and int(length) <= kind.width):
-        raise BuildError(where, f"a prefix length of 0..{kind.width}", repr(text))
-    size = 1 << (kind.width - int(length))
+    if not (length.isdecimal() and len(length) < 4 and int(length) <= kind.fixed_bits):
+        raise BuildError(where, f"a prefix length of 0..{kind.fixed_bits}", repr(text))
+    size = 1 << (kind.fixed_bits - int(length))
     start -= start % size
     return range(start, start + size)
 
@@ -367,7 +367,7 @@ def _network(text: str, kind: Kind, where: str) -> range:
 def _generated(rng: Any, kind: Kind, where: str, count: int, size: int) -> Any:
     import numpy as np
 
-    if kind.shape == "number":
+    if kind.wire == "number":
         return rng.integers(kind.low, kind.high, count, np.int64 if kind.signed else np.uint64, endpoint=True)
     if kind.verbatim:
         return rng.integers(0, 256, (count, kind.bits // 8 if kind.bits is not None else size), np.uint8)
@@ -375,7 +375,7 @@ def _generated(rng: Any, kind: Kind, where: str, count: int, size: int) -> Any:
 
 
 def _filling(written: Filling, kind: Kind, where: str, count: int) -> Values:
-    if kind.shape != "open":
+    if kind.wire != "open":
         raise BuildError(where, "a payload or octets of varying size to fill", "a field of fixed size")
     seed = written.seed
     if seed is not None:

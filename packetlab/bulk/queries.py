@@ -32,9 +32,9 @@ def traceable(asked: Match | About) -> bool:
         return asked.name != "faults"
     for path, condition in zip(asked.paths, asked.conditions, strict=True):
         kind = path.kind
-        if path.several or not path.fields or kind.shape == "items":
+        if path.several or not path.fields or kind.wire == "items":
             return False
-        if kind.shape == "number":
+        if kind.wire == "number":
             if not _numbers(condition) or (kind.bits == 64 and condition.sign not in _OF_BITS):
                 return False
         elif (
@@ -88,7 +88,7 @@ _OF_BITS = ("==", "!=", "in", "true", "&", "masked", "unmasked")  # what does no
 
 def compared(value: str, sign: str, kind: Kind, values: Sequence[int]) -> str:
     """Return source for whether a number of a kind compares so with the values wanted."""
-    wide = kind.shape == "number" and kind.bits == 64 and not kind.signed
+    wide = kind.wire == "number" and kind.bits == 64 and not kind.signed
     numbers = [signed(int(number)) if wide else int(number) for number in values]
     if sign == "true":
         return f"({value}) != 0"

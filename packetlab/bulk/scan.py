@@ -102,7 +102,7 @@ class Tracing:
         steps = self.plan.steps
         return (
             not any(isinstance(step, Listed | Coded) for step in steps)
-            and not any(f.fixed and f.kind.shape != "number" for step in steps for f in step.fields)
+            and not any(f.fixed and f.kind.wire != "number" for step in steps for f in step.fields)
             and all(
                 unit.bits <= 64 for step in steps if isinstance(step, Fixed) for unit in step.run.units if unit.number
             )
@@ -255,14 +255,14 @@ class Tracing:
         if path.flag:
             bits = compared(value, "masked", path.fields[-1].kind, (path.flag, path.flag))
             return f"(({bits}) * 1)"
-        return value or self.fetch((at[0], at[1] + path.skip), path.kind.width // 8, Int(path.kind.width))
+        return value or self.fetch((at[0], at[1] + path.skip), path.kind.fixed_bits // 8, Int(path.kind.fixed_bits))
 
     def test(self, condition: Condition, path: FieldPath, at: Place, value: str) -> str:
         """Return source for whether a condition holds of the field that lies here."""
         sign, values, kind = condition.sign, wanted(condition), path.kind
-        if kind.shape == "number":
+        if kind.wire == "number":
             return compared(self.part(path, at, value), sign, kind, values)
-        size = kind.width // 8
+        size = kind.fixed_bits // 8
         if size == 4:
             numbers = [int.from_bytes(octets, "big") for octets in values]
             return compared(self.part(path, at, ""), sign, Int(32), numbers)
@@ -290,10 +290,10 @@ class Tracing:
         for unit in piece.units:
             bit = 0
             for f in unit.fields:
-                width = f.kind.width
+                width = f.kind.fixed_bits
                 first, last = (0, unit.bits // 8) if unit.little else (bit // 8, -(-(bit + width) // 8))
                 where, value = self.place(at + first), ""
-                if f.kind.shape == "number":
+                if f.kind.wire == "number":
                     value = self.fetch(where, last - first, f.kind, 0 if unit.little else last * 8 - bit - width)
                     if f.name in self.needed:
                         self.let(f"v_{f.name}", value)

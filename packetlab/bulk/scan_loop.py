@@ -157,9 +157,9 @@ def bits_of(whole: str, size: int, kind: Kind, shift: int) -> str:
     code = f"({whole})"
     if shift:
         code = f"({code} >> {shift})"
-    if kind.width < size * 8 - shift or (shift and size == 8):  # 64 bits have a sign here, which >> repeats
-        code = f"({code} & {(1 << kind.width) - 1})"
-    if kind.signed and kind.width < 64:
-        sign = 1 << kind.width - 1
+    if kind.fixed_bits < size * 8 - shift or (shift and size == 8):  # 64 bits have a sign here, which >> repeats
+        code = f"({code} & {(1 << kind.fixed_bits) - 1})"
+    if kind.signed and kind.fixed_bits < 64:
+        sign = 1 << kind.fixed_bits - 1
         code = f"(({code} ^ {sign}) - {sign})"
     return code

@@ -47,7 +47,7 @@ def _range(rule: Expr, header: type[AnyHeader]) -> Range | None:
         found = rule.number, rule.number
     elif isinstance(rule, Ref):
         field = header._by_name.get(rule.name)
-        if field is not None and field.kind.shape == "number":
+        if field is not None and field.kind.wire == "number":
             found = hull((field.kind.low, field.kind.high), *([(0, 0)] if field.condition is not None else []))
     elif isinstance(rule, Size) and rule.name == "payload":
         found = -FURTHEST, FURTHEST

@@ -44,7 +44,7 @@ def shapes(cls: type[AnyHeader], field: Field) -> bool:
 
     So it is with fields that rules and conditions go by, and with items.
     """
-    if field.kind.shape == "items" or (cls._declaration.pseudo is not None and not cls._declaration.pseudo[0]):
+    if field.kind.wire == "items" or (cls._declaration.pseudo is not None and not cls._declaration.pseudo[0]):
         return True
     rules = [rule for f in cls._fields for rule in (f.rule, f.condition, f.size, f.count)]
     rules += [f.rule.otherwise for f in cls._fields if isinstance(f.rule, Next)]
@@ -198,7 +198,7 @@ def _halves(where: Places, i: int, packet: Packet) -> tuple[Any, Any]:
 
 
 def _spot(span: Span) -> Spot:
-    return Spot(span.bit, span.bits, span.field.kind.shape == "number" and span.field.kind.little)
+    return Spot(span.bit, span.bits, span.field.kind.wire == "number" and span.field.kind.little)
 
 
 def _columns(spot: Spot) -> Any:
@@ -234,4 +234,4 @@ def varies_in_size(target: Target) -> bool:
     """Whether the target is octets whose number may differ from row to row."""
     if not isinstance(target.values, Strings) or target.values.size is not None:
         return False
-    return target.field is None or target.field.kind.shape == "open"
+    return target.field is None or target.field.kind.wire == "open"

@@ -309,7 +309,7 @@ def named(template: Packet, key: Any) -> tuple[int, Field | None, str]:
     if not 0 <= number < len(layers):
         raise BuildError(where, f"a header of {template.summary()}", f"{cls.__name__}#{number + 1}")
     field = type(template.layers[layers[number]])._by_name.get(names[0]) if names else None
-    if field is None or field.kind.shape == "payload":
+    if field is None or field.kind.wire == "payload":
         raise BuildError(where, f"a field of {cls.__name__}", ".".join(names) or "the whole header")
     return layers[number], field, ".".join(names[1:])
 

@@ -213,7 +213,9 @@ class Index(Generic[C]):
 
     def _same(self) -> None:
         if self._seen() != self._identity:
-            raise CaptureError(self._file.name, "the file that was indexed", "one that changed since", "index() it anew")
+            raise CaptureError(
+                self._file.name, "the file that was indexed", "one that changed since", "index() it anew"
+            )
 
     def _from(self, at: int, lasting: bool) -> Iterator[FrameBatch]:
         return _batches(self._file, lasting, self._marks[at])
@@ -233,7 +235,9 @@ class Index(Generic[C]):
         while rows:
             at = bisect_right(firsts, rows[0]) - 1
             end = firsts[at + 1] if at + 1 < len(firsts) else self._count
-            inside = range(rows.start, min(end, rows.stop) if rows.step > 0 else max(firsts[at] - 1, rows.stop), rows.step)
+            inside = range(
+                rows.start, min(end, rows.stop) if rows.step > 0 else max(firsts[at] - 1, rows.stop), rows.step
+            )
             yield at, inside
             rows = rows[len(inside) :]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def width(header: AnyHeader, f: Field) -> int:
     """Return how many bits a field of a header fills whose derived fields are filled in."""
     raw = getattr(header, f.slot)
-    if raw is None or f.kind.shape == "payload":
+    if raw is None or f.kind.wire == "payload":
         return 0
     if f.kind.bits is not None:
         return f.kind.bits
@@ -30,7 +30,7 @@ def trailing_size(header: AnyHeader) -> int:
     for f in header._declaration.behind:
         raw = getattr(header, f.slot)
         if raw is not None:
-            size += f.kind.width // 8 if f.kind.bits is not None else len(field_bytes(f, raw))
+            size += f.kind.fixed_bits // 8 if f.kind.bits is not None else len(field_bytes(f, raw))
     return size
 
 

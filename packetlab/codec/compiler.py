@@ -62,7 +62,7 @@ def compile_init(cls: type[AnyHeader]) -> None:
     lines += ["    if _wrong or _unnamed is not None: raise _wrong_name(_cls, _wrong)", "    _s = 0"]
     for f in cls._fields:
         name, kind = f.name, f.kind
-        if kind.shape == "payload":
+        if kind.wire == "payload":
             names[f"_F_{name}"] = f
             lines += [f"    if {name} is not None: _only_marked(_cls, _F_{name}, {name})", f"    _self.{f.slot} = None"]
             continue
@@ -72,10 +72,10 @@ def compile_init(cls: type[AnyHeader]) -> None:
         names[f"_F_{name}"], where = kind, f"'{cls.__name__}.{name}'"
         lines += [f"    if {name} is None: _self.{f.slot} = {default}"]
         fits = ""
-        if kind.shape == "number":
+        if kind.wire == "number":
             fits = f"_type({name}) is _int and {kind.low} <= {name} <= {kind.high}"
-        elif kind.verbatim and kind.size is not None:
-            fits = f"_type({name}) is _bytes and _len({name}) == {kind.size}"
+        elif kind.verbatim and kind.bits is not None:
+            fits = f"_type({name}) is _bytes and _len({name}) == {kind.bits // 8}"
         if fits:
             lines += [f"    elif {fits}: _s |= {f.bit}; _self.{f.slot} = {name}"]
         # Text is asked for first: addresses are mostly written so.
@@ -83,7 +83,7 @@ def compile_init(cls: type[AnyHeader]) -> None:
         lines += [f"        _s |= {f.bit}", f"        _self.{f.slot} = _K_{name}({name}, {where})", "    else:"]
         lines += [f"        _s |= {f.bit | cls._declaration.prototype_bit}"]
         lines += [f"        _self.{f.slot} = {name}.fitted(_F_{name}, {where})"]
-        if kind.shape == "items":
+        if kind.wire == "items":
             lines += [f"    if _has_pattern(_self.{f.slot}): _s |= {cls._declaration.prototype_bit}"]
     lines += ["    _self._state = _s"]
     header: Any = cls
@@ -119,7 +119,7 @@ def replaced(header: H, changes: dict[str, Any]) -> H:
         f = cls._by_name.get(name)
         if f is None:
             raise wrong_name(cls, {name: value})
-        if f.kind.shape == "payload":
+        if f.kind.wire == "payload":
             only_marked(cls, f, value)
             continue
         if value is None and values[f.slot] is None and state >> 2 * count:
@@ -164,7 +164,7 @@ def item_faults(header: AnyHeader, field: Field, faults: list[Fault], origin: in
         if isinstance(item, bytes):
             return
         for f in item._fields:
-            if f.kind.shape == "items" and getattr(item, f.slot):
+            if f.kind.wire == "items" and getattr(item, f.slot):
                 item_faults(item, f, faults, bits // 8)
             bits += width(item, f)
 
@@ -174,7 +174,7 @@ def all_item_faults(headers: tuple[AnyHeader, ...], faults: list[Fault]) -> None
     bits = 0
     for header in headers:
         for f in header._declaration.before:
-            if f.kind.shape == "items" and getattr(header, f.slot):
+            if f.kind.wire == "items" and getattr(header, f.slot):
                 item_faults(header, f, faults, bits // 8)
             bits += width(header, f)
 

@@ -90,7 +90,7 @@ class Reading(OneByOne):
         self.trailer(end)
         self.lines.append(f"h{tag} = new{tag}(cls{tag})")
         for f in cls.fields:
-            value = "None" if f.kind.shape == "payload" else self.v(f.name)
+            value = "None" if f.kind.wire == "payload" else self.v(f.name)
             self.lines.append(f"h{tag}.{f.slot} = {value}")
         every = (1 << len(cls.fields)) - 1
         self.lines.append(f"h{tag}._state = {every | every << len(cls.fields)}")
@@ -208,12 +208,12 @@ class Reading(OneByOne):
             lines.append(f"{whole} = int.from_bytes({whole}, '{order}', signed={unit.signed})")
         shift = unit.bits
         for number, f in enumerate(unit.fields):
-            bits = f.kind.width
+            bits = f.kind.fixed_bits
             shift -= bits
             code = f"{whole} >> {shift}" if shift else whole
             if number:
                 code = f"({code}) & {(1 << bits) - 1}" if shift else f"{code} & {(1 << bits) - 1}"
-            if f.kind.shape == "number" and f.kind.signed and len(unit.fields) > 1:
+            if f.kind.wire == "number" and f.kind.signed and len(unit.fields) > 1:
                 code = f"(({code}) ^ {1 << bits - 1}) - {1 << bits - 1}"
             lines.append(f"{self.v(f.name)} = {code}")
         return lines

@@ -43,7 +43,7 @@ def encode_items(value: Any, align: int) -> bytes:
 
 def field_bytes(field: Field, raw: Any) -> bytes:
     """Pack the raw value of a field that is no number of bits, as it was read."""
-    if field.kind.shape == "items":
+    if field.kind.wire == "items":
         return encode_items(raw, 0)
     return raw if type(raw) is bytes else field.kind.write(raw)
 
@@ -54,12 +54,12 @@ def cut_encode(header: AnyHeader, body: bytes) -> bytes:
     number, width, data = 0, 0, b""
     for f in type(header)._fields:
         raw = getattr(header, f.slot)
-        if f.kind.shape == "payload":
+        if f.kind.wire == "payload":
             data, body = data + body, b""
         if raw is None:
             continue
-        if f.kind.shape == "number":
-            bits, value = f.kind.width, raw & ((1 << f.kind.width) - 1)
+        if f.kind.wire == "number":
+            bits, value = f.kind.fixed_bits, raw & ((1 << f.kind.fixed_bits) - 1)
             if f.kind.little:
                 value = int.from_bytes(value.to_bytes(bits // 8, "little"), "big")
             number, width = number << bits | value, width + bits
@@ -139,7 +139,7 @@ class Packing(OneByOne):
                 first += [
                     f"if h{tag}.{f.slot}: return general(stack, payload)"
                     for f in self.cls.fields
-                    if f.kind.shape == "items"
+                    if f.kind.wire == "items"
                 ]
         else:
             first += [f"if s >> {2 * count}: return {'h' if self.fill else 'cut_encode(h, body)'}"]
@@ -161,7 +161,7 @@ class Packing(OneByOne):
         if self.fill:
             ending += ["r = new(cls)"]
             for f in self.cls.fields:
-                stored = "None" if f.kind.shape == "payload" else self.stored(f)
+                stored = "None" if f.kind.wire == "payload" else self.stored(f)
                 ending += [f"r.{f.slot} = {stored}"]
             ending += ["r._state = s", "return r"]
         else:
@@ -224,12 +224,12 @@ class Packing(OneByOne):
     def octets(self, f: Field) -> str:
         """The packed form of a field of varying size."""
         var = f"b_{f.name}{self.tag}"
-        if self.plain and f.kind.shape == "items":
+        if self.plain and f.kind.wire == "items":
             return "b''"
         if var not in self.done:
             self.value(f.name)
             value = self.direct.get(f.name, f"v_{f.name}{self.tag}")
-            code = self.packed_items(f, value) if f.kind.shape == "items" else self.coded(f, value)
+            code = self.packed_items(f, value) if f.kind.wire == "items" else self.coded(f, value)
             if f.condition is not None:
                 code = f"{code} if {self.present(f)} else b''"
             self.lines.append(f"{var} = {code}")
@@ -238,7 +238,7 @@ class Packing(OneByOne):
 
     def coded(self, f: Field, value: str) -> str:
         """The bytes of a value: as they are, or as a kind of its own width writes it."""
-        if f.kind.shape == "open":
+        if f.kind.wire == "open":
             return value
         self.names[f"W_{f.name}{self.tag}"] = f.kind.write
         return f"W_{f.name}{self.tag}({value})"
@@ -259,7 +259,7 @@ class Packing(OneByOne):
         bits, terms = 0, []
         for f in fields:
             width = f.kind.bits
-            if self.plain and f.kind.shape == "items":
+            if self.plain and f.kind.wire == "items":
                 continue
             if width is None:
                 terms.append(f"len({self.octets(f)})")
@@ -317,7 +317,7 @@ class Packing(OneByOne):
             elif isinstance(step, When) and isinstance(step.step, Fixed):
                 self.value(step.field.name)
                 parts.append(f"({self.struct(step.step.run, guards)} if {self.present(step.field)} else b'')")
-            elif step.fields and not (self.plain and step.fields[0].kind.shape == "items"):
+            elif step.fields and not (self.plain and step.fields[0].kind.wire == "items"):
                 parts.append(self.octets(step.fields[0]))
         whole = " + ".join(parts) or "b''"
         sums = [f.name for step in steps for f in step.fields if isinstance(f.rule, Checksum)]
@@ -342,7 +342,7 @@ class Packing(OneByOne):
             if len(unit.fields) > 1 and f.rule is not None and not isinstance(f.rule, Next) and not var.isdigit():
                 guards.append(f"if {var} >> {f.kind.bits}: raise misfit(h{self.tag}, locals(), '{self.tag}')")
             shift -= f.kind.bits
-            if f.kind.shape == "number" and f.kind.signed and len(unit.fields) > 1:
+            if f.kind.wire == "number" and f.kind.signed and len(unit.fields) > 1:
                 var = f"({var} & {(1 << f.kind.bits) - 1})"
             code += (" | " if code else "") + (f"{var} << {shift}" if shift else var)
         if unit.by_bytes:
@@ -352,8 +352,8 @@ class Packing(OneByOne):
 
     def checksum(self, f: Field) -> list[str]:
         rule, tag = f.rule, self.tag
-        assert isinstance(rule, Checksum) and f.kind.shape == "number"
-        size, order = f.kind.width // 8, "little" if f.kind.little else "big"
+        assert isinstance(rule, Checksum) and f.kind.wire == "number"
+        size, order = f.kind.fixed_bits // 8, "little" if f.kind.little else "big"
         data = " + ".join(self.part(part) for part in rule.over if part != "pseudo")
         var = f"v_{f.name}{tag}"
         condition = "" if self.stack is not None else f"not s & {f.bit}"
@@ -412,7 +412,7 @@ class Packing(OneByOne):
             if names is not None:
                 number = protocol(self.stack[below].header, self.cls.header)
                 first, second = self.stack[below].by_name[names[0]], self.stack[below].by_name[names[1]]
-                addresses = first.kind.width // 8 + second.kind.width // 8
+                addresses = first.kind.fixed_bits // 8 + second.kind.fixed_bits // 8
                 self.known_sum = number - addresses  # len(d) counts the addresses too
                 return f"h_{below}.{first.slot} + h_{below}.{second.slot}"
         return "None"

@@ -168,7 +168,7 @@ class _Walk:
         chunk = self.data[first:last]
         self.bit += bits
         kind = f.kind
-        if kind.shape != "number":
+        if kind.wire != "number":
             return chunk
         if kind.little:
             return int.from_bytes(chunk, "little", signed=kind.signed)
@@ -184,7 +184,7 @@ class _Walk:
             if f.name in self.known:
                 self.values[f.name] = None
                 self.known.discard(f.name)
-                self.bit -= f.kind.width
+                self.bit -= f.kind.fixed_bits
 
     def varying(self, step: Sized | Padded | Open | Listed | Coded) -> Any:
         f, pos, limit = step.field, self.bit // 8, self.limit()
@@ -262,7 +262,7 @@ class _Walk:
             self.stop = end
 
     def least(self) -> int:
-        bits = sum(f.kind.width for f in self.cls.before if f.condition is None)
+        bits = sum(f.kind.fixed_bits for f in self.cls.before if f.condition is None)
         return self.start + bits // 8
 
     def payload_end(self, pos: int) -> int:
@@ -358,7 +358,7 @@ def read_items(
     fault, as long as it is zeros (see `Filled`).
     """
     kind = field.kind
-    assert kind.shape == "items"
+    assert kind.wire == "items"
     item = kind.item
     items: list[Any] = []
     ctx = Dissection()

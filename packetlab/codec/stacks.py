@@ -67,7 +67,7 @@ def _count(stack: tuple[type[AnyHeader], ...]) -> None:
 def _builder(stack: tuple[type[AnyHeader], ...]) -> Any:
     """Return a function for packets of this stack; it has another for those with options and the like."""
     general = _written(stack, {}, plain=False)
-    if not any(f.kind.shape == "items" for cls in stack for f in cls._fields):
+    if not any(f.kind.wire == "items" for cls in stack for f in cls._fields):
         return general
     return _written(stack, {"general": general}, plain=True)
 

@@ -127,7 +127,7 @@ def checked(given: Any, kind: Kind, where: str) -> Spec:
     for number in (spec.size, spec.count):
         if isinstance(number, Const) and number.number < 0:
             raise DeclareError(where, "a number from 0", number.number)
-    if kind.shape == "payload":
+    if kind.wire == "payload":
         spec.default = None
     elif spec.default is not None and spec.default is not REQUIRED:
         try:

@@ -74,7 +74,7 @@ class Declaration:
 
     def __post_init__(self) -> None:
         self.by_name = {f.name: f for f in self.fields}
-        marks = [i for i, f in enumerate(self.fields) if f.kind.shape == "payload"]
+        marks = [i for i, f in enumerate(self.fields) if f.kind.wire == "payload"]
         self.has_trailer = bool(marks)
         end = marks[0] if marks else len(self.fields)
         self.before, self.behind = list(self.fields[:end]), list(self.fields[end + 1 :])

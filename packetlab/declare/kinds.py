@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import netaddr
 
 
-Shape = Literal["number", "bytes", "open", "items", "coded", "payload"]
+Wire = Literal["number", "bytes", "open", "items", "coded", "payload"]
 """A number of some bits | bytes of a fixed size | bytes that rules or their surroundings bound | headers one behind the
 other | a value that tells its own size | no field, but the place of the payload."""
 
@@ -76,34 +76,27 @@ class Kind:
         return printable(str(self.value(raw)))
 
     @property
-    def shape(self) -> Shape:
-        """How it lies in a packet, see `Shape`. Whoever walks a declaration goes by it, and by no class of kinds."""
+    def wire(self) -> Wire:
+        """How it lies in a packet, see `Wire`. Whoever walks a declaration goes by it, and by no class of kinds."""
         return "coded" if self.bits is None else "bytes"
 
     @property
-    def width(self) -> int:
+    def fixed_bits(self) -> int:
         """The bits of a fixed width, 0 where it varies."""
         return self.bits or 0
-
-    @property
-    def size(self) -> int | None:
-        """The bytes of a fixed width."""
-        return None if self.bits is None else self.bits // 8
 
     @property
     def is_number(self) -> bool:
         """Whether rules may speak of its values."""
         return self.low <= self.high
 
-    @property
-    def title(self) -> str:
+    def in_words(self) -> str:
         """What it is, in full."""
         return self.words or type(self).__name__
 
-    @property
-    def takes(self) -> str:
+    def annotation(self) -> str:
         """What to give for it, as an annotation of Python's or in words."""
-        return self.title
+        return self.in_words()
 
 
 class Int(Kind):
@@ -125,17 +118,15 @@ class Int(Kind):
         self.high = (1 << bits - signed) - 1
 
     @property
-    def shape(self) -> Shape:
+    def wire(self) -> Wire:
         return "number"
 
-    @property
-    def title(self) -> str:
+    def in_words(self) -> str:
         words = f"{'signed ' if self.signed else ''}number of {self.bits} bit{'s' if self.bits > 1 else ''}"
         words += ", lowest octet first" if self.little else ""
         return words + (f", {self.names.__name__}" if self.names is not None else "")
 
-    @property
-    def takes(self) -> str:
+    def annotation(self) -> str:
         return "int" if self.names is None else self.names.__name__
 
     def raw(self, value: Any, where: str) -> int:
@@ -174,7 +165,6 @@ class Address(Kind):
     """An address of a fixed number of octets, kept raw and converted when looked at."""
 
     is_address = verbatim = True
-    size: int
 
     def __init__(
         self,
@@ -186,14 +176,13 @@ class Address(Kind):
         zero: bytes = b"",
         parts: Mapping[str, tuple[int, int]] | None = None,
     ) -> None:
-        self.name, self.bits = name, size * 8
+        self.name, self.size, self.bits = name, size, size * 8
         self.parts = parts or {}  # name -> where it begins and ends
         self.octets, self._value, self._text = octets, value, text
         self.words = name
         self.zero = zero or bytes(size)
 
-    @property
-    def takes(self) -> str:
+    def annotation(self) -> str:
         return self.name.partition(" ")[2]
 
     def raw(self, value: Any, where: str) -> bytes:
@@ -220,21 +209,19 @@ class Bytes(Kind):
     def __init__(self, size: int | None = None, rest: bool = False) -> None:
         if size is not None and (type(size) is not int or not 0 <= size <= 1 << 24):
             raise DeclareError("octets(...)", "a number from 0 to 16777216", size)
-        self.rest = rest
+        self.size, self.rest = size, rest
         if size is not None:
             self.bits = size * 8
             self.zero = bytes(size)
 
     @property
-    def shape(self) -> Shape:
+    def wire(self) -> Wire:
         return "open" if self.bits is None else "bytes"
 
-    @property
-    def title(self) -> str:
+    def in_words(self) -> str:
         return "octets" if self.bits is None else f"{self.size} octets"
 
-    @property
-    def takes(self) -> str:
+    def annotation(self) -> str:
         return "bytes"
 
     def raw(self, value: Any, where: str) -> bytes:
@@ -261,15 +248,13 @@ class Items(Kind):
         self.item = item
 
     @property
-    def shape(self) -> Shape:
+    def wire(self) -> Wire:
         return "items"
 
-    @property
-    def title(self) -> str:
+    def in_words(self) -> str:
         return f"{self.item.__name__}, one behind the other"
 
-    @property
-    def takes(self) -> str:
+    def annotation(self) -> str:
         return f"tuple[{self.item.__name__}, ...]"
 
     def raw(self, value: Any, where: str) -> Any:
@@ -313,15 +298,13 @@ class PayloadMark(Kind):
     words = "the payload"
 
     @property
-    def shape(self) -> Shape:
+    def wire(self) -> Wire:
         return "payload"
 
-    @property
-    def title(self) -> str:
+    def in_words(self) -> str:
         return "payload"
 
-    @property
-    def takes(self) -> str:
+    def annotation(self) -> str:
         return "bytes"
 
 

@@ -28,11 +28,11 @@ class Unit:
 
     def __init__(self, fields: list[Field]) -> None:
         self.fields = fields
-        self.bits = sum(f.kind.width for f in fields)
+        self.bits = sum(f.kind.fixed_bits for f in fields)
         first = fields[0].kind
-        self.number = first.shape == "number"
-        self.little = first.shape == "number" and first.little
-        self.signed = len(fields) == 1 and first.shape == "number" and first.signed
+        self.number = first.wire == "number"
+        self.little = first.wire == "number" and first.little
+        self.signed = len(fields) == 1 and first.wire == "number" and first.signed
         whole = self.number and self.bits in _CODES
         self.code = _CODES[self.bits] if whole else f"{self.bits // 8}s"
         if whole and self.signed:
@@ -184,7 +184,7 @@ class Plan:
                 self.counts[f.name] = f.count
         if payload_size is not None:
             self.payload = Size(payload_size, None)
-        self.trailing = sum(f.kind.width for f in behind) // 8
+        self.trailing = sum(f.kind.fixed_bits for f in behind) // 8
         self.head: list[Step] = []
         self._known: set[str] = set()
         bounds: list[tuple[str, Size | None]] = [("self", self.own), ("total", self.total)]
@@ -221,9 +221,9 @@ class Plan:
             return Padded(f, f.pad)
         if f.name in self.sizes:
             return Sized(f, self.sizes[f.name])
-        if f.kind.shape == "open":
+        if f.kind.wire == "open":
             return Open(f)
-        if f.kind.shape != "items":
+        if f.kind.wire != "items":
             return Coded(f)
         if f.name in self.counts or not (f.until is None or self._ends_header(f)):
             return Listed(f, self.counts.get(f.name))
@@ -256,9 +256,9 @@ class Plan:
         """Whether a field goes on to the end of what surrounds it by its own declaration."""
         if f.name in self.sizes or f.pad:
             return False
-        if f.kind.shape == "items":
+        if f.kind.wire == "items":
             return f.name not in self.counts and f.until is None
-        return f.kind.shape == "open"
+        return f.kind.wire == "open"
 
 
 def pieces(fields: list[Field]) -> list[Run | Field]:

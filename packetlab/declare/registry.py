@@ -246,7 +246,7 @@ def places(header: type[AnyHeader], conditional: bool = False) -> list[tuple[typ
 
 def _fits(number: int, declared_field: Field) -> bool:
     """Whether a field holds a number of the space that it shares with wider ones."""
-    return declared_field.kind.shape == "number" and number <= declared_field.kind.high
+    return declared_field.kind.wire == "number" and number <= declared_field.kind.high
 
 
 def _own_space(declared_field: Field) -> None:

@@ -87,7 +87,7 @@ class Leaves:
         if isinstance(leaf, Size):
             return self.size(leaf.name)
         if isinstance(leaf, Count):
-            if self.field(leaf.name).kind.shape != "items":
+            if self.field(leaf.name).kind.wire != "items":
                 raise DeclareError(self.where, "count_of(...) of a field tuple[SomeHeader, ...]", leaf.name)
             return 0, LONGEST
         if isinstance(leaf, Ahead):
@@ -130,8 +130,8 @@ class Leaves:
             return self.derived[part]
         fields = self.header.before if part == "self" else [self.field(part)]
         fixed = [f for f in fields if f.kind.bits is not None]
-        low = sum(f.kind.width for f in fixed if f.condition is None) // 8
-        size = low, LONGEST if len(fixed) < len(fields) else sum(f.kind.width for f in fixed) // 8
+        low = sum(f.kind.fixed_bits for f in fixed if f.condition is None) // 8
+        size = low, LONGEST if len(fixed) < len(fields) else sum(f.kind.fixed_bits for f in fixed) // 8
         if part == "self":
             self.derived[part] = size
         return size
@@ -160,11 +160,11 @@ def check_kind(kind: Kind, where: str) -> None:
     """Refuse a kind of the user's own that cannot be read back."""
     own = type(kind)
     if kind.bits is None:
-        if kind.shape != "coded":
+        if kind.wire != "coded":
             return
         if own.read is Kind.read or own.write is Kind.write or own.raw is Kind.raw:
             raise DeclareError(where, f"raw, read and write in {own.__name__}, or bits", "a kind without them")
-    elif kind.shape != "number":
+    elif kind.wire != "number":
         if kind.bits % 8 or type(kind.zero) is not bytes or len(kind.zero) * 8 != kind.bits:
             raise DeclareError(where, f"whole bytes in {own.__name__}.bits, and as many in zero", repr(kind.zero))
         if own.raw is Kind.raw:
@@ -181,7 +181,7 @@ _WRITTEN = {
 
 def check_spec(spec: Spec, kind: Kind, where: str) -> None:
     """Refuse a right-hand side that says nothing about a field of this kind."""
-    if spec.many and kind.shape != "items":
+    if spec.many and kind.wire != "items":
         raise DeclareError(where, "tuple[SomeHeader, ...] = many(...)", f"many(...) for {described(kind)}")
     for word, written in _WRITTEN.items():
         said = getattr(spec, word)
@@ -190,9 +190,9 @@ def check_spec(spec: Spec, kind: Kind, where: str) -> None:
             *(["rule"] if kind.is_number else []),
         ):
             raise DeclareError(where, f"a right-hand side that suits {described(kind)}", written)
-    if kind.verbatim and kind.size is not None and (spec.size is not None or spec.pad):
-        raise DeclareError(where, "Octets for a size that varies", f"{kind.size} octets")
-    if spec.size is not None and isinstance(spec.size, Const) and kind.shape == "open":
+    if kind.verbatim and kind.bits is not None and (spec.size is not None or spec.pad):
+        raise DeclareError(where, "Octets for a size that varies", kind.in_words())
+    if spec.size is not None and isinstance(spec.size, Const) and kind.wire == "open":
         raise DeclareError(where, "Annotated[bytes, octets(n)] for a fixed size", f"sized({words(spec.size)})")
     for multiple in (spec.align, spec.pad):
         if type(multiple) is not int or not 0 <= multiple <= 1 << 16:
@@ -230,7 +230,7 @@ def _check_rules(header: Declaration, f: Field, derived: dict[str, Range]) -> No
         if rule is not None:
             bounds(rule, Leaves(header, where, READ), where)
     if f.until is not None:
-        assert f.kind.shape == "items"
+        assert f.kind.wire == "items"
         bounds(f.until, Leaves(f.kind.item._declaration, f"{where}, until", ITEM), f"{where}, until")
 
 
@@ -247,8 +247,8 @@ def _check_sum(header: Declaration, f: Field, rule: Checksum, where: str) -> Non
     if not set(rule.over) - {"pseudo"}:
         raise DeclareError(where, '"self", "payload" or a field that the checksum goes over', str(rule))
     width = SUMS.get(rule.algorithm, 0)
-    assert f.kind.shape == "number"
-    if f.kind.width % 8 or f.kind.width < width or f.kind.signed:
+    assert f.kind.wire == "number"
+    if f.kind.fixed_bits % 8 or f.kind.fixed_bits < width or f.kind.signed:
         raise DeclareError(where, f"an unsigned field of {width} bits or more, in octets", f"{f.kind.bits} bits")
 
 
@@ -284,14 +284,14 @@ def _check_layout(header: Declaration) -> None:
     open_ended: Field | None = None
     for f in header.fields:
         where = f"{header.name}.{f.name}"
-        if f.kind.shape == "payload":
+        if f.kind.wire == "payload":
             open_ended = None
         bits = f.kind.bits
         if width % 8:
             for holds, expected in (
                 (bits is None or f.condition is not None, "a start on a byte boundary"),
-                (f.kind.shape != "number", "a start on a byte boundary, as octets have"),
-                (f.kind.shape == "number" and f.kind.little, "a little-endian number on a byte boundary: bits of a shared octet have no order of octets"),
+                (f.kind.wire != "number", "a start on a byte boundary, as octets have"),
+                (f.kind.wire == "number" and f.kind.little, "a little-endian number on a byte boundary: bits of a shared octet have no order of octets"),
                 (isinstance(f.rule, Checksum), "a checksum on a byte boundary"),
             ):  # fmt: skip
                 if holds:
@@ -300,7 +300,7 @@ def _check_layout(header: Declaration) -> None:
             raise DeclareError(where, "whole octets for a field that may be absent", f"{bits} bits")
         if bits is not None and f.condition is None:
             width += bits
-        if f.kind.shape == "open":
+        if f.kind.wire == "open":
             if not (f.kind.rest or f.size is not None or f.pad or measured & {f.name, "self"}):
                 raise DeclareError(where, "a size: sized(...), pad(...), Rest or a size_of rule", "none")
             if f.kind.rest and f.size is None:
@@ -425,7 +425,7 @@ def check_binding(upper: Declaration, under: Declaration, condition: Expr, sets:
     bounds(condition, Leaves(under, where, BOUND), where)
     for name, rule in sets.items():
         f = field_of(under, name, where)
-        if f.kind.shape != "number" or not (f.rule is None or isinstance(f.rule, Next)):
+        if f.kind.wire != "number" or not (f.rule is None or isinstance(f.rule, Next)):
             got = described(f.kind) if f.rule is None else words(f.rule)
             raise DeclareError(f"{where}, sets", f"a number field without a rule of its own, not {name}", got)
         bounds(rule, Leaves(under, where, BUILT), f"{where}.{name}")
@@ -443,7 +443,7 @@ def check_answer(request: Declaration, reply: Declaration, rule: Expr) -> None:
             raise DeclareError(where, ANSWERED[1], str(one))
         assert isinstance(one, Side)
         f: Any = field_of(sides[one.side], one.name, where)
-        if f.kind.shape == "number":
+        if f.kind.wire == "number":
             return number_range(f)
         return 0, 1 << f.kind.bits if f.kind.bits is not None else OCTETS
 

@@ -56,7 +56,7 @@ def cells(header: type[AnyHeader]) -> list[Cell]:
     """Return the fields of a header as cells, a payload with fields behind it among them."""
     found = []
     for f in header._fields:
-        if f.kind.shape == "payload":
+        if f.kind.wire == "payload":
             found.append(Cell("payload", None))
         else:
             found.append(Cell(f.name, f.kind.bits, f.condition is not None))
@@ -165,12 +165,12 @@ def signature(header: type[AnyHeader]) -> Signature:
             default: Any = _Word("auto")
         elif f.condition is not None:
             default = _Word("absent")
-        elif f.default is REQUIRED and kind.shape != "payload":
+        elif f.default is REQUIRED and kind.wire != "payload":
             default = Parameter.empty
         else:
-            plain = kind.shape in ("number", "items", "payload") or (kind.verbatim and not kind.is_address)
+            plain = kind.wire in ("number", "items", "payload") or (kind.verbatim and not kind.is_address)
             default = f.default if plain else kind.text(f.default)
-        takes = {"bytes": bytes, "int": int}.get(kind.takes) or _Word(kind.takes)
+        takes = {"bytes": bytes, "int": int}.get(kind.annotation()) or _Word(kind.annotation())
         parameters.append(Parameter(f.name, Parameter.KEYWORD_ONLY, default=default, annotation=takes))
     return Signature(parameters)
 
@@ -282,11 +282,11 @@ def _facts(header: type[AnyHeader]) -> list[tuple[str, str, str, str]]:
                 if f.count is not None
                 else f"up to a multiple of {f.pad}"
             )
-        elif f.default is REQUIRED and f.condition is None and f.kind.shape != "payload":
+        elif f.default is REQUIRED and f.condition is None and f.kind.wire != "payload":
             value = "to be given"
         elif f.default not in (None, REQUIRED, b"", ()):
             value = f"{f.kind.text(f.default)} unless given"
-        found.append((place, f.kind.title, value, str(f.condition) if f.condition is not None else ""))
+        found.append((place, f.kind.in_words(), value, str(f.condition) if f.condition is not None else ""))
         at = None if at is None or f.kind.bits is None or f.condition is not None else at + f.kind.bits
     return found
 

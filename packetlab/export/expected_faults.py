@@ -93,7 +93,7 @@ class Ground:
                 span = self.spans.get((i, f.name))
                 if span is not None and span.octets[1] > limit:
                     if f.kind.bits is None:
-                        if not (plan.is_open(f) and f.kind.shape == "open"):
+                        if not (plan.is_open(f) and f.kind.wire == "open"):
                             return Foretold(tuple(faults), False)
                     else:
                         at = span.octets[0]
@@ -120,7 +120,7 @@ class Ground:
 
     def cut_from(self, i: int, faults: list[Fault]) -> Foretold:
         """Layers from `i` on are known to be cut: only items, which are read when somebody asks, may have more to say."""
-        items = any(f.kind.shape == "items" for header in self.layers[i:] for f in header._fields)
+        items = any(f.kind.wire == "items" for header in self.layers[i:] for f in header._fields)
         return Foretold(tuple(faults), not items)
 
     def closed(self, i: int, otherwise: int) -> int:
@@ -140,7 +140,7 @@ class Ground:
                 return NOTHING
             for f in cls._declaration.before:
                 if plan.is_open(f) and plan.own is None:
-                    return NOTHING if f.kind.shape == "open" else ANYTHING
+                    return NOTHING if f.kind.wire == "open" else ANYTHING
             if cls._declaration.behind:
                 return ANYTHING
         last = type(self.layers[-1]) if self.layers else None
@@ -185,7 +185,7 @@ class Ground:
 
     def least(self, i: int, f: Field) -> int:
         """Where layer `i` must not end before: behind a field, and behind all that has a fixed size."""
-        fixed = sum(g.kind.width for g in type(self.layers[i])._declaration.before if g.condition is None) // 8
+        fixed = sum(g.kind.fixed_bits for g in type(self.layers[i])._declaration.before if g.condition is None) // 8
         return max(self.read_to(i, f), self.starts[i] + fixed)
 
     def too_small(self, i: int, f: Field, value: int, end: int, least: int) -> Fault:
@@ -241,7 +241,7 @@ class Ground:
     def field_length(self, i: int, f: Field, size: int) -> Foretold:
         span = self.spans.get((i, f.name))
         limit = self.limits[i]
-        if span is None or f.kind.shape == "items" or self.plans[i].total or self.plans[i].own:
+        if span is None or f.kind.wire == "items" or self.plans[i].total or self.plans[i].own:
             return ANYTHING
         at = span.octets[0]
         if at + size <= limit:
@@ -285,6 +285,6 @@ class Ground:
 
 def states_a_size(f: Field) -> bool:
     """Whether the value of a field is a size or a count by its rule."""
-    if f.rule is None or isinstance(f.rule, Next) or f.kind.shape == "payload":
+    if f.rule is None or isinstance(f.rule, Next) or f.kind.wire == "payload":
         return False
     return any(isinstance(leaf, (Size, Count)) for leaf in f.rule.leaves())

@@ -26,7 +26,7 @@ def header(draw: Any, cls: Any, values: str, fields: dict[str, Any], top: bool) 
     made: dict[str, Any] = {}
     seen = Values({}, b"", 0)
     for f in cls._fields:
-        if f.kind.shape == "payload":
+        if f.kind.wire == "payload":
             continue
         if f.name in fields:
             chosen = fields[f.name]
@@ -61,7 +61,7 @@ def _value(draw: Any, cls: Any, f: Field, values: str, seen: Values, top: bool) 
     from hypothesis import strategies as st
 
     if isinstance(f.rule, Next):
-        return draw(_unbound(f, f.rule, st)) if top and f.kind.shape == "number" else None
+        return draw(_unbound(f, f.rule, st)) if top and f.kind.wire == "number" else None
     if f.fixed or f.rule is not None or f.pad:
         return None
     if f.condition is not None:
@@ -88,7 +88,7 @@ def _refs(cls: Any, condition: Expr) -> list[Expr]:
 
 def _unbound(f: Field, rule: Next, st: Any) -> Any:
     """A number that names no header, or the one that says so."""
-    assert f.kind.shape == "number"
+    assert f.kind.wire == "number"
     taken = registry.space(rule.space).headers
     return st.none() | st.integers(f.kind.low, f.kind.high).filter(lambda number: number not in taken)
 
@@ -97,13 +97,13 @@ def _of_kind(cls: Any, f: Field, values: str, seen: Values, st: Any) -> Any:
     kind = f.kind
     if kind.is_number:
         return _numbers(kind, values, st)
-    if kind.shape == "items":
+    if kind.wire == "items":
         return _items(f, values, seen, st)
-    if kind.shape == "coded":
+    if kind.wire == "coded":
         read = st.binary(max_size=LONGEST).map(lambda data: kind.read(data, 0, len(data)))
         return read.filter(lambda found: found is not None).map(lambda found: kind.value(found[0]))
-    if kind.shape == "bytes":
-        drawn = st.binary(min_size=kind.size, max_size=kind.size)
+    if kind.wire == "bytes":
+        drawn = st.binary(min_size=kind.fixed_bits // 8, max_size=kind.fixed_bits // 8)
         return drawn if kind.verbatim else drawn.filter(lambda raw: _is_value(kind, raw))
     if f.size is not None:
         size = max(0, f.size.evaluate(seen))
@@ -113,7 +113,7 @@ def _of_kind(cls: Any, f: Field, values: str, seen: Values, st: Any) -> Any:
 
 
 def _numbers(kind: Kind, values: str, st: Any) -> Any:
-    if kind.names is None or values != "valid":
+    if kind.wire != "number" or kind.names is None or values != "valid":
         return st.integers(kind.low, kind.high)
     members: list[Any] = list(kind.names)
     if issubclass(kind.names, IntFlag):
@@ -170,7 +170,7 @@ def _fill_up(cls: Any, made: dict[str, Any], own: dict[str, Any]) -> None:
     open_ended = [
         f for f in cls._fields
         if f.kind.bits is None and f.name not in own and not f.pad and not f.align and f.size is None
-        and f.kind.shape in ("open", "items") and (f.condition is None or f.name in made)
+        and f.kind.wire in ("open", "items") and (f.condition is None or f.name in made)
     ]  # fmt: skip
     if unit == 1 or not open_ended:
         return
@@ -182,7 +182,7 @@ def _fill_up(cls: Any, made: dict[str, Any], own: dict[str, Any]) -> None:
     if not missing:
         return
     value = made.get(f.name, f.default)
-    if f.kind.shape == "open":
+    if f.kind.wire == "open":
         made[f.name] = (value or b"") + bytes(missing)
         return
     made[f.name] = _longer(tuple(value or ()), missing)
@@ -193,7 +193,7 @@ def _longer(items: tuple[Any, ...], missing: int) -> tuple[Any, ...]:
     for i, item in enumerate(items):
         for f in item._fields:
             raw = getattr(item, f.slot)
-            if f.kind.shape == "open" and type(raw) is bytes and _unit(type(item), "self") == 1:
+            if f.kind.wire == "open" and type(raw) is bytes and _unit(type(item), "self") == 1:
                 return (*items[:i], item.replace(**{f.name: raw + bytes(missing)}), *items[i + 1 :])
     return items
 

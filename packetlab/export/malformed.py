@@ -129,14 +129,14 @@ class _Catalogue:
                 bytes(self.sound)[:at],
                 self.ground.squeezed(0, at),
             )
-        if f.kind.shape == "number":
+        if f.kind.wire == "number":
             yield from self.of_number(i, f, f.kind, name, raw)
         elif f.fixed and f.kind.verbatim:
             wrong = raw[:-1] + bytes([raw[-1] ^ 1])
             yield from self.changed(
                 i, f, "wrong-constant", wrong, f"{name} is not what it always is", self.constant(i, f, wrong)
             )
-        elif f.kind.shape == "items":
+        elif f.kind.wire == "items":
             yield from self.of_items(i, header, f)
 
     def of_number(self, i: int, f: Field, kind: Kind, name: str, raw: int) -> Iterator[Malformed]:
@@ -205,7 +205,7 @@ class _Catalogue:
         if not numbered:
             return
         (first, _), (last, length) = numbered[0], numbered[-1]
-        assert length.kind.shape == "number"
+        assert length.kind.wire == "number"
         place, name = f"{self.names[i]}.{f.name}", f"{type(items[last]).__name__}.{length.name}"
         raw = getattr(items[first]._alone(), length.slot)
         for word, number, value, what in (
@@ -225,7 +225,7 @@ class _Catalogue:
     def length_of(item: Header) -> list[Field]:
         return [
             g for g in item._fields
-            if g.kind.shape == "number" and states_a_size(g) and getattr(item._alone(), g.slot) is not None
+            if g.kind.wire == "number" and states_a_size(g) and getattr(item._alone(), g.slot) is not None
         ][:1]  # fmt: skip
 
     def item(self, i: int, f: Field, items: Any, number: int, length: Field, value: int) -> Foretold:
@@ -249,7 +249,7 @@ class _Catalogue:
 
         if plan.own is not None and plan.own[1] is length:
             size = plan.own[0].evaluate(scope)
-            least = max(read, sum(g.kind.width for g in cls._fields if g.condition is None) // 8)
+            least = max(read, sum(g.kind.fixed_bits for g in cls._fields if g.condition is None) // 8)
             if size < least:
                 return told(length.name, at, f"a size of {least} bytes or more", f"{value} ({size} bytes)")
             if size > room:
@@ -270,4 +270,4 @@ def item_width(item: Header, f: Field) -> int:
     raw = getattr(item._alone(), f.slot)
     if raw is None:
         return 0
-    return f.kind.width // 8 if f.kind.bits is not None else len(raw)
+    return f.kind.fixed_bits // 8 if f.kind.bits is not None else len(raw)

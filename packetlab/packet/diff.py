@@ -61,7 +61,7 @@ class _Comparison:
             place = name if seen[name] == 1 else f"{name}#{seen[name]}"
             for f in type(self.one.layers[left])._fields:
                 spot = Spot(f"{place}.{f.name}", f, left, right)
-                ours, theirs = (None, None) if f.kind.shape == "payload" else self.values(spot)
+                ours, theirs = (None, None) if f.kind.wire == "payload" else self.values(spot)
                 if ours != theirs:
                     found.append(spot._replace(presence=ours is None or theirs is None))
         if self.one.payload != self.other.payload:
@@ -73,7 +73,7 @@ class _Comparison:
     def value(self, packet: Packet, spot: Spot) -> Any:
         assert spot.field is not None
         header = packet.layers[spot.right if packet is self.other else spot.left]
-        return header._parsed(spot.field) if spot.field.kind.shape == "items" else getattr(header, spot.field.slot)
+        return header._parsed(spot.field) if spot.field.kind.wire == "items" else getattr(header, spot.field.slot)
 
     def values(self, spot: Spot) -> tuple[Any, Any]:
         return self.value(self.one, spot), self.value(self.other, spot)
@@ -208,7 +208,7 @@ def _same_octets(one: bytes, other: bytes) -> int:
 
 def _raw(header: Header, spot: Spot) -> Any:
     assert spot.field is not None
-    return header._parsed(spot.field) if spot.field.kind.shape == "items" else getattr(header, spot.field.slot)
+    return header._parsed(spot.field) if spot.field.kind.wire == "items" else getattr(header, spot.field.slot)
 
 
 def _given(header: Header, f: Field, raw: Any) -> Header:

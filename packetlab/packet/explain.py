@@ -38,7 +38,7 @@ class Derivation:
 
     def octets(self, f: Field) -> bytes:
         raw = self.raw(f.name)
-        return b"" if raw is None else encode_items(raw, 0) if f.kind.shape == "items" else raw
+        return b"" if raw is None else encode_items(raw, 0) if f.kind.wire == "items" else raw
 
     def value(self, name: str) -> int:
         raw = self.raw(name)
@@ -242,7 +242,7 @@ def why(packet: Packet, i: int, name: str) -> Text:
         "absent"
         if raw is None
         else f.kind.text(getattr(scope.header, name))
-        if f.kind.shape == "items"
+        if f.kind.wire == "items"
         else f.kind.text(raw)
     )
     if isinstance(f.rule, Checksum) and raw is not None:
@@ -359,12 +359,12 @@ def show(packet: Packet) -> Text:
         lines.append(name)
         for f in header._fields:
             raw = getattr(header, f.slot)
-            if f.kind.shape == "payload" or raw is None:
+            if f.kind.wire == "payload" or raw is None:
                 continue
-            if isinstance(f.rule, Checksum) and f.kind.shape == "number":
-                text = f"0x{raw:0{f.kind.width // 4}x}"
+            if isinstance(f.rule, Checksum) and f.kind.wire == "number":
+                text = f"0x{raw:0{f.kind.fixed_bits // 4}x}"
                 text += f"  {checks[i, f.name].name.lower().replace('_', ' ')}"
-            elif f.kind.shape == "items":
+            elif f.kind.wire == "items":
                 items = getattr(header, f.name)
                 text = ", ".join(octets_text(item) if isinstance(item, bytes) else repr(item) for item in items) or "-"
             else:

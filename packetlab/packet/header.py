@@ -42,7 +42,7 @@ class FieldProperty(property, Field):
     def _getter(self) -> Callable[[Any], Any]:
         slot, kind = self.slot, self.kind
         read = attrgetter(slot)
-        if kind.shape == "number" and kind.names is None and self.rule is None:
+        if kind.wire == "number" and kind.names is None and self.rule is None:
             return read
 
         def get(header: HeaderBase) -> Any:
@@ -52,7 +52,7 @@ class FieldProperty(property, Field):
                 raw = read(header)
                 if raw is None:
                     return None
-            if type(raw) is bytes and kind.shape == "items":
+            if type(raw) is bytes and kind.wire == "items":
                 return header._parsed(self)
             try:
                 return kind.value(raw)
@@ -72,13 +72,13 @@ class FieldProperty(property, Field):
         if isinstance(value, Spec) and value.written == "default(...)":
             value = value.default
         of = f"{self.header.__name__}.{self.name}"
-        if self.kind.shape == "payload" or (self.rule is not None and self.default is None) or self.pad:
+        if self.kind.wire == "payload" or (self.rule is not None and self.default is None) or self.pad:
             raise DeclareError(where, f"a name that is free, for {of} has no default", words_for(value))
         if isinstance(value, Spec | Expr) or callable(value) or hasattr(type(value), "__get__"):
             hint = f"{self.name} = value, and nothing else; rules stand with the class that declares the field"
             raise DeclareError(where, f"a plain value, as another default of {of}", words_for(value), hint)
         rules = {word: getattr(self, word) for word in Spec.__slots__ if word not in ("default", "many")}
-        spec = Spec(value, many=self.kind.shape == "items", **rules)
+        spec = Spec(value, many=self.kind.wire == "items", **rules)
         made = FieldProperty(self.name, self.kind, checked(spec, self.kind, where))
         made.header = self.header
         if isinstance(self.rule, Next):
@@ -326,7 +326,7 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         header = self._alone() if any(getattr(self, f.slot) is None for f in self._fields) else self
         return tuple(
             header._parsed(f)
-            if f.kind.shape == "items" and getattr(header, f.slot) is not None
+            if f.kind.wire == "items" and getattr(header, f.slot) is not None
             else getattr(header, f.slot)
             for f in self._fields
         )
@@ -347,9 +347,9 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         mine, theirs = getattr(self, field.slot), getattr(other, field.slot)
         if isinstance(mine, Tolerance):
             other = other._alone() if theirs is None else other
-            raw = other._parsed(field) if field.kind.shape == "items" else getattr(other, field.slot)
+            raw = other._parsed(field) if field.kind.wire == "items" else getattr(other, field.slot)
             return mine.admits(raw, known)
-        if field.kind.shape == "items" or theirs is None:
+        if field.kind.wire == "items" or theirs is None:
             return bool(getattr(self, field.name) == getattr(other, field.name))
         return bool(mine == theirs)
 
@@ -398,7 +398,7 @@ def _owner(name: str, kind: Kind, inherited: dict[str, Field], bases: tuple[type
     if "_" + name in reserved:
         return f"every header has as _{name}, for itself"
     # In rules these words are parts of the packet.
-    if name in ("self", "pseudo") or (name == "payload" and kind.shape != "payload"):
+    if name in ("self", "pseudo") or (name == "payload" and kind.wire != "payload"):
         return "is a part of the packet in rules"
     return "starts with _" if name.startswith("_") else ""
 

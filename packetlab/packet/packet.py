@@ -261,7 +261,7 @@ class Packet(Shown):
         """
         for header in self._headers:
             for f in type(header)._fields:
-                if f.kind.shape == "items" and getattr(header, f.slot) is not None:
+                if f.kind.wire == "items" and getattr(header, f.slot) is not None:
                     header._parsed(f)
         return build(self._headers, self._payload, self._gaps)
 
@@ -297,7 +297,7 @@ class Packet(Shown):
         field = self._class(layer)._by_name.get("payload") if layer is not None else None
         # A header of a captured packet has None where a mark stands; given back, it changes nothing.
         given_back = field is not None and changes.get("payload", b"") is None
-        if "payload" in changes and not given_back and (field is None or field.kind.shape == "payload"):
+        if "payload" in changes and not given_back and (field is None or field.kind.wire == "payload"):
             payload = Bytes().raw(changes.pop("payload"), "payload")
         if layer is not None:
             place = self._place(layer)

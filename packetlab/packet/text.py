@@ -32,11 +32,11 @@ def value_text(f: Field, raw: Any, header: AnyHeader | None = None) -> str:
     """Return the raw value of a field as a person reads it, "absent" for none; safe to print."""
     if raw is None:
         return "absent"
-    if f.kind.shape == "items":
+    if f.kind.wire == "items":
         items = header._parsed(f) if header is not None and type(raw) is bytes else raw
         return ", ".join(octets_text(i) if isinstance(i, bytes) else repr(i) for i in items) or "none"
-    if isinstance(f.rule, Checksum) and f.kind.shape == "number":
-        return f"0x{raw:0{f.kind.width // 4}x}"
+    if isinstance(f.rule, Checksum) and f.kind.wire == "number":
+        return f"0x{raw:0{f.kind.fixed_bits // 4}x}"
     try:
         return f.kind.text(int(raw) if isinstance(raw, bool) else raw)
     except (TypeError, ValueError):  # a value met under a name in a field of another kind

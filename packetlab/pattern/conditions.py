@@ -236,7 +236,7 @@ def prototype_test(prototype: Header) -> tuple[Test, bool]:
             conditions.append(Condition((f.name,), "in", raw.raws))
         elif isinstance(raw, Masked):
             conditions.append(Condition((f.name,), "masked", raw.raws))
-        elif type(raw) in (int, bytes) and f.kind.shape != "items":
+        elif type(raw) in (int, bytes) and f.kind.wire != "items":
             conditions.append(Condition((f.name,), "==", raw))
         else:
             whole = False

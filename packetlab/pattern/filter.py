@@ -143,7 +143,7 @@ class _Parser:
         sign = self.take("in", *COMPARE)
         if not sign:
             return make(Condition(names, "true"))  # type: ignore[no-any-return]
-        if sign == ("contains" if kind.shape == "number" else "&"):
+        if sign == ("contains" if kind.wire == "number" else "&"):
             signs = " ".join(one for one in COMPARE if one != sign)
             raise self.error(f"{signs} or in behind {called}", sign, self.tokens[at][1])
         if sign != "in":
@@ -183,11 +183,11 @@ class _Parser:
             expected += f", {error.expected}" if error.expected else ""
         except ValueError:
             pass
-        if kind.shape == "number" and kind.bits == 1 and kind.names is None:
+        if kind.wire == "number" and kind.bits == 1 and kind.names is None:
             hint = "0 or 1"
-        elif token.startswith('"') and kind.shape == "number" and _NUMBER.fullmatch(token[1:-1]):
+        elif token.startswith('"') and kind.wire == "number" and _NUMBER.fullmatch(token[1:-1]):
             hint = f"without quotes: {token[1:-1]}"
-        elif kind.shape == "number" and kind.names is not None:
+        elif kind.wire == "number" and kind.names is not None:
             hint = near_or_all(token, kind.names.__members__)
         elif kind is _TEXT:
             hint = f'a text in quotes: "{token[:40]}"'
@@ -202,7 +202,7 @@ def _raw(token: str, kind: Kind, sign: str) -> Any:
         if not quoted:
             raise ValueError(token)
         return plain.decode()
-    if sign == "contains" or (kind.verbatim and not kind.is_address) or kind.shape == "items":
+    if sign == "contains" or (kind.verbatim and not kind.is_address) or kind.wire == "items":
         value = plain if quoted else bytes.fromhex(token.replace(":", ""))
         if kind.bits is not None and len(value) * 8 != kind.bits and sign in ("==", "!="):
             raise BuildError("", f"{kind.bits // 8} octets")
@@ -210,12 +210,12 @@ def _raw(token: str, kind: Kind, sign: str) -> Any:
     word = plain.decode()
     number = None if quoted or not _NUMBER.fullmatch(word) else int(word, 16 if "x" in word.lower() else 10)
     if kind.is_address:
-        if "/" in word and kind.size in (4, 16) and sign in ("==", "!="):
+        if "/" in word and kind.bits in (32, 128) and sign in ("==", "!="):
             net = ip_network(word, strict=False)
-            if net.max_prefixlen == kind.size * 8:
+            if net.max_prefixlen == kind.bits:
                 return net.netmask.packed, net.network_address.packed
         return kind.raw(number if number is not None and kind is HOST else word, "")
-    if kind.shape != "number":
+    if kind.wire != "number":
         return kind.raw(word if number is None else number, "")
     if number is not None:
         if kind is _COUNT and number < 0:

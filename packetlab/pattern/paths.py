@@ -78,17 +78,17 @@ class FieldPath(NamedTuple):
         inside, called = header, header.__name__
         for place, name in enumerate(names):
             own = inside._by_name.get(name) or inside._by_name.get(FIELDS.get(f"{inside.__name__.lower()}.{name}", ""))
-            if not place and name == PAYLOAD and (own is None or own.kind.shape == "payload"):
+            if not place and name == PAYLOAD and (own is None or own.kind.wire == "payload"):
                 if len(names) > 1:
                     raise BuildError(where, "no part of a payload", ".".join(names[1:]))
                 return cls(header, occurrence, (), PAYLOAD)
-            if own is None or own.kind.shape == "payload":
+            if own is None or own.kind.wire == "payload":
                 known = [*inside._by_name, *_others(inside.__name__), *([] if place else [PAYLOAD])]
                 hint = _either(inside, name) or near_or_all(name, known)
                 raise BuildError(where, f"a field of {inside.__name__}", repr(name), hint)
             fields.append(own)
             called += f".{own.name}"
-            if own.kind.shape == "items" and isinstance(own.kind.item, type):
+            if own.kind.wire == "items" and isinstance(own.kind.item, type):
                 inside = own.kind.item
             elif place + 1 < len(names):
                 return cls(header, occurrence, tuple(fields), _part(own, ".".join(names[place + 1 :]), called, where))
@@ -168,8 +168,8 @@ class FieldPath(NamedTuple):
             return int(raw & self.flag == self.flag)
         if self.part:
             octets = raw[self._slice]
-            return int.from_bytes(octets, "big") if self.kind.shape == "number" else octets
-        return encode_items(raw, 0) if self.fields[-1].kind.shape == "items" else raw
+            return int.from_bytes(octets, "big") if self.kind.wire == "number" else octets
+        return encode_items(raw, 0) if self.fields[-1].kind.wire == "items" else raw
 
 
 def named_header(name: str, where: str, among: Sequence[type[AnyHeader]] = ()) -> type[AnyHeader]:
@@ -185,7 +185,7 @@ def named_header(name: str, where: str, among: Sequence[type[AnyHeader]] = ()) -
 
 def flags(kind: Kind) -> Mapping[str, int]:
     """Return the flags of a kind of numbers: name in small letters -> bits."""
-    names = kind.names if kind.shape == "number" else None
+    names = kind.names if kind.wire == "number" else None
     if names is None or not issubclass(names, IntFlag):
         return {}
     return {name.lower(): int(bits) for name, bits in names.__members__.items() if bits}

@@ -1,31 +1,21 @@
 """Header classes as plain data that travels in a file: fields, kinds, defaults, rules, bindings, answers, enums, docstring.
 
 A description is made of dicts, lists, texts and whole numbers, so JSON holds it; `declare_from` (in `declared`) makes a
-class of it again. Code does not travel: a class whose wire format needs a property or a kind of its own is refused,
-and other methods stay behind.
+class of it again. Code does not travel: a class whose wire format needs a property is refused, other methods stay behind,
+and of a kind of its own the name goes along, for whoever has that kind too.
 """
 
 from __future__ import annotations
 
-from enum import Flag, FlagBoundary, IntEnum, IntFlag
-from inspect import cleandoc
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from packetlab.declare import kinds as _fields
 from packetlab.declare.expressions import Expr, Next
 from packetlab.declare.fields import REQUIRED
-from packetlab.declare.kinds import (
-    Address,
-    Bytes,
-    Int,
-    Items,
-    Kind,
-    PayloadMark,
-)
 from packetlab.declare.registry import key, placed
 from packetlab.errors import DeclareError
 from packetlab.packet.header import own_doc
 from packetlab.schema.expressions import data_of
+from packetlab.schema.kinds import data_of_kind, data_of_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,13 +23,6 @@ if TYPE_CHECKING:
     from packetlab.declare.declaration import AnyHeader
     from packetlab.declare.fields import Field
 
-ADDRESSES: dict[str, Address] = {
-    word: get_args(annotation)[1]
-    for word, annotation in {
-        "mac": _fields.MAC, "ipv4": _fields.IPv4Address, "ipv6": _fields.IPv6Address, "xns": _fields.XNSAddressField,
-    }.items()
-}  # fmt: skip
-"""Word of a description -> kind of field."""
 OWN = "packetlab."  # where the modules of headers lie that everyone has
 
 
@@ -93,7 +76,7 @@ def described(headers: Iterable[type[AnyHeader]]) -> list[dict[str, Any]]:
         if header in order or header in path:
             return
         # Its body names items and whom it answers; what it is bound to may come behind.
-        items = [f.kind.item for f in header._fields if f.kind.shape == "items"]
+        items = [f.kind.item for f in header._fields if f.kind.wire == "items"]
         for needed in (*items, *(asked for asked in header._answers if asked is not None)):
             if not needed.__module__.startswith(OWN) or needed in wanted:
                 visit(needed, (*path, header))
@@ -109,9 +92,9 @@ def described(headers: Iterable[type[AnyHeader]]) -> list[dict[str, Any]]:
 
 def _field(f: Field, header: type[AnyHeader]) -> dict[str, Any]:
     where = f"{header.__name__}.{f.name}"
-    found: dict[str, Any] = {"name": f.name, **_kind(f.kind, where)}
+    found: dict[str, Any] = {"name": f.name, **data_of_kind(f.kind, where)}
     if f.default is not REQUIRED and f.default is not None:
-        found["default"] = _value(f, f.default, where)
+        found["default"] = data_of_value(f.kind, f.default, where)
     # A number space of the field's own came with the first header that was bound to it, and will come so again.
     own = isinstance(f.rule, Next) and f.rule.space in (f"{key(header)}.{f.name}", f"{key(f.header)}.{f.name}")
     for word, rule in (
@@ -127,52 +110,3 @@ def _field(f: Field, header: type[AnyHeader]) -> dict[str, Any]:
     if f.fixed:
         found["const"] = 1
     return found
-
-
-def _kind(kind: Kind, where: str) -> dict[str, Any]:
-    if type(kind) is Int:
-        found: dict[str, Any] = {"kind": "int", "bits": kind.bits}
-        found.update({word: 1 for word in ("signed", "little") if getattr(kind, word)})
-        if kind.names is not None:
-            found["names"] = _enum(kind.names, where)
-        return found
-    if type(kind) is Bytes:
-        return {"kind": "rest" if kind.rest else "octets", **({} if kind.size is None else {"octets": kind.size})}
-    if type(kind) is Items:
-        return {"kind": "items", "of": kind.item.__name__}
-    if type(kind) is PayloadMark:
-        return {"kind": "payload"}
-    for word, known in ADDRESSES.items():
-        if known is kind:
-            return {"kind": word}
-    raise DeclareError(where, "a kind of field that packetlab has", f"{type(kind).__name__}, which is code")
-
-
-def _enum(names: type[IntEnum | IntFlag], where: str) -> dict[str, Any]:
-    if issubclass(names, Flag) and getattr(names, "_boundary_", None) is not FlagBoundary.KEEP:
-        raise DeclareError(where, "flags that keep bits without a name", f"{names.__name__}, which does not")
-    found: dict[str, Any] = {"name": names.__name__}
-    if issubclass(names, Flag):
-        found["flags"] = 1
-    if names.__doc__ and names.__doc__ not in (IntEnum.__doc__, IntFlag.__doc__):
-        found["doc"] = cleandoc(names.__doc__)
-    found["members"] = {member: int(value) for member, value in names.__members__.items()}
-    return found
-
-
-def _value(f: Field, raw: Any, where: str) -> Any:
-    """Return a raw value: numbers as they are, octets in hexadecimal, headers as dicts of their fields."""
-    if isinstance(raw, bytes):
-        return raw.hex()
-    if f.kind.shape == "items":
-        if any(type(item) is not f.kind.item for item in raw):
-            raise DeclareError(where, f"headers of class {f.kind.item.__name__}", "others")
-        return [
-            {
-                g.name: _value(g, getattr(item, g.slot), where)
-                for g in item._fields
-                if item._state & g.bit and getattr(item, g.slot) is not None
-            }
-            for item in raw
-        ]
-    return int(raw)

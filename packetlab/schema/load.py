@@ -19,21 +19,21 @@ from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Const, Expr
 from packetlab.declare.fields import REQUIRED, Spec
 from packetlab.declare.intervals import bounds
-from packetlab.declare.kinds import Bytes, Int, Items, Kind, PayloadMark
+from packetlab.declare.kinds import Kind
 from packetlab.declare.validate import BOUND, Leaves, field_of
 from packetlab.errors import DeclareError, PacketlabError
 from packetlab.packet.header import HeaderType
 from packetlab.packet.packet import Header
 from packetlab.protocols import linktypes as _all_headers  # noqa: F401  descriptions may name any of them
-from packetlab.schema.dump import ADDRESSES, OWN, describe
+from packetlab.schema.dump import OWN, describe
 from packetlab.schema.expressions import answer, listed, name, number, rule, shown, table, term, text
+from packetlab.schema.kinds import ADDRESSES, MEMBERS, OCTETS, WORDS, form_of, import_name, value_of_data
 from packetlab.schema.source import class_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-CLASSES, FIELDS, MEMBERS, BINDINGS, CONDITIONS, ANSWERS = 64, 256, 4096, 256, 64, 64
-OCTETS, WORDS, NESTING, PADDING = 1 << 16, 1 << 16, 4, 1 << 12
+CLASSES, FIELDS, BINDINGS, CONDITIONS, ANSWERS, PADDING = 64, 256, 256, 64, 64, 1 << 12
 LETTERS = 1 << 20  # of JSON
 MODULE = "described"  # where classes made here are said to come from
 
@@ -50,14 +50,15 @@ class Declaration:
         self.description: dict[str, Any] = descriptions[place]
         self.name = name(table(self.description, "a declaration", _HEADER).get("name"), "the name of a header")
 
-    def declare(self) -> type[AnyHeader]:
+    def declare(self, kinds: Iterable[type[Kind]] = ()) -> type[AnyHeader]:
         """Make the class, and those it needs of the same file, and bind them; return it.
 
-        A class declared already in the same words is returned as it is. DeclareError where the description is no sound
+        `kinds` are classes of your own that fields of it may have. A class declared already in the same words is returned
+        as it is. DeclareError where the description is no sound
         one, or where its name or a number is taken; then nothing was declared.
         """
         needed = _needed(self._all, self._place)
-        return declare_from([self._all[place] for place in sorted(needed)])[-1]
+        return declare_from([self._all[place] for place in sorted(needed)], kinds)[-1]
 
     def __str__(self) -> str:
         try:
@@ -93,9 +94,9 @@ class Declarations(tuple[Declaration, ...]):
 
     __slots__ = ()
 
-    def declare(self) -> list[type[AnyHeader]]:
+    def declare(self, kinds: Iterable[type[Kind]] = ()) -> list[type[AnyHeader]]:
         """Make and bind every class; see `Declaration.declare`."""
-        return declare_from([one.description for one in self])
+        return declare_from([one.description for one in self], kinds)
 
     def __str__(self) -> str:
         return "\n\n\n".join(map(str, self))
@@ -121,14 +122,20 @@ def to_json(descriptions: list[dict[str, Any]]) -> str:
     """Return descriptions as ASCII text. DeclareError where they are not sound, or too long, for `from_json`."""
     letters = json.dumps(descriptions, separators=(",", ":"))
     with registry.bindings():
-        declare_from([one.description for one in from_json(letters)])
+        declare_from([one.description for one in from_json(letters)], _derived(Kind))
     return letters
 
 
-def declare_from(descriptions: Any) -> list[type[AnyHeader]]:
+def _derived(kind: type[Kind]) -> list[type[Kind]]:
+    """Return the kinds that are derived from one; of several with one name the last."""
+    found = [one for own in kind.__subclasses__() for one in (own, *_derived(own))]
+    return list({import_name(one): one for one in found}.values())
+
+
+def declare_from(descriptions: Any, kinds: Iterable[type[Kind]] = ()) -> list[type[AnyHeader]]:
     """Make and bind the classes of some descriptions (a list of them, or one), in order; return them.
 
-    What they name is looked for among themselves first, then among the classes declared. A class that is declared
+    `kinds` are the classes of your own that fields may have: a description names them, and imports nothing. What they name is looked for among themselves first, then among the classes declared. A class that is declared
     already in the same words is taken as it is. DeclareError for anything not sound, or a name or number that is
     taken; then nothing was declared.
     """
@@ -136,7 +143,7 @@ def declare_from(descriptions: Any) -> list[type[AnyHeader]]:
     made: dict[str, type[AnyHeader]] = {}
     try:
         with registry.all_or_none():
-            maker = _Maker(made)
+            maker = _Maker(made, kinds)
             for description in some:
                 maker.make(description)
             maker.bind()
@@ -150,21 +157,12 @@ def declare_from(descriptions: Any) -> list[type[AnyHeader]]:
 
 
 _HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo under answers"
-_FIELD = "name kind bits signed little names octets of default rule when size count until align pad const"
-# What a field of each kind may say besides its name, kind, condition and default.
-_SAYS = {
-    "int": "bits signed little names rule const when default",
-    "octets": "octets size pad const when default",
-    "rest": "when default",
-    "payload": "",
-    "items": "of size count until align when default",
-    **dict.fromkeys(ADDRESSES, "const when default"),
-}
+_FIELD = "name kind bits signed little names octets of given default rule when size count until align pad const"
 
 
 class _Maker:
-    def __init__(self, made: dict[str, type[AnyHeader]]) -> None:
-        self.made = made
+    def __init__(self, made: dict[str, type[AnyHeader]], kinds: Iterable[type[Kind]]) -> None:
+        self.made, self.kinds = made, tuple(kinds)
         self.enums: dict[str, Any] = {}
         self.under: list[tuple[type[AnyHeader], Any]] = []
         self.answers: list[tuple[type[AnyHeader], Any, bool]] = []  # and whether the class is new
@@ -213,7 +211,7 @@ class _Maker:
             if names.count(one) > 1:
                 raise DeclareError(f"{called}.{one}", "a name that is free", one)
         kinds = {one: self.kind(row, f"{called}.{one}") for one, row in zip(names, rows, strict=True)}
-        fixed = sum(kind.width for kind in kinds.values()) // 8
+        fixed = sum(kind.fixed_bits for kind in kinds.values()) // 8
         if fixed > OCTETS:
             raise DeclareError(called, f"fixed fields of {OCTETS} octets at most", fixed)
         body: dict[str, Any] = {"__module__": MODULE, "__qualname__": called}
@@ -237,24 +235,9 @@ class _Maker:
         return made  # type: ignore[no-any-return]
 
     def kind(self, row: dict[str, Any], where: str) -> Kind:
-        word = row.get("kind")
-        if type(word) is not str or word not in _SAYS:
-            raise DeclareError(where, f"a kind: one of {', '.join(_SAYS)}", shown(word))
-        table({key: value for key, value in row.items() if key not in ("name", "kind")}, where, _SAYS[word])
-        if word == "int":
-            flags = {one: bool(number(row.get(one, 0), where, 0, 1)) for one in ("signed", "little")}
-            names = self.enum(row["names"], where) if "names" in row else None
-            return Int(number(row.get("bits"), where, 1, 64), names=names, **flags)
-        if word == "items":
-            item = self.known(row.get("of"), where)
-            if _nesting(item) >= NESTING:
-                raise DeclareError(where, f"headers inside headers, {NESTING} deep at most", "more")
-            return Items(item)
-        if word == "payload":
-            return PayloadMark()
-        if word in ("octets", "rest"):
-            return Bytes(number(row["octets"], where, 0, OCTETS) if "octets" in row else None, rest=word == "rest")
-        return ADDRESSES[word]
+        form = form_of(row, where)
+        table({key: value for key, value in row.items() if key not in ("name", "kind")}, where, form.says)
+        return form.kind(row, where, self)
 
     def enum(self, data: Any, where: str) -> Any:
         data = table(data, where, "name flags doc members")
@@ -292,24 +275,10 @@ class _Maker:
                 raise DeclareError(where, "a value for a constant", "none")
             rules["fixed"] = True
         if "default" in row:
-            default = self.value(row["default"], kind, where)
+            default = value_of_data(kind, row["default"], where)
         else:
-            default = None if "rule" in row or "pad" in row or kind.shape == "payload" else REQUIRED
+            default = None if "rule" in row or "pad" in row or kind.wire == "payload" else REQUIRED
         return Spec(default, **rules)
-
-    def value(self, data: Any, kind: Kind, where: str) -> Any:
-        if kind.shape == "number":
-            return number(data, where, kind.low, kind.high)
-        if kind.shape == "items":
-            return tuple(self.item(one, kind.item, where) for one in listed(data, where, FIELDS))
-        try:
-            return bytes.fromhex(text(data, where, 2 * OCTETS))
-        except ValueError:
-            raise DeclareError(where, "octets in hexadecimal", shown(data)) from None
-
-    def item(self, data: Any, item: type[AnyHeader], where: str) -> AnyHeader:
-        data = table(data, where, item._by_name)
-        return item(**{one: self.value(value, item._by_name[one].kind, where) for one, value in data.items()})
 
     # Bindings --------------------------------------------------------------------------------------------------
 
@@ -326,7 +295,7 @@ class _Maker:
                     numbers = table(entry["numbers"], where, ("port", *lower._by_name))
                     for one, some in numbers.items():
                         field = field_of(lower._declaration, registry.number_field(lower, one), where)
-                        if field.kind.shape != "number":
+                        if field.kind.wire != "number":
                             raise DeclareError(where, "a number field", one)
                         values = [
                             number(v, where, field.kind.low, field.kind.high) for v in listed(some, where, MEMBERS)
@@ -376,10 +345,6 @@ def _form(header: type[AnyHeader]) -> dict[str, Any]:
 
 def _told(answers: dict[type[AnyHeader] | None, Expr]) -> dict[type[AnyHeader] | None, str]:
     return {asked: str(rule) for asked, rule in answers.items()}
-
-
-def _nesting(header: type[AnyHeader]) -> int:
-    return 1 + max((_nesting(f.kind.item) for f in header._fields if f.kind.shape == "items"), default=0)
 
 
 def _needed(descriptions: list[Any], place: int) -> set[int]:

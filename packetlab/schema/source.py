@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from packetlab.declare import integers
 from packetlab.declare.expressions import COMPARISONS, SIGNS
 from packetlab.errors import DeclareError
-from packetlab.schema.dump import ADDRESSES
 from packetlab.schema.expressions import DEPTH, NUMBERS, listed, name, number, shown, space, text
+from packetlab.schema.kinds import ADDRESSES, docstring, form_of
 
 _REFLECTED = SIGNS.keys() - COMPARISONS  # signs that may have a plain number on their left
-_KINDS = {"rest": "Rest", "payload": "Payload", "mac": "MAC", "ipv4": "IPv4Address", "ipv6": "IPv6Address", "xns": "XNSAddressField"}  # fmt: skip
 _MOST = 1 << 16
 
 
@@ -37,7 +35,7 @@ def class_body(description: dict[str, Any]) -> str:
     enums: dict[str, None] = {}
     lines = [f"class {called}({', '.join(['Header', *options])}):"]
     if description.get("doc"):
-        lines += [f"    {line}".rstrip() for line in _doc(text(description["doc"], called, _MOST))]
+        lines += [f"    {line}".rstrip() for line in docstring(text(description["doc"], called, _MOST))]
         lines.append("")
     body = [_field(row, called, enums) for row in listed(description.get("fields"), called, NUMBERS)]
     lines += ["    " + line for line in body or ["pass"]]
@@ -84,29 +82,7 @@ def _field(row: Any, where: str, enums: dict[str, None]) -> str:
     called = name(row.get("name"), where)
     where = f"{where}.{called}"
     right = _right(row, where)
-    return f"{called}: {_annotation(row, where, enums)}{f' = {right}' if right else ''}"
-
-
-def _annotation(row: dict[str, Any], where: str, enums: dict[str, None]) -> str:
-    kind = row.get("kind")
-    if kind == "int":
-        width = number(row.get("bits"), where, 1, 64)
-        signed, little = row.get("signed") == 1, row.get("little") == 1
-        if "names" in row:
-            enums[_enum(row["names"], where)] = None
-            kept = f"bits({width}{', signed=True' if signed else ''}{', little=True' if little else ''})"
-            return f"Annotated[Named[{row['names']['name']}], {kept}]"
-        short = f"{'S' if signed else 'U'}{width}{'le' if little else ''}"
-        if hasattr(integers, short):
-            return short
-        return f"Annotated[int, bits({width}{', signed=True' if signed else ''}{', little=True' if little else ''})]"
-    if kind == "octets":
-        return f"Annotated[bytes, octets({number(row['octets'], where)})]" if "octets" in row else "Octets"
-    if kind == "items":
-        return f"tuple[{name(row.get('of'), where)}, ...]"
-    if type(kind) is str and kind in _KINDS:
-        return _KINDS[kind]
-    raise DeclareError(where, "a kind of field", shown(kind))
+    return f"{called}: {form_of(row, where).spelled(row, where, enums)}{f' = {right}' if right else ''}"
 
 
 def _right(row: dict[str, Any], where: str) -> str:
@@ -155,32 +131,12 @@ def _given(item: Any, where: str) -> str:
     return ", ".join(f"{name(key, where)}={_value(value, {}, where)}" for key, value in item.items())
 
 
-def _enum(data: Any, where: str) -> str:
-    if type(data) is not dict or type(data.get("members")) is not dict:
-        raise DeclareError(where, "names of values", shown(data))
-    lines = [f"class {name(data.get('name'), where)}({'IntFlag' if data.get('flags') == 1 else 'IntEnum'}):"]
-    if data.get("doc"):
-        lines += [*("    " + line for line in _doc(text(data["doc"], where, _MOST))), ""]
-    return "\n".join(
-        lines + [f"    {name(key, where)} = {number(value, where)}" for key, value in data["members"].items()]
-    )
-
-
 def _quoted(value: Any) -> str:
     return f'"{name(value, "a name")}"'
 
 
 def _letters(words: str) -> str:
     return f'"{words}"' if '"' not in words and "\\" not in words else ascii(words)
-
-
-def _doc(words: str) -> list[str]:
-    """A docstring: plain where it can be, else with everything escaped that is not plain letters."""
-    first, *more = words.split("\n")
-    plain = all(c.isprintable() and c not in '"\\' for line in (first, *more) for c in line)
-    if not plain or not words.isascii() or first.strip() != first or not first:
-        return [ascii(words)]
-    return [f'"""{first}"""'] if not more else [f'"""{first}', *more, '"""']
 
 
 # Rules ---------------------------------------------------------------------------------------------------------

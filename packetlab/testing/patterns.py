@@ -59,7 +59,7 @@ class Pattern:
         if isinstance(self._test, Test):
             asked = [one for one in self._test.matches() if isinstance(one, Match)]
             found += [path.field for match in asked for path in match.paths if path.field is not None]
-        return [f for f in found if f.kind.shape not in ("items", "payload")]
+        return [f for f in found if f.kind.wire not in ("items", "payload")]
 
     def fits(self, packet: Packet, known: Known | None = None) -> bool:
         """Say whether the packet is what was meant. `known`: what names of `same_as` stand for; a fit adds to it."""

@@ -151,7 +151,7 @@ class Script:
     def _live_value(self, header: Any, name: str) -> Any:
         f = header._by_name[name]
         raw = getattr(header, f.slot)
-        if f.kind.shape in ("items", "payload") or raw is None:
+        if f.kind.wire in ("items", "payload") or raw is None:
             return None
         for place, known in self._recorded.known.items():
             if place[0] is type(header) and raw in known:

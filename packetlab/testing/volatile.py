@@ -145,8 +145,8 @@ class Canon:
         if not raw or (isinstance(raw, bytes) and not any(raw)):
             return None
         number = known.setdefault(raw, len(known) + 1)
-        if kind.shape == "number":
-            return number & ((1 << kind.width) - 1)
+        if kind.wire == "number":
+            return number & ((1 << kind.fixed_bits) - 1)
         if kind.verbatim:
             return number.to_bytes(8, "big")[-len(raw) :].rjust(len(raw), b"\0")
         return None

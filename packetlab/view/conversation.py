@@ -71,7 +71,7 @@ def asked(fields: Sequence[str | Field]) -> list[str | FieldPath]:
     for wanted in fields:
         where = f"fields: {wanted!r}"
         if isinstance(wanted, Field):
-            path = FieldPath(wanted.header, 0, (wanted,) if wanted.kind.shape != "payload" else ())
+            path = FieldPath(wanted.header, 0, (wanted,) if wanted.kind.wire != "payload" else ())
         elif not isinstance(wanted, str):
             raise BuildError(
                 where, "a name such as 'seq' or 'ip.ttl', or a field such as SPP.seq", type(wanted).__name__
@@ -79,7 +79,7 @@ def asked(fields: Sequence[str | Field]) -> list[str | FieldPath]:
         elif "." in wanted:
             path = FieldPath.parse(wanted, where)
         else:
-            known = {f.name for header in declared() for f in header._fields if f.kind.shape != "payload"}
+            known = {f.name for header in declared() for f in header._fields if f.kind.wire != "payload"}
             if wanted not in known and wanted != PAYLOAD:
                 hint = suggestion(wanted, sorted(known))
                 raise BuildError(where, "a field such as 'seq' or 'ip.ttl'", repr(wanted), hint)
@@ -121,7 +121,7 @@ def _having(headers: Sequence[Header], wanted: str | FieldPath) -> list[tuple[Fi
 
 
 def _text(path: FieldPath, header: Header, raw: Any) -> str:
-    whole = path.kind.shape == "items" and not path.several
+    whole = path.kind.wire == "items" and not path.several
     return str(getattr(header, path.fields[0].name)) if whole else path.kind.text(raw).split(" (")[0]
 
 

@@ -134,7 +134,7 @@ def _fields(
 
 def lines_of(header: Any, f: Field) -> list[str]:
     """Return the value of a field that is there, an item a line. Long ones, and what is far down, are cut."""
-    items = getattr(header, f.name) if f.kind.shape == "items" else ()
+    items = getattr(header, f.name) if f.kind.wire == "items" else ()
     if not items:
         return [value_text(f, getattr(header, f.slot), header)]
     texts = [octets_text(item) if isinstance(item, bytes) else repr(item) for item in items[:ITEMS]]

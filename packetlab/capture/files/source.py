@@ -34,7 +34,9 @@ class Source:
         self, stream: BinaryIO, name: str, start: int | None = None, following: Following | None = None
     ) -> None:
         self.stream, self.name, self._following = stream, name, following
-        self._begin = self._place = start  # in a file object that can seek, so that two readers of it do not disturb each other
+        self._begin = self._place = (
+            start  # in a file object that can seek, so that two readers of it do not disturb each other
+        )
         self.offset = 0
         self.fault: CaptureError | None = None
         self.ended = False  # the stream gave nothing any more

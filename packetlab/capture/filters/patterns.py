@@ -78,7 +78,7 @@ def _header_class(pattern: type) -> type[Header]:
 
     if not issubclass(pattern, Header):
         raise _no_pattern(pattern)
-    among = [(one, f) for one in declared() for f in one._fields if f.kind.shape == "items" and f.kind.item is pattern]
+    among = [(one, f) for one in declared() for f in one._fields if f.kind.wire == "items" and f.kind.item is pattern]
     if among and not any(placed(one) for one in (pattern, *declared()) if issubclass(one, pattern)):
         header, f = among[0]
         names = f'"{header.__name__.lower()}.{f.name}.{pattern._fields[0].name}"' if pattern._fields else ""

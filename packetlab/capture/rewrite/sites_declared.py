@@ -133,13 +133,13 @@ class Declared:
             kind, name = span.field.kind, span.field.name
             if note is not None:
                 self._held(note, at, stop)
-            elif kind.shape == "number" and (kind.bits != 16 or kind.little):
+            elif kind.wire == "number" and (kind.bits != 16 or kind.little):
                 self._leave(header, name, "which is no port of 16 bits in network order")
             elif span.bit % 8:
                 self._leave(header, name, "which does not begin with an octet")
             elif span.bits != kind.bits:
                 self._leave(header, name, "which is cut off inside")
-            elif kind.shape == "number":
+            elif kind.wire == "number":
                 self._port(self.start + span.bit // 8)
             else:
                 role = pseudo.index(name) if name in pseudo else 2
@@ -177,7 +177,7 @@ class Declared:
 
     def _address(self, kind: Any, at: int, role: int, frame: bool) -> None:
         sites, np = self.sites, self.sites.np
-        size = kind.size
+        size = kind.fixed_bits // 8
         at, size = (at + 4, 6) if size == 12 else (at, size)  # the host of an XNS address is a MAC address
         if size not in (4, 6, 16):
             return
@@ -194,7 +194,7 @@ class Declared:
         found = [f for f in cls._fields if isinstance(f.rule, Checksum) and getattr(header, f.slot) is not None]
         for f in reversed(found):
             rule = f.rule
-            assert isinstance(rule, Checksum) and f.kind.shape == "number"
+            assert isinstance(rule, Checksum) and f.kind.wire == "number"
             span = next((span for span in spans if span.field is f), None)
             if span is None or span.bits != f.kind.bits:
                 continue  # cut off: there is nothing to put right
@@ -296,9 +296,9 @@ def _addresses(header: Header, spans: list[Span], at: int, end: int) -> Iterator
     header or item they are in, from `at` to `end`."""
     for span in spans:
         kind, note = span.field.kind, held(type(header), span.field)
-        if note or kind.is_address or (span.field.name in PORTS and kind.shape == "number"):
+        if note or kind.is_address or (span.field.name in PORTS and kind.wire == "number"):
             yield span, note, at, end
-        elif kind.shape == "items" and not span.bit % 8:
+        elif kind.wire == "items" and not span.bit % 8:
             place = span.bit // 8
             for item in getattr(header, span.field.name) or ():
                 size = len(bytes(item))
@@ -321,7 +321,7 @@ def _unread(packet: Packet, place: int, remains: bool) -> str | None:
             missing = remains and _expected(header, f, scope)
         else:  # of a part, what stands behind the payload is read from where the part ends
             missing = f in header._declaration.behind and not all_here(packet, scope.bodies, place + 1)[place]
-            missing |= f.kind.shape == "items" and (_unlike(header, f) or _more(header, f, scope))
+            missing |= f.kind.wire == "items" and (_unlike(header, f) or _more(header, f, scope))
         if missing:
             return f.name
     return None
@@ -341,7 +341,7 @@ def _unlike(header: Header, f: Field) -> bool:
     """Whether among the items of a field, or in them, are bytes that are no item."""
     return any(
         not isinstance(item, Header)
-        or any(_unlike(item, one) for one in item._fields if one.kind.shape == "items" and holds(type(item), one))
+        or any(_unlike(item, one) for one in item._fields if one.kind.wire == "items" and holds(type(item), one))
         for item in getattr(header, f.name) or ()
     )
 
@@ -393,9 +393,9 @@ def _two(header: Header) -> tuple[str, str] | None:
         header._declaration.pseudo if header._declaration.pseudo and header._declaration.pseudo[0] else ("src", "dst")
     )
     kinds = [header._by_name[name].kind if name in header._by_name else None for name in (first, second)]
-    return (first, second) if all(kind is not None and kind.is_address and kind.size != 6 for kind in kinds) else None
+    return (first, second) if all(kind is not None and kind.is_address and kind.bits != 48 for kind in kinds) else None
 
 
 def _is_port(header: Header, name: str) -> bool:
     f = header._by_name.get(name)
-    return f is not None and f.kind.shape == "number" and getattr(header, f.slot) is not None
+    return f is not None and f.kind.wire == "number" and getattr(header, f.slot) is not None

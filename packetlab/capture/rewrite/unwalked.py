@@ -140,9 +140,9 @@ def holds(cls: type[AnyHeader], f: Field, inside: tuple[type[AnyHeader], ...] = 
     """Whether a field of a header is an address or a port, or has such inside."""
     return (
         f.kind.is_address
-        or (f.name in PORTS and f.kind.shape == "number")
+        or (f.name in PORTS and f.kind.wire == "number")
         or held(cls, f) is not None
-        or (f.kind.shape == "items" and _items_hold(f.kind.item, (*inside, cls)))
+        or (f.kind.wire == "items" and _items_hold(f.kind.item, (*inside, cls)))
     )
 
 

@@ -65,7 +65,7 @@ def names_of(header: type[AnyHeader]) -> dict[str, Field]:
     import dpkt
 
     taken = {*dir(dpkt.Packet), "data", "trailer"}
-    fields = [f for f in header._fields if f.kind.shape != "payload"]
+    fields = [f for f in header._fields if f.kind.wire != "payload"]
     return {f.name + "_" * (f.name in taken): f for f in fields}
 
 
@@ -77,7 +77,7 @@ def fixed_part(header: type[AnyHeader]) -> tuple[str, list[tuple[str, str, Any]]
     there = {f: name for name, f in names_of(header).items()}
     for unit in first.units if isinstance(first, Run) else ():
         wide = unit.number and unit.bits > 8
-        signed_bits = len(unit.fields) > 1 and any(f.kind.shape == "number" and f.kind.signed for f in unit.fields)
+        signed_bits = len(unit.fields) > 1 and any(f.kind.wire == "number" and f.kind.signed for f in unit.fields)
         if unit.by_bytes or signed_bits or (wide and order and (order == "<") != unit.little):
             break
         if wide:
@@ -88,23 +88,23 @@ def fixed_part(header: type[AnyHeader]) -> tuple[str, list[tuple[str, str, Any]]
             continue
         name, value = "_" + "_".join(there[f] for f in unit.fields), 0
         for f in unit.fields:
-            bits = f.kind.width
+            bits = f.kind.fixed_bits
             value = value << bits | (f.default if isinstance(f.default, int) else 0) & (1 << bits) - 1
         hdr.append((name, unit.code, value))
-        shared[name] = [(there[f], f.kind.width) for f in unit.fields]
+        shared[name] = [(there[f], f.kind.fixed_bits) for f in unit.fields]
     return order or ">", hdr, shared
 
 
 def lift(kind: Any, raw: Any) -> Any:
     """Return a raw value of ours in dpkt's form."""
-    if kind.shape == "items":
+    if kind.wire == "items":
         return [one if isinstance(one, bytes) else dpkt_class(type(one))(bytes(one)) for one in raw]
     return raw
 
 
 def lower(kind: Any, value: Any) -> Any:
     """Return a value in dpkt's form as one that a header of ours takes."""
-    if kind.shape == "items":
+    if kind.wire == "items":
         ours = all(hasattr(one, "declared_header") for one in value)
         return tuple(one.to_header() for one in value) if ours else b"".join(map(bytes, value))
     return value

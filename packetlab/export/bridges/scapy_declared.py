@@ -74,7 +74,7 @@ def names_of(header: type[AnyHeader]) -> dict[str, Field]:
     from scapy.packet import Packet
 
     taken = {*dir(Packet), "fields_desc"}
-    fields = [f for f in header._fields if f.kind.shape != "payload"]
+    fields = [f for f in header._fields if f.kind.wire != "payload"]
     return {f.name + "_" * (f.name in taken): f for f in fields}
 
 

@@ -39,11 +39,11 @@ def scapy_field(f: Field, name: str, shares: bool, scope: Scope, item: Callable[
     if default is not None:
         default = to_scapy_value(kind, default, item)
     made: Any
-    if kind.shape == "number":
+    if kind.wire == "number":
         made = _number(kind, name, default, shares)
     elif kind.is_address:
         made = _address(kind, name, default)
-    elif kind.shape == "items":
+    elif kind.wire == "items":
         made = _items(f, name, default, scope, item)
     else:
         assert kind.verbatim
@@ -58,7 +58,7 @@ def to_scapy_value(kind: Any, raw: Any, item: Callable[[Any], Any]) -> Any:
     """Return a raw value of ours as scapy keeps it: numbers, octets, addresses as text, repeated headers as packets."""
     if kind.is_address:
         return kind.text(raw)
-    if kind.shape == "items":
+    if kind.wire == "items":
         from scapy.packet import Raw
 
         return [Raw(one) if isinstance(one, bytes) else item(type(one))(bytes(one)) for one in raw]
@@ -67,11 +67,11 @@ def to_scapy_value(kind: Any, raw: Any, item: Callable[[Any], Any]) -> Any:
 
 def from_scapy_value(kind: Any, value: Any, header_of: Callable[[Any], Header]) -> Any:
     """Return a value that scapy keeps as one that a header of ours takes."""
-    if kind.shape == "number":
+    if kind.wire == "number":
         return int(value) if not isinstance(value, str) else value
     if kind.is_address:
         return value if isinstance(value, bytes) else str(value)  # scapy may keep one as a network of its own
-    if kind.shape == "items":
+    if kind.wire == "items":
         return b"".join(map(bytes, value)) if any(not hasattr(v, "declared_header") for v in value) else tuple(
             header_of(v) for v in value
         )  # fmt: skip
@@ -81,7 +81,7 @@ def from_scapy_value(kind: Any, value: Any, header_of: Callable[[Any], Header]) 
 def _number(kind: Kind, name: str, default: Any, shares: bool) -> Any:
     from scapy import fields
 
-    bits = kind.width
+    bits = kind.fixed_bits
     if kind.names is not None and not kind.little and not kind.signed:
         if issubclass(kind.names, IntFlag):
             known = {
@@ -122,9 +122,9 @@ def _number(kind: Kind, name: str, default: Any, shares: bool) -> Any:
 def _address(kind: Kind, name: str, default: Any) -> Any:
     from scapy.fields import IP6Field, IPField, MACField
 
-    if kind.size == 12:
+    if kind.bits == 96:
         return _own_fields()["XNSField"](name, default)
-    return {4: IPField, 6: MACField, 16: IP6Field}[kind.width // 8](name, default)
+    return {4: IPField, 6: MACField, 16: IP6Field}[kind.fixed_bits // 8](name, default)
 
 
 def _octets(f: Field, name: str, default: Any, scope: Scope) -> Any:
@@ -142,7 +142,7 @@ def _items(f: Field, name: str, default: Any, scope: Scope, item: Callable[[Any]
     from scapy.fields import PacketListField
 
     kind = f.kind
-    assert kind.shape == "items"
+    assert kind.wire == "items"
     bounds: dict[str, Any] = {}
     if f.size is not None:
         size = f.size

@@ -116,9 +116,9 @@ def _constant(value: int) -> Term:
 
 def _field(rule: Ref, header: type[AnyHeader]) -> Term:
     f = header._by_name[rule.name]
-    if f.kind.shape != "number":
+    if f.kind.wire != "number":
         return Term("0", 0, 0)  # octets have no value as a number while reading
-    if is_wide(f.kind.width):
+    if is_wide(f.kind.fixed_bits):
         # Wide enough that it counts as one, whatever it is.
         low, high = min(f.kind.low, -2 * EXACT) if f.kind.signed else 0, max(f.kind.high, 2 * EXACT)
         return Term(f"(s.v[{lua(rule.name)}] or W.ZERO)", low, high)

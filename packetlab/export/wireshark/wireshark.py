@@ -72,7 +72,7 @@ def collect(headers: Any) -> list[type[AnyHeader]]:
     found: dict[type[AnyHeader], None] = dict.fromkeys(header for header in headers if not is_known(header))
     queue = list(found)
     for header in queue:
-        near = [f.kind.item for f in header._fields if f.kind.shape == "items"]
+        near = [f.kind.item for f in header._fields if f.kind.wire == "items"]
         near += [upper for upper in following(header) if not is_known(upper) and not _elsewhere(header, upper)]
         near += [lower for lower, _, _ in registry.placed(header) if not is_known(lower)]
         fresh = [one for one in dict.fromkeys(near) if one not in found]
@@ -148,8 +148,8 @@ class _Script:
                 wanted = ", ".join(f"[{lua(name)}] = true" for name in sorted(needs(rule)))
                 field = f"field = {lua(by.name)}, " if by is not None else ""
                 lines.append(f"  {word} = {{{field}needs = {{{wanted}}}, rule = {number(rule, header)}}},")
-        least = sum(f.kind.width for f in before if f.condition is None) // 8
-        tail = sum(f.kind.width // 8 for f in behind)
+        least = sum(f.kind.fixed_bits for f in before if f.condition is None) // 8
+        tail = sum(f.kind.fixed_bits // 8 for f in behind)
         lines.append(f"  least = {least}, tail = {tail},")
         for word, rule_ in (
             ("opaque", header._declaration.opaque),
@@ -179,13 +179,13 @@ class _Script:
         kind = f.kind
         if kind.bits is not None:
             parts.append(f"bits = {kind.bits}")
-        if kind.shape == "number":
+        if kind.wire == "number":
             parts += self.whole_number(f, kind, unit)
-        if kind.shape == "items":
+        if kind.wire == "items":
             parts += [f"item = {self.numbers[kind.item]}", *([f"align = {f.align}"] if f.align else [])]
         if f.condition is not None:
             parts.append(f"when = {condition(f.condition, header)}")
-        if f.until is not None and kind.shape == "items":
+        if f.until is not None and kind.wire == "items":
             parts.append(f"['until'] = {condition(f.until, kind.item)}")
         if kind.bits is None:
             if plan.is_open(f):
@@ -202,11 +202,11 @@ class _Script:
 
     def whole_number(self, f: Field, kind: Kind, unit: tuple[int, int] | None) -> list[str]:
         parts = [f"{word} = true" for word in ("signed", "little") if getattr(kind, word)]
-        if is_wide(kind.width):
+        if is_wide(kind.fixed_bits):
             parts.append("wide = true")
-        bits, shift = (unit[0], unit[1]) if unit is not None else (kind.width, 0)
+        bits, shift = (unit[0], unit[1]) if unit is not None else (kind.fixed_bits, 0)
         if unit is not None:
-            parts += [f"unit = {bits // 8}", f"mask = {((1 << kind.width) - 1) << shift}"]
+            parts += [f"unit = {bits // 8}", f"mask = {((1 << kind.fixed_bits) - 1) << shift}"]
         width = next(w for w in (8, 16, 24, 32, 64) if w >= bits)
         parts.append(f"type = {lua(('int' if kind.signed else 'uint') + str(width))}")
         names, flags = kind.names, kind.names is not None and issubclass(kind.names, IntFlag)
@@ -220,7 +220,7 @@ class _Script:
         if names is not None and not flags:
             entries = ", ".join(f"[{int(m)}] = {lua(m.name or str(int(m)))}" for m in names if abs(int(m)) < 1 << 53)
             # Wireshark's tables of names hold 32 bits; the names of larger numbers are put behind the value.
-            small = kind.width <= MASKED and all(abs(int(m)) < 1 << 31 for m in names)
+            small = kind.fixed_bits <= MASKED and all(abs(int(m)) < 1 << 31 for m in names)
             parts.append(f"names = {{{entries}}}")
             if small:
                 parts.append(f"values = {{{entries}}}")
@@ -297,7 +297,7 @@ class _Script:
                 f"guess({lua(place.table)}, {self.numbers[place.header]}, true, {_getters(place)}, "
                 f"{condition(place.condition, place.lower)})"
             )
-        items = {f.kind.item for header in self.headers for f in header._fields if f.kind.shape == "items"}
+        items = {f.kind.item for header in self.headers for f in header._fields if f.kind.wire == "items"}
         for header in self.headers:
             links = [n for n, first in FIRST.items() if first is header and n in USER_LINKS]
             entry = f"alone({self.numbers[header]})"
@@ -347,26 +347,26 @@ def _units(fields: list[Field]) -> dict[str, tuple[int, int]]:
         for unit in piece.units if isinstance(piece, Run) else ():
             shift = unit.bits
             for f in unit.fields:
-                shift -= f.kind.width
+                shift -= f.kind.fixed_bits
                 one = f.kind
-                if len(unit.fields) > 1 and unit.bits <= MASKED and one.shape == "number" and not one.signed:
+                if len(unit.fields) > 1 and unit.bits <= MASKED and one.wire == "number" and not one.signed:
                     found[f.name] = (unit.bits, shift)
     return found
 
 
 def _kind(f: Field) -> str:
     kind = f.kind
-    if kind.shape in ("number", "items"):
-        return {"number": "int", "items": "items"}[kind.shape]
+    if kind.wire in ("number", "items"):
+        return {"number": "int", "items": "items"}[kind.wire]
     if kind.verbatim:
         return ADDRESSES.get(kind.words, "bytes")
     raise BuildError(f"{f.header.__name__}.{f.name}", "a kind of field that packetlab has", type(kind).__name__)
 
 
 def _fixed(f: Field) -> str:
-    if f.kind.shape == "number":
+    if f.kind.wire == "number":
         value = int(f.default)
-        if not is_wide(f.kind.width):
+        if not is_wide(f.kind.fixed_bits):
             return str(value)
         return "{" + ", ".join(str(value >> 24 * i & 0xFFFFFF) for i in range(8)) + "}"
     return '"' + "".join(f"\\{b:03d}" for b in f.default) + '"'

@@ -1,0 +1,279 @@
+"""Kinds of fields as plain data: one row for each sort of kind, by which descriptions are written, read and spelled.
+
+A kind of somebody's own travels by its import name and by what it was made with. The name imports nothing: who reads the
+description passes the class in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Flag, FlagBoundary, IntEnum, IntFlag
+from inspect import Parameter, cleandoc, signature
+from typing import Any, NamedTuple, get_args
+
+from packetlab.declare import integers, kinds
+from packetlab.declare.kinds import Address, Bytes, Int, Items, Kind, PayloadMark
+from packetlab.errors import DeclareError
+from packetlab.schema.expressions import listed, name, number, shown, table, text
+
+OCTETS, MEMBERS, ARGUMENTS, WORDS = 1 << 16, 4096, 16, 1 << 16
+NESTING = 4
+
+ADDRESSES: dict[str, Address] = {
+    word: get_args(annotation)[1]
+    for word, annotation in {
+        "mac": kinds.MAC, "ipv4": kinds.IPv4Address, "ipv6": kinds.IPv6Address, "xns": kinds.XNSAddressField,
+    }.items()
+}  # fmt: skip
+"""Word of a description -> kind of address."""
+_SPELLED = {"mac": "MAC", "ipv4": "IPv4Address", "ipv6": "IPv6Address", "xns": "XNSAddressField"}
+
+
+class Form(NamedTuple):
+    """How one sort of kind travels.
+
+    Attributes:
+        says: what a field of it may say besides name, kind, condition and default. is_of: whether a kind is one.
+        data: of a kind, what stands in its description. kind: the kind of a description (`maker` knows headers, enums and
+            the reader's own kinds). spelled: the annotation of a description, enums that it needs being added to a dict.
+    """
+
+    says: str
+    is_of: Callable[[Kind], bool]
+    data: Callable[[Any, str], dict[str, Any]]
+    kind: Callable[[dict[str, Any], str, Any], Kind]
+    spelled: Callable[[dict[str, Any], str, dict[str, None]], str]
+
+
+def data_of_kind(kind: Kind, where: str) -> dict[str, Any]:
+    """Return a kind as plain data. DeclareError where something of it is code alone."""
+    word, form = next((word, form) for word, form in FORMS.items() if form.is_of(kind))
+    return {"kind": word, **form.data(kind, where)}
+
+
+def form_of(row: dict[str, Any], where: str) -> Form:
+    """Return the row for the kind that a description names."""
+    word = row.get("kind")
+    if type(word) is not str or word not in FORMS:
+        raise DeclareError(where, f"a kind: one of {', '.join(FORMS)}", shown(word))
+    return FORMS[word]
+
+
+# Numbers -------------------------------------------------------------------------------------------------------
+
+
+def _number_data(kind: Int, where: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"bits": kind.bits, **{word: 1 for word in ("signed", "little") if getattr(kind, word)}}
+    return found if kind.names is None else {**found, "names": _enum_data(kind.names, where)}
+
+
+def _enum_data(names: type[IntEnum | IntFlag], where: str) -> dict[str, Any]:
+    if issubclass(names, Flag) and getattr(names, "_boundary_", None) is not FlagBoundary.KEEP:
+        raise DeclareError(where, "flags that keep bits without a name", f"{names.__name__}, which does not")
+    found: dict[str, Any] = {"name": names.__name__}
+    if issubclass(names, Flag):
+        found["flags"] = 1
+    if names.__doc__ and names.__doc__ not in (IntEnum.__doc__, IntFlag.__doc__):
+        found["doc"] = cleandoc(names.__doc__)
+    found["members"] = {member: int(value) for member, value in names.__members__.items()}
+    return found
+
+
+def _number(row: dict[str, Any], where: str, maker: Any) -> Kind:
+    flags = {one: bool(number(row.get(one, 0), where, 0, 1)) for one in ("signed", "little")}
+    names = maker.enum(row["names"], where) if "names" in row else None
+    return Int(number(row.get("bits"), where, 1, 64), names=names, **flags)
+
+
+def _number_spelled(row: dict[str, Any], where: str, enums: dict[str, None]) -> str:
+    width = number(row.get("bits"), where, 1, 64)
+    signed, little = row.get("signed") == 1, row.get("little") == 1
+    written = f"bits({width}{', signed=True' if signed else ''}{', little=True' if little else ''})"
+    if "names" in row:
+        enums[_enum_spelled(row["names"], where)] = None
+        return f"Annotated[Named[{row['names']['name']}], {written}]"
+    short = f"{'S' if signed else 'U'}{width}{'le' if little else ''}"
+    return short if hasattr(integers, short) else f"Annotated[int, {written}]"
+
+
+def _enum_spelled(data: Any, where: str) -> str:
+    if type(data) is not dict or type(data.get("members")) is not dict:
+        raise DeclareError(where, "names of values", shown(data))
+    lines = [f"class {name(data.get('name'), where)}({'IntFlag' if data.get('flags') == 1 else 'IntEnum'}):"]
+    if data.get("doc"):
+        lines += [*("    " + line for line in docstring(text(data["doc"], where, WORDS))), ""]
+    return "\n".join(
+        lines + [f"    {name(key, where)} = {number(value, where)}" for key, value in data["members"].items()]
+    )
+
+
+def docstring(words: str) -> list[str]:
+    """Return the lines of a docstring: plain where it can be, else with everything escaped that is not plain letters."""
+    first, *more = words.split("\n")
+    plain = all(c.isprintable() and c not in '"\\' for line in (first, *more) for c in line)
+    if not plain or not words.isascii() or first.strip() != first or not first:
+        return [ascii(words)]
+    return [f'"""{first}"""'] if not more else [f'"""{first}', *more, '"""']
+
+
+# Kinds of somebody's own ---------------------------------------------------------------------------------------
+
+
+def import_name(kind: type[Kind]) -> str:
+    """Return where a class of kinds is found: "module.Class"."""
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _own_data(kind: Kind, where: str) -> dict[str, Any]:
+    """Return the name of the class, and the arguments it was made with: attributes of the same names."""
+    made: Any = type(kind).__init__
+    given = {}
+    for one in list(signature(made).parameters.values())[1:] if made is not object.__init__ else ():
+        value = getattr(kind, one.name, None)
+        if value is one.default:
+            continue
+        if one.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD) or type(value) not in (int, str, bool):
+            expected = f"numbers and texts that {type(kind).__name__} is made with, in attributes of the same names"
+            raise DeclareError(where, expected, f"{one.name} of {type(value).__name__}, which is code")
+        given[one.name] = value
+    return {"of": import_name(type(kind)), **({"given": given} if given else {})}
+
+
+def _arguments(row: dict[str, Any], where: str) -> dict[str, Any]:
+    given = row.get("given", {})
+    if type(given) is not dict or len(given) > ARGUMENTS:
+        raise DeclareError(where, f"{ARGUMENTS} arguments of a kind at most", shown(given))
+    for one, value in given.items():
+        name(one, where)
+        if type(value) is str:
+            text(value, where, 1000)
+        elif type(value) is not bool:
+            number(value, where)
+    return given
+
+
+def _own(row: dict[str, Any], where: str, maker: Any) -> Kind:
+    called = text(row.get("of"), where, 200)
+    known = [kind for kind in maker.kinds if import_name(kind) == called]
+    known = known or [kind for kind in maker.kinds if kind.__name__ == called.rpartition(".")[2]]
+    if len(known) != 1:
+        hint = "pass the class in: declare_from(descriptions, kinds=[ThatKind]); its name imports nothing"
+        raise DeclareError(where, "a kind of field that is known here", shown(called), hint)
+    try:
+        made: Kind = known[0](**_arguments(row, where))
+        return made
+    except TypeError as error:
+        raise DeclareError(where, f"what {known[0].__name__} is made with", str(error)) from None
+
+
+def _own_spelled(row: dict[str, Any], where: str, enums: dict[str, None]) -> str:
+    called = name(text(row.get("of"), where, 200).rpartition(".")[2], where)
+    given = ", ".join(f"{one}={value!a}" for one, value in _arguments(row, where).items())
+    return f"Annotated[Any, {called}({given})]"
+
+
+# All of them ---------------------------------------------------------------------------------------------------
+
+
+def _items(row: dict[str, Any], where: str, maker: Any) -> Kind:
+    item = maker.known(row.get("of"), where)
+    if _nesting(item) >= NESTING:
+        raise DeclareError(where, f"headers inside headers, {NESTING} deep at most", "more")
+    return Items(item)
+
+
+def _nesting(header: Any) -> int:
+    return 1 + max((_nesting(f.kind.item) for f in header._fields if f.kind.wire == "items"), default=0)
+
+
+def _octets(row: dict[str, Any], where: str, maker: Any) -> Kind:
+    return Bytes(number(row["octets"], where, 0, OCTETS) if "octets" in row else None)
+
+
+def _octets_spelled(row: dict[str, Any], where: str, enums: dict[str, None]) -> str:
+    return f"Annotated[bytes, octets({number(row['octets'], where)})]" if "octets" in row else "Octets"
+
+
+def _address(word: str, kind: Address) -> Form:
+    return Form(
+        "const when default",
+        lambda one: one is kind,
+        lambda one, where: {},
+        lambda row, where, maker: kind,
+        lambda row, where, enums: _SPELLED[word],
+    )
+
+
+FORMS: dict[str, Form] = {
+    "int": Form(
+        "bits signed little names rule const when default",
+        lambda kind: type(kind) is Int, _number_data, _number, _number_spelled,
+    ),
+    "octets": Form(
+        "octets size pad const when default",
+        lambda kind: type(kind) is Bytes and not kind.rest,
+        lambda kind, where: {} if kind.bits is None else {"octets": kind.bits // 8}, _octets, _octets_spelled,
+    ),
+    "rest": Form(
+        "when default", lambda kind: type(kind) is Bytes and kind.rest,
+        lambda kind, where: {}, lambda row, where, maker: Bytes(rest=True), lambda row, where, enums: "Rest",
+    ),
+    "payload": Form(
+        "", lambda kind: type(kind) is PayloadMark,
+        lambda kind, where: {}, lambda row, where, maker: PayloadMark(), lambda row, where, enums: "Payload",
+    ),
+    "items": Form(
+        "of size count until align when default", lambda kind: type(kind) is Items,
+        lambda kind, where: {"of": kind.item.__name__}, _items,
+        lambda row, where, enums: f"tuple[{name(row.get('of'), where)}, ...]",
+    ),
+    **{word: _address(word, kind) for word, kind in ADDRESSES.items()},
+    "own": Form("of given rule size pad const when default", lambda kind: True, _own_data, _own, _own_spelled),
+}  # fmt: skip
+"""Word of a description -> how such a kind travels; the last one takes all that no other does."""
+
+
+# Values --------------------------------------------------------------------------------------------------------
+
+
+def data_of_value(kind: Kind, raw: Any, where: str) -> Any:
+    """Return a raw value: numbers as they are, bytes in hexadecimal, headers as dicts of their fields."""
+    if kind.wire == "items":
+        if isinstance(raw, bytes):
+            return raw.hex()
+        if any(type(item) is not kind.item for item in raw):
+            raise DeclareError(where, f"headers of class {kind.item.__name__}", "others")
+        return [
+            {
+                g.name: data_of_value(g.kind, getattr(item, g.slot), where)
+                for g in item._fields
+                if item._state & g.bit and getattr(item, g.slot) is not None
+            }
+            for item in raw
+        ]
+    if isinstance(raw, int):
+        return int(raw)
+    return (kind.write(raw) if kind.wire == "coded" else raw).hex()
+
+
+def value_of_data(kind: Kind, data: Any, where: str) -> Any:
+    """Return the value that `data` stands for, to be given to a header."""
+    if kind.wire == "number" or (kind.is_number and type(data) is int):
+        return number(data, where, kind.low, kind.high)
+    if kind.wire == "items":
+        return tuple(_item(one, kind.item, where) for one in listed(data, where, 256))
+    try:
+        raw = bytes.fromhex(text(data, where, 2 * OCTETS))
+    except ValueError:
+        raise DeclareError(where, "octets in hexadecimal", shown(data)) from None
+    if kind.verbatim:
+        return raw
+    found = kind.read(raw, 0, len(raw)) if kind.wire == "coded" else (raw, len(raw))
+    if found is None or found[1] != len(raw) or (kind.bits is not None and len(raw) * 8 != kind.bits):
+        raise DeclareError(where, f"a whole {type(kind).__name__}", shown(data))
+    return kind.value(found[0])
+
+
+def _item(data: Any, item: Any, where: str) -> Any:
+    data = table(data, where, item._by_name)
+    return item(**{one: value_of_data(item._by_name[one].kind, value, where) for one, value in data.items()})

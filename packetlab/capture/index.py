@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from packetlab.capture.frame import Frame
 
 C = TypeVar("C", bound="Filed")
-APART = 1 << 20  # bytes of the file between two marks, at first
+APART = 1 << 19  # bytes of the file between two marks at least, at first: somewhat less than is read at once
 MOST = 1 << 16  # marks; of more every other one is dropped
 INTERFACE = 600  # bytes that an interface takes in memory, about, besides its texts
 

@@ -8,15 +8,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from packetlab import U16, U32, UDP, BuildError, Capture, CaptureError, Ether, Frame, Header, IPv4, bindings, scan
+from packetlab.capture import Interface
+from packetlab.capture.fleet import worker
+from packetlab.capture.index import part, splits
 from packetlab.capture.tables.columns import Columns
+from packetlab.capture.tables.table import Table
 from packetlab.declare.registry import bind
 from tests.conftest import CORPUS, ROOT
+from tests.growth import steps
 
 COUNT = 30
 
@@ -78,7 +84,7 @@ def test_any_executor_does(folder: Path) -> None:
     check(scan(folder, workers=1), folder)
 
 
-def test_a_cluster_does(folder: Path, tmp_path: Path) -> None:
+def test_a_cluster_does(folder: Path, large: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
     options = {
         "n_workers": 2,
@@ -97,6 +103,10 @@ def test_a_cluster_does(folder: Path, tmp_path: Path) -> None:
         assert set(fleet.map(count_and_process).__next__()[1:][0]) == {"frames", "process"}
         processes = {result["process"] for _, result in fleet.map(count_and_process)}
         assert os.getpid() not in processes and len(processes) == 2
+        for name in ("a.pcap", "z.pcap.gz"):
+            (large / name).unlink()
+        same_as_one_reader(large, client)
+        check_table(scan(large / "cut-a.pcap", executor=client, batch_octets=1 << 19), [large / "cut-a.pcap"])
 
 
 def count_and_process(capture: Capture) -> dict[str, int]:
@@ -214,3 +224,108 @@ def test_two_headers_of_one_name_are_no_hindrance(tmp_path: Path) -> None:
         assert len(made) == 2
         (block,) = scan(CORPUS / "web.pcap", workers=1).table("ip.src")
         assert block.rows == 24
+
+
+# One large file, and the table of all ----------------------------------------------------------------------------------
+
+COLUMNS = ("number", "time_ns", "linktype", "interface", "comment", "ip.src", "udp.payload")
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """Return a folder with large files: pcap, pcapng of two sections with interfaces that come late, and both cut short."""
+    place = tmp_path / "large"
+    place.mkdir()
+    inner = [bytes(Ether() / IPv4(src=n) / UDP(dport=9) / bytes(n % 1400)) for n in range(1000)]
+    frames = [
+        Frame(inner[n % 1000], n, comment="here" if n % 97 == 0 else None, interface=Interface(1, name=f"i{n // 2000}"))
+        for n in range(6000)
+    ]
+    Capture.of(frames).write(place / "a.pcap")
+    Capture.of(frames).write(place / "b.pcapng")
+    with open(place / "b.pcapng", "ab") as file:
+        file.write((CORPUS / "be_test102.pcapng").read_bytes() + (place / "b.pcapng").read_bytes())
+    for name in ("a.pcap", "b.pcapng"):
+        (place / f"cut-{name}").write_bytes((place / name).read_bytes()[:-100])
+    Capture(place / "a.pcap").write(place / "z.pcap.gz")
+    return place
+
+
+@cache
+def by_one_reader(path: Path, **how: Any) -> tuple[dict[str, list[Any]], int]:
+    """Return the columns of one file as a `Table` of its capture has them, and the faults."""
+    blocks = list(Capture(path, strict=False).where(**how).table(*COLUMNS).batches())
+    return rows(iter(blocks)), sum(block.faults for block in blocks)
+
+
+def same_as_one_reader(large: Path, executor: Any = None, workers: int = 2) -> None:
+    for path in sorted(large.iterdir()):
+        fleet = scan(path, executor=executor, workers=workers, batch_octets=1 << 19)
+        for how in ({}, {"pattern": "frame.number > 3000 and udp"}):
+            blocks = list(fleet.table(*COLUMNS, where=how.get("pattern")))
+            expected, faults = by_one_reader(path, **how)
+            assert rows(iter(blocks)) == expected and sum(block.faults for block in blocks) == faults
+            assert len(blocks) > 2 or how or path.suffix == ".gz"
+            assert [f.rows for f in fleet.failures] == ([len(expected["number"])] if "cut" in path.name else [])
+            assert all(f"{path}, " in f.error for f in fleet.failures)
+
+
+def test_a_large_file_read_by_many_is_the_same_as_by_one(large: Path) -> None:
+    same_as_one_reader(large)
+    with ThreadPoolExecutor(3) as executor:
+        same_as_one_reader(large, executor)
+
+
+def test_shards_of_a_large_file(large: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    fleet = scan([large / "a.pcap", large / "cut-b.pcapng"], workers=2, batch_octets=1 << 19)
+    manifest = fleet.write_parquet(tmp_path / "out", "file", "number")
+    whole = Capture(large / "cut-b.pcapng", strict=False).count()
+    assert manifest.rows == 6000 + whole and [failure.rows for failure in manifest.failures] == [whole]
+    told = manifest.files[str(large / "a.pcap")]
+    assert told["rows"] == 6000 and len(told["shards"]) > 2 and told["shard"] == told["shards"][0]
+    read = [parquet.read_table(tmp_path / "out" / name)["number"].to_pylist() for name in told["shards"]]
+    assert [number for some in read for number in some] == [*range(1, 6001)]
+
+
+def test_a_part_takes_the_work_of_a_part(large: Path) -> None:
+    capture = Capture(large / "a.pcap")
+    parts = list(splits(capture, 1 << 19))
+    assert len(parts) > 2
+    list(capture.batches())
+    whole = steps(lambda: [part(capture, *one).count() for one in parts])
+    assert max(steps(lambda one=one: part(capture, *one).count()) for one in parts) < 2 * whole / len(parts)  # type: ignore[misc]
+
+
+def check_table(fleet: Any, paths: list[Path]) -> None:
+    """A fleet's table is what a table of each capture is, one after the other."""
+    pyarrow = pytest.importorskip("pyarrow")
+    table = fleet.table("file", "number", "ip.src", "udp.payload")
+    assert isinstance(table, Table) and table.again and table.names == ("file", "number", "ip.src", "udp.payload")
+    alone = [Capture(path, strict=False).table("file", "number", "ip.src", "udp.payload").read() for path in paths]
+    expected = {name: [value for one in alone for value in one[name].tolist()] for name in table.names}
+    assert rows(iter([table.read()])) == expected == pyarrow.table(alone[0]).to_pydict() | expected
+    assert max(block.rows for block in table.batches(100)) == 100 and rows(table.batches(100)) == expected
+    assert table["ip.src"].tolist() == expected["ip.src"] and set(table.to_numpy()) == set(table.names)
+    numbers = pyarrow.table(table).column("number").to_pylist()  # through Arrow
+    assert numbers == expected["number"]
+    head = table.head(7)
+    assert {name: head[name].tolist() for name in head.names} == {name: values[:7] for name, values in expected.items()}
+    with pytest.raises(KeyError):
+        table["udp.dport"]
+
+
+def test_a_fleets_table_is_a_table(large: Path, tmp_path: Path) -> None:
+    paths = sorted(path for path in large.iterdir() if path.name.startswith(("a", "cut-a")))
+    check_table(scan(paths, batch_octets=1 << 19, workers=2), paths)
+    with ThreadPoolExecutor(2) as executor:
+        check_table(scan(paths, executor=executor, batch_octets=1 << 19), paths)
+    empty = scan(str(tmp_path / "*.pcap")).table("number")
+    assert empty.read().rows == empty.head().rows == 0
+
+
+def test_the_head_of_a_fleet_reads_no_more_files_than_it_needs(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(worker, "Capture", lambda path: opened.append(path) or Capture(path))
+    head = scan([large / "a.pcap", large / "b.pcapng"], batch_octets=1).table("file", "number").head(3)
+    assert head["number"].tolist() == [1, 2, 3] and opened == [str(large / "a.pcap")]

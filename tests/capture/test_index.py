@@ -48,10 +48,21 @@ def test_every_capture_is_the_same_by_its_index(path: Path) -> None:
     capture = Capture(path, strict=False)
     frames = everything(capture)
     index = dense(capture)
-    assert len(index) == len(frames) and [*map(str, index.faults)] == [*map(str, capture.faults)] and everything(index) == frames
+    assert (
+        len(index) == len(frames)
+        and [*map(str, index.faults)] == [*map(str, capture.faults)]
+        and everything(index) == frames
+    )
     for n in {0, len(frames) // 2, len(frames) - 1} if frames else ():
         assert told(index[n]) == frames[n] and told(index[n - len(frames)]) == frames[n]
-    for chosen in (slice(3), slice(-3, None), slice(None, None, 3), slice(None, None, -2), slice(5, 1, -1), slice(9, 2)):
+    for chosen in (
+        slice(3),
+        slice(-3, None),
+        slice(None, None, 3),
+        slice(None, None, -2),
+        slice(5, 1, -1),
+        slice(9, 2),
+    ):
         assert everything(index[chosen]) == frames[chosen], chosen
     times = sorted(frame[3] for frame in frames if frame[3] is not None)
     for start, stop in [(times[len(times) // 3], times[2 * len(times) // 3]), (times[0], times[-1])] if times else []:
@@ -125,7 +136,7 @@ def large(tmp_path: Path) -> Path:
 
 def test_one_frame_costs_as_much_wherever_it_is(large: Path) -> None:
     index = Capture(large).index()
-    assert large.stat().st_size >> 21 <= index.marks <= large.stat().st_size >> 20
+    assert large.stat().st_size >> 20 <= index.marks <= large.stat().st_size >> 19
     index[1]
     costs = []
     for n in (20_000, 39_999, 3):
@@ -153,9 +164,14 @@ def test_marks_are_bounded_and_farther_apart_in_larger_files() -> None:
     assert max(gaps) <= 2 * marks.apart and marks.frames[-1] > 90_000
 
 
+def block(kind: int, body: bytes) -> bytes:
+    """Return a block of pcapng, little-endian."""
+    size = (len(body) + 12).to_bytes(4, "little")
+    return kind.to_bytes(4, "little") + size + body + size
+
+
 @pytest.mark.usefixtures("pieces")
 def test_what_is_known_of_interfaces_is_bounded(tmp_path: Path) -> None:
-    block = lambda kind, body: (head := kind.to_bytes(4, "little") + (len(body) + 12).to_bytes(4, "little")) + body + head[4:]  # noqa: E731
     section = block(0x0A0D0D0A, bytes.fromhex("4d3c2b1a01000000") + b"\xff" * 8)
     many = section + b"".join(block(1, bytes(8) + n.to_bytes(4, "little")) for n in range(300))
     one = block(6, bytes(20))

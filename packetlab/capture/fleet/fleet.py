@@ -12,22 +12,27 @@ import multiprocessing
 import os
 import pickle
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from packetlab.capture.capture import Capture
+from packetlab.capture.files.pcapng import Mark
 from packetlab.capture.filters.patterns import as_test
 from packetlab.capture.fleet.worker import Failure, File, Job, call, read_columns, remote, write_shard
-from packetlab.capture.tables.columns import Columns
-from packetlab.capture.tables.table import Table
+from packetlab.capture.index import splits
+from packetlab.capture.tables.columns import AnyColumn, Columns
+from packetlab.capture.tables.table import ROWS, Table
 from packetlab.declare.registry import declared
 from packetlab.errors import BuildError, CaptureError
 
 T = TypeVar("T")
+J = TypeVar("J")
 
 ENDINGS = (".pcap", ".pcapng", ".cap", ".ntar")
 PACKED = (".gz", ".zst", ".lz4")
@@ -66,7 +71,7 @@ class Manifest:
 def scan(
     paths: str | Path | Iterable[str | Path],
     *,
-    executor: Executor | None = None,
+    executor: Any = None,
     workers: int | None = None,
     batch_octets: int = BATCH_OCTETS,
 ) -> Fleet:
@@ -75,12 +80,14 @@ def scan(
     Args:
         paths: a path, a pattern with ``*``, ``?`` or ``**``, a folder (every capture below it), or several of these. What
             has a protocol ("s3://...", "memory://...") goes through fsspec, of the extra `remote`.
-        executor: who does the work: any `concurrent.futures.Executor`, such as ``dask.distributed.Client().get_executor()``;
+        executor: who does the work: any `concurrent.futures.Executor`, or a Dask client (``dask.distributed.Client()``);
             by default a pool of processes of its own.
-        workers: how many processes of that pool. batch_octets: about how much one job reads.
+        workers: how many processes of that pool. batch_octets: about how much one job reads: several small files, or a
+            part of a large one that is on a disk and not packed.
 
     CaptureError where a path that is no pattern does not exist.
     """
+    executor = executor.get_executor() if hasattr(executor, "get_executor") else executor
     many = [paths] if isinstance(paths, (str, Path)) else list(paths)
     files = [file for path in many for file in _found(str(path))]
     return Fleet(files, executor, workers, batch_octets)
@@ -131,7 +138,7 @@ class Fleet:
         return sum(file.octets for file in self.files)
 
     def batches(self) -> list[tuple[str, ...]]:
-        """Return the files as the jobs take them: in order, each job about as many octets."""
+        """Return the files as the jobs take them: in order, each job about as many octets; parts of large ones are more jobs."""
         found: list[tuple[str, ...]] = []
         group: list[str] = []
         size = 0
@@ -145,30 +152,24 @@ class Fleet:
 
     # Results -------------------------------------------------------------------------------------------------------
 
-    def table(
-        self, *columns: Any, where: Any = None, pcap: str | None = None, engine: str | None = None
-    ) -> Iterator[Columns]:
-        """Yield columns of all frames, a job at a time, in the order of the files.
+    def table(self, *columns: Any, where: Any = None, pcap: str | None = None, engine: str | None = None) -> FleetTable:
+        """Return a table of columns of all frames, in the order of the files, read as it is asked for.
 
         Args:
             columns: as for `Capture.table`; "file" is the file that a row is from. A header declared by the program itself
                 goes to the workers as data. where: a filter in words, a prototype or a header class. pcap: a filter of
                 tcpdump's. engine: as for `Capture.table`.
 
-        BuildError for what cannot go to another process. `failures` has the broken files afterwards.
+        BuildError for what cannot go to another process. `failures` has the broken files after each reading.
         """
-        job = self._job(columns, where, pcap, engine)
-        for done in self._run(read_columns, [job._replace(paths=paths) for paths in self.batches()]):
-            self.failures += done.failures
-            if done.columns is not None:
-                yield done.columns
+        return FleetTable(self, columns, engine, self._job(columns, where, pcap, engine))
 
     def map(self, function: Callable[[Any], T]) -> Iterator[tuple[str, T]]:
         """Yield (path, what `function` returns of the Capture), in order; what it raises is a failure of that file.
 
         The function must be one that another process can import.
         """
-        for results in self._run(call, [(function, paths) for paths in self.batches()]):
+        for _, results in self._run(call, ((function, paths) for paths in self.batches())):
             for path, result, failure in results:
                 if failure is not None:
                     self.failures.append(failure)
@@ -186,19 +187,25 @@ class Fleet:
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         job = self._job(columns, where, pcap, engine)
-        jobs = [
-            job._replace(paths=paths, shard=str(place / f"part-{number:05d}.parquet"))
-            for number, paths in enumerate(self.batches())
-        ]
+        jobs = (
+            one._replace(shard=str(place / f"part-{number:05d}.parquet")) for number, one in enumerate(self._jobs(job))
+        )
         shards: dict[str, int] = {}
         files: dict[str, dict[str, Any]] = {}
-        for one, done in zip(jobs, self._run(write_shard, jobs), strict=True):
-            self.failures += done.failures
+        for one, done in self._run(write_shard, jobs):
             name = Path(one.shard).name
             if done.rows:
                 shards[name] = done.rows
             for path, (rows, faults) in done.files.items():
-                files[path] = {"rows": rows, "faults": faults, "shard": name if done.rows else None}
+                file = files.setdefault(path, {"rows": 0, "faults": 0, "shard": None, "shards": []})
+                self.failures += [
+                    replace(fault, rows=fault.rows + file["rows"]) for fault in done.failures if fault.path == path
+                ]
+                file["rows"] += rows
+                file["faults"] += faults
+                if done.rows:
+                    file["shard"] = file["shard"] or name
+                    file["shards"].append(name)
         manifest = Manifest(job.columns, shards, files, list(self.failures))
         partial = place / ".manifest.json"
         partial.write_text(json.dumps(asdict(manifest), indent=1))
@@ -215,48 +222,120 @@ class Fleet:
                 raise BuildError(
                     "scan: where", "a filter in words, a header class or a prototype of plain values", repr(where)
                 )
-        from packetlab.capture.capture import Capture
-
         names = Table(Capture.of([]), columns, engine).names
         return Job((), names, pickle.dumps(test), pcap, engine, _declarations())
 
-    def _run(self, work: Callable[[Any], T], jobs: list[Any]) -> Iterator[T]:
+    def _jobs(self, job: Job) -> Iterator[Job]:
+        """Yield a job as the workers take it: for some files each, for a part of a large one, in order."""
+        for paths in self.batches():
+            parts: Iterator[tuple[Mark, int]] = iter(())
+            if self._parallel and len(paths) == 1 and "://" not in paths[0] and _size(paths[0]) > self._batch:
+                parts = splits(Capture(paths[0]), self._batch)
+            first = next(parts, None)
+            for one in (first, *parts) if first is not None else (None,):
+                yield job._replace(paths=paths, part=one)
+
+    @property
+    def _parallel(self) -> bool:
+        return self._executor is not None or self._workers > 1
+
+    def _run(self, work: Callable[[J], T], jobs: Iterable[J], ahead: int | None = None) -> Iterator[tuple[J, T]]:
+        """Yield jobs and what came of them, in order; so many are under way at once, 1: the next is not begun before."""
         self.failures = []
+        left = iter(jobs)
+        some = [*islice(left, 2)]
+        waiting: deque[tuple[J, Future[T]]] = deque()
+        most = ahead or 2 * self._workers
         with ExitStack() as stack:
-            executor, ahead = self._executor, 2 * self._workers
-            waiting: deque[Any] = deque()
-            if executor is None:
-                if len(jobs) <= 1 or self._workers == 1:
-                    yield from map(work, jobs)
-                    return
+            executor = self._executor
+            if executor is None and len(some) == 2 and self._workers > 1 and most > 1:
                 before = multiprocessing.active_children()
                 try:
-                    executor = _pool(min(self._workers, len(jobs)))
-                    waiting.append(executor.submit(work, jobs[0]))
+                    executor = _pool(min(self._workers, len(self.batches()) + self.octets // self._batch))
+                    waiting.append((some[0], executor.submit(work, some[0])))
+                    stack.enter_context(executor)
+                    some = some[1:]
                 except NO_ROOM:  # the same in this process, one by one
+                    executor = None
                     for child in multiprocessing.active_children():
                         if child not in before:
                             child.terminate()
                             child.join()
-                    yield from map(work, jobs)
-                    return
-                stack.enter_context(executor)
-            for job in jobs[len(waiting) :]:
+            for job in chain(some, left):
+                if executor is None:
+                    yield job, work(job)
+                    continue
+                while len(waiting) >= most:
+                    yield _done(waiting)
                 try:
-                    waiting.append(executor.submit(work, job))
+                    waiting.append((job, executor.submit(work, job)))
                 except NO_ROOM:  # for one more worker
                     if self._executor is not None:
                         raise
                     here: Future[T] = Future()
                     here.set_result(work(job))
-                    waiting.append(here)
-                if len(waiting) >= ahead:
-                    yield waiting.popleft().result()
+                    waiting.append((job, here))
             while waiting:
-                yield waiting.popleft().result()
+                yield _done(waiting)
 
     def __repr__(self) -> str:
         return f"<Fleet: {len(self.files)} captures, {self.octets} octets>"
+
+
+def _done(waiting: deque[tuple[J, Future[T]]]) -> tuple[J, T]:
+    job, result = waiting.popleft()
+    return job, result.result()
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:  # gone: whose job it is says so
+        return 0
+
+
+class FleetTable(Table):
+    """Columns of a fleet: a `Table` whose rows others read, wherever the fleet has its work done.
+
+    A file that is broken ends nothing: what was whole in it is in the table, the rest in `failures` of the fleet.
+    """
+
+    def __init__(self, fleet: Fleet, specs: Iterable[Any], engine: str | None, job: Job) -> None:
+        super().__init__(Capture.of([]), specs, engine)
+        self._fleet, self._job = fleet, job
+
+    def batches(self, rows: int = ROWS) -> Iterator[Columns]:
+        """Yield the rows in the order of the files, `rows` at a time or what is left of a job's."""
+        for block in self._blocks(self._fleet._jobs(self._job)):
+            yield from block.pieces(rows)
+
+    def head(self, rows: int = 10) -> Columns:
+        """Return the first rows; no more files are read than have them."""
+        found: list[Columns] = []
+        jobs = (self._job._replace(paths=(file.path,), most=rows) for file in self._fleet.files)
+        for block in self._blocks(jobs, 1):
+            found.append(block)
+            if sum(one.rows for one in found) >= rows:
+                break
+        return Columns.joined(self._columns, found).head(rows)
+
+    def _blocks(self, jobs: Iterable[Job], ahead: int | None = None) -> Iterator[Columns]:
+        fleet, whole = self._fleet, Counter[str]()
+        for _, done in fleet._run(read_columns, jobs, ahead):
+            fleet.failures += [replace(fault, rows=fault.rows + whole[fault.path]) for fault in done.failures]
+            for path, (rows, _) in done.files.items():
+                whole[path] += rows
+            if done.columns is not None:
+                yield done.columns
+
+    def _only(self, column: AnyColumn) -> Table:
+        return FleetTable(self._fleet, [column], self._engine, self._job._replace(columns=(column.name,)))
+
+    def _checked(self) -> Iterable[Columns]:
+        return self.batches()  # damage is no error here
+
+    def __repr__(self) -> str:
+        return f"<Table of {self._fleet!r}: {', '.join(self.names)}>"
 
 
 def _pool(workers: int) -> Executor:

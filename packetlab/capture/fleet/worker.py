@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from packetlab.capture.capture import Capture
+from packetlab.capture.files.pcapng import Mark
+from packetlab.capture.index import part
 from packetlab.capture.tables.columns import Columns
 from packetlab.errors import CaptureError
 from packetlab.escaping import printable
@@ -34,6 +36,8 @@ class Job(NamedTuple):
     engine: str | None
     declarations: str
     shard: str = ""
+    part: tuple[Mark, int] | None = None  # of the one file: see `capture.index.part`
+    most: int | None = None  # rows of each file that are wanted
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,10 @@ def _declare(job: Job) -> None:
 
 def _blocks(job: Job, path: str) -> Iterator[Columns]:
     with opened(path) as capture:
-        chosen = capture.where(pickle.loads(job.test), pcap=job.pcap)
+        some = capture if job.part is None else part(capture, *job.part)
+        chosen = some.where(pickle.loads(job.test), pcap=job.pcap)
+        if job.most is not None:
+            chosen = chosen[: job.most]
         yield from chosen.table(*job.columns, engine=job.engine).batches()
 
 

@@ -299,13 +299,26 @@ class Columns(Shown):
 
     def head(self, rows: int = 10) -> Columns:
         """Return the first rows."""
-        part = Columns(list(self._columns.values()), min(rows, self.rows))
-        for name, one in self._columns.items():
-            part._valid[name] = self._valid[name][: part.rows]
-            part._values[name] = part._valid[name] if one.form == "present" else self._values[name][: part.rows]
-            if one.dtype == "O":
-                part._pieces[name] = [b"".join(self._pieces[name])[: int(part._values[name].sum())]]
-        return part
+        return next(self.pieces(rows), self)
+
+    def pieces(self, rows: int) -> Iterator[Columns]:
+        """Yield the rows in order, so many at a time; `faults` are told with the first."""
+        if self.rows <= rows:
+            if self.rows:
+                yield self
+            return
+        whole = {name: b"".join(pieces) for name, pieces in self._pieces.items()}
+        ends = {name: [0, *self._values[name].cumsum().tolist()] for name in whole}
+        for start in range(0, self.rows, max(1, rows)):
+            stop = min(start + max(1, rows), self.rows)
+            part = Columns(list(self._columns.values()), 0)
+            part.rows, part.faults = stop - start, 0 if start else self.faults
+            for name, one in self._columns.items():
+                part._valid[name] = self._valid[name][start:stop]
+                part._values[name] = part._valid[name] if one.form == "present" else self._values[name][start:stop]
+                if one.dtype == "O":
+                    part._pieces[name] = [whole[name][ends[name][start] : ends[name][stop]]]
+            yield part
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)

@@ -78,7 +78,14 @@ class Table(Shown):
         """Return one column of all rows. KeyError if it is not among `names`."""
         if name not in self.names:
             raise KeyError(name)
-        return Table(self._capture, [self._columns[self.names.index(name)]], self._engine).read()[name]
+        return self._only(self._columns[self.names.index(name)]).read()[name]
+
+    def _only(self, column: AnyColumn) -> Table:
+        """Return the same table with one of its columns."""
+        return Table(self._capture, [column], self._engine)
+
+    def __iter__(self) -> Iterator[Columns]:
+        return self.batches()
 
     def head(self, rows: int = 10) -> Columns:
         """Return the first rows."""
@@ -98,15 +105,16 @@ class Table(Shown):
         """
         from packetlab.capture.tables.arrow import stream
 
-        blocks: Iterable[Columns]
-        if self._capture.again:
-            for _ in self._capture.batches(lasting=False):
-                pass
-            blocks = self.batches()
-        else:
-            blocks = list(self.batches())
         schema = [(one.name, arrow_format(one)) for one in self._columns]
-        return stream(schema, (block.to_arrow() for block in blocks), requested_schema)
+        return stream(schema, (block.to_arrow() for block in self._checked()), requested_schema)
+
+    def _checked(self) -> Iterable[Columns]:
+        """Return the blocks, once it is known that no damage ends them."""
+        if not self._capture.again:
+            return list(self.batches())
+        for _ in self._capture.batches(lasting=False):
+            pass
+        return self.batches()
 
     @property
     def again(self) -> bool:

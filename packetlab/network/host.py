@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.declare.addresses import XNSAddress, mac_octets
 from packetlab.engine.contract import Endpoint, Engine, Event, Ignored
-from packetlab.engine.xns.idp import MTU, Node
+from packetlab.engine.xns.idp import MTU, Departure, Node
 from packetlab.engine.xns.pex import Exchange, Responder
 from packetlab.engine.xns.spp_timing import Timing
 from packetlab.errors import PacketlabError, SocketMisuse, deliberate, suggestion
@@ -112,8 +112,10 @@ class Stack:
         self.due: int | None = None
         self.ports: list[Port] = []
         self.log: deque[Event] = deque(maxlen=KEPT)
+        self.wishes: deque[tuple[Endpoint, Callable[[int], None]]] = deque()  # for the next turn; see `Station.wish`
         self._joined: dict[Port, tuple[int, Framing]] = {}
         self._out: list[tuple[Port, Framing]] = []
+        self._leaving: deque[Departure] = deque()
 
     def join(self, network: int, port: Port, framing: Framing, mtu: int) -> None:
         """Join an XNS network through a port."""
@@ -131,10 +133,18 @@ class Stack:
 
     def turn(self, now: int) -> None:
         """Do what is due, and send what is to be sent."""
-        node = self.node
+        node, wishes, leaving = self.node, self.wishes, self._leaving
+        while wishes:
+            endpoint, act = wish = wishes[0]
+            act(now)
+            node.touch(endpoint)
+            if wishes and wishes[0] is wish:  # it goes when it is done: an interrupt may end this
+                wishes.popleft()
         if self.due is not None and self.due <= now:
             node.on_time(now)
-        for packet, via, host in node.packets_to_send(now):
+        leaving.extend(node.packets_to_send(now))
+        while leaving:
+            packet, via, host = leaving.popleft()
             port, framing = self._out[via]
             try:
                 port._send(framing.wrap(packet, host))
@@ -413,9 +423,15 @@ class Station:
         """Return the last that happened on this host's network, for the note of an error; None where nobody kept it."""
         return None
 
-    def wish(self, endpoint: Endpoint) -> None:
-        """Send what an endpoint now has to send."""
+    def wish(self, endpoint: Endpoint, *acts: Callable[[int], None]) -> None:
+        """Send what an endpoint now has to send.
+
+        Args:
+            acts: of the endpoint, to be called with the time before; where a handler of a signal wishes in the midst of a
+                turn of the layers, that is after it, as they are not to be changed below themselves.
+        """
         stack = self.xns if self.closed or self._stack is None else self._stack
         with self.medium.lock:
+            stack.wishes.extend((endpoint, act) for act in acts)
             stack.node.touch(endpoint)
             self.medium.turn(stack)

@@ -211,7 +211,8 @@ class InetStream(InetSocket):
                 raise self._refusal(failed, f"connect to {target[0]}:{target[1]}")
             return True
 
-        self._wait(ready, "connect", [(self.sock.fileno(), select.POLLOUT)])
+        blocked = errno.EALREADY if number == errno.EALREADY else errno.EINPROGRESS
+        self._wait(ready, "connect", [(self.sock.fileno(), select.POLLOUT)], blocked=blocked)
         self._connected = True
 
     def listen(self, backlog: int = 5) -> None:

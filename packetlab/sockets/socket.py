@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from errno import EBADF, EDEADLK, EINVAL, EOPNOTSUPP
+from errno import EAGAIN, EALREADY, EBADF, EDEADLK, EINPROGRESS, EINVAL, EOPNOTSUPP, ETIMEDOUT
 from math import inf
 from types import TracebackType
 from typing import Any, TypeVar, cast
@@ -139,8 +139,10 @@ class Socket(Shown, metaclass=_Made):
 
     # Waiting ------------------------------------------------------------------------------------------------
 
-    def _wait(self, ready: Callable[[], T | None], verb: str, files: Files = (), turn: Turn | None = None) -> T:
-        """Let things happen until `ready` gives something."""
+    def _wait(
+        self, ready: Callable[[], T | None], verb: str, files: Files = (), turn: Turn | None = None, blocked: int = EAGAIN
+    ) -> T:
+        """Let things happen until `ready` gives something. `blocked`: the errno where nothing does and it must not wait."""
         timeout = self._timeout if turn is None else turn.timeout
 
         def look() -> T | None:
@@ -149,7 +151,7 @@ class Socket(Shown, metaclass=_Made):
             need(verb)
             try:
                 return ready()
-            except OSError:
+            except (OSError, PacketlabError):
                 need(verb)
                 raise
 
@@ -163,7 +165,7 @@ class Socket(Shown, metaclass=_Made):
             with medium.lock:
                 found = look()
             if found is None:
-                raise BlockingIOError(f"{self}: {verb} would have to wait")
+                raise self._blocked(verb, blocked)
             return found
         return medium.wait(look, f"{self}: {verb}", timeout, files)
 
@@ -208,17 +210,21 @@ class Socket(Shown, metaclass=_Made):
             if not isinstance(found, Turn):
                 return found
             if timeout == 0:
-                raise BlockingIOError(f"{self}: {verb} would have to wait")
+                raise self._blocked(verb)
             medium.check(f"{self}: {verb}")
             with medium.lock:
                 if until is not None and medium.now >= until:
-                    raise TimeoutError(f"{self}: {verb}: nothing in {timeout:g} s")
+                    raise TimeoutError(ETIMEDOUT, f"{self}: {verb}: nothing in {timeout:g} s")
                 if self._turns.get(side) is found and not self.closed:
                     # Its thread drives the medium meanwhile. Looked at again, since time may be virtual, and a handler of
                     # a signal may have closed the socket just before this.
                     found.over.wait(LOOK)
 
     # Words --------------------------------------------------------------------------------------------------
+
+    def _blocked(self, verb: str, number: int = EAGAIN) -> BlockingIOError:
+        said = {EINPROGRESS: "goes on; another call finishes it", EALREADY: "goes on already"}
+        return BlockingIOError(number, f"{self}: {verb} {said.get(number, 'would have to wait')}")
 
     def _misuse(self, number: int, verb: str, expected: str, got: str, hint: str) -> SocketMisuse:
         return SocketMisuse(number, f"{self}: {verb}", expected, got, hint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import EADDRNOTAVAIL, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPIPE
+from errno import EADDRNOTAVAIL, EALREADY, EINPROGRESS, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPIPE
 from typing import Any, Self
 
 from packetlab.declare.addresses import XNSAddress
@@ -48,7 +48,7 @@ class SPPSocket(Socket):
         self._number = 0
         self._told = False  # a call has raised what ended the connection
         self._closing = False  # a close waits
-        self._connecting = False  # a connect that did not wait has yet to be finished
+        self._connecting = False  # a connect has yet to be finished, by another one
         self._connection = connection
         self._listener: Listener | None = None
 
@@ -145,12 +145,13 @@ class SPPSocket(Socket):
         Args:
             wait: until the connection is open; else return at once, and a later call with wait finishes it. Until then
                 it goes on asking where nobody listens yet, so that two ends can meet whichever asks first.
+
+        Where a `timeout` or an interrupt ends the wait, another call goes on with it.
         """
         going = self._connecting
         self._need(self._listener is None, EOPNOTSUPP, "connect", *NO_LISTENER)
         fresh = self._connection is None or going
         self._need(fresh, EISCONN, "connect", "a fresh socket", "one that was connected", ANOTHER)
-        self._connecting = not wait
         if not going:
             with self._named("connect"):
                 remote, node = self.host.resolve(address), self.host.xns.node
@@ -163,11 +164,13 @@ class SPPSocket(Socket):
                 node.bind(self._connection, self._number)
                 self._connection.patient = not wait
                 self._connection.connect(self.host.medium.now)
+                self._connecting = True
                 self.host.wish(self._connection)
         if wait:
             assert self._connection is not None
             self._connection.patient = False
-            self._wait(self._opened, "connect")
+            self._wait(self._opened, "connect", blocked=EALREADY if going else EINPROGRESS)
+            self._connecting = False
 
     def _network_towards(self, remote: XNSAddress) -> int:
         node = self.host.xns.node
@@ -177,6 +180,7 @@ class SPPSocket(Socket):
     def _opened(self) -> bool | None:
         connection = self._connection
         if connection is None or connection.error is not None:
+            self._connecting = False
             raise self._lost(connection) if connection else broken(ConnectionAbortedError, f"{self}: closed")
         return None if connection.state in (State.REQUESTED, State.ANSWERED) else True
 
@@ -266,16 +270,14 @@ class SPPSocket(Socket):
         with (medium := self.host.medium).lock:
             if self._listener is not None:
                 for child in self._listener.close():
-                    child.abort(medium.now)
-                    self.host.wish(child)
+                    self.host.wish(child, child.abort)
                 if self._listener.over:
                     self.host.xns.node.unbind(self._listener)
             elif self._connection is None:
                 if self._number and self._stack_exists():
                     self.host.xns.node.release(self._number)
             else:
-                self._connection.close(medium.now)
-                self.host.wish(self._connection)
+                self.host.wish(self._connection, self._connection.close)
         if self._connection is not None and not medium.closed:
             self._wait(self._closed, "close")
             if not self._told:
@@ -316,8 +318,7 @@ class SPPSocket(Socket):
             return
         super().close()
         with self.host.medium.lock:
-            self._connection.abort(self.host.medium.now)
-            self.host.wish(self._connection)
+            self.host.wish(self._connection, self._connection.abort)
             self.host.medium.poke()
 
     # Data ---------------------------------------------------------------------------------------------------

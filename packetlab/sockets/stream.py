@@ -105,8 +105,7 @@ class StreamSocket(SPPSocket):
     def finish(self) -> None:
         """Say that no more will be written, without waiting."""
         connection = self._open("finish")
-        connection.close(self.host.medium.now)
-        self.host.wish(connection)
+        self.host.wish(connection, connection.close)
 
     def drop(self) -> None:
         """Let go of a stream that was finished, without waiting: the connection goes on to its end by itself."""

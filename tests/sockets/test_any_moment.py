@@ -5,8 +5,12 @@ CPython runs handlers between two instructions; the trace function of a thread i
 
 from __future__ import annotations
 
+import sys
+from contextlib import ExitStack
+
 import pytest
 
+from tests.sockets.test_background import PATIENCE, pair, socket_of
 from tests.sockets.test_signal_handlers import lines
 
 PROGRAM = """
@@ -78,3 +82,43 @@ def test_a_wait_whose_socket_a_handler_closes_ends_wherever_that_happens(family,
         family=family, kind=kind, verb=verb, how=how
     )
     assert lines(program) == ["True"]
+
+
+PLACES = 60  # of a close, evenly spread
+
+
+def aborted_within(family: str, kind: str, at: int) -> tuple[int, str]:
+    """Close a socket, with a handler that aborts it at a place where CPython may run one; return how many there were, and
+    how the close ended.
+    """
+    count, ended = 0, "closed"
+
+    def look(frame, event, _) -> None:
+        nonlocal count
+        if event in ("call", "c_return") and "/packetlab/" in frame.f_code.co_filename:
+            count += 1
+            if count == at:
+                sys.setprofile(None)
+                conn.abort()
+
+    a, b = pair()
+    with a, b, ExitStack() as stack:
+        conn = socket_of(stack, a, b, family, kind, "read")
+        conn.timeout = PATIENCE
+        sys.setprofile(look)
+        try:
+            conn.close()
+        except OSError as error:
+            ended = type(error).__name__
+        finally:
+            sys.setprofile(None)
+    return count, ended
+
+
+@pytest.mark.parametrize("kind", ["seqpacket", "websocket"])
+def test_a_close_that_a_handler_aborts_ends_wherever_that_happens(kind: str) -> None:
+    places, ended = aborted_within("xns", kind, 0)
+    assert ended == "closed"
+    for at in range(1, places, max(1, places // PLACES)):
+        _, ended = aborted_within("xns", kind, at)
+        assert ended in ("closed", "ConnectionAbortedError", "SocketMisuse"), at

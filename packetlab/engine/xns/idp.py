@@ -60,6 +60,8 @@ class Node:
         self._number = FIRST_FREE
         # Dictionaries serve as ordered sets, so that a run repeats itself.
         self._touched: dict[Endpoint, None] = {}
+        self._serving: Endpoint | None = None  # taken from there; where an interrupt ends that, it is served anew
+        self._out: list[Departure] = []
         self._timers: list[tuple[int, int, Endpoint]] = []
         self._due: dict[Endpoint, int] = {}
         self._order = count()
@@ -165,11 +167,16 @@ class Node:
 
     def packets_to_send(self, now: int) -> list[Departure]:
         """Hand out what is to leave this host now."""
-        out, self._forwarded = self._forwarded, []
+        out = self._out  # what an interrupt leaves in it goes the next time
+        out += self._forwarded
+        self._forwarded = []
         touched, known, failed = self._touched, self.routes.known, set[Endpoint]()
+        if self._serving is not None:
+            touched[self._serving] = None
         while touched or self._here or self._found:
             while touched:
-                endpoint, _ = touched.popitem()
+                self._serving = endpoint = next(reversed(touched))
+                del touched[endpoint]
                 try:
                     for packet in endpoint.packets_to_send(now):
                         bytes(packet)  # it keeps them; nothing goes on that could not be built later
@@ -191,16 +198,18 @@ class Node:
                     self._events += endpoint.events()
                 due = endpoint.next_timeout()
                 if due is not None and ((before := self._due.get(endpoint)) is None or due < before):
-                    self._due[endpoint] = due
                     heapq.heappush(self._timers, (due, next(self._order), endpoint))
+                    self._due[endpoint] = due
                 if endpoint.over:
                     self._release(endpoint)
+            self._serving = None
             while self._found:
                 self._dispatch(*self._found.pop(0), out, now)
             if self._here:
                 self.receive(dissect(bytes(self._here.popleft()), IDP), now)
                 out += self._forwarded
                 self._forwarded = []
+        self._out = []
         return out
 
     def next_timeout(self) -> int | None:
@@ -212,10 +221,10 @@ class Node:
     def on_time(self, now: int) -> None:
         """Do what is due."""
         while (due := self.next_timeout()) is not None and due <= now:
-            endpoint = heapq.heappop(self._timers)[2]
-            del self._due[endpoint]
+            endpoint = self._timers[0][2]
+            self.touch(endpoint)  # first, and the time goes last: an interrupt may end this anywhere
             endpoint.on_time(now)
-            self.touch(endpoint)
+            self._due.pop(endpoint, None)
 
     def events(self) -> list[Event]:
         """Hand out what has happened."""
@@ -356,11 +365,12 @@ class Node:
 
     def _release(self, endpoint: Endpoint) -> None:
         self.unbind(endpoint)
-        listener = self._children.pop(endpoint, None)
+        listener = self._children.get(endpoint)
         if listener is not None:
             listener.forget(endpoint)  # type: ignore[attr-defined]
             if listener.over:
                 self.unbind(listener)
+            self._children.pop(endpoint, None)
 
 
 def _turned(error: Packet) -> Packet | None:

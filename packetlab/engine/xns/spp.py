@@ -29,6 +29,7 @@ SYSTEM, SEND_ACK = int(Control.SYSTEM), int(Control.SEND_ACK)
 ATTENTION, END_OF_MESSAGE = int(Control.ATTENTION), int(Control.END_OF_MESSAGE)
 UNKNOWN = (0, 0xFFFF)  # ids of a peer that is not known yet; the second is Dodo's
 LARGEST = 534  # octets of data: 576 less the headers of IDP and SPP
+ENDS = {Do.SEND_END: END, Do.SEND_END_REPLY: END_REPLY}
 
 
 class Connection(Endpoint):
@@ -95,10 +96,8 @@ class Connection(Endpoint):
             if self.ended:
                 raise BrokenPipeError(EPIPE, f"{self}: the peer has ended the connection")
             number = ENOTCONN if self.state in (State.IDLE, State.REQUESTED) else EPIPE
-            where = f"SPP send from {self.local}"
-            raise SocketMisuse(
-                number, where, "an open connection", f"one that is {self.state.value}", "connect() first"
-            )
+            where, got = f"SPP send from {self.local}", f"one that is {self.state.value}"
+            raise SocketMisuse(number, where, "an open connection", got, "connect() first")
         check_data(len(data), datastream, attention, self.largest)
         control = (END_OF_MESSAGE if end_of_message else 0) | (ATTENTION if attention else 0)
         dress = Dress(idp, {}, once=False) if idp else None
@@ -217,9 +216,9 @@ class Connection(Endpoint):
         if self._farewell:
             seq = receiver.expected & 0xFFFF
             out.append(farewell(self.local, self.remote, self.source_id, self.destination_id, seq))
+        self._set_timer(now)
         self._hello = self._probe = self._farewell = False
         self._last_words, receiver.acks = None, 0
-        self._set_timer(now)
         if self._beside:
             beside, self._beside = self._beside, []
             out = [d.put_on(self._packet(0, 0, self.sender.next, data), False) for data, d in beside] + out
@@ -333,8 +332,7 @@ class Connection(Endpoint):
         why = receiver.refuses(packet, spp._seq, control, spp._datastream)
         if why is not None:
             self._ignore(packet, why)
-            return
-        if control & ATTENTION:
+        elif control & ATTENTION:
             self._events.append(Attention(packet.payload[0], packet))
             self.attentions.append(packet.payload[0])
         while (arrived := receiver.in_order()) is not None:
@@ -343,8 +341,9 @@ class Connection(Endpoint):
 
     def _deliver(self, packet: Packet, datastream: int, now: int) -> None:
         if datastream < END and not self.ended and not self.receiver.reader_gone:
-            self.receiver.ready.append(packet)
-        elif datastream == END:
+            self.receiver.advance(packet)
+            return
+        if datastream == END:
             if not self.ended:
                 self.ended = True
                 self._events.append(PeerEnded())
@@ -353,6 +352,7 @@ class Connection(Endpoint):
             self._step(Step.END_REPLY, now)
         else:
             self._ignore(packet, "data behind the END" if self.ended else "closed by this side")
+        self.receiver.advance()
 
     def _ignore(self, packet: Packet, why: str) -> None:
         self._events.append(Ignored(packet, f"{self}: {why}"))
@@ -382,21 +382,28 @@ class Connection(Endpoint):
     # Life ---------------------------------------------------------------------------------------------------
 
     def _step(self, step: Step, now: int) -> None:
-        entry = TABLE.get((self.state, step))
-        if entry is None:
+        if (entry := TABLE.get((self.state, step))) is None:
             return
         do, state = entry
         if do is Do.FAIL_UNLESS_DONE and self.sender.done(step, self.ended):
             do, state = Do.FINISH, State.CLOSED
         elif step is Step.END_REPLY and self.sender.missed:
             state = State.ABORTED  # it says that all is well, and confirms less than all
-        before, self.state, self._live = self.state, state, state in LIVE
+        before = self.state  # an interrupt may end this: what another such step would not do comes before the state
+        ends = state in OVER and before not in OVER
+        self.lost = self.sender.missed if ends else self.lost
+        if ends and state is State.ABORTED:
+            self.receiver.acks, heard = 0, now - self._heard < self._patience
+            self.error = self.error or failure(str(self), step, before, self.timing.give_up, heard)
+        if do is Do.OPENED and self.on_open is not None:
+            self.on_open(self)
+        last = [Segment(END_OF_MESSAGE, ENDS[do], b"")] if do in ENDS else []
+        self.state, self._live = state, state in LIVE
+        self.sender.queue.extend(last)
         if do in (Do.REPEAT, Do.LEARN):
             self._hello = True
         elif do is Do.OPENED:
             self._events.append(Opened())
-            if self.on_open is not None:
-                self.on_open(self)
             if self.hellos == 1:
                 self.sender.round_trip.measured(now - self._hello_at)
             else:
@@ -404,19 +411,12 @@ class Connection(Endpoint):
             if before is State.REQUESTED:
                 self.receiver.acks = self.receiver.acks or 1  # the third packet, which opens the peer's side
             self._retry_at = None
-        elif do in (Do.SEND_END, Do.SEND_END_REPLY):
-            self.sender.queue.append(Segment(END_OF_MESSAGE, END if do is Do.SEND_END else END_REPLY, b""))
         elif do is Do.SEND_LAST:
             reply = self.sender.reply
             if reply is not None or before is State.ENDING:
                 self._last_words = reply.seq if reply is not None and reply.seq >= 0 else self.sender.next
-        if state in OVER and before not in OVER:
-            self.lost = self.sender.missed
+        if ends:
             self.sender.clear()
-            if state is State.ABORTED:
-                self.receiver.acks = 0
-                heard = now - self._heard < self._patience
-                self.error = self.error or failure(str(self), step, before, self.timing.give_up, heard)
             self._events.append(Finished(self.error))
 
     def _waits(self) -> bool:

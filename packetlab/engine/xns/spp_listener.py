@@ -83,8 +83,8 @@ class Listener(Endpoint):
 
     def _has_opened(self, child: Connection) -> None:
         if child in self._opening:
-            del self._opening[child]
             self._opened[child] = None
+            del self._opening[child]
 
     def receive(self, packet: Packet, now: int) -> None:
         """Take in what `route` gave to nobody else: nothing of it is of use."""
@@ -111,9 +111,10 @@ class Listener(Endpoint):
 
     def forget(self, child: Connection) -> None:
         """Let go of a connection that is over."""
-        key = self._keys.pop(child, None)
+        key = self._keys.get(child)
         if key is not None:
-            del self._children[key]
+            self._children.pop(key, None)
+            self._keys.pop(child, None)
         self._opening.pop(child, None)
         if child.error is not None and child.peek() is None:
             self._opened.pop(child, None)  # nothing of it is left to read

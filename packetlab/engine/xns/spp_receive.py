@@ -46,11 +46,16 @@ class Receiver:
         return None
 
     def in_order(self) -> Packet | None:
-        """Return the next packet in order, or None while it has not come."""
-        packet = self._held.pop(self.expected, None) if self._held else None
+        """Return the next packet in order, or None while it has not come. It is the next one until `advance`."""
+        return self._held.get(self.expected)
+
+    def advance(self, packet: Packet | None = None) -> None:
+        """Go on to the packet behind the next one; with it, let the reader have it: no interrupt comes between the two."""
+        number = self.expected
+        self.expected = number + 1
         if packet is not None:
-            self.expected += 1
-        return packet
+            self.ready.append(packet)
+        self._held.pop(number, None)
 
     def read(self) -> Packet | None:
         """Return what the reader may take next, or None."""

@@ -87,9 +87,11 @@ class Sender:
             and (len(flight) < self._congestion or queue[0].datastream >= END)
             and self.next <= self.alloc + queue[0].beyond
         ):
-            segment = queue.popleft()
-            segment.seq, self.next = self.next, self.next + 1
-            flight.append(segment)
+            segment = queue[0]
+            if segment.seq < 0:  # else an interrupt came before it left the queue
+                segment.seq, self.next = self.next, self.next + 1
+                flight.append(segment)
+            queue.popleft()
             out.append(segment.sent(now))
             segment.asks = not segment.seq & 3
         if out:
@@ -179,7 +181,6 @@ class Sender:
         return news
 
     def _advance(self, ack: int, now: int) -> None:
-        self.acked, self._same_acks = ack, 0
         flight, sample, repeated = self.flight, 0, False
         while flight and flight[0].seq < ack:
             segment = flight.popleft()
@@ -189,6 +190,7 @@ class Sender:
             self.round_trip.after_repeat(sample)
         else:
             self.round_trip.measured(sample)
+        self.acked, self._same_acks = ack, 0  # not before all of it was taken out of `flight`, which an interrupt may end
         # RFC 5681 (3.1): one more an acknowledgement up to the threshold, then one a round trip.
         self._grown += 1
         if self._congestion < self._threshold or self._grown >= self._congestion:

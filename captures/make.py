@@ -292,7 +292,7 @@ def malformed(path: Path) -> None:
 @made
 def fragments(path: Path) -> None:
     """Datagrams in fragments: in order, out of order, with an overlap, with a hole; IPv4 and IPv6."""
-    udp = bytes(UDP(sport=1024, dport=9, checksum=0) / bytes(n & 255 for n in range(2992)))  # 3000 octets
+    udp = bytes(UDP(sport=1024, dport=9, checksum=0) / bytes(n & 255 for n in range(2992)))  # 3000 bytes
 
     def four(id: int, start: int, size: int, more: bool = True) -> Packet:
         flags = IPv4Flags.MORE_FRAGMENTS if more else IPv4Flags(0)
@@ -352,7 +352,7 @@ def main(folder: Path) -> None:
     """Make them all."""
     for name, make in MADE.items():
         make(folder / name)
-        print(f"{name}: {(folder / name).stat().st_size} octets")
+        print(f"{name}: {(folder / name).stat().st_size} bytes")
 
 
 if __name__ == "__main__":

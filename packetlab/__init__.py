@@ -24,6 +24,7 @@ its module.
 from typing import TYPE_CHECKING
 
 from packetlab.hooks import HOOKS as _HOOKS
+from packetlab.renamed import NAMES as _RENAMED, warn as _warn
 
 if TYPE_CHECKING:
     from packetlab.bulk.generators import filling as filling, seeded as seeded, sequence as sequence
@@ -140,15 +141,15 @@ if TYPE_CHECKING:
     )
     from packetlab.declare.kinds import (
         MAC as MAC,
+        Bytes as Bytes,
         IPv4Address as IPv4Address,
         IPv6Address as IPv6Address,
         Kind as Kind,
-        Octets as Octets,
         Payload as Payload,
         Rest as Rest,
         XNSAddressField as XNSAddressField,
         bits as bits,
-        octets as octets,
+        fixed_bytes as fixed_bytes,
     )
     from packetlab.declare.registry import bindings as bindings
     from packetlab.declare.rules import (
@@ -321,6 +322,10 @@ if TYPE_CHECKING:
         plot_sizes as plot_sizes,
     )
 
+    # Names of the first edition, see `renamed`.
+    Octets = Bytes
+    octets = fixed_bytes
+
 __version__ = "0.1.0"
 
 # Names are imported when they are first used: a program pays for what it names, and `packetlab --help` for nothing.
@@ -378,7 +383,7 @@ _WHERE = {
         ),
         "packetlab.packet.results": ("Deep Verdict "),
         "packetlab.declare.kinds": (
-            "IPv4Address IPv6Address Kind MAC Octets Payload Rest XNSAddressField bits octets "
+            "IPv4Address IPv6Address Kind MAC Bytes Payload Rest XNSAddressField bits fixed_bytes "
         ),
         "packetlab.declare.fields": ("auto const default many pad sized when "),
         "packetlab.pattern.filter": ("compile_filter "),
@@ -449,6 +454,9 @@ __all__ = [*_WHERE]  # noqa: PLE0604  names in a table
 def __getattr__(name: str) -> object:
     from importlib import import_module
 
+    if name in _RENAMED:
+        _warn(f"packetlab.{name}", f"packetlab.{_RENAMED[name]}")
+        return getattr(import_module(_WHERE[_RENAMED[name]]), _RENAMED[name])
     if name not in _WHERE:
         raise AttributeError(f"packetlab has no {name!r}")
     module = import_module(_WHERE[name])

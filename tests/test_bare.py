@@ -61,7 +61,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     assert run("print(hasattr(pl, 'nosuch'))").strip() == "False"
 
 
-@pytest.mark.parametrize("name", ["MAC", "IPv4Address", "IPv6Address", "XNSAddressField", "Octets", "Rest", "Payload"])
+@pytest.mark.parametrize("name", ["MAC", "IPv4Address", "IPv6Address", "XNSAddressField", "Bytes", "Rest", "Payload"])
 def test_help_says_what_an_annotation_is(name: str) -> None:
     text = run(f"help(pl.{name})")
     assert "byte" in text or "lies above" in text

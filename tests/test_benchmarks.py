@@ -17,7 +17,7 @@ TINY = {
     "bench_tables.py": ("2000", "--rounds", "1", "--kept"),
     "bench_bulk.py": ("--scale", "0.001", "--rounds", "1"),
     "run.py": ("--scale", "0.005",),
-    "bench_io.py": ("--scale", "0.001", "--rounds", "1", "--octets", "22"),
+    "bench_io.py": ("--scale", "0.001", "--rounds", "1", "--bytes", "22"),
     "bench_capture.py": ("--scale", "0.001", "--rounds", "1"),
     "bench_spp.py": ("--scale", "0.002", "--rounds", "1"),
 }  # fmt: skip

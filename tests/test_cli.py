@@ -300,7 +300,7 @@ def test_show_makes_objects_of_what_passes_alone_and_counts_times_from_the_first
 
 
 class _Pipe(io.RawIOBase):
-    """Octets that can be read once."""
+    """Bytes that can be read once."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data

@@ -21,6 +21,7 @@ ORDER = [
     "escaping",
     "errors",
     "hooks",
+    "renamed",
     "declare",
     "codec",
     "packet",

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from packetlab.packet.foreign import octets
+from packetlab.packet.foreign import as_bytes
+from packetlab.renamed import renamed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,9 +22,9 @@ class Batch:
     """Packets in one buffer.
 
     Attributes:
-        data: the buffer, an array of octets. starts: where each packet begins in it. sizes: octets of each.
+        data: the buffer, an array of bytes. starts: where each packet begins in it. sizes: bytes of each.
 
-    Packets may lie anywhere in the buffer, with other octets between them, and may overlap (a template sent many times).
+    Packets may lie anywhere in the buffer, with other bytes between them, and may overlap (a template sent many times).
     """
 
     __slots__ = ("data", "sizes", "starts")
@@ -43,7 +44,7 @@ class Batch:
         """Return a batch of whatever are packets (see `foreign`), one behind the other."""
         import numpy as np
 
-        pieces = [octets(packet) for packet in packets]
+        pieces = [as_bytes(packet) for packet in packets]
         sizes = np.fromiter(map(len, pieces), np.int64, len(pieces))
         return cls(b"".join(pieces), np.cumsum(sizes) - sizes, sizes)
 
@@ -51,7 +52,7 @@ class Batch:
         return len(self.starts)
 
     def __getitem__(self, row: int) -> bytes:
-        """Return the octets of one packet."""
+        """Return the bytes of one packet."""
         start = int(self.starts[row])
         return self.data[start : start + int(self.sizes[row])].tobytes()
 
@@ -61,9 +62,11 @@ class Batch:
             yield whole[start : start + size].tobytes()
 
     @property
-    def octets(self) -> int:
-        """Octets of all packets together."""
+    def total_bytes(self) -> int:
+        """Bytes of all packets together."""
         return int(self.sizes.sum())
 
+    octets = renamed("octets", "total_bytes")
+
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {len(self)} packets, {self.octets} octets>"
+        return f"<{type(self).__name__}: {len(self)} packets, {self.total_bytes} bytes>"

@@ -1,8 +1,8 @@
-"""Checksums of many packets at once, that differ in some octets only.
+"""Checksums of many packets at once, that differ in some bytes only.
 
-Every sum that headers carry is a constant and something linear in the octets: the Internet and the XNS checksum are
-octets times weights modulo 65535 (RFC 1071 section 2; the weights of XNS are powers of two, see `checksums.xns`), a CRC
-is an exclusive or of one number for each octet and place. So the constant is worked out once from the octets that stay,
+Every sum that headers carry is a constant and something linear in the bytes: the Internet and the XNS checksum are
+bytes times weights modulo 65535 (RFC 1071 section 2; the weights of XNS are powers of two, see `checksums.xns`), a CRC
+is an exclusive or of one number for each byte and place. So the constant is worked out once from the bytes that stay,
 and for each packet only those that vary are looked at. Knows nothing of headers.
 """
 
@@ -24,9 +24,9 @@ _POLYNOMIALS = {"crc32": 0xEDB88320, "crc32c": 0x82F63B78, "sctp": 0x82F63B78}
 
 
 class Linear:
-    """One checksum over rows of octets that are equal but for some columns.
+    """One checksum over rows of bytes that are equal but for some columns.
 
-    `row`: the octets that stay, 0 in the columns that vary (`varying`) and in those that count as 0 (`blank`).
+    `row`: the bytes that stay, 0 in the columns that vary (`varying`) and in those that count as 0 (`blank`).
     `covered`: columns the sum is over, in its order. `added`: (columns, weights) of a pseudo-header, None where there is
     none; `more`: what it adds besides.
     """
@@ -96,14 +96,14 @@ def _weights(algorithm: str, size: int) -> Any:
 
 
 def carried(size: int) -> Any:
-    """Return the weights of an address of `size` octets that is added as one number."""
+    """Return the weights of an address of `size` bytes that is added as one number."""
     import numpy as np
 
     return np.where((size - 1 - np.arange(size)) % 2, 256.0, 1.0)
 
 
 def _tables(algorithm: str, covered: Any, moving: Any) -> list[tuple[int, Any]]:
-    """Return for each column that varies what each value of its octet adds to the CRC."""
+    """Return for each column that varies what each value of its byte adds to the CRC."""
     import numpy as np
 
     table = np.arange(256, dtype=np.uint32)
@@ -114,5 +114,5 @@ def _tables(algorithm: str, covered: Any, moving: Any) -> list[tuple[int, Any]]:
     for column, moves in zip(covered[::-1].tolist(), moving[::-1].tolist(), strict=True):
         if moves:
             found.append((column, here.byteswap() if algorithm == "sctp" else here))
-        here = table[here & 0xFF] ^ (here >> np.uint32(8))  # one octet farther from the end
+        here = table[here & 0xFF] ^ (here >> np.uint32(8))  # one byte farther from the end
     return found

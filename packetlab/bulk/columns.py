@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import Bytes, Kind
+from packetlab.declare.kinds import ByteString, Kind
 from packetlab.errors import BuildError
 from packetlab.packet.header import HeaderType
 from packetlab.pattern.paths import FieldPath
@@ -26,7 +26,7 @@ class Column:
 
     Attributes:
         name: as it was asked for. path: what it means.
-        form: "present" (a truth value), "number", "octets" (of a fixed size) or "bytes" (of any size).
+        form: "present" (a truth value), "number", "fixed" (bytes of one size) or "bytes" (of any size).
         dtype: kind of the numpy array, such as "u2", "V6"; "O" for bytes.
     """
 
@@ -52,11 +52,11 @@ class Column:
 
     @property
     def width(self) -> int:
-        """Octets of a value in the array, where it has a fixed size."""
+        """Bytes of a value in the array, where it has a fixed size."""
         return int(self.dtype[1:]) if self.dtype != "O" else 0
 
     def value(self, packet: Packet) -> Any:
-        """Return what the column holds of one packet: a truth value, a number, octets; None where it is absent."""
+        """Return what the column holds of one packet: a truth value, a number, bytes; None where it is absent."""
         for place in self.path.found(packet):
             for raw in self.path.raws(packet, place):
                 if self.form == "present":
@@ -71,7 +71,7 @@ class Column:
         kind = self.path.kind
         if kind.is_address and self.form == "number":
             value = value.to_bytes(kind.fixed_bits // 8, "big")
-        return Bytes().text(value) if self.form == "bytes" else kind.text(value)
+        return ByteString().text(value) if self.form == "bytes" else kind.text(value)
 
 
 def column(spec: Any) -> Column:
@@ -117,5 +117,5 @@ def _column(path: FieldPath, name: str = "") -> Column:
     if kind.is_address and kind.bits == 32:
         return Column(name, path, "number", "u4")
     if kind.verbatim and kind.bits is not None:
-        return Column(name, path, "octets", f"V{kind.bits // 8}")
+        return Column(name, path, "fixed", f"V{kind.bits // 8}")
     return Column(name, path, "bytes", "O")

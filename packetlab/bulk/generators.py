@@ -42,7 +42,7 @@ class Source:
 
 
 class Filling:
-    """What a user wrote for octets: how many in each row, and of what."""
+    """What a user wrote for bytes: how many in each row, and of what."""
 
     def __init__(self, sizes: Any, pattern: bytes, seed: int | None) -> None:
         self.sizes, self.pattern, self.seed = sizes, pattern, seed
@@ -66,13 +66,13 @@ def seeded(seed: int, values: Any = None) -> Source:
 
 
 def filling(sizes: Any, pattern: bytes = b"\0", seed: int | None = None) -> Filling:
-    """Octets for a payload or another field of varying size: in each row as many as `sizes` says.
+    """Bytes for a payload or another field of varying size: in each row as many as `sizes` says.
 
-    `sizes`: a number, or as for `sequence`, or what `sequence` and `seeded` give. The octets are `pattern` over and over,
+    `sizes`: a number, or as for `sequence`, or what `sequence` and `seeded` give. The bytes are `pattern` over and over,
     or with `seed` random ones.
     """
     if not pattern:
-        raise BuildError("filling: pattern", "an octet or more", "none")
+        raise BuildError("filling: pattern", "a byte or more", "none")
     return Filling(sizes, pattern, seed)
 
 
@@ -150,34 +150,34 @@ class Numbers(Values):
 
 
 class Strings(Values):
-    """Octets, of the same size in all rows or not."""
+    """Bytes, of the same size in all rows or not."""
 
     size: int | None = None
 
     def sizes(self, rows: Rows) -> Rows:
-        """Return the size of each row's octets."""
+        """Return the size of each row's bytes."""
         import numpy as np
 
         return np.full(len(rows), self.size, np.int64)
 
-    def octets(self, rows: Rows, size: int) -> Matrix:
-        """Return the octets of rows that all have `size` of them, a row each."""
+    def matrix(self, rows: Rows, size: int) -> Matrix:
+        """Return the bytes of rows that all have `size` of them, a row each."""
         raise NotImplementedError
 
     def raw(self, row: int) -> bytes:
         import numpy as np
 
         rows = np.array([row])
-        return self.octets(rows, int(self.sizes(rows)[0])).tobytes()
+        return self.matrix(rows, int(self.sizes(rows)[0])).tobytes()
 
 
 class Row(Strings):
-    """Addresses one behind the other, of up to 16 octets: `start` and so many `step` on."""
+    """Addresses one behind the other, of up to 16 bytes: `start` and so many `step` on."""
 
     def __init__(self, order: Order, start: int, step: int, size: int) -> None:
         self.order, self.start, self.step, self.size = order, start, step, size
 
-    def octets(self, rows: Rows, size: int) -> Matrix:
+    def matrix(self, rows: Rows, size: int) -> Matrix:
         import numpy as np
 
         add = self.order.low(rows) * np.uint64(self.step)
@@ -191,7 +191,7 @@ class Row(Strings):
 
 
 class Listed(Strings):
-    """Octets from a list."""
+    """Bytes from a list."""
 
     def __init__(self, order: Order, pieces: Sequence[bytes]) -> None:
         import numpy as np
@@ -207,7 +207,7 @@ class Listed(Strings):
     def sizes(self, rows: Rows) -> Rows:
         return self.lengths[self.order.low(rows)]
 
-    def octets(self, rows: Rows, size: int) -> Matrix:
+    def matrix(self, rows: Rows, size: int) -> Matrix:
         import numpy as np
 
         at = self.order.low(rows)
@@ -218,7 +218,7 @@ class Listed(Strings):
 
 
 class Drawn(Strings):
-    """Random octets, or a pattern over and over, in the sizes that a row of numbers gives."""
+    """Random bytes, or a pattern over and over, in the sizes that a row of numbers gives."""
 
     def __init__(self, sizes: Numbers | int, pattern: bytes, seed: int | None) -> None:
         self.count, self.pattern, self.seed = sizes, pattern, seed
@@ -231,7 +231,7 @@ class Drawn(Strings):
             return np.full(len(rows), self.count, np.int64)
         return self.count.words(rows).astype(np.int64)
 
-    def octets(self, rows: Rows, size: int) -> Matrix:
+    def matrix(self, rows: Rows, size: int) -> Matrix:
         import numpy as np
 
         if self.seed is None:
@@ -266,7 +266,7 @@ class Chosen(Values):
 def values_of(written: Any, kind: Kind, where: str, count: int, size: int = 0) -> Values:
     """Return the values that a user wrote for a field of `kind`. BuildError where they do not fit it.
 
-    `count`: rows, `size`: octets the field has in the template (for random ones of a numpy Generator).
+    `count`: rows, `size`: bytes the field has in the template (for random ones of a numpy Generator).
     """
     if isinstance(written, Filling):
         return _filling(written, kind, where, count)
@@ -341,11 +341,11 @@ def _of_array(wanted: Any, kind: Kind, where: str, order: Any, width: int) -> Va
 
     if wanted.ndim == 2 and wanted.dtype == np.uint8 and kind.wire != "number":
         if width not in (0, wanted.shape[1]):
-            raise BuildError(where, f"rows of {width} octets", wanted.shape[1])
+            raise BuildError(where, f"rows of {width} bytes", wanted.shape[1])
         pieces = [row.tobytes() for row in np.ascontiguousarray(wanted)]
         return _of_list([kind.raw(piece, where) for piece in pieces], kind, order(len(pieces)), width)
     if wanted.ndim != 1:
-        raise BuildError(where, "an array of one dimension, or rows of octets", f"shape {wanted.shape}")
+        raise BuildError(where, "an array of one dimension, or rows of bytes", f"shape {wanted.shape}")
     if wanted.dtype.kind not in "iu" or not (kind.wire == "number" or (kind.is_address and width <= 8)):
         return None
     one = order(len(wanted))
@@ -376,7 +376,7 @@ def _generated(rng: Any, kind: Kind, where: str, count: int, size: int) -> Any:
 
 def _filling(written: Filling, kind: Kind, where: str, count: int) -> Values:
     if kind.wire != "open":
-        raise BuildError(where, "a payload or octets of varying size to fill", "a field of fixed size")
+        raise BuildError(where, "a payload or bytes of varying size to fill", "a field of fixed size")
     seed = written.seed
     if seed is not None:
         seed = (seed * 0x100000001B3 + crc32(where.encode())) % WORD

@@ -15,7 +15,7 @@ Asked: TypeAlias = Column | Match
 def parameters(columns: Sequence[Asked]) -> list[str]:
     """Return the names of the arrays that a trace fills in.
 
-    Of a column two: values, and whether there is one; of octets of any size three: where they lie, how many they are, and
+    Of a column two: values, and whether there is one; of bytes of any size three: where they lie, how many they are, and
     whether there are any. Of a match one: whether it is met.
     """
     names = []

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from packetlab.pattern.paths import FieldPath
 
 Place: TypeAlias = tuple[str, int]
-"""Where something lies: "begin" or "pos", and octets behind it."""
+"""Where something lies: "begin" or "pos", and bytes behind it."""
 
 
 def following(cls: type[AnyHeader]) -> list[type[AnyHeader]]:
@@ -153,7 +153,7 @@ class Tracing:
         raise NotImplementedError
 
     def fetch(self, at: Place, size: int, kind: Kind, shift: int = 0) -> str:
-        """Return source for a number in the `size` octets at a place: the bits of `kind` above the lowest `shift`."""
+        """Return source for a number in the `size` bytes at a place: the bits of `kind` above the lowest `shift`."""
         raise NotImplementedError
 
     def begin_if(self, condition: str) -> None:
@@ -165,7 +165,7 @@ class Tracing:
         raise NotImplementedError
 
     def clip(self, name: str) -> None:
-        """Let a place that lies behind `end` be `end` where octets are rightly missing there; elsewhere it is odd."""
+        """Let a place that lies behind `end` be `end` where bytes are rightly missing there; elsewhere it is odd."""
         raise NotImplementedError
 
     def cut_short(self, condition: str) -> None:
@@ -173,7 +173,7 @@ class Tracing:
         raise NotImplementedError
 
     def store(self, number: int, column: Column, at: Place, size: str, value: str) -> None:
-        """Put into column `number` the `value` or, where that is empty, the octets at a place (`size` of them)."""
+        """Put into column `number` the `value` or, where that is empty, the bytes at a place (`size` of them)."""
         raise NotImplementedError
 
     def mark(self, number: int, match: Match, conditions: list[str]) -> None:
@@ -236,7 +236,7 @@ class Tracing:
             self.let("pos", f"pos + {size}")
 
     def place(self, more: int = 0) -> Place:
-        """The place reached and `more` octets."""
+        """The place reached and `more` bytes."""
         return ("pos", more) if self.offset is None else ("begin", self.offset + more)
 
     def give(self, name: str, at: Place, size: str = "", value: str = "") -> None:
@@ -264,18 +264,18 @@ class Tracing:
             return compared(self.part(path, at, value), sign, kind, values)
         size = kind.fixed_bits // 8
         if size == 4:
-            numbers = [int.from_bytes(octets, "big") for octets in values]
+            numbers = [int.from_bytes(raw, "big") for raw in values]
             return compared(self.part(path, at, ""), sign, Int(32), numbers)
         same = []
         masks = sign in ("masked", "unmasked")
-        for octets in values[1:] if masks else values:
+        for raw in values[1:] if masks else values:
             parts = []
             for i in range(0, size, 4):
                 width = min(4, size - i)
                 number = self.fetch((at[0], at[1] + path.skip + i), width, Int(width * 8))
                 if masks:
                     number = f"({number} & {int.from_bytes(values[0][i : i + width], 'big')})"
-                parts.append(f"({number} == {int.from_bytes(octets[i : i + width], 'big')})")
+                parts.append(f"({number} == {int.from_bytes(raw[i : i + width], 'big')})")
             same.append(f"({' & '.join(parts)})")
         return any_of(same) + (" == False" if sign in ("!=", "unmasked") else "")
 

@@ -19,7 +19,7 @@ def loop_source(first: type[AnyHeader], columns: Sequence[Asked]) -> str:
     """Return the source of ``trace(count, data, starts, sizes, missing, odd, *arrays)``.
 
     It goes over the `count` packets that `starts` and `sizes` tell in `data`; `missing` says which were cut by the capture. It
-    marks in `odd` what does not fit. `arrays` are those of `parameters`, octets of a fixed size one behind the other.
+    marks in `odd` what does not fit. `arrays` are those of `parameters`, bytes of a fixed size one behind the other.
     """
     numbers = on_the_way(first, columns)
     lines = [
@@ -70,7 +70,7 @@ class LoopTracing(Tracing):
     def let(self, name: str, code: str) -> None:
         self.put(f"{name} = {code}")
 
-    def octet(self, at: Place, more: int) -> str:
+    def byte(self, at: Place, more: int) -> str:
         offset = at[1] + more
         return f"int64(data[{at[0]} + {offset}])" if offset else f"int64(data[{at[0]}])"
 
@@ -78,7 +78,7 @@ class LoopTracing(Tracing):
         parts = []
         for i in range(size):
             up = 8 * (i if kind.little else size - 1 - i)
-            parts.append(f"({self.octet(at, i)} << {up})" if up else self.octet(at, i))
+            parts.append(f"({self.byte(at, i)} << {up})" if up else self.byte(at, i))
         return bits_of(" | ".join(parts), size, kind, shift)
 
     def begin_if(self, condition: str) -> None:
@@ -107,7 +107,7 @@ class LoopTracing(Tracing):
         if column.form == "bytes":
             self.put(f"c_{number}[row] = {at[0]} + {at[1]}")
             self.put(f"a_{number}[row] = max({size}, 0)")
-        elif column.form == "octets":
+        elif column.form == "fixed":
             for i in range(column.width):
                 self.put(f"a_{number}[row * {column.width} + {i}] = data[{at[0]} + {at[1] + i}]")
         elif column.form == "number":
@@ -127,8 +127,8 @@ class LoopTracing(Tracing):
 
     def ahead(self, bits: int) -> str:
         size = -(-bits // 8)
-        octets = [f"(int64(data[{self.pos} + {i}]) << {8 * (size - 1 - i)})" for i in range(size)]
-        whole = f"(({' | '.join(octets)}) >> {size * 8 - bits})"
+        raw = [f"(int64(data[{self.pos} + {i}]) << {8 * (size - 1 - i)})" for i in range(size)]
+        whole = f"(({' | '.join(raw)}) >> {size * 8 - bits})"
         return f"({whole} if {self.pos} + {size} <= end else -1)"
 
     def leave(self, end: str) -> None:
@@ -153,7 +153,7 @@ class LoopTracing(Tracing):
 
 
 def bits_of(whole: str, size: int, kind: Kind, shift: int) -> str:
-    """Return source for the bits of `kind` above the lowest `shift` of a number of `size` octets, with its sign."""
+    """Return source for the bits of `kind` above the lowest `shift` of a number of `size` bytes, with its sign."""
     code = f"({whole})"
     if shift:
         code = f"({code} >> {shift})"

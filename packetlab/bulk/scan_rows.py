@@ -30,7 +30,7 @@ def rows_trace(first: type[AnyHeader], columns: Sequence[Asked]) -> Callable[...
     import numpy as np
 
     numbers = on_the_way(first, columns)
-    names: dict[str, Any] = {"np": np, "number_at": number_at, "octets_at": octets_at, "filled": filled}
+    names: dict[str, Any] = {"np": np, "number_at": number_at, "bytes_at": bytes_at, "filled": filled}
     arrays_of = parameters(columns)
     steps: dict[int, Any] = {}
     for cls, number in numbers.items():
@@ -60,7 +60,7 @@ def rows_trace(first: type[AnyHeader], columns: Sequence[Asked]) -> Callable[...
 
 
 def number_at(data: Any, place: Any, offset: int, size: int, little: bool) -> NDArray[Any]:
-    """Return the numbers of `size` octets that lie `offset` behind each place; 0 for places too near the end."""
+    """Return the numbers of `size` bytes that lie `offset` behind each place; 0 for places too near the end."""
     import numpy as np
 
     order = "<" if little else ">"
@@ -81,14 +81,14 @@ def number_at(data: Any, place: Any, offset: int, size: int, little: bool) -> ND
     return both
 
 
-def octets_at(data: Any, place: Any, offset: int, size: int) -> NDArray[Any]:
-    """Return `size` octets behind each place, a row each."""
+def bytes_at(data: Any, place: Any, offset: int, size: int) -> NDArray[Any]:
+    """Return `size` bytes behind each place, a row each."""
     import numpy as np
 
     room = len(data) - offset - size + 1
     found = np.ndarray((room,), f"V{size}", data, offset, (1,))[place]
-    octets: NDArray[Any] = found.view(np.uint8).reshape(len(place), size)
-    return octets
+    raw: NDArray[Any] = found.view(np.uint8).reshape(len(place), size)
+    return raw
 
 
 def filled(value: Any, rows: Any) -> NDArray[Any]:
@@ -169,8 +169,8 @@ class RowsTracing(Tracing):
             self.put(
                 f"a_{number}[r] = np.maximum({size}, 0)[m]" if _VARIABLE.search(size) else f"a_{number}[r] = {size}"
             )
-        elif column.form == "octets":
-            self.put(f"if len(r): a_{number}[r] = octets_at(data, {at[0]}[m], {at[1]}, {column.width})")
+        elif column.form == "fixed":
+            self.put(f"if len(r): a_{number}[r] = bytes_at(data, {at[0]}[m], {at[1]}, {column.width})")
         elif column.form == "number":
             self.put(f"a_{number}[r] = {value}[m]")
 

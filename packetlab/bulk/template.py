@@ -1,4 +1,4 @@
-"""Plan: how rows of one shape are made from a template: which octets are set, and which checksums follow.
+"""Plan: how rows of one shape are made from a template: which bytes are set, and which checksums follow.
 
 Works from the declaration's rules alone, so it serves headers that a user declared as well as ours. What it cannot know
 to be right it refuses with `Unplanned`; then objects make the packets.
@@ -27,9 +27,9 @@ class Unplanned(Exception):
 
 
 class Target(NamedTuple):
-    """What varies: a field of one layer (None: the payload), or some octets of it, and its values.
+    """What varies: a field of one layer (None: the payload), or some bytes of it, and its values.
 
-    `name` is for messages; `part` cuts octets out of an address (first, behind the last).
+    `name` is for messages; `part` cuts bytes out of an address (first, behind the last).
     """
 
     name: str
@@ -40,7 +40,7 @@ class Target(NamedTuple):
 
 
 def shapes(cls: type[AnyHeader], field: Field) -> bool:
-    """Whether the value of a field may change more in the packet than its own octets and checksums over them.
+    """Whether the value of a field may change more in the packet than its own bytes and checksums over them.
 
     So it is with fields that rules and conditions go by, and with items.
     """
@@ -55,15 +55,15 @@ def shapes(cls: type[AnyHeader], field: Field) -> bool:
 
 
 class Spot(NamedTuple):
-    """Bits of a packet, and whether a number in them has its lowest octet first."""
+    """Bits of a packet, and whether a number in them has its lowest byte first."""
 
     bit: int
     bits: int
     little: bool
 
     @property
-    def octets(self) -> slice:
-        """The octets these bits touch."""
+    def byte_slice(self) -> slice:
+        """The bytes these bits touch."""
         return slice(self.bit // 8, -(-(self.bit + self.bits) // 8))
 
 
@@ -71,8 +71,8 @@ class Plan:
     """How to make rows of one shape.
 
     Attributes:
-        size: octets of each. varying: for each octet whether it differs among rows; own: whether a target says so.
-        row: the octets that stay, the others 0.
+        size: bytes of each. varying: for each byte whether it differs among rows; own: whether a target says so.
+        row: the bytes that stay, the others 0.
     """
 
     def __init__(self, packet: Packet, targets: list[Target]) -> None:
@@ -91,7 +91,7 @@ class Plan:
             else:
                 spot = fields.get((target.layer, target.field))
             if spot is None or (isinstance(target.values, Drawn) and target.values.seed is None):
-                continue  # octets, and none of them in this shape, or a pattern: the same in all of it
+                continue  # bytes, and none of them in this shape, or a pattern: the same in all of it
             if target.part is not None:
                 first, last = target.part
                 spot = spot._replace(bit=spot.bit + first * 8, bits=(last - first) * 8)
@@ -102,14 +102,14 @@ class Plan:
 
     def _clear(self, spot: Spot) -> None:
         """Note that bits vary, and set them to 0."""
-        self.varying[spot.octets] = True
+        self.varying[spot.byte_slice] = True
         end = spot.bit + spot.bits
         if not (spot.bit % 8 or spot.bits % 8):
-            self.row[spot.octets] = 0
+            self.row[spot.byte_slice] = 0
             return
-        for octet in range(spot.octets.start, spot.octets.stop):
-            first, last = max(spot.bit - octet * 8, 0), min(end - octet * 8, 8)
-            self.row[octet] &= 0xFF ^ ((0xFF >> first) & (0xFF << (8 - last)))
+        for byte in range(spot.byte_slice.start, spot.byte_slice.stop):
+            first, last = max(spot.bit - byte * 8, 0), min(end - byte * 8, 8)
+            self.row[byte] &= 0xFF ^ ((0xFF >> first) & (0xFF << (8 - last)))
 
     def _sums(self, packet: Packet, where: Places) -> list[tuple[Spot, Linear]]:
         """Return the checksums that vary, from the innermost out."""
@@ -130,7 +130,7 @@ class Plan:
                 assert isinstance(rule, Checksum)
                 blank = np.zeros(self.size, bool)  # a sum counts itself as zeros, and those not yet made
                 for other in left:
-                    blank[ours[other.name].octets] = True
+                    blank[ours[other.name].byte_slice] = True
                 left.pop(0)
                 columns = [parts.get(part, np.arange(0)) for part in rule.over if part != "pseudo"]
                 covered = np.concatenate(columns) if columns else np.arange(0)
@@ -147,13 +147,13 @@ class Plan:
         return found
 
     def fill(self, matrix: Matrix, rows: Rows) -> None:
-        """Write the packets of `rows` into `matrix`, a row each of `size` octets."""
+        """Write the packets of `rows` into `matrix`, a row each of `size` bytes."""
         matrix[:] = self.row
         for spot, values in self.patches:
             if isinstance(values, Numbers):
                 _put(matrix, spot, values.words(rows))
             elif isinstance(values, Strings):
-                matrix[:, spot.octets] = values.octets(rows, spot.bits // 8)
+                matrix[:, spot.byte_slice] = values.matrix(rows, spot.bits // 8)
         for spot, linear in self.sums:
             _put(matrix, spot, linear.values(matrix))
 
@@ -170,13 +170,13 @@ def _pseudo(packet: Packet, i: int, where: Places) -> tuple[Any, Any, int] | Non
         carrier = packet.layers[below]
         names = carrier._declaration.pseudo
         if names is not None and not names[0]:
-            octets = getattr(carrier, names[1])
-            if octets and final is None:
-                final = int.from_bytes(octets, "big")
+            raw = getattr(carrier, names[1])
+            if raw and final is None:
+                final = int.from_bytes(raw, "big")
         elif names is not None:
-            octets = getattr(carrier, "final_destination", b"")
-            if octets and final is None:
-                final = int.from_bytes(octets, "big")
+            raw = getattr(carrier, "final_destination", b"")
+            if raw and final is None:
+                final = int.from_bytes(raw, "big")
             wanted = names if final is None else names[:1]
             ends = [span for span in where.spans if span.layer == below and span.field.name in wanted]
             columns = [_columns(_spot(end)) for end in ends]
@@ -204,34 +204,34 @@ def _spot(span: Span) -> Spot:
 def _columns(spot: Spot) -> Any:
     import numpy as np
 
-    return np.arange(spot.octets.start, spot.octets.stop)
+    return np.arange(spot.byte_slice.start, spot.byte_slice.stop)
 
 
 def _put(matrix: Matrix, spot: Spot, numbers: Words) -> None:
     """Write numbers into the bits of a spot, which are 0."""
     import numpy as np
 
-    octets, end = spot.octets, spot.bit + spot.bits
+    stretch, end = spot.byte_slice, spot.bit + spot.bits
     if spot.bit % 8 or spot.bits % 8:
         if spot.bits < 64:
             numbers = numbers & np.uint64((1 << spot.bits) - 1)
-        for octet in range(octets.start, octets.stop):
-            below = end - (octet + 1) * 8  # bits of the number below this octet
+        for byte in range(stretch.start, stretch.stop):
+            below = end - (byte + 1) * 8  # bits of the number below this byte
             piece = numbers >> np.uint64(below) if below >= 0 else numbers << np.uint64(-below)
-            matrix[:, octet] |= piece.astype(np.uint8)
+            matrix[:, byte] |= piece.astype(np.uint8)
         return
-    at, left = octets.start, spot.bits // 8
+    at, left = stretch.start, spot.bits // 8
     while left:
         width = next(size for size in (8, 4, 2, 1) if size <= left)
         left -= width
-        shift = np.uint64(8 * ((at - octets.start) if spot.little else left))
+        shift = np.uint64(8 * ((at - stretch.start) if spot.little else left))
         order = "<" if spot.little else ">"
         matrix[:, at : at + width].view(f"{order}u{width}")[:, 0] = numbers >> shift if shift else numbers
         at += width
 
 
 def varies_in_size(target: Target) -> bool:
-    """Whether the target is octets whose number may differ from row to row."""
+    """Whether the target is bytes whose number may differ from row to row."""
     if not isinstance(target.values, Strings) or target.values.size is not None:
         return False
     return target.field is None or target.field.kind.wire == "open"

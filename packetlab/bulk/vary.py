@@ -15,7 +15,7 @@ from packetlab.bulk.template import Plan, Target, Unplanned, shapes, varies_in_s
 from packetlab.codec.compiler import replaced
 from packetlab.declare.addresses import XNSAddress
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import Address, Bytes
+from packetlab.declare.kinds import Address, ByteString
 from packetlab.errors import BuildError
 from packetlab.hooks import hook
 from packetlab.packet.header import HeaderType
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from packetlab.bulk.report import Report
 
 STRETCH = 1 << 16  # rows of a stretch
-CACHE = 1 << 17  # octets that are worked on at a time, so that they stay near the processor
+CACHE = 1 << 17  # bytes that are worked on at a time, so that they stay near the processor
 FEW = 4  # rows of one shape that are made quicker one by one
 PLANS = 4096  # kept
 
 
 class Variation(Batch):
-    """Rows of a template with varying fields; a batch that is made when it is first asked for its octets.
+    """Rows of a template with varying fields; a batch that is made when it is first asked for its bytes.
 
     Attributes:
         template: the packet varied. targets: what varies. Behind ``data``, ``starts`` and ``sizes`` see `Batch`: rows of
@@ -87,8 +87,8 @@ class Variation(Batch):
                 place = (target.layer, target.field.name)
                 whole = parts.setdefault(place, bytearray(getattr(self.template.layers[place[0]], target.field.slot)))
                 whole[slice(*target.part)] = raw
-        for (layer, name), octets in parts.items():
-            headers[layer] = replaced(headers[layer], {name: bytes(octets)})
+        for (layer, name), data in parts.items():
+            headers[layer] = replaced(headers[layer], {name: bytes(data)})
         return Packet(tuple(headers), payload, self.template._kept())
 
     # Rows in bulk --------------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ class Variation(Batch):
                 assert isinstance(values, Strings)
                 column = values.sizes(rows)
                 if target.field is not None and not varies_in_size(target):
-                    column = [bytes(one) for one in values.octets(rows, int(values.size or 0))]
+                    column = [bytes(one) for one in values.matrix(rows, int(values.size or 0))]
             column = np.unique(column, return_inverse=True)[1]
             if keys is not None:
                 column = np.unique(keys * (int(column.max(initial=0)) + 1) + column, return_inverse=True)[1]
@@ -211,7 +211,7 @@ class Variation(Batch):
 
     @property
     def sizes(self) -> Any:  # type: ignore[override]
-        """Octets of each row."""
+        """Bytes of each row."""
         return self.batch().sizes
 
     @property
@@ -262,7 +262,7 @@ def _target(template: Packet, key: Any, written: Any, count: int) -> Target:
     layer, field, path = named(template, key)
     name = f"{type(template.layers[layer]).__name__}.{field.name}" if field is not None else "payload"
     if field is None:
-        return Target(name, layer, None, None, values_of(written, Bytes(), name, count, len(template.payload)))
+        return Target(name, layer, None, None, values_of(written, ByteString(), name, count, len(template.payload)))
     if not path:
         raw = getattr(template.layers[layer], field.slot)
         size = len(raw) if isinstance(raw, bytes) else 0
@@ -270,18 +270,18 @@ def _target(template: Packet, key: Any, written: Any, count: int) -> Target:
     part = field.kind.parts.get(path) if field.kind.is_address else None
     if part is None:
         raise BuildError(f"vary: {name}.{path}", "a whole field, or net, host or socket of an XNS address", path)
-    octets = part[1] - part[0]
-    kind = Address(f"the {path} of an XNS address", octets, lambda value: _part(path, octets, value), bytes, str)
+    data = part[1] - part[0]
+    kind = Address(f"the {path} of an XNS address", data, lambda value: _part(path, data, value), bytes, str)
     return Target(f"{name}.{path}", layer, field, part, values_of(written, kind, f"{name}.{path}", count))
 
 
-def _part(path: str, octets: int, value: Any) -> bytes:
+def _part(path: str, size: int, value: Any) -> bytes:
     if path == "host":
         return bytes(XNSAddress.of((0, value, 0)))[4:10]
-    if isinstance(value, (bytes, bytearray)) and len(value) == octets:
+    if isinstance(value, (bytes, bytearray)) and len(value) == size:
         return bytes(value)
     try:
-        return int(value).to_bytes(octets, "big")
+        return int(value).to_bytes(size, "big")
     except (TypeError, OverflowError) as error:
         raise ValueError(value) from error
 

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     Digests = NDArray[np.uint64]
     Masks = dict[int, NDArray[np.uint8]]
 
-SHORTEST = 60  # octets of an Ethernet frame without check sequence: what is shorter may come filled up with zeros
+SHORTEST = 60  # bytes of an Ethernet frame without check sequence: what is shorter may come filled up with zeros
 LOOKED_INTO = 10_000  # damaged frames of which the fields are told
 NEAR = 64  # rows before and behind the place of a damaged frame that it may be of
-LIKE = 0.75  # part of the octets that stay which a damaged frame has kept at least; cut, it has half of all
+LIKE = 0.75  # part of the bytes that stay which a damaged frame has kept at least; cut, it has half of all
 
 
 def check(variation: Variation, received: Any, ignoring: tuple[Any, ...] = ()) -> Report:
@@ -52,7 +52,7 @@ def stretches(received: Any) -> Iterator[Batch]:
 
 
 def gathered(batch: Batch, rows: Any, size: int) -> Any:
-    """Return the octets of rows that all have `size` of them, as a matrix."""
+    """Return the bytes of rows that all have `size` of them, as a matrix."""
     import numpy as np
 
     starts = batch.starts[rows]
@@ -62,7 +62,7 @@ def gathered(batch: Batch, rows: Any, size: int) -> Any:
 
 
 def digests(batch: Batch, masks: Masks) -> Digests:
-    """Return 64 bits for each packet that are equal for equal octets; `masks`: size -> octets to leave out as 0."""
+    """Return 64 bits for each packet that are equal for equal bytes; `masks`: size -> bytes to leave out as 0."""
     import numpy as np
 
     found = np.zeros(len(batch), np.uint64)
@@ -113,7 +113,7 @@ class _Check:
         self.received = self.duplicates = self.reordered = self.extent = self.foreign = self.corrupted = 0
         self.latest: list[Any] = []  # for each frame matched: the latest row up to it
         self.top = -1
-        self.odd: list[tuple[int, int, bytes]] = []  # (place, latest row before, octets) of what matched nothing
+        self.odd: list[tuple[int, int, bytes]] = []  # (place, latest row before, bytes) of what matched nothing
 
     def _plans(self) -> Iterator[Any]:
         import numpy as np
@@ -124,7 +124,7 @@ class _Check:
                 yield plan
 
     def _masks(self, ignoring: tuple[Any, ...]) -> Masks:
-        """Return size -> 0xFF for each octet that counts; bits of octets shared with other fields too."""
+        """Return size -> 0xFF for each byte that counts; bits of bytes shared with other fields too."""
         import numpy as np
 
         wanted = [named(self.variation.template, key) for key in ignoring]
@@ -283,17 +283,17 @@ class _Check:
         keyed = self._by_key()
         left = set((~self.seen).nonzero()[0].tolist())
         damage = []
-        for number, (place, before, octets) in enumerate(self.odd):
+        for number, (place, before, raw) in enumerate(self.odd):
             rows = keyed.get(number, [])
             row = next((one for one in rows if one in left), rows[0] if rows else None)
             if row is None:
                 near = [one for one in range(before - NEAR, before + NEAR + 1) if one in left]
-                row = min(near, key=lambda one: (_apart(self.variation[one], octets), one), default=None)
-            if row is None or _apart(self.variation[row], octets) > max(len(octets) // 2, 1):
+                row = min(near, key=lambda one: (_apart(self.variation[one], raw), one), default=None)
+            if row is None or _apart(self.variation[row], raw) > max(len(raw) // 2, 1):
                 self.foreign += 1
                 continue
             left.discard(row)
-            damage.append(Damage(row, place, _fields(self.variation, row, octets)))
+            damage.append(Damage(row, place, _fields(self.variation, row, raw)))
         return damage
 
     def _by_key(self) -> dict[int, list[int]]:
@@ -304,7 +304,7 @@ class _Check:
             return {}
         masks = {size: np.where(model.own, 0xFF, 0).astype(np.uint8) for size, model in self.models.items()}
         wanted: dict[int, list[int]] = {}
-        batch = Batch.of(octets for _, _, octets in self.odd)
+        batch = Batch.of(raw for _, _, raw in self.odd)
         for number, key in enumerate(digests(batch, masks).tolist()):
             if int(batch.sizes[number]) in masks and masks[int(batch.sizes[number])].any():
                 wanted.setdefault(key, []).append(number)

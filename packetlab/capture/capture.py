@@ -232,7 +232,7 @@ class Capture(Shown):
         """The capture that this one is a part of."""
         return self if self._parent is None else self._parent._root
 
-    def _octets(self) -> int | None:
+    def _capture_size(self) -> int | None:
         """Return the size of the file, None where that is not known."""
         root = self._root
         try:
@@ -327,7 +327,7 @@ class Capture(Shown):
 
         `pattern`: a prototype header (its given fields), a header class (is it there), a filter in words
         ("ip.src == 10.0.0.1 and udp", see `compile_filter`), several headers stacked, or a function of the packet. Frames
-        in a file that their octets rule out are never made to objects; a function is asked about every packet.
+        in a file that their bytes rule out are never made to objects; a function is asked about every packet.
         `pcap`: an expression as tcpdump takes it (see `capture.bpf.PcapFilter`), which frames are to pass besides.
         """
         chosen = self
@@ -342,10 +342,10 @@ class Capture(Shown):
 
             asked = as_test(pattern)
             if FieldFilter.able(asked):
-                return chosen._passing(FieldFilter(asked, self._octets()))
+                return chosen._passing(FieldFilter(asked, self._capture_size()))
             asked = needed(pattern)
             if asked is not None:
-                chosen = chosen._passing(FieldFilter(asked, self._octets()))
+                chosen = chosen._passing(FieldFilter(asked, self._capture_size()))
         test = frame_matcher(pattern)
         return chosen._part(lambda: filter(test, chosen))
 
@@ -388,9 +388,9 @@ class Capture(Shown):
             vlan_push: an id, a `VLAN` header or a dict of its fields (`type`: the tag's own). vlan_pop: takes the outermost
                 tag away. vlan: changes {id, priority, drop_eligible} of it.
             ttl: a number, or "+n" or "-n". tos: of IPv4; tclass, flowlabel: of IPv6; all of the outermost header.
-            mtu: octets of a network packet at most. fixlen: frames that the capture cut are filled up with zeros ("pad"),
+            mtu: bytes of a network packet at most. fixlen: frames that the capture cut are filled up with zeros ("pad"),
                 told as short as they are ("trunc") or left out ("del"). fcs: takes check sequences away.
-            link: "ethernet", "hdlc", "raw", or (link type, octets): the link header instead. hdlc: address and control.
+            link: "ethernet", "hdlc", "raw", or (link type, bytes): the link header instead. hdlc: address and control.
             anonymise: a seed for addresses that no map speaks of (see `capture.anonymise`).
             fixcsum: put wrong checksums right too; otherwise these stay, and right ones stay right.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from packetlab.hooks import Shown
 from packetlab.packet.coerce import first_header_of
-from packetlab.packet.foreign import library, octets
+from packetlab.packet.foreign import as_bytes, library
 from packetlab.protocols.linktypes import linktype_for
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Extras(NamedTuple):
         queue: int | None = None,
         verdicts: Iterable[tuple[int, bytes]] = (),
     ) -> Extras:
-        """Return extras from what they mean: hashes are (algorithm, octets), verdicts (who gave it, octets)."""
+        """Return extras from what they mean: hashes are (algorithm, bytes), verdicts (who gave it, bytes)."""
         options = [(_HASH, bytes([algorithm]) + value) for algorithm, value in hashes]
         options += [] if queue is None else [(_QUEUE, queue.to_bytes(4, "little"))]
         options += [(_VERDICT, bytes([giver]) + value) for giver, value in verdicts]
@@ -73,7 +73,7 @@ class Extras(NamedTuple):
 
     @property
     def hashes(self) -> tuple[tuple[int, bytes], ...]:
-        """Hashes of the frame: (algorithm, octets)."""
+        """Hashes of the frame: (algorithm, bytes)."""
         return tuple((value[0], value[1:]) for code, value in self.options if code == _HASH and value)
 
     @property
@@ -84,7 +84,7 @@ class Extras(NamedTuple):
 
     @property
     def verdicts(self) -> tuple[tuple[int, bytes], ...]:
-        """What was decided on the frame: (who did: 0 hardware, 1 eBPF in TC, 2 in XDP; octets)."""
+        """What was decided on the frame: (who did: 0 hardware, 1 eBPF in TC, 2 in XDP; bytes)."""
         return tuple((value[0], value[1:]) for code, value in self.options if code == _VERDICT and value)
 
 
@@ -130,7 +130,7 @@ class Frame(Shown):
         number: int = 0,
         extras: Extras = NOTHING,
     ) -> None:
-        self.data = data if type(data) is bytes else octets(data)
+        self.data = data if type(data) is bytes else as_bytes(data)
         self.time_ns = time_ns
         self.wire_length = len(self.data) if wire_length is None else wire_length
         self.interface = interface or (ETHERNET if linktype in (None, 1) else Interface(linktype or 0))
@@ -143,13 +143,13 @@ class Frame(Shown):
     def of(cls, packet: Any) -> Frame:
         """Return whatever is a packet as a frame; a frame stays as it is.
 
-        The link type is that of its outermost header (Ethernet where only octets are known), the time scapy's, else 0.
+        The link type is that of its outermost header (Ethernet where only bytes are known), the time scapy's, else 0.
         TypeError for what is no packet.
         """
         if isinstance(packet, cls):
             return packet
         time = getattr(packet, "time", None) if library(type(packet)) == "scapy" else None
-        return cls(octets(packet), int(time * 10**9) if time is not None else 0, linktype_for(first_header_of(packet)))
+        return cls(as_bytes(packet), int(time * 10**9) if time is not None else 0, linktype_for(first_header_of(packet)))
 
     @property
     def linktype(self) -> int:

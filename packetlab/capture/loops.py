@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-WORTH_LOADING = 16 << 20  # octets of a capture from which on loading a loop (some hundredths of a second) pays
+WORTH_LOADING = 16 << 20  # bytes of a capture from which on loading a loop (some hundredths of a second) pays
 WORTH_COMPILING = 1 << 30  # ... and the compilation of a loop never used before (some seconds)
 
 

@@ -26,7 +26,7 @@ def add(command: Command) -> None:
     follow.add_argument(
         "-n", metavar="N", dest="number", type=_number, help="stream N, counted from 0; else a list of all"
     )
-    follow.add_argument("-w", metavar="FILE", dest="write", help="write the octets as they are; - is standard output")
+    follow.add_argument("-w", metavar="FILE", dest="write", help="write the bytes as they are; - is standard output")
     follow.add_argument(
         "--from", dest="end", choices=("client", "server"), help="only what this end said (> client, < server)"
     )
@@ -91,11 +91,11 @@ def _tcp(capture: Any, number: int | None) -> Iterator[tuple[Any, Any]]:
 
 
 def _turns(stream: Any) -> Iterator[tuple[str, bytes, str]]:
-    """Yield who said what, with a word where octets are missing in between."""
+    """Yield who said what, with a word where bytes are missing in between."""
     expected = {end.role: end.start for end in (stream.client, stream.server)}
     for end, offset, data in stream.turns():
         missing = offset - expected[end.role]
-        yield end.role, data, f"{missing} octets are missing here" if missing > 0 else ""
+        yield end.role, data, f"{missing} bytes are missing here" if missing > 0 else ""
         expected[end.role] = offset + len(data)
 
 
@@ -136,14 +136,14 @@ def _summary(stream: Any) -> str:
     for end in (stream.client, stream.server):
         name = f"{end.address}:{end.port}" if hasattr(end, "port") else f"{end.address} id {end.id}"
         size = end.size if hasattr(end, "size") else len(end.data)
-        ends.append(f"{name} ({size} octets)")
+        ends.append(f"{name} ({size} bytes)")
     holes = len(stream.client.holes) + len(stream.server.holes)
     part = f" part {stream.part}" if stream.part else ""
     return f"{stream.number:>5}{part}  {' - '.join(ends)}  {stream.frames} frames, {stream.over}{f', {holes} holes' * (holes > 0)}"
 
 
 def _print(said: Any, args: Any) -> None:
-    """Print what was said line by line: who, and the octets with all that could act on a terminal escaped."""
+    """Print what was said line by line: who, and the bytes with all that could act on a terminal escaped."""
     from packetlab.escaping import printable
     from packetlab.view.hexdump import hexdump
 

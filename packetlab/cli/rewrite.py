@@ -42,7 +42,7 @@ def add(command: Command) -> None:
     option("--tos", metavar="N", type=_number, help="type of service of IPv4")
     option("--tclass", metavar="N", type=_number, help="traffic class of IPv6")
     option("--flowlabel", metavar="N", type=_number, help="flow label of IPv6")
-    option("--mtu", metavar="N", type=_number, default=1500, help="octets of a packet for --mtu-trunc (1500)")
+    option("--mtu", metavar="N", type=_number, default=1500, help="bytes of a packet for --mtu-trunc (1500)")
     option("--mtu-trunc", action="store_true", help="cut packets longer than the MTU")
     option("-F", "--fixlen", choices=("pad", "trunc", "del"), help="what to do with frames that the capture cut")
     option("--efcs", action="store_true", help="take the Ethernet check sequence away")
@@ -52,7 +52,7 @@ def add(command: Command) -> None:
     option("--hdlc-control", metavar="N", type=_number, default=0, help="for --dlt=hdlc (0)")
     option("--user-dlt", metavar="N", type=_number, help="link type for --dlt=user")
     option(
-        "--user-dlink", metavar="N,N,...", type=_octets, default=b"", help="octets of the link header for --dlt=user"
+        "--user-dlink", metavar="N,N,...", type=_byte_list, default=b"", help="bytes of the link header for --dlt=user"
     )
 
 
@@ -85,7 +85,7 @@ def _number(text: str) -> int:
     return int(text, 0)
 
 
-def _octets(text: str) -> bytes:
+def _byte_list(text: str) -> bytes:
     return bytes(int(part, 0) for part in text.split(","))
 
 

@@ -25,7 +25,7 @@ def add(command: Command) -> None:
     table.add_argument("-E", choices=("tab", "comma"), default="tab", dest="separator", help="what divides the columns")
     table.add_argument("-H", action="store_true", dest="header", help="print the names first")
     table.add_argument(
-        "-r", "--raw", action="store_true", help="numbers and octets as they are, not as people read them"
+        "-r", "--raw", action="store_true", help="numbers and bytes as they are, not as people read them"
     )
     table.add_argument(
         "-o", metavar="FOLDER", dest="parquet", help="write Parquet files and manifest.json there instead"

@@ -156,7 +156,7 @@ def _same_items(one: Any, other: Any) -> bool:
 
 
 def item_faults(header: AnyHeader, field: Field, faults: list[Fault], origin: int) -> None:
-    """Add the faults of a repeated field whose octets begin at `origin` of the packet, and of items inside its items."""
+    """Add the faults of a repeated field whose bytes begin at `origin` of the packet, and of items inside its items."""
     raw, owner = getattr(header, field.slot), header._declaration.name
     bits = origin * 8
     raw = tuple(raw) if type(raw) is Filled else raw  # what is wrong with what fills up was noted when it was read
@@ -192,7 +192,7 @@ def said_count(header: AnyHeader, field: Field) -> int | None:
 def parse_items(
     field: Field, raw: bytes, faults: list[Fault], origin: int = 0, count: int | None = None, owner: str = ""
 ) -> tuple[Any, ...]:
-    """Read the items of a repeated field; octets that are no whole item come last, as they are.
+    """Read the items of a repeated field; bytes that are no whole item come last, as they are.
 
     `count` tells items of zeros from what fills up; faults are in the name of the header `owner`.
     """

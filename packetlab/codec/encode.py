@@ -172,7 +172,7 @@ class Packing(OneByOne):
     def stored(self, f: Field) -> str:
         value = self.value(f.name)
         if f.align:
-            value = self.octets(f)  # filled up, as it will be read back
+            value = self.bytes_source(f)  # filled up, as it will be read back
         return value if f.condition is None else f"v_{f.name} if {self.present(f)} else None"
 
     # What expressions ask for (see rules.Emitter) ------------------------------------------------------------
@@ -221,7 +221,7 @@ class Packing(OneByOne):
             self.done.add(var)
         return var
 
-    def octets(self, f: Field) -> str:
+    def bytes_source(self, f: Field) -> str:
         """The packed form of a field of varying size."""
         var = f"b_{f.name}{self.tag}"
         if self.plain and f.kind.wire == "items":
@@ -262,7 +262,7 @@ class Packing(OneByOne):
             if self.plain and f.kind.wire == "items":
                 continue
             if width is None:
-                terms.append(f"len({self.octets(f)})")
+                terms.append(f"len({self.bytes_source(f)})")
             elif f.condition is not None:
                 terms.append(f"({width // 8} if {self.present(f)} else 0)")
             else:
@@ -277,7 +277,7 @@ class Packing(OneByOne):
 
     def count(self, name: str) -> str:
         value = self.value(name)
-        # Items not looked into yet are still octets.
+        # Items not looked into yet are still bytes.
         return f"(len({value}) if type({value}) is not bytes else len(h{self.tag}._parsed(cls{self.tag}._by_name['{name}'])))"
 
     def has(self, name: str) -> str:
@@ -318,7 +318,7 @@ class Packing(OneByOne):
                 self.value(step.field.name)
                 parts.append(f"({self.struct(step.step.run, guards)} if {self.present(step.field)} else b'')")
             elif step.fields and not (self.plain and step.fields[0].kind.wire == "items"):
-                parts.append(self.octets(step.fields[0]))
+                parts.append(self.bytes_source(step.fields[0]))
         whole = " + ".join(parts) or "b''"
         sums = [f.name for step in steps for f in step.fields if isinstance(f.rule, Checksum)]
         self.heads.update(dict.fromkeys(sums, whole))
@@ -422,5 +422,5 @@ class Packing(OneByOne):
             return {"self": f"head{self.tag}", "payload": "body"}[part]
         f = self.fields[part]
         if f.kind.bits is None:
-            return self.octets(f)
+            return self.bytes_source(f)
         raise DeclareError(f"{self.cls.name}.{part}", "a part of varying size", "a fixed field")

@@ -353,7 +353,7 @@ def read_items(
     """Read headers one behind the other from ``data[pos:limit]``; returns (items, where they end).
 
     With `faults` None the first fault gives (None, pos); else faults are added there, in the name of the header `owner`,
-    `origin` being added to their offsets. With `whole` the octets up to `limit` are all this field's, however many items
+    `origin` being added to their offsets. With `whole` the bytes up to `limit` are all this field's, however many items
     are said: those that are no item come last, as they are. What fills the items up to a multiple is no item and no
     fault, as long as it is zeros (see `Filled`).
     """

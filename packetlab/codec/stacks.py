@@ -148,10 +148,10 @@ def _branch(
 def _finish(path: list[Any], start: str, stop: str) -> list[str]:
     lines = ["p = new(Packet)", f"p._headers = p._resolved = ({', '.join(h for h, _, _ in path)},)"]
     lines += [f"p._payload = data[{start}:{stop}]", "p._data = data", "p._notes = None"]
-    gaps = [(i, condition, octets) for i, (_, condition, octets) in enumerate(path) if condition != "size != size"]
+    gaps = [(i, condition, source) for i, (_, condition, source) in enumerate(path) if condition != "size != size"]
     gaps = [gap for gap in gaps if gap[1].split(" != ")[0] != gap[1].split(" != ")[1]]
     if gaps:
         lines += [f"if {' or '.join(condition for _, condition, _ in gaps)}:", "    g = {}"]
-        lines += [f"    if {condition}: g[{i}] = {octets}" for i, condition, octets in gaps]
+        lines += [f"    if {condition}: g[{i}] = {source}" for i, condition, source in gaps]
         lines += ["    p._notes = Notes(g)"]
     return [*lines, "return p"]

@@ -1,7 +1,7 @@
-"""Addresses as fields hold them: raw octets inside, netaddr's types (and our XNSAddress) outside.
+"""Addresses as fields hold them: raw bytes inside, netaddr's types (and our XNSAddress) outside.
 
 MAC addresses go out as `netaddr.EUI`, IPv4 and IPv6 addresses as `netaddr.IPAddress`; in come those, the standard
-library's `ipaddress` objects, text, numbers and octets. netaddr is imported when the first address is looked at.
+library's `ipaddress` objects, text, numbers and bytes. netaddr is imported when the first address is looked at.
 Text of XNS addresses follows ns_addr(3) and ns_ntoa(3) of 4.4BSD.
 """
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     import netaddr
 
 
-def mac_octets(value: Any) -> bytes:
-    """Return the 6 octets of a MAC address. ValueError where `value` is none.
+def mac_bytes(value: Any) -> bytes:
+    """Return the 6 bytes of a MAC address. ValueError where `value` is none.
 
-    >>> mac_octets("02:00:00:00:00:01").hex()
+    >>> mac_bytes("02:00:00:00:00:01").hex()
     '020000000001'
     """
     if type(value) is str:
         return _mac_parsed(value)
-    return _octets(value, 6)
+    return _as_bytes(value, 6)
 
 
 @lru_cache(4096)
@@ -35,25 +35,25 @@ def _mac_parsed(value: str) -> bytes:
 
 
 def mac_text(raw: bytes) -> str:
-    """Return 6 octets as ``02:00:00:00:00:01``."""
+    """Return 6 bytes as ``02:00:00:00:00:01``."""
     return raw.hex(":")
 
 
 def mac_value(raw: bytes) -> netaddr.EUI:
-    """Return 6 octets as a `netaddr.EUI` that prints with colons."""
+    """Return 6 bytes as a `netaddr.EUI` that prints with colons."""
     import netaddr
 
     return netaddr.EUI(int.from_bytes(raw, "big"), version=48, dialect=netaddr.mac_unix_expanded)
 
 
-def ip_octets(value: Any, size: int) -> bytes:
-    """Return the `size` (4 or 16) octets of an IP address. ValueError where `value` is none."""
+def ip_bytes(value: Any, size: int) -> bytes:
+    """Return the `size` (4 or 16) bytes of an IP address. ValueError where `value` is none."""
     if type(value) is str:
         return _ip_parsed(value, size)
     packed = getattr(value, "packed", None)  # netaddr.IPAddress and ipaddress.IPv4Address alike
     if isinstance(packed, bytes):
         value = packed
-    return _octets(value, size)
+    return _as_bytes(value, size)
 
 
 @lru_cache(4096)
@@ -64,7 +64,7 @@ def _ip_parsed(value: str, size: int) -> bytes:
 
 
 def ip_text(raw: bytes) -> str:
-    """Return 4 or 16 octets as an IP address is written (RFC 5952 for IPv6)."""
+    """Return 4 or 16 bytes as an IP address is written (RFC 5952 for IPv6)."""
     if len(raw) == 4:
         return "%d.%d.%d.%d" % tuple(raw)
     import ipaddress
@@ -73,7 +73,7 @@ def ip_text(raw: bytes) -> str:
 
 
 def ip_value(raw: bytes) -> netaddr.IPAddress:
-    """Return 4 or 16 octets as a `netaddr.IPAddress`."""
+    """Return 4 or 16 bytes as a `netaddr.IPAddress`."""
     import netaddr
 
     return netaddr.IPAddress(int.from_bytes(raw, "big"), version=4 if len(raw) == 4 else 6)
@@ -97,19 +97,19 @@ class XNSAddress(NamedTuple):
 
     @classmethod
     def of(cls, value: Any) -> XNSAddress:
-        """Return an address from text (ns_addr(3)), 12 octets, a number, or (net, host, socket)."""
+        """Return an address from text (ns_addr(3)), 12 bytes, a number, or (net, host, socket)."""
         if isinstance(value, str):
             return cls(*_ns_addr(value))
         if isinstance(value, tuple):
             net, host, socket = value
             if isinstance(host, (str, bytes)) or hasattr(host, "words"):
-                host = int.from_bytes(mac_octets(host), "big")
+                host = int.from_bytes(mac_bytes(host), "big")
             address = cls(int(net), int(host), int(socket))
             for part, bits in zip(address, (32, 48, 16), strict=True):
                 if not 0 <= part < 1 << bits:
                     raise ValueError(value)
             return address
-        raw = _octets(value, 12)
+        raw = _as_bytes(value, 12)
         return cls(*(int.from_bytes(raw[a:b], "big") for a, b in ((0, 4), (4, 10), (10, 12))))
 
     @property
@@ -130,15 +130,15 @@ class XNSAddress(NamedTuple):
         return f"XNSAddress({str(self)!r})"
 
 
-def xns_octets(value: Any) -> bytes:
-    """Return the 12 octets of an XNS address. ValueError where `value` is none."""
+def xns_bytes(value: Any) -> bytes:
+    """Return the 12 bytes of an XNS address. ValueError where `value` is none."""
     try:
         return bytes(XNSAddress.of(value))
     except TypeError as error:
         raise ValueError(value) from error
 
 
-def _octets(value: Any, size: int) -> bytes:
+def _as_bytes(value: Any, size: int) -> bytes:
     if isinstance(value, (bytes, bytearray, memoryview)):
         if len(value) != size:
             raise ValueError(value)
@@ -171,7 +171,7 @@ def _ns_addr(text: str) -> tuple[int, int, int]:
 
 def _ns_field(text: str, pieces: bool = False) -> int:
     # Base: 0x.., a trailing H or any digit A-F is hexadecimal; a leading 0 octal; dashes are groups of thousands in
-    # decimal; all else is decimal. A host may be written as six octets.
+    # decimal; all else is decimal. A host may be written as six bytes.
     if pieces and re.fullmatch(r"([0-9A-Fa-f]{1,2}[.:\-]){5}[0-9A-Fa-f]{1,2}", text):
         return int.from_bytes(bytes(int(piece, 16) for piece in re.split(r"[.:\-]", text)), "big")
     if re.fullmatch(r"\d+(-\d{1,3})+", text):

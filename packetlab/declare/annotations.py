@@ -69,7 +69,7 @@ def kind_of(annotation: Any, where: str) -> Kind:
                 raise DeclareError(where, "tuple[SomeHeader, ...]", annotation, hint)
         if len(item) == 2 and item[1] is Ellipsis and is_header(item[0]):
             return Items(item[0])
-    expected = "U1..U64, MAC, Octets, Rest, tuple[SomeHeader, ...] or another field kind"
+    expected = "U1..U64, MAC, Bytes, Rest, tuple[SomeHeader, ...] or another field kind"
     raise DeclareError(where, expected, annotation, _hint(annotation))
 
 
@@ -88,7 +88,7 @@ def _check_kinds(kinds: Sequence[Any], where: str) -> None:
     for kind in kinds:
         if isinstance(kind, type) and issubclass(kind, Kind):
             raise DeclareError(
-                where, "a kind of a field", f"the class {kind.__name__}", "bits(16) and octets(4) make one"
+                where, "a kind of a field", f"the class {kind.__name__}", "bits(16) and fixed_bytes(4) make one"
             )
     if len(kinds) > 1:
         names = [kind.__name__ if isinstance(kind, type) else type(kind).__name__ for kind in kinds]
@@ -111,9 +111,9 @@ def _hint(annotation: Any) -> str:
     for known, words in (
         (bool, "U1 is one bit"),
         (int, "a number wants its width: U8, U16, ... or Annotated[int, bits(n)]"),
-        (float, "there are no floating-point fields: octets(4) or octets(8) hold one, struct takes it apart"),
-        (str, "text is bytes here: Octets = sized(...), Rest, or Annotated[bytes, octets(n)]"),
-        (bytes, "bytes want their size: Octets = sized(...), Rest, or Annotated[bytes, octets(n)]"),
+        (float, "there are no floating-point fields: fixed_bytes(4) or fixed_bytes(8) hold one, struct takes it apart"),
+        (str, "text is bytes here: Bytes = sized(...), Rest, or Annotated[bytes, fixed_bytes(n)]"),
+        (bytes, "bytes want their size: Bytes = sized(...), Rest, or Annotated[bytes, fixed_bytes(n)]"),
     ):
         if issubclass(annotation, known):
             return words

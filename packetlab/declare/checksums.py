@@ -57,7 +57,7 @@ _EIGHT = Struct(">8I").unpack
 
 
 def _plan(size: int) -> tuple[int, list[tuple[int, int]]]:
-    """Return, for `size` octets, a mask for every other word, and the folds down to 256 bits: shift and mask each."""
+    """Return, for `size` bytes, a mask for every other word, and the folds down to 256 bits: shift and mask each."""
     folds = []
     blocks = -(-size // 32)
     while blocks > 1:
@@ -92,7 +92,7 @@ def crc32c(data: bytes) -> int:
 
 
 def sctp(data: bytes) -> int:
-    """Return the CRC-32C of `data` as SCTP has it: lowest octet first, read as a number (RFC 9260 appendix A).
+    """Return the CRC-32C of `data` as SCTP has it: lowest byte first, read as a number (RFC 9260 appendix A).
 
     >>> hex(sctp(b"123456789"))
     '0x839206e3'

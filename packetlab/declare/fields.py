@@ -62,7 +62,7 @@ def when(condition: Any, value: Any = REQUIRED) -> Any:
 
 
 def sized(size: Any, value: bytes | tuple[Any, ...] | None = None) -> Any:
-    """Octets (or items) that take `size` bytes: a number or an expression of fields before it."""
+    """Bytes (or items) that take `size` bytes: a number or an expression of fields before it."""
     return Spec(REQUIRED if value is None else value, size=expression(size))
 
 
@@ -85,7 +85,7 @@ def many(*, size: Any = None, count: Any = None, until: Any = None, align: int =
 
 
 def pad(multiple: int) -> Any:
-    """Octets that fill the packet from this header's start up to a multiple of `multiple` bytes; zeros unless given."""
+    """Bytes that fill the packet from this header's start up to a multiple of `multiple` bytes; zeros unless given."""
     return Spec(None, pad=multiple)
 
 

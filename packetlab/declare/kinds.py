@@ -1,6 +1,6 @@
 """Kinds of fields: how one value is checked, kept, shown, and how wide it is.
 
-Owns the annotations a declaration writes (`U1` ... `U64`, `MAC`, `Octets`, `Rest`, ...); the right-hand sides are in
+Owns the annotations a declaration writes (`U1` ... `U64`, `MAC`, `Bytes`, `Rest`, ...); the right-hand sides are in
 `fields`. A value has two forms: *raw*, as headers keep and codecs pack it (int, bytes,
 tuple of headers), and the user's, as attributes show it (an enum member, an address). Knows nothing of layers.
 """
@@ -111,7 +111,7 @@ class Int(Kind):
         self, bits: int, *, signed: bool = False, little: bool = False, names: type[IntEnum | IntFlag] | None = None
     ) -> None:
         if type(bits) is not int or not 1 <= bits <= 64 or (little and bits % 8):
-            raise DeclareError("an integer field", "1 to 64 bits, whole octets if little-endian", bits)
+            raise DeclareError("an integer field", "1 to 64 bits, whole bytes if little-endian", bits)
         self.bits = bits
         self.signed, self.little, self.names = signed, little, names
         self.low = -(1 << bits - 1) if signed else 0
@@ -123,7 +123,7 @@ class Int(Kind):
 
     def in_words(self) -> str:
         words = f"{'signed ' if self.signed else ''}number of {self.bits} bit{'s' if self.bits > 1 else ''}"
-        words += ", lowest octet first" if self.little else ""
+        words += ", lowest byte first" if self.little else ""
         return words + (f", {self.names.__name__}" if self.names is not None else "")
 
     def annotation(self) -> str:
@@ -162,7 +162,7 @@ class Int(Kind):
 
 
 class Address(Kind):
-    """An address of a fixed number of octets, kept raw and converted when looked at."""
+    """An address of a fixed number of bytes, kept raw and converted when looked at."""
 
     is_address = verbatim = True
 
@@ -170,7 +170,7 @@ class Address(Kind):
         self,
         name: str,
         size: int,
-        octets: Callable[[Any], bytes],
+        parse: Callable[[Any], bytes],
         value: Callable[[bytes], Any],
         text: Callable[[bytes], str],
         zero: bytes = b"",
@@ -178,7 +178,7 @@ class Address(Kind):
     ) -> None:
         self.name, self.size, self.bits = name, size, size * 8
         self.parts = parts or {}  # name -> where it begins and ends
-        self.octets, self._value, self._text = octets, value, text
+        self.parse, self._value, self._text = parse, value, text
         self.words = name
         self.zero = zero or bytes(size)
 
@@ -187,9 +187,9 @@ class Address(Kind):
 
     def raw(self, value: Any, where: str) -> bytes:
         try:
-            return self.octets(value)
+            return self.parse(value)
         except ValueError:
-            raise BuildError(where, f"{self.name} ({self.size} octets)", repr(value)) from None
+            raise BuildError(where, f"{self.name} ({self.size} bytes)", repr(value)) from None
 
     def value(self, raw: bytes) -> Any:
         return self._value(raw)
@@ -198,17 +198,17 @@ class Address(Kind):
         return self._text(raw)
 
 
-class Bytes(Kind):
-    """Octets: `size` of them, or as many as the declaration's rules say; `rest` is all up to the end."""
+class ByteString(Kind):
+    """Bytes: `size` of them, or as many as the declaration's rules say; `rest` is all up to the end."""
 
     zero = b""
     allows = "size pad condition fixed"
-    words = "octets"
+    words = "bytes"
     verbatim = True
 
     def __init__(self, size: int | None = None, rest: bool = False) -> None:
         if size is not None and (type(size) is not int or not 0 <= size <= 1 << 24):
-            raise DeclareError("octets(...)", "a number from 0 to 16777216", size)
+            raise DeclareError("fixed_bytes(...)", "a number from 0 to 16777216", size)
         self.size, self.rest = size, rest
         if size is not None:
             self.bits = size * 8
@@ -219,7 +219,7 @@ class Bytes(Kind):
         return "open" if self.bits is None else "bytes"
 
     def in_words(self) -> str:
-        return "octets" if self.bits is None else f"{self.size} octets"
+        return "bytes" if self.bits is None else f"{self.size} bytes"
 
     def annotation(self) -> str:
         return "bytes"
@@ -228,17 +228,17 @@ class Bytes(Kind):
         if isinstance(value, str):
             value = utf8(value, where)
         if not isinstance(value, (bytes, bytearray, memoryview)):
-            raise BuildError(where, "octets", repr(value))
+            raise BuildError(where, "bytes", repr(value))
         if self.size is not None and len(value) != self.size:
-            raise BuildError(where, f"{self.size} octets", f"{len(value)} octets")
+            raise BuildError(where, f"{self.size} bytes", f"{len(value)} bytes")
         return bytes(value)
 
     def text(self, raw: bytes) -> str:
-        return octets_text(raw)
+        return bytes_text(raw)
 
 
 class Items(Kind):
-    """A tuple of headers of one class, one behind the other. Raw: the tuple, or the octets not yet looked at."""
+    """A tuple of headers of one class, one behind the other. Raw: the tuple, or the bytes not yet looked at."""
 
     zero: Any = ()
     allows = "size count until align condition"
@@ -267,7 +267,7 @@ class Items(Kind):
         except TypeError:
             raise BuildError(where, f"headers ({self.item.__name__})", repr(value)) from None
         for place, item in enumerate(items, 1):
-            # Octets that are no whole item come last, as they were captured.
+            # Bytes that are no whole item come last, as they were captured.
             if type(item) is not self.item and not (type(item) is bytes and place == len(items)):
                 again = type(item).__qualname__ == self.item.__qualname__
                 hint = "the class was declared again after the one that has the field" if again else ""
@@ -276,7 +276,7 @@ class Items(Kind):
 
 
 class Filled(tuple[Any, ...]):
-    """Items as they were read, with the octets behind them that fill them up to a multiple (see `many`).
+    """Items as they were read, with the bytes behind them that fill them up to a multiple (see `many`).
 
     Equal to the same items without: what fills up is no value, and what is built anew is filled up anew.
     """
@@ -316,10 +316,10 @@ def utf8(text: str, where: str) -> bytes:
         raise BuildError(where, "text that UTF-8 can carry", ascii(error.object[error.start : error.end])) from None
 
 
-def octets_text(raw: bytes, most: int = 32) -> str:
-    """Return octets as text that is safe to print: a bytes literal, cut after `most` octets."""
+def bytes_text(raw: bytes, most: int = 32) -> str:
+    """Return bytes as text that is safe to print: a bytes literal, cut after `most` bytes."""
     shown = repr(bytes(raw[:most]))
-    return shown if len(raw) <= most else f"{shown}... ({len(raw)} octets)"
+    return shown if len(raw) <= most else f"{shown}... ({len(raw)} bytes)"
 
 
 def explained(words: dict[Any, str]) -> None:
@@ -361,15 +361,15 @@ else:
         def __class_getitem__(cls, names: type[IntEnum | IntFlag]) -> type[IntEnum | IntFlag]:
             return names
 
-    _mac = Address("a MAC address", 6, addresses.mac_octets, addresses.mac_value, addresses.mac_text)
+    _mac = Address("a MAC address", 6, addresses.mac_bytes, addresses.mac_value, addresses.mac_text)
     _ip4 = Address(
-        "an IPv4 address", 4, lambda v: addresses.ip_octets(v, 4), addresses.ip_value, addresses.ip_text
+        "an IPv4 address", 4, lambda v: addresses.ip_bytes(v, 4), addresses.ip_value, addresses.ip_text
     )  # fmt: skip
-    _ip6 = Address("an IPv6 address", 16, lambda v: addresses.ip_octets(v, 16), addresses.ip_value, addresses.ip_text)
+    _ip6 = Address("an IPv6 address", 16, lambda v: addresses.ip_bytes(v, 16), addresses.ip_value, addresses.ip_text)
     _xns = Address(
         "an XNS address",
         12,
-        addresses.xns_octets,
+        addresses.xns_bytes,
         addresses.XNSAddress.of,
         lambda raw: str(addresses.XNSAddress.of(raw)),
         parts={"net": (0, 4), "host": (4, 10), "socket": (10, 12)},
@@ -379,8 +379,8 @@ else:
     IPv6Address = Annotated[Any, _ip6]
     XNSAddressField = Annotated[Any, _xns]
 
-Octets: TypeAlias = Annotated[bytes, Bytes()]
-Rest: TypeAlias = Annotated[bytes, Bytes(rest=True)]
+Bytes: TypeAlias = Annotated[bytes, ByteString()]
+Rest: TypeAlias = Annotated[bytes, ByteString(rest=True)]
 Payload: TypeAlias = Annotated[bytes, PayloadMark()]
 
 explained(
@@ -389,7 +389,7 @@ explained(
         IPv4Address: "An IPv4 address, 4 bytes. Gives `netaddr.IPAddress`; takes that, one of `ipaddress`, text, or 4 bytes.",
         IPv6Address: "An IPv6 address, 16 bytes. Gives `netaddr.IPAddress`; takes that, one of `ipaddress`, text, or 16 bytes.",
         XNSAddressField: "A Xerox NS address, 12 bytes: network, host, socket. Gives `XNSAddress`; takes that, text, a triple, or 12 bytes.",
-        Octets: "Bytes of varying size: as many as a length field, `sized(...)` or the end of the header leaves for them.",
+        Bytes: "Bytes of varying size: as many as a length field, `sized(...)` or the end of the header leaves for them.",
         Rest: "All bytes that are left in the header's surroundings; nothing can follow them.",
         Payload: "The place of what lies above, in a header that has fields after it (a trailer).",
     }
@@ -399,11 +399,11 @@ explained(
 def bits(width: int, *, signed: bool = False, little: bool = False) -> Kind:
     """The kind of a whole number of `width` bits, for ``Annotated[SomeIntFlag, bits(8)]``.
 
-    `signed` is two's complement; `little` puts the low octet first, and wants whole octets.
+    `signed` is two's complement; `little` puts the low byte first, and wants whole bytes.
     """
     return Int(width, signed=signed, little=little)
 
 
-def octets(size: int) -> Kind:
-    """The kind of exactly `size` octets, for ``Annotated[bytes, octets(16)]``."""
-    return Bytes(size)
+def fixed_bytes(size: int) -> Kind:
+    """The kind of exactly `size` bytes, for ``Annotated[bytes, fixed_bytes(16)]``."""
+    return ByteString(size)

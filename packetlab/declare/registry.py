@@ -269,7 +269,7 @@ def _bind_numbers(upper: type[AnyHeader], under: type[AnyHeader], name: str, num
     if not isinstance(rule, Next):
         if rule is not None or not isinstance(declared_field.kind.zero, int):
             where = f"{upper.__name__} under {under.__name__}.{name}"
-            raise DeclareError(where, "a number field", str(rule or "octets"))
+            raise DeclareError(where, "a number field", str(rule or "bytes"))
         _own_space(declared_field)
     assert isinstance(declared_field.rule, Next)
     numbers_of = space(declared_field.rule.space)

@@ -128,7 +128,7 @@ def crc32c(*over: str) -> Expr:
 
 
 def sctp_checksum(*over: str) -> Expr:
-    """CRC-32C with its lowest octet first, as the number that tools show of SCTP (RFC 9260 appendix A)."""
+    """CRC-32C with its lowest byte first, as the number that tools show of SCTP (RFC 9260 appendix A)."""
     return Checksum("sctp", over)
 
 

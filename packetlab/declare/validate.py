@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from packetlab.declare.declaration import Declaration
     from packetlab.declare.fields import Field
 
-LONGEST = 1 << 40  # more octets than anything has
-OCTETS = 1 << 4096  # the number that octets of any length are, where they are only compared
+LONGEST = 1 << 40  # more bytes than anything has
+UNBOUNDED = 1 << 4096  # the number that bytes of any length are, where they are only compared
 SUMS = {"internet": 16, "xns": 16, "crc32": 32, "crc32c": 32, "sctp": 32}
 """Algorithm of a checksum -> bits of it."""
 
@@ -120,7 +120,7 @@ class Leaves:
     def size(self, part: str) -> Range:
         if self.item:
             if not self.field(part).kind.verbatim:
-                raise DeclareError(self.where, "size_of(...) of a field of octets", part)
+                raise DeclareError(self.where, "size_of(...) of a field of bytes", part)
             return 0, LONGEST
         if part == "payload":
             return 0, LONGEST
@@ -191,9 +191,9 @@ def check_spec(spec: Spec, kind: Kind, where: str) -> None:
         ):
             raise DeclareError(where, f"a right-hand side that suits {described(kind)}", written)
     if kind.verbatim and kind.bits is not None and (spec.size is not None or spec.pad):
-        raise DeclareError(where, "Octets for a size that varies", kind.in_words())
+        raise DeclareError(where, "Bytes for a size that varies", kind.in_words())
     if spec.size is not None and isinstance(spec.size, Const) and kind.wire == "open":
-        raise DeclareError(where, "Annotated[bytes, octets(n)] for a fixed size", f"sized({words(spec.size)})")
+        raise DeclareError(where, "Annotated[bytes, fixed_bytes(n)] for a fixed size", f"sized({words(spec.size)})")
     for multiple in (spec.align, spec.pad):
         if type(multiple) is not int or not 0 <= multiple <= 1 << 16:
             raise DeclareError(where, "a multiple of 1 to 65536 bytes", words(Const(int(multiple))))
@@ -237,7 +237,7 @@ def _check_rules(header: Declaration, f: Field, derived: dict[str, Range]) -> No
 def _check_sum(header: Declaration, f: Field, rule: Checksum, where: str) -> None:
     if "pseudo" in rule.over and rule.algorithm != "internet":
         # A pseudo-header is a number that is added (RFC 768). A CRC has nothing to add it to, and the sum of XNS goes
-        # by the places of octets, which a number has none of.
+        # by the places of bytes, which a number has none of.
         raise DeclareError(where, 'parts of the packet: "pseudo" is for internet checksums', str(rule))
     for part in rule.over:
         if part not in ("self", "payload", "pseudo") and field_of(header, part, where).kind.bits is not None:
@@ -249,7 +249,7 @@ def _check_sum(header: Declaration, f: Field, rule: Checksum, where: str) -> Non
     width = SUMS.get(rule.algorithm, 0)
     assert f.kind.wire == "number"
     if f.kind.fixed_bits % 8 or f.kind.fixed_bits < width or f.kind.signed:
-        raise DeclareError(where, f"an unsigned field of {width} bits or more, in octets", f"{f.kind.bits} bits")
+        raise DeclareError(where, f"an unsigned field of {width} bits or more, in bytes", f"{f.kind.bits} bits")
 
 
 def _check_options(header: Declaration) -> None:
@@ -290,14 +290,14 @@ def _check_layout(header: Declaration) -> None:
         if width % 8:
             for holds, expected in (
                 (bits is None or f.condition is not None, "a start on a byte boundary"),
-                (f.kind.wire != "number", "a start on a byte boundary, as octets have"),
-                (f.kind.wire == "number" and f.kind.little, "a little-endian number on a byte boundary: bits of a shared octet have no order of octets"),
+                (f.kind.wire != "number", "a start on a byte boundary, as bytes have"),
+                (f.kind.wire == "number" and f.kind.little, "a little-endian number on a byte boundary: bits of a shared byte have no order of bytes"),
                 (isinstance(f.rule, Checksum), "a checksum on a byte boundary"),
             ):  # fmt: skip
                 if holds:
                     raise DeclareError(where, expected, f"bit {width % 8}")
         if f.condition is not None and (bits or 0) % 8:
-            raise DeclareError(where, "whole octets for a field that may be absent", f"{bits} bits")
+            raise DeclareError(where, "whole bytes for a field that may be absent", f"{bits} bits")
         if bits is not None and f.condition is None:
             width += bits
         if f.kind.wire == "open":
@@ -445,6 +445,6 @@ def check_answer(request: Declaration, reply: Declaration, rule: Expr) -> None:
         f: Any = field_of(sides[one.side], one.name, where)
         if f.kind.wire == "number":
             return number_range(f)
-        return 0, 1 << f.kind.bits if f.kind.bits is not None else OCTETS
+        return 0, 1 << f.kind.bits if f.kind.bits is not None else UNBOUNDED
 
     bounds(rule, leaf, where)

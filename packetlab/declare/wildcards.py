@@ -73,7 +73,7 @@ class AnyValue(Tolerance):
 
 
 class Between(Tolerance):
-    """Any value from the first to the second, both included. Octets and addresses count as numbers do."""
+    """Any value from the first to the second, both included. Bytes and addresses count as numbers do."""
 
     __slots__ = ()
     name = "between"
@@ -81,7 +81,7 @@ class Between(Tolerance):
     def check(self, where: str) -> None:
         low, high = self.raws
         if not isinstance(low, (int, bytes)) or low > high:
-            raise BuildError(where, "between(low, high) of numbers, octets or addresses", repr(self))
+            raise BuildError(where, "between(low, high) of numbers, bytes or addresses", repr(self))
 
     def admits(self, raw: Any, known: Known) -> bool:
         low, high = self.raws
@@ -140,7 +140,7 @@ any_value: Any = AnyValue()
 
 
 def between(low: Any, high: Any) -> Any:
-    """A value from `low` to `high`, both included: ``IPv4(ttl=between(60, 64))``. For numbers, octets and addresses."""
+    """A value from `low` to `high`, both included: ``IPv4(ttl=between(60, 64))``. For numbers, bytes and addresses."""
     return Between(low, high)
 
 

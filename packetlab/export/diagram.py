@@ -38,7 +38,7 @@ class Cell(NamedTuple):
     @property
     def label(self) -> str:
         """The name, with what is to be known at a glance."""
-        size = " ..." if self.bits is None else f" ({self.bits // 8} octets)" if self.bits > ROW * (ROWS + 1) else ""
+        size = " ..." if self.bits is None else f" ({self.bits // 8} bytes)" if self.bits > ROW * (ROWS + 1) else ""
         return self.name + size + (" ?" if self.optional else "")
 
 
@@ -276,7 +276,7 @@ def _facts(header: type[AnyHeader]) -> list[tuple[str, str, str, str]]:
             value = f"always {f.kind.text(f.default)}"
         elif f.size is not None or f.count is not None or f.pad:
             value = (
-                f"{f.size} octets"
+                f"{f.size} bytes"
                 if f.size is not None
                 else f"{f.count} of them"
                 if f.count is not None
@@ -293,11 +293,11 @@ def _facts(header: type[AnyHeader]) -> list[tuple[str, str, str, str]]:
 
 def _place(at: int, bits: int | None) -> str:
     if bits is None:
-        return f"octet {at // 8} on"
+        return f"byte {at // 8} on"
     if at % 8 or bits % 8:
         last = at + bits - 1
         return f"bit {at}" if bits == 1 else f"bits {at} to {last}"
-    return f"octet {at // 8}" if bits == 8 else f"octets {at // 8} to {(at + bits) // 8 - 1}"
+    return f"byte {at // 8}" if bits == 8 else f"bytes {at // 8} to {(at + bits) // 8 - 1}"
 
 
 def _markdown(header: type[AnyHeader]) -> str:

@@ -55,7 +55,7 @@ class Ground:
         self.partial = [self.cut_by_right(i) for i in range(len(self.layers))]
 
     def width(self, i: int, f: Field) -> int:
-        """The octets that a field of layer `i` fills, those that it shares with others rounded up."""
+        """The bytes that a field of layer `i` fills, those that it shares with others rounded up."""
         span = self.spans.get((i, f.name))
         return -(-span.bits // 8) if span else 0
 
@@ -91,12 +91,12 @@ class Ground:
             cls, start, plan, scope = type(self.layers[i]), self.starts[i], self.plans[i], self.scope(i, {})
             for f in cls._declaration.before:
                 span = self.spans.get((i, f.name))
-                if span is not None and span.octets[1] > limit:
+                if span is not None and span.byte_range[1] > limit:
                     if f.kind.bits is None:
                         if not (plan.is_open(f) and f.kind.wire == "open"):
                             return Foretold(tuple(faults), False)
                     else:
-                        at = span.octets[0]
+                        at = span.byte_range[0]
                         faults += self.short(i, f.name, at, f"{-(-span.bits // 8)} bytes", max(0, limit - at))
                         return Foretold(tuple(faults))
                 for said, whole in ((plan.own, False), (plan.total, True)):
@@ -243,7 +243,7 @@ class Ground:
         limit = self.limits[i]
         if span is None or f.kind.wire == "items" or self.plans[i].total or self.plans[i].own:
             return ANYTHING
-        at = span.octets[0]
+        at = span.byte_range[0]
         if at + size <= limit:
             return ANYTHING
         last = type(self.layers[i])._declaration.before[-1] is f

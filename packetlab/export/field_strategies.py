@@ -17,7 +17,7 @@ from packetlab.declare.kinds import Kind
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header
 
-LONGEST = 24  # octets of a field of varying size
+LONGEST = 24  # bytes of a field of varying size
 ITEMS = 3
 
 
@@ -150,7 +150,7 @@ def _items(f: Field, values: str, seen: Values, st: Any) -> Any:
 
 
 def _unit(cls: Any, part: str) -> int:
-    """The number of octets that the size of a part has to be a multiple of, by the rules that state it."""
+    """The number of bytes that the size of a part has to be a multiple of, by the rules that state it."""
     unit = 1
     for f in cls._fields:
         for rule in _parts(f.rule) if f.rule is not None else ():
@@ -165,7 +165,7 @@ def _parts(rule: Expr) -> list[Expr]:
 
 
 def _fill_up(cls: Any, made: dict[str, Any], own: dict[str, Any]) -> None:
-    """Lengthen the last field of varying size until the header has the multiple of octets that its rules want."""
+    """Lengthen the last field of varying size until the header has the multiple of bytes that its rules want."""
     unit = _unit(cls, "self")
     open_ended = [
         f for f in cls._fields
@@ -189,7 +189,7 @@ def _fill_up(cls: Any, made: dict[str, Any], own: dict[str, Any]) -> None:
 
 
 def _longer(items: tuple[Any, ...], missing: int) -> tuple[Any, ...]:
-    """Return items of which one that holds octets is longer by so many; the same where none does."""
+    """Return items of which one that holds bytes is longer by so many; the same where none does."""
     for i, item in enumerate(items):
         for f in item._fields:
             raw = getattr(item, f.slot)

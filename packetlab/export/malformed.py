@@ -102,8 +102,8 @@ class _Catalogue:
                     yield from self.of_field(i, header, f)
         if self.sound.layers:
             data = bytes(self.sound) + TRAILING
-            what = f"{len(TRAILING)} octets more behind the packet"
-            yield self.case("trailing-octets", what, data, self.ground.grown(0))
+            what = f"{len(TRAILING)} bytes more behind the packet"
+            yield self.case("trailing-bytes", what, data, self.ground.grown(0))
 
     def case(self, id: str, what: str, data: bytes, told: Foretold) -> Malformed:
         return Malformed(id, what, data, self.first, told.faults, told.exact, told.verdicts)
@@ -122,7 +122,7 @@ class _Catalogue:
             return
         name, raw = f"{self.names[i]}.{f.name}", getattr(header, f.slot)
         if span.bit % 8 == 0:
-            at = span.octets[0]
+            at = span.byte_range[0]
             yield self.case(
                 f"{name}.cut".lower(),
                 f"the bytes end before {name}",
@@ -178,7 +178,7 @@ class _Catalogue:
         return Foretold(exact=not self.ground.steers(i, f) and not self.ground.looked_ahead(i))
 
     def constant(self, i: int, f: Field, value: Any) -> Foretold:
-        at = self.ground.spans[i, f.name].octets[0]
+        at = self.ground.spans[i, f.name].byte_range[0]
         fault = self.ground.fault(i, f.name, at, f.kind.text(f.default), f.kind.text(value))
         if self.ground.looked_ahead(i):
             return Foretold(exact=False)  # another header is found there, or none
@@ -211,7 +211,7 @@ class _Catalogue:
         for word, number, value, what in (
             ("overlong", last, length.kind.high, "reaches beyond its surroundings"),
             ("zero-length", last, 0, "says that it takes nothing"),
-            ("overlapping", first, raw - 1, "reaches into its own octets only in part, the next begins there"),
+            ("overlapping", first, raw - 1, "reaches into its own bytes only in part, the next begins there"),
         ):
             if value < 0 or (number == last and value == getattr(items[last]._alone(), length.slot)):
                 continue
@@ -234,11 +234,11 @@ class _Catalogue:
         cls, plan = type(item), type(item)._declaration.plan
         before = len(encode_items(items[:number], 0))
         span = self.ground.spans[i, f.name]
-        room, at = span.bits // 8 - before, span.octets[0] + before
+        room, at = span.bits // 8 - before, span.byte_range[0] + before
         lazy = type(self.sound.layers[i])._declaration.before[-1] is f and (
             self.ground.plans[i].is_open(f) or self.ground.plans[i].own is not None
         )
-        if not lazy:  # counted items reach as far as there are octets
+        if not lazy:  # counted items reach as far as there are bytes
             room = self.ground.limits[i] - at
         scope = Ground(Packet((item,))).scope(0, {length.name: value})
         read = sum(item_width(item, g) for g in cls._fields[: cls._fields.index(length) + 1])
@@ -266,7 +266,7 @@ class _Catalogue:
 
 
 def item_width(item: Header, f: Field) -> int:
-    """The octets of one field of an item."""
+    """The bytes of one field of an item."""
     raw = getattr(item._alone(), f.slot)
     if raw is None:
         return 0

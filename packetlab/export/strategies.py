@@ -70,7 +70,7 @@ def packets(
     Args:
         layers: header classes, prototypes (what they give is kept, the rest is drawn) or strategies for headers,
             from the outermost in. None at all: any stack of headers that bindings allow, up to six, from `first` on.
-        payload: behind the last header; up to 64 octets where it is not said.
+        payload: behind the last header; up to 64 bytes where it is not said.
 
     Where a payload would be read as yet another header, there is none.
 
@@ -80,8 +80,8 @@ def packets(
     needed("pl.strategies")
     from hypothesis import strategies as st
 
-    # Behind headers alone octets are drawn; empty ones are the simplest.
-    octets = (
+    # Behind headers alone bytes are drawn; empty ones are the simplest.
+    raw = (
         st.binary(max_size=64) if payload is None else payload if not isinstance(payload, bytes) else st.just(payload)
     )
 
@@ -91,7 +91,7 @@ def packets(
         made: list[Header] = []
         for layer in reversed(stack):  # from the top, since what lies above says what has to lead there
             made.insert(0, _drawn(draw, layer, type(made[0]) if made else None, values))
-        return _readable(made, draw(octets), layers)
+        return _readable(made, draw(raw), layers)
 
     return packet()
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from packetlab.capture import Frame, matcher
-from packetlab.declare.addresses import mac_octets
+from packetlab.declare.addresses import mac_bytes
 from packetlab.errors import BuildError
 from packetlab.link.interface import Interface
 from packetlab.link.medium import Medium
@@ -96,7 +96,7 @@ def exchange(
         attachment, medium = place(via, link, "exchange"), via.medium
         port = attachment.open()
         if not isinstance(request._headers[0] if request._headers else None, Ether):
-            request = Ether(dst=mac_octets(to), src=attachment.mac) / request
+            request = Ether(dst=mac_bytes(to), src=attachment.mac) / request
     try:
         return _exchange(request, expect, port, medium, timeout, retries)
     finally:

@@ -16,6 +16,7 @@ from packetlab.capture import Frame, Interface as Description
 from packetlab.errors import NeedsPrivilege, PacketlabError, suggestion
 from packetlab.link.port import BATCH, Port
 from packetlab.link.waits import Waits
+from packetlab.renamed import renamed_arguments
 
 if TYPE_CHECKING:
     from packetlab.bulk.batch import Batch
@@ -202,15 +203,16 @@ class Interface(Port):
                     size += 4
         return Frame(data, time_ns, wire_length=size, interface=self._description)
 
-    def ring(self, octets: int = 64 << 20) -> Ring:
+    @renamed_arguments(octets="buffer_bytes")
+    def ring(self, buffer_bytes: int = 64 << 20) -> Ring:
         """Receive in batches, for rates that one call a frame cannot follow: ``with port.ring() as ring: ring.batches()``.
 
-        From now on until the ring is closed all frames go into it; `octets` are held while nobody takes them.
+        From now on until the ring is closed all frames go into it; `bytes` are held while nobody takes them.
         """
         from packetlab.link.ring import Ring
 
         self._waits.check()
-        ring = Ring(self._socket, self._description, octets, self.outgoing, self._passes)
+        ring = Ring(self._socket, self._description, buffer_bytes, self.outgoing, self._passes)
         self._rings = [*(one for one in self._rings if not one.closed), ring]
         return ring
 

@@ -15,7 +15,7 @@ from packetlab.capture import Frame, frame_matcher
 from packetlab.errors import PacketlabError, deliberate
 from packetlab.escaping import printable
 from packetlab.link.waits import AT_ONCE, Stop
-from packetlab.packet.foreign import octets
+from packetlab.packet.foreign import as_bytes
 from packetlab.packet.packet import Packet
 
 __tracebackhide__ = deliberate
@@ -102,13 +102,13 @@ class Port(ABC):
 
     def send(self, frame: Any) -> None:
         """Send whatever is a packet: ours, a header, a captured frame, scapy's, dpkt's, or bytes."""
-        self._send(octets(frame))
+        self._send(as_bytes(frame))
 
     def send_all(self, frames: Iterable[Any]) -> int:
         """Send frames one behind the other, without pause; return how many."""
         count = 0
         for frame in frames:
-            self._send(octets(frame))
+            self._send(as_bytes(frame))
             count += 1
         return count
 

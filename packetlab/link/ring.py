@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SOL_PACKET, RX_RING, VERSION = 263, 5, 10
 TPACKET_V3 = 2
-BLOCK = 1 << 17  # octets; longer frames than a block has room for are cut
+BLOCK = 1 << 17  # bytes; longer frames than a block has room for are cut
 FULL_AFTER_MS = 20  # a block with frames is handed over so much later at the latest, however few they are
 FOR_USER = 1  # block status: TP_STATUS_USER
 STATUS, COUNT, FIRST = 8, 12, 16  # where the numbers of a block stand (struct tpacket_hdr_v1)
@@ -51,7 +51,7 @@ class Ring:
     """Receives in batches. While it is open, frames come to it alone; use it in a `with`.
 
     Args:
-        sock: a packet socket that is bound. description: of the interface. octets: how much it holds.
+        sock: a packet socket that is bound. description: of the interface. bytes: how much it holds.
         outgoing: whether to keep what this machine sent. passes: a filter that the kernel cannot do.
 
     Attributes:
@@ -59,11 +59,11 @@ class Ring:
     """
 
     def __init__(
-        self, sock: socket.socket, description: Description, octets: int, outgoing: bool, passes: PcapFilter | None
+        self, sock: socket.socket, description: Description, buffer_bytes: int, outgoing: bool, passes: PcapFilter | None
     ) -> None:
         self.name, self.description = description.name, description
         self._socket, self._outgoing, self._passes = sock, outgoing, passes
-        self._blocks = max(2, octets // BLOCK)
+        self._blocks = max(2, buffer_bytes // BLOCK)
         sock.setsockopt(SOL_PACKET, VERSION, TPACKET_V3)
         request = struct.pack("7I", BLOCK, self._blocks, 2048, self._blocks * (BLOCK // 2048), FULL_AFTER_MS, 0, 0)
         sock.setsockopt(SOL_PACKET, RX_RING, request)
@@ -128,7 +128,7 @@ class Ring:
         return batch
 
     def _batch(self, block: bytes, count: int, first: int) -> FrameBatch:
-        octets = np.frombuffer(block, np.uint8)
+        raw = np.frombuffer(block, np.uint8)
         places: list[int] = []
         at = first
         add, number = places.append, int.from_bytes
@@ -136,7 +136,7 @@ class Ring:
             add(at)
             at += number(block[at : at + 4], "little")
         rows = np.array(places, np.int64)
-        heads = np.ndarray((len(octets) - HEAD.itemsize + 1,), HEAD, octets, 0, (1,))[rows]
+        heads = np.ndarray((len(raw) - HEAD.itemsize + 1,), HEAD, raw, 0, (1,))[rows]
         if not self._outgoing:
             theirs = heads["direction"] != OUTGOING
             if not theirs.all():
@@ -144,9 +144,9 @@ class Ring:
         starts, sizes, wire = rows + heads["at"], heads["size"].astype(np.int64), heads["wire"].astype(np.int64)
         tagged = np.flatnonzero(heads["status"] & VLAN_VALID)
         if len(tagged):
-            octets = _put_back(octets, starts, sizes, wire, heads, tagged)
+            raw = _put_back(raw, starts, sizes, wire, heads, tagged)
         times = heads["seconds"].astype(np.int64) * 1_000_000_000 + heads["fraction"]
-        return FrameBatch(octets, starts, sizes, times, wire, (self.description,), None, self.received + 1)
+        return FrameBatch(raw, starts, sizes, times, wire, (self.description,), None, self.received + 1)
 
     def close(self) -> None:
         """Give the memory back. Frames that were not taken are lost; the socket is as it was before.
@@ -168,20 +168,20 @@ class Ring:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Ring {printable(self.name)}: {self._blocks * BLOCK} octets>"
+        return f"<Ring {printable(self.name)}: {self._blocks * BLOCK} bytes>"
 
 
-def _put_back(octets: Any, starts: Any, sizes: Any, wire: Any, heads: Any, rows: Any) -> Any:
+def _put_back(raw: Any, starts: Any, sizes: Any, wire: Any, heads: Any, rows: Any) -> Any:
     """Put VLAN tags that the kernel took out back into frames: the addresses move to the front, where there is room."""
-    octets = octets.copy()
+    raw = raw.copy()
     starts[rows] -= 4
     sizes[rows] += 4
     wire[rows] += 4
     at = starts[rows]
     for i in range(12):
-        octets[at + i] = octets[at + i + 4]
+        raw[at + i] = raw[at + i + 4]
     kinds = np.where(heads["status"][rows] & TPID_VALID, heads["kind_of_tag"][rows], 0x8100)
     tags = heads["tag"][rows]
     for i, value in enumerate((kinds >> 8, kinds & 255, tags >> 8 & 255, tags & 255)):
-        octets[at + 12 + i] = value
-    return octets
+        raw[at + 12 + i] = value
+    return raw

@@ -161,7 +161,7 @@ class SimNetwork(Medium, Shown):
     def topology(self) -> Topology:
         """Return who is joined to whom, and how each link treats frames now."""
         nodes = tuple(
-            Node(host.name, "host", (mac_text(host.octets), *(f"{nic.link.subnet}.{nic.place}" for nic in host.nics)))
+            Node(host.name, "host", (mac_text(host.mac_bytes), *(f"{nic.link.subnet}.{nic.place}" for nic in host.nics)))
             for host in self.hosts.values()
         )
         return Topology(f"SimNetwork at {self._now / 1e9:g} s", nodes, tuple(link.joint() for link in self.links))
@@ -234,7 +234,7 @@ class SimNic:
 
     def arrive(self, data: bytes) -> None:
         """Hand a frame to whoever listens, and let them act on it."""
-        mine = data[:6] == self.host.octets or (bool(data) and bool(data[0] & 1))
+        mine = data[:6] == self.host.mac_bytes or (bool(data) and bool(data[0] & 1))
         kind = int.from_bytes(data[12:14], "big")
         if kind <= LONGEST:
             kind = LENGTH_802_3  # as the kernel numbers frames that have a length there
@@ -302,7 +302,7 @@ class SimHost:
         self.net, self.name = net, name
         self.medium: Medium = net
         self.on_link: Callable[[], object] | None = None
-        self.octets = b"\x02" + (len(net.hosts) + 1).to_bytes(5, "big")  # MAC address: locally administered
+        self.mac_bytes = b"\x02" + (len(net.hosts) + 1).to_bytes(5, "big")  # MAC address: locally administered
         self.nics: list[SimNic] = []
         self.interfaces: list[SimPort] = []  # a port on each link, in the order of the links
 
@@ -315,7 +315,7 @@ class SimHost:
     def attachments(self) -> list[Attachment]:
         """The networks this host is on."""
         return [
-            Attachment(nic.link.network, nic.link.carrier, self.octets, partial(SimPort, nic)) for nic in self.nics
+            Attachment(nic.link.network, nic.link.carrier, self.mac_bytes, partial(SimPort, nic)) for nic in self.nics
         ]  # fmt: skip
 
     def _first(self) -> SimNic:
@@ -334,7 +334,7 @@ class SimHost:
         """The MAC address, the same on all links."""
         from packetlab.declare.addresses import mac_value
 
-        return mac_value(self.octets)
+        return mac_value(self.mac_bytes)
 
     @property
     def address(self) -> netaddr.IPAddress:

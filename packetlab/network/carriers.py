@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from packetlab.capture import Frame, Interface as Description
-from packetlab.declare.addresses import ip_octets
+from packetlab.declare.addresses import ip_bytes
 from packetlab.link.port import Port
 from packetlab.link.waits import Waits
 from packetlab.packet.packet import Packet
@@ -25,7 +25,7 @@ XNS_TYPE, IP_PROTOCOL = 0x0600, 22
 LENGTH_802_3 = 0x0004  # ETH_P_802_2: frames with a length instead of a type
 NETHUB_PORT, NETHUB_LARGEST = 3333, 1024
 PATIENCE = 10.0  # seconds for a hub to answer, and to take a frame
-SHORTEST = 14  # octets of a frame on a NetHub line
+SHORTEST = 14  # bytes of a frame on a NetHub line
 
 Opener = Callable[[int, int, int], _socket.socket]
 
@@ -95,7 +95,7 @@ class IPFraming(Framing):
     """IP protocol 22, to one peer; packets come from anybody, as in BSD. The port is a raw IP socket."""
 
     def __init__(self, peer: str) -> None:
-        ip_octets(peer, 4)  # ValueError where it is no address
+        ip_bytes(peer, 4)  # ValueError where it is no address
         self.peer = peer
 
     def wrap(self, packet: Packet, host: int) -> bytes:
@@ -120,7 +120,7 @@ class BareFraming(Framing):
 
 
 def trimmed(data: bytes, start: int) -> bytes:
-    """Return the packet at `start`: as many octets as its length says, made even (ns_input.c)."""
+    """Return the packet at `start`: as many bytes as its length says, made even (ns_input.c)."""
     length = int.from_bytes(data[start + 2 : start + 4], "big")
     return data[start : start + length + (length & 1)]
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from errno import EADDRNOTAVAIL, EBADF, EINVAL, ENETDOWN, ENETUNREACH
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from packetlab.declare.addresses import XNSAddress, mac_octets
+from packetlab.declare.addresses import XNSAddress, mac_bytes
 from packetlab.engine.contract import Endpoint, Engine, Event, Ignored
 from packetlab.engine.xns.idp import MTU, Departure, Node
 from packetlab.engine.xns.pex import Exchange, Responder
@@ -191,7 +191,7 @@ class Station:
     kernel_socket: Any = None
     lab: Any = None
 
-    def xns_octets(self) -> bytes:
+    def xns_bytes(self) -> bytes:
         """Return the 48-bit address of the host in XNS: the MAC address of its first interface."""
         if not self.attachments:
             hint = "its network's link() makes one"
@@ -215,7 +215,7 @@ class Station:
         if self.closed:
             raise SocketMisuse(EBADF, f"host {self.name}", "an open host", "one that was closed", "make another")
         if self._stack is None:
-            node = Node(int.from_bytes(self.xns_octets(), "big"), router=self.router, first_id=self._first_id())
+            node = Node(int.from_bytes(self.xns_bytes(), "big"), router=self.router, first_id=self._first_id())
             self._stack = Stack(node)
             self.medium.add(self._stack)
             self._linked = 0
@@ -226,7 +226,7 @@ class Station:
         for attachment in self.attachments[self._linked :]:
             self._linked += 1
             try:
-                framing = ON_LINKS[attachment.carrier](self.xns_octets())
+                framing = ON_LINKS[attachment.carrier](self.xns_bytes())
             except KeyError:
                 known = ", ".join(ON_LINKS)
                 hint = suggestion(attachment.carrier, ON_LINKS)
@@ -234,7 +234,7 @@ class Station:
                     f"link of {self.name}: carrier", f"one of {known}", attachment.carrier, hint
                 ) from None
             # One XNS address serves all interfaces of a machine, so a second one must listen for the first one's.
-            port = attachment.open(protocol=framing.protocol, promiscuous=attachment.mac != self.xns_octets())
+            port = attachment.open(protocol=framing.protocol, promiscuous=attachment.mac != self.xns_bytes())
             self._join(attachment.network, port, framing, 1500)
         return self._stack
 
@@ -279,7 +279,7 @@ class Station:
         elif carrier == "udp" and local is not None:
             port = UDPPort(local, peer, self.kernel_socket)
         else:
-            port, framing = NetHubPort(address, self.kernel_socket), EthernetFraming(self.xns_octets())
+            port, framing = NetHubPort(address, self.kernel_socket), EthernetFraming(self.xns_bytes())
         with self.medium.lock:
             _ = self.xns  # on the links first
             self._join(network, port, framing)
@@ -320,9 +320,9 @@ class Station:
         """
         self._need_open("attach")
         attachment = place(self, link, "attach")
-        octets = place(to, 0, "attach: to").mac if isinstance(to, Station) else mac_octets(to)
+        target = place(to, 0, "attach: to").mac if isinstance(to, Station) else mac_bytes(to)
         port = attachment.open() if at is None else at
-        runner = Runner(engine, port, where, attachment.mac if at is None else mac_octets(at.mac), octets)
+        runner = Runner(engine, port, where, attachment.mac if at is None else mac_bytes(at.mac), target)
         if hasattr(port, "driver"):
             port.driver = runner
         self.medium.add(runner)

@@ -22,7 +22,7 @@ class Runner:
     """An engine of one's own on an interface; a driver (see `link.medium`).
 
     Args:
-        to: octets of the MAC address that its packets go to, where these do not begin with Ether themselves.
+        to: bytes of the MAC address that its packets go to, where these do not begin with Ether themselves.
     """
 
     served = True

@@ -1,6 +1,6 @@
 """Whatever is a packet becomes a `Packet`: ours, a captured frame, scapy's, dpkt's, bytes.
 
-Every place that takes a packet asks `as_packet`, or `foreign.octets` for its bytes, so that all of them take the same things.
+Every place that takes a packet asks `as_packet`, or `foreign.bytes` for its bytes, so that all of them take the same things.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 
 from packetlab.codec.faults import Fault
 from packetlab.hooks import hook
-from packetlab.packet.foreign import is_foreign, octets
+from packetlab.packet.foreign import as_bytes, is_foreign
 from packetlab.packet.packet import Header, Packet
 
 
@@ -31,7 +31,7 @@ def as_packet(packet: Any, like: Any = None) -> Packet:
     """Return whatever is a packet as a `Packet`.
 
     A packet stays as it is, a header becomes one, a captured frame is dissected; so are the bytes of a packet of scapy's
-    or dpkt's, from the header that its class stands for, and octets, from the header that `like` (a header, a header
+    or dpkt's, from the header that its class stands for, and bytes, from the header that `like` (a header, a header
     class, a packet; default: Ether) begins with. Where a foreign class is none that is declared here, all is payload and a
     fault names the class. TypeError for what is no packet.
     """
@@ -42,7 +42,7 @@ def as_packet(packet: Any, like: Any = None) -> Packet:
     if is_foreign(packet):
         kind = type(packet)
         outermost = hook("counterpart")(kind)
-        made: Packet = hook("dissect")(octets(packet), outermost)
+        made: Packet = hook("dissect")(as_bytes(packet), outermost)
         if outermost is not None or kind.__name__ == "Raw":
             return made
         name = f"{kind.__module__}.{kind.__name__}"
@@ -51,6 +51,6 @@ def as_packet(packet: Any, like: Any = None) -> Packet:
     if callable(dissected) and hasattr(packet, "linktype"):
         framed: Packet = dissected()
         return framed
-    data = octets(packet)
+    data = as_bytes(packet)
     whole: Packet = hook("dissect")(data) if like is None else hook("dissect")(data, first_header_of(like))
     return whole

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from packetlab.declare.declaration import restored
 from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import octets_text
+from packetlab.declare.kinds import bytes_text
 from packetlab.errors import PacketlabError
 from packetlab.packet.coerce import as_packet
 from packetlab.packet.explain import Derivation, derive, follows
@@ -83,7 +83,7 @@ class _Comparison:
         found = [self._change(spot, (), self._note(spot)) for spot in causes]
         found += [self._change(spot, because) for spot, because in consequences]
         if not found and bytes(self.one) != bytes(self.other):
-            found.append(Change("bytes", octets_text(bytes(self.one)), octets_text(bytes(self.other))))
+            found.append(Change("bytes", bytes_text(bytes(self.one)), bytes_text(bytes(self.other))))
         return found
 
     def _change(self, spot: Spot, because: tuple[str, ...], note: str = "") -> Change:
@@ -96,10 +96,10 @@ class _Comparison:
         elif spot.name == "layers":
             shown = ["/".join(type(h).__name__ for h in packet.layers) or "none" for packet in (one, other)]
         else:
-            octets = [getattr(packet, spot.name) for packet in (one, other)]
-            shown = [octets_text(side) for side in octets]
-            same = _same_octets(*octets)
-            note = f"from octet {same} on" if same else ""
+            raw = [getattr(packet, spot.name) for packet in (one, other)]
+            shown = [bytes_text(side) for side in raw]
+            same = _same_bytes(*raw)
+            note = f"from byte {same} on" if same else ""
         return Change(spot.name, shown[0], shown[1], because, note)
 
     # Causes ------------------------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ def _aligned(ours: tuple[Header, ...], theirs: tuple[Header, ...]) -> list[tuple
     return [(block.a + i, block.b + i) for block in blocks for i in range(block.size)]
 
 
-def _same_octets(one: bytes, other: bytes) -> int:
+def _same_bytes(one: bytes, other: bytes) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 

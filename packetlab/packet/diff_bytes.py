@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-WIDTH = 16  # octets a row
-ALIGNED = 600  # octets between common beginning and end that are aligned, not only put side by side
+WIDTH = 16  # bytes a row
+ALIGNED = 600  # bytes between common beginning and end that are aligned, not only put side by side
 MOST = 8  # pairs of rows shown
 GAP = None
 
@@ -11,9 +11,9 @@ Column = tuple[int | None, int | None]
 
 
 def hex_rows(left: bytes, right: bytes, most: int = MOST) -> list[str]:
-    """Return rows of hex in which the differing octets are marked from below; nothing where there are none.
+    """Return rows of hex in which the differing bytes are marked from below; nothing where there are none.
 
-    Octets that one side lacks are shown as --. Offsets are each side's own.
+    Bytes that one side lacks are shown as --. Offsets are each side's own.
     """
     columns = _columns(left, right)
     lines: list[str] = []
@@ -27,8 +27,8 @@ def hex_rows(left: bytes, right: bytes, most: int = MOST) -> list[str]:
                 skipped += 1
             else:
                 for side, name in enumerate(("left ", "right")):
-                    octets = " ".join("--" if column[side] is None else f"{column[side]:02x}" for column in row)
-                    lines.append(f"  {name} {at[side]:04x}  {octets}")
+                    digits = " ".join("--" if column[side] is None else f"{column[side]:02x}" for column in row)
+                    lines.append(f"  {name} {at[side]:04x}  {digits}")
                 lines.append((" " * 14 + " ".join("  " if a == b else "^^" for a, b in row)).rstrip())
         for side in (0, 1):
             at[side] += sum(column[side] is not None for column in row)
@@ -38,7 +38,7 @@ def hex_rows(left: bytes, right: bytes, most: int = MOST) -> list[str]:
 
 
 def _columns(left: bytes, right: bytes) -> list[Column]:
-    """Return the octets in pairs, with None where a side has none."""
+    """Return the bytes in pairs, with None where a side has none."""
     if len(left) == len(right):
         return list(zip(left, right, strict=True))
     same = 0
@@ -48,8 +48,8 @@ def _columns(left: bytes, right: bytes) -> list[Column]:
     while behind < min(len(left), len(right)) - same and left[-1 - behind] == right[-1 - behind]:
         behind += 1
     middle = left[same : len(left) - behind], right[same : len(right) - behind]
-    tail: list[Column] = [(octet, octet) for octet in left[len(left) - behind :]]
-    return [*((octet, octet) for octet in left[:same]), *_middle(*middle), *tail]
+    tail: list[Column] = [(byte, byte) for byte in left[len(left) - behind :]]
+    return [*((byte, byte) for byte in left[:same]), *_middle(*middle), *tail]
 
 
 def _middle(left: bytes, right: bytes) -> list[Column]:

@@ -16,7 +16,7 @@ from packetlab.declare.checksums import ALGORITHMS, internet
 from packetlab.declare.declaration import restored
 from packetlab.declare.expressions import Checksum, Count, Expr, Has, Next, Ref, Size
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import octets_text
+from packetlab.declare.kinds import bytes_text
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header, Packet
 from packetlab.packet.results import Verdict
@@ -36,7 +36,7 @@ class Derivation:
     def raw(self, name: str) -> Any:
         return getattr(self.header, "_" + name)
 
-    def octets(self, f: Field) -> bytes:
+    def field_bytes(self, f: Field) -> bytes:
         raw = self.raw(f.name)
         return b"" if raw is None else encode_items(raw, 0) if f.kind.wire == "items" else raw
 
@@ -79,7 +79,7 @@ class Derivation:
         blank = restored(self.cls, every | every << count | cut << 2 * count, values)
         head = self.cls._encode(blank, b"", self.layers, self.i, None)[: self.size("self")]
         parts = {"self": head, "payload": self.bodies[self.i] if "payload" in rule.over else b"", "pseudo": b""}
-        return b"".join(parts[part] if part in parts else self.octets(self.cls._by_name[part]) for part in rule.over)
+        return b"".join(parts[part] if part in parts else self.field_bytes(self.cls._by_name[part]) for part in rule.over)
 
     def sum(self, rule: Checksum) -> int:
         data = self.covered(rule)
@@ -198,7 +198,7 @@ def _is_short(scope: Derivation, part: str) -> bool:
         return False
     if f.pad:
         return scope.packet.truncated and len(scope.raw(part)) < len(derive(scope, f))
-    return part in plan.sizes and plan.sizes[part].evaluate(scope) > len(scope.octets(f))
+    return part in plan.sizes and plan.sizes[part].evaluate(scope) > len(scope.field_bytes(f))
 
 
 def _over_ipv6(packet: Packet, i: int) -> bool:
@@ -340,7 +340,7 @@ def _sum_lines(scope: Derivation, rule: Checksum) -> list[str]:
         elif part in ("self", "payload"):
             lines.append(f"    {part}: {scope.size(part)} bytes" + (", this field as zeros" if part == "self" else ""))
         else:
-            lines.append(f"    {part}: {len(scope.octets(scope.cls._by_name[part]))} bytes")
+            lines.append(f"    {part}: {len(scope.field_bytes(scope.cls._by_name[part]))} bytes")
     return lines
 
 
@@ -366,14 +366,14 @@ def show(packet: Packet) -> Text:
                 text += f"  {checks[i, f.name].name.lower().replace('_', ' ')}"
             elif f.kind.wire == "items":
                 items = getattr(header, f.name)
-                text = ", ".join(octets_text(item) if isinstance(item, bytes) else repr(item) for item in items) or "-"
+                text = ", ".join(bytes_text(item) if isinstance(item, bytes) else repr(item) for item in items) or "-"
             else:
                 text = f.kind.text(raw)
             lines.append(f"  {f.name:<18} {text:<36} {original.state(f.name)}".rstrip())
     if packet.payload:
-        lines.append(f"payload {len(packet.payload)} bytes: {octets_text(packet.payload)}")
+        lines.append(f"payload {len(packet.payload)} bytes: {bytes_text(packet.payload)}")
     if packet.trailer:
-        lines.append(f"trailer {len(packet.trailer)} bytes: {octets_text(packet.trailer)}")
+        lines.append(f"trailer {len(packet.trailer)} bytes: {bytes_text(packet.trailer)}")
     if packet.truncated:
         lines.append("the capture holds less than there was on the wire")
     lines += [f"fault: {fault}" for fault in packet.faults]
@@ -397,5 +397,5 @@ def _given(packet: Packet, reason: BuildError) -> Text:
             if header._state & f.bit:
                 lines.append(f"  {f.name:<18} {expected(header, f, {})}")
     if packet._payload:
-        lines.append(f"payload {len(packet._payload)} bytes: {octets_text(packet._payload)}")
+        lines.append(f"payload {len(packet._payload)} bytes: {bytes_text(packet._payload)}")
     return Text("\n".join([*lines, f"cannot be built: {reason}"]))

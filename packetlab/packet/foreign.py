@@ -30,8 +30,8 @@ def is_foreign(packet: object) -> bool:
     return library(type(packet)) != ""
 
 
-def octets(packet: Any) -> bytes:
-    """Return the bytes of whatever is a packet: octets, a `Packet`, a header, a captured frame, scapy's, dpkt's.
+def as_bytes(packet: Any) -> bytes:
+    """Return the bytes of whatever is a packet: bytes, a `Packet`, a header, a captured frame, scapy's, dpkt's.
 
     TypeError for anything else (a number or a list has bytes too, in Python's eyes).
     """

@@ -25,18 +25,18 @@ class Span(NamedTuple):
     bits: int
 
     @property
-    def octets(self) -> tuple[int, int]:
-        """The octets it touches: the first, and the one behind the last."""
+    def byte_range(self) -> tuple[int, int]:
+        """The bytes it touches: the first, and the one behind the last."""
         return self.bit // 8, -(-(self.bit + self.bits) // 8)
 
     @property
     def whole(self) -> bool:
-        """Whether it fills whole octets, sharing none."""
+        """Whether it fills whole bytes, sharing none."""
         return self.bit % 8 == 0 and self.bits % 8 == 0
 
 
 class Places(NamedTuple):
-    """Where the parts of a packet stand. Pairs are (first octet, the one behind the last).
+    """Where the parts of a packet stand. Pairs are (first byte, the one behind the last).
 
     Attributes:
         spans: of every field that is there and not empty, in the order of the bytes. layers: each with all it carries.

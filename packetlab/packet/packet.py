@@ -12,7 +12,7 @@ from packetlab.codec.bodies import Bodies
 from packetlab.codec.compiler import all_item_faults, replaced
 from packetlab.codec.faults import Fault
 from packetlab.codec.stacks import build, builders, made
-from packetlab.declare.kinds import Bytes, utf8
+from packetlab.declare.kinds import ByteString, utf8
 from packetlab.declare.wildcards import Known, NoMatch
 from packetlab.errors import BuildError
 from packetlab.hooks import Shown, hook
@@ -47,7 +47,7 @@ class Header(HeaderBase):
         partial: a condition that the payload is only the first part of what its headers speak of.
         quotes: a condition that the payload is the beginning of a packet quoted.
         pseudo: the (source, destination) fields that transport checksums of headers above cover; a property
-            `final_destination` (octets, none for the field's own) goes before the destination.
+            `final_destination` (bytes, none for the field's own) goes before the destination.
         answers: when it answers a header of its class, a condition on `request` and `reply`; {class: condition} for others.
 
     A header with only some fields given is a prototype: default header, pattern, filter.
@@ -298,7 +298,7 @@ class Packet(Shown):
         # A header of a captured packet has None where a mark stands; given back, it changes nothing.
         given_back = field is not None and changes.get("payload", b"") is None
         if "payload" in changes and not given_back and (field is None or field.kind.wire == "payload"):
-            payload = Bytes().raw(changes.pop("payload"), "payload")
+            payload = ByteString().raw(changes.pop("payload"), "payload")
         if layer is not None:
             place = self._place(layer)
             headers[place] = replaced(headers[place], changes)

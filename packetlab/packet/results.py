@@ -61,7 +61,7 @@ class Deep:
 
     Attributes:
         name: of the decoder ("dns"), "" where none was found. using: "scapy" or "dpkt", "" likewise.
-        data: the octets it was given. decoded: the library's own object, None where it gave none.
+        data: the bytes it was given. decoded: the library's own object, None where it gave none.
         fields: the same as plain data: dicts by field name, lists, str, int, bytes. A packet's dict has its class under
             "layer" and what it carries under "payload".
         faults: what went wrong, as `Packet.faults`; empty where all was understood.
@@ -92,13 +92,13 @@ class Deep:
 
     def __str__(self) -> str:
         using = f" ({self.using}{', by its port' if self.by == 'port' else ''})" if self.using else ""
-        lines = [f"{self.name or 'no decoder'}{using}: {len(self.data)} octets"]
+        lines = [f"{self.name or 'no decoder'}{using}: {len(self.data)} bytes"]
         lines += _lines(self.fields, "  ")
         return "\n".join([*lines, *(f"fault: {printable(str(fault))}" for fault in self.faults)])
 
     def __repr__(self) -> str:
         faults = f", {len(self.faults)} fault{'s' * (len(self.faults) != 1)}" * bool(self.faults)
-        return f"<Deep {self.name or 'nothing'}{f' by {self.using}' if self.using else ''}: {len(self.data)} octets{faults}>"
+        return f"<Deep {self.name or 'nothing'}{f' by {self.using}' if self.using else ''}: {len(self.data)} bytes{faults}>"
 
 
 def _found(fields: Any, name: object) -> Iterator[Any]:
@@ -127,7 +127,7 @@ def _lines(fields: Any, indent: str) -> Iterator[str]:
 
 def _shown(value: Any) -> str:
     if isinstance(value, bytes):
-        return repr(value) if len(value) <= 80 else f"{value[:80]!r}... ({len(value)} octets)"
+        return repr(value) if len(value) <= 80 else f"{value[:80]!r}... ({len(value)} bytes)"
     return printable(str(value))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import octets_text
+from packetlab.declare.kinds import bytes_text
 from packetlab.declare.wildcards import Known, SameAs, Tolerance
 
 
@@ -34,10 +34,10 @@ def value_text(f: Field, raw: Any, header: AnyHeader | None = None) -> str:
         return "absent"
     if f.kind.wire == "items":
         items = header._parsed(f) if header is not None and type(raw) is bytes else raw
-        return ", ".join(octets_text(i) if isinstance(i, bytes) else repr(i) for i in items) or "none"
+        return ", ".join(bytes_text(i) if isinstance(i, bytes) else repr(i) for i in items) or "none"
     if isinstance(f.rule, Checksum) and f.kind.wire == "number":
         return f"0x{raw:0{f.kind.fixed_bits // 4}x}"
     try:
         return f.kind.text(int(raw) if isinstance(raw, bool) else raw)
     except (TypeError, ValueError):  # a value met under a name in a field of another kind
-        return octets_text(raw) if isinstance(raw, bytes) else repr(raw)
+        return bytes_text(raw) if isinstance(raw, bytes) else repr(raw)

@@ -77,7 +77,7 @@ class Condition(NamedTuple):
 
 
 def under_mask(value: Any, mask_and_bits: tuple[Any, Any]) -> bool:
-    """Whether the bits of a raw value under a mask are those given: numbers, or octets of one size."""
+    """Whether the bits of a raw value under a mask are those given: numbers, or bytes of one size."""
     if isinstance(value, bytes):
         value, mask, bits = (int.from_bytes(one, "big") for one in (value, *mask_and_bits))
     else:

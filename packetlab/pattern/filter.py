@@ -3,7 +3,7 @@ r"""Filters in words: ``ip.src == 10.0.0.1 and udp.dport == 53`` becomes a test 
     filter  = and { ("or" | "||") and }          and = not { ("and" | "&&") not }
     not     = ("not" | "!") not | "(" filter ")" | test
     test    = name [ ("==" | "!=" | "<" | "<=" | ">" | ">=" | "contains" | "&") value | "in" ("{" value ... "}" | "(" value ... ")") ]
-    value   = number | name | address | octets (hexadecimal) | "text" | network (10.0.0.0/8, for "==", "!=" and "in")
+    value   = number | name | address | bytes (hexadecimal) | "text" | network (10.0.0.0/8, for "==", "!=" and "in")
     name    = header [ "#" number ] { "." field or part of it } | what is known of a frame
 
 Names are those of `paths`: ``tcp.flags.syn == 1``, ``ip#2.src``, ``udp.payload contains "GET"``; of what items hold any
@@ -205,7 +205,7 @@ def _raw(token: str, kind: Kind, sign: str) -> Any:
     if sign == "contains" or (kind.verbatim and not kind.is_address) or kind.wire == "items":
         value = plain if quoted else bytes.fromhex(token.replace(":", ""))
         if kind.bits is not None and len(value) * 8 != kind.bits and sign in ("==", "!="):
-            raise BuildError("", f"{kind.bits // 8} octets")
+            raise BuildError("", f"{kind.bits // 8} bytes")
         return value
     word = plain.decode()
     number = None if quoted or not _NUMBER.fullmatch(word) else int(word, 16 if "x" in word.lower() else 10)
@@ -227,7 +227,7 @@ def _raw(token: str, kind: Kind, sign: str) -> Any:
 
 
 def _unquoted(token: str) -> bytes:
-    r"""Return a text in quotes as octets: UTF-8, ``\xNN`` for any other octet. ValueError for other escapes than C's."""
+    r"""Return a text in quotes as bytes: UTF-8, ``\xNN`` for any other byte. ValueError for other escapes than C's."""
     pieces = _ESCAPE.split(token[1:-1])
     for place in range(1, len(pieces), 2):
         if len(pieces[place]) == 1 and pieces[place] not in _ESCAPED:

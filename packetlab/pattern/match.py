@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from packetlab.declare.kinds import octets_text
+from packetlab.declare.kinds import bytes_text
 from packetlab.declare.wildcards import Known
 from packetlab.packet.coerce import as_packet
 from packetlab.packet.foreign import is_foreign
@@ -25,7 +25,7 @@ def why_not(prototype: Header | Packet, packet: Any, known: Known | None = None)
             return Text("\n".join(_nearest(mine, rest, names, whole=packet)))
         rest = rest[place + 1 :]
     if prototype.payload not in (b"", packet.payload):
-        return Text(f"payload: expected {octets_text(prototype.payload)}, got {octets_text(packet.payload)}")
+        return Text(f"payload: expected {bytes_text(prototype.payload)}, got {bytes_text(packet.payload)}")
     return Text("")
 
 

@@ -19,7 +19,7 @@ from packetlab.codec.encode import encode_items
 from packetlab.declare.addresses import XNSAddress, mac_text
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import Address, Bytes, Int, Kind
+from packetlab.declare.kinds import Address, ByteString, Int, Kind
 from packetlab.declare.registry import declared, header_named
 from packetlab.errors import BuildError, near_or_all, suggestion
 from packetlab.packet.packet import Header
@@ -108,7 +108,7 @@ class FieldPath(NamedTuple):
     def kind(self) -> Kind:
         """The kind of the value; of a header as a whole a number of one bit."""
         if not self.fields:
-            return Bytes() if self.part else _FLAG
+            return ByteString() if self.part else _FLAG
         kind = self.fields[-1].kind
         if not self.part:
             return kind
@@ -167,8 +167,8 @@ class FieldPath(NamedTuple):
         if self.flag:
             return int(raw & self.flag == self.flag)
         if self.part:
-            octets = raw[self._slice]
-            return int.from_bytes(octets, "big") if self.kind.wire == "number" else octets
+            data = raw[self._slice]
+            return int.from_bytes(data, "big") if self.kind.wire == "number" else data
         return encode_items(raw, 0) if self.fields[-1].kind.wire == "items" else raw
 
 

@@ -20,7 +20,7 @@ _COMPARISONS = {"==", "!=", "<", "<=", ">", ">="}
 
 
 class Pair:
-    """What the rule of a reply is evaluated against: two headers. Addresses and octets count as numbers."""
+    """What the rule of a reply is evaluated against: two headers. Addresses and bytes count as numbers."""
 
     def __init__(self, request: Header | None, reply: Header | None) -> None:
         self.headers = {"request": request, "reply": reply}

@@ -12,7 +12,7 @@ from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.stacks import READERS, seen
 from packetlab.errors import DissectError
 from packetlab.packet.coerce import first_header_of
-from packetlab.packet.foreign import octets
+from packetlab.packet.foreign import as_bytes
 from packetlab.packet.notes import Notes
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.link import PPP, Ether, ShortPPP
@@ -30,7 +30,7 @@ def dissect(
     """Return `data` as a packet whose outermost header is of class `first` (None: all is payload).
 
     Args:
-        data: octets, or whatever has them: a captured frame, a packet or header, one of scapy's or dpkt's. Where these
+        data: bytes, or whatever has them: a captured frame, a packet or header, one of scapy's or dpkt's. Where these
             tell what they begin with, that counts instead of Ether.
         first: of PPP an odd first byte is a protocol of one byte, so that it is `ShortPPP` (RFC 1661 section 6.5).
         wire_length: bytes there were on the wire, where the capture kept fewer; the fault that this leaves is marked
@@ -43,7 +43,7 @@ def dissect(
     """
     if type(data) is not bytes:
         first = first_header_of(data, first) if first is Ether else first
-        data = octets(data)
+        data = as_bytes(data)
     if first is PPP and data and data[0] & 1:
         first = ShortPPP
     if (wire_length is None or wire_length == len(data)) and first in READERS and keep and not strict:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from packetlab.declare.fields import auto, default, many, when
 from packetlab.declare.integers import U1, U6, U8, U16, U24, U29, U32
-from packetlab.declare.kinds import IPv4Address, IPv6Address, Named, Octets, bits
+from packetlab.declare.kinds import Bytes, IPv4Address, IPv6Address, Named, bits
 from packetlab.declare.registry import bind
 from packetlab.declare.rules import choose, count_of, field, internet_checksum, reply, request, size_of
 from packetlab.packet.packet import Header
@@ -127,7 +127,7 @@ class NDOption(Header):
 
     kind: U8 = 1
     length: U8 = auto(size_of("self") // 8)
-    data: Octets = bytes(6)
+    data: Bytes = bytes(6)
 
 
 class RouterSolicitation(Header, under=ICMPv6, when={"type": 133}):
@@ -195,8 +195,8 @@ class ListenerRecord(Header):
     extra: U8 = auto(size_of("auxiliary") // 4)
     sources: U16 = auto(size_of("addresses") // 16)
     group: IPv6Address = default("::")
-    addresses: Octets = b""
-    auxiliary: Octets = b""
+    addresses: Bytes = b""
+    auxiliary: Bytes = b""
 
 
 class ListenerReport(Header, under=ICMPv6, when={"type": 143}, payload_size=0):

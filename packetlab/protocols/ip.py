@@ -19,10 +19,10 @@ from packetlab.declare.fields import (
 from packetlab.declare.integers import U1, U2, U4, U6, U8, U13, U16, U20, U32
 from packetlab.declare.kinds import (
     MAC,
+    Bytes,
     IPv4Address,
     IPv6Address,
     Named,
-    Octets,
     bits,
 )
 from packetlab.declare.registry import bind
@@ -58,7 +58,7 @@ class ARP(
     & (reply.target_ip == request.sender_ip)
     & (reply.target_mac == request.sender_mac),
 ):
-    """Address resolution. Addresses that are not Ethernet's and IPv4's are found in `addresses`, as octets."""
+    """Address resolution. Addresses that are not Ethernet's and IPv4's are found in `addresses`, as bytes."""
 
     hardware: U16 = 1
     protocol: U16 = 0x0800
@@ -69,7 +69,7 @@ class ARP(
     sender_ip: IPv4Address = when(_ETHERNET_IPV4)
     target_mac: MAC = when(_ETHERNET_IPV4)
     target_ip: IPv4Address = when(_ETHERNET_IPV4)
-    addresses: Octets = when(_OTHER, sized((field("hardware_size") + field("protocol_size")) * 2))
+    addresses: Bytes = when(_OTHER, sized((field("hardware_size") + field("protocol_size")) * 2))
 
 
 class SLARPCode(IntEnum):
@@ -92,11 +92,11 @@ class SLARP(Header, under=CiscoHDLC, when={"type": 0x8035}, payload_size=0):
 
 
 class IPOption(Header):
-    """An IPv4 option (RFC 791 section 3.1): kinds 0 (end) and 1 (no operation) are one octet alone."""
+    """An IPv4 option (RFC 791 section 3.1): kinds 0 (end) and 1 (no operation) are one byte alone."""
 
     kind: U8 = 0
     length: U8 = when(field("kind") > 1, auto(size_of("self")))
-    data: Octets = when(field("kind") > 1, b"")
+    data: Bytes = when(field("kind") > 1, b"")
 
 
 SOURCE_ROUTES = (131, 137)  # kinds of options: loose, strict (RFC 791 section 3.1)
@@ -146,7 +146,7 @@ class IPv4(
         for option in self.options if getattr(self, "_options", ()) else ():
             if isinstance(option, IPOption) and option.kind in SOURCE_ROUTES and len(option.data or b"") >= 5:
                 pointer, route = option.data[0], option.data[1:]
-                if pointer <= len(route):  # counted from the option's first octet, and at 1
+                if pointer <= len(route):  # counted from the option's first byte, and at 1
                     final = route[len(route) // 4 * 4 - 4 : len(route) // 4 * 4]
         return final
 
@@ -174,11 +174,11 @@ class IPv6(
 
 
 class IPv6Option(Header):
-    """An option of a hop-by-hop or destination header (RFC 8200 section 4.2): kind 0 (Pad1) is one octet alone."""
+    """An option of a hop-by-hop or destination header (RFC 8200 section 4.2): kind 0 (Pad1) is one byte alone."""
 
     kind: U8 = 0
     length: U8 = when(field("kind") > 0, auto(size_of("data")))
-    data: Octets = when(field("kind") > 0, b"")
+    data: Bytes = when(field("kind") > 0, b"")
 
 
 class HopByHop(Header, under=IPv6, when={"next_header": 0}):
@@ -198,13 +198,13 @@ class DestinationOptions(Header, under=IPv6, when={"next_header": 60}):
 
 
 class Routing(Header, under=IPv6, when={"next_header": 43}, pseudo=("", "final_destination")):
-    """The routing header (RFC 8200 section 4.4); `data` holds the addresses of types 0 and 2 behind 4 reserved octets."""
+    """The routing header (RFC 8200 section 4.4); `data` holds the addresses of types 0 and 2 behind 4 reserved bytes."""
 
     next_header: U8 = auto(next_protocol(PROTOCOL, otherwise=59))
     length: U8 = auto(size_of("self") // 8 - 1)
     kind: U8 = 0
     segments_left: U8 = 0
-    data: Octets = bytes(4)
+    data: Bytes = bytes(4)
 
     @property
     def final_destination(self) -> bytes:
@@ -240,7 +240,7 @@ class AuthenticationHeader(Header, under=IPv4, when={"protocol": 51}):
     reserved: U16 = 0
     spi: U32 = 0
     sequence: U32 = 0
-    icv: Octets = bytes(12)
+    icv: Bytes = bytes(12)
 
 
 bind(IPv4, under=IPv4, when={"protocol": 4})
@@ -250,7 +250,7 @@ bind(IPv6, under=PPP, when={"protocol": 0x0057})
 # Address families by system: 2 everywhere; 10 Linux, 24 NetBSD, OpenBSD, 28 FreeBSD, 30 Darwin.
 bind(IPv4, under=BSDNull, when={"family": (2, 2 << 24)})
 bind(IPv6, under=BSDNull, when={"family": tuple(f << s for f in (10, 24, 28, 30) for s in (0, 24))})
-# Some write an ether type instead, in either order (Wireshark's packet-null.c), or behind two octets of theirs.
+# Some write an ether type instead, in either order (Wireshark's packet-null.c), or behind two bytes of theirs.
 for _upper, _type in ((IPv4, 0x0800), (IPv6, 0x86DD)):
     bind(_upper, under=BSDNull, when={"family": _type})
     bind(_upper, under=BSDNull, when=field("family") >> 16 == (_type & 0xFF) << 8 | _type >> 8)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from packetlab.declare.expressions import expression
 from packetlab.declare.fields import auto, default, when
 from packetlab.declare.integers import U1, U3, U4, U8, U12, U16, U20, U24, U32, U32le
-from packetlab.declare.kinds import MAC, octets
+from packetlab.declare.kinds import MAC, fixed_bytes
 from packetlab.declare.registry import bind
 from packetlab.declare.rules import ahead, choose, field, next_protocol, size_of
 from packetlab.packet.packet import Header
@@ -85,20 +85,20 @@ class PPP(Header):
 
 
 class ShortPPP(Header):
-    """The protocol field of PPP compressed to one octet (RFC 1661 section 6.5)."""
+    """The protocol field of PPP compressed to one byte (RFC 1661 section 6.5)."""
 
     protocol: U8 = auto(next_protocol("ppp", otherwise=0))
 
 
 class HDLC(Header):
-    """The address and control octets before PPP in HDLC-like framing (RFC 1662 section 3.1)."""
+    """The address and control bytes before PPP in HDLC-like framing (RFC 1662 section 3.1)."""
 
     address: U8 = 0xFF
     control: U8 = 3
 
 
 class CiscoHDLC(Header):
-    """Cisco's HDLC (link type 104; RFC 1547 section 4.3.1): a protocol, mostly an ether type, behind two octets."""
+    """Cisco's HDLC (link type 104; RFC 1547 section 4.3.1): a protocol, mostly an ether type, behind two bytes."""
 
     address: U8 = 0x0F
     control: U8 = 0
@@ -128,7 +128,7 @@ class LinuxSLL(Header):
     packet_type: U16 = 0
     hardware: U16 = 1
     address_length: U16 = 6
-    address: Annotated[bytes, octets(8)] = bytes(8)
+    address: Annotated[bytes, fixed_bytes(8)] = bytes(8)
     type: U16 = auto(next_protocol(ETHERTYPE, otherwise=NO_TYPE))
 
 
@@ -141,7 +141,7 @@ class LinuxSLL2(Header):
     hardware: U16 = 1
     packet_type: U8 = 0
     address_length: U8 = 6
-    address: Annotated[bytes, octets(8)] = bytes(8)
+    address: Annotated[bytes, fixed_bytes(8)] = bytes(8)
 
 
 class BSDNull(Header):
@@ -164,8 +164,8 @@ class RawIP(Header):
 
 
 def carry_ppp(under: type[Header], when: Any = 1, sets: dict[str, Any] | None = None, framed: bool = True) -> None:
-    """Let PPP follow `under` where `when` holds, as its first octets tell: behind HDLC's two (where `framed`) or not, and
-    with a protocol number of one octet or two: the first octet of two is even, the last one odd (RFC 1661 section 2)."""
+    """Let PPP follow `under` where `when` holds, as its first bytes tell: behind HDLC's two (where `framed`) or not, and
+    with a protocol number of one byte or two: the first byte of two is even, the last one odd (RFC 1661 section 2)."""
     holds = expression(when)
     if framed:
         bind(HDLC, under=under, when=holds & (ahead(8) == 0xFF), sets=sets)

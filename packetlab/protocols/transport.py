@@ -10,7 +10,7 @@ from typing import Annotated
 
 from packetlab.declare.fields import auto, default, many, when
 from packetlab.declare.integers import U4, U8, U16, U24, U32
-from packetlab.declare.kinds import Named, Octets, bits
+from packetlab.declare.kinds import Bytes, Named, bits
 from packetlab.declare.registry import bind
 from packetlab.declare.rules import field, internet_checksum, next_protocol, reply, request, sctp_checksum, size_of
 from packetlab.packet.packet import Header
@@ -34,11 +34,11 @@ class UDP(Header, under=IPv4, when={"protocol": 17}, answers=_PORTS):
 
 
 class TCPOption(Header):
-    """A TCP option (RFC 9293 section 3.2): kinds 0 (end) and 1 (no operation) are one octet alone."""
+    """A TCP option (RFC 9293 section 3.2): kinds 0 (end) and 1 (no operation) are one byte alone."""
 
     kind: U8 = 0
     length: U8 = when(field("kind") > 1, auto(size_of("self")))
-    data: Octets = when(field("kind") > 1, b"")
+    data: Bytes = when(field("kind") > 1, b"")
 
 
 class TCPFlags(IntFlag):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from packetlab.declare.fields import auto, const, when
 from packetlab.declare.integers import U1, U2, U3, U4, U12, U16, U32
-from packetlab.declare.kinds import Octets
+from packetlab.declare.kinds import Bytes
 from packetlab.declare.registry import bind
 from packetlab.declare.rules import ahead, choose, field, has, internet_checksum, next_protocol, size_of
 from packetlab.packet.packet import Header
@@ -86,7 +86,7 @@ class L2TP(Header, under=UDP, when=_EITHER_PORT & ((ahead(16) & 15) == 2), sets=
     ns: U16 = when(field("sequence_present"))
     nr: U16 = when(field("sequence_present"))
     offset_size: U16 = when(field("offset_present"), auto(size_of("offset_pad")))
-    offset_pad: Octets = when(field("offset_present"))
+    offset_pad: Bytes = when(field("offset_present"))
 
 
 carry_ppp(L2TP, when=field("control") == 0, sets={"control": 0})

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from packetlab.declare.fields import auto, default, when
 from packetlab.declare.integers import U1, U7, U16, U64
-from packetlab.declare.kinds import Named, bits, octets
+from packetlab.declare.kinds import Named, bits, fixed_bytes
 from packetlab.declare.rules import choose, field, has, size_of
 from packetlab.packet.packet import Header
 
@@ -45,11 +45,11 @@ class WebSocketFrame(
     length: U7 = auto(choose(_SIZE < 126, _SIZE, choose(_SIZE < 65536, 126, 127)))
     length16: U16 = when(field("length") == 126, auto(_SIZE))
     length64: U64 = when(field("length") == 127, auto(_SIZE))
-    masking_key: Annotated[bytes, octets(4)] = when(field("masked"))
+    masking_key: Annotated[bytes, fixed_bytes(4)] = when(field("masked"))
 
 
 def mask(key: bytes, data: bytes) -> bytes:
-    """Return `data` masked with the 4 octets of `key`; the same again unmasks.
+    """Return `data` masked with the 4 bytes of `key`; the same again unmasks.
 
     >>> mask(bytes.fromhex("37fa213d"), bytes.fromhex("7f9f4d5158"))
     b'Hello'

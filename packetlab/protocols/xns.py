@@ -12,7 +12,7 @@ from typing import Annotated
 from packetlab.declare.addresses import XNSAddress
 from packetlab.declare.fields import auto, default, many, pad
 from packetlab.declare.integers import U8, U16, U32
-from packetlab.declare.kinds import Named, Octets, Payload, XNSAddressField, bits
+from packetlab.declare.kinds import Bytes, Named, Payload, XNSAddressField, bits
 from packetlab.declare.registry import bind
 from packetlab.declare.rules import next_protocol, reply, request, size_of, xns_checksum
 from packetlab.packet.packet import Header
@@ -41,12 +41,12 @@ class IDP(
     answers=((reply.dst & _END) == (request.src & _END))
     & (((reply.src & _END) == (request.dst & _END)) | (((request.dst >> 16) & _BROADCAST) == _BROADCAST)),
 ):
-    """The internet datagram protocol of XNS. `length` counts header and data, not the `pad` octet that makes it even.
+    """The internet datagram protocol of XNS. `length` counts header and data, not the `pad` byte that makes it even.
 
-    `hops` is the whole transport control octet: its low four bits count hops, the highest asks for a trace.
+    `hops` is the whole transport control byte: its low four bits count hops, the highest asks for a trace.
     """
 
-    # The sum covers the pad octet, which a router must keep as it is.
+    # The sum covers the pad byte, which a router must keep as it is.
     checksum: U16 = auto(xns_checksum("self", "payload", "pad"))
     length: U16 = auto(size_of("self") + size_of("payload"))
     hops: U8 = 0
@@ -54,7 +54,7 @@ class IDP(
     dst: XNSAddressField = default(XNSAddress())
     src: XNSAddressField = default(XNSAddress())
     payload: Payload = b""
-    pad: Octets = pad(2)
+    pad: Bytes = pad(2)
 
 
 bind(IDP, under=IPv4, when={"protocol": 22})

@@ -12,11 +12,11 @@ from inspect import Parameter, cleandoc, signature
 from typing import Any, NamedTuple, get_args
 
 from packetlab.declare import integers, kinds
-from packetlab.declare.kinds import Address, Bytes, Int, Items, Kind, PayloadMark
+from packetlab.declare.kinds import Address, ByteString, Int, Items, Kind, PayloadMark
 from packetlab.errors import DeclareError
 from packetlab.schema.expressions import listed, name, number, shown, table, text
 
-OCTETS, MEMBERS, ARGUMENTS, WORDS = 1 << 16, 4096, 16, 1 << 16
+LONGEST, MEMBERS, ARGUMENTS, WORDS = 1 << 16, 4096, 16, 1 << 16
 NESTING = 4
 
 ADDRESSES: dict[str, Address] = {
@@ -186,12 +186,12 @@ def _nesting(header: Any) -> int:
     return 1 + max((_nesting(f.kind.item) for f in header._fields if f.kind.wire == "items"), default=0)
 
 
-def _octets(row: dict[str, Any], where: str, maker: Any) -> Kind:
-    return Bytes(number(row["octets"], where, 0, OCTETS) if "octets" in row else None)
+def _bytes(row: dict[str, Any], where: str, maker: Any) -> Kind:
+    return ByteString(number(row["bytes"], where, 0, LONGEST) if "bytes" in row else None)
 
 
-def _octets_spelled(row: dict[str, Any], where: str, enums: dict[str, None]) -> str:
-    return f"Annotated[bytes, octets({number(row['octets'], where)})]" if "octets" in row else "Octets"
+def _bytes_spelled(row: dict[str, Any], where: str, enums: dict[str, None]) -> str:
+    return f"Annotated[bytes, fixed_bytes({number(row['bytes'], where)})]" if "bytes" in row else "Bytes"
 
 
 def _address(word: str, kind: Address) -> Form:
@@ -209,14 +209,14 @@ FORMS: dict[str, Form] = {
         "bits signed little names rule const when default",
         lambda kind: type(kind) is Int, _number_data, _number, _number_spelled,
     ),
-    "octets": Form(
-        "octets size pad const when default",
-        lambda kind: type(kind) is Bytes and not kind.rest,
-        lambda kind, where: {} if kind.bits is None else {"octets": kind.bits // 8}, _octets, _octets_spelled,
+    "bytes": Form(
+        "bytes size pad const when default",
+        lambda kind: type(kind) is ByteString and not kind.rest,
+        lambda kind, where: {} if kind.bits is None else {"bytes": kind.bits // 8}, _bytes, _bytes_spelled,
     ),
     "rest": Form(
-        "when default", lambda kind: type(kind) is Bytes and kind.rest,
-        lambda kind, where: {}, lambda row, where, maker: Bytes(rest=True), lambda row, where, enums: "Rest",
+        "when default", lambda kind: type(kind) is ByteString and kind.rest,
+        lambda kind, where: {}, lambda row, where, maker: ByteString(rest=True), lambda row, where, enums: "Rest",
     ),
     "payload": Form(
         "", lambda kind: type(kind) is PayloadMark,
@@ -263,9 +263,9 @@ def value_of_data(kind: Kind, data: Any, where: str) -> Any:
     if kind.wire == "items":
         return tuple(_item(one, kind.item, where) for one in listed(data, where, 256))
     try:
-        raw = bytes.fromhex(text(data, where, 2 * OCTETS))
+        raw = bytes.fromhex(text(data, where, 2 * LONGEST))
     except ValueError:
-        raise DeclareError(where, "octets in hexadecimal", shown(data)) from None
+        raise DeclareError(where, "bytes in hexadecimal", shown(data)) from None
     if kind.verbatim:
         return raw
     found = kind.read(raw, 0, len(raw)) if kind.wire == "coded" else (raw, len(raw))

@@ -27,7 +27,7 @@ from packetlab.packet.packet import Header
 from packetlab.protocols import linktypes as _all_headers  # noqa: F401  descriptions may name any of them
 from packetlab.schema.dump import OWN, describe
 from packetlab.schema.expressions import answer, listed, name, number, rule, shown, table, term, text
-from packetlab.schema.kinds import ADDRESSES, MEMBERS, OCTETS, WORDS, form_of, import_name, value_of_data
+from packetlab.schema.kinds import ADDRESSES, LONGEST, MEMBERS, WORDS, form_of, import_name, value_of_data
 from packetlab.schema.source import class_body
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Declarations(tuple[Declaration, ...]):
 
 def declarations(descriptions: Any) -> Declarations:
     """Return what is offered; declares nothing. DeclareError where the names alone make no sense."""
-    some = listed(descriptions, "declarations", CLASSES)
+    some = [_current(one) for one in listed(descriptions, "declarations", CLASSES)]
     return Declarations(Declaration(some, place) for place in range(len(some)))
 
 
@@ -140,6 +140,7 @@ def declare_from(descriptions: Any, kinds: Iterable[type[Kind]] = ()) -> list[ty
     taken; then nothing was declared.
     """
     some = listed([descriptions] if isinstance(descriptions, dict) else descriptions, "declarations", CLASSES)
+    some = [_current(one) for one in some]
     made: dict[str, type[AnyHeader]] = {}
     try:
         with registry.all_or_none():
@@ -156,8 +157,22 @@ def declare_from(descriptions: Any, kinds: Iterable[type[Kind]] = ()) -> list[ty
     return list(made.values())
 
 
+def _current(description: Any) -> Any:
+    """Return a description in the words of today: what the first edition calls "octets" is "bytes"."""
+    if type(description) is not dict or type(description.get("fields")) is not list:
+        return description  # refused where it is read
+    rows = []
+    for row in description["fields"]:
+        if type(row) is dict and "bytes" not in row:
+            row = {"bytes" if word == "octets" else word: value for word, value in row.items()}
+            if row.get("kind") == "octets":
+                row["kind"] = "bytes"
+        rows.append(row)
+    return {**description, "fields": rows}
+
+
 _HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo under answers"
-_FIELD = "name kind bits signed little names octets of given default rule when size count until align pad const"
+_FIELD = "name kind bits signed little names bytes of given default rule when size count until align pad const"
 
 
 class _Maker:
@@ -212,8 +227,8 @@ class _Maker:
                 raise DeclareError(f"{called}.{one}", "a name that is free", one)
         kinds = {one: self.kind(row, f"{called}.{one}") for one, row in zip(names, rows, strict=True)}
         fixed = sum(kind.fixed_bits for kind in kinds.values()) // 8
-        if fixed > OCTETS:
-            raise DeclareError(called, f"fixed fields of {OCTETS} octets at most", fixed)
+        if fixed > LONGEST:
+            raise DeclareError(called, f"fixed fields of {LONGEST} bytes at most", fixed)
         body: dict[str, Any] = {"__module__": MODULE, "__qualname__": called}
         if "doc" in data:
             body["__doc__"] = text(data["doc"], f"{called}, its text", WORDS)

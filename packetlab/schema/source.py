@@ -121,7 +121,7 @@ def _value(data: Any, row: dict[str, Any], where: str) -> str:
         kind = ADDRESSES.get(str(row.get("kind")))
         return f'"{kind.text(raw)}"' if kind is not None and len(raw) == kind.size else repr(raw)
     except ValueError:
-        raise DeclareError(where, "octets in hexadecimal", shown(data)) from None
+        raise DeclareError(where, "bytes in hexadecimal", shown(data)) from None
 
 
 def _given(item: Any, where: str) -> str:

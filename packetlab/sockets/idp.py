@@ -26,9 +26,9 @@ from packetlab.sockets.ways import ANOTHER, OURS, THEIRS
 
 __tracebackhide__ = deliberate
 
-HEADER, SPP_HEADER = 30, 12  # octets
-LARGEST = 546  # octets of data: 576 less the header
-MOST = 65535 - HEADER  # octets of data in any packet: a length has 16 bits
+HEADER, SPP_HEADER = 30, 12  # bytes
+LARGEST = 546  # bytes of data: 576 less the header
+MOST = 65535 - HEADER  # bytes of data in any packet: a length has 16 bits
 BROADCAST = 0xFFFFFFFFFFFF
 EVERY_NETWORK = 0xFFFFFFFF
 NO_HEADER = IDP()
@@ -125,8 +125,8 @@ class DatagramSocket(_IDPSocket):
     Attributes:
         default_header: prototype of all outgoing packets (SO_DEFAULT_HEADERS), as ``header=`` of `write`; the packet type is
             0 where nothing says one.
-        headers_on_input: `read` puts the 30 octets of the IDP header before the data (SO_HEADERS_ON_INPUT).
-        headers_on_output: `write` finds 30 octets of a whole IDP header before the data, of which length and checksum are
+        headers_on_input: `read` puts the 30 bytes of the IDP header before the data (SO_HEADERS_ON_INPUT).
+        headers_on_output: `write` finds 30 bytes of a whole IDP header before the data, of which length and checksum are
             filled in (SO_HEADERS_ON_OUTPUT).
         last_header: header of the last packet read (SO_LAST_HEADER), or None.
         mtu: bytes of data a packet at most (SO_MTU), 546 unless set.
@@ -254,7 +254,7 @@ class DatagramSocket(_IDPSocket):
         if isinstance(body, bytes) and self.headers_on_output and header is None:
             if len(body) < HEADER:
                 hint = "headers_on_output is on"
-                raise self._misuse(EINVAL, "write", "30 octets of header, then data", f"{len(body)}", hint)
+                raise self._misuse(EINVAL, "write", "30 bytes of header, then data", f"{len(body)}", hint)
             own, rest = parted(dissect(body[:HEADER], IDP), where)
             body = Packet((), body[HEADER:])
             may = {*own.idp} if force else {*own.idp} - {"length", "checksum", "pad"}
@@ -321,8 +321,8 @@ class RawSocket(_IDPSocket):
     def write(self, data: Data) -> int:
         """Send a packet that begins with IDP, as headers (`auto` fields are derived) or as bytes (kept as they are)."""
         self._need_open("write")
-        octets = outgoing(data, f"{self}: write")
-        packet = octets if isinstance(octets, Packet) else dissect(octets, IDP)
+        raw = outgoing(data, f"{self}: write")
+        packet = raw if isinstance(raw, Packet) else dissect(raw, IDP)
         idp = packet._headers[0] if packet._headers else None
         if not isinstance(idp, IDP) or idp.dst is None:
             hint = "IDP(dst=..., src=...) / data; a datagram socket puts one before the data"

@@ -268,11 +268,11 @@ class InetStream(InetSocket):
     def write(self, data: Data) -> int:
         """Send bytes; return when the kernel has taken all. What other threads write goes before or behind the whole."""
         self._need(self._connected, errno.ENOTCONN, "write", *MISUSES[errno.ENOTCONN])
-        octets = memoryview(bytes(outgoing(data, f"{self}: write")))
+        raw = memoryview(bytes(outgoing(data, f"{self}: write")))
         done = 0
         with self._turn("write", "write") as turn:
-            while done < len(octets):
-                rest = octets[done:]
+            while done < len(raw):
+                rest = raw[done:]
                 done += self._deliver(lambda rest=rest: self.sock.send(rest, _socket.MSG_NOSIGNAL), turn)
         return done
 
@@ -296,11 +296,11 @@ class InetDatagram(InetSocket):
         self._need(given, errno.EDESTADDRREQ, "write", *MISUSES[errno.EDESTADDRREQ])
         once = not connected or to is None
         self._need(once, errno.EISCONN, "write", "no destination: the socket is connected", f"{to}", ONCE)
-        octets = bytes(outgoing(data, f"{self}: write"))
+        raw = bytes(outgoing(data, f"{self}: write"))
         if to is None:
-            return self._deliver(lambda: self.sock.send(octets))
+            return self._deliver(lambda: self.sock.send(raw))
         target = self._address(to)
-        return self._deliver(lambda: self.sock.sendto(octets, target))
+        return self._deliver(lambda: self.sock.sendto(raw, target))
 
     def read(self) -> bytes:
         """Wait for the next datagram and return its data."""

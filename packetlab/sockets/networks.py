@@ -10,7 +10,7 @@ from errno import ENETDOWN
 from random import Random
 from typing import Any
 
-from packetlab.declare.addresses import mac_octets, mac_text
+from packetlab.declare.addresses import mac_bytes, mac_text
 from packetlab.errors import SocketMisuse
 from packetlab.hooks import Shown
 from packetlab.link import simnet as _simnet
@@ -108,7 +108,7 @@ class LocalHost(Talker):
         self.name, self.medium = name, medium or HERE
         self.address = "127.0.0.1"
         self._attachments: list[Attachment] = []
-        self._mac = None if mac is None else mac_octets(mac)
+        self._mac = None if mac is None else mac_bytes(mac)
         self._ports: list[Interface] = []
         if interface is not None:
             self.interface = Interface(interface)
@@ -124,7 +124,7 @@ class LocalHost(Talker):
         every = EVERY_PROTOCOL if protocol is None else protocol
         return Interface(self.interface.name, promiscuous=promiscuous or self._mac is not None, protocol=every)
 
-    def xns_octets(self) -> bytes:
+    def xns_bytes(self) -> bytes:
         """Return the 48-bit address of this host in XNS."""
         if self._mac is not None:
             return self._mac

@@ -20,12 +20,12 @@ __tracebackhide__ = deliberate
 class SeqpacketSocket(SPPSocket):
     """Sequenced packets: each write is one packet, each read returns one, with its boundaries (SOCK_SEQPACKET).
 
-    Otherwise than in 4.4BSD, where 12 octets of header go before all data unless that is turned off, they do so only where
+    Otherwise than in 4.4BSD, where 12 bytes of header go before all data unless that is turned off, they do so only where
     it is turned on; `read_packet` and ``header=`` need neither.
 
     Attributes:
-        headers_on_input: `read` puts the 12 octets of a packet's header before its data (SO_HEADERS_ON_INPUT).
-        headers_on_output: `write` finds 12 octets of a prototype header before the data (SO_HEADERS_ON_OUTPUT).
+        headers_on_input: `read` puts the 12 bytes of a packet's header before its data (SO_HEADERS_ON_INPUT).
+        headers_on_output: `write` finds 12 bytes of a prototype header before the data (SO_HEADERS_ON_OUTPUT).
     """
 
     kind = "seqpacket"
@@ -56,25 +56,25 @@ class SeqpacketSocket(SPPSocket):
             LocalProtocolError: too long, or a header field that is not the user's. ConnectionError: the peer is gone.
             TypeError: no data.
         """
-        given, octets = self._parted(data, header)
+        given, raw = self._parted(data, header)
         if self.headers_on_output and header is None and not isinstance(data, (Header, Packet)):
-            given, octets = self._prototype_in(octets, force)
-        self._queue(octets, given, force=force)
-        return len(octets)
+            given, raw = self._prototype_in(raw, force)
+        self._queue(raw, given, force=force)
+        return len(raw)
 
-    def _prototype_in(self, octets: bytes, force: bool) -> tuple[Given, bytes]:
-        """Return what 12 octets of prototype before the data give. As in BSD a default END_OF_MESSAGE stays."""
-        if len(octets) < HEADER:
+    def _prototype_in(self, raw: bytes, force: bool) -> tuple[Given, bytes]:
+        """Return what 12 bytes of prototype before the data give. As in BSD a default END_OF_MESSAGE stays."""
+        if len(raw) < HEADER:
             raise self._misuse(
-                EINVAL, "write", "12 octets of header, then data", f"{len(octets)}", "headers_on_output is on"
+                EINVAL, "write", "12 bytes of header, then data", f"{len(raw)}", "headers_on_output is on"
             )
-        said = dissect(octets[:HEADER], SPP)[SPP]
+        said = dissect(raw[:HEADER], SPP)[SPP]
         # What is the connection's own and zero is not given.
         names = [name for name in sorted(said.captured) if force or name in MAY_SAY_SPP or getattr(said, name)]
         fields = {name: getattr(said, name) for name in names}
         if not force:
             fields["control"] = int(said.control) | self._control & END_OF_MESSAGE
-        return Given({}, fields), octets[HEADER:]
+        return Given({}, fields), raw[HEADER:]
 
     def write_message(self, data: Data, header: Prototype | None = None, *, force: bool = False) -> int:
         """Send a message: a run of packets, of `mtu` bytes of data each but the last, which has END_OF_MESSAGE.
@@ -86,17 +86,17 @@ class SeqpacketSocket(SPPSocket):
                 here.
         """
         verb = "write_message"
-        given, octets = self._parted(data, header, verb)
+        given, raw = self._parted(data, header, verb)
         control = int((given.over(self._given).spp or {}).get("control", 0)) & ~END_OF_MESSAGE
         plain = force or not control & ATTENTION
         self._need(plain, EINVAL, verb, "data", "an attention, which is one byte", "see attention()")
         self._open(verb)
         whole, size = Given({}, {"control": control}).over(given), self._mtu
         with self._turn("write", verb) as turn:
-            for start in range(0, max(1, len(octets)), size):
-                piece, last = octets[start : start + size], start + size >= len(octets)
+            for start in range(0, max(1, len(raw)), size):
+                piece, last = raw[start : start + size], start + size >= len(raw)
                 self._queue(piece, whole, end_of_message=last, force=force, verb=verb, turn=turn)
-        return len(octets)
+        return len(raw)
 
     def read_message(self, largest: int = 1 << 24) -> bytes:
         """Wait for the next message and return its data; empty at the end of the connection (see `ended`).

@@ -21,10 +21,10 @@ from packetlab.sockets.ways import ANOTHER, CONNECT, NO_LISTENER, ONE_LISTEN, OU
 
 __tracebackhide__ = deliberate
 
-HEADER = 12  # octets
+HEADER = 12  # bytes
 QUEUE = 32  # packets that a writer may be ahead of the window
 NO_HEADER = SPP()
-MOST = 65535 - 42  # octets of data in any packet: a length has 16 bits
+MOST = 65535 - 42  # bytes of data in any packet: a length has 16 bits
 
 
 class SPPSocket(Socket):
@@ -332,12 +332,12 @@ class SPPSocket(Socket):
     def _parted(self, data: Any, header: Prototype | None, verb: str = "write") -> tuple[Given, bytes]:
         """Return what the prototypes in and beside the data give, and the data."""
         where = f"{self}: {verb}"
-        octets = outgoing(data, where)
+        raw = outgoing(data, where)
         given = NOTHING if header is None else prototype(header, str(self))
-        if isinstance(octets, Packet):
-            own, rest = parted(octets, where)
-            given, octets = own.over(given), bytes(rest)
-        return given, octets
+        if isinstance(raw, Packet):
+            own, rest = parted(raw, where)
+            given, raw = own.over(given), bytes(rest)
+        return given, raw
 
     def _queue(
         self, data: bytes, given: Given = NOTHING, end_of_message: bool = False, force: bool = False,

@@ -33,17 +33,17 @@ class StreamSocket(SPPSocket):
             data, header, force: as for `SeqpacketSocket.write`; a prototype goes with every packet that it takes.
         """
         self._open("write")
-        given, octets = self._parted(data, header)
+        given, raw = self._parted(data, header)
         size = self._mtu
-        if len(octets) <= size:
-            if octets or given is not NOTHING:  # a prototype is a packet of its own; no data at all is nothing
-                self._queue(octets, given, end_of_message=True, force=force)
-            return len(octets)
+        if len(raw) <= size:
+            if raw or given is not NOTHING:  # a prototype is a packet of its own; no data at all is nothing
+                self._queue(raw, given, end_of_message=True, force=force)
+            return len(raw)
         with self._turn("write", "write") as turn:
-            for start in range(0, len(octets), size):
-                piece, last = octets[start : start + size], start + size >= len(octets)
+            for start in range(0, len(raw), size):
+                piece, last = raw[start : start + size], start + size >= len(raw)
                 self._queue(piece, given, end_of_message=last, force=force, turn=turn)
-        return len(octets)
+        return len(raw)
 
     def read(self, size: int = AT_ONCE) -> bytes:
         """Wait for bytes and return those there are, `size` at most; none at the end of the connection."""

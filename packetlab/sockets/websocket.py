@@ -177,13 +177,13 @@ class WebSocketSocket(Socket):
     def write_raw(self, data: Data) -> int:
         """Send bytes, or a packet such as ``WebSocketFrame(rsv1=1) / b"..."``, just as they are."""
         endpoint = self._open("write_raw")
-        octets = bytes(outgoing(data, f"{self}: write_raw"))
+        raw = bytes(outgoing(data, f"{self}: write_raw"))
         with self.host.medium.lock:
             if endpoint.engine.finished:
                 raise endpoint.ended("write_raw")
-            endpoint.engine.send_raw(octets)
+            endpoint.engine.send_raw(raw)
             self.host.medium.turn(endpoint)
-        return len(octets)
+        return len(raw)
 
     def read(self) -> str | bytes | None:
         """Wait for the next message and return it; None once the other side has closed.

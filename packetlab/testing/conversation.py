@@ -25,7 +25,7 @@ class Turn:
     """What one side says at a time.
 
     Attributes:
-        by_server: who. data: the octets. header: SPP or IDP header of a packet. first: class of the header that the
+        by_server: who. data: the bytes. header: SPP or IDP header of a packet. first: class of the header that the
             data begins with, None where none is declared. ends: this side has no more to say.
     """
 
@@ -77,7 +77,7 @@ def _over_tcp(frames: list[Frame], port: int) -> list[Conversation]:
             if end.holes:
                 who = "server" if ends[id(end)] else "client"
                 raise PacketlabError(
-                    f"conversation with port {end.port}", "every octet", f"{end.holes[0]} of the {who}"
+                    f"conversation with port {end.port}", "every byte", f"{end.holes[0]} of the {who}"
                 )
         conversation = Conversation()
         finished = _finished(numbered, stream, ends)

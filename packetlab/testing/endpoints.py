@@ -5,29 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from packetlab.declare.addresses import XNSAddress, ip_octets, ip_text, mac_octets, mac_text
+from packetlab.declare.addresses import XNSAddress, ip_bytes, ip_text, mac_bytes, mac_text
 from packetlab.errors import PacketlabError, suggestion
 from packetlab.link.lab.ghost import Ghost
 from packetlab.network.host import Place
 from packetlab.packet.packet import Packet
 from packetlab.view.conversation import spoken
 
-XNS = 12  # octets: network, host, socket
+XNS = 12  # bytes: network, host, socket
 
 
 def addresses(host: Any) -> frozenset[bytes]:
-    """Return all addresses of a host, of whatever kind, as octets."""
+    """Return all addresses of a host, of whatever kind, as bytes."""
     found = {attachment.mac for attachment in host.attachments}
     try:
-        found.add(host.xns_octets())
+        found.add(host.xns_bytes())
     except PacketlabError:  # on no network of XNS
         pass
     for nic in getattr(host, "nics", ()):
-        found.add(ip_octets(f"{nic.link.subnet}.{nic.place}", 4))
+        found.add(ip_bytes(f"{nic.link.subnet}.{nic.place}", 4))
     for end in getattr(host, "ends", ()):
-        found.add(ip_octets(end.address, 4))
+        found.add(ip_bytes(end.address, 4))
     if not host.attachments:
-        found.add(ip_octets(str(host.address), 4))
+        found.add(ip_bytes(str(host.address), 4))
     return frozenset(found)
 
 
@@ -40,21 +40,21 @@ class End:
     def __init__(self, who: Any, known: Mapping[str, Any]) -> None:
         self.host = known.get(who, who) if isinstance(who, str) else who
         self.name = "anyone" if who is None else f"{who}" if isinstance(who, Ghost) else str(getattr(who, "name", who))
-        self._octets: frozenset[bytes] | None = None
+        self._raw: frozenset[bytes] | None = None
         if who is not None and not hasattr(self.host, "attachments"):
-            self._octets = frozenset(_parsed(who, known))
+            self._raw = frozenset(_parsed(who, known))
 
     @property
-    def octets(self) -> frozenset[bytes] | None:
+    def raw_addresses(self) -> frozenset[bytes] | None:
         """The addresses; None for anybody. Those of a host are looked up anew: it may have got another link."""
-        return self._octets if self.host is None or self._octets is not None else addresses(self.host)
+        return self._raw if self.host is None or self._raw is not None else addresses(self.host)
 
 
 def _parsed(who: Any, known: Mapping[str, Any]) -> list[bytes]:
-    """Return the octets that an address stands for: more than one for a place on a host of several networks."""
+    """Return the bytes that an address stands for: more than one for a place on a host of several networks."""
     if isinstance(who, Place):
         nets = [attachment.network for attachment in who.host.attachments]
-        return [bytes(XNSAddress(net, int.from_bytes(who.host.xns_octets(), "big"), who.socket)) for net in nets]
+        return [bytes(XNSAddress(net, int.from_bytes(who.host.xns_bytes(), "big"), who.socket)) for net in nets]
     if isinstance(who, Ghost):
         return [who.mac.packed, who.address.packed]
     packed = getattr(who, "packed", None)  # netaddr's and the standard library's addresses alike
@@ -62,7 +62,7 @@ def _parsed(who: Any, known: Mapping[str, Any]) -> list[bytes]:
         return [packed]
     if isinstance(who, bytes) and len(who) in (4, 6, XNS, 16):
         return [who]
-    readers = [mac_octets, lambda v: ip_octets(v, 4), lambda v: ip_octets(v, 16)] if isinstance(who, str) else []
+    readers = [mac_bytes, lambda v: ip_bytes(v, 4), lambda v: ip_bytes(v, 16)] if isinstance(who, str) else []
     for read in (*readers, _xns):
         try:
             found = read(who)
@@ -101,14 +101,14 @@ def names(hosts: Iterable[Any]) -> dict[str, str]:
     """Return the names of hosts by the texts of their addresses, as a ladder wants them."""
     found = {}
     for host in hosts:
-        for octets in addresses(host):
-            found[mac_text(octets) if len(octets) == 6 else ip_text(octets)] = str(host.name)
+        for raw in addresses(host):
+            found[mac_text(raw) if len(raw) == 6 else ip_text(raw)] = str(host.name)
     return found
 
 
 def route(packet: Packet, hosts: Iterable[Any]) -> str:
     """Return who sent a packet to whom, by the names of the hosts, where they have one, in one line."""
-    known = {octets: str(host.name) for host in hosts for octets in addresses(host)}
+    known = {raw: str(host.name) for host in hosts for raw in addresses(host)}
     shown = "?", "?"
     for header in spoken(packet):
         source, target = getattr(header, "_src", None), getattr(header, "_dst", None)
@@ -116,12 +116,12 @@ def route(packet: Packet, hosts: Iterable[Any]) -> str:
             named = tuple(known.get(o) or known.get(o[4:10] if len(o) == XNS else o) for o in (source, target))
             if all(named):
                 return f"{named[0]} -> {named[1]}"
-            ends = [name or _text(octets) for name, octets in zip(named, (source, target), strict=True)]
+            ends = [name or _text(raw) for name, raw in zip(named, (source, target), strict=True)]
             shown = ends[0], ends[1]
     return f"{shown[0]} -> {shown[1]}"
 
 
-def _text(octets: bytes) -> str:
-    if len(octets) == XNS:
-        return str(XNSAddress.of(octets))
-    return mac_text(octets) if len(octets) == 6 else ip_text(octets) if len(octets) in (4, 16) else octets.hex()
+def _text(raw: bytes) -> str:
+    if len(raw) == XNS:
+        return str(XNSAddress.of(raw))
+    return mac_text(raw) if len(raw) == 6 else ip_text(raw) if len(raw) in (4, 16) else raw.hex()

@@ -153,7 +153,7 @@ class Teller:
         for block in self.tape.blocks:
             for entry in block:
                 if isinstance(entry, Expected) and entry.pattern.what is not None and entry.pattern.fits(packet):
-                    if goes(packet, entry.sender.octets, entry.receiver.octets) and self.reading.taken.get(entry):
+                    if goes(packet, entry.sender.raw_addresses, entry.receiver.raw_addresses) and self.reading.taken.get(entry):
                         most = self.reading.taken[entry]
                         return [f"  the line that fits has its {len(most)} already: {entry}  ({_place(entry)})"]
         return []
@@ -175,7 +175,7 @@ class Teller:
     def _differences(self, entry: Expected, i: int) -> list[str]:
         packet = self.tape.packet(self.seen[i])
         lines = entry.pattern.differences(packet)
-        if not goes(packet, entry.sender.octets, entry.receiver.octets):
+        if not goes(packet, entry.sender.raw_addresses, entry.receiver.raw_addresses):
             lines.append(f"goes {route(packet, self.hosts)}: expected {entry.sender.name} -> {entry.receiver.name}")
         if entry.at is not None and abs(self.seen[i].at / SECOND - entry.at) > entry.tolerance:
             lines.append(f"time: expected {entry.at:g} s (+-{entry.tolerance:g}), got {seconds(self.seen[i].at)}")

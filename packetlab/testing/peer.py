@@ -35,7 +35,7 @@ class Replay:
         frames: the recording. kind: "stream" (TCP, or SPP), "datagram" (UDP, or IDP), "seqpacket" (SPP).
         port: of the recorded server. side: what is played, "server" or "client".
         volatile: fields that may differ in what datagrams begin with ("dns.id"); answers take the live values over.
-        same: for (recorded, live) says whether that is what was to come, instead of comparing octets.
+        same: for (recorded, live) says whether that is what was to come, instead of comparing bytes.
 
     Each new client gets the next recorded conversation. Answers come at once.
 

@@ -209,7 +209,7 @@ class Tape:
                 return How.FITS if seen[i].sent == member.number else None
             if seen[i].sent is not None or not isinstance(member, Expected):
                 return None
-            if not goes(packets[i], member.sender.octets, member.receiver.octets):
+            if not goes(packets[i], member.sender.raw_addresses, member.receiver.raw_addresses):
                 return None
             if member.pattern.fits(packets[i]):
                 off = 0.0 if member.at is None else abs(seen[i].at / SECOND - member.at)
@@ -234,7 +234,7 @@ class Tape:
     def lets(self, packet: Packet) -> bool:
         """Say whether a packet is one of those allowed."""
         return any(
-            pattern.fits(packet) and goes(packet, sender.octets, receiver.octets)
+            pattern.fits(packet) and goes(packet, sender.raw_addresses, receiver.raw_addresses)
             for sender, receiver, pattern in self.allowed
         )
 

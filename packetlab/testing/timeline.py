@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from packetlab.capture import Frame
 from packetlab.errors import Mismatch
 from packetlab.packet.coerce import as_packet
-from packetlab.packet.foreign import octets
+from packetlab.packet.foreign import as_bytes
 from packetlab.packet.packet import Header, Packet
 from packetlab.pattern.align import How, Member, Reading
 from packetlab.protocols.link import Ether
@@ -122,10 +122,10 @@ class Send(Entry):
         return f"send {self.sender.name} -> {getattr(self.receiver, 'name', self.receiver or 'everyone')}  {what}"
 
     def frame(self) -> bytes:
-        """Return its octets: Ethernet goes in front where there is none."""
+        """Return its bytes: Ethernet goes in front where there is none."""
         made = self.packet() if callable(self.packet) and not isinstance(self.packet, type) else self.packet
         if not isinstance(made, (Packet, Header)):
-            return octets(made)
+            return as_bytes(made)
         packet = as_packet(made)
         if not isinstance(packet.layers[0], Ether):
             dst = getattr(self.receiver, "mac", self.receiver) or "ff:ff:ff:ff:ff:ff"

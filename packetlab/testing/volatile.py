@@ -140,7 +140,7 @@ class Canon:
         if raw is None or isinstance(f.rule, Checksum):
             return None if raw is None else 0
         kind = f.kind
-        width = f"{kind.bits} bits" if kind.bits is not None else f"{len(raw)} octets"
+        width = f"{kind.bits} bits" if kind.bits is not None else f"{len(raw)} bytes"
         known = self.known.setdefault((type(header), width), {})
         if not raw or (isinstance(raw, bytes) and not any(raw)):
             return None

@@ -38,7 +38,7 @@ def facts(frame: Frame) -> list[tuple[str, str]]:
     """Return what a frame says besides its bytes, as (name, text)."""
     found = [("frame", str(frame.number)), ("time", moment(frame.time_ns))]
     kept = "" if len(frame.data) == frame.wire_length else f" of {frame.wire_length}"
-    found.append(("octets", f"{len(frame.data)}{kept}"))
+    found.append(("bytes", f"{len(frame.data)}{kept}"))
     found.append(("link type", str(frame.linktype)))
     if frame.interface.name:
         found.append(("interface", printable(frame.interface.name)))
@@ -64,7 +64,7 @@ def frame_html(frame: Frame) -> str:
 
 # Captures ------------------------------------------------------------------------------------------------------
 
-COLUMNS = ("number", "seconds", "source", "destination", "headers", "octets", "says")
+COLUMNS = ("number", "seconds", "source", "destination", "headers", "bytes", "says")
 
 
 class _Page:

@@ -99,7 +99,7 @@ def rich_text(thing: Any) -> Any:
 def show(thing: Any) -> None:
     """Show a thing: as a notebook would, in colour where a terminal and the package rich are there, else as text.
 
-    Takes whatever shows itself, and whatever is a packet: packets of scapy and dpkt, and octets (as `as_packet` has them).
+    Takes whatever shows itself, and whatever is a packet: packets of scapy and dpkt, and bytes (as `as_packet` has them).
     """
     if is_foreign(thing) or isinstance(thing, (bytes, bytearray, memoryview)):
         thing = as_packet(thing)

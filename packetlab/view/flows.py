@@ -1,6 +1,6 @@
 """What a packet says of its connection: sent again, out of order, a gap before it. Told by sequence numbers.
 
-TCP counts octets (RFC 9293 section 3.4), SPP packets. Only what the capture holds is known: a segment that fills a gap
+TCP counts bytes (RFC 9293 section 3.4), SPP packets. Only what the capture holds is known: a segment that fills a gap
 may be late or sent again, and the words leave that open.
 """
 

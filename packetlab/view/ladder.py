@@ -225,8 +225,8 @@ def _folded(rows: Iterable[Row]) -> Iterator[Row]:
             yield from same
             continue
         first = same[0]
-        there = [row.octets for row in same if row.source == first.source]
-        back = [row.octets for row in same if row.source != first.source]
+        there = [row.size for row in same if row.source == first.source]
+        back = [row.size for row in same if row.source != first.source]
         text = f"{len(same)} packets: {len(there)} there ({sum(there)} B), {len(back)} back ({sum(back)} B)"
         yield first._replace(text=text, folded=len(same))
 

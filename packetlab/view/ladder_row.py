@@ -11,7 +11,7 @@ class Row(NamedTuple):
     Attributes:
         time_ns: when it was captured, or None. source, destination: columns. text: what it says.
         notes: remarks (retransmission ...) and comments (what a link did), safe to print.
-        plain: whether it is one among many like it. octets: of its payload. folded: packets in this line, 0 for one.
+        plain: whether it is one among many like it. bytes: of its payload. folded: packets in this line, 0 for one.
     """
 
     time_ns: int | None
@@ -20,5 +20,5 @@ class Row(NamedTuple):
     text: str
     notes: tuple[str, ...] = ()
     plain: bool = False
-    octets: int = 0
+    size: int = 0
     folded: int = 0

@@ -14,7 +14,7 @@ from typing import Any
 
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import octets_text
+from packetlab.declare.kinds import bytes_text
 from packetlab.escaping import safe
 from packetlab.packet.explain import unbuildable
 from packetlab.packet.offsets import Places, Span, places
@@ -25,7 +25,7 @@ from packetlab.view.conversation import ends
 from packetlab.view.hexdump import hexdump
 from packetlab.view.markup import BAD, GOOD, NOTE, TINTS, chip, details, pre, scoped, table, tint
 
-MOST = 4096  # octets shown of one packet
+MOST = 4096  # bytes shown of one packet
 LAYERS = 100  # layers shown of one packet, half of them from the outermost in, half from the innermost out
 ITEMS, LONGEST, TITLE = 32, 200, 300  # items of a field, letters of one, letters in a title
 LIT = "background:#ffd54a!important;color:#000!important"
@@ -59,7 +59,7 @@ def packet_html(packet: Packet) -> str:
             continue
         size = sum(span.bits for span in spans) // 8
         wrong = name in faulty or any(WORDS.get(check) == BAD for check in checks.values())
-        caption = f"{size} octets at {start}" if size else "nothing of it is here"
+        caption = f"{size} bytes at {start}" if size else "nothing of it is here"
         marks = "".join(
             chip(f"{field} {check.name.lower()}", BAD) for field, check in checks.items() if WORDS.get(check) == BAD
         )
@@ -68,14 +68,14 @@ def packet_html(packet: Packet) -> str:
         parts.append(details(title, body, shown=wrong or i == len(packet.layers) - 1))
     for words, (start, end) in (("payload", where.payload), *(("trailer", t) for t in where.trailers.values())):
         if end > start:
-            parts.append(f"<div>{words}: {end - start} octets at {start}</div>")
+            parts.append(f"<div>{words}: {end - start} bytes at {start}</div>")
     if packet.truncated:
         parts.append(f"<div>{chip('the capture holds less than there was on the wire', NOTE)}</div>")
     parts += [f"<div>{chip('fault', BAD)} {safe(fault)}</div>" for fault in faults]
-    parts.append(details("octets", pre(hex_lines(packet, where)), shown=True))
+    parts.append(details("bytes", pre(hex_lines(packet, where)), shown=True))
     bits = bit_lines(packet, where)
     if bits:
-        parts.append(details("bits of shared octets", pre(bits)))
+        parts.append(details("bits of shared bytes", pre(bits)))
     shown = (number for span, number in numbers.items() if span.layer not in folded)
     lit = "".join(f".this:has(.f{n}:hover) .f{n}{{{LIT}}}" for n in shown)
     return scoped("".join(parts), lit)
@@ -99,7 +99,7 @@ def _summary(packet: Packet) -> str:
         for i, h in enumerate(packet.layers)
         if i not in folded or i == folded.start
     ]
-    return f'<div style="margin:2px 0"><b>{" / ".join(chips) or "Packet"}</b> {len(packet)} octets</div>'
+    return f'<div style="margin:2px 0"><b>{" / ".join(chips) or "Packet"}</b> {len(packet)} bytes</div>'
 
 
 def _ends(packet: Packet, i: int) -> str:
@@ -128,7 +128,7 @@ def _fields(
         row = [f"<span{rule}>{safe(f.name)}</span>", shown, offsets(span) if span else "", state]
         rows.append([*row[:3], bit_text(data, span) if span and not span.whole else "", state] if shares else row)
         classes.append(f"f{numbers[span]}" if span else "")
-    names = ["field", "value", "octets", *(["bits"] if shares else []), "state"]
+    names = ["field", "value", "bytes", *(["bits"] if shares else []), "state"]
     return table(names, rows, caption, classes=classes)
 
 
@@ -137,49 +137,49 @@ def lines_of(header: Any, f: Field) -> list[str]:
     items = getattr(header, f.name) if f.kind.wire == "items" else ()
     if not items:
         return [value_text(f, getattr(header, f.slot), header)]
-    texts = [octets_text(item) if isinstance(item, bytes) else repr(item) for item in items[:ITEMS]]
+    texts = [bytes_text(item) if isinstance(item, bytes) else repr(item) for item in items[:ITEMS]]
     more = [f"... {len(items) - ITEMS} more"] if len(items) > ITEMS else []
     return [text if len(text) <= LONGEST else text[:LONGEST] + "..." for text in texts] + more
 
 
 def offsets(span: Span) -> str:
-    """Return the octets of a field as "22..23"."""
-    first, behind = span.octets
+    """Return the bytes of a field as "22..23"."""
+    first, behind = span.byte_range
     return str(first) if behind == first + 1 else f"{first}..{behind - 1}"
 
 
 def bit_text(data: bytes, span: Span) -> str:
-    """Return the octets that a field shares as bits, the others' as dots: "0100 ....".
+    """Return the bytes that a field shares as bits, the others' as dots: "0100 ....".
 
     >>> from packetlab import IPv4, Packet
     >>> packet = IPv4(ttl=3) / b""
     >>> bit_text(bytes(packet), places(packet).spans[1])
     '.... 0101'
     """
-    first, behind = span.octets
+    first, behind = span.byte_range
     bits = f"{int.from_bytes(data[first:behind], 'big'):0{(behind - first) * 8}b}"
     start = span.bit - first * 8
     own = "." * start + bits[start : start + span.bits] + "." * (len(bits) - start - span.bits)
     return " ".join(own[at : at + 4] for at in range(0, len(own), 4))
 
 
-# Octets --------------------------------------------------------------------------------------------------------
+# Bytes --------------------------------------------------------------------------------------------------------
 
 
 def owners(packet: Packet, where: Places) -> list[tuple[int, tuple[int, ...]]]:
-    """Return for each octet its layer (-1 payload, -2 trailer) and the numbers of the spans that touch it."""
+    """Return for each byte its layer (-1 payload, -2 trailer) and the numbers of the spans that touch it."""
     size = len(packet)
     layers, touching = [-1] * size, [()] * size
     for start, end in where.trailers.values():
         layers[start:end] = [-2] * (end - start)
     for number, span in enumerate(where.spans):
-        for at in range(*span.octets):
+        for at in range(*span.byte_range):
             layers[at], touching[at] = span.layer, (*touching[at], number)  # type: ignore[assignment]
     return list(zip(layers, touching, strict=True))
 
 
 def hex_lines(packet: Packet, where: Places) -> list[str]:
-    """Return the octets as lines of HTML, sixteen a line, in the colours of their layers."""
+    """Return the bytes as lines of HTML, sixteen a line, in the colours of their layers."""
     data = bytes(packet)
     owned = owners(packet, where)
     lines = []
@@ -188,14 +188,14 @@ def hex_lines(packet: Packet, where: Places) -> list[str]:
         numbers, texts = [], []
         for (layer, touching), run in groupby(range(at, at + len(piece)), key=owned.__getitem__):
             places_ = list(run)
-            octets = " ".join(f"{data[place]:02x}" for place in places_)
+            digits = " ".join(f"{data[place]:02x}" for place in places_)
             text = safe("".join(chr(data[p]) if 32 <= data[p] < 127 else "." for p in places_))
-            numbers.append(_run(packet, where, layer, touching, octets))
+            numbers.append(_run(packet, where, layer, touching, digits))
             texts.append(_run(packet, where, layer, touching, text))
         pad = "   " * (16 - len(piece))
         lines.append(f"{at:04x}  {' '.join(numbers)}{pad}  {''.join(texts)}")
     if len(data) > MOST:
-        lines.append(f"... {len(data) - MOST} octets more")
+        lines.append(f"... {len(data) - MOST} bytes more")
     return lines
 
 
@@ -210,7 +210,7 @@ def _run(packet: Packet, where: Places, layer: int, touching: tuple[int, ...], t
 
 
 def bit_lines(packet: Packet, where: Places) -> list[str]:
-    """Return the octets that several fields share as lines of HTML: offset, bits, names."""
+    """Return the bytes that several fields share as lines of HTML: offset, bits, names."""
     lines: list[str] = []
     folded = fold(len(packet.layers))
     numbers = {span: number for number, span in enumerate(where.spans)}
@@ -229,10 +229,10 @@ def bit_lines(packet: Packet, where: Places) -> list[str]:
 
 
 def bit_rows(packet: Packet, where: Places) -> Iterator[tuple[str, str, list[tuple[Span, str]]]]:
-    """Yield of each group of fields that share octets: offsets, header, and the fields with their bits."""
+    """Yield of each group of fields that share bytes: offsets, header, and the fields with their bits."""
     data = bytes(packet)
     for group in shared(where):
-        first, behind = group[0].octets[0], group[-1].octets[1]
+        first, behind = group[0].byte_range[0], group[-1].byte_range[1]
         number = int.from_bytes(data[first:behind], "big")
         cells = []
         for span in group:
@@ -243,7 +243,7 @@ def bit_rows(packet: Packet, where: Places) -> Iterator[tuple[str, str, list[tup
 
 
 def dump(packet: Packet) -> Text:
-    """Return the octets of a packet as text, and the bits of those that several fields share."""
+    """Return the bytes of a packet as text, and the bits of those that several fields share."""
     lines = [hexdump(bytes(packet))]
     for place, owner, cells in bit_rows(packet, places(packet)):
         bits = " ".join(text for _, text in cells)
@@ -252,12 +252,12 @@ def dump(packet: Packet) -> Text:
 
 
 def shared(where: Places) -> list[list[Span]]:
-    """Return the groups of fields that share octets."""
+    """Return the groups of fields that share bytes."""
     groups: list[list[Span]] = []
     for span in where.spans:
         if span.whole:
             continue
-        if groups and groups[-1][-1].octets[1] > span.octets[0]:
+        if groups and groups[-1][-1].byte_range[1] > span.byte_range[0]:
             groups[-1].append(span)
         else:
             groups.append([span])
@@ -271,7 +271,7 @@ STYLES = ("cyan", "yellow", "green", "magenta", "blue", "bright_yellow", "bright
 
 
 def packet_rich(packet: Packet) -> Any:
-    """Return a packet as rich prints it: the table of fields, and the octets in the colours of the layers."""
+    """Return a packet as rich prints it: the table of fields, and the bytes in the colours of the layers."""
     from rich import text as rich
 
     text = rich.Text()

@@ -95,7 +95,7 @@ def _round_trips(ax: Axes, columns: Columns) -> None:
 
 def _sizes(ax: Axes, columns: Columns) -> None:
     ax.bar(columns["low"], columns["frames"], width=columns["high"] - columns["low"], align="edge", edgecolor="white")
-    ax.set(xlabel="octets on the wire", ylabel="frames", title="sizes")
+    ax.set(xlabel="bytes on the wire", ylabel="frames", title="sizes")
 
 
 def _lateness(ax: Axes, columns: Columns) -> None:

@@ -1,6 +1,6 @@
 """What plots show, as columns: arrays of numbers by name, for any library that draws.
 
-Times are seconds since the first frame that has one; sizes are octets on the wire.
+Times are seconds since the first frame that has one; sizes are bytes on the wire.
 """
 
 from __future__ import annotations
@@ -80,14 +80,14 @@ def sizes(source: Any, *, width: int = 64) -> Columns:
     """How many frames are how long.
 
     Args:
-        source: a capture, frames, or a simulated network. width: octets of one class.
+        source: a capture, frames, or a simulated network. width: bytes of one class.
 
-    Returns the columns low, high (octets, `high` not included) and frames.
+    Returns the columns low, high (bytes, `high` not included) and frames.
     """
     import numpy as np
 
     if width < 1:
-        raise BuildError("sizes: width", "1 octet or more", width)
+        raise BuildError("sizes: width", "1 byte or more", width)
     counts = np.zeros(0, np.int64)
     for batch in _batches(source):
         found = np.bincount(batch.wire_sizes // width)
@@ -142,7 +142,7 @@ def sequence(source: Any, *, of: Any = None) -> Columns:
             that carries most unless given.
 
     Returns the columns time, what ("data", "again" for data below what was sent before, "ack", "limit"), low and high:
-    for data what it fills, for the others the number twice; counted from the direction's first number, in octets of
+    for data what it fills, for the others the number twice; counted from the direction's first number, in bytes of
     TCP and packets of SPP.
     """
     import numpy as np

@@ -65,7 +65,7 @@ link = Ether(dst=MACS[0], src=MACS[1])
 flow = {"ip.src": sequence("10.0.0.0/8"), "ip.id": range(65536), "udp.sport": range(1024, 61024)}
 OURS = {
     "UDP: source, id and port": ((link / IPv4(dst="10.9.9.9") / UDP(dport=9) / PAYLOAD), flow),
-    "the same, random payload of 4 to 64 octets": (
+    "the same, random payload of 4 to 64 bytes": (
         link / IPv4(dst="10.9.9.9") / UDP(dport=9) / PAYLOAD,
         {**flow, "payload": filling(seeded(2, range(4, 65)), seed=1)},
     ),

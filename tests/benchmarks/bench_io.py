@@ -214,17 +214,17 @@ if __name__ == "__main__":
     parser.add_argument("what", nargs="*", help="send, record, replay; all unless given")
     parser.add_argument("--scale", type=float, default=SCALE, help="times the usual number of frames")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--octets", type=int, nargs="+", default=[22, 1400], help="of the frames' payloads")
+    parser.add_argument("--bytes", type=int, nargs="+", default=[22, 1400], help="of the frames' payloads")
     asked = parser.parse_args()
     ROUNDS, SCALE = asked.rounds, asked.scale
     wanted = asked.what or ["send", "record", "replay"]
     with Lab() as lab, tempfile.TemporaryDirectory() as place:
         lab.link(lab.host("a"), lab.host("b"))
         if "send" in wanted:
-            for octets in asked.octets:
-                sending(lab, Path(place), octets)
+            for raw in asked.bytes:
+                sending(lab, Path(place), raw)
         if "replay" in wanted:
             lateness(lab, Path(place))
         if "record" in wanted:
-            for octets in asked.octets:
-                recording(lab, Path(place), octets)
+            for raw in asked.bytes:
+                recording(lab, Path(place), raw)

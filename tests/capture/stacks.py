@@ -12,6 +12,7 @@ from packetlab import (
     U8,
     U16,
     BuildError,
+    Bytes,
     DeclareError,
     Ether,
     Frame,
@@ -19,7 +20,6 @@ from packetlab import (
     IPv4,
     IPv4Address,
     IPv6Address,
-    Octets,
     Packet,
     Payload,
     Rest,
@@ -31,9 +31,9 @@ from packetlab import (
     count_of,
     default,
     field,
+    fixed_bytes,
     many,
     next_protocol,
-    octets,
     pad,
     size_of,
     sized,
@@ -100,7 +100,7 @@ class Stack:
         elif draw < 0.65:
             self.fields["payload"], self.fields["tail"] = (Payload, b""), (U16, 0)
         elif draw < 0.75:
-            self.fields["payload"], self.fields["fill"] = (Payload, b""), (Octets, pad(2))
+            self.fields["payload"], self.fields["fill"] = (Payload, b""), (Bytes, pad(2))
         elif draw < 0.8:
             self.fields["note"] = (Rest, b"")
         for option in ("opaque", "partial", "quotes"):
@@ -117,7 +117,7 @@ class Stack:
 
     def _item(self) -> Any:
         body = {"value": 0, "size": auto(size_of("data")), "data": sized(field("size"), b"")}
-        body["__annotations__"] = {"value": U16, "size": U8, "data": Octets}
+        body["__annotations__"] = {"value": U16, "size": U8, "data": Bytes}
         if self.noise.random() < 0.5:
             body["__annotations__"], body = {"value": U16}, {"value": 0}
             body["__annotations__"] = {"value": U16}
@@ -138,12 +138,12 @@ class Stack:
         elif draw == 4:
             fields[name] = (noise.choice((MAC, IPv4Address, IPv6Address, XNSAddressField)), None)
         elif draw == 5:
-            fields[name] = (Annotated[bytes, octets(noise.choice((1, 3, 4, 12)))], None)
+            fields[name] = (Annotated[bytes, fixed_bytes(noise.choice((1, 3, 4, 12)))], None)
         elif draw == 6:
-            fields[f"{name}_size"], fields[name] = (U8, auto(size_of(name))), (Octets, b"")
+            fields[f"{name}_size"], fields[name] = (U8, auto(size_of(name))), (Bytes, b"")
         elif draw == 7:
             size = noise.choice((field("kind") & 3, (field("kind") == 0) + (field("kind") < 3)))
-            fields[name] = (Octets, sized(size, b""))
+            fields[name] = (Bytes, sized(size, b""))
         elif draw == 8:
             fields[name] = (noise.choice((U8, MAC, self._number())), when(self._rule(), 0))
         elif draw == 9:
@@ -305,14 +305,14 @@ class Stack:
                 (f" >= {texts[0]}", lambda raw: raw >= values[0]), (f" in {{{texts[0]} {texts[1]}}}", lambda raw: raw in values),
             ])  # fmt: skip
         size = (kind.bits or 0) // 8
-        octets = bytes(size) if size else noise.randbytes(1)
+        data = bytes(size) if size else noise.randbytes(1)
         sign = noise.choice(("==", "!=", "contains")) if size else noise.choice(("contains", "!="))
         holds = {
-            "==": lambda raw: raw == octets,
-            "!=": lambda raw: raw != octets,
-            "contains": lambda raw: octets in raw,
+            "==": lambda raw: raw == data,
+            "!=": lambda raw: raw != data,
+            "contains": lambda raw: data in raw,
         }[sign]
-        return f" {sign} {octets.hex(':')}", holds
+        return f" {sign} {data.hex(':')}", holds
 
     def _number_asked(self, kind: Int, value: int) -> tuple[str, Callable[[int], bool]]:
         other = self.noise.choice((kind.low, kind.high, 0, min(1, kind.high)))

@@ -69,7 +69,7 @@ def test_what_pcapng_says_of_single_frames_stays_with_them(tmp_path: Path) -> No
     frames = agree(Capture(path))
     assert frames[5].comment == "odd" and frames[7].interface.name == "tunnel"
     (batch,) = Capture(path).batches()
-    assert batch.frame(49).interface == frames[49].interface and batch[3] == b"xxx" and batch.octets == 49 * 25
+    assert batch.frame(49).interface == frames[49].interface and batch[3] == b"xxx" and batch.total_bytes == 49 * 25
 
 
 @given(st.integers(0, 2**31), st.data())
@@ -78,10 +78,10 @@ def test_damaged_files_give_the_same_frames_and_the_same_error(seed: int, data: 
     name = data.draw(
         st.sampled_from(["be_test102.pcapng", "le_test202.pcapng", "web.pcap", "nanosecs_big_endian.pcap"])
     )
-    octets = bytearray((CORPUS / name).read_bytes())
+    raw = bytearray((CORPUS / name).read_bytes())
     for _ in range(noise.randrange(4)):
-        octets[noise.randrange(len(octets))] = noise.randrange(256)
-    agree(Capture(io.BytesIO(bytes(octets[: noise.randrange(len(octets))]))))
+        raw[noise.randrange(len(raw))] = noise.randrange(256)
+    agree(Capture(io.BytesIO(bytes(raw[: noise.randrange(len(raw))]))))
 
 
 def test_chosen_frames_and_frames_in_memory_come_in_stretches_too() -> None:

@@ -232,7 +232,7 @@ def test_streams_name_the_frames_that_they_were_made_of() -> None:
 
     (stream,) = Capture.of([ASK, segment(2, 1), segment(16, 2, b"one"), segment(16, 2, b"one")]).streams()
     assert (stream.first, stream.last) == (2, 4)
-    assert [str(note) for note in stream.notes] == ["frame 4: client retransmission, 3 octets at 0"]
+    assert [str(note) for note in stream.notes] == ["frame 4: client retransmission, 3 bytes at 0"]
 
 
 # Elsewhere -------------------------------------------------------------------------------------------------------

@@ -73,14 +73,14 @@ def check(fleet: Any, folder: Path) -> None:
 
 
 def test_a_folder_in_processes_of_its_own(folder: Path) -> None:
-    fleet = scan(folder, batch_octets=4000)
+    fleet = scan(folder, batch_bytes=4000)
     assert len(fleet) == COUNT + 3 and len(fleet.batches()) > 3
     check(fleet, folder)
 
 
 def test_any_executor_does(folder: Path) -> None:
     with ThreadPoolExecutor(3) as executor:
-        check(scan(folder, executor=executor, batch_octets=4000), folder)
+        check(scan(folder, executor=executor, batch_bytes=4000), folder)
     check(scan(folder, workers=1), folder)
 
 
@@ -98,7 +98,7 @@ def test_a_cluster_does(folder: Path, large: Path, tmp_path: Path) -> None:
         distributed.Client(cluster) as client,
     ):
         executor = client.get_executor()
-        fleet = scan(folder, executor=executor, batch_octets=4000)
+        fleet = scan(folder, executor=executor, batch_bytes=4000)
         check(fleet, folder)
         assert set(fleet.map(count_and_process).__next__()[1:][0]) == {"frames", "process"}
         processes = {result["process"] for _, result in fleet.map(count_and_process)}
@@ -106,7 +106,7 @@ def test_a_cluster_does(folder: Path, large: Path, tmp_path: Path) -> None:
         for name in ("a.pcap", "z.pcap.gz"):
             (large / name).unlink()
         same_as_one_reader(large, client)
-        check_table(scan(large / "cut-a.pcap", executor=client, batch_octets=1 << 19), [large / "cut-a.pcap"])
+        check_table(scan(large / "cut-a.pcap", executor=client, batch_bytes=1 << 19), [large / "cut-a.pcap"])
 
 
 def count_and_process(capture: Capture) -> dict[str, int]:
@@ -114,7 +114,7 @@ def count_and_process(capture: Capture) -> dict[str, int]:
 
 
 def test_functions_of_captures_and_their_failures(folder: Path) -> None:
-    fleet = scan(folder, workers=2, batch_octets=4000)
+    fleet = scan(folder, workers=2, batch_bytes=4000)
     counts = {Path(path).name: result["frames"] for path, result in fleet.map(count_and_process)}
     assert counts["c03.pcapng.zst"] == 3 and len(counts) == COUNT
     assert [Path(f.path).name for f in fleet.failures] == ["zz-cut.pcap", "zz-empty.pcap", "zz-text.pcapng"]
@@ -129,7 +129,7 @@ def divide(capture: Capture) -> float:
 def test_shards_and_a_manifest(folder: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     out = tmp_path / "out"
-    fleet = scan(folder, workers=2, batch_octets=4000)
+    fleet = scan(folder, workers=2, batch_bytes=4000)
     manifest = fleet.write_parquet(out, "file", "time_ns", "ip.src", "udp.dport", where="udp.dport >= 5")
     expected = sum(max(0, number - 5) for number in range(COUNT))
     assert manifest.rows == expected and len(manifest.failures) == 3
@@ -166,7 +166,7 @@ if __name__ == "__main__":
     for i in range(3):
         Capture.of([Frame(bytes(Ether() / Tick(station=i, number=n))) for n in range(4)]).write(f"{sys.argv[1]}/t{i}.pcap")
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
-        fleet = scan(sys.argv[1] + "/t*.pcap", executor=executor, batch_octets=1)
+        fleet = scan(sys.argv[1] + "/t*.pcap", executor=executor, batch_bytes=1)
         print([block[name].tolist() for block in fleet.table("tick.station", Tick.number, where=Tick(number=3)) for name in block])
 """
     )
@@ -211,7 +211,7 @@ def test_what_is_not_there_or_cannot_go_is_told_at_once(tmp_path: Path) -> None:
 
 def test_what_is_written_on_the_way_is_whole(tmp_path: Path) -> None:
     fleet = scan([CORPUS / "web.pcap", CORPUS / "dns53.pcap"], workers=1)
-    assert fleet.octets == sum(os.path.getsize(file.path) for file in fleet.files)
+    assert fleet.total_bytes == sum(os.path.getsize(file.path) for file in fleet.files)
     (block,) = fleet.table("ip.src", "time_ns", pcap="tcp")
     assert block.rows == 24 and fleet.failures == []
 
@@ -260,7 +260,7 @@ def by_one_reader(path: Path, **how: Any) -> tuple[dict[str, list[Any]], int]:
 
 def same_as_one_reader(large: Path, executor: Any = None, workers: int = 2) -> None:
     for path in sorted(large.iterdir()):
-        fleet = scan(path, executor=executor, workers=workers, batch_octets=1 << 19)
+        fleet = scan(path, executor=executor, workers=workers, batch_bytes=1 << 19)
         for how in ({}, {"pattern": "frame.number > 3000 and udp"}):
             blocks = list(fleet.table(*COLUMNS, where=how.get("pattern")))
             expected, faults = by_one_reader(path, **how)
@@ -278,7 +278,7 @@ def test_a_large_file_read_by_many_is_the_same_as_by_one(large: Path) -> None:
 
 def test_shards_of_a_large_file(large: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    fleet = scan([large / "a.pcap", large / "cut-b.pcapng"], workers=2, batch_octets=1 << 19)
+    fleet = scan([large / "a.pcap", large / "cut-b.pcapng"], workers=2, batch_bytes=1 << 19)
     manifest = fleet.write_parquet(tmp_path / "out", "file", "number")
     whole = Capture(large / "cut-b.pcapng", strict=False).count()
     assert manifest.rows == 6000 + whole and [failure.rows for failure in manifest.failures] == [whole]
@@ -317,9 +317,9 @@ def check_table(fleet: Any, paths: list[Path]) -> None:
 
 def test_a_fleets_table_is_a_table(large: Path, tmp_path: Path) -> None:
     paths = sorted(path for path in large.iterdir() if path.name.startswith(("a", "cut-a")))
-    check_table(scan(paths, batch_octets=1 << 19, workers=2), paths)
+    check_table(scan(paths, batch_bytes=1 << 19, workers=2), paths)
     with ThreadPoolExecutor(2) as executor:
-        check_table(scan(paths, executor=executor, batch_octets=1 << 19), paths)
+        check_table(scan(paths, executor=executor, batch_bytes=1 << 19), paths)
     empty = scan(str(tmp_path / "*.pcap")).table("number")
     assert empty.read().rows == empty.head().rows == 0
 
@@ -327,5 +327,5 @@ def test_a_fleets_table_is_a_table(large: Path, tmp_path: Path) -> None:
 def test_the_head_of_a_fleet_reads_no_more_files_than_it_needs(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr(worker, "Capture", lambda path: opened.append(path) or Capture(path))
-    head = scan([large / "a.pcap", large / "b.pcapng"], batch_octets=1).table("file", "number").head(3)
+    head = scan([large / "a.pcap", large / "b.pcapng"], batch_bytes=1).table("file", "number").head(3)
     assert head["number"].tolist() == [1, 2, 3] and opened == [str(large / "a.pcap")]

@@ -13,7 +13,7 @@ from packetlab import ARP, IDP, PEX, RIP, SPP, UDP, Capture, Echo, Error, Ether,
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "captures"
-LIMIT = 100_000  # octets of one
+LIMIT = 100_000  # bytes of one
 
 
 def load() -> ModuleType:

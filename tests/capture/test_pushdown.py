@@ -109,7 +109,7 @@ def test_what_cannot_be_told_from_buffers_is_asked_of_packets() -> None:
         assert capture.where(pattern).count() == sum(1 for f in capture if _asked(pattern, f))
 
 
-def test_what_octets_rule_out_is_not_made_though_they_do_not_tell_all(
+def test_what_bytes_rule_out_is_not_made_though_they_do_not_tell_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frames = [Frame(bytes(Ether() / IPv4(ttl=i) / UDP(dport=7) / b"x")) for i in range(256)]

@@ -74,7 +74,7 @@ def reason(name: str, op: str) -> tuple[str, Normal] | None:
     """Return why a row of the matrix differs, and what of its frames is equal all the same; None where all is."""
     sums = [(IPv4, "checksum"), (TCP, "checksum"), (UDP, "checksum")]
     if op == "efcs" and name in ("web.pcap", "dns53.pcap"):
-        return "the cut octets are taken off the IPv4 length unasked", without((IPv4, "length"), *sums)
+        return "the cut bytes are taken off the IPv4 length unasked", without((IPv4, "length"), *sums)
     if name == "web.pcap":
         return "the IPv4 length of a padded frame grows over the padding unasked", without((IPv4, "length"), *sums)
     if name == "fragmented-1.pcap" and op == "mtutrunc":
@@ -250,9 +250,9 @@ def test_hosts_of_xns_are_mac_addresses_too(payload: bytes) -> None:
     ):
         first = old.layers[0]
         link = Ether() if isinstance(first, IPv4) else None
-        octets = bytes(link / old if link is not None else old)
-        (new,) = Capture.of([Frame(octets)]).rewrite(mac={here: "02:00:00:00:00:99"})
-        a, b = dissect(octets), new.packet()
+        raw = bytes(link / old if link is not None else old)
+        (new,) = Capture.of([Frame(raw)]).rewrite(mac={here: "02:00:00:00:00:99"})
+        a, b = dissect(raw), new.packet()
         assert a.verdicts() == b.verdicts() and here.replace(":", "") not in new.data.hex()
         if a.verdicts()["IDP.checksum"] != Verdict.GOOD:
             assert a[IDP].checksum == b[IDP].checksum
@@ -315,7 +315,7 @@ def test_cut_frames_are_filled_up_told_or_left_out() -> None:
     cut = Frame(whole[:100], 5, wire_length=len(whole))
     padded = one(cut, fixlen="pad")
     assert padded.data == whole and padded.wire_length == len(whole)
-    with pytest.raises(CaptureError, match="262144 octets at most"):
+    with pytest.raises(CaptureError, match="262144 bytes at most"):
         one(Frame(whole, 5, wire_length=1 << 31), fixlen="pad")
     told = one(cut, fixlen="trunc")
     assert told.wire_length == 100 and told.packet()[UDP].length == 66 and not told.packet().faults

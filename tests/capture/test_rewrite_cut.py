@@ -13,6 +13,7 @@ from packetlab import (
     U8,
     U16,
     UDP,
+    Bytes,
     Capture,
     Ether,
     Fragment,
@@ -28,7 +29,6 @@ from packetlab import (
     ListenerReport,
     NDOption,
     NeighborSolicitation,
-    Octets,
     Payload,
     Verdict,
     auto,
@@ -203,7 +203,7 @@ def test_a_verdict_is_unverified_where_a_field_that_the_checksum_covers_is_cut()
         class Own(Header, under=Ether, when={"type": 0x88B9}):
             n: U8 = auto(size_of("note"))
             checksum: U16 = auto(internet_checksum("self"))
-            note: Octets = sized(field("n"))
+            note: Bytes = sized(field("n"))
 
         whole = bytes(E / Own(note=b"words and words"))
         assert Frame(whole).packet().verdict(Own) is Verdict.GOOD

@@ -298,13 +298,13 @@ def stacks(draw: Any) -> Any:
 @given(st.data(), st.sampled_from(sorted(ALL)), st.booleans())
 def test_no_address_of_drawn_stacks_stays(data: st.DataObject, how: str, damaged: bool) -> None:
     with bindings():
-        octets = bytearray(bytes(data.draw(stacks())))
-        octets[-1] ^= 4 * damaged
-        packet = pl.dissect(bytes(octets))
+        content = bytearray(bytes(data.draw(stacks())))
+        content[-1] ^= 4 * damaged
+        packet = pl.dissect(bytes(content))
         (frame,) = Capture.of([packet]).rewrite(**ALL[how])
         new = frame.packet()
         before, after = ([raw for header in one.layers for raw in addresses(header)] for one in (packet, new))
-        assert len(frame.data) == len(octets)
+        assert len(frame.data) == len(content)
         assert [type(header) for header in new.layers] == [type(header) for header in packet.layers]
         assert not [old for old, now in zip(before, after, strict=True) if mapped(old) and old == now]
         assert verdicts(new) == verdicts(packet)
@@ -470,12 +470,12 @@ def test_any_bytes_of_drawn_stacks_go_through(data: st.DataObject, how: str) -> 
     with bindings():
         frames = []
         for _ in range(data.draw(st.integers(1, 3))):
-            octets = bytearray(bytes(data.draw(stacks())))
+            content = bytearray(bytes(data.draw(stacks())))
             for _ in range(data.draw(st.integers(0, 3))):
-                octets[data.draw(st.integers(0, len(octets) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-            kept = data.draw(st.integers(0, len(octets)))
+                content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+            kept = data.draw(st.integers(0, len(content)))
             linktype = data.draw(st.sampled_from([1, 1, 1, 0, 9, 51, 101, 104, 108, 113, 276]))
-            frames.append(Frame(bytes(octets[:kept]), wire_length=len(octets), linktype=linktype))
+            frames.append(Frame(bytes(content[:kept]), wire_length=len(content), linktype=linktype))
         capture = Capture.of(frames)
         for old, new in zip(frames, capture.rewrite(**ALL[how], ports={7: 8}, fixcsum=False), strict=True):
             assert len(new.data) == len(old.data)

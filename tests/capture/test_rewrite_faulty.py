@@ -86,7 +86,7 @@ def all_changed(data: bytes, linktype: int = 1) -> Capture:
     return capture
 
 
-def with_octet(packet: Any, at: int, value: int) -> bytes:
+def with_byte(packet: Any, at: int, value: int) -> bytes:
     data = bytearray(bytes(packet))
     data[at] = value
     return bytes(data)
@@ -109,30 +109,30 @@ def test_a_wrong_version_hides_no_address_and_no_port(below: str, upper: Any, ve
     stack, linktype = BELOW[below]
     whole = stack / upper
     at = len(bytes(whole)) - len(bytes(upper))
-    data = with_octet(whole, at, version << 4 | bytes(whole)[at] & 15)
+    data = with_byte(whole, at, version << 4 | bytes(whole)[at] & 15)
     assert UDP in Frame(data, linktype=linktype).packet()
     assert not all_changed(data, linktype).left
 
 
 @pytest.mark.parametrize("first", [0x55, 0x05, 0x95, 0x40, 0x41])
 def test_what_stands_in_a_faulty_header_is_rewritten_too(first: int) -> None:
-    assert not all_changed(with_octet(BELOW["ip"][0] / UPPER4, 14, first)).left
+    assert not all_changed(with_byte(BELOW["ip"][0] / UPPER4, 14, first)).left
     target = NeighborAdvertisement(target="2001:db8::7")
     report = ListenerReport(records=[ListenerRecord(group="2001:db8::9")])
     for message in (ICMPv6(type=136) / target, ICMPv6(type=143) / report):
-        all_changed(with_octet(Ether() / IPv6(**SIX) / message, 14, first))
+        all_changed(with_byte(Ether() / IPv6(**SIX) / message, 14, first))
 
 
 @pytest.mark.parametrize("linktype", [228, 229])
 @pytest.mark.parametrize("version", [0, 4, 5, 6])
 def test_a_link_type_of_one_ip_version_is_read_as_that(linktype: int, version: int) -> None:
     upper = UPPER4 if linktype == 228 else UPPER6
-    all_changed(with_octet(upper, 0, version << 4 | bytes(upper)[0] & 15), linktype)
+    all_changed(with_byte(upper, 0, version << 4 | bytes(upper)[0] & 15), linktype)
 
 
 @pytest.mark.parametrize(("stack", "linktype"), [(Ether() / MPLS(), 1), (RawIP(), 101), (RawIP(), 12)])
 def test_what_is_no_ip_where_it_is_expected_is_counted(stack: Any, linktype: int) -> None:
-    data = with_octet(stack / UPPER4, len(bytes(stack)), 0x55)
+    data = with_byte(stack / UPPER4, len(bytes(stack)), 0x55)
     capture = all_changed(data, linktype)
     assert capture.left == {"what is neither IPv4 nor IPv6 where one of them is expected": 1}
 
@@ -141,14 +141,14 @@ def test_what_is_no_ip_where_it_is_expected_is_counted(stack: Any, linktype: int
 def test_loopback_families_say_the_version(family: str) -> None:
     for upper in (UPPER4, UPPER6):
         all_changed(bytes.fromhex(family) + bytes(upper), 0)
-        all_changed(bytes.fromhex(family) + with_octet(upper, 0, 0x65), 0)
+        all_changed(bytes.fromhex(family) + with_byte(upper, 0, 0x65), 0)
 
 
 @pytest.mark.parametrize("length", range(7))
 @pytest.mark.parametrize("below", [IPv4(**FOUR), IPv6(**SIX)], ids=["4", "6"])
 def test_authentication_headers_of_any_length_are_read_as_dissecting_does(below: Any, length: int) -> None:
     packet = Ether() / below / AuthenticationHeader() / UDP(sport=5000, dport=53) / bytes(range(30))
-    all_changed(with_octet(packet, 14 + len(bytes(below)) + 1, length))
+    all_changed(with_byte(packet, 14 + len(bytes(below)) + 1, length))
 
 
 def test_a_tunnel_of_ones_own_above_a_faulty_header_keeps_its_checksums() -> None:
@@ -160,8 +160,8 @@ def test_a_tunnel_of_ones_own_above_a_faulty_header_keeps_its_checksums() -> Non
         packet = (
             Ether() / IPv4(**FOUR) / UDP(dport=7002) / Tunnel() / IPv4(src="10.5.5.5", dst="10.6.6.6") / UDP() / b"x"
         )
-        (frame,) = Capture.of([with_octet(packet, 14, 0x55)]).rewrite(ip={"10.0.0.0/8": "172.0.0.0/8"})
-        before = pl.dissect(with_octet(packet, 14, 0x55)).verdicts()
+        (frame,) = Capture.of([with_byte(packet, 14, 0x55)]).rewrite(ip={"10.0.0.0/8": "172.0.0.0/8"})
+        before = pl.dissect(with_byte(packet, 14, 0x55)).verdicts()
         assert list(frame.packet().verdicts().values()) == list(before.values())
         assert Verdict.GOOD in before.values() and str(frame.packet().layers[4].src) == "172.5.5.5"
 
@@ -169,7 +169,7 @@ def test_a_tunnel_of_ones_own_above_a_faulty_header_keeps_its_checksums() -> Non
 def test_sides_of_faulty_frames_go_by_their_addresses_and_ports() -> None:
     there = Ether() / IPv4(**FOUR) / UDP(sport=5000, dport=53)
     back = Ether() / IPv4(src=FOUR["dst"], dst=FOUR["src"]) / UDP(sport=53, dport=5000)
-    capture = Capture.of([with_octet(one, 14, 0x55) for one in (there, back)])
+    capture = Capture.of([with_byte(one, 14, 0x55) for one in (there, back)])
     assert list(capture.sides("port")) == list(capture.sides("first")) == ["client", "server"]
 
 
@@ -183,19 +183,19 @@ WHOLE = [
     (bytes(Ether() / IPv4(**FOUR) / pl.ICMP(type=3) / UPPER4), 1),
     (bytes(Ether() / IPv4(**FOUR) / UDP(dport=4789) / pl.VXLAN() / Ether() / UPPER6), 1),
 ]
-OCTETS = st.one_of(st.sampled_from([0, 1, 4, 5, 6, 17, 41, 47, 58, 0x45, 0x60, 43, 44, 50, 51, 60, 132, 143, 255]), st.integers(0, 255))  # fmt: skip
+BYTE_VALUES = st.one_of(st.sampled_from([0, 1, 4, 5, 6, 17, 41, 47, 58, 0x45, 0x60, 43, 44, 50, 51, 60, 132, 143, 255]), st.integers(0, 255))  # fmt: skip
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    st.sampled_from(WHOLE), st.lists(st.tuples(st.integers(0, 89), OCTETS), min_size=1, max_size=3), st.integers(0, 200)
+    st.sampled_from(WHOLE), st.lists(st.tuples(st.integers(0, 89), BYTE_VALUES), min_size=1, max_size=3), st.integers(0, 200)
 )
 def test_whatever_is_changed_in_a_frame_no_address_that_dissecting_finds_stays(
     whole: tuple[bytes, int], changes: list[tuple[int, int]], size: int
 ) -> None:
     data, linktype = bytearray(whole[0]), whole[1]
-    for at, octet in changes:
-        data[at % len(data)] = octet
+    for at, byte in changes:
+        data[at % len(data)] = byte
     cut = bytes(data[: max(size, 40)])
     if not changed(cut, linktype)[2].left:
         all_changed(cut, linktype)

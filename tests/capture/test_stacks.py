@@ -16,11 +16,11 @@ from packetlab import (
     U4,
     U8,
     U64,
+    Bytes,
     Capture,
     Ether,
     Frame,
     Header,
-    Octets,
     auto,
     bindings,
     bits,
@@ -156,7 +156,7 @@ def test_rules_count_conditions(name: str, engine: str, monkeypatch: pytest.Monk
             first: U8 | None = when(field("a") > 1, 7)
             b: U8 = 0
             second: U8 | None = when(number == 2, 8)
-            note: Octets = sized(number, b"")
+            note: Bytes = sized(number, b"")
 
         class Upper(Header, under=Lower, when=(field("a") == 1) + (field("b") == 2) == 2):
             x: U8 = 3
@@ -194,7 +194,7 @@ def test_a_field_that_is_absent_names_no_header_and_a_subclass_counts_as_its_bas
             pass
 
         head = bytes(Ether(type=0x88B5))
-        frames = [Frame(head + octets) for octets in (b"\0\0\5\6", b"\1\0\5\6", b"\1\1\5\6")]
+        frames = [Frame(head + raw) for raw in (b"\0\0\5\6", b"\1\0\5\6", b"\1\1\5\6")]
         whole = agree(Capture.of(frames), ("upper", "upper.x", "upper#2.x", "more.x", "lower.kind"), engine)
         assert (
             whole["upper.x"].tolist() == [0, 5, 0]

@@ -29,6 +29,7 @@ from packetlab import (
     VLAN,
     VXLAN,
     BuildError,
+    Bytes,
     Capture,
     CaptureError,
     Ether,
@@ -39,7 +40,6 @@ from packetlab import (
     IPv4,
     IPv6,
     LinuxSLL,
-    Octets,
     PPPoE,
     RawIP,
     Rest,
@@ -128,7 +128,7 @@ def agree(capture: Capture, names: tuple[Any, ...], engine: str) -> Columns:
                     else b""
                     if one.form == "bytes"
                     else bytes(one.width)
-                    if one.form == "octets"
+                    if one.form == "fixed"
                     else 0
                 )
                 assert (values[row], valid[row]) == (
@@ -200,11 +200,11 @@ def test_columns_of_built_and_broken_packets(engine: str, seed: int) -> None:
     noise = random.Random(seed)
     frames = []
     for number in range(40):
-        octets = bytearray(some_packet(noise))
+        raw = bytearray(some_packet(noise))
         for _ in range(noise.choice((0, 0, 0, 1, 3))):
-            octets[noise.randrange(len(octets))] = noise.randrange(256)
-        whole = len(octets)
-        kept = octets[: noise.choice((whole, whole, noise.randrange(whole)))]
+            raw[noise.randrange(len(raw))] = noise.randrange(256)
+        whole = len(raw)
+        kept = raw[: noise.choice((whole, whole, noise.randrange(whole)))]
         frames.append(Frame(bytes(kept), number, wire_length=noise.choice((whole, len(kept)))))
     kept_compiled, kept_available = traces.loops.compiled, traces.loops.available
     traces.loops.compiled, traces.loops.available = plainly, lambda: True  # type: ignore[assignment]
@@ -223,7 +223,7 @@ class Reading(Header):
     flags: U8 = auto(has("key") * 4)
     key: U32 = when(field("flags") & 4)
     count: U16le = auto(size_of("name"))
-    name: Octets = sized(field("count"), b"")
+    name: Bytes = sized(field("count"), b"")
     wide: U24 = 0
     stamp: U64 = 0
     back: U32le = 0

@@ -35,8 +35,8 @@ def packets_keep_their_boundaries_and_headers(a, b):
     assert last[SPP].datastream == 9 and last[SPP].control & Control.END_OF_MESSAGE and last.payload == b"the end"
     conn.headers_on_input = True
     client.write(b"more")
-    octets = conn.read()
-    assert octets[12:] == b"more" and octets[1] == 7 and octets[6:8] == b"\0\2"
+    raw = conn.read()
+    assert raw[12:] == b"more" and raw[1] == 7 and raw[6:8] == b"\0\2"
     client.close()
     assert conn.read() == b"" and conn.ended
     conn.close()
@@ -153,8 +153,8 @@ def datagrams_and_their_headers(a, b):
     assert data == b"odd" and server.last_header.packet_type == 9 and source == client.address
     server.write(b"back", to=source, header=IDP(packet_type=10))
     client.headers_on_input = True
-    octets = client.read()
-    assert octets[30:] == b"back" and octets[5] == 10
+    raw = client.read()
+    assert raw[30:] == b"back" and raw[5] == 10
     client.write(Echo(operation=1) / b"again", to=b.at(2), header=IDP(packet_type=2))
     reply = client.read_packet()
     assert reply[Echo].operation == 2 and reply.payload == b"again"

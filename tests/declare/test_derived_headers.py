@@ -13,13 +13,13 @@ from packetlab import (
     TCP,
     U8,
     UDP,
+    Bytes,
     DeclareError,
     DissectError,
     Ether,
     Header,
     IPv4,
     IPv6,
-    Octets,
     auto,
     bind,
     bindings,
@@ -260,7 +260,7 @@ def test_an_expression_for_the_size_of_a_payload_may_be_negative() -> None:
 def test_faults_of_items_carry_the_name_of_the_class_that_was_read() -> None:
     class Record(Header):
         size: U8 = auto(size_of("self"))
-        value: Octets = sized(field("size") - 1, b"")
+        value: Bytes = sized(field("size") - 1, b"")
 
     class Outer(Header):
         size: U8 = auto(size_of("records"))
@@ -290,8 +290,8 @@ def test_faults_of_items_carry_the_name_of_the_class_that_was_read() -> None:
         (Derived, b"\2\1", "Derived.records"),  # one is missing
         (DerivedFilled, b"\2axx", "DerivedFilled.records"),
     ]
-    for cls, octets, where in cases:
-        whole = bytes(Ether() / cls())[:14] + octets
+    for cls, raw, where in cases:
+        whole = bytes(Ether() / cls())[:14] + raw
         read = pl.dissect(whole)
         told = [f"{fault.layer}.{fault.field}" for fault in read.faults]
         assert where in told and {fault.layer for fault in read.faults} <= {"Derived", "Inner", "DerivedFilled"}
@@ -457,7 +457,7 @@ def test_a_class_declared_again_keeps_what_was_bound_above_it() -> None:
 class Versioned(Header):
     version: U8 = 1
     kind: U8 = 4
-    text: Octets = sized(field("kind"), b"")
+    text: Bytes = sized(field("kind"), b"")
     size: U8 = auto(size_of("self"))
 
 

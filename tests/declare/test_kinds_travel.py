@@ -11,12 +11,12 @@ import pytest
 from packetlab import (
     U8,
     BuildError,
+    Bytes,
     Capture,
     DeclareError,
     Ether,
     Header,
     Kind,
-    Octets,
     auto,
     bindings,
     declare_from,
@@ -80,7 +80,7 @@ def declared() -> type[Header]:
         tag: Annotated[str, Tag()] = "abcd"
         size: Annotated[int, Groups(1 << 20)] = auto(size_of("text"))
         least: Annotated[int, Groups(100, 3)] = 9
-        text: Octets = sized(field("size"), b"")
+        text: Bytes = sized(field("size"), b"")
         end: U8 = 0
 
     return Parcel

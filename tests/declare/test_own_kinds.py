@@ -12,13 +12,13 @@ from packetlab import (
     U8,
     U16,
     BuildError,
+    Bytes,
     Capture,
     DeclareError,
     Ether,
     Frame,
     Header,
     Kind,
-    Octets,
     Rest,
     auto,
     bindings,
@@ -84,7 +84,7 @@ def note():
         class Note(Header, under=Ether, when={"type": 0x88B5}):
             kind: U8 = 1
             size: Annotated[int, Varint()] = auto(size_of("text"))
-            text: Octets = sized(field("size"), b"")
+            text: Bytes = sized(field("size"), b"")
             key: U16 | None = when(field("size") > 200, 7)
             device: Annotated[str, EUI64()] = "00-00-00-00-00-00-00-01"
             rest: Rest = b""

@@ -46,7 +46,7 @@ def events(end: WebSocket, sock: socket.socket) -> Iterator[Event]:
 
 
 def drain(sock: socket.socket) -> None:
-    """Close our half and read the other to its end, lest the kernel's reset overtakes our last octets."""
+    """Close our half and read the other to its end, lest the kernel's reset overtakes our last bytes."""
     try:
         sock.shutdown(socket.SHUT_WR)
         sock.settimeout(PATIENCE)

@@ -1,4 +1,4 @@
-"""Two endpoints that hand each other their octets, with no sockets between; frames made by hand."""
+"""Two endpoints that hand each other their bytes, with no sockets between; frames made by hand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def raw(payload: bytes = b"", key: bytes | None = KEY, **fields: Any) -> bytes:
     return bytes(WebSocketFrame(masking_key=key, **fields) / mask(key, payload))
 
 
-# Octets that no well-behaved client sends, and the close code that RFC 6455 wants for them.
+# Bytes that no well-behaved client sends, and the close code that RFC 6455 wants for them.
 MALFORMED = {
     "rsv1 without extension": (raw(b"x", rsv1=1), 1002),
     "rsv2": (raw(b"x", rsv2=1), 1002),
@@ -57,7 +57,7 @@ def opened(client: WebSocket | None = None, server: WebSocket | None = None) -> 
 def exchange(
     client: WebSocket, server: WebSocket, size: int = 1 << 30, now: int = 0
 ) -> tuple[list[Event], list[Event]]:
-    """Carry octets, `size` at a time, until both are silent; return what each reported."""
+    """Carry bytes, `size` at a time, until both are silent; return what each reported."""
     seen: tuple[list[Event], list[Event]] = ([], [])
     while True:
         to_server, to_client = client.bytes_to_send(now), server.bytes_to_send(now)
@@ -68,14 +68,14 @@ def exchange(
 
 
 def feed(end: WebSocket, data: bytes, size: int = 1 << 30, now: int = 0) -> list[Event]:
-    """Give octets to one end, `size` at a time; return what it reports."""
+    """Give bytes to one end, `size` at a time; return what it reports."""
     for start in range(0, len(data), size):
         end.receive(data[start : start + size], now)
     return end.events()
 
 
 def counting(size: int) -> bytes:
-    """Stand in for randomness: the same octets in every run."""
+    """Stand in for randomness: the same bytes in every run."""
     return bytes(range(size))
 
 

@@ -18,8 +18,8 @@ SYSTEM, SEND_ACK = Control.SYSTEM, Control.SEND_ACK
 
 def bsd(number: int) -> Packet:
     """Return a packet of the capture as a host gets it: from IDP on."""
-    octets = EthernetFraming(b"").unwrap(b"\1" + CAPTURE[number - 1].data[1:])
-    return dissect(octets, IDP)
+    raw = EthernetFraming(b"").unwrap(b"\1" + CAPTURE[number - 1].data[1:])
+    return dissect(raw, IDP)
 
 
 CAPTURE = [*Capture(CORPUS / "bsd-bsd.pcap")]
@@ -117,7 +117,7 @@ def test_as_the_client_of_a_bsd_server() -> None:
     (last,) = host.feed(10)
     # The last END-REPLY asks for nothing, as Xerox has it; BSD's program, which the kernel makes ask, is alone there.
     assert said(last)[1:] == said(bsd(12))[1:] and connection.state is State.CLOSED and connection.error is None
-    # BSD acknowledges it, to a socket that is gone; a late write then draws the Error that BSD itself sends, octet by octet.
+    # BSD acknowledges it, to a socket that is gone; a late write then draws the Error that BSD itself sends, byte by byte.
     host.feed(13)
     assert any(isinstance(event, Ignored) for event in host.events)
     (error,) = host.feed(14)
@@ -132,7 +132,7 @@ def test_as_the_client_of_a_bsd_server() -> None:
 def test_what_carries_a_packet_does_not_change_it(frame, framing, start) -> None:
     frames = [each.data for each in Capture(CORPUS / "encap.pcap")]
     inner = [b"\1" + data[1:] if not start else data[start:] for data in (frames[frame - 1],)][0]
-    octets = framing.unwrap(inner)
-    assert octets is not None and octets.hex().startswith("58c8002a0005")
-    packet = dissect(octets, IDP)
+    raw = framing.unwrap(inner)
+    assert raw is not None and raw.hex().startswith("58c8002a0005")
+    packet = dissect(raw, IDP)
     assert packet.verdict(IDP).name == "GOOD" and said(packet)[:2] == (0xC0, 0)

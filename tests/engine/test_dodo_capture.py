@@ -24,7 +24,7 @@ END = 254
 def captured() -> list[Packet]:
     """Return the packets of the capture, as a host gets them: from IDP on."""
     unwrapped = (EthernetFraming(b"").unwrap(b"\1" + f.data[1:]) for f in Capture(CORPUS / "dodo_checksums.pcap"))
-    return [dissect(octets, IDP) for octets in unwrapped if octets is not None]
+    return [dissect(raw, IDP) for raw in unwrapped if raw is not None]
 
 
 def conversation() -> list[Packet]:

@@ -31,8 +31,8 @@ class Host:
 
     def gets(self, packet, via: int = 0):
         """Give it a packet; return what it sends: (packet, interface, host)."""
-        octets = packet if isinstance(packet, bytes) else bytes(packet)
-        self.node.receive(dissect(octets, IDP), self.now, via)
+        raw = packet if isinstance(packet, bytes) else bytes(packet)
+        self.node.receive(dissect(raw, IDP), self.now, via)
         return self.out()
 
     def out(self):
@@ -63,7 +63,7 @@ def broken(packet) -> bytes:
 
 
 @pytest.mark.parametrize("size", [0, 5, 12, 100])
-def test_an_error_quotes_42_octets_or_all_and_goes_to_where_the_packet_came_from(size) -> None:
+def test_an_error_quotes_42_bytes_or_all_and_goes_to_where_the_packet_came_from(size) -> None:
     offender = idp(packet_type=9) / bytes(range(size))
     (error,) = Host().gets(offender)
     assert error[Error].number == 2 and (error[IDP].dst, error[IDP].src) == (THERE, HERE)

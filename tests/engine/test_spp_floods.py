@@ -42,8 +42,8 @@ class Server:
         self.node.adopt(child, self.listener)
         return child
 
-    def gets(self, octets: bytes) -> list:
-        self.node.receive(dissect(octets, IDP), self.now)
+    def gets(self, raw: bytes) -> list:
+        self.node.receive(dissect(raw, IDP), self.now)
         return self.out()
 
     def out(self) -> list:
@@ -98,7 +98,7 @@ def request(there: XNSAddress, id: int) -> bytes:
     return bytes(IDP(dst=HERE, src=there) / SPP(control=SYSTEM | SEND_ACK, source_id=id, alloc=7))
 
 
-# Floods: name -> the number of a packet -> its octets.
+# Floods: name -> the number of a packet -> its bytes.
 FLOODS: dict[str, Callable[[int], bytes]] = {
     "one host, many sockets": lambda n: request(XNSAddress(NET, 0x02BAD0000001, 1 + n % 0xFFFE), 1 + n % 999),
     "one socket, many ids": lambda n: request(XNSAddress(NET, 0x02BAD0000001, 5), 1 + n % 0xFFFD),
@@ -250,8 +250,8 @@ def test_routing_information_from_strangers_is_bounded_and_costs_what_it_is_long
 def recorded() -> list[bytes]:
     """Return packets that 4.4BSD and Dodo sent, from IDP on."""
     frames = [frame for name in ("bsd-bsd.pcap", "dodo_checksums.pcap") for frame in Capture(CORPUS / name)]
-    octets = [EthernetFraming(b"").unwrap(b"\1" + bytes(frame.data)[1:]) for frame in frames]
-    return [each for each in octets if each is not None and SPP in dissect(each, IDP)]
+    raw = [EthernetFraming(b"").unwrap(b"\1" + bytes(frame.data)[1:]) for frame in frames]
+    return [each for each in raw if each is not None and SPP in dissect(each, IDP)]
 
 
 RECORDED = recorded()
@@ -270,18 +270,18 @@ def mutated(draw: Random, ours: list[int], theirs: int, there: XNSAddress) -> by
         "alloc": draw.choice([5, draw.randrange(20), draw.randrange(0x10000)]),
     }
     data = packet.payload[: draw.choice([0, 1, 2, 600])]
-    octets = bytearray(bytes(IDP(dst=HERE, src=there) / SPP(**fields) / data))
+    raw = bytearray(bytes(IDP(dst=HERE, src=there) / SPP(**fields) / data))
     if draw.random() < 0.3:
         for _ in range(draw.randint(1, 4)):
-            octets[draw.randrange(2, len(octets))] ^= 1 << draw.randrange(8)
-        octets[:2] = b"\xff\xff"  # no checksum, so that they are looked at
+            raw[draw.randrange(2, len(raw))] ^= 1 << draw.randrange(8)
+        raw[:2] = b"\xff\xff"  # no checksum, so that they are looked at
     if draw.random() < 0.1:
-        octets = octets[: draw.randrange(len(octets))]
+        raw = raw[: draw.randrange(len(raw))]
     if draw.random() < 0.1:
         return bytes(
-            IDP(dst=HERE, src=there) / Error(number=draw.choice([0, 2, 3, 4, 0x202, 0x205])) / bytes(octets[:42])
+            IDP(dst=HERE, src=there) / Error(number=draw.choice([0, 2, 3, 4, 0x202, 0x205])) / bytes(raw[:42])
         )
-    return bytes(octets)
+    return bytes(raw)
 
 
 @pytest.mark.parametrize("seed", range(20))

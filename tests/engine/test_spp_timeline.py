@@ -18,7 +18,7 @@ class Talk:
     def __init__(self, pair, tape) -> None:
         self.host, self.peer = pair
         self.tape = tape
-        self.there = XNSAddress(0x401, int.from_bytes(self.peer.octets, "big"), 3000)
+        self.there = XNSAddress(0x401, int.from_bytes(self.peer.mac_bytes, "big"), 3000)
         self.client = self.host.socket("seqpacket")
         self.asked = tape.expect("a", "b", SPP(control=SYSTEM | ACK, destination_id=0, source_id=same_as("id")), at=0)
 

@@ -1,4 +1,4 @@
-"""A WebSocket client and server of ours, octets carried between them by hand."""
+"""A WebSocket client and server of ours, bytes carried between them by hand."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_frames_may_follow_the_response_at_once() -> None:
     assert exchange(client, server)[0][1:] == [Message("early")]
 
 
-def test_a_run_with_given_randomness_repeats_octet_by_octet() -> None:
+def test_a_run_with_given_randomness_repeats_byte_by_byte() -> None:
     def run() -> list[bytes]:
         client, server = WebSocket("client", randomness=counting), WebSocket("server")
         client.start(0)
@@ -229,21 +229,21 @@ def test_a_stream_that_just_ends_is_no_clean_close() -> None:
     feed(server, raw(b"half a mess", fin=0))
     server.end_of_stream(0)
     assert server.events() == [
-        Ignored("11 octets", "their message was not finished"),
+        Ignored("11 bytes", "their message was not finished"),
         Closed(1006, "", clean=False),
     ]
     assert server.finished
 
 
-def test_octets_after_a_close_frame_are_not_dropped_in_silence() -> None:
+def test_bytes_after_a_close_frame_are_not_dropped_in_silence() -> None:
     client, server = opened()
     client.close()
     client.send_raw(raw(b"more"))
     assert feed(server, client.bytes_to_send(0)) == [
         Closed(1000, "", clean=True),
-        Ignored("10 octets", "they came after the close frame"),
+        Ignored("10 bytes", "they came after the close frame"),
     ]
-    assert feed(server, b"still more") == [Ignored("10 octets", "the WebSocket is closed")]
+    assert feed(server, b"still more") == [Ignored("10 bytes", "the WebSocket is closed")]
 
 
 def test_a_close_amid_a_message_says_what_is_lost() -> None:
@@ -251,7 +251,7 @@ def test_a_close_amid_a_message_says_what_is_lost() -> None:
     client.send_raw(raw(b"half", fin=0))
     client.close()
     assert feed(server, client.bytes_to_send(0)) == [
-        Ignored("4 octets", "their message was not finished"),
+        Ignored("4 bytes", "their message was not finished"),
         Closed(1000, "", clean=True),
     ]
 
@@ -266,10 +266,10 @@ def test_a_close_amid_a_message_says_what_is_lost() -> None:
         (lambda end: end.send("\ud800", 0), "UTF-8"),
         (lambda end: end.send(b"x", 0, 0), "fragments"),
         (lambda end: end.send("x", 0, 3), "fragments"),
-        (lambda end: end.ping(bytes(126)), "at most 125 octets, got 126"),
+        (lambda end: end.ping(bytes(126)), "at most 125 bytes, got 126"),
         (lambda end: end.close(999), "got 999"),
         (lambda end: end.close(1006), "got 1006"),
-        (lambda end: end.close(1000, "é" * 62), "123 octets"),
+        (lambda end: end.close(1000, "é" * 62), "123 bytes"),
         (lambda end: end.close(1005, "why"), "none with 1005"),
         (lambda end: end.close(1000, "\ud800"), "UTF-8"),
         (lambda end: end.start(0), "one start, before anything else"),
@@ -295,7 +295,7 @@ def test_nothing_is_sent_before_the_opening_or_after_the_close(call: object) -> 
         call(client)  # type: ignore[operator]
 
 
-def test_raw_octets_need_a_stream() -> None:
+def test_raw_bytes_need_a_stream() -> None:
     _, server = opened()
     server.end_of_stream(0)
     with pytest.raises(LocalProtocolError, match="not finished"):

@@ -1,4 +1,4 @@
-"""Octets nobody thought of: whatever arrives, an endpoint reports it, ends at most once, and never raises."""
+"""Bytes nobody thought of: whatever arrives, an endpoint reports it, ends at most once, and never raises."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tests.engine.pair import exchange, feed, opened, raw
 
 REQUEST = WebSocket("client", randomness=bytes)
 REQUEST.start(0)
-REQUEST_OCTETS = REQUEST.bytes_to_send(0)
+REQUEST_BYTES = REQUEST.bytes_to_send(0)
 BEGINNINGS = {  # what makes the rest worth reading
     "client": [b"", b"HTTP/1.1 ", b"HTTP/1.1 404 Not Found\r\n", b"HTTP/1.1 101 OK\r\nUpgrade: websocket\r\n"],
-    "server": [b"", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n", REQUEST_OCTETS[:-2], REQUEST_OCTETS],
+    "server": [b"", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n", REQUEST_BYTES[:-2], REQUEST_BYTES],
 }
 FRAMES = st.builds(
     raw,
@@ -27,11 +27,11 @@ FRAMES = st.builds(
 LINES = st.lists(
     st.text(st.characters(max_codepoint=255), max_size=40).map(lambda text: f"{text}\r\n".encode("latin-1"))
 )
-OCTETS = st.one_of(st.binary(), FRAMES, st.lists(FRAMES, max_size=5).map(b"".join), LINES.map(b"".join))
+INPUTS = st.one_of(st.binary(), FRAMES, st.lists(FRAMES, max_size=5).map(b"".join), LINES.map(b"".join))
 
 
 def checked(end: WebSocket, chunks: list[bytes]) -> list[Event]:
-    """Give an endpoint its octets and the end of the stream; check what holds for every endpoint."""
+    """Give an endpoint its bytes and the end of the stream; check what holds for every endpoint."""
     seen: list[Event] = []
     for chunk in chunks:
         seen += feed(end, chunk)
@@ -52,12 +52,12 @@ def test_anything_may_come_first(role: str, data: st.DataObject) -> None:
     end = WebSocket("client", randomness=bytes) if role == "client" else WebSocket("server")
     if role == "client":
         end.start(0)
-    checked(end, [data.draw(st.sampled_from(BEGINNINGS[role])), *data.draw(st.lists(OCTETS, max_size=4))])
+    checked(end, [data.draw(st.sampled_from(BEGINNINGS[role])), *data.draw(st.lists(INPUTS, max_size=4))])
 
 
 @pytest.mark.parametrize("compression", [True, False])
 @pytest.mark.parametrize("role", ["client", "server"])
-@given(st.lists(OCTETS, max_size=6))
+@given(st.lists(INPUTS, max_size=6))
 def test_anything_may_come_later(role: str, compression: bool, chunks: list[bytes]) -> None:
     ends = opened(
         WebSocket("client", compression=compression, largest_message=100), WebSocket("server", largest_message=100)
@@ -92,5 +92,5 @@ def test_what_is_sent_arrives(messages: list[str | bytes], fragment: int, size: 
 
 
 def test_the_beginnings_above_are_the_ones_meant() -> None:
-    (event,) = feed(WebSocket("server"), REQUEST_OCTETS)
+    (event,) = feed(WebSocket("server"), REQUEST_BYTES)
     assert isinstance(event, Opened)

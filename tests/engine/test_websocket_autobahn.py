@@ -28,7 +28,7 @@ if os.environ.get("AUTOBAHN") == "all":
 
 NO_VERDICT = ("7.1.6", "7.13.1", "7.13.2")  # the suite's own: it only tells what it saw
 # A good message and a bad frame that arrive together are reported together, so that the echo comes too late. To the
-# suite that is not strict but right, and it hangs on how TCP cut the octets.
+# suite that is not strict but right, and it hangs on how TCP cut the bytes.
 TOGETHER = ("3.", "4.", "5.")
 # As a server the suite wants some clients of the cases 13.* to compress each message afresh, and asks that of none that
 # does not offer it; so there ours does.

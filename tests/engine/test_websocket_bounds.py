@@ -1,4 +1,4 @@
-"""The opening handshake ends, whatever comes or does not: in octets and in time."""
+"""The opening handshake ends, whatever comes or does not: in bytes and in time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_head_has_a_limit_that_splits_do_not_move(role: str, size: int) -> Non
     assert isinstance(outcome(whole), Opened)
     failed = outcome(whole - 1)
     assert isinstance(failed, Failed)
-    assert f"at most {whole - 1} octets" in str(failed.error)
+    assert f"at most {whole - 1} bytes" in str(failed.error)
 
 
 def test_a_head_that_never_ends_is_cut_off() -> None:

@@ -25,7 +25,7 @@ def test_a_message_may_be_as_large_as_the_limit_and_no_larger(compression: bool,
     assert at_client[0] == Closed(1009, text, clean=True)
 
 
-def test_the_limit_counts_octets_not_characters() -> None:
+def test_the_limit_counts_bytes_not_characters() -> None:
     client, server = opened(server=WebSocket("server", largest_message=100))
     client.send("€" * 34, 0)
     assert failure(exchange(client, server)[1])[0] == 1009
@@ -50,7 +50,7 @@ def test_a_zip_bomb_is_cut_off_before_it_fills_memory() -> None:
     assert peak < 8 << 20
 
 
-def test_fragments_without_octets_take_no_memory() -> None:
+def test_fragments_without_bytes_take_no_memory() -> None:
     _, server = opened()
     feed(server, raw(fin=0))
     more = raw(opcode=0, fin=0) * 1000
@@ -133,7 +133,7 @@ def test_our_client_fails_a_masked_frame() -> None:
 def test_what_comes_after_a_failure_is_ignored_aloud() -> None:
     _, server = opened()
     feed(server, raw(opcode=3))
-    assert feed(server, raw(b"x")) == [Ignored("7 octets", "the WebSocket is closed")]
+    assert feed(server, raw(b"x")) == [Ignored("7 bytes", "the WebSocket is closed")]
 
 
 def test_bad_text_fails_before_its_message_ends() -> None:

@@ -356,22 +356,22 @@ def test_an_endless_refusal_is_cut_off() -> None:
     client = WebSocket("client")
     client.start(0)
     events = feed(client, b"HTTP/1.1 404 Not Found\r\n\r\n" + bytes(1 << 20))
-    assert events == [Ignored("the rest of the response", "65536 octets came"), Refused(404, (), bytes(65536))]
+    assert events == [Ignored("the rest of the response", "65536 bytes came"), Refused(404, (), bytes(65536))]
     assert client.finished
 
 
-def test_octets_after_a_refusal_are_not_dropped_in_silence() -> None:
+def test_bytes_after_a_refusal_are_not_dropped_in_silence() -> None:
     client = WebSocket("client")
     client.start(0)
     assert feed(client, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\nmore") == [
         Refused(404, (("content-length", "0"),)),
-        Ignored("4 octets", "the WebSocket is closed"),
+        Ignored("4 bytes", "the WebSocket is closed"),
     ]
     _, events = ask(server=WebSocket("server", accept=lambda _: Reply(403)))
     assert len(events) == 1
     server = WebSocket("server", accept=lambda _: Reply(403))
     assert feed(server, head("GET / HTTP/1.1", REQUEST) + b"more")[1:] == [
-        Ignored("4 octets", "the WebSocket is closed")
+        Ignored("4 bytes", "the WebSocket is closed")
     ]
 
 

@@ -164,7 +164,7 @@ def port() -> Iterator[int]:
 
 
 def codes(port: int, frame: bytes) -> list[Event]:
-    """Return what their server says to octets that our client sends raw, after the opening."""
+    """Return what their server says to bytes that our client sends raw, after the opening."""
     client = WebSocket("client", compression=False, subprotocols=["lab"])
     seen: list[Event] = []
     for event in talk(client, port):

@@ -58,7 +58,7 @@ class Connection:
         return data
 
     def read(self, size: int | None = None) -> bytes:
-        """Return the next octets, `size` or until the other side ends; every segment is acknowledged."""
+        """Return the next bytes, `size` or until the other side ends; every segment is acknowledged."""
         data = b""
         while size is None or len(data) < size:
             packet = self.receive()

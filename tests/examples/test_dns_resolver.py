@@ -216,7 +216,7 @@ def test_a_truncated_answer_is_asked_for_again_over_tcp(resolver) -> None:
     client, upstream = resolver
     client.ask("www.example")
     upstream.ghost.send(upstream.answer(upstream.query(), answer_count=0, truncated=1))
-    # RFC 7766 section 5: over TCP then, where two octets of length go before the message (section 8).
+    # RFC 7766 section 5: over TCP then, where two bytes of length go before the message (section 8).
     syn = upstream.ghost.receive(5, where=TCP(dport=53, flags=SYN))
     server = Connection(upstream.ghost, syn, 53, syn[TCP].sport)
     server.accept(syn)

@@ -21,12 +21,12 @@ from packetlab import (
     U24,
     U32,
     BuildError,
+    Bytes,
     Ether,
     Header,
     IPv4,
     IPv4Address,
     IPv6Address,
-    Octets,
     Payload,
     Rest,
     S32le,
@@ -41,17 +41,17 @@ from packetlab import (
     crc32,
     default,
     field,
+    fixed_bytes,
     has,
     internet_checksum,
     many,
-    octets,
     pad,
     size_of,
     sized,
     when,
 )
 from packetlab.declare import registry
-from packetlab.declare.kinds import Address, Bytes, Int, Items, PayloadMark
+from packetlab.declare.kinds import Address, ByteString, Int, Items, PayloadMark
 from packetlab.protocols import icmp, ip, ipx, link, transport, tunnels, websocket, xns
 
 
@@ -80,7 +80,7 @@ class Label(Header):
 
     kind: U8 = 1
     length: U8 = auto(size_of("value"))
-    value: Octets = b""
+    value: Bytes = b""
 
 
 class Everything(Header, under=Ether, when={"type": 0xB0B1}):
@@ -101,9 +101,9 @@ class Everything(Header, under=Ether, when={"type": 0xB0B1}):
     v4: IPv4Address = default("10.0.0.1")
     v6: IPv6Address = default("fe80::1")
     xns: XNSAddressField = default("1H.2H.3H")
-    data: Annotated[bytes, octets(3)] = b"abc"
+    data: Annotated[bytes, fixed_bytes(3)] = b"abc"
     size: U8 = auto(size_of("name"))
-    name: Octets = b""
+    name: Bytes = b""
     has_key: U1 = auto(has("key"))
     has_crc: U1 = 0
     unused: Annotated[int, bits(6)] = 0
@@ -119,7 +119,7 @@ class Trailing(Header, under=IPv4, when={"protocol": 250}):
     length: U16 = auto(size_of("self") + size_of("payload"))
     checksum: U16 = auto(internet_checksum("pseudo", "self", "payload", "filler"))
     payload: Payload = b""
-    filler: Octets = pad(4)
+    filler: Bytes = pad(4)
     end: U24 = 0xABCDEF
 
 
@@ -130,7 +130,7 @@ class Chosen(Header, under=Buoy, when=ahead(8) == 0x7F):
     number: U3 = 0
     rest: Annotated[int, bits(5)] = 0
     size: U8 = auto(size_of("body"))
-    body: Octets = sized(field("size"), b"")
+    body: Bytes = sized(field("size"), b"")
 
 
 MINE = [Buoy, Label, Everything, Trailing, Chosen]
@@ -169,7 +169,7 @@ def value(kind: Any, scapy_class: Any, dpkt_class: Any, names: Any) -> st.Search
             )
 
         return st.lists(one, max_size=3).map(listed)
-    assert isinstance(kind, Bytes)
+    assert isinstance(kind, ByteString)
     size = {"max_size": 12} if kind.size is None else {"min_size": kind.size, "max_size": kind.size}
     return st.binary(**size).map(lambda b: Values(b, b, b))
 
@@ -194,7 +194,7 @@ def header(cls: type[Header], scapy_class: Any, dpkt_class: Any, names: Any) -> 
     return draw_values()
 
 
-def octets_of(cls: type[Header]) -> st.SearchStrategy[bytes]:
+def bytes_of(cls: type[Header]) -> st.SearchStrategy[bytes]:
     """Return a strategy for bytes that may begin with a header: made up, or built and then cut or changed."""
 
     @st.composite

@@ -22,12 +22,12 @@ from packetlab import (
     U40,
     U64,
     UDP,
+    Bytes,
     Ether,
     Header,
     IPv4,
     IPv4Address,
     IPv6Address,
-    Octets,
     Payload,
     Rest,
     S32le,
@@ -45,11 +45,11 @@ from packetlab import (
     crc32c,
     default,
     field,
+    fixed_bytes,
     has,
     internet_checksum,
     many,
     next_protocol,
-    octets,
     pad,
     size_of,
     sized,
@@ -76,11 +76,11 @@ class Depth(IntEnum):
 
 
 class Tag(Header):
-    """A TLV; kind 0 is one octet alone."""
+    """A TLV; kind 0 is one byte alone."""
 
     kind: U8 = 1
     length: U8 = when(field("kind") > 0, auto(size_of("value")))
-    value: Octets = when(field("kind") > 0, b"")
+    value: Bytes = when(field("kind") > 0, b"")
 
 
 class Mark(Header):
@@ -115,9 +115,9 @@ class Harbour(Header, under=Ether, when={"type": 0xB1B0}):
     v4: IPv4Address = default("10.0.0.1")
     v6: IPv6Address = default("fe80::1")
     berth: XNSAddressField = default("1H.2H.3H")
-    magic: Annotated[bytes, octets(3)] = const(b"a'\"")
+    magic: Annotated[bytes, fixed_bytes(3)] = const(b"a'\"")
     size: U8 = auto(size_of("name"))
-    name: Octets = b""
+    name: Bytes = b""
     has_key: U1 = auto(has("key"))
     has_crew: U1 = auto(has("crew"))
     left: Annotated[int, bits(6)] = 0
@@ -151,7 +151,7 @@ class Barge(Header, under=Boat, when=ahead(8) == 0x7F):
     size: U16 = auto(size_of("payload"))
     sum: U16 = auto(xns_checksum("self", "payload", "filler"))
     payload: Payload = b""
-    filler: Octets = pad(4)
+    filler: Bytes = pad(4)
     end: U24 = 0xABCDEF
 
 
@@ -160,7 +160,7 @@ class Raft(Header, under=Boat, when=(ahead(60) >> 52) == 0xC0):
 
     mark: U8 = 0xC0
     plank: U8 = 2
-    planks: Octets = sized(field("plank") * 2 + choose(field("plank") == 3, 1, 0), b"abcd")
+    planks: Bytes = sized(field("plank") * 2 + choose(field("plank") == 3, 1, 0), b"abcd")
     type: U16 = auto(next_protocol("ethertype", otherwise=0xFFFF))
 
 

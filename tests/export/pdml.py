@@ -53,7 +53,7 @@ class Tshark:
         return [packet.findall("proto") for packet in said.findall("packet")]
 
     def ask(self, frames: Sequence[Any], linktype: int = 1) -> list[list[ET.Element]]:
-        """The same for octets, frames or packets."""
+        """The same for bytes, frames or packets."""
         path = self.folder / "asked.pcapng"
         with Writer(path) as writer:
             for number, frame in enumerate(frames):

@@ -12,7 +12,7 @@ from packetlab.export import dpkt_class, scapy_class
 from packetlab.export.bridges.dpkt_declared import names_of as dpkt_names
 from packetlab.export.bridges.scapy_declared import names_of as scapy_names
 from packetlab.packet.packet import Header as AnyHeader
-from tests.export.declared import ALL, MINE, Buoy, Chosen, Everything, Label, Trailing, header, octets_of, stacked
+from tests.export.declared import ALL, MINE, Buoy, Chosen, Everything, Label, Trailing, bytes_of, header, stacked
 
 FEW = settings(max_examples=25)
 
@@ -25,7 +25,7 @@ def names(cls: type[Header]) -> dict[str, tuple[str, str]]:
 
 
 def plain(value: object) -> object:
-    """A value of either library as numbers, octets and lists of bytes."""
+    """A value of either library as numbers, bytes and lists of bytes."""
     if isinstance(value, list):
         return [bytes(one) for one in value]
     return int(value) if hasattr(value, "__int__") else value
@@ -61,12 +61,12 @@ def test_the_same_values_build_the_same_bytes(cls: type[Header], data: st.DataOb
 @FEW
 @given(st.data())
 def test_the_same_bytes_give_the_same_values_and_come_back(cls: type[Header], data: st.DataObject) -> None:
-    octets = data.draw(octets_of(cls))
-    read = dissect(octets, cls).layers[0]
+    raw = data.draw(bytes_of(cls))
+    read = dissect(raw, cls).layers[0]
     if type(read) is not cls:  # PPP whose first byte is odd is read as ShortPPP (RFC 1661 section 6.5)
         return
-    theirs = scapy_class(cls)(octets)
-    assert bytes(theirs) == octets and bytes(theirs.copy()) == octets
+    theirs = scapy_class(cls)(raw)
+    assert bytes(theirs) == raw and bytes(theirs.copy()) == raw
     for name, f in scapy_names(cls).items():
         value = theirs.fields.get(name)
         expected = ours(read, f.name)
@@ -74,11 +74,11 @@ def test_the_same_bytes_give_the_same_values_and_come_back(cls: type[Header], da
             expected = f.kind.text(expected)
         assert plain(value) == expected, name
     try:
-        other = dpkt_class(cls)(octets)
+        other = dpkt_class(cls)(raw)
     except dpkt.NeedData:
         assert read._state >> 2 * len(cls._fields)  # ours is cut as well
         return
-    assert bytes(other) == octets
+    assert bytes(other) == raw
     for name, f in dpkt_names(cls).items():
         assert plain(getattr(other, name)) == ours(read, f.name), name
 
@@ -93,14 +93,14 @@ def test_scapys_own_reading_by_fields_desc_gives_the_same_values(cls: type[Heade
     from scapy.packet import Packet
 
     size = sum(f.kind.bits for f in cls._fields) // 8
-    octets = data.draw(st.binary(min_size=size, max_size=size))
-    by_ours, by_scapy = scapy_class(cls)(octets), scapy_class(cls)()
-    assert Packet.do_dissect(by_scapy, octets) == b""
+    raw = data.draw(st.binary(min_size=size, max_size=size))
+    by_ours, by_scapy = scapy_class(cls)(raw), scapy_class(cls)()
+    assert Packet.do_dissect(by_scapy, raw) == b""
     assert by_scapy.fields == by_ours.fields
     packed = b""
     for f in by_scapy.fields_desc:
         packed = f.addfield(by_scapy, packed, by_scapy.fields[f.name])
-    assert packed == octets
+    assert packed == raw
 
 
 @pytest.mark.parametrize(("lower", "upper"), stacked(), ids=lambda c: c.__name__)
@@ -122,8 +122,8 @@ def test_what_stands_above_is_named_and_found(lower: type[Header], upper: type[H
 
 
 def test_a_condition_on_the_payload_finds_the_next_class() -> None:
-    octets = bytes(Buoy(station=1) / Chosen(body=b"xyz"))
-    assert scapy_class(Buoy)(octets)[scapy_class(Chosen)].body == b"xyz"
+    raw = bytes(Buoy(station=1) / Chosen(body=b"xyz"))
+    assert scapy_class(Buoy)(raw)[scapy_class(Chosen)].body == b"xyz"
     read = scapy_class(Chosen)(bytes(Chosen(body=b"xyz")) + b"more")
     assert read.body == b"xyz" and read.payload.load == b"more"
 

@@ -118,7 +118,7 @@ def test_the_decoder_is_found(packet: Packet, name: str) -> None:
 
 
 @BOTH
-def test_octets_of_a_stream_are_decoded(using: str) -> None:
+def test_bytes_of_a_stream_are_decoded(using: str) -> None:
     assert deep(REQUEST, using=using).name == "http"
     made = deep(bytearray(REQUEST) + b"body", "http", using=using)
     assert b"body" in (made.find("payload") + made.find("body")) or "body" in str(made)
@@ -147,7 +147,7 @@ def test_fields_are_plain_data() -> None:
     assert made.find("qtype") == [1] and "qtype" in made and "nothing" not in made
     with pytest.raises(KeyError):
         made["nothing"]
-    assert "qname: b'example.org.'" in str(made) and repr(made) == f"<Deep dns by scapy: {len(QUERY)} octets>"
+    assert "qname: b'example.org.'" in str(made) and repr(made) == f"<Deep dns by scapy: {len(QUERY)} bytes>"
 
 
 def test_what_fails_is_a_fault_and_what_was_understood_is_kept() -> None:
@@ -182,11 +182,11 @@ def test_a_wrong_name_is_told_with_the_nearest() -> None:
 @pytest.mark.parametrize("name", ["dns", "http", "tls", "dhcp", "ntp", "bgp", "radius", "rip", "smb", "tftp", "sip"])
 @settings(max_examples=30)
 @given(data=st.binary(max_size=120), cut=st.integers(0, 60), port=st.integers(0, 600))
-def test_any_octets_give_a_result_that_is_safe_to_print(name: str, data: bytes, cut: int, port: int) -> None:
+def test_any_bytes_give_a_result_that_is_safe_to_print(name: str, data: bytes, cut: int, port: int) -> None:
     known = {"dns": QUERY, "http": REQUEST}.get(name, b"")
     for using in deep_names()[name]:
-        for octets in (data, known[:cut] + data):
-            shown = str(deep(octets, name, using=using))
+        for raw in (data, known[:cut] + data):
+            shown = str(deep(raw, name, using=using))
             assert all(c.isprintable() or c == "\n" for c in shown)
     str((IPv4() / UDP(dport=port) / data).deep())
 

@@ -67,18 +67,18 @@ else:
     warnings.simplefilter("error")
 import packetlab as pl
 result = {}
-for name, octets in json.loads(sys.stdin.read()).items():
-    first = pl.IPv4 if octets.startswith("45") else pl.Ether
-    made = pl.dissect(bytes.fromhex(octets), first).deep()
+for name, bytes in json.loads(sys.stdin.read()).items():
+    first = pl.IPv4 if bytes.startswith("45") else pl.Ether
+    made = pl.dissect(bytes.fromhex(bytes), first).deep()
     result[name] = [made.name, made.using, made.by, str(made)]
 print(json.dumps(result))
 """
-    octets = json.dumps({name: bytes(packet).hex() for name, packet in {**CASES, **WRONG}.items()})
+    raw = json.dumps({name: bytes(packet).hex() for name, packet in {**CASES, **WRONG}.items()})
     told = []
     for what in ("nothing", "all"):
         done = subprocess.run(
             [sys.executable, "-W", "error" if what == "nothing" else "ignore", "-c", code, what],
-            input=octets, capture_output=True, text=True, timeout=300,
+            input=raw, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
         assert done.returncode == 0 and (what == "all" or not done.stderr), done.stderr
         told.append(json.loads(done.stdout))
@@ -117,8 +117,8 @@ def test_no_port_is_believed_against_the_data(name: str, answers: Any) -> None:
 def test_data_that_the_capture_cut_is_still_found() -> None:
     query = bytes(Ether() / IPv4() / UDP(dport=53) / QUERY)
     hello = bytes(Ether() / IPv4() / TCP(dport=443) / RECORD)
-    for octets, name in ((query, "dns"), (hello, "tls")):
-        made = Frame(octets[:-8], wire_length=len(octets)).packet().deep()
+    for raw, name in ((query, "dns"), (hello, "tls")):
+        made = Frame(raw[:-8], wire_length=len(raw)).packet().deep()
         assert made.name == name and made.faults
     assert {p.deep().name for p in Capture(CORPUS / "be_test008.pcapng").packets() if UDP in p} == {"dhcp"}
 
@@ -153,8 +153,8 @@ def test_every_name_in_the_tables_has_a_decoder_and_every_port_a_test() -> None:
 
 
 @pytest.mark.parametrize("transport", [TCP, UDP])
-def test_octets_that_say_nothing_are_believed_to_be_nothing(transport: Any) -> None:
-    """Random octets, one octet over and over, random text: a port alone makes no protocol of them."""
+def test_bytes_that_say_nothing_are_believed_to_be_nothing(transport: Any) -> None:
+    """Random bytes, one byte over and over, random text: a port alone makes no protocol of them."""
     random = Random(1)
     believed = []
     for name in BY_PORT[transport.__name__].values():
@@ -162,7 +162,7 @@ def test_octets_that_say_nothing_are_believed_to_be_nothing(transport: Any) -> N
             bodies = [random.randbytes(size) for _ in range(30)]
             bodies += [b"\x80\x60" + random.randbytes(size) for _ in range(10)]
             bodies += [bytes(random.choices(b"abcdefg HIJ\r\n0123", k=size)) for _ in range(10)]
-            bodies += [bytes([octet]) * size for octet in (0, 1, 2, 0x20, 0x30, 0x40, 0x55, 0xFF)]
+            bodies += [bytes([byte]) * size for byte in (0, 1, 2, 0x20, 0x30, 0x40, 0x55, 0xFF)]
             believed += [name for body in bodies if plausible(name, body)]
     assert len(believed) <= 5, believed  # of 6,000 and more
 
@@ -292,7 +292,7 @@ def test_what_is_encrypted_is_no_fault() -> None:
 
 def test_a_message_that_goes_on_in_a_later_segment_is_told() -> None:
     made = deep(record(HELLO[:-7]), "tls", using="dpkt")
-    assert len(made.faults) == 1 and "7 octets more" in made.faults[0].got
+    assert len(made.faults) == 1 and "7 bytes more" in made.faults[0].got
 
 
 @pytest.mark.parametrize("using", ["scapy", "dpkt", None])
@@ -394,7 +394,7 @@ def test_link_types_are_read_the_same_whatever_was_imported() -> None:
 
 
 @pytest.mark.parametrize("linktype", [147, 249, 227, 117, 163, 272, 105, 230])
-def test_any_octets_of_any_link_type_give_an_answer(linktype: int) -> None:
+def test_any_bytes_of_any_link_type_give_an_answer(linktype: int) -> None:
     for data in (b"", b"\x08", bytes(40), bytes(range(64))):
         packet = Frame(data, linktype=linktype).packet()
         assert packet.linktype == linktype and bytes(packet.to_scapy()) == data

@@ -24,17 +24,17 @@ from packetlab import (
     U32,
     UDP,
     BuildError,
+    Bytes,
     DeclareError,
     Ether,
     Header,
     IPv4,
     IPv6,
-    Octets,
     auto,
     diagram,
     dissect,
     field,
-    octets,
+    fixed_bytes,
     size_of,
     sized,
     when,
@@ -62,8 +62,8 @@ class Buoy(Header):
     rest: U7 = 0
     length: U16 = auto(size_of("self"))
     key: U32 = when(field("urgency") & 1)
-    long: Annotated[bytes, octets(64)] = bytes(64)
-    name: Octets = sized(field("version"), b"")
+    long: Annotated[bytes, fixed_bytes(64)] = bytes(64)
+    name: Bytes = sized(field("version"), b"")
 
 
 @pytest.mark.parametrize("header", FIGURES)
@@ -94,8 +94,8 @@ def test_a_field_over_several_rows_is_one_box() -> None:
 def test_what_varies_may_be_absent_or_finds_no_room_is_marked() -> None:
     text = str(diagram(Buoy))
     assert "/                            name ...                           /" in text and "key ?" in text
-    assert "long (64 octets)" in text and text.endswith("Cut short: flag_of_one_bit (bit 8).")
-    assert len(text.splitlines()) < 22  # 64 octets are folded
+    assert "long (64 bytes)" in text and text.endswith("Cut short: flag_of_one_bit (bit 8).")
+    assert len(text.splitlines()) < 22  # 64 bytes are folded
 
 
 @pytest.mark.parametrize(
@@ -119,15 +119,15 @@ def test_every_header_can_be_drawn(header: type[Header]) -> None:
 def test_tables_say_where_fields_lie_and_what_they_follow_from() -> None:
     table = diagram(Buoy).markdown()
     assert "| bits 4 to 7 | `urgency` | number of 4 bits | `0 unless given` | always |" in table
-    assert "| octets 2 to 3 | `length` | number of 16 bits | `= size_of(self)` | always |" in table
-    assert "| where `urgency & 1` |" in table and "`version octets`" in table
+    assert "| bytes 2 to 3 | `length` | number of 16 bits | `= size_of(self)` | always |" in table
+    assert "| where `urgency & 1` |" in table and "`version bytes`" in table
     assert "`checksum xns(self, payload, pad)`" in diagram(IDP).markdown()
 
 
 def test_help_shows_the_diagram_and_the_fields(capsys: pytest.CaptureFixture[str]) -> None:
     page = pydoc.plain(pydoc.render_doc(Buoy))
     assert "A made-up buoy." in page and "|version|urgency|" in page
-    assert re.search(r"key +octets 4 to 7: number of 32 bits, where urgency & 1", page)
+    assert re.search(r"key +bytes 4 to 7: number of 32 bits, where urgency & 1", page)
     assert Buoy.__dict__["__doc__"] == "A made-up buoy." and Buoy().__doc__ == "A made-up buoy."
     assert pl.describe(Buoy)["doc"] == "A made-up buoy."
     Buoy.__doc__ = "Another text."
@@ -150,7 +150,7 @@ def test_any_name_and_width(name: str, width: int) -> None:
     made = type(Header)(
         "Any",
         (Header,),
-        {"__annotations__": {"x" + name: pl.U8, "y": Annotated[bytes, octets(width)]}, "y": bytes(width)},
+        {"__annotations__": {"x" + name: pl.U8, "y": Annotated[bytes, fixed_bytes(width)]}, "y": bytes(width)},
     )
     lines = diagram(made).splitlines()  # type: ignore[arg-type]
     assert max(len(line) for line in lines if line[0] in "|+") == 2 * min(32, 8 + 8 * width) + 1

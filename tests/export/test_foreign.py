@@ -1,4 +1,4 @@
-"""Whatever is a packet is taken wherever a packet is: ours, frames, scapy's, dpkt's, octets."""
+"""Whatever is a packet is taken wherever a packet is: ours, frames, scapy's, dpkt's, bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from packetlab import UDP, VLAN, Capture, Ether, Frame, Header, IPv4, IPv6, Pack
 from packetlab.bulk.batch import Batch
 from packetlab.export.bridges.scapy_declared import load
 from packetlab.packet.coerce import as_packet
-from packetlab.packet.foreign import octets
+from packetlab.packet.foreign import as_bytes
 
 load()
 from scapy.layers.dns import DNS  # noqa: E402
@@ -33,7 +33,7 @@ anything = pytest.mark.parametrize("form", FORMS, ids=NAMES)
 
 @anything
 def test_it_has_bytes_and_is_a_packet(form: object) -> None:
-    assert octets(form) == DATA
+    assert as_bytes(form) == DATA
     assert as_packet(form) == OURS == dissect(form)
     assert UDP(dport=9).matches(as_packet(form))
 
@@ -72,7 +72,7 @@ def test_it_is_compared_and_matched(form: object) -> None:
 @pytest.mark.parametrize("wrong", [5, [1, 2], None, "text", object()])
 def test_what_is_no_packet_is_refused(wrong: object) -> None:
     a, _ = memory_wire()
-    for use in (octets, as_packet, dissect, a.send, Frame.of, Frame):
+    for use in (as_bytes, as_packet, dissect, a.send, Frame.of, Frame):
         with pytest.raises(TypeError, match="packet"):
             use(wrong)
     for use in (pl.from_scapy, pl.from_dpkt):

@@ -78,7 +78,7 @@ def ids(packet: Any) -> set[str]:
 def test_names_stay_and_say_what_is_wrong() -> None:
     assert {
         "udp.length.plus-one", "udp.length.minus-one", "udp.length.zero", "udp.length.max", "udp.checksum.wrong",
-        "udp.checksum.cut", "ipv4.version.wrong-constant", "ipv4.ihl.plus-one", "trailing-octets",
+        "udp.checksum.cut", "ipv4.version.wrong-constant", "ipv4.ihl.plus-one", "trailing-bytes",
     } <= ids(UDP_PACKET)  # fmt: skip
     assert {
         "tcp.options.overlong",

@@ -152,7 +152,7 @@ def test_a_declaration_of_ones_own_with_conditions_counts_and_units() -> None:
 
         class Part(Header):
             size: pl.U8 = pl.auto(pl.size_of("note"))
-            note: pl.Octets = b""
+            note: pl.Bytes = b""
 
         class Own(Header):
             kind: pl.U8 = 0
@@ -163,7 +163,7 @@ def test_a_declaration_of_ones_own_with_conditions_counts_and_units() -> None:
             extra: pl.U16 = pl.when(pl.field("flag") == 1)
             more: pl.U32 = pl.when(pl.field("kind") > 4)
             parts: tuple[Part, ...] = pl.many()
-            tail: pl.Octets = b""
+            tail: pl.Bytes = b""
 
         @settings(max_examples=200, suppress_health_check=list(HealthCheck))
         @given(pl.strategies.packets(Own))

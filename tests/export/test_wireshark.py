@@ -139,7 +139,7 @@ LOWER = ("Ether", "VLAN", "LLC", "SNAP", "PPPoE", "PPP", "IPv4", "IPv6", "UDP", 
 
 
 def spoilt(sound: list[Packet], seed: int, count: int) -> list[Any]:
-    """Return frames with octets changed behind what Wireshark dissects itself, ends missing, or more behind."""
+    """Return frames with bytes changed behind what Wireshark dissects itself, ends missing, or more behind."""
     rng = random.Random(seed)
     found: list[Any] = []
     for _ in range(count):
@@ -198,7 +198,7 @@ def test_drawn_packets(tshark: Tshark, harbour: Any) -> None:
     check()
 
 
-def test_drawn_octets(tshark: Tshark) -> None:
+def test_drawn_bytes(tshark: Tshark) -> None:
     head = bytes.fromhex("ffffffffffff000000000000b1b0")
 
     @FEW
@@ -266,7 +266,7 @@ def test_numbers_of_64_bits_in_conditions(tmp_path: Path) -> None:
             chosen: U8 = when((choose(f("d") > f("e"), f("a"), f("d")) ^ -1) < -(2**40), 0)
             either: U8 = when((f("d") | f("e") | (f("d") - f("e"))) < 0, 0)
             size: U8 = auto(size_of("rest"))
-            rest: pl.Octets = b""
+            rest: pl.Bytes = b""
 
         rng = random.Random(5)
 
@@ -351,7 +351,7 @@ def test_headers_of_nothing_do_not_go_on_for_ever(tmp_path: Path) -> None:
         registry.bind(Empty, under=Empty)
 
         class One(Header, under=Ether, when={"type": 0xB1B5}):
-            octet: U8 = 0
+            byte: U8 = 0
 
         registry.bind(One, under=One)
         types = [t.to_bytes(2, "big") for t in (0xB1B4, 0xB1B5)]

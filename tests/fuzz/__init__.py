@@ -31,7 +31,7 @@ from tests.view.cells import cell
 CAPTURES = Path(__file__).parent.parent.parent / "captures"
 GROUP = 80  # frames of one capture
 FILES = 20  # files that are changed in a row
-LARGEST = 4000  # octets of a frame that is taken
+LARGEST = 4000  # bytes of a frame that is taken
 COLUMNS = tuple(name for name in MANY if isinstance(name, str))
 EDGES = (0, 1, 2, 4, 5, 6, 8, 17, 41, 43, 44, 47, 60, 0x45, 0x60, 0x7F, 0x80, 0xFE, 0xFF)
 REWRITES: tuple[dict[str, Any], ...] = (
@@ -86,7 +86,7 @@ def recorded(folder: Path = CAPTURES) -> tuple[list[Frame], list[bytes]]:
 
 
 def mutated(noise: random.Random, data: bytes, others: Callable[[], bytes]) -> bytes:
-    """Return octets changed in one to four places."""
+    """Return bytes changed in one to four places."""
     made = bytearray(data)
     for _ in range(noise.choice((1, 1, 2, 4))):
         at = min(int(noise.expovariate(1 / 30)) if noise.random() < 0.7 else noise.randrange(len(made) + 1), len(made))

@@ -124,8 +124,8 @@ def line(*pieces: bytes) -> NetHubPort:
 
 def test_frames_are_put_together_from_any_pieces_of_the_line() -> None:
     frames = [bytes([n]) * (14 + n) for n in range(20)]
-    octets = b"".join(len(frame).to_bytes(2, "big") + frame for frame in frames)
-    with line(*(octets[i : i + 7] for i in range(0, len(octets), 7))) as port:
+    raw = b"".join(len(frame).to_bytes(2, "big") + frame for frame in frames)
+    with line(*(raw[i : i + 7] for i in range(0, len(raw), 7))) as port:
         assert [port.receive_frame(timeout=5).data for _ in frames] == frames
         with pytest.raises(ConnectionError, match="the hub closed the line"):
             port.receive_frame(timeout=5)

@@ -25,7 +25,7 @@ WORK = f"""
     corpus = {str(CORPUS)!r}
     if __name__ == "__main__":
         assert run() == 0
-        assert sum(columns.rows for columns in pl.scan(corpus + "/d*.pcap", workers=2, batch_octets=1).table("wire_length")) > 2
+        assert sum(columns.rows for columns in pl.scan(corpus + "/d*.pcap", workers=2, batch_bytes=1).table("wire_length")) > 2
         for engine in (None, "rows"):
             assert pl.Capture(corpus + "/web.pcap").table("tcp.sport", engine=engine).head(3).rows == 3
         pl.Capture(corpus + "/web.pcap")[0].packet().deep()
@@ -139,7 +139,7 @@ def test_the_keeper_is_named_where_it_can_start_nothing(lab: Lab) -> None:
 
 def test_a_fleet_does_its_work_here_where_no_workers_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     no_threads(monkeypatch)
-    fleet = scan(CORPUS / "d*.pcap", workers=4, batch_octets=1)
+    fleet = scan(CORPUS / "d*.pcap", workers=4, batch_bytes=1)
     assert len(list(fleet.table("wire_length"))) == len(fleet.files) > 1
 
 

@@ -59,7 +59,7 @@ def test_the_workers_of_a_fleet_import_nothing_from_the_current_folder(trap: Pat
         import threading, packetlab as pl
         threading.Thread(target=threading.Event().wait, daemon=True).start()  # with threads, workers are not forked
         if __name__ == "__main__":
-            fleet = pl.scan({str(CORPUS / "d*.pcap")!r}, workers=2, batch_octets=1)
+            fleet = pl.scan({str(CORPUS / "d*.pcap")!r}, workers=2, batch_bytes=1)
             print(len(list(fleet.table("wire_length"))) == len(fleet) > 1)
     """
     done = python(code, trap)

@@ -89,7 +89,7 @@ def main(names: list[str]) -> None:
     for path in PATHS:
         if not names or any(name in path.name for name in names):
             path.write_text(text(run(read(path))), encoding="utf-8")
-            print(f"{path.name}: {path.stat().st_size} octets")
+            print(f"{path.name}: {path.stat().st_size} bytes")
 
 
 if __name__ == "__main__":

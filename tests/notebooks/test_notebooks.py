@@ -15,7 +15,7 @@ import pytest
 from packetlab import Lab
 from tests.notebooks.run import FOLDER, PATHS, canonical, read, run, text
 
-ALL = 2_000_000  # octets of all six
+ALL = 2_000_000  # bytes of all six
 NAMES = [path.name for path in PATHS]
 PATH = re.compile(r"(?:^|[\s'\"(=])/(?:\w[\w.-]*/)+\w|[A-Z]:\\\w", re.MULTILINE)
 ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}")
@@ -42,9 +42,9 @@ def shown(cell: Any) -> list[Any]:
 
 def size(png: str) -> tuple[int, int]:
     """Return the width and height of a PNG, from its first chunk."""
-    octets = b64decode(png)
-    assert octets[:8] == b"\x89PNG\r\n\x1a\n"
-    return int.from_bytes(octets[16:20], "big"), int.from_bytes(octets[20:24], "big")
+    raw = b64decode(png)
+    assert raw[:8] == b"\x89PNG\r\n\x1a\n"
+    return int.from_bytes(raw[16:20], "big"), int.from_bytes(raw[20:24], "big")
 
 
 def compare(kept: Any, now: Any, *, lab: bool) -> None:

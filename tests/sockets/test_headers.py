@@ -77,7 +77,7 @@ class Wire:
         """Return the packets of IDP that the host has sent, from IDP on, in order."""
         self.host.net.run(run)
         frames = [*self.host.net.capture][self.start :]
-        ours = [frame.packet() for frame in frames if bytes(frame.data)[6:12] == self.host.octets]
+        ours = [frame.packet() for frame in frames if bytes(frame.data)[6:12] == self.host.mac_bytes]
         return [dissect(bytes(packet)[14:], IDP) for packet in ours]
 
     def data(self) -> list[Packet]:
@@ -435,14 +435,14 @@ def test_a_group_can_be_forced(pair) -> None:
     assert values(wire.data(), SPP, "seq", "alloc") == [(77, 0)] * 2
 
 
-def test_octets_of_a_prototype_are_whole_where_forced(pair) -> None:
+def test_bytes_of_a_prototype_are_whole_where_forced(pair) -> None:
     client, _ = pair
     client.headers_on_output = True
     wire = Wire(client.host)
-    octets = bytes(SPP(control=Control(0), datastream=8, source_id=1, destination_id=2, seq=3, ack=0, alloc=0))
-    client.write(octets + b"data", force=True)
+    raw = bytes(SPP(control=Control(0), datastream=8, source_id=1, destination_id=2, seq=3, ack=0, alloc=0))
+    client.write(raw + b"data", force=True)
     (sent,) = wire.data()
-    assert bytes(sent)[30:] == octets + b"data"
+    assert bytes(sent)[30:] == raw + b"data"
 
 
 def test_a_stream_can_be_forced_and_splits(hosts) -> None:

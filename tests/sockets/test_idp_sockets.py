@@ -45,7 +45,7 @@ def test_headers_on_output_decide_all_but_length_and_checksum(hosts) -> None:
     packet = server.read_packet()
     assert packet.payload == b"data" and (packet[IDP].packet_type, packet[IDP].hops) == (77, 3)
     assert packet[IDP].src.host == 0x0A0B0C0D0E and packet.verdict(IDP).name == "GOOD"
-    with pytest.raises(LocalProtocolError, match="30 octets"):
+    with pytest.raises(LocalProtocolError, match="30 bytes"):
         client.write(b"short")
 
 

@@ -100,13 +100,13 @@ def test_the_close_is_not_written_by_hand(pair, datastream) -> None:
         client.write(b"", header=SPP(datastream=datastream))
 
 
-def test_headers_on_output_are_octets_before_the_data(pair) -> None:
+def test_headers_on_output_are_bytes_before_the_data(pair) -> None:
     client, conn = pair
     client.headers_on_output = True
     client.write(bytes(SPP(datastream=8, control=Control.END_OF_MESSAGE)) + b"data")
     packet = conn.read_packet()
     assert packet[SPP].datastream == 8 and packet.payload == b"data"
-    with pytest.raises(LocalProtocolError, match="12 octets"):
+    with pytest.raises(LocalProtocolError, match="12 bytes"):
         client.write(b"too short")
     with pytest.raises(LocalProtocolError, match=r"SPP\.seq"):
         client.write(bytes(SPP(seq=1)))
@@ -118,8 +118,8 @@ def test_headers_on_input_are_network_order_and_last_header_is_the_same(pair) ->
     client, conn = pair
     conn.headers_on_input = True
     client.write(b"abc", header=SPP(datastream=3))
-    octets = conn.read()
-    assert octets == bytes(conn.last_header) + b"abc" and len(octets) == 15
+    raw = conn.read()
+    assert raw == bytes(conn.last_header) + b"abc" and len(raw) == 15
 
 
 def test_a_misspelt_option_is_an_error(pair) -> None:

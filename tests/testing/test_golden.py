@@ -450,7 +450,7 @@ def test_streams_are_put_in_order_and_repeats_left_out() -> None:
     parts = [head.replace(payload=b"GET"), head.replace(TCP, seq=2).replace(payload=b" /")]
     (split,) = conversations([*frames[:2], *(Frame(bytes(p)) for p in parts[::-1]), frames[3]], "stream", 80)
     assert [turn.data for turn in split.turns] == [b"GET /", b"no"]
-    with pytest.raises(PacketlabError, match="every octet, got Hole"):
+    with pytest.raises(PacketlabError, match="every byte, got Hole"):
         conversations([*frames[:2], Frame(bytes(parts[1])), frames[3]], "stream", 80)
     with pytest.raises(PacketlabError, match="expected one in the capture, got none"):
         conversations(frames, "stream", 81)

@@ -11,11 +11,11 @@ from packetlab import (
     U4,
     U16,
     U32,
+    Bytes,
     Control,
     Ether,
     Header,
     IPv4,
-    Octets,
     Packet,
     Rest,
     SimNetwork,
@@ -29,11 +29,11 @@ from packetlab import (
     default,
     dissect,
     field,
+    fixed_bytes,
     from_dpkt,
     from_scapy,
     many,
     masked,
-    octets,
     one_of,
     same_as,
     size_of,
@@ -57,10 +57,10 @@ class Beacon(Header, under=Ether, when={"type": 0x88B5}):
     colour: Annotated[Colour, bits(16)] = Colour.RED
     station: U32
     source: MAC = default("02:00:00:00:00:01")
-    cookie: Annotated[bytes, octets(4)] = bytes(4)
+    cookie: Annotated[bytes, fixed_bytes(4)] = bytes(4)
     key: U32 = when(field("version") == 2)
     entries: tuple[Entry, ...] = many(count=1)
-    name: Octets = auto(field("length"))
+    name: Bytes = auto(field("length"))
     note: Rest = b""
 
 

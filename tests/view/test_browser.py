@@ -1,4 +1,4 @@
-"""What a real browser makes of it: nothing hostile runs, pictures load, and a field lights its octets and bits up."""
+"""What a real browser makes of it: nothing hostile runs, pictures load, and a field lights its bytes and bits up."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def lit(page: Page) -> list[str]:
     )  # type: ignore[no-any-return]
 
 
-def test_a_field_under_the_mouse_lights_its_octets_and_bits_up_and_no_others(page: Page, tmp_path: Path) -> None:
+def test_a_field_under_the_mouse_lights_its_bytes_and_bits_up_and_no_others(page: Page, tmp_path: Path) -> None:
     packet = THINGS["packet"]
     page.show(written(tmp_path, html_of(packet), html_of(packet.replace(pl.IPv4, ttl=9))))
     page.run("document.querySelectorAll('details').forEach(each => each.open = true)")

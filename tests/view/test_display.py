@@ -110,7 +110,7 @@ def test_views_are_loaded_when_something_is_shown_and_not_before() -> None:
 # Packets ------------------------------------------------------------------------------------------------------
 
 
-def test_a_packet_says_every_field_its_octets_its_bits_and_its_state() -> None:
+def test_a_packet_says_every_field_its_bytes_its_bits_and_its_state() -> None:
     words = read(html_of(TCP)).words
     for said in ("IPv4", "10.0.0.1", "ttl", "22", "0111 ....", ".... 0000", "captured", "good"):
         assert said in words, said
@@ -118,7 +118,7 @@ def test_a_packet_says_every_field_its_octets_its_bits_and_its_state() -> None:
     assert words.index("34..35") > words.index("sport")
 
 
-def test_a_row_and_its_octets_and_bits_share_a_class_by_which_they_light_up() -> None:
+def test_a_row_and_its_bytes_and_bits_share_a_class_by_which_they_light_up() -> None:
     html = html_of(TCP)
     number = next(i for i, span in enumerate(places(TCP).spans) if span.field.name == "data_offset")
     users = [tag for tag, name, value in read(html).attributes if name == "class" and f"f{number}" in value.split()]
@@ -142,7 +142,7 @@ def test_a_wrong_checksum_and_a_fault_stand_out() -> None:
 
 def test_a_long_packet_ends_somewhere() -> None:
     html = html_of(pl.IPv4() / bytes(60_000))
-    assert "octets more" in html
+    assert "bytes more" in html
     assert len(html) < 120_000
 
 
@@ -165,7 +165,7 @@ def test_many_items_and_long_ones_end_somewhere() -> None:
     assert len(html_of(many)) < 300_000
 
 
-def test_the_dump_has_octets_and_the_bits_of_shared_ones() -> None:
+def test_the_dump_has_bytes_and_the_bits_of_shared_ones() -> None:
     lines = repr(TCP.dump()).splitlines()
     assert lines[2].startswith("0020  0002 9c40 0050")
     assert [line.split() for line in lines if "IPv4: version" in line] == [
@@ -340,7 +340,7 @@ def test_a_difference_says_both_sides_and_what_follows() -> None:
 
 
 @given(st.sampled_from(ALL), st.binary(max_size=200))
-def test_any_octets_and_any_comment_are_harmless(comment: str, data: bytes) -> None:
+def test_any_bytes_and_any_comment_are_harmless(comment: str, data: bytes) -> None:
     frame = pl.Frame(data, 0, comment=comment)
     check_harmless(html_of(frame))
     check_printable(text_of(frame))

@@ -9,7 +9,7 @@ import pytest
 
 import packetlab as pl
 from packetlab import TCP, BuildError, Ether, Frame, Header, IPv4, TCPFlags
-from packetlab.declare.kinds import octets
+from packetlab.declare.kinds import fixed_bytes
 from packetlab.view.flows import AGAIN, GAP, LATE, Remarks
 from packetlab.view.ladder import LANES
 from tests.growth import is_linear, peak, steps
@@ -66,8 +66,8 @@ def test_a_host_may_be_called_as_the_others_are() -> None:
 
 def test_addresses_of_any_width_are_named() -> None:
     class Wide(Header, under=Ether, when={"type": 0x4242}):
-        src: Annotated[bytes, octets(8)] = bytes(8)
-        dst: Annotated[bytes, octets(8)] = bytes(8)
+        src: Annotated[bytes, fixed_bytes(8)] = bytes(8)
+        dst: Annotated[bytes, fixed_bytes(8)] = bytes(8)
 
     assert len(pl.ladder([Ether() / Wide(src=b"ABCDEFGH")]).columns) == 2
 

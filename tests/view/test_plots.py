@@ -50,10 +50,10 @@ def test_a_rate_is_what_was_captured_in_each_interval(every: float | None, tshar
     width = table["time"][1]
     assert every in (None, width)
     assert every or 40 <= len(table["time"]) <= 101
-    octets = Counter[int]()
+    counted = Counter[int]()
     for time, size in rows:
-        octets[int(time / width + 1e-9)] += size
-    assert {n: round(bits * width / 8) for n, bits in enumerate(table["bits_per_second"].tolist()) if bits} == octets
+        counted[int(time / width + 1e-9)] += size
+    assert {n: round(bits * width / 8) for n, bits in enumerate(table["bits_per_second"].tolist()) if bits} == counted
     assert round(table["frames_per_second"].sum() * width) == len(rows)
 
 

@@ -59,7 +59,7 @@ def session(rest: str) -> str:
     return ether("8864", f"11000001{len(rest) // 2:04x}{rest}")
 
 
-# (link type, octets, our headers up to the inner packet, what tshark has of it)
+# (link type, bytes, our headers up to the inner packet, what tshark has of it)
 CASES = [
     (9, "0021" + IP, "PPPLink PPP IPv4 UDP", "ppp:ip:udp"),
     (9, "21" + IP, "PPPLink ShortPPP IPv4 UDP", "ppp:ip:udp"),
@@ -101,11 +101,11 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("linktype", "octets", "headers", "theirs"), CASES)
+@pytest.mark.parametrize(("linktype", "raw", "headers", "theirs"), CASES)
 def test_what_carries_a_packet_is_told_by_its_own_numbers(
-    linktype: int, octets: str, headers: str, theirs: str
+    linktype: int, raw: str, headers: str, theirs: str
 ) -> None:
-    data = bytes.fromhex(octets)
+    data = bytes.fromhex(raw)
     packet = dissect(data, FIRST[linktype])
     assert " ".join(type(header).__name__ for header in packet.layers) == headers
     assert packet.faults == () and bytes(packet) == data == packet.encode()
@@ -117,7 +117,7 @@ def test_tshark_has_the_same_headers(tmp_path: Path, tshark) -> None:
     for linktype in dict.fromkeys(case[0] for case in CASES):
         mine = [case for case in CASES if case[0] == linktype]
         path = tmp_path / f"{linktype}.pcap"
-        records = [bytes.fromhex(octets) for _, octets, _, _ in mine]
+        records = [bytes.fromhex(raw) for _, raw, _, _ in mine]
         path.write_bytes(
             struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, linktype)
             + b"".join(struct.pack("<IIII", 0, 0, len(one), len(one)) + one for one in records)
@@ -204,7 +204,7 @@ COLUMNS = (
 
 @pytest.mark.parametrize("linktype", dict.fromkeys(case[0] for case in CASES))
 def test_columns_are_those_of_the_objects(linktype: int) -> None:
-    whole = [bytes.fromhex(octets) for number, octets, _, _ in CASES if number == linktype]
+    whole = [bytes.fromhex(raw) for number, raw, _, _ in CASES if number == linktype]
     frames = [one[:size] for one in whole for size in (len(one), len(one) - 1, len(one) // 2, 20, 3)]
     packets = [dissect(frame, FIRST[linktype]) for frame in frames]
     columns = [column(name) for name in COLUMNS]
@@ -222,7 +222,7 @@ def test_columns_are_those_of_the_objects(linktype: int) -> None:
 def test_compiled_loops_find_what_arrays_do(linktype: int) -> None:
     import numpy as np
 
-    frames = [bytes.fromhex(octets) for number, octets, _, _ in CASES if number == linktype]
+    frames = [bytes.fromhex(raw) for number, raw, _, _ in CASES if number == linktype]
     asked = [column(name) for name in ("ip.src", "udp.sport", "ipx.length", "slarp.my_sequence")]
     data = np.frombuffer(b"".join(frames), np.uint8)
     sizes = np.array([len(frame) for frame in frames], np.int64)

@@ -24,12 +24,12 @@ from packetlab import (
     U32,
     U64,
     BuildError,
+    Bytes,
     DeclareError,
     Ether,
     Header,
     IPv4,
     IPv6Address,
-    Octets,
     Payload,
     Rest,
     U16le,
@@ -49,10 +49,10 @@ from packetlab import (
     default,
     dissect,
     field,
+    fixed_bytes,
     has,
     many,
     next_protocol,
-    octets,
     pad,
     sctp_checksum,
     size_of,
@@ -179,13 +179,13 @@ def test_addresses_take_many_forms_and_give_netaddr() -> None:
     assert same(Ends(mac=0)).xns == XNSAddress(1, 2, 3)
 
 
-def test_octets_of_fixed_and_said_size_and_the_rest() -> None:
+def test_bytes_of_fixed_and_said_size_and_the_rest() -> None:
     class Pieces(Header):
         length: U8 = auto(size_of("name"))
-        name: Octets = b""
-        fixed: Annotated[bytes, octets(3)] = b"abc"
+        name: Bytes = b""
+        fixed: Annotated[bytes, fixed_bytes(3)] = b"abc"
         count: U8 = 0
-        words: Octets = sized(field("count") * 2, b"")
+        words: Bytes = sized(field("count") * 2, b"")
         rest: Rest = b""
 
     back = same(Pieces(name=b"hello", count=1, words=b"xy", rest=b"tail"))
@@ -196,7 +196,7 @@ def test_repeated_headers_by_count_by_size_and_until_one() -> None:
     class Item(Header):
         kind: U8 = 0
         length: U8 = auto(size_of("value"))
-        value: Octets = b""
+        value: Bytes = b""
 
     class Counted(Header):
         count: U8 = auto(count_of("items"))
@@ -234,8 +234,8 @@ def test_conditional_fields_are_absent_or_there() -> None:
 def test_padding_fills_up_and_given_padding_stays() -> None:
     class Padded(Header):
         length: U8 = auto(size_of("name"))
-        name: Octets = b""
-        fill: Octets = pad(4)
+        name: Bytes = b""
+        fill: Bytes = pad(4)
         after: U8 = 1
 
     assert bytes(Padded(name=b"ab")).hex() == "0261620001"
@@ -261,7 +261,7 @@ def test_rules_with_scale_offset_and_choice() -> None:
     class Scaled(Header):
         words: U8 = auto(size_of("self") // 4 - 1)
         small: U8 = auto(choose(size_of("payload") < 3, size_of("payload"), 255))
-        body: Octets = sized((field("words") + 1) * 4 - 2, b"xx")
+        body: Bytes = sized((field("words") + 1) * 4 - 2, b"xx")
 
     back = dissect(bytes(Scaled(body=b"123456") / b"hi"), Scaled)
     assert (back[Scaled].words, back[Scaled].small, back[Scaled].body, back.payload) == (1, 2, b"123456", b"hi")
@@ -315,7 +315,7 @@ def test_bindings_are_scoped() -> None:
     [
         ({"a": "U4"}, "expected fields that fill whole bytes, got 4 bits"),
         ({"a": "int"}, "expected U1..U64"),
-        ({"a": "Octets"}, "expected a size"),
+        ({"a": "Bytes"}, "expected a size"),
         ({"a": "Nonesuch"}, "expected an annotation that can be read"),
         ({"given": "U8"}, "expected a name that is free"),
     ],
@@ -411,13 +411,13 @@ def test_what_a_reader_would_have_to_know_too_early_is_refused() -> None:
     ):
 
         class Late(Header):
-            data: Octets = sized(field("n"), b"")
+            data: Bytes = sized(field("n"), b"")
             n: U8 = 0
 
     with pytest.raises(DeclareError, match=r"Later.data: .* got n"):
 
         class Later(Header):
-            data: Octets
+            data: Bytes
             n: U8 = auto(size_of("data"))
 
     with pytest.raises(DeclareError, match=r"Flagged.key: .* got flags"):

@@ -63,14 +63,14 @@ def test_tables_of_names_cost_what_their_length_says() -> None:
     assert steps[2] - steps[1] < 2.5 * (steps[1] - steps[0])
 
 
-def test_a_large_header_is_refused_before_its_octets_are_made() -> None:
-    fields = [{"name": f"f{i}", "kind": "octets", "octets": 65536} for i in range(256)]
+def test_a_large_header_is_refused_before_its_bytes_are_made() -> None:
+    fields = [{"name": f"f{i}", "kind": "bytes", "bytes": 65536} for i in range(256)]
     some = [{"name": f"T{i}", "fields": fields} for i in range(64)]
     tracemalloc.start()
     try:
         with (
             bindings(),
-            pytest.raises(DeclareError, match="T0: expected fixed fields of 65536 octets at most, got 16777216"),
+            pytest.raises(DeclareError, match="T0: expected fixed fields of 65536 bytes at most, got 16777216"),
         ):
             declare_from(some)
         peak = tracemalloc.get_traced_memory()[1]
@@ -83,7 +83,7 @@ def test_powers_are_refused_however_they_are_written() -> None:
     power: Any = ["field", "a"]
     for _ in range(8):
         power = ["*", power, power]
-    wide = [{"name": "a", "kind": "int", "bits": 64}, {"name": "d", "kind": "octets", "size": power}]
+    wide = [{"name": "a", "kind": "int", "bits": 64}, {"name": "d", "kind": "bytes", "size": power}]
     with bindings(), pytest.raises(DeclareError, match=r"T\.d: expected numbers of up to 256 bits"):
         declare_from({"name": "T", "fields": wide})
     steps = [{"name": f"a{i}", "kind": "int", "bits": 64, **({"rule": ["*", ["field", f"a{i - 1}"], ["field", f"a{i - 1}"]]} if i else {})} for i in range(20)]  # fmt: skip

@@ -21,11 +21,11 @@ from packetlab import (
     U8,
     U16,
     U32,
+    Bytes,
     DeclareError,
     Ether,
     Header,
     IPv4,
-    Octets,
     PacketlabError,
     Rest,
     auto,
@@ -35,8 +35,8 @@ from packetlab import (
     const,
     dissect,
     field,
+    fixed_bytes,
     many,
-    octets,
     reply,
     request,
     size_of,
@@ -55,7 +55,7 @@ OWN = [header for header in registry.declared() if header.__module__.startswith(
 CODE = {"Routing"}  # its pseudo-header's address is worked out by a property
 SPELLING = {
     **{name: getattr(packetlab, name) for name in packetlab.__all__ if name[:1] in "US" and name[1:2].isdigit()},
-    **{name: getattr(kinds, name) for name in ("MAC", "IPv4Address", "IPv6Address", "XNSAddressField", "Octets", "Rest", "Payload", "Named", "bits", "octets")},
+    **{name: getattr(kinds, name) for name in ("MAC", "IPv4Address", "IPv6Address", "XNSAddressField", "Bytes", "Rest", "Payload", "Named", "bits", "fixed_bytes")},
     **{name: getattr(right_hand, name) for name in ("auto", "const", "default", "many", "pad", "sized", "when")},
     **{name: getattr(packetlab, name) for name in ("choose", "field", "has", "size_of", "count_of", "ahead", "next_protocol", "internet_checksum", "xns_checksum", "crc32", "crc32c", "sctp_checksum", "request", "reply")},
     "Annotated": Annotated, "IntEnum": IntEnum, "IntFlag": IntFlag, "Header": Header, "bind": bind, "expression": expression,
@@ -226,7 +226,7 @@ def test_what_a_class_needs_travels_with_it_and_what_everyone_has_does_not() -> 
         class Item(Header):
             kind: Annotated[kinds.Named[Kind], bits(8)] = Kind.ASK
             size: U8 = auto(size_of("value"))
-            value: Octets = b""
+            value: Bytes = b""
 
         class Base(Header, under=packetlab.UDP, when={"dport": 7777}):
             code: U8 = 9
@@ -238,7 +238,7 @@ def test_what_a_class_needs_travels_with_it_and_what_everyone_has_does_not() -> 
             flag: U1 = 0
             seven: Annotated[int, bits(7, signed=True)] = -3
             extra: U16 = when(field("flag") == 1, 5)
-            magic: Annotated[bytes, octets(2)] = const(b"ab")
+            magic: Annotated[bytes, fixed_bytes(2)] = const(b"ab")
 
         bind(Top, under=Base, when=field("code") > 200, sets={"code": 201})
         some = described([Top])
@@ -293,13 +293,13 @@ def test_what_a_header_answers_travels_with_it() -> None:
 
         class Ask(Header, under=packetlab.UDP, when={"dport": 7777}):
             number: U16 = 0
-            name: Annotated[bytes, octets(4)] = b"    "
+            name: Annotated[bytes, fixed_bytes(4)] = b"    "
 
         class Tell(Header, under=packetlab.UDP, when={"sport": 7777}, answers={
             Ask: (reply.number == request.number + 1) & (reply.name == request.name) & request.number.one_of(1, 2, 3)
         }):  # fmt: skip
             number: U16 = 0
-            name: Annotated[bytes, octets(4)] = b"    "
+            name: Annotated[bytes, fixed_bytes(4)] = b"    "
 
         class Chat(Header, under=packetlab.UDP, when={"dport": 7778}, answers=reply.turn == request.turn * 2):
             turn: U8 = 0
@@ -388,7 +388,7 @@ def random_descriptions(draw: Any) -> list[dict[str, Any]]:
     used = 0
     for _ in range(draw(st.integers(1, 5))):
         what = draw(
-            st.sampled_from(["int", "int", "int", "pair", "octets", "sized", "mac", "ipv4", "when", "pad", "items"])
+            st.sampled_from(["int", "int", "int", "pair", "bytes", "sized", "mac", "ipv4", "when", "pad", "items"])
         )
         name = names[used]
         used += 1
@@ -412,14 +412,14 @@ def random_descriptions(draw: Any) -> list[dict[str, Any]]:
             rows.append({"name": names[used], "kind": "int", "bits": 8 - width, "default": 1})
             numbers += [name, names[used]]
             used += 1
-        elif what == "octets":
+        elif what == "bytes":
             size = draw(st.integers(1, 5))
-            rows.append({"name": name, "kind": "octets", "octets": size, "default": bytes(size).hex()})
+            rows.append({"name": name, "kind": "bytes", "bytes": size, "default": bytes(size).hex()})
         elif what == "sized":
             rows.append(
                 {
                     "name": name,
-                    "kind": "octets",
+                    "kind": "bytes",
                     "default": "",
                     "size": ["+", term(), ["field", numbers[0]] if numbers else 0],
                 }
@@ -427,7 +427,7 @@ def random_descriptions(draw: Any) -> list[dict[str, Any]]:
         elif what == "when":
             rows.append({"name": name, "kind": "int", "bits": 16, "default": 3, "when": term()})
         elif what == "pad":
-            rows.append({"name": name, "kind": "octets", "pad": draw(st.sampled_from([2, 4, 8]))})
+            rows.append({"name": name, "kind": "bytes", "pad": draw(st.sampled_from([2, 4, 8]))})
         elif what == "items":
             row = {"name": name, "kind": "items", "of": "Item", "default": []}
             how = draw(st.sampled_from(["count", "until", "size", "align"]))
@@ -588,10 +588,10 @@ for _ in range(40):
     [
         (field_of(kind="int", bits=65), "a number from 1 to 64, got 65"),
         (field_of(kind="int", bits=True), "a number from 1 to 64, got True"),
-        (field_of(kind="octets", octets=1 << 40), "a number from 0 to 65536"),
-        (field_of(kind="octets", pad=1 << 40), "a number from 1 to 4096"),
+        (field_of(kind="bytes", bytes=1 << 40), "a number from 0 to 65536"),
+        (field_of(kind="bytes", pad=1 << 40), "a number from 1 to 4096"),
         (field_of(kind="int", bits=8, when=["<<", 1, ["*", 2, ["field", "a"]]]), "a number from 0 to 256 behind <<"),
-        (field_of(kind="octets", size=["//", 8, ["field", "a"]]), "a number that is never 0 behind //"),
+        (field_of(kind="bytes", size=["//", 8, ["field", "a"]]), "a number that is never 0 behind //"),
         (field_of(kind="int", bits=8, rule=["*", ["size_of", "payload"], ["field", "a"]]), "a number that is never 0 behind //"),
         (field_of(kind="int", bits=8, rule=DEEP), "32 levels at most"),
         (field_of(kind="int", bits=8, rule=["checksum", "internet", ["self"], None, 0]), "an unsigned field of 16 bits or more"),

@@ -46,8 +46,8 @@ from packetlab import (
     WebSocketFrame,
     auto,
     dissect,
+    fixed_bytes,
     mask,
-    octets,
     size_of,
 )  # fmt: skip
 from packetlab.codec.faults import Dissection
@@ -187,7 +187,7 @@ def test_802_3_has_a_length_where_ethernet_has_a_type() -> None:
     assert LLC in back and back.payload == b"spanning" and back.trailer == bytes(20)
 
 
-def test_ppp_with_and_without_the_octets_of_hdlc() -> None:
+def test_ppp_with_and_without_the_bytes_of_hdlc() -> None:
     for head in ("ff030021", "0021"):
         assert IPv4 in dissect(bytes.fromhex(head) + bytes(IPv4()), PPPLink)
     assert IPv6 in dissect(bytes(CiscoHDLC() / IPv6()), CiscoHDLC)
@@ -239,7 +239,7 @@ def test_a_header_cut_behind_its_payload_is_packed_in_order() -> None:
     class Ended(Header):
         size: U8 = auto(size_of("payload"))
         payload: Payload = b""
-        end: Annotated[bytes, octets(4)] = b"last"
+        end: Annotated[bytes, fixed_bytes(4)] = b"last"
 
     cut = bytes(Ended() / b"data")[:7]
     assert dissect(cut, Ended).encode() == cut

@@ -64,7 +64,7 @@ def test_what_follows_from_several_causes_names_them() -> None:
     assert lines[0] == "Ether/IPv4/UDP: 2 differences (IPv4.src, payload), 4 more follow"
     assert lines[1] == "IPv4.src: 10.0.0.1 != 10.0.0.3"
     assert lines[2] == (
-        "payload: b'hello' != b'hallo!'  (from octet 1 on); "
+        "payload: b'hello' != b'hallo!'  (from byte 1 on); "
         "follows from it: IPv4.length (33 != 34), UDP.length (13 != 14)"
     )
     assert lines[3].startswith("follows from IPv4.src and payload: IPv4.checksum (")
@@ -144,9 +144,9 @@ def test_a_field_that_is_there_because_another_says_so_follows_from_it() -> None
     assert lines[2] == "LLC.sequence: absent != 7"
 
 
-def test_difference_is_in_octets_that_are_not_shown() -> None:
+def test_difference_is_in_bytes_that_are_not_shown() -> None:
     lines = said(SENT.replace(payload=bytes(50)), SENT.replace(payload=bytes(45) + b"x" + bytes(4)))
-    assert "(from octet 45 on)" in lines[0]
+    assert "(from byte 45 on)" in lines[0]
 
 
 def test_hex_rows_align_what_was_put_in() -> None:
@@ -161,13 +161,13 @@ def test_hex_rows_align_what_was_put_in() -> None:
 
 
 @given(st.binary(max_size=100), st.binary(max_size=100))
-def test_hex_rows_show_each_octet_of_rows_that_differ(left: bytes, right: bytes) -> None:
+def test_hex_rows_show_each_byte_of_rows_that_differ(left: bytes, right: bytes) -> None:
     rows = hex_rows(left, right, most=1000)
     assert (rows == []) == (left == right)
     for side, data in (("  left ", left), ("  right", right)):
         for row in (row for row in rows if row.startswith(side)):
-            offset, octets = row[8:].split(None, 1)
-            shown = bytes.fromhex(octets.replace("--", ""))
+            offset, raw = row[8:].split(None, 1)
+            shown = bytes.fromhex(raw.replace("--", ""))
             assert data[int(offset, 16) :].startswith(shown)
 
 
@@ -268,7 +268,7 @@ def test_whatever_the_bytes_there_is_an_explanation(left: bytes, right: bytes, f
 
 @settings(max_examples=200)
 @given(st.integers(0, 57), st.integers(0, 255), st.integers(0, 57))
-def test_one_octet_changed_anywhere_is_explained(place: int, value: int, cut: int) -> None:
+def test_one_byte_changed_anywhere_is_explained(place: int, value: int, cut: int) -> None:
     data = bytes(BASE)
     changed = bytearray(data)
     changed[place] = value

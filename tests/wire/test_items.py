@@ -14,12 +14,12 @@ from packetlab import (
     U16,
     UDP,
     BuildError,
+    Bytes,
     Capture,
     DissectError,
     Ether,
     Header,
     IPv4,
-    Octets,
     TCPOption,
     auto,
     bindings,
@@ -27,8 +27,8 @@ from packetlab import (
     count_of,
     dissect,
     field,
+    fixed_bytes,
     many,
-    octets,
     size_of,
     when,
 )
@@ -39,7 +39,7 @@ def test_records_filled_up_to_a_multiple_read_back_as_built() -> None:
     with bindings():
 
         class Record(Header):
-            v: Annotated[bytes, octets(13)] = bytes(13)
+            v: Annotated[bytes, fixed_bytes(13)] = bytes(13)
 
         class FlowSet(Header):  # RFC 7011 section 3.3.1: a set may be filled up, its length counts that
             id: U16 = 257
@@ -135,7 +135,7 @@ def test_zeros_behind_options_with_a_length_are_no_option() -> None:
         class Option(Header):
             kind: U8 = 1
             length: U8 = auto(size_of("self"))
-            data: Octets = b""
+            data: Bytes = b""
 
         class Box(Header):
             length: U16 = auto(size_of("self"))
@@ -162,7 +162,7 @@ def test_a_fault_inside_items_of_items_is_seen_at_any_depth() -> None:
 
         class Deepest(Header):
             size: U8 = auto(size_of("value"))
-            value: Octets = b""
+            value: Bytes = b""
 
         class Middle(Header):
             size: U8 = auto(size_of("parts"))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from packetlab import U8, U16, DeclareError, Header, Octets, auto, bindings, bits, field, pad, size_of, when
+from packetlab import U8, U16, Bytes, DeclareError, Header, auto, bindings, bits, field, pad, size_of, when
 from packetlab.schema.dump import described
 from packetlab.schema.load import declare_from
 from tests.growth import is_linear
@@ -29,7 +29,7 @@ def sizes_of_self(n: int) -> Body:
 
 
 def sizes_of_others(n: int) -> Body:
-    names = {f"n{i}": U8 for i in range(n)} | {f"f{i}": Octets for i in range(n)}
+    names = {f"n{i}": U8 for i in range(n)} | {f"f{i}": Bytes for i in range(n)}
     return names, {f"n{i}": auto(size_of(f"f{i}")) for i in range(n)}
 
 
@@ -44,7 +44,7 @@ def conditions(n: int) -> Body:
 
 
 def padded(n: int) -> Body:
-    return {f"f{i}": Octets for i in range(n)}, {f"f{i}": pad(4) for i in range(n)}
+    return {f"f{i}": Bytes for i in range(n)}, {f"f{i}": pad(4) for i in range(n)}
 
 
 def made(body: Body, base: type = Header) -> type:
@@ -76,7 +76,7 @@ def test_a_declaration_of_many_fields_out_of_a_file_takes_steps_in_proportion(sh
 
 def test_circles_through_sizes_are_named_by_their_fields() -> None:
     body = (
-        {"size": U16, "data": Octets, "more": Octets},
+        {"size": U16, "data": Bytes, "more": Bytes},
         {"size": auto(size_of("self")), "data": pad(4), "more": pad(4)},
     )
     assert made(body)._fields[2].pad == 4

@@ -31,9 +31,9 @@ from packetlab import (
     compile_filter,
     count_of,
     field,
+    fixed_bytes,
     ladder,
     many,
-    octets,
 )
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.tables.engines import FieldFilter
@@ -173,17 +173,17 @@ def test_values_that_a_field_cannot_have_are_errors(text: str, complaint: str) -
         compile_filter(text)
 
 
-def test_octets_of_the_size_of_an_address_have_none_of_its_parts() -> None:
+def test_bytes_of_the_size_of_an_address_have_none_of_its_parts() -> None:
     with bindings():
 
         class Keyed(Header, under=Ether, when={"type": 0x88B5}):
-            key: Annotated[bytes, octets(12)]
-            fixed: Annotated[bytes, octets(2)]
+            key: Annotated[bytes, fixed_bytes(12)]
+            fixed: Annotated[bytes, fixed_bytes(2)]
 
         for name in ("net", "host", "socket"):
             with pytest.raises(BuildError, match="no part of Keyed.key"):
                 Capture.of([]).table(f"keyed.key.{name}")
-        with pytest.raises(BuildError, match="2 octets"):
+        with pytest.raises(BuildError, match="2 bytes"):
             compile_filter("keyed.fixed == 010203")
         assert compile_filter("keyed.fixed > 0102")(Ether() / Keyed(key=bytes(12), fixed=b"\1\3"))
 

@@ -25,11 +25,11 @@ from packetlab import (
     U64,
     UDP,
     BuildError,
+    Bytes,
     DeclareError,
     Ether,
     Header,
     IPv4Address,
-    Octets,
     Payload,
     Rest,
     U16le,
@@ -44,11 +44,11 @@ from packetlab import (
     crc32,
     dissect,
     field,
+    fixed_bytes,
     has,
     internet_checksum,
     many,
     next_protocol,
-    octets,
     pad,
     reply,
     request,
@@ -102,29 +102,29 @@ for _ in range(200):
     ("body", "complaint"),
     [
         # what would be an exception when a packet comes
-        ({"n": (tuple[VByte, ...], many(until=field("more") == 0)), "d": (Octets, sized(field("n"), b""))}, r"Wrong\.d: expected field\(\.\.\.\) of a number field, got n, headers"),
-        ({"n": U8, "d": (Octets, sized(field("n") // field("n"), b""))}, r"Wrong\.d: expected a number that is never 0 behind //, got n"),
-        ({"n": U8, "d": (Octets, sized(8 % field("n"), b""))}, "never 0 behind //"),
-        ({"n": U64, "d": (Octets, sized(field("n") << field("n"), b""))}, r"Wrong\.d: expected a number from 0 to 256 behind <<, got n \(field\(\.\.\.\) & 63"),
-        ({"n": U8, "d": (Octets, sized(1 << (0 - field("n")), b""))}, "a number from 0 to 256 behind <<"),
-        ({"a": U64, "d": (Octets, sized(E, b""))}, r"Wrong\.d: expected numbers of up to 256 bits in a rule"),
-        ({"a": U8, "d": (Octets, sized(field("a") + (1 << 5000), b""))}, "256 bits in a rule, got a number of 5001 bits"),
-        ({"a": U8, "d": (Octets, sized(DOUBLED, b""))}, "10000 terms"),
+        ({"n": (tuple[VByte, ...], many(until=field("more") == 0)), "d": (Bytes, sized(field("n"), b""))}, r"Wrong\.d: expected field\(\.\.\.\) of a number field, got n, headers"),
+        ({"n": U8, "d": (Bytes, sized(field("n") // field("n"), b""))}, r"Wrong\.d: expected a number that is never 0 behind //, got n"),
+        ({"n": U8, "d": (Bytes, sized(8 % field("n"), b""))}, "never 0 behind //"),
+        ({"n": U64, "d": (Bytes, sized(field("n") << field("n"), b""))}, r"Wrong\.d: expected a number from 0 to 256 behind <<, got n \(field\(\.\.\.\) & 63"),
+        ({"n": U8, "d": (Bytes, sized(1 << (0 - field("n")), b""))}, "a number from 0 to 256 behind <<"),
+        ({"a": U64, "d": (Bytes, sized(E, b""))}, r"Wrong\.d: expected numbers of up to 256 bits in a rule"),
+        ({"a": U8, "d": (Bytes, sized(field("a") + (1 << 5000), b""))}, "256 bits in a rule, got a number of 5001 bits"),
+        ({"a": U8, "d": (Bytes, sized(DOUBLED, b""))}, "10000 terms"),
         ({"a": U8, "b": (U8, when(DEEP, 0))}, "a rule of 150 levels at most"),
-        ({"n": (U8, auto(size_of("d") * field("m"))), "m": U8, "d": (Octets, b"")}, "never 0 behind //"),
-        ({"a": U4, "m": (MAC, "02:00:00:00:00:01"), "b": U4}, r"Wrong\.m: expected a start on a byte boundary, as octets have, got bit 4"),
-        ({"a": U4, "m": (Annotated[bytes, octets(3)], b"abc"), "b": U4}, "as octets have, got bit 4"),
+        ({"n": (U8, auto(size_of("d") * field("m"))), "m": U8, "d": (Bytes, b"")}, "never 0 behind //"),
+        ({"a": U4, "m": (MAC, "02:00:00:00:00:01"), "b": U4}, r"Wrong\.m: expected a start on a byte boundary, as bytes have, got bit 4"),
+        ({"a": U4, "m": (Annotated[bytes, fixed_bytes(3)], b"abc"), "b": U4}, "as bytes have, got bit 4"),
         ({"a": U4, "x": (U16le, 1), "b": U4}, r"Wrong\.x: expected a little-endian number on a byte boundary.*, got bit 4"),
         ({"a": U4, "x": (U16, auto(internet_checksum("self"))), "b": U4}, "a checksum on a byte boundary, got bit 4"),
-        ({"a": (U16, auto(crc32("self")))}, r"Wrong\.a: expected an unsigned field of 32 bits or more, in octets, got 16 bits"),
-        ({"n": (U8, auto(count_of("d"))), "d": (Octets, b"")}, r"Wrong\.n: expected count_of\(\.\.\.\) of a field tuple\[SomeHeader, \.\.\.\], got d"),
+        ({"a": (U16, auto(crc32("self")))}, r"Wrong\.a: expected an unsigned field of 32 bits or more, in bytes, got 16 bits"),
+        ({"n": (U8, auto(count_of("d"))), "d": (Bytes, b"")}, r"Wrong\.n: expected count_of\(\.\.\.\) of a field tuple\[SomeHeader, \.\.\.\], got d"),
         ({"a": (U16, auto(internet_checksum("self") + 1))}, r"Wrong\.a: expected numbers, field\(\.\.\.\), size_of.*, got internet\(self\)"),
         ({"a": (U16, auto(next_protocol("x") + 1))}, r"Wrong\.a: expected numbers, field.*got next_protocol\(x\)"),
         ({"a": (U16, auto(internet_checksum()))}, "a field that the checksum goes over"),
         ({"a": (U16, auto(internet_checksum("pseudo")))}, "a field that the checksum goes over"),
         ({"a": (U32, auto(crc32("a", "payload")))}, r"Wrong\.a: expected .*fields of varying size under a checksum, got a, a fixed field"),
         ({"a": (U8, auto(field("b") + 1)), "b": (U8, auto(field("a") + 1))}, r"Wrong\.a: expected rules without a circle, got a -> b -> a"),
-        ({"n": (U8, auto(size_of("d"))), "d": (Octets, when(field("n") > 1, b""))}, "without a circle, got n -> n"),
+        ({"n": (U8, auto(size_of("d"))), "d": (Bytes, when(field("n") > 1, b""))}, "without a circle, got n -> n"),
         ({"a": (U8, auto(size_of("pseudo")))}, "a field of Wrong, got pseudo"),
         ({"a": (U8, auto(reply.a)), "b": U8}, r"got reply\.a"),
         # what would never be told
@@ -157,14 +157,14 @@ for _ in range(200):
         ({"a": (U8, auto(0 - size_of("self")))}, r"Wrong\.a: expected a rule that comes to 0\.\.255, got .*-1 at most"),
         ({"a": U8, "payload": Payload, "length": (U8, auto(size_of("payload")))}, r"Wrong\.length: expected the payload's size to be known in front of the payload"),
         # what would be misunderstood
-        ({"a": (U1, when(field("b"))), "b": U8}, r"Wrong\.a: expected whole octets for a field that may be absent, got 1 bits"),
+        ({"a": (U1, when(field("b"))), "b": U8}, r"Wrong\.a: expected whole bytes for a field that may be absent, got 1 bits"),
         ({"x": (U8, many(count=3))}, r"Wrong\.x: expected tuple\[SomeHeader, \.\.\.\] = many\(\.\.\.\), got many\(\.\.\.\) for a number"),
         ({"n": U8, "x": (U16, sized(field("n")))}, r"Wrong\.x: expected a right-hand side that suits a number, got sized\(\.\.\.\)"),
         ({"x": (MAC, auto(1))}, r"suits a MAC address, got auto\(\.\.\.\)"),
         ({"x": (MAC, pad(4))}, r"suits a MAC address, got pad\(\.\.\.\)"),
         ({"x": (tuple[Particle, ...], const(()))}, r"suits headers, got const\(\.\.\.\)"),
-        ({"n": U8, "x": (Annotated[bytes, octets(4)], sized(field("n")))}, "Octets for a size that varies, got 4 octets"),
-        ({"x": (Octets, pad(-1))}, "a multiple of 1 to 65536 bytes, got -1"),
+        ({"n": U8, "x": (Annotated[bytes, fixed_bytes(4)], sized(field("n")))}, "Bytes for a size that varies, got 4 bytes"),
+        ({"x": (Bytes, pad(-1))}, "a multiple of 1 to 65536 bytes, got -1"),
         ({"x": int}, "expected U1..U64.*a number wants its width"),
         ({"x": str}, "text is bytes here"),
         ({"x": bytes}, "bytes want their size"),
@@ -183,7 +183,7 @@ for _ in range(200):
         ({"x": Annotated[U8, "a note", U16le]}, r"Wrong\.x: expected one kind for a field, got 2: Int, Int"),
         ({"x": Annotated[MAC, IPv4Address]}, r"Wrong\.x: expected one kind for a field, got 2: Address, Address"),
         ({"x": Annotated[MAC, XNSAddress]}, r"Wrong\.x: expected one kind for a field, got 2: Address, XNSAddress"),
-        ({"x": Annotated[Rest, U8]}, r"Wrong\.x: expected one kind for a field, got 2: Bytes, Int"),
+        ({"x": Annotated[Rest, U8]}, r"Wrong\.x: expected one kind for a field, got 2: ByteString, Int"),
         ({"x": Annotated[Payload, U8]}, r"Wrong\.x: expected one kind for a field, got 2: PayloadMark, Int"),
         ({"x": Annotated[U8, Kind]}, r"Wrong\.x: expected one kind for a field, got 2: Int, Kind .*Annotated\[Named\[SomeEnum\], bits\(8\)\]"),
         ({"x": Annotated[Kind, U8, U16]}, r"Wrong\.x: expected one kind for a field, got 2: Int, Int"),
@@ -294,7 +294,7 @@ def test_a_class_that_is_accepted_can_be_built_and_read() -> None:
     with bindings():
         header = made(
             "Fine", n=U16, s=U4, t=U4, a=(U32, when((field("n") << field("s")) > 9, auto(field("n") * field("t")))),
-            d=(Octets, sized(choose(field("n") > 99, 0, field("n") // (field("t") + 1)), b"")), rest=(Rest, b""),
+            d=(Bytes, sized(choose(field("n") > 99, 0, field("n") // (field("t") + 1)), b"")), rest=(Rest, b""),
         )  # fmt: skip
         for data in (b"", b"\0\1\x21abcdefgh", b"\xff\xff\xff\xff", bytes(range(200, 240))):
             assert bytes(dissect(data, header)) == data
@@ -303,10 +303,10 @@ def test_a_class_that_is_accepted_can_be_built_and_read() -> None:
 def test_a_size_beyond_all_bounds_is_a_fault_that_can_be_read() -> None:
     with bindings():
         product = field("a") * field("a") * field("a") * field("a")
-        header = made("Wide", a=U64, d=(Octets, sized(product, b"")))
+        header = made("Wide", a=U64, d=(Bytes, sized(product, b"")))
         packet = dissect(b"\xff" * 100, header)
         assert "over 2**64 bytes" in str(packet.faults[0]) and bytes(packet) == b"\xff" * 100
-        down = made("Down", a=U64, d=(Octets, sized(5 - product, b"")))
+        down = made("Down", a=U64, d=(Bytes, sized(5 - product, b"")))
         assert "got under -2**64" in str(dissect(b"\xff" * 100, down).faults[0])
     with pytest.raises(BuildError, match="expected 0..255, got a number of 16610 bits"):
         pl.IPv4(ttl=10**5000)

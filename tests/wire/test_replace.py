@@ -147,7 +147,7 @@ def test_a_pattern_among_the_items_of_a_header_is_known_however_it_came_there() 
 def test_items_and_payloads_want_what_they_are_made_of(value: Any) -> None:
     with pytest.raises(BuildError, match=r"IPv4.options: expected headers \(IPOption\)"):
         WHOLE.replace(IPv4, options=value)
-    with pytest.raises(BuildError, match="payload: expected octets"):
+    with pytest.raises(BuildError, match="payload: expected bytes"):
         WHOLE.replace(payload=value)
     with pytest.raises(BuildError, match="expected headers"):
         IPv4(options=value) if value is not None else WHOLE[IPv4].replace(options=value)

@@ -31,6 +31,7 @@ from packetlab import (
     VLAN,
     VXLAN,
     BuildError,
+    Bytes,
     Capture,
     Ether,
     Frame,
@@ -39,7 +40,6 @@ from packetlab import (
     ICMPv6Echo,
     IPv4,
     IPv6,
-    Octets,
     Packet,
     Payload,
     Rest,
@@ -169,9 +169,9 @@ def test_every_algorithm_over_any_parts_of_a_users_own_header(rule: str, data: s
             check: width = auto(make(*over))  # type: ignore[valid-type]
             f: U24le = 0
             size: U8 = auto(size_of("note"))
-            note: Octets = b"n"
+            note: Bytes = b"n"
             payload: Payload = b""
-            filler: Octets = pad(4)
+            filler: Bytes = pad(4)
 
         filled = st.lists(st.integers(0, 7), min_size=1, max_size=4)
         fields = {
@@ -303,10 +303,10 @@ def test_a_seed_gives_the_same_always_and_each_field_its_own() -> None:
 def test_payload_sizes_of_all_lengths_and_rows_in_order() -> None:
     rows = udp.vary(3000, {"payload": filling(range(1473), pattern=b"abc"), "ip.id": range(65536)})
     batch = rows.batch()
-    assert rows.by_objects in (0, 3000 - 2 * 1473) or batch.octets == sum(map(len, rows))
+    assert rows.by_objects in (0, 3000 - 2 * 1473) or batch.total_bytes == sum(map(len, rows))
     for row in (0, 1, 700, 1472, 1473, 2999):
         assert batch[row] == bytes(rows.packet(row)) and len(batch[row]) == 42 + row % 1473
-    assert [dissect(octets)[IPv4].id for octets in batch] == list(range(3000))
+    assert [dissect(raw)[IPv4].id for raw in batch] == list(range(3000))
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def test_payload_sizes_of_all_lengths_and_rows_in_order() -> None:
         ({UDP.sport: 1, "udp.sport": 2}, "once"),
         ({7: 1}, "a name such as"),
         ({"payload": filling(-1)}, "size"),
-        ({"payload": [1]}, "octets"),
+        ({"payload": [1]}, "bytes"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(fields: Any, complaint: str) -> None:
@@ -337,7 +337,7 @@ def test_what_cannot_be_is_refused_in_words(fields: Any, complaint: str) -> None
 
 
 def test_an_empty_variation_and_one_without_headers() -> None:
-    assert list(udp.vary(0, {"udp.sport": range(3)})) == [] and udp.vary(0).batch().octets == 0
+    assert list(udp.vary(0, {"udp.sport": range(3)})) == [] and udp.vary(0).batch().total_bytes == 0
     same(udp.vary(5))
     same((Ether() / b"").vary(3, {"ether.src": range(3)}), vectorised=False)
     assert list(Packet((), b"x").vary(2, {"payload": [b"a", b"bc"]})) == [b"a", b"bc"]
@@ -357,7 +357,7 @@ def test_all_that_came_once_and_in_order_is_right() -> None:
     report = rows.check(rows.batch())
     assert report and (report.expected, report.received, report.matched) == (1000, 1000, 1000)
     assert rows.check(rows.batches(100)) and rows.check(list(rows)) and rows.check(map(rows.packet, range(1000)))
-    assert rows.check(Capture.of(Frame(octets) for octets in rows))
+    assert rows.check(Capture.of(Frame(raw) for raw in rows))
     assert str(report) == "expected   1000 frames, received 1000, 1000 whole"
 
 
@@ -370,8 +370,8 @@ def test_losses_duplicates_and_strangers_are_counted(
     gone = set(chance.sample(sent, lost))
     twice = set(chance.sample([row for row in sent if row not in gone], doubled))
     came = [row for row in sent if row not in gone for _ in range(2 if row in twice else 1)]
-    octets = [rows[row] for row in came] + [chance.randbytes(60) for _ in range(3)]
-    report = rows.check(Batch.of(octets[at : at + stretch]) for at in range(0, len(octets), stretch))
+    raw = [rows[row] for row in came] + [chance.randbytes(60) for _ in range(3)]
+    report = rows.check(Batch.of(raw[at : at + stretch]) for at in range(0, len(raw), stretch))
     assert (report.missing, report.duplicates, report.foreign) == (lost, doubled, 3)
     assert (report.reordered, report.corrupted, report.matched) == (0, 0, 1000 - lost)
     assert {row for first, last in report.gaps for row in range(first, last + 1)} == gone
@@ -386,25 +386,25 @@ def test_reorder_is_that_of_rfc_4737(chance: random.Random, stretch: int) -> Non
         came.insert(chance.randrange(1000), came.pop(chance.randrange(1000)))
     late = [i for i in range(1000) if came[i] < max(came[: i + 1])]
     extent = max((i - next(j for j in range(i) if came[j] > came[i]) for i in late), default=0)
-    octets = [rows[row] for row in came]
-    report = rows.check(Batch.of(octets[at : at + stretch]) for at in range(0, 1000, stretch))
+    raw = [rows[row] for row in came]
+    report = rows.check(Batch.of(raw[at : at + stretch]) for at in range(0, 1000, stretch))
     assert (report.reordered, report.extent, report.missing) == (len(late), extent, 0)
 
 
 def test_a_damaged_frame_tells_its_row_and_the_fields_that_differ() -> None:
-    octets = list(rows)
+    raw = list(rows)
 
     def flip(row: int, place: int) -> None:
-        changed = bytearray(octets[row])
+        changed = bytearray(raw[row])
         changed[place] ^= 0x10
-        octets[row] = bytes(changed)
+        raw[row] = bytes(changed)
 
     flip(3, 0)
     flip(10, 22)  # ttl, which is the same in all
     flip(20, 29)  # the source address, by which a row is known
     flip(31, 50)  # the payload
-    octets[40] = octets[40][:-1]
-    report = rows.check(octets)
+    raw[40] = raw[40][:-1]
+    report = rows.check(raw)
     assert [(one.row, one.fields) for one in report.damage] == [
         (3, ("Ether.dst",)),
         (10, ("IPv4.ttl",)),
@@ -426,8 +426,8 @@ def test_fields_that_may_change_on_the_way_are_left_out() -> None:
 
 def test_short_frames_may_come_filled_up_by_the_link() -> None:
     short = (Ether() / IPv4() / UDP() / b"x").vary(100, {"ip.id": range(100), "payload": [b"", b"x", bytes(3)]})
-    assert short.check(octets.ljust(60, b"\0") for octets in short)
-    assert short.check(octets.ljust(60, b"\1") for octets in short).matched == 0
+    assert short.check(raw.ljust(60, b"\0") for raw in short)
+    assert short.check(raw.ljust(60, b"\1") for raw in short).matched == 0
 
 
 def test_rows_that_are_equal_are_counted_not_told_apart() -> None:

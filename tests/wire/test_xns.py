@@ -34,7 +34,7 @@ def test_a_connection_request_is_built_to_the_byte() -> None:
 
 
 @pytest.mark.parametrize(("pad", "checksum"), [(b"\0", 0x39A5), (b"\x5a", 0x3A59)])
-def test_an_odd_packet_gets_a_pad_octet_that_the_checksum_covers(pad: bytes, checksum: int) -> None:
+def test_an_odd_packet_gets_a_pad_byte_that_the_checksum_covers(pad: bytes, checksum: int) -> None:
     packet = IDP(dst="401H.1000AA000001.2", src=B, pad=pad) / Echo() / b"abc"
     assert packet[IDP].length == 35 and packet[IDP].checksum == checksum and bytes(packet)[-1:] == pad
     back = dissect(bytes(packet), IDP)
@@ -88,7 +88,7 @@ def test_addresses_print_as_ns_ntoa_prints_them(text: str) -> None:
 
 
 @given(st.builds(XNSAddress, st.integers(0, 2**32 - 1), st.integers(0, 2**48 - 1), st.integers(0, 2**16 - 1)))
-def test_addresses_survive_text_and_octets(address: XNSAddress) -> None:
+def test_addresses_survive_text_and_bytes(address: XNSAddress) -> None:
     assert XNSAddress.of(str(address)) == address == XNSAddress.of(bytes(address))
 
 

@@ -34,18 +34,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Passed = Callable[[int, int, Callable[[], Known | None]], object]
-_DATA_AT = {PACKET: 28, OLD_PACKET: 28, SIMPLE_PACKET: 12}  # octets of a block before the frame in it
+_DATA_AT = {PACKET: 28, OLD_PACKET: 28, SIMPLE_PACKET: 12}  # bytes of a block before the frame in it
 
 
 def numbers_at(data: Any, starts: Any, offset: int, kind: str) -> NDArray[Any]:
-    """Return the numbers (`kind` of numpy, as "<u4") that lie `offset` octets behind each start in `data`."""
+    """Return the numbers (`kind` of numpy, as "<u4") that lie `offset` bytes behind each start in `data`."""
     import numpy as np
 
     size = int(kind[2:])
     if offset < 0:
         starts, offset = starts + offset, 0
     room = max(0, len(data) - offset - size + 1)
-    # An array of overlapping numbers, one from each octet on, needs no alignment and copies only what is asked for.
+    # An array of overlapping numbers, one from each byte on, needs no alignment and copies only what is asked for.
     numbers: NDArray[Any] = np.ndarray((room,), kind, data, offset if room else 0, (1,))[starts]
     return numbers
 
@@ -119,7 +119,7 @@ def _walked(buffer: bytes, pos: int, layout: Layout) -> tuple[NDArray[np.int64],
     found: list[int] = []
     add, more = found.append, layout.size
     captured = Struct(layout.sign + "I").unpack_from
-    pos += 8  # where a record header says how many octets follow it
+    pos += 8  # where a record header says how many bytes follow it
     try:
         while True:
             add(pos)
@@ -182,7 +182,7 @@ class _Stretch:
         self.number = reader.number + 1
         self.blocks: list[int] = []  # where the blocks of frames begin
         self.others: dict[int, Frame] = {}  # row -> a frame whose block says more than plain ones do
-        self.starts: dict[int, int] = {}  # ... and where its octets are
+        self.starts: dict[int, int] = {}  # ... and where its bytes are
         self.run = 1 << 12  # plain blocks that are looked for at once
 
     def take(self) -> CaptureError | None:

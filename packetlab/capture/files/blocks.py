@@ -1,7 +1,7 @@
 """What a pcapng file says besides its frames, one class a kind of block: section, names, statistics, secrets, custom data.
 
 Section numbers are those of draft-ietf-opsawg-pcapng. `note` reads a block's body; what it does not understand stays a
-`Block`. Numbers inside options that are kept as octets are little-endian, whatever the file's order is. Writing them is
+`Block`. Numbers inside options that are kept as bytes are little-endian, whatever the file's order is. Writing them is
 `pcapng_sink`'s. Texts come from files and are not to be trusted: what shows them escapes them.
 """
 
@@ -12,7 +12,7 @@ from struct import Struct, error as struct_error
 from typing import NamedTuple
 
 from packetlab.capture.frame import Interface
-from packetlab.declare.addresses import ip_text, mac_octets
+from packetlab.declare.addresses import ip_text, mac_bytes
 from packetlab.errors import CaptureError
 
 NANOSECONDS = 1_000_000_000
@@ -23,7 +23,7 @@ CUSTOM, CUSTOM_HERE = 0x00000BAD, 0x40000BAD  # may be copied to another file; h
 NOT_TO_BE_COPIED = (19372, 19373)  # custom options that hold for the file they were written to only (3.5.1)
 _PENS = {2988: 4, 2989: 4, 19372: 4, 19373: 4}  # custom options begin with a number (3.5.1)
 _COUNTERS = dict.fromkeys((4, 5, 6, 7, 8), 8)
-_SIZES = {1: 4, 2: 16, 3: 6, 4: 8}  # octets of an address by kind of name record (4.5)
+_SIZES = {1: 4, 2: 16, 3: 6, 4: 8}  # bytes of an address by kind of name record (4.5)
 
 Options = tuple[tuple[int, bytes], ...]
 
@@ -73,7 +73,7 @@ class Names(NamedTuple):
         """Return names of addresses, from {address: name or names}. ValueError where an address is none."""
         entries = []
         for address, some in names.items():
-            address_octets(address)
+            address_bytes(address)
             entries.append((address, (some,) if isinstance(some, str) else tuple(some)))
         return cls(tuple(entries))
 
@@ -124,8 +124,8 @@ SECRETS_KINDS = {
 }  # fmt: skip
 
 
-def address_octets(address: str) -> bytes:
-    """Return the octets of an address in words: IPv4, IPv6, EUI-48 or EUI-64. ValueError for any other.
+def address_bytes(address: str) -> bytes:
+    """Return the bytes of an address in words: IPv4, IPv6, EUI-48 or EUI-64. ValueError for any other.
 
     An EUI-64 has dashes: with colons it would be an IPv6 address.
     """
@@ -138,7 +138,7 @@ def address_octets(address: str) -> bytes:
     parts = address.split("-")
     if len(parts) == 8 and all(len(part) == 2 for part in parts):
         return bytes.fromhex("".join(parts))
-    return mac_octets(address)
+    return mac_bytes(address)
 
 
 def options_of(body: bytes, at: int, sign: str, where: str) -> list[tuple[int, bytes]]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 OPTION, PEN = 2988, 32473
 LARGEST = 1 << 24  # bytes of all declarations in a file
-PIECE = 60_000  # letters of an option, which holds 65535 octets
+PIECE = 60_000  # letters of an option, which holds 65535 bytes
 _BEGINNING = Struct("<I").pack(PEN) + b"packetlab declarations 1, "
 _PIECE = re.compile(rb"piece (\d{1,3}) of (\d{1,3}): ")
 

@@ -28,7 +28,7 @@ from packetlab.capture.files.blocks import (
     Secrets,
     Section,
     Statistics,
-    address_octets,
+    address_bytes,
 )
 from packetlab.capture.files.pcap import check_lengths
 from packetlab.capture.files.pcapng import (
@@ -45,7 +45,7 @@ from packetlab.capture.frame import Frame, Interface
 from packetlab.errors import CaptureError
 
 NANOSECONDS = 1_000_000_000
-_RECORDS = {4: 1, 16: 2, 6: 3, 8: 4}  # octets of an address -> kind of name record (4.5)
+_RECORDS = {4: 1, 16: 2, 6: 3, 8: 4}  # bytes of an address -> kind of name record (4.5)
 
 
 class PcapngSink:
@@ -222,7 +222,7 @@ class PcapngSink:
         records = [*note.others]
         for address, names in note.entries:
             try:
-                raw = address_octets(address)
+                raw = address_bytes(address)
             except ValueError:
                 raise CaptureError(self.name, "an IP or a MAC address", repr(address)) from None
             records.append(

@@ -14,7 +14,7 @@ from packetlab.capture.batch import FrameBatch
 if TYPE_CHECKING:
     import numpy as np
 
-LARGEST = 1 << 26  # octets of a frame
+LARGEST = 1 << 26  # bytes of a frame
 _TENS = {10**power for power in range(10)}
 PACKET = 6  # type of the Enhanced Packet Block (draft-ietf-opsawg-pcapng, 4.3)
 
@@ -67,7 +67,7 @@ def pcapng_blocks(batch: FrameBatch, places: Mapping[int, int], units: np.ndarra
     heads[:, 3], heads[:, 4] = ticks >> 32, ticks & 0xFFFFFFFF
     heads[:, 5], heads[:, 6] = batch.sizes, batch.wire_sizes
     tails[:, 1] = heads[:, 1]
-    # A block ends with up to three octets of padding and its length again: the end of eight octets, four of them 0.
+    # A block ends with up to three bytes of padding and its length again: the end of eight bytes, four of them 0.
     ends: Any = memoryview(tails.tobytes())
     firsts = (8 * np.arange(count) + 4 - padding).tolist()
     closing = [ends[first:place] for first, place in zip(firsts, range(8, 8 * count + 8, 8), strict=True)]
@@ -75,12 +75,12 @@ def pcapng_blocks(batch: FrameBatch, places: Mapping[int, int], units: np.ndarra
 
 
 def _rows(heads: np.ndarray[Any, Any]) -> list[Any]:
-    octets: Any = memoryview(heads.tobytes())
+    raw: Any = memoryview(heads.tobytes())
     size = heads.strides[0]
-    return [octets[place : place + size] for place in range(0, len(octets), size)]
+    return [raw[place : place + size] for place in range(0, len(raw), size)]
 
 
 def _frames(batch: FrameBatch) -> list[Any]:
-    octets: Any = memoryview(batch.data)  # type: ignore[arg-type]
+    raw: Any = memoryview(batch.data)  # type: ignore[arg-type]
     ends = (batch.starts + batch.sizes).tolist()
-    return [octets[start:end] for start, end in zip(batch.starts.tolist(), ends, strict=True)]
+    return [raw[start:end] for start, end in zip(batch.starts.tolist(), ends, strict=True)]

@@ -142,7 +142,7 @@ class Writer:
     def custom(self, pen: int, data: bytes, *, copy: bool = True) -> None:
         """Write data of your own under your number at IANA; `copy`: whether other tools may take it to other files.
 
-        It is filled up with zeros to a multiple of four octets.
+        It is filled up with zeros to a multiple of four bytes.
         """
         with self._blocks("custom data") as sink:
             sink.put(Custom(pen, data, copy))

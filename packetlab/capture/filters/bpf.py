@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from packetlab.bulk.batch import Batch
 
-SNAPLEN = 262144  # octets of a packet that a program asks for
+SNAPLEN = 262144  # bytes of a packet that a program asks for
 NETMASK = 0  # as tcpdump -r has it: "ip broadcast" is 255.255.255.255 or 0.0.0.0
 
 WORTH_LOADING, WORTH_COMPILING = 1 << 16, 1 << 21  # packets

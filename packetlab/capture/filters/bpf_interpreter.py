@@ -46,9 +46,9 @@ Program = tuple[Instruction, ...]
 def run(
     count: int, code: Any, jt: Any, jf: Any, k: Any, data: Any, starts: Any, sizes: Any, wire: Any, memory: Any, wanted: Any
 ) -> None:  # fmt: skip
-    """Write into `wanted` how many octets of each packet the program wants, 0 for none.
+    """Write into `wanted` how many bytes of each packet the program wants, 0 for none.
 
-    `code`, `jt`, `jf`, `k`: the instructions by column. The `count` packets are `sizes` octets of `data` from `starts`; `wire`: octets
+    `code`, `jt`, `jf`, `k`: the instructions by column. The `count` packets are `sizes` bytes of `data` from `starts`; `wire`: bytes
     on the wire. `memory`: 16 numbers to scribble on. A load from outside a packet ends the program with 0.
     """
     for row in range(count):

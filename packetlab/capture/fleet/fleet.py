@@ -30,13 +30,14 @@ from packetlab.capture.tables.columns import AnyColumn, Columns
 from packetlab.capture.tables.table import ROWS, Table
 from packetlab.declare.registry import declared
 from packetlab.errors import BuildError, CaptureError
+from packetlab.renamed import renamed, renamed_arguments
 
 T = TypeVar("T")
 J = TypeVar("J")
 
 ENDINGS = (".pcap", ".pcapng", ".cap", ".ntar")
 PACKED = (".gz", ".zst", ".lz4")
-BATCH_OCTETS = 64 << 20
+BATCH_BYTES = 64 << 20
 # What starting workers raises where there are no processes or threads left for this user, or no shared memory.
 NO_ROOM = (OSError, RuntimeError, EOFError, ImportError)
 MOST_FILES = 512  # in one job
@@ -68,12 +69,13 @@ class Manifest:
         return "\n".join(lines + [str(failure) for failure in self.failures])
 
 
+@renamed_arguments(batch_octets="batch_bytes")
 def scan(
     paths: str | Path | Iterable[str | Path],
     *,
     executor: Any = None,
     workers: int | None = None,
-    batch_octets: int = BATCH_OCTETS,
+    batch_bytes: int = BATCH_BYTES,
 ) -> Fleet:
     """Return the captures that `paths` names, as one.
 
@@ -82,7 +84,7 @@ def scan(
             has a protocol ("s3://...", "memory://...") goes through fsspec, of the extra `remote`.
         executor: who does the work: any `concurrent.futures.Executor`, or a Dask client (``dask.distributed.Client()``);
             by default a pool of processes of its own.
-        workers: how many processes of that pool. batch_octets: about how much one job reads: several small files, or a
+        workers: how many processes of that pool. batch_bytes: about how much one job reads: several small files, or a
             part of a large one that is on a disk and not packed.
 
     CaptureError where a path that is no pattern does not exist.
@@ -90,7 +92,7 @@ def scan(
     executor = executor.get_executor() if hasattr(executor, "get_executor") else executor
     many = [paths] if isinstance(paths, (str, Path)) else list(paths)
     files = [file for path in many for file in _found(str(path))]
-    return Fleet(files, executor, workers, batch_octets)
+    return Fleet(files, executor, workers, batch_bytes)
 
 
 def _found(path: str) -> list[File]:
@@ -123,9 +125,9 @@ class Fleet:
         files: their paths and sizes. failures: what was broken, of the last results that were gone through.
     """
 
-    def __init__(self, files: list[File], executor: Executor | None, workers: int | None, batch_octets: int) -> None:
+    def __init__(self, files: list[File], executor: Executor | None, workers: int | None, batch_bytes: int) -> None:
         self.files = tuple(files)
-        self._executor, self._batch = executor, max(1, batch_octets)
+        self._executor, self._batch = executor, max(1, batch_bytes)
         self._workers = workers or os.cpu_count() or 1
         self.failures: list[Failure] = []
 
@@ -133,21 +135,23 @@ class Fleet:
         return len(self.files)
 
     @property
-    def octets(self) -> int:
-        """Octets of all files."""
-        return sum(file.octets for file in self.files)
+    def total_bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+    octets = renamed("octets", "total_bytes")
 
     def batches(self) -> list[tuple[str, ...]]:
-        """Return the files as the jobs take them: in order, each job about as many octets; parts of large ones are more jobs."""
+        """Return the files as the jobs take them: in order, each job about as many bytes; parts of large ones are more jobs."""
         found: list[tuple[str, ...]] = []
         group: list[str] = []
         size = 0
         for file in self.files:
-            if group and (size + file.octets > self._batch or len(group) >= MOST_FILES):
+            if group and (size + file.size > self._batch or len(group) >= MOST_FILES):
                 found.append(tuple(group))
                 group, size = [], 0
             group.append(file.path)
-            size += file.octets
+            size += file.size
         return [*found, tuple(group)] if group else found
 
     # Results -------------------------------------------------------------------------------------------------------
@@ -251,7 +255,7 @@ class Fleet:
             if executor is None and len(some) == 2 and self._workers > 1 and most > 1:
                 before = multiprocessing.active_children()
                 try:
-                    executor = _pool(min(self._workers, len(self.batches()) + self.octets // self._batch))
+                    executor = _pool(min(self._workers, len(self.batches()) + self.total_bytes // self._batch))
                     waiting.append((some[0], executor.submit(work, some[0])))
                     stack.enter_context(executor)
                     some = some[1:]
@@ -279,7 +283,7 @@ class Fleet:
                 yield _done(waiting)
 
     def __repr__(self) -> str:
-        return f"<Fleet: {len(self.files)} captures, {self.octets} octets>"
+        return f"<Fleet: {len(self.files)} captures, {self.total_bytes} bytes>"
 
 
 def _done(waiting: deque[tuple[J, Future[T]]]) -> tuple[J, T]:

@@ -20,10 +20,10 @@ from packetlab.escaping import printable
 
 
 class File(NamedTuple):
-    """One capture of a fleet: path or address, and octets (0 where that is not known)."""
+    """One capture of a fleet: path or address, and bytes (0 where that is not known)."""
 
     path: str
-    octets: int
+    size: int
 
 
 class Job(NamedTuple):

@@ -89,7 +89,7 @@ class _Rows:
         self.data, self.starts, self.ends = data, starts, starts + sizes
 
     def number(self, at: Any, size: int) -> Any:
-        """Return the number of `size` octets at a place of each packet; what lies behind a packet's end does not matter."""
+        """Return the number of `size` bytes at a place of each packet; what lies behind a packet's end does not matter."""
         import numpy as np
 
         last = len(self.data) - 1
@@ -129,7 +129,7 @@ class _Rows:
         return _mixed(numbers), known
 
     def long(self, at: Any, size: int) -> Any:
-        """Return a number for more octets than 8."""
+        """Return a number for more bytes than 8."""
         import numpy as np
 
         return self.number(at, 8) * np.uint64(OTHER) + self.number(at + 8, size - 8)

@@ -2,7 +2,7 @@
 
     notes.py       what happened on the way, said in one form by all
     fragments.py   Fragments: frames in, whole datagrams out
-    ordering.py    End: what one end of a TCP connection sent, octet by octet
+    ordering.py    End: what one end of a TCP connection sent, byte by byte
     tcp.py         Streams: segments in, streams out
     spp.py         Conversations: SPP packets in, messages out
     frames.py      the frames of one direction of a WebSocket
@@ -11,7 +11,7 @@
     table.py       what Streams and Conversations share: who is over, and how much memory they may take
 
 Each takes frames one by one (`receive`) from wherever they come, knows no file and no clock but the frames' own times,
-and keeps a bounded number of octets. Nothing that came in is dropped in silence.
+and keeps a bounded number of bytes. Nothing that came in is dropped in silence.
 """
 
 from packetlab.capture.reassembly.drive import drive

@@ -1,7 +1,7 @@
 """Fragments: IPv4 and IPv6 fragments become the datagrams that they were cut from.
 
 Follows RFC 791 section 3.2, RFC 8200 section 4.5 and RFC 5722 (IPv6 datagrams with overlapping fragments are given up).
-Of IPv4 fragments that overlap, the octets that came first stay. Fragments that do not make a datagram come out as they
+Of IPv4 fragments that overlap, the bytes that came first stay. Fragments that do not make a datagram come out as they
 are, with notes that say why. A datagram in a tunnel is put together like any other, and so is the tunnel's own.
 """
 
@@ -24,8 +24,8 @@ from packetlab.protocols.ip import Fragment, IPv4, IPv6
 from packetlab.protocols.linktypes import FIRST
 
 SECOND = 1_000_000_000
-LARGEST = 65535  # octets of a datagram's data, at most
-COST = 1000  # octets of memory that a fragment or a note takes besides its data, about
+LARGEST = 65535  # bytes of a datagram's data, at most
+COST = 1000  # bytes of memory that a fragment or a note takes besides its data, about
 REMEMBERED = 65_536  # fragments of whole datagrams that may still be doubled
 LEVELS = 32  # datagrams that are fragments themselves, one in the other
 
@@ -97,19 +97,19 @@ class _Set:
         self.frames: list[Frame] = []
         self.parts: list[Piece] = []  # sorted, none overlapping
         self.notes: list[Note] = []
-        self.size = 0  # octets of memory, about
-        self.there = 0  # octets of data before the end, as far as that is known
+        self.size = 0  # bytes of memory, about
+        self.there = 0  # bytes of data before the end, as far as that is known
         self.first: Packet | None = None  # of the fragment at offset 0
-        self.total: int | None = None  # octets of the datagram's data
+        self.total: int | None = None  # bytes of the datagram's data
         self.known: _Marks = set()
         self.refused = False
 
     def covered(self) -> bool:
-        """Whether all octets are there."""
+        """Whether all bytes are there."""
         return self.total is not None and self.first is not None and self.there >= self.total
 
     def count(self, parts: Sequence[Piece]) -> None:
-        """Count the octets of parts that lie before the end; none overlap."""
+        """Count the bytes of parts that lie before the end; none overlap."""
         self.there += sum(part.end if self.total is None else min(part.end, self.total) for part in parts)
         self.there -= sum(part.offset if self.total is None else min(part.offset, self.total) for part in parts)
 
@@ -132,7 +132,7 @@ class Fragments:
 
     Args:
         timeout: seconds, by the capture's own times, that fragments wait for the others (RFC 8200: 60).
-        memory: octets that all that wait may take together, notes on them too, about; beyond it the oldest are given up.
+        memory: bytes that all that wait may take together, notes on them too, about; beyond it the oldest are given up.
     """
 
     def __init__(self, *, timeout: float = 60.0, memory: int = 1 << 25) -> None:
@@ -163,7 +163,7 @@ class Fragments:
             return given
         given += self._fragment(frame, packet, place)
         while self._size > self._memory:
-            given += self._give_up(next(iter(self._sets)), Kind.LIMIT, f"{self._memory} octets of memory")
+            given += self._give_up(next(iter(self._sets)), Kind.LIMIT, f"{self._memory} bytes of memory")
         return given
 
     def end(self) -> list[Datagram]:
@@ -221,7 +221,7 @@ class Fragments:
             self._note(own, Kind.BAD_SIZE, frame, offset, len(data))
         if end > LARGEST:
             self._note(own, Kind.TOO_LONG, frame, offset, len(data))
-            return self._give_up(key, Kind.TOO_LONG, f"{end} octets")
+            return self._give_up(key, Kind.TOO_LONG, f"{end} bytes")
         clash = own.total is not None and end > own.total
         if not more:
             clash = clash or (own.total is not None and own.total != end)
@@ -239,7 +239,7 @@ class Fragments:
         return self._whole(key, own, frame, level) if own.covered() else []
 
     def _insert(self, own: _Set, frame: Frame, offset: int, data: bytes) -> bool:
-        """Put the octets of a fragment where nothing is yet; say whether there was something."""
+        """Put the bytes of a fragment where nothing is yet; say whether there was something."""
         fresh, seen, clashes = fit(own.parts, Piece(offset, data, frame.number, frame.time_ns))
         for at, size, detail in merged(clashes):
             self._note(own, Kind.CONFLICT, frame, at, size, detail)
@@ -270,14 +270,14 @@ class Fragments:
                 base = Packet(layers[:place], body[place - 1])
                 following = layers[place].next_header
                 made = base.replace(_nth(layers, place - 1), next_header=following, payload=data)
-            octets = bytes(made)
+            raw = bytes(made)
         except BuildError as error:
             return self._give_up(key, Kind.TOO_LONG, str(error))
         self._size -= own.size
         del self._sets[key]
         self._remember(key, frame, own)
         first = own.frames[0]
-        whole = Datagram(octets, frame.time_ns, interface=first.interface, number=frame.number, extras=first.extras)
+        whole = Datagram(raw, frame.time_ns, interface=first.interface, number=frame.number, extras=first.extras)
         whole.parts = tuple(number for one in own.frames for number in _parts(one))
         whole.notes = (*_inner(own), *own.notes)
         whole.whole = True

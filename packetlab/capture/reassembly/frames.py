@@ -1,7 +1,7 @@
 """The frames of one direction of a WebSocket, and the messages that they make (RFC 6455 section 5, RFC 7692).
 
-Octets in any split go in, messages come out. What breaks a rule is a fault on its message, and reading goes on wherever
-the next frame can still be found. Who speaks, and how the octets came, is not known here.
+Bytes in any split go in, messages come out. What breaks a rule is a fault on its message, and reading goes on wherever
+the next frame can still be found. Who speaks, and how the bytes came, is not known here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PART, FAULT, NUMBER = (
     100,
     400,
     40,
-)  # octets of memory that a piece takes besides its data, a fault, a frame's number, about
+)  # bytes of memory that a piece takes besides its data, a fault, a frame's number, about
 INFLATER = 50_000  # ... what is kept to inflate
 
 
@@ -36,7 +36,7 @@ class WebSocketMessage:
         by: "client" or "server". opcode: of its first frame. data: `str` for text, `bytes` for all else; inflated.
         numbers: of the frames of the capture that it came in. time_ns: of the last of them.
         frames: how many WebSocket frames it was sent in. compressed: whether it was deflated.
-        offset: of its first octet in what `by` sent. whole: False where octets of it are missing, or its last frame is.
+        offset: of its first byte in what `by` sent. whole: False where bytes of it are missing, or its last frame is.
         faults: which rules it breaks. connection: the `WebSocketConnection` it belongs to.
     """
 
@@ -67,7 +67,7 @@ class WebSocketMessage:
 
     @property
     def reason(self) -> str:
-        """The reason in a close frame; octets that are no UTF-8 are replaced."""
+        """The reason in a close frame; bytes that are no UTF-8 are replaced."""
         return self.data[2:].decode("utf-8", "replace") if self.opcode == 8 and isinstance(self.data, bytes) else ""
 
 
@@ -76,11 +76,11 @@ class FrameReader:
 
     Args:
         by: "client", whose frames are masked, or "server", whose are not.
-        deflate: makes an inflater with what the handshake agreed on. largest: octets of a message, at most.
+        deflate: makes an inflater with what the handshake agreed on. largest: bytes of a message, at most.
 
     Attributes:
-        unread: octets that could not be read, since a hole hides where the next frame begins.
-        held: octets of memory that what is not complete takes, about.
+        unread: bytes that could not be read, since a hole hides where the next frame begins.
+        held: bytes of memory that what is not complete takes, about.
     """
 
     def __init__(self, by: str, deflate: Callable[[], Deflate], largest: int) -> None:
@@ -93,12 +93,12 @@ class FrameReader:
         self._side: FrameProtocol = FrameProtocol(by == "server", [])
         self._head = b""  # of a frame whose header is not complete
         self._frame: WebSocketFrame | None = None
-        self._size = self._at = 0  # octets of the frame's payload; of these, how many came
+        self._size = self._at = 0  # bytes of the frame's payload; of these, how many came
         self._parts: list[bytes] = []  # of the payload, unmasked
         self._message: WebSocketMessage | None = None  # whose last frame has not come
         self._own: WebSocketMessage | None = None  # the current frame's own
         self._pieces: list[bytes] = []  # of the message, inflated
-        self._kept = 0  # octets of these
+        self._kept = 0  # bytes of these
         self._sound = True  # whether the message can be inflated further
         self._closed = False
         self._lost = False
@@ -106,7 +106,7 @@ class FrameReader:
         self._done: list[WebSocketMessage] = []
 
     def take(self, data: bytes, number: int, time_ns: int | None) -> list[WebSocketMessage]:
-        """Take octets that one frame of the capture brought; return the messages that are complete now."""
+        """Take bytes that one frame of the capture brought; return the messages that are complete now."""
         at = 0
         while at < len(data) and not self._lost:
             if self._frame is None:
@@ -126,13 +126,13 @@ class FrameReader:
         return done
 
     def missing(self, size: int | None) -> list[WebSocketMessage]:
-        """Take notice of a hole, of unknown size perhaps. Inside a payload it hides nothing but these octets."""
+        """Take notice of a hole, of unknown size perhaps. Inside a payload it hides nothing but these bytes."""
         own = self._own
         if self._lost:
             return []
         if self._frame is not None and own is not None and size is not None and size <= self._size - self._at:
             own.whole, self._sound = False, self._sound and not own.compressed
-            self._fault(own, "payload", f"{size} octets", "a hole in the stream")
+            self._fault(own, "payload", f"{size} bytes", "a hole in the stream")
             self._at += size
             self._offset += size
             if self._at == self._size:
@@ -145,7 +145,7 @@ class FrameReader:
 
     @property
     def cost(self) -> int:
-        """Octets of memory taken, about."""
+        """Bytes of memory taken, about."""
         return self.held + (INFLATER if self._deflate.negotiated and not self._lost else 0)
 
     def stop(self, why: str) -> list[WebSocketMessage]:
@@ -225,7 +225,7 @@ class FrameReader:
             self._fault(own, "opcode", "nothing behind a close frame", str(opcode))
         if self._size > self._largest:
             own.whole = self._sound = False
-            self._fault(own, "length", f"{self._largest} octets at most", str(self._size))
+            self._fault(own, "length", f"{self._largest} bytes at most", str(self._size))
 
     def _payload(self, some: bytes) -> None:
         frame: Any = self._frame
@@ -258,7 +258,7 @@ class FrameReader:
             own.data = data
             self._closed = self._closed or own.opcode == Opcode.CLOSE
             if own.opcode == Opcode.CLOSE and len(data) == 1:
-                self._fault(own, "payload", "a close code of 2 octets", "1 octet")
+                self._fault(own, "payload", "a close code of 2 bytes", "1 byte")
             self._give(own)
             return
         self._inflate(own, frame, data)
@@ -290,7 +290,7 @@ class FrameReader:
             self._keep(outcome)
 
     def _keep(self, data: bytes) -> None:
-        """Keep octets of the message, as many as one may have."""
+        """Keep bytes of the message, as many as one may have."""
         data = data[: self._largest - self._kept]
         if data:
             self._pieces.append(data)

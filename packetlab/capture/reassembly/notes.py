@@ -1,4 +1,4 @@
-"""What happened to octets on their way, in one form for datagrams, streams and conversations."""
+"""What happened to bytes on their way, in one form for datagrams, streams and conversations."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import NamedTuple
 class Kind(StrEnum):
     """What a note is about; a kind equals its text, so ``note.kind == "hole"`` may be written."""
 
-    # Octets, of all protocols. Where two copies differ, those that came first stay.
+    # Bytes, of all protocols. Where two copies differ, those that came first stay.
     RETRANSMISSION = "retransmission"  # all of it had come before
     OVERLAP = "overlap"  # some of it had come before
-    CONFLICT = "conflict"  # octets that had come before came again with other values
+    CONFLICT = "conflict"  # bytes that had come before came again with other values
     OUT_OF_ORDER = "out of order"  # it belongs before something that came earlier
     HOLE = "hole"  # never came
-    CUT = "cut"  # the capture kept fewer octets of the frame than there were
+    CUT = "cut"  # the capture kept fewer bytes of the frame than there were
     LIMIT = "limit"  # a limit on memory ended the waiting
     # Fragments.
     TIMEOUT = "timeout"  # the other fragments did not come in time
@@ -43,8 +43,8 @@ class Note(NamedTuple):
 
     Attributes:
         kind: what. number: of the frame that showed it, 0 where none did. by: "client" or "server", "" for datagrams.
-        offset, size: which octets, counted from the first of the stream or datagram.
-        detail: more, in words. time_ns: the frame's time. unit: what offset and size count: "octets", in SPP "packets".
+        offset, size: which bytes, counted from the first of the stream or datagram.
+        detail: more, in words. time_ns: the frame's time. unit: what offset and size count: "bytes", in SPP "packets".
     """
 
     kind: Kind
@@ -54,7 +54,7 @@ class Note(NamedTuple):
     size: int = 0
     detail: str = ""
     time_ns: int | None = None
-    unit: str = "octets"
+    unit: str = "bytes"
 
     def __str__(self) -> str:
         where = f"frame {self.number}: " if self.number else ""

@@ -1,7 +1,7 @@
-"""End: what one end of a TCP connection sent. Segments in any order become one run of octets, or runs with holes between.
+"""End: what one end of a TCP connection sent. Segments in any order become one run of bytes, or runs with holes between.
 
-Follows RFC 9293 section 3.4 (sequence numbers). Where copies of an octet differ, the first stays and a note tells. Knows
-nothing of headers: it is given sequence numbers and octets.
+Follows RFC 9293 section 3.4 (sequence numbers). Where copies of a byte differ, the first stays and a note tells. Knows
+nothing of headers: it is given sequence numbers and bytes.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 from packetlab.capture.reassembly.notes import Kind, Note
 
 TURN = 1 << 32  # sequence numbers are modulo this
-COST = 250  # octets of memory that a piece or a note takes besides its data, about
-COMPARED = 1 << 16  # octets kept for comparison where data is not kept
+COST = 250  # bytes of memory that a piece or a note takes besides its data, about
+COMPARED = 1 << 16  # bytes kept for comparison where data is not kept
 
 
 class Piece(NamedTuple):
-    """Octets that came in one frame: `offset` is that of the first in what its end sent."""
+    """Bytes that came in one frame: `offset` is that of the first in what its end sent."""
 
     offset: int
     data: bytes
@@ -29,12 +29,12 @@ class Piece(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The offset behind the last octet."""
+        """The offset behind the last byte."""
         return self.offset + len(self.data)
 
 
 class Hole(NamedTuple):
-    """Octets that were not captured; `acknowledged` says that the other end had them, so that the capture missed them."""
+    """Bytes that were not captured; `acknowledged` says that the other end had them, so that the capture missed them."""
 
     offset: int
     size: int
@@ -45,7 +45,7 @@ _offset = itemgetter(0)
 
 
 def fit(known: Sequence[Piece], new: Piece) -> tuple[list[Piece], int, list[tuple[int, int, Piece]]]:
-    """Lay a piece beside sorted ones: return its parts that are new, how many octets are not, and which of these differ.
+    """Lay a piece beside sorted ones: return its parts that are new, how many bytes are not, and which of these differ.
 
     Those that differ are told as (offset, size, the piece that was there).
     """
@@ -70,7 +70,7 @@ def fit(known: Sequence[Piece], new: Piece) -> tuple[list[Piece], int, list[tupl
 
 
 def merged(clashes: Sequence[tuple[int, int, Piece]]) -> Iterator[tuple[int, int, str]]:
-    """Yield what differs (see `fit`) as (offset, size, which frames' octets stay), neighbours as one."""
+    """Yield what differs (see `fit`) as (offset, size, which frames' bytes stay), neighbours as one."""
     at = 0
     while at < len(clashes):
         begin, size, piece = clashes[at]
@@ -85,7 +85,7 @@ def merged(clashes: Sequence[tuple[int, int, Piece]]) -> Iterator[tuple[int, int
             if len(numbers) == 1
             else f"{len(numbers)} frames, {min(numbers)} to {max(numbers)},"
         )
-        yield begin, size, f"the octets of {whose} stay"
+        yield begin, size, f"the bytes of {whose} stay"
 
 
 class End:
@@ -93,10 +93,10 @@ class End:
 
     Attributes:
         role: "client" or "server" of its `stream`. address, port: its own.
-        pieces: what it sent, sorted by offset, none twice. Offset 0 is the first octet behind the SYN; where no SYN was
-            captured the first octet that was seen or acknowledged, and offsets may be negative.
+        pieces: what it sent, sorted by offset, none twice. Offset 0 is the first byte behind the SYN; where no SYN was
+            captured the first byte that was seen or acknowledged, and offsets may be negative.
         notes: what happened. first: the sequence number of offset 0, None as long as it is not known.
-        next: the offset behind the last octet before which nothing is awaited. fin: the offset at which it ended, or None.
+        next: the offset behind the last byte before which nothing is awaited. fin: the offset at which it ended, or None.
         synced: whether its SYN was captured. start: the offset at which `pieces` may begin.
     """
 
@@ -112,8 +112,8 @@ class End:
         self.notes: list[Note] = []
         self.first: int | None = None
         self.synced = False
-        self.start = self.next = self._top = 0  # top: behind the highest octet seen
-        self._claimed = 0  # behind the highest octet that the capture cut off
+        self.start = self.next = self._top = 0  # top: behind the highest byte seen
+        self._claimed = 0  # behind the highest byte that the capture cut off
         self.acked = 0  # the offset up to which the other end has it all
         self.fin: int | None = None
         self._wrap = TURN
@@ -131,16 +131,16 @@ class End:
 
     @property
     def data(self) -> bytes:
-        """The octets up to the first hole; `runs` has those behind it too."""
+        """The bytes up to the first hole; `runs` has those behind it too."""
         return next((data for offset, data in self.runs() if offset <= self._origin()), b"")
 
     @property
     def size(self) -> int:
-        """Octets there are, holes not counted."""
+        """Bytes there are, holes not counted."""
         return sum(len(piece.data) for piece in self.pieces)
 
     def runs(self) -> Iterator[tuple[int, bytes]]:
-        """Yield what was sent as (offset, octets), one for each run without a hole inside."""
+        """Yield what was sent as (offset, bytes), one for each run without a hole inside."""
         run: list[bytes] = []
         start = end = 0
         for piece in self.pieces:
@@ -156,7 +156,7 @@ class End:
 
     @property
     def holes(self) -> list[Hole]:
-        """What is missing between the octets there are, and behind them by the other end's word or the FIN's."""
+        """What is missing between the bytes there are, and behind them by the other end's word or the FIN's."""
         found = []
         at = self._origin()
         for piece in [*self.pieces, *self._held]:
@@ -169,7 +169,7 @@ class End:
         return found
 
     def _promised(self) -> int:
-        """The offset up to which octets were sent, by the FIN, the acknowledgements, or frames cut short."""
+        """The offset up to which bytes were sent, by the FIN, the acknowledgements, or frames cut short."""
         counts_fin = self.fin is not None and self.acked == self.fin + 1
         return max(self.acked - counts_fin, self.fin or 0, self._claimed)
 
@@ -177,7 +177,7 @@ class End:
         return min(self.start, self.pieces[0].offset) if self.pieces else self.start
 
     def __repr__(self) -> str:
-        return f"<{self.role} {self.address}:{self.port}, {self.size} octets>"
+        return f"<{self.role} {self.address}:{self.port}, {self.size} bytes>"
 
     # Taking in ----------------------------------------------------------------------------------------------
 
@@ -192,7 +192,7 @@ class End:
         self.first, self._wrap = seq, TURN - seq
 
     def synchronize(self, seq: int, number: int, time_ns: int | None) -> bool:
-        """Take a SYN, whose octets begin at `seq`; return False where it cannot belong to what came before it."""
+        """Take a SYN, whose bytes begin at `seq`; return False where it cannot belong to what came before it."""
         if self.first is None:
             self.begin(seq)
         elif self.synced and seq == self.first:
@@ -210,7 +210,7 @@ class End:
         return True
 
     def _shift(self, offset: int) -> None:
-        """Count from another octet."""
+        """Count from another byte."""
         assert self.first is not None
         began = self.pieces or self.next
         self.pieces = [piece._replace(offset=piece.offset - offset) for piece in self.pieces]
@@ -226,7 +226,7 @@ class End:
             self.next -= offset
 
     def take(self, offset: int, data: bytes, number: int, time_ns: int | None) -> list[Piece]:
-        """Take octets; return what has no hole before it any more, or fills one that was given up."""
+        """Take bytes; return what has no hole before it any more, or fills one that was given up."""
         end = offset + len(data)
         if offset == self.next and not self._held and self.next >= self._top:
             # In its turn, as nearly all are.
@@ -310,7 +310,7 @@ class End:
         """Give the first hole up; return what stood behind it."""
         to = self._held[0].offset
         if (self.next, to) != (self.fin, self.next + 1):
-            detail = f"more than {self._window} octets wait behind it" if why is Kind.LIMIT else ""
+            detail = f"more than {self._window} bytes wait behind it" if why is Kind.LIMIT else ""
             detail = detail or ("acknowledged" if self.acked >= to else "")
             self.note(Kind.HOLE, number, time_ns, self.next, to - self.next, detail)
         self.next = to
@@ -338,7 +338,7 @@ class End:
                 self.note(Kind.BEYOND_FIN, number, time_ns, offset, self._top - offset)
 
     def cut(self, offset: int, size: int, number: int, time_ns: int | None) -> None:
-        """Take notice of octets that the capture cut off: they leave a hole."""
+        """Take notice of bytes that the capture cut off: they leave a hole."""
         again = offset + size <= self._claimed
         self.note(Kind.RETRANSMISSION if again else Kind.CUT, number, time_ns, offset, size, "cut off" * again)
         self._claimed = max(self._claimed, offset + size)
@@ -358,11 +358,11 @@ class End:
 
     @property
     def cost(self) -> int:
-        """Octets of memory taken, about."""
+        """Bytes of memory taken, about."""
         return self._kept + self._held_size + COST * len(self.notes)
 
     def _forget(self) -> None:
-        """Let old octets go where they are not kept; some stay to compare retransmissions with."""
+        """Let old bytes go where they are not kept; some stay to compare retransmissions with."""
         count = 0
         while self._kept > COMPARED and count < len(self.pieces) - 1:
             self._kept -= len(self.pieces[count].data) + COST

@@ -27,12 +27,12 @@ SYSTEM, SEND_ACK, ATTENTION, END_OF_MESSAGE = map(int, Control)
 END, END_REPLY = 254, 255  # datastream types that close a connection
 UNKNOWN = (0, 0xFFFF)  # connection ids of who has not been heard yet
 TURN = 1 << 16
-COST = 400  # octets of memory that a packet or a note takes besides its data, about
+COST = 400  # bytes of memory that a packet or a note takes besides its data, about
 COMPARED = 64  # packets kept for comparison where they are not kept
 
 
 class Record(NamedTuple):
-    """A data packet: `seq` is its number, not wrapped. `missing`: octets that the capture cut off."""
+    """A data packet: `seq` is its number, not wrapped. `missing`: bytes that the capture cut off."""
 
     seq: int
     data: bytes
@@ -47,9 +47,9 @@ class Message(NamedTuple):
     """What one end said in one go.
 
     Attributes:
-        data: its octets. datastream: their type. by: "client" or "server".
+        data: its bytes. datastream: their type. by: "client" or "server".
         ended: whether END_OF_MESSAGE ended it; else a change of datastream type, a hole, or the end of the capture did.
-        attention: whether it is an attention packet's one octet, which goes before everything else.
+        attention: whether it is an attention packet's one byte, which goes before everything else.
         whole: False where packets before, in or behind it are missing, so that there may be more of it.
         numbers: of its frames. time_ns: of the last of them.
     """
@@ -142,7 +142,7 @@ class Speaker:
 
     @property
     def data(self) -> bytes:
-        """The octets of all data packets up to the first hole, attentions left out."""
+        """The bytes of all data packets up to the first hole, attentions left out."""
         end = min((hole.offset for hole in self.holes), default=self.next)
         return b"".join(r.data for r in self.records if r.seq < end and not r.control & ATTENTION)
 
@@ -200,11 +200,11 @@ class Speaker:
 
     def _noted(self, record: Record) -> None:
         if record.control & ATTENTION:
-            self.note(Kind.ATTENTION, record, f"{len(record.data)} octets" if len(record.data) != 1 else "")
+            self.note(Kind.ATTENTION, record, f"{len(record.data)} bytes" if len(record.data) != 1 else "")
         if record.datastream in (END, END_REPLY):
             self.note(Kind.END if record.datastream == END else Kind.END_REPLY, record)
         if record.missing:
-            self.note(Kind.CUT, record, f"{record.missing} octets")
+            self.note(Kind.CUT, record, f"{record.missing} bytes")
 
     def _advance(self, to: int, record: Record) -> None:
         if to // TURN > self.next // TURN:
@@ -247,7 +247,7 @@ class Speaker:
 
     @property
     def cost(self) -> int:
-        """Octets of memory taken, about."""
+        """Bytes of memory taken, about."""
         return self._kept + sum(len(r.data) + COST for r in self._held) + COST * len(self.notes)
 
     def _forget(self) -> None:
@@ -310,7 +310,7 @@ class Conversation:
 
     @property
     def cost(self) -> int:
-        """Octets of memory taken, about."""
+        """Bytes of memory taken, about."""
         return BARE + self.client.cost + self.server.cost
 
     def portion(self) -> Conversation:

@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from packetlab.capture.frame import Frame
 
 SECOND = 1_000_000_000
-BARE = 3000  # octets of memory that a connection takes without data, about
+BARE = 3000  # bytes of memory that a connection takes without data, about
 
 
 P_co = TypeVar("P_co", covariant=True)
@@ -30,7 +30,7 @@ class Conversing(Protocol[P_co]):
 
     @property
     def cost(self) -> int:
-        """Octets of memory taken, about."""
+        """Bytes of memory taken, about."""
 
     def portion(self) -> Self:
         """Return all that came so far, and go on without it."""
@@ -46,19 +46,19 @@ class Table(Generic[S, P]):
     """The conversations of a capture.
 
     Args:
-        memory: octets that all may take together, about. linger: seconds of silence that one stays after its end.
+        memory: bytes that all may take together, about. linger: seconds of silence that one stays after its end.
     """
 
     def __init__(self, memory: int, linger: float) -> None:
         self.now = 0  # the latest time of a frame
         self._memory, self._linger = memory, int(linger * SECOND)
-        self._share = memory // 8  # octets after which memory is looked at again
+        self._share = memory // 8  # bytes after which memory is looked at again
         self._alive: dict[int, S] = {}
         self._ending: OrderedDict[int, int] = OrderedDict()  # number of one that is over -> since when
         self._done: list[S] = []
         self._late: list[P] = []
         self._count = 0
-        self._added = 0  # octets since memory was last looked at
+        self._added = 0  # bytes since memory was last looked at
 
     def receive(self, frame: Frame) -> Sequence[P]:
         """Take a frame; return what has nothing missing before it now."""

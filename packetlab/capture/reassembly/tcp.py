@@ -1,6 +1,6 @@
-"""Streams: the TCP connections of a capture, over IPv4 and IPv6, in any tunnel. Frames in, octets and streams out.
+"""Streams: the TCP connections of a capture, over IPv4 and IPv6, in any tunnel. Frames in, bytes and streams out.
 
-Follows RFC 9293. How octets are put in order is `ordering`'s business; here is which segment belongs to which connection,
+Follows RFC 9293. How bytes are put in order is `ordering`'s business; here is which segment belongs to which connection,
 who began it, and when it is over. Packets quoted in ICMP errors are none of a connection's.
 """
 
@@ -46,7 +46,7 @@ class Stream:
         self.frames = 0
         self.over = ""
         self._keys = keys
-        client._stream = server._stream = ref(self)  # no circle: octets go when the last user does
+        client._stream = server._stream = ref(self)  # no circle: bytes go when the last user does
 
     @property
     def notes(self) -> list[Note]:
@@ -60,7 +60,7 @@ class Stream:
         return not self.part and all(end.synced and end.fin is not None and not end.holes for end in ends)
 
     def turns(self) -> Iterator[tuple[End, int, bytes]]:
-        """Yield (end, offset, octets) as they spoke: what came in one go of one end, in the order of delivery.
+        """Yield (end, offset, bytes) as they spoke: what came in one go of one end, in the order of delivery.
 
         A hole ends a turn: the offset of the next one of the same end tells its size.
         """
@@ -91,7 +91,7 @@ class Stream:
 
     @property
     def cost(self) -> int:
-        """Octets of memory taken, about."""
+        """Bytes of memory taken, about."""
         return BARE + self.client.cost + self.server.cost
 
     def portion(self) -> Stream:
@@ -124,16 +124,16 @@ class _Way:
 class Streams(Table[Stream, tuple[End, Piece]]):
     """Puts TCP streams together, frame by frame; IP fragments are put together first.
 
-    `receive` gives each piece of octets as soon as there is none missing before it, `finished` the streams that are over.
-    A hole waits to be filled until `window` octets have come behind it in that direction, or the stream is over; data
+    `receive` gives each piece of bytes as soon as there is none missing before it, `finished` the streams that are over.
+    A hole waits to be filled until `window` bytes have come behind it in that direction, or the stream is over; data
     behind it is given out then, and so is what comes for the hole later. A stream that is over goes after `linger`
-    seconds of silence. With all that is kept taking more than `memory` octets (about), the streams that were silent longest are
+    seconds of silence. With all that is kept taking more than `memory` bytes (about), the streams that were silent longest are
     given out as far as they have come and go on as a further `part`: nothing is lost, and memory stays bounded.
 
     Args:
         keep: whether pieces stay with the streams; without, what `receive` gives is all there is, and retransmissions are
             compared with the last 64 KiB only.
-        window: octets behind a hole that one direction may hold. memory: octets for all. linger: seconds.
+        window: bytes behind a hole that one direction may hold. memory: bytes for all. linger: seconds.
         fragments: puts IP fragments together; None for one with its own defaults.
     """
 
@@ -153,7 +153,7 @@ class Streams(Table[Stream, tuple[End, Piece]]):
         self._shared: tuple[Note, ...] = ()  # notes of the last datagram that had any
 
     def receive(self, frame: Frame) -> Sequence[tuple[End, Piece]]:
-        """Take a frame; return the octets that have none missing before them now, with who sent them."""
+        """Take a frame; return the bytes that have none missing before them now, with who sent them."""
         found = self._taken(frame)
         return [*self.late(), *found] if self._late else found
 
@@ -247,7 +247,7 @@ class Streams(Table[Stream, tuple[End, Piece]]):
             if not tcp._window:
                 sender.note(Kind.ZERO_WINDOW, number, time_ns, offset)
             if len(data) <= 1 and offset == sender.next - 1 and not missing and sender.acked > offset:
-                # RFC 9293 section 3.8.4: one octet of old sequence space, or none, to make the other end answer.
+                # RFC 9293 section 3.8.4: one byte of old sequence space, or none, to make the other end answer.
                 sender.note(Kind.KEEP_ALIVE, number, time_ns, offset, len(data))
                 return ()
         elif flags & RST:
@@ -273,7 +273,7 @@ class Streams(Table[Stream, tuple[End, Piece]]):
     def _reset(
         self, stream: Stream, sender: End, number: int, time_ns: int | None, data: bytes
     ) -> Sequence[tuple[End, Piece]]:
-        # Octets in a reset are no part of the stream (RFC 9293 section 3.5.2: words for people).
+        # Bytes in a reset are no part of the stream (RFC 9293 section 3.5.2: words for people).
         sender.note(Kind.RESET, number, time_ns, sender.next, len(data))
         if not stream.over:
             self._is_over(stream, "RST")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from packetlab.errors import RemoteProtocolError
 
 
-HANDSHAKE = 3000  # octets of memory that listening for a handshake takes besides its data, about
+HANDSHAKE = 3000  # bytes of memory that listening for a handshake takes besides its data, about
 
 __all__ = ["WebSocketConnection", "WebSocketMessage", "WebSockets"]
 
@@ -56,7 +56,7 @@ class WebSocketConnection:
 
     @property
     def unread(self) -> dict[str, int]:
-        """Octets of either end ("client", "server") that were not read: no frame could be found any more behind a hole."""
+        """Bytes of either end ("client", "server") that were not read: no frame could be found any more behind a hole."""
         return {by: reader.unread for by, reader in self._readers.items()}
 
     def __repr__(self) -> str:
@@ -70,7 +70,7 @@ class _Opening:
     def __init__(self, largest_head: int) -> None:
         self._largest = largest_head
         self.over = False  # it is no HTTP, or none that can be followed
-        self.size = 0  # octets that wait to be understood
+        self.size = 0  # bytes that wait to be understood
         self.granted = False
         self._exchange(b"", b"")
 
@@ -87,7 +87,7 @@ class _Opening:
             self._requests.receive_data(requested)
 
     def take(self, by: str, data: bytes) -> None:
-        """Take octets of the client or the server."""
+        """Take bytes of the client or the server."""
         import h11
 
         try:
@@ -141,7 +141,7 @@ class _Opening:
 
     @property
     def rest(self) -> tuple[bytes, bytes]:
-        """Octets behind the exchange: the client's, the server's."""
+        """Bytes behind the exchange: the client's, the server's."""
         return self._requests.trailing_data[0], self._answers.trailing_data[0] if self._answers else b""
 
 
@@ -157,7 +157,7 @@ class _Listening:
 
     @property
     def cost(self) -> int:
-        """Octets of memory that is taken until something is complete, about."""
+        """Bytes of memory that is taken until something is complete, about."""
         if self.opening is None:
             return sum(reader.cost for reader in self.connection._readers.values())
         return 0 if self.opening.over else HANDSHAKE + self.opening.size
@@ -177,7 +177,7 @@ class _Listening:
     def take(
         self, by: str, at: int, after: int, data: bytes, number: int, time_ns: int | None, exact: bool
     ) -> list[Any]:
-        """Take what stands from `at` to `after` in what one end sent; `exact`: these count octets."""
+        """Take what stands from `at` to `after` in what one end sent; `exact`: these count bytes."""
         found: list[WebSocketMessage] = []
         expected = self._next.get(by, 0 if exact else at)
         if at > expected:
@@ -274,9 +274,9 @@ class WebSockets:
     """Finds the WebSockets of a capture, frame by frame, and gives their messages as they are complete.
 
     Args:
-        largest: octets of a message, after inflation; of one that has more only the beginning is kept, with a fault.
-        largest_head: octets of the heads of HTTP messages. limits: those of `Streams`.
-        waiting: octets that handshakes and messages that are not complete may take together, about. Beyond it those are
+        largest: bytes of a message, after inflation; of one that has more only the beginning is kept, with a fault.
+        largest_head: bytes of the heads of HTTP messages. limits: those of `Streams`.
+        waiting: bytes that handshakes and messages that are not complete may take together, about. Beyond it those are
             given up that were silent longest: a message comes as far as it is there, with a fault, and what follows it in
             its connection counts as `unread`.
 
@@ -330,7 +330,7 @@ class WebSockets:
             oldest = next(iter(self._costly))
             self._count(oldest, 0)
             self.given_up += 1
-            found += self._heard[oldest].stop(f"more than {self._waiting} octets that wait")
+            found += self._heard[oldest].stop(f"more than {self._waiting} bytes that wait")
         return found
 
     def _count(self, key: tuple[type, int], cost: int) -> None:

@@ -26,8 +26,8 @@ class Anonymiser:
     """The mapping of one seed. Addresses are whole numbers."""
 
     def __init__(self, seed: int | str | bytes) -> None:
-        octets = seed if isinstance(seed, bytes) else str(seed).encode()
-        self.key = blake2b(octets, digest_size=32, person=b"packetlab anon").digest()
+        raw = seed if isinstance(seed, bytes) else str(seed).encode()
+        self.key = blake2b(raw, digest_size=32, person=b"packetlab anon").digest()
         self._trees: dict[tuple[int, bytes], bytes] = {}
         self._macs: dict[int, int] = {}
 
@@ -42,33 +42,33 @@ class Anonymiser:
     def _one(self, address: int, size: int) -> int:
         import numpy as np
 
-        octets = np.frombuffer(address.to_bytes(size, "big"), np.uint8)
-        return int.from_bytes(self.ips(octets.reshape(1, size)).tobytes(), "big")
+        raw = np.frombuffer(address.to_bytes(size, "big"), np.uint8)
+        return int.from_bytes(self.ips(raw.reshape(1, size)).tobytes(), "big")
 
-    def ips(self, octets: Any) -> Any:
-        """Return what addresses become; both are arrays of 4 or 16 octets a row."""
+    def ips(self, raw: Any) -> Any:
+        """Return what addresses become; both are arrays of 4 or 16 bytes a row."""
         import numpy as np
 
-        size = octets.shape[1]
-        found = np.empty_like(octets)
+        size = raw.shape[1]
+        found = np.empty_like(raw)
         for place in range(size):
-            # One draw serves the eight decisions of an octet: a tree of 255 bits, one for each prefix inside it.
+            # One draw serves the eight decisions of a byte: a tree of 255 bits, one for each prefix inside it.
             if place:
-                above = np.ascontiguousarray(octets[:, :place]).view(f"V{place}")[:, 0]
+                above = np.ascontiguousarray(raw[:, :place]).view(f"V{place}")[:, 0]
                 prefixes, which = np.unique(above, return_inverse=True)
                 drawn = b"".join(self._tree(size, prefix.tobytes()) for prefix in prefixes)
             else:
-                which, drawn = np.zeros(len(octets), np.int64), self._tree(size, b"")
+                which, drawn = np.zeros(len(raw), np.int64), self._tree(size, b"")
             trees = np.frombuffer(drawn, np.uint8).reshape(-1, 32)
-            node, flips = np.ones(len(octets), np.int64), np.zeros(len(octets), np.uint8)
+            node, flips = np.ones(len(raw), np.int64), np.zeros(len(raw), np.uint8)
             for bit in range(7, -1, -1):
                 flips = flips << 1 | (trees[which, node >> 3] >> (node & 7).astype(np.uint8)) & 1
-                node = node << 1 | (octets[:, place] >> bit & 1)
-            found[:, place] = octets[:, place] ^ flips
+                node = node << 1 | (raw[:, place] >> bit & 1)
+            found[:, place] = raw[:, place] ^ flips
         return found
 
     def _tree(self, size: int, above: bytes) -> bytes:
-        """Return a bit for each prefix that begins with these octets and ends inside the next: whether it flips its bit."""
+        """Return a bit for each prefix that begins with these bytes and ends inside the next: whether it flips its bit."""
         tree = self._trees.get((size, above))
         if tree is None:
             if len(self._trees) >= MOST:
@@ -107,8 +107,8 @@ class Anonymiser:
             known = self._macs[address] = rest >> 40 << 42 | flags << 40 | rest & (1 << 40) - 1
         return known
 
-    def _drawn(self, what: bytes, octets: bytes) -> bytes:
-        return blake2b(octets, key=self.key, digest_size=32, person=what).digest()
+    def _drawn(self, what: bytes, raw: bytes) -> bytes:
+        return blake2b(raw, key=self.key, digest_size=32, person=what).digest()
 
 
 def _agree(a: int, bits: int, b: int, length: int) -> bool:

@@ -1,4 +1,4 @@
-"""Ledger: changes of octets in many frames, and the checksums that have to follow (RFC 1071, RFC 1624).
+"""Ledger: changes of bytes in many frames, and the checksums that have to follow (RFC 1071, RFC 1624).
 
 A checksum that was right before is right after; one that was wrong stays as it is, unless all are to be put right; one
 that cannot be told, because what it covers is not all here, is changed by as much as what it covers was. Nothing is summed
@@ -20,7 +20,7 @@ ONES = 65535
 
 
 class Ledger:
-    """The checksums of one batch while its octets are changed; `settle` ends it.
+    """The checksums of one batch while its bytes are changed; `settle` ends it.
 
     `data` is changed in place. `fix`: put wrong ones right too.
     """
@@ -38,7 +38,7 @@ class Ledger:
         parents = self.sums.parent
         while (deeper := (parents >= 0) & (self.level <= self.level[np.maximum(parents, 0)])).any() if count else False:
             self.level[deeper] = self.level[parents[deeper]] + 1
-        # Words are summed with their octets exchanged, as they lie in memory here; `_region` puts that right.
+        # Words are summed with their bytes exchanged, as they lie in memory here; `_region` puts that right.
         words = self.data[: len(self.data) & ~1].view("<u2")
         self.running = np.zeros(len(words) + 1, np.int64)
         np.cumsum(words, dtype=np.int64, out=self.running[1:])
@@ -55,13 +55,13 @@ class Ledger:
         self.right, self.wrong, self.unknown = whole & ~none & valid, whole & ~none & ~valid, ~whole & ~none
 
     def _region(self, first: Any, end: Any) -> Any:
-        """Return the sum of the 16-bit words from `first` to `end`, an odd last octet with a zero behind it."""
+        """Return the sum of the 16-bit words from `first` to `end`, an odd last byte with a zero behind it."""
         np, data = self.np, self.data
         odd, cut = (first & 1) == 1, ((end & 1) == 1) & (end > first)
         total = self.running[np.maximum(end // 2, (first + 1) // 2)] - self.running[(first + 1) // 2]
         last = data[np.maximum(end - 1, 0)].astype(np.int64) if len(data) else 0
         begin = data[np.minimum(first, max(len(data) - 1, 0))].astype(np.int64) if len(data) else 0
-        # Exchanging the octets of a word is times 256 (RFC 1071 section 2B), and so is beginning at an odd place.
+        # Exchanging the bytes of a word is times 256 (RFC 1071 section 2B), and so is beginning at an odd place.
         total = total * 256 + np.where(odd & (end > first), begin, 0) + np.where(cut, last * 256, 0)
         return np.where(odd, total * 256, total)
 
@@ -82,17 +82,17 @@ class Ledger:
         self.end = self.np.maximum(shorter, self.sums.at + 2)
         self.total = self._totals()
 
-    def change(self, at: Any, octets: Any, *, own: Any = None, pseudo: Any = None, around: Any = None) -> None:
-        """Write rows of octets at places. What follows: `own` sums cover them by position, `pseudo` ones as part of a
+    def change(self, at: Any, raw: Any, *, own: Any = None, pseudo: Any = None, around: Any = None) -> None:
+        """Write rows of bytes at places. What follows: `own` sums cover them by position, `pseudo` ones as part of a
         pseudo-header, `around` by position, and all that these are in; arrays of numbers of sums, -1 for none.
         """
         np = self.np
         if not len(at):
             return
-        width = octets.shape[1]
+        width = raw.shape[1]
         where = at[:, None] + np.arange(width)
-        difference = octets.astype(np.int64) - self.data[where]
-        self.data[where] = octets
+        difference = raw.astype(np.int64) - self.data[where]
+        self.data[where] = raw
         weights = np.where(np.arange(width) % 2, 1, 256)
         even, odd = difference @ weights, difference @ (257 - weights)
         if pseudo is not None:
@@ -130,13 +130,13 @@ class Ledger:
             ):
                 found = value[rows] % ONES
                 found[(found == 0) & (self.sums.optional[rows] == 1)] = ONES
-                octets = np.stack([found >> 8, found & 255], axis=1).astype(np.uint8)
-                self.change(self.sums.at[rows], octets, around=self.sums.parent[rows])
+                raw = np.stack([found >> 8, found & 255], axis=1).astype(np.uint8)
+                self.change(self.sums.at[rows], raw, around=self.sums.parent[rows])
             for rule in by_level.get(level, ()):
                 value = self._ruled(rule)
                 if value is not None:
-                    octets = value.to_bytes(rule.size, "little" if rule.little else "big")
-                    self.change(np.array([rule.at]), np.array([list(octets)], np.uint8), around=np.array([rule.around]))
+                    raw = value.to_bytes(rule.size, "little" if rule.little else "big")
+                    self.change(np.array([rule.at]), np.array([list(raw)], np.uint8), around=np.array([rule.around]))
 
     def _ruled(self, rule: Rule) -> int | None:
         """Return what a checksum of another kind is to be, None where it stays."""
@@ -148,7 +148,7 @@ class Ledger:
             return None
         was, value = _sum(rule, *old), _sum(rule, *new)
         if not rule.whole:
-            # Without the octets that are missing only an Internet checksum can be told: by how much its sum changes.
+            # Without the bytes that are missing only an Internet checksum can be told: by how much its sum changes.
             if rule.algorithm != "internet":
                 return None
             moved = (stored - was + value) % ONES
@@ -158,18 +158,18 @@ class Ledger:
 
 
 def _covered(data: Any, rule: Rule) -> tuple[bytes, int]:
-    """Return the octets that a checksum is over, its own as zeros, and what is added to their sum."""
+    """Return the bytes that a checksum is over, its own as zeros, and what is added to their sum."""
     parts = []
     for first, end in rule.regions:
         part = bytearray(data[first:end].tobytes())
         for place in range(max(first, rule.at), min(end, rule.at + rule.size)):
             part[place - first] = 0
         parts.append(bytes(part))
-    octets = b"".join(parts)
+    raw = b"".join(parts)
     pseudo = sum(int.from_bytes(data[at : at + size].tobytes(), "big") for at, size in rule.pseudo)
-    return octets, pseudo + rule.more
+    return raw, pseudo + rule.more
 
 
-def _sum(rule: Rule, octets: bytes, more: int) -> int:
-    value = internet(octets, more) if rule.algorithm == "internet" else ALGORITHMS[rule.algorithm](octets)
+def _sum(rule: Rule, raw: bytes, more: int) -> int:
+    value = internet(raw, more) if rule.algorithm == "internet" else ALGORITHMS[rule.algorithm](raw)
     return rule.instead if value == rule.none else value

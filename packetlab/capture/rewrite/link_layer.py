@@ -19,9 +19,9 @@ TAGS = (0x8100, 0x88A8, 0x9100)
 
 
 def roomy(batch: FrameBatch, before: int, sizes: Any = None) -> FrameBatch:
-    """Return a copy of a batch that may be changed, with `before` octets free in front of each frame.
+    """Return a copy of a batch that may be changed, with `before` bytes free in front of each frame.
 
-    `sizes`: octets each frame gets, filled up with zeros where it has fewer (by default what it has).
+    `sizes`: bytes each frame gets, filled up with zeros where it has fewer (by default what it has).
     """
     import numpy as np
 
@@ -46,7 +46,7 @@ def roomy(batch: FrameBatch, before: int, sizes: Any = None) -> FrameBatch:
 
 
 def pushed(batch: FrameBatch, tag: bytes) -> None:
-    """Put a VLAN tag (4 octets) behind the MAC addresses of every Ethernet frame; needs 4 octets of room."""
+    """Put a VLAN tag (4 bytes) behind the MAC addresses of every Ethernet frame; needs 4 bytes of room."""
     import numpy as np
 
     rows = np.flatnonzero(_ethernet(batch) & (batch.sizes >= 14))
@@ -86,7 +86,7 @@ def _ethernet(batch: FrameBatch) -> Any:
 
 
 def _shifted(batch: FrameBatch, rows: Any, by: int) -> None:
-    """Let the two MAC addresses begin `by` octets earlier."""
+    """Let the two MAC addresses begin `by` bytes earlier."""
     import numpy as np
 
     at = batch.starts[rows]
@@ -100,20 +100,20 @@ def _shifted(batch: FrameBatch, rows: Any, by: int) -> None:
 class Link:
     """Another link header for all frames.
 
-    `what`: "ethernet" ("enet"), "hdlc" (Cisco's), "raw", or (link type, octets) for any other.
+    `what`: "ethernet" ("enet"), "hdlc" (Cisco's), "raw", or (link type, bytes) for any other.
     """
 
     def __init__(self, what: Any, macs: tuple[bytes, bytes], hdlc: tuple[int, int] = (0x0F, 0)) -> None:
         known = {"ethernet": ETHERNET, "enet": ETHERNET, "hdlc": 104, "raw": RAW}
         self.kind = what if isinstance(what, str) else "user"
         if isinstance(what, str) and what in known:
-            self.linktype, octets = known[what], b""
+            self.linktype, raw = known[what], b""
         elif isinstance(what, tuple) and len(what) == 2 and isinstance(what[0], int) and 0 <= what[0] <= 0xFFFF:
-            self.linktype, octets = what[0], bytes(what[1])
+            self.linktype, raw = what[0], bytes(what[1])
         else:
-            raise BuildError("rewrite: link", "ethernet, hdlc, raw, or (link type, octets)", repr(what))
+            raise BuildError("rewrite: link", "ethernet, hdlc, raw, or (link type, bytes)", repr(what))
         self.head = {"ethernet": macs[0] + macs[1], "enet": macs[0] + macs[1], "hdlc": bytes(hdlc)}.get(
-            self.kind, octets
+            self.kind, raw
         )
         self.typed = self.kind in ("ethernet", "enet", "hdlc")  # an ether type follows
         self.room = len(self.head) + 2 * self.typed
@@ -147,7 +147,7 @@ class Link:
 
 
 def vlan_tag(what: Any) -> bytes:
-    """Return the 4 octets of a tag: from an id, a `VLAN` header, or a dict of its fields with `type` for the tag's own."""
+    """Return the 4 bytes of a tag: from an id, a `VLAN` header, or a dict of its fields with `type` for the tag's own."""
     from packetlab.protocols.link import VLAN
 
     own = 0x8100

@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from packetlab.declare.addresses import mac_octets
+from packetlab.declare.addresses import mac_bytes
 from packetlab.errors import BuildError
 
 HALF = (1 << 64) - 1
@@ -19,7 +19,7 @@ HALF = (1 << 64) - 1
 def mac_number(value: Any, where: str) -> int:
     """Return a MAC address as a number. BuildError where it is none."""
     try:
-        return int.from_bytes(mac_octets(value), "big")
+        return int.from_bytes(mac_bytes(value), "big")
     except ValueError:
         raise BuildError(where, "a MAC address", repr(value)) from None
 
@@ -87,7 +87,7 @@ def each(function: Callable[[int], int], numbers: Any) -> Any:
 
 
 def rows(high: Any, low: Any, size: int) -> Any:
-    """Return addresses (high and low 64 bits) as rows of `size` octets."""
+    """Return addresses (high and low 64 bits) as rows of `size` bytes."""
     import numpy as np
 
     return np.stack([high, low], axis=1).astype(">u8").view(np.uint8)[:, 16 - size :]

@@ -21,8 +21,8 @@ from packetlab.errors import BuildError, CaptureError
 if TYPE_CHECKING:
     from packetlab.capture.batch import FrameBatch
 
-ROOM = 32  # octets free before each frame: more than any usual header needs
-LONGEST = 262144  # octets a frame is filled up to at most: no link has longer ones, but files may claim any
+ROOM = 32  # bytes free before each frame: more than any usual header needs
+LONGEST = 262144  # bytes a frame is filled up to at most: no link has longer ones, but files may claim any
 
 
 class Rewriter:
@@ -76,7 +76,7 @@ class Rewriter:
             if (sizes > np.maximum(batch.sizes, LONGEST)).any():
                 row = int(np.argmax(sizes))
                 raise CaptureError(
-                    f"frame {int(batch.numbers[row])}", f"{LONGEST} octets at most to fill up to", int(sizes[row])
+                    f"frame {int(batch.numbers[row])}", f"{LONGEST} bytes at most to fill up to", int(sizes[row])
                 )
         room = max(ROOM if sizes is not None else 4, self.link.room + 4 if self.link is not None else 0)
         new = roomy(batch, room, sizes)
@@ -97,7 +97,7 @@ class Rewriter:
             self._addresses(sites, ledger)
             if self.ports is not None:
                 at, transport, around = sites.ports
-                ledger.change(at, _octets(self.ports[sites.u16(at)], 2), own=transport, around=around)
+                ledger.change(at, _number_rows(self.ports[sites.u16(at)], 2), own=transport, around=around)
             self._fields(sites, ledger)
             ledger.settle()
         return sites
@@ -144,7 +144,7 @@ class Rewriter:
             here = np.flatnonzero(long & (nets.version == version))
             length = np.maximum(shorter[nets.row[here]] - nets.at[here] - before, 0)
             own, around = nets.own[here], nets.around[here]
-            ledger.change(nets.at[here] + place, _octets(length, 2), own=own, around=around)
+            ledger.change(nets.at[here] + place, _number_rows(length, 2), own=own, around=around)
         # In a fragment the length is that of the whole datagram, which is not cut.
         udp = long & ~nets.piece & (nets.protocol == UDP) & (nets.upper >= 0) & (nets.upper + 8 <= shorter[nets.row])
         here = np.flatnonzero(udp)
@@ -152,7 +152,7 @@ class Rewriter:
         here = here[(length > 0) & (nets.upper[here] + length > shorter[nets.row[here]])]
         length = shorter[nets.row[here]] - nets.upper[here]
         ledger.change(
-            nets.upper[here] + 4, _octets(length, 2), own=nets.transport[here], around=nets.around[here]
+            nets.upper[here] + 4, _number_rows(length, 2), own=nets.transport[here], around=nets.around[here]
         )  # fmt: skip
 
     # Addresses and fields -----------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ class Rewriter:
             for role, end in enumerate(self.ends):
                 if end is not None:
                     new[(macs.role == role) & (macs.header == 0)] = end  # of the outermost header
-            ledger.change(macs.at, _octets(new.astype(np.int64), 6), around=macs.around)
+            ledger.change(macs.at, _number_rows(new.astype(np.int64), 6), around=macs.around)
         for bits, found in ((32, sites.ips4), (128, sites.ips6)):
             if len(found.at) and (any(self.nets) or self.anonymiser):
                 self._networks(sites, ledger, bits, found)
@@ -187,14 +187,14 @@ class Rewriter:
             mapped_high, mapped_low, known = net(high[here], low[here], bits)
             where = np.flatnonzero(here)[known]
             new_high[where], new_low[where], done[where] = mapped_high[known], mapped_low[known], True
-        octets = rows(new_high, new_low, bits // 8)
+        raw = rows(new_high, new_low, bits // 8)
         if self.anonymiser:
             different, place = (
-                np.unique(octets[~done], axis=0, return_inverse=True) if bits > 32 else _unique(octets[~done])
+                np.unique(raw[~done], axis=0, return_inverse=True) if bits > 32 else _unique(raw[~done])
             )
-            octets = octets.copy()
-            octets[~done] = self.anonymiser.ips(different)[place.reshape(-1)]
-        ledger.change(found.at, octets, own=found.own, pseudo=found.transport, around=found.around)
+            raw = raw.copy()
+            raw[~done] = self.anonymiser.ips(different)[place.reshape(-1)]
+        ledger.change(found.at, raw, own=found.own, pseudo=found.transport, around=found.around)
 
     def _fields(self, sites: Sites, ledger: Ledger) -> None:
         """Set what only the outermost IP header of a frame is asked for."""
@@ -207,7 +207,7 @@ class Rewriter:
             here = np.flatnonzero(outer & (nets.version == version))
             at = nets.at[here] + place
             old = words_at(sites.data, at, size)[1].astype(np.int64)
-            ledger.change(at, _octets(change(old), size), own=nets.own[here], around=nets.around[here])
+            ledger.change(at, _number_rows(change(old), size), own=nets.own[here], around=nets.around[here])
 
         if self.ttl is not None:
             put(4, 8, self.ttl)
@@ -238,16 +238,16 @@ def batches(source: Iterator[FrameBatch], rewriter: Rewriter) -> Iterator[FrameB
             yield new
 
 
-def _unique(octets: Any) -> tuple[Any, Any]:
-    """Return the different rows of 4 octets, and which of them each row is; quicker than for rows of any size."""
+def _unique(raw: Any) -> tuple[Any, Any]:
+    """Return the different rows of 4 bytes, and which of them each row is; quicker than for rows of any size."""
     import numpy as np
 
-    numbers, place = np.unique(np.ascontiguousarray(octets).view(np.uint32), return_inverse=True)
+    numbers, place = np.unique(np.ascontiguousarray(raw).view(np.uint32), return_inverse=True)
     return numbers.view(np.uint8).reshape(-1, 4), place
 
 
 def words_at(data: Any, at: Any, size: int) -> tuple[Any, Any]:
-    """Return the numbers of `size` octets at places: their bits above 64, and the others."""
+    """Return the numbers of `size` bytes at places: their bits above 64, and the others."""
     import numpy as np
 
     padded = np.zeros((len(at), 16), np.uint8)
@@ -256,8 +256,8 @@ def words_at(data: Any, at: Any, size: int) -> tuple[Any, Any]:
     return both[:, 0], both[:, 1]
 
 
-def _octets(numbers: Any, size: int) -> Any:
-    """Return numbers as rows of `size` octets."""
+def _number_rows(numbers: Any, size: int) -> Any:
+    """Return numbers as rows of `size` bytes."""
     import numpy as np
 
     return numbers.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 8 - size :]

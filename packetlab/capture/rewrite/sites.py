@@ -1,7 +1,7 @@
 """Sites: where in a batch of frames the addresses, ports and checksums lie that rewriting touches.
 
 Walks all frames of a batch at once, a kind of header at a time: link headers, tags and labels, IPv4 and IPv6 with their
-extension headers, tunnels, and packets quoted in ICMP errors. It only tells places; positions count octets in the
+extension headers, tunnels, and packets quoted in ICMP errors. It only tells places; positions count bytes in the
 batch's buffer. Whatever does not fit is not walked into, so any bytes may come. Frames with headers that this walk does
 not know (`unwalked`) go on through their declarations (`sites_declared`).
 """
@@ -168,7 +168,7 @@ class Sites(Found):
         keep = at + 8 <= end
         row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
         control = self.u8(at + 2)
-        at = at + 3 + ((control & 3) != 3)  # only unnumbered frames have a control field of one octet
+        at = at + 3 + ((control & 3) != 3)  # only unnumbered frames have a control field of one byte
         keep = (self.u8(at - 3 - ((control & 3) != 3)) == 0xAA) & (at + 5 <= end)
         row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
         keep = (self.u8(at) == 0) & self.np.isin(self.u16(at + 1), (0, 0xF8))
@@ -180,7 +180,7 @@ class Sites(Found):
         keep = at + 2 <= end
         row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
         first = self.u8(at)
-        short = first & 1  # RFC 1661 section 6.5: a number of one octet is odd, the first of two is even
+        short = first & 1  # RFC 1661 section 6.5: a number of one byte is odd, the first of two is even
         kind = self.np.where(short == 1, first, self.u16(at))
         rest = (row, at + 2 - short, end, depth, around)
         for step, number in (("ip4", 0x0021), ("ip6", 0x0057), ("idp", 0x0025), ("mpls", 0x0281)):
@@ -225,7 +225,7 @@ class Sites(Found):
             self.mac(at[here] + place, around[here])
         row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
         length = self.u16(at + 2)
-        stop = at + length + (length & 1)  # the octet that makes it even counts
+        stop = at + length + (length & 1)  # the byte that makes it even counts
         number = self.add_sum(row, at, at + 2, stop, (length >= 30) & (stop <= end), around, whole=1)
         for one, place, last, outer in zip(number.tolist(), at.tolist(), stop.tolist(), around.tolist(), strict=True):
             if one >= 0:
@@ -342,9 +342,9 @@ class Sites(Found):
         self._networks.append(
             (row, at, stop, one * (4 if width == 4 else 6), upper, protocol, depth, piece, own, transport, around)
         )
-        for octets in (0, 2):
-            ported = self.whole(2, upper + octets, stop, (upper >= 0) & np.isin(protocol, (TCP, UDP)))
-            self.found_ports.append(((upper + octets)[ported], transport[ported], around[ported]))
+        for offset in (0, 2):
+            ported = self.whole(2, upper + offset, stop, (upper >= 0) & np.isin(protocol, (TCP, UDP)))
+            self.found_ports.append(((upper + offset)[ported], transport[ported], around[ported]))
         self._upper(row, upper, stop, depth, around, protocol, transport, width)
 
     def _upper(

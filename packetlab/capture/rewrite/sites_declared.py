@@ -136,7 +136,7 @@ class Declared:
             elif kind.wire == "number" and (kind.bits != 16 or kind.little):
                 self._leave(header, name, "which is no port of 16 bits in network order")
             elif span.bit % 8:
-                self._leave(header, name, "which does not begin with an octet")
+                self._leave(header, name, "which does not begin with a byte")
             elif span.bits != kind.bits:
                 self._leave(header, name, "which is cut off inside")
             elif kind.wire == "number":
@@ -199,7 +199,7 @@ class Declared:
             if span is None or span.bits != f.kind.bits:
                 continue  # cut off: there is nothing to put right
             if not span.whole:
-                self._leave(header, f.name, "which does not fill whole octets")
+                self._leave(header, f.name, "which does not fill whole bytes")
                 continue
             pseudo, more = self._pseudo(place) if "pseudo" in rule.over else ((), 0)
             if pseudo is None:
@@ -233,7 +233,7 @@ class Declared:
             start, end = inner
         else:
             span = next((span for span in spans if span.field.name == part), None)
-            start, end = span.octets if span is not None else (end, end)
+            start, end = span.byte_range if span is not None else (end, end)
         return self.start + start, self.start + end
 
     def _pseudo(self, place: int) -> tuple[tuple[tuple[int, int], ...] | None, int]:
@@ -252,11 +252,11 @@ class Declared:
             by_name = {span.field.name: span for span in self.spans.get(below, [])}
             source = by_name.get(names[0])
             final = by_name.get(names[1])
-            parts = [self._octets(source) if source else None, destination or (self._octets(final) if final else None)]
+            parts = [self._byte_range(source) if source else None, destination or (self._byte_range(final) if final else None)]
             return tuple(part for part in parts if part is not None), protocol(carrier, type(self.layers[place]))
         return None, 0
 
-    def _octets(self, span: Span) -> tuple[int, int]:
+    def _byte_range(self, span: Span) -> tuple[int, int]:
         return self.start + span.bit // 8, span.bits // 8
 
     def _final(self, place: int, name: str, value: Any) -> tuple[int, int] | None:
@@ -266,9 +266,9 @@ class Declared:
         if not value:
             return None
         if name in spans:
-            return self._octets(spans[name])
+            return self._byte_range(spans[name])
         if isinstance(header, Routing) and "data" in spans:
-            first, end = spans["data"].octets
+            first, end = spans["data"].byte_range
             return self.start + (first + 4 if header.kind == 4 else end - 16), 16
         found = None
         if not isinstance(header, IPv4):  # what it is worked out from is not known: it stands where addresses may begin

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Sums(NamedTuple):
     """Internet checksums: their row, place, what they cover, and how they lie in each other.
 
-    `at`: where each stands; it covers [first, end). `source`, `target`: addresses of the pseudo-header, `width` octets
+    `at`: where each stands; it covers [first, end). `source`, `target`: addresses of the pseudo-header, `width` bytes
     each (0: none), with `protocol`. `optional`: 0 says none. `whole`: whether all it covers is here. `parent`: the sum that
     covers it, -1 for none; parents come before their children.
     """
@@ -156,7 +156,7 @@ class Found:
         self.found_ips[width].append((none, at, self.full(at, 2), self.full(at, header), own, none, around))
 
     def whole(self, width: int, at: Any, end: Any, there: Any = True) -> Any:
-        """Whether addresses of `width` octets lie before an end, where they are `there`; those cut inside are counted."""
+        """Whether addresses of `width` bytes lie before an end, where they are `there`; those cut inside are counted."""
         there = there & (at < end)
         fits = at + width <= end
         self.left["an address or port that is cut off inside"] += int((there & ~fits).sum())

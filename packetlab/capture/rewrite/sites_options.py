@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from packetlab.capture.rewrite.sites_found import Found
 
-# IPv4 option -> where its first address begins, and how many octets on the next. Routes, addressed broadcast, traceroute.
+# IPv4 option -> where its first address begins, and how many bytes on the next. Routes, addressed broadcast, traceroute.
 LISTS = {7: (3, 4), 0x83: (3, 4), 0x89: (3, 4), 149: (2, 4), 82: (8, 255)}
 SOURCE_ROUTES = (0x83, 0x89)
 TIMESTAMP = 0x44
@@ -159,7 +159,7 @@ def arp(sites: Found, at: Any, end: Any, around: Any) -> None:
 
 
 def cooked(sites: Found, row: Any, at: Any, end: Any, around: Any, first: bool) -> None:
-    """Note the senders' addresses in Linux cooked headers (`first`: of version 1), of 8 octets of which some count.
+    """Note the senders' addresses in Linux cooked headers (`first`: of version 1), of 8 bytes of which some count.
 
     `row`: -1 for a header that is not the frame's own.
     """
@@ -220,7 +220,7 @@ def neighbour_options(sites: Found, row: Any, at: Any, end: Any, depth: Any, aro
 
 
 def _records(sites: Found, at: Any, end: Any, around: Any, width: int = 16) -> None:
-    """Note groups and sources of multicast reports, record by record; addresses have `width` octets."""
+    """Note groups and sources of multicast reports, record by record; addresses have `width` bytes."""
     while len(at):
         keep = sites.whole(width, at + 4, end)
         at, end, around = at[keep], end[keep], around[keep]

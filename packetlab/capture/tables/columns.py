@@ -1,6 +1,6 @@
 """Columns: some rows of a table as arrays, with what is absent masked; and the columns that the file itself has.
 
-A column of octets of any size is kept as one buffer and the sizes; its numpy form is made when it is asked for.
+A column of bytes of any size is kept as one buffer and the sizes; its numpy form is made when it is asked for.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _of_interface(batch: FrameBatch, name: str) -> Any:
 def frame_column(spec: Any) -> FrameColumn | None:
     """Return the column of the file's own that is named so, or None.
 
-    number (from 1), time_ns (since 1970-01-01 UTC; none behind the year 2262, which 64 bits do not hold), length (octets kept), wire_length, linktype, interface (its number),
+    number (from 1), time_ns (since 1970-01-01 UTC; none behind the year 2262, which 64 bits do not hold), length (bytes kept), wire_length, linktype, interface (its number),
     comment (the first), file (its name), faults (how many the packet has: this one makes an object of every packet).
     """
     if not isinstance(spec, str):
@@ -121,7 +121,7 @@ def arrow_format(one: AnyColumn) -> str:
     """Return the Arrow format string of a column."""
     if one.name == "time_ns":
         return "tsn:UTC"
-    if one.form == "octets":
+    if one.form == "fixed":
         return f"w:{one.dtype[1:]}"
     return {"present": "b", "bytes": "Z", "text": "U"}.get(one.form) or _ARROW[one.dtype]
 
@@ -142,10 +142,10 @@ class Columns(Shown):
         self.rows, self.faults = rows, 0
         self._values: dict[str, Any] = {}
         self._valid: dict[str, Any] = {name: np.zeros(rows, bool) for name in self.names}
-        self._pieces: dict[str, list[bytes]] = {}  # of octets and texts of any size
+        self._pieces: dict[str, list[bytes]] = {}  # of bytes and texts of any size
         self._objects: dict[str, Any] = {}
         for one in columns:
-            if one.form == "octets":
+            if one.form == "fixed":
                 self._values[one.name] = np.zeros((rows, int(one.dtype[1:])), np.uint8)
             elif one.form == "present":
                 self._values[one.name] = self._valid[one.name]
@@ -201,9 +201,9 @@ class Columns(Shown):
             rows = slice(at, at + len(batch))
             self._valid[name][rows] = True if valid is None else valid
             if one.form == "text":
-                octets = [text.encode("utf-8", "backslashreplace") for text in values]
-                self._pieces[name] += octets
-                self._values[name][rows] = [len(piece) for piece in octets]
+                raw = [text.encode("utf-8", "backslashreplace") for text in values]
+                self._pieces[name] += raw
+                self._values[name][rows] = [len(piece) for piece in raw]
             else:
                 self._values[name][rows] = values
                 if valid is not None:
@@ -222,7 +222,7 @@ class Columns(Shown):
         return arrays
 
     def settle(self, columns: list[Column], batch: FrameBatch, arrays: list[Any], odd: dict[int, Packet]) -> None:
-        """Put in what packets made to objects hold, by row, and fetch octets of any size from the buffer."""
+        """Put in what packets made to objects hold, by row, and fetch bytes of any size from the buffer."""
         import numpy as np
 
         arrays = arrays[::-1]
@@ -236,7 +236,7 @@ class Columns(Shown):
                 if one.form == "bytes":
                     by_hand[row] = value or b""
                     values[row] = len(by_hand[row])
-                elif one.form == "octets":
+                elif one.form == "fixed":
                     values[row] = np.frombuffer(value, np.uint8) if value is not None else 0
                 elif one.form == "number":
                     values[row] = value or 0
@@ -251,16 +251,16 @@ class Columns(Shown):
         return self._columns[name]
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        """Return the values of a column, absent ones as 0 or no octets. KeyError if it is not among `names`.
+        """Return the values of a column, absent ones as 0 or no bytes. KeyError if it is not among `names`.
 
-        Numbers in the smallest unsigned (or signed) type that holds them, octets of a fixed size as void ("V6"), octets of
+        Numbers in the smallest unsigned (or signed) type that holds them, bytes of a fixed size as void ("V6"), bytes of
         any size and texts as objects.
         """
         import numpy as np
 
         one = self._known(name)
         values: NDArray[Any] = self._values[name]
-        if one.form == "octets":
+        if one.form == "fixed":
             return values.view(one.dtype).reshape(self.rows)
         if one.dtype != "O":
             return values
@@ -365,14 +365,14 @@ def _restored(names: tuple[str, ...], rows: int, faults: int, values: Any, valid
 
 
 def _fetched(batch: FrameBatch, places: Any, sizes: Any, by_hand: dict[int, bytes]) -> list[bytes]:
-    """Return the octets that lie at `places` in the buffer, row by row, but for rows whose octets are given."""
+    """Return the bytes that lie at `places` in the buffer, row by row, but for rows whose bytes are given."""
     import numpy as np
 
     if not by_hand:
         total = int(sizes.sum())
         if not total:
             return []
-        # For each octet: where its row begins in the buffer, and how far behind that it is.
+        # For each byte: where its row begins in the buffer, and how far behind that it is.
         shift = np.repeat(places - (np.cumsum(sizes) - sizes), sizes)
         return [batch.data[shift + np.arange(total)].tobytes()]
     return [

@@ -45,12 +45,12 @@ class Traces:
 
     Args:
         asked: columns and matches. engine: "rows" (numpy), "loops" (numba), or None for the better one.
-        octets: size of the file, None where it is not known.
+        capture_size: bytes of the file, None where it is not known.
     """
 
-    def __init__(self, asked: Sequence[Asked], engine: str | None = None, octets: int | None = None) -> None:
+    def __init__(self, asked: Sequence[Asked], engine: str | None = None, capture_size: int | None = None) -> None:
         self.check(engine)
-        self.asked, self.engine, self.octets = asked, engine, octets or 0
+        self.asked, self.engine, self.capture_size = asked, engine, capture_size or 0
         self._by_type: dict[int, Callable[..., Any] | None] = {}
 
     @staticmethod
@@ -82,8 +82,8 @@ class Traces:
         if loops.in_use(source):
             return True
         if loops.kept(source):
-            return loops.loaded() or self.octets >= loops.WORTH_LOADING
-        return self.octets >= loops.WORTH_COMPILING
+            return loops.loaded() or self.capture_size >= loops.WORTH_LOADING
+        return self.capture_size >= loops.WORTH_COMPILING
 
     def go(self, batch: FrameBatch, arrays: Sequence[Any]) -> list[int]:
         """Fill in the arrays (see `bulk.queries.parameters`); return the rows of packets that have to be looked at."""
@@ -133,11 +133,11 @@ class FieldFilter:
     Called with a frame it says whether the filter passes it; `mask` says it of a whole batch at once.
     """
 
-    def __init__(self, test: Test, octets: int | None = None) -> None:
-        self.test, self.octets = test, octets
+    def __init__(self, test: Test, capture_size: int | None = None) -> None:
+        self.test, self.capture_size = test, capture_size
         self._asked = test.matches()
         self._matches = list(dict.fromkeys(one for one in self._asked if isinstance(one, Match)))
-        self._traces = Traces(self._matches, None, octets)
+        self._traces = Traces(self._matches, None, capture_size)
 
     @staticmethod
     def able(test: Any) -> bool:

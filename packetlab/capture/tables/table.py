@@ -32,7 +32,7 @@ class Tabled(Batched, Protocol):
 
     def __getitem__(self, part: slice, /) -> Tabled: ...
 
-    def _octets(self) -> int | None: ...
+    def _capture_size(self) -> int | None: ...
 
 
 class Table(Shown):
@@ -41,8 +41,8 @@ class Table(Shown):
     Attributes:
         names: of the columns, in order.
 
-    A value that a frame does not have (no such layer, no such field in it) counts as 0, or no octets, and is masked: see
-    `Columns.valid`. IPv4 addresses are numbers, other addresses octets; `Columns.text` shows them as people read them.
+    A value that a frame does not have (no such layer, no such field in it) counts as 0, or no bytes, and is masked: see
+    `Columns.valid`. IPv4 addresses are numbers, other addresses bytes; `Columns.text` shows them as people read them.
     """
 
     def __init__(self, capture: Tabled, specs: Iterable[Any], engine: str | None = None) -> None:
@@ -60,7 +60,7 @@ class Table(Shown):
 
     def batches(self, rows: int = ROWS) -> Iterator[Columns]:
         """Yield the rows in order, `rows` or a few more or less at a time. CaptureError for damage, behind what was whole."""
-        decoder = Decoder(self._columns, self._engine, self._capture._octets(), rows)
+        decoder = Decoder(self._columns, self._engine, self._capture._capture_size(), rows)
         try:
             # A batch is gone over as soon as it is read, while it is in the processor's caches.
             for batch in self._capture.batches(lasting=False):
@@ -128,10 +128,10 @@ class Table(Shown):
 class Decoder:
     """Makes columns out of batches of frames, in blocks of about `rows` rows."""
 
-    def __init__(self, columns: list[AnyColumn], engine: str | None, octets: int | None, rows: int) -> None:
+    def __init__(self, columns: list[AnyColumn], engine: str | None, capture_size: int | None, rows: int) -> None:
         self.columns, self.room = columns, max(1, rows)
         self.wired = [one for one in columns if isinstance(one, Column)]
-        self.traces = Traces(self.wired, engine, octets)
+        self.traces = Traces(self.wired, engine, capture_size)
         self.block: Columns | None = None
         self.filled = 0
 

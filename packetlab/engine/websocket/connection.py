@@ -1,6 +1,6 @@
 """A WebSocket endpoint (RFC 6455, RFC 7692), client or server, that does no input or output of its own.
 
-Octets of the stream and times go in, octets and events come out:
+Bytes of the stream and times go in, bytes and events come out:
 
     client, server = WebSocket("client"), WebSocket("server")
     client.start(now)
@@ -63,9 +63,9 @@ class WebSocket:
     """One end of one WebSocket.
 
     Pings are answered, close frames too; messages are delivered whole. Take `events` and `bytes_to_send` after every
-    call: neither queue has a bound of its own, and 1 octet received is at most 1032 of a message (deflate's limit).
+    call: neither queue has a bound of its own, and 1 byte received is at most 1032 of a message (deflate's limit).
     When `finished` says that the stream is to be closed, send what is left, close the sending half, and read on to the
-    end of the stream: octets that nobody read make the kernel reset the connection, and our close frame is lost.
+    end of the stream: bytes that nobody read make the kernel reset the connection, and our close frame is lost.
 
     Args:
         role: which end.
@@ -73,8 +73,8 @@ class WebSocket:
         subprotocols: what a client offers, the best first; what a server takes (the client's first that it knows).
         headers: further headers of the request, or of every response.
         compression: offer, or take, permessage-deflate; "afresh": a client compresses each message by itself.
-        largest_message: octets, after inflation; one more ends the WebSocket with close code 1009.
-        largest_head: octets of the handshake's HTTP headers.
+        largest_message: bytes, after inflation; one more ends the WebSocket with close code 1009.
+        largest_head: bytes of the handshake's HTTP headers.
         accept: a server's answer to a request; None leaves the choice to `subprotocols`. What it raises goes through.
         origins: for a server, the origins ("https://example.org") whose pages may connect, "*" for all; a request from
             another page is answered with 403. Programs that are no browsers send no Origin and are not asked. None: all.
@@ -83,7 +83,7 @@ class WebSocket:
             section 10.2).
         open_timeout: seconds from `start`, or a server's first byte, until the handshake has to be done.
         close_timeout: seconds that the other side has to answer our close frame, and a server to close the stream.
-        randomness: a function from a number of octets to as many random ones, for the client's handshake key and
+        randomness: a function from a number of bytes to as many random ones, for the client's handshake key and
             masking keys. Left out, they are the operating system's, as section 5.3 asks; given, a run can be repeated.
 
     Attributes:
@@ -152,46 +152,46 @@ class WebSocket:
             )
         self._started, self._deadline = True, now + self._open_timeout
         if isinstance(self._opening, ClientOpening):
-            self._out.append(self._opening.octets)
+            self._out.append(self._opening.request)
 
     def send(self, message: str | bytes, now: int, fragment: int | None = None) -> None:
-        """Send a message, in frames of at most `fragment` octets before compression; text is cut between characters."""
+        """Send a message, in frames of at most `fragment` bytes before compression; text is cut between characters."""
         frames = self._ready("send")
         if not isinstance(message, str | bytes | bytearray | memoryview):
             raise LocalProtocolError("WebSocket.send", "str or bytes", type(message).__name__)
         if fragment is not None and fragment < (4 if isinstance(message, str) else 1):
-            raise LocalProtocolError("WebSocket.send", "fragments of 1 octet at least (text: 4)", fragment)
-        octets = _encoded("send", message) if isinstance(message, str) else bytes(message)
+            raise LocalProtocolError("WebSocket.send", "fragments of 1 byte at least (text: 4)", fragment)
+        raw = _encoded("send", message) if isinstance(message, str) else bytes(message)
         start = 0
-        for end in _cuts(octets, fragment or len(octets), isinstance(message, str)):
-            part = octets[start:end]
-            self._write(frames.send_data(part.decode() if isinstance(message, str) else part, end == len(octets)))
+        for end in _cuts(raw, fragment or len(raw), isinstance(message, str)):
+            part = raw[start:end]
+            self._write(frames.send_data(part.decode() if isinstance(message, str) else part, end == len(raw)))
             start = end
 
     def ping(self, data: bytes = b"") -> None:
-        """Send a ping with at most 125 octets."""
+        """Send a ping with at most 125 bytes."""
         frames = self._ready("ping")
         if len(data) > 125:
-            raise LocalProtocolError("WebSocket.ping", "at most 125 octets", len(data))
+            raise LocalProtocolError("WebSocket.ping", "at most 125 bytes", len(data))
         self._write(frames.ping(data))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Send a close frame, the last frame of our side; messages still come until the other side answers.
 
-        A code is one that section 7.4 allows in a frame; 1005 sends none. A reason has at most 123 octets of UTF-8.
+        A code is one that section 7.4 allows in a frame; 1005 sends none. A reason has at most 123 bytes of UTF-8.
         """
         frames = self._ready("close")
         if not (1000 <= code <= 1003 or code == 1005 or 1007 <= code <= 1013 or 3000 <= code <= 4999):
             raise LocalProtocolError("WebSocket.close", "1000-1003, 1005 for none, 1007-1013 or 3000-4999", code)
         if len(_encoded("close", reason)) > (0 if code == 1005 else 123):
             raise LocalProtocolError(
-                "WebSocket.close", "a reason of at most 123 octets of UTF-8, none with 1005", reason
+                "WebSocket.close", "a reason of at most 123 bytes of UTF-8, none with 1005", reason
             )
         self._write_close(frames, code, reason)
         self.state = "closing"
 
     def send_raw(self, data: bytes) -> None:
-        """Write octets as they are, whatever the state: the other side may see in them what it likes."""
+        """Write bytes as they are, whatever the state: the other side may see in them what it likes."""
         if self.finished:
             raise LocalProtocolError("WebSocket.send_raw", "a stream that is not finished", self.state)
         self._out.append(bytes(data))
@@ -199,7 +199,7 @@ class WebSocket:
     # What the stream and the clock do.
 
     def bytes_to_send(self, now: int) -> bytes:
-        """Return the octets that wait to be written; the time to answer a close frame runs from here."""
+        """Return the bytes that wait to be written; the time to answer a close frame runs from here."""
         if self._deadline is None and not self.finished and self.state in ("closing", "closed"):
             self._deadline = now + self.close_timeout
         data = b"".join(self._out)
@@ -226,7 +226,7 @@ class WebSocket:
         self.finished = True
 
     def receive(self, data: bytes, now: int) -> None:
-        """Take octets that arrived, in any split."""
+        """Take bytes that arrived, in any split."""
         if self.state == "connecting" and data:
             if self._deadline is None:
                 self._deadline = now + self._open_timeout
@@ -255,11 +255,11 @@ class WebSocket:
             raise LocalProtocolError(f"WebSocket.{what}", "an open WebSocket", f"one that is {self.state}")
         return self._frames
 
-    def _opened(self, octets: bytes, events: list[Event]) -> None:
+    def _opened(self, raw: bytes, events: list[Event]) -> None:
         """Take what the opening handshake sends and reports."""
         from wsproto.frame_protocol import FrameProtocol
 
-        self._out.append(octets)
+        self._out.append(raw)
         self._events += events
         last = events[-1] if events else None
         if isinstance(last, Opened):
@@ -320,9 +320,9 @@ class WebSocket:
         self.state = "closed"
         self._events.append(Closed(code, reason, clean))
 
-    def _ignored(self, octets: int, why: str) -> None:
-        if octets:
-            self._events.append(Ignored(f"{octets} octets", why))
+    def _ignored(self, count: int, why: str) -> None:
+        if count:
+            self._events.append(Ignored(f"{count} bytes", why))
 
     def _write_close(self, frames: FrameProtocol, code: int, reason: str) -> None:
         from wsproto.frame_protocol import CloseReason
@@ -337,15 +337,15 @@ class WebSocket:
         self._out.append(frame)
 
 
-def _cuts(octets: bytes, size: int, text: bool) -> Iterator[int]:
-    """Yield where each frame ends; for text before the first octet of a character."""
+def _cuts(raw: bytes, size: int, text: bool) -> Iterator[int]:
+    """Yield where each frame ends; for text before the first byte of a character."""
     end = 0
-    while end < len(octets):
-        end = min(end + size, len(octets))
-        while text and end < len(octets) and octets[end] & 0xC0 == 0x80:
+    while end < len(raw):
+        end = min(end + size, len(raw))
+        while text and end < len(raw) and raw[end] & 0xC0 == 0x80:
             end -= 1
         yield end
-    if not octets:
+    if not raw:
         yield 0
 
 

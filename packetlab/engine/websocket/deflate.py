@@ -42,10 +42,10 @@ class Deflate(PerMessageDeflate):
         afresh: as a client, offer to compress each message by itself.
 
     Attributes:
-        largest: octets that a message may have after inflation; one more and the frame is refused with 1009.
-        size: octets of the current message so far.
+        largest: bytes that a message may have after inflation; one more and the frame is refused with 1009.
+        size: bytes of the current message so far.
         complaint: what was wrong, as (expected, got), once a hook has refused a frame.
-        left: octets that stood behind the last frame when it was complete.
+        left: bytes that stood behind the last frame when it was complete.
     """
 
     def __init__(self, largest: int, afresh: bool = False) -> None:

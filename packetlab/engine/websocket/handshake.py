@@ -2,7 +2,7 @@
 
 h11 reads and writes the HTTP, wsproto knows the accept token and the extensions. wsproto's own handshake is not used:
 it lets pass (1.3.2) any key, repeated headers, HTTP/1.0 and several answered extensions, mixes up several offers, and
-raises on octets beyond ASCII.
+raises on bytes beyond ASCII.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _RESERVED = {"host", "upgrade", "connection", "content-length", "transfer-encoding"}  # and sec-websocket-*
 _UPGRADE = (("Upgrade", "websocket"),)  # a 426 has to name what it asks for (RFC 9110 section 15.5.22)
 _Sent = TypeVar("_Sent", bound=h11.Event)
-_BODY = 1 << 16  # octets kept of a refusal's body
+_BODY = 1 << 16  # bytes kept of a refusal's body
 
 
 def extra(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -55,7 +55,7 @@ class Bad(Exception):
 
 
 class _Opening:
-    """What both sides share: an HTTP connection, and a bound on the octets before it becomes a WebSocket."""
+    """What both sides share: an HTTP connection, and a bound on the bytes before it becomes a WebSocket."""
 
     def __init__(self, role: type[h11.CLIENT] | type[h11.SERVER], subprotocols: Sequence[str], largest: int) -> None:
         check_subprotocols(subprotocols)
@@ -66,7 +66,7 @@ class _Opening:
 
     @property
     def rest(self) -> bytes:
-        """Octets that came after the handshake's own."""
+        """Bytes that came after the handshake's own."""
         return self._http.trailing_data[0]
 
     def _feed(self, data: bytes) -> None:
@@ -76,9 +76,9 @@ class _Opening:
     def _next(self) -> object:
         """Return h11's next event, or None until more has come.
 
-        h11 bounds only what is incomplete, so that the verdict would hang on how the octets were split.
+        h11 bounds only what is incomplete, so that the verdict would hang on how the bytes were split.
         """
-        too_long = Bad(f"at most {self._largest} octets of header", "more", 431)
+        too_long = Bad(f"at most {self._largest} bytes of header", "more", 431)
         try:
             event = self._http.next_event()
         except h11.RemoteProtocolError as error:
@@ -119,7 +119,7 @@ class ServerOpening(_Opening):
         self._headers, self._compression, self._accept = extra(headers), compression, accept
 
     def receive(self, data: bytes) -> tuple[bytes, list[Event]]:
-        """Take octets; return the octets to send and what happened, both empty while the request is incomplete."""
+        """Take bytes; return the bytes to send and what happened, both empty while the request is incomplete."""
         self._feed(data)
         try:
             event = self._next()
@@ -144,14 +144,14 @@ class ServerOpening(_Opening):
         )
 
     def refuse(self, bad: Bad) -> tuple[bytes, list[Event]]:
-        octets, events = self._refuse(bad.reply)
-        return octets, [Failed(bad.error), *events]
+        raw, events = self._refuse(bad.reply)
+        return raw, [Failed(bad.error), *events]
 
     def _open(self, request: Request, reply: Reply) -> tuple[bytes, list[Event]]:
         if reply.subprotocol is not None and reply.subprotocol not in request.subprotocols:
             raise LocalProtocolError("Reply.subprotocol", f"one of {list(request.subprotocols)}", reply.subprotocol)
         if reply.body:
-            raise LocalProtocolError("Reply.body", "nothing beside status 101", f"{len(reply.body)} octets")
+            raise LocalProtocolError("Reply.body", "nothing beside status 101", f"{len(reply.body)} bytes")
         headers = [
             ("Upgrade", "websocket"),
             ("Connection", "Upgrade"),
@@ -166,7 +166,7 @@ class ServerOpening(_Opening):
         headers += [("Sec-WebSocket-Extensions", extension) for extension in extensions]
         headers += [*self._headers, *reply.headers]
         response = _made(
-            h11.InformationalResponse, status_code=101, headers=_octets(headers), reason="Switching Protocols"
+            h11.InformationalResponse, status_code=101, headers=_encoded(headers), reason="Switching Protocols"
         )
         return self._http.send(response) or b"", [Opened(request, headers_of(response), reply.subprotocol, extensions)]
 
@@ -187,7 +187,7 @@ class ServerOpening(_Opening):
             *self._headers,
             *reply.headers,
         ]
-        response = _made(h11.Response, status_code=reply.status, headers=_octets(headers))
+        response = _made(h11.Response, status_code=reply.status, headers=_encoded(headers))
         parts = (response, h11.Data(data=reply.body), h11.EndOfMessage())
         return b"".join(self._http.send(part) or b"" for part in parts), [
             Refused(reply.status, headers_of(response), reply.body)
@@ -230,12 +230,12 @@ class ClientOpening(_Opening):
             sent.append(("Sec-WebSocket-Protocol", ", ".join(subprotocols)))
         if compression:
             sent.append(("Sec-WebSocket-Extensions", f"{self.deflate.name}; {self.deflate.offer()}"))
-        request = _made(h11.Request, method="GET", target=path, headers=_octets([*sent, *extra(headers)]))
+        request = _made(h11.Request, method="GET", target=path, headers=_encoded([*sent, *extra(headers)]))
         self._request = request_of(request)
-        self.octets = (self._http.send(request) or b"") + (self._http.send(h11.EndOfMessage()) or b"")
+        self.request = (self._http.send(request) or b"") + (self._http.send(h11.EndOfMessage()) or b"")
 
     def receive(self, data: bytes) -> tuple[bytes, list[Event]]:
-        """Take octets of the response; return nothing to send, and what happened."""
+        """Take bytes of the response; return nothing to send, and what happened."""
         self._feed(data)
         events: list[Event] = []
         try:
@@ -252,7 +252,7 @@ class ClientOpening(_Opening):
                     if len(body) > _BODY:
                         return b"", [
                             *events,
-                            Ignored("the rest of the response", f"{_BODY} octets came"),
+                            Ignored("the rest of the response", f"{_BODY} bytes came"),
                             self._refusal,
                         ]
                 elif isinstance(event, h11.EndOfMessage) and self._refusal:
@@ -328,7 +328,7 @@ def checked_request(event: h11.Request) -> Request:
     except binascii.Error:
         size = -1
     if size != 16 or len(key) != 24:
-        raise Bad("one Sec-WebSocket-Key of 16 octets in base64", key or None)
+        raise Bad("one Sec-WebSocket-Key of 16 bytes in base64", key or None)
     names = request.subprotocols
     if len(set(names)) != len(names) or not all(map(_TOKEN.fullmatch, names)):
         raise Bad("subprotocols that are tokens, each once", list(names))
@@ -388,7 +388,7 @@ def listed(value: str | None) -> list[str]:
     return [part for part in map(str.strip, (value or "").split(",")) if part]
 
 
-def _octets(headers: Sequence[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+def _encoded(headers: Sequence[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     try:
         return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers]
     except UnicodeEncodeError as error:

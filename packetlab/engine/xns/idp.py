@@ -31,7 +31,7 @@ ECHO_SOCKET, ROUTER_SOCKET, FIRST_FREE = 2, 3, 3000
 SMB_SOCKET = 3004  # 3Com's: what goes there is taken for SMB, by Wireshark too
 MOST_HOPS = 15  # a packet that has crossed as many routers goes no further
 MOST_HELD = 16  # packets that wait for the way to one network
-QUOTED = 42  # octets of an offender that an Error brings back: its headers of IDP and SPP
+QUOTED = 42  # bytes of an offender that an Error brings back: its headers of IDP and SPP
 MTU = 576
 
 
@@ -153,7 +153,7 @@ class Node:
         for endpoint in self.raw:
             endpoint.receive(packet, now)
             self.touch(endpoint)
-        to: bytes = idp._dst  # type: ignore[attr-defined]  # the octets themselves: this is done for every packet
+        to: bytes = idp._dst  # type: ignore[attr-defined]  # the bytes themselves: this is done for every packet
         mine = to[4:10] == self._host
         checksum: int = idp._checksum  # type: ignore[attr-defined]
         if checksum not in (NO_CHECKSUM, xns(data[2:])):
@@ -312,7 +312,7 @@ class Node:
         elif idp.length > self.interfaces[found[0]][1]:
             number, parameter = ErrorNumber.TOO_BIG, self.interfaces[found[0]][1]
         else:
-            # The sum is patched along with the count, and the pad octet stays: the end-to-end check goes on working.
+            # The sum is patched along with the count, and the pad byte stays: the end-to-end check goes on working.
             self._forwarded.append((packet.replace(IDP, hops=idp.hops + 1), *found))
             return
         self._events.append(Ignored(packet, f"IDP: not forwarded ({number.name})"))

@@ -11,14 +11,14 @@ from packetlab.errors import LocalProtocolError, PacketlabError, broken, unbuild
 from packetlab.packet.packet import Packet
 from packetlab.protocols.xns import IDP, PEX, ErrorNumber
 
-LARGEST = 540  # octets of data
+LARGEST = 540  # bytes of data
 
 
 class Exchange(Endpoint):
     """One request and its reply.
 
     Args:
-        data: 540 octets at most. id: any number that the last requests did not have.
+        data: 540 bytes at most. id: any number that the last requests did not have.
         interval: seconds between repeats. tries: requests sent at most, the last waited for as long as the others.
     """
 

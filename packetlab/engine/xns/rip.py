@@ -22,7 +22,7 @@ INFINITY = 16
 REQUEST, RESPONSE = 1, 2
 SOCKET = 1
 PERIOD, LIFETIME = 30 * SECOND, 180 * SECOND
-ENTRIES = 90  # networks a packet: 546 octets less the operation, by six
+ENTRIES = 90  # networks a packet: 546 bytes less the operation, by six
 TRIES, PAUSE = 3, SECOND  # requests for the way to one network, and the time between
 MOST_ASKED = 64  # networks asked for at a time
 MOST_KNOWN = 4096  # networks in the table
@@ -90,7 +90,7 @@ class Routes(Endpoint):
         return route.via, route.next_host or address.host
 
     def way(self, to: bytes) -> tuple[int, int] | None:
-        """Return the same for 12 octets of destination."""
+        """Return the same for 12 bytes of destination."""
         way = self.known.get(to)
         if way is None and (way := self.to(XNSAddress.of(to))) is not None:
             if len(self.known) > 1000:

@@ -28,7 +28,7 @@ from packetlab.protocols.xns import IDP, SPP, Control, ErrorNumber
 SYSTEM, SEND_ACK = int(Control.SYSTEM), int(Control.SEND_ACK)
 ATTENTION, END_OF_MESSAGE = int(Control.ATTENTION), int(Control.END_OF_MESSAGE)
 UNKNOWN = (0, 0xFFFF)  # ids of a peer that is not known yet; the second is Dodo's
-LARGEST = 534  # octets of data: 576 less the headers of IDP and SPP
+LARGEST = 534  # bytes of data: 576 less the headers of IDP and SPP
 ENDS = {Do.SEND_END: END, Do.SEND_END_REPLY: END_REPLY}
 
 
@@ -86,8 +86,8 @@ class Connection(Endpoint):
         """Queue one packet.
 
         Args:
-            data: `largest` octets at most, none is fine. datastream: 0 to 253, the client's own. end_of_message: it ends one.
-            attention: tell the peer at once; `data` is one octet. idp: fields of its IDP header, which each repeat has too.
+            data: `largest` bytes at most, none is fine. datastream: 0 to 253, the client's own. end_of_message: it ends one.
+            attention: tell the peer at once; `data` is one byte. idp: fields of its IDP header, which each repeat has too.
 
         Raises:
             BrokenPipeError: the peer has ended it. SocketMisuse: not connected, too long, no datastream type of a client's.

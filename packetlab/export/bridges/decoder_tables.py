@@ -1,7 +1,7 @@
 """Which decoder fits data: by the number in the header below it, by ports, by what it looks like.
 
 A port is only a guess, so each name here that a port leads to has a test of the data itself (`plausible`), by what its
-specification demands of the first octets. Numbers are IANA's and IEEE's. Knows nothing of scapy and dpkt.
+specification demands of the first bytes. Numbers are IANA's and IEEE's. Knows nothing of scapy and dpkt.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _number(data: bytes, at: int, size: int = 2) -> int:
 
 
 def tls_records(data: bytes) -> tuple[int, int]:
-    """Return where the last whole TLS record ends, and how many octets the one behind it lacks (RFC 8446 section 5.1).
+    """Return where the last whole TLS record ends, and how many bytes the one behind it lacks (RFC 8446 section 5.1).
 
     -1 for both where something else than records stands there.
     """
@@ -76,7 +76,7 @@ def tls_records(data: bytes) -> tuple[int, int]:
 
 def _dns(data: bytes) -> bool:
     counts = [_number(data, at) for at in (4, 6, 8, 10)]
-    # Each question takes 5 octets at least, each record 11 (RFC 1035 section 4.1).
+    # Each question takes 5 bytes at least, each record 11 (RFC 1035 section 4.1).
     return len(data) >= 12 and data[2] >> 3 & 15 <= 6 and 0 < counts[0] * 5 + sum(counts[1:]) * 11 <= len(data) - 12
 
 
@@ -85,7 +85,7 @@ def _dns_or_stream(data: bytes) -> bool:
 
 
 def _quic(data: bytes) -> bool:
-    """A long header of a known version (RFC 9000 section 17.2); the octets of a short one say nothing to a third party."""
+    """A long header of a known version (RFC 9000 section 17.2); the bytes of a short one say nothing to a third party."""
     if len(data) < 21 or data[0] & 0xC0 != 0xC0:  # the long form, and the fixed bit
         return False
     version = _number(data, 1, 4)
@@ -94,7 +94,7 @@ def _quic(data: bytes) -> bool:
 
 
 def _entries(data: bytes, at: int, code: int, size: int, more: int = 0, known: int = 255) -> bool:
-    """Whether options fill the rest: a code and a size of so many octets each, the size as the value's, less `more`.
+    """Whether options fill the rest: a code and a size of so many bytes each, the size as the value's, less `more`.
 
     Zeros at the end are filling: a capture may have cut the frame.
     """
@@ -107,7 +107,7 @@ def _entries(data: bytes, at: int, code: int, size: int, more: int = 0, known: i
 
 
 def _dhcp(data: bytes) -> bool:
-    """RFC 2131 section 2: of the flags one bit is used, and an address of 6 octets is filled up with zeros."""
+    """RFC 2131 section 2: of the flags one bit is used, and an address of 6 bytes is filled up with zeros."""
     return (
         len(data) >= 28
         and data[0] in (1, 2)
@@ -120,7 +120,7 @@ def _dhcp(data: bytes) -> bool:
 
 
 def _dhcp6(data: bytes) -> bool:
-    """RFC 8415 sections 8 and 9: messages of relays have 34 octets before the options."""
+    """RFC 8415 sections 8 and 9: messages of relays have 34 bytes before the options."""
     start = 34 if data[:1] in (b"\x0c", b"\x0d") else 4
     return len(data) >= start + 4 and 1 <= data[0] <= 35 and data[start] == 0 and _entries(data, start, 2, 2)
 
@@ -220,7 +220,7 @@ def _enip(data: bytes) -> bool:
 
 
 def _hsrp(data: bytes) -> bool:
-    """RFC 2281 section 5: version 0, a reserved octet that is 0, times in a hello, an address that is one."""
+    """RFC 2281 section 5: version 0, a reserved byte that is 0, times in a hello, an address that is one."""
     hello = len(data) >= 20 and (data[1] != 0 or (data[3] > 0 and data[4] > 0))
     return (
         hello and data[0] == 0 and data[1] <= 3 and data[2] in (0, 1, 2, 4, 8, 16) and data[7] == 0 and any(data[16:20])
@@ -258,7 +258,7 @@ def _nbss(data: bytes) -> bool:
 
 
 def _nbdgm(data: bytes) -> bool:
-    """RFC 1002 section 4.4: names of 32 octets behind a header of 14 or 10."""
+    """RFC 1002 section 4.4: names of 32 bytes behind a header of 14 or 10."""
     if len(data) < 11 or not 0x10 <= data[0] <= 0x16 or data[1] & 0xF0:
         return False
     if data[0] == 0x13:
@@ -269,10 +269,10 @@ def _nbdgm(data: bytes) -> bool:
 def _mqtt(data: bytes) -> bool:
     """MQTT 3.1.1 section 2.2: flags as each type has them, and the size and first words of its content."""
     size, at = 0, 1
-    for octet in data[1:5]:
-        size |= (octet & 127) << 7 * (at - 1)
+    for byte in data[1:5]:
+        size |= (byte & 127) << 7 * (at - 1)
         at += 1
-        if not octet & 128:
+        if not byte & 128:
             break
     else:
         return False
@@ -368,9 +368,9 @@ _PLAUSIBLE: dict[str, Test] = {
 
 
 def plausible(name: str, data: bytes, missing: int = 0) -> bool:
-    """Whether data, of which the capture cut so many octets, may be what a port says; False for names without a test."""
+    """Whether data, of which the capture cut so many bytes, may be what a port says; False for names without a test."""
     test = _PLAUSIBLE.get(name)
-    if test is None or data == data[:1] * len(data):  # nobody says one octet over and over
+    if test is None or data == data[:1] * len(data):  # nobody says one byte over and over
         return False
     return test(data) or (missing > 0 and test(data + bytes(min(missing, 65536))))
 

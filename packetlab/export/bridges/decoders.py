@@ -25,7 +25,7 @@ from packetlab.export.bridges.decoder_tables import (
     tls_records,
 )
 from packetlab.packet.coerce import as_packet
-from packetlab.packet.foreign import is_foreign, octets
+from packetlab.packet.foreign import as_bytes, is_foreign
 from packetlab.packet.packet import Header, Packet
 from packetlab.packet.results import Deep
 from packetlab.pattern.replies import is_opaque
@@ -41,7 +41,7 @@ def deep(data: Any, name: str | None = None, *, using: str | None = None) -> Dee
     """Return application data decoded by scapy or dpkt; the same whatever of the two was imported before.
 
     Args:
-        data: whatever is a packet (then what its last transport header carries counts), or the octets of a stream.
+        data: whatever is a packet (then what its last transport header carries counts), or the bytes of a stream.
         name: of the decoder: one of `deep_names()`, or a class of a library's ("mqtt.MQTTPublish", "http.Request"). None:
             by the number in the header below, by what the data begins with, by ports where the data looks like it, by
             the bindings of scapy's own layers. Of frames whose link type is not declared: by scapy's class for it.
@@ -62,7 +62,7 @@ def _deep(data: Any, name: str | None, using: str | None) -> Deep:
         raise BuildError("deep: using", "scapy or dpkt", using)
     raw = isinstance(data, (bytes, bytearray, memoryview))
     packet = None if raw else as_packet(data)
-    transport, body = (None, octets(data)) if packet is None else _application(packet)
+    transport, body = (None, as_bytes(data)) if packet is None else _application(packet)
     if name is not None:
         return _decoded(name, body, using, transport)
     if not body:
@@ -83,7 +83,7 @@ def _deep(data: Any, name: str | None, using: str | None) -> Deep:
             else f"that do not begin it ({last._declaration.opaque})"
         )
         fault = Fault(
-            "payload", "", 0, f"the start of what {type(last).__name__} carries", f"{len(body)} octets {rest}"
+            "payload", "", 0, f"the start of what {type(last).__name__} carries", f"{len(body)} bytes {rest}"
         )
         return Deep("", "", body, None, {}, (fault,))
     if packet is not None and using != "dpkt":
@@ -92,7 +92,7 @@ def _deep(data: Any, name: str | None, using: str | None) -> Deep:
             name = type(made).__name__
             if transport is None or plausible(_library("scapy").protocol(made), body):
                 return _result(name, "scapy", body, made, (), "header" if transport is None else "port")
-    fault = Fault("payload", "", 0, "data that a decoder is known for", f"{len(body)} octets; name one (deep_names())")
+    fault = Fault("payload", "", 0, "data that a decoder is known for", f"{len(body)} bytes; name one (deep_names())")
     return Deep("", "", body, None, {}, (fault,))
 
 
@@ -189,7 +189,7 @@ def _decoded(name: str, body: bytes, using: str | None, transport: Header | None
     if name in ("tls", "ssl"):
         end, lacking = tls_records(body)
         if lacking > 0:  # whole records are read, whatever becomes of the one that is cut
-            data, more = body[:end], f"one of {len(body) - end} octets, {lacking} less than it says"
+            data, more = body[:end], f"one of {len(body) - end} bytes, {lacking} less than it says"
             if not data:
                 return Deep(name, "", body, None, {}, (Fault(name, "", 0, "whole records", more),), by)
     results = [_tried(name, one, data, decoder, by) for one, decoder in finders]

@@ -30,7 +30,7 @@ def to_dpkt(packet: Packet) -> Any:
     dpkt's own classes stand for the headers it knows; for others, and where dpkt's own class cannot take the bytes or would
     not give the same ones back, the classes made from their declarations do. What is cut inside its first header comes as
     a packet without fields whose `data` has it. Of a tower of more than `LAYERS` headers, the outer ones are of classes
-    made from declarations, and their `data` has the rest as octets.
+    made from declarations, and their `data` has the rest as bytes.
     """
     data = bytes(packet)
     headers = [header for header in packet._headers if header._fields]
@@ -47,14 +47,14 @@ def to_dpkt(packet: Packet) -> Any:
 
 @cache
 def _plain() -> Any:
-    """A class for octets that are no header's."""
+    """A class for bytes that are no header's."""
     import dpkt
 
-    return type("Octets", (dpkt.Packet,), {"__hdr__": (), "__doc__": "Octets, as they are."})
+    return type("Bytes", (dpkt.Packet,), {"__hdr__": (), "__doc__": "Bytes, as they are."})
 
 
 def _complete(made: Any, headers: list[Header]) -> None:
-    """Put declared headers where dpkt's own classes left octets; a user's header stands wherever the packet has it."""
+    """Put declared headers where dpkt's own classes left bytes; a user's header stands wherever the packet has it."""
     layer = made
     for here, above in pairwise(headers[:LAYERS]):
         if counterpart(type(layer)) is not type(here):

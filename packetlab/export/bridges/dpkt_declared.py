@@ -1,6 +1,6 @@
 """A declared header as a dpkt class: `__hdr__` where it fits, unpack, bytes.
 
-Values have dpkt's own form: numbers, addresses as octets, repeated headers as lists; `data` is what lies above. A field that
+Values have dpkt's own form: numbers, addresses as bytes, repeated headers as lists; `data` is what lies above. A field that
 was not set is derived by the declaration's rules when the packet is packed, and reads as its default (0) until then.
 """
 
@@ -46,7 +46,7 @@ def dpkt_class(header: type[AnyHeader]) -> Any:
     """Return a subclass of dpkt.Packet for a declared header; the same one for the same declaration.
 
     Its fields have the header's names (with "_" behind a name that dpkt keeps for itself: `data_`). Fixed fields at the
-    start stand in `__hdr__`, those that share octets in `__bit_fields__`. dpkt.Ethernet and dpkt.IP learn the numbers that
+    start stand in `__hdr__`, those that share bytes in `__bit_fields__`. dpkt.Ethernet and dpkt.IP learn the numbers that
     the header is bound to. Bytes that end inside the header raise dpkt.NeedData, as dpkt's classes do.
     """
     key = registry.key(header)
@@ -135,7 +135,7 @@ class _Reading:
                 if made is not None and bytes(made) == data:
                     return made
             except Exception:
-                pass  # dpkt's own classes raise whatever the bytes lead to; octets are what is left then
+                pass  # dpkt's own classes raise whatever the bytes lead to; bytes are what is left then
         return data
 
 
@@ -143,9 +143,9 @@ _reading: ContextVar[_Reading | None] = ContextVar("_reading", default=None)
 
 
 def read_above(header: type[AnyHeader] | None, data: bytes, own: bool = True) -> Any:
-    """Return what lies above as dpkt's own packet (if `own`), else one of a class made here, else as octets.
+    """Return what lies above as dpkt's own packet (if `own`), else one of a class made here, else as bytes.
 
-    The bytes are the same. What lies above more than `LAYERS` headers of classes made here is octets.
+    The bytes are the same. What lies above more than `LAYERS` headers of classes made here is bytes.
     """
     if header is None or not data:
         return data
@@ -220,9 +220,9 @@ def _make(header: Any) -> Any:
         def unpack(self, buf: bytes) -> None:
             read, after, stop, above = header._decode(buf, 0, len(buf), Dissection())
             if read._state >> 2 * len(header._fields):
-                raise dpkt.NeedData(f"got {len(buf)} octets, which end inside {header.__name__}")
+                raise dpkt.NeedData(f"got {len(buf)} bytes, which end inside {header.__name__}")
             for name in shared:
-                object.__setattr__(self, name, 0)  # the octets that bit fields are written into
+                object.__setattr__(self, name, 0)  # the bytes that bit fields are written into
             for name, f in names.items():
                 raw = read_items(read, f)
                 if raw is None:
@@ -285,7 +285,7 @@ def _while_declared(
         if (below, numbers) in registry.places(header):
             return made(data)
         if own is None:
-            raise KeyError(number)  # octets, to dpkt
+            raise KeyError(number)  # bytes, to dpkt
         return own(data)
 
     table[number] = read

@@ -45,7 +45,7 @@ def names() -> list[str]:
 
 @cache
 def find(name: str) -> Callable[[bytes, list[str]], Any] | None:
-    """Return a function of (octets, texts of faults to add to) for a name, None where dpkt has none."""
+    """Return a function of (bytes, texts of faults to add to) for a name, None where dpkt has none."""
     import dpkt
 
     if name in ("http", "sip"):
@@ -78,7 +78,7 @@ def _handshakes(records: list[Any], faults: list[str]) -> None:
     """Give each TLS record the handshake messages that begin in it, which dpkt leaves inside.
 
     Messages run on over records, and a record holds several (RFC 8446 section 5.1). Behind a change of the cipher they
-    are encrypted; so is, or belongs to a message begun before, what begins with no message: such octets stay octets.
+    are encrypted; so is, or belongs to a message begun before, what begins with no message: such bytes stay bytes.
     """
     run: list[Any] = []
     for record in [*records, None]:
@@ -101,10 +101,10 @@ def _messages(run: list[Any], faults: list[str]) -> None:
         plain_text = data[at] in _MESSAGES and size < 1 << 16 and (lacking <= 0 or len(data) - at >= 4)
         if not plain_text:
             if at:
-                faults.append(f"handshake: {len(data) - at} octets behind a message that begin none")
+                faults.append(f"handshake: {len(data) - at} bytes behind a message that begin none")
             return
         if lacking > 0:
-            faults.append(f"handshake: a message of type {data[at]} that goes on, {lacking} octets more")
+            faults.append(f"handshake: a message of type {data[at]} that goes on, {lacking} bytes more")
             return
         record = run[bisect(starts, at) - 1]
         try:
@@ -120,7 +120,7 @@ def _messages(run: list[Any], faults: list[str]) -> None:
 
 
 def _message(data: bytes) -> Any:
-    """Return a handshake message; one of a type that dpkt does not know has its body as octets."""
+    """Return a handshake message; one of a type that dpkt does not know has its body as bytes."""
     from dpkt.ssl import HANDSHAKE_TYPES, TLSHandshake
 
     if data[0] in HANDSHAKE_TYPES:

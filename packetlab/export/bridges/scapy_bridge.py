@@ -66,7 +66,7 @@ def _to_scapy(packet: Packet) -> Any:
 
 
 def _by_link_type(linktype: int, data: bytes) -> Any:
-    """Return a frame as the class that scapy has for its link type, as octets where it has none or other bytes come back."""
+    """Return a frame as the class that scapy has for its link type, as bytes where it has none or other bytes come back."""
     from scapy.packet import Padding, Raw
 
     cls = link_class(linktype)
@@ -76,7 +76,7 @@ def _by_link_type(linktype: int, data: bytes) -> Any:
             return Raw(data)
         above = made.payload.original
         if bytes(made) != data and above and data.endswith(above):
-            # Some classes write padding anew: until a field is set they keep the octets that they were read from.
+            # Some classes write padding anew: until a field is set they keep the bytes that they were read from.
             made.raw_packet_cache, made.raw_packet_cache_fields = data[: -len(above)], {}
         built = bytes(made)
         if len(built) < len(data) and data.startswith(built):

@@ -16,7 +16,7 @@ _CARRIES_ANY = 192  # PPI says the link type of what it carries
 
 
 def decode(cls: Any, data: bytes, faults: list[str]) -> Any:
-    """Return octets decoded by a class; texts of faults are added."""
+    """Return bytes decoded by a class; texts of faults are added."""
     return decode_as(lambda: cls, data, faults)
 
 
@@ -48,7 +48,7 @@ def class_of(module: str, wanted: str) -> Any:
 
 
 def decode_as(pick: Callable[[], Any], data: bytes, faults: list[str]) -> Any:
-    """Return octets decoded. scapy leaves what its inner decoders fail on as octets without a word: that is a fault."""
+    """Return bytes decoded. scapy leaves what its inner decoders fail on as bytes without a word: that is a fault."""
     with quiet():
         cls = pick()
     own = _own(cls)
@@ -63,7 +63,7 @@ def decode_as(pick: Callable[[], Any], data: bytes, faults: list[str]) -> Any:
             made = cls(data)
         if type(made) not in (Raw, Padding) or cls in (Raw, Padding):
             return made
-        faults.append(f"{len(data)} octets that it does not take")
+        faults.append(f"{len(data)} bytes that it does not take")
         return None
     except Exception as error:
         faults.append(f"{type(error).__name__}: {error}"[:300])

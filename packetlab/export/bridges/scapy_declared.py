@@ -220,7 +220,7 @@ def _make(header: type[AnyHeader]) -> Any:
             self._read = (stop - after, trailing_size(read), above)
             me: Any = self
             if header._declaration.has_trailer:
-                # scapy keeps the octets before a payload only; these are packed again from what was read.
+                # scapy keeps the bytes before a payload only; these are packed again from what was read.
                 self._cut = (self.copy_fields_dict(self.fields), read)
             else:
                 me.raw_packet_cache = data[:after]
@@ -308,7 +308,7 @@ def _unbind(made: Any) -> None:
 def _standing(made: Any, below: Any, data: bytes) -> Any:
     """Return the class for what follows a packet of scapy's own, whose bindings led to one made here.
 
-    The declarations decide, as they are now, by the octets of `below`; where they do not say that such a header follows,
+    The declarations decide, as they are now, by the bytes of `below`; where they do not say that such a header follows,
     what scapy has without any. A header that only a condition finds never stands where scapy has something.
     """
     lower = counterpart(type(below))

@@ -75,7 +75,7 @@ def names() -> list[str]:
 
 @cache
 def find(name: str) -> Callable[[bytes, list[str]], Any] | None:
-    """Return a function of (octets, texts of faults to add to) for a name, None where scapy has none."""
+    """Return a function of (bytes, texts of faults to add to) for a name, None where scapy has none."""
     load()
     if name == "dhcp6":
         return lambda data, faults: decode_as(lambda: _dhcp6(data), data, faults)

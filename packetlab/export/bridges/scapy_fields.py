@@ -11,7 +11,7 @@ from enum import IntFlag
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from packetlab.declare.addresses import XNSAddress, xns_octets
+from packetlab.declare.addresses import XNSAddress, xns_bytes
 from packetlab.declare.fields import REQUIRED
 from packetlab.declare.kinds import Kind
 from packetlab.escaping import printable
@@ -28,7 +28,7 @@ Scope = Callable[[Any], Any]
 def scapy_field(f: Field, name: str, shares: bool, scope: Scope, item: Callable[[Any], Any]) -> Any:
     """Return the scapy field for a declared one.
 
-    `name` is what it is called there, `shares` whether its octets are others' too, `scope` gives the values its rules ask for, `item` the scapy class of repeated ones.
+    `name` is what it is called there, `shares` whether its bytes are others' too, `scope` gives the values its rules ask for, `item` the scapy class of repeated ones.
     """
     from scapy.fields import ConditionalField
 
@@ -47,7 +47,7 @@ def scapy_field(f: Field, name: str, shares: bool, scope: Scope, item: Callable[
         made = _items(f, name, default, scope, item)
     else:
         assert kind.verbatim
-        made = _octets(f, name, default, scope)
+        made = _bytes_field(f, name, default, scope)
     if f.condition is None:
         return made
     condition = f.condition
@@ -55,7 +55,7 @@ def scapy_field(f: Field, name: str, shares: bool, scope: Scope, item: Callable[
 
 
 def to_scapy_value(kind: Any, raw: Any, item: Callable[[Any], Any]) -> Any:
-    """Return a raw value of ours as scapy keeps it: numbers, octets, addresses as text, repeated headers as packets."""
+    """Return a raw value of ours as scapy keeps it: numbers, bytes, addresses as text, repeated headers as packets."""
     if kind.is_address:
         return kind.text(raw)
     if kind.wire == "items":
@@ -127,7 +127,7 @@ def _address(kind: Kind, name: str, default: Any) -> Any:
     return {4: IPField, 6: MACField, 16: IP6Field}[kind.fixed_bits // 8](name, default)
 
 
-def _octets(f: Field, name: str, default: Any, scope: Scope) -> Any:
+def _bytes_field(f: Field, name: str, default: Any, scope: Scope) -> Any:
     from scapy.fields import StrField, StrFixedLenField, StrLenField
 
     if f.kind.bits is not None:
@@ -170,7 +170,7 @@ def _own_fields() -> dict[str, Any]:
         h2i = any2i
 
         def i2m(self, pkt: Any, x: Any) -> bytes:
-            return xns_octets(x or "0")
+            return xns_bytes(x or "0")
 
         def m2i(self, pkt: Any, x: bytes) -> str:
             return str(XNSAddress.of(x))
@@ -188,16 +188,16 @@ def _own_fields() -> dict[str, Any]:
             return x - (1 << self.size) if x >> self.size - 1 else x
 
     class LittleField(ScapyField):  # type: ignore[misc]
-        """A little-endian number of any count of octets."""
+        """A little-endian number of any count of bytes."""
 
-        __slots__ = ["octets", "signed"]
+        __slots__ = ["signed", "width"]
 
-        def __init__(self, name: str, default: Any, octets: int, signed: bool) -> None:
-            super().__init__(name, default, f"{octets}s")
-            self.octets, self.signed = octets, signed
+        def __init__(self, name: str, default: Any, width: int, signed: bool) -> None:
+            super().__init__(name, default, f"{width}s")
+            self.width, self.signed = width, signed
 
         def i2m(self, pkt: Any, x: Any) -> bytes:
-            return int(x or 0).to_bytes(self.octets, "little", signed=self.signed)
+            return int(x or 0).to_bytes(self.width, "little", signed=self.signed)
 
         def m2i(self, pkt: Any, x: bytes) -> int:
             return int.from_bytes(x, "little", signed=self.signed)

@@ -1,5 +1,5 @@
 -- Reading ----------------------------------------------------------------------------------------------------
--- One header, field by field, from octets that need not fit its declaration: what can be read is kept, what cannot is a
+-- One header, field by field, from bytes that need not fit its declaration: what can be read is kept, what cannot is a
 -- fault. Nothing is shown before it is known to be there, so no packet can lead to an error of Lua's.
 
 local function int(n) return string.format("%.0f", n) end
@@ -14,7 +14,7 @@ end
 function Scope:count(name) return self.items[name] or self.len[name] or 0 end
 function Scope:has(name) return truth(self.v[name] ~= nil) end
 
--- The number in `bits` bits of a text of octets, of which `skip` bits come before: two halves, (above 32 bits, below).
+-- The number in `bits` bits of a text of bytes, of which `skip` bits come before: two halves, (above 32 bits, below).
 local function halves(raw, skip, bits)
   local high, low, left = 0, 0, bits
   for i = 1, #raw do
@@ -51,9 +51,9 @@ local function as_number(value)
   return type(value) == "number" and value or 0
 end
 
-local read  -- read(header, tvb, first octet, end, what is known of the packet) -> what was found
+local read  -- read(header, tvb, first byte, end, what is known of the packet) -> what was found
 
-local function octets_text(raw)  -- as Python writes octets, cut after 32
+local function bytes_text(raw)  -- as Python writes bytes, cut after 32
   local quote = (raw:find("'", 1, true) and not raw:find('"', 1, true)) and '"' or "'"
   local text = raw:sub(1, 32):gsub(".", function(c)
     local b = c:byte()
@@ -63,7 +63,7 @@ local function octets_text(raw)  -- as Python writes octets, cut after 32
     return c
   end)
   text = "b" .. quote .. text .. quote
-  return #raw <= 32 and text or text .. "... (" .. #raw .. " octets)"
+  return #raw <= 32 and text or text .. "... (" .. #raw .. " bytes)"
 end
 
 local function names_of(f, n)  -- names of the value of an enumeration; nil where it has none
@@ -95,10 +95,10 @@ local function text_of(f, value, raw)
     if f.flags then return string.format("%s (0x%0" .. math.ceil(f.bits / 4) .. "x)", name, value) end
     return name .. " (" .. decimal(f, value) .. ")"
   end
-  return f.kind == "bytes" and octets_text(raw) or (raw:gsub(".", function(c) return string.format("%02x", c:byte()) end))
+  return f.kind == "bytes" and bytes_text(raw) or (raw:gsub(".", function(c) return string.format("%02x", c:byte()) end))
 end
 
--- The headers of a repeated field; with `all` the octets up to the limit are all its own.
+-- The headers of a repeated field; with `all` the bytes up to the limit are all its own.
 local function read_items(n, f, first, limit, count, all, ctx)
   local items, faults = {}, {}
   local item, inner, pos = declared[f.item], {missing = 0, partial = false, faults = {}, tvb = n.tvb}, first
@@ -117,7 +117,7 @@ local function read_items(n, f, first, limit, count, all, ctx)
     local there = math.min(wanted, limit - pos)
     if there < wanted or n.tvb:raw(pos, there) ~= string.rep("\0", wanted) then
       faults[1] = {where = where, at = pos, expected = int(wanted) .. " zeros that fill the items up to a multiple of "
-        .. int(f.align) .. " bytes", got = there < wanted and int(there) .. " bytes" or octets_text(n.tvb:raw(pos, there))}
+        .. int(f.align) .. " bytes", got = there < wanted and int(there) .. " bytes" or bytes_text(n.tvb:raw(pos, there))}
     end
     pos = pos + there
   end
@@ -152,11 +152,11 @@ end
 
 function Reader:limit() return self.stop or self.limit_of_layer end
 
-function Reader:fixed(f)  -- false where the octets end before
+function Reader:fixed(f)  -- false where the bytes end before
   if f.bits > self:limit() * 8 - self.bit then
     local at = floor(self.bit / 8)
     self:short(f.name, at, math.ceil(f.bits / 8), math.max(0, self:limit() - at))
-    while self.bit % 8 ~= 0 do  -- bits of an octet whose other half is missing are given back
+    while self.bit % 8 ~= 0 do  -- bits of a byte whose other half is missing are given back
       local last = table.remove(self.entries)
       self.s.v[last.f.name], self.known[last.f.name] = nil, nil
       self.bit = self.bit - last.f.bits
@@ -349,7 +349,7 @@ read = function(h, tvb, start, limit, ctx)
   end
   r.pos = floor(r.bit / 8)
   if r.stop and r.pos ~= r.stop then
-    -- Octets inside the header by its own word that no field takes: left to the payload, unread.
+    -- Bytes inside the header by its own word that no field takes: left to the payload, unread.
     r:fault(h.before[#h.before].name, r.pos, "a header of " .. int(r.pos - start) .. " bytes", int(r.stop - start))
     r.sound = false
   end

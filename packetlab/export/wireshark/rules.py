@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     pass
 
 EXACT = 1 << 53
-LONGEST = 1 << 32  # more octets than any packet has
+LONGEST = 1 << 32  # more bytes than any packet has
 MOST = 1 << 190
 PLAIN = {"+", "-", "*"}
 COMPARED = {"==": "==", "!=": "~=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
@@ -117,7 +117,7 @@ def _constant(value: int) -> Term:
 def _field(rule: Ref, header: type[AnyHeader]) -> Term:
     f = header._by_name[rule.name]
     if f.kind.wire != "number":
-        return Term("0", 0, 0)  # octets have no value as a number while reading
+        return Term("0", 0, 0)  # bytes have no value as a number while reading
     if is_wide(f.kind.fixed_bits):
         # Wide enough that it counts as one, whatever it is.
         low, high = min(f.kind.low, -2 * EXACT) if f.kind.signed else 0, max(f.kind.high, 2 * EXACT)

@@ -2,7 +2,7 @@
 
 local BAD, GOOD, UNVERIFIED, NOT_PRESENT, ILLEGAL = 0, 1, 2, 3, 4
 
-local function words(data)  -- each two octets as a number, an odd last one with a zero behind it
+local function words(data)  -- each two bytes as a number, an odd last one with a zero behind it
   local i = -1
   return function()
     i = i + 2
@@ -31,7 +31,7 @@ end
 
 local SUMS = {crc32 = crc(0xEDB88320), crc32c = crc(0x82F63B78)}
 
-function SUMS.sctp(data)  -- CRC-32C, lowest octet first
+function SUMS.sctp(data)  -- CRC-32C, lowest byte first
   local sum, swapped = SUMS.crc32c(data), 0
   for _ = 1, 4 do
     sum, swapped = floor(sum / 256), swapped * 256 + sum % 256
@@ -57,7 +57,7 @@ function SUMS.xns(data)  -- add with the carry brought round, then rotate left b
   return sum % 65535
 end
 
-local function octets_of(address)  -- of an IPv4 or IPv6 address in text; nil where it is neither
+local function bytes_of(address)  -- of an IPv4 or IPv6 address in text; nil where it is neither
   local a, b, c, d = address:match("^(%d+)%.(%d+)%.(%d+)%.(%d+)$")
   if a then return string.char(a, b, c, d) end
   if not address:find(":", 1, true) or address:find("[^%x:.]") then return nil end
@@ -79,9 +79,9 @@ local function octets_of(address)  -- of an IPv4 or IPv6 address in text; nil wh
   while #first + #last < 8 do first[#first + 1] = 0 end
   for _, word in ipairs(last) do first[#first + 1] = word end
   if #first ~= 8 then return nil end
-  local octets = ""
-  for _, word in ipairs(first) do octets = octets .. string.char(floor(word / 256), word % 256) end
-  return #octets == 16 and octets or nil
+  local bytes = ""
+  for _, word in ipairs(first) do bytes = bytes .. string.char(floor(word / 256), word % 256) end
+  return #bytes == 16 and bytes or nil
 end
 
 -- The addresses that checksums of layer i cover, and its number with the layer that has them; nil where none has.
@@ -99,7 +99,7 @@ local function pseudo(layers, i, below)
       return table.concat(texts), h.numbers[carrier.h.index] or 0
     end
   end
-  local source, destination = octets_of(below.source), octets_of(below.destination)
+  local source, destination = bytes_of(below.source), bytes_of(below.destination)
   if source and destination then return source .. destination, h.numbers[0] or 0 end
 end
 
@@ -113,7 +113,7 @@ local function covered(n, sum, own)
         if entry.f.name == part then data = data .. n.tvb:raw(entry.first, entry.len) end
       end
     end
-    if part == "self" and own.first < n.pos then  -- its own octets count as zeros
+    if part == "self" and own.first < n.pos then  -- its own bytes count as zeros
       local at = #data - (n.pos - n.start) + own.first - n.start
       data = data:sub(1, at) .. string.rep("\0", own.len) .. data:sub(at + own.len + 1)
     end
@@ -121,7 +121,7 @@ local function covered(n, sum, own)
   return data
 end
 
--- Whether all octets that layer i had on the wire are here.
+-- Whether all bytes that layer i had on the wire are here.
 local function is_whole(layers, i, ctx, below)
   if not below.whole then return false end
   local said = below.said
@@ -150,7 +150,7 @@ local function verdict(layers, i, entry, ctx, below)
   if carried then addresses, number = pseudo(layers, i, below) end
   local value = as_number(entry.value)
   if sum.none and value == sum.none then return addresses and #addresses == 32 and ILLEGAL or NOT_PRESENT end
-  for _, part in ipairs(sum.over) do  -- an octet that fills the packet up may be what was cut off
+  for _, part in ipairs(sum.over) do  -- a byte that fills the packet up may be what was cut off
     local f = n.h.by_name[part]
     local there, from = n.s.len[part], n.payload_end - n.start
     if f and f.pad and there and (ctx.missing > 0 or ctx.cut) and there < -from % f.pad then return UNVERIFIED end

@@ -178,7 +178,7 @@ local function dissect(first, tvb, pinfo, tree, below)
     n.faults = ctx.faults
     if n.pos == start and n.upper then
       idle = idle + 1
-      if idle > 8 then  -- headers of no octets that lead to each other would go on for ever
+      if idle > 8 then  -- headers of no bytes that lead to each other would go on for ever
         n.faults[#n.faults + 1] = {where = h.name, at = start, expected = "headers that take bytes", got = idle .. " that take none"}
         n.upper = nil
       end
@@ -188,7 +188,7 @@ local function dissect(first, tvb, pinfo, tree, below)
     start, limit, next, rest = n.pos, n.payload_end, nil, nil
     if type(n.upper) == "number" then next = n.upper else rest = n.upper end
   end
-  local told = below.partial  -- where the octets end too early is told once, at the layer that finds it
+  local told = below.partial  -- where the bytes end too early is told once, at the layer that finds it
   for _, n in ipairs(layers) do
     for _, fault in ipairs(n.faults) do told = told or fault.cut end
   end
@@ -236,7 +236,7 @@ local STATED = {
 }
 local REASSEMBLED = {last_of("ip.reassembled.length"), last_of("ipv6.reassembled.length")}
 
-local function is_short(tvb)  -- whether a layer below speaks of more octets than there are
+local function is_short(tvb)  -- whether a layer below speaks of more bytes than there are
   for _, last in ipairs(REASSEMBLED) do
     if last() then return false end
   end
@@ -295,7 +295,7 @@ local function alone(number)  -- for Decode As, and for link types
   return proto
 end
 
-local function guess(name, number, has_length, getters, holds)  -- by what the octets are
+local function guess(name, number, has_length, getters, holds)  -- by what the bytes are
   pcall(function()
     declared[number].proto:register_heuristic(name, function(tvb, pinfo, tree)
       if tvb:len() == 0 or not holds(scope_of(getters, tvb, pinfo)) then return false end

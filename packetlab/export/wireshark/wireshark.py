@@ -341,7 +341,7 @@ def _local(name: str) -> str:
 
 
 def _units(fields: list[Field]) -> dict[str, tuple[int, int]]:
-    """Return for fields that share octets how many bits these have and how far from their end the field ends."""
+    """Return for fields that share bytes how many bits these have and how far from their end the field ends."""
     found = {}
     for piece in pieces(fields):
         for unit in piece.units if isinstance(piece, Run) else ():

@@ -101,8 +101,8 @@ class Netlink:
         self.link(index_of(name), b"", up=True)
 
     def address(self, index: int, address: str, prefix: int) -> None:
-        octets = socket.inet_aton(address)
-        body = struct.pack("BBBBi", socket.AF_INET, prefix, 0, 0, index) + attribute(2, octets) + attribute(1, octets)
+        raw = socket.inet_aton(address)
+        body = struct.pack("BBBBi", socket.AF_INET, prefix, 0, 0, index) + attribute(2, raw) + attribute(1, raw)
         self.ask(NEWADDR, body, CREATE | EXCL, "address")
 
     def neighbour(self, index: int, address: str, mac: bytes) -> None:
@@ -318,8 +318,8 @@ class Keeper:
                 _, local, remote, state, *_ = line.split()
                 if state == waiting and remote.endswith(":0000"):
                     # The address is printed as numbers of 32 bits, each as this machine stores it.
-                    octets, port = local.split(":")
-                    words = struct.unpack(f">{len(octets) // 8}I", bytes.fromhex(octets))
+                    raw, port = local.split(":")
+                    words = struct.unpack(f">{len(raw) // 8}I", bytes.fromhex(raw))
                     packed = struct.pack(f"={len(words)}I", *words)
                     family = socket.AF_INET if len(words) == 1 else socket.AF_INET6
                     found.append((kind[:3], socket.inet_ntop(family, packed), int(port, 16)))

@@ -135,7 +135,7 @@ class Host:
         Args:
             stdin: a descriptor to read from; None: `input`, or nothing. env: variables to change in the environment,
                 which else is ours; None takes one away. cwd: the folder to run in, ours unless given.
-            keep: octets to keep of each of its outputs, the last ones; None: all.
+            keep: bytes to keep of each of its outputs, the last ones; None: all.
 
         Inside, one is root: programs are looked for in the folders of PATH, and then in those of root's.
 

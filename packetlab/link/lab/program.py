@@ -19,7 +19,7 @@ from packetlab.escaping import printable
 from packetlab.link.medium import Files, Medium
 from packetlab.link.waits import start
 
-KEPT = 1 << 20  # octets kept of each output of a program that runs on
+KEPT = 1 << 20  # bytes kept of each output of a program that runs on
 PIECE = 65536
 SIGTERM = 15
 GONE = -9  # the exit status of what ends with its lab
@@ -29,7 +29,7 @@ class Output:
     """What a program has written on one of its outputs.
 
     Attributes:
-        ended: whether nothing more can come. dropped: octets at the front that are not kept any more.
+        ended: whether nothing more can come. dropped: bytes at the front that are not kept any more.
 
     `read` and `readline` take it piece by piece, as a file's do; `text` is all that is kept, whatever was taken.
     """

@@ -52,13 +52,13 @@ def record(
     Args:
         where, format: as for a `Writer`. pattern: a prototype header, a header class or a function of a packet that
             frames must match; looking at each takes time, the interface's own `filter` takes none.
-        stop: ends it when set, within a fifth of a second. ring: octets that are held while the file cannot take them.
+        stop: ends it when set, within a fifth of a second. ring: bytes that are held while the file cannot take them.
 
     OSError where the interface was closed meanwhile, by another thread too; the file then holds what came before.
     """
     test = None if pattern is None else frame_matcher(pattern)
     start = time.monotonic_ns()
-    octets = 0
+    total = 0
     with interface.ring(ring) as source, Writer(where, format, linktype=interface.linktype) as writer:
         interface.statistics()  # what was lost before is not ours
         try:
@@ -66,7 +66,7 @@ def record(
                 chosen = _matching(batch, test, None if count is None else count - writer.count)
                 writer.write_batch(chosen)
                 writer.flush()
-                octets += chosen.octets
+                total += chosen.total_bytes
                 if writer.count == count:
                     break
         except KeyboardInterrupt:
@@ -78,7 +78,7 @@ def record(
                 source.description, time_ns=now, start_ns=now - (time.monotonic_ns() - start), end_ns=now,
                 received=counts.received + counts.dropped, dropped=counts.dropped, delivered=writer.count,
             )  # fmt: skip
-    return Recording(writer.count, octets, counts.dropped, time.monotonic_ns() - start)
+    return Recording(writer.count, total, counts.dropped, time.monotonic_ns() - start)
 
 
 def _matching(batch: FrameBatch, test: Any, most: int | None) -> FrameBatch:

@@ -19,7 +19,7 @@ from packetlab.link.replay.report import SECOND, Report as Report, Tally, progre
 from packetlab.link.replay.send import STRETCH, part_of, send_batches, wait_until
 from packetlab.link.waits import Stop
 
-KEPT = 64 << 20  # octets of a capture that are held to send them again
+KEPT = 64 << 20  # bytes of a capture that are held to send them again
 
 
 def replay(
@@ -124,7 +124,7 @@ def _paced(
 def _stretches(capture: Iterable[Any], count: int | None, loop: int) -> Iterator[Batch]:
     """Yield the frames of all times over in stretches, as `_times_over` yields them one by one."""
     kept: list[Batch] | None = []  # a small capture is read once
-    octets = 0
+    total = 0
     for turn in range(loop):
         if turn and kept is not None:
             yield from kept
@@ -133,8 +133,8 @@ def _stretches(capture: Iterable[Any], count: int | None, loop: int) -> Iterator
             yield batch
             if loop > 1 and kept is not None:
                 kept.append(batch)
-                octets += batch.data.nbytes
-                kept = None if octets > KEPT else kept
+                total += batch.data.nbytes
+                kept = None if total > KEPT else kept
 
 
 def _once(capture: Iterable[Any], count: int | None) -> Iterator[Batch]:

@@ -203,6 +203,6 @@ class _Sending:
                 self.error = error
                 continue
             tally.sent += len(batch) - len(refused)
-            tally.bytes += batch.octets - sum(int(batch.sizes[row]) for row in refused)
+            tally.bytes += batch.total_bytes - sum(int(batch.sizes[row]) for row in refused)
             for reason in refused.values():
                 tally.refused(reason)

@@ -28,7 +28,7 @@ class Line:
         ack: int = 0,
         window: int = 5000,
     ) -> None:
-        """Add a segment; `offset` counts octets of its direction from 0, `ack` those of the other."""
+        """Add a segment; `offset` counts bytes of its direction from 0, `ack` those of the other."""
         mine, theirs = (self.answer, self.first) if back else (self.first, self.answer)
         a, b = ("2001:db8::1", "2001:db8::2") if self.six else ("10.0.0.1", "10.0.0.2")
         ip = (IPv6 if self.six else IPv4)(src=b if back else a, dst=a if back else b)

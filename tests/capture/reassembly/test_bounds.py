@@ -1,4 +1,4 @@
-"""Traffic made to cost much: reassembly is linear in its octets, and what it keeps stays within its documented limits."""
+"""Traffic made to cost much: reassembly is linear in its bytes, and what it keeps stays within its documented limits."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_streams_of_fragments_that_are_never_whole(measure: Any) -> None:
 
 def test_what_is_beyond_the_end_does_not_make_a_datagram_be_looked_through_anew() -> None:
     def make(count: int) -> list[Frame]:
-        told = [four(0, bytes(8), True), four(16, bytes(8), False)]  # the octets 8 to 16 are missing
+        told = [four(0, bytes(8), True), four(16, bytes(8), False)]  # the bytes 8 to 16 are missing
         return frames_of(told + [four(24 + 16 * (i % 2000), bytes(8), True) for i in range(count)])
 
     is_linear(notes_of, make, 300)
@@ -59,7 +59,7 @@ def test_notes_and_copies_count_in_the_memory_of_fragments() -> None:
     fragments = Fragments(memory=500_000)
     given = [made for frame in frames for made in fragments.receive(frame)]
     assert len(given) > 3000
-    assert any("500000 octets of memory" in str(note) for note in given[0].notes)
+    assert any("500000 bytes of memory" in str(note) for note in given[0].notes)
     again = frames_of([four(0, bytes(1400), True)] * 4000)
     assert peak(lambda: [Fragments(memory=500_000).receive(frame) for frame in again]) < 3_000_000
 
@@ -103,7 +103,7 @@ def test_datagrams_in_datagrams_are_put_together_so_many_times() -> None:
 
 
 def conflicting(count: int, whole: int = 1400) -> list[Frame]:
-    """Return segments of one octet, and then others that lie upon them and differ."""
+    """Return segments of one byte, and then others that lie upon them and differ."""
     line = Line()
     line.open()
     for at in range(count):
@@ -127,9 +127,9 @@ def test_conflicts_beside_one_another_are_one_note() -> None:
     line.put(0, b"Y")
     (stream,) = Capture.of(line.frames).streams()
     assert [str(note) for note in stream.notes if note.kind is Kind.CONFLICT] == [
-        "frame 8: client conflict, 4 octets at 0, the octets of 2 frames, 4 to 5, stay",
-        "frame 8: client conflict, 2 octets at 6, the octets of frame 7 stay",
-        "frame 9: client conflict, 1 octets at 0, the octets of frame 4 stay",
+        "frame 8: client conflict, 4 bytes at 0, the bytes of 2 frames, 4 to 5, stay",
+        "frame 8: client conflict, 2 bytes at 6, the bytes of frame 7 stay",
+        "frame 9: client conflict, 1 bytes at 0, the bytes of frame 4 stay",
     ]
     assert stream.client.data == b"abcdefgh"
 

@@ -19,7 +19,7 @@ def said(capsys, *words: str) -> str:
 
 def test_without_a_number_all_streams_are_listed(capsys) -> None:
     lines = said(capsys, str(CORPUS / "raw_ip.pcap")).splitlines()
-    assert len(lines) == 6 and "10.0.0.1:55469 (2710 octets) - 82.102.152.19:80 (0 octets)" in lines[2]
+    assert len(lines) == 6 and "10.0.0.1:55469 (2710 bytes) - 82.102.152.19:80 (0 bytes)" in lines[2]
     assert "1 holes" in lines[2]
 
 
@@ -31,8 +31,8 @@ def test_a_stream_is_printed_turn_by_turn(capsys) -> None:
     assert only.startswith("< HTTP/1.1 200 OK") and "> " not in only[:2]
 
 
-def test_octets_are_written_as_they_are(capsys, tmp_path: Path) -> None:
-    path = tmp_path / "octets"
+def test_bytes_are_written_as_they_are(capsys, tmp_path: Path) -> None:
+    path = tmp_path / "bytes"
     assert said(capsys, str(CORPUS / "one_http_stream_fin.pcap"), "-n", "0", "-w", str(path)) == ""
     assert path.read_bytes() == (ORACLE / "one_http_stream_fin.pcap.output.txt").read_bytes()
 
@@ -47,10 +47,10 @@ def test_holes_and_what_happened_are_told_and_nothing_acts_on_the_terminal(capsy
     out = said(capsys, str(tmp_path / "x.pcap"), "-n", "0")
     assert out.splitlines() == [
         r"> \x1b[31mred\x07",
-        "> [10 octets are missing here]",
+        "> [10 bytes are missing here]",
         r"> later \xff\x85",
-        "! frame 6: client retransmission, 8 octets at 20",
-        "! client hole, 10 octets at 10",
+        "! frame 6: client retransmission, 8 bytes at 20",
+        "! client hole, 10 bytes at 10",
     ]
 
 

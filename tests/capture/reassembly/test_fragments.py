@@ -90,19 +90,19 @@ def test_the_corpus_agrees_with_tshark_reassembling(name: str, tshark) -> None:
         if not made.whole:
             continue
         packet = made.packet()
-        # Where UDP's length leaves octets of the datagram over, tshark takes them for its payload all the same.
-        octets = packet.payload + packet.trailer
-        # Of octets that differ those that came first stay here, in tshark those of the fragment that begins first.
+        # Where UDP's length leaves bytes of the datagram over, tshark takes them for its payload all the same.
+        raw = packet.payload + packet.trailer
+        # Of bytes that differ those that came first stay here, in tshark those of the fragment that begins first.
         theirs = bytes.fromhex(told[made.number][0])
         differ = {
             i for note in made.notes if note.kind == "conflict" for i in range(note.offset, note.offset + note.size)
         }
-        assert all(mine == other or i in differ for i, (mine, other) in enumerate(zip(octets, theirs, strict=True), 8))
+        assert all(mine == other or i in differ for i, (mine, other) in enumerate(zip(raw, theirs, strict=True), 8))
         row = seen[made.number] = [theirs.hex(), *[""] * 4]
         if len(made.parts) > 1:
             assert packet.faults == ()
             four = IPv4 in packet
-            row[1 if four else 2], row[3 if four else 4] = str(len(made.parts)), str(8 + len(octets))
+            row[1 if four else 2], row[3 if four else 4] = str(len(made.parts)), str(8 + len(raw))
     assert seen == told
     assert any(row[1] or row[2] for row in told.values())
 
@@ -170,11 +170,11 @@ def test_fragments_do_not_wait_for_ever() -> None:
     assert [m.whole for m in put(frames, timeout=100)] == [True]
 
 
-def test_of_ipv4_fragments_that_overlap_the_first_octets_stay_and_are_named() -> None:
+def test_of_ipv4_fragments_that_overlap_the_first_bytes_stay_and_are_named() -> None:
     (made,) = put(frames_of([four(0, b"a" * 24, True), four(16, b"b" * 16, True), four(32, b"c" * 8, False)]))
     assert made.whole and made.data[34:] == b"a" * 24 + b"b" * 8 + b"c" * 8
     assert said(made) == [("conflict", 16, 8), ("overlap", 16, 16)]
-    assert made.notes[0].detail == "the octets of frame 1 stay"
+    assert made.notes[0].detail == "the bytes of frame 1 stay"
 
 
 def test_ipv6_datagrams_with_overlapping_fragments_are_given_up() -> None:
@@ -233,15 +233,15 @@ def test_the_smallest_fragments_of_the_largest_datagram_take_no_age() -> None:
 
 @settings(max_examples=60)
 @given(st.data())
-def test_nothing_is_lost_whatever_the_octets(data) -> None:
+def test_nothing_is_lost_whatever_the_bytes(data) -> None:
     frames = []
     for number, frame in enumerate(
         [*Capture(CORPUS / "ipv6-fragmented-dns.pcap"), *Capture(CORPUS / "fragmented-1.pcap")], 1
     ):
-        octets = bytearray(frame.data)
+        raw = bytearray(frame.data)
         for _ in range(data.draw(st.integers(0, 2))):
-            octets[data.draw(st.integers(0, min(70, len(octets) - 1)))] = data.draw(st.integers(0, 255))
-        frames.append(Frame(bytes(octets), frame.time_ns, number=number))
+            raw[data.draw(st.integers(0, min(70, len(raw) - 1)))] = data.draw(st.integers(0, 255))
+        frames.append(Frame(bytes(raw), frame.time_ns, number=number))
     made = put(data.draw(st.permutations(frames)))
     assert sorted(number for m in made for number in m.parts) == [frame.number for frame in frames]
     assert all(str(note) for m in made for note in m.notes)

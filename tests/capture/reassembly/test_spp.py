@@ -156,7 +156,7 @@ def test_messages_end_where_they_say_or_where_the_datastream_changes() -> None:
     assert [(str(n.kind), n.number, n.offset) for n in conversation.notes] == [("attention", 4, 1), ("hole", 0, 5)]
 
 
-def test_a_packet_that_comes_again_with_other_octets_is_told_and_the_first_stays() -> None:
+def test_a_packet_that_comes_again_with_other_bytes_is_told_and_the_first_stays() -> None:
     line = Line()
     line.open()
     line.put(0, b"one")
@@ -198,14 +198,14 @@ def test_a_long_conversation_comes_in_parts_that_lack_nothing() -> None:
 
 @settings(max_examples=60)
 @given(st.data())
-def test_no_octets_whatever_make_it_fail(data) -> None:
+def test_no_bytes_whatever_make_it_fail(data) -> None:
     frames = []
     for frame in Capture(CORPUS / "dodo_checksums.pcap")[16:60]:
-        octets = bytearray(frame.data)
+        raw = bytearray(frame.data)
         for _ in range(data.draw(st.integers(0, 2))):
-            octets[data.draw(st.integers(12, 60) if len(octets) > 60 else st.just(13))] = data.draw(st.integers(0, 255))
-        cut = data.draw(st.integers(20, len(octets))) if data.draw(st.booleans()) else len(octets)
-        frames.append(Frame(bytes(octets[:cut]), frame.time_ns, wire_length=len(octets), number=frame.number))
+            raw[data.draw(st.integers(12, 60) if len(raw) > 60 else st.just(13))] = data.draw(st.integers(0, 255))
+        cut = data.draw(st.integers(20, len(raw))) if data.draw(st.booleans()) else len(raw)
+        frames.append(Frame(bytes(raw[:cut]), frame.time_ns, wire_length=len(raw), number=frame.number))
     for conversation in together(frames, memory=30_000, window=4):
         assert all(str(note) for note in conversation.notes)
         assert all(message.numbers for message in conversation.messages)

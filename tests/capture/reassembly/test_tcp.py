@@ -1,4 +1,4 @@
-"""TCP streams against the octets they were cut from, and against tshark and PcapPlusPlus."""
+"""TCP streams against the bytes they were cut from, and against tshark and PcapPlusPlus."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def test_streams_are_the_oracles(name: str) -> None:
             if number in lost:
                 continue
             # tshark leaves out what the capture cut off; here that is a hole, and what is behind it a further run.
-            octets = b"".join(data for _, data in end.runs())
-            assert (len(octets), hashlib.sha256(octets).hexdigest()) == (said[f"len{i}"], said[f"sha{i}"])
+            raw = b"".join(data for _, data in end.runs())
+            assert (len(raw), hashlib.sha256(raw).hexdigest()) == (said[f"len{i}"], said[f"sha{i}"])
             cut = any(note.kind == "cut" for note in end.notes)
             # Where only one direction was captured, the other is one hole, as far as it was acknowledged.
             assert bool(end.holes) == cut or not end.size
-            assert end.data == octets or cut
+            assert end.data == raw or cut
 
 
 def _node(end) -> str:
@@ -62,7 +62,7 @@ def test_retransmissions_keep_alives_and_zero_windows_are_the_oracles(name: str)
         assert {note.number for note in notes if note.kind in kinds} == told
 
 
-def test_octets_in_the_order_of_delivery_are_those_of_pcapplusplus() -> None:
+def test_bytes_in_the_order_of_delivery_are_those_of_pcapplusplus() -> None:
     (stream,) = Capture(CORPUS / "one_http_stream_fin.pcap").streams()
     expected = (ORACLE / "one_http_stream_fin.pcap.output.txt").read_bytes()
     assert b"".join(said for _, _, said in stream.turns()) == expected
@@ -75,21 +75,21 @@ def test_a_hole_is_where_the_oracle_misses_a_segment() -> None:
     (stream,) = Capture(CORPUS / name).streams()
     (end,) = (end for end in (stream.client, stream.server) if end.size)
     (hole,) = end.holes
-    # The octets behind it are there too, and nothing twice.
+    # The bytes behind it are there too, and nothing twice.
     assert end.size == sum(int(row["tcp.len"]) for row in oracle(name, ".tcp"))
     assert len(list(end.runs())) == 1 + (hole.offset > 0) and hole.size > 0 and not stream.whole
 
 
 # Any order, any cut --------------------------------------------------------------------------------------------
 
-OCTETS = bytes(range(251)) * 2
+CONTENT = bytes(range(251)) * 2
 cuts = st.lists(st.tuples(st.integers(0, 480), st.integers(1, 60)), max_size=25)
 numbers = st.sampled_from([0, 1000, 2**31 - 100, 2**32 - 300, 2**32 - 1, 2**32 - 2])
 
 
 def union(parts: list[tuple[int, int]]) -> list[tuple[int, int]]:
     runs: list[tuple[int, int]] = []
-    for start, end in sorted((start, min(start + size, len(OCTETS))) for start, size in parts):
+    for start, end in sorted((start, min(start + size, len(CONTENT))) for start, size in parts):
         if runs and start <= runs[-1][1]:
             runs[-1] = (runs[-1][0], max(runs[-1][1], end))
         else:
@@ -98,14 +98,14 @@ def union(parts: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 @given(cuts, numbers, st.booleans(), st.booleans())
-def test_segments_in_any_order_give_every_octet_once_and_exact_holes(parts, first, six, keep) -> None:
+def test_segments_in_any_order_give_every_byte_once_and_exact_holes(parts, first, six, keep) -> None:
     line = Line(first, six=six)
     line.open()
     for start, size in parts:
-        line.put(start, OCTETS[start : start + size])
+        line.put(start, CONTENT[start : start + size])
     (stream,), pieces = together(line.frames, keep=keep)
     runs = union(parts)
-    assert list(stream.client.runs()) == [(start, OCTETS[start:end]) for start, end in runs]
+    assert list(stream.client.runs()) == [(start, CONTENT[start:end]) for start, end in runs]
     expected = [(a, b - a) for (_, a), (b, _) in pairwise([(0, 0), *runs]) if b > a]
     assert [(hole.offset, hole.size) for hole in stream.client.holes] == expected
     told = [(note.offset, note.size) for note in stream.client.notes if note.kind == Kind.HOLE]
@@ -118,62 +118,62 @@ def test_segments_in_any_order_give_every_octet_once_and_exact_holes(parts, firs
 
 
 @given(st.permutations(range(0, 500, 50)), numbers)
-def test_without_a_syn_the_lowest_octet_is_the_first(order, first) -> None:
+def test_without_a_syn_the_lowest_byte_is_the_first(order, first) -> None:
     line = Line(first)
     for start in order:
-        line.put(start, OCTETS[start : start + 50])
+        line.put(start, CONTENT[start : start + 50])
     (stream,), _ = together(line.frames)
-    assert [data for _, data in stream.client.runs()] == [OCTETS[:500]]
-    assert stream.client.data == OCTETS[:500] and not stream.client.synced
+    assert [data for _, data in stream.client.runs()] == [CONTENT[:500]]
+    assert stream.client.data == CONTENT[:500] and not stream.client.synced
     assert next(note.kind for note in stream.notes) == "midstream"
 
 
 @given(st.permutations(range(0, 300, 50)), numbers)
 def test_a_syn_captured_late_still_says_where_the_stream_begins(order, first) -> None:
     line = Line(first)
-    line.put(order[0], OCTETS[order[0] : order[0] + 50])
+    line.put(order[0], CONTENT[order[0] : order[0] + 50])
     line.put(-1, flags=SYN)
     for start in order[1:]:
-        line.put(start, OCTETS[start : start + 50])
+        line.put(start, CONTENT[start : start + 50])
     (stream,), _ = together(line.frames)
-    assert list(stream.client.runs()) == [(0, OCTETS[:300])] and stream.client.synced
+    assert list(stream.client.runs()) == [(0, CONTENT[:300])] and stream.client.synced
 
 
 @given(cuts, st.integers(0, 400), st.integers(1, 60))
-def test_of_octets_that_differ_the_first_stay_and_the_note_says_where(parts, start, size) -> None:
+def test_of_bytes_that_differ_the_first_stay_and_the_note_says_where(parts, start, size) -> None:
     line = Line()
     line.open()
     for at, length in parts:
-        line.put(at, OCTETS[at : at + length])
-    wrong = bytes(255 - octet for octet in OCTETS[start : start + size])
+        line.put(at, CONTENT[at : at + length])
+    wrong = bytes(255 - byte for byte in CONTENT[start : start + size])
     line.put(start, wrong)
     (stream,), _ = together(line.frames)
-    seen = {octet for a, b in union(parts) for octet in range(a, b)}
+    seen = {byte for a, b in union(parts) for byte in range(a, b)}
     expected = bytes(
-        OCTETS[octet] if octet in seen else wrong[octet - start]
-        for octet in sorted(seen | set(range(start, start + size)))
+        CONTENT[byte] if byte in seen else wrong[byte - start]
+        for byte in sorted(seen | set(range(start, start + size)))
     )
     assert b"".join(data for _, data in stream.client.runs()) == expected
     clashes = [note for note in stream.notes if note.kind == "conflict"]
-    assert {octet for note in clashes for octet in range(note.offset, note.offset + note.size)} == seen & set(
+    assert {byte for note in clashes for byte in range(note.offset, note.offset + note.size)} == seen & set(
         range(start, start + size)
     )
 
 
 @settings(max_examples=5)
 @given(st.permutations(range(12)), st.lists(st.integers(0, 11), max_size=5), numbers)
-def test_tshark_follows_the_same_octets(tmp_path_factory, order, again, first) -> None:
+def test_tshark_follows_the_same_bytes(tmp_path_factory, order, again, first) -> None:
     need("tshark")
     line = Line(first)
     line.open()
     for i in [*order, *again]:
-        line.put(i * 40, OCTETS[i * 40 : i * 40 + 40])
+        line.put(i * 40, CONTENT[i * 40 : i * 40 + 40])
     line.put(480, flags=FIN | ACK)
     line.put(0, flags=FIN | ACK, back=True, ack=481)
     path = tmp_path_factory.mktemp("tcp") / "x.pcap"
     Capture.of(line.frames).write(path)
     (stream,) = Capture(path).streams()
-    assert stream.client.data == OCTETS[:480] == follow(path)
+    assert stream.client.data == CONTENT[:480] == follow(path)
     assert stream.whole and stream.over == "FIN"
 
 
@@ -232,7 +232,7 @@ def test_the_sequence_number_wraps_and_that_is_told() -> None:
     assert kinds(line) == [("sequence wrap", 5, "client")]
 
 
-def test_octets_that_were_acknowledged_and_never_captured_are_a_hole() -> None:
+def test_bytes_that_were_acknowledged_and_never_captured_are_a_hole() -> None:
     line = Line()
     line.open()
     line.put(0, b"abc")
@@ -242,7 +242,7 @@ def test_octets_that_were_acknowledged_and_never_captured_are_a_hole() -> None:
     assert (hole.offset, hole.size, hole.acknowledged) == (3, 6, True)
 
 
-def test_octets_behind_a_hole_come_when_too_many_wait_and_what_is_late_comes_all_the_same() -> None:
+def test_bytes_behind_a_hole_come_when_too_many_wait_and_what_is_late_comes_all_the_same() -> None:
     line = Line()
     line.open()
     line.put(5, b"x" * 2000)
@@ -371,16 +371,16 @@ def test_memory_does_not_grow_with_the_capture() -> None:
 
 @settings(max_examples=60)
 @given(st.data())
-def test_no_octets_whatever_make_it_fail(data) -> None:
+def test_no_bytes_whatever_make_it_fail(data) -> None:
     name = data.draw(st.sampled_from(["web.pcap", "pcapng-example.pcapng.zst", "gre-sample.pcap", "fragmented-1.pcap"]))
     frames = []
     for frame in Capture(CORPUS / name)[:40]:
-        octets = bytearray(frame.data)
+        raw = bytearray(frame.data)
         for _ in range(data.draw(st.integers(0, 3))):
-            if octets:
-                octets[data.draw(st.integers(0, len(octets) - 1))] = data.draw(st.integers(0, 255))
-        cut = data.draw(st.integers(0, len(octets))) if data.draw(st.booleans()) else len(octets)
-        frames.append(Frame(bytes(octets[:cut]), frame.time_ns, frame.linktype, frame.wire_length, number=frame.number))
+            if raw:
+                raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+        cut = data.draw(st.integers(0, len(raw))) if data.draw(st.booleans()) else len(raw)
+        frames.append(Frame(bytes(raw[:cut]), frame.time_ns, frame.linktype, frame.wire_length, number=frame.number))
     count = 0
     for stream in Capture.of(frames).streams(memory=20_000, window=500):
         assert sum(len(said) for *_, said in stream.turns()) == stream.client.size + stream.server.size

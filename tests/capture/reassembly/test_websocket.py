@@ -40,7 +40,7 @@ def test_the_corpus_agrees_with_tshark(name: str) -> None:
 
 
 class Talk:
-    """Two endpoints of our own, and the line that their octets go over."""
+    """Two endpoints of our own, and the line that their bytes go over."""
 
     def __init__(self, compression: bool | str = True, path: str = "/") -> None:
         self.ends = {
@@ -59,15 +59,15 @@ class Talk:
     def go(self, by: str, cut: int = 1000) -> bytes:
         """Put what an end has to send on the line, and give it to the other."""
         other = "server" if by == "client" else "client"
-        octets = self.ends[by].bytes_to_send(0)
-        self.put(by, octets, cut)
-        self.ends[other].receive(octets, 0)
-        return octets
+        raw = self.ends[by].bytes_to_send(0)
+        self.put(by, raw, cut)
+        self.ends[other].receive(raw, 0)
+        return raw
 
-    def put(self, by: str, octets: bytes, cut: int = 1000) -> None:
+    def put(self, by: str, raw: bytes, cut: int = 1000) -> None:
         other = "server" if by == "client" else "client"
-        for at in range(0, len(octets), cut):
-            some = octets[at : at + cut]
+        for at in range(0, len(raw), cut):
+            some = raw[at : at + cut]
             self.line.put(self.sent[by], some, back=by == "server", ack=self.sent[other])
             self.sent[by] += len(some)
 
@@ -165,7 +165,7 @@ def frame(data: bytes, opcode: int, by: str = "server", **more) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("octets", "fields"),
+    ("raw", "fields"),
     [
         (frame(b"x", 2, "client"), ["masked"]),
         (frame(b"x", 2, rsv1=1), ["rsv1"]),
@@ -179,9 +179,9 @@ def frame(data: bytes, opcode: int, by: str = "server", **more) -> bytes:
         (bytes.fromhex("827e000161"), ["length"]),
     ],
 )  # fmt: skip
-def test_frames_that_break_a_rule_are_read_with_a_fault(octets: bytes, fields: list[str]) -> None:
+def test_frames_that_break_a_rule_are_read_with_a_fault(raw: bytes, fields: list[str]) -> None:
     talk = Talk(compression=False)
-    talk.put("server", octets + frame(b"and on", 2))
+    talk.put("server", raw + frame(b"and on", 2))
     broken, after = talk.messages()
     assert [fault.field for fault in broken.faults] == fields
     assert after.data == b"and on" and [fault.field for fault in after.faults] == ["opcode"] * (broken.kind == "close")
@@ -222,19 +222,19 @@ def test_a_frame_longer_than_the_limit_is_passed_over_and_told() -> None:
     assert (large.data, large.whole, small.data, small.whole) == (b"", False, b"small", True)
 
 
-def test_a_hole_inside_a_payload_costs_these_octets_only() -> None:
+def test_a_hole_inside_a_payload_costs_these_bytes_only() -> None:
     talk = Talk(compression=False)
     talk.put("server", frame(bytes(range(200)), 2) + frame(b"next", 2), 50)
     del talk.line.frames[6]
     first, second = talk.messages()
-    assert not first.whole and "50 octets" in str(first.faults[0]) and len(first.data) == 150
+    assert not first.whole and "50 bytes" in str(first.faults[0]) and len(first.data) == 150
     assert second.data == b"next" and second.whole
 
 
 def test_a_hole_over_a_header_ends_the_reading_and_counts_what_was_not_read() -> None:
     talk = Talk(compression=False)
     talk.put("server", frame(bytes(100), 2) + frame(bytes(100), 2) + frame(bytes(100), 2), 60)
-    del talk.line.frames[6]  # octets 60 to 119: the end of one frame and the header of the next
+    del talk.line.frames[6]  # bytes 60 to 119: the end of one frame and the header of the next
     talk.ends["client"].send("still heard", 0)
     talk.go("client")
     found = talk.messages()
@@ -268,24 +268,24 @@ def test_websockets_over_spp_are_read_too() -> None:
     other = server.accept()
     client.write("hello" * 300)
     assert other.read() == "hello" * 300
-    other.write(b"octets")
-    assert client.read() == b"octets"
+    other.write(b"bytes")
+    assert client.read() == b"bytes"
     client.close()
     found = [m for m in network.capture.websocket_messages() if m.kind in ("text", "binary")]
     assert [(m.by, m.data, m.whole, m.faults) for m in found] == [
         ("client", "hello" * 300, True, []),
-        ("server", b"octets", True, []),
+        ("server", b"bytes", True, []),
     ]
 
 
 @settings(max_examples=80)
 @given(st.data())
-def test_no_octets_whatever_make_it_fail(data) -> None:
+def test_no_bytes_whatever_make_it_fail(data) -> None:
     talk = Talk(data.draw(st.booleans()))
-    octets = bytearray(frame(b"one", 1) + frame(bytes(300), 2, fin=0) + frame(b"ping", 9) + frame(b"end", 0))
+    raw = bytearray(frame(b"one", 1) + frame(bytes(300), 2, fin=0) + frame(b"ping", 9) + frame(b"end", 0))
     for _ in range(data.draw(st.integers(0, 6))):
-        octets[data.draw(st.integers(0, len(octets) - 1))] = data.draw(st.integers(0, 255))
-    talk.put("server", bytes(octets), data.draw(st.integers(1, 100)))
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    talk.put("server", bytes(raw), data.draw(st.integers(1, 100)))
     talk.put("client", data.draw(st.binary(max_size=60)), 7)
     for _ in range(data.draw(st.integers(0, 2))):
         del talk.line.frames[data.draw(st.integers(3, len(talk.line.frames) - 1))]

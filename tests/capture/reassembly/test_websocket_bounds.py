@@ -102,7 +102,7 @@ def test_messages_that_wait_for_their_rest_take_so_much_memory_and_no_more() -> 
         (b"x" * 1000, False),
         (b"x" * 1000 + b"y", False),
     }
-    assert str(found[0].faults[-1]).endswith("got more than 20000 octets that wait")
+    assert str(found[0].faults[-1]).endswith("got more than 20000 bytes that wait")
     assert len(machine.end()) == 60 - len(found)
 
 

@@ -1,0 +1,46 @@
+"""Public names of the first edition that have another one now. The old ones still work, and warn with the new one."""
+
+from __future__ import annotations
+
+import warnings
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Function = TypeVar("Function", bound="Callable[..., Any]")
+
+NAMES = {"Octets": "Bytes", "octets": "fixed_bytes"}
+"""Old name in `packetlab` -> new name."""
+
+
+def warn(old: str, new: str, stacklevel: int = 3) -> None:
+    """Warn the caller of whoever calls this that a name has changed."""
+    warnings.warn(f"{old} is now {new}", DeprecationWarning, stacklevel=stacklevel)
+
+
+def renamed(old: str, new: str) -> property:
+    """An attribute under its old name: ``octets = renamed("octets", "total_bytes")``."""
+
+    def get(self: Any) -> Any:
+        warn(f"{type(self).__name__}.{old}", new)
+        return getattr(self, new)
+
+    return property(get, doc=f"Now `{new}`.")
+
+
+def renamed_arguments(**names: str) -> Callable[[Function], Function]:
+    """Let a function take keyword arguments under their old names: ``renamed_arguments(octets="buffer_bytes")``."""
+
+    def decorate(function: Function) -> Function:
+        @wraps(function)
+        def call(*args: Any, **given: Any) -> Any:
+            for old in names.keys() & given.keys():
+                warn(f"{function.__qualname__}: {old}=", f"{names[old]}=")
+                given[names[old]] = given.pop(old)
+            return function(*args, **given)
+
+        return cast("Function", call)
+
+    return decorate

@@ -1,0 +1,92 @@
+"""Files that the first edition wrote still load, and its public names still work.
+
+`declarations.json` is what `describe` of commit 29a6842 gave for the two headers below, `lighthouse.pcapng` what its
+`Writer(..., declare=[Lighthouse])` wrote; both are our own and under the library's licence.
+
+    class Lantern(Header):
+        kind: U8 = 1
+        size: U8 = auto(size_of("text"))
+        text: Octets = sized(field("size"), b"")
+
+    class Lighthouse(Header, under=Ether, when={"type": 0x88B5}):
+        magic: Annotated[bytes, octets(4)] = const(b"LITE")
+        octets: U8 = 7
+        signal: Annotated[Named[Signal], bits(8)] = Signal.FOG
+        length: U16 = auto(size_of("lamps"))
+        check: U16 = auto(internet_checksum("self"))
+        keeper: MAC = "02:00:00:00:00:01"
+        lamps: tuple[Lantern, ...] = many(size=field("length"), value=(Lantern(text=b"red"), ...))
+        filler: Octets = pad(4)
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import packetlab as pl
+from packetlab import Capture, Ether, bindings, declare_from, describe
+from packetlab.bulk.batch import Batch
+from packetlab.renamed import NAMES
+from packetlab.schema.load import declarations
+
+HERE = Path(__file__).parent
+JSON, CAPTURE = HERE / "declarations.json", HERE / "lighthouse.pcapng"
+BUILT = "ffffffffffff02000000000288b54c4954450701000c9cb2020000000001010372656402057768697465"  # by the first edition
+
+
+def test_its_json_is_declared_and_builds_the_same_bytes() -> None:
+    text = JSON.read_text()
+    assert '"octets"' in text
+    with bindings():
+        _, lighthouse = declare_from(json.loads(text))
+        packet = Ether(src="02:00:00:00:00:02") / lighthouse()
+        assert bytes(packet).hex() == BUILT
+        (kind,) = [row for row in describe(lighthouse)["fields"] if row["name"] == "magic"]
+        assert (kind["kind"], kind["bytes"]) == ("bytes", 4)
+
+
+def test_a_capture_with_its_declarations_is_read_by_them() -> None:
+    offered = Capture(CAPTURE).declarations
+    assert [one.name for one in offered] == ["Lantern", "Lighthouse"]
+    assert "magic: Annotated[bytes, fixed_bytes(4)] = const(b'LITE')" in str(offered)
+    with bindings():
+        _, lighthouse = offered.declare()
+        packets = list(Capture(CAPTURE).packets())
+        assert bytes(packets[0]).hex() == BUILT
+        assert [packet[lighthouse].octets for packet in packets] == [7, 7]  # a field of this name is a field
+        assert [lamp.text for packet in packets for lamp in packet[lighthouse].lamps] == [b"red", b"white", b"green"]
+        assert not any(packet.faults for packet in packets)
+
+
+def test_old_and_new_words_for_the_same_are_the_same_declaration() -> None:
+    old = json.loads(JSON.read_text())
+    with bindings():
+        new = [describe(header) for header in declare_from(old)]
+        assert declare_from(old) == declare_from(new)
+    assert [one.description for one in declarations(old)] == [one.description for one in declarations(new)]
+
+
+def test_a_field_that_says_its_size_in_both_words_is_refused() -> None:
+    row = {"name": "a", "kind": "bytes", "octets": 1, "bytes": 2}
+    with pytest.raises(pl.DeclareError, match="octets"):
+        declare_from({"name": "Both", "fields": [row]})
+
+
+@pytest.mark.parametrize(("old", "new"), NAMES.items())
+def test_an_old_name_gives_the_new_one_and_warns(old: str, new: str) -> None:
+    with pytest.warns(DeprecationWarning, match=rf"packetlab\.{old} is now packetlab\.{new}") as caught:
+        assert getattr(pl, old) is getattr(pl, new)
+    assert caught[0].filename == __file__
+    assert old not in pl.__all__  # nor offered where names are completed
+
+
+def test_old_attributes_and_arguments_warn() -> None:
+    with pytest.warns(DeprecationWarning, match="Batch.octets is now total_bytes"):
+        assert Batch.of([b"123", b"4567"]).octets == 7
+    with pytest.warns(DeprecationWarning, match="batch_octets= is now batch_bytes="):
+        fleet = pl.scan(CAPTURE, batch_octets=1000)
+    with pytest.warns(DeprecationWarning, match="Fleet.octets is now total_bytes"):
+        assert fleet.octets == CAPTURE.stat().st_size

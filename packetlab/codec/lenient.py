@@ -236,7 +236,7 @@ class _Walk:
         pos, field = self.bit // 8, step.field
         end = self.start + step.size.evaluate(self.scope)
         # What must come at the least: all fixed fields of the header that have no condition.
-        least = max(pos, self.least())
+        least = max(pos, self.start + self.plan.least)
         unsized = self.cls.unsized
         there = self.end - self.start + self.ctx.missing
         unsized = unsized if there > USUAL else None
@@ -260,10 +260,6 @@ class _Walk:
             self.total = end
         else:
             self.stop = end
-
-    def least(self) -> int:
-        bits = sum(f.kind.fixed_bits for f in self.cls.before if f.condition is None)
-        return self.start + bits // 8
 
     def payload_end(self, pos: int) -> int:
         tail = self.plan.trailing

@@ -1,7 +1,7 @@
 """The plan of a header: what is read and written, step by step, worked out once from its declaration.
 
-Decode, encode, lenient and the scans walk these steps, so that all of them agree about where a field lies and what decides
-it; exports ask the plan for sizes and counts. A plan is made when it is first asked for.
+Decode, encode, lenient, the scans, the Wireshark export, diagrams and the expected faults of malformed packets walk these
+steps, so that all of them agree about where a field lies and what decides it. A plan is made when it is first asked for.
 
     steps of a header        Fixed | Sized | Padded | Open | Listed | Coded, each of them also inside When
     what bounds it           Bound: from here on it is known where the header or its payload ends
@@ -160,6 +160,7 @@ class Plan:
         own, total, payload: the sizes of the header, of header and payload, and of the payload, where rules tell them.
         sizes, counts: those of single fields, by name.
         bounds: the steps that bound the header or its payload.
+        least: bytes that a header has at the least: its fixed fields that are always there.
         trailing: bytes that the fixed fields of the trailer take.
         sums: the checksums in the order in which they are filled in.
     """
@@ -184,17 +185,18 @@ class Plan:
                 self.counts[f.name] = f.count
         if payload_size is not None:
             self.payload = Size(payload_size, None)
+        self.least = sum(f.kind.fixed_bits for f in before if f.condition is None) // 8
         self.trailing = sum(f.kind.fixed_bits for f in behind) // 8
         self.head: list[Step] = []
         self._known: set[str] = set()
         bounds: list[tuple[str, Size | None]] = [("self", self.own), ("total", self.total)]
         self._bounds = {part: said for part, said in bounds if said is not None}
-        for piece in pieces(before):
+        for piece in _pieces(before):
             self.head.append(self._step(piece))
             self._known.update(f.name for f in self.head[-1].fields)
             self._bound()
         self.bounds = [step for step in self.head if isinstance(step, Bound)]
-        self.trailer: list[Step] = [self._step(piece) for piece in pieces(behind)]
+        self.trailer: list[Step] = [self._step(piece) for piece in _pieces(behind)]
         self.sums = [f for f in fields if isinstance(f.rule, Checksum)]
 
     def _take(self, parts: frozenset[str], size: Expr, said_by: Field) -> None:
@@ -248,20 +250,22 @@ class Plan:
         return [(f, f.rule) for f in self._fields if isinstance(f.rule, Next)]
 
     @property
+    def within(self) -> list[Step]:
+        """The steps of the header up to the payload, those inside `When` in its place."""
+        return [step.step if isinstance(step, When) else step for step in self.head]
+
+    @property
     def steps(self) -> list[Step]:
-        """The steps of header and trailer, those inside `When` in its place."""
-        return [step.step if isinstance(step, When) else step for step in (*self.head, *self.trailer)]
+        """The same of header and trailer."""
+        return [*self.within, *(step.step if isinstance(step, When) else step for step in self.trailer)]
 
-    def is_open(self, f: Field) -> bool:
-        """Whether a field goes on to the end of what surrounds it by its own declaration."""
-        if f.name in self.sizes or f.pad:
-            return False
-        if f.kind.wire == "items":
-            return f.name not in self.counts and f.until is None
-        return f.kind.wire == "open"
+    @property
+    def units(self) -> list[Unit]:
+        """What is packed as one, of header and trailer."""
+        return [unit for step in self.steps if isinstance(step, Fixed) for unit in step.run.units]
 
 
-def pieces(fields: list[Field]) -> list[Run | Field]:
+def _pieces(fields: list[Field]) -> list[Run | Field]:
     """Split `fields` into runs and single fields (conditional ones, and those of varying size)."""
     found: list[Run | Field] = []
     units: list[Unit] = []

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import REQUIRED
+from packetlab.declare.plan import Step, When
 from packetlab.errors import BuildError
 from packetlab.escaping import printable, safe
 from packetlab.packet.header import own_doc
@@ -54,13 +55,13 @@ class Piece(NamedTuple):
 
 def cells(header: type[AnyHeader]) -> list[Cell]:
     """Return the fields of a header as cells, a payload with fields behind it among them."""
-    found = []
-    for f in header._fields:
-        if f.kind.wire == "payload":
-            found.append(Cell("payload", None))
-        else:
-            found.append(Cell(f.name, f.kind.bits, f.condition is not None))
-    return found
+    plan = header._declaration.plan
+
+    def drawn(steps: list[Step]) -> list[Cell]:
+        return [Cell(f.name, f.kind.bits, isinstance(step, When)) for step in steps for f in step.fields]
+
+    payload = [Cell("payload", None)] if header._declaration.has_trailer else []
+    return [*drawn(plan.head), *payload, *drawn(plan.trailer)]
 
 
 def rows(header: type[AnyHeader]) -> list[list[Piece]]:

@@ -15,7 +15,7 @@ from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Count, Expr, Next, Ref, Size
 from packetlab.declare.fields import Field
-from packetlab.declare.plan import needs
+from packetlab.declare.plan import Fixed, Open, needs
 from packetlab.packet.offsets import places
 from packetlab.packet.packet import Packet
 from packetlab.packet.results import Verdict
@@ -88,22 +88,23 @@ class Ground:
             return NOTHING  # no byte for them, so they are not there
         faults: list[Fault] = []
         for i in range(first, len(self.layers)):
-            cls, start, plan, scope = type(self.layers[i]), self.starts[i], self.plans[i], self.scope(i, {})
-            for f in cls._declaration.before:
+            plan, scope, known = self.plans[i], self.scope(i, {}), set[str]()
+            for f, step in [(f, one) for one in plan.within for f in one.fields]:
                 span = self.spans.get((i, f.name))
                 if span is not None and span.byte_range[1] > limit:
-                    if f.kind.bits is None:
-                        if not (plan.is_open(f) and f.kind.wire == "open"):
-                            return Foretold(tuple(faults), False)
-                    else:
+                    if isinstance(step, Fixed):
                         at = span.byte_range[0]
                         faults += self.short(i, f.name, at, f"{-(-span.bits // 8)} bytes", max(0, limit - at))
                         return Foretold(tuple(faults))
-                for said, whole in ((plan.own, False), (plan.total, True)):
-                    if said is not None and said[1] is f and start + said[0].evaluate(scope) > limit:
-                        wanted = said[0].evaluate(scope)
-                        faults += self.short(i, f.name, start, f"{wanted} bytes", limit - start)
-                        if whole:
+                    if not (isinstance(step, Open) and f.kind.wire == "open"):
+                        return Foretold(tuple(faults), False)
+                known.add(f.name)
+                for bound in (bound for bound in plan.bounds if f.name in bound.names <= known):
+                    wanted = bound.size.evaluate(scope)
+                    if self.starts[i] + wanted > limit:
+                        place = self.starts[i]
+                        faults += self.short(i, bound.field.name, place, f"{wanted} bytes", limit - place)
+                        if bound.part == "total":
                             return self.cut_from(i, faults)
             limit = min(limit, self.closed(i, limit))
             if plan.payload is not None and plan.total is None:
@@ -112,7 +113,7 @@ class Ground:
                     name = plan.payload[1].name if plan.payload[1] else "payload"
                     faults += self.short(i, name, head, f"{size} bytes of payload", limit - head)
                     return self.cut_from(i, faults)
-            if self.tails[i] or cls._declaration.behind:
+            if plan.trailer:
                 return Foretold(tuple(faults), False)
             if self.heads[i] >= limit:
                 break
@@ -135,13 +136,13 @@ class Ground:
     def grown(self, first: int) -> Foretold:
         """Layers from `first` on may have bytes behind them that were not theirs."""
         for i in range(first, len(self.layers)):
-            cls, plan = type(self.layers[i]), self.plans[i]
+            plan = self.plans[i]
             if self.closed(i, -1) >= 0:
                 return NOTHING
-            for f in cls._declaration.before:
-                if plan.is_open(f) and plan.own is None:
-                    return NOTHING if f.kind.wire == "open" else ANYTHING
-            if cls._declaration.behind:
+            for step in plan.within:
+                if isinstance(step, Open) and plan.own is None:
+                    return NOTHING if step.field.kind.wire == "open" else ANYTHING
+            if plan.trailer:
                 return ANYTHING
         last = type(self.layers[-1]) if self.layers else None
         return NOTHING if self.packet.payload or last is None or not self.may_follow(last) else ANYTHING
@@ -185,8 +186,7 @@ class Ground:
 
     def least(self, i: int, f: Field) -> int:
         """Where layer `i` must not end before: behind a field, and behind all that has a fixed size."""
-        fixed = sum(g.kind.fixed_bits for g in type(self.layers[i])._declaration.before if g.condition is None) // 8
-        return max(self.read_to(i, f), self.starts[i] + fixed)
+        return max(self.read_to(i, f), self.starts[i] + self.plans[i].least)
 
     def too_small(self, i: int, f: Field, value: int, end: int, least: int) -> Fault:
         start = self.starts[i]
@@ -207,7 +207,7 @@ class Ground:
     def total_length(self, i: int, f: Field, value: int, end: int) -> Foretold:
         start, limit, head = self.starts[i], self.limits[i], self.heads[i]
         least, unsized = self.least(i, f), type(self.layers[i])._declaration.unsized
-        plain = not self.tails[i] and not type(self.layers[i])._declaration.behind
+        plain = not self.plans[i].trailer
         if unsized is not None and limit - start > USUAL and unsized.evaluate(self.scope(i, {f.name: value})):
             return self.grown(i + 1) if plain and limit > self.ends[i] else NOTHING if plain else ANYTHING
         if end < least:
@@ -226,7 +226,7 @@ class Ground:
 
     def payload_length(self, i: int, f: Field | None, size: int) -> Foretold:
         start, limit, head = self.starts[i], self.limits[i], self.heads[i]
-        if self.tails[i] or type(self.layers[i])._declaration.behind:
+        if self.plans[i].trailer:
             return ANYTHING
         if size < 0:
             if f is not None:
@@ -259,7 +259,7 @@ class Ground:
 
     def flexible(self, i: int) -> bool:
         """Whether a field of the header has no fixed size, so that its surroundings bound it."""
-        return any(f.kind.bits is None for f in type(self.layers[i])._declaration.before)
+        return any(f.kind.bits is None for step in self.plans[i].within for f in step.fields)
 
     # Other fields ------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from packetlab.declare import registry
 from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Kind
-from packetlab.declare.plan import needs
+from packetlab.declare.plan import Open, needs
 from packetlab.errors import BuildError
 from packetlab.export.expected_faults import NOTHING, Foretold, Ground, states_a_size
 from packetlab.packet.packet import Header, Packet
@@ -235,9 +235,9 @@ class _Catalogue:
         before = len(encode_items(items[:number], 0))
         span = self.ground.spans[i, f.name]
         room, at = span.bits // 8 - before, span.byte_range[0] + before
-        lazy = type(self.sound.layers[i])._declaration.before[-1] is f and (
-            self.ground.plans[i].is_open(f) or self.ground.plans[i].own is not None
-        )
+        outer = self.ground.plans[i]
+        last = type(self.sound.layers[i])._declaration.before[-1] is f
+        lazy = last and (outer.own is not None or any(isinstance(s, Open) and s.field is f for s in outer.steps))
         if not lazy:  # counted items reach as far as there are bytes
             room = self.ground.limits[i] - at
         scope = Ground(Packet((item,))).scope(0, {length.name: value})
@@ -249,7 +249,7 @@ class _Catalogue:
 
         if plan.own is not None and plan.own[1] is length:
             size = plan.own[0].evaluate(scope)
-            least = max(read, sum(g.kind.fixed_bits for g in cls._fields if g.condition is None) // 8)
+            least = max(read, plan.least)
             if size < least:
                 return told(length.name, at, f"a size of {least} bytes or more", f"{value} ({size} bytes)")
             if size > room:

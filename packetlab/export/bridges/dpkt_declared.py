@@ -16,7 +16,7 @@ from packetlab.codec.faults import Dissection
 from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.fields import REQUIRED
-from packetlab.declare.plan import Run, pieces
+from packetlab.declare.plan import Fixed
 from packetlab.escaping import printable
 from packetlab.export.bridges.counterparts import COUNTERPARTS, counterpart
 from packetlab.export.values import is_required, read_items
@@ -72,10 +72,10 @@ def names_of(header: type[AnyHeader]) -> dict[str, Field]:
 @cache
 def fixed_part(header: type[AnyHeader]) -> tuple[str, list[tuple[str, str, Any]], dict[str, list[tuple[str, int]]]]:
     """Return what dpkt can say of a header itself: byte order, `__hdr__`, `__bit_fields__`."""
-    first = next(iter(pieces(header._declaration.before)), None)
+    first = next(iter(header._declaration.plan.head), None)
     order, hdr, shared = "", [], {}
     there = {f: name for name, f in names_of(header).items()}
-    for unit in first.units if isinstance(first, Run) else ():
+    for unit in first.run.units if isinstance(first, Fixed) else ():
         wide = unit.number and unit.bits > 8
         signed_bits = len(unit.fields) > 1 and any(f.kind.wire == "number" and f.kind.signed for f in unit.fields)
         if unit.by_bytes or signed_bits or (wide and order and (order == "<") != unit.little):

@@ -13,7 +13,6 @@ from packetlab.codec.bodies import trailing_size
 from packetlab.codec.faults import Dissection
 from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
-from packetlab.declare.plan import Run, pieces
 from packetlab.errors import BuildError
 from packetlab.escaping import printable
 from packetlab.export.bridges.counterparts import COUNTERPARTS, DECLARED, counterpart
@@ -175,8 +174,7 @@ def following(header: type[AnyHeader], above: type[AnyHeader]) -> Any:
 def _make(header: type[AnyHeader]) -> Any:
     from scapy.packet import Packet
 
-    runs = [*pieces(header._declaration.before), *pieces(header._declaration.behind)]
-    shared = {f for run in runs if isinstance(run, Run) for u in run.units if len(u.fields) > 1 for f in u.fields}
+    shared = {f for unit in header._declaration.plan.units if len(unit.fields) > 1 for f in unit.fields}
 
     class Declared(Packet):  # type: ignore[misc]
         __slots__ = ["_cut", "_read"]  # what dissecting found: see do_dissect

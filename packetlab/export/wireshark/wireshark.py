@@ -20,7 +20,7 @@ from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Checksum, Next, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Kind
-from packetlab.declare.plan import Plan, Run, needs, pieces
+from packetlab.declare.plan import Coded, Open, Padded, Plan, Sized, Step, When, needs
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
 from packetlab.export.wireshark.places import (
@@ -43,6 +43,8 @@ from packetlab.protocols.linktypes import FIRST
 from packetlab.protocols.xns import IDP
 
 ADDRESSES = {"a MAC address": "ether", "an IPv4 address": "ipv4", "an IPv6 address": "ipv6", "an XNS address": "xns"}
+CANNOT: dict[type[object], str] = {Coded: "a value that tells its own size is read by Python code of its kind"}
+"""Step of a plan -> why the file has none."""
 PARTS = ("numbers", "reader", "sums", "tree")
 USER_LINKS = range(147, 163)  # link types that are anybody's: USER0 to USER15
 REFUSED = re.compile(
@@ -127,16 +129,15 @@ class _Script:
 
     def declaration(self, header: type[AnyHeader]) -> list[str]:
         plan = header._declaration.plan
-        before, behind = header._declaration.before, header._declaration.behind
         doc = own_doc(header).split("\n")[0].split(". ")[0].rstrip(".")
         lines = [f"declared[{self.numbers[header]}] = {{"]
         lines += [f"  name = {lua(header.__name__)}, abbr = {lua(self.names[header])}, index = {self.numbers[header]},"]
         lines += [f"  title = {lua(f'{header.__name__}: {doc}' if doc else header.__name__)},"]
-        units = _units(before) | _units(behind)
-        taken: set[str] = set()
-        for word, fields in (("before", before), ("behind", behind)):
+        units, taken = _units(plan), set[str]()
+        for word, steps in (("before", plan.head), ("behind", plan.trailer)):
             lines.append(f"  {word} = {{")
-            lines += [f"    {{{', '.join(self.field(f, plan, units.get(f.name), taken))}}}," for f in fields]
+            for step in steps:
+                lines += [f"    {{{', '.join(self.field(header, f, step, units, taken))}}}," for f in step.fields]
             lines.append("  },")
         for word, said in (
             ("stop", plan.own),
@@ -148,9 +149,7 @@ class _Script:
                 wanted = ", ".join(f"[{lua(name)}] = true" for name in sorted(needs(rule)))
                 field = f"field = {lua(by.name)}, " if by is not None else ""
                 lines.append(f"  {word} = {{{field}needs = {{{wanted}}}, rule = {number(rule, header)}}},")
-        least = sum(f.kind.fixed_bits for f in before if f.condition is None) // 8
-        tail = sum(f.kind.fixed_bits // 8 for f in behind)
-        lines.append(f"  least = {least}, tail = {tail},")
+        lines.append(f"  least = {plan.least}, tail = {plan.trailing},")
         for word, rule_ in (
             ("opaque", header._declaration.opaque),
             ("unsized", header._declaration.unsized),
@@ -171,31 +170,33 @@ class _Script:
         lines += self.onward(header)
         return [*lines, "}", ""]
 
-    def field(self, f: Field, plan: Plan, unit: tuple[int, int] | None, taken: set[str]) -> list[str]:
-        header = f.header
+    def field(
+        self, header: type[AnyHeader], f: Field, step: Step, units: dict[str, tuple[int, int]], taken: set[str]
+    ) -> list[str]:
+        plan = header._declaration.plan
         abbr = _free(_ascii(f.name), taken)
         taken.add(abbr)
-        parts = [f"name = {lua(f.name)}", f"abbr = {lua(abbr)}", f"kind = {lua(_kind(f))}"]
+        parts = [f"name = {lua(f.name)}", f"abbr = {lua(abbr)}", f"kind = {lua(_kind(f, step))}"]
         kind = f.kind
         if kind.bits is not None:
             parts.append(f"bits = {kind.bits}")
         if kind.wire == "number":
-            parts += self.whole_number(f, kind, unit)
+            parts += self.whole_number(f, kind, units.get(f.name))
         if kind.wire == "items":
             parts += [f"item = {self.numbers[kind.item]}", *([f"align = {f.align}"] if f.align else [])]
-        if f.condition is not None:
-            parts.append(f"when = {condition(f.condition, header)}")
+        if isinstance(step, When):
+            parts.append(f"when = {condition(step.condition, header)}")
+            step = step.step
         if f.until is not None and kind.wire == "items":
             parts.append(f"['until'] = {condition(f.until, kind.item)}")
-        if kind.bits is None:
-            if plan.is_open(f):
-                parts.append("open = true")
-            if f.name in plan.sizes:
-                parts.append(f"size = {number(plan.sizes[f.name], header)}")
-            if f.name in plan.counts:
-                parts.append(f"count = {number(plan.counts[f.name], header)}")
-            if f.pad:
-                parts.append(f"pad = {f.pad}")
+        elif isinstance(step, Open):
+            parts.append("open = true")
+        if isinstance(step, Sized):
+            parts.append(f"size = {number(step.size, header)}")
+        if f.name in plan.counts:  # of items that have a size too
+            parts.append(f"count = {number(plan.counts[f.name], header)}")
+        if isinstance(step, Padded):
+            parts.append(f"pad = {step.multiple}")
         if f.fixed:
             parts += [f"fixed = {_fixed(f)}", f"expected = {lua(kind.text(f.default))}"]
         return parts
@@ -340,27 +341,24 @@ def _local(name: str) -> str:
     return "field_" + name.replace(".", "_")
 
 
-def _units(fields: list[Field]) -> dict[str, tuple[int, int]]:
+def _units(plan: Plan) -> dict[str, tuple[int, int]]:
     """Return for fields that share bytes how many bits these have and how far from their end the field ends."""
     found = {}
-    for piece in pieces(fields):
-        for unit in piece.units if isinstance(piece, Run) else ():
-            shift = unit.bits
-            for f in unit.fields:
-                shift -= f.kind.fixed_bits
-                one = f.kind
-                if len(unit.fields) > 1 and unit.bits <= MASKED and one.wire == "number" and not one.signed:
-                    found[f.name] = (unit.bits, shift)
+    for unit in plan.units:
+        shift = unit.bits
+        for f in unit.fields:
+            shift -= f.kind.fixed_bits
+            if len(unit.fields) > 1 and unit.bits <= MASKED and not f.kind.signed:
+                found[f.name] = (unit.bits, shift)
     return found
 
 
-def _kind(f: Field) -> str:
-    kind = f.kind
-    if kind.wire in ("number", "items"):
-        return {"number": "int", "items": "items"}[kind.wire]
-    if kind.verbatim:
-        return ADDRESSES.get(kind.words, "bytes")
-    raise BuildError(f"{f.header.__name__}.{f.name}", "a kind of field that packetlab has", type(kind).__name__)
+def _kind(f: Field, step: Step) -> str:
+    kind, inner = f.kind, step.step if isinstance(step, When) else step
+    reason = CANNOT.get(type(inner), "")
+    if reason:
+        raise BuildError(f"{f.header.__name__}.{f.name}", f"a field that Lua reads: {reason}", type(kind).__name__)
+    return {"number": "int", "items": "items"}.get(kind.wire) or ADDRESSES.get(kind.words, "bytes")
 
 
 def _fixed(f: Field) -> str:

@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     import netaddr
 
 
+_new: Any = object.__new__
+
+
+@lru_cache(1)
+def _netaddr() -> tuple[Any, Any, Any, Any]:
+    """netaddr's types, and addresses of both families to take the family from."""
+    import netaddr
+
+    ip = netaddr.IPAddress
+    return netaddr.EUI, ip, netaddr.EUI(0, 48, netaddr.mac_unix_expanded), {4: ip(0, 4), 16: ip(0, 6)}
+
+
 def mac_bytes(value: Any) -> bytes:
     """Return the 6 bytes of a MAC address. ValueError where `value` is none.
 
@@ -41,9 +53,10 @@ def mac_text(raw: bytes) -> str:
 
 def mac_value(raw: bytes) -> netaddr.EUI:
     """Return 6 bytes as a `netaddr.EUI` that prints with colons."""
-    import netaddr
-
-    return netaddr.EUI(int.from_bytes(raw, "big"), version=48, dialect=netaddr.mac_unix_expanded)
+    made, like = _new(_netaddr()[0]), _netaddr()[2]
+    # As its own `__setstate__` does: the constructor takes ten times as long to find out what it was given.
+    made._value, made._module, made._dialect = int.from_bytes(raw, "big"), like._module, like._dialect
+    return made  # type: ignore[no-any-return]
 
 
 def ip_bytes(value: Any, size: int) -> bytes:
@@ -74,9 +87,10 @@ def ip_text(raw: bytes) -> str:
 
 def ip_value(raw: bytes) -> netaddr.IPAddress:
     """Return 4 or 16 bytes as a `netaddr.IPAddress`."""
-    import netaddr
-
-    return netaddr.IPAddress(int.from_bytes(raw, "big"), version=4 if len(raw) == 4 else 6)
+    _, kind, _, like = _netaddr()
+    made = _new(kind)
+    made._value, made._module = int.from_bytes(raw, "big"), like[len(raw)]._module
+    return made  # type: ignore[no-any-return]
 
 
 class XNSAddress(NamedTuple):

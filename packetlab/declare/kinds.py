@@ -114,6 +114,7 @@ class Int(Kind):
             raise DeclareError("an integer field", "1 to 64 bits, whole bytes if little-endian", bits)
         self.bits = bits
         self.signed, self.little, self.names = signed, little, names
+        self._named: dict[int, int] = {}  # members that were asked for
         self.low = -(1 << bits - 1) if signed else 0
         self.high = (1 << bits - signed) - 1
 
@@ -146,10 +147,15 @@ class Int(Kind):
     def value(self, raw: int) -> int:
         if self.names is None:
             return raw
-        try:
-            return self.names(raw)
-        except ValueError:
-            return raw  # a number without a name is still a number
+        named = self._named.get(raw)
+        if named is None:
+            try:
+                named = self.names(raw)
+            except ValueError:
+                return raw  # a number without a name is still a number
+            if len(self._named) < 1024:
+                self._named[raw] = named
+        return named
 
     def text(self, raw: int) -> str:
         width = -(-self.bits // 4)

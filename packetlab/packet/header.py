@@ -40,28 +40,38 @@ class FieldProperty(property, Field):
         property.__init__(self, self._getter())
 
     def _getter(self) -> Callable[[Any], Any]:
-        slot, kind = self.slot, self.kind
-        read = attrgetter(slot)
-        if kind.wire == "number" and kind.names is None and self.rule is None:
+        kind, read = self.kind, attrgetter(self.slot)
+        number = kind.wire == "number"
+        same = type(kind).value is Kind.value or (number and kind.names is None)
+        if number and same and self.rule is None:
             return read
+        # What is read off the wire is of this type, and then there is nothing to find out first.
+        plain = int if number else None if kind.wire == "items" else bytes
+        value = kind.value
 
         def get(header: HeaderBase) -> Any:
             raw = read(header)
-            if raw is None:
-                header = header._alone()
-                raw = read(header)
-                if raw is None:
-                    return None
-            if type(raw) is bytes and kind.wire == "items":
-                return header._parsed(self)
-            try:
-                return kind.value(raw)
-            except (TypeError, ValueError):
-                if isinstance(raw, Tolerance):
-                    return raw
-                raise
+            if type(raw) is plain:
+                return raw if same else value(raw)
+            return self._shown(header, raw)
 
         return get
+
+    def _shown(self, header: HeaderBase, raw: Any) -> Any:
+        """The user's form of any raw value: derived where it is None, looked into where it is items."""
+        if raw is None:
+            header = header._alone()
+            raw = getattr(header, self.slot)
+            if raw is None:
+                return None
+        if type(raw) is bytes and self.kind.wire == "items":
+            return header._parsed(self)
+        try:
+            return self.kind.value(raw)
+        except (TypeError, ValueError):
+            if isinstance(raw, Tolerance):
+                return raw
+            raise
 
     def derive(self, rule: Expr | None) -> None:
         super().derive(rule)
@@ -318,7 +328,7 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         """Return the items of a repeated field, kept for the next time."""
         raw = getattr(self, field.slot)
         if type(raw) is bytes:
-            raw = compiler.parse_items(field, raw, [], count=compiler.said_count(self, field))
+            raw = compiler.parse_items(field, raw, [], count=compiler.said_count(self, field)) if raw else ()
             object.__setattr__(self, field.slot, raw)
         return raw  # type: ignore[no-any-return]
 

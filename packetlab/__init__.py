@@ -423,7 +423,6 @@ _HOOKS.update(
     as_packet="packetlab.packet.coerce",
     check="packetlab.bulk.verify",
     class_pretty="packetlab.view.display",
-    consistent="packetlab.packet.explain",
     counterpart="packetlab.export.bridges.counterparts",
     declare_all="packetlab.protocols.linktypes",
     diff="packetlab.packet.diff",

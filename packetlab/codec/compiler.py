@@ -13,8 +13,9 @@ from packetlab.codec.decode import compile_decode
 from packetlab.codec.encode import Packing, encode_items, is_derived
 from packetlab.codec.faults import Fault
 from packetlab.codec.lenient import Values, read_items
+from packetlab.codec.rederive import Rederiving
 from packetlab.codec.source import function
-from packetlab.declare.declaration import AnyHeader, restored
+from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.fields import REQUIRED, auto
 from packetlab.declare.kinds import Filled
 from packetlab.declare.wildcards import Tolerance, is_pattern
@@ -46,8 +47,22 @@ def forget(cls: type[AnyHeader]) -> None:
         header._decode = staticmethod(compile_decode(cls._declaration))
         return header._decode(*args)
 
+    def copied(one: Any) -> Any:
+        header._copied = staticmethod(compile_copy(cls))
+        return header._copied(one)
+
+    def loosened(*args: Any) -> Any:
+        header._loosened = staticmethod(Rederiving(cls._declaration).compile_loosened())
+        return header._loosened(*args)
+
+    def rederive(*args: Any) -> Any:
+        header._rederive = staticmethod(Rederiving(cls._declaration).compile())
+        return header._rederive(*args)
+
     header.__init__ = init
     header._encode, header._resolve, header._decode = staticmethod(encode), staticmethod(resolve), staticmethod(decode)
+    header._rederive, header._copied = staticmethod(rederive), staticmethod(copied)
+    header._loosened = staticmethod(loosened)
 
 
 def compile_init(cls: type[AnyHeader]) -> None:
@@ -110,11 +125,19 @@ def wrong_name(cls: type[AnyHeader], wrong: dict[str, Any]) -> BuildError:
     return BuildError(f"{cls.__name__}.{name}", "a field of the header", "no such name", suggestion(name, known))
 
 
+def compile_copy(cls: type[AnyHeader]) -> Any:
+    """Return ``copy(header)``."""
+    lines = ["def copy(h):", "    r = new(cls)"]
+    lines += [f"    r.{slot} = h.{slot}" for slot in ("_state", *(f.slot for f in cls._fields))]
+    return function([*lines, "    return r"], {"new": cls.__new__, "cls": cls}, f"{cls.__name__}.copy")
+
+
 def replaced(header: H, changes: dict[str, Any]) -> H:
     """Return a copy of `header` with `changes` given."""
     cls = type(header)
-    state, count = header._state, len(cls._fields)
-    values = {f.slot: getattr(header, f.slot) for f in cls._fields}
+    state, count, prototype = header._state, len(cls._fields), cls._declaration.prototype_bit
+    made: H = cls._copied(header)
+    patterns = False
     for name, value in changes.items():
         f = cls._by_name.get(name)
         if f is None:
@@ -122,26 +145,28 @@ def replaced(header: H, changes: dict[str, Any]) -> H:
         if f.kind.wire == "payload":
             only_marked(cls, f, value)
             continue
-        if value is None and values[f.slot] is None and state >> 2 * count:
+        before = getattr(header, f.slot)
+        if value is None and before is None and state >> 2 * count:
             continue  # the bytes ended before it came, and so it stays
         state &= ~(f.bit << count)
         if value is auto:
             state &= ~f.bit
-            values[f.slot] = None if is_derived(f) or f.default is REQUIRED or f.condition is not None else f.default
+            raw = None if is_derived(f) or f.default is REQUIRED or f.condition is not None else f.default
         else:
             state |= f.bit
             where = f"{cls.__name__}.{name}"
             if isinstance(value, Tolerance):
-                values[f.slot] = value.fitted(f.kind, where)
+                raw, patterns = value.fitted(f.kind, where), True
             else:
                 raw = None if value is None and f.condition is not None else f.kind.raw(value, where)
-                if f.align and header._state >> count & f.bit and _same_items(raw, values[f.slot]):
+                patterns = patterns or (type(raw) is tuple and _has_pattern(raw))
+                if f.align and header._state >> count & f.bit and _same_items(raw, before):
                     state |= f.bit << count  # as it was captured, and so not filled up
-                values[f.slot] = raw
-    state &= ~cls._declaration.prototype_bit
-    if any(_has_pattern(value) for value in values.values()):
-        state |= cls._declaration.prototype_bit
-    return restored(cls, state, tuple(values.values()))
+        setattr(made, f.slot, raw)
+    if state & prototype and not patterns:
+        patterns = any(_has_pattern(getattr(made, f.slot)) for f in cls._fields)
+    made._state = state | prototype if patterns else state & ~prototype
+    return made
 
 
 def _has_pattern(raw: Any) -> bool:

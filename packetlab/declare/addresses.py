@@ -20,7 +20,7 @@ _new: Any = object.__new__
 
 @lru_cache(1)
 def _netaddr() -> tuple[Any, Any, Any, Any]:
-    """netaddr's types, and addresses of both families to take the family from."""
+    """Netaddr's types, and addresses of both families to take the family from."""
     import netaddr
 
     ip = netaddr.IPAddress

@@ -38,6 +38,9 @@ class AnyHeader:
     _decode: ClassVar[Callable[..., Any]]
     _encode: ClassVar[Callable[..., bytes]]
     _resolve: ClassVar[Callable[..., Any]]
+    _rederive: ClassVar[Callable[..., Any]]
+    _copied: ClassVar[Callable[..., Any]]
+    _loosened: ClassVar[Callable[..., Any]]
 
     @classmethod
     def _reset(cls) -> None:

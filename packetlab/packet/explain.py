@@ -18,7 +18,7 @@ from packetlab.declare.expressions import Checksum, Count, Expr, Has, Next, Ref,
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import bytes_text
 from packetlab.errors import BuildError
-from packetlab.packet.packet import Header, Packet
+from packetlab.packet.packet import Packet
 from packetlab.packet.results import Verdict
 from packetlab.packet.text import Text, expected
 
@@ -110,24 +110,6 @@ def follows(scope: Derivation, f: Field) -> bool:
     if isinstance(f.rule, Checksum) and f.rule.algorithm == "internet" and f.rule.none is None and raw is not None:
         return bool((raw - derived) % 65535 == 0)  # 0 and 0xFFFF are the same sum
     return bool(raw == derived)
-
-
-def consistent(packet: Packet, i: int, bodies: Bodies) -> Header:
-    """Return layer `i` as the user gave it, with each captured field that follows from its rule made derived."""
-    original = packet._headers[i]
-    count = len(original._fields)
-    captured = original._state >> count
-    if not captured or original._state >> 2 * count:
-        return original  # of one that was cut there is no more than what came
-    scope = Derivation(packet, i, bodies)
-    state, values = original._state, []
-    for f in original._fields:
-        raw = getattr(original, f.slot)
-        if raw is not None and captured & f.bit and (f.rule is not None or f.pad) and follows(scope, f):
-            state &= ~(f.bit | f.bit << count)
-            raw = None
-        values.append(raw)
-    return restored(type(original), state, tuple(values))
 
 
 # Verdicts ------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform, o
 from packetlab.codec.bodies import Bodies
 from packetlab.codec.compiler import all_item_faults, replaced
 from packetlab.codec.faults import Fault
+from packetlab.codec.rederive import rederived
 from packetlab.codec.stacks import build, builders, made
 from packetlab.declare.kinds import ByteString, utf8
 from packetlab.declare.wildcards import Known, NoMatch
@@ -98,7 +99,8 @@ class Packet(Shown):
     Made by stacking (``Ether() / IPv4() / b"data"``) or by `dissect`. Never changes: `replace` returns a new one.
     """
 
-    __slots__ = ("_data", "_headers", "_notes", "_payload", "_resolved")
+    __slots__ = ("_data", "_derived", "_headers", "_notes", "_payload", "_resolved")
+    _derived: tuple[Header, ...]
 
     def __init__(self, headers: tuple[Header, ...] = (), payload: bytes = b"", notes: Notes | None = None) -> None:
         self._headers = headers
@@ -294,7 +296,8 @@ class Packet(Shown):
         payload = self._payload
         if layer is None and set(changes) != {"payload"}:
             raise BuildError("replace", "a layer, or payload= alone", ", ".join(changes) or "nothing")
-        field = self._class(layer)._by_name.get("payload") if layer is not None else None
+        cls = layer[0] if isinstance(layer, tuple) else layer
+        field = cls._by_name.get("payload") if cls is not None else None
         # A header of a captured packet has None where a mark stands; given back, it changes nothing.
         given_back = field is not None and changes.get("payload", b"") is None
         if "payload" in changes and not given_back and (field is None or field.kind.wire == "payload"):
@@ -303,10 +306,6 @@ class Packet(Shown):
             place = self._place(layer)
             headers[place] = replaced(headers[place], changes)
         return Packet(tuple(headers), payload, self._kept())
-
-    @staticmethod
-    def _class(layer: Any) -> type[Header]:
-        return layer[0] if isinstance(layer, tuple) else layer  # type: ignore[no-any-return]
 
     def vary(self, count: int, fields: Mapping[Any, Any] | None = None, /, **named: Any) -> Varied:
         """Return `count` packets made from this one, some fields varying from row to row: one batch, with right lengths
@@ -325,9 +324,10 @@ class Packet(Shown):
         return rows
 
     def _rederived(self) -> tuple[Header, ...]:
-        """Return the headers with every captured field that is consistent made derived again."""
-        bodies, consistent = self._build()[0], hook("consistent")
-        return tuple(consistent(self, i, bodies) for i in range(len(self._headers)))
+        """Return the headers with every captured field that is consistent made derived again; worked out once."""
+        if not hasattr(self, "_derived"):
+            self._derived = rederived(self._headers, self.layers, bytes(self), self._payload, self._gaps)
+        return self._derived
 
     # Explaining ---------------------------------------------------------------------------------------------
 

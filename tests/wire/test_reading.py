@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import netaddr
 import pytest
+
 from packetlab import MAC, Ether, Header, IPv4, IPv4Address, IPv6Address, dissect
 
 

@@ -32,8 +32,10 @@ from packetlab import (
     one_of,
     same_as,
 )
+from packetlab.packet.explain import Derivation, follows
 from packetlab.protocols.linktypes import first_header
 from tests.capture.test_corpus import NAMES, frames_of
+from tests.growth import steps
 
 
 def own_values(packet: Packet) -> list[tuple[tuple[type[Header], int], str, Any]]:
@@ -165,3 +167,31 @@ def test_items_and_payloads_want_what_they_are_made_of(value: Any) -> None:
 def test_text_that_utf8_cannot_carry_is_a_build_error(make) -> None:
     with pytest.raises(BuildError, match="text that UTF-8 can carry"):
         make("a\ud800b")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_edit_derives_what_was_consistent_and_nothing_else(name: str) -> None:
+    """Held to the rules evaluated in the open, a field at a time, on packets whole and cut."""
+    for frame in frames_of(name)[:40]:
+        for size in {len(frame.data), min(len(frame.data), 50), min(len(frame.data), 67)}:
+            packet = dissect(frame.data[:size], first_header(frame.linktype), wire_length=frame.wire_length)
+            edited = packet.replace(payload=packet.payload)
+            for i, (before, after) in enumerate(zip(packet.layers, edited._headers, strict=True)):
+                scope, cut = Derivation(packet, i), before._state >> 2 * len(before._fields)
+                for f in before._fields:
+                    ruled = (f.rule is not None or f.pad) and getattr(before, f.slot) is not None and not cut
+                    derived = ruled and follows(scope, f)
+                    assert after.state(f.name) == ("auto" if derived else "captured"), (frame.number, i, f.name)
+            assert bytes(edited) == frame.data[:size]
+
+
+@pytest.mark.parametrize("wrong", ["", "checksum"])
+def test_an_edit_takes_few_steps_whether_or_not_all_was_consistent(wrong: str) -> None:
+    whole = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2", ttl=9) / TCP(sport=1, dport=2) / bytes(50)
+    data = bytes(whole.replace(TCP, checksum=1) if wrong else whole)
+    for _ in range(40):
+        bytes(dissect(data).replace(IPv4, ttl=1))  # until its stack has functions of its own
+    packet, edited = dissect(data), []
+    taken = steps(lambda: edited.append(bytes(packet.replace(IPv4, ttl=1))))
+    assert taken < 1000, taken
+    assert dissect(edited[0])[TCP].checksum == (1 if wrong else whole[TCP].checksum)

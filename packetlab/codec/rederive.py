@@ -1,0 +1,174 @@
+"""The compiler for editing: which derived fields of a header hold what their rules give, all others as they are.
+
+`explain` says the same of one field in the open; the tests hold both to the same results.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from packetlab.codec.bodies import measured
+from packetlab.codec.encode import Packing, is_derived
+from packetlab.codec.source import function
+from packetlab.codec.stacks import build, builders
+from packetlab.declare import registry
+from packetlab.declare.checksums import ALGORITHMS, internet
+from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.expressions import Checksum, Next
+from packetlab.errors import BuildError
+
+if TYPE_CHECKING:
+    from packetlab.declare.declaration import Declaration
+    from packetlab.declare.fields import Field
+
+H = TypeVar("H", bound=AnyHeader)
+
+
+class Rederiving(Packing):
+    """Writes ``rederive(o, h, data, start, end, stack, i, above) -> (header, start, end)``.
+
+    `o` is the header as it was given, `h` the same with derived fields filled in, ``data[start:end]`` the bytes of its
+    layer. What comes back is `o` with each captured field that is consistent made derived again (one whose bytes ended
+    early as it is), and where its payload lies.
+    """
+
+    def __init__(self, cls: Declaration) -> None:
+        super().__init__(cls)
+        self.direct = {f.name: f"h.{f.slot}" for f in cls.fields}
+        self.names.update(internet=internet, new=cls.header.__new__, cls=cls.header, whole=_whole)
+
+    def compile(self) -> Any:
+        """Return the function."""
+        count = len(self.cls.fields)
+        derived = [f for f in self.cls.fields if is_derived(f)]
+        captured = sum(f.bit for f in derived) << count
+        lines = [f"if o._state >> {2 * count}: return whole(o, h, start, end)"]
+        own, tail = self.sizes(self.before), self.sizes(self.behind) if self.behind else "0"
+        self.lines += [f"at = start + {own}", f"stop = end - ({tail})" if tail != "0" else "stop = end"]
+        size, self.lines = self.lines, []
+        for f in derived:
+            self.compare(f)
+        lines += [*size, f"if not o._state & {captured}: return o, at, stop"]
+        if derived:
+            lines += ["head, body, m = data[start:at], data[at:stop], 0", *self.lines, f"m &= o._state >> {count}"]
+        lines += ["r = new(cls)", f"r._state = o._state & ~(m | m << {count})" if derived else "r._state = o._state"]
+        for f in self.cls.fields:
+            lines.append(f"r.{f.slot} = {f'None if m & {f.bit} else ' if f in derived else ''}o.{f.slot}")
+        head = "def rederive(o, h, data, start, end, stack, i, above):"
+        lines = [head, *("    " + line for line in [*lines, "return r, at, stop"])]
+        return function(lines, self.names, f"{self.cls.name}.rederive")
+
+    def compile_loosened(self) -> Any:
+        """Return ``loosened(h, above) -> header``: one that was read whole with all derived fields made derived again.
+
+        Only numbers of what is above are compared; whether the others are consistent shows when it is packed. None for
+        a header that was not read whole.
+        """
+        count = len(self.cls.fields)
+        every = (1 << 2 * count) - 1
+        derived = [f for f in self.cls.fields if is_derived(f)]
+        lines = ["def loosened(h, above):", f"    if h._state != {every}: return None", "    m = 0"]
+        for f in derived:
+            tests = [f"h.{f.slot} is not None"]
+            if isinstance(f.rule, Next):
+                numbers, filled = f"N_{f.name}", registry.filled(self.cls.header, f.name)
+                self.names[numbers] = registry.space(f.rule.space).numbers
+                tests.append(f"h.{f.slot} == {numbers}.get(above, {f.rule.otherwise.code(self)})")
+                if filled:
+                    self.names[f"A_{f.name}"] = frozenset(filled)
+                    tests[-1] = f"(above in A_{f.name} or {tests[-1]})"
+            lines.append(f"    if {' and '.join(tests)}: m |= {f.bit}")
+        lines += ["    r = new(cls)", f"    r._state = {every} & ~(m | m << {count})"]
+        for f in self.cls.fields:
+            lines.append(f"    r.{f.slot} = {f'None if m & {f.bit} else ' if f in derived else ''}h.{f.slot}")
+        return function([*lines, "    return r"], self.names, f"{self.cls.name}.loosened")
+
+    def compare(self, f: Field) -> None:
+        """Note whether a field holds what follows for it."""
+        own, rule = f"h.{f.slot}", f.rule
+        if isinstance(rule, Checksum):
+            self.summed(f, rule)
+            test = f"k == {own}"
+            if rule.algorithm == "internet" and rule.none is None:
+                test = f"({own} - k) % 65535 == 0"  # 0 and 0xFFFF are the same sum
+        else:
+            derived = f"bytes(-({self.size_before(f)}) % {f.pad})" if rule is None else rule.code(self)
+            test = f"{own} == {derived}"
+        self.lines.append(f"if {own} is not None and {test}: m |= {f.bit}")
+
+    def summed(self, f: Field, rule: Checksum) -> None:
+        """Work out a checksum over the bytes as they are, its own field as zeros."""
+        head, size = "head", f.kind.fixed_bits // 8
+        if f in self.before and "self" in rule.over:
+            blank = f"head[:w] + {bytes(size)!r} + head[w + {size}:]"
+            blank += "" if f.condition is None else f" if {self.present(f)} else head"
+            self.lines += [f"w = {self.size_before(f)}", f"z = {blank}"]
+            head = "z"
+        parts = [part for part in rule.over if part != "pseudo"]
+        self.lines.append("d = " + " + ".join({"self": head, "payload": "body"}.get(x) or self.part(x) for x in parts))
+        also = [] if rule.none is None else [f"if k == {rule.none}: k = {rule.instead}"]
+        if "pseudo" in rule.over:
+            self.lines += ["k = pseudo_sum(stack, i, cls, len(d))", "if k is None: k = 0", "else:"]
+            self.lines += ["    " + line for line in ["k = internet(d, k)", *also]]
+        else:
+            self.names["sum_" + rule.algorithm] = ALGORITHMS[rule.algorithm]
+            self.lines += [f"k = sum_{rule.algorithm}(d)", *also]
+
+    # What expressions ask for: every value as it is ----------------------------------------------------------
+
+    def value(self, name: str) -> str:
+        own = f"h.{self.fields[name].slot}"
+        return own if self.fields[name].condition is None else f"({own} or 0)"
+
+    def present(self, f: Field) -> str:
+        return f"(h.{f.slot} is not None)"
+
+    def packed_items(self, f: Field, value: str) -> str:
+        return f"(encode_items({value}, 0) if {value} else b'')"
+
+    def count(self, name: str) -> str:
+        return f"len(h.{name} or ())"
+
+
+def _whole(o: AnyHeader, h: AnyHeader, start: int, end: int) -> Any:
+    return o, start + measured(h, o._declaration.before), end - measured(h, o._declaration.behind)
+
+
+def rederived(
+    headers: tuple[H, ...], layers: tuple[H, ...], data: bytes, payload: bytes, gaps: dict[int, bytes]
+) -> tuple[H, ...]:
+    """Return the headers of a packet with each captured field that is consistent made derived again.
+
+    `layers` are the headers with derived fields filled in, `data` all bytes, `gaps` what fills the layers.
+    """
+    if layers is headers:
+        loose = _loosened(headers, data, payload, gaps)
+        if loose is not None:
+            return loose
+    found: list[H] = []
+    start, end = 0, len(data)
+    for i, header in enumerate(headers):
+        end -= len(gaps.get(i, b""))
+        above = type(layers[i + 1]) if i + 1 < len(layers) else None
+        again, start, end = header._rederive(header, layers[i], data, start, end, layers, i, above)
+        found.append(again)
+    return tuple(found)
+
+
+def _loosened(headers: tuple[H, ...], data: bytes, payload: bytes, gaps: dict[int, bytes]) -> tuple[H, ...] | None:
+    """The same where everything is consistent, which shows in that packing anew gives the bytes; else None."""
+    found: list[H] = []
+    above = None
+    for header in reversed(headers):
+        again = header._loosened(header, above)
+        if again is None:
+            return None
+        found.append(again)
+        above = type(header)
+    loose = tuple(found[::-1])
+    builder = None if gaps else builders.get(tuple(map(type, headers)))
+    try:
+        packed = builder(loose, payload) if builder is not None else None
+        return loose if (build(loose, payload, gaps) if packed is None else packed) == data else None
+    except BuildError:
+        return None

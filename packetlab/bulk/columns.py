@@ -26,8 +26,9 @@ class Column:
 
     Attributes:
         name: as it was asked for. path: what it means.
-        form: "present" (a truth value), "number", "fixed" (bytes of one size) or "bytes" (of any size).
-        dtype: kind of the numpy array, such as "u2", "V6"; "O" for bytes.
+        form: "present" (a truth value), "number", "fixed" (bytes of one size), "bytes" (of any size) or "objects" (raw values
+            of a kind of the user's own that are none of these).
+        dtype: kind of the numpy array, such as "u2", "V6"; "O" for bytes and objects.
     """
 
     name: str
@@ -95,14 +96,13 @@ def column(spec: Any) -> Column:
 
 
 def _dtype(kind: Kind) -> str:
-    """Return the smallest array of numbers that holds every value of a kind."""
-    assert kind.low is not None and kind.high is not None
+    """Return the smallest array of numbers that holds every value of a kind, "O" where they need more than 64 bits."""
     bits = max(kind.high.bit_length(), (~kind.low).bit_length() + 1 if kind.low < 0 else 0)
     signed = kind.low < 0
     for size in (1, 2, 4, 8):
         if kind.high.bit_length() + signed <= size * 8 and bits <= size * 8:
             return f"{'i' if signed else 'u'}{size}"
-    raise BuildError("column", "numbers of at most 64 bits", kind.words or type(kind).__name__)
+    return "O"
 
 
 def _column(path: FieldPath, name: str = "") -> Column:
@@ -112,8 +112,11 @@ def _column(path: FieldPath, name: str = "") -> Column:
     if path.several:
         ask = f"a filter may ask for any of them: '{path.name} == ...'"
         raise BuildError(f"column {name!r}", "one value of a header", f"the items of {path.fields[0].name}", ask)
-    if kind.is_number:
-        return Column(name, path, "number", _dtype(kind))
+    dtype = _dtype(kind) if kind.is_number else "O"
+    if dtype != "O":
+        return Column(name, path, "number", dtype)
+    if kind.wire == "coded":
+        return Column(name, path, "objects", dtype)
     if kind.is_address and kind.bits == 32:
         return Column(name, path, "number", "u4")
     if kind.verbatim and kind.bits is not None:

@@ -11,7 +11,7 @@ from packetlab.declare.addresses import XNSAddress
 from packetlab.declare.expressions import Const
 from packetlab.declare.fields import REQUIRED, Spec
 from packetlab.declare.kinds import Int, Items, Kind, XNSAddressField
-from packetlab.declare.validate import check_kind, check_spec
+from packetlab.declare.validate import check_spec
 from packetlab.errors import BuildError, DeclareError
 
 
@@ -57,7 +57,7 @@ def kind_of(annotation: Any, where: str) -> Kind:
                 named: Any = wanted
                 return Int(kind.bits, signed=kind.signed, little=kind.little, names=named)
             if isinstance(kind, Kind):
-                check_kind(kind, where)
+                _check_kind(kind, where)
                 return kind
         return kind_of(wanted, where)
     if get_origin(annotation) is tuple:
@@ -71,6 +71,34 @@ def kind_of(annotation: Any, where: str) -> Kind:
             return Items(item[0])
     expected = "U1..U64, MAC, Bytes, Rest, tuple[SomeHeader, ...] or another field kind"
     raise DeclareError(where, expected, annotation, _hint(annotation))
+
+
+def _check_kind(kind: Kind, where: str) -> None:
+    """Refuse a kind of the user's own that cannot be read back."""
+    own = type(kind)
+    if kind.wire not in ("coded", "bytes"):
+        return
+    numbers = kind.low, kind.high
+    if [*map(type, numbers)] != [int, int] or (kind.low > kind.high and numbers != (Kind.low, Kind.high)):
+        raise DeclareError(where, f"whole numbers in {own.__name__}.low and .high, the least and the greatest", numbers)
+    if kind.bits is None:
+        if kind.is_number and not (isinstance(kind.zero, int) and kind.low <= kind.zero <= kind.high):
+            raise DeclareError(where, f"a number from low to high in {own.__name__}.zero", repr(kind.zero))
+        if own.read is Kind.read or own.write is Kind.write or own.raw is Kind.raw:
+            raise DeclareError(where, f"raw, read and write in {own.__name__}, or bits", "a kind without them")
+    else:
+        if kind.is_number:
+            hint = "numbers of a fixed width are bits(...); others have read and write, and no bits"
+            raise DeclareError(where, f"no low and high in {own.__name__}, whose raw values are bytes", numbers, hint)
+        if (
+            type(kind.bits) is not int
+            or kind.bits % 8
+            or type(kind.zero) is not bytes
+            or len(kind.zero) * 8 != kind.bits
+        ):
+            raise DeclareError(where, f"whole bytes in {own.__name__}.bits, and as many in zero", repr(kind.zero))
+        if own.raw is Kind.raw:
+            raise DeclareError(where, f"raw in {own.__name__}", "a kind without it")
 
 
 def _inside(annotation: Any) -> list[Any]:

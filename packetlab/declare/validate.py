@@ -156,21 +156,6 @@ def described(kind: Kind) -> str:
     return kind.words or type(kind).__name__
 
 
-def check_kind(kind: Kind, where: str) -> None:
-    """Refuse a kind of the user's own that cannot be read back."""
-    own = type(kind)
-    if kind.bits is None:
-        if kind.wire != "coded":
-            return
-        if own.read is Kind.read or own.write is Kind.write or own.raw is Kind.raw:
-            raise DeclareError(where, f"raw, read and write in {own.__name__}, or bits", "a kind without them")
-    elif kind.wire != "number":
-        if kind.bits % 8 or type(kind.zero) is not bytes or len(kind.zero) * 8 != kind.bits:
-            raise DeclareError(where, f"whole bytes in {own.__name__}.bits, and as many in zero", repr(kind.zero))
-        if own.raw is Kind.raw:
-            raise DeclareError(where, f"raw in {own.__name__}", "a kind without it")
-
-
 # A field by itself ---------------------------------------------------------------------------------------------
 
 _WRITTEN = {
@@ -425,7 +410,7 @@ def check_binding(upper: Declaration, under: Declaration, condition: Expr, sets:
     bounds(condition, Leaves(under, where, BOUND), where)
     for name, rule in sets.items():
         f = field_of(under, name, where)
-        if f.kind.wire != "number" or not (f.rule is None or isinstance(f.rule, Next)):
+        if not f.kind.is_number or not (f.rule is None or isinstance(f.rule, Next)):
             got = described(f.kind) if f.rule is None else words(f.rule)
             raise DeclareError(f"{where}, sets", f"a number field without a rule of its own, not {name}", got)
         bounds(rule, Leaves(under, where, BUILT), f"{where}.{name}")

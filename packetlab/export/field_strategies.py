@@ -100,11 +100,10 @@ def _of_kind(cls: Any, f: Field, values: str, seen: Values, st: Any) -> Any:
     if kind.wire == "items":
         return _items(f, values, seen, st)
     if kind.wire == "coded":
-        read = st.binary(max_size=LONGEST).map(lambda data: kind.read(data, 0, len(data)))
-        return read.filter(lambda found: found is not None).map(lambda found: kind.value(found[0]))
+        return st.binary(max_size=LONGEST).map(lambda data: _coded(kind, data))
     if kind.wire == "bytes":
         drawn = st.binary(min_size=kind.fixed_bits // 8, max_size=kind.fixed_bits // 8)
-        return drawn if kind.verbatim else drawn.filter(lambda raw: _is_value(kind, raw))
+        return drawn if kind.verbatim else drawn.map(lambda raw: raw if _is_value(kind, raw) else kind.zero)
     if f.size is not None:
         size = max(0, f.size.evaluate(seen))
         return st.binary(min_size=size, max_size=size)
@@ -122,11 +121,25 @@ def _numbers(kind: Kind, values: str, st: Any) -> Any:
     return st.sampled_from([m for m in members if kind.low <= m <= kind.high])
 
 
-def _is_value(kind: Kind, raw: bytes) -> bool:
+def _is_value(kind: Kind, raw: Any) -> bool:
     try:
         return bool(kind.raw(kind.value(raw), "") == raw)
     except BuildError:
         return False
+
+
+def _coded(kind: Kind, data: bytes) -> Any:
+    """Return a value of a kind that tells its own size, made of `data`: what these bytes begin with, or bytes that are near.
+
+    Values mostly begin with their size or end with a zero, and are often text; where nothing of that is a value, `zero` is.
+    """
+    low = bytes(byte & 127 for byte in data)
+    near = [one for some in (data, low) for one in (some, some.replace(b"\0", b"") + b"\0", bytes([len(some)]) + some)]
+    for one in near if data else ():
+        found = kind.read(one, 0, len(one))
+        if found is not None and _is_value(kind, found[0]) and kind.write(found[0]) == one[: found[1]]:
+            return kind.value(found[0])
+    return kind.value(kind.zero)
 
 
 def _items(f: Field, values: str, seen: Values, st: Any) -> Any:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_network
+from numbers import Number
 from typing import Any
 
 from packetlab.declare.kinds import Int, Kind
@@ -175,6 +176,8 @@ class _Parser:
         if not token or token in "(){},":
             raise self.error("a value", token)
         expected, hint = f"a value for {called}", ""
+        if token.startswith("'"):
+            raise self.error(expected, token, hint=f'a text stands in double quotes: "{token[1:40].rstrip(chr(39))}"')
         try:
             value = _raw(token, kind, sign)
             self.place += 1
@@ -202,6 +205,14 @@ def _raw(token: str, kind: Kind, sign: str) -> Any:
         if not quoted:
             raise ValueError(token)
         return plain.decode()
+    if kind.wire == "coded" and not kind.is_number:
+        word = plain.decode()
+        read = word if quoted or not _NUMBER.fullmatch(word) else int(word, 16 if "x" in word.lower() else 10)
+        value = read if sign == "contains" else kind.raw(read, "")
+        numbers = isinstance(value, Number) and isinstance(kind.zero, Number)
+        if kind.zero is not None and not numbers and not isinstance(value, type(kind.zero)):
+            raise BuildError("", f"of type {type(kind.zero).__name__}")
+        return value
     if sign == "contains" or (kind.verbatim and not kind.is_address) or kind.wire == "items":
         value = plain if quoted else bytes.fromhex(token.replace(":", ""))
         if kind.bits is not None and len(value) * 8 != kind.bits and sign in ("==", "!="):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from fractions import Fraction
 from typing import Annotated, Any
 
 import pytest
@@ -179,3 +181,179 @@ def test_a_kind_that_says_nothing_of_its_bytes_is_refused() -> None:
 
         class Bad(Header):
             a: Annotated[int, Nothing()]
+
+
+class Text(Kind):
+    """Text up to a zero."""
+
+    zero = ""
+
+    def raw(self, value: Any, where: str) -> str:
+        if not isinstance(value, str) or "\0" in value:
+            raise BuildError(where, "text", repr(value))
+        return value
+
+    def read(self, data: bytes, pos: int, limit: int) -> tuple[str, int] | None:
+        end = data.find(b"\0", pos, limit)
+        try:
+            return (data[pos:end].decode(), end + 1) if end >= 0 else None
+        except UnicodeDecodeError:
+            return None
+
+    def write(self, raw: str) -> bytes:
+        return raw.encode() + b"\0"
+
+
+def own(read: Any, write: Any, zero: Any, **said: Any) -> Any:
+    """A kind of one or more bytes, whose raw values are whatever `read` makes of them."""
+    size = len(write(zero))
+    body = {
+        "zero": zero,
+        "raw": lambda self, value, where: value,
+        "read": lambda self, data, pos, limit: (
+            (read(data[pos : pos + size]), pos + size) if pos + size <= limit else None
+        ),
+        "write": lambda self, raw: write(raw),
+        **said,
+    }
+    return type("Own", (Kind,), body)()
+
+
+RAW = {
+    "str": (Text(), ["hi", "", "é"]),
+    "tuple": (own(tuple, bytes, (0, 0)), [(1, 2), (0, 0), (3, 4)]),
+    "float": (own(lambda b: b[0] / 2, lambda r: bytes([int(r * 2)]), 0.0), [1.5, 0.0, 2.0]),
+    "bool": (own(lambda b: bool(b[0]), lambda r: bytes([r]), False), [True, False, True]),
+    "fraction": (own(lambda b: Fraction(b[0], b[1] or 1), lambda r: bytes([r.numerator, r.denominator]), Fraction(0)),
+                 [Fraction(1, 2), Fraction(0), Fraction(3)]),
+    "large": (own(int.from_bytes, lambda r: r.to_bytes(16, "big"), 0, low=0, high=(1 << 128) - 1), [1, 1 << 100, 0]),
+    "number": (own(lambda b: b[0], lambda r: bytes([r]), 0), [3, 0, 5]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind, values", RAW.values(), ids=RAW)
+def test_a_table_holds_raw_values_of_any_type(kind: Any, values: list[Any]) -> None:
+    import polars
+
+    with bindings():
+
+        class X(Header, under=Ether, when={"type": 0x88B6}):
+            a: Annotated[Any, kind]
+            b: U8 = 3
+
+        packets = [*(Ether() / X(a=value) for value in values), Ether() / b"none"]
+        table = Capture.of([Frame(bytes(packet)) for packet in packets]).table("x.a", "x.b")
+        whole = table.read()
+        assert whole["x.a"].tolist() == [*values, None] and whole.valid("x.a").tolist() == [True, True, True, False]
+        assert whole["x.b"].tolist() == [3, 3, 3, 0]
+        texts = [X._by_name["a"].kind.text(value) for value in values]
+        assert whole.text("x.a") == [*texts, ""] and whole.head(2)["x.a"].tolist() == values[:2]
+        assert polars.DataFrame(table)["x.a"].to_list() == [*texts, None]
+        assert pickle.loads(pickle.dumps(whole))["x.a"].tolist() == [*values, None]
+        assert [batch.rows for batch in table.batches(2)] and bool(str(whole))
+
+
+@pytest.mark.parametrize(
+    "said, complaint",
+    [
+        ({"bits": 16, "zero": b"\0\0", "low": 0, "high": 9}, r"X\.a: expected no low and high in Odd"),
+        ({"bits": 16.0, "zero": b"\0\0"}, r"whole bytes in Odd\.bits"),
+        ({"bits": True, "zero": b""}, r"whole bytes in Odd\.bits"),
+        ({"low": 9, "high": 3}, r"whole numbers in Odd\.low and \.high, the least and the greatest, got \(9, 3\)"),
+        ({"low": "a", "high": "b"}, r"whole numbers in Odd\.low and \.high"),
+        ({"low": None, "high": 5}, r"whole numbers in Odd\.low and \.high"),
+        ({"low": 0, "high": 1.5}, r"whole numbers in Odd\.low and \.high"),
+        ({"low": 0, "high": 9, "zero": "x"}, r"a number from low to high in Odd\.zero"),
+        ({"low": 3, "high": 9}, r"a number from low to high in Odd\.zero"),
+    ],
+)
+def test_a_kind_whose_numbers_cannot_be_is_refused(said: dict[str, Any], complaint: str) -> None:
+    kind = type("Odd", (Varint,), {"low": 0, "high": -1, **said})()
+    with pytest.raises(DeclareError, match=complaint), bindings():
+
+        class X(Header):
+            a: Annotated[int, kind]
+
+
+def test_scapy_refuses_it_by_name(note) -> None:
+    from packetlab.export.bridges.scapy_declared import scapy_class
+
+    packet = Ether() / note(text=b"abc")
+    for ask in (packet.to_scapy, dissect(bytes(packet)).to_scapy, lambda: scapy_class(note)):
+        with pytest.raises(
+            BuildError, match=r"Note\.size, for scapy: expected a kind of field that packetlab has, got Varint"
+        ):
+            ask()
+    with bindings():
+
+        class Fixed(Header, under=Ether, when={"type": 0x88B6}):
+            device: Annotated[str, EUI64()] = "00-00-00-00-00-00-00-01"
+
+        with pytest.raises(BuildError, match=r"Fixed\.device, for scapy"):
+            (Ether() / Fixed()).to_scapy()
+
+
+def test_strategies_draw_text_without_throwing_most_away() -> None:
+    from packetlab import strategies
+
+    with bindings():
+
+        class Words(Header, under=Ether, when={"type": 0x88B6}):
+            size: Annotated[int, Varint()] = auto(size_of("bytes"))
+            bytes: Bytes = b""
+            one: Annotated[str, Text()] = "hi"
+            device: Annotated[str, EUI64()] = "00-00-00-00-00-00-00-01"
+            two: Annotated[str, Text()] = "hi"
+            three: Annotated[str, Text()]
+
+        seen = set()
+
+        @settings(max_examples=100, database=None)
+        @given(strategies.headers(Words))
+        def drawn(header: Any) -> None:
+            seen.add(header.three)
+            assert dissect(bytes(Ether() / header))[Words] == header
+
+        drawn()
+        assert len(seen) > 10
+
+
+def test_a_condition_fills_in_a_number_of_its_own_width() -> None:
+    with bindings():
+
+        class Lower(Header, under=Ether, when={"type": 0x88B6}):
+            kind: Annotated[int, Varint()] = 9
+
+        class Upper(Header, under=Lower, when=field("kind") == 300, sets={"kind": 300}):
+            x: U8 = 7
+
+        for _ in range(40):
+            read = dissect(bytes(Ether() / Lower() / Upper()))
+            assert read[Upper].x == 7 and read[Lower].kind == 300 and not read.faults
+        with pytest.raises(DeclareError, match=r"sets: expected a number field .*, not text, got Text"):
+
+            class Wordy(Header):
+                text: Annotated[str, Text()] = ""
+
+            pl.bind(Upper, under=Wordy, when=None, sets={"text": 3})
+
+
+def test_filters_take_text_in_double_quotes_and_values_of_its_type() -> None:
+    with bindings():
+
+        class X(Header, under=Ether, when={"type": 0x88B6}):
+            name: Annotated[str, Text()] = ""
+            half: Annotated[Any, RAW["float"][0]] = 0.0
+            pair: Annotated[Any, RAW["tuple"][0]] = (0, 0)
+
+        captured = Capture.of([Frame(bytes(Ether() / X(name=name, half=1.5))) for name in ("zz", "yy")])
+        assert captured.where('x.name == "zz"').count() == captured.where('x.name contains "z"').count() == 1
+        assert captured.where("x.half > 1").count() == 2
+        for question, hint in (
+            ("x.name == 'zz'", r'x\.name, got "\'zz\'" \(a text stands in double quotes: "zz"\)'),
+            ("x.pair > 3", "X.pair, of type tuple"),
+            ('x.pair contains "x"', "X.pair, of type tuple"),
+            ("ip.src == '10.0.0.1'", "double quotes"),
+        ):
+            with pytest.raises(BuildError, match=f"(?i){hint}"):
+                captured.where(question).count()

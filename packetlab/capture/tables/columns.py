@@ -1,6 +1,7 @@
 """Columns: some rows of a table as arrays, with what is absent masked; and the columns that the file itself has.
 
-A column of bytes of any size is kept as one buffer and the sizes; its numpy form is made when it is asked for.
+A column of bytes of any size is kept as one buffer and the sizes, one of objects as these; its numpy form is made when it
+is asked for.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ def arrow_format(one: AnyColumn) -> str:
         return "tsn:UTC"
     if one.form == "fixed":
         return f"w:{one.dtype[1:]}"
-    return {"present": "b", "bytes": "Z", "text": "U"}.get(one.form) or _ARROW[one.dtype]
+    return {"present": "b", "bytes": "Z", "text": "U", "objects": "U"}.get(one.form) or _ARROW[one.dtype]
 
 
 class Columns(Shown):
@@ -142,7 +143,7 @@ class Columns(Shown):
         self.rows, self.faults = rows, 0
         self._values: dict[str, Any] = {}
         self._valid: dict[str, Any] = {name: np.zeros(rows, bool) for name in self.names}
-        self._pieces: dict[str, list[bytes]] = {}  # of bytes and texts of any size
+        self._pieces: dict[str, list[Any]] = {}  # of bytes and texts of any size; or objects, one a row
         self._objects: dict[str, Any] = {}
         for one in columns:
             if one.form == "fixed":
@@ -230,6 +231,8 @@ class Columns(Shown):
             places = arrays.pop() if one.form == "bytes" else None
             values, valid = arrays.pop(), arrays.pop()
             by_hand: dict[int, bytes] = {}
+            if one.form == "objects":  # only packets that were made to objects have any
+                self._pieces[one.name] += [one.value(odd[row]) if row in odd else None for row in range(len(batch))]
             for row, packet in odd.items():
                 value = one.value(packet)
                 valid[row] = value is not None
@@ -254,7 +257,7 @@ class Columns(Shown):
         """Return the values of a column, absent ones as 0 or no bytes. KeyError if it is not among `names`.
 
         Numbers in the smallest unsigned (or signed) type that holds them, bytes of a fixed size as void ("V6"), bytes of
-        any size and texts as objects.
+        any size, texts and raw values of a kind of your own as objects, None where these are absent.
         """
         import numpy as np
 
@@ -265,10 +268,14 @@ class Columns(Shown):
         if one.dtype != "O":
             return values
         if name not in self._objects:
-            whole, ends = b"".join(self._pieces[name]), np.cumsum(values).tolist()
+            whole = b"" if one.form == "objects" else b"".join(self._pieces[name])
+            ends = np.cumsum(values).tolist()
             pieces: list[Any] = [whole[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+            if one.form == "objects":
+                pieces = self._pieces[name]
             objects = np.empty(self.rows, object)
-            objects[:] = [piece.decode() for piece in pieces] if one.form == "text" else pieces
+            for row, piece in enumerate(pieces):  # one by one: numpy would take tuples apart
+                objects[row] = piece.decode() if one.form == "text" else piece
             self._objects[name] = objects
         found: NDArray[Any] = self._objects[name]
         return found
@@ -307,7 +314,8 @@ class Columns(Shown):
             if self.rows:
                 yield self
             return
-        whole = {name: b"".join(pieces) for name, pieces in self._pieces.items()}
+        objects = {name for name, one in self._columns.items() if one.form == "objects"}
+        whole = {name: b"".join(pieces) for name, pieces in self._pieces.items() if name not in objects}
         ends = {name: [0, *self._values[name].cumsum().tolist()] for name in whole}
         for start in range(0, self.rows, max(1, rows)):
             stop = min(start + max(1, rows), self.rows)
@@ -316,7 +324,9 @@ class Columns(Shown):
             for name, one in self._columns.items():
                 part._valid[name] = self._valid[name][start:stop]
                 part._values[name] = part._valid[name] if one.form == "present" else self._values[name][start:stop]
-                if one.dtype == "O":
+                if name in objects:
+                    part._pieces[name] = self._pieces[name][start:stop]
+                elif one.dtype == "O":
                     part._pieces[name] = [whole[name][ends[name][start] : ends[name][stop]]]
             yield part
 
@@ -353,9 +363,13 @@ class Columns(Shown):
             return ArrowColumn(0, (None, np.packbits(values, bitorder="little")))
         if one.dtype != "O":
             return ArrowColumn(nulls, (bitmap, np.ascontiguousarray(values)))
+        pieces = self._pieces[one.name]
+        if one.form == "objects":  # Arrow has none: as people read them
+            pieces = [text.encode("utf-8", "backslashreplace") for text in self.text(one.name)]
+            values = [len(piece) for piece in pieces]
         offsets = np.zeros(self.rows + 1, np.int64)
         np.cumsum(values, out=offsets[1:])
-        return ArrowColumn(nulls, (bitmap, offsets, np.frombuffer(b"".join(self._pieces[one.name]) or b"\0", np.uint8)))
+        return ArrowColumn(nulls, (bitmap, offsets, np.frombuffer(b"".join(pieces) or b"\0", np.uint8)))
 
 
 def _restored(names: tuple[str, ...], rows: int, faults: int, values: Any, valid: Any, pieces: Any) -> Columns:

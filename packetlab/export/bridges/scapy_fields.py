@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from packetlab.declare.addresses import XNSAddress, xns_bytes
 from packetlab.declare.fields import REQUIRED
 from packetlab.declare.kinds import Kind
+from packetlab.errors import BuildError
 from packetlab.escaping import printable
 from packetlab.export.values import is_required
 
@@ -45,8 +46,11 @@ def scapy_field(f: Field, name: str, shares: bool, scope: Scope, item: Callable[
         made = _address(kind, name, default)
     elif kind.wire == "items":
         made = _items(f, name, default, scope, item)
+    elif not kind.verbatim:
+        raise BuildError(
+            f"{f.header.__name__}.{f.name}, for scapy", "a kind of field that packetlab has", kind.in_words()
+        )
     else:
-        assert kind.verbatim
         made = _bytes_field(f, name, default, scope)
     if f.condition is None:
         return made

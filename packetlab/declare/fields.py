@@ -6,6 +6,7 @@ from typing import Any
 
 from packetlab.declare.expressions import Expr, expression
 from packetlab.declare.kinds import Kind
+from packetlab.errors import DeclareError
 
 REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "no default"})()
 
@@ -63,7 +64,7 @@ def when(condition: Any, value: Any = REQUIRED) -> Any:
 
 def sized(size: Any, value: bytes | tuple[Any, ...] | None = None) -> Any:
     """Bytes (or items) that take `size` bytes: a number or an expression of fields before it."""
-    return Spec(REQUIRED if value is None else value, size=expression(size))
+    return Spec(REQUIRED if value is None else value, size=_measure(size))
 
 
 def many(*, size: Any = None, count: Any = None, until: Any = None, align: int = 0, value: tuple[Any, ...] = ()) -> Any:
@@ -76,12 +77,19 @@ def many(*, size: Any = None, count: Any = None, until: Any = None, align: int =
     """
     return Spec(
         value,
-        size=None if size is None else expression(size),
-        count=None if count is None else expression(count),
+        size=None if size is None else _measure(size),
+        count=None if count is None else _measure(count),
         until=None if until is None else expression(until),
         align=align,
         many=True,
     )
+
+
+def _measure(number: Any) -> Expr:
+    """Return a size or count as an expression: a number, which no truth value is meant to be."""
+    if isinstance(number, bool):
+        raise DeclareError("a size or count", "a number or an expression of fields", number)
+    return expression(number)
 
 
 def pad(multiple: int) -> Any:

@@ -8,6 +8,7 @@ tuple of headers), and the user's, as attributes show it (an enum member, an add
 from __future__ import annotations
 
 from enum import IntEnum, IntFlag
+from functools import wraps
 from operator import index
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, TypeVar, overload
 
@@ -54,6 +55,13 @@ class Kind:
     item: Any = None
     allows = "condition fixed"  # which right-hand sides it takes besides a default, see `Spec`
     words = ""  # what it is, for messages; its class name unless given
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Whatever a kind's own `text` returns, nothing in it acts on a terminal."""
+        super().__init_subclass__(**options)
+        text = vars(cls).get("text")
+        if text is not None and not cls.__module__.startswith("packetlab."):
+            cls.text = wraps(text)(lambda self, raw: printable(text(self, raw)))  # type: ignore[method-assign]
 
     def read(self, data: bytes, pos: int, limit: int) -> tuple[Any, int] | None:
         """Return the raw value at ``data[pos:limit]`` and where it ends; None where there is no whole value."""

@@ -189,6 +189,10 @@ def bind(upper: type[AnyHeader], under: type[AnyHeader], when: Any = None, sets:
         raise DeclareError(
             f"{upper.__name__} under {under.__name__}", "a header that something follows", "payload_size=0"
         )
+    where = f"{upper.__name__} under {under.__name__}"
+    for name, some in when.items() if isinstance(when, dict) else ():
+        if isinstance(some, (tuple, list, set, frozenset, range)) and not some:
+            raise DeclareError(f"{where}.{name}", "a number at least", repr(some))
     if isinstance(when, dict) and len(when) == 1:
         ((name, some),) = when.items()
         numbers = tuple(some) if isinstance(some, (tuple, list, set, range)) else (some,)
@@ -205,13 +209,12 @@ def bind(upper: type[AnyHeader], under: type[AnyHeader], when: Any = None, sets:
         for one in _with_derived(under):
             check_circles(one._declaration, [*(sets for _, sets, _ in conditions(one)), filled])
     for name in filled:
-        declared_field = field_of(under._declaration, name, f"{upper.__name__} under {under.__name__}")
+        declared_field = field_of(under._declaration, name, where)
         if declared_field.rule is None:
             _own_space(declared_field)
     entries = _conditions.setdefault(key(under), [])
     for other, _, taken in entries:
         if taken is not upper and str(other) == str(condition):
-            where = f"{upper.__name__} under {under.__name__}"
             raise DeclareError(where, f"a free condition ({condition})", taken.__name__)
     entries.append((condition, filled, upper))
     changed()

@@ -8,7 +8,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from packetlab.declare.expressions import Ahead, Checksum, Count, Expr, Has, If, Next, Op, Ref, Side, Size, expression
+from packetlab.declare.expressions import (
+    Ahead,
+    Checksum,
+    Count,
+    Expr,
+    Has,
+    If,
+    Next,
+    Op,
+    Ref,
+    Side,
+    Size,
+    expression,
+    whole,
+)
+from packetlab.errors import DeclareError
 
 _BACK = {"*": "//", "//": "*", ">>": "<<", "<<": ">>"}
 
@@ -85,7 +100,7 @@ def has(name: str) -> Expr:
 
 def ahead(bits: int) -> Expr:
     """The first `bits` (1 to 64) bits of the payload, or -1 where it is shorter. Only in ``when=`` of a binding."""
-    return Ahead(bits)
+    return Ahead(whole(bits))
 
 
 def choose(condition: Any, yes: Any, no: Any) -> Expr:
@@ -99,6 +114,8 @@ def next_protocol(space: str, otherwise: Any = 0) -> Expr:
     Headers whose fields name the same space share its bindings: what is bound under Ether.type is found
     behind a VLAN tag and behind GRE too.
     """
+    if not isinstance(space, str) or not space or not space.isprintable():
+        raise DeclareError("next_protocol(...)", "a name that is printable", repr(space))
     return Next(space, expression(otherwise))
 
 

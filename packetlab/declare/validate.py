@@ -181,7 +181,8 @@ def check_spec(spec: Spec, kind: Kind, where: str) -> None:
         raise DeclareError(where, "Annotated[bytes, fixed_bytes(n)] for a fixed size", f"sized({words(spec.size)})")
     for multiple in (spec.align, spec.pad):
         if type(multiple) is not int or not 0 <= multiple <= 1 << 16:
-            raise DeclareError(where, "a multiple of 1 to 65536 bytes", words(Const(int(multiple))))
+            got = words(Const(multiple)) if isinstance(multiple, int) else repr(multiple)
+            raise DeclareError(where, "a multiple of 1 to 65536 bytes", got)
 
 
 # A header ------------------------------------------------------------------------------------------------------
@@ -212,8 +213,8 @@ def _check_rules(header: Declaration, f: Field, derived: dict[str, Range]) -> No
             least = f"{low} at least" if low > f.kind.high else f"{high} at most"
             raise DeclareError(where, f"a rule that comes to {f.kind.low}..{f.kind.high}", f"{words(f.rule)}, {least}")
     for rule in (f.condition, f.size, f.count):
-        if rule is not None:
-            bounds(rule, Leaves(header, where, READ), where)
+        if rule is not None and bounds(rule, Leaves(header, where, READ), where)[1] < 0 and rule is not f.condition:
+            raise DeclareError(where, "a number from 0", f"{words(rule)}, which is always less")
     if f.until is not None:
         assert f.kind.wire == "items"
         bounds(f.until, Leaves(f.kind.item._declaration, f"{where}, until", ITEM), f"{where}, until")
@@ -242,7 +243,11 @@ def _check_options(header: Declaration) -> None:
         rule = getattr(header, word)
         if rule is not None:
             where = f"{header.name}, {word}"
-            bounds(rule, Leaves(header, where, READ if word == "payload_size" else FOLLOWED), where)
+            high = bounds(rule, Leaves(header, where, READ if word == "payload_size" else FOLLOWED), where)[1]
+            if high < 0 and word == "payload_size":
+                raise DeclareError(
+                    where, "a number from 0 in one case at least", f"{words(rule)}, which is always less"
+                )
     if header.pseudo is None:
         return
     where = f"{header.name}, pseudo"

@@ -18,10 +18,10 @@ from packetlab.declare.annotations import checked, is_optional, kind_of, resolve
 from packetlab.declare.declaration import AnyHeader, Declaration, restored
 from packetlab.declare.expressions import Const, Expr, Next, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec
-from packetlab.declare.kinds import Kind
+from packetlab.declare.kinds import Kind, utf8
 from packetlab.declare.validate import check_class_name, check_declaration, check_name
 from packetlab.declare.wildcards import Known, Tolerance
-from packetlab.errors import DeclareError, suggestion
+from packetlab.errors import BuildError, DeclareError, suggestion
 from packetlab.hooks import Shown, hook
 
 if TYPE_CHECKING:
@@ -157,6 +157,10 @@ class HeaderType(type):
         check_name(name, "the name of a header")
         for word in ("__qualname__", "__module__"):
             check_class_name(word, body.get(word, name), f"{name}.{word}")
+        try:
+            utf8(body.get("__doc__") or "", name)
+        except BuildError as error:
+            raise DeclareError(f"{name}.__doc__", error.expected, error.got) from None
         annotations: dict[str, Any] = dict(body.get("__annotations__", {}))
         body["__annotations__"] = annotations
         frame = sys._getframe(1)

@@ -91,7 +91,13 @@ def test_what_is_dumped_is_loaded_by_who_has_the_kinds() -> None:
         mine = declared()
         data = json.loads(json.dumps(describe(mine)))
         wire = bytes(Ether() / mine(text=b"x" * 300, tag="wxyz"))
-    assert [row.get("given") for row in data["fields"]] == [None, {"most": 1 << 20}, {"most": 100, "width": 3}, None, None]
+    assert [row.get("given") for row in data["fields"]] == [
+        None,
+        {"most": 1 << 20},
+        {"most": 100, "width": 3},
+        None,
+        None,
+    ]
     with bindings():
         (theirs,) = declare_from(data, kinds=[Groups, Tag])
         read = dissect(wire)[theirs]

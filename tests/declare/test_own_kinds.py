@@ -357,3 +357,30 @@ def test_filters_take_text_in_double_quotes_and_values_of_its_type() -> None:
         ):
             with pytest.raises(BuildError, match=f"(?i){hint}"):
                 captured.where(question).count()
+
+
+def test_what_a_kind_says_of_a_value_does_nothing_to_a_terminal() -> None:
+    class Loud(Varint):
+        def text(self, raw: int) -> str:
+            return f"\x1b]0;{raw}\x07\u202e"
+
+    class Louder(Loud):
+        def text(self, raw: int) -> str:
+            return "\x07" + super().text(raw)
+
+    for kind in (Loud(), Louder()):
+        with bindings():
+
+            class X(Header, under=Ether, when={"type": 0x88B6}):
+                a: Annotated[int, kind] = 3
+                b: Annotated[int, kind] = pl.const(4)
+
+            read = dissect(bytes(Ether() / X()))
+            wrong = dissect(bytes(Ether() / X())[:-1] + b"\x05")
+            table = Capture.of([Frame(bytes(read))]).table("x.a").read()
+            for shown in (
+                read.show(), read.why(X, "a"), read.diff(read.replace(X, a=9)), X(a=8).why_not(read), wrong.faults,
+                table.text("x.a"), read, read.summary(), read._repr_mimebundle_()["text/html"], pl.diagram(X), table,
+            ):  # fmt: skip
+                assert not {"\x1b", "\x07", "\u202e"} & {*str(shown)}, shown
+            assert "\\x1b]0;3\\x07\\u202e" in str(read.show())

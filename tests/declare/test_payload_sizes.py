@@ -10,17 +10,25 @@ import pytest
 import packetlab as pl
 from packetlab import (
     U8,
+    Bytes,
     Capture,
+    DeclareError,
     Ether,
     Frame,
     Header,
     Payload,
+    ahead,
     bindings,
     choose,
     field,
+    many,
+    next_protocol,
+    pad,
+    sized,
 )
 from packetlab.codec.lenient import walk
 from packetlab.declare import registry
+from packetlab.declare.expressions import expression
 
 
 @pytest.fixture(autouse=True)
@@ -90,3 +98,64 @@ def test_a_frame_cut_before_its_trailer_has_a_fault_and_no_byte_of_the_header_as
     for _ in range(40):
         assert read(X, b"\0") == ("X(a=0)", b"", b"", ["X.z: expected 1 bytes at offset 15, got 0"])
     assert read(X, b"\0\5") == ("X(a=0, z=5)", b"", b"", [])
+
+
+class Item(Header):
+    v: U8 = 0
+
+
+NEVER = [expression(3) - 4, choose(field("q") == 0, -1, -2), 0 - field("q") - 1, expression(-1) - field("q")]
+
+
+@pytest.mark.parametrize("size", NEVER, ids=str)
+def test_a_size_or_count_that_is_always_negative_is_refused(size: Any) -> None:
+    for annotation, right in (
+        (Bytes, sized(size, b"")),
+        (tuple[Item, ...], many(size=size)),
+        (tuple[Item, ...], many(count=size)),
+    ):
+        body = {"__module__": "m", "__annotations__": {"q": U8, "a": annotation}, "q": 0, "a": right}
+        with pytest.raises(DeclareError, match=r"X\.a: expected a number from 0, got .*always less"):
+            type(Header)("X", (Header,), body)
+    with pytest.raises(DeclareError, match=r"X, payload_size: expected a number from 0 in one case at least"):
+        type(Header)("X", (Header,), {"__module__": "m", "__annotations__": {"q": U8}, "q": 0}, payload_size=size)
+
+
+@pytest.mark.parametrize(
+    "write, complaint",
+    [
+        (lambda: many(size=True), "a number or an expression"),
+        (lambda: many(count=True), "a number or an expression"),
+        (lambda: sized(False), "a number or an expression"),
+        (lambda: pad(None), "a multiple of 1 to 65536 bytes, got None"),
+        (lambda: pad("4"), "a multiple of 1 to 65536 bytes, got '4'"),
+        (lambda: pad(-1), "a multiple of 1 to 65536 bytes, got -1"),
+        (lambda: many(align=None), "a multiple of 1 to 65536 bytes, got None"),
+        (lambda: many(align=b"x"), "a multiple of 1 to 65536 bytes, got b'x'"),
+        (lambda: many(align=1.5), "a multiple of 1 to 65536 bytes, got 1.5"),
+        (lambda: many(align=10**5000), "a multiple of 1 to 65536 bytes"),
+        (lambda: ahead("4"), "a whole number, got '4'"),
+        (lambda: ahead(1.5), "a whole number, got 1.5"),
+        (lambda: next_protocol("\x1b]0;x\7"), "a name that is printable"),
+        (lambda: next_protocol(""), "a name that is printable"),
+    ],
+)
+def test_what_is_no_size_or_name_is_refused_where_it_stands(write: Any, complaint: str) -> None:
+    with pytest.raises(DeclareError, match=complaint):
+        right = write()
+        annotation = tuple[Item, ...] if right.many else Bytes
+        type(Header)("X", (Header,), {"__module__": "m", "__annotations__": {"a": annotation}, "a": right})
+
+
+@pytest.mark.parametrize("none", [[], (), set(), frozenset(), range(0)], ids=repr)
+def test_a_binding_by_no_number_is_refused(none: Any) -> None:
+    for when in ({"type": none}, {"type": none, "src": 0}):
+        with pytest.raises(DeclareError, match=r"X under Ether\.type: expected a number at least"):
+            type(Header)(
+                "X", (Header,), {"__module__": "m", "__annotations__": {"a": U8}, "a": 0}, under=Ether, when=when
+            )
+
+
+def test_words_of_a_class_that_no_file_could_hold_are_refused() -> None:
+    with pytest.raises(DeclareError, match=r"X\.__doc__: expected text that UTF-8 can carry"):
+        type(Header)("X", (Header,), {"__module__": "m", "__doc__": "a \ud800", "__annotations__": {"a": U8}, "a": 0})

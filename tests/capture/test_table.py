@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +77,34 @@ MANY = (
 )  # fmt: skip
 
 
+@cache
 def plainly(source: str) -> Any:
     """Stand in for the compiler: the same loop, run by Python itself, with the compiler's idea of a whole number."""
     names: dict[str, Any] = {"int64": int}
     exec(source, names)
     return names[source.split("(")[0].removeprefix("def ")]
+
+
+def test_of_many_questions_the_one_that_is_asked_between_stays_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[Any] = []
+
+    def write(first: Any, asked: Any) -> Any:
+        written.extend(asked)
+        return asked
+
+    monkeypatch.setattr(traces, "REMEMBERED", 4)
+    monkeypatch.setattr(traces, "_known", {})
+    for number in range(12):
+        for asked in ("again", number):
+            traces._written(write, UDP, [asked])  # type: ignore[list-item]
+    assert written == ["again", *range(12)] and len(traces._known) == 4
+
+
+def test_without_a_compiler_no_loop_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traces, "loop_source", None)
+    assert Capture(CORPUS / "web.pcap").table("tcp.dport", engine="rows").read().rows == 24
+    monkeypatch.setattr(traces.loops, "available", lambda: False)
+    assert Capture(CORPUS / "web.pcap").table("tcp.sport").read().rows == 24
 
 
 def test_a_question_asked_again_is_written_once_and_anew_after_a_binding(monkeypatch: pytest.MonkeyPatch) -> None:

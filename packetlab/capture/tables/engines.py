@@ -27,17 +27,20 @@ if TYPE_CHECKING:
     from packetlab.packet.packet import Header
 
 MOST = 256  # questions that are asked of a buffer at once; a filter of more asks packets
+REMEMBERED = 128
 _known: dict[Any, Any] = {}  # what was written for the same question before: thousands of files may be asked it
 stale.append(_known)
 
 
 def _written(write: Callable[[type[Header], Sequence[Asked]], Any], first: type[Header], asked: Sequence[Asked]) -> Any:
     key = write, first, tuple(asked)
-    if key not in _known:
-        if len(_known) >= 64:
-            _known.clear()
-        _known[key] = write(first, asked)
-    return _known[key]
+    found = _known.pop(key, None)
+    if found is None:
+        if len(_known) >= REMEMBERED:
+            del _known[next(iter(_known))]
+        found = write(first, asked)
+    _known[key] = found  # last: what was not asked for longest is forgotten first
+    return found
 
 
 class Traces:
@@ -67,8 +70,8 @@ class Traces:
             first = first_header(linktype)
             trace: Callable[..., Any] | None = None
             if first is not None:
-                source = _written(loop_source, first, self.asked)
-                if self._in_loops(source):
+                source = _written(loop_source, first, self.asked) if self._may_loop else ""
+                if source and self._in_loops(source):
                     loops.compiled(loops.RECORDS)  # so that the way from frame to frame is quick too
                     trace = _by_loop(loops.compiled(source))
                 else:
@@ -76,9 +79,13 @@ class Traces:
             self._by_type[linktype] = trace
         return self._by_type[linktype]
 
+    @property
+    def _may_loop(self) -> bool:
+        return self.engine == "loops" or (self.engine is None and loops.available())
+
     def _in_loops(self, source: str) -> bool:
-        if self.engine is not None or not loops.available():
-            return self.engine == "loops"
+        if self.engine is not None:
+            return True
         if loops.in_use(source):
             return True
         if loops.kept(source):

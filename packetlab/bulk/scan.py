@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from packetlab.bulk.columns import Column
 from packetlab.bulk.queries import Asked, any_of, compared, wanted
-from packetlab.bulk.scannable import scannable
+from packetlab.bulk.scannable import CANNOT, scannable
 from packetlab.declare import registry
-from packetlab.declare.expressions import Next
+from packetlab.declare.expressions import Const, Next
 from packetlab.declare.kinds import Int, Kind
-from packetlab.declare.plan import Bound, Coded, Fixed, Listed, Open, Padded, Run, Sized, Step, When, needs
+from packetlab.declare.plan import Bound, Fixed, Open, Padded, Run, Sized, Step, When, needs
 from packetlab.errors import DeclareError
 from packetlab.pattern.conditions import Condition, Match
 
@@ -97,28 +97,30 @@ class Tracing:
             rules += [condition for condition, _, _ in registry.conditions(cls)]
         return rules
 
-    def legible(self) -> bool:
-        """Whether these headers can be gone over without making them; if not, packets with them are odd."""
+    def refusal(self) -> str:
+        """Return why these headers cannot be gone over without making them, "" where they can; packets with them are odd."""
         steps = self.plan.steps
-        return (
-            not any(isinstance(step, Listed | Coded) for step in steps)
-            and not any(f.fixed and f.kind.wire != "number" for step in steps for f in step.fields)
-            and all(
-                unit.bits <= 64 for step in steps if isinstance(step, Fixed) for unit in step.run.units if unit.number
-            )
-            and all(scannable(rule, self.cls) for rule in self.rules)
-        )
+        for step in steps:
+            if type(step) in CANNOT:
+                return CANNOT[type(step)]
+        if any(f.fixed and f.kind.wire != "number" for step in steps for f in step.fields):
+            return "a constant of bytes"
+        if any(unit.bits > 64 for unit in self.plan.units if unit.number):
+            return "numbers that share more than 64 bits"
+        return "" if all(scannable(rule, self.cls) for rule in self.rules) else "a rule whose value may leave 64 bits"
 
     def source(self) -> list[str]:
         """Return the lines."""
-        if not self.legible():
+        why = self.refusal()
+        if why:
+            self.put(f"# {why}")
             self.away()
             return self.lines
         self.enter()
         self.give("", ("begin", 0))  # what turns out to be odd is looked at anew
         for number, match in self.matches:
             for place, _ in enumerate(match.conditions):
-                self.let(f"q_{number}_{place}", "False")
+                self.let(f"q_{number}_{place}", "False", same=True)
         for step in self.plan.head:
             self.step(step)
         if self.stop and self.at_limit != self.stop:
@@ -148,9 +150,17 @@ class Tracing:
         """Mark the packet as odd where `bad` holds."""
         raise NotImplementedError
 
-    def let(self, name: str, code: str) -> None:
-        """Give a variable a value."""
+    def put(self, line: str) -> None:
+        """Add a line."""
         raise NotImplementedError
+
+    def let(self, name: str, code: str, same: bool = False) -> None:
+        """Give a variable a value; `same`: one that does not depend on the packet."""
+        raise NotImplementedError
+
+    def work_out(self, name: str, rule: Expr, form: str = "{}") -> None:
+        """Give a variable the value of a rule."""
+        self.let(name, form.format(rule.code(self)), same=all(isinstance(leaf, Const) for leaf in rule.leaves()))
 
     def fetch(self, at: Place, size: int, kind: Kind, shift: int = 0) -> str:
         """Return source for a number in the `size` bytes at a place: the bits of `kind` above the lowest `shift`."""
@@ -172,7 +182,7 @@ class Tracing:
         """Note where `condition` holds that what follows is rightly shorter than it says."""
         raise NotImplementedError
 
-    def store(self, number: int, column: Column, at: Place, size: str, value: str) -> None:
+    def store(self, number: int, column: Column, at: Place, size: int | str, value: str) -> None:
         """Put into column `number` the `value` or, where that is empty, the bytes at a place (`size` of them)."""
         raise NotImplementedError
 
@@ -191,7 +201,7 @@ class Tracing:
 
     def one_of(self, value: str, among: tuple[int, ...]) -> str:
         """Return source for whether a value is one of some numbers."""
-        return any_of([f"({value} == {number})" for number in among])
+        return any_of([f"({value} == {number})" for number in among] or [f"({value} != {value})"])
 
     def value(self, name: str) -> str:
         if name not in self.read:
@@ -239,7 +249,7 @@ class Tracing:
         """The place reached and `more` bytes."""
         return ("pos", more) if self.offset is None else ("begin", self.offset + more)
 
-    def give(self, name: str, at: Place, size: str = "", value: str = "") -> None:
+    def give(self, name: str, at: Place, size: int | str = 0, value: str = "") -> None:
         """Store what lies here in the columns that ask for it: a field's name, "payload", or "" for the header."""
         for number, column in self.columns:
             if column.own == name:
@@ -248,7 +258,8 @@ class Tracing:
         for number, match in self.matches:
             for place, (path, condition) in enumerate(zip(match.paths, match.conditions, strict=True)):
                 if path.names[0] == name:
-                    self.let(f"q_{number}_{place}", self.test(condition, path, at, value))
+                    never = condition.sign == "in" and not wanted(condition)
+                    self.let(f"q_{number}_{place}", self.test(condition, path, at, value), same=never)
 
     def part(self, path: FieldPath, at: Place, value: str) -> str:
         """Return source for the number that a path means in the field that lies here; `value` is that of the field."""
@@ -301,7 +312,7 @@ class Tracing:
                         value = f"v_{f.name}"
                         if f.fixed:
                             self.check(compared(value, "!=", f.kind, (f.default,)))
-                self.give(f.name, where, str(width // 8), value)
+                self.give(f.name, where, width // 8, value)
                 bit += width
             at += unit.bits // 8
 
@@ -310,9 +321,9 @@ class Tracing:
         if isinstance(step, When):
             self.float()
             name = step.field.name
-            self.let(f"p_{name}", f"({step.condition.code(self)}) != 0")
+            self.work_out(f"p_{name}", step.condition, "({}) != 0")
             if isinstance(step.step, Fixed) and name in self.needed:
-                self.let(f"v_{name}", "0")
+                self.let(f"v_{name}", "0", same=True)
             self.begin_if(f"p_{name}")
             if isinstance(step.step, Fixed):
                 self.float()
@@ -325,12 +336,15 @@ class Tracing:
         elif isinstance(step, Open):
             self.open_end(step.field)
         else:
-            assert isinstance(step, Sized | Padded)  # see `legible`
+            assert isinstance(step, Sized | Padded)  # see `refusal`
             self.sized(step)
 
     def sized(self, step: Sized | Padded) -> None:
         self.float()
-        self.let("w", f"-(pos - begin) % {step.multiple}" if isinstance(step, Padded) else step.size.code(self))
+        if isinstance(step, Padded):
+            self.let("w", f"-(pos - begin) % {step.multiple}")
+        else:
+            self.work_out("w", step.size)
         self.check(f"(w < 0) | (pos + w > {self.stop or 'end'})")
         self.give(step.field.name, ("pos", 0), "w")
         self.advance("w")
@@ -368,7 +382,7 @@ class Tracing:
             return self.total
         if self.plan.payload is not None:
             rule, said_by = self.plan.payload
-            self.let("w", rule.code(self))
+            self.work_out("w", rule)
             if said_by is not None:
                 self.check("w < 0")
                 self.let("e", f"{self.pos} + w")

@@ -67,7 +67,7 @@ class LoopTracing(Tracing):
         self.away()
         self.depth -= 1
 
-    def let(self, name: str, code: str) -> None:
+    def let(self, name: str, code: str, same: bool = False) -> None:
         self.put(f"{name} = {code}")
 
     def byte(self, at: Place, more: int) -> str:
@@ -100,7 +100,7 @@ class LoopTracing(Tracing):
     def cut_short(self, condition: str) -> None:
         self.put(f"if ({condition}) != 0: partial = True")
 
-    def store(self, number: int, column: Column, at: Place, size: str, value: str) -> None:
+    def store(self, number: int, column: Column, at: Place, size: int | str, value: str) -> None:
         self.put(f"if {self.which(column)}:")
         self.depth += 1
         self.put(f"k_{number}[row] = True")

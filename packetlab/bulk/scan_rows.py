@@ -5,7 +5,6 @@ Packets whose next header is the same go on together. `rows` says which ones the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEPTH = 256  # headers in one packet; one with more is odd
-_VARIABLE = re.compile(r"\b(?:[vpq]_\w+|pos|begin|end|w|e|stop|total|after|data)\b")
 
 
 def rows_trace(first: type[AnyHeader], columns: Sequence[Asked]) -> Callable[..., None]:
@@ -128,8 +126,8 @@ class RowsTracing(Tracing):
         for name in self.live:
             self.put(f"    {name} = {name}[good]")
 
-    def let(self, name: str, code: str) -> None:
-        if not _VARIABLE.search(code):
+    def let(self, name: str, code: str, same: bool = False) -> None:
+        if same:
             code = f"filled({code}, rows)"
         if self.where and name in self.live:
             code = f"np.where({self.where}, {code}, {name})"
@@ -159,16 +157,14 @@ class RowsTracing(Tracing):
     def cut_short(self, condition: str) -> None:
         self.put(f"partial = partial | (({condition}) != 0)")
 
-    def store(self, number: int, column: Column, at: Place, size: str, value: str) -> None:
+    def store(self, number: int, column: Column, at: Place, size: int | str, value: str) -> None:
         which = self.which(column)
         self.put(f"m = ({which}) & {self.where}" if self.where else f"m = {which}")
         self.put("r = rows[m]")
         self.put(f"k_{number}[r] = True")
         if column.form == "bytes":
             self.put(f"c_{number}[r] = ({at[0]} + {at[1]})[m]")
-            self.put(
-                f"a_{number}[r] = np.maximum({size}, 0)[m]" if _VARIABLE.search(size) else f"a_{number}[r] = {size}"
-            )
+            self.put(f"a_{number}[r] = {size if isinstance(size, int) else f'np.maximum({size}, 0)[m]'}")
         elif column.form == "fixed":
             self.put(f"if len(r): a_{number}[r] = bytes_at(data, {at[0]}[m], {at[1]}, {column.width})")
         elif column.form == "number":

@@ -11,9 +11,16 @@ from typing import TYPE_CHECKING
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Ahead, Const, Expr, Has, If, OneOf, Op, Ref, Size
 from packetlab.declare.intervals import Range, hull, span
+from packetlab.declare.plan import Coded, Listed
 
 if TYPE_CHECKING:
     pass
+
+CANNOT: dict[type[object], str] = {
+    Listed: "items that are read one after the other",
+    Coded: "a value that tells its own size, read by Python code of its kind",
+}
+"""Step of a plan -> why packets with it are left to objects."""
 
 MOST = 1 << 62  # leaves room for an offset in a buffer to be added
 FURTHEST = 1 << 40  # bytes that a payload may have at the most

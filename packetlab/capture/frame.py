@@ -149,7 +149,9 @@ class Frame(Shown):
         if isinstance(packet, cls):
             return packet
         time = getattr(packet, "time", None) if library(type(packet)) == "scapy" else None
-        return cls(as_bytes(packet), int(time * 10**9) if time is not None else 0, linktype_for(first_header_of(packet)))
+        return cls(
+            as_bytes(packet), int(time * 10**9) if time is not None else 0, linktype_for(first_header_of(packet))
+        )
 
     @property
     def linktype(self) -> int:

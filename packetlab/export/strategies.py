@@ -81,9 +81,7 @@ def packets(
     from hypothesis import strategies as st
 
     # Behind headers alone bytes are drawn; empty ones are the simplest.
-    raw = (
-        st.binary(max_size=64) if payload is None else payload if not isinstance(payload, bytes) else st.just(payload)
-    )
+    raw = st.binary(max_size=64) if payload is None else payload if not isinstance(payload, bytes) else st.just(payload)
 
     @st.composite
     def packet(draw: Any) -> Packet:

@@ -59,7 +59,12 @@ class Ring:
     """
 
     def __init__(
-        self, sock: socket.socket, description: Description, buffer_bytes: int, outgoing: bool, passes: PcapFilter | None
+        self,
+        sock: socket.socket,
+        description: Description,
+        buffer_bytes: int,
+        outgoing: bool,
+        passes: PcapFilter | None,
     ) -> None:
         self.name, self.description = description.name, description
         self._socket, self._outgoing, self._passes = sock, outgoing, passes

@@ -161,7 +161,9 @@ class SimNetwork(Medium, Shown):
     def topology(self) -> Topology:
         """Return who is joined to whom, and how each link treats frames now."""
         nodes = tuple(
-            Node(host.name, "host", (mac_text(host.mac_bytes), *(f"{nic.link.subnet}.{nic.place}" for nic in host.nics)))
+            Node(
+                host.name, "host", (mac_text(host.mac_bytes), *(f"{nic.link.subnet}.{nic.place}" for nic in host.nics))
+            )
             for host in self.hosts.values()
         )
         return Topology(f"SimNetwork at {self._now / 1e9:g} s", nodes, tuple(link.joint() for link in self.links))

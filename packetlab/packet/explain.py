@@ -79,7 +79,9 @@ class Derivation:
         blank = restored(self.cls, every | every << count | cut << 2 * count, values)
         head = self.cls._encode(blank, b"", self.layers, self.i, None)[: self.size("self")]
         parts = {"self": head, "payload": self.bodies[self.i] if "payload" in rule.over else b"", "pseudo": b""}
-        return b"".join(parts[part] if part in parts else self.field_bytes(self.cls._by_name[part]) for part in rule.over)
+        return b"".join(
+            parts[part] if part in parts else self.field_bytes(self.cls._by_name[part]) for part in rule.over
+        )
 
     def sum(self, rule: Checksum) -> int:
         data = self.covered(rule)

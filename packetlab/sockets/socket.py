@@ -140,7 +140,12 @@ class Socket(Shown, metaclass=_Made):
     # Waiting ------------------------------------------------------------------------------------------------
 
     def _wait(
-        self, ready: Callable[[], T | None], verb: str, files: Files = (), turn: Turn | None = None, blocked: int = EAGAIN
+        self,
+        ready: Callable[[], T | None],
+        verb: str,
+        files: Files = (),
+        turn: Turn | None = None,
+        blocked: int = EAGAIN,
     ) -> T:
         """Let things happen until `ready` gives something. `blocked`: the errno where nothing does and it must not wait."""
         timeout = self._timeout if turn is None else turn.timeout

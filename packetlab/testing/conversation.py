@@ -76,9 +76,7 @@ def _over_tcp(frames: list[Frame], port: int) -> list[Conversation]:
         for end in (stream.client, stream.server):
             if end.holes:
                 who = "server" if ends[id(end)] else "client"
-                raise PacketlabError(
-                    f"conversation with port {end.port}", "every byte", f"{end.holes[0]} of the {who}"
-                )
+                raise PacketlabError(f"conversation with port {end.port}", "every byte", f"{end.holes[0]} of the {who}")
         conversation = Conversation()
         finished = _finished(numbered, stream, ends)
         for end, piece in stream.pieces():

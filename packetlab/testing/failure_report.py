@@ -153,7 +153,9 @@ class Teller:
         for block in self.tape.blocks:
             for entry in block:
                 if isinstance(entry, Expected) and entry.pattern.what is not None and entry.pattern.fits(packet):
-                    if goes(packet, entry.sender.raw_addresses, entry.receiver.raw_addresses) and self.reading.taken.get(entry):
+                    if goes(
+                        packet, entry.sender.raw_addresses, entry.receiver.raw_addresses
+                    ) and self.reading.taken.get(entry):
                         most = self.reading.taken[entry]
                         return [f"  the line that fits has its {len(most)} already: {entry}  ({_place(entry)})"]
         return []

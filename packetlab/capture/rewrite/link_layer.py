@@ -112,9 +112,7 @@ class Link:
             self.linktype, raw = what[0], bytes(what[1])
         else:
             raise BuildError("rewrite: link", "ethernet, hdlc, raw, or (link type, bytes)", repr(what))
-        self.head = {"ethernet": macs[0] + macs[1], "enet": macs[0] + macs[1], "hdlc": bytes(hdlc)}.get(
-            self.kind, raw
-        )
+        self.head = {"ethernet": macs[0] + macs[1], "enet": macs[0] + macs[1], "hdlc": bytes(hdlc)}.get(self.kind, raw)
         self.typed = self.kind in ("ethernet", "enet", "hdlc")  # an ether type follows
         self.room = len(self.head) + 2 * self.typed
 

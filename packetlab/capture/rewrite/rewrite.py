@@ -189,9 +189,7 @@ class Rewriter:
             new_high[where], new_low[where], done[where] = mapped_high[known], mapped_low[known], True
         raw = rows(new_high, new_low, bits // 8)
         if self.anonymiser:
-            different, place = (
-                np.unique(raw[~done], axis=0, return_inverse=True) if bits > 32 else _unique(raw[~done])
-            )
+            different, place = np.unique(raw[~done], axis=0, return_inverse=True) if bits > 32 else _unique(raw[~done])
             raw = raw.copy()
             raw[~done] = self.anonymiser.ips(different)[place.reshape(-1)]
         ledger.change(found.at, raw, own=found.own, pseudo=found.transport, around=found.around)

@@ -252,7 +252,10 @@ class Declared:
             by_name = {span.field.name: span for span in self.spans.get(below, [])}
             source = by_name.get(names[0])
             final = by_name.get(names[1])
-            parts = [self._byte_range(source) if source else None, destination or (self._byte_range(final) if final else None)]
+            parts = [
+                self._byte_range(source) if source else None,
+                destination or (self._byte_range(final) if final else None),
+            ]
             return tuple(part for part in parts if part is not None), protocol(carrier, type(self.layers[place]))
         return None, 0
 

@@ -190,7 +190,10 @@ class Sender:
             self.round_trip.after_repeat(sample)
         else:
             self.round_trip.measured(sample)
-        self.acked, self._same_acks = ack, 0  # not before all of it was taken out of `flight`, which an interrupt may end
+        self.acked, self._same_acks = (
+            ack,
+            0,
+        )  # not before all of it was taken out of `flight`, which an interrupt may end
         # RFC 5681 (3.1): one more an acknowledgement up to the threshold, then one a round trip.
         self._grown += 1
         if self._congestion < self._threshold or self._grown >= self._congestion:

@@ -82,9 +82,7 @@ def _deep(data: Any, name: str | None, using: str | None) -> Deep:
             if isinstance(last, (IPv4, Fragment))
             else f"that do not begin it ({last._declaration.opaque})"
         )
-        fault = Fault(
-            "payload", "", 0, f"the start of what {type(last).__name__} carries", f"{len(body)} bytes {rest}"
-        )
+        fault = Fault("payload", "", 0, f"the start of what {type(last).__name__} carries", f"{len(body)} bytes {rest}")
         return Deep("", "", body, None, {}, (fault,))
     if packet is not None and using != "dpkt":
         made = _library("scapy").above(packet)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from packetlab.codec.lenient import read_items, walk
+from packetlab.codec.lenient import Values, read_items, values_of, walk
 from packetlab.codec.source import OneByOne, function
 from packetlab.declare import registry
-from packetlab.declare.expressions import Const, If, Next
+from packetlab.declare.expressions import Const, Expr, If, Next, Ref
 from packetlab.declare.plan import (
     Bound,
     Coded,
@@ -25,6 +25,7 @@ from packetlab.declare.plan import (
     Step,
     Unit,
     When,
+    needs,
 )
 from packetlab.errors import DeclareError
 
@@ -64,9 +65,13 @@ class Reading(OneByOne):
         self.payload = end  # source for where the payload ends
         self.outer = end  # source for where all of this layer ends
         self.names: dict[str, Any] = {
-            "walk": walk, "read_items": read_items,
-            f"cls{tag}": cls.header, f"new{tag}": cls.header.__new__, f"declaration{tag}": cls, f"by_name{tag}": cls.by_name,
+            "walk": walk, "items": items,
+            f"cls{tag}": cls.header, f"new{tag}": cls.header.__new__, f"declaration{tag}": cls,
         }  # fmt: skip
+        self.under: tuple[Expr | None, tuple[int, int]] = (
+            None,
+            (0, 0),
+        )  # the last condition, where its lines begin and end
         self.stop = ""  # the variable that holds where this header ends, once known
         self.total = ""  # ... where its payload ends
 
@@ -183,7 +188,6 @@ class Reading(OneByOne):
 
     def unpack(self, piece: Run, at: str) -> None:
         var = f"S_{len(self.names)}{self.tag}"
-        self.names[var] = piece.struct.unpack_from
         targets, after = [], []
         for number, unit in enumerate(piece.units):
             alone = len(unit.fields) == 1 and not unit.by_bytes
@@ -191,7 +195,11 @@ class Reading(OneByOne):
             targets.append(whole)
             after += [] if alone else self.split(unit, whole)
             self.read.update(f.name for f in unit.fields)
-        self.lines.append(f"{', '.join(targets)}, = {var}(data, {at})")
+        if len(targets) == 1 and piece.units[0].code == "B":
+            self.lines.append(f"{targets[0]} = data[{at}]")
+        else:
+            self.names[var] = piece.struct.unpack_from
+            self.lines.append(f"{', '.join(targets)}, = {var}(data, {at})")
         self.lines += after
         for f in piece.fields:
             if f.fixed:
@@ -219,13 +227,18 @@ class Reading(OneByOne):
         return lines
 
     def when(self, step: When) -> None:
-        """Read a step that may be absent."""
+        """Read a step that may be absent; steps in a row with one condition stand under one `if`."""
         condition, var = step.condition.code(self), self.v(step.field.name)
         self.float()
-        self.lines += [f"{var} = None", f"if {condition}:"]
+        known, place = self.under
+        if known is None or len(self.lines) != place[1] or str(known) != str(step.condition):
+            place = len(self.lines), 0
+            self.lines.append(f"if {condition}:")
+        self.lines.insert(place[0], f"{var} = None")
         before = len(self.lines)
         self.step(step.step)
         self.lines[before:] = ["    " + line for line in self.lines[before:]]
+        self.under = step.condition, (place[0] + 1, len(self.lines))
 
     def open(self, f: Field) -> None:
         """Take all up to the end of what surrounds it; items are looked into when somebody asks."""
@@ -242,14 +255,18 @@ class Reading(OneByOne):
         pos = self.float()
         size = f"-({pos} - {self.start}) % {step.multiple}" if isinstance(step, Padded) else step.size.code(self)
         self.lines.append(f"w = {size}")
-        self.check(f"w < 0 or {pos} + w > {self.limit}")
+        plain = isinstance(step, Padded) or (
+            isinstance(step.size, Ref) and not self.cls.by_name[step.size.name].kind.signed
+        )
+        self.check(("" if plain else "w < 0 or ") + f"{pos} + w > {self.limit}")
         self.lines += [f"{self.v(step.field.name)} = data[{pos}:{pos} + w]", f"{pos} += w"]
 
     def listed(self, step: Listed) -> None:
         var, pos = self.v(step.field.name), self.float()
         count = step.count.code(self) if step.count is not None else "None"
-        limit, key = self.stop or self.total or self.end, f"by_name{self.tag}['{step.field.name}']"
-        self.lines.append(f"{var}, {pos} = read_items({key}, data, {pos}, {limit}, {count}, None)")
+        limit, key = self.stop or self.total or self.end, f"F_{step.field.name}{self.tag}"
+        self.names[key] = step.field
+        self.lines.append(f"{var}, {pos} = items({key}, data, {pos}, {limit}, {count})")
         self.check(f"{var} is None")
 
     def coded(self, step: Coded) -> None:
@@ -360,3 +377,52 @@ class Reading(OneByOne):
         value = self.v(field.name)
         test = f"{value} == {numbers[0]}" if len(numbers) == 1 else f"{value} in {tuple(numbers)}"
         return f"{test} and {self.guard}"
+
+
+# Lists ---------------------------------------------------------------------------------------------------------
+
+_readers: dict[Field, Any] = {}
+registry.stale.append(_readers)
+
+
+def items(field: Field, data: bytes, pos: int, limit: int, count: int | None, whole: bool = False) -> Any:
+    """Read the items of a repeated field; returns (items, where they end), (None, pos) where they do not fit.
+
+    With `whole` they do not fit either where they end before `limit`.
+    """
+    read = _readers.get(field)
+    if read is None:
+        read = _readers[field] = _items_reader(field)
+    found = read(data, pos, limit, count)
+    if found is None:
+        return (None, pos) if whole else read_items(field, data, pos, limit, count, None)
+    return (None, pos) if whole and found[1] != limit else found
+
+
+def _items_reader(field: Field) -> Any:
+    """Return ``read(data, pos, limit, count)``, which gives None for what `read_items` has to look at."""
+    item: Declaration = field.kind.item._declaration
+    part = Reading(item, tag="_i", start="pos", end="limit", away="return None")
+    part.source()
+    lines = [*part.lines, "add(h_i)", f"pos = {part.pos}"]
+    if not any(isinstance(step, Fixed) for step in item.plan.head):
+        lines.insert(-2, f"if {part.pos} <= pos: return None")  # items of no bytes have no end
+    lines += [f"if {short.code(part)}: return None" for short in item.shortened]
+    until = field.until
+    if until is not None:
+        plain = all(isinstance(leaf, Const | Ref) for leaf in until.leaves())
+        if plain and all(item.by_name[name].kind.wire == "number" for name in needs(until)):
+            lines.append(f"if {until.code(part)}: break")
+        else:
+            part.names.update(until=until, Values=Values, values_of=values_of)
+            lines.append("if until.evaluate(Values(values_of(h_i), data, limit)): break")
+    head = ["def read(data, pos, limit, count):", "    start, found = pos, []", "    add = found.append"]
+    head += ["    while pos < limit:", "        if count is not None and len(found) >= count: break"]
+    tail = ["if count is not None and len(found) < count: return None"]
+    tail += [f"if (pos - start) % {field.align}: return None"] if field.align else []
+    lines = [
+        *head,
+        *("        " + line for line in lines),
+        *("    " + line for line in [*tail, "return tuple(found), pos"]),
+    ]
+    return function(lines, part.names, f"{item.name} items")

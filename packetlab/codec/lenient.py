@@ -373,7 +373,7 @@ def read_items(
             break
         items.append(header)
         pos = stop
-        if field.until is not None and field.until.evaluate(Values(_raw(header), data, limit)):
+        if field.until is not None and field.until.evaluate(Values(values_of(header), data, limit)):
             break
     wanted = -(pos - start) % field.align if field.align else 0
     if whole and fills(pos):
@@ -401,5 +401,6 @@ def read_items(
     return Filled.of(items, fill) if fill else tuple(items), pos
 
 
-def _raw(header: AnyHeader) -> dict[str, Any]:
+def values_of(header: AnyHeader) -> dict[str, Any]:
+    """Return the raw values of a header by name."""
     return {f.name: getattr(header, f.slot) for f in type(header)._fields}

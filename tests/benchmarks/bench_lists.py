@@ -1,0 +1,143 @@
+"""How fast lists of items are read, as ratios to dpkt in one run: ``python tests/benchmarks/bench_lists.py``.
+
+The options of DHCP (RFC 2132) and the answers of DNS (RFC 1035 section 4.1.3, names as pointers), declared here as a user
+would, and TLVs beside the least loop that keeps type and value of each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import struct
+import warnings
+from typing import Annotated
+
+warnings.simplefilter("ignore")
+
+import dpkt  # noqa: E402
+from run import race, tell  # noqa: E402
+
+from packetlab import (  # noqa: E402
+    U8,
+    U16,
+    U32,
+    Bytes,
+    Header,
+    auto,
+    count_of,
+    dissect,
+    field,
+    fixed_bytes,
+    many,
+    size_of,
+    sized,
+    when,
+)
+
+
+class Option(Header):
+    """An option of DHCP: kinds 0 and 255 are alone."""
+
+    kind: U8
+    length: U8 | None = when((field("kind") != 0) & (field("kind") != 255), auto(size_of("data")))
+    data: Bytes | None = when((field("kind") != 0) & (field("kind") != 255), sized(field("length"), b""))
+
+
+class Offer(Header):
+    """A message of DHCP."""
+
+    op: U8 = 1
+    hrd: U8 = 1
+    hln: U8 = 6
+    hops: U8 = 0
+    xid: U32 = 0
+    secs: U16 = 0
+    flags: U16 = 0
+    ciaddr: U32 = 0
+    yiaddr: U32 = 0
+    siaddr: U32 = 0
+    giaddr: U32 = 0
+    chaddr: Annotated[bytes, fixed_bytes(16)] = bytes(16)
+    sname: Annotated[bytes, fixed_bytes(64)] = bytes(64)
+    file: Annotated[bytes, fixed_bytes(128)] = bytes(128)
+    magic: U32 = 0x63825363
+    options: tuple[Option, ...] = many(until=field("kind") == 255)
+
+
+class Answer(Header):
+    """A resource record whose name is a pointer."""
+
+    name: U16 = 0xC00C
+    type: U16 = 1
+    cls: U16 = 1
+    ttl: U32 = 60
+    length: U16 = auto(size_of("data"))
+    data: Bytes = sized(field("length"), b"")
+
+
+class Question(Header):
+    """A question for example.com."""
+
+    name: Annotated[bytes, fixed_bytes(13)] = b"\7example\3com\0"
+    type: U16 = 1
+    cls: U16 = 1
+
+
+class Message(Header):
+    """A message of DNS with answers only."""
+
+    id: U16 = 0
+    flags: U16 = 0x8180
+    questions: U16 = auto(count_of("asked"))
+    record_count: U16 = auto(count_of("records"))
+    authority: U16 = 0
+    additional: U16 = 0
+    asked: tuple[Question, ...] = many(count=field("questions"))
+    records: tuple[Answer, ...] = many(count=field("record_count"))
+
+
+class TLV(Header):
+    """A type, a length, a value."""
+
+    kind: U8
+    length: U8 = auto(size_of("data"))
+    data: Bytes = sized(field("length"), b"")
+
+
+class TLVs(Header):
+    """Items up to one of kind 0, as LLDP has them."""
+
+    items: tuple[TLV, ...] = many(until=field("kind") == 0)
+
+
+OPTIONS = [(53, b"\2"), (54, b"\x0a\0\0\1"), (51, b"\0\0\x0e\x10"), (1, b"\xff\xff\xff\0"), (3, b"\x0a\0\0\1"),
+           (6, b"\x08\x08\x08\x08\x08\x08\x04\x04"), (15, b"example.com"), (12, b"host-1")]  # fmt: skip
+DHCP = bytes(Offer(options=[Option(kind=kind, data=data) for kind, data in OPTIONS] + [Option(kind=255)]))
+DNS = bytes(Message(asked=[Question()], records=[Answer(data=bytes([10, 0, 0, i])) for i in range(8)]))
+LIST = bytes(TLVs(items=[TLV(kind=i + 1, data=bytes(i)) for i in range(8)] + [TLV(kind=0, data=b"")]))
+
+
+def by_hand() -> list[tuple[int, bytes]]:
+    found, pos = [], 0
+    while pos < len(LIST):
+        kind, length = struct.unpack_from("BB", LIST, pos)
+        found.append((kind, LIST[pos + 2 : pos + 2 + length]))
+        pos += 2 + length
+        if not kind:
+            break
+    return found
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=3.0, help="for each list")
+    seconds = parser.parse_args().seconds
+    assert [(o.kind, o.data) for o in dissect(DHCP, Offer)[Offer].options[:-1]] == dpkt.dhcp.DHCP(DHCP).opts
+    assert [a.data for a in dissect(DNS, Message)[Message].records] == [a.rdata for a in dpkt.dns.DNS(DNS).an]
+    assert [(t.kind, t.data) for t in dissect(LIST, TLVs)[TLVs].items] == by_hand()
+    for title, ours, theirs in (
+        ("DHCP with 8 options", lambda: dissect(DHCP, Offer)[Offer].options, lambda: dpkt.dhcp.DHCP(DHCP)),
+        ("DNS with 8 answers", lambda: dissect(DNS, Message)[Message].records, lambda: dpkt.dns.DNS(DNS)),
+    ):
+        tell(title, race({"packetlab": ours, "dpkt": theirs}, seconds), "packetlab", {"dpkt": 2})
+    tlvs = {"packetlab": lambda: dissect(LIST, TLVs)[TLVs].items, "a loop by hand": by_hand}
+    tell("8 TLVs by until=", race(tlvs, seconds), "packetlab", {})

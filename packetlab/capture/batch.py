@@ -28,7 +28,7 @@ class FrameBatch(Batch):
         times_ns: nanoseconds since 1970-01-01 UTC; NO_TIME where the file has none. wire_sizes: bytes on the wire.
         interfaces: where the frames were captured. which: for each frame its place in `interfaces`.
         numbers: place of each frame in its capture, from 1. extras: row -> what the file says of that frame besides.
-        far: row -> a time that does not fit the array (after the year 2262); `times_ns` has the latest that does.
+        far: row -> a time that does not fit the array; `times_ns` has the nearest that does.
     """
 
     __slots__ = ("extras", "far", "interfaces", "numbers", "times_ns", "which", "wire_sizes")
@@ -89,10 +89,10 @@ class FrameBatch(Batch):
 
     def frame(self, row: int) -> Frame:
         """Return one frame."""
-        time = self.far[row] if row in self.far else int(self.times_ns[row])
+        time = int(self.times_ns[row])
         return Frame(
             self[row],
-            None if time == NO_TIME else time,
+            self.far.get(row, None if time == NO_TIME else time),
             wire_length=int(self.wire_sizes[row]),
             interface=self.interfaces[int(self.which[row])],
             number=int(self.numbers[row]),

@@ -24,16 +24,6 @@ def width(header: AnyHeader, f: Field) -> int:
     return 8 * len(field_bytes(f, raw))
 
 
-def trailing_size(header: AnyHeader) -> int:
-    """Return how many bytes the fields behind the payload take."""
-    size = 0
-    for f in header._declaration.behind:
-        raw = getattr(header, f.slot)
-        if raw is not None:
-            size += f.kind.fixed_bits // 8 if f.kind.bits is not None else len(field_bytes(f, raw))
-    return size
-
-
 def measured(header: AnyHeader, fields: Iterable[Field]) -> int:
     """Return how many bytes some fields of a header fill."""
     return sum(width(header, f) for f in fields) // 8

@@ -253,7 +253,7 @@ def why(packet: Packet, i: int, name: str) -> Text:
     else:
         lines.append(f"  rule: {f.rule} = {derived}")
         lines += [f"    {_operand(leaf, scope)}" for leaf in _distinct(f.rule)]
-    if raw is not None and header.state(name) != "auto":
+    if (raw is not None or isinstance(f.rule, Checksum)) and header.state(name) != "auto":
         lines.append(f"  {_agreement(scope, f, derived)}")
     return Text("\n".join(lines))
 

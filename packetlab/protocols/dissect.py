@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from packetlab.codec.bodies import trailing_size
+from packetlab.codec.bodies import measured
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.stacks import READERS, seen
 from packetlab.errors import DissectError
@@ -64,7 +64,7 @@ def dissect(
                 ctx.faults.append(Fault(first.__name__, "", start, "headers that take bytes", f"{idle} that take none"))
                 following = None
         if stop != end:
-            behind = stop + (trailing_size(header) if header._declaration.has_trailer else 0)
+            behind = stop + (measured(header, header._declaration.behind) if header._declaration.has_trailer else 0)
             if behind < end:
                 gaps[len(headers)] = data[behind:end]
         headers.append(header)

@@ -92,5 +92,6 @@ def test_chosen_frames_and_frames_in_memory_come_in_stretches_too() -> None:
 
 def test_a_batch_of_frames_gives_them_back() -> None:
     frames = [Frame(b"a", None), Frame(b"", 7, 101, 9), Frame(b"cc", -5, comment="c")]
+    frames += [Frame(b"d", time) for time in (-(1 << 63), 1 - (1 << 63), -1 - (1 << 63), (1 << 63) - 1, 1 << 63)]
     batch = FrameBatch.of(frames)
     assert list(batch) == frames and batch.extras == {2: Extras(("c",))}

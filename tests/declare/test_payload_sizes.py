@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
@@ -18,9 +18,13 @@ from packetlab import (
     Header,
     Payload,
     ahead,
+    auto,
     bindings,
+    bits,
     choose,
+    default,
     field,
+    internet_checksum,
     many,
     next_protocol,
     pad,
@@ -159,3 +163,27 @@ def test_a_binding_by_no_number_is_refused(none: Any) -> None:
 def test_words_of_a_class_that_no_file_could_hold_are_refused() -> None:
     with pytest.raises(DeclareError, match=r"X\.__doc__: expected text that UTF-8 can carry"):
         type(Header)("X", (Header,), {"__module__": "m", "__doc__": "a \ud800", "__annotations__": {"a": U8}, "a": 0})
+
+
+WIDTHS = [(4, 4), (4, 8, 4), (12, 4), (12, 12), (20, 20), (4, 32, 4), (1, 7, 8, 8), (4, 24, 4), (8, 8, 8)]
+
+
+@pytest.mark.parametrize("widths", WIDTHS, ids=str)
+def test_fields_behind_the_payload_may_share_bytes(widths: tuple[int, ...]) -> None:
+    names = [f"b{number}" for number in range(len(widths))]
+    kinds = {name: Annotated[int, bits(width)] for name, width in zip(names, widths, strict=True)}
+    body = {
+        "__module__": __name__,
+        "__annotations__": {"who": pl.IPv4Address, "checksum": pl.U16, "body": Payload, **kinds},
+        "who": default("0.0.0.0"), "checksum": auto(internet_checksum("self")), **dict.fromkeys(names, 0),
+    }  # fmt: skip
+    X: Any = type(Header)("X", (Header,), body, under=Ether, when={"type": 0x88B5})
+    for payload in (b"", b"a", b"ab", b"abc"):
+        raw = bytes(Ether() / X(who="10.77.0.1", **dict.fromkeys(names, 1)) / payload)
+        packet = pl.dissect(raw)
+        assert (packet.payload, packet.trailer, bytes(packet)) == (payload, b"", raw)
+        changed = bytes(packet.replace(payload=payload + b"z"))
+        assert len(changed) == len(raw) + 1 and pl.dissect(changed)[X] == packet[X]
+        (frame,) = Capture.of([Frame(raw)]).rewrite(ip={"10.77.0.0/16": "172.16.0.0/16"})
+        assert str(frame.packet()[X].who) == "172.16.0.1"
+        assert frame.packet().verdict(X) is packet.verdict(X) is pl.Verdict.GOOD

@@ -298,6 +298,9 @@ def test_why_says_what_the_verdict_says() -> None:
     assert alone.why(UDP, "checksum").endswith("cannot be verified: no network layer is below")
     none = dissect(bytes(IPv4() / UDP(checksum=0)), IPv4)
     assert none.why(UDP, "checksum").endswith("says that there is no checksum")
+    gone = dissect(whole[:26], IPv4, len(whole))  # the cut took the field itself
+    assert gone.verdict(UDP) is Verdict.UNVERIFIED and gone[UDP].checksum is None
+    assert gone.why(UDP, "checksum").endswith("cannot be verified: not all that it covers is here")
     illegal = dissect(bytes(IPv6() / UDP(checksum=0)), IPv6)
     assert illegal.why(UDP, "checksum").endswith("no checksum, which IPv6 does not allow")
 

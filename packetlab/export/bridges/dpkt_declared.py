@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from packetlab.codec.bodies import trailing_size
+from packetlab.codec.bodies import measured
 from packetlab.codec.faults import Dissection
 from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
@@ -230,7 +230,7 @@ def _make(header: Any) -> Any:
                 else:
                     setattr(self, name, lift(f.kind, raw))
             self.data = read_above(above, buf[after:stop])
-            self.trailer = buf[stop + trailing_size(read) :]
+            self.trailer = buf[stop + measured(read, read._declaration.behind) :]
             self._read = read
 
         def _packed(self, stack: tuple[Header, ...]) -> bytes:

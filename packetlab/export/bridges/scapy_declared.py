@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from packetlab.codec.bodies import trailing_size
+from packetlab.codec.bodies import measured
 from packetlab.codec.faults import Dissection
 from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
@@ -215,7 +215,7 @@ def _make(header: type[AnyHeader]) -> Any:
                     self.fields.pop(name, None)
                 else:
                     self.fields[name] = to_scapy_value(f.kind, raw, scapy_class)
-            self._read = (stop - after, trailing_size(read), above)
+            self._read = (stop - after, measured(read, read._declaration.behind), above)
             me: Any = self
             if header._declaration.has_trailer:
                 # scapy keeps the bytes before a payload only; these are packed again from what was read.

@@ -9,17 +9,29 @@ import pytest
 
 from packetlab import (
     GRE,
+    ICMP,
+    IDP,
+    L2TP,
     MAC,
+    PPP,
+    SCTP,
+    TCP,
     U8,
     U16,
     UDP,
+    VLAN,
+    VXLAN,
+    AuthenticationHeader,
     Bytes,
     Capture,
+    Echo,
+    Error,
     Ether,
     Fragment,
     Frame,
     Header,
     ICMPv6,
+    ICMPv6Error,
     IPOption,
     IPv4,
     IPv4Address,
@@ -30,6 +42,7 @@ from packetlab import (
     NDOption,
     NeighborSolicitation,
     Payload,
+    Routing,
     Verdict,
     auto,
     bind,
@@ -53,6 +66,11 @@ MAPS: dict[str, Any] = {
 OLD = [bytes([10, 77, 66]), bytes.fromhex("20010db87777000000"), bytes.fromhex("027766")]
 SIX = {"src": "2001:db8::1", "dst": "2001:db8::2"}
 ENDS = {"src": "10.77.1.1", "dst": "10.77.2.2"}
+
+
+def six(*numbers: int) -> bytes:
+    """Return addresses that are to change, one after the other."""
+    return b"".join(ip_address(f"2001:db8:7777::{number}").packed for number in numbers)
 
 
 def cuts(whole: bytes, first: int, last: int) -> list[Frame]:
@@ -217,3 +235,86 @@ def test_the_checksum_of_a_tunnel_that_is_cut_follows_what_changes() -> None:
     right, _ = rewritten(Frame(whole), **MAPS)
     for frame in cuts(whole, 70, len(whole)):
         assert rewritten(frame, **MAPS)[0] == right[: len(frame.data)]
+
+
+class Sum(Header):
+    who: IPv4Address = default("0.0.0.0")
+    checksum: U16 = auto(internet_checksum("self", "payload"))
+
+
+INNER = IPv4(src="10.77.66.1", dst="10.77.66.2") / UDP(sport=1, dport=2) / b"hello you"
+INNER6 = IPv6(src="2001:db8:7777::1", dst="2001:db8:7777::2") / TCP(sport=1, dport=2) / b"hello"
+FOUR = E / IPv4(**ENDS)
+COVERING: dict[str, Any] = {
+    "gre": FOUR / GRE(checksum_present=1) / INNER,
+    "vxlan": FOUR / UDP(sport=1, dport=4789) / VXLAN() / E / INNER6,
+    "l2tp": FOUR / UDP(sport=1) / L2TP() / PPP() / INNER,
+    "error": FOUR / ICMP(type=3) / INNER,
+    "error of IPv6": E / IPv6(**SIX) / ICMPv6(type=1) / ICMPv6Error() / INNER6,
+    "report": E / IPv6(**SIX) / ICMPv6() / ListenerReport(records=GROUPS),
+    "sctp": FOUR / SCTP(sport=1, dport=2) / b"abcdefgh",
+    "authentication": FOUR / AuthenticationHeader() / TCP(sport=1) / b"hello",
+    "one's own": UDP4 / Sum(who="10.77.66.1") / bytes(range(40)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COVERING)
+def test_right_checksums_stay_right_where_packets_are_cut_to_the_mtu(name: str) -> None:
+    with bindings():
+        bind(Sum, under=UDP, when={"dport": 7777})
+        whole = bytes(COVERING[name])
+        assert set(Frame(whole).packet().verdicts().values()) == {Verdict.GOOD}
+        for mtu in range(28, len(whole) - 14):
+            for how in ({}, MAPS, {"anonymise": 4}):
+                (new,) = Capture.of([Frame(whole)]).rewrite(mtu=mtu, **how)
+                assert len(new.data) == mtu + 14
+                assert Verdict.BAD not in new.packet().verdicts().values(), (mtu, how)
+
+
+@pytest.mark.parametrize("first", [Routing(kind=0, segments_left=1, data=bytes(4) + six(5)), Routing(
+    kind=4, segments_left=1, data=bytes([1, 0, 0, 0]) + six(5, 6))], ids=["source", "segment"])  # fmt: skip
+def test_of_several_routes_that_are_not_used_up_the_last_names_the_destination(first: Any) -> None:
+    last = Routing(kind=2, segments_left=1, data=bytes(4) + six(7))
+    below = E / IPv6(src="2001:db8:7777::1", dst="2001:db8:7777::2")
+    for packet in (below / first / last / UDP(sport=1, dport=2) / b"x", below / last / first / TCP() / b"x"):
+        data, capture = rewritten(Frame(bytes(packet)), **MAPS)
+        assert not capture.left and not any(old in data for old in OLD)
+
+
+def test_a_source_is_rewritten_and_tells_the_side_where_a_cut_took_the_destination() -> None:
+    four = bytes(E / IPv4(src="10.77.66.1", dst="10.0.0.2") / UDP(sport=1) / b"x"), 26, 4
+    other = bytes(E / IPv6(src="2001:db8:7777::1", dst="2001:db8::2") / UDP(sport=1) / b"x"), 22, 16
+    tagged = bytes(E / VLAN() / IPv4(src="10.77.66.1", dst="10.0.0.2") / UDP(sport=1) / b"x"), 30, 4
+    for whole, at, size in (four, other, tagged):
+        for end in range(at + size, at + 2 * size):
+            frame = Frame(whole[:end], wire_length=len(whole))
+            data, _ = rewritten(frame, src_ip=MAPS["ip"])
+            assert not any(old in data for old in OLD)
+            assert rewritten(frame, dst_ip=MAPS["ip"])[0] == frame.data
+            for by, servers, side in (
+                ("cidr", MAPS["ip"], "server"),
+                ("cidr", ["11.0.0.0/8"], "client"),
+                ("first", None, "client"),
+            ):
+                assert list(Capture.of([frame]).sides(by, servers)) == [side]
+
+
+# XNS ----------------------------------------------------------------------------------------------------------------
+
+XNS = {"src": f"1#{MACS}:09#5", "dst": f"2#{MACS}:09#6"}
+
+
+def test_an_error_that_quotes_a_cut_packet_keeps_no_host() -> None:
+    whole = bytes(E / IDP(**XNS) / Error(number=1) / IDP(**XNS) / Echo() / b"abcd")
+    assert not rewritten(Frame(whole), **MAPS)[1].left
+    for frame in cuts(whole, 14, len(whole)):
+        data, capture = rewritten(frame, **MAPS)
+        assert capture.left or not any(old in data for old in OLD), len(data)
+
+
+def test_a_right_checksum_stays_right_where_the_byte_that_fills_up_is_missing() -> None:
+    whole = bytes(E / IDP(**XNS) / b"abc")
+    frame = Frame(whole[:47])
+    assert len(whole) > 47 and frame.packet().verdict(IDP) is Verdict.GOOD
+    data, capture = rewritten(frame, **MAPS)
+    assert not capture.left and not any(old in data for old in OLD)

@@ -420,6 +420,19 @@ def test_conversations_of_transports_of_ones_own_are_told_apart() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("base", [UDP, TCP, pl.SCTP])
+def test_conversations_of_derived_transports_are_told_apart(base: Any) -> None:
+    class Own(base, under=IPv4, when={"protocol": 222}):  # type: ignore[misc]
+        pass
+
+    there, back, other = (
+        E / IPv4(**ends) / Own(sport=sport, dport=dport) / b"xxxx"
+        for ends, sport, dport in ((A, 6000, 53), (B, 53, 6000), (A, 6001, 53))
+    )
+    conversations(there, back, other)
+    assert list(Capture.of([back, there, other]).sides("port")) == ["server", "client", "client"]
+
+
 def test_a_protocol_bound_to_one_port_has_both_directions_in_one_conversation() -> None:
     class Query(Header, under=UDP, when={"dport": 17355}):
         server: IPv4Address = default("10.0.0.7")

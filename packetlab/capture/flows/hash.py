@@ -77,9 +77,11 @@ def _walked(batch: FrameBatch, rows: Any, numbers: Any) -> None:
     walked[nets.row[outer]] = True
     for row, ends in sites.ends_of.items():
         plain = ends.ip if ends.piece else ends.plain  # fragments go by addresses alone
-        if not (plain and walked[row]):
+        if ends.destination is not None and not (plain and walked[row]):
             ports = (not ends.piece and ends.ports) or (0, 0)
-            sides = sorted((end + b"%d" % port) for end, port in zip(ends[:2], ports, strict=True))
+            sides = sorted(
+                (end + b"%d" % port) for end, port in zip((ends.source, ends.destination), ports, strict=True)
+            )
             digest = blake2b(b"".join(sides), digest_size=8).digest()
             numbers[rows[row]] = int.from_bytes(digest, "big")
 

@@ -135,7 +135,8 @@ class _Teller:
 
     def _first(self, row: Row) -> Side:
         side = self.hosts.setdefault(row.source, "client")
-        self.hosts.setdefault(row.destination, "server")
+        if row.destination is not None:
+            self.hosts.setdefault(row.destination, "server")
         return side
 
     def _port(self, row: Row) -> Side:
@@ -192,7 +193,8 @@ def _rows(batch: FrameBatch) -> list[Row]:
     for number, ends in sites.ends_of.items():
         if not ends.plain or rows[number].source is None:
             rows[number].source, rows[number].destination = (
-                (len(raw) * 8, int.from_bytes(raw, "big")) for raw in (ends.source, ends.destination)
+                None if raw is None else (len(raw) * 8, int.from_bytes(raw, "big"))
+                for raw in (ends.source, ends.destination)
             )
             rows[number].ports = ends.ports
     return rows

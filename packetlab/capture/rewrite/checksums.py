@@ -32,6 +32,7 @@ class Ledger:
         self.data, self.sums = sites.data, sites.sums
         count = len(self.sums.at)
         self.end = self.sums.end
+        self.last: Any = None  # where the frames that are cut end, by sum
         self.delta = np.zeros(count, np.int64)
         self.moved = np.zeros(count, bool)
         self.level = np.zeros(count, np.int64)
@@ -50,7 +51,7 @@ class Ledger:
         plain = np.ones(count, bool)
         plain[list(sites.rules)] = False
         none |= ~plain
-        self.rules = sites.rules
+        self.rules = {number: (rule, rule) for number, rule in sites.rules.items()}  # before and after a cut
         self.before = self.data.copy() if self.rules else self.data
         self.right, self.wrong, self.unknown = whole & ~none & valid, whole & ~none & ~valid, ~whole & ~none
 
@@ -77,10 +78,14 @@ class Ledger:
 
     def cut(self, ends: Any) -> None:
         """Let what the checksums cover end where each row now ends (`ends`, by row); before any change."""
-        shorter = self.np.minimum(self.end, ends[self.sums.row])
+        self.last = ends[self.sums.row]
+        shorter = self.np.minimum(self.end, self.last)
         self.moved = shorter != self.end
         self.end = self.np.maximum(shorter, self.sums.at + 2)
         self.total = self._totals()
+        for number, (rule, _) in self.rules.items():
+            left = _until(rule, int(self.last[number]))
+            self.rules[number] = rule if rule.whole else left, left
 
     def change(self, at: Any, raw: Any, *, own: Any = None, pseudo: Any = None, around: Any = None) -> None:
         """Write rows of bytes at places. What follows: `own` sums cover them by position, `pseudo` ones as part of a
@@ -93,6 +98,9 @@ class Ledger:
         where = at[:, None] + np.arange(width)
         difference = raw.astype(np.int64) - self.data[where]
         self.data[where] = raw
+        for numbers in (own, around):
+            if numbers is not None and self.last is not None:  # what is cut off counts no more
+                difference[(numbers >= 0)[:, None] & (where >= self.last[numbers][:, None])] = 0
         weights = np.where(np.arange(width) % 2, 1, 256)
         even, odd = difference @ weights, difference @ (257 - weights)
         if pseudo is not None:
@@ -116,9 +124,9 @@ class Ledger:
     def settle(self) -> None:
         """Write the checksums that follow, the innermost first."""
         np = self.np
-        by_level: dict[int, list[Rule]] = {}
-        for number, rule in self.rules.items():
-            by_level.setdefault(int(self.level[number]), []).append(rule)
+        by_level: dict[int, list[tuple[Rule, Rule]]] = {}
+        for number, rules in self.rules.items():
+            by_level.setdefault(int(self.level[number]), []).append(rules)
         for level in range(int(self.level.max(initial=-1)), -1, -1):
             here = self.level == level
             touched = (self.delta % ONES != 0) | self.moved
@@ -132,18 +140,18 @@ class Ledger:
                 found[(found == 0) & (self.sums.optional[rows] == 1)] = ONES
                 raw = np.stack([found >> 8, found & 255], axis=1).astype(np.uint8)
                 self.change(self.sums.at[rows], raw, around=self.sums.parent[rows])
-            for rule in by_level.get(level, ()):
-                value = self._ruled(rule)
+            for was, rule in by_level.get(level, ()):
+                value = self._ruled(was, rule)
                 if value is not None:
                     raw = value.to_bytes(rule.size, "little" if rule.little else "big")
                     self.change(np.array([rule.at]), np.array([list(raw)], np.uint8), around=np.array([rule.around]))
 
-    def _ruled(self, rule: Rule) -> int | None:
+    def _ruled(self, before: Rule, rule: Rule) -> int | None:
         """Return what a checksum of another kind is to be, None where it stays."""
         stored = int.from_bytes(
             self.before[rule.at : rule.at + rule.size].tobytes(), "little" if rule.little else "big"
         )
-        old, new = _covered(self.before, rule), _covered(self.data, rule)
+        old, new = _covered(self.before, before), _covered(self.data, rule)
         if stored == rule.none or (old == new and not (self.fix and rule.whole)):
             return None
         was, value = _sum(rule, *old), _sum(rule, *new)
@@ -155,6 +163,13 @@ class Ledger:
             return rule.instead if moved == rule.none else moved
         same = stored == was or (rule.algorithm == "internet" and rule.none is None and (stored - was) % ONES == 0)
         return value if same or self.fix else None
+
+
+def _until(rule: Rule, end: int) -> Rule:
+    """Return a rule for what is left of what it covers where its frame now ends."""
+    regions = tuple((min(first, end), min(last, end)) for first, last in rule.regions)
+    size = sum(last - first for first, last in rule.regions) - sum(last - first for first, last in regions)
+    return rule._replace(regions=regions, more=rule.more - size if rule.pseudo else rule.more)
 
 
 def _covered(data: Any, rule: Rule) -> tuple[bytes, int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from packetlab.capture.rewrite.sites_found import Addresses, Found, Networks, Rule, Sums
+from packetlab.capture.rewrite.sites_found import Addresses, Ends, Found, Networks, Rule, Sums
 from packetlab.capture.rewrite.sites_options import (
     arp,
     cooked,
@@ -225,29 +225,34 @@ class Sites(Found):
             self.mac(at[here] + place, around[here])
         row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
         length = self.u16(at + 2)
-        stop = at + length + (length & 1)  # the byte that makes it even counts
-        number = self.add_sum(row, at, at + 2, stop, (length >= 30) & (stop <= end), around, whole=1)
+        stop = self.np.minimum(at + length + (length & 1), end)  # the byte that makes it even counts, where it is there
+        number = self.add_sum(row, at, at + 2, stop, (length >= 30) & (at + length <= end), around, whole=1)
         for one, place, last, outer in zip(number.tolist(), at.tolist(), stop.tolist(), around.tolist(), strict=True):
             if one >= 0:
                 self.rules[one] = Rule(place, 2, False, "xns", ((place + 2, last),), (), 0, NO_XNS_SUM, 0, True, outer)
         around = self.np.where(number >= 0, number, around)
         for place in (10, 22):
             self.mac(at + place, around)
-        quoted = (self.u8(at + 5) == 3) & (at + 64 <= end)  # an Error: number, parameter, and what it is about
+        quoted = self.u8(at + 5) == 3  # an Error: number, parameter, and what it is about
         self.add("idp", quoted, row, at + 34, end, depth + 1, around)
 
     # Network headers ----------------------------------------------------------------------------------------
 
-    def _unsound(self, width: int, at: Any, end: Any, around: Any) -> None:
+    def _unsound(self, row: Any, width: int, at: Any, end: Any, depth: Any, around: Any) -> None:
         """Note the addresses of headers that are cut, and not walked into."""
-        for place in (at, at + width):
+        for role, place in enumerate((at, at + width)):
             here = self.whole(width, place, end)
-            self.ip(width, place[here], around[here])
+            self.ip(width, place[here], around[here], header=1, role=role)
+            if role == 0:
+                here &= depth == 0
+                for one, first in zip(row[here].tolist(), place[here].tolist(), strict=True):
+                    source = self.data[first : first + width].tobytes()
+                    self.ends_of.setdefault(one, Ends(source, None, None, False, False, True))
 
     def _ip4(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
         np = self.np
         keep = at + 20 <= end  # headers of a wrong version or size are read on, as dissecting does
-        self._unsound(4, at[~keep] + 12, end[~keep], around[~keep])
+        self._unsound(row[~keep], 4, at[~keep] + 12, end[~keep], depth[~keep], around[~keep])
         row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
         size, total, fragment = np.maximum((self.u8(at) & 15) * 4, 20), self.u16(at + 2), self.u16(at + 6)
         keep = at + size <= end
@@ -267,7 +272,7 @@ class Sites(Found):
     def _ip6(self, row: Any, at: Any, end: Any, depth: Any, around: Any) -> None:
         np = self.np
         keep = at + 40 <= end
-        self._unsound(16, at[~keep] + 8, end[~keep], around[~keep])
+        self._unsound(row[~keep], 16, at[~keep] + 8, end[~keep], depth[~keep], around[~keep])
         row, at, end, depth, around = (one[keep] for one in (row, at, end, depth, around))
         length, protocol, upper = self.u16(at + 4), self.u8(at + 6), at + 40
         stop = np.where(length == 0, end, np.minimum(end, at + 40 + length))
@@ -284,7 +289,9 @@ class Sites(Found):
             # RFC 8200 section 8.1: with segments left, checksums are of the final destination.
             on = (kind == 43) & fits & (self.u8(place + 3) > 0) & (words >= 2)
             last = np.where(self.u8(place + 2) == 4, place + 8, place + size - 16)
-            target[here] = np.where(on & (target[here] == at[here] + 24), last, target[here])
+            passed = on & (target[here] != at[here] + 24)  # a route that the next one goes on from
+            self.ip(16, target[here][passed], around[here][passed], header=1)
+            target[here] = np.where(on, last, target[here])
             for kinds, note in (((43,), routed), ((0, 60), options6)):
                 some = np.isin(kind, kinds)
                 note(

@@ -16,7 +16,7 @@ from packetlab.capture.rewrite.unwalked import BEGUN, PORTS, WALKED, holds, walk
 from packetlab.codec.lenient import Values
 from packetlab.codec.pseudo import protocol
 from packetlab.declare.declaration import AnyHeader
-from packetlab.declare.expressions import Checksum, Named
+from packetlab.declare.expressions import Checksum, Named, Next
 from packetlab.declare.fields import Field
 from packetlab.declare.plan import Listed
 from packetlab.packet.explain import Derivation, all_here, verdict
@@ -36,7 +36,7 @@ STEPS: dict[type[AnyHeader], str] = {
 }  # fmt: skip
 """Headers from which the walk can go on, and its step."""
 
-PLAIN = (TCP, UDP, SCTP)  # their ports are found without a declaration
+PLAIN = {6: TCP, 17: UDP, 132: SCTP}  # their ports are found without a declaration
 
 
 def visit(sites: Found, frames: list[Declared], walk: Callable[[], None]) -> None:
@@ -369,7 +369,7 @@ def _ends(packet: Packet) -> Ends | None:
         if names is None:
             continue
         source, destination = (getattr(header, "_" + name) for name in names)
-        if source is None or destination is None:
+        if source is None:
             continue
         ports, plain, piece = None, isinstance(header, (IPv4, IPv6)), False
         # Ports above another header that names two are of those.
@@ -380,9 +380,15 @@ def _ends(packet: Packet) -> Ends | None:
             ports = sport, dport
             piece = any(_partial(packet, i) for i in range(place, place + 1 + number))
             between = all(type(one) in WALKED[IPv6].values() for one in above[:number])
-            plain = plain and isinstance(above[number], PLAIN) and between and (number == 0 or type(header) is IPv6)
+            told = PLAIN.get(_number(above[number - 1] if number else header))
+            plain = plain and type(above[number]) is told and between and (number == 0 or type(header) is IPv6)
         return Ends(source, destination, ports, plain, piece, isinstance(header, (IPv4, IPv6)))
     return None
+
+
+def _number(header: Header) -> int | None:
+    """Return by which number a header says what follows, None where it has none."""
+    return next((getattr(header, f.slot) for f in header._fields if isinstance(f.rule, Next)), None)
 
 
 def _partial(packet: Packet, place: int) -> bool:

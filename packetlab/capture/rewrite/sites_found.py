@@ -88,14 +88,15 @@ class Rule(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """Who speaks to whom by the outermost declared addresses of a frame (raw), and their ports where there are any.
+    """Who speaks to whom by the outermost declared addresses of a frame (raw), and their ports where there are any; the
+    destination is None where a cut took it.
 
     `plain`: whether these are the addresses and ports of IP, TCP and UDP, which the walk finds as well; `ip`: whether the
     addresses are IP's. `piece`: whether the ports are of a first fragment; the others have none.
     """
 
     source: bytes
-    destination: bytes
+    destination: bytes | None
     ports: tuple[int, int] | None
     plain: bool
     piece: bool
@@ -149,11 +150,11 @@ class Found:
         none = self.full(at, -1)
         self.found_macs.append((none, at, self.full(at, 2), none, none, none, around))
 
-    def ip(self, width: int, at: Any, around: Any, header: int = 0, own: Any = None) -> None:
-        """Note IP addresses that are neither source nor destination of a header."""
+    def ip(self, width: int, at: Any, around: Any, header: int = 0, own: Any = None, role: int = 2) -> None:
+        """Note IP addresses that no checksum above counts."""
         none = self.full(at, -1)
         own = none if own is None else own
-        self.found_ips[width].append((none, at, self.full(at, 2), self.full(at, header), own, none, around))
+        self.found_ips[width].append((none, at, self.full(at, role), self.full(at, header), own, none, around))
 
     def whole(self, width: int, at: Any, end: Any, there: Any = True) -> Any:
         """Whether addresses of `width` bytes lie before an end, where they are `there`; those cut inside are counted."""

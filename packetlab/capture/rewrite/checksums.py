@@ -99,7 +99,7 @@ class Ledger:
         difference = raw.astype(np.int64) - self.data[where]
         self.data[where] = raw
         for numbers in (own, around):
-            if numbers is not None and self.last is not None:  # what is cut off counts no more
+            if numbers is not None and self.last is not None and len(self.last):  # what is cut off counts no more
                 difference[(numbers >= 0)[:, None] & (where >= self.last[numbers][:, None])] = 0
         weights = np.where(np.arange(width) % 2, 1, 256)
         even, odd = difference @ weights, difference @ (257 - weights)

@@ -36,7 +36,7 @@ STEPS: dict[type[AnyHeader], str] = {
 }  # fmt: skip
 """Headers from which the walk can go on, and its step."""
 
-PLAIN = {6: TCP, 17: UDP, 132: SCTP}  # their ports are found without a declaration
+PLAIN: dict[int | None, type[AnyHeader]] = {6: TCP, 17: UDP, 132: SCTP}  # their ports are found without a declaration
 
 
 def visit(sites: Found, frames: list[Declared], walk: Callable[[], None]) -> None:

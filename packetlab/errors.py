@@ -105,14 +105,24 @@ class SocketMisuse(LocalProtocolError, OSError):
         return type(self), self._given
 
 
-C = TypeVar("C", ConnectionRefusedError, ConnectionResetError, ConnectionAbortedError)
+C = TypeVar("C", bound=OSError)
 
 
-def broken(kind: type[C], text: str) -> C:
-    """Return an error of a connection with its errno, as the kernel's have it, and with nothing but `text` as its text."""
+NUMBERS: dict[type[OSError], int] = {
+    ConnectionAbortedError: errno.ECONNABORTED,
+    ConnectionRefusedError: errno.ECONNREFUSED,
+    ConnectionResetError: errno.ECONNRESET,
+    TimeoutError: errno.ETIMEDOUT,
+    BlockingIOError: errno.EAGAIN,
+}
+
+
+def broken(kind: type[C], text: str, number: int | None = None) -> C:
+    """Return an error of a connection, or of a wait, with its errno, as the kernel's have it, and nothing but `text` as its
+    text.
+    """
     error = kind(text)
-    numbers = {ConnectionRefusedError: errno.ECONNREFUSED, ConnectionResetError: errno.ECONNRESET}
-    error.errno = numbers.get(kind, errno.ECONNABORTED)
+    error.errno = NUMBERS[kind] if number is None else number
     return error
 
 

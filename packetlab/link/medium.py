@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from errno import EBADF
 from typing import Any, Protocol, TypeVar, cast
 
-from packetlab.errors import Stalled, deliberate
+from packetlab.errors import Stalled, broken, deliberate
 from packetlab.link.background import Background
 from packetlab.link.nesting import Sleepers, Work, unlocked
 from packetlab.link.port import BATCH
@@ -136,7 +136,7 @@ class Medium(ABC):
                         found = ready()
                     if found is not None:
                         return found
-                    raise TimeoutError(f"{what}: nothing in {timeout:g} s")
+                    raise broken(TimeoutError, f"{what}: nothing in {timeout:g} s")
 
     def turn(self, *drivers: Driver) -> None:
         """Have drivers, all unless some are named, see what their protocols were asked for from outside."""

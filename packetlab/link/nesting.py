@@ -54,8 +54,9 @@ class Sleepers:
 
     def wake(self) -> None:
         """Tell all."""
-        while self._bells:
-            self._bells.pop().release()
+        bells, self._bells = self._bells, []  # a handler of a signal may do the same meanwhile
+        for bell in bells:
+            bell.release()
 
 
 class Work:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from packetlab.bulk.batch import Batch
 from packetlab.capture import Frame, frame_matcher
-from packetlab.errors import PacketlabError, deliberate
+from packetlab.errors import PacketlabError, broken, deliberate
 from packetlab.escaping import printable
 from packetlab.link.waits import AT_ONCE, Stop
 from packetlab.packet.foreign import as_bytes
@@ -140,7 +140,7 @@ class Port(ABC):
             frame = self._receive(left) if left is None or left > 0 or not passed else None
             if frame is None:
                 wanted = "frame" if where is None else f"frame that matches {where!r}"
-                raise TimeoutError(f"{self.name}: no {wanted} in {timeout} s ({passed} others came)")
+                raise broken(TimeoutError, f"{self.name}: no {wanted} in {timeout} s ({passed} others came)")
             if where is None or test(frame):
                 return frame
             passed += 1

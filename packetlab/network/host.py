@@ -17,7 +17,7 @@ from packetlab.engine.contract import Endpoint, Engine, Event, Ignored
 from packetlab.engine.xns.idp import MTU, Departure, Node
 from packetlab.engine.xns.pex import Exchange, Responder
 from packetlab.engine.xns.spp_timing import Timing
-from packetlab.errors import PacketlabError, SocketMisuse, deliberate, suggestion
+from packetlab.errors import PacketlabError, SocketMisuse, broken, deliberate, suggestion
 from packetlab.escaping import printable
 from packetlab.link.medium import Medium
 from packetlab.link.port import Attachment, Port, place
@@ -380,7 +380,7 @@ class Station:
             self.wish(request)
         self._wait(lambda: True if request.over else None, f"exchange with {remote}")
         if request.reply is None:
-            raise request.error or TimeoutError(f"PEX to {remote}")
+            raise request.error or broken(TimeoutError, f"PEX to {remote}")
         return request.reply.payload
 
     def answer(self, socket: int, function: Callable[[bytes], bytes | None]) -> None:

@@ -185,6 +185,7 @@ class InetStream(InetSocket):
         super().__init__(host, sock)
         sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         self._connected = self.peer is not None
+        self._taken: list[bytes] = []
 
     def bind(self, address: Any) -> None:
         """Take an address of this host: (IPv4 address, port), or a port alone; 0 for any free one."""
@@ -235,11 +236,18 @@ class InetStream(InetSocket):
         return child
 
     def take(self) -> bytes | None:
-        """Return bytes without waiting: None while there are none, empty at the end of the connection."""
-        try:
-            return self.sock.recv(LARGEST)
-        except BlockingIOError:
-            return None
+        """Return bytes without waiting: None while there are none, empty at the end of the connection.
+
+        They are taken once `let_go` is called: until then an interrupt may end whatever is done with them.
+        """
+        with suppress(BlockingIOError):
+            if not self._taken:
+                self._taken.extend(map(self.sock.recv, [LARGEST]))  # one call of C
+        return self._taken[0] if self._taken else None
+
+    def let_go(self) -> None:
+        """Keep no longer what `take` has returned."""
+        self._taken.clear()
 
     def give(self, data: bytes) -> int:
         """Write bytes without waiting; return how many the kernel took."""
@@ -247,6 +255,9 @@ class InetStream(InetSocket):
             return self.sock.send(data, _socket.MSG_NOSIGNAL)
         except BlockingIOError:
             return 0
+
+    def push(self) -> None:
+        """Nothing: what was given is on its way."""
 
     def finish(self) -> None:
         """Say that no more will be written, without waiting."""
@@ -270,7 +281,7 @@ class InetStream(InetSocket):
         self._need(self._connected, errno.ENOTCONN, "write", *MISUSES[errno.ENOTCONN])
         raw = memoryview(bytes(outgoing(data, f"{self}: write")))
         done = 0
-        with self._turn("write", "write") as turn:
+        with (turn := Turn(self._timeout)).call, self._turn("write", "write", turn):
             while done < len(raw):
                 rest = raw[done:]
                 done += self._deliver(lambda rest=rest: self.sock.send(rest, _socket.MSG_NOSIGNAL), turn)

@@ -6,15 +6,16 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from errno import EAGAIN, EALREADY, EBADF, EDEADLK, EINPROGRESS, EINVAL, EOPNOTSUPP, ETIMEDOUT
+from errno import EAGAIN, EALREADY, EBADF, EDEADLK, EINPROGRESS, EINVAL, EOPNOTSUPP
 from math import inf
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-from packetlab.errors import PacketlabError, SocketMisuse, deliberate, suggestion
+from packetlab.errors import PacketlabError, SocketMisuse, broken, deliberate, suggestion
 from packetlab.escaping import printable
 from packetlab.hooks import Shown
 from packetlab.link.medium import SECOND, Files
+from packetlab.link.nesting import Sleepers
 from packetlab.network.host import Station
 from packetlab.sockets.ways import ANOTHER, INSTEAD
 
@@ -42,12 +43,19 @@ class Turn:
 
     Attributes:
         timeout: the socket's when the call began, for each of its waits.
+        call: to be held by the call itself: no interrupt comes between a `with` of a lock and its end.
     """
 
-    def __init__(self, lock: threading.RLock, timeout: float | None) -> None:
+    def __init__(self, timeout: float | None) -> None:
         self.timeout = timeout
         self.thread, self.process = threading.get_ident(), os.getpid()
-        self.over = threading.Condition(lock)
+        self.call = threading.Lock()
+        self.sleepers = Sleepers()
+
+    @property
+    def lasts(self) -> bool:
+        """Whether its call is still under way: an interrupt may have ended it; and a forked child has its parent's."""
+        return self.call.locked() and self.process == os.getpid()
 
 
 class _Made(type):
@@ -134,7 +142,7 @@ class Socket(Shown, metaclass=_Made):
         with self.host.medium.lock:
             self.closed = True
             for turn in self._turns.values():
-                turn.over.notify_all()
+                turn.sleepers.wake()
             self.host.medium.poke()
 
     # Waiting ------------------------------------------------------------------------------------------------
@@ -175,10 +183,11 @@ class Socket(Shown, metaclass=_Made):
         return medium.wait(look, f"{self}: {verb}", timeout, files)
 
     @contextmanager
-    def _turn(self, side: str, verb: str) -> Iterator[Turn]:
-        """Read ("read") or write ("write") in several steps with no other thread's between: BSD's sblock."""
-        lock = self.host.medium.lock
-        turn = Turn(lock, self._timeout)
+    def _turn(self, side: str, verb: str, turn: Turn) -> Iterator[None]:
+        """Read ("read") or write ("write") in several steps with no other thread's between: BSD's sblock.
+
+        To be entered with the turn's lock held: ``with (turn := Turn(self._timeout)).call, self._turn(side, verb, turn):``.
+        """
 
         def take() -> bool:
             self._turns[side] = turn
@@ -186,19 +195,22 @@ class Socket(Shown, metaclass=_Made):
 
         try:
             self._wait_in_turn(side, take, verb)
-            yield turn
+            yield
         finally:
-            with lock:
+            with self.host.medium.lock:
                 if self._turns.get(side) is turn:
                     del self._turns[side]
-                turn.over.notify_all()
+                turn.sleepers.wake()
 
     def _wait_in_turn(self, side: str, ready: Callable[[], T | None], verb: str, turn: Turn | None = None) -> T:
         """Do as `_wait`, and let a call of another thread that has its `Turn` finish first."""
 
         def look() -> T | Turn | None:
             holder = self._turns.get(side)
-            if holder is turn or holder is None or holder.process != os.getpid():  # a forked child has its parent's
+            if holder is not turn and holder is not None and not holder.lasts:
+                del self._turns[side]
+                holder = None
+            if holder is turn or holder is None:
                 return ready()
             if holder.thread == threading.get_ident():
                 got = "one within it, as a signal's handler makes"
@@ -219,17 +231,17 @@ class Socket(Shown, metaclass=_Made):
             medium.check(f"{self}: {verb}")
             with medium.lock:
                 if until is not None and medium.now >= until:
-                    raise TimeoutError(ETIMEDOUT, f"{self}: {verb}: nothing in {timeout:g} s")
+                    raise broken(TimeoutError, f"{self}: {verb}: nothing in {timeout:g} s")
                 if self._turns.get(side) is found and not self.closed:
                     # Its thread drives the medium meanwhile. Looked at again, since time may be virtual, and a handler of
                     # a signal may have closed the socket just before this.
-                    found.over.wait(LOOK)
+                    found.sleepers.sleep(medium.lock, LOOK)
 
     # Words --------------------------------------------------------------------------------------------------
 
     def _blocked(self, verb: str, number: int = EAGAIN) -> BlockingIOError:
         said = {EINPROGRESS: "goes on; another call finishes it", EALREADY: "goes on already"}
-        return BlockingIOError(number, f"{self}: {verb} {said.get(number, 'would have to wait')}")
+        return broken(BlockingIOError, f"{self}: {verb} {said.get(number, 'would have to wait')}", number)
 
     def _misuse(self, number: int, verb: str, expected: str, got: str, hint: str) -> SocketMisuse:
         return SocketMisuse(number, f"{self}: {verb}", expected, got, hint)
@@ -291,7 +303,7 @@ class Socket(Shown, metaclass=_Made):
             if value is not None:
                 found.append((name, str(getattr(value, "name", value))))
         options = ["timeout"] + [
-            name for name in vars(self) if not name.startswith("_") and name not in ("host", "sock", "stream")
+            name for name in vars(self) if not name.startswith("_") and name not in ("host", "kind", "sock", "stream")
         ]
         return found + [(name, str(getattr(self, name))) for name in sorted(options)]
 

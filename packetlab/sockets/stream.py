@@ -8,8 +8,10 @@ from packetlab.engine.xns.spp import Connection
 from packetlab.engine.xns.spp_states import State
 from packetlab.errors import broken, deliberate
 from packetlab.network.host import Station
+from packetlab.packet.packet import Packet
 from packetlab.protocols.xns import SPP
 from packetlab.sockets.headers import NOTHING, Data, Prototype
+from packetlab.sockets.socket import Turn
 from packetlab.sockets.spp import QUEUE, SPPSocket
 
 __tracebackhide__ = deliberate
@@ -24,7 +26,7 @@ class StreamSocket(SPPSocket):
 
     def __init__(self, host: Station, connection: Connection | None = None) -> None:
         super().__init__(host, connection)
-        self._rest = b""
+        self._rest: list[bytes | Packet] = []  # taken from the connection, and not yet by the reader
 
     def write(self, data: Data, header: Prototype | None = None, *, force: bool = False) -> int:
         """Send bytes; return when all are on their way or queued. What other threads write goes before or behind the whole.
@@ -39,7 +41,7 @@ class StreamSocket(SPPSocket):
             if raw or given is not NOTHING:  # a prototype is a packet of its own; no data at all is nothing
                 self._queue(raw, given, end_of_message=True, force=force)
             return len(raw)
-        with self._turn("write", "write") as turn:
+        with (turn := Turn(self._timeout)).call, self._turn("write", "write", turn):
             for start in range(0, len(raw), size):
                 piece, last = raw[start : start + size], start + size >= len(raw)
                 self._queue(piece, given, end_of_message=last, force=force, turn=turn)
@@ -58,17 +60,27 @@ class StreamSocket(SPPSocket):
 
     def _some(self, size: int) -> bytes | None:
         """Return bytes, `size` at most: None while there are none, empty at the end of the connection."""
-        connection = self._connection
+        data = self._gathered(size)
+        if data is None:
+            return None
+        rest, data = data[size:], data[:size]
+        self._rest = [rest]
+        return data
+
+    def _gathered(self, size: int) -> bytes | None:
+        """Return `size` bytes, or some more, or all there are: as `_some`, but they stay in `_rest`."""
+        connection, rest = self._connection, self._rest
         assert connection is not None
-        pieces, have = [self._rest], len(self._rest)
-        while have < size and (packet := connection.read()) is not None:
-            pieces.append(packet.payload)
-            have += len(packet.payload)
-            self.__dict__["last_header"] = packet[SPP]  # no need to look whether there is such an option
+        have = sum(len(_bytes_of(piece)) for piece in rest)
+        while have < size and (packet := connection.peek()) is not None:
+            if not rest or rest[-1] is not packet:  # else an interrupt came before it was let go
+                rest.append(packet)
+                have += len(packet.payload)
+                self.__dict__["last_header"] = packet[SPP]  # no need to look whether there is such an option
+            connection.read()
         if connection.owes:
             self.host.wish(connection)  # the window has reopened
-        data = b"".join(pieces)
-        data, self._rest = data[:size], data[size:]
+        data = b"".join(map(_bytes_of, rest))
         if data:
             return data
         if connection.ended or connection.state is State.CLOSED:
@@ -78,10 +90,17 @@ class StreamSocket(SPPSocket):
         return None
 
     def take(self) -> bytes | None:
-        """Return bytes without waiting: None while there are none, empty at the end of the connection."""
+        """Return bytes without waiting: None while there are none, empty at the end of the connection.
+
+        They are taken once `let_go` is called: until then an interrupt may end whatever is done with them.
+        """
         self._open("read")
         with self.host.medium.lock:
-            return self._some(AT_ONCE)
+            return self._gathered(AT_ONCE)
+
+    def let_go(self) -> None:
+        """Keep no longer what `take` has returned."""
+        self._rest = []
 
     def give(self, data: bytes) -> int:
         """Write bytes without waiting; return how many found room."""
@@ -99,8 +118,11 @@ class StreamSocket(SPPSocket):
                 idp=self._given.idp,
             )
             taken += min(self._mtu, len(data) - taken)
-        self.host.wish(connection)
         return taken
+
+    def push(self) -> None:
+        """Send what was given."""
+        self.host.wish(self._open("write"))
 
     def finish(self) -> None:
         """Say that no more will be written, without waiting."""
@@ -116,3 +138,7 @@ class StreamSocket(SPPSocket):
         assert self._listener is not None
         connection = self._listener.accept()
         return self._made(connection) if connection is not None else None
+
+
+def _bytes_of(piece: bytes | Packet) -> bytes:
+    return piece if isinstance(piece, bytes) else piece.payload

@@ -30,6 +30,7 @@ class StreamDriver:
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
+        stream.kind = "websocket"  # what it says of misuse, it says to the user of that
         self.medium: Medium = stream.host.medium
         self.due: int | None = None
         self.line = Line(stream)

@@ -6,14 +6,14 @@ The protocol is `engine.websocket`'s, and `websocket_stream` joins it to a strea
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from errno import EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP
+from errno import EALREADY, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP
 from functools import partial
 from ipaddress import ip_address
 from typing import Any, Literal
 
 from packetlab.engine.websocket.connection import WebSocket
 from packetlab.engine.websocket.events import Event, Opened, Reply, Request
-from packetlab.errors import LocalProtocolError
+from packetlab.errors import LocalProtocolError, PacketlabError
 from packetlab.link.medium import SECOND
 from packetlab.sockets.headers import Data, outgoing
 from packetlab.sockets.socket import Socket
@@ -57,6 +57,7 @@ class WebSocketSocket(Socket):
             raise
         super().__init__(stream.host)
         self.stream = stream
+        stream.kind = self.kind  # what it says of misuse, it says to the user of this
         self.family = stream.family
         self._shape: dict[str, Any] = {
             "subprotocols": subprotocols, "headers": headers, "compression": compression,
@@ -66,13 +67,16 @@ class WebSocketSocket(Socket):
         self._accept, self._origins = accept, origins
         self._endpoint = _endpoint
         self._porch: Porch | None = None
+        self._connecting = False  # a connect has yet to be finished, by another one
 
     # Looking ------------------------------------------------------------------------------------------------
 
     def _open(self, verb: str) -> Endpoint:
-        self._need(self._endpoint, ENOTCONN, verb, "a connected socket", "one that is not", CONNECT)
-        assert self._endpoint is not None
-        return self._endpoint
+        endpoint = self._endpoint
+        begun = endpoint is not None and endpoint.engine.state != "connecting"
+        self._need(begun, ENOTCONN, verb, "a connected socket", "one that is not", CONNECT)
+        assert endpoint is not None
+        return endpoint
 
     @property
     def address(self) -> Any:
@@ -120,23 +124,32 @@ class WebSocketSocket(Socket):
         Args:
             path: of the request, from "/" on. host: of its Host header, the address unless given.
 
+        Where a `timeout` or an interrupt ends the wait, another call goes on with it.
+
         Raises:
             ConnectionRefusedError: nobody listens there, or the server answered with something else than 101; the
                 message has its status, where it sends us, and how its answer begins.
             RemoteProtocolError: the server broke the handshake's rules.
         """
         self._need(self._porch is None, EOPNOTSUPP, "connect", *NO_LISTENER)
-        self._need(self._endpoint is None, EISCONN, "connect", "a fresh socket", "one that was connected", ANOTHER)
+        fresh, blocked = self._endpoint is None or self._connecting, EALREADY if self._connecting else EINPROGRESS
+        self._need(fresh, EISCONN, "connect", "a fresh socket", "one that was connected", ANOTHER)
         self._need(path.startswith("/"), EINVAL, "connect", 'a path that begins with "/"', repr(path), 'try "/" + path')
-        self.stream.timeout = self.timeout
-        self.stream.connect(address)
-        peer = self.stream.peer
-        name = host or (f"{peer[0]}:{peer[1]}" if self.family == "inet" else str(peer))
-        engine = WebSocket("client", host=name, path=path, **self._shape)
-        with self.host.medium.lock:
-            engine.start(self.host.medium.now)
-            self._endpoint = Endpoint(self.stream, engine)
-        self._wait(self._endpoint.is_open, "connect")
+        try:
+            if self._endpoint is None:
+                self.stream.timeout = self.timeout
+                self.stream.connect(address)
+                peer = self.stream.peer
+                name = host or (f"{peer[0]}:{peer[1]}" if self.family == "inet" else str(peer))
+                engine = WebSocket("client", host=name, path=path, **self._shape)
+                with self.host.medium.lock:
+                    engine.start(self.host.medium.now)
+                    self._endpoint = Endpoint(self.stream, engine)
+            self._wait(self._endpoint.is_open, "connect", blocked=blocked)
+        except BaseException as error:
+            self._connecting = not isinstance(error, (ConnectionError, PacketlabError))
+            raise
+        self._connecting = False
 
     def listen(self, backlog: int = 5) -> None:
         """Take connections; each is a WebSocket by the time `accept` returns it."""
@@ -168,21 +181,31 @@ class WebSocketSocket(Socket):
         """Send a message: text as `str`, binary as `bytes` or headers; with `fragment`, in frames of so many bytes."""
         endpoint = self._open("write")
         message = data if isinstance(data, str) else bytes(outgoing(data, f"{self}: write"))
-        self._wait(endpoint.room, "write")
-        with self.host.medium.lock:
-            endpoint.engine.send(message, self.host.medium.now, fragment)
-            self.host.medium.turn(endpoint)
+        medium = self.host.medium
+
+        def sent() -> bool | None:
+            if endpoint.room() is None:
+                return None
+            endpoint.engine.send(message, medium.now, fragment)
+            return True
+
+        self._wait(sent, "write")
+        medium.turn(endpoint)
         return len(message)
 
     def write_raw(self, data: Data) -> int:
         """Send bytes, or a packet such as ``WebSocketFrame(rsv1=1) / b"..."``, just as they are."""
         endpoint = self._open("write_raw")
         raw = bytes(outgoing(data, f"{self}: write_raw"))
-        with self.host.medium.lock:
+
+        def sent() -> bool:
             if endpoint.engine.finished:
                 raise endpoint.ended("write_raw")
             endpoint.engine.send_raw(raw)
-            self.host.medium.turn(endpoint)
+            return True
+
+        self._wait(sent, "write_raw")
+        self.host.medium.turn(endpoint)
         return len(raw)
 
     def read(self) -> str | bytes | None:
@@ -199,12 +222,15 @@ class WebSocketSocket(Socket):
     def ping(self, data: bytes = b"") -> float:
         """Send a ping, wait for its pong, and return how long that took, in seconds."""
         endpoint, medium = self._open("ping"), self.host.medium
-        with medium.lock:
+
+        def sent() -> int:
             endpoint.room("ping")
-            start = medium.now
             endpoint.engine.ping(data)
             endpoint.pinged.add(data)
-            medium.turn(endpoint)
+            return medium.now
+
+        start = self._wait(sent, "ping")
+        medium.turn(endpoint)
         self._wait(lambda: endpoint.ponged(data), "ping")
         return (medium.now - start) / SECOND
 

@@ -42,6 +42,7 @@ class Endpoint(StreamDriver):
         self.told = False  # a call has raised that the stream was lost
         self.reader_gone = False
         self._out = b""
+        self._midst = False  # bytes or events are no longer with one, and not yet with the next, of stream, engine and us
         self._said_all = self._heard_all = False
         self.gave_up = False  # the other side took too long over the close, with bytes of ours not taken
         self._hang_up_at: int | None = None
@@ -53,6 +54,8 @@ class Endpoint(StreamDriver):
             return
         self._turning, more = True, False
         try:
+            if self._midst:
+                self._cut_off()
             self._say(now)
             for _ in range(AT_ONCE):
                 if self._heard_all or self._is_full():
@@ -60,11 +63,13 @@ class Endpoint(StreamDriver):
                 data = self.stream.take()
                 if data is None:
                     break
+                self._midst = True
                 if data:
                     self.engine.receive(data, now)
                 else:
                     self._heard_all = True
                     self.engine.end_of_stream(now)
+                self.stream.let_go()
                 self._hear()
                 self._say(now)
             else:
@@ -77,6 +82,7 @@ class Endpoint(StreamDriver):
         except OSError as error:
             self.lost = self.lost or error
             self._heard_all = self._said_all = True
+            self._out, self._midst = b"", False
             self.engine.end_of_stream(now)
         finally:
             self._turning = False
@@ -86,6 +92,12 @@ class Endpoint(StreamDriver):
         full = self._is_full()
         self.line.mask = (0 if full or self._heard_all else select.POLLIN) | (select.POLLOUT if self._out else 0)
 
+    def _cut_off(self) -> None:
+        """End the WebSocket: an interrupt ended the last turn with an engine, or a stream, half way through some bytes."""
+        self.stream.finish()
+        text = "an exception, as a signal's handler raises it, cut off the taking in or sending of frames"
+        raise broken(ConnectionAbortedError, f"{self}: {text}; what was under way is lost")
+
     def _is_full(self) -> bool:
         """Say whether reading has to wait: for the program to take messages, or for the other side to take our bytes."""
         behind = len(self.inbox) >= AHEAD or self.inbox_bytes >= AHEAD_BYTES
@@ -93,9 +105,18 @@ class Endpoint(StreamDriver):
 
     def _say(self, now: int) -> None:
         self._out += self.engine.bytes_to_send(now)
-        while self._out and not self._said_all and (taken := self.stream.give(self._out)):
+        said = False
+        while self._out and not self._said_all:
+            self._midst = True
+            taken = self.stream.give(self._out)
             self._out = self._out[taken:]
+            self._midst = False
+            if not taken:
+                break
+            said = True
             self._hang_up_at = None  # the time of the close runs anew while the other side takes what we say
+        if said:
+            self.stream.push()
         if self.engine.finished and not self._out and not self._said_all:
             self._said_all = True
             self.stream.finish()
@@ -112,7 +133,9 @@ class Endpoint(StreamDriver):
             self.engine.end_of_stream(now)
 
     def _hear(self) -> None:
-        for event in self.engine.events():
+        events = self.engine.events()
+        self._midst = self._midst or bool(events)
+        for event in events:
             if isinstance(event, Message):
                 if not self.reader_gone:
                     self.inbox.append(event.data)
@@ -132,6 +155,7 @@ class Endpoint(StreamDriver):
                 self.refused = event
             elif isinstance(event, Failed):
                 self.lost = self.lost or event.error
+        self._midst = False
 
     # What a socket waits for.
 
@@ -158,14 +182,16 @@ class Endpoint(StreamDriver):
         return BrokenPipeError(EPIPE, f"{self}: {verb}: the other side has closed (close code {code})")
 
     def __str__(self) -> str:
-        return f"websocket {self.stream}".replace("stream ", "", 1)
+        return f"{self.stream}"
 
     def read(self) -> tuple[str | bytes | None] | None:
         """Return the next message, or None in its place at the end."""
         if self.inbox:
-            message = self.inbox.popleft()
+            message, full = self.inbox[0], self._is_full()
             self.inbox_bytes -= len(message)
-            self.medium.turn(self)
+            self.inbox.popleft()
+            if full:
+                self.medium.turn(self)  # there is room again
             return (message,)
         if self.closed is None:
             return None

@@ -6,7 +6,9 @@ CPython runs handlers between two instructions; the trace function of a thread i
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
+import threading
+import time
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -122,3 +124,72 @@ def test_a_close_that_a_handler_aborts_ends_wherever_that_happens(kind: str) -> 
     for at in range(1, places, max(1, places // PLACES)):
         _, ended = aborted_within("xns", kind, at)
         assert ended in ("closed", "ConnectionAbortedError", "SocketMisuse"), at
+
+
+class Interrupt(BaseException):
+    """What a handler raises."""
+
+
+def interrupted(call, at: int) -> int:
+    """Call something, with an interrupt at a place where CPython may run a handler; return how many there were."""
+    count = 0
+
+    def look(frame, event, _) -> None:
+        nonlocal count
+        name = frame.f_code.co_filename
+        if event in ("call", "c_return") and ("/packetlab/" in name or name.endswith(("threading.py", "contextlib.py"))):
+            count += 1
+            if count == at:
+                sys.setprofile(None)
+                raise Interrupt
+
+    sys.setprofile(look)
+    try:
+        call()
+    except (Interrupt, TimeoutError):
+        pass
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_a_turn_ends_with_its_call_wherever_that_is_interrupted() -> None:
+    a, b = pair()
+    with a, b, ExitStack() as stack:
+        conn = socket_of(stack, a, b, "inet", "stream", "read")
+        stack.callback(conn.abort)
+        conn.timeout = PATIENCE
+        places = interrupted(lambda: conn.write(b"x"), 0)
+        for at in range(1, places + 1):
+            interrupted(lambda: conn.write(b"x"), at)
+            assert conn.write(b"y") == 1
+            done: list[int] = []
+            thread = threading.Thread(target=lambda done=done: done.append(conn.write(b"z")))
+            thread.start()
+            thread.join(PATIENCE)
+            assert done == [1], at
+        assert conn._turns == {}
+
+
+def test_whoever_waits_for_a_turn_of_another_thread_may_be_interrupted_anywhere() -> None:
+    a, b = pair()
+    with a, b, ExitStack() as stack:
+        conn = socket_of(stack, a, b, "xns", "stream", "read")
+        conn.timeout = None
+
+        def hold() -> None:
+            with suppress(OSError):
+                conn.write(bytes(1 << 20))
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        while "write" not in conn._turns:
+            time.sleep(0.001)
+        conn.timeout = 0.05
+        places = interrupted(lambda: conn.write(b"x"), 0)
+        for at in range(1, places, max(1, places // PLACES)):
+            interrupted(lambda: conn.write(b"x"), at)
+            assert not conn.host.medium.lock._is_owned(), at
+        conn.abort()
+        holder.join(PATIENCE)
+        assert not holder.is_alive()

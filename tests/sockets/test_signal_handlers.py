@@ -74,7 +74,7 @@ def handler():
     return answer
 interrupted(handler, conn.read)
 """)
-    assert found == ["answered TimeoutError None", "handler: b'rq'", "call: b'what the call waits for'"]
+    assert found == ["answered TimeoutError 110", "handler: b'rq'", "call: b'what the call waits for'"]
 
 
 def test_what_a_handler_takes_in_for_the_call_that_it_interrupts_is_seen_by_that() -> None:

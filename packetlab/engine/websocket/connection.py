@@ -202,8 +202,9 @@ class WebSocket:
         """Return the bytes that wait to be written; the time to answer a close frame runs from here."""
         if self._deadline is None and not self.finished and self.state in ("closing", "closed"):
             self._deadline = now + self.close_timeout
-        data = b"".join(self._out)
-        self._out.clear()
+        count = len(self._out)  # a signal's handler may add more meanwhile, or end this
+        data = b"".join(self._out[:count])
+        del self._out[:count]
         return data
 
     def events(self) -> list[Event]:

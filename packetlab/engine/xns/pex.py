@@ -75,7 +75,7 @@ class Exchange(Endpoint):
         if self._tries:
             self._due = True
         else:
-            self.error = TimeoutError(f"PEX to {self._remote}: no reply")
+            self.error = broken(TimeoutError, f"PEX to {self._remote}: no reply")
 
     @property
     def over(self) -> bool:

@@ -45,7 +45,7 @@ def failure(who: str, step: Step, before: State, give_up: float, answers: bool) 
         return broken(ConnectionResetError, f"{who}: the peer has ended without confirming all that was sent")
     waited = f"{who}: no answer for {give_up:g} s"
     if before is State.REQUESTED:
-        return TimeoutError(waited)
+        return broken(TimeoutError, waited)
     if answers:
         return broken(ConnectionAbortedError, f"{who}: the peer answers, but no longer confirms or takes what is sent")
     return broken(ConnectionAbortedError, f"{waited}; the peer is gone")

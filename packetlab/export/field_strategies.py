@@ -103,7 +103,7 @@ def _of_kind(cls: Any, f: Field, values: str, seen: Values, st: Any) -> Any:
         return st.binary(max_size=LONGEST).map(lambda data: _coded(kind, data))
     if kind.wire == "bytes":
         drawn = st.binary(min_size=kind.fixed_bits // 8, max_size=kind.fixed_bits // 8)
-        return drawn if kind.verbatim else drawn.map(lambda raw: raw if _is_value(kind, raw) else kind.zero)
+        return drawn if kind.verbatim else drawn.map(lambda raw: kind.value(raw if _is_value(kind, raw) else kind.zero))
     if f.size is not None:
         size = max(0, f.size.evaluate(seen))
         return st.binary(min_size=size, max_size=size)

@@ -1,0 +1,171 @@
+"""What a new kind of field takes: its class, a row in the table of descriptions, a public name. All else goes by what it says."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+from typing import Annotated, Any
+
+import pytest
+from hypothesis import given, settings
+
+import packetlab as pl
+from packetlab import (
+    U8,
+    BuildError,
+    Bytes,
+    Capture,
+    Ether,
+    Header,
+    Kind,
+    auto,
+    bindings,
+    declare_from,
+    describe,
+    dissect,
+    field,
+    size_of,
+    sized,
+    strategies,
+)
+from packetlab.bulk import scannable
+from packetlab.declare import kinds
+from packetlab.declare.plan import Coded
+from packetlab.export.wireshark import wireshark
+from packetlab.schema import kinds as travelling
+from packetlab.schema.kinds import Form
+
+ROOT = pathlib.Path(pl.__file__).parent
+KINDS = {name for name, one in vars(kinds).items() if isinstance(one, type) and issubclass(one, Kind)}
+
+
+def trees() -> dict[str, ast.Module]:
+    return {str(path.relative_to(ROOT)): ast.parse(path.read_text("utf-8")) for path in ROOT.rglob("*.py")}
+
+
+def test_nobody_asks_a_kind_for_its_class() -> None:
+    """But those who tell annotations that are kinds from others, and the table by which kinds travel."""
+    found: dict[str, int] = {}
+    for name, tree in trees().items():
+        for node in ast.walk(tree):
+            asks = isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass")
+            asks |= (
+                isinstance(node, ast.Compare)
+                and isinstance(node.left, ast.Call)
+                and ast.unparse(node.left.func) == "type"
+            )
+            if asks and KINDS & {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}:
+                found[name] = found.get(name, 0) + 1
+    assert set(found) <= {"declare/annotations.py", "schema/kinds.py"}, found
+    assert sum(found.values()) <= 10, found
+
+
+class Twelve(Kind):
+    """A number of 12 bits and four that are 0, as bytes: of a fixed width."""
+
+    bits = 16
+    zero = bytes(2)
+    words = "twelve bits"
+
+    def raw(self, value: Any, where: str) -> bytes:
+        if not isinstance(value, int) or not 0 <= value < 1 << 12:
+            raise BuildError(where, "0..4095", repr(value))
+        return (value << 4).to_bytes(2, "big")
+
+    def value(self, raw: bytes) -> int:
+        return int.from_bytes(raw, "big") >> 4
+
+
+class Length(Kind):
+    """One byte up to 254, else 255 and two: of its own width."""
+
+    zero = 0
+    low, high = 0, 65535
+
+    def raw(self, value: Any, where: str) -> int:
+        if not isinstance(value, int) or not 0 <= value <= self.high:
+            raise BuildError(where, "0..65535", repr(value))
+        return int(value)
+
+    def read(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
+        if pos < limit and data[pos] < 255:
+            return data[pos], pos + 1
+        number = int.from_bytes(data[pos + 1 : pos + 3], "big")
+        return (number, pos + 3) if pos + 3 <= limit and number >= 255 else None
+
+    def write(self, raw: int) -> bytes:
+        return bytes([raw]) if raw < 255 else b"\xff" + raw.to_bytes(2, "big")
+
+
+def declared() -> type[Header]:
+    class Load(Header, under=Ether, when={"type": 0x88B5}):
+        id: Annotated[int, Twelve()] = 0xABC
+        size: Annotated[int, Length()] = auto(size_of("text"))
+        text: Bytes = sized(field("size"), b"")
+        end: U8 = 1
+
+    return Load
+
+
+def test_a_new_kind_of_the_tree_touches_three_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`declare/kinds.py`: these classes. `schema/kinds.py`: these rows. `__init__.py`: the names. Then it has everything."""
+
+    def row(word: str, kind: Kind) -> Form:
+        return Form(
+            "rule const when default",
+            lambda one: type(one) is type(kind),
+            lambda one, where: {},
+            lambda row, where, maker: kind,
+            lambda row, where, enums: word.title(),
+        )
+
+    rows = {word: row(word, kind) for word, kind in (("twelve", Twelve()), ("length", Length()))}
+    monkeypatch.setattr(travelling, "FORMS", {**rows, **travelling.FORMS})
+    with bindings():
+        load = declared()
+        data = describe(load)
+        wires = [bytes(Ether() / load(id=n, text=b"x" * n)) for n in (1, 300, 5)]
+    assert [row["kind"] for row in data["fields"]] == ["twelve", "length", "bytes", "int"]
+    with bindings():
+        (again,) = declare_from(data)
+        works_everywhere(again, wires)
+
+
+def test_a_kind_of_a_users_file_touches_none() -> None:
+    with bindings():
+        load = declared()
+        works_everywhere(load, [bytes(Ether() / load(id=n, text=b"x" * n)) for n in (1, 300, 5)])
+
+
+def works_everywhere(load: Any, wires: list[bytes]) -> None:
+    read = [dissect(wire) for wire in wires]
+    assert [packet[load].id for packet in read] == [1, 300, 5] and [packet[load].size for packet in read] == [1, 300, 5]
+    assert not any(packet.faults for packet in read) and [packet.encode() for packet in read] == wires
+    for cut in range(14, len(wires[0])):
+        damaged = dissect(wires[0][:cut])
+        assert bytes(damaged) == wires[0][:cut] and (damaged.faults or cut == 14)
+    assert "size_of(text)" in str(read[0].why(load, "size")) and "id" in str(read[0].show())
+    assert "Load" in str(read[0].diff(read[2])) and load(id=5).matches(read[2])
+    assert "size ..." in str(pl.diagram(load)) and "twelve bits" in pl.diagram(load).markdown()
+    captured = Capture.of(read)
+    assert captured.table("load.size")["load.size"].tolist() == [1, 300, 5]
+    assert captured.where("load.size >= 5").count() == 2 and captured.where(load(id=5)).count() == 1
+    for case in pl.malformed(read[0]):
+        assert not case.disagreements(), case
+
+    @settings(max_examples=20, deadline=None)
+    @given(strategies.headers(load))
+    def drawn(header: Any) -> None:
+        assert dissect(bytes(Ether() / header))[load] == header
+
+    drawn()
+    with pytest.raises(BuildError, match=r"Load\.size: .*Length"):
+        pl.wireshark(load)
+
+
+@pytest.mark.parametrize("reasons", [scannable.CANNOT, wireshark.CANNOT])
+def test_what_cannot_have_a_step_says_why_and_the_page_says_so_too(reasons: dict[type[object], str]) -> None:
+    page = (ROOT.parent / "notebooks" / "design.md").read_text("utf-8")
+    assert Coded in reasons
+    for step, why in reasons.items():
+        assert f"`{step.__name__}`" in page and why in page

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from packetlab.declare.addresses import XNSAddress, mac_bytes
 from packetlab.engine.contract import Endpoint, Engine, Event, Ignored
 from packetlab.engine.xns.idp import MTU, Departure, Node
-from packetlab.engine.xns.pex import Exchange, Responder
+from packetlab.engine.xns.pex import Exchange, Responder, check_request
 from packetlab.engine.xns.spp_timing import Timing
 from packetlab.errors import PacketlabError, SocketMisuse, broken, deliberate, suggestion
 from packetlab.escaping import printable
@@ -366,15 +366,16 @@ class Station:
             to: a place or an XNS address. interval: seconds between repeats, `tries` in all.
 
         Raises:
-            TimeoutError: no reply came. ConnectionRefusedError: nobody has that socket.
+            TimeoutError: no reply came. ConnectionRefusedError: nobody has that socket. OSError: EMSGSIZE, over 540 bytes.
         """
         self._need_open("exchange")
+        data = check_request(f"{self.name}: exchange", data, interval, tries)
         remote, node = self.resolve(to), self.xns.node
         with self.medium.lock:
             number = node.free_socket()
             local = node.address_towards(remote, number)
             request = Exchange(
-                local, remote, bytes(data), id=node.new_id(), client_type=client_type, interval=interval, tries=tries
+                local, remote, data, id=node.new_id(), client_type=client_type, interval=interval, tries=tries
             )
             node.bind(request, number)
             self.wish(request)
@@ -384,7 +385,10 @@ class Station:
         return request.reply.payload
 
     def answer(self, socket: int, function: Callable[[bytes], bytes | None]) -> None:
-        """Answer packet exchange requests at a socket: `function` gets a request's data and returns the reply's."""
+        """Answer packet exchange requests at a socket: `function` gets a request's data and returns the reply's, or None.
+
+        Where it returns something else, whoever drives the host gets a TypeError.
+        """
         self._need_open("answer")
         call = self.medium.callback
         responder = Responder(lambda packet: call(function, packet.payload) if PEX in packet else None)

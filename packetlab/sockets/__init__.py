@@ -10,6 +10,11 @@
 
 Options have the meaning they have in 4.4BSD's NS domain; where BSD ignores silently what it was given, these sockets raise
 `LocalProtocolError`. A call that BSD answers with an errno raises `SocketMisuse`, which is an `OSError` with that errno too.
+
+A signal's handler may close, abort, write, and raise, in real time at any moment. What would wait may be EDEADLK there, so let
+it note what is to be done. It must not join a thread that uses the same network: its own thread may hold the lock that one
+waits for. What an interrupted call had taken (frames from a port, a packet or message for its reader) is lost with it: SPP
+repeats frames, and a WebSocket that was cut off within one says so.
 """
 
 from __future__ import annotations

@@ -447,3 +447,34 @@ def test_a_refused_connection_has_its_number_in_every_family(closing, family) ->
 def test_attention_is_no_truth_value(closing) -> None:
     with pytest.raises(TypeError, match="seqpacket socket of a: attention: expected one byte"):
         World("xns", "seqpacket", closing).socket("connected").attention(True)
+
+
+@pytest.mark.parametrize(
+    ("number", "bad"),
+    [
+        (errno.EINVAL, {"interval": "x"}),
+        (errno.EINVAL, {"interval": 0}),
+        (errno.EINVAL, {"interval": float("nan")}),
+        (errno.EINVAL, {"tries": 0}),
+        (errno.EINVAL, {"tries": "x"}),
+        (errno.EMSGSIZE, {"data": bytes(541)}),
+    ],
+)
+def test_an_exchange_says_what_is_wrong_with_its_arguments(number, bad) -> None:
+    net = SimNetwork(1)
+    a, b = net.host("a"), net.host("b")
+    net.link(a, b)
+    with pytest.raises(SocketMisuse, match="a: exchange") as caught:
+        a.exchange(b.at(8), **{"data": b"", **bad})
+    assert caught.value.errno == number
+
+
+def test_an_exchange_takes_bytes_and_its_answer_gives_them() -> None:
+    net = SimNetwork(1)
+    a, b = net.host("a"), net.host("b")
+    net.link(a, b)
+    with pytest.raises(TypeError, match="a: exchange: data: expected bytes, or a packet, got int"):
+        a.exchange(b.at(8), 1 << 40)
+    b.answer(8, lambda data: 5)
+    with pytest.raises(TypeError, match="answer at .*: expected bytes from its function, or None for no reply, got int"):
+        a.exchange(b.at(8), b"", tries=1)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from errno import ENETUNREACH
+from errno import EINVAL, EMSGSIZE, ENETUNREACH
+from math import inf
+from typing import Any
 
 from packetlab.declare.addresses import XNSAddress
 from packetlab.engine.contract import SECOND, Endpoint, Ignored
-from packetlab.errors import LocalProtocolError, PacketlabError, broken, unbuildable
-from packetlab.packet.packet import Packet
+from packetlab.errors import PacketlabError, SocketMisuse, broken, unbuildable
+from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.xns import IDP, PEX, ErrorNumber
 
 LARGEST = 540  # bytes of data
+DATA = (bytes, bytearray, memoryview, Packet, Header)
 
 
 class Exchange(Endpoint):
@@ -27,8 +30,6 @@ class Exchange(Endpoint):
         id: int, client_type: int = 0, interval: float = 1.0, tries: int = 5,
     ) -> None:  # fmt: skip
         super().__init__()
-        if len(data) > LARGEST:
-            raise LocalProtocolError("PEX data", f"at most {LARGEST} bytes", f"{len(data)}")
         self.id = id
         self.reply: Packet | None = None
         self.error: OSError | None = None
@@ -83,6 +84,21 @@ class Exchange(Endpoint):
         return self.reply is not None or self.error is not None
 
 
+def check_request(where: str, data: Any, interval: Any, tries: Any) -> bytes:
+    """Return the data of a request. TypeError: they are none. SocketMisuse: too many, or no such interval or tries."""
+    if not isinstance(data, DATA):
+        raise TypeError(f"{where}: data: expected bytes, or a packet, got {type(data).__name__}")
+    raw, number = bytes(data), isinstance(interval, (int, float)) and not isinstance(interval, bool)
+    if len(raw) > LARGEST:
+        hint = "a connection takes more"
+        raise SocketMisuse(EMSGSIZE, where, f"at most {LARGEST} bytes of data", f"{len(raw)}", hint)
+    if not (number and 0 < interval < inf):
+        raise SocketMisuse(EINVAL, f"{where}: interval", "seconds, more than 0", f"{interval!r:.60}", "1.0 is usual")
+    if not isinstance(tries, int) or isinstance(tries, bool) or tries < 1:
+        raise SocketMisuse(EINVAL, f"{where}: tries", "1 or more requests", f"{tries!r:.60}", "5 is usual")
+    return raw
+
+
 class Responder(Endpoint):
     """Answers requests: `answer` gets the request packet and returns the reply's data, or None for no reply."""
 
@@ -95,6 +111,9 @@ class Responder(Endpoint):
         """Answer a request."""
         pex, idp = packet.get(PEX), packet[IDP]
         data = self._answer(packet) if pex is not None else None
+        if data is not None and not isinstance(data, DATA):
+            got = type(data).__name__
+            raise TypeError(f"answer at {idp.dst}: expected bytes from its function, or None for no reply, got {got}")
         if pex is None or data is None:
             self._events.append(Ignored(packet, "PEX: no request, or one without an answer"))
         else:

@@ -37,8 +37,7 @@ class Bodies(Sequence[bytes]):
         self.extents: list[tuple[int, int]] = []
         start, end = 0, len(data)
         for i, header in enumerate(layers):
-            start += measured(header, header._declaration.before)
-            end -= len(gaps.get(i, b"")) + measured(header, header._declaration.behind)
+            start, end = header._extent(header, start, end - len(gaps[i]) if i in gaps else end)
             self.extents.append((start, end))
 
     def __len__(self) -> int:

@@ -55,6 +55,10 @@ def forget(cls: type[AnyHeader]) -> None:
         header._loosened = staticmethod(Rederiving(cls._declaration).compile_loosened())
         return header._loosened(*args)
 
+    def extent(*args: Any) -> Any:
+        header._extent = staticmethod(Rederiving(cls._declaration).compile_extent())
+        return header._extent(*args)
+
     def rederive(*args: Any) -> Any:
         header._rederive = staticmethod(Rederiving(cls._declaration).compile())
         return header._rederive(*args)
@@ -62,7 +66,7 @@ def forget(cls: type[AnyHeader]) -> None:
     header.__init__ = init
     header._encode, header._resolve, header._decode = staticmethod(encode), staticmethod(resolve), staticmethod(decode)
     header._rederive, header._copied = staticmethod(rederive), staticmethod(copied)
-    header._loosened = staticmethod(loosened)
+    header._loosened, header._extent = staticmethod(loosened), staticmethod(extent)
 
 
 def compile_init(cls: type[AnyHeader]) -> None:

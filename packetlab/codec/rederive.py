@@ -58,6 +58,15 @@ class Rederiving(Packing):
         lines = [head, *("    " + line for line in [*lines, "return r, at, stop"])]
         return function(lines, self.names, f"{self.cls.name}.rederive")
 
+    def compile_extent(self) -> Any:
+        """Return ``extent(h, start, end)`` -> where the payload of a header with derived fields filled in begins and ends."""
+        own, tail = self.sizes(self.before), self.sizes(self.behind) if self.behind else "0"
+        cut = f"if h._state >> {2 * len(self.cls.fields)}: return whole(h, h, start, end)[1:]"
+        lines = [cut, *self.lines, f"return start + {own}, end - ({tail})"]
+        return function(
+            ["def extent(h, start, end):", *("    " + line for line in lines)], self.names, f"{self.cls.name}.extent"
+        )
+
     def compile_loosened(self) -> Any:
         """Return ``loosened(h, above) -> header``: one that was read whole with all derived fields made derived again.
 

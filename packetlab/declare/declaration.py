@@ -41,6 +41,7 @@ class AnyHeader:
     _rederive: ClassVar[Callable[..., Any]]
     _copied: ClassVar[Callable[..., Any]]
     _loosened: ClassVar[Callable[..., Any]]
+    _extent: ClassVar[Callable[..., tuple[int, int]]]
 
     @classmethod
     def _reset(cls) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from packetlab.declare.expressions import Checksum, Expr, Next, Ref
+from packetlab.declare.expressions import Checksum, Expr, Next, Ref, Size as SizeOf
 from packetlab.declare.rules import invert
 
 if TYPE_CHECKING:
@@ -163,6 +163,7 @@ class Plan:
         least: bytes that a header has at the least: its fixed fields that are always there.
         trailing: bytes that the fixed fields of the trailer take.
         sums: the checksums in the order in which they are filled in.
+        lengths: the fields whose rules ask for the size of the payload.
     """
 
     def __init__(
@@ -198,6 +199,7 @@ class Plan:
         self.bounds = [step for step in self.head if isinstance(step, Bound)]
         self.trailer: list[Step] = [self._step(piece) for piece in _pieces(behind)]
         self.sums = [f for f in fields if isinstance(f.rule, Checksum)]
+        self.lengths = [f for f in fields if f.rule is not None and _counts_payload(f.rule)]
 
     def _take(self, parts: frozenset[str], size: Expr, said_by: Field) -> None:
         if parts == {"self"}:
@@ -286,6 +288,11 @@ def _pieces(fields: list[Field]) -> list[Run | Field]:
     if units:
         found.append(Run(units))
     return found
+
+
+def _counts_payload(rule: Expr) -> bool:
+    leaves = [] if isinstance(rule, Checksum) else rule.leaves()
+    return any(isinstance(leaf, SizeOf) and leaf.name == "payload" for leaf in leaves)
 
 
 def needs(rule: Expr) -> set[str]:

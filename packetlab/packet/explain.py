@@ -114,6 +114,15 @@ def follows(scope: Derivation, f: Field) -> bool:
     return bool(raw == derived)
 
 
+def holds(scope: Derivation, f: Field) -> bool:
+    """The same, told without working it out again where it is known of a captured field."""
+    original, count = scope.packet._headers[scope.i], len(scope.cls._fields)
+    cut = original._state >> 2 * count
+    if original._state >> count & f.bit and not cut and scope.raw(f.name) is not None:
+        return not scope.packet._rederived()[scope.i]._state & f.bit
+    return follows(scope, f)
+
+
 # Verdicts ------------------------------------------------------------------------------------------------------
 
 
@@ -147,7 +156,7 @@ def _verdict(scope: Derivation, f: Field, rule: Checksum, whole: bool) -> Verdic
         return Verdict.UNVERIFIED  # with a payload, what carries it says how much there is
     if "pseudo" in rule.over and pseudo_sum(scope.layers, i, scope.cls, 0) is None:
         return Verdict.UNVERIFIED
-    return Verdict.GOOD if follows(scope, f) else Verdict.BAD
+    return Verdict.GOOD if holds(scope, f) else Verdict.BAD
 
 
 def verdicts(packet: Packet) -> dict[str, Verdict]:
@@ -176,7 +185,8 @@ def _is_short(scope: Derivation, part: str) -> bool:
     plan = scope.cls._declaration.plan
     if part == "self":
         own = plan.own is not None and plan.own.size.evaluate(scope) > scope.size("self")
-        return own or any(_is_short(scope, f.name) for f in scope.cls._declaration.before)
+        sized = [f.name for f in scope.cls._declaration.before if f.pad or f.name in plan.sizes]
+        return own or any(_is_short(scope, name) for name in sized)
     f = scope.cls._by_name.get(part)
     if f is None or scope.raw(part) is None:
         return False
@@ -199,14 +209,13 @@ def all_here(packet: Packet, bodies: Bodies, count: int) -> list[bool]:
     short = said = False
     for j in range(count):
         scope = Derivation(packet, j, bodies)
-        for f in scope.cls._fields:
-            leaves = f.rule.leaves() if f.rule is not None and not isinstance(f.rule, Checksum) else []
-            if any(isinstance(leaf, Size) and leaf.name == "payload" for leaf in leaves):
-                raw = scope.raw(f.name)
-                if raw is None and f.condition is not None and not f.condition.evaluate(scope):
-                    continue
-                short = short or raw is None or (not isinstance(f.rule, Next) and derive(scope, f) < raw)
-                said = said or not isinstance(f.rule, Next)
+        for f in scope.cls._declaration.plan.lengths:
+            raw = scope.raw(f.name)
+            if raw is None and f.condition is not None and not f.condition.evaluate(scope):
+                continue
+            number = isinstance(f.rule, Next)
+            short = short or raw is None or not (number or holds(scope, f) or derive(scope, f) >= raw)
+            said = said or not number
         found.append(not short and (said or not (packet._notes and packet._notes.missing)))
         partial = scope.cls._declaration.partial
         short = short or (partial is not None and bool(partial.evaluate(scope)))

@@ -9,6 +9,7 @@ from hypothesis import given, settings, strategies as st
 from packetlab import (
     MAC,
     S8,
+    TCP,
     U4,
     U8,
     U16,
@@ -19,6 +20,7 @@ from packetlab import (
     IPv4Address,
     IPv6Address,
     Rest,
+    Verdict,
     auto,
     const,
     dissect,
@@ -140,3 +142,12 @@ def test_reading_a_list_takes_steps_by_the_item_and_few() -> None:
             assert len(dissect(options(count), Message)[Message].options) == count + 1
         taken.append(steps(lambda count=count: dissect(options(count), Message)))
     assert taken[1] - taken[0] < 100 * 30, taken
+
+
+def test_a_verdict_takes_few_steps() -> None:
+    data = bytes(Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=1, dport=2) / bytes(50))
+    for _ in range(40):
+        assert dissect(data).verdict(TCP) is Verdict.GOOD
+    packet = dissect(data)
+    assert steps(lambda: packet.verdict(TCP)) < 1200
+    assert steps(lambda: packet.verdict(IPv4)) < 1200

@@ -31,6 +31,7 @@ from packetlab import (
 from packetlab.bulk import scannable
 from packetlab.declare import kinds
 from packetlab.declare.plan import Coded
+from packetlab.export import dpkt_class, scapy_class
 from packetlab.export.wireshark import wireshark
 from packetlab.schema import kinds as travelling
 from packetlab.schema.kinds import Form
@@ -159,6 +160,12 @@ def works_everywhere(load: Any, wires: list[bytes]) -> None:
         assert dissect(bytes(Ether() / header))[load] == header
 
     drawn()
+    for made in (scapy_class(load), dpkt_class(load)):
+        there = made(wires[0][14:])
+        assert bytes(there) == wires[0][14:] and (there.id, there.size) == (1, 1)
+        there.id = 7
+        assert bytes(there) == bytes(load(id=7, text=b"x"))
+        assert bytes(made(id=9, text=b"yz")) == bytes(load(id=9, text=b"yz"))
     with pytest.raises(BuildError, match=r"Load\.size: .*Length"):
         pl.wireshark(load)
 
@@ -169,3 +176,12 @@ def test_what_cannot_have_a_step_says_why_and_the_page_says_so_too(reasons: dict
     assert Coded in reasons
     for step, why in reasons.items():
         assert f"`{step.__name__}`" in page and why in page
+
+
+def test_lua_shows_the_bytes_of_a_kind_of_a_fixed_width() -> None:
+    with bindings():
+
+        class Dozen(Header, under=Ether, when={"type": 0x88B5}):
+            id: Annotated[int, Twelve()] = 5
+
+        assert 'name = "id", abbr = "id", kind = "bytes", bits = 16' in str(pl.wireshark(Dozen))

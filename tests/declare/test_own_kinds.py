@@ -275,22 +275,17 @@ def test_a_kind_whose_numbers_cannot_be_is_refused(said: dict[str, Any], complai
             a: Annotated[int, kind]
 
 
-def test_scapy_refuses_it_by_name(note) -> None:
-    from packetlab.export.bridges.scapy_declared import scapy_class
-
+def test_scapy_and_dpkt_have_it(note) -> None:
     packet = Ether() / note(text=b"abc")
-    for ask in (packet.to_scapy, dissect(bytes(packet)).to_scapy, lambda: scapy_class(note)):
-        with pytest.raises(
-            BuildError, match=r"Note\.size, for scapy: expected a kind of field that packetlab has, got Varint"
-        ):
-            ask()
-    with bindings():
-
-        class Fixed(Header, under=Ether, when={"type": 0x88B6}):
-            device: Annotated[str, EUI64()] = "00-00-00-00-00-00-00-01"
-
-        with pytest.raises(BuildError, match=r"Fixed\.device, for scapy"):
-            (Ether() / Fixed()).to_scapy()
+    for there in (packet.to_scapy(), dissect(bytes(packet)).to_scapy()):
+        assert bytes(there) == bytes(packet)
+    above = dissect(bytes(packet)).to_scapy().payload
+    assert (above.size, above.device) == (3, "00-00-00-00-00-00-00-01") and "00-00-00-00-00-00-00-01" in above.show2(
+        dump=True
+    )
+    above.device = "00-00-00-00-00-00-00-02"
+    assert bytes(above) == bytes(note(text=b"abc", device="00-00-00-00-00-00-00-02"))
+    assert bytes(dissect(bytes(packet)).to_dpkt()) == bytes(packet)
 
 
 def test_strategies_draw_text_without_throwing_most_away() -> None:

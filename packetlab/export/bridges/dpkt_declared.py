@@ -78,7 +78,8 @@ def fixed_part(header: type[AnyHeader]) -> tuple[str, list[tuple[str, str, Any]]
     for unit in first.run.units if isinstance(first, Fixed) else ():
         wide = unit.number and unit.bits > 8
         signed_bits = len(unit.fields) > 1 and any(f.kind.wire == "number" and f.kind.signed for f in unit.fields)
-        if unit.by_bytes or signed_bits or (wide and order and (order == "<") != unit.little):
+        own = not unit.number and not unit.fields[0].kind.verbatim
+        if own or unit.by_bytes or signed_bits or (wide and order and (order == "<") != unit.little):
             break
         if wide:
             order = "<" if unit.little else ">"
@@ -97,9 +98,11 @@ def fixed_part(header: type[AnyHeader]) -> tuple[str, list[tuple[str, str, Any]]
 
 def lift(kind: Any, raw: Any) -> Any:
     """Return a raw value of ours in dpkt's form."""
+    if raw is None:
+        return None
     if kind.wire == "items":
         return [one if isinstance(one, bytes) else dpkt_class(type(one))(bytes(one)) for one in raw]
-    return raw
+    return raw if kind.wire == "number" or kind.verbatim else kind.value(raw)
 
 
 def lower(kind: Any, value: Any) -> Any:
@@ -182,7 +185,7 @@ def _make(header: Any) -> Any:
                     setattr(
                         self,
                         name,
-                        f.kind.zero if is_required(f) else None if f.default is REQUIRED else lift(f.kind, f.default),
+                        lift(f.kind, f.kind.zero if is_required(f) else None if f.default is REQUIRED else f.default),
                     )
             if args:
                 super().__init__(bytes(args[0]))

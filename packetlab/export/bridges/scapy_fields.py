@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from packetlab.declare.addresses import XNSAddress, xns_bytes
 from packetlab.declare.fields import REQUIRED
 from packetlab.declare.kinds import Kind
-from packetlab.errors import BuildError
 from packetlab.escaping import printable
 from packetlab.export.values import is_required
 
@@ -47,9 +46,7 @@ def scapy_field(f: Field, name: str, shares: bool, scope: Scope, item: Callable[
     elif kind.wire == "items":
         made = _items(f, name, default, scope, item)
     elif not kind.verbatim:
-        raise BuildError(
-            f"{f.header.__name__}.{f.name}, for scapy", "a kind of field that packetlab has", kind.in_words()
-        )
+        made = _own_fields()["KindField"](name, default, kind)
     else:
         made = _bytes_field(f, name, default, scope)
     if f.condition is None:
@@ -66,7 +63,7 @@ def to_scapy_value(kind: Any, raw: Any, item: Callable[[Any], Any]) -> Any:
         from scapy.packet import Raw
 
         return [Raw(one) if isinstance(one, bytes) else item(type(one))(bytes(one)) for one in raw]
-    return raw
+    return raw if kind.wire == "number" or kind.verbatim else kind.value(raw)
 
 
 def from_scapy_value(kind: Any, value: Any, header_of: Callable[[Any], Header]) -> Any:
@@ -206,4 +203,16 @@ def _own_fields() -> dict[str, Any]:
         def m2i(self, pkt: Any, x: bytes) -> int:
             return int.from_bytes(x, "little", signed=self.signed)
 
-    return {"XNSField": XNSField, "SignedBitField": SignedBitField, "LittleField": LittleField}
+    class KindField(ScapyField):  # type: ignore[misc]
+        """A value of a user's kind, as the kind shows it; packing and reading are the declaration's."""
+
+        __slots__ = ["kind"]
+
+        def __init__(self, name: str, default: Any, kind: Kind) -> None:
+            super().__init__(name, default, "0s")
+            self.kind = kind
+
+        def i2repr(self, pkt: Any, x: Any) -> str:
+            return "None" if x is None else self.kind.text(self.kind.raw(x, self.name))
+
+    return {"KindField": KindField, "XNSField": XNSField, "SignedBitField": SignedBitField, "LittleField": LittleField}

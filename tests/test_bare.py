@@ -22,6 +22,8 @@ class Missing:
 
 sys.meta_path.insert(0, Missing())
 import packetlab as pl
+
+pytestmark = pytest.mark.slow
 """
 
 

@@ -12,6 +12,8 @@ import pytest
 from packetlab import Lab
 from tests.conftest import ROOT, need
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parent / "benchmarks"
 TINY = {
     "bench_tables.py": ("2000", "--rounds", "1", "--kept"),

@@ -10,6 +10,7 @@ import pytest
 from tests.pages import PAGES, REFERENCE, ROOT, Reader, a_lab_is_granted, blocks, commands, same
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if page != REFERENCE], ids=lambda page: page.name)
 def test_a_page_does_what_it_says(page, tmp_path, monkeypatch, request) -> None:
     (tmp_path / "captures").symlink_to(ROOT / "captures")

@@ -8,6 +8,7 @@ import textwrap
 import tomllib
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -50,6 +51,7 @@ def test_there_is_a_way_to_report_a_weakness() -> None:
     assert "private vulnerability reporting" in text and not re.search(r"\S@\S", text)
 
 
+@pytest.mark.slow
 def test_a_capture_that_a_script_put_in_the_background_ends_by_an_interrupt(lab: Lab, tmp_path: Path) -> None:
     # A shell without job control has its background programs ignore interrupts; tcpdump takes them all the same.
     script = """

@@ -12,6 +12,8 @@ from code import InteractiveConsole
 from collections import deque
 from pathlib import Path
 
+import pytest
+
 import packetlab as pl
 from packetlab import Ether, bindings, dissect
 from tests.pages import blocks
@@ -27,6 +29,7 @@ def test_there_are_two_commands_and_both_make_their_own_environment() -> None:
     assert "packetlab demo" in commands[0] and "pytest" in commands[1]
 
 
+@pytest.mark.slow
 def test_the_blocks_can_be_pasted_into_a_plain_prompt(tmp_path, monkeypatch) -> None:
     """As the prompt of Python 3.11 and 3.12 reads: line by line, and an empty line ends what is indented."""
     monkeypatch.chdir(tmp_path)

@@ -57,6 +57,7 @@ def test_a_writer_refuses_what_no_reader_takes_back() -> None:
     assert writer.count == 0
 
 
+@pytest.mark.slow
 def test_comments_on_every_packet_cost_batches_as_much_as_any_others() -> None:
     is_linear(in_batches, lambda count: section() + described() + commented() * count, 500)
     is_linear(in_batches, lambda count: section() + described() + (commented() + packet(0, 1)) * count, 500)
@@ -80,6 +81,7 @@ SMALL = {  # what is repeated, and how many steps one takes at most
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SMALL)
 @pytest.mark.parametrize("way", [lambda file: list(read(file)), in_batches], ids=["iter", "batches"])
 def test_small_blocks_cost_as_many_steps_as_there_are_and_few(kind: str, way: Any) -> None:
@@ -134,6 +136,7 @@ def each_its_own(count: int) -> bytes:
     return section() + b"".join(described(linktype=1 + i % 2) + packet(i, i) for i in range(count))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "work",
     [

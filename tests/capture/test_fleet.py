@@ -84,6 +84,7 @@ def test_any_executor_does(folder: Path) -> None:
     check(scan(folder, workers=1), folder)
 
 
+@pytest.mark.slow
 def test_a_cluster_does(folder: Path, large: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
     options = {
@@ -270,6 +271,7 @@ def same_as_one_reader(large: Path, executor: Any = None, workers: int = 2) -> N
             assert all(f"{path}, " in f.error for f in fleet.failures)
 
 
+@pytest.mark.slow
 def test_a_large_file_read_by_many_is_the_same_as_by_one(large: Path) -> None:
     same_as_one_reader(large)
     with ThreadPoolExecutor(3) as executor:

@@ -282,6 +282,7 @@ def test_a_frame_is_there_as_soon_as_it_was_written() -> None:
             assert next(frames).time_ns == i
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_over_a_long_stream() -> None:
     class Endless(io.RawIOBase):
         def __init__(self) -> None:

@@ -101,6 +101,7 @@ def sections(noise: random.Random, path: Path) -> None:
                 file.write((CORPUS / "be_test008.pcapng").read_bytes())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pieces")
 def test_sections_and_late_interfaces_are_known_wherever_reading_begins(tmp_path: Path) -> None:
     noise = random.Random(3)

@@ -18,6 +18,8 @@ import pytest
 
 from packetlab.capture import elf, loops
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 pytest.importorskip("numba")
 pytest.importorskip("llvmlite")

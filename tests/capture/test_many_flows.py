@@ -49,6 +49,7 @@ def syns(count: int) -> Capture:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [sweep, pings_of_others, burst, syns])
 def test_exchanges_cost_as_much_a_frame(make: Any) -> None:
     is_linear(exchanges, make, 60)
@@ -84,6 +85,7 @@ def test_of_requests_that_nothing_tells_apart_so_many_wait(monkeypatch: pytest.M
 # Sides -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["first", "port", "mac"])
 def test_sides_cost_as_much_a_frame(by: str) -> None:
     def split(capture: Capture) -> list[str]:

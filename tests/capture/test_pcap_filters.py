@@ -54,6 +54,7 @@ def linktypes(path: Path) -> set[int] | None:
     return None if capture.faults else found
 
 
+@pytest.mark.slow
 def test_what_tcpdump_passes_passes() -> None:
     need("tcpdump")
     compared, passed, types = 0, 0, set()
@@ -132,6 +133,7 @@ def programs(draw) -> tuple[Instruction, ...]:
     return (*made, Instruction(draw(st.sampled_from([0x06, 0x16])), 0, 0, draw(st.integers(0, 1))))
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(programs(), st.lists(st.binary(max_size=60), min_size=1, max_size=5))
 def test_any_program_does_the_same_in_each_machine(program, packets: list[bytes]) -> None:

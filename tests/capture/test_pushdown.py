@@ -69,6 +69,7 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(traces.loops, "available", lambda: False)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("name", FILES)
 def test_the_same_frames_pass(name: str) -> None:

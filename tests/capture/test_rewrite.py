@@ -160,6 +160,7 @@ def frames(capture: Capture) -> list[Frame]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("name", FILES)
 def test_right_checksums_stay_right_and_wrong_ones_wrong(name: str, option: str) -> None:
@@ -462,6 +463,7 @@ def test_comments_interfaces_and_times_go_into_the_new_file(tmp_path: Path) -> N
         source.rewrite(ttl=9).write(tmp_path / "in.pcapng")
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     some = FrameBatch.of(Frame(bytes(udp), n) for n in range(1000))
     peaks = []

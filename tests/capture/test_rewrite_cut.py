@@ -143,6 +143,7 @@ STACKS: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STACKS)
 def test_an_address_that_a_cut_leaves_unread_is_counted(name: str) -> None:
     with bindings():

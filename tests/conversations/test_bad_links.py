@@ -48,6 +48,7 @@ def run(seed: int) -> float:
     return taken
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, 10000, 500))
 def test_every_message_arrives_once_in_order_and_both_sides_close(first) -> None:
     assert max(run(seed) for seed in range(first, first + 500)) < LONGEST

@@ -15,6 +15,8 @@ from packetlab import SPP, Lab, LocalProtocolError
 
 from .peer import IMPATIENT, SOCKET
 
+pytestmark = pytest.mark.slow
+
 PEER = (sys.executable, str(Path(__file__).with_name("peer.py")))
 # What the documentation promises: silence is noticed after `give_up`, by a probe at most `keep_alive` later.
 NOTICED = IMPATIENT.give_up + IMPATIENT.keep_alive + 1.0

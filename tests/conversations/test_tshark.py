@@ -27,6 +27,7 @@ FIELDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("carrier", ["ethernet", "snap"])
 def test_tshark_sees_every_field_of_our_sessions_as_we_do(tmp_path, tshark, carrier) -> None:
     frames = 0

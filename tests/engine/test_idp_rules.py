@@ -413,6 +413,7 @@ PACKETS = (
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(
     packets=st.lists(PACKETS, max_size=12),

@@ -113,6 +113,7 @@ FLOODS: dict[str, Callable[[int], bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flood", "own_sockets", "many"),
     [("many hosts", False, 20_000), *((flood, own, 1500) for flood in FLOODS for own in (False, True))],
@@ -167,6 +168,7 @@ def linear(make: Callable[[int], Callable[[], object]], n: int) -> None:
     assert costs[1] < 2.3 * costs[0] and costs[2] < 2.3 * costs[1], costs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flood", FLOODS)
 @pytest.mark.parametrize("backlog", [5, 100_000])
 def test_a_flood_costs_as_much_as_it_is_long(flood, backlog) -> None:
@@ -284,6 +286,7 @@ def mutated(draw: Random, ours: list[int], theirs: int, there: XNSAddress) -> by
     return bytes(raw)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_a_peer_sends_raises_nothing_and_leaves_the_listener_to_others(seed) -> None:
     draw = Random(seed)

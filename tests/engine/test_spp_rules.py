@@ -118,6 +118,7 @@ def test_system_packets_take_no_number_and_carry_the_next_one() -> None:
     assert (answer.control, answer.seq) == (SYSTEM, 1)
 
 
+@pytest.mark.slow
 def test_numbers_wrap_around() -> None:
     peer = opened(alloc=0)
     for number in range(70_000):

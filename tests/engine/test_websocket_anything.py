@@ -8,6 +8,8 @@ from hypothesis import given, strategies as st
 from packetlab.engine.websocket.connection import Closed, Event, Ignored, Message, Opened, Refused, WebSocket
 from tests.engine.pair import exchange, feed, opened, raw
 
+pytestmark = pytest.mark.slow
+
 REQUEST = WebSocket("client", randomness=bytes)
 REQUEST.start(0)
 REQUEST_BYTES = REQUEST.bytes_to_send(0)

@@ -17,8 +17,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+import pytest
+
 from packetlab.engine.websocket.connection import Closed, Event, Message, WebSocket
 from tests.engine.loopback import echo, serving, talk
+
+pytestmark = pytest.mark.slow
 
 KOSOKU = Path(sysconfig.get_path("scripts")) / "kosoku"
 SAMPLE = [f"{first}.{second}.1" for first, last in ((9, 8), (12, 5), (13, 7)) for second in range(1, last + 1)]

@@ -29,6 +29,8 @@ from tests.conftest import need
 from tests.engine.loopback import events, serving
 from tests.engine.pair import raw
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).with_name("page.html").read_bytes()
 FLAGS = [
     "--headless",

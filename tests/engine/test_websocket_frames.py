@@ -36,6 +36,7 @@ def test_a_frame_too_long_is_refused_at_its_header() -> None:
     assert failure(feed(server, raw(b"", length=127, length64=1 << 62)))[0] == 1009
 
 
+@pytest.mark.slow
 def test_a_zip_bomb_is_cut_off_before_it_fills_memory() -> None:
     bomb = zlib.compressobj(9, wbits=-15)
     data = b"".join(bomb.compress(bytes(1 << 20)) for _ in range(256)) + bomb.flush(zlib.Z_SYNC_FLUSH)[:-4]
@@ -50,6 +51,7 @@ def test_a_zip_bomb_is_cut_off_before_it_fills_memory() -> None:
     assert peak < 8 << 20
 
 
+@pytest.mark.slow
 def test_fragments_without_bytes_take_no_memory() -> None:
     _, server = opened()
     feed(server, raw(fin=0))

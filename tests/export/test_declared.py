@@ -39,6 +39,7 @@ def ours(read: AnyHeader, name: str) -> object:
     return raw
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", ALL, ids=lambda c: c.__name__)
 @FEW
 @given(st.data())
@@ -57,6 +58,7 @@ def test_the_same_values_build_the_same_bytes(cls: type[Header], data: st.DataOb
     assert bytes(dpkt_class(cls)(**given.dpkt, data=payload)) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", ALL, ids=lambda c: c.__name__)
 @FEW
 @given(st.data())

@@ -203,6 +203,7 @@ def test_dissected_packets_of_any_kind_are_taken() -> None:
         assert deep(form)["id"] == 7
 
 
+@pytest.mark.slow
 def test_every_name_listed_has_a_decoder() -> None:
     # In a process of its own: scapy's modules bind layers when they are imported.
     code = """

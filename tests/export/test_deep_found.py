@@ -100,15 +100,18 @@ WRONG: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_the_number_below_or_the_port_finds_the_decoder(name: str, answers: Any) -> None:
     assert answers[0][name][0] == name, answers[0][name]
 
 
+@pytest.mark.slow
 def test_the_answer_is_the_same_whatever_was_imported(answers: Any) -> None:
     assert answers[0] == answers[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRONG)
 def test_no_port_is_believed_against_the_data(name: str, answers: Any) -> None:
     assert answers[0][name][0] == "", answers[0][name]
@@ -385,6 +388,7 @@ print([[str(Frame(bytes.fromhex(data), linktype=n).packet().deep()) for data in 
 _IMPORTS = "import scapy.layers.usb, scapy.layers.can, scapy.layers.pflog, scapy.contrib.avs, scapy.contrib.bier\n"
 
 
+@pytest.mark.slow
 def test_link_types_are_read_the_same_whatever_was_imported() -> None:
     said = [
         subprocess.run([sys.executable, "-c", before + _ASKED], capture_output=True, text=True, check=True).stdout

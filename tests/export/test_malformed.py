@@ -53,6 +53,7 @@ def test_the_dissector_says_what_it_must_and_nothing_else(case: Malformed) -> No
         assert case.packet().faults == case.faults
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", EVERY, ids=lambda cls: cls.__name__)
 def test_for_every_declared_header_what_is_foretold_is_what_is_reported(cls: type[Header]) -> None:
     @RELAXED

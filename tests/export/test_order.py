@@ -45,6 +45,7 @@ ASKED: dict[str, tuple[Callable[[], Any], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", list(itertools.permutations(ASKED)), ids=" / ".join)
 def test_a_conditional_binding_changes_no_other_answer_in_any_order(order: tuple[str, ...]) -> None:
     with bindings():
@@ -114,6 +115,7 @@ def test_repeats_of_a_declaration_take_the_place_of_the_first() -> None:
             assert packet.to_scapy()["Twice"].declared_header is made
 
 
+@pytest.mark.slow
 def test_scapys_reading_is_the_same_before_and_after_deep() -> None:
     # In a process of its own, where nothing of scapy was imported yet.
     code = """

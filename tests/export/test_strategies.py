@@ -41,6 +41,7 @@ def readable(packet: Packet) -> bool:
     return back == packet and back.layers == packet.layers and back.payload == packet.payload and not back.faults
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", ["valid", "any"])
 @pytest.mark.parametrize("cls", DECLARED, ids=lambda cls: cls.__name__)
 def test_every_declared_header_is_drawn_so_that_it_reads_back(cls: type[Header], values: Any) -> None:
@@ -52,6 +53,7 @@ def test_every_declared_header_is_drawn_so_that_it_reads_back(cls: type[Header],
     check()
 
 
+@pytest.mark.slow
 @settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(pl.strategies.packets())
 def test_any_stack_that_bindings_allow_reads_back(packet: Packet) -> None:
@@ -98,6 +100,7 @@ def test_named_values_are_drawn_unless_any_is_asked_for() -> None:
     assert int(wild.type) not in list(ICMPType)
 
 
+@pytest.mark.slow
 def test_failures_shrink_to_what_one_would_write() -> None:
     quiet = settings(database=None, max_examples=200, phases=[Phase.generate, Phase.shrink])
     assert repr(find(pl.strategies.headers(TCP), lambda h: True, settings=quiet)) == "TCP()"
@@ -124,6 +127,7 @@ def test_sizes_that_come_in_units_are_kept() -> None:
     check()
 
 
+@pytest.mark.slow
 def test_types_give_strategies_those_declared_later_too() -> None:
     assert isinstance(find(st.from_type(IPv4), lambda h: h.ttl == 3), IPv4)
     with bindings():
@@ -147,6 +151,7 @@ def test_drawn_headers_have_the_type_asked_for() -> None:
     assert header.hops == 3
 
 
+@pytest.mark.slow
 def test_a_declaration_of_ones_own_with_conditions_counts_and_units() -> None:
     with bindings():
 

@@ -171,6 +171,7 @@ def test_every_field_of_sound_packets(tshark: Tshark, sound: list[Packet]) -> No
     compare(tshark, sound)
 
 
+@pytest.mark.slow
 def test_every_field_verdict_and_fault_of_spoilt_packets(tshark: Tshark, sound: list[Packet]) -> None:
     frames = spoilt(sound, 1, 900)
     compare(tshark, frames)

@@ -9,6 +9,8 @@ import pytest
 from packetlab.capture.reassembly import Streams
 from tests.fuzz import fuzz
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("seed", [13, None], ids=["the same", "new"])
 def test_frames_and_files_changed_at_random(seed: int | None) -> None:

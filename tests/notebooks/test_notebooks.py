@@ -15,6 +15,8 @@ import pytest
 from packetlab import Lab
 from tests.notebooks.run import FOLDER, PATHS, canonical, read, run, text
 
+pytestmark = pytest.mark.slow
+
 ALL = 2_000_000  # bytes of all six
 NAMES = [path.name for path in PATHS]
 PATH = re.compile(r"(?:^|[\s'\"(=])/(?:\w[\w.-]*/)+\w|[A-Z]:\\\w", re.MULTILINE)

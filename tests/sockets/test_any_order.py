@@ -87,6 +87,7 @@ class Mess:
             pass  # what the documentation promises; anything else is a fault of ours
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, 1200, 300))
 def test_any_calls_in_any_order_give_documented_errors_alone(first) -> None:
     for seed in range(first, first + 300):

@@ -375,6 +375,7 @@ def test_forks_in_the_middle_of_everything_neither_hang_nor_harm(hosts) -> None:
     writer.join(PATIENCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "last",
     [

@@ -148,6 +148,7 @@ def test_every_call_out_of_order_is_an_os_error_with_its_number(closing, family,
     assert told == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("family", "kind"), KINDS)
 def test_no_order_of_calls_hangs_or_raises_anything_else(closing, family, kind) -> None:
     world = World(family, kind, closing)

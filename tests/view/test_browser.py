@@ -22,6 +22,8 @@ from tests.view.cells import cell, html_of
 from tests.view.test_display import THINGS
 from tests.view.test_ladder import talked
 
+pytestmark = pytest.mark.slow
+
 FLAGS = [
     "--headless",
     "--no-sandbox",

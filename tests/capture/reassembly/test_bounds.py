@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from packetlab import IDP, SPP, TCP, Capture, Control, Ether, Frame, IPv4, IPv4Flags
-from packetlab.capture.reassembly import Conversations, Fragments, Kind, Streams
-from packetlab.capture.reassembly.fragments import LEVELS, REMEMBERED
+from packetlab.capture.reassembly import Conversations, Fragments, Kind, Streams, fragments as machine
+from packetlab.capture.reassembly.fragments import LEVELS
 from tests.capture.reassembly.segments import ACK, FIN, PSH, RST, SYN, Line
 from tests.capture.reassembly.test_fragments import four, frames_of, put, six
 from tests.growth import is_linear, peak, steps
@@ -25,12 +25,14 @@ def notes_of(frames: list[Frame], **limits: Any) -> tuple[int, int]:
 # Fragments -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", [steps, peak])
 @pytest.mark.parametrize("data", [lambda i: b"datadata", lambda i: b"%08d" % i], ids=["copies", "conflicts"])
 def test_fragments_of_a_datagram_that_never_is_whole(measure: Any, data: Any) -> None:
     is_linear(notes_of, lambda n: frames_of([four(8 * (i % 8), data(i), True) for i in range(n)]), 500, measure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", [steps, peak])
 def test_streams_of_fragments_that_are_never_whole(measure: Any) -> None:
     def make(count: int) -> Capture:
@@ -40,6 +42,7 @@ def test_streams_of_fragments_that_are_never_whole(measure: Any) -> None:
     is_linear(lambda capture: [stream.notes for stream in capture.streams()], make, 200, measure)
 
 
+@pytest.mark.slow
 def test_what_is_beyond_the_end_does_not_make_a_datagram_be_looked_through_anew() -> None:
     def make(count: int) -> list[Frame]:
         told = [four(0, bytes(8), True), four(16, bytes(8), False)]  # the bytes 8 to 16 are missing
@@ -54,6 +57,7 @@ def test_what_is_beyond_the_end_does_not_make_a_datagram_be_looked_through_anew(
     assert [bytes(one)[34:] for one in put(later)] == [bytes(16) + b"lastlast"]
 
 
+@pytest.mark.slow
 def test_notes_and_copies_count_in_the_memory_of_fragments() -> None:
     frames = frames_of([four(8 * (i % 8), b"%08d" % (i // 8), True) for i in range(4000)])
     fragments = Fragments(memory=500_000)
@@ -72,15 +76,16 @@ def test_datagrams_that_were_refused_count_in_the_memory_too() -> None:
     assert len(fragments._sets) < 200
 
 
-def test_whole_datagrams_are_remembered_up_to_a_number_of_fragments() -> None:
+def test_whole_datagrams_are_remembered_up_to_a_number_of_fragments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "REMEMBERED", 1000)
     fragments = Fragments()
-    for i in range(REMEMBERED // 2 + 100):
-        key = [four(0, bytes(8), True, id=i % 65536), four(8, bytes(8), False, id=i % 65536)]
-        for raw in key:
+    for i in range(600):
+        for raw in (four(0, bytes(8), True, id=i), four(8, bytes(8), False, id=i)):
             fragments.receive(Frame(raw, i))
-    assert sum(len(known) for _, _, known in fragments._done.values()) == fragments._remembered <= REMEMBERED
+    assert sum(len(known) for _, _, known in fragments._done.values()) == fragments._remembered == 1000
 
 
+@pytest.mark.slow
 def test_datagrams_in_datagrams_are_put_together_so_many_times() -> None:
     def nested(levels: int) -> list[bytes]:
         """Return frames of which the last completes a datagram whose data is a fragment that completes another ..."""
@@ -113,6 +118,7 @@ def conflicting(count: int, whole: int = 1400) -> list[Frame]:
     return line.frames
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", [steps, peak])
 def test_segments_that_differ_from_many_others(measure: Any) -> None:
     is_linear(lambda frames: [stream.notes for stream in Capture.of(frames).streams()], conflicting, 1000, measure)
@@ -168,6 +174,7 @@ def syn(number: int, flags: int = SYN) -> Frame:
     return Frame(raw, 0, number=number)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", [SYN, RST, ACK])
 def test_a_flood_of_flows_costs_as_much_each_and_keeps_to_the_memory(flags: int) -> None:
     def flood(count: int) -> list[Frame]:
@@ -207,6 +214,7 @@ def shuffled(count: int) -> Iterator[Frame]:
     return iter(line.frames)
 
 
+@pytest.mark.slow
 def test_segments_in_any_order_cost_as_much_each() -> None:
     is_linear(lambda frames: list(Capture.of(frames).streams()), lambda n: list(shuffled(n)), 300)
 
@@ -236,6 +244,7 @@ def attentions(count: int) -> list[Frame]:
     return [spp(i, b"x", control=Control.ATTENTION) for i in range(count)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", [steps, peak])
 @pytest.mark.parametrize("make", [asked, differing, backwards, attentions])
 def test_spp_costs_as_much_a_packet(make: Any, measure: Any) -> None:
@@ -247,6 +256,7 @@ def test_spp_costs_as_much_a_packet(make: Any, measure: Any) -> None:
     is_linear(told, make, 150, measure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [asked, differing, attentions])
 def test_conversations_keep_to_the_memory(make: Any) -> None:
     conversations = Conversations(memory=400_000)

@@ -196,6 +196,7 @@ def test_a_long_conversation_comes_in_parts_that_lack_nothing() -> None:
     assert b"".join(part.client.data for part in parts) == b"".join(bytes([i % 256]) * 500 for i in range(1000))
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.data())
 def test_no_bytes_whatever_make_it_fail(data) -> None:

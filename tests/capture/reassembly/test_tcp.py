@@ -160,6 +160,7 @@ def test_of_bytes_that_differ_the_first_stay_and_the_note_says_where(parts, star
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(st.permutations(range(12)), st.lists(st.integers(0, 11), max_size=5), numbers)
 def test_tshark_follows_the_same_bytes(tmp_path_factory, order, again, first) -> None:
@@ -343,6 +344,7 @@ def test_a_long_stream_comes_in_parts_that_lack_nothing() -> None:
     assert all(part.client.size <= 120_000 for part in parts)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_capture() -> None:
     def run(rounds: int) -> int:
         streams = Streams(memory=1 << 19)
@@ -369,6 +371,7 @@ def test_memory_does_not_grow_with_the_capture() -> None:
     assert large < small + 300_000
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.data())
 def test_no_bytes_whatever_make_it_fail(data) -> None:

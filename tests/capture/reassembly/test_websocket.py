@@ -86,6 +86,7 @@ sayings = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(sayings, st.sampled_from([True, False, "afresh"]), st.integers(1, 90), st.randoms())
 def test_what_endpoints_write_in_any_split_and_order_is_what_comes(said, compression, cut, shuffle) -> None:
     talk = Talk(compression)

@@ -61,6 +61,7 @@ def pings_within(count: int) -> list[Frame]:
     return spoken(frame(2, b"x", fin=0), *[frame(9, b"x") for _ in range(count)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", [steps, peak])
 @pytest.mark.parametrize("make", [in_many_segments, of_no_kind, of_many_frames, faulty, pings_within])
 def test_messages_cost_as_much_a_segment(make: Any, measure: Any) -> None:

@@ -127,7 +127,7 @@ def broken(kind: type[C], text: str, number: int | None = None) -> C:
 
 
 def unbuildable(error: PacketlabError, where: str) -> SocketMisuse:
-    """Return the error of whoever sends a packet that cannot be built, with the name of where it was to go."""
+    """Return the error for sending a packet that cannot be built, with the name of where it was to go."""
     hint = "one that is sent has a value for each field, and no pattern"
     return SocketMisuse(errno.EINVAL, f"{where}: {error.where}", error.expected, error.got, hint)
 

@@ -43,7 +43,7 @@ def steps(work: Callable[[], Any]) -> int:
 
 
 def peak(work: Callable[[], Any]) -> int:
-    """Return the bytes of memory that `work` had at most, besides what there was before."""
+    """Return the bytes of memory that `work` had at most, in addition to what there was before."""
     gc.collect()
     tracemalloc.start()
     try:

@@ -1,10 +1,10 @@
 """Pages: what stands between the fences of our Markdown, run as a reader would, in the order of the page.
 
-```python      runs, in one namespace down the page; a ```text block right behind it is what it prints, all of it
-```console     each line behind "$ " runs in a shell; the lines below it are what it prints
+```python      runs, in one namespace down the page; a ```text block right after it is what it prints, all of it
+```console     each line after "$ " runs in a shell; the lines below it are what it prints
 <!-- skip -->  in front: not run (it needs a machine's own interface, say), but it has to compile, or be a right call
 <!-- lab -->   in front: run where the kernel grants namespaces
-<!-- file: NAME -->  in front: not run, but there under that name for what comes behind
+<!-- file: NAME -->  in front: not run, but there under that name for what comes after
 
 "..." in what is printed stands for anything. All of it runs in an empty folder in which `captures` is ours.
 """

@@ -114,7 +114,7 @@ def _is_number(name: str) -> bool:
 
 def _numbers(names: list[str]) -> str:
     return (
-        "Whole numbers of so many bits: `U` unsigned, `S` signed, `le` little-endian. "
+        "Whole numbers of this many bits: `U` unsigned, `S` signed, `le` little-endian. "
         + ", ".join(
             f"`{name}`"
             for name in sorted(names, key=lambda name: (name[0], "le" in name, int(re.sub(r"\D", "", name))))

@@ -45,7 +45,7 @@ def test_the_blocks_can_be_pasted_into_a_plain_prompt(tmp_path, monkeypatch) -> 
 
 
 def example(marker: str) -> str:
-    """Return the code behind `<!-- example: marker -->`."""
+    """Return the code after `<!-- example: marker -->`."""
     found = re.search(rf"<!-- example: {marker} -->\n```python\n(.*?)```", TEXT, re.DOTALL)
     assert found, marker
     return found[1]

@@ -1,6 +1,6 @@
 """Batch: many packets side by side in one buffer, for work that is done on all of them at once.
 
-The buffer is any bytes; where each packet lies in it is told by two arrays. Nothing here looks into a packet.
+The buffer is any bytes; where each packet lies in it is given by two arrays. Nothing here looks into a packet.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Batch:
 
     @classmethod
     def of(cls, packets: Iterable[Any]) -> Batch:
-        """Return a batch of whatever are packets (see `foreign`), one behind the other."""
+        """Return a batch of packets of any form (see `foreign`), one after the other."""
         import numpy as np
 
         pieces = [as_bytes(packet) for packet in packets]

@@ -28,7 +28,7 @@ class Linear:
 
     `row`: the bytes that stay, 0 in the columns that vary (`varying`) and in those that count as 0 (`blank`).
     `covered`: columns the sum is over, in its order. `added`: (columns, weights) of a pseudo-header, None where there is
-    none; `more`: what it adds besides.
+    none; `more`: what it adds as well.
     """
 
     def __init__(

@@ -49,7 +49,7 @@ class Filling:
 
 
 def sequence(values: Any, each: int = 1) -> Source:
-    """Values one after the other, and again from the first when they are used up; `each` of them so many times in a row.
+    """Values one after the other, and again from the first when they are used up; `each` of them this many times in a row.
 
     `values`: a range, a list, an array, or for an address a network ("10.0.0.0/8", "2001:db8::/64",
     "02:00:00:00:00:00/24").
@@ -172,7 +172,7 @@ class Strings(Values):
 
 
 class Row(Strings):
-    """Addresses one behind the other, of up to 16 bytes: `start` and so many `step` on."""
+    """Addresses one after the other, of up to 16 bytes: `start` and each `step` further."""
 
     def __init__(self, order: Order, start: int, step: int, size: int) -> None:
         self.order, self.start, self.step, self.size = order, start, step, size

@@ -1,4 +1,4 @@
-"""What can be asked of many packets at once: columns, and matches of which every condition can be told from a buffer."""
+"""What can be asked of many packets at once: columns, and matches of which every condition can be decided from a buffer."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def traceable(asked: Match | About) -> bool:
 
 
 def tellable(test: Test) -> Test | None:
-    """Return a test that everything passes that passes `test`, and that can be told from a buffer; None where it is none."""
+    """Return a test that everything passes that passes `test`, and that can be decided from a buffer; None where it is none."""
     if isinstance(test, Match):
         kept = tuple(one for one in test.conditions if traceable(Match(test.header, (one,))))
         return Match(test.header, kept, test.occurrence)

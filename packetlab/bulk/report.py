@@ -22,7 +22,7 @@ class Report:
         expected, received: frames. matched: rows that came whole.
         missing: rows that did not come at all; `gaps` has them as (first, last) row.
         duplicates: frames of a row that had come before.
-        reordered: frames that came behind one of a later row; `extent`: how many frames behind the first such, at most
+        reordered: frames that came after one of a later row; `extent`: how many frames after the first such, at most
             (RFC 4737 section 4.2.1).
         corrupted: frames of a row that differ from it; `damage` tells row and fields of the first 10,000, `differing`
             how many of these differ in each field.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from packetlab.pattern.paths import FieldPath
 
 Place: TypeAlias = tuple[str, int]
-"""Where something lies: "begin" or "pos", and bytes behind it."""
+"""Where something lies: "begin" or "pos", and bytes after it."""
 
 
 def following(cls: type[AnyHeader]) -> list[type[AnyHeader]]:
@@ -66,7 +66,7 @@ class Tracing:
     """Writes the source that goes over one header.
 
     In it `begin` is where the header starts and `end` what it may fill; `pos` is the place reached, where that is not a
-    constant behind `begin`; `v_...` are values of fields and `p_...` say whether they are there. Subclasses say how one
+    constant after `begin`; `v_...` are values of fields and `p_...` say whether they are there. Subclasses say how one
     thing is written: `check`, `fetch`, `store` and so on.
     """
 
@@ -175,7 +175,7 @@ class Tracing:
         raise NotImplementedError
 
     def clip(self, name: str) -> None:
-        """Let a place that lies behind `end` be `end` where bytes are rightly missing there; elsewhere it is odd."""
+        """Let a place that lies after `end` be `end` where bytes are rightly missing there; elsewhere it is odd."""
         raise NotImplementedError
 
     def cut_short(self, condition: str) -> None:
@@ -399,7 +399,7 @@ class Tracing:
         return "end"
 
     def trailer(self, end: str) -> None:
-        """Go over what stands behind the payload."""
+        """Go over what stands after the payload."""
         if not self.plan.trailer:
             return
         if self.offset is not None:

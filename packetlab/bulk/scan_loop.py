@@ -19,7 +19,7 @@ def loop_source(first: type[AnyHeader], columns: Sequence[Asked]) -> str:
     """Return the source of ``trace(count, data, starts, sizes, missing, odd, *arrays)``.
 
     It goes over the `count` packets that `starts` and `sizes` tell in `data`; `missing` says which were cut by the capture. It
-    marks in `odd` what does not fit. `arrays` are those of `parameters`, bytes of a fixed size one behind the other.
+    marks in `odd` what does not fit. `arrays` are those of `parameters`, bytes of a fixed size one after the other.
     """
     numbers = on_the_way(first, columns)
     lines = [

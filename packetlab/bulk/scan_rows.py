@@ -58,7 +58,7 @@ def rows_trace(first: type[AnyHeader], columns: Sequence[Asked]) -> Callable[...
 
 
 def number_at(data: Any, place: Any, offset: int, size: int, little: bool) -> NDArray[Any]:
-    """Return the numbers of `size` bytes that lie `offset` behind each place; 0 for places too near the end."""
+    """Return the numbers of `size` bytes that lie `offset` after each place; 0 for places too near the end."""
     import numpy as np
 
     order = "<" if little else ">"
@@ -80,7 +80,7 @@ def number_at(data: Any, place: Any, offset: int, size: int, little: bool) -> ND
 
 
 def bytes_at(data: Any, place: Any, offset: int, size: int) -> NDArray[Any]:
-    """Return `size` bytes behind each place, a row each."""
+    """Return `size` bytes after each place, a row each."""
     import numpy as np
 
     room = len(data) - offset - size + 1

@@ -29,7 +29,7 @@ class Unplanned(Exception):
 class Target(NamedTuple):
     """What varies: a field of one layer (None: the payload), or some bytes of it, and its values.
 
-    `name` is for messages; `part` cuts bytes out of an address (first, behind the last).
+    `name` is for messages; `part` cuts bytes out of an address (first, after the last).
     """
 
     name: str
@@ -159,7 +159,7 @@ class Plan:
 
 
 def _pseudo(packet: Packet, i: int, where: Places) -> tuple[Any, Any, int] | None:
-    """Return the columns of the addresses a pseudo-header is made of, their weights, and what it adds besides.
+    """Return the columns of the addresses a pseudo-header is made of, their weights, and what it adds as well.
 
     The counterpart of `pack.pseudo_sum`, which says what counts.
     """

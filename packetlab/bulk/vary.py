@@ -36,7 +36,7 @@ class Variation(Batch):
     """Rows of a template with varying fields; a batch that is made when it is first asked for its bytes.
 
     Attributes:
-        template: the packet varied. targets: what varies. Behind ``data``, ``starts`` and ``sizes`` see `Batch`: rows of
+        template: the packet varied. targets: what varies. After ``data``, ``starts`` and ``sizes`` see `Batch`: rows of
         one shape lie together, so only `starts` tells their order.
     """
 
@@ -185,7 +185,7 @@ class Variation(Batch):
         return Batch(data, starts, sizes)
 
     def batches(self, rows: int = STRETCH) -> Iterator[Batch]:
-        """Yield the rows in order, in batches of so many; memory holds one of them."""
+        """Yield the rows in order, in batches of this many; memory holds one of them."""
         import numpy as np
 
         for first in range(0, self._count, rows):

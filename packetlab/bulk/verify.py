@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     Masks = dict[int, NDArray[np.uint8]]
 
 SHORTEST = 60  # bytes of an Ethernet frame without check sequence: what is shorter may come filled up with zeros
-LOOKED_INTO = 10_000  # damaged frames of which the fields are told
-NEAR = 64  # rows before and behind the place of a damaged frame that it may be of
+LOOKED_INTO = 10_000  # damaged frames of which the fields are named
+NEAR = 64  # rows before and after the place of a damaged frame that it may be of
 LIKE = 0.75  # part of the bytes that stay which a damaged frame has kept at least; cut, it has half of all
 
 
@@ -196,7 +196,7 @@ class _Check:
         return np.where(place >= 0, latest[np.maximum(place, 0)] if len(latest) else self.top, self.top)
 
     def _reorder(self, rows: Any, single: Any) -> Any:
-        """Count frames behind one of a later row; return the latest row up to each."""
+        """Count frames after one of a later row; return the latest row up to each."""
         import numpy as np
 
         counted = np.where(single, rows, -1)

@@ -27,7 +27,7 @@ class FrameBatch(Batch):
     Attributes:
         times_ns: nanoseconds since 1970-01-01 UTC; NO_TIME where the file has none. wire_sizes: bytes on the wire.
         interfaces: where the frames were captured. which: for each frame its place in `interfaces`.
-        numbers: place of each frame in its capture, from 1. extras: row -> what the file says of that frame besides.
+        numbers: place of each frame in its capture, from 1. extras: row -> what the file says of that frame as well.
         far: row -> a time that does not fit the array; `times_ns` has the nearest that does.
     """
 

@@ -43,7 +43,7 @@ class Capture(Shown):
     file that is damaged or ends inside a record gives every whole frame and then one `CaptureError`; with ``strict=False``
     iteration just ends and `faults` has the error. Blocks and records over 64 MiB, more than 4096 options of a block, and
     more than 65,536 interfaces of a section (or 64 MiB about them) are taken for damage. With `follow` the end of a file
-    is waited behind for more: for so many seconds of silence (True: for ever), or until `stop` is called.
+    is waited at the end for more: for this many seconds of silence (True: for ever), or until `stop` is called.
 
     Attributes:
         name: for messages. strict: whether damage is raised.
@@ -98,7 +98,7 @@ class Capture(Shown):
     def faults(self) -> tuple[CaptureError, ...]:
         """The errors met by the last iteration that came to an end, of this capture or the one it is a part of.
 
-        Times that a pcap file tells wrongly (a fraction of a second that is one or more) are told here and not raised.
+        Times that a pcap file tells wrongly (a fraction of a second that is one or more) are reported here and not raised.
         """
         return self._parent.faults if self._parent is not None else self._faults
 
@@ -140,7 +140,7 @@ class Capture(Shown):
         return records(self, where, lambda data: read_pcapng(data, tap, self._ear()), read_pcap)
 
     def _ear(self) -> Listener | None:
-        """What wants to hear what the file says besides its frames."""
+        """What wants to hear what the file says in addition to its frames."""
         return None if self.again and self._listener is None else self._hear
 
     def _hear(self, note: Note) -> None:
@@ -150,7 +150,7 @@ class Capture(Shown):
             self._listener(note)
 
     def notes(self) -> Iterator[Note]:
-        """Yield what a pcapng file says besides its frames: sections, interfaces, names, statistics, secrets, custom data.
+        """Yield what a pcapng file says in addition to its frames: sections, interfaces, names, statistics, secrets, custom data.
 
         Blocks of other kinds, and those that are not what they say, come as `Block`. CaptureError as in `blocks`.
         """
@@ -197,7 +197,7 @@ class Capture(Shown):
     def batches(self, lasting: bool = True) -> Iterator[FrameBatch]:
         """Yield the frames in stretches, each in one buffer with times and sizes as arrays beside it.
 
-        For work on many frames at once; damage is told as in iteration. Chosen frames and frames in memory come in
+        For work on many frames at once; damage is reported as in iteration. Chosen frames and frames in memory come in
         stretches of 4096. Where not `lasting`, the buffer of one is good only until the next: that is faster.
         """
         if self._source is not None:
@@ -328,7 +328,7 @@ class Capture(Shown):
         `pattern`: a prototype header (its given fields), a header class (is it there), a filter in words
         ("ip.src == 10.0.0.1 and udp", see `compile_filter`), several headers stacked, or a function of the packet. Frames
         in a file that their bytes rule out are never made to objects; a function is asked about every packet.
-        `pcap`: an expression as tcpdump takes it (see `capture.bpf.PcapFilter`), which frames are to pass besides.
+        `pcap`: an expression as tcpdump takes it (see `capture.bpf.PcapFilter`), which frames have to pass too.
         """
         chosen = self
         if pcap is not None:
@@ -389,7 +389,7 @@ class Capture(Shown):
                 tag away. vlan: changes {id, priority, drop_eligible} of it.
             ttl: a number, or "+n" or "-n". tos: of IPv4; tclass, flowlabel: of IPv6; all of the outermost header.
             mtu: bytes of a network packet at most. fixlen: frames that the capture cut are filled up with zeros ("pad"),
-                told as short as they are ("trunc") or left out ("del"). fcs: takes check sequences away.
+                said to be as short as they are ("trunc") or left out ("del"). fcs: takes check sequences away.
             link: "ethernet", "hdlc", "raw", or (link type, bytes): the link header instead. hdlc: address and control.
             anonymise: a seed for addresses that no map speaks of (see `capture.anonymise`).
             fixcsum: put wrong checksums right too; otherwise these stay, and right ones stay right.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound="Filed")
 APART = 1 << 19  # bytes of the file between two marks at least, at first: somewhat less than is read at once
 MOST = 1 << 16  # marks; of more every other one is dropped
-INTERFACE = 600  # bytes that an interface takes in memory, about, besides its texts
+INTERFACE = 600  # bytes that an interface takes in memory, about, in addition to its texts
 
 
 class Marks:
@@ -88,7 +88,7 @@ class Marks:
         self.latest.append(latest)
 
     def timed(self, batch: FrameBatch) -> None:
-        """Note the times of frames behind the last mark."""
+        """Note the times of frames after the last mark."""
         times = batch.times_ns[batch.times_ns != NO_TIME]
         if len(times):
             self.earliest[-1] = min(self.earliest[-1], int(times.min()))

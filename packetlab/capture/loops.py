@@ -90,7 +90,7 @@ def _name(source: str) -> str:
 
 
 def kept(source: str) -> bool:
-    """Whether the loop was compiled before and kept on disk, as far as can be told without reading it."""
+    """Whether the loop was compiled before and kept on disk, as far as can be known without reading it."""
     folder = _folder()
     try:
         return folder is not None and any(folder.glob(f"{_name(source)}-*.o"))

@@ -1,4 +1,4 @@
-"""Reading through the file of a capture: what format it has is told by its first bytes, what is wrong with it is kept."""
+"""Reading through the file of a capture: what format it has is recognised by its first bytes, what is wrong with it is kept."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def add(command: Command) -> None:
     )
     replay.add_argument(
         "--split", metavar="WAY", default=("first", None), type=_way,
-        help="how servers are told with -I: first, port, cidr:NET,... or mac:MAC,...",
+        help="how servers are recognised with -I: first, port, cidr:NET,... or mac:MAC,...",
     )  # fmt: skip
     replay.add_argument(
         "--wait",
@@ -63,7 +63,7 @@ def _run(args: Any) -> int:
     if args.server and not args.interface:
         raise BuildError("replay -I", "-i for the clients' frames", "--lab")
     capture = Capture(args.file)
-    next(iter(capture), None)  # an unreadable file is told before anything is opened or sent
+    next(iter(capture), None)  # an unreadable file is reported before anything is opened or sent
     pace = {"speed": args.multiplier, "rate": args.pps, "mbps": args.mbps, "topspeed": args.topspeed}
     pace |= {"count": args.count, "loop": args.loop, "workers": args.workers, "progress": False if args.quiet else None}
     if args.server:

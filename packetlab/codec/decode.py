@@ -321,7 +321,7 @@ class Reading(OneByOne):
         return self.end
 
     def trailer(self, end: str) -> None:
-        """Read what stands behind the payload; `outer` is where that ends."""
+        """Read what stands after the payload; `outer` is where that ends."""
         self.outer = end
         if not self.plan.trailer:
             return

@@ -33,7 +33,7 @@ class Dissection:
     """What is known of one packet while it is read.
 
     Attributes:
-        missing: bytes that were on the wire behind the last one here (the capture was cut).
+        missing: bytes that were on the wire after the last one here (the capture was cut).
         partial: whether the bytes at hand are rightly fewer than the lengths say (a fragment, a quoted packet).
         cut: whether a header or payload was found shorter for one of these reasons.
         unsized: where the payload begins of the last header that leaves its length out (offload), -1: of none.

@@ -289,12 +289,12 @@ class _Walk:
                 return self.end
             return pos + size
         if tail and self.end - tail < pos:
-            self.short("", pos, tail, self.end - pos, "bytes behind the payload")
+            self.short("", pos, tail, self.end - pos, "bytes after the payload")
             return self.end
         return self.end - tail
 
     def trailer(self, at: int) -> bool:
-        """Read the fields behind the payload; say whether the bytes ended before them."""
+        """Read the fields after the payload; say whether the bytes ended before them."""
         self.bit, self.stop = at * 8, None
         for step in self.plan.trailer:
             pos = self.bit // 8
@@ -346,7 +346,7 @@ def read_items(
     whole: bool = False,
     owner: str = "",
 ) -> Any:
-    """Read headers one behind the other from ``data[pos:limit]``; returns (items, where they end).
+    """Read headers one after the other from ``data[pos:limit]``; returns (items, where they end).
 
     With `faults` None the first fault gives (None, pos); else faults are added there, in the name of the header `owner`,
     `origin` being added to their offsets. With `whole` the bytes up to `limit` are all this field's, however many items

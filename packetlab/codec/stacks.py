@@ -40,7 +40,7 @@ made: dict[str, Any] = {}
 
 
 def build(headers: tuple[AnyHeader, ...], payload: bytes, gaps: dict[int, bytes] | None = None) -> bytes:
-    """Return the bytes of a stack of headers with a payload and what fills the gaps behind its layers.
+    """Return the bytes of a stack of headers with a payload and what fills the gaps after its layers.
 
     A header at a time; `Packet` asks `builders` first.
     """

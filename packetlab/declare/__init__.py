@@ -6,7 +6,7 @@
     fields, declaration   a field and a header as plain data
     plan                  how a header is read and written, step by step: everything that walks a header goes by it
     registry              which header follows which
-    validate, intervals   what a declaration may not be, told when the class is made
+    validate, intervals   what a declaration may not be, reported when the class is made
     wildcards             values of prototypes that several values fit
 
 Begin with `declaration`, then `plan`.

@@ -96,7 +96,7 @@ def ip_value(raw: bytes) -> netaddr.IPAddress:
 class XNSAddress(NamedTuple):
     """A Xerox NS address: network (32 bits), host (48 bits, the machine's MAC address) and socket (16 bits).
 
-    `XNSAddress.of` takes any accepted form; `str` prints as ns_ntoa(3) does: hexadecimal, with an H behind each
+    `XNSAddress.of` takes any accepted form; `str` prints as ns_ntoa(3) does: hexadecimal, with an H after each
     number that has no digit above 9, trailing zero fields dropped.
 
     >>> XNSAddress.of("401H.1000AA000077.4001H")

@@ -13,7 +13,7 @@ from zlib import crc32 as _zlib_crc32
 def internet_sum(data: bytes, more: int = 0) -> int:
     """Return the one's-complement sum (not yet complemented) of the 16-bit words of `data` plus `more`.
 
-    An odd last byte counts as a word with a zero behind it. Zero only if everything is zero (RFC 1071 section 2).
+    An odd last byte counts as a word with a zero after it. Zero only if everything is zero (RFC 1071 section 2).
     """
     # 2**16 = 1 modulo 65535, so the whole as one number modulo 65535 is the folded sum, but for 0 and 65535.
     total = int.from_bytes(data, "big")
@@ -36,7 +36,7 @@ def xns(data: bytes) -> int:
     """Return the XNS checksum of `data`: add each word with end-around carry, then rotate left by one bit.
 
     With n words the sum is the sum of word i times 2**(n - i + 1) modulo 65535. Never 0xFFFF, which means that there
-    is no checksum: minus zero is sent as zero. An odd last byte counts as a word with a zero behind it.
+    is no checksum: minus zero is sent as zero. An odd last byte counts as a word with a zero after it.
     """
     size = len(data) + (len(data) & 1)
     number = int.from_bytes(data, "big") << (len(data) & 1) * 8

@@ -68,11 +68,11 @@ def sized(size: Any, value: bytes | tuple[Any, ...] | None = None) -> Any:
 
 
 def many(*, size: Any = None, count: Any = None, until: Any = None, align: int = 0, value: tuple[Any, ...] = ()) -> Any:
-    """Headers one behind the other, of the class in the annotation ``tuple[Class, ...]``.
+    """Headers one after the other, of the class in the annotation ``tuple[Class, ...]``.
 
     They end after `size` bytes, after `count` of them, with the one for which `until` holds, or else where the header
-    or its surroundings end. With `align` the whole is filled up with zeros to a multiple of so many bytes; where nothing
-    counts the items and such zeros can be items (as behind a TCP option 1 alone), they read back as items, in a packet
+    or its surroundings end. With `align` the whole is filled up with zeros to a multiple of this many bytes; where nothing
+    counts the items and such zeros can be items (as after a TCP option 1 alone), they read back as items, in a packet
     that was built too. `value` is what is there unless something else is given.
     """
     return Spec(

@@ -64,17 +64,17 @@ class _Bounds:
 
     def operation(self, rule: Op, left: Range, right: Range) -> Range:
         if rule.sign == "//" and right[0] <= 0 <= right[1]:
-            raise DeclareError(self.where, "a number that is never 0 behind //", words(rule.right))
+            raise DeclareError(self.where, "a number that is never 0 after //", words(rule.right))
         if rule.sign in ("<<", ">>") and not 0 <= right[0] <= right[1] <= WIDEST:
             hint = "field(...) & 63 is such a number"
-            raise DeclareError(self.where, f"a number from 0 to {WIDEST} behind {rule.sign}", words(rule.right), hint)
+            raise DeclareError(self.where, f"a number from 0 to {WIDEST} after {rule.sign}", words(rule.right), hint)
         low, high = span(rule.sign, left, right)
         names = [part.name if isinstance(part, Ref) else part for part in (rule.left, rule.right)]
         return (max(low, 0) if rule.sign == "*" and names[0] is names[1] else low), high  # a square is not negative
 
 
 def span(sign: str, left: Range, right: Range) -> Range:
-    """Return the range of an operation; `right` is never 0 behind //, and never negative or huge behind a shift."""
+    """Return the range of an operation; `right` is never 0 after //, and never negative or huge after a shift."""
     if sign in COMPARISONS:
         return _comparison(sign, left, right)
     if sign in ("&", "|", "^"):

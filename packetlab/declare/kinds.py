@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 Wire = Literal["number", "bytes", "open", "items", "coded", "payload"]
-"""A number of some bits | bytes of a fixed size | bytes that rules or their surroundings bound | headers one behind the
+"""A number of some bits | bytes of a fixed size | bytes that rules or their surroundings bound | headers one after the
 other | a value that tells its own size | no field, but the place of the payload."""
 
 
@@ -53,7 +53,7 @@ class Kind:
     little = False
     rest = False
     item: Any = None
-    allows = "condition fixed"  # which right-hand sides it takes besides a default, see `Spec`
+    allows = "condition fixed"  # which right-hand sides it takes in addition to a default, see `Spec`
     words = ""  # what it is, for messages; its class name unless given
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -252,7 +252,7 @@ class ByteString(Kind):
 
 
 class Items(Kind):
-    """A tuple of headers of one class, one behind the other. Raw: the tuple, or the bytes not yet looked at."""
+    """A tuple of headers of one class, one after the other. Raw: the tuple, or the bytes not yet looked at."""
 
     zero: Any = ()
     allows = "size count until align condition"
@@ -266,7 +266,7 @@ class Items(Kind):
         return "items"
 
     def in_words(self) -> str:
-        return f"{self.item.__name__}, one behind the other"
+        return f"{self.item.__name__}, one after the other"
 
     def annotation(self) -> str:
         return f"tuple[{self.item.__name__}, ...]"
@@ -290,7 +290,7 @@ class Items(Kind):
 
 
 class Filled(tuple[Any, ...]):
-    """Items as they were read, with the bytes behind them that fill them up to a multiple (see `many`).
+    """Items as they were read, with the bytes after them that fill them up to a multiple (see `many`).
 
     Equal to the same items without: what fills up is no value, and what is built anew is filled up anew.
     """
@@ -306,7 +306,7 @@ class Filled(tuple[Any, ...]):
 
 
 class PayloadMark(Kind):
-    """Stands where the payload goes, in a header that has fields behind it."""
+    """Stands where the payload goes, in a header that has fields after it."""
 
     allows = ""
     words = "the payload"

@@ -396,7 +396,7 @@ def _refill(upper: type[AnyHeader], name: str) -> None:
 
 @contextmanager
 def bindings() -> Iterator[None]:
-    """Scope bindings: what is bound or declared inside the `with` is forgotten behind it."""
+    """Scope bindings: what is bound or declared inside the `with` is forgotten after it."""
     # What packetlab itself declares must stand before, or it would be forgotten too where it is first used inside.
     hook("declare_all")()
 

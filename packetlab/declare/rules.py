@@ -112,7 +112,7 @@ def next_protocol(space: str, otherwise: Any = 0) -> Expr:
     """The number bound to the header above, in the number space `space`; `otherwise` where none is.
 
     Headers whose fields name the same space share its bindings: what is bound under Ether.type is found
-    behind a VLAN tag and behind GRE too.
+    after a VLAN tag and after GRE too.
     """
     if not isinstance(space, str) or not space or not space.isprintable():
         raise DeclareError("next_protocol(...)", "a name that is printable", repr(space))

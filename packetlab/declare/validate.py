@@ -316,12 +316,12 @@ def _check_order(header: Declaration) -> None:
     if plan.payload is not None:
         for name in sorted(_asked(plan.payload[0]) & behind):
             where = f"{header.name}.{name}"
-            raise DeclareError(where, "the payload's size to be known in front of the payload", "a field behind it")
+            raise DeclareError(where, "the payload's size to be known in front of the payload", "a field after it")
     for f in header.behind:
         if f.condition is not None or (f.kind.bits is None and not f.pad):
             where = f"{header.name}.{f.name}"
             raise DeclareError(
-                where, "a fixed field or pad() behind a payload", "one that may be absent or of any size"
+                where, "a fixed field or pad() after a payload", "one that may be absent or of any size"
             )
 
 
@@ -343,7 +343,7 @@ def _check_solved(header: Declaration) -> None:
 
 
 def check_circles(header: Declaration, sets: Iterable[Mapping[str, Expr]]) -> None:
-    """Refuse fields that follow from each other in a circle; `sets` is what bindings fill in besides."""
+    """Refuse fields that follow from each other in a circle; `sets` is what bindings fill in, too."""
     filled = list(sets)
     over: set[str] = set()
     parts = _Measured(header)

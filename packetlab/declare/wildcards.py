@@ -1,4 +1,4 @@
-"""Values that more than one value fits: what the fields of a prototype may hold besides values.
+"""Values that more than one value fits: what the fields of a prototype may hold other than values.
 
 `IPv4(ttl=between(60, 64))`, `TCP(sport=same_as("client"))`. A header with one is a prototype and nothing else: it has no
 bytes. Owns these values and `NoMatch`, the answer of a prototype that does not fit. Knows kinds of fields by their

@@ -19,7 +19,7 @@ SECOND = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What an engine has to say besides packets."""
+    """What an engine has to say apart from packets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Endpoint(Engine):
         """Take in an Error packet about a packet that went out from this socket."""
 
     def unbuilt(self, error: PacketlabError, now: int) -> None:
-        """Take in that a packet of this socket's cannot be built, and does not go out; nor those behind it, this time."""
+        """Take in that a packet of this socket's cannot be built, and does not go out; nor those after it, this time."""
 
     @property
     def over(self) -> bool:

@@ -54,7 +54,7 @@ class Piece(NamedTuple):
 
 
 def cells(header: type[AnyHeader]) -> list[Cell]:
-    """Return the fields of a header as cells, a payload with fields behind it among them."""
+    """Return the fields of a header as cells, a payload with fields after it among them."""
     plan = header._declaration.plan
 
     def drawn(steps: list[Step]) -> list[Cell]:

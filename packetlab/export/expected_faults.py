@@ -2,7 +2,7 @@
 
 The careful reader (`codec.lenient`) reads bytes; here nothing is read. From where the fields of the sound packet stand, and
 what the rules say of sizes, it follows which limit is the first to be crossed, and that is what has to be reported. Where
-a change moves what lies above to other bytes, nothing can be foretold but that the bytes are kept: see `Foretold.exact`.
+a change moves what lies above to other bytes, nothing can be predicted but that the bytes are kept: see `Foretold.exact`.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class Ground:
         return self.heads[i] + size if size >= 0 else otherwise
 
     def grown(self, first: int) -> Foretold:
-        """Layers from `first` on may have bytes behind them that were not theirs."""
+        """Layers from `first` on may have bytes after them that were not theirs."""
         for i in range(first, len(self.layers)):
             plan = self.plans[i]
             if self.closed(i, -1) >= 0:
@@ -180,12 +180,12 @@ class Ground:
         return ANYTHING
 
     def read_to(self, i: int, f: Field) -> int:
-        """Where reading stands right behind a field."""
+        """Where reading stands right after a field."""
         span = self.spans[i, f.name]
         return (span.bit + span.bits) // 8
 
     def least(self, i: int, f: Field) -> int:
-        """Where layer `i` must not end before: behind a field, and behind all that has a fixed size."""
+        """Where layer `i` must not end before: after a field, and after all that has a fixed size."""
         return max(self.read_to(i, f), self.starts[i] + self.plans[i].least)
 
     def too_small(self, i: int, f: Field, value: int, end: int, least: int) -> Fault:

@@ -202,7 +202,7 @@ def _fill_up(cls: Any, made: dict[str, Any], own: dict[str, Any]) -> None:
 
 
 def _longer(items: tuple[Any, ...], missing: int) -> tuple[Any, ...]:
-    """Return items of which one that holds bytes is longer by so many; the same where none does."""
+    """Return items of which one that holds bytes is longer by this many; the same where none does."""
     for i, item in enumerate(items):
         for f in item._fields:
             raw = getattr(item, f.slot)

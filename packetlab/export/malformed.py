@@ -102,7 +102,7 @@ class _Catalogue:
                     yield from self.of_field(i, header, f)
         if self.sound.layers:
             data = bytes(self.sound) + TRAILING
-            what = f"{len(TRAILING)} bytes more behind the packet"
+            what = f"{len(TRAILING)} bytes more after the packet"
             yield self.case("trailing-bytes", what, data, self.ground.grown(0))
 
     def case(self, id: str, what: str, data: bytes, told: Foretold) -> Malformed:

@@ -70,7 +70,7 @@ def packets(
     Args:
         layers: header classes, prototypes (what they give is kept, the rest is drawn) or strategies for headers,
             from the outermost in. None at all: any stack of headers that bindings allow, up to six, from `first` on.
-        payload: behind the last header; up to 64 bytes where it is not said.
+        payload: after the last header; up to 64 bytes where it is not said.
 
     Where a payload would be read as yet another header, there is none.
 
@@ -80,7 +80,7 @@ def packets(
     needed("pl.strategies")
     from hypothesis import strategies as st
 
-    # Behind headers alone bytes are drawn; empty ones are the simplest.
+    # After headers alone bytes are drawn; empty ones are the simplest.
     raw = st.binary(max_size=64) if payload is None else payload if not isinstance(payload, bytes) else st.just(payload)
 
     @st.composite

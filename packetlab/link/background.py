@@ -38,7 +38,7 @@ class Served(Protocol):
         """Whether there is anything to serve while the program computes."""
 
     def asleep(self) -> tuple[int, float | None]:
-        """Return what wakes the background besides a call: a descriptor, -1 for none, and seconds."""
+        """Return what wakes the background other than a call: a descriptor, -1 for none, and seconds."""
 
     def serve(self) -> None:
         """Do what a call that waits would do, if there is none."""

@@ -1,4 +1,4 @@
-"""One request over a port, and what came: its reply, or why each other packet was none.
+"""One request over a port, and what was received: its reply, or why each other packet was none.
 
 Works wherever a port is: on a simulated network in virtual time, in a lab, on an interface. Which packet answers is said
 by the reply rules of its headers (`pattern.replies`), or by a pattern. `Station.exchange` is not this: it speaks PEX, and is
@@ -28,7 +28,7 @@ KEPT = 1000  # packets that did not match, remembered with their reasons
 
 @dataclass
 class Exchanged:
-    """What came of a request. True where a reply came.
+    """The outcome of a request. True where a reply came.
 
     Attributes:
         request: the packet sent. sent: how many times. reply: None where none came.

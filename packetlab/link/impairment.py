@@ -29,9 +29,9 @@ class Impairment:
         delay, jitter: seconds; each frame takes delay, more or less up to jitter (so it may overtake another).
         loss: probability that a frame is lost. drop: numbers of frames that are lost, the first is 1.
         duplicate, reorder, corrupt: probability, or numbers of frames. A duplicate follows its frame; a reordered frame
-            is held back behind later ones; a corrupted one arrives with one bit turned over.
+            is held back after later ones; a corrupted one arrives with one bit turned over.
         rate: bits per second; frames wait for one another. queue: frames that may wait; the next is lost.
-        mtu: bytes of a frame behind its link header; a longer one is lost.
+        mtu: bytes of a frame after its link header; a longer one is lost.
         seed: of all chance. Any hashable text or number.
 
     Numbers of frames are counted over both directions of a link, in the order sent (see `numbers`).

@@ -222,7 +222,7 @@ class Interface(Port):
         return Statistics(received - dropped, dropped)
 
     def close(self) -> None:
-        """Stop listening. Whoever waits for a frame, in another thread too, gets an OSError that says so."""
+        """Stop listening. A thread waiting for a frame gets an OSError that says so."""
         self._waits.close()
         for ring in self._rings:
             ring.close()

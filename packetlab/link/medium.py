@@ -156,7 +156,7 @@ class Medium(ABC):
         return function(*given)
 
     def poke(self) -> None:  # noqa: B027  virtual time waits for nobody
-        """Say that something has changed: for whoever waits in another thread."""
+        """Say that something has changed: for threads that wait."""
 
     def run(self, seconds: float) -> None:
         """Let time pass, and whatever happens in it."""
@@ -252,7 +252,7 @@ class RealTime(Medium):
             self.background.called()
 
     def poke(self) -> None:
-        """Have whoever waits look anew."""
+        """Have waiting threads look again."""
         with self.lock:
             self.happened += 1
             self._sleepers.wake()
@@ -347,7 +347,7 @@ class RealTime(Medium):
         return any(driver.served for driver in self.drivers)
 
     def asleep(self) -> tuple[int, float | None]:
-        """Return what wakes the background besides a call: a descriptor, -1 for none, and seconds; with the lock held."""
+        """Return what wakes the background other than a call: a descriptor, -1 for none, and seconds; with the lock held."""
         if self._calls:
             return -1, None
         self._watch()

@@ -1,4 +1,4 @@
-"""What signals' handlers ask of whoever waits: a handler runs between any two steps of the main thread.
+"""What signals' handlers ask of a waiting thread: a handler runs between any two steps of the main thread.
 
 It may raise there, or call the same anew. So what must not be left undone is the first step of a `finally`, and what
 belongs together is one call of C.

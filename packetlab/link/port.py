@@ -105,7 +105,7 @@ class Port(ABC):
         self._send(as_bytes(frame))
 
     def send_all(self, frames: Iterable[Any]) -> int:
-        """Send frames one behind the other, without pause; return how many."""
+        """Send frames one after the other, without pause; return how many."""
         count = 0
         for frame in frames:
             self._send(as_bytes(frame))

@@ -63,6 +63,6 @@ class RawIPSocket(Port):
         return None if data is None else Frame(data, time.time_ns(), interface=Interface(RAW_IP, 0, self.name))
 
     def close(self) -> None:
-        """Close the socket. Whoever waits for a packet, in another thread too, gets an OSError that says so."""
+        """Close the socket. A thread waiting for a packet gets an OSError that says so."""
         self._waits.close()
         self._socket.close()

@@ -1,6 +1,6 @@
 """Ring: frames that the kernel puts into memory shared with it (packet(7); packet_mmap.rst, TPACKET_V3).
 
-Owns the shared memory of one packet socket. The kernel fills blocks with frames of any length, one behind the other, and
+Owns the shared memory of one packet socket. The kernel fills blocks with frames of any length, one after the other, and
 hands over each block that is full, or some time after its first frame. A frame costs the reader no call, and the ring holds
 what comes while the reader is busy. The arrays here are the kernel's, so this works for sockets opened anywhere.
 """
@@ -38,7 +38,7 @@ STATUS, COUNT, FIRST = 8, 12, 16  # where the numbers of a block stand (struct t
 VLAN_VALID, TPID_VALID, OUTGOING = 0x10, 0x40, 4
 
 HEAD = np.dtype(
-    {  # struct tpacket3_hdr, and the type of packet in the struct sockaddr_ll behind it
+    {  # struct tpacket3_hdr, and the type of packet in the struct sockaddr_ll after it
         "names": ["next", "seconds", "fraction", "size", "wire", "status", "at", "tag", "kind_of_tag", "direction"],
         "formats": ["u4", "u4", "u4", "u4", "u4", "u4", "u2", "u4", "u2", "u1"],
         "offsets": [0, 4, 8, 12, 16, 20, 24, 32, 36, 58],
@@ -156,7 +156,7 @@ class Ring:
     def close(self) -> None:
         """Give the memory back. Frames that were not taken are lost; the socket is as it was before.
 
-        Whoever waits for a batch, in another thread too, gets an OSError that says so.
+        A thread waiting for a batch gets an OSError that says so.
         """
         if self._waits.close():
             with self._taking:

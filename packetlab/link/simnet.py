@@ -235,7 +235,7 @@ class SimNic:
         self.ports: tuple[SimPort, ...] = ()  # replaced, never changed: a frame may make whoever gets it open another
 
     def arrive(self, data: bytes) -> None:
-        """Hand a frame to whoever listens, and let them act on it."""
+        """Hand a frame to its listeners, and let them act on it."""
         mine = data[:6] == self.host.mac_bytes or (bool(data) and bool(data[0] & 1))
         kind = int.from_bytes(data[12:14], "big")
         if kind <= LONGEST:
@@ -293,7 +293,7 @@ class SimPort(Port):
             raise SocketMisuse(errno.EBADF, self.name, "an open port", "one that has been closed", "open another")
 
     def close(self) -> None:
-        """Stop listening. Whoever waits for a frame, in another thread too, gets an OSError that says so."""
+        """Stop listening. A thread waiting for a frame gets an OSError that says so."""
         self.nic.ports = tuple(port for port in self.nic.ports if port is not self)
 
 

@@ -103,7 +103,7 @@ class IPFraming(Framing):
         return bytes(IPv4(dst=self.peer, protocol=IP_PROTOCOL) / bytes(packet))
 
     def unwrap(self, data: bytes) -> bytes | None:
-        """Return the packet, behind the IP header and its options."""
+        """Return the packet, after the IP header and its options."""
         return trimmed(data, (data[0] & 15) * 4) if data else None
 
 
@@ -165,7 +165,7 @@ class UDPPort(Port):
         return Frame(data, time.time_ns(), interface=Description(self.linktype, 0, self.name))
 
     def close(self) -> None:
-        """Close the socket. Whoever waits for a packet, in another thread too, gets an OSError that says so."""
+        """Close the socket. A thread waiting for a packet gets an OSError that says so."""
         self._waits.close()
         self._socket.close()
 
@@ -235,7 +235,7 @@ class NetHubPort(Port):
         return Frame(self._frames.pop(0), time.time_ns(), interface=Description(1, 0, self.name))
 
     def _fill(self, timeout: float | None) -> bool:
-        """Read once from the hub; return whether anything came. What is wrong is told after the frames before it."""
+        """Read once from the hub; return whether anything came. What is wrong is reported after the frames before it."""
         if self._broken is not None:
             return False
         try:
@@ -262,6 +262,6 @@ class NetHubPort(Port):
         return True
 
     def close(self) -> None:
-        """Leave the hub. Whoever waits for a frame, in another thread too, gets an OSError that says so."""
+        """Leave the hub. A thread waiting for a frame gets an OSError that says so."""
         self._waits.close()
         self._socket.close()

@@ -163,7 +163,7 @@ class Stack:
 
 
 class Station:
-    """What every host can do besides what its own network gives it.
+    """What every host can do in addition to what its own network gives it.
 
     Attributes:
         timing: of SPP connections made from now on. window: packets they receive ahead of the reader.

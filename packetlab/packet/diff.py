@@ -110,7 +110,7 @@ class _Comparison:
             return self.spots, []  # bytes that end inside a header follow from nothing
         causes = [spot for spot in self.spots if not spot.derived]
         derived = [spot for spot in self.spots if spot.derived]
-        # What has no rule is a cause sooner than what has one; sums come last, each behind those it covers.
+        # What has no rule is a cause sooner than what has one; sums come last, each after those it covers.
         derived.sort(key=lambda spot: (_rank(spot), -spot.left))
         try:
             while True:

@@ -15,7 +15,7 @@ from packetlab.packet.diff import explain_packets
 from packetlab.packet.packet import Header, Packet
 
 WINDOW = 200  # packets of either side that are aligned, from the first difference on
-LISTED = 20  # differences told, each in a line; the first at length
+LISTED = 20  # differences listed, each in a line; the first at length
 
 
 class Step(NamedTuple):

@@ -26,7 +26,7 @@ class Span(NamedTuple):
 
     @property
     def byte_range(self) -> tuple[int, int]:
-        """The bytes it touches: the first, and the one behind the last."""
+        """The bytes it touches: the first, and the one after the last."""
         return self.bit // 8, -(-(self.bit + self.bits) // 8)
 
     @property
@@ -36,11 +36,11 @@ class Span(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Where the parts of a packet stand. Pairs are (first byte, the one behind the last).
+    """Where the parts of a packet stand. Pairs are (first byte, the one after the last).
 
     Attributes:
         spans: of every field that is there and not empty, in the order of the bytes. layers: each with all it carries.
-        payload: what is behind the last header. trailers: what fills the frame, by layer.
+        payload: what is after the last header. trailers: what fills the frame, by layer.
     """
 
     spans: tuple[Span, ...]

@@ -41,7 +41,7 @@ class Header(HeaderBase):
         under, when, sets: which header(s) it follows, on which numbers or condition (see `registry.bind`); {"port": n} is
             either port, so that replies are found too.
         payload_size: an expression for the payload's size in bytes where no length rule says it; negative: unknown; 0:
-            nothing can be bound, and what stands behind, built as a payload too, reads as what fills the frame (`Packet.trailer`).
+            nothing can be bound, and what stands after, built as a payload too, reads as what fills the frame (`Packet.trailer`).
         opaque: a condition that the payload is not the start of the next header (a later fragment).
         unsized: a condition that the length of the whole is left out, so that all there is counts; no fault where that
             is more than a link's usual MTU (1,500 bytes), as in packets on their way to segmentation offload.
@@ -94,7 +94,7 @@ class Header(HeaderBase):
 
 
 class Packet(Shown):
-    """Headers, a payload, and what link padding stands behind.
+    """Headers, a payload, and what link padding stands after.
 
     Made by stacking (``Ether() / IPv4() / b"data"``) or by `dissect`. Never changes: `replace` returns a new one.
     """
@@ -120,7 +120,7 @@ class Packet(Shown):
 
     @property
     def payload(self) -> bytes:
-        """The bytes behind the last header."""
+        """The bytes after the last header."""
         return self._payload
 
     @property
@@ -149,7 +149,7 @@ class Packet(Shown):
 
     @property
     def _gaps(self) -> dict[int, bytes]:
-        """Layer number -> the bytes behind that layer, inside the one below."""
+        """Layer number -> the bytes after that layer, inside the one below."""
         return self._notes.gaps if self._notes is not None else {}
 
     @overload
@@ -345,7 +345,7 @@ class Packet(Shown):
         return found
 
     def verdicts(self) -> dict[str, Verdict]:
-        """Return the verdict on every checksum, by "IPv4.checksum" (with "#2" behind the second of its kind)."""
+        """Return the verdict on every checksum, by "IPv4.checksum" (with "#2" after the second of its kind)."""
         found: dict[str, Verdict] = hook("verdicts")(self)
         return found
 

@@ -1,7 +1,7 @@
 """Alignment: which packet is which expectation's. The cheapest reading of a recording as what the timeline tells.
 
 A reading takes packets and expectations in order and may leave out either at a cost, take a packet that came at the
-wrong time, or one that only resembles what was wanted; so what is wrong is told as few complaints that belong together.
+wrong time, or one that only resembles what was wanted; so what is wrong is reported as few complaints that belong together.
 Dijkstra's algorithm over (place in the timeline, packet, what of an any-order group has come): a recording that fits is
 read in as many steps as it has packets.
 """
@@ -15,7 +15,7 @@ from enum import Enum
 from math import inf
 
 FITS, LEFT_TO_US, LATE, LEFT_OUT, OTHER = 0, 1, 4_000_000, 5_000_000, 9_000_000
-"""Costs: a packet that fits; one that is allowed besides; one at the wrong time; one left out, or an expectation that
+"""Costs: a packet that fits; one that is allowed as well; one at the wrong time; one left out, or an expectation that
 found none; a packet that only resembles what was wanted (less than the two left out apart)."""
 TRIFLE = 1000
 MOST = 200_000  # readings looked at, then the first that comes to an end is taken
@@ -34,7 +34,7 @@ COST = {How.FITS: FITS, How.LATE: LATE, How.OTHER: OTHER}
 
 @dataclass(eq=False)
 class Member:
-    """What one expectation wants: so many packets, `least` to `most`."""
+    """What one expectation wants: how many packets, `least` to `most`."""
 
     least: int
     most: float
@@ -72,7 +72,7 @@ def align(blocks: Sequence[Block], count: int, judge: Judge, allowed: Callable[[
     """Read `count` packets as what `blocks` tell.
 
     Args:
-        judge: how a packet goes with a member; None: not at all. allowed: packets that may come besides, always.
+        judge: how a packet goes with a member; None: not at all. allowed: packets that may come as well, always.
         lenient: whether a missing packet costs next to nothing, since nobody will complain.
     """
     first: State = (0, 0, _nothing(blocks, 0))
@@ -106,7 +106,7 @@ def align(blocks: Sequence[Block], count: int, judge: Judge, allowed: Callable[[
             fits = any(how is How.FITS for _, _, how in ways)
             others = False
             for i, member, how in ways:
-                # One that only resembles goes to the first that lacks one: which of them it was cannot be told.
+                # One that only resembles goes to the first that lacks one: which of them it was cannot be known.
                 if how is None or (how is How.OTHER and (fits or others)):
                     continue
                 others = others or how is How.OTHER

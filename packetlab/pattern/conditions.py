@@ -31,7 +31,7 @@ FRAME: dict[str, Callable[[Any], Any]] = {
     "comment": lambda frame: frame.comments,
     "faults": lambda frame: len(frame.packet().faults),
 }
-"""What is known of a frame besides its packet; the same names are columns (see `Capture.table`)."""
+"""What is known of a frame in addition to its packet; the same names are columns (see `Capture.table`)."""
 
 
 class Test:

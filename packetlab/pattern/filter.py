@@ -146,7 +146,7 @@ class _Parser:
             return make(Condition(names, "true"))  # type: ignore[no-any-return]
         if sign == ("contains" if kind.wire == "number" else "&"):
             signs = " ".join(one for one in COMPARE if one != sign)
-            raise self.error(f"{signs} or in behind {called}", sign, self.tokens[at][1])
+            raise self.error(f"{signs} or in after {called}", sign, self.tokens[at][1])
         if sign != "in":
             value = self.value(kind, called, sign)
             if isinstance(value, tuple):

@@ -92,7 +92,7 @@ def _nearest(mine: Header, layers: list[Header], known: Known, whole: Packet | N
         return min(tried, key=len)
     name = type(mine).__name__
     if whole is not None and any(isinstance(header, type(mine)) for header in whole.layers):
-        return [f"no {name} behind the headers before it in {found_text(whole)}"]
+        return [f"no {name} after the headers before it in {found_text(whole)}"]
     there = " / ".join(type(header).__name__ for header in layers) or "a packet without layers"
     return [f"no {name} in {there if whole is None else found_text(whole)}"]
 

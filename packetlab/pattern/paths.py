@@ -50,7 +50,7 @@ class FieldPath(NamedTuple):
 
     Attributes:
         header: its class. occurrence: the how-manieth of its kind from 1, 0 where none was said.
-        fields: the field, behind it those of its items; empty for the header as a whole and for its payload.
+        fields: the field, after it those of its items; empty for the header as a whole and for its payload.
         part: of the last field: a part of an address, a flag; or "payload" for the bytes above the header; or "".
     """
 
@@ -67,7 +67,7 @@ class FieldPath(NamedTuple):
             raise BuildError(where, "header, header.field or header#2.field", repr(text))
         number = int(found[2] or 0) if len(found[2] or "") < 10 else 0
         if found[2] and not number:
-            raise BuildError(where, "a number from 1 on behind #", found[2][:20])
+            raise BuildError(where, "a number from 1 on after #", found[2][:20])
         header = named_header(found[1], where, among)
         return cls.of(header, found[3].split(".")[1:], where, number)
 

@@ -41,7 +41,7 @@ class ICMP(
     under=IPv4,
     when={"protocol": 1},
     quotes=_ICMP_ERRORS,
-    # Echo, timestamp, information, address mask: each answer has the type behind, an echo reply 0.
+    # Echo, timestamp, information, address mask: each answer has the type after, an echo reply 0.
     answers=request.type.one_of(8, 13, 15, 17)
     & (reply.type == choose(request.type == 8, 0, request.type + 1))
     & (reply.identifier == request.identifier)

@@ -182,7 +182,7 @@ class IPv6Option(Header):
 
 
 class HopByHop(Header, under=IPv6, when={"next_header": 0}):
-    """The hop-by-hop options header (RFC 8200 section 4.3). `length` counts units of 8 bytes behind the first."""
+    """The hop-by-hop options header (RFC 8200 section 4.3). `length` counts units of 8 bytes after the first."""
 
     next_header: U8 = auto(next_protocol(PROTOCOL, otherwise=59))
     length: U8 = auto(size_of("self") // 8 - 1)
@@ -198,7 +198,7 @@ class DestinationOptions(Header, under=IPv6, when={"next_header": 60}):
 
 
 class Routing(Header, under=IPv6, when={"next_header": 43}, pseudo=("", "final_destination")):
-    """The routing header (RFC 8200 section 4.4); `data` holds the addresses of types 0 and 2 behind 4 reserved bytes."""
+    """The routing header (RFC 8200 section 4.4); `data` holds the addresses of types 0 and 2 after 4 reserved bytes."""
 
     next_header: U8 = auto(next_protocol(PROTOCOL, otherwise=59))
     length: U8 = auto(size_of("self") // 8 - 1)
@@ -250,7 +250,7 @@ bind(IPv6, under=PPP, when={"protocol": 0x0057})
 # Address families by system: 2 everywhere; 10 Linux, 24 NetBSD, OpenBSD, 28 FreeBSD, 30 Darwin.
 bind(IPv4, under=BSDNull, when={"family": (2, 2 << 24)})
 bind(IPv6, under=BSDNull, when={"family": tuple(f << s for f in (10, 24, 28, 30) for s in (0, 24))})
-# Some write an ether type instead, in either order (Wireshark's packet-null.c), or behind two bytes of theirs.
+# Some write an ether type instead, in either order (Wireshark's packet-null.c), or after two bytes of theirs.
 for _upper, _type in ((IPv4, 0x0800), (IPv6, 0x86DD)):
     bind(_upper, under=BSDNull, when={"family": _type})
     bind(_upper, under=BSDNull, when=field("family") >> 16 == (_type & 0xFF) << 8 | _type >> 8)

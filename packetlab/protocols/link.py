@@ -40,7 +40,7 @@ class VLAN(Header, under=Ether, when={"type": (0x8100, 0x88A8, 0x9100)}, payload
 
 
 class Novell(Header, under=(Ether, VLAN), when=_RAW_IPX, sets={"type": size_of("payload")}):
-    """Novell's raw 802.3: IPX right behind a length, without LLC. It has no bytes; IPX's checksum of 0xFFFF shows it."""
+    """Novell's raw 802.3: IPX right after a length, without LLC. It has no bytes; IPX's checksum of 0xFFFF shows it."""
 
 
 class LLC(Header, under=(Ether, VLAN), when=field("type") <= 1500, sets={"type": size_of("payload")}):
@@ -98,7 +98,7 @@ class HDLC(Header):
 
 
 class CiscoHDLC(Header):
-    """Cisco's HDLC (link type 104; RFC 1547 section 4.3.1): a protocol, mostly an ether type, behind two bytes."""
+    """Cisco's HDLC (link type 104; RFC 1547 section 4.3.1): a protocol, mostly an ether type, after two bytes."""
 
     address: U8 = 0x0F
     control: U8 = 0
@@ -164,7 +164,7 @@ class RawIP(Header):
 
 
 def carry_ppp(under: type[Header], when: Any = 1, sets: dict[str, Any] | None = None, framed: bool = True) -> None:
-    """Let PPP follow `under` where `when` holds, as its first bytes tell: behind HDLC's two (where `framed`) or not, and
+    """Let PPP follow `under` where `when` holds, as its first bytes tell: after HDLC's two (where `framed`) or not, and
     with a protocol number of one byte or two: the first byte of two is even, the last one odd (RFC 1661 section 2)."""
     holds = expression(when)
     if framed:

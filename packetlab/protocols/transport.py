@@ -89,7 +89,7 @@ class SCTP(Header, under=IPv4, when={"protocol": 132}, answers=_PORTS):
 
 
 class VXLAN(Header, under=UDP, when={"dport": 4789}):
-    """A virtual network's frame behind UDP (RFC 7348 section 5); `vni` is valid where flag 0x08 is set."""
+    """A virtual network's frame after UDP (RFC 7348 section 5); `vni` is valid where flag 0x08 is set."""
 
     flags: U8 = 0x08
     reserved: U24 = 0

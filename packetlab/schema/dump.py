@@ -75,7 +75,7 @@ def described(headers: Iterable[type[AnyHeader]]) -> list[dict[str, Any]]:
     def visit(header: type[AnyHeader], path: tuple[type[AnyHeader], ...] = ()) -> None:
         if header in order or header in path:
             return
-        # Its body names items and whom it answers; what it is bound to may come behind.
+        # Its body names items and whom it answers; what it is bound to may come after.
         items = [f.kind.item for f in header._fields if f.kind.wire == "items"]
         for needed in (*items, *(asked for asked in header._answers if asked is not None)):
             if not needed.__module__.startswith(OWN) or needed in wanted:

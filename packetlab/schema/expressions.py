@@ -80,7 +80,7 @@ def space(value: Any, where: str) -> str:
 
 
 def listed(value: Any, where: str, most: int, least: int = 0) -> list[Any]:
-    """Return a list of so many items."""
+    """Return a list of this many items."""
     if type(value) is not list or not least <= len(value) <= most:
         raise DeclareError(where, f"a list of {least} to {most} items", shown(value))
     return value

@@ -33,7 +33,7 @@ class Form(NamedTuple):
     """How one sort of kind travels.
 
     Attributes:
-        says: what a field of it may say besides name, kind, condition and default. is_of: whether a kind is one.
+        says: what a field of it may say in addition to name, kind, condition and default. is_of: whether a kind is one.
         data: of a kind, what stands in its description. kind: the kind of a description (`maker` knows headers, enums and
             the reader's own kinds). spelled: the annotation of a description, enums that it needs being added to a dict.
     """

@@ -80,7 +80,7 @@ class Declaration:
             asks = any(not isinstance(leaf, Const) for leaf in when.leaves())
             if known is None and asks:
                 continue  # a class of the same file, whose fields are not known yet
-            with suppress(DeclareError):  # told when it is declared
+            with suppress(DeclareError):  # reported when it is declared
                 low, high = bounds(when, Leaves((known or Header)._declaration, self.name, BOUND), self.name)
                 if low > 0 or high < 0:
                     yield lower

@@ -18,7 +18,7 @@ _MOST = 1 << 16
 
 
 def class_body(description: dict[str, Any]) -> str:
-    """Return the source of a class, its enums before it and further bindings behind it."""
+    """Return the source of a class, its enums before it and further bindings after it."""
     called = name(description.get("name"), "a declaration")
     bound = listed(description.get("under", []), called, NUMBERS)
     under = [_binding(entry, called) for entry in bound]
@@ -86,7 +86,7 @@ def _field(row: Any, where: str, enums: dict[str, None]) -> str:
 
 
 def _right(row: dict[str, Any], where: str) -> str:
-    """What stands behind the equals sign, or nothing."""
+    """What stands after the equals sign, or nothing."""
     value = _value(row["default"], row, where) if "default" in row else ""
     if "rule" in row:
         right = f"auto({spelled(row['rule'], where)})"
@@ -126,7 +126,7 @@ def _value(data: Any, row: dict[str, Any], where: str) -> str:
 
 def _given(item: Any, where: str) -> str:
     if type(item) is not dict or any(type(value) is list for value in item.values()):
-        # Headers inside headers inside a default: told, not spelled, since their class is not at hand.
+        # Headers inside headers inside a default: described, not spelled, since their class is not at hand.
         raise DeclareError(where, "a default of one level", shown(item))
     return ", ".join(f"{name(key, where)}={_value(value, {}, where)}" for key, value in item.items())
 

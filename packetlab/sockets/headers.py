@@ -106,7 +106,7 @@ def prototype(header: object, where: str) -> Given:
 def parted(packet: Packet, where: str) -> tuple[Given, Packet]:
     """Return what the prototypes at the beginning of a packet give, and the rest: the data.
 
-    LocalProtocolError where another IDP or SPP is left in there (in the wrong order, twice, behind Ether), but for what an
+    LocalProtocolError where another IDP or SPP is left in there (in the wrong order, twice, after Ether), but for what an
     Error quotes: it would go out as data, and nobody would know.
     """
     _need_values(packet, where)

@@ -219,7 +219,7 @@ class DatagramSocket(_IDPSocket):
         return given
 
     def write(self, data: Data, to: Any = None, header: Prototype | None = None, *, force: bool = False) -> int:
-        """Send one datagram; return how many bytes it has behind the header of IDP.
+        """Send one datagram; return how many bytes it has after the header of IDP.
 
         Args:
             data: at most `mtu` bytes. Headers at its beginning: IDP is a prototype for this datagram, others say their own

@@ -277,7 +277,7 @@ class InetStream(InetSocket):
         return InetStream(self.host, sock)
 
     def write(self, data: Data) -> int:
-        """Send bytes; return when the kernel has taken all. What other threads write goes before or behind the whole."""
+        """Send bytes; return when the kernel has taken all. What other threads write goes before or after the whole."""
         self._need(self._connected, errno.ENOTCONN, "write", *MISUSES[errno.ENOTCONN])
         raw = memoryview(bytes(outgoing(data, f"{self}: write")))
         done = 0

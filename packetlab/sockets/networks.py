@@ -57,7 +57,7 @@ class SimHost(_simnet.SimHost, Talker):
         return f"the last {len(frames)} frames:\n{ladder(frames)}"
 
     def _first_id(self) -> int:
-        # Told by the seed alone: the same run has the same ids.
+        # Determined by the seed alone: the same run has the same ids.
         return 1 + (hash_of(f"{self.net.seed}/{self.name}") & 0xFFFF)
 
 
@@ -74,7 +74,7 @@ class SimNetwork(_simnet.SimNetwork):
 
 
 class LabHost(_lab_host.Host, Talker):
-    """A host of a lab, with sockets and engines besides real programs."""
+    """A host of a lab, with sockets and engines alongside real programs."""
 
 
 class Lab(_lab.Lab):

@@ -80,7 +80,7 @@ class SeqpacketSocket(SPPSocket):
     def write_message(self, data: Data, header: Prototype | None = None, *, force: bool = False) -> int:
         """Send a message: a run of packets, of `mtu` bytes of data each but the last, which has END_OF_MESSAGE.
 
-        What other threads write goes before or behind the whole of it, but for an attention.
+        What other threads write goes before or after the whole of it, but for an attention.
 
         Args:
             data, header, force: as for `write`; the prototype goes with every packet. `headers_on_output` does not count
@@ -104,7 +104,7 @@ class SeqpacketSocket(SPPSocket):
 
         A message is what comes up to and with the next packet that has END_OF_MESSAGE; `last_header` is that packet's. An
         attention in between is none of it. What has come stays for the next call where a wait ends early. What other
-        threads read comes before or behind the whole of it.
+        threads read comes before or after the whole of it.
 
         Raises:
             RemoteProtocolError: the connection ended within a message, or it is longer than `largest` bytes; the next call

@@ -138,7 +138,7 @@ class Socket(Shown, metaclass=_Made):
         raise self._has_no("read")
 
     def close(self) -> None:
-        """Close the socket; whoever waits at it in another thread is told. Safe to call twice."""
+        """Close the socket; a thread waiting at it gets an error. Safe to call twice."""
         with self.host.medium.lock:
             self.closed = True
             for turn in self._turns.values():

@@ -29,7 +29,7 @@ class StreamSocket(SPPSocket):
         self._rest: list[bytes | Packet] = []  # taken from the connection, and not yet by the reader
 
     def write(self, data: Data, header: Prototype | None = None, *, force: bool = False) -> int:
-        """Send bytes; return when all are on their way or queued. What other threads write goes before or behind the whole.
+        """Send bytes; return when all are on their way or queued. What other threads write goes before or after the whole.
 
         Args:
             data, header, force: as for `SeqpacketSocket.write`; a prototype goes with every packet that it takes.

@@ -178,7 +178,7 @@ class WebSocketSocket(Socket):
         return child
 
     def write(self, data: Data, fragment: int | None = None) -> int:
-        """Send a message: text as `str`, binary as `bytes` or headers; with `fragment`, in frames of so many bytes."""
+        """Send a message: text as `str`, binary as `bytes` or headers; with `fragment`, in frames of this many bytes."""
         endpoint = self._open("write")
         message = data if isinstance(data, str) else bytes(outgoing(data, f"{self}: write"))
         medium = self.host.medium

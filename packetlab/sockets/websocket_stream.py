@@ -177,7 +177,7 @@ class Endpoint(StreamDriver):
         return True if len(self._out) < BEHIND else None
 
     def ended(self, verb: str) -> BrokenPipeError:
-        """Return the error of whoever writes to a WebSocket that is closed."""
+        """Return the error for writing to a WebSocket that is closed."""
         code = self.closed.code if self.closed else "none yet"
         return BrokenPipeError(EPIPE, f"{self}: {verb}: the other side has closed (close code {code})")
 

@@ -76,7 +76,7 @@ def _parsed(who: Any, known: Mapping[str, Any]) -> list[bytes]:
 
 def _xns(who: Any) -> bytes:
     address = XNSAddress.of(who)
-    if not address.host:  # so many words are hexadecimal
+    if not address.host:  # this many words are hexadecimal
         raise ValueError(who)
     return bytes(address)
 

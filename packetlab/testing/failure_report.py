@@ -18,7 +18,7 @@ from packetlab.view.ladder import ladder
 
 SHOWN = 40  # frames of the ladder
 BEFORE = 5  # of them, before the first that something is said about
-FEW = 10  # unexpected packets that are told one by one
+FEW = 10  # unexpected packets that are listed one by one
 MISSING = "let it stay away: expect(..., optional=True); let all: allow_missing=True"
 UNEXPECTED = "let such pass: tape.allow({like}); let all: allow_unexpected=True"
 WHERE = "  (a switch of Tape(...), or of @pytest.mark.packetlab(...))"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MODES = ("none", "once", "new", "all")
-AROUND = 6  # frames of a ladder before and behind the first that differs
+AROUND = 6  # frames of a ladder before and after the first that differs
 
 
 class Golden:
@@ -33,7 +33,7 @@ class Golden:
     Args:
         path: of the file; its folder is made when it is needed.
         mode: "none": compare, and fail where there is no file. "once": record where there is none. "new": also append
-            packets that come behind those recorded. "all": record anew, whatever there is.
+            packets that come after those recorded. "all": record anew, whatever there is.
 
     Attributes:
         recorded: path of the file if it was written, else None.
@@ -125,7 +125,7 @@ class Golden:
         elif expected is not None and got is not None:
             lines += [f"packet {number} differs:", *self._fields(expected, got)]
             if _alike(golden[first + 1 : first + 2], got, volatile):
-                lines.append(f"  (packet {number} of the recording did not come: what came is its packet {number + 1})")
+                lines.append(f"  (packet {number} of the recording did not come: received was its packet {number + 1})")
             elif _alike(now[first + 1 : first + 2], expected, volatile):
                 lines.append("  (one more packet came here: the next is the one recorded)")
         lines += ["", "recorded:", *_ladder(golden, first), "", "now:", *_ladder(now, first)]

@@ -23,7 +23,7 @@ class Pattern:
     """What a packet is to be.
 
     Args:
-        what: a prototype header, headers stacked (a payload behind them counts too), a header class, a filter in words
+        what: a prototype header, headers stacked (a payload after them counts too), a header class, a filter in words
             ("spp.seq == 0"), a function of the packet, bytes (a whole frame), a packet of scapy's or dpkt's, or None for any.
 
     Raises TypeError for anything else, BuildError for a filter that cannot be read.

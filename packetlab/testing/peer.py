@@ -144,7 +144,7 @@ class _OverKernel:
                     self._changed.notify_all()
 
     def _guard(self, do: Callable[[], None], sock: socket.socket | None = None) -> None:
-        """Do something; what goes wrong is told at the end, and the other side sees its connection close."""
+        """Do something; what goes wrong is reported at the end, and the other side sees its connection close."""
         try:
             do()
         except Mismatch as error:

@@ -13,7 +13,7 @@ from packetlab.testing.failure_report import recorded as recorded_and_now
 from packetlab.testing.volatile import Canon, Volatile
 from packetlab.view.hexdump import hexdump
 
-AROUND = 32  # bytes shown before and behind the first that differs
+AROUND = 32  # bytes shown before and after the first that differs
 
 
 class Script:

@@ -181,11 +181,11 @@ class InterfaceSource(Source):
         """Nothing can."""
 
     def turn(self, now: int) -> None:
-        """Whoever waits now looks again."""
+        """Waiting threads look again."""
         self.due = None
 
     def seen(self) -> list[Seen]:
-        """Return what came and went so far: also what the thread has not got round to."""
+        """Return what was received and sent so far: also what the thread has not got round to."""
         if self._stop >= 0:
             with suppress(OSError):  # the lab is gone
                 for _ in range(MOST // AT_ONCE):

@@ -71,7 +71,7 @@ class Tape:
         tolerance: float | None = None, optional: bool = False, times: int | None = None,
         at_least: int | None = None, at_most: int | None = None,
     ) -> Expected:  # fmt: skip
-        """Expect a packet, behind all those expected before.
+        """Expect a packet, after all those expected before.
 
         Args:
             sender, receiver: a host, its name, an address as text or value, or None for anyone; the packet has to go from
@@ -106,7 +106,7 @@ class Tape:
         self.allowed.append((self._end(sender), self._end(receiver), Pattern(pattern)))
 
     def nothing(self, within: float) -> None:
-        """Expect no packet for so many seconds behind the entry before; `allow`ed ones do not count."""
+        """Expect no packet for this many seconds after the entry before; `allow`ed ones do not count."""
         self._add(Quiet(0, 0, self._count, self._caller(), within))
 
     def nothing_else(self) -> None:
@@ -141,7 +141,7 @@ class Tape:
     def _add(self, entry: Entry) -> None:
         last = self.blocks[-1][-1] if self.blocks else None
         if isinstance(last, Quiet) and last.within is None:
-            raise LocalProtocolError("tape", "nothing behind nothing_else()", f"{entry}", last.where)
+            raise LocalProtocolError("tape", "nothing after nothing_else()", f"{entry}", last.where)
         self._count += 1
         self._known = None
         if self._group is None:
@@ -176,7 +176,7 @@ class Tape:
         frame = sys._getframe(2)
         return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
-    # Reading what came --------------------------------------------------------------------------------------
+    # Reading what was received --------------------------------------------------------------------------------------
 
     def seen(self) -> list[Seen]:
         """Return all that was seen so far, by time."""
@@ -256,7 +256,7 @@ class Tape:
         if timeout is None and not all(source.virtual for source in self.sources):
             timeout = PATIENCE
         medium.turn()
-        with suppress(TimeoutError, Stalled):  # what is missing is told by the check
+        with suppress(TimeoutError, Stalled):  # what is missing is reported by the check
             medium.wait(lambda: True if self._happened() else None, "tape: play", timeout)
         self.check()
 

@@ -135,7 +135,7 @@ class Send(Entry):
 
 @dataclass(eq=False)
 class Quiet(Entry):
-    """A time in which nothing is to come: so many seconds, or (None) from here on."""
+    """A time in which nothing is to come: this many seconds, or (None) from here on."""
 
     within: float | None
 

@@ -170,7 +170,7 @@ class Canon:
                 begun = self._first.setdefault(other, header.ack)
                 changes["ack"] = (header.ack - begun) & 0xFFFFFFFF
         if self.volatile.stamps:
-            options = [one for one in header.options if isinstance(one, TCPOption)]  # behind them: what fills up
+            options = [one for one in header.options if isinstance(one, TCPOption)]  # after them: what fills up
             if any(one.kind == TIMESTAMPS for one in options):
                 changes["options"] = tuple(
                     one.replace(data=bytes(len(one.data))) if one.kind == TIMESTAMPS else one for one in options

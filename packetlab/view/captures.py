@@ -35,7 +35,7 @@ def moment(time_ns: int | None) -> str:
 
 
 def facts(frame: Frame) -> list[tuple[str, str]]:
-    """Return what a frame says besides its bytes, as (name, text)."""
+    """Return what a frame says in addition to its bytes, as (name, text)."""
     found = [("frame", str(frame.number)), ("time", moment(frame.time_ns))]
     kept = "" if len(frame.data) == frame.wire_length else f" of {frame.wire_length}"
     found.append(("bytes", f"{len(frame.data)}{kept}"))

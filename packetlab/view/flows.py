@@ -1,4 +1,4 @@
-"""What a packet says of its connection: sent again, out of order, a gap before it. Told by sequence numbers.
+"""What a packet says of its connection: sent again, out of order, a gap before it. Derived from sequence numbers.
 
 TCP counts bytes (RFC 9293 section 3.4), SPP packets. Only what the capture holds is known: a segment that fills a gap
 may be late or sent again, and the words leave that open.
@@ -26,7 +26,7 @@ class Segment(NamedTuple):
 
     Attributes:
         kind: "TCP" or "SPP". flow: which direction of which connection. back: the other direction, as far as it is known.
-        seq, end: first number it fills, and the one behind the last (the same where it fills none), as on the wire.
+        seq, end: first number it fills, and the one after the last (the same where it fills none), as on the wire.
         ack: first number not yet received from the other end, None where it says none. limit: what it lets the other
         end send up to, before that number. window: as it stands in the packet; of SPP the allocation. modulus: of all.
         starts, ends: whether it opens or closes its direction.
@@ -139,7 +139,7 @@ class _Direction:
 
     def _fill(self, start: int, end: int) -> bool:
         """Take what is filled from the holes; say whether anything was."""
-        at = bisect_right(self.holes, start, key=itemgetter(1))  # the first that ends behind the start
+        at = bisect_right(self.holes, start, key=itemgetter(1))  # the first that ends after the start
         left = []
         behind = at
         while behind < len(self.holes) and self.holes[behind][0] < end:

@@ -161,7 +161,7 @@ def ladder(
         fields: what to say of each packet instead: names ("seq", "ip.ttl", "tcp.flags.syn") or fields (`SPP.seq`).
             BuildError for a name that no header has.
         time: how the picture runs down: "even", "compressed" (a long pause is longer, but not by as much) or "scale".
-        also: fields to say besides, where a packet has them. start: the nanosecond from which times count, by default
+        also: fields to say as well, where a packet has them. start: the nanosecond from which times count, by default
             that of the first frame.
         fold: whether runs of ordinary packets become one row, as a long ladder's do in a notebook anyway.
         lanes: how many ends have a column of their own: the busiest. All others share one, and each packet says whose.

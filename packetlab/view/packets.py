@@ -82,7 +82,7 @@ def packet_html(packet: Packet) -> str:
 
 
 def fold(count: int) -> range:
-    """Return which of so many layers are left out, since there are more than `LAYERS`."""
+    """Return which layers are left out, since there are more than `LAYERS`."""
     return range(LAYERS // 2, count - LAYERS // 2) if count > LAYERS else range(0)
 
 

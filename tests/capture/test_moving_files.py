@@ -35,7 +35,7 @@ MANY = 4 * CHUNK // 1000
 
 
 def through(counts: Iterator[int], change: Callable[[], object]) -> tuple[int, CaptureError | None]:
-    """Go through a capture, changing its file behind the first frames; return how many frames came, and the error."""
+    """Go through a capture, changing its file after the first frames; return how many frames came, and the error."""
     got = next(counts)
     change()
     try:

@@ -176,8 +176,8 @@ def test_a_clash_names_both_and_the_frames_still_read(path: Path) -> None:
         ([piece(b"[" * 30_000)], "declarations: expected JSON"),
         ([piece(b"[{}]")], "the name of a header"),
         ([piece(b"[]", 1, 2)], "all pieces of a declaration, got 1"),
-        ([piece(b"[]", 2, 2)], "whole pieces, one behind the other"),
-        ([piece(b"[]", 1, 0)], "whole pieces, one behind the other"),
+        ([piece(b"[]", 2, 2)], "whole pieces, one after the other"),
+        ([piece(b"[]", 1, 0)], "whole pieces, one after the other"),
         ([option(OPTION, NUMBER + b"packetlab declarations 1, ?")], "whole pieces"),
         (
             [piece(b'[{"name":"A","fields":[]}]'), piece(b'[{"name":"A","fields":[],"doc":"x"}]')],

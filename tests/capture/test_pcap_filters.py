@@ -118,7 +118,7 @@ def programs(draw) -> tuple[Instruction, ...]:
     size = draw(st.integers(1, 12))
     made = []
     for at in range(size):
-        left = size - at - 1  # instructions behind this one, before the last
+        left = size - at - 1  # instructions after this one, before the last
         code = draw(st.sampled_from([*LOADS, *ALU_CODES, *JUMPS, 0x05, 0x02, 0x03, 0x07, 0x87, 0x06, 0x16]))
         k = draw(st.one_of(st.integers(0, 40), st.integers(0, 0xFFFFFFFF)))
         if code in (0x02, 0x03, 0x60, 0x61):

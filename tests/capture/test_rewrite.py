@@ -106,7 +106,7 @@ def test_each_option_does_what_tcprewrite_does(row: dict[str, str], tmp_path: Pa
         (f.wire_length, f.linktype, f.time_ns) for f in expected
     ]
     if row["input"] == "LINKTYPE_RAW_ipv4.pcap" and row["op"] in IGNORED_RAW:
-        # tcprewrite changes nothing in raw IP; behind an Ethernet header it does, which we hold ours to.
+        # tcprewrite changes nothing in raw IP; after an Ethernet header it does, which we hold ours to.
         assert row["output"] == "input" and got[0].data != expected[0].data
         packet = got[0].packet()
         assert set(packet.verdicts().values()) == {Verdict.GOOD}

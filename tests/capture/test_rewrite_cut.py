@@ -136,7 +136,7 @@ STACKS: dict[str, Any] = {
     "one over IPv6": UDP6 / Inner(who="10.77.66.1"),
     "a chain": UDP4 / Chain(links=[Inner(who="10.77.66.1"), Inner(who="10.77.66.2"), Inner(kind=9, who="10.77.66.3")]),
     "items in items": UDP4 / Deep(flags=1, outer=OUTER, maybe="2001:db8:7777::5", last="2001:db8:7777::6"),
-    "behind a payload": UDP6 / Deep(outer=OUTER, last="2001:db8:7777::6") / b"pay",
+    "after a payload": UDP6 / Deep(outer=OUTER, last="2001:db8:7777::6") / b"pay",
     "derived": E / IPv6(**SIX) / ICMPv6(type=212) / Report(records=GROUPS),
     "derived too": E / IPv6(**SIX) / ICMPv6(type=211)
     / Solicitation(target="2001:db8:7777::1", options=[NDOption(kind=1, data=bytes.fromhex(MACS.replace(":", "")) + b"\t")]),

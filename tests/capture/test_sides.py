@@ -25,7 +25,7 @@ def test_sides_are_those_of_tcpprep(row: dict[str, str]) -> None:
     ):
         layers = [layer for layer in frame.packet().layers if not isinstance(layer, (Ether, VLAN, RawIP, LinuxSLL))]
         if not layers or not isinstance(layers[0], (IPv4, IPv6)):
-            continue  # it does not look behind other headers; nor does it say for frames without IP
+            continue  # it does not look after other headers; nor does it say for frames without IP
         if way == "first" and isinstance(layers[0], IPv6):
             continue  # it calls each IPv6 host a client
         if way == "port" and not (

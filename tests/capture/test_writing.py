@@ -233,7 +233,7 @@ def test_hashes_queues_and_verdicts_of_frames_have_names(tmp_path: Path, tshark)
 
 
 def with_custom(full: Path, tmp_path: Path) -> Path:
-    """The same with custom blocks of both kinds behind the names."""
+    """The same with custom blocks of both kinds after the names."""
     path = tmp_path / "custom.pcapng"
     with Writer(path) as writer:
         for one in Capture(full).blocks():

@@ -43,7 +43,7 @@ def run(seed: int) -> float:
     assert last.read() == b"" and last.ended
     last.close()
     taken = net.now / 1e9
-    net.run(600)  # the dally goes on behind a close, over this link
+    net.run(600)  # the dally goes on after a close, over this link
     assert first.state.name == last.state.name == "CLOSED"
     return taken
 

@@ -453,7 +453,7 @@ def test_data_written_after_the_end_and_data_that_comes_after_a_close_are_told()
     other = opened()
     other.says(EOM, datastream=END, seq=0)
     other.says(ACK, seq=1, data=b"behind")
-    assert "behind the END" in other.ignored()[0]
+    assert "after the END" in other.ignored()[0]
 
 
 # Keeping alive ---------------------------------------------------------------------------------------------------
@@ -626,7 +626,7 @@ def over_after(peer: Peer, says: Callable[[], object], most: float = 1000) -> fl
     while not peer.connection.over:
         peer.waits()
         says()
-        assert peer.now < start + most * SECOND, "it goes on for ever"
+        assert peer.now < start + most * SECOND, "it goes on forever"
     return (peer.now - start) / SECOND
 
 

@@ -61,7 +61,7 @@ class DNS(Header):
 
 @pytest.fixture(autouse=True)
 def bound():
-    """Let DNS follow UDP in these tests; what others see behind port 53 stays as it was."""
+    """Let DNS follow UDP in these tests; what others see after port 53 stays as it was."""
     with bindings():
         bind(DNS, under=UDP, when={"port": 53})
         yield

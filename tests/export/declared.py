@@ -114,7 +114,7 @@ class Everything(Header, under=Ether, when={"type": 0xB0B1}):
 
 
 class Trailing(Header, under=IPv4, when={"protocol": 250}):
-    """Fields behind the payload, and a checksum with the addresses of the layer below."""
+    """Fields after the payload, and a checksum with the addresses of the layer below."""
 
     length: U16 = auto(size_of("self") + size_of("payload"))
     checksum: U16 = auto(internet_checksum("pseudo", "self", "payload", "filler"))

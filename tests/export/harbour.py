@@ -145,7 +145,7 @@ class Boat(Header, under=Harbour, when={"kind": 1}):
 
 
 class Barge(Header, under=Boat, when=ahead(8) == 0x7F):
-    """What only a look at the payload finds, with fields behind what it carries."""
+    """What only a look at the payload finds, with fields after what it carries."""
 
     mark: U8 = 0x7F
     size: U16 = auto(size_of("payload"))

@@ -39,7 +39,7 @@ THEIRS = {
 }  # fmt: skip
 # (capture, field or layers) -> why scapy has another value, or other layers.
 OTHERWISE = {
-    ("icmp-destunreach-udp.pcap", "ours stands in"): "scapy loses 4 bytes that fill the frame behind an ICMP extension",
+    ("icmp-destunreach-udp.pcap", "ours stands in"): "scapy loses 4 bytes that fill the frame after an ICMP extension",
     ("llc.pcap", "1 layers or 2"): "scapy takes the IPX of raw 802.3 for LLC",
     ("ip6_frag_asan.pcap", "3 layers or 2"): "a fragment header of 6 bytes: scapy takes none of it, we what is there",
     ("radiotap.pcap", "0 layers or 4"): "radiotap and 802.11 are scapy's alone: so is what they carry",
@@ -48,14 +48,14 @@ OTHERWISE = {
 
 
 # Where dpkt's own class for the first header does not give the bytes back, and the class made of ours stands there.
-PADDING = "dpkt drops what fills the frame behind the datagram"
+PADDING = "dpkt drops what fills the frame after the datagram"
 FILLED_IN = "dpkt takes a length or checksum of 0 for one to be filled in"
 NOT_DPKT = {
     "be_test008.pcapng": FILLED_IN, "be_test102.pcapng": FILLED_IN, "dns-badcookie.pcap": FILLED_IN, "le_test009.pcapng": FILLED_IN,
     "le_test202.pcapng": FILLED_IN, "raw_ip.pcap": FILLED_IN, "retransmit-fast009.pcap": FILLED_IN, "fragmented-1.pcap": PADDING,
     "one_http_stream_fin.pcap": f"{PADDING}; {FILLED_IN}", "icmp-destunreach-udp.pcap": PADDING, "options.pcap": PADDING,
     "fake-syslog-with-padding.pcap": PADDING, "mixed-vlan-mpls.pcap": PADDING, "web.pcap": PADDING,
-    "unidirectional_tcp_stream_with_missing_packet.pcap": PADDING, "encap.pcap": "dpkt takes 4 bytes behind 802.3 for a check sequence",
+    "unidirectional_tcp_stream_with_missing_packet.pcap": PADDING, "encap.pcap": "dpkt takes 4 bytes after 802.3 for a check sequence",
     "ipv6_ext_headers.pcap": "a frame of more headers than become packets of dpkt's", "llc.pcap": "dpkt packs 802.3 without its LLC fields", "pppoe.pcap": "dpkt packs IPv6's extension headers otherwise",
 }  # fmt: skip
 

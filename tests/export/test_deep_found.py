@@ -67,9 +67,9 @@ else:
     warnings.simplefilter("error")
 import packetlab as pl
 result = {}
-for name, bytes in json.loads(sys.stdin.read()).items():
-    first = pl.IPv4 if bytes.startswith("45") else pl.Ether
-    made = pl.dissect(bytes.fromhex(bytes), first).deep()
+for name, digits in json.loads(sys.stdin.read()).items():
+    first = pl.IPv4 if digits.startswith("45") else pl.Ether
+    made = pl.dissect(bytes.fromhex(digits), first).deep()
     result[name] = [made.name, made.using, made.by, str(made)]
 print(json.dumps(result))
 """

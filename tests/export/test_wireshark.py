@@ -139,7 +139,7 @@ LOWER = ("Ether", "VLAN", "LLC", "SNAP", "PPPoE", "PPP", "IPv4", "IPv6", "UDP", 
 
 
 def spoilt(sound: list[Packet], seed: int, count: int) -> list[Any]:
-    """Return frames with bytes changed behind what Wireshark dissects itself, ends missing, or more behind."""
+    """Return frames with bytes changed after what Wireshark dissects itself, ends missing, or more after."""
     rng = random.Random(seed)
     found: list[Any] = []
     for _ in range(count):

@@ -309,7 +309,7 @@ def _ladder(capture: Capture) -> Any:
 
 
 def fuzz(runs: int, seconds: float, seed: int, only: int | None = None) -> Outcome:
-    """Run so many times, or until the time is out: a run is one changed frame or one changed file."""
+    """Run this many times, or until the time is out: a run is one changed frame or one changed file."""
     outcome = Outcome(seed)
     fuzzer = Fuzzer(outcome)
     end = monotonic() + seconds

@@ -33,7 +33,7 @@ def throw(a, b, number, note=b""):
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pytest.RunResult]:
-    """Run a test file (behind the declaration of a protocol, `Ball`) with the plugin alone, warnings being errors."""
+    """Run a test file (after the declaration of a protocol, `Ball`) with the plugin alone, warnings being errors."""
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     monkeypatch.setenv("PYTHONPATH", str(Path(packetlab.__file__).parent.parent))

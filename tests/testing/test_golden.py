@@ -226,7 +226,7 @@ def test_one_packet_more_or_less_is_told_as_that(path) -> None:
     Golden(path, "once").check([one, two, one], volatile=VOLATILE)
     with pytest.raises(Mismatch, match="one more packet came here: the next is the one recorded"):
         Golden(path).check([one, asked(ip_id=99, text=b"hm")[0], two, one], volatile=VOLATILE)
-    with pytest.raises(Mismatch, match=r"\(packet 2 of the recording did not come: what came is its packet 3\)"):
+    with pytest.raises(Mismatch, match=r"\(packet 2 of the recording did not come: received was its packet 3\)"):
         Golden(path).check([one, one], volatile=VOLATILE)
 
 

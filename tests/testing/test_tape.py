@@ -237,7 +237,7 @@ def test_nothing_within_and_nothing_else() -> None:
     game.tape.check()
     game.throws(2)
     assert "unexpected: nothing else" in game.says()
-    with pytest.raises(LocalProtocolError, match=r"nothing behind nothing_else\(\)"):
+    with pytest.raises(LocalProtocolError, match=r"nothing after nothing_else\(\)"):
         game.expects(3)
 
 

@@ -426,7 +426,7 @@ def test_what_a_reader_would_have_to_know_too_early_is_refused() -> None:
             key: U8 = when(field("flags"))
             flags: U8 = 0
 
-    with pytest.raises(DeclareError, match=r"Behind.after: expected a fixed field or pad\(\) behind a payload"):
+    with pytest.raises(DeclareError, match=r"Behind.after: expected a fixed field or pad\(\) after a payload"):
 
         class Behind(Header):
             n: U8 = 0

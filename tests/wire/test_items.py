@@ -152,7 +152,7 @@ def test_the_options_of_tcp_read_back_as_they_were_built() -> None:
     assert bytes(made)[20:] == b"\3\3\7\0" and read[TCP].options == made.options
     made = TCP(options=(TCPOption(kind=0),))
     assert bytes(made)[20:] == bytes(4) and dissect(bytes(made), TCP)[TCP].options == made.options
-    # Nothing counts options: of the zeros behind an option 1 the first is option 0, in the packet built as in the one read.
+    # Nothing counts options: of the zeros after an option 1 the first is option 0, in the packet built as in the one read.
     built = TCP(options=(TCPOption(kind=1),)) / b""
     assert built[TCP].options == (TCPOption(kind=1), TCPOption(kind=0)) == dissect(bytes(built), TCP)[TCP].options
 

@@ -162,7 +162,7 @@ def test_why_not_tells_every_field_that_differs() -> None:
     reasons = IPv4(ttl=64, src="10.0.0.9", dst="10.0.0.2").why_not(PACKET)
     assert reasons == "IPv4.ttl: expected 64, got 63\nIPv4.src: expected 10.0.0.9, got 10.0.0.1"
     assert UDP().why_not(PACKET) == "no UDP in Ether / IPv4 / TCP"
-    assert (TCP() / IPv4()).why_not(PACKET) == "no IPv4 behind the headers before it in Ether / IPv4 / TCP / 4 bytes"
+    assert (TCP() / IPv4()).why_not(PACKET) == "no IPv4 after the headers before it in Ether / IPv4 / TCP / 4 bytes"
     assert (TCP() / b"date").why_not(PACKET) == "payload: expected b'date', got b'data'"
     assert explain_match(IPv4(ttl=64, src="10.0.0.9"), PACKET) == [
         "no match: IPv4.ttl: expected 64, got 63 (and 1 more)",

@@ -38,7 +38,7 @@ _DATA_AT = {PACKET: 28, OLD_PACKET: 28, SIMPLE_PACKET: 12}  # bytes of a block b
 
 
 def numbers_at(data: Any, starts: Any, offset: int, kind: str) -> NDArray[Any]:
-    """Return the numbers (`kind` of numpy, as "<u4") that lie `offset` bytes behind each start in `data`."""
+    """Return the numbers (`kind` of numpy, as "<u4") that lie `offset` bytes after each start in `data`."""
     import numpy as np
 
     size = int(kind[2:])
@@ -171,7 +171,7 @@ FEW = 64  # plain blocks that cost less one by one than all at once
 
 
 class _Stretch:
-    """Blocks that are at hand and whole, up to a section behind frames that are read all at once (the clocks are its own).
+    """Blocks that are at hand and whole, up to a section after frames that are read all at once (the clocks are its own).
 
     Somebody who listens hears of a section when the frames before it have been given out.
     """
@@ -316,7 +316,7 @@ def _plain_blocks(
         while found and pos > len(buffer):
             pos = found.pop()
         return found, pos
-    # What these blocks say besides is looked at for all of them at once, up to the first that is not plain.
+    # What else these blocks say is looked at for all of them at once, up to the first that is not plain.
     import numpy as np
 
     number = sign + "u4"

@@ -1,4 +1,4 @@
-"""What a pcapng file says besides its frames, one class a kind of block: section, names, statistics, secrets, custom data.
+"""What a pcapng file says in addition to its frames, one class a kind of block: section, names, statistics, secrets, custom data.
 
 Section numbers are those of draft-ietf-opsawg-pcapng. `note` reads a block's body; what it does not understand stays a
 `Block`. Numbers inside options that are kept as bytes are little-endian, whatever the file's order is. Writing them is
@@ -165,7 +165,7 @@ def kept(code: int, value: bytes, sign: str, numbers: Mapping[int, int]) -> tupl
 
 
 def words(value: bytes) -> str:
-    """Return a text of the file: UTF-8 without a terminator (3.5); some writers add one, and then what lay behind it."""
+    """Return a text of the file: UTF-8 without a terminator (3.5); some writers add one, and then what lay after it."""
     return value.split(b"\0")[0].decode("utf-8", "backslashreplace")
 
 

@@ -1,4 +1,4 @@
-"""How a capture goes into a file: a pcapng file block by block as it is, chosen frames with what was said besides."""
+"""How a capture goes into a file: a pcapng file block by block as it is, chosen frames with what was said of them."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def offered(sections: Iterable[Section], name: str) -> Declarations:
         for option in filter(is_offer, section.options):
             head = _PIECE.match(option[1], len(_BEGINNING))
             if head is None or not len(pieces) + 1 == int(head[1]) <= int(head[2]):
-                raise CaptureError(name, "declarations in whole pieces, one behind the other", "others")
+                raise CaptureError(name, "declarations in whole pieces, one after the other", "others")
             pieces.append(option[1][head.end() :])
             if int(head[1]) == int(head[2]):
                 found[b"".join(pieces).decode("ascii", "replace")] = None

@@ -46,7 +46,7 @@ def read_header(data: Bytes) -> Layout:
     scale = 1 if magic == NANOSECONDS else 1000
     check = 2 * (network >> 28) if network & _FCS_PRESENT else 0
     interface = Interface(network & _LINKTYPE, snaplen, resolution=1_000_000_000 // scale, fcs_length=check)
-    # Kuznetzov's has interface, protocol and packet type besides
+    # Kuznetzov's has interface, protocol and packet type as well
     return Layout(sign, 24 if magic == KUZNETZOV else 16, scale, interface)
 
 
@@ -61,7 +61,7 @@ def read_on(data: Bytes, layout: Layout) -> None:
 
 
 def read_pcap(data: Bytes) -> Iterator[Frame]:
-    """Yield the frames; CaptureError behind the last whole one where the file is damaged or ends inside a record."""
+    """Yield the frames; CaptureError after the last whole one where the file is damaged or ends inside a record."""
     layout = read_header(data)
     size, scale, interface = layout.size, layout.scale, layout.interface
     unpack, new = Struct(layout.sign + "IIII").unpack_from, Frame.__new__

@@ -27,7 +27,7 @@ SECTION, INTERFACE, OLD_PACKET, SIMPLE_PACKET, PACKET = 0x0A0D0D0A, 1, 2, 3, 6
 MAGIC = SECTION.to_bytes(4, "big")
 LARGEST = 1 << 26  # bytes of a block; more is taken for damage
 MOST_INTERFACES = 65_536  # of a section
-DESCRIBED = LARGEST  # bytes of all interface descriptions of a section, an option counted as OPTION besides
+DESCRIBED = LARGEST  # bytes of all interface descriptions of a section, an option counted as OPTION as well
 OPTION = 64
 NANOSECONDS = 1_000_000_000
 BIG, _LITTLE = b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a"
@@ -45,7 +45,7 @@ Listener = Callable[[Note], object]
 def read_pcapng(
     data: Bytes, tap: Callable[[bytes], object] | None = None, listener: Listener | None = None
 ) -> Iterator[Frame]:
-    """Yield the frames; CaptureError behind the last whole one where the file is damaged or ends inside a block.
+    """Yield the frames; CaptureError after the last whole one where the file is damaged or ends inside a block.
 
     `tap` is called with every whole block, before the frame that is in it; `listener` with what each block says that
     holds no frame.
@@ -80,7 +80,7 @@ class Known(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """Where reading can begin in a file: at which byte, behind how many frames, and what is known there (None: of pcap)."""
+    """Where reading can begin in a file: at which byte, after how many frames, and what is known there (None: of pcap)."""
 
     place: int
     frames: int
@@ -219,7 +219,7 @@ class Reader:
         """Return type and body of the next block (3.1), without moving on."""
         data = self.data
         if data.data[data.pos : data.pos + 4] == MAGIC:
-            # The byte order of the length is told behind it (4.1).
+            # The byte order of the length is given after it (4.1).
             order = data.data[data.pos + 8 : data.pos + 12]
             if order not in (BIG, _LITTLE):
                 raise self.error("a byte-order magic", order.hex())

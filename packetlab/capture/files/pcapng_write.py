@@ -56,7 +56,7 @@ class PcapngSink:
         self.interfaces: dict[Interface, int] = {}
         self.begun = False
         self.head = Section()
-        # Names said before any interface, and what came behind them: editcap and mergecap, which ask a file for its link
+        # Names said before any interface, and what came after them: editcap and mergecap, which ask a file for its link
         # type first, refuse one that begins with names.
         self.waiting: list[bytes] = []
 
@@ -178,7 +178,7 @@ class PcapngSink:
         self.stream.write(block)
 
     def note(self, note: Note) -> None:
-        """Write what another file says besides its frames, as far as it may be copied to a file of other frames.
+        """Write what another file says in addition to its frames, as far as it may be copied to a file of other frames.
 
         Custom data marked as not to be copied and blocks that nobody here understands stay behind (4.9).
         """

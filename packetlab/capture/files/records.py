@@ -20,7 +20,7 @@ PACKET = 6  # type of the Enhanced Packet Block (draft-ietf-opsawg-pcapng, 4.3)
 
 
 def plain(batch: FrameBatch) -> bool:
-    """Return whether every frame has a time and lengths that both formats hold, and nothing is said of it besides."""
+    """Return whether every frame has a time and lengths that both formats hold, and nothing else is said of it."""
     return not batch.extras and not batch.far and len(batch) > 0 and bool(
         batch.times_ns.min() >= 0 and batch.times_ns.max() >> 32 < 1_000_000_000
         and batch.sizes.max() <= LARGEST - 64 and batch.wire_sizes.min() >= 0 and batch.wire_sizes.max() < 1 << 32

@@ -1,6 +1,6 @@
 """Where the bytes of a capture file come from: a path, a pipe or a file object, compressed or not.
 
-Compression is told by content, not by name. What was unpacked before a stream breaks off is delivered first.
+Compression is recognised by content, not by name. What was unpacked before a stream breaks off is delivered first.
 """
 
 from __future__ import annotations

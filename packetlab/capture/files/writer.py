@@ -1,4 +1,4 @@
-"""Writer: frames into a file, a pipe or a file object, as they come, and what pcapng says besides. It reads nothing."""
+"""Writer: frames into a file, a pipe or a file object, as they come, and what else pcapng says. It reads nothing."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Writer:
             for frame in batch:
                 self.write(frame)
 
-    # What pcapng holds besides frames ----------------------------------------------------------------------------
+    # What pcapng holds other than frames ----------------------------------------------------------------------------
 
     @contextmanager
     def _blocks(self, what: str) -> Iterator[PcapngSink]:
@@ -107,7 +107,7 @@ class Writer:
         """Comment on the whole. CaptureError once something is written: the words stand at the beginning."""
         with self._blocks("comments") as sink:
             if sink.begun:
-                raise CaptureError(self.name, "comments on the whole before the first frame", "one behind it")
+                raise CaptureError(self.name, "comments on the whole before the first frame", "one after it")
             sink.head = sink.head._replace(comments=(*sink.head.comments, *comments))
 
     def interface(self, interface: Interface) -> None:
@@ -153,7 +153,7 @@ class Writer:
             sink.put(block)
 
     def note(self, note: Note) -> None:
-        """Write what another file says besides its frames, as far as that may be copied; see `PcapngSink.note`."""
+        """Write what another file says in addition to its frames, as far as that may be copied; see `PcapngSink.note`."""
         with self._blocks("notes") as sink:
             sink.note(self._with_offer(note) if isinstance(note, Section) else note)
 
@@ -169,7 +169,7 @@ class Writer:
         return section._replace(options=(*self._offered, *others))
 
     def flush(self) -> None:
-        """Hand what is written to whoever reads at the other end."""
+        """Hand what is written to the reader at the other end."""
         self._stream.flush()
 
     def close(self) -> None:

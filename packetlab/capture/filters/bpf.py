@@ -113,7 +113,7 @@ class PcapFilter:
 
 
 def _runner(asked: int) -> Callable[[Program, Any, Any, Any], Any]:
-    """Return what runs a program over a batch, when so many packets were asked about in all."""
+    """Return what runs a program over a batch, when this many packets were asked about in all."""
     # Compiled is twice as fast; loading what was compiled before takes as long as arrays take for some ten thousand
     # packets, compiling it as long as for millions.
     if not loops.available():

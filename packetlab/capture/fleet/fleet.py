@@ -244,7 +244,7 @@ class Fleet:
         return self._executor is not None or self._workers > 1
 
     def _run(self, work: Callable[[J], T], jobs: Iterable[J], ahead: int | None = None) -> Iterator[tuple[J, T]]:
-        """Yield jobs and what came of them, in order; so many are under way at once, 1: the next is not begun before."""
+        """Yield jobs and their results, in order; this many are under way at once, 1: the next is not begun before."""
         self.failures = []
         left = iter(jobs)
         some = [*islice(left, 2)]

@@ -55,7 +55,7 @@ class Failure:
 
 
 class Done(NamedTuple):
-    """What came of a job. `files`: path -> rows, faults."""
+    """The outcome of a job. `files`: path -> rows, faults."""
 
     columns: Columns | None
     rows: int

@@ -91,7 +91,7 @@ class _Rows:
         self.data, self.starts, self.ends = data, starts, starts + sizes
 
     def number(self, at: Any, size: int) -> Any:
-        """Return the number of `size` bytes at a place of each packet; what lies behind a packet's end does not matter."""
+        """Return the number of `size` bytes at a place of each packet; what lies after a packet's end does not matter."""
         import numpy as np
 
         last = len(self.data) - 1

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def drive(frames: Iterable[Frame], take: Callable[[Frame], Sequence[T]], end: Callable[[], Sequence[T]]) -> Iterator[T]:
-    """Yield what comes of the frames, and what is left at the end: also where a damaged file is the end, which is told then."""
+    """Yield what comes of the frames, and what is left at the end: also where a damaged file is the end, which is reported then."""
     fault: CaptureError | None = None
     try:
         for frame in frames:

@@ -25,7 +25,7 @@ from packetlab.protocols.linktypes import FIRST
 
 SECOND = 1_000_000_000
 LARGEST = 65535  # bytes of a datagram's data, at most
-COST = 1000  # bytes of memory that a fragment or a note takes besides its data, about
+COST = 1000  # bytes of memory that a fragment or a note takes in addition to its data, about
 REMEMBERED = 65_536  # fragments of whole datagrams that may still be doubled
 LEVELS = 32  # datagrams that are fragments themselves, one in the other
 
@@ -266,7 +266,7 @@ class Fragments:
                 flags = int(layers[place].flags) & ~1
                 made = base.replace(_nth(layers, place), flags=flags, fragment_offset=0, payload=data)
             else:
-                # The fragment header goes, and what came before it leads to what came behind (RFC 8200 section 4.5).
+                # The fragment header goes, and what came before it leads to what came after (RFC 8200 section 4.5).
                 base = Packet(layers[:place], body[place - 1])
                 following = layers[place].next_header
                 made = base.replace(_nth(layers, place - 1), next_header=following, payload=data)

@@ -24,7 +24,7 @@ PART, FAULT, NUMBER = (
     100,
     400,
     40,
-)  # bytes of memory that a piece takes besides its data, a fault, a frame's number, about
+)  # bytes of memory that a piece takes in addition to its data, a fault, a frame's number, about
 INFLATER = 50_000  # ... what is kept to inflate
 
 
@@ -222,7 +222,7 @@ class FrameReader:
         if self._size < {126: 126, 127: 1 << 16}.get(int(frame.length), 0):
             self._fault(own, "length", "the shortest form", str(self._size))
         if self._closed:
-            self._fault(own, "opcode", "nothing behind a close frame", str(opcode))
+            self._fault(own, "opcode", "nothing after a close frame", str(opcode))
         if self._size > self._largest:
             own.whole = self._sound = False
             self._fault(own, "length", f"{self._largest} bytes at most", str(self._size))

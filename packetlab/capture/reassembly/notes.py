@@ -20,7 +20,7 @@ class Kind(StrEnum):
     # Fragments.
     TIMEOUT = "timeout"  # the other fragments did not come in time
     TOO_LONG = "too long"  # longer than a datagram can be
-    BAD_SIZE = "bad size"  # empty, not a multiple of 8, or behind the end
+    BAD_SIZE = "bad size"  # empty, not a multiple of 8, or after the end
     # Streams.
     MIDSTREAM = "midstream"  # the beginning was not captured
     REPEATED_SYN = "repeated SYN"

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from packetlab.capture.reassembly.notes import Kind, Note
 
 TURN = 1 << 32  # sequence numbers are modulo this
-COST = 250  # bytes of memory that a piece or a note takes besides its data, about
+COST = 250  # bytes of memory that a piece or a note takes in addition to its data, about
 COMPARED = 1 << 16  # bytes kept for comparison where data is not kept
 
 
@@ -29,7 +29,7 @@ class Piece(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The offset behind the last byte."""
+        """The offset after the last byte."""
         return self.offset + len(self.data)
 
 
@@ -93,10 +93,10 @@ class End:
 
     Attributes:
         role: "client" or "server" of its `stream`. address, port: its own.
-        pieces: what it sent, sorted by offset, none twice. Offset 0 is the first byte behind the SYN; where no SYN was
+        pieces: what it sent, sorted by offset, none twice. Offset 0 is the first byte after the SYN; where no SYN was
             captured the first byte that was seen or acknowledged, and offsets may be negative.
         notes: what happened. first: the sequence number of offset 0, None as long as it is not known.
-        next: the offset behind the last byte before which nothing is awaited. fin: the offset at which it ended, or None.
+        next: the offset after the last byte before which nothing is awaited. fin: the offset at which it ended, or None.
         synced: whether its SYN was captured. start: the offset at which `pieces` may begin.
     """
 
@@ -112,8 +112,8 @@ class End:
         self.notes: list[Note] = []
         self.first: int | None = None
         self.synced = False
-        self.start = self.next = self._top = 0  # top: behind the highest byte seen
-        self._claimed = 0  # behind the highest byte that the capture cut off
+        self.start = self.next = self._top = 0  # top: after the highest byte seen
+        self._claimed = 0  # after the highest byte that the capture cut off
         self.acked = 0  # the offset up to which the other end has it all
         self.fin: int | None = None
         self._wrap = TURN
@@ -131,7 +131,7 @@ class End:
 
     @property
     def data(self) -> bytes:
-        """The bytes up to the first hole; `runs` has those behind it too."""
+        """The bytes up to the first hole; `runs` has those after it too."""
         return next((data for offset, data in self.runs() if offset <= self._origin()), b"")
 
     @property
@@ -156,7 +156,7 @@ class End:
 
     @property
     def holes(self) -> list[Hole]:
-        """What is missing between the bytes there are, and behind them by the other end's word or the FIN's."""
+        """What is missing between the bytes there are, and after them by the other end's word or the FIN's."""
         found = []
         at = self._origin()
         for piece in [*self.pieces, *self._held]:
@@ -200,7 +200,7 @@ class End:
         elif self.synced or self.fin is not None:
             return False
         else:
-            # The SYN was captured behind segments that it went before, if they begin where it says.
+            # The SYN was captured after segments that it went before, if they begin where it says.
             offset = self.offset_of(seq)
             lowest = min([piece.offset for piece in self.pieces[:1] + self._held[:1]], default=0)
             if not 0 <= lowest - offset <= COMPARED:
@@ -217,7 +217,7 @@ class End:
         self._held = [piece._replace(offset=piece.offset - offset) for piece in self._held]
         self.begin((self.first + offset) & 0xFFFFFFFF)
         self.acked, self._top = max(0, self.acked - offset), self._top - offset
-        # What stands behind a hole now may have to wait for it.
+        # What stands after a hole now may have to wait for it.
         if began and not (self.pieces and self.pieces[0].offset == 0):
             self._held, self.pieces = self.pieces + self._held, []
             self._held_size = sum(len(piece.data) + COST for piece in self._held)
@@ -307,17 +307,17 @@ class End:
         return ready
 
     def _skip(self, number: int, time_ns: int | None, why: Kind = Kind.HOLE) -> list[Piece]:
-        """Give the first hole up; return what stood behind it."""
+        """Give the first hole up; return what stood after it."""
         to = self._held[0].offset
         if (self.next, to) != (self.fin, self.next + 1):
-            detail = f"more than {self._window} bytes wait behind it" if why is Kind.LIMIT else ""
+            detail = f"more than {self._window} bytes wait after it" if why is Kind.LIMIT else ""
             detail = detail or ("acknowledged" if self.acked >= to else "")
             self.note(Kind.HOLE, number, time_ns, self.next, to - self.next, detail)
         self.next = to
         return self._drain()
 
     def finish(self) -> list[Piece]:
-        """No more will come: return what is still held, each hole before it told."""
+        """No more will come: return what is still held, each hole before it reported."""
         ready = []
         while self._held:
             ready += self._skip(0, None)

@@ -27,7 +27,7 @@ SYSTEM, SEND_ACK, ATTENTION, END_OF_MESSAGE = map(int, Control)
 END, END_REPLY = 254, 255  # datastream types that close a connection
 UNKNOWN = (0, 0xFFFF)  # connection ids of who has not been heard yet
 TURN = 1 << 16
-COST = 400  # bytes of memory that a packet or a note takes besides its data, about
+COST = 400  # bytes of memory that a packet or a note takes in addition to its data, about
 COMPARED = 64  # packets kept for comparison where they are not kept
 
 
@@ -50,7 +50,7 @@ class Message(NamedTuple):
         data: its bytes. datastream: their type. by: "client" or "server".
         ended: whether END_OF_MESSAGE ended it; else a change of datastream type, a hole, or the end of the capture did.
         attention: whether it is an attention packet's one byte, which goes before everything else.
-        whole: False where packets before, in or behind it are missing, so that there may be more of it.
+        whole: False where packets before, in or after it are missing, so that there may be more of it.
         numbers: of its frames. time_ns: of the last of them.
     """
 
@@ -154,7 +154,7 @@ class Speaker:
             if record.seq > at:
                 found.append(Hole(at, record.seq - at, self.acked >= record.seq))
             at = max(at, record.seq + 1)
-        # What is acknowledged behind the last is not told: some count one more than came (Dodo does).
+        # What is acknowledged after the last is not reported: some count one more than came (Dodo does).
         return found
 
     def take(self, record: Record) -> list[Record]:
@@ -224,18 +224,18 @@ class Speaker:
         return ready
 
     def _skip(self, why: Kind) -> list[Record]:
-        """Give the first hole up; return what stood behind it."""
+        """Give the first hole up; return what stood after it."""
         first = self._held[0]
         detail = "acknowledged" if self.acked >= first.seq else ""
         if why is Kind.LIMIT:
-            detail = f"more than {self._window} packets wait behind it"
+            detail = f"more than {self._window} packets wait after it"
         size = first.seq - self.next
         self.notes.append(Note(Kind.HOLE, 0, self.role, self.next, size, detail, first.time_ns, "packets"))
         self._advance(first.seq, first)
         return self._drain()
 
     def finish(self) -> list[Record]:
-        """No more will come: return what is still held, each hole before it told."""
+        """No more will come: return what is still held, each hole before it reported."""
         ready = []
         while self._held:
             ready += self._skip(Kind.HOLE)
@@ -322,7 +322,7 @@ class Conversation:
         return given
 
     def finish(self) -> list[tuple[Speaker, Record]]:
-        """No more will come: return what was held back behind holes."""
+        """No more will come: return what was held back at holes."""
         return [(end, record) for end in (self.client, self.server) for record in end.finish()]
 
     def __repr__(self) -> str:

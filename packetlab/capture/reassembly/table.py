@@ -36,7 +36,7 @@ class Conversing(Protocol[P_co]):
         """Return all that came so far, and go on without it."""
 
     def finish(self) -> Sequence[P_co]:
-        """No more will come: return what was held back behind holes."""
+        """No more will come: return what was held back at holes."""
 
 
 S = TypeVar("S", bound=Conversing[Any])

@@ -103,7 +103,7 @@ class Stream:
         return given
 
     def finish(self) -> list[tuple[End, Piece]]:
-        """No more will come: return what was held back behind holes."""
+        """No more will come: return what was held back at holes."""
         return [(end, piece) for end in (self.client, self.server) for piece in end.finish()]
 
     def __repr__(self) -> str:
@@ -125,15 +125,15 @@ class Streams(Table[Stream, tuple[End, Piece]]):
     """Puts TCP streams together, frame by frame; IP fragments are put together first.
 
     `receive` gives each piece of bytes as soon as there is none missing before it, `finished` the streams that are over.
-    A hole waits to be filled until `window` bytes have come behind it in that direction, or the stream is over; data
-    behind it is given out then, and so is what comes for the hole later. A stream that is over goes after `linger`
+    A hole waits to be filled until `window` bytes have come after it in that direction, or the stream is over; data
+    after it is given out then, and so is what comes for the hole later. A stream that is over goes after `linger`
     seconds of silence. With all that is kept taking more than `memory` bytes (about), the streams that were silent longest are
     given out as far as they have come and go on as a further `part`: nothing is lost, and memory stays bounded.
 
     Args:
         keep: whether pieces stay with the streams; without, what `receive` gives is all there is, and retransmissions are
             compared with the last 64 KiB only.
-        window: bytes behind a hole that one direction may hold. memory: bytes for all. linger: seconds.
+        window: bytes after a hole that one direction may hold. memory: bytes for all. linger: seconds.
         fragments: puts IP fragments together; None for one with its own defaults.
     """
 

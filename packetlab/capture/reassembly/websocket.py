@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from packetlab.errors import RemoteProtocolError
 
 
-HANDSHAKE = 3000  # bytes of memory that listening for a handshake takes besides its data, about
+HANDSHAKE = 3000  # bytes of memory that listening for a handshake takes in addition to its data, about
 
 __all__ = ["WebSocketConnection", "WebSocketMessage", "WebSockets"]
 
@@ -56,7 +56,7 @@ class WebSocketConnection:
 
     @property
     def unread(self) -> dict[str, int]:
-        """Bytes of either end ("client", "server") that were not read: no frame could be found any more behind a hole."""
+        """Bytes of either end ("client", "server") that were not read: no frame could be found any more after a hole."""
         return {by: reader.unread for by, reader in self._readers.items()}
 
     def __repr__(self) -> str:
@@ -141,7 +141,7 @@ class _Opening:
 
     @property
     def rest(self) -> tuple[bytes, bytes]:
-        """Bytes behind the exchange: the client's, the server's."""
+        """Bytes after the exchange: the client's, the server's."""
         return self._requests.trailing_data[0], self._answers.trailing_data[0] if self._answers else b""
 
 

@@ -16,7 +16,7 @@ from typing import Any
 # Prefixes of which every address stays as it is: (bits, length).
 KEPT4 = ((0, 8), (127, 8), (0b111, 3))
 KEPT6 = ((0, 96), (0xFF, 8))
-# Prefixes that stay as such, while what is behind them is changed.
+# Prefixes that stay as such, while what is after them is changed.
 PATHS6 = ((0b1111111010, 10),)
 MOST = 1 << 18  # draws remembered
 _HALF = (1 << 23) - 1
@@ -80,7 +80,7 @@ class Anonymiser:
             for node in range(1, 256) if near else ():
                 bits = first + node.bit_length() - 1
                 prefix = number << bits - first | node - (1 << bits - first)
-                # A decision that would lead into or out of a kept prefix, or change what is behind it, is not taken.
+                # A decision that would lead into or out of a kept prefix, or change what is after it, is not taken.
                 if any(
                     _agree(prefix, bits, one, length) and (bits < length or (one, length) in kept)
                     for one, length in near

@@ -1,7 +1,7 @@
 """Ledger: changes of bytes in many frames, and the checksums that have to follow (RFC 1071, RFC 1624).
 
 A checksum that was right before is right after; one that was wrong stays as it is, unless all are to be put right; one
-that cannot be told, because what it covers is not all here, is changed by as much as what it covers was. Nothing is summed
+that cannot be computed, because what it covers is not all here, is changed by as much as what it covers was. Nothing is summed
 twice: a change is the difference it makes to each sum around it. Checksums of other kinds (XNS, CRCs, those of a user's own
 headers) are worked out one by one, before and after.
 """
@@ -56,7 +56,7 @@ class Ledger:
         self.right, self.wrong, self.unknown = whole & ~none & valid, whole & ~none & ~valid, ~whole & ~none
 
     def _region(self, first: Any, end: Any) -> Any:
-        """Return the sum of the 16-bit words from `first` to `end`, an odd last byte with a zero behind it."""
+        """Return the sum of the 16-bit words from `first` to `end`, an odd last byte with a zero after it."""
         np, data = self.np, self.data
         odd, cut = (first & 1) == 1, ((end & 1) == 1) & (end > first)
         total = self.running[np.maximum(end // 2, (first + 1) // 2)] - self.running[(first + 1) // 2]
@@ -156,7 +156,7 @@ class Ledger:
             return None
         was, value = _sum(rule, *old), _sum(rule, *new)
         if not rule.whole:
-            # Without the bytes that are missing only an Internet checksum can be told: by how much its sum changes.
+            # Without the bytes that are missing only an Internet checksum can be updated: by how much its sum changes.
             if rule.algorithm != "internet":
                 return None
             moved = (stored - was + value) % ONES

@@ -1,6 +1,6 @@
 """What is done to frames as a whole: room before them, their ends, tags, and another link header.
 
-Only link headers and sizes are known here; what stands behind them is moved or cut as it is.
+Only link headers and sizes are known here; what stands after them is moved or cut as it is.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def roomy(batch: FrameBatch, before: int, sizes: Any = None) -> FrameBatch:
 
 
 def pushed(batch: FrameBatch, tag: bytes) -> None:
-    """Put a VLAN tag (4 bytes) behind the MAC addresses of every Ethernet frame; needs 4 bytes of room."""
+    """Put a VLAN tag (4 bytes) after the MAC addresses of every Ethernet frame; needs 4 bytes of room."""
     import numpy as np
 
     rows = np.flatnonzero(_ethernet(batch) & (batch.sizes >= 14))

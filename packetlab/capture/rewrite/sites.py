@@ -100,7 +100,7 @@ class Sites(Found):
             if len(rest[0]):
                 getattr(self, "_" + kind)(*rest)
         rows = {row for _, some, *_ in self._todo for row in some.tolist()}
-        self.left[f"what stands behind {MOST} headers of a frame"] += len(rows)
+        self.left[f"what stands after {MOST} headers of a frame"] += len(rows)
         self._todo.clear()
 
     def _begin(self) -> None:
@@ -321,7 +321,7 @@ class Sites(Found):
         carried = np.where(bare, 0, width)
         covered, udp = stop, keep & (protocol == UDP)
         if udp.any():
-            # RFC 768: what is behind the UDP length is no part of it; a length of 0 leaves it to IPv6 (RFC 2675).
+            # RFC 768: what is after the UDP length is no part of it; a length of 0 leaves it to IPv6 (RFC 2675).
             length = self.u16(np.where(udp, upper, 0) + 4)
             told = udp & (length >= 8)
             covered, whole = (

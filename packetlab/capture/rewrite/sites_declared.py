@@ -154,7 +154,7 @@ class Declared:
             behind(self.sites, below, header, *self._arrays(start, end, last, self._around(end)))
 
     def _remains(self, place: int) -> bool:
-        """Whether there are bytes behind the head of a header, more than zeros where they only fill the frame."""
+        """Whether there are bytes after the head of a header, more than zeros where they only fill the frame."""
         inner = self.places.layers[place + 1] if place + 1 < len(self.layers) else self.places.payload
         data = bytes(self.packet)
         return inner[0] < self.places.layers[place][1] or any(
@@ -313,7 +313,7 @@ def _addresses(header: Header, spans: list[Span], at: int, end: int) -> Iterator
 def _unread(packet: Packet, place: int, remains: bool) -> str | None:
     """Return the name of the first field of a header that may hold an address which is here but was not read, None for none.
 
-    `remains`: whether there are bytes behind the header. Faults do not tell: a lower header may be at fault for all.
+    `remains`: whether there are bytes after the header. Faults do not tell: a lower header may be at fault for all.
     """
     header, scope = packet.layers[place], Derivation(packet, place)
     for f in header._fields:
@@ -322,7 +322,7 @@ def _unread(packet: Packet, place: int, remains: bool) -> str | None:
         raw = getattr(header, f.slot)
         if raw is None:
             missing = remains and _expected(header, f, scope)
-        else:  # of a part, what stands behind the payload is read from where the part ends
+        else:  # of a part, what stands after the payload is read from where the part ends
             missing = f in header._declaration.behind and not all_here(packet, scope.bodies, place + 1)[place]
             missing |= f.kind.wire == "items" and (_unlike(header, f) or _more(header, f, scope))
         if missing:
@@ -357,7 +357,7 @@ def _more(header: Header, f: Field, scope: Derivation) -> bool:
     if f.until is None or not any(
         isinstance(step, Listed) and f in step.fields for step in header._declaration.plan.steps
     ):
-        return False  # its end is told otherwise
+        return False  # its end is known otherwise
     last = {one.name: getattr(items[-1], one.slot) for one in items[-1]._fields} if items else {}
     return not items or not f.until.evaluate(Values(last, b"", 0))
 

@@ -35,7 +35,7 @@ class Sums(NamedTuple):
 
 
 class Addresses(NamedTuple):
-    """Addresses of one width: their row (-1: not told) and place, whether as source or destination or neither (0, 1, 2),
+    """Addresses of one width: their row (-1: unknown) and place, whether as source or destination or neither (0, 1, 2),
     `header` (IP: whether of an IP header; MAC: how deep the Ethernet header lies), and the sums they are in: of the IPv4
     header, of the transport (pseudo-header), and around both; -1 for none.
     """

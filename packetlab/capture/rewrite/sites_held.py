@@ -82,7 +82,7 @@ def held(cls: type[AnyHeader], f: Field) -> Note | None:
 
 
 def behind(sites: Found, below: Header | None, header: Header, at: Any, inner: Any, end: Any, around: Any) -> None:
-    """Note the addresses behind the last header of a frame, where no declaration describes them.
+    """Note the addresses after the last header of a frame, where no declaration describes them.
 
     `inner`: where that begins; the frame ends at `end`.
     """

@@ -89,7 +89,7 @@ def routed(sites: Found, at: Any, end: Any, around: Any, target: Any) -> None:
     known = np.isin(kind, (0, 2, 4))
     count = np.where(known, (end - at + 7) // 16, 0)
     sites.left["a routing header of an unknown type"] += int((~known & (end - at > 8)).sum())
-    # RFC 8754 section 2: behind the segments there may be more.
+    # RFC 8754 section 2: after the segments there may be more.
     count = np.where(kind == 4, np.minimum(count, sites.u8(at + 4) + 1), count)
     for number in range(int(count.max(initial=0))):
         place = at + 8 + 16 * number

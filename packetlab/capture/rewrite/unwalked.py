@@ -151,7 +151,7 @@ def _items_hold(item: Any, inside: tuple[type[AnyHeader], ...]) -> bool:
 
 
 def divided() -> list[int]:
-    """Return the numbers in IP behind which headers of one's own hold addresses or ports: the later fragments of such
+    """Return the numbers in IP after which headers of one's own hold addresses or ports: the later fragments of such
     packets do not tell whether they hold some."""
     if "divided" not in _known:
         _known["divided"] = [

@@ -92,7 +92,7 @@ def _of_interface(batch: FrameBatch, name: str) -> Any:
 def frame_column(spec: Any) -> FrameColumn | None:
     """Return the column of the file's own that is named so, or None.
 
-    number (from 1), time_ns (since 1970-01-01 UTC; none behind the year 2262, which 64 bits do not hold), length (bytes kept), wire_length, linktype, interface (its number),
+    number (from 1), time_ns (since 1970-01-01 UTC; none after the year 2262, which 64 bits do not hold), length (bytes kept), wire_length, linktype, interface (its number),
     comment (the first), file (its name), faults (how many the packet has: this one makes an object of every packet).
     """
     if not isinstance(spec, str):
@@ -309,7 +309,7 @@ class Columns(Shown):
         return next(self.pieces(rows), self)
 
     def pieces(self, rows: int) -> Iterator[Columns]:
-        """Yield the rows in order, so many at a time; `faults` are told with the first."""
+        """Yield the rows in order, this many at a time; `faults` are reported with the first."""
         if self.rows <= rows:
             if self.rows:
                 yield self
@@ -386,7 +386,7 @@ def _fetched(batch: FrameBatch, places: Any, sizes: Any, by_hand: dict[int, byte
         total = int(sizes.sum())
         if not total:
             return []
-        # For each byte: where its row begins in the buffer, and how far behind that it is.
+        # For each byte: where its row begins in the buffer, and how far after that it is.
         shift = np.repeat(places - (np.cumsum(sizes) - sizes), sizes)
         return [batch.data[shift + np.arange(total)].tobytes()]
     return [

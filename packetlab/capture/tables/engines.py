@@ -135,7 +135,7 @@ def _by_loop(loop: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class FieldFilter:
-    """A filter on fields of declared headers that is told from buffers: frames that do not pass are never made.
+    """A filter on fields of declared headers that is evaluated on buffers: frames that do not pass are never made.
 
     Called with a frame it says whether the filter passes it; `mask` says it of a whole batch at once.
     """
@@ -148,7 +148,7 @@ class FieldFilter:
 
     @staticmethod
     def able(test: Any) -> bool:
-        """Whether all that a test asks can be told from buffers."""
+        """Whether all that a test asks can be decided from buffers."""
         return isinstance(test, Test) and len(set(test.matches())) <= MOST and all(map(traceable, test.matches()))
 
     def __call__(self, frame: Frame) -> bool:

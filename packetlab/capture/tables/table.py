@@ -59,7 +59,7 @@ class Table(Shown):
             raise BuildError("table", "different columns", f"{twice[0]!r} twice")
 
     def batches(self, rows: int = ROWS) -> Iterator[Columns]:
-        """Yield the rows in order, `rows` or a few more or less at a time. CaptureError for damage, behind what was whole."""
+        """Yield the rows in order, `rows` or a few more or less at a time. CaptureError for damage, after what was whole."""
         decoder = Decoder(self._columns, self._engine, self._capture._capture_size(), rows)
         try:
             # A batch is gone over as soon as it is read, while it is in the processor's caches.

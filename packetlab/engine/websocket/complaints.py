@@ -1,4 +1,4 @@
-"""What wsproto finds wrong in a frame, as what was expected and what came (RFC 6455 sections 5.1 to 5.5)."""
+"""What wsproto finds wrong in a frame, as what was expected and what was received (RFC 6455 sections 5.1 to 5.5)."""
 
 from __future__ import annotations
 

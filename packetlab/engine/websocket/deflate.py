@@ -45,7 +45,7 @@ class Deflate(PerMessageDeflate):
         largest: bytes that a message may have after inflation; one more and the frame is refused with 1009.
         size: bytes of the current message so far.
         complaint: what was wrong, as (expected, got), once a hook has refused a frame.
-        left: bytes that stood behind the last frame when it was complete.
+        left: bytes that stood after the last frame when it was complete.
     """
 
     def __init__(self, largest: int, afresh: bool = False) -> None:

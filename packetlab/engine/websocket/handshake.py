@@ -218,7 +218,7 @@ class ClientOpening(_Opening):
         self.deflate = Deflate(largest_message, afresh=compression == "afresh")
         self._compression = compression
         self._key = base64.b64encode(randomness(16)) if randomness else generate_nonce()
-        self._refusal: Refused | None = None  # what came of it so far
+        self._refusal: Refused | None = None  # its outcome so far
         sent = [
             ("Host", host),
             ("Upgrade", "websocket"),

@@ -4,7 +4,7 @@ Routers tell each network every 30 seconds what they reach, but not what they le
 heard of for 180 seconds is out of reach. A host that is no router listens, and asks when it does not know.
 
 Hops count as XNSrouted (input.c, output.c) and Dodo count them: a router's own network is 0 hops away to itself and goes out
-as 1, so one is added to what is told and nothing to what is heard.
+as 1, so one is added to what is announced and nothing to what is received.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Routes(Endpoint):
         self.heard_on = 0  # the interface of the packet being received
         self._outbox: list[Packet] = []
         self._next_at = 0
-        self._told_at = -SECOND  # what has changed is told at once, but not more than once a second
+        self._told_at = -SECOND  # what has changed is announced at once, but not more than once a second
         self._changed = False
         self._forget_at: int | None = None  # no route expires before
         self._asked: dict[int, tuple[int, int]] = {}  # network -> when to ask again, and how often it was asked for

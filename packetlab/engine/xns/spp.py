@@ -55,7 +55,7 @@ class Connection(Endpoint):
         self.error: OSError | None = None
         self.lost = 0  # packets of data that the peer had not confirmed when the connection ended
         self.ended = False  # the peer's END has come, in order
-        self.attentions: deque[int] = deque(maxlen=16)  # told at once; whoever wants them takes them from here
+        self.attentions: deque[int] = deque(maxlen=16)  # reported at once; whoever wants them takes them from here
         self.largest = LARGEST
         self.sender, self.receiver = Sender(self.timing), Receiver(window)
         # A system packet is to ask for an answer (to open, or to hear of the peer); the peer is to be told of our end.
@@ -351,7 +351,7 @@ class Connection(Endpoint):
         elif datastream == END_REPLY:
             self._step(Step.END_REPLY, now)
         else:
-            self._ignore(packet, "data behind the END" if self.ended else "closed by this side")
+            self._ignore(packet, "data after the END" if self.ended else "closed by this side")
         self.receiver.advance()
 
     def _ignore(self, packet: Packet, why: str) -> None:

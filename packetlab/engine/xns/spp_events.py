@@ -1,4 +1,4 @@
-"""What a connection of SPP has to say besides packets."""
+"""What a connection of SPP has to say apart from packets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Opened(Event):
 
 @dataclass(frozen=True, slots=True)
 class Attention(Event):
-    """The peer wants attention: told at once, ahead of data before it. The packet comes again in its place."""
+    """The peer wants attention: reported at once, ahead of data before it. The packet comes again in its place."""
 
     data: int
     packet: Packet

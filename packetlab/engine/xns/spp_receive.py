@@ -50,7 +50,7 @@ class Receiver:
         return self._held.get(self.expected)
 
     def advance(self, packet: Packet | None = None) -> None:
-        """Go on to the packet behind the next one; with it, let the reader have it: no interrupt comes between the two."""
+        """Go on to the packet after the next one; with it, let the reader have it: no interrupt comes between the two."""
         number = self.expected
         self.expected = number + 1
         if packet is not None:

@@ -56,7 +56,7 @@ def _number(data: bytes, at: int, size: int = 2) -> int:
 
 
 def tls_records(data: bytes) -> tuple[int, int]:
-    """Return where the last whole TLS record ends, and how many bytes the one behind it lacks (RFC 8446 section 5.1).
+    """Return where the last whole TLS record ends, and how many bytes the one after it lacks (RFC 8446 section 5.1).
 
     -1 for both where something else than records stands there.
     """
@@ -94,7 +94,7 @@ def _quic(data: bytes) -> bool:
 
 
 def _entries(data: bytes, at: int, code: int, size: int, more: int = 0, known: int = 255) -> bool:
-    """Whether options fill the rest: a code and a size of so many bytes each, the size as the value's, less `more`.
+    """Whether options fill the rest: a code and a size of this many bytes each, the size as the value's, less `more`.
 
     Zeros at the end are filling: a capture may have cut the frame.
     """
@@ -126,7 +126,7 @@ def _dhcp6(data: bytes) -> bool:
 
 
 def _ntp(data: bytes) -> bool:
-    """RFC 5905 section 7.3: a stratum up to 16, a precision below a second (32: not told), delays below some minutes."""
+    """RFC 5905 section 7.3: a stratum up to 16, a precision below a second (32: unknown), delays below some minutes."""
     if len(data) < 48 or not 1 <= data[0] >> 3 & 7 <= 4 or not data[0] & 7:
         return False
     if data[0] & 7 == 6:  # control messages, RFC 9327 section 2
@@ -258,7 +258,7 @@ def _nbss(data: bytes) -> bool:
 
 
 def _nbdgm(data: bytes) -> bool:
-    """RFC 1002 section 4.4: names of 32 bytes behind a header of 14 or 10."""
+    """RFC 1002 section 4.4: names of 32 bytes after a header of 14 or 10."""
     if len(data) < 11 or not 0x10 <= data[0] <= 0x16 or data[1] & 0xF0:
         return False
     if data[0] == 0x13:
@@ -368,7 +368,7 @@ _PLAUSIBLE: dict[str, Test] = {
 
 
 def plausible(name: str, data: bytes, missing: int = 0) -> bool:
-    """Whether data, of which the capture cut so many bytes, may be what a port says; False for names without a test."""
+    """Whether data, of which the capture cut this many bytes, may be what a port says; False for names without a test."""
     test = _PLAUSIBLE.get(name)
     if test is None or data == data[:1] * len(data):  # nobody says one byte over and over
         return False

@@ -77,7 +77,7 @@ _MESSAGES = frozenset({*range(7), 8, 9, *range(11, 18), *range(20, 26), 67, 254}
 def _handshakes(records: list[Any], faults: list[str]) -> None:
     """Give each TLS record the handshake messages that begin in it, which dpkt leaves inside.
 
-    Messages run on over records, and a record holds several (RFC 8446 section 5.1). Behind a change of the cipher they
+    Messages run on over records, and a record holds several (RFC 8446 section 5.1). After a change of the cipher they
     are encrypted; so is, or belongs to a message begun before, what begins with no message: such bytes stay bytes.
     """
     run: list[Any] = []
@@ -101,7 +101,7 @@ def _messages(run: list[Any], faults: list[str]) -> None:
         plain_text = data[at] in _MESSAGES and size < 1 << 16 and (lacking <= 0 or len(data) - at >= 4)
         if not plain_text:
             if at:
-                faults.append(f"handshake: {len(data) - at} bytes behind a message that begin none")
+                faults.append(f"handshake: {len(data) - at} bytes after a message that begin none")
             return
         if lacking > 0:
             faults.append(f"handshake: a message of type {data[at]} that goes on, {lacking} bytes more")

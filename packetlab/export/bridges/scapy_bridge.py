@@ -99,7 +99,7 @@ def _complete(made: Any, carried: list[tuple[Header, bytes]], data: bytes) -> No
             layer.remove_payload()
             layer.add_payload(scapy_class(type(above))(body))
             lost = len(data) - len(bytes(made))
-            if lost > 0:  # the padding of a layer below hung behind what was taken off
+            if lost > 0:  # the padding of a layer below hung after what was taken off
                 layer.add_payload(Padding(data[-lost:]))
         layer = layer.payload
 

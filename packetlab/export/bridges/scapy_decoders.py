@@ -103,7 +103,7 @@ def _dhcp6(data: bytes) -> Any:
 
 
 def above(packet: Packet) -> Any:
-    """Return the layer where scapy's bindings go on behind what is declared here, None where they do not."""
+    """Return the layer where scapy's bindings go on after what is declared here, None where they do not."""
     load()
     from scapy.packet import Padding, Raw
 

@@ -78,7 +78,7 @@ class Place(NamedTuple):
 
     Attributes:
         lower: the header of Wireshark's. table: the name of a table or of a list of guesses. port: which port has to be
-            the number. condition: what has to hold besides, on fields of `lower`.
+            the number. condition: what has to hold as well, on fields of `lower`.
     """
 
     header: type[AnyHeader]

@@ -291,7 +291,7 @@ function Reader:end_of_payload(pos)
     return pos + size
   end
   if h.tail > 0 and limit - h.tail < pos then
-    self:short("", pos, h.tail, limit - pos, "bytes behind the payload")
+    self:short("", pos, h.tail, limit - pos, "bytes after the payload")
     return limit
   end
   return limit - h.tail

@@ -37,7 +37,7 @@ FUNCTIONS = {
 
 
 def is_wide(bits: int) -> bool:
-    """Whether a number of so many bits is kept as a `W` in Lua."""
+    """Whether a number of this many bits is kept as a `W` in Lua."""
     return bits > 53
 
 

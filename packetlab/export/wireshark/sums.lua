@@ -2,7 +2,7 @@
 
 local BAD, GOOD, UNVERIFIED, NOT_PRESENT, ILLEGAL = 0, 1, 2, 3, 4
 
-local function words(data)  -- each two bytes as a number, an odd last one with a zero behind it
+local function words(data)  -- each two bytes as a number, an odd last one with a zero after it
   local i = -1
   return function()
     i = i + 2

@@ -188,7 +188,7 @@ local function dissect(first, tvb, pinfo, tree, below)
     start, limit, next, rest = n.pos, n.payload_end, nil, nil
     if type(n.upper) == "number" then next = n.upper else rest = n.upper end
   end
-  local told = below.partial  -- where the bytes end too early is told once, at the layer that finds it
+  local told = below.partial  -- where the bytes end too early is reported once, at the layer that finds it
   for _, n in ipairs(layers) do
     for _, fault in ipairs(n.faults) do told = told or fault.cut end
   end
@@ -200,7 +200,7 @@ local function dissect(first, tvb, pinfo, tree, below)
   pinfo.cols.info = table.concat(names, "/")
   for i, n in ipairs(layers) do
     show(layers, i, tree, ctx, below)
-    if n.gap then tree:add(tvb(n.gap[1], n.gap[2]), "Behind " .. n.h.name .. ": " .. n.gap[2] .. " bytes") end
+    if n.gap then tree:add(tvb(n.gap[1], n.gap[2]), "After " .. n.h.name .. ": " .. n.gap[2] .. " bytes") end
   end
   if start < limit then
     local before = outside

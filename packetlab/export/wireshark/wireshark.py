@@ -220,7 +220,7 @@ class _Script:
             parts.append(f"sum = {{algorithm = {lua(rule.algorithm)}, over = {{{over}}}{none}}}")
         if names is not None and not flags:
             entries = ", ".join(f"[{int(m)}] = {lua(m.name or str(int(m)))}" for m in names if abs(int(m)) < 1 << 53)
-            # Wireshark's tables of names hold 32 bits; the names of larger numbers are put behind the value.
+            # Wireshark's tables of names hold 32 bits; the names of larger numbers are put after the value.
             small = kind.fixed_bits <= MASKED and all(abs(int(m)) < 1 << 31 for m in names)
             parts.append(f"names = {{{entries}}}")
             if small:

@@ -27,7 +27,7 @@ from typing import Any
 NEWNS, NEWUSER, NEWPID, NEWNET = 0x00020000, 0x10000000, 0x20000000, 0x40000000
 LARGEST = 65536  # bytes of a request or an answer
 SYSTEM = ("/usr/local/sbin", "/usr/sbin", "/sbin")
-SOCKETS = 1000  # of a host that are told
+SOCKETS = 1000  # of a host that are listed
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -188,7 +188,7 @@ def enter_namespaces() -> None:
 def execute(argv: list[str], environment: dict[str, str]) -> None:
     """Become a program, or OSError. A folder of PATH that may not be searched is as one that does not hold it.
 
-    Inside we are root, so behind PATH the folders of root's programs are searched, which an ordinary user's lacks.
+    Inside we are root, so after PATH the folders of root's programs are searched, which an ordinary user's lacks.
     """
     trouble = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
     for folder in [""] if "/" in argv[0] else [*os.get_exec_path(environment), *SYSTEM]:

@@ -127,7 +127,7 @@ class Pipes:
         while open_ and not stopped:
             ready = [fd for fd, _ in poll.poll()]
             stopped = self.stop in ready
-            # All was written before the end was told, so it is read before that is.
+            # All was written before the end was announced, so it is read before that is.
             for fd in [*open_] if self._status in ready or stopped else ready:
                 if fd in self.outputs and self._read(fd):
                     poll.unregister(fd)

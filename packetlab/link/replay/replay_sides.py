@@ -146,7 +146,7 @@ def _arrived(port: Port, coming: list[bytes], wait: float, alike: Callable[[byte
 
 
 def same_behind_a_router(sent: bytes, got: bytes) -> bool:
-    """Whether two Ethernet frames are equal but for addresses, time to live, and zeros behind the shorter one."""
+    """Whether two Ethernet frames are equal but for addresses, time to live, and zeros after the shorter one."""
     if sent == got:
         return True
     return min(len(sent), len(got)) > 12 and _blank(sent).rstrip(b"\0") == _blank(got).rstrip(b"\0")

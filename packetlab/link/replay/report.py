@@ -1,4 +1,4 @@
-"""Report: how sending went, and what is told while it goes on."""
+"""Report: how sending went, and what is reported while it goes on."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Tally:
 
 
 def progress(wanted: bool | Callable[[int, int], None] | None) -> Callable[[int, int], None]:
-    """Return what is told (frames sent, nanoseconds since the start), and (-1, 0) at the end.
+    """Return what is reported (frames sent, nanoseconds since the start), and (-1, 0) at the end.
 
     `wanted`: a function, or True for a line on a terminal; None is True where standard error is a terminal.
     """

@@ -60,7 +60,7 @@ def send_batches(
     progress: bool | Callable[[int, int], None] | None = False,
     stop: Stop | None = None,
 ) -> Report:
-    """Send batches one behind the other; see `send`."""
+    """Send batches one after the other; see `send`."""
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for name, value in (("workers", workers), ("rate", rate)):
@@ -199,7 +199,7 @@ class _Sending:
                 continue
             try:
                 refused = self.onto.send_batch(batch)
-            except BaseException as error:  # told by the thread that called
+            except BaseException as error:  # raised by the thread that called
                 self.error = error
                 continue
             tally.sent += len(batch) - len(refused)

@@ -119,7 +119,7 @@ def test_packets_in_any_order_give_each_once_and_exact_holes(seqs, keep) -> None
     assert [at for hole in client.holes for at in range(hole.offset, hole.offset + hole.size)] == missing
     doubled = [note for note in client.notes if note.kind == Kind.RETRANSMISSION]
     assert len(doubled) == len(seqs) - len(set(seqs))
-    # A message behind a hole may lack its beginning.
+    # A message after a hole may lack its beginning.
     assert [m.whole for m in client.messages] == [seq == 0 or seq - 1 in seqs for seq in sorted(set(seqs))]
 
 

@@ -35,7 +35,7 @@ def test_streams_are_the_oracles(name: str) -> None:
             end = ends[said[f"node{i}"]]
             if number in lost:
                 continue
-            # tshark leaves out what the capture cut off; here that is a hole, and what is behind it a further run.
+            # tshark leaves out what the capture cut off; here that is a hole, and what is after it a further run.
             raw = b"".join(data for _, data in end.runs())
             assert (len(raw), hashlib.sha256(raw).hexdigest()) == (said[f"len{i}"], said[f"sha{i}"])
             cut = any(note.kind == "cut" for note in end.notes)
@@ -75,7 +75,7 @@ def test_a_hole_is_where_the_oracle_misses_a_segment() -> None:
     (stream,) = Capture(CORPUS / name).streams()
     (end,) = (end for end in (stream.client, stream.server) if end.size)
     (hole,) = end.holes
-    # The bytes behind it are there too, and nothing twice.
+    # The bytes after it are there too, and nothing twice.
     assert end.size == sum(int(row["tcp.len"]) for row in oracle(name, ".tcp"))
     assert len(list(end.runs())) == 1 + (hole.offset > 0) and hole.size > 0 and not stream.whole
 

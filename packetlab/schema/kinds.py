@@ -119,6 +119,15 @@ def docstring(words: str) -> list[str]:
 # Kinds of somebody's own ---------------------------------------------------------------------------------------
 
 
+def classes(some: Any) -> tuple[type[Kind], ...]:
+    """Return the reader's own kinds. TypeError for anything but classes of kinds."""
+    found = tuple(some)
+    for kind in found:
+        if not (isinstance(kind, type) and issubclass(kind, Kind)):
+            raise TypeError(f"kinds are classes derived from packetlab.Kind, as in kinds=[Varint], not {kind!r:.60}")
+    return found
+
+
 def import_name(kind: type[Kind]) -> str:
     """Return where a class of kinds is found: "module.Class"."""
     return f"{kind.__module__}.{kind.__qualname__}"

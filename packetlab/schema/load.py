@@ -27,7 +27,7 @@ from packetlab.packet.packet import Header
 from packetlab.protocols import linktypes as _all_headers  # noqa: F401  descriptions may name any of them
 from packetlab.schema.dump import OWN, describe
 from packetlab.schema.expressions import answer, listed, name, number, rule, shown, table, term, text
-from packetlab.schema.kinds import ADDRESSES, LONGEST, MEMBERS, WORDS, form_of, import_name, value_of_data
+from packetlab.schema.kinds import ADDRESSES, LONGEST, MEMBERS, WORDS, classes, form_of, import_name, value_of_data
 from packetlab.schema.source import class_body
 
 if TYPE_CHECKING:
@@ -135,16 +135,17 @@ def _derived(kind: type[Kind]) -> list[type[Kind]]:
 def declare_from(descriptions: Any, kinds: Iterable[type[Kind]] = ()) -> list[type[AnyHeader]]:
     """Make and bind the classes of some descriptions (a list of them, or one), in order; return them.
 
-    `kinds` are the classes of your own that fields may have: a description names them, and imports nothing. What they name is looked for among themselves first, then among the classes declared. A class that is declared
-    already in the same words is taken as it is. DeclareError for anything not sound, or a name or number that is
-    taken; then nothing was declared.
+    `kinds` are the classes of your own that fields may have: a description names them, and imports nothing. Headers that
+    it names are looked for among themselves first, then among the classes declared. A class that is declared already in the
+    same words is taken as it is. DeclareError for anything not sound, or a name or number that is taken; then nothing
+    was declared. TypeError for `kinds` that are none.
     """
     some = listed([descriptions] if isinstance(descriptions, dict) else descriptions, "declarations", CLASSES)
     some = [_current(one) for one in some]
     made: dict[str, type[AnyHeader]] = {}
+    maker = _Maker(made, classes(kinds))
     try:
         with registry.all_or_none():
-            maker = _Maker(made, kinds)
             for description in some:
                 maker.make(description)
             maker.bind()
@@ -176,8 +177,8 @@ _FIELD = "name kind bits signed little names bytes of given default rule when si
 
 
 class _Maker:
-    def __init__(self, made: dict[str, type[AnyHeader]], kinds: Iterable[type[Kind]]) -> None:
-        self.made, self.kinds = made, tuple(kinds)
+    def __init__(self, made: dict[str, type[AnyHeader]], kinds: tuple[type[Kind], ...]) -> None:
+        self.made, self.kinds = made, kinds
         self.enums: dict[str, Any] = {}
         self.under: list[tuple[type[AnyHeader], Any]] = []
         self.answers: list[tuple[type[AnyHeader], Any, bool]] = []  # and whether the class is new

@@ -58,7 +58,7 @@ def test_nobody_asks_a_kind_for_its_class() -> None:
             if asks and KINDS & {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}:
                 found[name] = found.get(name, 0) + 1
     assert set(found) <= {"declare/annotations.py", "schema/kinds.py"}, found
-    assert sum(found.values()) <= 10, found
+    assert sum(found.values()) <= 12, found
 
 
 class Twelve(Kind):

@@ -138,6 +138,14 @@ def test_what_makes_no_sense_of_a_kind_is_a_clear_error(place: int, changes: dic
         declare_from(data, kinds=[Groups, Tag])
 
 
+@pytest.mark.parametrize("kinds", [[Tag()], [int], ["Tag"]])
+def test_what_is_passed_in_are_classes_of_kinds(kinds: Any) -> None:
+    with bindings():
+        data = describe(declared())
+    with pytest.raises(TypeError, match="classes derived from packetlab.Kind"), bindings():
+        declare_from(data, kinds=kinds)
+
+
 def test_a_kind_made_with_code_says_so() -> None:
     class Coded(Tag):
         def __init__(self, how: Any) -> None:

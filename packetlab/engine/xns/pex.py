@@ -30,6 +30,7 @@ class Exchange(Endpoint):
         id: int, client_type: int = 0, interval: float = 1.0, tries: int = 5,
     ) -> None:  # fmt: skip
         super().__init__()
+        data = check_request("PEX request", data, interval, tries)
         self.id = id
         self.reply: Packet | None = None
         self.error: OSError | None = None

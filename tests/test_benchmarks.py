@@ -22,6 +22,7 @@ TINY = {
     "bench_io.py": ("--scale", "0.001", "--rounds", "1", "--bytes", "22"),
     "bench_capture.py": ("--scale", "0.001", "--rounds", "1"),
     "bench_spp.py": ("--scale", "0.002", "--rounds", "1"),
+    "bench_lists.py": ("--seconds", "0.05"),
 }  # fmt: skip
 NUMBER = r"\d[\d,.]*"
 PRINTED = {
@@ -38,6 +39,8 @@ PRINTED = {
     "run.py": [
         *(rf"{what}\n  packetlab +{NUMBER} /s" for what in ("dissect .*", "build .*", "read a pcap file, frames")),
         rf"  scapy +{NUMBER} /s +packetlab is +{NUMBER}x",
+        rf"every field, .*\n  packetlab +{NUMBER} /s",
+        rf"replace, .*\n  one field of one packet +{NUMBER} /s +as much as +{NUMBER} dissects",
         rf"  import packetlab +-?{NUMBER}",
         rf"send on a veth at top speed\n  packetlab replay +{NUMBER} frames/s",
     ],
@@ -45,6 +48,9 @@ PRINTED = {
         rf"send 64 byte frames on a veth, frames a second\n  packetlab send, 1 worker +{NUMBER} /s",
         rf"replay 10 frames in their own time: median lateness at the receiver\n  packetlab replay +{NUMBER} us",
         r"record 500 frames of 64 bytes sent by .* at most: frames missing\n  packetlab capture +0\.0 ",
+    ],
+    "bench_lists.py": [
+        rf"{what}\n  packetlab +{NUMBER} /s\n  [a-z ]+{NUMBER} /s" for what in ("DHCP .*", "DNS .*", "8 TLVs .*")
     ],
     "bench_capture.py": [rf"pcap(ng)? +{NUMBER} thousand frames/s +{NUMBER} x dpkt +{NUMBER} x scapy's raw reader"],
     "bench_spp.py": [

@@ -46,7 +46,7 @@ class FieldProperty(property, Field):
         if number and same and self.rule is None:
             return read
         # What is read off the wire is of this type, and then there is nothing to find out first.
-        plain = int if number else None if kind.wire == "items" else bytes
+        plain = int if number else tuple if kind.wire == "items" else bytes
         value = kind.value
 
         def get(header: HeaderBase) -> Any:

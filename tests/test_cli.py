@@ -13,6 +13,7 @@ import pytest
 from packetlab import TCP, UDP, Capture, Ether, Frame, IPv4
 from packetlab.cli import main
 from tests.conftest import CORPUS, need
+from tests.growth import steps
 
 ROOT = Path(__file__).parent.parent
 HEAVY = (
@@ -297,6 +298,23 @@ def test_show_makes_objects_of_what_passes_alone_and_counts_times_from_the_first
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(_Pipe(file.read()))))
         assert main(["show", "-", "-Y", "udp.dport == 77"]) == 0
     assert " 76.000000000 " in capsys.readouterr().out
+
+
+def test_show_takes_as_many_steps_a_packet_shown_and_few_for_those_that_do_not_pass(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def shown(packets: int, passing: int) -> int:
+        path = tmp_path / "many.pcap"
+        frames = [bytes(Ether() / IPv4(ttl=9 if n < passing else 64) / UDP(dport=n) / b"data") for n in range(packets)]
+        Capture.of(frames).write(path)
+        main(["show", str(path), "-Y", "ip.ttl == 9"])
+        taken = steps(lambda: main(["show", str(path), "-Y", "ip.ttl == 9"]))
+        assert len(capsys.readouterr().out.splitlines()) == 2 * passing
+        return taken
+
+    few, more, many = shown(300, 50), shown(300, 100), shown(3000, 50)
+    assert (more - few) / 50 < 700  # a packet shown
+    assert (many - few) / 2700 < (more - few) / 50 / 50  # one that does not pass
 
 
 class _Pipe(io.RawIOBase):

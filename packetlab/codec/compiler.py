@@ -199,7 +199,9 @@ def item_faults(header: AnyHeader, field: Field, faults: list[Fault], origin: in
 
 
 def all_item_faults(headers: tuple[AnyHeader, ...], faults: list[Fault]) -> None:
-    """Add the faults of every repeated field of a packet's headers."""
+    """Add the faults of every repeated field of a packet's headers; only where there are items it is gone over the fields."""
+    if not any(getattr(header, f.slot) for header in headers for f in header._declaration.repeated):
+        return
     bits = 0
     for header in headers:
         for f in header._declaration.before:

@@ -73,6 +73,7 @@ class Declaration:
     by_name: dict[str, Field] = field(init=False)
     before: list[Field] = field(init=False)  # the fields that stand before the payload: all, unless the class marks it
     behind: list[Field] = field(init=False)  # ... and after it
+    repeated: list[Field] = field(init=False)  # those before the payload that hold items
     has_trailer: bool = field(init=False)
     _plan: Plan | None = field(init=False, default=None)
 
@@ -82,6 +83,7 @@ class Declaration:
         self.has_trailer = bool(marks)
         end = marks[0] if marks else len(self.fields)
         self.before, self.behind = list(self.fields[:end]), list(self.fields[end + 1 :])
+        self.repeated = [f for f in self.before if f.kind.wire == "items"]
 
     def take_after(self, base: Declaration) -> None:
         """Take from a base what the class itself does not say of the header as a whole."""

@@ -87,6 +87,7 @@ def reason(name: str, op: str) -> tuple[str, Normal] | None:
 IGNORED_RAW = {"portmap", "pnat4", "srcipmap", "dstipmap", "tos", "ttl_set", "ttl_add", "ttl_sub"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", MATRIX, ids=lambda row: f"{row['input']}-{row['op']}")
 def test_each_option_does_what_tcprewrite_does(row: dict[str, str], tmp_path: Path) -> None:
     ours = tmp_path / "ours.pcap"
@@ -400,6 +401,7 @@ def test_options_that_do_not_fit_are_refused_at_once(options: dict[str, Any], co
 addresses = st.integers(0, 2**32 - 1)
 
 
+@pytest.mark.slow
 @given(st.lists(addresses, min_size=2, max_size=2), st.integers())
 def test_addresses_keep_their_common_prefix(pair: list[int], seed: int) -> None:
     mapping = Anonymiser(seed)

@@ -294,6 +294,7 @@ def stacks(draw: Any) -> Any:
     return packet / draw(st.binary(max_size=20))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data(), st.sampled_from(sorted(ALL)), st.booleans())
 def test_no_address_of_drawn_stacks_stays(data: st.DataObject, how: str, damaged: bool) -> None:
@@ -476,6 +477,7 @@ def test_ordinary_frames_are_never_dissected(monkeypatch: pytest.MonkeyPatch) ->
     assert len(seen) == 1
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data(), st.sampled_from(sorted(ALL)))
 def test_any_bytes_of_drawn_stacks_go_through(data: st.DataObject, how: str) -> None:

@@ -186,6 +186,7 @@ WHOLE = [
 BYTE_VALUES = st.one_of(st.sampled_from([0, 1, 4, 5, 6, 17, 41, 47, 58, 0x45, 0x60, 43, 44, 50, 51, 60, 132, 143, 255]), st.integers(0, 255))  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(WHOLE), st.lists(st.tuples(st.integers(0, 89), BYTE_VALUES), min_size=1, max_size=3), st.integers(0, 200)

@@ -46,6 +46,7 @@ def wrapping(source: str) -> Any:
     return names[source.split("(")[0].removeprefix("def ")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["rows", "loops"])
 @settings(max_examples=15)
 @given(st.integers(0, 2**40))

@@ -204,6 +204,7 @@ def test_a_timeout_ends_who_waits_for_their_turn(pair, seconds) -> None:
     joined([writer])
 
 
+@pytest.mark.slow
 def test_a_write_under_way_keeps_the_timeout_with_which_it_began(pair) -> None:
     client, conn = pair
     errors: list[BaseException] = []

@@ -39,6 +39,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> str:
     return subprocess.run(words, capture_output=True, text=True, cwd=folder, env=environment).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [

@@ -593,6 +593,7 @@ def test_recording_is_refused_in_ci(run) -> None:
     run("def test(): pass", "--packetlab-record=none", environment={"CI": "true"}).assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_goldens_that_no_test_has_are_reported(run, pytester) -> None:
     folder = pytester.path / "captures" / "test_it"
     test = EXCHANGE.replace("NUMBER", "2") + "\n\n@pytest.mark.skip\ndef test_skipped(golden):\n    pass\n"

@@ -11,6 +11,8 @@ import pytest
 
 from packetlab import Capture
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent.parent
 
 FAILS = """

@@ -28,6 +28,7 @@ def scan(hosts: int) -> list[Frame]:
     return [Frame(raw, i * 1000, number=i) for i, raw in enumerate(found, 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", [steps, peak])
 @pytest.mark.parametrize("form", [str, pl.view.ladder.Ladder.svg, pl.view.ladder.Ladder.mermaid, pl.view.ladder.Ladder._html],
                          ids=["text", "svg", "mermaid", "html"])  # fmt: skip

@@ -113,6 +113,7 @@ def test_what_carries_a_packet_is_told_by_its_own_numbers(
         assert packet.payload == b"hi" and str(packet[IPv4, packet.summary().count("IPv4") - 1].src) == "1.1.1.1"
 
 
+@pytest.mark.slow
 def test_tshark_has_the_same_headers(tmp_path: Path, tshark) -> None:
     for linktype in dict.fromkeys(case[0] for case in CASES):
         mine = [case for case in CASES if case[0] == linktype]

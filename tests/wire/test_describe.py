@@ -473,6 +473,7 @@ def random_descriptions(draw: Any) -> list[dict[str, Any]]:
     return [item, header]
 
 
+@pytest.mark.slow
 @given(random_descriptions(), st.lists(st.binary(max_size=60), min_size=1, max_size=4))
 @settings(max_examples=150)
 def test_random_declarations_travel_and_read_alike(some: list[dict[str, Any]], data: list[bytes]) -> None:
@@ -512,6 +513,7 @@ def places(node: Any) -> Iterator[tuple[Any, Any]]:
         yield from places(node[key])
 
 
+@pytest.mark.slow
 @given(random_descriptions(), st.data())
 @settings(max_examples=400)
 def test_a_hostile_declaration_is_refused_or_harmless(some: list[dict[str, Any]], data: Any) -> None:

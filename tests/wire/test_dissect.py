@@ -106,6 +106,7 @@ def test_any_bytes_come_back_from_any_header(first: type[Header], data: bytes) -
     holds(data, first)
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(DATA),
     st.integers(0, 200),

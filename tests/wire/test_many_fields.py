@@ -55,12 +55,14 @@ def made(body: Body, base: type = Header) -> type:
 SHAPES = [plain, shared_bytes, sizes_of_self, sizes_of_others, chain, conditions, padded]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda one: one.__name__)
 def test_a_class_of_many_fields_takes_steps_in_proportion(shape: Callable[[int], Body]) -> None:
     is_linear(made, shape, 50)
 
 
 # One out of a file is tried as well; to build a field that is padded all before it is measured, for each again.
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [one for one in SHAPES if one is not padded], ids=lambda one: one.__name__)
 def test_a_declaration_of_many_fields_out_of_a_file_takes_steps_in_proportion(shape: Callable[[int], Body]) -> None:
     def data(count: int) -> list[dict[str, Any]]:

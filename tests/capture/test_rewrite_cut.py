@@ -18,15 +18,18 @@ from packetlab import (
     TCP,
     U8,
     U16,
+    U32,
     UDP,
     VLAN,
     VXLAN,
     AuthenticationHeader,
     Bytes,
     Capture,
+    DestinationOptions,
     Echo,
     Error,
     Ether,
+    EtherIP,
     Fragment,
     Frame,
     Header,
@@ -52,6 +55,7 @@ from packetlab import (
     field,
     internet_checksum,
     many,
+    next_protocol,
     size_of,
     sized,
     when,
@@ -118,6 +122,13 @@ class Chain(Header):
     links: tuple[Inner, ...] = many(until=field("kind") == 9)
 
 
+class Extension(Header):
+    next_header: U8 = auto(next_protocol("ip.protocol"))
+    filling: U16 = 0
+    reserved: U8 = 0
+    more: U32 = 0
+
+
 class Report(ListenerReport):
     pass
 
@@ -130,6 +141,8 @@ OUTER = [Outer(inner=[Inner(who=f"10.77.66.{n}") for n in numbers], station=f"{M
 GROUPS = [
     ListenerRecord(kind=1, group=f"2001:db8:7777::{n}", addresses=ip_address("2001:db8:7777::7").packed) for n in (1, 2)
 ]
+INNER = IPv4(src="10.77.66.1", dst="10.77.66.2") / UDP(sport=1, dport=2) / b"hello you"
+INNER6 = IPv6(src="2001:db8:7777::1", dst="2001:db8:7777::2") / TCP(sport=1, dport=2) / b"hello"
 UDP4, UDP6 = (E / below / UDP(sport=1, dport=7777) for below in (IPv4(src="11.0.0.1", dst="11.0.0.2"), IPv6(**SIX)))
 STACKS: dict[str, Any] = {
     "one": UDP4 / Inner(who="10.77.66.1"),
@@ -168,11 +181,11 @@ def test_what_is_cut_elsewhere_is_no_address_left() -> None:
             assert not rewritten(frame, **MAPS)[1].left
 
 
-def pieces(below: Any, number: int, data: bytes) -> list[Frame]:
-    """Return the fragments of a datagram, 24 bytes each."""
+def pieces(below: Any, number: int, data: bytes, size: int = 24) -> list[Frame]:
+    """Return the fragments of a datagram, `size` bytes each."""
     found = []
-    for at in range(0, len(data), 24):
-        more, part = at + 24 < len(data), data[at : at + 24]
+    for at in range(0, len(data), size):
+        more, part = at + size < len(data), data[at : at + size]
         if isinstance(below, IPv4):
             ip: Any = below.replace(flags=int(more), fragment_offset=at // 8, protocol=number)
         else:
@@ -190,8 +203,68 @@ def test_later_fragments_behind_headers_of_ones_own_are_counted(below: Any) -> N
         bind(Chain, under=UDP, when={"dport": 7777})
         capture = Capture.of(frames[1:] + echo[1:]).rewrite(**MAPS)
         assert list(capture) and list(capture.left.values()) == [len(frames) - 1]
-    capture = Capture.of(frames[1:]).rewrite(**MAPS)
+    streams = pieces(below, 6, bytes(TCP(sport=1) / bytes(range(1, 100))))
+    capture = Capture.of(streams[1:] + echo[1:]).rewrite(**MAPS)
     assert list(capture) and not capture.left
+
+
+IGMP3 = bytes.fromhex("2200000000000003") + b"".join(b"\1\0\0\0\n\x4d\x42" + bytes([n]) for n in range(3))
+V4, V6 = IPv4(src="11.0.0.1", dst="11.0.0.2"), IPv6(**SIX)
+OWN = UDP(sport=1, dport=7777) / Chain(links=[Inner(who=f"10.77.66.{n}") for n in range(12)])
+DATAGRAMS: dict[str, tuple[Any, int, Any]] = {
+    "IP in IP": (V4, 4, INNER), "6in4": (V4, 41, INNER6), "4in6": (V6, 4, INNER), "6in6": (V6, 41, INNER6),
+    "gre": (V4, 47, GRE() / INNER), "etherip": (V4, 97, EtherIP() / E / INNER),
+    "vxlan": (V4, 17, UDP(sport=1, dport=4789) / VXLAN() / E / INNER), "error": (V4, 1, ICMP(type=3) / INNER),
+    "igmp": (V4, 2, IGMP3), "mld": (V6, 58, ICMPv6() / ListenerReport(records=GROUPS)),
+    "nd": (V6, 58, ICMPv6() / NeighborSolicitation(
+        target="2001:db8:7777::1", options=[NDOption(kind=1, data=bytes.fromhex(MACS.replace(":", "")) + b"\t")])),
+    "options": (V6, 60, DestinationOptions(next_header=17) / OWN), "route": (V6, 43, Routing(next_header=17) / OWN),
+    "own in a tunnel": (V4, 4, V4 / OWN), "own in gre": (V4, 47, GRE() / V4 / OWN), "own quoted": (V4, 1, ICMP(type=3) / V4 / OWN),
+    "own extension": (V6, 253, Extension(next_header=17) / OWN),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DATAGRAMS)
+def test_later_fragments_keep_no_address_in_silence(name: str) -> None:
+    below, number, datagram = DATAGRAMS[name]
+    with bindings():
+        bind(Chain, under=UDP, when={"dport": 7777})
+        bind(Extension, under=IPv6, when={"next_header": 253})
+        for size in (8, 16, 24, 48):
+            for frame in pieces(below, number, bytes(datagram), size):
+                capture = Capture.of([frame]).rewrite(**MAPS)
+                (new,) = capture
+                assert capture.left or not any(old in new.data for old in OLD)
+
+
+@pytest.mark.parametrize("number", [2, 17], ids=["igmp", "udp"])
+def test_later_fragments_of_a_derived_network_header_are_counted_and_left_alone(number: int) -> None:
+    datagram = IGMP3 if number == 2 else bytes(OWN)
+    with bindings():
+
+        class OwnIP(IPv4, under=Ether, when={"type": 0x88B7}):
+            pass
+
+        bind(Chain, under=UDP, when={"dport": 7777})
+        for at in range(8, len(datagram), 8):
+            part = (
+                OwnIP(src="11.0.0.1", dst="11.0.0.2", protocol=number, fragment_offset=at // 8, flags=1)
+                / datagram[at : at + 8]
+            )
+            data, capture = rewritten(Frame(bytes(Ether(type=0x88B7) / part)), **MAPS)
+            assert list(capture.left.values()) == [1] and data.endswith(datagram[at : at + 8])
+
+
+def test_an_address_behind_the_segments_of_a_route_is_counted() -> None:
+    below = E / IPv6(**SIX)
+    for objects, left in (
+        (b"\1\x12\0\0" + six(7) + b"\4\2\0\0", 1),
+        (b"\4\4\0\0\0\0\0\0", 0),
+        (b"\0\4\5" + bytes(5), 0),
+    ):
+        route = Routing(kind=4, segments_left=0, data=bytes([1, 0, 0, 0]) + six(5, 6) + objects)
+        _, capture = rewritten(Frame(bytes(below / route / UDP() / b"x")), **MAPS)
+        assert sum(capture.left.values()) == left
 
 
 # Checksums ----------------------------------------------------------------------------------------------------------
@@ -243,8 +316,6 @@ class Sum(Header):
     checksum: U16 = auto(internet_checksum("self", "payload"))
 
 
-INNER = IPv4(src="10.77.66.1", dst="10.77.66.2") / UDP(sport=1, dport=2) / b"hello you"
-INNER6 = IPv6(src="2001:db8:7777::1", dst="2001:db8:7777::2") / TCP(sport=1, dport=2) / b"hello"
 FOUR = E / IPv4(**ENDS)
 COVERING: dict[str, Any] = {
     "gre": FOUR / GRE(checksum_present=1) / INNER,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from packetlab.capture.rewrite.sites_found import Addresses, Ends, Found, Networks, Rule, Sums
+from packetlab.capture.rewrite.sites_found import LATER, Addresses, Ends, Found, Networks, Rule, Sums
 from packetlab.capture.rewrite.sites_options import (
     arp,
     cooked,
@@ -262,7 +262,9 @@ class Sites(Found):
         piece = fragment & 0x3FFF != 0
         whole = (at + total <= end) & ~piece
         protocol = self.u8(at + 9)
-        upper = np.where(keep & (fragment & 0x1FFF == 0) & (at + size <= stop), at + size, -1)
+        later = fragment & 0x1FFF != 0
+        upper = np.where(keep & ~later & (at + size <= stop), at + size, -1)
+        self._later(np.where(later, at + size, stop), stop, protocol)
         target = at + 16
         some = np.flatnonzero(size > 20)
         if len(some):
@@ -304,9 +306,16 @@ class Sites(Found):
             offset = np.where(kind == 44, self.u16(place + 2), 0)
             piece[here] |= offset & 0xFFF9 != 0
             protocol[here] = self.u8(place)
-            upper[here] = np.where(fits & (offset & 0xFFF8 == 0), place + size, -1)
+            later = offset & 0xFFF8 != 0
+            self._later(np.where(later, place + size, stop[here]), stop[here], protocol[here])
+            upper[here] = np.where(fits & ~later, place + size, -1)
         own = self.full(row, -1)
         self._network(row, at, stop, depth, around, own, upper, protocol, whole & ~piece, piece, 16, at + 8, target)
+
+    def _later(self, at: Any, end: Any, protocol: Any) -> None:
+        """Count the later fragments that may hold addresses, more than zeros, from `at`."""
+        some = (at < end) & self.np.isin(protocol, divided())
+        self.left[LATER] += sum(bool(self.data[a:b].any()) for a, b in zip(at[some].tolist(), end[some].tolist(), strict=True))
 
     def _network(
         self, row: Any, at: Any, stop: Any, depth: Any, around: Any, own: Any, upper: Any, protocol: Any, whole: Any, piece: Any,
@@ -329,8 +338,6 @@ class Sites(Found):
                 whole & (~told | (upper + length <= stop)),
             )
         self.short[row[~whole]] = True
-        later = piece & (upper < 0) & np.isin(protocol, divided())
-        self.left["a later fragment, which may hold addresses of a header of one's own"] += int(later.sum())
         transport = self.add_sum(
             row, upper + room, upper, covered, keep, around, source=source, target=target, width=carried,
             protocol=protocol, optional=protocol == UDP, whole=whole,

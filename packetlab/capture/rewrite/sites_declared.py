@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise, takewhile
 from typing import Any
 
-from packetlab.capture.rewrite.sites_found import Ends, Found, Rule
+from packetlab.capture.rewrite.sites_found import LATER, Ends, Found, Rule
 from packetlab.capture.rewrite.sites_held import Note, behind, held
-from packetlab.capture.rewrite.unwalked import BEGUN, PORTS, WALKED, holds, walks
+from packetlab.capture.rewrite.unwalked import BEGUN, PORTS, WALKED, hides, holds, walks
 from packetlab.codec.lenient import Values
 from packetlab.codec.pseudo import protocol
 from packetlab.declare.declaration import AnyHeader
@@ -148,7 +148,10 @@ class Declared:
         unread = _unread(self.packet, place, self._remains(place))
         if unread is not None:
             self._leave(header, unread, "which is cut off or faulty")
-        if place == len(self.layers) - 1:
+        opaque = header._declaration.opaque
+        if opaque is not None and opaque.evaluate(Derivation(self.packet, place)):
+            self.sites.left[LATER] += any(self.packet.payload) and hides(header)
+        elif place == len(self.layers) - 1:
             below = self.layers[place - 1] if place else None
             last = self.start + self.places.trailers.get(place, self.places.layers[place])[1]
             behind(self.sites, below, header, *self._arrays(start, end, last, self._around(end)))

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from packetlab.capture.batch import FrameBatch
 
 
+LATER = "a later fragment, which may hold addresses"
+
+
 class Sums(NamedTuple):
     """Internet checksums: their row, place, what they cover, and how they lie in each other.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from packetlab.bulk.scan import following
-from packetlab.capture.rewrite.sites_held import PROTOCOL, held
+from packetlab.capture.rewrite.sites_held import IGMP, PROTOCOL, held
 from packetlab.capture.tables.engines import FieldFilter
 from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
@@ -44,7 +44,7 @@ from packetlab.protocols.link import (
     ShortPPP,  # fmt: skip
 )
 from packetlab.protocols.linktypes import FIRST, first_header
-from packetlab.protocols.transport import TCP, UDP, VXLAN
+from packetlab.protocols.transport import SCTP, TCP, UDP, VXLAN
 from packetlab.protocols.tunnels import GRE
 from packetlab.protocols.xns import IDP, Error
 
@@ -151,25 +151,29 @@ def _items_hold(item: Any, inside: tuple[type[AnyHeader], ...]) -> bool:
 
 
 def divided() -> list[int]:
-    """Return the numbers in IP after which headers of one's own hold addresses or ports: the later fragments of such
-    packets do not tell whether they hold some."""
+    """Return the numbers in IP whose packets may hold addresses or ports in later fragments, which nobody reads."""
     if "divided" not in _known:
-        _known["divided"] = [
-            number for number, upper in registry.space(PROTOCOL).headers.items() if _leads_to_own(upper)
-        ]
+        headers = registry.space(PROTOCOL).headers
+        _known["divided"] = [number for number, upper in headers.items() if _reaches_on(upper)]
+        _known["divided"] += [IGMP] * (IGMP not in headers)
     found: list[int] = _known["divided"]
     return found
 
 
-def _leads_to_own(upper: type[AnyHeader]) -> bool:
-    """Whether headers of one's own that hold addresses or ports follow a header, before one that the walk knows."""
-    reached = [upper]
-    for one in reached:
-        if one.__module__.partition(".")[0] != __package__.partition(".")[0] and _holds(one, ()):
-            return True
-        if one is upper or not (one in WALKED or one in BESIDE):
-            reached += [above for above in following(one) if above not in reached]
-    return False
+def hides(header: Any) -> bool:
+    """Whether what a header leaves unread, because it is no beginning, may hold addresses or ports."""
+    for f in header._fields:
+        if isinstance(f.rule, Next):
+            number = getattr(header, f.slot)
+            upper = registry.space(f.rule.space).headers.get(number)
+            if (f.rule.space == PROTOCOL and number in divided()) or (upper is not None and _reaches_on(upper)):
+                return True
+    return any(_reaches_on(upper) for _, _, upper in registry.conditions(type(header)))
+
+
+def _reaches_on(cls: type[AnyHeader]) -> bool:
+    """Whether addresses or ports may lie beyond the first 8 bytes of a header, which are in the first fragment."""
+    return (cls not in (TCP, UDP, SCTP) and _holds(cls, ())) or any(concerned(upper) for upper in following(cls))
 
 
 def _test() -> FieldFilter | None:

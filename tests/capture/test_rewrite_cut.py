@@ -16,6 +16,7 @@ from packetlab import (
     PPP,
     SCTP,
     TCP,
+    U4,
     U8,
     U16,
     U32,
@@ -369,6 +370,25 @@ def test_a_source_is_rewritten_and_tells_the_side_where_a_cut_took_the_destinati
                 ("first", None, "client"),
             ):
                 assert list(Capture.of([frame]).sides(by, servers)) == [side]
+
+
+class Tailed(Header):
+    n: U8 = 0
+    payload: Payload = b""
+    high: U4 = 0
+    middle: U16 = 0
+    low: U4 = 0
+
+
+def test_a_trailer_that_a_cut_moves_onto_an_address_is_counted() -> None:
+    with bindings():
+        bind(Tailed, under=UDP, when={"dport": 7777})
+        bind(IPv4, under=Tailed)
+        whole = bytes(UDP4 / Tailed() / IPv4(src="10.77.66.1", dst="10.77.66.2") / b"abcdef")
+        assert not rewritten(Frame(whole), **MAPS)[1].left
+        for frame in cuts(whole, 46, len(whole)):
+            data, capture = rewritten(frame, **MAPS)
+            assert capture.left or not any(old in data for old in OLD), len(data)
 
 
 # XNS ----------------------------------------------------------------------------------------------------------------

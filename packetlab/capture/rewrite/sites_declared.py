@@ -319,15 +319,17 @@ def _unread(packet: Packet, place: int, remains: bool) -> str | None:
     `remains`: whether there are bytes after the header. Faults do not tell: a lower header may be at fault for all.
     """
     header, scope = packet.layers[place], Derivation(packet, place)
+    trailer = header._declaration.behind
+    if trailer and not all_here(packet, scope.bodies, place + 1)[place]:
+        return trailer[0].name  # of a part, what stands after the payload is read from where the part ends
     for f in header._fields:
         if not holds(type(header), f):
             continue
         raw = getattr(header, f.slot)
         if raw is None:
             missing = remains and _expected(header, f, scope)
-        else:  # of a part, what stands after the payload is read from where the part ends
-            missing = f in header._declaration.behind and not all_here(packet, scope.bodies, place + 1)[place]
-            missing |= f.kind.wire == "items" and (_unlike(header, f) or _more(header, f, scope))
+        else:
+            missing = f.kind.wire == "items" and (_unlike(header, f) or _more(header, f, scope))
         if missing:
             return f.name
     return None

@@ -392,7 +392,8 @@ class Capture(Shown):
                 said to be as short as they are ("trunc") or left out ("del"). fcs: takes check sequences away.
             link: "ethernet", "hdlc", "raw", or (link type, bytes): the link header instead. hdlc: address and control.
             anonymise: a seed for addresses that no map speaks of (see `capture.anonymise`).
-            fixcsum: put wrong checksums right too; otherwise these stay, and right ones stay right.
+            fixcsum: put wrong checksums right too; otherwise these stay (a change that differs by as much as one was wrong by
+                makes it right), and right ones stay right.
 
         Headers of your own are rewritten by their declarations: fields that are addresses, in items of `many()` too, and
         checksums. What cannot be found is counted in `left` of the capture returned while that is read (what -> frames).

@@ -151,7 +151,7 @@ class HeaderType(type):
     def __prepare__(cls, name: str, bases: tuple[type, ...], /, **options: Any) -> dict[str, object]:
         return {"__annotations__": _Annotations(name)}
 
-    def __new__(mcls, name: str, bases: tuple[type, ...], body: dict[str, Any], **options: Any) -> HeaderType:
+    def __new__(mcls, name: str, bases: tuple[type, ...], body: dict[str, Any], **options: Any) -> HeaderType:  # noqa: C901
         if "_root" in body:
             return super().__new__(mcls, name, bases, body)
         check_name(name, "the name of a header")

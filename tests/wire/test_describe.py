@@ -363,7 +363,7 @@ NAMES = ["alpha", "beta", "gamma", "delta", "size", "flags", "data", "type", "ma
 
 
 @st.composite
-def random_descriptions(draw: Any) -> list[dict[str, Any]]:
+def random_descriptions(draw: Any) -> list[dict[str, Any]]:  # noqa: C901  a case a kind
     """Sound descriptions of one header, and maybe one of its items."""
     names = draw(st.permutations(NAMES))
     rows: list[dict[str, Any]] = []

@@ -43,7 +43,7 @@ class Instruction(NamedTuple):
 Program = tuple[Instruction, ...]
 
 
-def run(
+def run(  # noqa: C901  one case an instruction
     count: int, code: Any, jt: Any, jf: Any, k: Any, data: Any, starts: Any, sizes: Any, wire: Any, memory: Any, wanted: Any
 ) -> None:  # fmt: skip
     """Write into `wanted` how many bytes of each packet the program wants, 0 for none.

@@ -173,7 +173,7 @@ class Fragments:
             given += self._give_up(key, Kind.HOLE, "the end of the capture")
         return [made if isinstance(made, Datagram) else Datagram.of(made) for made in given]
 
-    def _fragment(self, frame: Frame, packet: Packet, place: int, level: int = 0) -> list[Frame]:
+    def _fragment(self, frame: Frame, packet: Packet, place: int, level: int = 0) -> list[Frame]:  # noqa: C901  faults
         layers: Any = packet.layers
         layer = layers[place]
         bodies = packet._build()[0]

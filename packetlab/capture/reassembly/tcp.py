@@ -217,7 +217,7 @@ class Streams(Table[Stream, tuple[End, Piece]]):
                 self._added += COST * len(notes)
         return found
 
-    def _segment(self, frame: Frame, ip: Any, tcp: Any, data: bytes, missing: int) -> Sequence[tuple[End, Piece]]:
+    def _segment(self, frame: Frame, ip: Any, tcp: Any, data: bytes, missing: int) -> Sequence[tuple[End, Piece]]:  # noqa: C901
         number, time_ns = frame.number, frame.time_ns
         if time_ns is not None and time_ns > self.now:
             self.now = time_ns

@@ -163,7 +163,7 @@ def read_above(header: type[AnyHeader] | None, data: bytes, own: bool = True) ->
         _reading.reset(outermost)
 
 
-def _make(header: Any) -> Any:
+def _make(header: Any) -> Any:  # noqa: C901  methods of one class
     import dpkt
 
     names = names_of(header)

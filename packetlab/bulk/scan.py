@@ -24,7 +24,6 @@ from packetlab.pattern.conditions import Condition, Match
 if TYPE_CHECKING:
     from packetlab.declare.declaration import AnyHeader
     from packetlab.declare.expressions import Expr
-    from packetlab.declare.fields import Field
     from packetlab.pattern.paths import FieldPath
 
 Place: TypeAlias = tuple[str, int]
@@ -80,6 +79,7 @@ class Tracing:
         self.lines: list[str] = []
         self.read: set[str] = set()
         self.offset: int | None = 0
+        self.kept = 0
         self.at_limit = self.stop = self.total = ""
         self.onward = [upper for upper in following(cls) if upper in numbers]
         self.rules = self._rules()
@@ -90,7 +90,11 @@ class Tracing:
         """Rules that decide where something lies or what follows."""
         cls = self.cls
         rules = [said[0] for said in (self.plan.own, self.plan.total, self.plan.payload) if said]
-        rules += [*self.plan.sizes.values(), *(f.condition for f in cls._fields if f.condition is not None)]
+        rules += [
+            *self.plan.sizes.values(),
+            *self.plan.behind.values(),
+            *(f.condition for f in cls._fields if f.condition is not None),
+        ]
         if self.onward:
             opaque = cls._declaration.opaque
             rules += [*cls._declaration.shortened, *([] if opaque is None else [opaque])]
@@ -161,6 +165,12 @@ class Tracing:
     def work_out(self, name: str, rule: Expr, form: str = "{}") -> None:
         """Give a variable the value of a rule."""
         self.let(name, form.format(rule.code(self)), same=all(isinstance(leaf, Const) for leaf in rule.leaves()))
+
+    def keep(self, code: str) -> str:
+        """Give a new variable a value; return its name."""
+        self.kept += 1
+        self.let(f"v_{self.kept}", code)  # no field is called so
+        return f"v_{self.kept}"
 
     def fetch(self, at: Place, size: int, kind: Kind, shift: int = 0) -> str:
         """Return source for a number in the `size` bytes at a place: the bits of `kind` above the lowest `shift`."""
@@ -334,7 +344,7 @@ class Tracing:
         elif isinstance(step, Fixed):
             self.run(step.run)
         elif isinstance(step, Open):
-            self.open_end(step.field)
+            self.open_end(step)
         else:
             assert isinstance(step, Sized | Padded)  # see `refusal`
             self.sized(step)
@@ -349,12 +359,17 @@ class Tracing:
         self.give(step.field.name, ("pos", 0), "w")
         self.advance("w")
 
-    def open_end(self, f: Field) -> None:
+    def open_end(self, step: Open) -> None:
         """Go over a field that takes all up to a limit."""
+        f = step.field
         limit = self.stop or self.total or "end"
         if limit == "end" and self.plan.trailing:
             limit = f"end - {self.plan.trailing}"
             self.check(f"{limit} < {self.pos}")
+        if step.behind is not None:
+            self.let("e", f"{limit} - {step.behind.code(self)}")
+            limit = "e"
+            self.check(f"e < {self.pos}")
         self.let("w", f"{limit} - ({self.pos})")
         self.give(f.name, self.place(), "w")
         self.float()

@@ -33,17 +33,25 @@ def scannable(rule: Expr, header: type[AnyHeader]) -> bool:
 
 def _range(rule: Expr, header: type[AnyHeader]) -> Range | None:
     """Return the range of a rule's value, None where it or anything on the way to it may lie too far out, or is not known."""
-    parts = []
-    for operand in rule.operands():
-        part = _range(operand, header)
-        if part is None:
+    known: dict[int, Range] = {}
+    for part in rule.parts():
+        found = _single(part, [known[id(operand)] for operand in part.operands()], header)
+        if found is None or not -MOST <= found[0] <= found[1] <= MOST:
             return None
-        parts.append(part)
+        known[id(part)] = found
+    return known[id(rule)]
+
+
+def _single(rule: Expr, parts: list[Range], header: type[AnyHeader]) -> Range | None:
     found: Range | None = None
     if isinstance(rule, Op):
         low, high = parts[1]
         unsafe = (
-            low <= 0 <= high if rule.sign == "//" else not 0 <= low <= high < 64 if rule.sign in ("<<", ">>") else False
+            low <= 0 <= high
+            if rule.sign in ("//", "%")
+            else not 0 <= low <= high < 64
+            if rule.sign in ("<<", ">>")
+            else False
         )
         found = None if unsafe else span(rule.sign, *parts)
     elif isinstance(rule, If):
@@ -62,4 +70,4 @@ def _range(rule: Expr, header: type[AnyHeader]) -> Range | None:
         found = -1, (1 << rule.bits) - 1
     elif isinstance(rule, Has):
         found = 0, 1
-    return found if found is not None and -MOST <= found[0] <= found[1] <= MOST else None
+    return found

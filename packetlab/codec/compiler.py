@@ -13,6 +13,7 @@ from packetlab.codec.decode import compile_decode, items
 from packetlab.codec.encode import Packing, encode_items, is_derived
 from packetlab.codec.faults import Fault
 from packetlab.codec.lenient import Values, read_items
+from packetlab.codec.readback import prove
 from packetlab.codec.rederive import Rederiving
 from packetlab.codec.source import function
 from packetlab.declare.declaration import AnyHeader
@@ -36,7 +37,9 @@ def forget(cls: type[AnyHeader]) -> None:
         self.__init__(**given)
 
     def encode(*args: Any) -> Any:
-        header._encode = staticmethod(Packing(cls._declaration).compile())
+        _prove_once(cls)
+        if header._encode is encode:
+            header._encode = staticmethod(Packing(cls._declaration).compile())
         return header._encode(*args)
 
     def resolve(*args: Any) -> Any:
@@ -44,7 +47,9 @@ def forget(cls: type[AnyHeader]) -> None:
         return header._resolve(*args)
 
     def decode(*args: Any) -> Any:
-        header._decode = staticmethod(compile_decode(cls._declaration))
+        _prove_once(cls)
+        if header._decode is decode:
+            header._decode = staticmethod(compile_decode(cls._declaration))
         return header._decode(*args)
 
     def copied(one: Any) -> Any:
@@ -67,6 +72,19 @@ def forget(cls: type[AnyHeader]) -> None:
     header._encode, header._resolve, header._decode = staticmethod(encode), staticmethod(resolve), staticmethod(decode)
     header._rederive, header._copied = staticmethod(rederive), staticmethod(copied)
     header._loosened, header._extent = staticmethod(loosened), staticmethod(extent)
+
+
+def _prove_once(cls: type[AnyHeader]) -> None:
+    """Have a class that is not packetlab's own prove, when it is first used, that it reads back what it builds."""
+    declaration = cls._declaration
+    if not declaration.proved and not cls.__module__.startswith("packetlab."):
+        declaration.proved = True  # the proof itself builds and reads
+        try:
+            prove(cls)
+        except BaseException:
+            declaration.proved = False
+            forget(cls)
+            raise
 
 
 def compile_init(cls: type[AnyHeader]) -> None:

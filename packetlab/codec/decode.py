@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from packetlab.codec.lenient import Values, read_items, values_of, walk
 from packetlab.codec.source import OneByOne, function
 from packetlab.declare import registry
-from packetlab.declare.expressions import Const, Expr, If, Next, Ref
+from packetlab.declare.expressions import DEEP, Const, Expr, If, Next, Ref
 from packetlab.declare.plan import (
     Bound,
     Coded,
@@ -31,7 +31,6 @@ from packetlab.errors import DeclareError
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import AnyHeader, Declaration
-    from packetlab.declare.fields import Field
 
 
 def compile_decode(cls: Declaration) -> Any:
@@ -168,7 +167,7 @@ class Reading(OneByOne):
         elif isinstance(step, Fixed):
             self.fixed(step.run)
         elif isinstance(step, Open):
-            self.open(step.field)
+            self.open(step)
         elif isinstance(step, Sized | Padded):
             self.sized(step)
         elif isinstance(step, Listed):
@@ -240,13 +239,17 @@ class Reading(OneByOne):
         self.lines[before:] = ["    " + line for line in self.lines[before:]]
         self.under = step.condition, (place[0] + 1, len(self.lines))
 
-    def open(self, f: Field) -> None:
+    def open(self, step: Open) -> None:
         """Take all up to the end of what surrounds it; items are looked into when somebody asks."""
-        var, here = self.v(f.name), self.pos
+        var, here = self.v(step.field.name), self.pos
         limit = self.stop or self.total or self.end
         if limit == self.end and self.plan.trailing:
             limit = f"{self.end} - {self.plan.trailing}"
             self.check(f"{limit} < {here}")
+        if step.behind is not None:
+            self.lines.append(f"w = {limit} - {step.behind.code(self)}")
+            limit = "w"
+            self.check(f"w < {here}")
         self.offset = None
         self.lines += [f"{var} = data[{here}:{limit}] if {here} < {limit} else b''", f"{self.pos} = {limit}"]
         self.at_limit = limit
@@ -353,16 +356,19 @@ class Reading(OneByOne):
             lookups.append(f"H_{f.name}{self.tag}.get({self.v(f.name)})")
         conditions = registry.conditions(self.cls.header)
         following = f"n{self.tag}"
-        lines = [f"{following} = None"]
         if not lookups and not conditions:
-            return lines
-        lines.append(f"if {self.guard}:")
+            return [f"{following} = None"]
+        held, self.lines = self.lines, [f"{following} = None"]
+        self.lines.append(f"if {self.guard}:")
+        lines, self.lines = self.lines, []
         if lookups:
-            lines.append(f"    {following} = " + " or ".join(lookups))
+            self.lines.append(f"{following} = " + " or ".join(lookups))
         for number, (rule, _, upper) in enumerate(conditions):
             self.names[f"C_{number}{self.tag}"] = upper
             # One below the other, for of elif Python takes some hundred only.
-            lines.append(f"    if {following} is None and {rule.code(self)}: {following} = C_{number}{self.tag}")
+            self.lines.append(f"if {following} is None and {rule.code(self)}: {following} = C_{number}{self.tag}")
+        lines += ["    " + line for line in self.lines]
+        self.lines = held
         return lines
 
     def leads_to(self, upper: type[AnyHeader]) -> str:
@@ -376,7 +382,8 @@ class Reading(OneByOne):
             return ""
         value = self.v(field.name)
         test = f"{value} == {numbers[0]}" if len(numbers) == 1 else f"{value} in {tuple(numbers)}"
-        return f"{test} and {self.guard}"
+        opaque = self.cls.opaque
+        return "" if opaque is not None and opaque.deep > DEEP else f"{test} and {self.guard}"
 
 
 # Lists ---------------------------------------------------------------------------------------------------------
@@ -407,8 +414,8 @@ def _items_reader(field: Field) -> Any:
     lines = [*part.lines, "add(h_i)", f"pos = {part.pos}"]
     if not any(isinstance(step, Fixed) for step in item.plan.head):
         lines.insert(-2, f"if {part.pos} <= pos: return None")  # items of no bytes have no end
+    until, part.lines = field.until, lines  # what long rules keep stands before them
     lines += [f"if {short.code(part)}: return None" for short in item.shortened]
-    until = field.until
     if until is not None:
         plain = all(isinstance(leaf, Const | Ref) for leaf in until.leaves())
         if plain and all(item.by_name[name].kind.wire == "number" for name in needs(until)):

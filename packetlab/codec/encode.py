@@ -10,7 +10,8 @@ from struct import error as struct_error
 from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.pseudo import protocol, pseudo_sum
-from packetlab.codec.source import OneByOne, function
+from packetlab.codec.readback import NAMES, checks
+from packetlab.codec.source import OneByOne, added, function
 from packetlab.declare import registry
 from packetlab.declare.checksums import ALGORITHMS
 from packetlab.declare.expressions import Checksum, Next
@@ -118,6 +119,7 @@ class Packing(OneByOne):
         self.names: dict[str, Any] = {
             "misfit": misfit, "missing": missing, "encode_items": encode_items, "pseudo_sum": pseudo_sum,
             "struct_error": struct_error, "from_bytes": int.from_bytes, f"cls{tag}": cls.header, "cut_encode": cut_encode, f"new{tag}": cls.header.__new__,
+            **NAMES,
         }  # fmt: skip
         self.plan, self.before, self.behind = cls.plan, cls.before, cls.behind
 
@@ -148,12 +150,11 @@ class Packing(OneByOne):
     def source(self) -> list[str]:
         """Return the lines; they end by returning, or in a fused function by setting `body`."""
         tag, sums = self.tag, self.plan.sums
+        for name in self.cls.order:
+            self.value(name)  # one after the other, so that none has to work out many others first
         head = self.packed(self.plan.head, f"head{tag}")
         tail = self.packed(self.plan.trailer, f"tail{tag}") if self.plan.trailer else []
-        for f in self.cls.fields:
-            if f.rule is not None and not isinstance(f.rule, Checksum):
-                self.value(f.name)
-        ending: list[str] = []
+        ending: list[str] = [] if self.fill else checks(self)
         if not self.fill or sums:
             ending += head + tail
         for f in sums:
@@ -267,7 +268,7 @@ class Packing(OneByOne):
                 terms.append(f"({width // 8} if {self.present(f)} else 0)")
             else:
                 bits += width
-        return " + ".join([*terms, str(bits // 8)] if bits or not terms else terms)
+        return added([*terms, str(bits // 8)] if bits or not terms else terms)
 
     def size_before(self, f: Field) -> str:
         """How many bytes there are from the start of the header to `f`."""
@@ -276,7 +277,8 @@ class Packing(OneByOne):
         return " + ".join([self.sizes(self.before), "len(body)", self.sizes(self.behind[: self.behind.index(f)])])
 
     def count(self, name: str) -> str:
-        value = self.value(name)
+        self.value(name)
+        value = self.direct.get(name, f"v_{name}{self.tag}")
         # Items not looked into yet are still bytes.
         return f"(len({value}) if type({value}) is not bytes else len(h{self.tag}._parsed(cls{self.tag}._by_name['{name}'])))"
 
@@ -319,7 +321,7 @@ class Packing(OneByOne):
                 parts.append(f"({self.struct(step.step.run, guards)} if {self.present(step.field)} else b'')")
             elif step.fields and not (self.plain and step.fields[0].kind.wire == "items"):
                 parts.append(self.bytes_source(step.fields[0]))
-        whole = " + ".join(parts) or "b''"
+        whole = added(parts, "b''")
         sums = [f.name for step in steps for f in step.fields if isinstance(f.rule, Checksum)]
         self.heads.update(dict.fromkeys(sums, whole))
         for name in sums if self.stack is not None else ():

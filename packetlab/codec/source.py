@@ -21,8 +21,26 @@ def function(lines: list[str], names: dict[str, Any], what: str) -> Any:
     return made
 
 
+def added(terms: list[str], start: str = "0") -> str:
+    """Return source for a sum; of many terms one that is not nested as deep as they are many. `start` is a sum of none."""
+    if len(terms) <= 50:
+        return " + ".join(terms) or start
+    return f"sum(({', '.join(terms)}))" if start == "0" else f"{start}.join(({', '.join(terms)}))"
+
+
 class OneByOne:
     """How an emitter of functions that take one packet at a time says what is no operator of Python's."""
+
+    lines: list[str]
+    tag: str
+    kept = 0
+
+    def keep(self, code: str) -> str:
+        """Write a statement that holds a value; return its name."""
+        self.kept += 1
+        name = f"k{self.kept}{self.tag}"
+        self.lines.append(f"{name} = {code}")
+        return name
 
     def choose(self, condition: str, yes: str, no: str) -> str:
         """Return source for one of two values."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from packetlab.declare.expressions import Expr
+from packetlab.declare.expressions import Checksum, Count, Expr, Next, Ref, Size
 from packetlab.declare.fields import Field
-from packetlab.declare.plan import Plan
+from packetlab.declare.plan import Plan, needs
+from packetlab.errors import DeclareError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
 H = TypeVar("H", bound="AnyHeader")
 _set = object.__setattr__
@@ -75,6 +76,10 @@ class Declaration:
     behind: list[Field] = field(init=False)  # ... and after it
     repeated: list[Field] = field(init=False)  # those before the payload that hold items
     has_trailer: bool = field(init=False)
+    order: list[str] = field(
+        init=False, default_factory=list
+    )  # the derived fields as they are worked out (see `write_order`)
+    proved: bool = field(init=False, default=False)  # whether it is known to read back what it builds
     _plan: Plan | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -116,3 +121,75 @@ def restored(cls: type[H], state: int, values: tuple[Any, ...]) -> H:
         _set(header, f.slot, value)
     _set(header, "_state", state)
     return header
+
+
+# What follows from what ----------------------------------------------------------------------------------------
+
+
+def write_order(header: Declaration, sets: Iterable[Mapping[str, Expr]] = ()) -> list[str]:
+    """Return the fields that follow from others, each behind those it follows from; `sets` is what bindings fill in, too.
+
+    DeclareError for fields that follow from each other in a circle.
+    """
+    filled = list(sets)
+    over: dict[str, None] = {}
+    parts = _Measured(header)
+    for start in header.by_name:
+        path: dict[str, None] = {}
+        todo: list[tuple[str, bool]] = [(start, False)]
+        while todo:
+            name, done = todo.pop()
+            if done:
+                over[path.popitem()[0]] = None
+            elif name in path:
+                steps = [*path]
+                names = [step for step in steps[steps.index(name) :] if step in header.by_name]
+                circle = " -> ".join([*names, names[0]])
+                raise DeclareError(f"{header.name}.{names[0]}", "rules without a circle", circle)
+            elif name not in over:
+                path[name] = None
+                todo.append((name, True))
+                f = header.by_name.get(name)
+                needs_first = parts.follows(name) if f is None else _follows(header, f, filled, parts)
+                todo += [(needed, False) for needed in sorted(needs_first)]
+    return [name for name in over if (f := header.by_name.get(name)) is not None and (f.rule is not None or f.pad)]
+
+
+class _Measured:
+    """The parts of a header whose size others follow from: each part is the one before it and a field more, so that all
+    of them together are no longer than the header. Parts have names that no field can have.
+    """
+
+    def __init__(self, header: Declaration) -> None:
+        before, behind = header.before, header.behind
+        self.fields = [*before, *behind]
+        self.places = {f.name: i for i, f in enumerate(self.fields)}
+        self.head = len(before)
+
+    def part(self, count: int) -> set[str]:
+        """Return the name of the first `count` fields, in a set; none where there are none."""
+        return {f"0:{count}"} if count else set()
+
+    def follows(self, part: str) -> set[str]:
+        """Names of the fields and the part that a part's size follows from."""
+        count = int(part[2:])
+        return self.part(count - 1) | self.of(self.fields[count - 1])
+
+    def of(self, f: Field) -> set[str]:
+        """Names of the fields that a field's size follows from, itself among them."""
+        return ({f.name} if f.kind.bits is None else set()) | (needs(f.condition) if f.condition is not None else set())
+
+
+def _follows(header: Declaration, f: Field, sets: list[Mapping[str, Expr]], parts: _Measured) -> set[str]:
+    """Names of the fields, and parts, whose values or sizes a field needs when it is built."""
+    rules = [f.rule.otherwise if isinstance(f.rule, Next) else f.rule] if f.rule is not None else []
+    rules += [one[f.name] for one in sets if f.name in one]
+    found: set[str] = set()
+    for rule in rules:
+        for leaf in rule.leaves() if not isinstance(rule, Checksum) else ():
+            name = getattr(leaf, "name", "")
+            if isinstance(leaf, Ref | Count) and name in header.by_name:
+                found.add(name)
+            elif isinstance(leaf, Size) and (name == "self" or (name in parts.places)):
+                found |= parts.part(parts.head) if leaf.name == "self" else parts.of(header.by_name[leaf.name])
+    return found | parts.part(parts.places[f.name]) if f.pad else found

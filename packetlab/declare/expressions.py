@@ -6,10 +6,13 @@ nothing of packets or of how bytes are read; those come in as the `Scope` and `E
 
 from __future__ import annotations
 
-from operator import index
-from typing import Any, Protocol
+import operator
+from typing import TYPE_CHECKING, Any, Protocol
 
 from packetlab.errors import DeclareError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Scope(Protocol):
@@ -36,6 +39,18 @@ class Emitter(Protocol):
     def has(self, name: str) -> str: ...
     def number(self, rule: Next) -> str: ...
     def ahead(self, bits: int) -> str: ...
+    def keep(self, code: str) -> str: ...
+
+
+DEEP, LONG = 40, 4000  # levels and letters that one expression of Python's may have; what has more becomes statements
+
+
+def _with(sign: str) -> Callable[[Expr, Any], Expr]:
+    return lambda left, right: Op(sign, left, expression(right))
+
+
+def _from(sign: str) -> Callable[[Expr, Any], Expr]:
+    return lambda right, left: Op(sign, expression(left), right)
 
 
 class Expr:
@@ -47,94 +62,91 @@ class Expr:
 
     __slots__ = ()
 
+    deep = 0  # levels of operands
+    printed: str  # kept, since bindings are told apart by their rules
+
     def code(self, to: Emitter) -> str:
-        """Return Python source for this value."""
+        """Return Python source for this value. Parts too deep for one expression are kept in statements before it."""
+        written: dict[int, tuple[str, int]] = {}
+        for part in self.parts():
+            operands = [written[id(operand)] for operand in part.operands()]
+            code, deep = (
+                part.written(to, *(code for code, _ in operands)),
+                1 + max((deep for _, deep in operands), default=0),
+            )
+            written[id(part)] = (to.keep(code), 0) if deep > DEEP or len(code) > LONG else (code, deep)
+        return written[id(self)][0]
+
+    def written(self, to: Emitter, *operands: str) -> str:
+        """Return Python source for this value, given that of its operands."""
         raise NotImplementedError
 
     def evaluate(self, scope: Scope) -> int:
         """Return the value in `scope`."""
         raise NotImplementedError
 
+    def result(self, *operands: int) -> int:
+        """Return the value, given those of its operands."""
+        raise NotImplementedError
+
+    def worked_out(self, scope: Scope) -> int:
+        """Return the value in `scope` without going down the levels one call deep in the other."""
+        values: dict[int, int] = {}
+        for part in self.parts():
+            operands = part.operands()
+            values[id(part)] = part.result(*(values[id(one)] for one in operands)) if operands else part.evaluate(scope)
+        return values[id(self)]
+
+    def text(self, *operands: str) -> str:
+        """Return the rule as it is printed, given how its operands are."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        if not hasattr(self, "printed"):
+            texts: dict[int, str] = {}
+            for part in self.parts():
+                operands = part.operands()
+                texts[id(part)] = part.text(*(texts[id(one)] for one in operands)) if operands else str(part)
+            self.printed = texts[id(self)]  # type: ignore[misc]
+        return self.printed
+
     def operands(self) -> tuple[Expr, ...]:
         """Return the expressions this one is made of."""
         return ()
 
+    def parts(self) -> list[Expr]:
+        """Return this expression and all it is made of, each once, operands before what they are operands of."""
+        found: dict[int, Expr] = {}
+        todo: list[tuple[Expr, bool]] = [(self, False)]
+        while todo:
+            one, done = todo.pop()
+            if done:
+                found[id(one)] = one
+            elif id(one) not in found:
+                todo.append((one, True))
+                todo += [(operand, False) for operand in reversed(one.operands())]
+        return list(found.values())
+
     def leaves(self) -> list[Expr]:
         """Return every operand without operands of its own, in order."""
-        if not self.operands():
-            return [self]
-        return [leaf for operand in self.operands() for leaf in operand.leaves()]
+        return [part for part in self.parts() if not part.operands()]
 
     def one_of(self, *values: int) -> Expr:
         """True where the value is one of `values`."""
         return OneOf(self, tuple(whole(value) for value in values))
 
-    def _with(self, sign: str, other: Any) -> Expr:
-        return Op(sign, self, expression(other))
-
-    def _from(self, sign: str, other: Any) -> Expr:
-        return Op(sign, expression(other), self)
-
-    def __add__(self, other: Any) -> Expr:
-        return self._with("+", other)
-
-    def __radd__(self, other: Any) -> Expr:
-        return self._from("+", other)
-
-    def __sub__(self, other: Any) -> Expr:
-        return self._with("-", other)
-
-    def __rsub__(self, other: Any) -> Expr:
-        return self._from("-", other)
-
-    def __mul__(self, other: Any) -> Expr:
-        return self._with("*", other)
-
-    def __rmul__(self, other: Any) -> Expr:
-        return self._from("*", other)
-
-    def __floordiv__(self, other: Any) -> Expr:
-        return self._with("//", other)
-
-    def __rfloordiv__(self, other: Any) -> Expr:
-        return self._from("//", other)
-
-    def __lshift__(self, other: Any) -> Expr:
-        return self._with("<<", other)
-
-    def __rlshift__(self, other: Any) -> Expr:
-        return self._from("<<", other)
-
-    def __rshift__(self, other: Any) -> Expr:
-        return self._with(">>", other)
-
-    def __rrshift__(self, other: Any) -> Expr:
-        return self._from(">>", other)
-
-    def __and__(self, other: Any) -> Expr:
-        return self._with("&", other)
-
-    def __rand__(self, other: Any) -> Expr:
-        return self._from("&", other)
-
-    def __or__(self, other: Any) -> Expr:
-        return self._with("|", other)
-
-    def __ror__(self, other: Any) -> Expr:
-        return self._from("|", other)
-
-    def __xor__(self, other: Any) -> Expr:
-        return self._with("^", other)
-
-    def __rxor__(self, other: Any) -> Expr:
-        return self._from("^", other)
-
-    def __mod__(self, other: Any) -> Expr:
-        number = expression(other)
-        return self - self // number * number
-
-    def __rmod__(self, other: Any) -> Expr:
-        return expression(other) % self
+    __add__, __radd__ = _with("+"), _from("+")
+    __sub__, __rsub__ = _with("-"), _from("-")
+    __mul__, __rmul__ = _with("*"), _from("*")
+    __floordiv__, __rfloordiv__ = _with("//"), _from("//")
+    __mod__, __rmod__ = _with("%"), _from("%")
+    __lshift__, __rlshift__ = _with("<<"), _from("<<")
+    __rshift__, __rrshift__ = _with(">>"), _from(">>")
+    __and__, __rand__ = _with("&"), _from("&")
+    __or__, __ror__ = _with("|"), _from("|")
+    __xor__, __rxor__ = _with("^"), _from("^")
+    __lt__, __le__, __gt__, __ge__ = _with("<"), _with("<="), _with(">"), _with(">=")
+    __eq__, __ne__ = _with("=="), _with("!=")  # type: ignore[assignment]
 
     def __neg__(self) -> Expr:
         return 0 - self
@@ -146,25 +158,6 @@ class Expr:
         raise TypeError("numbers in rules are whole: write // instead of /")
 
     __rtruediv__ = __truediv__
-
-    def __eq__(self, other: Any) -> Expr:  # type: ignore[override]
-        return self._with("==", other)
-
-    def __ne__(self, other: Any) -> Expr:  # type: ignore[override]
-        return self._with("!=", other)
-
-    def __lt__(self, other: Any) -> Expr:
-        return self._with("<", other)
-
-    def __le__(self, other: Any) -> Expr:
-        return self._with("<=", other)
-
-    def __gt__(self, other: Any) -> Expr:
-        return self._with(">", other)
-
-    def __ge__(self, other: Any) -> Expr:
-        return self._with(">=", other)
-
     __hash__ = object.__hash__
 
     def __bool__(self) -> bool:
@@ -180,7 +173,7 @@ class Const(Expr):
     def __init__(self, number: int) -> None:
         self.number = number
 
-    def code(self, to: Emitter) -> str:
+    def written(self, to: Emitter, *operands: str) -> str:
         return repr(self.number)
 
     def evaluate(self, scope: Scope) -> int:
@@ -193,70 +186,85 @@ class Const(Expr):
 class Op(Expr):
     """Two operands and a sign of Python's."""
 
-    __slots__ = ("left", "right", "sign")
+    __slots__ = ("deep", "left", "printed", "right", "sign")
 
     def __init__(self, sign: str, left: Expr, right: Expr) -> None:
         self.sign, self.left, self.right = sign, left, right
+        self.deep = 1 + max(left.deep, right.deep)
 
-    def code(self, to: Emitter) -> str:
+    def written(self, to: Emitter, *operands: str) -> str:
         one, other = (
             # In numpy True + True is True and True - True a TypeError: arithmetic takes 1 and 0.
-            f"({side.code(to)} * 1)" if self.sign in ARITHMETIC and is_truth(side) else side.code(to)
-            for side in (self.left, self.right)
+            f"({code} * 1)" if self.sign in ARITHMETIC and is_truth(side) else code
+            for side, code in zip((self.left, self.right), operands, strict=True)
         )
         return f"({one} {self.sign} {other})"
 
     def evaluate(self, scope: Scope) -> int:
+        if self.deep > DEEP:
+            return self.worked_out(scope)
         return int(SIGNS[self.sign](self.left.evaluate(scope), self.right.evaluate(scope)))
+
+    def result(self, *operands: int) -> int:
+        return int(SIGNS[self.sign](*operands))
 
     def operands(self) -> tuple[Expr, ...]:
         return (self.left, self.right)
 
-    def __str__(self) -> str:
-        sides = [f"({s})" if isinstance(s, (Op, If)) else str(s) for s in (self.left, self.right)]
-        return f"{sides[0]} {self.sign} {sides[1]}"
+    def text(self, *operands: str) -> str:
+        one, other = (f"({s})" if isinstance(o, Op | If) else s for o, s in zip(self.operands(), operands, strict=True))
+        return f"{one} {self.sign} {other}"
 
 
 class OneOf(Expr):
     """Whether a value is one of some numbers."""
 
-    __slots__ = ("among", "values")
+    __slots__ = ("among", "deep", "printed", "values")
 
     def __init__(self, value: Expr, among: tuple[int, ...]) -> None:
-        self.values, self.among = value, among
+        self.values, self.among, self.deep = value, among, 1 + value.deep
 
-    def code(self, to: Emitter) -> str:
-        return to.one_of(self.values.code(to), self.among)
+    def written(self, to: Emitter, *operands: str) -> str:
+        return to.one_of(operands[0], self.among)
 
     def evaluate(self, scope: Scope) -> int:
         return int(self.values.evaluate(scope) in self.among)
 
+    def result(self, *operands: int) -> int:
+        return int(operands[0] in self.among)
+
     def operands(self) -> tuple[Expr, ...]:
         return (self.values,)
 
-    def __str__(self) -> str:
-        return f"{self.values} in {self.among}"
+    def text(self, *operands: str) -> str:
+        return f"{operands[0]} in {self.among}"
 
 
 class If(Expr):
     """One of two values, by a condition."""
 
-    __slots__ = ("condition", "no", "yes")
+    __slots__ = ("condition", "deep", "no", "printed", "yes")
 
     def __init__(self, condition: Expr, yes: Expr, no: Expr) -> None:
         self.condition, self.yes, self.no = condition, yes, no
+        self.deep = 1 + max(condition.deep, yes.deep, no.deep)
 
-    def code(self, to: Emitter) -> str:
-        return to.choose(self.condition.code(to), self.yes.code(to), self.no.code(to))
+    def written(self, to: Emitter, *operands: str) -> str:
+        return to.choose(*operands)
 
     def evaluate(self, scope: Scope) -> int:
+        if self.deep > DEEP:
+            return self.worked_out(scope)
         return (self.yes if self.condition.evaluate(scope) else self.no).evaluate(scope)
+
+    def result(self, *operands: int) -> int:
+        return operands[1] if operands[0] else operands[2]
 
     def operands(self) -> tuple[Expr, ...]:
         return (self.condition, self.yes, self.no)
 
-    def __str__(self) -> str:
-        return f"{self.yes} if {self.condition} else {self.no}"
+    def text(self, *operands: str) -> str:
+        return f"{operands[1]} if {operands[0]} else {operands[2]}"
 
 
 class Named(Expr):
@@ -268,7 +276,7 @@ class Named(Expr):
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def code(self, to: Emitter) -> str:
+    def written(self, to: Emitter, *operands: str) -> str:
         return str(getattr(to, self.asks)(self.name))
 
     def evaluate(self, scope: Scope) -> int:
@@ -319,7 +327,7 @@ class Side(Expr):
     def __init__(self, side: str, name: str) -> None:
         self.side, self.name = side, name
 
-    def code(self, to: Emitter) -> str:
+    def written(self, to: Emitter, *operands: str) -> str:
         raise NotImplementedError("the rule of a reply is evaluated, never compiled")
 
     def evaluate(self, scope: Any) -> int:
@@ -337,7 +345,7 @@ class Ahead(Expr):
     def __init__(self, bits: int) -> None:
         self.bits = bits
 
-    def code(self, to: Emitter) -> str:
+    def written(self, to: Emitter, *operands: str) -> str:
         return to.ahead(self.bits)
 
     def evaluate(self, scope: Scope) -> int:
@@ -355,7 +363,7 @@ class Next(Expr):
     def __init__(self, space: str, otherwise: Expr) -> None:
         self.space, self.otherwise = space, otherwise
 
-    def code(self, to: Emitter) -> str:
+    def written(self, to: Emitter, *operands: str) -> str:
         return to.number(self)
 
     def evaluate(self, scope: Scope) -> int:
@@ -376,7 +384,7 @@ class Checksum(Expr):
     def __init__(self, algorithm: str, over: tuple[str, ...], none: int | None = None, instead: int = 0) -> None:
         self.algorithm, self.over, self.none, self.instead = algorithm, over, none, instead
 
-    def code(self, to: Emitter) -> str:
+    def written(self, to: Emitter, *operands: str) -> str:
         raise NotImplementedError("a checksum is filled in last; it cannot be part of another expression")
 
     def evaluate(self, scope: Scope) -> int:
@@ -387,41 +395,34 @@ class Checksum(Expr):
 
 
 SIGNS: dict[str, Any] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "//": lambda a, b: a // b,
-    "<<": lambda a, b: a << b,
-    ">>": lambda a, b: a >> b,
-    "&": lambda a, b: a & b,
-    "|": lambda a, b: a | b,
-    "^": lambda a, b: a ^ b,
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-}
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod,
+    "<<": operator.lshift, ">>": operator.rshift, "&": operator.and_, "|": operator.or_, "^": operator.xor,
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
 
 
 COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">="))
-ARITHMETIC = frozenset(("+", "-", "*", "//", "<<", ">>"))
+ARITHMETIC = frozenset(("+", "-", "*", "//", "%", "<<", ">>"))
 
 
 def is_truth(rule: Expr) -> bool:
     """Return whether the code of a rule gives True or False (an array of them in numpy) instead of numbers."""
-    if isinstance(rule, If):
-        return is_truth(rule.yes) and is_truth(rule.no)
-    if isinstance(rule, Op) and rule.sign in "&|^":
-        return is_truth(rule.left) and is_truth(rule.right)
-    return isinstance(rule, OneOf | Has) or (isinstance(rule, Op) and rule.sign in COMPARISONS)
+    todo: dict[int, Expr] = {id(rule): rule}
+    seen: set[int] = set()
+    while todo:
+        key, one = todo.popitem()
+        seen.add(key)
+        if isinstance(one, If) or (isinstance(one, Op) and one.sign in "&|^"):
+            todo.update({id(part): part for part in one.operands()[-2:] if id(part) not in seen})
+        elif not (isinstance(one, OneOf | Has) or (isinstance(one, Op) and one.sign in COMPARISONS)):
+            return False
+    return True
 
 
 def whole(value: Any) -> int:
     """Return a plain int for a number of any kind, such as a member of an enum. DeclareError for anything else."""
     try:
-        return int(index(value))
+        return operator.index(value)
     except TypeError:
         raise DeclareError("a rule", "a whole number", repr(value)) from None
 

@@ -13,14 +13,15 @@ from packetlab.declare.expressions import COMPARISONS, SIGNS, Const, Expr, If, O
 from packetlab.errors import DeclareError
 
 WIDEST = 256  # bits of a number that a rule comes to
-TERMS, DEPTH = 10_000, 150  # of one rule
+TERMS = 100_000  # of one rule
+DEPTH = 150  # levels of a rule in a file, and in Lua
 Range = tuple[int, int]
 """The least number and the greatest."""
 
 
 def bounds(rule: Expr, leaf: Callable[[Expr], Range], where: str) -> Range:
     """Return the range of a rule, that of its leaves being what `leaf` gives. DeclareError where it has no good end."""
-    return _Bounds(leaf, where).of(rule, 0)[0]
+    return _Bounds(leaf, where).of(rule)
 
 
 def hull(*ranges: Range) -> Range:
@@ -31,40 +32,35 @@ def hull(*ranges: Range) -> Range:
 class _Bounds:
     def __init__(self, leaf: Callable[[Expr], Range], where: str) -> None:
         self.leaf, self.where = leaf, where
-        # A rule may use a part of itself many times (e = e + e): each is looked at once, but counted as often as it is used.
-        self.known: dict[int, tuple[Range, int, int]] = {}
 
-    def of(self, rule: Expr, level: int) -> tuple[Range, int, int]:
-        """Return the range of a rule, how many terms it has and how many levels."""
-        if level > DEPTH:
-            raise DeclareError(
-                self.where, f"a rule of {DEPTH} levels at most", "more", "one_of(...) holds many numbers"
-            )
-        if id(rule) in self.known:
-            return self.known[id(rule)]
-        terms, levels, parts = 1, 0, []
-        for operand in rule.operands():
-            found, more, deep = self.of(operand, level + 1)
-            parts.append(found)
-            terms, levels = terms + more, max(levels, deep + 1)
-        if terms > TERMS or levels > DEPTH:
-            raise DeclareError(self.where, f"a rule of {TERMS} terms and {DEPTH} levels at most", "more")
-        if isinstance(rule, Op):
-            low, high = self.operation(rule, *parts)
-        elif isinstance(rule, If):
-            low, high = hull(*parts[1:])
-        elif isinstance(rule, OneOf):
-            low, high = 0, 1
-        else:
-            low, high = self.leaf(rule)
-        if isinstance(rule, Op | Const) and max(low.bit_length(), high.bit_length()) > WIDEST:
-            raise DeclareError(self.where, f"numbers of up to {WIDEST} bits in a rule", words(rule))
-        self.known[id(rule)] = (low, high), terms, levels
-        return self.known[id(rule)]
+    def of(self, rule: Expr) -> Range:
+        """Return the range of a rule."""
+        # A rule may use a part of itself many times (e = e + e): each is looked at once, but counted as often as it is used.
+        known: dict[int, tuple[Range, int]] = {}
+        for part in rule.parts():
+            inner = [known[id(operand)] for operand in part.operands()]
+            terms = 1 + sum(count for _, count in inner)
+            if terms > TERMS:
+                raise DeclareError(
+                    self.where, f"a rule of {TERMS} terms at most", "more", "one_of(...) holds many numbers"
+                )
+            low, high = self.single(part, [found for found, _ in inner])
+            if isinstance(part, Op | Const) and max(low.bit_length(), high.bit_length()) > WIDEST:
+                raise DeclareError(self.where, f"numbers of up to {WIDEST} bits in a rule", words(part))
+            known[id(part)] = (low, high), terms
+        return known[id(rule)][0]
+
+    def single(self, part: Expr, inner: list[Range]) -> Range:
+        """Return the range of a part of a rule, given those of its operands."""
+        if isinstance(part, Op):
+            return self.operation(part, *inner)
+        if isinstance(part, If):
+            return hull(*inner[1:])
+        return (0, 1) if isinstance(part, OneOf) else self.leaf(part)
 
     def operation(self, rule: Op, left: Range, right: Range) -> Range:
-        if rule.sign == "//" and right[0] <= 0 <= right[1]:
-            raise DeclareError(self.where, "a number that is never 0 after //", words(rule.right))
+        if rule.sign in ("//", "%") and right[0] <= 0 <= right[1]:
+            raise DeclareError(self.where, f"a number that is never 0 after {rule.sign}", words(rule.right))
         if rule.sign in ("<<", ">>") and not 0 <= right[0] <= right[1] <= WIDEST:
             hint = "field(...) & 63 is such a number"
             raise DeclareError(self.where, f"a number from 0 to {WIDEST} after {rule.sign}", words(rule.right), hint)
@@ -74,7 +70,7 @@ class _Bounds:
 
 
 def span(sign: str, left: Range, right: Range) -> Range:
-    """Return the range of an operation; `right` is never 0 after //, and never negative or huge after a shift."""
+    """Return the range of an operation; `right` is never 0 after // and %, and never negative or huge after a shift."""
     if sign in COMPARISONS:
         return _comparison(sign, left, right)
     if sign in ("&", "|", "^"):
@@ -83,6 +79,9 @@ def span(sign: str, left: Range, right: Range) -> Range:
             return 0, min(positive)
         bits = max(number.bit_length() for number in (*left, *right))
         return (0 if len(positive) == 2 else -(1 << bits)), (1 << bits) - 1
+    if sign == "%":
+        low, high = min(right[0] + 1, 0), max(right[1] - 1, 0)  # as in Python, the sign is that of the right one
+        return low, min(high, left[1]) if left[0] >= 0 else high
     corners = [SIGNS[sign](one, other) for one in left for other in right]
     return min(corners), max(corners)
 

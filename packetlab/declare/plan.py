@@ -14,8 +14,20 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from packetlab.declare.expressions import Checksum, Expr, Next, Ref, Size as SizeOf
-from packetlab.declare.rules import invert
+from packetlab.declare.expressions import (
+    Checksum,
+    Const,
+    Count,
+    Expr,
+    If,
+    Next,
+    OneOf,
+    Op,
+    Ref,
+    Size as SizeOf,
+    is_truth,
+)
+from packetlab.declare.rules import Solved, solve
 
 if TYPE_CHECKING:
     from packetlab.declare.fields import Field
@@ -94,7 +106,12 @@ class Padded(_OfOne):
 
 @dataclass(frozen=True, eq=False)
 class Open(_OfOne):
-    """Bytes, or items not yet looked into, up to the end of what surrounds them."""
+    """Bytes, or items not yet looked into, up to the end of what surrounds them less what stands behind them in the header.
+
+    `behind` is the size of that, None where nothing is.
+    """
+
+    behind: Expr | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +176,9 @@ class Plan:
         head: the steps up to the payload. trailer: those after it.
         own, total, payload: the sizes of the header, of header and payload, and of the payload, where rules tell them.
         sizes, counts: those of single fields, by name.
+        behind: for fields that go on to an end, the size of what stands behind them in the header.
+        rounded: solved rules that give one number for several sizes. unsolved: fields with sizes in a rule that tells none.
+        ends: pairs of fields of which the first one goes on to an end, and nothing tells the size of the other.
         bounds: the steps that bound the header or its payload.
         least: bytes that a header has at the least: its fixed fields that are always there.
         trailing: bytes that the fixed fields of the trailer take.
@@ -173,17 +193,16 @@ class Plan:
         self.own: Size | None = None
         self.total: Size | None = None
         self.payload: Size | None = None
-        self.sizes: dict[str, Expr] = {}
-        self.counts: dict[str, Expr] = {}
-        for f in fields:
-            if f.rule is not None and not isinstance(f.rule, Checksum):
-                solved = invert(f.rule, Ref(f.name))
-                if solved is not None:
-                    self._take(*solved, f)
-            if f.size is not None:
-                self.sizes[f.name] = f.size
-            if f.count is not None:
-                self.counts[f.name] = f.count
+        self.sizes: dict[str, Expr] = {f.name: f.size for f in fields if f.size is not None}
+        self.counts: dict[str, Expr] = {f.name: f.count for f in fields if f.count is not None}
+        self.rounded: list[tuple[Field, Solved]] = []
+        self.unsolved: list[Field] = []
+        self._before, self._by_name = before, {f.name: f for f in [*before, *behind]}
+        rules = [(f, f.rule) for f in fields if f.rule is not None and not isinstance(f.rule, Checksum | Next)]
+        self._solve(rules)
+        self.behind: dict[str, Expr] = {}
+        self.ends: list[tuple[Field, Field]] = []
+        self._look_behind(before)
         if payload_size is not None:
             self.payload = Size(payload_size, None)
         self.least = sum(f.kind.fixed_bits for f in before if f.condition is None) // 8
@@ -201,16 +220,109 @@ class Plan:
         self.sums = [f for f in fields if isinstance(f.rule, Checksum)]
         self.lengths = [f for f in fields if f.rule is not None and _counts_payload(f.rule)]
 
-    def _take(self, parts: frozenset[str], size: Expr, said_by: Field) -> None:
-        if parts == {"self"}:
+    def _solve(self, rules: list[tuple[Field, Expr]]) -> None:
+        """Find what the rules of fields tell when they are solved; one may tell what another one waits for."""
+        self.unsolved = [f for f, rule in rules if any(isinstance(leaf, SizeOf | Count) for leaf in rule.leaves())]
+        left = [(f, solved) for f, rule in rules if (solved := solve(rule, Ref(f.name))) is not None]
+        told: set[str] = set()
+        waiting: list[tuple[Field, Solved]] = []
+        while len(left) != len(waiting):
+            waiting, left = left, []
+            for f, solved in waiting:
+                parts, size = self._simplified(solved)
+                if not self._take(parts, size, f):
+                    left.append((f, solved))
+                    continue
+                told.add(f.name)
+                if solved.unit != 1 and parts and not self._is_multiple(parts, solved.unit):
+                    self.rounded.append((f, Solved(parts, size, solved.unit)))
+        self.unsolved = [f for f in self.unsolved if f.name not in told]
+
+    def _is_multiple(self, parts: dict[str, int], unit: int) -> bool:
+        """Whether parts are bound to come to a multiple of `unit` bytes."""
+        if unit < 1 or not parts.keys() <= {"self", *self._by_name}:
+            return False
+        fields = self._before if "self" in parts else [self._by_name[name] for name in parts]
+        bits = sum(f.kind.bits or 0 for f in fields if f.condition is None)
+        if fields and fields[-1].pad and fields[-1].pad % unit == 0 and "self" in parts:
+            return True
+        aligned = all((f.kind.bits or 0) % (8 * unit) == 0 if f.kind.bits is not None else f.align and f.align % unit == 0
+                      for f in fields if f.condition is not None or f.kind.bits is None)  # fmt: skip
+        return bits % (8 * unit) == 0 and aligned
+
+    def _simplified(self, solved: Solved) -> tuple[dict[str, int], Expr]:
+        """Return a solution with the sizes that are known taken off."""
+        parts, size = dict(solved.parts), solved.size
+        fields = [name for name in parts if name in self._by_name]
+        if "self" in parts and fields:
+            often = parts.pop("self")
+            fixed = [f for f in self._before if f.condition is None and f.kind.bits is not None]
+            size = size - sum(f.kind.bits or 0 for f in fixed) // 8 * often
+            for f in self._before:
+                if f.condition is not None or f.kind.bits is None:
+                    parts[f.name] = parts.get(f.name, 0) + often
+        if len(parts) > 1 or any(self._by_name[name].kind.bits is not None for name in fields):
+            for name in list(parts):
+                often, known = parts[name], self._known_size(name)
+                if known is not None and often:
+                    size = size - (known if often == 1 else known * often)
+                    del parts[name]
+        return {name: often for name, often in parts.items() if often}, size
+
+    def _known_size(self, name: str) -> Expr | None:
+        """Return the size of a field where earlier fields tell it."""
+        f = self._by_name.get(name)
+        if f is None:
+            return None
+        size = Const(f.kind.bits // 8) if f.kind.bits is not None else self.sizes.get(name)
+        return size if size is None or f.condition is None else If(f.condition, size, Const(0))
+
+    def _take(self, parts: dict[str, int], size: Expr, said_by: Field) -> bool:
+        """Take what a rule tells; say whether it tells one thing."""
+        if parts == {"self": 1}:
             self.own = Size(size, said_by)
-        elif parts == {"self", "payload"}:
+        elif parts == {"self": 1, "payload": 1}:
             self.total = Size(size, said_by)
-        elif parts == {"payload"}:
+        elif parts == {"payload": 1}:
             self.payload = Size(size, said_by)
         elif len(parts) == 1:
-            (name,) = parts
+            ((name, often),) = parts.items()
+            if name in ("self", "payload") or often < 1:
+                return False
+            size = size if often == 1 else size // often
             (self.counts if name.startswith("#") else self.sizes).setdefault(name.lstrip("#"), size)
+        else:
+            return not parts
+        return True
+
+    def _look_behind(self, before: list[Field]) -> None:
+        """For each field that goes on to an end, work out the size of what stands behind it in the header.
+
+        `ends` has the pairs of such a field and a later one whose size is not known where the first one is read.
+        """
+        places = {f.name: place for place, f in enumerate(before)}
+        bits, sizes, unknown = 0, Const(0), []  # type: int, Expr, list[Field]
+        for f in reversed(before):
+            if self._goes_on(f):
+                size: Expr = sizes if bits == 0 else Const(bits // 8) if isinstance(sizes, Const) else sizes + bits // 8
+                if not isinstance(size, Const) or size.number:
+                    self.behind[f.name] = size
+                late = [name for name in needs(size) if places[name] >= places[f.name]]
+                self.ends += [(f, g) for g in unknown if not apart(f.condition, g.condition)]
+                self.ends += [(f, self._by_name[name]) for name in late]
+            known = self._known_size(f.name)
+            if known is None:
+                unknown.append(f)
+            elif isinstance(known, Const):
+                bits += f.kind.bits or 0
+            else:
+                sizes = known if isinstance(sizes, Const) else known + sizes
+
+    def _goes_on(self, f: Field) -> bool:
+        """Whether a field goes on to the end of what surrounds it by its own declaration."""
+        if f.name in self.sizes or f.pad:
+            return False
+        return f.kind.wire == "open" or (f.kind.wire == "items" and f.name not in self.counts and f.until is None)
 
     def _step(self, piece: Run | Field) -> Step:
         if isinstance(piece, Run):
@@ -226,12 +338,12 @@ class Plan:
         if f.name in self.sizes:
             return Sized(f, self.sizes[f.name])
         if f.kind.wire == "open":
-            return Open(f)
+            return Open(f, self.behind.get(f.name))
         if f.kind.wire != "items":
             return Coded(f)
         if f.name in self.counts or not (f.until is None or self._ends_header(f)):
             return Listed(f, self.counts.get(f.name))
-        return Open(f)
+        return Open(f, self.behind.get(f.name))
 
     def _ends_header(self, f: Field) -> bool:
         """Whether the end of the header, known by now, is that of the field."""
@@ -298,3 +410,30 @@ def _counts_payload(rule: Expr) -> bool:
 def needs(rule: Expr) -> set[str]:
     """Names of the fields whose values a rule asks for."""
     return {leaf.name for leaf in rule.leaves() if isinstance(leaf, Ref)}
+
+
+def apart(one: Expr | None, other: Expr | None) -> bool:
+    """Whether two conditions can be seen never to hold together, since they want other values of the same thing."""
+    if one is None or other is None:
+        return False
+    return any(
+        what == else_what and (values.isdisjoint(others) if among and else_among else among is not else_among and (
+            values <= others if among else others <= values))
+        for what, values, among in _wanted(one) for else_what, others, else_among in _wanted(other)
+    )  # fmt: skip
+
+
+def _wanted(condition: Expr) -> list[tuple[str, frozenset[int], bool]]:
+    """Return what the parts of a condition that are joined by & want: of what, values, and whether one or none of them."""
+    found, todo = [], [condition]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, Op) and one.sign == "&" and is_truth(one):
+            todo += [one.left, one.right]
+        elif isinstance(one, OneOf):
+            found.append((str(one.values), frozenset(one.among), True))
+        elif isinstance(one, Op) and one.sign in ("==", "!=") and isinstance(one.right, Const):
+            found.append((str(one.left), frozenset((one.right.number,)), one.sign == "=="))
+        else:
+            found.append((str(one), frozenset((0,)), False))
+    return found

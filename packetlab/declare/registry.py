@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from packetlab.declare.declaration import AnyHeader, write_order
 from packetlab.declare.expressions import Const, Expr, Next, Ref, expression
-from packetlab.declare.validate import check_answer, check_binding, check_circles, field_of
+from packetlab.declare.validate import check_answer, check_binding, field_of
 from packetlab.errors import BuildError, DeclareError
 from packetlab.hooks import hook
 
 if TYPE_CHECKING:
-    from packetlab.declare.declaration import AnyHeader
     from packetlab.declare.fields import Field
 
 
@@ -207,7 +207,7 @@ def bind(upper: type[AnyHeader], under: type[AnyHeader], when: Any = None, sets:
     check_binding(upper._declaration, under._declaration, condition, filled)
     if not all(isinstance(value, Const) for value in filled.values()):
         for one in _with_derived(under):
-            check_circles(one._declaration, [*(sets for _, sets, _ in conditions(one)), filled])
+            write_order(one._declaration, [*(sets for _, sets, _ in conditions(one)), filled])
     for name in filled:
         declared_field = field_of(under._declaration, name, where)
         if declared_field.rule is None:

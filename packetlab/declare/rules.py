@@ -1,16 +1,17 @@
 """Rules: what a declaration writes to say what a value, size, count or presence follows from.
 
-Owns those functions (`field`, `size_of`, `count_of`, `has`, `next_protocol`, `internet_checksum`, ...) and `invert`,
+Owns those functions (`field`, `size_of`, `count_of`, `has`, `next_protocol`, `internet_checksum`, ...) and `solve`,
 which solves a rule backwards, so that one rule serves for building and for dissecting.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from packetlab.declare.expressions import (
     Ahead,
     Checksum,
+    Const,
     Count,
     Expr,
     Has,
@@ -25,54 +26,97 @@ from packetlab.declare.expressions import (
 )
 from packetlab.errors import DeclareError
 
-_BACK = {"*": "//", "//": "*", ">>": "<<", "<<": ">>"}
 
+class Solved(NamedTuple):
+    """What a rule says backwards: the parts whose sizes it tells (how often each counts), and what they come to together.
 
-def invert(rule: Expr, value: Expr) -> tuple[frozenset[str], Expr] | None:
-    """Solve ``rule == value`` for the sizes in it.
-
-    Returns the names of the parts and an expression for the sum of their sizes (a lone count comes back as
-    "#name"), or None where the rule cannot be solved (a conditional, a product of two sizes, no size at all).
-
-    >>> parts, size = invert(size_of("self") // 4 - 1, field("n"))
-    >>> print(sorted(parts), size)
-    ['self'] (n + 1) * 4
+    A count is a part called "#name". `unit` is 1 where each number is that of one size; else several sizes give the same
+    number and one of them is read back: a multiple of `unit`, or, where that is 0, whichever `size` comes to.
     """
-    if isinstance(rule, Size):
-        return frozenset({rule.name}), value
-    if isinstance(rule, Count):
-        return frozenset({"#" + rule.name}), value
-    if not isinstance(rule, Op):
-        return None
-    left, right, sign = rule.left, rule.right, rule.sign
-    if sign == "+":
+
+    parts: dict[str, int]
+    size: Expr
+    unit: int
+
+
+def solve(rule: Expr, value: Expr) -> Solved | None:
+    """Solve ``rule == value`` for the sizes in it; None where it cannot be (a conditional, a mask, a product of two sizes).
+
+    >>> solved = solve(size_of("self") // 4 - 1, field("n"))
+    >>> print(solved.parts, solved.size)
+    {'self': 1} (n + 1) * 4
+    >>> print(solve(10 - size_of("x"), field("n")).size, "|", solve((size_of("x") + 3) // 4, field("n")).size)
+    10 - n | n * 4
+    """
+    sizes = _holding_sizes(rule)
+    unit = 1
+    while id(rule) in sizes:
         terms = _terms(rule)
-        sized = [term for term in terms if _has_size(term)]
-        for term in terms:
-            if not _has_size(term):
-                value = value - term
-        if len(sized) == 1:
-            return invert(sized[0], value)
-        if sized and all(isinstance(term, Size) for term in sized):
-            return frozenset(term.name for term in sized if isinstance(term, Size)), value
-        return None
-    if _has_size(right) or not _has_size(left):
-        return None
-    if sign == "-":
-        return invert(left, value + right)
-    if sign in _BACK:
-        return invert(left, Op(_BACK[sign], value, right))
+        sized = [(sign, term) for sign, term in terms if id(term) in sizes]
+        turned = all(sign < 0 for sign, _ in sized)  # 10 - size: all of it is taken the other way round
+        if turned:
+            value, sized = 0 - value, [(1, term) for _, term in sized]
+        for sign, term in terms:
+            if id(term) not in sizes:
+                value = value - term if (sign > 0) is not turned else _more(value, term)
+                unit = 0 if unit != 1 else 1
+        if all(isinstance(term, Size | Count) for _, term in sized):
+            parts: dict[str, int] = {}
+            for sign, term in sized:
+                assert isinstance(term, Size | Count)
+                name = term.name if isinstance(term, Size) else "#" + term.name
+                parts[name] = parts.get(name, 0) + sign
+            return Solved(parts, value, unit)
+        if len(sized) > 1 or not isinstance(sized[0][1], Op):
+            return None
+        op = sized[0][1]
+        rule, other = (op.right, op.left) if id(op.left) not in sizes else (op.left, op.right)
+        if id(other) in sizes or (rule is op.right and op.sign != "*"):
+            return None
+        if op.sign == "*" or op.sign == "<<":
+            value = Op("//" if op.sign == "*" else ">>", value, other)
+        elif op.sign == "//" or op.sign == ">>":
+            by = other.number if isinstance(other, Const) else 0
+            by = 1 << by if op.sign == ">>" and 0 < by < 64 else by if op.sign == "//" else 0
+            value, unit = Op("*" if op.sign == "//" else "<<", value, other), unit * max(by, 0)
+            rule = _not_rounded_up(rule, by)
+        else:
+            return None
     return None
 
 
-def _terms(rule: Expr) -> list[Expr]:
-    if isinstance(rule, Op) and rule.sign == "+":
-        return _terms(rule.left) + _terms(rule.right)
-    return [rule]
+def _more(value: Expr, term: Expr) -> Expr:
+    if isinstance(value, Op) and value.sign == "-" and isinstance(value.left, Const) and value.left.number == 0:
+        return term - value.right
+    return value + term
 
 
-def _has_size(rule: Expr) -> bool:
-    return any(isinstance(leaf, (Size, Count)) for leaf in rule.leaves())
+def _not_rounded_up(rule: Expr, unit: int) -> Expr:
+    """Return the sizes in ``(sizes + 3) // 4``: rounded up or down, what is read back is the multiple."""
+    if isinstance(rule, Op) and rule.sign == "+" and isinstance(rule.right, Const) and rule.right.number == unit - 1:
+        return rule.left
+    return rule
+
+
+def _holding_sizes(rule: Expr) -> set[int]:
+    """Return the id of every part of a rule in which there is a size or a count."""
+    found: set[int] = set()
+    for part in rule.parts():
+        if isinstance(part, Size | Count) or any(id(operand) in found for operand in part.operands()):
+            found.add(id(part))
+    return found
+
+
+def _terms(rule: Expr) -> list[tuple[int, Expr]]:
+    """Return what is added up in a rule, with the sign of each."""
+    found, todo = [], [(1, rule)]
+    while todo:
+        sign, term = todo.pop()
+        if isinstance(term, Op) and term.sign in "+-":
+            todo += [(sign if term.sign == "+" else -sign, term.right), (sign, term.left)]
+        else:
+            found.append((sign, term))
+    return found
 
 
 # What a declaration writes -------------------------------------------------------------------------------------

@@ -10,17 +10,17 @@ import keyword
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
+from packetlab.declare.declaration import Declaration, write_order
 from packetlab.declare.expressions import Ahead, Checksum, Const, Count, Expr, Has, Next, Ref, Side, Size
 from packetlab.declare.fields import Spec
 from packetlab.declare.intervals import Range, bounds, hull, words
 from packetlab.declare.kinds import Kind
-from packetlab.declare.plan import needs
+from packetlab.declare.plan import Open, needs
 from packetlab.errors import DeclareError, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from packetlab.declare.declaration import Declaration
     from packetlab.declare.fields import Field
 
 LONGEST = 1 << 40  # more bytes than anything has
@@ -191,12 +191,17 @@ def check_spec(spec: Spec, kind: Kind, where: str) -> None:
 def check_declaration(header: Declaration) -> None:
     """Refuse a header class whose rules make no sense, or whose layout cannot be read back."""
     derived: dict[str, Range] = {}
+    header.order = write_order(header)
+    for name in header.order:
+        _check_rules(header, header.by_name[name], derived)  # each behind those it follows from
+    ordered = set(header.order)
     for f in header.fields:
-        _check_rules(header, f, derived)
+        if f.name not in ordered:
+            _check_rules(header, f, derived)
     _check_options(header)
     _check_layout(header)
+    _check_ends(header)
     _check_order(header)
-    check_circles(header, [])
     _check_solved(header)
 
 
@@ -264,18 +269,8 @@ def _check_options(header: Declaration) -> None:
 def _check_layout(header: Declaration) -> None:
     """Refuse fields that do not begin where a reader can find them."""
     width = 0
-    measured = {
-        getattr(leaf, "name", None)
-        for f in header.fields
-        if f.rule is not None
-        for leaf in f.rule.leaves()
-        if not isinstance(leaf, Next)
-    }
-    open_ended: Field | None = None
     for f in header.fields:
         where = f"{header.name}.{f.name}"
-        if f.kind.wire == "payload":
-            open_ended = None
         bits = f.kind.bits
         if width % 8:
             for holds, expected in (
@@ -290,15 +285,49 @@ def _check_layout(header: Declaration) -> None:
             raise DeclareError(where, "whole bytes for a field that may be absent", f"{bits} bits")
         if bits is not None and f.condition is None:
             width += bits
-        if f.kind.wire == "open":
-            if not (f.kind.rest or f.size is not None or f.pad or measured & {f.name, "self"}):
-                raise DeclareError(where, "a size: sized(...), pad(...), Rest or a size_of rule", "none")
-            if f.kind.rest and f.size is None:
-                if open_ended is not None:
-                    raise DeclareError(where, "one field at most that takes the rest", f"{open_ended.name} before it")
-                open_ended = f
     if width % 8:
         raise DeclareError(header.name, "fields that fill whole bytes", f"{width} bits")
+
+
+def _check_ends(header: Declaration) -> None:
+    """Refuse fields of which nothing tells a reader where they end."""
+    plan = header.plan
+    measuring = {
+        leaf.name: f
+        for f in reversed(plan.unsolved)
+        if f.rule is not None
+        for leaf in f.rule.leaves()
+        if isinstance(leaf, Size | Count)
+    }
+    open_ended = {step.field.name for step in plan.steps if isinstance(step, Open)}
+    before: set[str] = set()
+    for f in header.fields:
+        where = f"{header.name}.{f.name}"
+        if f.name in open_ended and not f.kind.rest:
+            ended = plan.own is not None and needs(plan.own.size) <= before
+            by = measuring.get(f.name, measuring.get("self"))
+            if by is not None and not ended:
+                assert by.rule is not None
+                one = "sized(...)" if f.kind.wire == "open" else "many(count=...) or many(size=...)"
+                hint = f"say how it is read: {f.name} = {one}, made of field({by.name!r})"
+                raise DeclareError(
+                    where, f"a rule that can be solved for the size of {f.name}", f"{by.name} = {words(by.rule)}", hint
+                )
+            if f.kind.wire == "open" and not ended:
+                raise DeclareError(where, "a size: sized(...), pad(...), Rest or a size_of rule", "none")
+        before.add(f.name)
+    for f, other in plan.ends:
+        where = f"{header.name}.{other.name}"
+        if other.name in open_ended:
+            raise DeclareError(where, "one field at most that takes the rest", f"{f.name} before it")
+        hint = (
+            f'auto(size_of("self") - size_of("{other.name}")) would tell' if other.pad and plan.own is not None else ""
+        )
+        raise DeclareError(
+            where, f"fields of known size behind {f.name}, which goes on to the end", described(other.kind), hint
+        )
+    if plan.payload is None and plan.total is None and any(f.pad for f in header.behind):
+        raise DeclareError(header.name, "a payload whose size is told, since padding follows it", "none")
 
 
 def _check_order(header: Declaration) -> None:
@@ -340,70 +369,6 @@ def _check_solved(header: Declaration) -> None:
     for name, rule in (*plan.sizes.items(), *plan.counts.items()):
         where = f"{header.name}.{name}"
         bounds(rule, Leaves(header, where, READ), where)
-
-
-def check_circles(header: Declaration, sets: Iterable[Mapping[str, Expr]]) -> None:
-    """Refuse fields that follow from each other in a circle; `sets` is what bindings fill in, too."""
-    filled = list(sets)
-    over: set[str] = set()
-    parts = _Measured(header)
-    for start in header.by_name:
-        path: dict[str, None] = {}
-        todo: list[tuple[str, bool]] = [(start, False)]
-        while todo:
-            name, done = todo.pop()
-            if done:
-                over.add(path.popitem()[0])
-            elif name in path:
-                steps = [*path]
-                names = [step for step in steps[steps.index(name) :] if step in header.by_name]
-                circle = " -> ".join([*names, names[0]])
-                raise DeclareError(f"{header.name}.{names[0]}", "rules without a circle", circle)
-            elif name not in over:
-                path[name] = None
-                todo.append((name, True))
-                f = header.by_name.get(name)
-                needs_first = parts.follows(name) if f is None else _follows(header, f, filled, parts)
-                todo += [(needed, False) for needed in sorted(needs_first)]
-
-
-class _Measured:
-    """The parts of a header whose size others follow from: each part is the one before it and a field more, so that all
-    of them together are no longer than the header. Parts have names that no field can have.
-    """
-
-    def __init__(self, header: Declaration) -> None:
-        before, behind = header.before, header.behind
-        self.fields = [*before, *behind]
-        self.places = {f.name: i for i, f in enumerate(self.fields)}
-        self.head = len(before)
-
-    def part(self, count: int) -> set[str]:
-        """Return the name of the first `count` fields, in a set; none where there are none."""
-        return {f"0:{count}"} if count else set()
-
-    def follows(self, part: str) -> set[str]:
-        """Names of the fields and the part that a part's size follows from."""
-        count = int(part[2:])
-        return self.part(count - 1) | self.of(self.fields[count - 1])
-
-    def of(self, f: Field) -> set[str]:
-        """Names of the fields that a field's size follows from, itself among them."""
-        return ({f.name} if f.kind.bits is None else set()) | (needs(f.condition) if f.condition is not None else set())
-
-
-def _follows(header: Declaration, f: Field, sets: list[Mapping[str, Expr]], parts: _Measured) -> set[str]:
-    """Names of the fields, and parts, whose values or sizes a field needs when it is built."""
-    rules = [f.rule.otherwise if isinstance(f.rule, Next) else f.rule] if f.rule is not None else []
-    rules += [one[f.name] for one in sets if f.name in one]
-    found: set[str] = set()
-    for rule in rules:
-        for leaf in rule.leaves() if not isinstance(rule, Checksum) else ():
-            if isinstance(leaf, (Ref, Count)):
-                found.add(leaf.name)
-            elif isinstance(leaf, Size) and leaf.name != "payload":
-                found |= parts.part(parts.head) if leaf.name == "self" else parts.of(header.by_name[leaf.name])
-    return found | parts.part(parts.places[f.name]) if f.pad else found
 
 
 # Bindings ------------------------------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ class Ground:
                         at = span.byte_range[0]
                         faults += self.short(i, f.name, at, f"{-(-span.bits // 8)} bytes", max(0, limit - at))
                         return Foretold(tuple(faults))
-                    if not (isinstance(step, Open) and f.kind.wire == "open"):
+                    if not (isinstance(step, Open) and f.kind.wire == "open" and step.behind is None):
                         return Foretold(tuple(faults), False)
                 known.add(f.name)
                 for bound in (bound for bound in plan.bounds if f.name in bound.names <= known):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import IntFlag
 from typing import Any
 
+from packetlab.codec.bodies import measured
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.lenient import Values
 from packetlab.declare import registry
@@ -166,15 +167,11 @@ def _unit(cls: Any, part: str) -> int:
     """The number of bytes that the size of a part has to be a multiple of, by the rules that state it."""
     unit = 1
     for f in cls._fields:
-        for rule in _parts(f.rule) if f.rule is not None else ():
+        for rule in f.rule.parts() if f.rule is not None else ():
             if isinstance(rule, Op) and rule.sign == "//" and isinstance(rule.right, Const):
                 if any(isinstance(leaf, Size) and leaf.name == part for leaf in rule.left.leaves()):
                     unit = max(unit, rule.right.number)
     return unit
-
-
-def _parts(rule: Expr) -> list[Expr]:
-    return [rule, *(part for operand in rule.operands() for part in _parts(operand))]
 
 
 def _fill_up(cls: Any, made: dict[str, Any], own: dict[str, Any]) -> None:
@@ -189,7 +186,7 @@ def _fill_up(cls: Any, made: dict[str, Any], own: dict[str, Any]) -> None:
         return
     f = open_ended[-1]
     try:
-        missing = -len(bytes(cls(**made))) % unit
+        missing = -measured(cls(**made)._alone(), cls._declaration.before) % unit
     except BuildError:
         return
     if not missing:

@@ -214,7 +214,11 @@ def _raw(header: Header, spot: Spot) -> Any:
 def _given(header: Header, f: Field, raw: Any) -> Header:
     """Return a header with one raw value given (or a conditional field absent)."""
     cls, count = type(header), len(header._fields)
-    state = header._state & ~(f.bit | f.bit << count) | (0 if raw is None else f.bit)
+    state = header._state & ~(f.bit | f.bit << count)
+    if raw is not None:
+        state |= (
+            f.bit if f.condition is None else f.bit | f.bit << count
+        )  # as it came: left out where nothing says it is there
     return restored(cls, state, tuple(raw if g is f else getattr(header, g.slot) for g in cls._fields))
 
 

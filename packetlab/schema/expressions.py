@@ -107,7 +107,9 @@ def shown(value: Any) -> str:
 
 
 def data_of(rule: Expr) -> Any:
-    """Return an expression as plain data."""
+    """Return an expression as plain data. DeclareError where it has more levels than can be read back."""
+    if rule.deep > DEPTH:
+        raise DeclareError("a rule in a file", f"{DEPTH} levels at most", rule.deep)
     if isinstance(rule, Const):
         return int(rule.number)
     if isinstance(rule, Ref | Size | Count | Has):

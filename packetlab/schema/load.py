@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from packetlab.codec.decode import Reading
 from packetlab.codec.encode import Packing
+from packetlab.codec.readback import prove
 from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Const, Expr
@@ -352,6 +353,8 @@ class _Maker:
             Packing(cls._declaration).compile()
             Packing(cls._declaration, fill=True).compile()
             Reading(cls._declaration).compile()
+        for cls in self.made.values():
+            prove(cls)
 
 
 def _form(header: type[AnyHeader]) -> dict[str, Any]:

@@ -42,7 +42,9 @@ class Endpoint(StreamDriver):
         self.told = False  # a call has raised that the stream was lost
         self.reader_gone = False
         self._out = b""
-        self._midst = False  # bytes or events are no longer with one, and not yet with the next, of stream, engine and us
+        self._midst = (
+            False  # bytes or events are no longer with one, and not yet with the next, of stream, engine and us
+        )
         self._said_all = self._heard_all = False
         self.gave_up = False  # the other side took too long over the close, with bytes of ours not taken
         self._hang_up_at: int | None = None

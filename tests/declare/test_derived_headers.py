@@ -291,7 +291,7 @@ def test_faults_of_items_carry_the_name_of_the_class_that_was_read() -> None:
         (DerivedFilled, b"\2axx", "DerivedFilled.records"),
     ]
     for cls, raw, where in cases:
-        whole = bytes(Ether() / cls())[:14] + raw
+        whole = bytes(Ether() / cls(records=(Record(),)))[:14] + raw
         read = pl.dissect(whole)
         told = [f"{fault.layer}.{fault.field}" for fault in read.faults]
         assert where in told and {fault.layer for fault in read.faults} <= {"Derived", "Inner", "DerivedFilled"}

@@ -93,9 +93,6 @@ for _ in range(8):
 DOUBLED: Any = field("a")
 for _ in range(40):
     DOUBLED = DOUBLED + DOUBLED
-DEEP: Any = field("a")
-for _ in range(200):
-    DEEP = DEEP | 1
 
 
 @pytest.mark.parametrize(
@@ -104,13 +101,12 @@ for _ in range(200):
         # what would be an exception when a packet comes
         ({"n": (tuple[VByte, ...], many(until=field("more") == 0)), "d": (Bytes, sized(field("n"), b""))}, r"Wrong\.d: expected field\(\.\.\.\) of a number field, got n, headers"),
         ({"n": U8, "d": (Bytes, sized(field("n") // field("n"), b""))}, r"Wrong\.d: expected a number that is never 0 after //, got n"),
-        ({"n": U8, "d": (Bytes, sized(8 % field("n"), b""))}, "never 0 after //"),
+        ({"n": U8, "d": (Bytes, sized(8 % field("n"), b""))}, "never 0 after %"),
         ({"n": U64, "d": (Bytes, sized(field("n") << field("n"), b""))}, r"Wrong\.d: expected a number from 0 to 256 after <<, got n \(field\(\.\.\.\) & 63"),
         ({"n": U8, "d": (Bytes, sized(1 << (0 - field("n")), b""))}, "a number from 0 to 256 after <<"),
         ({"a": U64, "d": (Bytes, sized(E, b""))}, r"Wrong\.d: expected numbers of up to 256 bits in a rule"),
         ({"a": U8, "d": (Bytes, sized(field("a") + (1 << 5000), b""))}, "256 bits in a rule, got a number of 5001 bits"),
-        ({"a": U8, "d": (Bytes, sized(DOUBLED, b""))}, "10000 terms"),
-        ({"a": U8, "b": (U8, when(DEEP, 0))}, "a rule of 150 levels at most"),
+        ({"a": U8, "d": (Bytes, sized(DOUBLED, b""))}, "100000 terms"),
         ({"n": (U8, auto(size_of("d") * field("m"))), "m": U8, "d": (Bytes, b"")}, "never 0 after //"),
         ({"a": U4, "m": (MAC, "02:00:00:00:00:01"), "b": U4}, r"Wrong\.m: expected a start on a byte boundary, as bytes have, got bit 4"),
         ({"a": U4, "m": (Annotated[bytes, fixed_bytes(3)], b"abc"), "b": U4}, "as bytes have, got bit 4"),

@@ -194,7 +194,7 @@ function Reader:varying(f)
   if f.open then
     if not self.stop and self.total then limit = self.total
     elseif not self.stop then limit = math.max(pos, self.limit_of_layer - h.tail) end
-    size = limit - pos
+    size = limit - pos - (f.behind and f.behind(self.s) or 0)
   elseif f.size or f.pad then
     size = f.pad and (self.start - pos) % f.pad or f.size(self.s)
     if size < 0 then

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Ahead, Const, Count, Expr, Has, If, OneOf, Op, Ref, Size
-from packetlab.declare.intervals import span
+from packetlab.declare.intervals import DEPTH, span
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
 
@@ -77,7 +77,9 @@ def condition(rule: Expr, header: type[AnyHeader]) -> str:
 
 
 def term(rule: Expr, header: type[AnyHeader]) -> Term:
-    """Return a rule of a header as Lua."""
+    """Return a rule of a header as Lua. BuildError where it has more levels than Lua takes."""
+    if rule.deep > DEPTH:
+        raise BuildError("a rule for Wireshark", f"{DEPTH} levels at most", rule.deep)
     if isinstance(rule, Const):
         return _constant(rule.number)
     if isinstance(rule, Ref):
@@ -145,6 +147,9 @@ def _operation(sign: str, a: Term, b: Term) -> Term:
         raise BuildError(
             "a rule for Wireshark", "numbers of up to 190 bits", f"up to {max(-low, high).bit_length()} bits"
         )
+    if sign == "%":
+        whole = _operation("*", _operation("//", a, b), b)
+        return _operation("-", a, whole)._replace(low=low, high=high)
     result = Term("", low, high)
     if a.wide or b.wide or result.wide:
         second = b.number() if sign in ("<<", ">>") else b.as_wide()

@@ -191,6 +191,8 @@ class _Script:
             parts.append(f"['until'] = {condition(f.until, kind.item)}")
         elif isinstance(step, Open):
             parts.append("open = true")
+            if step.behind is not None:
+                parts.append(f"behind = {number(step.behind, header)}")
         if isinstance(step, Sized):
             parts.append(f"size = {number(step.size, header)}")
         if f.name in plan.counts:  # of items that have a size too

@@ -1,0 +1,239 @@
+"""What is built reads back: refused in the building where it would not, and tried once for each declaration of a user's.
+
+Rules that can be solved are, and those that a reader needs and that cannot be are refused when the class is made (see
+`declare.validate`). What is left depends on values: bytes whose size a plain field tells, a value for a field that is
+not there, a size that a rounded rule does not give back. `checks` writes the lines that raise a `BuildError` for these.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from packetlab.codec.faults import Dissection
+from packetlab.codec.lenient import Values
+from packetlab.declare.expressions import Count, Expr, Has, Size
+from packetlab.declare.fields import REQUIRED
+from packetlab.declare.intervals import words
+from packetlab.declare.plan import Listed, Open, Plan, Sized, When, needs
+from packetlab.errors import BuildError, DeclareError
+
+if TYPE_CHECKING:
+    from packetlab.declare.declaration import AnyHeader, Declaration
+    from packetlab.declare.fields import Field
+
+
+class Writer(Protocol):
+    """What writes the source that packs a header (see `encode.Packing`)."""
+
+    cls: Declaration
+    tag: str
+    lines: list[str]
+
+    def present(self, f: Field) -> str: ...
+    def size(self, part: str) -> str: ...
+    def count(self, name: str) -> str: ...
+
+
+def checks(to: Writer) -> list[str]:
+    """Return lines that raise where what is packed would not be read back as it is. What is given on purpose is let through."""
+    header, tag = to.cls, to.tag
+    found: list[str] = []
+    for step in header.plan.head:
+        inner = step.step if isinstance(step, When) else step
+        if isinstance(step, When):
+            f = step.field
+            if not any(isinstance(leaf, Has) and leaf.name == f.name for leaf in step.condition.leaves()):
+                anew = f"s{tag} & {f.bit | f.bit << len(header.fields)} == {f.bit}"
+                found.append(
+                    f"if {anew} and not {to.present(f)} and h{tag}.{f.slot} is not None: raise absent(h{tag}, '{f.name}')"
+                )
+        if isinstance(inner, Sized | Listed):
+            said = inner.field.size if isinstance(inner, Sized) else inner.field.count
+            if said is not None and not _follows_from(header, needs(said), inner.field.name):
+                got = to.size(inner.field.name) if isinstance(inner, Sized) else to.count(inner.field.name)
+                found += _compared(to, inner.field, said, got, needs(said))
+        if isinstance(inner, Listed) and inner.count is None:
+            f = inner.field
+            more = "" if f is not header.before[-1] else "body and "
+            there = f"{to.present(f)} and " if f.condition is not None else ""
+            found.append(f"if {there}{more}not is_ended(h{tag}, '{f.name}'): raise unended(h{tag}, '{f.name}')")
+        if isinstance(inner, Open) and inner.behind is not None and header.plan.own is None:
+            found.append(f"if body: raise beyond(h{tag}, '{inner.field.name}', body)")
+    for f, solved in header.plan.rounded:
+        got = " + ".join(to.count(part[1:]) if part.startswith("#") else to.size(part) for part in solved.parts)
+        found += _compared(to, f, solved.size, got, {f.name})
+    return found
+
+
+def _follows_from(header: Declaration, names: set[str], part: str) -> bool:
+    """Whether all of some fields follow from the size of a part, or how many it has."""
+    rules = [header.by_name[name].rule for name in names]
+    return bool(rules) and all(
+        rule is not None and any(isinstance(leaf, Size | Count) and leaf.name == part for leaf in rule.leaves())
+        for rule in rules
+    )
+
+
+def _compared(to: Writer, f: Field, said: Expr, got: str, names: set[str]) -> list[str]:
+    code = said.code(to)  # type: ignore[arg-type]
+    given = f.bit << len(to.cls.fields)  # captured as it is
+    for name in names:
+        given |= to.cls.by_name[name].bit
+    there = f"{to.present(f)} and " if f.condition is not None else ""
+    test = f"{there}not s{to.tag} & {given} and {got} != {code}"
+    return [f"if {test}: raise differs(h{to.tag}, '{f.name}', {code}, {got})"]
+
+
+def differs(header: AnyHeader, name: str, said: int, got: int) -> BuildError:
+    """Return the error for a size or count that is not the one a reader will go by."""
+    f, where = header._by_name[name], f"{type(header).__name__}.{name}"
+    told, what = (f.size, "size_of") if f.size is not None else (f.count, "count_of")
+    unit = "items" if told is f.count else "bytes"
+    if told is None:
+        assert f.rule is not None
+        hint = f"give {name} too to send it so"
+        return BuildError(
+            where, f"a size that comes back from {words(f.rule)}", f"{got}, which is read as {said}", hint
+        )
+    names = ", ".join(sorted(needs(told)))
+    hint = f"{names} can be given too, or follow by auto({what}({name!r}))" if names else ""
+    return BuildError(where, f"{said} {unit}, as {words(told)} says", f"{got} {unit}", hint)
+
+
+def absent(header: AnyHeader, name: str) -> BuildError:
+    """Return the error for a value of a field that is not there."""
+    f = header._by_name[name]
+    assert f.condition is not None
+    hint = f"{', '.join(sorted(needs(f.condition)))} can be given too, or follow by auto(has({name!r}))"
+    got = f.kind.text(getattr(header, f.slot)) if f.kind.wire != "items" else "items"
+    return BuildError(
+        f"{type(header).__name__}.{name}", f"no value, since it is there only where {words(f.condition)}", got, hint
+    )
+
+
+def beyond(header: AnyHeader, name: str, body: bytes) -> BuildError:
+    """Return the error for a payload above a header of which a field goes on to the end."""
+    return BuildError(type(header).__name__, f"nothing above it, since {name} goes on to the end", f"{len(body)} bytes")
+
+
+def unended(header: AnyHeader, name: str) -> BuildError:
+    """Return the error for items of which none says that it is the last."""
+    f = header._by_name[name]
+    assert f.until is not None
+    return BuildError(
+        f"{type(header).__name__}.{name}", f"a last item for which {words(f.until)}, since more follows", "none"
+    )
+
+
+def is_ended(header: AnyHeader, name: str) -> bool:
+    """Whether the last of some items is the one that ends them; of what was captured, it is."""
+    f, state = header._by_name[name], header._state
+    items = getattr(header, f.slot)
+    if state >> len(header._fields) & f.bit or type(items) is bytes or (items and type(items[-1]) is bytes):
+        return True
+    if items is None:
+        items = f.default if isinstance(f.default, tuple) else ()
+    if not items or f.until is None:
+        return False
+    last = items[-1]
+    last = type(last)._resolve(last, b"", (last,), 0, None)
+    return bool(f.until.evaluate(Values({g.name: getattr(last, g.slot) for g in last._fields}, b"", 0)))
+
+
+NAMES: dict[str, Any] = {
+    "differs": differs, "absent": absent, "beyond": beyond, "unended": unended, "is_ended": is_ended,
+}  # fmt: skip
+"""What the lines of `checks` refer to."""
+
+
+# Tried once ----------------------------------------------------------------------------------------------------------
+
+
+def prove(cls: type[AnyHeader]) -> None:
+    """Build and read a handful of headers of a class of a user's. DeclareError where one does not come back as it was.
+
+    The values are always the same: defaults, all bits set, and a few bytes or items in each field of varying size.
+    """
+    if _is_left_out(cls._declaration.plan) and cls._declaration.has_trailer:
+        return
+    for values in _samples(cls):
+        for body in (b"", b"\x5a\xa5\x5a"):
+            if not body or not _reaches_end(cls._declaration.plan):
+                _come_back(cls, values, body)
+
+
+def _samples(cls: type[AnyHeader]) -> list[dict[str, Any]]:
+    plan = cls._declaration.plan
+    told = [said.size for said in (plan.own, plan.total, plan.payload) if said is not None]
+    measures = set().union(*map(needs, (*plan.sizes.values(), *plan.counts.values(), *told)))
+    free = [
+        f
+        for f in cls._fields
+        if f.rule is None
+        and not f.pad
+        and not f.fixed
+        and f.kind.wire not in ("coded", "payload")
+        and (f.kind.wire != "bytes" or f.kind.verbatim)
+    ]
+    usual = {
+        f.name: f.kind.zero for f in free if f.default is REQUIRED and f.condition is None and f.kind.bits is not None
+    }
+    full = {
+        f.name: f.kind.high for f in free if f.kind.wire == "number" and f.condition is None and f.name not in measures
+    }
+    if usual.keys() & measures:
+        return []  # sizes that only who builds it knows
+    open_ended = [f for f in free if f.kind.bits is None and not f.align and f.until is None]
+    found = [usual, usual | full]
+    for sizes in ((1, 2, 3), (8, 8, 8), (24,)):
+        some = {f.name: _of_size(f, sizes[i % len(sizes)]) for i, f in enumerate(open_ended)}
+        found += [usual | some] if some else []
+    return (
+        found + [usual | {f.name: f.kind.zero} for f in free if f.condition is not None and f.kind.bits is not None][:8]
+    )
+
+
+def _of_size(f: Field, size: int) -> Any:
+    """Return bytes, or an item for each eight of them."""
+    if f.kind.wire != "items":
+        return bytes(range(1, size + 1))
+    return tuple(f.kind.item() for _ in range(-(-size // 8)))
+
+
+def _reaches_end(plan: Plan) -> bool:
+    """Whether a header may leave no room for a payload, or an option of the class tells the payload's size."""
+    return _is_left_out(plan) or (any(isinstance(step, Open) for step in plan.steps) and plan.own is None)
+
+
+def _is_left_out(plan: Plan) -> bool:
+    return plan.payload is not None and plan.payload.field is None
+
+
+def _come_back(cls: type[AnyHeader], values: dict[str, Any], body: bytes) -> None:
+    header: Any = None
+    try:
+        header = cls(**values)
+        data = cls._encode(header, body, (header,), 0, None)
+    except BuildError:
+        return  # values that do not go together are refused, here as ever
+    seen = Dissection()
+    read, start, end, _ = cls._decode(data, 0, len(data), seen)
+    for name in values:
+        f = cls._by_name[name]
+        built, got = (h._parsed(f) if f.kind.wire == "items" else getattr(h, f.slot) for h in (header, read))
+        if built != got:
+            _refuse(cls, name, built, got, data)
+    if _is_left_out(cls._declaration.plan):
+        return  # nothing of what is built says how much there is
+    if data[start:end] != body:
+        _refuse(cls, "", body, data[start:end], data)
+    if seen.faults:
+        _refuse(cls, seen.faults[0].field, "no fault", str(seen.faults[0]), data)
+
+
+def _refuse(cls: type[AnyHeader], name: str, built: Any, read: Any, data: bytes) -> None:
+    what = f"{cls.__name__}.{name}" if name else f"{cls.__name__}, the payload"
+    short = data.hex() if len(data) <= 64 else data[:64].hex() + "..."
+    raise DeclareError(
+        what, f"a declaration that reads back what it builds: {built!r:.200} in {short}", f"{read!r:.200}"
+    )

@@ -1,0 +1,297 @@
+"""What is accepted reads back: a rule is solved, or refused with the form that works; what values alone decide is told when building."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import pytest
+
+from packetlab import (
+    MAC,
+    S8,
+    U4,
+    U8,
+    U16,
+    U64,
+    BuildError,
+    Bytes,
+    DeclareError,
+    Header,
+    Payload,
+    Rest,
+    U16le,
+    auto,
+    bindings,
+    choose,
+    count_of,
+    default,
+    dissect,
+    field,
+    fixed_bytes,
+    has,
+    many,
+    pad,
+    size_of,
+    sized,
+    when,
+)
+from packetlab.codec.faults import Dissection
+from packetlab.codec.lenient import walk
+from packetlab.codec.readback import prove
+from packetlab.declare import registry
+from packetlab.schema.load import declare_from
+
+
+class Item(Header):
+    v: U8 = 0
+
+
+class Named(Header):
+    size: U8 = auto(size_of("text"))
+    text: Bytes = b""
+
+
+Items = tuple[Item, ...]
+
+
+def made(name: str = "Made", **body: Any) -> Any:
+    """Make a header class by a call: each field as its annotation, or as (annotation, right-hand side)."""
+    annotations = {one: said[0] if isinstance(said, tuple) else said for one, said in body.items()}
+    values = {one: said[1] for one, said in body.items() if isinstance(said, tuple)}
+    place = {"__module__": __name__, "__qualname__": name, "__annotations__": annotations}
+    return type(Header)(name, (Header,), {**place, **values})
+
+
+READ_BACK: list[tuple[dict[str, Any], dict[str, Any], bytes]] = [
+    # a sum with parts of fixed size; "self" less the rest of it
+    (dict(length=(U16, auto(size_of("kind") + size_of("length") + size_of("value"))), kind=(U16, 0), value=(Bytes, b"")), dict(value=b"abc"), b"\0\7\0\0abc"),
+    (dict(length=(U8, auto(size_of("self") - size_of("length"))), x=(Bytes, b"")), dict(x=b"abc"), b"\3abc"),
+    (dict(length=(U8, auto(size_of("self") - size_of("padding"))), x=(Bytes, b""), padding=(Bytes, pad(4))), dict(x=b"ab"), b"\3ab\0"),
+    (dict(length=(U8, auto(size_of("self") - size_of("y"))), n=(U8, auto(size_of("y"))), x=(Bytes, b""), y=(Bytes, b"")), dict(x=b"ab", y=b"c"), b"\4\1abc"),
+    # two parts, where another field tells the second one
+    (dict(both=(U8, auto(size_of("x") + size_of("y"))), n=(U8, auto(size_of("y"))), x=(Bytes, b""), y=(Bytes, b"")), dict(x=b"ab", y=b"c"), b"\3\1abc"),
+    (dict(both=(U8, auto(size_of("x") + size_of("payload"))), n=(U8, auto(size_of("x"))), x=(Bytes, b"")), dict(x=b"ab"), b"\x09\2ab"),
+    (dict(flag=(U8, auto(has("o"))), n=(U8, auto(size_of("o") + size_of("x"))), o=(U16, when(field("flag"))), x=(Bytes, b"")), dict(o=7, x=b"ab"), b"\1\4\0\7ab"),
+    # a number that the size is taken from, or that is taken from it; multiples; rounding
+    (dict(n=(U8, auto(10 - size_of("x"))), x=(Bytes, b"")), dict(x=b"ab"), b"\x08ab"),
+    (dict(n=(U8, auto(20 - (size_of("x") + 3) // 4)), x=(Bytes, b"")), dict(x=b"abcdefgh"), b"\x12abcdefgh"),
+    (dict(n=(U8, auto(size_of("x") - 1)), x=(Bytes, b"x")), dict(x=b"abc"), b"\2abc"),
+    (dict(n=(U8, auto(3 + 2 * size_of("x"))), x=(Bytes, b"")), dict(x=b"ab"), b"\7ab"),
+    (dict(n=(U8, auto((size_of("x") + 3) // 4)), x=(Bytes, b"")), dict(x=b"abcdefgh"), b"\2abcdefgh"),
+    (dict(n=(U8, auto((size_of("x") + 3) >> 2)), x=(Bytes, b"")), dict(x=b"abcd"), b"\1abcd"),
+    (dict(n=(U8, auto(-(-size_of("x") // 4))), x=(Bytes, b"")), dict(x=b"abcd"), b"\1abcd"),
+    (dict(n=(U8, auto((size_of("x") + size_of("n") + size_of("m")) // 4)), m=(U8, 0), x=(Bytes, b"ab")), dict(x=b"abcdef"), b"\2\0abcdef"),
+    (dict(n=(U8, auto(count_of("items") * 2)), items=(Items, many())), dict(items=(Item(v=1), Item(v=2))), b"\4\1\2"),
+    (dict(n=(U8, auto(size_of("x"))), k=(U8, auto(size_of("x") + 1)), x=(Bytes, b"")), dict(x=b"ab"), b"\2\3ab"),
+    (dict(n=(S8, auto(size_of("x"))), x=(Bytes, b"")), dict(x=b"ab"), b"\2ab"),
+    (dict(n=(U8, auto(size_of("x"))), x=(Bytes, b""), items=(Items, many(size=field("n")))), dict(x=b"ab", items=(Item(v=1), Item(v=2))), b"\2ab\1\2"),
+    # what stands behind a field that goes on to the end of its header
+    (dict(length=(U8, auto(size_of("self"))), x=(Bytes, b""), next=(U8, 7)), dict(x=b"ab", next=9), b"\4ab\x09"),
+    (dict(length=(U8, auto(size_of("self"))), items=(Items, many()), n=(U4, 1), m=(U4, 2)), dict(items=(Item(v=1),), n=3), b"\3\1\x32"),
+    (dict(length=(U8, auto(size_of("self"))), flag=(U8, auto(has("o"))), x=(Bytes, b""), o=(U16, when(field("flag")))), dict(x=b"ab", o=5), b"\6\1ab\0\5"),
+    (dict(length=(U8, auto(size_of("self"))), n=(U8, auto(size_of("y"))), x=(Bytes, b""), y=(Bytes, b"")), dict(x=b"ab", y=b"c"), b"\5\2"[:1] + b"\1abc"),
+    # shared bytes
+    (dict(a=U4, b=U8, c=U4, d=U64, e=U4, f=U64, g=U4), dict(a=1, b=255, c=3, d=2**64 - 1, e=5, f=2**63, g=9), b"\x1f\xf3" + b"\xff" * 8 + b"\x58" + bytes(7) + b"\x09"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "values", "data"), READ_BACK, ids=lambda one: "".join(one) if type(one) is dict else ""
+)
+def test_a_rule_that_can_be_solved_reads_back(body: dict[str, Any], values: dict[str, Any], data: bytes) -> None:
+    cls = made(**body)
+    built = bytes(cls(**values) / b"PAYLOAD")
+    assert built == data + b"PAYLOAD"
+    packet = dissect(built, first=cls)
+    read: Any = packet.layers[0]
+    assert {name: getattr(read, name) for name in values} == values
+    assert packet.payload == b"PAYLOAD" and not packet.faults
+
+
+@pytest.mark.parametrize(
+    ("body", "values", "data"), READ_BACK, ids=lambda one: "".join(one) if type(one) is dict else ""
+)
+def test_the_careful_reader_goes_by_the_same_solutions(
+    body: dict[str, Any], values: dict[str, Any], data: bytes
+) -> None:
+    cls = made(**body)
+    for cut in range(len(data) + 1):
+        one, other = Dissection(), Dissection()
+        assert cls._decode(data[:cut], 0, cut, one) == walk(cls._declaration, data[:cut], 0, cut, other)
+        assert one.faults == other.faults
+
+
+def test_what_stands_behind_the_rest_is_found_from_the_end() -> None:
+    class Tailed(Header):
+        kind: U8 = 0
+        x: Rest = b""
+        y: U16 = 7
+        z: U8 = 1
+
+    read: Any = dissect(b"\5abc\0\x09\2", first=Tailed).layers[0]
+    assert (read.kind, read.x, read.y, read.z) == (5, b"abc", 9, 2)
+    assert bytes(Tailed(kind=5, x=b"abc", y=9, z=2)) == b"\5abc\0\x09\2"
+    assert [str(fault) for fault in dissect(b"\5\0\1", first=Tailed).faults] == [
+        "Tailed.z: expected 1 bytes at offset 3, got 0"
+    ]
+    with pytest.raises(BuildError, match="Tailed: expected nothing above it, since x goes on to the end, got 3 bytes"):
+        bytes(Tailed() / b"abc")
+
+
+def test_open_fields_of_which_only_one_is_ever_there_are_accepted() -> None:
+    class Either(Header):
+        kind: U8 = 0
+        items: tuple[Item, ...] | None = when(field("kind") == 1, many())
+        x: Rest | None = when(field("kind").one_of(2, 3), b"")
+        names: tuple[Named, ...] | None = when(field("kind") == 4, many())
+
+    for header in (
+        Either(kind=1, items=(Item(v=2),)),
+        Either(kind=2, x=b"ab"),
+        Either(kind=4, names=(Named(text=b"a"),)),
+    ):
+        assert dissect(bytes(header), first=Either).layers[0] == header
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    (dict(n=(U8, auto(size_of("x") + size_of("y"))), x=(Bytes, b""), y=(Bytes, b"")), r"Made\.x: expected a rule that can be solved for the size of x, got n = size_of\(x\) \+ size_of\(y\) \(say how it is read: x = sized\(\.\.\.\), made of field\('n'\)\)"),
+    (dict(n=(U8, auto(choose(size_of("x") < 10, size_of("x"), 255))), x=(Bytes, b"")), "solved for the size of x, got n = size_of.x. if size_of"),
+    (dict(n=(U8, auto(size_of("x") & 0x7F)), x=(Bytes, b"")), "solved for the size of x, got n = size_of.x. & 127"),
+    (dict(n=(U8, auto(size_of("x") % 16)), x=(Bytes, b"")), "solved for the size of x"),
+    (dict(n=(U8, auto(count_of("a") + count_of("b"))), a=(Items, many()), b=(Items, many())), r"Made\.a: .* many\(count=\.\.\.\) or many\(size=\.\.\.\), made of field\('n'\)"),
+    (dict(n=(U8, auto(size_of("self") * size_of("self"))), x=(Bytes, b"")), "solved for the size of x"),
+    (dict(x=(Bytes, b""), n=(U8, auto(size_of("self")))), r"Made\.x: expected a size: sized"),
+    (dict(n=(U8, auto(size_of("self") + size_of("payload"))), x=(Bytes, b"")), r"Made\.x: expected a size: sized\(\.\.\.\), pad\(\.\.\.\), Rest or"),
+    (dict(a=(Items, many()), b=(Items, many())), r"Made\.b: expected one field at most that takes the rest, got a before it"),
+    (dict(a=(Items, many()), b=(Rest, b"")), r"Made\.b: .*takes the rest, got a before it"),
+    (dict(n=(U8, auto(size_of("self"))), a=(Bytes, b""), b=(Bytes, b"")), r"Made\.b: .*takes the rest, got a before it"),
+    (dict(n=(U8, auto(size_of("self"))), x=(Bytes, b""), padding=(Bytes, pad(4))), r'Made\.padding: expected fields of known size behind x, .*size_of\("self"\) - size_of\("padding"\)'),
+    (dict(x=(Rest, b""), n=(U8, auto(size_of("y"))), y=(Bytes, b"")), r"Made\.n: expected fields of known size behind x"),
+    (dict(x=(Rest, b""), y=(tuple[Named, ...], many(count=2))), r"Made\.y: expected fields of known size behind x"),
+    (dict(payload=Payload, fill=(Bytes, pad(4))), "Made: expected a payload whose size is told, since padding follows it"),
+    (dict(opt=(U8, when(field("flag"))), flag=(U8, auto(has("opt")))), r"Made\.opt: expected presence and size to follow from fields before it, got flag"),
+    (dict(a=U4, x=(Annotated[bytes, fixed_bytes(3)], b"abc"), b=U4), "a start on a byte boundary"),
+    (dict(a=U4, x=(U16le, 0), b=U4), "a little-endian number on a byte boundary"),
+    (dict(a=U4, x=(MAC, default("02:00:00:00:00:01")), b=U4), "a start on a byte boundary"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "complaint"), REFUSED)
+def test_what_a_reader_could_not_find_is_refused_in_the_class_body(body: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(DeclareError, match=complaint):
+        made(**body)
+
+
+def _int(name: str, bits: int = 8, **more: Any) -> dict[str, Any]:
+    return {"name": name, "kind": "int", "bits": bits, **({} if "rule" in more else {"default": 0}), **more}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [_int("n", rule=["+", ["size_of", "x"], ["size_of", "y"]]), {"name": "x", "kind": "octets", "default": ""}, {"name": "y", "kind": "octets", "default": ""}],
+        [_int("n", rule=["&", ["size_of", "x"], 127]), {"name": "x", "kind": "octets", "default": ""}],
+        [_int("a", 4), {"name": "m", "kind": "mac", "default": "020000000001"}, _int("b", 4)],
+    ],
+)  # fmt: skip
+def test_what_is_refused_in_a_class_body_is_refused_in_a_file(fields: list[dict[str, Any]]) -> None:
+    with bindings(), pytest.raises(DeclareError):
+        declare_from({"name": "Filed", "fields": fields})
+
+
+# What values alone decide ----------------------------------------------------------------------------------------
+
+
+class Plain(Header):
+    n: U8 = 0
+    x: Bytes = sized(field("n") * 2, b"")
+
+
+class Counted(Header):
+    n: U8 = 0
+    items: tuple[Item, ...] = many(count=field("n"))
+
+
+class Flagged(Header):
+    flag: U8 = 0
+    opt: U8 | None = when(field("flag"))
+
+
+class Words(Header):
+    n: U8 = auto(size_of("x") // 4)
+    x: Bytes = b""
+
+
+class Labels(Header):
+    labels: tuple[Named, ...] = many(until=field("size") == 0)
+    kind: U8 = 0
+
+
+@pytest.mark.parametrize(
+    ("build", "complaint"),
+    [
+        (lambda: Plain(x=b"abcd"), r"Plain\.x: expected 0 bytes, as n \* 2 says, got 4 bytes \(n can be given too, or follow by auto\(size_of\('x'\)\)\)"),
+        (lambda: Counted(items=(Item(), Item())), r"Counted\.items: expected 0 items, as n says, got 2 items"),
+        (lambda: Flagged(opt=3), r"Flagged\.opt: expected no value, since it is there only where flag, got 3 \(flag can be given too, or follow by auto\(has\('opt'\)\)\)"),
+        (lambda: Flagged(flag=1, opt=3).replace(flag=0), r"Flagged\.opt: expected no value"),
+        (lambda: Words(x=b"abcde"), r"Words\.n: expected a size that comes back from size_of\(x\) // 4, got 5, which is read as 4"),
+        (lambda: Labels(labels=(Named(text=b"a"),)), r"Labels\.labels: expected a last item for which size == 0, since more follows, got none"),
+    ],
+)  # fmt: skip
+def test_values_that_would_not_read_back_are_told_when_building(build: Callable[[], Header], complaint: str) -> None:
+    header = build()
+    for packet in (header, header / b"x"):
+        with pytest.raises(BuildError, match=complaint):
+            bytes(packet)
+
+
+def test_what_is_given_on_purpose_is_built_as_given() -> None:
+    assert bytes(Plain(n=2, x=b"abcd")) == b"\2abcd"
+    assert bytes(Plain(n=9, x=b"abcd")) == b"\x09abcd"
+    assert bytes(Counted(n=7, items=(Item(v=1),))) == b"\7\1"
+    assert bytes(Words(n=1, x=b"abcde")) == b"\1abcde"
+    assert bytes(Flagged(flag=1, opt=3)) == b"\1\3"
+    assert bytes(Labels(labels=(Named(text=b"a"), Named()), kind=2)) == b"\1a\0\2"
+
+
+def test_captured_values_that_are_there_no_more_are_left_out() -> None:
+    read: Any = dissect(b"\1\3", first=Flagged).layers[0]
+    assert bytes(read.replace(flag=0)) == b"\0"
+    with pytest.raises(BuildError, match="no value"):
+        bytes(read.replace(flag=0, opt=4))
+
+
+# Tried once -------------------------------------------------------------------------------------------------------
+
+
+def test_every_header_of_packetlab_reads_back_what_it_builds() -> None:
+    with bindings():
+        for header in registry.declared():
+            if header.__module__.startswith("packetlab."):
+                prove(header)
+
+
+def test_a_declaration_that_does_not_read_back_is_told_when_first_used() -> None:
+    class Nothing(Header):  # an item of no bytes cannot be counted by reading on
+        x: Rest = b""
+
+    class Holding(Header):
+        items: tuple[Nothing, ...] = many()
+
+    for use in (lambda: bytes(Holding()), lambda: dissect(b"abc", first=Holding), lambda: bytes(Holding())):
+        with pytest.raises(DeclareError, match=r"Holding\.items: expected a declaration that reads back .* in "):
+            use()
+
+
+def test_a_declaration_is_tried_once() -> None:
+    class Used(Header):
+        n: U8 = auto(size_of("x"))
+        x: Bytes = b""
+
+    assert not Used._declaration.proved
+    assert bytes(Used(x=b"a")) == b"\1a"
+    assert Used._declaration.proved
+    encode = Used._encode
+    bytes(Used(x=b"ab"))
+    assert Used._encode is encode

@@ -121,7 +121,7 @@ class Plan:
             if header._state >> 2 * len(cls._fields):
                 raise Unplanned
             ours = {span.field.name: _spot(span) for span in where.spans if span.layer == i}
-            left = [f for f in cls._fields if isinstance(f.rule, Checksum) and f.name in ours]
+            left = [f for f in cls._declaration.plan.sums if f.name in ours]
             left = [f for f in left if not header._state & f.bit]  # what is given stays
             parts = {name: _columns(spot) for name, spot in ours.items()}
             parts["self"], parts["payload"] = _halves(where, i, packet)

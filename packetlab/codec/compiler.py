@@ -114,14 +114,14 @@ def compile_init(cls: type[AnyHeader]) -> None:
         elif kind.verbatim and kind.bits is not None:
             fits = f"_type({name}) is _bytes and _len({name}) == {kind.bits // 8}"
         if fits:
-            lines += [f"    elif {fits}: _s |= {f.bit}; _self.{f.slot} = {name}"]
+            lines += [f"    elif {fits}: _s |= {f.bit:#x}; _self.{f.slot} = {name}"]
         # Text is asked for first: addresses are mostly written so.
         lines += [f"    elif _type({name}) is _str or not _isinstance({name}, _Tolerance):"]
-        lines += [f"        _s |= {f.bit}", f"        _self.{f.slot} = _K_{name}({name}, {where})", "    else:"]
-        lines += [f"        _s |= {f.bit | cls._declaration.prototype_bit}"]
+        lines += [f"        _s |= {f.bit:#x}", f"        _self.{f.slot} = _K_{name}({name}, {where})", "    else:"]
+        lines += [f"        _s |= {f.bit | cls._declaration.prototype_bit:#x}"]
         lines += [f"        _self.{f.slot} = {name}.fitted(_F_{name}, {where})"]
         if kind.wire == "items":
-            lines += [f"    if _has_pattern(_self.{f.slot}): _s |= {cls._declaration.prototype_bit}"]
+            lines += [f"    if _has_pattern(_self.{f.slot}): _s |= {cls._declaration.prototype_bit:#x}"]
     lines += ["    _self._state = _s"]
     header: Any = cls
     header.__init__ = function(lines, names, f"{cls.__name__}.__init__")

@@ -31,6 +31,7 @@ from packetlab.errors import DeclareError
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import AnyHeader, Declaration
+    from packetlab.declare.fields import Field
 
 
 def compile_decode(cls: Declaration) -> Any:
@@ -97,7 +98,7 @@ class Reading(OneByOne):
             value = "None" if f.kind.wire == "payload" else self.v(f.name)
             self.lines.append(f"h{tag}.{f.slot} = {value}")
         every = (1 << len(cls.fields)) - 1
-        self.lines.append(f"h{tag}._state = {every | every << len(cls.fields)}")
+        self.lines.append(f"h{tag}._state = {every | every << len(cls.fields):#x}")
         self.payload = end
         return end
 

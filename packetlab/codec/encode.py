@@ -136,7 +136,7 @@ class Packing(OneByOne):
         if self.stack is not None:
             # Given lengths and checksums, headers that are cut, and prototypes go the ordinary way.
             derived = sum(f.bit for f in self.cls.fields if is_derived(f) and not isinstance(f.rule, Next))
-            first += [f"if s{tag} & {derived | 3 << 2 * count}: return None"]
+            first += [f"if s{tag} & {derived | 3 << 2 * count:#x}: return None"]
             if self.plain:
                 first += [
                     f"if h{tag}.{f.slot}: return general(stack, payload)"
@@ -186,7 +186,7 @@ class Packing(OneByOne):
         if name in self.doing:
             raise DeclareError(f"{self.cls.name}.{name}", "rules without a circle", " -> ".join([*self.doing, name]))
         self.doing.append(name)
-        own, is_own = f"h{tag}.{f.slot}", f"s{tag} & {f.bit}"
+        own, is_own = f"h{tag}.{f.slot}", f"s{tag} & {f.bit:#x}"
         derived = "0" if isinstance(f.rule, Checksum) else f.rule.code(self) if f.rule is not None else ""
         if f.pad:
             derived = f"bytes(-({self.size_before(f)}) % {f.pad})"
@@ -248,7 +248,7 @@ class Packing(OneByOne):
         # What was captured is as long as it was; only what is built is filled up.
         align = str(f.align)
         if f.align:
-            align = f"0 if s{self.tag} & {f.bit << len(self.cls.fields)} else {f.align}"
+            align = f"0 if s{self.tag} & {f.bit << len(self.cls.fields):#x} else {f.align}"
         return f"(encode_items({value}, {align}) if {value} else b'')"
 
     def size(self, part: str) -> str:
@@ -358,7 +358,7 @@ class Packing(OneByOne):
         size, order = f.kind.fixed_bits // 8, "little" if f.kind.little else "big"
         data = " + ".join(self.part(part) for part in rule.over if part != "pseudo")
         var = f"v_{f.name}{tag}"
-        condition = "" if self.stack is not None else f"not s & {f.bit}"
+        condition = "" if self.stack is not None else f"not s & {f.bit:#x}"
         if f.condition is not None:
             condition += (" and " if condition else "") + self.present(f)
         lines = [f"d = {data}"]

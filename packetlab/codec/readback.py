@@ -43,7 +43,7 @@ def checks(to: Writer) -> list[str]:
         if isinstance(step, When):
             f = step.field
             if not any(isinstance(leaf, Has) and leaf.name == f.name for leaf in step.condition.leaves()):
-                anew = f"s{tag} & {f.bit | f.bit << len(header.fields)} == {f.bit}"
+                anew = f"s{tag} & {f.bit | f.bit << len(header.fields):#x} == {f.bit:#x}"
                 found.append(
                     f"if {anew} and not {to.present(f)} and h{tag}.{f.slot} is not None: raise absent(h{tag}, '{f.name}')"
                 )
@@ -80,7 +80,7 @@ def _compared(to: Writer, f: Field, said: Expr, got: str, names: set[str]) -> li
     for name in names:
         given |= to.cls.by_name[name].bit
     there = f"{to.present(f)} and " if f.condition is not None else ""
-    test = f"{there}not s{to.tag} & {given} and {got} != {code}"
+    test = f"{there}not s{to.tag} & {given:#x} and {got} != {code}"
     return [f"if {test}: raise differs(h{to.tag}, '{f.name}', {code}, {got})"]
 
 

@@ -53,7 +53,7 @@ class Rederiving(Packing):
             lines += ["head, body, m = data[start:at], data[at:stop], 0", *self.lines, f"m &= o._state >> {count}"]
         lines += ["r = new(cls)", f"r._state = o._state & ~(m | m << {count})" if derived else "r._state = o._state"]
         for f in self.cls.fields:
-            lines.append(f"r.{f.slot} = {f'None if m & {f.bit} else ' if f in derived else ''}o.{f.slot}")
+            lines.append(f"r.{f.slot} = {f'None if m & {f.bit:#x} else ' if f in derived else ''}o.{f.slot}")
         head = "def rederive(o, h, data, start, end, stack, i, above):"
         lines = [head, *("    " + line for line in [*lines, "return r, at, stop"])]
         return function(lines, self.names, f"{self.cls.name}.rederive")
@@ -86,10 +86,10 @@ class Rederiving(Packing):
                 if filled:
                     self.names[f"A_{f.name}"] = frozenset(filled)
                     tests[-1] = f"(above in A_{f.name} or {tests[-1]})"
-            lines.append(f"    if {' and '.join(tests)}: m |= {f.bit}")
+            lines.append(f"    if {' and '.join(tests)}: m |= {f.bit:#x}")
         lines += ["    r = new(cls)", f"    r._state = {every} & ~(m | m << {count})"]
         for f in self.cls.fields:
-            lines.append(f"    r.{f.slot} = {f'None if m & {f.bit} else ' if f in derived else ''}h.{f.slot}")
+            lines.append(f"    r.{f.slot} = {f'None if m & {f.bit:#x} else ' if f in derived else ''}h.{f.slot}")
         return function([*lines, "    return r"], self.names, f"{self.cls.name}.loosened")
 
     def compare(self, f: Field) -> None:
@@ -103,7 +103,7 @@ class Rederiving(Packing):
         else:
             derived = f"bytes(-({self.size_before(f)}) % {f.pad})" if rule is None else rule.code(self)
             test = f"{own} == {derived}"
-        self.lines.append(f"if {own} is not None and {test}: m |= {f.bit}")
+        self.lines.append(f"if {own} is not None and {test}: m |= {f.bit:#x}")
 
     def summed(self, f: Field, rule: Checksum) -> None:
         """Work out a checksum over the bytes as they are, its own field as zeros."""

@@ -217,7 +217,11 @@ class Plan:
             self._bound()
         self.bounds = [step for step in self.head if isinstance(step, Bound)]
         self.trailer: list[Step] = [self._step(piece) for piece in _pieces(behind)]
-        self.sums = [f for f in fields if isinstance(f.rule, Checksum)]
+        # What covers the header covers the other sums in it, and those behind the payload cover all that stands before.
+        self.sums = [
+            f for some in (before, behind) for whole in (False, True) for f in some
+            if isinstance(f.rule, Checksum) and ("self" in f.rule.over) is whole
+        ]  # fmt: skip
         self.lengths = [f for f in fields if f.rule is not None and _counts_payload(f.rule)]
 
     def _solve(self, rules: list[tuple[Field, Expr]]) -> None:

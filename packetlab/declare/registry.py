@@ -35,11 +35,10 @@ class Space:
 
 
 _spaces: dict[str, Space] = {}
-stale: list[dict[Any, Any]] = []
-"""What was worked out from bindings elsewhere; emptied whenever they change."""
-watchers: list[Callable[[type[AnyHeader]], object]] = []
-"""Called with each header class as it is declared."""
+stale: list[dict[Any, Any]] = []  # what was worked out from bindings elsewhere; emptied whenever they change
+watchers: list[Callable[[type[AnyHeader]], object]] = []  # called with each header class as it is declared
 _conditions: dict[str, list[tuple[Expr, dict[str, Expr], type[AnyHeader]]]] = {}
+_texts: dict[str, dict[str, type[AnyHeader]]] = {}  # the same conditions as text -> what is bound by it
 _declared: dict[str, type[AnyHeader]] = {}
 _numbered: list[Field] = []  # fields that a binding gave a number space of their own
 
@@ -168,6 +167,7 @@ def forget(upper: type[AnyHeader]) -> None:
         for number in [n for n, header in one.headers.items() if header is upper]:
             del one.headers[number]
             _refill(upper, one.name)
+    _texts.clear()
     for lower, entries in _conditions.items():
         kept = [entry for entry in entries if entry[2] is not upper]
         if len(kept) != len(entries):
@@ -209,13 +209,13 @@ def bind(upper: type[AnyHeader], under: type[AnyHeader], when: Any = None, sets:
         for one in _with_derived(under):
             write_order(one._declaration, [*(sets for _, sets, _ in conditions(one)), filled])
     for name in filled:
-        declared_field = field_of(under._declaration, name, where)
-        if declared_field.rule is None:
+        if (declared_field := field_of(under._declaration, name, where)).rule is None:
             _own_space(declared_field)
     entries = _conditions.setdefault(key(under), [])
-    for other, _, taken in entries:
-        if taken is not upper and str(other) == str(condition):
-            raise DeclareError(where, f"a free condition ({condition})", taken.__name__)
+    if not (texts := _texts.setdefault(key(under), {})):
+        texts.update({str(other): taken for other, _, taken in entries})
+    if (taken := texts.setdefault(str(condition), upper)) is not upper:
+        raise DeclareError(where, f"a free condition ({condition})", taken.__name__)
     entries.append((condition, filled, upper))
     changed()
     _recompile(key(under))
@@ -399,7 +399,6 @@ def bindings() -> Iterator[None]:
     """Scope bindings: what is bound or declared inside the `with` is forgotten after it."""
     # What packetlab itself declares must stand before, or it would be forgotten too where it is first used inside.
     hook("declare_all")()
-
     before = _State()
     try:
         yield
@@ -430,6 +429,7 @@ class _State:
 
     def restore(self) -> None:
         changed()
+        _texts.clear()
         for name, one in _spaces.items():
             # In place: compiled codecs hold these very dicts.
             headers, numbers = self.spaces.get(name, ({}, {}))

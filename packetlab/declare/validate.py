@@ -198,6 +198,7 @@ def check_declaration(header: Declaration) -> None:
     for f in header.fields:
         if f.name not in ordered:
             _check_rules(header, f, derived)
+    _check_sums(header)
     _check_options(header)
     _check_layout(header)
     _check_ends(header)
@@ -241,6 +242,19 @@ def _check_sum(header: Declaration, f: Field, rule: Checksum, where: str) -> Non
     assert f.kind.wire == "number"
     if f.kind.fixed_bits % 8 or f.kind.fixed_bits < width or f.kind.signed:
         raise DeclareError(where, f"an unsigned field of {width} bits or more, in bytes", f"{f.kind.bits} bits")
+
+
+def _check_sums(header: Declaration) -> None:
+    """Refuse sums of which each covers the other, and rules that want a sum before it is known."""
+    sums = {f.name: f for f in header.before if isinstance(f.rule, Checksum)}
+    covering = [f for f in sums.values() if isinstance(f.rule, Checksum) and "self" in f.rule.over]
+    if len(covering) > 1:
+        circle = " -> ".join(f.name for f in (*covering, covering[0]))
+        raise DeclareError(f"{header.name}.{covering[1].name}", 'one sum over "self", which covers the others', circle)
+    for f in header.fields:
+        rules = [f.condition] if isinstance(f.rule, Checksum) else [f.condition, f.rule]
+        for name in sorted(set().union(*(needs(rule) for rule in rules if rule is not None)) & sums.keys()):
+            raise DeclareError(f"{header.name}.{f.name}", "fields other than sums, which are worked out last", name)
 
 
 def _check_options(header: Declaration) -> None:

@@ -194,7 +194,7 @@ class Declared:
     def _checksums(self, place: int, header: Header, spans: list[Span]) -> None:
         """Note the checksums of a header. Those later in it cover earlier ones, as they are worked out one by one."""
         cls, outer = type(header), self._around(self.start + self.places.layers[place][0])
-        found = [f for f in cls._fields if isinstance(f.rule, Checksum) and getattr(header, f.slot) is not None]
+        found = [f for f in cls._declaration.plan.sums if getattr(header, f.slot) is not None]
         for f in reversed(found):
             rule = f.rule
             assert isinstance(rule, Checksum) and f.kind.wire == "number"

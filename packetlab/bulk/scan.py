@@ -15,7 +15,7 @@ from packetlab.bulk.columns import Column
 from packetlab.bulk.queries import Asked, any_of, compared, wanted
 from packetlab.bulk.scannable import CANNOT, scannable
 from packetlab.declare import registry
-from packetlab.declare.expressions import Const, Next
+from packetlab.declare.expressions import Const, Expr, Next
 from packetlab.declare.kinds import Int, Kind
 from packetlab.declare.plan import Bound, Fixed, Open, Padded, Run, Sized, Step, When, needs
 from packetlab.errors import DeclareError
@@ -23,11 +23,9 @@ from packetlab.pattern.conditions import Condition, Match
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import AnyHeader
-    from packetlab.declare.expressions import Expr
     from packetlab.pattern.paths import FieldPath
 
-Place: TypeAlias = tuple[str, int]
-"""Where something lies: "begin" or "pos", and bytes after it."""
+Place: TypeAlias = tuple[str, int]  # where something lies: "begin" or "pos", and bytes after it
 
 
 def following(cls: type[AnyHeader]) -> list[type[AnyHeader]]:
@@ -47,10 +45,7 @@ def on_the_way(first: type[AnyHeader], columns: Sequence[Asked]) -> dict[type[An
         reached += [upper for upper in following(cls) if upper not in reached]
     wanted = {cls for cls in reached if any(issubclass(cls, column.header) for column in columns)}
     leading = set(wanted)
-    while True:
-        more = {cls for cls in reached if cls not in leading and any(upper in leading for upper in following(cls))}
-        if not more:
-            break
+    while more := {cls for cls in reached if cls not in leading and any(one in leading for one in following(cls))}:
         leading |= more
     return {cls: number for number, cls in enumerate((cls for cls in reached if cls in leading), 1)}
 
@@ -79,7 +74,6 @@ class Tracing:
         self.lines: list[str] = []
         self.read: set[str] = set()
         self.offset: int | None = 0
-        self.kept = 0
         self.at_limit = self.stop = self.total = ""
         self.onward = [upper for upper in following(cls) if upper in numbers]
         self.rules = self._rules()
@@ -90,11 +84,8 @@ class Tracing:
         """Rules that decide where something lies or what follows."""
         cls = self.cls
         rules = [said[0] for said in (self.plan.own, self.plan.total, self.plan.payload) if said]
-        rules += [
-            *self.plan.sizes.values(),
-            *self.plan.behind.values(),
-            *(f.condition for f in cls._fields if f.condition is not None),
-        ]
+        rules += [*self.plan.sizes.values(), *self.plan.behind.values()]
+        rules += [f.condition for f in cls._fields if f.condition is not None]
         if self.onward:
             opaque = cls._declaration.opaque
             rules += [*cls._declaration.shortened, *([] if opaque is None else [opaque])]
@@ -168,9 +159,8 @@ class Tracing:
 
     def keep(self, code: str) -> str:
         """Give a new variable a value; return its name."""
-        self.kept += 1
-        self.let(f"v_{self.kept}", code)  # no field is called so
-        return f"v_{self.kept}"
+        self.let(name := f"v_{len(self.lines)}", code)  # no field is called so
+        return name
 
     def fetch(self, at: Place, size: int, kind: Kind, shift: int = 0) -> str:
         """Return source for a number in the `size` bytes at a place: the bits of `kind` above the lowest `shift`."""
@@ -361,7 +351,6 @@ class Tracing:
 
     def open_end(self, step: Open) -> None:
         """Go over a field that takes all up to a limit."""
-        f = step.field
         limit = self.stop or self.total or "end"
         if limit == "end" and self.plan.trailing:
             limit = f"end - {self.plan.trailing}"
@@ -371,7 +360,7 @@ class Tracing:
             limit = "e"
             self.check(f"e < {self.pos}")
         self.let("w", f"{limit} - ({self.pos})")
-        self.give(f.name, self.place(), "w")
+        self.give(step.field.name, self.place(), "w")
         self.float()
         self.let("pos", limit)
         self.at_limit = limit

@@ -107,7 +107,7 @@ def absent(header: AnyHeader, name: str) -> BuildError:
     hint = f"{', '.join(sorted(needs(f.condition)))} can be given too, or follow by auto(has({name!r}))"
     got = f.kind.text(getattr(header, f.slot)) if f.kind.wire != "items" else "items"
     return BuildError(
-        f"{type(header).__name__}.{name}", f"no value, since it is there only where {words(f.condition)}", got, hint
+        f"{type(header).__name__}.{name}", f"a field that is there, as it is where {words(f.condition)}", got, hint
     )
 
 

@@ -363,9 +363,7 @@ def _check_order(header: Declaration) -> None:
     for f in header.behind:
         if f.condition is not None or (f.kind.bits is None and not f.pad):
             where = f"{header.name}.{f.name}"
-            raise DeclareError(
-                where, "a fixed field or pad() after a payload", "one that may be absent or of any size"
-            )
+            raise DeclareError(where, "a fixed field or pad() after a payload", "one that may be absent or of any size")
 
 
 def _asked(rule: Expr) -> set[str]:

@@ -211,7 +211,7 @@ def test_a_sum_under_another_sum_and_two_in_one_header() -> None:
 
         class Two(Header):
             number: U16 = 0
-            first: U16 = auto(internet_checksum("self"))
+            first: U16 = auto(internet_checksum("payload"))
             second: U32 = auto(crc32("self", "payload"))
             third: U16 = auto(xns_checksum("payload"))
 

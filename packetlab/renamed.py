@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -14,10 +15,30 @@ Function = TypeVar("Function", bound="Callable[..., Any]")
 NAMES = {"Octets": "Bytes", "octets": "fixed_bytes"}
 """Old name in `packetlab` -> new name."""
 
+MODULES = {
+    "packetlab.bulk.report": {"Report": "VariationReport"},
+    "packetlab.link.replay.report": {"Report": "SendReport"},
+    "packetlab.link.replay.replay": {"Report": "SendReport"},
+}
+"""Old and new names in other modules, each of which has ``__getattr__ = old_names(__name__)``."""
+
 
 def warn(old: str, new: str, stacklevel: int = 3) -> None:
     """Warn the caller of whoever calls this that a name has changed."""
     warnings.warn(f"{old} is now {new}", DeprecationWarning, stacklevel=stacklevel)
+
+
+def old_names(module: str) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a module in which names have changed."""
+
+    def get(name: str) -> Any:
+        new = MODULES[module].get(name)
+        if new is None:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warn(f"{module}.{name}", new)
+        return getattr(sys.modules[module], new)
+
+    return get
 
 
 def renamed(old: str, new: str) -> property:

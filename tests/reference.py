@@ -37,7 +37,7 @@ SUBJECTS = {
 
 BESIDES = {
     "packetlab.bulk.vary": "Variation",
-    "packetlab.bulk.report": "Report Damage",
+    "packetlab.bulk.report": "VariationReport Damage",
     "packetlab.bulk.batch": "Batch",
     "packetlab.packet.results": "Difference",
     "packetlab.capture.batch": "FrameBatch",
@@ -53,7 +53,7 @@ BESIDES = {
     "packetlab.link.lab.program": "Program",
     "packetlab.link.replay.record": "Recording",
     "packetlab.link.replay.replay_sides": "SidesReport",
-    "packetlab.link.replay.report": "Report",
+    "packetlab.link.replay.report": "SendReport",
     "packetlab.link.ring": "Ring",
     "packetlab.sockets.socket": "Socket",
     "packetlab.sockets.seqpacket": "SeqpacketSocket",

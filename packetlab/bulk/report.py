@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from packetlab.renamed import old_names
 
 
 class Damage(NamedTuple):
@@ -15,7 +17,7 @@ class Damage(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Report:
+class VariationReport:
     """How frames received compare with those expected. True where all came, once, in order and whole.
 
     Attributes:
@@ -65,3 +67,7 @@ class Report:
         if self.ambiguous:
             lines.append(f"ambiguous  {self.ambiguous} rows are equal to others")
         return "\n".join(lines)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names(__name__)

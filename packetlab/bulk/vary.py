@@ -24,7 +24,7 @@ from packetlab.pattern.paths import PAYLOAD, FieldPath
 
 if TYPE_CHECKING:
     from packetlab.bulk.generators import Rows
-    from packetlab.bulk.report import Report
+    from packetlab.bulk.report import VariationReport
 
 STRETCH = 1 << 16  # rows of a stretch
 CACHE = 1 << 17  # bytes that are worked on at a time, so that they stay near the processor
@@ -239,7 +239,7 @@ class Variation(Batch):
         for batch in self.batches() if self._batch is None else (self._batch,):
             yield from batch
 
-    def check(self, received: Any, ignoring: Any = ()) -> Report:
+    def check(self, received: Any, ignoring: Any = ()) -> VariationReport:
         """Return how what was received compares with the rows of this variation, in their order.
 
         Args:
@@ -247,7 +247,7 @@ class Variation(Batch):
             ignoring: fields that may have changed on the way, named as for `vary` ("ether.dst", "ip.ttl").
         """
         fields = (ignoring,) if isinstance(ignoring, (str, Field)) else tuple(ignoring)
-        report: Report = hook("check")(self, received, fields)
+        report: VariationReport = hook("check")(self, received, fields)
         return report
 
     def __repr__(self) -> str:

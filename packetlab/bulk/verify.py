@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.bulk.batch import Batch
 from packetlab.bulk.generators import mixed
-from packetlab.bulk.report import Damage, Report
+from packetlab.bulk.report import Damage, VariationReport
 from packetlab.bulk.vary import STRETCH, Variation, named
 from packetlab.packet.offsets import places
 
@@ -31,7 +31,7 @@ NEAR = 64  # rows before and after the place of a damaged frame that it may be o
 LIKE = 0.75  # part of the bytes that stay which a damaged frame has kept at least; cut, it has half of all
 
 
-def check(variation: Variation, received: Any, ignoring: tuple[Any, ...] = ()) -> Report:
+def check(variation: Variation, received: Any, ignoring: tuple[Any, ...] = ()) -> VariationReport:
     """Return the report on what was received; see `Variation.check`."""
     return _Check(variation, ignoring).over(stretches(received))
 
@@ -146,7 +146,7 @@ class _Check:
 
     # While frames come --------------------------------------------------------------------------------------
 
-    def over(self, batches: Iterable[Batch]) -> Report:
+    def over(self, batches: Iterable[Batch]) -> VariationReport:
         for batch in batches:
             self.take(batch)
         return self.report()
@@ -252,7 +252,7 @@ class _Check:
 
     # At the end ---------------------------------------------------------------------------------------------
 
-    def report(self) -> Report:
+    def report(self) -> VariationReport:
         import numpy as np
 
         damage = self._looked_into()
@@ -262,7 +262,7 @@ class _Check:
             self.seen[one.row] = True
         missing = np.flatnonzero(~self.seen)
         parts = np.split(missing, np.flatnonzero(np.diff(missing) != 1) + 1) if len(missing) else []
-        return Report(
+        return VariationReport(
             expected=self.count,
             received=self.received,
             matched=matched,

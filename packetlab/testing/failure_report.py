@@ -29,8 +29,8 @@ def seconds(at: int) -> str:
     return f"{at / SECOND:.9f}".rstrip("0").rstrip(".") + " s"
 
 
-class Told(Timeline, Protocol):
-    """What a story is told of; `Tape` is one.
+class Recorded(Timeline, Protocol):
+    """What a failure report is made of; `Tape` is one.
 
     Attributes:
         allow_unexpected, allow_missing: packets that are no failure; see `Tape`.
@@ -49,10 +49,10 @@ class Told(Timeline, Protocol):
         """Return the hosts that are watched, by name."""
 
 
-class Teller:
+class Reporter:
     """Finds the complaints, one after the other."""
 
-    def __init__(self, tape: Told) -> None:
+    def __init__(self, tape: Recorded) -> None:
         self.tape = tape
         self.seen, self.reading = tape.reading()
         self.hosts = list({id(host): host for host in tape._hosts().values()}.values())
@@ -232,9 +232,9 @@ def near(path: str | os.PathLike[str]) -> str:
     return os.fspath(path) if found.startswith("..") else found
 
 
-def story(tape: Told) -> str:
+def failure_report(tape: Recorded) -> str:
     """Return what a tape complains of; empty where all is as it tells."""
-    return Teller(tape).tell()
+    return Reporter(tape).tell()
 
 
 def recorded(change: Change) -> str:

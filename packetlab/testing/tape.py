@@ -1,7 +1,7 @@
 """Tape: what is to be seen on a network as a timeline, and what the tape itself sends; strict when it ends.
 
 Usable without pytest: ``with Tape(net) as tape: ...`` checks at its end. What a packet is to be stands in `patterns`,
-which packet is whose in `align`, the words of a complaint in `story`.
+which packet is whose in `align`, the words of a complaint in `failure_report`.
 """
 
 from __future__ import annotations
@@ -271,12 +271,12 @@ class Tape:
 
         Where the timeline ends with `nothing(within=...)`, that time passes first.
         """
-        from packetlab.testing.failure_report import story
+        from packetlab.testing.failure_report import failure_report
 
         __tracebackhide__ = True
         self._wait_out()
-        if self.blocks and (told := story(self)):
-            raise Mismatch(told)
+        if self.blocks and (report := failure_report(self)):
+            raise Mismatch(report)
 
     def _wait_out(self) -> None:
         """Let the time pass in which nothing is to come at the end."""

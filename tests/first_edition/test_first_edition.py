@@ -22,6 +22,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ import pytest
 import packetlab as pl
 from packetlab import Capture, Ether, bindings, declare_from, describe
 from packetlab.bulk.batch import Batch
-from packetlab.renamed import NAMES
+from packetlab.renamed import MODULES, NAMES
 from packetlab.schema.load import declarations
 
 HERE = Path(__file__).parent
@@ -90,3 +91,12 @@ def test_old_attributes_and_arguments_warn() -> None:
         fleet = pl.scan(CAPTURE, batch_octets=1000)
     with pytest.warns(DeprecationWarning, match="Fleet.octets is now total_bytes"):
         assert fleet.octets == CAPTURE.stat().st_size
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_an_old_name_in_a_module_warns(module: str) -> None:
+    there = import_module(module)
+    for old, new in MODULES[module].items():
+        with pytest.warns(DeprecationWarning, match=f"{module}.{old} is now {new}"):
+            assert getattr(there, old) is getattr(there, new)
+    assert not hasattr(there, "never")

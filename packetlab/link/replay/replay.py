@@ -9,15 +9,16 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packetlab.bulk.batch import Batch
 from packetlab.capture import Capture, Frame
 from packetlab.errors import BuildError
 from packetlab.link.port import Port, refusal
-from packetlab.link.replay.report import SECOND, Report as Report, Tally, progress as _progress
+from packetlab.link.replay.report import SECOND, SendReport as SendReport, Tally, progress as _progress
 from packetlab.link.replay.send import STRETCH, part_of, send_batches, wait_until
 from packetlab.link.waits import Stop
+from packetlab.renamed import old_names
 
 KEPT = 64 << 20  # bytes of a capture that are held to send them again
 
@@ -35,7 +36,7 @@ def replay(
     workers: int = 1,
     progress: bool | Callable[[int, int], None] | None = None,
     stop: Stop | None = None,
-) -> Report:
+) -> SendReport:
     """Send the frames of a capture onto a port that was opened by name, and report.
 
     Args:
@@ -97,7 +98,7 @@ def _deadlines(
 
 def _paced(
     deadlines: Iterator[tuple[int, bytes]], onto: Port, tell: Callable[[int, int], None], stop: Stop | None
-) -> Report:
+) -> SendReport:
     tally = Tally()
     late = array("q")
     clock = time.monotonic_ns
@@ -151,3 +152,7 @@ def _held(frames: Iterable[Any], count: int | None) -> Iterator[Batch]:
     waiting = islice(frames, count)
     while some := list(islice(waiting, STRETCH)):
         yield Batch.of(some)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names(__name__)

@@ -16,7 +16,7 @@ from packetlab.errors import BuildError
 from packetlab.hooks import Shown
 from packetlab.link.port import Port, refusal
 from packetlab.link.replay.replay import _deadlines, _times_over
-from packetlab.link.replay.report import SECOND, Report, Tally
+from packetlab.link.replay.report import SECOND, SendReport, Tally
 from packetlab.link.replay.send import wait_until
 from packetlab.link.waits import Stop
 
@@ -25,8 +25,8 @@ from packetlab.link.waits import Stop
 class SidesReport(Shown):
     """How both sides went. `lost`: frames that were waited for and did not arrive at the other side."""
 
-    client: Report
-    server: Report
+    client: SendReport
+    server: SendReport
     lost: int = 0
 
     @property

@@ -1,19 +1,21 @@
-"""Report: how sending went, and what is reported while it goes on."""
+"""How sending went, and what is reported while it goes on."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from packetlab.hooks import Shown
+from packetlab.renamed import old_names
 
 SECOND = 1_000_000_000
 PERCENTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
 
 
 @dataclass(frozen=True)
-class Report(Shown):
+class SendReport(Shown):
     """How a replay went.
 
     Attributes:
@@ -76,12 +78,12 @@ class Tally:
         for reason, count in other.failures.items():
             self.refused(reason, count)
 
-    def report(self, duration_ns: int, late_ns: Sequence[int] = ()) -> Report:
+    def report(self, duration_ns: int, late_ns: Sequence[int] = ()) -> SendReport:
         """Return what there is to say at the end."""
         late = sorted(late_ns)
         lateness = {name: late[max(0, -int(-len(late) * part // 1) - 1)] for name, part in PERCENTILES if late}
         first, failed = next(iter(self.failures), ""), sum(self.failures.values())
-        return Report(self.sent, self.bytes, failed, first, duration_ns, lateness, late_ns, self.failures)
+        return SendReport(self.sent, self.bytes, failed, first, duration_ns, lateness, late_ns, self.failures)
 
 
 def progress(wanted: bool | Callable[[int, int], None] | None) -> Callable[[int, int], None]:
@@ -107,3 +109,7 @@ def progress(wanted: bool | Callable[[int, int], None] | None) -> Callable[[int,
             sys.stderr.flush()
 
     return tell
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names(__name__)

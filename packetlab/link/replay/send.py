@@ -18,7 +18,7 @@ from packetlab.bulk.batch import Batch
 from packetlab.capture import Capture, Frame
 from packetlab.errors import BuildError
 from packetlab.link.port import Port
-from packetlab.link.replay.report import SECOND, Report, Tally, progress
+from packetlab.link.replay.report import SECOND, SendReport, Tally, progress
 from packetlab.link.waits import AT_ONCE, Stop, start
 
 SPIN = 200_000  # ns before a deadline in which to wait awake: sleeping is no more exact than this
@@ -35,7 +35,7 @@ def send(
     rate: float | None = None,
     progress: bool | Callable[[int, int], None] | None = False,
     stop: Stop | None = None,
-) -> Report:
+) -> SendReport:
     """Send frames without pause, or at a rate, onto a port that was opened by name, and report.
 
     Args:
@@ -59,7 +59,7 @@ def send_batches(
     rate: float | None = None,
     progress: bool | Callable[[int, int], None] | None = False,
     stop: Stop | None = None,
-) -> Report:
+) -> SendReport:
     """Send batches one after the other; see `send`."""
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -146,7 +146,7 @@ class _Sending:
         self.tallies = [Tally() for _ in range(workers)]
         self.error: BaseException | None = None
 
-    def run(self, batches: Iterator[Batch]) -> Report:
+    def run(self, batches: Iterator[Batch]) -> SendReport:
         clock = time.monotonic_ns
         threads = [
             threading.Thread(target=self.work, args=pair, name="packetlab send", daemon=True)

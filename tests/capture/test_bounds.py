@@ -188,6 +188,7 @@ def test_times_of_many_clocks_are_the_same_in_batches() -> None:
 # What else a file says -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_notes_are_told_as_they_are_read() -> None:
     file = section() + described() + block(0xBAD, b"\1\0\0\0") * 20_000
     assert peak(lambda: sum(1 for _ in read(file).notes())) < 1_500_000

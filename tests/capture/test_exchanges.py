@@ -64,6 +64,7 @@ def test_many_that_are_never_answered_take_no_longer_each() -> None:
     assert len(found.unanswered) == 3000 and found.retransmissions == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dns-badcookie", "gre-sample", "linux_dlt_sll2", "pppoe", "raw_ip", "vxlan"])
 def test_tshark_pairs_the_same_frames(name: str, tshark: Any) -> None:
     fields = ("frame.number", "icmp.resp_to", "dns.response_to", "icmpv6.resp_to")

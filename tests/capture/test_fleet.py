@@ -150,6 +150,7 @@ class Tick(Header):
     number: U16 = 0
 
 
+@pytest.mark.slow
 def test_a_header_of_ones_own_goes_along(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
@@ -290,6 +291,7 @@ def test_shards_of_a_large_file(large: Path, tmp_path: Path) -> None:
     assert [number for some in read for number in some] == [*range(1, 6001)]
 
 
+@pytest.mark.slow
 def test_a_part_takes_the_work_of_a_part(large: Path) -> None:
     capture = Capture(large / "a.pcap")
     parts = list(splits(capture, 1 << 19))
@@ -317,6 +319,7 @@ def check_table(fleet: Any, paths: list[Path]) -> None:
         table["udp.dport"]
 
 
+@pytest.mark.slow
 def test_a_fleets_table_is_a_table(large: Path, tmp_path: Path) -> None:
     paths = sorted(path for path in large.iterdir() if path.name.startswith(("a", "cut-a")))
     check_table(scan(paths, batch_bytes=1 << 19, workers=2), paths)

@@ -135,6 +135,7 @@ def large(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_one_frame_costs_as_much_wherever_it_is(large: Path) -> None:
     index = Capture(large).index()
     assert large.stat().st_size >> 20 <= index.marks <= large.stat().st_size >> 19

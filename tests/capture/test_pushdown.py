@@ -162,6 +162,7 @@ class Wide(Header):
     note: Rest = b""
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.integers(-(1 << 15), (1 << 15) - 1), st.integers(0, (1 << 64) - 1)), max_size=8), st.data()
 )

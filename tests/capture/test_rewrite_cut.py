@@ -331,6 +331,7 @@ COVERING: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COVERING)
 def test_right_checksums_stay_right_where_packets_are_cut_to_the_mtu(name: str) -> None:
     with bindings():

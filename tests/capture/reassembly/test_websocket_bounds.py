@@ -127,6 +127,7 @@ def test_handshakes_that_are_never_complete_take_so_much_memory_and_no_more() ->
     is_linear(lambda frames: messages(frames, waiting=60_000), flood, 30)
 
 
+@pytest.mark.slow
 def test_an_endless_stream_of_requests_costs_as_much_a_request() -> None:
     ask, reply = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 

@@ -56,6 +56,8 @@ from packetlab import (
 from packetlab.bulk.batch import Batch
 from packetlab.capture.flows.hash import flow_numbers
 
+pytestmark = pytest.mark.slow
+
 MAPS: dict[str, Any] = {
     "ip": {"10.0.0.0/8": "172.0.0.0/8", "2001:db8::/32": "2001:db9::/32"},
     "mac": {"02:00:00:00:00:09": "06:00:00:00:00:09"},

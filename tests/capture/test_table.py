@@ -218,6 +218,7 @@ def some_packet(noise: random.Random) -> bytes:
     return bytes(stack / noise.randbytes(noise.randrange(30)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["rows", "loops"])
 @given(st.integers(0, 2**40))
 def test_columns_of_built_and_broken_packets(engine: str, seed: int) -> None:

@@ -189,7 +189,9 @@ BYTE_VALUES = st.one_of(st.sampled_from([0, 1, 4, 5, 6, 17, 41, 47, 58, 0x45, 0x
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    st.sampled_from(WHOLE), st.lists(st.tuples(st.integers(0, 89), BYTE_VALUES), min_size=1, max_size=3), st.integers(0, 200)
+    st.sampled_from(WHOLE),
+    st.lists(st.tuples(st.integers(0, 89), BYTE_VALUES), min_size=1, max_size=3),
+    st.integers(0, 200),
 )
 def test_whatever_is_changed_in_a_frame_no_address_that_dissecting_finds_stays(
     whole: tuple[bytes, int], changes: list[tuple[int, int]], size: int

@@ -280,9 +280,7 @@ def mutated(draw: Random, ours: list[int], theirs: int, there: XNSAddress) -> by
     if draw.random() < 0.1:
         raw = raw[: draw.randrange(len(raw))]
     if draw.random() < 0.1:
-        return bytes(
-            IDP(dst=HERE, src=there) / Error(number=draw.choice([0, 2, 3, 4, 0x202, 0x205])) / bytes(raw[:42])
-        )
+        return bytes(IDP(dst=HERE, src=there) / Error(number=draw.choice([0, 2, 3, 4, 0x202, 0x205])) / bytes(raw[:42]))
     return bytes(raw)
 
 

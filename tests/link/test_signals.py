@@ -11,7 +11,10 @@ from packetlab import Lab
 from tests.conftest import ROOT, need
 from tests.link.signals import SCENARIOS, inside
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # each run begins anew, which takes seconds where the machine is busy
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+]  # each run begins anew, which takes seconds where the machine is busy
 SEED = random.randrange(1 << 30)  # printed where it fails
 
 

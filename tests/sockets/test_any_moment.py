@@ -139,7 +139,9 @@ def interrupted(call, at: int) -> int:
     def look(frame, event, _) -> None:
         nonlocal count
         name = frame.f_code.co_filename
-        if event in ("call", "c_return") and ("/packetlab/" in name or name.endswith(("threading.py", "contextlib.py"))):
+        if event in ("call", "c_return") and (
+            "/packetlab/" in name or name.endswith(("threading.py", "contextlib.py"))
+        ):
             count += 1
             if count == at:
                 sys.setprofile(None)

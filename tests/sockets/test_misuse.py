@@ -477,5 +477,7 @@ def test_an_exchange_takes_bytes_and_its_answer_gives_them() -> None:
     with pytest.raises(TypeError, match="a: exchange: data: expected bytes, or a packet, got int"):
         a.exchange(b.at(8), 1 << 40)
     b.answer(8, lambda data: 5)
-    with pytest.raises(TypeError, match="answer at .*: expected bytes from its function, or None for no reply, got int"):
+    with pytest.raises(
+        TypeError, match="answer at .*: expected bytes from its function, or None for no reply, got int"
+    ):
         a.exchange(b.at(8), b"", tries=1)

@@ -150,7 +150,10 @@ def test_a_websocket_says_its_own_name() -> None:
             "address": lambda sock: sock.connect("nowhere"),
         }
         for verb, call in bad.items():
-            with here.socket("websocket", "inet") as sock, pytest.raises(OSError, match="websocket socket of h") as caught:
+            with (
+                here.socket("websocket", "inet") as sock,
+                pytest.raises(OSError, match="websocket socket of h") as caught,
+            ):
                 call(sock)
             assert "stream socket" not in str(caught.value), verb
     with pytest.raises(OSError, match="websocket socket of a: bind"):

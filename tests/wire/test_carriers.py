@@ -102,9 +102,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("linktype", "raw", "headers", "theirs"), CASES)
-def test_what_carries_a_packet_is_told_by_its_own_numbers(
-    linktype: int, raw: str, headers: str, theirs: str
-) -> None:
+def test_what_carries_a_packet_is_told_by_its_own_numbers(linktype: int, raw: str, headers: str, theirs: str) -> None:
     data = bytes.fromhex(raw)
     packet = dissect(data, FIRST[linktype])
     assert " ".join(type(header).__name__ for header in packet.layers) == headers

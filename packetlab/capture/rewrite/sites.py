@@ -315,7 +315,9 @@ class Sites(Found):
     def _later(self, at: Any, end: Any, protocol: Any) -> None:
         """Count the later fragments that may hold addresses, more than zeros, from `at`."""
         some = (at < end) & self.np.isin(protocol, divided())
-        self.left[LATER] += sum(bool(self.data[a:b].any()) for a, b in zip(at[some].tolist(), end[some].tolist(), strict=True))
+        self.left[LATER] += sum(
+            bool(self.data[a:b].any()) for a, b in zip(at[some].tolist(), end[some].tolist(), strict=True)
+        )
 
     def _network(
         self, row: Any, at: Any, stop: Any, depth: Any, around: Any, own: Any, upper: Any, protocol: Any, whole: Any, piece: Any,

@@ -33,11 +33,11 @@ def scoped() -> Iterator[None]:
         yield
 
 
-class Item(Header):
+class Morsel(Header):
     v: U8 = 0
 
 
-class More(Item):
+class More(Morsel):
     w: U8 = 0
 
 
@@ -55,9 +55,9 @@ def made(annotation: Any, right: Any) -> Any:
     [
         tuple[XNSAddress, ...],
         tuple[Pair, ...],
-        Annotated[U8, Item],
-        Annotated[Item, bits(8)],
-        Annotated[Item, "note"],
+        Annotated[U8, Morsel],
+        Annotated[Morsel, bits(8)],
+        Annotated[Morsel, "note"],
         XNSAddress | U8,
     ],
     ids=["addresses", "tuples", "number", "header", "noted", "either"],
@@ -78,18 +78,18 @@ def test_an_address_that_may_be_absent_is_a_field(annotation: Any) -> None:
 
 
 def test_a_note_beside_repeated_headers_changes_nothing() -> None:
-    noted = made(Annotated[tuple[Item, ...], "note"], many(count=field("n")))
-    packet = pl.dissect(bytes(Ether() / noted(a=[Item(v=3)])))
-    assert packet[noted].a == (Item(v=3),)
+    noted = made(Annotated[tuple[Morsel, ...], "note"], many(count=field("n")))
+    packet = pl.dissect(bytes(Ether() / noted(a=[Morsel(v=3)])))
+    assert packet[noted].a == (Morsel(v=3),)
     assert Capture.of([Frame(bytes(packet))]).where("x.a.v == 3").count() == 1
 
 
-@pytest.mark.parametrize("items", [[More(v=1)], [Pair(1)], Pair(1), [Ether()], More(), ["x"], [b"x", Item()]])
+@pytest.mark.parametrize("items", [[More(v=1)], [Pair(1)], Pair(1), [Ether()], More(), ["x"], [b"x", Morsel()]])
 def test_items_are_of_the_class_that_is_declared(items: Any) -> None:
     class X(Header):
         n: U8 = auto(count_of("a"))
-        a: tuple[Item, ...] = many(count=field("n"))
+        a: tuple[Morsel, ...] = many(count=field("n"))
 
-    assert X(a=[Item(v=1), b"\2"]).a == (Item(v=1), b"\2") and X(a=Item(v=1)).a == (Item(v=1),)
-    with pytest.raises(BuildError, match=r"X\.a: expected headers \(Item\), got"):
+    assert X(a=[Morsel(v=1), b"\2"]).a == (Morsel(v=1), b"\2") and X(a=Morsel(v=1)).a == (Morsel(v=1),)
+    with pytest.raises(BuildError, match=r"X\.a: expected headers \(Morsel\), got"):
         X(a=items)

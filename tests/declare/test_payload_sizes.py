@@ -104,7 +104,7 @@ def test_a_frame_cut_before_its_trailer_has_a_fault_and_no_byte_of_the_header_as
     assert read(X, b"\0\5") == ("X(a=0, z=5)", b"", b"", [])
 
 
-class Item(Header):
+class Crumb(Header):
     v: U8 = 0
 
 
@@ -115,8 +115,8 @@ NEVER = [expression(3) - 4, choose(field("q") == 0, -1, -2), 0 - field("q") - 1,
 def test_a_size_or_count_that_is_always_negative_is_refused(size: Any) -> None:
     for annotation, right in (
         (Bytes, sized(size, b"")),
-        (tuple[Item, ...], many(size=size)),
-        (tuple[Item, ...], many(count=size)),
+        (tuple[Crumb, ...], many(size=size)),
+        (tuple[Crumb, ...], many(count=size)),
     ):
         body = {"__module__": "m", "__annotations__": {"q": U8, "a": annotation}, "q": 0, "a": right}
         with pytest.raises(DeclareError, match=r"X\.a: expected a number from 0, got .*always less"):
@@ -147,7 +147,7 @@ def test_a_size_or_count_that_is_always_negative_is_refused(size: Any) -> None:
 def test_what_is_no_size_or_name_is_refused_where_it_stands(write: Any, complaint: str) -> None:
     with pytest.raises(DeclareError, match=complaint):
         right = write()
-        annotation = tuple[Item, ...] if right.many else Bytes
+        annotation = tuple[Crumb, ...] if right.many else Bytes
         type(Header)("X", (Header,), {"__module__": "m", "__annotations__": {"a": annotation}, "a": right})
 
 

@@ -53,16 +53,16 @@ from packetlab.declare.checksums import internet
 from packetlab.schema.load import declare_from
 
 
-class Item(Header):
+class Speck(Header):
     v: U8 = 0
 
 
-class Named(Header):
+class Labelled(Header):
     size: U8 = auto(size_of("text"))
     text: Bytes = b""
 
 
-Items = tuple[Item, ...]
+Items = tuple[Speck, ...]
 
 
 def made(name: str = "Made", **body: Any) -> Any:
@@ -92,13 +92,13 @@ READ_BACK: list[tuple[dict[str, Any], dict[str, Any], bytes]] = [
     (dict(n=(U8, auto((size_of("x") + 3) >> 2)), x=(Bytes, b"")), dict(x=b"abcd"), b"\1abcd"),
     (dict(n=(U8, auto(-(-size_of("x") // 4))), x=(Bytes, b"")), dict(x=b"abcd"), b"\1abcd"),
     (dict(n=(U8, auto((size_of("x") + size_of("n") + size_of("m")) // 4)), m=(U8, 0), x=(Bytes, b"ab")), dict(x=b"abcdef"), b"\2\0abcdef"),
-    (dict(n=(U8, auto(count_of("items") * 2)), items=(Items, many())), dict(items=(Item(v=1), Item(v=2))), b"\4\1\2"),
+    (dict(n=(U8, auto(count_of("items") * 2)), items=(Items, many())), dict(items=(Speck(v=1), Speck(v=2))), b"\4\1\2"),
     (dict(n=(U8, auto(size_of("x"))), k=(U8, auto(size_of("x") + 1)), x=(Bytes, b"")), dict(x=b"ab"), b"\2\3ab"),
     (dict(n=(S8, auto(size_of("x"))), x=(Bytes, b"")), dict(x=b"ab"), b"\2ab"),
-    (dict(n=(U8, auto(size_of("x"))), x=(Bytes, b""), items=(Items, many(size=field("n")))), dict(x=b"ab", items=(Item(v=1), Item(v=2))), b"\2ab\1\2"),
+    (dict(n=(U8, auto(size_of("x"))), x=(Bytes, b""), items=(Items, many(size=field("n")))), dict(x=b"ab", items=(Speck(v=1), Speck(v=2))), b"\2ab\1\2"),
     # what stands behind a field that goes on to the end of its header
     (dict(length=(U8, auto(size_of("self"))), x=(Bytes, b""), next=(U8, 7)), dict(x=b"ab", next=9), b"\4ab\x09"),
-    (dict(length=(U8, auto(size_of("self"))), items=(Items, many()), n=(U4, 1), m=(U4, 2)), dict(items=(Item(v=1),), n=3), b"\3\1\x32"),
+    (dict(length=(U8, auto(size_of("self"))), items=(Items, many()), n=(U4, 1), m=(U4, 2)), dict(items=(Speck(v=1),), n=3), b"\3\1\x32"),
     (dict(length=(U8, auto(size_of("self"))), flag=(U8, auto(has("o"))), x=(Bytes, b""), o=(U16, when(field("flag")))), dict(x=b"ab", o=5), b"\6\1ab\0\5"),
     (dict(length=(U8, auto(size_of("self"))), n=(U8, auto(size_of("y"))), x=(Bytes, b""), y=(Bytes, b"")), dict(x=b"ab", y=b"c"), b"\5\2"[:1] + b"\1abc"),
     # shared bytes
@@ -152,14 +152,14 @@ def test_what_stands_behind_the_rest_is_found_from_the_end() -> None:
 def test_open_fields_of_which_only_one_is_ever_there_are_accepted() -> None:
     class Either(Header):
         kind: U8 = 0
-        items: tuple[Item, ...] | None = when(field("kind") == 1, many())
+        items: tuple[Speck, ...] | None = when(field("kind") == 1, many())
         x: Rest | None = when(field("kind").one_of(2, 3), b"")
-        names: tuple[Named, ...] | None = when(field("kind") == 4, many())
+        names: tuple[Labelled, ...] | None = when(field("kind") == 4, many())
 
     for header in (
-        Either(kind=1, items=(Item(v=2),)),
+        Either(kind=1, items=(Speck(v=2),)),
         Either(kind=2, x=b"ab"),
-        Either(kind=4, names=(Named(text=b"a"),)),
+        Either(kind=4, names=(Labelled(text=b"a"),)),
     ):
         assert dissect(bytes(header), first=Either).layers[0] == header
 
@@ -178,7 +178,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (dict(n=(U8, auto(size_of("self"))), a=(Bytes, b""), b=(Bytes, b"")), r"Made\.b: .*takes the rest, got a before it"),
     (dict(n=(U8, auto(size_of("self"))), x=(Bytes, b""), padding=(Bytes, pad(4))), r'Made\.padding: expected fields of known size behind x, .*size_of\("self"\) - size_of\("padding"\)'),
     (dict(x=(Rest, b""), n=(U8, auto(size_of("y"))), y=(Bytes, b"")), r"Made\.n: expected fields of known size behind x"),
-    (dict(x=(Rest, b""), y=(tuple[Named, ...], many(count=2))), r"Made\.y: expected fields of known size behind x"),
+    (dict(x=(Rest, b""), y=(tuple[Labelled, ...], many(count=2))), r"Made\.y: expected fields of known size behind x"),
     (dict(payload=Payload, fill=(Bytes, pad(4))), "Made: expected a payload whose size is told, since padding follows it"),
     (dict(opt=(U8, when(field("flag"))), flag=(U8, auto(has("opt")))), r"Made\.opt: expected presence and size to follow from fields before it, got flag"),
     (dict(a=U4, x=(Annotated[bytes, fixed_bytes(3)], b"abc"), b=U4), "a start on a byte boundary"),
@@ -220,7 +220,7 @@ class Plain(Header):
 
 class Counted(Header):
     n: U8 = 0
-    items: tuple[Item, ...] = many(count=field("n"))
+    items: tuple[Speck, ...] = many(count=field("n"))
 
 
 class Flagged(Header):
@@ -234,7 +234,7 @@ class Words(Header):
 
 
 class Labels(Header):
-    labels: tuple[Named, ...] = many(until=field("size") == 0)
+    labels: tuple[Labelled, ...] = many(until=field("size") == 0)
     kind: U8 = 0
 
 
@@ -242,11 +242,11 @@ class Labels(Header):
     ("build", "complaint"),
     [
         (lambda: Plain(x=b"abcd"), r"Plain\.x: expected 0 bytes, as n \* 2 says, got 4 bytes \(n can be given too, or follow by auto\(size_of\('x'\)\)\)"),
-        (lambda: Counted(items=(Item(), Item())), r"Counted\.items: expected 0 items, as n says, got 2 items"),
+        (lambda: Counted(items=(Speck(), Speck())), r"Counted\.items: expected 0 items, as n says, got 2 items"),
         (lambda: Flagged(opt=3), r"Flagged\.opt: expected a field that is there, as it is where flag, got 3 \(flag can be given too, or follow by auto\(has\('opt'\)\)\)"),
         (lambda: Flagged(flag=1, opt=3).replace(flag=0), r"Flagged\.opt: expected a field that is there"),
         (lambda: Words(x=b"abcde"), r"Words\.n: expected a size that comes back from size_of\(x\) // 4, got 5, which is read as 4"),
-        (lambda: Labels(labels=(Named(text=b"a"),)), r"Labels\.labels: expected a last item for which size == 0, since more follows, got none"),
+        (lambda: Labels(labels=(Labelled(text=b"a"),)), r"Labels\.labels: expected a last item for which size == 0, since more follows, got none"),
     ],
 )  # fmt: skip
 def test_values_that_would_not_read_back_are_told_when_building(build: Callable[[], Header], complaint: str) -> None:
@@ -259,10 +259,10 @@ def test_values_that_would_not_read_back_are_told_when_building(build: Callable[
 def test_what_is_given_on_purpose_is_built_as_given() -> None:
     assert bytes(Plain(n=2, x=b"abcd")) == b"\2abcd"
     assert bytes(Plain(n=9, x=b"abcd")) == b"\x09abcd"
-    assert bytes(Counted(n=7, items=(Item(v=1),))) == b"\7\1"
+    assert bytes(Counted(n=7, items=(Speck(v=1),))) == b"\7\1"
     assert bytes(Words(n=1, x=b"abcde")) == b"\1abcde"
     assert bytes(Flagged(flag=1, opt=3)) == b"\1\3"
-    assert bytes(Labels(labels=(Named(text=b"a"), Named()), kind=2)) == b"\1a\0\2"
+    assert bytes(Labels(labels=(Labelled(text=b"a"), Labelled()), kind=2)) == b"\1a\0\2"
 
 
 def test_captured_values_that_are_there_no_more_are_left_out() -> None:

@@ -14,7 +14,7 @@ from packetlab.codec.readback import NAMES, checks
 from packetlab.codec.source import OneByOne, added, function
 from packetlab.declare import registry
 from packetlab.declare.checksums import ALGORITHMS
-from packetlab.declare.expressions import Checksum, Next
+from packetlab.declare.expressions import Checksum, Has, Next, Ref
 from packetlab.declare.fields import REQUIRED
 from packetlab.declare.kinds import Filled
 from packetlab.declare.plan import Fixed, Run, Step, Unit, When
@@ -283,7 +283,23 @@ class Packing(OneByOne):
         return f"(len({value}) if type({value}) is not bytes else len(h{self.tag}._parsed(cls{self.tag}._by_name['{name}'])))"
 
     def has(self, name: str) -> str:
-        return f"(h{self.tag}.{self.fields[name].slot} is not None)"
+        f = self.fields[name]
+        if f.condition is not None and not self._by_value(f):
+            return self.present(f)  # it is there with its default too
+        return f"(h{self.tag}.{f.slot} is not None)"
+
+    def _by_value(self, f: Field) -> bool:
+        """Whether a field is there because it has a value: what its condition needs follows from that."""
+        todo, seen = [f.condition], set[str]()
+        while todo:
+            rule = todo.pop()
+            for leaf in rule.leaves() if rule is not None else ():
+                if isinstance(leaf, Has) and leaf.name == f.name:
+                    return True
+                if isinstance(leaf, Ref | Has) and leaf.name not in seen:
+                    seen.add(leaf.name)
+                    todo += [self.fields[leaf.name].rule, self.fields[leaf.name].condition]
+        return False
 
     def number(self, rule: Next) -> str:
         name = next(f.name for f in self.cls.fields if f.rule is rule)

@@ -356,3 +356,13 @@ def test_sums_of_packets_that_vary_are_worked_out_innermost_first() -> None:
 def test_sums_that_follow_from_each_other_are_refused(body: dict[str, Any], complaint: str) -> None:
     with pytest.raises(DeclareError, match=complaint):
         made(**body)
+
+
+def test_a_field_with_its_default_is_there_for_the_rules_of_others() -> None:
+    class Flagged(Header):
+        a: U8 = 0
+        flag: U8 = auto(has("first"))
+        first: U8 | None = when(field("a") > 1, 7)
+
+    assert bytes(Flagged(a=5)) == b"\5\1\7" and bytes(Flagged(a=1)) == b"\1\0"
+    assert dissect(b"\5\1\7", Flagged).replace(Flagged, a=0, first=None).encode() == b"\0\0"

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 EXTRAS = (
     "hypothesis numba llvmlite cypcap pyarrow fsspec distributed matplotlib rich shtab IPython pytest polars pandas "
     "websockets kosoku"
@@ -22,8 +24,6 @@ class Missing:
 
 sys.meta_path.insert(0, Missing())
 import packetlab as pl
-
-pytestmark = pytest.mark.slow
 """
 
 

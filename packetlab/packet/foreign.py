@@ -5,6 +5,7 @@ scapy and dpkt are known by the names of their classes: neither is imported here
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import Any
 
 _libraries: dict[type, str] = {}
@@ -30,6 +31,11 @@ def is_foreign(packet: object) -> bool:
     return library(type(packet)) != ""
 
 
+def is_packed(packet: Any) -> bool:
+    """Whether something is made of bytes and says which: a frame or a packet of whatever library, no path and no address."""
+    return hasattr(type(packet), "__bytes__") and not isinstance(packet, (PathLike, tuple))
+
+
 def as_bytes(packet: Any) -> bytes:
     """Return the bytes of whatever is a packet: bytes, a `Packet`, a header, a captured frame, scapy's, dpkt's.
 
@@ -39,7 +45,7 @@ def as_bytes(packet: Any) -> bytes:
         return packet
     if isinstance(packet, (bytes, bytearray, memoryview)):
         return bytes(packet)
-    if hasattr(type(packet), "__bytes__"):
+    if is_packed(packet):
         return bytes(packet)
     wanted = "a packet, a header, a frame, bytes, or a packet of scapy or dpkt"
     raise TypeError(f"{wanted} was expected, got {type(packet).__name__}")

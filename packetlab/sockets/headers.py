@@ -15,6 +15,7 @@ from packetlab.declare.kinds import utf8
 from packetlab.declare.wildcards import refuse_pattern
 from packetlab.engine.xns.spp_send import END, ENDS
 from packetlab.errors import BuildError, LocalProtocolError, SocketMisuse, unbuildable
+from packetlab.packet.foreign import is_packed
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.xns import IDP, SPP, Control
 
@@ -39,7 +40,7 @@ def outgoing(data: object, where: str) -> bytes | Packet:
         return data
     if isinstance(data, Header):
         return Packet((data,))
-    if hasattr(type(data), "__bytes__"):  # a captured frame, a packet of scapy or dpkt
+    if is_packed(data):  # a captured frame, a packet of scapy or dpkt
         return bytes(data)  # type: ignore[call-overload, no-any-return]
     try:
         view = memoryview(data)  # type: ignore[arg-type]

@@ -219,19 +219,20 @@ class WebSocketSocket(Socket):
             self._need_open("read")  # an end that a handler of a signal made within is not the other side's
         return message
 
-    def ping(self, data: bytes = b"") -> float:
+    def ping(self, data: Data = b"") -> float:
         """Send a ping, wait for its pong, and return how long that took, in seconds."""
         endpoint, medium = self._open("ping"), self.host.medium
+        raw = bytes(outgoing(data, f"{self}: ping"))
 
         def sent() -> int:
             endpoint.room("ping")
-            endpoint.engine.ping(data)
-            endpoint.pinged.add(data)
+            endpoint.engine.ping(raw)
+            endpoint.pinged.add(raw)
             return medium.now
 
         start = self._wait(sent, "ping")
         medium.turn(endpoint)
-        self._wait(lambda: endpoint.ponged(data), "ping")
+        self._wait(lambda: endpoint.ponged(raw), "ping")
         return (medium.now - start) / SECOND
 
     def close(self, code: int = 1000, reason: str = "") -> None:

@@ -15,10 +15,10 @@ import pytest
 from tests.sockets.test_background import PATIENCE, pair, socket_of
 from tests.sockets.test_signal_handlers import lines
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 from pathlib import Path
-
-pytestmark = pytest.mark.slow
 
 STRIDE = 5  # of the instructions: they are many, and neighbours are alike
 patience = 1.0  # seconds of a wait that no handler ended: the instructions up to it are all tried

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import array
 import errno
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,7 @@ from packetlab import (
     Packet,
     RemoteProtocolError,
     SimNetwork,
+    XNSAddress,
     dissect,
 )
 
@@ -574,7 +576,7 @@ def test_an_attention_is_no_message(pair) -> None:
 # Data, on every kind of socket -----------------------------------------------------------------------------------
 
 
-NO_DATA = [5, 2.5, None, [1, 2], (1, 2), {"a": 1}, object(), range(3)]
+NO_DATA = [5, 2.5, None, [1, 2], (1, 2), {"a": 1}, object(), range(3), Path("x"), XNSAddress(1, 2, 3)]
 
 
 def sockets(a, b):
@@ -602,6 +604,9 @@ def test_what_is_no_data_is_a_type_error_on_every_kind_of_socket(hosts, data) ->
         with pytest.raises(TypeError, match=f"{socket.kind} socket of a: write: expected bytes, text or headers, got"):
             socket.write(data, **({"to": hosts[1].at(9)} if socket.kind == "datagram" else {}))
         assert wire.data() == []
+        if socket.kind == "websocket":
+            with pytest.raises(TypeError, match="websocket socket of a: ping: expected bytes, text or headers, got"):
+                socket.ping(data)
 
 
 @pytest.mark.parametrize("data", NO_DATA, ids=lambda data: type(data).__name__)

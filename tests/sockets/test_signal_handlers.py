@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 60.0
 BEGINNING = """
 import os, signal, sys
@@ -255,8 +257,6 @@ interrupted(handler, lambda: b.until(lambda: got))
 def test_a_turn_that_an_interrupt_ended_is_made_up_for() -> None:
     found = lines("""
 import threading
-
-pytestmark = pytest.mark.slow
 client, conn = connected(a, b)
 stack, armed = b.xns, [1]
 plain = stack.turn

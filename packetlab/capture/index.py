@@ -150,6 +150,7 @@ class Index(Generic[C]):
 
     @property
     def marks(self) -> int:
+        """How many places are known at which reading can begin."""
         return len(self._marks)
 
     def __len__(self) -> int:

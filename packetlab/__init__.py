@@ -24,7 +24,6 @@ its module.
 from typing import TYPE_CHECKING
 
 from packetlab.hooks import HOOKS as _HOOKS
-from packetlab.renamed import NAMES as _RENAMED, warn as _warn
 
 if TYPE_CHECKING:
     from packetlab.bulk.generators import filling as filling, seeded as seeded, sequence as sequence
@@ -453,10 +452,12 @@ __all__ = [*_WHERE]  # noqa: PLE0604  names in a table
 def __getattr__(name: str) -> object:
     from importlib import import_module
 
-    if name in _RENAMED:
-        _warn(f"packetlab.{name}", f"packetlab.{_RENAMED[name]}")
-        return getattr(import_module(_WHERE[_RENAMED[name]]), _RENAMED[name])
     if name not in _WHERE:
+        from packetlab.renamed import NAMES, warn
+
+        if name in NAMES:
+            warn(f"packetlab.{name}", f"packetlab.{NAMES[name]}")
+            return getattr(import_module(_WHERE[NAMES[name]]), NAMES[name])
         raise AttributeError(f"packetlab has no {name!r}")
     module = import_module(_WHERE[name])
     if not hasattr(module, name):  # a module of its own, such as strategies

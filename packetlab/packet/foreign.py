@@ -5,7 +5,6 @@ scapy and dpkt are known by the names of their classes: neither is imported here
 
 from __future__ import annotations
 
-from os import PathLike
 from typing import Any
 
 _libraries: dict[type, str] = {}
@@ -33,7 +32,8 @@ def is_foreign(packet: object) -> bool:
 
 def is_packed(packet: Any) -> bool:
     """Whether something is made of bytes and says which: a frame or a packet of whatever library, no path and no address."""
-    return hasattr(type(packet), "__bytes__") and not isinstance(packet, (PathLike, tuple))
+    kind = type(packet)
+    return hasattr(kind, "__bytes__") and not (hasattr(kind, "__fspath__") or issubclass(kind, tuple))
 
 
 def as_bytes(packet: Any) -> bytes:

@@ -62,7 +62,8 @@ stack = ExitStack()
 sock = socket_of(stack, a, b, {family!r}, {kind!r}, {verb!r})
 interrupted(sock.{how}, sock.{verb})
 """)
-    assert found == ["handler: None", "call: SocketMisuse 9"]
+    # On a slow machine the signal may come in the midst of the network's own work, where a close cannot wait.
+    assert found[1:] == ["call: SocketMisuse 9"] and found[0] in ("handler: None", "handler: SocketMisuse 35")
 
 
 def test_a_signal_handler_may_exchange_and_time_out_within_its_threads_wait() -> None:

@@ -446,17 +446,19 @@ _HOOKS.update(
     why_not="packetlab.pattern.match",
 )
 
-__all__ = [*_WHERE]  # noqa: PLE0604  names in a table
+# A program of the first edition may begin with a star import, and finds its own names there; `dir` has today's alone.
+__all__ = [*_WHERE, "Octets", "octets"]  # noqa: PLE0604  names in a table
 
 
 def __getattr__(name: str) -> object:
     from importlib import import_module
 
     if name not in _WHERE:
-        from packetlab.renamed import NAMES, warn
+        from packetlab.renamed import NAMES, is_used, warn
 
         if name in NAMES:
-            warn(f"packetlab.{name}", f"packetlab.{NAMES[name]}")
+            if is_used(2):
+                warn(f"packetlab.{name}", f"packetlab.{NAMES[name]}")
             return getattr(import_module(_WHERE[NAMES[name]]), NAMES[name])
         raise AttributeError(f"packetlab has no {name!r}")
     module = import_module(_WHERE[name])

@@ -28,6 +28,17 @@ def warn(old: str, new: str, stacklevel: int = 3) -> None:
     warnings.warn(f"{old} is now {new}", DeprecationWarning, stacklevel=stacklevel)
 
 
+def is_used(depth: int) -> bool:
+    """Tell whether the code so many calls up means the name it looks up: a star import takes all, the import system only checks."""
+    from opcode import opname  # seldom needed
+
+    frame = sys._getframe(depth)
+    operation = opname[frame.f_code.co_code[frame.f_lasti]]  # of a star import: one until Python 3.11, the other since
+    return not (
+        frame.f_globals.get("__name__") == "importlib._bootstrap" or operation in ("IMPORT_STAR", "CALL_INTRINSIC_1")
+    )
+
+
 def old_names(module: str) -> Callable[[str], Any]:
     """Return the `__getattr__` of a module in which names have changed."""
 

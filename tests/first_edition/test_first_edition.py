@@ -22,6 +22,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -81,7 +83,14 @@ def test_an_old_name_gives_the_new_one_and_warns(old: str, new: str) -> None:
     with pytest.warns(DeprecationWarning, match=rf"packetlab\.{old} is now packetlab\.{new}") as caught:
         assert getattr(pl, old) is getattr(pl, new)
     assert caught[0].filename == __file__
-    assert old not in pl.__all__  # nor offered where names are completed
+    assert old not in dir(pl)  # nor offered where names are completed
+
+
+def test_a_star_import_gives_the_old_names_and_warns_of_none() -> None:
+    program = "from packetlab import *; assert octets is fixed_bytes and Octets is Bytes; from packetlab import octets"
+    done = subprocess.run([sys.executable, "-W", "always", "-c", program], capture_output=True, text=True, check=True)
+    warned = [line for line in done.stderr.splitlines() if "DeprecationWarning" in line]
+    assert len(warned) == 1 and warned[0].endswith("packetlab.octets is now packetlab.fixed_bytes")
 
 
 def test_old_attributes_and_arguments_warn() -> None:

@@ -13,7 +13,7 @@ import pytest
 import packetlab
 
 # pytester forgets modules that a test loads; half of the package loaded anew would not fit the other half.
-for _name in packetlab.__all__:
+for _name in dir(packetlab):
     getattr(packetlab, _name)
 for _name in ("cli", "export.strategies", "testing.artifacts", "testing.sources", "pytest_plugin"):
     import_module(f"packetlab.{_name}")

@@ -161,8 +161,9 @@ def run(name: str, number: signal.Signals, delay: float | None, folder: Path) ->
     allowed = {signal.SIGINT: (130, -2, 1, 0), signal.SIGTERM: (-15, 130, 0), signal.SIGKILL: (-9,)}[number]
     assert not hit or process.returncode in (*allowed, 0), (name, number, delay, process.returncode, text)
     last = text.strip().rpartition("\n")[2]
-    # numpy makes an ImportError of an interrupt while it is imported.
-    assert not hit or process.returncode != 1 or re.search("KeyboardInterrupt|numpy", last + text), (name, delay, text)
+    # numpy makes an ImportError of an interrupt while it is imported, and Python what it likes of one before it has begun.
+    known = "KeyboardInterrupt|numpy|Fatal Python error: init_"
+    assert not hit or process.returncode != 1 or re.search(known, last + text), (name, delay, text)
     ignored = "".join(re.findall(r"Exception ignored in: [^\n]*", text))
     how = f"ended by {process.returncode}{' the second time' * again} {printable(ignored[:80])}".rstrip()
     return (how if hit else "over before"), taken

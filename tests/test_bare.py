@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import packetlab
 
 pytestmark = pytest.mark.slow
 
@@ -57,6 +61,17 @@ except ImportError as error:
     print(error)
 """)
     assert said.strip() == "pl.strategies needs Hypothesis: pip install 'packetlab[strategies]'"
+
+
+def test_names_are_found_where_the_stub_says() -> None:
+    stub = ast.parse(Path(packetlab.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    listed = {
+        alias.name: node.module
+        for node in stub.body
+        if isinstance(node, ast.ImportFrom) and node.module != "typing"
+        for alias in node.names
+    }
+    assert listed == packetlab._WHERE and len(listed) > 200
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:

@@ -15,7 +15,6 @@ TOP = {"pyproject.toml", "README.md", "LICENSE", "packetlab", "tests", "captures
 TOP.add("packetlab-artifacts")  # what failing tests leave; git ignores it
 LONGEST = 450  # lines
 FILES = 15  # in a folder, its page too
-LISTS = {"__init__.py"}  # nothing but names
 
 ORDER = [
     "escaping",
@@ -126,12 +125,8 @@ def test_no_module_imports_itself_through_others() -> None:
 
 
 def test_files_can_be_read_in_one_sitting() -> None:
-    long = {
-        p.name: n
-        for p in PACKAGE.rglob("*.py")
-        if (n := len(p.read_text().splitlines())) > LONGEST and p.name not in LISTS
-    }
-    assert long == {}
+    lengths = {p.name: len(p.read_text().splitlines()) for p in PACKAGE.rglob("*.py*") if p.suffix in (".py", ".pyi")}
+    assert {name: n for name, n in lengths.items() if n > LONGEST} == {}
 
 
 def test_a_folder_can_be_taken_in_at_a_glance() -> None:

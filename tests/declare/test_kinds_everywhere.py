@@ -109,7 +109,7 @@ def declared() -> type[Header]:
 
 
 def test_a_new_kind_of_the_tree_touches_three_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`declare/kinds.py`: these classes. `schema/kinds.py`: these rows. `__init__.py`: the names. Then it has everything."""
+    """`declare/kinds.py`: these classes. `schema/kinds.py`: these rows. `__init__.pyi`: the names. Then it has everything."""
 
     def row(word: str, kind: Kind) -> Form:
         return Form(

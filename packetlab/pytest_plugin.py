@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from packetlab.network.host import Station
     from packetlab.sockets.networks import Lab, SimNetwork
     from packetlab.testing import Golden, Programs, Tape
-    from packetlab.testing.artifacts import Recording
+    from packetlab.testing.artifacts import Artifact
 
 MODES = ("none", "once", "new", "all")
 LIMIT = 500  # packets that a test is run for
@@ -123,10 +123,10 @@ def packetlab_seed(request: pytest.FixtureRequest, packetlab_options: dict[str, 
 def simnet(request: pytest.FixtureRequest, packetlab_seed: int | str) -> SimNetwork:
     """A simulated network in virtual time, with a seed of the test's own."""
     from packetlab.sockets.networks import SimNetwork
-    from packetlab.testing.artifacts import Recording
+    from packetlab.testing.artifacts import Artifact
 
     net = SimNetwork(packetlab_seed)
-    _keep(request.node, lambda: [Recording("simnet", lambda: net.capture, lambda: net.hosts, 0)])
+    _keep(request.node, lambda: [Artifact("simnet", lambda: net.capture, lambda: net.hosts, 0)])
     return net
 
 
@@ -174,7 +174,7 @@ def tape(request: pytest.FixtureRequest, packetlab_options: dict[str, Any]) -> I
     It watches `pair`, or `simnet`, where the test uses one of these; anything else ``tape.watch(...)`` adds.
     """
     from packetlab.testing import Tape
-    from packetlab.testing.artifacts import Recording
+    from packetlab.testing.artifacts import Artifact
 
     said = {
         n: packetlab_options[n] for n in ("tolerance", "allow_unexpected", "allow_missing") if n in packetlab_options
@@ -191,7 +191,7 @@ def tape(request: pytest.FixtureRequest, packetlab_options: dict[str, Any]) -> I
     known = len(made.sources)  # kept as the network's own recording
     _keep(
         request.node,
-        lambda: [Recording("tape", lambda: made.capture if made.sources[known:] else (), made._hosts, made.start)],
+        lambda: [Artifact("tape", lambda: made.capture if made.sources[known:] else (), made._hosts, made.start)],
     )
     yield made
     made.close()
@@ -358,7 +358,7 @@ def _leave(item: pytest.Item, report: pytest.TestReport, recordings: list[Any], 
     lines = [item.stash[SEED]] if SEED in item.stash else []
     forget(folder)
     item.stash[FAILED] = True
-    kept: list[Recording] = [recording for give in recordings for recording in give()]
+    kept: list[Artifact] = [recording for give in recordings for recording in give()]
     for recording in kept if call.when != "teardown" and LADDER not in report.longreprtext else ():
         if drawn := recording.last():
             report.sections.append((f"packetlab: {recording.name}", drawn))

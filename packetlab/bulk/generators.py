@@ -28,7 +28,7 @@ WORD = 1 << 64
 SMALL = 1 << 16  # values of a range that may as well be listed
 
 
-class Source:
+class Generator:
     """What a user wrote: values, and the order they are taken in."""
 
     def __init__(self, values: Any, each: int = 1, seed: int | None = None) -> None:
@@ -38,34 +38,34 @@ class Source:
 
     def __repr__(self) -> str:
         order = f"seed={self.seed}" if self.seed is not None else f"each={self.each}"
-        return f"<Source of {self.values!r}, {order}>"
+        return f"<Generator of {self.values!r}, {order}>"
 
 
-class Filling:
+class PayloadGenerator:
     """What a user wrote for bytes: how many in each row, and of what."""
 
     def __init__(self, sizes: Any, pattern: bytes, seed: int | None) -> None:
         self.sizes, self.pattern, self.seed = sizes, pattern, seed
 
 
-def sequence(values: Any, each: int = 1) -> Source:
+def sequence(values: Any, each: int = 1) -> Generator:
     """Values one after the other, and again from the first when they are used up; `each` of them this many times in a row.
 
     `values`: a range, a list, an array, or for an address a network ("10.0.0.0/8", "2001:db8::/64",
     "02:00:00:00:00:00/24").
     """
-    return Source(values, each)
+    return Generator(values, each)
 
 
-def seeded(seed: int, values: Any = None) -> Source:
+def seeded(seed: int, values: Any = None) -> Generator:
     """Values drawn evenly from `values` (as for `sequence`; None: all that the field can hold), the same for a seed always.
 
     Each field draws for itself, also where two have the same seed.
     """
-    return Source(values, seed=seed)
+    return Generator(values, seed=seed)
 
 
-def filling(sizes: Any, pattern: bytes = b"\0", seed: int | None = None) -> Filling:
+def filling(sizes: Any, pattern: bytes = b"\0", seed: int | None = None) -> PayloadGenerator:
     """Bytes for a payload or another field of varying size: in each row as many as `sizes` says.
 
     `sizes`: a number, or as for `sequence`, or what `sequence` and `seeded` give. The bytes are `pattern` over and over,
@@ -73,7 +73,7 @@ def filling(sizes: Any, pattern: bytes = b"\0", seed: int | None = None) -> Fill
     """
     if not pattern:
         raise BuildError("filling: pattern", "a byte or more", "none")
-    return Filling(sizes, pattern, seed)
+    return PayloadGenerator(sizes, pattern, seed)
 
 
 def mixed(seed: int, rows: Words, lane: int = 0) -> Words:
@@ -117,7 +117,7 @@ class Order:
         return drawn % np.uint64(most) if most < WORD else drawn
 
 
-class Values:
+class ValueColumn:
     """Raw values of one field by row."""
 
     def raw(self, row: int) -> Any:
@@ -125,7 +125,7 @@ class Values:
         raise NotImplementedError
 
 
-class Numbers(Values):
+class NumberColumn(ValueColumn):
     """Numbers of 64 bits at most, negative ones as two's complement; short addresses too."""
 
     def __init__(self, order: Order, start: int, step: int, table: Any, kind: Kind) -> None:
@@ -149,7 +149,7 @@ class Numbers(Values):
         return number.to_bytes(self.kind.fixed_bits // 8, "big")
 
 
-class Strings(Values):
+class BytesColumn(ValueColumn):
     """Bytes, of the same size in all rows or not."""
 
     size: int | None = None
@@ -171,7 +171,7 @@ class Strings(Values):
         return self.matrix(rows, int(self.sizes(rows)[0])).tobytes()
 
 
-class Row(Strings):
+class AddressColumn(BytesColumn):
     """Addresses one after the other, of up to 16 bytes: `start` and each `step` further."""
 
     def __init__(self, order: Order, start: int, step: int, size: int) -> None:
@@ -190,7 +190,7 @@ class Row(Strings):
         return both[:, 16 - size :]
 
 
-class Listed(Strings):
+class ListColumn(BytesColumn):
     """Bytes from a list."""
 
     def __init__(self, order: Order, pieces: Sequence[bytes]) -> None:
@@ -217,10 +217,10 @@ class Listed(Strings):
         return picked
 
 
-class Drawn(Strings):
+class RandomColumn(BytesColumn):
     """Random bytes, or a pattern over and over, in the sizes that a row of numbers gives."""
 
-    def __init__(self, sizes: Numbers | int, pattern: bytes, seed: int | None) -> None:
+    def __init__(self, sizes: NumberColumn | int, pattern: bytes, seed: int | None) -> None:
         self.count, self.pattern, self.seed = sizes, pattern, seed
         self.size = sizes if isinstance(sizes, int) else None
 
@@ -242,7 +242,7 @@ class Drawn(Strings):
         return mixed(self.seed, at, 2).astype("<u8").view(np.uint8)[:, :size]
 
 
-class Chosen(Values):
+class ChoiceColumn(ValueColumn):
     """Any raw values from a list; for fields that only objects can pack."""
 
     def __init__(self, order: Order, values: list[Any]) -> None:
@@ -263,14 +263,14 @@ class Chosen(Values):
 # From what a user wrote ---------------------------------------------------------------------------------------------
 
 
-def values_of(written: Any, kind: Kind, where: str, count: int, size: int = 0) -> Values:
+def values_of(written: Any, kind: Kind, where: str, count: int, size: int = 0) -> ValueColumn:
     """Return the values that a user wrote for a field of `kind`. BuildError where they do not fit it.
 
     `count`: rows, `size`: bytes the field has in the template (for random ones of a numpy Generator).
     """
-    if isinstance(written, Filling):
+    if isinstance(written, PayloadGenerator):
         return _filling(written, kind, where, count)
-    source = written if isinstance(written, Source) else Source(written)
+    source = written if isinstance(written, Generator) else Generator(written)
     wanted, seed = source.values, source.seed
     if seed is not None:
         seed = (seed * 0x100000001B3 + crc32(where.encode())) % WORD
@@ -288,7 +288,7 @@ def values_of(written: Any, kind: Kind, where: str, count: int, size: int = 0) -
     elif wanted is None and kind.is_address:
         wanted = range(1 << width * 8)
     elif wanted is None and kind.verbatim and seed is not None:
-        return Drawn(width or size, b"\0", seed)
+        return RandomColumn(width or size, b"\0", seed)
     elif isinstance(wanted, str) and kind.is_address and "/" in wanted:
         wanted = _network(wanted, kind, where)
     if isinstance(wanted, range):
@@ -305,27 +305,27 @@ def values_of(written: Any, kind: Kind, where: str, count: int, size: int = 0) -
     return _of_list(listed, kind, order(len(listed)), width)
 
 
-def _of_list(listed: list[Any], kind: Kind, order: Order, width: int) -> Values:
+def _of_list(listed: list[Any], kind: Kind, order: Order, width: int) -> ValueColumn:
     import numpy as np
 
     if kind.wire == "number":
-        return Numbers(order, 0, 0, np.array([number % WORD for number in listed], np.uint64), kind)
+        return NumberColumn(order, 0, 0, np.array([number % WORD for number in listed], np.uint64), kind)
     if kind.is_address and width <= 8:
-        return Numbers(order, 0, 0, np.array([int.from_bytes(raw, "big") for raw in listed], np.uint64), kind)
+        return NumberColumn(order, 0, 0, np.array([int.from_bytes(raw, "big") for raw in listed], np.uint64), kind)
     if kind.verbatim:
-        return Listed(order, listed)
-    return Chosen(order, listed)
+        return ListColumn(order, listed)
+    return ChoiceColumn(order, listed)
 
 
-def _of_range(wanted: range, kind: Kind, where: str, order: Any, width: int) -> Values:
+def _of_range(wanted: range, kind: Kind, where: str, order: Any, width: int) -> ValueColumn:
     one = order(_length(wanted))
     first, last = wanted.start, wanted.start + (_length(wanted) - 1) * wanted.step
     for end in (first, last):
         kind.raw(end, where)
     if kind.wire == "number" or (kind.is_address and width <= 8):
-        return Numbers(one, first, wanted.step, None, kind)
+        return NumberColumn(one, first, wanted.step, None, kind)
     if kind.is_address and (wanted.step == 1 or (wanted.step > 0 and last - first < WORD)):
-        return Row(one, first, wanted.step, width)
+        return AddressColumn(one, first, wanted.step, width)
     if _length(wanted) <= SMALL:
         return _of_list([kind.raw(value, where) for value in wanted], kind, one, width)
     raise BuildError(where, "a range of step 1, or of fewer values", wanted)
@@ -336,7 +336,7 @@ def _length(wanted: range) -> int:
     return max(0, (wanted.stop - wanted.start + wanted.step - (1 if wanted.step > 0 else -1)) // wanted.step)
 
 
-def _of_array(wanted: Any, kind: Kind, where: str, order: Any, width: int) -> Values | None:
+def _of_array(wanted: Any, kind: Kind, where: str, order: Any, width: int) -> ValueColumn | None:
     import numpy as np
 
     if wanted.ndim == 2 and wanted.dtype == np.uint8 and kind.wire != "number":
@@ -351,7 +351,7 @@ def _of_array(wanted: Any, kind: Kind, where: str, order: Any, width: int) -> Va
     one = order(len(wanted))
     for end in (int(wanted.min()), int(wanted.max())):
         kind.raw(end, where)
-    return Numbers(one, 0, 0, wanted.astype(np.uint64), kind)
+    return NumberColumn(one, 0, 0, wanted.astype(np.uint64), kind)
 
 
 def _network(text: str, kind: Kind, where: str) -> range:
@@ -374,18 +374,18 @@ def _generated(rng: Any, kind: Kind, where: str, count: int, size: int) -> Any:
     raise BuildError(where, "a list of values", "a random generator")
 
 
-def _filling(written: Filling, kind: Kind, where: str, count: int) -> Values:
+def _filling(written: PayloadGenerator, kind: Kind, where: str, count: int) -> ValueColumn:
     if kind.wire != "open":
         raise BuildError(where, "a payload or bytes of varying size to fill", "a field of fixed size")
     seed = written.seed
     if seed is not None:
         seed = (seed * 0x100000001B3 + crc32(where.encode())) % WORD
     if isinstance(written.sizes, int):
-        sizes: Numbers | int = written.sizes
+        sizes: NumberColumn | int = written.sizes
     else:
         numbers = values_of(written.sizes, Int(17), f"{where}: size", count)
-        assert isinstance(numbers, Numbers)
+        assert isinstance(numbers, NumberColumn)
         sizes = numbers
     if isinstance(sizes, int) and not 0 <= sizes < 1 << 17:
         raise BuildError(where, f"a size of 0..{(1 << 17) - 1}", sizes)
-    return Drawn(sizes, written.pattern, seed)
+    return RandomColumn(sizes, written.pattern, seed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.bulk.checksums import Linear, carried
-from packetlab.bulk.generators import Drawn, Numbers, Strings, Values
+from packetlab.bulk.generators import BytesColumn, NumberColumn, RandomColumn, ValueColumn
 from packetlab.codec.pseudo import protocol
 from packetlab.declare import registry
 from packetlab.declare.expressions import Checksum, Count, Next, Ref
@@ -36,7 +36,7 @@ class Target(NamedTuple):
     layer: int
     field: Field | None
     part: tuple[int, int] | None
-    values: Values
+    values: ValueColumn
 
 
 def shapes(cls: type[AnyHeader], field: Field) -> bool:
@@ -54,7 +54,7 @@ def shapes(cls: type[AnyHeader], field: Field) -> bool:
     return any(isinstance(leaf, (Ref, Count)) and leaf.name == field.name for leaf in leaves)
 
 
-class Spot(NamedTuple):
+class BitRange(NamedTuple):
     """Bits of a packet, and whether a number in them has its lowest byte first."""
 
     bit: int
@@ -67,7 +67,7 @@ class Spot(NamedTuple):
         return slice(self.bit // 8, -(-(self.bit + self.bits) // 8))
 
 
-class Plan:
+class Template:
     """How to make rows of one shape.
 
     Attributes:
@@ -81,16 +81,16 @@ class Plan:
         self.row = np.frombuffer(bytes(packet), np.uint8).copy()
         self.size = len(self.row)
         self.varying = np.zeros(self.size, bool)
-        self.patches: list[tuple[Spot, Values]] = []
+        self.patches: list[tuple[BitRange, ValueColumn]] = []
         where = places(packet)
         fields = {(span.layer, span.field): _spot(span) for span in where.spans}
         for target in targets:
             if target.field is None:
                 first, last = where.payload
-                spot: Spot | None = Spot(first * 8, (last - first) * 8, False)
+                spot: BitRange | None = BitRange(first * 8, (last - first) * 8, False)
             else:
                 spot = fields.get((target.layer, target.field))
-            if spot is None or (isinstance(target.values, Drawn) and target.values.seed is None):
+            if spot is None or (isinstance(target.values, RandomColumn) and target.values.seed is None):
                 continue  # bytes, and none of them in this shape, or a pattern: the same in all of it
             if target.part is not None:
                 first, last = target.part
@@ -100,7 +100,7 @@ class Plan:
         self.own = self.varying.copy()
         self.sums = self._sums(packet, where)
 
-    def _clear(self, spot: Spot) -> None:
+    def _clear(self, spot: BitRange) -> None:
         """Note that bits vary, and set them to 0."""
         self.varying[spot.byte_slice] = True
         end = spot.bit + spot.bits
@@ -111,11 +111,11 @@ class Plan:
             first, last = max(spot.bit - byte * 8, 0), min(end - byte * 8, 8)
             self.row[byte] &= 0xFF ^ ((0xFF >> first) & (0xFF << (8 - last)))
 
-    def _sums(self, packet: Packet, where: Places) -> list[tuple[Spot, Linear]]:
+    def _sums(self, packet: Packet, where: Places) -> list[tuple[BitRange, Linear]]:
         """Return the checksums that vary, from the innermost out."""
         import numpy as np
 
-        found: list[tuple[Spot, Linear]] = []
+        found: list[tuple[BitRange, Linear]] = []
         for i in range(len(packet.layers) - 1, -1, -1):
             header, cls = packet._headers[i], type(packet.layers[i])
             if header._state >> 2 * len(cls._fields):
@@ -150,9 +150,9 @@ class Plan:
         """Write the packets of `rows` into `matrix`, a row each of `size` bytes."""
         matrix[:] = self.row
         for spot, values in self.patches:
-            if isinstance(values, Numbers):
+            if isinstance(values, NumberColumn):
                 _put(matrix, spot, values.words(rows))
-            elif isinstance(values, Strings):
+            elif isinstance(values, BytesColumn):
                 matrix[:, spot.byte_slice] = values.matrix(rows, spot.bits // 8)
         for spot, linear in self.sums:
             _put(matrix, spot, linear.values(matrix))
@@ -197,17 +197,17 @@ def _halves(where: Places, i: int, packet: Packet) -> tuple[Any, Any]:
     return np.arange(start, payload), np.arange(payload, end)
 
 
-def _spot(span: Span) -> Spot:
-    return Spot(span.bit, span.bits, span.field.kind.wire == "number" and span.field.kind.little)
+def _spot(span: Span) -> BitRange:
+    return BitRange(span.bit, span.bits, span.field.kind.wire == "number" and span.field.kind.little)
 
 
-def _columns(spot: Spot) -> Any:
+def _columns(spot: BitRange) -> Any:
     import numpy as np
 
     return np.arange(spot.byte_slice.start, spot.byte_slice.stop)
 
 
-def _put(matrix: Matrix, spot: Spot, numbers: Words) -> None:
+def _put(matrix: Matrix, spot: BitRange, numbers: Words) -> None:
     """Write numbers into the bits of a spot, which are 0."""
     import numpy as np
 
@@ -232,6 +232,6 @@ def _put(matrix: Matrix, spot: Spot, numbers: Words) -> None:
 
 def varies_in_size(target: Target) -> bool:
     """Whether the target is bytes whose number may differ from row to row."""
-    if not isinstance(target.values, Strings) or target.values.size is not None:
+    if not isinstance(target.values, BytesColumn) or target.values.size is not None:
         return False
     return target.field is None or target.field.kind.wire == "open"

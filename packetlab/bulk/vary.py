@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from packetlab.bulk.batch import Batch
-from packetlab.bulk.generators import Chosen, Numbers, Strings, values_of
-from packetlab.bulk.template import Plan, Target, Unplanned, shapes, varies_in_size
+from packetlab.bulk.generators import BytesColumn, ChoiceColumn, NumberColumn, values_of
+from packetlab.bulk.template import Target, Template, Unplanned, shapes, varies_in_size
 from packetlab.codec.compiler import replaced
 from packetlab.declare.addresses import XNSAddress
 from packetlab.declare.fields import Field
@@ -52,13 +52,13 @@ class Variation(Batch):
         self.targets = [_target(template, key, written, max(count, 1)) for key, written in fields.items()]
         _check_apart(self.targets)
         self._shaping = [t for t in self.targets if t.layer >= 0 and self._shapes(t)]
-        self._plans: dict[Any, Plan | None] = {}
+        self._plans: dict[Any, Template | None] = {}
         self._batch: Batch | None = None
         if count:
             self._check_present(self.packet(0))
 
     def _shapes(self, target: Target) -> bool:
-        if varies_in_size(target) or isinstance(target.values, Chosen):
+        if varies_in_size(target) or isinstance(target.values, ChoiceColumn):
             return True
         return target.field is not None and shapes(type(self._headers[target.layer]), target.field)
 
@@ -100,12 +100,12 @@ class Variation(Batch):
         keys: Any = None
         for target in self._shaping:
             values = target.values
-            if isinstance(values, Numbers):
+            if isinstance(values, NumberColumn):
                 column: Any = values.words(rows)
-            elif isinstance(values, Chosen):
+            elif isinstance(values, ChoiceColumn):
                 column = values.places(rows)
             else:
-                assert isinstance(values, Strings)
+                assert isinstance(values, BytesColumn)
                 column = values.sizes(rows)
                 if target.field is not None and not varies_in_size(target):
                     column = [bytes(one) for one in values.matrix(rows, int(values.size or 0))]
@@ -115,7 +115,7 @@ class Variation(Batch):
             keys = column
         return keys
 
-    def _plan(self, rows: Rows) -> Plan | None:
+    def _plan(self, rows: Rows) -> Template | None:
         """Return the plan for rows of one shape; None where objects have to make them."""
         import numpy as np
 
@@ -125,7 +125,7 @@ class Variation(Batch):
                 return None
             first = self.packet(int(rows[0]))
             try:
-                plan: Plan | None = Plan(first, self.targets)
+                plan: Template | None = Template(first, self.targets)
             except Unplanned:
                 plan = None
             if plan is not None:
@@ -141,9 +141,9 @@ class Variation(Batch):
 
     def _shape(self, target: Target, row: int) -> Any:
         raw = target.values.raw(row)
-        return len(raw) if varies_in_size(target) else raw if not isinstance(target.values, Chosen) else repr(raw)
+        return len(raw) if varies_in_size(target) else raw if not isinstance(target.values, ChoiceColumn) else repr(raw)
 
-    def _groups(self, rows: Rows) -> list[tuple[Any, Plan | None]]:
+    def _groups(self, rows: Rows) -> list[tuple[Any, Template | None]]:
         """Return (places in `rows`, their plan) for each shape."""
         import numpy as np
 
@@ -171,7 +171,7 @@ class Variation(Batch):
         data = np.empty(at, np.uint8)
         at = 0
         for places, made in groups:
-            if not isinstance(made, Plan):
+            if not isinstance(made, Template):
                 joined = b"".join(made)
                 data[at : at + len(joined)] = np.frombuffer(joined, np.uint8)
                 at += len(joined)

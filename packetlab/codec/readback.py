@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from packetlab.declare.fields import Field
 
 
-class Writer(Protocol):
+class SourceWriter(Protocol):
     """What writes the source that packs a header (see `encode.Packing`)."""
 
     cls: Declaration
@@ -34,7 +34,7 @@ class Writer(Protocol):
     def count(self, name: str) -> str: ...
 
 
-def checks(to: Writer) -> list[str]:
+def checks(to: SourceWriter) -> list[str]:
     """Return lines that raise where what is packed would not be read back as it is. What is given on purpose is let through."""
     header, tag = to.cls, to.tag
     found: list[str] = []
@@ -74,7 +74,7 @@ def _follows_from(header: Declaration, names: set[str], part: str) -> bool:
     )
 
 
-def _compared(to: Writer, f: Field, said: Expr, got: str, names: set[str]) -> list[str]:
+def _compared(to: SourceWriter, f: Field, said: Expr, got: str, names: set[str]) -> list[str]:
     code = said.code(to)  # type: ignore[arg-type]
     given = f.bit << len(to.cls.fields)  # captured as it is
     for name in names:

@@ -267,7 +267,7 @@ class If(Expr):
         return f"{operands[1]} if {operands[0]} else {operands[2]}"
 
 
-class Named(Expr):
+class NamedExpr(Expr):
     """An expression that asks the header for one thing by name."""
 
     __slots__ = ("name",)
@@ -286,7 +286,7 @@ class Named(Expr):
         return f"{self.asks}({self.name})"
 
 
-class Ref(Named):
+class Ref(NamedExpr):
     """The value of another field of the same header."""
 
     asks = "value"
@@ -295,7 +295,7 @@ class Ref(Named):
         return self.name
 
 
-class Size(Named):
+class Size(NamedExpr):
     """A size in bytes: of the header ("self"), of all above it ("payload"), or of one field."""
 
     asks = "size"
@@ -304,7 +304,7 @@ class Size(Named):
         return f"size_of({self.name})"
 
 
-class Count(Named):
+class Count(NamedExpr):
     """How many items a repeated field has."""
 
     asks = "count"
@@ -313,7 +313,7 @@ class Count(Named):
         return f"count_of({self.name})"
 
 
-class Has(Named):
+class Has(NamedExpr):
     """Whether a field that may be absent was given a value."""
 
     asks = "has"

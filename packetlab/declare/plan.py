@@ -24,7 +24,7 @@ from packetlab.declare.expressions import (
     OneOf,
     Op,
     Ref,
-    Size as SizeOf,
+    Size,
     is_truth,
 )
 from packetlab.declare.rules import Solved, solve
@@ -162,7 +162,7 @@ class Bound:
 Step = Fixed | Sized | Padded | Open | Listed | Coded | When | Bound
 
 
-class Size(NamedTuple):
+class SolvedSize(NamedTuple):
     """A size that a rule tells, solved, and the field that the rule is of (None: an option of the class)."""
 
     size: Expr
@@ -190,9 +190,9 @@ class Plan:
         self, fields: tuple[Field, ...], before: list[Field], behind: list[Field], payload_size: Expr | None
     ) -> None:
         self._fields, self._last = fields, before[-1] if before else None
-        self.own: Size | None = None
-        self.total: Size | None = None
-        self.payload: Size | None = None
+        self.own: SolvedSize | None = None
+        self.total: SolvedSize | None = None
+        self.payload: SolvedSize | None = None
         self.sizes: dict[str, Expr] = {f.name: f.size for f in fields if f.size is not None}
         self.counts: dict[str, Expr] = {f.name: f.count for f in fields if f.count is not None}
         self.rounded: list[tuple[Field, Solved]] = []
@@ -204,12 +204,12 @@ class Plan:
         self.ends: list[tuple[Field, Field]] = []
         self._look_behind(before)
         if payload_size is not None:
-            self.payload = Size(payload_size, None)
+            self.payload = SolvedSize(payload_size, None)
         self.least = sum(f.kind.fixed_bits for f in before if f.condition is None) // 8
         self.trailing = sum(f.kind.fixed_bits for f in behind) // 8
         self.head: list[Step] = []
         self._known: set[str] = set()
-        bounds: list[tuple[str, Size | None]] = [("self", self.own), ("total", self.total)]
+        bounds: list[tuple[str, SolvedSize | None]] = [("self", self.own), ("total", self.total)]
         self._bounds = {part: said for part, said in bounds if said is not None}
         for piece in _pieces(before):
             self.head.append(self._step(piece))
@@ -226,7 +226,7 @@ class Plan:
 
     def _solve(self, rules: list[tuple[Field, Expr]]) -> None:
         """Find what the rules of fields tell when they are solved; one may tell what another one waits for."""
-        self.unsolved = [f for f, rule in rules if any(isinstance(leaf, SizeOf | Count) for leaf in rule.leaves())]
+        self.unsolved = [f for f, rule in rules if any(isinstance(leaf, Size | Count) for leaf in rule.leaves())]
         left = [(f, solved) for f, rule in rules if (solved := solve(rule, Ref(f.name))) is not None]
         told: set[str] = set()
         waiting: list[tuple[Field, Solved]] = []
@@ -284,11 +284,11 @@ class Plan:
     def _take(self, parts: dict[str, int], size: Expr, said_by: Field) -> bool:
         """Take what a rule tells; say whether it tells one thing."""
         if parts == {"self": 1}:
-            self.own = Size(size, said_by)
+            self.own = SolvedSize(size, said_by)
         elif parts == {"self": 1, "payload": 1}:
-            self.total = Size(size, said_by)
+            self.total = SolvedSize(size, said_by)
         elif parts == {"payload": 1}:
-            self.payload = Size(size, said_by)
+            self.payload = SolvedSize(size, said_by)
         elif len(parts) == 1:
             ((name, often),) = parts.items()
             if name in ("self", "payload") or often < 1:
@@ -408,7 +408,7 @@ def _pieces(fields: list[Field]) -> list[Run | Field]:
 
 def _counts_payload(rule: Expr) -> bool:
     leaves = [] if isinstance(rule, Checksum) else rule.leaves()
-    return any(isinstance(leaf, SizeOf) and leaf.name == "payload" for leaf in leaves)
+    return any(isinstance(leaf, Size) and leaf.name == "payload" for leaf in leaves)
 
 
 def needs(rule: Expr) -> set[str]:

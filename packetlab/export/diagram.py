@@ -43,7 +43,7 @@ class Cell(NamedTuple):
         return self.name + size + (" ?" if self.optional else "")
 
 
-class Piece(NamedTuple):
+class CellPart(NamedTuple):
     """Part of a cell in one row: from which bit on, how many, and whether the name stands here."""
 
     cell: Cell
@@ -64,15 +64,15 @@ def cells(header: type[AnyHeader]) -> list[Cell]:
     return [*drawn(plan.head), *payload, *drawn(plan.trailer)]
 
 
-def rows(header: type[AnyHeader]) -> list[list[Piece]]:
+def rows(header: type[AnyHeader]) -> list[list[CellPart]]:
     """Return the rows of a diagram. Fields of varying size have a row of their own; rows of long ones are folded."""
-    found: list[list[Piece]] = [[]]
+    found: list[list[CellPart]] = [[]]
     at = 0
     for number, cell in enumerate(cells(header)):
         if cell.bits is None:
             if found[-1]:
                 found.append([])
-            found[-1].append(Piece(cell, number, 0, ROW, True))
+            found[-1].append(CellPart(cell, number, 0, ROW, True))
             found.append([])
             at = 0
             continue
@@ -87,7 +87,7 @@ def rows(header: type[AnyHeader]) -> list[list[Piece]]:
         for i, (start, bits) in enumerate(parts):
             if start == 0 and found[-1]:
                 found.append([])
-            found[-1].append(Piece(cell, number, start, bits, i == widest))
+            found[-1].append(CellPart(cell, number, start, bits, i == widest))
         if at == 0:
             found.append([])
     return [row for row in found if row]
@@ -187,7 +187,7 @@ def _text(header: type[AnyHeader]) -> str:
     ones = " ".join(str(bit % 10) for bit in range(ROW))
     lines = [f" {tens}".rstrip(), f" {ones}"]
     cut: list[str] = []
-    above: list[Piece] = []
+    above: list[CellPart] = []
     for row in drawn:
         lines += [_border(above, row), _line(row, cut)]
         above = row
@@ -197,7 +197,7 @@ def _text(header: type[AnyHeader]) -> str:
     return "\n".join(lines)
 
 
-def _owners(row: list[Piece]) -> list[int | None]:
+def _owners(row: list[CellPart]) -> list[int | None]:
     """For each bit of a row, the number of the field in it."""
     found: list[int | None] = [None] * ROW
     for piece in row:
@@ -205,7 +205,7 @@ def _owners(row: list[Piece]) -> list[int | None]:
     return found
 
 
-def _border(above: list[Piece], below: list[Piece]) -> str:
+def _border(above: list[CellPart], below: list[CellPart]) -> str:
     """The line between two rows: closed but where one field goes on."""
     upper, lower = _owners(above), _owners(below)
     used = max((bit + 1 for bit in range(ROW) if upper[bit] is not None or lower[bit] is not None), default=0)
@@ -218,7 +218,7 @@ def _border(above: list[Piece], below: list[Piece]) -> str:
     return text
 
 
-def _line(row: list[Piece], cut: list[str]) -> str:
+def _line(row: list[CellPart], cut: list[str]) -> str:
     text = ""
     for piece in row:
         room = 2 * piece.bits - 1

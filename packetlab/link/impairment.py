@@ -49,8 +49,8 @@ class Impairment:
     mtu: int | None
     partitioned: bool
 
-    def __init__(self, *, seed: int | str = 0, numbers: Numbers | None = None, **shape: Any) -> None:
-        self.numbers = numbers or Numbers()
+    def __init__(self, *, seed: int | str = 0, numbers: FrameCounter | None = None, **shape: Any) -> None:
+        self.numbers = numbers or FrameCounter()
         self._random = Random(str(seed))
         self._free_at = 0  # when the wire has sent all that waits for it
         self._leaving: deque[int] = deque()  # when each frame that waits has left
@@ -127,7 +127,7 @@ class Impairment:
         return drawn < chance if isinstance(chance, float) else number in chance
 
 
-class Numbers:
+class FrameCounter:
     """Counts frames; the directions of a link share one."""
 
     def __init__(self) -> None:
@@ -141,7 +141,7 @@ class Numbers:
 
 def both_ways(ends: Collection[str], seed: int | str, **shape: Any) -> dict[str, Impairment]:
     """Return an impairment for the frames that each end sends; frames are numbered over all of them."""
-    numbers = Numbers()
+    numbers = FrameCounter()
     return {end: Impairment(**shape, seed=f"{seed}/{end}", numbers=numbers) for end in ends}
 
 

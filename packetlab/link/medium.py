@@ -30,7 +30,7 @@ LOOK = 0.1  # seconds after which a thread looks whether the one that waits for 
 ROUNDS = 16  # full batches that are taken from ports at most before timers have their turn
 
 
-class Source(Protocol):
+class Pollable(Protocol):
     """What a medium waits for on behalf of a driver: a `Port`, or something as simple."""
 
     @property
@@ -55,7 +55,7 @@ class Driver(Protocol):
     served: bool  # whether it lives while the program computes, too
 
     @property
-    def ports(self) -> Sequence[Source]:
+    def ports(self) -> Sequence[Pollable]:
         """Where frames come from."""
 
     def take(self, port: Any, data: bytes, now: int) -> None:
@@ -206,7 +206,7 @@ class RealTime(Medium):
         self._sleepers = Sleepers()  # threads that wait for the one that polls
         self._poll = select.epoll()
         self._poke = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._watched: dict[int, tuple[Driver | None, Source | None, int]] = {}
+        self._watched: dict[int, tuple[Driver | None, Pollable | None, int]] = {}
         self._files: list[Files] = []  # of the threads that wait
         self._polling: int | None = None  # the thread that waits for the kernel
         self._calls: set[object] = set()  # those that wait now
@@ -403,7 +403,7 @@ class RealTime(Medium):
             return False
         return self._work.do(driver, self._feed, driver, port)
 
-    def _feed(self, driver: Driver, port: Source) -> bool:
+    def _feed(self, driver: Driver, port: Pollable) -> bool:
         try:
             frames = port.take()
         except OSError as error:
@@ -416,7 +416,7 @@ class RealTime(Medium):
         return len(frames) >= BATCH
 
     def _watch(self) -> None:
-        wanted: dict[int, tuple[Driver | None, Source | None, int]] = {
+        wanted: dict[int, tuple[Driver | None, Pollable | None, int]] = {
             descriptor: (driver, port, port.mask)
             for driver in self.drivers
             for port in driver.ports
@@ -427,7 +427,7 @@ class RealTime(Medium):
         if (wanted != self._watched or not self._registered) and self not in self._work:
             self._work.do(self, self._register, wanted)
 
-    def _register(self, wanted: dict[int, tuple[Driver | None, Source | None, int]]) -> None:
+    def _register(self, wanted: dict[int, tuple[Driver | None, Pollable | None, int]]) -> None:
         self._registered = False  # where an exception ends this, the next one does it all
         for descriptor in self._watched:
             with suppress(OSError):  # the kernel forgets a descriptor that is closed

@@ -22,7 +22,7 @@ from packetlab.hooks import Shown
 from packetlab.link.impairment import Impairment, both_ways
 from packetlab.link.medium import Driver, Files, Medium
 from packetlab.link.port import Attachment, Port
-from packetlab.link.topology import Joint, Node, Topology, shape_words
+from packetlab.link.topology import Joint, Topology, TopologyNode, shape_words
 
 if TYPE_CHECKING:
     import netaddr
@@ -161,7 +161,7 @@ class SimNetwork(Medium, Shown):
     def topology(self) -> Topology:
         """Return who is joined to whom, and how each link treats frames now."""
         nodes = tuple(
-            Node(
+            TopologyNode(
                 host.name, "host", (mac_text(host.mac_bytes), *(f"{nic.link.subnet}.{nic.place}" for nic in host.nics))
             )
             for host in self.hosts.values()

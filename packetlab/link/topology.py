@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from packetlab.link.impairment import PERFECT
 
 
-class Node(NamedTuple):
+class TopologyNode(NamedTuple):
     """A host or a switch. `says`: its addresses and the like, a line each."""
 
     name: str
@@ -26,7 +26,7 @@ class Topology(NamedTuple):
     """All of a network: its name, nodes and links."""
 
     name: str
-    nodes: tuple[Node, ...]
+    nodes: tuple[TopologyNode, ...]
     joints: tuple[Joint, ...]
 
 

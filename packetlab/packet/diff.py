@@ -28,7 +28,7 @@ def diff(one: Any, other: Any) -> Difference:
     return Difference(_Comparison(one, as_packet(other, one)).changes())
 
 
-class Spot(NamedTuple):
+class ComparedField(NamedTuple):
     """A place where two packets may differ: field `field` of layer `left`, which is layer `right` of the other; or
     "layers", "payload", "trailer" where there is no field."""
 
@@ -50,32 +50,32 @@ class _Comparison:
         self.pairs = _aligned(one.layers, other.layers)
         self.spots = self._spots()
 
-    def _spots(self) -> list[Spot]:
+    def _spots(self) -> list[ComparedField]:
         found = []
         if len(self.pairs) != len(self.one.layers) or len(self.pairs) != len(self.other.layers):
-            found.append(Spot("layers"))
+            found.append(ComparedField("layers"))
         seen: dict[str, int] = {}
         for left, right in self.pairs:
             name = type(self.one.layers[left]).__name__
             seen[name] = seen.get(name, 0) + 1
             place = name if seen[name] == 1 else f"{name}#{seen[name]}"
             for f in type(self.one.layers[left])._fields:
-                spot = Spot(f"{place}.{f.name}", f, left, right)
+                spot = ComparedField(f"{place}.{f.name}", f, left, right)
                 ours, theirs = (None, None) if f.kind.wire == "payload" else self.values(spot)
                 if ours != theirs:
                     found.append(spot._replace(presence=ours is None or theirs is None))
         if self.one.payload != self.other.payload:
-            found.append(Spot("payload"))
+            found.append(ComparedField("payload"))
         if self.one._gaps != self.other._gaps:
-            found.append(Spot("trailer"))
+            found.append(ComparedField("trailer"))
         return found
 
-    def value(self, packet: Packet, spot: Spot) -> Any:
+    def value(self, packet: Packet, spot: ComparedField) -> Any:
         assert spot.field is not None
         header = packet.layers[spot.right if packet is self.other else spot.left]
         return header._parsed(spot.field) if spot.field.kind.wire == "items" else getattr(header, spot.field.slot)
 
-    def values(self, spot: Spot) -> tuple[Any, Any]:
+    def values(self, spot: ComparedField) -> tuple[Any, Any]:
         return self.value(self.one, spot), self.value(self.other, spot)
 
     def changes(self) -> list[Change]:
@@ -86,7 +86,7 @@ class _Comparison:
             found.append(Change("bytes", bytes_text(bytes(self.one)), bytes_text(bytes(self.other))))
         return found
 
-    def _change(self, spot: Spot, because: tuple[str, ...], note: str = "") -> Change:
+    def _change(self, spot: ComparedField, because: tuple[str, ...], note: str = "") -> Change:
         one, other = self.one, self.other
         if spot.field is not None:
             shown = [
@@ -104,7 +104,7 @@ class _Comparison:
 
     # Causes ------------------------------------------------------------------------------------------------
 
-    def _grouped(self) -> tuple[list[Spot], list[tuple[Spot, tuple[str, ...]]]]:
+    def _grouped(self) -> tuple[list[ComparedField], list[tuple[ComparedField, tuple[str, ...]]]]:
         """Return the causes, and each other spot with the names of the causes that it follows from."""
         if any(h._state >> 2 * len(h._fields) for packet in (self.one, self.other) for h in packet.layers):
             return self.spots, []  # bytes that end inside a header follow from nothing
@@ -130,7 +130,7 @@ class _Comparison:
         every = tuple(cause.name for cause in causes)
         return causes, [(spot, names[spot] or every) for spot in self.spots if spot in derived]
 
-    def _agreeing(self, causes: list[Spot], derived: list[Spot]) -> set[Spot]:
+    def _agreeing(self, causes: list[ComparedField], derived: list[ComparedField]) -> set[ComparedField]:
         """Which derived fields are as in the other packet once all causes are."""
         if not derived:
             return set()
@@ -141,7 +141,7 @@ class _Comparison:
             if _raw(changed.layers[self._place(spot, causes)], spot) == self.value(self.other, spot)
         }
 
-    def _moved(self, cause: Spot, derived: list[Spot]) -> set[Spot]:
+    def _moved(self, cause: ComparedField, derived: list[ComparedField]) -> set[ComparedField]:
         """Which derived fields one cause alone would change."""
         if not derived:
             return set()
@@ -152,10 +152,10 @@ class _Comparison:
             if _raw(changed.layers[self._place(spot, [cause])], spot) != self.value(self.one, spot)
         }
 
-    def _place(self, spot: Spot, causes: list[Spot]) -> int:
+    def _place(self, spot: ComparedField, causes: list[ComparedField]) -> int:
         return spot.right if any(cause.name == "layers" for cause in causes) else spot.left
 
-    def _with(self, causes: list[Spot]) -> Packet:
+    def _with(self, causes: list[ComparedField]) -> Packet:
         """Return our packet with the causes as in theirs, and all that followed from rules derived anew."""
         headers = list(self.one._rederived())
         for cause in causes:
@@ -170,7 +170,7 @@ class _Comparison:
         gaps = self.other._gaps if "trailer" in names else self.one._gaps
         return Packet(tuple(headers), payload, Notes(gaps) if gaps else None)
 
-    def _note(self, cause: Spot) -> str:
+    def _note(self, cause: ComparedField) -> str:
         """Say of a derived field that does not follow from the others which side breaks its rule."""
         if (
             cause.field is None
@@ -186,7 +186,7 @@ class _Comparison:
         return "; ".join(said)
 
 
-def _rank(spot: Spot) -> int:
+def _rank(spot: ComparedField) -> int:
     rule = spot.field.rule if spot.field is not None else None
     return 2 if isinstance(rule, Checksum) else int(rule is not None)
 
@@ -206,7 +206,7 @@ def _same_bytes(one: bytes, other: bytes) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
-def _raw(header: Header, spot: Spot) -> Any:
+def _raw(header: Header, spot: ComparedField) -> Any:
     assert spot.field is not None
     return header._parsed(spot.field) if spot.field.kind.wire == "items" else getattr(header, spot.field.slot)
 

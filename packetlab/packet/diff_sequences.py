@@ -18,7 +18,7 @@ WINDOW = 200  # packets of either side that are aligned, from the first differen
 LISTED = 20  # differences listed, each in a line; the first at length
 
 
-class Step(NamedTuple):
+class SequenceDifference(NamedTuple):
     """One difference: "changed", "missing" (only left) or "inserted" (only right); places from 0."""
 
     kind: str
@@ -61,7 +61,7 @@ def explain_sequences(left: Iterable[Any], right: Iterable[Any]) -> list[str] | 
     return lines
 
 
-def differences(left: list[Packet], right: list[Packet], start: int = 0) -> Iterator[Step]:
+def differences(left: list[Packet], right: list[Packet], start: int = 0) -> Iterator[SequenceDifference]:
     """Align two rows of packets, and yield what differs in order; places count from `start`."""
     keys = [[bytes(packet) for packet in side] for side in (left, right)]
     for kind, a, b, c, d in difflib.SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_opcodes():
@@ -71,17 +71,17 @@ def differences(left: list[Packet], right: list[Packet], start: int = 0) -> Iter
             yield from _changed(left[a:b], right[c:d], a + start, c + start)
 
 
-def _changed(left: list[Packet], right: list[Packet], a: int, c: int) -> Iterator[Step]:
+def _changed(left: list[Packet], right: list[Packet], a: int, c: int) -> Iterator[SequenceDifference]:
     """Pair packets of the same headers and ends; then those that stand in the same place between them."""
     keys = [[_likeness(packet) for packet in side] for side in (left, right)]
     for kind, i, j, k, n in difflib.SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_opcodes():
         paired = j - i if kind == "equal" else min(j - i, n - k) if kind == "replace" else 0
         for p in range(paired):
-            yield Step("changed", a + i + p, c + k + p, left[i + p], right[k + p])
+            yield SequenceDifference("changed", a + i + p, c + k + p, left[i + p], right[k + p])
         for p in range(i + paired, j):
-            yield Step("missing", a + p, c + k + paired, left[p], None)
+            yield SequenceDifference("missing", a + p, c + k + paired, left[p], None)
         for p in range(k + paired, n):
-            yield Step("inserted", a + j, c + p, None, right[p])
+            yield SequenceDifference("inserted", a + j, c + p, None, right[p])
 
 
 def _likeness(packet: Packet) -> tuple[Any, ...]:
@@ -91,7 +91,7 @@ def _likeness(packet: Packet) -> tuple[Any, ...]:
     return (*(type(h) for h in packet.layers), *ends)
 
 
-def _told(step: Step) -> list[str]:
+def _told(step: SequenceDifference) -> list[str]:
     if step.ours is not None and step.theirs is not None:
         place = f"#{step.left + 1}" if step.left == step.right else f"#{step.left + 1} left, #{step.right + 1} right"
         lines = explain_packets(step.ours, step.theirs) or ["read from different first headers"]

@@ -46,7 +46,7 @@ Judge = Callable[[Member, int], How | None]
 
 
 @dataclass
-class Reading:
+class Alignment:
     """What the cheapest reading says.
 
     Attributes:
@@ -68,7 +68,9 @@ State = tuple[int, int, tuple[int, ...]]
 Move = tuple[Member | None, int, How | None]  # (whose, packet, how); whose None: nobody's; packet -1: a block is passed
 
 
-def align(blocks: Sequence[Block], count: int, judge: Judge, allowed: Callable[[int], bool], lenient: bool) -> Reading:
+def align(
+    blocks: Sequence[Block], count: int, judge: Judge, allowed: Callable[[int], bool], lenient: bool
+) -> Alignment:
     """Read `count` packets as what `blocks` tell.
 
     Args:
@@ -140,8 +142,8 @@ def _nothing(blocks: Sequence[Block], place: int) -> tuple[int, ...]:
     return (0,) * len(blocks[place]) if place < len(blocks) else ()
 
 
-def _told(blocks: Sequence[Block], state: State, before: dict[State, tuple[State, Move]]) -> Reading:
-    reading = Reading()
+def _told(blocks: Sequence[Block], state: State, before: dict[State, tuple[State, Move]]) -> Alignment:
+    reading = Alignment()
     while state in before:
         previous, (member, packet, how) = before[state]
         if member is not None and how is not None:

@@ -12,7 +12,7 @@ from typing import Any
 from packetlab.errors import LocalProtocolError, NeedsPrivilege, SocketMisuse, deliberate
 from packetlab.network.host import Place, Station
 from packetlab.sockets.headers import Data, outgoing
-from packetlab.sockets.socket import Socket, Turn
+from packetlab.sockets.socket import QueuedCall, Socket
 from packetlab.sockets.ways import ANOTHER, CONNECT, NO_LISTENER
 
 __tracebackhide__ = deliberate
@@ -159,7 +159,7 @@ class InetSocket(Socket):
         (found,) = self._wait(ready, verb, [(self.sock.fileno(), select.POLLIN)])
         return found
 
-    def _deliver(self, do: Any, turn: Turn | None = None) -> int:
+    def _deliver(self, do: Any, turn: QueuedCall | None = None) -> int:
         def ready() -> int | None:
             try:
                 sent: int = self._call(do, "write")
@@ -281,7 +281,7 @@ class InetStream(InetSocket):
         self._need(self._connected, errno.ENOTCONN, "write", *MISUSES[errno.ENOTCONN])
         raw = memoryview(bytes(outgoing(data, f"{self}: write")))
         done = 0
-        with (turn := Turn(self._timeout)).call, self._turn("write", "write", turn):
+        with (turn := QueuedCall(self._timeout)).call, self._turn("write", "write", turn):
             while done < len(raw):
                 rest = raw[done:]
                 done += self._deliver(lambda rest=rest: self.sock.send(rest, _socket.MSG_NOSIGNAL), turn)

@@ -12,7 +12,7 @@ from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.dissect import dissect
 from packetlab.protocols.xns import SPP
 from packetlab.sockets.headers import MAY_SAY_SPP, Data, Given, Prototype
-from packetlab.sockets.socket import Turn
+from packetlab.sockets.socket import QueuedCall
 from packetlab.sockets.spp import HEADER, SPPSocket
 
 __tracebackhide__ = deliberate
@@ -93,7 +93,7 @@ class SeqpacketSocket(SPPSocket):
         self._need(plain, EINVAL, verb, "data", "an attention, which is one byte", "see attention()")
         self._open(verb)
         whole, size = Given({}, {"control": control}).over(given), self._mtu
-        with (turn := Turn(self._timeout)).call, self._turn("write", verb, turn):
+        with (turn := QueuedCall(self._timeout)).call, self._turn("write", verb, turn):
             for start in range(0, max(1, len(raw)), size):
                 piece, last = raw[start : start + size], start + size >= len(raw)
                 self._queue(piece, whole, end_of_message=last, force=force, verb=verb, turn=turn)
@@ -113,7 +113,7 @@ class SeqpacketSocket(SPPSocket):
         verb = "read_message"
         self._need_size(largest, verb)
         self._open(verb)
-        with (turn := Turn(self._timeout)).call, self._turn("read", verb, turn):
+        with (turn := QueuedCall(self._timeout)).call, self._turn("read", verb, turn):
             while (packet := self._next_packet(verb, turn)) is not None:
                 control = int(packet[SPP].control)
                 last, data = bool(control & END_OF_MESSAGE), b"" if control & ATTENTION else packet.payload

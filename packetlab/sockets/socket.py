@@ -38,7 +38,7 @@ def shown(value: Any) -> str:
     return f"{value!r:.60}" if not is_number(value) or value.bit_length() < 512 else f"{value.bit_length()} bits"
 
 
-class Turn:
+class QueuedCall:
     """A call that reads, or writes, in several steps, while other threads wait that would do the same at its socket.
 
     Attributes:
@@ -58,7 +58,7 @@ class Turn:
         return self.call.locked() and self.process == os.getpid()
 
 
-class _Made(type):
+class _ClosedToNewAttributes(type):
     """Closes a new instance to attributes that it does not have: a misspelt option is an error, not a new attribute."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -67,7 +67,7 @@ class _Made(type):
         return made
 
 
-class Socket(Shown, metaclass=_Made):
+class Socket(Shown, metaclass=_ClosedToNewAttributes):
     """A socket. A call that makes no sense raises `SocketMisuse`, an `OSError` with BSD's errno.
 
     Attributes:
@@ -84,7 +84,7 @@ class Socket(Shown, metaclass=_Made):
         self.host = host
         self._timeout: float | None = None
         self._process = os.getpid()
-        self._turns: dict[str, Turn] = {}  # by "read" and "write"
+        self._turns: dict[str, QueuedCall] = {}  # by "read" and "write"
         self.closed = False
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -152,7 +152,7 @@ class Socket(Shown, metaclass=_Made):
         ready: Callable[[], T | None],
         verb: str,
         files: Files = (),
-        turn: Turn | None = None,
+        turn: QueuedCall | None = None,
         blocked: int = EAGAIN,
     ) -> T:
         """Let things happen until `ready` gives something. `blocked`: the errno where nothing does and it must not wait."""
@@ -183,10 +183,10 @@ class Socket(Shown, metaclass=_Made):
         return medium.wait(look, f"{self}: {verb}", timeout, files)
 
     @contextmanager
-    def _turn(self, side: str, verb: str, turn: Turn) -> Iterator[None]:
+    def _turn(self, side: str, verb: str, turn: QueuedCall) -> Iterator[None]:
         """Read ("read") or write ("write") in several steps with no other thread's between: BSD's sblock.
 
-        To be entered with the turn's lock held: ``with (turn := Turn(self._timeout)).call, self._turn(side, verb, turn):``.
+        To be entered with the turn's lock held: ``with (turn := QueuedCall(self._timeout)).call, self._turn(side, verb, turn):``.
         """
 
         def take() -> bool:
@@ -202,10 +202,10 @@ class Socket(Shown, metaclass=_Made):
                     del self._turns[side]
                 turn.sleepers.wake()
 
-    def _wait_in_turn(self, side: str, ready: Callable[[], T | None], verb: str, turn: Turn | None = None) -> T:
-        """Do as `_wait`, and let a call of another thread that has its `Turn` finish first."""
+    def _wait_in_turn(self, side: str, ready: Callable[[], T | None], verb: str, turn: QueuedCall | None = None) -> T:
+        """Do as `_wait`, and let a call of another thread that has its `QueuedCall` finish first."""
 
-        def look() -> T | Turn | None:
+        def look() -> T | QueuedCall | None:
             holder = self._turns.get(side)
             if holder is not turn and holder is not None and not holder.lasts:
                 del self._turns[side]
@@ -223,8 +223,8 @@ class Socket(Shown, metaclass=_Made):
         medium, timeout = self.host.medium, self._timeout if turn is None else turn.timeout
         until = None if timeout is None else medium.now + int(timeout * SECOND)
         while True:
-            found = cast("T | Turn", self._wait(look, verb, turn=turn))
-            if not isinstance(found, Turn):
+            found = cast("T | QueuedCall", self._wait(look, verb, turn=turn))
+            if not isinstance(found, QueuedCall):
                 return found
             if timeout == 0:
                 raise self._blocked(verb)

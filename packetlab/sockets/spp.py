@@ -16,7 +16,7 @@ from packetlab.network.host import Station
 from packetlab.packet.packet import Packet
 from packetlab.protocols.xns import SPP
 from packetlab.sockets.headers import NOTHING, Given, Prototype, outgoing, parted, prototype
-from packetlab.sockets.socket import Socket, Turn, is_number
+from packetlab.sockets.socket import QueuedCall, Socket, is_number
 from packetlab.sockets.ways import ANOTHER, CONNECT, NO_LISTENER, ONE_LISTEN, OURS, THEIRS, UNCONNECTED
 
 __tracebackhide__ = deliberate
@@ -341,7 +341,7 @@ class SPPSocket(Socket):
 
     def _queue(
         self, data: bytes, given: Given = NOTHING, end_of_message: bool = False, force: bool = False,
-        verb: str = "write", turn: Turn | None = None,
+        verb: str = "write", turn: QueuedCall | None = None,
     ) -> None:  # fmt: skip
         """Send one packet, waiting for room, and while another thread is within a longer write."""
         connection = self._open(verb)
@@ -426,7 +426,7 @@ class SPPSocket(Socket):
         """
         return self._next_packet("read")
 
-    def _next_packet(self, verb: str, turn: Turn | None = None) -> Packet | None:
+    def _next_packet(self, verb: str, turn: QueuedCall | None = None) -> Packet | None:
         connection = self._open(verb)
 
         def ready() -> tuple[Packet | None] | None:

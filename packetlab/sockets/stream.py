@@ -11,7 +11,7 @@ from packetlab.network.host import Station
 from packetlab.packet.packet import Packet
 from packetlab.protocols.xns import SPP
 from packetlab.sockets.headers import NOTHING, Data, Prototype
-from packetlab.sockets.socket import Turn
+from packetlab.sockets.socket import QueuedCall
 from packetlab.sockets.spp import QUEUE, SPPSocket
 
 __tracebackhide__ = deliberate
@@ -41,7 +41,7 @@ class StreamSocket(SPPSocket):
             if raw or given is not NOTHING:  # a prototype is a packet of its own; no data at all is nothing
                 self._queue(raw, given, end_of_message=True, force=force)
             return len(raw)
-        with (turn := Turn(self._timeout)).call, self._turn("write", "write", turn):
+        with (turn := QueuedCall(self._timeout)).call, self._turn("write", "write", turn):
             for start in range(0, len(raw), size):
                 piece, last = raw[start : start + size], start + size >= len(raw)
                 self._queue(piece, given, end_of_message=last, force=force, turn=turn)

@@ -18,7 +18,7 @@ from packetlab.link.medium import SECOND
 from packetlab.sockets.headers import Data, outgoing
 from packetlab.sockets.socket import Socket
 from packetlab.sockets.ways import ANOTHER, CONNECT, NO_LISTENER, ONE_LISTEN, UNCONNECTED
-from packetlab.sockets.websocket_stream import GUESTS, Endpoint, Porch
+from packetlab.sockets.websocket_stream import GUESTS, Porch, WebSocketDriver
 
 
 class WebSocketSocket(Socket):
@@ -46,7 +46,7 @@ class WebSocketSocket(Socket):
         self, stream: Any, *, subprotocols: Sequence[str] = (), headers: Sequence[tuple[str, str]] = (),
         compression: bool | Literal["afresh"] = True, largest_message: int = 1 << 24, close_timeout: float = 10.0,
         accept: Callable[[Request], Reply | None] | None = None, origins: Sequence[str] | None = None,
-        _endpoint: Endpoint | None = None,
+        _endpoint: WebSocketDriver | None = None,
     ) -> None:  # fmt: skip
         from packetlab.engine.websocket.handshake import check_subprotocols
 
@@ -71,7 +71,7 @@ class WebSocketSocket(Socket):
 
     # Looking ------------------------------------------------------------------------------------------------
 
-    def _open(self, verb: str) -> Endpoint:
+    def _open(self, verb: str) -> WebSocketDriver:
         endpoint = self._endpoint
         begun = endpoint is not None and endpoint.engine.state != "connecting"
         self._need(begun, ENOTCONN, verb, "a connected socket", "one that is not", CONNECT)
@@ -144,7 +144,7 @@ class WebSocketSocket(Socket):
                 engine = WebSocket("client", host=name, path=path, **self._shape)
                 with self.host.medium.lock:
                     engine.start(self.host.medium.now)
-                    self._endpoint = Endpoint(self.stream, engine)
+                    self._endpoint = WebSocketDriver(self.stream, engine)
             self._wait(self._endpoint.is_open, "connect", blocked=blocked)
         except BaseException as error:
             self._connecting = not isinstance(error, (ConnectionError, PacketlabError))

@@ -25,7 +25,7 @@ GUESTS = 256  # handshakes under way at a listener; one more sends away the olde
 KEPT = 1000  # events remembered
 
 
-class Endpoint(StreamDriver):
+class WebSocketDriver(StreamDriver):
     """An engine on a stream."""
 
     def __init__(self, stream: Any, engine: WebSocket) -> None:
@@ -239,7 +239,7 @@ class Porch(StreamDriver):
     def __init__(self, stream: Any, most: int, make: Callable[[], WebSocket]) -> None:
         super().__init__(stream)
         self._most, self._make = most, make
-        self._guests: list[Endpoint] = []
+        self._guests: list[WebSocketDriver] = []
         self.turn(self.medium.now)
 
     def turn(self, now: int) -> None:
@@ -263,17 +263,17 @@ class Porch(StreamDriver):
                     self._send_away(early[0])
                 engine = self._make()
                 engine.start(now)
-                self._guests.append(Endpoint(stream, engine))
+                self._guests.append(WebSocketDriver(stream, engine))
             self.line.mask = 0 if full else select.POLLIN  # else who knocks keeps everybody awake
         finally:
             self._turning = False
 
-    def _send_away(self, guest: Endpoint) -> None:
+    def _send_away(self, guest: WebSocketDriver) -> None:
         guest.leave()
         guest.stream.abort()
         self._guests.remove(guest)
 
-    def next(self) -> Endpoint | None:
+    def next(self) -> WebSocketDriver | None:
         """Return the next WebSocket, or None."""
         for guest in self._guests:
             if guest.opened is not None:

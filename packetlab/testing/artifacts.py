@@ -29,7 +29,7 @@ def file_name(text: str) -> str:
     )
 
 
-class Recording:
+class Artifact:
     """Frames that a test saw, to be kept if it fails.
 
     Args:
@@ -104,13 +104,13 @@ class RecordedLab(Lab):
         return link
 
     @property
-    def recordings(self) -> list[Recording]:
+    def recordings(self) -> list[Artifact]:
         """What crossed the links, a recording for each."""
 
         def frames(source: InterfaceSource) -> Callable[[], list[Frame]]:
             return lambda: [seen.frame for seen in source.seen()]
 
-        return [Recording(name, frames(source), lambda: self.hosts) for name, source in self._taps]
+        return [Artifact(name, frames(source), lambda: self.hosts) for name, source in self._taps]
 
     def close(self) -> None:
         """End the lab; what was recorded stays."""

@@ -37,7 +37,7 @@ class Turn:
 
 
 @dataclass
-class Conversation:
+class RecordedConversation:
     """One connection, or what one client and the server said in datagrams: turn for turn.
 
     Attributes:
@@ -48,7 +48,7 @@ class Conversation:
     turns: list[Turn] = field(default_factory=list)
 
 
-def conversations(frames: Iterable[Frame], kind: str, port: int) -> list[Conversation]:
+def conversations(frames: Iterable[Frame], kind: str, port: int) -> list[RecordedConversation]:
     """Return the conversations with the server at a port, in the order in which they began.
 
     Raises PacketlabError where there are none, or one lacks a packet.
@@ -66,7 +66,7 @@ def conversations(frames: Iterable[Frame], kind: str, port: int) -> list[Convers
 # TCP -----------------------------------------------------------------------------------------------------------------
 
 
-def _over_tcp(frames: list[Frame], port: int) -> list[Conversation]:
+def _over_tcp(frames: list[Frame], port: int) -> list[RecordedConversation]:
     numbered = list(Capture.of(frames))
     streams = [s for s in Capture.of(numbered).streams() if port in (s.server.port, s.client.port)]
     found = []
@@ -77,7 +77,7 @@ def _over_tcp(frames: list[Frame], port: int) -> list[Conversation]:
             if end.holes:
                 who = "server" if ends[id(end)] else "client"
                 raise PacketlabError(f"conversation with port {end.port}", "every byte", f"{end.holes[0]} of the {who}")
-        conversation = Conversation()
+        conversation = RecordedConversation()
         finished = _finished(numbered, stream, ends)
         for end, piece in stream.pieces():
             for by_server, number in [*finished.items()]:
@@ -115,8 +115,8 @@ class _Flow:
     early: dict[int, Packet] = field(default_factory=dict)
 
 
-def _by_packets(frames: list[Frame], kind: str, port: int) -> list[Conversation]:
-    found: dict[Any, Conversation] = {}
+def _by_packets(frames: list[Frame], kind: str, port: int) -> list[RecordedConversation]:
+    found: dict[Any, RecordedConversation] = {}
     flows: dict[Any, _Flow] = {}
     for frame in frames:
         packet = frame.packet()
@@ -131,7 +131,7 @@ def _by_packets(frames: list[Frame], kind: str, port: int) -> list[Conversation]
             # The server's port may be the client's too: who speaks first is the client then.
             by_server = target[1] != port
         client = (target, source) if by_server else (source, target)
-        conversation = found.setdefault(client, Conversation("xns" if IDP in packet else "inet"))
+        conversation = found.setdefault(client, RecordedConversation("xns" if IDP in packet else "inet"))
         if kind == "datagram":
             data, first = _inside(packet, header)
             conversation.turns.append(Turn(by_server, data, header if isinstance(header, IDP) else None, first))
@@ -166,7 +166,7 @@ def _inside(packet: Packet, header: Header) -> tuple[bytes, type[Header] | None]
     return packet._build()[0][place], type(above[0]) if above else None
 
 
-def _ordered(flow: _Flow, packet: Packet, conversation: Conversation, by_server: bool, joined: bool) -> None:
+def _ordered(flow: _Flow, packet: Packet, conversation: RecordedConversation, by_server: bool, joined: bool) -> None:
     """Take one packet of SPP into the conversation, in its turn; a repeat is none."""
     spp = packet[SPP]
     if spp.control & Control.SYSTEM:
@@ -182,7 +182,7 @@ def _ordered(flow: _Flow, packet: Packet, conversation: Conversation, by_server:
         _said(conversation, Turn(by_server, b"" if ends else due.payload, header, None, ends), joined)
 
 
-def _said(conversation: Conversation, turn: Turn, joined: bool) -> None:
+def _said(conversation: RecordedConversation, turn: Turn, joined: bool) -> None:
     """Add a turn; of a stream, what one side says in one go is one."""
     turns = conversation.turns
     last = turns[-1] if turns else None

@@ -31,7 +31,7 @@ def addresses(host: Any) -> frozenset[bytes]:
     return frozenset(found)
 
 
-class End:
+class Party:
     """One end of an expectation: a host or a ghost (all its addresses), the text or value of an address, or anybody (None).
 
     Raises PacketlabError for a text that is neither an address nor the name of a known host.

@@ -8,7 +8,7 @@ from typing import Any
 from packetlab.errors import Mismatch
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.dissect import dissect
-from packetlab.testing.conversation import Conversation, Turn
+from packetlab.testing.conversation import RecordedConversation, Turn
 from packetlab.testing.failure_report import recorded as recorded_and_now
 from packetlab.testing.volatile import Canon, Volatile
 from packetlab.view.hexdump import hexdump
@@ -26,7 +26,7 @@ class Script:
     """
 
     def __init__(
-        self, conversation: Conversation, server: bool, stream: bool, volatile: Volatile,
+        self, conversation: RecordedConversation, server: bool, stream: bool, volatile: Volatile,
         same: Callable[[bytes, bytes], bool] | None = None,
     ) -> None:  # fmt: skip
         self.turns, self.server, self.stream = conversation.turns, server, stream

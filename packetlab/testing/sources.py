@@ -31,7 +31,7 @@ class Seen(NamedTuple):
     sent: int | None = None
 
 
-class Source:
+class FrameSource:
     """Something that frames are seen on.
 
     Attributes:
@@ -61,7 +61,7 @@ class Source:
         """Stop watching; what was seen stays."""
 
 
-class SimSource(Source):
+class SimSource(FrameSource):
     """A simulated network, or one link of it."""
 
     def __init__(self, net: Any, link: Any = None) -> None:
@@ -90,7 +90,7 @@ class SimSource(Source):
         send()
 
 
-class CaptureSource(Source):
+class CaptureSource(FrameSource):
     """Frames that were captured before."""
 
     def __init__(self, frames: Iterable[Frame]) -> None:
@@ -103,7 +103,7 @@ class CaptureSource(Source):
         return self._seen
 
 
-class InterfaceSource(Source):
+class InterfaceSource(FrameSource):
     """An interface of the kernel, of a lab's host say: what comes and what goes. A thread fetches the frames.
 
     Args:
@@ -229,7 +229,7 @@ def both_ways(host: Any, link: int) -> Interface:
     return Interface(host.ends[link].name, promiscuous=True, outgoing=True, socket=raw)
 
 
-def watching(what: Any, link: Any = None) -> Source:
+def watching(what: Any, link: Any = None) -> FrameSource:
     """Return the source that belongs to a network, a host of a lab, an interface, a capture, or frames.
 
     Args:

@@ -17,11 +17,11 @@ from packetlab.capture import Capture
 from packetlab.errors import LocalProtocolError, Mismatch, PacketlabError, Stalled
 from packetlab.link.medium import Medium
 from packetlab.packet.packet import Packet
-from packetlab.pattern.align import How, Member, Reading, align
-from packetlab.testing.endpoints import End, goes
+from packetlab.pattern.align import Alignment, How, Member, align
+from packetlab.testing.endpoints import Party, goes
 from packetlab.testing.patterns import Pattern
 from packetlab.testing.player import Player
-from packetlab.testing.sources import Seen, Source, watching
+from packetlab.testing.sources import FrameSource, Seen, watching
 from packetlab.testing.timeline import SECOND, Entry, Expected, Quiet, Send
 
 PATIENCE = 5.0  # seconds of real time that `play` waits
@@ -43,13 +43,13 @@ class Tape:
         self, *sources: Any, tolerance: float | None = None, allow_unexpected: bool = False, allow_missing: bool = False
     ) -> None:
         self.tolerance, self.allow_unexpected, self.allow_missing = tolerance, allow_unexpected, allow_missing
-        self.sources: list[Source] = []
+        self.sources: list[FrameSource] = []
         self.blocks: list[list[Entry]] = []
-        self.allowed: list[tuple[End, End, Pattern]] = []
+        self.allowed: list[tuple[Party, Party, Pattern]] = []
         self._group: list[Entry] | None = None
         self._count = 0
         self._players: dict[int, Player] = {}
-        self._known: tuple[tuple[int, ...], list[Seen], Reading] | None = None
+        self._known: tuple[tuple[int, ...], list[Seen], Alignment] | None = None
         self._dissected: dict[int, Packet] = {}
         for source in sources:
             self.watch(source)
@@ -168,8 +168,8 @@ class Tape:
     def _hosts(self) -> dict[str, Any]:
         return {name: host for source in self.sources for name, host in source.hosts.items()}
 
-    def _end(self, who: Any) -> End:
-        return End(who, self._hosts())
+    def _end(self, who: Any) -> Party:
+        return Party(who, self._hosts())
 
     @staticmethod
     def _caller() -> str:
@@ -194,7 +194,7 @@ class Tape:
         """The tape's beginning by the clock of its frames, in nanoseconds; None where no frame has a time."""
         return next((s.frame.time_ns - s.at for s in self.seen() if s.frame.time_ns is not None), None)
 
-    def reading(self, blocks: Sequence[Sequence[Entry]] | None = None) -> tuple[list[Seen], Reading]:
+    def reading(self, blocks: Sequence[Sequence[Entry]] | None = None) -> tuple[list[Seen], Alignment]:
         """Return what was seen, and whose each packet is, by all entries or the blocks given."""
         seen = self.seen()
         lenience = len(self.allowed), self.allow_unexpected, self.allow_missing

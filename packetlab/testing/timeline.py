@@ -12,11 +12,11 @@ from packetlab.errors import Mismatch
 from packetlab.packet.coerce import as_packet
 from packetlab.packet.foreign import as_bytes
 from packetlab.packet.packet import Header, Packet
-from packetlab.pattern.align import How, Member, Reading
+from packetlab.pattern.align import Alignment, How, Member
 from packetlab.protocols.link import Ether
-from packetlab.testing.endpoints import End
+from packetlab.testing.endpoints import Party
 from packetlab.testing.patterns import Pattern
-from packetlab.testing.sources import Seen, Source
+from packetlab.testing.sources import FrameSource, Seen
 
 SECOND = 1_000_000_000
 VIRTUAL, REAL = 0.001, 0.1  # seconds of tolerance where none is said: the kernel is not to be relied on for more
@@ -43,10 +43,10 @@ class Timeline(Protocol):
     """
 
     tolerance: float | None
-    sources: list[Source]
+    sources: list[FrameSource]
     blocks: list[list[Entry]]
 
-    def reading(self, blocks: Sequence[Sequence[Entry]] | None = None) -> tuple[list[Seen], Reading]:
+    def reading(self, blocks: Sequence[Sequence[Entry]] | None = None) -> tuple[list[Seen], Alignment]:
         """Return what was seen, and whose each packet is, by all entries or the blocks given."""
 
 
@@ -55,8 +55,8 @@ class Expected(Entry):
     """A packet that is to come; `packet` and `packets` are those that did, once they did."""
 
     tape: Timeline = field(repr=False)
-    sender: End
-    receiver: End
+    sender: Party
+    receiver: Party
     pattern: Pattern
     at: float | None
     after: float | None

@@ -21,7 +21,7 @@ AGAIN, LATE, GAP = "retransmission", "fills a gap", "gap before it"
 DUPLICATE, KEEP_ALIVE, SAME_ACK, FULL = "duplicate", "keep-alive", "duplicate ack", "zero window"
 
 
-class Segment(NamedTuple):
+class SegmentInfo(NamedTuple):
     """What one packet says to its connection.
 
     Attributes:
@@ -46,7 +46,7 @@ class Segment(NamedTuple):
     resets: bool = False
 
 
-def segment(packet: Packet) -> Segment | None:
+def segment(packet: Packet) -> SegmentInfo | None:
     """Return what a packet says to its TCP or SPP connection, None where it is of none."""
     headers = spoken(packet)
     for place, header in enumerate(headers):
@@ -57,14 +57,14 @@ def segment(packet: Packet) -> Segment | None:
     return None
 
 
-def _tcp(packet: Packet, below: Sequence[Header], header: TCP) -> Segment:
+def _tcp(packet: Packet, below: Sequence[Header], header: TCP) -> SegmentInfo:
     ends = next(((h._src, h._dst) for h in reversed(below) if h._declaration.pseudo), (None, None))  # type: ignore[attr-defined]
     missing = packet._notes.missing if packet._notes is not None else 0
     flags = int(header.flags)
     size = len(packet.payload) + missing + bool(flags & TCPFlags.SYN) + bool(flags & TCPFlags.FIN)
     ack = header.ack if flags & TCPFlags.ACK else None
     window = 0 if header.window is None else header.window
-    return Segment(
+    return SegmentInfo(
         "TCP",
         (ends[0], header.sport, ends[1], header.dport),
         (ends[1], header.dport, ends[0], header.sport),
@@ -80,12 +80,12 @@ def _tcp(packet: Packet, below: Sequence[Header], header: TCP) -> Segment:
     )
 
 
-def _spp(below: Sequence[Header], header: SPP) -> Segment:
+def _spp(below: Sequence[Header], header: SPP) -> SegmentInfo:
     idp = next((h for h in reversed(below) if isinstance(h, IDP)), None)
     # Hosts, not sockets: an accepted connection answers from a socket of its own.
     source, destination = (raw[4:10] if raw else b"" for raw in (getattr(idp, "_src", b""), getattr(idp, "_dst", b"")))
     system = int(header.control) & Control.SYSTEM
-    return Segment(
+    return SegmentInfo(
         "SPP",
         (source, header.source_id),
         (destination, header.destination_id),
@@ -102,7 +102,7 @@ def _spp(below: Sequence[Header], header: SPP) -> Segment:
 class _Direction:
     """One direction of a connection: what has been seen of its numbers, which are counted on where those of the wire wrap."""
 
-    def __init__(self, said: Segment) -> None:
+    def __init__(self, said: SegmentInfo) -> None:
         self.modulus = said.modulus
         self.first, self.next = said.seq, said.seq + (said.end - said.seq) % said.modulus
         self.holes: list[tuple[int, int]] = []  # in order, none touching
@@ -113,7 +113,7 @@ class _Direction:
         half = self.modulus >> 1
         return (number - of + half) % self.modulus - half
 
-    def take(self, said: Segment) -> list[str]:
+    def take(self, said: SegmentInfo) -> list[str]:
         """Take in a segment that fills numbers; return what is remarkable."""
         late = self.ahead(said.seq, self.next)
         size = self.ahead(said.end, said.seq)
@@ -176,7 +176,7 @@ class Remarks:
         flow.ack, flow.window = -1 if said.ack is None else said.ack, said.window
         return found
 
-    def _acknowledges(self, said: Segment, flow: _Direction) -> list[str]:
+    def _acknowledges(self, said: SegmentInfo, flow: _Direction) -> list[str]:
         if said.window == 0:
             return [FULL]
         other = self._flows.get(said.back)

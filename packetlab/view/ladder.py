@@ -21,7 +21,7 @@ from packetlab.protocols.xns import SPP
 from packetlab.view import ladder_svg
 from packetlab.view.conversation import asked, chosen, ends, hosts, label, spoken
 from packetlab.view.flows import Remarks
-from packetlab.view.ladder_row import Row
+from packetlab.view.ladder_row import LadderRow
 from packetlab.view.markup import details, picture, pre, scoped
 from packetlab.view.series import frames_of
 
@@ -44,15 +44,15 @@ class Ladder(Text):
         `ladder`.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[LadderRow, ...]
     columns: tuple[str, ...]
     time: str
     lanes: int
     start: int | None
-    _drawn: tuple[Row, ...]
+    _drawn: tuple[LadderRow, ...]
 
     def __new__(
-        cls, rows: Sequence[Row], time: str = "compressed", lanes: int = LANES, start: int | None = None
+        cls, rows: Sequence[LadderRow], time: str = "compressed", lanes: int = LANES, start: int | None = None
     ) -> Ladder:
         columns, drawn = _laned(rows, lanes)
         made = super().__new__(cls, "\n".join(_lines(drawn, columns, start)))
@@ -186,7 +186,7 @@ def _hosts(net: Any) -> dict[str, str]:
 
 def _rows(
     frames: Iterable[Any], names: dict[str, str], fields: Sequence[str | FieldPath], also: Sequence[Field] = ()
-) -> Iterator[Row]:
+) -> Iterator[LadderRow]:
     remarks = Remarks()
     seen: set[frozenset[str]] = set()
     for frame in frames:
@@ -202,7 +202,7 @@ def _rows(
         seen.add(pair)
         text = chosen(packet, fields) if fields else label(packet, also=also)
         time_ns = frame.time_ns if isinstance(frame, Frame) else None
-        yield Row(time_ns, source, destination, text, notes, plain, len(packet.payload))
+        yield LadderRow(time_ns, source, destination, text, notes, plain, len(packet.payload))
 
 
 def _ordinary(packet: Packet) -> bool:
@@ -215,8 +215,8 @@ def _ordinary(packet: Packet) -> bool:
     return True
 
 
-def _folded(rows: Iterable[Row]) -> Iterator[Row]:
-    def run(row: Row) -> Any:
+def _folded(rows: Iterable[LadderRow]) -> Iterator[LadderRow]:
+    def run(row: LadderRow) -> Any:
         return frozenset((row.source, row.destination)) if row.plain else None
 
     for pair, group in groupby(rows, key=run):
@@ -231,7 +231,7 @@ def _folded(rows: Iterable[Row]) -> Iterator[Row]:
         yield first._replace(text=text, folded=len(same))
 
 
-def _laned(rows: Sequence[Row], lanes: int) -> tuple[tuple[str, ...], tuple[Row, ...]]:
+def _laned(rows: Sequence[LadderRow], lanes: int) -> tuple[tuple[str, ...], tuple[LadderRow, ...]]:
     """Return the columns, and the rows as they are drawn: what is of no lane of its own moves to that of the others."""
     busy = Counter(end for row in rows for end in (row.source, row.destination))
     columns = tuple(busy)
@@ -242,7 +242,7 @@ def _laned(rows: Sequence[Row], lanes: int) -> tuple[tuple[str, ...], tuple[Row,
     while others in own:
         others += " more"
 
-    def moved(row: Row) -> Row:
+    def moved(row: LadderRow) -> LadderRow:
         source, destination = (end if end in own else others for end in (row.source, row.destination))
         if others not in (source, destination):
             return row
@@ -255,7 +255,7 @@ def _laned(rows: Sequence[Row], lanes: int) -> tuple[tuple[str, ...], tuple[Row,
 # Text ----------------------------------------------------------------------------------------------------------
 
 
-def _lines(rows: Sequence[Row], ends: Sequence[str], start: int | None = None) -> Iterator[str]:
+def _lines(rows: Sequence[LadderRow], ends: Sequence[str], start: int | None = None) -> Iterator[str]:
     if not rows:
         yield "no frames"
         return

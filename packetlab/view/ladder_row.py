@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Row(NamedTuple):
+class LadderRow(NamedTuple):
     """One packet of a ladder, or several folded into one line.
 
     Attributes:

@@ -12,7 +12,7 @@ from math import log10
 from statistics import median
 
 from packetlab.escaping import safe
-from packetlab.view.ladder_row import Row
+from packetlab.view.ladder_row import LadderRow
 
 TIMES = ("even", "compressed", "scale")
 STEP, LEAST, LONGEST = 30, 17, 90  # pixels from row to row: usually, at the least, and where time passed at the most
@@ -45,7 +45,7 @@ def style(notes: Sequence[str]) -> str:
     return "twice" if "duplicate" in notes else ""
 
 
-def draw(rows: Sequence[Row], columns: Sequence[str], time: str, start: int) -> str:
+def draw(rows: Sequence[LadderRow], columns: Sequence[str], time: str, start: int) -> str:
     """Return rows as an SVG document.
 
     Args:
@@ -76,7 +76,7 @@ def draw(rows: Sequence[Row], columns: Sequence[str], time: str, start: int) -> 
     return "".join([*parts, "</svg>"])
 
 
-def _row(row: Row, y: int, source: int, destination: int, apart: int) -> str:
+def _row(row: LadderRow, y: int, source: int, destination: int, apart: int) -> str:
     if source == destination:
         return f'<text class="x" x="{source + 8}" y="{y + 4}">({safe(_cut(row.text, apart - 20))})</text>'
     middle, room = (source + destination) // 2, abs(destination - source) - 24
@@ -106,7 +106,7 @@ def _cut(text: str, room: float) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _heights(rows: Sequence[Row], time: str) -> list[int]:
+def _heights(rows: Sequence[LadderRow], time: str) -> list[int]:
     """Return how far down each row stands, in pixels."""
     gaps = [
         max(0, b.time_ns - a.time_ns) if a.time_ns is not None and b.time_ns is not None else 0

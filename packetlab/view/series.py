@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from packetlab.capture import Capture, Frame, matcher
 from packetlab.capture.batch import NO_TIME, FrameBatch
 from packetlab.errors import BuildError
-from packetlab.view.flows import Segment, segment
+from packetlab.view.flows import SegmentInfo, segment
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,7 +102,7 @@ def sizes(source: Any, *, width: int = 64) -> Columns:
 # Connections ---------------------------------------------------------------------------------------------------
 
 
-def _segments(source: Any, of: Any) -> Iterator[tuple[float, Segment, bool]]:
+def _segments(source: Any, of: Any) -> Iterator[tuple[float, SegmentInfo, bool]]:
     """Yield (seconds, segment, does its packet match `of`) of every TCP and SPP packet that has a time."""
     test: Callable[[Packet], bool] = matcher(of)
     start = None
@@ -177,7 +177,7 @@ def sequence(source: Any, *, of: Any = None) -> Columns:
     }
 
 
-def _answers(said: Segment, flow: tuple[object, ...] | None) -> bool:
+def _answers(said: SegmentInfo, flow: tuple[object, ...] | None) -> bool:
     return flow is not None and said.back == flow and not said.resets
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from packetlab import IDP, SPP, Error, LocalProtocolError, Timing, dissect
 from packetlab.engine.xns.spp import Attention, Connection, Finished, Opened
-from packetlab.engine.xns.spp_states import OVER, TABLE, Do, State, Step
+from packetlab.engine.xns.spp_states import OVER, TABLE, Do, State, Trigger
 
 from .spp_pair import ACK, ATTENTION, EOM, HERE, OURS, SECOND, SYSTEM, THEIRS, THERE, Peer, opened
 
@@ -544,7 +544,7 @@ def aborted() -> Peer:
     return peer
 
 
-@pytest.mark.parametrize("step", Step, ids=lambda step: step.value)
+@pytest.mark.parametrize("step", Trigger, ids=lambda step: step.value)
 @pytest.mark.parametrize("state", State, ids=lambda state: state.value)
 def test_the_table_says_what_every_step_does_in_every_state(state, step) -> None:
     connection: Connection = WAYS[state]().connection

@@ -17,7 +17,7 @@ import pytest
 from packetlab import SPP, Control, LocalHost, SimNetwork
 from packetlab.errors import SocketMisuse
 from packetlab.link.medium import RealTime
-from packetlab.sockets.socket import Turn
+from packetlab.sockets.socket import QueuedCall
 
 KINDS = [("xns", "seqpacket"), ("xns", "stream"), ("inet", "stream")]
 WAIT = 30  # seconds for what takes none
@@ -292,7 +292,7 @@ def test_in_virtual_time_who_waits_for_their_turn_is_not_stalled(tight) -> None:
     client.connect(b.at(7))
     conn = server.accept()
     errors: list[BaseException] = []
-    with (turn := Turn(None)).call, client._turn("write", "write", turn):  # as a write that computes
+    with (turn := QueuedCall(None)).call, client._turn("write", "write", turn):  # as a write that computes
         (other,) = threads(trouble(lambda: client.write(b"x"), errors))
         other.join(0.1)
         assert other.is_alive() and errors == []

@@ -8,7 +8,7 @@ from math import inf
 
 from hypothesis import given, strategies as st
 
-from packetlab.pattern.align import How, Member, Reading, align
+from packetlab.pattern.align import Alignment, How, Member, align
 
 Spec = tuple[str, int, float]  # letter, least, most
 
@@ -19,7 +19,7 @@ timelines = st.lists(st.one_of(members.map(lambda one: [one]), groups), max_size
 words = st.text("abcx", max_size=9)
 
 
-def read(timeline: list[list[Spec]], word: str, allowed: str = "", lenient: bool = False) -> Reading:
+def read(timeline: list[list[Spec]], word: str, allowed: str = "", lenient: bool = False) -> Alignment:
     letters: dict[Member, str] = {}
     blocks = []
     for block in timeline:

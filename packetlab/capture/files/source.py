@@ -23,7 +23,7 @@ PACKED_CHUNK = 1 << 16  # a small piece of packed input, so that a bomb unpacks 
 _MAGICS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4"}
 
 
-class Source:
+class ByteSource:
     """A stream of bytes read in pieces, and the place reached in it.
 
     Attributes:
@@ -260,19 +260,19 @@ class Following:
         self._since = None
 
 
-def open_source(where: Any, start: int | None = None, following: Following | None = None) -> Source:
+def open_source(where: Any, start: int | None = None, following: Following | None = None) -> ByteSource:
     """Open a path, "-" (standard input) or a binary file object. CaptureError where it cannot be opened.
 
     `start`: where in a file object to begin (see `start_of`). `following`: what waits at the end of a growing file.
     """
     if where == "-":
-        return Source(sys.stdin.buffer, "standard input")
+        return ByteSource(sys.stdin.buffer, "standard input")
     if isinstance(where, (str, Path)):
         try:
-            return Source(open(where, "rb"), str(where), None, following)
+            return ByteSource(open(where, "rb"), str(where), None, following)
         except (OSError, ValueError) as error:  # ValueError: a name with a zero in it
             raise CaptureError(str(where), "a readable file", getattr(error, "strerror", error)) from None
-    return Source(where, str(getattr(where, "name", "stream")), start, following)
+    return ByteSource(where, str(getattr(where, "name", "stream")), start, following)
 
 
 def open_sink(where: Any) -> BinaryIO:
@@ -355,7 +355,7 @@ class WholeWrites:
 class Bytes:
     """Bytes of a source, taken in exact sizes."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: ByteSource) -> None:
         self.source = source
         self.data, self.pos = b"", 0
         self.late = 0  # frames whose fraction of a second is one or more
@@ -410,7 +410,7 @@ class Window(Bytes):
 
     data: Any
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: ByteSource) -> None:
         super().__init__(source)
         self._memory = bytearray(2 * CHUNK)
         self.data = memoryview(self._memory)[:0]

@@ -154,7 +154,7 @@ class _Instructions(ctypes.Structure):
     _fields_ = (("code", ctypes.c_uint16), ("jt", ctypes.c_uint8), ("jf", ctypes.c_uint8), ("k", ctypes.c_uint32))
 
 
-class _Made(ctypes.Structure):
+class _BpfProgram(ctypes.Structure):
     # struct bpf_program
     _fields_ = (("size", ctypes.c_uint), ("first", ctypes.POINTER(_Instructions)))
 
@@ -176,7 +176,7 @@ def _by_system(expression: str, datalink: int) -> Program | str | None:
     library.pcap_open_dead.restype = ctypes.c_void_p
     library.pcap_geterr.restype = ctypes.c_char_p
     handle = ctypes.c_void_p(library.pcap_open_dead(datalink, SNAPLEN))
-    made = _Made()
+    made = _BpfProgram()
     try:
         if library.pcap_compile(handle, ctypes.byref(made), expression.encode(), 1, NETMASK) < 0:
             return str(library.pcap_geterr(handle).decode("utf-8", "replace"))

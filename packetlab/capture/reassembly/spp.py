@@ -17,7 +17,7 @@ from packetlab.capture.frame import Frame
 from packetlab.capture.reassembly.fragments import packet_of
 from packetlab.capture.reassembly.notes import Kind, Note
 from packetlab.capture.reassembly.ordering import Hole
-from packetlab.capture.reassembly.table import BARE, Table
+from packetlab.capture.reassembly.table import BARE, ConnectionTable
 from packetlab.declare.addresses import XNSAddress
 from packetlab.engine.xns.sequence import unwrap
 from packetlab.packet.packet import Packet
@@ -329,7 +329,7 @@ class Conversation:
         return f"<Conversation {self.number}: {self.client!r} {self.server!r}, {self.frames} frames, {self.over or 'going on'}>"
 
 
-class Conversations(Table[Conversation, tuple[Speaker, Record]]):
+class Conversations(ConnectionTable[Conversation, tuple[Speaker, Record]]):
     """Puts SPP conversations together, frame by frame; limits are those of `Streams`, but `window` counts packets.
 
     `receive` gives each data packet as soon as none is missing before it, `finished` the conversations that are over.

@@ -42,7 +42,7 @@ class Conversing(Protocol[P_co]):
 S = TypeVar("S", bound=Conversing[Any])
 
 
-class Table(Generic[S, P]):
+class ConnectionTable(Generic[S, P]):
     """The conversations of a capture.
 
     Args:

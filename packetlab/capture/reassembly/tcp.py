@@ -15,7 +15,7 @@ from packetlab.capture.frame import Frame
 from packetlab.capture.reassembly.fragments import Datagram, Fragments, is_fragment, packet_of
 from packetlab.capture.reassembly.notes import Kind, Note
 from packetlab.capture.reassembly.ordering import COST, End, Piece
-from packetlab.capture.reassembly.table import BARE, Table
+from packetlab.capture.reassembly.table import BARE, ConnectionTable
 from packetlab.packet.packet import Packet
 from packetlab.protocols.ip import IPv4, IPv6
 from packetlab.protocols.transport import TCP
@@ -121,7 +121,7 @@ class _Way:
         self.ack = -1  # the last that the sender acknowledged
 
 
-class Streams(Table[Stream, tuple[End, Piece]]):
+class Streams(ConnectionTable[Stream, tuple[End, Piece]]):
     """Puts TCP streams together, frame by frame; IP fragments are put together first.
 
     `receive` gives each piece of bytes as soon as there is none missing before it, `finished` the streams that are over.

@@ -64,7 +64,7 @@ class WebSocketConnection:
         return f"<WebSocketConnection {path!r} of {self.stream!r}>"
 
 
-class _Opening:
+class _HandshakeReader:
     """Listens to HTTP between two ends until a request for a WebSocket is granted."""
 
     def __init__(self, largest_head: int) -> None:
@@ -151,7 +151,7 @@ class _Listening:
     def __init__(self, stream: Stream | Conversation, largest: int, largest_head: int) -> None:
         self.connection = WebSocketConnection(stream)
         self._largest = largest
-        self.opening: _Opening | None = _Opening(largest_head)
+        self.opening: _HandshakeReader | None = _HandshakeReader(largest_head)
         self._next: dict[str, int] = {}
         self._numbers: dict[str, tuple[int, int | None]] = {}
 
@@ -222,7 +222,7 @@ class _Listening:
             message.connection = self.connection
         return found
 
-    def _open(self, opening: _Opening, time_ns: int | None) -> bool:
+    def _open(self, opening: _HandshakeReader, time_ns: int | None) -> bool:
         """Note what the handshake agreed on; say whether it was one for a WebSocket."""
         from packetlab.engine.websocket.deflate import Deflate, understood
         from packetlab.engine.websocket.handshake import (

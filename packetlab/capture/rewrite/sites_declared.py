@@ -16,7 +16,7 @@ from packetlab.capture.rewrite.unwalked import BEGUN, PORTS, WALKED, hides, hold
 from packetlab.codec.lenient import Values
 from packetlab.codec.pseudo import protocol
 from packetlab.declare.declaration import AnyHeader
-from packetlab.declare.expressions import Checksum, Named, Next
+from packetlab.declare.expressions import Checksum, NamedExpr, Next
 from packetlab.declare.fields import Field
 from packetlab.declare.plan import Listed
 from packetlab.packet.explain import Derivation, all_here, verdict
@@ -339,7 +339,7 @@ def _expected(header: Header, f: Field, scope: Derivation) -> bool:
     """Whether a field is to be there, as far as what its condition asks for was read."""
     if f.condition is None:
         return True
-    asked = [header._by_name.get(leaf.name) for leaf in f.condition.leaves() if isinstance(leaf, Named)]
+    asked = [header._by_name.get(leaf.name) for leaf in f.condition.leaves() if isinstance(leaf, NamedExpr)]
     cut = header._state >> 2 * len(header._fields)
     lost = cut and any(one is not None and getattr(header, one.slot) is None for one in asked)
     return bool(lost or f.condition.evaluate(scope))

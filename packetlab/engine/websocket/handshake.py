@@ -54,7 +54,7 @@ class Bad(Exception):
         self.reply = Reply(status, headers=headers, body=f"{self.error}\n".encode())
 
 
-class _Opening:
+class _Handshake:
     """What both sides share: an HTTP connection, and a bound on the bytes before it becomes a WebSocket."""
 
     def __init__(self, role: type[h11.CLIENT] | type[h11.SERVER], subprotocols: Sequence[str], largest: int) -> None:
@@ -95,7 +95,7 @@ class _Opening:
         return None if event is h11.NEED_DATA else event
 
 
-class ServerOpening(_Opening):
+class ServerOpening(_Handshake):
     """Reads a request, and answers it.
 
     Attributes:
@@ -194,7 +194,7 @@ class ServerOpening(_Opening):
         ]
 
 
-class ClientOpening(_Opening):
+class ClientOpening(_Handshake):
     """Sends a request, and checks the answer.
 
     Attributes:

@@ -18,7 +18,7 @@ from packetlab.engine.xns.spp_events import Attention, Finished, Opened, PeerEnd
 from packetlab.engine.xns.spp_prototypes import Dress, farewell
 from packetlab.engine.xns.spp_receive import Receiver
 from packetlab.engine.xns.spp_send import END, END_REPLY, Segment, Sender, check_data
-from packetlab.engine.xns.spp_states import CLOSING, LIVE, OVER, TABLE, Do, State, Step
+from packetlab.engine.xns.spp_states import CLOSING, LIVE, OVER, TABLE, Do, State, Trigger
 from packetlab.engine.xns.spp_timing import RoundTrip, Timing
 from packetlab.errors import PacketlabError, SocketMisuse, broken, unbuildable
 from packetlab.packet.packet import Packet
@@ -77,7 +77,7 @@ class Connection(Endpoint):
 
     def connect(self, now: int) -> None:
         """Ask the peer for a connection."""
-        self._step(Step.CONNECT, now)
+        self._step(Trigger.CONNECT, now)
 
     def send(
         self, data: bytes, datastream: int = 0, *, end_of_message: bool = False, attention: bool = False,
@@ -136,13 +136,13 @@ class Connection(Endpoint):
         if receiver.ready and self._live:
             receiver.acks = receiver.acks or 1  # there is room again
         receiver.ready.clear()
-        self._step(Step.CLOSE, now)
+        self._step(Trigger.CLOSE, now)
 
     def abort(self, now: int, error: OSError | None = None) -> None:
         """End at once. The peer, where it is known, gets the Error that its next packet would get anyway."""
         self.error = self.error or error or broken(ConnectionAbortedError, f"{self}: ended by this side")
         self._farewell = bool(self.destination_id) and self.state not in OVER
-        self._step(Step.ABORT, now)
+        self._step(Trigger.ABORT, now)
 
     @property
     def unsent(self) -> int:
@@ -246,20 +246,20 @@ class Connection(Endpoint):
         self._asked = None if self._asked is None else self._asked + late
         if self._retry_at is None:
             if self._dally_at is not None:
-                self._step(Step.DALLY_OVER, now)
+                self._step(Trigger.DALLY_OVER, now)
             elif now - self._heard >= self._patience:
-                self._step(Step.GIVE_UP, now)
+                self._step(Trigger.GIVE_UP, now)
             else:
                 self._probe, self._probed = True, now
             return
         if self._linger_at is not None and self._linger_at <= now:
             self._stuck, self._linger_at = True, None
             if not self.sender.waiting:
-                self._step(Step.GIVE_UP, now)
+                self._step(Trigger.GIVE_UP, now)
             return
         self._retry_at = None
         if self._asked is not None and now >= self._deadline(self._asked, now):
-            self._step(Step.GIVE_UP, now)
+            self._step(Trigger.GIVE_UP, now)
         elif self.state in (State.REQUESTED, State.ANSWERED):
             self._hello = True
         elif self.sender.flight:
@@ -277,15 +277,15 @@ class Connection(Endpoint):
         """Take in an Error packet about a packet of ours."""
         opening = self.state is State.REQUESTED
         if number == ErrorNumber.NO_SOCKET and not (opening and self.patient):
-            self._step(Step.REFUSED, now)
+            self._step(Trigger.REFUSED, now)
         elif number == ErrorNumber.RESOURCE_LIMIT:
             self.sender.slow_down()
         elif number == ErrorNumber.UNREACHABLE and opening:
             self.error = OSError(ENETUNREACH, f"{self}: no route to network {self.remote.net:X}")
-            self._step(Step.REFUSED, now)
+            self._step(Trigger.REFUSED, now)
         elif number == ErrorNumber.LISTENER_REJECT and opening:
             self.error = broken(ConnectionRefusedError, f"{self}: the listener refuses")
-            self._step(Step.REFUSED, now)
+            self._step(Trigger.REFUSED, now)
         else:
             self._ignore(packet, f"Error {number:#x} changes nothing")
 
@@ -301,9 +301,9 @@ class Connection(Endpoint):
             self._ignore(packet, f"the connection is {self.state.value}")
             return False
         if destination == self.source_id and (source == self.destination_id or self._may_answer(packet)):
-            step = Step.CONFIRM
+            step = Trigger.CONFIRM
         elif destination in UNKNOWN and self._may_ask(packet, source):
-            step = Step.REQUEST
+            step = Trigger.REQUEST
         else:
             self._ignore(packet, f"ids {source} and {destination}, not {self.destination_id} and {self.source_id}")
             return False
@@ -347,9 +347,9 @@ class Connection(Endpoint):
             if not self.ended:
                 self.ended = True
                 self._events.append(PeerEnded())
-            self._step(Step.END, now)
+            self._step(Trigger.END, now)
         elif datastream == END_REPLY:
-            self._step(Step.END_REPLY, now)
+            self._step(Trigger.END_REPLY, now)
         else:
             self._ignore(packet, "data after the END" if self.ended else "closed by this side")
         self.receiver.advance()
@@ -381,13 +381,13 @@ class Connection(Endpoint):
 
     # Life ---------------------------------------------------------------------------------------------------
 
-    def _step(self, step: Step, now: int) -> None:
+    def _step(self, step: Trigger, now: int) -> None:
         if (entry := TABLE.get((self.state, step))) is None:
             return
         do, state = entry
         if do is Do.FAIL_UNLESS_DONE and self.sender.done(step, self.ended):
             do, state = Do.FINISH, State.CLOSED
-        elif step is Step.END_REPLY and self.sender.missed:
+        elif step is Trigger.END_REPLY and self.sender.missed:
             state = State.ABORTED  # it says that all is well, and confirms less than all
         before = self.state  # an interrupt may end this: what another such step would not do comes before the state
         ends = state in OVER and before not in OVER

@@ -13,7 +13,7 @@ from errno import EINVAL, EMSGSIZE
 from packetlab.engine.contract import SECOND
 from packetlab.engine.xns.sequence import unwrap
 from packetlab.engine.xns.spp_prototypes import Dress
-from packetlab.engine.xns.spp_states import Step
+from packetlab.engine.xns.spp_states import Trigger
 from packetlab.engine.xns.spp_timing import RoundTrip, Timing
 from packetlab.errors import SocketMisuse
 
@@ -125,13 +125,13 @@ class Sender:
         """How many packets of data the peer has yet to acknowledge."""
         return sum(segment.datastream < END for segment in self.unconfirmed())
 
-    def done(self, step: Step, ended: bool) -> bool:
+    def done(self, step: Trigger, ended: bool) -> bool:
         """Say whether a close is complete though the peer is gone without its last word: no data of ours are missed.
 
         A peer that has `ended`, and is gone by its own host's word while our END-REPLY is out, has left since that came,
         and what was before it. Of one that is just silent nothing is known.
         """
-        if step is Step.REFUSED and ended and self.reply is not None and not self.queue:
+        if step is Trigger.REFUSED and ended and self.reply is not None and not self.queue:
             return True
         return not self.missed
 

@@ -22,7 +22,7 @@ class State(Enum):
     ABORTED = "aborted"
 
 
-class Step(Enum):
+class Trigger(Enum):
     """What can happen to a connection."""
 
     CONNECT = "connect"
@@ -52,9 +52,9 @@ class Do(Enum):
     FAIL_UNLESS_DONE = "fail unless done"  # no data of ours is missed: then it is a close like any other
 
 
-S, T, D = State, Step, Do
+S, T, D = State, Trigger, Do
 
-TABLE: dict[tuple[State, Step], tuple[Do, State]] = {
+TABLE: dict[tuple[State, Trigger], tuple[Do, State]] = {
     (S.IDLE, T.CONNECT): (D.REPEAT, S.REQUESTED),
     (S.IDLE, T.REQUEST): (D.LEARN, S.ANSWERED),
     (S.REQUESTED, T.CONFIRM): (D.OPENED, S.OPEN),

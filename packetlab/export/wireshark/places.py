@@ -73,7 +73,7 @@ FIELDS = {
 """Field of a header that Wireshark knows -> its name there."""
 
 
-class Place(NamedTuple):
+class TableEntry(NamedTuple):
     """Where a header is reached from one of Wireshark's: in a table at a number, or (`number` None) by a guess.
 
     Attributes:
@@ -101,7 +101,7 @@ def tables(header: type[AnyHeader], field: str) -> tuple[str, ...]:
     return found or (TABLES[header.__name__.lower() + ".port"] if field in PORTS.get(header.__name__, {}) else ())
 
 
-def places(header: type[AnyHeader]) -> tuple[list[Place], list[str]]:
+def places(header: type[AnyHeader]) -> tuple[list[TableEntry], list[str]]:
     """Return where a header stands under Wireshark's own, and in words which of its bindings cannot be said there."""
     found, left = [], []
     for lower, when, _ in registry.placed(header):
@@ -118,7 +118,7 @@ def places(header: type[AnyHeader]) -> tuple[list[Place], list[str]]:
         elif numbered:
             found += numbered
         elif guess is not None:
-            found.append(Place(header, lower, guess[0], None, None, condition))
+            found.append(TableEntry(header, lower, guess[0], None, None, condition))
         else:
             left.append(f"{header.__name__} under {lower.__name__} where {condition}")
     return found, left
@@ -134,7 +134,7 @@ def refs(rule: Expr) -> set[str]:
     return {leaf.name for leaf in rule.leaves() if isinstance(leaf, Ref)}
 
 
-def _numbered(header: type[AnyHeader], lower: type[AnyHeader], when: object) -> list[Place]:
+def _numbered(header: type[AnyHeader], lower: type[AnyHeader], when: object) -> list[TableEntry]:
     """Return places in tables for numbers that a binding names, or that its condition cannot hold without."""
     if isinstance(when, dict):
         pinned, condition = {name: tuple(numbers) for name, numbers in when.items()}, None
@@ -145,7 +145,7 @@ def _numbered(header: type[AnyHeader], lower: type[AnyHeader], when: object) -> 
         found = tables(lower, registry.number_field(lower, name))
         if found:
             port = PORTS.get(lower.__name__, {}).get(name)
-            return [Place(header, lower, table, n, port, condition) for table in found for n in numbers]
+            return [TableEntry(header, lower, table, n, port, condition) for table in found for n in numbers]
     return []
 
 

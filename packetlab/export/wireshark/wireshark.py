@@ -30,7 +30,7 @@ from packetlab.export.wireshark.places import (
     OWN,
     PORTS,
     TABLES,
-    Place,
+    TableEntry,
     is_known,
     places,
     refs,
@@ -274,8 +274,8 @@ class _Script:
     # Where they stand -----------------------------------------------------------------------------------------
 
     def placed(self) -> list[str]:
-        by_table: dict[str, list[Place]] = {}
-        guesses: list[Place] = []
+        by_table: dict[str, list[TableEntry]] = {}
+        guesses: list[TableEntry] = []
         for header in self.headers:
             found, left = places(header)
             self.left += left
@@ -312,7 +312,7 @@ class _Script:
                 lines += [f"  pcall(function() DissectorTable.get(name):add_for_decode_as({entry}) end)", "end"]
         return lines
 
-    def getters(self, found: list[Place]) -> list[str]:
+    def getters(self, found: list[TableEntry]) -> list[str]:
         names = sorted({
             FIELDS[place.lower.__name__, name]
             for place in found if place.condition is not None
@@ -320,7 +320,7 @@ class _Script:
         })  # fmt: skip
         return [f"local {_local(name)} = extractor({lua(name)})" for name in names]
 
-    def place(self, place: Place) -> str:
+    def place(self, place: TableEntry) -> str:
         parts = [f"number = {place.number}", f"header = {self.numbers[place.header]}"]
         if place.port is not None:
             parts.append(f"port = {lua(place.port)}")
@@ -329,7 +329,7 @@ class _Script:
         return "{" + ", ".join(parts) + "}"
 
 
-def _getters(place: Place) -> str:
+def _getters(place: TableEntry) -> str:
     assert place.condition is not None
     found = []
     for name in sorted(refs(place.condition)):

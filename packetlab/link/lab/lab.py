@@ -26,7 +26,7 @@ from packetlab.link.lab import keeper as _keeper
 from packetlab.link.lab.lab_host import Host, LinkEnd
 from packetlab.link.medium import RealTime
 from packetlab.link.port import Port
-from packetlab.link.topology import Joint, Node, Topology, shape_words
+from packetlab.link.topology import Joint, Topology, TopologyNode, shape_words
 from packetlab.link.waits import NO_ROOM, explained
 
 if TYPE_CHECKING:
@@ -219,11 +219,11 @@ class Lab(Shown):
     def topology(self) -> Topology:
         """Return who is joined to whom, and how each link treats frames now."""
         hosts = [
-            Node(host.name, "host", tuple(f"{end.name} {end.address} {mac_text(end.mac)}" for end in host.ends))
+            TopologyNode(host.name, "host", tuple(f"{end.name} {end.address} {mac_text(end.mac)}" for end in host.ends))
             for host in self.hosts.values()
         ]
         switches = [
-            Node(switch.name, "switch", (f"{switch.subnet}.0/24", f"network {switch.network:X}H"))
+            TopologyNode(switch.name, "switch", (f"{switch.subnet}.0/24", f"network {switch.network:X}H"))
             for switch in self.switches.values()
         ]
         return Topology("Lab", (*hosts, *switches), tuple(link.joint(self.switches) for link in self.links))

@@ -33,7 +33,7 @@ class Listening(NamedTuple):
     port: int
 
 
-class Named(Protocol):
+class Attachable(Protocol):
     """What a link ends at: a `Host`, or a lab's switch."""
 
     name: str
@@ -42,7 +42,7 @@ class Named(Protocol):
 class LinkEnd:
     """One end of a link."""
 
-    def __init__(self, node: Named, name: str, mac: bytes, network: int, carrier: str) -> None:
+    def __init__(self, node: Attachable, name: str, mac: bytes, network: int, carrier: str) -> None:
         self.node, self.name, self.mac, self.network, self.carrier = node, name, mac, network, carrier
         self.address = ""
 

@@ -20,6 +20,11 @@ ROOT = Path(__file__).parent.parent
 CORPUS = ROOT / "captures" / "corpus"
 ORACLE = ROOT / "tests" / "oracle"
 
+# The suite starts programs by the hundred. What is compiled is kept (in __pycache__, as Python does unless an environment
+# forbids it), or each of them, and each worker, would compile the package and the tests anew: a quarter of all the time.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
 

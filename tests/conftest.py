@@ -26,7 +26,13 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", settings.get_profile("default"), max_examples=1000)
 settings.load_profile("default")
+
+
+def amount(ordinary: int, thorough: int) -> int:
+    """Return how many examples or seeds a search tries: the second number with `--hypothesis-profile=thorough`."""
+    return thorough if settings.default is settings.get_profile("thorough") else ordinary
 
 
 def oracle(name: str, table: str = "") -> list[dict[str, str]]:

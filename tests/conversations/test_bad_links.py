@@ -1,4 +1,4 @@
-"""Ten thousand seeded runs over links that lose, double, reorder and corrupt: every message once, in order, whole."""
+"""Seeded runs over links that lose, double, reorder and corrupt: every message once, in order, whole."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from packetlab import SimNetwork
+from tests.conftest import amount
 
 TABLE = Path(__file__).parent.parent / "snapshots" / "spp_loss_delay.txt"
 SIZES = (0, 1, 2, 7, 100, 534)
@@ -49,9 +50,9 @@ def run(seed: int) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(0, 10000, 500))
+@pytest.mark.parametrize("first", range(0, amount(1000, 10_000), 125))
 def test_every_message_arrives_once_in_order_and_both_sides_close(first) -> None:
-    assert max(run(seed) for seed in range(first, first + 500)) < LONGEST
+    assert max(run(seed) for seed in range(first, first + 125)) < LONGEST
 
 
 def seconds(loss: float, delay: float) -> float:

@@ -121,11 +121,10 @@ def test_system_packets_take_no_number_and_carry_the_next_one() -> None:
 @pytest.mark.slow
 def test_numbers_wrap_around() -> None:
     peer = opened(alloc=0)
-    for number in range(70_000):
+    for number in range(66_000):
         peer.connection.send(b"")
         (header,) = peer.hears()
         assert header.seq == number & 0xFFFF
-        peer.says(SYSTEM, ack=number + 1, alloc=number + 1)
         (ack,) = peer.says(ACK, seq=number, ack=number + 1, alloc=number + 1)
         assert ack.ack == (number + 1) & 0xFFFF
         assert peer.connection.read() is not None

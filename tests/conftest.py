@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import os
 import shutil
 import subprocess
@@ -60,6 +61,12 @@ def tshark() -> Callable[..., list[list[str]]]:
         return [line.split("\t") for line in done.stdout.splitlines()]
 
     return ask
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of garbage collection, which else goes through all of it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -44,17 +44,17 @@ def trees() -> dict[str, ast.Module]:
     return {str(path.relative_to(ROOT)): ast.parse(path.read_text("utf-8")) for path in ROOT.rglob("*.py")}
 
 
+def called(node: ast.AST, *names: str) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
+
+
 def test_nobody_asks_a_kind_for_its_class() -> None:
     """But those who tell annotations that are kinds from others, and the table by which kinds travel."""
     found: dict[str, int] = {}
     for name, tree in trees().items():
         for node in ast.walk(tree):
-            asks = isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass")
-            asks |= (
-                isinstance(node, ast.Compare)
-                and isinstance(node.left, ast.Call)
-                and ast.unparse(node.left.func) == "type"
-            )
+            asks = called(node, "isinstance", "issubclass")
+            asks |= isinstance(node, ast.Compare) and called(node.left, "type")
             if asks and KINDS & {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}:
                 found[name] = found.get(name, 0) + 1
     assert set(found) <= {"declare/annotations.py", "schema/kinds.py"}, found

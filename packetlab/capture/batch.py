@@ -120,4 +120,14 @@ class FrameBatch(Batch):
         )
 
     def __iter__(self) -> Iterator[Frame]:
-        return map(self.frame, range(len(self)))
+        interfaces, extras, far = self.interfaces, self.extras, self.far
+        columns = (array.tolist() for array in (self.times_ns, self.wire_sizes, self.which, self.numbers))
+        for row, (data, time, wire, which, number) in enumerate(zip(super().__iter__(), *columns, strict=True)):
+            yield Frame(
+                data,
+                far.get(row, None if time == NO_TIME else time),
+                wire_length=wire,
+                interface=interfaces[which],
+                number=number,
+                extras=extras.get(row, NOTHING),
+            )

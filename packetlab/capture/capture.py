@@ -278,7 +278,7 @@ class Capture(Shown):
 
     def count(self) -> int:
         """Return how many frames there are, by reading through them."""
-        return sum(1 for _ in self)
+        return sum(map(len, self.batches(False))) if self._in_batches else sum(1 for _ in self)
 
     def __len__(self) -> int:
         # list() asks for the length first, so counting here would read a file twice and use a pipe up.

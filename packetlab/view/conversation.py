@@ -51,10 +51,11 @@ def label(packet: Packet, most: int = 2, also: Sequence[Field] = ()) -> str:
     `also`: fields to say whatever is in them, the first of their headers; these headers take the place of others.
     """
     headers = spoken(packet)
-    wanted = {header for f in also for header in headers if isinstance(header, f.header)}
-    shown = [*headers[-most:]]
-    if not wanted <= set(shown):
-        shown = [header for header in headers if header in wanted or header is headers[-1]]
+    shown = headers[-most:]
+    if also:
+        wanted = {id(header) for f in also for header in headers if isinstance(header, f.header)}
+        if not wanted <= set(map(id, shown)):
+            shown = tuple(header for header in headers if id(header) in wanted or header is headers[-1])
     text = " on ".join(_fields(header, also) for header in reversed(shown))
     return printable(text + _rest(packet))
 
@@ -130,13 +131,15 @@ def _rest(packet: Packet) -> str:
 
 
 def _fields(header: Header, also: Sequence[Field] = ()) -> str:
+    shown = [type(header).__name__]
     first = [f for f in dict.fromkeys(also) if isinstance(header, f.header) and getattr(header, f.slot) is not None]
-    shown = [f"{f.name}={_value(header, f)}" for f in first]
+    shown += [f"{f.name}={_value(header, f)}" for f in first]
     for f in header._fields:
-        raw = getattr(header, f.slot)
-        if isinstance(raw, int) and raw and f.rule is None and not f.fixed and f not in first:
-            shown.append(f"{f.name}={_value(header, f)}")
-    return f"{type(header).__name__} {' '.join(shown)}".strip()
+        if f.rule is None and not f.fixed:
+            raw = getattr(header, f.slot)
+            if raw and isinstance(raw, int) and f not in first:
+                shown.append(f"{f.name}={_value(header, f)}")
+    return " ".join(shown)
 
 
 def _value(header: Header, f: Field) -> str:

@@ -199,3 +199,15 @@ def test_a_filter_in_words_is_data() -> None:
     assert not test.combined(answers)
     assert test(Frame(bytes(Ether() / IPv4(ttl=2) / TCP())).packet())
     assert not test(Frame(bytes(Ether() / IDP(dst=XNSAddress(0, 0, 5)))).packet())
+
+
+def test_counting_frames_makes_next_to_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [tmp_path / "some.pcap", tmp_path / "some.pcapng"]
+    for path in paths:
+        Capture.of([bytes(Ether() / IPv4() / UDP(dport=i % 3)) for i in range(3000)]).write(path)
+    made: list[object] = []
+    init = Frame.__init__
+    monkeypatch.setattr(Frame, "__init__", lambda frame, *args, **more: made.append(frame) or init(frame, *args, **more))
+    for path in paths:
+        assert Capture(path).count() == 3000 and Capture(path).where("udp.dport == 2").count() == 1000
+    assert len(made) < 10  # the first of each stretch of pcapng

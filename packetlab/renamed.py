@@ -15,10 +15,19 @@ Function = TypeVar("Function", bound="Callable[..., Any]")
 NAMES = {"Octets": "Bytes", "octets": "fixed_bytes"}
 """Old name in `packetlab` -> new name."""
 
+_WEBSOCKET = {"Opened": "HandshakeCompleted", "Message": "MessageReceived", "Ignored": "Discarded"}
 MODULES = {
     "packetlab.bulk.report": {"Report": "VariationReport"},
+    "packetlab.capture": {"Interface": "InterfaceDescription"},
+    "packetlab.capture.frame": {"Interface": "InterfaceDescription"},
+    "packetlab.capture.reassembly": {"Kind": "NoteKind"},
+    "packetlab.capture.reassembly.notes": {"Kind": "NoteKind"},
+    "packetlab.engine.websocket.connection": _WEBSOCKET,
+    "packetlab.engine.websocket.events": _WEBSOCKET,
+    "packetlab.link.interface": {"Statistics": "ReceiveStatistics"},
     "packetlab.link.replay.report": {"Report": "SendReport"},
     "packetlab.link.replay.replay": {"Report": "SendReport"},
+    "packetlab.schema.load": {"Declaration": "HeaderDescription"},
 }
 """Old and new names in other modules, each of which has ``__getattr__ = old_names(__name__)``."""
 
@@ -46,7 +55,8 @@ def old_names(module: str) -> Callable[[str], Any]:
         new = MODULES[module].get(name)
         if new is None:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        warn(f"{module}.{name}", new)
+        if is_used(2):
+            warn(f"{module}.{name}", new)
         return getattr(sys.modules[module], new)
 
     return get

@@ -43,7 +43,7 @@ BESIDES = {
     "packetlab.capture.batch": "FrameBatch",
     "packetlab.capture.index": "Index",
     "packetlab.capture.fleet.fleet": "Manifest",
-    "packetlab.capture.frame": "Interface Extras",
+    "packetlab.capture.frame": "InterfaceDescription Extras",
     "packetlab.capture.files.blocks": "Block Section Names Statistics Secrets Custom",
     "packetlab.capture.flows.sides": "Sides",
     "packetlab.sockets.networks": "LabHost SimHost",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from packetlab.bulk.batch import Batch
-from packetlab.capture.frame import ETHERNET, NOTHING, Extras, Frame, Interface
+from packetlab.capture.frame import ETHERNET, NOTHING, Extras, Frame, InterfaceDescription
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +45,7 @@ class FrameBatch(Batch):
         sizes: Any,
         times_ns: Any,
         wire_sizes: Any = None,
-        interfaces: tuple[Interface, ...] = (ETHERNET,),
+        interfaces: tuple[InterfaceDescription, ...] = (ETHERNET,),
         which: Any = None,
         numbers: Any = 1,
         extras: Mapping[int, Extras] | None = None,

@@ -161,7 +161,7 @@ class Capture(Shown):
 
     @property
     def declarations(self) -> Declarations:
-        """Declarations of headers that travel in the file, offered and not declared: see `schema.load.Declaration`.
+        """Declarations of headers that travel in the file, offered and not declared: see `schema.load.HeaderDescription`.
 
         What is shown of them by ``str()`` is safe to print; ``declare()`` makes the classes. Of a stream that is read
         once they are known when its first frame is. CaptureError where they make no sense; the frames can be read then.

@@ -14,12 +14,13 @@ from packetlab.hooks import Shown
 from packetlab.packet.coerce import first_header_of
 from packetlab.packet.foreign import as_bytes, library
 from packetlab.protocols.linktypes import linktype_for
+from packetlab.renamed import old_names
 
 if TYPE_CHECKING:
     from packetlab.packet.packet import Packet
 
 
-class Interface(NamedTuple):
+class InterfaceDescription(NamedTuple):
     """What a capture says of one interface (pcapng section 4.2; a pcap file has just one).
 
     Attributes:
@@ -90,7 +91,7 @@ class Extras(NamedTuple):
 
 _HASH, _QUEUE, _VERDICT = 3, 6, 7  # options of a packet (4.3)
 NOTHING = Extras()
-ETHERNET = Interface()
+ETHERNET = InterfaceDescription()
 
 
 _dissecting: Any = (
@@ -126,14 +127,14 @@ class Frame(Shown):
         wire_length: int | None = None,
         comment: str | tuple[str, ...] | None = None,
         *,
-        interface: Interface | None = None,
+        interface: InterfaceDescription | None = None,
         number: int = 0,
         extras: Extras = NOTHING,
     ) -> None:
         self.data = data if type(data) is bytes else as_bytes(data)
         self.time_ns = time_ns
         self.wire_length = len(self.data) if wire_length is None else wire_length
-        self.interface = interface or (ETHERNET if linktype in (None, 1) else Interface(linktype or 0))
+        self.interface = interface or (ETHERNET if linktype in (None, 1) else InterfaceDescription(linktype or 0))
         self.number = number
         self.extras = extras
         if comment is not None:
@@ -233,3 +234,7 @@ class Frame(Shown):
     def __repr__(self) -> str:
         more = f", comment={self.comment!r}" if self.comments else ""
         return f"<Frame {self.number}: {len(self.data)} of {self.wire_length} bytes, time_ns={self.time_ns}{more}>"
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names(__name__)

@@ -12,11 +12,11 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from packetlab.capture import Frame, Interface as Description
+from packetlab.capture import Frame, InterfaceDescription
 from packetlab.errors import NeedsPrivilege, PacketlabError, suggestion
 from packetlab.link.port import BATCH, Port
 from packetlab.link.waits import Waits
-from packetlab.renamed import renamed_arguments
+from packetlab.renamed import old_names, renamed_arguments
 
 if TYPE_CHECKING:
     from packetlab.bulk.batch import Batch
@@ -33,7 +33,7 @@ IF_FILTER = 11  # the option of pcapng that has the filter's words
 LARGEST = 262144
 
 
-class Statistics(NamedTuple):
+class ReceiveStatistics(NamedTuple):
     """Frames that arrived since the last look, and those lost because nobody fetched them in time."""
 
     received: int
@@ -85,7 +85,7 @@ class Interface(Port):
             raise OSError(error.errno, f"{name}: {error.strerror or error}") from None
         index, hardware = self._index(), self._socket.getsockname()[3]
         self.linktype = 1 if hardware in ETHERNET_LIKE else 101
-        self._description = Description(self.linktype, 0, name)
+        self._description = InterfaceDescription(self.linktype, 0, name)
         if promiscuous:
             member = struct.pack("iHH8s", index, PROMISCUOUS, 0, b"")
             self._socket.setsockopt(SOL_PACKET, ADD_MEMBERSHIP, member)
@@ -216,10 +216,10 @@ class Interface(Port):
         self._rings = [*(one for one in self._rings if not one.closed), ring]
         return ring
 
-    def statistics(self) -> Statistics:
+    def statistics(self) -> ReceiveStatistics:
         """Return the counts since the last call, and set them back (packet(7), PACKET_STATISTICS)."""
         received, dropped = struct.unpack("II", self._socket.getsockopt(SOL_PACKET, STATISTICS, 8))
-        return Statistics(received - dropped, dropped)
+        return ReceiveStatistics(received - dropped, dropped)
 
     def close(self) -> None:
         """Stop listening. A thread waiting for a frame gets an OSError that says so."""
@@ -239,3 +239,7 @@ def _known(name: str) -> None:
 def interfaces() -> list[str]:
     """Return the names of this machine's interfaces."""
     return [name for _, name in _socket.if_nameindex()] if os.name == "posix" else []
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names(__name__)

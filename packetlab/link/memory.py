@@ -7,7 +7,7 @@ import queue
 import time
 from collections.abc import Callable
 
-from packetlab.capture import Frame, Interface as Description
+from packetlab.capture import Frame, InterfaceDescription
 from packetlab.errors import SocketMisuse
 from packetlab.link.port import Port
 
@@ -20,7 +20,7 @@ class MemoryPort(Port):
         self._clock = clock
         self._arrived: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()  # None: no more will come
         self._closed = False
-        self._description = Description(1, 0, name)
+        self._description = InterfaceDescription(1, 0, name)
         self.peer: MemoryPort | None = None
 
     def _send(self, data: bytes) -> None:

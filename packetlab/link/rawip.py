@@ -6,7 +6,7 @@ import socket as _socket
 import time
 from typing import Any
 
-from packetlab.capture import Frame, Interface
+from packetlab.capture import Frame, InterfaceDescription
 from packetlab.errors import BuildError, NeedsPrivilege
 from packetlab.link.port import Port
 from packetlab.link.waits import Waits
@@ -60,7 +60,9 @@ class RawIPSocket(Port):
 
     def _receive(self, timeout: float | None) -> Frame | None:
         data = self._waits.receive(self._socket, timeout)
-        return None if data is None else Frame(data, time.time_ns(), interface=Interface(RAW_IP, 0, self.name))
+        return (
+            None if data is None else Frame(data, time.time_ns(), interface=InterfaceDescription(RAW_IP, 0, self.name))
+        )
 
     def close(self) -> None:
         """Close the socket. A thread waiting for a packet gets an OSError that says so."""

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from packetlab.capture.batch import FrameBatch
-from packetlab.capture.frame import Interface as Description
+from packetlab.capture.frame import InterfaceDescription
 from packetlab.escaping import printable
 from packetlab.link.waits import AT_ONCE, Stop, Waits
 
@@ -61,7 +61,7 @@ class Ring:
     def __init__(
         self,
         sock: socket.socket,
-        description: Description,
+        description: InterfaceDescription,
         buffer_bytes: int,
         outgoing: bool,
         passes: PcapFilter | None,

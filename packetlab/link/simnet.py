@@ -14,7 +14,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from packetlab.capture import Capture, Frame, Interface as Description
+from packetlab.capture import Capture, Frame, InterfaceDescription
 from packetlab.declare.addresses import mac_text
 from packetlab.errors import PacketlabError, SocketMisuse, Stalled, deliberate
 from packetlab.escaping import printable
@@ -190,7 +190,7 @@ class SimLink:
         self.net, self.network, self.carrier, self.shape = net, network, carrier, shape
         self.subnet = f"10.{number >> 8}.{number & 255}"
         names = [host.name for host in hosts]
-        self.description = Description(1, 0, " -- ".join(names))
+        self.description = InterfaceDescription(1, 0, " -- ".join(names))
         self.sends: dict[str, Impairment] = both_ways(names, f"{net.seed}/{number}", **shape)
         self.nics = [SimNic(self, host, place) for place, host in enumerate(hosts, 1)]
         for nic in self.nics:
@@ -256,7 +256,7 @@ class SimPort(Port):
         self.driver: Driver | None = None
         self.lost = 0  # frames that nobody fetched
         self._arrived: deque[tuple[int, bytes]] = deque()
-        self._description = Description(1, 0, self.name)
+        self._description = InterfaceDescription(1, 0, self.name)
         nic.ports += (self,)
 
     def arrive(self, data: bytes) -> None:

@@ -13,7 +13,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from packetlab.capture import Frame, Interface as Description
+from packetlab.capture import Frame, InterfaceDescription
 from packetlab.declare.addresses import ip_bytes
 from packetlab.link.port import Port
 from packetlab.link.waits import Waits
@@ -162,7 +162,7 @@ class UDPPort(Port):
         data = self._waits.receive(self._socket, timeout)
         if data is None:
             return None
-        return Frame(data, time.time_ns(), interface=Description(self.linktype, 0, self.name))
+        return Frame(data, time.time_ns(), interface=InterfaceDescription(self.linktype, 0, self.name))
 
     def close(self) -> None:
         """Close the socket. A thread waiting for a packet gets an OSError that says so."""
@@ -232,7 +232,7 @@ class NetHubPort(Port):
             if not self._fill(left) and not self._frames:
                 if self._broken is None:
                     return None
-        return Frame(self._frames.pop(0), time.time_ns(), interface=Description(1, 0, self.name))
+        return Frame(self._frames.pop(0), time.time_ns(), interface=InterfaceDescription(1, 0, self.name))
 
     def _fill(self, timeout: float | None) -> bool:
         """Read once from the hub; return whether anything came. What is wrong is reported after the frames before it."""

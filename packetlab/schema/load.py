@@ -26,6 +26,7 @@ from packetlab.errors import DeclareError, PacketlabError
 from packetlab.packet.header import HeaderType
 from packetlab.packet.packet import Header
 from packetlab.protocols import linktypes as _all_headers  # noqa: F401  descriptions may name any of them
+from packetlab.renamed import old_names
 from packetlab.schema.dump import OWN, describe
 from packetlab.schema.expressions import answer, listed, name, number, rule, shown, table, term, text
 from packetlab.schema.kinds import ADDRESSES, LONGEST, MEMBERS, WORDS, classes, form_of, import_name, value_of_data
@@ -39,7 +40,7 @@ LETTERS = 1 << 20  # of JSON
 MODULE = "described"  # where classes made here are said to come from
 
 
-class Declaration:
+class HeaderDescription:
     """A header class that a file offers. Nothing of it is declared before `declare` is called.
 
     Attributes:
@@ -87,16 +88,16 @@ class Declaration:
                     yield lower
 
     def __repr__(self) -> str:
-        return f"<Declaration {self.name}>"
+        return f"<HeaderDescription {self.name}>"
 
 
-class Declarations(tuple[Declaration, ...]):
+class Declarations(tuple[HeaderDescription, ...]):
     """All that a file offers, in order; `declare` takes the whole."""
 
     __slots__ = ()
 
     def declare(self, kinds: Iterable[type[Kind]] = ()) -> list[type[AnyHeader]]:
-        """Make and bind every class; see `Declaration.declare`."""
+        """Make and bind every class; see `HeaderDescription.declare`."""
         return declare_from([one.description for one in self], kinds)
 
     def __str__(self) -> str:
@@ -106,7 +107,7 @@ class Declarations(tuple[Declaration, ...]):
 def declarations(descriptions: Any) -> Declarations:
     """Return what is offered; declares nothing. DeclareError where the names alone make no sense."""
     some = [_current(one) for one in listed(descriptions, "declarations", CLASSES)]
-    return Declarations(Declaration(some, place) for place in range(len(some)))
+    return Declarations(HeaderDescription(some, place) for place in range(len(some)))
 
 
 def from_json(letters: str) -> Declarations:
@@ -390,3 +391,7 @@ def _needed(descriptions: list[Any], place: int) -> set[int]:
         ]
         todo += [by_name[one] for one in named if isinstance(one, str) and one in by_name]
     return needed
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names(__name__)

@@ -11,8 +11,9 @@ from functools import partial
 from ipaddress import ip_address
 from typing import Any, Literal
 
+from packetlab.engine.contract import Event
 from packetlab.engine.websocket.connection import WebSocket
-from packetlab.engine.websocket.events import Event, Opened, Reply, Request
+from packetlab.engine.websocket.events import HandshakeCompleted, Reply, Request
 from packetlab.errors import LocalProtocolError, PacketlabError
 from packetlab.link.medium import SECOND
 from packetlab.sockets.headers import Data, outgoing
@@ -99,7 +100,7 @@ class WebSocketSocket(Socket):
         return self._endpoint.closed.reason if self._endpoint and self._endpoint.closed else ""
 
     @property
-    def opened(self) -> Opened:
+    def opened(self) -> HandshakeCompleted:
         """What was agreed on: request, headers, subprotocol, extensions."""
         opened = self._open("opened").opened
         self._need(opened, ENOTCONN, "opened", "an open WebSocket", "one that never was", CONNECT)

@@ -12,8 +12,17 @@ from collections.abc import Callable
 from errno import EPIPE
 from typing import Any
 
+from packetlab.engine.contract import Event
 from packetlab.engine.websocket.connection import WebSocket
-from packetlab.engine.websocket.events import Closed, Event, Failed, Message, Opened, Ping, Pong, Refused
+from packetlab.engine.websocket.events import (
+    Closed,
+    Failed,
+    HandshakeCompleted,
+    MessageReceived,
+    Ping,
+    Pong,
+    Refused,
+)
 from packetlab.errors import broken
 from packetlab.escaping import printable
 from packetlab.sockets.stream_driver import StreamDriver
@@ -35,7 +44,7 @@ class WebSocketDriver(StreamDriver):
         self.inbox_bytes = 0
         self.pinged: set[bytes] = set()  # pings of ours whose pong has not come
         self.log: deque[Event] = deque(maxlen=KEPT)
-        self.opened: Opened | None = None
+        self.opened: HandshakeCompleted | None = None
         self.closed: Closed | None = None
         self.refused: Refused | None = None
         self.lost: Exception | None = None
@@ -138,7 +147,7 @@ class WebSocketDriver(StreamDriver):
         events = self.engine.events()
         self._midst = self._midst or bool(events)
         for event in events:
-            if isinstance(event, Message):
+            if isinstance(event, MessageReceived):
                 if not self.reader_gone:
                     self.inbox.append(event.data)
                     self.inbox_bytes += len(event.data)
@@ -149,7 +158,7 @@ class WebSocketDriver(StreamDriver):
                 self.pinged.discard(event.data)
                 continue
             self.log.append(event)
-            if isinstance(event, Opened):
+            if isinstance(event, HandshakeCompleted):
                 self.opened = event
             elif isinstance(event, Closed):
                 self.closed = event

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from packetlab import Capture, CaptureError, Frame, Writer
-from packetlab.capture import Extras, Interface
+from packetlab.capture import Extras, InterfaceDescription
 from packetlab.capture.batch import FrameBatch
 from tests.conftest import CORPUS
 
@@ -60,7 +60,7 @@ def test_frames_that_lie_across_what_is_read_at_once(tmp_path: Path, format: str
 
 def test_what_pcapng_says_of_single_frames_stays_with_them(tmp_path: Path) -> None:
     path = tmp_path / "frames.pcapng"
-    other = Interface(101, 0, "tunnel")
+    other = InterfaceDescription(101, 0, "tunnel")
     with Writer(path) as writer:
         for i in range(50):
             writer.write(

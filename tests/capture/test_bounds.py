@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from packetlab import ICMP, TCP, Capture, CaptureError, Ether, Frame, IPv4, Writer, exchanges
-from packetlab.capture import Extras, Interface
+from packetlab.capture import Extras, InterfaceDescription
 from packetlab.capture.files import pcapng
 from packetlab.capture.files.blocks import MOST_NAMES, MOST_OPTIONS, Names
 from tests.capture.test_formats import block, described, option, packet, read, section
@@ -243,7 +243,7 @@ def test_streams_name_the_frames_that_they_were_made_of() -> None:
 
 
 def test_a_capture_pickles(tmp_path: Path) -> None:
-    memory = Capture.of([Frame(bytes(ASK), 5, comment="one", interface=Interface(1, name="eth0")), ASK])
+    memory = Capture.of([Frame(bytes(ASK), 5, comment="one", interface=InterfaceDescription(1, name="eth0")), ASK])
     memory.write(tmp_path / "file.pcapng")
     file = Capture(tmp_path / "file.pcapng", strict=False)
     for capture in (

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from packetlab import U16, U32, UDP, BuildError, Capture, CaptureError, Ether, Frame, Header, IPv4, bindings, scan
-from packetlab.capture import Interface
+from packetlab.capture import InterfaceDescription
 from packetlab.capture.fleet import worker
 from packetlab.capture.index import part, splits
 from packetlab.capture.tables.columns import Columns
@@ -240,7 +240,12 @@ def large(tmp_path: Path) -> Path:
     place.mkdir()
     inner = [bytes(Ether() / IPv4(src=n) / UDP(dport=9) / bytes(n % 1400)) for n in range(1000)]
     frames = [
-        Frame(inner[n % 1000], n, comment="here" if n % 97 == 0 else None, interface=Interface(1, name=f"i{n // 2000}"))
+        Frame(
+            inner[n % 1000],
+            n,
+            comment="here" if n % 97 == 0 else None,
+            interface=InterfaceDescription(1, name=f"i{n // 2000}"),
+        )
         for n in range(6000)
     ]
     Capture.of(frames).write(place / "a.pcap")

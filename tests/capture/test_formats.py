@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from packetlab import IDP, UDP, Capture, CaptureError, Ether, Frame, IPv4, Writer
-from packetlab.capture import Extras, Interface
+from packetlab.capture import Extras, InterfaceDescription
 from tests.conftest import CORPUS
 
 with warnings.catch_warnings():
@@ -27,7 +27,7 @@ DATA = bytes(Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(dport=9) / b"p
 NAMES = ["out.pcap", "out.pcapng", "out.pcap.gz", "out.pcapng.zst", "out.pcapng.lz4"]
 
 interfaces = st.builds(
-    Interface, linktype=st.sampled_from([1, 101, 113]), snaplen=st.sampled_from([0, 96]), name=st.text(max_size=8).map(lambda s: s.replace("\0", "")),
+    InterfaceDescription, linktype=st.sampled_from([1, 101, 113]), snaplen=st.sampled_from([0, 96]), name=st.text(max_size=8).map(lambda s: s.replace("\0", "")),
     number=st.integers(0, 1), fcs_length=st.integers(0, 15),
     options=st.lists(st.tuples(st.sampled_from([1, 8, 12, 2988]), st.binary(min_size=8, max_size=12)), max_size=2).map(tuple),
 )  # fmt: skip

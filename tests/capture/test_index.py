@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from packetlab import Capture, CaptureError, Frame, Writer
-from packetlab.capture import Interface
+from packetlab.capture import InterfaceDescription
 from packetlab.capture.files import source
 from packetlab.capture.index import Index, Marks, part, splits
 from tests.conftest import CORPUS, ROOT
@@ -93,7 +93,9 @@ def sections(noise: random.Random, path: Path) -> None:
             one = io.BytesIO()
             with Writer(one, "pcapng") as writer:
                 for n in range(noise.randrange(300)):
-                    on = Interface(noise.choice((1, 101)), name=f"i{noise.randrange(1 + n // 20)}", resolution=10**9)
+                    on = InterfaceDescription(
+                        noise.choice((1, 101)), name=f"i{noise.randrange(1 + n // 20)}", resolution=10**9
+                    )
                     comment = "odd" if noise.random() < 0.1 else None
                     writer.write(Frame(noise.randbytes(noise.randrange(90)), noise.randrange(10**12), interface=on, comment=comment))  # fmt: skip
             file.write(one.getvalue())

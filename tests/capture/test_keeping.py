@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from packetlab.capture import Block, Capture, Extras, Frame, Interface, Writer
+from packetlab.capture import Block, Capture, Extras, Frame, InterfaceDescription, Writer
 from packetlab.errors import CaptureError
 from tests.capture.test_formats import block, described, option, packet, read, section
 from tests.conftest import CORPUS
@@ -62,7 +62,10 @@ def test_chosen_frames_keep_their_interfaces_and_options(tmp_path: Path) -> None
 def test_tshark_sees_the_flags_drops_and_names_that_we_write(tmp_path: Path, tshark) -> None:
     extras = Extras(("why",), 0x48000000, 12345, 7)
     frame = Frame(
-        bytes(60), 1_700_000_000 * 10**9 + 1, interface=Interface(name="eth7", description="d"), extras=extras
+        bytes(60),
+        1_700_000_000 * 10**9 + 1,
+        interface=InterfaceDescription(name="eth7", description="d"),
+        extras=extras,
     )
     Capture.of([frame]).write(tmp_path / "out.pcapng")
     fields = ("interface_name", "interface_description", "comment", "packet_flags", "drop_count", "packet_id")
@@ -107,14 +110,14 @@ def test_pcap_says_the_length_of_the_frame_check_sequence() -> None:
 
 def test_custom_options_not_to_be_copied_stay_behind() -> None:
     # 2988 may be copied to a changed file, 19372 must not (pcapng section 3.5.1).
-    interface = Interface(options=((2988, b"\1\0\0\0yes"), (19372, b"\1\0\0\0no")))
+    interface = InterfaceDescription(options=((2988, b"\1\0\0\0yes"), (19372, b"\1\0\0\0no")))
     out = io.BytesIO()
     Capture.of([Frame(b"x", interface=interface)]).write(out)
     assert next(iter(read(out.getvalue()))).interface.options == ((2988, b"\1\0\0\0yes"),)
 
 
 def test_a_frame_without_a_time_stays_so_on_the_first_interface() -> None:
-    frames = [Frame(b"four", None, wire_length=9, interface=Interface(snaplen=4)), Frame(b"x", None)]
+    frames = [Frame(b"four", None, wire_length=9, interface=InterfaceDescription(snaplen=4)), Frame(b"x", None)]
     out = io.BytesIO()
     Capture.of(frames).write(out)
     # The second is of another interface, where pcapng has no block without a time.
@@ -140,8 +143,8 @@ def test_the_file_being_read_is_never_overwritten(tmp_path: Path, part) -> None:
         (Frame(b"x", wire_length=1 << 33), "a wire length of 32 bits"),
         (Frame(b"x", wire_length=-1), "a wire length of 32 bits"),
         (Frame(b"x", linktype=1 << 17), "a link type of 16 bits"),
-        (Frame(b"x", interface=Interface(fcs_length=99)), "0 to 15 bytes"),
-        (Frame(b"x", interface=Interface(snaplen=1 << 40)), "numbers that fit pcapng"),
+        (Frame(b"x", interface=InterfaceDescription(fcs_length=99)), "0 to 15 bytes"),
+        (Frame(b"x", interface=InterfaceDescription(snaplen=1 << 40)), "numbers that fit pcapng"),
     ],
 )
 def test_what_fits_no_field_is_a_capture_error_and_leaves_a_whole_file(frame: Frame, complaint: str) -> None:
@@ -159,7 +162,7 @@ def test_half_a_surrogate_pair_in_a_comment_is_written_escaped() -> None:
 
 
 def test_hostile_texts_are_escaped_where_a_frame_is_shown() -> None:
-    shown = repr(Frame(b"x", comment="\x1b[2J\n")) + repr(Interface(name="\x1b]0;"))
+    shown = repr(Frame(b"x", comment="\x1b[2J\n")) + repr(InterfaceDescription(name="\x1b]0;"))
     assert "\x1b" not in shown and "\n" not in shown
 
 

@@ -42,7 +42,7 @@ from packetlab import (
     Writer,
     dissect,
 )  # fmt: skip
-from packetlab.capture import Extras, Interface
+from packetlab.capture import Extras, InterfaceDescription
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.rewrite.anonymise import Anonymiser
 from packetlab.cli import main
@@ -326,7 +326,7 @@ def test_cut_frames_are_filled_up_told_or_left_out() -> None:
 
 
 def test_check_sequences_go() -> None:
-    interface = Interface(fcs_length=4)
+    interface = InterfaceDescription(fcs_length=4)
     new = one(Frame(bytes(udp) + b"\1\2\3\4", 5, interface=interface), fcs=True)
     assert new.data == bytes(udp) == new.data and new.interface.fcs_length == 0 and new.wire_length == len(bytes(udp))
     cut = one(Frame(bytes(udp)[:50], 5, wire_length=len(bytes(udp)) + 4, interface=interface), fcs=True)
@@ -447,7 +447,7 @@ def test_one_host_is_one_host_in_all_frames() -> None:
 
 
 def test_comments_interfaces_and_times_go_into_the_new_file(tmp_path: Path) -> None:
-    wires = [Interface(1, 0, "a", "first"), Interface(101, 99, "b")]
+    wires = [InterfaceDescription(1, 0, "a", "first"), InterfaceDescription(101, 99, "b")]
     old = [
         Frame(bytes(udp), 10**18 + 7, interface=wires[0], comment="hello", extras=Extras(flags=1)),
         Frame(bytes(udp)[14:], None, interface=wires[1], comment=("x", "y")),

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from packetlab import IDP, UDP, Capture, CaptureError, Ether, Frame, IPv4, Writer
-from packetlab.capture import Block, Custom, Extras, Interface, Names, Secrets, Section, Statistics
+from packetlab.capture import Block, Custom, Extras, InterfaceDescription, Names, Secrets, Section, Statistics
 from tests.capture.test_formats import block, described, option, packet, read, section
 from tests.conftest import CORPUS, need
 
@@ -24,8 +24,10 @@ with warnings.catch_warnings():
 
 DATA = bytes(Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(dport=9) / b"payload")
 MOMENT = 1_700_000_000_123_456_789
-ETH0 = Interface(name="eth0", description="the first", options=((8, struct.pack("<Q", 10**9)), (12, b"Linux")))
-ETH1 = Interface(101, name="tun0")
+ETH0 = InterfaceDescription(
+    name="eth0", description="the first", options=((8, struct.pack("<Q", 10**9)), (12, b"Linux"))
+)
+ETH1 = InterfaceDescription(101, name="tun0")
 HEAD = Section(("about it all", "and more"), "a machine", "a system", "a program")
 
 
@@ -57,8 +59,8 @@ def full(tmp_path: Path) -> Path:
 def test_what_was_written_is_told_again(full: Path) -> None:
     head, eth0, eth1, names, secrets, first, second = Capture(full).notes()
     assert head == HEAD
-    assert isinstance(eth0, Interface) and (eth0.name, eth0.options) == ("eth0", ETH0.options)
-    assert isinstance(eth1, Interface) and (eth1.name, eth1.linktype, eth1.number) == ("tun0", 101, 1)
+    assert isinstance(eth0, InterfaceDescription) and (eth0.name, eth0.options) == ("eth0", ETH0.options)
+    assert isinstance(eth1, InterfaceDescription) and (eth1.name, eth1.linktype, eth1.number) == ("tun0", 101, 1)
     assert names == Names((("10.0.0.1", ("alice",)), ("2001:db8::1", ("bob",)), ("02:00:00:00:00:07", ("card",))))
     assert secrets == Secrets("tls", b"CLIENT_RANDOM 00 11\n")
     assert first == Statistics(eth0, MOMENT + 9, MOMENT, MOMENT + 8, 1000, 17)
@@ -114,7 +116,10 @@ def test_editcap_keeps_and_rewrites_it(full: Path, tmp_path: Path) -> None:
     run("editcap", full, tmp_path / "again.pcapng")
     again = list(Capture(tmp_path / "again.pcapng").notes())
     assert again[0] == HEAD and Secrets("tls", b"CLIENT_RANDOM 00 11\n") in again
-    assert [(one.name, one.linktype) for one in again if isinstance(one, Interface)] == [("eth0", 1), ("tun0", 101)]
+    assert [(one.name, one.linktype) for one in again if isinstance(one, InterfaceDescription)] == [
+        ("eth0", 1),
+        ("tun0", 101),
+    ]
     assert [f.data for f in Capture(tmp_path / "again.pcapng")] == [DATA, DATA[14:]]
     assert [f.comments for f in Capture(tmp_path / "again.pcapng")][0] == ("one", "two")
 
@@ -272,7 +277,7 @@ def test_sections_of_a_file_stay_apart_in_its_parts(tmp_path: Path) -> None:
 def test_a_slice_has_what_stood_before_its_last_frame(full: Path, tmp_path: Path) -> None:
     assert Capture(full)[:1].write(tmp_path / "one.pcapng") == 1
     kinds = [type(note) for note in Capture(tmp_path / "one.pcapng").notes()]
-    assert kinds == [Section, Interface, Interface, Names, Secrets]
+    assert kinds == [Section, InterfaceDescription, InterfaceDescription, Names, Secrets]
 
 
 def test_parts_of_the_corpus_read_as_they_did(tmp_path: Path) -> None:
@@ -305,7 +310,7 @@ notes = st.one_of(
     ),
     st.builds(
         Statistics,
-        st.just(Interface(name="x")),
+        st.just(InterfaceDescription(name="x")),
         st.integers(0, (1 << 64) - 1),
         counts,
         counts,
@@ -332,7 +337,7 @@ def test_notes_come_back_as_they_were_written(some: list) -> None:
                 writer.custom(one.pen, one.data, copy=one.copy)
             else:
                 writer.note(one)
-    back = [note for note in read(out.getvalue()).notes() if not isinstance(note, Interface)]
+    back = [note for note in read(out.getvalue()).notes() if not isinstance(note, InterfaceDescription)]
     plain = [
         n._replace(interface=n.interface._replace(section=0, number=0)) if isinstance(n, Statistics) else n
         for n in back
@@ -364,14 +369,14 @@ def test_a_file_that_begins_with_names_is_taken_by_other_tools(tmp_path: Path) -
         writer.names({"10.0.0.1": "alice"})
         writer.custom(32473, b"kept")
         writer.write(Frame(bytes(60), 1))
-    assert [type(note).__name__ for note in Capture(path).notes()][1:] == ["Interface", "Names", "Custom"]
+    assert [type(note).__name__ for note in Capture(path).notes()][1:] == ["InterfaceDescription", "Names", "Custom"]
     subprocess.run(["editcap", str(path), str(tmp_path / "again.pcapng")], check=True, capture_output=True)
     with Writer(tmp_path / "alone.pcapng") as writer:
         writer.names({"10.0.0.1": "alice"})
     assert Capture(tmp_path / "alone.pcapng").count() == 0
     assert [type(note).__name__ for note in Capture(tmp_path / "alone.pcapng").notes()] == [
         "Section",
-        "Interface",
+        "InterfaceDescription",
         "Names",
     ]
 
@@ -379,7 +384,7 @@ def test_a_file_that_begins_with_names_is_taken_by_other_tools(tmp_path: Path) -
 @pytest.mark.parametrize("resolution", [1, 1000, 10**6, 10**9, 10**10, 1 << 10, 1 << 20, 12345])
 def test_the_resolution_of_an_interface_is_kept_and_so_is_every_time(tmp_path: Path, resolution: int) -> None:
     ticks = [0, 1, 1_700_000_000 * resolution, 1_700_000_000 * resolution + resolution // 3]
-    interface = Interface(1, name="eth0", resolution=resolution)
+    interface = InterfaceDescription(1, name="eth0", resolution=resolution)
     frames = [Frame(b"x" * 20, tick * 10**9 // resolution, interface=interface) for tick in ticks]
     frames.append(Frame(b"y" * 20, 1_700_000_000_123_456_789, interface=interface))  # in no clock but the finest
     path = tmp_path / "kept.pcapng"

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from packetlab.engine.websocket.connection import Event, Message, WebSocket
+from packetlab.engine.websocket.connection import Event, MessageReceived, WebSocket
 
 PATIENCE = 30.0  # seconds without a sign of life after which a test is broken
 
@@ -67,7 +67,7 @@ def talk(client: WebSocket, port: int) -> Iterator[Event]:
 def echo(end: WebSocket, sock: socket.socket) -> None:
     """Send back every message."""
     for event in events(end, sock):
-        if isinstance(event, Message) and end.state == "open":
+        if isinstance(event, MessageReceived) and end.state == "open":
             end.send(event.data, 0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from packetlab import WebSocketFrame
-from packetlab.engine.websocket.connection import Closed, Event, Failed, Ignored, WebSocket
+from packetlab.engine.websocket.connection import Closed, Discarded, Event, Failed, WebSocket
 from packetlab.protocols.websocket import mask
 
 KEY = bytes.fromhex("37fa213d")  # of RFC 6455 section 5.7
@@ -81,7 +81,7 @@ def counting(size: int) -> bytes:
 
 def failure(events: list[Event]) -> tuple[int | None, str]:
     """Return what the one `Failed` of a WebSocket says, which has to be followed by its end."""
-    failed, *rest = [event for event in events if not isinstance(event, Ignored)]
+    failed, *rest = [event for event in events if not isinstance(event, Discarded)]
     assert isinstance(failed, Failed)
     assert rest == [Closed(1006, "", clean=False)]
     return failed.code, str(failed.error)

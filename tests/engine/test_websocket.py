@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from packetlab.engine.websocket.connection import Closed, Ignored, Message, Opened, Ping, Pong, WebSocket
+from packetlab.engine.websocket.connection import (
+    Closed,
+    Discarded,
+    HandshakeCompleted,
+    MessageReceived,
+    Ping,
+    Pong,
+    WebSocket,
+)
 from packetlab.errors import LocalProtocolError
 from tests.engine.pair import counting, exchange, failure, feed, opened, raw
 
@@ -32,7 +40,7 @@ def test_messages_arrive_whole_however_they_are_cut(size: int, fragment: int | N
     for message in messages:
         client.send(message, 0, fragment)
         server.send(message, 0, fragment)
-    expected = [Message(message) for message in messages]
+    expected = [MessageReceived(message) for message in messages]
     assert exchange(client, server, size) == (expected, expected)
 
 
@@ -47,7 +55,13 @@ def test_a_whole_conversation_reads_the_same_in_every_split() -> None:
     client.ping(b"are you there")
     client.close(4000, "bye")
     stream = request + client.bytes_to_send(0)
-    expected = [*before, Message("né"), Message(b"binary"), Ping(b"are you there"), Closed(4000, "bye", clean=True)]
+    expected = [
+        *before,
+        MessageReceived("né"),
+        MessageReceived(b"binary"),
+        Ping(b"are you there"),
+        Closed(4000, "bye", clean=True),
+    ]
     for cut in range(1, len(stream)):
         server = WebSocket("server")
         assert feed(server, stream[:cut]) + feed(server, stream[cut:]) == expected, cut
@@ -62,7 +76,7 @@ def test_both_ends_report_the_same_opening() -> None:
     at_client, at_server = exchange(client, server)
     assert at_client == at_server
     (event,) = at_client
-    assert isinstance(event, Opened)
+    assert isinstance(event, HandshakeCompleted)
     assert (event.request.host, event.request.path, event.request.header("X-One")) == ("lab.test:81", "/chat?x=1", "1")
     assert event.subprotocol == "b"  # the client's first, of those that the server knows
     assert ("x-two", "2") in event.headers
@@ -73,7 +87,7 @@ def test_frames_may_follow_the_request_at_once() -> None:
     client, server = WebSocket("client", compression=False), WebSocket("server")
     client.start(0)
     client.send_raw(raw(b"early"))
-    assert exchange(client, server)[1][1:] == [Message("early")]
+    assert exchange(client, server)[1][1:] == [MessageReceived("early")]
 
 
 def test_frames_may_follow_the_response_at_once() -> None:
@@ -81,7 +95,7 @@ def test_frames_may_follow_the_response_at_once() -> None:
     client.start(0)
     server.receive(client.bytes_to_send(0), 0)
     server.send("early", 0)
-    assert exchange(client, server)[0][1:] == [Message("early")]
+    assert exchange(client, server)[0][1:] == [MessageReceived("early")]
 
 
 def test_a_run_with_given_randomness_repeats_byte_by_byte() -> None:
@@ -93,7 +107,7 @@ def test_a_run_with_given_randomness_repeats_byte_by_byte() -> None:
         for message in MESSAGES:
             client.send(message, 0)
             out.append(client.bytes_to_send(0))
-            assert feed(server, out[-1])[-1] == Message(message)
+            assert feed(server, out[-1])[-1] == MessageReceived(message)
         return out
 
     def feed_and_take(end: WebSocket, data: bytes) -> bytes:
@@ -127,7 +141,7 @@ def test_a_ping_between_compressed_fragments_disturbs_nothing() -> None:
     second = 2 + 4 + (frames[1] & 127)
     assert feed(server, frames[:second] + raw(b"!", opcode=9) + frames[second:]) == [
         Ping(b"!"),
-        Message("fragments " * 20),
+        MessageReceived("fragments " * 20),
     ]
 
 
@@ -173,7 +187,7 @@ def test_messages_still_come_while_a_close_waits_for_its_answer() -> None:
     server.ping(b"?")
     client.close()
     at_client, _ = exchange(client, server)
-    assert at_client == [Message("last words"), Ping(b"?"), Closed(1000, "", clean=True)]
+    assert at_client == [MessageReceived("last words"), Ping(b"?"), Closed(1000, "", clean=True)]
 
 
 def test_nothing_follows_a_close_frame() -> None:
@@ -229,7 +243,7 @@ def test_a_stream_that_just_ends_is_no_clean_close() -> None:
     feed(server, raw(b"half a mess", fin=0))
     server.end_of_stream(0)
     assert server.events() == [
-        Ignored("11 bytes", "their message was not finished"),
+        Discarded("11 bytes", "their message was not finished"),
         Closed(1006, "", clean=False),
     ]
     assert server.finished
@@ -241,9 +255,9 @@ def test_bytes_after_a_close_frame_are_not_dropped_in_silence() -> None:
     client.send_raw(raw(b"more"))
     assert feed(server, client.bytes_to_send(0)) == [
         Closed(1000, "", clean=True),
-        Ignored("10 bytes", "they came after the close frame"),
+        Discarded("10 bytes", "they came after the close frame"),
     ]
-    assert feed(server, b"still more") == [Ignored("10 bytes", "the WebSocket is closed")]
+    assert feed(server, b"still more") == [Discarded("10 bytes", "the WebSocket is closed")]
 
 
 def test_a_close_amid_a_message_says_what_is_lost() -> None:
@@ -251,7 +265,7 @@ def test_a_close_amid_a_message_says_what_is_lost() -> None:
     client.send_raw(raw(b"half", fin=0))
     client.close()
     assert feed(server, client.bytes_to_send(0)) == [
-        Ignored("4 bytes", "their message was not finished"),
+        Discarded("4 bytes", "their message was not finished"),
         Closed(1000, "", clean=True),
     ]
 

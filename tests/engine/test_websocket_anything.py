@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from packetlab.engine.websocket.connection import Closed, Event, Ignored, Message, Opened, Refused, WebSocket
+from packetlab.engine.websocket.connection import (
+    Closed,
+    Discarded,
+    Event,
+    HandshakeCompleted,
+    MessageReceived,
+    Refused,
+    WebSocket,
+)
 from tests.engine.pair import exchange, feed, opened, raw
 
 pytestmark = pytest.mark.slow
@@ -40,7 +48,7 @@ def checked(end: WebSocket, chunks: list[bytes]) -> list[Event]:
         end.bytes_to_send(0)
     end.end_of_stream(0)
     seen += end.events()
-    told = [event for event in seen if not isinstance(event, Ignored)]
+    told = [event for event in seen if not isinstance(event, Discarded)]
     assert sum(isinstance(event, Closed | Refused) for event in told) == 1
     assert isinstance(told[-1], Closed | Refused)
     assert end.finished
@@ -72,7 +80,7 @@ def test_splits_change_nothing(data: bytes, size: int) -> None:
     at_once, in_pieces = opened()[1], opened()[1]
 
     def told(events: list[Event]) -> list[str]:  # how much is ignored at a time does hang on the pieces
-        return [repr(event) for event in events if not isinstance(event, Ignored)]
+        return [repr(event) for event in events if not isinstance(event, Discarded)]
 
     assert told(feed(at_once, data)) == told(feed(in_pieces, data, size))
     assert at_once.bytes_to_send(0) == in_pieces.bytes_to_send(0)
@@ -89,10 +97,10 @@ def test_what_is_sent_arrives(messages: list[str | bytes], fragment: int, size: 
     for message in messages:
         client.send(message, 0, fragment)
         server.send(message, 0, fragment)
-    expected = [Message(message) for message in messages]
+    expected = [MessageReceived(message) for message in messages]
     assert exchange(client, server, size) == (expected, expected)
 
 
 def test_the_beginnings_above_are_the_ones_meant() -> None:
     (event,) = feed(WebSocket("server"), REQUEST_BYTES)
-    assert isinstance(event, Opened)
+    assert isinstance(event, HandshakeCompleted)

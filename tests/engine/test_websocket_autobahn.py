@@ -19,7 +19,7 @@ from typing import Literal
 
 import pytest
 
-from packetlab.engine.websocket.connection import Closed, Event, Message, WebSocket
+from packetlab.engine.websocket.connection import Closed, Event, MessageReceived, WebSocket
 from tests.engine.loopback import echo, serving, talk
 
 pytestmark = pytest.mark.slow
@@ -78,7 +78,7 @@ def ask(port: int, path: str, compression: bool | Literal["afresh"] = True) -> l
     seen = []
     for event in talk(client, port):
         seen.append(event)
-        if isinstance(event, Message) and client.state == "open" and "runCase" in path:
+        if isinstance(event, MessageReceived) and client.state == "open" and "runCase" in path:
             client.send(event.data, 0)
     assert any(isinstance(event, Closed) for event in seen)
     return seen
@@ -88,7 +88,7 @@ def test_our_client_passes(tmp_path: Path) -> None:
     with kosoku("fuzzingserver", "127.0.0.1:0", tmp_path) as process:
         assert process.stderr is not None
         port = int(process.stderr.readline().rpartition(":")[2])
-        (count,) = [event.data for event in ask(port, "/getCaseCount") if isinstance(event, Message)]
+        (count,) = [event.data for event in ask(port, "/getCaseCount") if isinstance(event, MessageReceived)]
         assert int(count) == NUMBER
         for case in range(1, NUMBER + 1):
             ask(port, f"/runCase?case={case}&agent=packetlab", "afresh" if case > NUMBER - AFRESH else True)

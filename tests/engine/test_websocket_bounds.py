@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from packetlab.engine.websocket.connection import Closed, Event, Failed, Opened, Refused, WebSocket
+from packetlab.engine.websocket.connection import Closed, Event, Failed, HandshakeCompleted, Refused, WebSocket
 from tests.engine.pair import feed
 from tests.engine.test_websocket_handshake import REQUEST, RESPONSE, ask, head
 
@@ -23,7 +23,7 @@ def test_a_head_has_a_limit_that_splits_do_not_move(role: str, size: int) -> Non
         return feed(end, data, size)[0]
 
     whole = len(head("HTTP/1.1 101 OK", RESPONSE) if role == "client" else head("GET / HTTP/1.1", REQUEST))
-    assert isinstance(outcome(whole), Opened)
+    assert isinstance(outcome(whole), HandshakeCompleted)
     failed = outcome(whole - 1)
     assert isinstance(failed, Failed)
     assert f"at most {whole - 1} bytes" in str(failed.error)

@@ -18,8 +18,8 @@ from packetlab.engine.websocket.connection import (
     Closed,
     Event,
     Failed,
-    Message,
-    Opened,
+    HandshakeCompleted,
+    MessageReceived,
     Pong,
     Reply,
     Request,
@@ -62,15 +62,15 @@ def said_and_seen(
     def handle(sock: socket.socket) -> None:
         server, path = WebSocket("server", subprotocols=["lab"], accept=accept), ""
         for event in events(server, sock):
-            if isinstance(event, Opened):
+            if isinstance(event, HandshakeCompleted):
                 path = event.request.path
             seen[path].append(event)
-            if isinstance(event, Opened) and path == "/close":
+            if isinstance(event, HandshakeCompleted) and path == "/close":
                 server.close(1001, "going")
-            elif isinstance(event, Opened) and path == "/crafted":
+            elif isinstance(event, HandshakeCompleted) and path == "/crafted":
                 server.send("good", 0)
                 server.send_raw(raw(b"bad", key=None, rsv2=1))
-            elif isinstance(event, Message):
+            elif isinstance(event, MessageReceived):
                 server.ping(b"there?")
                 server.send(event.data, 0)
 
@@ -115,14 +115,14 @@ def test_text_binary_and_a_large_message_come_back(said_and_seen: Ran) -> None:
         {"text": False, "same": True, "length": 256},
         {"text": True, "same": True, "length": 500_000},  # in UTF-16, as JavaScript counts
     ]
-    messages = [event.data for event in seen["/echo"] if isinstance(event, Message)]
+    messages = [event.data for event in seen["/echo"] if isinstance(event, MessageReceived)]
     assert messages == ["né€😀", bytes(range(256)), LARGE]
 
 
 def test_the_browser_agrees_on_subprotocol_and_compression(said_and_seen: Ran) -> None:
     said, seen = said_and_seen
     opened = seen["/echo"][0]
-    assert isinstance(opened, Opened)
+    assert isinstance(opened, HandshakeCompleted)
     assert said["echo"]["protocol"] == opened.subprotocol == "lab"
     assert said["echo"]["extensions"] == opened.extensions[0] == "permessage-deflate; client_max_window_bits=15"
 

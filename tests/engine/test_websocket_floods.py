@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from packetlab.engine.websocket import deflate
-from packetlab.engine.websocket.connection import Failed, Message, Refused, WebSocket
+from packetlab.engine.websocket.connection import Failed, MessageReceived, Refused, WebSocket
 from tests.engine.pair import MALFORMED, feed, opened, raw
 
 SECOND = 10**9
@@ -49,7 +49,7 @@ def test_final_deflate_blocks_cost_in_proportion_to_their_number(monkeypatch) ->
         monkeypatch.setattr(deflate, "zlib", counting)
         _, server = opened()
         blocks = b"".join(of_one(i & 255) for i in range(n)) + EMPTY
-        assert feed(server, raw(blocks, rsv1=1, opcode=2)) == [Message(bytes(i & 255 for i in range(n)))]
+        assert feed(server, raw(blocks, rsv1=1, opcode=2)) == [MessageReceived(bytes(i & 255 for i in range(n)))]
         costs.append(counting.handed)
     assert costs[1] < 2.2 * costs[0] and costs[2] < 2.2 * costs[1]
 
@@ -69,7 +69,7 @@ def test_final_blocks_that_hold_nothing_end_the_websocket(pieces: int) -> None:
 
 def test_a_few_empty_final_blocks_are_fine() -> None:
     _, server = opened()
-    assert feed(server, raw(EMPTY * 3 + of_one(7) + EMPTY, rsv1=1, opcode=2)) == [Message(b"\7")]
+    assert feed(server, raw(EMPTY * 3 + of_one(7) + EMPTY, rsv1=1, opcode=2)) == [MessageReceived(b"\7")]
 
 
 def test_the_time_for_a_handshake_runs_from_the_start_whether_anything_comes_or_not() -> None:

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from packetlab.engine.websocket.connection import Closed, Ignored, Message, WebSocket
+from packetlab.engine.websocket.connection import Closed, Discarded, MessageReceived, WebSocket
 from tests.engine.pair import MALFORMED, counting, exchange, failure, feed, opened, raw
 
 
@@ -16,7 +16,7 @@ from tests.engine.pair import MALFORMED, counting, exchange, failure, feed, open
 def test_a_message_may_be_as_large_as_the_limit_and_no_larger(compression: bool, fragment: int | None) -> None:
     client, server = opened(WebSocket("client", compression=compression), WebSocket("server", largest_message=100))
     client.send("x" * 100, 0, fragment)
-    assert exchange(client, server) == ([], [Message("x" * 100)])
+    assert exchange(client, server) == ([], [MessageReceived("x" * 100)])
     client.send("x" * 101, 0, fragment)
     at_client, at_server = exchange(client, server)
     code, text = failure(at_server)
@@ -76,9 +76,9 @@ def test_a_final_deflate_block_does_not_end_the_messages(takeover: bool) -> None
             else zlib.compressobj(wbits=-15)
         )
         data = compressor.compress(text.encode()) + compressor.flush(zlib.Z_FINISH) + b"\x00"
-        assert feed(server, raw(data, rsv1=1)) == [Message(text)]
+        assert feed(server, raw(data, rsv1=1)) == [MessageReceived(text)]
     client.send("third", 0)
-    assert exchange(client, server) == ([], [Message("third")])
+    assert exchange(client, server) == ([], [MessageReceived("third")])
 
 
 @pytest.mark.parametrize("offer", ["", "; client_no_context_takeover"])
@@ -91,12 +91,12 @@ def test_a_message_may_point_back_into_an_earlier_one_where_that_was_agreed_on(o
     assert event.extensions == (f"permessage-deflate{offer}",)  # type: ignore[attr-defined]
     compressor = zlib.compressobj(wbits=-15)
     first, second = (compressor.compress(b"context " * 9) + compressor.flush(zlib.Z_SYNC_FLUSH)[:-4] for _ in range(2))
-    assert feed(server, raw(first, rsv1=1)) == [Message("context " * 9)]
+    assert feed(server, raw(first, rsv1=1)) == [MessageReceived("context " * 9)]
     again = feed(server, raw(second, rsv1=1))
     if offer:
         assert failure(again)[0] == 1007
     else:
-        assert again == [Message("context " * 9)]
+        assert again == [MessageReceived("context " * 9)]
 
 
 @pytest.mark.parametrize("frame", [raw(b"x", opcode=9, rsv1=1), raw(fin=0) + raw(opcode=0, rsv1=1)])
@@ -119,7 +119,7 @@ def test_our_server_fails_a_malformed_frame(frame: bytes, code: int) -> None:
     client.send("good", 0)
     client.send_raw(frame)
     at_client, at_server = exchange(client, server)
-    assert at_server[0] == Message("good")
+    assert at_server[0] == MessageReceived("good")
     assert failure(at_server[1:])[0] == code
     assert isinstance(at_client[-1], Closed)
     assert (at_client[-1].code, at_client[-1].clean) == (code, True)
@@ -135,7 +135,7 @@ def test_our_client_fails_a_masked_frame() -> None:
 def test_what_comes_after_a_failure_is_ignored_aloud() -> None:
     _, server = opened()
     feed(server, raw(opcode=3))
-    assert feed(server, raw(b"x")) == [Ignored("7 bytes", "the WebSocket is closed")]
+    assert feed(server, raw(b"x")) == [Discarded("7 bytes", "the WebSocket is closed")]
 
 
 def test_bad_text_fails_before_its_message_ends() -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from packetlab.engine.websocket.connection import (
     Closed,
+    Discarded,
     Event,
     Failed,
-    Ignored,
-    Opened,
+    HandshakeCompleted,
     Refused,
     Reply,
     Request,
@@ -65,7 +65,7 @@ def test_the_example_of_the_rfc() -> None:
         server=WebSocket("server", subprotocols=["chat"]),
     )
     (event,) = events
-    assert isinstance(event, Opened)
+    assert isinstance(event, HandshakeCompleted)
     assert (event.request.path, event.request.subprotocols, event.subprotocol) == (
         "/chat",
         ("chat", "superchat"),
@@ -93,7 +93,7 @@ def test_the_example_of_the_rfc() -> None:
 )
 def test_a_server_lets_pass(changed: Changed, more: tuple[str, ...]) -> None:
     server, events = ask(*more, changed=changed)
-    assert isinstance(events[0], Opened)
+    assert isinstance(events[0], HandshakeCompleted)
     assert server.state == "open"
 
 
@@ -165,7 +165,7 @@ def test_a_server_wants_a_get_of_http_1_1(first: str, status: int) -> None:
 )
 def test_a_client_lets_pass(changed: Changed, more: tuple[str, ...]) -> None:
     (event,) = answer(*more, changed=changed)
-    assert isinstance(event, Opened)
+    assert isinstance(event, HandshakeCompleted)
     assert event.subprotocol == ("b" if more else None)
 
 
@@ -244,7 +244,7 @@ def test_compression_that_was_not_offered_fails() -> None:
 )
 def test_a_server_takes_the_first_offer_it_can_meet(offer: str, agreed: str | None) -> None:
     _, (event,) = ask(f"Sec-WebSocket-Extensions: {offer}")
-    assert isinstance(event, Opened)
+    assert isinstance(event, HandshakeCompleted)
     assert event.extensions == ((agreed,) if agreed else ())
 
 
@@ -280,7 +280,7 @@ def test_a_program_can_choose_the_subprotocol(path: str, subprotocol: str) -> No
     client = WebSocket("client", path=path, headers=[("Origin", "http://lab.test")], subprotocols=["a", "b"])
     client.start(0)
     (event,) = exchange(client, WebSocket("server", accept=choose, subprotocols=["b", "a"]))[0]
-    assert isinstance(event, Opened)
+    assert isinstance(event, HandshakeCompleted)
     assert event.subprotocol == subprotocol
     assert (("x-hello", "there") in event.headers) == (path == "/b")
 
@@ -356,7 +356,7 @@ def test_an_endless_refusal_is_cut_off() -> None:
     client = WebSocket("client")
     client.start(0)
     events = feed(client, b"HTTP/1.1 404 Not Found\r\n\r\n" + bytes(1 << 20))
-    assert events == [Ignored("the rest of the response", "65536 bytes came"), Refused(404, (), bytes(65536))]
+    assert events == [Discarded("the rest of the response", "65536 bytes came"), Refused(404, (), bytes(65536))]
     assert client.finished
 
 
@@ -365,18 +365,18 @@ def test_bytes_after_a_refusal_are_not_dropped_in_silence() -> None:
     client.start(0)
     assert feed(client, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\nmore") == [
         Refused(404, (("content-length", "0"),)),
-        Ignored("4 bytes", "the WebSocket is closed"),
+        Discarded("4 bytes", "the WebSocket is closed"),
     ]
     _, events = ask(server=WebSocket("server", accept=lambda _: Reply(403)))
     assert len(events) == 1
     server = WebSocket("server", accept=lambda _: Reply(403))
     assert feed(server, head("GET / HTTP/1.1", REQUEST) + b"more")[1:] == [
-        Ignored("4 bytes", "the WebSocket is closed")
+        Discarded("4 bytes", "the WebSocket is closed")
     ]
 
 
 def test_an_early_hint_is_not_the_answer() -> None:
-    assert answer(first="HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\nHTTP/1.1 101 OK")[0] == Ignored(
+    assert answer(first="HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\nHTTP/1.1 101 OK")[0] == Discarded(
         "an HTTP response 103", "it is not the final one"
     )
-    assert isinstance(answer(first="HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 101 OK")[1], Opened)
+    assert isinstance(answer(first="HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 101 OK")[1], HandshakeCompleted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from packetlab.engine.websocket.connection import Failed, Opened, Refused, WebSocket
+from packetlab.engine.websocket.connection import Failed, HandshakeCompleted, Refused, WebSocket
 from packetlab.errors import LocalProtocolError
 from tests.engine.test_websocket_handshake import ask
 
@@ -17,8 +17,8 @@ def status(host: str = "localhost", origin: str | None = None, **options: object
     more = [f"Origin: {origin}"] if origin is not None else []
     events = ask(*more, server=WebSocket("server", **options), changed={"Host": host})[1]  # type: ignore[arg-type]
     last = events[-1]
-    assert isinstance(last, Opened | Refused)
-    return 101 if isinstance(last, Opened) else last.status
+    assert isinstance(last, HandshakeCompleted | Refused)
+    return 101 if isinstance(last, HandshakeCompleted) else last.status
 
 
 @pytest.mark.parametrize("host", HERE)

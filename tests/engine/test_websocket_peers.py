@@ -16,8 +16,8 @@ from websockets.sync.server import ServerConnection, serve
 from packetlab.engine.websocket.connection import (
     Closed,
     Event,
-    Message,
-    Opened,
+    HandshakeCompleted,
+    MessageReceived,
     Ping,
     Pong,
     Refused,
@@ -60,16 +60,18 @@ def test_our_client_talks_with_their_server(compression: bool) -> None:
         seen: list[Event] = []
         for event in talk(client, port):
             seen.append(event)
-            if isinstance(event, Opened):
+            if isinstance(event, HandshakeCompleted):
                 assert event.subprotocol == "lab"
                 assert bool(event.extensions) == compression
                 for message in MESSAGES:
                     client.send(message, 0, fragment=50_000)
                 client.ping(b"there?")
-            elif event == Message(MESSAGES[-1]):
+            elif event == MessageReceived(MESSAGES[-1]):
                 client.close(4000, "enough")
     assert Pong(b"there?") in seen
-    assert [event for event in seen if isinstance(event, Message)] == [Message(message) for message in MESSAGES]
+    assert [event for event in seen if isinstance(event, MessageReceived)] == [
+        MessageReceived(message) for message in MESSAGES
+    ]
     assert seen[-1] == Closed(4000, "enough", clean=True)
 
 
@@ -81,7 +83,7 @@ def test_their_client_talks_with_our_server(compression: str | None) -> None:
         server = WebSocket("server", subprotocols=["lab"])
         for event in events(server, sock):
             seen.append(event)
-            if isinstance(event, Message):
+            if isinstance(event, MessageReceived):
                 server.send(event.data, 0, fragment=50_000)
                 server.ping(b"there?")
 
@@ -95,7 +97,7 @@ def test_their_client_talks_with_our_server(compression: str | None) -> None:
             assert client.recv() == "in three parts"
             assert client.ping(b"you?").wait(10)
             client.close(4001, "enough")
-    assert isinstance(seen[0], Opened)
+    assert isinstance(seen[0], HandshakeCompleted)
     assert bool(seen[0].extensions) == (compression is not None)
     assert Ping(b"you?") in seen
     assert seen.count(Pong(b"there?")) == len(MESSAGES) + 1
@@ -106,7 +108,7 @@ def test_their_client_sees_our_close() -> None:
     def handle(sock: socket.socket) -> None:
         server = WebSocket("server")
         for event in events(server, sock):
-            if isinstance(event, Opened):
+            if isinstance(event, HandshakeCompleted):
                 server.close(1001, "going")
 
     with serving(handle) as port, their_client(port) as client:
@@ -169,11 +171,11 @@ def codes(port: int, frame: bytes) -> list[Event]:
     seen: list[Event] = []
     for event in talk(client, port):
         seen.append(event)
-        if isinstance(event, Opened):
+        if isinstance(event, HandshakeCompleted):
             client.send_raw(frame)
-        elif isinstance(event, Message):
+        elif isinstance(event, MessageReceived):
             client.close()
-    assert isinstance(seen[0], Opened)
+    assert isinstance(seen[0], HandshakeCompleted)
     return seen[1:]
 
 
@@ -187,5 +189,5 @@ def test_their_server_fails_a_malformed_frame(port: int, frame: bytes, code: int
 @pytest.mark.parametrize("name", sorted(LENIENT))
 def test_their_server_takes_a_length_that_could_be_shorter(port: int, name: str) -> None:
     message, closed = codes(port, MALFORMED[name][0])
-    assert isinstance(message, Message)
+    assert isinstance(message, MessageReceived)
     assert closed == Closed(1000, "", clean=True)

@@ -17,7 +17,7 @@ from packetlab.cli import main
 from packetlab.declare.kinds import Named
 from packetlab.export import dpkt_class, scapy_class
 from packetlab.schema.dump import describe
-from packetlab.schema.load import Declaration, to_json
+from packetlab.schema.load import HeaderDescription, to_json
 from tests.view.cells import cell
 from tests.view.hostile import HOSTILE, check_harmless, check_printable
 
@@ -98,11 +98,11 @@ def test_it_becomes_classes_of_other_libraries(evil: type[Header]) -> None:
 
 
 def test_it_travels_as_text_or_is_refused(evil: type[Header]) -> None:
-    text = str(Declaration([describe(evil)], 0))
+    text = str(HeaderDescription([describe(evil)], 0))
     check_printable(text)
     assert text.startswith("# ") and "expected a name" in text  # its members are no names
     assert to_json([{"name": "Fine", "fields": [], "doc": "\n".join(NASTY)}]).isascii()
-    check_printable(str(Declaration([{"name": "Fine", "fields": [], "doc": "\n".join(NASTY)}], 0)))
+    check_printable(str(HeaderDescription([{"name": "Fine", "fields": [], "doc": "\n".join(NASTY)}], 0)))
 
 
 def test_it_is_printed_by_the_command_line(

@@ -22,7 +22,7 @@ from typing import Any
 
 from packetlab import Capture, Frame, Packet, PacketlabError
 from packetlab.bulk.columns import column
-from packetlab.capture.frame import Interface
+from packetlab.capture.frame import InterfaceDescription
 from packetlab.capture.tables.columns import Columns
 from tests.capture.test_pushdown import WORDS
 from tests.capture.test_table import MANY
@@ -143,7 +143,7 @@ class Fuzzer:
             one = noise.choice(self.frames)
             data = mutated(noise, one.data, lambda: noise.choice(self.frames).data)
             time += noise.choice((0, 1000, 10**6, 10**9))
-            interface = Interface(
+            interface = InterfaceDescription(
                 one.linktype if noise.random() < 0.95 else noise.choice((0, 1, 9, 101, 104, 113, 50, 195, 65535))
             )
             wire = len(data) + noise.choice((0, 0, 0, 0, 1, 100))

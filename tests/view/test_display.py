@@ -49,7 +49,7 @@ class Columns:
 
 FRAME = pl.Frame(
     bytes(TCP), 1_700_000_000_123_456_789, comment=(HOSTILE, "second"),
-    interface=pl.capture.Interface(1, 0, HOSTILE, HOSTILE), number=7,
+    interface=pl.capture.InterfaceDescription(1, 0, HOSTILE, HOSTILE), number=7,
 )  # fmt: skip
 THINGS: dict[str, Any] = {
     "packet": TCP,

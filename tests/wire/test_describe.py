@@ -48,7 +48,7 @@ from packetlab.declare.expressions import expression
 from packetlab.protocols import websocket  # noqa: F401  the whole of wire is described
 from packetlab.protocols.linktypes import first_header
 from packetlab.schema.dump import describe, described
-from packetlab.schema.load import Declaration, declarations, declare_from, from_json, to_json
+from packetlab.schema.load import HeaderDescription, declarations, declare_from, from_json, to_json
 from tests.conftest import CORPUS
 
 OWN = [header for header in registry.declared() if header.__module__.startswith("packetlab.")]
@@ -195,7 +195,7 @@ def test_a_declaration_is_offered_read_and_taken() -> None:
     with bindings():
         letters = to_json(described([beacon()]))
     (offered,) = from_json(letters)
-    assert (offered.name, str(offered), repr(offered)) == ("Beacon", BEACON, "<Declaration Beacon>")
+    assert (offered.name, str(offered), repr(offered)) == ("Beacon", BEACON, "<HeaderDescription Beacon>")
     assert not any(header.__name__ == "Beacon" for header in registry.declared())
     with bindings():
         made = offered.declare()
@@ -670,5 +670,5 @@ def test_names_that_headers_have_themselves_are_refused() -> None:
 
 def test_the_words_of_a_stranger_are_escaped() -> None:
     some = one(doc="\x1b]0;owned\x07 \u202e <script>")
-    text = str(Declaration(some, 0))
+    text = str(HeaderDescription(some, 0))
     assert "\x1b" not in text and "\u202e" not in text and "\\x1b]0;owned" in text

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from struct import Struct, error as struct_error
 from typing import NamedTuple
 
-from packetlab.capture.frame import Interface
+from packetlab.capture.frame import InterfaceDescription
 from packetlab.declare.addresses import ip_text, mac_bytes
 from packetlab.errors import CaptureError
 
@@ -87,7 +87,7 @@ class Statistics(NamedTuple):
         os_dropped: lost by the system. delivered: handed to the one who captured.
     """
 
-    interface: Interface
+    interface: InterfaceDescription
     time_ns: int = 0
     start_ns: int | None = None
     end_ns: int | None = None
@@ -117,7 +117,7 @@ class Custom(NamedTuple):
     copy: bool = True
 
 
-Note = Section | Interface | Names | Statistics | Secrets | Custom | Block
+Note = Section | InterfaceDescription | Names | Statistics | Secrets | Custom | Block
 
 SECRETS_KINDS = {
     "tls": 0x544C534B, "ssh": 0x5353484B, "wireguard": 0x57474B4C, "zigbee nwk": 0x5A4E574B, "zigbee aps": 0x5A415053,
@@ -169,7 +169,7 @@ def words(value: bytes) -> str:
     return value.split(b"\0")[0].decode("utf-8", "backslashreplace")
 
 
-def note(kind: int, body: bytes, sign: str, section: int, interfaces: list[Interface]) -> Note:
+def note(kind: int, body: bytes, sign: str, section: int, interfaces: list[InterfaceDescription]) -> Note:
     """Return what a block says that holds no frame and is neither a section nor an interface."""
     block = Block(kind, body, sign == ">", section)
     reader = _READERS.get(kind)
@@ -202,7 +202,7 @@ def _told(
     return values, tuple(comments), tuple(others)
 
 
-def _names(kind: int, body: bytes, sign: str, interfaces: list[Interface]) -> Names:
+def _names(kind: int, body: bytes, sign: str, interfaces: list[InterfaceDescription]) -> Names:
     at, room, entries, others = 0, MOST_NAMES, [], []
     unpack = Struct(sign + "HH").unpack_from
     while at + 4 <= len(body):
@@ -224,7 +224,7 @@ def _names(kind: int, body: bytes, sign: str, interfaces: list[Interface]) -> Na
     return Names(tuple(entries), comments, words(told.get(2, b"")), more, tuple(others))
 
 
-def _statistics(kind: int, body: bytes, sign: str, interfaces: list[Interface]) -> Statistics:
+def _statistics(kind: int, body: bytes, sign: str, interfaces: list[InterfaceDescription]) -> Statistics:
     which, high, low = Struct(sign + "III").unpack_from(body)
     interface = interfaces[which]
     told, comments, others = _told(options_of(body, 12, sign, "statistics"), range(2, 9), sign, _COUNTERS)
@@ -241,7 +241,7 @@ def _statistics(kind: int, body: bytes, sign: str, interfaces: list[Interface]) 
     )
 
 
-def _secrets(kind: int, body: bytes, sign: str, interfaces: list[Interface]) -> Secrets:
+def _secrets(kind: int, body: bytes, sign: str, interfaces: list[InterfaceDescription]) -> Secrets:
     number, size = Struct(sign + "II").unpack_from(body)
     if 8 + size > len(body):
         raise IndexError(size)
@@ -250,13 +250,13 @@ def _secrets(kind: int, body: bytes, sign: str, interfaces: list[Interface]) -> 
     return Secrets(name, body[8 : 8 + size], comments, others)
 
 
-def _custom(kind: int, body: bytes, sign: str, interfaces: list[Interface]) -> Custom:
+def _custom(kind: int, body: bytes, sign: str, interfaces: list[InterfaceDescription]) -> Custom:
     # Where the data ends and options begin, if there are any, only the owner of the number knows.
     (pen,) = Struct(sign + "I").unpack_from(body)
     return Custom(pen, body[4:], kind == CUSTOM)
 
 
-_READERS: dict[int, Callable[[int, bytes, str, list[Interface]], Note]] = {
+_READERS: dict[int, Callable[[int, bytes, str, list[InterfaceDescription]], Note]] = {
     NAMES: _names,
     STATISTICS: _statistics,
     SECRETS: _secrets,

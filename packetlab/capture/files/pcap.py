@@ -9,7 +9,7 @@ from typing import BinaryIO, Literal, NamedTuple
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.files.records import pcap_records
 from packetlab.capture.files.source import Bytes
-from packetlab.capture.frame import NOTHING, Frame, Interface
+from packetlab.capture.frame import NOTHING, Frame, InterfaceDescription
 from packetlab.errors import CaptureError
 
 MICROSECONDS, NANOSECONDS, KUZNETZOV = 0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34
@@ -31,7 +31,7 @@ class Layout(NamedTuple):
     sign: str
     size: int
     scale: int
-    interface: Interface
+    interface: InterfaceDescription
 
 
 def read_header(data: Bytes) -> Layout:
@@ -45,7 +45,7 @@ def read_header(data: Bytes) -> Layout:
     data.pos += 24
     scale = 1 if magic == NANOSECONDS else 1000
     check = 2 * (network >> 28) if network & _FCS_PRESENT else 0
-    interface = Interface(network & _LINKTYPE, snaplen, resolution=1_000_000_000 // scale, fcs_length=check)
+    interface = InterfaceDescription(network & _LINKTYPE, snaplen, resolution=1_000_000_000 // scale, fcs_length=check)
     # Kuznetzov's has interface, protocol and packet type as well
     return Layout(sign, 24 if magic == KUZNETZOV else 16, scale, interface)
 
@@ -111,7 +111,7 @@ class PcapSink:
         self.stream, self.name = stream, name
         self.linktype: int | None = None
 
-    def begin(self, linktype: int, interface: Interface | None = None) -> None:
+    def begin(self, linktype: int, interface: InterfaceDescription | None = None) -> None:
         """Write the file header."""
         if not 0 <= linktype <= _LINKTYPE:
             raise CaptureError(self.name, "a link type of 16 bits", linktype)

@@ -20,7 +20,7 @@ from packetlab.capture.files.blocks import (
     words,
 )
 from packetlab.capture.files.source import Bytes
-from packetlab.capture.frame import NOTHING, Extras, Frame, Interface
+from packetlab.capture.frame import NOTHING, Extras, Frame, InterfaceDescription
 from packetlab.errors import CaptureError
 
 SECTION, INTERFACE, OLD_PACKET, SIMPLE_PACKET, PACKET = 0x0A0D0D0A, 1, 2, 3, 6
@@ -74,7 +74,7 @@ class Known(NamedTuple):
 
     sign: str
     section: int
-    interfaces: tuple[Interface, ...]
+    interfaces: tuple[InterfaceDescription, ...]
     clocks: tuple[tuple[int, int], ...]
     described: int
 
@@ -94,14 +94,14 @@ class Reader:
         self.data, self.listener = data, listener
         self.sign = "<"
         self.section = -1
-        self.interfaces: list[Interface] = []
+        self.interfaces: list[InterfaceDescription] = []
         self.clocks: list[tuple[int, int]] = []  # nanoseconds a tick (0: not whole ones), nanoseconds to add
         self.described = 0  # bytes of memory that the descriptions of interfaces take, about
         self.number = 0
         # Sections and interfaces may be as many as the file has room for. One that is said again is not read again.
         self.begun = b""
         self.alike = "", b""
-        self.model = Interface(), (1, 0), 0
+        self.model = InterfaceDescription(), (1, 0), 0
 
     def known(self) -> Known:
         """Return what is known of the section so far: what the blocks that follow need."""
@@ -281,10 +281,10 @@ class Reader:
             raise self.error(f"{MOST_INTERFACES} interfaces of a section at most", "more")
         if self.described > DESCRIBED:
             raise self.error(f"descriptions of interfaces of {DESCRIBED} bytes in a section at most", self.described)
-        self.interfaces.append(Interface(*interface[:6], number, self.section, *interface[8:]))
+        self.interfaces.append(InterfaceDescription(*interface[:6], number, self.section, *interface[8:]))
         self.clocks.append(clock)
 
-    def interface(self, body: bytes) -> tuple[Interface, int]:
+    def interface(self, body: bytes) -> tuple[InterfaceDescription, int]:
         """Return what an interface description (4.2) says, whichever interface it is of; and what it takes of DESCRIBED."""
         if len(body) < 8:
             raise self.error("an interface description of 8 bytes or more", len(body))
@@ -307,7 +307,7 @@ class Reader:
                 (offset,) = Struct(self.sign + "q").unpack(value)
             else:
                 others.append(kept(code, value, self.sign, _NUMBERS_OF_INTERFACE))
-        made = Interface(
+        made = InterfaceDescription(
             linktype, snaplen, name, description, resolution, offset, fcs_length=check, options=tuple(others)
         )
         return made, len(body) + OPTION * len(options)

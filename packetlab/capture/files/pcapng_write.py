@@ -41,7 +41,7 @@ from packetlab.capture.files.pcapng import (
     SIMPLE_PACKET,
 )
 from packetlab.capture.files.records import batch_units, pcapng_blocks
-from packetlab.capture.frame import Frame, Interface
+from packetlab.capture.frame import Frame, InterfaceDescription
 from packetlab.errors import CaptureError
 
 NANOSECONDS = 1_000_000_000
@@ -53,7 +53,7 @@ class PcapngSink:
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
         self.stream, self.name = stream, name
-        self.interfaces: dict[Interface, int] = {}
+        self.interfaces: dict[InterfaceDescription, int] = {}
         self.begun = False
         self.head = Section()
         # Names said before any interface, and what came after them: editcap and mergecap, which ask a file for its link
@@ -100,7 +100,7 @@ class PcapngSink:
         self.begun, self.head = True, head
         self.interfaces = {}
 
-    def interface(self, interface: Interface) -> int:
+    def interface(self, interface: InterfaceDescription) -> int:
         """Describe an interface unless it is described in this section; return its number."""
         known = self.interfaces.get(interface)
         if known is None:
@@ -168,7 +168,7 @@ class PcapngSink:
     def end(self, linktype: int) -> None:
         """Write what a file without frames needs."""
         if not self.begun or self.waiting:
-            self.interface(Interface(linktype))
+            self.interface(InterfaceDescription(linktype))
 
     # What else there is ----------------------------------------------------------------------------------------
 
@@ -184,7 +184,7 @@ class PcapngSink:
         """
         if isinstance(note, Section):
             self.section(note)
-        elif isinstance(note, Interface):
+        elif isinstance(note, InterfaceDescription):
             self.interface(note)
         elif isinstance(note, Block):
             if note.kind == JOURNAL:  # text without a number in it, so of any byte order
@@ -273,7 +273,7 @@ def _resolution(ticks: int) -> int | None:
     return 0x80 | power if ticks > 0 and ticks == 1 << power and power < 128 else None
 
 
-def _clock(interface: Interface, time: int) -> tuple[Interface, int]:
+def _clock(interface: InterfaceDescription, time: int) -> tuple[InterfaceDescription, int]:
     """Return an interface and a time in its ticks; one of nanoseconds where its own do not hold the time exactly."""
     ticks = -(-time * interface.resolution // NANOSECONDS)
     exact = 0 <= ticks < 1 << 64 and interface.resolution > 0 and ticks * NANOSECONDS // interface.resolution == time

@@ -16,7 +16,7 @@ from packetlab.capture.files.pcap import PcapSink
 from packetlab.capture.files.pcapng_write import PcapngSink
 from packetlab.capture.files.records import plain
 from packetlab.capture.files.source import open_sink
-from packetlab.capture.frame import Frame, Interface
+from packetlab.capture.frame import Frame, InterfaceDescription
 from packetlab.errors import CaptureError, suggestion
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Writer:
                 raise CaptureError(self.name, "comments on the whole before the first frame", "one after it")
             sink.head = sink.head._replace(comments=(*sink.head.comments, *comments))
 
-    def interface(self, interface: Interface) -> None:
+    def interface(self, interface: InterfaceDescription) -> None:
         """Describe an interface, though it may have no frames; one that has them is described without this."""
         with self._blocks("interfaces") as sink:
             sink.interface(interface)
@@ -123,7 +123,7 @@ class Writer:
             except ValueError as error:
                 raise CaptureError(self.name, "an IP or a MAC address", str(error)) from None
 
-    def statistics(self, interface: Interface, *, time_ns: int = 0, **counts: int | None) -> None:
+    def statistics(self, interface: InterfaceDescription, *, time_ns: int = 0, **counts: int | None) -> None:
         """Say what a capture came to: `received`, `dropped`, ... (the words of `Statistics`)."""
         try:
             said = Statistics(interface, time_ns, **counts)  # type: ignore[arg-type]

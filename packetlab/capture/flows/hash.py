@@ -32,13 +32,13 @@ def flow_numbers(batch: Batch, linktype: int = ETHERNET) -> NDArray[np.uint64]:
     import numpy as np
 
     from packetlab.capture.batch import FrameBatch
-    from packetlab.capture.frame import Interface
+    from packetlab.capture.frame import InterfaceDescription
     from packetlab.capture.rewrite.unwalked import unwalked_rows
 
     if not isinstance(batch, FrameBatch):
         batch = FrameBatch(
             batch.data, batch.starts, batch.sizes, np.zeros(len(batch), np.int64),
-            interfaces=(Interface(linktype=linktype),),
+            interfaces=(InterfaceDescription(linktype=linktype),),
         )  # fmt: skip
     numbers, known = np.zeros(len(batch), np.uint64), np.zeros(len(batch), np.bool_)
     if not len(batch.data):

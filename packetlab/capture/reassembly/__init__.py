@@ -14,13 +14,16 @@ Each takes frames one by one (`receive`) from wherever they come, knows no file 
 and keeps a bounded number of bytes. Nothing that came in is dropped in silence.
 """
 
+from typing import TYPE_CHECKING
+
 from packetlab.capture.reassembly.drive import drive
 from packetlab.capture.reassembly.fragments import Datagram, Fragments
-from packetlab.capture.reassembly.notes import Kind, Note
+from packetlab.capture.reassembly.notes import Note, NoteKind
 from packetlab.capture.reassembly.ordering import End, Hole, Piece
 from packetlab.capture.reassembly.spp import Conversation, Conversations, Message, Record, Speaker
 from packetlab.capture.reassembly.tcp import Stream, Streams
 from packetlab.capture.reassembly.websocket import WebSocketConnection, WebSocketMessage, WebSockets
+from packetlab.renamed import old_names
 
 __all__ = [
     "Conversation",
@@ -29,9 +32,9 @@ __all__ = [
     "End",
     "Fragments",
     "Hole",
-    "Kind",
     "Message",
     "Note",
+    "NoteKind",
     "Piece",
     "Record",
     "Speaker",
@@ -42,3 +45,6 @@ __all__ = [
     "WebSockets",
     "drive",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names(__name__)

@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Any
 
 from packetlab.capture.frame import Frame
-from packetlab.capture.reassembly.notes import Kind, Note
+from packetlab.capture.reassembly.notes import Note, NoteKind
 from packetlab.capture.reassembly.ordering import Piece, fit, merged
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Packet
@@ -118,12 +118,12 @@ class _Set:
         notes, at = [], 0
         for part in self.parts:
             if part.offset > at:
-                notes.append(Note(Kind.HOLE, 0, "", at, part.offset - at))
+                notes.append(Note(NoteKind.HOLE, 0, "", at, part.offset - at))
             at = part.end
         if self.total is None:
-            notes.append(Note(Kind.HOLE, 0, "", at, 0, "the last fragment is missing"))
+            notes.append(Note(NoteKind.HOLE, 0, "", at, 0, "the last fragment is missing"))
         elif at < self.total:
-            notes.append(Note(Kind.HOLE, 0, "", at, self.total - at))
+            notes.append(Note(NoteKind.HOLE, 0, "", at, self.total - at))
         return notes
 
 
@@ -155,7 +155,7 @@ class Fragments:
             key, oldest = next(iter(self._sets.items()))
             if self.now - oldest.begun <= self._timeout:
                 break
-            given += self._give_up(key, Kind.TIMEOUT, f"{self._timeout / SECOND:g} seconds")
+            given += self._give_up(key, NoteKind.TIMEOUT, f"{self._timeout / SECOND:g} seconds")
         packet = packet_of(frame)
         place = is_fragment(packet)
         if place is None:
@@ -163,14 +163,14 @@ class Fragments:
             return given
         given += self._fragment(frame, packet, place)
         while self._size > self._memory:
-            given += self._give_up(next(iter(self._sets)), Kind.LIMIT, f"{self._memory} bytes of memory")
+            given += self._give_up(next(iter(self._sets)), NoteKind.LIMIT, f"{self._memory} bytes of memory")
         return given
 
     def end(self) -> list[Datagram]:
         """The capture is at its end: return the fragments that are left."""
         given: list[Frame] = []
         for key in list(self._sets):
-            given += self._give_up(key, Kind.HOLE, "the end of the capture")
+            given += self._give_up(key, NoteKind.HOLE, "the end of the capture")
         return [made if isinstance(made, Datagram) else Datagram.of(made) for made in given]
 
     def _fragment(self, frame: Frame, packet: Packet, place: int, level: int = 0) -> list[Frame]:  # noqa: C901  faults
@@ -199,15 +199,15 @@ class Fragments:
             time, by, known = self._done[key]
             if self.now - time <= self._timeout and mark in known:
                 detail = f"the datagram was whole with frame {by}"
-                return [Datagram.of(frame, [_note(Kind.RETRANSMISSION, frame, offset, len(data), detail)], False)]
+                return [Datagram.of(frame, [_note(NoteKind.RETRANSMISSION, frame, offset, len(data), detail)], False)]
         own = self._sets.get(key)
         if own is None:
             own = self._begin(key)
         if own.refused:
-            return [Datagram.of(frame, [_note(Kind.OVERLAP, frame, offset, len(data), "given up before")], False)]
+            return [Datagram.of(frame, [_note(NoteKind.OVERLAP, frame, offset, len(data), "given up before")], False)]
         own.frames.append(frame)
         if mark in own.known:
-            self._note(own, Kind.RETRANSMISSION, frame, offset, len(data))
+            self._note(own, NoteKind.RETRANSMISSION, frame, offset, len(data))
             self._grow(own, COST + len(frame.data))
             return []
         own.known.add(mark)
@@ -215,13 +215,13 @@ class Fragments:
         if offset == 0 and own.first is None:
             own.first = packet
         if missing:
-            self._note(own, Kind.CUT, frame, offset + len(data), missing)
+            self._note(own, NoteKind.CUT, frame, offset + len(data), missing)
         end = offset + len(data) + missing
         if not data or (more and end % 8):
-            self._note(own, Kind.BAD_SIZE, frame, offset, len(data))
+            self._note(own, NoteKind.BAD_SIZE, frame, offset, len(data))
         if end > LARGEST:
-            self._note(own, Kind.TOO_LONG, frame, offset, len(data))
-            return self._give_up(key, Kind.TOO_LONG, f"{end} bytes")
+            self._note(own, NoteKind.TOO_LONG, frame, offset, len(data))
+            return self._give_up(key, NoteKind.TOO_LONG, f"{end} bytes")
         clash = own.total is not None and end > own.total
         if not more:
             clash = clash or (own.total is not None and own.total != end)
@@ -230,10 +230,10 @@ class Fragments:
                 own.total, own.there = end, 0
                 own.count(own.parts)
         if clash:
-            self._note(own, Kind.BAD_SIZE, frame, offset, len(data), f"the end is at {own.total}")
+            self._note(own, NoteKind.BAD_SIZE, frame, offset, len(data), f"the end is at {own.total}")
         overlaps = self._insert(own, frame, offset, data)
         if six and (overlaps or clash):
-            given = self._give_up(key, Kind.OVERLAP, "RFC 5722")
+            given = self._give_up(key, NoteKind.OVERLAP, "RFC 5722")
             self._begin(key).refused = True
             return given
         return self._whole(key, own, frame, level) if own.covered() else []
@@ -242,11 +242,11 @@ class Fragments:
         """Put the bytes of a fragment where nothing is yet; say whether there was something."""
         fresh, seen, clashes = fit(own.parts, Piece(offset, data, frame.number, frame.time_ns))
         for at, size, detail in merged(clashes):
-            self._note(own, Kind.CONFLICT, frame, at, size, detail)
+            self._note(own, NoteKind.CONFLICT, frame, at, size, detail)
         if seen:
-            self._note(own, Kind.OVERLAP if fresh else Kind.RETRANSMISSION, frame, offset, len(data))
+            self._note(own, NoteKind.OVERLAP if fresh else NoteKind.RETRANSMISSION, frame, offset, len(data))
         elif own.parts and offset < own.parts[-1].offset:
-            self._note(own, Kind.OUT_OF_ORDER, frame, offset, len(data))
+            self._note(own, NoteKind.OUT_OF_ORDER, frame, offset, len(data))
         for part in fresh:
             insort(own.parts, part)
         own.count(fresh)
@@ -272,7 +272,7 @@ class Fragments:
                 made = base.replace(_nth(layers, place - 1), next_header=following, payload=data)
             raw = bytes(made)
         except BuildError as error:
-            return self._give_up(key, Kind.TOO_LONG, str(error))
+            return self._give_up(key, NoteKind.TOO_LONG, str(error))
         self._size -= own.size
         del self._sets[key]
         self._remember(key, frame, own)
@@ -285,7 +285,7 @@ class Fragments:
         if inner is None:
             return [whole]
         if level == LEVELS:
-            return [Datagram.of(whole, [Note(Kind.LIMIT, 0, detail=f"{LEVELS} datagrams in one another")], False)]
+            return [Datagram.of(whole, [Note(NoteKind.LIMIT, 0, detail=f"{LEVELS} datagrams in one another")], False)]
         return self._fragment(whole, whole.packet(), inner, level + 1)
 
     def _begin(self, key: Any) -> _Set:
@@ -293,7 +293,7 @@ class Fragments:
         self._grow(own, COST)
         return own
 
-    def _note(self, own: _Set, kind: Kind, frame: Frame, offset: int, size: int, detail: str = "") -> None:
+    def _note(self, own: _Set, kind: NoteKind, frame: Frame, offset: int, size: int, detail: str = "") -> None:
         own.notes.append(_note(kind, frame, offset, size, detail))
         self._grow(own, COST)
 
@@ -310,7 +310,7 @@ class Fragments:
             _, _, oldest = self._done.pop(next(iter(self._done)))
             self._remembered -= len(oldest)
 
-    def _give_up(self, key: Any, why: Kind, detail: str) -> list[Frame]:
+    def _give_up(self, key: Any, why: NoteKind, detail: str) -> list[Frame]:
         """Hand on the fragments of a set as they are."""
         own = self._sets.pop(key)
         self._size -= own.size
@@ -329,7 +329,7 @@ def _inner(own: _Set) -> Iterator[Note]:
     return chain.from_iterable(inner.values())
 
 
-def _note(kind: Kind, frame: Frame, offset: int, size: int, detail: str = "") -> Note:
+def _note(kind: NoteKind, frame: Frame, offset: int, size: int, detail: str = "") -> Note:
     return Note(kind, frame.number, "", offset, size, detail, frame.time_ns)
 
 

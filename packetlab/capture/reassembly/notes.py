@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from packetlab.renamed import old_names
 
 
-class Kind(StrEnum):
+class NoteKind(StrEnum):
     """What a note is about; a kind equals its text, so ``note.kind == "hole"`` may be written."""
 
     # Bytes, of all protocols. Where two copies differ, those that came first stay.
@@ -47,7 +49,7 @@ class Note(NamedTuple):
         detail: more, in words. time_ns: the frame's time. unit: what offset and size count: "bytes", in SPP "packets".
     """
 
-    kind: Kind
+    kind: NoteKind
     number: int
     by: str = ""
     offset: int = 0
@@ -60,3 +62,7 @@ class Note(NamedTuple):
         where = f"frame {self.number}: " if self.number else ""
         size = f", {self.size} {self.unit} at {self.offset}" if self.size else ""
         return f"{where}{self.by}{' ' * bool(self.by)}{self.kind}{size}{', ' * bool(self.detail)}{self.detail}"
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names(__name__)

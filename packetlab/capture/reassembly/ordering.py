@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from packetlab.capture.reassembly.notes import Kind, Note
+from packetlab.capture.reassembly.notes import Note, NoteKind
 
 TURN = 1 << 32  # sequence numbers are modulo this
 COST = 250  # bytes of memory that a piece or a note takes in addition to its data, about
@@ -196,7 +196,7 @@ class End:
         if self.first is None:
             self.begin(seq)
         elif self.synced and seq == self.first:
-            self.note(Kind.REPEATED_SYN, number, time_ns)
+            self.note(NoteKind.REPEATED_SYN, number, time_ns)
         elif self.synced or self.fin is not None:
             return False
         else:
@@ -247,9 +247,9 @@ class End:
         if offset < floor:
             gone = min(end, floor) - offset
             if self._forgotten is None:
-                self.note(Kind.BEFORE_START, number, time_ns, offset, gone)
+                self.note(NoteKind.BEFORE_START, number, time_ns, offset, gone)
             else:
-                self.note(Kind.RETRANSMISSION, number, time_ns, offset, gone, "not compared")
+                self.note(NoteKind.RETRANSMISSION, number, time_ns, offset, gone, "not compared")
             offset, data = offset + gone, data[gone:]
             if not data:
                 return []
@@ -260,11 +260,11 @@ class End:
             seen += sum(count for _, count, _ in laid)
             clashes += [clash for _, _, found in laid for clash in found]
         for at, size, detail in merged(sorted(clashes, key=_offset)):
-            self.note(Kind.CONFLICT, number, time_ns, at, size, detail)
+            self.note(NoteKind.CONFLICT, number, time_ns, at, size, detail)
         if seen:
-            self.note(Kind.OVERLAP if fresh else Kind.RETRANSMISSION, number, time_ns, offset, len(data))
+            self.note(NoteKind.OVERLAP if fresh else NoteKind.RETRANSMISSION, number, time_ns, offset, len(data))
         elif offset < self._top:
-            self.note(Kind.OUT_OF_ORDER, number, time_ns, offset, len(data))
+            self.note(NoteKind.OUT_OF_ORDER, number, time_ns, offset, len(data))
         self._top = max(self._top, end)
         ready: list[Piece] = []
         for piece in fresh:
@@ -279,7 +279,7 @@ class End:
                 ready.append(piece)
                 ready += self._drain()
         while self._held_size > self._window:
-            ready += self._skip(number, time_ns, Kind.LIMIT)
+            ready += self._skip(number, time_ns, NoteKind.LIMIT)
         if self.next > self._wrap:
             self._wrapped(number, time_ns)
         if not self._keep and self._kept > 2 * COMPARED:
@@ -306,13 +306,13 @@ class End:
                 self.pieces += ready
         return ready
 
-    def _skip(self, number: int, time_ns: int | None, why: Kind = Kind.HOLE) -> list[Piece]:
+    def _skip(self, number: int, time_ns: int | None, why: NoteKind = NoteKind.HOLE) -> list[Piece]:
         """Give the first hole up; return what stood after it."""
         to = self._held[0].offset
         if (self.next, to) != (self.fin, self.next + 1):
-            detail = f"more than {self._window} bytes wait after it" if why is Kind.LIMIT else ""
+            detail = f"more than {self._window} bytes wait after it" if why is NoteKind.LIMIT else ""
             detail = detail or ("acknowledged" if self.acked >= to else "")
-            self.note(Kind.HOLE, number, time_ns, self.next, to - self.next, detail)
+            self.note(NoteKind.HOLE, number, time_ns, self.next, to - self.next, detail)
         self.next = to
         return self._drain()
 
@@ -323,7 +323,7 @@ class End:
             ready += self._skip(0, None)
         end = self._promised()
         if end > self.next:
-            self.note(Kind.HOLE, 0, None, self.next, end - self.next, "acknowledged" if self.acked >= end else "")
+            self.note(NoteKind.HOLE, 0, None, self.next, end - self.next, "acknowledged" if self.acked >= end else "")
         return ready
 
     def finished(self, offset: int, number: int, time_ns: int | None) -> None:
@@ -331,26 +331,26 @@ class End:
         if self.fin is not None:
             same = offset == self.fin
             detail = "" if same else f"it was at {self.fin}"
-            self.note(Kind.REPEATED_FIN if same else Kind.MOVED_FIN, number, time_ns, offset, 0, detail)
+            self.note(NoteKind.REPEATED_FIN if same else NoteKind.MOVED_FIN, number, time_ns, offset, 0, detail)
         else:
             self.fin = offset
             if self._top > offset:
-                self.note(Kind.BEYOND_FIN, number, time_ns, offset, self._top - offset)
+                self.note(NoteKind.BEYOND_FIN, number, time_ns, offset, self._top - offset)
 
     def cut(self, offset: int, size: int, number: int, time_ns: int | None) -> None:
         """Take notice of bytes that the capture cut off: they leave a hole."""
         again = offset + size <= self._claimed
-        self.note(Kind.RETRANSMISSION if again else Kind.CUT, number, time_ns, offset, size, "cut off" * again)
+        self.note(NoteKind.RETRANSMISSION if again else NoteKind.CUT, number, time_ns, offset, size, "cut off" * again)
         self._claimed = max(self._claimed, offset + size)
 
     def note(
-        self, kind: Kind, number: int, time_ns: int | None, offset: int = 0, size: int = 0, detail: str = ""
+        self, kind: NoteKind, number: int, time_ns: int | None, offset: int = 0, size: int = 0, detail: str = ""
     ) -> None:
         """Write down what happened."""
         self.notes.append(Note(kind, number, self.role, offset, size, detail, time_ns))
 
     def _wrapped(self, number: int, time_ns: int | None) -> None:
-        self.note(Kind.WRAP, number, time_ns, self._wrap)
+        self.note(NoteKind.WRAP, number, time_ns, self._wrap)
         while self.next > self._wrap:
             self._wrap += TURN
 

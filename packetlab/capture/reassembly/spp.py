@@ -15,7 +15,7 @@ from weakref import ref
 
 from packetlab.capture.frame import Frame
 from packetlab.capture.reassembly.fragments import packet_of
-from packetlab.capture.reassembly.notes import Kind, Note
+from packetlab.capture.reassembly.notes import Note, NoteKind
 from packetlab.capture.reassembly.ordering import Hole
 from packetlab.capture.reassembly.table import BARE, ConnectionTable
 from packetlab.declare.addresses import XNSAddress
@@ -162,7 +162,7 @@ class Speaker:
         if not self.known:
             self.start = self.next = self._top = self.acked = record.seq
             self.known, self._whole = True, False
-            self.note(Kind.MIDSTREAM, record)
+            self.note(NoteKind.MIDSTREAM, record)
         record = record._replace(seq=unwrap(record.seq, self.next))
         seq = record.seq
         place = bisect_left(self.records, seq, key=_seq)
@@ -172,15 +172,15 @@ class Speaker:
                 self._again(record, known[i])
                 return []
         if seq < self.start:
-            self.note(Kind.RETRANSMISSION, record, "not compared" if self.start else "before the start")
+            self.note(NoteKind.RETRANSMISSION, record, "not compared" if self.start else "before the start")
             return []
         if seq < self._top:
-            self.note(Kind.OUT_OF_ORDER, record)
+            self.note(NoteKind.OUT_OF_ORDER, record)
         self._noted(record)
         self._top = max(self._top, seq + 1)
         if seq > self.next:
             self._held.insert(waits, record)
-            ready = self._skip(Kind.LIMIT) if len(self._held) > self._window else []
+            ready = self._skip(NoteKind.LIMIT) if len(self._held) > self._window else []
         else:
             self.records.insert(place, record)
             self._kept += len(record.data) + COST
@@ -195,20 +195,20 @@ class Speaker:
     def _again(self, record: Record, before: Record) -> None:
         # A packet sent again may ask for an acknowledgement that its first copy did not ask for.
         same = record[1:3] == before[1:3] and not (record.control ^ before.control) & ~SEND_ACK
-        kind = Kind.RETRANSMISSION if same else Kind.CONFLICT
+        kind = NoteKind.RETRANSMISSION if same else NoteKind.CONFLICT
         self.note(kind, record, "" if same else f"the packet of frame {before.number} stays")
 
     def _noted(self, record: Record) -> None:
         if record.control & ATTENTION:
-            self.note(Kind.ATTENTION, record, f"{len(record.data)} bytes" if len(record.data) != 1 else "")
+            self.note(NoteKind.ATTENTION, record, f"{len(record.data)} bytes" if len(record.data) != 1 else "")
         if record.datastream in (END, END_REPLY):
-            self.note(Kind.END if record.datastream == END else Kind.END_REPLY, record)
+            self.note(NoteKind.END if record.datastream == END else NoteKind.END_REPLY, record)
         if record.missing:
-            self.note(Kind.CUT, record, f"{record.missing} bytes")
+            self.note(NoteKind.CUT, record, f"{record.missing} bytes")
 
     def _advance(self, to: int, record: Record) -> None:
         if to // TURN > self.next // TURN:
-            self.note(Kind.WRAP, record)
+            self.note(NoteKind.WRAP, record)
         self.next = to
 
     def _drain(self) -> list[Record]:
@@ -223,14 +223,14 @@ class Speaker:
             self._kept += len(record.data) + COST
         return ready
 
-    def _skip(self, why: Kind) -> list[Record]:
+    def _skip(self, why: NoteKind) -> list[Record]:
         """Give the first hole up; return what stood after it."""
         first = self._held[0]
         detail = "acknowledged" if self.acked >= first.seq else ""
-        if why is Kind.LIMIT:
+        if why is NoteKind.LIMIT:
             detail = f"more than {self._window} packets wait after it"
         size = first.seq - self.next
-        self.notes.append(Note(Kind.HOLE, 0, self.role, self.next, size, detail, first.time_ns, "packets"))
+        self.notes.append(Note(NoteKind.HOLE, 0, self.role, self.next, size, detail, first.time_ns, "packets"))
         self._advance(first.seq, first)
         return self._drain()
 
@@ -238,10 +238,10 @@ class Speaker:
         """No more will come: return what is still held, each hole before it reported."""
         ready = []
         while self._held:
-            ready += self._skip(Kind.HOLE)
+            ready += self._skip(NoteKind.HOLE)
         return ready
 
-    def note(self, kind: Kind, record: Record, detail: str = "") -> None:
+    def note(self, kind: NoteKind, record: Record, detail: str = "") -> None:
         """Write down what a packet showed."""
         self.notes.append(Note(kind, record.number, self.role, record.seq, 1, detail, record.time_ns, "packets"))
 

@@ -13,7 +13,7 @@ from weakref import ref
 
 from packetlab.capture.frame import Frame
 from packetlab.capture.reassembly.fragments import Datagram, Fragments, is_fragment, packet_of
-from packetlab.capture.reassembly.notes import Kind, Note
+from packetlab.capture.reassembly.notes import Note, NoteKind
 from packetlab.capture.reassembly.ordering import COST, End, Piece
 from packetlab.capture.reassembly.table import BARE, ConnectionTable
 from packetlab.packet.packet import Packet
@@ -245,10 +245,10 @@ class Streams(ConnectionTable[Stream, tuple[End, Piece]]):
         offset = sender.offset_of(tcp._seq) + (flags & SYN and 1)
         if not flags & (SYN | FIN | RST):
             if not tcp._window:
-                sender.note(Kind.ZERO_WINDOW, number, time_ns, offset)
+                sender.note(NoteKind.ZERO_WINDOW, number, time_ns, offset)
             if len(data) <= 1 and offset == sender.next - 1 and not missing and sender.acked > offset:
                 # RFC 9293 section 3.8.4: one byte of old sequence space, or none, to make the other end answer.
-                sender.note(Kind.KEEP_ALIVE, number, time_ns, offset, len(data))
+                sender.note(NoteKind.KEEP_ALIVE, number, time_ns, offset, len(data))
                 return ()
         elif flags & RST:
             return self._reset(stream, sender, number, time_ns, data)
@@ -256,7 +256,7 @@ class Streams(ConnectionTable[Stream, tuple[End, Piece]]):
         if data:
             if sender.fin is not None and offset + len(data) > sender.fin:
                 beyond = max(offset, sender.fin)
-                sender.note(Kind.BEYOND_FIN, number, time_ns, beyond, offset + len(data) - beyond)
+                sender.note(NoteKind.BEYOND_FIN, number, time_ns, beyond, offset + len(data) - beyond)
             noted = len(sender.notes)
             found = sender.take(offset, data, number, time_ns)
             self._added += COST * (1 + len(sender.notes) - noted)
@@ -274,7 +274,7 @@ class Streams(ConnectionTable[Stream, tuple[End, Piece]]):
         self, stream: Stream, sender: End, number: int, time_ns: int | None, data: bytes
     ) -> Sequence[tuple[End, Piece]]:
         # Bytes in a reset are no part of the stream (RFC 9293 section 3.5.2: words for people).
-        sender.note(Kind.RESET, number, time_ns, sender.next, len(data))
+        sender.note(NoteKind.RESET, number, time_ns, sender.next, len(data))
         if not stream.over:
             self._is_over(stream, "RST")
         return ()
@@ -306,5 +306,5 @@ class Streams(ConnectionTable[Stream, tuple[End, Piece]]):
         if flags & SYN:
             sender.synchronize((tcp._seq + 1) & 0xFFFFFFFF, frame.number, frame.time_ns)
         else:
-            sender.note(Kind.MIDSTREAM, frame.number, frame.time_ns)
+            sender.note(NoteKind.MIDSTREAM, frame.number, frame.time_ns)
         return way

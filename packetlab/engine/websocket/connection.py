@@ -18,15 +18,15 @@ from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Literal
 
+from packetlab.engine.contract import Event
 from packetlab.engine.websocket.complaints import complaint
 from packetlab.engine.websocket.events import (
     Closed,
-    Event,
+    Discarded,
     Failed,
+    HandshakeCompleted,
     Headers,
-    Ignored,
-    Message,
-    Opened,
+    MessageReceived,
     Ping,
     Pong,
     Refused,
@@ -35,6 +35,7 @@ from packetlab.engine.websocket.events import (
 )
 from packetlab.errors import LocalProtocolError, RemoteProtocolError
 from packetlab.protocols.websocket import mask
+from packetlab.renamed import old_names
 
 if TYPE_CHECKING:
     from wsproto.frame_protocol import Frame, FrameProtocol
@@ -43,12 +44,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Closed",
+    "Discarded",
     "Event",
     "Failed",
+    "HandshakeCompleted",
     "Headers",
-    "Ignored",
-    "Message",
-    "Opened",
+    "MessageReceived",
     "Ping",
     "Pong",
     "Refused",
@@ -263,7 +264,7 @@ class WebSocket:
         self._out.append(raw)
         self._events += events
         last = events[-1] if events else None
-        if isinstance(last, Opened):
+        if isinstance(last, HandshakeCompleted):
             self.state, self._deadline = "open", None
             self._frames = FrameProtocol(self.role == "client", [self._opening.deflate])
         elif isinstance(last, Refused | Closed):
@@ -303,7 +304,7 @@ class WebSocket:
                 self._message = StringIO() if isinstance(data, str) else BytesIO()
             self._message.write(data)  # type: ignore[arg-type]  # a message's parts are of one kind
             if frame.message_finished:
-                self._events.append(Message(self._message.getvalue()))
+                self._events.append(MessageReceived(self._message.getvalue()))
                 self._message = None
 
     def _answer_close(self, frames: FrameProtocol, code: int, reason: str) -> None:
@@ -323,7 +324,7 @@ class WebSocket:
 
     def _ignored(self, count: int, why: str) -> None:
         if count:
-            self._events.append(Ignored(f"{count} bytes", why))
+            self._events.append(Discarded(f"{count} bytes", why))
 
     def _write_close(self, frames: FrameProtocol, code: int, reason: str) -> None:
         from wsproto.frame_protocol import CloseReason
@@ -362,3 +363,7 @@ def _masked_anew(frame: bytes, key: bytes) -> bytes:
     start = {126: 4, 127: 10}.get(frame[1] & 127, 2)
     change = bytes(old ^ new for old, new in zip(frame[start : start + 4], key, strict=True))
     return frame[:start] + key + mask(change, frame[start + 4 :])
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names(__name__)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from packetlab.engine.contract import Event
 from packetlab.errors import RemoteProtocolError
+from packetlab.renamed import old_names
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -35,12 +38,8 @@ class Reply:
     body: bytes = b""
 
 
-class Event:
-    """Base of what `WebSocket.events` lists."""
-
-
 @dataclass(frozen=True)
-class Opened(Event):
+class HandshakeCompleted(Event):
     """The opening handshake is done; client and server report the same values."""
 
     request: Request
@@ -51,7 +50,7 @@ class Opened(Event):
 
 @dataclass(frozen=True)
 class Refused(Event):
-    """The last event, but for `Ignored`, of a WebSocket that was not opened: the HTTP response that the server gave instead."""
+    """The last event, but for `Discarded`, of a WebSocket that was not opened: the HTTP response that the server gave instead."""
 
     status: int
     headers: Headers
@@ -59,7 +58,7 @@ class Refused(Event):
 
 
 @dataclass(frozen=True)
-class Message(Event):
+class MessageReceived(Event):
     """A whole message: text is `str`, binary is `bytes`."""
 
     data: str | bytes
@@ -92,7 +91,7 @@ class Failed(Event):
 
 @dataclass(frozen=True)
 class Closed(Event):
-    """The last event, but for `Ignored`: the other side's close code and reason (sections 7.1.5 and 7.1.6).
+    """The last event, but for `Discarded`: the other side's close code and reason (sections 7.1.5 and 7.1.6).
 
     1005 says that its close frame had no code, 1006 that there was no close frame; `clean` that both sides sent one.
     """
@@ -103,8 +102,12 @@ class Closed(Event):
 
 
 @dataclass(frozen=True)
-class Ignored(Event):
+class Discarded(Event):
     """Something arrived that is not going to be delivered."""
 
     what: str
     why: str
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names(__name__)

@@ -18,8 +18,18 @@ import h11
 from wsproto.handshake import server_extensions_handshake
 from wsproto.utilities import generate_accept_token, generate_nonce
 
+from packetlab.engine.contract import Event
 from packetlab.engine.websocket.deflate import Deflate, understood
-from packetlab.engine.websocket.events import Closed, Event, Failed, Headers, Ignored, Opened, Refused, Reply, Request
+from packetlab.engine.websocket.events import (
+    Closed,
+    Discarded,
+    Failed,
+    HandshakeCompleted,
+    Headers,
+    Refused,
+    Reply,
+    Request,
+)
 from packetlab.errors import LocalProtocolError, RemoteProtocolError
 
 WHERE = "opening handshake"
@@ -168,7 +178,9 @@ class ServerOpening(_Handshake):
         response = _made(
             h11.InformationalResponse, status_code=101, headers=_encoded(headers), reason="Switching Protocols"
         )
-        return self._http.send(response) or b"", [Opened(request, headers_of(response), reply.subprotocol, extensions)]
+        return self._http.send(response) or b"", [
+            HandshakeCompleted(request, headers_of(response), reply.subprotocol, extensions)
+        ]
 
     def _agree(self, request: Request) -> tuple[str, ...]:
         """Take the first offer that can be met (RFC 7692 section 5.1); each is tried with a fresh extension."""
@@ -243,7 +255,7 @@ class ClientOpening(_Handshake):
                 if isinstance(event, h11.InformationalResponse):
                     if event.status_code == 101:
                         return b"", [*events, self._opened(event)]
-                    events.append(Ignored(f"an HTTP response {event.status_code}", "it is not the final one"))
+                    events.append(Discarded(f"an HTTP response {event.status_code}", "it is not the final one"))
                 elif isinstance(event, h11.Response):
                     self._refusal = Refused(event.status_code, headers_of(event))
                 elif isinstance(event, h11.Data) and self._refusal:
@@ -252,7 +264,7 @@ class ClientOpening(_Handshake):
                     if len(body) > _BODY:
                         return b"", [
                             *events,
-                            Ignored("the rest of the response", f"{_BODY} bytes came"),
+                            Discarded("the rest of the response", f"{_BODY} bytes came"),
                             self._refusal,
                         ]
                 elif isinstance(event, h11.EndOfMessage) and self._refusal:
@@ -270,13 +282,13 @@ class ClientOpening(_Handshake):
         error = Bad("a whole response", "no more of it in time" if late else "the end of the stream").error
         return b"", [Failed(error), self._refusal or Closed(1006, "", clean=False)]
 
-    def _opened(self, response: h11.InformationalResponse) -> Opened:
+    def _opened(self, response: h11.InformationalResponse) -> HandshakeCompleted:
         return checked_response(response, self._request, self._key, self.deflate if self._compression else None)
 
 
 def checked_response(
     response: h11.InformationalResponse, request: Request, key: bytes, deflate: Deflate | None
-) -> Opened:
+) -> HandshakeCompleted:
     """Check the rules of section 4.1 on a response with status 101; set `deflate`, None for not offered, to what was agreed on.
 
     Raises:
@@ -302,7 +314,7 @@ def checked_response(
             deflate.finalize(answer)
         except ValueError as error:  # 8, which zlib cannot do
             raise Bad(error, answer) from None
-    return Opened(request, headers, subprotocol, tuple(extensions))
+    return HandshakeCompleted(request, headers, subprotocol, tuple(extensions))
 
 
 def checked_request(event: h11.Request) -> Request:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from packetlab import IDP, SPP, TCP, Capture, Control, Ether, Frame, IPv4, IPv4Flags
-from packetlab.capture.reassembly import Conversations, Fragments, Kind, Streams, fragments as machine
+from packetlab.capture.reassembly import Conversations, Fragments, NoteKind, Streams, fragments as machine
 from packetlab.capture.reassembly.fragments import LEVELS
 from tests.capture.reassembly.segments import ACK, FIN, PSH, RST, SYN, Line
 from tests.capture.reassembly.test_fragments import four, frames_of, put, six
@@ -99,7 +99,7 @@ def test_datagrams_in_datagrams_are_put_together_so_many_times() -> None:
 
     *_, last = put(frames_of(nested(LEVELS)))
     assert last.whole
-    (told,) = [one for one in put(frames_of(nested(1000))) if one.notes[-1].kind is Kind.LIMIT]
+    (told,) = [one for one in put(frames_of(nested(1000))) if one.notes[-1].kind is NoteKind.LIMIT]
     assert not told.whole
     assert str(told.notes[-1]) == f"limit, {LEVELS} datagrams in one another"
 
@@ -132,7 +132,7 @@ def test_conflicts_beside_one_another_are_one_note() -> None:
     line.put(0, b"XXXXefXX")
     line.put(0, b"Y")
     (stream,) = Capture.of(line.frames).streams()
-    assert [str(note) for note in stream.notes if note.kind is Kind.CONFLICT] == [
+    assert [str(note) for note in stream.notes if note.kind is NoteKind.CONFLICT] == [
         "frame 8: client conflict, 4 bytes at 0, the bytes of 2 frames, 4 to 5, stay",
         "frame 8: client conflict, 2 bytes at 6, the bytes of frame 7 stay",
         "frame 9: client conflict, 1 bytes at 0, the bytes of frame 4 stay",

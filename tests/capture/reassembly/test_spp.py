@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from packetlab import IDP, SPP, Capture, Control, Error, Ether, Frame, SimNetwork, XNSAddress
-from packetlab.capture.reassembly import Conversation, Conversations, Kind
+from packetlab.capture.reassembly import Conversation, Conversations, NoteKind
 from tests.conftest import CORPUS, oracle
 
 EOM = Control.END_OF_MESSAGE
@@ -76,7 +76,7 @@ def test_what_was_written_over_a_bad_link_is_what_the_capture_holds(seed, writes
     assert [(m.data, m.datastream, m.ended) for m in conversation.client.messages] == expected
     assert all(m.whole and m.by == "client" for m in conversation.messages)
     assert conversation.over == "END" and not conversation.client.holes
-    assert not [note for note in conversation.notes if note.kind in (Kind.CONFLICT, Kind.HOLE)]
+    assert not [note for note in conversation.notes if note.kind in (NoteKind.CONFLICT, NoteKind.HOLE)]
 
 
 def test_dodos_conversations_are_found_whole() -> None:
@@ -117,7 +117,7 @@ def test_packets_in_any_order_give_each_once_and_exact_holes(seqs, keep) -> None
     missing = sorted(set(range(max(seqs, default=0))) - set(seqs))
     client = conversation.client
     assert [at for hole in client.holes for at in range(hole.offset, hole.offset + hole.size)] == missing
-    doubled = [note for note in client.notes if note.kind == Kind.RETRANSMISSION]
+    doubled = [note for note in client.notes if note.kind == NoteKind.RETRANSMISSION]
     assert len(doubled) == len(seqs) - len(set(seqs))
     # A message after a hole may lack its beginning.
     assert [m.whole for m in client.messages] == [seq == 0 or seq - 1 in seqs for seq in sorted(set(seqs))]

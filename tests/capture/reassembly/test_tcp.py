@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from packetlab import GRE, ICMP, TCP, VLAN, Capture, CaptureError, Ether, Frame, IPv4, TCPFlags
-from packetlab.capture.reassembly import Kind, Streams
+from packetlab.capture.reassembly import NoteKind, Streams
 from tests.capture.reassembly.segments import ACK, FIN, RST, SYN, Line, together
 from tests.conftest import CORPUS, ORACLE, need, oracle
 
@@ -51,10 +51,10 @@ def _node(end) -> str:
 @pytest.mark.parametrize("name", SAID)
 def test_retransmissions_keep_alives_and_zero_windows_are_the_oracles(name: str) -> None:
     columns = {
-        "tcp.analysis.retransmission": {Kind.RETRANSMISSION, Kind.OVERLAP},
-        "tcp.analysis.keep_alive": {Kind.KEEP_ALIVE},
-        "tcp.analysis.zero_window": {Kind.ZERO_WINDOW},
-        "tcp.analysis.out_of_order": {Kind.OUT_OF_ORDER},
+        "tcp.analysis.retransmission": {NoteKind.RETRANSMISSION, NoteKind.OVERLAP},
+        "tcp.analysis.keep_alive": {NoteKind.KEEP_ALIVE},
+        "tcp.analysis.zero_window": {NoteKind.ZERO_WINDOW},
+        "tcp.analysis.out_of_order": {NoteKind.OUT_OF_ORDER},
     }
     notes = [note for stream in Capture(CORPUS / name, strict=False).streams() for note in stream.notes]
     for column, kinds in columns.items():
@@ -108,13 +108,13 @@ def test_segments_in_any_order_give_every_byte_once_and_exact_holes(parts, first
     assert list(stream.client.runs()) == [(start, CONTENT[start:end]) for start, end in runs]
     expected = [(a, b - a) for (_, a), (b, _) in pairwise([(0, 0), *runs]) if b > a]
     assert [(hole.offset, hole.size) for hole in stream.client.holes] == expected
-    told = [(note.offset, note.size) for note in stream.client.notes if note.kind == Kind.HOLE]
+    told = [(note.offset, note.size) for note in stream.client.notes if note.kind == NoteKind.HOLE]
     assert told == expected
     # Piece by piece nothing comes twice, and each comes when all before it was there or given up.
     assert [(piece.offset, piece.data) for _, piece in pieces] == [
         (piece.offset, piece.data) for piece in stream.client.pieces
     ]
-    assert not [note for note in stream.client.notes if note.kind == Kind.CONFLICT]
+    assert not [note for note in stream.client.notes if note.kind == NoteKind.CONFLICT]
 
 
 @given(st.permutations(range(0, 500, 50)), numbers)

@@ -284,6 +284,7 @@ def test_a_large_file_read_by_many_is_the_same_as_by_one(large: Path) -> None:
         same_as_one_reader(large, executor)
 
 
+@pytest.mark.slow
 def test_shards_of_a_large_file(large: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     fleet = scan([large / "a.pcap", large / "cut-b.pcapng"], workers=2, batch_bytes=1 << 19)

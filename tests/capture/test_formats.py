@@ -100,6 +100,7 @@ def test_the_same_frames_make_the_same_file(tmp_path: Path, name: str) -> None:
     assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_tshark_dpkt_and_scapy_read_what_we_write(tmp_path: Path, tshark) -> None:
     some = [Frame(DATA, 1_700_000_000_123_456_789 + i, comment=f"frame {i}") for i in range(3)]
     for name in ("out.pcap", "out.pcapng"):

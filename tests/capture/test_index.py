@@ -151,6 +151,7 @@ def test_one_frame_costs_as_much_wherever_it_is(large: Path) -> None:
     assert steps(lambda: index[4]) < 100  # near one that was read
 
 
+@pytest.mark.slow
 def test_a_slice_reads_its_own_part_and_a_filter_goes_over_that_alone(large: Path) -> None:
     index = Capture(large).index()
     part, whole = index[30_000:31_000], Capture(large)

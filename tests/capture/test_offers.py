@@ -115,6 +115,7 @@ def test_write_declares_too_and_in_place_of_what_was_offered(path: Path, tmp_pat
         Capture(path).write(tmp_path / "no.pcap", declare=[IPv4])
 
 
+@pytest.mark.slow
 def test_other_tools_read_the_file_and_those_that_rewrite_it_keep_the_offer(path: Path, tmp_path: Path, tshark) -> None:
     assert [row[0] for row in tshark(path, "frame.number")] == ["1", "2", "3"]
     assert run("tcpdump", "-nr", path).count("(0x88b5)") == 3
@@ -126,6 +127,7 @@ def test_other_tools_read_the_file_and_those_that_rewrite_it_keep_the_offer(path
         assert capture.count() == count and str(capture.declarations) == BODY
 
 
+@pytest.mark.slow
 def test_many_declarations_go_in_pieces(tmp_path: Path, tshark) -> None:
     everything = [
         header

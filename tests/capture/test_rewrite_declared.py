@@ -234,6 +234,7 @@ def test_what_cannot_be_rewritten_is_counted_and_named(tmp_path: Path, capsys: p
     assert "Askew.sport" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_towers_beyond_the_walk_are_counted() -> None:
     tower: Any = UDP()
     for _ in range(MOST + 5):
@@ -539,6 +540,7 @@ def steps(work: Any) -> int:
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["frames", "tower", "tower with ethernet", "items"])
 def test_work_grows_with_what_is_there_and_no_faster(shape: str) -> None:
     def frames(n: int) -> list[Frame]:

@@ -58,6 +58,7 @@ def test_columns_of_any_stack_of_declarations(engine: str, seed: int) -> None:
         agree(Capture.of(stack.frames(25)), tuple(stack.names()), engine)
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(st.integers(0, 2**40))
 def test_filters_of_any_stack_of_declarations(seed: int) -> None:

@@ -84,6 +84,7 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
+@pytest.mark.slow
 def test_loss_and_delay_cost_what_they_did() -> None:
     """A change shows here; where it is meant, `python -m tests.conversations.test_bad_links` writes the table anew."""
     assert table() == TABLE.read_text()

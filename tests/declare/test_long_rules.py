@@ -95,6 +95,7 @@ def options(n: int) -> Any:
     return made(a=(U64, 0), **some, length=(U16, auto(size_of("self"))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "values"),
     [(alternatives, {"a": 5, "b": 3}), (left_sum, {"a": 5}), (right_sum, {"a": 5}), (sum_with_a_size, {"a": 1, "x": b"ab"}), (table_of_choices, {"a": 3, "x": b"abc"})],
@@ -111,6 +112,7 @@ def test_a_rule_of_thousands_of_terms_compiles_and_runs(make: Callable[[int], An
     assert all(str(rule) for f in cls._fields for rule in (f.rule, f.condition, f.size) if rule is not None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "n"), [(chain_of_rules, 1200), (options, 2000)])
 def test_thousands_of_fields_with_rules_compile_and_run(make: Callable[[int], Any], n: int) -> None:
     cls = make(n)
@@ -119,13 +121,14 @@ def test_thousands_of_fields_with_rules_compile_and_run(make: Callable[[int], An
     assert not packet.faults and packet.layers[0] == cls(a=4)._alone()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [alternatives, left_sum, right_sum, sum_with_a_size, table_of_choices, chain_of_rules, options])  # fmt: skip
 def test_long_rules_take_steps_in_proportion(make: Callable[[int], Any]) -> None:
     def use(n: int) -> None:
         cls = make(n)
         dissect(bytes(cls(a=3, **({"x": b"abc"} if make is table_of_choices else {}))), first=cls)
 
-    is_linear(use, lambda n: n, 60)
+    is_linear(use, lambda n: n, 30)
 
 
 def test_columns_of_a_header_with_a_long_condition_are_those_of_its_objects() -> None:

@@ -279,6 +279,7 @@ def test_websockets_over_spp_are_read_too() -> None:
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=80)
 @given(st.data())
 def test_no_bytes_whatever_make_it_fail(data) -> None:

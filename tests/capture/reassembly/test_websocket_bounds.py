@@ -73,6 +73,7 @@ def test_a_message_says_in_which_frames_of_the_capture_it_came() -> None:
     assert (whole.data, whole.numbers) == (b"abcdef", (6, 7))
 
 
+@pytest.mark.slow
 def test_of_a_message_that_is_too_long_only_the_beginning_is_kept() -> None:
     for opcode in (1, 2, 3):
         parts = [frame(0 if i else opcode, b"x" * 1000, fin=int(i == 99)) for i in range(100)]
@@ -115,6 +116,7 @@ def test_what_follows_in_a_connection_that_was_given_up_counts_as_unread() -> No
     assert machine.given_up == 1
 
 
+@pytest.mark.slow
 def test_handshakes_that_are_never_complete_take_so_much_memory_and_no_more() -> None:
     def flood(count: int) -> list[Frame]:
         return [one for one in many(count) if b"GET" in one.data or len(one.data) < 60]

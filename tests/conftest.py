@@ -70,7 +70,11 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse names of tests that differ from process to process: workers side by side have to agree on them."""
+    """Put what takes long first, so that workers end together.
+
+    Refuse names of tests that differ from process to process: workers side by side have to agree on them.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     named_by_address = [item.nodeid for item in items if " at 0x" in item.nodeid]
     if named_by_address:
         raise pytest.UsageError(f"give these tests ids: {', '.join(named_by_address)}")

@@ -7,7 +7,6 @@ import re
 import sys
 import tomllib
 from base64 import b64decode
-from pathlib import Path
 from typing import Any
 
 import pytest

@@ -9,10 +9,10 @@ from packetlab.bulk.columns import Column
 from packetlab.declare.kinds import Kind
 from packetlab.pattern.conditions import About, Condition, Every, Match, Some, Test
 
-Asked: TypeAlias = Column | Match
+Query: TypeAlias = Column | Match
 
 
-def parameters(columns: Sequence[Asked]) -> list[str]:
+def array_names(columns: Sequence[Query]) -> list[str]:
     """Return the names of the arrays that a trace fills in.
 
     Of a column two: values, and whether there is one; of bytes of any size three: where they lie, how many they are, and
@@ -26,7 +26,7 @@ def parameters(columns: Sequence[Asked]) -> list[str]:
     return names
 
 
-def traceable(asked: Match | About) -> bool:
+def can_scan(asked: Match | About) -> bool:
     """Whether a question can be answered without making packets to objects."""
     if isinstance(asked, About):
         return asked.name != "faults"
@@ -49,18 +49,18 @@ def traceable(asked: Match | About) -> bool:
     return True
 
 
-def tellable(test: Test) -> Test | None:
+def prefilter(test: Test) -> Test | None:
     """Return a test that everything passes that passes `test`, and that can be decided from a buffer; None where it is none."""
     if isinstance(test, Match):
-        kept = tuple(one for one in test.conditions if traceable(Match(test.header, (one,))))
+        kept = tuple(one for one in test.conditions if can_scan(Match(test.header, (one,))))
         return Match(test.header, kept, test.occurrence)
     if isinstance(test, Every):
-        some = [tellable(part) for part in test.tests]
+        some = [prefilter(part) for part in test.tests]
         parts = [part for part in some if part is not None]
         if isinstance(test, Some):
             return Some(parts) if len(parts) == len(some) else None
         return Every(parts) if parts else None
-    return test if all(traceable(match) for match in test.matches()) else None
+    return test if all(can_scan(match) for match in test.matches()) else None
 
 
 def wanted(condition: Condition) -> tuple[Any, ...]:
@@ -79,7 +79,7 @@ def _numbers(condition: Condition) -> bool:
 
 def signed(number: int) -> int:
     """Return an unsigned number of 64 bits as the signed one with these bits."""
-    # Traces know numbers of 64 bits with a sign alone.
+    # Scans know numbers of 64 bits with a sign alone.
     return number - (1 << 64) if number >> 63 else number
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from packetlab.bulk.columns import Column
-from packetlab.bulk.queries import Asked, any_of, compared, wanted
+from packetlab.bulk.queries import Query, any_of, compared, wanted
 from packetlab.bulk.scannable import CANNOT, scannable
 from packetlab.declare import registry
 from packetlab.declare.expressions import Const, Expr, Next
@@ -38,7 +38,7 @@ def following(cls: type[AnyHeader]) -> list[type[AnyHeader]]:
     return list(found)
 
 
-def on_the_way(first: type[AnyHeader], columns: Sequence[Asked]) -> dict[type[AnyHeader], int]:
+def on_the_way(first: type[AnyHeader], columns: Sequence[Query]) -> dict[type[AnyHeader], int]:
     """Return the classes, numbered from 1, through which the headers of columns are reached from `first`."""
     reached = [first]
     for cls in reached:
@@ -50,13 +50,13 @@ def on_the_way(first: type[AnyHeader], columns: Sequence[Asked]) -> dict[type[An
     return {cls: number for number, cls in enumerate((cls for cls in reached if cls in leading), 1)}
 
 
-def counters(columns: Sequence[Asked]) -> dict[type[AnyHeader], int]:
+def counters(columns: Sequence[Query]) -> dict[type[AnyHeader], int]:
     """Return the classes whose headers in a packet are counted, with a number for each from 0."""
     asked = dict.fromkeys(column.header for column in columns if column.occurrence)
     return {header: number for number, header in enumerate(asked)}
 
 
-class Tracing:
+class Scanner:
     """Writes the source that goes over one header.
 
     In it `begin` is where the header starts and `end` what it may fill; `pos` is the place reached, where that is not a
@@ -64,7 +64,7 @@ class Tracing:
     thing is written: `check`, `fetch`, `store` and so on.
     """
 
-    def __init__(self, cls: type[AnyHeader], numbers: dict[type[AnyHeader], int], columns: Sequence[Asked]) -> None:
+    def __init__(self, cls: type[AnyHeader], numbers: dict[type[AnyHeader], int], columns: Sequence[Query]) -> None:
         self.cls, self.numbers = cls, numbers
         mine = [(place, column) for place, column in enumerate(columns) if issubclass(cls, column.header)]
         self.columns = [(place, column) for place, column in mine if isinstance(column, Column)]

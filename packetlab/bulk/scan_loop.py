@@ -1,4 +1,4 @@
-"""Tracing, one packet after the other: source of a loop over numbers alone, for a compiler of such loops.
+"""Scanning, one packet after the other: source of a loop over numbers alone, for a compiler of such loops.
 
 In plain Python it is right too, only slow; so the tests run it both ways. It uses nothing but arrays and whole numbers.
 """
@@ -8,22 +8,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from packetlab.bulk.columns import Column
-from packetlab.bulk.queries import Asked, any_of, parameters
-from packetlab.bulk.scan import Place, Tracing, counters, on_the_way
+from packetlab.bulk.queries import Query, any_of, array_names
+from packetlab.bulk.scan import Place, Scanner, counters, on_the_way
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.kinds import Kind
 from packetlab.pattern.conditions import Match
 
 
-def loop_source(first: type[AnyHeader], columns: Sequence[Asked]) -> str:
+def loop_source(first: type[AnyHeader], columns: Sequence[Query]) -> str:
     """Return the source of ``trace(count, data, starts, sizes, missing, odd, *arrays)``.
 
     It goes over the `count` packets that `starts` and `sizes` tell in `data`; `missing` says which were cut by the capture. It
-    marks in `odd` what does not fit. `arrays` are those of `parameters`, bytes of a fixed size one after the other.
+    marks in `odd` what does not fit. `arrays` are those of `array_names`, bytes of a fixed size one after the other.
     """
     numbers = on_the_way(first, columns)
     lines = [
-        f"def trace({', '.join(['count', 'data', 'starts', 'sizes', 'missing', 'odd', *parameters(columns)])}):",
+        f"def trace({', '.join(['count', 'data', 'starts', 'sizes', 'missing', 'odd', *array_names(columns)])}):",
         "    for row in range(count):",
         "        begin = starts[row]",
         "        last = end = begin + sizes[row]",
@@ -35,7 +35,7 @@ def loop_source(first: type[AnyHeader], columns: Sequence[Asked]) -> str:
     word = "if"
     for cls, number in numbers.items():
         lines.append(f"            {word} cls == {number}:  # {cls.__name__}")
-        writer = LoopTracing(cls, numbers, columns)
+        writer = LoopScanner(cls, numbers, columns)
         lines += ["                " + line for line in writer.source()]
         word = "elif"
     if numbers:
@@ -45,7 +45,7 @@ def loop_source(first: type[AnyHeader], columns: Sequence[Asked]) -> str:
     return "\n".join([*lines, ""])
 
 
-class LoopTracing(Tracing):
+class LoopScanner(Scanner):
     """Writes one branch of the loop."""
 
     depth = 0
@@ -114,7 +114,7 @@ class LoopTracing(Tracing):
             self.put(f"a_{number}[row] = {value}")
         self.depth -= 1
 
-    def which(self, asked: Asked) -> str:
+    def which(self, asked: Query) -> str:
         """Return source for whether this header is the one of its kind that is asked for."""
         return f"n_{self.counters[asked.header]} == {asked.occurrence}"
 

@@ -1,4 +1,4 @@
-"""Tracing, all packets a header at a time: source of functions that work on arrays (numpy).
+"""Scanning, all packets a header at a time: source of functions that work on arrays (numpy).
 
 Packets whose next header is the same go on together. `rows` says which ones they are.
 """
@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from packetlab.bulk.columns import Column
-from packetlab.bulk.queries import Asked, any_of, parameters
-from packetlab.bulk.scan import Place, Tracing, counters, on_the_way
+from packetlab.bulk.queries import Query, any_of, array_names
+from packetlab.bulk.scan import Place, Scanner, counters, on_the_way
 from packetlab.bulk.scan_loop import bits_of
 from packetlab.codec.source import function
 from packetlab.declare.declaration import AnyHeader
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 DEPTH = 256  # headers in one packet; one with more is odd
 
 
-def rows_trace(first: type[AnyHeader], columns: Sequence[Asked]) -> Callable[..., None]:
+def rows_trace(first: type[AnyHeader], columns: Sequence[Query]) -> Callable[..., None]:
     """Return ``trace(data, starts, sizes, missing, odd, *arrays)``, which does what `tracing_loop` describes."""
     import numpy as np
 
     numbers = on_the_way(first, columns)
     names: dict[str, Any] = {"np": np, "number_at": number_at, "bytes_at": bytes_at, "filled": filled}
-    arrays_of = parameters(columns)
+    arrays_of = array_names(columns)
     steps: dict[int, Any] = {}
     for cls, number in numbers.items():
-        writer = RowsTracing(cls, numbers, columns)
+        writer = RowScanner(cls, numbers, columns)
         head = f"def step(work, seen, last, missing, odd, data, rows, begin, end, partial{''.join(', ' + name for name in arrays_of)}):"
         lines = [head, *("    " + line for line in writer.source())]
         steps[number] = function(lines, dict(names), f"columns of {cls.__name__}")
@@ -96,7 +96,7 @@ def filled(value: Any, rows: Any) -> NDArray[Any]:
     return np.full(len(rows), value)
 
 
-class RowsTracing(Tracing):
+class RowScanner(Scanner):
     """Writes the function of one header."""
 
     def __init__(self, *args: Any) -> None:
@@ -170,7 +170,7 @@ class RowsTracing(Tracing):
         elif column.form == "number":
             self.put(f"a_{number}[r] = {value}[m]")
 
-    def which(self, asked: Asked) -> str:
+    def which(self, asked: Query) -> str:
         """Return source for whether this header is the one of its kind that is asked for."""
         return f"(seen[{self.counters[asked.header]}][rows] == {asked.occurrence})"
 

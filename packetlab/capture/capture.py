@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, overload
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.files.batches import pcap_batches, pcapng_batches
 from packetlab.capture.files.blocks import Block, Note, Section
-from packetlab.capture.files.declarations import Offers, offered
+from packetlab.capture.files.declarations import Offers, decode_declarations
 from packetlab.capture.files.pcap import read_pcap
 from packetlab.capture.files.pcapng import Listener, read_blocks, read_notes, read_pcapng
 from packetlab.capture.files.source import Bytes, Following, Window, start_of
@@ -177,7 +177,7 @@ class Capture(Shown):
                     offers.hear(said)
         elif root._source is not None and not root._used:
             raise CaptureError(root.name, "a first frame read before what the stream declares", "none read")
-        return offered(offers.sections, root.name)
+        return decode_declarations(offers.sections, root.name)
 
     def stop(self) -> None:
         """End the waiting of `follow`, from another thread too: iteration ends with the last whole frame."""

@@ -119,7 +119,7 @@ def compile_init(cls: type[AnyHeader]) -> None:
         lines += [f"    elif _type({name}) is _str or not _isinstance({name}, _Tolerance):"]
         lines += [f"        _s |= {f.bit:#x}", f"        _self.{f.slot} = _K_{name}({name}, {where})", "    else:"]
         lines += [f"        _s |= {f.bit | cls._declaration.prototype_bit:#x}"]
-        lines += [f"        _self.{f.slot} = {name}.fitted(_F_{name}, {where})"]
+        lines += [f"        _self.{f.slot} = {name}.bound_to(_F_{name}, {where})"]
         if kind.wire == "items":
             lines += [f"    if _has_pattern(_self.{f.slot}): _s |= {cls._declaration.prototype_bit:#x}"]
     lines += ["    _self._state = _s"]
@@ -178,7 +178,7 @@ def replaced(header: H, changes: dict[str, Any]) -> H:
             state |= f.bit
             where = f"{cls.__name__}.{name}"
             if isinstance(value, Tolerance):
-                raw, patterns = value.fitted(f.kind, where), True
+                raw, patterns = value.bound_to(f.kind, where), True
             else:
                 raw = None if value is None and f.condition is not None else f.kind.raw(value, where)
                 patterns = patterns or (type(raw) is tuple and _has_pattern(raw))

@@ -390,7 +390,7 @@ class Reading(OneByOne):
 # Lists ---------------------------------------------------------------------------------------------------------
 
 _readers: dict[Field, Any] = {}
-registry.stale.append(_readers)
+registry.caches.append(_readers)
 
 
 def items(field: Field, data: bytes, pos: int, limit: int, count: int | None, whole: bool = False) -> Any:

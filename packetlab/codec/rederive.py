@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from packetlab.codec.bodies import measured
 from packetlab.codec.encode import Packing, is_derived
 from packetlab.codec.source import function
-from packetlab.codec.stacks import build, builders
+from packetlab.codec.stacks import build, stack_encoders
 from packetlab.declare import registry
 from packetlab.declare.checksums import ALGORITHMS, internet
 from packetlab.declare.declaration import AnyHeader
@@ -175,7 +175,7 @@ def _loosened(headers: tuple[H, ...], data: bytes, payload: bytes, gaps: dict[in
         found.append(again)
         above = type(header)
     loose = tuple(found[::-1])
-    builder = None if gaps else builders.get(tuple(map(type, headers)))
+    builder = None if gaps else stack_encoders.get(tuple(map(type, headers)))
     try:
         packed = builder(loose, payload) if builder is not None else None
         return loose if (build(loose, payload, gaps) if packed is None else packed) == data else None

@@ -2,7 +2,7 @@
 
 Reading and packing a header at a time costs as much for going from one to the next as for the headers themselves. So
 when a stack has been seen a few times, the same source that `decode` and `encode` write for its headers is put
-together to one function: `READERS` has a tree of such stacks for each first header, `builders` one for each stack.
+together to one function: `stack_decoders` has a tree of such stacks for each first header, `stack_encoders` one for each stack.
 Whatever does not fit goes the ordinary way. All of it is dropped when a binding changes.
 """
 
@@ -18,7 +18,7 @@ from packetlab.declare import registry
 if TYPE_CHECKING:
     from packetlab.declare.declaration import AnyHeader
 
-READERS: dict[Any, Any] = {}
+stack_decoders: dict[Any, Any] = {}
 """First header -> function(data) -> Packet, or None where the bytes are not of a stack it knows."""
 
 OFTEN = 16  # packets of one stack after which a function of its own pays
@@ -28,9 +28,9 @@ STACKS = 16  # stacks under one first header
 _seen: dict[tuple[type[AnyHeader], ...], int] = {}
 _trees: dict[Any, dict[Any, Any]] = {}
 _built: dict[tuple[type[AnyHeader], ...], int] = {}
-builders: dict[tuple[Any, ...], Any] = {}
+stack_encoders: dict[tuple[Any, ...], Any] = {}
 """Stack of headers -> function(headers, payload) -> bytes, or None where some field has to go the ordinary way."""
-registry.stale += [READERS, _seen, _trees, _built, builders]
+registry.caches += [stack_decoders, _seen, _trees, _built, stack_encoders]
 
 made: dict[str, Any] = {}
 """What a generated reader makes: `packet.packet` enters its classes here."""
@@ -42,7 +42,7 @@ made: dict[str, Any] = {}
 def build(headers: tuple[AnyHeader, ...], payload: bytes, gaps: dict[int, bytes] | None = None) -> bytes:
     """Return the bytes of a stack of headers with a payload and what fills the gaps after its layers.
 
-    A header at a time; `Packet` asks `builders` first.
+    A header at a time; `Packet` asks `stack_encoders` first.
     """
     stack: tuple[type[AnyHeader], ...] = tuple(map(type, headers))
     body: bytes = payload
@@ -59,7 +59,7 @@ def build(headers: tuple[AnyHeader, ...], payload: bytes, gaps: dict[int, bytes]
 def _count(stack: tuple[type[AnyHeader], ...]) -> None:
     times = _built[stack] = _built.get(stack, 0) + 1
     if times == OFTEN and 1 < len(stack) <= DEPTH:
-        builders[stack] = _builder(stack)
+        stack_encoders[stack] = _builder(stack)
     elif len(_built) > 1000:
         _built.clear()
 
@@ -90,7 +90,7 @@ def _written(stack: tuple[type[AnyHeader], ...], names: dict[str, Any], plain: b
 # Reading -------------------------------------------------------------------------------------------------------
 
 
-def seen(first: type[AnyHeader], headers: tuple[AnyHeader, ...]) -> None:
+def count_use(first: type[AnyHeader], headers: tuple[AnyHeader, ...]) -> None:
     """Count a packet without faults; a stack seen often gets its place in the reader of its first header."""
     stack = tuple(map(type, headers))
     times = _seen[stack] = _seen.get(stack, 0) + 1
@@ -102,7 +102,7 @@ def seen(first: type[AnyHeader], headers: tuple[AnyHeader, ...]) -> None:
             for cls in stack:
                 node = node.setdefault(cls, {})
             node[None] = True
-            READERS[first] = _reader(tree[first])
+            stack_decoders[first] = _reader(tree[first])
     elif len(_seen) > 1000:
         _seen.clear()
 

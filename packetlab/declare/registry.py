@@ -35,8 +35,8 @@ class Space:
 
 
 _spaces: dict[str, Space] = {}
-stale: list[dict[Any, Any]] = []  # what was worked out from bindings elsewhere; emptied whenever they change
-watchers: list[Callable[[type[AnyHeader]], object]] = []  # called with each header class as it is declared
+caches: list[dict[Any, Any]] = []  # what was worked out from bindings elsewhere; emptied whenever they change
+listeners: list[Callable[[type[AnyHeader]], object]] = []  # called with each header class as it is declared
 _conditions: dict[str, list[tuple[Expr, dict[str, Expr], type[AnyHeader]]]] = {}
 _texts: dict[str, dict[str, type[AnyHeader]]] = {}  # the same conditions as text -> what is bound by it
 _declared: dict[str, type[AnyHeader]] = {}
@@ -80,10 +80,10 @@ def declare(header: type[AnyHeader]) -> None:
     old = _declared.pop(key(header), None)
     _declared[key(header)] = header
     if old is not None:
-        forget(old)
+        unregister(old)
         _take_place(header)
     _take_after_bases(header)
-    for tell in watchers:
+    for tell in listeners:
         tell(header)
 
 
@@ -156,7 +156,7 @@ def filled(lower: type[AnyHeader], name: str) -> dict[type[AnyHeader], Expr]:
     return values
 
 
-def forget(upper: type[AnyHeader]) -> None:
+def unregister(upper: type[AnyHeader]) -> None:
     """Remove the bindings of `upper` under other headers, and from those that it answers."""
     changed()
     for asked in upper._answers:
@@ -299,7 +299,7 @@ def _bind_numbers(upper: type[AnyHeader], under: type[AnyHeader], name: str, num
     _take_after_bases(upper)
 
 
-def placed(upper: type[AnyHeader]) -> list[tuple[type[AnyHeader], Any, dict[str, Expr]]]:
+def bindings_of(upper: type[AnyHeader]) -> list[tuple[type[AnyHeader], Any, dict[str, Expr]]]:
     """Return where a header is bound, as `bind` would be called for each: under, when (numbers or condition), sets.
 
     Where several headers share a number space, the first of them whose field holds the numbers stands for all.
@@ -340,7 +340,7 @@ def _with_ports(
     return [one for one in folded if not (isinstance(one[1], Expr) and (one[0], str(one[1])) in twins)]
 
 
-def stated(header: type[AnyHeader], answers: Any) -> dict[type[AnyHeader] | None, Expr]:
+def parse_answers(header: type[AnyHeader], answers: Any) -> dict[type[AnyHeader] | None, Expr]:
     """Return what a class body says of the headers it answers: {header class, None for its own: condition}.
 
     DeclareError for names that are no fields of the two.
@@ -363,7 +363,7 @@ def answer(header: type[AnyHeader]) -> None:
 
 def changed() -> None:
     """Empty what was worked out from the bindings as they were."""
-    for known in stale:
+    for known in caches:
         known.clear()
 
 

@@ -33,7 +33,7 @@ class Tolerance:
     def __init__(self, *written: Any, raws: tuple[Any, ...] = ()) -> None:
         self.written, self.raws = written, raws
 
-    def fitted(self, kind: Kind, where: str) -> Tolerance:
+    def bound_to(self, kind: Kind, where: str) -> Tolerance:
         """Return it for a field of that kind. BuildError where no value of the field could ever fit."""
         made = type(self)(*self.written, raws=tuple(kind.raw(value, where) for value in self.written))
         made.check(where)
@@ -42,7 +42,7 @@ class Tolerance:
     def check(self, where: str) -> None:
         """Raise BuildError where nothing can ever fit."""
 
-    def admits(self, raw: Any, known: Known) -> bool:
+    def accepts(self, raw: Any, known: Known) -> bool:
         """Say whether a raw value of the field fits; None is that of an absent field."""
         raise NotImplementedError
 
@@ -65,7 +65,7 @@ class AnyValue(Tolerance):
 
     __slots__ = ()
 
-    def admits(self, raw: Any, known: Known) -> bool:
+    def accepts(self, raw: Any, known: Known) -> bool:
         return True
 
     def __repr__(self) -> str:
@@ -83,7 +83,7 @@ class Between(Tolerance):
         if not isinstance(low, (int, bytes)) or low > high:
             raise BuildError(where, "between(low, high) of numbers, bytes or addresses", repr(self))
 
-    def admits(self, raw: Any, known: Known) -> bool:
+    def accepts(self, raw: Any, known: Known) -> bool:
         low, high = self.raws
         return raw is not None and bool(low <= raw <= high)
 
@@ -98,7 +98,7 @@ class OneOfThese(Tolerance):
         if not self.raws:
             raise BuildError(where, "one_of(value, ...)", "no value")
 
-    def admits(self, raw: Any, known: Known) -> bool:
+    def accepts(self, raw: Any, known: Known) -> bool:
         return raw in self.raws
 
 
@@ -113,7 +113,7 @@ class Masked(Tolerance):
         if len({type(raw) for raw in self.raws}) != 1 or mask is None or bits is None or bits & ~mask:
             raise BuildError(where, "masked(mask, bits) with no bit outside the mask", repr(self))
 
-    def admits(self, raw: Any, known: Known) -> bool:
+    def accepts(self, raw: Any, known: Known) -> bool:
         value, mask, bits = (_number(one) for one in (raw, *self.raws))
         return value is not None and mask is not None and value & mask == bits
 
@@ -128,10 +128,10 @@ class SameAs(Tolerance):
     __slots__ = ()
     name = "same_as"
 
-    def fitted(self, kind: Kind, where: str) -> Tolerance:
+    def bound_to(self, kind: Kind, where: str) -> Tolerance:
         return self
 
-    def admits(self, raw: Any, known: Known) -> bool:
+    def accepts(self, raw: Any, known: Known) -> bool:
         return raw is not None and bool(known.setdefault(self.written[0], raw) == raw)
 
 

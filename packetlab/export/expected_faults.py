@@ -2,7 +2,7 @@
 
 The careful reader (`codec.lenient`) reads bytes; here nothing is read. From where the fields of the sound packet stand, and
 what the rules say of sizes, it follows which limit is the first to be crossed, and that is what has to be reported. Where
-a change moves what lies above to other bytes, nothing can be predicted but that the bytes are kept: see `Foretold.exact`.
+a change moves what lies above to other bytes, nothing can be predicted but that the bytes are kept: see `ExpectedFaults.exact`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from packetlab.packet.packet import Packet
 from packetlab.packet.results import Verdict
 
 
-class Foretold(NamedTuple):
+class ExpectedFaults(NamedTuple):
     """What is to be reported.
 
     Attributes:
@@ -33,8 +33,8 @@ class Foretold(NamedTuple):
     verdicts: tuple[tuple[str, Verdict], ...] = ()
 
 
-NOTHING = Foretold()
-ANYTHING = Foretold(exact=False)
+NOTHING = ExpectedFaults()
+ANYTHING = ExpectedFaults(exact=False)
 
 
 class Ground:
@@ -82,7 +82,7 @@ class Ground:
 
     # What comes of other limits ------------------------------------------------------------------------------
 
-    def squeezed(self, first: int, limit: int) -> Foretold:
+    def squeezed(self, first: int, limit: int) -> ExpectedFaults:
         """Layers from `first` on get bytes up to `limit` only."""
         if first and self.heads[first - 1] >= limit:
             return NOTHING  # no byte for them, so they are not there
@@ -95,9 +95,9 @@ class Ground:
                     if isinstance(step, Fixed):
                         at = span.byte_range[0]
                         faults += self.short(i, f.name, at, f"{-(-span.bits // 8)} bytes", max(0, limit - at))
-                        return Foretold(tuple(faults))
+                        return ExpectedFaults(tuple(faults))
                     if not (isinstance(step, Open) and f.kind.wire == "open" and step.behind is None):
-                        return Foretold(tuple(faults), False)
+                        return ExpectedFaults(tuple(faults), False)
                 known.add(f.name)
                 for bound in (bound for bound in plan.bounds if f.name in bound.names <= known):
                     wanted = bound.size.evaluate(scope)
@@ -114,15 +114,15 @@ class Ground:
                     faults += self.short(i, name, head, f"{size} bytes of payload", limit - head)
                     return self.cut_from(i, faults)
             if plan.trailer:
-                return Foretold(tuple(faults), False)
+                return ExpectedFaults(tuple(faults), False)
             if self.heads[i] >= limit:
                 break
-        return Foretold(tuple(faults))
+        return ExpectedFaults(tuple(faults))
 
-    def cut_from(self, i: int, faults: list[Fault]) -> Foretold:
+    def cut_from(self, i: int, faults: list[Fault]) -> ExpectedFaults:
         """Layers from `i` on are known to be cut: only items, which are read when somebody asks, may have more to say."""
         items = any(f.kind.wire == "items" for header in self.layers[i:] for f in header._fields)
-        return Foretold(tuple(faults), not items)
+        return ExpectedFaults(tuple(faults), not items)
 
     def closed(self, i: int, otherwise: int) -> int:
         """Where layer `i` ends by its own word, and `otherwise` where it says nothing."""
@@ -133,7 +133,7 @@ class Ground:
         size = payload[0].evaluate(scope) if payload is not None else -1
         return self.heads[i] + size if size >= 0 else otherwise
 
-    def grown(self, first: int) -> Foretold:
+    def grown(self, first: int) -> ExpectedFaults:
         """Layers from `first` on may have bytes after them that were not theirs."""
         for i in range(first, len(self.layers)):
             plan = self.plans[i]
@@ -147,7 +147,7 @@ class Ground:
         last = type(self.layers[-1]) if self.layers else None
         return NOTHING if self.packet.payload or last is None or not self.may_follow(last) else ANYTHING
 
-    def moved(self, i: int, head: int) -> Foretold:
+    def moved(self, i: int, head: int) -> ExpectedFaults:
         """The header of layer `i` now ends at `head`."""
         return NOTHING if head == self.heads[i] else ANYTHING
 
@@ -159,7 +159,7 @@ class Ground:
 
     # What comes of another length ------------------------------------------------------------------------------
 
-    def length(self, i: int, f: Field, value: int) -> Foretold:
+    def length(self, i: int, f: Field, value: int) -> ExpectedFaults:
         """Field `f` of layer `i`, which states a size, has another value."""
         plan = self.plans[i]
         if self.steers(i, f, besides=f.rule):
@@ -194,17 +194,17 @@ class Ground:
             i, f.name, start, f"a size of {least - start} bytes or more", f"{value} ({end - start} bytes)"
         )
 
-    def header_length(self, i: int, f: Field, value: int, end: int) -> Foretold:
+    def header_length(self, i: int, f: Field, value: int, end: int) -> ExpectedFaults:
         start, limit, least = self.starts[i], self.limits[i], self.least(i, f)
         if end < least:
             # A size of 0 is what a sender leaves out, so what follows is read all the same.
             follows = value == 0 and least != self.heads[i]
-            return Foretold((self.too_small(i, f, value, end, least),), not follows and least == self.heads[i])
+            return ExpectedFaults((self.too_small(i, f, value, end, least),), not follows and least == self.heads[i])
         if end > limit:
-            return Foretold(self.short(i, f.name, start, f"{end - start} bytes", limit - start), False)
+            return ExpectedFaults(self.short(i, f.name, start, f"{end - start} bytes", limit - start), False)
         return self.moved(i, end)
 
-    def total_length(self, i: int, f: Field, value: int, end: int) -> Foretold:
+    def total_length(self, i: int, f: Field, value: int, end: int) -> ExpectedFaults:
         start, limit, head = self.starts[i], self.limits[i], self.heads[i]
         least, unsized = self.least(i, f), type(self.layers[i])._declaration.unsized
         plain = not self.plans[i].trailer
@@ -212,33 +212,33 @@ class Ground:
             return self.grown(i + 1) if plain and limit > self.ends[i] else NOTHING if plain else ANYTHING
         if end < least:
             fault = self.too_small(i, f, value, end, least)
-            return Foretold((fault,), plain and (value != 0 or self.grown(i + 1).exact or limit == self.ends[i]))
+            return ExpectedFaults((fault,), plain and (value != 0 or self.grown(i + 1).exact or limit == self.ends[i]))
         if end > limit:
-            return Foretold(self.short(i, f.name, start, f"{end - start} bytes", limit - start), plain)
+            return ExpectedFaults(self.short(i, f.name, start, f"{end - start} bytes", limit - start), plain)
         if end < head and self.flexible(i):
             return ANYTHING
         if end < head:
             fault = self.fault(i, f.name, start, f"a size of {head - start} bytes or more", end - start)
-            return Foretold((fault,), plain)
+            return ExpectedFaults((fault,), plain)
         if not plain:
             return ANYTHING
         return self.squeezed(i + 1, end) if end < self.ends[i] else self.grown(i + 1)
 
-    def payload_length(self, i: int, f: Field | None, size: int) -> Foretold:
+    def payload_length(self, i: int, f: Field | None, size: int) -> ExpectedFaults:
         start, limit, head = self.starts[i], self.limits[i], self.heads[i]
         if self.plans[i].trailer:
             return ANYTHING
         if size < 0:
             if f is not None:
-                return Foretold((self.fault(i, f.name, start, "a payload of 0 bytes or more", size),))
+                return ExpectedFaults((self.fault(i, f.name, start, "a payload of 0 bytes or more", size),))
             return self.grown(i + 1) if limit > self.ends[i] else NOTHING
         if head + size > limit:
             name = f.name if f is not None else "payload"
-            return Foretold(self.short(i, name, head, f"{size} bytes of payload", limit - head))
+            return ExpectedFaults(self.short(i, name, head, f"{size} bytes of payload", limit - head))
         end = head + size
         return self.squeezed(i + 1, end) if end < self.ends[i] else self.grown(i + 1)
 
-    def field_length(self, i: int, f: Field, size: int) -> Foretold:
+    def field_length(self, i: int, f: Field, size: int) -> ExpectedFaults:
         span = self.spans.get((i, f.name))
         limit = self.limits[i]
         if span is None or f.kind.wire == "items" or self.plans[i].total or self.plans[i].own:
@@ -247,14 +247,14 @@ class Ground:
         if at + size <= limit:
             return ANYTHING
         last = type(self.layers[i])._declaration.before[-1] is f
-        return Foretold(self.short(i, f.name, at, f"{size} bytes", limit - at), last and not self.tails[i])
+        return ExpectedFaults(self.short(i, f.name, at, f"{size} bytes", limit - at), last and not self.tails[i])
 
-    def item_count(self, i: int, f: Field, count: int) -> Foretold:
+    def item_count(self, i: int, f: Field, count: int) -> ExpectedFaults:
         items = self.layers[i]._parsed(f)
         if type(self.layers[i])._declaration.before[-1] is not f or self.heads[i] != self.limits[i]:
             return ANYTHING
         if count > len(items):
-            return Foretold((self.fault(i, f.name, self.heads[i], f"{count} items", len(items)),))
+            return ExpectedFaults((self.fault(i, f.name, self.heads[i], f"{count} items", len(items)),))
         return ANYTHING if self.may_follow(type(self.layers[i])) else NOTHING
 
     def flexible(self, i: int) -> bool:

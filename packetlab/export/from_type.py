@@ -29,8 +29,8 @@ def needed(who: str) -> None:
 
 def register() -> None:
     """Register every header class, now and as they are declared."""
-    if _enter not in registry.watchers:
-        registry.watchers.append(_enter)
+    if _enter not in registry.listeners:
+        registry.listeners.append(_enter)
         for header in registry.declared():
             _enter(header)
 

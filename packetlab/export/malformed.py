@@ -19,7 +19,7 @@ from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Kind
 from packetlab.declare.plan import Open, needs
 from packetlab.errors import BuildError
-from packetlab.export.expected_faults import NOTHING, Foretold, Ground, states_a_size
+from packetlab.export.expected_faults import NOTHING, ExpectedFaults, Ground, states_a_size
 from packetlab.packet.packet import Header, Packet
 from packetlab.packet.results import Verdict
 from packetlab.protocols.dissect import dissect
@@ -105,10 +105,10 @@ class _Catalogue:
             what = f"{len(TRAILING)} bytes more after the packet"
             yield self.case("trailing-bytes", what, data, self.ground.grown(0))
 
-    def case(self, id: str, what: str, data: bytes, told: Foretold) -> Malformed:
+    def case(self, id: str, what: str, data: bytes, told: ExpectedFaults) -> Malformed:
         return Malformed(id, what, data, self.first, told.faults, told.exact, told.verdicts)
 
-    def changed(self, i: int, f: Field, word: str, value: Any, what: str, told: Foretold) -> Iterator[Malformed]:
+    def changed(self, i: int, f: Field, word: str, value: Any, what: str, told: ExpectedFaults) -> Iterator[Malformed]:
         """One field given, all others following from their rules."""
         try:
             data = bytes(self.sound.replace(self.targets[i], **{f.name: value}))
@@ -173,16 +173,16 @@ class _Catalogue:
                 what = f"{name} is {unknown}, which has no name"
                 yield from self.changed(i, f, "unknown-value", unknown, what, self.quiet(i, f))
 
-    def quiet(self, i: int, f: Field) -> Foretold:
+    def quiet(self, i: int, f: Field) -> ExpectedFaults:
         """The wire permits it: nothing is to be said, unless the layout hangs on the field."""
-        return Foretold(exact=not self.ground.steers(i, f) and not self.ground.looked_ahead(i))
+        return ExpectedFaults(exact=not self.ground.steers(i, f) and not self.ground.looked_ahead(i))
 
-    def constant(self, i: int, f: Field, value: Any) -> Foretold:
+    def constant(self, i: int, f: Field, value: Any) -> ExpectedFaults:
         at = self.ground.spans[i, f.name].byte_range[0]
         fault = self.ground.fault(i, f.name, at, f.kind.text(f.default), f.kind.text(value))
         if self.ground.looked_ahead(i):
-            return Foretold(exact=False)  # another header is found there, or none
-        return Foretold((fault,), not self.ground.steers(i, f))
+            return ExpectedFaults(exact=False)  # another header is found there, or none
+        return ExpectedFaults((fault,), not self.ground.steers(i, f))
 
     def unknown(self, f: Field, kind: Kind) -> int | None:
         taken: Any = {int(member) for member in kind.names or ()}
@@ -194,7 +194,7 @@ class _Catalogue:
         if self.sound.verdicts().get(name) is not Verdict.GOOD:
             return  # nobody could tell
         wrong = next(raw ^ bit for bit in (1, 2) if raw ^ bit != rule.none)
-        told = Foretold(verdicts=((name, Verdict.BAD),))
+        told = ExpectedFaults(verdicts=((name, Verdict.BAD),))
         yield from self.changed(i, f, "wrong", wrong, f"{name} is {wrong:#x}, where {raw:#x} is right", told)
 
     # Items that state their own lengths (type, length, value) -----------------------------------------------------
@@ -228,7 +228,7 @@ class _Catalogue:
             if g.kind.wire == "number" and states_a_size(g) and getattr(item._alone(), g.slot) is not None
         ][:1]  # fmt: skip
 
-    def item(self, i: int, f: Field, items: Any, number: int, length: Field, value: int) -> Foretold:
+    def item(self, i: int, f: Field, items: Any, number: int, length: Field, value: int) -> ExpectedFaults:
         """What is to be said of an item whose length is another: one fault, where reading it comes to an end."""
         item = items[number]
         cls, plan = type(item), type(item)._declaration.plan
@@ -243,9 +243,9 @@ class _Catalogue:
         scope = Ground(Packet((item,))).scope(0, {length.name: value})
         read = sum(item_width(item, g) for g in cls._fields[: cls._fields.index(length) + 1])
 
-        def told(field: str, offset: int, expected: str, got: object) -> Foretold:
+        def told(field: str, offset: int, expected: str, got: object) -> ExpectedFaults:
             name = f"{expected} for {cls.__name__}.{field}"
-            return Foretold((self.ground.fault(i, f.name, offset, name, got),), lazy)
+            return ExpectedFaults((self.ground.fault(i, f.name, offset, name, got),), lazy)
 
         if plan.own is not None and plan.own[1] is length:
             size = plan.own[0].evaluate(scope)
@@ -258,7 +258,7 @@ class _Catalogue:
             size, place = rule.evaluate(scope), sum(item_width(item, g) for g in cls._fields[: self.place(cls, name)])
             if length.name in needs(rule) and size > room - place:
                 return told(name, at + place, f"{size} bytes", room - place)
-        return Foretold(exact=False)
+        return ExpectedFaults(exact=False)
 
     @staticmethod
     def place(cls: type[Header], name: str) -> int:

@@ -24,7 +24,7 @@ def explain(left: Any, right: Any) -> list[str] | None:
         for side in (one, other):
             tolerant = next((h for h in side._headers if is_pattern(h)), None)
             if tolerant is not None:
-                return [f"{tolerant!r} admits several values, so it equals no packet: use matches()"]
+                return [f"{tolerant!r} stands for several values, so it equals no packet: use matches()"]
         lines = explain_packets(one, other)
         if not lines:
             kinds = [type(side).__name__ for side in (left, right)]

@@ -261,7 +261,7 @@ class HeaderType(type):
         if "_root" in body:
             header._reset()
             return
-        header._answers, header._answered = _bindings.stated(header, answers), ()
+        header._answers, header._answered = _bindings.parse_answers(header, answers), ()
         check_declaration(header._declaration)
         header._reset()
         if under is None and when is not None:
@@ -362,7 +362,7 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         if isinstance(mine, Tolerance):
             other = other._alone() if theirs is None else other
             raw = other._parsed(field) if field.kind.wire == "items" else getattr(other, field.slot)
-            return mine.admits(raw, known)
+            return mine.accepts(raw, known)
         if field.kind.wire == "items" or theirs is None:
             return bool(getattr(self, field.name) == getattr(other, field.name))
         return bool(mine == theirs)

@@ -12,7 +12,7 @@ from packetlab.codec.bodies import Bodies
 from packetlab.codec.compiler import all_item_faults, replaced
 from packetlab.codec.faults import Fault
 from packetlab.codec.rederive import rederived
-from packetlab.codec.stacks import build, builders, made
+from packetlab.codec.stacks import build, made, stack_encoders
 from packetlab.declare.kinds import ByteString, utf8
 from packetlab.declare.wildcards import Known, NoMatch
 from packetlab.errors import BuildError
@@ -249,7 +249,7 @@ class Packet(Shown):
         if data is None:
             headers, notes = self._headers, self._notes
             # A stack that comes often has a function of its own (see `stacks`), which may still pass.
-            builder = builders.get(tuple(map(type, headers))) if notes is None else None
+            builder = stack_encoders.get(tuple(map(type, headers))) if notes is None else None
             data = builder(headers, self._payload) if builder is not None else None
             if data is None:
                 data = build(headers, self._payload, notes.gaps if notes is not None else None)

@@ -9,7 +9,7 @@ from typing import Any
 
 from packetlab.codec.bodies import measured
 from packetlab.codec.faults import Dissection, Fault
-from packetlab.codec.stacks import READERS, seen
+from packetlab.codec.stacks import count_use, stack_decoders
 from packetlab.errors import DissectError
 from packetlab.packet.coerce import first_header_of
 from packetlab.packet.foreign import as_bytes
@@ -46,8 +46,8 @@ def dissect(
         data = as_bytes(data)
     if first is PPP and data and data[0] & 1:
         first = ShortPPP
-    if (wire_length is None or wire_length == len(data)) and first in READERS and keep and not strict:
-        packet = READERS[first](data)
+    if (wire_length is None or wire_length == len(data)) and first in stack_decoders and keep and not strict:
+        packet = stack_decoders[first](data)
         if packet is not None:
             return packet  # type: ignore[no-any-return]
     root, end = first, len(data)
@@ -80,7 +80,7 @@ def dissect(
     if not ctx.clean or gaps:
         packet._notes = Notes(gaps, tuple(ctx.faults), ctx.missing, ctx.cut)
     if ctx.clean and keep and root is not None:
-        seen(root, packet._headers)
+        count_use(root, packet._headers)
     if strict and packet.faults:
         fault = packet.faults[0]
         names = [type(h).__name__ for h in headers]

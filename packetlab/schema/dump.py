@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.declare.expressions import Expr, Next
 from packetlab.declare.fields import REQUIRED
-from packetlab.declare.registry import key, placed
+from packetlab.declare.registry import bindings_of, key
 from packetlab.errors import DeclareError
 from packetlab.packet.header import own_doc
-from packetlab.schema.expressions import data_of
+from packetlab.schema.expressions import dump_expression
 from packetlab.schema.kinds import data_of_kind, data_of_value
 
 if TYPE_CHECKING:
@@ -37,26 +37,26 @@ def describe(header: type[AnyHeader]) -> dict[str, Any]:
     for option in ("payload_size", "opaque", "unsized", "partial", "quotes"):
         rule: Expr | None = getattr(header._declaration, option)
         if rule is not None:
-            found[option] = data_of(rule)
+            found[option] = dump_expression(rule)
     if header._declaration.pseudo is not None:
         for part in header._declaration.pseudo:
             if part and part not in header._by_name:
                 raise DeclareError(f"{header.__name__}.{part}", "a field of addresses", "a property, which is code")
         found["pseudo"] = list(header._declaration.pseudo)
     under = []
-    for lower, when, sets in placed(header):
+    for lower, when, sets in bindings_of(header):
         entry: dict[str, Any] = {"header": lower.__name__}
         if isinstance(when, dict):
             entry["numbers"] = {field: list(numbers) for field, numbers in when.items()}
         else:
-            entry["when"] = data_of(when)
+            entry["when"] = dump_expression(when)
             if sets:
-                entry["sets"] = {field: data_of(rule) for field, rule in sets.items()}
+                entry["sets"] = {field: dump_expression(rule) for field, rule in sets.items()}
         under.append(entry)
     if under:
         found["under"] = under
     answers = [
-        {**({} if asked is None else {"header": asked.__name__}), "rule": data_of(rule)}
+        {**({} if asked is None else {"header": asked.__name__}), "rule": dump_expression(rule)}
         for asked, rule in header._answers.items()
     ]
     if answers:
@@ -80,7 +80,7 @@ def described(headers: Iterable[type[AnyHeader]]) -> list[dict[str, Any]]:
         for needed in (*items, *(asked for asked in header._answers if asked is not None)):
             if not needed.__module__.startswith(OWN) or needed in wanted:
                 visit(needed, (*path, header))
-        for lower, _, _ in placed(header):
+        for lower, _, _ in bindings_of(header):
             if not lower.__module__.startswith(OWN) and lower not in wanted:
                 visit(lower, (*path, header))
         order[header] = None
@@ -105,7 +105,7 @@ def _field(f: Field, header: type[AnyHeader]) -> dict[str, Any]:
         ("until", f.until),
     ):
         if rule is not None and not (own and word == "rule"):
-            found[word] = data_of(rule)
+            found[word] = dump_expression(rule)
     found.update({word: number for word, number in (("align", f.align), ("pad", f.pad)) if number})
     if f.fixed:
         found["const"] = 1

@@ -54,50 +54,50 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
 def name(value: Any, where: str) -> str:
     """Return a name that may stand in generated source. DeclareError for any other value."""
     if type(value) is not str or not _NAME.fullmatch(value) or keyword.iskeyword(value):
-        raise DeclareError(where, "a name of up to 64 letters, digits and _", shown(value))
+        raise DeclareError(where, "a name of up to 64 letters, digits and _", safe_repr(value))
     return value
 
 
 def number(value: Any, where: str, low: int = -WIDEST, high: int = WIDEST - 1) -> int:
     """Return a whole number in a range. DeclareError for any other value, a truth value too."""
     if type(value) is not int or not low <= value <= high:
-        raise DeclareError(where, f"a number from {low} to {high}", shown(value))
+        raise DeclareError(where, f"a number from {low} to {high}", safe_repr(value))
     return value
 
 
 def text(value: Any, where: str, most: int) -> str:
     """Return a text of up to `most` characters."""
     if type(value) is not str or len(value) > most:
-        raise DeclareError(where, f"a text of up to {most} characters", shown(value))
+        raise DeclareError(where, f"a text of up to {most} characters", safe_repr(value))
     return value
 
 
 def space(value: Any, where: str) -> str:
     """Return the name of a number space."""
     if type(value) is not str or not _SPACE.fullmatch(value):
-        raise DeclareError(where, "a name of up to 200 printable letters", shown(value))
+        raise DeclareError(where, "a name of up to 200 printable letters", safe_repr(value))
     return value
 
 
-def listed(value: Any, where: str, most: int, least: int = 0) -> list[Any]:
+def expect_list(value: Any, where: str, most: int, least: int = 0) -> list[Any]:
     """Return a list of this many items."""
     if type(value) is not list or not least <= len(value) <= most:
-        raise DeclareError(where, f"a list of {least} to {most} items", shown(value))
+        raise DeclareError(where, f"a list of {least} to {most} items", safe_repr(value))
     return value
 
 
 def table(value: Any, where: str, known: str | Collection[str]) -> dict[str, Any]:
     """Return a dict that has no other keys than those `known` (words in a row, or a dict of them)."""
     if type(value) is not dict:
-        raise DeclareError(where, "names with values", shown(value))
+        raise DeclareError(where, "names with values", safe_repr(value))
     some = known.split() if isinstance(known, str) else known
     for key in value:
         if key not in some:
-            raise DeclareError(where, f"one of {' '.join(some)}", shown(key))
+            raise DeclareError(where, f"one of {' '.join(some)}", safe_repr(key))
     return value
 
 
-def shown(value: Any) -> str:
+def safe_repr(value: Any) -> str:
     """Return what a file holds in words: short, and with nothing that a terminal would act on."""
     if isinstance(value, str | float) or (isinstance(value, int) and abs(value) < WIDEST**2):
         words = ascii(value)
@@ -106,7 +106,7 @@ def shown(value: Any) -> str:
     return f"a {type(value).__name__}" + (f" of {len(value)}" if hasattr(value, "__len__") else "")
 
 
-def data_of(rule: Expr) -> Any:
+def dump_expression(rule: Expr) -> Any:
     """Return an expression as plain data. DeclareError where it has more levels than can be read back."""
     if rule.deep > DEPTH:
         raise DeclareError("a rule in a file", f"{DEPTH} levels at most", rule.deep)
@@ -117,27 +117,27 @@ def data_of(rule: Expr) -> Any:
     if isinstance(rule, Side):
         return [rule.side, rule.name]
     if isinstance(rule, Op):
-        return [rule.sign, data_of(rule.left), data_of(rule.right)]
+        return [rule.sign, dump_expression(rule.left), dump_expression(rule.right)]
     if isinstance(rule, OneOf):
-        return ["one_of", data_of(rule.values), [int(value) for value in rule.among]]
+        return ["one_of", dump_expression(rule.values), [int(value) for value in rule.among]]
     if isinstance(rule, If):
-        return ["choose", data_of(rule.condition), data_of(rule.yes), data_of(rule.no)]
+        return ["choose", dump_expression(rule.condition), dump_expression(rule.yes), dump_expression(rule.no)]
     if isinstance(rule, Ahead):
         return ["ahead", rule.bits]
     if isinstance(rule, Next):
-        return ["next_protocol", rule.space, data_of(rule.otherwise)]
+        return ["next_protocol", rule.space, dump_expression(rule.otherwise)]
     if isinstance(rule, Checksum):
         return ["checksum", rule.algorithm, list(rule.over), rule.none, rule.instead]
     raise DeclareError("a rule", "an expression of packetlab's own", repr(rule))
 
 
-def term(data: Any, where: str) -> Expr:
+def load_expression(data: Any, where: str) -> Expr:
     """Return the expression that `data` describes. DeclareError where it is none."""
     return _Terms(where, (*_NAMED, "ahead")).read(data, 0)
 
 
 def answer(data: Any, where: str) -> Expr:
-    """Return the rule of a reply that `data` describes: a term of the fields of two headers. DeclareError as for `term`."""
+    """Return the rule of a reply that `data` describes: a term of the fields of two headers. DeclareError as for `load_expression`."""
     return _Terms(where, ("request", "reply")).read(data, 0)
 
 
@@ -145,19 +145,19 @@ def rule(data: Any, where: str) -> Expr:
     """Return the rule of a field: a term, a checksum, or the number of the next header."""
     word = data[0] if type(data) is list and data else ""
     if word == "next_protocol":
-        _, called, otherwise = listed(data, where, 3, 3)
-        return Next(space(called, where), term(otherwise, where))
+        _, called, otherwise = expect_list(data, where, 3, 3)
+        return Next(space(called, where), load_expression(otherwise, where))
     if word == "checksum":
-        _, algorithm, over, none, instead = listed(data, where, 5, 5)
+        _, algorithm, over, none, instead = expect_list(data, where, 5, 5)
         if type(algorithm) is not str or algorithm not in ALGORITHMS:
-            raise DeclareError(where, f"one of {', '.join(ALGORITHMS)}", shown(algorithm))
-        parts = tuple(name(part, where) for part in listed(over, where, 16, 1))
+            raise DeclareError(where, f"one of {', '.join(ALGORITHMS)}", safe_repr(algorithm))
+        parts = tuple(name(part, where) for part in expect_list(over, where, 16, 1))
         # The one value that says "none" and what stands for it are bytes of the packet like any other sum.
         high = (1 << SUMS[algorithm]) - 1
         return Checksum(
             algorithm, parts, none if none is None else number(none, where, 0, high), number(instead, where, 0, high)
         )
-    return term(data, where)
+    return load_expression(data, where)
 
 
 class _Terms:
@@ -167,14 +167,14 @@ class _Terms:
         self.where, self.words = where, words
 
     def refuse(self, expected: str, got: Any) -> DeclareError:
-        return DeclareError(self.where, expected, shown(got))
+        return DeclareError(self.where, expected, safe_repr(got))
 
     def read(self, data: Any, depth: int) -> Expr:
         if depth > DEPTH:
             raise self.refuse(f"{DEPTH} levels at most", "more")
         if type(data) is int:
             return Const(number(data, self.where))
-        word, *operands = listed(data, self.where, 4, 2)
+        word, *operands = expect_list(data, self.where, 4, 2)
         if type(word) is not str:
             raise self.refuse("a word", word)
         if word in SIGNS and len(operands) == 2:
@@ -185,7 +185,7 @@ class _Terms:
             part = name(operands[0], self.where)
             return Side(word, part) if word in ("request", "reply") else _NAMED[word](part)
         if word == "one_of" and len(operands) == 2:
-            among = listed(operands[1], self.where, NUMBERS)
+            among = expect_list(operands[1], self.where, NUMBERS)
             return OneOf(self.read(operands[0], depth + 1), tuple(number(value, self.where) for value in among))
         if word == "choose" and len(operands) == 3:
             return If(*(self.read(operand, depth + 1) for operand in operands))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, get_args
 from packetlab.declare import integers, kinds
 from packetlab.declare.kinds import Address, ByteString, Int, Items, Kind, PayloadMark
 from packetlab.errors import DeclareError
-from packetlab.schema.expressions import listed, name, number, shown, table, text
+from packetlab.schema.expressions import expect_list, name, number, safe_repr, table, text
 
 LONGEST, MEMBERS, ARGUMENTS, WORDS = 1 << 16, 4096, 16, 1 << 16
 NESTING = 4
@@ -55,7 +55,7 @@ def form_of(row: dict[str, Any], where: str) -> Form:
     """Return the row for the kind that a description names."""
     word = row.get("kind")
     if type(word) is not str or word not in FORMS:
-        raise DeclareError(where, f"a kind: one of {', '.join(FORMS)}", shown(word))
+        raise DeclareError(where, f"a kind: one of {', '.join(FORMS)}", safe_repr(word))
     return FORMS[word]
 
 
@@ -98,7 +98,7 @@ def _number_spelled(row: dict[str, Any], where: str, enums: dict[str, None]) -> 
 
 def _enum_spelled(data: Any, where: str) -> str:
     if type(data) is not dict or type(data.get("members")) is not dict:
-        raise DeclareError(where, "names of values", shown(data))
+        raise DeclareError(where, "names of values", safe_repr(data))
     lines = [f"class {name(data.get('name'), where)}({'IntFlag' if data.get('flags') == 1 else 'IntEnum'}):"]
     if data.get("doc"):
         lines += [*("    " + line for line in docstring(text(data["doc"], where, WORDS))), ""]
@@ -151,7 +151,7 @@ def _own_data(kind: Kind, where: str) -> dict[str, Any]:
 def _arguments(row: dict[str, Any], where: str) -> dict[str, Any]:
     given = row.get("given", {})
     if type(given) is not dict or len(given) > ARGUMENTS:
-        raise DeclareError(where, f"{ARGUMENTS} arguments of a kind at most", shown(given))
+        raise DeclareError(where, f"{ARGUMENTS} arguments of a kind at most", safe_repr(given))
     for one, value in given.items():
         name(one, where)
         if type(value) is str:
@@ -167,7 +167,7 @@ def _own(row: dict[str, Any], where: str, maker: Any) -> Kind:
     known = known or [kind for kind in maker.kinds if kind.__name__ == called.rpartition(".")[2]]
     if len(known) != 1:
         hint = "pass the class in: declare_from(descriptions, kinds=[ThatKind]); its name imports nothing"
-        raise DeclareError(where, "a kind of field that is known here", shown(called), hint)
+        raise DeclareError(where, "a kind of field that is known here", safe_repr(called), hint)
     try:
         made: Kind = known[0](**_arguments(row, where))
         return made
@@ -270,16 +270,16 @@ def value_of_data(kind: Kind, data: Any, where: str) -> Any:
     if kind.wire == "number" or (kind.is_number and type(data) is int):
         return number(data, where, kind.low, kind.high)
     if kind.wire == "items":
-        return tuple(_item(one, kind.item, where) for one in listed(data, where, 256))
+        return tuple(_item(one, kind.item, where) for one in expect_list(data, where, 256))
     try:
         raw = bytes.fromhex(text(data, where, 2 * LONGEST))
     except ValueError:
-        raise DeclareError(where, "bytes in hexadecimal", shown(data)) from None
+        raise DeclareError(where, "bytes in hexadecimal", safe_repr(data)) from None
     if kind.verbatim:
         return raw
     found = kind.read(raw, 0, len(raw)) if kind.wire == "coded" else (raw, len(raw))
     if found is None or found[1] != len(raw) or (kind.bits is not None and len(raw) * 8 != kind.bits):
-        raise DeclareError(where, f"a whole {type(kind).__name__}", shown(data))
+        raise DeclareError(where, f"a whole {type(kind).__name__}", safe_repr(data))
     return kind.value(found[0])
 
 

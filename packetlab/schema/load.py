@@ -28,7 +28,17 @@ from packetlab.packet.packet import Header
 from packetlab.protocols import linktypes as _all_headers  # noqa: F401  descriptions may name any of them
 from packetlab.renamed import old_names
 from packetlab.schema.dump import OWN, describe
-from packetlab.schema.expressions import answer, listed, name, number, rule, shown, table, term, text
+from packetlab.schema.expressions import (
+    answer,
+    expect_list,
+    load_expression,
+    name,
+    number,
+    rule,
+    safe_repr,
+    table,
+    text,
+)
 from packetlab.schema.kinds import ADDRESSES, LONGEST, MEMBERS, WORDS, classes, form_of, import_name, value_of_data
 from packetlab.schema.source import class_body
 
@@ -74,10 +84,10 @@ class HeaderDescription:
 
     def _claims(self) -> Iterator[str]:
         """Yield the names of headers below whose payloads this one takes whatever they are."""
-        for entry in listed(self.description.get("under", []), self.name, BINDINGS):
+        for entry in expect_list(self.description.get("under", []), self.name, BINDINGS):
             if type(entry) is not dict or "numbers" in entry:
                 continue
-            lower, when = name(entry.get("header"), self.name), term(entry.get("when"), self.name)
+            lower, when = name(entry.get("header"), self.name), load_expression(entry.get("when"), self.name)
             known = registry.header_named(lower)
             asks = any(not isinstance(leaf, Const) for leaf in when.leaves())
             if known is None and asks:
@@ -106,7 +116,7 @@ class Declarations(tuple[HeaderDescription, ...]):
 
 def declarations(descriptions: Any) -> Declarations:
     """Return what is offered; declares nothing. DeclareError where the names alone make no sense."""
-    some = [_current(one) for one in listed(descriptions, "declarations", CLASSES)]
+    some = [_current(one) for one in expect_list(descriptions, "declarations", CLASSES)]
     return Declarations(HeaderDescription(some, place) for place in range(len(some)))
 
 
@@ -142,7 +152,7 @@ def declare_from(descriptions: Any, kinds: Iterable[type[Kind]] = ()) -> list[ty
     same words is taken as it is. DeclareError for anything not sound, or a name or number that is taken; then nothing
     was declared. TypeError for `kinds` that are none.
     """
-    some = listed([descriptions] if isinstance(descriptions, dict) else descriptions, "declarations", CLASSES)
+    some = expect_list([descriptions] if isinstance(descriptions, dict) else descriptions, "declarations", CLASSES)
     some = [_current(one) for one in some]
     made: dict[str, type[AnyHeader]] = {}
     maker = _Maker(made, classes(kinds))
@@ -152,7 +162,7 @@ def declare_from(descriptions: Any, kinds: Iterable[type[Kind]] = ()) -> list[ty
                 maker.make(description)
             maker.bind()
             maker.answer()
-            maker.try_out()
+            maker.compile_all()
     except PacketlabError:
         raise
     except Exception as error:  # whatever a description that passed every check still does to the compiler
@@ -222,7 +232,8 @@ class _Maker:
     def build(self, called: str, data: dict[str, Any]) -> type[AnyHeader]:
         """Make the class, not yet bound to any other."""
         rows = [
-            table(row, f"{called}, a field", _FIELD) for row in listed(data.get("fields"), f"{called}, fields", FIELDS)
+            table(row, f"{called}, a field", _FIELD)
+            for row in expect_list(data.get("fields"), f"{called}, fields", FIELDS)
         ]
         names = [name(row.get("name"), f"{called}, the name of a field") for row in rows]
         for one in names:
@@ -239,15 +250,15 @@ class _Maker:
         for one, row in zip(names, rows, strict=True):
             body[one] = self.spec(row, kinds[one], f"{called}.{one}")
         options: dict[str, Any] = {
-            word: term(data[word], f"{called}, {word}")
+            word: load_expression(data[word], f"{called}, {word}")
             for word in ("payload_size", "opaque", "unsized", "partial", "quotes")
             if word in data
         }
         if "pseudo" in data:
-            parts = listed(data["pseudo"], f"{called}, pseudo", 2, 2)
+            parts = expect_list(data["pseudo"], f"{called}, pseudo", 2, 2)
             for part in parts[parts[0] == "" :]:
                 if type(part) is not str or kinds.get(part) not in ADDRESSES.values():
-                    raise DeclareError(f"{called}, pseudo", "fields of addresses", shown(part))
+                    raise DeclareError(f"{called}, pseudo", "fields of addresses", safe_repr(part))
             options["pseudo"] = tuple(parts)
         made: Any = HeaderType(called, (Header,), body, **options)
         return made  # type: ignore[no-any-return]
@@ -262,7 +273,7 @@ class _Maker:
         called = name(data.get("name"), where)
         members = data.get("members")
         if type(members) is not dict or not 1 <= len(members) <= MEMBERS:
-            raise DeclareError(where, f"1 to {MEMBERS} names of values", shown(members))
+            raise DeclareError(where, f"1 to {MEMBERS} names of values", safe_repr(members))
         for member, value in members.items():
             if hasattr(IntFlag, name(member, where)) or hasattr(IntEnum, member):
                 raise DeclareError(where, "a name that is free", member)
@@ -283,7 +294,7 @@ class _Maker:
             rules["rule"] = rule(row["rule"], where)
         for word, said in (("when", "condition"), ("size", "size"), ("count", "count"), ("until", "until")):
             if word in row:
-                rules[said] = term(row[word], where)
+                rules[said] = load_expression(row[word], where)
         if "align" in row:
             rules["align"] = number(row["align"], where, 1, PADDING)
         if "pad" in row:
@@ -305,7 +316,7 @@ class _Maker:
         conditions = 0
         for cls, under in self.under:
             where = f"{cls.__name__}, under"
-            for entry in listed(under, where, BINDINGS):
+            for entry in expect_list(under, where, BINDINGS):
                 entry = table(entry, where, "header numbers when sets")
                 lower = self.known(entry.get("header"), where)
                 self.touched[lower] = None
@@ -316,17 +327,17 @@ class _Maker:
                         if field.kind.wire != "number":
                             raise DeclareError(where, "a number field", one)
                         values = [
-                            number(v, where, field.kind.low, field.kind.high) for v in listed(some, where, MEMBERS)
+                            number(v, where, field.kind.low, field.kind.high) for v in expect_list(some, where, MEMBERS)
                         ]
                         registry.bind(cls, lower, {one: tuple(values)})
                     continue
                 conditions += 1
                 if conditions > CONDITIONS:
                     raise DeclareError(where, f"{CONDITIONS} conditions at most", "more")
-                when = term(entry.get("when"), where)
+                when = load_expression(entry.get("when"), where)
                 sets = table(entry.get("sets", {}), where, lower._by_name)
-                filled = {one: term(data, where) for one, data in sets.items()}
-                placed = [(str(rule), str(sets)) for at, rule, sets in registry.placed(cls) if at is lower]
+                filled = {one: load_expression(data, where) for one, data in sets.items()}
+                placed = [(str(rule), str(sets)) for at, rule, sets in registry.bindings_of(cls) if at is lower]
                 if (str(when), str(filled)) not in placed:
                     registry.bind(cls, lower, when, filled)
 
@@ -335,20 +346,20 @@ class _Maker:
         for cls, data, new in self.answers:
             where = f"{cls.__name__}, answers"
             rules: dict[type[AnyHeader] | None, Expr] = {}
-            for entry in listed(data, where, ANSWERS):
+            for entry in expect_list(data, where, ANSWERS):
                 entry = table(entry, where, "header rule")
                 asked = self.known(entry["header"], where) if "header" in entry else None
                 if asked in rules:
-                    raise DeclareError(where, "one rule for each header", shown(entry.get("header")))
+                    raise DeclareError(where, "one rule for each header", safe_repr(entry.get("header")))
                 rules[asked] = answer(entry.get("rule"), where)
-            rules = registry.stated(cls, rules)
+            rules = registry.parse_answers(cls, rules)
             if new:
                 cls._answers = rules
                 registry.answer(cls)
             elif _told(rules) != _told(cls._answers):
                 raise DeclareError(where, f"what {cls.__module__}.{cls.__qualname__} answers", "something else")
 
-    def try_out(self) -> None:
+    def compile_all(self) -> None:
         """Compile every codec that is new or changed, so that an error comes now and not with a packet."""
         for cls in self.touched:
             Packing(cls._declaration).compile()

@@ -10,7 +10,7 @@ from typing import Any
 
 from packetlab.declare.expressions import COMPARISONS, SIGNS
 from packetlab.errors import DeclareError
-from packetlab.schema.expressions import DEPTH, NUMBERS, listed, name, number, shown, space, text
+from packetlab.schema.expressions import DEPTH, NUMBERS, expect_list, name, number, safe_repr, space, text
 from packetlab.schema.kinds import ADDRESSES, docstring, form_of
 
 _REFLECTED = SIGNS.keys() - COMPARISONS  # signs that may have a plain number on their left
@@ -20,7 +20,7 @@ _MOST = 1 << 16
 def class_body(description: dict[str, Any]) -> str:
     """Return the source of a class, its enums before it and further bindings after it."""
     called = name(description.get("name"), "a declaration")
-    bound = listed(description.get("under", []), called, NUMBERS)
+    bound = expect_list(description.get("under", []), called, NUMBERS)
     under = [_binding(entry, called) for entry in bound]
     # A class that follows itself first has to be there.
     options = [under.pop(0)] if under and bound[0]["header"] != called else []
@@ -28,7 +28,7 @@ def class_body(description: dict[str, Any]) -> str:
         if word in description:
             options.append(f"{word}={spelled(description[word], called)}")
     if "pseudo" in description:
-        parts = listed(description["pseudo"], called, 2, 2)
+        parts = expect_list(description["pseudo"], called, 2, 2)
         options.append(f"pseudo=({', '.join(_quoted(part) if part else repr('') for part in parts)})")
     if "answers" in description:
         options.append(f"answers={_answers(description['answers'], called)}")
@@ -37,7 +37,7 @@ def class_body(description: dict[str, Any]) -> str:
     if description.get("doc"):
         lines += [f"    {line}".rstrip() for line in docstring(text(description["doc"], called, _MOST))]
         lines.append("")
-    body = [_field(row, called, enums) for row in listed(description.get("fields"), called, NUMBERS)]
+    body = [_field(row, called, enums) for row in expect_list(description.get("fields"), called, NUMBERS)]
     lines += ["    " + line for line in body or ["pass"]]
     lines += ["", ""][: 2 * bool(under)] + [f"bind({called}, {one})" for one in under]
     return "\n".join([*("\n".join([one, "", ""]) for one in enums), *lines])
@@ -45,13 +45,15 @@ def class_body(description: dict[str, Any]) -> str:
 
 def _binding(entry: Any, where: str) -> str:
     if type(entry) is not dict:
-        raise DeclareError(where, "a binding", shown(entry))
+        raise DeclareError(where, "a binding", safe_repr(entry))
     words = [f"under={name(entry.get('header'), where)}"]
     if "numbers" in entry:
         if type(entry["numbers"]) is not dict:
-            raise DeclareError(where, "numbers of a field", shown(entry["numbers"]))
+            raise DeclareError(where, "numbers of a field", safe_repr(entry["numbers"]))
         for field, some in entry["numbers"].items():
-            values = [f"{one:#x}" if number(one, where) > 255 else str(one) for one in listed(some, where, NUMBERS, 1)]
+            values = [
+                f"{one:#x}" if number(one, where) > 255 else str(one) for one in expect_list(some, where, NUMBERS, 1)
+            ]
             words.append(
                 f"when={{{_quoted(field)}: {values[0] if len(values) == 1 else '(' + ', '.join(values) + ')'}}}"
             )
@@ -59,7 +61,7 @@ def _binding(entry: Any, where: str) -> str:
         words.append(f"when={spelled(entry.get('when'), where)}")
     sets = entry.get("sets", {})
     if type(sets) is not dict:
-        raise DeclareError(where, "values of fields", shown(sets))
+        raise DeclareError(where, "values of fields", safe_repr(sets))
     if sets:
         words.append(f"sets={{{', '.join(f'{_quoted(key)}: {spelled(value, where)}' for key, value in sets.items())}}}")
     return ", ".join(words)
@@ -67,9 +69,9 @@ def _binding(entry: Any, where: str) -> str:
 
 def _answers(data: Any, where: str) -> str:
     rules = []
-    for entry in listed(data, where, NUMBERS):
+    for entry in expect_list(data, where, NUMBERS):
         if type(entry) is not dict:
-            raise DeclareError(where, "a rule of a reply", shown(entry))
+            raise DeclareError(where, "a rule of a reply", safe_repr(entry))
         rules.append((name(entry["header"], where) if "header" in entry else "None", spelled(entry.get("rule"), where)))
     if [asked for asked, _ in rules] == ["None"]:
         return rules[0][1]  # of a header of its own class
@@ -78,7 +80,7 @@ def _answers(data: Any, where: str) -> str:
 
 def _field(row: Any, where: str, enums: dict[str, None]) -> str:
     if type(row) is not dict:
-        raise DeclareError(where, "a field", shown(row))
+        raise DeclareError(where, "a field", safe_repr(row))
     called = name(row.get("name"), where)
     where = f"{where}.{called}"
     right = _right(row, where)
@@ -114,20 +116,20 @@ def _value(data: Any, row: dict[str, Any], where: str) -> str:
         return str(number(data, where))
     if type(data) is list:
         item = name(row.get("of"), where)
-        items = [f"{item}({_given(one, where)})" for one in listed(data, where, NUMBERS)]
+        items = [f"{item}({_given(one, where)})" for one in expect_list(data, where, NUMBERS)]
         return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
     try:
         raw = bytes.fromhex(text(data, where, _MOST))
         kind = ADDRESSES.get(str(row.get("kind")))
         return f'"{kind.text(raw)}"' if kind is not None and len(raw) == kind.size else repr(raw)
     except ValueError:
-        raise DeclareError(where, "bytes in hexadecimal", shown(data)) from None
+        raise DeclareError(where, "bytes in hexadecimal", safe_repr(data)) from None
 
 
 def _given(item: Any, where: str) -> str:
     if type(item) is not dict or any(type(value) is list for value in item.values()):
         # Headers inside headers inside a default: described, not spelled, since their class is not at hand.
-        raise DeclareError(where, "a default of one level", shown(item))
+        raise DeclareError(where, "a default of one level", safe_repr(item))
     return ", ".join(f"{name(key, where)}={_value(value, {}, where)}" for key, value in item.items())
 
 
@@ -148,7 +150,7 @@ def spelled(data: Any, where: str, depth: int = 0) -> str:
         raise DeclareError(where, f"{DEPTH} levels at most", "more")
     if type(data) is int:
         return str(number(data, where))
-    word, *parts = listed(data, where, 5, 2)
+    word, *parts = expect_list(data, where, 5, 2)
 
     def inner(at: int) -> str:
         return spelled(parts[at], where, depth + 1)
@@ -163,7 +165,7 @@ def spelled(data: Any, where: str, depth: int = 0) -> str:
     if word in ("request", "reply") and len(parts) == 1:
         return f"{word}.{name(parts[0], where)}"
     if word == "one_of" and len(parts) == 2:
-        among = ", ".join(str(number(one, where)) for one in listed(parts[1], where, NUMBERS))
+        among = ", ".join(str(number(one, where)) for one in expect_list(parts[1], where, NUMBERS))
         value = f"expression({inner(0)})" if type(parts[0]) is int else _grouped(inner(0), parts[0])
         return f"{value}.one_of({among})"
     if word == "choose" and len(parts) == 3:
@@ -174,7 +176,7 @@ def spelled(data: Any, where: str, depth: int = 0) -> str:
         return f"next_protocol({_letters(space(parts[0], where))}, {inner(1)})"
     if word == "checksum" and len(parts) == 4:
         return _checksum(parts, where)
-    raise DeclareError(where, "a word of rules with its operands", shown(word))
+    raise DeclareError(where, "a word of rules with its operands", safe_repr(word))
 
 
 def _grouped(code: str, data: Any) -> str:
@@ -183,10 +185,10 @@ def _grouped(code: str, data: Any) -> str:
 
 def _checksum(parts: list[Any], where: str) -> str:
     algorithm, over, none, instead = parts
-    names = [_quoted(part) for part in listed(over, where, NUMBERS)]
+    names = [_quoted(part) for part in expect_list(over, where, NUMBERS)]
     if (algorithm, none, instead) == ("internet", 0, 0xFFFF):
         return f"internet_checksum({', '.join([*names, 'zero_is_none=True'])})"
     usual = {"internet": (None, 0xFFFF), "xns": (0xFFFF, 0), "crc32": (None, 0), "crc32c": (None, 0), "sctp": (None, 0)}
     if type(algorithm) is str and usual.get(algorithm, ()) == (none, instead):
         return f"{algorithm if algorithm.startswith('crc') else algorithm + '_checksum'}({', '.join(names)})"
-    raise DeclareError(where, "a checksum as packetlab writes them", shown(algorithm))
+    raise DeclareError(where, "a checksum as packetlab writes them", safe_repr(algorithm))

@@ -33,7 +33,7 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def shown(value: Any) -> str:
+def safe_repr(value: Any) -> str:
     """Return what was given in a few words."""
     return f"{value!r:.60}" if not is_number(value) or value.bit_length() < 512 else f"{value.bit_length()} bits"
 
@@ -261,7 +261,9 @@ class Socket(Shown, metaclass=_ClosedToNewAttributes):
     def _need_size(self, size: Any, verb: str = "read") -> None:
         """Say that a size is none, before anything is taken."""
         right = is_number(size) and 0 <= size <= MOST
-        self._need(right, EINVAL, verb, "a size of 0 or more bytes", shown(size), f"{MOST} at most, as read(2) has it")
+        self._need(
+            right, EINVAL, verb, "a size of 0 or more bytes", safe_repr(size), f"{MOST} at most, as read(2) has it"
+        )
 
     def _need_backlog(self, backlog: Any) -> None:
         right = is_number(backlog) and backlog > 0

@@ -81,7 +81,7 @@ def _xns(who: Any) -> bytes:
     return bytes(address)
 
 
-def goes(packet: Packet, sender: frozenset[bytes] | None, receiver: frozenset[bytes] | None) -> bool:
+def goes_between(packet: Packet, sender: frozenset[bytes] | None, receiver: frozenset[bytes] | None) -> bool:
     """Say whether, at some layer, the packet goes from one of these addresses to one of those (None: any)."""
     if sender is None and receiver is None:
         return True

@@ -9,7 +9,7 @@ from packetlab.declare.wildcards import Known
 from packetlab.packet.packet import Packet
 from packetlab.packet.results import Change
 from packetlab.pattern.align import How
-from packetlab.testing.endpoints import goes, names, route
+from packetlab.testing.endpoints import goes_between, names, route
 from packetlab.testing.patterns import Pattern
 from packetlab.testing.sources import Seen
 from packetlab.testing.timeline import SECOND, Entry, Expected, Quiet, Send, Timeline
@@ -42,7 +42,7 @@ class Recorded(Timeline, Protocol):
     def packet(self, seen: Seen) -> Packet:
         """Return what was seen dissected."""
 
-    def lets(self, packet: Packet) -> bool:
+    def allows(self, packet: Packet) -> bool:
         """Say whether a packet is one of those allowed."""
 
     def _hosts(self) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class Reporter:
         self.unexpected = [] if tape.allow_unexpected else [i for i in self.reading.unexpected if not self._let(i)]
 
     def _let(self, i: int) -> bool:
-        return self.tape.lets(self.tape.packet(self.seen[i]))
+        return self.tape.allows(self.tape.packet(self.seen[i]))
 
     def tell(self) -> str:
         """Return all of it; nothing where there is nothing to complain of."""
@@ -153,7 +153,7 @@ class Reporter:
         for block in self.tape.blocks:
             for entry in block:
                 if isinstance(entry, Expected) and entry.pattern.what is not None and entry.pattern.fits(packet):
-                    if goes(
+                    if goes_between(
                         packet, entry.sender.raw_addresses, entry.receiver.raw_addresses
                     ) and self.reading.taken.get(entry):
                         most = self.reading.taken[entry]
@@ -177,7 +177,7 @@ class Reporter:
     def _differences(self, entry: Expected, i: int) -> list[str]:
         packet = self.tape.packet(self.seen[i])
         lines = entry.pattern.differences(packet)
-        if not goes(packet, entry.sender.raw_addresses, entry.receiver.raw_addresses):
+        if not goes_between(packet, entry.sender.raw_addresses, entry.receiver.raw_addresses):
             lines.append(f"goes {route(packet, self.hosts)}: expected {entry.sender.name} -> {entry.receiver.name}")
         if entry.at is not None and abs(self.seen[i].at / SECOND - entry.at) > entry.tolerance:
             lines.append(f"time: expected {entry.at:g} s (+-{entry.tolerance:g}), got {seconds(self.seen[i].at)}")

@@ -18,7 +18,7 @@ from packetlab.errors import LocalProtocolError, Mismatch, PacketlabError, Stall
 from packetlab.link.medium import Medium
 from packetlab.packet.packet import Packet
 from packetlab.pattern.align import Alignment, How, Member, align
-from packetlab.testing.endpoints import Party, goes
+from packetlab.testing.endpoints import Party, goes_between
 from packetlab.testing.patterns import Pattern
 from packetlab.testing.player import Player
 from packetlab.testing.sources import FrameSource, Seen, watching
@@ -209,7 +209,7 @@ class Tape:
                 return How.FITS if seen[i].sent == member.number else None
             if seen[i].sent is not None or not isinstance(member, Expected):
                 return None
-            if not goes(packets[i], member.sender.raw_addresses, member.receiver.raw_addresses):
+            if not goes_between(packets[i], member.sender.raw_addresses, member.receiver.raw_addresses):
                 return None
             if member.pattern.fits(packets[i]):
                 off = 0.0 if member.at is None else abs(seen[i].at / SECOND - member.at)
@@ -217,7 +217,7 @@ class Tape:
             return How.OTHER if member.pattern.resembles(packets[i]) else None
 
         def free(i: int) -> bool:
-            return seen[i].sent is None and (self.allow_unexpected or self.lets(packets[i]))
+            return seen[i].sent is None and (self.allow_unexpected or self.allows(packets[i]))
 
         wanted = self.blocks if blocks is None else blocks
         told = [block for block in wanted if not isinstance(block[0], Quiet)]
@@ -231,10 +231,10 @@ class Tape:
             self._dissected[id(seen.frame)] = seen.frame.packet()
         return self._dissected[id(seen.frame)]
 
-    def lets(self, packet: Packet) -> bool:
+    def allows(self, packet: Packet) -> bool:
         """Say whether a packet is one of those allowed."""
         return any(
-            pattern.fits(packet) and goes(packet, sender.raw_addresses, receiver.raw_addresses)
+            pattern.fits(packet) and goes_between(packet, sender.raw_addresses, receiver.raw_addresses)
             for sender, receiver, pattern in self.allowed
         )
 

@@ -207,7 +207,9 @@ def test_counting_frames_makes_next_to_none(tmp_path: Path, monkeypatch: pytest.
         Capture.of([bytes(Ether() / IPv4() / UDP(dport=i % 3)) for i in range(3000)]).write(path)
     made: list[object] = []
     init = Frame.__init__
-    monkeypatch.setattr(Frame, "__init__", lambda frame, *args, **more: made.append(frame) or init(frame, *args, **more))
+    monkeypatch.setattr(
+        Frame, "__init__", lambda frame, *args, **more: made.append(frame) or init(frame, *args, **more)
+    )
     for path in paths:
         assert Capture(path).count() == 3000 and Capture(path).where("udp.dport == 2").count() == 1000
     assert len(made) < 10  # the first of each stretch of pcapng

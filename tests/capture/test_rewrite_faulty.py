@@ -46,7 +46,9 @@ from packetlab.declare.kinds import Address, Int, Items
 IP = {"0.0.0.0/1": "128.0.0.0/1", "128.0.0.0/1": "0.0.0.0/1", "::/1": "8000::/1", "8000::/1": "::/1"}
 KEPT = {port ^ flip for port in (4789, 1701, 8472) for flip in (0, 0x8000)}  # ports that say what follows
 # The ports of the frames here, and what any change of one byte makes of them: a map of all 65,536 takes its time each time.
-NEAR = {near for port in (5000, 53, 80) for byte in range(256) for near in (port & 0xFF00 | byte, byte << 8 | port & 0xFF)}
+NEAR = {
+    near for port in (5000, 53, 80) for byte in range(256) for near in (port & 0xFF00 | byte, byte << 8 | port & 0xFF)
+}
 PORTS = {port: port ^ 0x8000 for port in sorted(NEAR - KEPT)}
 FOUR, SIX = {"src": "10.1.2.3", "dst": "10.9.9.9"}, {"src": "2001:db8::1", "dst": "2001:db8::2"}
 

@@ -83,7 +83,7 @@ def agreed(seed: int, engines: list[str]) -> None:
             assert [frame.number for frame, packet in frames if test(packet, frame)] == wanted, words
             assert pickle.loads(pickle.dumps(test)).matches() == test.matches()
             for engine in engines:
-                patch.setattr(traces.Traces, "_in_loops", lambda traces, source, engine=engine: engine == "loops")
+                patch.setattr(traces.ScanEngines, "_in_loops", lambda traces, source, engine=engine: engine == "loops")
                 assert [frame.number for frame in capture.where(words)] == wanted, words
 
 
@@ -149,7 +149,7 @@ COUNTED = {  # arithmetic on conditions, which are 0 or 1
 def test_rules_count_conditions(name: str, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(traces.loops, "compiled", wrapping)
     monkeypatch.setattr(traces.loops, "available", lambda: True)
-    monkeypatch.setattr(traces.Traces, "_in_loops", lambda traces, source: engine == "loops")
+    monkeypatch.setattr(traces.ScanEngines, "_in_loops", lambda traces, source: engine == "loops")
     number = COUNTED[name](field("a"), field("b"))
     with bindings():
 

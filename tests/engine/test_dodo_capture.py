@@ -38,7 +38,7 @@ def content(packet: Packet) -> tuple[int, int, bytes]:
     return int(spp.control) & (ATTENTION | EOM), spp.datastream, packet.payload
 
 
-def data_of(packets: list[Packet], source: int) -> list[tuple[int, int, bytes]]:
+def dump_expression(packets: list[Packet], source: int) -> list[tuple[int, int, bytes]]:
     """Return what one end wrote, each packet once, in order."""
     numbered = {p[SPP].seq: p for p in packets if p[SPP].source_id == source and not int(p[SPP].control) & SYSTEM}
     return [content(numbered[seq]) for seq in sorted(numbered) if numbered[seq][SPP].datastream < END]
@@ -94,7 +94,7 @@ def test_as_the_server_of_a_dodo_client() -> None:
             connection.send(data, datastream, end_of_message=bool(mark & EOM), attention=bool(mark & ATTENTION))
             stand.node.touch(connection)
             stand.says()
-    assert heard == data_of(packets, CLIENT) and len(heard) == 22
+    assert heard == dump_expression(packets, CLIENT) and len(heard) == 22
     assert connection is not None and connection.ended and connection.error is None
     assert connection.state in (State.DALLYING, State.CLOSED)
 
@@ -123,7 +123,7 @@ def test_as_the_client_of_a_dodo_server() -> None:
         stand.node.touch(connection)
         stand.says()
     assert connection.remote.socket == packets[1][IDP].src.socket  # learned from the answer
-    assert heard == data_of(packets, SERVER) and sent == data_of(packets, CLIENT)
+    assert heard == dump_expression(packets, SERVER) and sent == dump_expression(packets, CLIENT)
     assert connection.error is None and connection.state is State.CLOSED
 
 

@@ -485,7 +485,7 @@ def test_random_declarations_travel_and_read_alike(some: list[dict[str, Any]], d
         travelled = described([whole, *(h for h in registry.declared() if h.__name__ == "Item")])
         assert sorted(map(str, travelled)) == sorted(map(str, some))
         with bindings():
-            registry.forget(whole)
+            registry.unregister(whole)
             for header in [h for h in registry.declared() if h.__module__ == "described"]:
                 del registry._declared[registry.key(header)]
             again = spelled(some)["Whole"]

@@ -120,7 +120,7 @@ def test_what_needs_no_explanation_gets_none(left: Any, right: Any) -> None:
 
 
 def test_a_prototype_that_admits_several_values_equals_nothing() -> None:
-    said_so = "IPv4(ttl=between(1, 2)) admits several values, so it equals no packet: use matches()"
+    said_so = "IPv4(ttl=between(1, 2)) stands for several values, so it equals no packet: use matches()"
     assert said(IPv4(ttl=between(1, 2)), IPv4(ttl=1)) == [said_so]
     assert said(bytes(IPv4()), IPv4(ttl=between(1, 2))) == [said_so]
 

@@ -27,7 +27,7 @@ _BEGINNING = Struct("<I").pack(PEN) + b"packetlab declarations 1, "
 _PIECE = re.compile(rb"piece (\d{1,3}) of (\d{1,3}): ")
 
 
-def offering(headers: Iterable[type[Header]]) -> tuple[tuple[int, bytes], ...]:
+def encode_declarations(headers: Iterable[type[Header]]) -> tuple[tuple[int, bytes], ...]:
     """Return the options that carry the declarations of `headers`, and of those they need; DeclareError where one cannot travel."""
     some = list(headers)
     if not some:
@@ -64,7 +64,7 @@ class Offers:
             self.sections.append(section)
 
 
-def offered(sections: Iterable[Section], name: str) -> Declarations:
+def decode_declarations(sections: Iterable[Section], name: str) -> Declarations:
     """Return what the sections of a file offer; declares nothing. CaptureError where that is damaged or makes no sense."""
     from packetlab.schema.load import declarations, from_json
 

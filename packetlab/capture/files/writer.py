@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.files.blocks import Block, Custom, Names, Note, Secrets, Section, Statistics
-from packetlab.capture.files.declarations import is_offer, offering
+from packetlab.capture.files.declarations import encode_declarations, is_offer
 from packetlab.capture.files.pcap import PcapSink
 from packetlab.capture.files.pcapng_write import PcapngSink
 from packetlab.capture.files.records import plain
@@ -54,7 +54,7 @@ class Writer:
         if format not in ("pcap", "pcapng"):
             raise CaptureError(self.name, "format pcap or pcapng", format)
         self.format = format
-        self._offered = offering(declare)
+        self._offered = encode_declarations(declare)
         if format == "pcap" and (self._offered or section != Section()):
             raise CaptureError(self.name, "pcapng to hold a section's words and declarations", format)
         self._own = named and where != "-"

@@ -73,13 +73,13 @@ def _no_pattern(pattern: Any) -> TypeError:
 
 def _header_class(pattern: type) -> type[Header]:
     """Return a class that packets may have headers of. TypeError for other classes, BuildError for one that items are of."""
-    from packetlab.declare.registry import declared, placed
+    from packetlab.declare.registry import bindings_of, declared
     from packetlab.packet.packet import Header
 
     if not issubclass(pattern, Header):
         raise _no_pattern(pattern)
     among = [(one, f) for one in declared() for f in one._fields if f.kind.wire == "items" and f.kind.item is pattern]
-    if among and not any(placed(one) for one in (pattern, *declared()) if issubclass(one, pattern)):
+    if among and not any(bindings_of(one) for one in (pattern, *declared()) if issubclass(one, pattern)):
         header, f = among[0]
         names = f'"{header.__name__.lower()}.{f.name}.{pattern._fields[0].name}"' if pattern._fields else ""
         raise BuildError(
@@ -108,13 +108,13 @@ def as_test(pattern: Any) -> Any:
 
 def needed(pattern: Any) -> Any:
     """Return what a buffer tells of all packets that match, as data: None for nothing. What passes has still to be asked."""
-    from packetlab.bulk.queries import tellable
+    from packetlab.bulk.queries import prefilter
     from packetlab.packet.packet import Header, Packet
     from packetlab.pattern.conditions import Every, prototype_test
 
     if isinstance(pattern, Header):
-        return tellable(prototype_test(pattern)[0])
+        return prefilter(prototype_test(pattern)[0])
     if isinstance(pattern, Packet):  # its headers, in whatever order here
-        return tellable(Every([prototype_test(header)[0] for header in pattern._headers]))
+        return prefilter(Every([prototype_test(header)[0] for header in pattern._headers]))
     test = as_test(pattern)
-    return None if test is None else tellable(test)
+    return None if test is None else prefilter(test)

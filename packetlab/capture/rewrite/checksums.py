@@ -1,4 +1,4 @@
-"""Ledger: changes of bytes in many frames, and the checksums that have to follow (RFC 1071, RFC 1624).
+"""Checksum updater: changes of bytes in many frames, and the checksums that have to follow (RFC 1071, RFC 1624).
 
 A checksum that was right before is right after; one that was wrong stays as it is, unless all are to be put right; one
 that cannot be computed, because what it covers is not all here, is changed by as much as what it covers was. Nothing is summed
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ONES = 65535
 
 
-class Ledger:
+class ChecksumUpdater:
     """The checksums of one batch while its bytes are changed; `settle` ends it.
 
     `data` is changed in place. `fix`: put wrong ones right too.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from packetlab.capture.rewrite.anonymise import Anonymiser
-from packetlab.capture.rewrite.checksums import Ledger
+from packetlab.capture.rewrite.checksums import ChecksumUpdater
 from packetlab.capture.rewrite.link_layer import Link, popped, pushed, roomy, tagged, vlan_tag
 from packetlab.capture.rewrite.maps import MacMap, NetMap, each, mac_number, port_table, rows
 from packetlab.capture.rewrite.sites import ICMP, ICMP6, UDP, Sites
@@ -92,14 +92,14 @@ class Rewriter:
         sites = Sites(batch, ends)
         if self.deep:
             self.left.update(+sites.left)
-            ledger = Ledger(sites, self.fix)
-            self._cut(batch, sites, ledger, ends)
-            self._addresses(sites, ledger)
+            sums = ChecksumUpdater(sites, self.fix)
+            self._cut(batch, sites, sums, ends)
+            self._addresses(sites, sums)
             if self.ports is not None:
                 at, transport, around = sites.ports
-                ledger.change(at, _number_rows(self.ports[sites.u16(at)], 2), own=transport, around=around)
-            self._fields(sites, ledger)
-            ledger.settle()
+                sums.change(at, _number_rows(self.ports[sites.u16(at)], 2), own=transport, around=around)
+            self._fields(sites, sums)
+            sums.settle()
         return sites
 
     # Sizes --------------------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ class Rewriter:
         batch.wire_sizes = np.maximum(batch.wire_sizes - known, batch.sizes)
         batch.interfaces = tuple(one._replace(fcs_length=0) for one in batch.interfaces)
 
-    def _cut(self, batch: FrameBatch, sites: Sites, ledger: Ledger, ends: Any) -> None:
+    def _cut(self, batch: FrameBatch, sites: Sites, sums: ChecksumUpdater, ends: Any) -> None:
         """Cut what is longer than the MTU, and let lengths say what is there."""
         import numpy as np
 
@@ -132,7 +132,7 @@ class Rewriter:
             batch.wire_sizes = np.minimum(batch.wire_sizes, batch.sizes)
         batch.sizes = shorter - batch.starts
         batch.wire_sizes = np.where(short, batch.sizes, batch.wire_sizes)
-        ledger.cut(shorter)
+        sums.cut(shorter)
         nets = sites.networks
         old = sites.u16(np.where(nets.version == 4, nets.at + 2, nets.at + 4))
         told = nets.at + old + np.where(nets.version == 4, 0, 40)
@@ -144,20 +144,20 @@ class Rewriter:
             here = np.flatnonzero(long & (nets.version == version))
             length = np.maximum(shorter[nets.row[here]] - nets.at[here] - before, 0)
             own, around = nets.own[here], nets.around[here]
-            ledger.change(nets.at[here] + place, _number_rows(length, 2), own=own, around=around)
+            sums.change(nets.at[here] + place, _number_rows(length, 2), own=own, around=around)
         # In a fragment the length is that of the whole datagram, which is not cut.
         udp = long & ~nets.piece & (nets.protocol == UDP) & (nets.upper >= 0) & (nets.upper + 8 <= shorter[nets.row])
         here = np.flatnonzero(udp)
         length = sites.u16(nets.upper[here] + 4)
         here = here[(length > 0) & (nets.upper[here] + length > shorter[nets.row[here]])]
         length = shorter[nets.row[here]] - nets.upper[here]
-        ledger.change(
+        sums.change(
             nets.upper[here] + 4, _number_rows(length, 2), own=nets.transport[here], around=nets.around[here]
         )  # fmt: skip
 
     # Addresses and fields -----------------------------------------------------------------------------------
 
-    def _addresses(self, sites: Sites, ledger: Ledger) -> None:
+    def _addresses(self, sites: Sites, sums: ChecksumUpdater) -> None:
         import numpy as np
 
         macs = sites.macs
@@ -169,12 +169,12 @@ class Rewriter:
             for role, end in enumerate(self.ends):
                 if end is not None:
                     new[(macs.role == role) & (macs.header == 0)] = end  # of the outermost header
-            ledger.change(macs.at, _number_rows(new.astype(np.int64), 6), around=macs.around)
+            sums.change(macs.at, _number_rows(new.astype(np.int64), 6), around=macs.around)
         for bits, found in ((32, sites.ips4), (128, sites.ips6)):
             if len(found.at) and (any(self.nets) or self.anonymiser):
-                self._networks(sites, ledger, bits, found)
+                self._networks(sites, sums, bits, found)
 
-    def _networks(self, sites: Sites, ledger: Ledger, bits: int, found: Any) -> None:
+    def _networks(self, sites: Sites, sums: ChecksumUpdater, bits: int, found: Any) -> None:
         import numpy as np
 
         high, low = words_at(sites.data, found.at, bits // 8)
@@ -192,9 +192,9 @@ class Rewriter:
             different, place = np.unique(raw[~done], axis=0, return_inverse=True) if bits > 32 else _unique(raw[~done])
             raw = raw.copy()
             raw[~done] = self.anonymiser.ips(different)[place.reshape(-1)]
-        ledger.change(found.at, raw, own=found.own, pseudo=found.transport, around=found.around)
+        sums.change(found.at, raw, own=found.own, pseudo=found.transport, around=found.around)
 
-    def _fields(self, sites: Sites, ledger: Ledger) -> None:
+    def _fields(self, sites: Sites, sums: ChecksumUpdater) -> None:
         """Set what only the outermost IP header of a frame is asked for."""
         import numpy as np
 
@@ -205,7 +205,7 @@ class Rewriter:
             here = np.flatnonzero(outer & (nets.version == version))
             at = nets.at[here] + place
             old = words_at(sites.data, at, size)[1].astype(np.int64)
-            ledger.change(at, _number_rows(change(old), size), own=nets.own[here], around=nets.around[here])
+            sums.change(at, _number_rows(change(old), size), own=nets.own[here], around=nets.around[here])
 
         if self.ttl is not None:
             put(4, 8, self.ttl)

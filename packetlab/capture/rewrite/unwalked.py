@@ -93,7 +93,7 @@ BEGUN: dict[int, type[AnyHeader]] = {
 """Link types whose frames the walk begins with, and the header that they are to have."""
 
 _known: dict[Any, Any] = {}
-registry.stale.append(_known)
+registry.caches.append(_known)
 
 
 def walks(lower: type[AnyHeader], header: Any, upper: type[AnyHeader]) -> bool:

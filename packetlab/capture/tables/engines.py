@@ -1,4 +1,4 @@
-"""Traces: what goes over batches of frames for columns and for filters, chosen for each link type and each size of file.
+"""Scan engines: what goes over batches of frames for columns and for filters, chosen for each link type and each size of file.
 
 Two things can: code for numpy, and loops compiled by numba, which are faster but take time to load and, once, to compile.
 """
@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from packetlab.bulk.queries import Asked, traceable
+from packetlab.bulk.queries import Query, can_scan
 from packetlab.bulk.scan_loop import loop_source
 from packetlab.bulk.scan_rows import rows_trace
 from packetlab.capture import loops
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.tables.columns import frame_column
-from packetlab.declare.registry import stale
+from packetlab.declare.registry import caches
 from packetlab.errors import BuildError
 from packetlab.pattern.conditions import COMPARE, About, Condition, Match, Test
 from packetlab.protocols.linktypes import first_header
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 MOST = 256  # questions that are asked of a buffer at once; a filter of more asks packets
 REMEMBERED = 128
 _known: dict[Any, Any] = {}  # what was written for the same question before: thousands of files may be asked it
-stale.append(_known)
+caches.append(_known)
 
 
-def _written(write: Callable[[type[Header], Sequence[Asked]], Any], first: type[Header], asked: Sequence[Asked]) -> Any:
+def _written(write: Callable[[type[Header], Sequence[Query]], Any], first: type[Header], asked: Sequence[Query]) -> Any:
     key = write, first, tuple(asked)
     found = _known.pop(key, None)
     if found is None:
@@ -43,7 +43,7 @@ def _written(write: Callable[[type[Header], Sequence[Asked]], Any], first: type[
     return found
 
 
-class Traces:
+class ScanEngines:
     """Goes over batches for what is asked.
 
     Args:
@@ -51,7 +51,7 @@ class Traces:
         capture_size: bytes of the file, None where it is not known.
     """
 
-    def __init__(self, asked: Sequence[Asked], engine: str | None = None, capture_size: int | None = None) -> None:
+    def __init__(self, asked: Sequence[Query], engine: str | None = None, capture_size: int | None = None) -> None:
         self.check(engine)
         self.asked, self.engine, self.capture_size = asked, engine, capture_size or 0
         self._by_type: dict[int, Callable[..., Any] | None] = {}
@@ -93,7 +93,7 @@ class Traces:
         return self.capture_size >= loops.WORTH_COMPILING
 
     def go(self, batch: FrameBatch, arrays: Sequence[Any]) -> list[int]:
-        """Fill in the arrays (see `bulk.queries.parameters`); return the rows of packets that have to be looked at."""
+        """Fill in the arrays (see `bulk.queries.array_names`); return the rows of packets that have to be looked at."""
         import numpy as np
 
         odd = np.zeros(len(batch), bool)
@@ -144,12 +144,12 @@ class FieldFilter:
         self.test, self.capture_size = test, capture_size
         self._asked = test.matches()
         self._matches = list(dict.fromkeys(one for one in self._asked if isinstance(one, Match)))
-        self._traces = Traces(self._matches, None, capture_size)
+        self._traces = ScanEngines(self._matches, None, capture_size)
 
     @staticmethod
     def able(test: Any) -> bool:
         """Whether all that a test asks can be decided from buffers."""
-        return isinstance(test, Test) and len(set(test.matches())) <= MOST and all(map(traceable, test.matches()))
+        return isinstance(test, Test) and len(set(test.matches())) <= MOST and all(map(can_scan, test.matches()))
 
     def __call__(self, frame: Frame) -> bool:
         """Whether a frame passes."""

@@ -13,7 +13,7 @@ from packetlab.bulk.columns import Column
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.reading import Batched
 from packetlab.capture.tables.columns import AnyColumn, Columns, arrow_format, column_of, named_file
-from packetlab.capture.tables.engines import Traces
+from packetlab.capture.tables.engines import ScanEngines
 from packetlab.errors import BuildError, CaptureError
 from packetlab.hooks import Shown
 
@@ -46,7 +46,7 @@ class Table(Shown):
     """
 
     def __init__(self, capture: Tabled, specs: Iterable[Any], engine: str | None = None) -> None:
-        Traces.check(engine)
+        ScanEngines.check(engine)
         self._capture, self._engine = capture, engine
         self._columns: list[AnyColumn] = [
             named_file(capture.name) if spec == "file" else column_of(spec) for spec in specs
@@ -131,7 +131,7 @@ class Decoder:
     def __init__(self, columns: list[AnyColumn], engine: str | None, capture_size: int | None, rows: int) -> None:
         self.columns, self.room = columns, max(1, rows)
         self.wired = [one for one in columns if isinstance(one, Column)]
-        self.traces = Traces(self.wired, engine, capture_size)
+        self.traces = ScanEngines(self.wired, engine, capture_size)
         self.block: Columns | None = None
         self.filled = 0
 

@@ -30,7 +30,7 @@ SELECTORS = ("proto", "nh", "code")
 
 _made: dict[str, tuple[type[AnyHeader], Any]] = {}
 _bound: dict[str, Any] = {}  # those of them that are bound as the declarations say now
-registry.stale.append(_bound)
+registry.caches.append(_bound)
 
 
 def native(header: type[AnyHeader]) -> Any:
@@ -284,7 +284,7 @@ def _bind(header: type[AnyHeader], made: Any) -> None:
         return
     certain = [] if is_own(header) else registry.places(header)
     made.bound_under = []
-    for lower, _, _ in registry.placed(header):
+    for lower, _, _ in registry.bindings_of(header):
         theirs = native(lower)
         if theirs is None or theirs in made.bound_under:
             continue

@@ -104,7 +104,7 @@ def tables(header: type[AnyHeader], field: str) -> tuple[str, ...]:
 def places(header: type[AnyHeader]) -> tuple[list[TableEntry], list[str]]:
     """Return where a header stands under Wireshark's own, and in words which of its bindings cannot be said there."""
     found, left = [], []
-    for lower, when, _ in registry.placed(header):
+    for lower, when, _ in registry.bindings_of(header):
         if not is_known(lower):
             continue
         numbered = _numbered(header, lower, when)

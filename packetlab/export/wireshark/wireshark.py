@@ -76,7 +76,7 @@ def collect(headers: Any) -> list[type[AnyHeader]]:
     for header in queue:
         near = [f.kind.item for f in header._fields if f.kind.wire == "items"]
         near += [upper for upper in following(header) if not is_known(upper) and not _elsewhere(header, upper)]
-        near += [lower for lower, _, _ in registry.placed(header) if not is_known(lower)]
+        near += [lower for lower, _, _ in registry.bindings_of(header) if not is_known(lower)]
         fresh = [one for one in dict.fromkeys(near) if one not in found]
         found.update(dict.fromkeys(fresh))
         queue += fresh
@@ -306,7 +306,7 @@ class _Script:
             entry = f"alone({self.numbers[header]})"
             for link in links:
                 lines.append(f'DissectorTable.get("wtap_encap"):add((wtap_encaps or wtap).USER{link - 147}, {entry})')
-            if not links and header not in items and not registry.placed(header):
+            if not links and header not in items and not registry.bindings_of(header):
                 tables = ", ".join(lua(name) for name in ("udp.port", "tcp.port", "ethertype", "ip.proto"))
                 lines.append(f"for _, name in ipairs({{{tables}}}) do")
                 lines += [f"  pcall(function() DissectorTable.get(name):add_for_decode_as({entry}) end)", "end"]

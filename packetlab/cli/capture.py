@@ -37,6 +37,7 @@ def add(command: Command) -> None:
 def _run(args: Any) -> int:
     import signal
     import threading
+    from types import SimpleNamespace
 
     from packetlab.link.interface import Interface
     from packetlab.link.replay.record import record
@@ -44,15 +45,22 @@ def _run(args: Any) -> int:
     test = matcher(args.filter)
     words = pcap_filter([*([args.kernel_filter] if args.kernel_filter else []), *args.words])
     # As tcpdump does: a request to end is a request to finish the file; an interrupt too where a script's & has it ignored.
+    requests: list[int] = []
+
+    def request(number: int, _: object) -> None:
+        if requests:
+            raise KeyboardInterrupt  # in a hurry
+        requests.append(number)
+
     ours = threading.current_thread() is threading.main_thread()
-    requests = (signal.SIGTERM, signal.SIGINT) if ours else ()
-    before = {number: signal.signal(number, signal.default_int_handler) for number in requests}
+    before = {number: signal.signal(number, request) for number in (signal.SIGTERM, signal.SIGINT) if ours}
     try:
         with Interface(args.interface, promiscuous=not args.no_promiscuous, outgoing=True, filter=words) as interface:
             where = sys.stdout.buffer if args.write == "-" else args.write
             done = record(
-                interface, where, count=args.count, seconds=args.seconds, pattern=test, ring=args.buffer << 20
-            )
+                interface, where, count=args.count, seconds=args.seconds, pattern=test,
+                stop=SimpleNamespace(is_set=lambda: bool(requests)), ring=args.buffer << 20,
+            )  # fmt: skip
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 SOL_PACKET, RX_RING, VERSION = 263, 5, 10
 TPACKET_V3 = 2
 BLOCK = 1 << 17  # bytes; longer frames than a block has room for are cut
+MOST = 16  # blocks that are taken at once
 FULL_AFTER_MS = 20  # a block with frames is handed over so much later at the latest, however few they are
 FOR_USER = 1  # block status: TP_STATUS_USER
 STATUS, COUNT, FIRST = 8, 12, 16  # where the numbers of a block stand (struct tpacket_hdr_v1)
@@ -73,6 +74,7 @@ class Ring:
         request = struct.pack("7I", BLOCK, self._blocks, 2048, self._blocks * (BLOCK // 2048), FULL_AFTER_MS, 0, 0)
         sock.setsockopt(SOL_PACKET, RX_RING, request)
         self._memory = mmap.mmap(sock.fileno(), self._blocks * BLOCK)
+        self._words = memoryview(self._memory).cast("I")
         self._waits, self._taking = Waits(f"ring of {self.name}"), threading.Lock()
         self._next = 0
         self.received = 0
@@ -83,23 +85,28 @@ class Ring:
         return self._waits.closed
 
     def batches(
-        self, timeout: float | None = None, count: int | None = None, stop: Stop | None = None
+        self, timeout: float | None = None, count: int | None = None, stop: Stop | None = None, lasting: bool = True
     ) -> Iterator[FrameBatch]:
         """Yield frames as they come, in batches: `count` of them at most, for `timeout` seconds at most, until `stop`.
 
+        Of what is in the ring at the end nothing is left there.
+
         Args:
             stop: a `threading.Event`: ends it when set, within a fifth of a second.
+            lasting: if not, the memory of a batch is the kernel's again when the next is asked for, and nothing is copied.
 
         Raises:
             OSError: the ring or its interface was closed, by another thread too; or the interface is gone.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         left = count
-        while (left is None or left > 0) and not (stop is not None and stop.is_set()):
-            batch = self._take()
-            if batch is None:
-                wait = None if deadline is None else deadline - time.monotonic()
-                if wait is not None and wait <= 0:
+        more = self._blocks  # that are taken after the end
+        while (left is None or left > 0) and more > 0:
+            wait = None if deadline is None else max(0.0, deadline - time.monotonic())
+            ended = wait == 0 or (stop is not None and stop.is_set())
+            taken = self._take(more if ended else MOST)
+            if taken is None:
+                if ended:
                     return
                 if stop is not None:
                     wait = AT_ONCE if wait is None else min(wait, AT_ONCE)
@@ -108,38 +115,54 @@ class Ring:
                     if trouble:
                         raise OSError(trouble, f"{self.name}: {os.strerror(trouble)}")
                 continue
-            if not len(batch):
-                continue
+            blocks, raw, places = taken
+            more -= len(blocks) if ended else 0
+            if lasting:
+                raw = raw.copy()
+                self._give_back(blocks)
+            batch = self._batch(raw, places)
             if left is not None:
                 batch = batch if len(batch) <= left else batch.chosen(range(left))
                 left -= len(batch)
-            yield batch
+            try:
+                if len(batch):
+                    yield batch
+            finally:
+                if not lasting:
+                    self._give_back(blocks)
+            del batch, raw, taken  # the memory can be unmapped while nothing comes
 
-    def _take(self) -> FrameBatch | None:
-        """Return the frames of the next block that is ready, None where none is; its place is the kernel's again then."""
+    def _take(self, most: int) -> tuple[range, Any, list[int]] | None:
+        """Return the next blocks that are ready, `most` at most, with their memory and where frames begin in it; None for none."""
         with self._taking:
             self._waits.check()
-            start = self._next * BLOCK
-            status, count, first, size = struct.unpack_from("IIII", self._memory, start + STATUS)
-            if not status & FOR_USER:
+            words, first, base = self._words, self._next, self._next * BLOCK
+            places: list[int] = []
+            add = places.append
+            end, block = base, first
+            while block < min(first + most, first + MOST, self._blocks):
+                start = block * BLOCK
+                status, count, at, size = words[(start + STATUS) // 4 : (start + STATUS) // 4 + 4]
+                if not status & FOR_USER:
+                    break
+                at += start - base
+                for _ in range(count):
+                    add(at)
+                    at += words[(base + at) // 4]
+                end = start + size
+                block += 1
+            if block == first:
                 return None
-            block = self._memory[start : start + size]
-            struct.pack_into("I", self._memory, start + STATUS, 0)
-            self._next = (self._next + 1) % self._blocks
-        batch = self._batch(block, count, first)
-        if self._passes is not None:
-            batch = batch.chosen(self._passes.mask(batch))
-        self.received += len(batch)
-        return batch
+            self._next = block % self._blocks
+            return range(first, block), np.frombuffer(self._memory, np.uint8, end - base, base), places
 
-    def _batch(self, block: bytes, count: int, first: int) -> FrameBatch:
-        raw = np.frombuffer(block, np.uint8)
-        places: list[int] = []
-        at = first
-        add, number = places.append, int.from_bytes
-        for _ in range(count):
-            add(at)
-            at += number(block[at : at + 4], "little")
+    def _give_back(self, blocks: range) -> None:
+        """Let the kernel fill blocks again."""
+        with self._taking:
+            for block in blocks if not self.closed else ():
+                self._words[(block * BLOCK + STATUS) // 4] = 0
+
+    def _batch(self, raw: Any, places: list[int]) -> FrameBatch:
         rows = np.array(places, np.int64)
         heads = np.ndarray((len(raw) - HEAD.itemsize + 1,), HEAD, raw, 0, (1,))[rows]
         if not self._outgoing:
@@ -149,9 +172,13 @@ class Ring:
         starts, sizes, wire = rows + heads["at"], heads["size"].astype(np.int64), heads["wire"].astype(np.int64)
         tagged = np.flatnonzero(heads["status"] & VLAN_VALID)
         if len(tagged):
-            raw = _put_back(raw, starts, sizes, wire, heads, tagged)
+            _put_back(raw, starts, sizes, wire, heads, tagged)
         times = heads["seconds"].astype(np.int64) * 1_000_000_000 + heads["fraction"]
-        return FrameBatch(raw, starts, sizes, times, wire, (self.description,), None, self.received + 1)
+        batch = FrameBatch(raw, starts, sizes, times, wire, (self.description,), None, self.received + 1)
+        if self._passes is not None:
+            batch = batch.chosen(self._passes.mask(batch))
+        self.received += len(batch)
+        return batch
 
     def close(self) -> None:
         """Give the memory back. Frames that were not taken are lost; the socket is as it was before.
@@ -159,7 +186,8 @@ class Ring:
         A thread waiting for a batch gets an OSError that says so.
         """
         if self._waits.close():
-            with self._taking:
+            with self._taking, suppress(BufferError):  # a batch that is still in use keeps the memory until it goes
+                self._words.release()
                 self._memory.close()
             with suppress(OSError):  # the socket may be closed already
                 self._socket.setsockopt(SOL_PACKET, RX_RING, bytes(28))
@@ -176,9 +204,8 @@ class Ring:
         return f"<Ring {printable(self.name)}: {self._blocks * BLOCK} bytes>"
 
 
-def _put_back(raw: Any, starts: Any, sizes: Any, wire: Any, heads: Any, rows: Any) -> Any:
+def _put_back(raw: Any, starts: Any, sizes: Any, wire: Any, heads: Any, rows: Any) -> None:
     """Put VLAN tags that the kernel took out back into frames: the addresses move to the front, where there is room."""
-    raw = raw.copy()
     starts[rows] -= 4
     sizes[rows] += 4
     wire[rows] += 4
@@ -189,4 +216,3 @@ def _put_back(raw: Any, starts: Any, sizes: Any, wire: Any, heads: Any, rows: An
     tags = heads["tag"][rows]
     for i, value in enumerate((kinds >> 8, kinds & 255, tags >> 8 & 255, tags & 255)):
         raw[at + 12 + i] = value
-    return raw

@@ -12,13 +12,13 @@ import lz4.frame
 import pytest
 
 from packetlab.capture import Capture, Frame
-from packetlab.capture.files.source import CHUNK, _zstd
+from packetlab.capture.files.source import CHUNK, zstd
 from packetlab.errors import CaptureError
 from tests.capture.test_formats import block, described, packet, read, section
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
-    "zstd": lambda data: _zstd().compress(data),
+    "zstd": lambda data: zstd().compress(data),
     "lz4": lz4.frame.compress,
 }
 HEAD = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, 1)

@@ -7,7 +7,7 @@ from struct import Struct
 from typing import BinaryIO, Literal, NamedTuple
 
 from packetlab.capture.batch import FrameBatch
-from packetlab.capture.files.records import pcap_records
+from packetlab.capture.files.records import pcap_records, write_records
 from packetlab.capture.files.source import Bytes
 from packetlab.capture.frame import NOTHING, Frame, InterfaceDescription
 from packetlab.errors import CaptureError
@@ -140,7 +140,7 @@ class PcapSink:
         for interface in used:
             if interface.linktype != self.linktype:
                 raise self._other(interface.linktype)
-        self.stream.write(pcap_records(batch))
+        write_records(self.stream, pcap_records(batch))
 
     def _other(self, linktype: int) -> CaptureError:
         return CaptureError(self.name, f"frames of link type {self.linktype}", linktype, "pcapng holds several")

@@ -40,7 +40,7 @@ from packetlab.capture.files.pcapng import (
     SECTION,
     SIMPLE_PACKET,
 )
-from packetlab.capture.files.records import batch_units, pcapng_blocks
+from packetlab.capture.files.records import batch_units, pcapng_blocks, write_records
 from packetlab.capture.frame import Frame, InterfaceDescription
 from packetlab.errors import CaptureError
 
@@ -163,7 +163,7 @@ class PcapngSink:
                 self.write(frame)
             return
         places = {which: self.interface(batch.interfaces[which]) for which in used}
-        self.stream.write(pcapng_blocks(batch, places, units))
+        write_records(self.stream, pcapng_blocks(batch, places, units))
 
     def end(self, linktype: int) -> None:
         """Write what a file without frames needs."""

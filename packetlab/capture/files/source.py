@@ -9,8 +9,6 @@ import os
 import select
 import stat
 import sys
-from contextlib import suppress
-from io import FileIO
 from pathlib import Path
 from threading import Event
 from time import monotonic
@@ -214,7 +212,7 @@ def _unpacker(packing: str | None, name: str) -> Any:
         if packing == "gzip":
             return _Gunzip()
         if packing == "zstd":
-            return _zstd().ZstdDecompressor()
+            return zstd().ZstdDecompressor()
         import lz4.frame
 
         return lz4.frame.LZ4FrameDecompressor()
@@ -222,7 +220,7 @@ def _unpacker(packing: str | None, name: str) -> Any:
         raise CaptureError(name, f"the package that unpacks {packing}", str(error)) from None
 
 
-def _zstd() -> Any:
+def zstd() -> Any:
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:
@@ -273,83 +271,6 @@ def open_source(where: Any, start: int | None = None, following: Following | Non
         except (OSError, ValueError) as error:  # ValueError: a name with a zero in it
             raise CaptureError(str(where), "a readable file", getattr(error, "strerror", error)) from None
     return ByteSource(where, str(getattr(where, "name", "stream")), start, following)
-
-
-def open_sink(where: Any) -> BinaryIO:
-    """Open a path for writing ("-" is standard output), packed if its name ends in .gz, .zst or .lz4."""
-    if where == "-":
-        return sys.stdout.buffer
-    ending = Path(where).suffix
-    try:
-        if ending == ".gz":
-            import gzip
-
-            # No name and no time inside: the same frames make the same file.
-            return gzip.GzipFile(filename="", fileobj=open(where, "wb"), mode="wb", mtime=0)  # type: ignore[return-value]
-        if ending == ".zst":
-            return _zstd().open(where, "wb")  # type: ignore[no-any-return]
-        if ending == ".lz4":
-            import lz4.frame
-
-            return lz4.frame.open(where, "wb")  # type: ignore[no-any-return]
-        return WholeWrites(open(where, "wb", buffering=0), str(where))  # type: ignore[return-value]
-    except ImportError as error:
-        raise CaptureError(str(where), f"the package that packs {ending}", str(error)) from None
-    except (OSError, ValueError) as error:
-        raise CaptureError(str(where), "a writable file", getattr(error, "strerror", error)) from None
-
-
-class WholeWrites:
-    """A file that gets what is written in whole pieces, many at a time: a killed program leaves no half of one.
-
-    (But for the one moment that the kernel itself is stopped in the middle of a write.) Where the disk is full, what is
-    not written whole is taken off again, and lost.
-    """
-
-    def __init__(self, file: FileIO, name: str) -> None:
-        self._file, self._name = file, name
-        self._waiting: list[bytes] = []
-        self._size = 0
-
-    def write(self, data: bytes) -> int:
-        """Take a piece that must not be cut."""
-        self._waiting.append(data)
-        self._size += len(data)
-        if self._size >= PACKED_CHUNK:
-            self.flush()
-        return len(data)
-
-    def flush(self) -> None:
-        """Hand everything to the kernel. OSError where it takes no more; then the file ends with a whole piece."""
-        waiting, self._waiting, self._size = self._waiting, [], 0
-        rest = memoryview(b"".join(waiting))
-        written = 0
-        try:
-            while written < len(rest):
-                written += self._file.write(rest[written:])
-        except OSError as error:
-            self._take_off(waiting, written)
-            raise OSError(error.errno, f"{error.strerror}; what was written whole stays", self._name) from None
-
-    def _take_off(self, pieces: list[bytes], written: int) -> None:
-        """Cut the piece off that is written in part, where that can be."""
-        for piece in pieces:
-            if written < len(piece):
-                break
-            written -= len(piece)
-        with suppress(OSError):  # a pipe, or a device
-            self._file.truncate(self._file.seek(-written, os.SEEK_CUR))
-
-    def fileno(self) -> int:
-        """The file descriptor."""
-        return self._file.fileno()
-
-    def close(self) -> None:
-        """Hand on what waits, and close."""
-        try:
-            self.flush()
-        finally:
-            self._file.close()
 
 
 class Bytes:

@@ -15,7 +15,7 @@ from packetlab.capture.files.declarations import encode_declarations, is_offer
 from packetlab.capture.files.pcap import PcapSink
 from packetlab.capture.files.pcapng_write import PcapngSink
 from packetlab.capture.files.records import plain
-from packetlab.capture.files.source import open_sink
+from packetlab.capture.files.sink import open_sink
 from packetlab.capture.frame import Frame, InterfaceDescription
 from packetlab.errors import CaptureError, suggestion
 

@@ -1,21 +1,31 @@
 """Record: what comes in on an interface into a file, as fast as it comes.
 
-Frames go from the kernel's ring to the file in batches, each written whole: a process that is killed leaves a file that
-reads up to its last batch. What the kernel had no room for is counted.
+Frames go from the kernel's ring to the file in batches, from where they lie, each written whole: a process that is killed
+leaves a file that reads up to its last batch. What the kernel had no room for is counted.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import clear_frames
 from typing import Any, BinaryIO
+
+import numpy as np
 
 from packetlab.capture import Writer, frame_matcher
 from packetlab.capture.batch import FrameBatch
+from packetlab.capture.filters.patterns import as_test
+from packetlab.capture.tables.engines import FieldFilter
 from packetlab.hooks import Shown
 from packetlab.link.interface import Interface
+from packetlab.link.ring import FULL_AFTER_MS, Ring
 from packetlab.link.waits import Stop
+
+SETTLED = 2 * FULL_AFTER_MS / 1000  # seconds after which the ring has handed over what is in it
 
 
 @dataclass(frozen=True)
@@ -51,38 +61,65 @@ def record(
 
     Args:
         where, format: as for a `Writer`. pattern: a prototype header, a header class or a function of a packet that
-            frames must match; looking at each takes time, the interface's own `filter` takes none.
+            frames must match; a function looks at each packet, which takes time, the interface's own `filter` takes none.
         stop: ends it when set, within a fifth of a second. ring: bytes that are held while the file cannot take them.
 
     OSError where the interface was closed meanwhile, by another thread too; the file then holds what came before.
     """
-    test = None if pattern is None else frame_matcher(pattern)
+    passes = None if pattern is None else _mask(pattern)
     start = time.monotonic_ns()
-    total = 0
     with interface.ring(ring) as source, Writer(where, format, linktype=interface.linktype) as writer:
         interface.statistics()  # what was lost before is not ours
+        log = _Log(interface, source, writer, passes, count)
         try:
-            for batch in source.batches(seconds, None if test is not None else count, stop) if count != 0 else ():
-                chosen = _matching(batch, test, None if count is None else count - writer.count)
-                writer.write_batch(chosen)
-                writer.flush()
-                total += chosen.total_bytes
-                if writer.count == count:
-                    break
-        except KeyboardInterrupt:
-            pass
-        counts = interface.statistics()
+            with suppress(KeyboardInterrupt):
+                log.take(seconds, stop)
+            log.take(SETTLED, None)  # what came before the end, and is on its way
+            log.tally()
+        except BaseException as error:
+            clear_frames(error.__traceback__)  # or they would hold batches, and these the ring
+            raise
         if writer.format == "pcapng":
             now = time.time_ns()
             writer.statistics(
                 source.description, time_ns=now, start_ns=now - (time.monotonic_ns() - start), end_ns=now,
-                received=counts.received + counts.dropped, dropped=counts.dropped, delivered=writer.count,
+                received=log.received + log.dropped, dropped=log.dropped, delivered=writer.count,
             )  # fmt: skip
-    return Recording(writer.count, total, counts.dropped, time.monotonic_ns() - start)
+    return Recording(writer.count, log.bytes, log.dropped, time.monotonic_ns() - start)
 
 
-def _matching(batch: FrameBatch, test: Any, most: int | None) -> FrameBatch:
-    if test is None:
-        return batch
-    rows = [row for row, frame in enumerate(batch) if test(frame)]
-    return batch.chosen(rows[:most])
+class _Log:
+    """What has gone into a file so far, and what was lost."""
+
+    def __init__(self, interface: Interface, source: Ring, writer: Writer, passes: Any, count: int | None) -> None:
+        self.interface, self.source, self.writer, self.passes, self.count = interface, source, writer, passes, count
+        self.bytes = self.received = self.dropped = 0
+
+    def take(self, seconds: float | None, stop: Stop | None) -> None:
+        """Write what comes until one of them, or the number of frames, is reached."""
+        left = None if self.count is None else self.count - self.writer.count
+        most = left if self.passes is None else None
+        for batch in self.source.batches(seconds, most, stop, lasting=False) if left != 0 else ():
+            chosen = batch if self.passes is None else batch.chosen(np.flatnonzero(self.passes(batch))[:left])
+            self.writer.write_batch(chosen)
+            self.writer.flush()
+            self.bytes += chosen.total_bytes
+            self.tally()  # in time: the kernel counts to 2**32
+            left = None if self.count is None else self.count - self.writer.count
+            if left == 0:
+                return
+            del batch, chosen
+
+    def tally(self) -> None:
+        """Add up what the kernel counted since the last time."""
+        counts = self.interface.statistics()
+        self.received, self.dropped = self.received + counts.received, self.dropped + counts.dropped
+
+
+def _mask(pattern: Any) -> Callable[[FrameBatch], Any]:
+    """Return what says which frames of a batch match: of their bytes where these tell, else of packets."""
+    test = as_test(pattern)
+    if FieldFilter.able(test):
+        return FieldFilter(test).mask
+    passes = frame_matcher(pattern)
+    return lambda batch: np.array([passes(frame) for frame in batch], bool)

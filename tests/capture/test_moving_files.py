@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from packetlab import Capture, CaptureError, Frame, Writer
+from packetlab.capture.batch import FrameBatch
 from packetlab.capture.files.source import CHUNK
 from tests.capture.test_formats import described, packet, section
 from tests.capture.test_sources import HEAD, record
@@ -219,6 +220,24 @@ def test_a_full_disk_leaves_whole_records(tmp_path: Path, name: str) -> None:
         assert capture.faults == ()
         assert str(path) in str(told.value)
         assert path.stat().st_size > 290_000
+
+
+@pytest.mark.parametrize("name", ["out.pcap", "out.pcapng"])
+def test_of_a_batch_a_full_disk_takes_whole_records_too(tmp_path: Path, name: str) -> None:
+    frames = [Frame(os.urandom(i), i) for i in range(1000, 2000)]
+    batch = FrameBatch.of(frames)
+    with room(300_001), pytest.raises(OSError, match="what was written whole stays"), Writer(tmp_path / name) as writer:
+        writer.write_batch(batch)
+    assert 298_000 < (tmp_path / name).stat().st_size <= 300_001
+    kept = list(Capture(tmp_path / name))
+    assert len(kept) > 100 and kept == frames[: len(kept)]
+
+
+def test_what_lies_beside_the_buffer_of_a_batch_is_never_written(tmp_path: Path) -> None:
+    batch = FrameBatch(bytes(100), [0, 90, -20, 5000], [10, 40, 10, 8], [1, 2, 3, 4])
+    with Writer(tmp_path / "out.pcap") as writer:
+        writer.write_batch(batch)
+    assert all(set(frame.data) <= {0} and len(frame.data) <= 10 for frame in Capture(tmp_path / "out.pcap"))
 
 
 def test_what_is_written_behind_a_full_disk_stands_behind_whole_records(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from packetlab import UDP, VLAN, Capture, Ether, Frame, IPv4, Lab, Writer, recor
 from packetlab.bulk.batch import Batch
 from packetlab.capture import Statistics
 from packetlab.capture.batch import FrameBatch
+from tests.capture.test_moving_files import room
 from tests.conftest import CORPUS, need
 
 ROOT = Path(__file__).parent.parent.parent
@@ -183,6 +184,78 @@ def test_a_recording_keeps_what_matches(lab: Lab, tmp_path: Path) -> None:
     done = record(other, path, count=20, seconds=20, pattern=lambda packet: packet.payload[3] % 3 == 0)
     sender.join()
     assert done.frames == 20 and numbers(Capture(path)) == list(range(0, 60, 3))
+
+
+class After:
+    """A `stop` that is set once something was done."""
+
+    def __init__(self, then) -> None:
+        self.then = then
+
+    def is_set(self) -> bool:
+        then, self.then = self.then, lambda: None
+        then()
+        return True
+
+
+def test_what_came_before_the_end_is_in_the_file(lab: Lab, tmp_path: Path) -> None:
+    port, other = linked(lab)
+    tagged = bytes(TO / VLAN(id=5) / IPv4() / UDP() / b"in a tag")
+
+    def talk() -> None:
+        send(Batch.of([frame(i, 1400) for i in range(3000)]), onto=port, workers=1)
+        send([tagged], onto=port, workers=1)
+
+    done = record(other, tmp_path / "a.pcapng", stop=After(talk))
+    kept = list(Capture(tmp_path / "a.pcapng"))
+    assert (done.frames, done.dropped) == (3001, 0) and kept[-1].data == tagged
+    assert numbers(kept[:-1]) == list(range(3000))
+    send(tagged, onto=port)
+    assert other.receive_frame(timeout=5).data == tagged  # single reads again
+
+
+class Slow(io.BytesIO):
+    """A file that takes a while: more comes meanwhile than the ring holds."""
+
+    def __init__(self, then) -> None:
+        super().__init__()
+        self.then = then
+
+    def flush(self) -> None:
+        then, self.then = self.then, lambda: None
+        then()
+
+
+def test_what_came_while_the_file_was_slow_is_kept_or_counted(lab: Lab) -> None:
+    port, other = linked(lab)
+    many = Batch.of([frame(i, 1400) for i in range(3000)])
+    file = Slow(lambda: send(many, onto=port, workers=1))
+    done = record(other, file, stop=After(lambda: send([frame(0)], onto=port, workers=1)), ring=2 << 20)
+    kept = list(Capture(io.BytesIO(file.getvalue())))
+    assert done.frames == len(kept) > 500 and done.dropped > 500 and done.frames + done.dropped == 3001
+    (counts,) = [note for note in Capture(io.BytesIO(file.getvalue())).notes() if isinstance(note, Statistics)]
+    assert (counts.received, counts.dropped, counts.delivered) == (3001, done.dropped, done.frames)
+
+
+def test_a_recording_that_fails_gives_the_interface_back(lab: Lab, tmp_path: Path) -> None:
+    port, other = linked(lab)
+    many = Batch.of([frame(i, 1400) for i in range(1000)])
+    with room(100_000), pytest.raises(OSError, match="what was written whole stays"):
+        record(other, tmp_path / "a.pcap", stop=After(lambda: send(many, onto=port, workers=1)))
+    assert numbers(Capture(tmp_path / "a.pcap")) == list(range(68))
+    send([frame(7)], onto=port, workers=1)
+    assert numbers([other.receive_frame(timeout=5)]) == [7]
+
+
+def test_a_filter_of_fields_makes_no_packets(lab: Lab, tmp_path: Path, monkeypatch) -> None:
+    port, other = linked(lab)
+    monkeypatch.setattr(Frame, "packet", lambda frame: pytest.fail("a packet was made"))
+    frames = [bytes(TO / IPv4() / UDP(dport=i % 3) / i.to_bytes(4, "big")) for i in range(90)]
+    done = record(
+        other, tmp_path / "a.pcap", count=20, pattern="udp.dport == 1", seconds=20,
+        stop=After(lambda: send(frames, onto=port, workers=1)),
+    )  # fmt: skip
+    assert done.frames == 20 and numbers(Capture(tmp_path / "a.pcap")) == list(range(1, 60, 3))
 
 
 def started(lab: Lab, path: Path, *words: str):

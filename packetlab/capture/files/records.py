@@ -53,7 +53,9 @@ class Records:
         base[:, 0], size[:, 0] = heads.ctypes.data + rows * np.uint64(heads.strides[0]), heads.strides[0]
         base[:, 1], size[:, 1] = data.ctypes.data + batch.starts.astype(np.uint64), batch.sizes
         if tails is not None and ends is not None:
-            base[:, 2] = tails.ctypes.data + (rows + np.uint64(1)) * np.uint64(tails.strides[0]) - ends.astype(np.uint64)
+            base[:, 2] = (
+                tails.ctypes.data + (rows + np.uint64(1)) * np.uint64(tails.strides[0]) - ends.astype(np.uint64)
+            )
             size[:, 2] = ends
 
     def joined(self) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.lenient import Values, read_items, values_of, walk
-from packetlab.codec.source import OneByOne, function
+from packetlab.codec.source import OneByOne, constant, function
 from packetlab.declare import registry
 from packetlab.declare.expressions import DEEP, Const, Expr, If, Next, Ref
 from packetlab.declare.plan import (
@@ -306,7 +306,10 @@ class Reading(OneByOne):
             rule = self.plan.payload.size
             if isinstance(rule, If) and isinstance(rule.no, Const) and rule.no.number < 0:
                 # Unknown but for a condition, as with Ethernet's length: nothing to work out where it fails.
-                self.lines += [f"if {rule.condition.code(self)}:", f"    {end} = {self.pos} + {rule.yes.code(self)}"]
+                condition = rule.condition.code(self)
+                if constant(condition) is False and not tail:
+                    return room
+                self.lines += [f"if {condition}:", f"    {end} = {self.pos} + {rule.yes.code(self)}"]
                 self.lines += [f"    if {end} > {self.end}: {self.away}", f"    if {end} < {self.pos}: {end} = {room}"]
                 self.lines += [f"else: {end} = {room}"]
             else:
@@ -372,19 +375,19 @@ class Reading(OneByOne):
         self.lines = held
         return lines
 
-    def leads_to(self, upper: type[AnyHeader]) -> str:
-        """Return a condition under which `upper` follows, "" where only looking it up tells."""
-        if len(self.plan.numbered) != 1:
-            return ""
+    def follows(self, upper: type[AnyHeader] | None) -> str | None:
+        """Return a condition under which `upper` follows (None: nothing does), None where only looking it up tells."""
+        if len(self.plan.numbered) != 1 or upper is None:
+            return None
         field, rule = self.plan.numbered[0]
         headers = registry.space(rule.space).headers
         numbers = [number for number, header in headers.items() if header is upper]
         if not numbers:
-            return ""
+            return None
         value = self.v(field.name)
         test = f"{value} == {numbers[0]}" if len(numbers) == 1 else f"{value} in {tuple(numbers)}"
         opaque = self.cls.opaque
-        return "" if opaque is not None and opaque.deep > DEEP else f"{test} and {self.guard}"
+        return None if opaque is not None and opaque.deep > DEEP else f"{test} and {self.guard}"
 
 
 # Lists ---------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import re
 import weakref
 from typing import Any
 
@@ -26,6 +27,12 @@ def added(terms: list[str], start: str = "0") -> str:
     if len(terms) <= 50:
         return " + ".join(terms) or start
     return f"sum(({', '.join(terms)}))" if start == "0" else f"{start}.join(({', '.join(terms)}))"
+
+
+def constant(code: str) -> Any:
+    """Return the value of source that names nothing, None of any other."""
+    words = re.findall(r"[A-Za-z_]\w*", re.sub(r"0x[0-9a-f]+", "0", code))
+    return eval(code, {}) if code and not set(words) - {"and", "or", "not", "in", "if", "else", "True", "False"} else None
 
 
 class OneByOne:

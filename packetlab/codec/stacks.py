@@ -8,11 +8,12 @@ Whatever does not fit goes the ordinary way. All of it is dropped when a binding
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.codec.decode import Reading
 from packetlab.codec.encode import Packing
 from packetlab.codec.source import function
+from packetlab.codec.way import Placed, deciding, maker, placeable, unpacked
 from packetlab.declare import registry
 
 if TYPE_CHECKING:
@@ -23,14 +24,15 @@ stack_decoders: dict[Any, Any] = {}
 
 OFTEN = 16  # packets of one stack after which a function of its own pays
 DEPTH = 8  # headers
-STACKS = 16  # stacks under one first header
+STACKS = 32  # stacks under one first header
 
-_seen: dict[tuple[type[AnyHeader], ...], int] = {}
+_seen: dict[tuple[Any, ...], int] = {}
+_deciding: dict[type[AnyHeader], list[str] | None] = {}
 _trees: dict[Any, dict[Any, Any]] = {}
 _built: dict[tuple[type[AnyHeader], ...], int] = {}
 stack_encoders: dict[tuple[Any, ...], Any] = {}
 """Stack of headers -> function(headers, payload) -> bytes, or None where some field has to go the ordinary way."""
-registry.caches += [stack_decoders, _seen, _trees, _built, stack_encoders]
+registry.caches += [stack_decoders, _seen, _deciding, _trees, _built, stack_encoders]
 
 made: dict[str, Any] = {}
 """What a generated reader makes: `packet.packet` enters its classes here."""
@@ -90,68 +92,171 @@ def _written(stack: tuple[type[AnyHeader], ...], names: dict[str, Any], plain: b
 # Reading -------------------------------------------------------------------------------------------------------
 
 
+class Path:
+    """A stack of headers that was found in a packet, each of them made when somebody asks for it.
+
+    Attributes:
+        classes: of the headers. makers: ``make(packet) -> header`` of each. first: class -> maker of its first header.
+    """
+
+    __slots__ = ("classes", "first", "makers")
+
+    def __init__(self, path: list[_Step]) -> None:
+        self.classes: tuple[Any, ...] = tuple(step.part.cls.header for step in path)
+        self.makers = tuple(
+            maker(step.part, i) if isinstance(step.part, Placed) else _taken(i) for i, step in enumerate(path)
+        )
+        self.first = dict(zip(self.classes[::-1], self.makers[::-1], strict=True))
+
+
+class _Step(NamedTuple):
+    """One header of a stack: what reads it, source for itself ("None" where it is made later) and for where it may end."""
+
+    part: Reading
+    header: str
+    end: str
+
+
 def count_use(first: type[AnyHeader], headers: tuple[AnyHeader, ...]) -> None:
     """Count a packet without faults; a stack seen often gets its place in the reader of its first header."""
-    stack = tuple(map(type, headers))
+    stack = tuple(map(_seen_as, headers, (*headers[1:], None)))
     times = _seen[stack] = _seen.get(stack, 0) + 1
     if times == OFTEN and len(stack) <= DEPTH:
-        tree = _trees.setdefault(first, {"stacks": 0})
-        if tree["stacks"] < STACKS:
-            tree["stacks"] += 1
+        tree = _trees.setdefault(first, {})
+        if _count_stacks(tree) < STACKS:
             node = tree
-            for cls in stack:
-                node = node.setdefault(cls, {})
-            node[None] = True
-            stack_decoders[first] = _reader(tree[first])
+            for one in stack:
+                node = node.setdefault(one, {})
+            node[None] = {}
+            stack_decoders[first] = _reader(first, tree)
     elif len(_seen) > 1000:
         _seen.clear()
 
 
-def _reader(tree: dict[Any, Any]) -> Any:
-    names: dict[str, Any] = dict(made)
+def _count_stacks(tree: dict[Any, Any]) -> int:
+    return sum(1 if one is None else _count_stacks(branch) for one, branch in tree.items())
+
+
+def _seen_as(header: AnyHeader, above: AnyHeader | None) -> tuple[Any, ...]:
+    """Return the class of a header, and its values that decide the way."""
+    cls = type(header)
+    if cls not in _deciding:
+        _deciding[cls] = deciding(cls._declaration) if placeable(cls._declaration) else None
+    names = _deciding[cls]
+    if names is None:
+        return (cls,)
+    if above is not None:
+        for f, switch in cls._declaration.plan.numbered[:1]:
+            if f.name not in names and registry.space(switch.space).headers.get(getattr(header, f.slot)) is type(above):
+                names = [*names, f.name]
+    return cls, *((name, getattr(header, cls._by_name[name].slot)) for name in names)
+
+
+def _reader(first: Any, tree: dict[Any, Any]) -> Any:
+    names: dict[str, Any] = {**made, "P": (made["Packet"],)}
     lines = ["def read(data):", "    size = len(data)"]
-    root = next(cls for cls in _trees if _trees[cls].get(cls) is tree)
-    _branch(root, tree, [], "0", "size", lines, names, "    ")
-    return function([*lines, "    return None"], names, f"read {root.__name__}")
+    for one, branch in tree.items():
+        _branch(one, branch, [], "0", "size", lines, names, "    ")
+    return function([*lines, "    return None"], names, f"read {first.__name__}")
 
 
 def _branch(
-    cls: Any, tree: dict[Any, Any], below: list[tuple[str, str, str]], start: str, end: str, lines: list[str],
+    one: tuple[Any, ...], tree: dict[Any, Any], below: list[_Step], start: str, end: str, lines: list[str],
     names: dict[str, Any], indent: str,
 ) -> None:  # fmt: skip
     """Write the reading of one header, and under a condition each the headers known to follow."""
-    tag = f"_{len(names)}"
-    part = Reading(cls._declaration, tag=tag, start=start, end=end, away="return None")
-    stop = part.source()
-    for short in cls._declaration.shortened:
-        part.check(short.code(part))  # what is cut short by right is read the careful way
-    lines += [indent + line for line in part.lines]
+    part = _part(one, start, end, names)
+    if not isinstance(part, Placed):
+        stop = part.source()
+        for short in part.cls.shortened:
+            part.check(short.code(part))  # what is cut short by right is read the careful way
+        path = [*below, _Step(part, f"h{part.tag}", end)]
+        _follow(part, part.lines, tree, path, stop, lines, names, indent)
+        return
+    # As long as one header alone is known to follow, what decides the way through both is read by one call.
+    stop, path, chain = part.source(), [*below, _Step(part, "None", end)], [part]
+    while len(tree) == 1 and None not in tree and not part.opaque():
+        ((one, branch),) = tree.items()
+        following = _part(one, part.pos, stop, names)
+        if not isinstance(following, Placed) or not part.leads_to(one[0]):
+            break
+        until = following.source()
+        if following.pos == part.pos:
+            break
+        path.append(_Step(following, "None", stop))
+        part, stop, tree = following, until, branch
+        chain.append(part)
+    wanted: dict[str, tuple[int, str]] = {}
+    least: dict[str, int] = {}
+    inner: list[str] = []
+    _follow(part, [], tree, path, stop, inner, names, "")
+    for one_part in chain:
+        wanted.update(one_part.wanted)
+        for limit, place in one_part.least.items():
+            least[limit] = max(place, least.get(limit, 0))
+    tests = [test for one_part in chain for test in one_part.tests]
+    checks = [line for one_part in chain for line in one_part.lines]
+    checks += [f"if {limit} < {place}: return None" for limit, place in least.items() if limit != "size"]
+    lines.append(f"{indent}if size >= {part.pos}:")
+    lines += [f"{indent}    {line}" for line in unpacked(wanted, names)]
+    deeper = indent + "    "
+    if tests:
+        lines.append(f"{deeper}if {' and '.join(tests)}:")
+        deeper += "    "
+    lines += [deeper + line for line in [*checks, *inner]]
+
+
+def _part(one: tuple[Any, ...], start: str, end: str, names: dict[str, Any]) -> Reading:
+    (cls, *known), tag = one, f"_{len(names)}"
+    declaration = cls._declaration
+    if start.isdigit() and placeable(declaration):
+        part: Reading = Placed(declaration, tag, int(start), end, dict(known))
+    else:
+        part = Reading(declaration, tag, start, end, away="return None")
     names.update(part.names)
-    path = [*below, (f"h{tag}", f"{part.outer} != {end}", f"data[{part.outer}:{end}]")]
+    return part
+
+
+def _follow(
+    part: Reading, checks: list[str], tree: dict[Any, Any], path: list[_Step], stop: str, lines: list[str],
+    names: dict[str, Any], indent: str,
+) -> None:  # fmt: skip
+    """Write what follows a header that was read: others, or the end of the way."""
+    lookup, branches = part.next_header(), []
     looked_up = False
-    for following, branch in sorted(tree.items(), key=lambda item: item[0] is None):
-        test = part.leads_to(following) if following is not None else ""
-        if not test and not looked_up:
-            looked_up = True
-            lines += [indent + line for line in part.next_header()]
-        names.update(part.names)
-        if following is None:
-            lines.append(f"{indent}if n{tag} is None:")
-            lines += [f"{indent}    {line}" for line in _finish(path, part.pos, stop)]
-            continue
-        known = f"F{len(names)}{tag}"  # not its name: two classes may have the same
-        names[known] = following
-        lines.append(f"{indent}if {test or f'n{tag} is {known}'}:")
-        _branch(following, branch, path, part.pos, stop, lines, names, indent + "    ")
+    for one, branch in sorted(tree.items(), key=lambda item: item[0] is None):
+        following = None if one is None else one[0]
+        test = part.follows(following)
+        if test is None:
+            known = f"F{len(names)}{part.tag}"  # not its name: two classes may have the same
+            names[known] = following
+            test, looked_up = f"n{part.tag} is {known}", True
+        branches.append((test, one, branch))
+    names.update(part.names)
+    lines += [indent + line for line in [*checks, *(lookup if looked_up else ())]]
+    for test, one, branch in branches:
+        if test:
+            lines.append(f"{indent}if {test}:")
+        deeper = indent + ("    " if test else "")
+        if one is None:
+            lines += [deeper + line for line in _finish(path, part.pos, stop, names)]
+        else:
+            _branch(one, branch, path, part.pos, stop, lines, names, deeper)
 
 
-def _finish(path: list[Any], start: str, stop: str) -> list[str]:
-    lines = ["p = new(Packet)", f"p._headers = p._resolved = ({', '.join(h for h, _, _ in path)},)"]
-    lines += [f"p._payload = data[{start}:{stop}]", "p._data = data", "p._notes = None"]
-    gaps = [(i, condition, source) for i, (_, condition, source) in enumerate(path) if condition != "size != size"]
-    gaps = [gap for gap in gaps if gap[1].split(" != ")[0] != gap[1].split(" != ")[1]]
+def _finish(path: list[_Step], start: str, stop: str, names: dict[str, Any]) -> list[str]:
+    known = f"W{len(names)}"
+    names[known] = Path(path)
+    lines = ["p = new(*P)", "p._data = data", f"p._path = {known}", f"p._start = {start}", f"p._end = {stop}"]
+    lines += [f"p._made = [{', '.join(step.header for step in path)}]", "p._notes = None"]
+    gaps = [(i, step.part.outer, step.end) for i, step in enumerate(path) if step.part.outer != step.end]
     if gaps:
-        lines += [f"if {' or '.join(condition for _, condition, _ in gaps)}:", "    g = {}"]
-        lines += [f"    if {condition}: g[{i}] = {source}" for i, condition, source in gaps]
+        lines += [f"if {' or '.join(f'{outer} != {end}' for _, outer, end in gaps)}:", "    g = {}"]
+        lines += [f"    if {outer} != {end}: g[{i}] = data[{outer}:{end}]" for i, outer, end in gaps]
         lines += ["    p._notes = Notes(g)"]
     return [*lines, "return p"]
+
+
+def _taken(i: int) -> Any:
+    """Return ``make(packet)`` for a header that was made on the way."""
+    return lambda packet: packet._made[i]

@@ -16,15 +16,20 @@ if TYPE_CHECKING:
 
 
 _new: Any = object.__new__
+_number = int.from_bytes
+_like: dict[int, tuple[Any, ...]] = {}
+"""Size in bytes -> type of netaddr's objects of it, as `_new` takes it, and the parts they share."""
 
 
-@lru_cache(1)
-def _netaddr() -> tuple[Any, Any, Any, Any]:
-    """Netaddr's types, and addresses of both families to take the family from."""
+def _load() -> dict[int, tuple[Any, ...]]:
     import netaddr
 
-    ip = netaddr.IPAddress
-    return netaddr.EUI, ip, netaddr.EUI(0, 48, netaddr.mac_unix_expanded), {4: ip(0, 4), 16: ip(0, 6)}
+    mac: Any = netaddr.EUI(0, 48, netaddr.mac_unix_expanded)
+    four: Any = netaddr.IPAddress(0, 4)
+    six: Any = netaddr.IPAddress(0, 6)
+    _like[4], _like[16] = ((netaddr.IPAddress,), four._module), ((netaddr.IPAddress,), six._module)
+    _like[6] = (netaddr.EUI,), mac._module, mac._dialect
+    return _like
 
 
 def mac_bytes(value: Any) -> bytes:
@@ -53,9 +58,10 @@ def mac_text(raw: bytes) -> str:
 
 def mac_value(raw: bytes) -> netaddr.EUI:
     """Return 6 bytes as a `netaddr.EUI` that prints with colons."""
-    made, like = _new(_netaddr()[0]), _netaddr()[2]
     # As its own `__setstate__` does: the constructor takes ten times as long to find out what it was given.
-    made._value, made._module, made._dialect = int.from_bytes(raw, "big"), like._module, like._dialect
+    of, module, dialect = (_like or _load())[6]
+    made = _new(*of)
+    made._value, made._module, made._dialect = _number(raw), module, dialect
     return made  # type: ignore[no-any-return]
 
 
@@ -87,9 +93,9 @@ def ip_text(raw: bytes) -> str:
 
 def ip_value(raw: bytes) -> netaddr.IPAddress:
     """Return 4 or 16 bytes as a `netaddr.IPAddress`."""
-    _, kind, _, like = _netaddr()
-    made = _new(kind)
-    made._value, made._module = int.from_bytes(raw, "big"), like[len(raw)]._module
+    of, module = (_like or _load())[len(raw)]
+    made = _new(*of)
+    made._value, made._module = _number(raw), module
     return made  # type: ignore[no-any-return]
 
 

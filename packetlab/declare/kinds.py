@@ -122,7 +122,7 @@ class Int(Kind):
             raise DeclareError("an integer field", "1 to 64 bits, whole bytes if little-endian", bits)
         self.bits = bits
         self.signed, self.little, self.names = signed, little, names
-        self._named: dict[int, int] = {}  # members that were asked for
+        self.members: dict[int, int] = {}  # of `names`, those that were asked for
         self.low = -(1 << bits - 1) if signed else 0
         self.high = (1 << bits - signed) - 1
 
@@ -155,14 +155,14 @@ class Int(Kind):
     def value(self, raw: int) -> int:
         if self.names is None:
             return raw
-        named = self._named.get(raw)
+        named = self.members.get(raw)
         if named is None:
             try:
                 named = self.names(raw)
             except ValueError:
                 return raw  # a number without a name is still a number
-            if len(self._named) < 1024:
-                self._named[raw] = named
+            if len(self.members) < 1024:
+                self.members[raw] = named
         return named
 
     def text(self, raw: int) -> str:
@@ -192,7 +192,7 @@ class Address(Kind):
     ) -> None:
         self.name, self.size, self.bits = name, size, size * 8
         self.parts = parts or {}  # name -> where it begins and ends
-        self.parse, self._value, self._text = parse, value, text
+        self.parse, self.convert, self._text = parse, value, text
         self.words = name
         self.zero = zero or bytes(size)
 
@@ -206,7 +206,7 @@ class Address(Kind):
             raise BuildError(where, f"{self.name} ({self.size} bytes)", repr(value)) from None
 
     def value(self, raw: bytes) -> Any:
-        return self._value(raw)
+        return self.convert(raw)
 
     def text(self, raw: bytes) -> str:
         return self._text(raw)

@@ -1,6 +1,7 @@
 """Headers and packets as users have them: stacking, looking, editing, comparing, explaining.
 
     header, packet    the classes: `HeaderBase` makes a class body a header, `Header` and `Packet` add stacking
+    held              what a packet holds: headers, or bytes and the path through them
     foreign, coerce   whatever is a packet becomes bytes or a `Packet`
     explain           how values come about, verdicts on checksums, the table that `show` prints
     diff, diff_sequences, diff_bytes, explain_difference    packets side by side

@@ -389,6 +389,6 @@ def _given(packet: Packet, reason: BuildError) -> Text:
         for f in header._fields:
             if header._state & f.bit:
                 lines.append(f"  {f.name:<18} {expected(header, f, {})}")
-    if packet._payload:
-        lines.append(f"payload {len(packet._payload)} bytes: {bytes_text(packet._payload)}")
+    if packet.payload:
+        lines.append(f"payload {len(packet.payload)} bytes: {bytes_text(packet.payload)}")
     return Text("\n".join([*lines, f"cannot be built: {reason}"]))

@@ -18,7 +18,7 @@ from packetlab.declare.annotations import checked, is_optional, kind_of, resolve
 from packetlab.declare.declaration import AnyHeader, Declaration, restored
 from packetlab.declare.expressions import Const, Expr, Next, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec
-from packetlab.declare.kinds import Kind, utf8
+from packetlab.declare.kinds import Address, Int, Kind, utf8
 from packetlab.declare.validate import check_class_name, check_declaration, check_name
 from packetlab.declare.wildcards import Known, Tolerance
 from packetlab.errors import BuildError, DeclareError, suggestion
@@ -47,15 +47,25 @@ class FieldProperty(property, Field):
             return read
         # What is read off the wire is of this type, and then there is nothing to find out first.
         plain = int if number else tuple if kind.wire == "items" else bytes
-        value = kind.value
+        value: Any = kind.value
+        if isinstance(kind, Address) and type(kind).value is Address.value:
+            value = kind.convert
+        members = kind.members if isinstance(kind, Int) and type(kind).value is Int.value else {}
+        shown = self._shown
 
         def get(header: HeaderBase) -> Any:
             raw = read(header)
-            if type(raw) is plain:
-                return raw if same else value(raw)
-            return self._shown(header, raw)
+            return value(raw) if type(raw) is plain else shown(header, raw)
 
-        return get
+        def get_same(header: HeaderBase) -> Any:
+            raw = read(header)
+            return raw if type(raw) is plain else shown(header, raw)
+
+        def get_member(header: HeaderBase) -> Any:
+            raw = read(header)
+            return members[raw] if type(raw) is int and raw in members else shown(header, raw)
+
+        return get_same if same else get if not number else get_member
 
     def _shown(self, header: HeaderBase, raw: Any) -> Any:
         """The user's form of any raw value: derived where it is None, looked into where it is items."""

@@ -16,9 +16,10 @@ from packetlab.codec.stacks import build, made, stack_encoders
 from packetlab.declare.kinds import ByteString, utf8
 from packetlab.declare.wildcards import Known, NoMatch
 from packetlab.errors import BuildError
-from packetlab.hooks import Shown, hook
+from packetlab.hooks import hook
 from packetlab.packet.foreign import is_foreign
 from packetlab.packet.header import HeaderBase, HeaderType
+from packetlab.packet.held import Held
 from packetlab.packet.notes import Notes
 from packetlab.packet.results import Deep, Difference, Varied, Verdict
 from packetlab.packet.text import Text
@@ -82,8 +83,8 @@ class Header(HeaderBase):
             stacked: Packet = Packet((self,)) / other
             return stacked
         packet = _new(Packet)
-        packet._headers, packet._payload = (self, other), b""
-        packet._data = packet._resolved = packet._notes = None
+        packet._stack, packet._payload = (self, other), b""
+        packet._data = packet._resolved = packet._notes = packet._path = None
         return packet
 
     def __rtruediv__(self, other: Any) -> Packet:
@@ -93,35 +94,24 @@ class Header(HeaderBase):
         return (self / b"").__rdiv__(other)
 
 
-class Packet(Shown):
+class Packet(Held):
     """Headers, a payload, and what link padding stands after.
 
     Made by stacking (``Ether() / IPv4() / b"data"``) or by `dissect`. Never changes: `replace` returns a new one.
     """
 
-    __slots__ = ("_data", "_derived", "_headers", "_notes", "_payload", "_resolved")
-    _derived: tuple[Header, ...]
-
-    def __init__(self, headers: tuple[Header, ...] = (), payload: bytes = b"", notes: Notes | None = None) -> None:
-        self._headers = headers
-        self._payload = payload
-        self._data: bytes | None = None
-        self._resolved: tuple[Header, ...] | None = None
-        self._notes = notes
+    __slots__ = ()
 
     # Looking ------------------------------------------------------------------------------------------------
 
     @property
     def layers(self) -> tuple[Header, ...]:
         """The headers from the outermost in, derived fields filled in."""
+        if self._path is not None:
+            return self._headers
         if self._resolved is None:
             self._resolved = self._resolve()
         return self._resolved
-
-    @property
-    def payload(self) -> bytes:
-        """The bytes after the last header."""
-        return self._payload
 
     @property
     def trailer(self) -> bytes:
@@ -138,7 +128,7 @@ class Packet(Shown):
     def faults(self) -> tuple[Fault, ...]:
         """What does not fit the declarations, in the order found. Empty for a packet that was built."""
         found = list(self._notes.faults) if self._notes is not None else []
-        if self._resolved is self._headers and not self.truncated:
+        if self._headers is self._resolved and not self.truncated:
             all_item_faults(self._headers, found)
         return tuple(dict.fromkeys(found))
 
@@ -147,18 +137,19 @@ class Packet(Shown):
         """The link type of a captured frame whose first header is not declared; None for all other packets."""
         return self._notes.linktype if self._notes is not None else None
 
-    @property
-    def _gaps(self) -> dict[int, bytes]:
-        """Layer number -> the bytes after that layer, inside the one below."""
-        return self._notes.gaps if self._notes is not None else {}
-
     @overload
     def __getitem__(self, wanted: type[H]) -> H: ...
     @overload
     def __getitem__(self, wanted: tuple[type[H], int]) -> H: ...
     def __getitem__(self, wanted: Any) -> Any:
         """Return the first header of a class, or with ``packet[IPv4, 1]`` the second. KeyError if there is none."""
-        layers = self._resolved or self.layers
+        path = self._path
+        if path is not None:
+            try:
+                return path.first[wanted](self)
+            except KeyError:
+                pass  # none of just that class
+        layers = self.layers
         for header in layers:
             if type(header) is wanted:
                 return header
@@ -177,7 +168,7 @@ class Packet(Shown):
     def __contains__(self, wanted: object) -> bool:
         if isinstance(wanted, Header):
             return bool(wanted.matches(self))
-        return isinstance(wanted, type) and any(isinstance(header, wanted) for header in self._headers)
+        return isinstance(wanted, type) and any(issubclass(cls, wanted) for cls in self._classes)
 
     def __len__(self) -> int:
         return len(bytes(self))
@@ -190,20 +181,21 @@ class Packet(Shown):
     def __truediv__(self, other: Any) -> Packet:
         # Stacking is a good part of what building costs, so the new packet is filled in right here.
         kind = type(other)
+        headers = self._stack if self._path is None else self._headers
         if type(kind) is HeaderType:
             if self._payload:
                 raise BuildError("/", "headers before the payload", kind.__name__)
             packet = _new(Packet)
-            packet._headers = self._headers + (other,)
+            packet._stack = headers + (other,)
             packet._payload = b""
         elif kind is bytes:
             packet = _new(Packet)
-            packet._headers = self._headers
+            packet._stack = headers
             packet._payload = self._payload + other
         else:
             stacked: Packet = self._stacked(other)
             return stacked
-        packet._data = packet._resolved = None
+        packet._data = packet._resolved = packet._path = None
         packet._notes = self._notes and self._kept()
         return packet
 
@@ -212,7 +204,7 @@ class Packet(Shown):
             data = utf8(other, "payload") if isinstance(other, str) else bytes(other)
             return Packet(self._headers, self._payload + data, self._kept())
         if isinstance(other, Packet):
-            if self._payload:
+            if self.payload:
                 raise BuildError("/", "headers before the payload", other.summary())
             count = len(self._headers)
             gaps = {**self._gaps, **{i + count: gap for i, gap in other._gaps.items()}}
@@ -399,8 +391,8 @@ class Packet(Shown):
 
     def summary(self) -> str:
         """Return the names of the layers and the size of the payload, in one line."""
-        size = [f"{len(self._payload)} bytes"] if self._payload else []
-        return " / ".join([*(type(header).__name__ for header in self._headers), *size])
+        size = [f"{len(self.payload)} bytes"] if self.payload else []
+        return " / ".join([*(cls.__name__ for cls in self._classes), *size])
 
     # Other libraries ----------------------------------------------------------------------------------------
 
@@ -430,7 +422,7 @@ class Packet(Shown):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Packet):
             return NotImplemented
-        return [type(h) for h in self._headers] == [type(h) for h in other._headers] and bytes(self) == bytes(other)
+        return self._classes == other._classes and bytes(self) == bytes(other)
 
     def __hash__(self) -> int:
         return hash(bytes(self))

@@ -47,9 +47,9 @@ def dissect(
     if first is PPP and data and data[0] & 1:
         first = ShortPPP
     if (wire_length is None or wire_length == len(data)) and first in stack_decoders and keep and not strict:
-        packet = stack_decoders[first](data)
-        if packet is not None:
-            return packet  # type: ignore[no-any-return]
+        found: Packet | None = stack_decoders[first](data)
+        if found is not None:
+            return found
     root, end = first, len(data)
     ctx = Dissection(wire_length - end if wire_length is not None and wire_length > end else 0)
     headers: list[Header] = []
@@ -73,14 +73,14 @@ def dissect(
         layer = type(headers[-1]).__name__ if headers else "frame"
         ctx.faults.append(Fault(layer, "", len(data), f"{ctx.missing} bytes more", "the end", cut=True))
     packet = _new(Packet)
-    packet._headers = packet._resolved = tuple(headers)
+    packet._stack = packet._resolved = tuple(headers)
     packet._payload = data[start:end]
     packet._data = data
-    packet._notes = None
+    packet._notes = packet._path = None
     if not ctx.clean or gaps:
         packet._notes = Notes(gaps, tuple(ctx.faults), ctx.missing, ctx.cut)
     if ctx.clean and keep and root is not None:
-        count_use(root, packet._headers)
+        count_use(root, packet._stack)
     if strict and packet.faults:
         fault = packet.faults[0]
         names = [type(h).__name__ for h in headers]

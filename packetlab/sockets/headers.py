@@ -99,7 +99,7 @@ def prototype(header: object, where: str) -> Given:
         packet = header if isinstance(header, Packet) else Packet((header,))
         _need_values(packet, where)
         said, rest = _split(packet)
-        if packet._headers and not rest._headers and not rest._payload:
+        if packet._headers and not rest._headers and not rest.payload:
             return said
     raise LocalProtocolError(f"{where}: header", f"a prototype: {PROTOTYPES}", f"{header!r}")
 
@@ -136,7 +136,7 @@ def _split(packet: Packet) -> tuple[Given, Packet]:
     idp = _said(headers[0]) if headers and type(headers[0]) is IDP else None
     headers = headers if idp is None else headers[1:]
     spp = _said(headers[0]) if headers and type(headers[0]) is SPP else None
-    return Given(idp or {}, spp), Packet(headers if spp is None else headers[1:], packet._payload)
+    return Given(idp or {}, spp), Packet(headers if spp is None else headers[1:], packet.payload)
 
 
 def _said(header: Header) -> dict[str, Any]:

@@ -159,7 +159,7 @@ class Streams(ConnectionTable[Stream, tuple[End, Piece]]):
 
     def _taken(self, frame: Frame) -> Sequence[tuple[End, Piece]]:
         packet = packet_of(frame)
-        layers: Any = packet._resolved or packet.layers
+        layers: Any = packet.layers
         # Nearly all: an IP packet with nothing to be said of it.
         if packet._notes is None and len(layers) == 3 and type(layers[2]) is TCP and type(layers[1]) in (IPv4, IPv6):
             return self._segment(frame, layers[1], layers[2], packet.payload, 0)

@@ -180,9 +180,9 @@ class Node:
                 try:
                     for packet in endpoint.packets_to_send(now):
                         bytes(packet)  # it keeps them; nothing goes on that could not be built later
-                        if endpoint.stamped and packet._headers[0]._src[4:10] in NOBODYS:  # type: ignore[attr-defined]
+                        if endpoint.stamped and packet._headers[0]._src[4:10] in NOBODYS:
                             packet = self._stamp(packet)
-                        way = known.get(packet._headers[0]._dst)  # type: ignore[attr-defined]
+                        way = known.get(packet._headers[0]._dst)
                         if way is not None:
                             out.append((packet, *way))
                         else:
@@ -333,7 +333,7 @@ class Node:
 
     def _dispatch(self, packet: Packet, endpoint: Endpoint | None, out: list[Departure], now: int) -> None:
         idp = packet._headers[0]
-        to: bytes = idp._dst  # type: ignore[attr-defined]
+        to: bytes = idp._dst
         if to[4:10] == self._host:
             self._here.append(packet)
             return
@@ -357,7 +357,7 @@ class Node:
             self._cannot_reach(packet, endpoint, now)
 
     def _cannot_reach(self, packet: Packet, endpoint: Endpoint | None, now: int) -> None:
-        to = XNSAddress.of(packet._headers[0]._dst)  # type: ignore[attr-defined]
+        to = XNSAddress.of(packet._headers[0]._dst)
         self._events.append(Ignored(packet, f"IDP: no route to network {to.net:X}"))
         if endpoint is not None:
             endpoint.troubled(packet, ErrorNumber.UNREACHABLE, now)

@@ -1,0 +1,221 @@
+"""The way through a header whose fields lie at known places: what is checked on it, and how the header is made later.
+
+A header of fixed fields (and bytes up to an end that these tell, like the options of IPv4) lies at the same places in
+all packets in which some of its fields, those of few bits that decide where things are, have the same values. So a
+`Placed` header is read for one set of `known` values: they are compared, a unit at a time, only what else decides the way
+is read, and nothing is made.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, Any
+
+from packetlab.codec.decode import Reading
+from packetlab.codec.source import constant, function
+from packetlab.declare import registry
+from packetlab.declare.plan import Bound, Fixed, Open, needs
+
+if TYPE_CHECKING:
+    from packetlab.declare.declaration import AnyHeader, Declaration
+    from packetlab.declare.plan import Run, Unit
+
+FEW = 16  # bits from which on a field that decides the way is read, not compared
+
+
+def placeable(cls: Declaration) -> bool:
+    """Whether all fields of a header lie at known places once some of them are known."""
+    steps = [step for step in cls.plan.head if not isinstance(step, Fixed | Bound)]
+    if steps and isinstance(steps[0], Open) and steps[0].behind is None and cls.plan.own is not None:
+        steps = steps[1:]
+    return not steps and not cls.plan.trailer
+
+
+class Placed(Reading):
+    """Writes the way through one header that begins at the byte `at` and may fill up to `end`, if fields are as `known`.
+
+    Attributes:
+        tests: conditions that fields are as known. wanted: variable -> place and `struct` code of a unit that is read.
+        least: variable of an end -> where what was found must have ended by then. asked: the fields that decided.
+    """
+
+    def __init__(
+        self, cls: Declaration, tag: str = "", at: int = 0, end: str = "end", known: dict[str, int] | None = None
+    ) -> None:
+        super().__init__(cls, tag, str(at), end, away="return None")
+        self.known = known or {}
+        self.at = at
+        self.wanted: dict[str, tuple[int, str]] = {}
+        self.tests: list[str] = []
+        self.least: dict[str, int] = {}
+        self.asked: set[str] = set()
+        self.units: dict[str, tuple[Unit, int]] = {}
+        self.rest = ""  # source for the bytes that go on to the end of the header
+
+    def source(self) -> str:
+        """Write the lines; return the source for the end of the payload."""
+        for step in self.plan.head:
+            self.step(step)
+        self.reach(self.end)
+        for short in self.cls.shortened:
+            self.check(short.code(self))  # what is cut short by right is read the careful way
+        self.outer = self.payload = end = self.payload_end()
+        return end
+
+    def reach(self, end: str) -> None:
+        """Note that what was read so far must lie before `end`."""
+        self.least[end] = max(self.least.get(end, 0), int(self.pos))
+
+    def check(self, condition: str) -> None:
+        if constant(condition) is not False:
+            super().check(condition)
+
+    def fixed(self, run: Run) -> None:
+        for unit in run.units:
+            place = int(self.pos)
+            self.units.update((f.name, (unit, place)) for f in unit.fields)
+            self.read.update(f.name for f in unit.fields)
+            self.offset = place - self.at + unit.bits // 8
+            self.compare(unit, place)
+
+    def compare(self, unit: Unit, place: int) -> None:
+        """Test the fields of a unit whose values are known."""
+        mask = value = 0
+        for f in unit.fields:
+            bits = f.kind.fixed_bits
+            mask, value = mask << bits, value << bits
+            number = self.known.get(f.name, f.default if f.fixed else None)
+            if isinstance(number, bytes):
+                self.tests.append(f"{self.variable(unit, place)} == {number!r}")
+            elif number is not None:
+                mask, value = mask | (1 << bits) - 1, value | number & (1 << bits) - 1
+                self.asked.add(f.name)
+        if mask:
+            whole = self.whole(unit, place)
+            every = mask == (1 << unit.bits) - 1
+            number = value - (1 << unit.bits) if unit.signed and value >> unit.bits - 1 else value
+            self.tests.append(f"{whole} == {number}" if every else f"{whole} & {mask:#x} == {value:#x}")
+
+    def variable(self, unit: Unit, place: int) -> str:
+        """The variable for what is read of a unit."""
+        name = f"u{place}{self.tag}"
+        wide = unit.little and unit.bits > 8
+        self.wanted[name] = place, f"{unit.bits // 8}s" if wide else unit.code
+        return name
+
+    def whole(self, unit: Unit, place: int) -> str:
+        """Source for a unit as a number."""
+        name = self.variable(unit, place)
+        if unit.by_bytes or (unit.little and unit.bits > 8):
+            return f"int.from_bytes({name}, '{'little' if unit.little else 'big'}', signed={unit.signed})"
+        return name
+
+    # Expressions (see rules.Emitter) -------------------------------------------------------------------------
+
+    def value(self, name: str) -> str:
+        self.asked.add(name)
+        if name in self.known:
+            return f"({self.known[name]})" if self.known[name] < 0 else str(self.known[name])
+        unit, place = self.units[name]
+        if not unit.number:
+            return self.variable(unit, place)
+        code, behind = self.whole(unit, place), unit.bits
+        for f in unit.fields:
+            behind -= f.kind.fixed_bits
+            if f.name == name and len(unit.fields) > 1:
+                code = f"({code} >> {behind} & {(1 << f.kind.fixed_bits) - 1})"
+                if f.kind.wire == "number" and f.kind.signed:
+                    half = 1 << f.kind.fixed_bits - 1
+                    code = f"(({code} ^ {half}) - {half})"
+        return code
+
+    v = value
+
+    def has(self, name: str) -> str:
+        return "True"
+
+    # Reading -------------------------------------------------------------------------------------------------
+
+    def open(self, step: Open) -> None:
+        self.rest = f"data[{self.pos}:{self.stop}]" if int(self.pos) < int(self.stop) else "b''"
+        self.offset = int(self.stop) - self.at
+
+    def bound(self, step: Bound) -> None:
+        if step.part == "self":
+            code = step.size.code(self)
+            size = constant(code)  # None in a dry run, to find out what is to be known
+            self.stop = str(self.at + (self.plan.least if size is None else size))
+        else:
+            self.total = f"total{self.tag}"
+            self.lines.append(f"{self.total} = {self.at} + {step.size.code(self)}")
+            self.reach(self.total)
+            self.check(f"{self.total} > {self.end}")
+
+    # What follows --------------------------------------------------------------------------------------------
+
+    def leads_to(self, upper: type[AnyHeader] | None) -> bool | None:
+        """Whether `upper` follows (None: nothing does) by what is known; None where only looking it up tells."""
+        for f, switch in self.plan.numbered:
+            headers = registry.space(switch.space).headers
+            if headers and f.name not in self.known:
+                return None
+            found = headers.get(self.known.get(f.name, -1))
+            if found is not None:
+                return found is upper
+        return None if registry.conditions(self.cls.header) else upper is None
+
+    def follows(self, upper: type[AnyHeader] | None) -> str | None:
+        if not self.leads_to(upper):
+            return None
+        opaque = self.opaque()
+        return "" if upper is None else f"{self.pos} < {self.payload}" + (f" and not {opaque}" if opaque else "")
+
+    def opaque(self) -> str:
+        """Source for whether nothing follows whatever the numbers say, "" for never."""
+        code = "" if self.cls.opaque is None else self.cls.opaque.code(self)
+        return "" if constant(code) is False else code
+
+
+def deciding(cls: Declaration) -> list[str]:
+    """Return the fields whose values are to be known: those the size follows from, and others of few bits that decide."""
+    part = Placed(cls)
+    part.source()
+    part.opaque()
+    part.next_header()
+    own = needs(cls.plan.own.size) if cls.plan.own is not None else set()
+    few = {name for name in part.asked if cls.by_name[name].kind.fixed_bits < FEW}
+    return [f.name for f in cls.fields if f.name in own | few and f.kind.wire == "number" and not f.fixed]
+
+
+def unpacked(wanted: dict[str, tuple[int, str]], names: dict[str, Any]) -> list[str]:
+    """Return the line that reads units, all by one call; none where there are none. `names` gets what it refers to."""
+    letters, at = "", 0
+    for place, code in sorted(wanted.values()):
+        letters += f"{place - at}x{code}" if place > at else code
+        at = place + Struct(code).size
+    key = f"S_{len(names)}"
+    names[key] = Struct(">" + letters).unpack_from
+    return [f"{', '.join(sorted(wanted, key=lambda name: wanted[name]))}, = {key}(data)"] if wanted else []
+
+
+def maker(part: Placed, i: int) -> Any:
+    """Return ``make(packet)`` -> its header `i`, which is made of its bytes when it is first asked for."""
+    cls, read = part.cls, Placed(part.cls, at=part.at, known=part.known)
+    read.source()
+    read.wanted.clear()
+    every = (1 << len(cls.fields)) - 1
+    stores = [f"h._state = {every | every << len(cls.fields):#x}"]
+    for f in cls.fields:
+        if f.name in read.units:
+            code = repr(f.default) if f.fixed else read.value(f.name)
+        elif f.kind.wire == "payload":
+            code = "None"
+        else:
+            code = read.rest
+        stores.append(f"h.{f.slot} = {code}")
+    names: dict[str, Any] = {"new": cls.header.__new__, "of": (cls.header,)}
+    lines = [f"h = p._made[{i}]", "if h is None:", "    data = p._data"]
+    lines += ["    " + line for line in [*unpacked(read.wanted, names), "h = new(*of)", *stores, f"p._made[{i}] = h"]]
+    return function(
+        ["def make(p):", *("    " + line for line in [*lines, "return h"])], names, f"{cls.name} at {part.at}"
+    )

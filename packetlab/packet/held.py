@@ -1,0 +1,66 @@
+"""What a packet holds: headers and payload, or bytes and the path that was found through them (see `codec.stacks`).
+
+Headers on a path are made when somebody asks for them. As soon as all of them are wanted, a packet is like any other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from packetlab.hooks import Shown
+
+if TYPE_CHECKING:
+    from packetlab.codec.stacks import Path
+    from packetlab.packet.notes import Notes
+
+
+class Held(Shown):
+    """Headers, a payload, and what is to be said of them, for `Packet`."""
+
+    # As long as it has a path (see `codec.stacks`), only `_data`, `_notes`, `_made`, `_start` and `_end` are there too.
+    __slots__ = ("_data", "_derived", "_end", "_made", "_notes", "_path", "_payload", "_resolved", "_stack", "_start")
+    _derived: tuple[Any, ...]
+    _made: list[Any]
+    _start: int
+    _end: int
+
+    def __init__(self, headers: tuple[Any, ...] = (), payload: bytes = b"", notes: Notes | None = None) -> None:
+        self._stack = headers
+        self._payload = payload
+        self._data: bytes | None = None
+        self._resolved: tuple[Any, ...] | None = None
+        self._notes = notes
+        self._path: Path | None = None
+
+    @property
+    def _headers(self) -> tuple[Any, ...]:
+        """The headers as they were stacked, or as they were read."""
+        path = self._path
+        if path is not None:
+            # Whole before anybody sees it: threads that come at once make the same.
+            self._stack = self._resolved = tuple(make(self) for make in path.makers)
+            self._payload = self.payload
+            self._path = None
+        return self._stack
+
+    @property
+    def _classes(self) -> tuple[type[Any], ...]:
+        """The classes of the headers."""
+        path = self._path
+        return tuple(map(type, self._headers)) if path is None else path.classes
+
+    @property
+    def payload(self) -> bytes:
+        """The bytes after the last header."""
+        data: Any = self._data
+        return self._payload if self._path is None else data[self._start : self._end]
+
+    @property
+    def _gaps(self) -> dict[int, bytes]:
+        """Layer number -> the bytes after that layer, inside the one below."""
+        return self._notes.gaps if self._notes is not None else {}
+
+    def __getstate__(self) -> Any:
+        # What is compiled does not travel.
+        _, kept = self._headers, super().__getstate__()[1]  # type: ignore[index]
+        return None, {name: value for name, value in kept.items() if name != "_made"}

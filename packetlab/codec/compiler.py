@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from packetlab.codec.bodies import width
 from packetlab.codec.decode import compile_decode, items
-from packetlab.codec.encode import Packing, encode_items, is_derived
+from packetlab.codec.derive import is_derived
+from packetlab.codec.encode import Packing, encode_items
 from packetlab.codec.faults import Fault
 from packetlab.codec.lenient import Values, read_items
 from packetlab.codec.readback import prove
@@ -121,7 +122,9 @@ def compile_init(cls: type[AnyHeader]) -> None:
         lines += [f"        _s |= {f.bit | cls._declaration.prototype_bit:#x}"]
         lines += [f"        _self.{f.slot} = {name}.bound_to(_F_{name}, {where})"]
         if kind.wire == "items":
-            lines += [f"    if _has_pattern(_self.{f.slot}): _s |= {cls._declaration.prototype_bit:#x}"]
+            lines += [
+                f"    if {name} is not None and _has_pattern(_self.{f.slot}): _s |= {cls._declaration.prototype_bit:#x}"
+            ]
     lines += ["    _self._state = _s"]
     header: Any = cls
     header.__init__ = function(lines, names, f"{cls.__name__}.__init__")

@@ -25,7 +25,6 @@ from packetlab.declare.plan import (
     Step,
     Unit,
     When,
-    needs,
 )
 from packetlab.errors import DeclareError
 
@@ -421,8 +420,7 @@ def _items_reader(field: Field) -> Any:
     until, part.lines = field.until, lines  # what long rules keep stands before them
     lines += [f"if {short.code(part)}: return None" for short in item.shortened]
     if until is not None:
-        plain = all(isinstance(leaf, Const | Ref) for leaf in until.leaves())
-        if plain and all(item.by_name[name].kind.wire == "number" for name in needs(until)):
+        if item.always_tells(until):
             lines.append(f"if {until.code(part)}: break")
         else:
             part.names.update(until=until, Values=Values, values_of=values_of)

@@ -5,38 +5,40 @@
 
 from __future__ import annotations
 
-import re
+from itertools import groupby
 from struct import error as struct_error
 from typing import TYPE_CHECKING, Any
 
+from packetlab.codec.derive import Deriving, Piece, is_derived
 from packetlab.codec.pseudo import protocol, pseudo_sum
-from packetlab.codec.readback import NAMES, checks
-from packetlab.codec.source import OneByOne, added, function
+from packetlab.codec.readback import NAMES, after_end, checks, ends, unended
+from packetlab.codec.source import added, function
 from packetlab.declare import registry
 from packetlab.declare.checksums import ALGORITHMS
-from packetlab.declare.expressions import Checksum, Has, Next, Ref
-from packetlab.declare.fields import REQUIRED
+from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.kinds import Filled
-from packetlab.declare.plan import Fixed, Run, Step, Unit, When
+from packetlab.declare.plan import Bound, Fixed, Listed, Run, Step, Unit, When
 from packetlab.declare.wildcards import refuse_pattern
-from packetlab.errors import BuildError, DeclareError
+from packetlab.errors import BuildError
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import AnyHeader, Declaration
     from packetlab.declare.fields import Field
 
 
-def is_derived(field: Field) -> bool:
-    """Whether a field has a value of its own only where it is given."""
-    return field.rule is not None or bool(field.pad)
+def encode_items(value: Any, align: int, field: Field | None = None, unended: AnyHeader | None = None) -> bytes:
+    """Pack the items of a repeated field, filled up with zeros to a multiple of `align`; with 0 as they were read.
 
-
-def encode_items(value: Any, align: int) -> bytes:
-    """Pack the items of a repeated field, filled up with zeros to a multiple of `align`; with 0 as they were read."""
+    With `field` they are refused where they would not be read back (see `_writer`).
+    """
     if type(value) is bytes:
         data = value
     else:
-        data = b"".join(h if type(h) is bytes else type(h)._encode(h, b"", (h,), 0, None) for h in value)
+        data = b"".join(
+            [h if type(h) is bytes else type(h)._encode(h, b"", (h,), 0, None) for h in value]
+            if field is None
+            else (_writers.get(field) or _writer(field))(value, unended)
+        )
         if type(value) is Filled and not align:
             return data + value.fill
     return data + bytes(-len(data) % align) if align else data
@@ -71,62 +73,44 @@ def cut_encode(header: AnyHeader, body: bytes) -> bytes:
     return data + body
 
 
-def misfit(header: AnyHeader, names: dict[str, Any], tag: str) -> BuildError:
-    """Return the error for the first derived value that does not fit its field."""
-    cls = type(header)
-    for f in cls._fields:
-        value = names.get(f"v_{f.name}{tag}")
-        if f.kind.bits is not None and value is not None and not isinstance(value, bytes):
-            try:
-                f.kind.raw(value, f"{cls.__name__}.{f.name}")
-            except BuildError as error:
-                return error
-    return BuildError(cls.__name__, "values that fit", "one that does not")
+def misfit(headers: tuple[tuple[AnyHeader, str], ...], names: dict[str, Any]) -> BuildError:
+    """Return the error for the first derived value that does not fit its field, in headers with their tags."""
+    for header, tag in headers:
+        for f in header._fields:
+            value = names.get(f"v_{f.name}{tag}")
+            if f.kind.bits is not None and value is not None and not isinstance(value, bytes):
+                try:
+                    f.kind.raw(value, f"{type(header).__name__}.{f.name}")
+                except BuildError as error:
+                    return error
+    return BuildError(type(headers[0][0]).__name__, "values that fit", "one that does not")
 
 
-def missing(header: AnyHeader, name: str) -> BuildError:
-    """Return the error for a field without value, default or rule."""
-    return BuildError(f"{type(header).__name__}.{name}", "a value", "none", f"give {name}=...")
-
-
-class Packing(OneByOne):
+class Packing(Deriving):
     """Writes the source that packs one header.
 
     By itself it becomes ``encode(h, body, stack, i, above) -> bytes``, or with `fill` ``resolve(...) -> Header``: `body`
     is everything above in bytes, `stack` all headers and `i` this one's place, `above` the next one's class.
     With `stack` given, a tuple of classes, it is one part of a function for just such packets (see `stacks`): what
-    follows from the classes alone is worked out when compiling, and `tag` keeps the names of the parts apart.
+    follows from the classes alone is worked out when compiling, and `tag` keeps the names of the parts apart. With `plain`
+    no header of them has items. `pieces` is what stands above; after `source` this header is around it.
     """
 
-    def __init__(
-        self,
-        cls: Declaration,
-        *,
-        fill: bool = False,
-        tag: str = "",
-        stack: Any = None,
-        i: int = 0,
-        plain: bool = False,
-    ) -> None:
-        self.cls, self.fill, self.tag, self.stack, self.i, self.plain = cls, fill, tag, stack, i, plain
-        self.fields = cls.by_name
-        self.lines: list[str] = []
-        self.done: set[str] = set()
-        self.heads: dict[str, str] = {}  # for each checksum in a fixed part: the source that packs the header
-        self.known_sum = 0
-        self.direct: dict[str, str] = {}  # fields that are packed as the header has them
-        self.doing: list[str] = []
-        self.names: dict[str, Any] = {
-            "misfit": misfit, "missing": missing, "encode_items": encode_items, "pseudo_sum": pseudo_sum,
-            "struct_error": struct_error, "from_bytes": int.from_bytes, f"cls{tag}": cls.header, "cut_encode": cut_encode, f"new{tag}": cls.header.__new__,
-            **NAMES,
-        }  # fmt: skip
-        self.plan, self.before, self.behind = cls.plan, cls.before, cls.behind
+    def __init__(self, cls: Declaration, *args: Any, **options: Any) -> None:
+        super().__init__(cls, *args, **options)
+        self.guards: list[str] = []  # lines that refuse values too large for their bits
+        self.names.update(
+            misfit=misfit, encode_items=encode_items, pseudo_sum=pseudo_sum, struct_error=struct_error,
+            from_bytes=int.from_bytes, cut_encode=cut_encode, **NAMES,
+        )  # fmt: skip
 
     def compile(self) -> Any:
         """Return the function of this header alone."""
         name = "resolve" if self.fill else "encode"
-        lines = [f"def {name}(h, body, stack, i, above):", *("    " + line for line in self.entry() + self.source())]
+        self.source()
+        last = self.filled() if self.fill else self.tried(f"return {self.joined(self.pieces)}", "(h, ''),")
+        lines = [f"def {name}(h, body, stack, i, above):"]
+        lines += ["    " + line for line in [*self.entry(), *self.lines, *last]]
         return function(lines, self.names, f"{self.cls.name}.{name}")
 
     def entry(self) -> list[str]:
@@ -137,38 +121,36 @@ class Packing(OneByOne):
             # Given lengths and checksums, headers that are cut, and prototypes go the ordinary way.
             derived = sum(f.bit for f in self.cls.fields if is_derived(f) and not isinstance(f.rule, Next))
             first += [f"if s{tag} & {derived | 3 << 2 * count:#x}: return None"]
-            if self.plain:
-                first += [
-                    f"if h{tag}.{f.slot}: return general(stack, payload)"
-                    for f in self.cls.fields
-                    if f.kind.wire == "items"
-                ]
+            left_out = [f for f in self.cls.fields if self.is_left_out(f)]
+            first += [f"if h{tag}.{f.slot}: return general(stack, payload)" for f in left_out]
         else:
             first += [f"if s >> {2 * count}: return {'h' if self.fill else 'cut_encode(h, body)'}"]
         return first
 
-    def source(self) -> list[str]:
-        """Return the lines; they end by returning, or in a fused function by setting `body`."""
-        tag, sums = self.tag, self.plan.sums
+    def source(self) -> None:
+        """Write the lines that work out all values; from then on `pieces` has this header, too."""
         for name in self.cls.order:
             self.value(name)  # one after the other, so that none has to work out many others first
-        head = self.packed(self.plan.head, f"head{tag}")
-        tail = self.packed(self.plan.trailer, f"tail{tag}") if self.plan.trailer else []
-        ending: list[str] = [] if self.fill else checks(self)
-        if not self.fill or sums:
-            ending += head + tail
-        for f in sums:
-            ending += self.checksum(f)
-        if self.fill:
-            ending += ["r = new(cls)"]
-            for f in self.cls.fields:
-                stored = "None" if f.kind.wire == "payload" else self.stored(f)
-                ending += [f"r.{f.slot} = {stored}"]
-            ending += ["r._state = s", "return r"]
-        else:
-            whole = f"head{tag} + body" + (f" + tail{tag}" if tail else "")
-            ending += [f"return {whole}" if self.stack is None else f"body = {whole}"]
-        return self.lines + ending
+        head, tail = self.packed(self.plan.head), self.packed(self.plan.trailer)
+        if not self.fill:
+            self.lines += checks(self)
+        words = self.words()
+        if self.plan.sums and words is None:
+            self.lines += [f"v_{f.name}{self.tag} = 0" for f in self.plan.sums if self.stack is not None]
+            self.lines += self.guards
+            head, tail = self.packed_into("head", head), self.packed_into("tail", tail)
+            self.guards = []
+        for f in self.plan.sums:
+            self.lines += self.checksum(f, words)
+        self.lines += self.guards
+        self.pieces = (*head, *self.pieces, *tail)
+
+    def filled(self) -> list[str]:
+        """Return the lines that make the header with all values filled in."""
+        lines = ["r = new(cls)"]
+        for f in self.cls.fields:
+            lines += [f"r.{f.slot} = {'None' if f.kind.wire == 'payload' else self.stored(f)}"]
+        return [*lines, "r._state = s", "return r"]
 
     def stored(self, f: Field) -> str:
         value = self.value(f.name)
@@ -176,269 +158,228 @@ class Packing(OneByOne):
             value = self.bytes_source(f)  # filled up, as it will be read back
         return value if f.condition is None else f"v_{f.name} if {self.present(f)} else None"
 
-    # What expressions ask for (see rules.Emitter) ------------------------------------------------------------
-
-    def value(self, name: str) -> str:
-        f, tag = self.fields[name], self.tag
-        var = f"v_{name}{tag}"
-        if name in self.done:
-            return self.direct.get(name, var) if f.condition is None else f"({var} or 0)"
-        if name in self.doing:
-            raise DeclareError(f"{self.cls.name}.{name}", "rules without a circle", " -> ".join([*self.doing, name]))
-        self.doing.append(name)
-        own, is_own = f"h{tag}.{f.slot}", f"s{tag} & {f.bit:#x}"
-        derived = "0" if isinstance(f.rule, Checksum) else f.rule.code(self) if f.rule is not None else ""
-        if f.pad:
-            derived = f"bytes(-({self.size_before(f)}) % {f.pad})"
-        if derived and self.stack is not None and not isinstance(f.rule, Next):
-            if isinstance(f.rule, Checksum):
-                pass  # comes last; until then 0 is packed in its place (see `packed`)
-            elif set(derived) <= set("0123456789()+-*/<> ") and "h" not in derived:
-                self.direct[name] = str(eval(derived))
-            else:
-                self.lines.append(f"{var} = {derived}")
-        elif derived:
-            self.lines.append(f"{var} = {own} if {is_own} else {derived}")
-            if f.condition is not None:
-                self.lines.append(f"if {var} is None: {var} = {derived}")
-        elif f.condition is None and f.default is not REQUIRED:
-            self.direct[name] = own
-        else:
-            self.lines.append(f"{var} = {own}")
-            if f.condition is not None:
-                self.names[f"Z_{name}{tag}"] = f.kind.zero if f.default in (None, REQUIRED) else f.default
-                self.lines.append(f"if {var} is None: {var} = Z_{name}{tag}")
-            else:
-                self.lines.append(f"if {var} is None: raise missing(h{tag}, '{name}')")
-        self.doing.pop()
-        self.done.add(name)
-        return self.value(name)
-
-    def present(self, f: Field) -> str:
-        var = f"p_{f.name}{self.tag}"
-        if var not in self.done:
-            assert f.condition is not None
-            self.lines.append(f"{var} = {f.condition.code(self)}")
-            self.done.add(var)
-        return var
-
-    def bytes_source(self, f: Field) -> str:
-        """The packed form of a field of varying size."""
-        var = f"b_{f.name}{self.tag}"
-        if self.plain and f.kind.wire == "items":
-            return "b''"
-        if var not in self.done:
-            self.value(f.name)
-            value = self.direct.get(f.name, f"v_{f.name}{self.tag}")
-            code = self.packed_items(f, value) if f.kind.wire == "items" else self.coded(f, value)
-            if f.condition is not None:
-                code = f"{code} if {self.present(f)} else b''"
-            self.lines.append(f"{var} = {code}")
-            self.done.add(var)
-        return var
-
-    def coded(self, f: Field, value: str) -> str:
-        """The bytes of a value: as they are, or as a kind of its own width writes it."""
-        if f.kind.wire == "open":
-            return value
-        self.names[f"W_{f.name}{self.tag}"] = f.kind.write
-        return f"W_{f.name}{self.tag}({value})"
-
-    def packed_items(self, f: Field, value: str) -> str:
-        # What was captured is as long as it was; only what is built is filled up.
-        align = str(f.align)
-        if f.align:
-            align = f"0 if s{self.tag} & {f.bit << len(self.cls.fields):#x} else {f.align}"
-        return f"(encode_items({value}, {align}) if {value} else b'')"
-
-    def size(self, part: str) -> str:
-        if part == "payload":
-            return "len(body)"
-        return f"({self.sizes(self.before if part == 'self' else [self.fields[part]])})"
-
-    def sizes(self, fields: list[Field]) -> str:
-        bits, terms = 0, []
-        for f in fields:
-            width = f.kind.bits
-            if self.plain and f.kind.wire == "items":
-                continue
-            if width is None:
-                terms.append(f"len({self.bytes_source(f)})")
-            elif f.condition is not None:
-                terms.append(f"({width // 8} if {self.present(f)} else 0)")
-            else:
-                bits += width
-        return added([*terms, str(bits // 8)] if bits or not terms else terms)
-
-    def size_before(self, f: Field) -> str:
-        """How many bytes there are from the start of the header to `f`."""
-        if f in self.before:
-            return self.sizes(self.before[: self.before.index(f)])
-        return " + ".join([self.sizes(self.before), "len(body)", self.sizes(self.behind[: self.behind.index(f)])])
-
-    def count(self, name: str) -> str:
-        self.value(name)
-        value = self.direct.get(name, f"v_{name}{self.tag}")
-        # Items not looked into yet are still bytes.
-        return f"(len({value}) if type({value}) is not bytes else len(h{self.tag}._parsed(cls{self.tag}._by_name['{name}'])))"
-
-    def has(self, name: str) -> str:
-        f = self.fields[name]
-        if f.condition is not None and not self._by_value(f):
-            return self.present(f)  # it is there with its default too
-        return f"(h{self.tag}.{f.slot} is not None)"
-
-    def _by_value(self, f: Field) -> bool:
-        """Whether a field is there because it has a value: what its condition needs follows from that."""
-        todo, seen = [f.condition], set[str]()
-        while todo:
-            rule = todo.pop()
-            for leaf in rule.leaves() if rule is not None else ():
-                if isinstance(leaf, Has) and leaf.name == f.name:
-                    return True
-                if isinstance(leaf, Ref | Has) and leaf.name not in seen:
-                    seen.add(leaf.name)
-                    todo += [self.fields[leaf.name].rule, self.fields[leaf.name].condition]
-        return False
-
-    def number(self, rule: Next) -> str:
-        name = next(f.name for f in self.cls.fields if f.rule is rule)
-        numbers, filled = registry.space(rule.space).numbers, registry.filled(self.cls.header, name)
-        if self.stack is not None:
-            above = self.stack[self.i + 1].header if self.i + 1 < len(self.stack) else None
-            if above in filled:
-                return filled[above].code(self)
-            return str(numbers[above]) if above in numbers else rule.otherwise.code(self)
-        self.names[f"N_{name}"] = numbers
-        code = f"N_{name}.get(above, {rule.otherwise.code(self)})"
-        if not filled:
-            return code
-        # In statements of their own: Python nests expressions 200 deep at most, and there may be more bindings.
-        values = [(upper, value.code(self)) for upper, value in filled.items()]
-        self.lines.append(f"n_{name} = {code}")
-        for number, (upper, value) in enumerate(values):
-            self.names[f"A_{name}_{number}"] = upper
-            self.lines.append(f"if above is A_{name}_{number}: n_{name} = {value}")
-        return f"n_{name}"
-
-    def ahead(self, bits: int) -> str:
-        raise DeclareError(self.cls.name, "ahead() in a binding's condition only", "ahead() in a rule")
-
     # Bytes ---------------------------------------------------------------------------------------------------
 
-    def packed(self, steps: list[Step], var: str) -> list[str]:
-        parts: list[str] = []
-        guards: list[str] = []
+    def packed(self, steps: list[Step]) -> tuple[Piece, ...]:
+        pieces: list[Piece] = []
         for step in steps:
-            if isinstance(step, Fixed):
-                parts.append(self.struct(step.run, guards))
-            elif isinstance(step, When) and isinstance(step.step, Fixed):
-                self.value(step.field.name)
-                parts.append(f"({self.struct(step.step.run, guards)} if {self.present(step.field)} else b'')")
-            elif step.fields and not (self.plain and step.fields[0].kind.wire == "items"):
-                parts.append(self.bytes_source(step.fields[0]))
-        whole = added(parts, "b''")
-        sums = [f.name for step in steps for f in step.fields if isinstance(f.rule, Checksum)]
-        self.heads.update(dict.fromkeys(sums, whole))
-        for name in sums if self.stack is not None else ():
-            whole = re.sub(rf"\bv_{name}{self.tag}\b", "0", whole)
-        return [*guards, "try:", f"    {var} = {whole}",
-                "except (struct_error, OverflowError, ValueError):",
-                f"    raise misfit(h{self.tag}, locals(), '{self.tag}') from None"]  # fmt: skip
+            inner = step.step if isinstance(step, When) else step
+            if isinstance(inner, Fixed):
+                piece = Piece(tuple(map(self.unit, inner.run.units)), inner.run.size, inner.run)
+                if isinstance(step, When):
+                    there = self.present(step.field)
+                    piece = Piece(
+                        (f"({self.joined((piece,))} if {there} else b'')",), f"({piece.size} if {there} else 0)"
+                    )
+                pieces.append(piece)
+            elif step.fields and not self.is_left_out(step.fields[0]):
+                code = self.bytes_source(step.fields[0])
+                pieces.append(Piece((code,), f"len({code})"))
+        return tuple(pieces)
 
-    def struct(self, piece: Run, guards: list[str]) -> str:
-        var = f"S_{len(self.names)}{self.tag}"
-        self.names[var] = piece.struct.pack
-        return f"{var}({', '.join(self.unit(u, guards) for u in piece.units)})"
+    def joined(self, pieces: tuple[Piece, ...]) -> str:
+        """Source for the bytes of some pieces; runs side by side are packed at once."""
+        terms: list[str] = []
+        for order, some in groupby(pieces, lambda piece: piece.run and piece.run.order):
+            together = [*some]
+            codes = [code for piece in together for code in piece.codes]
+            if order is None:
+                terms += codes
+            else:
+                var = f"S_{len(self.names)}{self.tag}"
+                self.names[var] = Run([unit for piece in together if piece.run for unit in piece.run.units]).struct.pack
+                terms.append(f"{var}({', '.join(codes)})")
+        return added(terms, "b''")
 
-    def unit(self, unit: Unit, guards: list[str]) -> str:
+    def tried(self, line: str, headers: str) -> list[str]:
+        """Return lines that say which value does not fit where one of some headers does not."""
+        return ["try:", "    " + line, "except (struct_error, OverflowError, ValueError):",
+                f"    raise misfit(({headers}), locals()) from None"]  # fmt: skip
+
+    def packed_into(self, what: str, pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
+        """Pack some pieces of this header, into a variable."""
+        var = what + self.tag
+        self.lines += self.tried(f"{var} = {self.joined(pieces)}", f"(h{self.tag}, '{self.tag}'),") if pieces else []
+        return (Piece((var,), f"len({var})"),) if pieces else ()
+
+    def body(self) -> str:
+        """Source for the bytes of all that stands above."""
+        if self.stack is not None and (len(self.pieces) != 1 or self.pieces[0].run is not None):
+            above = ", ".join(f"(h_{i}, '_{i}')" for i in range(self.i + 1, len(self.stack)))
+            self.lines += self.tried(f"body{self.tag} = {self.joined(self.pieces)}", above + ",")
+            self.pieces = (Piece((f"body{self.tag}",), f"len(body{self.tag})"),)
+        return self.pieces[0].codes[0] if self.pieces else "b''"
+
+    def together(self, unit: Unit) -> str:
+        """Source for the number that the fields of a unit make, or for its bytes."""
+        var = f"u_{unit.fields[0].name}{self.tag}"
+        if var in self.done:
+            return var
         code, shift = "", unit.bits
         for f in unit.fields:
-            assert f.kind.bits is not None
+            bits = f.kind.fixed_bits
             self.value(f.name)
-            var = self.direct.get(f.name, f"v_{f.name}{self.tag}")
-            if len(unit.fields) > 1 and f.rule is not None and not isinstance(f.rule, Next) and not var.isdigit():
-                guards.append(f"if {var} >> {f.kind.bits}: raise misfit(h{self.tag}, locals(), '{self.tag}')")
-            shift -= f.kind.bits
+            value = self.direct.get(f.name, f"v_{f.name}{self.tag}")
+            shift -= bits
             if f.kind.wire == "number" and f.kind.signed and len(unit.fields) > 1:
-                var = f"({var} & {(1 << f.kind.bits) - 1})"
-            code += (" | " if code else "") + (f"{var} << {shift}" if shift else var)
+                value = f"({value} & {(1 << bits) - 1})"
+            code += (" | " if code else "") + (f"{value} << {shift}" if shift else value)
+        if len(unit.fields) == 1:
+            return code
+        self.done.add(var)
+        self.lines.append(f"{var} = {code}")
+        return var
+
+    def unit(self, unit: Unit) -> str:
+        """Source for what `struct` packs of a unit."""
+        code = self.together(unit)
+        for f in unit.fields if len(unit.fields) > 1 else ():
+            if f.rule is not None and not isinstance(f.rule, Next) and f.name not in self.constant:
+                test = f"v_{f.name}{self.tag} >> {f.kind.bits}"
+                self.guards.append(f"if {test}: raise misfit(((h{self.tag}, '{self.tag}'),), locals())")
         if unit.by_bytes:
             order = "little" if unit.little else "big"
             return f"({code}).to_bytes({unit.bits // 8}, '{order}', signed={unit.signed})"
         return code
 
-    def checksum(self, f: Field) -> list[str]:
+    # Checksums -----------------------------------------------------------------------------------------------
+
+    def words(self) -> list[str] | None:
+        """Source for numbers that come to the same sum as the header's 16-bit words, for 2**16 is 1 modulo 65535.
+
+        None where the one sum of the header is no such sum over it, or the place of a word is not known.
+        """
+        f = self.plan.sums[0] if len(self.plan.sums) == 1 else None
+        if f is None or f.condition is not None or f not in self.before:
+            return None
+        assert isinstance(f.rule, Checksum)
+        parts = _parts(f.rule)
+        if f.rule.algorithm != "internet" or parts not in (["self"], ["self", "payload"]):
+            return None
+        found, at = [], 0
+        for step in self.plan.head:
+            if isinstance(step, Bound) or self.is_left_out(step.fields[0]):
+                continue
+            if not isinstance(step, Fixed):
+                return None
+            for unit in step.run.units:
+                at += unit.bits // 8
+                if unit.little and unit.bits > 8:
+                    return None
+                code = "0" if f in unit.fields else self.together(unit)
+                if not unit.number:
+                    code = self.as_number(f"{unit.fields[0].name}{self.tag}", code)
+                elif unit.signed:
+                    code = f"{code} & {(1 << unit.bits) - 1}"
+                found.append(f"(({code}) << 8)" if at % 2 else f"({code})")
+        return None if at % 2 and "payload" in parts else found
+
+    def as_number(self, what: str, code: str) -> str:
+        """The variable that holds the number some bytes are; functions for a whole stack share them."""
+        if what not in self.numbers:
+            self.numbers.add(what)
+            self.lines.append(f"n_{what} = from_bytes({code}, 'big')")
+        return f"n_{what}"
+
+    def checksum(self, f: Field, words: list[str] | None) -> list[str]:
+        """Return the lines that work out a sum; those that put it into the packed bytes too, where it is none of `words`."""
         rule, tag = f.rule, self.tag
         assert isinstance(rule, Checksum) and f.kind.wire == "number"
-        size, order = f.kind.fixed_bits // 8, "little" if f.kind.little else "big"
-        data = " + ".join(self.part(part) for part in rule.over if part != "pseudo")
-        var = f"v_{f.name}{tag}"
-        condition = "" if self.stack is not None else f"not s & {f.bit:#x}"
-        if f.condition is not None:
-            condition += (" and " if condition else "") + self.present(f)
-        lines = [f"d = {data}"]
-        known = carried = "pseudo" in rule.over
-        if carried:
-            source = self.pseudo()
-            known = source.startswith("h_")
-            # Only an Internet checksum may have one. Addresses are of even length, so they may stand before the data.
-            lines = [f"d = {source} + {data}"] if known else [*lines, f"m = {source}"]
+        var, parts, terms, carrier = f"v_{f.name}{tag}", _parts(rule), words or [], None
+        condition = [f"not s & {f.bit:#x}"] if self.stack is None else []
+        condition += [self.present(f)] if f.condition is not None else []
+        if words is None:
+            lines, data, size = [f"d = {' + '.join(map(self.part, parts))}"], "d", "len(d)"
+        else:
+            lines, data = [], self.body() if "payload" in parts else ""
+            size = f"{self.size('self')} + {self.size('payload')}" if data else self.size("self")
         if rule.algorithm == "internet":
             # The complement of a sum modulo 65535 (see checksums.internet); all zeros is the one sum that is 0.
-            lines += ["c = from_bytes(d, 'big')"]
-            even = rule.over == ("self",) and self.sizes(self.before).isdigit() and not int(self.sizes(self.before)) % 2
-            lines += [] if even else ["if len(d) & 1: c <<= 8"]
-            if known:
-                lines += [f"c += len(d) + {self.known_sum}"]
-            elif carried:
-                lines += ["if m is not None: c += m"]
-            lines += [f"{var} = -c % 65535" + ("" if known else " if c else 65535")]
+            lines += [f"c = from_bytes({data}, 'big')", f"if len({data}) & 1: c <<= 8"] if data else ["c = 0"]
+            if "pseudo" in rule.over:
+                carrier = self.carrier(size)
+                lines += (
+                    []
+                    if carrier
+                    else [f"m = pseudo_sum(stack, {'i' if self.stack is None else self.i}, cls{tag}, {size})"]
+                )
+                lines += [] if carrier else ["if m is not None: c += m"]
+            terms = [*terms, *(carrier or ())]
+            lines += [f"c += {added(terms)}"] if terms else []
+            lines += [f"{var} = -c % 65535" + ("" if carrier else " if c else 65535")]
         else:
             self.names["sum_" + rule.algorithm] = ALGORITHMS[rule.algorithm]
             lines += [f"{var} = sum_{rule.algorithm}(d)"]
         if rule.none is not None:
             lines += [f"if {var} == {rule.none}: {var} = {rule.instead}"]
-        if carried and not known:
+        if "pseudo" in rule.over and not carrier:
             # Without a network layer below there is nothing to check against: no checksum is sent.
             lines += [f"if m is None: {var} = 0"]
-        if not self.fill or sum(isinstance(g.rule, Checksum) for g in self.cls.fields) > 1:
-            inside = f in self.before
-            where = f"head{tag}" if inside else f"tail{tag}"
-            at = self.size_before(f) if inside else self.sizes(self.behind[: self.behind.index(f)])
-            if self.heads.get(f.name) and len(self.heads) == 1:
-                # Packing again is faster than cutting the two bytes in.
-                lines += [f"{where} = {self.heads[f.name]}"]
-            else:
-                if not at.isdigit():
-                    lines.append(f"at = {at}")
-                    at = "at"
-                after = str(int(at) + size) if at.isdigit() else f"at + {size}"
-                lines += [f"{where} = {where}[:{at}] + {var}.to_bytes({size}, '{order}') + {where}[{after}:]"]
-        return [f"if {condition}:", *("    " + line for line in lines)] if condition else lines
+        if words is None and not (self.fill and len(self.plan.sums) == 1):
+            where, some = ("head", self.before) if f in self.before else ("tail", self.behind)
+            where, size = where + tag, str(f.kind.fixed_bits // 8)
+            lines.append(f"at = {self.sizes(some[: some.index(f)])}")
+            order = "little" if f.kind.little else "big"
+            lines.append(f"{where} = {where}[:at] + {var}.to_bytes({size}, '{order}') + {where}[at + {size}:]")
+        return [f"if {' and '.join(condition)}:", *("    " + line for line in lines)] if condition else lines
 
-    def pseudo(self) -> str:
-        """The sum of the pseudo-header; where the stack is known, straight from the fields of the carrier."""
-        if self.stack is None:
-            return "pseudo_sum(stack, i, cls, len(d))"
-        for below in range(self.i - 1, -1, -1):
-            names = self.stack[below].pseudo
+    def carrier(self, size: str) -> list[str] | None:
+        """Source for what the pseudo-header adds, from the fields of the carrier; None where only `pseudo_sum` knows."""
+        stack = self.stack or ()
+        for below in range(self.i - 1, -1, -1) if stack else ():
+            one = stack[below]
             # Without options, which is what `plain` says, there is no source route that names another destination.
-            elsewhere = hasattr(self.stack[below].header, "final_destination") and not self.plain
-            if names is not None and (elsewhere or not names[0]):
-                return f"pseudo_sum(stack, {self.i}, cls{self.tag}, len(d))"
-            if names is not None:
-                number = protocol(self.stack[below].header, self.cls.header)
-                first, second = self.stack[below].by_name[names[0]], self.stack[below].by_name[names[1]]
-                addresses = first.kind.fixed_bits // 8 + second.kind.fixed_bits // 8
-                self.known_sum = number - addresses  # len(d) counts the addresses too
-                return f"h_{below}.{first.slot} + h_{below}.{second.slot}"
-        return "None"
+            elsewhere = hasattr(one.header, "final_destination") and not self.plain
+            if one.pseudo is not None and (elsewhere or not one.pseudo[0]):
+                return None
+            if one.pseudo is not None:
+                numbers = [
+                    self.as_number(f"{name}_{below}", f"h_{below}.{one.by_name[name].slot}") for name in one.pseudo
+                ]
+                return [*numbers, size, str(protocol(one.header, self.cls.header))]
+        return None
 
     def part(self, part: str) -> str:
-        if part in ("self", "payload"):
-            return {"self": f"head{self.tag}", "payload": "body"}[part]
-        f = self.fields[part]
-        if f.kind.bits is None:
-            return self.bytes_source(f)
-        raise DeclareError(f"{self.cls.name}.{part}", "a part of varying size", "a fixed field")
+        """Source for the bytes of one part that a sum goes over."""
+        if part == "payload":
+            return self.body()
+        return f"head{self.tag}" if part == "self" else self.bytes_source(self.fields[part])
+
+
+def _parts(rule: Checksum) -> list[str]:
+    """Return the parts of the packet that a sum goes over."""
+    return [part for part in rule.over if part != "pseudo"]
+
+
+# Lists ---------------------------------------------------------------------------------------------------------
+
+_writers: dict[Field, Any] = {}
+registry.stale.append(_writers)
+
+
+def _writer(field: Field) -> Any:
+    """Return ``pack(items, header) -> list of bytes`` for a repeated field.
+
+    It refuses items after the one that ends them, which no reader comes to, and where `header` is given, items of which the
+    last does not end them.
+    """
+    item, owner, until = field.kind.item._declaration, field.header._declaration, field.until
+    part = Packing(item, ())
+    part.names.update(F=field, stack=(), i=0, above=None, ends=ends, after_end=after_end, unended=unended)
+    part.source()
+    lines = ["if type(h) is bytes: add(h); ended = True; continue", "s = h._state"]
+    lines += [f"if s >> {2 * len(item.fields)}: add(cut_encode(h, b'')); continue"]
+    ended = "False"
+    if until is not None:
+        ended = until.code(part) if item.always_tells(until) else "ends(F, h)"
+        # Bytes after the last item are read back as such unless the list has no other end.
+        alone = any(
+            isinstance(step, Listed) and step.count is None and step.field is field for step in owner.plan.within
+        )
+        lines.insert(0 if alone else 1, "if ended: raise after_end(F, h)")
+    lines += [*part.lines, *part.tried(f"add({part.joined(part.pieces)})", "(h, ''),"), f"ended = {ended}"]
+    head = ["def pack(items, header):", "    found, ended = [], False", "    add = found.append", "    for h in items:"]
+    tail = ["    if header is not None and not ended: raise unended(header, F.name)", "    return found"]
+    made = function([*head, *("        " + line for line in lines), *tail], part.names, f"{item.name} items")
+    _writers[field] = made
+    return made

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from packetlab.codec.faults import Dissection
-from packetlab.codec.lenient import Values
+from packetlab.codec.lenient import Values, values_of
 from packetlab.declare.expressions import Count, Expr, Has, Size
 from packetlab.declare.fields import REQUIRED
 from packetlab.declare.intervals import words
@@ -52,13 +52,9 @@ def checks(to: SourceWriter) -> list[str]:
             if said is not None and not _follows_from(header, needs(said), inner.field.name):
                 got = to.size(inner.field.name) if isinstance(inner, Sized) else to.count(inner.field.name)
                 found += _compared(to, inner.field, said, got, needs(said))
-        if isinstance(inner, Listed) and inner.count is None:
-            f = inner.field
-            more = "" if f is not header.before[-1] else "body and "
-            there = f"{to.present(f)} and " if f.condition is not None else ""
-            found.append(f"if {there}{more}not is_ended(h{tag}, '{f.name}'): raise unended(h{tag}, '{f.name}')")
-        if isinstance(inner, Open) and inner.behind is not None and header.plan.own is None:
-            found.append(f"if body: raise beyond(h{tag}, '{inner.field.name}', body)")
+    for f in header.endless:
+        there, above = f"{to.present(f)} and " if f.condition is not None else "", to.size("payload")
+        found.append(f"if {there}{above}: raise beyond(h{tag}, '{f.name}', {above})")
     for f, solved in header.plan.rounded:
         got = " + ".join(to.count(part[1:]) if part.startswith("#") else to.size(part) for part in solved.parts)
         found += _compared(to, f, solved.size, got, {f.name})
@@ -111,9 +107,10 @@ def absent(header: AnyHeader, name: str) -> BuildError:
     )
 
 
-def beyond(header: AnyHeader, name: str, body: bytes) -> BuildError:
+def beyond(header: AnyHeader, name: str, size: int) -> BuildError:
     """Return the error for a payload above a header of which a field goes on to the end."""
-    return BuildError(type(header).__name__, f"nothing above it, since {name} goes on to the end", f"{len(body)} bytes")
+    what, hint = type(header).__name__, f"give the bytes as part of {name}, or declare {name} with a size"
+    return BuildError(what, f"nothing above it, since {name} goes on to the end", f"{size} bytes", hint)
 
 
 def unended(header: AnyHeader, name: str) -> BuildError:
@@ -125,24 +122,25 @@ def unended(header: AnyHeader, name: str) -> BuildError:
     )
 
 
-def is_ended(header: AnyHeader, name: str) -> bool:
-    """Whether the last of some items is the one that ends them; of what was captured, it is."""
-    f, state = header._by_name[name], header._state
-    items = getattr(header, f.slot)
-    if state >> len(header._fields) & f.bit or type(items) is bytes or (items and type(items[-1]) is bytes):
-        return True
-    if items is None:
-        items = f.default if isinstance(f.default, tuple) else ()
-    if not items or f.until is None:
-        return False
-    last = items[-1]
-    last = type(last)._resolve(last, b"", (last,), 0, None)
-    return bool(f.until.evaluate(Values({g.name: getattr(last, g.slot) for g in last._fields}, b"", 0)))
+def after_end(field: Field, item: AnyHeader) -> BuildError:
+    """Return the error for an item after the one that ends them."""
+    assert field.until is not None
+    return BuildError(
+        f"{field.header.__name__}.{field.name}",
+        f"nothing after the item for which {words(field.until)}",
+        repr(item),
+        "give the items as bytes to send them so",
+    )
 
 
-NAMES: dict[str, Any] = {
-    "differs": differs, "absent": absent, "beyond": beyond, "unended": unended, "is_ended": is_ended,
-}  # fmt: skip
+def ends(field: Field, item: AnyHeader) -> bool:
+    """Whether an item is the one that ends those of a repeated field."""
+    assert field.until is not None
+    whole = type(item)._resolve(item, b"", (item,), 0, None)
+    return bool(field.until.evaluate(Values(values_of(whole), b"", 0)))
+
+
+NAMES: dict[str, Any] = {"differs": differs, "absent": absent, "beyond": beyond}
 """What the lines of `checks` refer to."""
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from packetlab.codec.bodies import measured
-from packetlab.codec.encode import Packing, is_derived
+from packetlab.codec.derive import Deriving, Piece, is_derived
+from packetlab.codec.encode import encode_items
+from packetlab.codec.pseudo import pseudo_sum
 from packetlab.codec.source import function
 from packetlab.codec.stacks import build, stack_encoders
 from packetlab.declare import registry
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 H = TypeVar("H", bound=AnyHeader)
 
 
-class Rederiving(Packing):
+class Rederiving(Deriving):
     """Writes ``rederive(o, h, data, start, end, stack, i, above) -> (header, start, end)``.
 
     `o` is the header as it was given, `h` the same with derived fields filled in, ``data[start:end]`` the bytes of its
@@ -33,9 +35,9 @@ class Rederiving(Packing):
     """
 
     def __init__(self, cls: Declaration) -> None:
-        super().__init__(cls)
+        super().__init__(cls, (Piece(("body",), "stop - at"),))
         self.direct = {f.name: f"h.{f.slot}" for f in cls.fields}
-        self.names.update(internet=internet, new=cls.header.__new__, cls=cls.header, whole=_whole)
+        self.names.update(internet=internet, whole=_whole, encode_items=encode_items, pseudo_sum=pseudo_sum)
 
     def compile(self) -> Any:
         """Return the function."""
@@ -43,8 +45,7 @@ class Rederiving(Packing):
         derived = [f for f in self.cls.fields if is_derived(f)]
         captured = sum(f.bit for f in derived) << count
         lines = [f"if o._state >> {2 * count}: return whole(o, h, start, end)"]
-        own, tail = self.sizes(self.before), self.sizes(self.behind) if self.behind else "0"
-        self.lines += [f"at = start + {own}", f"stop = end - ({tail})" if tail != "0" else "stop = end"]
+        self.lines += [f"at = start + {self.sizes(self.before)}", f"stop = end - ({self.sizes(self.behind)})"]
         size, self.lines = self.lines, []
         for f in derived:
             self.compare(f)
@@ -60,7 +61,7 @@ class Rederiving(Packing):
 
     def compile_extent(self) -> Any:
         """Return ``extent(h, start, end)`` -> where the payload of a header with derived fields filled in begins and ends."""
-        own, tail = self.sizes(self.before), self.sizes(self.behind) if self.behind else "0"
+        own, tail = self.sizes(self.before), self.sizes(self.behind)
         cut = f"if h._state >> {2 * len(self.cls.fields)}: return whole(h, h, start, end)[1:]"
         lines = [cut, *self.lines, f"return start + {own}, end - ({tail})"]
         return function(
@@ -114,7 +115,10 @@ class Rederiving(Packing):
             self.lines += [f"w = {self.size_before(f)}", f"z = {blank}"]
             head = "z"
         parts = [part for part in rule.over if part != "pseudo"]
-        self.lines.append("d = " + " + ".join({"self": head, "payload": "body"}.get(x) or self.part(x) for x in parts))
+        self.lines.append(
+            "d = "
+            + " + ".join({"self": head, "payload": "body"}.get(x) or self.bytes_source(self.fields[x]) for x in parts)
+        )
         also = [] if rule.none is None else [f"if k == {rule.none}: k = {rule.instead}"]
         if "pseudo" in rule.over:
             self.lines += ["k = pseudo_sum(stack, i, cls, len(d))", "if k is None: k = 0", "else:"]

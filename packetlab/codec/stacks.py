@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.codec.decode import Reading
+from packetlab.codec.derive import Piece
 from packetlab.codec.encode import Packing
 from packetlab.codec.source import function
 from packetlab.codec.way import Placed, deciding, maker, placeable, unpacked
@@ -75,18 +76,24 @@ def _builder(stack: tuple[type[AnyHeader], ...]) -> Any:
 
 
 def _written(stack: tuple[type[AnyHeader], ...], names: dict[str, Any], plain: bool) -> Any:
+    declarations = tuple(cls._declaration for cls in stack)
+    headers = [f"h_{i}" for i in range(len(stack))]
+    entries: list[str] = []
+    lines: list[str] = []
+    numbers: set[str] = set()
+    pieces: tuple[Piece, ...] = (Piece(("payload",), "len(payload)"),)
+    for i, one in reversed([*enumerate(declarations)]):
+        part = Packing(one, pieces, numbers=numbers, tag=f"_{i}", stack=declarations, i=i, plain=plain)
+        part.source()
+        pieces, lines, entries = part.pieces, [*lines, *part.lines], [*part.entry(), *entries]
+        if not i:
+            lines += part.tried(f"return {part.joined(pieces)}", ", ".join(f"({h}, '{h[1:]}')" for h in headers) + ",")
+        names.update(part.names)
     lines = [
         "def build(stack, payload):",
-        "    body = payload",
-        f"    {', '.join(f'h_{i}' for i in range(len(stack)))}, = stack",
+        *("    " + line for line in [f"{', '.join(headers)}, = stack", *entries, *lines]),
     ]
-    declarations = tuple(cls._declaration for cls in stack)
-    parts = [Packing(one, tag=f"_{i}", stack=declarations, i=i, plain=plain) for i, one in enumerate(declarations)]
-    lines += ["    " + line for part in parts for line in part.entry()]
-    for part in reversed(parts):
-        lines += ["    " + line for line in part.source()]
-        names.update(part.names)
-    return function([*lines, "    return body"], names, "build " + "/".join(cls.__name__ for cls in stack))
+    return function(lines, names, "build " + "/".join(cls.__name__ for cls in stack))
 
 
 # Reading -------------------------------------------------------------------------------------------------------

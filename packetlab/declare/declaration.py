@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from packetlab.declare.expressions import Checksum, Count, Expr, Next, Ref, Size
+from packetlab.declare.expressions import Checksum, Const, Count, Expr, Next, Ref, Size
 from packetlab.declare.fields import Field
-from packetlab.declare.plan import Plan, needs
+from packetlab.declare.plan import Bound, Open, Plan, When, needs
 from packetlab.errors import DeclareError
 
 if TYPE_CHECKING:
@@ -107,6 +107,22 @@ class Declaration:
     def shortened(self) -> list[Expr]:
         """The conditions under which the bytes at hand are only the first part of what they speak of."""
         return [rule for rule in (self.partial, self.quotes) if rule is not None]
+
+    def always_tells(self, rule: Expr) -> bool:
+        """Whether a rule is one of numbers that are in every such header."""
+        fields = [
+            self.by_name.get(leaf.name) if isinstance(leaf, Ref) else None
+            for leaf in rule.leaves()
+            if not isinstance(leaf, Const)
+        ]
+        return all(f is not None and f.kind.wire == "number" and f.condition is None for f in fields)
+
+    @property
+    def endless(self) -> list[Field]:
+        """The fields that go on to the end of what surrounds the header, so that nothing can stand above it."""
+        ends = [i for i, step in enumerate(self.plan.head) if isinstance(step, Bound) and step.part == "self"]
+        steps = [step.step if isinstance(step, When) else step for step in self.plan.head[: ends[0] if ends else None]]
+        return [step.field for step in steps if isinstance(step, Open)]
 
     @property
     def prototype_bit(self) -> int:

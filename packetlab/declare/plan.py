@@ -63,7 +63,8 @@ class Run:
         for unit in units:
             if len(little) == 2 and unit.little and not unit.by_bytes and unit.bits > 8:
                 unit.by_bytes, unit.code = True, f"{unit.bits // 8}s"
-        self.struct = Struct(("<" if little == {True} else ">") + "".join(unit.code for unit in units))
+        self.order = "<" if little == {True} else ">"
+        self.struct = Struct(self.order + "".join(unit.code for unit in units))
         self.size = self.struct.size
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.declare.declaration import AnyHeader, write_order
 from packetlab.declare.expressions import Const, Expr, Next, Ref, expression
-from packetlab.declare.validate import check_answer, check_binding, field_of
+from packetlab.declare.validate import check_above, check_answer, check_binding, field_of
 from packetlab.errors import BuildError, DeclareError
 from packetlab.hooks import hook
 
@@ -183,13 +183,10 @@ def bind(upper: type[AnyHeader], under: type[AnyHeader], when: Any = None, sets:
     replies are found too. `sets`: what to fill in where an expression cannot tell: {field: number or expression}.
     What is bound above a class is above those derived from it too; conditions above a derived class itself are looked at
     first, then those above its nearest base.
-    DeclareError where another header has the number already, and under a header that says that nothing follows.
+    DeclareError where another header has the number already, and under a header that nothing can follow.
     """
-    if isinstance(under._declaration.payload_size, Const) and under._declaration.payload_size.number == 0:
-        raise DeclareError(
-            f"{upper.__name__} under {under.__name__}", "a header that something follows", "payload_size=0"
-        )
     where = f"{upper.__name__} under {under.__name__}"
+    check_above(under._declaration, where)
     for name, some in when.items() if isinstance(when, dict) else ():
         if isinstance(some, (tuple, list, set, frozenset, range)) and not some:
             raise DeclareError(f"{where}.{name}", "a number at least", repr(some))

@@ -386,6 +386,16 @@ def _check_solved(header: Declaration) -> None:
 # Bindings ------------------------------------------------------------------------------------------------------
 
 
+def check_above(under: Declaration, where: str) -> None:
+    """Refuse anything above a header that leaves no room for it."""
+    if isinstance(under.payload_size, Const) and under.payload_size.number == 0:
+        raise DeclareError(where, "a header that something follows", "payload_size=0")
+    for f in under.endless:
+        if f.condition is None:
+            hint = f"where {f.name} has a size (or a count of items), there is room above it"
+            raise DeclareError(where, "a header that something follows", f"{f.name}, which goes on to the end", hint)
+
+
 def check_binding(upper: Declaration, under: Declaration, condition: Expr, sets: Mapping[str, Expr]) -> None:
     """Refuse a condition that the header below cannot tell, and values that it cannot be given."""
     where = f"{upper.name} under {under.name}"

@@ -149,6 +149,88 @@ def test_what_stands_behind_the_rest_is_found_from_the_end() -> None:
         bytes(Tailed() / b"abc")
 
 
+def test_nothing_stands_above_a_field_that_takes_the_rest() -> None:
+    class Resting(Header):
+        kind: U8 = 0
+        text: Rest = b""
+
+    class Perhaps(Header):
+        kind: U8 = 0
+        text: Rest | None = when(field("kind") == 1, b"")
+
+    class Listing(Header):
+        items: tuple[Speck, ...] = many()
+
+    for header in (Resting(), Resting(text=b"ab"), Perhaps(kind=1), Listing(), Listing(items=(Speck(),))):
+        for above in (b"abc", Speck()):
+            with pytest.raises(
+                BuildError, match=r"nothing above it, since (text|items) goes on.*give the bytes as part"
+            ):
+                bytes(header / above)
+        assert dissect(bytes(header), first=type(header)).layers[0] == header
+    assert dissect(bytes(Perhaps() / b"abc"), first=Perhaps).payload == b"abc"
+    with bindings(), pytest.raises(DeclareError, match="above it") as refusal:
+        bind(Speck, under=Resting, when={"kind": 1})
+    assert "text, which goes on to the end" in str(refusal.value)
+    with bindings():
+        bind(Speck, under=Perhaps, when={"kind": 2})
+        assert Speck in dissect(bytes(Perhaps() / Speck(v=3)), first=Perhaps)
+
+
+class Tagged(Header):
+    tag: U8
+    size: U8 = auto(size_of("data"))
+    data: Bytes = b""
+
+
+END: Any = field("tag") == 0
+LISTS: list[dict[str, Any]] = [
+    dict(items=(tuple[Tagged, ...], many(until=END))),
+    dict(items=(tuple[Tagged, ...], many(until=END)), last=(U8, 9)),
+    dict(n=(U8, auto(size_of("self"))), items=(tuple[Tagged, ...], many(until=END, align=4))),
+    dict(n=(U8, auto(size_of("items"))), items=(tuple[Tagged, ...], many(until=END))),
+    dict(n=(U8, auto(count_of("items"))), items=(tuple[Tagged, ...], many(count=field("n"), until=END))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", LISTS)
+def test_the_item_that_ends_a_list_is_its_last(body: dict[str, Any]) -> None:
+    cls = made(**body)
+    one, end = Tagged(tag=5, data=b"ab"), Tagged(tag=0)
+    for items in ((one, end), (one, one, end), (end,)):
+        packet = dissect(bytes(cls(items=items) / b"PAYLOAD"), first=cls)
+        assert packet[cls].items == items and packet.payload == b"PAYLOAD" and not packet.faults
+    for items in ((end, one), (one, end, one), (end, end)):
+        with pytest.raises(BuildError, match=r"items: expected nothing after the item for which tag == 0, got Tagged"):
+            bytes(cls(items=items))
+    wanted = b"\5\2ab\0\0\5\0"
+    assert wanted in bytes(cls(items=wanted))  # bytes go as they are, on purpose
+    derived = cls(items=(Tagged(tag=5, size=3, data=b"abc"), end))
+    assert dissect(bytes(derived), first=cls)[cls].items == derived.items
+
+
+def test_a_list_that_only_its_last_item_ends_has_one_where_more_follows() -> None:
+    for body in LISTS[:2]:
+        cls = made(**body)
+        for items in ((), (Tagged(tag=5),)):
+            with pytest.raises(BuildError, match="a last item for which tag == 0, since more follows, got none"):
+                bytes(cls(items=items) / b"PAYLOAD")
+    assert bytes(made(**LISTS[0])(items=(Tagged(tag=5),))) == b"\5\0"
+
+
+def test_what_ends_a_list_may_follow_from_other_fields() -> None:
+    class Counting(Header):
+        more: U8 = auto(has("x"))
+        x: U8 | None = when(field("more"))
+
+    cls = made(items=(tuple[Counting, ...], many(until=field("x") == 0)))
+    items = (Counting(x=3), Counting(x=2), Counting())
+    packet = dissect(bytes(cls(items=items) / b"P"), first=cls)
+    assert packet[cls].items == items and packet.payload == b"P"
+    with pytest.raises(BuildError, match="nothing after the item for which x == 0"):
+        bytes(cls(items=items[::-1]))
+
+
 def test_open_fields_of_which_only_one_is_ever_there_are_accepted() -> None:
     class Either(Header):
         kind: U8 = 0

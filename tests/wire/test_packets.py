@@ -18,12 +18,10 @@ from packetlab import (
     VLAN,
     BuildError,
     Ether,
-    ICMPv6,
     IPOption,
     IPv4,
     IPv4Flags,
     IPv6,
-    NeighborAdvertisement,
     Packet,
     TCPFlags,
     TCPOption,
@@ -170,7 +168,7 @@ def test_items_are_headers_too() -> None:
 
 def test_a_stack_built_often_may_have_options_all_the_same() -> None:
     def packet(**options) -> Packet:
-        return Ether() / IPv4(**options) / ICMPv6() / NeighborAdvertisement() / b"data"
+        return Ether() / IPv4(**options) / TCP() / b"data"
 
     with_options = packet(options=(IPOption(kind=7, data=b"ab"),))
     expected = with_options.encode()

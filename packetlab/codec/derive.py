@@ -1,0 +1,265 @@
+"""The values of a header as source: what follows for each field from the others, how long each is, whether it is there.
+
+`encode` packs them; `rederive` compares them with those that are there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from packetlab.codec.lenient import Values
+from packetlab.codec.source import OneByOne, added
+from packetlab.declare import registry
+from packetlab.declare.expressions import Checksum, Const, Has, Next, Ref, Size
+from packetlab.declare.fields import REQUIRED
+from packetlab.declare.plan import Listed, Run
+from packetlab.errors import BuildError, DeclareError
+
+if TYPE_CHECKING:
+    from packetlab.declare.declaration import AnyHeader, Declaration
+    from packetlab.declare.fields import Field
+
+
+def is_derived(field: Field) -> bool:
+    """Whether a field has a value of its own only where it is given."""
+    return field.rule is not None or bool(field.pad)
+
+
+def missing(header: AnyHeader, name: str) -> BuildError:
+    """Return the error for a field without value, default or rule."""
+    return BuildError(f"{type(header).__name__}.{name}", "a value", "none", f"give {name}=...")
+
+
+class Piece(NamedTuple):
+    """Some of the bytes that are packed: source for each unit of a run, or for bytes (`run` is None). `size` is a number or source."""
+
+    codes: tuple[str, ...]
+    size: int | str
+    run: Run | None = None
+
+
+class _Sizes(Values):
+    """A scope in which nothing is known but sizes."""
+
+    def size(self, part: str) -> int:
+        return int(self.values[part])
+
+
+class Deriving(OneByOne):
+    """Writes the source of one header's values (see rules.Emitter): `h` is the header, `s` its state.
+
+    With `stack` given, a tuple of classes, it is one part of a function for just such packets (see `stacks`): what
+    follows from the classes alone is worked out when compiling, and `tag` keeps the names of the parts apart. With `plain`
+    no header of them has items. `pieces` is what stands above it.
+    """
+
+    def __init__(
+        self,
+        cls: Declaration,
+        pieces: tuple[Piece, ...] = (Piece(("body",), "len(body)"),),
+        *,
+        numbers: set[str] | None = None,
+        fill: bool = False,
+        tag: str = "",
+        stack: tuple[Declaration, ...] | None = None,
+        i: int = 0,
+        plain: bool = False,
+    ) -> None:
+        self.cls, self.fill, self.tag, self.stack, self.i, self.plain = cls, fill, tag, stack, i, plain
+        self.pieces, self.numbers = pieces, set() if numbers is None else numbers
+        self.fields = cls.by_name
+        self.lines: list[str] = []
+        self.done: set[str] = set()
+        self.direct: dict[str, str] = {}  # fields that are packed as the header has them
+        self.constant: set[str] = set()  # those that have the same value in all headers
+        self.doing: list[str] = []
+        self.names: dict[str, Any] = {"missing": missing, f"cls{tag}": cls.header, f"new{tag}": cls.header.__new__}
+        self.plan, self.before, self.behind = cls.plan, cls.before, cls.behind
+        self.ended = {step.field.name for step in self.plan.within if isinstance(step, Listed) and step.count is None}
+
+    def is_left_out(self, f: Field) -> bool:
+        """Whether a field has no bytes in any header that comes here."""
+        return self.plain and f.kind.wire == "items" and f.name not in self.ended
+
+    def value(self, name: str) -> str:
+        f, tag = self.fields[name], self.tag
+        var = f"v_{name}{tag}"
+        if name in self.done:
+            return self.direct.get(name, var) if f.condition is None else f"({var} or 0)"
+        if name in self.doing:
+            raise DeclareError(f"{self.cls.name}.{name}", "rules without a circle", " -> ".join([*self.doing, name]))
+        self.doing.append(name)
+        own, is_own = f"h{tag}.{f.slot}", f"s{tag} & {f.bit:#x}"
+        if is_derived(f) and self.stack is not None and not isinstance(f.rule, Next):
+            number = self.worked_out(f)
+            if number is not None:
+                self.direct[name] = str(number)
+                self.constant.add(name)
+            elif not isinstance(f.rule, Checksum):  # which comes last
+                self.lines.append(f"{var} = {self.derived(f)}")
+        elif is_derived(f):
+            derived = self.derived(f)
+            self.lines.append(f"{var} = {own} if {is_own} else {derived}")
+            if f.condition is not None:
+                self.lines.append(f"if {var} is None: {var} = {derived}")
+        elif f.condition is None and f.default is not REQUIRED:
+            self.direct[name] = own
+        else:
+            self.lines.append(f"{var} = {own}")
+            if f.condition is not None:
+                self.names[f"Z_{name}{tag}"] = f.kind.zero if f.default in (None, REQUIRED) else f.default
+                self.lines.append(f"if {var} is None: {var} = Z_{name}{tag}")
+            else:
+                self.lines.append(f"if {var} is None: raise missing(h{tag}, '{name}')")
+        self.doing.pop()
+        self.done.add(name)
+        return self.value(name)
+
+    def derived(self, f: Field) -> str:
+        """Source for what follows for a field from others; a sum is 0 until it comes last."""
+        if f.rule is None:
+            return f"bytes(-({self.size_before(f)}) % {f.pad})"
+        return "0" if isinstance(f.rule, Checksum) else f.rule.code(self)
+
+    def worked_out(self, f: Field) -> int | None:
+        """What a field's rule comes to where that follows from the declaration alone, and fits; else None."""
+        if f.rule is None or isinstance(f.rule, Checksum):
+            return None
+        sizes: dict[str, int] = {}
+        for leaf in f.rule.leaves():
+            if isinstance(leaf, Size) and leaf.name != "payload":
+                fields = self.before if leaf.name == "self" else [self.fields[leaf.name]]
+                sizes[leaf.name] = sum(g.kind.fixed_bits for g in fields) // 8
+                if not all(map(self.is_fixed, fields)):
+                    return None
+            elif not isinstance(leaf, Const):
+                return None
+        number = f.rule.evaluate(_Sizes(sizes, b"", 0))
+        return number if f.kind.low <= number <= f.kind.high else None
+
+    def is_fixed(self, f: Field) -> bool:
+        """Whether a field takes the same bits in all headers that come here."""
+        return (f.kind.bits is not None and f.condition is None) or self.is_left_out(f)
+
+    def present(self, f: Field) -> str:
+        var = f"p_{f.name}{self.tag}"
+        if var not in self.done:
+            assert f.condition is not None
+            self.lines.append(f"{var} = {f.condition.code(self)}")
+            self.done.add(var)
+        return var
+
+    def bytes_source(self, f: Field) -> str:
+        """The packed form of a field of varying size."""
+        var = f"b_{f.name}{self.tag}"
+        if self.is_left_out(f):
+            return "b''"
+        if var not in self.done:
+            self.value(f.name)
+            value = self.direct.get(f.name, f"v_{f.name}{self.tag}")
+            code = self.packed_items(f, value) if f.kind.wire == "items" else self.coded(f, value)
+            if f.condition is not None:
+                code = f"{code} if {self.present(f)} else b''"
+            self.lines.append(f"{var} = {code}")
+            self.done.add(var)
+        return var
+
+    def coded(self, f: Field, value: str) -> str:
+        """The bytes of a value: as they are, or as a kind of its own width writes it."""
+        if f.kind.wire == "open":
+            return value
+        self.names[f"W_{f.name}{self.tag}"] = f.kind.write
+        return f"W_{f.name}{self.tag}({value})"
+
+    def packed_items(self, f: Field, value: str) -> str:
+        # What was captured is as long as it was; only what is built is filled up.
+        align, captured = str(f.align), f"s{self.tag} & {f.bit << len(self.cls.fields):#x}"
+        if f.align:
+            align = f"0 if {captured} else {f.align}"
+        if self.fill:
+            return f"(encode_items({value}, {align}) if {value} else b'')"
+        key = f"F_{f.name}{self.tag}"
+        self.names[key] = f
+        if f.name not in self.ended:
+            return f"(encode_items({value}, {align}, {key}) if {value} else b'')"
+        follows = "" if f is not self.before[-1] or self.behind else f" and {self.size('payload')}"
+        return f"encode_items({value}, {align}, {key}, h{self.tag} if not {captured}{follows} else None)"
+
+    def size(self, part: str) -> str:
+        if part == "payload":
+            known = sum(piece.size for piece in self.pieces if isinstance(piece.size, int))
+            return f"({_total(known, [piece.size for piece in self.pieces if isinstance(piece.size, str)])})"
+        return f"({self.sizes(self.before if part == 'self' else [self.fields[part]])})"
+
+    def sizes(self, fields: list[Field]) -> str:
+        return _total(*self.measured(fields))
+
+    def measured(self, fields: list[Field]) -> tuple[int, list[str]]:
+        """How many bytes some fields have: of those that always have as many, and source for each other one."""
+        bits, terms = 0, []
+        for f in fields:
+            if self.is_fixed(f):
+                bits += f.kind.fixed_bits
+            elif f.kind.bits is None:
+                terms.append(f"len({self.bytes_source(f)})")
+            else:
+                terms.append(f"({f.kind.bits // 8} if {self.present(f)} else 0)")
+        return bits // 8, terms
+
+    def size_before(self, f: Field) -> str:
+        """How many bytes there are from the start of the header to `f`."""
+        if f in self.before:
+            return self.sizes(self.before[: self.before.index(f)])
+        return f"{self.sizes(self.before)} + {self.size('payload')} + {self.sizes(self.behind[: self.behind.index(f)])}"
+
+    def count(self, name: str) -> str:
+        self.value(name)
+        value = self.direct.get(name, f"v_{name}{self.tag}")
+        # Items not looked into yet are still bytes.
+        return f"(len({value}) if type({value}) is not bytes else len(h{self.tag}._parsed(cls{self.tag}._by_name['{name}'])))"
+
+    def has(self, name: str) -> str:
+        f = self.fields[name]
+        if f.condition is not None and not self._by_value(f):
+            return self.present(f)  # it is there with its default too
+        return f"(h{self.tag}.{f.slot} is not None)"
+
+    def _by_value(self, f: Field) -> bool:
+        """Whether a field is there because it has a value: what its condition needs follows from that."""
+        todo, seen = [f.condition], set[str]()
+        while todo:
+            rule = todo.pop()
+            for leaf in rule.leaves() if rule is not None else ():
+                if isinstance(leaf, Has) and leaf.name == f.name:
+                    return True
+                if isinstance(leaf, Ref | Has) and leaf.name not in seen:
+                    seen.add(leaf.name)
+                    todo += [self.fields[leaf.name].rule, self.fields[leaf.name].condition]
+        return False
+
+    def number(self, rule: Next) -> str:
+        name = next(f.name for f in self.cls.fields if f.rule is rule)
+        numbers, filled = registry.space(rule.space).numbers, registry.filled(self.cls.header, name)
+        if self.stack is not None:
+            above = self.stack[self.i + 1].header if self.i + 1 < len(self.stack) else None
+            if above in filled:
+                return filled[above].code(self)
+            return str(numbers[above]) if above in numbers else rule.otherwise.code(self)
+        self.names[f"N_{name}"] = numbers
+        code = f"N_{name}.get(above, {rule.otherwise.code(self)})"
+        if not filled:
+            return code
+        # In statements of their own: Python nests expressions 200 deep at most, and there may be more bindings.
+        values = [(upper, value.code(self)) for upper, value in filled.items()]
+        self.lines.append(f"n_{name} = {code}")
+        for number, (upper, value) in enumerate(values):
+            self.names[f"A_{name}_{number}"] = upper
+            self.lines.append(f"if above is A_{name}_{number}: n_{name} = {value}")
+        return f"n_{name}"
+
+    def ahead(self, bits: int) -> str:
+        raise DeclareError(self.cls.name, "ahead() in a binding's condition only", "ahead() in a rule")
+
+
+def _total(known: int, terms: list[str]) -> str:
+    return added([*terms, str(known)] if known or not terms else terms)

@@ -57,10 +57,6 @@ def forget(cls: type[AnyHeader]) -> None:
         header._copied = staticmethod(compile_copy(cls))
         return header._copied(one)
 
-    def loosened(*args: Any) -> Any:
-        header._loosened = staticmethod(Rederiving(cls._declaration).compile_loosened())
-        return header._loosened(*args)
-
     def extent(*args: Any) -> Any:
         header._extent = staticmethod(Rederiving(cls._declaration).compile_extent())
         return header._extent(*args)
@@ -72,7 +68,7 @@ def forget(cls: type[AnyHeader]) -> None:
     header.__init__ = init
     header._encode, header._resolve, header._decode = staticmethod(encode), staticmethod(resolve), staticmethod(decode)
     header._rederive, header._copied = staticmethod(rederive), staticmethod(copied)
-    header._loosened, header._extent = staticmethod(loosened), staticmethod(extent)
+    header._extent = staticmethod(extent)
 
 
 def _prove_once(cls: type[AnyHeader]) -> None:
@@ -167,7 +163,8 @@ def replaced(header: H, changes: dict[str, Any]) -> H:
         f = cls._by_name.get(name)
         if f is None:
             raise wrong_name(cls, {name: value})
-        if f.kind.wire == "payload":
+        kind = f.kind
+        if kind.wire == "payload":
             only_marked(cls, f, value)
             continue
         before = getattr(header, f.slot)
@@ -177,13 +174,16 @@ def replaced(header: H, changes: dict[str, Any]) -> H:
         if value is auto:
             state &= ~f.bit
             raw = None if is_derived(f) or f.default is REQUIRED or f.condition is not None else f.default
+        elif type(value) is int and kind.wire == "number" and kind.low <= value <= kind.high:
+            state |= f.bit
+            raw = value
         else:
             state |= f.bit
             where = f"{cls.__name__}.{name}"
             if isinstance(value, Tolerance):
-                raw, patterns = value.bound_to(f.kind, where), True
+                raw, patterns = value.bound_to(kind, where), True
             else:
-                raw = None if value is None and f.condition is not None else f.kind.raw(value, where)
+                raw = None if value is None and f.condition is not None else kind.raw(value, where)
                 patterns = patterns or (type(raw) is tuple and _has_pattern(raw))
                 if f.align and header._state >> count & f.bit and _same_items(raw, before):
                     state |= f.bit << count  # as it was captured, and so not filled up

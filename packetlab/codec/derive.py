@@ -50,7 +50,7 @@ class Deriving(OneByOne):
 
     With `stack` given, a tuple of classes, it is one part of a function for just such packets (see `stacks`): what
     follows from the classes alone is worked out when compiling, and `tag` keeps the names of the parts apart. With `plain`
-    no header of them has items. `pieces` is what stands above it.
+    no header of them has items; with `read` all of them were read whole. `pieces` is what stands above it.
     """
 
     def __init__(
@@ -64,8 +64,9 @@ class Deriving(OneByOne):
         stack: tuple[Declaration, ...] | None = None,
         i: int = 0,
         plain: bool = False,
+        read: bool = False,
     ) -> None:
-        self.cls, self.fill, self.tag, self.stack, self.i, self.plain = cls, fill, tag, stack, i, plain
+        self.cls, self.fill, self.tag, self.stack, self.i, self.plain, self.read = cls, fill, tag, stack, i, plain, read
         self.pieces, self.numbers = pieces, set() if numbers is None else numbers
         self.fields = cls.by_name
         self.lines: list[str] = []
@@ -85,7 +86,8 @@ class Deriving(OneByOne):
         f, tag = self.fields[name], self.tag
         var = f"v_{name}{tag}"
         if name in self.done:
-            return self.direct.get(name, var) if f.condition is None else f"({var} or 0)"
+            value = self.direct.get(name, var)
+            return value if f.condition is None else f"({value} or 0)"
         if name in self.doing:
             raise DeclareError(f"{self.cls.name}.{name}", "rules without a circle", " -> ".join([*self.doing, name]))
         self.doing.append(name)
@@ -97,12 +99,15 @@ class Deriving(OneByOne):
                 self.constant.add(name)
             elif not isinstance(f.rule, Checksum):  # which comes last
                 self.lines.append(f"{var} = {self.derived(f)}")
+        elif is_derived(f) and self.read:  # a number of what is above is as it was read
+            self.lines += [f"{var} = {self.derived(f)}"]
+            self.direct[name] = own
         elif is_derived(f):
             derived = self.derived(f)
             self.lines.append(f"{var} = {own} if {is_own} else {derived}")
             if f.condition is not None:
                 self.lines.append(f"if {var} is None: {var} = {derived}")
-        elif f.condition is None and f.default is not REQUIRED:
+        elif f.condition is None and (f.default is not REQUIRED or self.read):
             self.direct[name] = own
         else:
             self.lines.append(f"{var} = {own}")

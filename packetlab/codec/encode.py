@@ -120,7 +120,8 @@ class Packing(Deriving):
         if self.stack is not None:
             # Given lengths and checksums, headers that are cut, and prototypes go the ordinary way.
             derived = sum(f.bit for f in self.cls.fields if is_derived(f) and not isinstance(f.rule, Next))
-            first += [f"if s{tag} & {derived | 3 << 2 * count:#x}: return None"]
+            other = f"& {derived | 3 << 2 * count:#x}" if not self.read else f"!= {(1 << 2 * count) - 1:#x}"
+            first += [f"if s{tag} {other}: return None"]
             left_out = [f for f in self.cls.fields if self.is_left_out(f)]
             first += [f"if h{tag}.{f.slot}: return general(stack, payload)" for f in left_out]
         else:
@@ -157,6 +158,25 @@ class Packing(Deriving):
         if f.align:
             value = self.bytes_source(f)  # filled up, as it will be read back
         return value if f.condition is None else f"v_{f.name} if {self.present(f)} else None"
+
+    def loosened(self) -> list[str]:
+        """Return the lines that make a header that was read one with all derived fields derived, where that is the same."""
+        h, r, count = "h" + self.tag, "r" + self.tag, len(self.cls.fields)
+        derived = [f for f in self.cls.fields if is_derived(f)]
+        sure = sum(f.bit for f in derived if f.condition is None and not isinstance(f.rule, Next))
+        lines, made = [f"m = {sure:#x}"], [f"{r} = new{self.tag}(cls{self.tag})"]
+        for f in derived:
+            own, follows = f"{h}.{f.slot}", self.direct.get(f.name, f"v_{f.name}{self.tag}")
+            if isinstance(f.rule, Next):
+                lines.append(f"if {own} is not None and {own} == v_{f.name}{self.tag}: m |= {f.bit:#x}")
+            elif f.bit & sure:
+                lines.append(f"if {own} != {follows}: return None")
+            else:
+                lines += [f"if {own} is not None:", f"    if {own} != {follows}: return None", f"    m |= {f.bit:#x}"]
+        for f in self.cls.fields:
+            own = f"None if m & {f.bit:#x} else {h}.{f.slot}" if f in derived else f"{h}.{f.slot}"
+            made.append(f"{r}.{f.slot} = {'None' if f.bit & sure else own}")
+        return [*lines, *made, f"{r}._state = {(1 << 2 * count) - 1:#x} & ~(m | m << {count})"]
 
     # Bytes ---------------------------------------------------------------------------------------------------
 
@@ -354,7 +374,7 @@ def _parts(rule: Checksum) -> list[str]:
 # Lists ---------------------------------------------------------------------------------------------------------
 
 _writers: dict[Field, Any] = {}
-registry.stale.append(_writers)
+registry.caches.append(_writers)
 
 
 def _writer(field: Field) -> Any:

@@ -12,11 +12,10 @@ from packetlab.codec.derive import Deriving, Piece, is_derived
 from packetlab.codec.encode import encode_items
 from packetlab.codec.pseudo import pseudo_sum
 from packetlab.codec.source import function
-from packetlab.codec.stacks import build, stack_encoders
-from packetlab.declare import registry
+from packetlab.codec.stacks import rebuilder
 from packetlab.declare.checksums import ALGORITHMS, internet
 from packetlab.declare.declaration import AnyHeader
-from packetlab.declare.expressions import Checksum, Next
+from packetlab.declare.expressions import Checksum
 from packetlab.errors import BuildError
 
 if TYPE_CHECKING:
@@ -67,31 +66,6 @@ class Rederiving(Deriving):
         return function(
             ["def extent(h, start, end):", *("    " + line for line in lines)], self.names, f"{self.cls.name}.extent"
         )
-
-    def compile_loosened(self) -> Any:
-        """Return ``loosened(h, above) -> header``: one that was read whole with all derived fields made derived again.
-
-        Only numbers of what is above are compared; whether the others are consistent shows when it is packed. None for
-        a header that was not read whole.
-        """
-        count = len(self.cls.fields)
-        every = (1 << 2 * count) - 1
-        derived = [f for f in self.cls.fields if is_derived(f)]
-        lines = ["def loosened(h, above):", f"    if h._state != {every}: return None", "    m = 0"]
-        for f in derived:
-            tests = [f"h.{f.slot} is not None"]
-            if isinstance(f.rule, Next):
-                numbers, filled = f"N_{f.name}", registry.filled(self.cls.header, f.name)
-                self.names[numbers] = registry.space(f.rule.space).numbers
-                tests.append(f"h.{f.slot} == {numbers}.get(above, {f.rule.otherwise.code(self)})")
-                if filled:
-                    self.names[f"A_{f.name}"] = frozenset(filled)
-                    tests[-1] = f"(above in A_{f.name} or {tests[-1]})"
-            lines.append(f"    if {' and '.join(tests)}: m |= {f.bit:#x}")
-        lines += ["    r = new(cls)", f"    r._state = {every} & ~(m | m << {count})"]
-        for f in self.cls.fields:
-            lines.append(f"    r.{f.slot} = {f'None if m & {f.bit:#x} else ' if f in derived else ''}h.{f.slot}")
-        return function([*lines, "    return r"], self.names, f"{self.cls.name}.loosened")
 
     def compare(self, f: Field) -> None:
         """Note whether a field holds what follows for it."""
@@ -154,10 +128,14 @@ def rederived(
 
     `layers` are the headers with derived fields filled in, `data` all bytes, `gaps` what fills the layers.
     """
-    if layers is headers:
-        loose = _loosened(headers, data, payload, gaps)
-        if loose is not None:
-            return loose
+    again = rebuilder(tuple(map(type, headers))) if layers is headers and not gaps else None
+    if again is not None:
+        try:
+            whole: tuple[H, ...] | None = again(headers, payload)
+        except BuildError:
+            whole = None
+        if whole is not None:
+            return whole
     found: list[H] = []
     start, end = 0, len(data)
     for i, header in enumerate(headers):
@@ -166,22 +144,3 @@ def rederived(
         again, start, end = header._rederive(header, layers[i], data, start, end, layers, i, above)
         found.append(again)
     return tuple(found)
-
-
-def _loosened(headers: tuple[H, ...], data: bytes, payload: bytes, gaps: dict[int, bytes]) -> tuple[H, ...] | None:
-    """The same where everything is consistent, which shows in that packing anew gives the bytes; else None."""
-    found: list[H] = []
-    above = None
-    for header in reversed(headers):
-        again = header._loosened(header, above)
-        if again is None:
-            return None
-        found.append(again)
-        above = type(header)
-    loose = tuple(found[::-1])
-    builder = None if gaps else stack_encoders.get(tuple(map(type, headers)))
-    try:
-        packed = builder(loose, payload) if builder is not None else None
-        return loose if (build(loose, payload, gaps) if packed is None else packed) == data else None
-    except BuildError:
-        return None

@@ -33,7 +33,8 @@ _trees: dict[Any, dict[Any, Any]] = {}
 _built: dict[tuple[type[AnyHeader], ...], int] = {}
 stack_encoders: dict[tuple[Any, ...], Any] = {}
 """Stack of headers -> function(headers, payload) -> bytes, or None where some field has to go the ordinary way."""
-registry.caches += [stack_decoders, _seen, _deciding, _trees, _built, stack_encoders]
+_rebuilders: dict[tuple[Any, ...], Any] = {}
+registry.caches += [stack_decoders, _seen, _deciding, _trees, _built, stack_encoders, _rebuilders]
 
 made: dict[str, Any] = {}
 """What a generated reader makes: `packet.packet` enters its classes here."""
@@ -62,38 +63,54 @@ def build(headers: tuple[AnyHeader, ...], payload: bytes, gaps: dict[int, bytes]
 def _count(stack: tuple[type[AnyHeader], ...]) -> None:
     times = _built[stack] = _built.get(stack, 0) + 1
     if times == OFTEN and 1 < len(stack) <= DEPTH:
-        stack_encoders[stack] = _builder(stack)
+        stack_encoders[stack] = _builder(stack, read=False)
     elif len(_built) > 1000:
         _built.clear()
 
 
-def _builder(stack: tuple[type[AnyHeader], ...]) -> Any:
+def rebuilder(stack: tuple[type[AnyHeader], ...]) -> Any:
+    """Return ``again(headers, payload)``: headers that were read, with all fields derived that hold what follows for them.
+
+    It gives None where one of them but a number of what is above does not. None for a stack that is not built often.
+    """
+    again = _rebuilders.get(stack)
+    if again is None and stack in stack_encoders:
+        again = _rebuilders[stack] = _builder(stack, read=True)
+    return again
+
+
+def _builder(stack: tuple[type[AnyHeader], ...], read: bool) -> Any:
     """Return a function for packets of this stack; it has another for those with options and the like."""
-    general = _written(stack, {}, plain=False)
+    general = _written(stack, {}, plain=False, read=read)
     if not any(f.kind.wire == "items" for cls in stack for f in cls._fields):
         return general
-    return _written(stack, {"general": general}, plain=True)
+    return _written(stack, {"general": general}, plain=True, read=read)
 
 
-def _written(stack: tuple[type[AnyHeader], ...], names: dict[str, Any], plain: bool) -> Any:
+def _written(stack: tuple[type[AnyHeader], ...], names: dict[str, Any], plain: bool, read: bool) -> Any:
     declarations = tuple(cls._declaration for cls in stack)
     headers = [f"h_{i}" for i in range(len(stack))]
-    entries: list[str] = []
-    lines: list[str] = []
-    numbers: set[str] = set()
+    parts: list[Packing] = []
     pieces: tuple[Piece, ...] = (Piece(("payload",), "len(payload)"),)
+    numbers: set[str] = set()
     for i, one in reversed([*enumerate(declarations)]):
-        part = Packing(one, pieces, numbers=numbers, tag=f"_{i}", stack=declarations, i=i, plain=plain)
+        part = Packing(one, pieces, numbers=numbers, tag=f"_{i}", stack=declarations, i=i, plain=plain, read=read)
         part.source()
-        pieces, lines, entries = part.pieces, [*lines, *part.lines], [*part.entry(), *entries]
-        if not i:
-            lines += part.tried(f"return {part.joined(pieces)}", ", ".join(f"({h}, '{h[1:]}')" for h in headers) + ",")
+        pieces = part.pieces
+        parts.append(part)
+    if read:
+        last = [
+            *(line for part in parts for line in part.loosened()),
+            f"return {', '.join('r' + h[1:] for h in headers)},",
+        ]
+    else:
+        last = part.tried(f"return {part.joined(pieces)}", ", ".join(f"({h}, '{h[1:]}')" for h in headers) + ",")
+    for part in parts:
         names.update(part.names)
-    lines = [
-        "def build(stack, payload):",
-        *("    " + line for line in [f"{', '.join(headers)}, = stack", *entries, *lines]),
-    ]
-    return function(lines, names, "build " + "/".join(cls.__name__ for cls in stack))
+    lines = [f"{', '.join(headers)}, = stack", *(line for part in reversed(parts) for line in part.entry())]
+    lines += [*(line for part in parts for line in part.lines), *last]
+    what = f"build {'again ' if read else ''}{'/'.join(cls.__name__ for cls in stack)}"
+    return function(["def build(stack, payload):", *("    " + line for line in lines)], names, what)
 
 
 # Reading -------------------------------------------------------------------------------------------------------

@@ -41,7 +41,6 @@ class AnyHeader:
     _resolve: ClassVar[Callable[..., Any]]
     _rederive: ClassVar[Callable[..., Any]]
     _copied: ClassVar[Callable[..., Any]]
-    _loosened: ClassVar[Callable[..., Any]]
     _extent: ClassVar[Callable[..., tuple[int, int]]]
 
     @classmethod
@@ -80,10 +79,12 @@ class Declaration:
         init=False, default_factory=list
     )  # the derived fields as they are worked out (see `write_order`)
     proved: bool = field(init=False, default=False)  # whether it is known to read back what it builds
+    prototype_bit: int = field(init=False)  # of a header's state: it holds a value that several fit (see `wildcards`)
     _plan: Plan | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.by_name = {f.name: f for f in self.fields}
+        self.prototype_bit = 1 << 2 * len(self.fields) + 1
         marks = [i for i, f in enumerate(self.fields) if f.kind.wire == "payload"]
         self.has_trailer = bool(marks)
         end = marks[0] if marks else len(self.fields)
@@ -123,11 +124,6 @@ class Declaration:
         ends = [i for i, step in enumerate(self.plan.head) if isinstance(step, Bound) and step.part == "self"]
         steps = [step.step if isinstance(step, When) else step for step in self.plan.head[: ends[0] if ends else None]]
         return [step.field for step in steps if isinstance(step, Open)]
-
-    @property
-    def prototype_bit(self) -> int:
-        """The bit of a header's state that says it holds a value that several fit (see `wildcards`)."""
-        return 1 << 2 * len(self.fields) + 1
 
 
 def restored(cls: type[H], state: int, values: tuple[Any, ...]) -> H:

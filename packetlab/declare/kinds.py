@@ -111,6 +111,7 @@ class Int(Kind):
     """A whole number of `bits` bits, big-endian unless `little`; `names` gives the values names."""
 
     zero = 0
+    wire: Wire = "number"
     allows = "rule condition fixed"
     words = "a number"
     bits: int
@@ -125,10 +126,6 @@ class Int(Kind):
         self.members: dict[int, int] = {}  # of `names`, those that were asked for
         self.low = -(1 << bits - 1) if signed else 0
         self.high = (1 << bits - signed) - 1
-
-    @property
-    def wire(self) -> Wire:
-        return "number"
 
     def in_words(self) -> str:
         words = f"{'signed ' if self.signed else ''}number of {self.bits} bit{'s' if self.bits > 1 else ''}"
@@ -255,15 +252,12 @@ class Items(Kind):
     """A tuple of headers of one class, one after the other. Raw: the tuple, or the bytes not yet looked at."""
 
     zero: Any = ()
+    wire: Wire = "items"
     allows = "size count until align condition"
     words = "headers"
 
     def __init__(self, item: Any) -> None:
         self.item = item
-
-    @property
-    def wire(self) -> Wire:
-        return "items"
 
     def in_words(self) -> str:
         return f"{self.item.__name__}, one after the other"
@@ -308,12 +302,9 @@ class Filled(tuple[Any, ...]):
 class PayloadMark(Kind):
     """Stands where the payload goes, in a header that has fields after it."""
 
+    wire: Wire = "payload"
     allows = ""
     words = "the payload"
-
-    @property
-    def wire(self) -> Wire:
-        return "payload"
 
     def in_words(self) -> str:
         return "payload"

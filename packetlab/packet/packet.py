@@ -343,7 +343,7 @@ class Packet(Held):
 
     def _place(self, layer: type[Header] | tuple[type[Header], int]) -> int:
         target = self[layer]
-        return next(i for i, header in enumerate(self.layers) if header is target)
+        return [header is target for header in self.layers].index(True)
 
     def diff(self, other: Any) -> Difference:
         """Return the fields in which two packets differ; it is false where there are none, and prints one a line.

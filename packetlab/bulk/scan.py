@@ -84,7 +84,7 @@ class Scanner:
         """Rules that decide where something lies or what follows."""
         cls = self.cls
         rules = [said[0] for said in (self.plan.own, self.plan.total, self.plan.payload) if said]
-        rules += [*self.plan.sizes.values(), *self.plan.behind.values()]
+        rules += [*self.plan.sizes.values(), *self.plan.after.values()]
         rules += [f.condition for f in cls._fields if f.condition is not None]
         if self.onward:
             opaque = cls._declaration.opaque
@@ -355,8 +355,8 @@ class Scanner:
         if limit == "end" and self.plan.trailing:
             limit = f"end - {self.plan.trailing}"
             self.check(f"{limit} < {self.pos}")
-        if step.behind is not None:
-            self.let("e", f"{limit} - {step.behind.code(self)}")
+        if step.after is not None:
+            self.let("e", f"{limit} - {step.after.code(self)}")
             limit = "e"
             self.check(f"e < {self.pos}")
         self.let("w", f"{limit} - ({self.pos})")

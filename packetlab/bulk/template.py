@@ -192,8 +192,8 @@ def _halves(where: Places, i: int, packet: Packet) -> tuple[Any, Any]:
 
     start, end = where.layers[i]
     payload = where.layers[i + 1][0] if i + 1 < len(where.layers) else where.payload[0]
-    behind = {f.name for f in type(packet.layers[i])._declaration.behind}
-    end -= sum(span.bits for span in where.spans if span.layer == i and span.field.name in behind) // 8
+    after = {f.name for f in type(packet.layers[i])._declaration.after}
+    end -= sum(span.bits for span in where.spans if span.layer == i and span.field.name in after) // 8
     return np.arange(start, payload), np.arange(payload, end)
 
 

@@ -246,8 +246,8 @@ class Reading(OneByOne):
         if limit == self.end and self.plan.trailing:
             limit = f"{self.end} - {self.plan.trailing}"
             self.check(f"{limit} < {here}")
-        if step.behind is not None:
-            self.lines.append(f"w = {limit} - {step.behind.code(self)}")
+        if step.after is not None:
+            self.lines.append(f"w = {limit} - {step.after.code(self)}")
             limit = "w"
             self.check(f"w < {here}")
         self.offset = None

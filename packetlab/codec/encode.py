@@ -336,7 +336,7 @@ class Packing(Deriving):
             # Without a network layer below there is nothing to check against: no checksum is sent.
             lines += [f"if m is None: {var} = 0"]
         if words is None and not (self.fill and len(self.plan.sums) == 1):
-            where, some = ("head", self.before) if f in self.before else ("tail", self.behind)
+            where, some = ("head", self.before) if f in self.before else ("tail", self.after)
             where, size = where + tag, str(f.kind.fixed_bits // 8)
             lines.append(f"at = {self.sizes(some[: some.index(f)])}")
             order = "little" if f.kind.little else "big"

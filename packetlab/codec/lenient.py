@@ -198,8 +198,8 @@ class _Walk:
             elif self.stop is None:
                 limit = max(pos, self.end - self.plan.trailing)
             size = limit - pos
-            if step.behind is not None:
-                size = max(0, size - step.behind.evaluate(self.scope))
+            if step.after is not None:
+                size = max(0, size - step.after.evaluate(self.scope))
         else:
             size = -(pos - self.start) % step.multiple if isinstance(step, Padded) else step.size.evaluate(self.scope)
             if size < 0:

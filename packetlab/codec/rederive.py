@@ -44,7 +44,7 @@ class Rederiving(Deriving):
         derived = [f for f in self.cls.fields if is_derived(f)]
         captured = sum(f.bit for f in derived) << count
         lines = [f"if o._state >> {2 * count}: return whole(o, h, start, end)"]
-        self.lines += [f"at = start + {self.sizes(self.before)}", f"stop = end - ({self.sizes(self.behind)})"]
+        self.lines += [f"at = start + {self.sizes(self.before)}", f"stop = end - ({self.sizes(self.after)})"]
         size, self.lines = self.lines, []
         for f in derived:
             self.compare(f)
@@ -60,7 +60,7 @@ class Rederiving(Deriving):
 
     def compile_extent(self) -> Any:
         """Return ``extent(h, start, end)`` -> where the payload of a header with derived fields filled in begins and ends."""
-        own, tail = self.sizes(self.before), self.sizes(self.behind)
+        own, tail = self.sizes(self.before), self.sizes(self.after)
         cut = f"if h._state >> {2 * len(self.cls.fields)}: return whole(h, h, start, end)[1:]"
         lines = [cut, *self.lines, f"return start + {own}, end - ({tail})"]
         return function(
@@ -118,7 +118,7 @@ class Rederiving(Deriving):
 
 
 def _whole(o: AnyHeader, h: AnyHeader, start: int, end: int) -> Any:
-    return o, start + measured(h, o._declaration.before), end - measured(h, o._declaration.behind)
+    return o, start + measured(h, o._declaration.before), end - measured(h, o._declaration.after)
 
 
 def rederived(

@@ -72,7 +72,7 @@ class Declaration:
     pseudo: tuple[str, str] | None = None
     by_name: dict[str, Field] = field(init=False)
     before: list[Field] = field(init=False)  # the fields that stand before the payload: all, unless the class marks it
-    behind: list[Field] = field(init=False)  # ... and after it
+    after: list[Field] = field(init=False)  # ... and after it
     repeated: list[Field] = field(init=False)  # those before the payload that hold items
     has_trailer: bool = field(init=False)
     order: list[str] = field(
@@ -88,7 +88,7 @@ class Declaration:
         marks = [i for i, f in enumerate(self.fields) if f.kind.wire == "payload"]
         self.has_trailer = bool(marks)
         end = marks[0] if marks else len(self.fields)
-        self.before, self.behind = list(self.fields[:end]), list(self.fields[end + 1 :])
+        self.before, self.after = list(self.fields[:end]), list(self.fields[end + 1 :])
         self.repeated = [f for f in self.before if f.kind.wire == "items"]
 
     def take_after(self, base: Declaration) -> None:
@@ -101,7 +101,7 @@ class Declaration:
     def plan(self) -> Plan:
         """How the header is read and written; worked out when first asked for."""
         if self._plan is None:
-            self._plan = Plan(self.fields, self.before, self.behind, self.payload_size)
+            self._plan = Plan(self.fields, self.before, self.after, self.payload_size)
         return self._plan
 
     @property
@@ -139,7 +139,7 @@ def restored(cls: type[H], state: int, values: tuple[Any, ...]) -> H:
 
 
 def write_order(header: Declaration, sets: Iterable[Mapping[str, Expr]] = ()) -> list[str]:
-    """Return the fields that follow from others, each behind those it follows from; `sets` is what bindings fill in, too.
+    """Return the fields that follow from others, each after those it follows from; `sets` is what bindings fill in, too.
 
     DeclareError for fields that follow from each other in a circle.
     """
@@ -173,8 +173,8 @@ class _Measured:
     """
 
     def __init__(self, header: Declaration) -> None:
-        before, behind = header.before, header.behind
-        self.fields = [*before, *behind]
+        before, after = header.before, header.after
+        self.fields = [*before, *after]
         self.places = {f.name: i for i, f in enumerate(self.fields)}
         self.head = len(before)
 

@@ -107,12 +107,12 @@ class Padded(_OfOne):
 
 @dataclass(frozen=True, eq=False)
 class Open(_OfOne):
-    """Bytes, or items not yet looked into, up to the end of what surrounds them less what stands behind them in the header.
+    """Bytes, or items not yet looked into, up to the end of what surrounds them less what stands after them in the header.
 
-    `behind` is the size of that, None where nothing is.
+    `after` is the size of that, None where nothing is.
     """
 
-    behind: Expr | None = None
+    after: Expr | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +177,7 @@ class Plan:
         head: the steps up to the payload. trailer: those after it.
         own, total, payload: the sizes of the header, of header and payload, and of the payload, where rules tell them.
         sizes, counts: those of single fields, by name.
-        behind: for fields that go on to an end, the size of what stands behind them in the header.
+        after: for fields that go on to an end, the size of what stands after them in the header.
         rounded: solved rules that give one number for several sizes. unsolved: fields with sizes in a rule that tells none.
         ends: pairs of fields of which the first one goes on to an end, and nothing tells the size of the other.
         bounds: the steps that bound the header or its payload.
@@ -188,7 +188,7 @@ class Plan:
     """
 
     def __init__(
-        self, fields: tuple[Field, ...], before: list[Field], behind: list[Field], payload_size: Expr | None
+        self, fields: tuple[Field, ...], before: list[Field], after: list[Field], payload_size: Expr | None
     ) -> None:
         self._fields, self._last = fields, before[-1] if before else None
         self.own: SolvedSize | None = None
@@ -198,16 +198,16 @@ class Plan:
         self.counts: dict[str, Expr] = {f.name: f.count for f in fields if f.count is not None}
         self.rounded: list[tuple[Field, Solved]] = []
         self.unsolved: list[Field] = []
-        self._before, self._by_name = before, {f.name: f for f in [*before, *behind]}
+        self._before, self._by_name = before, {f.name: f for f in [*before, *after]}
         rules = [(f, f.rule) for f in fields if f.rule is not None and not isinstance(f.rule, Checksum | Next)]
         self._solve(rules)
-        self.behind: dict[str, Expr] = {}
+        self.after: dict[str, Expr] = {}
         self.ends: list[tuple[Field, Field]] = []
         self._look_behind(before)
         if payload_size is not None:
             self.payload = SolvedSize(payload_size, None)
         self.least = sum(f.kind.fixed_bits for f in before if f.condition is None) // 8
-        self.trailing = sum(f.kind.fixed_bits for f in behind) // 8
+        self.trailing = sum(f.kind.fixed_bits for f in after) // 8
         self.head: list[Step] = []
         self._known: set[str] = set()
         bounds: list[tuple[str, SolvedSize | None]] = [("self", self.own), ("total", self.total)]
@@ -217,10 +217,10 @@ class Plan:
             self._known.update(f.name for f in self.head[-1].fields)
             self._bound()
         self.bounds = [step for step in self.head if isinstance(step, Bound)]
-        self.trailer: list[Step] = [self._step(piece) for piece in _pieces(behind)]
-        # What covers the header covers the other sums in it, and those behind the payload cover all that stands before.
+        self.trailer: list[Step] = [self._step(piece) for piece in _pieces(after)]
+        # What covers the header covers the other sums in it, and those after the payload cover all that stands before.
         self.sums = [
-            f for some in (before, behind) for whole in (False, True) for f in some
+            f for some in (before, after) for whole in (False, True) for f in some
             if isinstance(f.rule, Checksum) and ("self" in f.rule.over) is whole
         ]  # fmt: skip
         self.lengths = [f for f in fields if f.rule is not None and _counts_payload(f.rule)]
@@ -301,7 +301,7 @@ class Plan:
         return True
 
     def _look_behind(self, before: list[Field]) -> None:
-        """For each field that goes on to an end, work out the size of what stands behind it in the header.
+        """For each field that goes on to an end, work out the size of what stands after it in the header.
 
         `ends` has the pairs of such a field and a later one whose size is not known where the first one is read.
         """
@@ -311,7 +311,7 @@ class Plan:
             if self._goes_on(f):
                 size: Expr = sizes if bits == 0 else Const(bits // 8) if isinstance(sizes, Const) else sizes + bits // 8
                 if not isinstance(size, Const) or size.number:
-                    self.behind[f.name] = size
+                    self.after[f.name] = size
                 late = [name for name in needs(size) if places[name] >= places[f.name]]
                 self.ends += [(f, g) for g in unknown if not apart(f.condition, g.condition)]
                 self.ends += [(f, self._by_name[name]) for name in late]
@@ -343,12 +343,12 @@ class Plan:
         if f.name in self.sizes:
             return Sized(f, self.sizes[f.name])
         if f.kind.wire == "open":
-            return Open(f, self.behind.get(f.name))
+            return Open(f, self.after.get(f.name))
         if f.kind.wire != "items":
             return Coded(f)
         if f.name in self.counts or not (f.until is None or self._ends_header(f)):
             return Listed(f, self.counts.get(f.name))
-        return Open(f, self.behind.get(f.name))
+        return Open(f, self.after.get(f.name))
 
     def _ends_header(self, f: Field) -> bool:
         """Whether the end of the header, known by now, is that of the field."""

@@ -193,7 +193,7 @@ def check_declaration(header: Declaration) -> None:
     derived: dict[str, Range] = {}
     header.order = write_order(header)
     for name in header.order:
-        _check_rules(header, header.by_name[name], derived)  # each behind those it follows from
+        _check_rules(header, header.by_name[name], derived)  # each after those it follows from
     ordered = set(header.order)
     for f in header.fields:
         if f.name not in ordered:
@@ -338,9 +338,9 @@ def _check_ends(header: Declaration) -> None:
             f'auto(size_of("self") - size_of("{other.name}")) would tell' if other.pad and plan.own is not None else ""
         )
         raise DeclareError(
-            where, f"fields of known size behind {f.name}, which goes on to the end", described(other.kind), hint
+            where, f"fields of known size after {f.name}, which goes on to the end", described(other.kind), hint
         )
-    if plan.payload is None and plan.total is None and any(f.pad for f in header.behind):
+    if plan.payload is None and plan.total is None and any(f.pad for f in header.after):
         raise DeclareError(header.name, "a payload whose size is told, since padding follows it", "none")
 
 
@@ -355,12 +355,12 @@ def _check_order(header: Declaration) -> None:
                 where = f"{header.name}.{f.name}"
                 raise DeclareError(where, "presence and size to follow from fields before it", name)
         before.add(f.name)
-    behind = {f.name for f in header.behind}
+    after = {f.name for f in header.after}
     if plan.payload is not None:
-        for name in sorted(_asked(plan.payload[0]) & behind):
+        for name in sorted(_asked(plan.payload[0]) & after):
             where = f"{header.name}.{name}"
             raise DeclareError(where, "the payload's size to be known in front of the payload", "a field after it")
-    for f in header.behind:
+    for f in header.after:
         if f.condition is not None or (f.kind.bits is None and not f.pad):
             where = f"{header.name}.{f.name}"
             raise DeclareError(where, "a fixed field or pad() after a payload", "one that may be absent or of any size")

@@ -269,7 +269,7 @@ def _facts(header: type[AnyHeader]) -> list[tuple[str, str, str, str]]:
     found = []
     at: int | None = 0
     for f in header._fields:
-        place = "behind" if at is None else _place(at, f.kind.bits)
+        place = "after" if at is None else _place(at, f.kind.bits)
         value = ""
         if f.rule is not None:
             value = f"checksum {f.rule}" if isinstance(f.rule, Checksum) else f"= {f.rule}"

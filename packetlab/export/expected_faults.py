@@ -48,7 +48,7 @@ class Ground:
         self.order = found.spans
         self.plans = [type(h)._declaration.plan for h in self.layers]
         self.starts = [start for start, _ in found.layers]
-        self.tails = [sum(self.width(i, f) for f in type(h)._declaration.behind) for i, h in enumerate(self.layers)]
+        self.tails = [sum(self.width(i, f) for f in type(h)._declaration.after) for i, h in enumerate(self.layers)]
         self.ends = [end - tail for (_, end), tail in zip(found.layers, self.tails, strict=True)]
         self.heads = [*self.starts[1:], found.payload[0]]
         self.limits = [self.size, *self.ends[:-1]]
@@ -96,7 +96,7 @@ class Ground:
                         at = span.byte_range[0]
                         faults += self.short(i, f.name, at, f"{-(-span.bits // 8)} bytes", max(0, limit - at))
                         return ExpectedFaults(tuple(faults))
-                    if not (isinstance(step, Open) and f.kind.wire == "open" and step.behind is None):
+                    if not (isinstance(step, Open) and f.kind.wire == "open" and step.after is None):
                         return ExpectedFaults(tuple(faults), False)
                 known.add(f.name)
                 for bound in (bound for bound in plan.bounds if f.name in bound.names <= known):

@@ -44,11 +44,11 @@ def _columns(left: bytes, right: bytes) -> list[Column]:
     same = 0
     while same < min(len(left), len(right)) and left[same] == right[same]:
         same += 1
-    behind = 0
-    while behind < min(len(left), len(right)) - same and left[-1 - behind] == right[-1 - behind]:
-        behind += 1
-    middle = left[same : len(left) - behind], right[same : len(right) - behind]
-    tail: list[Column] = [(byte, byte) for byte in left[len(left) - behind :]]
+    after = 0
+    while after < min(len(left), len(right)) - same and left[-1 - after] == right[-1 - after]:
+        after += 1
+    middle = left[same : len(left) - after], right[same : len(right) - after]
+    tail: list[Column] = [(byte, byte) for byte in left[len(left) - after :]]
     return [*((byte, byte) for byte in left[:same]), *_middle(*middle), *tail]
 
 

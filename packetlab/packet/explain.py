@@ -101,8 +101,8 @@ def derive(scope: Derivation, f: Field) -> Any:
         return f.rule.evaluate(scope)
     if f.pad:
         fields = scope.cls._fields[: scope.cls._fields.index(f)]
-        behind = scope.size("payload") if f in scope.cls._declaration.behind else 0
-        return bytes(-(measured(scope.header, fields) + behind) % f.pad)
+        after = scope.size("payload") if f in scope.cls._declaration.after else 0
+        return bytes(-(measured(scope.header, fields) + after) % f.pad)
     return None
 
 

@@ -62,14 +62,14 @@ def places(packet: Packet) -> Places:
             trailers[i] = (end - gap, end)
         end -= gap
         layers.append((start, end))
-        behind = _spans(i, header, type(header)._declaration.behind, 0)
-        size = sum(span.bits for span in behind) // 8
+        after = _spans(i, header, type(header)._declaration.after, 0)
+        size = sum(span.bits for span in after) // 8
         above = bodies.size(i)
         head = end - size - above
         # A header that the capture cut is not filled up any more, so nothing may reach beyond its head.
         before = _spans(i, header, type(header)._declaration.before, start)
         spans += [span._replace(bits=min(span.bits, head * 8 - span.bit)) for span in before]
-        spans += [span._replace(bit=span.bit + (end - size) * 8) for span in behind]
+        spans += [span._replace(bit=span.bit + (end - size) * 8) for span in after]
         end -= size
         start = end - above
     return Places(tuple(sorted(spans, key=lambda span: span.bit)), tuple(layers), (start, end), trailers)

@@ -64,9 +64,9 @@ def dissect(
                 ctx.faults.append(Fault(first.__name__, "", start, "headers that take bytes", f"{idle} that take none"))
                 following = None
         if stop != end:
-            behind = stop + (measured(header, header._declaration.behind) if header._declaration.has_trailer else 0)
-            if behind < end:
-                gaps[len(headers)] = data[behind:end]
+            rest = stop + (measured(header, header._declaration.after) if header._declaration.has_trailer else 0)
+            if rest < end:
+                gaps[len(headers)] = data[rest:end]
         headers.append(header)
         start, end, first = after, stop, following
     if ctx.missing and not any(fault.cut for fault in ctx.faults):

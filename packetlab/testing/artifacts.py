@@ -54,7 +54,7 @@ class Artifact:
         folder.mkdir(parents=True, exist_ok=True)
         capture, drawn = (folder / f"{file_name(self.name)}{ending}" for ending in ENDINGS)
         Capture.of(frames).write(capture)
-        more = f"\n... {len(frames) - SHOWN} frames behind" if len(frames) > SHOWN else ""
+        more = f"\n... {len(frames) - SHOWN} frames more" if len(frames) > SHOWN else ""
         drawn.write_text(f"{self._drawn(frames[:SHOWN], self._begin(frames))}{more}\n", encoding="utf-8")
         return [capture, drawn]
 

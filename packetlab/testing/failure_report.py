@@ -218,7 +218,7 @@ class Reporter:
         if first:
             lines.insert(0, f"... {first} frames before")
         left = len(self.seen) - first - len(shown)
-        return [*lines, *([f"... {left} frames behind"] if left else [])]
+        return [*lines, *([f"... {left} frames more"] if left else [])]
 
 
 def _place(entry: Entry) -> str:

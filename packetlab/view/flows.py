@@ -141,14 +141,14 @@ class _Direction:
         """Take what is filled from the holes; say whether anything was."""
         at = bisect_right(self.holes, start, key=itemgetter(1))  # the first that ends after the start
         left = []
-        behind = at
-        while behind < len(self.holes) and self.holes[behind][0] < end:
-            low, high = self.holes[behind]
+        after = at
+        while after < len(self.holes) and self.holes[after][0] < end:
+            low, high = self.holes[after]
             left += [(low, start)] if low < start else []
             left += [(end, high)] if end < high else []
-            behind += 1
-        self.holes[at:behind] = left
-        return behind > at
+            after += 1
+        self.holes[at:after] = left
+        return after > at
 
 
 class Remarks:

@@ -144,8 +144,8 @@ def lines_of(header: Any, f: Field) -> list[str]:
 
 def offsets(span: Span) -> str:
     """Return the bytes of a field as "22..23"."""
-    first, behind = span.byte_range
-    return str(first) if behind == first + 1 else f"{first}..{behind - 1}"
+    first, stop = span.byte_range
+    return str(first) if stop == first + 1 else f"{first}..{stop - 1}"
 
 
 def bit_text(data: bytes, span: Span) -> str:
@@ -156,8 +156,8 @@ def bit_text(data: bytes, span: Span) -> str:
     >>> bit_text(bytes(packet), places(packet).spans[1])
     '.... 0101'
     """
-    first, behind = span.byte_range
-    bits = f"{int.from_bytes(data[first:behind], 'big'):0{(behind - first) * 8}b}"
+    first, stop = span.byte_range
+    bits = f"{int.from_bytes(data[first:stop], 'big'):0{(stop - first) * 8}b}"
     start = span.bit - first * 8
     own = "." * start + bits[start : start + span.bits] + "." * (len(bits) - start - span.bits)
     return " ".join(own[at : at + 4] for at in range(0, len(own), 4))
@@ -232,13 +232,13 @@ def bit_rows(packet: Packet, where: Places) -> Iterator[tuple[str, str, list[tup
     """Yield of each group of fields that share bytes: offsets, header, and the fields with their bits."""
     data = bytes(packet)
     for group in shared(where):
-        first, behind = group[0].byte_range[0], group[-1].byte_range[1]
-        number = int.from_bytes(data[first:behind], "big")
+        first, stop = group[0].byte_range[0], group[-1].byte_range[1]
+        number = int.from_bytes(data[first:stop], "big")
         cells = []
         for span in group:
-            value = number >> behind * 8 - span.bit - span.bits & (1 << span.bits) - 1
+            value = number >> stop * 8 - span.bit - span.bits & (1 << span.bits) - 1
             cells.append((span, f"{value:0{span.bits}b}"))
-        place = str(first) if behind == first + 1 else f"{first}..{behind - 1}"
+        place = str(first) if stop == first + 1 else f"{first}..{stop - 1}"
         yield place, type(packet.layers[group[0].layer]).__name__, cells
 
 

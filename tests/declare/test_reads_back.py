@@ -96,7 +96,7 @@ READ_BACK: list[tuple[dict[str, Any], dict[str, Any], bytes]] = [
     (dict(n=(U8, auto(size_of("x"))), k=(U8, auto(size_of("x") + 1)), x=(Bytes, b"")), dict(x=b"ab"), b"\2\3ab"),
     (dict(n=(S8, auto(size_of("x"))), x=(Bytes, b"")), dict(x=b"ab"), b"\2ab"),
     (dict(n=(U8, auto(size_of("x"))), x=(Bytes, b""), items=(Items, many(size=field("n")))), dict(x=b"ab", items=(Speck(v=1), Speck(v=2))), b"\2ab\1\2"),
-    # what stands behind a field that goes on to the end of its header
+    # what stands after a field that goes on to the end of its header
     (dict(length=(U8, auto(size_of("self"))), x=(Bytes, b""), next=(U8, 7)), dict(x=b"ab", next=9), b"\4ab\x09"),
     (dict(length=(U8, auto(size_of("self"))), items=(Items, many()), n=(U4, 1), m=(U4, 2)), dict(items=(Speck(v=1),), n=3), b"\3\1\x32"),
     (dict(length=(U8, auto(size_of("self"))), flag=(U8, auto(has("o"))), x=(Bytes, b""), o=(U16, when(field("flag")))), dict(x=b"ab", o=5), b"\6\1ab\0\5"),
@@ -258,9 +258,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (dict(a=(Items, many()), b=(Items, many())), r"Made\.b: expected one field at most that takes the rest, got a before it"),
     (dict(a=(Items, many()), b=(Rest, b"")), r"Made\.b: .*takes the rest, got a before it"),
     (dict(n=(U8, auto(size_of("self"))), a=(Bytes, b""), b=(Bytes, b"")), r"Made\.b: .*takes the rest, got a before it"),
-    (dict(n=(U8, auto(size_of("self"))), x=(Bytes, b""), padding=(Bytes, pad(4))), r'Made\.padding: expected fields of known size behind x, .*size_of\("self"\) - size_of\("padding"\)'),
-    (dict(x=(Rest, b""), n=(U8, auto(size_of("y"))), y=(Bytes, b"")), r"Made\.n: expected fields of known size behind x"),
-    (dict(x=(Rest, b""), y=(tuple[Labelled, ...], many(count=2))), r"Made\.y: expected fields of known size behind x"),
+    (dict(n=(U8, auto(size_of("self"))), x=(Bytes, b""), padding=(Bytes, pad(4))), r'Made\.padding: expected fields of known size after x, .*size_of\("self"\) - size_of\("padding"\)'),
+    (dict(x=(Rest, b""), n=(U8, auto(size_of("y"))), y=(Bytes, b"")), r"Made\.n: expected fields of known size after x"),
+    (dict(x=(Rest, b""), y=(tuple[Labelled, ...], many(count=2))), r"Made\.y: expected fields of known size after x"),
     (dict(payload=Payload, fill=(Bytes, pad(4))), "Made: expected a payload whose size is told, since padding follows it"),
     (dict(opt=(U8, when(field("flag"))), flag=(U8, auto(has("opt")))), r"Made\.opt: expected presence and size to follow from fields before it, got flag"),
     (dict(a=U4, x=(Annotated[bytes, fixed_bytes(3)], b"abc"), b=U4), "a start on a byte boundary"),

@@ -81,7 +81,7 @@ class ConnectionTable(Generic[S, P]):
         return self.finished()
 
     def late(self) -> list[P]:
-        """Return what stood behind holes and was set free by `end`; before, `receive` returns such as well."""
+        """Return what stood after holes and was set free by `end`; before, `receive` returns such as well."""
         late, self._late = self._late, []
         return late
 

@@ -11,7 +11,7 @@ from itertools import pairwise, takewhile
 from typing import Any
 
 from packetlab.capture.rewrite.sites_found import LATER, Ends, Found, Rule
-from packetlab.capture.rewrite.sites_held import Note, behind, held
+from packetlab.capture.rewrite.sites_held import Note, after, held
 from packetlab.capture.rewrite.unwalked import BEGUN, PORTS, WALKED, hides, holds, walks
 from packetlab.codec.lenient import Values
 from packetlab.codec.pseudo import protocol
@@ -154,7 +154,7 @@ class Declared:
         elif place == len(self.layers) - 1:
             below = self.layers[place - 1] if place else None
             last = self.start + self.places.trailers.get(place, self.places.layers[place])[1]
-            behind(self.sites, below, header, *self._arrays(start, end, last, self._around(end)))
+            after(self.sites, below, header, *self._arrays(start, end, last, self._around(end)))
 
     def _remains(self, place: int) -> bool:
         """Whether there are bytes after the head of a header, more than zeros where they only fill the frame."""
@@ -319,7 +319,7 @@ def _unread(packet: Packet, place: int, remains: bool) -> str | None:
     `remains`: whether there are bytes after the header. Faults do not tell: a lower header may be at fault for all.
     """
     header, scope = packet.layers[place], Derivation(packet, place)
-    trailer = header._declaration.behind
+    trailer = header._declaration.after
     if trailer and not all_here(packet, scope.bodies, place + 1)[place]:
         return trailer[0].name  # of a part, what stands after the payload is read from where the part ends
     for f in header._fields:

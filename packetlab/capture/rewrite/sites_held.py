@@ -81,7 +81,7 @@ def held(cls: type[AnyHeader], f: Field) -> Note | None:
     return next((note for one, (name, note) in HELD.items() if name == f.name and issubclass(cls, one)), None)
 
 
-def behind(sites: Found, below: Header | None, header: Header, at: Any, inner: Any, end: Any, around: Any) -> None:
+def after(sites: Found, below: Header | None, header: Header, at: Any, inner: Any, end: Any, around: Any) -> None:
     """Note the addresses after the last header of a frame, where no declaration describes them.
 
     `inner`: where that begins; the frame ends at `end`.

@@ -20,7 +20,7 @@ SOURCE_ROUTES = (0x83, 0x89)
 TIMESTAMP = 0x44
 HOME_ADDRESS = 0xC9
 INET6 = (10, 24, 28, 30)  # address families of IPv6, as Linux and the BSDs number them
-PADDING = (0, 4, 5)  # objects behind segments that fill up or sign them (RFC 8754 section 2.1)
+PADDING = (0, 4, 5)  # objects after segments that fill up or sign them (RFC 8754 section 2.1)
 # Neighbour discovery options without addresses: MTU, CGA, RSA signature, timestamp, nonce (RFC 3971), flags (RFC 5175),
 # search list (RFC 8106), portal (RFC 8910).
 HARMLESS = (5, 11, 12, 13, 14, 26, 31, 37)
@@ -96,12 +96,12 @@ def routed(sites: Found, at: Any, end: Any, around: Any, target: Any) -> None:
         place = at + 8 + 16 * number
         keep = sites.whole(16, place, end, (count > number) & (place != target))
         sites.ip(16, place[keep], around[keep], header=1)
-    behind = (kind == 4) & (at + 8 + 16 * count < end)
-    at, end = (at + 8 + 16 * count)[behind], end[behind]
+    after = (kind == 4) & (at + 8 + 16 * count < end)
+    at, end = (at + 8 + 16 * count)[after], end[after]
     while len(at):
         kind = sites.u8(at)
         size = np.where((kind == 0) | (at + 2 > end), 1, sites.u8(np.minimum(at + 1, end - 1)) + 2)
-        sites.left["what stands behind the segments of a routing header"] += int((~np.isin(kind, PADDING)).sum())
+        sites.left["what stands after the segments of a routing header"] += int((~np.isin(kind, PADDING)).sum())
         keep = np.isin(kind, PADDING) & (at + size < end)
         at, end = (at + size)[keep], end[keep]
 

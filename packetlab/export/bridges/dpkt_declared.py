@@ -233,7 +233,7 @@ def _make(header: Any) -> Any:  # noqa: C901  methods of one class
                 else:
                     setattr(self, name, lift(f.kind, raw))
             self.data = read_above(above, buf[after:stop])
-            self.trailer = buf[stop + measured(read, read._declaration.behind) :]
+            self.trailer = buf[stop + measured(read, read._declaration.after) :]
             self._read = read
 
         def _packed(self, stack: tuple[Header, ...]) -> bytes:

@@ -215,7 +215,7 @@ def _make(header: type[AnyHeader]) -> Any:
                     self.fields.pop(name, None)
                 else:
                     self.fields[name] = to_scapy_value(f.kind, raw, scapy_class)
-            self._read = (stop - after, measured(read, read._declaration.behind), above)
+            self._read = (stop - after, measured(read, read._declaration.after), above)
             me: Any = self
             if header._declaration.has_trailer:
                 # scapy keeps the bytes before a payload only; these are packed again from what was read.
@@ -242,8 +242,8 @@ def _make(header: type[AnyHeader]) -> Any:
             return clone
 
         def extract_padding(self, s: bytes) -> tuple[bytes, bytes]:
-            size, behind, _ = self._read
-            return s[:size], s[size + behind :]
+            size, after, _ = self._read
+            return s[:size], s[size + after :]
 
         def guess_payload_class(self, payload: bytes) -> Any:
             above = self._read[2]

@@ -194,7 +194,7 @@ function Reader:varying(f)
   if f.open then
     if not self.stop and self.total then limit = self.total
     elseif not self.stop then limit = math.max(pos, self.limit_of_layer - h.tail) end
-    size = limit - pos - (f.behind and f.behind(self.s) or 0)
+    size = limit - pos - (f.after and f.after(self.s) or 0)
   elseif f.size or f.pad then
     size = f.pad and (self.start - pos) % f.pad or f.size(self.s)
     if size < 0 then
@@ -299,7 +299,7 @@ end
 
 function Reader:trailer(at)
   self.bit, self.stop = at * 8, nil
-  for _, f in ipairs(self.h.behind) do
+  for _, f in ipairs(self.h.after) do
     local pos = floor(self.bit / 8)
     if f.pad then
       local size = (self.start - pos) % f.pad

@@ -15,7 +15,7 @@ local function register(h)
   h.proto, h.by_name = proto, {}
   local list = {}
   local function add(key, field) list[key] = field return field end
-  for _, group in ipairs({h.before, h.behind}) do
+  for _, group in ipairs({h.before, h.after}) do
     for _, f in ipairs(group) do
       local abbr = prefix .. "." .. f.abbr
       h.by_name[f.name] = f
@@ -104,7 +104,7 @@ show = function(layers, i, tree, ctx, below)
   local n = layers[i]
   local h, said = n.h, {}
   local last = math.min(n.outer, n.tvb:len())
-  if #h.behind == 0 then last = n.pos end
+  if #h.after == 0 then last = n.pos end
   local layer = tree:add(h.proto, n.tvb(n.start, math.max(0, last - n.start)))
   local function note(fault)
     local text = fault.where .. ": expected " .. fault.expected .. " at offset " .. int(fault.at + n.tvb:offset())

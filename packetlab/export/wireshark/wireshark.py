@@ -134,7 +134,7 @@ class _Script:
         lines += [f"  name = {lua(header.__name__)}, abbr = {lua(self.names[header])}, index = {self.numbers[header]},"]
         lines += [f"  title = {lua(f'{header.__name__}: {doc}' if doc else header.__name__)},"]
         units, taken = _units(plan), set[str]()
-        for word, steps in (("before", plan.head), ("behind", plan.trailer)):
+        for word, steps in (("before", plan.head), ("after", plan.trailer)):
             lines.append(f"  {word} = {{")
             for step in steps:
                 lines += [f"    {{{', '.join(self.field(header, f, step, units, taken))}}}," for f in step.fields]
@@ -191,8 +191,8 @@ class _Script:
             parts.append(f"['until'] = {condition(f.until, kind.item)}")
         elif isinstance(step, Open):
             parts.append("open = true")
-            if step.behind is not None:
-                parts.append(f"behind = {number(step.behind, header)}")
+            if step.after is not None:
+                parts.append(f"after = {number(step.after, header)}")
         if isinstance(step, Sized):
             parts.append(f"size = {number(step.size, header)}")
         if f.name in plan.counts:  # of items that have a size too

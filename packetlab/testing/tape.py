@@ -18,6 +18,7 @@ from packetlab.errors import LocalProtocolError, Mismatch, PacketlabError, Stall
 from packetlab.link.medium import Medium
 from packetlab.packet.packet import Packet
 from packetlab.pattern.align import Alignment, How, Member, align
+from packetlab.renamed import renamed
 from packetlab.testing.endpoints import Party, goes_between
 from packetlab.testing.patterns import Pattern
 from packetlab.testing.player import Player
@@ -237,6 +238,8 @@ class Tape:
             pattern.fits(packet) and goes_between(packet, sender.raw_addresses, receiver.raw_addresses)
             for sender, receiver, pattern in self.allowed
         )
+
+    lets = renamed("lets", "allows")
 
     # Playing and checking -----------------------------------------------------------------------------------
 

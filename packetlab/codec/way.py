@@ -26,7 +26,7 @@ FEW = 16  # bits from which on a field that decides the way is read, not compare
 def placeable(cls: Declaration) -> bool:
     """Whether all fields of a header lie at known places once some of them are known."""
     steps = [step for step in cls.plan.head if not isinstance(step, Fixed | Bound)]
-    if steps and isinstance(steps[0], Open) and steps[0].behind is None and cls.plan.own is not None:
+    if steps and isinstance(steps[0], Open) and steps[0].after is None and cls.plan.own is not None:
         steps = steps[1:]
     return not steps and not cls.plan.trailer
 
@@ -119,11 +119,11 @@ class Placed(Reading):
         unit, place = self.units[name]
         if not unit.number:
             return self.variable(unit, place)
-        code, behind = self.whole(unit, place), unit.bits
+        code, after = self.whole(unit, place), unit.bits
         for f in unit.fields:
-            behind -= f.kind.fixed_bits
+            after -= f.kind.fixed_bits
             if f.name == name and len(unit.fields) > 1:
-                code = f"({code} >> {behind} & {(1 << f.kind.fixed_bits) - 1})"
+                code = f"({code} >> {after} & {(1 << f.kind.fixed_bits) - 1})"
                 if f.kind.wire == "number" and f.kind.signed:
                     half = 1 << f.kind.fixed_bits - 1
                     code = f"(({code} ^ {half}) - {half})"

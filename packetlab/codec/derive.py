@@ -75,7 +75,7 @@ class Deriving(OneByOne):
         self.constant: set[str] = set()  # those that have the same value in all headers
         self.doing: list[str] = []
         self.names: dict[str, Any] = {"missing": missing, f"cls{tag}": cls.header, f"new{tag}": cls.header.__new__}
-        self.plan, self.before, self.behind = cls.plan, cls.before, cls.behind
+        self.plan, self.before, self.after = cls.plan, cls.before, cls.after
         self.ended = {step.field.name for step in self.plan.within if isinstance(step, Listed) and step.count is None}
 
     def is_left_out(self, f: Field) -> bool:
@@ -187,7 +187,7 @@ class Deriving(OneByOne):
         self.names[key] = f
         if f.name not in self.ended:
             return f"(encode_items({value}, {align}, {key}) if {value} else b'')"
-        follows = "" if f is not self.before[-1] or self.behind else f" and {self.size('payload')}"
+        follows = "" if f is not self.before[-1] or self.after else f" and {self.size('payload')}"
         return f"encode_items({value}, {align}, {key}, h{self.tag} if not {captured}{follows} else None)"
 
     def size(self, part: str) -> str:
@@ -215,7 +215,7 @@ class Deriving(OneByOne):
         """How many bytes there are from the start of the header to `f`."""
         if f in self.before:
             return self.sizes(self.before[: self.before.index(f)])
-        return f"{self.sizes(self.before)} + {self.size('payload')} + {self.sizes(self.behind[: self.behind.index(f)])}"
+        return f"{self.sizes(self.before)} + {self.size('payload')} + {self.sizes(self.after[: self.after.index(f)])}"
 
     def count(self, name: str) -> str:
         self.value(name)

@@ -13,6 +13,7 @@ from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, get_origin
 
 from packetlab.codec import compiler
+from packetlab.codec.source import function
 from packetlab.declare import registry as _bindings
 from packetlab.declare.annotations import checked, is_optional, kind_of, resolved
 from packetlab.declare.declaration import AnyHeader, Declaration, restored
@@ -40,32 +41,28 @@ class FieldProperty(property, Field):
         property.__init__(self, self._getter())
 
     def _getter(self) -> Callable[[Any], Any]:
-        kind, read = self.kind, attrgetter(self.slot)
-        number = kind.wire == "number"
-        same = type(kind).value is Kind.value or (number and kind.names is None)
-        if number and same and self.rule is None:
-            return read
-        # What is read off the wire is of this type, and then there is nothing to find out first.
-        plain = int if number else tuple if kind.wire == "items" else bytes
-        value: Any = kind.value
-        if isinstance(kind, Address) and type(kind).value is Address.value:
-            value = kind.convert
-        members = kind.members if isinstance(kind, Int) and type(kind).value is Int.value else {}
-        shown = self._shown
+        kind = self.kind
+        plain = type(kind).value is Kind.value or (kind.wire == "number" and kind.names is None)
+        return attrgetter(self.slot) if plain and kind.wire == "number" and self.rule is None else self._read_first
 
-        def get(header: HeaderBase) -> Any:
-            raw = read(header)
-            return value(raw) if type(raw) is plain else shown(header, raw)
-
-        def get_same(header: HeaderBase) -> Any:
-            raw = read(header)
-            return raw if type(raw) is plain else shown(header, raw)
-
-        def get_member(header: HeaderBase) -> Any:
-            raw = read(header)
-            return members[raw] if type(raw) is int and raw in members else shown(header, raw)
-
-        return get_same if same else get if not number else get_member
+    def _read_first(self, header: HeaderBase) -> Any:
+        """Write the function that reads the field from a header, and read it."""
+        kind: Any = self.kind
+        wire = kind.wire
+        names: dict[str, Any] = {"shown": self._shown, "value": kind.value}
+        # What is read off the wire is of one type, and then there is nothing to find out first.
+        code = f"value(raw) if type(raw) is {'int' if wire == 'number' else 'bytes'}"
+        if wire == "items":
+            code = "raw if type(raw) is tuple"
+        elif type(kind).value is Kind.value or (wire == "number" and kind.names is None):
+            code = "raw if raw is not None"
+        elif type(kind).value is Int.value:
+            names["members"], code = kind.members, "members[raw] if type(raw) is int and raw in members"
+        elif type(kind).value is Address.value:
+            names["value"] = kind.convert
+        lines = ["def get(h):", f"    raw = h.{self.slot}", f"    return {code} else shown(h, raw)"]
+        property.__init__(self, function(lines, names, f"{self.header.__name__}.{self.name}"))
+        return self.__get__(header)
 
     def _shown(self, header: HeaderBase, raw: Any) -> Any:
         """The user's form of any raw value: derived where it is None, looked into where it is items."""

@@ -29,7 +29,9 @@ from packetlab.sockets.stream_driver import StreamDriver
 
 AHEAD, AHEAD_BYTES = 64, 1 << 24  # messages, and their size, kept for the reader; then the stream is read no further
 BEHIND = 1 << 20  # bytes that a writer, and answers to pings, may be ahead of the stream; then it is read no further
-AT_ONCE = 16  # reads of the stream before others have their turn
+AT_ONCE = 256  # work of the engine (frames, reads and 4 kB blocks) before others have their turn
+FIRST = 64  # turns full of work before timers have theirs: an answer that has come already is none too late
+LET_IN = 16  # guests let in before others have their turn
 GUESTS = 256  # handshakes under way at a listener; one more sends away the oldest
 KEPT = 1000  # events remembered
 
@@ -51,6 +53,7 @@ class WebSocketDriver(StreamDriver):
         self.told = False  # a call has raised that the stream was lost
         self.reader_gone = False
         self._out = b""
+        self._busy = 0  # turns one after the other that were full of work
         self._midst = (
             False  # bytes or events are no longer with one, and not yet with the next, of stream, engine and us
         )
@@ -68,28 +71,25 @@ class WebSocketDriver(StreamDriver):
             if self._midst:
                 self._cut_off()
             self._say(now)
-            for _ in range(AT_ONCE):
+            enough = self.engine.work + AT_ONCE
+            while not (more := self.engine.work >= enough):  # else come back once the others had their turn
                 if self._heard_all or self._is_full():
                     break
-                data = self.stream.take()
+                data = b"" if self.engine.pending else self.stream.take()
                 if data is None:
                     break
                 self._midst = True
-                if data:
-                    self.engine.receive(data, now)
+                if data or self.engine.pending:
+                    self.engine.receive(data, now, enough - self.engine.work)
                 else:
                     self._heard_all = True
                     self.engine.end_of_stream(now)
                 self.stream.let_go()
                 self._hear()
                 self._say(now)
-            else:
-                more = True  # there may be more to read: come back once the others had their turn
-            timeout = self.engine.next_timeout()
-            if timeout is not None and timeout <= now:  # after what has come: an answer in there is none too late
-                self.engine.on_time(now)
-                self._say(now)
-            self._hang_up(now)
+            self._busy = (self._busy + 1) % FIRST if more else 0
+            if not self._busy:
+                self._on_time(now)
         except OSError as error:
             self.lost = self.lost or error
             self._heard_all = self._said_all = True
@@ -131,6 +131,13 @@ class WebSocketDriver(StreamDriver):
         if self.engine.finished and not self._out and not self._said_all:
             self._said_all = True
             self.stream.finish()
+
+    def _on_time(self, now: int) -> None:
+        timeout = self.engine.next_timeout()
+        if timeout is not None and timeout <= now:
+            self.engine.on_time(now)
+            self._say(now)
+        self._hang_up(now)
 
     def _hang_up(self, now: int) -> None:
         """Wait no longer for the other side to close the stream than `close_timeout` of the engine."""
@@ -263,16 +270,20 @@ class Porch(StreamDriver):
                     guest.leave()
                     guest.stream.drop()
                     self._guests.remove(guest)
-            while (
-                not (full := sum(guest.opened is not None for guest in self._guests) >= self._most)
-                and (stream := self.stream.take_connection()) is not None
-            ):
+            for _ in range(LET_IN):
+                full = sum(guest.opened is not None for guest in self._guests) >= self._most
+                stream = None if full else self.stream.take_connection()
+                if stream is None:
+                    self.due = None
+                    break
                 early = [guest for guest in self._guests if guest.opened is None]
                 if len(early) >= GUESTS:  # whoever says nothing keeps nobody out
                     self._send_away(early[0])
                 engine = self._make()
                 engine.start(now)
                 self._guests.append(WebSocketDriver(stream, engine))
+            else:
+                self.due = now  # more may knock
             self.line.mask = 0 if full else select.POLLIN  # else who knocks keeps everybody awake
         finally:
             self._turning = False

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from packetlab.engine.websocket import deflate
-from packetlab.engine.websocket.connection import Failed, MessageReceived, Refused, WebSocket
+from packetlab.engine.websocket.connection import Closed, Discarded, Failed, MessageReceived, Refused, WebSocket
 from tests.engine.pair import MALFORMED, feed, opened, raw
 
 SECOND = 10**9
@@ -89,3 +89,29 @@ def test_what_was_wrong_is_said_in_words_that_read(name: str) -> None:
     where, _, rest = error.partition(": expected ")
     assert where == "WebSocket frame" and ", got " in rest
     assert not any(foreign in rest for foreign in ("RFC 6455", "Opcode.", "expected C"))
+
+
+@pytest.mark.parametrize("most", [1, 3, 100])
+def test_a_call_does_no_more_than_it_may_and_nothing_is_lost(most: int) -> None:
+    data = raw(b"", fin=0) + (raw(b"", opcode=0, fin=0) + raw(b"p", opcode=9)) * 50 + raw(b"x", opcode=0)
+    data += raw(bytes(3 << 12), opcode=2) + raw(b"\x03\xe8", opcode=8) + raw(b"late", opcode=9)
+    _, whole = opened()
+    expected = feed(whole, data)
+    _, server = opened()
+    server.receive(data, 0, most)
+    before = server.work
+    while server.pending:
+        server.receive(b"", 0, most)
+        assert server.work - before <= 1 + max(most, 4)
+        before = server.work
+    assert server.events() == expected
+
+
+def test_frames_that_the_end_of_the_stream_overtakes_are_not_dropped_in_silence() -> None:
+    _, server = opened()
+    server.receive(raw(b"first") + raw(b"second") * 2, 0, 1)
+    server.end_of_stream(0)
+    lost = len(raw(b"second") * 2)
+    why = "the WebSocket ended before they were read"
+    assert server.events() == [MessageReceived("first"), Discarded(f"{lost} bytes", why), Closed(1006, "", clean=False)]
+    assert not server.pending

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections import Counter
 
 import pytest
 from websockets.sync.client import connect as library_client
 
 from packetlab import LocalHost, LocalProtocolError, SimNetwork
+from packetlab.engine.websocket.connection import WebSocket
 from packetlab.engine.websocket.events import Reply
 from packetlab.sockets import websocket_stream
 from tests.engine.pair import raw
@@ -105,16 +107,75 @@ def test_one_that_says_nothing_is_told_so_and_sent_away() -> None:
     assert client.read().startswith(b"HTTP/1.1 408")
 
 
-def test_a_flood_does_not_hold_up_a_readers_timeout(listener, guests) -> None:
+TINY = {
+    "pongs": raw(b"x" * 100, opcode=10),
+    "empty pongs": raw(opcode=10),
+    "empty pings": raw(opcode=9),
+    "empty continuations": raw(opcode=0, fin=0),
+    "continuations of one byte": raw(b"x", opcode=0, fin=0),
+}
+
+
+@pytest.fixture
+def taken(monkeypatch) -> Counter[WebSocket]:
+    """Frames that each engine has taken."""
+    counts: Counter[WebSocket] = Counter()
+    take = WebSocket._take
+
+    def counting(self: WebSocket, *given) -> None:
+        counts[self] += 1
+        take(self, *given)
+
+    monkeypatch.setattr(WebSocket, "_take", counting)
+    return counts
+
+
+@pytest.mark.parametrize("kind", TINY)
+def test_a_guest_takes_no_more_than_its_turn_however_small_its_frames(listener, guests, taken, kind: str) -> None:
+    flooding, polite = guests(), guests()
+    ours = handshaken(flooding, listener)
+    other = handshaken(polite, listener)
+    many = 10_000
+    with (medium := listener.host.medium).lock:
+        flooding.sendall(raw(b"", fin=0) * ("cont" in kind) + TINY[kind] * many)
+        polite.sendall(raw(b"hello"))
+        before = taken[ours._endpoint.engine]
+        ours._endpoint.turn(medium.now)
+        assert 0 < taken[ours._endpoint.engine] - before <= websocket_stream.AT_ONCE
+        assert other.read() == "hello"
+        assert taken[ours._endpoint.engine] < 8 * websocket_stream.AT_ONCE
+        while taken[ours._endpoint.engine] < many:  # and all come in the end
+            before = taken[ours._endpoint.engine]
+            medium.run(0)
+            assert taken[ours._endpoint.engine] > before
+    ours.abort()
+    other.abort()
+
+
+def test_those_who_knock_take_no_more_than_their_turn(listener, guests) -> None:
+    porch, many = listener._porch, 3 * websocket_stream.LET_IN
+    with (medium := listener.host.medium).lock:
+        for _ in range(many):
+            guests()
+        porch.turn(medium.now)
+        assert len(porch._guests) == websocket_stream.LET_IN
+    conn = handshaken(guests(), listener)
+    assert len(porch._guests) == many
+    conn.abort()
+
+
+@pytest.mark.parametrize("kind", TINY)
+def test_a_flood_does_not_hold_up_a_readers_timeout(listener, guests, kind: str) -> None:
     guest = guests()
     conn = handshaken(guest, listener)
     enough = threading.Event()
-    pongs = raw(b"x" * 100, opcode=10) * 500
+    guest.sendall(raw(b"", fin=0) * ("cont" in kind))
+    frames = TINY[kind] * 5000
 
     def flood() -> None:
         try:
             while not enough.is_set():
-                guest.sendall(pongs)
+                guest.sendall(frames)
         except OSError:
             pass
 

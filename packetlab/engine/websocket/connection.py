@@ -58,6 +58,7 @@ __all__ = [
     "WebSocket",
 ]
 SECOND = 10**9
+FRAME = 1 << 12  # bytes whose taking is about as much work as a frame
 
 
 class WebSocket:
@@ -91,6 +92,8 @@ class WebSocket:
         state: "connecting", "open", "closing" (our close frame waits for its answer) or "closed" (nothing is
             delivered any more).
         finished: our side of the stream is to be closed now.
+        work: what was done so far: each `receive` counts as 1, and each frame as 1 and 1 more for every 4 kB of it.
+        pending: `receive` has stopped at its `most`; call it again, with no bytes or with more.
         close_timeout: as given, in nanoseconds.
 
     Raises:
@@ -121,6 +124,7 @@ class WebSocket:
         self.role = role
         self.state: Literal["connecting", "open", "closing", "closed"] = "connecting"
         self.finished = False
+        self.work, self.pending = 0, False
         self._opening: ClientOpening | ServerOpening
         if role == "client":
             self._opening = ClientOpening(
@@ -227,20 +231,21 @@ class WebSocket:
             self._end(1006, "", clean=False)
         self.finished = True
 
-    def receive(self, data: bytes, now: int) -> None:
-        """Take bytes that arrived, in any split."""
+    def receive(self, data: bytes, now: int, most: int | None = None) -> None:
+        """Take bytes that arrived, in any split; do no more than about `most` of `work`, and keep the rest as `pending`."""
+        self.work += 1
         if self.state == "connecting" and data:
             if self._deadline is None:
                 self._deadline = now + self._open_timeout
             self._opened(*self._opening.receive(data))
             data = b"" if self.state == "connecting" else self._opening.rest
-        if not data:
+        if not data and not self.pending:
             return
         if self.state == "closed" or self._frames is None:
             self._ignored(len(data), "the WebSocket is closed")
         else:
             self._frames.receive_bytes(data)
-            self._read(self._frames)
+            self._read(self._frames, most)
 
     def end_of_stream(self, now: int) -> None:
         """Take the end of the other side's half of the stream."""
@@ -270,12 +275,18 @@ class WebSocket:
         elif isinstance(last, Refused | Closed):
             self.state, self.finished = "closed", True
 
-    def _read(self, frames: FrameProtocol) -> None:
+    def _read(self, frames: FrameProtocol, most: int | None) -> None:
         from wsproto.frame_protocol import ParseFailed
 
+        enough = None if most is None else self.work + most
+        self.pending = False
         try:
             for frame in frames.received_frames():
+                self.work += 1 + len(frame.payload) // FRAME
                 self._take(frames, frame)
+                if enough is not None and self.work >= enough and self.state != "closed":
+                    self.pending = True
+                    break
         except ParseFailed as failure:
             expected, got = self._opening.deflate.complaint or complaint(str(failure))
             error = RemoteProtocolError("WebSocket frame", expected, got)
@@ -319,6 +330,9 @@ class WebSocket:
         if self._message is not None:
             self._ignored(self._opening.deflate.size, "their message was not finished")
             self._message = None
+        if self.pending:
+            self._ignored(self._opening.deflate.left, "the WebSocket ended before they were read")
+            self.pending = False
         self.state = "closed"
         self._events.append(Closed(code, reason, clean))
 

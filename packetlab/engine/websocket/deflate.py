@@ -45,7 +45,7 @@ class Deflate(PerMessageDeflate):
         largest: bytes that a message may have after inflation; one more and the frame is refused with 1009.
         size: bytes of the current message so far.
         complaint: what was wrong, as (expected, got), once a hook has refused a frame.
-        left: bytes that stood after the last frame when it was complete.
+        left: bytes that stood after the last frame, or part of one, when it was taken.
     """
 
     def __init__(self, largest: int, afresh: bool = False) -> None:
@@ -86,6 +86,8 @@ class Deflate(PerMessageDeflate):
         return RsvBits(first and self.negotiated, False, False)  # any other bit is refused by wsproto
 
     def frame_inbound_payload_data(self, proto: FrameDecoder | FrameProtocol, data: bytes) -> bytes | CloseReason:
+        if isinstance(proto, FrameDecoder):
+            self.left = len(proto.buffer)
         if self._control:
             return data
         if self._deflated:
@@ -94,8 +96,6 @@ class Deflate(PerMessageDeflate):
         return data
 
     def frame_inbound_complete(self, proto: FrameDecoder | FrameProtocol, fin: bool) -> bytes | CloseReason | None:
-        if isinstance(proto, FrameDecoder):
-            self.left = len(proto.buffer)
         if self._control or not self._deflated or not fin:
             return None
         tail = self._inflate(proto, _TAIL)

@@ -19,7 +19,9 @@ TINY = {
     "bench_tables.py": ("2000", "--rounds", "1", "--kept"),
     "bench_bulk.py": ("--scale", "0.001", "--rounds", "1"),
     "run.py": ("--scale", "0.005",),
-    "bench_io.py": ("--scale", "0.001", "--rounds", "1", "--bytes", "22"),
+    "bench_io.py": ("--scale", "0.001", "--rounds", "1", "--bytes", "22", "--pps", "0", "10"),
+    "bench_before.py": (str(ROOT), "--scale", "0.001", "--rounds", "1"),
+    "bench_commands.py": ("--scale", "0.001", "--rounds", "1"),
     "bench_capture.py": ("--scale", "0.001", "--rounds", "1"),
     "bench_spp.py": ("--scale", "0.002", "--rounds", "1"),
     "bench_lists.py": ("--seconds", "0.05"),
@@ -48,6 +50,17 @@ PRINTED = {
         rf"send 64 byte frames on a veth, frames a second\n  packetlab send, 1 worker +{NUMBER} /s",
         rf"replay 10 frames in their own time: median lateness at the receiver\n  packetlab replay +{NUMBER} us",
         r"record 500 frames of 64 bytes sent by .* at most: frames missing\n  packetlab capture +0\.0 ",
+        rf"    packetlab capture itself says it dropped: 0   and used {NUMBER} s of a processor",
+        r"record 50 frames of 64 bytes",
+    ],
+    "bench_before.py": [
+        rf"  {name} +{NUMBER} +{NUMBER} +{NUMBER}x \(goal 1x at the most\)"
+        for name in ("table, with the extra `fast`", "table, without", "send", "replay, topspeed", "import packetlab")
+    ],
+    "bench_commands.py": [
+        rf"show -Y 'icmp': \d+ frames pass\n  show -Y +{NUMBER} s\n  where\(\)\.count\(\) +{NUMBER} s\n  printing +{NUMBER} s",
+        rf"    as much as both of these: {NUMBER}x",
+        *(rf"  packetlab, with{end} +{NUMBER} s" for end in (" the extra `fast`", "out")),
     ],
     "bench_lists.py": [
         rf"{what}\n  packetlab +{NUMBER} /s\n  [a-z ]+{NUMBER} /s" for what in ("DHCP .*", "DNS .*", "8 TLVs .*")
@@ -63,7 +76,7 @@ PRINTED = {
 
 @pytest.mark.parametrize("name", TINY)
 def test_a_benchmark_runs_and_prints_its_table(name: str) -> None:
-    if name in ("bench_io.py", "bench_spp.py") and (refusal := Lab.refusal()) is not None:
+    if name in ("bench_io.py", "bench_spp.py", "bench_before.py") and (refusal := Lab.refusal()) is not None:
         pytest.skip(refusal)
     if name == "bench_io.py":
         need("nsenter")

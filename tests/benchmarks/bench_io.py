@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -109,16 +109,32 @@ def sending(lab: Lab, folder: Path, size: int) -> None:
             print(f"    {ours} / {theirs}: {best[ours] / best[theirs]:.2f} (goal {goal})")
 
 
-def recording(lab: Lab, folder: Path, size: int) -> None:
+def used(pid: int) -> float:
+    """Seconds of a processor that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Recorded(NamedTuple):
+    """How many frames are not in the file, how many of these the program itself reports, and what it used."""
+
+    missing: float
+    reported: float
+    seconds: float
+
+
+def recording(lab: Lab, folder: Path, size: int, pps: int) -> None:
+    """`pps`: frames a second, 0 for as many as the sender can."""
     a, b = lab.host("a"), lab.host("b")
     script = folder / "one.cfg"
     script.write_text("{ " + ", ".join(map(str, frame(0, size))) + " }\n")
-    total = sized(500_000)
+    total = min(sized(500_000), pps * 5) if pps else sized(500_000)
+    slowly = ("-P", "1", "-b", f"{pps}pps") if pps else ()
 
     # tcpdump wants to become another user, which a lab's root cannot: it runs as this machine's, in the host's network.
     inside = fcntl.ioctl(b.interface.fileno(), SIOCGSKNS)
 
-    def run(*words: str) -> float:
+    def run(*words: str) -> Recorded:
         path = folder / "recorded"
         path.unlink(missing_ok=True)
         start = ["nsenter", f"--net=/proc/self/fd/{inside}", *words, str(path)]
@@ -126,8 +142,9 @@ def recording(lab: Lab, folder: Path, size: int) -> None:
             # It records when the first of these are in the file.
             while program.poll() is None and (not path.exists() or path.stat().st_size < 1000):
                 a.interface.send_all([probe] * 10)
+            before = used(program.pid)
             if shutil.which("trafgen", path=PLACES):
-                said = a.run("trafgen", "-o", "eth0", "-i", str(script), "-n", str(total), "-V")
+                said = a.run("trafgen", "-o", "eth0", "-i", str(script), "-n", str(total), "-V", *slowly)
                 rates.append(packets_sent(said.stdout + said.stderr))
             else:
                 rates.append(send([Batch.of([frame(0, size)] * (total // 10))] * 10, onto=a.interface).rate)
@@ -137,16 +154,16 @@ def recording(lab: Lab, folder: Path, size: int) -> None:
                 b.run(
                     "sleep", "2"
                 )  # libpcap hands over what has come after a second at the latest; then all is written
+            seconds = used(program.pid) - before
             program.send_signal(2)
             _, told = program.communicate(timeout=30)
-        reported.append(int(re.search(r"(\d+)(?: packets)? dropped by", told)[1]))  # type: ignore[index]
+        reported = int(re.search(r"(\d+)(?: packets)? dropped by", told)[1])  # type: ignore[index]
         kept = sum(int((batch.sizes == length).sum()) for batch in Capture(path, strict=False).batches())
-        return float(total - kept)
+        return Recorded(total - kept, reported, seconds)
 
     length = len(frame(0, size))
     probe = frame(0, size + 1)
     rates: list[float] = []
-    reported: list[int] = []
     ours = (sys.executable, "-m", "packetlab", "capture", "-p", "-i", "eth0", "-w")
     contenders = {
         "packetlab capture": lambda: run(*ours),
@@ -156,18 +173,24 @@ def recording(lab: Lab, folder: Path, size: int) -> None:
         ),
     }
     contenders = present(contenders)
-    results: dict[str, list[float]] = {name: [] for name in contenders}
-    said: dict[str, list[int]] = {name: [] for name in contenders}
+    results: dict[str, list[Recorded]] = {name: [] for name in contenders}
     for _ in range(max(1, ROUNDS - 2)):
         for name, call in contenders.items():
-            reported.clear()
             results[name].append(call())
-            said[name] += reported
     by = "trafgen" if shutil.which("trafgen", path=PLACES) else "packetlab send"
     title = f"record {total} frames of {length} bytes sent by {by} at {max(rates):,.0f}/s at most: frames missing"
-    table(title, results, "", statistics.median)
-    for name, counts in said.items():
-        print(f"    {name} itself says it dropped: {' '.join(map(str, counts))}")
+    missing = {name: [one.missing for one in rows] for name, rows in results.items()}
+    found = table(title, missing, "", statistics.median)
+    for name, rows in results.items():
+        print(
+            f"    {name} itself says it dropped: {' '.join(f'{one.reported:.0f}' for one in rows)}"
+            f"   and used {min(one.seconds for one in rows):.2f} s of a processor"
+        )
+    for name in found:
+        if name != "packetlab capture":
+            print(
+                f"    {name} lost {found[name] - found['packetlab capture']:,.0f} more than packetlab (goal 0 or more)"
+            )
 
 
 def lateness(lab: Lab, folder: Path) -> None:
@@ -215,6 +238,13 @@ if __name__ == "__main__":
     parser.add_argument("--scale", type=float, default=SCALE, help="times the usual number of frames")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--bytes", type=int, nargs="+", default=[22, 1400], help="of the frames' payloads")
+    parser.add_argument(
+        "--pps",
+        type=int,
+        nargs="+",
+        default=[0, 30_000],
+        help="frames a second to record, 0 for as many as can be sent",
+    )
     asked = parser.parse_args()
     ROUNDS, SCALE = asked.rounds, asked.scale
     wanted = asked.what or ["send", "record", "replay"]
@@ -227,4 +257,5 @@ if __name__ == "__main__":
             lateness(lab, Path(place))
         if "record" in wanted:
             for raw in asked.bytes:
-                recording(lab, Path(place), raw)
+                for pps in asked.pps:
+                    recording(lab, Path(place), raw, pps)

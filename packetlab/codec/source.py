@@ -32,7 +32,9 @@ def added(terms: list[str], start: str = "0") -> str:
 def constant(code: str) -> Any:
     """Return the value of source that names nothing, None of any other."""
     words = re.findall(r"[A-Za-z_]\w*", re.sub(r"0x[0-9a-f]+", "0", code))
-    return eval(code, {}) if code and not set(words) - {"and", "or", "not", "in", "if", "else", "True", "False"} else None
+    return (
+        eval(code, {}) if code and not set(words) - {"and", "or", "not", "in", "if", "else", "True", "False"} else None
+    )
 
 
 class OneByOne:

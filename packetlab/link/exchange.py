@@ -104,7 +104,7 @@ def exchange(
 
 
 def _exchange(
-    request: Packet, expect: Any, port: Port, medium: Medium | None, timeout: float, retries: int
+    request: Packet, expect: object, port: Port, medium: Medium | None, timeout: float, retries: int
 ) -> Exchanged:
     result = Exchanged(request)
     data = bytes(request)

@@ -56,7 +56,7 @@ class Impairment:
         self._leaving: deque[int] = deque()  # when each frame that waits has left
         self.change(**{**PERFECT, **shape})
 
-    def change(self, **shape: Any) -> None:
+    def change(self, **shape: object) -> None:
         """Set any of the above from now on, and `partitioned`: whether every frame is lost."""
         for name, value in shape.items():
             if name not in PERFECT:
@@ -151,7 +151,7 @@ PERFECT: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _checked(name: str, value: Any) -> Any:
+def _checked(name: str, value: object) -> Any:
     if name == "partitioned":
         return bool(value)
     if name in ("delay", "jitter", "rate", "queue", "mtu"):

@@ -151,7 +151,7 @@ class Medium(ABC):
     def check(self, what: str) -> None:  # noqa: B027
         """Raise SocketMisuse EDEADLK where this thread is in the midst of what it would wait for."""
 
-    def callback(self, function: Callable[..., T], *given: Any) -> T:
+    def callback(self, function: Callable[..., T], *given: object) -> T:
         """Call a function of the program's, which may wait, from within a driver."""
         return function(*given)
 
@@ -327,7 +327,7 @@ class RealTime(Medium):
         with self.lock:
             self._work.check(what)
 
-    def callback(self, function: Callable[..., T], *given: Any) -> T:
+    def callback(self, function: Callable[..., T], *given: object) -> T:
         """Call a function of the program's, which may wait, from within a driver."""
         return self._work.pause(function, *given)
 

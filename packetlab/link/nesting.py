@@ -41,7 +41,7 @@ class Sleepers:
     def __init__(self) -> None:
         self._bells: list[Any] = []
 
-    def sleep(self, lock: Any, seconds: float) -> bool:
+    def sleep(self, lock: object, seconds: float) -> bool:
         """Wait with the lock let go; return whether somebody told us."""
         bell = threading.Lock()
         bell.acquire()
@@ -79,7 +79,7 @@ class Work:
     def __bool__(self) -> bool:
         return bool(self._under_way)
 
-    def do(self, what: object, function: Callable[..., T], *given: Any) -> T:
+    def do(self, what: object, function: Callable[..., T], *given: object) -> T:
         """Call a function that must not be interrupted by another of the same."""
         try:
             self._under_way.append(what)
@@ -102,7 +102,7 @@ class Work:
             owed[key] = driver
             raise
 
-    def pause(self, function: Callable[..., T], *given: Any) -> T:
+    def pause(self, function: Callable[..., T], *given: object) -> T:
         """Call a function of the program's that is called from within, and may do what it likes."""
         under_way = self._under_way
         try:

@@ -122,7 +122,7 @@ class Port(ABC):
                 refused[row] = refusal(error)
         return refused
 
-    def receive_frame(self, timeout: float | None = 1.0, where: Any = None) -> Frame:
+    def receive_frame(self, timeout: float | None = 1.0, where: object = None) -> Frame:
         """Return the next frame whose packet matches `where`; those before it are passed over.
 
         Args:
@@ -150,7 +150,7 @@ class Port(ABC):
         return self.receive_frame(timeout, where).packet()
 
     def capture(
-        self, count: int | None = None, timeout: float | None = None, where: Any = None, stop: Stop | None = None
+        self, count: int | None = None, timeout: float | None = None, where: object = None, stop: Stop | None = None
     ) -> Iterator[Frame]:
         """Yield frames as they come: `count` of them at most, for `timeout` seconds in all at most, until `stop`.
 

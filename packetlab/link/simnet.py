@@ -200,7 +200,7 @@ class SimLink:
             if host.on_link is not None:
                 host.on_link()
 
-    def change(self, **shape: Any) -> None:
+    def change(self, **shape: object) -> None:
         """Change how the link treats frames from now on, both ways: loss=0.5, delay=0.1 ..."""
         for impairment in self.sends.values():
             impairment.change(**shape)

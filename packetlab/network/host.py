@@ -356,7 +356,7 @@ class Station:
     # Packet exchange ----------------------------------------------------------------------------------------
 
     def exchange(
-        self, to: Any, data: bytes = b"", client_type: int = 0, *, interval: float = 1.0, tries: int = 5
+        self, to: object, data: bytes = b"", client_type: int = 0, *, interval: float = 1.0, tries: int = 5
     ) -> bytes:  # fmt: skip
         """Send a packet exchange request (PEX) and return the data of its reply.
 

@@ -39,7 +39,7 @@ class Test:
 
     __slots__ = ()
 
-    def __call__(self, packet: Packet, frame: Any = None) -> bool:
+    def __call__(self, packet: Packet, frame: object = None) -> bool:
         """Whether a packet passes. `frame`: what it was captured in; BuildError where that is asked for and not given."""
         raise NotImplementedError
 
@@ -63,7 +63,7 @@ class Condition(NamedTuple):
     sign: str
     value: Any = None
 
-    def holds(self, raw: Any) -> bool:
+    def holds(self, raw: object) -> bool:
         """Whether it holds of a raw value."""
         if raw is None:
             return False
@@ -98,7 +98,7 @@ class Match(Test):
         self.header, self.conditions, self.occurrence = header, conditions, occurrence
         self.paths = tuple(FieldPath.of(header, one.path, "filter", occurrence) for one in conditions)
 
-    def __call__(self, packet: Packet, frame: Any = None) -> bool:
+    def __call__(self, packet: Packet, frame: object = None) -> bool:
         asked = list(zip(self.paths, self.conditions, strict=True))
         return any(
             all(any(condition.holds(raw) for raw in path.raws(packet, place)) for path, condition in asked)
@@ -145,14 +145,14 @@ class About(Test):
         """Which of `FRAME` it is."""
         return self.condition.path[0]
 
-    def __call__(self, packet: Packet, frame: Any = None) -> bool:
+    def __call__(self, packet: Packet, frame: object = None) -> bool:
         if self.name == "faults":
             return self.condition.holds(len(packet.faults))
         if frame is None:
             raise BuildError(f"filter: {self.name}", "frames, which have one", "a packet")
         return self.of_frame(frame)
 
-    def of_frame(self, frame: Any) -> bool:
+    def of_frame(self, frame: object) -> bool:
         """Whether it holds of a frame."""
         value = FRAME[self.name](frame)
         return any(map(self.condition.holds, value)) if isinstance(value, tuple) else self.condition.holds(value)
@@ -181,7 +181,7 @@ class Every(Test):
     def __init__(self, tests: list[Test]) -> None:
         self.tests = tests
 
-    def __call__(self, packet: Packet, frame: Any = None) -> bool:
+    def __call__(self, packet: Packet, frame: object = None) -> bool:
         return all(test(packet, frame) for test in self.tests)
 
     def matches(self) -> list[Match | About]:
@@ -196,7 +196,7 @@ class Some(Every):
 
     __slots__ = ()
 
-    def __call__(self, packet: Packet, frame: Any = None) -> bool:
+    def __call__(self, packet: Packet, frame: object = None) -> bool:
         return any(test(packet, frame) for test in self.tests)
 
     def combined(self, answers: Iterator[Any]) -> Any:
@@ -211,7 +211,7 @@ class Not(Test):
     def __init__(self, test: Test) -> None:
         self.test = test
 
-    def __call__(self, packet: Packet, frame: Any = None) -> bool:
+    def __call__(self, packet: Packet, frame: object = None) -> bool:
         return not self.test(packet, frame)
 
     def matches(self) -> list[Match | About]:

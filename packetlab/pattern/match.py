@@ -29,7 +29,7 @@ def why_not(prototype: Header | Packet, packet: Any, known: Known | None = None)
     return Text("")
 
 
-def explain_match(prototype: Any, found: Any, known: Known | None = None) -> list[str] | None:
+def explain_match(prototype: object, found: object, known: Known | None = None) -> list[str] | None:
     """Return why nothing in `found` (a packet, a header, bytes, or packets one by one) matches; None where it does.
 
     `prototype`: a header, a packet or a header class. The first line is the summary. None for what is no prototype
@@ -65,7 +65,7 @@ def explain_match(prototype: Any, found: Any, known: Known | None = None) -> lis
     return [f"no match among {packets}; the nearest is number {best[1]}: {best[2][0]}", *best[2][1:]]
 
 
-def _is_prototype(what: Any) -> bool:
+def _is_prototype(what: object) -> bool:
     return isinstance(what, (Header, Packet)) or (isinstance(what, type) and issubclass(what, Header))
 
 

@@ -58,7 +58,7 @@ def name(value: Any, where: str) -> str:
     return value
 
 
-def number(value: Any, where: str, low: int = -WIDEST, high: int = WIDEST - 1) -> int:
+def number(value: object, where: str, low: int = -WIDEST, high: int = WIDEST - 1) -> int:
     """Return a whole number in a range. DeclareError for any other value, a truth value too."""
     if type(value) is not int or not low <= value <= high:
         raise DeclareError(where, f"a number from {low} to {high}", safe_repr(value))
@@ -72,21 +72,21 @@ def text(value: Any, where: str, most: int) -> str:
     return value
 
 
-def space(value: Any, where: str) -> str:
+def space(value: object, where: str) -> str:
     """Return the name of a number space."""
     if type(value) is not str or not _SPACE.fullmatch(value):
         raise DeclareError(where, "a name of up to 200 printable letters", safe_repr(value))
     return value
 
 
-def expect_list(value: Any, where: str, most: int, least: int = 0) -> list[Any]:
+def expect_list(value: object, where: str, most: int, least: int = 0) -> list[Any]:
     """Return a list of this many items."""
     if type(value) is not list or not least <= len(value) <= most:
         raise DeclareError(where, f"a list of {least} to {most} items", safe_repr(value))
     return value
 
 
-def table(value: Any, where: str, known: str | Collection[str]) -> dict[str, Any]:
+def table(value: object, where: str, known: str | Collection[str]) -> dict[str, Any]:
     """Return a dict that has no other keys than those `known` (words in a row, or a dict of them)."""
     if type(value) is not dict:
         raise DeclareError(where, "names with values", safe_repr(value))
@@ -97,7 +97,7 @@ def table(value: Any, where: str, known: str | Collection[str]) -> dict[str, Any
     return value
 
 
-def safe_repr(value: Any) -> str:
+def safe_repr(value: object) -> str:
     """Return what a file holds in words: short, and with nothing that a terminal would act on."""
     if isinstance(value, str | float) or (isinstance(value, int) and abs(value) < WIDEST**2):
         words = ascii(value)
@@ -131,17 +131,17 @@ def dump_expression(rule: Expr) -> Any:
     raise DeclareError("a rule", "an expression of packetlab's own", repr(rule))
 
 
-def load_expression(data: Any, where: str) -> Expr:
+def load_expression(data: object, where: str) -> Expr:
     """Return the expression that `data` describes. DeclareError where it is none."""
     return _Terms(where, (*_NAMED, "ahead")).read(data, 0)
 
 
-def answer(data: Any, where: str) -> Expr:
+def answer(data: object, where: str) -> Expr:
     """Return the rule of a reply that `data` describes: a term of the fields of two headers. DeclareError as for `load_expression`."""
     return _Terms(where, ("request", "reply")).read(data, 0)
 
 
-def rule(data: Any, where: str) -> Expr:
+def rule(data: object, where: str) -> Expr:
     """Return the rule of a field: a term, a checksum, or the number of the next header."""
     word = data[0] if type(data) is list and data else ""
     if word == "next_protocol":
@@ -166,10 +166,10 @@ class _Terms:
     def __init__(self, where: str, words: Collection[str]) -> None:
         self.where, self.words = where, words
 
-    def refuse(self, expected: str, got: Any) -> DeclareError:
+    def refuse(self, expected: str, got: object) -> DeclareError:
         return DeclareError(self.where, expected, safe_repr(got))
 
-    def read(self, data: Any, depth: int) -> Expr:
+    def read(self, data: object, depth: int) -> Expr:
         if depth > DEPTH:
             raise self.refuse(f"{DEPTH} levels at most", "more")
         if type(data) is int:

@@ -96,7 +96,7 @@ def _number_spelled(row: dict[str, Any], where: str, enums: dict[str, None]) -> 
     return short if hasattr(integers, short) else f"Annotated[int, {written}]"
 
 
-def _enum_spelled(data: Any, where: str) -> str:
+def _enum_spelled(data: object, where: str) -> str:
     if type(data) is not dict or type(data.get("members")) is not dict:
         raise DeclareError(where, "names of values", safe_repr(data))
     lines = [f"class {name(data.get('name'), where)}({'IntFlag' if data.get('flags') == 1 else 'IntEnum'}):"]
@@ -195,7 +195,7 @@ def _nesting(header: Any) -> int:
     return 1 + max((_nesting(f.kind.item) for f in header._fields if f.kind.wire == "items"), default=0)
 
 
-def _bytes(row: dict[str, Any], where: str, maker: Any) -> Kind:
+def _bytes(row: dict[str, Any], where: str, maker: object) -> Kind:
     return ByteString(number(row["bytes"], where, 0, LONGEST) if "bytes" in row else None)
 
 

@@ -114,7 +114,7 @@ class Declarations(tuple[HeaderDescription, ...]):
         return "\n\n\n".join(map(str, self))
 
 
-def declarations(descriptions: Any) -> Declarations:
+def declarations(descriptions: object) -> Declarations:
     """Return what is offered; declares nothing. DeclareError where the names alone make no sense."""
     some = [_current(one) for one in expect_list(descriptions, "declarations", CLASSES)]
     return Declarations(HeaderDescription(some, place) for place in range(len(some)))
@@ -144,7 +144,7 @@ def _derived(kind: type[Kind]) -> list[type[Kind]]:
     return list({import_name(one): one for one in found}.values())
 
 
-def declare_from(descriptions: Any, kinds: Iterable[type[Kind]] = ()) -> list[type[AnyHeader]]:
+def declare_from(descriptions: object, kinds: Iterable[type[Kind]] = ()) -> list[type[AnyHeader]]:
     """Make and bind the classes of some descriptions (a list of them, or one), in order; return them.
 
     `kinds` are the classes of your own that fields may have: a description names them, and imports nothing. Headers that
@@ -170,7 +170,7 @@ def declare_from(descriptions: Any, kinds: Iterable[type[Kind]] = ()) -> list[ty
     return list(made.values())
 
 
-def _current(description: Any) -> Any:
+def _current(description: object) -> Any:
     """Return a description in the words of today: what the first edition calls "octets" is "bytes"."""
     if type(description) is not dict or type(description.get("fields")) is not list:
         return description  # refused where it is read
@@ -196,7 +196,7 @@ class _Maker:
         self.answers: list[tuple[type[AnyHeader], Any, bool]] = []  # and whether the class is new
         self.touched: dict[type[AnyHeader], None] = {}
 
-    def known(self, called: Any, where: str) -> type[AnyHeader]:
+    def known(self, called: object, where: str) -> type[AnyHeader]:
         """Return a class by its name: one of the set, else one that is declared, packetlab's own first."""
         wanted = name(called, where)
         if wanted in self.made:
@@ -268,7 +268,7 @@ class _Maker:
         table({key: value for key, value in row.items() if key not in ("name", "kind")}, where, form.says)
         return form.kind(row, where, self)
 
-    def enum(self, data: Any, where: str) -> Any:
+    def enum(self, data: object, where: str) -> Any:
         data = table(data, where, "name flags doc members")
         called = name(data.get("name"), where)
         members = data.get("members")

@@ -43,7 +43,7 @@ def class_body(description: dict[str, Any]) -> str:
     return "\n".join([*("\n".join([one, "", ""]) for one in enums), *lines])
 
 
-def _binding(entry: Any, where: str) -> str:
+def _binding(entry: object, where: str) -> str:
     if type(entry) is not dict:
         raise DeclareError(where, "a binding", safe_repr(entry))
     words = [f"under={name(entry.get('header'), where)}"]
@@ -67,7 +67,7 @@ def _binding(entry: Any, where: str) -> str:
     return ", ".join(words)
 
 
-def _answers(data: Any, where: str) -> str:
+def _answers(data: object, where: str) -> str:
     rules = []
     for entry in expect_list(data, where, NUMBERS):
         if type(entry) is not dict:
@@ -78,7 +78,7 @@ def _answers(data: Any, where: str) -> str:
     return f"{{{', '.join(f'{asked}: {rule}' for asked, rule in rules)}}}"
 
 
-def _field(row: Any, where: str, enums: dict[str, None]) -> str:
+def _field(row: object, where: str, enums: dict[str, None]) -> str:
     if type(row) is not dict:
         raise DeclareError(where, "a field", safe_repr(row))
     called = name(row.get("name"), where)
@@ -111,7 +111,7 @@ def _right(row: dict[str, Any], where: str) -> str:
     return right
 
 
-def _value(data: Any, row: dict[str, Any], where: str) -> str:
+def _value(data: object, row: dict[str, Any], where: str) -> str:
     if type(data) is int:
         return str(number(data, where))
     if type(data) is list:
@@ -126,14 +126,14 @@ def _value(data: Any, row: dict[str, Any], where: str) -> str:
         raise DeclareError(where, "bytes in hexadecimal", safe_repr(data)) from None
 
 
-def _given(item: Any, where: str) -> str:
+def _given(item: object, where: str) -> str:
     if type(item) is not dict or any(type(value) is list for value in item.values()):
         # Headers inside headers inside a default: described, not spelled, since their class is not at hand.
         raise DeclareError(where, "a default of one level", safe_repr(item))
     return ", ".join(f"{name(key, where)}={_value(value, {}, where)}" for key, value in item.items())
 
 
-def _quoted(value: Any) -> str:
+def _quoted(value: object) -> str:
     return f'"{name(value, "a name")}"'
 
 
@@ -144,7 +144,7 @@ def _letters(words: str) -> str:
 # Rules ---------------------------------------------------------------------------------------------------------
 
 
-def spelled(data: Any, where: str, depth: int = 0) -> str:
+def spelled(data: object, where: str, depth: int = 0) -> str:
     """Return a term (see `terms`) as the Python that makes it."""
     if depth > DEPTH:
         raise DeclareError(where, f"{DEPTH} levels at most", "more")
@@ -179,7 +179,7 @@ def spelled(data: Any, where: str, depth: int = 0) -> str:
     raise DeclareError(where, "a word of rules with its operands", safe_repr(word))
 
 
-def _grouped(code: str, data: Any) -> str:
+def _grouped(code: str, data: object) -> str:
     return f"({code})" if type(data) is list and data[0] in SIGNS else code
 
 

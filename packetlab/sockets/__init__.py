@@ -144,7 +144,7 @@ def write(socket: Socket, data: Any, **how: Any) -> int:
     return socket.write(data, **how)
 
 
-def read(socket: Socket, *args: Any, **how: Any) -> Any:
+def read(socket: Socket, *args: object, **how: object) -> Any:
     """Read data; see `Socket.read`."""
     return socket.read(*args, **how)
 

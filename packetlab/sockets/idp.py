@@ -89,7 +89,7 @@ class _IDPSocket(Socket):
         except PacketlabError as error:
             raise unbuildable(error, f"{self}: write") from None
 
-    def read_packet(self, where: Any = None) -> Packet:
+    def read_packet(self, where: object = None) -> Packet:
         """Wait for the next packet and return it, IDP header and all.
 
         Args:
@@ -248,7 +248,7 @@ class DatagramSocket(_IDPSocket):
         self._send(packet, destination)
         return size
 
-    def _packet(self, data: Any, to: Any, header: Prototype | None, force: bool) -> tuple[Packet, int]:
+    def _packet(self, data: object, to: object, header: Prototype | None, force: bool) -> tuple[Packet, int]:
         where = f"{self}: write"
         body = outgoing(data, where)
         if isinstance(body, bytes) and self.headers_on_output and header is None:
@@ -273,7 +273,7 @@ class DatagramSocket(_IDPSocket):
         size = len(self._built(body)) + (0 if given.spp is None else SPP_HEADER)
         return IDP(**{"dst": remote, "src": source, **given.idp}) / above, size
 
-    def _destination(self, to: Any) -> XNSAddress:
+    def _destination(self, to: object) -> XNSAddress:
         peer = self._endpoint.peer
         if peer is not None and to is not None:
             hint = "leave out to=, or make another socket"

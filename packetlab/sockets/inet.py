@@ -146,7 +146,7 @@ class InetSocket(Socket):
             got = f"{address}, {got}"
         return self._misuse(number, verb, expected, got, f"{os.strerror(number)}; {hint}")
 
-    def _receive(self, do: Any, verb: str = "read") -> Any:
+    def _receive(self, do: object, verb: str = "read") -> Any:
         """Wait until the kernel has something, and fetch it."""
         self._need_open(verb)
 
@@ -159,7 +159,7 @@ class InetSocket(Socket):
         (found,) = self._wait(ready, verb, [(self.sock.fileno(), select.POLLIN)])
         return found
 
-    def _deliver(self, do: Any, turn: QueuedCall | None = None) -> int:
+    def _deliver(self, do: object, turn: QueuedCall | None = None) -> int:
         def ready() -> int | None:
             try:
                 sent: int = self._call(do, "write")
@@ -328,11 +328,11 @@ class InetRaw(InetDatagram):
 
     kind = "raw"
 
-    def _address(self, address: Any, ours: bool = False) -> tuple[str, int]:
+    def _address(self, address: object, ours: bool = False) -> tuple[str, int]:
         if isinstance(address, str):
             return self._resolved(address), 0
         return super()._address(address, ours)
 
 
-def _is_port(number: Any) -> bool:
+def _is_port(number: object) -> bool:
     return isinstance(number, int) and 0 <= number <= 0xFFFF

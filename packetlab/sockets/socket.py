@@ -61,7 +61,7 @@ class QueuedCall:
 class _ClosedToNewAttributes(type):
     """Closes a new instance to attributes that it does not have: a misspelt option is an error, not a new attribute."""
 
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __call__(cls, *args: object, **kwargs: object) -> Any:
         made = super().__call__(*args, **kwargs)
         made.__dict__["_complete"] = True
         return made
@@ -87,7 +87,7 @@ class Socket(Shown, metaclass=_ClosedToNewAttributes):
         self._turns: dict[str, QueuedCall] = {}  # by "read" and "write"
         self.closed = False
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if "_complete" in self.__dict__ and not hasattr(self, name):
             known = [each for each in dir(self) if not each.startswith("_")]
             hint = suggestion(name, known)

@@ -240,7 +240,7 @@ class SPPSocket(Socket):
         self._inherit(child)
         return child
 
-    def _inherit(self, child: Any) -> None:
+    def _inherit(self, child: object) -> None:
         """Give an accepted socket the options of its kind."""
 
     def close(self) -> None:
@@ -329,7 +329,7 @@ class SPPSocket(Socket):
         assert self._connection is not None
         return self._connection
 
-    def _parted(self, data: Any, header: Prototype | None, verb: str = "write") -> tuple[Given, bytes]:
+    def _parted(self, data: object, header: Prototype | None, verb: str = "write") -> tuple[Given, bytes]:
         """Return what the prototypes in and beside the data give, and the data."""
         where = f"{self}: {verb}"
         raw = outgoing(data, where)

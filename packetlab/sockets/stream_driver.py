@@ -46,7 +46,7 @@ class StreamDriver:
     def take(self, port: Any, data: bytes, now: int) -> None:
         """Nothing comes this way; `turn` reads the stream."""
 
-    def failed(self, port: Any, error: OSError) -> None:
+    def failed(self, port: object, error: OSError) -> None:
         """The stream's descriptor is gone."""
         self.leave()
 

@@ -50,7 +50,7 @@ class Party:
         return self._raw if self.host is None or self._raw is not None else addresses(self.host)
 
 
-def _parsed(who: Any, known: Mapping[str, Any]) -> list[bytes]:
+def _parsed(who: object, known: Mapping[str, Any]) -> list[bytes]:
     """Return the bytes that an address stands for: more than one for a place on a host of several networks."""
     if isinstance(who, Place):
         nets = [attachment.network for attachment in who.host.attachments]
@@ -74,7 +74,7 @@ def _parsed(who: Any, known: Mapping[str, Any]) -> list[bytes]:
     raise PacketlabError("one end of an expectation", expected, repr(who), suggestion(str(who), known))
 
 
-def _xns(who: Any) -> bytes:
+def _xns(who: object) -> bytes:
     address = XNSAddress.of(who)
     if not address.host:  # this many words are hexadecimal
         raise ValueError(who)

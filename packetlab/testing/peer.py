@@ -56,7 +56,7 @@ class Replay:
         self.troubles: list[Mismatch] = []
 
     @contextmanager
-    def on(self, host: Any, *, to: Any = None, port: int | None = None) -> Iterator[Replay]:
+    def on(self, host: object, *, to: object = None, port: int | None = None) -> Iterator[Replay]:
         """Play on a host until the `with` ends.
 
         Args:
@@ -131,7 +131,7 @@ class _OverKernel:
     def _hear(self, sock: socket.socket, react: Callable[[socket.socket], None]) -> None:
         self._selector.register(sock, selectors.EVENT_READ, react)
 
-    def _run(self, to: Any) -> None:
+    def _run(self, to: object) -> None:
         if not self.replay.server:
             self._guard(lambda: self._connect(to))
         while True:
@@ -276,7 +276,7 @@ class _OverXNS:
             data = bytes(packet)[30 : idp.length]
             self._send(idp.src, self._clients[idp.src].hear(data))
 
-    def _send(self, to: Any, turns: list[Turn]) -> None:
+    def _send(self, to: object, turns: list[Turn]) -> None:
         for turn in turns:
             kind = turn.header.packet_type if isinstance(turn.header, IDP) else 0
             self.socket.write(turn.data, to=to, header=IDP(packet_type=kind))
@@ -301,7 +301,7 @@ class _OverXNS:
                 connection.close(self.host.medium.now)
                 self.host.wish(connection)
 
-    def _open(self, connection: Any, script: Script) -> None:
+    def _open(self, connection: object, script: Script) -> None:
         self._clients[connection] = script
         self._write(connection, script.say())
 

@@ -34,7 +34,7 @@ class Player:
     def take(self, port: Any, data: bytes, now: int) -> None:
         """Nothing comes this way."""
 
-    def failed(self, port: Any, error: OSError) -> None:
+    def failed(self, port: object, error: OSError) -> None:
         """Nothing depends on a port."""
 
     def _follow(self) -> None:

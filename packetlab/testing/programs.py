@@ -34,7 +34,7 @@ class Programs:
         self._started: list[tuple[Program, bool]] = []
 
     def __call__(
-        self, host: Any, *argv: Any, ready: Any = None, timeout: float = 10.0, input: str | bytes | None = None,
+        self, host: object, *argv: object, ready: object = None, timeout: float = 10.0, input: str | bytes | None = None,
         env: Mapping[str, str | None] | None = None, cwd: str | os.PathLike[str] | None = None,
     ) -> Program:  # fmt: skip
         """Start a program in a host and return when it is ready.

@@ -177,7 +177,7 @@ class InterfaceSource(FrameSource):
     def take(self, port: Any, data: bytes, now: int) -> None:
         """Nothing comes this way."""
 
-    def failed(self, port: Any, error: OSError) -> None:
+    def failed(self, port: object, error: OSError) -> None:
         """Nothing can."""
 
     def turn(self, now: int) -> None:

@@ -57,7 +57,7 @@ class Tape:
 
     # Writing the timeline -----------------------------------------------------------------------------------
 
-    def watch(self, what: Any, link: Any = None) -> Tape:
+    def watch(self, what: object, link: object = None) -> Tape:
         """Watch one more thing from now on; its time 0 is now (of a capture: its first frame).
 
         Args:
@@ -68,7 +68,7 @@ class Tape:
         return self
 
     def expect(
-        self, sender: Any, receiver: Any, pattern: Any = None, *, at: float | None = None, after: float | None = None,
+        self, sender: object, receiver: object, pattern: object = None, *, at: float | None = None, after: float | None = None,
         tolerance: float | None = None, optional: bool = False, times: int | None = None,
         at_least: int | None = None, at_most: int | None = None,
     ) -> Expected:  # fmt: skip
@@ -102,7 +102,7 @@ class Tape:
             if group:
                 self.blocks.append(group)
 
-    def allow(self, pattern: Any, sender: Any = None, receiver: Any = None) -> None:
+    def allow(self, pattern: object, sender: object = None, receiver: object = None) -> None:
         """Let such packets come at any time, as often as they like."""
         self.allowed.append((self._end(sender), self._end(receiver), Pattern(pattern)))
 
@@ -169,7 +169,7 @@ class Tape:
     def _hosts(self) -> dict[str, Any]:
         return {name: host for source in self.sources for name, host in source.hosts.items()}
 
-    def _end(self, who: Any) -> Party:
+    def _end(self, who: object) -> Party:
         return Party(who, self._hosts())
 
     @staticmethod

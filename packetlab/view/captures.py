@@ -189,17 +189,17 @@ class _Head:
             self.more = f"{len(self.rows)} rows"
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     return "" if value is None else repr(value) if isinstance(value, bytes) else str(value)
 
 
-def table_text(thing: Any) -> str:
+def table_text(thing: object) -> str:
     """Return the first rows of a table of columns (it has `names` and `head`) as text."""
     head = _Head(thing, PAGE)
     return "\n".join([*columns(head.names, head.rows), head.more])
 
 
-def table_html(thing: Any) -> str:
+def table_html(thing: object) -> str:
     """Return the first rows of a table of columns as HTML, a page at a time."""
     head = _Head(thing, MOST)
     parts = pages([*map(safe, head.names)], [[safe(cell) for cell in row] for row in head.rows], "rows")

@@ -121,7 +121,7 @@ def _having(headers: Sequence[Header], wanted: str | FieldPath) -> list[tuple[Fi
     return [(wanted, header) for header in same]
 
 
-def _text(path: FieldPath, header: Header, raw: Any) -> str:
+def _text(path: FieldPath, header: Header, raw: object) -> str:
     whole = path.kind.wire == "items" and not path.several
     return str(getattr(header, path.fields[0].name)) if whole else path.kind.text(raw).split(" (")[0]
 

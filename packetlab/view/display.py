@@ -41,7 +41,7 @@ def text_of(thing: Any) -> str:
     return "\n".join(printable(line) for line in str(thing).split("\n"))
 
 
-def html_of(thing: Any) -> str:
+def html_of(thing: object) -> str:
     """Return a thing as HTML that needs no script, and no style sheet to be read."""
     if isinstance(thing, HeaderType) and thing._fields:
         return diagram(thing)._repr_mimebundle_()["text/html"]  # type: ignore[arg-type]
@@ -64,7 +64,7 @@ def html_of(thing: Any) -> str:
     return pre(map(safe, text_of(thing).split("\n")))
 
 
-def mimebundle(thing: Any) -> dict[str, str]:
+def mimebundle(thing: object) -> dict[str, str]:
     """Return what a notebook may show a thing as, by MIME type."""
     return {"text/plain": text_of(thing), "text/html": html_of(thing)}
 
@@ -82,7 +82,7 @@ def class_pretty(header: HeaderType, printer: Any) -> None:
         session.display_formatter.formatters["text/html"].for_type(HeaderType, html_of)
 
 
-def rich_text(thing: Any) -> Any:
+def rich_text(thing: object) -> Any:
     """Return a thing as rich prints it."""
     from rich.text import Text
 
@@ -96,7 +96,7 @@ def rich_text(thing: Any) -> Any:
     return Text(text_of(thing))
 
 
-def show(thing: Any) -> None:
+def show(thing: object) -> None:
     """Show a thing: as a notebook would, in colour where a terminal and the package rich are there, else as text.
 
     Takes whatever shows itself, and whatever is a packet: packets of scapy and dpkt, and bytes (as `as_packet` has them).
@@ -119,5 +119,5 @@ def show(thing: Any) -> None:
         print(text_of(thing))
 
 
-def _is_table(thing: Any) -> bool:
+def _is_table(thing: object) -> bool:
     return hasattr(thing, "names") and hasattr(thing, "head") and not isinstance(thing, type)

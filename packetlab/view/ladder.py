@@ -104,7 +104,7 @@ class Ladder(Text):
             return str(self)
         return f"{self.part(0, MANY)}\n... {len(self.rows) - MANY} rows more: print() shows all, folded() fewer"
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return {"text/plain": repr(self), "text/html": self._html()}
 
     def __rich__(self) -> Any:

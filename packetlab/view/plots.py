@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import cleandoc
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packetlab.errors import PacketlabError
 from packetlab.view import series
@@ -27,7 +27,7 @@ class Plot:
         words = cleandoc(data.__doc__ or "")  # what the compiler leaves of the indentation varies with its version
         self.__doc__ = f"{words}\n\nCalled, it draws them: on the axes `ax` where given, and returns the axes."
 
-    def __call__(self, source: Any, ax: Axes | None = None, **options: Any) -> Axes:
+    def __call__(self, source: object, ax: Axes | None = None, **options: object) -> Axes:
         columns = self.data(source, **options)
         ax = _axes(self.__name__) if ax is None else ax
         self._draw(ax, columns)

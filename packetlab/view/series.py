@@ -26,19 +26,19 @@ STEPS = 100  # intervals that a rate is cut into, about
 MANY = 1_000_000  # intervals at most
 
 
-def frames_of(source: Any) -> Any:
+def frames_of(source: object) -> Any:
     """Return the frames of a capture (or of the file at a path), of a network's capture, or what is frames already."""
     if isinstance(source, str | Path):
         return Capture(source)
     return source.capture if hasattr(source, "topology") and hasattr(source, "capture") else source
 
 
-def _batches(source: Any) -> Iterator[FrameBatch]:
+def _batches(source: object) -> Iterator[FrameBatch]:
     frames = frames_of(source)
     return frames.batches() if isinstance(frames, Capture) else iter((FrameBatch.of(frames),))
 
 
-def rate(source: Any, *, every: float | None = None) -> Columns:
+def rate(source: object, *, every: float | None = None) -> Columns:
     """Frames and bits a second over time.
 
     Args:
@@ -76,7 +76,7 @@ def _round(width: float) -> float:
     return next(power * step for step in (1, 2, 5, 10) if power * step >= width)
 
 
-def sizes(source: Any, *, width: int = 64) -> Columns:
+def sizes(source: object, *, width: int = 64) -> Columns:
     """How many frames are how long.
 
     Args:
@@ -102,7 +102,7 @@ def sizes(source: Any, *, width: int = 64) -> Columns:
 # Connections ---------------------------------------------------------------------------------------------------
 
 
-def _segments(source: Any, of: Any) -> Iterator[tuple[float, SegmentInfo, bool]]:
+def _segments(source: object, of: object) -> Iterator[tuple[float, SegmentInfo, bool]]:
     """Yield (seconds, segment, does its packet match `of`) of every TCP and SPP packet that has a time."""
     test: Callable[[Packet], bool] = matcher(of)
     start = None
@@ -133,7 +133,7 @@ class _Line:
         return self.value + distance
 
 
-def sequence(source: Any, *, of: Any = None) -> Columns:
+def sequence(source: object, *, of: object = None) -> Columns:
     """Sequence, acknowledgement and allocation numbers of one direction of a connection over time, as tcptrace has them.
 
     Args:
@@ -181,7 +181,7 @@ def _answers(said: SegmentInfo, flow: tuple[object, ...] | None) -> bool:
     return flow is not None and said.back == flow and not said.resets
 
 
-def round_trips(source: Any, *, of: Any = None) -> Columns:
+def round_trips(source: object, *, of: object = None) -> Columns:
     """How long acknowledgements took to come, as seen where the frames were captured.
 
     Every acknowledgement that covers something new gives one: the time since the last of what it covers. What was sent

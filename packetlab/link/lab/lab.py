@@ -280,7 +280,7 @@ class Lab(Shown):
         self._macs += 1
         return b"\x02" + self._macs.to_bytes(5, "big")  # locally administered, the same in every run
 
-    def _ask(self, do: str, *, fds: tuple[int, ...] = (), want: int = 0, **request: Any) -> Any:
+    def _ask(self, do: str, *, fds: tuple[int, ...] = (), want: int = 0, **request: object) -> Any:
         """Have the keeper do something. With `want`, return that many file descriptors."""
         if self._keeper is None:
             raise PacketlabError(f"Lab: {do}", "an open lab", "a closed one", "use it in a `with`")

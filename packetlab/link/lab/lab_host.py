@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from packetlab.errors import PacketlabError
 from packetlab.escaping import printable
@@ -127,7 +127,7 @@ class Host:
         return self.lab._socket(self.name, family, type, protocol)
 
     def popen(
-        self, *argv: Any, stdin: int | None = None, input: str | bytes | None = None,
+        self, *argv: object, stdin: int | None = None, input: str | bytes | None = None,
         env: Mapping[str, str | None] | None = None, cwd: str | os.PathLike[str] | None = None, keep: int | None = KEPT,
     ) -> Program:  # fmt: skip
         """Start a program inside this host; it ends with the lab at the latest.
@@ -181,7 +181,7 @@ class Host:
         return program
 
     def run(
-        self, *argv: Any, timeout: float | None = 60.0, check: bool = False, input: str | bytes | None = None,
+        self, *argv: object, timeout: float | None = 60.0, check: bool = False, input: str | bytes | None = None,
         env: Mapping[str, str | None] | None = None, cwd: str | os.PathLike[str] | None = None,
     ) -> subprocess.CompletedProcess[str]:  # fmt: skip
         """Run a program inside this host to its end; output is text. The arguments are those of `popen`.

@@ -199,7 +199,7 @@ class Pipes:
 class Asked(Protocol):
     """What a program needs of the lab: whom to ask for a signal; `Lab` is one."""
 
-    def _ask(self, do: str, *, fds: tuple[int, ...] = (), want: int = 0, **request: Any) -> Any:
+    def _ask(self, do: str, *, fds: tuple[int, ...] = (), want: int = 0, **request: object) -> Any:
         """Have the keeper do something. With `want`, return that many file descriptors."""
 
 

@@ -70,7 +70,7 @@ class Relay:
             self.close()
             raise
 
-    def tell(self, **changes: Any) -> None:
+    def tell(self, **changes: object) -> None:
         """Change attributes of the impairments of both directions, at once."""
         self._ask(changes)
 
@@ -83,7 +83,7 @@ class Relay:
             return None
         return PacketlabError(f"link {' -- '.join(self._names)}", "a relay that carries its frames", self._trouble)
 
-    def _ask(self, request: Any) -> None:
+    def _ask(self, request: object) -> None:
         answer = b""
         with suppress(BrokenPipeError, ConnectionResetError):
             self._control.send(json.dumps(request, default=sorted).encode())

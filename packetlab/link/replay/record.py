@@ -52,7 +52,7 @@ def record(
     *,
     count: int | None = None,
     seconds: float | None = None,
-    pattern: Any = None,
+    pattern: object = None,
     stop: Stop | None = None,
     format: str | None = None,
     ring: int = 128 << 20,
@@ -116,7 +116,7 @@ class _Log:
         self.received, self.dropped = self.received + counts.received, self.dropped + counts.dropped
 
 
-def _mask(pattern: Any) -> Callable[[FrameBatch], Any]:
+def _mask(pattern: object) -> Callable[[FrameBatch], Any]:
     """Return what says which frames of a batch match: of their bytes where these tell, else of packets."""
     test = as_test(pattern)
     if FieldFilter.able(test):

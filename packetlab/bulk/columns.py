@@ -75,7 +75,7 @@ class Column:
         return ByteString().text(value) if self.form == "bytes" else kind.text(value)
 
 
-def column(spec: Any) -> Column:
+def column(spec: object) -> Column:
     """Return the column that `spec` names: text, a declared field, a header class, or (class, number from 0, field name).
 
     BuildError where there is no such header or field.

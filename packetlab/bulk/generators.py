@@ -48,7 +48,7 @@ class PayloadGenerator:
         self.sizes, self.pattern, self.seed = sizes, pattern, seed
 
 
-def sequence(values: Any, each: int = 1) -> Generator:
+def sequence(values: object, each: int = 1) -> Generator:
     """Values one after the other, and again from the first when they are used up; `each` of them this many times in a row.
 
     `values`: a range, a list, an array, or for an address a network ("10.0.0.0/8", "2001:db8::/64",
@@ -57,7 +57,7 @@ def sequence(values: Any, each: int = 1) -> Generator:
     return Generator(values, each)
 
 
-def seeded(seed: int, values: Any = None) -> Generator:
+def seeded(seed: int, values: object = None) -> Generator:
     """Values drawn evenly from `values` (as for `sequence`; None: all that the field can hold), the same for a seed always.
 
     Each field draws for itself, also where two have the same seed.
@@ -65,7 +65,7 @@ def seeded(seed: int, values: Any = None) -> Generator:
     return Generator(values, seed=seed)
 
 
-def filling(sizes: Any, pattern: bytes = b"\0", seed: int | None = None) -> PayloadGenerator:
+def filling(sizes: object, pattern: bytes = b"\0", seed: int | None = None) -> PayloadGenerator:
     """Bytes for a payload or another field of varying size: in each row as many as `sizes` says.
 
     `sizes`: a number, or as for `sequence`, or what `sequence` and `seeded` give. The bytes are `pattern` over and over,
@@ -263,7 +263,7 @@ class ChoiceColumn(ValueColumn):
 # From what a user wrote ---------------------------------------------------------------------------------------------
 
 
-def values_of(written: Any, kind: Kind, where: str, count: int, size: int = 0) -> ValueColumn:
+def values_of(written: object, kind: Kind, where: str, count: int, size: int = 0) -> ValueColumn:
     """Return the values that a user wrote for a field of `kind`. BuildError where they do not fit it.
 
     `count`: rows, `size`: bytes the field has in the template (for random ones of a numpy Generator).

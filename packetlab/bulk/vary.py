@@ -258,7 +258,7 @@ class Variation(Batch):
 # What a user named --------------------------------------------------------------------------------------------------
 
 
-def _target(template: Packet, key: Any, written: Any, count: int) -> Target:
+def _target(template: Packet, key: object, written: object, count: int) -> Target:
     layer, field, path = named(template, key)
     name = f"{type(template.layers[layer]).__name__}.{field.name}" if field is not None else "payload"
     if field is None:
@@ -286,7 +286,7 @@ def _part(path: str, size: int, value: Any) -> bytes:
         raise ValueError(value) from error
 
 
-def named(template: Packet, key: Any) -> tuple[int, Field | None, str]:
+def named(template: Packet, key: object) -> tuple[int, Field | None, str]:
     """Return (layer, field or None for the payload, part of it or "") of what a user named. BuildError for anything else."""
     where = f"vary: {key}"
     number = 0

@@ -99,7 +99,7 @@ class FrameBatch(Batch):
             extras=self.extras.get(row, NOTHING),
         )
 
-    def chosen(self, which: Any) -> FrameBatch:
+    def chosen(self, which: object) -> FrameBatch:
         """Return the frames of some rows, an array of truths or of rows in rising order; the buffer stays shared."""
         import numpy as np
 

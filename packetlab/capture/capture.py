@@ -136,7 +136,7 @@ class Capture(Shown):
 
     # Reading -----------------------------------------------------------------------------------------------
 
-    def _read(self, where: Any, tap: Callable[[bytes], object] | None = None) -> Iterator[Frame]:
+    def _read(self, where: object, tap: Callable[[bytes], object] | None = None) -> Iterator[Frame]:
         return records(self, where, lambda data: read_pcapng(data, tap, self._ear()), read_pcap)
 
     def _ear(self) -> Listener | None:
@@ -211,7 +211,7 @@ class Capture(Shown):
         while some := list(islice(frames, 4096)):
             yield FrameBatch.of(some)
 
-    def table(self, *columns: Any, engine: str | None = None) -> Table:
+    def table(self, *columns: object, engine: str | None = None) -> Table:
         """Return a table of columns, read as it is asked for.
 
         Args:
@@ -370,12 +370,12 @@ class Capture(Shown):
         return part
 
     def rewrite(
-        self, *, mac: Mapping[Any, Any] | None = None, src_mac: Any = None, dst_mac: Any = None,
+        self, *, mac: Mapping[Any, Any] | None = None, src_mac: object = None, dst_mac: object = None,
         ip: Mapping[Any, Any] | None = None, src_ip: Mapping[Any, Any] | None = None,
-        dst_ip: Mapping[Any, Any] | None = None, ports: Mapping[Any, Any] | None = None, vlan_push: Any = None,
+        dst_ip: Mapping[Any, Any] | None = None, ports: Mapping[Any, Any] | None = None, vlan_push: object = None,
         vlan_pop: bool = False, vlan: Mapping[str, int] | None = None, ttl: int | str | None = None,
         tos: int | None = None, tclass: int | None = None, flowlabel: int | None = None, mtu: int | None = None,
-        fixlen: str | None = None, fcs: bool = False, link: Any = None, hdlc: tuple[int, int] = (0x0F, 0),
+        fixlen: str | None = None, fcs: bool = False, link: object = None, hdlc: tuple[int, int] = (0x0F, 0),
         anonymise: int | str | bytes | None = None, fixcsum: bool = False,
     ) -> Capture:  # fmt: skip
         """Return a lazy capture of the same frames changed; times, comments and interfaces stay.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from packetlab.capture.files.pcap import MAGICS
 from packetlab.capture.files.pcapng import MAGIC
@@ -39,7 +39,7 @@ class Readable(Protocol):
 
 def records(
     capture: Readable,
-    where: Any,
+    where: object,
     of_pcapng: Callable[[Bytes], Iterator[T]],
     of_pcap: Callable[[Bytes], Iterator[T]] | None,
     memory: type[Bytes] = Bytes,

@@ -32,7 +32,7 @@ def _load() -> dict[int, tuple[Any, ...]]:
     return _like
 
 
-def mac_bytes(value: Any) -> bytes:
+def mac_bytes(value: object) -> bytes:
     """Return the 6 bytes of a MAC address. ValueError where `value` is none.
 
     >>> mac_bytes("02:00:00:00:00:01").hex()
@@ -65,7 +65,7 @@ def mac_value(raw: bytes) -> netaddr.EUI:
     return made  # type: ignore[no-any-return]
 
 
-def ip_bytes(value: Any, size: int) -> bytes:
+def ip_bytes(value: object, size: int) -> bytes:
     """Return the `size` (4 or 16) bytes of an IP address. ValueError where `value` is none."""
     if type(value) is str:
         return _ip_parsed(value, size)
@@ -150,7 +150,7 @@ class XNSAddress(NamedTuple):
         return f"XNSAddress({str(self)!r})"
 
 
-def xns_bytes(value: Any) -> bytes:
+def xns_bytes(value: object) -> bytes:
     """Return the 12 bytes of an XNS address. ValueError where `value` is none."""
     try:
         return bytes(XNSAddress.of(value))

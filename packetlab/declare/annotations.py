@@ -25,7 +25,7 @@ def resolved(annotation: Any, globals_: dict[str, Any], locals_: Any, where: str
         raise DeclareError(where, "an annotation that can be read", annotation, str(error)) from None
 
 
-def is_optional(annotation: Any) -> bool:
+def is_optional(annotation: object) -> bool:
     """Say whether an annotation is ``U16 | None``, as type checkers want it where the field may be absent."""
     args = get_args(annotation)
     if get_origin(annotation) is Annotated:
@@ -33,12 +33,12 @@ def is_optional(annotation: Any) -> bool:
     return get_origin(annotation) in (Union, UnionType) and len(args) == 2 and NoneType in args
 
 
-def is_header(one: Any) -> bool:
+def is_header(one: object) -> bool:
     """Say whether something is a header class."""
     return isinstance(one, type) and hasattr(one, "_declaration")
 
 
-def kind_of(annotation: Any, where: str) -> Kind:
+def kind_of(annotation: object, where: str) -> Kind:
     """Return the kind of field that an annotation stands for. DeclareError for what is none."""
     if get_origin(annotation) in (Union, UnionType) and is_optional(annotation):
         (annotation,) = (one for one in get_args(annotation) if one is not NoneType)
@@ -101,7 +101,7 @@ def _check_kind(kind: Kind, where: str) -> None:
             raise DeclareError(where, f"raw in {own.__name__}", "a kind without it")
 
 
-def _inside(annotation: Any) -> list[Any]:
+def _inside(annotation: object) -> list[Any]:
     """Return the kinds of fields, and classes of kinds, that are anywhere in an annotation."""
     if isinstance(annotation, Kind) or (isinstance(annotation, type) and issubclass(annotation, Kind)):
         return [annotation]
@@ -126,7 +126,7 @@ def _check_kinds(kinds: Sequence[Any], where: str) -> None:
         raise DeclareError(where, "one kind for a field", f"{len(kinds)}: {', '.join(names)}", hint)
 
 
-def _hint(annotation: Any) -> str:
+def _hint(annotation: object) -> str:
     """What to write instead of an annotation that looks as if it should do."""
     if isinstance(annotation, int | bytes | str):
         return "a value, so a field or variable above has the name of the type"
@@ -148,7 +148,7 @@ def _hint(annotation: Any) -> str:
     return ""
 
 
-def checked(given: Any, kind: Kind, where: str) -> Spec:
+def checked(given: object, kind: Kind, where: str) -> Spec:
     """Return the right-hand side of a field, its default in raw form. DeclareError where it does not suit the kind."""
     spec = given if isinstance(given, Spec) else Spec(given)
     check_spec(spec, kind, where)

@@ -154,7 +154,7 @@ class Expr:
     def __invert__(self) -> Expr:
         return -1 - self
 
-    def __truediv__(self, other: Any) -> Expr:
+    def __truediv__(self, other: object) -> Expr:
         raise TypeError("numbers in rules are whole: write // instead of /")
 
     __rtruediv__ = __truediv__
@@ -427,7 +427,7 @@ def whole(value: Any) -> int:
         raise DeclareError("a rule", "a whole number", repr(value)) from None
 
 
-def expression(value: Any) -> Expr:
+def expression(value: object) -> Expr:
     """Return `value` as an expression: one already, an int, a bool, or a condition as a dict {field: number(s)}.
 
     DeclareError for anything else.

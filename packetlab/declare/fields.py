@@ -37,22 +37,22 @@ class Spec:
         return f"{[*words, 'default'][0]}(...)"
 
 
-def auto(rule: Any) -> Any:
+def auto(rule: object) -> Any:
     """A field that follows from `rule` unless it is given (see `packetlab.declare.rules`)."""
     return Spec(None, rule=expression(rule))
 
 
-def default(value: Any) -> Any:
+def default(value: object) -> Any:
     """A field with this default; the same as ``= value``, for types where a checker wants the exact type."""
     return Spec(value)
 
 
-def const(value: Any) -> Any:
+def const(value: object) -> Any:
     """A field that always has this value: another one found when dissecting is a fault."""
     return Spec(value, fixed=True)
 
 
-def when(condition: Any, value: Any = REQUIRED) -> Any:
+def when(condition: object, value: object = REQUIRED) -> Any:
     """A field that is there only where `condition` holds: an expression, or a dict {field: number or numbers}.
 
     `value` is its default, or `auto(...)`, `sized(...)`, `many(...)`. An absent field reads as None.
@@ -62,12 +62,14 @@ def when(condition: Any, value: Any = REQUIRED) -> Any:
     return spec
 
 
-def sized(size: Any, value: bytes | tuple[Any, ...] | None = None) -> Any:
+def sized(size: object, value: bytes | tuple[Any, ...] | None = None) -> Any:
     """Bytes (or items) that take `size` bytes: a number or an expression of fields before it."""
     return Spec(REQUIRED if value is None else value, size=_measure(size))
 
 
-def many(*, size: Any = None, count: Any = None, until: Any = None, align: int = 0, value: tuple[Any, ...] = ()) -> Any:
+def many(
+    *, size: object = None, count: object = None, until: object = None, align: int = 0, value: tuple[Any, ...] = ()
+) -> Any:
     """Headers one after the other, of the class in the annotation ``tuple[Class, ...]``.
 
     They end after `size` bytes, after `count` of them, with the one for which `until` holds, or else where the header
@@ -85,7 +87,7 @@ def many(*, size: Any = None, count: Any = None, until: Any = None, align: int =
     )
 
 
-def _measure(number: Any) -> Expr:
+def _measure(number: object) -> Expr:
     """Return a size or count as an expression: a number, which no truth value is meant to be."""
     if isinstance(number, bool):
         raise DeclareError("a size or count", "a number or an expression of fields", number)

@@ -175,7 +175,9 @@ def unregister(upper: type[AnyHeader]) -> None:
             _recompile(lower)
 
 
-def bind(upper: type[AnyHeader], under: type[AnyHeader], when: Any = None, sets: dict[str, Any] | None = None) -> None:
+def bind(
+    upper: type[AnyHeader], under: type[AnyHeader], when: object = None, sets: dict[str, Any] | None = None
+) -> None:
     """Let `upper` follow `under` where `when` holds.
 
     `when`: a dict {field: number or numbers} (fields not given are filled in from it when building), an expression, or
@@ -337,7 +339,7 @@ def _with_ports(
     return [one for one in folded if not (isinstance(one[1], Expr) and (one[0], str(one[1])) in twins)]
 
 
-def parse_answers(header: type[AnyHeader], answers: Any) -> dict[type[AnyHeader] | None, Expr]:
+def parse_answers(header: type[AnyHeader], answers: object) -> dict[type[AnyHeader] | None, Expr]:
     """Return what a class body says of the headers it answers: {header class, None for its own: condition}.
 
     DeclareError for names that are no fields of the two.

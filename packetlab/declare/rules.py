@@ -6,7 +6,7 @@ which solves a rule backwards, so that one rule serves for building and for diss
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from packetlab.declare.expressions import (
     Ahead,
@@ -147,12 +147,12 @@ def ahead(bits: int) -> Expr:
     return Ahead(whole(bits))
 
 
-def choose(condition: Any, yes: Any, no: Any) -> Expr:
+def choose(condition: object, yes: object, no: object) -> Expr:
     """`yes` where `condition` is not 0, else `no`."""
     return If(expression(condition), expression(yes), expression(no))
 
 
-def next_protocol(space: str, otherwise: Any = 0) -> Expr:
+def next_protocol(space: str, otherwise: object = 0) -> Expr:
     """The number bound to the header above, in the number space `space`; `otherwise` where none is.
 
     Headers whose fields name the same space share its bindings: what is bound under Ether.type is found

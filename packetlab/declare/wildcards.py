@@ -42,7 +42,7 @@ class Tolerance:
     def check(self, where: str) -> None:
         """Raise BuildError where nothing can ever fit."""
 
-    def accepts(self, raw: Any, known: Known) -> bool:
+    def accepts(self, raw: object, known: Known) -> bool:
         """Say whether a raw value of the field fits; None is that of an absent field."""
         raise NotImplementedError
 
@@ -56,7 +56,7 @@ class Tolerance:
         return f"{self.name}({', '.join(_shown(value) for value in self.written)})"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return f"{value:#x}" if type(value) is int and value > 0xFFFF else repr(value)
 
 
@@ -65,7 +65,7 @@ class AnyValue(Tolerance):
 
     __slots__ = ()
 
-    def accepts(self, raw: Any, known: Known) -> bool:
+    def accepts(self, raw: object, known: Known) -> bool:
         return True
 
     def __repr__(self) -> str:
@@ -83,7 +83,7 @@ class Between(Tolerance):
         if not isinstance(low, (int, bytes)) or low > high:
             raise BuildError(where, "between(low, high) of numbers, bytes or addresses", repr(self))
 
-    def accepts(self, raw: Any, known: Known) -> bool:
+    def accepts(self, raw: object, known: Known) -> bool:
         low, high = self.raws
         return raw is not None and bool(low <= raw <= high)
 
@@ -98,7 +98,7 @@ class OneOfThese(Tolerance):
         if not self.raws:
             raise BuildError(where, "one_of(value, ...)", "no value")
 
-    def accepts(self, raw: Any, known: Known) -> bool:
+    def accepts(self, raw: object, known: Known) -> bool:
         return raw in self.raws
 
 
@@ -113,12 +113,12 @@ class Masked(Tolerance):
         if len({type(raw) for raw in self.raws}) != 1 or mask is None or bits is None or bits & ~mask:
             raise BuildError(where, "masked(mask, bits) with no bit outside the mask", repr(self))
 
-    def accepts(self, raw: Any, known: Known) -> bool:
+    def accepts(self, raw: object, known: Known) -> bool:
         value, mask, bits = (_number(one) for one in (raw, *self.raws))
         return value is not None and mask is not None and value & mask == bits
 
 
-def _number(raw: Any) -> int | None:
+def _number(raw: object) -> int | None:
     return raw if isinstance(raw, int) else int.from_bytes(raw, "big") if isinstance(raw, bytes) else None
 
 
@@ -139,12 +139,12 @@ any_value: Any = AnyValue()
 """Whatever the field has: ``IPv4(id=any_value)`` says that the field was thought of."""
 
 
-def between(low: Any, high: Any) -> Any:
+def between(low: object, high: object) -> Any:
     """A value from `low` to `high`, both included: ``IPv4(ttl=between(60, 64))``. For numbers, bytes and addresses."""
     return Between(low, high)
 
 
-def one_of(*values: Any) -> Any:
+def one_of(*values: object) -> Any:
     """One of the values: ``UDP(sport=one_of(53, 5353))``."""
     return OneOfThese(*values)
 

@@ -122,7 +122,7 @@ def _numbers(kind: Kind, values: str, st: Any) -> Any:
     return st.sampled_from([m for m in members if kind.low <= m <= kind.high])
 
 
-def _is_value(kind: Kind, raw: Any) -> bool:
+def _is_value(kind: Kind, raw: object) -> bool:
     try:
         return bool(kind.raw(kind.value(raw), "") == raw)
     except BuildError:

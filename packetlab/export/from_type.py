@@ -38,7 +38,7 @@ def register() -> None:
 def _enter(header: type[AnyHeader]) -> None:
     from hypothesis import strategies as st
 
-    def strategy(cls: Any) -> Any:
+    def strategy(cls: object) -> Any:
         return hook("headers")(cls)
 
     st.register_type_strategy(header, strategy)

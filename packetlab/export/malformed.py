@@ -108,7 +108,9 @@ class _Catalogue:
     def case(self, id: str, what: str, data: bytes, told: ExpectedFaults) -> Malformed:
         return Malformed(id, what, data, self.first, told.faults, told.exact, told.verdicts)
 
-    def changed(self, i: int, f: Field, word: str, value: Any, what: str, told: ExpectedFaults) -> Iterator[Malformed]:
+    def changed(
+        self, i: int, f: Field, word: str, value: object, what: str, told: ExpectedFaults
+    ) -> Iterator[Malformed]:
         """One field given, all others following from their rules."""
         try:
             data = bytes(self.sound.replace(self.targets[i], **{f.name: value}))
@@ -177,7 +179,7 @@ class _Catalogue:
         """The wire permits it: nothing is to be said, unless the layout hangs on the field."""
         return ExpectedFaults(exact=not self.ground.steers(i, f) and not self.ground.looked_ahead(i))
 
-    def constant(self, i: int, f: Field, value: Any) -> ExpectedFaults:
+    def constant(self, i: int, f: Field, value: object) -> ExpectedFaults:
         at = self.ground.spans[i, f.name].byte_range[0]
         fault = self.ground.fault(i, f.name, at, f.kind.text(f.default), f.kind.text(value))
         if self.ground.looked_ahead(i):

@@ -31,7 +31,7 @@ if installed():
     register()
 
 
-def headers(cls: type[H], *, values: Values = "valid", **fields: Any) -> SearchStrategy[H]:
+def headers(cls: type[H], *, values: Values = "valid", **fields: object) -> SearchStrategy[H]:
     """Return a strategy for headers of a class; simplest is the one with all defaults.
 
     Args:

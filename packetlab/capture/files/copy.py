@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from packetlab.capture.files.writer import Writer
 from packetlab.capture.reading import Batched
@@ -33,7 +33,7 @@ class Copied(Batched, Protocol):
 
     def __iter__(self) -> Iterator[Frame]: ...
 
-    def _read(self, where: Any, tap: Callable[[bytes], object] | None = None) -> Iterator[Frame]: ...
+    def _read(self, where: object, tap: Callable[[bytes], object] | None = None) -> Iterator[Frame]: ...
 
 
 def write(

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from struct import error as struct_error
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.files.blocks import Block, Custom, Names, Note, Secrets, Section, Statistics
@@ -65,7 +65,7 @@ class Writer:
         self._linktype = linktype
         self.count = 0
 
-    def write(self, frame: Any) -> None:
+    def write(self, frame: object) -> None:
         """Write one frame, or whatever is a packet (see `Frame.of`).
 
         CaptureError where the format cannot hold it; then nothing of the frame is in the file.

@@ -181,7 +181,7 @@ def run_all(program: Program, data: NDArray[np.uint8], batch: Batch, wire: NDArr
 LOOP = getsource(run)
 
 
-def run_compiled(program: Program, data: Any, batch: Batch, wire: Any) -> NDArray[np.bool_]:
+def run_compiled(program: Program, data: object, batch: Batch, wire: object) -> NDArray[np.bool_]:
     """Return the same by a compiled loop (see `loops`)."""
     import numpy as np
 

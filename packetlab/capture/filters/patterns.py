@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from packetlab.packet.packet import Header
 
 
-def matcher(pattern: Any) -> Callable[[Any], bool]:
+def matcher(pattern: object) -> Callable[[Any], bool]:
     """Return a test of packets from what users write as a pattern. TypeError for anything else.
 
     BuildError for a filter that asks about frames: there are none here.
@@ -30,7 +30,7 @@ def matcher(pattern: Any) -> Callable[[Any], bool]:
     return test
 
 
-def frame_matcher(pattern: Any) -> Callable[[Frame], bool]:
+def frame_matcher(pattern: object) -> Callable[[Frame], bool]:
     """Return a test of frames from what users write as a pattern; of a function the frame's packet is asked."""
     test = _tester(pattern)
     if pattern is None:
@@ -42,7 +42,7 @@ def frame_matcher(pattern: Any) -> Callable[[Frame], bool]:
     return lambda frame: test(frame.packet())
 
 
-def _tester(pattern: Any) -> Callable[[Any], bool]:
+def _tester(pattern: object) -> Callable[[Any], bool]:
     if pattern is None:
         return lambda packet: True
     if isinstance(pattern, str):
@@ -65,7 +65,7 @@ def _tester(pattern: Any) -> Callable[[Any], bool]:
     raise _no_pattern(pattern)
 
 
-def _no_pattern(pattern: Any) -> TypeError:
+def _no_pattern(pattern: object) -> TypeError:
     return TypeError(
         f"a pattern is a header, a header class, a filter in words or a function of a packet, not {pattern!r}"
     )
@@ -89,7 +89,7 @@ def _header_class(pattern: type) -> type[Header]:
     return pattern
 
 
-def as_test(pattern: Any) -> Any:
+def as_test(pattern: object) -> Any:
     """Return a pattern as the data that `pattern.filter` is about, None where it cannot be said so."""
     from packetlab.packet.header import HeaderType
     from packetlab.packet.packet import Header
@@ -106,7 +106,7 @@ def as_test(pattern: Any) -> Any:
     return pattern if isinstance(pattern, Test) else None
 
 
-def needed(pattern: Any) -> Any:
+def needed(pattern: object) -> Any:
     """Return what a buffer tells of all packets that match, as data: None for nothing. What passes has still to be asked."""
     from packetlab.bulk.queries import prefilter
     from packetlab.packet.packet import Header, Packet

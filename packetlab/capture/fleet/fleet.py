@@ -156,7 +156,9 @@ class Fleet:
 
     # Results -------------------------------------------------------------------------------------------------------
 
-    def table(self, *columns: Any, where: Any = None, pcap: str | None = None, engine: str | None = None) -> FleetTable:
+    def table(
+        self, *columns: object, where: object = None, pcap: str | None = None, engine: str | None = None
+    ) -> FleetTable:
         """Return a table of columns of all frames, in the order of the files, read as it is asked for.
 
         Args:
@@ -181,7 +183,12 @@ class Fleet:
                     yield path, result
 
     def write_parquet(
-        self, folder: str | Path, *columns: Any, where: Any = None, pcap: str | None = None, engine: str | None = None
+        self,
+        folder: str | Path,
+        *columns: object,
+        where: object = None,
+        pcap: str | None = None,
+        engine: str | None = None,
     ) -> Manifest:
         """Write the columns as Parquet files, one a job, and `manifest.json` beside them; return the manifest.
 
@@ -218,7 +225,7 @@ class Fleet:
 
     # Work ----------------------------------------------------------------------------------------------------------
 
-    def _job(self, columns: tuple[Any, ...], where: Any, pcap: str | None, engine: str | None) -> Job:
+    def _job(self, columns: tuple[Any, ...], where: object, pcap: str | None, engine: str | None) -> Job:
         test = None
         if where is not None:
             test = as_test(where)

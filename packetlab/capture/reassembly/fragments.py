@@ -288,7 +288,7 @@ class Fragments:
             return [Datagram.of(whole, [Note(NoteKind.LIMIT, 0, detail=f"{LEVELS} datagrams in one another")], False)]
         return self._fragment(whole, whole.packet(), inner, level + 1)
 
-    def _begin(self, key: Any) -> _Set:
+    def _begin(self, key: object) -> _Set:
         own = self._sets[key] = _Set(self.now)
         self._grow(own, COST)
         return own
@@ -301,7 +301,7 @@ class Fragments:
         own.size += size
         self._size += size
 
-    def _remember(self, key: Any, frame: Frame, own: _Set) -> None:
+    def _remember(self, key: object, frame: Frame, own: _Set) -> None:
         """Keep in mind which fragments made a datagram, for copies of them that come later."""
         _, _, before = self._done.pop(key, (0, 0, ()))
         self._done[key] = (self.now, frame.number, own.known)
@@ -310,7 +310,7 @@ class Fragments:
             _, _, oldest = self._done.pop(next(iter(self._done)))
             self._remembered -= len(oldest)
 
-    def _give_up(self, key: Any, why: NoteKind, detail: str) -> list[Frame]:
+    def _give_up(self, key: object, why: NoteKind, detail: str) -> list[Frame]:
         """Hand on the fragments of a set as they are."""
         own = self._sets.pop(key)
         self._size -= own.size

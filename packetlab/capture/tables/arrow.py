@@ -92,17 +92,17 @@ def _with_children(structure: Any, kind: Any) -> None:
 
 
 @_release_schema  # type: ignore[untyped-decorator]
-def _schema_released(schema: Any) -> None:
+def _schema_released(schema: object) -> None:
     _with_children(schema, _release_schema)
 
 
 @_release_array  # type: ignore[untyped-decorator]
-def _array_released(array: Any) -> None:
+def _array_released(array: object) -> None:
     _with_children(array, _release_array)
 
 
 @_release_stream  # type: ignore[untyped-decorator]
-def _stream_released(stream: Any) -> None:
+def _stream_released(stream: object) -> None:
     _forget(stream, _release_stream)
 
 
@@ -164,7 +164,7 @@ class _Source:
             return self.failed(error)
         return 0
 
-    def last_error(self, stream: Any) -> int:
+    def last_error(self, stream: object) -> int:
         return ctypes.addressof(self.message)
 
 
@@ -189,7 +189,7 @@ def _capsule_freed(capsule: int) -> None:
         structure.release(structure)
 
 
-def stream(schema: list[tuple[str, str]], batches: Iterator[ArrowBatch], requested: Any = None) -> Any:
+def stream(schema: list[tuple[str, str]], batches: Iterator[ArrowBatch], requested: object = None) -> Any:
     """Return a capsule of an ArrowArrayStream. `schema`: (name, Arrow format) of each column.
 
     PacketlabError for a requested schema: columns come as they are.

@@ -89,7 +89,7 @@ def _of_interface(batch: FrameBatch, name: str) -> Any:
     return np.array([getattr(interface, name) for interface in batch.interfaces])[batch.which]
 
 
-def frame_column(spec: Any) -> FrameColumn | None:
+def frame_column(spec: object) -> FrameColumn | None:
     """Return the column of the file's own that is named so, or None.
 
     number (from 1), time_ns (since 1970-01-01 UTC; none after the year 2262, which 64 bits do not hold), length (bytes kept), wire_length, linktype, interface (its number),
@@ -100,7 +100,7 @@ def frame_column(spec: Any) -> FrameColumn | None:
     return _OF_FRAMES.get(OF_FRAMES.get(spec.lower(), spec))
 
 
-def column_of(spec: Any) -> AnyColumn:
+def column_of(spec: object) -> AnyColumn:
     """Return the column of the file's own, or of a header, that is named so. BuildError where there is none."""
     found = frame_column(spec)
     if found is not None:
@@ -336,7 +336,7 @@ class Columns(Shown):
     def __repr__(self) -> str:
         return f"<Columns: {self.rows} rows of {', '.join(self.names)}>"
 
-    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+    def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
         """Give the rows to any library that takes Arrow streams."""
         from packetlab.capture.tables.arrow import stream
 
@@ -395,7 +395,7 @@ def _fetched(batch: FrameBatch, places: Any, sizes: Any, by_hand: dict[int, byte
     ]
 
 
-def _text(one: AnyColumn, value: Any) -> str:
+def _text(one: AnyColumn, value: object) -> str:
     if isinstance(one, FrameColumn) or one.form == "present":
         return printable(value)
     return one.text(value)

@@ -147,7 +147,7 @@ class FieldFilter:
         self._traces = ScanEngines(self._matches, None, capture_size)
 
     @staticmethod
-    def able(test: Any) -> bool:
+    def able(test: object) -> bool:
         """Whether all that a test asks can be decided from buffers."""
         return isinstance(test, Test) and len(set(test.matches())) <= MOST and all(map(can_scan, test.matches()))
 

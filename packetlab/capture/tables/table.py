@@ -97,7 +97,7 @@ class Table(Shown):
         whole = self.read()
         return {name: whole[name] if whole.valid(name).all() else whole.masked(name) for name in self.names}
 
-    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+    def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
         """Give the table to any library that takes Arrow streams, a block at a time: polars, pyarrow, DuckDB, pandas.
 
         CaptureError for damage, before anything is given (libraries do not all survive an error in the midst of a

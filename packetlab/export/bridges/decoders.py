@@ -37,7 +37,7 @@ LIBRARIES = {"scapy": "packetlab.export.bridges.scapy_decoders", "dpkt": "packet
 """In the order they are asked: scapy's decoders know more fields."""
 
 
-def deep(data: Any, name: str | None = None, *, using: str | None = None) -> Deep:
+def deep(data: object, name: str | None = None, *, using: str | None = None) -> Deep:
     """Return application data decoded by scapy or dpkt; the same whatever of the two was imported before.
 
     Args:
@@ -57,7 +57,7 @@ def deep(data: Any, name: str | None = None, *, using: str | None = None) -> Dee
         return _deep(data, name, using)
 
 
-def _deep(data: Any, name: str | None, using: str | None) -> Deep:
+def _deep(data: object, name: str | None, using: str | None) -> Deep:
     if using not in (None, *LIBRARIES):
         raise BuildError("deep: using", "scapy or dpkt", using)
     raw = isinstance(data, (bytes, bytearray, memoryview))
@@ -215,7 +215,7 @@ def _tried(name: str, using: str, data: bytes, decoder: Any, by: str) -> Deep:
     return _result(name, using, data, made, tuple(Fault(name, "", 0, wanted, text) for text in faults), by)
 
 
-def _result(name: str, using: str, data: bytes, made: Any, faults: tuple[Fault, ...], by: str) -> Deep:
+def _result(name: str, using: str, data: bytes, made: object, faults: tuple[Fault, ...], by: str) -> Deep:
     try:
         fields = {} if made is None else _library(using).plain(made)
     except Exception as error:  # values are decoded as late as when they are looked at

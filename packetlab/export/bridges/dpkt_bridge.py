@@ -13,7 +13,7 @@ from packetlab.packet.foreign import library
 from packetlab.packet.packet import Header, Packet
 
 
-def from_dpkt(packet: Any) -> Packet:
+def from_dpkt(packet: object) -> Packet:
     """Return a packet of dpkt's as ours, dissected from its bytes; all fields are captured.
 
     It begins with the header that its class stands for; where none is declared, all is payload and a fault says which

@@ -197,7 +197,7 @@ def _make(header: Any) -> Any:  # noqa: C901  methods of one class
                         raise AttributeError(f"{header.__name__} has no field {name!r}")
                     setattr(self, name, value)
 
-        def __setattr__(self, name: str, value: Any) -> None:
+        def __setattr__(self, name: str, value: object) -> None:
             object.__setattr__(self, name, value)
             if name in names:
                 self._given.add(name)
@@ -262,7 +262,7 @@ def _make(header: Any) -> Any:  # noqa: C901  methods of one class
     return Declared
 
 
-def _bind(header: type[AnyHeader], made: Any) -> None:
+def _bind(header: type[AnyHeader], made: object) -> None:
     from dpkt.ethernet import Ethernet
     from dpkt.ip import IP
 

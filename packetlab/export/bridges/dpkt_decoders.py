@@ -135,7 +135,7 @@ def _request_or_response(name: str, data: bytes) -> Any:
     return (module.Response if data.startswith((b"HTTP/", b"SIP/")) else module.Request)(data)
 
 
-def _value(packet: Any, name: str) -> Any:
+def _value(packet: object, name: str) -> Any:
     """Return an attribute, None where a property has nothing to say of this packet."""
     try:
         return getattr(packet, name)
@@ -143,7 +143,7 @@ def _value(packet: Any, name: str) -> Any:
         return None
 
 
-def plain(value: Any, depth: int = 0) -> Any:
+def plain(value: object, depth: int = 0) -> Any:
     """Return a packet of dpkt's, or a value in one, as plain data."""
     import dpkt
 

@@ -15,7 +15,7 @@ _LINK_TYPES = {
 _CARRIES_ANY = 192  # PPI says the link type of what it carries
 
 
-def decode(cls: Any, data: bytes, faults: list[str]) -> Any:
+def decode(cls: object, data: bytes, faults: list[str]) -> Any:
     """Return bytes decoded by a class; texts of faults are added."""
     return decode_as(lambda: cls, data, faults)
 
@@ -74,7 +74,7 @@ def decode_as(pick: Callable[[], Any], data: bytes, faults: list[str]) -> Any:
         return None  # the fault is noted
 
 
-def _own(cls: Any) -> frozenset[str]:
+def _own(cls: object) -> frozenset[str]:
     """Return the modules that a decoder of a class is made of: its own and those that it imports classes from."""
     module = getattr(cls, "__module__", "")
     found = vars(sys.modules[module]).values() if module in sys.modules else ()

@@ -110,7 +110,7 @@ class _Scope:
     def has(self, name: str) -> int:
         return int(self.own(name) is not None)
 
-    def number(self, rule: Any) -> int:
+    def number(self, rule: object) -> int:
         return 0
 
     def ahead(self, bits: int) -> int:
@@ -184,7 +184,7 @@ def _make(header: type[AnyHeader]) -> Any:
         fields_desc = [scapy_field(f, name, f in shared, _Scope, scapy_class) for name, f in names_of(header).items()]
 
         @classmethod
-        def dispatch_hook(cls, data: bytes = b"", *args: Any, **given: Any) -> Any:
+        def dispatch_hook(cls, data: bytes = b"", *args: object, **given: object) -> Any:
             below = given.get("_underlayer")
             found = cls if below is None else _standing(cls, below, data)
             return (
@@ -233,7 +233,7 @@ def _make(header: type[AnyHeader]) -> Any:
         def copy(self) -> Any:
             return self._as_cut(super().copy())
 
-        def clone_with(self, payload: Any = None, **given: Any) -> Any:
+        def clone_with(self, payload: object = None, **given: object) -> Any:
             return self._as_cut(super().clone_with(payload, **given))
 
         def _as_cut(self, clone: Any) -> Any:

@@ -91,7 +91,7 @@ def find(name: str) -> Callable[[bytes, list[str]], Any] | None:
     return None if cls is None else lambda data, faults: decode_as(lambda: cls, data, faults)
 
 
-def protocol(made: Any) -> str:
+def protocol(made: object) -> str:
     """Return the name that data is tested by which scapy reads as such a packet."""
     name = type(made).__name__
     return _PROTOCOLS.get(name, name.lower())
@@ -117,7 +117,7 @@ def above(packet: Packet) -> Any:
     return None
 
 
-def plain(value: Any, depth: int = 0) -> Any:
+def plain(value: object, depth: int = 0) -> Any:
     """Return a packet of scapy's, or a value in one, as plain data."""
     from scapy.packet import NoPayload, Packet as ScapyPacket, Padding, Raw
 

@@ -79,7 +79,7 @@ def from_scapy_value(kind: Any, value: Any, header_of: Callable[[Any], Header]) 
     return value
 
 
-def _number(kind: Kind, name: str, default: Any, shares: bool) -> Any:
+def _number(kind: Kind, name: str, default: object, shares: bool) -> Any:
     from scapy import fields
 
     bits = kind.fixed_bits
@@ -120,7 +120,7 @@ def _number(kind: Kind, name: str, default: Any, shares: bool) -> Any:
     return (own["SignedBitField"] if kind.signed else fields.BitField)(name, default, bits)
 
 
-def _address(kind: Kind, name: str, default: Any) -> Any:
+def _address(kind: Kind, name: str, default: object) -> Any:
     from scapy.fields import IP6Field, IPField, MACField
 
     if kind.bits == 96:
@@ -128,7 +128,7 @@ def _address(kind: Kind, name: str, default: Any) -> Any:
     return {4: IPField, 6: MACField, 16: IP6Field}[kind.fixed_bits // 8](name, default)
 
 
-def _bytes_field(f: Field, name: str, default: Any, scope: Scope) -> Any:
+def _bytes_field(f: Field, name: str, default: object, scope: Scope) -> Any:
     from scapy.fields import StrField, StrFixedLenField, StrLenField
 
     if f.kind.bits is not None:
@@ -139,7 +139,7 @@ def _bytes_field(f: Field, name: str, default: Any, scope: Scope) -> Any:
     return StrField(name, default)
 
 
-def _items(f: Field, name: str, default: Any, scope: Scope, item: Callable[[Any], Any]) -> Any:
+def _items(f: Field, name: str, default: object, scope: Scope, item: Callable[[Any], Any]) -> Any:
     from scapy.fields import PacketListField
 
     kind = f.kind
@@ -165,27 +165,27 @@ def _own_fields() -> dict[str, Any]:
         def __init__(self, name: str, default: Any) -> None:
             super().__init__(name, default, "12s")
 
-        def any2i(self, pkt: Any, x: Any) -> Any:
+        def any2i(self, pkt: object, x: object) -> Any:
             return x if x is None else str(XNSAddress.of(x))
 
         h2i = any2i
 
-        def i2m(self, pkt: Any, x: Any) -> bytes:
+        def i2m(self, pkt: object, x: object) -> bytes:
             return xns_bytes(x or "0")
 
-        def m2i(self, pkt: Any, x: bytes) -> str:
+        def m2i(self, pkt: object, x: bytes) -> str:
             return str(XNSAddress.of(x))
 
-        def i2repr(self, pkt: Any, x: Any) -> str:
+        def i2repr(self, pkt: object, x: object) -> str:
             return str(x)
 
     class SignedBitField(BitField):  # type: ignore[misc]
         """A two's complement number of any count of bits."""
 
-        def i2m(self, pkt: Any, x: Any) -> Any:
+        def i2m(self, pkt: object, x: object) -> Any:
             return (x or 0) & (1 << self.size) - 1
 
-        def m2i(self, pkt: Any, x: Any) -> Any:
+        def m2i(self, pkt: object, x: object) -> Any:
             return x - (1 << self.size) if x >> self.size - 1 else x
 
     class LittleField(ScapyField):  # type: ignore[misc]
@@ -200,7 +200,7 @@ def _own_fields() -> dict[str, Any]:
         def i2m(self, pkt: Any, x: Any) -> bytes:
             return int(x or 0).to_bytes(self.width, "little", signed=self.signed)
 
-        def m2i(self, pkt: Any, x: bytes) -> int:
+        def m2i(self, pkt: object, x: bytes) -> int:
             return int.from_bytes(x, "little", signed=self.signed)
 
     class KindField(ScapyField):  # type: ignore[misc]
@@ -212,7 +212,7 @@ def _own_fields() -> dict[str, Any]:
             super().__init__(name, default, "0s")
             self.kind = kind
 
-        def i2repr(self, pkt: Any, x: Any) -> str:
+        def i2repr(self, pkt: object, x: object) -> str:
             return "None" if x is None else self.kind.text(self.kind.raw(x, self.name))
 
     return {"KindField": KindField, "XNSField": XNSField, "SignedBitField": SignedBitField, "LittleField": LittleField}

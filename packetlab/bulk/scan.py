@@ -424,10 +424,10 @@ class Scanner:
                 self.advance("w")
         self.let("pos", "after")
 
-    def branches(self) -> list[tuple[list[str], str]]:
+    def branches(self, every: bool = False) -> list[tuple[list[str], str]]:
         """Return how it goes on, in order: conditions of which one must hold, and the number of the class ("0": none).
 
-        What leads nowhere is left out at the end; nothing at all is said where no header that is asked for follows.
+        What leads nowhere is left out at the end, unless for `every`; nothing is said where no header asked for follows.
         """
         if not self.onward:
             return []  # so the fields that would say need not have been read
@@ -441,7 +441,7 @@ class Scanner:
             found += sorted(((tests, number) for number, tests in numbers.items()), key=lambda branch: branch[1] == "0")
         for rule, _, upper in registry.conditions(self.cls):
             found.append(([f"(({self.condition(rule)}) != 0)"], str(self.numbers.get(upper, 0))))
-        while found and found[-1][1] == "0":
+        while found and found[-1][1] == "0" and not every:
             found.pop()
         return found
 

@@ -407,7 +407,7 @@ class Capture(Shown):
             mtu=mtu, fixlen=fixlen, fcs=fcs, link=link, hdlc=hdlc, anonymise=anonymise, fixcsum=fixcsum,
         )  # fmt: skip
         part = self._part(lambda: (frame for batch in batches(self.batches(), rewriter) for frame in batch))
-        part._make_batches = lambda lasting: batches(self.batches(lasting), rewriter)
+        part._make_batches = lambda lasting: batches(self.batches(lasting), rewriter, lasting)
         part._left = rewriter.left
         return part
 

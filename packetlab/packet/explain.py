@@ -161,10 +161,10 @@ def _verdict(scope: Derivation, f: Field, rule: Checksum, whole: bool) -> Verdic
 
 def verdicts(packet: Packet) -> dict[str, Verdict]:
     """Return the verdict on every checksum of the packet, by layer and field."""
-    return {key: found for (_, key, _), found in _checked(packet).items()}
+    return {key: found for (_, key, _), found in checked(packet).items()}
 
 
-def _checked(packet: Packet) -> dict[tuple[int, str, str], Verdict]:
+def checked(packet: Packet) -> dict[tuple[int, str, str], Verdict]:
     """Return the verdict on every checksum, by layer, its name in all of the packet, and the field's name."""
     found: dict[tuple[int, str, str], Verdict] = {}
     times: dict[str, int] = {}
@@ -346,7 +346,7 @@ def show(packet: Packet) -> Text:
     if reason is not None:
         return _given(packet, reason)
     lines = []
-    checks = {(i, name): check for (i, _, name), check in _checked(packet).items()}
+    checks = {(i, name): check for (i, _, name), check in checked(packet).items()}
     for i, (header, original) in enumerate(zip(packet.layers, packet._headers, strict=True)):
         name = type(header).__name__
         lines.append(name)

@@ -65,8 +65,8 @@ from packetlab import (
     xns_checksum,
 )
 from packetlab.bulk.batch import Batch
-from packetlab.capture.flows.hash import flow_numbers
-from packetlab.capture.rewrite.sites import MOST
+from packetlab.capture.flows.numbers import flow_numbers
+from packetlab.capture.rewrite.careful import MOST
 from packetlab.cli import main
 from packetlab.declare.kinds import Address, Items
 
@@ -462,20 +462,21 @@ def test_xns_conversations_go_by_their_addresses() -> None:
 
 
 def test_ordinary_frames_are_never_dissected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With headers of one's own declared, only the frames that have them are looked at one by one."""
-    from packetlab.capture.rewrite import sites_declared
+    """Headers of one's own are found by the scan too; what does not fit its declaration is looked at one by one."""
+    from packetlab.capture.rewrite import careful
 
     seen = []
-    known = sites_declared.Declared.__init__
+    known = careful.read
     monkeypatch.setattr(
-        sites_declared.Declared, "__init__", lambda self, sites, row: (seen.append(row), known(self, sites, row))[1]
+        careful, "read", lambda batch, rows, left: (seen.extend(rows.tolist()), known(batch, rows, left))[1]
     )
     frames = [E / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=i) / b"x" for i in range(50)]
     frames += [E / VXLAN() for _ in range(3)] + [E / Error(), E / Shim() / IPv4(src="10.0.0.1")]
-    for frame in Capture.of(frames).rewrite(**MAPS):
+    cut = bytes(frames[0])[:38]
+    for frame in Capture.of([*frames, cut]).rewrite(**MAPS):
         if IPv4 in frame.packet():
             assert str(frame.packet()[IPv4].src) == "172.0.0.1"
-    assert len(seen) == 1
+    assert seen == [len(frames)]
 
 
 @pytest.mark.slow

@@ -54,7 +54,7 @@ from packetlab import (
     next_protocol,
 )
 from packetlab.bulk.batch import Batch
-from packetlab.capture.flows.hash import flow_numbers
+from packetlab.capture.flows.numbers import flow_numbers
 
 pytestmark = pytest.mark.slow
 

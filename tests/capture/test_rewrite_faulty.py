@@ -40,7 +40,7 @@ from packetlab import (
     next_protocol,
 )
 from packetlab.bulk.batch import Batch
-from packetlab.capture.flows.hash import flow_numbers
+from packetlab.capture.flows.numbers import flow_numbers
 from packetlab.declare.kinds import Address, Int, Items
 
 IP = {"0.0.0.0/1": "128.0.0.0/1", "128.0.0.0/1": "0.0.0.0/1", "::/1": "8000::/1", "8000::/1": "::/1"}

@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 from packetlab import TCP, UDP, VLAN, BuildError, Capture, Ether, Frame, IPv4, IPv6, Lab, memory_wire, replay, send
 from packetlab.bulk.batch import Batch
 from packetlab.capture.batch import FrameBatch
-from packetlab.capture.flows.hash import flow_numbers
+from packetlab.capture.flows.numbers import flow_numbers
 from tests.conftest import CORPUS
 
 TO = Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01")

@@ -49,7 +49,7 @@ def write(
         root._listener = writer.note if writer.format == "pcapng" else None
         try:
             if capture._in_batches:
-                for batch in capture.batches():
+                for batch in capture.batches(lasting=False):
                     writer.write_batch(batch)
             else:
                 for frame in capture:

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar
 
-from packetlab.capture.flows.hash import WITH_PORTS
 from packetlab.capture.reading import Batched
+from packetlab.capture.rewrite.located import Located
 from packetlab.capture.rewrite.maps import HALF, mac_number, network
 from packetlab.capture.rewrite.rewrite import words_at
-from packetlab.capture.rewrite.sites import Sites
 from packetlab.errors import BuildError, CaptureError
 
 if TYPE_CHECKING:
@@ -170,33 +169,23 @@ def _rows(batch: FrameBatch) -> list[Row]:
     """Return what is known of each frame of a batch."""
     import numpy as np
 
-    sites = Sites(batch, batch.starts + batch.sizes)
+    found = Located(batch, batch.starts + batch.sizes)
     rows = [Row() for _ in range(len(batch))]
-    outer = (sites.macs.header == 0) & (sites.macs.row >= 0)
     for name, role in (("other_mac", 1), ("mac", 0)):
-        here = np.flatnonzero(outer & (sites.macs.role == role))
-        numbers = words_at(batch.data, sites.macs.at[here], 6)[1]
-        for row, number in zip(sites.macs.row[here].tolist(), numbers.tolist(), strict=True):
+        here = np.flatnonzero(found.macs.role == role)
+        numbers = words_at(batch.data, found.macs.at[here], 6)[1]
+        for row, number in zip(found.macs.row[here].tolist(), numbers.tolist(), strict=True):
             setattr(rows[row], name, number)
-    nets = sites.networks
-    for version, place, size in ((4, 12, 4), (6, 8, 16)):
-        here = np.flatnonzero((nets.depth == 0) & (nets.version == version))
-        for name, at in (("source", nets.at[here] + place), ("destination", nets.at[here] + place + size)):
-            high, low = words_at(batch.data, at, size)
-            for row, a, b in zip(nets.row[here].tolist(), high.tolist(), low.tolist(), strict=True):
+    ends = found.ends
+    for name, at in (("source", ends.source), ("destination", ends.target)):
+        for size in np.unique(ends.width[at >= 0]).tolist():
+            here = np.flatnonzero((at >= 0) & (ends.width == size))
+            high, low = words_at(batch.data, at[here], size)
+            for row, a, b in zip(here.tolist(), high.tolist(), low.tolist(), strict=True):
                 setattr(rows[row], name, (size * 8, a << 64 | b & HALF))
-    here = np.flatnonzero((nets.depth == 0) & (nets.upper >= 0) & np.isin(nets.protocol, WITH_PORTS))
-    here = here[nets.upper[here] + 4 <= nets.end[here]]
-    at = nets.upper[here]
-    for row, a, b in zip(nets.row[here].tolist(), sites.u16(at).tolist(), sites.u16(at + 2).tolist(), strict=True):
+    here = np.flatnonzero((ends.sport >= 0) & (ends.dport >= 0))
+    for row, a, b in zip(here.tolist(), ends.sport[here].tolist(), ends.dport[here].tolist(), strict=True):
         rows[row].ports = (a, b)
-    for number, ends in sites.ends_of.items():
-        if not ends.plain or rows[number].source is None:
-            rows[number].source, rows[number].destination = (
-                None if raw is None else (len(raw) * 8, int.from_bytes(raw, "big"))
-                for raw in (ends.source, ends.destination)
-            )
-            rows[number].ports = ends.ports
     return rows
 
 

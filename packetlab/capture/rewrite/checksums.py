@@ -8,13 +8,16 @@ headers) are worked out one by one, before and after.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from packetlab.bulk.scan_rows import bytes_at
 from packetlab.declare.checksums import ALGORITHMS, internet
 
 if TYPE_CHECKING:
-    from packetlab.capture.rewrite.sites import Sites
-    from packetlab.capture.rewrite.sites_found import Rule
+    from packetlab.capture.rewrite.found import Rule
+    from packetlab.capture.rewrite.link_layer import Room
+    from packetlab.capture.rewrite.located import Located
 
 ONES = 65535
 
@@ -22,10 +25,10 @@ ONES = 65535
 class ChecksumUpdater:
     """The checksums of one batch while its bytes are changed; `settle` ends it.
 
-    `data` is changed in place. `fix`: put wrong ones right too.
+    `data` is changed in place. `room`: for what is needed until then. `fix`: put wrong ones right too.
     """
 
-    def __init__(self, sites: Sites, fix: bool = False) -> None:
+    def __init__(self, sites: Located, room: Room, fix: bool = False) -> None:
         import numpy as np
 
         self.np, self.sites, self.fix = np, sites, fix
@@ -39,10 +42,11 @@ class ChecksumUpdater:
         parents = self.sums.parent
         while (deeper := (parents >= 0) & (self.level <= self.level[np.maximum(parents, 0)])).any() if count else False:
             self.level[deeper] = self.level[parents[deeper]] + 1
-        # Words are summed with their bytes exchanged, as they lie in memory here; `_region` puts that right.
-        words = self.data[: len(self.data) & ~1].view("<u2")
-        self.running = np.zeros(len(words) + 1, np.int64)
-        np.cumsum(words, dtype=np.int64, out=self.running[1:])
+        # Summed as they lie in memory here, four bytes at once: 2**16 = 1 modulo 65535, so halves may be added later.
+        self.words = self.data.view("<u4")
+        self.running = room("running", len(self.words) + 1, np.int64)
+        self.running[0] = 0
+        np.cumsum(self.words, dtype=np.int64, out=self.running[1:])
         self.stored = sites.u16(self.sums.at) if count else self.delta
         self.total = self._totals()
         none = (self.sums.optional == 1) & (self.stored == 0)
@@ -57,14 +61,13 @@ class ChecksumUpdater:
 
     def _region(self, first: Any, end: Any) -> Any:
         """Return the sum of the 16-bit words from `first` to `end`, an odd last byte with a zero after it."""
-        np, data = self.np, self.data
-        odd, cut = (first & 1) == 1, ((end & 1) == 1) & (end > first)
-        total = self.running[np.maximum(end // 2, (first + 1) // 2)] - self.running[(first + 1) // 2]
-        last = data[np.maximum(end - 1, 0)].astype(np.int64) if len(data) else 0
-        begin = data[np.minimum(first, max(len(data) - 1, 0))].astype(np.int64) if len(data) else 0
-        # Exchanging the bytes of a word is times 256 (RFC 1071 section 2B), and so is beginning at an odd place.
-        total = total * 256 + np.where(odd & (end > first), begin, 0) + np.where(cut, last * 256, 0)
-        return np.where(odd, total * 256, total)
+        # Exchanging the bytes of a word is times 256 (RFC 1071 section 2B).
+        return (self._before(end) - self._before(first)) * self.np.where(first & 1, 1, 256)
+
+    def _before(self, place: Any) -> Any:
+        """Return the sum of all that stands before a place."""
+        four = place >> 2
+        return self.running[four] + (self.words[four] & _masks()[place & 3])
 
     def _totals(self) -> Any:
         np, sums = self.np, self.sums
@@ -87,39 +90,31 @@ class ChecksumUpdater:
             left = _until(rule, int(self.last[number]))
             self.rules[number] = rule if rule.whole else left, left
 
-    def change(self, at: Any, raw: Any, *, own: Any = None, pseudo: Any = None, around: Any = None) -> None:
-        """Write rows of bytes at places. What follows: `own` sums cover them by position, `pseudo` ones as part of a
-        pseudo-header, `around` by position, and all that these are in; arrays of numbers of sums, -1 for none.
+    def change(self, at: Any, raw: Any, around: Any, link: tuple[Any, Any] | None = None) -> None:
+        """Write rows of bytes at places. What follows: `around`, the numbers of the sums that cover them by position (-1 for
+        none), and all that these are in; `link`: sums that take some of them, (which, numbers), as part of a pseudo-header.
         """
         np = self.np
         if not len(at):
             return
         width = raw.shape[1]
-        where = at[:, None] + np.arange(width)
-        difference = raw.astype(np.int64) - self.data[where]
-        self.data[where] = raw
-        for numbers in (own, around):
-            if numbers is not None and self.last is not None and len(self.last):  # what is cut off counts no more
-                difference[(numbers >= 0)[:, None] & (where >= self.last[numbers][:, None])] = 0
-        weights = np.where(np.arange(width) % 2, 1, 256)
-        even, odd = difference @ weights, difference @ (257 - weights)
-        if pseudo is not None:
-            keep = pseudo >= 0
-            np.add.at(self.delta, pseudo[keep], even[keep])
-        for numbers, up in ((own, False), (around, True)):
-            if numbers is not None:
-                self._spread(numbers, at, even, odd, up)
-
-    def _spread(self, numbers: Any, at: Any, even: Any, odd: Any, up: bool) -> None:
-        np = self.np
-        keep = numbers >= 0
+        old = bytes_at(self.data, at, 0, width)
+        np.ndarray((len(self.data) - width + 1,), f"V{width}", self.data, 0, (1,))[at] = (
+            np.ascontiguousarray(raw).view(f"V{width}").reshape(-1)
+        )
+        if self.last is not None and len(self.last):  # what is cut off counts no more
+            off = (around >= 0)[:, None] & (at[:, None] + np.arange(width) >= self.last[around][:, None])
+            old, raw = np.where(off, 0, old), np.where(off, 0, raw)
+        even = _words(raw) - _words(old)
+        if link is not None:
+            which, numbers = link
+            np.add.at(self.delta, numbers, even[which])
+        keep = around >= 0
         while keep.any():
-            numbers, at, even, odd = numbers[keep], at[keep], even[keep], odd[keep]
-            np.add.at(self.delta, numbers, np.where((at - self.sums.first[numbers]) & 1, odd, even))
-            if not up:
-                return
-            numbers = self.sums.parent[numbers]
-            keep = numbers >= 0
+            around, at, even = around[keep], at[keep], even[keep]
+            np.add.at(self.delta, around, even * np.where((at - self.sums.first[around]) & 1, 256, 1))
+            around = self.sums.parent[around]
+            keep = around >= 0
 
     def settle(self) -> None:
         """Write the checksums that follow, the innermost first."""
@@ -139,12 +134,12 @@ class ChecksumUpdater:
                 found = value[rows] % ONES
                 found[(found == 0) & (self.sums.optional[rows] == 1)] = ONES
                 raw = np.stack([found >> 8, found & 255], axis=1).astype(np.uint8)
-                self.change(self.sums.at[rows], raw, around=self.sums.parent[rows])
+                self.change(self.sums.at[rows], raw, self.sums.parent[rows])
             for was, rule in by_level.get(level, ()):
                 value = self._ruled(was, rule)
                 if value is not None:
                     raw = value.to_bytes(rule.size, "little" if rule.little else "big")
-                    self.change(np.array([rule.at]), np.array([list(raw)], np.uint8), around=np.array([rule.around]))
+                    self.change(np.array([rule.at]), np.array([list(raw)], np.uint8), np.array([rule.around]))
 
     def _ruled(self, before: Rule, rule: Rule) -> int | None:
         """Return what a checksum of another kind is to be, None where it stays."""
@@ -163,6 +158,22 @@ class ChecksumUpdater:
             return rule.instead if moved == rule.none else moved
         same = stored == was or (rule.algorithm == "internet" and rule.none is None and (stored - was) % ONES == 0)
         return value if same or self.fix else None
+
+
+@cache
+def _masks() -> Any:
+    import numpy as np
+
+    return np.array([0, 0xFF, 0xFFFF, 0xFFFFFF], np.int64)
+
+
+def _words(raw: Any) -> Any:
+    """Return the sums of the 16-bit words in rows of bytes."""
+    import numpy as np
+
+    if raw.shape[1] % 2:
+        raw = np.pad(raw, ((0, 0), (0, 1)))
+    return np.ascontiguousarray(raw).view(">u2").sum(axis=1, dtype=np.int64)
 
 
 def _until(rule: Rule, end: int) -> Rule:

@@ -13,32 +13,49 @@ from packetlab.errors import BuildError, CaptureError
 from packetlab.protocols.linktypes import ETHERNET, RAW
 
 if TYPE_CHECKING:
-    from packetlab.capture.rewrite.sites import Sites
+    from packetlab.capture.rewrite.located import Located
 
 TAGS = (0x8100, 0x88A8, 0x9100)
 
 
-def roomy(batch: FrameBatch, before: int, sizes: Any = None) -> FrameBatch:
+class Room:
+    """Arrays that are used again for the next batch: fresh memory costs more than what is done with it."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Any] = {}
+
+    def __call__(self, name: str, size: int, kind: Any) -> Any:
+        """Return an array of that size, with anything in it."""
+        import numpy as np
+
+        if name not in self._kept or len(self._kept[name]) < size:
+            self._kept[name] = np.empty(size + size // 4, kind)
+        return self._kept[name][:size]
+
+
+def roomy(batch: FrameBatch, before: int, sizes: Any = None, room: Room | None = None) -> FrameBatch:
     """Return a copy of a batch that may be changed, with `before` bytes free in front of each frame.
 
-    `sizes`: bytes each frame gets, filled up with zeros where it has fewer (by default what it has).
+    `sizes`: bytes each frame gets, filled up with zeros where it has fewer (by default what it has). `room`: where the
+    buffer is to lie, which has a multiple of 4 bytes and some more than the frames take.
     """
     import numpy as np
 
     grown = batch.sizes if sizes is None else sizes
     ends = batch.starts + batch.sizes
     free = np.diff(batch.starts, prepend=0) - np.concatenate([[0], batch.sizes[:-1]]) if len(batch) else np.zeros(0)
-    if sizes is None and (not len(batch) or int(free.min()) >= before):
-        data, starts = batch.data.copy(), batch.starts.copy()
-    else:
-        flat: Any = np.ascontiguousarray(batch.data)
-        whole = memoryview(flat)
+    whole, starts = batch.data, batch.starts.copy()
+    if len(batch) and (sizes is not None or int(free.min()) < before):
+        flat = memoryview(np.ascontiguousarray(batch.data))  # type: ignore[arg-type]
         gap = bytes(before)
         pieces: list[Any] = []
         for start, end, size in zip(batch.starts.tolist(), ends.tolist(), grown.tolist(), strict=True):
-            pieces += (gap, whole[start:end], bytes(size - (end - start)))
-        data = np.frombuffer(bytearray(b"".join(pieces)), np.uint8)
+            pieces += (gap, flat[start:end], bytes(size - (end - start)))
+        whole = np.frombuffer(b"".join(pieces), np.uint8)
         starts = np.cumsum(grown + before) - grown
+    data = (room or Room())("data", len(whole) // 4 * 4 + 8, np.uint8)
+    data[: len(whole)] = whole
+    data[len(whole) :] = 0
     new = batch.chosen(np.arange(len(batch)))
     new.data, new.starts, new.sizes = data, starts, grown.copy()
     new.wire_sizes = batch.wire_sizes.copy()
@@ -116,7 +133,7 @@ class Link:
         self.typed = self.kind in ("ethernet", "enet", "hdlc")  # an ether type follows
         self.room = len(self.head) + 2 * self.typed
 
-    def put(self, batch: FrameBatch, sites: Sites) -> None:
+    def put(self, batch: FrameBatch, sites: Located) -> None:
         """Write the header before each frame's network header. CaptureError where a frame has none that is known."""
         import numpy as np
 

@@ -97,7 +97,7 @@ def port_table(pairs: Mapping[Any, Any], where: str) -> Any:
     """Return an array of what each port becomes. Keys: a number, a range, or text ("8000-8999")."""
     import numpy as np
 
-    table = np.arange(65536, dtype=np.int64)
+    table = list(range(65536))
     for old, new in pairs.items():
         first, last = (old[0], old[-1]) if isinstance(old, range) and old else (old, old)
         if isinstance(old, str):
@@ -109,5 +109,5 @@ def port_table(pairs: Mapping[Any, Any], where: str) -> Any:
             raise BuildError(where, "ports: a number, a range or first-last", f"{old!r}: {new!r}") from None
         if not (0 <= first <= last <= 65535 and 0 <= target <= 65535):
             raise BuildError(where, "ports of 0..65535", f"{old}: {new}")
-        table[first : last + 1] = target
-    return table
+        table[first : last + 1] = [target] * (last + 1 - first)
+    return np.array(table, np.int64)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.capture.rewrite.anonymise import Anonymiser
 from packetlab.capture.rewrite.checksums import ChecksumUpdater
-from packetlab.capture.rewrite.link_layer import Link, popped, pushed, roomy, tagged, vlan_tag
+from packetlab.capture.rewrite.link_layer import Link, Room, popped, pushed, roomy, tagged, vlan_tag
+from packetlab.capture.rewrite.located import Located
 from packetlab.capture.rewrite.maps import MacMap, NetMap, each, mac_number, port_table, rows
-from packetlab.capture.rewrite.sites import ICMP, ICMP6, UDP, Sites
 from packetlab.errors import BuildError, CaptureError
 
 if TYPE_CHECKING:
@@ -63,9 +63,10 @@ class Rewriter:
             one is not None for one in numbers
         )  # more than whole frames and link headers
         self.left: Counter[str] = Counter()  # what could not be found -> in how many frames
+        self._room = Room()
 
-    def __call__(self, batch: FrameBatch) -> FrameBatch:
-        """Return the batch rewritten; the one given stays as it was."""
+    def __call__(self, batch: FrameBatch, lasting: bool = True) -> FrameBatch:
+        """Return the batch rewritten; the one given stays as it was. Where not `lasting`, it is good until the next."""
         import numpy as np
 
         if self.fixlen == "del":
@@ -79,25 +80,25 @@ class Rewriter:
                     f"frame {int(batch.numbers[row])}", f"{LONGEST} bytes at most to fill up to", int(sizes[row])
                 )
         room = max(ROOM if sizes is not None else 4, self.link.room + 4 if self.link is not None else 0)
-        new = roomy(batch, room, sizes)
+        new = roomy(batch, room, sizes, None if lasting else self._room)
         if self.fcs:
             self._without_fcs(new)
         sites = self._inside(new) if self.deep or self.link is not None else None
         self._links(new, sites)
         return new
 
-    def _inside(self, batch: FrameBatch) -> Sites:
+    def _inside(self, batch: FrameBatch) -> Located:
         """Change what stands in the frames, and what follows from it."""
         ends = batch.starts + batch.sizes
-        sites = Sites(batch, ends)
+        sites = Located(batch, ends)
         if self.deep:
             self.left.update(+sites.left)
-            sums = ChecksumUpdater(sites, self.fix)
+            sums = ChecksumUpdater(sites, self._room, self.fix)
             self._cut(batch, sites, sums, ends)
             self._addresses(sites, sums)
             if self.ports is not None:
-                at, transport, around = sites.ports
-                sums.change(at, _number_rows(self.ports[sites.u16(at)], 2), own=transport, around=around)
+                at, around = sites.ports
+                sums.change(at, _number_rows(self.ports[sites.u16(at)], 2), around)
             self._fields(sites, sums)
             sums.settle()
         return sites
@@ -114,7 +115,7 @@ class Rewriter:
         batch.wire_sizes = np.maximum(batch.wire_sizes - known, batch.sizes)
         batch.interfaces = tuple(one._replace(fcs_length=0) for one in batch.interfaces)
 
-    def _cut(self, batch: FrameBatch, sites: Sites, sums: ChecksumUpdater, ends: Any) -> None:
+    def _cut(self, batch: FrameBatch, sites: Located, sums: ChecksumUpdater, ends: Any) -> None:
         """Cut what is longer than the MTU, and let lengths say what is there."""
         import numpy as np
 
@@ -123,8 +124,7 @@ class Rewriter:
         shorter = ends.copy()
         if self.mtu is not None:
             begins = np.where(sites.link_type < 0, batch.starts + 14, sites.link_end)
-            outer = sites.networks.depth == 0
-            begins[sites.networks.row[outer]] = sites.networks.at[outer]
+            begins[sites.networks.row] = sites.networks.at
             shorter = np.minimum(ends, begins + self.mtu)
         short = shorter < ends
         if self.fixlen == "trunc":
@@ -133,31 +133,15 @@ class Rewriter:
         batch.sizes = shorter - batch.starts
         batch.wire_sizes = np.where(short, batch.sizes, batch.wire_sizes)
         sums.cut(shorter)
-        nets = sites.networks
-        old = sites.u16(np.where(nets.version == 4, nets.at + 2, nets.at + 4))
-        told = nets.at + old + np.where(nets.version == 4, 0, 40)
-        # A packet quoted in an ICMP error keeps its length: it tells of the one that was sent.
-        quoted = nets.around >= 0
-        quoted[quoted] = np.isin(sites.sums.protocol[nets.around[quoted]], (ICMP, ICMP6))
-        long = short[nets.row] & (old > 0) & (told > shorter[nets.row]) & ~quoted
-        for version, place, before in ((4, 2, 0), (6, 4, 40)):
-            here = np.flatnonzero(long & (nets.version == version))
-            length = np.maximum(shorter[nets.row[here]] - nets.at[here] - before, 0)
-            own, around = nets.own[here], nets.around[here]
-            sums.change(nets.at[here] + place, _number_rows(length, 2), own=own, around=around)
-        # In a fragment the length is that of the whole datagram, which is not cut.
-        udp = long & ~nets.piece & (nets.protocol == UDP) & (nets.upper >= 0) & (nets.upper + 8 <= shorter[nets.row])
-        here = np.flatnonzero(udp)
-        length = sites.u16(nets.upper[here] + 4)
-        here = here[(length > 0) & (nets.upper[here] + length > shorter[nets.row[here]])]
-        length = shorter[nets.row[here]] - nets.upper[here]
-        sums.change(
-            nets.upper[here] + 4, _number_rows(length, 2), own=nets.transport[here], around=nets.around[here]
-        )  # fmt: skip
+        row, at, base, around = sites.lengths
+        old = sites.u16(at)
+        long = short[row] & (old > 0) & (base + old > shorter[row]) & (at + 2 <= shorter[row])
+        length = np.maximum(shorter[row[long]] - base[long], 0)
+        sums.change(at[long], _number_rows(length, 2), around[long])
 
     # Addresses and fields -----------------------------------------------------------------------------------
 
-    def _addresses(self, sites: Sites, sums: ChecksumUpdater) -> None:
+    def _addresses(self, sites: Located, sums: ChecksumUpdater) -> None:
         import numpy as np
 
         macs = sites.macs
@@ -168,13 +152,13 @@ class Rewriter:
                 new[~known] = each(self.anonymiser.mac, new[~known])
             for role, end in enumerate(self.ends):
                 if end is not None:
-                    new[(macs.role == role) & (macs.header == 0)] = end  # of the outermost header
-            sums.change(macs.at, _number_rows(new.astype(np.int64), 6), around=macs.around)
+                    new[macs.role == role] = end  # of the frame's own header
+            sums.change(macs.at, _number_rows(new.astype(np.int64), 6), macs.around)
         for bits, found in ((32, sites.ips4), (128, sites.ips6)):
             if len(found.at) and (any(self.nets) or self.anonymiser):
                 self._networks(sites, sums, bits, found)
 
-    def _networks(self, sites: Sites, sums: ChecksumUpdater, bits: int, found: Any) -> None:
+    def _networks(self, sites: Located, sums: ChecksumUpdater, bits: int, found: Any) -> None:
         import numpy as np
 
         high, low = words_at(sites.data, found.at, bits // 8)
@@ -183,7 +167,7 @@ class Rewriter:
         for role, net in enumerate(self.nets):
             if net is None:
                 continue
-            here = ~done if role == 2 else ~done & (found.role == role) & (found.header == 1)
+            here = ~done if role == 2 else ~done & (found.role == role)
             mapped_high, mapped_low, known = net(high[here], low[here], bits)
             where = np.flatnonzero(here)[known]
             new_high[where], new_low[where], done[where] = mapped_high[known], mapped_low[known], True
@@ -192,20 +176,19 @@ class Rewriter:
             different, place = np.unique(raw[~done], axis=0, return_inverse=True) if bits > 32 else _unique(raw[~done])
             raw = raw.copy()
             raw[~done] = self.anonymiser.ips(different)[place.reshape(-1)]
-        sums.change(found.at, raw, own=found.own, pseudo=found.transport, around=found.around)
+        sums.change(found.at, raw, found.around, found.link)
 
-    def _fields(self, sites: Sites, sums: ChecksumUpdater) -> None:
+    def _fields(self, sites: Located, sums: ChecksumUpdater) -> None:
         """Set what only the outermost IP header of a frame is asked for."""
         import numpy as np
 
         nets = sites.networks
-        outer = nets.depth == 0
 
         def put(version: int, place: int, change: Callable[[Any], Any], size: int = 1) -> None:
-            here = np.flatnonzero(outer & (nets.version == version))
+            here = np.flatnonzero(nets.version == version)
             at = nets.at[here] + place
             old = words_at(sites.data, at, size)[1].astype(np.int64)
-            sums.change(at, _number_rows(change(old), size), own=nets.own[here], around=nets.around[here])
+            sums.change(at, _number_rows(change(old), size), nets.around[here])
 
         if self.ttl is not None:
             put(4, 8, self.ttl)
@@ -216,7 +199,7 @@ class Rewriter:
             if value is not None:
                 put(6, 0, lambda old: old & keep | value << shift, 4)  # noqa: B023  called at once
 
-    def _links(self, batch: FrameBatch, sites: Sites | None) -> None:
+    def _links(self, batch: FrameBatch, sites: Located | None) -> None:
         if self.link is not None and sites is not None:
             self.link.put(batch, sites)
         if self.pop:
@@ -227,11 +210,11 @@ class Rewriter:
             pushed(batch, self.tag)
 
 
-def batches(source: Iterator[FrameBatch], rewriter: Rewriter) -> Iterator[FrameBatch]:
-    """Yield batches rewritten; the rewriter counts anew what it had to leave."""
+def batches(source: Iterator[FrameBatch], rewriter: Rewriter, lasting: bool = True) -> Iterator[FrameBatch]:
+    """Yield batches rewritten; the rewriter counts anew what it had to leave. See `Capture.batches` for `lasting`."""
     rewriter.left.clear()
     for batch in source:
-        new = rewriter(batch)
+        new = rewriter(batch, lasting)
         if len(new):
             yield new
 

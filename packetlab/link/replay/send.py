@@ -185,7 +185,7 @@ class _Sending:
             return
         import numpy as np
 
-        from packetlab.capture.flows.hash import flow_numbers
+        from packetlab.capture.flows.numbers import flow_numbers
 
         workers = flow_numbers(batch, self.onto.linktype) % np.uint64(len(self.queues))
         for number, waiting in enumerate(self.queues):

@@ -1,0 +1,300 @@
+"""Where things lie: the scan of `scan_rows`, asked for the places of fields in every header of many packets.
+
+What is asked of a header is a `Wants`: fields whose place counts, fields whose value does, and parts that hold headers
+themselves: items, and bytes that another declaration describes. A walk gives `Visit`s, one for all packets that come to a
+header in the same step. A packet that does not fit its declarations is marked as odd, and left to `dissect`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from packetlab.bulk.queries import any_of
+from packetlab.bulk.scan import Place
+from packetlab.bulk.scan_rows import DEPTH, RowScanner, bytes_at, filled, number_at
+from packetlab.codec.source import function
+from packetlab.declare.expressions import Expr, Next
+
+if TYPE_CHECKING:
+    from packetlab.declare.declaration import AnyHeader
+    from packetlab.declare.fields import Field
+
+SHORT = 2  # in `Visit.short`: bytes are missing. 1: nothing said how many there are, and the capture cut the frame
+
+
+class Part(NamedTuple):
+    """A part of a header that holds headers.
+
+    `name`: a field of items or bytes, "payload" (where no header is bound), "rest" (what is left after the payload), or
+    "self". It is read as `header` where `condition` holds and none before it in the list was; None: nobody can, and `why` is
+    what is said of it. `repeated` is the field, where one header stands after the other.
+    """
+
+    name: str
+    header: type[AnyHeader] | None
+    condition: Expr | None = None
+    why: str = ""
+    repeated: Field | None = None
+
+
+class Wants(NamedTuple):
+    """What is asked of a header: places and values of fields, parts. `never`: only of objects."""
+
+    fields: frozenset[str]
+    values: frozenset[str]
+    parts: tuple[Part, ...] = ()
+    never: bool = False
+
+
+class Visit:
+    """Headers of one class in many packets: arrays, an element a header; places count bytes in the buffer.
+
+    Attributes:
+        rows: the packets. ids: which of the walk's. begin, inner: where the headers begin, and their payloads. stop: where
+            those end. end: what the header may fill. short: see `SHORT`. partial: whether a lower header says that this is
+            no whole packet. bound: whether a header is bound there.
+        places: field -> (where, whether it is there, size: None for fixed ones). values: field -> number. holds: part -> where
+            its condition holds. children: part, visits, and which headers of this one they are in.
+        wholes: checksum -> whether all it covers is here, where that is known by another way than `short`.
+    """
+
+    __slots__ = (
+        "begin", "bound", "children", "cls", "end", "holds", "ids", "inner", "partial", "places", "rows", "short", "stop",
+        "values", "wholes",
+    )  # fmt: skip
+
+    def __init__(
+        self, cls: type[AnyHeader], rows: Any, ids: Any, begin: Any, inner: Any, stop: Any, end: Any, short: Any, partial: Any,
+        bound: Any, places: dict[str, Any], values: dict[str, Any], holds: dict[Any, Any],
+    ) -> None:  # fmt: skip
+        self.cls, self.rows, self.ids, self.begin, self.inner, self.stop, self.end = (
+            cls,
+            rows,
+            ids,
+            begin,
+            inner,
+            stop,
+            end,
+        )
+        self.short, self.partial, self.bound = short, partial, bound
+        self.places, self.values, self.holds = places, values, holds
+        self.children: list[tuple[Part, list[Visit], Any]] = []
+        self.wholes: dict[str, Any] = {}
+
+    def region(self, name: str) -> tuple[Any, Any, Any]:
+        """Return where a part begins and ends, and where it is there (True: everywhere)."""
+        if name == "self":
+            return self.begin, self.inner, True
+        if name == "payload":
+            return self.inner, self.stop, True
+        if name == "rest":
+            return self.stop, self.end, True
+        if name not in self.places:
+            return self.end, self.end, False
+        at, there, size = self.places[name]
+        return at, at + (self.cls._by_name[name].kind.fixed_bits + 7) // 8 if size is None else at + size, there
+
+    def parts(self, parts: tuple[Part, ...]) -> Iterator[tuple[Part, Any, Any, Any]]:
+        """Yield the parts that are there and not empty: which headers have them, where they begin and end."""
+        taken: dict[str, Any] = {"payload": self.bound}
+        for number, part in enumerate(parts):
+            at, end, there = self.region(part.name)
+            here = (at < end) & there & self.holds.get(number, True) & ~taken.get(part.name, self.bound & False)
+            taken[part.name] = here | taken.get(part.name, False)
+            if here.any():
+                some = here.nonzero()[0]
+                yield part, some, at[some], end[some]
+
+
+class PlaceScanner(RowScanner):
+    """Writes the function of one header, which appends a `Visit`."""
+
+    def __init__(
+        self, cls: type[AnyHeader], numbers: dict[type[AnyHeader], int], wants: Wants, until: Expr | None
+    ) -> None:
+        self.wants, self.until = wants, until
+        self.at: dict[str, tuple[str, str, str]] = {}
+        super().__init__(cls, numbers, ())
+        self.live += ["ids", "short"]
+        self.needed |= wants.values
+
+    def _rules(self) -> list[Expr]:
+        declaration = self.cls._declaration
+        rules = [*super()._rules(), *(part.condition for part in self.wants.parts if part.condition is not None)]
+        rules += [
+            rule
+            for rule in (declaration.opaque, declaration.partial, declaration.quotes, self.until)
+            if rule is not None
+        ]
+        return rules
+
+    def refusal(self) -> str:
+        return "asked of objects alone" if self.wants.never else super().refusal()
+
+    def give(self, name: str, at: Place, size: int | str = 0, value: str = "") -> None:
+        if name in self.wants.fields:
+            there = f"p_{name}" if self.where else "True"
+            place = f"{at[0]} + {at[1]}"
+            if at[0] != "begin":
+                self.let(f"x_{name}", place)
+                place = f"x_{name}"
+            varies = isinstance(size, str)
+            if varies:
+                self.let(f"w_{name}", f"np.maximum({size}, 0)")
+            self.at[name] = place, there, f"w_{name}" if varies else "None"
+
+    def clip(self, name: str) -> None:
+        self.put(f"short = short | ({name} > end) * {SHORT}")
+        super().clip(name)
+
+    def leave(self, end: str) -> None:
+        declaration = self.cls._declaration
+        if any(f.condition is None and not isinstance(f.rule, Next) for f in self.plan.lengths):
+            self.put(f"short = short & {SHORT}")
+        self.let("inner", f"{self.pos} + 0")
+        self.let("stop", f"{end} + 0")
+        holds = []
+        for number, part in enumerate(self.wants.parts):
+            if part.condition is not None:
+                self.let(f"i_{number}", f"({part.condition.code(self)}) != 0")
+                holds.append(f"{number}: i_{number}")
+        for name in ("partial", "quotes"):
+            rule = getattr(declaration, name)
+            if rule is not None:
+                self.let(f"i_{name}", f"({rule.code(self)}) != 0")
+                holds.append(f"{name!r}: i_{name}")
+        holds += [
+            f"{name!r}: p_{name}" for name in sorted(self.wants.values) if self.cls._by_name[name].condition is not None
+        ]
+        if self.until is not None:
+            self.let("i_until", f"({self.until.code(self)}) != 0")
+            holds.append("'until': i_until")
+        self.put("go = inner < stop")
+        if declaration.opaque is not None:
+            self.put(f"go = go & (({declaration.opaque.code(self)}) == 0)")
+            holds.append("'opaque': ~go & (inner < stop)")
+        self.put("bound = ~go")
+        self.put(
+            "found.append(Visit(cls, rows, ids, begin, inner, stop, end, short, partial, bound, "
+            f"{{{', '.join(f'{name!r}: ({at}, {there}, {size})' for name, (at, there, size) in self.at.items())}}}, "
+            f"{{{', '.join(f'{name!r}: v_{name}' for name in sorted(self.wants.values) if name in self.read)}}}, "
+            f"{{{', '.join(holds)}}}))"
+        )
+        if declaration.partial is not None:
+            self.put(f"short = short | i_partial * {SHORT}")
+        branches = self.branches(any(part.name == "payload" for part in self.wants.parts))
+        for tests, which in branches:
+            self.put(f"hit = go & {any_of(tests)}")
+            if which != "0":
+                self.put("if hit.any():")
+                self.put(
+                    f"    work.append(({which}, rows[hit], ids[hit], inner[hit], stop[hit], partial[hit], short[hit]))"
+                )
+            self.put("go = go & ~hit")
+        if branches:
+            self.put("found[-1].bound = ~go")
+
+
+class PlacesScan:
+    """Walks over packets in one buffer.
+
+    `last`: where each ends. `missing`: whether the capture cut it. `wants` says what is asked of a class, `leading` which
+    classes lead to anything. `odd` is, for each packet, whether it has to be looked at as objects.
+    """
+
+    def __init__(
+        self, data: Any, last: Any, missing: Any, wants: Callable[[type[AnyHeader]], Wants],
+        leading: dict[type[AnyHeader], int], known: dict[Any, Any],
+    ) -> None:  # fmt: skip
+        import numpy as np
+
+        self.np, self.data, self.last, self.missing = np, data, last, missing
+        self.wants, self.leading, self.known = wants, leading, known
+        self.odd = np.zeros(len(last), bool)
+
+    def _step(self, cls: type[AnyHeader], until: Expr | None = None) -> Any:
+        key = "step", cls, until
+        if key not in self.known:
+            writer = PlaceScanner(cls, self.leading, self.wants(cls), until)
+            head = "def step(work, found, last, missing, odd, data, rows, ids, begin, end, partial, short):"
+            names = {
+                "np": self.np, "number_at": number_at, "bytes_at": bytes_at, "filled": filled, "Visit": Visit, "cls": cls
+            }  # fmt: skip
+            lines = [head, *("    " + line for line in writer.source())]
+            self.known[key] = function(lines, names, f"places in {cls.__name__}")
+        return self.known[key]
+
+    def walk(self, first: type[AnyHeader], rows: Any, begin: Any, end: Any, partial: Any = None) -> list[Visit]:
+        """Return the visits of packets, or parts of them, that begin with a header of a class."""
+        np = self.np
+        none = np.zeros(len(rows), bool) if partial is None else partial
+        found: list[Visit] = []
+        work: list[Any] = [(first, rows, np.arange(len(rows)), begin, end, none, self.missing[rows] * 1)]
+        classes = {number: cls for cls, number in self.leading.items()}
+        for _ in range(DEPTH):
+            if not work:
+                break
+            now, work = work, []
+            for which, mine, *more in now:
+                step = self._step(classes.get(which, which))
+                step(work, found, self.last, self.missing, self.odd, self.data, mine, *more)
+        for _, mine, *_ in work:
+            self.odd[mine] = True
+        for visit in found:
+            self._inside(visit)
+        return found
+
+    def _inside(self, visit: Visit) -> None:
+        """Walk into the parts of headers."""
+        for part, some, at, end in visit.parts(self.wants(visit.cls).parts):
+            if part.repeated is not None:
+                self._items(part, part.repeated, visit, some, at, end)
+            else:
+                visits = []
+                if part.header is not None:
+                    visits = self.walk(part.header, visit.rows[some], at, end, visit.partial[some])
+                visit.children.append((part, visits, some))
+
+    def _items(self, part: Part, f: Field, visit: Visit, index: Any, at: Any, end: Any) -> None:
+        np = self.np
+        step = self._step(f.kind.item, f.until)
+        while len(index):
+            found: list[Visit] = []
+            rows, none = visit.rows[index], np.zeros(len(index), bool)
+            step(
+                [],
+                found,
+                self.last,
+                self.missing,
+                self.odd,
+                self.data,
+                rows,
+                np.arange(len(index)),
+                at,
+                end,
+                none,
+                none * 1,
+            )
+            if not found:
+                return
+            item = found[0]
+            which = index[item.ids]
+            item.ids = np.arange(len(which))
+            self.odd[item.rows[item.inner <= item.begin]] = True
+            self._inside(item)
+            visit.children.append((part, [item], which))
+            on = (item.inner > item.begin) & (item.inner < item.end)
+            if f.until is not None:
+                ended = on & item.holds["until"]
+                self._filled(f, item.rows[ended], item.inner[ended], item.end[ended])
+                on &= ~ended
+            index, at, end = which[on], item.inner[on], item.end[on]
+
+    def _filled(self, f: Field, rows: Any, at: Any, end: Any) -> None:
+        """Mark as odd where more than zeros that fill up to a multiple stands after the last item."""
+        bad = end - at >= max(f.align, 1)
+        for more in range(max(f.align, 1) - 1):
+            here = at + more < end
+            bad |= here & (self.data[self.np.where(here, at + more, 0)] != 0)
+        self.odd[rows[bad]] = True

@@ -1,0 +1,264 @@
+"""Frames that do not fit their declarations, or that no scan can do, read one by one as objects: the same visits.
+
+What was lost (cut off, faulty) and may have been an address is counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from packetlab.bulk.scan_places import Part, Visit
+from packetlab.capture.rewrite.roles import holds, roles, wants
+from packetlab.codec.lenient import Values, values_of
+from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.expressions import NamedExpr
+from packetlab.declare.fields import Field
+from packetlab.declare.plan import Listed
+from packetlab.packet.explain import Derivation, all_here, checked
+from packetlab.packet.offsets import Span, field_spans, places
+from packetlab.packet.packet import Header, Packet
+from packetlab.packet.results import Verdict
+from packetlab.protocols.dissect import dissect
+
+if TYPE_CHECKING:
+    from packetlab.capture.batch import FrameBatch
+
+MOST = 1000  # headers of a frame; tunnels in each other beyond that are malice
+
+
+def read(batch: FrameBatch, rows: Any, left: Counter[str]) -> list[Visit]:
+    """Return the visits of some rows of a batch. `left`: what could not be found -> number of frames."""
+    starts = batch.starts
+    return _Reader(batch.data, left).visits(
+        [_Frame(batch.frame(row).packet(), int(starts[row]), row, which) for which, row in enumerate(rows.tolist())]
+    )
+
+
+class _Layer:
+    """One header of a frame: where it and its fields lie, in the buffer."""
+
+    def __init__(self, header: Header, where: list[int], spans: list[Span], shift: int) -> None:
+        self.header, self.spans, self.shift = header, spans, shift
+        self.begin, self.inner, self.stop, self.end = where
+        self.wholes: dict[str, bool] = {}
+        self.last = True  # whether no header follows
+
+
+class _Frame:
+    """What is read of one frame: a packet that begins at a place of the buffer."""
+
+    def __init__(self, packet: Packet, start: int, row: int, which: int) -> None:
+        self.packet, self.start, self.row, self.which = packet, start, row, which
+
+    def layers(self, left: Counter[str]) -> list[_Layer]:
+        """Return its headers; count what was lost in them."""
+        packet, where = self.packet, places(self.packet)
+        spans: dict[int, list[Span]] = {}
+        for span in where.spans:
+            spans.setdefault(span.layer, []).append(span)
+        found: list[_Layer] = []
+        headers, data = packet.layers, bytes(packet)
+        filled = any(any(data[one:last]) for one, last in where.trailers.values())
+        sums: dict[int, dict[str, bool]] = {}
+        for (i, _, name), said in checked(packet).items():
+            sums.setdefault(i, {})[name] = said is not Verdict.UNVERIFIED
+        if len(headers) > MOST:
+            left[f"what stands after {MOST} headers of a frame"] += 1
+            headers = headers[:MOST]
+        for i, header in enumerate(headers):
+            begin, end = where.layers[i]
+            more = i + 1 < len(packet.layers)
+            inner, stop = where.layers[i + 1] if more else where.payload
+            stop = where.trailers[i + 1][1] if i + 1 in where.trailers else stop
+            rest = where.trailers[i][1] if i in where.trailers else end
+            layer = _Layer(
+                header, [self.start + one for one in (begin, inner, stop, rest)], spans.get(i, []), self.start
+            )
+            layer.last, layer.wholes = not more, sums.get(i, {})
+            unread = _unread(packet, i, inner < end or filled)
+            if unread is not None:
+                left[f"{type(header).__name__}.{unread}, which is cut off or faulty"] += 1
+            found.append(layer)
+        return found
+
+
+class _Reader:
+    def __init__(self, data: Any, left: Counter[str]) -> None:
+        self.data, self.left = data, left
+
+    def visits(self, frames: list[_Frame]) -> list[Visit]:
+        """Return the visits of frames, level by level."""
+        levels: dict[tuple[int, type[AnyHeader]], list[tuple[_Frame, _Layer]]] = {}
+        for frame in frames:
+            for level, layer in enumerate(frame.layers(self.left)):
+                levels.setdefault((level, type(layer.header)), []).append((frame, layer))
+        order = sorted(levels, key=lambda key: key[0])
+        return [self.visit(key[1], levels[key]) for key in order]
+
+    def visit(self, cls: type[AnyHeader], layers: list[tuple[_Frame, _Layer]]) -> Visit:
+        """Return one visit of headers of a class."""
+        import numpy as np
+
+        def numbers(values: Any) -> Any:
+            return np.array(list(values), np.int64)
+
+        def truths(values: Any) -> Any:
+            return np.array(list(values), bool)
+
+        scopes = [self.scope(layer) for _, layer in layers]
+        wanted, places, declaration = wants(cls), {}, cls._declaration
+        for name in sorted({*wanted.fields, *([roles(cls).target] if wanted.never else [])}):
+            some = [self.field(layer, name) for _, layer in layers]
+            if any(size for _, size in some):
+                varies = name not in cls._by_name or cls._by_name[name].kind.bits is None
+                places[name] = (
+                    numbers(at for at, _ in some), truths(size > 0 for _, size in some),
+                    numbers(size for _, size in some) if varies else None,
+                )  # fmt: skip
+        holding: dict[Any, Any] = {
+            number: truths(part.condition.evaluate(scope) for scope in scopes)
+            for number, part in enumerate(wanted.parts) if part.condition is not None
+        }  # fmt: skip
+        for name in ("partial", "quotes", "opaque"):
+            rule = getattr(declaration, name)
+            if rule is not None:
+                holding[name] = truths(rule.evaluate(scope) for scope in scopes)
+        if "opaque" in holding:
+            holding["opaque"] &= truths(layer.inner < layer.stop and layer.last for _, layer in layers)
+        values = {}
+        for name in wanted.values:
+            raw = [getattr(layer.header, cls._by_name[name].slot) for _, layer in layers]
+            values[name] = numbers(one or 0 for one in raw)
+            holding[name] = truths(one is not None for one in raw)
+        made = [layer for _, layer in layers]
+        begin, inner, stop, end = (
+            numbers(getattr(one, name) for one in made) for name in ("begin", "inner", "stop", "end")
+        )
+        visit = Visit(
+            cls, numbers(frame.row for frame, _ in layers), numbers(frame.which for frame, _ in layers), begin, inner, stop, end,
+            numbers(0 for _ in made), truths(False for _ in made), truths(not layer.last for layer in made) | holding.get("opaque", False), places, values,
+            holding,
+        )  # fmt: skip
+        visit.wholes = {f.name: truths(layer.wholes.get(f.name, True) for layer in made) for f in declaration.plan.sums}
+        self.inside(visit, layers)
+        return visit
+
+    def scope(self, layer: _Layer) -> Values:
+        scope = Values(values_of(layer.header), self.data[layer.begin : layer.stop].tobytes(), layer.stop - layer.begin)
+        scope.pos, scope.payload_end = layer.inner - layer.begin, layer.stop - layer.begin
+        return scope
+
+    def field(self, layer: _Layer, name: str) -> tuple[int, int]:
+        """Return where a field stands and how many bytes it has, 0 where it is not (wholly) there."""
+        header = layer.header
+        if name not in header._by_name:
+            return self.final(layer, name)
+        f = header._by_name[name]
+        span = next((span for span in layer.spans if span.field is f), None)
+        if span is None:
+            return layer.stop, 0
+        if f.kind.bits is not None and span.bits != f.kind.bits:
+            if holds(type(header), f):
+                self.left[f"{type(header).__name__}.{name}, which is cut off inside"] += 1
+            return layer.stop, 0
+        return layer.shift + span.bit // 8, -(-span.bits // 8)
+
+    def final(self, layer: _Layer, name: str) -> tuple[int, int]:
+        """Return where the final destination stands that a property gives: what it is worked out from is not known, so it
+        stands where addresses may begin."""
+        value = getattr(layer.header, name, b"")
+        data = self.data[layer.begin : layer.end].tobytes()
+        place = next((at for at in range(0, len(data), 4) if value and data.startswith(value, at)), -1)
+        return (layer.begin + place, len(value)) if place >= 0 else (layer.stop, 0)
+
+    def inside(self, visit: Visit, layers: list[tuple[_Frame, _Layer]]) -> None:
+        """Read the parts of headers."""
+        for part, some, at, end in visit.parts(wants(visit.cls).parts):
+            if part.repeated is not None:
+                self.items(part, part.repeated, visit, layers, some, at)
+                continue
+            frames: list[_Frame] = []
+            if part.header is not None:
+                assert issubclass(part.header, Header)
+                for one, a, b in zip(some.tolist(), at.tolist(), end.tolist(), strict=True):
+                    packet = dissect(self.data[a:b].tobytes(), part.header)
+                    frames.append(_Frame(packet, a, layers[one][0].row, len(frames)))
+            visit.children.append((part, self.visits(frames), some))
+
+    def items(self, part: Part, f: Field, visit: Visit, layers: list[Any], some: Any, at: Any) -> None:
+        import numpy as np
+
+        found: list[tuple[_Frame, _Layer]] = []
+        owners: list[int] = []
+        for one, place in zip(some.tolist(), at.tolist(), strict=True):
+            frame, layer = layers[one]
+            for item in getattr(layer.header, f.name) or ():
+                size = len(bytes(item))
+                made = item if isinstance(item, Header) else dissect(item, f.kind.item).layers[0]  # as far as it goes
+                spans = field_spans(made, place * 8)
+                inner = min(place + len(bytes(made)), place + size)
+                found.append(
+                    (
+                        _Frame(frame.packet, 0, frame.row, len(found)),
+                        _Layer(made, [place, inner, inner, inner], spans, 0),
+                    )
+                )
+                owners.append(one)
+                place += size
+        if found:
+            visit.children.append((part, [self.visit(f.kind.item, found)], np.array(owners, np.int64)))
+
+
+def _unread(packet: Packet, place: int, remains: bool) -> str | None:
+    """Return the name of the first field of a header that may hold an address which is here but was not read, None for none.
+
+    `remains`: whether there are bytes after the header. Faults do not tell: a lower header may be at fault for all.
+    """
+    header, scope = packet.layers[place], Derivation(packet, place)
+    trailer = header._declaration.after
+    if trailer and not all_here(packet, scope.bodies, place + 1)[place]:
+        return trailer[0].name  # of a part, what stands after the payload is read from where the part ends
+    for f in header._fields:
+        if not holds(type(header), f):
+            continue
+        raw = getattr(header, f.slot)
+        if raw is None:
+            missing = remains and _expected(header, f, scope)
+        else:
+            missing = f.kind.wire == "items" and (_unlike(header, f) or _more(header, f, scope))
+        if missing:
+            return f.name
+    return None
+
+
+def _expected(header: Header, f: Field, scope: Derivation) -> bool:
+    """Whether a field is to be there, as far as what its condition asks for was read."""
+    if f.condition is None:
+        return True
+    asked = [header._by_name.get(leaf.name) for leaf in f.condition.leaves() if isinstance(leaf, NamedExpr)]
+    cut = header._state >> 2 * len(header._fields)
+    lost = cut and any(one is not None and getattr(header, one.slot) is None for one in asked)
+    return bool(lost or f.condition.evaluate(scope))
+
+
+def _unlike(header: Header, f: Field) -> bool:
+    """Whether among the items of a field, or in them, are bytes that are no item."""
+    return any(
+        not isinstance(item, Header)
+        or any(_unlike(item, one) for one in item._fields if one.kind.wire == "items" and holds(type(item), one))
+        for item in getattr(header, f.name) or ()
+    )
+
+
+def _more(header: Header, f: Field, scope: Derivation) -> bool:
+    """Whether a field is to have more items than it has."""
+    items, counts = getattr(header, f.name), header._declaration.plan.counts
+    if f.name in counts:
+        return counts[f.name].evaluate(scope) > len(items)
+    if f.until is None or not any(
+        isinstance(step, Listed) and f in step.fields for step in header._declaration.plan.steps
+    ):
+        return False  # its end is known otherwise
+    last = {one.name: getattr(items[-1], one.slot) for one in items[-1]._fields} if items else {}
+    return not items or not f.until.evaluate(Values(last, b"", 0))

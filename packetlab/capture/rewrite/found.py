@@ -1,0 +1,137 @@
+"""What is found in a batch of frames: arrays of addresses, IP headers and checksums, positions in the batch's buffer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    pass
+
+
+class Sums(NamedTuple):
+    """Internet checksums: their row, place, what they cover, and how they lie in each other.
+
+    `at`: where each stands; it covers [first, end). `source`, `target`: addresses of the pseudo-header, `width` bytes
+    each (0: none), with `protocol`. `optional`: 0 says none. `whole`: whether all it covers is here. `parent`: the sum that
+    covers it, -1 for none; parents come before their children.
+    """
+
+    row: Any
+    at: Any
+    first: Any
+    end: Any
+    source: Any
+    target: Any
+    width: Any
+    protocol: Any
+    optional: Any
+    whole: Any
+    parent: Any
+
+
+class Addresses(NamedTuple):
+    """Addresses of one width: their row and place, whether source, destination or neither (0, 1, 2), and the innermost
+    checksum that covers them, -1 for none. `role` of a MAC address is that in the frame's own header, of an IP address that in
+    a network header. `link`: those that pseudo-headers take, as places in these arrays, and the sums."""
+
+    row: Any
+    at: Any
+    role: Any
+    around: Any
+    link: tuple[Any, Any]
+
+
+class Networks(NamedTuple):
+    """The outermost IP header of frames: row, place, version, and the sums that cover it and what is in it."""
+
+    row: Any
+    at: Any
+    version: Any
+    around: Any
+
+
+class Lengths(NamedTuple):
+    """Fields that say how long a packet is: row, place, where what they count begins, and the sum that covers them."""
+
+    row: Any
+    at: Any
+    base: Any
+    around: Any
+
+
+class Rule(NamedTuple):
+    """How a checksum that is no plain Internet one comes about.
+
+    It stands in `size` bytes at `at` and is `algorithm` over `regions` (first, end), with `pseudo` (place, bytes) and `more`
+    added to the sum. `none` says that there is no checksum; `instead` is stored where the sum is that. `whole`: whether
+    all it covers is here. `around`: the sum that covers it, -1 for none.
+    """
+
+    at: int
+    size: int
+    little: bool
+    algorithm: str
+    regions: tuple[tuple[int, int], ...]
+    pseudo: tuple[tuple[int, int], ...]
+    more: int
+    none: int | None
+    instead: int
+    whole: bool
+    around: int
+
+
+class Ends:
+    """Who speaks to whom, by the outermost declared addresses of each frame: where they stand (-1: nowhere) and how many
+    bytes they have; ports as numbers (-1: none). `piece`: whether the ports are of a first fragment; the others have none.
+    `kind`: which class has the ports."""
+
+    def __init__(self, count: int) -> None:
+        import numpy as np
+
+        self.source, self.target, self.sport, self.dport = (np.full(count, -1, np.int64) for _ in range(4))
+        self.width, self.kind = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        self.piece = np.zeros(count, bool)
+
+
+class State:
+    """What is known on the way through packets from header to header, an element for each.
+
+    Attributes:
+        around: the innermost checksum that covers what comes. carrier: which class the pseudo-header is of (-1: none), source,
+        target, width, reach: where its addresses stand and how many bytes they have. depth: network headers so far.
+        first: whether nothing has come yet. framed: whether the frame's own MAC addresses have. asked: 0 until the header
+        with the ends has come, 1 until ports have, then 2. piece: whether what comes is of a first fragment of that.
+        quoted: whether it is quoted in an error. part: whether it is of a fragment.
+    """
+
+    NAMES = (
+        "around", "asked", "carrier", "depth", "first", "framed", "part", "piece", "quoted", "reach", "source", "target", "width"
+    )  # fmt: skip
+
+    def __init__(self, values: dict[str, Any], root: State | None = None, index: Any = None) -> None:
+        self.__dict__.update(values)
+        self.root, self.index = root or self, index
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    @classmethod
+    def new(cls, count: int) -> State:
+        import numpy as np
+
+        values: dict[str, Any] = {name: np.zeros(count, np.int64) for name in cls.NAMES}
+        for name in ("around", "carrier", "source", "target"):
+            values[name] -= 1
+        for name in ("framed", "part", "piece", "quoted"):
+            values[name] = np.zeros(count, bool)
+        return cls({**values, "first": np.ones(count, bool)})
+
+    def taken(self, ids: Any, around: Any, inside: bool) -> State:
+        """Return the state for parts of headers: `ids` of these, and the sums that cover them. `inside`: not their payload."""
+        values = {name: getattr(self, name)[ids] for name in self.NAMES}
+        values["around"] = around.copy()
+        if not inside:
+            return State(values)
+        values["asked"][:] = 2
+        return State(values, self.root, ids if self.index is None else self.index[ids])

@@ -1,0 +1,255 @@
+"""Roles: what of a header rewriting touches, as its declaration says: addresses, ports, checksums, lengths, ends.
+
+Nothing here looks at packets; it is worked out once for each class and kept until bindings change.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from packetlab.bulk.scan import following
+from packetlab.bulk.scan_places import Part, Wants
+from packetlab.capture.rewrite.inside import INSIDE, KEPT, NUMBERS
+from packetlab.declare import registry
+from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.expressions import Checksum, Expr, Next, Op, Size
+from packetlab.declare.fields import Field
+from packetlab.declare.rules import field
+from packetlab.protocols.ip import IPv4, Routing
+from packetlab.protocols.link import ETHERTYPE
+from packetlab.protocols.linktypes import FIRST
+from packetlab.protocols.transport import SCTP, TCP, UDP
+
+PORTS = ("sport", "dport")
+"""Names of the fields that are ports, in any header."""
+LINK_TYPES = (ETHERTYPE, "cisco.hdlc")  # number spaces of ether types
+
+_known: dict[Any, Any] = {}
+registry.caches.append(_known)
+
+
+class Roles(NamedTuple):
+    """What the fields of a header are.
+
+    Attributes:
+        addresses: fields with addresses. ports: those that can be changed. wrong: fields that cannot be, and why.
+        sums: checksums, the outermost first. ends: the two fields that say who speaks to whom. carrier: whether these are
+        what a pseudo-header takes. target: the field or property that names the final destination in place of that.
+        ported: whether it has ports. macs: whether its `src` and `dst` may be those of a frame. lengths: fields that say how
+        long header and payload (True) or the payload (False) are. type: the field with an ether type.
+        hides: whether what it leaves unread may hold addresses.
+    """
+
+    addresses: tuple[Field, ...]
+    ports: tuple[Field, ...]
+    wrong: tuple[tuple[Field, str], ...]
+    sums: tuple[Field, ...]
+    ends: tuple[str, str] | None
+    carrier: bool
+    target: str
+    ported: bool
+    macs: bool
+    lengths: tuple[tuple[Field, bool], ...]
+    type: Field | None
+
+
+def roles(cls: type[AnyHeader]) -> Roles:
+    """Return what the fields of a class are."""
+    if ("roles", cls) not in _known:
+        _known["roles", cls] = _roles(cls)
+    found: Roles = _known["roles", cls]
+    return found
+
+
+def _roles(cls: type[AnyHeader]) -> Roles:
+    declaration, by_name = cls._declaration, cls._by_name
+    askew = _askew(cls)
+    ports = tuple(f for f in cls._fields if is_port(f) and cls not in KEPT)
+    wrong = [(f, "which is no port of 16 bits in network order") for f in ports if f.kind.bits != 16 or f.kind.little]
+    addresses = tuple(f for f in cls._fields if f.kind.is_address)
+    wrong += [(f, "which does not begin with a byte") for f in (*addresses, *ports) if f.name in askew]
+    wrong += [
+        (f, "which does not fill whole bytes")
+        for f in declaration.plan.sums
+        if f.name in askew or f.kind.fixed_bits % 8
+    ]
+    bad = [f for f, _ in wrong]
+    pseudo = declaration.pseudo or ("", "")
+    carrier = bool(pseudo[0])
+    two = pseudo if carrier else ("src", "dst")
+    kinds = [by_name[name].kind if name in by_name else None for name in two]
+    ends = two if all(kind is not None and kind.is_address and kind.bits != 48 for kind in kinds) else None
+    target = (
+        pseudo[1] if pseudo[1] and not carrier else "final_destination" if hasattr(cls, "final_destination") else ""
+    )
+    return Roles(
+        tuple(f for f in addresses if f not in bad),
+        tuple(f for f in ports if f not in bad),
+        tuple(dict(wrong).items()),
+        tuple(f for f in reversed(declaration.plan.sums) if f not in bad),
+        ends,
+        carrier,
+        target,
+        all(name in by_name and is_port(by_name[name]) for name in PORTS),
+        any(f.kind.is_address and f.kind.bits == 48 and f.name in ("src", "dst") for f in cls._fields),
+        tuple((f, whole) for f, whole in _lengths(cls) if f.name not in askew and not declaration.has_trailer),
+        next((f for f in cls._fields if isinstance(f.rule, Next) and f.rule.space in LINK_TYPES), None),
+    )
+
+
+def is_port(f: Field) -> bool:
+    """Whether a field is a port."""
+    return f.name in PORTS and f.kind.wire == "number"
+
+
+def _askew(cls: type[AnyHeader]) -> set[str]:
+    """Names of the fields that do not begin with a byte."""
+    found = set()
+    for unit in cls._declaration.plan.units:
+        bit = 0
+        for f in unit.fields:
+            found.update([f.name] if bit % 8 else [])
+            bit += f.kind.fixed_bits
+    return found
+
+
+def _lengths(cls: type[AnyHeader]) -> list[tuple[Field, bool]]:
+    return [
+        (f, parts == {"self", "payload"}) for f in cls._fields
+        if f.kind.bits == 16 and f.kind.wire == "number" and not f.kind.little and f.condition is None
+        and f.rule is not None and (parts := _summed(f.rule)) in ({"self", "payload"}, {"payload"})
+    ]  # fmt: skip
+
+
+def _summed(rule: Expr) -> set[str]:
+    """Return the parts whose sizes a rule adds up; {""} where it does anything else."""
+    if isinstance(rule, Size):
+        return {rule.name}
+    if isinstance(rule, Op) and rule.sign == "+":
+        return _summed(rule.left) | _summed(rule.right)
+    return {""}
+
+
+# What is asked of the scan -----------------------------------------------------------------------------------------
+
+
+def parts(cls: type[AnyHeader]) -> tuple[Part, ...]:
+    """Return the parts of a header that hold headers with addresses, ports or checksums."""
+    if ("parts", cls) not in _known:
+        found = [
+            Part(f.name, f.kind.item, repeated=f) for f in cls._fields if f.kind.wire == "items" and _holds(f.kind.item)
+        ]
+        found += [
+            part
+            for one in cls.__mro__
+            for part in INSIDE.get(one, ())
+            if part.name in (*cls._by_name, "payload", "rest", "self")
+        ]
+        for f in cls._fields:
+            if isinstance(f.rule, Next):
+                numbers = registry.space(f.rule.space).headers
+                found += [
+                    Part("payload", header, field(f.name) == number)
+                    for number, header in NUMBERS.get(f.rule.space, {}).items() if number not in numbers
+                ]  # fmt: skip
+        _known["parts", cls] = tuple(found)
+    some: tuple[Part, ...] = _known["parts", cls]
+    return some
+
+
+def _holds(cls: type[AnyHeader], inside: tuple[type[AnyHeader], ...] = ()) -> bool:
+    """Whether a header has addresses, ports or checksums itself or in its items."""
+    return any(holds(cls, f, inside) or isinstance(f.rule, Checksum) for f in cls._fields) or any(
+        part.name == "self" for one in cls.__mro__ for part in INSIDE.get(one, ())
+    )
+
+
+def holds(cls: type[AnyHeader], f: Field, inside: tuple[type[AnyHeader], ...] = ()) -> bool:
+    """Whether a field of a header is an address or a port, or has such inside."""
+    if f.kind.is_address or is_port(f):
+        return True
+    if any(part.name == f.name for one in cls.__mro__ for part in INSIDE.get(one, ())):
+        return True
+    return f.kind.wire == "items" and f.kind.item not in (*inside, cls) and _holds(f.kind.item, (*inside, cls))
+
+
+def wants(cls: type[AnyHeader]) -> Wants:
+    """Return what of a header is asked of the scan."""
+    if ("wants", cls) not in _known:
+        role = roles(cls)
+        fields = {f.name for f in (*role.addresses, *role.ports, *(f for f, _ in (*role.wrong, *role.lengths)))}
+        fields |= {f.name for f in role.sums}
+        for f in role.sums:
+            assert isinstance(f.rule, Checksum)
+            fields.update(part for part in f.rule.over if part in cls._by_name)
+        fields.update(part.name for part in parts(cls) if part.name in cls._by_name)
+        values = (
+            {f.name for f in cls._fields if isinstance(f.rule, Next)}
+            if role.type is not None or cls._declaration.opaque is not None
+            else set()
+        )
+        values |= {name for name in PORTS if role.ported}
+        values |= {name for part in parts(cls) if "{" in part.why for name in cls._by_name if f"{{{name}}}" in part.why}
+        if issubclass(cls, Routing):
+            values |= {"kind", "segments_left"}
+        never = bool(role.target) and not issubclass(cls, (IPv4, Routing)) and role.target not in cls._by_name
+        _known["wants", cls] = Wants(frozenset(fields), frozenset(values), parts(cls), never)
+    found: Wants = _known["wants", cls]
+    return found
+
+
+def concerned() -> dict[type[AnyHeader], int]:
+    """Return the classes that have addresses, ports or checksums or lead to such, with a number for each from 1."""
+    if "concerned" not in _known:
+        reached: dict[type[AnyHeader], list[type[AnyHeader]]] = {}
+        todo = [
+            *registry.declared(),
+            *FIRST.values(),
+            *(part.header for some in INSIDE.values() for part in some if part.header),
+        ]
+        for one in todo:
+            if one not in reached:
+                reached[one] = following(one)
+                todo += reached[one]
+        found = {one for one in reached if _holds(one) or parts(one)}
+        before: dict[type[AnyHeader], list[type[AnyHeader]]] = {}
+        for lower, uppers in reached.items():
+            for upper in uppers:
+                before.setdefault(upper, []).append(lower)
+        todo = list(found)
+        for one in todo:
+            new = [lower for lower in before.get(one, ()) if lower not in found]
+            found.update(new)
+            todo += new
+        _known["concerned"] = {one: number for number, one in enumerate((one for one in reached if one in found), 1)}
+    some: dict[type[AnyHeader], int] = _known["concerned"]
+    return some
+
+
+def known() -> dict[Any, Any]:
+    """Return where what is compiled for this is kept."""
+    return _known
+
+
+# What nobody reads ---------------------------------------------------------------------------------------------------
+
+
+def hiding(cls: type[AnyHeader]) -> tuple[Field | None, Any]:
+    """Return by which number what a header leaves unread may hold addresses or ports: a field, and its numbers. True in
+    place of numbers: whatever follows may."""
+    if ("hiding", cls) not in _known:
+        found: tuple[Field | None, Any] = None, any(_reaches_on(upper) for _, _, upper in registry.conditions(cls))
+        for f in cls._fields:
+            if isinstance(f.rule, Next) and not found[1]:
+                headers = registry.space(f.rule.space).headers
+                extra = {number for number in NUMBERS.get(f.rule.space, {}) if number == 2 and number not in headers}
+                found = f, sorted({number for number, upper in headers.items() if _reaches_on(upper)} | extra)
+        _known["hiding", cls] = found
+    some: tuple[Field | None, Any] = _known["hiding", cls]
+    return some
+
+
+def _reaches_on(cls: type[AnyHeader]) -> bool:
+    """Whether addresses or ports may lie beyond the first 8 bytes of a header, which are in the first fragment."""
+    lead = concerned()
+    return (cls not in (TCP, UDP, SCTP) and _holds(cls)) or any(upper in lead for upper in following(cls))

@@ -19,6 +19,7 @@ from packetlab.declare.expressions import (
     Const,
     Count,
     Expr,
+    Has,
     If,
     Next,
     OneOf,
@@ -413,8 +414,8 @@ def _counts_payload(rule: Expr) -> bool:
 
 
 def needs(rule: Expr) -> set[str]:
-    """Names of the fields whose values a rule asks for."""
-    return {leaf.name for leaf in rule.leaves() if isinstance(leaf, Ref)}
+    """Names of the fields that have to be read before a rule can be worked out."""
+    return {leaf.name for leaf in rule.leaves() if isinstance(leaf, Ref | Has)}
 
 
 def apart(one: Expr | None, other: Expr | None) -> bool:

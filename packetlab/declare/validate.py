@@ -19,7 +19,7 @@ from packetlab.declare.plan import Open, needs
 from packetlab.errors import DeclareError, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from packetlab.declare.fields import Field
 
@@ -253,7 +253,7 @@ def _check_sums(header: Declaration) -> None:
         raise DeclareError(f"{header.name}.{covering[1].name}", 'one sum over "self", which covers the others', circle)
     for f in header.fields:
         rules = [f.condition] if isinstance(f.rule, Checksum) else [f.condition, f.rule]
-        for name in sorted(set().union(*(needs(rule) for rule in rules if rule is not None)) & sums.keys()):
+        for name in sorted(_values_in(rules) & sums.keys()):
             raise DeclareError(f"{header.name}.{f.name}", "fields other than sums, which are worked out last", name)
 
 
@@ -350,14 +350,14 @@ def _check_order(header: Declaration) -> None:
     before: set[str] = set()
     for f in header.fields:
         said = (f.condition, plan.sizes.get(f.name), plan.counts.get(f.name))
-        for name in sorted(set().union(*(_asked(rule) for rule in said if rule is not None))):
+        for name in sorted(set().union(*(needs(rule) for rule in said if rule is not None))):
             if name not in before:
                 where = f"{header.name}.{f.name}"
                 raise DeclareError(where, "presence and size to follow from fields before it", name)
         before.add(f.name)
     after = {f.name for f in header.after}
     if plan.payload is not None:
-        for name in sorted(_asked(plan.payload[0]) & after):
+        for name in sorted(needs(plan.payload[0]) & after):
             where = f"{header.name}.{name}"
             raise DeclareError(where, "the payload's size to be known in front of the payload", "a field after it")
     for f in header.after:
@@ -366,9 +366,9 @@ def _check_order(header: Declaration) -> None:
             raise DeclareError(where, "a fixed field or pad() after a payload", "one that may be absent or of any size")
 
 
-def _asked(rule: Expr) -> set[str]:
-    """Names of the fields that have to be read before a rule can be worked out."""
-    return needs(rule) | {leaf.name for leaf in rule.leaves() if isinstance(leaf, Has)}
+def _values_in(rules: Iterable[Expr | None]) -> set[str]:
+    """Names of the fields whose values rules ask for, not only whether they are there."""
+    return {leaf.name for rule in rules if rule is not None for leaf in rule.leaves() if isinstance(leaf, Ref)}
 
 
 def _check_solved(header: Declaration) -> None:

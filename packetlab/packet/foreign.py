@@ -31,9 +31,13 @@ def is_foreign(packet: object) -> bool:
 
 
 def is_packed(packet: Any) -> bool:
-    """Whether something is made of bytes and says which: a frame or a packet of whatever library, no path and no address."""
+    """Whether something is made of bytes and says which: a frame or a packet of whatever library, no path and no address.
+
+    What is a number too, as netaddr's addresses are, is a value of a field.
+    """
     kind = type(packet)
-    return hasattr(kind, "__bytes__") and not (hasattr(kind, "__fspath__") or issubclass(kind, tuple))
+    is_value = hasattr(kind, "__fspath__") or hasattr(kind, "__int__") or issubclass(kind, tuple)
+    return hasattr(kind, "__bytes__") and not is_value
 
 
 def as_bytes(packet: Any) -> bytes:

@@ -101,6 +101,9 @@ READ_BACK: list[tuple[dict[str, Any], dict[str, Any], bytes]] = [
     (dict(length=(U8, auto(size_of("self"))), items=(Items, many()), n=(U4, 1), m=(U4, 2)), dict(items=(Speck(v=1),), n=3), b"\3\1\x32"),
     (dict(length=(U8, auto(size_of("self"))), flag=(U8, auto(has("o"))), x=(Bytes, b""), o=(U16, when(field("flag")))), dict(x=b"ab", o=5), b"\6\1ab\0\5"),
     (dict(length=(U8, auto(size_of("self"))), n=(U8, auto(size_of("y"))), x=(Bytes, b""), y=(Bytes, b"")), dict(x=b"ab", y=b"c"), b"\5\2"[:1] + b"\1abc"),
+    # whether a later field is there, which is known once it has been read
+    (dict(a=(U8, 0), n=(U8, auto(size_of("self") - has("o") * 4)), o=(U32, when(field("a") == 1))), dict(a=1, o=5), b"\1\2\0\0\0\5"),
+    (dict(a=(U8, 0), n=(U8, auto(size_of("self") + has("o") * 100)), o=(U32, when(field("a") == 1))), dict(a=1, o=5), b"\1\x6a\0\0\0\5"),
     # shared bytes
     (dict(a=U4, b=U8, c=U4, d=U64, e=U4, f=U64, g=U4), dict(a=1, b=255, c=3, d=2**64 - 1, e=5, f=2**63, g=9), b"\x1f\xf3" + b"\xff" * 8 + b"\x58" + bytes(7) + b"\x09"),
 ]  # fmt: skip

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import array
 import errno
+from ipaddress import ip_address
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from netaddr import EUI, IPAddress
 
 from packetlab import (
     IDP,
@@ -576,7 +579,22 @@ def test_an_attention_is_no_message(pair) -> None:
 # Data, on every kind of socket -----------------------------------------------------------------------------------
 
 
-NO_DATA = [5, 2.5, None, [1, 2], (1, 2), {"a": 1}, object(), range(3), Path("x"), XNSAddress(1, 2, 3)]
+NO_DATA = [
+    5,
+    2.5,
+    None,
+    [1, 2],
+    (1, 2),
+    {"a": 1},
+    object(),
+    range(3),
+    Path("x"),
+    XNSAddress(1, 2, 3),
+    EUI(1),
+    IPAddress("1.2.3.4"),
+    ip_address("::1"),
+    UUID(int=1),
+]
 
 
 def sockets(a, b):

@@ -20,6 +20,7 @@ from packetlab.errors import BuildError
 from packetlab.link.port import Port
 from packetlab.link.replay.report import SECOND, SendReport, Tally, progress
 from packetlab.link.waits import AT_ONCE, Stop, start
+from packetlab.packet.foreign import is_packed
 
 SPIN = 200_000  # ns before a deadline in which to wait awake: sleeping is no more exact than this
 AHEAD = 4  # stretches that wait for a thread; then reading on waits
@@ -83,7 +84,7 @@ def _batches(frames: Any) -> Iterator[Batch]:
         return iter([frames])
     if isinstance(frames, Capture):
         return iter(frames.batches())
-    if isinstance(frames, (bytes, bytearray, memoryview)) or hasattr(frames, "__bytes__"):
+    if isinstance(frames, (bytes, bytearray, memoryview)) or is_packed(frames):
         frames = [frames]
     return _gathered(iter(frames))
 

@@ -14,7 +14,7 @@ from packetlab.codec.decode import Reading
 from packetlab.codec.derive import Piece
 from packetlab.codec.encode import Packing
 from packetlab.codec.source import function
-from packetlab.codec.way import Placed, deciding, maker, placeable, unpacked
+from packetlab.codec.way import Placed, deciding, maker, maker_of_all, placeable, unpacked
 from packetlab.declare import registry
 
 if TYPE_CHECKING:
@@ -120,17 +120,16 @@ class Path:
     """A stack of headers that was found in a packet, each of them made when somebody asks for it.
 
     Attributes:
-        classes: of the headers. makers: ``make(packet) -> header`` of each. first: class -> maker of its first header.
+        classes: of the headers. make_all: ``make(packet)`` -> all headers. first: class -> ``make`` of its first header.
     """
 
-    __slots__ = ("classes", "first", "makers")
+    __slots__ = ("classes", "first", "make_all")
 
     def __init__(self, path: list[_Step]) -> None:
         self.classes: tuple[Any, ...] = tuple(step.part.cls.header for step in path)
-        self.makers = tuple(
-            maker(step.part, i) if isinstance(step.part, Placed) else _taken(i) for i, step in enumerate(path)
-        )
-        self.first = dict(zip(self.classes[::-1], self.makers[::-1], strict=True))
+        self.make_all = maker_of_all([step.part for step in path])
+        makers = [maker(step.part, i) if isinstance(step.part, Placed) else _taken(i) for i, step in enumerate(path)]
+        self.first = dict(zip(self.classes[::-1], makers[::-1], strict=True))
 
 
 class _Step(NamedTuple):

@@ -198,24 +198,37 @@ def unpacked(wanted: dict[str, tuple[int, str]], names: dict[str, Any]) -> list[
     return [f"{', '.join(sorted(wanted, key=lambda name: wanted[name]))}, = {key}(data)"] if wanted else []
 
 
-def maker(part: Placed, i: int) -> Any:
-    """Return ``make(packet)`` -> its header `i`, which is made of its bytes when it is first asked for."""
-    cls, read = part.cls, Placed(part.cls, at=part.at, known=part.known)
+def made(part: Placed, header: str, names: dict[str, Any]) -> list[str]:
+    """Return the lines that make a header of ``data``; `names` gets what they refer to."""
+    cls, read = part.cls, Placed(part.cls, part.tag, part.at, known=part.known)
     read.source()
     read.wanted.clear()
     every = (1 << len(cls.fields)) - 1
-    stores = [f"h._state = {every | every << len(cls.fields):#x}"]
+    stores = [f"{header}._state = {every | every << len(cls.fields):#x}"]
     for f in cls.fields:
         if f.name in read.units:
             code = repr(f.default) if f.fixed else read.value(f.name)
-        elif f.kind.wire == "payload":
-            code = "None"
         else:
-            code = read.rest
-        stores.append(f"h.{f.slot} = {code}")
-    names: dict[str, Any] = {"new": cls.header.__new__, "of": (cls.header,)}
-    lines = [f"h = p._made[{i}]", "if h is None:", "    data = p._data"]
-    lines += ["    " + line for line in [*unpacked(read.wanted, names), "h = new(*of)", *stores, f"p._made[{i}] = h"]]
-    return function(
-        ["def make(p):", *("    " + line for line in [*lines, "return h"])], names, f"{cls.name} at {part.at}"
-    )
+            code = read.rest or "None"
+        stores.append(f"{header}.{f.slot} = {code}")
+    names.update({"new": cls.header.__new__, f"of{part.tag}": (cls.header,)})
+    return [*unpacked(read.wanted, names), f"{header} = new(*of{part.tag})", *stores]
+
+
+def maker(part: Placed, i: int) -> Any:
+    """Return ``make(packet)`` -> its header `i`, which is made of its bytes when it is first asked for."""
+    names: dict[str, Any] = {}
+    lines = [f"    h = p._made[{i}]", "    if h is None:", "        data = p._data"]
+    lines += [f"        {line}" for line in [*made(part, "h", names), f"p._made[{i}] = h"]]
+    return function(["def make(p):", *lines, "    return h"], names, f"{part.cls.name} at {part.at}")
+
+
+def maker_of_all(parts: list[Reading]) -> Any:
+    """Return ``make(packet)`` -> all headers of a packet, those not made yet made of their bytes."""
+    names: dict[str, Any] = {}
+    headers = "".join(f"h{i}, " for i in range(len(parts)))
+    lines = ["    data = p._data", f"    {headers}= p._made"]
+    for i, part in enumerate(parts):
+        if isinstance(part, Placed):
+            lines += [f"    if h{i} is None:", *(f"        {line}" for line in made(part, f"h{i}", names))]
+    return function(["def make(p):", *lines, f"    return ({headers})"], names, "headers")

@@ -38,7 +38,7 @@ class Held(Shown):
         path = self._path
         if path is not None:
             # Whole before anybody sees it: threads that come at once make the same.
-            self._stack = self._resolved = tuple(make(self) for make in path.makers)
+            self._stack = self._resolved = path.make_all(self)
             self._payload = self.payload
             self._path = None
         return self._stack

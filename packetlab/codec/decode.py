@@ -351,11 +351,15 @@ class Reading(OneByOne):
         code = f"{self.pos} < {self.payload}"
         return code if self.cls.opaque is None else f"{code} and not {self.cls.opaque.code(self)}"
 
+    def numbered(self) -> list[tuple[Field, dict[int, type[AnyHeader]]]]:
+        """Return the fields whose numbers name the header that follows, and the headers of these numbers."""
+        return [(f, registry.space(rule.space).headers) for f, rule in self.plan.numbered]
+
     def next_header(self) -> list[str]:
         """Return lines that find the class that follows: by number first, then by the conditions in order."""
         lookups = []
-        for f, switch in self.plan.numbered:
-            self.names[f"H_{f.name}{self.tag}"] = registry.space(switch.space).headers
+        for f, headers in self.numbered():
+            self.names[f"H_{f.name}{self.tag}"] = headers
             lookups.append(f"H_{f.name}{self.tag}.get({self.v(f.name)})")
         conditions = registry.conditions(self.cls.header)
         following = f"n{self.tag}"

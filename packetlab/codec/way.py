@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 from packetlab.codec.decode import Reading
 from packetlab.codec.source import constant, function
 from packetlab.declare import registry
+from packetlab.declare.expressions import Const, Ref
 from packetlab.declare.plan import Bound, Fixed, Open, needs
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import AnyHeader, Declaration
+    from packetlab.declare.fields import Field
     from packetlab.declare.plan import Run, Unit
 
 FEW = 16  # bits from which on a field that decides the way is read, not compared
@@ -25,8 +27,11 @@ FEW = 16  # bits from which on a field that decides the way is read, not compare
 
 def placeable(cls: Declaration) -> bool:
     """Whether all fields of a header lie at known places once some of them are known."""
+    own = cls.plan.own
+    if own is not None and not all(isinstance(leaf, Ref | Const) for leaf in own.size.leaves()):
+        return False
     steps = [step for step in cls.plan.head if not isinstance(step, Fixed | Bound)]
-    if steps and isinstance(steps[0], Open) and steps[0].after is None and cls.plan.own is not None:
+    if steps and isinstance(steps[0], Open) and steps[0].after is None and own is not None:
         steps = steps[1:]
     return not steps and not cls.plan.trailer
 
@@ -155,14 +160,17 @@ class Placed(Reading):
 
     def leads_to(self, upper: type[AnyHeader] | None) -> bool | None:
         """Whether `upper` follows (None: nothing does) by what is known; None where only looking it up tells."""
-        for f, switch in self.plan.numbered:
-            headers = registry.space(switch.space).headers
-            if headers and f.name not in self.known:
+        for f, headers in self.numbered():
+            if f.name not in self.known:
                 return None
             found = headers.get(self.known.get(f.name, -1))
             if found is not None:
                 return found is upper
         return None if registry.conditions(self.cls.header) else upper is None
+
+    def numbered(self) -> list[tuple[Field, dict[int, type[AnyHeader]]]]:
+        # Where nothing has a number yet there is nothing to look for: all is written anew when that changes.
+        return [(f, headers) for f, headers in super().numbered() if headers]
 
     def follows(self, upper: type[AnyHeader] | None) -> str | None:
         if not self.leads_to(upper):
@@ -227,8 +235,11 @@ def maker_of_all(parts: list[Reading]) -> Any:
     """Return ``make(packet)`` -> all headers of a packet, those not made yet made of their bytes."""
     names: dict[str, Any] = {}
     headers = "".join(f"h{i}, " for i in range(len(parts)))
-    lines = ["    data = p._data", f"    {headers}= p._made"]
+    lines = ["    data, made = p._data, p._made"]
     for i, part in enumerate(parts):
+        lines.append(f"    h{i} = made[{i}]")
         if isinstance(part, Placed):
             lines += [f"    if h{i} is None:", *(f"        {line}" for line in made(part, f"h{i}", names))]
-    return function(["def make(p):", *lines, f"    return ({headers})"], names, "headers")
+    # Of threads that come at once the first one has made them.
+    lines += [f"    made.append(({headers}))", f"    return made[{len(parts)}]"]
+    return function(["def make(p):", *lines], names, "headers")

@@ -37,7 +37,6 @@ class Held(Shown):
         """The headers as they were stacked, or as they were read."""
         path = self._path
         if path is not None:
-            # Whole before anybody sees it: threads that come at once make the same.
             self._stack = self._resolved = path.make_all(self)
             self._payload = self.payload
             self._path = None

@@ -63,6 +63,13 @@ class Tag(Header, under=Ether, when={"type": 0x88B7}, payload_size=field("size")
     more: Bytes = b""
 
 
+class Far(Header, under=Ether, when={"type": 0x88B8}, payload_size=field("size") * 2):
+    """Its payload is as long as a number of few bits says."""
+
+    size: U8 = auto(size_of("payload") // 2)
+    fill: U8 = 0
+
+
 class Above(Header, under=Tag, when={"kind": 1}):
     sport: U16 = 0
     dport: U16 = auto(next_protocol("lazy.port", otherwise=0))
@@ -95,6 +102,7 @@ STACKS = [
     Ether() / Tag(few=9, kind=7) / Guessed(a=1) / b"p",
     Ether() / Tag(few=9, kind=7) / Guessed(a=5, name=b"12345") / b"p",
     Ether() / Tag(mode=3, kind=1) / b"nothing above",
+    Ether() / Far() / b"four",
 ]
 SEEDS = [bytes(packet) for packet in STACKS] + [bytes(STACKS[0]) + bytes(8), bytes(STACKS[3]) + b"\0\0"]
 

@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def test_a_cluster_does(folder: Path, large: Path, tmp_path: Path) -> None:
         assert set(fleet.map(count_and_process).__next__()[1:][0]) == {"frames", "process"}
         processes = {result["process"] for _, result in fleet.map(count_and_process)}
         assert os.getpid() not in processes and len(processes) == 2
-        for name in ("a.pcap", "z.pcap.gz"):
+        for name in ("a.pcap", "cut-b.pcapng", "z.pcap.gz"):
             (large / name).unlink()
         same_as_one_reader(large, client)
         check_table(scan(large / "cut-a.pcap", executor=client, batch_bytes=1 << 19), [large / "cut-a.pcap"])
@@ -279,9 +280,9 @@ def same_as_one_reader(large: Path, executor: Any = None, workers: int = 2) -> N
 
 @pytest.mark.slow
 def test_a_large_file_read_by_many_is_the_same_as_by_one(large: Path) -> None:
-    same_as_one_reader(large)
-    with ThreadPoolExecutor(3) as executor:
-        same_as_one_reader(large, executor)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes, ThreadPoolExecutor(3) as threads:
+        same_as_one_reader(large, processes)
+        same_as_one_reader(large, threads)
 
 
 @pytest.mark.slow
@@ -328,9 +329,9 @@ def check_table(fleet: Any, paths: list[Path]) -> None:
 @pytest.mark.slow
 def test_a_fleets_table_is_a_table(large: Path, tmp_path: Path) -> None:
     paths = sorted(path for path in large.iterdir() if path.name.startswith(("a", "cut-a")))
-    check_table(scan(paths, batch_bytes=1 << 19, workers=2), paths)
-    with ThreadPoolExecutor(2) as executor:
-        check_table(scan(paths, executor=executor, batch_bytes=1 << 19), paths)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes, ThreadPoolExecutor(2) as threads:
+        check_table(scan(paths, executor=processes, batch_bytes=1 << 19), paths)
+        check_table(scan(paths, executor=threads, batch_bytes=1 << 19), paths)
     empty = scan(str(tmp_path / "*.pcap")).table("number")
     assert empty.read().rows == empty.head().rows == 0
 

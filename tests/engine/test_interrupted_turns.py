@@ -83,6 +83,7 @@ def conversation(monkeypatch: pytest.MonkeyPatch, at: int) -> tuple[int, list[by
     return interruption.count, got, ends
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_or_said_twice_where_a_turn_is_interrupted(monkeypatch) -> None:
     places, said, ends = conversation(monkeypatch, 0)
     assert said == SAID and ends == ["closed None"] * 2

@@ -18,7 +18,7 @@ PACKAGE = TYPING.parent.parent / "packetlab"
 @pytest.mark.timeout(400)  # without its cache mypy checks all of the package first
 def test_right_uses_are_accepted_and_each_wrong_one_is_refused() -> None:
     # What the package itself is to be told of is the other run of mypy's.
-    options = ["--strict", "--no-error-summary", "--follow-imports=silent", "--config-file="]
+    options = ["--strict", "--no-error-summary", "--follow-imports=silent", f"--config-file={TYPING / 'mypy.ini'}"]
     options += ["--cache-dir=.mypy_cache/typing"]  # its own: what was checked with other options is checked anew
     words = [sys.executable, "-m", "mypy", *options, str(TYPING / "right.py"), str(TYPING / "wrong.py")]
     said = subprocess.run(words, capture_output=True, text=True, cwd=TYPING.parent.parent).stdout

@@ -17,7 +17,7 @@ from hypothesis import given, settings, strategies as st
 
 from packetlab import IDP, UDP, Capture, CaptureError, Ether, Frame, IPv4, Writer
 from packetlab.capture import Extras, InterfaceDescription
-from tests.conftest import CORPUS
+from tests.conftest import CORPUS, amount
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -226,7 +226,7 @@ def test_damage_is_told_with_where_expected_and_got(damage: bytes, complaint: st
     ),
     st.binary(max_size=300),
 )
-@settings(max_examples=300)
+@settings(max_examples=amount(150, 3000))
 def test_hostile_bytes_give_frames_or_a_capture_error(head: bytes, rest: bytes) -> None:
     capture = read(head + rest, strict=False)
     for frame in capture:

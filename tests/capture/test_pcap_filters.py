@@ -18,7 +18,7 @@ from packetlab.capture.filters import bpf
 from packetlab.capture.filters.bpf import PcapFilter
 from packetlab.capture.filters.bpf_interpreter import MEMORY, Instruction, columns, passes, run_all, run_compiled
 from packetlab.cli import main
-from tests.conftest import CORPUS, need
+from tests.conftest import CORPUS, amount, need
 
 EXPRESSIONS = (
     "ip", "ip6", "arp", "tcp", "udp", "icmp", "icmp6", "not ip", "tcp port 80", "udp port 53", "port 80 or port 53",
@@ -134,7 +134,7 @@ def programs(draw) -> tuple[Instruction, ...]:
 
 
 @pytest.mark.slow
-@settings(max_examples=300)
+@settings(max_examples=amount(100, 3000))
 @given(programs(), st.lists(st.binary(max_size=60), min_size=1, max_size=5))
 def test_any_program_does_the_same_in_each_machine(program, packets: list[bytes]) -> None:
     batch = Batch.of(packets)

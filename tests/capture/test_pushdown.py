@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from packetlab import (
     ARP,
@@ -40,7 +40,7 @@ from packetlab.capture.tables import engines as traces
 from packetlab.capture.tables.engines import FieldFilter
 from packetlab.declare.registry import bind
 from tests.capture.test_table import plainly
-from tests.conftest import CORPUS
+from tests.conftest import CORPUS, amount
 
 FILES = sorted(path.name for path in CORPUS.iterdir() if ".pcap" in path.name)
 WORDS = [
@@ -60,6 +60,7 @@ PROTOTYPES: list[Any] = [
 
 @pytest.fixture(params=["rows", "loops"])
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traces, "REMEMBERED", 1000)  # all that is asked here of all files, of each type of link
     if request.param == "loops":
         monkeypatch.setattr(traces.loops, "compiled", plainly)
         monkeypatch.setattr(traces.loops, "available", lambda: True)
@@ -163,6 +164,7 @@ class Wide(Header):
 
 
 @pytest.mark.slow
+@settings(max_examples=amount(50, 1000))
 @given(
     st.lists(st.tuples(st.integers(-(1 << 15), (1 << 15) - 1), st.integers(0, (1 << 64) - 1)), max_size=8), st.data()
 )
@@ -179,6 +181,7 @@ def test_numbers_at_the_edges(values: list[tuple[int, int]], data: st.DataObject
                 assert FieldFilter(test).mask(batch).tolist() == [bool(pattern.matches(f.packet())) for f in frames]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # numba compiles for a minute, on a busy machine for more
 def test_numba_knows_numbers_with_the_highest_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numba")

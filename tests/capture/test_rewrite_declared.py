@@ -69,6 +69,7 @@ from packetlab.capture.flows.numbers import flow_numbers
 from packetlab.capture.rewrite.careful import MOST
 from packetlab.cli import main
 from packetlab.declare.kinds import Address, Items
+from tests.conftest import amount
 
 FOUR, SIX, MACS = ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"), "02:00:00:00:00"
 MAPS: dict[str, Any] = {
@@ -296,7 +297,7 @@ def stacks(draw: Any) -> Any:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=amount(50, 600), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data(), st.sampled_from(sorted(ALL)), st.booleans())
 def test_no_address_of_drawn_stacks_stays(data: st.DataObject, how: str, damaged: bool) -> None:
     with bindings():
@@ -480,7 +481,7 @@ def test_ordinary_frames_are_never_dissected(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=amount(50, 600), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data(), st.sampled_from(sorted(ALL)))
 def test_any_bytes_of_drawn_stacks_go_through(data: st.DataObject, how: str) -> None:
     """Cut, with bits turned, of any link type: nothing raises, sizes stay, and what is said of checksums does."""

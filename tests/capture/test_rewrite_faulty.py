@@ -42,6 +42,7 @@ from packetlab import (
 from packetlab.bulk.batch import Batch
 from packetlab.capture.flows.numbers import flow_numbers
 from packetlab.declare.kinds import Address, Int, Items
+from tests.conftest import amount
 
 IP = {"0.0.0.0/1": "128.0.0.0/1", "128.0.0.0/1": "0.0.0.0/1", "::/1": "8000::/1", "8000::/1": "::/1"}
 KEPT = {port ^ flip for port in (4789, 1701, 8472) for flip in (0, 0x8000)}  # ports that say what follows
@@ -195,7 +196,7 @@ BYTE_VALUES = st.one_of(st.sampled_from([0, 1, 4, 5, 6, 17, 41, 47, 58, 0x45, 0x
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=amount(150, 3000), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(WHOLE),
     st.lists(st.tuples(st.integers(0, 89), BYTE_VALUES), min_size=1, max_size=3),

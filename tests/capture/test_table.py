@@ -290,6 +290,7 @@ def test_frames_of_several_link_types_side_by_side(engine: str) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # numba compiles for a minute, on a busy machine for more
 def test_numba_compiles_the_loops_as_they_are() -> None:
     pytest.importorskip("numba")

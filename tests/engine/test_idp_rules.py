@@ -12,6 +12,7 @@ from packetlab.engine.xns.datagram import Datagrams
 from packetlab.engine.xns.pex import Exchange, Responder
 from packetlab.engine.xns.spp import Connection
 from packetlab.engine.xns.spp_listener import Listener
+from tests.conftest import amount
 
 SECOND = 10**9
 NET, HOST, OTHER = 0x401, 0x02000000000A, 0x02000000000B
@@ -414,7 +415,7 @@ PACKETS = (
 
 
 @pytest.mark.slow
-@settings(max_examples=300)
+@settings(max_examples=amount(100, 3000))
 @given(
     packets=st.lists(PACKETS, max_size=12),
     asks=st.booleans(),

@@ -18,7 +18,7 @@ from hypothesis import given, settings, strategies as st
 import packetlab as pl
 from packetlab import GRE, LLC, SNAP, TCP, UDP, VXLAN, Capture, Ether, Frame, IPv4, IPv6, Packet, deep
 from packetlab.export.bridges.decoder_tables import _PLAUSIBLE, BEGINS, BY_NUMBER, BY_PORT, plausible, tls_records
-from tests.conftest import CORPUS
+from tests.conftest import CORPUS, amount
 
 HEX = bytes.fromhex
 OSPF = HEX("0201002c0a000001") + bytes(36)
@@ -206,7 +206,7 @@ def test_what_a_library_builds_is_believed() -> None:
     assert refused == []
 
 
-@settings(max_examples=300)
+@settings(max_examples=amount(150, 3000))
 @given(
     st.sampled_from(sorted(_PLAUSIBLE)),
     st.binary(max_size=60),

@@ -188,6 +188,7 @@ def test_the_catalogue_of_malformed_packets(tshark: Tshark, harbour: Any, sound:
     compare(tshark, [case.data for case in mine])
 
 
+@pytest.mark.slow
 def test_drawn_packets(tshark: Tshark, harbour: Any) -> None:
     stack = (Ether, harbour.Harbour, harbour.Boat)
 
@@ -199,6 +200,7 @@ def test_drawn_packets(tshark: Tshark, harbour: Any) -> None:
     check()
 
 
+@pytest.mark.slow
 def test_drawn_bytes(tshark: Tshark) -> None:
     head = bytes.fromhex("ffffffffffff000000000000b1b0")
 
@@ -210,6 +212,7 @@ def test_drawn_bytes(tshark: Tshark) -> None:
     check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("carrier", CARRIERS)
 def test_xns_over_what_carries_it(with_xns: Tshark, carrier: str) -> None:
     packets = [CARRIERS[carrier] / packet for packet in OF_XNS]
@@ -241,6 +244,7 @@ def test_captures_of_others(with_xns: Tshark, name: str) -> None:
     assert any(IDP in packet for packet in packets)
 
 
+@pytest.mark.slow
 def test_numbers_of_64_bits_in_conditions(tmp_path: Path) -> None:
     need("tshark")
     f = field
@@ -342,6 +346,7 @@ def test_a_link_type_of_the_users_own(tmp_path: Path) -> None:
             del FIRST[150]
 
 
+@pytest.mark.slow
 def test_headers_of_nothing_do_not_go_on_for_ever(tmp_path: Path) -> None:
     need("tshark")
     with bindings():

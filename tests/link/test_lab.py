@@ -234,6 +234,7 @@ def test_a_killed_process_leaves_nothing_behind(lab: Lab) -> None:
     assert gone(started)
 
 
+@pytest.mark.slow
 def test_a_fresh_link_carries_its_first_frame(lab: Lab) -> None:
     """Sent in the moment the link is there, it met a queue that the kernel had not set up yet, in one lab of seven."""
     for _ in range(20):

@@ -61,6 +61,7 @@ def test_a_program_that_wants_no_input_is_no_trouble(lab: Lab) -> None:
     assert lab.host("a").run("true", input=b"x" * 1_000_000).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_program_whose_output_nobody_reads_is_not_held_up_and_the_last_of_it_is_kept(lab: Lab) -> None:
     script = "import sys; [print(n) for n in range(400000)]; print('said', file=sys.stderr)"
     with lab.host("a").popen(PYTHON, "-c", script) as program:

@@ -266,6 +266,7 @@ def started(lab: Lab, path: Path, *words: str):
     return program
 
 
+@pytest.mark.slow
 def test_a_killed_capture_leaves_a_file_that_reads(lab: Lab, tmp_path: Path, monkeypatch) -> None:
     need("tcpdump")
     monkeypatch.chdir(ROOT)
@@ -286,6 +287,7 @@ def test_a_killed_capture_leaves_a_file_that_reads(lab: Lab, tmp_path: Path, mon
     assert f"{len(kept)} packets" in done.stdout + done.stderr or capture.faults
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_capture_that_is_asked_to_end_finishes_its_file(lab: Lab, tmp_path: Path, monkeypatch, number: int) -> None:
     monkeypatch.chdir(ROOT)

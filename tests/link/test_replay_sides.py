@@ -124,6 +124,7 @@ def test_both_sides_of_a_lab_wait_for_each_other(lab: Lab) -> None:
     assert report.client.duration_ns > 3 * 2_000_000
 
 
+@pytest.mark.slow
 def test_the_command_sends_by_two_interfaces(lab: Lab) -> None:
     tester, left, right = lab.host("tester"), lab.host("left"), lab.host("right")
     lab.link(tester, left)

@@ -29,6 +29,7 @@ def linked(lab: Lab, mtu: int = 1500):
     return a.interface, b.interface
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2, 3, None])
 def test_everything_arrives_and_each_conversation_in_order(lab: Lab, workers: int | None) -> None:
     port, other = linked(lab)
@@ -79,6 +80,7 @@ def test_batches_may_lie_anywhere_in_their_buffer(lab: Lab) -> None:
     assert [got.data for got in other.capture(count=3, timeout=5)] == list(batch)
 
 
+@pytest.mark.slow
 def test_a_rate_is_kept(lab: Lab) -> None:
     port, other = linked(lab)
     report = send([frame(i % 5, i) for i in range(201)], onto=port, rate=10_000.0, workers=2)
@@ -129,6 +131,7 @@ def test_replay_at_top_speed_takes_count_loop_and_workers(lab: Lab, tmp_path: Pa
 # Which packets belong together --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(st.ip_addresses(), st.data(), st.integers(0, 65535), st.integers(0, 65535), st.sampled_from([TCP, UDP]))
 def test_both_directions_have_one_number(source, data, sport: int, dport: int, transport) -> None:
     destination = data.draw(st.ip_addresses(v=source.version))
@@ -149,6 +152,7 @@ def test_both_directions_have_one_number(source, data, sport: int, dport: int, t
     assert numbers[0] != numbers[2] or sport ^ 1 == dport
 
 
+@pytest.mark.slow
 def test_the_packets_of_a_tcp_stream_have_one_number_and_streams_differ(tshark) -> None:
     for name in ("web.pcap", "4KHttpRequests.pcap", "mime-header-size-limit.pcap.gz", "raw_ip.pcap"):
         rows = tshark(CORPUS / name, "tcp.stream", "icmp")
@@ -171,6 +175,7 @@ def test_fragments_go_by_addresses_and_what_is_no_ip_by_its_macs() -> None:
     assert numbers[0] == numbers[1] and numbers[2] == numbers[3] and len(set(numbers)) == 3
 
 
+@pytest.mark.slow
 @given(st.lists(st.binary(max_size=70), max_size=8), st.sampled_from([1, 101, 12, 113, 9]))
 def test_any_bytes_have_a_number(packets: list[bytes], linktype: int) -> None:
     numbers = flow_numbers(Batch.of(packets), linktype).tolist()

@@ -54,6 +54,7 @@ def test_waiting_for_nothing_is_a_time_out_or_a_stall_never_a_hang(linked) -> No
         b.interface.receive(timeout=None)
 
 
+@pytest.mark.slow
 def test_a_writer_whose_reader_never_reads_is_stalled(linked) -> None:
     _, a, b, _ = linked(delay=0.01)
     server = b.socket("seqpacket")

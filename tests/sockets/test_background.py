@@ -128,6 +128,7 @@ def client_of(made: LocalHost) -> Any:
     return client
 
 
+@pytest.mark.slow
 def test_what_was_written_leaves_while_the_program_does_something_else(peer) -> None:
     made, printed = peer
     client = client_of(made)
@@ -142,6 +143,7 @@ def test_what_was_written_leaves_while_the_program_does_something_else(peer) -> 
     assert printed.readline().strip() == "end"
 
 
+@pytest.mark.slow
 def test_a_quiet_connection_outlives_programs_that_compute_longer_than_a_peer_is_silent(peer) -> None:
     made, printed = peer
     client = client_of(made)
@@ -199,6 +201,7 @@ def until_it_waits(made: LocalHost) -> None:
         time.sleep(0.001)
 
 
+@pytest.mark.slow
 def test_whoever_waits_drives_what_another_thread_begins_meanwhile(hosts) -> None:
     a, b = hosts
     client, conn = connected(a, b)
@@ -278,6 +281,7 @@ def test_virtual_time_has_no_thread() -> None:
     assert threading.enumerate() == before
 
 
+@pytest.mark.slow
 def test_many_media_and_many_threads_do_not_wait_for_each_other() -> None:
     before = threads()
     with ExitStack() as stack:
@@ -364,6 +368,7 @@ def test_a_child_may_go_on_with_a_socket_of_the_kernel() -> None:
             assert in_child(lambda: server.accept().read().decode()) == "hello"
 
 
+@pytest.mark.slow
 def test_forks_in_the_middle_of_everything_neither_hang_nor_harm(hosts) -> None:
     a, b = hosts
     client, conn = connected(a, b)

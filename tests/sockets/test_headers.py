@@ -727,6 +727,7 @@ def test_an_unreachable_network_is_an_error_not_silence(hosts, kind) -> None:
         socket.write(packet if kind == "raw" else b"x", **({} if kind == "raw" else {"to": (0x999, 5, 9)}))
 
 
+@pytest.mark.slow
 def test_tshark_reads_the_headers_as_they_were_said(pair, tmp_path, tshark) -> None:
     client, _ = pair
     start = len(client.host.net.capture)

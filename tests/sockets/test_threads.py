@@ -112,6 +112,7 @@ def blocked(sock: Any, data: bytes, errors: list[BaseException]) -> threading.Th
 BIG = bytes(20_000_000)  # more than any peer takes that does not read
 
 
+@pytest.mark.slow
 def test_what_a_thread_writes_is_whole(pair, tight) -> None:
     client, conn = pair
     size = 3000
@@ -131,6 +132,7 @@ def test_what_a_thread_writes_is_whole(pair, tight) -> None:
         assert [run for run in runs if run % size] == []
 
 
+@pytest.mark.slow
 def test_what_many_threads_read_is_all_that_came(pair, tight) -> None:
     client, conn = pair
     got: list[bytes] = []
@@ -271,6 +273,7 @@ def test_an_interrupted_write_gives_its_turn_back(pair) -> None:
     assert client._turns == {}
 
 
+@pytest.mark.slow
 def test_first_datagrams_of_two_threads_are_from_one_number(tight) -> None:
     net = SimNetwork()
     a, b = net.host("a"), net.host("b")

@@ -49,7 +49,7 @@ from packetlab.protocols import websocket  # noqa: F401  the whole of wire is de
 from packetlab.protocols.linktypes import first_header
 from packetlab.schema.dump import describe, described
 from packetlab.schema.load import HeaderDescription, declarations, declare_from, from_json, to_json
-from tests.conftest import CORPUS
+from tests.conftest import CORPUS, amount
 
 OWN = [header for header in registry.declared() if header.__module__.startswith("packetlab.")]
 CODE = {"Routing"}  # its pseudo-header's address is worked out by a property
@@ -475,7 +475,7 @@ def random_descriptions(draw: Any) -> list[dict[str, Any]]:  # noqa: C901  a cas
 
 @pytest.mark.slow
 @given(random_descriptions(), st.lists(st.binary(max_size=60), min_size=1, max_size=4))
-@settings(max_examples=150)
+@settings(max_examples=amount(75, 1500))
 def test_random_declarations_travel_and_read_alike(some: list[dict[str, Any]], data: list[bytes]) -> None:
     with bindings():
         try:
@@ -515,7 +515,7 @@ def places(node: Any) -> Iterator[tuple[Any, Any]]:
 
 @pytest.mark.slow
 @given(random_descriptions(), st.data())
-@settings(max_examples=400)
+@settings(max_examples=amount(150, 4000))
 def test_a_hostile_declaration_is_refused_or_harmless(some: list[dict[str, Any]], data: Any) -> None:
     some = copy.deepcopy(some)
     for _ in range(data.draw(st.integers(1, 2))):

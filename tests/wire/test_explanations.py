@@ -40,6 +40,7 @@ from packetlab import (
     size_of,
 )
 from packetlab.packet.diff_bytes import hex_rows
+from tests.conftest import amount
 
 SENT = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=1, dport=53) / b"hello"
 
@@ -256,7 +257,7 @@ def test_causes_set_in_one_packet_make_it_the_other(ours: Any, theirs: Any, caug
         assert bytes(edited) == bytes(other)
 
 
-@settings(max_examples=200)
+@settings(max_examples=amount(100, 2000))
 @given(st.binary(max_size=80), st.binary(max_size=80), st.sampled_from([Ether, IPv4, IPv6, TCP, ICMP, None]))
 def test_whatever_the_bytes_there_is_an_explanation(left: bytes, right: bytes, first: Any) -> None:
     one, other = dissect(left, first), dissect(right, first)
@@ -266,7 +267,7 @@ def test_whatever_the_bytes_there_is_an_explanation(left: bytes, right: bytes, f
         assert all(line.isprintable() for line in lines)
 
 
-@settings(max_examples=200)
+@settings(max_examples=amount(100, 2000))
 @given(st.integers(0, 57), st.integers(0, 255), st.integers(0, 57))
 def test_one_byte_changed_anywhere_is_explained(place: int, value: int, cut: int) -> None:
     data = bytes(BASE)

@@ -35,6 +35,7 @@ from packetlab import (
 from packetlab.packet.explain import Derivation, follows
 from packetlab.protocols.linktypes import first_header
 from tests.capture.test_corpus import NAMES, frames_of
+from tests.conftest import amount
 from tests.growth import steps
 
 
@@ -69,7 +70,7 @@ ANYTHING = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=400)
+@settings(max_examples=amount(150, 4000))
 @given(st.sampled_from([(layer, name) for layer, name, _ in own_values(WHOLE)] + [(UDP, "payload")]), ANYTHING)
 def test_whatever_does_not_fit_is_a_build_error(place: Any, value: Any) -> None:
     with suppress(BuildError):

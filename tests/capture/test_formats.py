@@ -66,6 +66,7 @@ def read(data: bytes, **options: bool) -> Capture:
     return Capture(io.BytesIO(data), **options)
 
 
+@pytest.mark.slow
 @given(st.lists(frames, max_size=6))
 def test_pcapng_keeps_all_that_a_frame_has(some: list[Frame]) -> None:
     out = io.BytesIO()

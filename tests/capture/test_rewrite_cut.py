@@ -225,6 +225,7 @@ DATAGRAMS: dict[str, tuple[Any, int, Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DATAGRAMS)
 def test_later_fragments_keep_no_address_in_silence(name: str) -> None:
     below, number, datagram = DATAGRAMS[name]

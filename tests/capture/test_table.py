@@ -166,6 +166,7 @@ def agree(capture: Capture, names: tuple[Any, ...], engine: str) -> Columns:
     return whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["rows", "loops"])
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.usefixtures("loops_in_python")

@@ -102,6 +102,7 @@ def frames(name: str) -> list[Frame]:
     return list(Capture(CORPUS / name, strict=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_bytes_and_fields_are_the_same_in_scapy(name: str) -> None:
     other = Counter()

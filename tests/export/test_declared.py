@@ -85,6 +85,7 @@ def test_the_same_bytes_give_the_same_values_and_come_back(cls: type[Header], da
         assert plain(getattr(other, name)) == ours(read, f.name), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "cls", [c for c in ALL if c._fields and all(f.kind.bits and f.condition is None for f in c._fields)],
     ids=lambda c: c.__name__,
@@ -105,6 +106,7 @@ def test_scapys_own_reading_by_fields_desc_gives_the_same_values(cls: type[Heade
     assert packed == raw
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lower", "upper"), stacked(), ids=lambda c: c.__name__)
 def test_what_stands_above_is_named_and_found(lower: type[Header], upper: type[Header]) -> None:
     values = {"station": 1} if Buoy in (lower, upper) else {}

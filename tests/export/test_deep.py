@@ -46,6 +46,7 @@ def packets(name: str, *fields: str, tshark: Callable[..., list[list[str]]]) -> 
     return [(p, row) for p, row in both if row[0] and not any(row[len(fields) :]) and not p.truncated]
 
 
+@pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("name", ["dns53.pcap", "dns-badcookie.pcap", "ipv6-fragmented-dns.pcap", "raw_ip.pcap"])
 def test_names_in_dns_are_tsharks(name: str, using: str, tshark) -> None:
@@ -57,6 +58,7 @@ def test_names_in_dns_are_tsharks(name: str, using: str, tshark) -> None:
         assert words(made["qname" if using == "scapy" else "name"]) == row[0].replace("<Root>", "")
 
 
+@pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("name", ["4KHttpRequests.pcap", "web.pcap", "one_http_stream_fin.pcap"])
 def test_requests_of_http_are_tsharks(name: str, using: str, tshark) -> None:
@@ -68,6 +70,7 @@ def test_requests_of_http_are_tsharks(name: str, using: str, tshark) -> None:
         assert made.name == "http" and tuple(words(made[key]) for key in keys) == (method, uri, host)
 
 
+@pytest.mark.slow
 @BOTH
 def test_what_dhcp_asks_for_is_tsharks(using: str, tshark) -> None:
     count = 0

@@ -48,6 +48,7 @@ def asked(script: str, frame: Any, folder: Path, *fields: str) -> list[str]:
     return done.stdout.rstrip("\n").split("\t")
 
 
+@pytest.mark.slow
 def test_names_that_wireshark_refuses_or_has_are_told_apart(tmp_path: Path) -> None:
     with bindings():
         made = []

@@ -543,6 +543,7 @@ def in_thread(medium: RealTime, call: Any) -> tuple[threading.Thread, list[BaseE
     return waiter, caught
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["close", "abort"])
 @pytest.mark.parametrize(("family", "kind", "verb"), list(waits()))
 def test_a_close_in_another_thread_ends_the_wait(hosts, family, kind, verb, how) -> None:

@@ -51,6 +51,7 @@ def test_a_wait_of_a_host_ends_when_the_host_is_closed(verb: str) -> None:
     assert isinstance(error, SocketMisuse) and error.errno == errno.EBADF and verb in str(error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("family", "kind", "verb"), list(waits()))
 def test_a_host_that_is_closed_ends_the_waits_at_its_sockets(family: str, kind: str, verb: str) -> None:
     a, b = pair()

@@ -6,6 +6,7 @@ import re
 from itertools import permutations
 from math import inf
 
+import pytest
 from hypothesis import given, strategies as st
 
 from packetlab.pattern.align import Alignment, How, Member, align
@@ -46,6 +47,7 @@ def expression(timeline: list[list[Spec]]) -> str:
     return "".join(parts)
 
 
+@pytest.mark.slow
 @given(timelines, words)
 def test_a_recording_passes_where_the_regular_expression_matches(timeline, word) -> None:
     reading = read(timeline, word)

@@ -63,6 +63,12 @@ except ImportError as error:
     assert said.strip() == "pl.strategies needs Hypothesis: pip install 'packetlab[strategies]'"
 
 
+def test_dissect_alone_knows_every_header_of_the_package() -> None:
+    frame = "ffffffffffff00000000000008004500001d0000000040117ad1000000000000000000000000000987dc78"
+    said = run(f"print([type(layer).__name__ for layer in pl.dissect(bytes.fromhex({frame!r})).layers])")
+    assert said.strip() == "['Ether', 'IPv4', 'UDP']"
+
+
 def test_names_are_found_where_the_stub_says() -> None:
     stub = ast.parse(Path(packetlab.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
     listed = {

@@ -15,6 +15,7 @@ from packetlab.packet.coerce import first_header_of
 from packetlab.packet.foreign import as_bytes
 from packetlab.packet.notes import Notes
 from packetlab.packet.packet import Header, Packet
+from packetlab.protocols import linktypes as _all_headers  # noqa: F401  bytes may hold any of them
 from packetlab.protocols.link import PPP, Ether, ShortPPP
 
 _new = Packet.__new__

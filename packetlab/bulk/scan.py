@@ -9,7 +9,7 @@ left to `dissect`, which knows what to say of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from packetlab.bulk.columns import Column
 from packetlab.bulk.queries import Query, any_of, compared, wanted
@@ -195,12 +195,12 @@ class Scanner:
         raise NotImplementedError
 
     # What expressions ask for (see expressions.Emitter) ------------------------------------------------------------
+    joins: ClassVar[dict[str, str]] = {}
 
     def choose(self, condition: str, yes: str, no: str) -> str:
         raise NotImplementedError
 
     def one_of(self, value: str, among: tuple[int, ...]) -> str:
-        """Return source for whether a value is one of some numbers."""
         return any_of([f"({value} == {number})" for number in among] or [f"({value} != {value})"])
 
     def value(self, name: str) -> str:

@@ -43,7 +43,7 @@ class Reading(OneByOne):
 
     By itself it becomes ``decode``; with a `tag` it is one part of a function for whole packets (see `stacks`), which
     keeps the names of the parts apart. `start` and `end` are source for where the header begins and what it may fill;
-    `away` is what to do with bytes that do not fit.
+    `away` is what to do with bytes that do not fit, `sure` how many are there at the least.
     """
 
     def __init__(
@@ -53,8 +53,9 @@ class Reading(OneByOne):
         start: str = "start",
         end: str = "end",
         away: str = "return walk(declaration, data, start, end, ctx)",
+        sure: int = 0,
     ) -> None:
-        self.cls, self.tag, self.start, self.end, self.away = cls, tag, start, end, away
+        self.cls, self.tag, self.start, self.end, self.away, self.sure = cls, tag, start, end, away, sure
         self.plan = cls.plan
         self.lines: list[str] = []
         self.read: set[str] = set()
@@ -71,6 +72,7 @@ class Reading(OneByOne):
             None,
             (0, 0),
         )  # the last condition, where its lines begin and end
+        self.inside: Expr | None = None  # the condition of the step that is being read
         self.stop = ""  # the variable that holds where this header ends, once known
         self.total = ""  # ... where its payload ends
 
@@ -110,7 +112,9 @@ class Reading(OneByOne):
     def value(self, name: str) -> str:
         if name not in self.read:
             raise DeclareError(f"{self.cls.name}.{name}", "a field that is read before it is needed", "a later one")
-        return self.v(name) if self.cls.by_name[name].condition is None else f"({self.v(name)} or 0)"
+        condition = self.cls.by_name[name].condition
+        there = condition is None or (self.inside is not None and str(condition) == str(self.inside))
+        return self.v(name) if there else f"({self.v(name)} or 0)"
 
     def has(self, name: str) -> str:
         self.value(name)
@@ -178,7 +182,8 @@ class Reading(OneByOne):
 
     def fixed(self, run: Run) -> None:
         needed = str(int(self.pos) + run.size) if self.pos.isdigit() else f"{self.pos} + {run.size}"
-        self.check(f"{needed} > {self.limit}")
+        if self.offset is None or self.stop or self.offset + run.size > self.sure:
+            self.check(f"{needed} > {self.limit}")
         self.unpack(run, self.pos)
         if self.offset is None:
             self.lines.append(f"{self.pos} += {run.size}")
@@ -194,8 +199,8 @@ class Reading(OneByOne):
             targets.append(whole)
             after += [] if alone else self.split(unit, whole)
             self.read.update(f.name for f in unit.fields)
-        if len(targets) == 1 and piece.units[0].code == "B":
-            self.lines.append(f"{targets[0]} = data[{at}]")
+        if piece.size == len(targets) <= 2 and all(unit.code == "B" for unit in piece.units):  # quicker than a call
+            self.lines += [f"{target} = data[{at}{f' + {i}' if i else ''}]" for i, target in enumerate(targets)]
         else:
             self.names[var] = piece.struct.unpack_from
             self.lines.append(f"{', '.join(targets)}, = {var}(data, {at})")
@@ -234,8 +239,9 @@ class Reading(OneByOne):
             place = len(self.lines), 0
             self.lines.append(f"if {condition}:")
         self.lines.insert(place[0], f"{var} = None")
-        before = len(self.lines)
+        before, self.inside = len(self.lines), step.condition
         self.step(step.step)
+        self.inside = None
         self.lines[before:] = ["    " + line for line in self.lines[before:]]
         self.under = step.condition, (place[0] + 1, len(self.lines))
 
@@ -257,12 +263,12 @@ class Reading(OneByOne):
     def sized(self, step: Sized | Padded) -> None:
         pos = self.float()
         size = f"-({pos} - {self.start}) % {step.multiple}" if isinstance(step, Padded) else step.size.code(self)
-        self.lines.append(f"w = {size}")
+        self.lines.append(f"w = {pos} + {size}")
         plain = isinstance(step, Padded) or (
             isinstance(step.size, Ref) and not self.cls.by_name[step.size.name].kind.signed
         )
-        self.check(("" if plain else "w < 0 or ") + f"{pos} + w > {self.limit}")
-        self.lines += [f"{self.v(step.field.name)} = data[{pos}:{pos} + w]", f"{pos} += w"]
+        self.check(("" if plain else f"w < {pos} or ") + f"w > {self.limit}")
+        self.lines += [f"{self.v(step.field.name)} = data[{pos}:w]", f"{pos} = w"]
 
     def listed(self, step: Listed) -> None:
         var, pos = self.v(step.field.name), self.float()
@@ -395,7 +401,7 @@ class Reading(OneByOne):
 
 # Lists ---------------------------------------------------------------------------------------------------------
 
-_readers: dict[Field, Any] = {}
+_readers: dict[tuple[Field, bool], Any] = {}
 registry.caches.append(_readers)
 
 
@@ -404,38 +410,41 @@ def items(field: Field, data: bytes, pos: int, limit: int, count: int | None, wh
 
     With `whole` they do not fit either where they end before `limit`.
     """
-    read = _readers.get(field)
-    if read is None:
-        read = _readers[field] = _items_reader(field)
-    found = read(data, pos, limit, count)
+    key = field, count is not None
+    found = (_readers.get(key) or _items_reader(key))(data, pos, limit, count)
     if found is None:
         return (None, pos) if whole else read_items(field, data, pos, limit, count, None)
     return (None, pos) if whole and found[1] != limit else found
 
 
-def _items_reader(field: Field) -> Any:
+def _items_reader(key: tuple[Field, bool]) -> Any:
     """Return ``read(data, pos, limit, count)``, which gives None for what `read_items` has to look at."""
-    item: Declaration = field.kind.item._declaration
-    part = Reading(item, tag="_i", start="pos", end="limit", away="return None")
+    field, counted = key
+    item, until = field.kind.item._declaration, field.until
+    first = item.plan.head[0] if item.plan.head else None
+    sure = first.run.size if isinstance(first, Fixed) and not counted else 0
+    part = Reading(item, tag="_i", start="pos", end="limit", away="return None", sure=sure)
     part.source()
-    lines = [*part.lines, "add(h_i)", f"pos = {part.pos}"]
+    part.lines += ["add(h_i)", f"pos = {part.pos}"]
     if not any(isinstance(step, Fixed) for step in item.plan.head):
-        lines.insert(-2, f"if {part.pos} <= pos: return None")  # items of no bytes have no end
-    until, part.lines = field.until, lines  # what long rules keep stands before them
-    lines += [f"if {short.code(part)}: return None" for short in item.shortened]
-    if until is not None:
-        if item.always_tells(until):
-            lines.append(f"if {until.code(part)}: break")
-        else:
-            part.names.update(until=until, Values=Values, values_of=values_of)
-            lines.append("if until.evaluate(Values(values_of(h_i), data, limit)): break")
-    head = ["def read(data, pos, limit, count):", "    start, found = pos, []", "    add = found.append"]
-    head += ["    while pos < limit:", "        if count is not None and len(found) >= count: break"]
-    tail = ["if count is not None and len(found) < count: return None"]
-    tail += [f"if (pos - start) % {field.align}: return None"] if field.align else []
+        part.lines.insert(-2, f"if {part.pos} <= pos: return None")  # items of no bytes have no end
+    part.lines += [f"if {short.code(part)}: return None" for short in item.shortened]
+    if until is not None and item.always_tells(until):
+        part.lines.append(f"if {until.code(part)}: break")
+    elif until is not None:
+        part.names.update(until=until, Values=Values, values_of=values_of)
+        part.lines.append("if until.evaluate(Values(values_of(h_i), data, limit)): break")
+    each = "for _ in range(count):" if counted else f"while pos <= limit - {sure}:" if sure else "while pos < limit:"
     lines = [
-        *head,
-        *("        " + line for line in lines),
-        *("    " + line for line in [*tail, "return tuple(found), pos"]),
+        "def read(data, pos, limit, count):",
+        "    start, found = pos, []",
+        "    add = found.append",
+        f"    {each}",
     ]
-    return function(lines, part.names, f"{item.name} items")
+    lines += ["        " + line for line in part.lines]
+    lines += ["    if len(found) < count: return None"] if counted and until is not None else []
+    lines += ["    else:", "        if pos < limit: return None"] if sure else []
+    lines += [f"    if (pos - start) % {field.align}: return None"] if field.align else []
+    made = function([*lines, "    return tuple(found), pos"], part.names, f"{item.name} items")
+    _readers[key] = made
+    return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import re
 import weakref
-from typing import Any
+from typing import Any, ClassVar
 
 
 def function(lines: list[str], names: dict[str, Any], what: str) -> Any:
@@ -43,6 +43,7 @@ class OneByOne:
     lines: list[str]
     tag: str
     kept = 0
+    joins: ClassVar[dict[str, str]] = {"&": "and", "|": "or"}  # conditions: no more is worked out than has to be
 
     def keep(self, code: str) -> str:
         """Write a statement that holds a value; return its name."""

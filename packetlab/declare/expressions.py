@@ -33,6 +33,8 @@ class Emitter(Protocol):
 
     def choose(self, condition: str, yes: str, no: str) -> str: ...
     def one_of(self, value: str, among: tuple[int, ...]) -> str: ...
+    @property
+    def joins(self) -> dict[str, str]: ...
     def value(self, name: str) -> str: ...
     def size(self, part: str) -> str: ...
     def count(self, name: str) -> str: ...
@@ -63,6 +65,7 @@ class Expr:
     __slots__ = ()
 
     deep = 0  # levels of operands
+    is_truth = False  # whether its code gives True or False (an array of them in numpy) instead of numbers
     printed: str  # kept, since bindings are told apart by their rules
 
     def code(self, to: Emitter) -> str:
@@ -186,19 +189,21 @@ class Const(Expr):
 class Op(Expr):
     """Two operands and a sign of Python's."""
 
-    __slots__ = ("deep", "left", "printed", "right", "sign")
+    __slots__ = ("deep", "is_truth", "left", "printed", "right", "sign")
 
     def __init__(self, sign: str, left: Expr, right: Expr) -> None:
         self.sign, self.left, self.right = sign, left, right
         self.deep = 1 + max(left.deep, right.deep)
+        self.is_truth = sign in COMPARISONS or (sign in "&|^" and left.is_truth and right.is_truth)
 
     def written(self, to: Emitter, *operands: str) -> str:
         one, other = (
             # In numpy True + True is True and True - True a TypeError: arithmetic takes 1 and 0.
-            f"({code} * 1)" if self.sign in ARITHMETIC and is_truth(side) else code
+            f"({code} * 1)" if self.sign in ARITHMETIC and side.is_truth else code
             for side, code in zip((self.left, self.right), operands, strict=True)
         )
-        return f"({one} {self.sign} {other})"
+        sign = to.joins.get(self.sign, self.sign) if self.is_truth else self.sign
+        return f"({one} {sign} {other})"
 
     def evaluate(self, scope: Scope) -> int:
         if self.deep > DEEP:
@@ -220,6 +225,7 @@ class OneOf(Expr):
     """Whether a value is one of some numbers."""
 
     __slots__ = ("among", "deep", "printed", "values")
+    is_truth = True
 
     def __init__(self, value: Expr, among: tuple[int, ...]) -> None:
         self.values, self.among, self.deep = value, among, 1 + value.deep
@@ -243,11 +249,12 @@ class OneOf(Expr):
 class If(Expr):
     """One of two values, by a condition."""
 
-    __slots__ = ("condition", "deep", "no", "printed", "yes")
+    __slots__ = ("condition", "deep", "is_truth", "no", "printed", "yes")
 
     def __init__(self, condition: Expr, yes: Expr, no: Expr) -> None:
         self.condition, self.yes, self.no = condition, yes, no
         self.deep = 1 + max(condition.deep, yes.deep, no.deep)
+        self.is_truth = yes.is_truth and no.is_truth
 
     def written(self, to: Emitter, *operands: str) -> str:
         return to.choose(*operands)
@@ -317,6 +324,7 @@ class Has(NamedExpr):
     """Whether a field that may be absent was given a value."""
 
     asks = "has"
+    is_truth = True
 
 
 class Side(Expr):
@@ -403,20 +411,6 @@ SIGNS: dict[str, Any] = {
 
 COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">="))
 ARITHMETIC = frozenset(("+", "-", "*", "//", "%", "<<", ">>"))
-
-
-def is_truth(rule: Expr) -> bool:
-    """Return whether the code of a rule gives True or False (an array of them in numpy) instead of numbers."""
-    todo: dict[int, Expr] = {id(rule): rule}
-    seen: set[int] = set()
-    while todo:
-        key, one = todo.popitem()
-        seen.add(key)
-        if isinstance(one, If) or (isinstance(one, Op) and one.sign in "&|^"):
-            todo.update({id(part): part for part in one.operands()[-2:] if id(part) not in seen})
-        elif not (isinstance(one, OneOf | Has) or (isinstance(one, Op) and one.sign in COMPARISONS)):
-            return False
-    return True
 
 
 def whole(value: Any) -> int:

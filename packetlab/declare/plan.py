@@ -26,7 +26,6 @@ from packetlab.declare.expressions import (
     Op,
     Ref,
     Size,
-    is_truth,
 )
 from packetlab.declare.rules import Solved, solve
 
@@ -434,7 +433,7 @@ def _wanted(condition: Expr) -> list[tuple[str, frozenset[int], bool]]:
     found, todo = [], [condition]
     while todo:
         one = todo.pop()
-        if isinstance(one, Op) and one.sign == "&" and is_truth(one):
+        if isinstance(one, Op) and one.sign == "&" and one.is_truth:
             todo += [one.left, one.right]
         elif isinstance(one, OneOf):
             found.append((str(one.values), frozenset(one.among), True))

@@ -12,7 +12,7 @@ from packetlab.codec.bodies import measured
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.lenient import Values
 from packetlab.declare import registry
-from packetlab.declare.expressions import Const, Expr, Has, Next, Op, Ref, Size
+from packetlab.declare.expressions import Expr, Has, Next, Ref
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Kind
 from packetlab.errors import BuildError
@@ -164,14 +164,8 @@ def _items(f: Field, values: str, seen: Values, st: Any) -> Any:
 
 
 def _unit(cls: Any, part: str) -> int:
-    """The number of bytes that the size of a part has to be a multiple of, by the rules that state it."""
-    unit = 1
-    for f in cls._fields:
-        for rule in f.rule.parts() if f.rule is not None else ():
-            if isinstance(rule, Op) and rule.sign == "//" and isinstance(rule.right, Const):
-                if any(isinstance(leaf, Size) and leaf.name == part for leaf in rule.left.leaves()):
-                    unit = max(unit, rule.right.number)
-    return unit
+    """The number of bytes that the size of a part has to be a multiple of, so that the rules that state it read it back."""
+    return max((solved.unit for _, solved in cls._declaration.plan.rounded if part in solved.parts), default=1) or 1
 
 
 def _fill_up(cls: Any, made: dict[str, Any], own: dict[str, Any]) -> None:

@@ -108,8 +108,10 @@ def compile_init(cls: type[AnyHeader]) -> None:
         fits = ""
         if kind.wire == "number":
             fits = f"_type({name}) is _int and {kind.low} <= {name} <= {kind.high}"
-        elif kind.verbatim and kind.bits is not None:
-            fits = f"_type({name}) is _bytes and _len({name}) == {kind.bits // 8}"
+        elif kind.verbatim:
+            fits = f"_type({name}) is _bytes" + (
+                f" and _len({name}) == {kind.bits // 8}" if kind.bits is not None else ""
+            )
         if fits:
             lines += [f"    elif {fits}: _s |= {f.bit:#x}; _self.{f.slot} = {name}"]
         # Text is asked for first: addresses are mostly written so.
@@ -196,9 +198,10 @@ def replaced(header: H, changes: dict[str, Any]) -> H:
 
 def _has_pattern(raw: Any) -> bool:
     """Whether a field's raw value is a pattern, or items with one."""
-    return isinstance(raw, Tolerance) or (
-        type(raw) is tuple and any(type(h) is not bytes and is_pattern(h) for h in raw)
-    )
+    for h in raw if isinstance(raw, tuple) else ():
+        if type(h) is not bytes and is_pattern(h):
+            return True
+    return isinstance(raw, Tolerance)
 
 
 def _same_items(one: Any, other: Any) -> bool:

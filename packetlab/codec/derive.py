@@ -74,6 +74,7 @@ class Deriving(OneByOne):
         self.direct: dict[str, str] = {}  # fields that are packed as the header has them
         self.constant: set[str] = set()  # those that have the same value in all headers
         self.doing: list[str] = []
+        self.presence: dict[str, str] = {}  # condition -> the variable that says whether it holds
         self.names: dict[str, Any] = {"missing": missing, f"cls{tag}": cls.header, f"new{tag}": cls.header.__new__}
         self.plan, self.before, self.after = cls.plan, cls.before, cls.after
         self.ended = {step.field.name for step in self.plan.within if isinstance(step, Listed) and step.count is None}
@@ -147,12 +148,13 @@ class Deriving(OneByOne):
         return (f.kind.bits is not None and f.condition is None) or self.is_left_out(f)
 
     def present(self, f: Field) -> str:
-        var = f"p_{f.name}{self.tag}"
-        if var not in self.done:
+        """Source for whether a field is there: one variable for all that have the same condition."""
+        told = str(f.condition)
+        if told not in self.presence:
             assert f.condition is not None
-            self.lines.append(f"{var} = {f.condition.code(self)}")
-            self.done.add(var)
-        return var
+            self.presence[told] = f"p_{f.name}{self.tag}"
+            self.lines.append(f"{self.presence[told]} = {f.condition.code(self)}")
+        return self.presence[told]
 
     def bytes_source(self, f: Field) -> str:
         """The packed form of a field of varying size."""

@@ -274,7 +274,7 @@ class Items(Kind):
             items = tuple(value)
         except TypeError:
             raise BuildError(where, f"headers ({self.item.__name__})", repr(value)) from None
-        for place, item in enumerate(items, 1):
+        for place, item in enumerate(items, 1) if {*map(type, items)} - {self.item} else ():
             # Bytes that are no whole item come last, as they were captured.
             if type(item) is not self.item and not (type(item) is bytes and place == len(items)):
                 again = type(item).__qualname__ == self.item.__qualname__

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
 from functools import cache
+from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -77,6 +81,35 @@ def test_a_folder_in_processes_of_its_own(folder: Path) -> None:
     fleet = scan(folder, batch_bytes=4000)
     assert len(fleet) == COUNT + 3 and len(fleet.batches()) > 3
     check(fleet, folder)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # of the executor's own thread
+@pytest.mark.parametrize("some", [False, True])
+def test_where_no_thread_can_be_started_the_work_is_done_all_the_same(folder: Path, monkeypatch, some: bool) -> None:
+    start, children = threading.Thread.start, multiprocessing.active_children()
+    for refused in count(1):
+        started = 0
+
+        def refusing(thread: threading.Thread, refused: int = refused) -> None:
+            nonlocal started
+            started += 1
+            if started == refused:
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refusing)
+            fleet = scan(folder, workers=2, batch_bytes=4000)
+            if some:
+                with closing(fleet.map(count_and_process)) as results:
+                    next(results)
+            else:
+                check(fleet, folder)
+        assert multiprocessing.active_children() == children
+        if started < refused:
+            break
+    assert refused > 2  # so two kinds of threads were refused
 
 
 def test_any_executor_does(folder: Path) -> None:
@@ -157,6 +190,7 @@ def test_a_header_of_ones_own_goes_along(tmp_path: Path) -> None:
     program.write_text(
         """
 import sys
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from packetlab import Capture, Ether, Frame, Header, U16, U32, scan

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import glob
 import json
-import multiprocessing
 import os
 import pickle
-import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice
@@ -24,6 +22,7 @@ from typing import Any, TypeVar
 from packetlab.capture.capture import Capture
 from packetlab.capture.files.pcapng import Mark
 from packetlab.capture.filters.patterns import as_test
+from packetlab.capture.fleet.pool import Pool, Promise
 from packetlab.capture.fleet.worker import Failure, File, Job, call, read_columns, remote, write_shard
 from packetlab.capture.index import splits
 from packetlab.capture.tables.columns import AnyColumn, Columns
@@ -38,8 +37,6 @@ J = TypeVar("J")
 ENDINGS = (".pcap", ".pcapng", ".cap", ".ntar")
 PACKED = (".gz", ".zst", ".lz4")
 BATCH_BYTES = 64 << 20
-# What starting workers raises where there are no processes or threads left for this user, or no shared memory.
-NO_ROOM = (OSError, RuntimeError, EOFError, ImportError)
 MOST_FILES = 512  # in one job
 
 
@@ -255,37 +252,16 @@ class Fleet:
         self.failures = []
         left = iter(jobs)
         some = [*islice(left, 2)]
-        waiting: deque[tuple[J, Future[T]]] = deque()
+        waiting: deque[tuple[J, Future[T] | Promise[T]]] = deque()
         most = ahead or 2 * self._workers
+        few = len(some) < 2 or most == 1
+        workers = 1 if few else min(self._workers, len(self.batches()) + self.total_bytes // self._batch)
         with ExitStack() as stack:
-            executor = self._executor
-            if executor is None and len(some) == 2 and self._workers > 1 and most > 1:
-                before = multiprocessing.active_children()
-                try:
-                    executor = _pool(min(self._workers, len(self.batches()) + self.total_bytes // self._batch))
-                    waiting.append((some[0], executor.submit(work, some[0])))
-                    stack.enter_context(executor)
-                    some = some[1:]
-                except NO_ROOM:  # the same in this process, one by one
-                    executor = None
-                    for child in multiprocessing.active_children():
-                        if child not in before:
-                            child.terminate()
-                            child.join()
+            executor = stack.enter_context(Pool(workers)) if self._executor is None else self._executor
             for job in chain(some, left):
-                if executor is None:
-                    yield job, work(job)
-                    continue
                 while len(waiting) >= most:
                     yield _done(waiting)
-                try:
-                    waiting.append((job, executor.submit(work, job)))
-                except NO_ROOM:  # for one more worker
-                    if self._executor is not None:
-                        raise
-                    here: Future[T] = Future()
-                    here.set_result(work(job))
-                    waiting.append((job, here))
+                waiting.append((job, executor.submit(work, job)))
             while waiting:
                 yield _done(waiting)
 
@@ -293,7 +269,7 @@ class Fleet:
         return f"<Fleet: {len(self.files)} captures, {self.total_bytes} bytes>"
 
 
-def _done(waiting: deque[tuple[J, Future[T]]]) -> tuple[J, T]:
+def _done(waiting: deque[tuple[J, Future[T] | Promise[T]]]) -> tuple[J, T]:
     job, result = waiting.popleft()
     return job, result.result()
 
@@ -347,30 +323,6 @@ class FleetTable(Table):
 
     def __repr__(self) -> str:
         return f"<Table of {self._fleet!r}: {', '.join(self.names)}>"
-
-
-def _pool(workers: int) -> Executor:
-    # A fork in a program with threads may hang; without threads it is the quicker start, and needs no importable main.
-    method = "fork" if threading.active_count() == 1 else "forkserver"
-    if method == "forkserver":
-        _start_server()
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(method))
-
-
-def _start_server() -> None:
-    """Start the processes that workers come from. They are a ``python -c``: without this, the current folder is searched."""
-    from multiprocessing import forkserver, resource_tracker
-
-    before = os.environ.get("PYTHONSAFEPATH")
-    os.environ["PYTHONSAFEPATH"] = "1"
-    try:
-        resource_tracker.ensure_running()
-        forkserver.ensure_running()
-    finally:
-        if before is None:
-            del os.environ["PYTHONSAFEPATH"]
-        else:
-            os.environ["PYTHONSAFEPATH"] = before
 
 
 def _declarations() -> str:

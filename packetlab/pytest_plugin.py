@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from packetlab.network.host import Station
+    from packetlab.network.host import NetworkHost
     from packetlab.sockets.networks import Lab, SimNetwork
     from packetlab.testing import Golden, Programs, Tape
     from packetlab.testing.artifacts import Artifact
@@ -152,7 +152,7 @@ def lab(request: pytest.FixtureRequest, packetlab_options: dict[str, Any]) -> It
 
 
 @pytest.fixture
-def pair(request: pytest.FixtureRequest, packetlab_options: dict[str, Any]) -> tuple[Station, Station]:
+def pair(request: pytest.FixtureRequest, packetlab_options: dict[str, Any]) -> tuple[NetworkHost, NetworkHost]:
     """Two linked hosts "a" and "b": of a simulated network, or of a lab where the mark says ``on="lab"``.
 
     The link is as the mark says (``delay=0.05, loss=0.1``). With ``on=("virtual", "lab")`` the test runs on both.

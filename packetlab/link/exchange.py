@@ -1,7 +1,7 @@
 """One request over a port, and what was received: its reply, or why each other packet was none.
 
 Works wherever a port is: on a simulated network in virtual time, in a lab, on an interface. Which packet answers is said
-by the reply rules of its headers (`pattern.replies`), or by a pattern. `Station.exchange` is not this: it speaks PEX, and is
+by the reply rules of its headers (`pattern.replies`), or by a pattern. `NetworkHost.exchange` is not this: it speaks PEX, and is
 an engine.
 """
 

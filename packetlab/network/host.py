@@ -1,7 +1,7 @@
 """Hosts: engines on one side, interfaces on the other, and the time of their medium between.
 
-A `Station` is what all hosts have in common, of a simulated network, of a lab, or this machine: the XNS layers (a
-`Stack`), and whatever engines of one's own are attached to its interfaces (`runner`).
+A `NetworkHost` is what all hosts have in common, of a simulated network, of a lab, or this machine: the XNS layers (a
+`XNSDriver`), and whatever engines of one's own are attached to its interfaces (`runner`).
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ from packetlab.network.carriers import (
     SnapFraming,
     UDPPort,
 )
-from packetlab.network.runner import KEPT, Runner
+from packetlab.network.runner import KEPT, EngineDriver
 from packetlab.packet.packet import Packet
 from packetlab.protocols.dissect import dissect
 from packetlab.protocols.xns import IDP, PEX
+from packetlab.renamed import renamed
 
 __tracebackhide__ = deliberate
 
@@ -47,10 +48,10 @@ IN_VIRTUAL_TIME = Timing(give_up=1800.0, shut=1800.0)
 class Place(NamedTuple):
     """A socket number on a host, whichever address family is spoken there."""
 
-    host: Station
+    host: NetworkHost
     socket: int
 
-    def xns(self, asker: Station) -> XNSAddress:
+    def xns(self, asker: NetworkHost) -> XNSAddress:
         """Return it as an XNS address, on a network that `asker` is on too, if there is one.
 
         SocketMisuse: the host is on no XNS network, or no longer; or among other hosts than `asker`, as for `inet`.
@@ -64,7 +65,7 @@ class Place(NamedTuple):
         net = next((net for net in theirs if net in ours), theirs[0])
         return XNSAddress(net, node.host, self.socket)
 
-    def inet(self, asker: Station | None = None) -> tuple[str, int]:
+    def inet(self, asker: NetworkHost | None = None) -> tuple[str, int]:
         """Return it as IPv4 address and port, for the kernel of `asker` to send to.
 
         SocketMisuse: the host was closed, or is on another network, where the address is somebody else's, or nobody's.
@@ -80,7 +81,7 @@ class Place(NamedTuple):
         got = f"{printable(self.host.name)}, which {'was closed' if closed else 'is on none'}"
         return SocketMisuse(EADDRNOTAVAIL, f"{self}", expected, got, "make another host" if closed else hint)
 
-    def _need_near(self, asker: Station, hint: str) -> None:
+    def _need_near(self, asker: NetworkHost, hint: str) -> None:
         """Say that a host is among others than `asker`: of two networks each has its own addresses, often the same."""
         host = self.host
         if _among(host) is not _among(asker):
@@ -93,12 +94,12 @@ class Place(NamedTuple):
         return f"{printable(self.host.name)}:{self.socket}"
 
 
-def _among(host: Station) -> object:
+def _among(host: NetworkHost) -> object:
     """Return what a host shares with those that it can reach: a simulation, a lab, or None for this machine."""
     return host.medium if host.kernel_socket is None else host.lab
 
 
-class Stack:
+class XNSDriver:
     """The XNS layers of a host on its interfaces; a driver (see `link.medium`).
 
     Attributes:
@@ -112,7 +113,9 @@ class Stack:
         self.due: int | None = None
         self.ports: list[Port] = []
         self.log: deque[Event] = deque(maxlen=KEPT)
-        self.wishes: deque[tuple[Endpoint, Callable[[int], None]]] = deque()  # for the next turn; see `Station.wish`
+        self.scheduled: deque[tuple[Endpoint, Callable[[int], None]]] = (
+            deque()
+        )  # for the next turn; see `NetworkHost.schedule`
         self._joined: dict[Port, tuple[int, Framing]] = {}
         self._out: list[tuple[Port, Framing]] = []
         self._leaving: deque[Departure] = deque()
@@ -133,13 +136,13 @@ class Stack:
 
     def turn(self, now: int) -> None:
         """Do what is due, and send what is to be sent."""
-        node, wishes, leaving = self.node, self.wishes, self._leaving
-        while wishes:
-            endpoint, act = wish = wishes[0]
+        node, scheduled, leaving = self.node, self.scheduled, self._leaving
+        while scheduled:
+            endpoint, act = first = scheduled[0]
             act(now)
             node.touch(endpoint)
-            if wishes and wishes[0] is wish:  # it goes when it is done: an interrupt may end this
-                wishes.popleft()
+            if scheduled and scheduled[0] is first:  # it goes when it is done: an interrupt may end this
+                scheduled.popleft()
         if self.due is not None and self.due <= now:
             node.on_time(now)
         leaving.extend(node.packets_to_send(now))
@@ -162,7 +165,7 @@ class Stack:
         self.log.append(Ignored(Packet(), str(error)))
 
 
-class Station:
+class NetworkHost:
     """What every host can do in addition to what its own network gives it.
 
     Attributes:
@@ -178,7 +181,7 @@ class Station:
     router: bool = False
     on_link: Callable[[], object] | None = None  # called when a link has been added
     randomness: Callable[[int], bytes] | None = None  # for keys of WebSockets, where a run is to repeat itself
-    _stack: Stack | None = None
+    _stack: XNSDriver | None = None
     _seqno: int | None = None
 
     # What a network provides.
@@ -203,7 +206,7 @@ class Station:
         return int.from_bytes(os.urandom(2), "big") | 1
 
     @property
-    def xns(self) -> Stack:
+    def xns(self) -> XNSDriver:
         """The XNS layers; there from the first use on, on all links made so far.
 
         SocketMisuse: the host was closed, or is that of a parent process.
@@ -211,12 +214,12 @@ class Station:
         with self.medium.lock:  # two threads may come at once
             return self._all_joined()
 
-    def _all_joined(self) -> Stack:
+    def _all_joined(self) -> XNSDriver:
         if self.closed:
             raise SocketMisuse(EBADF, f"host {self.name}", "an open host", "one that was closed", "make another")
         if self._stack is None:
             node = Node(int.from_bytes(self.xns_bytes(), "big"), router=self.router, first_id=self._first_id())
-            self._stack = Stack(node)
+            self._stack = XNSDriver(node)
             self.medium.add(self._stack)
             self._linked = 0
             self.on_link = lambda: self.xns
@@ -274,7 +277,7 @@ class Station:
         if carrier == "ip":
             from packetlab.link.rawip import RawIPSocket
 
-            framing = IPFraming(peer.at(0).inet(self)[0] if isinstance(peer, Station) else str(peer))
+            framing = IPFraming(peer.at(0).inet(self)[0] if isinstance(peer, NetworkHost) else str(peer))
             port = RawIPSocket(22, self)
         elif carrier == "udp" and local is not None:
             port = UDPPort(local, peer, self.kernel_socket)
@@ -290,7 +293,7 @@ class Station:
         self.router = True
         stack = self.xns
         stack.node.router = True
-        self.wish(stack.node.routes)
+        self.schedule(stack.node.routes)
 
     def at(self, socket: int) -> Place:
         """Return a socket number on this host, for another host to connect or write to."""
@@ -309,7 +312,7 @@ class Station:
 
     def attach(
         self, engine: Engine, where: Any = None, to: Any = "ff:ff:ff:ff:ff:ff", link: int = 0, at: Any = None
-    ) -> Runner:  # fmt: skip
+    ) -> EngineDriver:  # fmt: skip
         """Run an engine on an interface of this host.
 
         Args:
@@ -320,9 +323,9 @@ class Station:
         """
         self._need_open("attach")
         attachment = place(self, link, "attach")
-        target = place(to, 0, "attach: to").mac if isinstance(to, Station) else mac_bytes(to)
+        target = place(to, 0, "attach: to").mac if isinstance(to, NetworkHost) else mac_bytes(to)
         port = attachment.open() if at is None else at
-        runner = Runner(engine, port, where, attachment.mac if at is None else mac_bytes(at.mac), target)
+        runner = EngineDriver(engine, port, where, attachment.mac if at is None else mac_bytes(at.mac), target)
         if hasattr(port, "driver"):
             port.driver = runner
         self.medium.add(runner)
@@ -378,7 +381,7 @@ class Station:
                 local, remote, data, id=node.new_id(), client_type=client_type, interval=interval, tries=tries
             )
             node.bind(request, number)
-            self.wish(request)
+            self.schedule(request)
         self._wait(lambda: True if request.over else None, f"exchange with {remote}")
         if request.reply is None:
             raise request.error or broken(TimeoutError, f"PEX to {remote}")
@@ -402,7 +405,7 @@ class Station:
 
     def knows(self, address: XNSAddress) -> bool:
         """Say whether the host of an address is driven by the same medium as this one."""
-        return any(isinstance(driver, Stack) and driver.node.host == address.host for driver in self.medium.drivers)
+        return any(isinstance(driver, XNSDriver) and driver.node.host == address.host for driver in self.medium.drivers)
 
     # For sockets --------------------------------------------------------------------------------------------
 
@@ -427,15 +430,17 @@ class Station:
         """Return the last that happened on this host's network, for the note of an error; None where nobody kept it."""
         return None
 
-    def wish(self, endpoint: Endpoint, *acts: Callable[[int], None]) -> None:
+    def schedule(self, endpoint: Endpoint, *acts: Callable[[int], None]) -> None:
         """Send what an endpoint now has to send.
 
         Args:
-            acts: of the endpoint, to be called with the time before; where a handler of a signal wishes in the midst of a
+            acts: of the endpoint, to be called with the time before; where a handler of a signal schedules in the midst of a
                 turn of the layers, that is after it, as they are not to be changed below themselves.
         """
         stack = self.xns if self.closed or self._stack is None else self._stack
         with self.medium.lock:
-            stack.wishes.extend((endpoint, act) for act in acts)
+            stack.scheduled.extend((endpoint, act) for act in acts)
             stack.node.touch(endpoint)
             self.medium.turn(stack)
+
+    wish = renamed("wish", "schedule")

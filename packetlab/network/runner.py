@@ -18,7 +18,7 @@ __tracebackhide__ = deliberate
 KEPT = 1000  # events that a host remembers
 
 
-class Runner:
+class EngineDriver:
     """An engine of one's own on an interface; a driver (see `link.medium`).
 
     Args:

@@ -16,7 +16,7 @@ from packetlab.declare.expressions import Next
 from packetlab.declare.registry import conditions, space
 from packetlab.engine.xns.datagram import Datagrams
 from packetlab.errors import PacketlabError, deliberate, unbuildable
-from packetlab.network.host import Station
+from packetlab.network.host import NetworkHost
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.dissect import dissect
 from packetlab.protocols.xns import IDP, SPP
@@ -40,7 +40,7 @@ class _IDPSocket(Socket):
 
     family = "xns"
 
-    def __init__(self, host: Station, *, raw: bool) -> None:
+    def __init__(self, host: NetworkHost, *, raw: bool) -> None:
         super().__init__(host)
         self.last_header: IDP | None = None
         self._endpoint = Datagrams(raw=raw)
@@ -68,7 +68,7 @@ class _IDPSocket(Socket):
         if node.routes.to(to) is None and to.host != node.host and not everywhere:
             with medium.lock:
                 node.routes.ask(to.net, medium.now)
-                self.host.wish(node.routes)
+                self.host.schedule(node.routes)
 
             def way() -> bool | None:
                 if node.routes.to(to) is not None:
@@ -80,7 +80,7 @@ class _IDPSocket(Socket):
             self._wait(way, "write")
         with medium.lock:
             self._endpoint.send(packet)
-            self.host.wish(self._endpoint)
+            self.host.schedule(self._endpoint)
 
     def _built(self, packet: Packet) -> bytes:
         """Return the bytes of a packet, before it is queued."""
@@ -136,7 +136,7 @@ class DatagramSocket(_IDPSocket):
 
     kind = "datagram"
 
-    def __init__(self, host: Station) -> None:
+    def __init__(self, host: NetworkHost) -> None:
         super().__init__(host, raw=False)
         self.headers_on_input = self.headers_on_output = self.broadcast = False
         self._mtu = LARGEST
@@ -312,7 +312,7 @@ class RawSocket(_IDPSocket):
 
     kind = "raw"
 
-    def __init__(self, host: Station) -> None:
+    def __init__(self, host: NetworkHost) -> None:
         super().__init__(host, raw=True)
         # From now on: what comes before the first read is kept.
         with host.medium.lock:

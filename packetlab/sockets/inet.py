@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from packetlab.errors import LocalProtocolError, NeedsPrivilege, SocketMisuse, deliberate
-from packetlab.network.host import Place, Station
+from packetlab.network.host import NetworkHost, Place
 from packetlab.sockets.headers import Data, outgoing
 from packetlab.sockets.socket import QueuedCall, Socket
 from packetlab.sockets.ways import ANOTHER, CONNECT, NO_LISTENER
@@ -40,7 +40,7 @@ MISUSES = {
 ONCE = "leave out to=, or make another"
 
 
-def create(host: Station, kind: str, protocol: int | None = None) -> InetSocket:
+def create(host: NetworkHost, kind: str, protocol: int | None = None) -> InetSocket:
     """Return a kernel socket of a host. `protocol`: number of a raw socket's (1 is ICMP)."""
     classes = {"stream": InetStream, "datagram": InetDatagram, "raw": InetRaw}
     if kind not in classes:
@@ -62,7 +62,7 @@ class InetSocket(Socket):
 
     family = "inet"
 
-    def __init__(self, host: Station, sock: _socket.socket) -> None:
+    def __init__(self, host: NetworkHost, sock: _socket.socket) -> None:
         super().__init__(host)
         self.sock = sock  # the kernel's, for what is not covered here
         sock.setblocking(False)
@@ -181,7 +181,7 @@ class InetStream(InetSocket):
 
     kind = "stream"
 
-    def __init__(self, host: Station, sock: _socket.socket) -> None:
+    def __init__(self, host: NetworkHost, sock: _socket.socket) -> None:
         super().__init__(host, sock)
         sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         self._connected = self.peer is not None

@@ -1,6 +1,6 @@
 """Where hosts come from: a lab of kernel namespaces, a simulated network, or this machine.
 
-The three make hosts of one kind (see `host.Station`), so a script that talks through their sockets runs on any of them.
+The three make hosts of one kind (see `host.NetworkHost`), so a script that talks through their sockets runs on any of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from packetlab.link.interface import EVERY_PROTOCOL, Interface
 from packetlab.link.lab import lab as _lab, lab_host as _lab_host
 from packetlab.link.medium import Medium, RealTime
 from packetlab.link.port import Attachment
-from packetlab.network.host import IN_VIRTUAL_TIME, Station
+from packetlab.network.host import IN_VIRTUAL_TIME, NetworkHost
 from packetlab.sockets import create
 from packetlab.sockets.socket import Socket
 from packetlab.view.ladder import ladder
@@ -26,7 +26,7 @@ from packetlab.view.ladder import ladder
 HERE = RealTime()  # this machine has one time; all its hosts live in it
 
 
-class Talker(Station, Shown):
+class Talker(NetworkHost, Shown):
     """A host with sockets: ``host.socket(kind, family)`` is `create`."""
 
     socket = create

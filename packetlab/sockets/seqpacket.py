@@ -7,7 +7,7 @@ from typing import Any
 
 from packetlab.engine.xns.spp import ATTENTION, END_OF_MESSAGE, Connection
 from packetlab.errors import RemoteProtocolError, deliberate
-from packetlab.network.host import Station
+from packetlab.network.host import NetworkHost
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.dissect import dissect
 from packetlab.protocols.xns import SPP
@@ -31,7 +31,7 @@ class SeqpacketSocket(SPPSocket):
 
     kind = "seqpacket"
 
-    def __init__(self, host: Station, connection: Connection | None = None) -> None:
+    def __init__(self, host: NetworkHost, connection: Connection | None = None) -> None:
         super().__init__(host, connection)
         self.headers_on_input = False
         self.headers_on_output = False

@@ -16,7 +16,7 @@ from packetlab.escaping import printable
 from packetlab.hooks import Shown
 from packetlab.link.medium import SECOND, Files
 from packetlab.link.nesting import Sleepers
-from packetlab.network.host import Station
+from packetlab.network.host import NetworkHost
 from packetlab.sockets.ways import ANOTHER, INSTEAD
 
 __tracebackhide__ = deliberate
@@ -80,7 +80,7 @@ class Socket(Shown, metaclass=_ClosedToNewAttributes):
     kind = ""
     family = ""
 
-    def __init__(self, host: Station) -> None:
+    def __init__(self, host: NetworkHost) -> None:
         self.host = host
         self._timeout: float | None = None
         self._process = os.getpid()

@@ -12,7 +12,7 @@ from packetlab.engine.xns.spp import ATTENTION, END_OF_MESSAGE, LARGEST, SYSTEM,
 from packetlab.engine.xns.spp_listener import Held, Listener
 from packetlab.engine.xns.spp_states import State
 from packetlab.errors import PacketlabError, SocketMisuse, broken, deliberate, unbuildable
-from packetlab.network.host import Station
+from packetlab.network.host import NetworkHost
 from packetlab.packet.packet import Packet
 from packetlab.protocols.xns import SPP
 from packetlab.sockets.headers import NOTHING, Given, Prototype, outgoing, parted, prototype
@@ -39,7 +39,7 @@ class SPPSocket(Socket):
 
     family = "xns"
 
-    def __init__(self, host: Station, connection: Connection | None = None) -> None:
+    def __init__(self, host: NetworkHost, connection: Connection | None = None) -> None:
         super().__init__(host)
         self.own_sockets = False
         self.last_header: SPP | None = None
@@ -165,7 +165,7 @@ class SPPSocket(Socket):
                 self._connection.patient = not wait
                 self._connection.connect(self.host.medium.now)
                 self._connecting = True
-                self.host.wish(self._connection)
+                self.host.schedule(self._connection)
         if wait:
             assert self._connection is not None
             self._connection.patient = False
@@ -270,14 +270,14 @@ class SPPSocket(Socket):
         with (medium := self.host.medium).lock:
             if self._listener is not None:
                 for child in self._listener.close():
-                    self.host.wish(child, child.abort)
+                    self.host.schedule(child, child.abort)
                 if self._listener.over:
                     self.host.xns.node.unbind(self._listener)
             elif self._connection is None:
                 if self._number and self._stack_exists():
                     self.host.xns.node.release(self._number)
             else:
-                self.host.wish(self._connection, self._connection.close)
+                self.host.schedule(self._connection, self._connection.close)
         if self._connection is not None and not medium.closed:
             self._wait(self._closed, "close")
             if not self._told:
@@ -318,7 +318,7 @@ class SPPSocket(Socket):
             return
         super().close()
         with self.host.medium.lock:
-            self.host.wish(self._connection, self._connection.abort)
+            self.host.schedule(self._connection, self._connection.abort)
             self.host.medium.poke()
 
     # Data ---------------------------------------------------------------------------------------------------
@@ -364,7 +364,7 @@ class SPPSocket(Socket):
                     connection.force(data, idp, fields)
                 except PacketlabError as error:
                     raise unbuildable(error, f"{self}: {verb}") from None
-                self.host.wish(connection)
+                self.host.schedule(connection)
                 return True
 
             if "seq" in fields or control & SYSTEM:
@@ -388,7 +388,7 @@ class SPPSocket(Socket):
             except SocketMisuse as error:
                 raise self._renamed(error, verb) from None
             if connection.unsent == 1:  # else the window is shut, and what opens it sends
-                self.host.wish(connection)
+                self.host.schedule(connection)
             return True
 
         if attention:
@@ -433,7 +433,7 @@ class SPPSocket(Socket):
             packet = connection.read()
             if packet is not None:
                 if connection.owes:
-                    self.host.wish(connection)  # the window has reopened
+                    self.host.schedule(connection)  # the window has reopened
                 return (packet,)
             if connection.ended or connection.state is State.CLOSED:
                 return (None,)

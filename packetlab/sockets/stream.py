@@ -7,7 +7,7 @@ from typing import Self
 from packetlab.engine.xns.spp import Connection
 from packetlab.engine.xns.spp_states import State
 from packetlab.errors import broken, deliberate
-from packetlab.network.host import Station
+from packetlab.network.host import NetworkHost
 from packetlab.packet.packet import Packet
 from packetlab.protocols.xns import SPP
 from packetlab.sockets.headers import NOTHING, Data, Prototype
@@ -24,7 +24,7 @@ class StreamSocket(SPPSocket):
 
     kind = "stream"
 
-    def __init__(self, host: Station, connection: Connection | None = None) -> None:
+    def __init__(self, host: NetworkHost, connection: Connection | None = None) -> None:
         super().__init__(host, connection)
         self._rest: list[bytes | Packet] = []  # taken from the connection, and not yet by the reader
 
@@ -79,7 +79,7 @@ class StreamSocket(SPPSocket):
                 self.__dict__["last_header"] = packet[SPP]  # no need to look whether there is such an option
             connection.read()
         if connection.owes:
-            self.host.wish(connection)  # the window has reopened
+            self.host.schedule(connection)  # the window has reopened
         data = b"".join(map(_bytes_of, rest))
         if data:
             return data
@@ -122,12 +122,12 @@ class StreamSocket(SPPSocket):
 
     def push(self) -> None:
         """Send what was given."""
-        self.host.wish(self._open("write"))
+        self.host.schedule(self._open("write"))
 
     def finish(self) -> None:
         """Say that no more will be written, without waiting."""
         connection = self._open("finish")
-        self.host.wish(connection, connection.close)
+        self.host.schedule(connection, connection.close)
 
     def drop(self) -> None:
         """Let go of a stream that was finished, without waiting: the connection goes on to its end by itself."""

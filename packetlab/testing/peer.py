@@ -266,7 +266,7 @@ class _OverXNS:
             for connection in self._clients:
                 if self.replay.kind != "datagram":
                     connection.abort(self.host.medium.now)
-                    self.host.wish(connection)
+                    self.host.schedule(connection)
 
     def _datagrams(self) -> None:
         while (packet := self.socket._endpoint.read()) is not None:
@@ -294,12 +294,12 @@ class _OverXNS:
         for connection, script in [*self._clients.items()]:
             while (packet := connection.read()) is not None:
                 self._write(connection, script.hear(packet.payload))
-                self.host.wish(connection)
+                self.host.schedule(connection)
             if connection.ended:
                 del self._clients[connection]
                 self._write(connection, script.end())
                 connection.close(self.host.medium.now)
-                self.host.wish(connection)
+                self.host.schedule(connection)
 
     def _open(self, connection: object, script: Script) -> None:
         self._clients[connection] = script
@@ -320,7 +320,7 @@ class _OverXNS:
                 )  # fmt: skip
             if turn.ends and not connection.ended:
                 connection.close(self.host.medium.now)
-            self.host.wish(connection)
+            self.host.schedule(connection)
 
     def close(self, wait: bool) -> None:
         """Wait for what is still to come, and end."""
@@ -335,5 +335,5 @@ class _OverXNS:
         for connection in self._clients:
             if self.replay.kind != "datagram" and not connection.over:
                 connection.close(medium.now)
-                self.host.wish(connection)
+                self.host.schedule(connection)
         self.socket.close()

@@ -42,10 +42,10 @@ def close_together(seed: int, *, confirmed: bool, **link) -> list[str]:
     if confirmed:
         a.until(lambda: not ends[0].sender.waiting, timeout=1000)
     ends[0].close(net.now)
-    a.wish(ends[0])
+    a.schedule(ends[0])
     net.run(0.05 * (seed % 7) / 3)
     ends[1].close(net.now)
-    b.wish(ends[1])
+    b.schedule(ends[1])
     start = net.now
     a.until(lambda: all(end.state in OVER for end in ends), timeout=4000)
     wrong = [f"seed {seed}: {end}: {end.error}" for end in ends if end.error is not None]
@@ -66,7 +66,7 @@ def test_a_late_copy_of_the_request_does_not_keep_the_client_from_closing() -> N
     request = next(iter(net.capture))
     conn._connection.close(net.now)
     sent = len(net.capture)
-    b.wish(conn._connection)
+    b.schedule(conn._connection)
     link.change(drop=[sent + 3])  # after END and END-REPLY, the last END-REPLY
     net.run(0.05)
     assert (client.state.name, conn.state.name) == ("DALLYING", "CLOSED")
@@ -94,7 +94,7 @@ def test_late_copies_of_requests_do_not_fill_a_listener() -> None:
         pairs.append((client, server.accept()))
     for _, conn in pairs:
         conn._connection.close(net.now)
-        b.wish(conn._connection)
+        b.schedule(conn._connection)
     net.run(0.015)
     link.sends["b"].change(partitioned=True)  # the last words are lost
     net.run(0.02)
@@ -145,7 +145,7 @@ def with_two_packets_under_way(kind: str = "seqpacket"):
 def test_a_close_with_data_lost_says_so_though_the_peer_has_ended(kind, dead) -> None:
     net, link, client, conn = with_two_packets_under_way(kind)
     conn._connection.close(net.now)
-    conn.host.wish(conn._connection)
+    conn.host.schedule(conn._connection)
     net.run(0.1)
     assert client.state.name == "DALLYING"  # the other end's END has come
     if dead:

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from packetlab import SimNetwork, Timing
-from packetlab.network.host import Stack
+from packetlab.network.host import XNSDriver
 
 PLACES = 300  # of each conversation, evenly spread
 SAID = [b"one", b"two", b"three", b"four", b"five", b"six"]
@@ -26,7 +26,7 @@ class Interruption:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
         self.count, self.at, self._depth = 0, at, 0
         for name in ("turn", "take"):
-            monkeypatch.setattr(Stack, name, self._within(getattr(Stack, name)))
+            monkeypatch.setattr(XNSDriver, name, self._within(getattr(XNSDriver, name)))
 
     def _within(self, plain):
         def call(*given):

@@ -150,7 +150,7 @@ def test_of_what_cannot_be_built_after_all_its_own_connection_is_told_and_nobody
     connection = world.client._connection
     connection.send(b"poison", idp={"hops": any_value})  # the engine takes what it is given
     world.datagram.write(b"beside", to=world.b.at(60))
-    world.a.wish(connection)
+    world.a.schedule(connection)
     assert world.reader.read() == b"beside"
     with pytest.raises(SocketMisuse, match=r"SPP .* to .*: IDP.hops: expected one value") as caught:
         world.client.write(b"next")
@@ -169,7 +169,7 @@ def test_an_endpoint_of_ones_own_that_makes_none_but_such_holds_up_nobody() -> N
 
     world, poison = World(), Poison()
     world.a.xns.node.bind(poison, 77)
-    world.a.wish(poison)
+    world.a.schedule(poison)
     world.goes_on()
 
 

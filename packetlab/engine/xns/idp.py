@@ -138,7 +138,7 @@ class Node:
                 return number
 
     def touch(self, endpoint: Endpoint) -> None:
-        """Say that an endpoint may have something to send: after every wish."""
+        """Say that an endpoint may have something to send: after every call that changes it."""
         self._touched[endpoint] = None
 
     # The contract -------------------------------------------------------------------------------------------

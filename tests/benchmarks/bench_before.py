@@ -26,9 +26,12 @@ TABLE = """
         return sum(int(block["udp.dport"].sum(dtype="u8")) for block in
                    Capture(sys.argv[1]).table(*{columns!r}, engine={engine!r}).batches())
     read()
-    start = time.process_time()
-    read()
-    print(time.process_time() - start)
+    best = float("inf")
+    for _ in range(3):
+        start = time.process_time()
+        read()
+        best = min(best, time.process_time() - start)
+    print(best)
 """
 WIRE = """
     import sys, time

@@ -10,22 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.lenient import Values, read_items, values_of, walk
-from packetlab.codec.source import OneByOne, constant, function
+from packetlab.codec.source import OneByOne, function
 from packetlab.declare import registry
 from packetlab.declare.expressions import DEEP, Const, Expr, If, Next, Ref
-from packetlab.declare.plan import (
-    Bound,
-    Coded,
-    Fixed,
-    Listed,
-    Open,
-    Padded,
-    Run,
-    Sized,
-    Step,
-    Unit,
-    When,
-)
+from packetlab.declare.plan import Bound, Coded, Fixed, Listed, Open, Padded, Run, Sized, Step, Unit, When
 from packetlab.errors import DeclareError
 
 if TYPE_CHECKING:
@@ -42,7 +30,7 @@ class Reading(OneByOne):
     """Writes the source that reads one header.
 
     By itself it becomes ``decode``; with a `tag` it is one part of a function for whole packets (see `stacks`), which
-    keeps the names of the parts apart. `start` and `end` are source for where the header begins and what it may fill;
+    keeps the names of the parts apart. `start` and `end` say where the header begins (a number or source) and what it may fill;
     `away` is what to do with bytes that do not fit, `sure` how many are there at the least.
     """
 
@@ -50,12 +38,14 @@ class Reading(OneByOne):
         self,
         cls: Declaration,
         tag: str = "",
-        start: str = "start",
+        start: str | int = "start",
         end: str = "end",
         away: str = "return walk(declaration, data, start, end, ctx)",
         sure: int = 0,
     ) -> None:
-        self.cls, self.tag, self.start, self.end, self.away, self.sure = cls, tag, start, end, away, sure
+        self.cls, self.tag, self.start, self.end, self.away, self.sure = cls, tag, str(start), end, away, sure
+        self.origin = start if isinstance(start, int) else None
+        self.known: dict[str, int] = {}  # fields whose values are the same in all headers that are read
         self.plan = cls.plan
         self.lines: list[str] = []
         self.read: set[str] = set()
@@ -68,11 +58,9 @@ class Reading(OneByOne):
             "walk": walk, "items": items,
             f"cls{tag}": cls.header, f"new{tag}": cls.header.__new__, f"declaration{tag}": cls,
         }  # fmt: skip
-        self.under: tuple[Expr | None, tuple[int, int]] = (
-            None,
-            (0, 0),
-        )  # the last condition, where its lines begin and end
-        self.inside: Expr | None = None  # the condition of the step that is being read
+        # The last condition and where its lines begin and end; that of the step that is being read.
+        self.under: tuple[Expr | None, tuple[int, int]] = (None, (0, 0))
+        self.inside: Expr | None = None
         self.stop = ""  # the variable that holds where this header ends, once known
         self.total = ""  # ... where its payload ends
 
@@ -138,14 +126,26 @@ class Reading(OneByOne):
 
     # Reading -------------------------------------------------------------------------------------------------
 
+    def place(self, ahead: int = 0) -> int | str:
+        """The place reading has come to, or so many bytes ahead: a number where it is known, or source."""
+        if self.offset is None:
+            return f"pos{self.tag} + {ahead}" if ahead else f"pos{self.tag}"
+        ahead += self.offset
+        if self.origin is not None:
+            return self.origin + ahead
+        return f"{self.start} + {ahead}" if ahead else self.start
+
     @property
     def pos(self) -> str:
         """Source for the place reading has come to."""
-        if self.offset is None:
-            return f"pos{self.tag}"
-        if self.start.isdigit():
-            return str(int(self.start) + self.offset)
-        return f"{self.start} + {self.offset}" if self.offset else self.start
+        return str(self.place())
+
+    def decided(self, rule: Expr) -> int | None:
+        """What a rule comes to by the values that are known; None where these do not tell."""
+        leaves = rule.leaves()
+        if not all(isinstance(leaf, Const) or (isinstance(leaf, Ref) and leaf.name in self.known) for leaf in leaves):
+            return None
+        return rule.evaluate(Values(self.known, b"", 0))
 
     @property
     def limit(self) -> str:
@@ -181,9 +181,8 @@ class Reading(OneByOne):
         self.read.update(f.name for f in step.fields)
 
     def fixed(self, run: Run) -> None:
-        needed = str(int(self.pos) + run.size) if self.pos.isdigit() else f"{self.pos} + {run.size}"
         if self.offset is None or self.stop or self.offset + run.size > self.sure:
-            self.check(f"{needed} > {self.limit}")
+            self.check(f"{self.place(run.size)} > {self.limit}")
         self.unpack(run, self.pos)
         if self.offset is None:
             self.lines.append(f"{self.pos} += {run.size}")
@@ -312,7 +311,7 @@ class Reading(OneByOne):
             if isinstance(rule, If) and isinstance(rule.no, Const) and rule.no.number < 0:
                 # Unknown but for a condition, as with Ethernet's length: nothing to work out where it fails.
                 condition = rule.condition.code(self)
-                if constant(condition) is False and not tail:
+                if self.decided(rule.condition) == 0 and not tail:
                     return room
                 self.lines += [f"if {condition}:", f"    {end} = {self.pos} + {rule.yes.code(self)}"]
                 self.lines += [f"    if {end} > {self.end}: {self.away}", f"    if {end} < {self.pos}: {end} = {room}"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import linecache
-import re
 import weakref
 from typing import Any, ClassVar
 
@@ -15,8 +14,9 @@ def function(lines: list[str], names: dict[str, Any], what: str) -> Any:
     while place in linecache.cache:
         number += 1
         place = f"<packetlab {what} {number}>"
-    exec(compile(text, place, "exec"), names)
-    made = names[lines[0].split("(")[0].removeprefix("def ")]
+    found: dict[str, Any] = {}
+    exec(compile(text, place, "exec"), names, found)
+    (made,) = found.values()
     linecache.cache[place] = len(text), None, text.splitlines(keepends=True), place
     weakref.finalize(made, linecache.cache.pop, place, None).atexit = False
     return made
@@ -27,14 +27,6 @@ def added(terms: list[str], start: str = "0") -> str:
     if len(terms) <= 50:
         return " + ".join(terms) or start
     return f"sum(({', '.join(terms)}))" if start == "0" else f"{start}.join(({', '.join(terms)}))"
-
-
-def constant(code: str) -> Any:
-    """Return the value of source that names nothing, None of any other."""
-    words = re.findall(r"[A-Za-z_]\w*", re.sub(r"0x[0-9a-f]+", "0", code))
-    return (
-        eval(code, {}) if code and not set(words) - {"and", "or", "not", "in", "if", "else", "True", "False"} else None
-    )
 
 
 class OneByOne:

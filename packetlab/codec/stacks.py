@@ -179,12 +179,12 @@ def _reader(first: Any, tree: dict[Any, Any]) -> Any:
     names: dict[str, Any] = {**made, "P": (made["Packet"],)}
     lines = ["def read(data):", "    size = len(data)"]
     for one, branch in tree.items():
-        _branch(one, branch, [], "0", "size", lines, names, "    ")
+        _branch(one, branch, [], 0, "size", lines, names, "    ")
     return function([*lines, "    return None"], names, f"read {first.__name__}")
 
 
 def _branch(
-    one: tuple[Any, ...], tree: dict[Any, Any], below: list[_Step], start: str, end: str, lines: list[str],
+    one: tuple[Any, ...], tree: dict[Any, Any], below: list[_Step], start: int | str, end: str, lines: list[str],
     names: dict[str, Any], indent: str,
 ) -> None:  # fmt: skip
     """Write the reading of one header, and under a condition each the headers known to follow."""
@@ -200,7 +200,7 @@ def _branch(
     stop, path, chain = part.source(), [*below, _Step(part, "None", end)], [part]
     while len(tree) == 1 and None not in tree and not part.opaque():
         ((one, branch),) = tree.items()
-        following = _part(one, part.pos, stop, names)
+        following = _part(one, part.place(), stop, names)
         if not isinstance(following, Placed) or not part.leads_to(one[0]):
             break
         until = following.source()
@@ -229,11 +229,11 @@ def _branch(
     lines += [deeper + line for line in [*checks, *inner]]
 
 
-def _part(one: tuple[Any, ...], start: str, end: str, names: dict[str, Any]) -> Reading:
+def _part(one: tuple[Any, ...], start: int | str, end: str, names: dict[str, Any]) -> Reading:
     (cls, *known), tag = one, f"_{len(names)}"
     declaration = cls._declaration
-    if start.isdigit() and placeable(declaration):
-        part: Reading = Placed(declaration, tag, int(start), end, dict(known))
+    if isinstance(start, int) and placeable(declaration):
+        part: Reading = Placed(declaration, tag, start, end, dict(known))
     else:
         part = Reading(declaration, tag, start, end, away="return None")
     names.update(part.names)
@@ -264,7 +264,7 @@ def _follow(
         if one is None:
             lines += [deeper + line for line in _finish(path, part.pos, stop, names)]
         else:
-            _branch(one, branch, path, part.pos, stop, lines, names, deeper)
+            _branch(one, branch, path, part.place(), stop, lines, names, deeper)
 
 
 def _finish(path: list[_Step], start: str, stop: str, names: dict[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.decode import Reading
-from packetlab.codec.source import constant, function
+from packetlab.codec.source import function
 from packetlab.declare import registry
 from packetlab.declare.expressions import Const, Ref
 from packetlab.declare.plan import Bound, Fixed, Open, needs
@@ -47,9 +47,9 @@ class Placed(Reading):
     def __init__(
         self, cls: Declaration, tag: str = "", at: int = 0, end: str = "end", known: dict[str, int] | None = None
     ) -> None:
-        super().__init__(cls, tag, str(at), end, away="return None")
+        super().__init__(cls, tag, at, end, away="return None")
         self.known = known or {}
-        self.at = at
+        self.at, self.own = at, 0  # where it begins, how many bytes it has where it says so
         self.wanted: dict[str, tuple[int, str]] = {}
         self.tests: list[str] = []
         self.least: dict[str, int] = {}
@@ -63,21 +63,24 @@ class Placed(Reading):
             self.step(step)
         self.reach(self.end)
         for short in self.cls.shortened:
-            self.check(short.code(self))  # what is cut short by right is read the careful way
+            code = short.code(self)
+            if self.decided(short) != 0:
+                self.check(code)  # what is cut short by right is read the careful way
         self.outer = self.payload = end = self.payload_end()
         return end
 
+    @property
+    def here(self) -> int:
+        """The place reading has come to."""
+        return self.at + (self.offset or 0)
+
     def reach(self, end: str) -> None:
         """Note that what was read so far must lie before `end`."""
-        self.least[end] = max(self.least.get(end, 0), int(self.pos))
-
-    def check(self, condition: str) -> None:
-        if constant(condition) is not False:
-            super().check(condition)
+        self.least[end] = max(self.least.get(end, 0), self.here)
 
     def fixed(self, run: Run) -> None:
         for unit in run.units:
-            place = int(self.pos)
+            place = self.here
             self.units.update((f.name, (unit, place)) for f in unit.fields)
             self.read.update(f.name for f in unit.fields)
             self.offset = place - self.at + unit.bits // 8
@@ -142,14 +145,15 @@ class Placed(Reading):
     # Reading -------------------------------------------------------------------------------------------------
 
     def open(self, step: Open) -> None:
-        self.rest = f"data[{self.pos}:{self.stop}]" if int(self.pos) < int(self.stop) else "b''"
-        self.offset = int(self.stop) - self.at
+        self.rest = f"data[{self.pos}:{self.stop}]" if self.here < self.at + self.own else "b''"
+        self.offset = self.own
 
     def bound(self, step: Bound) -> None:
         if step.part == "self":
-            code = step.size.code(self)
-            size = constant(code)  # None in a dry run, to find out what is to be known
-            self.stop = str(self.at + (self.plan.least if size is None else size))
+            step.size.code(self)  # asks for what is to be known, which a dry run finds out
+            size = self.decided(step.size)
+            self.own = self.plan.least if size is None else size
+            self.stop = str(self.at + self.own)
         else:
             self.total = f"total{self.tag}"
             self.lines.append(f"{self.total} = {self.at} + {step.size.code(self)}")
@@ -181,7 +185,7 @@ class Placed(Reading):
     def opaque(self) -> str:
         """Source for whether nothing follows whatever the numbers say, "" for never."""
         code = "" if self.cls.opaque is None else self.cls.opaque.code(self)
-        return "" if constant(code) is False else code
+        return "" if self.cls.opaque is not None and self.decided(self.cls.opaque) == 0 else code
 
 
 def deciding(cls: Declaration) -> list[str]:

@@ -2,7 +2,7 @@
 
 It goes the same way as `codec.decode`, header by header along the bindings, but reads only what decides the way and what was
 asked for. Two writers share this: `tracing_rows` (all packets a header at a time, in numpy) and `tracing_loop` (one
-packet after the other, for a compiler of such loops). A packet that does not fit its declarations is marked as odd and
+packet after the other, for a compiler of such loops). A packet that does not fit its declarations is marked as unfit and
 left to `dissect`, which knows what to say of it.
 """
 
@@ -93,7 +93,7 @@ class Scanner:
         return rules
 
     def refusal(self) -> str:
-        """Return why these headers cannot be gone over without making them, "" where they can; packets with them are odd."""
+        """Return why these headers cannot be gone over without making them, "" where they can; packets with them are unfit."""
         steps = self.plan.steps
         for step in steps:
             if type(step) in CANNOT:
@@ -112,7 +112,7 @@ class Scanner:
             self.away()
             return self.lines
         self.enter()
-        self.give("", ("begin", 0))  # what turns out to be odd is looked at anew
+        self.give("", ("begin", 0))  # what turns out to be unfit is looked at anew
         for number, match in self.matches:
             for place, _ in enumerate(match.conditions):
                 self.let(f"q_{number}_{place}", "False", same=True)
@@ -135,14 +135,14 @@ class Scanner:
     # What subclasses write ---------------------------------------------------------------------------------------
 
     def away(self) -> None:
-        """Mark the packet as odd and go no further."""
+        """Mark the packet as unfit and go no further."""
         raise NotImplementedError
 
     def enter(self) -> None:
         """Count one more header of this kind."""
 
     def check(self, bad: str) -> None:
-        """Mark the packet as odd where `bad` holds."""
+        """Mark the packet as unfit where `bad` holds."""
         raise NotImplementedError
 
     def put(self, line: str) -> None:
@@ -175,7 +175,7 @@ class Scanner:
         raise NotImplementedError
 
     def clip(self, name: str) -> None:
-        """Let a place that lies after `end` be `end` where bytes are rightly missing there; elsewhere it is odd."""
+        """Let a place that lies after `end` be `end` where bytes are rightly missing there; elsewhere it is unfit."""
         raise NotImplementedError
 
     def cut_short(self, condition: str) -> None:

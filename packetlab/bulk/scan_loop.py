@@ -16,14 +16,14 @@ from packetlab.pattern.conditions import Match
 
 
 def loop_source(first: type[AnyHeader], columns: Sequence[Query]) -> str:
-    """Return the source of ``trace(count, data, starts, sizes, missing, odd, *arrays)``.
+    """Return the source of ``trace(count, data, starts, sizes, missing, unfit, *arrays)``.
 
     It goes over the `count` packets that `starts` and `sizes` tell in `data`; `missing` says which were cut by the capture. It
-    marks in `odd` what does not fit. `arrays` are those of `array_names`, bytes of a fixed size one after the other.
+    marks in `unfit` what does not fit. `arrays` are those of `array_names`, bytes of a fixed size one after the other.
     """
     numbers = on_the_way(first, columns)
     lines = [
-        f"def trace({', '.join(['count', 'data', 'starts', 'sizes', 'missing', 'odd', *array_names(columns)])}):",
+        f"def trace({', '.join(['count', 'data', 'starts', 'sizes', 'missing', 'unfit', *array_names(columns)])}):",
         "    for row in range(count):",
         "        begin = starts[row]",
         "        last = end = begin + sizes[row]",
@@ -54,7 +54,7 @@ class LoopScanner(Scanner):
         self.lines.append("    " * self.depth + line)
 
     def away(self) -> None:
-        self.put("odd[row] = True")
+        self.put("unfit[row] = True")
         self.put("break")
 
     def enter(self) -> None:

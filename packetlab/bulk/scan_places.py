@@ -2,7 +2,7 @@
 
 What is asked of a header is a `Wants`: fields whose place counts, fields whose value does, and parts that hold headers
 themselves: items, and bytes that another declaration describes. A walk gives `Visit`s, one for all packets that come to a
-header in the same step. A packet that does not fit its declarations is marked as odd, and left to `dissect`.
+header in the same step. A packet that does not fit its declarations is marked as unfit, and left to `dissect`.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ class PlacesScan:
     """Walks over packets in one buffer.
 
     `last`: where each ends. `missing`: whether the capture cut it. `wants` says what is asked of a class, `leading` which
-    classes lead to anything. `odd` is, for each packet, whether it has to be looked at as objects.
+    classes lead to anything. `unfit` is, for each packet, whether it has to be looked at as objects.
     """
 
     def __init__(
@@ -211,13 +211,13 @@ class PlacesScan:
 
         self.np, self.data, self.last, self.missing = np, data, last, missing
         self.wants, self.leading, self.known = wants, leading, known
-        self.odd = np.zeros(len(last), bool)
+        self.unfit = np.zeros(len(last), bool)
 
     def _step(self, cls: type[AnyHeader], until: Expr | None = None) -> Any:
         key = "step", cls, until
         if key not in self.known:
             writer = PlaceScanner(cls, self.leading, self.wants(cls), until)
-            head = "def step(work, found, last, missing, odd, data, rows, ids, begin, end, partial, short):"
+            head = "def step(work, found, last, missing, unfit, data, rows, ids, begin, end, partial, short):"
             names = {
                 "np": self.np, "number_at": number_at, "bytes_at": bytes_at, "filled": filled, "Visit": Visit, "cls": cls
             }  # fmt: skip
@@ -238,9 +238,9 @@ class PlacesScan:
             now, work = work, []
             for which, mine, *more in now:
                 step = self._step(classes.get(which, which))
-                step(work, found, self.last, self.missing, self.odd, self.data, mine, *more)
+                step(work, found, self.last, self.missing, self.unfit, self.data, mine, *more)
         for _, mine, *_ in work:
-            self.odd[mine] = True
+            self.unfit[mine] = True
         for visit in found:
             self._inside(visit)
         return found
@@ -267,7 +267,7 @@ class PlacesScan:
                 found,
                 self.last,
                 self.missing,
-                self.odd,
+                self.unfit,
                 self.data,
                 rows,
                 np.arange(len(index)),
@@ -281,7 +281,7 @@ class PlacesScan:
             item = found[0]
             which = index[item.ids]
             item.ids = np.arange(len(which))
-            self.odd[item.rows[item.inner <= item.begin]] = True
+            self.unfit[item.rows[item.inner <= item.begin]] = True
             self._inside(item)
             visit.children.append((part, [item], which))
             on = (item.inner > item.begin) & (item.inner < item.end)
@@ -292,9 +292,9 @@ class PlacesScan:
             index, at, end = which[on], item.inner[on], item.end[on]
 
     def _filled(self, f: Field, rows: Any, at: Any, end: Any) -> None:
-        """Mark as odd where more than zeros that fill up to a multiple stands after the last item."""
+        """Mark as unfit where more than zeros that fill up to a multiple stands after the last item."""
         bad = end - at >= max(f.align, 1)
         for more in range(max(f.align, 1) - 1):
             here = at + more < end
             bad |= here & (self.data[self.np.where(here, at + more, 0)] != 0)
-        self.odd[rows[bad]] = True
+        self.unfit[rows[bad]] = True

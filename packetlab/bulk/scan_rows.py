@@ -20,11 +20,11 @@ from packetlab.pattern.conditions import Match
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-DEPTH = 256  # headers in one packet; one with more is odd
+DEPTH = 256  # headers in one packet; one with more is unfit
 
 
 def rows_trace(first: type[AnyHeader], columns: Sequence[Query]) -> Callable[..., None]:
-    """Return ``trace(data, starts, sizes, missing, odd, *arrays)``, which does what `tracing_loop` describes."""
+    """Return ``trace(data, starts, sizes, missing, unfit, *arrays)``, which does what `tracing_loop` describes."""
     import numpy as np
 
     numbers = on_the_way(first, columns)
@@ -33,11 +33,11 @@ def rows_trace(first: type[AnyHeader], columns: Sequence[Query]) -> Callable[...
     steps: dict[int, Any] = {}
     for cls, number in numbers.items():
         writer = RowScanner(cls, numbers, columns)
-        head = f"def step(work, seen, last, missing, odd, data, rows, begin, end, partial{''.join(', ' + name for name in arrays_of)}):"
+        head = f"def step(work, seen, last, missing, unfit, data, rows, begin, end, partial{''.join(', ' + name for name in arrays_of)}):"
         lines = [head, *("    " + line for line in writer.source())]
         steps[number] = function(lines, dict(names), f"columns of {cls.__name__}")
 
-    def trace(data: Any, starts: Any, sizes: Any, missing: Any, odd: Any, *arrays: Any) -> None:
+    def trace(data: Any, starts: Any, sizes: Any, missing: Any, unfit: Any, *arrays: Any) -> None:
         start = numbers.get(first)
         if start is None:
             return
@@ -50,9 +50,9 @@ def rows_trace(first: type[AnyHeader], columns: Sequence[Query]) -> Callable[...
                 return
             now, work = work, []
             for number, rows, begin, end, partial in now:
-                steps[number](work, seen, last, missing, odd, data, rows, begin, end, partial, *arrays)
+                steps[number](work, seen, last, missing, unfit, data, rows, begin, end, partial, *arrays)
         for _, rows, *_ in work:
-            odd[rows] = True
+            unfit[rows] = True
 
     return trace
 
@@ -108,7 +108,7 @@ class RowScanner(Scanner):
         self.lines.append(line)
 
     def away(self) -> None:
-        self.put("odd[rows] = True")
+        self.put("unfit[rows] = True")
 
     def enter(self) -> None:
         for number in self.counters.values():
@@ -121,7 +121,7 @@ class RowScanner(Scanner):
     def drop(self) -> None:
         """Leave out the packets that are bad."""
         self.put("if bad.any():")
-        self.put("    odd[rows[bad]] = True")
+        self.put("    unfit[rows[bad]] = True")
         self.put("    good = ~bad")
         for name in self.live:
             self.put(f"    {name} = {name}[good]")

@@ -113,7 +113,7 @@ class _Check:
         self.received = self.duplicates = self.reordered = self.extent = self.foreign = self.corrupted = 0
         self.latest: list[Any] = []  # for each frame matched: the latest row up to it
         self.top = -1
-        self.odd: list[tuple[int, int, bytes]] = []  # (place, latest row before, bytes) of what matched nothing
+        self.unmatched: list[tuple[int, int, bytes]] = []  # (place, latest row before, bytes) of what matched nothing
 
     def _plans(self) -> Iterator[Any]:
         import numpy as np
@@ -245,8 +245,8 @@ class _Check:
             like[mine] = (same.sum(axis=1) >= LIKE * same.shape[1]) & (short * 2 >= model.size)
         self.foreign += int((~like).sum())
         for row in rows[like].tolist():
-            if len(self.odd) < LOOKED_INTO:
-                self.odd.append((self.received + row, int(before[row]), batch[row]))
+            if len(self.unmatched) < LOOKED_INTO:
+                self.unmatched.append((self.received + row, int(before[row]), batch[row]))
             else:
                 self.corrupted += 1
 
@@ -283,7 +283,7 @@ class _Check:
         keyed = self._by_key()
         left = set((~self.seen).nonzero()[0].tolist())
         damage = []
-        for number, (place, before, raw) in enumerate(self.odd):
+        for number, (place, before, raw) in enumerate(self.unmatched):
             rows = keyed.get(number, [])
             row = next((one for one in rows if one in left), rows[0] if rows else None)
             if row is None:
@@ -300,11 +300,11 @@ class _Check:
         """Return for damaged frames, by number, the rows whose varying fields they have."""
         import numpy as np
 
-        if not self.odd or not self.models:
+        if not self.unmatched or not self.models:
             return {}
         masks = {size: np.where(model.own, 0xFF, 0).astype(np.uint8) for size, model in self.models.items()}
         wanted: dict[int, list[int]] = {}
-        batch = Batch.of(raw for _, _, raw in self.odd)
+        batch = Batch.of(raw for _, _, raw in self.unmatched)
         for number, key in enumerate(digests(batch, masks).tolist()):
             if int(batch.sizes[number]) in masks and masks[int(batch.sizes[number])].any():
                 wanted.setdefault(key, []).append(number)

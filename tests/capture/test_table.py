@@ -383,5 +383,5 @@ def test_loops_are_made_of_numbers_and_arrays_alone() -> None:
     assert (
         "import" not in source
         and "__" not in source
-        and source.startswith("def trace(count, data, starts, sizes, missing, odd, ")
+        and source.startswith("def trace(count, data, starts, sizes, missing, unfit, ")
     )

@@ -59,13 +59,13 @@ class Located:
             first = first_header(interface.linktype)
             if first is not None and len(rows) and len(batch.data):
                 walks.append((self._scan.walk(first, rows, batch.starts[rows], ends[rows]), State.new(len(rows))))
-        self.odd = self._scan.odd
+        self.unfit = self._scan.unfit
         for visits, state in walks:
-            self._follow(visits, state, bool(self.odd.any()))
-        if self.odd.any():
+            self._follow(visits, state, bool(self.unfit.any()))
+        if self.unfit.any():
             from packetlab.capture.rewrite.careful import read
 
-            rows = np.flatnonzero(self.odd)
+            rows = np.flatnonzero(self.unfit)
             self._follow(read(batch, rows, self.left), State.new(len(rows)), False)
         self._join()
 
@@ -104,7 +104,7 @@ class Located:
 
     def _follow(self, visits: list[Visit], state: State, check: bool) -> None:
         for visit in visits:
-            _Header(self, visit, state, ~self.odd[visit.rows] if check else None).note()
+            _Header(self, visit, state, ~self.unfit[visit.rows] if check else None).note()
 
     def note(self, name: str, keep: Any, *arrays: Any) -> None:
         """Put down what is found, where `keep` (None: everywhere)."""

@@ -222,7 +222,7 @@ class Columns(Shown):
             arrays += [self._values[one.name][part], self._valid[one.name][part]]
         return arrays
 
-    def settle(self, columns: list[Column], batch: FrameBatch, arrays: list[Any], odd: dict[int, Packet]) -> None:
+    def settle(self, columns: list[Column], batch: FrameBatch, arrays: list[Any], unfit: dict[int, Packet]) -> None:
         """Put in what packets made to objects hold, by row, and fetch bytes of any size from the buffer."""
         import numpy as np
 
@@ -232,8 +232,8 @@ class Columns(Shown):
             values, valid = arrays.pop(), arrays.pop()
             by_hand: dict[int, bytes] = {}
             if one.form == "objects":  # only packets that were made to objects have any
-                self._pieces[one.name] += [one.value(odd[row]) if row in odd else None for row in range(len(batch))]
-            for row, packet in odd.items():
+                self._pieces[one.name] += [one.value(unfit[row]) if row in unfit else None for row in range(len(batch))]
+            for row, packet in unfit.items():
                 value = one.value(packet)
                 valid[row] = value is not None
                 if one.form == "bytes":

@@ -96,32 +96,32 @@ class ScanEngines:
         """Fill in the arrays (see `bulk.queries.array_names`); return the rows of packets that have to be looked at."""
         import numpy as np
 
-        odd = np.zeros(len(batch), bool)
+        unfit = np.zeros(len(batch), bool)
         missing = batch.wire_sizes > batch.sizes
         data = batch.data
         kinds = [interface.linktype for interface in batch.interfaces]
         if len(set(kinds)) == 1:
-            self._over(kinds[0], data, batch.starts, batch.sizes, missing, odd, arrays)
-            return np.flatnonzero(odd).tolist()
+            self._over(kinds[0], data, batch.starts, batch.sizes, missing, unfit, arrays)
+            return np.flatnonzero(unfit).tolist()
         of_row = np.array(kinds)[batch.which]
         for kind in set(of_row.tolist()):
             rows = np.flatnonzero(of_row == kind)
             some = [np.zeros((len(rows), *array.shape[1:]), array.dtype) for array in arrays]
             mine = np.zeros(len(rows), bool)
             self._over(kind, data, batch.starts[rows], batch.sizes[rows], missing[rows], mine, some)
-            odd[rows] = mine
+            unfit[rows] = mine
             for array, part in zip(arrays, some, strict=True):
                 array[rows] = part
-        return np.flatnonzero(odd).tolist()
+        return np.flatnonzero(unfit).tolist()
 
     def _over(
-        self, linktype: int, data: Any, starts: Any, sizes: Any, missing: Any, odd: Any, arrays: Sequence[Any]
+        self, linktype: int, data: Any, starts: Any, sizes: Any, missing: Any, unfit: Any, arrays: Sequence[Any]
     ) -> None:
         trace = self.of(linktype)
         if trace is None:
-            odd[:] = True
+            unfit[:] = True
         else:
-            trace(data, starts, sizes, missing, odd, *arrays)
+            trace(data, starts, sizes, missing, unfit, *arrays)
 
 
 def _by_loop(loop: Callable[..., Any]) -> Callable[..., Any]:
@@ -160,10 +160,10 @@ class FieldFilter:
         import numpy as np
 
         found = {match: np.zeros(len(batch), bool) for match in self._matches}
-        odd = self._traces.go(batch, list(found.values())) if found else []
+        unfit = self._traces.go(batch, list(found.values())) if found else []
         answers = [found[one] if isinstance(one, Match) else _about(one, batch) for one in self._asked]
         passed: NDArray[np.bool_] = self.test.combined(iter(answers))
-        for row in odd:
+        for row in unfit:
             passed[row] = self(batch.frame(row))
         return passed
 

@@ -30,8 +30,7 @@ class MemoryPort(Port):
         peer._arrived.put(Frame(data, self._clock(), interface=peer._description))
 
     def _receive(self, timeout: float | None) -> Frame | None:
-        if self._closed:
-            raise self._gone()
+        self._check()
         try:
             frame = self._arrived.get(timeout=None if timeout is None else max(0.0, timeout))
         except queue.Empty:
@@ -40,6 +39,10 @@ class MemoryPort(Port):
             self._arrived.put(None)  # for the next who asks
             raise self._gone()
         return frame
+
+    def _check(self) -> None:
+        if self._closed:
+            raise self._gone()
 
     def _gone(self) -> SocketMisuse:
         if self._closed:

@@ -14,7 +14,7 @@ from packetlab.bulk.batch import Batch
 from packetlab.capture import Frame, frame_matcher
 from packetlab.errors import PacketlabError, broken, deliberate
 from packetlab.escaping import printable
-from packetlab.link.waits import AT_ONCE, Stop
+from packetlab.link.waits import AT_ONCE, Stop, Waits
 from packetlab.packet.foreign import as_bytes
 from packetlab.packet.packet import Packet
 
@@ -72,6 +72,7 @@ class Port(ABC):
     parallel = False
     virtual = False
     mask = select.POLLIN  # what its descriptor is waited for
+    _waits: Waits | None = None
 
     @abstractmethod
     def _send(self, data: bytes) -> None:
@@ -95,6 +96,11 @@ class Port(ABC):
     def fileno(self) -> int:
         """The descriptor that becomes readable with a frame; -1 where there is none."""
         return -1
+
+    def _check(self) -> None:
+        """Raise the error of a closed port where it is one: an OSError, EBADF."""
+        if self._waits is not None:
+            self._waits.check()
 
     @abstractmethod
     def close(self) -> None:

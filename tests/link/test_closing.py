@@ -85,6 +85,10 @@ def test_receiving_ends(port: Any, timeout: float | None) -> None:
         assert caught.value.errno == errno.EBADF and port.name in str(caught.value)
 
 
+def test_replaying_ends(port: Any) -> None:
+    assert port.name in the_error(lambda: replay(FAR_APART, onto=port), port)
+
+
 def test_capturing_ends(port: Any) -> None:
     assert port.name in the_error(lambda: list(port.capture()), port)
 
@@ -144,14 +148,18 @@ def test_sending_ends(lab: Lab) -> None:
     lab.link(a, b)
     many = [FRAME] * 10
     ways: list[Callable[..., object]] = [
-        lambda **more: replay(FAR_APART, onto=a.interface, **more),
-        lambda **more: send(many, a.interface, rate=0.001, **more),
-        lambda **more: replay_sides(FAR_APART, a.interface, b.interface, by=lambda packet: "client", **more),
+        lambda one, other, **more: replay(FAR_APART, onto=one, **more),
+        lambda one, other, **more: send(many, one, rate=0.001, **more),
+        lambda one, other, **more: replay_sides(FAR_APART, one, other, by=lambda packet: "client", **more),
     ]
     for way in ways:
         stop = threading.Event()
-        report: Any = waiting(lambda way=way, stop=stop: way(stop=stop), stop.set)
+        report: Any = waiting(lambda way=way, stop=stop: way(a.interface, b.interface, stop=stop), stop.set)
         assert report.sent == 1 and report.failed == 0
+    for number, way in enumerate(ways):
+        c, d = lab.host(f"c{number}"), lab.host(f"d{number}")
+        lab.link(c, d)
+        assert CLOSED.split()[-1] in the_error(lambda way=way, c=c, d=d: way(c.interface, d.interface), c.interface)
     a.interface.close()
     for way in (
         lambda: replay(FAR_APART, onto=a.interface),

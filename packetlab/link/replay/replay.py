@@ -105,7 +105,7 @@ def _paced(
     start = clock()
     first = now = 0
     for due, data in deadlines:
-        now = wait_until(clock, start + due, stop) - start
+        now = wait_until(clock, start + due, stop, onto) - start
         if stop is not None and stop.is_set():
             break
         try:

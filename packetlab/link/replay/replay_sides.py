@@ -92,7 +92,7 @@ def replay_sides(
         if wait is not None and coming[side]:
             lost += _arrived(ports[side], coming[side], wait, alike or same_behind_a_router)
             start = max(start, clock() - due)
-        now = wait_until(clock, start + due, stop) - start
+        now = wait_until(clock, start + due, stop, client, server) - start
         if stop is not None and stop.is_set():
             break
         tally = tallies[side]

@@ -67,15 +67,16 @@ def send_batches(
     for name, value in (("workers", workers), ("rate", rate)):
         if value is not None and not value > 0:
             raise BuildError(f"send: {name}", "a number above 0", value)
-    return _Sending(onto, workers if onto.parallel else 1, progress).run(_paced(batches, rate, stop))
+    return _Sending(onto, workers if onto.parallel else 1, progress).run(_paced(batches, rate, stop, onto))
 
 
-def wait_until(clock: Callable[[], int], moment: int, stop: Stop | None = None) -> int:
-    """Return the time when it is not before `moment`, or when `stop` is set."""
+def wait_until(clock: Callable[[], int], moment: int, stop: Stop | None, *ports: Port) -> int:
+    """Return the time when it is not before `moment`, or when `stop` is set; OSError once one of the ports is closed."""
     while (now := clock()) < moment and not (stop is not None and stop.is_set()):
         if moment - now > SPIN:
-            pause = (moment - now - SPIN) / SECOND
-            time.sleep(pause if stop is None else min(pause, AT_ONCE))
+            time.sleep(min((moment - now - SPIN) / SECOND, AT_ONCE))
+            for port in ports:
+                port._check()
     return now
 
 
@@ -114,7 +115,7 @@ def part_of(batch: Batch, which: Any) -> Batch:
     return Batch(batch.data, batch.starts[which], batch.sizes[which])
 
 
-def _paced(batches: Iterable[Batch], rate: float | None, stop: Stop | None) -> Iterator[Batch]:
+def _paced(batches: Iterable[Batch], rate: float | None, stop: Stop | None, onto: Port) -> Iterator[Batch]:
     """Cut batches into pieces and hold each back until it is due."""
     if rate is None:
         for batch in batches:
@@ -131,7 +132,7 @@ def _paced(batches: Iterable[Batch], rate: float | None, stop: Stop | None) -> I
             piece = batch.chosen(range(first, min(first + size, len(batch)))) if hasattr(batch, "chosen") else part_of(
                 batch, slice(first, first + size)
             )  # fmt: skip
-            wait_until(clock, begun + round(before * SECOND / rate), stop)
+            wait_until(clock, begun + round(before * SECOND / rate), stop, onto)
             if stop is not None and stop.is_set():
                 return
             before += len(piece)

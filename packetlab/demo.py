@@ -15,6 +15,7 @@ from packetlab.declare.kinds import Rest
 from packetlab.declare.registry import bindings
 from packetlab.declare.rules import size_of
 from packetlab.errors import NeedsPrivilege
+from packetlab.escaping import printable
 from packetlab.link.memory import memory_wire
 from packetlab.link.replay.replay import replay
 from packetlab.packet.packet import Header
@@ -64,7 +65,8 @@ def _run(path: str | None) -> int:
 
         memory = io.BytesIO()  # so that nothing is left behind, whatever ends this
         count = Capture.of(arrived).write(path or memory)
-        print(f"Wrote {count} frames to {path or 'a file in memory (-w FILE keeps it)'}.")
+        where = printable(path) if path else "a file in memory (-w FILE keeps it)"
+        print(f"Wrote {count} frames to {where}.")
         memory.seek(0)
         report = replay(Capture(path or memory), onto=port_a, speed=1.0, progress=False)
         again = list(port_b.capture(count=len(packets), timeout=WAIT, where=IDP()))

@@ -436,7 +436,9 @@ def pytest_testnodedown(node: Any, error: object) -> None:
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     unused: set[str] = config.stash[UNUSED]
     if unused:
+        from packetlab.escaping import printable
+
         terminalreporter.section("packetlab")
         terminalreporter.write_line(f"golden captures that no test uses ({len(unused)}):")
         for path in sorted(unused):
-            terminalreporter.write_line(f"  {path}")
+            terminalreporter.write_line(f"  {printable(path)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import subprocess
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from packetlab import TCP, UDP, Capture, Ether, Frame, IPv4
+from packetlab import TCP, UDP, Capture, Ether, Frame, IPv4, NeedsPrivilege
 from packetlab.cli import main
+from packetlab.link.replay.report import SendReport
 from tests.conftest import CORPUS, need
 from tests.growth import steps
 
@@ -101,6 +103,49 @@ def test_nothing_from_the_wire_reaches_the_terminal_as_it_is(nasty: Path, capsys
     assert main(["show", str(nasty), "-V", "-x"]) == 0
     out = capsys.readouterr().out
     assert "\x1b" not in out and "\x07" not in out and "comment: \\x1b[31mred\\x07\\n" in out
+
+
+HOSTILE = "\x1b]0;owned\x07\u202ex\x1b[31m"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["show", "IN"], ["show", "NONE"], ["show", "CUT"], ["show", "IN", "-Y", HOSTILE], ["ladder", "IN"],
+        ["ladder", "CUT"], ["ladder", "IN", "--name", f"10.0.0.1={HOSTILE}"], ["ladder", "IN", "-o", "NONE/x.svg"],
+        ["follow", "IN"], ["follow", "CUT"], ["follow", "NONE"], ["follow", "IN", "-w", "IN"],
+        ["table", "IN", "CUT", "NONE", "-e", "file"], ["table", "IN", "-e", HOSTILE], ["table", "CUT", "-e", "file"],
+        ["table", "IN", "-e", "file", "-E", HOSTILE], ["rewrite", "IN", "OUT"], ["rewrite", "NONE", "OUT"],
+        ["rewrite", "CUT", "OUT"], ["export", "wireshark", "NONE"], ["export", "wireshark", HOSTILE],
+        ["replay", "IN", "-i", HOSTILE[-5:]], ["capture", "-i", HOSTILE[-5:]], ["send", "-i", HOSTILE[-5:], "Ether()"],
+        ["malformed", HOSTILE], [HOSTILE], ["show", "IN", HOSTILE], ["demo", "-w", "OUT"], ["demo", "-w", "NONE/x"],
+    ],
+)  # fmt: skip
+def test_no_name_reaches_the_terminal_as_it_is(words: list[str], tmp_path: Path, monkeypatch, capsys) -> None:
+    whole = (CORPUS / "web.pcap").read_bytes()
+    places = {name: tmp_path / f"{name}{HOSTILE}.pcap" for name in ("IN", "CUT", "OUT", "NONE")}
+    places["IN"].write_bytes(whole)
+    places["CUT"].write_bytes(whole[:-1])
+    if words[0] == "demo":
+        monkeypatch.setattr("packetlab.sockets.networks.Lab.open", refuse)
+    with contextlib.suppress(SystemExit):
+        main(
+            [
+                word.replace(name, str(places[name])) if (name := word.partition("/")[0]) in places else word
+                for word in words
+            ]
+        )
+    said = "".join(capsys.readouterr())
+    assert all(c.isprintable() or c in "\n\t" for c in said), said
+
+
+def refuse(self: object) -> object:
+    raise NeedsPrivilege("Lab", "user.max_user_namespaces above 0", "no")
+
+
+def test_a_report_shows_reasons_as_text() -> None:
+    report = SendReport(0, 0, 2, HOSTILE, 1, {}, failures={HOSTILE: 1, "else": 1})
+    assert "\x1b" not in str(report) and "\\x1b[31m" in str(report)
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
@@ -207,11 +252,8 @@ def test_files_that_cannot_be_read_or_written_are_told_alike(capsys, tmp_path: P
 
 
 def test_the_demo_runs_in_memory_where_the_kernel_refuses(monkeypatch, capsys, tmp_path: Path) -> None:
-    from packetlab import Lab, NeedsPrivilege
+    from packetlab import Lab
     from packetlab.demo import run
-
-    def refuse(self: Lab) -> Lab:
-        raise NeedsPrivilege("Lab", "user.max_user_namespaces above 0", "no")
 
     monkeypatch.setattr(Lab, "open", refuse)
     assert run(str(tmp_path / "x.pcapng")) == 0

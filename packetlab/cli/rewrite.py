@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from typing import TYPE_CHECKING, Any
 
-from packetlab.cli.arguments import OK
+from packetlab.cli.arguments import OK, complain
 
 if TYPE_CHECKING:
     from packetlab.cli.arguments import Command
@@ -77,7 +76,7 @@ def _run(args: Any) -> int:
     count = capture.write(args.output)
     print(f"{count} frames")
     for what, frames in capture.left.items():
-        print(f"packetlab rewrite: left as it was: {what} ({frames} frames)", file=sys.stderr)
+        complain(f"packetlab rewrite: left as it was: {what} ({frames} frames)")
     return OK
 
 

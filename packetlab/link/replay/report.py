@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from packetlab.escaping import printable
 from packetlab.hooks import Shown
 from packetlab.renamed import old_names
 
@@ -54,9 +55,9 @@ class SendReport(Shown):
             late = ", ".join(f"{name} {value / 1000:.1f}" for name, value in self.lateness_ns.items())
             lines.append(f"lateness  {late} us")
         if self.failed:
-            lines.append(f"failed    {self.failed} frames, the first: {self.first_failure}")
+            lines.append(f"failed    {self.failed} frames, the first: {printable(self.first_failure)}")
             if len(self.failures) > 1:
-                lines += [f"          {count} x {reason}" for reason, count in self.failures.items()]
+                lines += [f"          {count} x {printable(reason)}" for reason, count in self.failures.items()]
         return "\n".join(lines)
 
 

@@ -72,7 +72,7 @@ class Port(ABC):
     parallel = False
     virtual = False
     mask = select.POLLIN  # what its descriptor is waited for
-    _waits: Waits | None = None
+    _waits: Waits  # of those that wait in the kernel
 
     @abstractmethod
     def _send(self, data: bytes) -> None:
@@ -99,7 +99,7 @@ class Port(ABC):
 
     def _check(self) -> None:
         """Raise the error of a closed port where it is one: an OSError, EBADF."""
-        if self._waits is not None:
+        if hasattr(self, "_waits"):
             self._waits.check()
 
     @abstractmethod

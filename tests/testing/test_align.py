@@ -54,6 +54,7 @@ def test_a_recording_passes_where_the_regular_expression_matches(timeline, word)
     assert (not reading.missing and not reading.unexpected) == bool(re.fullmatch(expression(timeline), word))
 
 
+@pytest.mark.slow
 @given(timelines, words)
 def test_allowed_packets_may_stand_anywhere(timeline, word) -> None:
     reading = read(timeline, word, allowed="x")
@@ -62,6 +63,7 @@ def test_allowed_packets_may_stand_anywhere(timeline, word) -> None:
     assert (not reading.missing and not wrong) == bool(fits)
 
 
+@pytest.mark.slow
 @given(timelines, words)
 def test_every_packet_is_somebodys_or_unexpected_and_in_order(timeline, word) -> None:
     reading = read(timeline, word)
@@ -72,6 +74,7 @@ def test_every_packet_is_somebodys_or_unexpected_and_in_order(timeline, word) ->
         assert member in reading.missing or len(took) >= member.least
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from("abc"), max_size=7), words)
 def test_as_few_as_can_be_are_missing_and_unexpected(wanted, word) -> None:
     """For plain expectations that is the distance by insertions and deletions, by the longest common subsequence."""

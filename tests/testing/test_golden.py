@@ -481,6 +481,7 @@ print(answer.decode())
 """
 
 
+@pytest.mark.slow
 def test_a_real_program_is_recorded_once_and_then_talks_to_the_replay(lab, path) -> None:
     a, b = lab.host("a"), lab.host("b")
     lab.link(a, b)
@@ -569,6 +570,7 @@ def test_game(pair, golden):
 """
 
 
+@pytest.mark.slow
 def test_the_fixture_records_replays_and_reports(run, pytester) -> None:
     result = run(EXCHANGE.replace("NUMBER", "2"))
     result.assert_outcomes(failed=1)

@@ -26,6 +26,7 @@ def hosts(lab: Lab):
     return a, b
 
 
+@pytest.mark.slow
 def test_ready_is_a_port_a_protocols_port_a_text_or_a_packet(hosts, program) -> None:
     a, b = hosts
     program(b, sys.executable, "-m", "http.server", "80", ready=80)
@@ -58,6 +59,7 @@ def test_a_port_that_is_taken_shows_nothing(hosts, program) -> None:
         program(b, "sleep", "100", ready=("tpc", 80))
 
 
+@pytest.mark.slow
 def test_a_program_that_dies_early_fails_the_test_with_its_status_and_last_words(run) -> None:
     result = run(
         LINKED
@@ -80,6 +82,7 @@ def test_it(lab, program):
     result.stdout.no_fnmatch_line("*programs.py:*")
 
 
+@pytest.mark.slow
 def test_a_program_that_is_not_ready_in_time_is_told_apart(run) -> None:
     result = run(
         LINKED
@@ -95,6 +98,7 @@ def test_it(lab, program):
     )
 
 
+@pytest.mark.slow
 def test_a_program_that_ends_by_itself_fails_the_test_unless_it_asked(run) -> None:
     test = (
         LINKED
@@ -117,6 +121,7 @@ def test_it(lab, program):
     run(test + "    assert server.wait() == -11\n").assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_a_failing_test_shows_what_its_programs_wrote(run) -> None:
     result = run(
         LINKED

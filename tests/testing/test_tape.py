@@ -427,6 +427,7 @@ def test_misuse_is_told(game) -> None:
         _ = ball.packet
 
 
+@pytest.mark.slow
 def test_long_recordings_are_read_in_time(game) -> None:
     """Whether they fit or not: the work grows with their length, not with what could be left out of them."""
     count = 1000

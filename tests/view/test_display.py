@@ -186,6 +186,7 @@ def test_show_takes_what_shows_itself_and_foreign_packets(capsys: pytest.Capture
         check_printable(out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(CORPUS.glob("*.pcap*")), ids=lambda path: path.name)
 def test_any_packet_is_shown(path: Any) -> None:
     for frame in pl.Capture(path, strict=False)[:6]:
@@ -201,6 +202,7 @@ def _raw_bits(packet: pl.Packet, span: Any) -> int:
     return int.from_bytes(data, "big") >> len(data) * 8 - span.bit - span.bits & (1 << span.bits) - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(CORPUS.glob("*.pcap*")), ids=lambda path: path.name)
 def test_the_bits_of_each_field_are_where_it_is_said_to_stand(path: Any) -> None:
     for frame in pl.Capture(path, strict=False)[:60]:
@@ -235,6 +237,7 @@ class Odd(pl.Header):
     check: Annotated[int, Int(16, little=True)] = 0
 
 
+@pytest.mark.slow
 @given(st.integers(0, 7), st.integers(0, 8191), st.booleans(), st.binary(max_size=40), st.integers(0, 65535))
 def test_any_values_are_found_where_they_are_said_to_stand(a: int, b: int, more: bool, data: bytes, check: int) -> None:
     packet = (
@@ -339,6 +342,7 @@ def test_a_difference_says_both_sides_and_what_follows() -> None:
     assert read(html_of(TCP.diff(TCP))).words == ["no difference"]
 
 
+@pytest.mark.slow
 @given(st.sampled_from(ALL), st.binary(max_size=200))
 def test_any_bytes_and_any_comment_are_harmless(comment: str, data: bytes) -> None:
     frame = pl.Frame(data, 0, comment=comment)

@@ -51,6 +51,7 @@ def test_a_header_class_shows_its_diagram_and_a_class_without_fields_its_name() 
     assert cell([UDP])["text/plain"] == f"[{UDP!r}]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["packetlab", "IPython"])
 def test_it_does_whichever_of_the_two_was_imported_first(first: str) -> None:
     second = {"packetlab": "IPython", "IPython": "packetlab"}[first]

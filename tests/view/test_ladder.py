@@ -143,6 +143,7 @@ def test_a_labs_hosts_name_the_columns(lab: pl.Lab) -> None:
     assert pl.ladder([frame], names=lab).columns == ("a", "b")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(CORPUS.glob("*.pcap*")), ids=lambda path: path.name)
 def test_any_capture_makes_a_ladder(path: Path) -> None:
     made = pl.ladder(pl.Capture(path, strict=False)[:200], fields=["seq", "src"])
@@ -181,6 +182,7 @@ def test_remarks(packets: list[pl.Packet], said: list[list[str]]) -> None:
     assert [remarks.of(packet) for packet in packets] == said
 
 
+@pytest.mark.slow
 @given(st.permutations([n % 12 for n in range(20)]), st.sampled_from([0, (1 << 32) - 600]))
 def test_sent_again_is_what_was_there_before_whatever_the_order(order: list[int], first: int) -> None:
     remarks = Remarks()
@@ -202,6 +204,7 @@ ANALYSES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -317,6 +320,7 @@ def many() -> list[Frame]:
     return frames(*packets)
 
 
+@pytest.mark.slow
 def test_thousands_of_packets_stay_usable() -> None:
     captured = many()
     started = time.process_time()
@@ -336,6 +340,7 @@ def test_thousands_of_packets_stay_usable() -> None:
     assert "4800 rows more" in repr(made)
 
 
+@pytest.mark.slow
 def test_pages_are_pictures_with_words_beside_them() -> None:
     captured = [Frame(bytes(tcp(n * 100, flags=TCPFlags.FIN)), n) for n in range(1000)]
     html = cell(pl.ladder(captured))["text/html"]

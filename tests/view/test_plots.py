@@ -43,6 +43,7 @@ def whole(table: dict[str, Any]) -> list[tuple[Any, ...]]:
 # Numbers ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [0.1, 7.0, None])
 def test_a_rate_is_what_was_captured_in_each_interval(every: float | None, tshark: Tshark) -> None:
     rows = [(float(time), int(size)) for time, size in tshark(HTTP, "frame.time_relative", "frame.len")]
@@ -70,6 +71,7 @@ def test_frames_without_a_time_have_a_size_but_no_rate() -> None:
     assert pl.plot_sizes.data(timeless)["frames"].sum() == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", TCPS, ids=lambda path: path.name)
 def test_sequence_numbers_are_tsharks(path: Any, tshark: Tshark) -> None:
     names = (
@@ -113,6 +115,7 @@ def test_sequence_numbers_are_tsharks(path: Any, tshark: Tshark) -> None:
         assert [row[0] for row in found] == pytest.approx([row[0] for row in wanted], abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", TCPS[:3], ids=lambda path: path.name)
 def test_round_trips_are_among_tsharks(path: Any, tshark: Tshark) -> None:
     rows = tshark(path, "frame.time_relative", "tcp.analysis.ack_rtt")
@@ -160,6 +163,7 @@ def test_numbers_run_on_where_they_wrap(first: int, steps: list[int]) -> None:
 # Drawings -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plot", PLOTS, ids=repr)
 @pytest.mark.parametrize(
     "source", [pl.Capture(CORPUS / "web.pcap"), [], talked()], ids=["capture", "nothing", "network"]

@@ -107,6 +107,7 @@ def test_byte_orders_and_signs() -> None:
     assert (back.e, back.f, back.g, back.b) == (-1, -2, 0x0A0B0C, 0x010203)
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 64), min_size=1, max_size=12), st.data())
 def test_every_width_keeps_every_value(widths: list[int], data: st.DataObject) -> None:
     widths = [*widths, *[w for w in [-sum(widths) % 8] if w]]

@@ -54,6 +54,7 @@ def test_a_table_of_names_that_is_too_long_is_refused_before_it_is_looked_throug
     assert Key.compared == before
 
 
+@pytest.mark.slow
 def test_tables_of_names_cost_what_their_length_says() -> None:
     with bindings():
         steps = [

@@ -107,12 +107,14 @@ def wire() -> list[dict[str, Any]]:
     return described(header for header in OWN if header.__name__ not in CODE)
 
 
+@pytest.mark.slow
 def test_every_header_of_packetlab_comes_back_as_it_was(wire: list[dict[str, Any]]) -> None:
     with nothing_declared():
         again = declare_from(json.loads(json.dumps(wire)))
         assert [describe(header) for header in again] == wire
 
 
+@pytest.mark.slow
 def test_the_corpus_reads_alike_through_headers_that_came_as_data(wire: list[dict[str, Any]]) -> None:
     files = [
         "dodo_checksums.pcap",

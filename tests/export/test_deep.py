@@ -182,6 +182,7 @@ def test_a_wrong_name_is_told_with_the_nearest() -> None:
         deep(7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dns", "http", "tls", "dhcp", "ntp", "bgp", "radius", "rip", "smb", "tftp", "sip"])
 @settings(max_examples=30)
 @given(data=st.binary(max_size=120), cut=st.integers(0, 60), port=st.integers(0, 600))

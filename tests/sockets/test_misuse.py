@@ -372,6 +372,7 @@ def test_what_the_kernel_refuses_says_what_there_was(closing, kind) -> None:
         world.socket("fresh").bind(("192.0.2.1", 0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("family", "kind"), [(f, k) for f, k in KINDS if k in ("seqpacket", "stream", "websocket")])
 @pytest.mark.parametrize("backlog", ["x", None, 0, -1, True, 1.5])
 def test_a_backlog_that_is_none_is_refused(closing, family, kind, backlog) -> None:

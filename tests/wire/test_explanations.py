@@ -210,6 +210,7 @@ def test_captures_are_compared_frame_by_frame_and_lazily(tmp_path: Path) -> None
     )
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 3), max_size=8), st.lists(st.integers(0, 3), max_size=8))
 def test_rows_are_explained_just_where_they_differ(ours: list[int], theirs: list[int]) -> None:
     lines = explain(numbered(*ours), numbered(*theirs))
@@ -236,6 +237,7 @@ FIELDS = st.one_of(
 BASE = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=1, dport=2) / b"data"
 
 
+@pytest.mark.slow
 @given(st.lists(FIELDS, max_size=4), st.lists(FIELDS, max_size=4), st.booleans())
 def test_causes_set_in_one_packet_make_it_the_other(ours: Any, theirs: Any, caught: bool) -> None:
     packets = []
@@ -257,6 +259,7 @@ def test_causes_set_in_one_packet_make_it_the_other(ours: Any, theirs: Any, caug
         assert bytes(edited) == bytes(other)
 
 
+@pytest.mark.slow
 @settings(max_examples=amount(100, 2000))
 @given(st.binary(max_size=80), st.binary(max_size=80), st.sampled_from([Ether, IPv4, IPv6, TCP, ICMP, None]))
 def test_whatever_the_bytes_there_is_an_explanation(left: bytes, right: bytes, first: Any) -> None:
@@ -267,6 +270,7 @@ def test_whatever_the_bytes_there_is_an_explanation(left: bytes, right: bytes, f
         assert all(line.isprintable() for line in lines)
 
 
+@pytest.mark.slow
 @settings(max_examples=amount(100, 2000))
 @given(st.integers(0, 57), st.integers(0, 255), st.integers(0, 57))
 def test_one_byte_changed_anywhere_is_explained(place: int, value: int, cut: int) -> None:

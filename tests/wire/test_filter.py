@@ -70,6 +70,7 @@ def test_a_filter_that_cannot_be_read_says_where(text: str, complaint: str) -> N
         compile_filter(text)
 
 
+@pytest.mark.slow
 @given(
     st.text(max_size=40)
     | st.lists(st.sampled_from(["udp", "ip.ttl", "==", "(", ")", "not", "and", "3", "{", "}", "in", '"', "&"])).map(

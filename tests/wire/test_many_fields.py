@@ -58,7 +58,7 @@ SHAPES = [plain, shared_bytes, sizes_of_self, sizes_of_others, chain, conditions
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda one: one.__name__)
 def test_a_class_of_many_fields_takes_steps_in_proportion(shape: Callable[[int], Body]) -> None:
-    is_linear(made, shape, 50)
+    is_linear(made, shape, 24)
 
 
 # One out of a file is tried as well; to build a field that is padded all before it is measured, for each again.
@@ -73,7 +73,7 @@ def test_a_declaration_of_many_fields_out_of_a_file_takes_steps_in_proportion(sh
         with bindings():
             declare_from(some)
 
-    is_linear(declared, data, 30)
+    is_linear(declared, data, 16)
 
 
 def test_circles_through_sizes_are_named_by_their_fields() -> None:

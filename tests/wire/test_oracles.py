@@ -43,6 +43,7 @@ mac = st.binary(min_size=6, max_size=6).map(lambda b: b.hex(":"))
 payload = st.binary(max_size=60)
 
 
+@pytest.mark.slow
 @given(mac, mac, ip4, ip4, u8, u16, u16, u16, u32, u32, u8, u16, payload)
 def test_tcp_over_ipv4_as_scapy_and_dpkt(dst, src, a, b, ttl, id, sport, dport, seq, ack, flags, window, data) -> None:
     ours = bytes(
@@ -61,6 +62,7 @@ def test_tcp_over_ipv4_as_scapy_and_dpkt(dst, src, a, b, ttl, id, sport, dport, 
     assert ours[14:] == bytes(packet)
 
 
+@pytest.mark.slow
 @given(ip4, ip4, u16, u16, payload)
 def test_udp_over_ipv4_as_scapy(a, b, sport, dport, data) -> None:
     ours = bytes(IPv4(src=a, dst=b) / UDP(sport=sport, dport=dport) / data)
@@ -68,6 +70,7 @@ def test_udp_over_ipv4_as_scapy(a, b, sport, dport, data) -> None:
     assert ours == bytes(inet.IP(src=a, dst=b, id=0) / inet.UDP(sport=sport, dport=dport) / data)
 
 
+@pytest.mark.slow
 @given(ip6, ip6, u16, u16, u8, st.integers(0, 2**20 - 1), payload)
 def test_udp_over_ipv6_as_scapy(a, b, sport, dport, hops, flow, data) -> None:
     ours = bytes(IPv6(src=a, dst=b, hop_limit=hops, flow_label=flow) / UDP(sport=sport, dport=dport) / data)
@@ -75,12 +78,14 @@ def test_udp_over_ipv6_as_scapy(a, b, sport, dport, hops, flow, data) -> None:
     assert ours == bytes(theirs)
 
 
+@pytest.mark.slow
 @given(ip6, ip6, u16, u16, payload)
 def test_icmpv6_as_scapy(a, b, id, seq, data) -> None:
     ours = bytes(IPv6(src=a, dst=b, hop_limit=64) / ICMPv6() / ICMPv6Echo(identifier=id, sequence=seq) / data)
     assert ours == bytes(inet6.IPv6(src=a, dst=b, hlim=64) / inet6.ICMPv6EchoRequest(id=id, seq=seq, data=data))
 
 
+@pytest.mark.slow
 @given(ip4, ip4, u16, u16, payload)
 def test_icmp_as_scapy_and_dpkt(a, b, id, seq, data) -> None:
     ours = bytes(ICMP(identifier=id, sequence=seq) / data)
@@ -88,12 +93,14 @@ def test_icmp_as_scapy_and_dpkt(a, b, id, seq, data) -> None:
     assert ours == bytes(dpkt.icmp.ICMP(type=8, data=dpkt.icmp.ICMP.Echo(id=id, seq=seq, data=data)))
 
 
+@pytest.mark.slow
 @given(mac, ip4, mac, ip4, st.sampled_from([1, 2]))
 def test_arp_as_scapy(sender, a, target, b, operation) -> None:
     ours = bytes(ARP(operation=operation, sender_mac=sender, sender_ip=a, target_mac=target, target_ip=b))
     assert ours == bytes(l2.ARP(op=operation, hwsrc=sender, psrc=a, hwdst=target, pdst=b))
 
 
+@pytest.mark.slow
 @given(st.integers(0, 4095), st.integers(0, 7), u16, u16, payload)
 def test_vlan_gre_vxlan_sctp_as_scapy(id, priority, port, key, data) -> None:
     assert bytes(VLAN(id=id, priority=priority, type=0x1234) / data) == bytes(
@@ -120,6 +127,7 @@ def test_options_as_scapy() -> None:
     assert kept[IPv4].options[0] == IPOption(kind=7, data=kept[IPv4].options[0].data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [inet.IPOption_LSRR, inet.IPOption_SSRR])
 @pytest.mark.parametrize("pointer", [4, 8])
 def test_checksums_under_a_source_route_are_of_its_end_as_scapys(tmp_path, tshark, kind, pointer) -> None:
@@ -143,6 +151,7 @@ def test_a_source_route_that_is_used_up_counts_no_more() -> None:
     assert dissect(bytes(routed), IPv4)[UDP].checksum == dissect(bytes(plain), IPv4)[UDP].checksum
 
 
+@pytest.mark.slow
 def test_tshark_reads_our_fields_and_finds_our_checksums_good(tmp_path, tshark) -> None:
     packets = [
         Ether() / VLAN(id=7) / IPv4(src="10.0.0.1", dst="10.0.0.2", ttl=9) / UDP(sport=7, dport=40000) / b"odd",
@@ -161,6 +170,7 @@ def test_tshark_reads_our_fields_and_finds_our_checksums_good(tmp_path, tshark) 
     assert rows[2] == ["", "64", "1", "", "", "", "", "1", ""]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [1, 0xFFFE])
 def test_tshark_finds_a_deliberately_bad_checksum_bad(tmp_path, tshark, wrong) -> None:
     good = dissect(bytes(Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / TCP(dport=40000) / b"x"))

@@ -35,6 +35,7 @@ def tcp(payload: bytes = b"data"):
     return Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=1, dport=2) / payload
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "names", ["Ether, IPv4", "IPv4, Ether", "dissect, IPv4, Ether", "Header, IPv4, Ether", "Capture, IPv4, Ether"]
 )

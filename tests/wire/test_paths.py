@@ -63,6 +63,7 @@ SAME = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_filters_find_what_tsharks_find(tshark: Callable[..., list[list[str]]]) -> None:
     path = CORPUS / "web.pcap"
     for ours, theirs in SAME.items():
@@ -250,6 +251,7 @@ def test_items_of_items_and_bits_of_large_numbers() -> None:
                 assert compile_filter(words)(packet) == passes, words
 
 
+@pytest.mark.slow
 def test_long_filters_are_answered_like_short_ones() -> None:
     ports = ", ".join(map(str, range(1, 5000)))
     assert WEB.where(f"tcp.dport in {{{ports}}}").count() == WEB.where("tcp.dport < 5000 and tcp.dport").count()

@@ -49,6 +49,7 @@ def own_values(packet: Packet) -> list[tuple[tuple[type[Header], int], str, Any]
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_captured_value_may_be_given_back(name: str) -> None:
     for frame in frames_of(name)[:60]:

@@ -125,6 +125,7 @@ def varying(draw: Any, packet: Packet) -> dict[Any, Any]:
     return fields
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -143,6 +144,7 @@ def test_all_of_it_is_vectorised(name: str) -> None:
     same(packet.vary(40, {"payload": [b"", b"odd", bytes(8), b"\xff" * 6, b"\xff\xff\0"]}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["internet", "internet, zero is none", "xns", "crc32", "crc32c", "sctp"])
 @settings(max_examples=40, deadline=None)
 @given(st.data())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import struct
 import warnings
 
@@ -128,20 +129,25 @@ def test_options_as_scapy() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [inet.IPOption_LSRR, inet.IPOption_SSRR])
-@pytest.mark.parametrize("pointer", [4, 8])
-def test_checksums_under_a_source_route_are_of_its_end_as_scapys(tmp_path, tshark, kind, pointer) -> None:
-    route = [kind(routers=["3.3.3.3", "4.4.4.4"], pointer=pointer)]
-    for above, ours, name in ((inet.UDP(sport=1, dport=9), UDP, "udp"), (inet.TCP(sport=1, dport=9), TCP, "tcp")):
+def test_checksums_under_a_source_route_are_of_its_end_as_scapys(tmp_path, tshark) -> None:
+    built = []
+    for kind, pointer, (above, ours) in itertools.product(
+        (inet.IPOption_LSRR, inet.IPOption_SSRR),
+        (4, 8),
+        ((inet.UDP(sport=1, dport=9), UDP), (inet.TCP(sport=1, dport=9), TCP)),
+    ):
+        route = [kind(routers=["3.3.3.3", "4.4.4.4"], pointer=pointer)]
         theirs = bytes(inet.IP(src="1.1.1.1", dst="2.2.2.2", options=route) / above / b"hello")
         packet = dissect(theirs, IPv4)
         assert packet.verdict(ours) is Verdict.GOOD and "-> 4.4.4.4 in the end" in packet.why(ours, "checksum")
         for _ in range(40):  # from the sixteenth on by a function compiled for the whole stack
             assert bytes(packet.replace(ours, sport=1)) == theirs
         assert packet.vary(3, {(ours, "sport"): range(5)}).packet(2) == packet.replace(ours, sport=2)
-        path = tmp_path / "route.pcap"
-        Capture.of([Frame(theirs, 0, linktype=228)]).write(path)
-        assert tshark(path, f"{name}.checksum.status", options=("-o", f"{name}.check_checksum:TRUE")) == [["1"]]
+        built.append(theirs)
+    path = tmp_path / "routes.pcap"
+    Capture.of([Frame(theirs, 0, linktype=228) for theirs in built]).write(path)
+    options = ("-o", "udp.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE")
+    assert tshark(path, "udp.checksum.status", "tcp.checksum.status", options=options) == [["1", ""], ["", "1"]] * 4
 
 
 def test_a_source_route_that_is_used_up_counts_no_more() -> None:

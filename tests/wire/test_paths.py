@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import random
+import re
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -41,7 +44,7 @@ from packetlab.declare.fields import auto
 from packetlab.errors import PacketlabError
 from packetlab.pattern.paths import FieldPath
 from packetlab.testing.volatile import Volatile
-from tests.conftest import CORPUS
+from tests.conftest import CORPUS, need
 
 WEB = Capture(CORPUS / "web.pcap")
 SYN = (
@@ -63,11 +66,26 @@ SAME = {
 }  # fmt: skip
 
 
+TAPS = """
+local function tap(number, words)
+    local listener = Listener.new("frame", words)
+    function listener.packet(info) print("passes " .. number .. " " .. info.number) end
+end
+"""
+
+
 @pytest.mark.slow
-def test_filters_find_what_tsharks_find(tshark: Callable[..., list[list[str]]]) -> None:
-    path = CORPUS / "web.pcap"
-    for ours, theirs in SAME.items():
-        wanted = [int(row[0]) for row in tshark(path, "frame.number", options=("-Y", theirs or ours))]
+def test_filters_find_what_tsharks_find(tmp_path: Path) -> None:
+    need("tshark")
+    path, script = CORPUS / "web.pcap", tmp_path / "taps.lua"
+    asked = [theirs or ours for ours, theirs in SAME.items()]
+    script.write_text(TAPS + "".join(f"tap({number}, [[{words}]])\n" for number, words in enumerate(asked)))
+    command = ["tshark", "-n", "-q", "-X", f"lua_script:{script}", "-r", str(path)]  # one start for all of them
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = re.findall(r"^passes (\d+) (\d+)$", said, re.MULTILINE)
+    assert len(found) > 100
+    for number, ours in enumerate(SAME):
+        wanted = [int(frame) for tap, frame in found if int(tap) == number]
         assert [frame.number for frame in Capture(path).where(ours)] == wanted, ours
 
 

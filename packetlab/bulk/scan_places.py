@@ -99,8 +99,15 @@ class Visit:
         """Yield the parts that are there and not empty: which headers have them, where they begin and end."""
         taken: dict[str, Any] = {"payload": self.bound}
         for number, part in enumerate(parts):
+            holds = self.holds.get(number)
+            if holds is not None and not holds.any():
+                continue
             at, end, there = self.region(part.name)
-            here = (at < end) & there & self.holds.get(number, True) & ~taken.get(part.name, self.bound & False)
+            here = (at < end) & there
+            if holds is not None:
+                here = here & holds
+            if part.name in taken:
+                here = here & ~taken[part.name]
             taken[part.name] = here | taken.get(part.name, False)
             if here.any():
                 some = here.nonzero()[0]
@@ -152,8 +159,8 @@ class PlaceScanner(RowScanner):
         declaration = self.cls._declaration
         if any(f.condition is None and not isinstance(f.rule, Next) for f in self.plan.lengths):
             self.put(f"short = short & {SHORT}")
-        self.let("inner", f"{self.pos} + 0")
-        self.let("stop", f"{end} + 0")
+        self.let("inner", self.pos)
+        self.let("stop", end)
         holds = []
         for number, part in enumerate(self.wants.parts):
             if part.condition is not None:
@@ -184,15 +191,21 @@ class PlaceScanner(RowScanner):
         if declaration.partial is not None:
             self.put(f"short = short | i_partial * {SHORT}")
         branches = self.branches(any(part.name == "payload" for part in self.wants.parts))
-        for tests, which in branches:
-            self.put(f"hit = go & {any_of(tests)}")
-            if which != "0":
-                self.put("if hit.any():")
-                self.put(
-                    f"    work.append(({which}, rows[hit], ids[hit], inner[hit], stop[hit], partial[hit], short[hit]))"
-                )
-            self.put("go = go & ~hit")
         if branches:
+            self.put("while True:")  # left when all are on their way
+        for tests, which in branches:
+            self.put(f"    hit = go & {any_of(tests)}")
+            if which != "0":
+                self.put("    if hit.all():")
+                self.put(f"        work.append(({which}, rows, ids, inner, stop, partial, short))")
+                self.put("    elif hit.any():")
+                self.put(
+                    f"        work.append(({which}, rows[hit], ids[hit], inner[hit], stop[hit], partial[hit], short[hit]))"
+                )
+            self.put("    go = go & ~hit")
+            self.put("    if not go.any(): break")
+        if branches:
+            self.put("    break")
             self.put("found[-1].bound = ~go")
 
 

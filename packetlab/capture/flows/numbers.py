@@ -40,7 +40,7 @@ def flow_numbers(batch: Batch, linktype: int = ETHERNET) -> NDArray[np.uint64]:
     at = batch.starts[rows]
     types = number_at(batch.data, at + 12, 2)
     numbers[rows] = _both(number_at(batch.data, at, 6), number_at(batch.data, at + 6, 6)) + types * np.uint64(OTHER)
-    ends = Located(batch, batch.starts + batch.sizes).ends
+    ends = Located(batch, batch.starts + batch.sizes, {"ends"}).ends
     named = (ends.source >= 0) & (ends.target >= 0)
     for size in np.unique(ends.width[named]).tolist():
         here = np.flatnonzero(named & (ends.width == size))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from packetlab.bulk.scan_rows import bytes_at
+from packetlab.bulk.scan_rows import bytes_at, number_at
 from packetlab.declare.checksums import ALGORITHMS, internet
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ class ChecksumUpdater:
         for width in (4, 16):
             here = np.flatnonzero(sums.width == width)
             for place in (sums.source[here], sums.target[here]):
-                total[here] += self._region(place, place + width) % ONES
+                for part in range(0, width, 4):
+                    total[here] += number_at(self.data, place, part, 4, False)
             total[here] += sums.protocol[here] + self.end[here] - sums.first[here]
         return total
 
@@ -173,7 +174,11 @@ def _words(raw: Any) -> Any:
 
     if raw.shape[1] % 2:
         raw = np.pad(raw, ((0, 0), (0, 1)))
-    return np.ascontiguousarray(raw).view(">u2").sum(axis=1, dtype=np.int64)
+    words = np.ascontiguousarray(raw).view(">u2")
+    total = words[:, 0].astype(np.int64)
+    for place in range(1, words.shape[1]):
+        total += words[:, place]
+    return total
 
 
 def _until(rule: Rule, end: int) -> Rule:

@@ -6,6 +6,7 @@ Only link headers and sizes are known here; what stands after them is moved or c
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from packetlab.capture.batch import FrameBatch
@@ -56,7 +57,7 @@ def roomy(batch: FrameBatch, before: int, sizes: Any = None, room: Room | None =
     data = (room or Room())("data", len(whole) // 4 * 4 + 8, np.uint8)
     data[: len(whole)] = whole
     data[len(whole) :] = 0
-    new = batch.chosen(np.arange(len(batch)))
+    new = copy(batch)
     new.data, new.starts, new.sizes = data, starts, grown.copy()
     new.wire_sizes = batch.wire_sizes.copy()
     return new

@@ -8,6 +8,7 @@ checksum covers which, and who speaks to whom.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -32,7 +33,7 @@ VERSIONS: dict[type[AnyHeader], int] = {IPv4: 4, IPv6: 6}
 
 
 class Located:
-    """Everything found in one batch.
+    """Everything found in one batch: what is `asked` of "sums" (checksums, addresses, ports), "lengths", "link" and "ends".
 
     Attributes:
         macs, ips4, ips6: addresses. networks: the outermost IP headers. sums: checksums. ports: (place, sum around it).
@@ -41,10 +42,10 @@ class Located:
         that are no plain Internet ones. ends: who speaks to whom. left: what could not be found -> number of frames.
     """
 
-    def __init__(self, batch: FrameBatch, ends: Any) -> None:
+    def __init__(self, batch: FrameBatch, ends: Any, asked: Collection[str]) -> None:
         import numpy as np
 
-        self.np, self.batch, self.data = np, batch, batch.data
+        self.np, self.batch, self.data, self.asked = np, batch, batch.data, asked
         self.rules: dict[int, Rule] = {}
         self.left: Counter[str] = Counter()
         self.ends = Ends(len(batch))
@@ -108,7 +109,7 @@ class Located:
 
     def note(self, name: str, keep: Any, *arrays: Any) -> None:
         """Put down what is found, where `keep` (None: everywhere)."""
-        if keep is None:
+        if keep is None or keep.all():
             self._notes.setdefault(name, []).append(arrays)
         elif keep.any():
             self._notes.setdefault(name, []).append([one[keep] for one in arrays])
@@ -116,7 +117,7 @@ class Located:
     def sum(self, keep: Any, *arrays: Any) -> Any:
         """Put down checksums, see `Sums`; return their numbers, -1 for those that are not kept."""
         numbers = self.np.where(keep, self.np.cumsum(keep) - 1 + self._count, -1)
-        self._count += int(keep.sum())
+        self._count += int(self.np.count_nonzero(keep))
         self.note("sums", keep, *arrays)
         return numbers
 
@@ -172,18 +173,24 @@ class _Header:
     def note(self) -> None:
         """Put down what the fields are, and go on with what is inside."""
         self.after = {f.name for f in self.cls._declaration.after}
-        if self.role.sums:
-            self._sums()
-        for f, why in self.role.wrong:
-            self.to.left[f"{self.cls.__name__}.{f.name}, {why}"] += int(self.place(f.name)[1].sum())
+        asked = self.to.asked
+        if "sums" in asked:
+            if self.role.sums:
+                self._sums()
+            for f, why in self.role.wrong:
+                self.to.left[f"{self.cls.__name__}.{f.name}, {why}"] += int(self.place(f.name)[1].sum())
+            for f in self.role.ports:
+                if f.name in self.visit.places:
+                    at, there, _ = self.visit.places[f.name]
+                    self.to.note("ports", self.kept(there), at, self.cover(f.name))
         self._addresses()
-        for f in self.role.ports:
-            if f.name in self.visit.places:
-                at, there, _ = self.visit.places[f.name]
-                self.to.note("ports", self.kept(there), at, self.cover(f.name))
-        self._lengths()
-        self._link()
-        self._ends()
+        if "lengths" in asked:
+            self._lengths()
+        if "link" in asked:
+            self._link()
+        self.state.first[self.ids] = False
+        if "ends" in asked:
+            self._ends()
         self._carry()
         self._hidden()
         self.state.around[self.ids] = self.payload
@@ -276,17 +283,14 @@ class _Header:
         state, size = self.state, f.kind.fixed_bits // 8
         for one in self.np.flatnonzero(rest).tolist():
             covered = tuple((int(begin[one]), int(end[one])) for begin, end in regions)
-            added: tuple[tuple[int, int], ...] = ()
-            more = 0
+            added, more = [], 0
             if pseudo:
                 which = self.ids[one]
-                added = (
-                    (int(state.source[which]), int(state.width[which])),
-                    (int(state.target[which]), int(state.reach[which])),
-                )
+                pairs = (state.source[which], state.width[which]), (state.target[which], state.reach[which])
+                added = [(int(place), int(many)) for place, many in pairs if place >= 0]
                 more = int(number[one]) + sum(end - begin for begin, end in covered)
             self.to.rules[int(numbers[one])] = Rule(
-                int(at[one]), size, f.kind.little, rule.algorithm, covered, tuple(pair for pair in added if pair[0] >= 0), more,
+                int(at[one]), size, f.kind.little, rule.algorithm, covered, tuple(added), more,
                 rule.none, rule.instead, bool(whole[one]), int(parent[one]),
             )  # fmt: skip
         return numbers
@@ -386,7 +390,6 @@ class _Header:
                 self.to.link_type[rows] = np.where(kind <= 1500, -1, kind)  # a length is no type
             elif not link:
                 self.to.link_type[rows] = named
-            state.first[self.ids] = False
         elif named > 0:
             keep = self.keep() & (self.to.link_end[self.rows] == visit.begin) & (self.to.link_type[self.rows] < 0)
             self.to.link_type[self.rows[keep]] = named
@@ -423,7 +426,7 @@ class _Header:
                 if name == "partial":
                     state.part[self.ids] |= here
                     state.piece[self.ids] |= here
-        if "opaque" not in visit.holds:
+        if "opaque" not in visit.holds or "sums" not in self.to.asked:
             return
         f, numbers = hiding(self.cls)
         some = self.keep(visit.holds["opaque"])

@@ -63,9 +63,10 @@ class NetMap:
         new_high, new_low, known = high.copy(), low.copy(), np.zeros(len(low), bool)
         for net, mask, new, keep in self.rules[bits]:
             here = ~known & (low & np.uint64(mask & HALF) == np.uint64(net & HALF))
-            here &= high & np.uint64(mask >> 64) == np.uint64(net >> 64)
+            if bits > 64:
+                here &= high & np.uint64(mask >> 64) == np.uint64(net >> 64)
+                new_high[here] = high[here] & np.uint64(keep >> 64) | np.uint64(new >> 64)
             new_low[here] = low[here] & np.uint64(keep & HALF) | np.uint64(new & HALF)
-            new_high[here] = high[here] & np.uint64(keep >> 64) | np.uint64(new >> 64)
             known |= here
         return new_high, new_low, known
 

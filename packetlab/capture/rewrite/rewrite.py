@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from packetlab.bulk.scan_rows import number_at
 from packetlab.capture.rewrite.anonymise import Anonymiser
 from packetlab.capture.rewrite.checksums import ChecksumUpdater
 from packetlab.capture.rewrite.link_layer import Link, Room, popped, pushed, roomy, tagged, vlan_tag
@@ -90,7 +91,9 @@ class Rewriter:
     def _inside(self, batch: FrameBatch) -> Located:
         """Change what stands in the frames, and what follows from it."""
         ends = batch.starts + batch.sizes
-        sites = Located(batch, ends)
+        asked = {"sums", *(["link"] if self.link is not None or self.mtu is not None else [])}
+        asked |= {"lengths"} if self.mtu is not None or self.fixlen == "trunc" else set()
+        sites = Located(batch, ends, asked)
         if self.deep:
             self.left.update(+sites.left)
             sums = ChecksumUpdater(sites, self._room, self.fix)
@@ -231,10 +234,8 @@ def words_at(data: Any, at: Any, size: int) -> tuple[Any, Any]:
     """Return the numbers of `size` bytes at places: their bits above 64, and the others."""
     import numpy as np
 
-    padded = np.zeros((len(at), 16), np.uint8)
-    padded[:, 16 - size :] = data[at[:, None] + np.arange(size)]
-    both = padded.view(">u8").astype(np.uint64)
-    return both[:, 0], both[:, 1]
+    low = number_at(data, at, max(size - 8, 0), min(size, 8), False).astype(np.uint64)
+    return number_at(data, at, 0, size - 8, False).astype(np.uint64) if size > 8 else np.zeros_like(low), low
 
 
 def _number_rows(numbers: Any, size: int) -> Any:

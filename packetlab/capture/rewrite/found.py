@@ -101,7 +101,8 @@ class State:
         target, width, reach: where its addresses stand and how many bytes they have. depth: network headers so far.
         first: whether nothing has come yet. framed: whether the frame's own MAC addresses have. asked: 0 until the header
         with the ends has come, 1 until ports have, then 2. piece: whether what comes is of a first fragment of that.
-        quoted: whether it is quoted in an error. part: whether it is of a fragment.
+        quoted: whether it is quoted in an error. part: whether it is of a fragment. root, index: of headers inside others,
+        the state of those that stand on each other in the packet, and which of them they are in.
     """
 
     NAMES = (
@@ -110,7 +111,7 @@ class State:
 
     def __init__(self, values: dict[str, Any], root: State | None = None, index: Any = None) -> None:
         self.__dict__.update(values)
-        self.root, self.index = root or self, index
+        self.root, self.index = root, index  # None: this is one; a circle would keep its arrays for long
 
     if TYPE_CHECKING:
 
@@ -134,4 +135,4 @@ class State:
         if not inside:
             return State(values)
         values["asked"][:] = 2
-        return State(values, self.root, ids if self.index is None else self.index[ids])
+        return State(values, self.root or self, ids if self.index is None else self.index[ids])

@@ -351,7 +351,7 @@ class _Header:
             self._final(on, visit.begin + size // 4 * 4 - 3, 4)
 
     def _final(self, there: Any, at: Any, size: Any) -> None:
-        root, ids = self.state.root, self.ids if self.state.index is None else self.state.index[self.ids]
+        root, ids = self.state.root or self.state, self.ids if self.state.index is None else self.state.index[self.ids]
         keep = self.keep(there)
         root.target[ids[keep]] = (at + self.full(0))[keep]
         root.reach[ids[keep]] = size[keep] if hasattr(size, "shape") else size

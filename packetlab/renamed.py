@@ -38,7 +38,7 @@ def warn(old: str, new: str, stacklevel: int = 3) -> None:
 
 
 def is_used(depth: int) -> bool:
-    """Tell whether the code so many calls up means the name it looks up: a star import takes all, the import system only checks."""
+    """Tell whether the code this many calls up means the name it looks up: a star import takes all, the import system only checks."""
     from opcode import opname  # seldom needed
 
     frame = sys._getframe(depth)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,8 @@ ORDER = [
 """Folders and files of the package; each imports itself and those before it, in functions and for type checkers too."""
 PURE = ("declare", "codec", "packet", "pattern", "protocols", "bulk", "schema", "engine")
 IMPURE = {"socket", "time", "random", "os", "threading", "asyncio", "subprocess", "select", "scapy", "dpkt"}
+TWICE = {"Lab", "SimHost", "SimNetwork", "Piece", "State"}
+"""Names that two classes have: networks below sockets and with them; the others are to go."""
 VAGUE = {"utils", "common", "helpers", "misc", "base", "core", "compat"}
 
 
@@ -132,6 +135,12 @@ def test_files_can_be_read_in_one_sitting() -> None:
 def test_a_folder_can_be_taken_in_at_a_glance() -> None:
     folders = {path.parent for path in PACKAGE.rglob("*.py")} - {PACKAGE}
     assert {folder.name: n for folder in folders if (n := len([*folder.glob("*.py")])) > FILES} == {}
+
+
+def test_one_name_is_one_class() -> None:
+    classes = [node.name for path in PACKAGE.rglob("*.py") for node in ast.parse(path.read_text("utf-8")).body
+               if isinstance(node, ast.ClassDef)]  # fmt: skip
+    assert {name for name, times in Counter(classes).items() if times > 1} <= TWICE
 
 
 def test_the_top_level_holds_what_it_should() -> None:

@@ -341,7 +341,7 @@ def _check_ends(header: Declaration) -> None:
             where, f"fields of known size after {f.name}, which goes on to the end", described(other.kind), hint
         )
     if plan.payload is None and plan.total is None and any(f.pad for f in header.after):
-        raise DeclareError(header.name, "a payload whose size is told, since padding follows it", "none")
+        raise DeclareError(header.name, "a payload whose size is known, since padding follows it", "none")
 
 
 def _check_order(header: Declaration) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from packetlab.declare.addresses import XNSAddress
 from packetlab.engine.xns.spp import ATTENTION, END_OF_MESSAGE, LARGEST, SYSTEM, Connection
-from packetlab.engine.xns.spp_listener import Held, Listener
+from packetlab.engine.xns.spp_listener import Listener, Placeholder
 from packetlab.engine.xns.spp_states import State
 from packetlab.errors import PacketlabError, SocketMisuse, broken, deliberate, unbuildable
 from packetlab.network.host import NetworkHost
@@ -137,7 +137,7 @@ class SPPSocket(Socket):
             if wanted.host not in (0, node.host):
                 raise self._misuse(EADDRNOTAVAIL, "bind", f"host {node.host:X}, or 0", f"{wanted}", OURS)
         with self.host.medium.lock, self._named("bind"):
-            self._number = node.bind(Held(), number)
+            self._number = node.bind(Placeholder(), number)
 
     def connect(self, address: Any, *, wait: bool = True) -> None:
         """Connect to a listener, or to a socket that connects to this one at the same time (rendezvous).

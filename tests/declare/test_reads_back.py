@@ -264,7 +264,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (dict(n=(U8, auto(size_of("self"))), x=(Bytes, b""), padding=(Bytes, pad(4))), r'Made\.padding: expected fields of known size after x, .*size_of\("self"\) - size_of\("padding"\)'),
     (dict(x=(Rest, b""), n=(U8, auto(size_of("y"))), y=(Bytes, b"")), r"Made\.n: expected fields of known size after x"),
     (dict(x=(Rest, b""), y=(tuple[Labelled, ...], many(count=2))), r"Made\.y: expected fields of known size after x"),
-    (dict(payload=Payload, fill=(Bytes, pad(4))), "Made: expected a payload whose size is told, since padding follows it"),
+    (dict(payload=Payload, fill=(Bytes, pad(4))), "Made: expected a payload whose size is known, since padding follows it"),
     (dict(opt=(U8, when(field("flag"))), flag=(U8, auto(has("opt")))), r"Made\.opt: expected presence and size to follow from fields before it, got flag"),
     (dict(a=U4, x=(Annotated[bytes, fixed_bytes(3)], b"abc"), b=U4), "a start on a byte boundary"),
     (dict(a=U4, x=(U16le, 0), b=U4), "a little-endian number on a byte boundary"),

@@ -115,7 +115,7 @@ def _shifted(batch: FrameBatch, rows: Any, by: int) -> None:
     batch.wire_sizes[rows] += by
 
 
-class Link:
+class LinkLayer:
     """Another link header for all frames.
 
     `what`: "ethernet" ("enet"), "hdlc" (Cisco's), "raw", or (link type, bytes) for any other.

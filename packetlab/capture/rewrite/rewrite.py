@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from packetlab.bulk.scan_rows import number_at
 from packetlab.capture.rewrite.anonymise import Anonymiser
 from packetlab.capture.rewrite.checksums import ChecksumUpdater
-from packetlab.capture.rewrite.link_layer import Link, Room, popped, pushed, roomy, tagged, vlan_tag
+from packetlab.capture.rewrite.link_layer import LinkLayer, Room, popped, pushed, roomy, tagged, vlan_tag
 from packetlab.capture.rewrite.located import Located
 from packetlab.capture.rewrite.maps import MacMap, NetMap, each, mac_number, port_table, rows
 from packetlab.errors import BuildError, CaptureError
@@ -57,7 +57,7 @@ class Rewriter:
             raise BuildError("rewrite: fixlen", "pad, trunc or del", repr(fixlen))
         self.fixlen, self.fcs, self.fix = fixlen, fcs, fixcsum
         own = [(0 if end is None else end).to_bytes(6, "big") for end in (self.ends[1], self.ends[0])]
-        self.link = Link(link, (own[0], own[1]), hdlc) if link is not None else None
+        self.link = LinkLayer(link, (own[0], own[1]), hdlc) if link is not None else None
         self.anonymiser = Anonymiser(anonymise) if anonymise is not None else None
         numbers = (ttl, tos, tclass, flowlabel, mtu, anonymise, *self.ends)
         self.deep = bool(mac or any(self.nets) or ports or fixcsum or fixlen == "trunc") or any(

@@ -20,7 +20,7 @@ Key = tuple[bytes, int]
 UNANSWERED = 3  # answers to a request, a second and two apart, after which it may be a forgery
 
 
-class Held(Endpoint):
+class Placeholder(Endpoint):
     """What holds a socket number that is bound and not yet used: to the world there is nobody."""
 
     def route(self, packet: Packet) -> Endpoint | None:

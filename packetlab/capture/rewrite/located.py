@@ -282,7 +282,7 @@ class _Header:
             regions.append((self.np.where(there, begin, end), end))
         state, size = self.state, f.kind.fixed_bits // 8
         for one in self.np.flatnonzero(rest).tolist():
-            covered = tuple((int(begin[one]), int(end[one])) for begin, end in regions)
+            covered = tuple((int(begin[one]), int(end[one])) for begin, end in regions if begin[one] < end[one])
             added, more = [], 0
             if pseudo:
                 which = self.ids[one]

@@ -1,4 +1,4 @@
-"""How fast lists of items are read, as ratios to dpkt in one run: ``python tests/benchmarks/bench_lists.py``.
+"""How fast lists of items are read and built, as ratios to dpkt in one run: ``python tests/benchmarks/bench_lists.py``.
 
 The options of DHCP (RFC 2132) and the answers of DNS (RFC 1035 section 4.1.3, names as pointers), declared here as a user
 would, and TLVs beside the least loop that keeps type and value of each.
@@ -111,9 +111,25 @@ class TLVs(Header):
 
 OPTIONS = [(53, b"\2"), (54, b"\x0a\0\0\1"), (51, b"\0\0\x0e\x10"), (1, b"\xff\xff\xff\0"), (3, b"\x0a\0\0\1"),
            (6, b"\x08\x08\x08\x08\x08\x08\x04\x04"), (15, b"example.com"), (12, b"host-1")]  # fmt: skip
-DHCP = bytes(Offer(options=[Option(kind=kind, data=data) for kind, data in OPTIONS] + [Option(kind=255)]))
-DNS = bytes(Message(asked=[Question()], records=[Answer(data=bytes([10, 0, 0, i])) for i in range(8)]))
 LIST = bytes(TLVs(items=[TLV(kind=i + 1, data=bytes(i)) for i in range(8)] + [TLV(kind=0, data=b"")]))
+
+
+def offer() -> bytes:
+    return bytes(Offer(options=[*(Option(kind=kind, data=data) for kind, data in OPTIONS), Option(kind=255)]))
+
+
+def offer_dpkt() -> bytes:
+    return bytes(dpkt.dhcp.DHCP(opts=OPTIONS))
+
+
+def answers() -> bytes:
+    return bytes(Message(asked=[Question()], records=[Answer(data=bytes([10, 0, 0, i])) for i in range(8)]))
+
+
+def answers_dpkt() -> bytes:
+    record = dpkt.dns.DNS.RR
+    records = [record(name="example.com", ttl=60, rdata=(ip := bytes([10, 0, 0, i])), ip=ip) for i in range(8)]
+    return bytes(dpkt.dns.DNS(id=0, op=0x8180, qd=[dpkt.dns.DNS.Q(name="example.com")], an=records))
 
 
 def by_hand() -> list[tuple[int, bytes]]:
@@ -127,6 +143,8 @@ def by_hand() -> list[tuple[int, bytes]]:
     return found
 
 
+DHCP, DNS = offer(), answers()
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3.0, help="for each list")
@@ -139,5 +157,11 @@ if __name__ == "__main__":
         ("DNS with 8 answers", lambda: dissect(DNS, Message)[Message].records, lambda: dpkt.dns.DNS(DNS)),
     ):
         tell(title, race({"packetlab": ours, "dpkt": theirs}, seconds), "packetlab", {"dpkt": 2})
+    assert offer_dpkt()[236:] == DHCP[236:] and answers_dpkt() == DNS
+    for title, mine, other in (
+        ("DHCP with 8 options, built", offer, offer_dpkt),
+        ("DNS with 8 answers, built", answers, answers_dpkt),
+    ):
+        tell(title, race({"packetlab": mine, "dpkt": other}, seconds), "packetlab", {"dpkt": 2})
     tlvs = {"packetlab": lambda: dissect(LIST, TLVs)[TLVs].items, "a loop by hand": by_hand}
     tell("8 TLVs by until=", race(tlvs, seconds), "packetlab", {})

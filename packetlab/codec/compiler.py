@@ -150,9 +150,9 @@ def wrong_name(cls: type[AnyHeader], wrong: dict[str, Any]) -> BuildError:
 
 def compile_copy(cls: type[AnyHeader]) -> Any:
     """Return ``copy(header)``."""
-    lines = ["def copy(h):", "    r = new(cls)"]
+    lines = ["def copy(h):", "    r = new(*of)"]
     lines += [f"    r.{slot} = h.{slot}" for slot in ("_state", *(f.slot for f in cls._fields))]
-    return function([*lines, "    return r"], {"new": cls.__new__, "cls": cls}, f"{cls.__name__}.copy")
+    return function([*lines, "    return r"], {"new": cls.__new__, "of": (cls,)}, f"{cls.__name__}.copy")
 
 
 def replaced(header: H, changes: dict[str, Any]) -> H:

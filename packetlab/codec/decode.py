@@ -56,7 +56,7 @@ class Reading(OneByOne):
         self.outer = end  # source for where all of this layer ends
         self.names: dict[str, Any] = {
             "walk": walk, "items": items,
-            f"cls{tag}": cls.header, f"new{tag}": cls.header.__new__, f"declaration{tag}": cls,
+            f"of{tag}": (cls.header,), f"new{tag}": cls.header.__new__, f"declaration{tag}": cls,
         }  # fmt: skip
         # The last condition and where its lines begin and end; that of the step that is being read.
         self.under: tuple[Expr | None, tuple[int, int]] = (None, (0, 0))
@@ -82,7 +82,7 @@ class Reading(OneByOne):
         self.finish_header()
         end = self.payload_end()
         self.trailer(end)
-        self.lines.append(f"h{tag} = new{tag}(cls{tag})")
+        self.lines.append(f"h{tag} = new{tag}(*of{tag})")
         for f in cls.fields:
             value = "None" if f.kind.wire == "payload" else self.v(f.name)
             self.lines.append(f"h{tag}.{f.slot} = {value}")

@@ -76,6 +76,7 @@ class Deriving(OneByOne):
         self.doing: list[str] = []
         self.presence: dict[str, str] = {}  # condition -> the variable that says whether it holds
         self.names: dict[str, Any] = {"missing": missing, f"cls{tag}": cls.header, f"new{tag}": cls.header.__new__}
+        self.names[f"of{tag}"] = (cls.header,)  # new(*of) takes less than new(cls), which makes a tuple first
         self.plan, self.before, self.after = cls.plan, cls.before, cls.after
         self.ended = {step.field.name for step in self.plan.within if isinstance(step, Listed) and step.count is None}
 

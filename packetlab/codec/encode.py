@@ -148,7 +148,7 @@ class Packing(Deriving):
 
     def filled(self) -> list[str]:
         """Return the lines that make the header with all values filled in."""
-        lines = ["r = new(cls)"]
+        lines = ["r = new(*of)"]
         for f in self.cls.fields:
             lines += [f"r.{f.slot} = {'None' if f.kind.wire == 'payload' else self.stored(f)}"]
         return [*lines, "r._state = s", "return r"]
@@ -164,7 +164,7 @@ class Packing(Deriving):
         h, r, count = "h" + self.tag, "r" + self.tag, len(self.cls.fields)
         derived = [f for f in self.cls.fields if is_derived(f)]
         sure = sum(f.bit for f in derived if f.condition is None and not isinstance(f.rule, Next))
-        lines, made = [f"m = {sure:#x}"], [f"{r} = new{self.tag}(cls{self.tag})"]
+        lines, made = [f"m = {sure:#x}"], [f"{r} = new{self.tag}(*of{self.tag})"]
         for f in derived:
             own, follows = f"{h}.{f.slot}", self.direct.get(f.name, f"v_{f.name}{self.tag}")
             if isinstance(f.rule, Next):

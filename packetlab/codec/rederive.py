@@ -51,7 +51,7 @@ class Rederiving(Deriving):
         lines += [*size, f"if not o._state & {captured}: return o, at, stop"]
         if derived:
             lines += ["head, body, m = data[start:at], data[at:stop], 0", *self.lines, f"m &= o._state >> {count}"]
-        lines += ["r = new(cls)", f"r._state = o._state & ~(m | m << {count})" if derived else "r._state = o._state"]
+        lines += ["r = new(*of)", f"r._state = o._state & ~(m | m << {count})" if derived else "r._state = o._state"]
         for f in self.cls.fields:
             lines.append(f"r.{f.slot} = {f'None if m & {f.bit:#x} else ' if f in derived else ''}o.{f.slot}")
         head = "def rederive(o, h, data, start, end, stack, i, above):"

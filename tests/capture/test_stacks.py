@@ -204,6 +204,7 @@ def test_a_field_that_is_absent_names_no_header_and_a_subclass_counts_as_its_bas
         )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # numba compiles for a minute, on a busy machine for more
 def test_numba_compiles_what_stacks_ask() -> None:
     pytest.importorskip("numba")

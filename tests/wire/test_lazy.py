@@ -49,7 +49,7 @@ DISSECT = sys.modules["packetlab.protocols.dissect"]
 FILES = sorted(path for path in Path("captures").rglob("*") if ".pcap" in path.name and "licences" not in path.parts)
 
 
-class Tag(Header, under=Ether, when={"type": 0x9AB7}, payload_size=field("size"), opaque=field("mode") == 3):
+class Tag(Header, under=Ether, when={"type": 0x9AD7}, payload_size=field("size"), opaque=field("mode") == 3):
     """Lies at known places: fixed fields, options up to an end that is told, bits, 24 bits, both orders of bytes, signs."""
 
     words: U4 = auto(size_of("self") // 4)
@@ -63,7 +63,7 @@ class Tag(Header, under=Ether, when={"type": 0x9AB7}, payload_size=field("size")
     more: Bytes = b""
 
 
-class Far(Header, under=Ether, when={"type": 0x9AB8}, payload_size=field("size") * 2):
+class Far(Header, under=Ether, when={"type": 0x9AD8}, payload_size=field("size") * 2):
     """Its payload is as long as a number of few bits says."""
 
     size: U8 = auto(size_of("payload") // 2)

@@ -8,14 +8,16 @@ Whatever does not fit goes the ordinary way. All of it is dropped when a binding
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.codec.decode import Reading
 from packetlab.codec.derive import Piece
 from packetlab.codec.encode import Packing
 from packetlab.codec.source import function
-from packetlab.codec.way import Placed, deciding, maker, maker_of_all, placeable, unpacked
+from packetlab.codec.way import Placed, is_open, maker, maker_of_all, placeable, unpacked
 from packetlab.declare import registry
+from packetlab.declare.plan import needs
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import AnyHeader
@@ -26,15 +28,30 @@ stack_decoders: dict[Any, Any] = {}
 OFTEN = 16  # packets of one stack after which a function of its own pays
 DEPTH = 8  # headers
 STACKS = 32  # stacks under one first header
+VARIANTS = 3  # of one stack with other values each
 
 _seen: dict[tuple[Any, ...], int] = {}
-_deciding: dict[type[AnyHeader], list[str] | None] = {}
+_placeable: dict[type[AnyHeader], bool] = {}
+_paths: dict[tuple[Any, ...], Path] = {}
+_variants: dict[tuple[Any, ...], int] = {}
+_counts: dict[type[AnyHeader], int] = {}  # stacks under each first header
 _trees: dict[Any, dict[Any, Any]] = {}
 _built: dict[tuple[type[AnyHeader], ...], int] = {}
 stack_encoders: dict[tuple[Any, ...], Any] = {}
 """Stack of headers -> function(headers, payload) -> bytes, or None where some field has to go the ordinary way."""
 _rebuilders: dict[tuple[Any, ...], Any] = {}
-registry.caches += [stack_decoders, _seen, _deciding, _trees, _built, stack_encoders, _rebuilders]
+registry.caches += [
+    stack_decoders,
+    _seen,
+    _placeable,
+    _paths,
+    _variants,
+    _counts,
+    _trees,
+    _built,
+    stack_encoders,
+    _rebuilders,
+]
 
 made: dict[str, Any] = {}
 """What a generated reader makes: `packet.packet` enters its classes here."""
@@ -123,18 +140,32 @@ class Path:
         classes: of the headers. make_all: ``make(packet)`` -> all headers. first: class -> ``make`` of its first header.
     """
 
-    __slots__ = ("classes", "first", "make_all")
+    def __init__(self, parts: list[Reading]) -> None:
+        self.classes: tuple[Any, ...] = tuple(part.cls.header for part in parts)
+        self.parts = parts
+        self.make_all = self._make_all
+        self.first: dict[Any, Any] = {}
+        for i in range(len(parts) - 1, -1, -1):
+            self.first[self.classes[i]] = partial(self._make, i)
 
-    def __init__(self, path: list[_Step]) -> None:
-        self.classes: tuple[Any, ...] = tuple(step.part.cls.header for step in path)
-        self.make_all = maker_of_all([step.part for step in path])
-        makers = [maker(step.part, i) if isinstance(step.part, Placed) else _taken(i) for i, step in enumerate(path)]
-        self.first = dict(zip(self.classes[::-1], makers[::-1], strict=True))
+    # Each is written when it is first called.
+
+    def _make_all(self, packet: Any) -> Any:
+        self.make_all = maker_of_all(self.parts)
+        return self.make_all(packet)
+
+    def _make(self, i: int, packet: Any) -> Any:
+        part = self.parts[i]
+        make = maker(part, i) if isinstance(part, Placed) else lambda packet: packet._made[i]
+        self.first[self.classes[i]] = make
+        return make(packet)
 
 
 class _Step(NamedTuple):
-    """One header of a stack: what reads it, source for itself ("None" where it is made later) and for where it may end."""
+    """One header of a stack: how it was seen, what reads it, source for itself ("None" where it is made later) and for
+    where it may end."""
 
+    one: tuple[Any, ...]
     part: Reading
     header: str
     end: str
@@ -142,102 +173,128 @@ class _Step(NamedTuple):
 
 def count_use(first: type[AnyHeader], headers: tuple[AnyHeader, ...]) -> None:
     """Count a packet without faults; a stack seen often gets its place in the reader of its first header."""
-    stack = tuple(map(_seen_as, headers, (*headers[1:], None)))
+    if len(headers) > DEPTH or _counts.get(first, 0) == STACKS:
+        return
+    stack = _stack(headers, exact=True)
     times = _seen[stack] = _seen.get(stack, 0) + 1
-    if times == OFTEN and len(stack) <= DEPTH:
-        tree = _trees.setdefault(first, {})
-        if _count_stacks(tree) < STACKS:
-            node = tree
-            for one in stack:
-                node = node.setdefault(one, {})
-            node[None] = {}
+    if times == OFTEN:
+        loose = _stack(headers, exact=False)
+        _variants[loose] = _variants.get(loose, 0) + 1
+        node = tree = _trees.setdefault(first, {})
+        for one in stack if _variants[loose] <= VARIANTS else loose:
+            node = node.setdefault(one, {})
+        node[None] = {}
+        count = _counts[first] = _counts.get(first, 0) + 1
+        if count <= STACKS // 4 or count == STACKS:
             stack_decoders[first] = _reader(first, tree)
+    elif (
+        times == 4 * OFTEN and first in _trees
+    ):  # one that waits for its place: all is written anew, which takes a while
+        stack_decoders[first] = _reader(first, _trees[first])
     elif len(_seen) > 1000:
         _seen.clear()
 
 
-def _count_stacks(tree: dict[Any, Any]) -> int:
-    return sum(1 if one is None else _count_stacks(branch) for one, branch in tree.items())
+def _stack(headers: tuple[AnyHeader, ...], exact: bool) -> tuple[Any, ...]:
+    """Return the class of each header, and of those at known places the values that are to be known in what reads it.
+
+    These are as few as can be, or, if `exact`, all that decide something and have few bits, which is faster to read.
+    """
+    found: list[tuple[Any, ...]] = []
+    known = True
+    for header, above in zip(headers, (*headers[1:], None), strict=True):
+        cls = type(header)
+        if known and cls not in _placeable:
+            _placeable[cls] = placeable(cls._declaration)
+        known = known and _placeable[cls]
+        found.append((cls, *(_known(header, above, exact) if known else ())))
+    return tuple(found)
 
 
-def _seen_as(header: AnyHeader, above: AnyHeader | None) -> tuple[Any, ...]:
-    """Return the class of a header, and its values that decide the way."""
-    cls = type(header)
-    if cls not in _deciding:
-        _deciding[cls] = deciding(cls._declaration) if placeable(cls._declaration) else None
-    names = _deciding[cls]
-    if names is None:
-        return (cls,)
+def _known(header: AnyHeader, above: AnyHeader | None, exact: bool) -> list[tuple[str, int]]:
+    declaration = header._declaration
+    own, opaque, names = declaration.plan.own, declaration.opaque, set()
+    if own is not None and (exact or above is not None or not is_open(declaration)):
+        names = needs(own.size)
     if above is not None:
-        for f, switch in cls._declaration.plan.numbered[:1]:
-            if f.name not in names and registry.space(switch.space).headers.get(getattr(header, f.slot)) is type(above):
-                names = [*names, f.name]
-    return cls, *((name, getattr(header, cls._by_name[name].slot)) for name in names)
+        for f, switch in declaration.plan.numbered[:1]:
+            if registry.space(switch.space).headers.get(getattr(header, f.slot)) is type(above):
+                names = names | {f.name}
+    if exact:
+        rules = [*declaration.shortened, *([] if opaque is None else [opaque])]
+        names = names | {
+            name for rule in rules for name in needs(rule) if declaration.by_name[name].kind.fixed_bits < 16
+        }
+    return [(f.name, getattr(header, f.slot)) for f in declaration.fields if f.name in names]
 
 
 def _reader(first: Any, tree: dict[Any, Any]) -> Any:
     names: dict[str, Any] = {**made, "P": (made["Packet"],)}
     lines = ["def read(data):", "    size = len(data)"]
-    for one, branch in tree.items():
-        _branch(one, branch, [], 0, "size", lines, names, "    ")
+    _branch([*tree.items()], [], 0, "size", lines, names, "    ")
     return function([*lines, "    return None"], names, f"read {first.__name__}")
 
 
 def _branch(
-    one: tuple[Any, ...], tree: dict[Any, Any], below: list[_Step], start: int | str, end: str, lines: list[str],
-    names: dict[str, Any], indent: str,
-) -> None:  # fmt: skip
-    """Write the reading of one header, and under a condition each the headers known to follow."""
-    part = _part(one, start, end, names)
-    if not isinstance(part, Placed):
+    seen: list[Any],
+    below: list[_Step],
+    start: int | str,
+    end: str,
+    lines: list[str],
+    names: dict[str, Any],
+    indent: str,
+) -> None:
+    """Write the reading of headers of one class, seen with other values and other headers above."""
+    tag = f"_{len(names)}"
+    parts = [_part(one, tag, start, end) for one, _ in seen]
+    names.update(parts[0].names)
+    if not isinstance(parts[0], Placed):
+        ((one, tree),), part = seen, parts[0]
         stop = part.source()
         for short in part.cls.shortened:
             part.check(short.code(part))  # what is cut short by right is read the careful way
-        path = [*below, _Step(part, f"h{part.tag}", end)]
-        _follow(part, part.lines, tree, path, stop, lines, names, indent)
+        _follow(part, part.lines, tree, [*below, _Step(one, part, f"h{tag}", end)], stop, lines, names, indent)
         return
-    # As long as one header alone is known to follow, what decides the way through both is read by one call.
-    stop, path, chain = part.source(), [*below, _Step(part, "None", end)], [part]
-    while len(tree) == 1 and None not in tree and not part.opaque():
-        ((one, branch),) = tree.items()
-        following = _part(one, part.place(), stop, names)
-        if not isinstance(following, Placed) or not part.leads_to(one[0]):
-            break
-        until = following.source()
-        if following.pos == part.pos:
-            break
-        path.append(_Step(following, "None", stop))
-        part, stop, tree = following, until, branch
-        chain.append(part)
     wanted: dict[str, tuple[int, str]] = {}
-    least: dict[str, int] = {}
-    inner: list[str] = []
-    _follow(part, [], tree, path, stop, inner, names, "")
-    for one_part in chain:
-        wanted.update(one_part.wanted)
-        for limit, place in one_part.least.items():
-            least[limit] = max(place, least.get(limit, 0))
-    tests = [test for one_part in chain for test in one_part.tests]
-    checks = [line for one_part in chain for line in one_part.lines]
-    checks += [f"if {limit} < {place}: return None" for limit, place in least.items() if limit != "size"]
-    lines.append(f"{indent}if size >= {part.pos}:")
-    lines += [f"{indent}    {line}" for line in unpacked(wanted, names)]
-    deeper = indent + "    "
-    if tests:
-        lines.append(f"{deeper}if {' and '.join(tests)}:")
-        deeper += "    "
-    lines += [deeper + line for line in [*checks, *inner]]
+    blocks: list[str] = []
+    for (one, tree), part in zip(seen, parts, strict=True):
+        assert isinstance(part, Placed)
+        stop, path, chain = part.source(), [*below, _Step(one, part, "None", end)], [part]
+        # As long as one header alone is known to follow, what decides the way through both is read by one call.
+        while len(seen) == 1 and len(tree) == 1 and None not in tree and not part.opaque():
+            ((one, branch),) = tree.items()
+            following = _part(one, f"_{len(names)}", part.place(), stop)
+            if not isinstance(following, Placed) or not part.leads_to(one[0]):
+                break
+            until = following.source()
+            if following.extent == part.extent:
+                break
+            names.update(following.names)
+            path.append(_Step(one, following, "None", stop))
+            part, stop, tree = following, until, branch
+            chain.append(part)
+        inner: list[str] = []
+        _follow(part, [], tree, path, stop, inner, names, "")
+        least: dict[str, int] = {"size": part.extent}
+        for link in chain:
+            wanted.update(link.wanted)
+            for limit, place in link.least.items():
+                least[limit] = max(place, least.get(limit, 0))
+        tests = [f"size >= {least.pop('size')}"] if len(seen) > 1 else []
+        tests += [test for link in chain for test in link.tests]
+        checks = [line for link in chain for line in link.lines]
+        checks += [f"if {limit} < {place}: return None" for limit, place in least.items() if limit != "size"]
+        blocks += [f"if {' and '.join(tests) or True}:", *("    " + line for line in [*checks, *inner])]
+    lines.append(f"{indent}if size >= {part.extent if len(seen) == 1 else min(p.extent for p in parts)}:")
+    lines += [f"{indent}    {line}" for line in [*unpacked(wanted, names), *blocks]]
 
 
-def _part(one: tuple[Any, ...], start: int | str, end: str, names: dict[str, Any]) -> Reading:
-    (cls, *known), tag = one, f"_{len(names)}"
+def _part(one: tuple[Any, ...], tag: str, start: int | str, end: str) -> Any:
+    cls, *known = one
     declaration = cls._declaration
     if isinstance(start, int) and placeable(declaration):
-        part: Reading = Placed(declaration, tag, start, end, dict(known))
-    else:
-        part = Reading(declaration, tag, start, end, away="return None")
-    names.update(part.names)
-    return part
+        return Placed(declaration, tag, start, end, dict(known))
+    return Reading(declaration, tag, start, end, away="return None")
 
 
 def _follow(
@@ -245,31 +302,37 @@ def _follow(
     names: dict[str, Any], indent: str,
 ) -> None:  # fmt: skip
     """Write what follows a header that was read: others, or the end of the way."""
-    lookup, branches = part.next_header(), []
-    looked_up = False
+    lookup = part.next_header()
+    found: dict[Any, list[Any]] = {}
     for one, branch in sorted(tree.items(), key=lambda item: item[0] is None):
-        following = None if one is None else one[0]
-        test = part.follows(following)
+        found.setdefault(None if one is None else one[0], []).append((one, branch))
+    tests = {following: part.follows(following) for following in found}
+    for following, test in tests.items():
         if test is None:
             known = f"F{len(names)}{part.tag}"  # not its name: two classes may have the same
             names[known] = following
-            test, looked_up = f"n{part.tag} is {known}", True
-        branches.append((test, one, branch))
+            tests[following] = f"n{part.tag} is {known}"
+            checks, lookup = [*checks, *lookup], []
     names.update(part.names)
-    lines += [indent + line for line in [*checks, *(lookup if looked_up else ())]]
-    for test, one, branch in branches:
+    lines += [indent + line for line in checks]
+    for following, seen in found.items():
+        test = tests[following]
         if test:
             lines.append(f"{indent}if {test}:")
         deeper = indent + ("    " if test else "")
-        if one is None:
+        if following is None:
             lines += [deeper + line for line in _finish(path, part.pos, stop, names)]
-        else:
-            _branch(one, branch, path, part.place(), stop, lines, names, deeper)
+            continue
+        # Those that do not lie at known places are all of one sort; the others share what is read of them.
+        _branch(seen, path, part.place(), stop, lines, names, deeper)
 
 
 def _finish(path: list[_Step], start: str, stop: str, names: dict[str, Any]) -> list[str]:
+    key = tuple(step.one for step in path)
+    if key not in _paths:
+        _paths[key] = Path([step.part for step in path])
     known = f"W{len(names)}"
-    names[known] = Path(path)
+    names[known] = _paths[key]
     lines = ["p = new(*P)", "p._data = data", f"p._path = {known}", f"p._start = {start}", f"p._end = {stop}"]
     lines += [f"p._made = [{', '.join(step.header for step in path)}]", "p._notes = None"]
     gaps = [(i, step.part.outer, step.end) for i, step in enumerate(path) if step.part.outer != step.end]
@@ -278,8 +341,3 @@ def _finish(path: list[_Step], start: str, stop: str, names: dict[str, Any]) -> 
         lines += [f"    if {outer} != {end}: g[{i}] = data[{outer}:{end}]" for i, outer, end in gaps]
         lines += ["    p._notes = Notes(g)"]
     return [*lines, "return p"]
-
-
-def _taken(i: int) -> Any:
-    """Return ``make(packet)`` for a header that was made on the way."""
-    return lambda packet: packet._made[i]

@@ -15,7 +15,7 @@ from packetlab.codec.decode import Reading
 from packetlab.codec.source import function
 from packetlab.declare import registry
 from packetlab.declare.expressions import Const, Ref
-from packetlab.declare.plan import Bound, Fixed, Open, needs
+from packetlab.declare.plan import Bound, Fixed, Open
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import AnyHeader, Declaration
@@ -36,12 +36,17 @@ def placeable(cls: Declaration) -> bool:
     return not steps and not cls.plan.trailer
 
 
+def is_open(cls: Declaration) -> bool:
+    """Whether a header goes on, after its fixed fields, to an end that these tell."""
+    return any(isinstance(step, Open) for step in cls.plan.head)
+
+
 class Placed(Reading):
     """Writes the way through one header that begins at the byte `at` and may fill up to `end`, if fields are as `known`.
 
     Attributes:
         tests: conditions that fields are as known. wanted: variable -> place and `struct` code of a unit that is read.
-        least: variable of an end -> where what was found must have ended by then. asked: the fields that decided.
+        least: variable of an end -> where what was found must have ended by then. extent: where its fixed fields end.
     """
 
     def __init__(
@@ -49,11 +54,12 @@ class Placed(Reading):
     ) -> None:
         super().__init__(cls, tag, at, end, away="return None")
         self.known = known or {}
-        self.at, self.own = at, 0  # where it begins, how many bytes it has where it says so
+        self.at = at
+        self.own: int | None = None  # how many bytes it has, where that is known
+        self.extent = at
         self.wanted: dict[str, tuple[int, str]] = {}
         self.tests: list[str] = []
         self.least: dict[str, int] = {}
-        self.asked: set[str] = set()
         self.units: dict[str, tuple[Unit, int]] = {}
         self.rest = ""  # source for the bytes that go on to the end of the header
 
@@ -61,29 +67,26 @@ class Placed(Reading):
         """Write the lines; return the source for the end of the payload."""
         for step in self.plan.head:
             self.step(step)
+        if self.offset is None:
+            self.check(f"{self.stop} > {self.end}")
         self.reach(self.end)
         for short in self.cls.shortened:
-            code = short.code(self)
             if self.decided(short) != 0:
-                self.check(code)  # what is cut short by right is read the careful way
+                self.check(short.code(self))  # what is cut short by right is read the careful way
         self.outer = self.payload = end = self.payload_end()
         return end
 
-    @property
-    def here(self) -> int:
-        """The place reading has come to."""
-        return self.at + (self.offset or 0)
-
     def reach(self, end: str) -> None:
         """Note that what was read so far must lie before `end`."""
-        self.least[end] = max(self.least.get(end, 0), self.here)
+        self.least[end] = max(self.least.get(end, 0), self.extent)
 
     def fixed(self, run: Run) -> None:
         for unit in run.units:
-            place = self.here
+            place = self.at + (self.offset or 0)
             self.units.update((f.name, (unit, place)) for f in unit.fields)
             self.read.update(f.name for f in unit.fields)
             self.offset = place - self.at + unit.bits // 8
+            self.extent = self.at + self.offset
             self.compare(unit, place)
 
     def compare(self, unit: Unit, place: int) -> None:
@@ -97,7 +100,6 @@ class Placed(Reading):
                 self.tests.append(f"{self.variable(unit, place)} == {number!r}")
             elif number is not None:
                 mask, value = mask | (1 << bits) - 1, value | number & (1 << bits) - 1
-                self.asked.add(f.name)
         if mask:
             whole = self.whole(unit, place)
             every = mask == (1 << unit.bits) - 1
@@ -121,7 +123,6 @@ class Placed(Reading):
     # Expressions (see rules.Emitter) -------------------------------------------------------------------------
 
     def value(self, name: str) -> str:
-        self.asked.add(name)
         if name in self.known:
             return f"({self.known[name]})" if self.known[name] < 0 else str(self.known[name])
         unit, place = self.units[name]
@@ -144,21 +145,29 @@ class Placed(Reading):
 
     # Reading -------------------------------------------------------------------------------------------------
 
+    def place(self, ahead: int = 0) -> int | str:
+        return self.stop if self.offset is None else super().place(ahead)
+
     def open(self, step: Open) -> None:
-        self.rest = f"data[{self.pos}:{self.stop}]" if self.here < self.at + self.own else "b''"
-        self.offset = self.own
+        if self.own is None:
+            self.rest, self.offset = f"data[{self.extent}:{self.stop}]", None
+            return
+        stop = self.at + self.own
+        self.rest = f"data[{self.extent}:{stop}]" if self.extent < stop else "b''"
+        self.extent, self.offset = stop, self.own
 
     def bound(self, step: Bound) -> None:
-        if step.part == "self":
-            step.size.code(self)  # asks for what is to be known, which a dry run finds out
-            size = self.decided(step.size)
-            self.own = self.plan.least if size is None else size
-            self.stop = str(self.at + self.own)
-        else:
-            self.total = f"total{self.tag}"
-            self.lines.append(f"{self.total} = {self.at} + {step.size.code(self)}")
-            self.reach(self.total)
-            self.check(f"{self.total} > {self.end}")
+        size = self.decided(step.size)
+        if step.part == "self" and size is not None:
+            self.own, self.stop = size, str(self.at + size)
+            return
+        which = {"self": "stop", "total": "total"}[step.part]
+        var = which + self.tag
+        setattr(self, which, var)
+        self.lines.append(f"{var} = {self.at} + {step.size.code(self)}")
+        self.reach(var)
+        if step.part == "total":
+            self.check(f"{var} > {self.end}")
 
     # What follows --------------------------------------------------------------------------------------------
 
@@ -184,19 +193,8 @@ class Placed(Reading):
 
     def opaque(self) -> str:
         """Source for whether nothing follows whatever the numbers say, "" for never."""
-        code = "" if self.cls.opaque is None else self.cls.opaque.code(self)
-        return "" if self.cls.opaque is not None and self.decided(self.cls.opaque) == 0 else code
-
-
-def deciding(cls: Declaration) -> list[str]:
-    """Return the fields whose values are to be known: those the size follows from, and others of few bits that decide."""
-    part = Placed(cls)
-    part.source()
-    part.opaque()
-    part.next_header()
-    own = needs(cls.plan.own.size) if cls.plan.own is not None else set()
-    few = {name for name in part.asked if cls.by_name[name].kind.fixed_bits < FEW}
-    return [f.name for f in cls.fields if f.name in own | few and f.kind.wire == "number" and not f.fixed]
+        opaque = self.cls.opaque
+        return "" if opaque is None or self.decided(opaque) == 0 else opaque.code(self)
 
 
 def unpacked(wanted: dict[str, tuple[int, str]], names: dict[str, Any]) -> list[str]:
@@ -214,7 +212,9 @@ def made(part: Placed, header: str, names: dict[str, Any]) -> list[str]:
     """Return the lines that make a header of ``data``; `names` gets what they refer to."""
     cls, read = part.cls, Placed(part.cls, part.tag, part.at, known=part.known)
     read.source()
-    read.wanted.clear()
+    stop = [line for line in read.lines if line.startswith(f"{read.stop} = ")]
+    if not stop:
+        read.wanted.clear()
     every = (1 << len(cls.fields)) - 1
     stores = [f"{header}._state = {every | every << len(cls.fields):#x}"]
     for f in cls.fields:
@@ -224,7 +224,7 @@ def made(part: Placed, header: str, names: dict[str, Any]) -> list[str]:
             code = read.rest or "None"
         stores.append(f"{header}.{f.slot} = {code}")
     names.update({"new": cls.header.__new__, f"of{part.tag}": (cls.header,)})
-    return [*unpacked(read.wanted, names), f"{header} = new(*of{part.tag})", *stores]
+    return [*unpacked(read.wanted, names), *stop, f"{header} = new(*of{part.tag})", *stores]
 
 
 def maker(part: Placed, i: int) -> Any:

@@ -195,15 +195,16 @@ class PlaceScanner(RowScanner):
             self.put("while True:")  # left when all are on their way
         for tests, which in branches:
             self.put(f"    hit = go & {any_of(tests)}")
+            self.put("    many = np.count_nonzero(hit)")
+            self.put("    if many:")
+            self.put("        go = go & ~hit")
             if which != "0":
-                self.put("    if hit.all():")
-                self.put(f"        work.append(({which}, rows, ids, inner, stop, partial, short))")
-                self.put("    elif hit.any():")
-                self.put(
-                    f"        work.append(({which}, rows[hit], ids[hit], inner[hit], stop[hit], partial[hit], short[hit]))"
-                )
-            self.put("    go = go & ~hit")
-            self.put("    if not go.any(): break")
+                arrays = ["rows", "ids", "inner", "stop", "partial", "short"]
+                self.put("        if many == len(hit):")
+                self.put(f"            work.append(({which}, {', '.join(arrays)}))")
+                self.put("        else:")
+                self.put(f"            work.append(({which}, {', '.join(f'{name}[hit]' for name in arrays)}))")
+            self.put("        if not go.any(): break")
         if branches:
             self.put("    break")
             self.put("found[-1].bound = ~go")

@@ -8,13 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
+from numbers import Real
 from typing import TYPE_CHECKING
+
+from packetlab.errors import LocalProtocolError
 
 if TYPE_CHECKING:
     from packetlab.errors import PacketlabError
     from packetlab.packet.packet import Header, Packet
 
 SECOND = 1_000_000_000
+
+
+def nanoseconds(seconds: float, where: str, hint: str = "") -> int:
+    """Return a number of seconds as whole nanoseconds; for what is none, LocalProtocolError with `where` and `hint`."""
+    if isinstance(seconds, Real) and -inf < seconds < inf:
+        return int(seconds * SECOND)
+    got = f"{seconds}" if isinstance(seconds, Real) else type(seconds).__name__
+    raise LocalProtocolError(where, "a number of seconds", got, hint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from packetlab.capture import Frame, matcher
 from packetlab.declare.addresses import mac_bytes
+from packetlab.engine.contract import nanoseconds
 from packetlab.errors import BuildError
 from packetlab.link.interface import Interface
 from packetlab.link.medium import Medium
@@ -109,9 +110,10 @@ def _exchange(
     result = Exchanged(request)
     data = bytes(request)
     fits = matcher(expect)
+    wait = nanoseconds(timeout, "exchange: timeout")
     while result.sent <= retries:
         start = port._now()
-        deadline = start + int(timeout * 1e9)
+        deadline = start + wait
         port._send(data)
         result.sent += 1
         while (left := deadline - port._now()) > 0:

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from errno import EBADF
 from typing import Any, Protocol, TypeVar, cast
 
+from packetlab.engine.contract import SECOND, nanoseconds
 from packetlab.errors import Stalled, broken, deliberate
 from packetlab.link.background import Background
 from packetlab.link.nesting import Sleepers, Work, unlocked
@@ -25,7 +26,6 @@ __tracebackhide__ = deliberate
 
 T = TypeVar("T")
 Files = Sequence[tuple[int, int]]  # descriptors, and what of them is waited for (select.POLLIN, select.POLLOUT)
-SECOND = 1_000_000_000
 LOOK = 0.1  # seconds after which a thread looks whether the one that waits for the kernel in its place still does
 ROUNDS = 16  # full batches that are taken from ports at most before timers have their turn
 
@@ -123,7 +123,7 @@ class Medium(ABC):
         Raises:
             TimeoutError: the time is over. Stalled: nothing can happen any more.
         """
-        until = None if timeout is None else self.now + int(timeout * SECOND)
+        until = None if timeout is None else self.now + nanoseconds(timeout, f"{what}: timeout")
         with self.call():
             while True:
                 with self.lock:
@@ -160,7 +160,7 @@ class Medium(ABC):
 
     def run(self, seconds: float) -> None:
         """Let time pass, and whatever happens in it."""
-        until = self.now + int(seconds * SECOND)
+        until = self.now + nanoseconds(seconds, "run")
         with self.call():
             while self.step(until, "run"):
                 pass

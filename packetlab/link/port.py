@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from packetlab.bulk.batch import Batch
 from packetlab.capture import Frame, frame_matcher
+from packetlab.engine.contract import nanoseconds
 from packetlab.errors import PacketlabError, broken, deliberate
 from packetlab.escaping import printable
 from packetlab.link.waits import AT_ONCE, Stop, Waits
@@ -139,10 +140,10 @@ class Port(ABC):
             TimeoutError: none came in time.
         """
         test = frame_matcher(where)
-        deadline = None if timeout is None else self._now() / 1e9 + timeout
+        deadline = None if timeout is None else self._now() + nanoseconds(timeout, f"{self.name}: timeout")
         passed = 0
         while True:
-            left = None if deadline is None else deadline - self._now() / 1e9
+            left = None if deadline is None else (deadline - self._now()) / 1e9
             frame = self._receive(left) if left is None or left > 0 or not passed else None
             if frame is None:
                 wanted = "frame" if where is None else f"frame that matches {where!r}"
@@ -164,10 +165,10 @@ class Port(ABC):
             where: as for `receive_frame`. stop: a `threading.Event`: ends it when set, within a fifth of a second (of
                 virtual time: at the next frame).
         """
-        deadline = None if timeout is None else self._now() / 1e9 + timeout
+        deadline = None if timeout is None else self._now() + nanoseconds(timeout, f"{self.name}: timeout")
         taken = 0
         while (count is None or taken < count) and not (stop is not None and stop.is_set()):
-            left = None if deadline is None else max(0.0, deadline - self._now() / 1e9)
+            left = None if deadline is None else max(0.0, (deadline - self._now()) / 1e9)
             turn = left if stop is None or self.virtual else AT_ONCE if left is None else min(left, AT_ONCE)
             try:
                 frame = self.receive_frame(turn, where)

@@ -23,6 +23,7 @@ import numpy as np
 
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.frame import InterfaceDescription
+from packetlab.engine.contract import nanoseconds
 from packetlab.escaping import printable
 from packetlab.link.waits import AT_ONCE, Stop, Waits
 
@@ -98,11 +99,11 @@ class Ring:
         Raises:
             OSError: the ring or its interface was closed, by another thread too; or the interface is gone.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        until = None if timeout is None else time.monotonic_ns() + nanoseconds(timeout, f"ring of {self.name}: timeout")
         left = count
         more = self._blocks  # that are taken after the end
         while (left is None or left > 0) and more > 0:
-            wait = None if deadline is None else max(0.0, deadline - time.monotonic())
+            wait = None if until is None else max(0.0, (until - time.monotonic_ns()) / 1e9)
             ended = wait == 0 or (stop is not None and stop.is_set())
             taken = self._take(more if ended else MOST)
             if taken is None:

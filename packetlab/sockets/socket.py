@@ -11,10 +11,11 @@ from math import inf
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
+from packetlab.engine.contract import SECOND
 from packetlab.errors import PacketlabError, SocketMisuse, broken, deliberate, suggestion
 from packetlab.escaping import printable
 from packetlab.hooks import Shown
-from packetlab.link.medium import SECOND, Files
+from packetlab.link.medium import Files
 from packetlab.link.nesting import Sleepers
 from packetlab.network.host import NetworkHost
 from packetlab.sockets.ways import ANOTHER, INSTEAD

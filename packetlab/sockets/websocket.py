@@ -11,11 +11,10 @@ from functools import partial
 from ipaddress import ip_address
 from typing import Any, Literal
 
-from packetlab.engine.contract import Event
+from packetlab.engine.contract import SECOND, Event
 from packetlab.engine.websocket.connection import WebSocket
 from packetlab.engine.websocket.events import HandshakeCompleted, Reply, Request
 from packetlab.errors import LocalProtocolError, PacketlabError
-from packetlab.link.medium import SECOND
 from packetlab.sockets.headers import Data, outgoing
 from packetlab.sockets.socket import Socket
 from packetlab.sockets.ways import ANOTHER, CONNECT, NO_LISTENER, ONE_LISTEN, UNCONNECTED

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from packetlab.capture import Frame, frame_matcher
+from packetlab.engine.contract import nanoseconds
 from packetlab.errors import Mismatch, PacketlabError, suggestion
 from packetlab.escaping import printable
 from packetlab.link.lab.program import Output, Program
@@ -55,6 +56,7 @@ class Programs:
         __tracebackhide__ = True
         if not hasattr(host, "popen"):
             raise PacketlabError("program", "a host of a lab", repr(host), "the fixture `lab` has them")
+        nanoseconds(timeout, "program: timeout")
         watch = _watch(host, ready)
         try:
             program: Program = host.popen(*argv, input=input, env={"PYTHONUNBUFFERED": "1", **(env or {})}, cwd=cwd)

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from packetlab.capture import Capture
+from packetlab.engine.contract import nanoseconds
 from packetlab.errors import LocalProtocolError, Mismatch, PacketlabError, Stalled
 from packetlab.link.medium import Medium
 from packetlab.packet.packet import Packet
@@ -108,6 +109,7 @@ class Tape:
 
     def nothing(self, within: float) -> None:
         """Expect no packet for this many seconds after the entry before; `allow`ed ones do not count."""
+        nanoseconds(within, "tape.nothing: within")
         self._add(Quiet(0, 0, self._count, self._caller(), within))
 
     def nothing_else(self) -> None:

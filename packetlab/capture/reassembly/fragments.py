@@ -17,6 +17,7 @@ from typing import Any
 from packetlab.capture.frame import Frame
 from packetlab.capture.reassembly.notes import Note, NoteKind
 from packetlab.capture.reassembly.ordering import Piece, fit, merged
+from packetlab.engine.contract import nanoseconds
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Packet
 from packetlab.protocols.dissect import dissect
@@ -136,7 +137,7 @@ class Fragments:
     """
 
     def __init__(self, *, timeout: float = 60.0, memory: int = 1 << 25) -> None:
-        self._timeout, self._memory = int(timeout * SECOND), memory
+        self._timeout, self._memory = nanoseconds(timeout, f"{type(self).__name__}: timeout"), memory
         self._sets: OrderedDict[Any, _Set] = OrderedDict()  # the oldest first
         self._done: OrderedDict[Any, tuple[int, int, _Marks]] = OrderedDict()  # time, frame, its fragments
         self._size = self._remembered = 0

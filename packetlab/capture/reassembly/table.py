@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from packetlab.capture.frame import Frame
+from packetlab.engine.contract import nanoseconds
 
 SECOND = 1_000_000_000
 BARE = 3000  # bytes of memory that a connection takes without data, about
@@ -51,7 +52,7 @@ class ConnectionTable(Generic[S, P]):
 
     def __init__(self, memory: int, linger: float) -> None:
         self.now = 0  # the latest time of a frame
-        self._memory, self._linger = memory, int(linger * SECOND)
+        self._memory, self._linger = memory, nanoseconds(linger, "linger")
         self._share = memory // 8  # bytes after which memory is looked at again
         self._alive: dict[int, S] = {}
         self._ending: OrderedDict[int, int] = OrderedDict()  # number of one that is over -> since when

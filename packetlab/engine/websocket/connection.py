@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Literal
 
-from packetlab.engine.contract import Event
+from packetlab.engine.contract import Event, nanoseconds
 from packetlab.engine.websocket.complaints import complaint
 from packetlab.engine.websocket.events import (
     Closed,
@@ -57,7 +57,6 @@ __all__ = [
     "Request",
     "WebSocket",
 ]
-SECOND = 10**9
 FRAME = 1 << 12  # bytes whose taking is about as much work as a frame
 
 
@@ -136,7 +135,8 @@ class WebSocket:
             )
         else:
             raise LocalProtocolError("WebSocket role", "'client' or 'server'", repr(role))
-        self._open_timeout, self.close_timeout = int(open_timeout * SECOND), int(close_timeout * SECOND)
+        self._open_timeout = nanoseconds(open_timeout, "WebSocket: open_timeout")
+        self.close_timeout = nanoseconds(close_timeout, "WebSocket: close_timeout")
         self._randomness = randomness
         self._started = False
         self._frames: FrameProtocol | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from packetlab.engine.contract import SECOND
+from packetlab.engine.contract import SECOND, nanoseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,11 @@ class Timing:
     keep_alive: float | None = None
     linger: float = 15.0  # as Cornell's sppclose.c
     shut: float = 300.0
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            if name != "keep_alive" or self.keep_alive is not None:
+                nanoseconds(getattr(self, name), f"Timing.{name}")
 
 
 class RoundTrip:

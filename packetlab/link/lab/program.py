@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
+from packetlab.engine.contract import nanoseconds
 from packetlab.errors import PacketlabError
 from packetlab.escaping import printable
 from packetlab.link.medium import Files, Medium
@@ -251,6 +252,9 @@ class Program:
         return bool(condition())
 
     def _until(self, condition: Callable[[], object], timeout: float | None, files: Files = ()) -> None:
+        what = f"{self.host.name}: {self.argv[0]}"
+        if timeout is not None:
+            nanoseconds(timeout, f"{what}: timeout", "popen(input=...) is what a program reads")
         if condition():
             return
         wake = self._pipes.wake()
@@ -261,7 +265,7 @@ class Program:
             return True if condition() else None
 
         try:
-            self.host.medium.wait(look, f"{self.host.name}: {self.argv[0]}", timeout, [(wake, select.POLLIN), *files])
+            self.host.medium.wait(look, what, timeout, [(wake, select.POLLIN), *files])
         finally:
             self._pipes.forget(wake)
 
@@ -308,6 +312,7 @@ class Program:
 
         Returns the exit status.
         """
+        nanoseconds(patience, f"{self.host.name}: {self.argv[0]}: patience")
         self.kill(SIGTERM)
         with suppress(TimeoutError):
             self._until(lambda: self.returncode is not None, patience)

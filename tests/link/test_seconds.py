@@ -1,0 +1,76 @@
+"""What is no number of seconds is refused, in words, by whatever waits: before it waits, sends or kills."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from fractions import Fraction
+from math import inf, nan
+from typing import Any
+
+import pytest
+
+from packetlab import ARP, Ether, Lab, LocalProtocolError, SimNetwork, Tape, Timing, exchange, memory_wire, record
+from packetlab.capture.reassembly.fragments import Fragments
+from packetlab.capture.reassembly.tcp import Streams
+from packetlab.engine.contract import nanoseconds
+from packetlab.engine.websocket.connection import WebSocket
+from packetlab.testing import Programs
+
+WRONG = [b"input", "1", [1], nan, inf, None]
+
+
+def refused(call: Callable[[Any], object], wrong: list[Any]) -> None:
+    for value in wrong:
+        with pytest.raises(LocalProtocolError, match="expected a number of seconds, got") as caught:
+            call(value)
+        assert len(str(caught.value)) < 200
+
+
+def test_any_number_is_one() -> None:
+    assert nanoseconds(2, "") == 2 * 10**9 and nanoseconds(-0.5, "") == -(10**9) // 2
+    assert nanoseconds(Fraction(1, 4), "") == 10**9 // 4  # type: ignore[arg-type]
+
+
+def test_waits_in_a_lab(lab: Lab) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    lab.link(a, b)
+    program = a.popen("sleep", "3600")
+    waits: list[Callable[[Any], object]] = [
+        program.communicate, program.wait, lambda value: program.until(lambda: True, value), program.stdout.read,
+        program.stdout.readline, lambda value: a.run("true", timeout=value), lambda value: a.until(lambda: True, value),
+        a.interface.receive, lambda value: next(a.interface.capture(timeout=value)),
+        lambda value: record(a.interface, io.BytesIO(), seconds=value),
+    ]  # fmt: skip
+    for wait in waits:
+        refused(wait, WRONG[:-1])
+    with b.interface.ring(1 << 20) as ring:
+        refused(lambda value: next(ring.batches(value)), WRONG[:-1])
+    with pytest.raises(LocalProtocolError, match=r"a: sleep: timeout: .*got bytes \(popen\(input=\.\.\.\)"):
+        program.communicate(b"input")  # type: ignore[arg-type]
+    refused(program.end, WRONG)
+    refused(lambda value: Programs()(a, "true", timeout=value), WRONG)
+    assert program.returncode is None  # none of them has ended it
+
+
+def test_waits_in_virtual_time() -> None:
+    net = SimNetwork()
+    a, b = net.host("a"), net.host("b")
+    net.link(a, b)
+    refused(net.run, WRONG)
+    refused(lambda value: exchange(Ether() / ARP(), via=a, timeout=value), WRONG)
+    refused(Tape(net).nothing, WRONG)
+    refused(a.interface.receive, WRONG[:-1])
+    refused(memory_wire()[0].receive, WRONG[:-1])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda value: WebSocket("client", open_timeout=value), lambda value: WebSocket("server", close_timeout=value),
+        lambda value: Timing(first=value), lambda value: Timing(shut=value), lambda value: Fragments(timeout=value),
+        lambda value: Streams(linger=value),
+    ],
+)  # fmt: skip
+def test_times_that_things_are_made_with(make: Callable[[Any], object]) -> None:
+    refused(make, WRONG)

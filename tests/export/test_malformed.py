@@ -65,6 +65,7 @@ def test_for_every_declared_header_what_is_foretold_is_what_is_reported(cls: typ
     check()
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(pl.strategies.packets())
 def test_for_any_stack_what_is_foretold_is_what_is_reported(packet: Packet) -> None:

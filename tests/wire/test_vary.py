@@ -363,6 +363,7 @@ def test_all_that_came_once_and_in_order_is_right() -> None:
     assert str(report) == "expected   1000 frames, received 1000, 1000 whole"
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.randoms(use_true_random=False), st.integers(0, 40), st.integers(0, 40), st.integers(1, 300))
 def test_losses_duplicates_and_strangers_are_counted(

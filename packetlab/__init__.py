@@ -21,19 +21,18 @@ Folders are layers: each imports itself and those above it in this list (tests/t
 is in its module.
 """
 
-import re
-
 from packetlab.hooks import HOOKS as _HOOKS
 
 __version__ = "0.1.0"
 
 # The stub beside this file lists the public names, for type checkers and for us. A name is imported when it is first used: a
 # program pays for what it names, and `packetlab --help` for nothing.
-_LINES = re.compile(r"^from (packetlab[\w.]*) import (\([^)]*\)|.*)", re.MULTILINE)
 _WHERE = {
-    name: module
-    for module, names in _LINES.findall(__loader__.get_data(f"{__path__[0]}/__init__.pyi").decode())
-    for name in re.findall(r" as (\w+)", names)
+    name.split(" as ")[1].strip(): f"packetlab{module}"
+    for line in __loader__.get_data(f"{__path__[0]}/__init__.pyi").decode().split("\nfrom packetlab")[1:]
+    for module, names in [line.split(" import ", 1)]
+    for name in (names[1 : names.index(")")] if names[0] == "(" else names.split("\n")[0]).split(",")
+    if " as " in name
 }
 
 # Methods of lower layers that are written in a layer above them (see `hooks`).

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as checkers know it: to import `typing` for it would be most of what `import packetlab` costs
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 HOOKS: dict[str, str] = {}
 """Name of a function -> the module it stands in."""

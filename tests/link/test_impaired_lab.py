@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
+import sys
 import time
 
 import pytest
 
-from packetlab import U16, Ether, Header, PacketlabError, Rest
+from packetlab import U16, Ether, Frame, Header, PacketlabError, Rest
+from packetlab.link.lab import relay
+from packetlab.link.port import BATCH
 
 
 class Marble(Header, under=Ether, when={"type": 0x9AB9}):
@@ -84,6 +89,46 @@ def test_what_a_link_cannot_be_is_said_before_anything_is_made(lab) -> None:
     a, b = lab.host("a"), lab.host("b")
     with pytest.raises(PacketlabError, match="did you mean 'loss'"):
         lab.link(a, b, lose=0.5)
+
+
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # it ends with its process
+def test_a_relay_forwards_and_hears_changes_while_frames_keep_coming(monkeypatch) -> None:
+    control, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    one, other = socket.socketpair()
+    taken, sent = [], []
+
+    class Flooded:
+        """One end is always readable, and has always one more frame."""
+
+        def __init__(self, name: str, **given: object) -> None:
+            self.name = name
+
+        def fileno(self) -> int:
+            return readable if self.name == "eth0" else silent
+
+        def _receive(self, timeout: float) -> Frame:
+            taken.append(self.name)
+            assert len(taken) < 100_000, "it takes frames for ever"
+            if len(taken) == 1:
+                control.send(b'{"delay": 0.0}')
+            return Frame(b"x" * 60)
+
+        def _send(self, data: bytes) -> None:
+            sent.append(self.name)
+            control.shutdown(socket.SHUT_WR)  # and so the relay ends, once it has heard the change
+
+    monkeypatch.setattr(relay, "Interface", Flooded)
+    monkeypatch.setattr(sys, "argv", ["relay", *(str(end.fileno()) for end in (far, one, other))])
+    readable, silent = os.eventfd(1), os.eventfd(0)
+    with far, one, other, control:
+        control.send(b'{"names": ["a", "b"], "seed": "1", "shape": {}}')
+        relay.main()
+        assert [control.recv(99), control.recv(99)] == [b"ready", b"done"]
+    os.close(readable)
+    os.close(silent)
+    assert set(taken) == {"eth0"} and set(sent) == {"eth1"} and len(sent) == 2 * BATCH
 
 
 def test_the_relay_ends_with_the_lab(lab) -> None:

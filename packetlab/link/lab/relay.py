@@ -23,6 +23,7 @@ from typing import Any
 from packetlab.errors import PacketlabError
 from packetlab.link.impairment import both_ways
 from packetlab.link.interface import Interface
+from packetlab.link.port import BATCH
 from packetlab.link.waits import explained
 
 LARGEST = 65536
@@ -123,7 +124,9 @@ def main() -> None:
                 impairment.change(**json.loads(changes))
             control.send(b"done")
         for place, port in enumerate(ports):
-            while port in ready and (frame := port._receive(0.0)) is not None:
+            for _ in range(BATCH if port in ready else 0):  # then those that are due leave, and changes are heard
+                if (frame := port._receive(0.0)) is None:
+                    break
                 arrivals, _ = shaped[names[place]].frame(frame.data, time.monotonic_ns())
                 for at, data in arrivals:
                     heapq.heappush(waiting, (at, next(order), 1 - place, data))

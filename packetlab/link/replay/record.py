@@ -14,8 +14,6 @@ from pathlib import Path
 from traceback import clear_frames
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from packetlab.capture import Writer, frame_matcher
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.filters.patterns import as_test
@@ -97,6 +95,8 @@ class _Log:
 
     def take(self, seconds: float | None, stop: Stop | None) -> None:
         """Write what comes until one of them, or the number of frames, is reached."""
+        import numpy as np
+
         left = None if self.count is None else self.count - self.writer.count
         most = left if self.passes is None else None
         for batch in self.source.batches(seconds, most, stop, lasting=False) if left != 0 else ():
@@ -118,6 +118,8 @@ class _Log:
 
 def _mask(pattern: object) -> Callable[[FrameBatch], Any]:
     """Return what says which frames of a batch match: of their bytes where these tell, else of packets."""
+    import numpy as np
+
     test = as_test(pattern)
     if FieldFilter.able(test):
         return FieldFilter(test).mask

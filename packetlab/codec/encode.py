@@ -286,7 +286,9 @@ class Packing(Deriving):
                 at += unit.bits // 8
                 if unit.little and unit.bits > 8:
                     return None
-                code = "0" if f in unit.fields else self.together(unit)
+                if f in unit.fields:
+                    continue
+                code = self.together(unit)
                 if not unit.number:
                     code = self.as_number(f"{unit.fields[0].name}{self.tag}", code)
                 elif unit.signed:
@@ -315,17 +317,13 @@ class Packing(Deriving):
             size = f"{self.size('self')} + {self.size('payload')}" if data else self.size("self")
         if rule.algorithm == "internet":
             # The complement of a sum modulo 65535 (see checksums.internet); all zeros is the one sum that is 0.
-            lines += [f"c = from_bytes({data}, 'big')", f"if len({data}) & 1: c <<= 8"] if data else ["c = 0"]
-            if "pseudo" in rule.over:
-                carrier = self.carrier(size)
-                lines += (
-                    []
-                    if carrier
-                    else [f"m = pseudo_sum(stack, {'i' if self.stack is None else self.i}, cls{tag}, {size})"]
-                )
-                lines += [] if carrier else ["if m is not None: c += m"]
+            lines += [f"c = from_bytes({data}, 'big')", f"if len({data}) & 1: c <<= 8"] if data else []
+            carrier = self.carrier(size) if "pseudo" in rule.over else None
             terms = [*terms, *(carrier or ())]
-            lines += [f"c += {added(terms)}"] if terms else []
+            lines += [f"c {'+' if data else ''}= {added(terms)}"] if terms or not data else []
+            if "pseudo" in rule.over and not carrier:
+                i = "i" if self.stack is None else self.i
+                lines += [f"m = pseudo_sum(stack, {i}, cls{tag}, {size})", "if m is not None: c += m"]
             lines += [f"{var} = -c % 65535" + ("" if carrier else " if c else 65535")]
         else:
             self.names["sum_" + rule.algorithm] = ALGORITHMS[rule.algorithm]

@@ -93,3 +93,11 @@ def test_help_says_what_an_annotation_is(name: str) -> None:
 
 def test_help_says_the_range_of_a_number() -> None:
     assert "signed, little-endian: -32768 to 32767" in run("help(pl.S16le)")
+
+
+def test_the_import_alone_loads_next_to_nothing() -> None:
+    code = "import sys; before = set(sys.modules); import packetlab; print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert [name for name in loaded if name.startswith("packetlab")] == ["packetlab", "packetlab.hooks"]
+    assert not {"re", "typing", "enum", "dataclasses", "numpy"} & set(loaded)

@@ -169,7 +169,7 @@ def _rows(batch: FrameBatch) -> list[Row]:
     """Return what is known of each frame of a batch."""
     import numpy as np
 
-    found = Located(batch, batch.starts + batch.sizes, {"ends"})
+    found = Located(batch, batch.starts + batch.sizes, {"ends", "macs"})
     rows = [Row() for _ in range(len(batch))]
     for name, role in (("other_mac", 1), ("mac", 0)):
         here = np.flatnonzero(found.macs.role == role)

@@ -33,10 +33,10 @@ VERSIONS: dict[type[AnyHeader], int] = {IPv4: 4, IPv6: 6}
 
 
 class Located:
-    """Everything found in one batch: what is `asked` of "sums" (checksums, addresses, ports), "lengths", "link" and "ends".
+    """Everything found in one batch: what is `asked` of "sums" (checksums, ports), "lengths", "link" and "ends".
 
     Attributes:
-        macs, ips4, ips6: addresses. networks: the outermost IP headers. sums: checksums. ports: (place, sum around it).
+        macs, ips4, ips6: addresses, unless "ends" is all that is asked. networks: the outermost IP headers. sums: checksums. ports: (place, sum around it).
         lengths: fields that say how long a packet is. link_end, link_type: for each row where its network header (or what
         stands in its place) begins, its ether type (-1: not known). rules: number of a sum -> how it comes about, of those
         that are no plain Internet ones. ends: who speaks to whom. left: what could not be found -> number of frames.
@@ -183,7 +183,9 @@ class _Header:
                 if f.name in self.visit.places:
                     at, there, _ = self.visit.places[f.name]
                     self.to.note("ports", self.kept(there), at, self.cover(f.name))
-        self._addresses()
+        if asked != {"ends"}:
+            self._addresses()
+            self._carry()
         if "lengths" in asked:
             self._lengths()
         if "link" in asked:
@@ -191,7 +193,6 @@ class _Header:
         self.state.first[self.ids] = False
         if "ends" in asked:
             self._ends()
-        self._carry()
         self._hidden()
         self.state.around[self.ids] = self.payload
         for part, visits, some in self.visit.children:
@@ -419,13 +420,9 @@ class _Header:
     def _hidden(self) -> None:
         """Count what is not read, and note for what comes whether it is a part of a packet or quoted."""
         state, visit = self.state, self.visit
-        for name in ("partial", "quotes"):
+        for name, kept in (("quotes", state.quoted), ("partial", state.part), ("partial", state.piece)):
             if name in visit.holds:
-                here = visit.holds[name]
-                state.quoted[self.ids] |= here & (name == "quotes")
-                if name == "partial":
-                    state.part[self.ids] |= here
-                    state.piece[self.ids] |= here
+                kept[self.ids] |= visit.holds[name]
         if "opaque" not in visit.holds or "sums" not in self.to.asked:
             return
         f, numbers = hiding(self.cls)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import clear_frames
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from packetlab.capture import Writer, frame_matcher
 from packetlab.capture.batch import FrameBatch
@@ -20,10 +20,10 @@ from packetlab.capture.filters.patterns import as_test
 from packetlab.capture.tables.engines import FieldFilter
 from packetlab.hooks import Shown
 from packetlab.link.interface import Interface
-from packetlab.link.ring import FULL_AFTER_MS, Ring
 from packetlab.link.waits import Stop
 
-SETTLED = 2 * FULL_AFTER_MS / 1000  # seconds after which the ring has handed over what is in it
+if TYPE_CHECKING:
+    from packetlab.link.ring import Ring
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ def record(
 
     OSError where the interface was closed meanwhile, by another thread too; the file then holds what came before.
     """
+    from packetlab.link.ring import FULL_AFTER_MS
+
     passes = None if pattern is None else _mask(pattern)
     start = time.monotonic_ns()
     with interface.ring(ring) as source, Writer(where, format, linktype=interface.linktype) as writer:
@@ -72,7 +74,9 @@ def record(
         try:
             with suppress(KeyboardInterrupt):
                 log.take(seconds, stop)
-            log.take(SETTLED, None)  # what came before the end, and is on its way
+            log.take(
+                2 * FULL_AFTER_MS / 1000, None
+            )  # what came before the end, and is on its way: the ring hands it over
             log.tally()
         except BaseException as error:
             clear_frames(error.__traceback__)  # or they would hold batches, and these the ring

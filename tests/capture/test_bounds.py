@@ -173,7 +173,8 @@ def test_descriptions_of_interfaces_are_kept_up_to_so_many_bytes(monkeypatch: py
     file = section() + described(options=100 * option(99, b"")) * 20
     with pytest.raises(CaptureError, match="100000 bytes in a section at most"):
         list(read(file))
-    assert peak(lambda: read(file * 4, strict=False).count()) < 1_000_000
+    many = file * 40
+    assert peak(lambda: list(read(many, strict=False))) < 300_000
 
 
 def test_times_of_many_clocks_are_the_same_in_batches() -> None:

@@ -108,7 +108,8 @@ class Ground:
                             return self.cut_from(i, faults)
             limit = min(limit, self.closed(i, limit))
             if plan.payload is not None and plan.total is None:
-                size, head = plan.payload[0].evaluate(scope), self.heads[i]
+                # A field that goes on to the end of the header ends where the bytes do.
+                size, head = plan.payload[0].evaluate(scope), min(self.heads[i], limit)
                 if size >= 0 and head + size > limit:
                     name = plan.payload[1].name if plan.payload[1] else "payload"
                     faults += self.short(i, name, head, f"{size} bytes of payload", limit - head)

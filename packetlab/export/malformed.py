@@ -240,7 +240,7 @@ class _Catalogue:
         outer = self.ground.plans[i]
         last = type(self.sound.layers[i])._declaration.before[-1] is f
         lazy = last and (outer.own is not None or any(isinstance(s, Open) and s.field is f for s in outer.steps))
-        if not lazy:  # counted items reach as far as there are bytes
+        if not lazy and f.name not in outer.sizes:  # counted items reach as far as there are bytes
             room = self.ground.limits[i] - at
         scope = Ground(Packet((item,))).scope(0, {length.name: value})
         read = sum(item_width(item, g) for g in cls._fields[: cls._fields.index(length) + 1])

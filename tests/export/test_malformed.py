@@ -14,8 +14,11 @@ from packetlab import (
     IDP,
     SPP,
     TCP,
+    U8,
+    U16,
     UDP,
     BuildError,
+    Bytes,
     Capture,
     Ether,
     Header,
@@ -28,8 +31,12 @@ from packetlab import (
     Packet,
     TCPOption,
     Verdict,
+    auto,
     bindings,
+    field,
     malformed,
+    many,
+    size_of,
 )
 from packetlab.cli import main
 from packetlab.declare.registry import declared
@@ -71,6 +78,40 @@ def test_for_every_declared_header_what_is_foretold_is_what_is_reported(cls: typ
 def test_for_any_stack_what_is_foretold_is_what_is_reported(packet: Packet) -> None:
     for case in malformed(packet):
         assert (case.id, case.disagreements()) == (case.id, [])
+
+
+def test_bytes_that_end_before_the_options_have_room_for_an_empty_payload() -> None:
+    with bindings():
+
+        class Optioned(Header, under=Ether, when={"type": 0x9AE1}, payload_size=field("size")):
+            words: U8 = auto(size_of("self") // 4)
+            size: U16 = auto(size_of("payload"))
+            kind: U8 = 0
+            more: Bytes = b""
+
+        for above in (b"", b"above"):
+            for case in malformed(Ether() / Optioned(more=b"four") / above):
+                assert (case.id, case.disagreements()) == (case.id, [])
+
+
+class Label(Header):
+    kind: U8 = 1
+    length: U8 = auto(size_of("text"))
+    text: Bytes = b""
+
+
+def test_items_in_a_list_of_so_many_bytes_reach_to_its_end_and_no_further() -> None:
+    with bindings():
+
+        class Labelled(Header, under=Ether, when={"type": 0x9AE2}):
+            room: U8 = auto(size_of("labels"))
+            labels: tuple[Label, ...] = many()
+            after: U16 = 0
+
+        found = {case.id: case for case in malformed(Ether() / Labelled(labels=(Label(text=b"x"), Label())))}
+        assert "labelled.labels.overlong" in found
+        for case in found.values():
+            assert (case.id, case.disagreements()) == (case.id, [])
 
 
 def ids(packet: Any) -> set[str]:
@@ -179,8 +220,8 @@ def test_tshark_complains_of_the_same_packets(packet: Packet, tmp_path: Path, ts
             assert complains or "option length" in said, name
         if case.exact and not case.faults and not name.endswith(".cut") and not case.verdicts:
             assert not broken and not short, name
-        for field, status in zip(("IPv4.checksum", "UDP.checksum", "TCP.checksum"), statuses):
-            if (field, Verdict.BAD) in case.verdicts:
+        for name_of_sum, status in zip(("IPv4.checksum", "UDP.checksum", "TCP.checksum"), statuses):
+            if (name_of_sum, Verdict.BAD) in case.verdicts:
                 assert status == "0", name
 
 

@@ -18,6 +18,7 @@ from packetlab.errors import BuildError
 from packetlab.link.interface import Interface
 from packetlab.link.medium import Medium
 from packetlab.link.port import Port, place
+from packetlab.packet.coerce import as_packet
 from packetlab.packet.diff_sequences import brief
 from packetlab.packet.packet import Header, Packet
 from packetlab.pattern.match import explain_match
@@ -82,7 +83,7 @@ def exchange(
         BuildError: nothing says what a reply is. PacketlabError: the host has no such link; a `LocalHost` that was given
         no interface sends nothing but through the kernel's sockets. OSError: the interface refuses. NeedsPrivilege: as `Interface`.
     """
-    request = Packet((send,)) if isinstance(send, Header) else send
+    request = as_packet(send)
     if expect is None and not ruled(request):
         names = " / ".join(type(h).__name__ for h in request.layers) or "an empty packet"
         raise BuildError("exchange", "expect=, or a header with reply rules", names)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable
+from math import inf
 from random import Random
 from typing import Any
 
@@ -157,7 +158,8 @@ def _checked(name: str, value: object) -> Any:
     if name in ("delay", "jitter", "rate", "queue", "mtu"):
         if value is None and PERFECT[name] is None:
             return None
-        if not isinstance(value, (int, float)) or not value >= 0 or (name == "rate" and value == 0):
+        endless = name in ("delay", "jitter") and value == inf
+        if not isinstance(value, (int, float)) or not value >= 0 or endless or (name == "rate" and value == 0):
             expected = "bits per second above 0" if name == "rate" else "0 or more"
             raise PacketlabError(f"link {name}", expected, f"{value!r}")
         return value

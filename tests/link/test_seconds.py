@@ -9,8 +9,21 @@ from math import inf, nan
 from typing import Any
 
 import pytest
+from netaddr import IPAddress
 
-from packetlab import ARP, Ether, Lab, LocalProtocolError, SimNetwork, Tape, Timing, exchange, memory_wire, record
+from packetlab import (
+    ARP,
+    Ether,
+    Lab,
+    LocalProtocolError,
+    PacketlabError,
+    SimNetwork,
+    Tape,
+    Timing,
+    exchange,
+    memory_wire,
+    record,
+)
 from packetlab.capture.reassembly.fragments import Fragments
 from packetlab.capture.reassembly.tcp import Streams
 from packetlab.engine.contract import nanoseconds
@@ -74,3 +87,15 @@ def test_waits_in_virtual_time() -> None:
 )  # fmt: skip
 def test_times_that_things_are_made_with(make: Callable[[Any], object]) -> None:
     refused(make, WRONG)
+
+
+def test_no_link_is_endless_and_an_address_is_no_packet() -> None:
+    net = SimNetwork()
+    a, b = net.host("a"), net.host("b")
+    for name in ("delay", "jitter"):
+        with pytest.raises(PacketlabError, match=f"link {name}: expected 0 or more, got inf"):
+            net.link(a, b, **{name: inf})
+    net.link(a, b)
+    for nothing in (IPAddress("1.2.3.4"), 5, None):
+        with pytest.raises(TypeError, match="a packet, a header, a frame, bytes"):
+            exchange(nothing, ARP, via=a)  # type: ignore[arg-type]

@@ -152,6 +152,21 @@ def test_a_guest_takes_no_more_than_its_turn_however_small_its_frames(listener, 
     other.abort()
 
 
+def test_timers_have_their_turn_while_a_guest_keeps_sending(listener, guests, monkeypatch) -> None:
+    monkeypatch.setattr(websocket_stream, "FIRST", 4)
+    guest = guests()
+    conn = handshaken(guest, listener)
+    times: list[int] = []
+    with (medium := listener.host.medium).lock:
+        guest.sendall(TINY["empty pongs"] * 5000)
+        monkeypatch.setattr(websocket_stream.WebSocketDriver, "_on_time", lambda driver, now: times.append(now))
+        for turn in range(1, 9):
+            conn._endpoint.turn(medium.now)
+            assert len(times) == turn // 4
+    monkeypatch.undo()
+    conn.abort()
+
+
 def test_those_who_knock_take_no_more_than_their_turn(listener, guests) -> None:
     porch, many = listener._porch, 3 * websocket_stream.LET_IN
     with (medium := listener.host.medium).lock:

@@ -68,8 +68,8 @@ def record(
 
     passes = None if pattern is None else _mask(pattern)
     start = time.monotonic_ns()
+    interface.statistics()  # what was lost before is not ours; what comes from here on is in the ring, and counts
     with interface.ring(ring) as source, Writer(where, format, linktype=interface.linktype) as writer:
-        interface.statistics()  # what was lost before is not ours
         log = _Log(interface, source, writer, passes, count)
         try:
             with suppress(KeyboardInterrupt):

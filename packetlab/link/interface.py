@@ -218,7 +218,6 @@ class Interface(Port):
 
     def statistics(self) -> ReceiveStatistics:
         """Return the counts since the last call, and set them back (packet(7), PACKET_STATISTICS)."""
-        self._waits.check()
         received, dropped = struct.unpack("II", self._socket.getsockopt(SOL_PACKET, STATISTICS, 8))
         return ReceiveStatistics(received - dropped, dropped)
 

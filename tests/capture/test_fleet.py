@@ -112,32 +112,6 @@ def test_where_no_thread_can_be_started_the_work_is_done_all_the_same(folder: Pa
     assert refused > 2  # so two kinds of threads were refused
 
 
-SERVER_ENDS = """
-import os, signal, threading
-from multiprocessing import forkserver
-from operator import neg
-from packetlab.capture.fleet.pool import Pool
-
-threading.Thread(target=threading.Event().wait, daemon=True).start()  # so that workers come from a server
-with Pool(3) as pool:
-    first = pool.submit(neg, 1)
-    os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
-    rest = [pool.submit(neg, n) for n in range(2, 9)]
-    print(first.result(), *(one.result() for one in rest))
-with Pool(3) as pool:
-    try:
-        pool.submit(os._exit, 3).result()
-    except Exception as error:
-        print(type(error).__name__)
-"""
-
-
-def test_where_the_server_of_workers_ends_the_work_is_done_all_the_same_but_for_what_ends_its_worker() -> None:
-    """As it does where there is no room to fork once more."""
-    done = subprocess.run([sys.executable, "-c", SERVER_ENDS], capture_output=True, text=True, cwd=ROOT, timeout=60)
-    assert done.stdout.splitlines() == ["-1 -2 -3 -4 -5 -6 -7 -8", "BrokenProcessPool"], done.stderr
-
-
 def test_any_executor_does(folder: Path) -> None:
     with ThreadPoolExecutor(3) as executor:
         check(scan(folder, executor=executor, batch_bytes=4000), folder)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -17,9 +14,6 @@ J = TypeVar("J")
 
 # What starting workers raises where there are no processes or threads left for this user, or no shared memory.
 NO_ROOM = (OSError, RuntimeError, EOFError, ImportError)
-SERVER_ENDED = 255  # how a worker ended, where the server that it comes from has ended and cannot say
-# How workers end that could not begin (1), whose server could not fork one more, or that are ended with them.
-NEVER_BEGUN = (None, 0, 1, SERVER_ENDED, -signal.SIGTERM)
 LOOK = 0.2  # seconds of waiting for a result, after which is looked whether it can still come
 
 
@@ -42,7 +36,6 @@ class Pool:
     def __init__(self, workers: int) -> None:
         self._executor: ProcessPoolExecutor | None = None
         self._begun = False
-        self._lost = False
         if workers > 1:
             try:
                 self._executor = _executor(workers)
@@ -72,12 +65,7 @@ class Pool:
             if self._executor is None or (manager is not None and not manager.is_alive() and not future.done()):
                 self._end()
                 return False
-        if isinstance(future.exception(), BrokenProcessPool) and not self._lost:
-            # A worker that a job has killed is an error; the job would kill this process as well.
-            workers = (getattr(self._executor, "_processes", None) or {}).values()
-            self._lost = all(worker.exitcode in NEVER_BEGUN for worker in workers)
-            self._end()
-        return not (self._lost and isinstance(future.exception(), BrokenProcessPool))
+        return True
 
     def _end(self, wait: bool = False) -> None:
         executor, self._executor = self._executor, None
@@ -87,21 +75,12 @@ class Pool:
             for worker in workers:  # those that got no work are not told to end, either
                 worker.terminate()
                 worker.join()
-                if worker.exitcode == SERVER_ENDED:
-                    _end_orphan(worker.pid)
 
     def __enter__(self) -> Pool:
         return self
 
     def __exit__(self, *error: object) -> None:
         self._end(wait=True)
-
-
-def _end_orphan(number: int) -> None:
-    """End a worker that may outlive the server it comes from; what has its number by now, elsewhere, is none of ours."""
-    with suppress(ProcessLookupError):
-        if os.getpgid(number) == os.getpgrp():
-            os.kill(number, signal.SIGTERM)
 
 
 def _executor(workers: int) -> ProcessPoolExecutor:

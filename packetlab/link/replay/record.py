@@ -68,8 +68,8 @@ def record(
 
     passes = None if pattern is None else _mask(pattern)
     start = time.monotonic_ns()
-    interface.statistics()  # what was lost before is not ours; what comes from here on is in the ring, and counts
     with interface.ring(ring) as source, Writer(where, format, linktype=interface.linktype) as writer:
+        interface.statistics()  # what was lost before is not ours; what is in the ring already is, and is seen there
         log = _Log(interface, source, writer, passes, count)
         try:
             with suppress(KeyboardInterrupt):
@@ -85,7 +85,7 @@ def record(
             now = time.time_ns()
             writer.statistics(
                 source.description, time_ns=now, start_ns=now - (time.monotonic_ns() - start), end_ns=now,
-                received=log.received + log.dropped, dropped=log.dropped, delivered=writer.count,
+                received=max(log.received, source.received) + log.dropped, dropped=log.dropped, delivered=writer.count,
             )  # fmt: skip
     return Recording(writer.count, log.bytes, log.dropped, time.monotonic_ns() - start)
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from functools import cache
 from itertools import count
 from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +28,7 @@ import pytest
 from packetlab import U16, U32, UDP, BuildError, Capture, CaptureError, Ether, Frame, Header, IPv4, bindings, scan
 from packetlab.capture import InterfaceDescription
 from packetlab.capture.fleet import worker
+from packetlab.capture.fleet.pool import Pool
 from packetlab.capture.index import part, splits
 from packetlab.capture.tables.columns import Columns
 from packetlab.capture.tables.table import Table
@@ -83,33 +90,164 @@ def test_a_folder_in_processes_of_its_own(folder: Path) -> None:
     check(fleet, folder)
 
 
+@pytest.fixture(params=["alone", "beside a thread"])
+def beside(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Workers are forks of a program without threads, and fresh processes of one with them."""
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    if request.param != "alone":
+        thread.start()
+    yield
+    done.set()
+    if thread.ident:
+        thread.join()
+
+
 @pytest.mark.timeout(60)
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # of the executor's own thread
-@pytest.mark.parametrize("some", [False, True])
-def test_where_no_thread_can_be_started_the_work_is_done_all_the_same(folder: Path, monkeypatch, some: bool) -> None:
-    start, children = threading.Thread.start, multiprocessing.active_children()
+@pytest.mark.usefixtures("beside")
+def test_where_a_worker_cannot_be_started_the_work_is_done_all_the_same(monkeypatch) -> None:
+    fleet = scan([CORPUS / name for name in ("web.pcap", "dns53.pcap", "pppoe.pcap")], workers=2, batch_bytes=1)
+    alone = rows(scan([file.path for file in fleet.files], workers=1).table("file", "wire_length").batches())
+    start, children = BaseProcess.start, multiprocessing.active_children()
     for refused in count(1):
         started = 0
 
-        def refusing(thread: threading.Thread, refused: int = refused) -> None:
+        def refusing(process: BaseProcess, refused: int = refused) -> None:
             nonlocal started
             started += 1
             if started == refused:
-                raise RuntimeError("can't start new thread")
-            start(thread)
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            start(process)
 
         with monkeypatch.context() as patch:
-            patch.setattr(threading.Thread, "start", refusing)
-            fleet = scan(folder, workers=2, batch_bytes=4000)
-            if some:
-                with closing(fleet.map(count_and_process)) as results:
-                    next(results)
-            else:
-                check(fleet, folder)
+            patch.setattr(BaseProcess, "start", refusing)
+            patch.setattr(threading.Thread, "start", lambda thread: pytest.fail("a thread"))  # there may be no room
+            assert rows(fleet.table("file", "wire_length").batches()) == alone
+            with closing(fleet.map(count_and_process)) as results:
+                next(results)
         assert multiprocessing.active_children() == children
         if started < refused:
             break
-    assert refused > 2  # so two kinds of threads were refused
+
+
+ROOM = """
+import os, resource, sys, threading
+import packetlab as pl
+
+def rows(workers):
+    return sum(block.rows for block in pl.scan(sys.argv[1], workers=workers, batch_bytes=1).table("wire_length"))
+
+rows(1)  # all is loaded: another user may not read it
+if sys.argv[2] != "alone":
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+if not os.getuid():  # root has room for all
+    os.setuid(50_000 + os.getpid() % 10_000)
+tasks = [(f"/proc/{p}/task", os.stat(f"/proc/{p}").st_uid) for p in os.listdir("/proc") if p.isdigit()]
+used = sum(len(os.listdir(task)) for task, user in tasks if user == os.getuid())
+for room in (0, 1, 2, 3, 5, 8, 10, 12):
+    resource.setrlimit(resource.RLIMIT_NPROC, (used + room, resource.getrlimit(resource.RLIMIT_NPROC)[1]))
+    print(rows(3))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("beside", ["alone", "beside a thread"])
+def test_where_there_is_room_for_few_processes_the_work_is_done_all_the_same(beside: str) -> None:
+    """As under ``ulimit -u``: workers that start and cannot load what they need are as good as none."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        for capture in ("web.pcap", "dns53.pcap"):
+            shutil.copy(CORPUS / capture, name)
+        command = [sys.executable, "-c", ROOM, name, beside]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.stdout.split() == ["25"] * 8, done.stderr
+
+
+def leave(code: int) -> None:
+    if code < 0:
+        os.kill(os.getpid(), -code)
+    os._exit(code)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.usefixtures("beside")
+@pytest.mark.parametrize("code", [0, 3, -signal.SIGKILL])
+def test_a_job_that_ends_its_worker_is_an_error_and_is_not_done_again_here(code: int) -> None:
+    children = multiprocessing.active_children()
+    with Pool(2) as pool:
+        fine = pool.submit(abs, -1)
+        assert fine.result() == 1
+        ending = [pool.submit(leave, code) for _ in range(3)]
+        how = signal.Signals(-code).name if code < 0 else f"code {code}"
+        for promise in (*ending, pool.submit(leave, code)):
+            with pytest.raises(BrokenProcessPool, match=how):
+                promise.result()
+        assert fine.result() == 1
+    assert multiprocessing.active_children() == children
+
+
+class Unread(Exception):
+    """An error that can be written and not read."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(one)
+
+
+def unread() -> None:
+    raise Unread(1, 2)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.usefixtures("beside")
+def test_what_cannot_go_to_a_worker_or_come_from_it_is_an_error_of_its_job() -> None:
+    with Pool(2) as pool:
+        no_task = pool.submit(bool, threading.Lock())
+        no_result = pool.submit(eval, "lambda: 1")
+        no_error = pool.submit(eval, "__import__('tests.capture.test_fleet', fromlist='unread').unread()")
+        leaving = pool.submit(sys.exit, 3)
+        raising = pool.submit(divmod, "1")
+        for promise, error in (
+            (no_task, TypeError),
+            (no_result, Exception),
+            (no_error, TypeError),
+            (leaving, SystemExit),
+        ):
+            with pytest.raises(error):
+                promise.result()
+        with pytest.raises(TypeError) as found:
+            raising.result()
+        assert "in _done" in found.value.__notes__[0]  # where it was raised
+        assert pool.submit(abs, -1).result() == 1
+
+
+ENDS = """
+import os, sys, threading, time
+from packetlab.capture.fleet.pool import Pool
+
+if sys.argv[1] != "alone":
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+pool, another = Pool(2), Pool(2)
+jobs = [one.submit(time.sleep, 0) for one in (pool, another) for _ in range(2)]
+print(*(job.result() for job in jobs), *(one.process.pid for one in (*pool._workers.values(), *another._workers.values())))
+jobs = [one.submit(time.sleep, 60) for one in (pool, another) for _ in range(3)]
+sys.stdout.flush()
+if sys.argv[2] == "killed":
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("beside", ["alone", "beside a thread"])
+@pytest.mark.parametrize("how", ["ends", "killed"])
+def test_no_worker_outlives_its_program(beside: str, how: str) -> None:
+    """It ends where the program leaves in the middle, and as soon as its job is done where the program is killed."""
+    script = ENDS if how == "ends" else ENDS.replace("60)", "0.1)")
+    done = subprocess.run(
+        [sys.executable, "-c", script, beside, how], capture_output=True, text=True, cwd=ROOT, check=False
+    )  # its output ends when the last worker does
+    words = done.stdout.split()
+    assert words[:4] == ["None"] * 4 and len(words) == 8, done.stderr
 
 
 def test_any_executor_does(folder: Path) -> None:
@@ -193,6 +331,7 @@ import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from packetlab import Capture, Ether, Frame, Header, U16, U32, scan
 
 if __name__ == "__main__":

@@ -1,107 +1,239 @@
-"""Processes of this machine that work for a fleet, while there is room for them."""
+"""Processes of this machine that work for a fleet, while there is room for them.
+
+A worker has a pipe of its own and gets one job at a time, the first when it has said that it is ready. So one that cannot
+begin has lost nothing, one that ends later was ended by its job, and no thread is needed to hand out jobs.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
+import signal
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor, wait
-from typing import Any, Generic, TypeVar
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from multiprocessing.util import Finalize
+from typing import Any, Generic, NoReturn, TypeVar
 
 T = TypeVar("T")
 J = TypeVar("J")
 
-# What starting workers raises where there are no processes or threads left for this user, or no shared memory.
-NO_ROOM = (OSError, RuntimeError, EOFError, ImportError)
-LOOK = 0.2  # seconds of waiting for a result, after which is looked whether it can still come
+# What starting a worker raises where this user may have no more processes or files, and where it may start none.
+NO_ROOM = (OSError, RuntimeError, ImportError, AssertionError)
+LOOK = 0.2  # seconds of waiting, after which is looked whether the workers are there: others may hold their pipes open
+GRACE = 2.0  # seconds that a worker has to leave its job
+ENVIRONMENT = threading.Lock()  # held by the one who changes it
 
 
 class Promise(Generic[T]):
     """The result of a job. What no worker gives is worked out here, when it is asked for."""
 
-    def __init__(self, pool: Pool, future: Future[T] | None, work: Callable[[], T]) -> None:
-        self._pool, self._future, self._work = pool, future, work
+    def __init__(self, pool: Pool, work: Callable[[Any], T], job: object) -> None:
+        self._pool, self.task = pool, (work, job)
+        self.outcome: tuple[T, None] | tuple[None, BaseException] | None = None
 
     def result(self) -> T:
-        """Return it, or raise what the job raised."""
-        if self._future is not None and self._pool.delivers(self._future):
-            return self._future.result()
-        return self._work()
+        """Return it, or raise what the job raised; `concurrent.futures.process.BrokenProcessPool` if a job ended its worker."""
+        found = self._pool.wait_for(self)
+        if found is None:
+            work, job = self.task
+            return work(job)
+        result, error = found
+        if error is not None:
+            raise error
+        return result  # type: ignore[return-value]  # a T, where there is no error
+
+
+class Worker:
+    """A process, the pipe to it, and the job it has."""
+
+    def __init__(self, context: Any, others: Iterable[Connection]) -> None:
+        self.pipe, theirs = multiprocessing.Pipe()
+        # A fork inherits the pipes of all; each worker is to see when the program is gone.
+        inherited = (*others, self.pipe) if context.get_start_method() == "fork" else ()
+        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, inherited))
+        self.ready = False
+        self.promise: Promise[Any] | None = None
+        try:
+            self.process.start()
+        except BaseException:
+            self.pipe.close()
+            raise
+        finally:
+            theirs.close()
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        self.pipe.close()
+        self.process.terminate()
+        self.process.join(GRACE)
+        self.process.kill()
+        self.process.join()
 
 
 class Pool:
     """So many processes; with one, or where there is no room for any, the work is done here."""
 
     def __init__(self, workers: int) -> None:
-        self._executor: ProcessPoolExecutor | None = None
-        self._begun = False
-        if workers > 1:
-            try:
-                self._executor = _executor(workers)
-            except NO_ROOM:
-                pass
+        self._workers: dict[Connection, Worker] = {}
+        self._waiting: deque[Promise[Any]] = deque()
+        self._broken = ""
+        self._end = Finalize(self, _end, (self._workers,), exitpriority=0)  # at the latest when the program ends
+        # A fork in a program with threads may hang; without threads it is the quicker start, and needs no importable main.
+        method = "fork" if threading.active_count() == 1 else "spawn"
+        context = multiprocessing.get_context(method)
+        with suppress(*NO_ROOM), nullcontext() if method == "fork" else _safe_path():
+            for _ in range(workers if workers > 1 else 0):
+                worker = Worker(context, self._workers)
+                self._workers[worker.pipe] = worker
 
     def submit(self, work: Callable[[J], T], job: J) -> Promise[T]:
         """Have a job done."""
-        future: Future[T] | None = None
+        promise = Promise(self, work, job)
+        self._waiting.append(promise)
+        self._exchange(0)
+        return promise
+
+    def wait_for(self, promise: Promise[T]) -> tuple[T, None] | tuple[None, BaseException] | None:
+        """Wait for a job, and return its result or what it raised; None where nobody is there to do it."""
+        while promise.outcome is None:
+            if self._broken:
+                _raise_broken(self._broken)
+            if not self._workers:
+                return None
+            self._exchange(LOOK)
+        return promise.outcome
+
+    def _exchange(self, seconds: float) -> None:
+        """Take what workers have for us, and give jobs to those that have none."""
+        heard = wait([*self._workers], seconds)
+        for worker in [*self._workers.values()]:
+            if worker.pipe in heard:
+                self._hear(worker)
+            elif not heard and not worker.process.is_alive() and not worker.pipe.poll():
+                self._lose(worker)
+            if worker.ready and worker.promise is None:
+                self._give(worker)
+            if self._broken:
+                break
+
+    def _hear(self, worker: Worker) -> None:
         try:
-            if self._executor is not None:
-                future = self._executor.submit(work, job)
-                self._begun = True
-        except NO_ROOM:  # for one more worker, or for any
-            if not self._begun:
-                self._end()
-        return Promise(self, future, lambda: work(job))
+            data = worker.pipe.recv_bytes()
+        except (EOFError, OSError):
+            self._lose(worker)
+            return
+        promise, worker.promise, worker.ready = worker.promise, None, True
+        if promise is not None:
+            try:
+                promise.outcome = pickle.loads(data)
+            except Exception as error:  # there are errors that can be written and not read
+                promise.outcome = None, error
 
-    def delivers(self, future: Future[Any]) -> bool:
-        """Wait until a job is done; return False where nobody will do it.
+    def _give(self, worker: Worker) -> None:
+        while self._waiting:
+            promise = self._waiting.popleft()
+            try:
+                data = pickle.dumps(promise.task)
+            except Exception as error:
+                promise.outcome = None, error
+                continue
+            try:
+                worker.pipe.send_bytes(data)
+                worker.promise = promise
+            except OSError:  # it has ended without a job
+                self._waiting.appendleft(promise)
+                self._lose(worker)
+            return
 
-        Its executor hands out jobs by two threads, and the second is started by the first: where there is no room for
-        that one the first ends, and leaves the jobs as they are.
-        """
-        while not wait([future], 0 if self._executor is None else LOOK).done:
-            manager = getattr(self._executor, "_executor_manager_thread", None)
-            if self._executor is None or (manager is not None and not manager.is_alive() and not future.done()):
-                self._end()
-                return False
-        return True
-
-    def _end(self, wait: bool = False) -> None:
-        executor, self._executor = self._executor, None
-        if executor is not None:
-            workers = [*(getattr(executor, "_processes", None) or {}).values()]
-            executor.shutdown(wait)
-            for worker in workers:  # those that got no work are not told to end, either
-                worker.terminate()
-                worker.join()
+    def _lose(self, worker: Worker) -> None:
+        del self._workers[worker.pipe]
+        worker.ready = False
+        worker.process.join(GRACE)
+        worker.end()
+        if worker.promise is not None:  # it would end this process as well
+            self._broken = _how(worker.process.exitcode or 0)
+            self._end()
 
     def __enter__(self) -> Pool:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._end(wait=True)
+        self._end()
 
 
-def _executor(workers: int) -> ProcessPoolExecutor:
-    # A fork in a program with threads may hang; without threads it is the quicker start, and needs no importable main.
-    method = "fork" if threading.active_count() == 1 else "forkserver"
-    if method == "forkserver":
-        _start_server()
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(method))
+def _end(workers: dict[Connection, Worker]) -> None:
+    for worker in workers.values():
+        worker.process.terminate()
+    while workers:
+        workers.popitem()[1].end()
 
 
-def _start_server() -> None:
-    """Start the processes that workers come from. They are a ``python -c``: without this, the current folder is searched."""
-    from multiprocessing import forkserver, resource_tracker
+def _how(code: int) -> str:
+    return f"by {signal.Signals(-code).name}" if -code in signal.valid_signals() else f"with exit code {code}"
 
-    before = os.environ.get("PYTHONSAFEPATH")
-    os.environ["PYTHONSAFEPATH"] = "1"
+
+def _raise_broken(how: str) -> NoReturn:
+    from concurrent.futures.process import BrokenProcessPool
+
+    raise BrokenProcessPool(f"a worker ended {how} in the middle of its job; workers=1 does the jobs in this process")
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """What is started meanwhile is a ``python -c``: without this, it searches the current folder."""
+    with ENVIRONMENT:
+        before = os.environ.get("PYTHONSAFEPATH")
+        os.environ["PYTHONSAFEPATH"] = "1"
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["PYTHONSAFEPATH"]
+            else:
+                os.environ["PYTHONSAFEPATH"] = before
+
+
+# In the worker -------------------------------------------------------------------------------------------------------
+
+
+class Ended(BaseException):
+    """The program wants no more of this worker."""
+
+
+def _leave(*_: object) -> NoReturn:
+    raise Ended
+
+
+def _serve(pipe: Connection, inherited: Iterable[Connection]) -> None:
+    for other in inherited:
+        other.close()
+    signal.set_wakeup_fd(-1)  # of the program's event loop
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, lambda *_: None)  # of a terminal: the program has it too, and ends its workers
+    with suppress(Ended, EOFError, OSError):
+        from packetlab.capture.fleet import worker  # noqa: F401 - ready is who has what jobs need
+
+        pipe.send_bytes(b"")
+        while True:
+            pipe.send_bytes(_done(pipe.recv_bytes()))
+
+
+def _done(data: bytes) -> bytes:
+    """Do a job; return its result or error, pickled."""
     try:
-        resource_tracker.ensure_running()
-        forkserver.ensure_running()
-    finally:
-        if before is None:
-            del os.environ["PYTHONSAFEPATH"]
-        else:
-            os.environ["PYTHONSAFEPATH"] = before
+        work, job = pickle.loads(data)
+        return pickle.dumps((work(job), None))
+    except Ended:
+        raise
+    except BaseException as error:  # an exit as well, which is one of the program's then
+        error.add_note(traceback.format_exc())
+        try:
+            return pickle.dumps((None, error))
+        except Exception:
+            return pickle.dumps((None, RuntimeError(f"{type(error).__name__}: {error}")))

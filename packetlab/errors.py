@@ -79,7 +79,7 @@ class CaptureError(PacketlabError):
 
 
 class LocalProtocolError(PacketlabError):
-    """Our side asked for something that the protocol forbids."""
+    """Our side requested something that the protocol forbids."""
 
 
 # Of two names for a number Python has the one that BSD and the manuals do not: ENOTSUP, EDEADLOCK.

@@ -16,15 +16,17 @@ NAMES = {"Octets": "Bytes", "octets": "fixed_bytes"}
 """Old name in `packetlab` -> new name."""
 
 _WEBSOCKET = {"Opened": "HandshakeCompleted", "Message": "MessageReceived", "Ignored": "Discarded"}
+_REASSEMBLY = {"Kind": "EventKind", "Note": "ReassemblyEvent", "NoteKind": "EventKind"}
 MODULES = {
     "packetlab.bulk.report": {"Report": "VariationReport"},
     "packetlab.capture": {"Interface": "InterfaceDescription"},
     "packetlab.capture.frame": {"Interface": "InterfaceDescription"},
-    "packetlab.capture.reassembly": {"Kind": "NoteKind"},
-    "packetlab.capture.reassembly.notes": {"Kind": "NoteKind"},
+    "packetlab.capture.reassembly": _REASSEMBLY,
+    "packetlab.capture.reassembly.events": _REASSEMBLY,
     "packetlab.engine.websocket.connection": _WEBSOCKET,
     "packetlab.engine.websocket.events": _WEBSOCKET,
     "packetlab.link.interface": {"Statistics": "ReceiveStatistics"},
+    "packetlab.link.lab.unanswered": {"Ghost": "UnansweredAddress"},
     "packetlab.link.replay.report": {"Report": "SendReport"},
     "packetlab.link.replay.replay": {"Report": "SendReport"},
     "packetlab.schema.load": {"Declaration": "HeaderDescription"},

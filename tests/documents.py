@@ -38,7 +38,7 @@ def options(name: str) -> str:
     command = known[name]
     actions = said(command)
     places = [_metavar(action) for action in actions if not action.option_strings]
-    asked = [
+    request = [
         f"{action.option_strings[0]} {_metavar(action)}"
         for action in actions
         if action.option_strings and action.required
@@ -48,7 +48,7 @@ def options(name: str) -> str:
         for group in command._mutually_exclusive_groups
         if group.required
     ]
-    call = " ".join(["packetlab", name, "[OPTION ...]", *asked, *(f"({one})" for one in either), *places])
+    call = " ".join(["packetlab", name, "[OPTION ...]", *request, *(f"({one})" for one in either), *places])
     lines = [f"{command.description[0].upper()}{command.description[1:]}.", "", f"`{call}`", "", "| | |", "|---|---|"]
     forms = [action for action in actions if isinstance(action, argparse._SubParsersAction)]
     for form, sub in forms[0].choices.items() if forms else ():

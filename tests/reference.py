@@ -197,7 +197,7 @@ def _overloaded(thing: type, name: str) -> bool:
 
 
 SPELT = ("__getitem__", "__truediv__", "__contains__", "__arrow_c_stream__")
-"""Methods that are called by signs, told where they have something to say."""
+"""Methods that are called by signs, listed where they have something to say."""
 
 
 def _own(name: str, member: Any) -> bool:

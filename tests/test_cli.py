@@ -77,7 +77,7 @@ def test_show_filters_details_and_dumps(capsys: pytest.CaptureFixture[str]) -> N
         (["capture", "-i", "nonesuch0", "-w", "x"], "nonesuch0"),
     ],
 )
-def test_what_cannot_be_done_is_told_with_status_2(
+def test_what_cannot_be_done_is_reported_with_status_2(
     words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(words) == 2
@@ -237,12 +237,12 @@ def test_an_interface_that_does_not_exist_is_named_before_any_privilege(words, m
     assert "expected the capability CAP_NET_RAW" in capsys.readouterr().err
 
 
-def test_files_that_cannot_be_read_or_written_are_told_alike(capsys, tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_or_written_are_reported_alike(capsys, tmp_path: Path) -> None:
     missing = tmp_path / "nofile.py"
     for form in ("wireshark", "diagram"):
         assert main(["export", form, str(missing)]) == 2
-        told = f"packetlab export: {missing}: expected a readable file, got No such file or directory\n"
-        assert capsys.readouterr().err == told
+        reported = f"packetlab export: {missing}: expected a readable file, got No such file or directory\n"
+        assert capsys.readouterr().err == reported
     assert main(["export", "diagram", "IPv4", "-o", str(tmp_path / "no" / "x.md")]) == 2
     assert capsys.readouterr().err == f"packetlab export: {tmp_path / 'no' / 'x.md'}: No such file or directory\n"
     leaves = tmp_path / "leaves.py"

@@ -27,9 +27,9 @@ def test_ci_uses_one_version_of_everything_and_each_fits_what_users_may_have() -
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     versions = pinned()
     for text in (*project["dependencies"], *project["optional-dependencies"]["test"]):
-        asked = Requirement(text)
-        if canonicalize_name(asked.name) != "packetlab":
-            assert versions[canonicalize_name(asked.name)] in asked.specifier, text
+        request = Requirement(text)
+        if canonicalize_name(request.name) != "packetlab":
+            assert versions[canonicalize_name(request.name)] in request.specifier, text
     assert "PIP_CONSTRAINT" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 

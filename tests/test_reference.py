@@ -53,7 +53,7 @@ def test_every_name_of_the_package_has_a_subject() -> None:
     assert all(subject_of(module) for module in packetlab._WHERE.values())
 
 
-def test_declared_headers_are_told_as_they_were_declared() -> None:
+def test_declared_headers_are_described_as_they_were_declared() -> None:
     text = (ROOT / "notebooks" / "reference.md").read_text(encoding="utf-8")
     headers = [name for name, thing in THINGS.items() if isinstance(thing, type) and issubclass(thing, Header)]
     assert len(headers) > 40

@@ -17,7 +17,7 @@ PACKAGE = TYPING.parent.parent / "packetlab"
 @pytest.mark.slow
 @pytest.mark.timeout(400)  # without its cache mypy checks all of the package first
 def test_right_uses_are_accepted_and_each_wrong_one_is_refused() -> None:
-    # What the package itself is to be told of is the other run of mypy's.
+    # What the package itself is to be checked for is the other run of mypy's.
     options = ["--strict", "--no-error-summary", "--follow-imports=silent", f"--config-file={TYPING / 'mypy.ini'}"]
     options += ["--cache-dir=.mypy_cache/typing"]  # its own: what was checked with other options is checked anew
     words = [sys.executable, "-m", "mypy", *options, str(TYPING / "right.py"), str(TYPING / "wrong.py")]

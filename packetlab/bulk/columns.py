@@ -25,7 +25,7 @@ class Column:
     """One column.
 
     Attributes:
-        name: as it was asked for. path: what it means.
+        name: as it was requested. path: what it means.
         form: "present" (a truth value), "number", "fixed" (bytes of one size), "bytes" (of any size) or "objects" (raw values
             of a kind of the user's own that are none of these).
         dtype: kind of the numpy array, such as "u2", "V6"; "O" for bytes and objects.
@@ -59,7 +59,7 @@ class Column:
     def value(self, packet: Packet) -> Any:
         """Return what the column holds of one packet: a truth value, a number, bytes; None where it is absent."""
         for place in self.path.found(packet):
-            for raw in self.path.raws(packet, place):
+            for raw in self.path.raw_values(packet, place):
                 if self.form == "present":
                     return True
                 return int.from_bytes(raw, "big") if self.form == "number" and isinstance(raw, bytes) else raw

@@ -1,4 +1,4 @@
-"""What can be asked of many packets at once: columns, and matches of which every condition can be decided from a buffer."""
+"""Queries over many packets at once: columns, and matches of which every condition can be decided from a buffer."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def array_names(columns: Sequence[Query]) -> list[str]:
     return names
 
 
-def can_scan(asked: Match | About) -> bool:
+def can_scan(query: Match | About) -> bool:
     """Whether a question can be answered without making packets to objects."""
-    if isinstance(asked, About):
-        return asked.name != "faults"
-    for path, condition in zip(asked.paths, asked.conditions, strict=True):
+    if isinstance(query, About):
+        return query.name != "faults"
+    for path, condition in zip(query.paths, query.conditions, strict=True):
         kind = path.kind
         if path.several or not path.fields or kind.wire == "items":
             return False

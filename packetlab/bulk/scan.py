@@ -1,7 +1,6 @@
 """The compiler for many packets: from the declarations, source that finds the values of columns in a buffer of packets.
 
-It goes the same way as `codec.decode`, header by header along the bindings, but reads only what decides the way and what was
-asked for. Two writers share this: `tracing_rows` (all packets a header at a time, in numpy) and `tracing_loop` (one
+It goes the same way as `codec.decode`, header by header along the bindings, but reads only what decides the way and what was requested. Two writers share this: `tracing_rows` (all packets a header at a time, in numpy) and `tracing_loop` (one
 packet after the other, for a compiler of such loops). A packet that does not fit its declarations is marked as unfit and
 left to `dissect`, which knows what to say of it.
 """
@@ -52,8 +51,8 @@ def on_the_way(first: type[AnyHeader], columns: Sequence[Query]) -> dict[type[An
 
 def counters(columns: Sequence[Query]) -> dict[type[AnyHeader], int]:
     """Return the classes whose headers in a packet are counted, with a number for each from 0."""
-    asked = dict.fromkeys(column.header for column in columns if column.occurrence)
-    return {header: number for number, header in enumerate(asked)}
+    counted = dict.fromkeys(column.header for column in columns if column.occurrence)
+    return {header: number for number, header in enumerate(counted)}
 
 
 class Scanner:
@@ -427,7 +426,7 @@ class Scanner:
     def branches(self, every: bool = False) -> list[tuple[list[str], str]]:
         """Return how it goes on, in order: conditions of which one must hold, and the number of the class ("0": none).
 
-        What leads nowhere is left out at the end, unless for `every`; nothing is said where no header asked for follows.
+        What leads nowhere is left out at the end, unless for `every`; nothing is said where no header requested follows.
         """
         if not self.onward:
             return []  # so the fields that would say need not have been read

@@ -114,9 +114,9 @@ class LoopScanner(Scanner):
             self.put(f"a_{number}[row] = {value}")
         self.depth -= 1
 
-    def which(self, asked: Query) -> str:
-        """Return source for whether this header is the one of its kind that is asked for."""
-        return f"n_{self.counters[asked.header]} == {asked.occurrence}"
+    def which(self, query: Query) -> str:
+        """Return source for whether this header is the one of its kind that is requested."""
+        return f"n_{self.counters[query.header]} == {query.occurrence}"
 
     def mark(self, number: int, match: Match, conditions: list[str]) -> None:
         conditions = [*conditions, *([self.which(match)] if match.occurrence else [])]

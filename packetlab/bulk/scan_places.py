@@ -1,6 +1,6 @@
-"""Where things lie: the scan of `scan_rows`, asked for the places of fields in every header of many packets.
+"""Where things lie: the scan of `scan_rows`, for the places of fields in every header of many packets.
 
-What is asked of a header is a `Wants`: fields whose place counts, fields whose value does, and parts that hold headers
+What is wanted of a header is a `Wants`: fields whose place counts, fields whose value does, and parts that hold headers
 themselves: items, and bytes that another declaration describes. A walk gives `Visit`s, one for all packets that come to a
 header in the same step. A packet that does not fit its declarations is marked as unfit, and left to `dissect`.
 """
@@ -39,7 +39,7 @@ class Part(NamedTuple):
 
 
 class Wants(NamedTuple):
-    """What is asked of a header: places and values of fields, parts. `never`: only of objects."""
+    """What is wanted of a header: places and values of fields, parts. `never`: only of objects."""
 
     fields: frozenset[str]
     values: frozenset[str]
@@ -137,7 +137,7 @@ class PlaceScanner(RowScanner):
         return rules
 
     def refusal(self) -> str:
-        return "asked of objects alone" if self.wants.never else super().refusal()
+        return "wanted of objects alone" if self.wants.never else super().refusal()
 
     def give(self, name: str, at: Place, size: int | str = 0, value: str = "") -> None:
         if name in self.wants.fields:
@@ -213,7 +213,7 @@ class PlaceScanner(RowScanner):
 class PlacesScan:
     """Walks over packets in one buffer.
 
-    `last`: where each ends. `missing`: whether the capture cut it. `wants` says what is asked of a class, `leading` which
+    `last`: where each ends. `missing`: whether the capture cut it. `wants` says what is wanted of a class, `leading` which
     classes lead to anything. `unfit` is, for each packet, whether it has to be looked at as objects.
     """
 

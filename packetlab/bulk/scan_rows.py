@@ -170,9 +170,9 @@ class RowScanner(Scanner):
         elif column.form == "number":
             self.put(f"a_{number}[r] = {value}[m]")
 
-    def which(self, asked: Query) -> str:
-        """Return source for whether this header is the one of its kind that is asked for."""
-        return f"(seen[{self.counters[asked.header]}][rows] == {asked.occurrence})"
+    def which(self, query: Query) -> str:
+        """Return source for whether this header is the one of its kind that is requested."""
+        return f"(seen[{self.counters[query.header]}][rows] == {query.occurrence})"
 
     def mark(self, number: int, match: Match, conditions: list[str]) -> None:
         conditions = [*conditions, *([self.which(match)] if match.occurrence else [])]

@@ -33,7 +33,7 @@ PLANS = 4096  # kept
 
 
 class Variation(Batch):
-    """Rows of a template with varying fields; a batch that is made when it is first asked for its bytes.
+    """Rows of a template with varying fields; a batch that is made when it is first needed its bytes.
 
     Attributes:
         template: the packet varied. targets: what varies. After ``data``, ``starts`` and ``sizes`` see `Batch`: rows of

@@ -1,4 +1,4 @@
-"""Capture: frames from a file, a pipe or memory, read as they are asked for. What a file looks like it leaves to others."""
+"""Capture: frames from a file, a pipe or memory, read as they are needed. What a file looks like it leaves to others."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO, overload
 
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.files.batches import pcap_batches, pcapng_batches
-from packetlab.capture.files.blocks import Block, Note, Section
+from packetlab.capture.files.blocks import Block, MetadataBlock, Section
 from packetlab.capture.files.declarations import Offers, decode_declarations
 from packetlab.capture.files.pcap import read_pcap
-from packetlab.capture.files.pcapng import Listener, read_blocks, read_notes, read_pcapng
+from packetlab.capture.files.pcapng import Listener, read_blocks, read_metadata, read_pcapng
 from packetlab.capture.files.source import Bytes, Following, Window, start_of
 from packetlab.capture.filters.patterns import as_test, frame_matcher, needed
 from packetlab.capture.frame import Frame
 from packetlab.capture.reading import records
 from packetlab.errors import CaptureError
 from packetlab.hooks import Shown
+from packetlab.renamed import renamed
 
 if TYPE_CHECKING:
     from packetlab.capture.filters.bpf import PcapFilter
@@ -143,21 +144,23 @@ class Capture(Shown):
         """What wants to hear what the file says in addition to its frames."""
         return None if self.again and self._listener is None else self._hear
 
-    def _hear(self, note: Note) -> None:
-        if isinstance(note, Section) and not self.again:
-            self._offers.hear(note)
+    def _hear(self, block: MetadataBlock) -> None:
+        if isinstance(block, Section) and not self.again:
+            self._offers.hear(block)
         if self._listener is not None:
-            self._listener(note)
+            self._listener(block)
 
-    def notes(self) -> Iterator[Note]:
+    def metadata(self) -> Iterator[MetadataBlock]:
         """Yield what a pcapng file says in addition to its frames: sections, interfaces, names, statistics, secrets, custom data.
 
         Blocks of other kinds, and those that are not what they say, come as `Block`. CaptureError as in `blocks`.
         """
         if self._source is None:
             raise CaptureError(self.name, "a whole pcapng file", "chosen frames or frames in memory")
-        said = records(self, self._source, read_notes, None)
-        return (note for note in said if not isinstance(note, Frame))
+        said = records(self, self._source, read_metadata, None)
+        return (block for block in said if not isinstance(block, Frame))
+
+    notes = renamed("notes", "metadata")
 
     @property
     def declarations(self) -> Declarations:
@@ -170,7 +173,7 @@ class Capture(Shown):
         offers = root._offers
         if root._source is not None and root.again:
             offers = Offers()
-            for said in records(root, root._source, read_notes, lambda data: iter(())):
+            for said in records(root, root._source, read_metadata, lambda data: iter(())):
                 if isinstance(said, Frame):
                     break
                 if isinstance(said, Section):
@@ -212,7 +215,7 @@ class Capture(Shown):
             yield FrameBatch.of(some)
 
     def table(self, *columns: object, engine: str | None = None) -> Table:
-        """Return a table of columns, read as it is asked for.
+        """Return a table of columns, read as it is needed.
 
         Args:
             columns: each a name ("ip.src", "ip#2.src" for the second such header, "idp.dst.net", "udp.payload", or of a
@@ -327,7 +330,7 @@ class Capture(Shown):
 
         `pattern`: a prototype header (its given fields), a header class (is it there), a filter in words
         ("ip.src == 10.0.0.1 and udp", see `compile_filter`), several headers stacked, or a function of the packet. Frames
-        in a file that their bytes rule out are never made to objects; a function is asked about every packet.
+        in a file that their bytes rule out are never made to objects; a function is called with every packet.
         `pcap`: an expression as tcpdump takes it (see `capture.bpf.PcapFilter`), which frames have to pass too.
         """
         chosen = self
@@ -340,12 +343,12 @@ class Capture(Shown):
         if chosen._in_batches:
             from packetlab.capture.tables.engines import FieldFilter
 
-            asked = as_test(pattern)
-            if FieldFilter.able(asked):
-                return chosen._passing(FieldFilter(asked, self._capture_size()))
-            asked = needed(pattern)
-            if asked is not None:
-                chosen = chosen._passing(FieldFilter(asked, self._capture_size()))
+            test = as_test(pattern)
+            if FieldFilter.able(test):
+                return chosen._passing(FieldFilter(test, self._capture_size()))
+            test = needed(pattern)
+            if test is not None:
+                chosen = chosen._passing(FieldFilter(test, self._capture_size()))
         test = frame_matcher(pattern)
         return chosen._part(lambda: filter(test, chosen))
 

@@ -31,7 +31,7 @@ def complain(text: object) -> None:
 
 
 def missed(command: str, file: str, what: str) -> int:
-    """Say that a file has nothing of what was asked for; return the exit status of that."""
+    """Say that a file has nothing of what was requested; return the exit status of that."""
     complain(f"packetlab {command}: {file}: {what}")
     return DIFFERENT
 

@@ -68,8 +68,8 @@ def _run(args: Any) -> int:
             elif args.number is not None:
                 _print(said, args)
                 if not args.quiet:
-                    for note in getattr(stream, "notes", ()):
-                        print(f"! {note}")
+                    for event in getattr(stream, "events", ()):
+                        print(f"! {event}")
             else:
                 print(_summary(stream))
     except CaptureError as fault:

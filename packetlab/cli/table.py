@@ -56,10 +56,10 @@ def _run(args: Any) -> int:
     sys.stdout.flush()
     for failure in fleet.failures:
         complain(f"packetlab table: {failure}")
-    asked = args.filter is not None or args.pcap is not None
+    filtered = args.filter is not None or args.pcap is not None
     if fleet.failures:
         return DIFFERENT if printed else WRONG
-    return OK if printed or not asked else missed("table", ", ".join(args.files), "no packet passes")
+    return OK if printed or not filtered else missed("table", ", ".join(args.files), "no packet passes")
 
 
 def _lines(fleet: Any, args: Any) -> Any:

@@ -30,7 +30,7 @@ def measured(header: AnyHeader, fields: Iterable[Field]) -> int:
 
 
 class Bodies(Sequence[bytes]):
-    """The bytes above each header of a packet, cut out when asked for; `extents` says where they begin and end."""
+    """The bytes above each header of a packet, cut out when requested; `extents` says where they begin and end."""
 
     def __init__(self, data: bytes, layers: tuple[AnyHeader, ...], gaps: dict[int, bytes]) -> None:
         self.data = data

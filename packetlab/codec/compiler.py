@@ -114,7 +114,7 @@ def compile_init(cls: type[AnyHeader]) -> None:
             )
         if fits:
             lines += [f"    elif {fits}: _s |= {f.bit:#x}; _self.{f.slot} = {name}"]
-        # Text is asked for first: addresses are mostly written so.
+        # Text is tried first: addresses are mostly written so.
         lines += [f"    elif _type({name}) is _str or not _isinstance({name}, _Tolerance):"]
         lines += [f"        _s |= {f.bit:#x}", f"        _self.{f.slot} = _K_{name}({name}, {where})", "    else:"]
         lines += [f"        _s |= {f.bit | cls._declaration.prototype_bit:#x}"]

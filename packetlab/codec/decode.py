@@ -127,7 +127,7 @@ class Reading(OneByOne):
     # Reading -------------------------------------------------------------------------------------------------
 
     def place(self, ahead: int = 0) -> int | str:
-        """The place reading has come to, or so many bytes ahead: a number where it is known, or source."""
+        """The place reading has come to, or a number of bytes ahead: a number where it is known, or source."""
         if self.offset is None:
             return f"pos{self.tag} + {ahead}" if ahead else f"pos{self.tag}"
         ahead += self.offset

@@ -150,12 +150,12 @@ class Deriving(OneByOne):
 
     def present(self, f: Field) -> str:
         """Source for whether a field is there: one variable for all that have the same condition."""
-        told = str(f.condition)
-        if told not in self.presence:
+        text = str(f.condition)
+        if text not in self.presence:
             assert f.condition is not None
-            self.presence[told] = f"p_{f.name}{self.tag}"
-            self.lines.append(f"{self.presence[told]} = {f.condition.code(self)}")
-        return self.presence[told]
+            self.presence[text] = f"p_{f.name}{self.tag}"
+            self.lines.append(f"{self.presence[text]} = {f.condition.code(self)}")
+        return self.presence[text]
 
     def bytes_source(self, f: Field) -> str:
         """The packed form of a field of varying size."""
@@ -224,7 +224,7 @@ class Deriving(OneByOne):
         self.value(name)
         value = self.direct.get(name, f"v_{name}{self.tag}")
         # Items not looked into yet are still bytes.
-        return f"(len({value}) if type({value}) is not bytes else len(h{self.tag}._parsed(cls{self.tag}._by_name['{name}'])))"
+        return f"(len({value}) if type({value}) is not bytes else len(h{self.tag}._items_of(cls{self.tag}._by_name['{name}'])))"
 
     def has(self, name: str) -> str:
         f = self.fields[name]

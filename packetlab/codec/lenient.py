@@ -67,10 +67,10 @@ class Values:
 
 def walk(cls: Declaration, data: bytes, start: int, end: int, ctx: Dissection) -> Any:
     """Read one header of class `cls` from ``data[start:end]``; returns what compiled readers return."""
-    return _Walk(cls, data, start, end, ctx).read()
+    return _LenientParser(cls, data, start, end, ctx).read()
 
 
-class _Walk:
+class _LenientParser:
     def __init__(self, cls: Declaration, data: bytes, start: int, end: int, ctx: Dissection) -> None:
         self.cls, self.data, self.start, self.end, self.ctx = cls, data, start, end, ctx
         self.plan = cls.plan

@@ -83,17 +83,17 @@ def _compared(to: SourceWriter, f: Field, said: Expr, got: str, names: set[str])
 def differs(header: AnyHeader, name: str, said: int, got: int) -> BuildError:
     """Return the error for a size or count that is not the one a reader will go by."""
     f, where = header._by_name[name], f"{type(header).__name__}.{name}"
-    told, what = (f.size, "size_of") if f.size is not None else (f.count, "count_of")
-    unit = "items" if told is f.count else "bytes"
-    if told is None:
+    rule, what = (f.size, "size_of") if f.size is not None else (f.count, "count_of")
+    unit = "items" if rule is f.count else "bytes"
+    if rule is None:
         assert f.rule is not None
         hint = f"give {name} too to send it so"
         return BuildError(
             where, f"a size that comes back from {words(f.rule)}", f"{got}, which is read as {said}", hint
         )
-    names = ", ".join(sorted(needs(told)))
+    names = ", ".join(sorted(needs(rule)))
     hint = f"{names} can be given too, or follow by auto({what}({name!r}))" if names else ""
-    return BuildError(where, f"{said} {unit}, as {words(told)} says", f"{got} {unit}", hint)
+    return BuildError(where, f"{said} {unit}, as {words(rule)} says", f"{got} {unit}", hint)
 
 
 def absent(header: AnyHeader, name: str) -> BuildError:
@@ -162,8 +162,8 @@ def prove(cls: type[AnyHeader]) -> None:
 
 def _samples(cls: type[AnyHeader]) -> list[dict[str, Any]]:
     plan = cls._declaration.plan
-    told = [said.size for said in (plan.own, plan.total, plan.payload) if said is not None]
-    measures = set().union(*map(needs, (*plan.sizes.values(), *plan.counts.values(), *told)))
+    stated = [said.size for said in (plan.own, plan.total, plan.payload) if said is not None]
+    measures = set().union(*map(needs, (*plan.sizes.values(), *plan.counts.values(), *stated)))
     free = [
         f
         for f in cls._fields
@@ -218,7 +218,7 @@ def _come_back(cls: type[AnyHeader], values: dict[str, Any], body: bytes) -> Non
     read, start, end, _ = cls._decode(data, 0, len(data), seen)
     for name in values:
         f = cls._by_name[name]
-        built, got = (h._parsed(f) if f.kind.wire == "items" else getattr(h, f.slot) for h in (header, read))
+        built, got = (h._items_of(f) if f.kind.wire == "items" else getattr(h, f.slot) for h in (header, read))
         if built != got:
             _refuse(cls, name, built, got, data)
     if _is_left_out(cls._declaration.plan):

@@ -334,10 +334,10 @@ def _finish(path: list[_Step], start: str, stop: str, names: dict[str, Any]) -> 
     known = f"W{len(names)}"
     names[known] = _paths[key]
     lines = ["p = new(*P)", "p._data = data", f"p._path = {known}", f"p._start = {start}", f"p._end = {stop}"]
-    lines += [f"p._made = [{', '.join(step.header for step in path)}]", "p._notes = None"]
+    lines += [f"p._made = [{', '.join(step.header for step in path)}]", "p._anomalies = None"]
     gaps = [(i, step.part.outer, step.end) for i, step in enumerate(path) if step.part.outer != step.end]
     if gaps:
         lines += [f"if {' or '.join(f'{outer} != {end}' for _, outer, end in gaps)}:", "    g = {}"]
         lines += [f"    if {outer} != {end}: g[{i}] = data[{outer}:{end}]" for i, outer, end in gaps]
-        lines += ["    p._notes = Notes(g)"]
+        lines += ["    p._anomalies = Anomalies(g)"]
     return [*lines, "return p"]

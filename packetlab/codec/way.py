@@ -228,7 +228,7 @@ def made(part: Placed, header: str, names: dict[str, Any]) -> list[str]:
 
 
 def maker(part: Placed, i: int) -> Any:
-    """Return ``make(packet)`` -> its header `i`, which is made of its bytes when it is first asked for."""
+    """Return ``make(packet)`` -> its header `i`, which is made of its bytes when it is first needed."""
     names: dict[str, Any] = {}
     lines = [f"    h = p._made[{i}]", "    if h is None:", "        data = p._data"]
     lines += [f"        {line}" for line in [*made(part, "h", names), f"p._made[{i}] = h"]]

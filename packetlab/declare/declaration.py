@@ -48,7 +48,7 @@ class AnyHeader:
         """Forget compiled code: bindings or fields have changed."""
         raise NotImplementedError
 
-    def _parsed(self, field: Field) -> tuple[Any, ...]:
+    def _items_of(self, field: Field) -> tuple[Any, ...]:
         """Return the items of a repeated field."""
         raise NotImplementedError
 
@@ -99,7 +99,7 @@ class Declaration:
 
     @property
     def plan(self) -> Plan:
-        """How the header is read and written; worked out when first asked for."""
+        """How the header is read and written; worked out when first needed."""
         if self._plan is None:
             self._plan = Plan(self.fields, self.before, self.after, self.payload_size)
         return self._plan

@@ -66,7 +66,7 @@ class Expr:
 
     deep = 0  # levels of operands
     is_truth = False  # whether its code gives True or False (an array of them in numpy) instead of numbers
-    printed: str  # kept, since bindings are told apart by their rules
+    printed: str  # kept, since bindings are distinguished by their rules
 
     def code(self, to: Emitter) -> str:
         """Return Python source for this value. Parts too deep for one expression are kept in statements before it."""

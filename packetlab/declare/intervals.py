@@ -2,7 +2,7 @@
 
 Numbers of Python have no end, so a rule is looked through before it is ever run: what may divide by 0, shift by less
 than nothing, or come to more than `WIDEST` bits is refused, and so is a rule of too many terms. Knows nothing of headers:
-what the leaves of a rule can be is asked of the caller.
+what the leaves of a rule can be is up to the caller.
 """
 
 from __future__ import annotations

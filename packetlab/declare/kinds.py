@@ -123,7 +123,7 @@ class Int(Kind):
             raise DeclareError("an integer field", "1 to 64 bits, whole bytes if little-endian", bits)
         self.bits = bits
         self.signed, self.little, self.names = signed, little, names
-        self.members: dict[int, int] = {}  # of `names`, those that were asked for
+        self.members: dict[int, int] = {}  # of `names`, those that were requested
         self.low = -(1 << bits - 1) if signed else 0
         self.high = (1 << bits - signed) - 1
 

@@ -1,7 +1,7 @@
 """The plan of a header: what is read and written, step by step, worked out once from its declaration.
 
 Decode, encode, lenient, the scans, the Wireshark export, diagrams and the expected faults of malformed packets walk these
-steps, so that all of them agree about where a field lies and what decides it. A plan is made when it is first asked for.
+steps, so that all of them agree about where a field lies and what decides it. A plan is made when it is first needed.
 
     steps of a header        Fixed | Sized | Padded | Open | Listed | Coded, each of them also inside When
     what bounds it           Bound: from here on it is known where the header or its payload ends
@@ -229,7 +229,7 @@ class Plan:
         """Find what the rules of fields tell when they are solved; one may tell what another one waits for."""
         self.unsolved = [f for f, rule in rules if any(isinstance(leaf, Size | Count) for leaf in rule.leaves())]
         left = [(f, solved) for f, rule in rules if (solved := solve(rule, Ref(f.name))) is not None]
-        told: set[str] = set()
+        solved_names: set[str] = set()
         waiting: list[tuple[Field, Solved]] = []
         while len(left) != len(waiting):
             waiting, left = left, []
@@ -238,10 +238,10 @@ class Plan:
                 if not self._take(parts, size, f):
                     left.append((f, solved))
                     continue
-                told.add(f.name)
+                solved_names.add(f.name)
                 if solved.unit != 1 and parts and not self._is_multiple(parts, solved.unit):
                     self.rounded.append((f, Solved(parts, size, solved.unit)))
-        self.unsolved = [f for f in self.unsolved if f.name not in told]
+        self.unsolved = [f for f in self.unsolved if f.name not in solved_names]
 
     def _is_multiple(self, parts: dict[str, int], unit: int) -> bool:
         """Whether parts are bound to come to a multiple of `unit` bytes."""

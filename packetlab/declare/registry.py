@@ -159,9 +159,9 @@ def filled(lower: type[AnyHeader], name: str) -> dict[type[AnyHeader], Expr]:
 def unregister(upper: type[AnyHeader]) -> None:
     """Remove the bindings of `upper` under other headers, and from those that it answers."""
     changed()
-    for asked in upper._answers:
-        if asked is not None:
-            asked._answered = tuple(one for one in asked._answered if one is not upper)
+    for request in upper._answers:
+        if request is not None:
+            request._answered = tuple(one for one in request._answered if one is not upper)
     for one in _spaces.values():
         one.numbers.pop(upper, None)
         for number in [n for n, header in one.headers.items() if header is upper]:
@@ -347,17 +347,17 @@ def parse_answers(header: type[AnyHeader], answers: object) -> dict[type[AnyHead
     if answers is None:
         return header._answers  # as its base
     rules = answers if isinstance(answers, dict) else {None: answers}
-    found = {asked: expression(rule) for asked, rule in rules.items()}
-    for asked, rule in found.items():
-        check_answer((asked or header)._declaration, header._declaration, rule)
+    found = {request: expression(rule) for request, rule in rules.items()}
+    for request, rule in found.items():
+        check_answer((request or header)._declaration, header._declaration, rule)
     return found
 
 
 def answer(header: type[AnyHeader]) -> None:
     """Note with other classes that `header` answers them."""
-    for asked in header._answers:
-        if asked is not None and header not in asked._answered:
-            asked._answered = (*asked._answered, header)
+    for request in header._answers:
+        if request is not None and header not in request._answered:
+            request._answered = (*request._answered, header)
 
 
 def changed() -> None:

@@ -93,7 +93,7 @@ class Leaves:
         if isinstance(leaf, Ahead):
             if not 1 <= leaf.bits <= 64:
                 raise DeclareError(self.where, "ahead(...) of 1 to 64 bits", leaf.bits)
-            # It is only asked where there is a byte at least; -1 says that there are fewer than it wants.
+            # It is only called where there is a byte at least; -1 says that there are fewer than it wants.
             return (0 if leaf.bits <= 8 else -1), (1 << leaf.bits) - 1
         assert isinstance(leaf, Has)
         self.field(leaf.name)

@@ -24,18 +24,18 @@ class Tolerance:
     """A value of a prototype that more than one value fits.
 
     Attributes:
-        written: what the user gave. raws: the same in the raw form of the field it stands in.
+        written: what the user gave. raw_values: the same in the raw form of the field it stands in.
     """
 
-    __slots__ = ("raws", "written")
+    __slots__ = ("raw_values", "written")
     name = ""
 
-    def __init__(self, *written: Any, raws: tuple[Any, ...] = ()) -> None:
-        self.written, self.raws = written, raws
+    def __init__(self, *written: Any, raw_values: tuple[Any, ...] = ()) -> None:
+        self.written, self.raw_values = written, raw_values
 
     def bound_to(self, kind: Kind, where: str) -> Tolerance:
         """Return it for a field of that kind. BuildError where no value of the field could ever fit."""
-        made = type(self)(*self.written, raws=tuple(kind.raw(value, where) for value in self.written))
+        made = type(self)(*self.written, raw_values=tuple(kind.raw(value, where) for value in self.written))
         made.check(where)
         return made
 
@@ -79,12 +79,12 @@ class Between(Tolerance):
     name = "between"
 
     def check(self, where: str) -> None:
-        low, high = self.raws
+        low, high = self.raw_values
         if not isinstance(low, (int, bytes)) or low > high:
             raise BuildError(where, "between(low, high) of numbers, bytes or addresses", repr(self))
 
     def accepts(self, raw: object, known: Known) -> bool:
-        low, high = self.raws
+        low, high = self.raw_values
         return raw is not None and bool(low <= raw <= high)
 
 
@@ -95,11 +95,11 @@ class OneOfThese(Tolerance):
     name = "one_of"
 
     def check(self, where: str) -> None:
-        if not self.raws:
+        if not self.raw_values:
             raise BuildError(where, "one_of(value, ...)", "no value")
 
     def accepts(self, raw: object, known: Known) -> bool:
-        return raw in self.raws
+        return raw in self.raw_values
 
 
 class Masked(Tolerance):
@@ -109,12 +109,12 @@ class Masked(Tolerance):
     name = "masked"
 
     def check(self, where: str) -> None:
-        mask, bits = (_number(raw) for raw in self.raws)
-        if len({type(raw) for raw in self.raws}) != 1 or mask is None or bits is None or bits & ~mask:
+        mask, bits = (_number(raw) for raw in self.raw_values)
+        if len({type(raw) for raw in self.raw_values}) != 1 or mask is None or bits is None or bits & ~mask:
             raise BuildError(where, "masked(mask, bits) with no bit outside the mask", repr(self))
 
     def accepts(self, raw: object, known: Known) -> bool:
-        value, mask, bits = (_number(one) for one in (raw, *self.raws))
+        value, mask, bits = (_number(one) for one in (raw, *self.raw_values))
         return value is not None and mask is not None and value & mask == bits
 
 

@@ -87,7 +87,7 @@ class Endpoint(Engine):
         return []
 
     def route(self, packet: Packet) -> Endpoint | None:
-        """Return who takes a packet for this socket: itself, or a part of it. None: nobody; the sender is told."""
+        """Return who takes a packet for this socket: itself, or a part of it. None: nobody; the sender gets an error."""
         return self
 
     def troubled(self, packet: Packet, number: int, now: int) -> None:

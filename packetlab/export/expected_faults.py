@@ -163,7 +163,7 @@ class Ground:
     def length(self, i: int, f: Field, value: int) -> ExpectedFaults:
         """Field `f` of layer `i`, which states a size, has another value."""
         plan = self.plans[i]
-        if self.steers(i, f, besides=f.rule):
+        if self.steers(i, f, except_rule=f.rule):
             return ANYTHING
         scope = self.scope(i, {f.name: value})
         if plan.own is not None and plan.own[1] is f:
@@ -251,7 +251,7 @@ class Ground:
         return ExpectedFaults(self.short(i, f.name, at, f"{size} bytes", limit - at), last and not self.tails[i])
 
     def item_count(self, i: int, f: Field, count: int) -> ExpectedFaults:
-        items = self.layers[i]._parsed(f)
+        items = self.layers[i]._items_of(f)
         if type(self.layers[i])._declaration.before[-1] is not f or self.heads[i] != self.limits[i]:
             return ANYTHING
         if count > len(items):
@@ -264,14 +264,14 @@ class Ground:
 
     # Other fields ------------------------------------------------------------------------------------------------
 
-    def steers(self, i: int, f: Field, besides: Expr | None = None) -> bool:
+    def steers(self, i: int, f: Field, except_rule: Expr | None = None) -> bool:
         """Whether other parts of the layout hang on a field: presence, sizes, what follows by a condition."""
         cls = type(self.layers[i])
         rules: list[Any] = [cls._declaration.opaque, cls._declaration.partial, cls._declaration.quotes]
         for g in cls._fields:
-            rules += [g.condition, g.size, g.count, None if g is f or g.rule is besides else g.rule]
+            rules += [g.condition, g.size, g.count, None if g is f or g.rule is except_rule else g.rule]
         rules += [condition for condition, _, _ in registry.conditions(cls)]
-        if besides is None:
+        if except_rule is None:
             rules.append(cls._declaration.payload_size)
         looked_at = {leaf.name for rule in rules if rule is not None for leaf in rule.leaves() if isinstance(leaf, Ref)}
         return f.name in looked_at

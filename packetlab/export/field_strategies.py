@@ -180,7 +180,7 @@ def _fill_up(cls: Any, made: dict[str, Any], own: dict[str, Any]) -> None:
         return
     f = open_ended[-1]
     try:
-        missing = -measured(cls(**made)._alone(), cls._declaration.before) % unit
+        missing = -measured(cls(**made)._resolved_alone(), cls._declaration.before) % unit
     except BuildError:
         return
     if not missing:
@@ -218,4 +218,4 @@ def whole_again(made: Header) -> bool:
     ctx = Dissection()
     back, _, _, _ = cls._decode(data, 0, len(data), ctx)
     faults: list[Fault] = [*ctx.faults, *(back / b"").faults]
-    return not faults and bool(back == made._alone())
+    return not faults and bool(back == made._resolved_alone())

@@ -1,7 +1,7 @@
 """The catalogue of malformed packets: one thing wrong in each, with a name that stays, and what a dissector must say.
 
 Made from the declarations alone, so a header of one's own has its catalogue too. What is to be said comes from
-`foretold`; nothing here asks the dissector, which is what the catalogue is for.
+`expected_faults`; nothing here asks the dissector, which is what the catalogue is for.
 """
 
 from __future__ import annotations
@@ -105,18 +105,20 @@ class _Catalogue:
             what = f"{len(TRAILING)} bytes more after the packet"
             yield self.case("trailing-bytes", what, data, self.ground.grown(0))
 
-    def case(self, id: str, what: str, data: bytes, told: ExpectedFaults) -> Malformed:
-        return Malformed(id, what, data, self.first, told.faults, told.exact, told.verdicts)
+    def case(self, id: str, what: str, data: bytes, expected_faults: ExpectedFaults) -> Malformed:
+        return Malformed(
+            id, what, data, self.first, expected_faults.faults, expected_faults.exact, expected_faults.verdicts
+        )
 
     def changed(
-        self, i: int, f: Field, word: str, value: object, what: str, told: ExpectedFaults
+        self, i: int, f: Field, word: str, value: object, what: str, expected_faults: ExpectedFaults
     ) -> Iterator[Malformed]:
         """One field given, all others following from their rules."""
         try:
             data = bytes(self.sound.replace(self.targets[i], **{f.name: value}))
         except BuildError:
             return  # what follows from it does not fit
-        yield self.case(f"{self.names[i]}.{f.name}.{word}".lower(), what, data, told)
+        yield self.case(f"{self.names[i]}.{f.name}.{word}".lower(), what, data, expected_faults)
 
     def of_field(self, i: int, header: Header, f: Field) -> Iterator[Malformed]:
         span = self.ground.spans.get((i, f.name))
@@ -158,8 +160,10 @@ class _Catalogue:
         elif states_a_size(f):
             for word, value in (("plus-one", raw + 1), ("minus-one", raw - 1), ("zero", 0), ("max", kind.high)):
                 if value != raw and kind.low <= value <= kind.high:
-                    told = self.ground.length(i, f, value)
-                    yield from self.changed(i, f, word, value, f"{name} says {value}, where {raw} is right", told)
+                    expected_faults = self.ground.length(i, f, value)
+                    yield from self.changed(
+                        i, f, word, value, f"{name} says {value}, where {raw} is right", expected_faults
+                    )
         elif f.name.startswith(("reserved", "unused")) and f.rule is None and raw != kind.high:
             yield from self.changed(
                 i, f, "reserved-bits", kind.high, f"{name} has all bits set, which are to be 0", self.quiet(i, f)
@@ -196,38 +200,38 @@ class _Catalogue:
         if self.sound.verdicts().get(name) is not Verdict.GOOD:
             return  # nobody could tell
         wrong = next(raw ^ bit for bit in (1, 2) if raw ^ bit != rule.none)
-        told = ExpectedFaults(verdicts=((name, Verdict.BAD),))
-        yield from self.changed(i, f, "wrong", wrong, f"{name} is {wrong:#x}, where {raw:#x} is right", told)
+        expected_faults = ExpectedFaults(verdicts=((name, Verdict.BAD),))
+        yield from self.changed(i, f, "wrong", wrong, f"{name} is {wrong:#x}, where {raw:#x} is right", expected_faults)
 
     # Items that state their own lengths (type, length, value) -----------------------------------------------------
 
     def of_items(self, i: int, header: Header, f: Field) -> Iterator[Malformed]:
-        items = header._parsed(f)
+        items = header._items_of(f)
         numbered = [(n, g) for n, item in enumerate(items) if isinstance(item, Header) for g in self.length_of(item)]
         if not numbered:
             return
         (first, _), (last, length) = numbered[0], numbered[-1]
         assert length.kind.wire == "number"
         place, name = f"{self.names[i]}.{f.name}", f"{type(items[last]).__name__}.{length.name}"
-        raw = getattr(items[first]._alone(), length.slot)
+        raw = getattr(items[first]._resolved_alone(), length.slot)
         for word, number, value, what in (
             ("overlong", last, length.kind.high, "reaches beyond its surroundings"),
             ("zero-length", last, 0, "says that it takes nothing"),
             ("overlapping", first, raw - 1, "reaches into its own bytes only in part, the next begins there"),
         ):
-            if value < 0 or (number == last and value == getattr(items[last]._alone(), length.slot)):
+            if value < 0 or (number == last and value == getattr(items[last]._resolved_alone(), length.slot)):
                 continue
             changed = (*items[:number], items[number].replace(**{length.name: value}), *items[number + 1 :])
-            told = (
+            expected_faults = (
                 NOTHING._replace(exact=False) if word == "overlapping" else self.item(i, f, items, last, length, value)
             )
-            yield from self.changed(i, f, word, changed, f"in {place}, {name} {value} {what}", told)
+            yield from self.changed(i, f, word, changed, f"in {place}, {name} {value} {what}", expected_faults)
 
     @staticmethod
     def length_of(item: Header) -> list[Field]:
         return [
             g for g in item._fields
-            if g.kind.wire == "number" and states_a_size(g) and getattr(item._alone(), g.slot) is not None
+            if g.kind.wire == "number" and states_a_size(g) and getattr(item._resolved_alone(), g.slot) is not None
         ][:1]  # fmt: skip
 
     def item(self, i: int, f: Field, items: Any, number: int, length: Field, value: int) -> ExpectedFaults:
@@ -245,7 +249,7 @@ class _Catalogue:
         scope = Ground(Packet((item,))).scope(0, {length.name: value})
         read = sum(item_width(item, g) for g in cls._fields[: cls._fields.index(length) + 1])
 
-        def told(field: str, offset: int, expected: str, got: object) -> ExpectedFaults:
+        def expect(field: str, offset: int, expected: str, got: object) -> ExpectedFaults:
             name = f"{expected} for {cls.__name__}.{field}"
             return ExpectedFaults((self.ground.fault(i, f.name, offset, name, got),), lazy)
 
@@ -253,13 +257,13 @@ class _Catalogue:
             size = plan.own[0].evaluate(scope)
             least = max(read, plan.least)
             if size < least:
-                return told(length.name, at, f"a size of {least} bytes or more", f"{value} ({size} bytes)")
+                return expect(length.name, at, f"a size of {least} bytes or more", f"{value} ({size} bytes)")
             if size > room:
-                return told(length.name, at, f"{size} bytes", room)
+                return expect(length.name, at, f"{size} bytes", room)
         for name, rule in plan.sizes.items():
             size, place = rule.evaluate(scope), sum(item_width(item, g) for g in cls._fields[: self.place(cls, name)])
             if length.name in needs(rule) and size > room - place:
-                return told(name, at + place, f"{size} bytes", room - place)
+                return expect(name, at + place, f"{size} bytes", room - place)
         return ExpectedFaults(exact=False)
 
     @staticmethod
@@ -269,7 +273,7 @@ class _Catalogue:
 
 def item_width(item: Header, f: Field) -> int:
     """The bytes of one field of an item."""
-    raw = getattr(item._alone(), f.slot)
+    raw = getattr(item._resolved_alone(), f.slot)
     if raw is None:
         return 0
     return f.kind.fixed_bits // 8 if f.kind.bits is not None else len(raw)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def read_items(header: Header, f: Field) -> Any:
     """Return the raw value of a field of `header`, repeated headers looked into; None where it is absent."""
     raw = getattr(header, f.slot)
-    return header._parsed(f) if f.kind.wire == "items" and raw is not None else raw
+    return header._items_of(f) if f.kind.wire == "items" and raw is not None else raw
 
 
 def is_required(f: Field) -> bool:

@@ -80,7 +80,7 @@ class Impairment:
             return (), ("lost: the queue is full",)
         if self._certain:
             return ((leaves + self._delay, data),), ()
-        # Every question is asked each time, so that one setting does not change the luck of another.
+        # Every chance is drawn each time, so that one setting does not change the luck of another.
         draw = self._random.random
         lost, doubled = self._happens(self.loss, number, draw()), self._happens(self.duplicate, number, draw())
         late, bad = self._happens(self.reorder, number, draw()), self._happens(self.corrupt, number, draw())

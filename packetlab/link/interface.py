@@ -41,7 +41,7 @@ class ReceiveStatistics(NamedTuple):
 
 
 class Interface(Port):
-    """An interface named in so many words: nothing is ever sent on one that was not.
+    """An interface that is named: nothing is ever sent on one that was not.
 
     Args:
         name: of the interface, "eth0". promiscuous: take frames for others too.

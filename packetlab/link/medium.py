@@ -21,6 +21,7 @@ from packetlab.errors import Stalled, broken, deliberate
 from packetlab.link.background import Background
 from packetlab.link.nesting import Sleepers, Work, unlocked
 from packetlab.link.port import BATCH
+from packetlab.renamed import renamed
 
 __tracebackhide__ = deliberate
 
@@ -51,7 +52,7 @@ class Pollable(Protocol):
 class Driver(Protocol):
     """What a medium drives."""
 
-    due: int | None  # when `turn` is wanted, by the medium's clock
+    due: int | None  # when `poll` is wanted, by the medium's clock
     served: bool  # whether it lives while the program computes, too
 
     @property
@@ -61,7 +62,7 @@ class Driver(Protocol):
     def take(self, port: Any, data: bytes, now: int) -> None:
         """Take in a frame."""
 
-    def turn(self, now: int) -> None:
+    def poll(self, now: int) -> None:
         """Do what is due, send what is to be sent, and say in `due` when to come back."""
 
     def failed(self, port: Any, error: OSError) -> None:
@@ -138,15 +139,17 @@ class Medium(ABC):
                         return found
                     raise broken(TimeoutError, f"{what}: nothing in {timeout:g} s")
 
-    def turn(self, *drivers: Driver) -> None:
-        """Have drivers, all unless some are named, see what their protocols were asked for from outside."""
+    def poll(self, *drivers: Driver) -> None:
+        """Have drivers, all unless some are named, see what was requested of their protocols from outside."""
         with self.lock:
             for driver in drivers or [*self.drivers]:
                 self.drive(driver)
 
+    turn = renamed("turn", "poll")
+
     def drive(self, driver: Driver) -> None:
         """Have a driver do what is due; with the lock held."""
-        driver.turn(self.now)
+        driver.poll(self.now)
 
     def check(self, what: str) -> None:  # noqa: B027
         """Raise SocketMisuse EDEADLK where this thread is in the midst of what it would wait for."""
@@ -165,7 +168,7 @@ class Medium(ABC):
             while self.step(until, "run"):
                 pass
 
-    def _turn_due(self) -> bool:
+    def _poll_due(self) -> bool:
         now, turned = self.now, False
         for driver in [*self.drivers]:
             due = driver.due  # once: a handler of a signal may change it
@@ -259,15 +262,13 @@ class RealTime(Medium):
             if self._polling is not None:
                 os.eventfd_write(self._poke, 1)
 
-    def turn(self, *drivers: Driver) -> None:
-        """Have drivers, all unless some are named, see what their protocols were asked for from outside."""
+    def poll(self, *drivers: Driver) -> None:
         with self.lock:
             self._called()
-            now = self.now
-            if any(driver.due is not None and driver.due <= now for driver in drivers or self.drivers):
+            if any(driver.due is not None and driver.due <= self.now for driver in drivers or self.drivers):
                 self._watch()
                 self._take_in(self._poll.poll(0))
-            super().turn(*drivers)
+            super().poll(*drivers)
             self.poke()
 
     def step(self, until: int | None, what: str, files: Files = (), since: int | None = None) -> bool:
@@ -320,7 +321,7 @@ class RealTime(Medium):
 
     def drive(self, driver: Driver) -> None:
         """Have a driver do what is due; with the lock held."""
-        self._work.turn(driver, lambda: self.now)
+        self._work.poll(driver, lambda: self.now)
 
     def check(self, what: str) -> None:
         """Raise SocketMisuse EDEADLK where this thread is in the midst of what it would wait for."""
@@ -337,7 +338,7 @@ class RealTime(Medium):
         if ready or self._work.owed:
             self._take_in(ready)
             self._follow()
-        self._turn_due()
+        self._poll_due()
 
     # In the background --------------------------------------------------------------------------------------
 

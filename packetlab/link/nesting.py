@@ -17,10 +17,10 @@ from packetlab.errors import SocketMisuse
 T = TypeVar("T")
 
 
-class Turning(Protocol):
-    """What is to have turns; `link.medium.Driver` is one."""
+class Polled(Protocol):
+    """What is polled; `link.medium.Driver` is one."""
 
-    def turn(self, now: int) -> None:
+    def poll(self, now: int) -> None:
         """Do what is due."""
 
 
@@ -36,13 +36,13 @@ def unlocked(lock: Any, wait: Callable[..., T], *given: Any) -> T:
 
 
 class Sleepers:
-    """Threads that wait until another tells them; all with the same RLock held."""
+    """Threads that wait until another wakes them; all with the same RLock held."""
 
     def __init__(self) -> None:
         self._bells: list[Any] = []
 
     def sleep(self, lock: object, seconds: float) -> bool:
-        """Wait with the lock let go; return whether somebody told us."""
+        """Wait with the lock let go; return whether somebody woke us."""
         bell = threading.Lock()
         bell.acquire()
         self._bells.append(bell)
@@ -53,7 +53,7 @@ class Sleepers:
         return False
 
     def wake(self) -> None:
-        """Tell all."""
+        """Wake all."""
         bells, self._bells = self._bells, []  # a handler of a signal may do the same meanwhile
         for bell in bells:
             bell.release()
@@ -66,12 +66,12 @@ class Work:
     cannot.
 
     Attributes:
-        owed: drivers by id that are to have a turn, because one was interrupted.
+        owed: drivers by id that are to be polled, because one was interrupted.
     """
 
     def __init__(self) -> None:
         self._under_way: list[object] = []
-        self.owed: dict[int, Turning] = {}
+        self.owed: dict[int, Polled] = {}
 
     def __contains__(self, what: object) -> bool:
         return what in self._under_way
@@ -87,15 +87,15 @@ class Work:
         finally:
             self._under_way.remove(what)
 
-    def turn(self, driver: Turning, now: Callable[[], int]) -> None:
-        """Have a driver turn; where this thread is within its turn or feeds it, after that."""
+    def poll(self, driver: Polled, now: Callable[[], int]) -> None:
+        """Poll a driver; where this thread polls or feeds it already, after that."""
         key, owed = id(driver), self.owed
         owed[key] = driver
         if driver in self._under_way:
             return
         try:
             while owed.pop(key, None) is not None:
-                self.do(driver, driver.turn, now())
+                self.do(driver, driver.poll, now())
         except Exception:
             raise  # a mistake of the driver's: its caller hears of it, once
         except BaseException:

@@ -94,7 +94,7 @@ class Ring:
 
         Args:
             stop: a `threading.Event`: ends it when set, within a fifth of a second.
-            lasting: if not, the memory of a batch is the kernel's again when the next is asked for, and nothing is copied.
+            lasting: if not, the memory of a batch is the kernel's again when the next is requested, and nothing is copied.
 
         Raises:
             OSError: the ring or its interface was closed, by another thread too; or the interface is gone.

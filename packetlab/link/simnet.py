@@ -112,7 +112,7 @@ class SimNetwork(Medium, Shown):
             if self.followers:
                 self._follow()
         else:
-            self._turn_due()
+            self._poll_due()
         return True
 
     def wait(self, ready: Callable[[], T | None], what: str, timeout: float | None, files: Files = ()) -> T:
@@ -264,7 +264,7 @@ class SimPort(Port):
         net = self.nic.host.net
         if self.driver is not None:
             self.driver.take(self, data, net.now)
-            self.driver.turn(net.now)
+            self.driver.poll(net.now)
         elif len(self._arrived) < ROOM:
             self._arrived.append((net.now, data))
         else:

@@ -134,7 +134,7 @@ class XNSDriver:
         if inner is not None:
             self.node.receive(dissect(inner, IDP), now, via)
 
-    def turn(self, now: int) -> None:
+    def poll(self, now: int) -> None:
         """Do what is due, and send what is to be sent."""
         node, scheduled, leaving = self.node, self.scheduled, self._leaving
         while scheduled:
@@ -246,7 +246,7 @@ class NetworkHost:
             port.driver = self._stack  # a port of the simulated network hands over frames itself
         assert self._stack is not None
         self._stack.join(network, port, framing, mtu)
-        self.medium.turn(self._stack)
+        self.medium.poll(self._stack)
 
     def join(
         self, network: int, carrier: str, *, peer: Any = None, local: tuple[str, int] | None = None,
@@ -318,7 +318,7 @@ class NetworkHost:
         Args:
             where: which packets it gets: a header class, a prototype, or a function of the packet.
             to: the host, or the MAC address, that its packets go to where these do not begin with Ether.
-            link: which of the host's links, from 0. at: a ghost, to be at its address and not at the host's, where the
+            link: which of the host's links, from 0. at: an unanswered address, to be there and not at the host's, where the
                 kernel answers too; what comes there then is the engine's.
         """
         self._need_open("attach")
@@ -329,7 +329,7 @@ class NetworkHost:
         if hasattr(port, "driver"):
             port.driver = runner
         self.medium.add(runner)
-        self.medium.turn(runner)
+        self.medium.poll(runner)
         return runner
 
     def until(self, condition: Callable[[], object], timeout: float | None = None) -> None:
@@ -338,7 +338,7 @@ class NetworkHost:
         Raises:
             TimeoutError: it did not in `timeout` seconds. Stalled: it never will. OSError: EBADF, the host was closed.
         """
-        self.medium.turn()
+        self.medium.poll()
         self._wait(lambda: True if condition() else None, "until", timeout)
 
     def _wait(self, ready: Callable[[], bool | None], what: str, timeout: float | None = None) -> None:
@@ -441,6 +441,6 @@ class NetworkHost:
         with self.medium.lock:
             stack.scheduled.extend((endpoint, act) for act in acts)
             stack.node.touch(endpoint)
-            self.medium.turn(stack)
+            self.medium.poll(stack)
 
     wish = renamed("wish", "schedule")

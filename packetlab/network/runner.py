@@ -41,7 +41,7 @@ class EngineDriver:
         if self._matches(packet):
             self.engine.receive(packet, now)
 
-    def turn(self, now: int) -> None:
+    def poll(self, now: int) -> None:
         """Do what is due, and send what is to be sent."""
         if self.due is not None and self.due <= now:
             self.engine.on_time(now)

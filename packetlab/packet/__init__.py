@@ -5,7 +5,7 @@
     foreign, coerce   whatever is a packet becomes bytes or a `Packet`
     explain           how values come about, verdicts on checksums, the table that `show` prints
     diff, diff_sequences, diff_bytes, explain_difference    packets side by side
-    offsets, results, notes, text    where fields lie; what questions are answered with
+    offsets, results, anomalies, text    where fields lie; what questions are answered with
 
 >>> from packetlab import Ether, IPv4, UDP
 >>> (Ether() / IPv4() / UDP() / b"hi").summary()

@@ -14,9 +14,9 @@ from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import bytes_text
 from packetlab.errors import PacketlabError
+from packetlab.packet.anomalies import Anomalies
 from packetlab.packet.coerce import as_packet
 from packetlab.packet.explain import Derivation, derive, follows
-from packetlab.packet.notes import Notes
 from packetlab.packet.packet import Header, Packet
 from packetlab.packet.results import Change, Difference
 from packetlab.packet.text import value_text
@@ -66,14 +66,14 @@ class _Comparison:
                     found.append(spot._replace(presence=ours is None or theirs is None))
         if self.one.payload != self.other.payload:
             found.append(ComparedField("payload"))
-        if self.one._gaps != self.other._gaps:
+        if self.one._trailing_bytes != self.other._trailing_bytes:
             found.append(ComparedField("trailer"))
         return found
 
     def value(self, packet: Packet, spot: ComparedField) -> Any:
         assert spot.field is not None
         header = packet.layers[spot.right if packet is self.other else spot.left]
-        return header._parsed(spot.field) if spot.field.kind.wire == "items" else getattr(header, spot.field.slot)
+        return header._items_of(spot.field) if spot.field.kind.wire == "items" else getattr(header, spot.field.slot)
 
     def values(self, spot: ComparedField) -> tuple[Any, Any]:
         return self.value(self.one, spot), self.value(self.other, spot)
@@ -167,8 +167,8 @@ class _Comparison:
             ours = {right: headers[left] for left, right in self.pairs}
             headers = [ours.get(i, header) for i, header in enumerate(self.other._rederived())]
         payload = self.other.payload if "payload" in names else self.one.payload
-        gaps = self.other._gaps if "trailer" in names else self.one._gaps
-        return Packet(tuple(headers), payload, Notes(gaps) if gaps else None)
+        gaps = self.other._trailing_bytes if "trailer" in names else self.one._trailing_bytes
+        return Packet(tuple(headers), payload, Anomalies(gaps) if gaps else None)
 
     def _note(self, cause: ComparedField) -> str:
         """Say of a derived field that does not follow from the others which side breaks its rule."""
@@ -208,7 +208,7 @@ def _same_bytes(one: bytes, other: bytes) -> int:
 
 def _raw(header: Header, spot: ComparedField) -> Any:
     assert spot.field is not None
-    return header._parsed(spot.field) if spot.field.kind.wire == "items" else getattr(header, spot.field.slot)
+    return header._items_of(spot.field) if spot.field.kind.wire == "items" else getattr(header, spot.field.slot)
 
 
 def _given(header: Header, f: Field, raw: Any) -> Header:

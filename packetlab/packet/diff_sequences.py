@@ -49,13 +49,13 @@ def explain_sequences(left: Iterable[Any], right: Iterable[Any]) -> list[str] | 
     window = [head + _taken(rest) for head, rest in zip(heads, (ours, theirs), strict=True)]
     steps = list(differences(window[0], window[1], same))
     counts = {kind: sum(step.kind == kind for step in steps) for kind in ("changed", "missing", "inserted")}
-    told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+    summary = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
     beyond = next(ours, None) is not None or next(theirs, None) is not None
     within = f" (looking at {WINDOW} packets from there)" if beyond else ""
-    lines = [f"packets differ from number {min(steps[0].left, steps[0].right) + 1} on: {told}{within}"]
+    lines = [f"packets differ from number {min(steps[0].left, steps[0].right) + 1} on: {summary}{within}"]
     for number, step in enumerate(steps[:LISTED]):
-        told_step = _told(step)
-        lines += told_step if number == 0 else told_step[:1]
+        step_lines = _step_lines(step)
+        lines += step_lines if number == 0 else step_lines[:1]
     if len(steps) > LISTED:
         lines.append(f"... and {len(steps) - LISTED} more differences")
     return lines
@@ -91,7 +91,7 @@ def _likeness(packet: Packet) -> tuple[Any, ...]:
     return (*(type(h) for h in packet.layers), *ends)
 
 
-def _told(step: SequenceDifference) -> list[str]:
+def _step_lines(step: SequenceDifference) -> list[str]:
     if step.ours is not None and step.theirs is not None:
         place = f"#{step.left + 1}" if step.left == step.right else f"#{step.left + 1} left, #{step.right + 1} right"
         lines = explain_packets(step.ours, step.theirs) or ["read from different first headers"]

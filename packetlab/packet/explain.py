@@ -115,7 +115,7 @@ def follows(scope: Derivation, f: Field) -> bool:
 
 
 def holds(scope: Derivation, f: Field) -> bool:
-    """The same, told without working it out again where it is known of a captured field."""
+    """The same, without working it out again where it is known of a captured field."""
     original, count = scope.packet._headers[scope.i], len(scope.cls._fields)
     cut = original._state >> 2 * count
     if original._state >> count & f.bit and not cut and scope.raw(f.name) is not None:
@@ -216,7 +216,7 @@ def all_here(packet: Packet, bodies: Bodies, count: int) -> list[bool]:
             number = isinstance(f.rule, Next)
             short = short or raw is None or not (number or holds(scope, f) or derive(scope, f) >= raw)
             said = said or not number
-        found.append(not short and (said or not (packet._notes and packet._notes.missing)))
+        found.append(not short and (said or not (packet._anomalies and packet._anomalies.missing)))
         partial = scope.cls._declaration.partial
         short = short or (partial is not None and bool(partial.evaluate(scope)))
     return found

@@ -67,12 +67,12 @@ class FieldProperty(property, Field):
     def _shown(self, header: HeaderBase, raw: Any) -> Any:
         """The user's form of any raw value: derived where it is None, looked into where it is items."""
         if raw is None:
-            header = header._alone()
+            header = header._resolved_alone()
             raw = getattr(header, self.slot)
             if raw is None:
                 return None
         if type(raw) is bytes and self.kind.wire == "items":
-            return header._parsed(self)
+            return header._items_of(self)
         try:
             return self.kind.value(raw)
         except (TypeError, ValueError):
@@ -137,7 +137,7 @@ class HeaderType(type):
 
     @property
     def __doc__(cls) -> str | None:
-        """What `help` shows: the header's own words, its diagram and its fields (see `export.diagram`), made when asked."""
+        """What `help` shows: the header's own words, its diagram and its fields (see `export.diagram`), made when needed."""
         return hook("in_full")(cls) if getattr(cls, "_fields", ()) else own_doc(cls)
 
     @__doc__.setter
@@ -329,13 +329,13 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
 
     # Values ------------------------------------------------------------------------------------------------
 
-    def _alone(self: H) -> H:
+    def _resolved_alone(self: H) -> H:
         """Return this header with derived fields filled in, as if it were the whole packet."""
         if self._state >> 2 * len(self._fields):
             return self
         return type(self)._resolve(self, b"", (self,), 0, None)  # type: ignore[no-any-return]
 
-    def _parsed(self, field: Field) -> tuple[HeaderBase, ...]:
+    def _items_of(self, field: Field) -> tuple[HeaderBase, ...]:
         """Return the items of a repeated field, kept for the next time."""
         raw = getattr(self, field.slot)
         if type(raw) is bytes:
@@ -344,9 +344,9 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         return raw  # type: ignore[no-any-return]
 
     def _raw_values(self) -> tuple[Any, ...]:
-        header = self._alone() if any(getattr(self, f.slot) is None for f in self._fields) else self
+        header = self._resolved_alone() if any(getattr(self, f.slot) is None for f in self._fields) else self
         return tuple(
-            header._parsed(f)
+            header._items_of(f)
             if f.kind.wire == "items" and getattr(header, f.slot) is not None
             else getattr(header, f.slot)
             for f in self._fields
@@ -367,8 +367,8 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
     def _same(self, other: HeaderBase, field: Field, known: Known) -> bool:
         mine, theirs = getattr(self, field.slot), getattr(other, field.slot)
         if isinstance(mine, Tolerance):
-            other = other._alone() if theirs is None else other
-            raw = other._parsed(field) if field.kind.wire == "items" else getattr(other, field.slot)
+            other = other._resolved_alone() if theirs is None else other
+            raw = other._items_of(field) if field.kind.wire == "items" else getattr(other, field.slot)
             return mine.accepts(raw, known)
         if field.kind.wire == "items" or theirs is None:
             return bool(getattr(self, field.name) == getattr(other, field.name))

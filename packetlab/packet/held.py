@@ -11,25 +11,36 @@ from packetlab.hooks import Shown
 
 if TYPE_CHECKING:
     from packetlab.codec.stacks import Path
-    from packetlab.packet.notes import Notes
+    from packetlab.packet.anomalies import Anomalies
 
 
 class Held(Shown):
     """Headers, a payload, and what is to be said of them, for `Packet`."""
 
-    # As long as it has a path (see `codec.stacks`), only `_data`, `_notes`, `_made`, `_start` and `_end` are there too.
-    __slots__ = ("_data", "_derived", "_end", "_made", "_notes", "_path", "_payload", "_resolved", "_stack", "_start")
+    # As long as it has a path (see `codec.stacks`), only `_data`, `_anomalies`, `_made`, `_start` and `_end` are there too.
+    __slots__ = (
+        "_anomalies",
+        "_data",
+        "_derived",
+        "_end",
+        "_made",
+        "_path",
+        "_payload",
+        "_resolved",
+        "_stack",
+        "_start",
+    )
     _derived: tuple[Any, ...]
     _made: list[Any]
     _start: int
     _end: int
 
-    def __init__(self, headers: tuple[Any, ...] = (), payload: bytes = b"", notes: Notes | None = None) -> None:
+    def __init__(self, headers: tuple[Any, ...] = (), payload: bytes = b"", anomalies: Anomalies | None = None) -> None:
         self._stack = headers
         self._payload = payload
         self._data: bytes | None = None
         self._resolved: tuple[Any, ...] | None = None
-        self._notes = notes
+        self._anomalies = anomalies
         self._path: Path | None = None
 
     @property
@@ -55,9 +66,9 @@ class Held(Shown):
         return self._payload if self._path is None else data[self._start : self._end]
 
     @property
-    def _gaps(self) -> dict[int, bytes]:
+    def _trailing_bytes(self) -> dict[int, bytes]:
         """Layer number -> the bytes after that layer, inside the one below."""
-        return self._notes.gaps if self._notes is not None else {}
+        return self._anomalies.gaps if self._anomalies is not None else {}
 
     def __getstate__(self) -> Any:
         # What is compiled does not travel.

@@ -57,7 +57,7 @@ def places(packet: Packet) -> Places:
     layers: list[tuple[int, int]] = []
     trailers: dict[int, tuple[int, int]] = {}
     for i, header in enumerate(packet.layers):
-        gap = len(packet._gaps.get(i, b""))
+        gap = len(packet._trailing_bytes.get(i, b""))
         if gap:
             trailers[i] = (end - gap, end)
         end -= gap

@@ -17,10 +17,10 @@ from packetlab.declare.kinds import ByteString, utf8
 from packetlab.declare.wildcards import Known, NoMatch
 from packetlab.errors import BuildError
 from packetlab.hooks import hook
+from packetlab.packet.anomalies import Anomalies
 from packetlab.packet.foreign import is_foreign
 from packetlab.packet.header import HeaderBase, HeaderType
 from packetlab.packet.held import Held
-from packetlab.packet.notes import Notes
 from packetlab.packet.results import Deep, Difference, Varied, Verdict
 from packetlab.packet.text import Text
 
@@ -84,7 +84,7 @@ class Header(HeaderBase):
             return stacked
         packet = _new(Packet)
         packet._stack, packet._payload = (self, other), b""
-        packet._data = packet._resolved = packet._notes = packet._path = None
+        packet._data = packet._resolved = packet._anomalies = packet._path = None
         return packet
 
     def __rtruediv__(self, other: Any) -> Packet:
@@ -116,18 +116,18 @@ class Packet(Held):
     @property
     def trailer(self) -> bytes:
         """The bytes that belong to no layer: what fills a short frame, from the innermost gap out."""
-        gaps = self._gaps
+        gaps = self._trailing_bytes
         return b"".join(gaps[i] for i in sorted(gaps, reverse=True))
 
     @property
     def truncated(self) -> bool:
         """Whether there was more on the wire than is here: cut by the capture, a fragment, a quoted packet."""
-        return self._notes is not None and (self._notes.cut or self._notes.missing > 0)
+        return self._anomalies is not None and (self._anomalies.cut or self._anomalies.missing > 0)
 
     @property
     def faults(self) -> tuple[Fault, ...]:
         """What does not fit the declarations, in the order found. Empty for a packet that was built."""
-        found = list(self._notes.faults) if self._notes is not None else []
+        found = list(self._anomalies.faults) if self._anomalies is not None else []
         if self._headers is self._resolved and not self.truncated:
             all_item_faults(self._headers, found)
         return tuple(dict.fromkeys(found))
@@ -135,7 +135,7 @@ class Packet(Held):
     @property
     def linktype(self) -> int | None:
         """The link type of a captured frame whose first header is not declared; None for all other packets."""
-        return self._notes.linktype if self._notes is not None else None
+        return self._anomalies.linktype if self._anomalies is not None else None
 
     @overload
     def __getitem__(self, wanted: type[H]) -> H: ...
@@ -196,7 +196,7 @@ class Packet(Held):
             stacked: Packet = self._stacked(other)
             return stacked
         packet._data = packet._resolved = packet._path = None
-        packet._notes = self._notes and self._kept()
+        packet._anomalies = self._anomalies and self._kept()
         return packet
 
     def _stacked(self, other: Any) -> Any:
@@ -207,8 +207,8 @@ class Packet(Held):
             if self.payload:
                 raise BuildError("/", "headers before the payload", other.summary())
             count = len(self._headers)
-            gaps = {**self._gaps, **{i + count: gap for i, gap in other._gaps.items()}}
-            return Packet(self._headers + other._headers, other._payload, Notes(gaps) if gaps else None)
+            gaps = {**self._trailing_bytes, **{i + count: gap for i, gap in other._trailing_bytes.items()}}
+            return Packet(self._headers + other._headers, other._payload, Anomalies(gaps) if gaps else None)
         return self._stacked(_packet(other)) if is_foreign(other) else NotImplemented
 
     def __rtruediv__(self, other: Any) -> Packet:
@@ -220,31 +220,31 @@ class Packet(Held):
 
     def with_fault(self, fault: Fault, linktype: int | None = None) -> Packet:
         """Return this packet with one more thing to be said of it; of a link type that is not declared, its number."""
-        notes = self._notes or Notes({})
-        said = Notes(
-            notes.gaps,
-            (*notes.faults, fault),
-            notes.missing,
-            notes.cut,
-            notes.linktype if linktype is None else linktype,
+        anomalies = self._anomalies or Anomalies({})
+        said = Anomalies(
+            anomalies.gaps,
+            (*anomalies.faults, fault),
+            anomalies.missing,
+            anomalies.cut,
+            anomalies.linktype if linktype is None else linktype,
         )
         more = Packet(self._headers, self._payload, said)
         more._data, more._resolved = self._data, self._resolved
         return more
 
-    def _kept(self) -> Notes | None:
-        """What of the notes goes on to a packet made from this one: the bytes that fill the frame."""
-        return Notes(self._notes.gaps) if self._notes is not None and self._notes.gaps else None
+    def _kept(self) -> Anomalies | None:
+        """What of the anomalies goes on to a packet made from this one: the bytes that fill the frame."""
+        return Anomalies(self._anomalies.gaps) if self._anomalies is not None and self._anomalies.gaps else None
 
     def __bytes__(self) -> bytes:
         data = self._data
         if data is None:
-            headers, notes = self._headers, self._notes
+            headers, anomalies = self._headers, self._anomalies
             # A stack that comes often has a function of its own (see `stacks`), which may still pass.
-            builder = stack_encoders.get(tuple(map(type, headers))) if notes is None else None
+            builder = stack_encoders.get(tuple(map(type, headers))) if anomalies is None else None
             data = builder(headers, self._payload) if builder is not None else None
             if data is None:
-                data = build(headers, self._payload, notes.gaps if notes is not None else None)
+                data = build(headers, self._payload, anomalies.gaps if anomalies is not None else None)
             self._data = data
         return data
 
@@ -256,16 +256,16 @@ class Packet(Held):
         for header in self._headers:
             for f in type(header)._fields:
                 if f.kind.wire == "items" and getattr(header, f.slot) is not None:
-                    header._parsed(f)
-        return build(self._headers, self._payload, self._gaps)
+                    header._items_of(f)
+        return build(self._headers, self._payload, self._trailing_bytes)
 
     def _build(self) -> tuple[Bodies, tuple[Header, ...]]:
         """Return what lies above each header in bytes, and the headers with derived fields filled in."""
         layers = self.layers
-        return Bodies(bytes(self), layers, self._gaps), layers
+        return Bodies(bytes(self), layers, self._trailing_bytes), layers
 
     def _resolve(self) -> tuple[Header, ...]:
-        headers, gaps = self._headers, self._gaps
+        headers, gaps = self._headers, self._trailing_bytes
         resolved = []
         body, above = self._payload, None
         for i in range(len(headers) - 1, -1, -1):
@@ -318,7 +318,7 @@ class Packet(Held):
     def _rederived(self) -> tuple[Header, ...]:
         """Return the headers with every captured field that is consistent made derived again; worked out once."""
         if not hasattr(self, "_derived"):
-            self._derived = rederived(self._headers, self.layers, bytes(self), self._payload, self._gaps)
+            self._derived = rederived(self._headers, self.layers, bytes(self), self._payload, self._trailing_bytes)
         return self._derived
 
     # Explaining ---------------------------------------------------------------------------------------------
@@ -439,4 +439,4 @@ def _packet(packet: Any) -> Packet:
     return found
 
 
-made.update(Packet=Packet, Notes=Notes, new=Packet.__new__)
+made.update(Packet=Packet, Anomalies=Anomalies, new=Packet.__new__)

@@ -65,7 +65,7 @@ class Deep:
         fields: the same as plain data: dicts by field name, lists, str, int, bytes. A packet's dict has its class under
             "layer" and what it carries under "payload".
         faults: what went wrong, as `Packet.faults`; empty where all was understood.
-        by: why this decoder: "name" (it was asked for), "header" (a number below the data), "begin" (what the data begins
+        by: why this decoder: "name" (it was requested), "header" (a number below the data), "begin" (what the data begins
             with) or "port" (a guess by a port, which the data looks like); "" where none was found.
     """
 

@@ -33,7 +33,7 @@ def value_text(f: Field, raw: Any, header: AnyHeader | None = None) -> str:
     if raw is None:
         return "absent"
     if f.kind.wire == "items":
-        items = header._parsed(f) if header is not None and type(raw) is bytes else raw
+        items = header._items_of(f) if header is not None and type(raw) is bytes else raw
         return ", ".join(bytes_text(i) if isinstance(i, bytes) else repr(i) for i in items) or "none"
     if isinstance(f.rule, Checksum) and f.kind.wire == "number":
         return f"0x{raw:0{f.kind.fixed_bits // 4}x}"

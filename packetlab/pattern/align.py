@@ -97,7 +97,7 @@ def align(
         done.add(state)
         place, packet, have = state
         if place == len(blocks) and packet == count:
-            return _told(blocks, state, before)
+            return _traced(blocks, state, before)
         moves: list[tuple[float, State, Move]] = []
         fits = False
         if place < len(blocks):
@@ -142,7 +142,7 @@ def _nothing(blocks: Sequence[Block], place: int) -> tuple[int, ...]:
     return (0,) * len(blocks[place]) if place < len(blocks) else ()
 
 
-def _told(blocks: Sequence[Block], state: State, before: dict[State, tuple[State, Move]]) -> Alignment:
+def _traced(blocks: Sequence[Block], state: State, before: dict[State, tuple[State, Move]]) -> Alignment:
     reading = Alignment()
     while state in before:
         previous, (member, packet, how) = before[state]

@@ -40,7 +40,7 @@ class Test:
     __slots__ = ()
 
     def __call__(self, packet: Packet, frame: object = None) -> bool:
-        """Whether a packet passes. `frame`: what it was captured in; BuildError where that is asked for and not given."""
+        """Whether a packet passes. `frame`: what it was captured in; BuildError where that is needed and not given."""
         raise NotImplementedError
 
     def matches(self) -> list[Match | About]:
@@ -53,7 +53,7 @@ class Test:
 
 
 class Condition(NamedTuple):
-    """What is asked of one value.
+    """A test of one value.
 
     `path` is its name (field, then part), `value` raw: of `sign` "in" several, of "true" none, of "masked" and "unmasked"
     a mask and the bits that are to lie under it, or not.
@@ -99,9 +99,9 @@ class Match(Test):
         self.paths = tuple(FieldPath.of(header, one.path, "filter", occurrence) for one in conditions)
 
     def __call__(self, packet: Packet, frame: object = None) -> bool:
-        asked = list(zip(self.paths, self.conditions, strict=True))
+        tests = list(zip(self.paths, self.conditions, strict=True))
         return any(
-            all(any(condition.holds(raw) for raw in path.raws(packet, place)) for path, condition in asked)
+            all(any(condition.holds(raw) for raw in path.raw_values(packet, place)) for path, condition in tests)
             for place in FieldPath(self.header, self.occurrence).found(packet)
         )
 
@@ -231,11 +231,11 @@ def prototype_test(prototype: Header) -> tuple[Test, bool]:
         if isinstance(raw, AnyValue):
             continue
         if isinstance(raw, Between):
-            conditions += [Condition((f.name,), ">=", raw.raws[0]), Condition((f.name,), "<=", raw.raws[1])]
+            conditions += [Condition((f.name,), ">=", raw.raw_values[0]), Condition((f.name,), "<=", raw.raw_values[1])]
         elif isinstance(raw, OneOfThese):
-            conditions.append(Condition((f.name,), "in", raw.raws))
+            conditions.append(Condition((f.name,), "in", raw.raw_values))
         elif isinstance(raw, Masked):
-            conditions.append(Condition((f.name,), "masked", raw.raws))
+            conditions.append(Condition((f.name,), "masked", raw.raw_values))
         elif type(raw) in (int, bytes) and f.kind.wire != "items":
             conditions.append(Condition((f.name,), "==", raw))
         else:

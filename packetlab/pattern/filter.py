@@ -124,7 +124,7 @@ class _Parser:
         if of_frame in FRAME and (sign in ("in", *COMPARE) or header_named(name) is None):
             self.place += 1
             kind = {"comment": _TEXT, "time_ns": _TIME}.get(of_frame, _COUNT)
-            return self.asked((of_frame,), kind, of_frame, lambda condition: About(condition))
+            return self.comparison((of_frame,), kind, of_frame, lambda condition: About(condition))
         try:
             path = FieldPath.parse(name, self.where())
         except BuildError as error:
@@ -134,11 +134,11 @@ class _Parser:
         if not path.names:
             return Match(path.header, (), path.occurrence)
         called = ".".join([path.header.__name__, *path.names])
-        return self.asked(
+        return self.comparison(
             path.names, path.kind, called, lambda condition: Match(path.header, (condition,), path.occurrence)
         )
 
-    def asked(self, names: tuple[str, ...], kind: Kind, called: str, make: Any) -> Test:
+    def comparison(self, names: tuple[str, ...], kind: Kind, called: str, make: Any) -> Test:
         """Return the test that follows a name: `make` makes one of a condition."""
         at = self.place
         sign = self.take("in", *COMPARE)

@@ -105,6 +105,6 @@ def _mismatches(mine: Header, theirs: Header, known: Known) -> list[str]:
             wanted = expected(mine, f, known)
             if not mine._same(theirs, f, known):
                 got = getattr(theirs, f.slot)
-                got = getattr(theirs._alone(), f.slot) if got is None else got
+                got = getattr(theirs._resolved_alone(), f.slot) if got is None else got
                 lines.append(f"{type(mine).__name__}.{f.name}: expected {wanted}, got {value_text(f, got, theirs)}")
     return lines

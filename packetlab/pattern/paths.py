@@ -148,7 +148,7 @@ class FieldPath(NamedTuple):
         places = [place for place, layer in enumerate(packet.layers) if isinstance(layer, self.header)]
         return places[self.occurrence - 1 : self.occurrence] if self.occurrence else places
 
-    def raws(self, packet: Packet, place: int) -> list[Any]:
+    def raw_values(self, packet: Packet, place: int) -> list[Any]:
         """Return the raw values in the header at a place among the layers: of items as many as there are, else one or none."""
         if not self.fields:
             return [packet._build()[0][place] if self.part else 1]
@@ -158,8 +158,8 @@ class FieldPath(NamedTuple):
         """Return the raw values of a field in a header whose derived fields are filled in."""
         headers = [header]
         for f in self.fields[:-1]:
-            lists = [one._parsed(f) for one in headers if getattr(one, f.slot) is not None]
-            headers = [item._alone() for items in lists for item in items if isinstance(item, Header)]
+            lists = [one._items_of(f) for one in headers if getattr(one, f.slot) is not None]
+            headers = [item._resolved_alone() for items in lists for item in items if isinstance(item, Header)]
         slot = self.fields[-1].slot
         return [self._taken(raw) for raw in (getattr(one, slot) for one in headers) if raw is not None]
 

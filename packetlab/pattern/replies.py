@@ -42,7 +42,7 @@ def _raw(header: Header | None, name: str) -> Any:
     if header is None:
         return None
     raw = getattr(header, "_" + name)
-    return getattr(header._alone(), "_" + name) if raw is None else raw
+    return getattr(header._resolved_alone(), "_" + name) if raw is None else raw
 
 
 class Reason(NamedTuple):
@@ -101,8 +101,8 @@ class _Alone:
 
 def reasons(reply: Packet, request: Packet) -> list[Reason]:
     """Return why `reply` does not answer `request`; nothing where it does."""
-    asked, answered = ruled(request), ruled(reply)
-    if not asked:
+    requesting, answered = ruled(request), ruled(reply)
+    if not requesting:
         names = " / ".join(type(h).__name__ for h in request.layers) or "an empty packet"
         return [Reason("", None, f"no rule says what answers {names}")]
     report = next((h for h in reply.layers if _quotes(h)), None)
@@ -110,7 +110,7 @@ def reasons(reply: Packet, request: Packet) -> list[Reason]:
         name = type(report).__name__
         return [Reason(name, None, f"{name} reports an error, which is no answer")]
     found = []
-    for one, other in zip_longest(asked, answered[: len(asked)]):
+    for one, other in zip_longest(requesting, answered[: len(requesting)]):
         if other is None:
             names = " / ".join(type(h).__name__ for h in reply.layers) or "an empty packet"
             said = f"nothing answers {type(one).__name__} in {names}{_from_port(reply, type(one))}"
@@ -146,8 +146,8 @@ def rule_between(request: type[AnyHeader], reply: type[AnyHeader]) -> Expr | Non
     """Return the rule for two header classes; None where the one does not answer the other."""
     for cls in reply.__mro__:
         stated: dict[Any, Expr] = vars(cls).get("_answers", {})
-        for asked, rule in stated.items():
-            if issubclass(request, asked or cls):
+        for base, rule in stated.items():
+            if issubclass(request, base or cls):
                 return rule
     return None
 
@@ -231,7 +231,7 @@ def keys(packet: Packet, side: str) -> list[tuple[Any, ...]]:
     """Return what a request and its reply have in common by the rules' equalities, for finding one by the other.
 
     One such key for each stack of headers that may answer, or be answered. Where a rule asks for an equality or else
-    for something of the request alone (a group was asked), requests of the second kind have None in its place, and a reply
+    for something of the request alone (sent to a group), requests of the second kind have None in its place, and a reply
     has keys of both kinds.
     """
     stacks: list[tuple[Any, ...]] = [()]
@@ -241,8 +241,8 @@ def keys(packet: Packet, side: str) -> list[tuple[Any, ...]]:
             others = [cls, *cls._answered] if rule_between(cls, cls) is not None else list(cls._answered)
             related = [(cls, other) for other in others]
         else:
-            asked = [cls if one is None else one for base in cls.__mro__ for one in vars(base).get("_answers", {})]
-            related = [(one, cls) for one in dict.fromkeys(asked)]
+            requests = [cls if one is None else one for base in cls.__mro__ for one in vars(base).get("_answers", {})]
+            related = [(one, cls) for one in dict.fromkeys(requests)]
         ends = []
         for one, other in related:
             rule = rule_between(one, other)

@@ -11,9 +11,9 @@ from packetlab.codec.bodies import measured
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.stacks import count_use, stack_decoders
 from packetlab.errors import DissectError
+from packetlab.packet.anomalies import Anomalies
 from packetlab.packet.coerce import first_header_of
 from packetlab.packet.foreign import as_bytes
-from packetlab.packet.notes import Notes
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols import linktypes as _all_headers  # noqa: F401  bytes may hold any of them
 from packetlab.protocols.link import PPP, Ether, ShortPPP
@@ -37,7 +37,7 @@ def dissect(
         wire_length: bytes there were on the wire, where the capture kept fewer; the fault that this leaves is marked
             as `cut`, and `Packet.truncated` says so.
         strict: raise for the first fault instead of keeping it on the packet.
-        keep: False packs the packet anew when its bytes are asked for, instead of returning `data` (for tests).
+        keep: False packs the packet anew when its bytes are needed, instead of returning `data` (for tests).
 
     Raises:
         DissectError: with `strict`, where bytes and declaration disagree.
@@ -77,9 +77,9 @@ def dissect(
     packet._stack = packet._resolved = tuple(headers)
     packet._payload = data[start:end]
     packet._data = data
-    packet._notes = packet._path = None
+    packet._anomalies = packet._path = None
     if not ctx.clean or gaps:
-        packet._notes = Notes(gaps, tuple(ctx.faults), ctx.missing, ctx.cut)
+        packet._anomalies = Anomalies(gaps, tuple(ctx.faults), ctx.missing, ctx.cut)
     if ctx.clean and keep and root is not None:
         count_use(root, packet._stack)
     if strict and packet.faults:

@@ -51,7 +51,7 @@ class ARP(
     under=Ether,
     when={"type": (0x0806, 0x8035)},
     payload_size=0,
-    # RFC 826, "packet reception": asker and asked change places.
+    # RFC 826, "packet reception": requester and target change places.
     answers=(request.operation == 1)
     & (reply.operation == 2)
     & (reply.sender_ip == request.target_ip)
@@ -118,7 +118,7 @@ class IPv4(
     unsized=field("length") == 0,  # as segmentation offload hands packets to a capture, longer than an MTU
     partial=(field("flags") & 1) != 0,
     pseudo=("src", "dst"),
-    # Whoever was asked answers: anybody, where it was a group or all (RFC 1112, RFC 919).
+    # The destination answers: anybody, where it was a group or all (RFC 1112, RFC 919).
     answers=((reply.src == request.dst) | (request.dst >> 28 == 14) | (request.dst == 0xFFFFFFFF))
     & ((reply.dst == request.src) | (request.src == 0)),
 ):

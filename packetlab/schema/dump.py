@@ -56,8 +56,8 @@ def describe(header: type[AnyHeader]) -> dict[str, Any]:
     if under:
         found["under"] = under
     answers = [
-        {**({} if asked is None else {"header": asked.__name__}), "rule": dump_expression(rule)}
-        for asked, rule in header._answers.items()
+        {**({} if request is None else {"header": request.__name__}), "rule": dump_expression(rule)}
+        for request, rule in header._answers.items()
     ]
     if answers:
         found["answers"] = answers
@@ -77,7 +77,7 @@ def described(headers: Iterable[type[AnyHeader]]) -> list[dict[str, Any]]:
             return
         # Its body names items and whom it answers; what it is bound to may come after.
         items = [f.kind.item for f in header._fields if f.kind.wire == "items"]
-        for needed in (*items, *(asked for asked in header._answers if asked is not None)):
+        for needed in (*items, *(request for request in header._answers if request is not None)):
             if not needed.__module__.startswith(OWN) or needed in wanted:
                 visit(needed, (*path, header))
         for lower, _, _ in bindings_of(header):

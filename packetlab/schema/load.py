@@ -279,14 +279,14 @@ class _Maker:
                 raise DeclareError(where, "a name that is free", member)
             number(value, where)
         flags = number(data.get("flags", 0), where, 0, 1)
-        told = json.dumps(data)
-        if told not in self.enums:
+        dumped = json.dumps(data)
+        if dumped not in self.enums:
             base: Any = IntFlag if flags else IntEnum
             made = base(called, members, module=MODULE)
             if "doc" in data:
                 made.__doc__ = text(data["doc"], where, WORDS)
-            self.enums[told] = made
-        return self.enums[told]
+            self.enums[dumped] = made
+        return self.enums[dumped]
 
     def spec(self, row: dict[str, Any], kind: Kind, where: str) -> Spec:
         rules: dict[str, Any] = {}
@@ -348,15 +348,15 @@ class _Maker:
             rules: dict[type[AnyHeader] | None, Expr] = {}
             for entry in expect_list(data, where, ANSWERS):
                 entry = table(entry, where, "header rule")
-                asked = self.known(entry["header"], where) if "header" in entry else None
-                if asked in rules:
+                request = self.known(entry["header"], where) if "header" in entry else None
+                if request in rules:
                     raise DeclareError(where, "one rule for each header", safe_repr(entry.get("header")))
-                rules[asked] = answer(entry.get("rule"), where)
+                rules[request] = answer(entry.get("rule"), where)
             rules = registry.parse_answers(cls, rules)
             if new:
                 cls._answers = rules
                 registry.answer(cls)
-            elif _told(rules) != _told(cls._answers):
+            elif _rule_texts(rules) != _rule_texts(cls._answers):
                 raise DeclareError(where, f"what {cls.__module__}.{cls.__qualname__} answers", "something else")
 
     def compile_all(self) -> None:
@@ -374,8 +374,8 @@ def _form(header: type[AnyHeader]) -> dict[str, Any]:
     return {word: value for word, value in describe(header).items() if word not in ("under", "answers", "doc")}
 
 
-def _told(answers: dict[type[AnyHeader] | None, Expr]) -> dict[type[AnyHeader] | None, str]:
-    return {asked: str(rule) for asked, rule in answers.items()}
+def _rule_texts(answers: dict[type[AnyHeader] | None, Expr]) -> dict[type[AnyHeader] | None, str]:
+    return {request: str(rule) for request, rule in answers.items()}
 
 
 def _needed(descriptions: list[Any], place: int) -> set[int]:

@@ -73,9 +73,9 @@ def _answers(data: object, where: str) -> str:
         if type(entry) is not dict:
             raise DeclareError(where, "a rule of a reply", safe_repr(entry))
         rules.append((name(entry["header"], where) if "header" in entry else "None", spelled(entry.get("rule"), where)))
-    if [asked for asked, _ in rules] == ["None"]:
+    if [request for request, _ in rules] == ["None"]:
         return rules[0][1]  # of a header of its own class
-    return f"{{{', '.join(f'{asked}: {rule}' for asked, rule in rules)}}}"
+    return f"{{{', '.join(f'{request}: {rule}' for request, rule in rules)}}}"
 
 
 def _field(row: object, where: str, enums: dict[str, None]) -> str:

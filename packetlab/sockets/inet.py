@@ -159,7 +159,7 @@ class InetSocket(Socket):
         (found,) = self._wait(ready, verb, [(self.sock.fileno(), select.POLLIN)])
         return found
 
-    def _deliver(self, do: object, turn: QueuedCall | None = None) -> int:
+    def _deliver(self, do: object, queued: QueuedCall | None = None) -> int:
         def ready() -> int | None:
             try:
                 sent: int = self._call(do, "write")
@@ -167,7 +167,7 @@ class InetSocket(Socket):
                 return None
             return sent
 
-        return self._wait(ready, "write", [(self.sock.fileno(), select.POLLOUT)], turn)
+        return self._wait(ready, "write", [(self.sock.fileno(), select.POLLOUT)], queued)
 
     def close(self) -> None:
         """Close the socket; the kernel delivers what was written."""
@@ -281,10 +281,10 @@ class InetStream(InetSocket):
         self._need(self._connected, errno.ENOTCONN, "write", *MISUSES[errno.ENOTCONN])
         raw = memoryview(bytes(outgoing(data, f"{self}: write")))
         done = 0
-        with (turn := QueuedCall(self._timeout)).call, self._turn("write", "write", turn):
+        with (queued := QueuedCall(self._timeout)).call, self._turn("write", "write", queued):
             while done < len(raw):
                 rest = raw[done:]
-                done += self._deliver(lambda rest=rest: self.sock.send(rest, _socket.MSG_NOSIGNAL), turn)
+                done += self._deliver(lambda rest=rest: self.sock.send(rest, _socket.MSG_NOSIGNAL), queued)
         return done
 
     def read(self, size: int = LARGEST) -> bytes:

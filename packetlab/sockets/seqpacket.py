@@ -93,10 +93,10 @@ class SeqpacketSocket(SPPSocket):
         self._need(plain, EINVAL, verb, "data", "an attention, which is one byte", "see attention()")
         self._open(verb)
         whole, size = Given({}, {"control": control}).over(given), self._mtu
-        with (turn := QueuedCall(self._timeout)).call, self._turn("write", verb, turn):
+        with (queued := QueuedCall(self._timeout)).call, self._turn("write", verb, queued):
             for start in range(0, max(1, len(raw)), size):
                 piece, last = raw[start : start + size], start + size >= len(raw)
-                self._queue(piece, whole, end_of_message=last, force=force, verb=verb, turn=turn)
+                self._queue(piece, whole, end_of_message=last, force=force, verb=verb, queued=queued)
         return len(raw)
 
     def read_message(self, largest: int = 1 << 24) -> bytes:
@@ -113,8 +113,8 @@ class SeqpacketSocket(SPPSocket):
         verb = "read_message"
         self._need_size(largest, verb)
         self._open(verb)
-        with (turn := QueuedCall(self._timeout)).call, self._turn("read", verb, turn):
-            while (packet := self._next_packet(verb, turn)) is not None:
+        with (queued := QueuedCall(self._timeout)).call, self._turn("read", verb, queued):
+            while (packet := self._next_packet(verb, queued)) is not None:
                 control = int(packet[SPP].control)
                 last, data = bool(control & END_OF_MESSAGE), b"" if control & ATTENTION else packet.payload
                 if self._passed is not None:

@@ -142,8 +142,8 @@ class Socket(Shown, metaclass=_ClosedToNewAttributes):
         """Close the socket; a thread waiting at it gets an error. Safe to call twice."""
         with self.host.medium.lock:
             self.closed = True
-            for turn in self._turns.values():
-                turn.sleepers.wake()
+            for queued in self._turns.values():
+                queued.sleepers.wake()
             self.host.medium.poke()
 
     # Waiting ------------------------------------------------------------------------------------------------
@@ -153,11 +153,11 @@ class Socket(Shown, metaclass=_ClosedToNewAttributes):
         ready: Callable[[], T | None],
         verb: str,
         files: Files = (),
-        turn: QueuedCall | None = None,
+        queued: QueuedCall | None = None,
         blocked: int = EAGAIN,
     ) -> T:
         """Let things happen until `ready` gives something. `blocked`: the errno where nothing does and it must not wait."""
-        timeout = self._timeout if turn is None else turn.timeout
+        timeout = self._timeout if queued is None else queued.timeout
 
         def look() -> T | None:
             # Another thread may have closed it meanwhile, or its host; a handler of a signal even while this looks.
@@ -184,14 +184,14 @@ class Socket(Shown, metaclass=_ClosedToNewAttributes):
         return medium.wait(look, f"{self}: {verb}", timeout, files)
 
     @contextmanager
-    def _turn(self, side: str, verb: str, turn: QueuedCall) -> Iterator[None]:
+    def _turn(self, side: str, verb: str, queued: QueuedCall) -> Iterator[None]:
         """Read ("read") or write ("write") in several steps with no other thread's between: BSD's sblock.
 
-        To be entered with the turn's lock held: ``with (turn := QueuedCall(self._timeout)).call, self._turn(side, verb, turn):``.
+        To be entered with the turn's lock held: ``with (queued := QueuedCall(self._timeout)).call, self._turn(side, verb, queued):``.
         """
 
         def take() -> bool:
-            self._turns[side] = turn
+            self._turns[side] = queued
             return True
 
         try:
@@ -199,19 +199,19 @@ class Socket(Shown, metaclass=_ClosedToNewAttributes):
             yield
         finally:
             with self.host.medium.lock:
-                if self._turns.get(side) is turn:
+                if self._turns.get(side) is queued:
                     del self._turns[side]
-                turn.sleepers.wake()
+                queued.sleepers.wake()
 
-    def _wait_in_turn(self, side: str, ready: Callable[[], T | None], verb: str, turn: QueuedCall | None = None) -> T:
+    def _wait_in_turn(self, side: str, ready: Callable[[], T | None], verb: str, queued: QueuedCall | None = None) -> T:
         """Do as `_wait`, and let a call of another thread that has its `QueuedCall` finish first."""
 
         def look() -> T | QueuedCall | None:
             holder = self._turns.get(side)
-            if holder is not turn and holder is not None and not holder.lasts:
+            if holder is not queued and holder is not None and not holder.lasts:
                 del self._turns[side]
                 holder = None
-            if holder is turn or holder is None:
+            if holder is queued or holder is None:
                 return ready()
             if holder.thread == threading.get_ident():
                 got = "one within it, as a signal's handler makes"
@@ -221,10 +221,10 @@ class Socket(Shown, metaclass=_ClosedToNewAttributes):
                 )
             return holder
 
-        medium, timeout = self.host.medium, self._timeout if turn is None else turn.timeout
+        medium, timeout = self.host.medium, self._timeout if queued is None else queued.timeout
         until = None if timeout is None else medium.now + int(timeout * SECOND)
         while True:
-            found = cast("T | QueuedCall", self._wait(look, verb, turn=turn))
+            found = cast("T | QueuedCall", self._wait(look, verb, queued=queued))
             if not isinstance(found, QueuedCall):
                 return found
             if timeout == 0:

@@ -46,7 +46,7 @@ class SPPSocket(Socket):
         self._set_default(NO_HEADER, NOTHING)
         self._mtu = LARGEST
         self._number = 0
-        self._told = False  # a call has raised what ended the connection
+        self._raised_end = False  # a call has raised what ended the connection
         self._closing = False  # a close waits
         self._connecting = False  # a connect has yet to be finished, by another one
         self._connection = connection
@@ -65,7 +65,7 @@ class SPPSocket(Socket):
 
     def _set_default(self, header: Prototype, given: Given, force: bool = False) -> None:
         self._default, self._given, self._force = header, given, force
-        # As plain numbers too: they are asked for with every write.
+        # As plain numbers too: they are needed for every write.
         spp = given.spp or {}
         self._datastream, self._control = int(spp.get("datastream", 0)), int(spp.get("control", 0))
 
@@ -280,7 +280,7 @@ class SPPSocket(Socket):
                 self.host.schedule(self._connection, self._connection.close)
         if self._connection is not None and not medium.closed:
             self._wait(self._closed, "close")
-            if not self._told:
+            if not self._raised_end:
                 self.check_lost()
 
     def check_lost(self) -> None:
@@ -291,7 +291,7 @@ class SPPSocket(Socket):
     def _lost(self, connection: Connection, otherwise: str = "closed") -> OSError:
         """Return the error that ended a connection, with what happened before as a note."""
         error = connection.error or broken(ConnectionResetError, f"{self}: {otherwise}")
-        self._told = True
+        self._raised_end = True
         if not hasattr(error, "__notes__") and (story := self.host.story()) is not None:
             error.add_note(story)
         return error
@@ -307,7 +307,7 @@ class SPPSocket(Socket):
         return True if connection.settled or hopeless else None
 
     def abort(self) -> None:
-        """Close at once. The other end is told by an Error, once, so that it need not wait for what will not come.
+        """Close at once. The other end gets an Error, once, so that it need not wait for what will not come.
 
         A `close` that waits, in another thread or below a signal's handler, ends.
         """
@@ -341,7 +341,7 @@ class SPPSocket(Socket):
 
     def _queue(
         self, data: bytes, given: Given = NOTHING, end_of_message: bool = False, force: bool = False,
-        verb: str = "write", turn: QueuedCall | None = None,
+        verb: str = "write", queued: QueuedCall | None = None,
     ) -> None:  # fmt: skip
         """Send one packet, waiting for room, and while another thread is within a longer write."""
         connection = self._open(verb)
@@ -371,7 +371,7 @@ class SPPSocket(Socket):
                 with self.host.medium.lock:  # beside all others
                     forced()
             else:
-                self._wait_in_turn("write", forced, verb, turn)
+                self._wait_in_turn("write", forced, verb, queued)
             return
 
         ends, attention = bool(control & END_OF_MESSAGE), bool(control & ATTENTION)
@@ -394,7 +394,7 @@ class SPPSocket(Socket):
         if attention:
             self._wait(sent, verb)  # it is for the peer at once, and no part of a message
         else:
-            self._wait_in_turn("write", sent, verb, turn)
+            self._wait_in_turn("write", sent, verb, queued)
 
     def attention(self, byte: bytes | int) -> None:
         """Tell the peer one byte ahead of everything that it has yet to read (MSG_OOB); it also comes in its place."""
@@ -426,7 +426,7 @@ class SPPSocket(Socket):
         """
         return self._next_packet("read")
 
-    def _next_packet(self, verb: str, turn: QueuedCall | None = None) -> Packet | None:
+    def _next_packet(self, verb: str, queued: QueuedCall | None = None) -> Packet | None:
         connection = self._open(verb)
 
         def ready() -> tuple[Packet | None] | None:
@@ -441,7 +441,7 @@ class SPPSocket(Socket):
                 raise self._lost(connection)
             return None
 
-        (packet,) = self._wait_in_turn("read", ready, verb, turn)
+        (packet,) = self._wait_in_turn("read", ready, verb, queued)
         if packet is None:
             self._need_open(verb)  # an end that a signal's handler made within is not the other side's
         else:

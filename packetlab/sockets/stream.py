@@ -16,7 +16,7 @@ from packetlab.sockets.spp import QUEUE, SPPSocket
 
 __tracebackhide__ = deliberate
 
-AT_ONCE = 65536  # bytes that a read gives at most, unless told otherwise
+AT_ONCE = 65536  # bytes that a read gives at most, unless given otherwise
 
 
 class StreamSocket(SPPSocket):
@@ -41,10 +41,10 @@ class StreamSocket(SPPSocket):
             if raw or given is not NOTHING:  # a prototype is a packet of its own; no data at all is nothing
                 self._queue(raw, given, end_of_message=True, force=force)
             return len(raw)
-        with (turn := QueuedCall(self._timeout)).call, self._turn("write", "write", turn):
+        with (queued := QueuedCall(self._timeout)).call, self._turn("write", "write", queued):
             for start in range(0, len(raw), size):
                 piece, last = raw[start : start + size], start + size >= len(raw)
-                self._queue(piece, given, end_of_message=last, force=force, turn=turn)
+                self._queue(piece, given, end_of_message=last, force=force, queued=queued)
         return len(raw)
 
     def read(self, size: int = AT_ONCE) -> bytes:

@@ -44,7 +44,7 @@ class StreamDriver:
         return [self.line] if self.line.mask and self.line.fileno() >= 0 else []
 
     def take(self, port: Any, data: bytes, now: int) -> None:
-        """Nothing comes this way; `turn` reads the stream."""
+        """Nothing comes this way; `poll` reads the stream."""
 
     def failed(self, port: object, error: OSError) -> None:
         """The stream's descriptor is gone."""
@@ -54,7 +54,7 @@ class StreamDriver:
         if self in self.medium.drivers:
             self.medium.drive(self)
 
-    def turn(self, now: int) -> None:
+    def poll(self, now: int) -> None:
         raise NotImplementedError
 
     def leave(self) -> None:

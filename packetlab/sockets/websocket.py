@@ -36,7 +36,7 @@ class WebSocketSocket(Socket):
 
     Attributes:
         close_code, close_reason: what the other side gave, once it is closed; 1005: no code, 1006: no close at all.
-        subprotocol, extensions: as agreed on. request: what the client asked for.
+        subprotocol, extensions: as agreed on. request: what the client requested.
         log: the last events of the engine, but for messages, pings and pongs.
     """
 
@@ -190,7 +190,7 @@ class WebSocketSocket(Socket):
             return True
 
         self._wait(sent, "write")
-        medium.turn(endpoint)
+        medium.poll(endpoint)
         return len(message)
 
     def write_raw(self, data: Data) -> int:
@@ -205,7 +205,7 @@ class WebSocketSocket(Socket):
             return True
 
         self._wait(sent, "write_raw")
-        self.host.medium.turn(endpoint)
+        self.host.medium.poll(endpoint)
         return len(raw)
 
     def read(self) -> str | bytes | None:
@@ -231,7 +231,7 @@ class WebSocketSocket(Socket):
             return medium.now
 
         start = self._wait(sent, "ping")
-        medium.turn(endpoint)
+        medium.poll(endpoint)
         self._wait(lambda: endpoint.ponged(raw), "ping")
         return (medium.now - start) / SECOND
 
@@ -251,13 +251,13 @@ class WebSocketSocket(Socket):
             return
         self.stream.timeout = self.timeout  # as it is now, not as it was at `connect`
         endpoint, medium = self._endpoint, self.host.medium
-        with medium.lock:  # whoever reads in another thread is told of this close, not of its answer
+        with medium.lock:  # whoever reads in another thread hears of this close, not of its answer
             closing = endpoint is not None and endpoint.engine.state == "open"
             if endpoint is not None and closing:
                 endpoint.engine.close(code, reason)
             super().close()
             if endpoint is not None and closing:
-                medium.turn(endpoint)
+                medium.poll(endpoint)
         if self._porch is not None:
             self._porch.close()
         if endpoint is None:
@@ -281,7 +281,7 @@ class WebSocketSocket(Socket):
             self.stream.abort()
         else:
             self.stream.close()
-        if self.family == "xns" and not endpoint.told:
+        if self.family == "xns" and not endpoint.raised_loss:
             self.stream.check_lost()
 
     def abort(self) -> None:

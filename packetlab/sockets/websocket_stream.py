@@ -28,7 +28,9 @@ from packetlab.escaping import printable
 from packetlab.sockets.stream_driver import StreamDriver
 
 AHEAD, AHEAD_BYTES = 64, 1 << 24  # messages, and their size, kept for the reader; then the stream is read no further
-BEHIND = 1 << 20  # bytes that a writer, and answers to pings, may be ahead of the stream; then it is read no further
+UNSENT_LIMIT = (
+    1 << 20
+)  # bytes that a writer, and answers to pings, may be ahead of the stream; then it is read no further
 AT_ONCE = 256  # work of the engine (frames, reads and 4 kB blocks) before others have their turn
 FIRST = 64  # turns full of work before timers have theirs: an answer that has come already is none too late
 LET_IN = 16  # guests let in before others have their turn
@@ -50,7 +52,7 @@ class WebSocketDriver(StreamDriver):
         self.closed: Closed | None = None
         self.refused: Refused | None = None
         self.lost: Exception | None = None
-        self.told = False  # a call has raised that the stream was lost
+        self.raised_loss = False  # a call has raised that the stream was lost
         self.reader_gone = False
         self._out = b""
         self._busy = 0  # turns one after the other that were full of work
@@ -60,9 +62,9 @@ class WebSocketDriver(StreamDriver):
         self._said_all = self._heard_all = False
         self.gave_up = False  # the other side took too long over the close, with bytes of ours not taken
         self._hang_up_at: int | None = None
-        self.turn(self.medium.now)
+        self.poll(self.medium.now)
 
-    def turn(self, now: int) -> None:
+    def poll(self, now: int) -> None:
         """Move bytes between stream and engine, as far as both let."""
         if self._turning:
             return
@@ -111,8 +113,8 @@ class WebSocketDriver(StreamDriver):
 
     def _is_full(self) -> bool:
         """Say whether reading has to wait: for the program to take messages, or for the other side to take our bytes."""
-        behind = len(self.inbox) >= AHEAD or self.inbox_bytes >= AHEAD_BYTES
-        return (behind and not self.reader_gone) or len(self._out) >= BEHIND
+        full = len(self.inbox) >= AHEAD or self.inbox_bytes >= AHEAD_BYTES
+        return (full and not self.reader_gone) or len(self._out) >= UNSENT_LIMIT
 
     def _say(self, now: int) -> None:
         self._out += self.engine.bytes_to_send(now)
@@ -192,7 +194,7 @@ class WebSocketDriver(StreamDriver):
         if self.engine.state != "open":
             self._raise_lost()
             raise self.ended(verb)
-        return True if len(self._out) < BEHIND else None
+        return True if len(self._out) < UNSENT_LIMIT else None
 
     def ended(self, verb: str) -> BrokenPipeError:
         """Return the error for writing to a WebSocket that is closed."""
@@ -209,7 +211,7 @@ class WebSocketDriver(StreamDriver):
             self.inbox_bytes -= len(message)
             self.inbox.popleft()
             if full:
-                self.medium.turn(self)  # there is room again
+                self.medium.poll(self)  # there is room again
             return (message,)
         if self.closed is None:
             return None
@@ -240,7 +242,7 @@ class WebSocketDriver(StreamDriver):
 
     def _raise_lost(self) -> None:
         if self.lost is not None:
-            self.told = self.told or isinstance(self.lost, OSError)
+            self.raised_loss = self.raised_loss or isinstance(self.lost, OSError)
             raise self.lost
 
     def hang_up(self) -> None:
@@ -256,9 +258,9 @@ class Porch(StreamDriver):
         super().__init__(stream)
         self._most, self._make = most, make
         self._guests: list[WebSocketDriver] = []
-        self.turn(self.medium.now)
+        self.poll(self.medium.now)
 
-    def turn(self, now: int) -> None:
+    def poll(self, now: int) -> None:
         """Let streams in."""
         if self._turning:
             return
@@ -266,7 +268,7 @@ class Porch(StreamDriver):
         try:
             for guest in [*self._guests]:
                 if guest.opened is None and guest.done():
-                    # It was refused, and told so; or it never said what it wanted.
+                    # It was refused, with an answer; or it never said what it wanted.
                     guest.leave()
                     guest.stream.drop()
                     self._guests.remove(guest)
@@ -298,7 +300,7 @@ class Porch(StreamDriver):
         for guest in self._guests:
             if guest.opened is not None:
                 self._guests.remove(guest)
-                self.medium.turn(self)
+                self.medium.poll(self)
                 return guest
         return None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from packetlab.declare.addresses import XNSAddress, ip_bytes, ip_text, mac_bytes, mac_text
 from packetlab.errors import PacketlabError, suggestion
-from packetlab.link.lab.ghost import Ghost
+from packetlab.link.lab.unanswered import UnansweredAddress
 from packetlab.network.host import Place
 from packetlab.packet.packet import Packet
 from packetlab.view.conversation import spoken
@@ -32,14 +32,20 @@ def addresses(host: Any) -> frozenset[bytes]:
 
 
 class Party:
-    """One end of an expectation: a host or a ghost (all its addresses), the text or value of an address, or anybody (None).
+    """One end of an expectation: a host or an unanswered address (all its addresses), the text or value of an address, or anybody (None).
 
     Raises PacketlabError for a text that is neither an address nor the name of a known host.
     """
 
     def __init__(self, who: Any, known: Mapping[str, Any]) -> None:
         self.host = known.get(who, who) if isinstance(who, str) else who
-        self.name = "anyone" if who is None else f"{who}" if isinstance(who, Ghost) else str(getattr(who, "name", who))
+        self.name = (
+            "anyone"
+            if who is None
+            else f"{who}"
+            if isinstance(who, UnansweredAddress)
+            else str(getattr(who, "name", who))
+        )
         self._raw: frozenset[bytes] | None = None
         if who is not None and not hasattr(self.host, "attachments"):
             self._raw = frozenset(_parsed(who, known))
@@ -55,7 +61,7 @@ def _parsed(who: object, known: Mapping[str, Any]) -> list[bytes]:
     if isinstance(who, Place):
         nets = [attachment.network for attachment in who.host.attachments]
         return [bytes(XNSAddress(net, int.from_bytes(who.host.xns_bytes(), "big"), who.socket)) for net in nets]
-    if isinstance(who, Ghost):
+    if isinstance(who, UnansweredAddress):
         return [who.mac.packed, who.address.packed]
     packed = getattr(who, "packed", None)  # netaddr's and the standard library's addresses alike
     if isinstance(packed, bytes):

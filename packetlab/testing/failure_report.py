@@ -77,9 +77,9 @@ class Reporter:
             self.lines += ["", f"not seen: {lost} frames came faster than the tape could keep them"]
         if not self.lines:
             return ""
-        told = ", ".join(f"{count} {what}" for what, count in self.counts.items() if count)
+        counted = ", ".join(f"{count} {what}" for what, count in self.counts.items() if count)
         return "\n".join(
-            [f"the tape and the network differ: {told or 'frames lost'}", *self.lines, "", *self._ladder()]
+            [f"the tape and the network differ: {counted or 'frames lost'}", *self.lines, "", *self._ladder()]
         )
 
     # Entries ------------------------------------------------------------------------------------------------

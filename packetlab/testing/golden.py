@@ -89,7 +89,7 @@ class Golden:
         if self.mode == "new" and first == len(golden):
             self._write(now)
             return
-        raise Mismatch(self._told(golden, now, first, fields))
+        raise Mismatch(self._difference(golden, now, first, fields))
 
     def _write(self, frames: list[Frame]) -> None:
         """Write the file whole or not at all; one that would be the same is left alone."""
@@ -110,7 +110,7 @@ class Golden:
             raise
         self.recorded = self.path
 
-    def _told(self, golden: list[Frame], now: list[Frame], first: int, volatile: Volatile) -> str:
+    def _difference(self, golden: list[Frame], now: list[Frame], first: int, volatile: Volatile) -> str:
         lines = [
             f"the exchange is not that of {near(self.path)} ({len(golden)} packets, now {len(now)})",
             "",

@@ -57,8 +57,8 @@ class Pattern:
         """The fields that it says something of."""
         found = [header._field(name) for header in self._headers for name in sorted(header.given)]
         if isinstance(self._test, Test):
-            asked = [one for one in self._test.matches() if isinstance(one, Match)]
-            found += [path.field for match in asked for path in match.paths if path.field is not None]
+            matches = [one for one in self._test.matches() if isinstance(one, Match)]
+            found += [path.field for match in matches for path in match.paths if path.field is not None]
         return [f for f in found if f.kind.wire not in ("items", "payload")]
 
     def fits(self, packet: Packet, known: Known | None = None) -> bool:

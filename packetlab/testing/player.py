@@ -39,9 +39,9 @@ class Player:
 
     def _follow(self) -> None:
         if not self.medium.alone:
-            self.turn(self.medium.now)
+            self.poll(self.medium.now)
 
-    def turn(self, now: int) -> None:
+    def poll(self, now: int) -> None:
         """Send what is to be sent now."""
         self.due = None
         while (entry := self._next()) is not None:

@@ -77,7 +77,7 @@ class Programs:
         self.end()
 
     def check(self) -> None:
-        """Raise `Mismatch` where a program that was ready has ended by itself, and nobody asked about its end."""
+        """Raise `Mismatch` where a program that was ready has ended by itself, and nobody looked at its end."""
         __tracebackhide__ = True
         for program, serves in self._started:
             if serves and program.returncode is not None and not program.expected:

@@ -59,7 +59,7 @@ class Script:
         if not self.stream:
             turn = self._expected(data)
             if not self._agrees(turn, data):
-                raise Mismatch(self._told(turn, data))
+                raise Mismatch(self._difference(turn, data))
             self.place += 1
             return self.say()
         self._heard += data
@@ -73,14 +73,14 @@ class Script:
             else:
                 want, got = turn.data[: len(self._heard)], self._heard[: len(turn.data)]
                 if want != got:
-                    raise Mismatch(self._told(turn, got))
+                    raise Mismatch(self._difference(turn, got))
                 if len(got) < len(turn.data):
                     return said
                 self._heard = self._heard[len(got) :]
             if turn.ends:
                 turn = self.turns[self.place] = Turn(turn.by_server, b"", turn.header, turn.first, True)
                 if self._heard:
-                    raise Mismatch(self._told(turn, self._heard))
+                    raise Mismatch(self._difference(turn, self._heard))
                 return said
             self.place += 1
             said += self.say()
@@ -160,7 +160,7 @@ class Script:
                         return live
         return None
 
-    def _told(self, turn: Turn, data: bytes) -> str:
+    def _difference(self, turn: Turn, data: bytes) -> str:
         text = f"turn {self.place + 1} of {len(self.turns)}: the {self._other} said something else than was recorded"
         first_header = self._begins(turn)
         if first_header is not None:

@@ -107,7 +107,7 @@ class InterfaceSource(FrameSource):
     """An interface of the kernel, of a lab's host say: what comes and what goes. A thread fetches the frames.
 
     Args:
-        interface: opened with ``outgoing=True``; closed with the source. medium: is told of each frame, None: nobody is.
+        interface: opened with ``outgoing=True``; closed with the source. medium: hears of each frame, None: nobody does.
 
     To the medium it is a driver that has something to do as soon as a frame has come, so that whoever waits looks again.
     """
@@ -180,7 +180,7 @@ class InterfaceSource(FrameSource):
     def failed(self, port: object, error: OSError) -> None:
         """Nothing can."""
 
-    def turn(self, now: int) -> None:
+    def poll(self, now: int) -> None:
         """Waiting threads look again."""
         self.due = None
 

@@ -113,7 +113,7 @@ class Tape:
         self._add(Quiet(0, 0, self._count, self._caller(), within))
 
     def nothing_else(self) -> None:
-        """Expect no packet from here to the end, whatever the tape is told to put up with, but for `allow`ed ones."""
+        """Expect no packet from here to the end, whatever the tape is set to put up with, but for `allow`ed ones."""
         self._add(Quiet(0, 0, self._count, self._caller(), None))
 
     def send(
@@ -223,8 +223,8 @@ class Tape:
             return seen[i].sent is None and (self.allow_unexpected or self.allows(packets[i]))
 
         wanted = self.blocks if blocks is None else blocks
-        told = [block for block in wanted if not isinstance(block[0], Quiet)]
-        reading = align(told, len(seen), judge, free, self.allow_missing)
+        awaited = [block for block in wanted if not isinstance(block[0], Quiet)]
+        reading = align(awaited, len(seen), judge, free, self.allow_missing)
         self._known = state, seen, reading
         return seen, reading
 
@@ -260,14 +260,14 @@ class Tape:
         medium: Medium = mediums[0]
         if timeout is None and not all(source.virtual for source in self.sources):
             timeout = PATIENCE
-        medium.turn()
+        medium.poll()
         with suppress(TimeoutError, Stalled):  # what is missing is reported by the check
             medium.wait(lambda: True if self._happened() else None, "tape: play", timeout)
         self.check()
 
     def _happened(self) -> bool:
         for player in self._players.values():
-            player.turn(player.medium.now)
+            player.poll(player.medium.now)
         _, reading = self.reading()
         return reading.complete and all(e.gone is not None for b in self.blocks for e in b if isinstance(e, Send))
 

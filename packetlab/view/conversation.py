@@ -60,7 +60,7 @@ def label(packet: Packet, most: int = 2, also: Sequence[Field] = ()) -> str:
     return printable(text + _rest(packet))
 
 
-def asked(fields: Sequence[str | Field]) -> list[str | FieldPath]:
+def field_paths(fields: Sequence[str | Field]) -> list[str | FieldPath]:
     """Return what fields a reader asks for: names ("seq", "ip.ttl", "tcp.flags.syn") or fields (`SPP.seq`).
 
     BuildError for a name that no declared header has, for a payload, and for what is neither name nor field.
@@ -95,7 +95,7 @@ def asked(fields: Sequence[str | Field]) -> list[str | FieldPath]:
 
 
 def chosen(packet: Packet, fields: Sequence[str | FieldPath]) -> str:
-    """Return in one line what the fields say that were `asked` for.
+    """Return in one line what the fields say of `fields`.
 
     A name is looked for from the uppermost header down. What a packet does not have is left out.
     """

@@ -70,7 +70,7 @@ def mimebundle(thing: object) -> dict[str, str]:
 
 
 def class_pretty(header: HeaderType, printer: Any) -> None:
-    """Write a header class for IPython, and see to it that its HTML is asked for too.
+    """Write a header class for IPython, and see to it that its HTML is requested too.
 
     IPython calls no `_repr_*_` method of a class but this one, and calls it before it makes HTML. So here its formatter
     learns what to do with header classes, whichever of the two packages was imported first.

@@ -59,7 +59,7 @@ def segment(packet: Packet) -> SegmentInfo | None:
 
 def _tcp(packet: Packet, below: Sequence[Header], header: TCP) -> SegmentInfo:
     ends = next(((h._src, h._dst) for h in reversed(below) if h._declaration.pseudo), (None, None))  # type: ignore[attr-defined]
-    missing = packet._notes.missing if packet._notes is not None else 0
+    missing = packet._anomalies.missing if packet._anomalies is not None else 0
     flags = int(header.flags)
     size = len(packet.payload) + missing + bool(flags & TCPFlags.SYN) + bool(flags & TCPFlags.FIN)
     ack = header.ack if flags & TCPFlags.ACK else None
@@ -109,7 +109,7 @@ class _Direction:
         self.ack = self.window = -1
 
     def ahead(self, number: int, of: int) -> int:
-        """How far a number is ahead of another, negative for behind."""
+        """How far a number is ahead of another, negative where it lags."""
         half = self.modulus >> 1
         return (number - of + half) % self.modulus - half
 

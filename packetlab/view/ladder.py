@@ -19,7 +19,7 @@ from packetlab.pattern.paths import FieldPath
 from packetlab.protocols.transport import TCP, TCPFlags
 from packetlab.protocols.xns import SPP
 from packetlab.view import ladder_svg
-from packetlab.view.conversation import asked, chosen, ends, hosts, label, spoken
+from packetlab.view.conversation import chosen, ends, field_paths, hosts, label, spoken
 from packetlab.view.flows import Remarks
 from packetlab.view.ladder_row import LadderRow
 from packetlab.view.markup import details, picture, pre, scoped
@@ -110,7 +110,7 @@ class Ladder(Text):
     def __rich__(self) -> Any:
         from rich.text import Text as Rich
 
-        colours = {"lost": "red", "again": "yellow", "odd": "magenta", "twice": "cyan"}
+        colours = {"lost": "red", "again": "yellow", "altered": "magenta", "twice": "cyan"}
         text = Rich(no_wrap=True)
         lines = repr(self).split("\n")
         text.append(lines[0] + "\n", "bold")
@@ -174,7 +174,7 @@ def ladder(
     if hasattr(frames, "topology"):
         known = {**_hosts(frames), **known}
     frames = frames_of(frames)
-    rows = tuple(_rows(frames, known, asked(fields), also))
+    rows = tuple(_rows(frames, known, field_paths(fields), also))
     made = Ladder(rows, time, lanes, start)
     return made.folded() if fold else made
 

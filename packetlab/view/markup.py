@@ -13,7 +13,7 @@ from zlib import crc32
 
 from packetlab.escaping import safe
 
-# Tints that can be told apart by people who are blind to some colours too; each layer takes the next.
+# Tints that can be distinguished by people who are blind to some colours too; each layer takes the next.
 TINTS = (
     "86,156,214",
     "240,165,60",

@@ -84,17 +84,17 @@ if __name__ == "__main__":
     parser.add_argument("what", nargs="*", help="beginnings of names: table, send, replay, import; all unless given")
     parser.add_argument("--scale", type=float, default=1.0, help="times the usual number of packets")
     parser.add_argument("--rounds", type=int, default=5)
-    asked = parser.parse_args()
-    other = os.path.abspath(asked.other)
+    request = parser.parse_args()
+    other = os.path.abspath(request.other)
     with tempfile.TemporaryDirectory() as folder:
         capture = Path(folder, "mixed.pcap")
-        mixed(capture, max(10, round(1_000_000 * asked.scale)))
+        mixed(capture, max(10, round(1_000_000 * request.scale)))
         print("seconds of a processor: here, there")
         for name, code in WORK.items():
-            if asked.what and not name.startswith(tuple(asked.what)):
+            if request.what and not name.startswith(tuple(request.what)):
                 continue
             here = there = float("inf")
-            for _ in range(asked.rounds):
+            for _ in range(request.rounds):
                 here = min(here, seconds(code, ROOT, capture))
                 there = min(there, seconds(code, other, capture))
             print(f"  {name:<34} {here:8.4f} {there:8.4f}   {here / there:5.2f}x (goal 1x at the most)", flush=True)

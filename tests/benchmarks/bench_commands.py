@@ -118,13 +118,13 @@ if __name__ == "__main__":
     parser.add_argument("what", nargs="*", help="show, rewrite; both unless given")
     parser.add_argument("--scale", type=float, default=1.0, help="times the usual number of packets")
     parser.add_argument("--rounds", type=int, default=3)
-    asked = parser.parse_args()
-    wanted = asked.what or ["show", "rewrite"]
+    request = parser.parse_args()
+    wanted = request.what or ["show", "rewrite"]
     with tempfile.TemporaryDirectory() as folder:
         capture = Path(folder, "mixed.pcap")
-        mixed(capture, max(10, round(1_000_000 * asked.scale)))
+        mixed(capture, max(10, round(1_000_000 * request.scale)))
         if "show" in wanted:
             for each in FILTERS:
-                shown(capture, each, asked.rounds)
+                shown(capture, each, request.rounds)
         if "rewrite" in wanted:
-            rewritten(capture, asked.rounds)
+            rewritten(capture, request.rounds)

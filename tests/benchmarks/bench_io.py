@@ -156,8 +156,8 @@ def recording(lab: Lab, folder: Path, size: int, pps: int) -> None:
                 )  # libpcap hands over what has come after a second at the latest; then all is written
             seconds = used(program.pid) - before
             program.send_signal(2)
-            _, told = program.communicate(timeout=30)
-        reported = int(re.search(r"(\d+)(?: packets)? dropped by", told)[1])  # type: ignore[index]
+            _, stated = program.communicate(timeout=30)
+        reported = int(re.search(r"(\d+)(?: packets)? dropped by", stated)[1])  # type: ignore[index]
         kept = sum(int((batch.sizes == length).sum()) for batch in Capture(path, strict=False).batches())
         return Recorded(total - kept, reported, seconds)
 
@@ -245,17 +245,17 @@ if __name__ == "__main__":
         default=[0, 30_000],
         help="frames a second to record, 0 for as many as can be sent",
     )
-    asked = parser.parse_args()
-    ROUNDS, SCALE = asked.rounds, asked.scale
-    wanted = asked.what or ["send", "record", "replay"]
+    request = parser.parse_args()
+    ROUNDS, SCALE = request.rounds, request.scale
+    wanted = request.what or ["send", "record", "replay"]
     with Lab() as lab, tempfile.TemporaryDirectory() as place:
         lab.link(lab.host("a"), lab.host("b"))
         if "send" in wanted:
-            for raw in asked.bytes:
+            for raw in request.bytes:
                 sending(lab, Path(place), raw)
         if "replay" in wanted:
             lateness(lab, Path(place))
         if "record" in wanted:
-            for raw in asked.bytes:
-                for pps in asked.pps:
+            for raw in request.bytes:
+                for pps in request.pps:
                     recording(lab, Path(place), raw, pps)

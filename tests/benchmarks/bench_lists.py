@@ -87,11 +87,11 @@ class Message(Header):
 
     id: U16 = 0
     flags: U16 = 0x8180
-    questions: U16 = auto(count_of("asked"))
+    questions: U16 = auto(count_of("request"))
     record_count: U16 = auto(count_of("records"))
     authority: U16 = 0
     additional: U16 = 0
-    asked: tuple[Question, ...] = many(count=field("questions"))
+    request: tuple[Question, ...] = many(count=field("questions"))
     records: tuple[Answer, ...] = many(count=field("record_count"))
 
 
@@ -123,7 +123,7 @@ def offer_dpkt() -> bytes:
 
 
 def answers() -> bytes:
-    return bytes(Message(asked=[Question()], records=[Answer(data=bytes([10, 0, 0, i])) for i in range(8)]))
+    return bytes(Message(request=[Question()], records=[Answer(data=bytes([10, 0, 0, i])) for i in range(8)]))
 
 
 def answers_dpkt() -> bytes:

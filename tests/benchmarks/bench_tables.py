@@ -2,7 +2,7 @@
 
 Run it as ``python tests/benchmarks/bench_tables.py [packets] [--rounds N]``. Every contender is a process of its own that reads the same
 file from the page cache; its time is that of the whole process but for the interpreter's start and its imports, and its memory the
-largest it ever had. What numba takes to compile the loop once is told apart: it is kept on disk from then on.
+largest it ever had. What numba takes to compile the loop once is distinguished: it is kept on disk from then on.
 """
 
 from __future__ import annotations

@@ -221,7 +221,7 @@ class Stack:
         )
 
     def names(self) -> list[str]:
-        """Return the names of all that can be asked of the headers drawn, as columns."""
+        """Return the names of all that can be queried of the headers drawn, as columns."""
         found = ["ether.type", "ipv4.ttl"]
         for header in self.headers[1:]:
             name = header.__name__.lower()
@@ -262,41 +262,41 @@ class Stack:
         f = noise.choice([None, *header._fields, *header._fields])
         if f is None:
             return name, lambda frame, packet: bool(layers(packet))
-        words, holds = self._asked(f)
+        words, holds = self._queried(f)
 
         def said(frame: Frame, packet: Packet) -> bool:
             for place in layers(packet):
                 raw = packet._build()[0][place] if f.name == "payload" else getattr(packet.layers[place], f.slot)
                 if raw is not None and holds(
-                    header._parsed(packet.layers[place], f) if words[:1] == "." and isinstance(f.kind, Items) else raw
+                    header._items_of(packet.layers[place], f) if words[:1] == "." and isinstance(f.kind, Items) else raw
                 ):
                     return True
             return False
 
         return f"{name}.{f.name}{words}", said
 
-    def _asked(self, f: Any) -> tuple[str, Callable[[Any], bool]]:
+    def _queried(self, f: Any) -> tuple[str, Callable[[Any], bool]]:
         noise, kind = self.noise, f.kind
         if isinstance(kind, Items):
             value = noise.randrange(3)
             item = [g for g in kind.item._fields if g.name == "value"][0]
-            words, holds = self._number_asked(item.kind, value)
+            words, holds = self._number_queried(item.kind, value)
             return f".value{words}", lambda items: any(holds(one._value) for one in items if isinstance(one, Header))
         parts = self._parts(f)
         if parts and noise.random() < 0.6:
             part = noise.choice(parts)
             if isinstance(kind, Int):
                 bits = int(kind.names[part.upper()])
-                words, holds = self._number_asked(Int(1), noise.randrange(2))
+                words, holds = self._number_queried(Int(1), noise.randrange(2))
                 return f".{part}{words}", lambda raw: holds(int(raw & bits == bits))
             low, high = PARTS[part]
             value = noise.choice((bytes(high - low), noise.randbytes(high - low)))
             if part == "host":
                 return f".host != {value.hex(':')}", lambda raw: raw[low:high] != value
-            words, holds = self._number_asked(Int((high - low) * 8), int.from_bytes(value, "big"))
+            words, holds = self._number_queried(Int((high - low) * 8), int.from_bytes(value, "big"))
             return f".{part}{words}", lambda raw: holds(int.from_bytes(raw[low:high], "big"))
         if isinstance(kind, Int):
-            return self._number_asked(kind, self._value(f))
+            return self._number_queried(kind, self._value(f))
         if isinstance(kind, Address):
             values = [self._value(f) for _ in range(2)]
             texts = [kind.text(value) for value in values]
@@ -314,7 +314,7 @@ class Stack:
         }[sign]
         return f" {sign} {data.hex(':')}", holds
 
-    def _number_asked(self, kind: Int, value: int) -> tuple[str, Callable[[int], bool]]:
+    def _number_queried(self, kind: Int, value: int) -> tuple[str, Callable[[int], bool]]:
         other = self.noise.choice((kind.low, kind.high, 0, min(1, kind.high)))
         return self.noise.choice([
             ("", lambda raw: raw != 0), (f" == {value}", lambda raw: raw == value), (f" != {value}", lambda raw: raw != value),

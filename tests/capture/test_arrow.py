@@ -95,5 +95,5 @@ def test_a_damaged_file_is_the_consumers_error_too(tmp_path: Any) -> None:
 
 
 def test_a_schema_of_the_consumers_own_is_refused() -> None:
-    with pytest.raises(PacketlabError, match="no schema asked for"):
+    with pytest.raises(PacketlabError, match="no schema requested"):
         Capture.of([Frame(b"")]).table("ip").__arrow_c_stream__(object())

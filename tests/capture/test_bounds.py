@@ -32,14 +32,18 @@ def in_batches(file: bytes) -> list[int]:
 
 
 @pytest.mark.parametrize("where", ["section", "interface", "packet"])
-@pytest.mark.parametrize("way", ["iter", "batches", "notes", "blocks"])
+@pytest.mark.parametrize("way", ["iter", "batches", "metadata", "blocks"])
 def test_more_options_than_a_block_may_have_are_an_error_that_names_the_bound(where: str, way: str) -> None:
     many = (MOST_OPTIONS + 1) * option(99, b"")
     head = block(0x0A0D0D0A, section()[8:-4] + many) if where == "section" else section()
     head += described(options=many if where == "interface" else b"")
     file = head + packet(0, 1) + (block(6, packet(0, 2)[8:-4] + many) if where == "packet" else b"")
     with pytest.raises(CaptureError, match=f"{MOST_OPTIONS} options of a block at most"):
-        list({"iter": read(file), "batches": read(file).batches(), "notes": read(file).notes()}.get(way, read(file)))
+        list(
+            {"iter": read(file), "batches": read(file).batches(), "metadata": read(file).metadata()}.get(
+                way, read(file)
+            )
+        )
 
 
 def test_as_many_options_as_a_block_may_have_are_read_and_written_back() -> None:
@@ -190,10 +194,10 @@ def test_times_of_many_clocks_are_the_same_in_batches() -> None:
 
 
 @pytest.mark.slow
-def test_notes_are_told_as_they_are_read() -> None:
+def test_blocks_are_reported_as_they_are_read() -> None:
     file = section() + described() + block(0xBAD, b"\1\0\0\0") * 20_000
-    assert peak(lambda: sum(1 for _ in read(file).notes())) < 1_500_000
-    assert sum(1 for _ in read(file).notes()) == 20_002
+    assert peak(lambda: sum(1 for _ in read(file).metadata())) < 1_500_000
+    assert sum(1 for _ in read(file).metadata()) == 20_002
 
 
 def test_a_block_of_more_names_than_are_read_stays_a_block() -> None:
@@ -201,7 +205,7 @@ def test_a_block_of_more_names_than_are_read_stays_a_block() -> None:
         return block(4, option(1, b"\1\2\3\4" + b"ab\0" * each) * records + bytes(4))
 
     for records, each, kept in ((9, 9, True), (MOST_NAMES + 1, 0, False), (4, 20_000, False)):
-        assert isinstance([*read(section() + described() + names(records, each)).notes()][-1], Names) is kept
+        assert isinstance([*read(section() + described() + names(records, each)).metadata()][-1], Names) is kept
 
 
 # In memory -------------------------------------------------------------------------------------------------------
@@ -218,8 +222,8 @@ def test_frames_in_memory_are_numbered_as_those_of_a_file(tmp_path: Path) -> Non
         assert list(capture.table("number")["number"]) == [1, 2, 3]
         assert [frame.number for frame in capture.where(ICMP)[1:]] == [2, 3]
         assert [datagram.parts for datagram in capture.datagrams()] == [(1,), (2,), (3,)]
-        (asked,) = exchanges(capture)
-        assert (asked.request.number, [frame.number for frame in asked.repeats]) == (1, [2, 3])
+        (query,) = exchanges(capture)
+        assert (query.request.number, [frame.number for frame in query.repeats]) == (1, [2, 3])
 
 
 def test_a_frame_that_is_put_into_a_capture_stays_as_it_is() -> None:
@@ -237,7 +241,7 @@ def test_streams_name_the_frames_that_they_were_made_of() -> None:
 
     (stream,) = Capture.of([ASK, segment(2, 1), segment(16, 2, b"one"), segment(16, 2, b"one")]).streams()
     assert (stream.first, stream.last) == (2, 4)
-    assert [str(note) for note in stream.notes] == ["frame 4: client retransmission, 3 bytes at 0"]
+    assert [str(event) for event in stream.events] == ["frame 4: client retransmission, 3 bytes at 0"]
 
 
 # Elsewhere -------------------------------------------------------------------------------------------------------

@@ -127,18 +127,18 @@ def test_header_fields_and_checksum_verdicts_are_the_oracles(name: str) -> None:
         if row["_ws.malformed"] or row["_ws.short"]:
             continue
         packet = frame.packet()
-        seen, told = {}, {}
+        seen, reported = {}, {}
         for column, (cls, value) in FIELDS.items():
             if row[column] and not column.startswith(ELSEWHERE.get(name, ("-",))):
-                told[column] = [_number(text) for text in row[column].split(",")]
+                reported[column] = [_number(text) for text in row[column].split(",")]
                 seen[column] = [value(header) for header in whole(packet, cls)]
         for protocol, cls in STATUS.items():
             column = f"{protocol}.checksum.status"
             if row[column] and name != "radiotap.pcap":
-                told[column] = [int(text) for text in row[column].split(",")]
+                reported[column] = [int(text) for text in row[column].split(",")]
                 count = sum(isinstance(header, cls) for header in packet.layers)
                 seen[column] = [int(packet.verdict((cls, i))) for i in range(count)]
-        assert seen == told, f"frame {frame.number}"
+        assert seen == reported, f"frame {frame.number}"
 
 
 def _number(text: str) -> int | str:

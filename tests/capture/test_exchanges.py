@@ -22,11 +22,11 @@ def frames(*timed: tuple[float, Packet]) -> list[Frame]:
     return [Frame(bytes(packet), int(at * 1e9), number=number) for number, (at, packet) in enumerate(timed, 1)]
 
 
-ASK, TOLD = there(UDP(sport=1000, dport=53) / b"q"), back(UDP(sport=53, dport=1000) / b"a")
+ASK, TELL = there(UDP(sport=1000, dport=53) / b"q"), back(UDP(sport=53, dport=1000) / b"a")
 
 
 def test_requests_repeats_replies_and_what_stays_open() -> None:
-    found = exchanges(frames((0.0, ASK), (1.0, ASK.replace(IPv4, id=5)), (1.25, TOLD), (2.0, ASK)))
+    found = exchanges(frames((0.0, ASK), (1.0, ASK.replace(IPv4, id=5)), (1.25, TELL), (2.0, ASK)))
     assert len(found) == 2 and len(found.answered) == 1 and len(found.unanswered) == 1
     first = found[0]
     assert first.request.number == 1 and [frame.number for frame in first.repeats] == [2]
@@ -49,9 +49,9 @@ def test_a_reply_that_asks_itself_is_both() -> None:
 
 
 def test_replies_find_the_request_they_answer_in_any_order() -> None:
-    asked = [there(ICMP(identifier=1, sequence=n)) for n in range(20)]
-    told = [back(ICMP(type=0, identifier=1, sequence=n)) for n in reversed(range(20))]
-    found = exchanges([*asked, *told])
+    query = [there(ICMP(identifier=1, sequence=n)) for n in range(20)]
+    reported = [back(ICMP(type=0, identifier=1, sequence=n)) for n in reversed(range(20))]
+    found = exchanges([*query, *reported])
     assert len(found.answered) == 20
     for one in found:
         assert one.reply is not None

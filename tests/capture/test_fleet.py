@@ -375,7 +375,7 @@ def test_files_elsewhere_go_through_fsspec() -> None:
         scan("nowhere://a/b.pcap")
 
 
-def test_what_is_not_there_or_cannot_go_is_told_at_once(tmp_path: Path) -> None:
+def test_what_is_not_there_or_cannot_go_is_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(CaptureError, match="a readable file"):
         scan(tmp_path / "none.pcap")
     assert len(scan(str(tmp_path / "*.pcap"))) == 0 and list(scan(str(tmp_path / "*.pcap")).table("ip")) == []
@@ -465,9 +465,9 @@ def test_shards_of_a_large_file(large: Path, tmp_path: Path) -> None:
     manifest = fleet.write_parquet(tmp_path / "out", "file", "number")
     whole = Capture(large / "cut-b.pcapng", strict=False).count()
     assert manifest.rows == 6000 + whole and [failure.rows for failure in manifest.failures] == [whole]
-    told = manifest.files[str(large / "a.pcap")]
-    assert told["rows"] == 6000 and len(told["shards"]) > 2 and told["shard"] == told["shards"][0]
-    read = [parquet.read_table(tmp_path / "out" / name)["number"].to_pylist() for name in told["shards"]]
+    reported = manifest.files[str(large / "a.pcap")]
+    assert reported["rows"] == 6000 and len(reported["shards"]) > 2 and reported["shard"] == reported["shards"][0]
+    read = [parquet.read_table(tmp_path / "out" / name)["number"].to_pylist() for name in reported["shards"]]
     assert [number for some in read for number in some] == [*range(1, 6001)]
 
 

@@ -95,7 +95,7 @@ def test_following_begins_before_there_is_anything_and_ends_after_silence(tmp_pa
     assert [frame.time_ns for frame in got] == [1]
 
 
-def test_a_block_that_never_comes_to_its_end_is_told_after_silence_but_not_when_stopped(tmp_path: Path) -> None:
+def test_a_block_that_never_comes_to_its_end_is_reported_after_silence_but_not_when_stopped(tmp_path: Path) -> None:
     path = tmp_path / "half.pcapng"
     Capture.of([Frame(DATA, 1), Frame(DATA, 2)]).write(path)
     path.write_bytes(path.read_bytes()[:-6])

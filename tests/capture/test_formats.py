@@ -86,7 +86,7 @@ def test_pcap_keeps_bytes_lengths_and_nanoseconds(some: list[tuple[bytes, int]])
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_kind_of_file_is_written_and_told_by_its_content(tmp_path: Path, name: str) -> None:
+def test_each_kind_of_file_is_written_and_recognised_by_its_content(tmp_path: Path, name: str) -> None:
     some = [Frame(DATA, i) for i in range(5)]
     assert Capture.of(some).write(tmp_path / name) == 5
     (tmp_path / name).rename(tmp_path / "lies.txt")
@@ -207,7 +207,7 @@ def test_cut_anywhere_a_file_gives_its_whole_frames_and_then_one_error(kind: str
         (b"", "begins with nothing"),
     ],
 )
-def test_damage_is_told_with_where_expected_and_got(damage: bytes, complaint: str) -> None:
+def test_damage_is_reported_with_where_expected_and_got(damage: bytes, complaint: str) -> None:
     with pytest.raises(CaptureError, match=complaint):
         list(read(damage))
 
@@ -351,7 +351,7 @@ def test_an_empty_capture_is_a_valid_file(tmp_path: Path, tshark) -> None:
         assert list(Capture(tmp_path / name)) == [] and tshark(tmp_path / name, "frame.number") == []
 
 
-def test_a_fraction_of_a_second_and_more_is_told() -> None:
+def test_a_fraction_of_a_second_and_more_is_reported() -> None:
     path = CORPUS / "timestamp_invalid_micro.pcap"
     for read in (lambda c: list(c), lambda c: list(c.batches()), lambda c: c.table("time_ns").read()):
         capture = Capture(path)

@@ -21,13 +21,13 @@ FILES = sorted(path for folder in (CORPUS, ROOT / "captures") for path in folder
 PLAIN = [path for path in FILES if path.suffix in (".pcap", ".pcapng")]
 
 
-def told(frame: Frame) -> tuple[Any, ...]:
+def reported(frame: Frame) -> tuple[Any, ...]:
     """Return all that a frame is, what `==` leaves out too."""
     return frame.number, frame.interface, frame.data, frame.time_ns, frame.wire_length, frame.extras
 
 
 def everything(frames: Any) -> list[tuple[Any, ...]]:
-    return [told(frame) for frame in frames]
+    return [reported(frame) for frame in frames]
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_every_capture_is_the_same_by_its_index(path: Path) -> None:
         and everything(index) == frames
     )
     for n in {0, len(frames) // 2, len(frames) - 1} if frames else ():
-        assert told(index[n]) == frames[n] and told(index[n - len(frames)]) == frames[n]
+        assert reported(index[n]) == frames[n] and reported(index[n - len(frames)]) == frames[n]
     for chosen in (
         slice(3),
         slice(-3, None),
@@ -114,7 +114,7 @@ def test_sections_and_late_interfaces_are_known_wherever_reading_begins(tmp_path
     index = dense(capture, 2000)
     assert index.marks > 30 and len({frame[1].section for frame in frames}) > 40
     for n in [noise.randrange(len(frames)) for _ in range(8)]:
-        assert told(index[n]) == frames[n]
+        assert reported(index[n]) == frames[n]
         end = n + noise.randrange(400)
         assert everything(index[n:end]) == frames[n:end]
         start = noise.randrange(10**12)
@@ -204,7 +204,7 @@ def test_what_cannot_be_indexed_says_why(tmp_path: Path, large: Path) -> None:
         Capture(io.BytesIO(b"text, no capture")).index()
 
 
-def test_a_damaged_file_is_told_and_its_whole_frames_are_there(tmp_path: Path) -> None:
+def test_a_damaged_file_is_reported_and_its_whole_frames_are_there(tmp_path: Path) -> None:
     path = tmp_path / "cut.pcap"
     path.write_bytes((CORPUS / "web.pcap").read_bytes()[:-3])
     with pytest.raises(CaptureError, match="expected a record"):
@@ -214,7 +214,7 @@ def test_a_damaged_file_is_told_and_its_whole_frames_are_there(tmp_path: Path) -
     assert everything(index[20:]) == everything(Capture(path, strict=False))[20:]
 
 
-def test_a_file_that_changed_since_is_told(large: Path) -> None:
+def test_a_file_that_changed_since_is_reported(large: Path) -> None:
     index = Capture(large).index()
     rest = index[39_000:]
     with open(large, "ab") as file:

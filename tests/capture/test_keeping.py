@@ -73,7 +73,7 @@ def test_tshark_sees_the_flags_drops_and_names_that_we_write(tmp_path: Path, tsh
     assert row == ["eth7", "d", "why", "0x48000000", "12345", "7", "1700000000.000000001"]
 
 
-def test_flags_drops_ids_and_hashes_are_told_and_kept() -> None:
+def test_flags_drops_ids_and_hashes_are_reported_and_kept() -> None:
     options = option(1, b"c", ">") + option(2, b"\x48\0\0\0", ">") + option(4, struct.pack(">Q", 12345), ">")
     options += option(5, struct.pack(">Q", 7), ">") + option(3, b"\x02hash", ">") + option(6, b"\0\0\0\x05", ">")
     body = struct.pack(">IIIII", 0, 0, 1, 1, 1) + b"x\0\0\0" + options + bytes(4)
@@ -85,7 +85,7 @@ def test_flags_drops_ids_and_hashes_are_told_and_kept() -> None:
     assert list(read(out.getvalue())) == [frame]
 
 
-def test_the_drop_count_of_the_old_block_is_told_unless_unknown() -> None:
+def test_the_drop_count_of_the_old_block_is_reported_unless_unknown() -> None:
     blocks = [block(2, struct.pack("<HHIIII", 0, drops, 0, 9, 4, 4) + b"old!") for drops in (3, 0xFFFF)]
     assert [f.drop_count for f in read(section() + described() + b"".join(blocks))] == [3, None]
 
@@ -166,7 +166,7 @@ def test_hostile_texts_are_escaped_where_a_frame_is_shown() -> None:
     assert "\x1b" not in shown and "\n" not in shown
 
 
-def test_faults_of_the_file_are_told_by_its_parts() -> None:
+def test_faults_of_the_file_are_reported_by_its_parts() -> None:
     part = Capture(CORPUS / "truncated_dns_2.pcap", strict=False)[0:].where(lambda packet: True)
     assert len(list(part)) == 1 and len(part.faults) == 1
 

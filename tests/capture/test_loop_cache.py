@@ -147,7 +147,7 @@ def test_an_entry_of_another_loop_is_compiled_again(kept: Cache) -> None:
     assert [kept.run(), kept.run()] == [1, 0]  # `run` checks what the loop gives
 
 
-def test_an_object_file_is_told_from_its_beginnings_and_from_one_without_the_function(kept: Cache) -> None:
+def test_an_object_file_is_distinguished_from_its_beginnings_and_from_one_without_the_function(kept: Cache) -> None:
     kept.run()
     symbol, code = loops._read(kept.files[0]) or ("", b"")
     assert elf.defines(code, symbol.encode())

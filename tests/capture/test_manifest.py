@@ -28,5 +28,5 @@ def test_every_row_names_its_licence_and_the_texts_are_there_and_no_others() -> 
 
 
 def test_every_made_capture_is_in_the_readme() -> None:
-    told = set(re.findall(r"^\| `(\S+\.pcapng)`", (CORPUS.parent / "README.md").read_text(), re.MULTILINE))
-    assert told == {path.name for path in CORPUS.parent.glob("*.pcap*")}
+    reported = set(re.findall(r"^\| `(\S+\.pcapng)`", (CORPUS.parent / "README.md").read_text(), re.MULTILINE))
+    assert reported == {path.name for path in CORPUS.parent.glob("*.pcap*")}

@@ -17,18 +17,18 @@ def address(number: int) -> str:
 
 def sweep(count: int) -> Capture:
     """Return pings of as many hosts, alike but for their destinations, and then the replies of all."""
-    asked = [Ether() / IPv4(src="10.0.0.1", dst=address(9 + i)) / ICMP(identifier=1, sequence=1) for i in range(count)]
+    query = [Ether() / IPv4(src="10.0.0.1", dst=address(9 + i)) / ICMP(identifier=1, sequence=1) for i in range(count)]
     replies = [
         Ether() / IPv4(src=address(9 + i), dst="10.0.0.1") / ICMP(type=0, identifier=1, sequence=1)
         for i in range(count)
     ]
-    return Capture.of(asked + replies[::-1])
+    return Capture.of(query + replies[::-1])
 
 
 def pings_of_others(count: int) -> Capture:
-    asked = [Ether() / IPv4(src="10.0.0.1", dst=address(9 + i)) / ICMP(identifier=1, sequence=1) for i in range(count)]
+    query = [Ether() / IPv4(src="10.0.0.1", dst=address(9 + i)) / ICMP(identifier=1, sequence=1) for i in range(count)]
     return Capture.of(
-        asked + [Ether() / IPv4(src="10.9.9.9", dst="10.0.0.1") / ICMP(type=0, identifier=1, sequence=1)] * count
+        query + [Ether() / IPv4(src="10.9.9.9", dst="10.0.0.1") / ICMP(type=0, identifier=1, sequence=1)] * count
     )
 
 
@@ -75,11 +75,11 @@ def test_who_asks_a_group_is_answered_by_anybody_the_oldest_first() -> None:
 
 def test_of_requests_that_nothing_tells_apart_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pairing, "OPEN", 8)
-    asked = [
+    query = [
         Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / ICMP(identifier=1, sequence=1) / (b"%d" % i) for i in range(20)
     ]
     reply = Ether() / IPv4(src="10.0.0.2", dst="10.0.0.1") / ICMP(type=0, identifier=1, sequence=1)
-    assert [one.reply is not None for one in exchanges([*asked, reply])] == [i == 12 for i in range(20)]
+    assert [one.reply is not None for one in exchanges([*query, reply])] == [i == 12 for i in range(20)]
 
 
 # Sides -----------------------------------------------------------------------------------------------------------

@@ -155,7 +155,7 @@ def test_what_is_no_stream_of_bytes_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("way", ["iter", "batches", "passing"])
-def test_a_pipe_that_does_not_wait_is_told_from_one_that_has_ended(way: str) -> None:
+def test_a_pipe_that_does_not_wait_is_distinguished_from_one_that_has_ended(way: str) -> None:
     for ended in (True, False):
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
@@ -210,7 +210,7 @@ def room(size: int) -> Iterator[None]:
 @pytest.mark.parametrize("name", ["out.pcap", "out.pcapng", "out.pcap.gz", "out.pcapng.zst", "out.pcapng.lz4"])
 def test_a_full_disk_leaves_whole_records(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    with room(300_001), pytest.raises(OSError, match="File too large") as told, Writer(path) as writer:
+    with room(300_001), pytest.raises(OSError, match="File too large") as reported, Writer(path) as writer:
         for i in range(1000):
             writer.write(Frame(os.urandom(1000), i))
     capture = Capture(path, strict=False)
@@ -218,7 +218,7 @@ def test_a_full_disk_leaves_whole_records(tmp_path: Path, name: str) -> None:
     assert 100 < count < 300
     if name in ("out.pcap", "out.pcapng"):
         assert capture.faults == ()
-        assert str(path) in str(told.value)
+        assert str(path) in str(reported.value)
         assert path.stat().st_size > 290_000
 
 

@@ -1,4 +1,4 @@
-"""Filters told from buffers: the same frames pass as when every packet is made and asked, and no others are made."""
+"""Filters decided from buffers: the same frames pass as when every packet is made and tested, and no others are made."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ PROTOTYPES: list[Any] = [
 
 @pytest.fixture(params=["rows", "loops"])
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traces, "REMEMBERED", 1000)  # all that is asked here of all files, of each type of link
+    monkeypatch.setattr(traces, "REMEMBERED", 1000)  # all that is queried here of all files, of each type of link
     if request.param == "loops":
         monkeypatch.setattr(traces.loops, "compiled", plainly)
         monkeypatch.setattr(traces.loops, "available", lambda: True)
@@ -80,10 +80,10 @@ def test_the_same_frames_pass(name: str) -> None:
     for pattern in (*WORDS, *PROTOTYPES):
         test = as_test(pattern)
         assert FieldFilter.able(test), pattern
-        asked = compile_filter(pattern) if isinstance(pattern, str) else None
+        query = compile_filter(pattern) if isinstance(pattern, str) else None
         wanted = [
             frame for frame, packet in zip(frames, packets, strict=True)
-            if (asked(packet) if asked is not None else pattern in packet if isinstance(pattern, type) else pattern.matches(packet))
+            if (query(packet) if query is not None else pattern in packet if isinstance(pattern, type) else pattern.matches(packet))
         ]  # fmt: skip
         assert list(capture.where(pattern)) == wanted, pattern
 
@@ -100,7 +100,7 @@ def test_frames_that_do_not_pass_are_never_made(tmp_path: Path, monkeypatch: pyt
     assert chosen.where(IPv4).table("udp.dport")["udp.dport"].tolist() == [77] and made == []
 
 
-def test_what_cannot_be_told_from_buffers_is_asked_of_packets() -> None:
+def test_what_cannot_be_decided_from_buffers_is_decided_by_packets() -> None:
     capture = Capture(CORPUS / "web.pcap")
     for pattern in (
         "tcp.options contains 02",
@@ -108,7 +108,7 @@ def test_what_cannot_be_told_from_buffers_is_asked_of_packets() -> None:
         "ether.src < 02:00:00:00:00:00",
     ):
         assert not FieldFilter.able(as_test(pattern))
-        assert capture.where(pattern).count() == sum(1 for f in capture if _asked(pattern, f))
+        assert capture.where(pattern).count() == sum(1 for f in capture if _queried(pattern, f))
 
 
 def test_what_bytes_rule_out_is_not_made_though_they_do_not_tell_all(
@@ -121,7 +121,7 @@ def test_what_bytes_rule_out_is_not_made_though_they_do_not_tell_all(
     made: list[int] = []
     packet = Frame.packet
     monkeypatch.setattr(Frame, "packet", lambda frame: made.append(frame.number) or packet(frame))
-    for pattern, found, asked in (
+    for pattern, found, query in (
         (IPv4(ttl=9) / UDP(dport=one_of(7, 8)), [10], [10]),
         (UDP() / IPv4(ttl=9), [], [10]),  # in this order they are nowhere
         (IPv4(ttl=same_as("ttl")) / TCP(options=[TCPOption(kind=2, data=b"12")]), [257], [257]),
@@ -130,7 +130,7 @@ def test_what_bytes_rule_out_is_not_made_though_they_do_not_tell_all(
     ):
         made.clear()
         assert [frame.number for frame in Capture(path).where(pattern)] == found, pattern
-        assert made == asked, pattern
+        assert made == query, pattern
 
 
 def test_networks_in_words() -> None:
@@ -149,7 +149,7 @@ def test_networks_in_words() -> None:
             compile_filter(wrong)
 
 
-def _asked(pattern: Any, frame: Frame) -> bool:
+def _queried(pattern: Any, frame: Frame) -> bool:
     return (
         compile_filter(pattern)(frame.packet()) if isinstance(pattern, str) else bool(pattern.matches(frame.packet()))
     )

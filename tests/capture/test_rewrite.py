@@ -312,16 +312,16 @@ def test_packets_are_cut_to_the_mtu_with_lengths_and_checksums_that_fit() -> Non
     assert one(quoted, mtu=100).packet()[IPv4, 1].length == 228
 
 
-def test_cut_frames_are_filled_up_told_or_left_out() -> None:
+def test_cut_frames_are_filled_up_reported_or_left_out() -> None:
     whole = bytes(udp)
     cut = Frame(whole[:100], 5, wire_length=len(whole))
     padded = one(cut, fixlen="pad")
     assert padded.data == whole and padded.wire_length == len(whole)
     with pytest.raises(CaptureError, match="262144 bytes at most"):
         one(Frame(whole, 5, wire_length=1 << 31), fixlen="pad")
-    told = one(cut, fixlen="trunc")
-    assert told.wire_length == 100 and told.packet()[UDP].length == 66 and not told.packet().faults
-    assert told.packet().verdicts()["IPv4.checksum"] == Verdict.GOOD
+    reported = one(cut, fixlen="trunc")
+    assert reported.wire_length == 100 and reported.packet()[UDP].length == 66 and not reported.packet().faults
+    assert reported.packet().verdicts()["IPv4.checksum"] == Verdict.GOOD
     assert [f.data for f in Capture.of([cut, Frame(whole)]).rewrite(fixlen="del")] == [whole]
 
 
@@ -364,7 +364,7 @@ def test_the_time_to_live_ends_at_255_and_1() -> None:
     assert (again.traffic_class, again.flow_label) == (0xB8, 0xABCDE)
 
 
-def test_maps_take_the_first_network_that_fits_and_one_end_only_where_asked() -> None:
+def test_maps_take_the_first_network_that_fits_and_one_end_only_where_requested() -> None:
     nets = {"10.0.0.2/32": "1.2.3.4/32", "10.0.0.0/8": "172.16.0.0/12"}
     new = one(udp, ip=nets).packet()[IPv4]
     assert (str(new.src), str(new.dst)) == ("172.16.0.1", "1.2.3.4")

@@ -416,7 +416,7 @@ def test_a_conversation_has_one_number_and_two_sides(under: Any) -> None:
     )
 
 
-def test_conversations_of_transports_of_ones_own_are_told_apart() -> None:
+def test_conversations_of_transports_of_ones_own_are_distinguished() -> None:
     conversations(
         E / IPv4(**A) / Talk(sport=5000, dport=6000), E / IPv4(**B) / Talk(sport=6000, dport=5000),
         E / IPv4(**A) / Talk(sport=5001, dport=6000),
@@ -424,7 +424,7 @@ def test_conversations_of_transports_of_ones_own_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize("base", [UDP, TCP, pl.SCTP])
-def test_conversations_of_derived_transports_are_told_apart(base: Any) -> None:
+def test_conversations_of_derived_transports_are_distinguished(base: Any) -> None:
     class Own(base, under=IPv4, when={"protocol": 222}):  # type: ignore[misc]
         pass
 

@@ -40,9 +40,9 @@ def between(a: str, b: str, sport: int, dport: int, macs: tuple[int, int] = (1, 
 
 
 def sides(*packets: Any, **ways: Any) -> str:
-    told = Capture.of(Frame(bytes(packet)) for packet in packets).sides(**ways)
-    assert list(told) == list(told) == [side for _, side in told.pairs()]
-    return "".join(side[0] for side in told)
+    reported = Capture.of(Frame(bytes(packet)) for packet in packets).sides(**ways)
+    assert list(reported) == list(reported) == [side for _, side in reported.pairs()]
+    return "".join(side[0] for side in reported)
 
 
 there, back = between("10.0.0.1", "10.0.0.2", 5000, 6000), between("10.0.0.2", "10.0.0.1", 6000, 5000, (2, 1))
@@ -77,10 +77,12 @@ def test_frames_without_ip_are_of_the_side_their_host_is_on() -> None:
 
 def test_each_side_is_a_capture_of_its_own() -> None:
     capture = Capture(CORPUS / "web.pcap")
-    told = capture.sides()
-    assert [f.number for f in told.client] == [f.number for f, side in told.pairs() if side == "client"]
-    assert told.client.count() + told.server.count() == 24
-    assert {str(f.packet()[IPv4].src) for f in told.server} & {str(f.packet()[IPv4].src) for f in told.client} == set()
+    reported = capture.sides()
+    assert [f.number for f in reported.client] == [f.number for f, side in reported.pairs() if side == "client"]
+    assert reported.client.count() + reported.server.count() == 24
+    assert {str(f.packet()[IPv4].src) for f in reported.server} & {
+        str(f.packet()[IPv4].src) for f in reported.client
+    } == set()
     assert list(Capture.of([]).sides()) == [] and list(Capture.of([]).sides().server) == []
 
 

@@ -66,7 +66,7 @@ def test_filters_of_any_stack_of_declarations(seed: int) -> None:
 
 
 def agreed(seed: int, engines: list[str]) -> None:
-    """Compare filters in words with what they mean: of packets, and told from buffers."""
+    """Compare filters in words with what they mean: of packets, and decided from buffers."""
     with bindings(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(traces.loops, "compiled", wrapping)
         patch.setattr(traces.loops, "available", lambda: True)

@@ -85,18 +85,18 @@ def plainly(source: str) -> Any:
     return names[source.split("(")[0].removeprefix("def ")]
 
 
-def test_of_many_questions_the_one_that_is_asked_between_stays_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_questions_the_one_that_comes_between_stays_written(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[Any] = []
 
-    def write(first: Any, asked: Any) -> Any:
-        written.extend(asked)
-        return asked
+    def write(first: Any, request: Any) -> Any:
+        written.extend(request)
+        return request
 
     monkeypatch.setattr(traces, "REMEMBERED", 4)
     monkeypatch.setattr(traces, "_known", {})
     for number in range(12):
-        for asked in ("again", number):
-            traces._written(write, UDP, [asked])  # type: ignore[list-item]
+        for request in ("again", number):
+            traces._written(write, UDP, [request])  # type: ignore[list-item]
     assert written == ["again", *range(12)] and len(traces._known) == 4
 
 
@@ -107,10 +107,10 @@ def test_without_a_compiler_no_loop_is_written(monkeypatch: pytest.MonkeyPatch) 
     assert Capture(CORPUS / "web.pcap").table("tcp.sport").read().rows == 24
 
 
-def test_a_question_asked_again_is_written_once_and_anew_after_a_binding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_query_made_again_is_written_once_and_anew_after_a_binding(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[Any] = []
     write = traces.rows_trace
-    monkeypatch.setattr(traces, "rows_trace", lambda *asked: written.append(asked) or write(*asked))
+    monkeypatch.setattr(traces, "rows_trace", lambda *request: written.append(request) or write(*request))
     with bindings():
         capture = Capture.of([Frame(bytes(Ether(type=0x88B5)) + bytes(UDP(dport=9)))])
         for _ in range(3):
@@ -363,7 +363,7 @@ def test_blocks_are_of_bounded_size(tmp_path: Path) -> None:
         ("__import__('os')", "header.field"),
     ],
 )
-def test_names_that_mean_nothing_are_told(spec: Any, message: str) -> None:
+def test_names_that_mean_nothing_are_reported(spec: Any, message: str) -> None:
     with pytest.raises(BuildError, match=message):
         Capture.of([]).table(spec)
 

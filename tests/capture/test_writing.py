@@ -56,8 +56,8 @@ def full(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_was_written_is_told_again(full: Path) -> None:
-    head, eth0, eth1, names, secrets, first, second = Capture(full).notes()
+def test_what_was_written_is_reported_again(full: Path) -> None:
+    head, eth0, eth1, names, secrets, first, second = Capture(full).metadata()
     assert head == HEAD
     assert isinstance(eth0, InterfaceDescription) and (eth0.name, eth0.options) == ("eth0", ETH0.options)
     assert isinstance(eth1, InterfaceDescription) and (eth1.name, eth1.linktype, eth1.number) == ("tun0", 101, 1)
@@ -69,7 +69,7 @@ def test_what_was_written_is_told_again(full: Path) -> None:
 
 
 def test_capinfos_tells_the_section_and_the_interfaces(full: Path) -> None:
-    told = run("capinfos", full)
+    reported = run("capinfos", full)
     for line in (
         "Number of packets:   2",
         "Capture hardware:    a machine",
@@ -86,7 +86,7 @@ def test_capinfos_tells_the_section_and_the_interfaces(full: Path) -> None:
         "Number of resolved IPv4 addresses in file: 1",
         "Number of decryption secrets in file: 1",
     ):
-        assert line in told, line
+        assert line in reported, line
 
 
 def test_tshark_resolves_our_names_and_counts_our_drops(full: Path, tshark) -> None:
@@ -114,7 +114,7 @@ def test_tshark_resolves_our_names_and_counts_our_drops(full: Path, tshark) -> N
 
 def test_editcap_keeps_and_rewrites_it(full: Path, tmp_path: Path) -> None:
     run("editcap", full, tmp_path / "again.pcapng")
-    again = list(Capture(tmp_path / "again.pcapng").notes())
+    again = list(Capture(tmp_path / "again.pcapng").metadata())
     assert again[0] == HEAD and Secrets("tls", b"CLIENT_RANDOM 00 11\n") in again
     assert [(one.name, one.linktype) for one in again if isinstance(one, InterfaceDescription)] == [
         ("eth0", 1),
@@ -145,7 +145,7 @@ def test_custom_data_and_other_blocks_are_written_as_given() -> None:
         writer.custom(32473, b"four")
         writer.custom(32473, b"fives", copy=False)
         writer.block(Block(0x7777, b"12345678"))
-    notes = list(read(out.getvalue()).notes())
+    notes = list(read(out.getvalue()).metadata())
     assert notes == [
         Section(("first words",)), Custom(32473, b"four"), Custom(32473, b"fives\0\0\0", copy=False), Block(0x7777, b"12345678"),
     ]  # fmt: skip
@@ -161,7 +161,7 @@ def test_notes_are_read_in_either_byte_order(order: str) -> None:
     file += (
         block(4, names, order) + block(5, statistics, order) + block(10, secrets, order) + block(0xBAD, custom, order)
     )
-    notes = list(read(file).notes())[2:]
+    notes = list(read(file).metadata())[2:]
     assert notes[0].entries[0][0] == "10.0.0.1" and notes[1].received == 9 and notes[1].time_ns == 5_000_000_000
     assert notes[2:] == [Secrets("tls", b"key"), Custom(77, b"data")]
 
@@ -175,16 +175,16 @@ def test_what_is_not_what_it_says_stays_a_block_and_the_frames_are_read() -> Non
         (0xBAD, b""),
     ]
     file = section() + described() + b"".join(block(kind, body) for kind, body in damaged) + packet(0, 7)
-    assert list(read(file).notes())[2:] == [Block(kind, body) for kind, body in damaged]
+    assert list(read(file).metadata())[2:] == [Block(kind, body) for kind, body in damaged]
     out = io.BytesIO()
     assert read(file)[:].write(out) == 1
 
 
 def test_notes_are_refused_where_there_are_none(tmp_path: Path) -> None:
     with pytest.raises(CaptureError, match="expected a pcapng file"):
-        list(Capture(CORPUS / "web.pcap").notes())
+        list(Capture(CORPUS / "web.pcap").metadata())
     with pytest.raises(CaptureError, match="a whole pcapng file"):
-        Capture.of([]).notes()
+        Capture.of([]).metadata()
     with Writer(tmp_path / "a.pcap") as writer:
         for what in (
             lambda: writer.names({}),
@@ -257,7 +257,7 @@ def test_chosen_frames_keep_what_the_file_says_besides(full: Path, tmp_path: Pat
     path = with_custom(full, tmp_path)
     out = tmp_path / "part.pcapng"
     count = part(Capture(path)).write(out)
-    mine, theirs = list(Capture(out).notes()), list(Capture(path).notes())
+    mine, theirs = list(Capture(out).metadata()), list(Capture(path).metadata())
     assert sorted(map(repr, mine)) == sorted(
         repr(n) for n in theirs if n not in (Custom(32473, b"left", copy=False), Block(0x7777, b"unknown!"))
     )
@@ -276,7 +276,7 @@ def test_sections_of_a_file_stay_apart_in_its_parts(tmp_path: Path) -> None:
 
 def test_a_slice_has_what_stood_before_its_last_frame(full: Path, tmp_path: Path) -> None:
     assert Capture(full)[:1].write(tmp_path / "one.pcapng") == 1
-    kinds = [type(note) for note in Capture(tmp_path / "one.pcapng").notes()]
+    kinds = [type(note) for note in Capture(tmp_path / "one.pcapng").metadata()]
     assert kinds == [Section, InterfaceDescription, InterfaceDescription, Names, Secrets]
 
 
@@ -336,8 +336,8 @@ def test_notes_come_back_as_they_were_written(some: list) -> None:
             if isinstance(one, Custom):
                 writer.custom(one.pen, one.data, copy=one.copy)
             else:
-                writer.note(one)
-    back = [note for note in read(out.getvalue()).notes() if not isinstance(note, InterfaceDescription)]
+                writer.write_block(one)
+    back = [note for note in read(out.getvalue()).metadata() if not isinstance(note, InterfaceDescription)]
     plain = [
         n._replace(interface=n.interface._replace(section=0, number=0)) if isinstance(n, Statistics) else n
         for n in back
@@ -353,11 +353,11 @@ def test_notes_come_back_as_they_were_written(some: list) -> None:
     st.binary(max_size=60).map(lambda b: b + bytes(-len(b) % 4)),
     st.sampled_from("<>"),
 )
-def test_hostile_blocks_are_told_or_kept(kind: int, body: bytes, order: str) -> None:
+def test_hostile_blocks_are_reported_or_kept(kind: int, body: bytes, order: str) -> None:
     file = section(order) + described(order) + block(kind, body, order) + packet(0, 1, order=order)
-    told = list(read(file).notes())
-    assert len(told) == 3
-    repr(told)
+    reported = list(read(file).metadata())
+    assert len(reported) == 3
+    repr(reported)
     out = io.BytesIO()
     assert read(file)[:].write(out) == 1 and read(out.getvalue()).count() == 1
 
@@ -369,12 +369,12 @@ def test_a_file_that_begins_with_names_is_taken_by_other_tools(tmp_path: Path) -
         writer.names({"10.0.0.1": "alice"})
         writer.custom(32473, b"kept")
         writer.write(Frame(bytes(60), 1))
-    assert [type(note).__name__ for note in Capture(path).notes()][1:] == ["InterfaceDescription", "Names", "Custom"]
+    assert [type(note).__name__ for note in Capture(path).metadata()][1:] == ["InterfaceDescription", "Names", "Custom"]
     subprocess.run(["editcap", str(path), str(tmp_path / "again.pcapng")], check=True, capture_output=True)
     with Writer(tmp_path / "alone.pcapng") as writer:
         writer.names({"10.0.0.1": "alice"})
     assert Capture(tmp_path / "alone.pcapng").count() == 0
-    assert [type(note).__name__ for note in Capture(tmp_path / "alone.pcapng").notes()] == [
+    assert [type(note).__name__ for note in Capture(tmp_path / "alone.pcapng").metadata()] == [
         "Section",
         "InterfaceDescription",
         "Names",
@@ -391,8 +391,8 @@ def test_the_resolution_of_an_interface_is_kept_and_so_is_every_time(tmp_path: P
     Capture.of(frames).write(path)
     again = list(Capture(path))
     assert [frame.time_ns for frame in again] == [frame.time_ns for frame in frames]
-    told = {frame.interface.resolution for frame in again[:-1]}
-    assert told == ({resolution} if resolution != 12345 else {10**9})
+    reported = {frame.interface.resolution for frame in again[:-1]}
+    assert reported == ({resolution} if resolution != 12345 else {10**9})
     batches = tmp_path / "batches.pcapng"
     with Writer(batches) as writer:
         for batch in Capture(path).batches():

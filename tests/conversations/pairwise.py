@@ -31,7 +31,7 @@ class Pairwise(Medium):
             for port in side.ports:
                 if port.driver is not None:
                     port.driver.take(port, data, self.time)
-                    port.driver.turn(self.time)
+                    port.driver.poll(self.time)
             self._follow()
             return True
         due = self._next_due()
@@ -41,7 +41,7 @@ class Pairwise(Medium):
             self.time = max(self.time, until or 0)
             return False
         self.time = max(self.time, due)
-        self._turn_due()
+        self._poll_due()
         return True
 
 

@@ -1,4 +1,4 @@
-"""Both ends closing at about the same time, and late copies of what opened a connection: nobody is told of a loss.
+"""Both ends closing at about the same time, and late copies of what opened a connection: nobody hears of a loss.
 
 `python -m tests.conversations.test_closing 1500` counts failures over as many seeds of each link.
 """
@@ -54,7 +54,7 @@ def close_together(seed: int, *, confirmed: bool, **link) -> list[str]:
 
 @pytest.mark.parametrize("confirmed", [True, False], ids=["confirmed", "the confirmation under way"])
 @pytest.mark.parametrize("link", LINKS)
-def test_two_ends_that_close_together_are_told_of_no_loss(link, confirmed) -> None:
+def test_two_ends_that_close_together_hear_of_no_loss(link, confirmed) -> None:
     assert [wrong for seed in range(80) for wrong in close_together(seed, confirmed=confirmed, **LINKS[link])] == []
 
 
@@ -109,7 +109,7 @@ def test_late_copies_of_requests_do_not_fill_a_listener() -> None:
     assert client.state.name == "OPEN"
 
 
-def test_an_abort_is_told_to_the_other_end() -> None:
+def test_an_abort_has_to_the_other_end() -> None:
     net = SimNetwork(1)
     a, b = net.host("a"), net.host("b")
     net.link(a, b, delay=0.01)
@@ -157,12 +157,12 @@ def test_a_close_with_data_lost_says_so_though_the_peer_has_ended(kind, dead) ->
 
 @pytest.mark.parametrize("kind", ["seqpacket", "stream"])
 def test_a_close_says_that_data_were_lost_before_it_unless_a_call_has_said_so(kind) -> None:
-    for told in (False, True):
+    for reported in (False, True):
         net, link, client, _ = with_two_packets_under_way(kind)
         link.partition()
         net.run(2000)  # the program computes, and the connection is given up meanwhile
         assert client.state.name == "ABORTED"
-        if told:
+        if reported:
             with pytest.raises(ConnectionAbortedError, match="the peer is gone"):
                 client.write(b"order 3")
             client.close()

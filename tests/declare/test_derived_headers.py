@@ -293,9 +293,9 @@ def test_faults_of_items_carry_the_name_of_the_class_that_was_read() -> None:
     for cls, raw, where in cases:
         whole = bytes(Ether() / cls(records=(Record(),)))[:14] + raw
         read = pl.dissect(whole)
-        told = [f"{fault.layer}.{fault.field}" for fault in read.faults]
-        assert where in told and {fault.layer for fault in read.faults} <= {"Derived", "Inner", "DerivedFilled"}
-        path = f"Ether/{told[0]}" if told[0].startswith("Derived") else f"Ether/Derived/{told[0]}"
+        reported = [f"{fault.layer}.{fault.field}" for fault in read.faults]
+        assert where in reported and {fault.layer for fault in read.faults} <= {"Derived", "Inner", "DerivedFilled"}
+        path = f"Ether/{reported[0]}" if reported[0].startswith("Derived") else f"Ether/Derived/{reported[0]}"
         with pytest.raises(DissectError, match=f"^{path}: expected"):
             pl.dissect(whole, strict=True)
     (fault, *_) = pl.dissect(bytes(Ether(type=0x88B5)) + b"\1\5a").faults
@@ -321,7 +321,7 @@ def test_a_number_bound_above_a_base_reaches_classes_that_were_used_before() -> 
     class Twice(Derived, under=Ether, when={"type": 0x88B7}):
         pass
 
-    raws = [bytes(Ether() / one()) for one in (Base, Derived, Twice)]
+    raw_values = [bytes(Ether() / one()) for one in (Base, Derived, Twice)]
     with bindings():
 
         class Upper(Header, under=Base, when={"kind": 1}):
@@ -330,7 +330,7 @@ def test_a_number_bound_above_a_base_reaches_classes_that_were_used_before() -> 
         assert shapes(Base, Upper) == {("0107", ("Base", "Upper"))}
         assert shapes(Derived, Upper) == {("010407", ("Derived", "Upper"))}
         assert shapes(Twice, Upper) == {("010407", ("Twice", "Upper"))}
-    assert raws == [bytes(Ether() / one()) for one in (Base, Derived, Twice)]
+    assert raw_values == [bytes(Ether() / one()) for one in (Base, Derived, Twice)]
     assert names(bytes(Ether() / Derived(kind=1)) + b"\7") == ["Ether", "Derived"]
 
 

@@ -70,15 +70,17 @@ def test_compiled_readers_and_columns_know_an_unknown_size_as_the_careful_reader
             body: Payload
             z: U8 = 9
 
-    raws = [bytes([flag, n]) + b"abcdef"[:more] for flag in (0, 1) for n in (0, 2, 3, 4, 6, 255) for more in range(4)]
-    compiled = [read(X, raw) for raw in raws]
-    columns = Capture.of([Frame(frame(raw)) for raw in raws]).table("x.n", "faults", *(["x.z"] if tail else []))
+    raw_values = [
+        bytes([flag, n]) + b"abcdef"[:more] for flag in (0, 1) for n in (0, 2, 3, 4, 6, 255) for more in range(4)
+    ]
+    compiled = [read(X, raw) for raw in raw_values]
+    columns = Capture.of([Frame(frame(raw)) for raw in raw_values]).table("x.n", "faults", *(["x.z"] if tail else []))
     assert columns["faults"].tolist() == [len(faults) for _, _, _, faults in compiled]
     if tail:
-        packets = [pl.dissect(frame(raw)) for raw in raws]
+        packets = [pl.dissect(frame(raw)) for raw in raw_values]
         assert columns["x.z"].tolist() == [packet[X].z or 0 for packet in packets]
     X._decode = staticmethod(lambda data, start, end, ctx: walk(X._declaration, data, start, end, ctx))
-    for raw, found in zip(raws, compiled, strict=True):
+    for raw, found in zip(raw_values, compiled, strict=True):
         registry.changed()  # or what often came would be read by a function of its own
         assert found == read(X, raw)
 

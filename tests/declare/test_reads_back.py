@@ -1,4 +1,4 @@
-"""What is accepted reads back: a rule is solved, or refused with the form that works; what values alone decide is told when building."""
+"""What is accepted reads back: a rule is solved, or refused with the form that works; what values alone decide is reported when building."""
 
 from __future__ import annotations
 
@@ -334,7 +334,9 @@ class Labels(Header):
         (lambda: Labels(labels=(Labelled(text=b"a"),)), r"Labels\.labels: expected a last item for which size == 0, since more follows, got none"),
     ],
 )  # fmt: skip
-def test_values_that_would_not_read_back_are_told_when_building(build: Callable[[], Header], complaint: str) -> None:
+def test_values_that_would_not_read_back_are_reported_when_building(
+    build: Callable[[], Header], complaint: str
+) -> None:
     header = build()
     for packet in (header, header / b"x"):
         with pytest.raises(BuildError, match=complaint):
@@ -367,7 +369,7 @@ def test_every_header_of_packetlab_reads_back_what_it_builds() -> None:
                 prove(header)
 
 
-def test_a_declaration_that_does_not_read_back_is_told_when_first_used() -> None:
+def test_a_declaration_that_does_not_read_back_is_reported_at_its_first_use() -> None:
     class Nothing(Header):  # an item of no bytes cannot be counted by reading on
         x: Rest = b""
 

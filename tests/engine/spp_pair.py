@@ -42,7 +42,7 @@ class Peer:
         return [packet.payload for packet in self.packets]
 
     def waits(self, seconds: float | None = None) -> list[SPP]:
-        """Let time pass, to the next timer unless told; return what the connection sends then."""
+        """Let time pass, to the next timer unless given; return what the connection sends then."""
         due = self.connection.next_timeout()
         if seconds is None:
             assert due is not None
@@ -58,7 +58,7 @@ class Peer:
 
 
 def opened(alloc: int = 7, **how) -> Peer:
-    """Return the peer of a connection that is open, asked for by our side."""
+    """Return the peer of a connection that is open, requested by our side."""
     peer = Peer(**how)
     peer.connection.connect(0)
     assert [header.control for header in peer.hears()] == [SYSTEM | ACK]

@@ -134,26 +134,26 @@ ASKED_ALL = [0, 2]  # numbers of requests in the capture; the reply follows each
 
 @pytest.mark.parametrize("number", ASKED_ALL)
 def test_a_request_to_everybody_takes_dodos_reply(number) -> None:
-    asked, answered = captured()[number : number + 2]
-    idp, pex = asked[IDP], asked[PEX]
+    query, answered = captured()[number : number + 2]
+    idp, pex = query[IDP], query[PEX]
     assert idp.dst.host == 0xFFFFFFFFFFFF
     stand = Stand(idp.src.host, 1)
-    request = Exchange(idp.src, idp.dst, asked.payload, id=pex.id, client_type=pex.client_type)
+    request = Exchange(idp.src, idp.dst, query.payload, id=pex.id, client_type=pex.client_type)
     stand.node.bind(request, idp.src.socket)
     stand.node.touch(request)
     (sent,) = stand.says()
-    assert bytes(sent) == bytes(asked)
+    assert bytes(sent) == bytes(query)
     assert stand.gets(answered) == [] and request.reply is not None
     assert request.reply.payload == answered.payload and request.reply[IDP].src == answered[IDP].src
 
 
 @pytest.mark.parametrize("number", ASKED_ALL)
 def test_whoever_answers_a_request_to_everybody_speaks_for_itself_as_dodo_does(number) -> None:
-    asked, answered = captured()[number : number + 2]
+    query, answered = captured()[number : number + 2]
     stand = Stand(answered[IDP].src.host, 1)
-    stand.node.bind(Responder(lambda packet: answered.payload), asked[IDP].dst.socket)
+    stand.node.bind(Responder(lambda packet: answered.payload), query[IDP].dst.socket)
     for _ in range(2):  # the way back is known the second time
-        (sent,) = stand.gets(asked)
+        (sent,) = stand.gets(query)
         assert bytes(sent) == bytes(answered)
 
 
@@ -168,9 +168,9 @@ def test_hosts_of_a_network_find_a_service_by_asking_everybody() -> None:
 
 
 def test_our_routers_tell_their_network_as_dodo_does() -> None:
-    (told,) = [p for p in captured() if RIP in p and p[RIP].operation == 2]
-    router = Node(told[IDP].src.host, router=True)
+    (reported,) = [p for p in captured() if RIP in p and p[RIP].operation == 2]
+    router = Node(reported[IDP].src.host, router=True)
     router.attach(0x41A)
     router.touch(router.routes)
     ours = [packet for packet, _, _ in router.packets_to_send(0) if packet[RIP].operation == 2]
-    assert [bytes(packet) for packet in ours] == [bytes(told)]
+    assert [bytes(packet) for packet in ours] == [bytes(reported)]

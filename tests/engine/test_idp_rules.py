@@ -144,7 +144,7 @@ def test_an_error_about_another_connection_changes_nothing() -> None:
         assert len(host.why) == 1 and connection.error is None
 
 
-def test_a_full_backlog_is_told_and_takes_the_request_again_later() -> None:
+def test_a_full_backlog_is_reported_and_takes_the_request_again_later() -> None:
     host = Host()
     made = []
 
@@ -185,8 +185,8 @@ def connected(ours: int = 7, theirs: int = 5) -> tuple[Host, Connection]:
     ],
     ids=["a second answer", "a connection long gone", "a request to one that does not listen"],
 )
-@pytest.mark.parametrize("accepted", [False, True], ids=["asked for", "accepted"])
-def test_ids_of_another_connection_are_nobodys_and_their_sender_is_told(ids, accepted) -> None:
+@pytest.mark.parametrize("accepted", [False, True], ids=["requested", "accepted"])
+def test_ids_of_another_connection_are_nobodys_and_their_sender_hears_of_it(ids, accepted) -> None:
     """RFC 9293 3.5.1: whoever sees numbers of a connection that it does not have says so, and both are rid of it."""
     host, connection = connected()
     if accepted:
@@ -239,7 +239,7 @@ def test_a_router_counts_hops_keeps_the_pad_and_patches_the_sum() -> None:
     ],
     ids=["hops", "no route", "too big"],
 )
-def test_what_a_router_cannot_forward_is_told(fields, data, number, parameter) -> None:
+def test_what_a_router_cannot_forward_is_reported(fields, data, number, parameter) -> None:
     packet = IDP(**{"dst": XNSAddress(2, 99, 5), "src": XNSAddress(1, 98, 5), "packet_type": 9, **fields}) / data
     (error,) = [p for p in routed().gets(packet) if Error in p]
     assert (error[Error].number, error[Error].parameter) == (number, parameter) and error[IDP].src.host == HOST
@@ -270,25 +270,25 @@ def test_three_routers_in_a_row_learn_the_way_and_forget_it() -> None:
 
     for router in routers * 2:
         router.node.touch(router.node.routes)
-        router.node.routes._tell_all(router.now)
+        router.node.routes._announce_all(router.now)
         router.out()
         deliver(router.departures, router)
     first, last = routers[0].node.routes.table, routers[2].node.routes.table
     assert {net: route.hops for net, route in first.items()} == {1: 0, 2: 0, 3: 1, 4: 2}
     assert {net: route.hops for net, route in last.items()} == {1: 2, 2: 1, 3: 0, 4: 0}
-    # Split horizon: what was learned on a network is not told there.
+    # Split horizon: what was learned on a network is not announced there.
     routers[0].node.routes._tell(1, XNSAddress(2, 0xFFFFFFFFFFFF, 1))
     routers[0].node.touch(routers[0].node.routes)
-    told = [(entry.net, entry.hops) for packet in routers[0].out() for entry in packet[RIP].entries]
-    assert told == [(1, 1), (2, 1)]
+    reported = [(entry.net, entry.hops) for packet in routers[0].out() for entry in packet[RIP].entries]
+    assert reported == [(1, 1), (2, 1)]
     routers[0].waits(181)
     assert set(first) == {1, 2}
 
 
 def test_routers_speak_every_thirty_seconds_and_answer_requests() -> None:
     host = routed()
-    told = host.waits(300)
-    assert len(told) == 2 * 10 and all(packet[RIP].operation == 2 for packet in told)
+    reported = host.waits(300)
+    assert len(reported) == 2 * 10 and all(packet[RIP].operation == 2 for packet in reported)
     ask = idp(dst=XNSAddress(1, 0xFFFFFFFFFFFF, 1), src=XNSAddress(1, 98, 77))
     (answer,) = host.gets(ask / RIP(operation=1, entries=(RIPEntry(net=2, hops=16),)))
     assert answer[IDP].dst == XNSAddress(1, 98, 77) and [(e.net, e.hops) for e in answer[RIP].entries] == [(2, 1)]
@@ -297,7 +297,7 @@ def test_routers_speak_every_thirty_seconds_and_answer_requests() -> None:
 # XNSrouted (4.4BSD, sbin/XNSrouted): output.c and input.c send min(rt_metric + 1, 16), an interface's own metric being 0;
 # input.c enters a metric as it came, and answers a request for a network it does not know with 16.
 HEARD = [(50, 1, 1), (51, 7, 7), (52, 15, 15)]  # network, hops as they came, hops in the table
-TOLD = [(1, 1), (2, 1), (50, 2), (51, 8), (52, 16)]
+ANNOUNCED = [(1, 1), (2, 1), (50, 2), (51, 8), (52, 16)]
 
 
 def test_hops_count_as_xnsrouted_counts_them() -> None:
@@ -307,11 +307,11 @@ def test_hops_count_as_xnsrouted_counts_them() -> None:
     table = host.node.routes.table
     assert [(net, table[net].hops) for net, _, _ in HEARD] == [(net, hops) for net, _, hops in HEARD]
     ask = idp(dst=XNSAddress(2, HOST, 1), src=XNSAddress(2, 97, 77))
-    nets = (*(net for net, _ in TOLD), 99)
+    nets = (*(net for net, _ in ANNOUNCED), 99)
     (answer,) = host.gets(ask / RIP(operation=1, entries=tuple(RIPEntry(net=net) for net in nets)), via=1)
-    assert [(e.net, e.hops) for e in answer[RIP].entries] == [*TOLD, (99, 16)]
+    assert [(e.net, e.hops) for e in answer[RIP].entries] == [*ANNOUNCED, (99, 16)]
     (answer,) = host.gets(ask / RIP(operation=1, entries=(RIPEntry(net=0xFFFFFFFF),)), via=1)
-    assert [(e.net, e.hops) for e in answer[RIP].entries] == TOLD
+    assert [(e.net, e.hops) for e in answer[RIP].entries] == ANNOUNCED
 
 
 def test_sixteen_hops_are_out_of_reach() -> None:
@@ -323,28 +323,28 @@ def test_sixteen_hops_are_out_of_reach() -> None:
     assert host.node.routes.to(XNSAddress(50, 5, 5)) is None
 
 
-def test_what_changes_is_told_at_once_but_not_more_than_once_a_second() -> None:
+def test_what_changes_is_reported_at_once_but_not_more_than_once_a_second() -> None:
     host = routed()
     host.waits(5)
     tell = idp(dst=XNSAddress(1, 0xFFFFFFFFFFFF, 1), src=XNSAddress(1, 98, 1))
     assert len(host.gets(tell / RIP(operation=2, entries=(RIPEntry(net=50, hops=1),)))) == 2
     for hops in range(2, 12):
         assert host.gets(tell / RIP(operation=2, entries=(RIPEntry(net=50, hops=hops),))) == []
-    told = host.waits(1.5)
-    assert len(told) == 2 and [(e.net, e.hops) for e in told[-1][RIP].entries][-1] == (50, 12)
+    reported = host.waits(1.5)
+    assert len(reported) == 2 and [(e.net, e.hops) for e in reported[-1][RIP].entries][-1] == (50, 12)
 
 
-def test_a_way_is_asked_for_three_times_and_then_what_waits_is_told() -> None:
+def test_a_route_is_requested_three_times_and_then_what_waits_is_reported() -> None:
     host, endpoint = Host(), Datagrams()
     host.node.bind(endpoint, 3000)
     endpoint.peer = XNSAddress(9, 5, 5)
     for _ in range(20):
         endpoint.send(IDP(dst=endpoint.peer, src=HERE, packet_type=9) / b"far")
     host.node.touch(endpoint)
-    asked = host.out()
+    query = host.out()
     assert len(host.why) == 4 and "no route to network 9" in host.why[0]  # no more than 16 wait
-    asked += host.waits(2.5)
-    assert [packet[RIP].operation for packet in asked] == [1, 1, 1] and not host.why
+    query += host.waits(2.5)
+    assert [packet[RIP].operation for packet in query] == [1, 1, 1] and not host.why
     host.waits(1)
     assert len(host.why) == 16 and isinstance(endpoint.error, OSError) and endpoint.error.errno == errno.ENETUNREACH
     assert host.waits(60) == []

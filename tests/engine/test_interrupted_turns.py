@@ -50,7 +50,7 @@ class Interruption:
         try:
             return call()
         except Interrupt:
-            net.turn()
+            net.poll()
             return call() if again else None
         finally:
             sys.setprofile(None)

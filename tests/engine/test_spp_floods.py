@@ -65,7 +65,7 @@ class Server:
         node, routes = self.node, self.node.routes
         held = (
             node._sockets, node._numbers, node._children, node._timers, node._due, node._touched, node._events, node._here,
-            node._held, node._found, routes.table, routes._asked, routes._outbox,
+            node._held, node._found, routes.table, routes._requests, routes._outbox,
             self.listener._children, self.listener._keys, self.listener._opening, self.listener._opened,
         )  # fmt: skip
         assert len(routes.known) <= 1001  # a cache

@@ -184,7 +184,7 @@ def test_packets_out_of_turn_wait_and_each_is_answered_with_what_is_missing() ->
     assert [peer.connection.read().payload for _ in range(4)] == [b"0", b"1", b"2", b"3"]
 
 
-def test_a_duplicate_is_told_but_its_acknowledgement_and_question_count() -> None:
+def test_a_duplicate_is_reported_but_its_acknowledgement_and_question_count() -> None:
     peer = opened(alloc=0)
     peer.says(ACK, seq=0, data=b"once", alloc=0)
     peer.connection.send(b"x")
@@ -237,7 +237,7 @@ def test_round_trips_are_measured_where_it_is_clear_what_was_answered() -> None:
     assert peer.connection.sender.round_trip.smooth == before
 
 
-def test_attention_is_told_at_once_and_comes_in_its_place() -> None:
+def test_attention_is_reported_at_once_and_comes_in_its_place() -> None:
     peer = opened(window=4)
     peer.says(ACK | ATTENTION, seq=2, data=b"!")
     assert [event.data for event in peer.events if isinstance(event, Attention)] == [ord("!")]
@@ -256,7 +256,7 @@ def test_attention_is_taken_two_beyond_the_window_and_no_further() -> None:
     assert peer.ignored() == [] and len(peer.connection.attentions) == 1
 
 
-def test_an_attention_without_its_one_byte_is_told() -> None:
+def test_an_attention_without_its_one_byte_is_reported() -> None:
     peer = opened()
     for data in (b"", b"two"):
         peer.says(ACK | ATTENTION, seq=0, data=data)
@@ -414,7 +414,7 @@ def test_a_peer_that_is_gone_without_an_end_has_lost_what_it_did_not_confirm_and
     assert other.connection.error is None
 
 
-def test_an_abort_is_told_as_an_error_about_the_peer() -> None:
+def test_an_abort_is_reported_as_an_error_about_the_peer() -> None:
     peer = opened()
     peer.connection.abort(0)
     (error,) = peer.connection.packets_to_send(0)
@@ -423,7 +423,7 @@ def test_an_abort_is_told_as_an_error_about_the_peer() -> None:
     assert (error[IDP, 1].src, error[IDP, 1].dst) == (THERE, HERE)
     assert (error[SPP].source_id, error[SPP].destination_id) == (THEIRS, OURS)
     assert peer.connection.packets_to_send(0) == []
-    asking = asked()
+    asking = query()
     asking.connection.abort(0)
     assert asking.hears() == []  # nobody to tell yet
 
@@ -441,7 +441,7 @@ def test_a_lost_end_and_a_lost_end_reply_are_repeated() -> None:
     assert [header.datastream for header in other.waits()] == [END_REPLY]
 
 
-def test_data_written_after_the_end_and_data_that_comes_after_a_close_are_told() -> None:
+def test_data_written_after_the_end_and_data_that_comes_after_a_close_are_reported() -> None:
     peer = opened()
     peer.connection.close(0)
     peer.hears()
@@ -495,7 +495,7 @@ def test_time_in_which_nobody_drove_the_engine_is_no_silence_of_the_peer() -> No
 
 WAYS = {
     State.IDLE: lambda: Peer(),
-    State.REQUESTED: lambda: asked(),
+    State.REQUESTED: lambda: query(),
     State.ANSWERED: lambda: was_asked(),
     State.OPEN: lambda: opened(),
     State.ENDING: lambda: ending(),
@@ -505,7 +505,7 @@ WAYS = {
 }
 
 
-def asked() -> Peer:
+def query() -> Peer:
     peer = Peer()
     peer.connection.connect(0)
     peer.hears()
@@ -684,7 +684,7 @@ def test_a_close_waits_no_longer_for_a_peer_that_has_ended_and_takes_no_more() -
 
 @pytest.mark.parametrize("patient", [True, False])
 def test_who_is_to_meet_the_other_end_goes_on_asking_where_it_is_not_there_yet(patient) -> None:
-    peer = asked()
+    peer = query()
     peer.connection.patient = patient
     nobody = IDP(src=THERE, dst=HERE) / Error(number=2) / bytes(IDP(src=HERE, dst=THERE) / SPP(source_id=OURS))
     peer.connection.troubled(dissect(bytes(nobody), IDP), 2, peer.now)

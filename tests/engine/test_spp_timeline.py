@@ -20,7 +20,7 @@ class Talk:
         self.tape = tape
         self.there = XNSAddress(0x401, int.from_bytes(self.peer.mac_bytes, "big"), 3000)
         self.client = self.host.socket("seqpacket")
-        self.asked = tape.expect("a", "b", SPP(control=SYSTEM | ACK, destination_id=0, source_id=same_as("id")), at=0)
+        self.request = tape.expect("a", "b", SPP(control=SYSTEM | ACK, destination_id=0, source_id=same_as("id")), at=0)
 
     def hears(self, data=b"", /, **how) -> None:
         """The connection is to send this."""
@@ -32,7 +32,7 @@ class Talk:
         """The peer sends this."""
 
         def packet():
-            idp, spp = self.asked.packet[IDP], self.asked.packet[SPP]
+            idp, spp = self.request.packet[IDP], self.request.packet[SPP]
             header = SPP(**{"source_id": THEIRS, "destination_id": spp.source_id, "alloc": 7, **how})
             return IDP(dst=idp.src, src=self.there) / header / data
 

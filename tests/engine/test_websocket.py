@@ -146,7 +146,7 @@ def test_a_ping_between_compressed_fragments_disturbs_nothing() -> None:
     ]
 
 
-def test_pongs_nobody_asked_for_are_reported() -> None:
+def test_pongs_nobody_requested_are_reported() -> None:
     client, server = opened()
     client.send_raw(raw(b"hm", opcode=10))
     assert exchange(client, server) == ([], [Pong(b"hm")])
@@ -163,8 +163,8 @@ def test_a_close_is_answered_with_its_code(code: int, reason: str, closer: str) 
     ends = client, server = opened()
     (server if closer == "server" else client).close(code, reason)
     at_client, at_server = exchange(*ends)
-    asked, answered = Closed(code, reason, clean=True), Closed(code, "", clean=True)
-    assert (at_client, at_server) == (([asked], [answered]) if closer == "server" else ([answered], [asked]))
+    query, answered = Closed(code, reason, clean=True), Closed(code, "", clean=True)
+    assert (at_client, at_server) == (([query], [answered]) if closer == "server" else ([answered], [query]))
     assert (client.state, server.state) == ("closed", "closed")
 
 

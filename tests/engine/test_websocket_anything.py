@@ -48,9 +48,9 @@ def checked(end: WebSocket, chunks: list[bytes]) -> list[Event]:
         end.bytes_to_send(0)
     end.end_of_stream(0)
     seen += end.events()
-    told = [event for event in seen if not isinstance(event, Discarded)]
-    assert sum(isinstance(event, Closed | Refused) for event in told) == 1
-    assert isinstance(told[-1], Closed | Refused)
+    reported = [event for event in seen if not isinstance(event, Discarded)]
+    assert sum(isinstance(event, Closed | Refused) for event in reported) == 1
+    assert isinstance(reported[-1], Closed | Refused)
     assert end.finished
     assert end.state == "closed"
     return seen
@@ -79,10 +79,10 @@ def test_anything_may_come_later(role: str, compression: bool, chunks: list[byte
 def test_splits_change_nothing(data: bytes, size: int) -> None:
     at_once, in_pieces = opened()[1], opened()[1]
 
-    def told(events: list[Event]) -> list[str]:  # how much is ignored at a time does hang on the pieces
+    def reported(events: list[Event]) -> list[str]:  # how much is ignored at a time does hang on the pieces
         return [repr(event) for event in events if not isinstance(event, Discarded)]
 
-    assert told(feed(at_once, data)) == told(feed(in_pieces, data, size))
+    assert reported(feed(at_once, data)) == reported(feed(in_pieces, data, size))
     assert at_once.bytes_to_send(0) == in_pieces.bytes_to_send(0)
 
 

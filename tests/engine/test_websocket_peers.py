@@ -117,7 +117,7 @@ def test_their_client_sees_our_close() -> None:
     assert closed.value.rcvd == websockets.frames.Close(1001, "going")
 
 
-def test_their_client_is_told_that_its_message_is_too_large() -> None:
+def test_their_client_hears_that_its_message_is_too_large() -> None:
     with (
         serving(lambda sock: echo(WebSocket("server", largest_message=1000), sock)) as port,
         their_client(port) as client,

@@ -16,10 +16,10 @@ def mss(size: int) -> TCPOption:
 
 
 class Connection:
-    """One end of a TCP connection: `ghost` and its port here, `host` (or where a packet came from) and its port there."""
+    """One end of a TCP connection: `unanswered` and its port here, `host` (or where a packet came from) and its port there."""
 
-    def __init__(self, ghost: Any, host: Any, here: int, there: int, seq: int = 1000) -> None:
-        self.ghost, self.host, self.here, self.there, self.seq, self.ack = ghost, host, here, there, seq, 0
+    def __init__(self, unanswered: Any, host: Any, here: int, there: int, seq: int = 1000) -> None:
+        self.unanswered, self.host, self.here, self.there, self.seq, self.ack = unanswered, host, here, there, seq, 0
 
     def connect(self, *options: TCPOption) -> Packet:
         """Shake hands; return the SYN/ACK."""
@@ -38,16 +38,16 @@ class Connection:
     def segment(self, data: bytes = b"", flags: TCPFlags = ACK, **given: Any) -> Packet:
         """Return the next segment; whatever is given stands in it, right or wrong."""
         given = {"seq": self.seq, "ack": self.ack if flags & ACK else 0, **given}
-        return self.ghost.to(self.host) / TCP(sport=self.here, dport=self.there, flags=flags, **given) / data
+        return self.unanswered.to(self.host) / TCP(sport=self.here, dport=self.there, flags=flags, **given) / data
 
     def send(self, data: bytes = b"", flags: TCPFlags = ACK, **given: Any) -> None:
         """Send the next segment."""
-        self.ghost.send(self.segment(data, flags, **given))
+        self.unanswered.send(self.segment(data, flags, **given))
         self.seq = (self.seq + len(data) + bool(flags & (SYN | FIN))) % MOST
 
     def receive(self, timeout: float = 5.0) -> Packet:
         """Return the next segment of this connection. Nothing is acknowledged by that."""
-        return self.ghost.receive(timeout, where=TCP(sport=self.there, dport=self.here))
+        return self.unanswered.receive(timeout, where=TCP(sport=self.there, dport=self.here))
 
     def heard(self, packet: Packet) -> bytes:
         """Take the data of a segment if it is the next; what is sent from now on acknowledges it."""

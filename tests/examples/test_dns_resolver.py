@@ -13,7 +13,7 @@ from tests.conftest import need
 
 from .by_hand import ACK, PSH, SYN, Connection
 
-# Read from its standard input. Names below example. are asked of one server, a ghost; nobody else exists.
+# Read from its standard input. Names below example. go to one server, an unanswered address; nobody else exists.
 CONFIG = """
 server:
   username: ""
@@ -73,7 +73,7 @@ def question(name: str) -> bytes:
 
 
 def address_record(address: str) -> bytes:
-    """Return a resource record: the name asked for (a pointer to it), type A, class IN, an hour to live."""
+    """Return a resource record: the name in question (a pointer to it), type A, class IN, an hour to live."""
     return bytes.fromhex("c00c 0001 0001 00000e10 0004") + socket.inet_aton(address)
 
 
@@ -99,26 +99,28 @@ class Client:
 
 
 class Upstream:
-    """The server that the resolver asks, at a ghost's address."""
+    """The server that the resolver asks, at an unanswered address's address."""
 
-    def __init__(self, ghost: Any) -> None:
-        self.ghost = ghost
+    def __init__(self, unanswered: Any) -> None:
+        self.unanswered = unanswered
 
     def query(self, name: str = "") -> Packet:
         """Return the next query that has come, for a name if one is given."""
-        asked = question(name) if name else b""
-        return self.ghost.receive(5, where=lambda packet: DNS in packet and packet[DNS].records.startswith(asked))
+        requested = question(name) if name else b""
+        return self.unanswered.receive(
+            5, where=lambda packet: DNS in packet and packet[DNS].records.startswith(requested)
+        )
 
     def answer(self, query: Packet, address: str = "192.0.2.1", **header: Any) -> Packet:
         """Return what answers a query; whatever is given stands in its DNS header."""
         back = UDP(sport=53, dport=query[UDP].sport)
-        return self.ghost.to(query) / back / message(query[DNS], address, **header)
+        return self.unanswered.to(query) / back / message(query[DNS], address, **header)
 
 
-def message(asked: DNS, address: str = "192.0.2.1", **header: Any) -> DNS:
+def message(requested: DNS, address: str = "192.0.2.1", **header: Any) -> DNS:
     """Return the message that answers another."""
-    name = asked.records[: asked.records.index(b"\0") + 5]
-    given = {"id": asked.id, "response": 1, "authoritative": 1, "answer_count": 1, **header}
+    name = requested.records[: requested.records.index(b"\0") + 5]
+    given = {"id": requested.id, "response": 1, "authoritative": 1, "answer_count": 1, **header}
     return DNS(**given, records=name + (address_record(address) if given["answer_count"] else b""))
 
 
@@ -131,25 +133,25 @@ def resolver(request, lab, program):
     )  # loading scapy may take longer than the resolver waits before it asks again
     a, b = lab.host("a"), lab.host("b")
     lab.link(a, b)
-    ghost = a.ghost()
-    text = CONFIG.format(upstream=ghost.address, patience=getattr(request, "param", 5000))
+    unanswered = a.unanswered_address()
+    text = CONFIG.format(upstream=unanswered.address, patience=getattr(request, "param", 5000))
     program(b, "unbound", "-d", "-p", "-c", "/dev/stdin", input=text, ready=("udp", 53))
     with Client(a, b) as client:
-        yield client, Upstream(ghost)
+        yield client, Upstream(unanswered)
 
 
-def test_a_name_is_asked_for_once_and_then_remembered(resolver) -> None:
+def test_a_name_is_requested_once_and_then_remembered(resolver) -> None:
     client, upstream = resolver
     client.ask("www.example", id=1)
     query = upstream.query()
     assert query.deep("dns", using="scapy")["qname"] == b"www.example." and query[DNS].recursion_desired == 0
-    upstream.ghost.send(upstream.answer(query))
+    upstream.unanswered.send(upstream.answer(query))
     first = client.answer()
     client.ask("www.example", id=2)
     second = client.answer()
     assert (first["id"], second["id"]) == (1, 2) and first["rdata"] == second["rdata"] == "192.0.2.1"
     with pytest.raises(TimeoutError):
-        upstream.ghost.receive(0.05, where=DNS)
+        upstream.unanswered.receive(0.05, where=DNS)
 
 
 def test_ids_and_ports_cannot_be_guessed(resolver) -> None:
@@ -159,7 +161,7 @@ def test_ids_and_ports_cannot_be_guessed(resolver) -> None:
         client.ask(f"{number}.example")
         query = upstream.query()
         seen.append((query[DNS].id, query[UDP].sport))
-        upstream.ghost.send(upstream.answer(query))
+        upstream.unanswered.send(upstream.answer(query))
         assert client.answer()["rdata"] == "192.0.2.1"
     ids, ports = (set(column) for column in zip(*seen, strict=True))
     # RFC 5452 section 9.2. Of twelve drawn from 60000, two are the same in one run of a thousand; three in none.
@@ -169,13 +171,13 @@ def test_ids_and_ports_cannot_be_guessed(resolver) -> None:
 
 
 @pytest.mark.parametrize("resolver", [200], indirect=True)
-def test_a_query_that_is_lost_is_asked_again_under_another_id_and_port(resolver) -> None:
+def test_a_query_that_is_lost_is_queried_again_under_another_id_and_port(resolver) -> None:
     client, upstream = resolver
     client.ask("www.example")
     lost, again = upstream.query(), upstream.query()
     assert (lost[DNS].id, lost[UDP].sport) != (again[DNS].id, again[UDP].sport)
     assert lost[DNS].records[:17] == again[DNS].records[:17]
-    upstream.ghost.send(upstream.answer(again))
+    upstream.unanswered.send(upstream.answer(again))
     assert client.answer()["rdata"] == "192.0.2.1"
 
 
@@ -191,8 +193,8 @@ def test_a_forged_answer_is_not_believed(resolver) -> None:
         forged.replace(UDP, sport=5353),
         forged.replace(UDP, checksum=0xDEAD),
     ):
-        upstream.ghost.send(wrong)
-    upstream.ghost.send(upstream.answer(query))
+        upstream.unanswered.send(wrong)
+    upstream.unanswered.send(upstream.answer(query))
     assert client.answer()["rdata"] == "192.0.2.1"
 
 
@@ -204,27 +206,27 @@ def test_a_damaged_answer_does_no_harm(resolver) -> None:
         query = upstream.query(f"{number}.example")
         damaged = next(case for case in malformed(message(query[DNS])) if case.id == id)
         back = UDP(sport=53, dport=query[UDP].sport)
-        upstream.ghost.send(upstream.ghost.to(query) / back / damaged.data)
+        upstream.unanswered.send(upstream.unanswered.to(query) / back / damaged.data)
     client.ask("sound.example", id=999)
-    upstream.ghost.send(upstream.answer(upstream.query("sound.example")))
+    upstream.unanswered.send(upstream.answer(upstream.query("sound.example")))
     while (answer := client.answer())["id"] != 999:
         pass
     assert answer["rdata"] == "192.0.2.1"
 
 
-def test_a_truncated_answer_is_asked_for_again_over_tcp(resolver) -> None:
+def test_a_truncated_answer_is_requested_again_over_tcp(resolver) -> None:
     client, upstream = resolver
     client.ask("www.example")
-    upstream.ghost.send(upstream.answer(upstream.query(), answer_count=0, truncated=1))
+    upstream.unanswered.send(upstream.answer(upstream.query(), answer_count=0, truncated=1))
     # RFC 7766 section 5: over TCP then, where two bytes of length go before the message (section 8).
-    syn = upstream.ghost.receive(5, where=TCP(dport=53, flags=SYN))
-    server = Connection(upstream.ghost, syn, 53, syn[TCP].sport)
+    syn = upstream.unanswered.receive(5, where=TCP(dport=53, flags=SYN))
+    server = Connection(upstream.unanswered, syn, 53, syn[TCP].sport)
     server.accept(syn)
     heard = server.read(2)
     while len(heard) < 2 + int.from_bytes(heard[:2], "big"):
         heard += server.read(1)
-    asked = dissect(heard[2:], DNS)[DNS]
-    assert asked.records.startswith(question("www.example"))
-    reply = bytes(message(asked, "192.0.2.2"))
+    requested = dissect(heard[2:], DNS)[DNS]
+    assert requested.records.startswith(question("www.example"))
+    reply = bytes(message(requested, "192.0.2.2"))
     server.send(len(reply).to_bytes(2, "big") + reply, ACK | PSH)
     assert client.answer()["rdata"] == "192.0.2.2"

@@ -44,10 +44,10 @@ def hosts(lab):
 
 @pytest.fixture
 def web(hosts, program, tmp_path):
-    """A host that serves pages, and a ghost on its link to ask for them."""
+    """A host that serves pages, and an unanswered address on its link to ask for them."""
     a, b = hosts
     nginx(program, b, tmp_path)
-    return a.ghost(), b
+    return a.unanswered_address(), b
 
 
 def test_a_page_is_served_and_seen_on_the_wire(hosts, program, tape, tmp_path) -> None:
@@ -70,8 +70,8 @@ def test_a_page_is_served_and_seen_on_the_wire(hosts, program, tape, tmp_path) -
 
 
 def test_segments_are_as_small_as_the_client_asks(web) -> None:
-    ghost, server = web
-    client = Connection(ghost, server, 4000, 80)
+    unanswered, server = web
+    client = Connection(unanswered, server, 4000, 80)
     answer = client.connect(mss(200))
     assert [option.data for option in answer[TCP].options if option.kind == 2] == [(1460).to_bytes(2, "big")]
     client.send(GET)
@@ -85,8 +85,8 @@ def test_segments_are_as_small_as_the_client_asks(web) -> None:
 
 
 def test_what_is_not_acknowledged_comes_again(web) -> None:
-    ghost, server = web
-    client = Connection(ghost, server, 4000, 80)
+    unanswered, server = web
+    client = Connection(unanswered, server, 4000, 80)
     client.connect()
     client.send(b"GET /word HTTP/1.0\r\n\r\n")
     segments = [packet for packet in (client.receive() for _ in range(4)) if packet.payload]
@@ -96,12 +96,12 @@ def test_what_is_not_acknowledged_comes_again(web) -> None:
 
 
 def test_segments_in_disorder_are_put_in_order(web) -> None:
-    ghost, server = web
-    client = Connection(ghost, server, 4000, 80)
+    unanswered, server = web
+    client = Connection(unanswered, server, 4000, 80)
     client.connect(TCPOption(kind=4))  # selective acknowledgements (RFC 2018)
     start, pieces = client.seq, [(10, 20), (0, 12), (15, len(GET))]
     for begin, end in pieces:
-        ghost.send(client.segment(GET[begin:end], seq=start + begin))
+        unanswered.send(client.segment(GET[begin:end], seq=start + begin))
     first = client.receive()
     blocks = [option.data for option in first[TCP].options if option.kind == 5]
     assert first[TCP].ack == start and blocks == [b"".join((start + n).to_bytes(4, "big") for n in (10, 20))]
@@ -123,8 +123,8 @@ def test_segments_in_disorder_are_put_in_order(web) -> None:
     ids=["no path", "version", "no host", "two hosts", "above the root", "too long", "length"],
 )
 def test_a_wrong_request_is_refused(web, request_, status) -> None:
-    ghost, server = web
-    client = Connection(ghost, server, 4000, 80)
+    unanswered, server = web
+    client = Connection(unanswered, server, 4000, 80)
     client.connect()
     for at in range(0, len(request_), 1400):
         client.send(request_[at : at + 1400], ACK | PSH)
@@ -133,30 +133,30 @@ def test_a_wrong_request_is_refused(web, request_, status) -> None:
 
 
 def test_damaged_segments_change_nothing(web) -> None:
-    ghost, server = web
-    client = Connection(ghost, server, 4000, 80)
+    unanswered, server = web
+    client = Connection(unanswered, server, 4000, 80)
     client.connect()
     sound = client.segment(GET)
     damaged = [case for case in malformed(sound) if case.id in ("ipv4.checksum.wrong", "tcp.checksum.wrong")]
     assert len(damaged) == 2
     for case in damaged:
-        ghost.send(case.data)
-    ghost.send(sound)  # the first that is taken
+        unanswered.send(case.data)
+    unanswered.send(sound)  # the first that is taken
     answer = client.receive()
     assert answer[TCP].ack == client.seq + len(GET)
     # Whatever else the catalogue has, the server goes on serving.
     for case in malformed(sound):
         if not case.id.startswith("ether."):  # the kernel sends no frame shorter than its header
-            ghost.send(case.data)
-    other = Connection(ghost, server, 4001, 80)
+            unanswered.send(case.data)
+    other = Connection(unanswered, server, 4001, 80)
     other.connect()
     other.send(GET)
     assert other.read(len(PAGE)).startswith(b"HTTP/1.1 200 OK")
 
 
 def test_a_port_where_nobody_is_resets(web) -> None:
-    ghost, server = web
-    answer = exchange(Connection(ghost, server, 4000, 81).segment(flags=SYN), via=ghost)
+    unanswered, server = web
+    answer = exchange(Connection(unanswered, server, 4000, 81).segment(flags=SYN), via=unanswered)
     assert answer.reply[TCP].flags == RST | ACK
 
 

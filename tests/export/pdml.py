@@ -54,7 +54,7 @@ class Tshark:
 
     def ask(self, frames: Sequence[Any], linktype: int = 1) -> list[list[ET.Element]]:
         """The same for bytes, frames or packets."""
-        path = self.folder / "asked.pcapng"
+        path = self.folder / "query.pcapng"
         with Writer(path) as writer:
             for number, frame in enumerate(frames):
                 writer.write(frame if isinstance(frame, Frame) else Frame(bytes(frame), number * 1000, linktype))
@@ -125,7 +125,7 @@ def _fields(header: Header, layer: ET.Element) -> list[str]:
         if len(theirs) != (raw is not None):
             found.append(f"{where}: {raw!r}, tshark has it {len(theirs)} times")
         elif raw is not None and isinstance(f.kind, Items):
-            items = [item for item in header._parsed(f) if isinstance(item, Header)]
+            items = [item for item in header._items_of(f) if isinstance(item, Header)]
             inner = theirs[0].findall("proto") + theirs[0].findall(f"field[@name='{prefix(f.kind.item)}']")
             if len(items) != len(inner):
                 found.append(f"{where}: {len(items)} items, tshark {len(inner)}")
@@ -171,7 +171,7 @@ def _verdicts(packet: Packet, header: Header, layer: ET.Element, verdicts: dict[
 def compare(tshark: Tshark, frames: Sequence[Any], linktype: int = 1) -> None:
     """Assert that packetlab and tshark read all frames alike."""
     answers = tshark.ask(frames, linktype)
-    read = [frame.packet() for frame in Capture(tshark.folder / "asked.pcapng")]
+    read = [frame.packet() for frame in Capture(tshark.folder / "query.pcapng")]
     wrong: Iterable[str] = [
         f"frame {number}: {bytes(packet).hex()}\n  {packet.layers}\n  " + "\n  ".join(said)
         for number, (packet, layers) in enumerate(zip(read, answers, strict=True), 1)

@@ -35,7 +35,7 @@ def ours(read: AnyHeader, name: str) -> object:
     f = read._by_name[name]
     raw = getattr(read, f.slot)
     if isinstance(f.kind, Items) and raw is not None:
-        return [bytes(one) for one in read._parsed(f)]
+        return [bytes(one) for one in read._items_of(f)]
     return raw
 
 

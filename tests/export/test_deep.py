@@ -171,7 +171,7 @@ def test_where_no_decoder_is_found_a_fault_says_so(packet: Packet) -> None:
     assert made.decoded is None and made.name == "" and len(made.faults) == 1 and "no decoder" in str(made)
 
 
-def test_a_wrong_name_is_told_with_the_nearest() -> None:
+def test_a_wrong_name_is_reported_with_the_nearest() -> None:
     with pytest.raises(BuildError, match="did you mean 'dns'"):
         deep(b"x", "dnss")
     with pytest.raises(BuildError, match="scapy or dpkt"):

@@ -74,15 +74,15 @@ for name, digits in json.loads(sys.stdin.read()).items():
 print(json.dumps(result))
 """
     raw = json.dumps({name: bytes(packet).hex() for name, packet in {**CASES, **WRONG}.items()})
-    told = []
+    reported = []
     for what in ("nothing", "all"):
         done = subprocess.run(
             [sys.executable, "-W", "error" if what == "nothing" else "ignore", "-c", code, what],
             input=raw, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
         assert done.returncode == 0 and (what == "all" or not done.stderr), done.stderr
-        told.append(json.loads(done.stdout))
-    return told
+        reported.append(json.loads(done.stdout))
+    return reported
 
 
 QUERY = bytes(dpkt.dns.DNS(id=0x4007, qd=[dpkt.dns.DNS.Q(name="example.org", type=1)]))
@@ -234,12 +234,12 @@ def test_whole_records_are_read_where_the_segment_ends_inside_one(using: str | N
         assert [r["type"] for r in cut.fields["records"]] == [21, 22]
 
 
-def test_the_fault_told_is_of_the_library_that_got_farthest() -> None:
+def test_the_fault_reported_is_of_the_library_that_got_farthest() -> None:
     made = deep(RECORD, "tls")
     assert made.decoded is not None and not any("NameError" in str(fault.got) for fault in made.faults)
 
 
-def test_records_are_told_apart() -> None:
+def test_records_are_distinguished() -> None:
     assert tls_records(RECORD + RECORD) == (2 * len(RECORD), 0)
     assert tls_records(RECORD + RECORD[:-3]) == (len(RECORD), 3)
     assert tls_records(RECORD + b"GET") == tls_records(b"\x16\x03\x01\xff\xff") == (-1, -1)
@@ -293,7 +293,7 @@ def test_what_is_encrypted_is_no_fault() -> None:
     assert after.faults == () and "handshake" not in after.fields["records"][-1]
 
 
-def test_a_message_that_goes_on_in_a_later_segment_is_told() -> None:
+def test_a_message_that_goes_on_in_a_later_segment_is_reported() -> None:
     made = deep(record(HELLO[:-7]), "tls", using="dpkt")
     assert len(made.faults) == 1 and "7 bytes more" in made.faults[0].got
 

@@ -129,7 +129,7 @@ def test_a_header_that_only_a_condition_finds_is_found_by_scapy_and_dpkt_too() -
         assert cut["Over"].payload.load == b"rest" and bytes(cut) == bytes(packet) + b"filled up"
 
 
-def test_nothing_is_imported_before_it_is_asked_for() -> None:
+def test_nothing_is_imported_before_it_is_requested() -> None:
     code = (
         "import sys, packetlab as pl; p = pl.dissect(bytes(60)); pl.Frame.of(p); p.diff(bytes(60)); pl.from_scapy;"
         "sys.exit(any(m.split('.')[0] in ('scapy', 'dpkt') for m in sys.modules))"

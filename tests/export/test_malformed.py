@@ -62,7 +62,7 @@ def test_the_dissector_says_what_it_must_and_nothing_else(case: Malformed) -> No
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cls", EVERY, ids=lambda cls: cls.__name__)
-def test_for_every_declared_header_what_is_foretold_is_what_is_reported(cls: type[Header]) -> None:
+def test_for_every_declared_header_what_is_expected_is_what_is_reported(cls: type[Header]) -> None:
     @RELAXED
     @given(pl.strategies.packets(cls))
     def check(packet: Packet) -> None:
@@ -75,7 +75,7 @@ def test_for_every_declared_header_what_is_foretold_is_what_is_reported(cls: typ
 @pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(pl.strategies.packets())
-def test_for_any_stack_what_is_foretold_is_what_is_reported(packet: Packet) -> None:
+def test_for_any_stack_what_is_expected_is_what_is_reported(packet: Packet) -> None:
     for case in malformed(packet):
         assert (case.id, case.disagreements()) == (case.id, [])
 

@@ -50,9 +50,9 @@ ASKED: dict[str, tuple[Callable[[], Any], Any]] = {
 def test_a_conditional_binding_changes_no_other_answer_in_any_order(order: tuple[str, ...]) -> None:
     with bindings():
         declared("Guarded", UDP, (field("dport") == 53) & (ahead(8) == 0xFF), {"dport": 53})
-        for asked in (*order, *order):
-            call, expected = ASKED[asked]
-            assert call() == expected, asked
+        for request in (*order, *order):
+            call, expected = ASKED[request]
+            assert call() == expected, request
 
 
 def test_a_condition_is_a_condition_in_scapy_itself_too() -> None:

@@ -90,7 +90,7 @@ def test_a_binding_by_condition_is_met(packet: Packet) -> None:
     assert [type(h) for h in dissect(bytes(packet), IPv4).layers] == [IPv4, ICMP, IPv4]
 
 
-def test_named_values_are_drawn_unless_any_is_asked_for() -> None:
+def test_named_values_are_drawn_unless_any_is_requested() -> None:
     @RELAXED
     @given(pl.strategies.headers(ICMP), pl.strategies.headers(SPP))
     def valid(icmp: ICMP, spp: SPP) -> None:
@@ -145,7 +145,7 @@ def test_a_field_that_is_none_is_refused() -> None:
         pl.strategies.headers(IPv4, tll=3)
 
 
-def test_drawn_headers_have_the_type_asked_for() -> None:
+def test_drawn_headers_have_the_type_requested() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NonInteractiveExampleWarning)
         header: IDP = pl.strategies.headers(IDP, hops=3).example()

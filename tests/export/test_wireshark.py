@@ -175,7 +175,7 @@ def test_every_field_of_sound_packets(tshark: Tshark, sound: list[Packet]) -> No
 def test_every_field_verdict_and_fault_of_spoilt_packets(tshark: Tshark, sound: list[Packet]) -> None:
     frames = spoilt(sound, 1, 900)
     compare(tshark, frames)
-    said = [str(fault) for frame in Capture(tshark.folder / "asked.pcapng") for fault in frame.packet().faults]
+    said = [str(fault) for frame in Capture(tshark.folder / "query.pcapng") for fault in frame.packet().faults]
     assert len(set(said)) > 60 and any(text.endswith("cut by the capture") for text in said)
 
 

@@ -35,7 +35,7 @@ REFUSED = ["E", "D", "LE", "GE", "LT", "GT", "EQ", "NE", "AND", "OR", "NOT", "IN
 TAKEN = ["Frame", "Data", "DNS", "TCP2", "Größe"]
 
 
-def asked(script: str, frame: Any, folder: Path, *fields: str) -> list[str]:
+def request(script: str, frame: Any, folder: Path, *fields: str) -> list[str]:
     """Let tshark read a frame with a dissector; return the values of some fields. No complaint may come with them."""
     need("tshark")
     (folder / "one.lua").write_text(script, encoding="ascii")
@@ -49,7 +49,7 @@ def asked(script: str, frame: Any, folder: Path, *fields: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_names_that_wireshark_refuses_or_has_are_told_apart(tmp_path: Path) -> None:
+def test_names_that_wireshark_refuses_or_has_are_distinguished(tmp_path: Path) -> None:
     with bindings():
         made = []
         for number, name in enumerate(REFUSED + TAKEN):
@@ -70,7 +70,7 @@ def test_names_that_wireshark_refuses_or_has_are_told_apart(tmp_path: Path) -> N
                     header.__name__, f"packetlab_{header.__name__.lower()}"
                 )
                 fields = [f"{prefix}.le", f"{prefix}.d"]
-                assert asked(script, Ether() / header(), tmp_path, *fields) == ["7", str(number)], header
+                assert request(script, Ether() / header(), tmp_path, *fields) == ["7", str(number)], header
 
 
 def test_hostile_members_and_texts_are_only_shown(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_hostile_members_and_texts_are_only_shown(tmp_path: Path) -> None:
         script = str(wireshark(evil_header))
         assert script.isascii() and all(line.isprintable() for line in script.splitlines())
         frame = Ether() / evil_header(kind=1, flags=3)
-        assert asked(script, frame, tmp_path, "evil.kind", "evil.flags") == ["1", "0x03"]
+        assert request(script, frame, tmp_path, "evil.kind", "evil.flags") == ["1", "0x03"]
         assert not list(tmp_path.rglob("pwned")) and not Path("pwned").exists()
 
 
@@ -103,11 +103,11 @@ def test_what_fills_items_up_is_skipped(tmp_path: Path) -> None:
 
         script = str(wireshark(Row))
         frame = Ether() / Row(words=(Word(v=5), Word(v=6), Word(v=7)))
-        assert asked(script, frame, tmp_path, "word.v", "row.tail", "row.fault") == ["5,6,7", "9", ""]
+        assert request(script, frame, tmp_path, "word.v", "row.tail", "row.fault") == ["5,6,7", "9", ""]
         dirty = bytes(Ether() / Row(words=(Word(v=5),))).replace(b"\0\5\0\0", b"\0\5\0\1")
-        assert asked(script, dirty, tmp_path, "word.v", "row.tail") == ["5", "9"]
-        (told,) = asked(script, dirty, tmp_path, "_ws.expert.message")
-        assert told.startswith(
+        assert request(script, dirty, tmp_path, "word.v", "row.tail") == ["5", "9"]
+        (reported,) = request(script, dirty, tmp_path, "_ws.expert.message")
+        assert reported.startswith(
             "Row.words: expected 2 zeros that fill the items up to a multiple of 4 bytes at offset 17"
         )
 

@@ -56,7 +56,7 @@ class Failure:
 
 @dataclass
 class Outcome:
-    """What came of a number of runs. `refused`: how often packetlab's own errors answered, by what was asked."""
+    """What came of a number of runs. `refused`: how often packetlab's own errors answered, by what was called."""
 
     seed: int
     runs: int = 0
@@ -198,9 +198,9 @@ class Fuzzer:
         for words in noise.sample(WORDS, 2):
             self.check("where", data, lambda words=words: _same(list(memory.where(words)), list(file().where(words))))  # type: ignore[misc]
         self.check("rewrite", data, lambda: [f.packet() for f in file().rewrite(**noise.choice(REWRITES))])
-        self.check("streams", data, lambda: [(s.notes, s.client.data, list(s.turns())) for s in file().streams()])
-        self.check("datagrams", data, lambda: [(d.parts, d.notes) for d in file().datagrams()])
-        self.check("conversations", data, lambda: [(c.notes, c.messages) for c in file().conversations()])
+        self.check("streams", data, lambda: [(s.events, s.client.data, list(s.turns())) for s in file().streams()])
+        self.check("datagrams", data, lambda: [(d.parts, d.events) for d in file().datagrams()])
+        self.check("conversations", data, lambda: [(c.events, c.messages) for c in file().conversations()])
         self.check("websockets", data, lambda: [(m.kind, m.data) for m in file().websocket_messages()])
         self.check("sides", data, lambda: list(file().sides(noise.choice(("first", "port")))))
         self.check("exchanges", data, lambda: str(_exchanges(file())))
@@ -238,7 +238,7 @@ class Fuzzer:
             assert count == Capture(io.BytesIO(out.getvalue())).count() or kept.faults
 
         self.check("file", data, read)
-        self.check("file: notes", data, lambda: [str(note) for note in capture().notes()])
+        self.check("file: notes", data, lambda: [str(note) for note in capture().metadata()])
         self.check("file: blocks", data, lambda: [bytes(block) for block in capture().blocks()])
         self.check("file: declarations", data, lambda: str(capture().declarations))
         self.check("file: strict", data, lambda: list(Capture(io.BytesIO(data))))

@@ -25,7 +25,7 @@ from packetlab.escaping import printable
 ROOT = Path(__file__).parent.parent.parent
 WEB = ROOT / "captures" / "corpus" / "web.pcap"
 PATIENCE = 10.0  # seconds until an interrupt is sent again
-LONGEST = 60.0  # seconds until a process that was told to end has hung
+LONGEST = 60.0  # seconds until a process that was that was to end has hung
 LAB = """
 import packetlab as pl
 with pl.Lab() as lab:
@@ -82,7 +82,7 @@ def census() -> dict[str, set[str]]:
             found["threads"] |= {thread.name for thread in (entry / "task").iterdir()}
             found["namespaces"] |= {os.readlink(link) for link in (entry / "ns").iterdir()}
         except OSError:
-            continue  # it has ended meanwhile, or is the keeper, which nobody may look into
+            continue  # it has ended meanwhile, or is the namespace helper, which nobody may look into
     found["interfaces"] = {name for _, name in socket.if_nameindex()}
     found["shared memory"] = set(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else set()
     return found
@@ -180,8 +180,8 @@ def campaign(names: list[str], number: signal.Signals, count: int, seed: int) ->
             for turn in range(count):
                 delay = chance.uniform(0, 1.5 * ready)
                 outcomes[run(name, number, delay, Path(folder, str(turn)))[0]] += 1
-        told = ", ".join(f"{many} {what}" for what, many in sorted(outcomes.items()))
-        lines.append(f"{name:10} {number.name:8} {count:4} runs, nothing left behind: {told}")
+        reported = ", ".join(f"{many} {what}" for what, many in sorted(outcomes.items()))
+        lines.append(f"{name:10} {number.name:8} {count:4} runs, nothing left behind: {reported}")
         print(lines[-1], flush=True)
     return lines
 

@@ -1,4 +1,4 @@
-"""What carries XNS in addition to Ethernet: a NetHub, IP protocol 22, UDP; and how a broken line is told."""
+"""What carries XNS in addition to Ethernet: a NetHub, IP protocol 22, UDP; and how a broken line is reported."""
 
 from __future__ import annotations
 

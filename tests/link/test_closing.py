@@ -53,7 +53,7 @@ def the_error(call: Callable[[], object], port: Any) -> str:
     return str(error)
 
 
-@pytest.fixture(params=["interface", "ghost", "raw ip", "udp", "nethub", "memory"])
+@pytest.fixture(params=["interface", "unanswered", "raw ip", "udp", "nethub", "memory"])
 def port(request: pytest.FixtureRequest) -> Any:
     if request.param == "memory":
         one, other = memory_wire()
@@ -70,7 +70,7 @@ def port(request: pytest.FixtureRequest) -> Any:
         lab = request.getfixturevalue("lab")
         a, b = lab.host("a"), lab.host("b")
         lab.link(a, b)
-        with {"interface": lambda: a.interface, "ghost": a.ghost, "raw ip": lambda: RawIPSocket(1, a)}[
+        with {"interface": lambda: a.interface, "unanswered": a.unanswered_address, "raw ip": lambda: RawIPSocket(1, a)}[
             request.param
         ]() as one:
             yield one
@@ -100,7 +100,7 @@ def test_capturing_stops(port: Any) -> None:
     assert port.name in the_error(lambda: list(port.capture(stop=threading.Event())), port)
 
 
-def test_the_other_end_of_a_wire_in_memory_is_told() -> None:
+def test_the_other_end_of_a_wire_in_memory_hears_of_it() -> None:
     one, other = memory_wire()
     one.send(FRAME)
     one.close()

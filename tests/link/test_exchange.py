@@ -55,20 +55,20 @@ def two(answer: Callable[[Packet, int], list[Packet]]) -> tuple[SimNetwork, Any]
     return net, here
 
 
-def told(sport: int, data: bytes) -> Packet:
+def reported(sport: int, data: bytes) -> Packet:
     return IPv4(src="10.0.0.2", dst="10.0.0.1") / UDP(sport=sport, dport=1000) / data
 
 
 def test_the_reply_comes_with_its_round_trip_in_virtual_time() -> None:
-    net, here = two(lambda packet, n: [told(53, b"yes")])
+    net, here = two(lambda packet, n: [reported(53, b"yes")])
     result = exchange(ASK, via=here)
     assert result and result.reply is not None and result.reply.payload == b"yes"
     assert result.round_trip == pytest.approx(0.02) and net.now == 20_000_000
     assert (result.sent, result.retransmissions, result.others) == (1, 0, [])
 
 
-def test_it_is_sent_again_and_what_came_otherwise_is_told() -> None:
-    _, here = two(lambda packet, n: [told(54, b"no")] if n < 3 else [told(53, b"yes")])
+def test_it_is_sent_again_and_what_came_otherwise_is_reported() -> None:
+    _, here = two(lambda packet, n: [reported(54, b"no")] if n < 3 else [reported(53, b"yes")])
     result = exchange(ASK, via=here, timeout=0.5, retries=4)
     assert result and result.sent == 3 and result.retransmissions == 2 and result.round_trip == pytest.approx(0.02)
     assert [why for _, why in result.others] == [
@@ -88,7 +88,7 @@ def test_no_reply_is_a_result_and_no_exception() -> None:
 
 
 def test_a_pattern_may_say_what_the_reply_is() -> None:
-    _, here = two(lambda packet, n: [told(53, b"yes"), told(99, b"other")])
+    _, here = two(lambda packet, n: [reported(53, b"yes"), reported(99, b"other")])
     result = exchange(ASK, UDP(sport=one_of(98, 99)), via=here)
     assert result.reply is not None and result.reply.payload == b"other"
     assert result.others[0][1] == "no match: UDP.sport: expected one_of(98, 99), got 53"
@@ -99,7 +99,7 @@ def test_a_pattern_may_say_what_the_reply_is() -> None:
 
 
 def test_a_port_will_do_as_well_as_a_host() -> None:
-    _, here = two(lambda packet, n: [told(53, b"yes")])
+    _, here = two(lambda packet, n: [reported(53, b"yes")])
     with here.attachments[0].open() as port:
         assert exchange(Ether(src=here.attachments[0].mac) / ASK, via=port)
 
@@ -110,7 +110,7 @@ def test_without_a_rule_and_without_a_pattern_it_is_refused() -> None:
         exchange(Ether() / b"x", via=here)
 
 
-def test_an_engine_of_ours_is_asked_the_same_way() -> None:
+def test_an_engine_of_ours_is_queried_the_same_way() -> None:
     net = SimNetwork(seed=2)
     a, b = net.host("a"), net.host("b")
     net.link(a, b)

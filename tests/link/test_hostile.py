@@ -93,7 +93,7 @@ def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading.Thread, "start", refuse)
 
 
-def test_too_few_threads_are_told_as_such(monkeypatch: pytest.MonkeyPatch, lab: Lab) -> None:
+def test_too_few_threads_are_reported_as_such(monkeypatch: pytest.MonkeyPatch, lab: Lab) -> None:
     a, b = lab.host("a"), lab.host("b")
     lab.link(a, b)
     no_threads(monkeypatch)
@@ -120,18 +120,21 @@ def test_what_cannot_be_started_is_named_with_the_way_out(
     a, b = lab.host("a"), lab.host("b")
     monkeypatch.setattr(subprocess, "Popen", Refused)
     before = len(os.listdir("/proc/self/fd"))
-    for call, what in ((Lab().open, "Lab, its keeper"), (lambda: lab.link(a, b, loss=0.1), "link a -- b, its relay")):
+    for call, what in (
+        (Lab().open, "Lab, its namespace helper"),
+        (lambda: lab.link(a, b, loss=0.1), "link a -- b, its relay"),
+    ):
         with pytest.raises(OSError, match=rf"{what}: {os.strerror(number)} \(.*: {out}\)") as caught:
             call()
         assert caught.value.errno == number
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_the_keeper_is_named_where_it_can_start_nothing(lab: Lab) -> None:
+def test_the_namespace_helper_is_named_where_it_can_start_nothing(lab: Lab) -> None:
     a, _ = lab.host("a"), lab.host("b")
-    assert lab._keeper is not None
-    inside = Path(f"/proc/{lab._keeper.pid}/task/{lab._keeper.pid}/children").read_text().split()
-    for pid in (lab._keeper.pid, *map(int, inside)):
+    assert lab._helper is not None
+    inside = Path(f"/proc/{lab._helper.pid}/task/{lab._helper.pid}/children").read_text().split()
+    for pid in (lab._helper.pid, *map(int, inside)):
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, 3))
     with pytest.raises(OSError, match=r"Too many open files \(.*: ulimit -n\)"):
         a.run("true")
@@ -158,7 +161,7 @@ def test_processes_that_run_out_are_no_matter_of_privilege(tmp_path: Path) -> No
         import packetlab as pl
         with pl.Lab() as lab:  # with all that this needs it works
             host = lab.host("a")
-            resource.prlimit(lab._keeper.pid, resource.RLIMIT_NPROC, (0, 0))
+            resource.prlimit(lab._helper.pid, resource.RLIMIT_NPROC, (0, 0))
         if os.geteuid():  # root's processes are not counted
             resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
             try:
@@ -166,9 +169,9 @@ def test_processes_that_run_out_are_no_matter_of_privilege(tmp_path: Path) -> No
             except pl.NeedsPrivilege as error:
                 raise SystemExit(f"blamed on privilege: {error}")
             except OSError as error:
-                assert "Lab, its keeper: Resource temporarily unavailable" in str(error), error
+                assert "Lab, its namespace helper: Resource temporarily unavailable" in str(error), error
                 assert "ulimit -u" in str(error), error
-        print("told")
+        print("reported")
     """
     program = tmp_path / "program.py"
     program.write_text(textwrap.dedent(code))
@@ -176,4 +179,4 @@ def test_processes_that_run_out_are_no_matter_of_privilege(tmp_path: Path) -> No
         [sys.executable, "-P", program], capture_output=True, text=True, timeout=100, check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    assert done.stdout == "told\n", done.stderr
+    assert done.stdout == "reported\n", done.stderr

@@ -79,7 +79,7 @@ def test_a_daemon_does_not_hold_up_who_started_it(lab: Lab) -> None:
 
 
 def test_a_program_cannot_forge_its_status(lab: Lab) -> None:
-    # Neither through what it was given, nor through the keeper, the first process of its namespace.
+    # Neither through what it was given, nor through the namespace helper, the first process of its namespace.
     forge = "for fd in /proc/self/fd/* /proc/1/fd/*; do case $fd in */[012]) ;; *) echo 42 >$fd;; esac; done; exit 3"
     done = lab.host("a").run("sh", "-c", forge, timeout=60)
     assert done.returncode == 3
@@ -93,7 +93,9 @@ def test_a_status_that_is_none_ends_the_wait_with_an_error(said: bytes) -> None:
     program = Program(SimpleNamespace(name="a", medium=RealTime(), programs=[]), ("program",), 1, pipes)
     os.write(to_out, b"so far")
     os.write(to_status, said)
-    with pytest.raises(PacketlabError, match=r"a: program: expected its end, got .*exit status of the keeper"):
+    with pytest.raises(
+        PacketlabError, match=r"a: program: expected its end, got .*exit status of the namespace helper"
+    ):
         program.communicate(timeout=60)
     with pytest.raises(PacketlabError, match="expected its end"):
         program.wait(timeout=60)
@@ -102,21 +104,21 @@ def test_a_status_that_is_none_ends_the_wait_with_an_error(said: bytes) -> None:
         os.close(fd)
 
 
-def test_garbage_on_the_line_to_the_keeper_ends_in_an_error() -> None:
+def test_garbage_on_the_line_to_the_namespace_helper_ends_in_an_error() -> None:
     for said in (b"hello", b"\xff", b"[]", b"null", b"{}", b'{"errno": 1}'):
         with Lab() as lab:
-            ours, keepers = lab._control, None
-            lab._control, keepers = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            keepers.send(said)
-            with pytest.raises(PacketlabError, match="expected an answer of the keeper"):
+            ours, theirs = lab._control, None
+            lab._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            theirs.send(said)
+            with pytest.raises(PacketlabError, match="expected an answer of the namespace helper"):
                 lab.host("a")
             lab._control.close()
-            keepers.close()
+            theirs.close()
             lab._control = ours
             for nonsense in (b"\xff", b"[]", b"{}", b'{"do": "nothing", "serial": 1}', b'{"do": "host", "serial": 1}'):
                 lab._control.send(nonsense)
                 assert b"error" in lab._control.recv(65536)
-            assert lab.host("b").run("true").returncode == 0  # and the keeper goes on
+            assert lab.host("b").run("true").returncode == 0  # and the namespace helper goes on
 
 
 def test_an_answer_to_an_interrupted_request_is_not_taken_for_the_next(lab: Lab) -> None:

@@ -72,7 +72,7 @@ def test_a_filter_in_the_readers_hands_keeps_timeouts(lab: Lab) -> None:
         assert other.take() == [bytes(TAGGED)]
 
 
-def test_a_wrong_filter_is_told_and_leaves_no_socket_open(lab: Lab) -> None:
+def test_a_wrong_filter_is_reported_and_leaves_no_socket_open(lab: Lab) -> None:
     with pytest.raises(BuildError, match="syntax error"):
         linked(lab, filter="tcp prt 80")
     b = lab.host("b")

@@ -253,14 +253,14 @@ def test_a_killed_process_with_a_forked_child_leaves_nothing_behind(lab: Lab) ->
         lab.host("a").popen("sleep", "100")
         child = os.fork()
         if child == 0:
-            signal.pause()  # holds the socket to the keeper
-        print(child, lab._keeper.pid, flush=True)
+            signal.pause()  # holds the socket to the namespace helper
+        print(child, lab._helper.pid, flush=True)
         signal.pause()
     """)
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=ROOT) as victim:
         assert victim.stdout is not None
-        child, keeper = map(int, victim.stdout.readline().split())
-        started = {keeper} | children(keeper)
+        child, helper = map(int, victim.stdout.readline().split())
+        started = {helper} | children(helper)
         assert len(started) >= 2
         victim.kill()
     try:
@@ -301,7 +301,7 @@ def test_a_folder_that_may_not_be_searched_does_not_hide_that_there_is_no_comman
     tmp_path.chmod(0o700)
 
 
-def test_misuse_is_told(lab: Lab) -> None:
+def test_misuse_is_reported(lab: Lab) -> None:
     with pytest.raises(PacketlabError, match=r"host a: expected a link, got none yet"):
         _ = lab.host("a").interface
     lab.close()
@@ -346,7 +346,7 @@ def interpreter_for_everybody() -> list[str]:
     pytest.skip("no Python here that an ordinary user may run")
 
 
-def test_an_ordinary_user_has_a_lab_and_is_told_what_an_interface_needs(lab: Lab) -> None:
+def test_an_ordinary_user_has_a_lab_and_hears_what_an_interface_needs(lab: Lab) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         shutil.copytree(ROOT / "packetlab", Path(folder, "packetlab"))
@@ -391,7 +391,7 @@ def test_the_refusals_for_other_settings(monkeypatch: pytest.MonkeyPatch) -> Non
         ("kernel/apparmor_restrict_unprivileged_userns", "1", "apparmor_restrict_unprivileged_userns=0"),
         ("none", "", "seccomp=unconfined"),
     ):
-        monkeypatch.setattr(module, "setting", lambda asked, name=name, value=value: value if asked == name else None)
+        monkeypatch.setattr(module, "setting", lambda query, name=name, value=value: value if query == name else None)
         assert word in str(module._refused(reply)) and isinstance(module._refused(reply), NeedsPrivilege)
 
 

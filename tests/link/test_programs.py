@@ -1,4 +1,4 @@
-"""Programs in a lab's hosts: what they are given, what they write, how they end; ghosts, which no kernel answers for."""
+"""Programs in a lab's hosts: what they are given, what they write, how they end; unanswered, which no kernel answers for."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_time_that_is_over_tells_what_was_written_until_then(lab: Lab) -> None
     assert caught.value.output == "so far\n"
 
 
-def test_a_program_is_asked_to_end_and_then_made_to(lab: Lab) -> None:
+def test_a_program_is_signalled_to_end_and_then_made_to(lab: Lab) -> None:
     host = lab.host("a")
     with host.popen("sh", "-c", "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.01; done") as polite:
         polite.stdout.readline()
@@ -129,13 +129,13 @@ class Parrot(Engine):
 def test_engines_of_the_lab_answer_while_a_program_is_waited_for(lab: Lab) -> None:
     a, b = lab.host("a"), lab.host("b")
     lab.link(a, b)
-    ghost = b.ghost()
-    b.attach(Parrot(), where=UDP(dport=4000), to=a, at=ghost)
+    unanswered = b.unanswered_address()
+    b.attach(Parrot(), where=UDP(dport=4000), to=a, at=unanswered)
     script = "import socket, sys; s = socket.socket(2, 2); s.connect((sys.argv[1], 4000)); s.send(b'hello'); print(s.recv(9))"
-    assert a.run(PYTHON, "-c", script, ghost.address, timeout=20).stdout == "b'hello'\n"
+    assert a.run(PYTHON, "-c", script, unanswered.address, timeout=20).stdout == "b'hello'\n"
 
 
-def test_what_listens_in_a_host_is_told(lab: Lab) -> None:
+def test_what_listens_in_a_host_is_reported(lab: Lab) -> None:
     host = lab.host("a")
     assert host.listening() == []
     kinds = (
@@ -154,35 +154,35 @@ def test_what_listens_in_a_host_is_told(lab: Lab) -> None:
         sock.close()
 
 
-def test_a_link_with_no_address_left_has_no_room_for_a_ghost(lab: Lab) -> None:
+def test_a_link_with_no_address_left_has_no_room_for_an_unanswered_address(lab: Lab) -> None:
     a = lab.host("a")
     lab.link(a, lab.host("b"))
     subnet = str(a.address).rpartition(".")[0]
     lab._ghosts.update(f"{subnet}.{last}" for last in range(255))
     with pytest.raises(PacketlabError, match="all 254 taken"):
-        a.ghost()
+        a.unanswered_address()
 
 
-def test_a_ghost_meets_a_kernel_and_no_kernel_speaks_for_it(lab: Lab) -> None:
+def test_an_unanswered_address_meets_a_kernel_and_no_kernel_speaks_for_it(lab: Lab) -> None:
     a, b = lab.host("a"), lab.host("b")
     lab.link(a, b)
     watcher = b.interface
-    ghost, other = a.ghost(), a.ghost()
-    assert ghost.address != other.address and ghost.mac != other.mac
-    pinged = exchange(ghost.to(b) / ICMP(type=8) / b"ping", via=ghost, timeout=5)
-    assert pinged and pinged.reply[IPv4].src == b.address and pinged.reply[IPv4].dst == ghost.address
+    unanswered, other = a.unanswered_address(), a.unanswered_address()
+    assert unanswered.address != other.address and unanswered.mac != other.mac
+    pinged = exchange(unanswered.to(b) / ICMP(type=8) / b"ping", via=unanswered, timeout=5)
+    assert pinged and pinged.reply[IPv4].src == b.address and pinged.reply[IPv4].dst == unanswered.address
     with b.kernel_socket() as server:
         server.bind((str(b.address), 80))
         server.listen()
-        syn = ghost.to(b) / TCP(sport=4000, dport=80, seq=100)
-        answer = exchange(syn, via=ghost, timeout=5).reply
+        syn = unanswered.to(b) / TCP(sport=4000, dport=80, seq=100)
+        answer = exchange(syn, via=unanswered, timeout=5).reply
         assert answer[TCP].flags == TCPFlags.SYN | TCPFlags.ACK and answer[TCP].ack == 101
-        # A kernel would have reset that connection; and it asked nobody for the address.
+        # A kernel would have reset that connection; and it requested from nobody the address.
         with pytest.raises(TimeoutError):
             watcher.receive(timeout=0.1, where=lambda packet: packet.get(TCP) and packet[TCP].flags & TCPFlags.RST)
         with pytest.raises(TimeoutError):
-            ghost.receive(timeout=0.05, where=ARP)
-        back = ghost.to(answer)
+            unanswered.receive(timeout=0.05, where=ARP)
+        back = unanswered.to(answer)
         assert (back[Ether].dst, back[IPv4].dst) == (b.mac, b.address)
     with pytest.raises(TimeoutError):
         other.receive(timeout=0.05, where=TCP)

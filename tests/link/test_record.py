@@ -93,7 +93,7 @@ def test_a_filter_holds_for_a_ring_too(lab: Lab, expression: str) -> None:
         assert numbers(got for batch in ring.batches(5, 10) for got in batch) == list(range(1, 20, 2))
 
 
-def test_a_link_that_goes_down_is_told(lab: Lab) -> None:
+def test_a_link_that_goes_down_is_reported(lab: Lab) -> None:
     _, other = linked(lab)
     with other.ring() as ring:
         lab.host("b").run("ip", "link", "set", "eth0", "down", check=True)
@@ -157,7 +157,7 @@ def until(path: Path, then) -> None:
     then()
 
 
-def test_a_recording_ends_when_told_and_after_its_time(lab: Lab, tmp_path: Path) -> None:
+def test_a_recording_ends_when_stopped_and_after_its_time(lab: Lab, tmp_path: Path) -> None:
     port, other = linked(lab)
     stop, path = threading.Event(), tmp_path / "a.pcapng"
 
@@ -233,7 +233,7 @@ def test_what_came_while_the_file_was_slow_is_kept_or_counted(lab: Lab) -> None:
     done = record(other, file, stop=After(lambda: send([frame(0)], onto=port, workers=1)), ring=2 << 20)
     kept = list(Capture(io.BytesIO(file.getvalue())))
     assert done.frames == len(kept) > 500 and done.dropped > 500 and done.frames + done.dropped == 3001
-    (counts,) = [note for note in Capture(io.BytesIO(file.getvalue())).notes() if isinstance(note, Statistics)]
+    (counts,) = [block for block in Capture(io.BytesIO(file.getvalue())).metadata() if isinstance(block, Statistics)]
     assert (counts.received, counts.dropped, counts.delivered) == (3001, done.dropped, done.frames)
 
 
@@ -291,7 +291,9 @@ def test_a_killed_capture_leaves_a_file_that_reads(lab: Lab, tmp_path: Path, mon
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_capture_that_is_asked_to_end_finishes_its_file(lab: Lab, tmp_path: Path, monkeypatch, number: int) -> None:
+def test_a_capture_that_is_signalled_to_end_finishes_its_file(
+    lab: Lab, tmp_path: Path, monkeypatch, number: int
+) -> None:
     monkeypatch.chdir(ROOT)
     port, _ = linked(lab)
     path = tmp_path / "ended.pcapng"
@@ -305,7 +307,7 @@ def test_a_capture_that_is_asked_to_end_finishes_its_file(lab: Lab, tmp_path: Pa
     kept = list(Capture(path))
     assert f"{len(kept)} frames captured, 0 dropped" in said and set(numbers(kept)) == {0}
     assert dict(kept[0].interface.options)[11] == b"\0udp port 9"
-    (counts,) = [note for note in Capture(path).notes() if isinstance(note, Statistics)]
+    (counts,) = [block for block in Capture(path).metadata() if isinstance(block, Statistics)]
     assert counts.interface == kept[0].interface and counts.delivered == len(kept) and counts.dropped == 0
     assert counts.received is not None and counts.received >= len(kept)  # what came last may not have been fetched
     assert counts.start_ns <= kept[0].time_ns <= kept[-1].time_ns <= counts.end_ns == counts.time_ns

@@ -92,10 +92,12 @@ def test_refused_frames_are_counted_and_the_rest_goes_on() -> None:
 
 
 def test_count_loop_and_progress() -> None:
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     port = Picky()
-    report = replay(frames(0, 1, 2), onto=port, count=2, loop=3, progress=lambda sent, now: told.append((sent, now)))
-    assert report.sent == 6 and [sent for sent, _ in told] == [1, 2, 3, 4, 5, 6, -1]
+    report = replay(
+        frames(0, 1, 2), onto=port, count=2, loop=3, progress=lambda sent, now: reported.append((sent, now))
+    )
+    assert report.sent == 6 and [sent for sent, _ in reported] == [1, 2, 3, 4, 5, 6, -1]
 
 
 @pytest.mark.parametrize("pace", [{"speed": 0.0}, {"rate": -1.0}, {"mbps": 0.0}, {"speed": float("nan")}])

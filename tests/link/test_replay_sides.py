@@ -1,4 +1,4 @@
-"""Replay from both sides: each frame leaves by its side's port, in order, and waits for the other side where asked."""
+"""Replay from both sides: each frame leaves by its side's port, in order, and waits for the other side where requested."""
 
 from __future__ import annotations
 

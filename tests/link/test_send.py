@@ -97,7 +97,7 @@ def test_workers_and_rate_are_above_zero(wrong) -> None:
         send([b"x"], onto=a, **wrong)
 
 
-def test_a_closed_port_and_a_broken_source_are_told(lab: Lab) -> None:
+def test_a_closed_port_and_a_broken_source_are_reported(lab: Lab) -> None:
     port, other = linked(lab)
 
     def broken():
@@ -117,13 +117,13 @@ def test_replay_at_top_speed_takes_count_loop_and_workers(lab: Lab, tmp_path: Pa
     path = tmp_path / "some.pcapng"
     Capture.of([Frame(frame(i % 4, i), i) for i in range(50)]).write(path)
     for capture in (Capture(path), list(Capture(path)), Capture(path).where(pcap="udp")):
-        told: list[tuple[int, int]] = []
+        reported: list[tuple[int, int]] = []
 
-        def tell(sent: int, now: int, told=told) -> None:
-            told.append((sent, now))
+        def tell(sent: int, now: int, reported=reported) -> None:
+            reported.append((sent, now))
 
         report = replay(capture, onto=port, topspeed=True, count=30, loop=3, workers=2, progress=tell)
-        assert report.sent == 90 and told[-1] == (-1, 0)
+        assert report.sent == 90 and reported[-1] == (-1, 0)
         arrived = [got.data for got in other.capture(count=90, timeout=5)]
         assert sorted(arrived) == sorted([frame(i % 4, i) for i in range(30)] * 3)
 

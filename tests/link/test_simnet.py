@@ -1,4 +1,4 @@
-"""The simulated network: virtual time, one seed one run, links as bad as they are told to be, and no hangs."""
+"""The simulated network: virtual time, one seed one run, links as bad as they are set to be, and no hangs."""
 
 from __future__ import annotations
 

@@ -51,10 +51,10 @@ def size(png: str) -> tuple[int, int]:
 def compare(kept: Any, now: Any, *, lab: bool) -> None:
     assert len(kept.cells) == len(now.cells)
     for before, after in zip(kept.cells, now.cells, strict=True):
-        told = shown(after)
-        assert not any(kind in ("error", "stderr") for kind, _ in told), (after.id, told)
+        reported = shown(after)
+        assert not any(kind in ("error", "stderr") for kind, _ in reported), (after.id, reported)
         if lab or "lab" not in before.metadata.get("tags", ()):
-            assert told == shown(before), after.id
+            assert reported == shown(before), after.id
 
 
 def test_there_are_six_each_leads_to_the_next_and_they_are_small() -> None:

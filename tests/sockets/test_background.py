@@ -433,7 +433,7 @@ class Waiting:
                 taken.append(self.line.recv(10, kernel.MSG_DONTWAIT))
         return taken
 
-    def turn(self, now: int) -> None:
+    def poll(self, now: int) -> None:
         if self.due is not None and self.due <= now:
             self.seen.append("timer")
             self.due = None
@@ -450,8 +450,8 @@ class Waiting:
 @pytest.mark.parametrize(
     "call",
     [
-        lambda medium, driver: medium.turn(),
-        lambda medium, driver: medium.turn(driver),
+        lambda medium, driver: medium.poll(),
+        lambda medium, driver: medium.poll(driver),
         lambda medium, driver: medium.run(0),
         lambda medium, driver: medium.step(medium.now, "x"),
         lambda medium, driver: medium.wait(lambda: driver.due is None or None, "x", 5),

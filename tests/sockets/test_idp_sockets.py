@@ -21,7 +21,7 @@ def spp_for(a, b, socket):
     return IDP(dst=b.at(socket).xns(a), src=a.at(5).xns(a)) / SPP(seq=4) / b"hi"
 
 
-def test_a_datagram_socket_takes_packets_of_other_protocols_only_when_told(hosts) -> None:
+def test_a_datagram_socket_takes_packets_of_other_protocols_only_when_given(hosts) -> None:
     a, b = hosts
     socket, raw = b.socket("datagram"), a.socket("raw")
     socket.bind(500)

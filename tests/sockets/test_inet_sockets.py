@@ -104,7 +104,7 @@ def misuses():
 
 @pytest.mark.parametrize(("call", "kind", "says"), list(misuses()), ids=[says for *_, says in misuses()])
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_misuse_is_told_in_clear_words(call, kind, says) -> None:
+def test_misuse_is_reported_in_clear_words(call, kind, says) -> None:
     with pytest.raises(kind, match=says):
         call(LocalHost())
 

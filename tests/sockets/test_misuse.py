@@ -133,10 +133,10 @@ def has_a_way_out(error: SocketMisuse) -> bool:
 @pytest.mark.parametrize(("family", "kind"), KINDS)
 def test_every_call_out_of_order_is_an_os_error_with_its_number(closing, family, kind) -> None:
     world = World(family, kind, closing)
-    told = {}
+    reported = {}
     for state, verb in product(LIVES[kind], VERBS):
         error = world.trouble(world.socket(state), verb)
-        told[state, verb] = error if error is None else errno.errorcode.get(error.errno or 0)
+        reported[state, verb] = error if error is None else errno.errorcode.get(error.errno or 0)
         if error is not None:
             assert isinstance(error, LocalProtocolError) and f"{world.host.name}: {verb}: expected" in str(error), error
             assert has_a_way_out(error)
@@ -145,7 +145,7 @@ def test_every_call_out_of_order_is_an_os_error_with_its_number(closing, family,
         for state, verb in product(LIVES[kind], VERBS)
         for number in [LIVES[kind][state].get(verb, 0) if (family, kind, state, verb) not in WORKS else 0]
     }
-    assert told == expected
+    assert reported == expected
 
 
 @pytest.mark.slow
@@ -427,7 +427,7 @@ def test_a_websocket_whose_peer_has_closed_is_a_broken_pipe(closing, family, ver
     conn = world.server.accept()
     closing.callback(conn.abort)
     client._endpoint.engine.close()  # the server's side is then over at once
-    world.host.medium.turn(client._endpoint)
+    world.host.medium.poll(client._endpoint)
     assert conn.read() is None
     with pytest.raises(BrokenPipeError, match=f"websocket socket of .*: {verb}: the other side has closed") as caught:
         getattr(conn, verb)(b"x")

@@ -259,13 +259,13 @@ def test_a_turn_that_an_interrupt_ended_is_made_up_for() -> None:
 import threading
 client, conn = connected(a, b)
 stack, armed = b.xns, [1]
-plain = stack.turn
-def turn(now):
+plain = stack.poll
+def poll(now):
     if armed and threading.current_thread() is threading.main_thread():
         armed.clear()
         raise KeyboardInterrupt
     plain(now)
-stack.turn = turn
+stack.poll = poll
 def later():
     while not b.medium._polling:
         pass

@@ -169,7 +169,7 @@ def test_a_stream_ends_a_message_with_the_last_piece_of_a_write(hosts) -> None:
     assert pieces == [(b"0123", False), (b"4567", False), (b"89", True)]
 
 
-def test_an_empty_packet_is_told_from_the_end(pair) -> None:
+def test_an_empty_packet_is_distinguished_from_the_end(pair) -> None:
     client, conn = pair
     client.write(b"")
     assert conn.read() == b"" and not conn.ended
@@ -238,7 +238,7 @@ def close_twice(socket):
 
 
 @pytest.mark.parametrize(("call", "says"), list(misuses()), ids=[says for _, says in misuses()])
-def test_misuse_is_told_in_clear_words(hosts, call, says) -> None:
+def test_misuse_is_reported_in_clear_words(hosts, call, says) -> None:
     with pytest.raises(LocalProtocolError, match=says):
         call(*hosts)
 

@@ -234,7 +234,7 @@ def test_a_signals_handler_closes_within_a_write(pair) -> None:
     assert caught.value.errno == errno.EBADF
 
 
-def test_a_signals_handler_that_writes_within_a_write_is_told_so(pair) -> None:
+def test_a_signals_handler_that_writes_within_a_write_is_reported_so(pair) -> None:
     """It would have to wait for what it keeps from going on; and what it writes belongs to no place within."""
     client, _ = pair
     errors: list[BaseException] = []

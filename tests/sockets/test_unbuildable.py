@@ -145,7 +145,7 @@ def test_a_datastream_of_the_close_is_refused_as_a_default_too(world: World, dat
     world.goes_on()
 
 
-def test_of_what_cannot_be_built_after_all_its_own_connection_is_told_and_nobody_else() -> None:
+def test_of_what_cannot_be_built_after_all_its_own_connection_hears_and_nobody_else() -> None:
     world = World()
     connection = world.client._connection
     connection.send(b"poison", idp={"hops": any_value})  # the engine takes what it is given
@@ -155,7 +155,7 @@ def test_of_what_cannot_be_built_after_all_its_own_connection_is_told_and_nobody
     with pytest.raises(SocketMisuse, match=r"SPP .* to .*: IDP.hops: expected one value") as caught:
         world.client.write(b"next")
     assert caught.value.errno == errno.EINVAL
-    with pytest.raises(ConnectionResetError):  # told by an Error, so that it need not wait
+    with pytest.raises(ConnectionResetError):  # by an Error, so that it need not wait
         world.peer.read()
     assert any("cannot be built" in event.why for event in world.a.log if isinstance(event, Ignored))
     world.datagram.write(b"beside", to=world.b.at(60))

@@ -92,7 +92,7 @@ def test_the_oldest_silent_one_goes_when_there_are_too_many(listener, guests, mo
     conn.abort()
 
 
-def test_one_that_says_nothing_is_told_so_and_sent_away() -> None:
+def test_one_that_says_nothing_gets_an_answer_and_sent_away() -> None:
     net = SimNetwork(seed=1)
     a, b = net.host("a"), net.host("b")
     net.link(a, b, delay=0.01)
@@ -140,7 +140,7 @@ def test_a_guest_takes_no_more_than_its_turn_however_small_its_frames(listener, 
         flooding.sendall(raw(b"", fin=0) * ("cont" in kind) + TINY[kind] * many)
         polite.sendall(raw(b"hello"))
         before = taken[ours._endpoint.engine]
-        ours._endpoint.turn(medium.now)
+        ours._endpoint.poll(medium.now)
         assert 0 < taken[ours._endpoint.engine] - before <= websocket_stream.AT_ONCE
         assert other.read() == "hello"
         assert taken[ours._endpoint.engine] < 8 * websocket_stream.AT_ONCE
@@ -161,7 +161,7 @@ def test_timers_have_their_turn_while_a_guest_keeps_sending(listener, guests, mo
         guest.sendall(TINY["empty pongs"] * 5000)
         monkeypatch.setattr(websocket_stream.WebSocketDriver, "_on_time", lambda driver, now: times.append(now))
         for turn in range(1, 9):
-            conn._endpoint.turn(medium.now)
+            conn._endpoint.poll(medium.now)
             assert len(times) == turn // 4
     monkeypatch.undo()
     conn.abort()
@@ -172,7 +172,7 @@ def test_those_who_knock_take_no_more_than_their_turn(listener, guests) -> None:
     with (medium := listener.host.medium).lock:
         for _ in range(many):
             guests()
-        porch.turn(medium.now)
+        porch.poll(medium.now)
         assert len(porch._guests) == websocket_stream.LET_IN
     conn = handshaken(guests(), listener)
     assert len(porch._guests) == many
@@ -223,7 +223,7 @@ def test_one_who_pings_and_does_not_read_is_read_no_further(listener, guests) ->
         with pytest.raises(BlockingIOError):
             conn.read()
     assert stuck == 20, "it was read for ever"
-    assert len(conn._endpoint._out) < websocket_stream.BEHIND + (1 << 20)
+    assert len(conn._endpoint._out) < websocket_stream.UNSENT_LIMIT + (1 << 20)
     conn.abort()
 
 

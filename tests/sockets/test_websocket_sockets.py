@@ -57,7 +57,7 @@ def test_a_close_has_its_code_and_reason_on_the_other_side(pair) -> None:
     client.close()
 
 
-def test_a_stream_that_just_ends_is_told(pair) -> None:
+def test_a_stream_that_just_ends_is_reported(pair) -> None:
     client, conn = pair
     conn.abort()
     with pytest.raises(ConnectionError):

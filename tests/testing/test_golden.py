@@ -45,7 +45,7 @@ class Question(Header, under=UDP, when={"dport": 5354}):
 bind(Question, under=UDP, when=field("sport") == 5354)
 
 
-def asked(id=7, ip_id=1, ttl=64, port=40000, text=b"who?", time=0) -> list[Frame]:
+def request(id=7, ip_id=1, ttl=64, port=40000, text=b"who?", time=0) -> list[Frame]:
     """An exchange of question and answer, with what differs from run to run."""
     there = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2", id=ip_id, ttl=ttl) / UDP(sport=port, dport=5354)
     back = Ether() / IPv4(src="10.0.0.2", dst="10.0.0.1", id=ip_id + 5) / UDP(sport=5354, dport=port)
@@ -69,40 +69,40 @@ def path(tmp_path) -> Path:
 
 def test_none_fails_without_a_file_and_says_how_to_record(path) -> None:
     with pytest.raises(Mismatch, match=r"no golden capture .*x.pcapng: --packetlab-record=once records it"):
-        Golden(path).check(asked())
+        Golden(path).check(request())
     assert not path.parent.exists()
 
 
 def test_once_records_what_is_missing_and_then_compares(path) -> None:
     golden = Golden(path, "once")
-    golden.check(asked())
+    golden.check(request())
     assert golden.recorded == path and Capture(path).count() == 2
     again = Golden(path, "once")
-    again.check(asked())
+    again.check(request())
     assert again.recorded is None
     with pytest.raises(Mismatch):
-        again.check(asked(ttl=3))
+        again.check(request(ttl=3))
 
 
 def test_new_appends_and_changes_nothing_that_was_there(path) -> None:
-    Golden(path, "once").check(asked()[:1])
+    Golden(path, "once").check(request()[:1])
     with pytest.raises(Mismatch, match="packet 2 is one more than recorded"):
-        Golden(path, "once").check(asked())
-    Golden(path, "new").check(asked())
+        Golden(path, "once").check(request())
+    Golden(path, "new").check(request())
     assert Capture(path).count() == 2
     with pytest.raises(Mismatch, match="packet 1 differs"):
-        Golden(path, "new").check(asked(ttl=3))
+        Golden(path, "new").check(request(ttl=3))
     with pytest.raises(Mismatch, match="packet 2 did not come"):
-        Golden(path, "new").check(asked()[:1])
+        Golden(path, "new").check(request()[:1])
 
 
 def test_all_records_anew_but_leaves_alone_what_is_the_same(path) -> None:
-    Golden(path, "all").check(asked())
+    Golden(path, "all").check(request())
     before = path.stat().st_mtime_ns, path.read_bytes()
     golden = Golden(path, "all")
-    golden.check(asked())
+    golden.check(request())
     assert golden.recorded is None and (path.stat().st_mtime_ns, path.read_bytes()) == before
-    golden.check(asked(ttl=3))
+    golden.check(request(ttl=3))
     assert golden.recorded == path and path.read_bytes() != before[1]
     assert [each.name for each in path.parent.iterdir()] == ["x.pcapng"]  # nothing half-written
 
@@ -112,20 +112,20 @@ def test_a_mode_that_is_none_of_these_is_refused(path) -> None:
         Golden(path, "sometimes")
 
 
-def test_a_golden_that_is_damaged_is_told(path) -> None:
-    Golden(path, "once").check(asked())
+def test_a_golden_that_is_damaged_is_reported(path) -> None:
+    Golden(path, "once").check(request())
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(Mismatch, match="the golden capture cannot be read: "):
-        Golden(path).check(asked())
+        Golden(path).check(request())
 
 
 # What differs from run to run ----------------------------------------------------------------------------------------
 
 
 def test_what_is_declared_volatile_may_differ_and_makes_the_same_file(path) -> None:
-    Golden(path, "once").check(asked(), volatile=VOLATILE)
+    Golden(path, "once").check(request(), volatile=VOLATILE)
     first = path.read_bytes()
-    other = asked(id=99, ip_id=4000, port=51515, time=10**18)
+    other = request(id=99, ip_id=4000, port=51515, time=10**18)
     Golden(path).check(other, volatile=VOLATILE)
     Golden(path, "all").check(other, volatile=VOLATILE)
     assert path.read_bytes() == first
@@ -135,12 +135,12 @@ def test_what_is_declared_volatile_may_differ_and_makes_the_same_file(path) -> N
 
 @pytest.mark.parametrize("left", sorted(VOLATILE))
 def test_each_of_them_counts_where_it_is_not_declared(path, left) -> None:
-    Golden(path, "once").check(asked(), volatile=VOLATILE - {left})
+    Golden(path, "once").check(request(), volatile=VOLATILE - {left})
     with pytest.raises(Mismatch):
         Golden(path).check(
             [
                 frame.replace(time_ns=(frame.time_ns or 0) * 2)
-                for frame in asked(id=99, ip_id=4000, port=51515, time=10**9)
+                for frame in request(id=99, ip_id=4000, port=51515, time=10**9)
             ],
             volatile=VOLATILE - {left},
         )
@@ -148,9 +148,9 @@ def test_each_of_them_counts_where_it_is_not_declared(path, left) -> None:
 
 def test_equal_values_stay_equal(path) -> None:
     """An answer with another id than its question differs, volatile or not."""
-    Golden(path, "once").check(asked(), volatile=VOLATILE)
+    Golden(path, "once").check(request(), volatile=VOLATILE)
     with pytest.raises(Mismatch, match=r"Question\.id: recorded 1, now 2"):
-        Golden(path).check([asked(id=5)[0], asked(id=6)[1]], volatile=VOLATILE)
+        Golden(path).check([request(id=5)[0], request(id=6)[1]], volatile=VOLATILE)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_an_unknown_name_is_refused_since_it_would_silence_nothing(path, name, m
     import re
 
     with pytest.raises(PacketlabError, match=re.escape(message)):
-        Golden(path, "once").check(asked(), volatile={name})
+        Golden(path, "once").check(request(), volatile={name})
     assert not path.exists()
 
 
@@ -204,10 +204,10 @@ def test_numbers_of_tcp_are_relative(path) -> None:
 # Messages ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_first_packet_that_differs_is_told_by_its_fields_with_both_ladders(path) -> None:
-    Golden(path, "once").check(asked(), volatile=VOLATILE)
+def test_the_first_packet_that_differs_is_reported_by_its_fields_with_both_ladders(path) -> None:
+    Golden(path, "once").check(request(), volatile=VOLATILE)
     with pytest.raises(Mismatch) as caught:
-        Golden(path).check(asked(ttl=3, text=b"what"), volatile=VOLATILE)
+        Golden(path).check(request(ttl=3, text=b"what"), volatile=VOLATILE)
     lines = str(caught.value).splitlines()
     assert lines[0].endswith("x.pcapng (2 packets, now 2)")
     assert lines[2:6] == [
@@ -221,11 +221,11 @@ def test_the_first_packet_that_differs_is_told_by_its_fields_with_both_ladders(p
     assert "Where the change is meant: --packetlab-record=all records it anew." in lines
 
 
-def test_one_packet_more_or_less_is_told_as_that(path) -> None:
-    one, two = asked()
+def test_one_packet_more_or_less_is_reported_as_that(path) -> None:
+    one, two = request()
     Golden(path, "once").check([one, two, one], volatile=VOLATILE)
     with pytest.raises(Mismatch, match="one more packet came here: the next is the one recorded"):
-        Golden(path).check([one, asked(ip_id=99, text=b"hm")[0], two, one], volatile=VOLATILE)
+        Golden(path).check([one, request(ip_id=99, text=b"hm")[0], two, one], volatile=VOLATILE)
     with pytest.raises(Mismatch, match=r"\(packet 2 of the recording did not come: received was its packet 3\)"):
         Golden(path).check([one, one], volatile=VOLATILE)
 
@@ -290,7 +290,7 @@ def test_a_server_of_sequenced_packets_talks_to_the_replayed_client() -> None:
         conn.close()
 
 
-def test_a_client_that_says_something_else_is_told_and_sees_its_connection_end() -> None:
+def test_a_client_that_says_something_else_is_reported_and_sees_its_connection_end() -> None:
     _, capture = conversation_of(seqpackets)
     net = SimNetwork(99)
     a, b = net.host("a"), net.host("b")
@@ -307,7 +307,7 @@ def test_a_client_that_says_something_else_is_told_and_sees_its_connection_end()
     )
 
 
-def test_what_did_not_come_is_told() -> None:
+def test_what_did_not_come_is_reported() -> None:
     _, capture = conversation_of(seqpackets)
     net = SimNetwork(99)
     a, b = net.host("a"), net.host("b")
@@ -386,16 +386,16 @@ def test_datagrams_of_idp_are_replayed(side) -> None:
 
 
 def test_a_datagram_with_a_volatile_id_gets_it_back_in_the_answer() -> None:
-    with Replay(asked(id=7), "datagram", 5354, volatile={"question.id"}).on(LocalHost(), port=0) as peer:
+    with Replay(request(id=7), "datagram", 5354, volatile={"question.id"}).on(LocalHost(), port=0) as peer:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.settimeout(5)
             client.sendto(bytes(Question(id=4242, text=b"who?")), ("127.0.0.1", peer.port))
             assert client.recv(100) == bytes(Question(id=4242, kind=1, text=b"me"))
 
 
-def test_a_datagram_that_differs_is_told_by_field() -> None:
+def test_a_datagram_that_differs_is_reported_by_field() -> None:
     with pytest.raises(Mismatch, match=r"Question\.text: recorded b'who\?', now b'what'") as caught:
-        with Replay(asked(), "datagram", 5354, volatile={"question.id"}).on(LocalHost(), port=0) as peer:
+        with Replay(request(), "datagram", 5354, volatile={"question.id"}).on(LocalHost(), port=0) as peer:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
                 client.sendto(bytes(Question(id=4242, text=b"what")), ("127.0.0.1", peer.port))
                 # The `with` waits for what is still to come.
@@ -546,16 +546,16 @@ def test_a_server_under_test_may_be_anything_that_listens(tmp_path) -> None:
     listener.close()
 
 
-def test_misuse_of_a_replay_is_told() -> None:
+def test_misuse_of_a_replay_is_reported() -> None:
     with pytest.raises(PacketlabError, match="server or client"):
-        Replay(asked(), "datagram", 5354, side="both")
+        Replay(request(), "datagram", 5354, side="both")
     with pytest.raises(PacketlabError, match="stream, datagram, seqpacket"):
-        Replay(asked(), "dgram", 5354)
+        Replay(request(), "dgram", 5354)
     with pytest.raises(PacketlabError, match="to=, the server under test"):
-        with Replay(asked(), "datagram", 5354, side="client").on(LocalHost()):
+        with Replay(request(), "datagram", 5354, side="client").on(LocalHost()):
             pass
     with pytest.raises(PacketlabError, match="a host with a kernel"):
-        with Replay(asked(), "datagram", 5354).on(SimNetwork().host("a")):
+        with Replay(request(), "datagram", 5354).on(SimNetwork().host("a")):
             pass
 
 

@@ -182,7 +182,7 @@ def test_the_printed_seed_replays_the_failure(run) -> None:
     assert seeds(again) == seeds(result)
 
 
-def test_marks_shape_the_link_and_a_wrong_option_is_told(run) -> None:
+def test_marks_shape_the_link_and_a_wrong_option_is_reported(run) -> None:
     run("""
     @pytest.mark.packetlab(delay=0.25)
     class TestSlow:

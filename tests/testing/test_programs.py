@@ -83,7 +83,7 @@ def test_it(lab, program):
 
 
 @pytest.mark.slow
-def test_a_program_that_is_not_ready_in_time_is_told_apart(run) -> None:
+def test_a_program_that_is_not_ready_in_time_is_distinguished(run) -> None:
     result = run(
         LINKED
         + """
@@ -99,7 +99,7 @@ def test_it(lab, program):
 
 
 @pytest.mark.slow
-def test_a_program_that_ends_by_itself_fails_the_test_unless_it_asked(run) -> None:
+def test_a_program_that_ends_by_itself_fails_the_test_unless_it_was_ended(run) -> None:
     test = (
         LINKED
         + """
@@ -139,18 +139,18 @@ def test_it(lab, program):
     )
 
 
-def test_a_tape_takes_a_ghost_for_an_end(hosts, tape) -> None:
+def test_a_tape_takes_an_unanswered_address_for_an_end(hosts, tape) -> None:
     a, b = hosts
-    ghost = a.ghost()
+    unanswered = a.unanswered_address()
     tape.watch(b)
-    tape.send(a, b, ghost.to(b) / ICMP(type=8, sequence=1))
-    tape.expect(b, ghost, ICMP(type=0, sequence=1))
+    tape.send(a, b, unanswered.to(b) / ICMP(type=8, sequence=1))
+    tape.expect(b, unanswered, ICMP(type=0, sequence=1))
     tape.play()
-    tape.expect(ghost, b, ICMP(type=8, sequence=2))
-    tape.expect(b, ghost, ICMP(type=0, sequence=2))
-    ghost.send(ghost.to(b) / ICMP(type=8, sequence=2))
-    ghost.receive(timeout=5, where=ICMP(type=0, sequence=2))
-    assert str(ghost) == "ghost 10.0.0.254"
+    tape.expect(unanswered, b, ICMP(type=8, sequence=2))
+    tape.expect(b, unanswered, ICMP(type=0, sequence=2))
+    unanswered.send(unanswered.to(b) / ICMP(type=8, sequence=2))
+    unanswered.receive(timeout=5, where=ICMP(type=0, sequence=2))
+    assert str(unanswered) == "unanswered 10.0.0.254"
 
 
 def test_a_simulated_host_runs_no_programs(simnet, program) -> None:

@@ -61,7 +61,7 @@ def game() -> Game:
     return Game()
 
 
-def test_what_comes_as_told_passes(game) -> None:
+def test_what_comes_as_announced_passes(game) -> None:
     game.expects(1, at=0)
     game.expects(2, 3)
     game.throws(1, 2, 3)
@@ -339,7 +339,7 @@ def test_the_tape_sends_at_a_time_and_plays_to_the_end(game) -> None:
     assert game.net.now == 175 * 10**7
 
 
-def test_a_send_that_never_had_its_turn_is_told(game) -> None:
+def test_a_send_that_never_had_its_turn_is_reported(game) -> None:
     game.expects(1)
     game.tape.send(game.b, game.a, Throw(number=2))
     with pytest.raises(Mismatch) as caught:
@@ -358,11 +358,11 @@ def test_a_client_is_tested_by_a_peer_that_the_tape_plays() -> None:
     from packetlab import IDP, Control, XNSAddress
 
     with Tape(net) as tape:
-        asked = tape.expect("client", "peer", SPP(control=Control.SYSTEM | Control.SEND_ACK), at=0)
+        request = tape.expect("client", "peer", SPP(control=Control.SYSTEM | Control.SEND_ACK), at=0)
 
         def answer(control, seq=0, ack=0, datastream=0):
             def make():
-                idp, spp = asked.packet[IDP], asked.packet[SPP]
+                idp, spp = request.packet[IDP], request.packet[SPP]
                 head = IDP(dst=idp.src, src=XNSAddress.of(there))
                 ids = {"source_id": 77, "destination_id": spp.source_id}
                 return head / SPP(control=control, datastream=datastream, seq=seq, ack=ack, alloc=ack + 4, **ids)
@@ -409,7 +409,7 @@ def test_an_error_in_the_block_is_not_hidden_by_the_check(game) -> None:
         raise ZeroDivisionError
 
 
-def test_misuse_is_told(game) -> None:
+def test_misuse_is_reported(game) -> None:
     with pytest.raises(LocalProtocolError, match="times="):
         game.expects(1, times=1, at_least=1)
     with pytest.raises(LocalProtocolError, match="counts"):
@@ -499,7 +499,7 @@ def test_what_is_sent_after_a_lost_packet_does_not_count_from_an_earlier_one_lik
         tape.play(timeout=5)
 
 
-def test_drawn_and_told_times_are_the_tapes_own(game) -> None:
+def test_drawn_and_reported_times_are_the_tapes_own(game) -> None:
     game.net.run(2)
     tape = Tape(game.net)
     tape.expect(game.a, game.b, Throw(number=2), at=0.1)

@@ -235,7 +235,7 @@ def test_the_picture_has_the_columns_the_times_and_what_each_says() -> None:
         assert word in said
 
 
-def test_losses_and_repeats_are_told_apart_by_line_and_by_word() -> None:
+def test_losses_and_repeats_are_distinguished_by_line_and_by_word() -> None:
     good, again = Frame(bytes(tcp(0)), 0), Frame(bytes(tcp(0)), 1)
     lost = Frame(bytes(tcp(100)), 2, comment="lost: partition")
     twice = Frame(bytes(tcp(200)), 3, comment="duplicated")

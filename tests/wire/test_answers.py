@@ -1,4 +1,4 @@
-"""Which packet answers which: rules stated with headers, read layer by layer, and told where they do not hold."""
+"""Which packet answers which: rules stated with headers, read layer by layer, and explained where they do not hold."""
 
 from __future__ import annotations
 
@@ -116,12 +116,14 @@ def test_a_request_is_found_by_what_its_reply_has_in_common(name: str) -> None:
         ("pex", PEX, {"id": 8}, ["PEX: reply.id == request.id does not hold: reply.id = 8, request.id = 7"]),
     ],
 )  # fmt: skip
-def test_each_rule_that_fails_is_told_with_both_values(name: str, layer: Any, changes: Any, said: list[str]) -> None:
+def test_each_rule_that_fails_is_reported_with_both_values(
+    name: str, layer: Any, changes: Any, said: list[str]
+) -> None:
     one, other = PAIRS[name]
     assert [reason.text for reason in reasons(other.replace(layer, **changes), one)] == said
 
 
-def test_addresses_are_told_as_addresses() -> None:
+def test_addresses_are_reported_as_addresses() -> None:
     one, other = PAIRS["udp"]
     (reason,) = reasons(other.replace(IPv4, dst="10.0.0.9"), one)
     assert reason.layer == "IPv4" and "reply.dst = 10.0.0.9, request.src = 10.0.0.1" in reason.text
@@ -169,9 +171,9 @@ def test_a_protocol_of_ones_own_states_its_rule() -> None:
             response: pl.U8 = 0
 
         pl.bind(Query, under=UDP, when=pl.field("sport") == 7777)
-        asked = there(UDP(sport=5, dport=7777) / Query(id=3))
-        assert back(UDP(sport=7777, dport=5) / Query(id=3, response=1)).answers(asked)
-        wrong = reasons(back(UDP(sport=7777, dport=5) / Query(id=4)), asked)
+        query = there(UDP(sport=5, dport=7777) / Query(id=3))
+        assert back(UDP(sport=7777, dport=5) / Query(id=3, response=1)).answers(query)
+        wrong = reasons(back(UDP(sport=7777, dport=5) / Query(id=4)), query)
         assert [r.text for r in wrong] == [
             "Query: reply.response == 1 does not hold: reply.response = 0",
             "Query: reply.id == request.id does not hold: reply.id = 4, request.id = 3",

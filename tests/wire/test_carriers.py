@@ -102,7 +102,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("linktype", "raw", "headers", "theirs"), CASES)
-def test_what_carries_a_packet_is_told_by_its_own_numbers(linktype: int, raw: str, headers: str, theirs: str) -> None:
+def test_what_carries_a_packet_is_reported_by_its_own_numbers(
+    linktype: int, raw: str, headers: str, theirs: str
+) -> None:
     data = bytes.fromhex(raw)
     packet = dissect(data, FIRST[linktype])
     assert " ".join(type(header).__name__ for header in packet.layers) == headers
@@ -121,8 +123,8 @@ def test_tshark_has_the_same_headers(tmp_path: Path, tshark) -> None:
             struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, linktype)
             + b"".join(struct.pack("<IIII", 0, 0, len(one), len(one)) + one for one in records)
         )
-        told = [row[0].removesuffix(":data") for row in tshark(path, "frame.protocols")]
-        assert told == [theirs for *_, theirs in mine]
+        reported = [row[0].removesuffix(":data") for row in tshark(path, "frame.protocols")]
+        assert reported == [theirs for *_, theirs in mine]
 
 
 def test_pppd_frames_are_as_tcpdump_reads_them(tmp_path: Path) -> None:
@@ -141,8 +143,8 @@ def test_keep_alives_of_a_serial_line_are_slarp() -> None:
     line = packet[SLARP]
     assert (line.my_sequence, line.your_sequence, line.reliability, line.address) == (5, 2, 0xFFFF, None)
     assert packet.payload == b"" and packet.trailer == bytes.fromhex("0078f0a20000")
-    asked = dissect(bytes.fromhex("0f0080350000000001020304ffffff00ffff"), CiscoHDLC)[SLARP]
-    assert (str(asked.address), str(asked.mask), asked.my_sequence) == ("1.2.3.4", "255.255.255.0", None)
+    request = dissect(bytes.fromhex("0f0080350000000001020304ffffff00ffff"), CiscoHDLC)[SLARP]
+    assert (str(request.address), str(request.mask), request.my_sequence) == ("1.2.3.4", "255.255.255.0", None)
 
 
 def test_what_ends_a_frame_leaves_padding_to_the_trailer() -> None:
@@ -213,8 +215,8 @@ def test_columns_are_those_of_the_objects(linktype: int) -> None:
         objects = [one.value(packet) for packet in packets]
         there = [value is not None for value in objects]
         assert table.valid(one.name).tolist() == there, one.name
-        told = [value for value, valid in zip(table[one.name].tolist(), there, strict=True) if valid]
-        assert told == [value for value in objects if value is not None], one.name
+        reported = [value for value, valid in zip(table[one.name].tolist(), there, strict=True) if valid]
+        assert reported == [value for value in objects if value is not None], one.name
 
 
 @pytest.mark.parametrize("linktype", dict.fromkeys(case[0] for case in CASES))
@@ -222,16 +224,16 @@ def test_compiled_loops_find_what_arrays_do(linktype: int) -> None:
     import numpy as np
 
     frames = [bytes.fromhex(raw) for number, raw, _, _ in CASES if number == linktype]
-    asked = [column(name) for name in ("ip.src", "udp.sport", "ipx.length", "slarp.my_sequence")]
+    request = [column(name) for name in ("ip.src", "udp.sport", "ipx.length", "slarp.my_sequence")]
     data = np.frombuffer(b"".join(frames), np.uint8)
     sizes = np.array([len(frame) for frame in frames], np.int64)
     starts = np.cumsum(sizes) - sizes
     found = []
     names = {"int64": int}
-    exec(loop_source(FIRST[linktype], asked), names)
-    for trace in (rows_trace(FIRST[linktype], asked), lambda *rest: names["trace"](len(frames), *rest)):  # type: ignore[operator]
+    exec(loop_source(FIRST[linktype], request), names)
+    for trace in (rows_trace(FIRST[linktype], request), lambda *rest: names["trace"](len(frames), *rest)):  # type: ignore[operator]
         missing, odd = np.zeros(len(frames), bool), np.zeros(len(frames), bool)
-        arrays = [array for _ in asked for array in (np.zeros(len(frames), np.int64), np.zeros(len(frames), bool))]
+        arrays = [array for _ in request for array in (np.zeros(len(frames), np.int64), np.zeros(len(frames), bool))]
         trace(data, starts, sizes, missing, odd, *arrays)
         found.append([odd.tolist(), *(array.tolist() for array in arrays)])
     assert found[0] == found[1]

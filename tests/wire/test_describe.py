@@ -127,15 +127,15 @@ def test_the_corpus_reads_alike_through_headers_that_came_as_data(wire: list[dic
     ]
     frames = [frame for file in files for frame in Capture(CORPUS / file)[:60]]
 
-    def told(packet: Any) -> Any:
+    def reported(packet: Any) -> Any:
         return [(type(h).__name__, repr(h)) for h in packet.layers], packet.payload, packet.faults
 
-    before = [told(frame.packet()) for frame in frames]
+    before = [reported(frame.packet()) for frame in frames]
     with nothing_declared():
         again = {header.__name__: header for header in declare_from(json.loads(json.dumps(wire)))}
         firsts = [again[first_header(frame.linktype).__name__] for frame in frames]
         after = [
-            told(dissect(frame.data, first, frame.wire_length)) for frame, first in zip(frames, firsts, strict=True)
+            reported(dissect(frame.data, first, frame.wire_length)) for frame, first in zip(frames, firsts, strict=True)
         ]
     assert after == before and len({header for row, _, _ in before for header, _ in row}) > 12
 
@@ -258,7 +258,7 @@ def test_what_a_class_needs_travels_with_it_and_what_everyone_has_does_not() -> 
         assert [header.__name__ for header in offered.declare()] == ["Item", "Base", "Top"]
 
 
-def test_a_number_or_a_name_that_is_taken_is_told_with_both_names_and_nothing_stays() -> None:
+def test_a_number_or_a_name_that_is_taken_is_reported_with_both_names_and_nothing_stays() -> None:
     with bindings():
         some = described([beacon()])
     rival = copy.deepcopy(some)
@@ -308,18 +308,18 @@ def test_what_a_header_answers_travels_with_it() -> None:
 
         some = described([Tell, Chat])
         assert [one["name"] for one in some] == ["Ask", "Tell", "Chat"]
-    asked, answered = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2"), Ether() / IPv4(src="10.0.0.2", dst="10.0.0.1")
+    query, answered = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2"), Ether() / IPv4(src="10.0.0.2", dst="10.0.0.1")
     out, back = packetlab.UDP(sport=9, dport=7777), packetlab.UDP(sport=7777, dport=9)
     for again in (lambda: declare_from(json.loads(json.dumps(some))), lambda: [*spelled(some).values()]):
         with bindings():
             made = {getattr(one, "__name__", ""): one for one in again()}
             ask, tell, chat = made["Ask"], made["Tell"], made["Chat"]
             assert described([tell, chat]) == some and declare_from(some) == [ask, tell, chat]
-            question = asked / out / ask(number=2, name=b"door")
+            question = query / out / ask(number=2, name=b"door")
             assert (answered / back / tell(number=3, name=b"door")).answers(question)
             assert not (answered / back / tell(number=2, name=b"door")).answers(question)
             assert not (answered / back / tell(number=3, name=b"gate")).answers(question)
-            turn = asked / packetlab.UDP(sport=7778, dport=7778) / chat(turn=3)
+            turn = query / packetlab.UDP(sport=7778, dport=7778) / chat(turn=3)
             assert (answered / packetlab.UDP(sport=7778, dport=7778) / chat(turn=6)).answers(turn)
     assert not packetlab.UDP._answered
 

@@ -179,7 +179,7 @@ def numbered(*ids: int) -> list[Packet]:
     return [SENT.replace(IPv4, id=n) for n in ids]
 
 
-def test_packets_that_are_missing_or_came_in_between_are_told_apart() -> None:
+def test_packets_that_are_missing_or_came_in_between_are_distinguished() -> None:
     lines = said(numbered(1, 2, 3, 4), numbered(1, 3, 4))
     assert lines == [
         "packets differ from number 2 on: 1 missing",
@@ -218,7 +218,7 @@ def test_rows_are_explained_just_where_they_differ(ours: list[int], theirs: list
     if lines is not None:
         same = next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), min(len(ours), len(theirs)))
         first = int(lines[0].split("number ")[1].split()[0]) - 1
-        # Which of several equal packets is missing cannot be told.
+        # Which of several equal packets is missing cannot be known.
         assert first >= same - max(len(ours), len(theirs)) and lines[1].startswith("#")
 
 

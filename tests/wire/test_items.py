@@ -123,8 +123,8 @@ def test_items_that_zeros_could_be_are_as_many_as_the_header_counts(how: str) ->
                 assert Table(rows=rows).matches(packet)
                 assert compile_filter("table.rows.words.v == 5")(packet)
                 assert compile_filter("table.rows.words.v == 0")(packet) is (count > 0)
-        told = Row(n=2, words=(Word(v=1),)) / b""  # counts what fills up too, and so do all who read it
-        assert told[Row].words == (Word(v=1), Word()) == dissect(bytes(told), Row)[Row].words
+        reported = Row(n=2, words=(Word(v=1),)) / b""  # counts what fills up too, and so do all who read it
+        assert reported[Row].words == (Word(v=1), Word()) == dissect(bytes(reported), Row)[Row].words
         short = dissect(bytes(built)[:-7], keep=False)
         assert len(set(map(str, short.faults))) == len(short.faults) and "fill the items up" in str(short.faults[0])
 

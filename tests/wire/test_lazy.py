@@ -50,7 +50,7 @@ FILES = sorted(path for path in Path("captures").rglob("*") if ".pcap" in path.n
 
 
 class Tag(Header, under=Ether, when={"type": 0x9AD7}, payload_size=field("size"), opaque=field("mode") == 3):
-    """Lies at known places: fixed fields, options up to an end that is told, bits, 24 bits, both orders of bytes, signs."""
+    """Lies at known places: fixed fields, options up to an end that is reported, bits, 24 bits, both orders of bytes, signs."""
 
     words: U4 = auto(size_of("self") // 4)
     mode: U4 = 0
@@ -149,7 +149,7 @@ QUESTIONS = {
 
 
 def same(data: bytes, first: Any = Ether) -> bool:
-    """Hold a packet to the one read carefully, whatever is asked first; say whether it was read lazily."""
+    """Hold a packet to the one read carefully, whatever is read first; say whether it was read lazily."""
     careful = carefully(data, first)
     wanted = {name: ask(careful) for name, ask in QUESTIONS.items()}
     for name in QUESTIONS:

@@ -55,7 +55,7 @@ SYN = (
 
 SOME = list(WEB[:3])
 
-# What is asked here -> what tshark is asked.
+# Query here -> query of tshark.
 SAME = {
     "tcp.flags.syn == 1": "", "tcp.flags.syn == 0": "", "tcp.flags.reset == 1": "", "not tcp.flags.push == 1": "",
     "tcp.flags.ack == 1 and tcp.flags.fin == 1": "", "ip.flags.df == 1": "", "ip.flags.mf == 0": "", "ip.proto == 6": "",
@@ -78,8 +78,8 @@ end
 def test_filters_find_what_tsharks_find(tmp_path: Path) -> None:
     need("tshark")
     path, script = CORPUS / "web.pcap", tmp_path / "taps.lua"
-    asked = [theirs or ours for ours, theirs in SAME.items()]
-    script.write_text(TAPS + "".join(f"tap({number}, [[{words}]])\n" for number, words in enumerate(asked)))
+    request = [theirs or ours for ours, theirs in SAME.items()]
+    script.write_text(TAPS + "".join(f"tap({number}, [[{words}]])\n" for number, words in enumerate(request)))
     command = ["tshark", "-n", "-q", "-X", f"lua_script:{script}", "-r", str(path)]  # one start for all of them
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = re.findall(r"^passes (\d+) (\d+)$", said, re.MULTILINE)
@@ -89,7 +89,7 @@ def test_filters_find_what_tsharks_find(tmp_path: Path) -> None:
         assert [frame.number for frame in Capture(path).where(ours)] == wanted, ours
 
 
-def test_flags_and_items_are_asked_for_by_name() -> None:
+def test_flags_and_items_are_requested_by_name() -> None:
     assert WEB.where("tcp.flags.syn == 1").count() == 3 == WEB.where("tcp.flags.syn").count()
     assert WEB.where("tcp.options.kind == 2").count() == 3
     assert WEB.table("tcp.flags.syn").read()["tcp.flags.syn"].sum() == 3
@@ -207,13 +207,13 @@ def test_bytes_of_the_size_of_an_address_have_none_of_its_parts() -> None:
         assert compile_filter("keyed.fixed > 0102")(Ether() / Keyed(key=bytes(12), fixed=b"\1\3"))
 
 
-def test_what_is_known_of_frames_is_asked_like_fields(tmp_path: Any) -> None:
+def test_what_is_known_of_frames_is_queried_like_fields(tmp_path: Any) -> None:
     late = (1 << 63) + 5
     frames = [
         Frame(bytes(SYN), time, wire_length=len(bytes(SYN)) + number, comment=comment)
         for number, (time, comment) in enumerate([(5, None), (late, "first"), (0, ("x", "a \u00e9 b"))])
     ]
-    path = tmp_path / "told.pcapng"
+    path = tmp_path / "seen.pcapng"
     Capture.of(frames).write(path)
     (size,) = {len(bytes(SYN))}
     for words, wanted in {
@@ -234,7 +234,7 @@ def test_what_is_known_of_frames_is_asked_like_fields(tmp_path: Any) -> None:
         compile_filter("number == 1")(SYN)
 
 
-def test_a_header_of_a_frames_name_can_still_be_asked_for() -> None:
+def test_a_header_of_a_frames_name_can_still_be_requested() -> None:
     with bindings():
 
         class Comment(Header, under=Ether, when={"type": 0x88B5}):
@@ -282,7 +282,7 @@ def test_paths_name_what_they_mean() -> None:
     path = FieldPath.parse("ip#2.flags.df", "here")
     assert path.name == "ipv4#2.flags.dont_fragment" and FieldPath.parse(path.name, "here") == path
     tunnel = Ether() / IPv4(ttl=1) / IPv4(ttl=2, flags=2) / IPv6()
-    assert [path.raws(tunnel, place) for place in path.found(tunnel)] == [[1]]
+    assert [path.raw_values(tunnel, place) for place in path.found(tunnel)] == [[1]]
     assert compile_filter("ip#2.ttl == 2 and ip#1.ttl == 1")(tunnel) and not compile_filter("ip#2.ttl == 1")(tunnel)
     assert compile_filter("idp.dst.host == 0x20000000001")(Ether() / IDP(dst=XNSAddress(1, 0x20000000001, 3)))
     assert compile_filter("idp.dst.host == 02:00:00:00:00:01")(Ether() / IDP(dst=XNSAddress(1, 0x20000000001, 3)))

@@ -43,10 +43,10 @@ def names():
 
 
 def test_a_port_is_either_and_built_as_the_destination(names) -> None:
-    asked = bytes(IP / UDP(sport=40000) / names(id=7))
-    assert asked[36:38] == (17354).to_bytes(2, "big")
+    query = bytes(IP / UDP(sport=40000) / names(id=7))
+    assert query[36:38] == (17354).to_bytes(2, "big")
     answered = bytes(IP / UDP(sport=17354, dport=40000) / BODY)
-    assert dissect(asked)[names].id == dissect(answered)[names].id == 7
+    assert dissect(query)[names].id == dissect(answered)[names].id == 7
     assert dissect(bytes(IP / UDP(sport=1, dport=2) / BODY)).payload == BODY
 
 
@@ -80,7 +80,7 @@ def test_a_description_says_port(names) -> None:
         assert dissect(bytes(IP / UDP(sport=17354, dport=9) / BODY)).layers[-1].id == 7
 
 
-def test_wireshark_is_asked_for_either(names) -> None:
+def test_wireshark_has_either(names) -> None:
     text = str(wireshark(names))
     assert 'put("udp.port"' in text and "number = 17354" in text and 'port = "dst_port"' not in text
 
@@ -89,11 +89,11 @@ def test_an_exchange_sees_the_reply_or_says_where_the_bytes_came_from(names) -> 
     class Deaf(Header, under=UDP, when={"dport": 5400}, answers=(request.answer == 0) & (reply.answer == 1)):
         answer: U8 = 0
 
-    asked = IP / UDP(sport=9) / Deaf()
+    query = IP / UDP(sport=9) / Deaf()
     answered = dissect(bytes(Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=5400, dport=9) / BODY))
     from packetlab.pattern.replies import reasons
 
-    assert [reason.text for reason in reasons(answered, asked)] == [
+    assert [reason.text for reason in reasons(answered, query)] == [
         "nothing answers Deaf in Ether / IPv4 / UDP; its 2 bytes came from port 5400, and Deaf is bound to dport alone: "
         'when={"port": 5400} takes either'
     ]

@@ -123,7 +123,7 @@ for _ in range(40):
         ({"n": (U8, auto(size_of("d"))), "d": (Bytes, when(field("n") > 1, b""))}, "without a circle, got n -> n"),
         ({"a": (U8, auto(size_of("pseudo")))}, "a field of Wrong, got pseudo"),
         ({"a": (U8, auto(reply.a)), "b": U8}, r"got reply\.a"),
-        # what would never be told
+        # what would never be heard of
         ({"n": U8, "items": (tuple[Particle, ...], many(until=field("nosuch") == 0))}, r"Wrong\.items, until: expected a field of Particle, got nosuch"),
         ({"n": U8, "items": (tuple[Particle, ...], many(until=field("n") == 0))}, "a field of Particle, got n"),
         ({"n": U8, "options": {"opaque": field("nosuch")}}, "Wrong, opaque: expected a field of Wrong, got nosuch"),
@@ -204,7 +204,7 @@ def test_a_class_is_refused_where_the_slip_is(body: dict[str, Any], complaint: s
     assert registry.declared() == before and pl.UDP._by_name["sport"].rule is None
 
 
-def test_a_second_field_of_a_name_is_told() -> None:
+def test_a_second_field_of_a_name_is_reported() -> None:
     with bindings():
         with pytest.raises(DeclareError, match=r"Twice\.a: expected one field of each name, got two"):
 
@@ -243,12 +243,12 @@ def test_nothing_is_bound_under_a_header_that_ends_the_frame() -> None:
     "write",
     [lambda: sized("n"), lambda: when("n"), lambda: auto(0.5), lambda: field("a").one_of("b"), lambda: field("a") + "b", lambda: many(size=b"")],
 )  # fmt: skip
-def test_what_is_no_rule_is_told_where_it_is_written(write: Callable[[], Any]) -> None:
+def test_what_is_no_rule_is_reported_where_it_is_written(write: Callable[[], Any]) -> None:
     with pytest.raises(DeclareError, match=r"a rule: expected .*whole number"):
         write()
 
 
-def test_a_quoted_name_where_a_value_is_meant_is_told_the_way_out() -> None:
+def test_a_quoted_name_where_a_value_is_meant_gets_the_way_out() -> None:
     with pytest.raises(DeclareError, match=r"got 'n' \(field\('n'\) is a field's value\)"):
         sized("n")
     for wrong in (lambda: field("a") / 2, lambda: 2 / field("a")):
@@ -409,7 +409,7 @@ def test_a_class_is_renamed_only_to_what_it_could_have_been_called_at_first(word
             header(a=300)
 
 
-def test_a_class_of_anothers_library_is_told_in_what_a_terminal_shows_as_text() -> None:
+def test_a_class_of_anothers_library_is_reported_in_what_a_terminal_shows_as_text() -> None:
     dpkt = pytest.importorskip("dpkt")
     hostile = type("a\x1b]0;t\a\u202e", (dpkt.Packet,), {"__hdr__": (("a", "B", 0),)})
     packet = as_packet(hostile())

@@ -170,7 +170,7 @@ def test_why_not_tells_every_field_that_differs() -> None:
     ]
 
 
-def test_where_a_header_comes_twice_the_nearer_one_is_told_of() -> None:
+def test_where_a_header_comes_twice_the_nearer_one_is_reported() -> None:
     tunnel = IPv4(src="1.1.1.1", ttl=9) / IPv4(src="2.2.2.2", ttl=5) / UDP()
     assert IPv4(src="2.2.2.2", ttl=4).why_not(tunnel) == "IPv4.ttl: expected 4, got 5"
 

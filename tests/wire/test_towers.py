@@ -141,7 +141,9 @@ def test_what_a_layer_carries_is_what_is_packed_above_it(name: str) -> None:
             body, above = packet.payload, None
             for i in range(len(headers) - 1, -1, -1):
                 assert bodies[i] == body and bodies.size(i) == len(body)
-                body = type(headers[i])._encode(headers[i], body, headers, i, above) + packet._gaps.get(i, b"")
+                body = type(headers[i])._encode(headers[i], body, headers, i, above) + packet._trailing_bytes.get(
+                    i, b""
+                )
                 above = type(headers[i])
             assert body == bytes(packet)
 

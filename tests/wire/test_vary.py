@@ -1,4 +1,4 @@
-"""Variations: one batch from a template, row by row what objects build; and what the receiver is told of it."""
+"""Variations: one batch from a template, row by row what objects build; and what the receiver is reported of it."""
 
 from __future__ import annotations
 
@@ -433,7 +433,7 @@ def test_short_frames_may_come_filled_up_by_the_link() -> None:
     assert short.check(raw.ljust(60, b"\1") for raw in short).matched == 0
 
 
-def test_rows_that_are_equal_are_counted_not_told_apart() -> None:
+def test_rows_that_are_equal_are_counted_not_distinguished() -> None:
     twins = udp.vary(100, {"udp.sport": range(10)})
     assert twins.check(twins) and twins.check(twins).ambiguous == 100
     report = twins.check(list(twins)[:95] + [twins[0]] * 2)

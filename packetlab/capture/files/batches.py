@@ -45,7 +45,7 @@ def numbers_at(data: Any, starts: Any, offset: int, kind: str) -> NDArray[Any]:
     if offset < 0:
         starts, offset = starts + offset, 0
     room = max(0, len(data) - offset - size + 1)
-    # An array of overlapping numbers, one from each byte on, needs no alignment and copies only what is asked for.
+    # An array of overlapping numbers, one from each byte on, needs no alignment and copies only what is requested.
     numbers: NDArray[Any] = np.ndarray((room,), kind, data, offset if room else 0, (1,))[starts]
     return numbers
 

@@ -1,6 +1,6 @@
 """What a pcapng file says in addition to its frames, one class a kind of block: section, names, statistics, secrets, custom data.
 
-Section numbers are those of draft-ietf-opsawg-pcapng. `note` reads a block's body; what it does not understand stays a
+Section numbers are those of draft-ietf-opsawg-pcapng. `read_block` reads a block's body; what it does not understand stays a
 `Block`. Numbers inside options that are kept as bytes are little-endian, whatever the file's order is. Writing them is
 `pcapng_sink`'s. Texts come from files and are not to be trusted: what shows them escapes them.
 """
@@ -117,7 +117,7 @@ class Custom(NamedTuple):
     copy: bool = True
 
 
-Note = Section | InterfaceDescription | Names | Statistics | Secrets | Custom | Block
+MetadataBlock = Section | InterfaceDescription | Names | Statistics | Secrets | Custom | Block
 
 SECRETS_KINDS = {
     "tls": 0x544C534B, "ssh": 0x5353484B, "wireguard": 0x57474B4C, "zigbee nwk": 0x5A4E574B, "zigbee aps": 0x5A415053,
@@ -169,7 +169,9 @@ def words(value: bytes) -> str:
     return value.split(b"\0")[0].decode("utf-8", "backslashreplace")
 
 
-def note(kind: int, body: bytes, sign: str, section: int, interfaces: list[InterfaceDescription]) -> Note:
+def read_block(
+    kind: int, body: bytes, sign: str, section: int, interfaces: list[InterfaceDescription]
+) -> MetadataBlock:
     """Return what a block says that holds no frame and is neither a section nor an interface."""
     block = Block(kind, body, sign == ">", section)
     reader = _READERS.get(kind)
@@ -181,12 +183,12 @@ def note(kind: int, body: bytes, sign: str, section: int, interfaces: list[Inter
 
 def section(body: bytes, sign: str, where: str) -> Section:
     """Return the head of a section. CaptureError where its options are damaged."""
-    texts, comments, others = _told(options_of(body, 16, sign, where), (2, 3, 4), sign, {})
+    texts, comments, others = _sorted_options(options_of(body, 16, sign, where), (2, 3, 4), sign, {})
     hardware, os, application = (words(texts.get(code, b"")) for code in (2, 3, 4))
     return Section(comments, hardware, os, application, others)
 
 
-def _told(
+def _sorted_options(
     options: list[tuple[int, bytes]], known: Iterable[int], sign: str, numbers: Mapping[int, int]
 ) -> tuple[dict[int, bytes], tuple[str, ...], Options]:
     """Sort options: known ones by code, comments, others."""
@@ -220,21 +222,21 @@ def _names(kind: int, body: bytes, sign: str, interfaces: list[InterfaceDescript
         raw = value[: _SIZES[what]]
         names = tuple(part.decode("utf-8", "backslashreplace") for part in value[len(raw) :].split(b"\0") if part)
         entries.append((ip_text(raw) if what < 3 else raw.hex(":" if what == 3 else "-"), names))
-    told, comments, more = _told(options_of(body, at, sign, "names"), (2,), sign, {})
-    return Names(tuple(entries), comments, words(told.get(2, b"")), more, tuple(others))
+    known, comments, more = _sorted_options(options_of(body, at, sign, "names"), (2,), sign, {})
+    return Names(tuple(entries), comments, words(known.get(2, b"")), more, tuple(others))
 
 
 def _statistics(kind: int, body: bytes, sign: str, interfaces: list[InterfaceDescription]) -> Statistics:
     which, high, low = Struct(sign + "III").unpack_from(body)
     interface = interfaces[which]
-    told, comments, others = _told(options_of(body, 12, sign, "statistics"), range(2, 9), sign, _COUNTERS)
+    known, comments, others = _sorted_options(options_of(body, 12, sign, "statistics"), range(2, 9), sign, _COUNTERS)
 
     def time(high: int, low: int) -> int:
         moment: int = (high << 32 | low) * NANOSECONDS // interface.resolution + interface.offset * NANOSECONDS
         return moment
 
-    start, end = (time(*Struct(sign + "II").unpack(told[code])) if code in told else None for code in (2, 3))
-    counts = (Struct(sign + "Q").unpack(told[code])[0] if code in told else None for code in range(4, 9))
+    start, end = (time(*Struct(sign + "II").unpack(known[code])) if code in known else None for code in (2, 3))
+    counts = (Struct(sign + "Q").unpack(known[code])[0] if code in known else None for code in range(4, 9))
     received, dropped, accepted, os_dropped, delivered = counts
     return Statistics(
         interface, time(high, low), start, end, received, dropped, accepted, os_dropped, delivered, comments, others
@@ -245,7 +247,7 @@ def _secrets(kind: int, body: bytes, sign: str, interfaces: list[InterfaceDescri
     number, size = Struct(sign + "II").unpack_from(body)
     if 8 + size > len(body):
         raise IndexError(size)
-    _, comments, others = _told(options_of(body, 8 + size + -size % 4, sign, "secrets"), (), sign, {})
+    _, comments, others = _sorted_options(options_of(body, 8 + size + -size % 4, sign, "secrets"), (), sign, {})
     name = next((name for name, known in SECRETS_KINDS.items() if known == number), number)
     return Secrets(name, body[8 : 8 + size], comments, others)
 
@@ -256,7 +258,7 @@ def _custom(kind: int, body: bytes, sign: str, interfaces: list[InterfaceDescrip
     return Custom(pen, body[4:], kind == CUSTOM)
 
 
-_READERS: dict[int, Callable[[int, bytes, str, list[InterfaceDescription]], Note]] = {
+_READERS: dict[int, Callable[[int, bytes, str, list[InterfaceDescription]], MetadataBlock]] = {
     NAMES: _names,
     STATISTICS: _statistics,
     SECRETS: _secrets,

@@ -46,7 +46,7 @@ def write(
         if capture._source is not None and writer.format == "pcapng" and not declared:
             return _whole(capture, writer)
         root = capture._root
-        root._listener = writer.note if writer.format == "pcapng" else None
+        root._listener = writer.write_block if writer.format == "pcapng" else None
         try:
             if capture._in_batches:
                 for batch in capture.batches(lasting=False):

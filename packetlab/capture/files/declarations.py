@@ -86,10 +86,10 @@ def decode_declarations(sections: Iterable[Section], name: str) -> Declarations:
         sets = [from_json(letters) for letters in found]
         if len(sets) == 1:
             return sets[0]
-        told: dict[str, object] = {}
+        known: dict[str, object] = {}
         for one in (declaration for some in sets for declaration in some):
-            if told.setdefault(one.name, one.description) != one.description:
+            if known.setdefault(one.name, one.description) != one.description:
                 raise DeclareError(one.name, "one declaration of each name", "two that differ")
-        return declarations(list(told.values()))
+        return declarations(list(known.values()))
     except DeclareError as error:
         raise CaptureError(f"{name}, {error.where}", error.expected, error.got, error.hint) from None

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from packetlab.capture.files.blocks import (
     Block,
-    Note,
+    MetadataBlock,
     kept,
-    note as note_of,
     options_of,
+    read_block,
     section as section_of,
     words,
 )
@@ -39,7 +39,7 @@ _NUMBERS_OF_PACKET = {6: 4}
 _READ = (SECTION, INTERFACE, OLD_PACKET, SIMPLE_PACKET, PACKET)
 _HEADS = {sign: Struct(sign + "II").unpack_from for sign in "<>"}
 
-Listener = Callable[[Note], object]
+Listener = Callable[[MetadataBlock], object]
 
 
 def read_pcapng(
@@ -53,9 +53,9 @@ def read_pcapng(
     return Reader(data, listener).frames(tap)
 
 
-def read_notes(data: Bytes) -> Iterator[Note | Frame]:
+def read_metadata(data: Bytes) -> Iterator[MetadataBlock | Frame]:
     """Yield what every block says, frames too, in order. CaptureError as in `read_pcapng`."""
-    heard: list[Note] = []
+    heard: list[MetadataBlock] = []
     reader = Reader(data, heard.append)
     while data.have(12):
         frame, _, _ = reader.take()
@@ -239,18 +239,18 @@ class Reader:
 
     def other(self, kind: int, body: bytes) -> None:
         """Take a block that holds no frame."""
-        told: Note | None = None
+        block: MetadataBlock | None = None
         if kind == SECTION:
             self.begin_section(body)
             if self.listener is not None:
-                told = section_of(body, self.sign, "")
+                block = section_of(body, self.sign, "")
         elif kind == INTERFACE:
             self.begin_interface(body)
-            told = self.interfaces[-1]
+            block = self.interfaces[-1]
         elif self.listener is not None:
-            told = note_of(kind, body, self.sign, self.section, self.interfaces)
-        if self.listener is not None and told is not None:
-            self.listener(told)
+            block = read_block(kind, body, self.sign, self.section, self.interfaces)
+        if self.listener is not None and block is not None:
+            self.listener(block)
 
     def begin_section(self, body: bytes) -> None:
         if body != self.begun:

@@ -23,8 +23,8 @@ from packetlab.capture.files.blocks import (
     STATISTICS,
     Block,
     Custom,
+    MetadataBlock,
     Names,
-    Note,
     Secrets,
     Section,
     Statistics,
@@ -177,38 +177,38 @@ class PcapngSink:
         self.begun = True
         self.stream.write(block)
 
-    def note(self, note: Note) -> None:
+    def write_block(self, block: MetadataBlock) -> None:
         """Write what another file says in addition to its frames, as far as it may be copied to a file of other frames.
 
         Custom data marked as not to be copied and blocks that nobody here understands stay behind (4.9).
         """
-        if isinstance(note, Section):
-            self.section(note)
-        elif isinstance(note, InterfaceDescription):
-            self.interface(note)
-        elif isinstance(note, Block):
-            if note.kind == JOURNAL:  # text without a number in it, so of any byte order
-                self._put(note.kind, note.body)
-        elif not isinstance(note, Custom) or note.copy:
-            self.put(note)
+        if isinstance(block, Section):
+            self.section(block)
+        elif isinstance(block, InterfaceDescription):
+            self.interface(block)
+        elif isinstance(block, Block):
+            if block.kind == JOURNAL:  # text without a number in it, so of any byte order
+                self._put(block.kind, block.body)
+        elif not isinstance(block, Custom) or block.copy:
+            self.put(block)
 
-    def put(self, note: Names | Statistics | Secrets | Custom | Block) -> None:
+    def put(self, block: Names | Statistics | Secrets | Custom | Block) -> None:
         """Write one block without a frame. CaptureError where the format cannot hold it."""
-        if isinstance(note, Names):
-            self._put(NAMES, self._names(note))
-        elif isinstance(note, Statistics):
-            self._put(STATISTICS, self._statistics(note))
-        elif isinstance(note, Secrets):
-            self._put(SECRETS, self._secrets(note))
-        elif isinstance(note, Custom):
-            data = note.data + bytes(-len(note.data) % 4)
-            self._put(CUSTOM if note.copy else CUSTOM_HERE, Struct("<I").pack(note.pen) + data)
+        if isinstance(block, Names):
+            self._put(NAMES, self._names(block))
+        elif isinstance(block, Statistics):
+            self._put(STATISTICS, self._statistics(block))
+        elif isinstance(block, Secrets):
+            self._put(SECRETS, self._secrets(block))
+        elif isinstance(block, Custom):
+            data = block.data + bytes(-len(block.data) % 4)
+            self._put(CUSTOM if block.copy else CUSTOM_HERE, Struct("<I").pack(block.pen) + data)
         else:
-            if note.kind in (SECTION, INTERFACE, PACKET, SIMPLE_PACKET, OLD_PACKET):
-                raise CaptureError(self.name, "a block without a frame", f"type {note.kind:#x}", "write() has frames")
-            if note.big_endian or len(note.body) % 4:
-                raise CaptureError(self.name, "a little-endian block of whole fours", f"{len(note.body)} bytes")
-            self._put(note.kind, note.body)
+            if block.kind in (SECTION, INTERFACE, PACKET, SIMPLE_PACKET, OLD_PACKET):
+                raise CaptureError(self.name, "a block without a frame", f"type {block.kind:#x}", "write() has frames")
+            if block.big_endian or len(block.body) % 4:
+                raise CaptureError(self.name, "a little-endian block of whole fours", f"{len(block.body)} bytes")
+            self._put(block.kind, block.body)
 
     def _put(self, kind: int, body: bytes) -> None:
         data = self._block(kind, body)
@@ -218,9 +218,9 @@ class PcapngSink:
         else:
             self.stream.write(data)
 
-    def _names(self, note: Names) -> bytes:
-        records = [*note.others]
-        for address, names in note.entries:
+    def _names(self, block: Names) -> bytes:
+        records = [*block.others]
+        for address, names in block.entries:
             try:
                 raw = address_bytes(address)
             except ValueError:
@@ -229,30 +229,30 @@ class PcapngSink:
                 (_RECORDS[len(raw)], raw + b"".join(_bytes(name).replace(b"\0", b"") + b"\0" for name in names))
             )
         data = b"".join(self._option(kind, value) for kind, value in records) + bytes(4)
-        server = [(2, _bytes(note.server))] if note.server else []
-        return data + self._options([*self._comments(note.comments), *server, *note.options])
+        server = [(2, _bytes(block.server))] if block.server else []
+        return data + self._options([*self._comments(block.comments), *server, *block.options])
 
-    def _statistics(self, note: Statistics) -> bytes:
-        clock = note.interface  # one that holds all its times
-        for time in (note.time_ns, note.start_ns, note.end_ns):
+    def _statistics(self, block: Statistics) -> bytes:
+        clock = block.interface  # one that holds all its times
+        for time in (block.time_ns, block.start_ns, block.end_ns):
             clock = _clock(clock, time or 0)[0]
         which = self.interface(clock)
-        counts = (note.received, note.dropped, note.accepted, note.os_dropped, note.delivered)
-        said = self._comments(note.comments)
-        times = ((2, note.start_ns), (3, note.end_ns))
+        counts = (block.received, block.dropped, block.accepted, block.os_dropped, block.delivered)
+        said = self._comments(block.comments)
+        times = ((2, block.start_ns), (3, block.end_ns))
         said += [(code, _halves(_clock(clock, time)[1])) for code, time in times if time is not None]
         said += [(code, Struct("<Q").pack(count)) for code, count in enumerate(counts, 4) if count is not None]
         return (
-            Struct("<I").pack(which) + _halves(_clock(clock, note.time_ns)[1]) + self._options([*said, *note.options])
+            Struct("<I").pack(which) + _halves(_clock(clock, block.time_ns)[1]) + self._options([*said, *block.options])
         )
 
-    def _secrets(self, note: Secrets) -> bytes:
-        kind = note.kind if isinstance(note.kind, int) else SECRETS_KINDS.get(note.kind)
+    def _secrets(self, block: Secrets) -> bytes:
+        kind = block.kind if isinstance(block.kind, int) else SECRETS_KINDS.get(block.kind)
         if kind is None:
-            raise CaptureError(self.name, f"secrets: a number or one of {', '.join(SECRETS_KINDS)}", repr(note.kind))
-        data = note.data + bytes(-len(note.data) % 4)
-        options = self._options([*self._comments(note.comments), *note.options])
-        return Struct("<II").pack(kind, len(note.data)) + data + options
+            raise CaptureError(self.name, f"secrets: a number or one of {', '.join(SECRETS_KINDS)}", repr(block.kind))
+        data = block.data + bytes(-len(block.data) % 4)
+        options = self._options([*self._comments(block.comments), *block.options])
+        return Struct("<II").pack(kind, len(block.data)) + data + options
 
 
 def _halves(ticks: int) -> bytes:

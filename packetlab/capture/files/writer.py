@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO
 
 from packetlab.capture.batch import FrameBatch
-from packetlab.capture.files.blocks import Block, Custom, Names, Note, Secrets, Section, Statistics
+from packetlab.capture.files.blocks import Block, Custom, MetadataBlock, Names, Secrets, Section, Statistics
 from packetlab.capture.files.declarations import encode_declarations, is_offer
 from packetlab.capture.files.pcap import PcapSink
 from packetlab.capture.files.pcapng_write import PcapngSink
@@ -18,6 +18,7 @@ from packetlab.capture.files.records import plain
 from packetlab.capture.files.sink import open_sink
 from packetlab.capture.frame import Frame, InterfaceDescription
 from packetlab.errors import CaptureError, suggestion
+from packetlab.renamed import renamed
 
 if TYPE_CHECKING:
     from packetlab.packet.packet import Header
@@ -152,10 +153,12 @@ class Writer:
         with self._blocks("blocks") as sink:
             sink.put(block)
 
-    def note(self, note: Note) -> None:
-        """Write what another file says in addition to its frames, as far as that may be copied; see `PcapngSink.note`."""
-        with self._blocks("notes") as sink:
-            sink.note(self._with_offer(note) if isinstance(note, Section) else note)
+    def write_block(self, block: MetadataBlock) -> None:
+        """Write what another file says in addition to its frames, as far as that may be copied; see `PcapngSink.write_block`."""
+        with self._blocks("blocks") as sink:
+            sink.write_block(self._with_offer(block) if isinstance(block, Section) else block)
+
+    note = renamed("note", "write_block")
 
     def copy(self, block: bytes) -> None:
         """Write a pcapng block as it is (see `PcapngSink.copy`)."""

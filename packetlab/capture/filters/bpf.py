@@ -60,7 +60,7 @@ class PcapFilter:
         self.expression, self.linktype = expression, linktype
         self._programs: dict[int, Program] = {}
         self._columns: dict[int, Any] = {}
-        self._asked = 0  # packets of batches so far
+        self._tested = 0  # packets of batches so far
         if linktype is not None:
             self.program(linktype)
 
@@ -93,8 +93,8 @@ class PcapFilter:
         """Return which packets of a batch pass, an array of truths."""
         import numpy as np
 
-        self._asked += len(batch)
-        run_batch = _runner(self._asked)
+        self._tested += len(batch)
+        run_batch = _runner(self._tested)
         data = np.ascontiguousarray(batch.data)
         interfaces = getattr(batch, "interfaces", ())
         wire = getattr(batch, "wire_sizes", batch.sizes)
@@ -112,14 +112,14 @@ class PcapFilter:
         return f"PcapFilter({self.expression!r})"
 
 
-def _runner(asked: int) -> Callable[[Program, Any, Any, Any], Any]:
-    """Return what runs a program over a batch, when this many packets were asked about in all."""
+def _runner(packets: int) -> Callable[[Program, Any, Any, Any], Any]:
+    """Return what runs a program over a batch, for this many packets in all."""
     # Compiled is twice as fast; loading what was compiled before takes as long as arrays take for some ten thousand
     # packets, compiling it as long as for millions.
     if not loops.available():
         return run_all
     least = 0 if loops.in_use(LOOP) else WORTH_LOADING if loops.kept(LOOP) else WORTH_COMPILING
-    return run_compiled if asked >= least else run_all
+    return run_compiled if packets >= least else run_all
 
 
 def compile_program(expression: str, linktype: int) -> Program:

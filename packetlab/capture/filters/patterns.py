@@ -22,16 +22,16 @@ def matcher(pattern: object) -> Callable[[Any], bool]:
     test = _tester(pattern)
     from packetlab.pattern.conditions import About, Test
 
-    for asked in test.matches() if isinstance(test, Test) else ():
-        if isinstance(asked, About) and asked.name != "faults":
+    for match in test.matches() if isinstance(test, Test) else ():
+        if isinstance(match, About) and match.name != "faults":
             raise BuildError(
-                "filter", "names of what a packet has", repr(asked.name), "only frames of a capture have that"
+                "filter", "names of what a packet has", repr(match.name), "only frames of a capture have that"
             )
     return test
 
 
 def frame_matcher(pattern: object) -> Callable[[Frame], bool]:
-    """Return a test of frames from what users write as a pattern; of a function the frame's packet is asked."""
+    """Return a test of frames from what users write as a pattern; a function is called with the frame's packet."""
     test = _tester(pattern)
     if pattern is None:
         return lambda frame: True
@@ -107,7 +107,7 @@ def as_test(pattern: object) -> Any:
 
 
 def needed(pattern: object) -> Any:
-    """Return what a buffer tells of all packets that match, as data: None for nothing. What passes has still to be asked."""
+    """Return what a buffer tells of all packets that match, as data: None for nothing. What passes has still to be tested."""
     from packetlab.bulk.queries import prefilter
     from packetlab.packet.packet import Header, Packet
     from packetlab.pattern.conditions import Every, prototype_test

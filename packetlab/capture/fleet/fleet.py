@@ -1,6 +1,6 @@
 """Fleets: thousands of captures as one, read in parallel on this machine or by any executor, a cluster's too.
 
-Nothing is read before results are asked for; these come in the order of the files, and no more of them are under way than
+Nothing is read before results are requested; these come in the order of the files, and no more of them are under way than
 the workers can take. A file that is broken ends nothing: what was whole in it counts, and the failure is kept.
 """
 
@@ -156,7 +156,7 @@ class Fleet:
     def table(
         self, *columns: object, where: object = None, pcap: str | None = None, engine: str | None = None
     ) -> FleetTable:
-        """Return a table of columns of all frames, in the order of the files, read as it is asked for.
+        """Return a table of columns of all frames, in the order of the files, read as it is needed.
 
         Args:
             columns: as for `Capture.table`; "file" is the file that a row is from. A header declared by the program itself

@@ -27,7 +27,7 @@ class File(NamedTuple):
 
 
 class Job(NamedTuple):
-    """Some files and what is asked of them; `declarations` are headers of the program's own, as data."""
+    """Some files and the queries over them; `declarations` are headers of the program's own, as data."""
 
     paths: tuple[str, ...]
     columns: tuple[str, ...]

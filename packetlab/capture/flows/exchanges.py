@@ -30,12 +30,12 @@ class Pairing:
 
     @property
     def round_trip(self) -> float | None:
-        """Seconds from the last time it was asked to the reply; None without one, or without times."""
+        """Seconds from the last request to the reply; None without one, or without times."""
         return _seconds((self.repeats or [self.request])[-1], self.reply)
 
     @property
     def waited(self) -> float | None:
-        """Seconds from the first time it was asked to the reply."""
+        """Seconds from the first request to the reply."""
         return _seconds(self.request, self.reply)
 
     def __str__(self) -> str:
@@ -43,11 +43,11 @@ class Pairing:
 
         again = f", sent {len(self.repeats) + 1} times" if self.repeats else ""
         if self.reply is None:
-            told = "no reply"
+            outcome = "no reply"
         else:
             trip = "" if self.round_trip is None else f" after {self.round_trip:.6f} s"
-            told = f"answered by #{self.reply.number}{trip}"
-        return f"#{self.request.number} {brief(self.request.packet())}{again}: {told}"
+            outcome = f"answered by #{self.reply.number}{trip}"
+        return f"#{self.request.number} {brief(self.request.packet())}{again}: {outcome}"
 
 
 def _seconds(start: Frame, end: Frame | None) -> float | None:
@@ -71,7 +71,7 @@ class Exchanges(tuple[Pairing, ...]):
 
     @property
     def retransmissions(self) -> int:
-        """How many frames only asked again."""
+        """How many frames only repeat a request."""
         return sum(len(one.repeats) for one in self)
 
     @property
@@ -94,18 +94,18 @@ def exchanges(frames: Iterable[Frame | Packet]) -> Exchanges:
     """
     begun: list[Pairing] = []
     waiting: _Waiting = {}
-    asked: dict[Any, Pairing] = {}
+    pairings: dict[Any, Pairing] = {}
     for number, one in enumerate(frames, 1):
         frame = one if isinstance(one, Frame) else Frame(bytes(one), None, number=number)
         packet = frame.packet() if isinstance(one, Frame) else one
-        replied = _close(packet, frame, waiting, asked)
+        replied = _close(packet, frame, waiting, pairings)
         if (replied and not demanding(packet)) or not asks(packet):
             continue
         same = question(packet)
-        if same in asked:
-            asked[same].repeats.append(frame)
+        if same in pairings:
+            pairings[same].repeats.append(frame)
             continue
-        pairing = asked[same] = Pairing(frame)
+        pairing = pairings[same] = Pairing(frame)
         begun.append(pairing)
         for key in keys(packet, "request"):
             some = waiting.setdefault(key, OrderedDict())
@@ -115,7 +115,7 @@ def exchanges(frames: Iterable[Frame | Packet]) -> Exchanges:
     return Exchanges(begun)
 
 
-def _close(packet: Packet, frame: Frame, waiting: _Waiting, asked: dict[Any, Pairing]) -> bool:
+def _close(packet: Packet, frame: Frame, waiting: _Waiting, pairings: dict[Any, Pairing]) -> bool:
     """Give a packet to the oldest open request that it answers; say whether there was one."""
     found = []
     # A reply may have more layers than rules spoke of in the request.
@@ -129,7 +129,7 @@ def _close(packet: Packet, frame: Frame, waiting: _Waiting, asked: dict[Any, Pai
     number, some = min(found, key=lambda one: one[0])
     pairing, _, same = some.pop(number)
     pairing.reply = frame
-    asked.pop(same, None)
+    pairings.pop(same, None)
     return True
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from packetlab.bulk.batch import Batch
 
-ODD, OTHER = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F  # multipliers that spread numbers over 64 bits
+GOLDEN, OTHER = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F  # multipliers that spread numbers over 64 bits
 
 
 def flow_numbers(batch: Batch, linktype: int = ETHERNET) -> NDArray[np.uint64]:
@@ -52,7 +52,7 @@ def flow_numbers(batch: Batch, linktype: int = ETHERNET) -> NDArray[np.uint64]:
 
 
 def number_at(data: Any, at: Any, size: int) -> Any:
-    """Return a number of 64 bits for the bytes at places; of more than 8 it is none that can be told back."""
+    """Return a number of 64 bits for the bytes at places; of more than 8 it cannot be turned back."""
     import numpy as np
 
     got = np.zeros(len(at), np.uint64)
@@ -74,5 +74,5 @@ def _both(one: Any, other: Any) -> Any:
 def _spread(number: Any) -> Any:
     import numpy as np
 
-    number = (number ^ number >> np.uint64(29)) * np.uint64(ODD)
+    number = (number ^ number >> np.uint64(29)) * np.uint64(GOLDEN)
     return (number ^ number >> np.uint64(32)) * np.uint64(OTHER)

@@ -29,7 +29,7 @@ WAYS = ("first", "port", "cidr", "mac")
 
 
 class Divisible(Batched, Protocol):
-    """What a `Capture` has to be for its sides to be told apart: a part of it is another of its kind."""
+    """What a `Capture` has to be for its sides to be distinguished: a part of it is another of its kind."""
 
     _make_batches: Callable[[bool], Iterator[FrameBatch]] | None
 
@@ -46,7 +46,7 @@ class Row:
 
 
 class Sides(Generic[C]):
-    """The side of each frame, in the order of the capture; iterating reads it through, as often as asked.
+    """The side of each frame, in the order of the capture; iterating reads it through, as often as you like.
 
     `client` and `server` are the captures of one side's frames.
     """
@@ -71,7 +71,7 @@ class Sides(Generic[C]):
 
     def pairs(self) -> Iterator[tuple[Frame, Side]]:
         """Yield each frame and its side."""
-        for batch, sides in self._told():
+        for batch, sides in self._decided():
             yield from zip(batch, sides, strict=True)
 
     @property
@@ -86,7 +86,7 @@ class Sides(Generic[C]):
 
     def _of(self, wanted: Side) -> C:
         def batches(lasting: bool = True) -> Iterator[FrameBatch]:
-            for batch, sides in self._told(lasting):
+            for batch, sides in self._decided(lasting):
                 mine = batch.chosen([row for row, side in enumerate(sides) if side == wanted] or [False] * len(batch))
                 if len(mine):
                     yield mine
@@ -95,7 +95,7 @@ class Sides(Generic[C]):
         part._make_batches = batches
         return part
 
-    def _told(self, lasting: bool = True) -> Iterator[tuple[FrameBatch, list[Side]]]:
+    def _decided(self, lasting: bool = True) -> Iterator[tuple[FrameBatch, list[Side]]]:
         teller = _Teller(self)
         for batch in self.capture.batches(lasting):
             if callable(self.by):

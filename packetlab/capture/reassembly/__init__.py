@@ -1,6 +1,6 @@
 """What travelled in pieces, put together from captured frames: IP datagrams, TCP streams, SPP messages, WebSocket messages.
 
-    notes.py       what happened on the way, said in one form by all
+    events.py       what happened on the way, said in one form by all
     fragments.py   Fragments: frames in, whole datagrams out
     ordering.py    End: what one end of a TCP connection sent, byte by byte
     tcp.py         Streams: segments in, streams out
@@ -17,8 +17,8 @@ and keeps a bounded number of bytes. Nothing that came in is dropped in silence.
 from typing import TYPE_CHECKING
 
 from packetlab.capture.reassembly.drive import drive
+from packetlab.capture.reassembly.events import EventKind, ReassemblyEvent
 from packetlab.capture.reassembly.fragments import Datagram, Fragments
-from packetlab.capture.reassembly.notes import Note, NoteKind
 from packetlab.capture.reassembly.ordering import End, Hole, Piece
 from packetlab.capture.reassembly.spp import Conversation, Conversations, Message, Record, Speaker
 from packetlab.capture.reassembly.tcp import Stream, Streams
@@ -30,12 +30,12 @@ __all__ = [
     "Conversations",
     "Datagram",
     "End",
+    "EventKind",
     "Fragments",
     "Hole",
     "Message",
-    "Note",
-    "NoteKind",
     "Piece",
+    "ReassemblyEvent",
     "Record",
     "Speaker",
     "Stream",

@@ -2,7 +2,7 @@
 
 Follows RFC 791 section 3.2, RFC 8200 section 4.5 and RFC 5722 (IPv6 datagrams with overlapping fragments are given up).
 Of IPv4 fragments that overlap, the bytes that came first stay. Fragments that do not make a datagram come out as they
-are, with notes that say why. A datagram in a tunnel is put together like any other, and so is the tunnel's own.
+are, with events that say why. A datagram in a tunnel is put together like any other, and so is the tunnel's own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Any
 
 from packetlab.capture.frame import Frame
-from packetlab.capture.reassembly.notes import Note, NoteKind
+from packetlab.capture.reassembly.events import EventKind, ReassemblyEvent
 from packetlab.capture.reassembly.ordering import Piece, fit, merged
 from packetlab.engine.contract import nanoseconds
 from packetlab.errors import BuildError
@@ -23,10 +23,11 @@ from packetlab.packet.packet import Packet
 from packetlab.protocols.dissect import dissect
 from packetlab.protocols.ip import Fragment, IPv4, IPv6
 from packetlab.protocols.linktypes import FIRST
+from packetlab.renamed import renamed
 
 SECOND = 1_000_000_000
 LARGEST = 65535  # bytes of a datagram's data, at most
-COST = 1000  # bytes of memory that a fragment or a note takes in addition to its data, about
+COST = 1000  # bytes of memory that a fragment or an event takes in addition to its data, about
 REMEMBERED = 65_536  # fragments of whole datagrams that may still be doubled
 LEVELS = 32  # datagrams that are fragments themselves, one in the other
 
@@ -38,18 +39,19 @@ class Datagram(Frame):
 
     Attributes:
         parts: numbers of the frames that it was made of; its own time and number are those of the one that came last.
-        notes: what happened; fragments that were given up together have the same. whole: False for a fragment that is
+        events: what happened; fragments that were given up together have the same. whole: False for a fragment that is
             handed on as it is.
     """
 
-    __slots__ = ("notes", "parts", "whole")
+    __slots__ = ("events", "parts", "whole")
 
     parts: tuple[int, ...]
-    notes: tuple[Note, ...]
+    events: tuple[ReassemblyEvent, ...]
     whole: bool
+    notes = renamed("notes", "events")
 
     @classmethod
-    def of(cls, frame: Frame, notes: Sequence[Note] = (), whole: bool = True) -> Datagram:
+    def of(cls, frame: Frame, events: Sequence[ReassemblyEvent] = (), whole: bool = True) -> Datagram:
         """Return a captured frame as it is, with what is to be said of it."""
         made = cls(
             frame.data,
@@ -59,9 +61,9 @@ class Datagram(Frame):
             number=frame.number,
             extras=frame.extras,
         )
-        made.parts, made.notes, made.whole = _parts(frame), tuple(notes), whole
+        made.parts, made.events, made.whole = _parts(frame), tuple(events), whole
         if isinstance(frame, Datagram):
-            made.notes = (*frame.notes, *made.notes)
+            made.events = (*frame.events, *made.events)
         return made
 
 
@@ -97,7 +99,7 @@ class _Set:
         self.begun = time_ns
         self.frames: list[Frame] = []
         self.parts: list[Piece] = []  # sorted, none overlapping
-        self.notes: list[Note] = []
+        self.events: list[ReassemblyEvent] = []
         self.size = 0  # bytes of memory, about
         self.there = 0  # bytes of data before the end, as far as that is known
         self.first: Packet | None = None  # of the fragment at offset 0
@@ -114,18 +116,18 @@ class _Set:
         self.there += sum(part.end if self.total is None else min(part.end, self.total) for part in parts)
         self.there -= sum(part.offset if self.total is None else min(part.offset, self.total) for part in parts)
 
-    def holes(self) -> list[Note]:
+    def holes(self) -> list[ReassemblyEvent]:
         """Say what is missing."""
-        notes, at = [], 0
+        events, at = [], 0
         for part in self.parts:
             if part.offset > at:
-                notes.append(Note(NoteKind.HOLE, 0, "", at, part.offset - at))
+                events.append(ReassemblyEvent(EventKind.HOLE, 0, "", at, part.offset - at))
             at = part.end
         if self.total is None:
-            notes.append(Note(NoteKind.HOLE, 0, "", at, 0, "the last fragment is missing"))
+            events.append(ReassemblyEvent(EventKind.HOLE, 0, "", at, 0, "the last fragment is missing"))
         elif at < self.total:
-            notes.append(Note(NoteKind.HOLE, 0, "", at, self.total - at))
-        return notes
+            events.append(ReassemblyEvent(EventKind.HOLE, 0, "", at, self.total - at))
+        return events
 
 
 class Fragments:
@@ -133,7 +135,7 @@ class Fragments:
 
     Args:
         timeout: seconds, by the capture's own times, that fragments wait for the others (RFC 8200: 60).
-        memory: bytes that all that wait may take together, notes on them too, about; beyond it the oldest are given up.
+        memory: bytes that all that wait may take together, events on them too, about; beyond it the oldest are given up.
     """
 
     def __init__(self, *, timeout: float = 60.0, memory: int = 1 << 25) -> None:
@@ -156,7 +158,7 @@ class Fragments:
             key, oldest = next(iter(self._sets.items()))
             if self.now - oldest.begun <= self._timeout:
                 break
-            given += self._give_up(key, NoteKind.TIMEOUT, f"{self._timeout / SECOND:g} seconds")
+            given += self._give_up(key, EventKind.TIMEOUT, f"{self._timeout / SECOND:g} seconds")
         packet = packet_of(frame)
         place = is_fragment(packet)
         if place is None:
@@ -164,14 +166,14 @@ class Fragments:
             return given
         given += self._fragment(frame, packet, place)
         while self._size > self._memory:
-            given += self._give_up(next(iter(self._sets)), NoteKind.LIMIT, f"{self._memory} bytes of memory")
+            given += self._give_up(next(iter(self._sets)), EventKind.LIMIT, f"{self._memory} bytes of memory")
         return given
 
     def end(self) -> list[Datagram]:
         """The capture is at its end: return the fragments that are left."""
         given: list[Frame] = []
         for key in list(self._sets):
-            given += self._give_up(key, NoteKind.HOLE, "the end of the capture")
+            given += self._give_up(key, EventKind.HOLE, "the end of the capture")
         return [made if isinstance(made, Datagram) else Datagram.of(made) for made in given]
 
     def _fragment(self, frame: Frame, packet: Packet, place: int, level: int = 0) -> list[Frame]:  # noqa: C901  faults
@@ -200,15 +202,15 @@ class Fragments:
             time, by, known = self._done[key]
             if self.now - time <= self._timeout and mark in known:
                 detail = f"the datagram was whole with frame {by}"
-                return [Datagram.of(frame, [_note(NoteKind.RETRANSMISSION, frame, offset, len(data), detail)], False)]
+                return [Datagram.of(frame, [_event(EventKind.RETRANSMISSION, frame, offset, len(data), detail)], False)]
         own = self._sets.get(key)
         if own is None:
             own = self._begin(key)
         if own.refused:
-            return [Datagram.of(frame, [_note(NoteKind.OVERLAP, frame, offset, len(data), "given up before")], False)]
+            return [Datagram.of(frame, [_event(EventKind.OVERLAP, frame, offset, len(data), "given up before")], False)]
         own.frames.append(frame)
         if mark in own.known:
-            self._note(own, NoteKind.RETRANSMISSION, frame, offset, len(data))
+            self._event(own, EventKind.RETRANSMISSION, frame, offset, len(data))
             self._grow(own, COST + len(frame.data))
             return []
         own.known.add(mark)
@@ -216,13 +218,13 @@ class Fragments:
         if offset == 0 and own.first is None:
             own.first = packet
         if missing:
-            self._note(own, NoteKind.CUT, frame, offset + len(data), missing)
+            self._event(own, EventKind.CUT, frame, offset + len(data), missing)
         end = offset + len(data) + missing
         if not data or (more and end % 8):
-            self._note(own, NoteKind.BAD_SIZE, frame, offset, len(data))
+            self._event(own, EventKind.BAD_SIZE, frame, offset, len(data))
         if end > LARGEST:
-            self._note(own, NoteKind.TOO_LONG, frame, offset, len(data))
-            return self._give_up(key, NoteKind.TOO_LONG, f"{end} bytes")
+            self._event(own, EventKind.TOO_LONG, frame, offset, len(data))
+            return self._give_up(key, EventKind.TOO_LONG, f"{end} bytes")
         clash = own.total is not None and end > own.total
         if not more:
             clash = clash or (own.total is not None and own.total != end)
@@ -231,10 +233,10 @@ class Fragments:
                 own.total, own.there = end, 0
                 own.count(own.parts)
         if clash:
-            self._note(own, NoteKind.BAD_SIZE, frame, offset, len(data), f"the end is at {own.total}")
+            self._event(own, EventKind.BAD_SIZE, frame, offset, len(data), f"the end is at {own.total}")
         overlaps = self._insert(own, frame, offset, data)
         if six and (overlaps or clash):
-            given = self._give_up(key, NoteKind.OVERLAP, "RFC 5722")
+            given = self._give_up(key, EventKind.OVERLAP, "RFC 5722")
             self._begin(key).refused = True
             return given
         return self._whole(key, own, frame, level) if own.covered() else []
@@ -243,11 +245,11 @@ class Fragments:
         """Put the bytes of a fragment where nothing is yet; say whether there was something."""
         fresh, seen, clashes = fit(own.parts, Piece(offset, data, frame.number, frame.time_ns))
         for at, size, detail in merged(clashes):
-            self._note(own, NoteKind.CONFLICT, frame, at, size, detail)
+            self._event(own, EventKind.CONFLICT, frame, at, size, detail)
         if seen:
-            self._note(own, NoteKind.OVERLAP if fresh else NoteKind.RETRANSMISSION, frame, offset, len(data))
+            self._event(own, EventKind.OVERLAP if fresh else EventKind.RETRANSMISSION, frame, offset, len(data))
         elif own.parts and offset < own.parts[-1].offset:
-            self._note(own, NoteKind.OUT_OF_ORDER, frame, offset, len(data))
+            self._event(own, EventKind.OUT_OF_ORDER, frame, offset, len(data))
         for part in fresh:
             insort(own.parts, part)
         own.count(fresh)
@@ -273,20 +275,24 @@ class Fragments:
                 made = base.replace(_nth(layers, place - 1), next_header=following, payload=data)
             raw = bytes(made)
         except BuildError as error:
-            return self._give_up(key, NoteKind.TOO_LONG, str(error))
+            return self._give_up(key, EventKind.TOO_LONG, str(error))
         self._size -= own.size
         del self._sets[key]
         self._remember(key, frame, own)
         first = own.frames[0]
         whole = Datagram(raw, frame.time_ns, interface=first.interface, number=frame.number, extras=first.extras)
         whole.parts = tuple(number for one in own.frames for number in _parts(one))
-        whole.notes = (*_inner(own), *own.notes)
+        whole.events = (*_inner(own), *own.events)
         whole.whole = True
         inner = is_fragment(whole.packet())
         if inner is None:
             return [whole]
         if level == LEVELS:
-            return [Datagram.of(whole, [Note(NoteKind.LIMIT, 0, detail=f"{LEVELS} datagrams in one another")], False)]
+            return [
+                Datagram.of(
+                    whole, [ReassemblyEvent(EventKind.LIMIT, 0, detail=f"{LEVELS} datagrams in one another")], False
+                )
+            ]
         return self._fragment(whole, whole.packet(), inner, level + 1)
 
     def _begin(self, key: object) -> _Set:
@@ -294,8 +300,8 @@ class Fragments:
         self._grow(own, COST)
         return own
 
-    def _note(self, own: _Set, kind: NoteKind, frame: Frame, offset: int, size: int, detail: str = "") -> None:
-        own.notes.append(_note(kind, frame, offset, size, detail))
+    def _event(self, own: _Set, kind: EventKind, frame: Frame, offset: int, size: int, detail: str = "") -> None:
+        own.events.append(_event(kind, frame, offset, size, detail))
         self._grow(own, COST)
 
     def _grow(self, own: _Set, size: int) -> None:
@@ -311,27 +317,27 @@ class Fragments:
             _, _, oldest = self._done.pop(next(iter(self._done)))
             self._remembered -= len(oldest)
 
-    def _give_up(self, key: object, why: NoteKind, detail: str) -> list[Frame]:
+    def _give_up(self, key: object, why: EventKind, detail: str) -> list[Frame]:
         """Hand on the fragments of a set as they are."""
         own = self._sets.pop(key)
         self._size -= own.size
-        notes = (*_inner(own), *own.notes, *own.holes(), Note(why, 0, detail=detail))
+        events = (*_inner(own), *own.events, *own.holes(), ReassemblyEvent(why, 0, detail=detail))
         given: list[Frame] = []
         for frame in own.frames:
             made = Datagram.of(frame, whole=False)
-            made.notes = notes  # one for all: each of its own would be n times n
+            made.events = events  # one for all: each of its own would be n times n
             given.append(made)
         return given
 
 
-def _inner(own: _Set) -> Iterator[Note]:
+def _inner(own: _Set) -> Iterator[ReassemblyEvent]:
     """Yield what was to be said of fragments that were put together themselves, in a tunnel."""
-    inner = {id(frame.notes): frame.notes for frame in own.frames if isinstance(frame, Datagram)}
+    inner = {id(frame.events): frame.events for frame in own.frames if isinstance(frame, Datagram)}
     return chain.from_iterable(inner.values())
 
 
-def _note(kind: NoteKind, frame: Frame, offset: int, size: int, detail: str = "") -> Note:
-    return Note(kind, frame.number, "", offset, size, detail, frame.time_ns)
+def _event(kind: EventKind, frame: Frame, offset: int, size: int, detail: str = "") -> ReassemblyEvent:
+    return ReassemblyEvent(kind, frame.number, "", offset, size, detail, frame.time_ns)
 
 
 def _nth(layers: Sequence[Any], place: int) -> Any:

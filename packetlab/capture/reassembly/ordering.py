@@ -1,6 +1,6 @@
 """End: what one end of a TCP connection sent. Segments in any order become one run of bytes, or runs with holes between.
 
-Follows RFC 9293 section 3.4 (sequence numbers). Where copies of a byte differ, the first stays and a note tells. Knows
+Follows RFC 9293 section 3.4 (sequence numbers). Where copies of a byte differ, the first stays and an event tells. Knows
 nothing of headers: it is given sequence numbers and bytes.
 """
 
@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from packetlab.capture.reassembly.notes import Note, NoteKind
+from packetlab.capture.reassembly.events import EventKind, ReassemblyEvent
+from packetlab.renamed import renamed
 
 TURN = 1 << 32  # sequence numbers are modulo this
-COST = 250  # bytes of memory that a piece or a note takes in addition to its data, about
+COST = 250  # bytes of memory that a piece or an event takes in addition to its data, about
 COMPARED = 1 << 16  # bytes kept for comparison where data is not kept
 
 
@@ -47,7 +48,7 @@ _offset = itemgetter(0)
 def fit(known: Sequence[Piece], new: Piece) -> tuple[list[Piece], int, list[tuple[int, int, Piece]]]:
     """Lay a piece beside sorted ones: return its parts that are new, how many bytes are not, and which of these differ.
 
-    Those that differ are told as (offset, size, the piece that was there).
+    Those that differ are reported as (offset, size, the piece that was there).
     """
     fresh, seen, clashes = [], 0, []
     at, end, data = new.offset, new.end, new.data
@@ -95,21 +96,23 @@ class End:
         role: "client" or "server" of its `stream`. address, port: its own.
         pieces: what it sent, sorted by offset, none twice. Offset 0 is the first byte after the SYN; where no SYN was
             captured the first byte that was seen or acknowledged, and offsets may be negative.
-        notes: what happened. first: the sequence number of offset 0, None as long as it is not known.
+        events: what happened. first: the sequence number of offset 0, None as long as it is not known.
         next: the offset after the last byte before which nothing is awaited. fin: the offset at which it ended, or None.
         synced: whether its SYN was captured. start: the offset at which `pieces` may begin.
     """
 
     __slots__ = (
-        "_claimed", "_forgotten", "_held", "_held_size", "_keep", "_kept", "_stream", "_top", "_window", "_wrap", "acked", "address", "fin",
-        "first", "next", "notes", "pieces", "port", "role", "start", "synced",
+        "_claimed", "_forgotten", "_held", "_held_size", "_keep", "_kept", "_stream", "_top", "_window", "_wrap", "acked", "address",
+        "events", "fin", "first", "next", "pieces", "port", "role", "start", "synced",
     )  # fmt: skip
+
+    notes = renamed("notes", "events")
 
     def __init__(self, role: str, address: Any, port: int, window: int, keep: bool) -> None:
         self.role, self.address, self.port = role, address, port
         self._stream: Callable[[], Any] = lambda: None
         self.pieces: list[Piece] = []
-        self.notes: list[Note] = []
+        self.events: list[ReassemblyEvent] = []
         self.first: int | None = None
         self.synced = False
         self.start = self.next = self._top = 0  # top: after the highest byte seen
@@ -196,7 +199,7 @@ class End:
         if self.first is None:
             self.begin(seq)
         elif self.synced and seq == self.first:
-            self.note(NoteKind.REPEATED_SYN, number, time_ns)
+            self.event(EventKind.REPEATED_SYN, number, time_ns)
         elif self.synced or self.fin is not None:
             return False
         else:
@@ -247,9 +250,9 @@ class End:
         if offset < floor:
             gone = min(end, floor) - offset
             if self._forgotten is None:
-                self.note(NoteKind.BEFORE_START, number, time_ns, offset, gone)
+                self.event(EventKind.BEFORE_START, number, time_ns, offset, gone)
             else:
-                self.note(NoteKind.RETRANSMISSION, number, time_ns, offset, gone, "not compared")
+                self.event(EventKind.RETRANSMISSION, number, time_ns, offset, gone, "not compared")
             offset, data = offset + gone, data[gone:]
             if not data:
                 return []
@@ -260,11 +263,11 @@ class End:
             seen += sum(count for _, count, _ in laid)
             clashes += [clash for _, _, found in laid for clash in found]
         for at, size, detail in merged(sorted(clashes, key=_offset)):
-            self.note(NoteKind.CONFLICT, number, time_ns, at, size, detail)
+            self.event(EventKind.CONFLICT, number, time_ns, at, size, detail)
         if seen:
-            self.note(NoteKind.OVERLAP if fresh else NoteKind.RETRANSMISSION, number, time_ns, offset, len(data))
+            self.event(EventKind.OVERLAP if fresh else EventKind.RETRANSMISSION, number, time_ns, offset, len(data))
         elif offset < self._top:
-            self.note(NoteKind.OUT_OF_ORDER, number, time_ns, offset, len(data))
+            self.event(EventKind.OUT_OF_ORDER, number, time_ns, offset, len(data))
         self._top = max(self._top, end)
         ready: list[Piece] = []
         for piece in fresh:
@@ -279,7 +282,7 @@ class End:
                 ready.append(piece)
                 ready += self._drain()
         while self._held_size > self._window:
-            ready += self._skip(number, time_ns, NoteKind.LIMIT)
+            ready += self._skip(number, time_ns, EventKind.LIMIT)
         if self.next > self._wrap:
             self._wrapped(number, time_ns)
         if not self._keep and self._kept > 2 * COMPARED:
@@ -306,13 +309,13 @@ class End:
                 self.pieces += ready
         return ready
 
-    def _skip(self, number: int, time_ns: int | None, why: NoteKind = NoteKind.HOLE) -> list[Piece]:
+    def _skip(self, number: int, time_ns: int | None, why: EventKind = EventKind.HOLE) -> list[Piece]:
         """Give the first hole up; return what stood after it."""
         to = self._held[0].offset
         if (self.next, to) != (self.fin, self.next + 1):
-            detail = f"more than {self._window} bytes wait after it" if why is NoteKind.LIMIT else ""
+            detail = f"more than {self._window} bytes wait after it" if why is EventKind.LIMIT else ""
             detail = detail or ("acknowledged" if self.acked >= to else "")
-            self.note(NoteKind.HOLE, number, time_ns, self.next, to - self.next, detail)
+            self.event(EventKind.HOLE, number, time_ns, self.next, to - self.next, detail)
         self.next = to
         return self._drain()
 
@@ -323,7 +326,7 @@ class End:
             ready += self._skip(0, None)
         end = self._promised()
         if end > self.next:
-            self.note(NoteKind.HOLE, 0, None, self.next, end - self.next, "acknowledged" if self.acked >= end else "")
+            self.event(EventKind.HOLE, 0, None, self.next, end - self.next, "acknowledged" if self.acked >= end else "")
         return ready
 
     def finished(self, offset: int, number: int, time_ns: int | None) -> None:
@@ -331,26 +334,28 @@ class End:
         if self.fin is not None:
             same = offset == self.fin
             detail = "" if same else f"it was at {self.fin}"
-            self.note(NoteKind.REPEATED_FIN if same else NoteKind.MOVED_FIN, number, time_ns, offset, 0, detail)
+            self.event(EventKind.REPEATED_FIN if same else EventKind.MOVED_FIN, number, time_ns, offset, 0, detail)
         else:
             self.fin = offset
             if self._top > offset:
-                self.note(NoteKind.BEYOND_FIN, number, time_ns, offset, self._top - offset)
+                self.event(EventKind.BEYOND_FIN, number, time_ns, offset, self._top - offset)
 
     def cut(self, offset: int, size: int, number: int, time_ns: int | None) -> None:
         """Take notice of bytes that the capture cut off: they leave a hole."""
         again = offset + size <= self._claimed
-        self.note(NoteKind.RETRANSMISSION if again else NoteKind.CUT, number, time_ns, offset, size, "cut off" * again)
+        self.event(
+            EventKind.RETRANSMISSION if again else EventKind.CUT, number, time_ns, offset, size, "cut off" * again
+        )
         self._claimed = max(self._claimed, offset + size)
 
-    def note(
-        self, kind: NoteKind, number: int, time_ns: int | None, offset: int = 0, size: int = 0, detail: str = ""
+    def event(
+        self, kind: EventKind, number: int, time_ns: int | None, offset: int = 0, size: int = 0, detail: str = ""
     ) -> None:
         """Write down what happened."""
-        self.notes.append(Note(kind, number, self.role, offset, size, detail, time_ns))
+        self.events.append(ReassemblyEvent(kind, number, self.role, offset, size, detail, time_ns))
 
     def _wrapped(self, number: int, time_ns: int | None) -> None:
-        self.note(NoteKind.WRAP, number, time_ns, self._wrap)
+        self.event(EventKind.WRAP, number, time_ns, self._wrap)
         while self.next > self._wrap:
             self._wrap += TURN
 
@@ -359,7 +364,7 @@ class End:
     @property
     def cost(self) -> int:
         """Bytes of memory taken, about."""
-        return self._kept + self._held_size + COST * len(self.notes)
+        return self._kept + self._held_size + COST * len(self.events)
 
     def _forget(self) -> None:
         """Let old bytes go where they are not kept; some stay to compare retransmissions with."""
@@ -374,6 +379,6 @@ class End:
         """Return an end with all that came so far, and go on without it."""
         given = copy.copy(self)
         given._held, given._held_size = [], 0
-        self.pieces, self.notes, self._kept = [], [], 0
+        self.pieces, self.events, self._kept = [], [], 0
         self._forgotten = self.start = self.next
         return given

@@ -14,20 +14,21 @@ from typing import Any, NamedTuple
 from weakref import ref
 
 from packetlab.capture.frame import Frame
+from packetlab.capture.reassembly.events import EventKind, ReassemblyEvent
 from packetlab.capture.reassembly.fragments import packet_of
-from packetlab.capture.reassembly.notes import Note, NoteKind
 from packetlab.capture.reassembly.ordering import Hole
 from packetlab.capture.reassembly.table import BARE, ConnectionTable
 from packetlab.declare.addresses import XNSAddress
 from packetlab.engine.xns.sequence import unwrap
 from packetlab.packet.packet import Packet
 from packetlab.protocols.xns import IDP, SPP, Control
+from packetlab.renamed import renamed
 
 SYSTEM, SEND_ACK, ATTENTION, END_OF_MESSAGE = map(int, Control)
 END, END_REPLY = 254, 255  # datastream types that close a connection
 UNKNOWN = (0, 0xFFFF)  # connection ids of who has not been heard yet
 TURN = 1 << 16
-COST = 400  # bytes of memory that a packet or a note takes in addition to its data, about
+COST = 400  # bytes of memory that a packet or an event takes in addition to its data, about
 COMPARED = 64  # packets kept for comparison where they are not kept
 
 
@@ -109,20 +110,22 @@ class Speaker:
 
     Attributes:
         role: "client" or "server" of its `conversation`. address: its own. id: its connection id. records: its data packets by number.
-        notes: what happened; offsets and sizes count packets. next: the number awaited, not wrapped.
+        events: what happened; offsets and sizes count packets. next: the number awaited, not wrapped.
         start: the number at which `records` may begin. acked: the number before which the other end has all.
     """
 
     __slots__ = (
-        "_conversation", "_held", "_keep", "_kept", "_top", "_whole", "_window", "acked", "address", "id", "known", "next", "notes",
+        "_conversation", "_held", "_keep", "_kept", "_top", "_whole", "_window", "acked", "address", "events", "id", "known", "next",
         "records", "role", "start",
     )  # fmt: skip
+
+    notes = renamed("notes", "events")
 
     def __init__(self, role: str, address: XNSAddress, id: int, window: int, keep: bool, known: bool) -> None:
         self.role, self.address, self.id = role, address, id
         self._conversation: Callable[[], Any] = lambda: None
         self.records: list[Record] = []
-        self.notes: list[Note] = []
+        self.events: list[ReassemblyEvent] = []
         self.start = self.next = self.acked = self._top = 0
         self.known = known  # whether the number it began with is known: 0 where its first packets were captured
         self._held: list[Record] = []
@@ -162,7 +165,7 @@ class Speaker:
         if not self.known:
             self.start = self.next = self._top = self.acked = record.seq
             self.known, self._whole = True, False
-            self.note(NoteKind.MIDSTREAM, record)
+            self.event(EventKind.MIDSTREAM, record)
         record = record._replace(seq=unwrap(record.seq, self.next))
         seq = record.seq
         place = bisect_left(self.records, seq, key=_seq)
@@ -172,15 +175,15 @@ class Speaker:
                 self._again(record, known[i])
                 return []
         if seq < self.start:
-            self.note(NoteKind.RETRANSMISSION, record, "not compared" if self.start else "before the start")
+            self.event(EventKind.RETRANSMISSION, record, "not compared" if self.start else "before the start")
             return []
         if seq < self._top:
-            self.note(NoteKind.OUT_OF_ORDER, record)
+            self.event(EventKind.OUT_OF_ORDER, record)
         self._noted(record)
         self._top = max(self._top, seq + 1)
         if seq > self.next:
             self._held.insert(waits, record)
-            ready = self._skip(NoteKind.LIMIT) if len(self._held) > self._window else []
+            ready = self._skip(EventKind.LIMIT) if len(self._held) > self._window else []
         else:
             self.records.insert(place, record)
             self._kept += len(record.data) + COST
@@ -195,20 +198,20 @@ class Speaker:
     def _again(self, record: Record, before: Record) -> None:
         # A packet sent again may ask for an acknowledgement that its first copy did not ask for.
         same = record[1:3] == before[1:3] and not (record.control ^ before.control) & ~SEND_ACK
-        kind = NoteKind.RETRANSMISSION if same else NoteKind.CONFLICT
-        self.note(kind, record, "" if same else f"the packet of frame {before.number} stays")
+        kind = EventKind.RETRANSMISSION if same else EventKind.CONFLICT
+        self.event(kind, record, "" if same else f"the packet of frame {before.number} stays")
 
     def _noted(self, record: Record) -> None:
         if record.control & ATTENTION:
-            self.note(NoteKind.ATTENTION, record, f"{len(record.data)} bytes" if len(record.data) != 1 else "")
+            self.event(EventKind.ATTENTION, record, f"{len(record.data)} bytes" if len(record.data) != 1 else "")
         if record.datastream in (END, END_REPLY):
-            self.note(NoteKind.END if record.datastream == END else NoteKind.END_REPLY, record)
+            self.event(EventKind.END if record.datastream == END else EventKind.END_REPLY, record)
         if record.missing:
-            self.note(NoteKind.CUT, record, f"{record.missing} bytes")
+            self.event(EventKind.CUT, record, f"{record.missing} bytes")
 
     def _advance(self, to: int, record: Record) -> None:
         if to // TURN > self.next // TURN:
-            self.note(NoteKind.WRAP, record)
+            self.event(EventKind.WRAP, record)
         self.next = to
 
     def _drain(self) -> list[Record]:
@@ -223,14 +226,16 @@ class Speaker:
             self._kept += len(record.data) + COST
         return ready
 
-    def _skip(self, why: NoteKind) -> list[Record]:
+    def _skip(self, why: EventKind) -> list[Record]:
         """Give the first hole up; return what stood after it."""
         first = self._held[0]
         detail = "acknowledged" if self.acked >= first.seq else ""
-        if why is NoteKind.LIMIT:
+        if why is EventKind.LIMIT:
             detail = f"more than {self._window} packets wait after it"
         size = first.seq - self.next
-        self.notes.append(Note(NoteKind.HOLE, 0, self.role, self.next, size, detail, first.time_ns, "packets"))
+        self.events.append(
+            ReassemblyEvent(EventKind.HOLE, 0, self.role, self.next, size, detail, first.time_ns, "packets")
+        )
         self._advance(first.seq, first)
         return self._drain()
 
@@ -238,17 +243,19 @@ class Speaker:
         """No more will come: return what is still held, each hole before it reported."""
         ready = []
         while self._held:
-            ready += self._skip(NoteKind.HOLE)
+            ready += self._skip(EventKind.HOLE)
         return ready
 
-    def note(self, kind: NoteKind, record: Record, detail: str = "") -> None:
+    def event(self, kind: EventKind, record: Record, detail: str = "") -> None:
         """Write down what a packet showed."""
-        self.notes.append(Note(kind, record.number, self.role, record.seq, 1, detail, record.time_ns, "packets"))
+        self.events.append(
+            ReassemblyEvent(kind, record.number, self.role, record.seq, 1, detail, record.time_ns, "packets")
+        )
 
     @property
     def cost(self) -> int:
         """Bytes of memory taken, about."""
-        return self._kept + sum(len(r.data) + COST for r in self._held) + COST * len(self.notes)
+        return self._kept + sum(len(r.data) + COST for r in self._held) + COST * len(self.events)
 
     def _forget(self) -> None:
         gone = self.records[:-COMPARED]
@@ -267,7 +274,7 @@ class Speaker:
         given = copy.copy(self)
         given._held = []
         given.acked = min(self.acked, self.next)
-        self.records, self.notes, self._kept = [], [], 0
+        self.records, self.events, self._kept = [], [], 0
         self._begin_at(self.next, given.records)
         return given
 
@@ -283,7 +290,7 @@ class Conversation:
     """One SPP connection.
 
     Attributes:
-        number: from 0, in the order of first frames. part: as in `Stream`. client: who asked for it, or the first that
+        number: from 0, in the order of first frames. part: as in `Stream`. client: who requested it, or the first that
             was heard; server. first, last: numbers of its first and last frame. begun_ns, last_ns: their times.
         frames: how many there were. over: why it ended, "" while it is going on.
     """
@@ -304,9 +311,11 @@ class Conversation:
         return sorted(said, key=lambda message: max(message.numbers))
 
     @property
-    def notes(self) -> list[Note]:
+    def events(self) -> list[ReassemblyEvent]:
         """What happened in both directions, in the order of frames; what only the end showed comes last."""
-        return sorted(self.client.notes + self.server.notes, key=lambda note: note.number or self.last + 1)
+        return sorted(self.client.events + self.server.events, key=lambda event: event.number or self.last + 1)
+
+    notes = renamed("notes", "events")
 
     @property
     def cost(self) -> int:
@@ -396,7 +405,7 @@ class Conversations(ConnectionTable[Conversation, tuple[Speaker, Record]]):
             self._finish(conversation, "a new connection")
         answered = self._ends.get(theirs)
         if answered is not None and answered[2].id in UNKNOWN and answered[2].address.host == idp.src.host:
-            # The answer to who asked: from now on the other end has an id, and maybe another socket.
+            # The answer to the request: from now on the other end has an id, and maybe another socket.
             conversation, receiver, sender = answered
             self._meet(conversation, sender, idp.src, mine, (sender, receiver))
             return conversation, sender, receiver

@@ -12,13 +12,14 @@ from typing import Any
 from weakref import ref
 
 from packetlab.capture.frame import Frame
+from packetlab.capture.reassembly.events import EventKind, ReassemblyEvent
 from packetlab.capture.reassembly.fragments import Datagram, Fragments, is_fragment, packet_of
-from packetlab.capture.reassembly.notes import Note, NoteKind
 from packetlab.capture.reassembly.ordering import COST, End, Piece
 from packetlab.capture.reassembly.table import BARE, ConnectionTable
 from packetlab.packet.packet import Packet
 from packetlab.protocols.ip import IPv4, IPv6
 from packetlab.protocols.transport import TCP
+from packetlab.renamed import renamed
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 
@@ -49,9 +50,11 @@ class Stream:
         client._stream = server._stream = ref(self)  # no circle: bytes go when the last user does
 
     @property
-    def notes(self) -> list[Note]:
+    def events(self) -> list[ReassemblyEvent]:
         """What happened in both directions, in the order of frames; what only the end showed comes last."""
-        return sorted(self.client.notes + self.server.notes, key=lambda note: note.number or self.last + 1)
+        return sorted(self.client.events + self.server.events, key=lambda event: event.number or self.last + 1)
+
+    notes = renamed("notes", "events")
 
     @property
     def whole(self) -> bool:
@@ -150,7 +153,7 @@ class Streams(ConnectionTable[Stream, tuple[End, Piece]]):
         self._keep, self._window = keep, window
         self._fragments = fragments or Fragments()
         self._ways: dict[tuple[Any, ...], _Way] = {}
-        self._shared: tuple[Note, ...] = ()  # notes of the last datagram that had any
+        self._shared: tuple[ReassemblyEvent, ...] = ()  # events of the last datagram that had any
 
     def receive(self, frame: Frame) -> Sequence[tuple[End, Piece]]:
         """Take a frame; return the bytes that have none missing before them now, with who sent them."""
@@ -161,7 +164,12 @@ class Streams(ConnectionTable[Stream, tuple[End, Piece]]):
         packet = packet_of(frame)
         layers: Any = packet.layers
         # Nearly all: an IP packet with nothing to be said of it.
-        if packet._notes is None and len(layers) == 3 and type(layers[2]) is TCP and type(layers[1]) in (IPv4, IPv6):
+        if (
+            packet._anomalies is None
+            and len(layers) == 3
+            and type(layers[2]) is TCP
+            and type(layers[1]) in (IPv4, IPv6)
+        ):
             return self._segment(frame, layers[1], layers[2], packet.payload, 0)
         if is_fragment(packet) is not None:
             found: list[tuple[End, Piece]] = []
@@ -207,14 +215,14 @@ class Streams(ConnectionTable[Stream, tuple[End, Piece]]):
                 size = ip.length - (ip.ihl * 4 if isinstance(ip, IPv4) else 0)
                 missing = max(0, size - len(bodies[under or 0]))
         found = self._segment(frame, ip, tcp, body, missing)
-        if isinstance(frame, Datagram) and frame.notes:
+        if isinstance(frame, Datagram) and frame.events:
             way = self._ways.get((ip._src, ip._dst, tcp._sport, tcp._dport))
             if way is not None:
-                # Fragments that were given up together share their notes, and the last of these says why.
-                notes = frame.notes[-1:] if frame.notes is self._shared else frame.notes
-                self._shared = frame.notes
-                way.sender.notes += [note._replace(by=way.sender.role) for note in notes]
-                self._added += COST * len(notes)
+                # Fragments that were given up together share their events, and the last of these says why.
+                events = frame.events[-1:] if frame.events is self._shared else frame.events
+                self._shared = frame.events
+                way.sender.events += [event._replace(by=way.sender.role) for event in events]
+                self._added += COST * len(events)
         return found
 
     def _segment(self, frame: Frame, ip: Any, tcp: Any, data: bytes, missing: int) -> Sequence[tuple[End, Piece]]:  # noqa: C901
@@ -245,10 +253,10 @@ class Streams(ConnectionTable[Stream, tuple[End, Piece]]):
         offset = sender.offset_of(tcp._seq) + (flags & SYN and 1)
         if not flags & (SYN | FIN | RST):
             if not tcp._window:
-                sender.note(NoteKind.ZERO_WINDOW, number, time_ns, offset)
+                sender.event(EventKind.ZERO_WINDOW, number, time_ns, offset)
             if len(data) <= 1 and offset == sender.next - 1 and not missing and sender.acked > offset:
                 # RFC 9293 section 3.8.4: one byte of old sequence space, or none, to make the other end answer.
-                sender.note(NoteKind.KEEP_ALIVE, number, time_ns, offset, len(data))
+                sender.event(EventKind.KEEP_ALIVE, number, time_ns, offset, len(data))
                 return ()
         elif flags & RST:
             return self._reset(stream, sender, number, time_ns, data)
@@ -256,10 +264,10 @@ class Streams(ConnectionTable[Stream, tuple[End, Piece]]):
         if data:
             if sender.fin is not None and offset + len(data) > sender.fin:
                 beyond = max(offset, sender.fin)
-                sender.note(NoteKind.BEYOND_FIN, number, time_ns, beyond, offset + len(data) - beyond)
-            noted = len(sender.notes)
+                sender.event(EventKind.BEYOND_FIN, number, time_ns, beyond, offset + len(data) - beyond)
+            noted = len(sender.events)
             found = sender.take(offset, data, number, time_ns)
-            self._added += COST * (1 + len(sender.notes) - noted)
+            self._added += COST * (1 + len(sender.events) - noted)
         if missing:
             sender.cut(offset + len(data), missing, number, time_ns)
         if flags & FIN:
@@ -274,7 +282,7 @@ class Streams(ConnectionTable[Stream, tuple[End, Piece]]):
         self, stream: Stream, sender: End, number: int, time_ns: int | None, data: bytes
     ) -> Sequence[tuple[End, Piece]]:
         # Bytes in a reset are no part of the stream (RFC 9293 section 3.5.2: words for people).
-        sender.note(NoteKind.RESET, number, time_ns, sender.next, len(data))
+        sender.event(EventKind.RESET, number, time_ns, sender.next, len(data))
         if not stream.over:
             self._is_over(stream, "RST")
         return ()
@@ -306,5 +314,5 @@ class Streams(ConnectionTable[Stream, tuple[End, Piece]]):
         if flags & SYN:
             sender.synchronize((tcp._seq + 1) & 0xFFFFFFFF, frame.number, frame.time_ns)
         else:
-            sender.note(NoteKind.MIDSTREAM, frame.number, frame.time_ns)
+            sender.event(EventKind.MIDSTREAM, frame.number, frame.time_ns)
         return way

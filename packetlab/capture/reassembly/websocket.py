@@ -46,7 +46,7 @@ class WebSocketConnection:
 
     @property
     def client(self) -> End | Speaker:
-        """The end that asked."""
+        """The client's end."""
         return self.stream.client
 
     @property

@@ -236,9 +236,9 @@ def _expected(header: Header, f: Field, scope: Derivation) -> bool:
     """Whether a field is to be there, as far as what its condition asks for was read."""
     if f.condition is None:
         return True
-    asked = [header._by_name.get(leaf.name) for leaf in f.condition.leaves() if isinstance(leaf, NamedExpr)]
+    deciding = [header._by_name.get(leaf.name) for leaf in f.condition.leaves() if isinstance(leaf, NamedExpr)]
     cut = header._state >> 2 * len(header._fields)
-    lost = cut and any(one is not None and getattr(header, one.slot) is None for one in asked)
+    lost = cut and any(one is not None and getattr(header, one.slot) is None for one in deciding)
     return bool(lost or f.condition.evaluate(scope))
 
 

@@ -99,14 +99,14 @@ class State:
     Attributes:
         around: the innermost checksum that covers what comes. carrier: which class the pseudo-header is of (-1: none), source,
         target, width, reach: where its addresses stand and how many bytes they have. depth: network headers so far.
-        first: whether nothing has come yet. framed: whether the frame's own MAC addresses have. asked: 0 until the header
+        first: whether nothing has come yet. framed: whether the frame's own MAC addresses have. ends_seen: 0 until the header
         with the ends has come, 1 until ports have, then 2. piece: whether what comes is of a first fragment of that.
         quoted: whether it is quoted in an error. part: whether it is of a fragment. root, index: of headers inside others,
         the state of those that stand on each other in the packet, and which of them they are in.
     """
 
     NAMES = (
-        "around", "asked", "carrier", "depth", "first", "framed", "part", "piece", "quoted", "reach", "source", "target", "width"
+        "around", "ends_seen", "carrier", "depth", "first", "framed", "part", "piece", "quoted", "reach", "source", "target", "width"
     )  # fmt: skip
 
     def __init__(self, values: dict[str, Any], root: State | None = None, index: Any = None) -> None:
@@ -134,5 +134,5 @@ class State:
         values["around"] = around.copy()
         if not inside:
             return State(values)
-        values["asked"][:] = 2
+        values["ends_seen"][:] = 2
         return State(values, self.root or self, ids if self.index is None else self.index[ids])

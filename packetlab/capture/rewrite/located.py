@@ -33,19 +33,19 @@ VERSIONS: dict[type[AnyHeader], int] = {IPv4: 4, IPv6: 6}
 
 
 class Located:
-    """Everything found in one batch: what is `asked` of "sums" (checksums, ports), "lengths", "link" and "ends".
+    """Everything found in one batch: what is `wanted` of "sums" (checksums, ports), "lengths", "link" and "ends".
 
     Attributes:
-        macs, ips4, ips6: addresses, unless "ends" is all that is asked. networks: the outermost IP headers. sums: checksums. ports: (place, sum around it).
+        macs, ips4, ips6: addresses, unless "ends" is all that is wanted. networks: the outermost IP headers. sums: checksums. ports: (place, sum around it).
         lengths: fields that say how long a packet is. link_end, link_type: for each row where its network header (or what
         stands in its place) begins, its ether type (-1: not known). rules: number of a sum -> how it comes about, of those
         that are no plain Internet ones. ends: who speaks to whom. left: what could not be found -> number of frames.
     """
 
-    def __init__(self, batch: FrameBatch, ends: Any, asked: Collection[str]) -> None:
+    def __init__(self, batch: FrameBatch, ends: Any, wanted: Collection[str]) -> None:
         import numpy as np
 
-        self.np, self.batch, self.data, self.asked = np, batch, batch.data, asked
+        self.np, self.batch, self.data, self.wanted = np, batch, batch.data, wanted
         self.rules: dict[int, Rule] = {}
         self.left: Counter[str] = Counter()
         self.ends = Ends(len(batch))
@@ -173,8 +173,8 @@ class _Header:
     def note(self) -> None:
         """Put down what the fields are, and go on with what is inside."""
         self.after = {f.name for f in self.cls._declaration.after}
-        asked = self.to.asked
-        if "sums" in asked:
+        wanted = self.to.wanted
+        if "sums" in wanted:
             if self.role.sums:
                 self._sums()
             for f, why in self.role.wrong:
@@ -183,15 +183,15 @@ class _Header:
                 if f.name in self.visit.places:
                     at, there, _ = self.visit.places[f.name]
                     self.to.note("ports", self.kept(there), at, self.cover(f.name))
-        if asked != {"ends"}:
+        if wanted != {"ends"}:
             self._addresses()
             self._carry()
-        if "lengths" in asked:
+        if "lengths" in wanted:
             self._lengths()
-        if "link" in asked:
+        if "link" in wanted:
             self._link()
         self.state.first[self.ids] = False
-        if "ends" in asked:
+        if "ends" in wanted:
             self._ends()
         self._hidden()
         self.state.around[self.ids] = self.payload
@@ -400,22 +400,22 @@ class _Header:
         ends, visit = self.to.ends, self.visit
         if role.ends is not None:
             (source, there), (target, whole) = (self.place(name) for name in role.ends)
-            new = there & (state.asked[ids] == 0)
+            new = there & (state.ends_seen[ids] == 0)
             rows = self.rows[new]
             ends.source[rows], ends.target[rows] = source[new], np.where(whole, target, -1)[new]
             ends.width[rows] = self.cls._by_name[role.ends[0]].kind.fixed_bits // 8
             # Ports above another header that names two are of those.
-            state.asked[ids] = np.where(new, 1, np.where(there, 2, state.asked[ids]))
+            state.ends_seen[ids] = np.where(new, 1, np.where(there, 2, state.ends_seen[ids]))
             state.piece[ids] &= ~new
         elif role.ported and all(name in visit.values for name in PORTS):
-            new = (state.asked[ids] == 1) & self.keep()
+            new = (state.ends_seen[ids] == 1) & self.keep()
             for name in PORTS:
                 new &= visit.holds.get(name, True)
             rows = self.rows[new]
             ends.sport[rows], ends.dport[rows] = (visit.values[name][new] for name in PORTS)
             ends.piece[rows] = state.piece[ids][new]
             ends.kind[rows] = crc32(self.cls.__name__.encode())
-            state.asked[ids] = np.where(new, 2, state.asked[ids])
+            state.ends_seen[ids] = np.where(new, 2, state.ends_seen[ids])
 
     def _hidden(self) -> None:
         """Count what is not read, and note for what comes whether it is a part of a packet or quoted."""
@@ -423,7 +423,7 @@ class _Header:
         for name, kept in (("quotes", state.quoted), ("partial", state.part), ("partial", state.piece)):
             if name in visit.holds:
                 kept[self.ids] |= visit.holds[name]
-        if "opaque" not in visit.holds or "sums" not in self.to.asked:
+        if "opaque" not in visit.holds or "sums" not in self.to.wanted:
             return
         f, numbers = hiding(self.cls)
         some = self.keep(visit.holds["opaque"])

@@ -91,9 +91,9 @@ class Rewriter:
     def _inside(self, batch: FrameBatch) -> Located:
         """Change what stands in the frames, and what follows from it."""
         ends = batch.starts + batch.sizes
-        asked = {"sums", *(["link"] if self.link is not None or self.mtu is not None else [])}
-        asked |= {"lengths"} if self.mtu is not None or self.fixlen == "trunc" else set()
-        sites = Located(batch, ends, asked)
+        wanted = {"sums", *(["link"] if self.link is not None or self.mtu is not None else [])}
+        wanted |= {"lengths"} if self.mtu is not None or self.fixlen == "trunc" else set()
+        sites = Located(batch, ends, wanted)
         if self.deep:
             self.left.update(+sites.left)
             sums = ChecksumUpdater(sites, self._room, self.fix)
@@ -182,7 +182,7 @@ class Rewriter:
         sums.change(found.at, raw, found.around, found.link)
 
     def _fields(self, sites: Located, sums: ChecksumUpdater) -> None:
-        """Set what only the outermost IP header of a frame is asked for."""
+        """Set what only the outermost IP header of a frame is requested."""
         import numpy as np
 
         nets = sites.networks

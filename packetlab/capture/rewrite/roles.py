@@ -130,7 +130,7 @@ def _summed(rule: Expr) -> set[str]:
     return {""}
 
 
-# What is asked of the scan -----------------------------------------------------------------------------------------
+# What is wanted of the scan ------------------------------------------------------------------------------------------
 
 
 def parts(cls: type[AnyHeader]) -> tuple[Part, ...]:
@@ -174,7 +174,7 @@ def holds(cls: type[AnyHeader], f: Field, inside: tuple[type[AnyHeader], ...] = 
 
 
 def wants(cls: type[AnyHeader]) -> Wants:
-    """Return what of a header is asked of the scan."""
+    """Return what of a header is wanted of the scan."""
     if ("wants", cls) not in _known:
         role = roles(cls)
         fields = {f.name for f in (*role.addresses, *role.ports, *(f for f, _ in (*role.wrong, *role.lengths)))}

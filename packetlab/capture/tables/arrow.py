@@ -195,7 +195,7 @@ def stream(schema: list[tuple[str, str]], batches: Iterator[ArrowBatch], request
     PacketlabError for a requested schema: columns come as they are.
     """
     if requested is not None:
-        raise PacketlabError("__arrow_c_stream__", "no schema asked for", "one")
+        raise PacketlabError("__arrow_c_stream__", "no schema requested", "one")
     structure = _Stream()
     source = _Source(schema, batches)
     structure.get_schema, structure.get_next, structure.get_last_error = source.calls

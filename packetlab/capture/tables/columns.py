@@ -1,7 +1,7 @@
 """Columns: some rows of a table as arrays, with what is absent masked; and the columns that the file itself has.
 
 A column of bytes of any size is kept as one buffer and the sizes, one of objects as these; its numpy form is made when it
-is asked for.
+is requested.
 """
 
 from __future__ import annotations

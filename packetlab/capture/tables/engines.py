@@ -26,34 +26,36 @@ if TYPE_CHECKING:
     from packetlab.capture.frame import Frame
     from packetlab.packet.packet import Header
 
-MOST = 256  # questions that are asked of a buffer at once; a filter of more asks packets
+MOST = 256  # queries over a buffer at once; a filter of more tests packets
 REMEMBERED = 128
-_known: dict[Any, Any] = {}  # what was written for the same question before: thousands of files may be asked it
+_known: dict[Any, Any] = {}  # source written for the same queries before: thousands of files may have the same
 caches.append(_known)
 
 
-def _written(write: Callable[[type[Header], Sequence[Query]], Any], first: type[Header], asked: Sequence[Query]) -> Any:
-    key = write, first, tuple(asked)
+def _written(
+    write: Callable[[type[Header], Sequence[Query]], Any], first: type[Header], queries: Sequence[Query]
+) -> Any:
+    key = write, first, tuple(queries)
     found = _known.pop(key, None)
     if found is None:
         if len(_known) >= REMEMBERED:
             del _known[next(iter(_known))]
-        found = write(first, asked)
-    _known[key] = found  # last: what was not asked for longest is forgotten first
+        found = write(first, queries)
+    _known[key] = found  # last: the least recently used is forgotten first
     return found
 
 
 class ScanEngines:
-    """Goes over batches for what is asked.
+    """Goes over batches for queries.
 
     Args:
-        asked: columns and matches. engine: "rows" (numpy), "loops" (numba), or None for the better one.
+        queries: columns and matches. engine: "rows" (numpy), "loops" (numba), or None for the better one.
         capture_size: bytes of the file, None where it is not known.
     """
 
-    def __init__(self, asked: Sequence[Query], engine: str | None = None, capture_size: int | None = None) -> None:
+    def __init__(self, queries: Sequence[Query], engine: str | None = None, capture_size: int | None = None) -> None:
         self.check(engine)
-        self.asked, self.engine, self.capture_size = asked, engine, capture_size or 0
+        self.queries, self.engine, self.capture_size = queries, engine, capture_size or 0
         self._by_type: dict[int, Callable[..., Any] | None] = {}
 
     @staticmethod
@@ -70,12 +72,12 @@ class ScanEngines:
             first = first_header(linktype)
             trace: Callable[..., Any] | None = None
             if first is not None:
-                source = _written(loop_source, first, self.asked) if self._may_loop else ""
+                source = _written(loop_source, first, self.queries) if self._may_loop else ""
                 if source and self._in_loops(source):
                     loops.compiled(loops.RECORDS)  # so that the way from frame to frame is quick too
                     trace = _by_loop(loops.compiled(source))
                 else:
-                    trace = _written(rows_trace, first, self.asked)
+                    trace = _written(rows_trace, first, self.queries)
             self._by_type[linktype] = trace
         return self._by_type[linktype]
 
@@ -142,8 +144,8 @@ class FieldFilter:
 
     def __init__(self, test: Test, capture_size: int | None = None) -> None:
         self.test, self.capture_size = test, capture_size
-        self._asked = test.matches()
-        self._matches = list(dict.fromkeys(one for one in self._asked if isinstance(one, Match)))
+        self._conditions = test.matches()
+        self._matches = list(dict.fromkeys(one for one in self._conditions if isinstance(one, Match)))
         self._traces = ScanEngines(self._matches, None, capture_size)
 
     @staticmethod
@@ -161,18 +163,18 @@ class FieldFilter:
 
         found = {match: np.zeros(len(batch), bool) for match in self._matches}
         unfit = self._traces.go(batch, list(found.values())) if found else []
-        answers = [found[one] if isinstance(one, Match) else _about(one, batch) for one in self._asked]
+        answers = [found[one] if isinstance(one, Match) else _about(one, batch) for one in self._conditions]
         passed: NDArray[np.bool_] = self.test.combined(iter(answers))
         for row in unfit:
             passed[row] = self(batch.frame(row))
         return passed
 
 
-def _about(asked: About, batch: FrameBatch) -> NDArray[np.bool_]:
-    """Return for which frames of a batch holds what is asked about frames."""
+def _about(about: About, batch: FrameBatch) -> NDArray[np.bool_]:
+    """Return for which frames of a batch holds what a condition says of frames."""
     import numpy as np
 
-    name, sign, wanted = asked.name, asked.condition.sign, asked.condition.value
+    name, sign, wanted = about.name, about.condition.sign, about.condition.value
     by_hand = list(batch.far) if name == "time_ns" else []
     if name == "comment":
         passed, by_hand = np.zeros(len(batch), bool), [row for row, extras in batch.extras.items() if extras.comments]
@@ -180,12 +182,12 @@ def _about(asked: About, batch: FrameBatch) -> NDArray[np.bool_]:
         values, valid = frame_column(name).of(batch)  # type: ignore[union-attr]
         numbers = wanted if sign == "in" else () if sign == "true" else (wanted,)
         if all(-(1 << 63) <= number < 1 << 63 for number in numbers):
-            passed = _compared(np.asarray(values, np.int64), asked.condition)
+            passed = _compared(np.asarray(values, np.int64), about.condition)
         else:
-            passed = np.array([asked.condition.holds(value) for value in values.tolist()], bool)
+            passed = np.array([about.condition.holds(value) for value in values.tolist()], bool)
         passed = passed if valid is None else passed & valid
     for row in by_hand:
-        passed[row] = asked.of_frame(batch.frame(row))
+        passed[row] = about.of_frame(batch.frame(row))
     return passed
 
 

@@ -1,4 +1,4 @@
-"""Table: columns of a capture, read as they are asked for, a block of rows at a time.
+"""Table: columns of a capture, read as they are needed, a block of rows at a time.
 
 Which values those are `bulk.columns` says, and how they are found in a buffer `bulk.scan`; here that is put together
 with reading, with what the file says of each frame, and with packets that do not fit, which are made to objects.
@@ -36,7 +36,7 @@ class Tabled(Batched, Protocol):
 
 
 class Table(Shown):
-    """Columns of a capture. Nothing is read before it is asked for, and what streams (`batches`, Arrow) stays flat.
+    """Columns of a capture. Nothing is read before it is requested, and what streams (`batches`, Arrow) stays flat.
 
     Attributes:
         names: of the columns, in order.

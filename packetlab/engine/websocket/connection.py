@@ -78,7 +78,7 @@ class WebSocket:
         largest_head: bytes of the handshake's HTTP headers.
         accept: a server's answer to a request; None leaves the choice to `subprotocols`. What it raises goes through.
         origins: for a server, the origins ("https://example.org") whose pages may connect, "*" for all; a request from
-            another page is answered with 403. Programs that are no browsers send no Origin and are not asked. None: all.
+            another page is answered with 403. Programs that are no browsers send no Origin and are let in. None: all.
         local: a server for this machine alone: the request's Host has to name it, or one of `origins` (so that no page
             reaches it by a name that resolves to 127.0.0.1), and unless `origins` are given, its Origin too (RFC 6455
             section 10.2).
@@ -290,10 +290,10 @@ class WebSocket:
         except ParseFailed as failure:
             expected, got = self._opening.deflate.complaint or complaint(str(failure))
             error = RemoteProtocolError("WebSocket frame", expected, got)
-            told = self.state == "open"  # else our close frame has gone out before
-            if told:
+            answered = self.state == "open"  # else our close frame has gone out before
+            if answered:
                 self._write_close(frames, failure.code, str(error))
-            self._events.append(Failed(error, int(failure.code) if told else None))
+            self._events.append(Failed(error, int(failure.code) if answered else None))
             self._end(1006, "", clean=False)
             self.finished = True  # at once (section 7.1.7)
 

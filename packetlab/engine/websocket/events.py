@@ -73,7 +73,7 @@ class Ping(Event):
 
 @dataclass(frozen=True)
 class Pong(Event):
-    """A pong came, asked for or not."""
+    """A pong came, requested or not."""
 
     data: bytes
 
@@ -82,7 +82,7 @@ class Pong(Event):
 class Failed(Event):
     """The other side broke the rules, and is not read any further; `Closed` or `Refused` follows.
 
-    `code` is what it was told in our close frame, or None where no close frame could be sent.
+    `code` is what our close frame said, or None where no close frame could be sent.
     """
 
     error: RemoteProtocolError

@@ -330,9 +330,12 @@ def checked_request(event: h11.Request) -> Request:
         raise Bad("Connection: Upgrade", request.header("connection"))
     version = request.header("sec-websocket-version")
     if version != "13":
-        told = (("Sec-WebSocket-Version", "13"),)
+        version_header = (("Sec-WebSocket-Version", "13"),)
         raise Bad(
-            "Sec-WebSocket-Version: 13", version, 426 if version else 400, (*_UPGRADE, *told) if version else told
+            "Sec-WebSocket-Version: 13",
+            version,
+            426 if version else 400,
+            (*_UPGRADE, *version_header) if version else version_header,
         )
     key = request.header("sec-websocket-key") or ""
     try:

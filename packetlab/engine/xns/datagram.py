@@ -67,7 +67,7 @@ class Datagrams(Endpoint):
             self._events.append(Ignored(packet, f"Error {number:#x} about a datagram"))
 
     def unbuilt(self, error: PacketlabError, now: int) -> None:
-        """Take in that a packet cannot be built: the reader is told, as the writer's call is over."""
+        """Take in that a packet cannot be built: the reader gets the error, as the writer's call is over."""
         self.error = unbuildable(error, "IDP datagrams")
 
     def packets_to_send(self, now: int) -> list[Packet]:

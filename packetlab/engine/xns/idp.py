@@ -146,7 +146,7 @@ class Node:
     def receive(self, packet: Packet, now: int, via: int = 0) -> None:
         """Take in a packet that begins with IDP, dissected from the bytes that came."""
         idp, data = packet._headers[0], bytes(packet)
-        if not isinstance(idp, IDP) or (packet._notes is not None and packet.faults):
+        if not isinstance(idp, IDP) or (packet._anomalies is not None and packet.faults):
             why = str(packet.faults[0]) if packet.faults else "not a packet of IDP"
             self._events.append(Ignored(packet, f"IDP: {why}"))
             return
@@ -323,7 +323,7 @@ class Node:
         self._found += self._held.pop(net, [])
 
     def _send_off(self, packet: Packet) -> None:
-        """Send a packet of the node's own; nobody is told of one that cannot go."""
+        """Send a packet of the node's own; one that cannot go is dropped."""
         self._found.append((packet, None))
 
     def _stamp(self, packet: Packet) -> Packet:

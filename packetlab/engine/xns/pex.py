@@ -119,7 +119,7 @@ class Responder(Endpoint):
             self._events.append(Ignored(packet, "PEX: no request, or one without an answer"))
         else:
             reply = PEX(id=pex.id, client_type=pex.client_type)
-            # Where everybody was asked, the node says who it is.
+            # Where the request was broadcast, the node says who it is.
             self._outbox.append(IDP(dst=idp.src, src=idp.dst) / reply / data)
 
     def packets_to_send(self, now: int) -> list[Packet]:

@@ -24,7 +24,7 @@ SOCKET = 1
 PERIOD, LIFETIME = 30 * SECOND, 180 * SECOND
 ENTRIES = 90  # networks a packet: 546 bytes less the operation, by six
 TRIES, PAUSE = 3, SECOND  # requests for the way to one network, and the time between
-MOST_ASKED = 64  # networks asked for at a time
+MOST_REQUESTS = 64  # networks requested at a time
 MOST_KNOWN = 4096  # networks in the table
 
 
@@ -68,10 +68,10 @@ class Routes(Endpoint):
         self.heard_on = 0  # the interface of the packet being received
         self._outbox: list[Packet] = []
         self._next_at = 0
-        self._told_at = -SECOND  # what has changed is announced at once, but not more than once a second
+        self._announced_at = -SECOND  # what has changed is announced at once, but not more than once a second
         self._changed = False
         self._forget_at: int | None = None  # no route expires before
-        self._asked: dict[int, tuple[int, int]] = {}  # network -> when to ask again, and how often it was asked for
+        self._requests: dict[int, tuple[int, int]] = {}  # network -> when to repeat it, and how often it was requested
         self.known: dict[bytes, tuple[int, int]] = {}  # destination -> interface and host; a cache of `to`
 
     # Looking ------------------------------------------------------------------------------------------------
@@ -112,16 +112,16 @@ class Routes(Endpoint):
 
     def ask(self, net: int, now: int) -> bool:
         """Ask the neighbours for the way to a network, three times a second apart; return whether an answer may come."""
-        if net not in self._asked:
-            if len(self._asked) >= MOST_ASKED or not self.node.interfaces:
+        if net not in self._requests:
+            if len(self._requests) >= MOST_REQUESTS or not self.node.interfaces:
                 return False
-            self._asked[net] = now + PAUSE, 1
+            self._requests[net] = now + PAUSE, 1
             self._request_everywhere(net)
         return True
 
     def asking(self, net: int) -> bool:
-        """Say whether the way to a network is being asked for."""
-        return net in self._asked
+        """Say whether the way to a network is being requested."""
+        return net in self._requests
 
     def _request_everywhere(self, net: int) -> None:
         for here, _ in self.node.interfaces:
@@ -132,7 +132,7 @@ class Routes(Endpoint):
         self.table[net] = route
         self.node.routed(net)
         self.known.clear()
-        self._asked.pop(net, None)
+        self._requests.pop(net, None)
         if route.expires is not None and self._forget_at is None:
             self._forget_at = route.expires  # later ones expire later
 
@@ -146,16 +146,16 @@ class Routes(Endpoint):
         elif rip.operation == REQUEST and self.node.router:
             wanted = [entry.net for entry in rip.entries[:ENTRIES]]
             if EVERY_NETWORK in wanted:
-                self._tell(via, idp.src)
+                self._announce(via, idp.src)
             else:
-                # As XNSrouted does: whoever asks for a network by its number is told, wherever it was learned, and of one
+                # As XNSrouted does: a request for a network by its number is answered, wherever it was learned, and of one
                 # that is not known that it is out of reach.
                 self._respond(via, idp.src, [self._entry(net) for net in wanted])
         elif rip.operation == RESPONSE:
             for entry in rip.entries:
                 self._changed |= self._learn(entry.net, min(entry.hops, INFINITY), via, idp.src.host, now)
-            if self._changed and self.node.router and now >= self._told_at + SECOND:
-                self._tell_all(now)  # at once, so that the others need not wait for the period
+            if self._changed and self.node.router and now >= self._announced_at + SECOND:
+                self._announce_all(now)  # at once, so that the others need not wait for the period
         else:
             self._events.append(Ignored(packet, f"RIP: operation {rip.operation} at a host that is no router"))
 
@@ -177,17 +177,17 @@ class Routes(Endpoint):
         """Hand out requests and responses."""
         if self.node.router and not self._next_at and self.node.interfaces:
             self._next_at = now + PERIOD
-            self._tell_all(now)
+            self._announce_all(now)
         out, self._outbox = self._outbox, []
         return out
 
     def next_timeout(self) -> int | None:
-        """Return when something is to be told or asked again, or a route may expire."""
-        times = [at for at, _ in self._asked.values()]
+        """Return when something is to be announced or requested again, or a route may expire."""
+        times = [at for at, _ in self._requests.values()]
         if self._next_at:
             times.append(self._next_at)
         if self._changed and self.node.router:
-            times.append(self._told_at + SECOND)
+            times.append(self._announced_at + SECOND)
         if self._forget_at is not None:
             times.append(self._forget_at)
         return min(times, default=None)
@@ -202,25 +202,25 @@ class Routes(Endpoint):
             self._forget_at = min((r.expires for r in self.table.values() if r.expires is not None), default=None)
         if self._next_at and now >= self._next_at:
             self._next_at = now + PERIOD
-            self._tell_all(now)
-        elif self._changed and self.node.router and now >= self._told_at + SECOND:
-            self._tell_all(now)
-        for net, (at, tries) in [*self._asked.items()]:
+            self._announce_all(now)
+        elif self._changed and self.node.router and now >= self._announced_at + SECOND:
+            self._announce_all(now)
+        for net, (at, tries) in [*self._requests.items()]:
             if at <= now and tries < TRIES:
-                self._asked[net] = now + PAUSE, tries + 1
+                self._requests[net] = now + PAUSE, tries + 1
                 self._request_everywhere(net)
             elif at <= now:
-                del self._asked[net]
+                del self._requests[net]
                 self.node.unreachable(net, now)
 
     # Packets ------------------------------------------------------------------------------------------------
 
-    def _tell_all(self, now: int) -> None:
-        self._told_at, self._changed = now, False
+    def _announce_all(self, now: int) -> None:
+        self._announced_at, self._changed = now, False
         for via, (net, _) in enumerate(self.node.interfaces):
-            self._tell(via, XNSAddress(net, BROADCAST, SOCKET))
+            self._announce(via, XNSAddress(net, BROADCAST, SOCKET))
 
-    def _tell(self, via: int, to: XNSAddress) -> None:
+    def _announce(self, via: int, to: XNSAddress) -> None:
         # Split horizon: nothing goes back to where it was learned.
         nets = [net for net, route in sorted(self.table.items()) if not (route.via == via and route.next_host)]
         self._respond(via, to, [self._entry(net) for net in nets])

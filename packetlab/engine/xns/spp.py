@@ -58,17 +58,17 @@ class Connection(Endpoint):
         self.attentions: deque[int] = deque(maxlen=16)  # reported at once; whoever wants them takes them from here
         self.largest = LARGEST
         self.sender, self.receiver = Sender(self.timing), Receiver(window)
-        # A system packet is to ask for an answer (to open, or to hear of the peer); the peer is to be told of our end.
+        # A system packet is to ask for an answer (to open, or to hear of the peer); the peer is to hear of our end.
         self._hello = self._probe = self._farewell = False
         self._hello_at = self.hellos = 0
-        self.on_open: Callable[[Connection], None] | None = None  # told once the connection is open
+        self.on_open: Callable[[Connection], None] | None = None  # called once the connection is open
         self.patient = False  # while opening, goes on asking where nobody is there yet
         self._last_words: int | None = None  # the number of the END-REPLY that nobody confirms
         self._beside: list[tuple[bytes, Dress]] = []  # packets that are none of the row
-        # Times. _asked: since when something is unanswered. _heard: when the peer was last heard (or asked whether it is).
+        # Times. _unanswered_since: since when something is unanswered. _heard: when the peer was last heard (or a probe sent).
         self._retry_at: int | None = None
         self._dally_at: int | None = None
-        self._asked: int | None = None
+        self._unanswered_since: int | None = None
         self._linger_at: int | None = None
         self._stuck = False  # that time is over
         self._heard = self._probed = 0
@@ -151,7 +151,7 @@ class Connection(Endpoint):
 
     @property
     def owes(self) -> bool:
-        """Whether the peer is to be told something: that reading has reopened the window, say."""
+        """Whether the peer is to hear something: that reading has reopened the window, say."""
         return self.receiver.acks > 0
 
     @property
@@ -165,7 +165,7 @@ class Connection(Endpoint):
 
     def route(self, packet: Packet) -> Connection | None:
         """Return itself; or nobody, for a packet of another host, or with the ids of another connection: one long gone,
-        whose end is told. An answer to a request of ours that was answered before is such a one: of a late copy of it.
+        whose end is reported. An answer to a request of ours that was answered before is such a one: of a late copy of it.
         """
         headers: Any = packet._headers
         if headers[0]._src[4:10] != self._their_host:
@@ -189,7 +189,7 @@ class Connection(Endpoint):
         known = self._live and source == self.destination_id and destination == self.source_id
         if not known and not self._meets(packet, source, destination, now):
             return
-        self._heard, self._asked = now, None
+        self._heard, self._unanswered_since = now, None
         if self.sender.acknowledged(spp._ack, spp._alloc, control, now):
             self._retry_at = None
         if not control & SYSTEM:
@@ -243,7 +243,7 @@ class Connection(Endpoint):
         # Time in which nobody drove us is no silence of the peer's: its answers may lie in the network yet.
         self.sender.late(late := now - due)
         self._heard, self._probed = self._heard + late, self._probed + late
-        self._asked = None if self._asked is None else self._asked + late
+        self._unanswered_since = None if self._unanswered_since is None else self._unanswered_since + late
         if self._retry_at is None:
             if self._dally_at is not None:
                 self._step(Trigger.DALLY_OVER, now)
@@ -258,7 +258,7 @@ class Connection(Endpoint):
                 self._step(Trigger.GIVE_UP, now)
             return
         self._retry_at = None
-        if self._asked is not None and now >= self._deadline(self._asked, now):
+        if self._unanswered_since is not None and now >= self._deadline(self._unanswered_since, now):
             self._step(Trigger.GIVE_UP, now)
         elif self.state in (State.REQUESTED, State.ANSWERED):
             self._hello = True
@@ -311,7 +311,7 @@ class Connection(Endpoint):
             self._ignore(packet, f"a {step.value} while {self.state.value}")
             return False
         if self.destination_id == 0:
-            # Whoever answers says from which socket: the one asked, or a new one for this connection.
+            # Whoever answers says from which socket: the one addressed, or a new one for this connection.
             self.destination_id = source
             self._meet(packet[IDP].src)
         self._step(step, now)
@@ -425,8 +425,8 @@ class Connection(Endpoint):
             return self.state in (State.REQUESTED, State.ANSWERED)
         return self.sender.waiting or self.state is State.ENDING
 
-    def _deadline(self, asked: int, now: int) -> int:
-        return min(asked + self._patience, self.sender.give_up_at(self.state in CLOSING, now))
+    def _deadline(self, since: int, now: int) -> int:
+        return min(since + self._patience, self.sender.give_up_at(self.state in CLOSING, now))
 
     def _set_timer(self, now: int) -> None:
         if self.state not in CLOSING or not self.sender.held:
@@ -434,13 +434,13 @@ class Connection(Endpoint):
         elif self._linger_at is None and not self._stuck:
             self._linger_at = now + int(self.timing.linger * SECOND)
         if self._waits():
-            if self._asked is None:
-                self._asked = now
+            if self._unanswered_since is None:
+                self._unanswered_since = now
             if self._retry_at is None:
-                self._retry_at = min(now + self.sender.round_trip.timeout, self._deadline(self._asked, now))
+                self._retry_at = min(now + self.sender.round_trip.timeout, self._deadline(self._unanswered_since, now))
             self._dally_at = None
             return
-        self._asked = self._retry_at = None
+        self._unanswered_since = self._retry_at = None
         if self.state is not State.DALLYING:
             self._dally_at = None
         elif self._dally_at is None:

@@ -48,7 +48,7 @@ class Listener(Endpoint):
 
     def route(self, packet: Packet) -> Endpoint | None:
         """Return the connection that a packet is for; a request makes one."""
-        # This is asked for every packet.
+        # This runs for every packet.
         headers: Any = packet._headers
         if len(headers) < 2 or type(headers[1]) is not SPP:
             return self

@@ -16,7 +16,7 @@ class Receiver:
 
     Attributes:
         expected: number of the next packet in order. ready: what a reader may take. window: packets ahead of the reader.
-        alloc: highest number that the peer was told it may send; never taken back.
+        alloc: highest number that the peer may send; never taken back.
         acks: acknowledgements owed to the peer. reader_gone: nobody will read what is yet to come.
     """
 

@@ -58,7 +58,7 @@ TABLE: dict[tuple[State, Trigger], tuple[Do, State]] = {
     (S.IDLE, T.CONNECT): (D.REPEAT, S.REQUESTED),
     (S.IDLE, T.REQUEST): (D.LEARN, S.ANSWERED),
     (S.REQUESTED, T.CONFIRM): (D.OPENED, S.OPEN),
-    (S.REQUESTED, T.REQUEST): (D.LEARN, S.ANSWERED),  # rendezvous: both sides asked
+    (S.REQUESTED, T.REQUEST): (D.LEARN, S.ANSWERED),  # rendezvous: requests from both sides
     (S.ANSWERED, T.REQUEST): (D.REPEAT, S.ANSWERED),
     (S.ANSWERED, T.CONFIRM): (D.OPENED, S.OPEN),
     (S.OPEN, T.CONFIRM): (D.NOTHING, S.OPEN),

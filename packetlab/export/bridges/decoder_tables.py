@@ -385,4 +385,4 @@ BEGINS: tuple[tuple[str, Test], ...] = (
     ("tls", lambda d: plausible("tls", d)),
     ("dtls", lambda d: re.match(rb"[\x14-\x1a]\xfe[\xfd\xff]", d) is not None),
 )
-"""(name, whether data begins so), in the order they are asked."""
+"""(name, whether data begins so), in the order they are tried."""

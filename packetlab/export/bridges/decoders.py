@@ -2,7 +2,7 @@
 
 Owns which decoder fits (by what the data begins with, by ports, by scapy's bindings), the result, and that nothing a
 decoder does becomes an exception: dpkt lets IndexError and struct.error out, and both raise what they please on bytes
-from the wire. How each library is asked is in `scapy_decoders` and `dpkt_decoders`.
+from the wire. How each library is called is in `scapy_decoders` and `dpkt_decoders`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from packetlab.protocols.link import SNAP, Ether
 from packetlab.protocols.transport import TCP, UDP
 
 LIBRARIES = {"scapy": "packetlab.export.bridges.scapy_decoders", "dpkt": "packetlab.export.bridges.dpkt_decoders"}
-"""In the order they are asked: scapy's decoders know more fields."""
+"""In the order they are tried: scapy's decoders know more fields."""
 
 
 def deep(data: object, name: str | None = None, *, using: str | None = None) -> Deep:
@@ -105,7 +105,7 @@ def _guess(packet: Packet | None, transport: Header | None, body: bytes) -> tupl
     names_of = (
         [ports.get(getattr(transport, name) or 0) for name in ("dport", "sport")] if transport is not None else []
     )
-    missing = packet._notes.missing if packet is not None and packet._notes is not None else 0
+    missing = packet._anomalies.missing if packet is not None and packet._anomalies is not None else 0
     likely = [name for name in names_of if name is not None and plausible(name, body, missing)]
     if not likely and "gtp" in names_of and plausible("gtp2", body):
         likely = ["gtp2"]

@@ -1,4 +1,4 @@
-"""How dpkt is asked to decode: which class a name means, and what its objects say."""
+"""How dpkt is called to decode: which class a name means, and what its objects say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How scapy's own classes are found by link type and module, and asked for bytes."""
+"""How scapy's own classes are found by link type and module, and called for bytes."""
 
 from __future__ import annotations
 

@@ -289,7 +289,7 @@ def _bind(header: type[AnyHeader], made: Any) -> None:
         if theirs is None or theirs in made.bound_under:
             continue
         made.bound_under.append(theirs)
-        # Who declares a header for a number means it: it is asked before what scapy has there.
+        # Who declares a header for a number means it: it is tried before what scapy has there.
         for numbers in reversed([numbers for one, numbers in certain if one is lower and numbers]):
             values = {selector(theirs, name): number for name, number in numbers.items()}
             if "" not in values:

@@ -1,4 +1,4 @@
-"""How scapy is asked to decode: which class a name means, what it says, and when it failed silently."""
+"""How scapy is called to decode: which class a name means, what it says, and when it failed silently."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from packetlab.export.bridges.counterparts import DECLARED
 
-_brought: set[str] = set()  # modules that came with a decoder of ours, which nobody else asked for
+_brought: set[str] = set()  # modules that came with a decoder of ours, which nobody else imported
 _guessing = RLock()
 
 
@@ -49,7 +49,7 @@ def _ordinary() -> frozenset[str]:
 
 
 def always(module: str) -> bool:
-    """Whether a module is there whenever scapy is asked: its ordinary layers, and whatever is not scapy's."""
+    """Whether a module is there whenever scapy decodes: its ordinary layers, and whatever is not scapy's."""
     if not module.startswith(("scapy.layers.", "scapy.contrib.")):
         return True
     return module == "scapy.contrib.mpls" or (module.split(".")[1] == "layers" and module.split(".")[2] in _ordinary())

@@ -27,7 +27,7 @@ KNOWN = {
         "NeighborAdvertisement", "Redirect", "ListenerMessage", "ListenerReport",
     ), ""),
 }  # fmt: skip
-"""Header of packetlab that Wireshark dissects itself -> name of its dissector, "" where none can be asked for."""
+"""Header of packetlab that Wireshark dissects itself -> name of its dissector, "" where none can be requested."""
 
 TABLES = {
     "ethertype": ("ethertype", "gre.proto"),

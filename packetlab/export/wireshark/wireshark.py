@@ -2,7 +2,7 @@
 
 The file that comes out holds the declarations as Lua tables, their rules as Lua functions (`lua_rules`), and the reader of
 the files wireshark_*.lua beside this one, which does in Lua what `codec.lenient` does. Headers that Wireshark lacks are brought
-along where they carry or follow the ones asked for. Names and texts of declarations are hostile: they go in as quoted
+along where they carry or follow the ones requested. Names and texts of declarations are hostile: they go in as quoted
 ASCII or not at all.
 """
 

@@ -1,6 +1,6 @@
 """Lab: hosts on links, made of kernel namespaces, without root; nothing of it outlives its `with`.
 
-Owns names, addresses and the talk with the keeper process (see `keeper`, which alone knows namespaces).
+Owns names, addresses and the talk with the namespace helper process (see `namespaces`, which alone knows namespaces).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from packetlab.errors import NeedsPrivilege, PacketlabError
 from packetlab.escaping import printable
 from packetlab.hooks import Shown
 from packetlab.link.impairment import Impairment
-from packetlab.link.lab import keeper as _keeper
+from packetlab.link.lab import namespaces as _namespaces
 from packetlab.link.lab.lab_host import Host, LinkEnd
 from packetlab.link.medium import RealTime
 from packetlab.link.port import Port
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from packetlab.link.lab.relay import Relay
 
 FIRST_NETWORK = 0x401  # XNS network number of the first link
-_KEEPER = Path(__file__).with_name("keeper.py")
+_HELPER = Path(__file__).with_name("namespaces.py")
 
 
 class Lab(Shown):
@@ -54,15 +54,15 @@ class Lab(Shown):
         self._subnets = 0
         self._macs = 0
         self._ghosts: set[str] = set()  # addresses that no kernel has
-        self._environment: dict[str, str] = {}  # that the keeper was started in
+        self._environment: dict[str, str] = {}  # that the namespace helper was started in
         self._lock = threading.Lock()
-        self._asked = 0
-        self._keeper: subprocess.Popen[bytes] | None = None
+        self._serial = 0
+        self._helper: subprocess.Popen[bytes] | None = None
         self._control: socket.socket
 
     def open(self) -> Lab:
-        """Start the keeper; `with` does it by itself."""
-        if self._keeper is not None:
+        """Start the namespace helper; `with` does it by itself."""
+        if self._helper is not None:
             return self
         self.medium.closed = False
         self._environment = dict(os.environ)
@@ -72,18 +72,18 @@ class Lab(Shown):
                 # By path and isolated: it starts in milliseconds and imports nothing but the standard library.
                 # In a session of its own: an interrupt at the terminal or of a notebook's cell does not end the lab.
                 try:
-                    self._keeper = subprocess.Popen(
-                        [sys.executable, "-I", "-S", str(_KEEPER), str(theirs.fileno()), str(os.getpid())],
+                    self._helper = subprocess.Popen(
+                        [sys.executable, "-I", "-S", str(_HELPER), str(theirs.fileno()), str(os.getpid())],
                         pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd="/", start_new_session=True,
                     )  # fmt: skip
                 except OSError as error:
-                    raise explained("Lab, its keeper", error.errno, error.strerror) from None
+                    raise explained("Lab, its namespace helper", error.errno, error.strerror) from None
             self._control = ours
-            answer = ours.recv(_keeper.LARGEST)
-            reply = _reply(answer, "open") if answer else {"errno": 0, "error": "the keeper ended"}
+            answer = ours.recv(_namespaces.LARGEST)
+            reply = _reply(answer, "open") if answer else {"errno": 0, "error": "the namespace helper ended"}
             if "ok" not in reply:
                 if reply["errno"] in NO_ROOM:
-                    raise explained("Lab, its keeper", reply["errno"], reply["error"])
+                    raise explained("Lab, its namespace helper", reply["errno"], reply["error"])
                 raise _refused(reply)
         except BaseException:  # an interrupt too: whoever is not in the `with` yet cannot close it
             ours.close()
@@ -93,7 +93,7 @@ class Lab(Shown):
 
     def close(self) -> None:
         """End every program inside and give all namespaces back."""
-        if self._keeper is None:
+        if self._helper is None:
             return
         for host in self.hosts.values():
             for interface in host.interfaces:
@@ -111,8 +111,8 @@ class Lab(Shown):
             relay.close()
         self._relays = []
         self._control.close()
-        self._keeper.wait()
-        self._keeper = None
+        self._helper.wait()
+        self._helper = None
         for host in self.hosts.values():
             for program in host.programs:  # they are dead; what they wrote last is read before
                 program.close()
@@ -132,7 +132,7 @@ class Lab(Shown):
             error.add_note(str(trouble))
 
     def __del__(self) -> None:
-        if getattr(self, "_keeper", None) is not None:
+        if getattr(self, "_helper", None) is not None:
             self.close()
 
     @staticmethod
@@ -245,7 +245,7 @@ class Lab(Shown):
         return relay
 
     def _changed(self, more: Mapping[str, str | None]) -> dict[str, str | None]:
-        """Return what is to be changed in the environment that the keeper was started in."""
+        """Return what is to be changed in the environment that the namespace helper was started in."""
         now: dict[str, str | None] = {**os.environ, **more}
         before = self._environment
         return {name: now.get(name) for name in {*now, *before} if now.get(name) != before.get(name)}
@@ -258,7 +258,7 @@ class Lab(Shown):
         for end, peer in ((one, other), (other, one)):
             self._ask("neighbour", host=end.node.name, name=end.name, address=peer.address, mac=peer.mac.hex())
 
-    def _new_ghost(self, subnet: str) -> tuple[str, bytes] | None:
+    def _new_unanswered_address(self, subnet: str) -> tuple[str, bytes] | None:
         """Choose a free address of a subnet, and a MAC address, and tell the hosts there. None: all addresses are taken."""
         taken = {known.address for host in self.hosts.values() for known in host.ends} | self._ghosts
         address = next((f"{subnet}.{last}" for last in range(254, 0, -1) if f"{subnet}.{last}" not in taken), None)
@@ -281,29 +281,29 @@ class Lab(Shown):
         return b"\x02" + self._macs.to_bytes(5, "big")  # locally administered, the same in every run
 
     def _ask(self, do: str, *, fds: tuple[int, ...] = (), want: int = 0, **request: object) -> Any:
-        """Have the keeper do something. With `want`, return that many file descriptors."""
-        if self._keeper is None:
+        """Have the namespace helper do something. With `want`, return that many file descriptors."""
+        if self._helper is None:
             raise PacketlabError(f"Lab: {do}", "an open lab", "a closed one", "use it in a `with`")
         if do != "kill" and (trouble := self.trouble()) is not None:
             raise trouble
         with self._lock:
-            self._asked += 1
-            message = json.dumps({"do": do, "serial": self._asked, **request}).encode()
-            if len(message) > _keeper.LARGEST:
-                raise PacketlabError(f"Lab: {do}", f"{_keeper.LARGEST} bytes of arguments at most", len(message))
+            self._serial += 1
+            message = json.dumps({"do": do, "serial": self._serial, **request}).encode()
+            if len(message) > _namespaces.LARGEST:
+                raise PacketlabError(f"Lab: {do}", f"{_namespaces.LARGEST} bytes of arguments at most", len(message))
             reply, got = {"serial": 0}, list[int]()
             with suppress(BrokenPipeError, ConnectionResetError):
                 socket.send_fds(self._control, [message], fds)
-                # What was asked before an interrupt may be answered first; None: the keeper could not read the request.
-                while reply["serial"] not in (self._asked, None):
+                # A request from before an interrupt may be answered first; None: the namespace helper could not read the request.
+                while reply["serial"] not in (self._serial, None):
                     for fd in got:
                         os.close(fd)
-                    answer, got, _ = _keeper.receive(self._control, max(want, 1))
+                    answer, got, _ = _namespaces.receive(self._control, max(want, 1))
                     if not answer:
                         break
                     reply = _reply(answer, do)
-        if reply["serial"] not in (self._asked, None):
-            raise PacketlabError(f"Lab: {do}", "an answer of the keeper", "none: it has ended")
+        if reply["serial"] not in (self._serial, None):
+            raise PacketlabError(f"Lab: {do}", "an answer of the namespace helper", "none: it has ended")
         if "ok" not in reply:
             if reply["errno"] and reply["errno"] not in NO_ROOM:
                 raise OSError(reply["errno"], reply["error"])
@@ -382,7 +382,7 @@ def _reply(answer: bytes, do: str) -> dict[str, Any]:
     except ValueError:
         reply = None
     if not isinstance(reply, dict) or not ("ok" in reply or {"errno", "error"} <= reply.keys()):
-        raise PacketlabError(f"Lab: {do}", "an answer of the keeper", repr(answer[:60]))
+        raise PacketlabError(f"Lab: {do}", "an answer of the namespace helper", repr(answer[:60]))
     return {"serial": None, **reply}
 
 

@@ -1,6 +1,6 @@
 """A host of a lab: a network of its own, with real interfaces, real programs, and the kernel's sockets.
 
-Owns what is inside one host; the links between them are the lab's (see `lab`), the namespaces its keeper's.
+Owns what is inside one host; the links between them are the lab's (see `lab`), the namespaces its namespace helper's.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from packetlab.errors import PacketlabError
 from packetlab.escaping import printable
 from packetlab.link.interface import EVERY_PROTOCOL, Interface
-from packetlab.link.lab.ghost import Ghost
-from packetlab.link.lab.program import KEPT, Asked, Pipes, Program
+from packetlab.link.lab.program import KEPT, NamespaceRequests, Pipes, Program
+from packetlab.link.lab.unanswered import UnansweredAddress
 from packetlab.link.medium import Medium, RealTime
 from packetlab.link.port import Attachment, place
+from packetlab.renamed import renamed
 
 if TYPE_CHECKING:
     import netaddr
@@ -55,7 +56,7 @@ class LinkEnd:
         return found
 
 
-class Surroundings(Asked, Protocol):
+class Surroundings(NamespaceRequests, Protocol):
     """What a host needs of its lab; `Lab` is one."""
 
     medium: RealTime
@@ -64,9 +65,9 @@ class Surroundings(Asked, Protocol):
         """Open a socket of the kernel inside a host."""
 
     def _changed(self, more: Mapping[str, str | None]) -> dict[str, str | None]:
-        """Return what is to be changed in the environment that the keeper was started in."""
+        """Return what is to be changed in the environment that the namespace helper was started in."""
 
-    def _new_ghost(self, subnet: str) -> tuple[str, bytes] | None:
+    def _new_unanswered_address(self, subnet: str) -> tuple[str, bytes] | None:
         """Choose a free address of a subnet, and a MAC address, and tell the hosts there. None: all addresses are taken."""
 
 
@@ -201,23 +202,25 @@ class Host:
         """Return the TCP and UDP sockets inside this host that wait for others, of whatever program."""
         return [Listening(*row) for row in self.lab._ask("listening", host=self.name)]
 
-    def ghost(self, link: int = 0) -> Ghost:
-        """Return a new address on one of this host's links (0 the first), for which no kernel answers; see `Ghost`.
+    def unanswered_address(self, link: int = 0) -> UnansweredAddress:
+        """Return a new address on one of this host's links (0 the first), for which no kernel answers; see `UnansweredAddress`.
 
         Make it when all hosts are on the link: those know its MAC address without asking for it.
         """
-        place(self, link, "ghost")
+        place(self, link, "unanswered_address")
         end = self.ends[link]
         subnet = end.address.rpartition(".")[0]
-        given = self.lab._new_ghost(subnet)
+        given = self.lab._new_unanswered_address(subnet)
         if given is None:
             raise PacketlabError(
-                f"{self.name}: ghost on {subnet}.0/24", "an address that no host and no ghost has", "all 254 taken"
+                f"{self.name}: unanswered_address on {subnet}.0/24", "an address that nobody has", "all 254 taken"
             )
         address, mac = given
-        made = Ghost(end.name, self.kernel_socket(socket.AF_PACKET, socket.SOCK_RAW, 0), address, mac)
+        made = UnansweredAddress(end.name, self.kernel_socket(socket.AF_PACKET, socket.SOCK_RAW, 0), address, mac)
         self.interfaces.append(made)
         return made
+
+    ghost = renamed("ghost", "unanswered_address")
 
     def __repr__(self) -> str:
         return f"<Host {printable(self.name)}>"

@@ -111,11 +111,11 @@ class Pipes:
             self._tell()
 
     def _ended(self, said: bytes) -> None:
-        """Take the exit status from what the keeper has written; nothing: the keeper is gone, and killed what ran."""
+        """Take the exit status from what the namespace helper has written; nothing: the helper is gone, and killed what ran."""
         try:
             self.returncode = int(said or GONE)
         except ValueError:
-            raise ValueError(f"expected an exit status of the keeper, got {said[:20]!r}") from None
+            raise ValueError(f"expected an exit status of the namespace helper, got {said[:20]!r}") from None
 
     def _serve(self) -> None:
         poll = select.poll()
@@ -197,11 +197,11 @@ class Pipes:
             self.returncode = GONE
 
 
-class Asked(Protocol):
+class NamespaceRequests(Protocol):
     """What a program needs of the lab: whom to ask for a signal; `Lab` is one."""
 
     def _ask(self, do: str, *, fds: tuple[int, ...] = (), want: int = 0, **request: object) -> Any:
-        """Have the keeper do something. With `want`, return that many file descriptors."""
+        """Have the namespace helper do something. With `want`, return that many file descriptors."""
 
 
 class Home(Protocol):
@@ -216,7 +216,7 @@ class Home(Protocol):
     programs: list[Program]
 
     @property
-    def lab(self) -> Asked:
+    def lab(self) -> NamespaceRequests:
         """The lab that it is in."""
 
 

@@ -64,31 +64,31 @@ def replay_sides(
     """Send the frames of clients from one port and those of servers from another, in order, and report.
 
     Args:
-        by, servers: how sides are told apart (see `Capture.sides`), where `capture` is none that has been told apart.
+        by, servers: how sides are distinguished (see `Capture.sides`), where `capture` is none that has been distinguished.
         speed, rate, mbps, topspeed, count, loop: as for `replay`.
         wait: seconds that a side waits at most for what the other sent before to arrive at its port, before it answers;
             the pace goes on from there. None: it does not wait.
         alike: whether a frame that arrived (second) is the one sent (first). By default it is where nothing differs but
-            Ethernet addresses, time to live and the checksum over it, as behind a router.
+            Ethernet addresses, time to live and the checksum over it, as after a router.
         stop: a `threading.Event`: ends it when set, within a fifth of a second or the `wait` for a frame.
     """
     for name, value in (("speed", speed), ("rate", rate), ("mbps", mbps), ("wait", wait)):
         if value is not None and not value > 0:
             raise BuildError(f"replay_sides: {name}", "a number above 0", value)
     sides = capture if isinstance(capture, Sides) else capture.sides(by, servers)
-    told: deque[Side] = deque()
+    upcoming: deque[Side] = deque()
     ports = {"client": client, "server": server}
     tallies = {name: Tally() for name in ports}
     late = {name: array("q") for name in ports}
     moments: dict[str, list[int]] = {"client": [], "server": []}
     coming: dict[str, list[bytes]] = {"client": [], "server": []}  # what is to arrive at each port
     lost = 0
-    frames = _times_over(_Told(sides, told, count), count, loop)
+    frames = _times_over(_Noted(sides, upcoming, count), count, loop)
     clock = time.monotonic_ns
     start = clock()
     deadlines = ((0, frame.data) for _, frame in frames) if topspeed else _deadlines(frames, speed, rate, mbps)
     for due, data in deadlines:
-        side = told.popleft()
+        side = upcoming.popleft()
         if wait is not None and coming[side]:
             lost += _arrived(ports[side], coming[side], wait, alike or same_behind_a_router)
             start = max(start, clock() - due)
@@ -117,15 +117,15 @@ def replay_sides(
     return SidesReport(reports[0], reports[1], lost)
 
 
-class _Told:
+class _Noted:
     """The frames of a capture, the side of each noted as it is taken."""
 
-    def __init__(self, sides: Sides[Capture], told: deque[Side], count: int | None) -> None:
-        self.sides, self.told, self.count = sides, told, count
+    def __init__(self, sides: Sides[Capture], upcoming: deque[Side], count: int | None) -> None:
+        self.sides, self.upcoming, self.count = sides, upcoming, count
 
     def __iter__(self) -> Iterator[Frame]:
         for frame, side in islice(self.sides.pairs(), self.count):
-            self.told.append(side)
+            self.upcoming.append(side)
             yield frame
 
 

@@ -142,8 +142,8 @@ def _paced(batches: Iterable[Batch], rate: float | None, stop: Stop | None, onto
 class _Sending:
     """One call of `send`."""
 
-    def __init__(self, onto: Port, workers: int, told: bool | Callable[[int, int], None] | None) -> None:
-        self.onto, self.tell = onto, progress(told)
+    def __init__(self, onto: Port, workers: int, report: bool | Callable[[int, int], None] | None) -> None:
+        self.onto, self.tell = onto, progress(report)
         self.queues: list[queue.Queue[Batch | None]] = [queue.Queue(AHEAD) for _ in range(workers)]
         self.tallies = [Tally() for _ in range(workers)]
         self.error: BaseException | None = None

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from packetlab import IDP, SPP, TCP, Capture, Control, Ether, Frame, IPv4, IPv4Flags
-from packetlab.capture.reassembly import Conversations, Fragments, NoteKind, Streams, fragments as machine
+from packetlab.capture.reassembly import Conversations, EventKind, Fragments, Streams, fragments as machine
 from packetlab.capture.reassembly.fragments import LEVELS
 from tests.capture.reassembly.segments import ACK, FIN, PSH, RST, SYN, Line
 from tests.capture.reassembly.test_fragments import four, frames_of, put, six
@@ -17,9 +17,9 @@ from tests.growth import is_linear, peak, steps
 
 
 def notes_of(frames: list[Frame], **limits: Any) -> tuple[int, int]:
-    """Put fragments together; return how many datagrams came, and how many different notes they have in all."""
+    """Put fragments together; return how many datagrams came, and how many different events they have in all."""
     found = put(frames, **limits)
-    return len(found), sum(len(notes) for notes in {id(one.notes): one.notes for one in found}.values())
+    return len(found), sum(len(events) for events in {id(one.events): one.events for one in found}.values())
 
 
 # Fragments -------------------------------------------------------------------------------------------------------
@@ -39,14 +39,14 @@ def test_streams_of_fragments_that_are_never_whole(measure: Any) -> None:
         part = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2", id=7, flags=IPv4Flags.MORE_FRAGMENTS)
         return Capture.of([part / TCP(sport=9, dport=80, seq=i) / b"datadata" for i in range(count)])
 
-    is_linear(lambda capture: [stream.notes for stream in capture.streams()], make, 200, measure)
+    is_linear(lambda capture: [stream.events for stream in capture.streams()], make, 200, measure)
 
 
 @pytest.mark.slow
 def test_what_is_beyond_the_end_does_not_make_a_datagram_be_looked_through_anew() -> None:
     def make(count: int) -> list[Frame]:
-        told = [four(0, bytes(8), True), four(16, bytes(8), False)]  # the bytes 8 to 16 are missing
-        return frames_of(told + [four(24 + 16 * (i % 2000), bytes(8), True) for i in range(count)])
+        reported = [four(0, bytes(8), True), four(16, bytes(8), False)]  # the bytes 8 to 16 are missing
+        return frames_of(reported + [four(24 + 16 * (i % 2000), bytes(8), True) for i in range(count)])
 
     is_linear(notes_of, make, 300)
     found = put(frames_of([four(0, bytes(8), True), four(16, bytes(8), False), four(24, bytes(16), True)]))
@@ -63,7 +63,7 @@ def test_notes_and_copies_count_in_the_memory_of_fragments() -> None:
     fragments = Fragments(memory=500_000)
     given = [made for frame in frames for made in fragments.receive(frame)]
     assert len(given) > 3000
-    assert any("500000 bytes of memory" in str(note) for note in given[0].notes)
+    assert any("500000 bytes of memory" in str(event) for event in given[0].events)
     again = frames_of([four(0, bytes(1400), True)] * 4000)
     assert peak(lambda: [Fragments(memory=500_000).receive(frame) for frame in again]) < 3_000_000
 
@@ -99,9 +99,9 @@ def test_datagrams_in_datagrams_are_put_together_so_many_times() -> None:
 
     *_, last = put(frames_of(nested(LEVELS)))
     assert last.whole
-    (told,) = [one for one in put(frames_of(nested(1000))) if one.notes[-1].kind is NoteKind.LIMIT]
-    assert not told.whole
-    assert str(told.notes[-1]) == f"limit, {LEVELS} datagrams in one another"
+    (reported,) = [one for one in put(frames_of(nested(1000))) if one.events[-1].kind is EventKind.LIMIT]
+    assert not reported.whole
+    assert str(reported.events[-1]) == f"limit, {LEVELS} datagrams in one another"
 
 
 # Streams ---------------------------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ def conflicting(count: int, whole: int = 1400) -> list[Frame]:
 @pytest.mark.slow
 @pytest.mark.parametrize("measure", [steps, peak])
 def test_segments_that_differ_from_many_others(measure: Any) -> None:
-    is_linear(lambda frames: [stream.notes for stream in Capture.of(frames).streams()], conflicting, 1000, measure)
+    is_linear(lambda frames: [stream.events for stream in Capture.of(frames).streams()], conflicting, 1000, measure)
 
 
 def test_conflicts_beside_one_another_are_one_note() -> None:
@@ -132,7 +132,7 @@ def test_conflicts_beside_one_another_are_one_note() -> None:
     line.put(0, b"XXXXefXX")
     line.put(0, b"Y")
     (stream,) = Capture.of(line.frames).streams()
-    assert [str(note) for note in stream.notes if note.kind is NoteKind.CONFLICT] == [
+    assert [str(event) for event in stream.events if event.kind is EventKind.CONFLICT] == [
         "frame 8: client conflict, 4 bytes at 0, the bytes of 2 frames, 4 to 5, stay",
         "frame 8: client conflict, 2 bytes at 6, the bytes of frame 7 stay",
         "frame 9: client conflict, 1 bytes at 0, the bytes of frame 4 stay",
@@ -160,9 +160,9 @@ def test_notes_count_in_the_memory_of_streams(kind: str) -> None:
     for frame in line.frames:
         done = streams.take(frame)
         parts += len(done)
-        noted += sum(len(stream.notes) for stream in done)
+        noted += sum(len(stream.events) for stream in done)
         most = max(most, sum(stream.cost for stream in streams._alive.values()))
-    noted += sum(len(stream.notes) for stream in streams.end())
+    noted += sum(len(stream.events) for stream in streams.end())
     assert parts > 3
     assert most < 300_000
     assert noted >= 4000  # nothing is lost
@@ -228,7 +228,7 @@ def spp(seq: int, data: bytes = b"data", source: int = 1, **fields: Any) -> Fram
     return Frame(bytes(packet), 0)
 
 
-def asked(count: int) -> list[Frame]:
+def request(count: int) -> list[Frame]:
     return [spp(0, b"", source=1 + i, destination=0, control=Control.SYSTEM | Control.SEND_ACK) for i in range(count)]
 
 
@@ -246,18 +246,18 @@ def attentions(count: int) -> list[Frame]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("measure", [steps, peak])
-@pytest.mark.parametrize("make", [asked, differing, backwards, attentions])
+@pytest.mark.parametrize("make", [request, differing, backwards, attentions])
 def test_spp_costs_as_much_a_packet(make: Any, measure: Any) -> None:
-    def told(frames: list[Frame]) -> None:
+    def reported(frames: list[Frame]) -> None:
         for conversation in Capture.of(frames).conversations():
-            assert conversation.notes is not None
+            assert conversation.events is not None
             assert conversation.messages is not None
 
-    is_linear(told, make, 150, measure)
+    is_linear(reported, make, 150, measure)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [asked, differing, attentions])
+@pytest.mark.parametrize("make", [request, differing, attentions])
 def test_conversations_keep_to_the_memory(make: Any) -> None:
     conversations = Conversations(memory=400_000)
     most = 0

@@ -37,7 +37,7 @@ def test_bytes_are_written_as_they_are(capsys, tmp_path: Path) -> None:
     assert path.read_bytes() == (ORACLE / "one_http_stream_fin.pcap.output.txt").read_bytes()
 
 
-def test_holes_and_what_happened_are_told_and_nothing_acts_on_the_terminal(capsys, tmp_path: Path) -> None:
+def test_holes_and_what_happened_are_reported_and_nothing_acts_on_the_terminal(capsys, tmp_path: Path) -> None:
     line = Line()
     line.open()
     line.put(0, b"\x1b[31mred\x07\n")
@@ -72,7 +72,7 @@ def test_messages_of_spp_and_websockets_are_printed(capsys) -> None:
         (["nothing.pcap"], 2, "nothing.pcap"),
     ],
 )
-def test_wrong_calls_are_told(capsys, monkeypatch, words, status, complaint) -> None:
+def test_wrong_calls_are_reported(capsys, monkeypatch, words, status, complaint) -> None:
     monkeypatch.chdir(CORPUS)
     assert main(["follow", *words]) == status
     assert complaint in capsys.readouterr().err

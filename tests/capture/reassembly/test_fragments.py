@@ -84,8 +84,8 @@ def test_the_corpus_agrees_with_tshark_reassembling(name: str, tshark) -> None:
         "ipv6.reassembled.length",
     )
     rows = tshark(CORPUS / name, "frame.number", *fields, options=("-o", "ip.defragment:TRUE"))
-    told = {int(number): [*rest, *[""] * 5][:5] for number, *rest in rows}
-    seen = {number: [""] * len(fields) for number in told}
+    reported = {int(number): [*rest, *[""] * 5][:5] for number, *rest in rows}
+    seen = {number: [""] * len(fields) for number in reported}
     for made in Capture(CORPUS / name).datagrams():
         if not made.whole:
             continue
@@ -93,9 +93,12 @@ def test_the_corpus_agrees_with_tshark_reassembling(name: str, tshark) -> None:
         # Where UDP's length leaves bytes of the datagram over, tshark takes them for its payload all the same.
         raw = packet.payload + packet.trailer
         # Of bytes that differ those that came first stay here, in tshark those of the fragment that begins first.
-        theirs = bytes.fromhex(told[made.number][0])
+        theirs = bytes.fromhex(reported[made.number][0])
         differ = {
-            i for note in made.notes if note.kind == "conflict" for i in range(note.offset, note.offset + note.size)
+            i
+            for event in made.events
+            if event.kind == "conflict"
+            for i in range(event.offset, event.offset + event.size)
         }
         assert all(mine == other or i in differ for i, (mine, other) in enumerate(zip(raw, theirs, strict=True), 8))
         row = seen[made.number] = [theirs.hex(), *[""] * 4]
@@ -103,8 +106,8 @@ def test_the_corpus_agrees_with_tshark_reassembling(name: str, tshark) -> None:
             assert packet.faults == ()
             four = IPv4 in packet
             row[1 if four else 2], row[3 if four else 4] = str(len(made.parts)), str(8 + len(raw))
-    assert seen == told
-    assert any(row[1] or row[2] for row in told.values())
+    assert seen == reported
+    assert any(row[1] or row[2] for row in reported.values())
 
 
 def test_frames_that_are_no_fragments_come_as_they_are() -> None:
@@ -141,14 +144,14 @@ def test_the_tcp_segment_in_fragments_is_the_streams() -> None:
     frames = frames_of(scapy_cut(packet, 100, False)[::-1])
     (stream,) = Capture.of(frames).streams()
     assert stream.client.data == bytes(500)
-    assert {"out of order"} == {str(note.kind) for note in stream.notes} - {"midstream"}
+    assert {"out of order"} == {str(event.kind) for event in stream.events} - {"midstream"}
 
 
 # What does not fit ---------------------------------------------------------------------------------------------
 
 
 def said(made: Datagram) -> list[tuple[str, int, int]]:
-    return [(str(note.kind), note.offset, note.size) for note in made.notes]
+    return [(str(event.kind), event.offset, event.size) for event in made.events]
 
 
 def test_fragments_with_a_hole_come_out_as_they_are_with_the_hole_named() -> None:
@@ -160,13 +163,13 @@ def test_fragments_with_a_hole_come_out_as_they_are_with_the_hole_named() -> Non
 
 def test_without_the_last_fragment_that_is_said() -> None:
     (made,) = put(frames_of([four(0, bytes(16), True)]))
-    assert "the last fragment is missing" in [note.detail for note in made.notes]
+    assert "the last fragment is missing" in [event.detail for event in made.events]
 
 
 def test_fragments_do_not_wait_for_ever() -> None:
     frames = frames_of([four(0, bytes(16), True), four(16, bytes(8), False)], step=61 * 10**9)
     made = put(frames)
-    assert [m.whole for m in made] == [False, False] and "timeout" in dict.fromkeys(n.kind for n in made[0].notes)
+    assert [m.whole for m in made] == [False, False] and "timeout" in dict.fromkeys(n.kind for n in made[0].events)
     assert [m.whole for m in put(frames, timeout=100)] == [True]
 
 
@@ -174,15 +177,15 @@ def test_of_ipv4_fragments_that_overlap_the_first_bytes_stay_and_are_named() -> 
     (made,) = put(frames_of([four(0, b"a" * 24, True), four(16, b"b" * 16, True), four(32, b"c" * 8, False)]))
     assert made.whole and made.data[34:] == b"a" * 24 + b"b" * 8 + b"c" * 8
     assert said(made) == [("conflict", 16, 8), ("overlap", 16, 16)]
-    assert made.notes[0].detail == "the bytes of frame 1 stay"
+    assert made.events[0].detail == "the bytes of frame 1 stay"
 
 
 def test_ipv6_datagrams_with_overlapping_fragments_are_given_up() -> None:
     frames = frames_of([six(0, b"a" * 24, True), six(16, b"a" * 16, True), six(32, b"c" * 8, False)])
     made = put(frames)
     assert made == frames and not any(m.whole for m in made)
-    assert "RFC 5722" in [note.detail for note in made[0].notes]
-    assert [note.detail for note in made[2].notes] == ["given up before"]
+    assert "RFC 5722" in [event.detail for event in made[0].events]
+    assert [event.detail for event in made[2].events] == ["given up before"]
     # The very same fragment twice is no overlap.
     (made_twice,) = put(frames_of([six(0, b"a" * 24, True), six(0, b"a" * 24, True), six(24, b"c" * 8, False)]))
     assert made_twice.whole and said(made_twice) == [("retransmission", 0, 24)]
@@ -192,13 +195,13 @@ def test_a_fragment_that_comes_again_when_all_is_done_is_named() -> None:
     frames = frames_of([four(0, bytes(16), True), four(16, bytes(8), False), four(16, bytes(8), False)])
     whole, again = put(frames)
     assert whole.whole and again.data == frames[2].data and not again.whole
-    assert [note.detail for note in again.notes] == ["the datagram was whole with frame 2"]
+    assert [event.detail for event in again.events] == ["the datagram was whole with frame 2"]
 
 
 def test_more_than_a_datagram_can_hold_is_refused() -> None:
     frames = frames_of([four(0, bytes(1480), True), four(65528, bytes(1000), False)])
     made = put(frames)
-    assert made == frames and "too long" in [str(note.kind) for note in made[0].notes]
+    assert made == frames and "too long" in [str(event.kind) for event in made[0].events]
 
 
 def test_a_fragment_cut_by_the_capture_leaves_a_hole() -> None:
@@ -219,7 +222,7 @@ def test_memory_has_a_bound_and_the_oldest_go_first() -> None:
     fragments = Fragments(memory=100_000)
     early = [made for frame in frames for made in fragments.receive(frame)]
     assert [m.number for m in early] == list(range(1, len(early) + 1)) and 170 < len(early) < 190
-    assert "limit" in [str(note.kind) for note in early[0].notes]
+    assert "limit" in [str(event.kind) for event in early[0].events]
     assert len(early) + len(fragments.end()) == 200
 
 
@@ -244,4 +247,4 @@ def test_nothing_is_lost_whatever_the_bytes(data) -> None:
         frames.append(Frame(bytes(raw), frame.time_ns, number=number))
     made = put(data.draw(st.permutations(frames)))
     assert sorted(number for m in made for number in m.parts) == [frame.number for frame in frames]
-    assert all(str(note) for m in made for note in m.notes)
+    assert all(str(event) for m in made for event in m.events)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from packetlab import IDP, SPP, Capture, Control, Error, Ether, Frame, SimNetwork, XNSAddress
-from packetlab.capture.reassembly import Conversation, Conversations, NoteKind
+from packetlab.capture.reassembly import Conversation, Conversations, EventKind
 from tests.conftest import CORPUS, oracle
 
 EOM = Control.END_OF_MESSAGE
@@ -76,7 +76,7 @@ def test_what_was_written_over_a_bad_link_is_what_the_capture_holds(seed, writes
     assert [(m.data, m.datastream, m.ended) for m in conversation.client.messages] == expected
     assert all(m.whole and m.by == "client" for m in conversation.messages)
     assert conversation.over == "END" and not conversation.client.holes
-    assert not [note for note in conversation.notes if note.kind in (NoteKind.CONFLICT, NoteKind.HOLE)]
+    assert not [event for event in conversation.events if event.kind in (EventKind.CONFLICT, EventKind.HOLE)]
 
 
 def test_dodos_conversations_are_found_whole() -> None:
@@ -86,18 +86,18 @@ def test_dodos_conversations_are_found_whole() -> None:
     # By tshark's fields: what is no system packet has a number, and none is missing.
     for conversation in found.values():
         for end in (conversation.client, conversation.server):
-            told = {
+            reported = {
                 int(row["spp.seq"], 0)
                 for row in rows
                 if int(row["spp.src"], 0) == end.id and not int(row["spp.ctl"], 0) & 0x80
             }
-            assert {record.seq for record in end.records} == told and not end.holes
+            assert {record.seq for record in end.records} == reported and not end.holes
     first = found[0]
     assert (first.client.id, first.server.id) == (39014, 39861) and str(first.server.address).endswith("4000H")
     said = [message for message in first.messages if message.datastream == 5]
     assert [(len(m.data), m.ended, m.by) for m in said] == [(534, True, "client"), (534, True, "server")]
     assert [m.by for m in first.messages if m.attention] == ["server", "client"]
-    assert [str(note.kind) for note in first.notes][-3:] == ["end", "end reply", "end reply"]
+    assert [str(event.kind) for event in first.events][-3:] == ["end", "end reply", "end reply"]
 
 
 numbers = st.lists(st.integers(0, 30), max_size=40)
@@ -117,7 +117,7 @@ def test_packets_in_any_order_give_each_once_and_exact_holes(seqs, keep) -> None
     missing = sorted(set(range(max(seqs, default=0))) - set(seqs))
     client = conversation.client
     assert [at for hole in client.holes for at in range(hole.offset, hole.offset + hole.size)] == missing
-    doubled = [note for note in client.notes if note.kind == NoteKind.RETRANSMISSION]
+    doubled = [event for event in client.events if event.kind == EventKind.RETRANSMISSION]
     assert len(doubled) == len(seqs) - len(set(seqs))
     # A message after a hole may lack its beginning.
     assert [m.whole for m in client.messages] == [seq == 0 or seq - 1 in seqs for seq in sorted(set(seqs))]
@@ -130,7 +130,7 @@ def test_numbers_go_round_after_65536_packets() -> None:
     line.frames[5], line.frames[7] = line.frames[7], line.frames[5]
     (conversation,) = together(line.frames)
     assert conversation.client.data == bytes(seq & 0xFF for seq in range(65530, 65545))
-    assert {str(note.kind) for note in conversation.notes} == {"midstream", "out of order", "sequence wrap"}
+    assert {str(event.kind) for event in conversation.events} == {"midstream", "out of order", "sequence wrap"}
 
 
 def test_messages_end_where_they_say_or_where_the_datastream_changes() -> None:
@@ -153,17 +153,17 @@ def test_messages_end_where_they_say_or_where_the_datastream_changes() -> None:
         (b"fifth", 0, True, False, True),
     ]
     assert conversation.client.data == b"one messageotherthird"
-    assert [(str(n.kind), n.number, n.offset) for n in conversation.notes] == [("attention", 4, 1), ("hole", 0, 5)]
+    assert [(str(n.kind), n.number, n.offset) for n in conversation.events] == [("attention", 4, 1), ("hole", 0, 5)]
 
 
-def test_a_packet_that_comes_again_with_other_bytes_is_told_and_the_first_stays() -> None:
+def test_a_packet_that_comes_again_with_other_bytes_is_reported_and_the_first_stays() -> None:
     line = Line()
     line.open()
     line.put(0, b"one")
     line.put(0, b"two")
     (conversation,) = together(line.frames)
     assert conversation.client.data == b"one"
-    assert [(str(n.kind), n.detail) for n in conversation.notes] == [("conflict", "the packet of frame 3 stays")]
+    assert [(str(n.kind), n.detail) for n in conversation.events] == [("conflict", "the packet of frame 3 stays")]
 
 
 def test_an_id_used_again_begins_another_conversation() -> None:
@@ -208,7 +208,7 @@ def test_no_bytes_whatever_make_it_fail(data) -> None:
         cut = data.draw(st.integers(20, len(raw))) if data.draw(st.booleans()) else len(raw)
         frames.append(Frame(bytes(raw[:cut]), frame.time_ns, wire_length=len(raw), number=frame.number))
     for conversation in together(frames, memory=30_000, window=4):
-        assert all(str(note) for note in conversation.notes)
+        assert all(str(event) for event in conversation.events)
         assert all(message.numbers for message in conversation.messages)
         assert all(hole.size > 0 for hole in conversation.client.holes)
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from packetlab import GRE, ICMP, TCP, VLAN, Capture, CaptureError, Ether, Frame, IPv4, TCPFlags
-from packetlab.capture.reassembly import NoteKind, Streams
+from packetlab.capture.reassembly import EventKind, Streams
 from tests.capture.reassembly.segments import ACK, FIN, RST, SYN, Line, together
 from tests.conftest import CORPUS, ORACLE, need, oracle
 
@@ -26,9 +26,9 @@ def test_streams_are_the_oracles(name: str) -> None:
     rows = oracle(name, ".tcp")
     lost = {row["tcp.stream"] for row in rows if row["tcp.analysis.lost_segment"]}
     streams = {stream.number: stream for stream in Capture(CORPUS / name, strict=False).streams()}
-    told = json.loads((ORACLE / f"{name}.streams.json").read_text())
-    assert {str(number) for number in streams} == set(told)
-    for number, said in told.items():
+    reported = json.loads((ORACLE / f"{name}.streams.json").read_text())
+    assert {str(number) for number in streams} == set(reported)
+    for number, said in reported.items():
         stream = streams[int(number)]
         ends = {_node(end): end for end in (stream.client, stream.server)}
         for i in "01":
@@ -38,7 +38,7 @@ def test_streams_are_the_oracles(name: str) -> None:
             # tshark leaves out what the capture cut off; here that is a hole, and what is after it a further run.
             raw = b"".join(data for _, data in end.runs())
             assert (len(raw), hashlib.sha256(raw).hexdigest()) == (said[f"len{i}"], said[f"sha{i}"])
-            cut = any(note.kind == "cut" for note in end.notes)
+            cut = any(event.kind == "cut" for event in end.events)
             # Where only one direction was captured, the other is one hole, as far as it was acknowledged.
             assert bool(end.holes) == cut or not end.size
             assert end.data == raw or cut
@@ -51,15 +51,15 @@ def _node(end) -> str:
 @pytest.mark.parametrize("name", SAID)
 def test_retransmissions_keep_alives_and_zero_windows_are_the_oracles(name: str) -> None:
     columns = {
-        "tcp.analysis.retransmission": {NoteKind.RETRANSMISSION, NoteKind.OVERLAP},
-        "tcp.analysis.keep_alive": {NoteKind.KEEP_ALIVE},
-        "tcp.analysis.zero_window": {NoteKind.ZERO_WINDOW},
-        "tcp.analysis.out_of_order": {NoteKind.OUT_OF_ORDER},
+        "tcp.analysis.retransmission": {EventKind.RETRANSMISSION, EventKind.OVERLAP},
+        "tcp.analysis.keep_alive": {EventKind.KEEP_ALIVE},
+        "tcp.analysis.zero_window": {EventKind.ZERO_WINDOW},
+        "tcp.analysis.out_of_order": {EventKind.OUT_OF_ORDER},
     }
-    notes = [note for stream in Capture(CORPUS / name, strict=False).streams() for note in stream.notes]
+    events = [event for stream in Capture(CORPUS / name, strict=False).streams() for event in stream.events]
     for column, kinds in columns.items():
-        told = {int(row["frame.number"]) for row in oracle(name, ".tcp") if row[column]}
-        assert {note.number for note in notes if note.kind in kinds} == told
+        reported = {int(row["frame.number"]) for row in oracle(name, ".tcp") if row[column]}
+        assert {event.number for event in events if event.kind in kinds} == reported
 
 
 def test_bytes_in_the_order_of_delivery_are_those_of_pcapplusplus() -> None:
@@ -108,13 +108,13 @@ def test_segments_in_any_order_give_every_byte_once_and_exact_holes(parts, first
     assert list(stream.client.runs()) == [(start, CONTENT[start:end]) for start, end in runs]
     expected = [(a, b - a) for (_, a), (b, _) in pairwise([(0, 0), *runs]) if b > a]
     assert [(hole.offset, hole.size) for hole in stream.client.holes] == expected
-    told = [(note.offset, note.size) for note in stream.client.notes if note.kind == NoteKind.HOLE]
-    assert told == expected
+    reported = [(event.offset, event.size) for event in stream.client.events if event.kind == EventKind.HOLE]
+    assert reported == expected
     # Piece by piece nothing comes twice, and each comes when all before it was there or given up.
     assert [(piece.offset, piece.data) for _, piece in pieces] == [
         (piece.offset, piece.data) for piece in stream.client.pieces
     ]
-    assert not [note for note in stream.client.notes if note.kind == NoteKind.CONFLICT]
+    assert not [event for event in stream.client.events if event.kind == EventKind.CONFLICT]
 
 
 @given(st.permutations(range(0, 500, 50)), numbers)
@@ -125,7 +125,7 @@ def test_without_a_syn_the_lowest_byte_is_the_first(order, first) -> None:
     (stream,), _ = together(line.frames)
     assert [data for _, data in stream.client.runs()] == [CONTENT[:500]]
     assert stream.client.data == CONTENT[:500] and not stream.client.synced
-    assert next(note.kind for note in stream.notes) == "midstream"
+    assert next(event.kind for event in stream.events) == "midstream"
 
 
 @given(st.permutations(range(0, 300, 50)), numbers)
@@ -154,8 +154,8 @@ def test_of_bytes_that_differ_the_first_stay_and_the_note_says_where(parts, star
         for byte in sorted(seen | set(range(start, start + size)))
     )
     assert b"".join(data for _, data in stream.client.runs()) == expected
-    clashes = [note for note in stream.notes if note.kind == "conflict"]
-    assert {byte for note in clashes for byte in range(note.offset, note.offset + note.size)} == seen & set(
+    clashes = [event for event in stream.events if event.kind == "conflict"]
+    assert {byte for event in clashes for byte in range(event.offset, event.offset + event.size)} == seen & set(
         range(start, start + size)
     )
 
@@ -190,10 +190,10 @@ def follow(path: Path) -> bytes:
 
 def kinds(line: Line, **limits) -> list[tuple[str, int, str]]:
     (stream,), _ = together(line.frames, **limits)
-    return [(str(note.kind), note.number, note.by) for note in stream.notes]
+    return [(str(event.kind), event.number, event.by) for event in stream.events]
 
 
-def test_what_happened_is_told_with_the_frame_that_showed_it() -> None:
+def test_what_happened_is_reported_with_the_frame_that_showed_it() -> None:
     line = Line()
     line.open()
     line.put(0, b"abcdef")  # 4
@@ -225,7 +225,7 @@ def test_what_happened_is_told_with_the_frame_that_showed_it() -> None:
     assert stream.client.data == b"abcdefghijklmno" and stream.client.fin == 15 and stream.over == "RST"
 
 
-def test_the_sequence_number_wraps_and_that_is_told() -> None:
+def test_the_sequence_number_wraps_and_that_is_reported() -> None:
     line = Line(first=2**32 - 4)
     line.open()
     line.put(0, b"ab")
@@ -388,6 +388,6 @@ def test_no_bytes_whatever_make_it_fail(data) -> None:
     for stream in Capture.of(frames).streams(memory=20_000, window=500):
         assert sum(len(said) for *_, said in stream.turns()) == stream.client.size + stream.server.size
         assert all(hole.size > 0 for end in (stream.client, stream.server) for hole in end.holes)
-        assert all(str(note) for note in stream.notes)
+        assert all(str(event) for event in stream.events)
         count += not stream.part
     assert count <= len(frames)

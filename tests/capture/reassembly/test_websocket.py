@@ -138,16 +138,19 @@ def test_other_exchanges_may_go_before_on_the_same_connection() -> None:
     talk.go("server")
     before = Line()
     before.open()
-    asked, told = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n" * 300, b"HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nno" * 300
-    for at in range(0, len(asked), 900):
-        before.put(at, asked[at : at + 900])
-    for at in range(0, len(told), 900):
-        before.put(at, told[at : at + 900], back=True)
+    query, reported = (
+        b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n" * 300,
+        b"HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nno" * 300,
+    )
+    for at in range(0, len(query), 900):
+        before.put(at, query[at : at + 900])
+    for at in range(0, len(reported), 900):
+        before.put(at, reported[at : at + 900], back=True)
     for frame in talk.line.frames[3:]:
         packet = frame.packet()
         back = packet.layers[2].sport == 80  # type: ignore[attr-defined]
         offset = packet.layers[2].seq - (5001 if back else 1001)  # type: ignore[attr-defined]
-        before.put(offset + len(told if back else asked), packet.payload, back=back)
+        before.put(offset + len(reported if back else query), packet.payload, back=back)
     assert [m.data for m in Capture.of(before.frames).websocket_messages()] == ["hello"]
 
 
@@ -216,7 +219,7 @@ def test_a_bomb_is_not_inflated_beyond_the_limit() -> None:
     assert message.data == bytes(1 << 24) and message.whole
 
 
-def test_a_frame_longer_than_the_limit_is_passed_over_and_told() -> None:
+def test_a_frame_longer_than_the_limit_is_passed_over_and_reported() -> None:
     talk = Talk(compression=False)
     talk.put("server", frame(bytes(5000), 2) + frame(b"small", 2))
     large, small = talk.messages(largest=1000)
@@ -243,15 +246,15 @@ def test_a_hole_over_a_header_ends_the_reading_and_counts_what_was_not_read() ->
     assert found[0].connection.unread == {"client": 0, "server": 306 - 120}
 
 
-def test_handshakes_that_break_a_rule_are_told() -> None:
+def test_handshakes_that_break_a_rule_are_reported() -> None:
     line = Line()
     line.open()
-    asked = (
+    query = (
         b"GET /x HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: short\r\n\r\n"
     )
-    told = b"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: wrong\r\n\r\n"
-    line.put(0, asked)
-    line.put(0, told + frame(b"hi", 1), back=True)
+    reported = b"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: wrong\r\n\r\n"
+    line.put(0, query)
+    line.put(0, reported + frame(b"hi", 1), back=True)
     (message,) = Capture.of(line.frames).websocket_messages()
     assert message.data == "hi"
     assert ["Sec-WebSocket-Version" in str(f) or "Accept" in str(f) for f in message.connection.faults] == [True, True]

@@ -1,4 +1,4 @@
-"""WebSockets made to cost much: reading them is linear, and what waits keeps to its limit and is told when given up."""
+"""WebSockets made to cost much: reading them is linear, and what waits keeps to its limit and is reported when given up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keeper: the process that owns a lab's namespaces, and the only code that knows of namespaces.
+"""The namespace helper: the process that owns a lab's namespaces, and the only code that knows of namespaces.
 
 Run as a program of its own (by path, so nothing of the package is imported), since a process with threads cannot enter
 a user namespace. It makes a user namespace, a process namespace and one network namespace per host, wires them with
@@ -203,7 +203,7 @@ def execute(argv: list[str], environment: dict[str, str]) -> None:
     raise trouble
 
 
-class Keeper:
+class NamespaceHelper:
     """Answers requests until the other side is gone."""
 
     def __init__(self, control: socket.socket, owner: int) -> None:
@@ -418,7 +418,7 @@ def main() -> None:
         libc.mount(b"proc", b"/proc", b"proc", 0, None)  # may be refused; programs then see the outer one
         libc.prctl(4, 0)  # PR_SET_DUMPABLE: programs do not get at our descriptors by /proc either
         control.send(b'{"ok": null}')
-        Keeper(control, owner).serve()
+        NamespaceHelper(control, owner).serve()
     except BrokenPipeError:
         pass  # the other side is gone
     finally:

@@ -1,7 +1,7 @@
-"""Ghost: an address on a lab's link for which no kernel answers, to be a crafted peer with.
+"""UnansweredAddress: an address on a lab's link for which no kernel answers, to be a crafted peer with.
 
 A kernel that has an address talks back by itself: it resets connections it knows nothing of, and answers echo requests.
-A ghost has a MAC and an IP address that no kernel has, so on the wire there is from it what you send and no more.
+It has a MAC and an IP address that no kernel has, so on the wire there is from it what you send and no more.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from packetlab.link.interface import Interface
 from packetlab.packet.packet import Packet
 from packetlab.protocols.ip import IPv4
 from packetlab.protocols.link import Ether
+from packetlab.renamed import old_names
 
 if TYPE_CHECKING:
     import socket
 
 
-class Ghost(Interface):
-    """A port that receives what is sent to its own address alone; ``host.ghost()`` makes one.
+class UnansweredAddress(Interface):
+    """A port that receives what is sent to its own address alone; ``host.unanswered_address()`` makes one.
 
     Attributes:
         address: its IPv4 address. mac: its MAC address. Hosts on its link know both.
 
-    ``ghost.to(b) / TCP(dport=80)`` is a packet from it to a host; `send`, `receive` and `packetlab.exchange(via=ghost)`
+    ``peer.to(b) / TCP(dport=80)`` is a packet from it to a host; `send`, `receive` and `packetlab.exchange(via=peer)`
     are those of any port.
     """
 
@@ -40,7 +41,7 @@ class Ghost(Interface):
         """Return the headers that a packet to a host of the link begins with: Ether and IPv4.
 
         Args:
-            host: a host, another ghost, or a packet that came from one (then it goes back there).
+            host: a host, another unanswered address, or a packet that came from one (then it goes back there).
         """
         if isinstance(host, Packet):
             return Ether(dst=host[Ether].src, src=self.mac) / IPv4(dst=host[IPv4].src, src=self.address)
@@ -62,4 +63,8 @@ class Ghost(Interface):
                 return frame
 
     def __str__(self) -> str:
-        return f"ghost {self.address}"
+        return f"unanswered {self.address}"
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names(__name__)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from packetlab.renamed import old_names
 
 
-class NoteKind(StrEnum):
-    """What a note is about; a kind equals its text, so ``note.kind == "hole"`` may be written."""
+class EventKind(StrEnum):
+    """What an event is about; a kind equals its text, so ``event.kind == "hole"`` may be written."""
 
     # Bytes, of all protocols. Where two copies differ, those that came first stay.
     RETRANSMISSION = "retransmission"  # all of it had come before
@@ -40,7 +40,7 @@ class NoteKind(StrEnum):
     END_REPLY = "end reply"  # datastream 255
 
 
-class Note(NamedTuple):
+class ReassemblyEvent(NamedTuple):
     """One thing that happened.
 
     Attributes:
@@ -49,7 +49,7 @@ class Note(NamedTuple):
         detail: more, in words. time_ns: the frame's time. unit: what offset and size count: "bytes", in SPP "packets".
     """
 
-    kind: NoteKind
+    kind: EventKind
     number: int
     by: str = ""
     offset: int = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from packetlab.codec.faults import Fault
 
 
-class Notes:
+class Anomalies:
     """What is to be said of a packet beyond its headers and payload."""
 
     __slots__ = ("cut", "faults", "gaps", "linktype", "missing")

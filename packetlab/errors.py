@@ -22,6 +22,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any, TypeVar
 
 from packetlab.escaping import printable
@@ -146,6 +147,13 @@ class NeedsPrivilege(PacketlabError):
 
 class Mismatch(PacketlabError, AssertionError):
     """What was seen on a network is not what a test expects."""
+
+
+def above_zero(where: str, **values: float | None) -> None:
+    """BuildError for an argument that is neither None nor a number above 0."""
+    for name, value in values.items():
+        if value is not None and not (isinstance(value, Real) and value > 0):
+            raise BuildError(f"{where}: {name}", "a number above 0", value if isinstance(value, Real) else repr(value))
 
 
 def near_or_all(name: str, known: Iterable[str]) -> str:

@@ -152,15 +152,19 @@ PERFECT: dict[str, Any] = {
 }  # fmt: skip
 
 
+# So that when a frame arrives is a number of nanoseconds.
+SECONDS = 0, 1e9, "0 to 1e9 seconds"
+BETWEEN = {"delay": SECONDS, "jitter": SECONDS, "rate": (1e-6, inf, "bits per second above 0 (1e-6 or more)")}
+
+
 def _checked(name: str, value: object) -> Any:
     if name == "partitioned":
         return bool(value)
     if name in ("delay", "jitter", "rate", "queue", "mtu"):
         if value is None and PERFECT[name] is None:
             return None
-        endless = name in ("delay", "jitter") and value == inf
-        if not isinstance(value, (int, float)) or not value >= 0 or endless or (name == "rate" and value == 0):
-            expected = "bits per second above 0" if name == "rate" else "0 or more"
+        least, most, expected = BETWEEN.get(name, (0, inf, "0 or more"))
+        if not isinstance(value, (int, float)) or not least <= value <= most:
             raise PacketlabError(f"link {name}", expected, f"{value!r}")
         return value
     if isinstance(value, (int, float)) and name != "drop":

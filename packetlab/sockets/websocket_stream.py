@@ -28,9 +28,9 @@ from packetlab.escaping import printable
 from packetlab.sockets.stream_driver import StreamDriver
 
 AHEAD, AHEAD_BYTES = 64, 1 << 24  # messages, and their size, kept for the reader; then the stream is read no further
-UNSENT_LIMIT = (
-    1 << 20
-)  # bytes that a writer, and answers to pings, may be ahead of the stream; then it is read no further
+# Bytes that a writer, and answers to pings, may be ahead of the stream; then it is read no further.
+UNSENT_LIMIT = 1 << 20
+PIECE = 1 << 16  # bytes that the stream is given at a time: what it does not take is not copied
 AT_ONCE = 256  # work of the engine (frames, reads and 4 kB blocks) before others have their turn
 FIRST = 64  # turns full of work before timers have theirs: an answer that has come already is none too late
 LET_IN = 16  # guests let in before others have their turn
@@ -54,11 +54,10 @@ class WebSocketDriver(StreamDriver):
         self.lost: Exception | None = None
         self.raised_loss = False  # a call has raised that the stream was lost
         self.reader_gone = False
-        self._out = b""
+        self._out = bytearray()
         self._busy = 0  # turns one after the other that were full of work
-        self._midst = (
-            False  # bytes or events are no longer with one, and not yet with the next, of stream, engine and us
-        )
+        # Bytes or events are no longer with one, and not yet with the next, of stream, engine and us.
+        self._midst = False
         self._said_all = self._heard_all = False
         self.gave_up = False  # the other side took too long over the close, with bytes of ours not taken
         self._hang_up_at: int | None = None
@@ -95,7 +94,7 @@ class WebSocketDriver(StreamDriver):
         except OSError as error:
             self.lost = self.lost or error
             self._heard_all = self._said_all = True
-            self._out, self._midst = b"", False
+            self._out, self._midst = bytearray(), False
             self.engine.end_of_stream(now)
         finally:
             self._turning = False
@@ -121,8 +120,8 @@ class WebSocketDriver(StreamDriver):
         said = False
         while self._out and not self._said_all:
             self._midst = True
-            taken = self.stream.give(self._out)
-            self._out = self._out[taken:]
+            taken = self.stream.give(bytes(self._out[:PIECE]))
+            del self._out[:taken]
             self._midst = False
             if not taken:
                 break
@@ -148,7 +147,7 @@ class WebSocketDriver(StreamDriver):
         if self._hang_up_at is None:
             self._hang_up_at = now + self.engine.close_timeout
         elif self._hang_up_at <= now:
-            self.gave_up, self._out = not self._said_all, b""
+            self.gave_up, self._out = not self._said_all, bytearray()
             self._heard_all = self._said_all = True
             self.engine.end_of_stream(now)
 

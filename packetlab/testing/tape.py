@@ -29,6 +29,12 @@ from packetlab.testing.timeline import SECOND, Entry, Expected, Quiet, Send
 PATIENCE = 5.0  # seconds of real time that `play` waits
 
 
+def _check_seconds(where: str, **values: float | None) -> None:
+    for name, value in values.items():
+        if value is not None:
+            nanoseconds(value, f"{where}: {name}")
+
+
 class Tape:
     """Expectations of packets as a timeline.
 
@@ -44,6 +50,7 @@ class Tape:
     def __init__(
         self, *sources: Any, tolerance: float | None = None, allow_unexpected: bool = False, allow_missing: bool = False
     ) -> None:
+        _check_seconds("Tape", tolerance=tolerance)
         self.tolerance, self.allow_unexpected, self.allow_missing = tolerance, allow_unexpected, allow_missing
         self.sources: list[FrameSource] = []
         self.blocks: list[list[Entry]] = []
@@ -83,6 +90,7 @@ class Tape:
             optional: it may stay away. times: so often; at_least, at_most: so often at least, at most.
         """
         least, most = self._counts(optional, times, at_least, at_most)
+        _check_seconds("tape.expect", at=at, after=after, tolerance=tolerance)
         ends = self._end(sender), self._end(receiver)
         entry = Expected(
             least, most, self._count, self._caller(), self, *ends, Pattern(pattern), at, after, tolerance
@@ -130,6 +138,7 @@ class Tape:
 
         It goes while time passes: in any waiting call of the hosts, or in `play`.
         """
+        _check_seconds("tape.send", at=at, after=after)
         known = self._hosts()
         sender, receiver = known.get(sender, sender), known.get(receiver, receiver)
         entry = Send(1, 1, self._count, self._caller(), sender, receiver, packet, at, after, link)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.capture import Capture, Frame, matcher
 from packetlab.capture.batch import NO_TIME, FrameBatch
-from packetlab.errors import BuildError
+from packetlab.errors import BuildError, above_zero
 from packetlab.view.flows import SegmentInfo, segment
 
 if TYPE_CHECKING:
@@ -49,8 +49,7 @@ def rate(source: object, *, every: float | None = None) -> Columns:
     """
     import numpy as np
 
-    if every is not None and not every > 0:
-        raise BuildError("rate: every", "seconds above 0", every)
+    above_zero("rate", every=every)
     kept = [(b.times_ns[b.times_ns != NO_TIME], b.wire_sizes[b.times_ns != NO_TIME]) for b in _batches(source)]
     times = np.concatenate([times for times, _ in kept] or [np.zeros(0, np.int64)])
     sizes = np.concatenate([sizes for _, sizes in kept] or [np.zeros(0, np.int64)])

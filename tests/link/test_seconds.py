@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from math import inf, nan
 from typing import Any
 
@@ -13,6 +14,8 @@ from netaddr import IPAddress
 
 from packetlab import (
     ARP,
+    BuildError,
+    Capture,
     Ether,
     Lab,
     LocalProtocolError,
@@ -23,12 +26,16 @@ from packetlab import (
     exchange,
     memory_wire,
     record,
+    replay,
+    send,
 )
 from packetlab.capture.reassembly.fragments import Fragments
 from packetlab.capture.reassembly.tcp import Streams
 from packetlab.engine.contract import nanoseconds
 from packetlab.engine.websocket.connection import WebSocket
+from packetlab.link.replay.replay_sides import replay_sides
 from packetlab.testing import Programs
+from packetlab.view.series import rate
 
 WRONG = [b"input", "1", [1], nan, inf, None]
 
@@ -72,7 +79,14 @@ def test_waits_in_virtual_time() -> None:
     net.link(a, b)
     refused(net.run, WRONG)
     refused(lambda value: exchange(Ether() / ARP(), via=a, timeout=value), WRONG)
-    refused(Tape(net).nothing, WRONG)
+    tape = Tape(net)
+    for refusing in (
+        tape.nothing, lambda value: tape.expect(a, b, at=value), lambda value: tape.expect(a, b, after=value),
+        lambda value: tape.expect(a, b, tolerance=value), lambda value: Tape(net, tolerance=value),
+        lambda value: tape.send(a, b, Ether(), at=value), lambda value: tape.send(a, b, Ether(), after=value),
+    ):  # fmt: skip
+        refused(refusing, WRONG[:-1])
+    refused(tape.nothing, [None])
     refused(a.interface.receive, WRONG[:-1])
     refused(memory_wire()[0].receive, WRONG[:-1])
 
@@ -89,12 +103,41 @@ def test_times_that_things_are_made_with(make: Callable[[Any], object]) -> None:
     refused(make, WRONG)
 
 
+def test_a_pace_is_a_number_above_0() -> None:
+    capture, wire = Capture.of([bytes(Ether())]), memory_wire()
+    for wrong in ("1", b"1", [1], nan, 0, -1):
+        calls: list[Callable[[], object]] = [
+            *(partial(replay, capture, wire[0], **{name: wrong}) for name in ("speed", "rate", "mbps")),
+            *(partial(replay_sides, capture, *wire, **{name: wrong}) for name in ("speed", "rate", "mbps", "wait")),
+            partial(send, capture, wire[0], rate=wrong), partial(send, capture, wire[0], workers=wrong),
+            partial(rate, capture, every=wrong),
+        ]  # fmt: skip
+        for call in calls:
+            with pytest.raises(BuildError, match="expected a number above 0, got"):
+                call()
+
+
+def test_a_lab_says_which_mtu_a_link_can_have_and_a_closed_one_how_its_links_were(lab: Lab) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    for wrong in (0, 67, 65536, 1500.0, "1500", None, nan):
+        with pytest.raises(PacketlabError, match="link mtu: expected 68 to 65535 bytes, got"):
+            lab.link(a, b, mtu=wrong)  # type: ignore[arg-type]
+    link = lab.link(a, b, mtu=68, delay=0.001)
+    lab.close()
+    assert repr(link) == "<Link a -- b>"
+    with pytest.raises(PacketlabError, match="link a -- b: expected a lab that is open, got one that is closed"):
+        link.change(delay=0)
+
+
 def test_no_link_is_endless_and_an_address_is_no_packet() -> None:
     net = SimNetwork()
     a, b = net.host("a"), net.host("b")
     for name in ("delay", "jitter"):
-        with pytest.raises(PacketlabError, match=f"link {name}: expected 0 or more, got inf"):
-            net.link(a, b, **{name: inf})
+        for endless in (inf, nan, 1e300, 10**400, "1"):
+            with pytest.raises(PacketlabError, match=f"link {name}: expected 0 to 1e9 seconds, got"):
+                net.link(a, b, **{name: endless})
+    with pytest.raises(PacketlabError, match="link rate: expected bits per second above 0"):
+        net.link(a, b, rate=1e-300)
     net.link(a, b)
     for nothing in (IPAddress("1.2.3.4"), 5, None):
         with pytest.raises(TypeError, match="a packet, a header, a frame, bytes"):

@@ -13,7 +13,7 @@ from websockets.sync.client import connect as library_client
 from packetlab import LocalHost, LocalProtocolError, SimNetwork
 from packetlab.engine.websocket.connection import WebSocket
 from packetlab.engine.websocket.events import Reply
-from packetlab.sockets import websocket_stream
+from packetlab.sockets import inet, websocket_stream
 from tests.engine.pair import raw
 
 PATIENCE = 30
@@ -59,6 +59,27 @@ def test_a_hundred_get_through_before_the_listener_has_a_turn(listener, guests) 
     with listener.host.medium.lock:  # nobody takes connections now: the kernel keeps them, and lets no SYN be repeated
         for _ in range(100):
             guests()
+
+
+def test_a_large_message_is_copied_once_however_little_the_stream_takes_at_a_time(listener, guests, monkeypatch) -> None:
+    size, copied = 1 << 22, 0
+    give = inet.InetStream.give
+
+    def sparing(stream: inet.InetStream, data: bytes) -> int:
+        nonlocal copied
+        copied += len(data)
+        return give(stream, data[: 1 << 14])
+
+    monkeypatch.setattr(inet.InetStream, "give", sparing)
+    guest = guests()
+    conn = handshaken(guest, listener)
+    written = threading.Thread(target=conn.write, args=(bytes(size),))
+    written.start()
+    left = size
+    while left > 0:
+        left -= len(guest.recv(1 << 20))
+    written.join()
+    assert copied < 8 * size
 
 
 @pytest.mark.parametrize("many", [5, 40])

@@ -184,6 +184,8 @@ class Lab(Shown):
         """
         if isinstance(one, Switch):
             raise PacketlabError("Lab.link", "a host first", f"switch {one.name}")
+        if not isinstance(mtu, int) or not 68 <= mtu <= 65535:  # what the kernel's virtual interfaces take
+            raise PacketlabError("link mtu", "68 to 65535 bytes", f"{mtu!r}")
         subnet = other.subnet if isinstance(other, Switch) else self._subnet()
         if network is None:
             network = other.network if isinstance(other, Switch) else FIRST_NETWORK + self._subnets - 1

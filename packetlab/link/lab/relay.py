@@ -77,14 +77,17 @@ class Relay:
 
     def trouble(self) -> PacketlabError | None:
         """Return how it has ended by itself, None while it runs."""
-        if not self._trouble and self._process.poll() is not None and self._process.stderr is not None:
-            last = self._process.stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
+        errors = self._process.stderr
+        if not self._trouble and errors is not None and not errors.closed and self._process.poll() is not None:
+            last = errors.read().decode(errors="replace").strip().rpartition("\n")[2]
             self._trouble = f"one that has ended with status {self._process.returncode}" + (f": {last}" if last else "")
         if not self._trouble:
             return None
         return PacketlabError(f"link {' -- '.join(self._names)}", "a relay that carries its frames", self._trouble)
 
     def _ask(self, request: object) -> None:
+        if self._control.fileno() < 0:
+            raise PacketlabError(f"link {' -- '.join(self._names)}", "a lab that is open", "one that is closed")
         answer = b""
         with suppress(BrokenPipeError, ConnectionResetError):
             self._control.send(json.dumps(request, default=sorted).encode())

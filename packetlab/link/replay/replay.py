@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.bulk.batch import Batch
 from packetlab.capture import Capture, Frame
-from packetlab.errors import BuildError
+from packetlab.errors import above_zero
 from packetlab.link.port import Port, refusal
 from packetlab.link.replay.report import SECOND, SendReport as SendReport, Tally, progress as _progress
 from packetlab.link.replay.send import STRETCH, part_of, send_batches, wait_until
@@ -53,9 +53,7 @@ def replay(
     A frame that the port refuses (too long for it) is counted in the report, and the rest goes on. OSError: the port was
     closed meanwhile, by another thread too.
     """
-    for name, value in (("speed", speed), ("rate", rate), ("mbps", mbps)):
-        if value is not None and not value > 0:
-            raise BuildError(f"replay: {name}", "a number above 0", value)
+    above_zero("replay", speed=speed, rate=rate, mbps=mbps)
     if topspeed:
         return send_batches(_stretches(capture, count, loop), onto, workers=workers, progress=progress, stop=stop)
     tell = _progress(progress)

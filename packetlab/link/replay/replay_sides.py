@@ -12,7 +12,7 @@ from typing import Any
 
 from packetlab.capture import Capture, Frame
 from packetlab.capture.flows.sides import Side, Sides
-from packetlab.errors import BuildError
+from packetlab.errors import above_zero
 from packetlab.hooks import Shown
 from packetlab.link.port import Port, refusal
 from packetlab.link.replay.replay import _deadlines, _times_over
@@ -72,9 +72,7 @@ def replay_sides(
             Ethernet addresses, time to live and the checksum over it, as after a router.
         stop: a `threading.Event`: ends it when set, within a fifth of a second or the `wait` for a frame.
     """
-    for name, value in (("speed", speed), ("rate", rate), ("mbps", mbps), ("wait", wait)):
-        if value is not None and not value > 0:
-            raise BuildError(f"replay_sides: {name}", "a number above 0", value)
+    above_zero("replay_sides", speed=speed, rate=rate, mbps=mbps, wait=wait)
     sides = capture if isinstance(capture, Sides) else capture.sides(by, servers)
     upcoming: deque[Side] = deque()
     ports = {"client": client, "server": server}

@@ -16,7 +16,7 @@ from typing import Any
 
 from packetlab.bulk.batch import Batch
 from packetlab.capture import Capture, Frame
-from packetlab.errors import BuildError
+from packetlab.errors import above_zero
 from packetlab.link.port import Port
 from packetlab.link.replay.report import SECOND, SendReport, Tally, progress
 from packetlab.link.waits import AT_ONCE, Stop, start
@@ -64,9 +64,7 @@ def send_batches(
     """Send batches one after the other; see `send`."""
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    for name, value in (("workers", workers), ("rate", rate)):
-        if value is not None and not value > 0:
-            raise BuildError(f"send: {name}", "a number above 0", value)
+    above_zero("send", workers=workers, rate=rate)
     return _Sending(onto, workers if onto.parallel else 1, progress).run(_paced(batches, rate, stop, onto))
 
 

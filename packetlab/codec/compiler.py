@@ -89,7 +89,7 @@ def compile_init(cls: type[AnyHeader]) -> None:
     # A field may have any name without a leading underscore, so all other names here have one.
     names: dict[str, Any] = {"_wrong_name": wrong_name, "_cls": cls, "_type": type, "_len": len}
     names.update(_int=int, _bytes=bytes, _str=str, _isinstance=isinstance, _Tolerance=Tolerance)
-    names.update(_has_pattern=_has_pattern, _only_marked=only_marked)
+    names.update(_has_pattern=_has_pattern, _only_marked=only_marked, _plain=_plain, _tuple=tuple)
     keywords = "".join(f", {f.name}=None" for f in cls._fields)
     # Not with a bare *: filling in defaults of keyword-only parameters takes a dictionary lookup for each.
     lines = [f"def __init__(_self, _unnamed=None{keywords}, **_wrong):"]
@@ -105,24 +105,26 @@ def compile_init(cls: type[AnyHeader]) -> None:
         default = repr(initial) if isinstance(initial, int) or initial is None else f"_D_{name}"
         names[f"_F_{name}"], where = kind, f"'{cls.__name__}.{name}'"
         lines += [f"    if {name} is None: _self.{f.slot} = {default}"]
-        fits = ""
-        if kind.wire == "number":
+        fits, fitting = "", name
+        if kind.wire == "items":
+            names[f"_I_{name}"] = kind.item
+            fits = f"_plain({name}, _I_{name}, {kind.item._declaration.prototype_bit:#x})"
+            fitting = f"_tuple({name})"
+        elif kind.wire == "number":
             fits = f"_type({name}) is _int and {kind.low} <= {name} <= {kind.high}"
         elif kind.verbatim:
             fits = f"_type({name}) is _bytes" + (
                 f" and _len({name}) == {kind.bits // 8}" if kind.bits is not None else ""
             )
         if fits:
-            lines += [f"    elif {fits}: _s |= {f.bit:#x}; _self.{f.slot} = {name}"]
+            lines += [f"    elif {fits}: _s |= {f.bit:#x}; _self.{f.slot} = {fitting}"]
         # Text is tried first: addresses are mostly written so.
         lines += [f"    elif _type({name}) is _str or not _isinstance({name}, _Tolerance):"]
-        lines += [f"        _s |= {f.bit:#x}", f"        _self.{f.slot} = _K_{name}({name}, {where})", "    else:"]
-        lines += [f"        _s |= {f.bit | cls._declaration.prototype_bit:#x}"]
-        lines += [f"        _self.{f.slot} = {name}.bound_to(_F_{name}, {where})"]
+        lines += [f"        _s |= {f.bit:#x}", f"        _self.{f.slot} = _K_{name}({name}, {where})"]
         if kind.wire == "items":
-            lines += [
-                f"    if {name} is not None and _has_pattern(_self.{f.slot}): _s |= {cls._declaration.prototype_bit:#x}"
-            ]
+            lines += [f"        if _has_pattern(_self.{f.slot}): _s |= {cls._declaration.prototype_bit:#x}"]
+        lines += ["    else:", f"        _s |= {f.bit | cls._declaration.prototype_bit:#x}"]
+        lines += [f"        _self.{f.slot} = {name}.bound_to(_F_{name}, {where})"]
     lines += ["    _self._state = _s"]
     header: Any = cls
     header.__init__ = function(lines, names, f"{cls.__name__}.__init__")
@@ -194,6 +196,16 @@ def replaced(header: H, changes: dict[str, Any]) -> H:
         patterns = any(_has_pattern(getattr(made, f.slot)) for f in cls._fields)
     made._state = state | prototype if patterns else state & ~prototype
     return made
+
+
+def _plain(value: Any, item: Any, prototype: int) -> bool:
+    """Whether a value for a repeated field is a list or tuple of headers of class `item`, none of them a prototype."""
+    plain = type(value) is list or type(value) is tuple
+    for h in value if plain else ():
+        if type(h) is not item or h._state >= prototype:
+            plain = False
+            break
+    return plain
 
 
 def _has_pattern(raw: Any) -> bool:

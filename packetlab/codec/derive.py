@@ -31,11 +31,15 @@ def missing(header: AnyHeader, name: str) -> BuildError:
 
 
 class Piece(NamedTuple):
-    """Some of the bytes that are packed: source for each unit of a run, or for bytes (`run` is None). `size` is a number or source."""
+    """Some of the bytes that are packed: source for each unit of a run, or for bytes (`run` is None). `size` is a number or source.
+
+    Where `there` is source for a condition, they are packed where it holds.
+    """
 
     codes: tuple[str, ...]
     size: int | str
     run: Run | None = None
+    there: str = ""
 
 
 class _Sizes(Values):

@@ -188,23 +188,29 @@ class Packing(Deriving):
                 piece = Piece(tuple(map(self.unit, inner.run.units)), inner.run.size, inner.run)
                 if isinstance(step, When):
                     there = self.present(step.field)
-                    piece = Piece(
-                        (f"({self.joined((piece,))} if {there} else b'')",), f"({piece.size} if {there} else 0)"
-                    )
+                    piece = piece._replace(size=f"({piece.size} if {there} else 0)", there=there)
                 pieces.append(piece)
             elif step.fields and not self.is_left_out(step.fields[0]):
                 code = self.bytes_source(step.fields[0])
-                pieces.append(Piece((code,), f"len({code})"))
+                there = self.present(step.fields[0]) if isinstance(step, When) else ""
+                pieces.append(Piece((code,), f"len({code})", there=there))
         return tuple(pieces)
 
     def joined(self, pieces: tuple[Piece, ...]) -> str:
         """Source for the bytes of some pieces; runs side by side are packed at once."""
+        conditions = {piece.there for piece in pieces if piece.there}
+        if len(conditions) == 1:
+            all_there = tuple(piece._replace(there="") for piece in pieces)
+            others = tuple(piece for piece in pieces if not piece.there)
+            return f"({self.joined(all_there)} if {conditions.pop()} else {self.joined(others)})"
         terms: list[str] = []
-        for order, some in groupby(pieces, lambda piece: piece.run and piece.run.order):
+        for (order, there), some in groupby(pieces, lambda piece: (piece.run and piece.run.order, piece.there)):
             together = [*some]
             codes = [code for piece in together for code in piece.codes]
             if order is None:
                 terms += codes
+            elif there:
+                terms.append(self.joined(tuple(together)))
             else:
                 var = f"S_{len(self.names)}{self.tag}"
                 self.names[var] = Run([unit for piece in together if piece.run for unit in piece.run.units]).struct.pack
@@ -385,19 +391,25 @@ def _writer(field: Field) -> Any:
     part = Packing(item, ())
     part.names.update(F=field, stack=(), i=0, above=None, ends=ends, after_end=after_end, unended=unended)
     part.source()
-    lines = ["if type(h) is bytes: add(h); ended = True; continue", "s = h._state"]
-    lines += [f"if s >> {2 * len(item.fields)}: add(cut_encode(h, b'')); continue"]
-    ended = "False"
+    ended = "ends(F, h)" if until is None or not item.always_tells(until) else until.code(part)
+    lines = ["s = h._state", f"if s > {(1 << 2 * len(item.fields)) - 1:#x}: add(cut_encode(h, b'')); continue"]
+    lines += [*part.lines, *part.tried(f"add({part.joined(part.pieces)})", "(h, ''),")]
+    # Bytes that are no whole item come last.
+    head = ["def pack(items, header):", "    ended, more = False, []"]
+    head += ["    if items and type(items[-1]) is bytes: items, more = items[:-1], [items[-1]]"]
+    head += ["    found, left = [], iter(items)", "    add = found.append", "    for h in left:"]
+    tail = ["    return found + more"]
     if until is not None:
-        ended = until.code(part) if item.always_tells(until) else "ends(F, h)"
-        # Bytes after the last item are read back as such unless the list has no other end.
+        lines.append(f"if {ended}: ended = True; break")
+        # They are read back as such after the item that ends the others, unless the list has no other end.
         alone = any(
             isinstance(step, Listed) and step.count is None and step.field is field for step in owner.plan.within
         )
-        lines.insert(0 if alone else 1, "if ended: raise after_end(F, h)")
-    lines += [*part.lines, *part.tried(f"add({part.joined(part.pieces)})", "(h, ''),"), f"ended = {ended}"]
-    head = ["def pack(items, header):", "    found, ended = [], False", "    add = found.append", "    for h in items:"]
-    tail = ["    if header is not None and not ended: raise unended(header, F.name)", "    return found"]
+        tail = [
+            f"    for h in [*left{', *more' if alone else ''}] if ended else (): raise after_end(F, h)",
+            "    if header is not None and not ended and not more: raise unended(header, F.name)",
+            *tail,
+        ]
     made = function([*head, *("        " + line for line in lines), *tail], part.names, f"{item.name} items")
     _writers[field] = made
     return made

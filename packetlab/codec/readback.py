@@ -44,9 +44,8 @@ def checks(to: SourceWriter) -> list[str]:
             f = step.field
             if not any(isinstance(leaf, Has) and leaf.name == f.name for leaf in step.condition.leaves()):
                 anew = f"s{tag} & {f.bit | f.bit << len(header.fields):#x} == {f.bit:#x}"
-                found.append(
-                    f"if {anew} and not {to.present(f)} and h{tag}.{f.slot} is not None: raise absent(h{tag}, '{f.name}')"
-                )
+                given = f"{anew} and h{tag}.{f.slot} is not None"
+                found.append(f"if not {to.present(f)} and {given}: raise absent(h{tag}, '{f.name}')")
         if isinstance(inner, Sized | Listed):
             said = inner.field.size if isinstance(inner, Sized) else inner.field.count
             if said is not None and not _follows_from(header, needs(said), inner.field.name):

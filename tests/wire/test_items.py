@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import struct
+import sys
 from typing import Annotated
 
 import pytest
@@ -30,6 +31,7 @@ from packetlab import (
     fixed_bytes,
     many,
     size_of,
+    sized,
     when,
 )
 from packetlab.declare.kinds import Filled
@@ -194,3 +196,36 @@ def test_what_is_no_header_is_refused_as_an_item() -> None:
     for wrong in (5, None, 1.5):
         with pytest.raises(BuildError, match=r"IPv4\.options: expected headers \(IPOption\)"):
             IPv4().replace(options=wrong)
+
+
+def test_a_list_is_taken_and_packed_without_a_call_for_each_item() -> None:
+    with bindings():
+
+        class Choice(Header):
+            kind: U8 = 0
+            length: U8 | None = when(field("kind") != 0, auto(size_of("data")))
+            data: Bytes | None = when(field("kind") != 0, sized(field("length"), b""))
+
+        class Choices(Header):
+            items: tuple[Choice, ...] = many(until=field("kind") == 0)
+
+        def calls(count: int) -> int:
+            given, seen = [*[Choice(kind=7, data=b"ab")] * count, Choice()], 0
+
+            def count_call(frame: object, event: str, argument: object) -> None:
+                nonlocal seen
+                seen += event == "call"
+
+            sys.setprofile(count_call)
+            try:
+                built = bytes(Choices(items=given))
+            finally:
+                sys.setprofile(None)
+            assert built == b"\7\2ab" * count + b"\0"
+            return seen
+
+        calls(1)  # what is compiled when first used
+        assert calls(10) == calls(100)
+        for more in (Choice(kind=1), b"\1"):
+            with pytest.raises(BuildError, match="nothing after the item for which kind == 0"):
+                bytes(Choices(items=[Choice(), more]))

@@ -29,13 +29,14 @@ def rows_trace(first: type[AnyHeader], columns: Sequence[Query]) -> Callable[...
 
     numbers = on_the_way(first, columns)
     names: dict[str, Any] = {"np": np, "number_at": number_at, "bytes_at": bytes_at, "filled": filled}
-    arrays_of = array_names(columns)
-    steps: dict[int, Any] = {}
-    for cls, number in numbers.items():
-        writer = RowScanner(cls, numbers, columns)
-        head = f"def step(work, seen, last, missing, unfit, data, rows, begin, end, partial{''.join(', ' + name for name in arrays_of)}):"
-        lines = [head, *("    " + line for line in writer.source())]
-        steps[number] = function(lines, dict(names), f"columns of {cls.__name__}")
+    arguments = ", ".join(["work, seen, last, missing, unfit, data, rows, begin, end, partial", *array_names(columns)])
+    classes = list(numbers)
+    steps: dict[int, Any] = {}  # written when a packet first has such a header: many are on the way, few are met
+
+    def step(number: int) -> Any:
+        cls = classes[number - 1]
+        lines = [f"def step({arguments}):", *("    " + line for line in RowScanner(cls, numbers, columns).source())]
+        return function(lines, dict(names), f"columns of {cls.__name__}")
 
     def trace(data: Any, starts: Any, sizes: Any, missing: Any, unfit: Any, *arrays: Any) -> None:
         start = numbers.get(first)
@@ -50,6 +51,8 @@ def rows_trace(first: type[AnyHeader], columns: Sequence[Query]) -> Callable[...
                 return
             now, work = work, []
             for number, rows, begin, end, partial in now:
+                if number not in steps:
+                    steps[number] = step(number)
                 steps[number](work, seen, last, missing, unfit, data, rows, begin, end, partial, *arrays)
         for _, rows, *_ in work:
             unfit[rows] = True

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import linecache
 import weakref
+from itertools import count
 from typing import Any, ClassVar
+
+_numbers = count(2)
 
 
 def function(lines: list[str], names: dict[str, Any], what: str) -> Any:
     """Compile a function from its lines (the first is its ``def``) and return it; `names` is what it may refer to."""
     text = "\n".join(lines) + "\n"
-    place, number = f"<packetlab {what}>", 1
-    while place in linecache.cache:
-        number += 1
-        place = f"<packetlab {what} {number}>"
+    place = f"<packetlab {what}>"
+    if place in linecache.cache:
+        place = f"<packetlab {what} {next(_numbers)}>"
     found: dict[str, Any] = {}
     exec(compile(text, place, "exec"), names, found)
     (made,) = found.values()

@@ -38,7 +38,7 @@ from packetlab import (
 from packetlab.capture.capture import as_test
 from packetlab.capture.tables import engines as traces
 from packetlab.capture.tables.engines import FieldFilter
-from packetlab.declare.registry import bind
+from packetlab.protocols.linktypes import FIRST
 from tests.capture.test_table import plainly
 from tests.conftest import CORPUS, amount
 
@@ -58,34 +58,36 @@ PROTOTYPES: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.fixture(params=["rows", "loops"])
-def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traces, "REMEMBERED", 1000)  # all that is queried here of all files, of each type of link
-    if request.param == "loops":
-        monkeypatch.setattr(traces.loops, "compiled", plainly)
-        monkeypatch.setattr(traces.loops, "available", lambda: True)
-        monkeypatch.setattr(traces.loops, "kept", lambda source: True)
-        monkeypatch.setattr(traces.loops, "loaded", lambda: True)
-    else:
-        monkeypatch.setattr(traces.loops, "available", lambda: False)
+def by(engine: str, patch: pytest.MonkeyPatch) -> None:
+    """Have filters answered by numpy, or by loops as Python runs them."""
+    patch.setattr(traces, "REMEMBERED", 1000)  # all that is queried here of all files, of each type of link
+    patch.setattr(traces.loops, "available", lambda: engine == "loops")
+    if engine == "loops":
+        patch.setattr(traces.loops, "compiled", plainly)
+        patch.setattr(traces.loops, "kept", lambda source: True)
+        patch.setattr(traces.loops, "loaded", lambda: True)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("name", FILES)
 def test_the_same_frames_pass(name: str) -> None:
     capture = Capture(CORPUS / name, strict=False)
     frames = list(capture)
     packets = [frame.packet() for frame in frames]
-    for pattern in (*WORDS, *PROTOTYPES):
-        test = as_test(pattern)
+    tests = {pattern: as_test(pattern) for pattern in (*WORDS, *PROTOTYPES)}
+    wanted = {}
+    for pattern, test in tests.items():
         assert FieldFilter.able(test), pattern
         query = compile_filter(pattern) if isinstance(pattern, str) else None
-        wanted = [
+        wanted[pattern] = [
             frame for frame, packet in zip(frames, packets, strict=True)
             if (query(packet) if query is not None else pattern in packet if isinstance(pattern, type) else pattern.matches(packet))
         ]  # fmt: skip
-        assert list(capture.where(pattern)) == wanted, pattern
+    for engine in ("rows", "loops"):
+        with pytest.MonkeyPatch.context() as patch:
+            by(engine, patch)
+            for pattern, some in wanted.items():
+                assert list(capture.where(pattern)) == some, (engine, pattern)
 
 
 def test_frames_that_do_not_pass_are_never_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,6 +157,9 @@ def _queried(pattern: Any, frame: Frame) -> bool:
     )
 
 
+USER = 147  # a link type that is nobody's
+
+
 class Wide(Header):
     """Numbers at the edges of what arrays hold."""
 
@@ -164,14 +169,14 @@ class Wide(Header):
 
 
 @pytest.mark.slow
-@settings(max_examples=amount(50, 1000))
+@settings(max_examples=amount(25, 1000))
 @given(
     st.lists(st.tuples(st.integers(-(1 << 15), (1 << 15) - 1), st.integers(0, (1 << 64) - 1)), max_size=8), st.data()
 )
 def test_numbers_at_the_edges(values: list[tuple[int, int]], data: st.DataObject) -> None:
-    with bindings():
-        bind(Wide, Ether, {"type": 0x88B5})
-        frames = [Frame(bytes(Ether() / Wide(small=small, stamp=stamp))) for small, stamp in values]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(FIRST, USER, Wide)  # alone: no other header is on the way, and none has to be compiled
+        frames = [Frame(bytes(Wide(small=small, stamp=stamp)), linktype=USER) for small, stamp in values]
         small, stamp = data.draw(st.sampled_from([*values, (-1, 1 << 63)]))
         for pattern in (Wide(small=small), Wide(stamp=stamp), Wide(small=between(small, 5) if small <= 5 else small)):
             test = as_test(pattern)
@@ -182,17 +187,16 @@ def test_numbers_at_the_edges(values: list[tuple[int, int]], data: st.DataObject
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # numba compiles for a minute, on a busy machine for more
 def test_numba_knows_numbers_with_the_highest_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numba")
     monkeypatch.setattr(traces.loops, "kept", lambda source: True)
     monkeypatch.setattr(traces.loops, "loaded", lambda: True)
-    with bindings():
-        bind(Wide, Ether, {"type": 0x88B5})
-        stamps = [0, (1 << 63) - 1, 1 << 63, (1 << 64) - 1]
-        (batch,) = Capture.of([Frame(bytes(Ether() / Wide(stamp=stamp, small=-1))) for stamp in stamps]).batches()
-        assert FieldFilter(as_test(Wide(stamp=1 << 63))).mask(batch).tolist() == [False, False, True, False]
-        assert FieldFilter(as_test(Wide(small=-1))).mask(batch).all()
+    monkeypatch.setitem(FIRST, USER, Wide)
+    stamps = [0, (1 << 63) - 1, 1 << 63, (1 << 64) - 1]
+    frames = [Frame(bytes(Wide(stamp=stamp, small=-1)), linktype=USER) for stamp in stamps]
+    (batch,) = Capture.of(frames).batches()
+    assert FieldFilter(as_test(Wide(stamp=1 << 63))).mask(batch).tolist() == [False, False, True, False]
+    assert FieldFilter(as_test(Wide(small=-1))).mask(batch).all()
 
 
 def test_a_filter_in_words_is_data() -> None:

@@ -35,8 +35,10 @@ from packetlab import (
 )
 from packetlab.capture.tables import engines as traces
 from packetlab.declare.kinds import Named
+from packetlab.protocols.linktypes import FIRST
 from tests.capture.stacks import Stack
 from tests.capture.test_table import agree
+from tests.conftest import amount
 
 
 def wrapping(source: str) -> Any:
@@ -48,7 +50,7 @@ def wrapping(source: str) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["rows", "loops"])
-@settings(max_examples=15)
+@settings(max_examples=amount(8, 200))
 @given(st.integers(0, 2**40))
 def test_columns_of_any_stack_of_declarations(engine: str, seed: int) -> None:
     with bindings(), pytest.MonkeyPatch.context() as patch:
@@ -59,7 +61,7 @@ def test_columns_of_any_stack_of_declarations(engine: str, seed: int) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=12)
+@settings(max_examples=amount(6, 200))
 @given(st.integers(0, 2**40))
 def test_filters_of_any_stack_of_declarations(seed: int) -> None:
     agreed(seed, ["rows", "loops"])
@@ -205,12 +207,11 @@ def test_a_field_that_is_absent_names_no_header_and_a_subclass_counts_as_its_bas
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # numba compiles for a minute, on a busy machine for more
-def test_numba_compiles_what_stacks_ask() -> None:
+def test_numba_compiles_what_stacks_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numba")
     with bindings():
 
-        class Lower(Header, under=Ether, when={"type": 0x88B5}):
+        class Lower(Header):
             kind: U64 = 0
             marks: Annotated[Named[Marked], bits(64)] = default(Marked.LAST)
 
@@ -222,8 +223,9 @@ def test_numba_compiles_what_stacks_ask() -> None:
         ):
             y: U8 = 4
 
+        monkeypatch.setitem(FIRST, 147, Lower)  # no other header is on the way, and none has to be compiled
         frames = [
-            Frame(bytes(Ether() / Lower(kind=kind, marks=marks)) + b"\3\4")
+            Frame(bytes(Lower(kind=kind, marks=marks)) + b"\3\4", linktype=147)
             for kind, marks in (((1 << 64) - 1, 1 << 63), (1 << 63, 1), (0, (1 << 63) + 1))
         ]
         agree(Capture.of(frames), ("lower.kind", "lower.marks.first", "upper.x", "more.y"), "loops")

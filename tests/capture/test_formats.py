@@ -227,7 +227,7 @@ def test_damage_is_reported_with_where_expected_and_got(damage: bytes, complaint
     ),
     st.binary(max_size=300),
 )
-@settings(max_examples=amount(150, 3000))
+@settings(max_examples=amount(50, 3000))
 def test_hostile_bytes_give_frames_or_a_capture_error(head: bytes, rest: bytes) -> None:
     capture = read(head + rest, strict=False)
     for frame in capture:

@@ -134,7 +134,7 @@ def programs(draw) -> tuple[Instruction, ...]:
 
 
 @pytest.mark.slow
-@settings(max_examples=amount(100, 3000))
+@settings(max_examples=amount(40, 3000))
 @given(programs(), st.lists(st.binary(max_size=60), min_size=1, max_size=5))
 def test_any_program_does_the_same_in_each_machine(program, packets: list[bytes]) -> None:
     batch = Batch.of(packets)
@@ -143,7 +143,7 @@ def test_any_program_does_the_same_in_each_machine(program, packets: list[bytes]
         assert runner(program, batch.data, batch, batch.sizes + 4).tolist() == one
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=amount(15, 500), deadline=None)
 @given(programs(), st.binary(min_size=1, max_size=60))
 def test_libpcap_runs_any_program_to_the_same_end(program, packet: bytes) -> None:
     cypcap = pytest.importorskip("cypcap")

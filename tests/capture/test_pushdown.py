@@ -29,7 +29,6 @@ from packetlab import (
     XNSAddress,
     any_value,
     between,
-    bindings,
     compile_filter,
     masked,
     one_of,

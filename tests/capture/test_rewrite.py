@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from packetlab import (
     ARP,
@@ -262,7 +262,6 @@ def test_hosts_of_xns_are_mac_addresses_too(payload: bytes) -> None:
     assert fixed.data == bytes(packet)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_any_bytes_go_through(data: st.DataObject) -> None:
     packet = bytearray(bytes(data.draw(st.sampled_from(stack()))))

@@ -297,7 +297,7 @@ def stacks(draw: Any) -> Any:
 
 
 @pytest.mark.slow
-@settings(max_examples=amount(50, 600), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=amount(25, 600), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data(), st.sampled_from(sorted(ALL)), st.booleans())
 def test_no_address_of_drawn_stacks_stays(data: st.DataObject, how: str, damaged: bool) -> None:
     with bindings():
@@ -481,7 +481,7 @@ def test_ordinary_frames_are_never_dissected(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.slow
-@settings(max_examples=amount(30, 600), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=amount(15, 600), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data(), st.sampled_from(sorted(ALL)))
 def test_any_bytes_of_drawn_stacks_go_through(data: st.DataObject, how: str) -> None:
     """Cut, with bits turned, of any link type: nothing raises, sizes stay, and what is said of checksums does."""

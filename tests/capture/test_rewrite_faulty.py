@@ -196,7 +196,7 @@ BYTE_VALUES = st.one_of(st.sampled_from([0, 1, 4, 5, 6, 17, 41, 47, 58, 0x45, 0x
 
 
 @pytest.mark.slow
-@settings(max_examples=amount(150, 3000), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=amount(50, 3000), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(WHOLE),
     st.lists(st.tuples(st.integers(0, 89), BYTE_VALUES), min_size=1, max_size=3),

@@ -30,6 +30,7 @@ from packetlab import (
     sized,
     when,
 )
+from tests.conftest import amount
 
 
 class Varint(Kind):
@@ -103,9 +104,6 @@ def test_it_builds_and_reads_back(note) -> None:
         assert read[note].device == "00-00-00-00-00-00-00-01" and read[note].rest == b"end"
         assert read.encode() == bytes(packet)
         assert bytes(read.replace(note, text=b"yz")) == bytes(Ether() / note(text=b"yz", rest=b"end"))
-
-
-@settings(max_examples=60)
 @given(st.binary(max_size=40))
 def test_any_bytes_come_back(data: bytes) -> None:
     with bindings():
@@ -160,7 +158,7 @@ def test_it_has_columns_and_filters_through_objects(note) -> None:
 def test_strategies_draw_it(note) -> None:
     from packetlab import strategies
 
-    @settings(max_examples=50)
+    @settings(max_examples=amount(25, 500))
     @given(strategies.headers(note))
     def drawn(header: Any) -> None:
         assert dissect(bytes(Ether() / header))[note] == header
@@ -303,7 +301,7 @@ def test_strategies_draw_text_without_throwing_most_away() -> None:
 
         seen = set()
 
-        @settings(max_examples=100, database=None)
+        @settings(max_examples=amount(50, 500), database=None)
         @given(strategies.headers(Words))
         def drawn(header: Any) -> None:
             seen.add(header.three)

@@ -415,7 +415,7 @@ PACKETS = (
 
 
 @pytest.mark.slow
-@settings(max_examples=amount(100, 3000))
+@settings(max_examples=amount(40, 3000))
 @given(
     packets=st.lists(PACKETS, max_size=12),
     asks=st.booleans(),

@@ -12,9 +12,10 @@ from packetlab.export import dpkt_class, scapy_class
 from packetlab.export.bridges.dpkt_declared import names_of as dpkt_names
 from packetlab.export.bridges.scapy_declared import names_of as scapy_names
 from packetlab.packet.packet import Header as AnyHeader
+from tests.conftest import amount
 from tests.export.declared import ALL, MINE, Buoy, Chosen, Everything, Label, Trailing, bytes_of, header, stacked
 
-FEW = settings(max_examples=25)
+FEW = settings(max_examples=amount(10, 200))
 
 
 def names(cls: type[Header]) -> dict[str, tuple[str, str]]:

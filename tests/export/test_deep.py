@@ -27,7 +27,7 @@ from packetlab import (
     deep_names,
     dissect,
 )
-from tests.conftest import CORPUS
+from tests.conftest import CORPUS, amount
 
 BOTH = pytest.mark.parametrize("using", ["scapy", "dpkt"])
 QUERY = bytes(dpkt.dns.DNS(id=7, qd=[dpkt.dns.DNS.Q(name="example.org", type=1)]))
@@ -184,7 +184,7 @@ def test_a_wrong_name_is_reported_with_the_nearest() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["dns", "http", "tls", "dhcp", "ntp", "bgp", "radius", "rip", "smb", "tftp", "sip"])
-@settings(max_examples=30)
+@settings(max_examples=amount(15, 500))
 @given(data=st.binary(max_size=120), cut=st.integers(0, 60), port=st.integers(0, 600))
 def test_any_bytes_give_a_result_that_is_safe_to_print(name: str, data: bytes, cut: int, port: int) -> None:
     known = {"dns": QUERY, "http": REQUEST}.get(name, b"")

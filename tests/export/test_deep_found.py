@@ -206,7 +206,7 @@ def test_what_a_library_builds_is_believed() -> None:
     assert refused == []
 
 
-@settings(max_examples=amount(150, 3000))
+@settings(max_examples=amount(50, 3000))
 @given(
     st.sampled_from(sorted(_PLAUSIBLE)),
     st.binary(max_size=60),

@@ -40,6 +40,7 @@ from packetlab import (
 )
 from packetlab.cli import main
 from packetlab.declare.registry import declared
+from tests.conftest import amount
 
 UDP_PACKET = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=9999, dport=9998) / b"hello"
 TCP_PACKET = (
@@ -50,7 +51,7 @@ TCP_PACKET = (
 )
 SPP_PACKET = Ether() / IDP(dst="1.2.3", src="1.4.5") / SPP(seq=1) / b"data"
 EVERY = [cls for cls in declared() if cls.__module__.startswith("packetlab.")]
-RELAXED = settings(max_examples=8, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=amount(5, 100), suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize("case", malformed(UDP_PACKET), ids=str)
@@ -73,7 +74,7 @@ def test_for_every_declared_header_what_is_expected_is_what_is_reported(cls: typ
 
 
 @pytest.mark.slow
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=amount(25, 1000), suppress_health_check=list(HealthCheck))
 @given(pl.strategies.packets())
 def test_for_any_stack_what_is_expected_is_what_is_reported(packet: Packet) -> None:
     for case in malformed(packet):

@@ -34,7 +34,7 @@ from packetlab.declare.registry import declared
 from tests.conftest import amount
 
 DECLARED = [cls for cls in declared() if cls.__module__.startswith("packetlab.")]
-RELAXED = settings(max_examples=40, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=amount(20, 500), suppress_health_check=list(HealthCheck))
 
 
 def readable(packet: Packet) -> bool:
@@ -46,7 +46,7 @@ def readable(packet: Packet) -> bool:
 @pytest.mark.parametrize("values", ["valid", "any"])
 @pytest.mark.parametrize("cls", DECLARED, ids=lambda cls: cls.__name__)
 def test_every_declared_header_is_drawn_so_that_it_reads_back(cls: type[Header], values: Any) -> None:
-    @settings(RELAXED, max_examples=15)
+    @settings(RELAXED, max_examples=amount(8, 200))
     @given(pl.strategies.packets(cls, values=values))
     def check(packet: Packet) -> None:
         assert type(packet.layers[0]) is cls and readable(packet)
@@ -55,7 +55,7 @@ def test_every_declared_header_is_drawn_so_that_it_reads_back(cls: type[Header],
 
 
 @pytest.mark.slow
-@settings(max_examples=amount(100, 2000), suppress_health_check=list(HealthCheck))
+@settings(max_examples=amount(40, 2000), suppress_health_check=list(HealthCheck))
 @given(pl.strategies.packets())
 def test_any_stack_that_bindings_allow_reads_back(packet: Packet) -> None:
     assert readable(packet)
@@ -171,7 +171,7 @@ def test_a_declaration_of_ones_own_with_conditions_counts_and_units() -> None:
             parts: tuple[Part, ...] = pl.many()
             tail: pl.Bytes = b""
 
-        @settings(max_examples=amount(60, 2000), suppress_health_check=list(HealthCheck))
+        @settings(max_examples=amount(25, 2000), suppress_health_check=list(HealthCheck))
         @given(pl.strategies.packets(Own))
         def check(packet: Packet) -> None:
             assert readable(packet) and len(bytes(packet[Own])) % 4 == 0

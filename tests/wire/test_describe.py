@@ -477,7 +477,7 @@ def random_descriptions(draw: Any) -> list[dict[str, Any]]:  # noqa: C901  a cas
 
 @pytest.mark.slow
 @given(random_descriptions(), st.lists(st.binary(max_size=60), min_size=1, max_size=4))
-@settings(max_examples=amount(75, 1500))
+@settings(max_examples=amount(30, 1500))
 def test_random_declarations_travel_and_read_alike(some: list[dict[str, Any]], data: list[bytes]) -> None:
     with bindings():
         try:
@@ -517,7 +517,7 @@ def places(node: Any) -> Iterator[tuple[Any, Any]]:
 
 @pytest.mark.slow
 @given(random_descriptions(), st.data())
-@settings(max_examples=amount(150, 4000))
+@settings(max_examples=amount(50, 4000))
 def test_a_hostile_declaration_is_refused_or_harmless(some: list[dict[str, Any]], data: Any) -> None:
     some = copy.deepcopy(some)
     for _ in range(data.draw(st.integers(1, 2))):

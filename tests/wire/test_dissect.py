@@ -100,7 +100,7 @@ def test_what_was_built_is_read_back_whole(packet) -> None:
 
 
 @given(st.sampled_from(FIRST), st.binary(max_size=120))
-@settings(max_examples=amount(200, 5000))
+@settings(max_examples=amount(60, 5000))
 @example(IPv4, b"E" + bytes(19))
 @example(IPv4, bytes.fromhex("4f"))
 def test_any_bytes_come_back_from_any_header(first: type[Header], data: bytes) -> None:
@@ -113,7 +113,7 @@ def test_any_bytes_come_back_from_any_header(first: type[Header], data: bytes) -
     st.integers(0, 200),
     st.lists(st.tuples(st.integers(0, 150), st.integers(0, 255)), max_size=4),
 )
-@settings(max_examples=amount(200, 5000))
+@settings(max_examples=amount(60, 5000))
 def test_damaged_packets_come_back(data: bytes, keep: int, changes: list[tuple[int, int]]) -> None:
     damaged = bytearray(data[:keep])
     for place, value in changes:

@@ -260,7 +260,7 @@ def test_causes_set_in_one_packet_make_it_the_other(ours: Any, theirs: Any, caug
 
 
 @pytest.mark.slow
-@settings(max_examples=amount(100, 2000))
+@settings(max_examples=amount(40, 2000))
 @given(st.binary(max_size=80), st.binary(max_size=80), st.sampled_from([Ether, IPv4, IPv6, TCP, ICMP, None]))
 def test_whatever_the_bytes_there_is_an_explanation(left: bytes, right: bytes, first: Any) -> None:
     one, other = dissect(left, first), dissect(right, first)
@@ -271,7 +271,7 @@ def test_whatever_the_bytes_there_is_an_explanation(left: bytes, right: bytes, f
 
 
 @pytest.mark.slow
-@settings(max_examples=amount(100, 2000))
+@settings(max_examples=amount(40, 2000))
 @given(st.integers(0, 57), st.integers(0, 255), st.integers(0, 57))
 def test_one_byte_changed_anywhere_is_explained(place: int, value: int, cut: int) -> None:
     data = bytes(BASE)

@@ -44,6 +44,7 @@ from packetlab import (
 from packetlab.codec import stacks
 from packetlab.codec.stacks import OFTEN, stack_decoders
 from packetlab.declare import registry
+from tests.conftest import amount
 
 DISSECT = sys.modules["packetlab.protocols.dissect"]
 FILES = sorted(path for path in Path("captures").rglob("*") if ".pcap" in path.name and "licences" not in path.parts)
@@ -189,7 +190,7 @@ def test_captures_hold_the_same_packets_read_lazily(path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=200)
+@settings(max_examples=amount(60, 2000))
 def test_drawn_bytes_are_read_the_same(data: st.DataObject) -> None:
     taught([frame for frame in SEEDS if not is_lazy(dissect(frame))])
     frame = bytearray(data.draw(st.sampled_from(SEEDS)))

@@ -113,7 +113,7 @@ BITS = st.lists(st.sampled_from([0, 0, 1, 2, 3, 5, 255, 0x12, 0x21]), max_size=2
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [f.name for f in Lists._fields[1:]])
 @given(data=BITS, count=st.none() | st.integers(-1, 4), whole=st.booleans(), start=st.integers(0, 2))
-@settings(max_examples=amount(150, 3000))
+@settings(max_examples=amount(50, 3000))
 def test_items_are_read_as_the_careful_reader_reads_them(
     name: str, data: bytes, count: int | None, whole: bool, start: int
 ) -> None:

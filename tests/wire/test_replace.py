@@ -71,7 +71,7 @@ ANYTHING = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=amount(150, 4000))
+@settings(max_examples=amount(50, 4000))
 @given(st.sampled_from([(layer, name) for layer, name, _ in own_values(WHOLE)] + [(UDP, "payload")]), ANYTHING)
 def test_whatever_does_not_fit_is_a_build_error(place: Any, value: Any) -> None:
     with suppress(BuildError):

@@ -65,6 +65,7 @@ from packetlab import (
     xns_checksum,
 )  # fmt: skip
 from packetlab.bulk.batch import Batch
+from tests.conftest import amount
 
 
 def same(variation: Any, vectorised: bool = True) -> None:
@@ -126,7 +127,7 @@ def varying(draw: Any, packet: Packet) -> dict[Any, Any]:
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=amount(10, 200))
 @given(st.data())
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_each_row_is_what_objects_build(name: str, data: st.DataObject) -> None:
@@ -146,7 +147,7 @@ def test_all_of_it_is_vectorised(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", ["internet", "internet, zero is none", "xns", "crc32", "crc32c", "sctp"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=amount(15, 300))
 @given(st.data())
 def test_every_algorithm_over_any_parts_of_a_users_own_header(rule: str, data: st.DataObject) -> None:
     make = {
@@ -364,7 +365,7 @@ def test_all_that_came_once_and_in_order_is_right() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=amount(10, 200))
 @given(st.randoms(use_true_random=False), st.integers(0, 40), st.integers(0, 40), st.integers(1, 300))
 def test_losses_duplicates_and_strangers_are_counted(
     chance: random.Random, lost: int, doubled: int, stretch: int
@@ -381,7 +382,7 @@ def test_losses_duplicates_and_strangers_are_counted(
     assert not report
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=amount(10, 200))
 @given(st.randoms(use_true_random=False), st.integers(1, 300))
 def test_reorder_is_that_of_rfc_4737(chance: random.Random, stretch: int) -> None:
     came = list(range(1000))

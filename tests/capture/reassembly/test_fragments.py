@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from packetlab import GRE, ICMP, TCP, UDP, Capture, Ether, Fragment, Frame, IPv4, IPv4Flags, IPv6, TCPFlags
 from packetlab.capture.reassembly import Datagram, Fragments
@@ -58,7 +58,6 @@ def six(offset: int, data: bytes, more: bool, id: int = 5) -> bytes:
     return bytes(Ether() / ip / Fragment(next_header=17, offset=offset // 8, more=int(more), id=id) / data)
 
 
-@settings(max_examples=40)
 @given(st.integers(1, 900), st.sampled_from([8, 64, 200]), st.booleans(), st.randoms())
 def test_datagrams_that_scapy_cut_come_back_in_any_order(size, cut, ipv6, shuffle) -> None:
     whole = datagram(size, ipv6)
@@ -232,9 +231,6 @@ def test_the_smallest_fragments_of_the_largest_datagram_take_no_age() -> None:
     begun = time.process_time()
     (made,) = put(frames)
     assert made.data[34:] == data and time.process_time() - begun < 5
-
-
-@settings(max_examples=60)
 @given(st.data())
 def test_nothing_is_lost_whatever_the_bytes(data) -> None:
     frames = []

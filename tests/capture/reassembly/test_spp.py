@@ -197,7 +197,6 @@ def test_a_long_conversation_comes_in_parts_that_lack_nothing() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=60)
 @given(st.data())
 def test_no_bytes_whatever_make_it_fail(data) -> None:
     frames = []

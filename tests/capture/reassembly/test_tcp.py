@@ -16,7 +16,7 @@ from hypothesis import given, settings, strategies as st
 from packetlab import GRE, ICMP, TCP, VLAN, Capture, CaptureError, Ether, Frame, IPv4, TCPFlags
 from packetlab.capture.reassembly import EventKind, Streams
 from tests.capture.reassembly.segments import ACK, FIN, RST, SYN, Line, together
-from tests.conftest import CORPUS, ORACLE, need, oracle
+from tests.conftest import CORPUS, ORACLE, amount, need, oracle
 
 SAID = [path.name.removesuffix(".streams.json") for path in sorted(ORACLE.glob("*.streams.json"))]
 
@@ -161,7 +161,7 @@ def test_of_bytes_that_differ_the_first_stay_and_the_note_says_where(parts, star
 
 
 @pytest.mark.slow
-@settings(max_examples=5)
+@settings(max_examples=amount(3, 50))
 @given(st.permutations(range(12)), st.lists(st.integers(0, 11), max_size=5), numbers)
 def test_tshark_follows_the_same_bytes(tmp_path_factory, order, again, first) -> None:
     need("tshark")
@@ -372,7 +372,6 @@ def test_memory_does_not_grow_with_the_capture() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=60)
 @given(st.data())
 def test_no_bytes_whatever_make_it_fail(data) -> None:
     name = data.draw(st.sampled_from(["web.pcap", "pcapng-example.pcapng.zst", "gre-sample.pcap", "fragmented-1.pcap"]))

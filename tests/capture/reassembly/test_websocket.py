@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from packetlab import Capture, SimNetwork, WebSocketFrame, mask
 from packetlab.capture.reassembly import WebSocketMessage, WebSockets
@@ -283,7 +283,6 @@ def test_websockets_over_spp_are_read_too() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=80)
 @given(st.data())
 def test_no_bytes_whatever_make_it_fail(data) -> None:
     talk = Talk(data.draw(st.booleans()))

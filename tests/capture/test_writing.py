@@ -408,3 +408,19 @@ def test_microseconds_of_a_pcap_file_stay_microseconds_as_tshark_has_them(tmp_pa
     assert {frame.interface.resolution for frame in Capture(path)} == {10**6}
     ours = [row[0] for row in tshark(path, "frame.time_epoch")]
     assert ours == [row[0] for row in tshark(CORPUS / "web.pcap", "frame.time_epoch")]
+
+
+@pytest.mark.parametrize("ending", [".pcap", ".pcapng"])
+def test_frames_that_lie_as_far_apart_as_records_do_are_written_as_each_alone_is(tmp_path: Path, ending: str) -> None:
+    frames = [Frame(bytes(range(size)), size * 10**9 + 7) for size in (60, 0, 61, 62, 63, 1)]
+    one, two, three = (tmp_path / f"{name}{ending}" for name in ("one", "two", "three"))
+    Capture.of(frames).write(one)
+    with Writer(two) as whole, Writer(three) as single:
+        for batch in Capture(one).batches():
+            changed = batch.chosen(range(len(batch)))
+            changed.times_ns = batch.times_ns + 10**9
+            whole.write_batch(changed)
+            for frame in changed:
+                single.write(frame)
+    assert two.read_bytes() == three.read_bytes() != one.read_bytes()
+    assert [frame.data for frame in Capture(two)] == [frame.data for frame in frames]

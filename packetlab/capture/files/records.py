@@ -35,10 +35,11 @@ def plain(batch: FrameBatch) -> bool:
 
 
 class Records:
-    """Frames as records of a file, in pieces where they lie in memory: nothing is copied, and nothing done for one alone.
+    """Frames as records of a file: nothing is done for one alone.
 
     Attributes:
-        pieces: of each record its pieces in order, as struct iovec has them (`VECTOR`).
+        starts, stops, ends: where each record begins, its frame ends and it ends itself, if it stands around its frame.
+        sizes: bytes of each.
     """
 
     def __init__(self, batch: FrameBatch, heads: Array, tails: Array | None = None, ends: Array | None = None) -> None:
@@ -47,21 +48,54 @@ class Records:
 
         data = np.ascontiguousarray(batch.data)
         self._held = data, heads, tails  # as long as there are pieces of them
-        rows = np.arange(len(batch), dtype=np.uint64)
-        self.pieces = np.empty((len(batch), 2 if tails is None else 3), VECTOR)
-        base, size = self.pieces["base"], self.pieces["size"]
-        base[:, 0], size[:, 0] = heads.ctypes.data + rows * np.uint64(heads.strides[0]), heads.strides[0]
-        base[:, 1], size[:, 1] = data.ctypes.data + batch.starts.astype(np.uint64), batch.sizes
-        if tails is not None and ends is not None:
-            base[:, 2] = (
-                tails.ctypes.data + (rows + np.uint64(1)) * np.uint64(tails.strides[0]) - ends.astype(np.uint64)
-            )
-            size[:, 2] = ends
+        self.starts, self.stops = batch.starts - heads.strides[0], batch.starts + batch.sizes
+        self.ends = self.stops if ends is None else self.stops + ends
+        self.sizes = self.ends - self.starts
 
-    def joined(self) -> bytes:
+    @property
+    def pieces(self) -> Array:
+        """The pieces of each record in order, as struct iovec has them (`VECTOR`): where they lie in memory."""
+        import numpy as np
+
+        data, heads, tails = self._held
+        rows = np.arange(len(heads), dtype=np.uint64)
+        pieces = np.empty((len(heads), 2 if tails is None else 3), VECTOR)
+        base, size = pieces["base"], pieces["size"]
+        base[:, 0], size[:, 0] = heads.ctypes.data + rows * np.uint64(heads.strides[0]), heads.strides[0]
+        size[:, 1] = self.stops - self.starts - heads.strides[0]
+        base[:, 1] = data.ctypes.data + self.stops.astype(np.uint64) - size[:, 1]
+        if tails is not None:
+            size[:, 2] = self.ends - self.stops
+            base[:, 2] = tails.ctypes.data + (rows + np.uint64(1)) * np.uint64(tails.strides[0]) - size[:, 2]
+        return pieces
+
+    def block(self) -> memoryview | None:
+        """Return all of them in one, where the frames lie as far from each other as they would in it: copied at once, heads
+        and tails put between them. None elsewhere."""
+        import numpy as np
+
+        data, heads, tails = self._held
+        first, size = int(self.starts[0]), int(self.ends[-1] - self.starts[0])
+        if first < 0 or (self.starts[1:] != self.ends[:-1]).any():
+            return None
+        block = np.empty(size, np.uint8)
+        part = data[first : first + size]
+        block[: len(part)] = part
+
+        def put(places: Array, rows: Array) -> None:
+            kind = f"V{rows.strides[0]}"
+            np.ndarray((size - rows.strides[0] + 1,), kind, block, 0, (1,))[places - first] = rows.view(kind)[:, 0]
+
+        put(self.starts, heads)
+        if tails is not None:
+            put(self.stops, np.zeros((len(heads), 1), "<u4"))
+            put(self.ends - 4, np.ascontiguousarray(tails[:, 1:]))
+        return memoryview(block)  # type: ignore[arg-type]
+
+    def joined(self) -> bytes | memoryview:
         """Return all of them in one."""
-        bases, sizes = self.pieces["base"].ravel().tolist(), self.pieces["size"].ravel().tolist()
-        return b"".join(map(string_at, bases, sizes))
+        pieces = self.pieces
+        return self.block() or b"".join(map(string_at, pieces["base"].ravel().tolist(), pieces["size"].ravel().tolist()))
 
 
 def pcap_records(batch: FrameBatch) -> Records:
@@ -110,8 +144,8 @@ def pcapng_blocks(batch: FrameBatch, places: Mapping[int, int], units: Array) ->
 
 def write_records(stream: BinaryIO, records: Records) -> None:
     """Write them all: from where they lie, where the stream can do that."""
-    gather = getattr(stream, "write_pieces", None) if GATHERING else None
-    if gather is None:
+    whole = getattr(stream, "write_records", None) if GATHERING else None
+    if whole is None:
         stream.write(records.joined())
     else:
-        gather(records.pieces)  # `records` holds the memory meanwhile
+        whole(records)

@@ -17,7 +17,7 @@ from packetlab.capture.files.source import PACKED_CHUNK, zstd
 from packetlab.errors import CaptureError
 
 if TYPE_CHECKING:
-    from packetlab.capture.files.records import Array
+    from packetlab.capture.files.records import Array, Records
 
 MOST = 1024  # pieces a call: UIO_MAXIOV
 
@@ -73,9 +73,14 @@ class WholeWrites:
             self.flush()
         return len(data)
 
-    def write_pieces(self, pieces: Array) -> None:
-        """Write records at once, each a row of pieces that lie in memory (`VECTOR`); the kernel takes them from there."""
+    def write_records(self, records: Records) -> None:
+        """Write records at once: in one block, or in pieces that the kernel takes from where they lie."""
         self.flush()
+        block = records.block()
+        if block is not None:
+            self._write(block, records.sizes.tolist())
+            return
+        pieces = records.pieces  # `records` holds the memory meanwhile
         rows = MOST // pieces.shape[1]
         for first in range(0, len(pieces), rows):
             self._gather(pieces[first : first + rows])
@@ -105,13 +110,15 @@ class WholeWrites:
     def flush(self) -> None:
         """Hand everything to the kernel. OSError where it takes no more; then the file ends with a whole piece."""
         waiting, self._waiting, self._size = self._waiting, [], 0
-        rest = memoryview(b"".join(waiting))
+        self._write(memoryview(b"".join(waiting)), map(len, waiting))
+
+    def _write(self, rest: memoryview, sizes: Iterable[int]) -> None:
         written = 0
         try:
             while written < len(rest):
                 written += self._file.write(rest[written:])
         except OSError as error:
-            raise self._full(error, map(len, waiting), written) from None
+            raise self._full(error, sizes, written) from None
 
     def _full(self, error: OSError, sizes: Iterable[int], written: int) -> OSError:
         """Cut the piece off that is written in part, where that can be; return the error that says so."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROWS = 1 << 16
+MOST = 1 << 14  # rows of a batch that go into a block at once, where fewer are wanted
 
 
 class Tabled(Batched, Protocol):
@@ -144,7 +145,11 @@ class Decoder:
 
     def add(self, batch: FrameBatch) -> Iterator[Columns]:
         """Take in a batch; yield the block that has no room for it."""
-        count = len(batch)
+        count, most = len(batch), max(self.room, MOST)
+        if count > most:
+            for first in range(0, count, most):
+                yield from self.add(batch.chosen(range(first, min(first + most, count))))
+            return
         if self.block is not None and self.filled + count > self.block.rows:
             yield from self.rest()
         if self.block is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from packetlab.codec.bodies import width
-from packetlab.codec.decode import compile_decode, items
+from packetlab.codec.decode import compile_decode, items_reader
 from packetlab.codec.derive import is_derived
 from packetlab.codec.encode import Packing, encode_items
 from packetlab.codec.faults import Fault
@@ -263,7 +263,7 @@ def parse_items(
 
     `count` tells items of zeros from what fills up; faults are in the name of the header `owner`.
     """
-    found = None if count is not None else items(field, raw, 0, len(raw), None, whole=True)[0]
-    if found is None:
-        found = read_items(field, raw, 0, len(raw), count, faults, origin, whole=True, owner=owner)[0]
-    return found  # type: ignore[no-any-return]
+    found = None if count is not None else items_reader(field, False)(raw, 0, len(raw), None)
+    if found is None or found[1] != len(raw):
+        found = read_items(field, raw, 0, len(raw), count, faults, origin, whole=True, owner=owner)
+    return found[0]  # type: ignore[no-any-return]

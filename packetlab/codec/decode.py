@@ -55,7 +55,7 @@ class Reading(OneByOne):
         self.payload = end  # source for where the payload ends
         self.outer = end  # source for where all of this layer ends
         self.names: dict[str, Any] = {
-            "walk": walk, "items": items,
+            "walk": walk, "read_items": read_items,
             f"of{tag}": (cls.header,), f"new{tag}": cls.header.__new__, f"declaration{tag}": cls,
         }  # fmt: skip
         # The last condition and where its lines begin and end; that of the step that is being read.
@@ -272,9 +272,9 @@ class Reading(OneByOne):
     def listed(self, step: Listed) -> None:
         var, pos = self.v(step.field.name), self.float()
         count = step.count.code(self) if step.count is not None else "None"
-        limit, key = self.stop or self.total or self.end, f"F_{step.field.name}{self.tag}"
-        self.names[key] = step.field
-        self.lines.append(f"{var}, {pos} = items({key}, data, {pos}, {limit}, {count})")
+        name, given = f"{step.field.name}{self.tag}", f"data, {pos}, {self.stop or self.total or self.end}, {count}"
+        self.names.update({f"F_{name}": step.field, f"R_{name}": items_reader(step.field, step.count is not None)})
+        self.lines.append(f"{var}, {pos} = R_{name}({given}) or read_items(F_{name}, {given}, None)")
         self.check(f"{var} is None")
 
     def coded(self, step: Coded) -> None:
@@ -404,21 +404,19 @@ _readers: dict[tuple[Field, bool], Any] = {}
 registry.caches.append(_readers)
 
 
-def items(field: Field, data: bytes, pos: int, limit: int, count: int | None, whole: bool = False) -> Any:
-    """Read the items of a repeated field; returns (items, where they end), (None, pos) where they do not fit.
+def items_reader(field: Field, counted: bool) -> Any:
+    """Return ``read(data, pos, limit, count) -> (items, where they end)`` for a repeated field.
 
-    With `whole` they do not fit either where they end before `limit`.
+    It gives None for what `read_items` has to look at. Where not `counted`, `count` is None.
     """
-    key = field, count is not None
-    found = (_readers.get(key) or _items_reader(key))(data, pos, limit, count)
-    if found is None:
-        return (None, pos) if whole else read_items(field, data, pos, limit, count, None)
-    return (None, pos) if whole and found[1] != limit else found
+    key = field, counted
+    if key not in _readers:
+        _readers[key] = lambda *args: items_reader(*key)(*args)  # for items that have such items
+        _readers[key] = _items_reader(field, counted)
+    return _readers[key]
 
 
-def _items_reader(key: tuple[Field, bool]) -> Any:
-    """Return ``read(data, pos, limit, count)``, which gives None for what `read_items` has to look at."""
-    field, counted = key
+def _items_reader(field: Field, counted: bool) -> Any:
     item, until = field.kind.item._declaration, field.until
     first = item.plan.head[0] if item.plan.head else None
     sure = first.run.size if isinstance(first, Fixed) and not counted else 0
@@ -433,17 +431,10 @@ def _items_reader(key: tuple[Field, bool]) -> Any:
     elif until is not None:
         part.names.update(until=until, Values=Values, values_of=values_of)
         part.lines.append("if until.evaluate(Values(values_of(h_i), data, limit)): break")
-    each = "for _ in range(count):" if counted else f"while pos <= limit - {sure}:" if sure else "while pos < limit:"
-    lines = [
-        "def read(data, pos, limit, count):",
-        "    start, found = pos, []",
-        "    add = found.append",
-        f"    {each}",
-    ]
+    lines = ["def read(data, pos, limit, count):", f"    start, last, found = pos, limit - {sure or 1}, []"]
+    lines += ["    add = found.append", f"    {'for _ in range(count)' if counted else 'while pos <= last'}:"]
     lines += ["        " + line for line in part.lines]
     lines += ["    if len(found) < count: return None"] if counted and until is not None else []
     lines += ["    else:", "        if pos < limit: return None"] if sure else []
     lines += [f"    if (pos - start) % {field.align}: return None"] if field.align else []
-    made = function([*lines, "    return tuple(found), pos"], part.names, f"{item.name} items")
-    _readers[key] = made
-    return made
+    return function([*lines, "    return tuple(found), pos"], part.names, f"{item.name} items")

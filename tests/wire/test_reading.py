@@ -30,7 +30,7 @@ from packetlab import (
     sized,
     when,
 )
-from packetlab.codec.decode import items
+from packetlab.codec.decode import items_reader
 from packetlab.codec.faults import Fault
 from packetlab.codec.lenient import read_items
 from tests.conftest import amount
@@ -119,7 +119,11 @@ def test_items_are_read_as_the_careful_reader_reads_them(
 ) -> None:
     one, start = Lists._by_name[name], min(start, len(data))
     count = None if whole else count
-    got = items(one, data, start, len(data), count, whole=whole)
+    got = items_reader(one, count is not None)(data, start, len(data), count)
+    if whole and (got is None or got[1] != len(data)):
+        got = None, start
+    elif got is None:
+        got = read_items(one, data, start, len(data), count, None)
     faults: list[Fault] = []
     wanted = read_items(one, data, start, len(data), count, faults if whole else None, whole=whole)
     if whole and got[0] is None:  # left to the careful reader, which may still find that all is well with what fills up

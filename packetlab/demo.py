@@ -18,7 +18,7 @@ from packetlab.errors import NeedsPrivilege
 from packetlab.escaping import printable
 from packetlab.link.memory import memory_wire
 from packetlab.link.replay.replay import replay
-from packetlab.packet.packet import Header
+from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.link import Ether
 from packetlab.protocols.xns import IDP, SPP, Control
 from packetlab.sockets.networks import Lab
@@ -26,7 +26,6 @@ from packetlab.view.ladder import ladder
 
 if TYPE_CHECKING:
     from packetlab.link.port import Port
-    from packetlab.packet.packet import Packet
 
 NET, SOCKET_A, SOCKET_B = 0x401, 0x0BB8, 0x0777
 MACS = {"a": 0x020000000001, "b": 0x020000000002}

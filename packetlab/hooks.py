@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 
 TYPE_CHECKING = False  # as checkers know it: to import `typing` for it would be most of what `import packetlab` costs
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
 HOOKS: dict[str, str] = {}

@@ -9,14 +9,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from packetlab.cli.arguments import OK, WRONG, Parser
 from packetlab.escaping import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 COMMANDS = (
     "demo",

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from packetlab.cli.arguments import DIFFERENT, OK, above_zero, complain, count, matcher, pcap_filter
-
-if TYPE_CHECKING:
-    from packetlab.cli.arguments import Command
+from packetlab.cli.arguments import DIFFERENT, OK, Command, above_zero, complain, count, matcher, pcap_filter
 
 
 def add(command: Command) -> None:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from packetlab.cli.arguments import OK
+from packetlab.cli.arguments import OK, Command
 from packetlab.declare.declaration import AnyHeader
 from packetlab.errors import DeclareError, PacketlabError, suggestion
-
-if TYPE_CHECKING:
-    from packetlab.cli.arguments import Command
 
 
 def add(command: Command) -> None:

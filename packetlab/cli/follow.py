@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
-from packetlab.cli.arguments import DIFFERENT, OK, WRONG, complain, missed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from packetlab.cli.arguments import Command
+from packetlab.cli.arguments import DIFFERENT, OK, WRONG, Command, complain, missed
 
 ARROWS = {"client": ">", "server": "<"}
 

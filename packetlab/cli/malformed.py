@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from packetlab.cli.arguments import OK, complain
-
-if TYPE_CHECKING:
-    from packetlab.cli.arguments import Command
+from packetlab.cli.arguments import OK, Command, complain
 
 
 def add(command: Command) -> None:

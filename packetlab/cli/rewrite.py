@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from packetlab.cli.arguments import OK, complain
-
-if TYPE_CHECKING:
-    from packetlab.cli.arguments import Command
+from packetlab.cli.arguments import OK, Command, complain
 
 PROTOCOLS = {"802.1q": 0x8100, "802.1ad": 0x88A8}
 

@@ -6,11 +6,10 @@ import argparse
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from packetlab.cli.arguments import DIFFERENT, OK, WRONG, complain, count, matcher, missed, pcap_filter
+from packetlab.cli.arguments import DIFFERENT, OK, WRONG, Command, complain, count, matcher, missed, pcap_filter
 
 if TYPE_CHECKING:
     from packetlab.capture import Capture, Frame
-    from packetlab.cli.arguments import Command
 
 
 def add(command: Command) -> None:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from packetlab.cli.arguments import DIFFERENT, OK, WRONG, complain, count, missed
-
-if TYPE_CHECKING:
-    from packetlab.cli.arguments import Command
+from packetlab.cli.arguments import DIFFERENT, OK, WRONG, Command, complain, count, missed
 
 
 def add(command: Command) -> None:

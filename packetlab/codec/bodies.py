@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from packetlab.codec.encode import field_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from packetlab.declare.declaration import AnyHeader
     from packetlab.declare.fields import Field
 

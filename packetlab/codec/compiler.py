@@ -6,7 +6,7 @@ when a binding changes what it says.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from packetlab.codec.bodies import width
 from packetlab.codec.decode import compile_decode, items_reader
@@ -18,13 +18,10 @@ from packetlab.codec.readback import prove
 from packetlab.codec.rederive import Rederiving
 from packetlab.codec.source import function
 from packetlab.declare.declaration import AnyHeader
-from packetlab.declare.fields import REQUIRED, auto
+from packetlab.declare.fields import REQUIRED, Field, auto
 from packetlab.declare.kinds import Filled
 from packetlab.declare.wildcards import Tolerance, is_pattern
 from packetlab.errors import BuildError, suggestion
-
-if TYPE_CHECKING:
-    from packetlab.declare.fields import Field
 
 H = TypeVar("H", bound=AnyHeader)
 

@@ -11,13 +11,12 @@ from packetlab.codec.lenient import Values
 from packetlab.codec.source import OneByOne, added
 from packetlab.declare import registry
 from packetlab.declare.expressions import Checksum, Const, Has, Next, Ref, Size
-from packetlab.declare.fields import REQUIRED
+from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.plan import Listed, Run
 from packetlab.errors import BuildError, DeclareError
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import AnyHeader, Declaration
-    from packetlab.declare.fields import Field
 
 
 def is_derived(field: Field) -> bool:

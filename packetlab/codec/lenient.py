@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.declare import registry
-from packetlab.declare.declaration import restored
+from packetlab.declare.declaration import AnyHeader, Declaration, restored
 from packetlab.declare.expressions import Checksum, Expr, Next
 from packetlab.declare.kinds import Filled
 from packetlab.declare.plan import Bound, Coded, Fixed, Listed, Open, Padded, Sized, Step, When, needs
 
 if TYPE_CHECKING:
-    from packetlab.declare.declaration import AnyHeader, Declaration
     from packetlab.declare.fields import Field
 
 USUAL = 1500

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import Values, values_of
 from packetlab.declare.expressions import Count, Expr, Has, Size
-from packetlab.declare.fields import REQUIRED
+from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.intervals import words
 from packetlab.declare.plan import Listed, Open, Plan, Sized, When, needs
 from packetlab.errors import BuildError, DeclareError
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import AnyHeader, Declaration
-    from packetlab.declare.fields import Field
 
 
 class SourceWriter(Protocol):

@@ -14,12 +14,11 @@ from packetlab.codec.pseudo import pseudo_sum
 from packetlab.codec.source import function
 from packetlab.codec.stacks import rebuilder
 from packetlab.declare.checksums import ALGORITHMS, internet
-from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.declaration import AnyHeader, Declaration
 from packetlab.declare.expressions import Checksum
 from packetlab.errors import BuildError
 
 if TYPE_CHECKING:
-    from packetlab.declare.declaration import Declaration
     from packetlab.declare.fields import Field
 
 H = TypeVar("H", bound=AnyHeader)

@@ -15,12 +15,11 @@ from packetlab.codec.decode import Reading
 from packetlab.codec.source import function
 from packetlab.declare import registry
 from packetlab.declare.expressions import Const, Ref
-from packetlab.declare.plan import Bound, Fixed, Open
+from packetlab.declare.plan import Bound, Fixed, Open, Run, Unit
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import AnyHeader, Declaration
     from packetlab.declare.fields import Field
-    from packetlab.declare.plan import Run, Unit
 
 FEW = 16  # bits from which on a field that decides the way is read, not compared
 
@@ -64,7 +63,6 @@ class Placed(Reading):
         self.rest = ""  # source for the bytes that go on to the end of the header
 
     def source(self) -> str:
-        """Write the lines; return the source for the end of the payload."""
         for step in self.plan.head:
             self.step(step)
         if self.offset is None:

@@ -6,16 +6,14 @@ attributes, operators and states, and is named here only as what decoded bytes b
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from packetlab.declare.expressions import Checksum, Const, Count, Expr, Next, Ref, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.plan import Bound, Open, Plan, When, needs
 from packetlab.errors import DeclareError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
 
 H = TypeVar("H", bound="AnyHeader")
 _set = object.__setattr__

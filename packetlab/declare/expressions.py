@@ -7,12 +7,10 @@ nothing of packets or of how bytes are read; those come in as the `Scope` and `E
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from packetlab.errors import DeclareError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class Scope(Protocol):

@@ -7,6 +7,7 @@ tuple of headers), and the user's, as attributes show it (an enum member, an add
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum, IntFlag
 from functools import wraps
 from operator import index
@@ -17,8 +18,6 @@ from packetlab.errors import BuildError, DeclareError
 from packetlab.escaping import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
     import netaddr
 
 

@@ -14,19 +14,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from packetlab.declare.expressions import (
-    Checksum,
-    Const,
-    Count,
-    Expr,
-    Has,
-    If,
-    Next,
-    OneOf,
-    Op,
-    Ref,
-    Size,
-)
+from packetlab.declare.expressions import Checksum, Const, Count, Expr, Has, If, Next, OneOf, Op, Ref, Size
 from packetlab.declare.rules import Solved, solve
 
 if TYPE_CHECKING:

@@ -7,21 +7,17 @@ that is refused is a `DeclareError` when the class or the binding is made, never
 from __future__ import annotations
 
 import keyword
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 from unicodedata import normalize
 
 from packetlab.declare.declaration import Declaration, write_order
 from packetlab.declare.expressions import Ahead, Checksum, Const, Count, Expr, Has, Next, Ref, Side, Size
-from packetlab.declare.fields import Spec
+from packetlab.declare.fields import Field, Spec
 from packetlab.declare.intervals import Range, bounds, hull, words
 from packetlab.declare.kinds import Kind
 from packetlab.declare.plan import Open, needs
 from packetlab.errors import DeclareError, suggestion
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from packetlab.declare.fields import Field
 
 LONGEST = 1 << 40  # more bytes than anything has
 UNBOUNDED = 1 << 4096  # the number that bytes of any length are, where they are only compared

@@ -12,10 +12,9 @@ from math import inf
 from numbers import Real
 from typing import TYPE_CHECKING
 
-from packetlab.errors import LocalProtocolError
+from packetlab.errors import LocalProtocolError, PacketlabError
 
 if TYPE_CHECKING:
-    from packetlab.errors import PacketlabError
     from packetlab.packet.packet import Header, Packet
 
 SECOND = 1_000_000_000

@@ -39,10 +39,7 @@ def header(draw: Any, cls: Any, values: str, fields: dict[str, Any], top: bool) 
         seen.values[f.name] = _raw(cls, f, value)
     own = {name: value for name, value in made.items() if name in fields}
     _fill_up(cls, made, own)
-    for attempt in (
-        made,
-        {n: v for n, v in made.items() if n in own or cls._by_name[n].kind.bits is not None},
-    ):
+    for attempt in (made, {n: v for n, v in made.items() if n in own or cls._by_name[n].kind.bits is not None}):
         whole = cls(**attempt)
         if whole_again(whole):
             return whole

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from packetlab.declare.fields import REQUIRED
+from packetlab.declare.fields import REQUIRED, Field
 
 if TYPE_CHECKING:
-    from packetlab.declare.fields import Field
     from packetlab.packet.packet import Header
 
 

@@ -7,10 +7,11 @@ unpacking are compiled by `codec` when first needed. Knows nothing of the layers
 from __future__ import annotations
 
 import sys
-from inspect import cleandoc
+from collections.abc import Callable
+from inspect import Signature, cleandoc
 from operator import attrgetter
 from types import MemberDescriptorType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, get_origin
+from typing import Any, ClassVar, TypeVar, cast, get_origin
 
 from packetlab.codec import compiler
 from packetlab.codec.source import function
@@ -24,11 +25,6 @@ from packetlab.declare.validate import check_class_name, check_declaration, chec
 from packetlab.declare.wildcards import Known, Tolerance
 from packetlab.errors import BuildError, DeclareError, suggestion
 from packetlab.hooks import Shown, hook
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from inspect import Signature
-
 
 H = TypeVar("H", bound="HeaderBase")
 

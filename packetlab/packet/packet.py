@@ -6,7 +6,8 @@ Owns stacking (`/`), building, looking up layers, and editing with re-derivation
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform, overload
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar, dataclass_transform, overload
 
 from packetlab.codec.bodies import Bodies
 from packetlab.codec.compiler import all_item_faults, replaced
@@ -23,10 +24,6 @@ from packetlab.packet.header import HeaderBase, HeaderType
 from packetlab.packet.held import Held
 from packetlab.packet.results import Deep, Difference, Varied, Verdict
 from packetlab.packet.text import Text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 H = TypeVar("H", bound="Header")
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntFlag
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from packetlab.codec.encode import encode_items
 from packetlab.declare.addresses import XNSAddress, mac_text
@@ -22,10 +22,7 @@ from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Address, ByteString, Int, Kind
 from packetlab.declare.registry import declared, header_named
 from packetlab.errors import BuildError, near_or_all, suggestion
-from packetlab.packet.packet import Header
-
-if TYPE_CHECKING:
-    from packetlab.packet.packet import Packet
+from packetlab.packet.packet import Header, Packet
 
 HEADERS = {"ip": "ipv4", "eth": "ether", "sll": "linuxsll"}
 """Names of headers that other tools have made common."""

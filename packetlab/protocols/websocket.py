@@ -29,9 +29,7 @@ _SIZE = size_of("payload")
 class WebSocketFrame(
     Header,
     payload_size=choose(
-        field("length") < 126,
-        field("length"),
-        choose(field("length") == 126, field("length16"), field("length64")),
+        field("length") < 126, field("length"), choose(field("length") == 126, field("length16"), field("length64"))
     ),
 ):
     """A frame's header; the payload stands as it is sent, so masked where a key is given (see `mask`)."""

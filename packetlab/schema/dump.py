@@ -7,10 +7,11 @@ and of a kind of its own the name goes along, for whoever has that kind too.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from packetlab.declare.expressions import Expr, Next
-from packetlab.declare.fields import REQUIRED
+from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.registry import bindings_of, key
 from packetlab.errors import DeclareError
 from packetlab.packet.header import own_doc
@@ -18,10 +19,7 @@ from packetlab.schema.expressions import dump_expression
 from packetlab.schema.kinds import data_of_kind, data_of_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from packetlab.declare.declaration import AnyHeader
-    from packetlab.declare.fields import Field
 
 OWN = "packetlab."  # where the modules of headers lie that everyone has
 

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import keyword
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from typing import Any
 
 from packetlab.declare.checksums import ALGORITHMS
 from packetlab.declare.expressions import (
@@ -37,9 +38,6 @@ from packetlab.declare.expressions import (
 )
 from packetlab.declare.validate import SUMS
 from packetlab.errors import DeclareError
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 DEPTH = 32  # levels of a term
 NUMBERS = 1024  # of a list

@@ -8,6 +8,7 @@ descriptions touches are compiled before it counts: where anything is wrong, no 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING, Annotated, Any
@@ -41,9 +42,6 @@ from packetlab.schema.expressions import (
 )
 from packetlab.schema.kinds import ADDRESSES, LONGEST, MEMBERS, WORDS, classes, form_of, import_name, value_of_data
 from packetlab.schema.source import class_body
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 CLASSES, FIELDS, BINDINGS, CONDITIONS, ANSWERS, PADDING = 64, 256, 256, 64, 64, 1 << 12
 LETTERS = 1 << 20  # of JSON

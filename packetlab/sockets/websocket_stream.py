@@ -14,15 +14,7 @@ from typing import Any
 
 from packetlab.engine.contract import Event
 from packetlab.engine.websocket.connection import WebSocket
-from packetlab.engine.websocket.events import (
-    Closed,
-    Failed,
-    HandshakeCompleted,
-    MessageReceived,
-    Ping,
-    Pong,
-    Refused,
-)
+from packetlab.engine.websocket.events import Closed, Failed, HandshakeCompleted, MessageReceived, Ping, Pong, Refused
 from packetlab.errors import broken
 from packetlab.escaping import printable
 from packetlab.sockets.stream_driver import StreamDriver

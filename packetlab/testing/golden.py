@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from packetlab.capture import Capture, Frame, Writer
 from packetlab.declare.fields import Field
@@ -19,9 +19,6 @@ from packetlab.testing.failure_report import near, recorded
 from packetlab.testing.volatile import Volatile
 from packetlab.view.conversation import label
 from packetlab.view.ladder import ladder
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 MODES = ("none", "once", "new", "all")
 AROUND = 6  # frames of a ladder before and after the first that differs
@@ -111,10 +108,7 @@ class Golden:
         self.recorded = self.path
 
     def _difference(self, golden: list[Frame], now: list[Frame], first: int, volatile: Volatile) -> str:
-        lines = [
-            f"the exchange is not that of {near(self.path)} ({len(golden)} packets, now {len(now)})",
-            "",
-        ]
+        lines = [f"the exchange is not that of {near(self.path)} ({len(golden)} packets, now {len(now)})", ""]
         expected = golden[first] if first < len(golden) else None
         got = now[first] if first < len(now) else None
         number = first + 1

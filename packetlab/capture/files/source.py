@@ -337,7 +337,6 @@ class Window(Bytes):
         self.data = memoryview(self._memory)[:0]
 
     def have(self, size: int) -> bool:
-        """Read on until `size` bytes are there; False where the source ends first."""
         if self.pos + size <= len(self.data):
             return True
         held = self.left()

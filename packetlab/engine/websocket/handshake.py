@@ -193,12 +193,7 @@ class ServerOpening(_Handshake):
         return ()
 
     def _refuse(self, reply: Reply) -> tuple[bytes, list[Event]]:
-        headers = [
-            ("Connection", "close"),
-            ("Content-Length", str(len(reply.body))),
-            *self._headers,
-            *reply.headers,
-        ]
+        headers = [("Connection", "close"), ("Content-Length", str(len(reply.body))), *self._headers, *reply.headers]
         response = _made(h11.Response, status_code=reply.status, headers=_encoded(headers))
         parts = (response, h11.Data(data=reply.body), h11.EndOfMessage())
         return b"".join(self._http.send(part) or b"" for part in parts), [

@@ -44,7 +44,6 @@ class Datagrams(Endpoint):
         return self._arrived.popleft() if self._arrived else None
 
     def receive(self, packet: Packet, now: int) -> None:
-        """Take in a packet."""
         idp = packet[IDP]
         if not self.all_packets and idp.packet_type in (SPP_TYPE, ERROR_TYPE):
             why = f"type {int(idp.packet_type)} is not for a datagram socket (see all_packets)"

@@ -9,22 +9,19 @@ from __future__ import annotations
 from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from packetlab.codec.bodies import measured
 from packetlab.codec.faults import Dissection
 from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
-from packetlab.declare.fields import REQUIRED
+from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.plan import Fixed
 from packetlab.escaping import printable
 from packetlab.export.bridges.counterparts import COUNTERPARTS, counterpart
 from packetlab.export.values import is_required, read_items
 from packetlab.packet.header import own_doc
 from packetlab.packet.packet import Header
-
-if TYPE_CHECKING:
-    from packetlab.declare.fields import Field
 
 LAYERS = 32
 """Headers of one packet that become packets of dpkt's; these are nested, and Python's stack is finite."""

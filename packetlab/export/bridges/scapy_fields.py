@@ -12,13 +12,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from packetlab.declare.addresses import XNSAddress, xns_bytes
-from packetlab.declare.fields import REQUIRED
+from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.kinds import Kind
 from packetlab.escaping import printable
 from packetlab.export.values import is_required
 
 if TYPE_CHECKING:
-    from packetlab.declare.fields import Field
     from packetlab.packet.packet import Header
 
 Scope = Callable[[Any], Any]

@@ -139,11 +139,7 @@ class _Script:
             for step in steps:
                 lines += [f"    {{{', '.join(self.field(header, f, step, units, taken))}}}," for f in step.fields]
             lines.append("  },")
-        for word, said in (
-            ("stop", plan.own),
-            ("total", plan.total),
-            ("payload", plan.payload),
-        ):
+        for word, said in (("stop", plan.own), ("total", plan.total), ("payload", plan.payload)):
             if said is not None:
                 rule, by = said
                 wanted = ", ".join(f"[{lua(name)}] = true" for name in sorted(needs(rule)))

@@ -20,7 +20,7 @@ TINY = {
     "bench_bulk.py": ("--scale", "0.001", "--rounds", "1"),
     "run.py": ("--scale", "0.005",),
     "bench_io.py": ("--scale", "0.001", "--rounds", "1", "--bytes", "22", "--pps", "0", "10"),
-    "bench_before.py": (str(ROOT), "--scale", "0.001", "--rounds", "1"),
+    "bench_before.py": (str(ROOT), "--scale", "0.001", "--rounds", "1", "--kept"),
     "bench_commands.py": ("--scale", "0.001", "--rounds", "1"),
     "bench_capture.py": ("--scale", "0.001", "--rounds", "1"),
     "bench_spp.py": ("--scale", "0.002", "--rounds", "1"),

@@ -66,12 +66,12 @@ WORK = {
 }
 
 
-def seconds(code: str, checkout: str, capture: Path) -> float:
+def seconds(code: str, checkout: str, capture: Path, user: bool) -> float:
     # The packetlab that is installed comes after what PYTHONPATH names; -P: and so does the folder it is run from.
     command = [sys.executable, "-P", "-c", textwrap.dedent(code), str(capture)]
-    # Loops that one of them keeps on disk are not the other's.
-    kept = capture.with_name("here" if checkout == ROOT else "there")
-    environment = {**os.environ, "PYTHONPATH": checkout, "XDG_CACHE_HOME": str(kept)}
+    # Loops that one of them keeps on disk are not the other's, unless the user's are asked for.
+    kept = {} if user else {"XDG_CACHE_HOME": str(capture.with_name("here" if checkout == ROOT else "there"))}
+    environment = {**os.environ, "PYTHONPATH": checkout, **kept}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         raise SystemExit(f"{checkout}: ended with {done.returncode}: {done.stderr}")
@@ -84,6 +84,7 @@ if __name__ == "__main__":
     parser.add_argument("what", nargs="*", help="beginnings of names: table, send, replay, import; all unless given")
     parser.add_argument("--scale", type=float, default=1.0, help="times the usual number of packets")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--kept", action="store_true", help="use loops that were compiled before and kept, whoever did")
     request = parser.parse_args()
     other = os.path.abspath(request.other)
     with tempfile.TemporaryDirectory() as folder:
@@ -95,6 +96,6 @@ if __name__ == "__main__":
                 continue
             here = there = float("inf")
             for _ in range(request.rounds):
-                here = min(here, seconds(code, ROOT, capture))
-                there = min(there, seconds(code, other, capture))
+                here = min(here, seconds(code, ROOT, capture, asked.kept))
+                there = min(there, seconds(code, other, capture, asked.kept))
             print(f"  {name:<34} {here:8.4f} {there:8.4f}   {here / there:5.2f}x (goal 1x at the most)", flush=True)

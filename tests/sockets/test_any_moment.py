@@ -21,7 +21,7 @@ PROGRAM = """
 from pathlib import Path
 
 # Of the instructions: they are many, and neighbours are alike. Python 3.13 traces those of some functions only.
-STRIDE = 5 if sys.version_info < (3, 13) else 1
+STRIDE = 9 if sys.version_info < (3, 13) else 1
 patience = 1.0  # seconds of a wait that no handler ended: the instructions up to it are all tried
 
 def attempt(place):

@@ -1,12 +1,15 @@
 """What a signal's handler may do with the sockets that its own thread waits at.
 
-Python runs it within the wait of the main thread; so each of these is a program of its own, that ends or is ended.
+Python runs it within the wait of the main thread; so each of these is a program of its own, that ends or is ended. They are
+forked from one that has imported what they need.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -36,12 +39,42 @@ a, b = pair()
 """
 
 
-def lines(program: str) -> list[str]:
-    run = subprocess.run(
-        [sys.executable, "-c", BEGINNING + program], capture_output=True, text=True, timeout=PATIENCE, check=False
+FORKING = """
+import json, os, signal, sys, tests.sockets.test_background
+
+for line in sys.stdin:
+    source, patience = json.loads(line)
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        os.dup2(write, 1), os.dup2(write, 2), os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.close(read), os.close(write)
+        signal.alarm(patience)  # until the program takes the alarm for itself
+        exec(compile(source, "<program>", "exec"), {"__name__": "__main__"})
+        sys.stdout.flush()
+        os._exit(0)
+    os.close(write)
+    with open(read) as said:
+        text = said.read()
+    print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), text]), flush=True)
+"""
+
+
+@cache
+def forking() -> subprocess.Popen[str]:
+    """Return what forks a program for each line it reads; it ends when its input does, with this process."""
+    return subprocess.Popen(
+        [sys.executable, "-c", FORKING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
     )
-    assert run.returncode == 0 and not run.stderr, run.stderr
-    return run.stdout.splitlines()
+
+
+def lines(program: str) -> list[str]:
+    server = forking()
+    assert server.stdin is not None and server.stdout is not None
+    server.stdin.write(json.dumps([BEGINNING + program, int(PATIENCE)]) + "\n")
+    status, text = json.loads(server.stdout.readline())
+    assert status == 0, text
+    return text.splitlines()
 
 
 @pytest.mark.parametrize("how", ["close", "abort"])

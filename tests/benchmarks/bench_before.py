@@ -96,6 +96,6 @@ if __name__ == "__main__":
                 continue
             here = there = float("inf")
             for _ in range(request.rounds):
-                here = min(here, seconds(code, ROOT, capture, asked.kept))
-                there = min(there, seconds(code, other, capture, asked.kept))
+                here = min(here, seconds(code, ROOT, capture, request.kept))
+                there = min(there, seconds(code, other, capture, request.kept))
             print(f"  {name:<34} {here:8.4f} {there:8.4f}   {here / there:5.2f}x (goal 1x at the most)", flush=True)

@@ -287,11 +287,17 @@ class Reading(OneByOne):
     def bound(self, step: Bound) -> None:
         """Work out where the header or its payload ends; it may not lie before what was read."""
         which = {"self": "stop", "total": "total"}[step.part]
-        for name in sorted(step.names):
-            if self.cls.by_name[name].condition is not None:
-                self.check(f"{self.v(name)} is None")
-        var = which + self.tag
-        self.lines.append(f"{var} = {self.start} + {step.size.code(self)}")
+        var, size, after = which + self.tag, step.size.code(self), self.plan.head[self.plan.head.index(step) + 1 :]
+        rules = {
+            str(rule): self.v(name) for name in step.names if (rule := self.cls.by_name[name].condition) is not None
+        }
+        alike = len(rules) == 1 and all(isinstance(more, When) and str(more.condition) in rules for more in after)
+        if step.part == "self" and alike:  # without the field that tells its size the header ends here
+            size = f"({size} if {next(iter(rules.values()))} is not None else {self.pos} - {self.start})"
+        else:
+            for value in rules.values():
+                self.check(f"{value} is None")
+        self.lines.append(f"{var} = {self.start} + {size}")
         self.check(f"not {self.pos} <= {var} <= {self.end}")
         setattr(self, which, var)
 

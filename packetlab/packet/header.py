@@ -57,6 +57,11 @@ class FieldProperty(property, Field):
         elif type(kind).value is Address.value:
             names["value"] = kind.convert
         lines = ["def get(h):", f"    raw = h.{self.slot}", f"    return {code} else shown(h, raw)"]
+        if wire == "items" and not (self.align and self.name in self.header._declaration.plan.counts):
+            # What `_items_of` does first, without the way there.
+            names["read"] = compiler.items_reader(self, False)
+            lines.insert(2, "    found = read(raw, 0, len(raw), None) if type(raw) is bytes else None")
+            lines.insert(3, f"    if found is not None and found[1] == len(raw): raw = h.{self.slot} = found[0]")
         property.__init__(self, function(lines, names, f"{self.header.__name__}.{self.name}"))
         return self.__get__(header)
 

@@ -20,6 +20,7 @@ from packetlab import (
     IPv4Address,
     IPv6Address,
     Rest,
+    TCPOption,
     Verdict,
     auto,
     const,
@@ -100,6 +101,7 @@ class Lists(Header):
     number: U8 = 0
     ended: tuple[Option, ...] = many(until=field("kind") == 255)
     longer: tuple[Option, ...] = many(until=size_of("data") > 1)
+    lone: tuple[TCPOption, ...] = many(until=field("kind") == 0)
     first: tuple[Nested, ...] = many(until=field("more") > field("size"))
     counted: tuple[Option, ...] = many(count=field("number"))
     filled: tuple[Option, ...] = many(count=field("number"), align=4)
@@ -148,6 +150,17 @@ def test_reading_a_list_takes_steps_by_the_item_and_few() -> None:
             assert len(dissect(options(count), Message)[Message].options) == count + 1
         taken.append(steps(lambda count=count: dissect(options(count), Message)))
     assert taken[1] - taken[0] < 100 * 30, taken
+
+
+@pytest.mark.parametrize("header", [TCP, IPv4])
+def test_options_of_one_byte_among_others_are_read_by_compiled_code(header: type[Header]) -> None:
+    one, data = header._by_name["options"], bytes([1, 1, 8, 10, *range(8), 1, 5, 4, 1, 2, 1, 1, 0])
+    faults: list[Fault] = []
+    got = items_reader(one, False)(data, 0, len(data), None)
+    assert got == read_items(one, data, 0, len(data), None, faults, whole=True) and not faults
+    assert [len(bytes(option)) for option in got[0]] == [1, 1, 10, 1, 4, 1, 1, 1]
+    packet = dissect(bytes(Ether() / IPv4() / TCP(options=got[0]) if header is TCP else Ether() / IPv4(options=got[0])))
+    assert steps(lambda: packet[header].options) < 400 and packet[header].options == got[0]
 
 
 def test_a_verdict_takes_few_steps() -> None:

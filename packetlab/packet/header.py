@@ -14,6 +14,7 @@ from types import MemberDescriptorType
 from typing import Any, ClassVar, TypeVar, cast, get_origin
 
 from packetlab.codec import compiler
+from packetlab.codec.decode import items_reader
 from packetlab.codec.source import function
 from packetlab.declare import registry as _bindings
 from packetlab.declare.annotations import checked, is_optional, kind_of, resolved
@@ -59,7 +60,7 @@ class FieldProperty(property, Field):
         lines = ["def get(h):", f"    raw = h.{self.slot}", f"    return {code} else shown(h, raw)"]
         if wire == "items" and not (self.align and self.name in self.header._declaration.plan.counts):
             # What `_items_of` does first, without the way there.
-            names["read"] = compiler.items_reader(self, False)
+            names["read"] = items_reader(self, False)
             lines.insert(2, "    found = read(raw, 0, len(raw), None) if type(raw) is bytes else None")
             lines.insert(3, f"    if found is not None and found[1] == len(raw): raw = h.{self.slot} = found[0]")
         property.__init__(self, function(lines, names, f"{self.header.__name__}.{self.name}"))

@@ -63,8 +63,8 @@ def test_a_writer_refuses_what_no_reader_takes_back() -> None:
 
 @pytest.mark.slow
 def test_comments_on_every_packet_cost_batches_as_much_as_any_others() -> None:
-    is_linear(in_batches, lambda count: section() + described() + commented() * count, 500)
-    is_linear(in_batches, lambda count: section() + described() + (commented() + packet(0, 1)) * count, 500)
+    is_linear(in_batches, lambda count: section() + described() + commented() * count, 150)
+    is_linear(in_batches, lambda count: section() + described() + (commented() + packet(0, 1)) * count, 150)
 
 
 @pytest.mark.parametrize("run", [1, 2, 3, 7, 100])
@@ -93,9 +93,9 @@ def test_small_blocks_cost_as_many_steps_as_there_are_and_few(kind: str, way: An
         return section() + described() + small * count + packet(0, 1)
 
     small, most = SMALL[kind]
-    is_linear(way, make, 200)
+    is_linear(way, make, 60)
     way(make(1))
-    each = (steps(lambda: way(make(400))) - steps(lambda: way(make(200)))) / 200
+    each = (steps(lambda: way(make(150))) - steps(lambda: way(make(50)))) / 100
     assert each < most
 
 
@@ -151,7 +151,7 @@ def each_its_own(count: int) -> bytes:
     ids=["batches", "iter", "table"],
 )
 def test_an_interface_a_packet_costs_as_much_each(work: Any) -> None:
-    is_linear(work, each_its_own, 300)
+    is_linear(work, each_its_own, 100)
 
 
 def test_a_batch_has_the_interfaces_of_its_frames_only() -> None:

@@ -52,7 +52,7 @@ def syns(count: int) -> Capture:
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [sweep, pings_of_others, burst, syns])
 def test_exchanges_cost_as_much_a_frame(make: Any) -> None:
-    is_linear(exchanges, make, 60)
+    is_linear(exchanges, make, 30)
 
 
 def test_each_of_many_alike_is_paired_with_its_own_reply() -> None:
@@ -91,7 +91,7 @@ def test_sides_cost_as_much_a_frame(by: str) -> None:
     def split(capture: Capture) -> list[str]:
         return list(capture.sides(by, servers=["02:00:00:00:00:01"] if by == "mac" else None))
 
-    is_linear(split, syns, 200)
+    is_linear(split, syns, 80)
 
 
 def test_so_many_hosts_are_remembered_and_more_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

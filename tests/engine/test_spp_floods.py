@@ -183,7 +183,7 @@ def test_a_flood_costs_as_much_as_it_is_long(flood, backlog) -> None:
 
         return work
 
-    linear(make, 250)
+    linear(make, 120)
 
 
 @pytest.mark.parametrize("own_sockets", [False, True])

@@ -33,7 +33,7 @@ def scan(hosts: int) -> list[Frame]:
 @pytest.mark.parametrize("form", [str, pl.view.ladder.Ladder.svg, pl.view.ladder.Ladder.mermaid, pl.view.ladder.Ladder._html],
                          ids=["text", "svg", "mermaid", "html"])  # fmt: skip
 def test_a_scan_costs_as_much_a_host(form: Any, measure: Any) -> None:
-    is_linear(lambda frames: form(pl.ladder(frames)), scan, 100, measure)
+    is_linear(lambda frames: form(pl.ladder(frames)), scan, 50, measure)
 
 
 def test_the_busiest_have_lanes_and_who_shares_one_is_named() -> None:
@@ -90,7 +90,7 @@ def test_gaps_and_what_fills_them_cost_as_much_each() -> None:
     def make(count: int) -> list[pl.Packet]:
         return segments([20 * i for i in range(count)] + [20 * i + 10 for i in range(count)])
 
-    is_linear(remarks, make, 200)
+    is_linear(remarks, make, 80)
     assert remarks(make(3)) == [[], [GAP], [GAP], [LATE], [LATE], []]
 
 

@@ -29,7 +29,7 @@ def notes_of(frames: list[Frame], **limits: Any) -> tuple[int, int]:
 @pytest.mark.parametrize("measure", [steps, peak])
 @pytest.mark.parametrize("data", [lambda i: b"datadata", lambda i: b"%08d" % i], ids=["copies", "conflicts"])
 def test_fragments_of_a_datagram_that_never_is_whole(measure: Any, data: Any) -> None:
-    is_linear(notes_of, lambda n: frames_of([four(8 * (i % 8), data(i), True) for i in range(n)]), 500, measure)
+    is_linear(notes_of, lambda n: frames_of([four(8 * (i % 8), data(i), True) for i in range(n)]), 200, measure)
 
 
 @pytest.mark.slow
@@ -39,7 +39,7 @@ def test_streams_of_fragments_that_are_never_whole(measure: Any) -> None:
         part = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2", id=7, flags=IPv4Flags.MORE_FRAGMENTS)
         return Capture.of([part / TCP(sport=9, dport=80, seq=i) / b"datadata" for i in range(count)])
 
-    is_linear(lambda capture: [stream.events for stream in capture.streams()], make, 200, measure)
+    is_linear(lambda capture: [stream.events for stream in capture.streams()], make, 80, measure)
 
 
 @pytest.mark.slow
@@ -48,7 +48,7 @@ def test_what_is_beyond_the_end_does_not_make_a_datagram_be_looked_through_anew(
         reported = [four(0, bytes(8), True), four(16, bytes(8), False)]  # the bytes 8 to 16 are missing
         return frames_of(reported + [four(24 + 16 * (i % 2000), bytes(8), True) for i in range(count)])
 
-    is_linear(notes_of, make, 300)
+    is_linear(notes_of, make, 120)
     found = put(frames_of([four(0, bytes(8), True), four(16, bytes(8), False), four(24, bytes(16), True)]))
     assert {one.whole for one in found} == {False}
     later = frames_of(
@@ -121,7 +121,7 @@ def conflicting(count: int, whole: int = 1400) -> list[Frame]:
 @pytest.mark.slow
 @pytest.mark.parametrize("measure", [steps, peak])
 def test_segments_that_differ_from_many_others(measure: Any) -> None:
-    is_linear(lambda frames: [stream.events for stream in Capture.of(frames).streams()], conflicting, 1000, measure)
+    is_linear(lambda frames: [stream.events for stream in Capture.of(frames).streams()], conflicting, 700, measure)
 
 
 def test_conflicts_beside_one_another_are_one_note() -> None:
@@ -188,7 +188,7 @@ def test_a_flood_of_flows_costs_as_much_each_and_keeps_to_the_memory(flags: int)
         assert len(streams._ending) <= len(streams._alive)
         return streams
 
-    is_linear(run, flood, 400)
+    is_linear(run, flood, 300)
     given = flood(3000)
     assert peak(lambda: run(given)) < 1_500_000
 
@@ -216,7 +216,7 @@ def shuffled(count: int) -> Iterator[Frame]:
 
 @pytest.mark.slow
 def test_segments_in_any_order_cost_as_much_each() -> None:
-    is_linear(lambda frames: list(Capture.of(frames).streams()), lambda n: list(shuffled(n)), 300)
+    is_linear(lambda frames: list(Capture.of(frames).streams()), lambda n: list(shuffled(n)), 120)
 
 
 # SPP -------------------------------------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ def test_spp_costs_as_much_a_packet(make: Any, measure: Any) -> None:
             assert conversation.events is not None
             assert conversation.messages is not None
 
-    is_linear(reported, make, 150, measure)
+    is_linear(reported, make, 70, measure)
 
 
 @pytest.mark.slow

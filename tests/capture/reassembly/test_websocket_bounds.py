@@ -65,7 +65,7 @@ def pings_within(count: int) -> list[Frame]:
 @pytest.mark.parametrize("measure", [steps, peak])
 @pytest.mark.parametrize("make", [in_many_segments, of_no_kind, of_many_frames, faulty, pings_within])
 def test_messages_cost_as_much_a_segment(make: Any, measure: Any) -> None:
-    is_linear(messages, make, 150, measure)
+    is_linear(messages, make, 60, measure)
 
 
 def test_a_message_says_in_which_frames_of_the_capture_it_came() -> None:
@@ -141,4 +141,4 @@ def test_an_endless_stream_of_requests_costs_as_much_a_request() -> None:
             line.put(i * len(reply), reply, back=True, ack=(i + 1) * len(ask))
         return line.frames
 
-    is_linear(messages, make, 60)
+    is_linear(messages, make, 30)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.bulk.checksums import Linear, carried
-from packetlab.bulk.generators import BytesColumn, Matrix, NumberColumn, RandomColumn, Rows, ValueColumn, Words
+from packetlab.bulk.generators import BytesColumn, NumberColumn, RandomColumn, ValueColumn
 from packetlab.codec.pseudo import protocol
 from packetlab.declare import registry
 from packetlab.declare.expressions import Checksum, Count, Next, Ref
 from packetlab.packet.offsets import Places, Span, places
 
 if TYPE_CHECKING:
+    from packetlab.bulk.generators import Matrix, Rows, Words
     from packetlab.declare.declaration import AnyHeader
     from packetlab.declare.fields import Field
     from packetlab.packet.packet import Packet

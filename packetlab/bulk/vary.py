@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from packetlab.bulk.batch import Batch
-from packetlab.bulk.generators import BytesColumn, ChoiceColumn, NumberColumn, Rows, values_of
+from packetlab.bulk.generators import BytesColumn, ChoiceColumn, NumberColumn, values_of
 from packetlab.bulk.template import Target, Template, Unplanned, shapes, varies_in_size
 from packetlab.codec.compiler import replaced
 from packetlab.declare.addresses import XNSAddress
@@ -23,6 +23,7 @@ from packetlab.packet.packet import Packet
 from packetlab.pattern.paths import PAYLOAD, FieldPath
 
 if TYPE_CHECKING:
+    from packetlab.bulk.generators import Rows
     from packetlab.bulk.report import VariationReport
 
 STRETCH = 1 << 16  # rows of a stretch

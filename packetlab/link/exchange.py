@@ -8,6 +8,7 @@ an engine.
 from __future__ import annotations
 
 import select
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,8 +67,8 @@ class Exchanged:
 
 
 def exchange(
-    send: Packet | Header, expect: Any = None, *, via: Any, timeout: float = 1.0, retries: int = 0,
-    to: Any = "ff:ff:ff:ff:ff:ff", link: int = 0,
+    send: Packet | Header, expect: object = None, *, via: Any, timeout: float = 1.0, retries: int = 0,
+    to: object = "ff:ff:ff:ff:ff:ff", link: int = 0,
 ) -> Exchanged:  # fmt: skip
     """Send a packet and wait for what answers it.
 
@@ -133,7 +134,7 @@ def _exchange(
     return result
 
 
-def _why_not(packet: Packet, request: Packet, expect: Any, fits: Any) -> str:
+def _why_not(packet: Packet, request: Packet, expect: object, fits: Callable[[Packet], object]) -> str:
     if expect is None:
         return "\n".join(reason.text for reason in reasons(packet, request))
     if fits(packet):

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Collection, Iterable
 from math import inf
 from random import Random
-from typing import Any
 
 from packetlab.errors import PacketlabError, suggestion
 
@@ -50,7 +49,7 @@ class Impairment:
     mtu: int | None
     partitioned: bool
 
-    def __init__(self, *, seed: int | str = 0, numbers: FrameCounter | None = None, **shape: Any) -> None:
+    def __init__(self, *, seed: int | str = 0, numbers: FrameCounter | None = None, **shape: object) -> None:
         self.numbers = numbers or FrameCounter()
         self._random = Random(str(seed))
         self._free_at = 0  # when the wire has sent all that waits for it
@@ -140,13 +139,13 @@ class FrameCounter:
         return self.last
 
 
-def both_ways(ends: Collection[str], seed: int | str, **shape: Any) -> dict[str, Impairment]:
+def both_ways(ends: Collection[str], seed: int | str, **shape: object) -> dict[str, Impairment]:
     """Return an impairment for the frames that each end sends; frames are numbered over all of them."""
     numbers = FrameCounter()
     return {end: Impairment(**shape, seed=f"{seed}/{end}", numbers=numbers) for end in ends}
 
 
-PERFECT: dict[str, Any] = {
+PERFECT: dict[str, float | Collection[int] | None] = {
     "delay": 0.0, "jitter": 0.0, "loss": 0.0, "drop": (), "duplicate": 0.0, "reorder": 0.0, "corrupt": 0.0,
     "rate": None, "queue": None, "mtu": None, "partitioned": False,
 }  # fmt: skip
@@ -157,7 +156,7 @@ SECONDS = 0, 1e9, "0 to 1e9 seconds"
 BETWEEN = {"delay": SECONDS, "jitter": SECONDS, "rate": (1e-6, inf, "bits per second above 0 (1e-6 or more)")}
 
 
-def _checked(name: str, value: object) -> Any:
+def _checked(name: str, value: object) -> float | Collection[int] | None:
     if name == "partitioned":
         return bool(value)
     if name in ("delay", "jitter", "rate", "queue", "mtu"):
@@ -171,7 +170,7 @@ def _checked(name: str, value: object) -> Any:
         if not 0 <= value <= 1:
             raise PacketlabError(f"link {name}", WITHIN, f"{value}")
         return float(value)
-    numbers = frozenset(value) if isinstance(value, Iterable) else frozenset((None,))
-    if not all(isinstance(number, int) and number > 0 for number in numbers):
+    numbers = frozenset(value) if isinstance(value, Iterable) else None
+    if numbers is None or not all(isinstance(number, int) and number > 0 for number in numbers):
         raise PacketlabError(f"link {name}", WITHIN, f"{value!r}", "the first frame is 1")
     return numbers

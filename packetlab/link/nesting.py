@@ -10,9 +10,13 @@ import threading
 from collections.abc import Callable
 from errno import EDEADLK
 from itertools import starmap
-from typing import Any, Protocol, TypeVar
+from threading import RLock
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from packetlab.errors import SocketMisuse
+
+if TYPE_CHECKING:
+    from _thread import LockType as _Lock
 
 T = TypeVar("T")
 
@@ -24,24 +28,24 @@ class Polled(Protocol):
         """Do what is due."""
 
 
-def unlocked(lock: Any, wait: Callable[..., T], *given: Any) -> T:
+def unlocked(lock: RLock, wait: Callable[..., T], *given: object) -> T:
     """Call something that waits, with an RLock of this thread's let go, however often it holds it."""
-    levels: list[Any] = []
+    levels: list[tuple[int, int]] = []
     try:
-        levels.extend(starmap(lock._release_save, [()]))  # let go, and noted
+        levels.extend(starmap(lock._release_save, [()]))  # type: ignore[attr-defined]  # as `threading.Condition` does  # let go, and noted
         return wait(*given)
     finally:
         if levels:
-            lock._acquire_restore(levels[0])
+            lock._acquire_restore(levels[0])  # type: ignore[attr-defined]
 
 
 class Sleepers:
     """Threads that wait until another wakes them; all with the same RLock held."""
 
     def __init__(self) -> None:
-        self._bells: list[Any] = []
+        self._bells: list[_Lock] = []
 
-    def sleep(self, lock: object, seconds: float) -> bool:
+    def sleep(self, lock: RLock, seconds: float) -> bool:
         """Wait with the lock let go; return whether somebody woke us."""
         bell = threading.Lock()
         bell.acquire()

@@ -7,7 +7,7 @@ import select
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol, Self
 
 from packetlab.bulk.batch import Batch
 from packetlab.capture import Frame, frame_matcher
@@ -35,12 +35,21 @@ class Attachment(NamedTuple):
     open: Callable[..., Port]
 
 
-def place(host: Any, link: int, what: str) -> Attachment:
+class Attached(Protocol):
+    """A host, as those who send through it need it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def attachments(self) -> Sequence[Attachment]: ...
+
+
+def place(host: Attached, link: int, what: str) -> Attachment:
     """Return where a host is on one of its links, from 0.
 
     PacketlabError: it has none of that number; `what` is who wants it.
     """
-    places: Sequence[Attachment] = host.attachments
+    places = host.attachments
     if link not in range(len(places)):
         where = f"{what}: host {host.name}"
         if places:
@@ -106,11 +115,11 @@ class Port(ABC):
     def close(self) -> None:
         """Stop listening. Safe to call twice."""
 
-    def send(self, frame: Any) -> None:
+    def send(self, frame: object) -> None:
         """Send whatever is a packet: ours, a header, a captured frame, scapy's, dpkt's, or bytes."""
         self._send(as_bytes(frame))
 
-    def send_all(self, frames: Iterable[Any]) -> int:
+    def send_all(self, frames: Iterable[object]) -> int:
         """Send frames one after the other, without pause; return how many."""
         count = 0
         for frame in frames:
@@ -151,7 +160,7 @@ class Port(ABC):
                 return frame
             passed += 1
 
-    def receive(self, timeout: float | None = 1.0, where: Any = None) -> Packet:
+    def receive(self, timeout: float | None = 1.0, where: object = None) -> Packet:
         """Return the next packet that matches; see `receive_frame`."""
         return self.receive_frame(timeout, where).packet()
 
@@ -179,7 +188,7 @@ class Port(ABC):
             frame.number = taken
             yield frame
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

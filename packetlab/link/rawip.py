@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket as _socket
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol
 
 from packetlab.capture import Frame, InterfaceDescription
 from packetlab.errors import BuildError, NeedsPrivilege
@@ -14,6 +15,15 @@ from packetlab.packet.coerce import as_packet
 from packetlab.protocols.ip import IPv4
 
 RAW_IP = 101
+
+
+class KernelHost(Protocol):
+    """A host of a lab, as sockets in it need it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kernel_socket(self) -> Callable[[int, int, int], _socket.socket]: ...
 
 
 class RawIPSocket(Port):
@@ -29,7 +39,7 @@ class RawIPSocket(Port):
 
     linktype = RAW_IP
 
-    def __init__(self, protocol: int, host: Any = None) -> None:
+    def __init__(self, protocol: int, host: KernelHost | None = None) -> None:
         self.name = f"raw IP protocol {protocol}" + (f" in {host.name}" if host is not None else "")
         opener = host.kernel_socket if host is not None else _socket.socket
         try:
@@ -40,7 +50,7 @@ class RawIPSocket(Port):
         self._socket.setsockopt(_socket.IPPROTO_IP, _socket.IP_HDRINCL, 1)
         self._waits = Waits(self.name)
 
-    def send(self, frame: Any) -> None:
+    def send(self, frame: object) -> None:
         """Send a packet that begins with IPv4, to its destination. The kernel fills a source of 0.0.0.0 and an id of 0."""
         packet = as_packet(frame, IPv4)
         if not packet.layers or not isinstance(packet.layers[0], IPv4):

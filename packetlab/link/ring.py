@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,6 +27,8 @@ from packetlab.escaping import printable
 from packetlab.link.waits import AT_ONCE, Stop, Waits
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from packetlab.capture.filters.bpf import PcapFilter
 
 SOL_PACKET, RX_RING, VERSION = 263, 5, 10
@@ -132,7 +134,7 @@ class Ring:
                     self._give_back(blocks)
             del batch, raw, taken  # the memory can be unmapped while nothing comes
 
-    def _take(self, most: int) -> tuple[range, Any, list[int]] | None:
+    def _take(self, most: int) -> tuple[range, NDArray[np.uint8], list[int]] | None:
         """Return the next blocks that are ready, `most` at most, with their memory and where frames begin in it; None for none."""
         with self._taking:
             self._waits.check()
@@ -162,7 +164,7 @@ class Ring:
             for block in blocks if not self.closed else ():
                 self._words[(block * BLOCK + STATUS) // 4] = 0
 
-    def _batch(self, raw: Any, places: list[int]) -> FrameBatch:
+    def _batch(self, raw: NDArray[np.uint8], places: list[int]) -> FrameBatch:
         rows = np.array(places, np.int64)
         heads = np.ndarray((len(raw) - HEAD.itemsize + 1,), HEAD, raw, 0, (1,))[rows]
         if not self._outgoing:
@@ -202,7 +204,10 @@ class Ring:
         return f"<Ring {printable(self.name)}: {self._blocks * BLOCK} bytes>"
 
 
-def _put_back(raw: Any, starts: Any, sizes: Any, wire: Any, heads: Any, rows: Any) -> None:
+def _put_back(
+    raw: NDArray[np.uint8], starts: NDArray[np.int64], sizes: NDArray[np.int64], wire: NDArray[np.int64],
+    heads: NDArray[np.void], rows: NDArray[np.intp],
+) -> None:  # fmt: skip
     """Put VLAN tags that the kernel took out back into frames: the addresses move to the front, where there is room."""
     starts[rows] -= 4
     sizes[rows] += 4

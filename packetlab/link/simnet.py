@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from packetlab.capture import Capture, Frame, InterfaceDescription
 from packetlab.declare.addresses import mac_text
@@ -69,7 +69,7 @@ class SimNetwork(Medium, Shown):
             self.hosts[name] = self._new_host(name)
         return self.hosts[name]
 
-    def link(self, *hosts: SimHost, network: int | None = None, carrier: str = "ethernet", **shape: Any) -> SimLink:
+    def link(self, *hosts: SimHost, network: int | None = None, carrier: str = "ethernet", **shape: object) -> SimLink:
         """Join hosts by a link: two, or more that all hear each other.
 
         Args:
@@ -184,7 +184,7 @@ class SimLink:
     """
 
     def __init__(
-        self, net: SimNetwork, hosts: Sequence[SimHost], network: int, carrier: str, shape: dict[str, Any]
+        self, net: SimNetwork, hosts: Sequence[SimHost], network: int, carrier: str, shape: dict[str, object]
     ) -> None:
         number = len(net.links)
         self.net, self.network, self.carrier, self.shape = net, network, carrier, shape

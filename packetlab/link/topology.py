@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from packetlab.link.impairment import PERFECT
 
@@ -28,6 +28,13 @@ class Topology(NamedTuple):
     name: str
     nodes: tuple[TopologyNode, ...]
     joints: tuple[Joint, ...]
+
+
+@runtime_checkable
+class Drawn(Protocol):
+    """A network, as those who draw it need it."""
+
+    def topology(self) -> Topology: ...
 
 
 def shape_words(shape: dict[str, Any]) -> tuple[str, ...]:

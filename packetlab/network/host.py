@@ -37,6 +37,9 @@ from packetlab.protocols.dissect import dissect
 from packetlab.protocols.xns import IDP, PEX
 from packetlab.renamed import renamed
 
+if TYPE_CHECKING:
+    from packetlab.link.lab.unanswered import UnansweredAddress
+
 __tracebackhide__ = deliberate
 
 ON_LINKS = {"ethernet": EthernetFraming, "snap": SnapFraming}
@@ -311,7 +314,8 @@ class NetworkHost:
     # Engines ------------------------------------------------------------------------------------------------
 
     def attach(
-        self, engine: Engine, where: Any = None, to: Any = "ff:ff:ff:ff:ff:ff", link: int = 0, at: Any = None
+        self, engine: Engine, where: object = None, to: object = "ff:ff:ff:ff:ff:ff", link: int = 0,
+        at: UnansweredAddress | None = None,
     ) -> EngineDriver:  # fmt: skip
         """Run an engine on an interface of this host.
 
@@ -324,7 +328,7 @@ class NetworkHost:
         self._need_open("attach")
         attachment = place(self, link, "attach")
         target = place(to, 0, "attach: to").mac if isinstance(to, NetworkHost) else mac_bytes(to)
-        port = attachment.open() if at is None else at
+        port: Port = attachment.open() if at is None else at
         runner = EngineDriver(engine, port, where, attachment.mac if at is None else mac_bytes(at.mac), target)
         if hasattr(port, "driver"):
             port.driver = runner
@@ -409,7 +413,7 @@ class NetworkHost:
 
     # For sockets --------------------------------------------------------------------------------------------
 
-    def resolve(self, to: Any) -> XNSAddress:
+    def resolve(self, to: object) -> XNSAddress:
         """Return a place, an XNS address, or the text of one as an address."""
         if isinstance(to, Place):
             return to.xns(self)

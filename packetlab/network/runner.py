@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 from packetlab.capture import matcher
 from packetlab.engine.contract import Engine, Event
@@ -27,7 +26,7 @@ class EngineDriver:
 
     served = True
 
-    def __init__(self, engine: Engine, port: Port, where: Any, mac: bytes, to: bytes) -> None:
+    def __init__(self, engine: Engine, port: Port, where: object, mac: bytes, to: bytes) -> None:
         self.engine, self.due = engine, engine.next_timeout()
         self.ports = [port]
         self.log: deque[Event] = deque(maxlen=KEPT)

@@ -41,7 +41,7 @@ FAMILIES = ("xns", "inet")
 def create(host: NetworkHost, kind: Literal["seqpacket"], family: Literal["xns"] | None = None) -> SeqpacketSocket: ...
 @overload
 def create(
-    host: NetworkHost, kind: Literal["websocket"], family: str | None = None, **options: Any
+    host: NetworkHost, kind: Literal["websocket"], family: str | None = None, **options: object
 ) -> WebSocketSocket: ...
 @overload
 def create(host: NetworkHost, kind: Literal["stream"], family: Literal["xns"]) -> StreamSocket: ...
@@ -60,7 +60,7 @@ def create(host: NetworkHost, kind: Literal["raw"], family: Literal["xns"] | Non
 @overload
 def create(host: NetworkHost, kind: Literal["raw"], family: Literal["inet"], *, protocol: int) -> InetRaw: ...
 @overload
-def create(host: NetworkHost, kind: str, family: str | None = None, **options: Any) -> Socket: ...
+def create(host: NetworkHost, kind: str, family: str | None = None, **options: object) -> Socket: ...
 def create(host: NetworkHost, kind: str = "stream", family: str | None = None, **options: Any) -> Socket:
     """Return a new socket of a host.
 
@@ -95,7 +95,7 @@ def create(host: NetworkHost, kind: str = "stream", family: str | None = None, *
     if kind == "websocket":
         from packetlab.sockets.websocket import WebSocketSocket
 
-        stream: Socket = create(host, "stream", family)
+        stream: Any = create(host, "stream", family)
         return WebSocketSocket(stream, **options)
     if family == "inet":
         from packetlab.sockets import inet
@@ -113,7 +113,7 @@ def create(host: NetworkHost, kind: str = "stream", family: str | None = None, *
     return (StreamSocket if kind == "stream" else SeqpacketSocket)(host)
 
 
-def bind(what: Any, address: Any = None, **how: Any) -> None:
+def bind(what: Any, address: object = None, **how: Any) -> None:
     """Give a socket its own address (see `Socket.bind`), or a header a place (``bind(IDP, under=IPv4, when=...)``).
 
     The two meanings never meet: a header is a class, a socket is not. See `declare.registry.bind` for the second.
@@ -126,7 +126,7 @@ def bind(what: Any, address: Any = None, **how: Any) -> None:
         what.bind(address)
 
 
-def connect(socket: Socket, address: Any, **how: Any) -> None:
+def connect(socket: Socket, address: object, **how: Any) -> None:
     """Connect a socket; see `Socket.connect`."""
     socket.connect(address, **how)
 
@@ -141,7 +141,7 @@ def accept(socket: Socket) -> Socket:
     return socket.accept()
 
 
-def write(socket: Socket, data: Any, **how: Any) -> int:
+def write(socket: Socket, data: object, **how: Any) -> int:
     """Write data; see `Socket.write`."""
     return socket.write(data, **how)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import EACCES, EADDRNOTAVAIL, EDESTADDRREQ, EINVAL, EISCONN, EMSGSIZE, ENETUNREACH
-from typing import Any
 
 from packetlab.capture import matcher
 from packetlab.declare.addresses import XNSAddress
@@ -186,7 +185,7 @@ class DatagramSocket(_IDPSocket):
     def all_packets(self, wanted: bool) -> None:
         self._endpoint.all_packets = wanted
 
-    def bind(self, address: Any) -> None:
+    def bind(self, address: object) -> None:
         """Take a socket number of this host: 1 to 65535, or 0 for any free one."""
         self._need(not self._number, EINVAL, "bind", "an unbound socket", f"one at {self._number}", ANOTHER)
         node = self.host.xns.node
@@ -197,7 +196,7 @@ class DatagramSocket(_IDPSocket):
         with self.host.medium.lock, self._named("bind"):
             self._number = node.bind(self._endpoint, wanted.socket)
 
-    def connect(self, address: Any) -> None:
+    def connect(self, address: object) -> None:
         """Send to one address from now on, and take packets from there alone."""
         self._need_open("connect")
         with self._named("connect"):
@@ -218,7 +217,7 @@ class DatagramSocket(_IDPSocket):
         given.check(str(self), may, (given.spp or {}).keys())  # there is no connection whose the fields of SPP would be
         return given
 
-    def write(self, data: Data, to: Any = None, header: Prototype | None = None, *, force: bool = False) -> int:
+    def write(self, data: Data, to: object = None, header: Prototype | None = None, *, force: bool = False) -> int:
         """Send one datagram; return how many bytes it has after the header of IDP.
 
         Args:

@@ -6,8 +6,10 @@ import errno
 import os
 import select
 import socket as _socket
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import TypeGuard, TypeVar
 
 from packetlab.errors import LocalProtocolError, NeedsPrivilege, SocketMisuse, deliberate
 from packetlab.network.host import NetworkHost, Place
@@ -57,6 +59,9 @@ def create(host: NetworkHost, kind: str, protocol: int | None = None) -> InetSoc
     return classes[kind](host, sock)
 
 
+T = TypeVar("T")
+
+
 class InetSocket(Socket):
     """A socket of the kernel. Addresses are (IPv4 address, port), ``host.at(port)``, or a port alone where it is ours."""
 
@@ -67,7 +72,7 @@ class InetSocket(Socket):
         self.sock = sock  # the kernel's, for what is not covered here
         sock.setblocking(False)
 
-    def _address(self, address: Any, ours: bool = False) -> tuple[str, int]:
+    def _address(self, address: object, ours: bool = False) -> tuple[str, int]:
         if isinstance(address, Place):
             with self._named("address"):
                 return address.inet(self.host)
@@ -112,7 +117,7 @@ class InetSocket(Socket):
             return None
         return name
 
-    def bind(self, address: Any) -> None:
+    def bind(self, address: object) -> None:
         """Take an address of this host: (IPv4 address, port), or a port alone; 0 for any free one."""
         self._need_open("bind")
         ours = self._address(address, ours=True)
@@ -120,7 +125,7 @@ class InetSocket(Socket):
         self._need(not bound, errno.EINVAL, "bind", "an unbound socket", f"one at port {bound}", ANOTHER)
         self._call(lambda: self.sock.bind(ours), "bind", f"{ours[0]}:{ours[1]}")
 
-    def connect(self, address: Any) -> None:
+    def connect(self, address: object) -> None:
         """Connect; a datagram or raw socket then has a peer."""
         self._need_open("connect")
         target = self._address(address)
@@ -129,7 +134,7 @@ class InetSocket(Socket):
     def _connect(self, target: tuple[str, int]) -> None:
         self._call(lambda: self.sock.connect(target), "connect")
 
-    def _call(self, do: Any, verb: str, address: str = "") -> Any:
+    def _call(self, do: Callable[[], T], verb: str, address: str = "") -> T:
         try:
             return do()
         except BlockingIOError:
@@ -146,11 +151,11 @@ class InetSocket(Socket):
             got = f"{address}, {got}"
         return self._misuse(number, verb, expected, got, f"{os.strerror(number)}; {hint}")
 
-    def _receive(self, do: object, verb: str = "read") -> Any:
+    def _receive(self, do: Callable[[], T], verb: str = "read") -> T:
         """Wait until the kernel has something, and fetch it."""
         self._need_open(verb)
 
-        def ready() -> tuple[Any] | None:
+        def ready() -> tuple[T] | None:
             try:
                 return (self._call(do, verb),)
             except BlockingIOError:
@@ -159,13 +164,12 @@ class InetSocket(Socket):
         (found,) = self._wait(ready, verb, [(self.sock.fileno(), select.POLLIN)])
         return found
 
-    def _deliver(self, do: object, queued: QueuedCall | None = None) -> int:
+    def _deliver(self, do: Callable[[], int], queued: QueuedCall | None = None) -> int:
         def ready() -> int | None:
             try:
-                sent: int = self._call(do, "write")
+                return self._call(do, "write")
             except BlockingIOError:
                 return None
-            return sent
 
         return self._wait(ready, "write", [(self.sock.fileno(), select.POLLOUT)], queued)
 
@@ -187,7 +191,7 @@ class InetStream(InetSocket):
         self._connected = self.peer is not None
         self._taken: list[bytes] = []
 
-    def bind(self, address: Any) -> None:
+    def bind(self, address: object) -> None:
         """Take an address of this host: (IPv4 address, port), or a port alone; 0 for any free one."""
         self._need_open("bind")
         # A listener that starts anew need not wait for old connections to die; UDP would share its port by it.
@@ -283,8 +287,7 @@ class InetStream(InetSocket):
         done = 0
         with (queued := QueuedCall(self._timeout)).call, self._turn("write", "write", queued):
             while done < len(raw):
-                rest = raw[done:]
-                done += self._deliver(lambda rest=rest: self.sock.send(rest, _socket.MSG_NOSIGNAL), queued)
+                done += self._deliver(partial(self.sock.send, raw[done:], _socket.MSG_NOSIGNAL), queued)
         return done
 
     def read(self, size: int = LARGEST) -> bytes:
@@ -300,7 +303,7 @@ class InetDatagram(InetSocket):
 
     kind = "datagram"
 
-    def write(self, data: Data, to: Any = None) -> int:
+    def write(self, data: Data, to: object = None) -> int:
         """Send one datagram; `to` is where, on a connected socket nothing."""
         connected = self.peer is not None
         given = connected or to is not None
@@ -334,5 +337,5 @@ class InetRaw(InetDatagram):
         return super()._address(address, ours)
 
 
-def _is_port(number: object) -> bool:
+def _is_port(number: object) -> TypeGuard[int]:
     return isinstance(number, int) and 0 <= number <= 0xFFFF

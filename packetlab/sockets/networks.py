@@ -102,7 +102,7 @@ class LocalHost(Talker):
     """
 
     def __init__(
-        self, interface: str | None = None, *, network: int = 0, mac: Any = None, name: str = "here",
+        self, interface: str | None = None, *, network: int = 0, mac: object = None, name: str = "here",
         carrier: str = "ethernet", medium: Medium | None = None,
     ) -> None:  # fmt: skip
         self.name, self.medium = name, medium or HERE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from errno import EINVAL
-from typing import Any
+from typing import Self
 
 from packetlab.engine.xns.spp import ATTENTION, END_OF_MESSAGE, Connection
 from packetlab.errors import RemoteProtocolError, deliberate
@@ -38,7 +38,7 @@ class SeqpacketSocket(SPPSocket):
         self._message: bytearray | None = None  # the beginning of one, read already
         self._passed: int | None = None  # bytes of a message that is too long, of which no more is kept
 
-    def _inherit(self, child: Any) -> None:
+    def _inherit(self, child: Self) -> None:
         child.headers_on_input, child.headers_on_output = self.headers_on_input, self.headers_on_output
 
     def write(self, data: Data, header: Prototype | None = None, *, force: bool = False) -> int:

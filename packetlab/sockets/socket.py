@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from errno import EAGAIN, EALREADY, EBADF, EDEADLK, EINPROGRESS, EINVAL, EOPNOTSUPP
 from math import inf
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeGuard, TypeVar, cast
 
 from packetlab.engine.contract import SECOND
 from packetlab.errors import PacketlabError, SocketMisuse, broken, deliberate, suggestion
@@ -29,12 +29,12 @@ T = TypeVar("T")
 S = TypeVar("S", bound="Socket")
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> TypeGuard[int]:
     """Say whether a value is a whole number; True and False are none."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def safe_repr(value: Any) -> str:
+def safe_repr(value: object) -> str:
     """Return what was given in a few words."""
     return f"{value!r:.60}" if not is_number(value) or value.bit_length() < 512 else f"{value.bit_length()} bits"
 
@@ -110,11 +110,11 @@ class Socket(Shown, metaclass=_ClosedToNewAttributes):
 
     # Verbs --------------------------------------------------------------------------------------------------
 
-    def bind(self, address: Any) -> None:
+    def bind(self, address: object) -> None:
         """Give the socket its own address: a number (0: any free one), or a whole address of this host."""
         raise self._has_no("bind")
 
-    def connect(self, address: Any) -> None:
+    def connect(self, address: object) -> None:
         """Connect to an address: ``host.at(number)``, or one of the family (XNSAddress or its text, (IP, port)).
 
         Raises:
@@ -259,14 +259,14 @@ class Socket(Shown, metaclass=_ClosedToNewAttributes):
         number, _, expected, got, hint = error._given
         return self._misuse(number, verb, f"{expected}", f"{got}", hint)
 
-    def _need_size(self, size: Any, verb: str = "read") -> None:
+    def _need_size(self, size: object, verb: str = "read") -> None:
         """Say that a size is none, before anything is taken."""
         right = is_number(size) and 0 <= size <= MOST
         self._need(
             right, EINVAL, verb, "a size of 0 or more bytes", safe_repr(size), f"{MOST} at most, as read(2) has it"
         )
 
-    def _need_backlog(self, backlog: Any) -> None:
+    def _need_backlog(self, backlog: object) -> None:
         right = is_number(backlog) and backlog > 0
         self._need(right, EINVAL, "listen", "a backlog of 1 or more", f"{backlog!r}", "how many may wait for accept()")
 

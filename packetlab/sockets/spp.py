@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import EADDRNOTAVAIL, EALREADY, EINPROGRESS, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPIPE
-from typing import Any, Self
+from typing import Self
 
 from packetlab.declare.addresses import XNSAddress
 from packetlab.engine.xns.spp import ATTENTION, END_OF_MESSAGE, LARGEST, SYSTEM, Connection
@@ -123,7 +123,7 @@ class SPPSocket(Socket):
 
     # Verbs --------------------------------------------------------------------------------------------------
 
-    def bind(self, address: Any) -> None:
+    def bind(self, address: object) -> None:
         """Take a socket number of this host: 1 to 65535, or 0 for any free one."""
         unbound = not self._number and self._connection is None
         self._need(unbound, EINVAL, "bind", "an unbound socket", f"one at {self._number}", ANOTHER)
@@ -139,7 +139,7 @@ class SPPSocket(Socket):
         with self.host.medium.lock, self._named("bind"):
             self._number = node.bind(Placeholder(), number)
 
-    def connect(self, address: Any, *, wait: bool = True) -> None:
+    def connect(self, address: object, *, wait: bool = True) -> None:
         """Connect to a listener, or to a socket that connects to this one at the same time (rendezvous).
 
         Args:
@@ -240,7 +240,7 @@ class SPPSocket(Socket):
         self._inherit(child)
         return child
 
-    def _inherit(self, child: object) -> None:
+    def _inherit(self, child: Self) -> None:
         """Give an accepted socket the options of its kind."""
 
     def close(self) -> None:

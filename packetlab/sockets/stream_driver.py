@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import select
-from typing import Any
+from typing import TYPE_CHECKING
 
 from packetlab.link.medium import Medium
+
+if TYPE_CHECKING:
+    from packetlab.sockets.inet import InetStream
+    from packetlab.sockets.stream import StreamSocket
 
 
 class Line:
     """The descriptor of a stream, to be woken by; an SPP stream has none, its host's ports wake."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: StreamSocket | InetStream) -> None:
         self.name, self.mask, self._stream = str(stream), select.POLLIN, stream
 
     def fileno(self) -> int:
@@ -28,7 +32,7 @@ class StreamDriver:
 
     served = True
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: StreamSocket | InetStream) -> None:
         self.stream = stream
         stream.kind = "websocket"  # what it says of misuse, it says to the user of that
         self.medium: Medium = stream.host.medium
@@ -43,7 +47,7 @@ class StreamDriver:
         """The stream's descriptor, where it has one and is waited for."""
         return [self.line] if self.line.mask and self.line.fileno() >= 0 else []
 
-    def take(self, port: Any, data: bytes, now: int) -> None:
+    def take(self, port: object, data: bytes, now: int) -> None:
         """Nothing comes this way; `poll` reads the stream."""
 
     def failed(self, port: object, error: OSError) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from errno import EALREADY, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP
 from functools import partial
 from ipaddress import ip_address
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from packetlab.engine.contract import SECOND, Event
 from packetlab.engine.websocket.connection import WebSocket
@@ -19,6 +19,10 @@ from packetlab.sockets.headers import Data, outgoing
 from packetlab.sockets.socket import Socket
 from packetlab.sockets.ways import ANOTHER, CONNECT, NO_LISTENER, ONE_LISTEN, UNCONNECTED
 from packetlab.sockets.websocket_stream import GUESTS, Porch, WebSocketDriver
+
+if TYPE_CHECKING:
+    from packetlab.sockets.inet import InetStream
+    from packetlab.sockets.stream import StreamSocket
 
 
 class WebSocketSocket(Socket):
@@ -43,7 +47,7 @@ class WebSocketSocket(Socket):
     kind = "websocket"
 
     def __init__(
-        self, stream: Any, *, subprotocols: Sequence[str] = (), headers: Sequence[tuple[str, str]] = (),
+        self, stream: StreamSocket | InetStream, *, subprotocols: Sequence[str] = (), headers: Sequence[tuple[str, str]] = (),
         compression: bool | Literal["afresh"] = True, largest_message: int = 1 << 24, close_timeout: float = 10.0,
         accept: Callable[[Request], Reply | None] | None = None, origins: Sequence[str] | None = None,
         _endpoint: WebSocketDriver | None = None,
@@ -113,12 +117,12 @@ class WebSocketSocket(Socket):
 
     # Verbs --------------------------------------------------------------------------------------------------
 
-    def bind(self, address: Any) -> None:
+    def bind(self, address: object) -> None:
         """Give the socket its own address, of the stream's family."""
         self._need_open("bind")
         self.stream.bind(address)
 
-    def connect(self, address: Any, path: str = "/", host: str | None = None) -> None:
+    def connect(self, address: object, path: str = "/", host: str | None = None) -> None:
         """Connect, and open a WebSocket.
 
         Args:
@@ -139,7 +143,7 @@ class WebSocketSocket(Socket):
             if self._endpoint is None:
                 self.stream.timeout = self.timeout
                 self.stream.connect(address)
-                peer = self.stream.peer
+                peer: Any = self.stream.peer
                 name = host or (f"{peer[0]}:{peer[1]}" if self.family == "inet" else str(peer))
                 engine = WebSocket("client", host=name, path=path, **self._shape)
                 with self.host.medium.lock:
@@ -282,7 +286,7 @@ class WebSocketSocket(Socket):
         else:
             self.stream.close()
         if self.family == "xns" and not endpoint.raised_loss:
-            self.stream.check_lost()
+            self.stream.check_lost()  # type: ignore[union-attr]  # a `StreamSocket`
 
     def abort(self) -> None:
         """Close at once, without waiting for the other end. A `close` that waits meanwhile ends."""

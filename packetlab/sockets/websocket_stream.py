@@ -10,7 +10,7 @@ import select
 from collections import deque
 from collections.abc import Callable
 from errno import EPIPE
-from typing import Any
+from typing import TYPE_CHECKING
 
 from packetlab.engine.contract import Event
 from packetlab.engine.websocket.connection import WebSocket
@@ -18,6 +18,10 @@ from packetlab.engine.websocket.events import Closed, Failed, HandshakeCompleted
 from packetlab.errors import broken
 from packetlab.escaping import printable
 from packetlab.sockets.stream_driver import StreamDriver
+
+if TYPE_CHECKING:
+    from packetlab.sockets.inet import InetStream
+    from packetlab.sockets.stream import StreamSocket
 
 AHEAD, AHEAD_BYTES = 64, 1 << 24  # messages, and their size, kept for the reader; then the stream is read no further
 # Bytes that a writer, and answers to pings, may be ahead of the stream; then it is read no further.
@@ -33,7 +37,7 @@ KEPT = 1000  # events remembered
 class WebSocketDriver(StreamDriver):
     """An engine on a stream."""
 
-    def __init__(self, stream: Any, engine: WebSocket) -> None:
+    def __init__(self, stream: StreamSocket | InetStream, engine: WebSocket) -> None:
         super().__init__(stream)
         self.engine = engine
         self.inbox: deque[str | bytes] = deque()
@@ -245,7 +249,7 @@ class WebSocketDriver(StreamDriver):
 class Porch(StreamDriver):
     """Where streams wait until they are WebSockets: `most` that are, and GUESTS whose handshake is under way."""
 
-    def __init__(self, stream: Any, most: int, make: Callable[[], WebSocket]) -> None:
+    def __init__(self, stream: StreamSocket | InetStream, most: int, make: Callable[[], WebSocket]) -> None:
         super().__init__(stream)
         self._most, self._make = most, make
         self._guests: list[WebSocketDriver] = []

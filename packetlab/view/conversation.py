@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from packetlab.declare.addresses import XNSAddress, ip_text, mac_text
 from packetlab.declare.fields import Field
@@ -26,8 +25,7 @@ def ends(headers: Packet | Sequence[Header]) -> tuple[str, str]:
     """Return source and destination as text: of the innermost header that has both, or "?" twice."""
     for header in reversed(spoken(headers) if isinstance(headers, Packet) else headers):
         # A header whose bytes ended inside it may lack either.
-        source: Any = getattr(header, "_src", None)
-        destination: Any = getattr(header, "_dst", None)
+        source, destination = getattr(header, "_src", None), getattr(header, "_dst", None)
         if isinstance(source, bytes) and isinstance(destination, bytes):
             show = {4: ip_text, 6: mac_text, 16: ip_text}.get(len(source))
             return (show(source), show(destination)) if show else (str(header.src), str(header.dst))  # type: ignore[attr-defined]
@@ -38,8 +36,7 @@ def hosts(packet: Packet) -> tuple[str, str]:
     """Return source and destination as `ends` does, but of XNS the hosts alone, whatever their sockets: "02:00:..."."""
     for header in reversed(spoken(packet)):
         if isinstance(getattr(header, "src", None), XNSAddress):
-            source: Any = getattr(header, "_src", None)
-            destination: Any = getattr(header, "_dst", None)
+            source, destination = getattr(header, "_src", None), getattr(header, "_dst", None)
             if source is not None and destination is not None:
                 return mac_text(source[4:10]), mac_text(destination[4:10])
     return ends(packet)

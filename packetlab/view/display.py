@@ -20,7 +20,7 @@ from packetlab.view import captures, packets, topology
 from packetlab.view.markup import pre
 
 
-def text_of(thing: Any) -> str:
+def text_of(thing: object) -> str:
     """Return a thing as plain text, of which a terminal shows every line as it is meant."""
     if isinstance(thing, HeaderType) and thing._fields:
         return str(diagram(thing))  # type: ignore[arg-type]

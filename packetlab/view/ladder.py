@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from packetlab.capture import Frame
+from packetlab.declare.addresses import XNSAddress
 from packetlab.declare.fields import Field
 from packetlab.errors import BuildError
 from packetlab.escaping import printable, safe
+from packetlab.link.topology import Drawn
 from packetlab.packet.coerce import as_packet
 from packetlab.packet.packet import Packet
 from packetlab.packet.text import Text
@@ -138,8 +140,8 @@ class Ladder(Text):
 
 
 def ladder(
-    frames: Any,
-    names: Mapping[Any, str] | Any = None,
+    frames: Iterable[object] | Drawn,
+    names: Mapping[str, str] | Mapping[XNSAddress, str] | Drawn | None = None,
     *,
     fields: Sequence[str | Field] = (),
     time: str = "compressed",
@@ -170,22 +172,21 @@ def ladder(
         raise BuildError("ladder: lanes", "1 or more", lanes)
     if time not in ladder_svg.TIMES:
         raise BuildError("ladder: time", ", ".join(ladder_svg.TIMES), time)
-    known = _hosts(names) if hasattr(names, "topology") else {str(end): name for end, name in (names or {}).items()}
-    if hasattr(frames, "topology"):
+    known = _hosts(names) if isinstance(names, Drawn) else {str(end): name for end, name in (names or {}).items()}
+    if isinstance(frames, Drawn):
         known = {**_hosts(frames), **known}
-    frames = frames_of(frames)
-    rows = tuple(_rows(frames, known, field_paths(fields), also))
+    rows = tuple(_rows(frames_of(frames), known, field_paths(fields), also))
     made = Ladder(rows, time, lanes, start)
     return made.folded() if fold else made
 
 
-def _hosts(net: Any) -> dict[str, str]:
+def _hosts(net: Drawn) -> dict[str, str]:
     """Return the addresses of a network's hosts, with their names."""
     return {word: node.name for node in net.topology().nodes for line in node.says for word in line.split()}
 
 
 def _rows(
-    frames: Iterable[Any], names: dict[str, str], fields: Sequence[str | FieldPath], also: Sequence[Field] = ()
+    frames: Iterable[object], names: dict[str, str], fields: Sequence[str | FieldPath], also: Sequence[Field] = ()
 ) -> Iterator[LadderRow]:
     remarks = Remarks()
     seen: set[frozenset[str]] = set()
@@ -216,7 +217,7 @@ def _ordinary(packet: Packet) -> bool:
 
 
 def _folded(rows: Iterable[LadderRow]) -> Iterator[LadderRow]:
-    def run(row: LadderRow) -> Any:
+    def run(row: LadderRow) -> frozenset[str] | None:
         return frozenset((row.source, row.destination)) if row.plain else None
 
     for pair, group in groupby(rows, key=run):

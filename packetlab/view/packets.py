@@ -18,7 +18,7 @@ from packetlab.declare.kinds import bytes_text
 from packetlab.escaping import safe
 from packetlab.packet.explain import unbuildable
 from packetlab.packet.offsets import Places, Span, places
-from packetlab.packet.packet import Packet
+from packetlab.packet.packet import Header, Packet
 from packetlab.packet.results import Verdict
 from packetlab.packet.text import Text, value_text
 from packetlab.view.conversation import ends
@@ -132,7 +132,7 @@ def _fields(
     return table(names, rows, caption, classes=classes)
 
 
-def lines_of(header: Any, f: Field) -> list[str]:
+def lines_of(header: Header, f: Field) -> list[str]:
     """Return the value of a field that is there, an item a line. Long ones, and what is far down, are cut."""
     items = getattr(header, f.name) if f.kind.wire == "items" else ()
     if not items:

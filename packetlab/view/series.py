@@ -18,6 +18,7 @@ from packetlab.view.flows import SegmentInfo, segment
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from packetlab.link.replay.report import SendReport
     from packetlab.packet.packet import Packet
 
 Columns = dict[str, "NDArray[Any]"]
@@ -227,7 +228,7 @@ def round_trips(source: object, *, of: object = None) -> Columns:
     }
 
 
-def lateness(report: Any) -> Columns:
+def lateness(report: SendReport) -> Columns:
     """How late each frame of a replay went out: the columns frame (from 1) and seconds.
 
     `report` is what `replay` returned; at top speed nothing has a time, and the columns are empty.

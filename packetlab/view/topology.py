@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from math import cos, pi, sin
-from typing import Any
 
 from packetlab.escaping import printable, safe
+from packetlab.link.topology import Joint, Topology, TopologyNode
 from packetlab.view.captures import columns
 from packetlab.view.markup import details, picture, scoped, table
 
@@ -23,7 +23,7 @@ text{font:11px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',mon
 # Networks ------------------------------------------------------------------------------------------------------
 
 
-def network_text(topology: Any) -> str:
+def network_text(topology: Topology) -> str:
     """Return a network as text: a line a host, a line a link."""
     nodes = [[printable(node.name), node.kind, printable(", ".join(node.says))] for node in topology.nodes]
     joints = [[printable(" -- ".join(joint.ends)), printable("; ".join(joint.says))] for joint in topology.joints]
@@ -33,11 +33,11 @@ def network_text(topology: Any) -> str:
     )
 
 
-def _count(things: Sequence[Any], what: str) -> str:
+def _count(things: Sequence[Sized], what: str) -> str:
     return f"{len(things)} {what}{'s' * (len(things) != 1)}"
 
 
-def network_html(topology: Any) -> str:
+def network_html(topology: Topology) -> str:
     """Return a network as HTML: the picture, and the same in tables."""
     words = ", ".join(" to ".join(joint.ends) for joint in topology.joints) or "no links"
     nodes = [[safe(node.name), node.kind, "<br>".join(map(safe, node.says))] for node in topology.nodes]
@@ -47,7 +47,7 @@ def network_html(topology: Any) -> str:
     return scoped(drawn + details("as tables", tables))
 
 
-def network_svg(topology: Any) -> str:
+def network_svg(topology: Topology) -> str:
     """Return a network as SVG: hosts on a ring, switches and shared links within it."""
     hosts = [node for node in topology.nodes if node.kind == "host"]
     sizes = {
@@ -90,7 +90,7 @@ def network_svg(topology: Any) -> str:
     return "".join([*parts, *labels, "</svg>"])
 
 
-def _middles(joints: Sequence[Any], places: dict[str, tuple[float, float]]) -> list[tuple[float, float]]:
+def _middles(joints: Sequence[Joint], places: dict[str, tuple[float, float]]) -> list[tuple[float, float]]:
     """Return the middle of each link; of several between the same nodes, below one another."""
     found: list[tuple[float, float]] = []
     below: dict[frozenset[str], float] = {}
@@ -108,7 +108,9 @@ def _lines(texts: Sequence[str], x: float, y: float, kind: str) -> list[str]:
     ]
 
 
-def _places(topology: Any, hosts: Sequence[Any], apart: float, below: float) -> dict[str, tuple[float, float]]:
+def _places(
+    topology: Topology, hosts: Sequence[TopologyNode], apart: float, below: float
+) -> dict[str, tuple[float, float]]:
     """Return where each node stands."""
     if len(hosts) <= 2:
         places = {node.name: (apart * n, 0.0) for n, node in enumerate(hosts)}

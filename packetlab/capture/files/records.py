@@ -95,7 +95,9 @@ class Records:
     def joined(self) -> bytes | memoryview:
         """Return all of them in one."""
         pieces = self.pieces
-        return self.block() or b"".join(map(string_at, pieces["base"].ravel().tolist(), pieces["size"].ravel().tolist()))
+        return self.block() or b"".join(
+            map(string_at, pieces["base"].ravel().tolist(), pieces["size"].ravel().tolist())
+        )
 
 
 def pcap_records(batch: FrameBatch) -> Records:

@@ -169,7 +169,7 @@ class Lab(Shown):
 
     def link(
         self, one: Host, other: Host | Switch, *, mtu: int = 1500,
-        network: int | None = None, carrier: str = "ethernet", seed: int | str = 0, **shape: Any,
+        network: int | None = None, carrier: str = "ethernet", seed: int | str = 0, **shape: object,
     ) -> Link:  # fmt: skip
         """Join two hosts, or a host and a switch, by a pair of virtual Ethernet interfaces.
 
@@ -326,7 +326,7 @@ class Link:
         mtu: int,
         relay: Relay | None = None,
         network: int = 0,
-        shape: dict[str, Any] | None = None,
+        shape: dict[str, object] | None = None,
     ) -> None:
         self.names, self.mtu, self._relay, self.network = names, mtu, relay, network
         self._shape = shape or {}
@@ -396,7 +396,7 @@ def setting(name: str) -> str | None:
         return None
 
 
-def _refused(reply: dict[str, Any]) -> NeedsPrivilege:
+def _refused(reply: dict[str, object]) -> NeedsPrivilege:
     """Say which setting refuses namespaces, and what to do."""
 
     got = f"{reply['error']}"

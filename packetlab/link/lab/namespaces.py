@@ -22,7 +22,6 @@ import socket
 import struct
 import sys
 import time
-from typing import Any
 
 NEWNS, NEWUSER, NEWPID, NEWNET = 0x00020000, 0x10000000, 0x20000000, 0x40000000
 LARGEST = 65536  # bytes of a request or an answer
@@ -276,7 +275,7 @@ class NamespaceHelper:
         with Inside(self.namespaces[host]), Netlink() as netlink:
             netlink.bridge(name)
 
-    def do_pair(self, fds: list[int], out: list[int], ends: list[dict[str, Any]], mtu: int) -> None:
+    def do_pair(self, fds: list[int], out: list[int], ends: list[dict[str, str]], mtu: int) -> None:
         near, far = ends
         with Inside(self.namespaces[near["host"]]), Netlink() as netlink:
             netlink.pair(

@@ -242,7 +242,7 @@ class Program:
         """The exit status, negative for a signal; None while it runs."""
         return self._pipes.returncode
 
-    def until(self, condition: Callable[[], Any], timeout: float | None = None, files: Files = ()) -> bool:
+    def until(self, condition: Callable[[], object], timeout: float | None = None, files: Files = ()) -> bool:
         """Wait until a condition of yours holds or the program has ended; return whether it holds.
 
         It is looked at whenever the program has written something, or one of `files` (descriptors, each with what of it

@@ -18,7 +18,6 @@ import time
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from packetlab.errors import PacketlabError
 from packetlab.link.impairment import both_ways
@@ -45,7 +44,11 @@ class Relay:
     """
 
     def __init__(
-        self, names: tuple[str, str], sockets: tuple[socket.socket, socket.socket], seed: Any, shape: Any
+        self,
+        names: tuple[str, str],
+        sockets: tuple[socket.socket, socket.socket],
+        seed: int | str,
+        shape: dict[str, object],
     ) -> None:
         self._names, self._trouble = names, ""
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -117,7 +120,7 @@ def main() -> None:
     order = count()
     while True:
         wait = max(0.0, (waiting[0][0] - time.monotonic_ns()) / 1e9) if waiting else None
-        sources: list[Any] = [control, *ports]
+        sources: list[socket.socket | Interface] = [control, *ports]
         ready, _, _ = select.select(sources, [], [], wait)  # poll counts in milliseconds; delays are to be exact
         if control in ready:
             changes = control.recv(LARGEST)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import clear_frames
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from packetlab.capture import Writer, frame_matcher
 from packetlab.capture.batch import FrameBatch
@@ -23,6 +23,9 @@ from packetlab.link.interface import Interface
 from packetlab.link.waits import Stop
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from packetlab.link.ring import Ring
 
 
@@ -93,7 +96,14 @@ def record(
 class _Log:
     """What has gone into a file so far, and what was lost."""
 
-    def __init__(self, interface: Interface, source: Ring, writer: Writer, passes: Any, count: int | None) -> None:
+    def __init__(
+        self,
+        interface: Interface,
+        source: Ring,
+        writer: Writer,
+        passes: Callable[[FrameBatch], NDArray[np.bool_]] | None,
+        count: int | None,
+    ) -> None:
         self.interface, self.source, self.writer, self.passes, self.count = interface, source, writer, passes, count
         self.bytes = self.received = self.dropped = 0
 
@@ -120,7 +130,7 @@ class _Log:
         self.received, self.dropped = self.received + counts.received, self.dropped + counts.dropped
 
 
-def _mask(pattern: object) -> Callable[[FrameBatch], Any]:
+def _mask(pattern: object) -> Callable[[FrameBatch], NDArray[np.bool_]]:
     """Return what says which frames of a batch match: of their bytes where these tell, else of packets."""
     import numpy as np
 

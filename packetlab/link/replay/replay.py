@@ -9,7 +9,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packetlab.bulk.batch import Batch
 from packetlab.capture import Capture, Frame
@@ -24,7 +24,7 @@ KEPT = 64 << 20  # bytes of a capture that are held to send them again
 
 
 def replay(
-    capture: Iterable[Any],
+    capture: Iterable[object],
     onto: Port,
     *,
     speed: float = 1.0,
@@ -61,7 +61,7 @@ def replay(
     return _paced(_deadlines(frames, speed, rate, mbps), onto, tell, stop)
 
 
-def _times_over(capture: Iterable[Any], count: int | None, loop: int) -> Iterator[tuple[bool, Frame]]:
+def _times_over(capture: Iterable[object], count: int | None, loop: int) -> Iterator[tuple[bool, Frame]]:
     """Yield (does a loop begin here, frame)."""
     for _ in range(loop):
         begins = True
@@ -120,7 +120,7 @@ def _paced(
     return tally.report(now - first, late)
 
 
-def _stretches(capture: Iterable[Any], count: int | None, loop: int) -> Iterator[Batch]:
+def _stretches(capture: Iterable[object], count: int | None, loop: int) -> Iterator[Batch]:
     """Yield the frames of all times over in stretches, as `_times_over` yields them one by one."""
     kept: list[Batch] | None = []  # a small capture is read once
     total = 0
@@ -136,7 +136,7 @@ def _stretches(capture: Iterable[Any], count: int | None, loop: int) -> Iterator
                 kept = None if total > KEPT else kept
 
 
-def _once(capture: Iterable[Any], count: int | None) -> Iterator[Batch]:
+def _once(capture: Iterable[object], count: int | None) -> Iterator[Batch]:
     left = count
     for batch in capture.batches() if isinstance(capture, Capture) else _held(capture, count):
         if left is not None and len(batch) >= left:
@@ -146,7 +146,7 @@ def _once(capture: Iterable[Any], count: int | None) -> Iterator[Batch]:
         yield batch
 
 
-def _held(frames: Iterable[Any], count: int | None) -> Iterator[Batch]:
+def _held(frames: Iterable[object], count: int | None) -> Iterator[Batch]:
     waiting = islice(frames, count)
     while some := list(islice(waiting, STRETCH)):
         yield Batch.of(some)

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 from packetlab.capture import Capture, Frame
 from packetlab.capture.flows.sides import Side, Sides
@@ -49,8 +48,8 @@ def replay_sides(
     client: Port,
     server: Port,
     *,
-    by: str | Callable[[Any], Any] = "first",
-    servers: Iterable[Any] | None = None,
+    by: str | Callable[[object], object] = "first",
+    servers: Iterable[object] | None = None,
     speed: float = 1.0,
     rate: float | None = None,
     mbps: float | None = None,

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING
 
 from packetlab.bulk.batch import Batch
 from packetlab.capture import Capture, Frame
@@ -22,6 +22,10 @@ from packetlab.link.replay.report import SECOND, SendReport, Tally, progress
 from packetlab.link.waits import AT_ONCE, Stop, start
 from packetlab.packet.foreign import is_packed
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 SPIN = 200_000  # ns before a deadline in which to wait awake: sleeping is no more exact than this
 AHEAD = 4  # stretches that wait for a thread; then reading on waits
 STRETCH = 4096  # frames
@@ -29,7 +33,7 @@ PIECES = 1000  # a second, into which a rate is cut at most
 
 
 def send(
-    frames: Any,
+    frames: Iterable[object],
     onto: Port,
     *,
     workers: int | None = None,
@@ -78,7 +82,7 @@ def wait_until(clock: Callable[[], int], moment: int, stop: Stop | None, *ports:
     return now
 
 
-def _batches(frames: Any) -> Iterator[Batch]:
+def _batches(frames: Iterable[object]) -> Iterator[Batch]:
     if isinstance(frames, Batch):
         return iter([frames])
     if isinstance(frames, Capture):
@@ -88,13 +92,13 @@ def _batches(frames: Any) -> Iterator[Batch]:
     return _gathered(iter(frames))
 
 
-def _gathered(things: Iterator[Any]) -> Iterator[Batch]:
+def _gathered(things: Iterator[object]) -> Iterator[Batch]:
     """Yield batches as they are, and single packets in stretches."""
     for thing in things:
         if isinstance(thing, Batch):
             yield thing
             continue
-        some: list[Any] = []
+        some: list[object] = []
         for other in chain([thing], things):
             if isinstance(other, Batch):
                 yield Batch.of(some)
@@ -108,7 +112,7 @@ def _gathered(things: Iterator[Any]) -> Iterator[Batch]:
             yield Batch.of(some)
 
 
-def part_of(batch: Batch, which: Any) -> Batch:
+def part_of(batch: Batch, which: slice | NDArray[np.intp]) -> Batch:
     """Return some rows of a batch (a slice or an array); the buffer stays shared."""
     return Batch(batch.data, batch.starts[which], batch.sizes[which])
 

@@ -10,7 +10,7 @@ import ctypes
 import errno
 import os
 import select
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -72,6 +72,6 @@ class Vectors:
 
 
 def _wait(descriptor: int) -> None:
-    ready: Any = select.poll()
+    ready = select.poll()
     ready.register(descriptor, select.POLLOUT)
     ready.poll(PATIENCE_MS)

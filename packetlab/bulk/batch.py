@@ -52,7 +52,6 @@ class Batch:
         return len(self.starts)
 
     def __getitem__(self, row: int) -> bytes:
-        """Return the bytes of one packet."""
         start = int(self.starts[row])
         return self.data[start : start + int(self.sizes[row])].tobytes()
 

@@ -63,7 +63,6 @@ class Linear:
         ]
 
     def values(self, rows: Matrix) -> NDArray[np.uint64]:
-        """Return the checksum of each row."""
         import numpy as np
 
         found: Any

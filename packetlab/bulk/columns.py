@@ -38,7 +38,6 @@ class Column:
 
     @property
     def header(self) -> type[AnyHeader]:
-        """The class of the header."""
         return self.path.header
 
     @property

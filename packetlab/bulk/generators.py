@@ -121,7 +121,6 @@ class ValueColumn:
     """Raw values of one field by row."""
 
     def raw(self, row: int) -> Any:
-        """Return the raw value of one row."""
         raise NotImplementedError
 
 
@@ -132,7 +131,6 @@ class NumberColumn(ValueColumn):
         self.order, self.start, self.step, self.table, self.kind = order, start, step, table, kind
 
     def words(self, rows: Rows) -> Words:
-        """Return the value of each row."""
         import numpy as np
 
         at = self.order.low(rows)
@@ -161,7 +159,6 @@ class BytesColumn(ValueColumn):
         return np.full(len(rows), self.size, np.int64)
 
     def matrix(self, rows: Rows, size: int) -> Matrix:
-        """Return the bytes of rows that all have `size` of them, a row each."""
         raise NotImplementedError
 
     def raw(self, row: int) -> bytes:

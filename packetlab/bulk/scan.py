@@ -104,7 +104,6 @@ class Scanner:
         return "" if all(scannable(rule, self.cls) for rule in self.rules) else "a rule whose value may leave 64 bits"
 
     def source(self) -> list[str]:
-        """Return the lines."""
         why = self.refusal()
         if why:
             self.put(f"# {why}")
@@ -145,7 +144,6 @@ class Scanner:
         raise NotImplementedError
 
     def put(self, line: str) -> None:
-        """Add a line."""
         raise NotImplementedError
 
     def let(self, name: str, code: str, same: bool = False) -> None:
@@ -170,7 +168,6 @@ class Scanner:
         raise NotImplementedError
 
     def end_if(self) -> None:
-        """End that."""
         raise NotImplementedError
 
     def clip(self, name: str) -> None:

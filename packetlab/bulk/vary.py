@@ -326,5 +326,4 @@ def _check_apart(targets: list[Target]) -> None:
 
 
 def vary(template: Packet, count: int, fields: Mapping[Any, Any] | None, named_fields: Mapping[str, Any]) -> Variation:
-    """Return the variation of a packet; see `Packet.vary`."""
     return Variation(template, count, {**(fields or {}), **named_fields})

@@ -232,7 +232,6 @@ class Capture(Shown):
 
     @property
     def _root(self) -> Capture:
-        """The capture that this one is a part of."""
         return self if self._parent is None else self._parent._root
 
     def _capture_size(self) -> int | None:

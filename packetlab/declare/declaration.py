@@ -47,7 +47,6 @@ class AnyHeader:
         raise NotImplementedError
 
     def _items_of(self, field: Field) -> tuple[Any, ...]:
-        """Return the items of a repeated field."""
         raise NotImplementedError
 
 

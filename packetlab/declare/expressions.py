@@ -83,7 +83,6 @@ class Expr:
         raise NotImplementedError
 
     def evaluate(self, scope: Scope) -> int:
-        """Return the value in `scope`."""
         raise NotImplementedError
 
     def result(self, *operands: int) -> int:

@@ -367,7 +367,6 @@ def changed() -> None:
 
 
 def _with_derived(header: type[AnyHeader]) -> list[type[AnyHeader]]:
-    """Return a class and all that are derived from it."""
     found = [header]
     for one in found:
         found += [derived for derived in one.__subclasses__() if derived not in found]

@@ -65,7 +65,6 @@ class Ground:
         return Values({**values, **changes}, b"", 0)
 
     def fault(self, i: int, f: str, offset: int, expected: str, got: object) -> Fault:
-        """Return a fault of layer `i`."""
         return Fault(type(self.layers[i]).__name__, f, offset, expected, str(got))
 
     def short(self, i: int, f: str, offset: int, expected: str, got: object) -> tuple[Fault, ...]:

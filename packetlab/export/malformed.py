@@ -272,7 +272,6 @@ class _Catalogue:
 
 
 def item_width(item: Header, f: Field) -> int:
-    """The bytes of one field of an item."""
     raw = getattr(item._resolved_alone(), f.slot)
     if raw is None:
         return 0

@@ -218,7 +218,6 @@ class RealTime(Medium):
 
     @property
     def now(self) -> int:
-        """The time in nanoseconds."""
         return time.monotonic_ns()
 
     def add(self, driver: Driver) -> None:

@@ -57,7 +57,6 @@ class Sleepers:
         return False
 
     def wake(self) -> None:
-        """Wake all."""
         bells, self._bells = self._bells, []  # a handler of a signal may do the same meanwhile
         for bell in bells:
             bell.release()

@@ -58,14 +58,12 @@ class EthernetFraming(Framing):
         self._heads: dict[int, bytes] = {}
 
     def wrap(self, packet: Packet, host: int) -> bytes:
-        """Return the frame."""
         head = self._heads.get(host)
         if head is None:
             head = self._heads[host] = bytes(Ether(dst=host.to_bytes(6, "big"), src=self.mac, type=XNS_TYPE))
         return head + bytes(packet)
 
     def unwrap(self, data: bytes) -> bytes | None:
-        """Return the packet."""
         if data[12:14] != b"\x06\x00" or not self._for_us(data):
             return None
         return trimmed(data, 14)
@@ -80,12 +78,10 @@ class SnapFraming(EthernetFraming):
     protocol = LENGTH_802_3
 
     def wrap(self, packet: Packet, host: int) -> bytes:
-        """Return the frame."""
         head = Ether(dst=host.to_bytes(6, "big"), src=self.mac) / LLC() / SNAP(oui=0, type=XNS_TYPE)
         return bytes(head / bytes(packet))
 
     def unwrap(self, data: bytes) -> bytes | None:
-        """Return the packet."""
         if data[14:22] != b"\xaa\xaa\x03\0\0\0\x06\x00" or not self._for_us(data):
             return None
         return trimmed(data, 22)
@@ -111,11 +107,9 @@ class BareFraming(Framing):
     """Nothing around the packet: the port knows where it goes."""
 
     def wrap(self, packet: Packet, host: int) -> bytes:
-        """Return the packet."""
         return bytes(packet)
 
     def unwrap(self, data: bytes) -> bytes | None:
-        """Return the packet."""
         return trimmed(data, 0)
 
 

@@ -131,7 +131,6 @@ class XNSDriver:
         self._out.append((port, framing))
 
     def take(self, port: Port, data: bytes, now: int) -> None:
-        """Take in a frame."""
         via, framing = self._joined[port]
         inner = framing.unwrap(data)
         if inner is not None:

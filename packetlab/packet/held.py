@@ -55,7 +55,6 @@ class Held(Shown):
 
     @property
     def _classes(self) -> tuple[type[Any], ...]:
-        """The classes of the headers."""
         path = self._path
         return tuple(map(type, self._headers)) if path is None else path.classes
 

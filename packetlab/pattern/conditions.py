@@ -64,7 +64,6 @@ class Condition(NamedTuple):
     value: Any = None
 
     def holds(self, raw: object) -> bool:
-        """Whether it holds of a raw value."""
         if raw is None:
             return False
         if self.sign == "true":
@@ -142,7 +141,6 @@ class About(Test):
 
     @property
     def name(self) -> str:
-        """Which of `FRAME` it is."""
         return self.condition.path[0]
 
     def __call__(self, packet: Packet, frame: object = None) -> bool:
@@ -153,7 +151,6 @@ class About(Test):
         return self.of_frame(frame)
 
     def of_frame(self, frame: object) -> bool:
-        """Whether it holds of a frame."""
         value = FRAME[self.name](frame)
         return any(map(self.condition.holds, value)) if isinstance(value, tuple) else self.condition.holds(value)
 

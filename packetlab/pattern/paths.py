@@ -131,13 +131,11 @@ class FieldPath(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The path as text."""
         mark = f"#{self.occurrence}" if self.occurrence > 1 else ""
         return ".".join([f"{self.header.__name__.lower()}{mark}", *self.names])
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of field and part."""
         return (*(f.name for f in self.fields), *([self.part] if self.part else []))
 
     def found(self, packet: Packet) -> list[int]:

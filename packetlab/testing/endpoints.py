@@ -39,13 +39,8 @@ class Party:
 
     def __init__(self, who: Any, known: Mapping[str, Any]) -> None:
         self.host = known.get(who, who) if isinstance(who, str) else who
-        self.name = (
-            "anyone"
-            if who is None
-            else f"{who}"
-            if isinstance(who, UnansweredAddress)
-            else str(getattr(who, "name", who))
-        )
+        named = getattr(who, "name", who) if not isinstance(who, UnansweredAddress) else who
+        self.name = "anyone" if who is None else str(named)
         self._raw: frozenset[bytes] | None = None
         if who is not None and not hasattr(self.host, "attachments"):
             self._raw = frozenset(_parsed(who, known))

@@ -25,7 +25,6 @@ WHERE = "  (a switch of Tape(...), or of @pytest.mark.packetlab(...))"
 
 
 def seconds(at: int) -> str:
-    """Return nanoseconds as seconds."""
     return f"{at / SECOND:.9f}".rstrip("0").rstrip(".") + " s"
 
 

@@ -73,7 +73,6 @@ class SimSource(FrameSource):
 
     @property
     def hosts(self) -> dict[str, Any]:
-        """The hosts of the network."""
         return dict(self.net.hosts)
 
     def seen(self) -> list[Seen]:
@@ -85,7 +84,6 @@ class SimSource(FrameSource):
         return self._seen
 
     def injected(self, number: int, data: bytes, send: Callable[[], object]) -> None:
-        """Send a frame."""
         self._sent[len(self.net._sent) + 1] = number
         send()
 
@@ -99,7 +97,6 @@ class CaptureSource(FrameSource):
         self._seen = [Seen(frame, (frame.time_ns if frame.time_ns is not None else first) - first) for frame in kept]
 
     def seen(self) -> list[Seen]:
-        """Return all."""
         return self._seen
 
 
@@ -138,7 +135,6 @@ class InterfaceSource(FrameSource):
 
     @property
     def hosts(self) -> dict[str, Any]:
-        """The hosts of the lab."""
         return self._hosts()
 
     def _fetch(self) -> None:

@@ -57,7 +57,6 @@ def frame_text(frame: Frame) -> str:
 
 
 def frame_html(frame: Frame) -> str:
-    """Return a frame as HTML."""
     words = " ".join(f"<div>{name}: {safe(value)}</div>" for name, value in facts(frame))
     return f'<div class="frame">{words}</div>{packet_html(frame.packet())}'
 

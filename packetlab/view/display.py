@@ -83,7 +83,6 @@ def class_pretty(header: HeaderType, printer: Any) -> None:
 
 
 def rich_text(thing: object) -> Any:
-    """Return a thing as rich prints it."""
     from rich.text import Text
 
     if isinstance(thing, Header):

@@ -93,7 +93,6 @@ class Records:
         return memoryview(block)  # type: ignore[arg-type]
 
     def joined(self) -> bytes | memoryview:
-        """Return all of them in one."""
         pieces = self.pieces
         return self.block() or b"".join(
             map(string_at, pieces["base"].ravel().tolist(), pieces["size"].ravel().tolist())

@@ -190,5 +190,4 @@ def _rows(batch: FrameBatch) -> list[Row]:
 
 
 def split(capture: C, by: str | Callable[[Any], Any], servers: Iterable[Any] | None) -> Sides[C]:
-    """Return the sides of a capture; see `Capture.sides`."""
     return Sides(capture, by, servers)

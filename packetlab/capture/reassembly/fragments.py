@@ -108,7 +108,6 @@ class _Set:
         self.refused = False
 
     def covered(self) -> bool:
-        """Whether all bytes are there."""
         return self.total is not None and self.first is not None and self.there >= self.total
 
     def count(self, parts: Sequence[Piece]) -> None:
@@ -117,7 +116,6 @@ class _Set:
         self.there -= sum(part.offset if self.total is None else min(part.offset, self.total) for part in parts)
 
     def holes(self) -> list[ReassemblyEvent]:
-        """Say what is missing."""
         events, at = [], 0
         for part in self.parts:
             if part.offset > at:

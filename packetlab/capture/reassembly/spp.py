@@ -140,7 +140,6 @@ class Speaker:
 
     @property
     def messages(self) -> list[Message]:
-        """What it said, message by message."""
         return list(messages(self.records, self.role, self.start, self._whole and self.known))
 
     @property

@@ -46,12 +46,10 @@ class WebSocketConnection:
 
     @property
     def client(self) -> End | Speaker:
-        """The client's end."""
         return self.stream.client
 
     @property
     def server(self) -> End | Speaker:
-        """The end that answered."""
         return self.stream.server
 
     @property

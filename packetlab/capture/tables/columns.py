@@ -119,7 +119,6 @@ _ARROW = {"u1": "C", "i1": "c", "u2": "S", "i2": "s", "u4": "I", "i4": "i", "u8"
 
 
 def arrow_format(one: AnyColumn) -> str:
-    """Return the Arrow format string of a column."""
     if one.name == "time_ns":
         return "tsn:UTC"
     if one.form == "fixed":

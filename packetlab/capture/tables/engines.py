@@ -154,7 +154,6 @@ class FieldFilter:
         return isinstance(test, Test) and len(set(test.matches())) <= MOST and all(map(can_scan, test.matches()))
 
     def __call__(self, frame: Frame) -> bool:
-        """Whether a frame passes."""
         return self.test(frame.packet(), frame)
 
     def mask(self, batch: FrameBatch) -> NDArray[np.bool_]:

@@ -82,7 +82,6 @@ class Table(Shown):
         return self._only(self._columns[self.names.index(name)]).read()[name]
 
     def _only(self, column: AnyColumn) -> Table:
-        """Return the same table with one of its columns."""
         return Table(self._capture, [column], self._engine)
 
     def __iter__(self) -> Iterator[Columns]:

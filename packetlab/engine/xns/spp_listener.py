@@ -24,7 +24,6 @@ class Placeholder(Endpoint):
     """What holds a socket number that is bound and not yet used: to the world there is nobody."""
 
     def route(self, packet: Packet) -> Endpoint | None:
-        """Return nobody."""
         return None
 
 

@@ -307,7 +307,6 @@ def _ber(data: bytes) -> bool:
 
 
 def _size(at: int, more: int = 0, size: int = 2) -> Test:
-    """Return a test for a size at a place that is, with `more`, what is there."""
     return lambda data: len(data) >= at + size and _number(data, at, size) + more == len(data)
 
 

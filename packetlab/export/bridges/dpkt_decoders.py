@@ -36,7 +36,6 @@ _NOT = {
 
 @cache
 def names() -> list[str]:
-    """Return the names of decoders."""
     import dpkt
 
     modules = [module.name for module in pkgutil.iter_modules(dpkt.__path__) if module.name not in _NOT]

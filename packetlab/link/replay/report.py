@@ -80,7 +80,6 @@ class Tally:
             self.refused(reason, count)
 
     def report(self, duration_ns: int, late_ns: Sequence[int] = ()) -> SendReport:
-        """Return what there is to say at the end."""
         late = sorted(late_ns)
         lateness = {name: late[max(0, -int(-len(late) * part // 1) - 1)] for name, part in PERCENTILES if late}
         first, failed = next(iter(self.failures), ""), sum(self.failures.values())

@@ -13,6 +13,7 @@ from packetlab.codec.lenient import Values, read_items, values_of, walk
 from packetlab.codec.source import OneByOne, function
 from packetlab.declare import registry
 from packetlab.declare.expressions import DEEP, Const, Expr, If, Next, Ref
+from packetlab.declare.kinds import Filled
 from packetlab.declare.plan import Bound, Coded, Fixed, Listed, Open, Padded, Run, Sized, Step, Unit, When
 from packetlab.errors import DeclareError
 
@@ -288,9 +289,8 @@ class Reading(OneByOne):
         """Work out where the header or its payload ends; it may not lie before what was read."""
         which = {"self": "stop", "total": "total"}[step.part]
         var, size, after = which + self.tag, step.size.code(self), self.plan.head[self.plan.head.index(step) + 1 :]
-        rules = {
-            str(rule): self.v(name) for name in step.names if (rule := self.cls.by_name[name].condition) is not None
-        }
+        fields = [self.cls.by_name[name] for name in step.names]
+        rules = {str(f.condition): self.v(f.name) for f in fields if f.condition is not None}
         alike = len(rules) == 1 and all(isinstance(more, When) and str(more.condition) in rules for more in after)
         if step.part == "self" and alike:  # without the field that tells its size the header ends here
             size = f"({size} if {next(iter(rules.values()))} is not None else {self.pos} - {self.start})"
@@ -424,8 +424,7 @@ def items_reader(field: Field, counted: bool) -> Any:
 
 def _items_reader(field: Field, counted: bool) -> Any:
     item, until = field.kind.item._declaration, field.until
-    first = item.plan.head[0] if item.plan.head else None
-    sure = first.run.size if isinstance(first, Fixed) and not counted else 0
+    sure = next((step.run.size for step in item.plan.head[:1] if isinstance(step, Fixed) and not counted), 0)
     part = Reading(item, tag="_i", start="pos", end="limit", away="return None", sure=sure)
     part.source()
     part.lines += ["add(h_i)", f"pos = {part.pos}"]
@@ -438,9 +437,14 @@ def _items_reader(field: Field, counted: bool) -> Any:
         part.names.update(until=until, Values=Values, values_of=values_of)
         part.lines.append("if until.evaluate(Values(values_of(h_i), data, limit)): break")
     lines = ["def read(data, pos, limit, count):", f"    start, last, found = pos, limit - {sure or 1}, []"]
-    lines += ["    add = found.append", f"    {'for _ in range(count)' if counted else 'while pos <= last'}:"]
-    lines += ["        " + line for line in part.lines]
+    each = "for _ in range(count)" if counted else "while pos <= last"
+    lines += ["    add = found.append", f"    {each}:", *("        " + line for line in part.lines)]
     lines += ["    if len(found) < count: return None"] if counted and until is not None else []
-    lines += ["    else:", "        if pos < limit: return None"] if sure else []
-    lines += [f"    if (pos - start) % {field.align}: return None"] if field.align else []
+    fill = f"-(pos - start) % {field.align}"
+    filled = f" and limit - pos != {fill}" if field.align and until is None else ""  # what is too short for an item
+    lines += ["    else:", f"        if pos < limit{filled}: return None"] if sure else []
+    if field.align:
+        part.names["filled"] = Filled.of
+        lines += [f"    end = pos + {fill}", "    if end > limit or any(data[pos:end]): return None",
+                  "    if end > pos: return filled(found, data[pos:end]), end"]  # fmt: skip
     return function([*lines, "    return tuple(found), pos"], part.names, f"{item.name} items")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import netaddr
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -26,6 +28,7 @@ from packetlab import (
     const,
     dissect,
     field,
+    fixed_bytes,
     many,
     size_of,
     sized,
@@ -95,13 +98,18 @@ class Tail(Header):
     rest: Rest = b""
 
 
+class Three(Header):
+    value: Annotated[bytes, fixed_bytes(3)]
+
+
 class Lists(Header):
     """Repeated fields of every sort; each is read by itself here."""
 
     number: U8 = 0
     ended: tuple[Option, ...] = many(until=field("kind") == 255)
     longer: tuple[Option, ...] = many(until=size_of("data") > 1)
-    lone: tuple[TCPOption, ...] = many(until=field("kind") == 0)
+    lone: tuple[TCPOption, ...] = many(until=field("kind") == 0, align=4)
+    threes: tuple[Three, ...] = many(size=field("number"), align=4)
     first: tuple[Nested, ...] = many(until=field("more") > field("size"))
     counted: tuple[Option, ...] = many(count=field("number"))
     filled: tuple[Option, ...] = many(count=field("number"), align=4)
@@ -120,6 +128,7 @@ def test_items_are_read_as_the_careful_reader_reads_them(
     name: str, data: bytes, count: int | None, whole: bool, start: int
 ) -> None:
     one, start = Lists._by_name[name], min(start, len(data))
+    whole = whole or (count is None and one.until is None)  # what nothing ends is all there is
     count = None if whole else count
     got = items_reader(one, count is not None)(data, start, len(data), count)
     if whole and (got is None or got[1] != len(data)):
@@ -134,6 +143,7 @@ def test_items_are_read_as_the_careful_reader_reads_them(
         assert got == wanted
         assert not faults
         assert [repr(item) for item in got[0] or ()] == [repr(item) for item in wanted[0] or ()]
+        assert getattr(got[0], "fill", b"") == getattr(wanted[0], "fill", b"")
 
 
 def test_reading_a_list_takes_steps_by_the_item_and_few() -> None:

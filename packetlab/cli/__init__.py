@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from packetlab.cli.arguments import OK, WRONG, Parser
+from packetlab.errors import PacketlabError
 from packetlab.escaping import printable
 
 COMMANDS = (
@@ -77,21 +78,13 @@ def main(argv: list[str] | None = None) -> int:
         return OK
     except KeyboardInterrupt:
         return 130
-    except _failures() as error:
+    except (PacketlabError, OSError) as error:
         print(printable(f"packetlab {args.command}: {_words(error)}", "\n"), file=sys.stderr)
         return WRONG
 
 
 def _words(error: Exception) -> str:
     """Return what is wrong; of the system's own errors without their number, the file first as in ours."""
-    from packetlab.errors import PacketlabError
-
     if isinstance(error, PacketlabError) or not isinstance(error, OSError) or not error.strerror:
         return str(error)
     return error.strerror if error.filename is None else f"{os.fsdecode(error.filename)}: {error.strerror}"
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    from packetlab.errors import PacketlabError
-
-    return (PacketlabError, OSError)

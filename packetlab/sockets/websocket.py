@@ -177,7 +177,8 @@ class WebSocketSocket(Socket):
         self._need(self._porch, EINVAL, "accept", "a socket that listens", "one that does not", "call listen() first")
         assert self._porch is not None
         endpoint = self._wait(self._porch.next, "accept")
-        child = WebSocketSocket(endpoint.stream, **_shape_of(self._shape), _endpoint=endpoint)
+        shape = {name: value for name, value in self._shape.items() if name != "randomness"}
+        child = WebSocketSocket(endpoint.stream, **shape, _endpoint=endpoint)
         child.timeout = self.timeout
         return child
 
@@ -297,7 +298,3 @@ class WebSocketSocket(Socket):
                 self._porch.close()
             super().close()
             self.stream.abort()
-
-
-def _shape_of(shape: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in shape.items() if name != "randomness"}

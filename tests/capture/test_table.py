@@ -295,7 +295,12 @@ def test_frames_of_several_link_types_side_by_side(engine: str) -> None:
 @pytest.mark.timeout(600)  # numba compiles for a quarter of a minute, on a busy machine for more
 def test_numba_compiles_the_loops_as_they_are() -> None:
     pytest.importorskip("numba")
-    names = ("ip.src", "tcp.sport", "tcp.payload", "ether.dst")  # read at once: each set of columns is a loop of its own
+    names = (
+        "ip.src",
+        "tcp.sport",
+        "tcp.payload",
+        "ether.dst",
+    )  # read at once: each set of columns is a loop of its own
     loops, rows = (Capture(CORPUS / "web.pcap").table(*names, engine=engine).read() for engine in ("loops", "rows"))
     for name in names:
         assert loops[name].tolist() == rows[name].tolist()

@@ -104,6 +104,8 @@ def test_it_builds_and_reads_back(note) -> None:
         assert read[note].device == "00-00-00-00-00-00-00-01" and read[note].rest == b"end"
         assert read.encode() == bytes(packet)
         assert bytes(read.replace(note, text=b"yz")) == bytes(Ether() / note(text=b"yz", rest=b"end"))
+
+
 @given(st.binary(max_size=40))
 def test_any_bytes_come_back(data: bytes) -> None:
     with bindings():

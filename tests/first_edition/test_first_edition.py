@@ -100,6 +100,10 @@ def test_old_attributes_and_arguments_warn() -> None:
         fleet = pl.scan(CAPTURE, batch_octets=1000)
     with pytest.warns(DeprecationWarning, match="Fleet.octets is now total_bytes"):
         assert fleet.octets == CAPTURE.stat().st_size
+    with pytest.warns(DeprecationWarning, match="Capture.notes is now metadata"):
+        assert list(Capture(CAPTURE).notes()) == list(Capture(CAPTURE).metadata())
+    with pytest.warns(DeprecationWarning, match="SimNetwork.turn is now poll"):
+        pl.SimNetwork().turn()
 
 
 @pytest.mark.parametrize("module", MODULES)

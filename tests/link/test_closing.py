@@ -70,9 +70,11 @@ def port(request: pytest.FixtureRequest) -> Any:
         lab = request.getfixturevalue("lab")
         a, b = lab.host("a"), lab.host("b")
         lab.link(a, b)
-        with {"interface": lambda: a.interface, "unanswered": a.unanswered_address, "raw ip": lambda: RawIPSocket(1, a)}[
-            request.param
-        ]() as one:
+        with {
+            "interface": lambda: a.interface,
+            "unanswered": a.unanswered_address,
+            "raw ip": lambda: RawIPSocket(1, a),
+        }[request.param]() as one:
             yield one
 
 

@@ -61,7 +61,9 @@ def test_a_hundred_get_through_before_the_listener_has_a_turn(listener, guests) 
             guests()
 
 
-def test_a_large_message_is_copied_once_however_little_the_stream_takes_at_a_time(listener, guests, monkeypatch) -> None:
+def test_a_large_message_is_copied_once_however_little_the_stream_takes_at_a_time(
+    listener, guests, monkeypatch
+) -> None:
     size, copied = 1 << 22, 0
     give = inet.InetStream.give
 

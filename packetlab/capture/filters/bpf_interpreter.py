@@ -158,19 +158,8 @@ def run_all(program: Program, data: NDArray[np.uint8], batch: Batch, wire: NDArr
     wanted = np.zeros(len(batch), np.bool_)
     if any(code == JMP and k >= 0x80000000 for code, _, _, k in program):
         code, jt, jf, k = columns(program)
-        run(
-            len(batch),
-            code,
-            jt,
-            jf,
-            k,
-            data.tobytes(),
-            batch.starts.tolist(),
-            batch.sizes.tolist(),
-            wire,
-            [0] * MEMORY,
-            wanted,
-        )
+        starts, sizes = batch.starts.tolist(), batch.sizes.tolist()
+        run(len(batch), code, jt, jf, k, data.tobytes(), starts, sizes, wire, [0] * MEMORY, wanted)
         return wanted
     for first in range(0, len(batch), ROWS):
         part = slice(first, first + ROWS)

@@ -102,7 +102,7 @@ class End:
     """
 
     __slots__ = (
-        "_claimed", "_forgotten", "_held", "_held_size", "_keep", "_kept", "_stream", "_top", "_window", "_wrap", "acked", "address",
+        "_claimed", "_connection", "_forgotten", "_held", "_held_size", "_keep", "_kept", "_top", "_window", "_wrap", "acked", "address",
         "events", "fin", "first", "next", "pieces", "port", "role", "start", "synced",
     )  # fmt: skip
 
@@ -110,7 +110,7 @@ class End:
 
     def __init__(self, role: str, address: Any, port: int, window: int, keep: bool) -> None:
         self.role, self.address, self.port = role, address, port
-        self._stream: Callable[[], Any] = lambda: None
+        self._connection: Callable[[], Any] = lambda: None
         self.pieces: list[Piece] = []
         self.events: list[ReassemblyEvent] = []
         self.first: int | None = None
@@ -130,7 +130,7 @@ class End:
     @property
     def stream(self) -> Any:
         """The `Stream` whose end this is, as long as anybody else has it."""
-        return self._stream()
+        return self._connection()
 
     @property
     def data(self) -> bytes:

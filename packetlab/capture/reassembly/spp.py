@@ -11,13 +11,12 @@ import copy
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
-from weakref import ref
 
 from packetlab.capture.frame import Frame
 from packetlab.capture.reassembly.events import EventKind, ReassemblyEvent
 from packetlab.capture.reassembly.fragments import packet_of
 from packetlab.capture.reassembly.ordering import Hole
-from packetlab.capture.reassembly.table import BARE, ConnectionTable
+from packetlab.capture.reassembly.table import ConnectionTable, TwoWay
 from packetlab.declare.addresses import XNSAddress
 from packetlab.engine.xns.sequence import unwrap
 from packetlab.packet.packet import Packet
@@ -115,7 +114,7 @@ class Speaker:
     """
 
     __slots__ = (
-        "_conversation", "_held", "_keep", "_kept", "_top", "_whole", "_window", "acked", "address", "events", "id", "known", "next",
+        "_connection", "_held", "_keep", "_kept", "_top", "_whole", "_window", "acked", "address", "events", "id", "known", "next",
         "records", "role", "start",
     )  # fmt: skip
 
@@ -123,7 +122,7 @@ class Speaker:
 
     def __init__(self, role: str, address: XNSAddress, id: int, window: int, keep: bool, known: bool) -> None:
         self.role, self.address, self.id = role, address, id
-        self._conversation: Callable[[], Any] = lambda: None
+        self._connection: Callable[[], Any] = lambda: None
         self.records: list[Record] = []
         self.events: list[ReassemblyEvent] = []
         self.start = self.next = self.acked = self._top = 0
@@ -136,7 +135,7 @@ class Speaker:
     @property
     def conversation(self) -> Any:
         """The `Conversation` whose end this is, as long as anybody else has it."""
-        return self._conversation()
+        return self._connection()
 
     @property
     def messages(self) -> list[Message]:
@@ -285,7 +284,7 @@ def _seq(record: Record) -> int:
     return record.seq
 
 
-class Conversation:
+class Conversation(TwoWay[Speaker, tuple[Speaker, Record]]):
     """One SPP connection.
 
     Attributes:
@@ -294,47 +293,16 @@ class Conversation:
         frames: how many there were. over: why it ended, "" while it is going on.
     """
 
+    __slots__ = ()
+
     def __init__(self, number: int, client: Speaker, server: Speaker, frame: Frame) -> None:
-        self.number, self.part, self.client, self.server = number, 0, client, server
-        self.first = self.last = frame.number
-        self.begun_ns, self.last_ns = frame.time_ns, 0
-        self.frames = 0
-        self.over = ""
-        self._keys: list[Any] = []
-        client._conversation = server._conversation = ref(self)  # no circle, as with streams
+        super().__init__(number, client, server, frame, [])
 
     @property
     def messages(self) -> list[Message]:
         """What both said, in the order in which messages were complete."""
         said = self.client.messages + self.server.messages
         return sorted(said, key=lambda message: max(message.numbers))
-
-    @property
-    def events(self) -> list[ReassemblyEvent]:
-        """What happened in both directions, in the order of frames; what only the end showed comes last."""
-        return sorted(self.client.events + self.server.events, key=lambda event: event.number or self.last + 1)
-
-    notes = renamed("notes", "events")
-
-    @property
-    def cost(self) -> int:
-        """Bytes of memory taken, about."""
-        return BARE + self.client.cost + self.server.cost
-
-    def portion(self) -> Conversation:
-        """Return all that came so far, and go on without it."""
-        given = copy.copy(self)
-        given.client, given.server = self.client.portion(), self.server.portion()
-        given.client._conversation = given.server._conversation = ref(given)
-        self.part += 1
-        return given
-
-    def finish(self) -> list[tuple[Speaker, Record]]:
-        """No more will come: return what was held back at holes."""
-        return [(end, record) for end in (self.client, self.server) for record in end.finish()]
-
-    def __repr__(self) -> str:
-        return f"<Conversation {self.number}: {self.client!r} {self.server!r}, {self.frames} frames, {self.over or 'going on'}>"
 
 
 class Conversations(ConnectionTable[Conversation, tuple[Speaker, Record]]):

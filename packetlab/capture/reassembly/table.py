@@ -7,40 +7,81 @@ so far, and they go on in a further part.
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
+from weakref import ref
 
 from packetlab.capture.frame import Frame
+from packetlab.capture.reassembly.events import ReassemblyEvent
 from packetlab.engine.contract import nanoseconds
+from packetlab.renamed import renamed
 
 SECOND = 1_000_000_000
 BARE = 3000  # bytes of memory that a connection takes without data, about
 
 
-P_co = TypeVar("P_co", covariant=True)
+E = TypeVar("E")
 P = TypeVar("P")
 
 
-class Conversing(Protocol[P_co]):
-    """What a table asks of a stream or a conversation."""
+class TwoWay(Generic[E, P]):
+    """What a TCP stream and an SPP conversation share: two ends, when they spoke, and what became of them."""
 
-    number: int
-    over: str
-    last_ns: int
+    __slots__ = (
+        "__weakref__", "_keys", "begun_ns", "client", "first", "frames", "last", "last_ns", "number", "over", "part", "server",
+    )  # fmt: skip
+
+    def __init__(self, number: int, client: E, server: E, frame: Frame, keys: Any) -> None:
+        self.number, self.part, self.client, self.server = number, 0, client, server
+        self.first = self.last = frame.number
+        self.begun_ns, self.last_ns = frame.time_ns, 0
+        self.frames = 0
+        self.over = ""
+        self._keys = keys
+        self._hold()
+
+    @property
+    def _ends(self) -> tuple[Any, Any]:
+        return self.client, self.server
+
+    def _hold(self) -> None:
+        for end in self._ends:
+            end._connection = ref(self)  # no circle: bytes go when the last user does
+
+    @property
+    def events(self) -> list[ReassemblyEvent]:
+        """What happened in both directions, in the order of frames; what only the end showed comes last."""
+        found: list[ReassemblyEvent] = [event for end in self._ends for event in end.events]
+        return sorted(found, key=lambda event: event.number or self.last + 1)
+
+    notes = renamed("notes", "events")
 
     @property
     def cost(self) -> int:
         """Bytes of memory taken, about."""
+        return BARE + int(sum(end.cost for end in self._ends))
 
     def portion(self) -> Self:
         """Return all that came so far, and go on without it."""
+        given = copy.copy(self)
+        given.client, given.server = (end.portion() for end in self._ends)
+        given._hold()
+        self.part += 1
+        return given
 
-    def finish(self) -> Sequence[P_co]:
+    def finish(self) -> list[P]:
         """No more will come: return what was held back at holes."""
+        return [(end, piece) for end in self._ends for piece in end.finish()]  # type: ignore[misc]
+
+    def __repr__(self) -> str:
+        part = f" part {self.part}" if self.part else ""
+        said = f"{self.client!r} {self.server!r}, {self.frames} frames, {self.over or 'going on'}"
+        return f"<{type(self).__name__} {self.number}{part}: {said}>"
 
 
-S = TypeVar("S", bound=Conversing[Any])
+S = TypeVar("S", bound=TwoWay[Any, Any])
 
 
 class ConnectionTable(Generic[S, P]):

@@ -6,25 +6,22 @@ who began it, and when it is over. Packets quoted in ICMP errors are none of a c
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
-from weakref import ref
 
 from packetlab.capture.frame import Frame
 from packetlab.capture.reassembly.events import EventKind, ReassemblyEvent
 from packetlab.capture.reassembly.fragments import Datagram, Fragments, is_fragment, packet_of
 from packetlab.capture.reassembly.ordering import COST, End, Piece
-from packetlab.capture.reassembly.table import BARE, ConnectionTable
+from packetlab.capture.reassembly.table import ConnectionTable, TwoWay
 from packetlab.packet.packet import Packet
 from packetlab.protocols.ip import IPv4, IPv6
 from packetlab.protocols.transport import TCP
-from packetlab.renamed import renamed
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 
 
-class Stream:
+class Stream(TwoWay[End, tuple[End, Piece]]):
     """One TCP connection: what either end sent, and what happened.
 
     Attributes:
@@ -35,26 +32,7 @@ class Stream:
         over: why it ended: "FIN", "RST", "a new connection", "end of the capture", ...; "" while it is going on.
     """
 
-    __slots__ = (
-        "__weakref__", "_keys", "begun_ns", "client", "first", "frames", "last", "last_ns", "number", "over", "part", "server",
-    )  # fmt: skip
-
-    def __init__(self, number: int, client: End, server: End, frame: Frame, keys: tuple[Any, ...] = ()) -> None:
-        self.number, self.part, self.client, self.server = number, 0, client, server
-        self.first = self.last = frame.number
-        self.begun_ns = frame.time_ns
-        self.last_ns = 0
-        self.frames = 0
-        self.over = ""
-        self._keys = keys
-        client._stream = server._stream = ref(self)  # no circle: bytes go when the last user does
-
-    @property
-    def events(self) -> list[ReassemblyEvent]:
-        """What happened in both directions, in the order of frames; what only the end showed comes last."""
-        return sorted(self.client.events + self.server.events, key=lambda event: event.number or self.last + 1)
-
-    notes = renamed("notes", "events")
+    __slots__ = ()
 
     @property
     def whole(self) -> bool:
@@ -91,27 +69,6 @@ class Stream:
                 merged.append((latest, place, end, piece))
         merged.sort(key=lambda item: item[:2])
         return ((end, piece) for _, _, end, piece in merged)
-
-    @property
-    def cost(self) -> int:
-        """Bytes of memory taken, about."""
-        return BARE + self.client.cost + self.server.cost
-
-    def portion(self) -> Stream:
-        """Return all that came so far, and go on without it."""
-        given = copy.copy(self)
-        given.client, given.server = self.client.portion(), self.server.portion()
-        given.client._stream = given.server._stream = ref(given)
-        self.part += 1
-        return given
-
-    def finish(self) -> list[tuple[End, Piece]]:
-        """No more will come: return what was held back at holes."""
-        return [(end, piece) for end in (self.client, self.server) for piece in end.finish()]
-
-    def __repr__(self) -> str:
-        part = f" part {self.part}" if self.part else ""
-        return f"<Stream {self.number}{part}: {self.client!r} {self.server!r}, {self.frames} frames, {self.over or 'going on'}>"
 
 
 class _Way:

@@ -54,10 +54,6 @@ def _times(batch: FrameBatch) -> tuple[Any, Any]:
     return batch.times_ns, valid
 
 
-def _fault_counts(batch: FrameBatch) -> tuple[Any, Any]:
-    return [min(len(frame.packet().faults), 0xFFFF) for frame in batch], None
-
-
 def _file(batch: FrameBatch) -> tuple[Any, Any]:
     raise BuildError("column 'file'", "a capture that has a name", "none")
 
@@ -73,7 +69,7 @@ _OF_FRAMES = {
         FrameColumn("interface", "u4", lambda batch: (_of_interface(batch, "number"), None)),
         FrameColumn("comment", "O", _comments, "text"),
         FrameColumn("file", "O", _file, "text"),
-        FrameColumn("faults", "u2", _fault_counts),
+        FrameColumn("faults", "u2", lambda batch: ([min(len(one.packet().faults), 0xFFFF) for one in batch], None)),
     )
 }
 

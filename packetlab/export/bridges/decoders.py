@@ -234,10 +234,8 @@ def plain(value: Any, packet: Any, depth: int = 0) -> Any:
     """Return a decoder's value as plain data; `packet(value, depth)` does so for the library's packets, or gives None."""
     if depth > 40:
         return printable(repr(type(value).__name__))
-    if isinstance(value, bool):
-        return int(value)
     if isinstance(value, int):
-        return int(value)
+        return int(value)  # truths too
     if isinstance(value, str):
         return str(value)
     if isinstance(value, (bytes, bytearray, memoryview)):

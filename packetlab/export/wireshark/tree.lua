@@ -188,11 +188,11 @@ local function dissect(first, tvb, pinfo, tree, below)
     start, limit, next, rest = n.pos, n.payload_end, nil, nil
     if type(n.upper) == "number" then next = n.upper else rest = n.upper end
   end
-  local told = below.partial  -- where the bytes end too early is reported once, at the layer that finds it
+  local reported = below.partial  -- where the bytes end too early is reported once, at the layer that finds it
   for _, n in ipairs(layers) do
-    for _, fault in ipairs(n.faults) do told = told or fault.cut end
+    for _, fault in ipairs(n.faults) do reported = reported or fault.cut end
   end
-  if ctx.missing > 0 and not told then
+  if ctx.missing > 0 and not reported then
     local n = layers[#layers]
     n.faults[#n.faults + 1] = {where = n.h.name, at = tvb:len(), expected = int(ctx.missing) .. " bytes more", got = "the end", cut = true}
   end

@@ -231,6 +231,8 @@ def test_the_smallest_fragments_of_the_largest_datagram_take_no_age() -> None:
     begun = time.process_time()
     (made,) = put(frames)
     assert made.data[34:] == data and time.process_time() - begun < 5
+
+
 @given(st.data())
 def test_nothing_is_lost_whatever_the_bytes(data) -> None:
     frames = []

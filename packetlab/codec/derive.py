@@ -83,6 +83,14 @@ class Deriving(OneByOne):
         self.plan, self.before, self.after = cls.plan, cls.before, cls.after
         self.ended = {step.field.name for step in self.plan.within if isinstance(step, Listed) and step.count is None}
 
+    def own(self, f: Field) -> str:
+        """Source for what the header has for a field: of one that was read in a variable of its own."""
+        return f"h{self.tag}{'' if self.read else '.'}{f.slot}"
+
+    def refuse(self, error: str) -> str:
+        """Source for the end of it where values do not fit; a header that was read goes the ordinary way."""
+        return "return None" if self.read else f"raise {error}"
+
     def is_left_out(self, f: Field) -> bool:
         """Whether a field has no bytes in any header that comes here."""
         return self.plain and f.kind.wire == "items" and f.name not in self.ended
@@ -96,7 +104,7 @@ class Deriving(OneByOne):
         if name in self.doing:
             raise DeclareError(f"{self.cls.name}.{name}", "rules without a circle", " -> ".join([*self.doing, name]))
         self.doing.append(name)
-        own, is_own = f"h{tag}.{f.slot}", f"s{tag} & {f.bit:#x}"
+        own, is_own = self.own(f), f"s{tag} & {f.bit:#x}"
         if is_derived(f) and self.stack is not None and not isinstance(f.rule, Next):
             number = self.worked_out(f)
             if number is not None:
@@ -233,7 +241,7 @@ class Deriving(OneByOne):
         f = self.fields[name]
         if f.condition is not None and not self._by_value(f):
             return self.present(f)  # it is there with its default too
-        return f"(h{self.tag}.{f.slot} is not None)"
+        return f"({self.own(f)} is not None)"
 
     def _by_value(self, f: Field) -> bool:
         """Whether a field is there because it has a value: what its condition needs follows from that."""

@@ -99,6 +99,7 @@ class Packing(Deriving):
     def __init__(self, cls: Declaration, *args: Any, **options: Any) -> None:
         super().__init__(cls, *args, **options)
         self.guards: list[str] = []  # lines that refuse values too large for their bits
+        self.asks = False  # whether it needs the headers below themselves
         self.names.update(
             misfit=misfit, encode_items=encode_items, pseudo_sum=pseudo_sum, struct_error=struct_error,
             from_bytes=int.from_bytes, cut_encode=cut_encode, **NAMES,
@@ -124,6 +125,7 @@ class Packing(Deriving):
             first += [f"if s{tag} {other}: return None"]
             left_out = [f for f in self.cls.fields if self.is_left_out(f)]
             first += [f"if h{tag}.{f.slot}: return general(stack, payload)" for f in left_out]
+            first += [f"{self.own(f)} = h{tag}.{f.slot}" for f in self.cls.fields if self.read]
         else:
             first += [f"if s >> {2 * count}: return {'h' if self.fill else 'cut_encode(h, body)'}"]
         return first
@@ -161,12 +163,12 @@ class Packing(Deriving):
 
     def loosened(self) -> list[str]:
         """Return the lines that make a header that was read one with all derived fields derived, where that is the same."""
-        h, r, count = "h" + self.tag, "r" + self.tag, len(self.cls.fields)
+        r, count = "r" + self.tag, len(self.cls.fields)
         derived = [f for f in self.cls.fields if is_derived(f)]
         sure = sum(f.bit for f in derived if f.condition is None and not isinstance(f.rule, Next))
         lines, made = [f"m = {sure:#x}"], [f"{r} = new{self.tag}(*of{self.tag})"]
         for f in derived:
-            own, follows = f"{h}.{f.slot}", self.direct.get(f.name, f"v_{f.name}{self.tag}")
+            own, follows = self.own(f), self.direct.get(f.name, f"v_{f.name}{self.tag}")
             if isinstance(f.rule, Next):
                 lines.append(f"if {own} is not None and {own} == v_{f.name}{self.tag}: m |= {f.bit:#x}")
             elif f.bit & sure:
@@ -174,7 +176,7 @@ class Packing(Deriving):
             else:
                 lines += [f"if {own} is not None:", f"    if {own} != {follows}: return None", f"    m |= {f.bit:#x}"]
         for f in self.cls.fields:
-            own = f"None if m & {f.bit:#x} else {h}.{f.slot}" if f in derived else f"{h}.{f.slot}"
+            own = f"None if m & {f.bit:#x} else {self.own(f)}" if f in derived else self.own(f)
             made.append(f"{r}.{f.slot} = {'None' if f.bit & sure else own}")
         return [*lines, *made, f"{r}._state = {(1 << 2 * count) - 1:#x} & ~(m | m << {count})"]
 
@@ -220,7 +222,7 @@ class Packing(Deriving):
     def tried(self, line: str, headers: str) -> list[str]:
         """Return lines that say which value does not fit where one of some headers does not."""
         return ["try:", "    " + line, "except (struct_error, OverflowError, ValueError):",
-                f"    raise misfit(({headers}), locals()) from None"]  # fmt: skip
+                f"    {self.refuse(f'misfit(({headers}), locals()) from None')}"]  # fmt: skip
 
     def packed_into(self, what: str, pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
         """Pack some pieces of this header, into a variable."""
@@ -262,7 +264,8 @@ class Packing(Deriving):
         for f in unit.fields if len(unit.fields) > 1 else ():
             if f.rule is not None and not isinstance(f.rule, Next) and f.name not in self.constant:
                 test = f"v_{f.name}{self.tag} >> {f.kind.bits}"
-                self.guards.append(f"if {test}: raise misfit(((h{self.tag}, '{self.tag}'),), locals())")
+                error = f"misfit(((h{self.tag}, '{self.tag}'),), locals())"
+                self.guards.append(f"if {test}: {self.refuse(error)}")
         if unit.by_bytes:
             order = "little" if unit.little else "big"
             return f"({code}).to_bytes({unit.bits // 8}, '{order}', signed={unit.signed})"
@@ -328,6 +331,7 @@ class Packing(Deriving):
             terms = [*terms, *(carrier or ())]
             lines += [f"c {'+' if data else ''}= {added(terms)}"] if terms or not data else []
             if "pseudo" in rule.over and not carrier:
+                self.asks = True
                 i = "i" if self.stack is None else self.i
                 lines += [f"m = pseudo_sum(stack, {i}, cls{tag}, {size})", "if m is not None: c += m"]
             lines += [f"{var} = -c % 65535" + ("" if carrier else " if c else 65535")]
@@ -357,9 +361,8 @@ class Packing(Deriving):
             if one.pseudo is not None and (elsewhere or not one.pseudo[0]):
                 return None
             if one.pseudo is not None:
-                numbers = [
-                    self.as_number(f"{name}_{below}", f"h_{below}.{one.by_name[name].slot}") for name in one.pseudo
-                ]
+                of = f"h_{below}" + ("" if self.read else ".")
+                numbers = [self.as_number(f"{name}_{below}", of + one.by_name[name].slot) for name in one.pseudo]
                 return [*numbers, size, str(protocol(one.header, self.cls.header))]
         return None
 

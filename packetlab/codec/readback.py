@@ -29,6 +29,8 @@ class SourceWriter(Protocol):
     lines: list[str]
 
     def present(self, f: Field) -> str: ...
+    def own(self, f: Field) -> str: ...
+    def refuse(self, error: str) -> str: ...
     def size(self, part: str) -> str: ...
     def count(self, name: str) -> str: ...
 
@@ -43,8 +45,9 @@ def checks(to: SourceWriter) -> list[str]:
             f = step.field
             if not any(isinstance(leaf, Has) and leaf.name == f.name for leaf in step.condition.leaves()):
                 anew = f"s{tag} & {f.bit | f.bit << len(header.fields):#x} == {f.bit:#x}"
-                given = f"{anew} and h{tag}.{f.slot} is not None"
-                found.append(f"if not {to.present(f)} and {given}: raise absent(h{tag}, '{f.name}')")
+                test = f"{anew} and not {to.present(f)} and {to.own(f)} is not None"
+                error = f"absent(h{tag}, '{f.name}')"
+                found.append(f"if {test}: {to.refuse(error)}")
         if isinstance(inner, Sized | Listed):
             said = inner.field.size if isinstance(inner, Sized) else inner.field.count
             if said is not None and not _follows_from(header, needs(said), inner.field.name):
@@ -52,7 +55,8 @@ def checks(to: SourceWriter) -> list[str]:
                 found += _compared(to, inner.field, said, got, needs(said))
     for f in header.endless:
         there, above = f"{to.present(f)} and " if f.condition is not None else "", to.size("payload")
-        found.append(f"if {there}{above}: raise beyond(h{tag}, '{f.name}', {above})")
+        error = f"beyond(h{tag}, '{f.name}', {above})"
+        found.append(f"if {there}{above}: {to.refuse(error)}")
     for f, solved in header.plan.rounded:
         got = " + ".join(to.count(part[1:]) if part.startswith("#") else to.size(part) for part in solved.parts)
         found += _compared(to, f, solved.size, got, {f.name})
@@ -75,7 +79,8 @@ def _compared(to: SourceWriter, f: Field, said: Expr, got: str, names: set[str])
         given |= to.cls.by_name[name].bit
     there = f"{to.present(f)} and " if f.condition is not None else ""
     test = f"{there}not s{to.tag} & {given:#x} and {got} != {code}"
-    return [f"if {test}: raise differs(h{to.tag}, '{f.name}', {code}, {got})"]
+    error = f"differs(h{to.tag}, '{f.name}', {code}, {got})"
+    return [f"if {test}: {to.refuse(error)}"]
 
 
 def differs(header: AnyHeader, name: str, said: int, got: int) -> BuildError:

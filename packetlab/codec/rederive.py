@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.bodies import measured
 from packetlab.codec.derive import Deriving, Piece, is_derived
@@ -20,8 +20,6 @@ from packetlab.errors import BuildError
 
 if TYPE_CHECKING:
     from packetlab.declare.fields import Field
-
-H = TypeVar("H", bound=AnyHeader)
 
 
 class Rederiving(Deriving):
@@ -120,22 +118,23 @@ def _whole(o: AnyHeader, h: AnyHeader, start: int, end: int) -> Any:
     return o, start + measured(h, o._declaration.before), end - measured(h, o._declaration.after)
 
 
-def rederived(
-    headers: tuple[H, ...], layers: tuple[H, ...], data: bytes, payload: bytes, gaps: dict[int, bytes]
-) -> tuple[H, ...]:
-    """Return the headers of a packet with each captured field that is consistent made derived again.
-
-    `layers` are the headers with derived fields filled in, `data` all bytes, `gaps` what fills the layers.
-    """
-    again = rebuilder(tuple(map(type, headers))) if layers is headers and not gaps else None
-    if again is not None:
+def rederived(packet: Any) -> tuple[AnyHeader, ...]:
+    """Return the headers of a packet with each captured field that is consistent made derived again."""
+    path, gaps, whole = packet._path, packet._trailing_bytes, None
+    if path is not None and not gaps:
+        again = rebuilder(path.classes, path)
+        whole = again(packet) if again is not None else None
+    if whole is None:
+        headers, layers = packet._headers, packet.layers
+        again = rebuilder(tuple(map(type, headers))) if layers is headers and not gaps else None
         try:
-            whole: tuple[H, ...] | None = again(headers, payload)
+            whole = again(headers, packet.payload) if again is not None else None
         except BuildError:
-            whole = None
-        if whole is not None:
-            return whole
-    found: list[H] = []
+            pass
+    if whole is not None:
+        return whole  # type: ignore[no-any-return]
+    found: list[AnyHeader] = []
+    data = bytes(packet)
     start, end = 0, len(data)
     for i, header in enumerate(headers):
         end -= len(gaps.get(i, b""))

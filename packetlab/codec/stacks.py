@@ -15,7 +15,7 @@ from packetlab.codec.decode import Reading
 from packetlab.codec.derive import Piece
 from packetlab.codec.encode import Packing
 from packetlab.codec.source import function
-from packetlab.codec.way import Placed, is_open, maker, maker_of_all, placeable, unpacked
+from packetlab.codec.way import Placed, is_open, maker, maker_of_all, placeable, unpacked, valued
 from packetlab.declare import registry
 from packetlab.declare.plan import needs
 
@@ -39,7 +39,7 @@ _trees: dict[Any, dict[Any, Any]] = {}
 _built: dict[tuple[type[AnyHeader], ...], int] = {}
 stack_encoders: dict[tuple[Any, ...], Any] = {}
 """Stack of headers -> function(headers, payload) -> bytes, or None where some field has to go the ordinary way."""
-_rebuilders: dict[tuple[Any, ...], Any] = {}
+_rebuilders: dict[Any, Any] = {}
 registry.caches += [
     stack_decoders,
     _seen,
@@ -85,26 +85,44 @@ def _count(stack: tuple[type[AnyHeader], ...]) -> None:
         _built.clear()
 
 
-def rebuilder(stack: tuple[type[AnyHeader], ...]) -> Any:
+def rebuilder(stack: tuple[type[AnyHeader], ...], path: Path | None = None) -> Any:
     """Return ``again(headers, payload)``: headers that were read, with all fields derived that hold what follows for them.
 
-    It gives None where one of them but a number of what is above does not. None for a stack that is not built often.
+    It gives None where one of them but a number of what is above does not. With a `path` it is ``again(packet)``, which makes no
+    header but these. None for a stack that is not built often.
     """
-    again = _rebuilders.get(stack)
+    key: Any = stack if path is None else path
+    again = _rebuilders.get(key)
     if again is None and stack in stack_encoders:
-        again = _rebuilders[stack] = _builder(stack, read=True)
+        again = _rebuilders[key] = _builder(stack, read=True, parts=None if path is None else path.parts)
     return again
 
 
-def _builder(stack: tuple[type[AnyHeader], ...], read: bool) -> Any:
+def _builder(stack: tuple[type[AnyHeader], ...], read: bool, parts: list[Reading] | None = None) -> Any:
     """Return a function for packets of this stack; it has another for those with options and the like."""
+    if parts is not None:
+        placed = [part for part in parts if isinstance(part, Placed)]
+        again = len(placed) == len(parts) and _written(stack, {}, plain=_has_items(stack), read=True, placed=placed)
+        return again or (lambda packet: None)
     general = _written(stack, {}, plain=False, read=read)
-    if not any(f.kind.wire == "items" for cls in stack for f in cls._fields):
-        return general
-    return _written(stack, {"general": general}, plain=True, read=read)
+    return _written(stack, {"general": general}, plain=True, read=read) if _has_items(stack) else general
 
 
-def _written(stack: tuple[type[AnyHeader], ...], names: dict[str, Any], plain: bool, read: bool) -> Any:
+def _has_items(stack: tuple[type[AnyHeader], ...]) -> bool:
+    return any(f.kind.wire == "items" for cls in stack for f in cls._fields)
+
+
+def _written(
+    stack: tuple[type[AnyHeader], ...],
+    names: dict[str, Any],
+    plain: bool,
+    read: bool,
+    placed: list[Placed] | None = None,
+) -> Any:
+    """Write ``build(headers, payload)``; with `placed` ``build(packet)``, for headers that are read of its bytes there.
+
+    Where these have more than their places tell, that is None.
+    """
     declarations = tuple(cls._declaration for cls in stack)
     headers = [f"h_{i}" for i in range(len(stack))]
     parts: list[Packing] = []
@@ -124,10 +142,23 @@ def _written(stack: tuple[type[AnyHeader], ...], names: dict[str, Any], plain: b
         last = part.tried(f"return {part.joined(pieces)}", ", ".join(f"({h}, '{h[1:]}')" for h in headers) + ",")
     for part in parts:
         names.update(part.names)
-    lines = [f"{', '.join(headers)}, = stack", *(line for part in reversed(parts) for line in part.entry())]
+    if placed:
+        wanted, lines = {}, []
+        for packing, place in zip(reversed(parts), placed, strict=True):
+            some, stop, values = valued(place)
+            wanted.update(some)
+            own = [*zip(packing.cls.fields, values, strict=True)]
+            if packing.asks or any(packing.is_left_out(f) and value != "()" for f, value in own):
+                return None
+            lines += [*stop, *(f"{packing.own(f)} = {value}" for f, value in own)]
+            lines.append(f"s{packing.tag} = {(1 << 2 * len(own)) - 1:#x}")
+        first = ["data = stack._data", "payload = data[stack._start:stack._end]"]
+        lines = [*first, *unpacked(wanted, names), *lines]
+    else:
+        lines = [f"{', '.join(headers)}, = stack", *(line for part in reversed(parts) for line in part.entry())]
     lines += [*(line for part in parts for line in part.lines), *last]
     what = f"build {'again ' if read else ''}{'/'.join(cls.__name__ for cls in stack)}"
-    return function(["def build(stack, payload):", *("    " + line for line in lines)], names, what)
+    return function(["def build(stack, payload=None):", *("    " + line for line in lines)], names, what)
 
 
 # Reading -------------------------------------------------------------------------------------------------------

@@ -206,23 +206,30 @@ def unpacked(wanted: dict[str, tuple[int, str]], names: dict[str, Any]) -> list[
     return [f"{', '.join(sorted(wanted, key=lambda name: wanted[name]))}, = {key}(data)"] if wanted else []
 
 
-def made(part: Placed, header: str, names: dict[str, Any]) -> list[str]:
-    """Return the lines that make a header of ``data``; `names` gets what they refer to."""
-    cls, read = part.cls, Placed(part.cls, part.tag, part.at, known=part.known)
+def valued(part: Placed) -> tuple[dict[str, tuple[int, str]], list[str], list[str]]:
+    """Return what of a header has to be unpacked, lines that find its end, and source for each of its values."""
+    read = Placed(part.cls, part.tag, part.at, known=part.known)
     read.source()
     stop = [line for line in read.lines if line.startswith(f"{read.stop} = ")]
     if not stop:
         read.wanted.clear()
-    every = (1 << len(cls.fields)) - 1
-    stores = [f"{header}._state = {every | every << len(cls.fields):#x}"]
-    for f in cls.fields:
+    values = []
+    for f in part.cls.fields:
         if f.name in read.units:
-            code = repr(f.default) if f.fixed else read.value(f.name)
-        else:
-            code = read.rest or "None"
-        stores.append(f"{header}.{f.slot} = {code}")
-    names.update({"new": cls.header.__new__, f"of{part.tag}": (cls.header,)})
-    return [*unpacked(read.wanted, names), *stop, f"{header} = new(*of{part.tag})", *stores]
+            values.append(repr(f.default) if f.fixed else read.value(f.name))
+        else:  # where there are no items these are looked into already
+            values.append("()" if f.kind.wire == "items" and read.rest == "b''" else read.rest or "None")
+    return read.wanted, stop, values
+
+
+def made(part: Placed, header: str, names: dict[str, Any]) -> list[str]:
+    """Return the lines that make a header of ``data``; `names` gets what they refer to."""
+    wanted, stop, values = valued(part)
+    names.update({"new": part.cls.header.__new__, f"of{part.tag}": (part.cls.header,)})
+    every = (1 << len(part.cls.fields)) - 1
+    lines = [*unpacked(wanted, names), *stop, f"{header} = new(*of{part.tag})"]
+    lines += [f"{header}._state = {every | every << len(part.cls.fields):#x}"]
+    return lines + [f"{header}.{f.slot} = {value}" for f, value in zip(part.cls.fields, values, strict=True)]
 
 
 def maker(part: Placed, i: int) -> Any:

@@ -65,6 +65,14 @@ def mac_value(raw: bytes) -> netaddr.EUI:
     return made  # type: ignore[no-any-return]
 
 
+def value_source(size: int) -> tuple[list[str], dict[str, Any]]:
+    """Return lines that make ``made`` of ``raw``, as `mac_value` and `ip_value` do but for a call, and what they refer to."""
+    of, *parts = (_like or _load())[size]
+    shared = dict(zip(("module", "dialect"), parts, strict=False))
+    lines = ["made = new(*of)", "made._value = number(raw)", *(f"made._{word} = {word}" for word in shared)]
+    return lines, {"new": _new, "of": of, "number": _number, **shared}
+
+
 def ip_bytes(value: object, size: int) -> bytes:
     """Return the `size` (4 or 16) bytes of an IP address. ValueError where `value` is none."""
     if type(value) is str:

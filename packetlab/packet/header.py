@@ -17,6 +17,7 @@ from packetlab.codec import compiler
 from packetlab.codec.decode import items_reader
 from packetlab.codec.source import function
 from packetlab.declare import registry as _bindings
+from packetlab.declare.addresses import ip_value, mac_value, value_source
 from packetlab.declare.annotations import checked, is_optional, kind_of, resolved
 from packetlab.declare.declaration import AnyHeader, Declaration, restored
 from packetlab.declare.expressions import Const, Expr, Next, expression
@@ -63,6 +64,11 @@ class FieldProperty(property, Field):
             names["read"] = items_reader(self, False)
             lines.insert(2, "    found = read(raw, 0, len(raw), None) if type(raw) is bytes else None")
             lines.insert(3, f"    if found is not None and found[1] == len(raw): raw = h.{self.slot} = found[0]")
+        if kind.is_address and kind.convert in (mac_value, ip_value):
+            made, parts = value_source(kind.size)
+            names.update(parts)
+            lines[2:] = ["    if type(raw) is not bytes: return shown(h, raw)", *("    " + line for line in made)]
+            lines.append("    return made")
         property.__init__(self, function(lines, names, f"{self.header.__name__}.{self.name}"))
         return self.__get__(header)
 

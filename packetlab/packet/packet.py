@@ -29,6 +29,7 @@ H = TypeVar("H", bound="Header")
 
 
 _new = object.__new__
+_of: tuple[type[Packet]]  # (Packet,): new(*of) takes less than new(cls), which makes a tuple first
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -79,7 +80,7 @@ class Header(HeaderBase):
         if type(type(other)) is not HeaderType:
             stacked: Packet = Packet((self,)) / other
             return stacked
-        packet = _new(Packet)
+        packet = _new(*_of)
         packet._stack, packet._payload = (self, other), b""
         packet._data = packet._resolved = packet._anomalies = packet._path = None
         return packet
@@ -182,11 +183,11 @@ class Packet(Held):
         if type(kind) is HeaderType:
             if self._payload:
                 raise BuildError("/", "headers before the payload", kind.__name__)
-            packet = _new(Packet)
+            packet = _new(*_of)
             packet._stack = headers + (other,)
             packet._payload = b""
         elif kind is bytes:
-            packet = _new(Packet)
+            packet = _new(*_of)
             packet._stack = headers
             packet._payload = self._payload + other
         else:
@@ -236,7 +237,7 @@ class Packet(Held):
     def __bytes__(self) -> bytes:
         data = self._data
         if data is None:
-            headers, anomalies = self._headers, self._anomalies
+            headers, anomalies = self._stack, self._anomalies
             # A stack that comes often has a function of its own (see `stacks`), which may still pass.
             builder = stack_encoders.get(tuple(map(type, headers))) if anomalies is None else None
             data = builder(headers, self._payload) if builder is not None else None
@@ -282,7 +283,7 @@ class Packet(Held):
         wrong stays as it is. KeyError where there is no such layer, BuildError where a value does not fit.
         """
         headers = list(self._rederived())
-        payload = self._payload
+        payload = self.payload
         if layer is None and set(changes) != {"payload"}:
             raise BuildError("replace", "a layer, or payload= alone", ", ".join(changes) or "nothing")
         cls = layer[0] if isinstance(layer, tuple) else layer
@@ -315,7 +316,7 @@ class Packet(Held):
     def _rederived(self) -> tuple[Header, ...]:
         """Return the headers with every captured field that is consistent made derived again; worked out once."""
         if not hasattr(self, "_derived"):
-            self._derived = rederived(self._headers, self.layers, bytes(self), self._payload, self._trailing_bytes)
+            self._derived = rederived(self)
         return self._derived
 
     # Explaining ---------------------------------------------------------------------------------------------
@@ -339,6 +340,9 @@ class Packet(Held):
         return found
 
     def _place(self, layer: type[Header] | tuple[type[Header], int]) -> int:
+        classes = self._classes
+        if layer in classes:
+            return classes.index(layer)
         target = self[layer]
         return [header is target for header in self.layers].index(True)
 
@@ -436,4 +440,5 @@ def _packet(packet: Any) -> Packet:
     return found
 
 
+_of = (Packet,)
 made.update(Packet=Packet, Anomalies=Anomalies, new=Packet.__new__)

@@ -114,10 +114,12 @@ def nothing_came_yet() -> None:
 
 
 def taught(frames: list[bytes], first: Any = Ether) -> None:
-    """Let every stack among `frames` come often."""
+    """Let every stack among `frames` come often, and be built often."""
     for frame in frames:
         for _ in range(4 * OFTEN + 1):
             dissect(frame, first)
+        for _ in range(OFTEN):
+            dissect(frame, first).encode()
 
 
 def carefully(data: bytes, first: Any = Ether) -> Packet:
@@ -144,6 +146,9 @@ QUESTIONS = {
     "shown": lambda p: str(p.show()),
     "in words": lambda p: (repr(p), p.summary(), len(p), p.truncated, hash(p)),
     "packed anew": lambda p: p.encode(),
+    "derived again": lambda p: [
+        (h._state, [getattr(h, f.slot) is not None and getattr(h, f.name) for f in h._fields]) for h in p._rederived()
+    ],
     "verdicts": lambda p: p.verdicts(),
     "what it has": lambda p: [cls in p for cls in (Ether, IPv4, TCP, UDP, Tag, Header)],
 }

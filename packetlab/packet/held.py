@@ -19,17 +19,8 @@ class Held(Shown):
 
     # As long as it has a path (see `codec.stacks`), only `_data`, `_anomalies`, `_made`, `_start` and `_end` are there too.
     __slots__ = (
-        "_anomalies",
-        "_data",
-        "_derived",
-        "_end",
-        "_made",
-        "_path",
-        "_payload",
-        "_resolved",
-        "_stack",
-        "_start",
-    )
+        "_anomalies", "_data", "_derived", "_end", "_made", "_path", "_payload", "_resolved", "_stack", "_start",
+    )  # fmt: skip
     _derived: tuple[Any, ...]
     _made: list[Any]
     _start: int

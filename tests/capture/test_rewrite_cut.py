@@ -177,7 +177,7 @@ def test_an_address_that_a_cut_leaves_unread_is_counted(name: str) -> None:
 def test_what_is_cut_elsewhere_is_no_address_left() -> None:
     with bindings():
         bind(Chain, under=UDP, when={"dport": 7777})
-        whole = bytes(STACKS["a chain"] / b"words behind the last of them")
+        whole = bytes(STACKS["a chain"] / b"words after the last of them")
         for frame in cuts(whole, len(bytes(STACKS["a chain"])), len(whole)):
             assert not rewritten(frame, **MAPS)[1].left
 

@@ -318,7 +318,7 @@ def test_no_address_of_drawn_stacks_stays(data: st.DataObject, how: str, damaged
 
 @pytest.mark.parametrize("how", ALL)
 @pytest.mark.parametrize(
-    ("kind", "before", "behind"),
+    ("kind", "before", "after"),
     [
         (0x83, b"\x04", 0),
         (0x89, b"\x04", 0),
@@ -330,8 +330,8 @@ def test_no_address_of_drawn_stacks_stays(data: st.DataObject, how: str, damaged
         (82, bytes(6), 0),
     ],
 )
-def test_addresses_in_options_of_ipv4_do_not_stay(how: str, kind: int, before: bytes, behind: int) -> None:
-    option = IPOption(kind=kind, data=before + bytes([10, 0, 2, 77]) + bytes(behind))
+def test_addresses_in_options_of_ipv4_do_not_stay(how: str, kind: int, before: bytes, after: int) -> None:
+    option = IPOption(kind=kind, data=before + bytes([10, 0, 2, 77]) + bytes(after))
     packet = E / IPv4(src="10.0.0.1", dst="10.9.9.9", options=[IPOption(kind=1), option]) / UDP(sport=1, dport=2) / b"p"
     assert not stays(packet, "10.0.2.77", **ALL[how])
 

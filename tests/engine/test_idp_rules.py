@@ -223,8 +223,8 @@ def routed() -> Host:
 
 def test_a_router_counts_hops_keeps_the_pad_and_patches_the_sum() -> None:
     host = routed()
-    odd = idp(dst=XNSAddress(2, 99, 5), src=XNSAddress(1, 98, 5), packet_type=9, pad=b"\x5a") / b"odd"
-    (packet,) = host.gets(odd)
+    padded = idp(dst=XNSAddress(2, 99, 5), src=XNSAddress(1, 98, 5), packet_type=9, pad=b"\x5a") / b"odd"
+    (packet,) = host.gets(padded)
     ((_, via, to),) = host.departures
     assert packet[IDP].hops == 1 and (via, to) == (1, 99)
     assert bytes(packet)[-1:] == b"\x5a" and packet.verdict(IDP).name == "GOOD"
@@ -277,7 +277,7 @@ def test_three_routers_in_a_row_learn_the_way_and_forget_it() -> None:
     assert {net: route.hops for net, route in first.items()} == {1: 0, 2: 0, 3: 1, 4: 2}
     assert {net: route.hops for net, route in last.items()} == {1: 2, 2: 1, 3: 0, 4: 0}
     # Split horizon: what was learned on a network is not announced there.
-    routers[0].node.routes._tell(1, XNSAddress(2, 0xFFFFFFFFFFFF, 1))
+    routers[0].node.routes._announce(1, XNSAddress(2, 0xFFFFFFFFFFFF, 1))
     routers[0].node.touch(routers[0].node.routes)
     reported = [(entry.net, entry.hops) for packet in routers[0].out() for entry in packet[RIP].entries]
     assert reported == [(1, 1), (2, 1)]

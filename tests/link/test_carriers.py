@@ -159,8 +159,8 @@ def test_ip_carries_idp_as_protocol_22_padded_to_an_even_length(lab) -> None:
     assert server.accept().read() == b"odd"
     seen = [f.packet() for f in b.interface.capture(timeout=0.5, where=SPP)]
     assert all(packet[IPv4].protocol == 22 for packet in seen)
-    (odd,) = [packet for packet in seen if packet.payload == b"odd"]
-    assert odd[IDP].length == 45 and odd[IPv4].length == 20 + 46 and odd.verdict(IDP).name == "GOOD"
+    (sent,) = [packet for packet in seen if packet.payload == b"odd"]
+    assert sent[IDP].length == 45 and sent[IPv4].length == 20 + 46 and sent.verdict(IDP).name == "GOOD"
 
 
 def test_a_carrier_that_is_none_is_said() -> None:

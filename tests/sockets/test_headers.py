@@ -246,9 +246,9 @@ def test_a_header_written_as_data_says_its_type_whatever_the_default(hosts, say,
     say(client, default, data)
     (sent,) = wire.packets()
     whole = (IDP() / b"" if isinstance(data, bytes) else data)._headers
-    behind = bytes(data) if type(whole[0]) is not IDP or isinstance(data, bytes) else bytes(Packet(whole[1:], b"x"))
+    carried = bytes(data) if type(whole[0]) is not IDP or isinstance(data, bytes) else bytes(Packet(whole[1:], b"x"))
     assert (sent[IDP].packet_type, sent[IDP].hops) == expected
-    assert bytes(sent)[30 : sent[IDP].length] == behind
+    assert bytes(sent)[30 : sent[IDP].length] == carried
 
 
 def test_a_type_that_is_said_beside_the_data_counts_before_that_of_their_header(hosts) -> None:

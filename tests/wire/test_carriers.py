@@ -232,8 +232,8 @@ def test_compiled_loops_find_what_arrays_do(linktype: int) -> None:
     names = {"int64": int}
     exec(loop_source(FIRST[linktype], request), names)
     for trace in (rows_trace(FIRST[linktype], request), lambda *rest: names["trace"](len(frames), *rest)):  # type: ignore[operator]
-        missing, odd = np.zeros(len(frames), bool), np.zeros(len(frames), bool)
+        missing, unfit = np.zeros(len(frames), bool), np.zeros(len(frames), bool)
         arrays = [array for _ in request for array in (np.zeros(len(frames), np.int64), np.zeros(len(frames), bool))]
-        trace(data, starts, sizes, missing, odd, *arrays)
-        found.append([odd.tolist(), *(array.tolist() for array in arrays)])
+        trace(data, starts, sizes, missing, unfit, *arrays)
+        found.append([unfit.tolist(), *(array.tolist() for array in arrays)])
     assert found[0] == found[1]

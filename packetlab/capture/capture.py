@@ -407,6 +407,7 @@ class Capture(Shown):
             mac=mac, src_mac=src_mac, dst_mac=dst_mac, ip=ip, src_ip=src_ip, dst_ip=dst_ip, ports=ports,
             vlan_push=vlan_push, vlan_pop=vlan_pop, vlan=vlan, ttl=ttl, tos=tos, tclass=tclass, flowlabel=flowlabel,
             mtu=mtu, fixlen=fixlen, fcs=fcs, link=link, hdlc=hdlc, anonymise=anonymise, fixcsum=fixcsum,
+            capture_size=self._capture_size(),
         )  # fmt: skip
         part = self._part(lambda: (frame for batch in batches(self.batches(), rewriter) for frame in batch))
         part._make_batches = lambda lasting: batches(self.batches(lasting), rewriter, lasting)

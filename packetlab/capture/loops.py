@@ -98,6 +98,15 @@ def kept(source: str) -> bool:
         return False
 
 
+def worth(source: str, capture_size: int) -> bool:
+    """Whether it pays to go over a capture of so many bytes by a loop."""
+    if in_use(source):
+        return True
+    if kept(source):
+        return loaded() or capture_size >= WORTH_LOADING
+    return capture_size >= WORTH_COMPILING
+
+
 _ready: dict[str, Loop] = {}
 
 
@@ -286,3 +295,17 @@ def records(data: NDArray[np.uint8], pos: int, size: int, big: bool, scale: int)
     compiled(RECORDS)(data, pos, len(data), size, int(big), scale, *arrays, found)
     count = int(found[0])
     return [array[:count].copy() for array in arrays], int(found[1])
+
+
+REGIONS = """\
+def regions(count, words, first, end, total):
+    for i in range(count):
+        begin = int64(first[i])
+        stop = int64(end[i])
+        found = int64(0)
+        for k in range(begin >> 2, stop >> 2):
+            found += int64(words[k])
+        found += int64(words[stop >> 2]) & ((1 << 8 * (stop & 3)) - 1)
+        found -= int64(words[begin >> 2]) & ((1 << 8 * (begin & 3)) - 1)
+        total[i] = found * (1 if begin & 1 else 256)
+"""

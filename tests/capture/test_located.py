@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import random
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from packetlab import (
@@ -22,8 +26,11 @@ from packetlab import (
     size_of,
 )
 from packetlab.bulk.scan_places import PlacesScan
+from packetlab.capture import loops
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.rewrite.located import Located
+from packetlab.capture.rewrite.loop import USUAL, Loops
+from packetlab.protocols.linktypes import first_header
 from tests.capture.test_rewrite import stack
 from tests.conftest import CORPUS
 
@@ -44,9 +51,9 @@ def batch(name: str) -> FrameBatch:
     return FrameBatch.of(frames)
 
 
-def found(some: FrameBatch) -> dict[str, Any]:
+def found(some: FrameBatch, wanted: set[str] = ASKED, loops: Loops | None = None) -> dict[str, Any]:
     """Return all that is found, in an order that does not depend on the way."""
-    what = Located(some, some.starts + some.sizes, ASKED)
+    what = Located(some, some.starts + some.sizes, wanted, loops)
     sums = what.sums
     plain = {}
     for number, one in enumerate(zip(*(array.tolist() for array in sums), strict=True)):
@@ -104,6 +111,75 @@ def test_the_scan_finds_in_whole_and_cut_frames_what_objects_show(packet: Any, m
     sizes = [len(whole), *range(len(whole) - 1, 13, -5)]
     frames = [Frame(whole[:size], 0, wire_length=length) for size in sizes for length in (size, len(whole))]
     held_to_objects(FrameBatch.of(frames), monkeypatch)
+
+
+@pytest.fixture
+def plain_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let loops be used whatever it costs, in plain Python."""
+
+    @cache
+    def compiled(source: str) -> Any:
+        names: dict[str, Any] = {"int64": int}
+        exec(source, names)
+        return names[source.split("(")[0].removeprefix("def ")]
+
+    monkeypatch.setattr(loops, "compiled", compiled)
+    monkeypatch.setattr(loops, "available", lambda: True)
+    monkeypatch.setattr(loops, "worth", lambda *_: True)
+
+
+@pytest.mark.usefixtures("plain_loops")
+@pytest.mark.parametrize("packet", [*stack(), *stack(wrong=True)], ids=lambda packet: packet.summary())
+def test_the_loop_finds_in_whole_and_cut_frames_what_the_scan_finds(packet: Any) -> None:
+    whole = bytes(packet)
+    sizes = [len(whole), *range(len(whole) - 1, 0, -3)]
+    frames = [Frame(whole[:size], 0, wire_length=length) for size in sizes for length in (size, len(whole))]
+    some = FrameBatch.of(frames)
+    assert found(some, {"sums"}, Loops(None)) == found(some, {"sums"})
+
+
+@pytest.mark.usefixtures("plain_loops")
+def test_the_loop_finds_in_frames_with_bytes_changed_at_random_what_the_scan_finds() -> None:
+    noise = random.Random(1)
+    packets = [bytes(packet) for packet in (*stack(), *stack(wrong=True))]
+    frames = []
+    for _ in range(300):
+        data = bytearray(noise.choice(packets))
+        for _ in range(noise.randrange(4)):
+            data[noise.randrange(min(len(data), 80))] = noise.choice((0, 1, 4, 6, 17, 58, 255, noise.randrange(256)))
+        size = noise.choice((len(data), noise.randrange(1, len(data) + 1)))
+        frames.append(Frame(bytes(data[:size]), 0, wire_length=size + noise.choice((0, 0, 20))))
+    some = FrameBatch.of(frames)
+    assert found(some, {"sums"}, Loops(None)) == found(some, {"sums"})
+
+
+@pytest.mark.slow  # it is compiled, once
+def test_what_is_rewritten_by_compiled_loops_is_what_is_rewritten_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numba")
+    for name in ("web.pcap", "dns53.pcap"):
+        how: Any = {"ip": {"0.0.0.0/1": "10.0.0.0/8"}, "ports": {53: 5353, 80: 8080}}
+        Capture(CORPUS / name).rewrite(**how).write(tmp_path / f"rows-{name}")
+        with monkeypatch.context() as patch:
+            patch.setattr(loops, "worth", lambda *_: True)
+            Capture(CORPUS / name).rewrite(**how).write(tmp_path / f"loops-{name}")
+        assert (tmp_path / f"loops-{name}").read_bytes() == (tmp_path / f"rows-{name}").read_bytes()
+
+
+@pytest.mark.usefixtures("plain_loops")
+def test_the_loop_finds_in_recorded_frames_what_the_scan_finds() -> None:
+    by_loop = 0
+    for name in FILES:
+        some = batch(name)
+        if len(some):
+            assert found(some, {"sums"}, Loops(None)) == found(some, {"sums"}), name
+        for place, interface in enumerate(some.interfaces):
+            rows = np.flatnonzero(some.which == place)
+            first, ends = first_header(interface.linktype), some.starts + some.sizes
+            if first in USUAL and len(rows):
+                by_loop += len(rows) - len(Loops(None).locate(some, first, rows, ends, some.wire_sizes > some.sizes, 0)[1])
+    assert by_loop > 300
 
 
 def test_every_length_follows_where_packets_are_cut() -> None:

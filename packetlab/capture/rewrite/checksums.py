@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from packetlab.bulk.scan_rows import bytes_at, number_at
+from packetlab.capture import loops
 from packetlab.declare.checksums import ALGORITHMS, internet
 
 if TYPE_CHECKING:
@@ -44,9 +45,11 @@ class ChecksumUpdater:
             self.level[deeper] = self.level[parents[deeper]] + 1
         # Summed as they lie in memory here, four bytes at once: 2**16 = 1 modulo 65535, so halves may be added later.
         self.words = self.data.view("<u4")
-        self.running = room("running", len(self.words) + 1, np.int64)
-        self.running[0] = 0
-        np.cumsum(self.words, dtype=np.int64, out=self.running[1:])
+        self.running: Any = None
+        if not loops.in_use(loops.REGIONS):
+            self.running = room("running", len(self.words) + 1, np.int64)
+            self.running[0] = 0
+            np.cumsum(self.words, dtype=np.int64, out=self.running[1:])
         self.stored = sites.u16(self.sums.at) if count else self.delta
         self.total = self._totals()
         none = (self.sums.optional == 1) & (self.stored == 0)
@@ -61,6 +64,11 @@ class ChecksumUpdater:
 
     def _region(self, first: Any, end: Any) -> Any:
         """Return the sum of the 16-bit words from `first` to `end`, an odd last byte with a zero after it."""
+        if self.running is None:
+            total = self.np.empty(len(first), self.np.int64)
+            first, end = map(self.np.ascontiguousarray, (first, end))
+            loops.compiled(loops.REGIONS)(len(first), self.words, first, end, total)
+            return total
         # Exchanging the bytes of a word is times 256 (RFC 1071 section 2B).
         return (self._before(end) - self._before(first)) * self.np.where(first & 1, 1, 256)
 

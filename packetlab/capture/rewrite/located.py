@@ -1,7 +1,7 @@
 """Located: where in a batch of frames the addresses, ports, checksums and lengths lie that rewriting touches.
 
 The scan (`bulk.scan_places`) goes over all frames of the batch at once by their declarations; frames that do not fit them are
-read as objects (`careful`). Both give visits of headers, and here is put down what the fields of each are (`roles`), which
+read as objects (`careful`), and plain ones by a compiled loop where there is one (`loop`). The first two give visits of headers, and here is put down what the fields of each are (`roles`), which
 checksum covers which, and who speaks to whom.
 """
 
@@ -15,7 +15,8 @@ from zlib import crc32
 from packetlab.bulk.scan_places import PlacesScan, Visit
 from packetlab.capture.rewrite.found import Addresses, Ends, Lengths, Networks, Rule, State, Sums
 from packetlab.capture.rewrite.inside import Route, Sender
-from packetlab.capture.rewrite.roles import PORTS, Roles, concerned, hiding, known, roles, wants
+from packetlab.capture.rewrite.loop import VERSIONS, Loops
+from packetlab.capture.rewrite.roles import PORTS, Roles, concerned, hiding, is_plain, known, roles, wants
 from packetlab.codec.pseudo import protocol
 from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from packetlab.capture.batch import FrameBatch
 
 LATER = "a later fragment, which may hold addresses"
-VERSIONS: dict[type[AnyHeader], int] = {IPv4: 4, IPv6: 6}
 
 
 class Located:
@@ -42,7 +42,7 @@ class Located:
         that are no plain Internet ones. ends: who speaks to whom. left: what could not be found -> number of frames.
     """
 
-    def __init__(self, batch: FrameBatch, ends: Any, wanted: Collection[str]) -> None:
+    def __init__(self, batch: FrameBatch, ends: Any, wanted: Collection[str], loops: Loops | None = None) -> None:
         import numpy as np
 
         self.np, self.batch, self.data, self.wanted = np, batch, batch.data, wanted
@@ -53,12 +53,20 @@ class Located:
         self._count = 0
         self._notes: dict[str, list[Any]] = {}
         self._carriers: list[type[AnyHeader]] = []
-        self._scan = PlacesScan(batch.data, ends, batch.wire_sizes > batch.sizes, wants, concerned(), known())
+        missing = batch.wire_sizes > batch.sizes
+        self._scan = PlacesScan(batch.data, ends, missing, wants, concerned(), known())
         walks = []
         for place, interface in enumerate(batch.interfaces):
             rows = np.flatnonzero(batch.which == place)
             first = first_header(interface.linktype)
-            if first is not None and len(rows) and len(batch.data):
+            if first is None or not len(batch.data):
+                continue
+            if loops is not None and set(wanted) == {"sums"} and len(rows):
+                notes, rows = loops.locate(batch, first, rows, ends, missing, self._count)
+                for name, arrays in notes.items():
+                    self.note(name, None, *arrays)
+                self._count += len(notes["sums"][0]) if "sums" in notes else 0
+            if len(rows):
                 walks.append((self._scan.walk(first, rows, batch.starts[rows], ends[rows]), State.new(len(rows))))
         self.unfit = self._scan.unfit
         for visits, state in walks:
@@ -77,7 +85,7 @@ class Located:
             notes = self._notes.get(name)
             if not notes:
                 return [np.zeros(0, np.int64)] * width
-            return [np.concatenate(one) for one in zip(*notes, strict=True)]
+            return [one[0] if len(one) == 1 else np.concatenate(one) for one in zip(*notes, strict=True)]
 
         row, at, role, around = joined("6", 4)
         self.macs = Addresses(row, at, role, around, (at[:0], at[:0]))
@@ -231,14 +239,7 @@ class _Header:
                 number = self.to.protocols(carrier, self.cls)
             over = tuple(part for part in rule.over if part != "pseudo")
             width, reach = state.width[self.ids], state.reach[self.ids]
-            plain = keep.copy()
-            if (
-                rule.algorithm != "internet" or f.kind.fixed_bits != 16 or f.kind.little or f.name in self.after
-                or over not in (("self",), ("self", "payload")) or rule.none not in (None, 0)
-                or rule.instead != 0xFFFF
-            ):  # fmt: skip
-                plain[:] = False
-            plain &= (at - visit.begin) % 2 == 0
+            plain = keep & ((at - visit.begin) % 2 == 0) & is_plain(self.cls, f)
             end = visit.stop if "payload" in over else visit.inner
             source, target = (getattr(state, name)[self.ids] for name in ("source", "target"))
             if pseudo:

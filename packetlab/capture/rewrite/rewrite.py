@@ -16,6 +16,7 @@ from packetlab.capture.rewrite.anonymise import Anonymiser
 from packetlab.capture.rewrite.checksums import ChecksumUpdater
 from packetlab.capture.rewrite.link_layer import LinkLayer, Room, popped, pushed, roomy, tagged, vlan_tag
 from packetlab.capture.rewrite.located import Located
+from packetlab.capture.rewrite.loop import Loops
 from packetlab.capture.rewrite.maps import MacMap, NetMap, each, mac_number, port_table, rows
 from packetlab.errors import BuildError, CaptureError
 
@@ -35,6 +36,7 @@ class Rewriter:
         vlan_push: Any, vlan_pop: bool, vlan: Mapping[str, int] | None, ttl: int | str | None, tos: int | None,
         tclass: int | None, flowlabel: int | None, mtu: int | None, fixlen: str | None, fcs: bool, link: Any,
         hdlc: tuple[int, int], anonymise: int | str | bytes | None, fixcsum: bool,
+        capture_size: int | None = None,
     ) -> None:  # fmt: skip
         where = "rewrite: "
         self.mac = MacMap(mac, where + "mac") if mac else None
@@ -65,6 +67,7 @@ class Rewriter:
         )  # more than whole frames and link headers
         self.left: Counter[str] = Counter()  # what could not be found -> in how many frames
         self._room = Room()
+        self._loops = Loops(capture_size, self._room)
 
     def __call__(self, batch: FrameBatch, lasting: bool = True) -> FrameBatch:
         """Return the batch rewritten; the one given stays as it was. Where not `lasting`, it is good until the next."""
@@ -93,7 +96,7 @@ class Rewriter:
         ends = batch.starts + batch.sizes
         wanted = {"sums", *(["link"] if self.link is not None or self.mtu is not None else [])}
         wanted |= {"lengths"} if self.mtu is not None or self.fixlen == "trunc" else set()
-        sites = Located(batch, ends, wanted)
+        sites = Located(batch, ends, wanted, self._loops)
         if self.deep:
             self.left.update(+sites.left)
             sums = ChecksumUpdater(sites, self._room, self.fix)
@@ -101,7 +104,10 @@ class Rewriter:
             self._addresses(sites, sums)
             if self.ports is not None:
                 at, around = sites.ports
-                sums.change(at, _number_rows(self.ports[sites.u16(at)], 2), around)
+                old = sites.u16(at)
+                new = self.ports[old]
+                moved = new != old
+                sums.change(at[moved], _number_rows(new[moved], 2), around[moved])
             self._fields(sites, sums)
             sums.settle()
         return sites
@@ -158,7 +164,7 @@ class Rewriter:
                     new[macs.role == role] = end  # of the frame's own header
             sums.change(macs.at, _number_rows(new.astype(np.int64), 6), macs.around)
         for bits, found in ((32, sites.ips4), (128, sites.ips6)):
-            if len(found.at) and (any(self.nets) or self.anonymiser):
+            if len(found.at) and (any(net and net.rules[bits] for net in self.nets) or self.anonymiser):
                 self._networks(sites, sums, bits, found)
 
     def _networks(self, sites: Located, sums: ChecksumUpdater, bits: int, found: Any) -> None:
@@ -175,11 +181,16 @@ class Rewriter:
             where = np.flatnonzero(here)[known]
             new_high[where], new_low[where], done[where] = mapped_high[known], mapped_low[known], True
         raw = rows(new_high, new_low, bits // 8)
+        at, around, link = found.at, found.around, found.link
         if self.anonymiser:
             different, place = np.unique(raw[~done], axis=0, return_inverse=True) if bits > 32 else _unique(raw[~done])
             raw = raw.copy()
             raw[~done] = self.anonymiser.ips(different)[place.reshape(-1)]
-        sums.change(found.at, raw, found.around, found.link)
+        else:
+            raw, at, around = raw[done], at[done], around[done]
+            moved = done[link[0]]
+            link = (np.cumsum(done) - 1)[link[0][moved]], link[1][moved]
+        sums.change(at, raw, around, link)
 
     def _fields(self, sites: Located, sums: ChecksumUpdater) -> None:
         """Set what only the outermost IP header of a frame is requested."""

@@ -102,6 +102,17 @@ def is_port(f: Field) -> bool:
     return f.name in PORTS and f.kind.wire == "number"
 
 
+def is_plain(cls: type[AnyHeader], f: Field) -> bool:
+    """Whether a checksum is one of 16 bits as IP has them (RFC 1071), over the header or all."""
+    rule = f.rule
+    assert isinstance(rule, Checksum)
+    return (
+        rule.algorithm == "internet" and f.kind.fixed_bits == 16 and not f.kind.little and f not in cls._declaration.after
+        and tuple(part for part in rule.over if part != "pseudo") in (("self",), ("self", "payload"))
+        and rule.none in (None, 0) and rule.instead == 0xFFFF
+    )  # fmt: skip
+
+
 def _askew(cls: type[AnyHeader]) -> set[str]:
     """Names of the fields that do not begin with a byte."""
     found = set()

@@ -86,13 +86,7 @@ class ScanEngines:
         return self.engine == "loops" or (self.engine is None and loops.available())
 
     def _in_loops(self, source: str) -> bool:
-        if self.engine is not None:
-            return True
-        if loops.in_use(source):
-            return True
-        if loops.kept(source):
-            return loops.loaded() or self.capture_size >= loops.WORTH_LOADING
-        return self.capture_size >= loops.WORTH_COMPILING
+        return self.engine is not None or loops.worth(source, self.capture_size)
 
     def go(self, batch: FrameBatch, arrays: Sequence[Any]) -> list[int]:
         """Fill in the arrays (see `bulk.queries.array_names`); return the rows of packets that have to be looked at."""

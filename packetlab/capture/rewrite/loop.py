@@ -1,0 +1,363 @@
+"""Locating frame after frame by a compiled loop (the extra `fast`): what `located` finds in plain frames, for the sums alone.
+
+A frame that has anything else (parts that hold headers, checksums of another kind, what cannot be read) is left to the scan
+over rows, and so is all where the loop is not worth it. The state on the way is that of `found.State`, in variables.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from packetlab.bulk.queries import any_of
+from packetlab.bulk.scan import Place
+from packetlab.bulk.scan_loop import LoopScanner
+from packetlab.bulk.scan_places import SHORT, Part
+from packetlab.bulk.scan_rows import DEPTH
+from packetlab.capture import loops
+from packetlab.capture.rewrite.inside import Route, Sender
+from packetlab.capture.rewrite.roles import concerned, is_plain, known, roles, wants
+from packetlab.codec.pseudo import protocol
+from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.expressions import Checksum, Expr, Next
+from packetlab.protocols.icmp import ICMP, ICMPv6
+from packetlab.protocols.ip import ARP, IPv4, IPv6, Routing
+from packetlab.protocols.link import VLAN, Ether
+from packetlab.protocols.transport import TCP, UDP
+
+if TYPE_CHECKING:
+    from packetlab.capture.batch import FrameBatch
+
+VERSIONS: dict[type[AnyHeader], int] = {IPv4: 4, IPv6: 6}
+USUAL = (Ether, VLAN, ARP, IPv4, IPv6, ICMP, ICMPv6, UDP, TCP)
+"""What nearly all frames are made of; numba would take minutes for all headers that are known."""
+NOTES = {"sums": 11, "4": 4, "16": 4, "6": 4, "networks": 4, "ports": 2, "links": 3}
+"""What is put down -> numbers of each, in the order in which the loop takes arrays of them."""
+ROOM = 2  # notes of a kind that a header has at most
+WHOLE, PSEUDO, OPTIONAL = 1, 2, 4  # what a checksum is of: the payload too, a pseudo-header; 0 says that there is none
+HEADERS = 6  # headers that a frame has on average, more than any do
+
+
+class Loops:
+    """The loops of one rewriting. capture_size: bytes of the file, None where that is not known. room: see `link_layer.Room`."""
+
+    def __init__(self, capture_size: int | None, room: Any = None) -> None:
+        self.capture_size, self.room = capture_size or 0, room
+
+    def locate(
+        self, batch: FrameBatch, first: type[AnyHeader], rows: Any, ends: Any, missing: Any, base: int
+    ) -> tuple[dict[str, list[Any]], Any]:
+        """Return what is found in frames that begin with a header of a class, good until the next batch, and the rows that are
+        left; `base`: number of the first checksum."""
+        import numpy as np
+
+        source = self._source(first)
+        if not source:
+            return {}, rows
+        most = HEADERS * len(rows)
+        sizes = [ROOM * most * width for width in NOTES.values()]
+        alone = self.room is not None and len(batch.interfaces) == 1
+        arrays = [self.room(name, size, np.int64) if alone else np.empty(size, np.int64) for name, size in zip(NOTES, sizes, strict=True)]
+        counts, unfit = np.zeros(len(NOTES), np.int64), np.zeros(len(ends), bool)
+        starts, data = np.ascontiguousarray(batch.starts), np.ascontiguousarray(batch.data)
+        loops.compiled(source)(len(rows), data, rows, starts, ends, missing, unfit, most, base, *arrays, counts)
+        notes = {
+            name: list(array.reshape(width, -1)[:, :count])
+            for (name, width), array, count in zip(NOTES.items(), arrays, counts.tolist(), strict=True) if count
+        }  # fmt: skip
+        return notes, rows[unfit[rows]]
+
+    def _source(self, first: type[AnyHeader]) -> str:
+        """Return the source of the loop, "" where it is not worth it."""
+        if first not in USUAL or not loops.available():
+            return ""
+        if ("loop", first) not in known():
+            known()["loop", first] = _written(first)
+        source: str = known()["loop", first]
+        if not loops.worth(source, self.capture_size // 4):  # it takes some four times as long to compile as one for columns
+            return ""
+        loops.compiled(loops.RECORDS)
+        loops.compiled(loops.REGIONS)
+        return source
+
+
+HEAD = """\
+def locate(count, data, rows, starts, ends, missing, unfit, most, base, sums, ips4, ips6, macs, networks, ports, links, counts):
+    n_headers = n_sums = n_ips4 = n_ips6 = n_macs = n_networks = n_ports = n_links = int64(0)
+    for i in range(count):
+        row = int64(rows[i])
+        begin = int64(starts[row])
+        last = end = int64(ends[row])
+        partial = False
+        short = int64(missing[row])
+        around = carrier = source = target = int64(-1)
+        depth = width = reach = hops = int64(0)
+        first = True
+        framed = False
+        b_sums, b_ips4, b_ips6, b_macs = n_sums, n_ips4, n_ips6, n_macs
+        b_networks, b_ports, b_links = n_networks, n_ports, n_links
+        now = int64(FIRST)
+        while now > 0:
+            hops += 1
+            n_headers += 1
+            if n_headers > most or hops > DEPTH:
+                unfit[row] = True
+                break
+            cls = inner = past = sum = ip0 = ip1 = mac0 = mac1 = port0 = port1 = new_source = new_target = int64(-1)
+            number = how = size = version = carries = new_width = new_reach = int64(0)
+            ip0_role = ip1_role = mac0_role = mac1_role = int64(2)
+            whole = True
+"""
+TAIL = """\
+            head = payload = around
+            if sum >= 0:
+                head = base + n_sums
+                if how & WHOLE: payload = head
+                pseudo = how & PSEUDO
+                sums[n_sums] = row
+                sums[ROOM + n_sums] = sum
+                sums[2 * ROOM + n_sums] = begin
+                sums[3 * ROOM + n_sums] = past if how & WHOLE else inner
+                sums[4 * ROOM + n_sums] = source
+                sums[5 * ROOM + n_sums] = target
+                sums[6 * ROOM + n_sums] = width if pseudo else 0
+                sums[7 * ROOM + n_sums] = number
+                sums[8 * ROOM + n_sums] = 1 if how & OPTIONAL else 0
+                sums[9 * ROOM + n_sums] = 1 if whole else 0
+                sums[10 * ROOM + n_sums] = around
+                n_sums += 1
+                if pseudo:
+                    for which in range(2):
+                        links[n_links] = width
+                        links[ROOM + n_links] = target if which else source
+                        links[2 * ROOM + n_links] = head
+                        n_links += 1
+            for which in range(2):
+                at = port1 if which else port0
+                if at >= 0:
+                    ports[n_ports] = at
+                    ports[ROOM + n_ports] = head
+                    n_ports += 1
+                at = mac1 if which else mac0
+                if at >= 0:
+                    macs[n_macs] = row
+                    macs[ROOM + n_macs] = at
+                    macs[2 * ROOM + n_macs] = mac1_role if which else mac0_role
+                    macs[3 * ROOM + n_macs] = head
+                    n_macs += 1
+                at = ip1 if which else ip0
+                role = ip1_role if which else ip0_role
+                if at >= 0 and size == 4:
+                    ips4[n_ips4] = row
+                    ips4[ROOM + n_ips4] = at
+                    ips4[2 * ROOM + n_ips4] = role
+                    ips4[3 * ROOM + n_ips4] = head
+                    n_ips4 += 1
+                elif at >= 0:
+                    ips6[n_ips6] = row
+                    ips6[ROOM + n_ips6] = at
+                    ips6[2 * ROOM + n_ips6] = role
+                    ips6[3 * ROOM + n_ips6] = head
+                    n_ips6 += 1
+            if version and depth == 0:
+                networks[n_networks] = row
+                networks[ROOM + n_networks] = begin
+                networks[2 * ROOM + n_networks] = version
+                networks[3 * ROOM + n_networks] = head
+                n_networks += 1
+            if carries:
+                carrier, source, target, width, reach = carries, new_source, new_target, new_width, new_reach
+            if carries or version:
+                depth += 1
+            first = False
+            around = payload
+            begin = inner
+            end = past
+            now = cls
+        if unfit[row]:
+            n_sums, n_ips4, n_ips6, n_macs = b_sums, b_ips4, b_ips6, b_macs
+            n_networks, n_ports, n_links = b_networks, b_ports, b_links
+    counts[0] = n_sums
+    counts[1] = n_ips4
+    counts[2] = n_ips6
+    counts[3] = n_macs
+    counts[4] = n_networks
+    counts[5] = n_ports
+    counts[6] = n_links
+"""
+
+
+def _written(first: type[AnyHeader]) -> str:
+    """Return the source of the loop for frames that begin with a header of a class.
+
+    `base`: number of the first checksum. `most`: headers in all; a frame for which there are no more is unfit. Each branch
+    says of a header what is put down of it then.
+    """
+    numbers = concerned()
+    words = {"FIRST": numbers.get(first, 0), "DEPTH": DEPTH, "ROOM": f"({ROOM} * most)", "WHOLE": WHOLE, "PSEUDO": PSEUDO, "OPTIONAL": OPTIONAL}  # fmt: skip
+    head, tail = HEAD, TAIL
+    for name, value in words.items():
+        head, tail = head.replace(name, str(value)), tail.replace(name, str(value))
+    lines: list[str] = []
+    for cls in USUAL:
+        writer = LocateScanner(cls, numbers)
+        if not writer.refusal():
+            lines.append(f"            {'elif' if lines else 'if'} now == {numbers[cls]}:  # {cls.__name__}")
+            lines += ["                " + line for line in writer.source()]
+    lines += [
+        f"            {'else' if lines else 'if now'}:",
+        "                unfit[row] = True",
+        "                break",
+    ]
+    return head + "\n".join(lines) + "\n" + tail
+
+
+class LocateScanner(LoopScanner):
+    """Writes the branch of one header."""
+
+    def __init__(self, cls: type[AnyHeader], numbers: dict[type[AnyHeader], int]) -> None:
+        self.role, self.wants = roles(cls), wants(cls)
+        self.at: dict[str, tuple[str, str, int | str, bool | None]] = {}
+        super().__init__(cls, numbers, ())
+
+    def _rules(self) -> list[Expr]:
+        said = self.cls._declaration
+        rules = [said.opaque, said.partial, *(part.condition for part in self.wants.parts)]
+        return [*super()._rules(), *(rule for rule in rules if rule is not None)]
+
+    def refusal(self) -> str:
+        cls, role = self.cls, self.role
+        sizes = [f.kind.fixed_bits // 8 for f in role.addresses]
+        ips = [size for size in sizes if size in (4, 16)]
+        if (
+            self.wants.never or role.wrong or role.target in cls._by_name or issubclass(cls, (Routing, Route))
+            or any(not is_plain(cls, f) for f in role.sums) or len(role.sums) > 1 or len(role.ports) > ROOM
+            or sum(bits in (6, 12) for bits in sizes) > ROOM or len(ips) > ROOM or len(set(ips)) > 1
+            or any(f in cls._declaration.after for f in (*role.addresses, *role.ports))
+        ):  # fmt: skip
+            return "more than plain frames have"
+        return super().refusal()
+
+    def give(self, name: str, at: Place, size: int | str = 0, value: str = "") -> None:
+        if name in self.wants.fields:
+            place, there = f"{at[0]} + {at[1]}", f"p_{name}" if self.depth else ""
+            if at[0] != "begin" or there:
+                self.let(f"x_{name}", place)
+                place = f"x_{name}"
+            if isinstance(size, str):
+                self.let(f"w_{name}", size)
+                size = f"w_{name}"
+            else:
+                size = (self.cls._by_name[name].kind.fixed_bits + 7) // 8
+            self.at[name] = place, there, size, at[1] % 2 == 0 if at[0] == "begin" else None
+
+    def clip(self, name: str) -> None:
+        self.put(f"if {name} > end: short |= {SHORT}")
+        super().clip(name)
+
+    def away_if(self, *conditions: str) -> None:
+        self.check(" and ".join(one for one in conditions if one))
+
+    def leave(self, end: str) -> None:
+        said = self.cls._declaration
+        if any(f.condition is None and not isinstance(f.rule, Next) for f in self.plan.lengths):
+            self.put(f"short &= {SHORT}")
+        self.let("inner", self.pos)
+        self.let("past", end)
+        self.sums()
+        self.addresses()
+        if said.opaque is not None:
+            self.away_if("inner < past", f"({said.opaque.code(self)}) != 0")
+        payload = [part for part in self.wants.parts if part.name == "payload"]
+        for part in self.wants.parts:
+            if part.name != "payload":
+                self.held(part)
+        if said.partial is not None:
+            self.put(f"if ({said.partial.code(self)}) != 0: short |= {SHORT}")
+        self.begin_if("inner < past")
+        word = "if"
+        for tests, number in self.branches(bool(payload)):
+            self.put(f"{word} {any_of(tests)}: cls = {number}")
+            word = "elif"
+        if payload:
+            self.begin_if("True" if word == "if" else "cls < 0")
+            for part in payload:
+                self.away_if("True" if part.condition is None else f"({part.condition.code(self)}) != 0")
+            self.end_if()
+        self.end_if()
+
+    def held(self, part: Part) -> None:
+        """Leave the frame where it has this part of the header, which may hold headers."""
+        where = {"self": ("begin", "inner"), "rest": ("past", "end")}.get(part.name)
+        there = ""
+        if where is None:
+            if part.name not in self.at:
+                return
+            at, there, size, _ = self.at[part.name]
+            where = at, f"{at} + {size}"
+        self.away_if(
+            there, f"{where[0]} < {where[1]}", "" if part.condition is None else f"({part.condition.code(self)}) != 0"
+        )
+
+    def sums(self) -> None:
+        for f in self.role.sums:
+            rule = f.rule
+            assert isinstance(rule, Checksum)
+            if f.name not in self.at:
+                continue
+            at, there, _, even = self.at[f.name]
+            pseudo, covers = "pseudo" in rule.over, "payload" in rule.over
+            self.begin_if(" and ".join(one for one in (there, "carrier >= 0" if pseudo else "") if one) or "True")
+            if pseudo:
+                self.check("not (width == reach and (width == 4 or width == 16) and source >= 0 and target >= 0)")
+            if not even:
+                self.check(f"({at} - begin) & 1")
+            self.put(f"sum = {at}")
+            for lower, which in self.numbers.items() if pseudo else ():
+                number = protocol(lower, self.cls) if roles(lower).carrier and roles(lower).ends is not None else 0
+                if number:
+                    self.put(f"if carrier == {which}: number = {number}")
+            how = WHOLE * covers + PSEUDO * pseudo + OPTIONAL * (rule.none is not None)
+            self.put(f"how = {how}")
+            if covers:
+                self.put("whole = short == 0")
+            self.end_if()
+
+    def addresses(self) -> None:
+        """Put down where addresses and ports are, and what pseudo-headers take from here."""
+        role = self.role
+        pseudo = (role.ends or ()) if role.carrier else ()
+        if role.macs:
+            self.put(f"own = not framed and depth == 0{'' if issubclass(self.cls, (Ether, Sender)) else ' and first'}")
+            self.put("framed = framed or own")
+        ips = macs = 0
+        for f in role.addresses:
+            if f.name not in self.at:
+                continue
+            at, there, _, _ = self.at[f.name]
+            size = f.kind.fixed_bits // 8
+            at, size = (f"{at} + 4", 6) if size == 12 else (at, size)  # the host of an XNS address is a MAC address
+            if size == 6:
+                name = f"mac{macs}"
+                role_of = f"{('src', 'dst').index(f.name)} if own else 2" if role.macs and f.name in ("src", "dst") else "2"
+                macs += 1
+            elif size in (4, 16):
+                name = f"ip{ips}"
+                role_of = str(pseudo.index(f.name) if f.name in pseudo else 2)
+                ips += 1
+                self.put(f"size = {size}")
+            else:
+                continue
+            self.put(f"{name} = {f'({at} if {there} else -1)' if there else at}")
+            self.put(f"{name}_role = {role_of}")
+        for place, f in enumerate(role.ports):
+            if f.name in self.at:
+                at, there, _, _ = self.at[f.name]
+                self.put(f"port{place} = {f'({at} if {there} else -1)' if there else at}")
+        if role.carrier and role.ends is not None:
+            for name, into, many in zip(role.ends, ("source", "target"), ("width", "reach"), strict=True):
+                at, there, _, _ = self.at.get(name, ("-1", "", 0, None))
+                self.put(f"new_{into} = {f'({at} if {there} else -1)' if there else at}")
+                self.put(f"new_{many} = {self.cls._by_name[name].kind.fixed_bits // 8}")
+            self.put(f"carries = {self.numbers[self.cls]}")
+        if self.cls in VERSIONS:
+            self.put(f"version = {VERSIONS[self.cls]}")

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from packetlab.capture.frame import Frame
 
 C = TypeVar("C", bound="Filed")
-APART = 1 << 19  # bytes of the file between two marks at least, at first: somewhat less than is read at once
+CHUNK = 1 << 20  # bytes read at once: about what one frame costs
+APART = CHUNK // 2  # bytes of the file between two marks at least, at first: somewhat less than is read at once
 MOST = 1 << 16  # marks; of more every other one is dropped
 INTERFACE = 600  # bytes that an interface takes in memory, about, in addition to its texts
 
@@ -311,6 +312,7 @@ def _batches(
 def _movable(data: Bytes) -> Bytes:
     """Return what is read from, once it is known that it can be read from any byte on. CaptureError where not."""
     data.move(data.offset)
+    data.source.chunk = min(data.source.chunk, CHUNK)
     return data
 
 

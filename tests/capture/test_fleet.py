@@ -175,14 +175,14 @@ def leave(code: int) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.usefixtures("beside")
-@pytest.mark.parametrize("code", [0, 3, -signal.SIGKILL])
+@pytest.mark.parametrize("code", [0, 3, -signal.SIGKILL, -40])
 def test_a_job_that_ends_its_worker_is_an_error_and_is_not_done_again_here(code: int) -> None:
     children = multiprocessing.active_children()
     with Pool(2) as pool:
         fine = pool.submit(abs, -1)
         assert fine.result() == 1
         ending = [pool.submit(leave, code) for _ in range(3)]
-        how = signal.Signals(-code).name if code < 0 else f"code {code}"
+        how = {-signal.SIGKILL: "by SIGKILL", -40: "by signal 40"}.get(code, f"with exit code {code}")
         for promise in (*ending, pool.submit(leave, code)):
             with pytest.raises(BrokenProcessPool, match=how):
                 promise.result()
@@ -201,6 +201,14 @@ def unread() -> None:
     raise Unread(1, 2)
 
 
+class Noteless(Exception):
+    add_note = None  # type: ignore[assignment]
+
+
+def noteless() -> None:
+    raise Noteless(1)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.usefixtures("beside")
@@ -209,12 +217,14 @@ def test_what_cannot_go_to_a_worker_or_come_from_it_is_an_error_of_its_job() -> 
         no_task = pool.submit(bool, threading.Lock())
         no_result = pool.submit(eval, "lambda: 1")
         no_error = pool.submit(eval, "__import__('tests.capture.test_fleet', fromlist='unread').unread()")
+        no_note = pool.submit(eval, "__import__('tests.capture.test_fleet', fromlist='noteless').noteless()")
         leaving = pool.submit(sys.exit, 3)
         raising = pool.submit(divmod, "1")
         for promise, error in (
             (no_task, TypeError),
             (no_result, Exception),
             (no_error, TypeError),
+            (no_note, Noteless),
             (leaving, SystemExit),
         ):
             with pytest.raises(error):
@@ -223,6 +233,62 @@ def test_what_cannot_go_to_a_worker_or_come_from_it_is_an_error_of_its_job() -> 
             raising.result()
         assert "in _done" in found.value.__notes__[0]  # where it was raised
         assert pool.submit(abs, -1).result() == 1
+
+
+UNGUARDED = """
+import os, sys, threading
+import packetlab as pl
+
+def end(capture):
+    os.kill(os.getpid(), 9)
+
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+print("from the top", flush=True)
+try:
+    fleet = pl.scan(sys.argv[1], workers=2, batch_bytes=1)
+    print(list(fleet.map(end)) if sys.argv[2] == "end" else sum(block.rows for block in fleet.table("file")))
+except Exception as error:
+    if sys.argv[3] == "raise":
+        raise
+    print(type(error).__name__, flush=True)
+"""
+
+
+@pytest.mark.timeout(60)
+def test_a_program_that_works_when_it_is_imported_does_no_job_twice(tmp_path: Path) -> None:
+    """Each worker imports it: what it does there is multiprocessing's error, and no job of a worker."""
+    program = tmp_path / "program.py"
+    program.write_text(UNGUARDED)
+
+    def run(*what: str) -> tuple[list[str], str, int]:
+        command = [sys.executable, "-P", str(program), str(CORPUS / "d*.pcap"), *what]
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+        return sorted(done.stdout.splitlines()), done.stderr, done.returncode
+
+    rows = sum(Capture(path).count() for path in CORPUS.glob("d*.pcap"))
+    again = ["from the top"] * 3
+    words, errors, code = run("count", "raise")
+    assert (words, code) == (sorted([*again, str(rows)]), 0) and errors.count("An attempt has been made") == 2
+    words, errors, code = run("end", "print")  # these workers begin, and are ended by their first job
+    assert (words[0], code) == ("BrokenProcessPool", 0) and set(words[1:]) == {"RuntimeError", "from the top"}, errors
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("flags", [(), ("-E",), ("-P",), ("-I",)])
+def test_no_worker_imports_from_the_current_folder(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    """Beside a thread a worker is a ``python -c``, which would; with -E no environment keeps it from that."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    for trap in ("glob", "json", "multiprocessing", "pickle", "random"):
+        (here / f"{trap}.py").write_text("print('imported', flush=True)")
+    program = there / "program.py"
+    program.write_text(f"import sys\nsys.path[:] = {[str(ROOT), *filter(None, sys.path)]!r}\n{UNGUARDED}")
+    command = [sys.executable, *flags, str(program), str(CORPUS / "d*.pcap"), "count", "raise"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=here)
+    assert "imported" not in done.stdout and done.returncode == 0, done.stderr
+    assert ("freeze_support()" in done.stderr) == (flags != ("-E",))  # where workers are started at all
 
 
 ENDS = """

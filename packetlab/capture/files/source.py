@@ -26,6 +26,7 @@ class ByteSource:
 
     Attributes:
         name: for messages. offset: bytes delivered so far (unpacked ones). fault: what ended it early, or None.
+        chunk: bytes read at once, CHUNK at most.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class ByteSource:
         self.offset = 0
         self.fault: CaptureError | None = None
         self.ended = False  # the stream gave nothing any more
+        self.chunk = CHUNK
         self._head = self._read(PACKED_CHUNK)
         while 0 < len(self._head) < 4:
             more = self._read(4)
@@ -94,7 +96,7 @@ class ByteSource:
 
     def _packed(self) -> bytes:
         head, self._head = self._head, b""
-        return head or self._read(PACKED_CHUNK if self._unpacker else CHUNK)
+        return head or self._read(PACKED_CHUNK if self._unpacker else self.chunk)
 
     def more(self) -> bytes:
         """Return the next bytes, or none at the end (see `fault` for whether it came too early)."""
@@ -112,7 +114,7 @@ class ByteSource:
             try:
                 if self._place is not None:
                     self.stream.seek(self._place)
-                size: int = self.stream.readinto1(view[:CHUNK]) or 0
+                size: int = self.stream.readinto1(view[: self.chunk]) or 0
             except (OSError, ValueError) as error:
                 self._failed("bytes to read", error)
                 size = 0

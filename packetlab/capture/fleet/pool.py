@@ -10,11 +10,12 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.util import Finalize
@@ -23,8 +24,9 @@ from typing import Any, Generic, NoReturn, TypeVar
 T = TypeVar("T")
 J = TypeVar("J")
 
-# What starting a worker raises where this user may have no more processes or files, and where it may start none.
-NO_ROOM = (OSError, RuntimeError, ImportError, AssertionError)
+# What starting a worker raises where this user may have no more processes or files, and where it may start none. Not
+# RuntimeError: it says that a worker imports a program which does its work without asking for its `__name__`.
+NO_ROOM = (OSError, ImportError, AssertionError)
 LOOK = 0.2  # seconds of waiting, after which is looked whether the workers are there: others may hold their pipes open
 GRACE = 2.0  # seconds that a worker has to leave its job
 ENVIRONMENT = threading.Lock()  # held by the one who changes it
@@ -85,12 +87,18 @@ class Pool:
         self._broken = ""
         self._end = Finalize(self, _end, (self._workers,), exitpriority=0)  # at the latest when the program ends
         # A fork in a program with threads may hang; without threads it is the quicker start, and needs no importable main.
-        method = "fork" if threading.active_count() == 1 else "spawn"
+        if workers > 1 and threading.active_count() == 1:
+            with suppress(*NO_ROOM, RuntimeError):  # the last: while the program ends
+                self._start(workers, "fork")
+        elif workers > 1 and (sys.flags.safe_path or not sys.flags.ignore_environment):
+            with suppress(*NO_ROOM), _safe_path():
+                self._start(workers, "spawn")
+
+    def _start(self, workers: int, method: str) -> None:
         context = multiprocessing.get_context(method)
-        with suppress(*NO_ROOM), nullcontext() if method == "fork" else _safe_path():
-            for _ in range(workers if workers > 1 else 0):
-                worker = Worker(context, self._workers)
-                self._workers[worker.pipe] = worker
+        for _ in range(workers):
+            worker = Worker(context, self._workers)
+            self._workers[worker.pipe] = worker
 
     def submit(self, work: Callable[[J], T], job: J) -> Promise[T]:
         """Have a job done."""
@@ -175,7 +183,9 @@ def _end(workers: dict[Connection, Worker]) -> None:
 
 
 def _how(code: int) -> str:
-    return f"by {signal.Signals(-code).name}" if -code in signal.valid_signals() else f"with exit code {code}"
+    with suppress(ValueError):  # real-time signals have no name
+        return f"by {signal.Signals(-code).name}"
+    return f"by signal {-code}" if code < 0 else f"with exit code {code}"
 
 
 def _raise_broken(how: str) -> NoReturn:
@@ -207,6 +217,7 @@ class Ended(BaseException):
 
 
 def _leave(*_: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would end what the job does to clean up
     raise Ended
 
 
@@ -232,7 +243,8 @@ def _done(data: bytes) -> bytes:
     except Ended:
         raise
     except BaseException as error:  # an exit as well, which is one of the program's then
-        error.add_note(traceback.format_exc())
+        with suppress(Exception):
+            error.add_note(traceback.format_exc())
         try:
             return pickle.dumps((None, error))
         except Exception:

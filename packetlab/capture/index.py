@@ -24,7 +24,6 @@ from packetlab.errors import CaptureError
 if TYPE_CHECKING:
     from packetlab.capture.frame import Frame
 
-CHUNK = 1 << 20  # bytes read at once: one frame and a small part do not wait for more
 C = TypeVar("C", bound="Filed")
 CHUNK = 1 << 20  # bytes read at once: about what one frame costs
 APART = CHUNK // 2  # bytes of the file between two marks at least, at first: somewhat less than is read at once

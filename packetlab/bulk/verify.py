@@ -31,7 +31,7 @@ NEAR = 64  # rows before and after the place of a damaged frame that it may be o
 LIKE = 0.75  # part of the bytes that stay which a damaged frame has kept at least; cut, it has half of all
 
 
-def check(variation: Variation, received: object, ignoring: tuple[Any, ...] = ()) -> VariationReport:
+def check(variation: Variation, received: object, ignoring: tuple[object, ...] = ()) -> VariationReport:
     """Return the report on what was received; see `Variation.check`."""
     return _Check(variation, ignoring).over(stretches(received))
 
@@ -123,7 +123,7 @@ class _Check:
             if plan is not None:
                 yield plan
 
-    def _masks(self, ignoring: tuple[Any, ...]) -> Masks:
+    def _masks(self, ignoring: tuple[object, ...]) -> Masks:
         """Return size -> 0xFF for each byte that counts; bits of bytes shared with other fields too."""
         import numpy as np
 

@@ -372,9 +372,9 @@ class Capture(Shown):
         return part
 
     def rewrite(
-        self, *, mac: Mapping[Any, Any] | None = None, src_mac: object = None, dst_mac: object = None,
-        ip: Mapping[Any, Any] | None = None, src_ip: Mapping[Any, Any] | None = None,
-        dst_ip: Mapping[Any, Any] | None = None, ports: Mapping[Any, Any] | None = None, vlan_push: object = None,
+        self, *, mac: Mapping[object, object] | None = None, src_mac: object = None, dst_mac: object = None,
+        ip: Mapping[object, object] | None = None, src_ip: Mapping[object, object] | None = None,
+        dst_ip: Mapping[object, object] | None = None, ports: Mapping[object, object] | None = None, vlan_push: object = None,
         vlan_pop: bool = False, vlan: Mapping[str, int] | None = None, ttl: int | str | None = None,
         tos: int | None = None, tclass: int | None = None, flowlabel: int | None = None, mtu: int | None = None,
         fixlen: str | None = None, fcs: bool = False, link: object = None, hdlc: tuple[int, int] = (0x0F, 0),

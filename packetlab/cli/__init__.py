@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="store_true", help="print the version and end")
     commands = top.add_subparsers(metavar="COMMAND", dest="command")
 
-    def command(name: str, function: Callable[[Any], int], help: str) -> argparse.ArgumentParser:
+    def command(name: str, function: Callable[[object], int], help: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help, description=help)
         sub.set_defaults(function=function)
         return sub

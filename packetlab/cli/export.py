@@ -42,7 +42,7 @@ def add(command: Command) -> None:
         sub.add_argument("-o", metavar="FILE", dest="output", help="where it goes, instead of standard output")
 
 
-def _none(args: Any) -> int:
+def _none(args: object) -> int:
     raise AssertionError("argparse asks for a form")
 
 

@@ -127,7 +127,7 @@ def compile_init(cls: type[AnyHeader]) -> None:
     header.__init__ = function(lines, names, f"{cls.__name__}.__init__")
 
 
-def only_marked(cls: type[AnyHeader], f: Field, value: Any) -> None:
+def only_marked(cls: type[AnyHeader], f: Field, value: object) -> None:
     """Refuse a value for the mark where the payload stands; None, which is what it has, may be given back."""
     if value is not None:
         raise BuildError(
@@ -138,7 +138,7 @@ def only_marked(cls: type[AnyHeader], f: Field, value: Any) -> None:
         )
 
 
-def wrong_name(cls: type[AnyHeader], wrong: dict[str, Any]) -> BuildError:
+def wrong_name(cls: type[AnyHeader], wrong: dict[str, object]) -> BuildError:
     """The error for a keyword that is no field, or for a value without one."""
     if not wrong:
         return BuildError(cls.__name__, "fields by name", "a value without a name")
@@ -205,7 +205,7 @@ def _plain(value: Any, item: Any, prototype: int) -> bool:
     return plain
 
 
-def _has_pattern(raw: Any) -> bool:
+def _has_pattern(raw: object) -> bool:
     """Whether a field's raw value is a pattern, or items with one."""
     for h in raw if isinstance(raw, tuple) else ():
         if type(h) is not bytes and is_pattern(h):
@@ -213,7 +213,7 @@ def _has_pattern(raw: Any) -> bool:
     return isinstance(raw, Tolerance)
 
 
-def _same_items(one: Any, other: Any) -> bool:
+def _same_items(one: object, other: object) -> bool:
     return one is not None and other is not None and encode_items(one, 0) == encode_items(other, 0)
 
 

@@ -44,7 +44,7 @@ def encode_items(value: Any, align: int, field: Field | None = None, unended: An
     return data + bytes(-len(data) % align) if align else data
 
 
-def field_bytes(field: Field, raw: Any) -> bytes:
+def field_bytes(field: Field, raw: object) -> bytes:
     """Pack the raw value of a field that is no number of bits, as it was read."""
     if field.kind.wire == "items":
         return encode_items(raw, 0)
@@ -73,7 +73,7 @@ def cut_encode(header: AnyHeader, body: bytes) -> bytes:
     return data + body
 
 
-def misfit(headers: tuple[tuple[AnyHeader, str], ...], names: dict[str, Any]) -> BuildError:
+def misfit(headers: tuple[tuple[AnyHeader, str], ...], names: dict[str, object]) -> BuildError:
     """Return the error for the first derived value that does not fit its field, in headers with their tags."""
     for header, tag in headers:
         for f in header._fields:

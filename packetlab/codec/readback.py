@@ -232,7 +232,7 @@ def _come_back(cls: type[AnyHeader], values: dict[str, Any], body: bytes) -> Non
         _refuse(cls, seen.faults[0].field, "no fault", str(seen.faults[0]), data)
 
 
-def _refuse(cls: type[AnyHeader], name: str, built: Any, read: Any, data: bytes) -> None:
+def _refuse(cls: type[AnyHeader], name: str, built: object, read: object, data: bytes) -> None:
     what = f"{cls.__name__}.{name}" if name else f"{cls.__name__}, the payload"
     short = data.hex() if len(data) <= 64 else data[:64].hex() + "..."
     raise DeclareError(

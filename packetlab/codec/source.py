@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 _numbers = count(2)
 
 
-def function(lines: list[str], names: dict[str, Any], what: str) -> Any:
+def function(lines: list[str], names: dict[str, object], what: str) -> Any:
     """Compile a function from its lines (the first is its ``def``) and return it; `names` is what it may refer to."""
     text = "\n".join(lines) + "\n"
     place = f"<packetlab {what}>"
     if place in linecache.cache:
         place = f"<packetlab {what} {next(_numbers)}>"
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     exec(compile(text, place, "exec"), names, found)
     (made,) = found.values()
     linecache.cache[place] = len(text), None, text.splitlines(keepends=True), place

@@ -111,7 +111,7 @@ def _inside(annotation: object) -> list[Any]:
     return [kind for one in args for kind in _inside(one)]
 
 
-def _check_kinds(kinds: Sequence[Any], where: str) -> None:
+def _check_kinds(kinds: Sequence[object], where: str) -> None:
     """DeclareError for kinds that are not packetlab's own, for the class of a kind, and for more kinds than one."""
     for kind in kinds:
         if isinstance(kind, type) and issubclass(kind, Kind):

@@ -123,7 +123,7 @@ class Declaration:
         return [step.field for step in steps if isinstance(step, Open)]
 
 
-def restored(cls: type[H], state: int, values: tuple[Any, ...]) -> H:
+def restored(cls: type[H], state: int, values: tuple[object, ...]) -> H:
     """Make a header from its state and raw values, in the order of its fields."""
     header = cls.__new__(cls)
     for f, value in zip(cls._fields, values, strict=True):

@@ -62,13 +62,13 @@ def when(condition: object, value: object = REQUIRED) -> Any:
     return spec
 
 
-def sized(size: object, value: bytes | tuple[Any, ...] | None = None) -> Any:
+def sized(size: object, value: bytes | tuple[object, ...] | None = None) -> Any:
     """Bytes (or items) that take `size` bytes: a number or an expression of fields before it."""
     return Spec(REQUIRED if value is None else value, size=_measure(size))
 
 
 def many(
-    *, size: object = None, count: object = None, until: object = None, align: int = 0, value: tuple[Any, ...] = ()
+    *, size: object = None, count: object = None, until: object = None, align: int = 0, value: tuple[object, ...] = ()
 ) -> Any:
     """Headers one after the other, of the class in the annotation ``tuple[Class, ...]``.
 

@@ -55,7 +55,7 @@ class Kind:
     allows = "condition fixed"  # which right-hand sides it takes in addition to a default, see `Spec`
     words = ""  # what it is, for messages; its class name unless given
 
-    def __init_subclass__(cls, **options: Any) -> None:
+    def __init_subclass__(cls, **options: object) -> None:
         """Whatever a kind's own `text` returns, nothing in it acts on a terminal."""
         super().__init_subclass__(**options)
         text = vars(cls).get("text")
@@ -326,7 +326,7 @@ def bytes_text(raw: bytes, most: int = 32) -> str:
     return shown if len(raw) <= most else f"{shown}... ({len(raw)} bytes)"
 
 
-def explained(words: dict[Any, str]) -> None:
+def explained(words: dict[object, str]) -> None:
     """Give annotations a docstring of their own, which `help` shows; else they have that of `typing.Annotated`."""
     for annotation, text in words.items():
         annotation.__doc__ = text
@@ -347,7 +347,7 @@ if TYPE_CHECKING:
         def __get__(self, header: None, owner: type) -> Converted[T, In]: ...
         @overload
         def __get__(self, header: object, owner: type) -> T: ...
-        def __get__(self, header: Any, owner: type) -> Any: ...
+        def __get__(self, header: object, owner: type) -> Any: ...
         def __set__(self, header: object, value: In) -> None: ...
 
     Named: TypeAlias = Converted[E, E | int | str]

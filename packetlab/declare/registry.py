@@ -303,7 +303,7 @@ def bindings_of(upper: type[AnyHeader]) -> list[tuple[type[AnyHeader], Any, dict
 
     Where several headers share a number space, the first of them whose field holds the numbers stands for all.
     """
-    found: list[tuple[type[AnyHeader], Any, dict[str, Expr]]] = []
+    found: list[tuple[type[AnyHeader], object, dict[str, Expr]]] = []
     for one in _spaces.values():
         numbers = [number for number, header in one.headers.items() if header is upper]
         if upper in one.numbers:  # the number to send is bound first
@@ -321,11 +321,11 @@ def bindings_of(upper: type[AnyHeader]) -> list[tuple[type[AnyHeader], Any, dict
 
 
 def _with_ports(
-    found: list[tuple[type[AnyHeader], Any, dict[str, Expr]]],
+    found: list[tuple[type[AnyHeader], object, dict[str, Expr]]],
 ) -> list[tuple[type[AnyHeader], Any, dict[str, Expr]]]:
     """Put the two bindings of one {"port": number} together again."""
     rules = {(lower, str(rule)) for lower, rule, sets in found if isinstance(rule, Expr) and not sets}
-    folded: list[tuple[type[AnyHeader], Any, dict[str, Expr]]] = []
+    folded: list[tuple[type[AnyHeader], object, dict[str, Expr]]] = []
     twins = set()
     for lower, when, sets in found:
         if not (isinstance(when, dict) and "dport" in when and number_field(lower, "port") == "dport"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Checksum
@@ -163,7 +163,7 @@ def signature(header: type[AnyHeader]) -> Signature:
     for f in header._fields:
         kind = f.kind
         if f.rule is not None or f.pad:
-            default: Any = _Word("auto")
+            default: object = _Word("auto")
         elif f.condition is not None:
             default = _Word("absent")
         elif f.default is REQUIRED and kind.wire != "payload":

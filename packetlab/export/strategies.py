@@ -140,7 +140,7 @@ def _solved(condition: Expr) -> dict[str, list[int]]:
     return {}
 
 
-def _readable(made: list[Header], payload: bytes, wanted: tuple[Any, ...]) -> Packet:
+def _readable(made: list[Header], payload: bytes, wanted: tuple[object, ...]) -> Packet:
     """Return the packet, or as much of it as is read back the way it was built."""
     packet = Packet(tuple(made), payload)
     if _reads_back(packet):

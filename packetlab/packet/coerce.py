@@ -5,15 +5,13 @@ Every place that takes a packet asks `as_packet`, or `foreign.bytes` for its byt
 
 from __future__ import annotations
 
-from typing import Any
-
 from packetlab.codec.faults import Fault
 from packetlab.hooks import hook
 from packetlab.packet.foreign import as_bytes, is_foreign
 from packetlab.packet.packet import Header, Packet
 
 
-def first_header_of(packet: Any, otherwise: type[Header] | None = None) -> type[Header] | None:
+def first_header_of(packet: object, otherwise: type[Header] | None = None) -> type[Header] | None:
     """Return the class of the outermost header of whatever is a packet, or a header class itself; else `otherwise`."""
     if isinstance(packet, type) and issubclass(packet, Header):
         return packet
@@ -27,7 +25,7 @@ def first_header_of(packet: Any, otherwise: type[Header] | None = None) -> type[
     return otherwise if linktype is None else hook("first_header")(linktype)
 
 
-def as_packet(packet: Any, like: Any = None) -> Packet:
+def as_packet(packet: object, like: object = None) -> Packet:
     """Return whatever is a packet as a `Packet`.
 
     A packet stays as it is, a header becomes one, a captured frame is dissected; so are the bytes of a packet of scapy's

@@ -22,7 +22,7 @@ from packetlab.packet.results import Change, Difference
 from packetlab.packet.text import value_text
 
 
-def diff(one: Any, other: Any) -> Difference:
+def diff(one: object, other: object) -> Difference:
     """Compare layer by layer and field by field, whatever is a packet; bytes are dissected from the same first header."""
     one = as_packet(one)
     return Difference(_Comparison(one, as_packet(other, one)).changes())
@@ -211,7 +211,7 @@ def _raw(header: Header, spot: ComparedField) -> Any:
     return header._items_of(spot.field) if spot.field.kind.wire == "items" else getattr(header, spot.field.slot)
 
 
-def _given(header: Header, f: Field, raw: Any) -> Header:
+def _given(header: Header, f: Field, raw: object) -> Header:
     """Return a header with one raw value given (or a conditional field absent)."""
     cls, count = type(header), len(header._fields)
     state = header._state & ~(f.bit | f.bit << count)

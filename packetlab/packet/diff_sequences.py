@@ -113,7 +113,7 @@ def brief(packet: Packet) -> str:
     return text
 
 
-def _packet(item: Any) -> Packet | None:
+def _packet(item: object) -> Packet | None:
     if isinstance(item, Packet):
         return item
     if isinstance(item, Header):
@@ -122,5 +122,5 @@ def _packet(item: Any) -> Packet | None:
     return found if isinstance(found, Packet) else None
 
 
-def _taken(rest: Iterator[Any]) -> list[Packet]:
+def _taken(rest: Iterator[object]) -> list[Packet]:
     return [packet for packet in map(_packet, islice(rest, WINDOW - 1)) if packet is not None]

@@ -267,7 +267,7 @@ def why(packet: Packet, i: int, name: str) -> Text:
     return Text("\n".join(lines))
 
 
-def _agreement(scope: Derivation, f: Field, derived: Any) -> str:
+def _agreement(scope: Derivation, f: Field, derived: object) -> str:
     """Say whether a value agrees with its rule; of a checksum what its verdict says."""
     check = verdict(scope.packet, scope.i, f.name) if isinstance(f.rule, Checksum) else None
     if check is Verdict.UNVERIFIED:
@@ -282,7 +282,7 @@ def _agreement(scope: Derivation, f: Field, derived: Any) -> str:
     return f"differs from the rule, which gives {_number(f, derived)}; kept as it is"
 
 
-def _counts_more(scope: Derivation, f: Field, derived: Any) -> bool:
+def _counts_more(scope: Derivation, f: Field, derived: object) -> bool:
     """Whether a length rightly says more than there is: the rest of the packet is elsewhere."""
     if not any(isinstance(leaf, Size) and leaf.name == "payload" for leaf in f.rule.leaves()):  # type: ignore[union-attr]
         return False
@@ -292,7 +292,7 @@ def _counts_more(scope: Derivation, f: Field, derived: Any) -> bool:
     return scope.packet.truncated and not wrong and bool(derived < scope.raw(f.name))
 
 
-def _number(f: Field, value: Any) -> str:
+def _number(f: Field, value: object) -> str:
     return f"0x{value:x}" if isinstance(f.rule, Checksum) else f.kind.text(value)
 
 

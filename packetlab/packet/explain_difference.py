@@ -37,7 +37,7 @@ def explain(left: Any, right: Any) -> list[str] | None:
     return None
 
 
-def _packet(side: Any, beside: Any) -> Packet | None:
+def _packet(side: object, beside: object) -> Packet | None:
     if isinstance(side, Packet):
         return side
     if isinstance(side, Header):
@@ -47,6 +47,6 @@ def _packet(side: Any, beside: Any) -> Packet | None:
     return None
 
 
-def _several(side: Any) -> bool:
+def _several(side: object) -> bool:
     one = isinstance(side, (str, bytes, bytearray, dict, Packet, Header)) or is_foreign(side)
     return isinstance(side, Iterable) and not one

@@ -30,7 +30,7 @@ def is_foreign(packet: object) -> bool:
     return library(type(packet)) != ""
 
 
-def is_packed(packet: Any) -> bool:
+def is_packed(packet: object) -> bool:
     """Whether something is made of bytes and says which: a frame or a packet of whatever library, no path and no address.
 
     What is a number too, as netaddr's addresses are, is a value of a field.

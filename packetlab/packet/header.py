@@ -72,7 +72,7 @@ class FieldProperty(property, Field):
         property.__init__(self, function(lines, names, f"{self.header.__name__}.{self.name}"))
         return self.__get__(header)
 
-    def _shown(self, header: HeaderBase, raw: Any) -> Any:
+    def _shown(self, header: HeaderBase, raw: object) -> Any:
         """The user's form of any raw value: derived where it is None, looked into where it is items."""
         if raw is None:
             header = header._resolved_alone()
@@ -110,7 +110,7 @@ class FieldProperty(property, Field):
             made.derive(Next(self.rule.space, Const(spec.default)))
         return made
 
-    def __set__(self, header: Any, value: Any) -> None:
+    def __set__(self, header: object, value: object) -> None:
         raise AttributeError(
             f"{type(header).__name__}.{self.name}: headers do not change; replace({self.name}=...) returns a new one"
         )
@@ -158,12 +158,12 @@ class HeaderType(type):
         made: Signature = hook("signature")(cls)
         return made
 
-    def _repr_pretty_(cls, printer: Any, cycle: bool) -> None:
+    def _repr_pretty_(cls, printer: object, cycle: bool) -> None:
         """Show the class as its diagram where IPython ends a cell with it (IPython.lib.pretty)."""
         hook("class_pretty")(cls, printer)
 
     @classmethod
-    def __prepare__(cls, name: str, bases: tuple[type, ...], /, **options: Any) -> dict[str, object]:
+    def __prepare__(cls, name: str, bases: tuple[type, ...], /, **options: object) -> dict[str, object]:
         return {"__annotations__": _Annotations(name)}
 
     def __new__(mcls, name: str, bases: tuple[type, ...], body: dict[str, Any], **options: Any) -> HeaderType:  # noqa: C901
@@ -222,7 +222,7 @@ class HeaderType(type):
                     )
         return cls
 
-    def __setattr__(cls, word: str, value: Any) -> None:
+    def __setattr__(cls, word: str, value: object) -> None:
         if word in getattr(cls, "_by_name", {}):
             raise DeclareError(f"{cls.__name__}.{word}", "a class body, where fields are declared", "a value set later")
         renamed = word in ("__name__", "__qualname__", "__module__")
@@ -409,7 +409,7 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
     def __copy__(self: H) -> H:
         return self
 
-    def __deepcopy__(self: H, memo: Any) -> H:
+    def __deepcopy__(self: H, memo: object) -> H:
         return self
 
     def __reduce__(self) -> Any:
@@ -432,14 +432,14 @@ def _owner(name: str, kind: Kind, inherited: dict[str, Field], bases: tuple[type
     return "starts with _" if name.startswith("_") else ""
 
 
-def words_for(value: Any) -> str:
+def words_for(value: object) -> str:
     """Return in words what a class body gives a name, where that is no plain value."""
     if isinstance(value, Spec):
         return value.written
     return repr(value) if isinstance(value, int | str | bytes | tuple) else f"a {type(value).__name__}"
 
 
-def _literal(value: Any) -> str:
+def _literal(value: object) -> str:
     name = type(value).__name__
     if name in ("EUI", "IPAddress"):
         return repr(str(value))

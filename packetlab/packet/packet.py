@@ -56,7 +56,7 @@ class Header(HeaderBase):
     __slots__ = ()
     _root: ClassVar[bool] = True
 
-    def matches(self, packet: Any, known: Known | None = None) -> bool:
+    def matches(self, packet: object, known: Known | None = None) -> bool:
         """Say whether `packet` has a header of this class whose fields fit the given ones of this prototype.
 
         `packet` is whatever is one: a header, ours, a captured frame, scapy's, dpkt's. A false answer says in its repr
@@ -85,10 +85,10 @@ class Header(HeaderBase):
         packet._data = packet._resolved = packet._anomalies = packet._path = None
         return packet
 
-    def __rtruediv__(self, other: Any) -> Packet:
+    def __rtruediv__(self, other: object) -> Packet:
         return (self / b"").__rtruediv__(other)
 
-    def __rdiv__(self, other: Any) -> Any:
+    def __rdiv__(self, other: object) -> Any:
         return (self / b"").__rdiv__(other)
 
 
@@ -197,7 +197,7 @@ class Packet(Held):
         packet._anomalies = self._anomalies and self._kept()
         return packet
 
-    def _stacked(self, other: Any) -> Any:
+    def _stacked(self, other: object) -> Any:
         if isinstance(other, (bytes, bytearray, memoryview, str)):
             data = utf8(other, "payload") if isinstance(other, str) else bytes(other)
             return Packet(self._headers, self._payload + data, self._kept())
@@ -209,10 +209,10 @@ class Packet(Held):
             return Packet(self._headers + other._headers, other._payload, Anomalies(gaps) if gaps else None)
         return self._stacked(_packet(other)) if is_foreign(other) else NotImplemented
 
-    def __rtruediv__(self, other: Any) -> Packet:
+    def __rtruediv__(self, other: object) -> Packet:
         raise BuildError("/", "a header on the left", type(other).__name__)
 
-    def __rdiv__(self, other: Any) -> Any:
+    def __rdiv__(self, other: object) -> Any:
         # What scapy calls for `its_packet / ours`: the left side decides, so this gives a packet of scapy's.
         return hook("on_scapy")(other, self)
 
@@ -297,7 +297,7 @@ class Packet(Held):
             headers[place] = replaced(headers[place], changes)
         return Packet(tuple(headers), payload, self._kept())
 
-    def vary(self, count: int, fields: Mapping[Any, Any] | None = None, /, **named: Any) -> Varied:
+    def vary(self, count: int, fields: Mapping[object, object] | None = None, /, **named: object) -> Varied:
         """Return `count` packets made from this one, some fields varying from row to row: one batch, with right lengths
         and checksums.
 
@@ -346,7 +346,7 @@ class Packet(Held):
         target = self[layer]
         return [header is target for header in self.layers].index(True)
 
-    def diff(self, other: Any) -> Difference:
+    def diff(self, other: object) -> Difference:
         """Return the fields in which two packets differ; it is false where there are none, and prints one a line.
 
         `other` is whatever is a packet: ours, a header, a captured frame, scapy's, dpkt's, or bytes.
@@ -354,7 +354,7 @@ class Packet(Held):
         found: Difference = hook("diff")(self, other)
         return found
 
-    def matches(self, packet: Any, known: Known | None = None) -> bool:
+    def matches(self, packet: object, known: Known | None = None) -> bool:
         """Say whether every header of this packet, as a prototype, matches one of `packet`, in order.
 
         `packet` is whatever is one: ours, a captured frame, scapy's, dpkt's. A false answer says in its repr why.
@@ -435,7 +435,7 @@ class Packet(Held):
         return " / ".join(parts) or "Packet()"
 
 
-def _packet(packet: Any) -> Packet:
+def _packet(packet: object) -> Packet:
     found: Packet = hook("as_packet")(packet)
     return found
 

@@ -101,7 +101,7 @@ class Deep:
         return f"<Deep {self.name or 'nothing'}{f' by {self.using}' if self.using else ''}: {len(self.data)} bytes{faults}>"
 
 
-def _found(fields: Any, name: object) -> Iterator[Any]:
+def _found(fields: object, name: object) -> Iterator[Any]:
     if isinstance(fields, dict):
         for key, value in fields.items():
             if key == name:
@@ -125,7 +125,7 @@ def _lines(fields: Any, indent: str) -> Iterator[str]:
             yield f"{indent}{label} {_shown(value)}"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, bytes):
         return repr(value) if len(value) <= 80 else f"{value[:80]!r}... ({len(value)} bytes)"
     return printable(str(value))

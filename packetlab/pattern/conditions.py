@@ -47,7 +47,7 @@ class Test:
         """Return the single questions it is made of."""
         return []
 
-    def combined(self, answers: Iterator[Any]) -> Any:
+    def combined(self, answers: Iterator[object]) -> Any:
         """Return the answer from those to its single questions, in order: truth values, or arrays of them."""
         raise NotImplementedError
 
@@ -120,7 +120,7 @@ class Match(Test):
     def matches(self) -> list[Match | About]:
         return [self]
 
-    def combined(self, answers: Iterator[Any]) -> Any:
+    def combined(self, answers: Iterator[object]) -> Any:
         return next(answers)
 
 
@@ -166,7 +166,7 @@ class About(Test):
     def matches(self) -> list[Match | About]:
         return [self]
 
-    def combined(self, answers: Iterator[Any]) -> Any:
+    def combined(self, answers: Iterator[object]) -> Any:
         return next(answers)
 
 
@@ -184,7 +184,7 @@ class Every(Test):
     def matches(self) -> list[Match | About]:
         return [match for test in self.tests for match in test.matches()]
 
-    def combined(self, answers: Iterator[Any]) -> Any:
+    def combined(self, answers: Iterator[object]) -> Any:
         return reduce(operator.and_, [test.combined(answers) for test in self.tests])
 
 
@@ -196,7 +196,7 @@ class Some(Every):
     def __call__(self, packet: Packet, frame: object = None) -> bool:
         return any(test(packet, frame) for test in self.tests)
 
-    def combined(self, answers: Iterator[Any]) -> Any:
+    def combined(self, answers: Iterator[object]) -> Any:
         return reduce(operator.or_, [test.combined(answers) for test in self.tests])
 
 
@@ -214,7 +214,7 @@ class Not(Test):
     def matches(self) -> list[Match | About]:
         return self.test.matches()
 
-    def combined(self, answers: Iterator[Any]) -> Any:
+    def combined(self, answers: Iterator[object]) -> Any:
         return operator.xor(self.test.combined(answers), True)
 
 

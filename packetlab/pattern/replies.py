@@ -234,7 +234,7 @@ def keys(packet: Packet, side: str) -> list[tuple[Any, ...]]:
     for something of the request alone (sent to a group), requests of the second kind have None in its place, and a reply
     has keys of both kinds.
     """
-    stacks: list[tuple[Any, ...]] = [()]
+    stacks: list[tuple[object, ...]] = [()]
     for header in ruled(packet):
         cls = type(header)
         if side == "request":
@@ -247,9 +247,9 @@ def keys(packet: Packet, side: str) -> list[tuple[Any, ...]]:
         for one, other in related:
             rule = rule_between(one, other)
             pair = Pair(header, None) if side == "request" else Pair(None, header)
-            choices: list[tuple[Any, ...]] = []
+            choices: list[tuple[object, ...]] = []
             for name, instead in _equal(rule, side) if rule is not None else ():
-                value: Any = pair.side(side, name)
+                value: object = pair.side(side, name)
                 if side == "reply" and instead:
                     choices.append((value, None))
                 elif any(part.evaluate(pair) for part in instead):  # type: ignore[arg-type]

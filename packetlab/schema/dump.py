@@ -29,7 +29,7 @@ def describe(header: type[AnyHeader]) -> dict[str, Any]:
 
     DeclareError where something of it is code.
     """
-    found: dict[str, Any] = {"name": header.__name__, "fields": [_field(f, header) for f in header._fields]}
+    found: dict[str, object] = {"name": header.__name__, "fields": [_field(f, header) for f in header._fields]}
     if own_doc(header):
         found["doc"] = own_doc(header)
     for option in ("payload_size", "opaque", "unsized", "partial", "quotes"):
@@ -43,7 +43,7 @@ def describe(header: type[AnyHeader]) -> dict[str, Any]:
         found["pseudo"] = list(header._declaration.pseudo)
     under = []
     for lower, when, sets in bindings_of(header):
-        entry: dict[str, Any] = {"header": lower.__name__}
+        entry: dict[str, object] = {"header": lower.__name__}
         if isinstance(when, dict):
             entry["numbers"] = {field: list(numbers) for field, numbers in when.items()}
         else:

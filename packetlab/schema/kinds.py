@@ -51,7 +51,7 @@ def data_of_kind(kind: Kind, where: str) -> dict[str, Any]:
     return {"kind": word, **form.data(kind, where)}
 
 
-def form_of(row: dict[str, Any], where: str) -> Form:
+def form_of(row: dict[str, object], where: str) -> Form:
     """Return the row for the kind that a description names."""
     word = row.get("kind")
     if type(word) is not str or word not in FORMS:
@@ -63,14 +63,14 @@ def form_of(row: dict[str, Any], where: str) -> Form:
 
 
 def _number_data(kind: Int, where: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"bits": kind.bits, **{word: 1 for word in ("signed", "little") if getattr(kind, word)}}
+    found: dict[str, object] = {"bits": kind.bits, **{word: 1 for word in ("signed", "little") if getattr(kind, word)}}
     return found if kind.names is None else {**found, "names": _enum_data(kind.names, where)}
 
 
 def _enum_data(names: type[IntEnum | IntFlag], where: str) -> dict[str, Any]:
     if issubclass(names, Flag) and getattr(names, "_boundary_", None) is not FlagBoundary.KEEP:
         raise DeclareError(where, "flags that keep bits without a name", f"{names.__name__}, which does not")
-    found: dict[str, Any] = {"name": names.__name__}
+    found: dict[str, object] = {"name": names.__name__}
     if issubclass(names, Flag):
         found["flags"] = 1
     if names.__doc__ and names.__doc__ not in (IntEnum.__doc__, IntFlag.__doc__):
@@ -148,7 +148,7 @@ def _own_data(kind: Kind, where: str) -> dict[str, Any]:
     return {"of": import_name(type(kind)), **({"given": given} if given else {})}
 
 
-def _arguments(row: dict[str, Any], where: str) -> dict[str, Any]:
+def _arguments(row: dict[str, object], where: str) -> dict[str, Any]:
     given = row.get("given", {})
     if type(given) is not dict or len(given) > ARGUMENTS:
         raise DeclareError(where, f"{ARGUMENTS} arguments of a kind at most", safe_repr(given))
@@ -175,7 +175,7 @@ def _own(row: dict[str, Any], where: str, maker: Any) -> Kind:
         raise DeclareError(where, f"what {known[0].__name__} is made with", str(error)) from None
 
 
-def _own_spelled(row: dict[str, Any], where: str, enums: dict[str, None]) -> str:
+def _own_spelled(row: dict[str, object], where: str, enums: dict[str, None]) -> str:
     called = name(text(row.get("of"), where, 200).rpartition(".")[2], where)
     given = ", ".join(f"{one}={value!a}" for one, value in _arguments(row, where).items())
     return f"Annotated[Any, {called}({given})]"
@@ -195,11 +195,11 @@ def _nesting(header: Any) -> int:
     return 1 + max((_nesting(f.kind.item) for f in header._fields if f.kind.wire == "items"), default=0)
 
 
-def _bytes(row: dict[str, Any], where: str, maker: object) -> Kind:
+def _bytes(row: dict[str, object], where: str, maker: object) -> Kind:
     return ByteString(number(row["bytes"], where, 0, LONGEST) if "bytes" in row else None)
 
 
-def _bytes_spelled(row: dict[str, Any], where: str, enums: dict[str, None]) -> str:
+def _bytes_spelled(row: dict[str, object], where: str, enums: dict[str, None]) -> str:
     return f"Annotated[bytes, fixed_bytes({number(row['bytes'], where)})]" if "bytes" in row else "Bytes"
 
 
@@ -265,7 +265,7 @@ def data_of_value(kind: Kind, raw: Any, where: str) -> Any:
     return (kind.write(raw) if kind.wire == "coded" else raw).hex()
 
 
-def value_of_data(kind: Kind, data: Any, where: str) -> Any:
+def value_of_data(kind: Kind, data: object, where: str) -> Any:
     """Return the value that `data` stands for, to be given to a header."""
     if kind.wire == "number" or (kind.is_number and type(data) is int):
         return number(data, where, kind.low, kind.high)

@@ -128,7 +128,7 @@ def from_json(letters: str) -> Declarations:
         raise DeclareError("declarations", "JSON", type(error).__name__) from None
 
 
-def to_json(descriptions: list[dict[str, Any]]) -> str:
+def to_json(descriptions: list[dict[str, object]]) -> str:
     """Return descriptions as ASCII text. DeclareError where they are not sound, or too long, for `from_json`."""
     letters = json.dumps(descriptions, separators=(",", ":"))
     with registry.bindings():
@@ -207,7 +207,7 @@ class _Maker:
 
     # A class ---------------------------------------------------------------------------------------------------
 
-    def make(self, description: Any) -> None:
+    def make(self, description: object) -> None:
         data = table(description, "a declaration", _HEADER)
         called = name(data.get("name"), "the name of a header")
         if called in self.made:
@@ -286,8 +286,8 @@ class _Maker:
             self.enums[dumped] = made
         return self.enums[dumped]
 
-    def spec(self, row: dict[str, Any], kind: Kind, where: str) -> Spec:
-        rules: dict[str, Any] = {}
+    def spec(self, row: dict[str, object], kind: Kind, where: str) -> Spec:
+        rules: dict[str, object] = {}
         if "rule" in row:
             rules["rule"] = rule(row["rule"], where)
         for word, said in (("when", "condition"), ("size", "size"), ("count", "count"), ("until", "until")):

@@ -6,8 +6,6 @@ is spelled with anything that a terminal would act on.
 
 from __future__ import annotations
 
-from typing import Any
-
 from packetlab.declare.expressions import COMPARISONS, SIGNS
 from packetlab.errors import DeclareError
 from packetlab.schema.expressions import DEPTH, NUMBERS, expect_list, name, number, safe_repr, space, text
@@ -17,7 +15,7 @@ _REFLECTED = SIGNS.keys() - COMPARISONS  # signs that may have a plain number on
 _MOST = 1 << 16
 
 
-def class_body(description: dict[str, Any]) -> str:
+def class_body(description: dict[str, object]) -> str:
     """Return the source of a class, its enums before it and further bindings after it."""
     called = name(description.get("name"), "a declaration")
     bound = expect_list(description.get("under", []), called, NUMBERS)
@@ -87,7 +85,7 @@ def _field(row: object, where: str, enums: dict[str, None]) -> str:
     return f"{called}: {form_of(row, where).spelled(row, where, enums)}{f' = {right}' if right else ''}"
 
 
-def _right(row: dict[str, Any], where: str) -> str:
+def _right(row: dict[str, object], where: str) -> str:
     """What stands after the equals sign, or nothing."""
     value = _value(row["default"], row, where) if "default" in row else ""
     if "rule" in row:
@@ -111,7 +109,7 @@ def _right(row: dict[str, Any], where: str) -> str:
     return right
 
 
-def _value(data: object, row: dict[str, Any], where: str) -> str:
+def _value(data: object, row: dict[str, object], where: str) -> str:
     if type(data) is int:
         return str(number(data, where))
     if type(data) is list:
@@ -183,7 +181,7 @@ def _grouped(code: str, data: object) -> str:
     return f"({code})" if type(data) is list and data[0] in SIGNS else code
 
 
-def _checksum(parts: list[Any], where: str) -> str:
+def _checksum(parts: list[object], where: str) -> str:
     algorithm, over, none, instead = parts
     names = [_quoted(part) for part in expect_list(over, where, NUMBERS)]
     if (algorithm, none, instead) == ("internet", 0, 0xFFFF):

@@ -51,7 +51,7 @@ class Party:
         return self._raw if self.host is None or self._raw is not None else addresses(self.host)
 
 
-def _parsed(who: object, known: Mapping[str, Any]) -> list[bytes]:
+def _parsed(who: object, known: Mapping[str, object]) -> list[bytes]:
     """Return the bytes that an address stands for: more than one for a place on a host of several networks."""
     if isinstance(who, Place):
         nets = [attachment.network for attachment in who.host.attachments]

@@ -159,7 +159,7 @@ class Canon:
         }
 
     def _tcp(self, packet: Packet, header: TCP) -> dict[str, Any]:
-        changes: dict[str, Any] = {}
+        changes: dict[str, object] = {}
         if self.volatile.relative:
             ends = _flow(packet, header)
             first = self._first.setdefault(ends, header.seq)

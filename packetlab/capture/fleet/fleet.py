@@ -222,7 +222,7 @@ class Fleet:
 
     # Work ----------------------------------------------------------------------------------------------------------
 
-    def _job(self, columns: tuple[Any, ...], where: object, pcap: str | None, engine: str | None) -> Job:
+    def _job(self, columns: tuple[object, ...], where: object, pcap: str | None, engine: str | None) -> Job:
         test = None
         if where is not None:
             test = as_test(where)
@@ -334,7 +334,7 @@ def _declarations() -> str:
     from packetlab.schema.dump import OWN, described
 
     last = {header.__name__: header for header in declared() if not header.__module__.startswith(OWN)}
-    own: dict[str, Any] = {}
+    own: dict[str, object] = {}
     for header in last.values():
         try:
             found = {one["name"]: one for one in described([header])}

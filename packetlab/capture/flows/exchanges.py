@@ -94,7 +94,7 @@ def exchanges(frames: Iterable[Frame | Packet]) -> Exchanges:
     """
     begun: list[Pairing] = []
     waiting: _Waiting = {}
-    pairings: dict[Any, Pairing] = {}
+    pairings: dict[object, Pairing] = {}
     for number, one in enumerate(frames, 1):
         frame = one if isinstance(one, Frame) else Frame(bytes(one), None, number=number)
         packet = frame.packet() if isinstance(one, Frame) else one
@@ -115,7 +115,7 @@ def exchanges(frames: Iterable[Frame | Packet]) -> Exchanges:
     return Exchanges(begun)
 
 
-def _close(packet: Packet, frame: Frame, waiting: _Waiting, pairings: dict[Any, Pairing]) -> bool:
+def _close(packet: Packet, frame: Frame, waiting: _Waiting, pairings: dict[object, Pairing]) -> bool:
     """Give a packet to the oldest open request that it answers; say whether there was one."""
     found = []
     # A reply may have more layers than rules spoke of in the request.

@@ -108,7 +108,7 @@ class Sides(Generic[C]):
                     raise CaptureError(self.capture.name, f"{MOST} hosts and conversations at most", "more", hint)
 
 
-def _side(said: Any) -> Side:
+def _side(said: object) -> Side:
     return said if said in ("client", "server") else "server" if said else "client"
 
 

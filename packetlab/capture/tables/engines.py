@@ -33,7 +33,7 @@ caches.append(_known)
 
 
 def _written(
-    write: Callable[[type[Header], Sequence[Query]], Any], first: type[Header], queries: Sequence[Query]
+    write: Callable[[type[Header], Sequence[Query]], object], first: type[Header], queries: Sequence[Query]
 ) -> Any:
     key = write, first, tuple(queries)
     found = _known.pop(key, None)

@@ -148,7 +148,7 @@ def plain(value: object, depth: int = 0) -> Any:
 
     if not isinstance(value, dpkt.Packet):
         return None
-    fields: dict[str, Any] = {"layer": type(value).__name__}
+    fields: dict[str, object] = {"layer": type(value).__name__}
     shared = getattr(value, "__bit_fields__", None) or {}
     known: list[str] = []
     for name in getattr(value, "__hdr_fields__", ()):

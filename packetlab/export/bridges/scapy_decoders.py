@@ -126,7 +126,7 @@ def plain(value: object, depth: int = 0) -> Any:
         return None if inner is None else plain_value(inner, plain, depth)
     if isinstance(value, (Raw, Padding)) and not value.payload:
         return bytes(value.load)
-    fields: dict[str, Any] = {"layer": type(value).__name__}
+    fields: dict[str, object] = {"layer": type(value).__name__}
     for f in value.fields_desc:
         one = value.getfieldval(f.name)
         if one is not None:

@@ -138,12 +138,12 @@ def _bytes_field(f: Field, name: str, default: object, scope: Scope) -> Any:
     return StrField(name, default)
 
 
-def _items(f: Field, name: str, default: object, scope: Scope, item: Callable[[Any], Any]) -> Any:
+def _items(f: Field, name: str, default: object, scope: Scope, item: Callable[[object], object]) -> Any:
     from scapy.fields import PacketListField
 
     kind = f.kind
     assert kind.wire == "items"
-    bounds: dict[str, Any] = {}
+    bounds: dict[str, object] = {}
     if f.size is not None:
         size = f.size
         bounds["length_from"] = lambda packet: size.evaluate(scope(packet))

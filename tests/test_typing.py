@@ -31,13 +31,11 @@ def test_right_uses_are_accepted_and_each_wrong_one_is_refused() -> None:
 ANY = {
     "bulk": 50,
     "capture": 39,
-    "cli": 35,
-    "codec": 39,
-    "declare": 26,
-    "export": 40,
-    "packet": 50,
-    "pattern": 32,
-    "schema": 56,
+    "codec": 33,
+    "declare": 23,
+    "export": 38,
+    "packet": 31,
+    "pattern": 25,
     "testing": 27,
 }
 """Folder -> uses of `Any` in 1,000 lines, at most: for arrays, generated code and what other libraries give. Let them fall."""

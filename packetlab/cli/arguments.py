@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
 from packetlab.escaping import printable
@@ -14,7 +15,9 @@ OK, DIFFERENT, WRONG = 0, 1, 2
 class Command(Protocol):
     """Declares a command: its name, what it runs, its help; returns the parser that its options are added to."""
 
-    def __call__(self, name: str, function: Any, help: str) -> argparse.ArgumentParser: ...
+    def __call__(
+        self, name: str, function: Callable[[argparse.Namespace], int], help: str
+    ) -> argparse.ArgumentParser: ...
 
 
 class Parser(argparse.ArgumentParser):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from argparse import Namespace
 
 from packetlab.cli.arguments import DIFFERENT, OK, Command, above_zero, complain, count, matcher, pcap_filter
 
@@ -31,7 +31,7 @@ def add(command: Command) -> None:
     capture.add_argument("-q", action="store_true", dest="quiet", help="no summary")
 
 
-def _run(args: Any) -> int:
+def _run(args: Namespace) -> int:
     import signal
     import threading
     from types import SimpleNamespace

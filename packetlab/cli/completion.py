@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from argparse import Namespace
 
 from packetlab.cli.arguments import OK, WRONG, Command, complain
 
@@ -13,7 +13,7 @@ def add(command: Command) -> None:
     completion.add_argument("shell", choices=("bash", "zsh", "tcsh", "fish"), help="whose script")
 
 
-def _run(args: Any) -> int:
+def _run(args: Namespace) -> int:
     try:
         import shtab
     except ImportError:

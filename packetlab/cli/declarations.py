@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from argparse import Namespace
 
 from packetlab.cli.arguments import OK, Command, missed
 
@@ -13,7 +13,7 @@ def add(command: Command) -> None:
     declarations.add_argument("file", metavar="FILE", help="pcapng, packed or not")
 
 
-def _run(args: Any) -> int:
+def _run(args: Namespace) -> int:
     from packetlab.capture import Capture
 
     offered = Capture(args.file).declarations

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from argparse import Namespace
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from packetlab.cli.arguments import Command
@@ -14,7 +15,7 @@ def add(command: Command) -> None:
     demo.add_argument("-w", metavar="FILE", dest="write", help="keep the capture here")
 
 
-def _run(args: Any) -> int:
+def _run(args: Namespace) -> int:
     from packetlab.demo import run
 
     return run(args.write)

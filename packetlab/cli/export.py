@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 from packetlab.cli.arguments import OK, Command
 from packetlab.declare.declaration import AnyHeader
@@ -101,14 +101,14 @@ def headers_of(file: str) -> list[type[AnyHeader]]:
     return found
 
 
-def _wireshark(args: Any) -> int:
+def _wireshark(args: Namespace) -> int:
     from packetlab.export.wireshark.wireshark import wireshark
 
     _write(wireshark(*chosen(args.what, args.header)), args.output)
     return OK
 
 
-def _diagram(args: Any) -> int:
+def _diagram(args: Namespace) -> int:
     from packetlab.export.diagram import diagram
 
     headers = chosen(args.what, args.header)

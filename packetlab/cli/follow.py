@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
-from typing import Any
+from argparse import Namespace
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from packetlab.cli.arguments import DIFFERENT, OK, WRONG, Command, complain, missed
+
+if TYPE_CHECKING:
+    from packetlab.capture import Capture
 
 ARROWS = {"client": ">", "server": "<"}
 
@@ -37,7 +41,7 @@ def _number(text: str) -> int:
     return number
 
 
-def _run(args: Any) -> int:
+def _run(args: Namespace) -> int:
     from pathlib import Path
 
     from packetlab.capture import Capture
@@ -51,7 +55,7 @@ def _run(args: Any) -> int:
         return WRONG
     capture = Capture(args.file)
     found = 0
-    sink: Any = None
+    sink: BinaryIO | None = None
     try:
         if args.write is not None:
             sink = sys.stdout.buffer if args.write == "-" else open(args.write, "wb")
@@ -80,7 +84,10 @@ def _run(args: Any) -> int:
     return missed("follow", args.file, which)
 
 
-def _tcp(capture: Any, number: int | None) -> Iterator[tuple[Any, Any]]:
+Said = Iterable[tuple[str, bytes, str]]
+
+
+def _tcp(capture: Capture, number: int | None) -> Iterator[tuple[object, Said]]:
     for stream in capture.streams():
         if number in (None, stream.number):
             yield stream, _turns(stream)
@@ -95,7 +102,7 @@ def _turns(stream: Any) -> Iterator[tuple[str, bytes, str]]:
         expected[end.role] = offset + len(data)
 
 
-def _spp(capture: Any, number: int | None) -> Iterator[tuple[Any, Any]]:
+def _spp(capture: Capture, number: int | None) -> Iterator[tuple[object, Said]]:
     for conversation in capture.conversations():
         if number in (None, conversation.number):
             yield conversation, ((m.by, m.data, _about(m)) for m in conversation.messages)
@@ -107,7 +114,7 @@ def _about(message: Any) -> str:
     return ", ".join(words)
 
 
-def _websocket(capture: Any, number: int | None) -> Iterator[tuple[Any, Any]]:
+def _websocket(capture: Capture, number: int | None) -> Iterator[tuple[object, Said]]:
     """Yield a connection and each message by itself, as they come; a list of all waits for the end."""
     known: dict[int, tuple[int, Any]] = {}  # the connections stay alive here, so no id is given twice
     for message in capture.websocket_messages():
@@ -138,7 +145,7 @@ def _summary(stream: Any) -> str:
     return f"{stream.number:>5}{part}  {' - '.join(ends)}  {stream.frames} frames, {stream.over}{f', {holes} holes' * (holes > 0)}"
 
 
-def _print(said: Any, args: Any) -> None:
+def _print(said: Said, args: Namespace) -> None:
     """Print what was said line by line: who, and the bytes with all that could act on a terminal escaped."""
     from packetlab.escaping import printable
     from packetlab.view.hexdump import hexdump

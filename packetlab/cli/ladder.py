@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from argparse import Namespace
 
 from packetlab.cli.arguments import DIFFERENT, OK, WRONG, Command, complain, count, matcher, missed
 
@@ -24,7 +24,7 @@ def add(command: Command) -> None:
     ladder.add_argument("--fold", action="store_true", help="runs of ordinary packets become one row")
 
 
-def _run(args: Any) -> int:
+def _run(args: Namespace) -> int:
     from itertools import islice
 
     from packetlab.capture import Capture, Frame

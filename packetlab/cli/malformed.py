@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from argparse import Namespace
 
 from packetlab.cli.arguments import OK, Command, complain
 
@@ -19,7 +19,7 @@ def add(command: Command) -> None:
     malformed.add_argument("--list", action="store_true", dest="names", help="print the names alone, one a line")
 
 
-def _run(args: Any) -> int:
+def _run(args: Namespace) -> int:
     from packetlab.capture import Frame, Writer
     from packetlab.errors import BuildError
     from packetlab.export.malformed import malformed

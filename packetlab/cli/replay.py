@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from argparse import Namespace
 
 from packetlab.cli.arguments import DIFFERENT, OK, Command, above_zero, count
 
@@ -50,7 +50,7 @@ def _way(text: str) -> tuple[str, list[str] | None]:
     return way, [one.strip("[]") for one in servers.split(",")] if servers else None
 
 
-def _run(args: Any) -> int:
+def _run(args: Namespace) -> int:
     from packetlab.capture import Capture
     from packetlab.errors import BuildError
     from packetlab.link.interface import Interface

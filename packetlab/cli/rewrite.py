@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import Any
+from argparse import Namespace
 
 from packetlab.cli.arguments import OK, Command, complain
 
@@ -52,7 +52,7 @@ def add(command: Command) -> None:
     )
 
 
-def _run(args: Any) -> int:
+def _run(args: Namespace) -> int:
     from packetlab.capture import Capture
 
     link = args.dlt

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from argparse import Namespace
 
 from packetlab.cli.arguments import OK, Command, complain, count
 
@@ -21,7 +21,7 @@ def add(command: Command) -> None:
     send.add_argument("-x", action="store_true", dest="hex", help="print bytes too")
 
 
-def _run(args: Any) -> int:
+def _run(args: Namespace) -> int:
     import time
 
     from packetlab.link.interface import Interface

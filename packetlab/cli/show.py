@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from argparse import Namespace
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packetlab.cli.arguments import DIFFERENT, OK, WRONG, Command, complain, count, matcher, missed, pcap_filter
 
@@ -26,7 +27,7 @@ def add(command: Command) -> None:
     show.add_argument("-n", action="store_true", help=argparse.SUPPRESS)  # names are never looked up
 
 
-def _run(args: Any) -> int:
+def _run(args: Namespace) -> int:
     from packetlab.capture import Capture
     from packetlab.errors import CaptureError
     from packetlab.escaping import printable

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from argparse import Namespace
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from packetlab.cli.arguments import DIFFERENT, OK, WRONG, Command, complain, count, missed
+
+if TYPE_CHECKING:
+    from packetlab.capture.fleet.fleet import Fleet
+    from packetlab.capture.tables.columns import Columns
 
 
 def add(command: Command) -> None:
@@ -30,7 +36,7 @@ def add(command: Command) -> None:
     table.add_argument("-j", metavar="N", dest="workers", type=count, help="processes")
 
 
-def _run(args: Any) -> int:
+def _run(args: Namespace) -> int:
     from packetlab.capture.fleet.fleet import scan
 
     fleet = scan(args.files, workers=args.workers)
@@ -59,20 +65,20 @@ def _run(args: Any) -> int:
     return OK if printed or not filtered else missed("table", ", ".join(args.files), "no packet passes")
 
 
-def _lines(fleet: Any, args: Any) -> Any:
+def _lines(fleet: Fleet, args: Namespace) -> Iterator[str]:
     for block in fleet.table(*args.columns, where=args.filter, pcap=args.pcap):
         texts = [_raw(block, name) if args.raw else block.text(name) for name in block.names]
         for row in zip(*texts, strict=True):
             yield _line(row, args.separator)
 
 
-def _raw(block: Any, name: str) -> list[str]:
+def _raw(block: Columns, name: str) -> list[str]:
     values, valid = block[name].tolist(), block.valid(name).tolist()
     shown = [value.hex() if isinstance(value, bytes) else str(value) for value in values]
     return [text if there else "" for text, there in zip(shown, valid, strict=True)]
 
 
-def _line(texts: Any, separator: str) -> str:
+def _line(texts: Iterable[str], separator: str) -> str:
     from packetlab.escaping import printable
 
     if separator == "tab":

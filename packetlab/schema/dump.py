@@ -8,7 +8,7 @@ and of a kind of its own the name goes along, for whoever has that kind too.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packetlab.declare.expressions import Expr, Next
 from packetlab.declare.fields import REQUIRED, Field
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 OWN = "packetlab."  # where the modules of headers lie that everyone has
 
 
-def describe(header: type[AnyHeader]) -> dict[str, Any]:
+def describe(header: type[AnyHeader]) -> dict[str, object]:
     """Return a header class as plain data; headers that it names are named only.
 
     DeclareError where something of it is code.
@@ -62,7 +62,7 @@ def describe(header: type[AnyHeader]) -> dict[str, Any]:
     return found
 
 
-def described(headers: Iterable[type[AnyHeader]]) -> list[dict[str, Any]]:
+def described(headers: Iterable[type[AnyHeader]]) -> list[dict[str, object]]:
     """Return descriptions of `headers` and of those they need, needed ones first.
 
     Headers of packetlab itself are not among them unless they are given: everyone who reads the descriptions has them.
@@ -88,9 +88,9 @@ def described(headers: Iterable[type[AnyHeader]]) -> list[dict[str, Any]]:
     return [describe(header) for header in order]
 
 
-def _field(f: Field, header: type[AnyHeader]) -> dict[str, Any]:
+def _field(f: Field, header: type[AnyHeader]) -> dict[str, object]:
     where = f"{header.__name__}.{f.name}"
-    found: dict[str, Any] = {"name": f.name, **data_of_kind(f.kind, where)}
+    found: dict[str, object] = {"name": f.name, **data_of_kind(f.kind, where)}
     if f.default is not REQUIRED and f.default is not None:
         found["default"] = data_of_value(f.kind, f.default, where)
     # A number space of the field's own came with the first header that was bound to it, and will come so again.

@@ -49,7 +49,7 @@ _SPACE = re.compile(r"[ -~]{1,200}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
 
 
-def name(value: Any, where: str) -> str:
+def name(value: object, where: str) -> str:
     """Return a name that may stand in generated source. DeclareError for any other value."""
     if type(value) is not str or not _NAME.fullmatch(value) or keyword.iskeyword(value):
         raise DeclareError(where, "a name of up to 64 letters, digits and _", safe_repr(value))
@@ -63,7 +63,7 @@ def number(value: object, where: str, low: int = -WIDEST, high: int = WIDEST - 1
     return value
 
 
-def text(value: Any, where: str, most: int) -> str:
+def text(value: object, where: str, most: int) -> str:
     """Return a text of up to `most` characters."""
     if type(value) is not str or len(value) > most:
         raise DeclareError(where, f"a text of up to {most} characters", safe_repr(value))
@@ -84,7 +84,7 @@ def expect_list(value: object, where: str, most: int, least: int = 0) -> list[An
     return value
 
 
-def table(value: object, where: str, known: str | Collection[str]) -> dict[str, Any]:
+def table(value: object, where: str, known: str | Collection[str]) -> dict[str, object]:
     """Return a dict that has no other keys than those `known` (words in a row, or a dict of them)."""
     if type(value) is not dict:
         raise DeclareError(where, "names with values", safe_repr(value))
@@ -104,7 +104,7 @@ def safe_repr(value: object) -> str:
     return f"a {type(value).__name__}" + (f" of {len(value)}" if hasattr(value, "__len__") else "")
 
 
-def dump_expression(rule: Expr) -> Any:
+def dump_expression(rule: Expr) -> object:
     """Return an expression as plain data. DeclareError where it has more levels than can be read back."""
     if rule.deep > DEPTH:
         raise DeclareError("a rule in a file", f"{DEPTH} levels at most", rule.deep)

@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Flag, FlagBoundary, IntEnum, IntFlag
 from inspect import Parameter, cleandoc, signature
-from typing import Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, get_args
 
 from packetlab.declare import integers, kinds
 from packetlab.declare.kinds import Address, ByteString, Int, Items, Kind, PayloadMark
 from packetlab.errors import DeclareError
 from packetlab.schema.expressions import expect_list, name, number, safe_repr, table, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from packetlab.declare.declaration import AnyHeader
 
 LONGEST, MEMBERS, ARGUMENTS, WORDS = 1 << 16, 4096, 16, 1 << 16
 NESTING = 4
@@ -29,6 +34,15 @@ ADDRESSES: dict[str, Address] = {
 _SPELLED = {"mac": "MAC", "ipv4": "IPv4Address", "ipv6": "IPv6Address", "xns": "XNSAddressField"}
 
 
+class Maker(Protocol):
+    """What knows the headers, enums and kinds of its own that a description may name (see `load`)."""
+
+    kinds: tuple[type[Kind], ...]
+
+    def known(self, called: object, where: str) -> type[AnyHeader]: ...
+    def enum(self, data: object, where: str) -> type[IntEnum | IntFlag]: ...
+
+
 class Form(NamedTuple):
     """How one sort of kind travels.
 
@@ -40,12 +54,12 @@ class Form(NamedTuple):
 
     says: str
     is_of: Callable[[Kind], bool]
-    data: Callable[[Any, str], dict[str, Any]]
-    kind: Callable[[dict[str, Any], str, Any], Kind]
-    spelled: Callable[[dict[str, Any], str, dict[str, None]], str]
+    data: Callable[[Any, str], dict[str, object]]
+    kind: Callable[[dict[str, object], str, Maker], Kind]
+    spelled: Callable[[dict[str, object], str, dict[str, None]], str]
 
 
-def data_of_kind(kind: Kind, where: str) -> dict[str, Any]:
+def data_of_kind(kind: Kind, where: str) -> dict[str, object]:
     """Return a kind as plain data. DeclareError where something of it is code alone."""
     word, form = next((word, form) for word, form in FORMS.items() if form.is_of(kind))
     return {"kind": word, **form.data(kind, where)}
@@ -62,12 +76,12 @@ def form_of(row: dict[str, object], where: str) -> Form:
 # Numbers -------------------------------------------------------------------------------------------------------
 
 
-def _number_data(kind: Int, where: str) -> dict[str, Any]:
+def _number_data(kind: Int, where: str) -> dict[str, object]:
     found: dict[str, object] = {"bits": kind.bits, **{word: 1 for word in ("signed", "little") if getattr(kind, word)}}
     return found if kind.names is None else {**found, "names": _enum_data(kind.names, where)}
 
 
-def _enum_data(names: type[IntEnum | IntFlag], where: str) -> dict[str, Any]:
+def _enum_data(names: type[IntEnum | IntFlag], where: str) -> dict[str, object]:
     if issubclass(names, Flag) and getattr(names, "_boundary_", None) is not FlagBoundary.KEEP:
         raise DeclareError(where, "flags that keep bits without a name", f"{names.__name__}, which does not")
     found: dict[str, object] = {"name": names.__name__}
@@ -79,32 +93,33 @@ def _enum_data(names: type[IntEnum | IntFlag], where: str) -> dict[str, Any]:
     return found
 
 
-def _number(row: dict[str, Any], where: str, maker: Any) -> Kind:
+def _number(row: dict[str, object], where: str, maker: Maker) -> Kind:
     flags = {one: bool(number(row.get(one, 0), where, 0, 1)) for one in ("signed", "little")}
     names = maker.enum(row["names"], where) if "names" in row else None
     return Int(number(row.get("bits"), where, 1, 64), names=names, **flags)
 
 
-def _number_spelled(row: dict[str, Any], where: str, enums: dict[str, None]) -> str:
+def _number_spelled(row: dict[str, object], where: str, enums: dict[str, None]) -> str:
     width = number(row.get("bits"), where, 1, 64)
     signed, little = row.get("signed") == 1, row.get("little") == 1
     written = f"bits({width}{', signed=True' if signed else ''}{', little=True' if little else ''})"
     if "names" in row:
-        enums[_enum_spelled(row["names"], where)] = None
-        return f"Annotated[Named[{row['names']['name']}], {written}]"
+        called, source = _enum_spelled(row["names"], where)
+        enums[source] = None
+        return f"Annotated[Named[{called}], {written}]"
     short = f"{'S' if signed else 'U'}{width}{'le' if little else ''}"
     return short if hasattr(integers, short) else f"Annotated[int, {written}]"
 
 
-def _enum_spelled(data: object, where: str) -> str:
+def _enum_spelled(data: object, where: str) -> tuple[str, str]:
     if type(data) is not dict or type(data.get("members")) is not dict:
         raise DeclareError(where, "names of values", safe_repr(data))
-    lines = [f"class {name(data.get('name'), where)}({'IntFlag' if data.get('flags') == 1 else 'IntEnum'}):"]
+    called = name(data.get("name"), where)
+    lines = [f"class {called}({'IntFlag' if data.get('flags') == 1 else 'IntEnum'}):"]
     if data.get("doc"):
         lines += [*("    " + line for line in docstring(text(data["doc"], where, WORDS))), ""]
-    return "\n".join(
-        lines + [f"    {name(key, where)} = {number(value, where)}" for key, value in data["members"].items()]
-    )
+    lines += [f"    {name(key, where)} = {number(value, where)}" for key, value in data["members"].items()]
+    return called, "\n".join(lines)
 
 
 def docstring(words: str) -> list[str]:
@@ -119,7 +134,7 @@ def docstring(words: str) -> list[str]:
 # Kinds of somebody's own ---------------------------------------------------------------------------------------
 
 
-def classes(some: Any) -> tuple[type[Kind], ...]:
+def classes(some: Iterable[type[Kind]]) -> tuple[type[Kind], ...]:
     """Return the reader's own kinds. TypeError for anything but classes of kinds."""
     found = tuple(some)
     for kind in found:
@@ -133,7 +148,7 @@ def import_name(kind: type[Kind]) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _own_data(kind: Kind, where: str) -> dict[str, Any]:
+def _own_data(kind: Kind, where: str) -> dict[str, object]:
     """Return the name of the class, and the arguments it was made with: attributes of the same names."""
     made: Any = type(kind).__init__
     given = {}
@@ -148,7 +163,7 @@ def _own_data(kind: Kind, where: str) -> dict[str, Any]:
     return {"of": import_name(type(kind)), **({"given": given} if given else {})}
 
 
-def _arguments(row: dict[str, object], where: str) -> dict[str, Any]:
+def _arguments(row: dict[str, object], where: str) -> dict[str, object]:
     given = row.get("given", {})
     if type(given) is not dict or len(given) > ARGUMENTS:
         raise DeclareError(where, f"{ARGUMENTS} arguments of a kind at most", safe_repr(given))
@@ -161,7 +176,7 @@ def _arguments(row: dict[str, object], where: str) -> dict[str, Any]:
     return given
 
 
-def _own(row: dict[str, Any], where: str, maker: Any) -> Kind:
+def _own(row: dict[str, object], where: str, maker: Maker) -> Kind:
     called = text(row.get("of"), where, 200)
     known = [kind for kind in maker.kinds if import_name(kind) == called]
     known = known or [kind for kind in maker.kinds if kind.__name__ == called.rpartition(".")[2]]
@@ -184,14 +199,14 @@ def _own_spelled(row: dict[str, object], where: str, enums: dict[str, None]) -> 
 # All of them ---------------------------------------------------------------------------------------------------
 
 
-def _items(row: dict[str, Any], where: str, maker: Any) -> Kind:
+def _items(row: dict[str, object], where: str, maker: Maker) -> Kind:
     item = maker.known(row.get("of"), where)
     if _nesting(item) >= NESTING:
         raise DeclareError(where, f"headers inside headers, {NESTING} deep at most", "more")
     return Items(item)
 
 
-def _nesting(header: Any) -> int:
+def _nesting(header: type[AnyHeader]) -> int:
     return 1 + max((_nesting(f.kind.item) for f in header._fields if f.kind.wire == "items"), default=0)
 
 
@@ -283,6 +298,6 @@ def value_of_data(kind: Kind, data: object, where: str) -> Any:
     return kind.value(found[0])
 
 
-def _item(data: Any, item: Any, where: str) -> Any:
+def _item(data: object, item: type[AnyHeader], where: str) -> AnyHeader:
     data = table(data, where, item._by_name)
     return item(**{one: value_of_data(item._by_name[one].kind, value, where) for one, value in data.items()})

@@ -6,7 +6,6 @@ The text is parsed, never evaluated: it may call header classes by name with lit
 from __future__ import annotations
 
 import ast
-from typing import Any
 
 from packetlab.declare.registry import declared, header_named
 from packetlab.errors import BuildError, suggestion
@@ -28,7 +27,7 @@ def read_packet(text: str) -> Packet:
     raise BuildError("packet", "a header", repr(value))
 
 
-def _value(node: ast.expr, depth: int) -> Any:
+def _value(node: ast.expr, depth: int) -> object:
     if depth > 100:
         raise BuildError("packet", "100 levels at most", "more")
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):

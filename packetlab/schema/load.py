@@ -57,7 +57,7 @@ class HeaderDescription:
 
     def __init__(self, descriptions: list[Any], place: int) -> None:
         self._all, self._place = descriptions, place
-        self.description: dict[str, Any] = descriptions[place]
+        self.description: dict[str, object] = descriptions[place]
         self.name = name(table(self.description, "a declaration", _HEADER).get("name"), "the name of a header")
 
     def declare(self, kinds: Iterable[type[Kind]] = ()) -> type[AnyHeader]:
@@ -168,7 +168,7 @@ def declare_from(descriptions: object, kinds: Iterable[type[Kind]] = ()) -> list
     return list(made.values())
 
 
-def _current(description: object) -> Any:
+def _current(description: object) -> object:
     """Return a description in the words of today: what the first edition calls "octets" is "bytes"."""
     if type(description) is not dict or type(description.get("fields")) is not list:
         return description  # refused where it is read
@@ -189,9 +189,9 @@ _FIELD = "name kind bits signed little names bytes of given default rule when si
 class _Maker:
     def __init__(self, made: dict[str, type[AnyHeader]], kinds: tuple[type[Kind], ...]) -> None:
         self.made, self.kinds = made, kinds
-        self.enums: dict[str, Any] = {}
-        self.under: list[tuple[type[AnyHeader], Any]] = []
-        self.answers: list[tuple[type[AnyHeader], Any, bool]] = []  # and whether the class is new
+        self.enums: dict[str, type[IntEnum | IntFlag]] = {}
+        self.under: list[tuple[type[AnyHeader], object]] = []
+        self.answers: list[tuple[type[AnyHeader], object, bool]] = []  # and whether the class is new
         self.touched: dict[type[AnyHeader], None] = {}
 
     def known(self, called: object, where: str) -> type[AnyHeader]:
@@ -227,7 +227,7 @@ class _Maker:
         if "answers" in data:
             self.answers.append((cls, data["answers"], namesake is None))
 
-    def build(self, called: str, data: dict[str, Any]) -> type[AnyHeader]:
+    def build(self, called: str, data: dict[str, object]) -> type[AnyHeader]:
         """Make the class, not yet bound to any other."""
         rows = [
             table(row, f"{called}, a field", _FIELD)
@@ -261,12 +261,12 @@ class _Maker:
         made: Any = HeaderType(called, (Header,), body, **options)
         return made  # type: ignore[no-any-return]
 
-    def kind(self, row: dict[str, Any], where: str) -> Kind:
+    def kind(self, row: dict[str, object], where: str) -> Kind:
         form = form_of(row, where)
         table({key: value for key, value in row.items() if key not in ("name", "kind")}, where, form.says)
         return form.kind(row, where, self)
 
-    def enum(self, data: object, where: str) -> Any:
+    def enum(self, data: object, where: str) -> type[IntEnum | IntFlag]:
         data = table(data, where, "name flags doc members")
         called = name(data.get("name"), where)
         members = data.get("members")
@@ -367,7 +367,7 @@ class _Maker:
             prove(cls)
 
 
-def _form(header: type[AnyHeader]) -> dict[str, Any]:
+def _form(header: type[AnyHeader]) -> dict[str, object]:
     """Return what a class says of its bytes; where it is bound and what it answers is another matter."""
     return {word: value for word, value in describe(header).items() if word not in ("under", "answers", "doc")}
 
@@ -390,7 +390,7 @@ def _needed(descriptions: list[Any], place: int) -> set[int]:
         if at in needed:
             continue
         needed.add(at)
-        named: Iterable[Any] = [
+        named: Iterable[object] = [
             row.get(word)
             for said, word in (("fields", "of"), ("under", "header"), ("answers", "header"))
             for rows in (descriptions[at].get(said),)

@@ -334,7 +334,7 @@ def _declarations() -> str:
     from packetlab.schema.dump import OWN, described
 
     last = {header.__name__: header for header in declared() if not header.__module__.startswith(OWN)}
-    own: dict[str, object] = {}
+    own: dict[object, dict[str, object]] = {}
     for header in last.values():
         try:
             found = {one["name"]: one for one in described([header])}

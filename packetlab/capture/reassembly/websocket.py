@@ -76,7 +76,7 @@ class _HandshakeReader:
         """Begin to listen to a request and its answer."""
         import h11
 
-        self._requests: object = h11.Connection(h11.SERVER, max_incomplete_event_size=self._largest)
+        self._requests: Any = h11.Connection(h11.SERVER, max_incomplete_event_size=self._largest)
         self._answers: h11.Connection | None = None  # once there is a request
         self._early = answered
         self.request: h11.Request | None = None

@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
 
 from packetlab.cli.arguments import OK, WRONG, Parser
 from packetlab.errors import PacketlabError

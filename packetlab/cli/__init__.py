@@ -17,20 +17,9 @@ from packetlab.errors import PacketlabError
 from packetlab.escaping import printable
 
 COMMANDS = (
-    "demo",
-    "show",
-    "table",
-    "ladder",
-    "follow",
-    "replay",
-    "rewrite",
-    "send",
-    "capture",
-    "malformed",
-    "declarations",
-    "export",
-    "completion",
-)
+    "demo", "show", "table", "ladder", "follow", "replay", "rewrite", "send", "capture", "malformed",
+    "declarations", "export", "completion",
+)  # fmt: skip
 """Modules of this package, in the order of the help; each has ``add(command)``."""
 
 

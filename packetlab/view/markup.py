@@ -15,15 +15,9 @@ from packetlab.escaping import safe
 
 # Tints that can be distinguished by people who are blind to some colours too; each layer takes the next.
 TINTS = (
-    "86,156,214",
-    "240,165,60",
-    "80,180,130",
-    "205,110,170",
-    "150,130,220",
-    "190,170,60",
-    "70,185,200",
+    "86,156,214", "240,165,60", "80,180,130", "205,110,170", "150,130,220", "190,170,60", "70,185,200",
     "220,115,95",
-)
+)  # fmt: skip
 GOOD, BAD, NOTE = "46,160,67", "229,83,75", "240,165,60"
 LINE = "rgba(128,128,128,.35)"
 MONO = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;font-size:12px"

@@ -18,20 +18,9 @@ _CLASSES = {
     "tls": "ssl.TLS", "ieee80211": "ieee80211.IEEE80211", "netflow": "netflow.Netflow5", "mdns": "dns.DNS", "bootp": "dhcp.DHCP",
 }  # fmt: skip
 _NOT = {
-    "asn1",
-    "compat",
-    "crc32c",
-    "dpkt",
-    "gzip",
-    "pcap",
-    "pcapng",
-    "snoop",
-    "ssl_ciphersuites",
-    "utils",
-    "telnet",
-    "mrt",
-    "aoe",
-}
+    "asn1", "compat", "crc32c", "dpkt", "gzip", "pcap", "pcapng", "snoop", "ssl_ciphersuites", "utils", "telnet",
+    "mrt", "aoe",
+}  # fmt: skip
 
 
 @cache

@@ -25,7 +25,7 @@ class Interruption:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
         self.count, self.at, self._depth = 0, at, 0
-        for name in ("turn", "take"):
+        for name in ("poll", "take"):
             monkeypatch.setattr(XNSDriver, name, self._within(getattr(XNSDriver, name)))
 
     def _within(self, plain):

@@ -6,6 +6,7 @@ import io
 import signal
 import subprocess
 import sys
+import time
 import threading
 from pathlib import Path
 
@@ -265,6 +266,7 @@ def started(lab: Lab, path: Path, *words: str):
     program = lab.host("b").popen(sys.executable, "-m", "packetlab", "capture", "-i", "eth0", "-w", str(path), *words)
     while not path.exists():
         assert program.host.lab is lab
+        time.sleep(0.005)  # which leaves the processor to what is waited for
     return program
 
 
@@ -279,6 +281,7 @@ def test_a_killed_capture_leaves_a_file_that_reads(lab: Lab, tmp_path: Path, mon
         while path.stat().st_size < 1_000_000:
             send([frame(i) for i in range(sent, sent + 2000)], onto=port, workers=1)
             sent += 2000
+            time.sleep(0.005)
         program.kill(signal.SIGKILL)
         assert program.wait(timeout=10) == -9
     capture = Capture(path, strict=False)
@@ -301,6 +304,7 @@ def test_a_capture_that_is_signalled_to_end_finishes_its_file(
         size = path.stat().st_size
         while path.stat().st_size == size:
             send([frame(0), bytes(TO / b"other")], onto=port, workers=1)
+            time.sleep(0.005)
         program.kill(number)
         _, said = program.communicate(timeout=20)
         assert program.wait() == 0

@@ -6,8 +6,8 @@ import io
 import signal
 import subprocess
 import sys
-import time
 import threading
+import time
 from pathlib import Path
 
 import pytest

@@ -165,6 +165,10 @@ def replaced(header: H, changes: dict[str, Any]) -> H:
         if f is None:
             raise wrong_name(cls, {name: value})
         kind = f.kind
+        if type(value) is int and kind.wire == "number" and kind.low <= value <= kind.high:
+            state = state & ~(f.bit << count) | f.bit
+            setattr(made, f.slot, value)
+            continue
         if kind.wire == "payload":
             only_marked(cls, f, value)
             continue
@@ -175,9 +179,6 @@ def replaced(header: H, changes: dict[str, Any]) -> H:
         if value is auto:
             state &= ~f.bit
             raw = None if is_derived(f) or f.default is REQUIRED or f.condition is not None else f.default
-        elif type(value) is int and kind.wire == "number" and kind.low <= value <= kind.high:
-            state |= f.bit
-            raw = value
         else:
             state |= f.bit
             where = f"{cls.__name__}.{name}"

@@ -286,12 +286,13 @@ class Packet(Held):
         payload = self.payload
         if layer is None and set(changes) != {"payload"}:
             raise BuildError("replace", "a layer, or payload= alone", ", ".join(changes) or "nothing")
-        cls = layer[0] if isinstance(layer, tuple) else layer
-        field = cls._by_name.get("payload") if cls is not None else None
-        # A header of a captured packet has None where a mark stands; given back, it changes nothing.
-        given_back = field is not None and changes.get("payload", b"") is None
-        if "payload" in changes and not given_back and (field is None or field.kind.wire == "payload"):
-            payload = ByteString().raw(changes.pop("payload"), "payload")
+        if "payload" in changes:
+            cls = layer[0] if isinstance(layer, tuple) else layer
+            field = cls._by_name.get("payload") if cls is not None else None
+            # A header of a captured packet has None where a mark stands; given back, it changes nothing.
+            given_back = field is not None and changes["payload"] is None
+            if not given_back and (field is None or field.kind.wire == "payload"):
+                payload = ByteString().raw(changes.pop("payload"), "payload")
         if layer is not None:
             place = self._place(layer)
             headers[place] = replaced(headers[place], changes)

@@ -342,6 +342,7 @@ def test_show_makes_objects_of_what_passes_alone_and_counts_times_from_the_first
     assert " 76.000000000 " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_show_takes_as_many_steps_a_packet_shown_and_few_for_those_that_do_not_pass(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

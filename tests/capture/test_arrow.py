@@ -68,6 +68,7 @@ def test_pyarrow_pandas_and_duckdb_read_it() -> None:
     assert frame["tcp.sport"].count() == 24 and str(frame["time_ns"].dtype) == "datetime64[ns, UTC]"
 
 
+@pytest.mark.slow
 def test_nothing_is_kept_once_the_consumer_is_done() -> None:
     pyarrow = pytest.importorskip("pyarrow")
     nanoarrow = pytest.importorskip("nanoarrow")

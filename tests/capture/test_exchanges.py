@@ -58,6 +58,7 @@ def test_replies_find_the_request_they_answer_in_any_order() -> None:
         assert one.request.packet()[ICMP].sequence == one.reply.packet()[ICMP].sequence
 
 
+@pytest.mark.slow
 def test_many_that_are_never_answered_take_no_longer_each() -> None:
     stream = [there(UDP(sport=5, dport=6) / n.to_bytes(4, "big")) for n in range(3000)]
     found = exchanges(stream)

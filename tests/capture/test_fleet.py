@@ -307,6 +307,7 @@ if sys.argv[2] == "killed":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("beside", ["alone", "beside a thread"])
 @pytest.mark.parametrize("how", ["ends", "killed"])
@@ -578,6 +579,7 @@ def test_a_fleets_table_is_a_table(large: Path, tmp_path: Path) -> None:
     assert empty.read().rows == empty.head().rows == 0
 
 
+@pytest.mark.slow
 def test_the_head_of_a_fleet_reads_no_more_files_than_it_needs(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr(worker, "Capture", lambda path: opened.append(path) or Capture(path))

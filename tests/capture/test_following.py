@@ -36,6 +36,7 @@ def appear(path: Path) -> None:
         os.sched_yield()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "often"), [("out.pcapng", 1), ("out.pcapng", 10**9), ("out.pcap", 10**9)])
 def test_what_a_killed_program_leaves_is_followed_and_then_read(tmp_path: Path, name: str, often: int) -> None:
     path = tmp_path / name

@@ -345,6 +345,7 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path: Path) -> None:
         list(Capture(tmp_path / "none.pcap"))
 
 
+@pytest.mark.slow
 def test_an_empty_capture_is_a_valid_file(tmp_path: Path, tshark) -> None:
     for name in ("empty.pcap", "empty.pcapng"):
         assert Capture.of([]).write(tmp_path / name) == 0

@@ -188,6 +188,7 @@ def test_what_is_known_of_interfaces_is_bounded(tmp_path: Path) -> None:
     assert everything(bounded) == everything(free) == everything(Capture(path)) and bounded[17].interface.section == 17
 
 
+@pytest.mark.slow
 def test_what_cannot_be_indexed_says_why(tmp_path: Path, large: Path) -> None:
     for name in ("pcapng-example.pcapng.zst", "mime-header-size-limit.pcap.gz"):
         with pytest.raises(CaptureError, match="expected a file that is not packed, got (zstd|gzip).*unpack it first"):
@@ -214,6 +215,7 @@ def test_a_damaged_file_is_reported_and_its_whole_frames_are_there(tmp_path: Pat
     assert everything(index[20:]) == everything(Capture(path, strict=False))[20:]
 
 
+@pytest.mark.slow
 def test_a_file_that_changed_since_is_reported(large: Path) -> None:
     index = Capture(large).index()
     rest = index[39_000:]
@@ -225,6 +227,7 @@ def test_a_file_that_changed_since_is_reported(large: Path) -> None:
         rest.count()
 
 
+@pytest.mark.slow
 def test_a_file_object_has_an_index_too_from_where_it_stands(large: Path) -> None:
     stream = io.BytesIO(b"before" + large.read_bytes())
     stream.seek(6)

@@ -81,6 +81,7 @@ def test_a_file_that_grows_while_it_is_read_gives_all_that_is_whole(tmp_path: Pa
     assert Capture(path, strict=False).count() == MANY + 1
 
 
+@pytest.mark.slow
 def test_a_packed_file_that_is_cut_or_grows_while_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "file.gz"
     noise = HEAD + b"".join(record(0)[:8] + (1000).to_bytes(4, "little") * 2 + os.urandom(1000) for _ in range(MANY))

@@ -217,6 +217,7 @@ def test_a_class_that_cannot_travel_is_refused_before_a_file_is_made(tmp_path: P
     assert not (tmp_path / "none.pcapng").exists()
 
 
+@pytest.mark.slow
 def test_the_command_line_prints_what_a_file_offers(path: Path, tmp_path: Path) -> None:
     def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
         here = Path(__file__).parent.parent.parent

@@ -398,6 +398,7 @@ def test_a_trailer_that_a_cut_moves_onto_an_address_is_counted() -> None:
 XNS = {"src": f"1#{MACS}:09#5", "dst": f"2#{MACS}:09#6"}
 
 
+@pytest.mark.slow
 def test_an_error_that_quotes_a_cut_packet_keeps_no_host() -> None:
     whole = bytes(E / IDP(**XNS) / Error(number=1) / IDP(**XNS) / Echo() / b"abcd")
     assert not rewritten(Frame(whole), **MAPS)[1].left

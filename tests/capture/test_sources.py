@@ -41,6 +41,7 @@ def test_two_readers_of_one_file_object_do_not_disturb_each_other() -> None:
     assert all(one == other and one.number == other.number for one, other in pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packer", PACKERS)
 def test_little_that_unpacks_to_much_is_unpacked_in_pieces(packer: str) -> None:
     packed = PACKERS[packer](HEAD + record(60_000) * 1000)

@@ -347,6 +347,7 @@ def test_a_damaged_file_gives_its_whole_rows_and_then_the_error() -> None:
     assert rows == 23
 
 
+@pytest.mark.slow
 def test_blocks_are_of_bounded_size(tmp_path: Path) -> None:
     path = tmp_path / "many.pcap"
     Capture.of([Frame(bytes(60), i) for i in range(50_000)]).write(path)

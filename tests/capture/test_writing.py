@@ -89,6 +89,7 @@ def test_capinfos_tells_the_section_and_the_interfaces(full: Path) -> None:
         assert line in reported, line
 
 
+@pytest.mark.slow
 def test_tshark_resolves_our_names_and_counts_our_drops(full: Path, tshark) -> None:
     shown = run(
         "tshark",
@@ -402,6 +403,7 @@ def test_the_resolution_of_an_interface_is_kept_and_so_is_every_time(tmp_path: P
     ]
 
 
+@pytest.mark.slow
 def test_microseconds_of_a_pcap_file_stay_microseconds_as_tshark_has_them(tmp_path: Path, tshark) -> None:
     path = tmp_path / "web.pcapng"
     Capture(CORPUS / "web.pcap").write(path)

@@ -112,6 +112,7 @@ def declared() -> type[Header]:
     return Load
 
 
+@pytest.mark.slow
 def test_a_new_kind_of_the_tree_touches_three_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """`declare/kinds.py`: these classes. `schema/kinds.py`: these rows. `__init__.pyi`: the names. Then it has everything."""
 

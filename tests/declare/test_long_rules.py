@@ -131,6 +131,7 @@ def test_long_rules_take_steps_in_proportion(make: Callable[[int], Any]) -> None
     is_linear(use, lambda n: n, 30)
 
 
+@pytest.mark.slow
 def test_columns_of_a_header_with_a_long_condition_are_those_of_its_objects() -> None:
     with bindings():
 

@@ -42,6 +42,7 @@ class Counting:
         return Inflater()
 
 
+@pytest.mark.slow
 def test_final_deflate_blocks_cost_in_proportion_to_their_number(monkeypatch) -> None:
     costs = []
     for n in (4000, 8000, 16000):

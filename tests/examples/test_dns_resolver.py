@@ -140,6 +140,7 @@ def resolver(request, lab, program):
         yield client, Upstream(unanswered)
 
 
+@pytest.mark.slow
 def test_a_name_is_requested_once_and_then_remembered(resolver) -> None:
     client, upstream = resolver
     client.ask("www.example", id=1)

@@ -167,6 +167,7 @@ def spoilt(sound: list[Packet], seed: int, count: int) -> list[Any]:
     return found
 
 
+@pytest.mark.slow
 def test_every_field_of_sound_packets(tshark: Tshark, sound: list[Packet]) -> None:
     compare(tshark, sound)
 
@@ -179,6 +180,7 @@ def test_every_field_verdict_and_fault_of_spoilt_packets(tshark: Tshark, sound: 
     assert len(set(said)) > 60 and any(text.endswith("cut by the capture") for text in said)
 
 
+@pytest.mark.slow
 def test_the_catalogue_of_malformed_packets(tshark: Tshark, harbour: Any, sound: list[Packet]) -> None:
     cases = [case for packet in (sound[1], sound[2], sound[4]) for case in malformed(packet)]
     names = {header.__name__.lower() for header in vars(harbour).values()}
@@ -219,6 +221,7 @@ def test_xns_over_what_carries_it(with_xns: Tshark, carrier: str) -> None:
     compare(with_xns, [*packets, *spoilt([pl.dissect(packet) for packet in packets], 2, 250)])
 
 
+@pytest.mark.slow
 def test_xns_in_udp_is_known_by_its_look(with_xns: Tshark) -> None:
     layers = with_xns.ask([Ether() / IP / UDP(sport=6000, dport=6001) / bytes(packet) for packet in OF_XNS[:6]])
     assert [differences(packet if isinstance(packet, Packet) else Packet((packet,)), found) for packet, found in zip([pl.dissect(bytes(p), IDP) for p in OF_XNS[:6]], layers, strict=True)] == [[]] * 6  # fmt: skip
@@ -235,6 +238,7 @@ def test_the_line_of_a_nethub(with_xns: Tshark) -> None:
     assert [one.get("name") for one in found] == ["xns_idp", "xns_spp", "xns_idp", "xns_pex", "xns_idp", "xns_echo"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dodo_checksums.pcap", "bsd-bsd.pcap"])
 def test_captures_of_others(with_xns: Tshark, name: str) -> None:
     packets = [frame.packet() for frame in Capture(CORPUS / name)]

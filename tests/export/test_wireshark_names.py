@@ -90,6 +90,7 @@ def test_hostile_members_and_texts_are_only_shown(tmp_path: Path) -> None:
         assert not list(tmp_path.rglob("pwned")) and not Path("pwned").exists()
 
 
+@pytest.mark.slow
 def test_what_fills_items_up_is_skipped(tmp_path: Path) -> None:
     with bindings():
 

@@ -86,6 +86,7 @@ def test_an_old_name_gives_the_new_one_and_warns(old: str, new: str) -> None:
     assert old not in dir(pl)  # nor offered where names are completed
 
 
+@pytest.mark.slow
 def test_a_star_import_gives_the_old_names_and_warns_of_none() -> None:
     program = "from packetlab import *; assert octets is fixed_bytes and Octets is Bytes; from packetlab import octets"
     done = subprocess.run([sys.executable, "-W", "always", "-c", program], capture_output=True, text=True, check=True)

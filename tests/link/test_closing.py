@@ -112,6 +112,7 @@ def test_the_other_end_of_a_wire_in_memory_hears_of_it() -> None:
             other.receive(timeout=timeout)
 
 
+@pytest.mark.slow
 def test_rings_and_recordings_end_with_their_interface(lab: Lab) -> None:
     a, b, c = (lab.host(name) for name in "abc")
     for host in (b, c):

@@ -54,6 +54,7 @@ def inside(lab: Lab, setup: str, folder: Path, **environment: str) -> subprocess
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_home_and_temporary_folders_that_cannot_be_written(lab: Lab, tmp_path: Path) -> None:
     place = str(tmp_path / "place")
     done = inside(lab, READ_ONLY, tmp_path, HOME=place, TMPDIR=place, XDG_CACHE_HOME=f"{place}/cache")
@@ -61,11 +62,13 @@ def test_a_home_and_temporary_folders_that_cannot_be_written(lab: Lab, tmp_path:
     assert done.stdout.count("PASS") == 2
 
 
+@pytest.mark.slow
 def test_no_shared_memory(lab: Lab, tmp_path: Path) -> None:
     done = inside(lab, NO_SHARED_MEMORY, tmp_path)
     assert done.stdout.endswith("all done\n"), done.stderr
 
 
+@pytest.mark.slow
 def test_what_others_left_in_the_temporary_folder_is_not_touched(lab: Lab, tmp_path: Path) -> None:
     shared, victim = tmp_path / "tmp", tmp_path / "victim"
     shared.mkdir()
@@ -140,6 +143,7 @@ def test_the_namespace_helper_is_named_where_it_can_start_nothing(lab: Lab) -> N
         a.run("true")
 
 
+@pytest.mark.slow
 def test_a_fleet_does_its_work_here_where_no_workers_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     no_threads(monkeypatch)
     fleet = scan(CORPUS / "d*.pcap", workers=4, batch_bytes=1)

@@ -49,6 +49,7 @@ def test_frames_on_a_schedule_are_dropped(lab) -> None:
     assert rolled(b, 4) == [1, 3, 4, 6]
 
 
+@pytest.mark.slow
 def test_loss_is_by_the_seed(lab) -> None:
     a, b, c = lab.host("a"), lab.host("b"), lab.host("c")
     lab.link(a, b, loss=0.5, seed=1)

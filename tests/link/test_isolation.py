@@ -39,6 +39,7 @@ def trap(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_relay_of_a_link_imports_nothing_from_the_current_folder(lab: Lab, trap: Path) -> None:
     code = """
         import os, packetlab as pl
@@ -54,6 +55,7 @@ def test_the_relay_of_a_link_imports_nothing_from_the_current_folder(lab: Lab, t
     assert not (trap / "marks").exists()
 
 
+@pytest.mark.slow
 def test_the_workers_of_a_fleet_import_nothing_from_the_current_folder(trap: Path) -> None:
     code = f"""
         import threading, packetlab as pl
@@ -104,6 +106,7 @@ def test_a_status_that_is_none_ends_the_wait_with_an_error(said: bytes) -> None:
         os.close(fd)
 
 
+@pytest.mark.slow
 def test_garbage_on_the_line_to_the_namespace_helper_ends_in_an_error() -> None:
     for said in (b"hello", b"\xff", b"[]", b"null", b"{}", b'{"errno": 1}'):
         with Lab() as lab:
@@ -137,6 +140,7 @@ def test_errors_of_one_word_keep_it(lab: Lab) -> None:
         lab._ask("listening", host="nobody")
 
 
+@pytest.mark.slow
 def test_programs_and_labs_say_so_where_descriptors_run_out(lab: Lab, tmp_path: Path) -> None:
     code = """
         import os, resource, packetlab as pl
@@ -176,6 +180,7 @@ def test_programs_and_labs_say_so_where_descriptors_run_out(lab: Lab, tmp_path: 
     assert done.stdout == "[24]\n", done.stderr
 
 
+@pytest.mark.slow
 def test_a_link_whose_relay_has_ended_says_so(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(PacketlabError, match=r"link a -- b: expected a relay .* status -9"), Lab() as ours:
         a, b = ours.host("a"), ours.host("b")

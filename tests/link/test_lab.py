@@ -269,6 +269,7 @@ def test_a_killed_process_with_a_forked_child_leaves_nothing_behind(lab: Lab) ->
         os.kill(child, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_an_interrupt_of_the_process_group_does_not_end_the_lab(lab: Lab) -> None:
     program = textwrap.dedent("""
         import os, signal
@@ -346,6 +347,7 @@ def interpreter_for_everybody() -> list[str]:
     pytest.skip("no Python here that an ordinary user may run")
 
 
+@pytest.mark.slow
 def test_an_ordinary_user_has_a_lab_and_hears_what_an_interface_needs(lab: Lab) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
@@ -376,6 +378,7 @@ except NeedsPrivilege as error:
 """
 
 
+@pytest.mark.slow
 def test_a_refusal_says_which_setting_refuses_and_what_to_do(lab: Lab) -> None:
     done = subprocess.run([sys.executable, "-c", REFUSED], capture_output=True, text=True, cwd=ROOT)
     assert "Lab: expected user.max_user_namespaces above 0, got" in done.stdout, done.stderr

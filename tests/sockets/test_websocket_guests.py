@@ -231,6 +231,7 @@ def test_a_flood_does_not_hold_up_a_readers_timeout(listener, guests, kind: str)
         flooding.join(PATIENCE)
 
 
+@pytest.mark.slow
 def test_one_who_pings_and_does_not_read_is_read_no_further(listener, guests) -> None:
     guest = guests()
     conn = handshaken(guest, listener)

@@ -58,6 +58,7 @@ def read_all(listener, client, place, at: int) -> tuple[int, str]:
     return count, ended
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["xns", "inet"])
 def test_an_interrupt_of_a_read_loses_no_frame_without_saying_so(family: str) -> None:
     a, b = pair()

@@ -180,6 +180,7 @@ def test_a_stack_that_came_often_is_read_lazily_and_the_same(frame: bytes) -> No
     assert same(frame)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_captures_hold_the_same_packets_read_lazily(path: Path) -> None:
     frames: dict[Any, list[bytes]] = defaultdict(list)
@@ -194,6 +195,7 @@ def test_captures_hold_the_same_packets_read_lazily(path: Path) -> None:
             same(data, first, [list(QUESTIONS)[(number * 2 + way) % len(QUESTIONS)] for way in range(2)])
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=amount(60, 2000))
 def test_drawn_bytes_are_read_the_same(data: st.DataObject) -> None:

@@ -372,6 +372,7 @@ def test_sources_of_generated_code_go_with_it() -> None:
         assert 0 < sum(name.startswith("<packetlab Gone.") for name in linecache.cache) <= 3
 
 
+@pytest.mark.slow
 def test_a_header_may_have_any_number_of_bindings_with_conditions() -> None:
     with bindings():
         made_ = [

@@ -105,6 +105,7 @@ def test_towers_of_any_height_are_the_same_bytes_in_dpkt(tower: str) -> None:
     assert type(TOWERS["GRE"](5).to_dpkt()).__module__ == "dpkt.ethernet"
 
 
+@pytest.mark.slow
 def test_what_dpkt_fails_at_is_not_read_again_for_every_header_around_it() -> None:
     with bindings():
 

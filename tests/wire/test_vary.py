@@ -420,6 +420,7 @@ def test_a_damaged_frame_tells_its_row_and_the_fields_that_differ() -> None:
     assert report.differing == dict.fromkeys(["Ether.dst", "IPv4.ttl", "IPv4.src", "payload", "size"], 1)
 
 
+@pytest.mark.slow
 def test_fields_that_may_change_on_the_way_are_left_out() -> None:
     routed = [rows.packet(row).replace(IPv4, ttl=63).replace(Ether, src=5) for row in range(1000)]
     report = rows.check(routed)

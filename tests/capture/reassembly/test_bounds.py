@@ -193,6 +193,7 @@ def test_a_flood_of_flows_costs_as_much_each_and_keeps_to_the_memory(flags: int)
     assert peak(lambda: run(given)) < 1_500_000
 
 
+@pytest.mark.slow
 def test_streams_that_are_over_go_though_the_clock_of_the_capture_stands_still() -> None:
     streams = Streams(memory=1_000_000)
     for i in range(2000):

@@ -58,6 +58,7 @@ def six(offset: int, data: bytes, more: bool, id: int = 5) -> bytes:
     return bytes(Ether() / ip / Fragment(next_header=17, offset=offset // 8, more=int(more), id=id) / data)
 
 
+@pytest.mark.slow
 @given(st.integers(1, 900), st.sampled_from([8, 64, 200]), st.booleans(), st.randoms())
 def test_datagrams_that_scapy_cut_come_back_in_any_order(size, cut, ipv6, shuffle) -> None:
     whole = datagram(size, ipv6)

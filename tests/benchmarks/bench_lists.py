@@ -1,7 +1,8 @@
 """How fast lists of items are read and built, as ratios to dpkt in one run: ``python tests/benchmarks/bench_lists.py``.
 
 The options of DHCP (RFC 2132) and the answers of DNS (RFC 1035 section 4.1.3, names as pointers), declared here as a user
-would, and TLVs beside the least loop that keeps type and value of each.
+would, those of TCP (RFC 9293 section 3.2), and TLVs beside the least loop that keeps type and value of each. Where all items are
+looked at, type and value of each are read.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ import dpkt  # noqa: E402
 from run import race, tell  # noqa: E402
 
 from packetlab import (  # noqa: E402
+    TCP,
     U8,
     U16,
     U32,
     Bytes,
     Header,
+    TCPOption,
     auto,
     count_of,
     dissect,
@@ -114,6 +117,10 @@ OPTIONS = [(53, b"\2"), (54, b"\x0a\0\0\1"), (51, b"\0\0\x0e\x10"), (1, b"\xff\x
 LIST = bytes(TLVs(items=[TLV(kind=i + 1, data=bytes(i)) for i in range(8)] + [TLV(kind=0, data=b"")]))
 
 
+SEGMENT = bytes(TCP(options=[TCPOption(kind=2, data=b"\5\xb4"), TCPOption(kind=4), TCPOption(kind=8, data=bytes(8)),
+                             TCPOption(kind=1), TCPOption(kind=3, data=b"\7")]))  # fmt: skip
+
+
 def offer() -> bytes:
     return bytes(Offer(options=[*(Option(kind=kind, data=data) for kind, data in OPTIONS), Option(kind=255)]))
 
@@ -143,7 +150,15 @@ def by_hand() -> list[tuple[int, bytes]]:
     return found
 
 
-DHCP, DNS = offer(), answers()
+def tlvs() -> bytes:
+    return bytes(TLVs(items=[*(TLV(kind=kind, data=data) for kind, data in VALUES)]))
+
+
+def tlvs_by_hand() -> bytes:
+    return b"".join([struct.pack("BB", kind, len(data)) + data for kind, data in VALUES])
+
+
+DHCP, DNS, VALUES = offer(), answers(), by_hand()
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
@@ -154,7 +169,17 @@ if __name__ == "__main__":
     assert [(t.kind, t.data) for t in dissect(LIST, TLVs)[TLVs].items] == by_hand()
     for title, ours, theirs in (
         ("DHCP with 8 options", lambda: dissect(DHCP, Offer)[Offer].options, lambda: dpkt.dhcp.DHCP(DHCP)),
+        (
+            "DHCP with 8 options, all looked at",
+            lambda: [(o.kind, o.data) for o in dissect(DHCP, Offer)[Offer].options],
+            lambda: [(kind, data) for kind, data in dpkt.dhcp.DHCP(DHCP).opts],
+        ),
         ("DNS with 8 answers", lambda: dissect(DNS, Message)[Message].records, lambda: dpkt.dns.DNS(DNS)),
+        (
+            "TCP with 5 options",
+            lambda: dissect(SEGMENT, TCP)[TCP].options,
+            lambda: dpkt.tcp.parse_opts(dpkt.tcp.TCP(SEGMENT).opts),
+        ),
     ):
         tell(title, race({"packetlab": ours, "dpkt": theirs}, seconds), "packetlab", {"dpkt": 2})
     assert offer_dpkt()[236:] == DHCP[236:] and answers_dpkt() == DNS
@@ -163,5 +188,7 @@ if __name__ == "__main__":
         ("DNS with 8 answers, built", answers, answers_dpkt),
     ):
         tell(title, race({"packetlab": mine, "dpkt": other}, seconds), "packetlab", {"dpkt": 2})
-    tlvs = {"packetlab": lambda: dissect(LIST, TLVs)[TLVs].items, "a loop by hand": by_hand}
-    tell("8 TLVs by until=", race(tlvs, seconds), "packetlab", {})
+    assert tlvs() == tlvs_by_hand() == LIST
+    read = {"packetlab": lambda: dissect(LIST, TLVs)[TLVs].items, "a loop by hand": by_hand}
+    tell("8 TLVs by until=", race(read, seconds), "packetlab", {})
+    tell("8 TLVs by until=, built", race({"packetlab": tlvs, "a loop by hand": tlvs_by_hand}, seconds), "packetlab", {})

@@ -42,7 +42,9 @@ class FieldProperty(property, Field):
         kind = self.kind
         plain = type(kind).value is Kind.value or (kind.wire == "number" and kind.names is None)
         # Bytes that have a default are None only where a header was cut, and then that is their value.
-        there = kind.wire in ("bytes", "open") and self.default is not REQUIRED and self.condition is None and not self.pad
+        there = (
+            kind.wire in ("bytes", "open") and self.default is not REQUIRED and self.condition is None and not self.pad
+        )
         as_kept = plain and self.rule is None and (there or kind.wire == "number")
         return attrgetter(self.slot) if as_kept else self._read_first
 

@@ -72,9 +72,7 @@ def draw(rows: Sequence[LadderRow], columns: Sequence[str], time: str, start: in
         parts.append(_row(row, y, place[row.source], place[row.destination], apart))
         if row.notes:
             said = _cut("; ".join(row.notes), 2 * NOTES)
-            parts.append(
-                f'<text class="n{style(row.notes) or "odd"}" x="{right + 14}" y="{y + 4}">{safe(said)}</text>'
-            )
+            parts.append(f'<text class="n{style(row.notes) or "odd"}" x="{right + 14}" y="{y + 4}">{safe(said)}</text>')
     return "".join([*parts, "</svg>"])
 
 

@@ -99,7 +99,9 @@ def rewritten(path: Path, rounds: int) -> None:
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     contenders = {
-        "packetlab, with the extra `fast`": lambda: packetlab("import numba; from packetlab.capture import loops; loops.WORTH_COMPILING = 0"),
+        "packetlab, with the extra `fast`": lambda: packetlab(
+            "import numba; from packetlab.capture import loops; loops.WORTH_COMPILING = 0"
+        ),
         "packetlab, without": lambda: packetlab("sys.modules['numba'] = None"),
     }
     goals = dict(zip(contenders, (2, 1), strict=True))

@@ -178,7 +178,9 @@ def test_the_loop_finds_in_recorded_frames_what_the_scan_finds() -> None:
             rows = np.flatnonzero(some.which == place)
             first, ends = first_header(interface.linktype), some.starts + some.sizes
             if first in USUAL and len(rows):
-                by_loop += len(rows) - len(Loops(None).locate(some, first, rows, ends, some.wire_sizes > some.sizes, 0)[1])
+                by_loop += len(rows) - len(
+                    Loops(None).locate(some, first, rows, ends, some.wire_sizes > some.sizes, 0)[1]
+                )
     assert by_loop > 300
 
 

@@ -56,7 +56,10 @@ class Loops:
         most = HEADERS * len(rows)
         sizes = [ROOM * most * width for width in NOTES.values()]
         alone = self.room is not None and len(batch.interfaces) == 1
-        arrays = [self.room(name, size, np.int64) if alone else np.empty(size, np.int64) for name, size in zip(NOTES, sizes, strict=True)]
+        arrays = [
+            self.room(name, size, np.int64) if alone else np.empty(size, np.int64)
+            for name, size in zip(NOTES, sizes, strict=True)
+        ]
         counts, unfit = np.zeros(len(NOTES), np.int64), np.zeros(len(ends), bool)
         starts, data = np.ascontiguousarray(batch.starts), np.ascontiguousarray(batch.data)
         loops.compiled(source)(len(rows), data, rows, starts, ends, missing, unfit, most, base, *arrays, counts)
@@ -73,7 +76,9 @@ class Loops:
         if ("loop", first) not in known():
             known()["loop", first] = _written(first)
         source: str = known()["loop", first]
-        if not loops.worth(source, self.capture_size // 4):  # it takes some four times as long to compile as one for columns
+        if not loops.worth(
+            source, self.capture_size // 4
+        ):  # it takes some four times as long to compile as one for columns
             return ""
         loops.compiled(loops.RECORDS)
         loops.compiled(loops.REGIONS)
@@ -338,7 +343,9 @@ class LocateScanner(LoopScanner):
             at, size = (f"{at} + 4", 6) if size == 12 else (at, size)  # the host of an XNS address is a MAC address
             if size == 6:
                 name = f"mac{macs}"
-                role_of = f"{('src', 'dst').index(f.name)} if own else 2" if role.macs and f.name in ("src", "dst") else "2"
+                role_of = (
+                    f"{('src', 'dst').index(f.name)} if own else 2" if role.macs and f.name in ("src", "dst") else "2"
+                )
                 macs += 1
             elif size in (4, 16):
                 name = f"ip{ips}"

@@ -33,7 +33,7 @@ ANY = {
     "capture": 34,
     "codec": 36,
     "declare": 24,
-    "export": 38,
+    "export": 39,
     "packet": 31,
     "pattern": 25,
     "testing": 27,

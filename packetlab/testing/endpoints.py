@@ -8,14 +8,14 @@ from typing import Any
 from packetlab.declare.addresses import XNSAddress, ip_bytes, ip_text, mac_bytes, mac_text
 from packetlab.errors import PacketlabError, suggestion
 from packetlab.link.lab.unanswered import UnansweredAddress
-from packetlab.network.host import Place
+from packetlab.network.host import NetworkHost, Place
 from packetlab.packet.packet import Packet
 from packetlab.view.conversation import spoken
 
 XNS = 12  # bytes: network, host, socket
 
 
-def addresses(host: Any) -> frozenset[bytes]:
+def addresses(host: NetworkHost) -> frozenset[bytes]:
     """Return all addresses of a host, of whatever kind, as bytes."""
     found = {attachment.mac for attachment in host.attachments}
     try:
@@ -37,8 +37,8 @@ class Party:
     Raises PacketlabError for a text that is neither an address nor the name of a known host.
     """
 
-    def __init__(self, who: Any, known: Mapping[str, Any]) -> None:
-        self.host = known.get(who, who) if isinstance(who, str) else who
+    def __init__(self, who: Any, known: Mapping[str, NetworkHost]) -> None:
+        self.host: Any = known.get(who, who) if isinstance(who, str) else who
         named = getattr(who, "name", who) if not isinstance(who, UnansweredAddress) else who
         self.name = "anyone" if who is None else str(named)
         self._raw: frozenset[bytes] | None = None
@@ -98,7 +98,7 @@ def _among(address: bytes, wanted: Iterable[bytes] | None) -> bool:
     return wanted is None or address in wanted or (len(address) == XNS and address[4:10] in wanted)
 
 
-def names(hosts: Iterable[Any]) -> dict[str, str]:
+def names(hosts: Iterable[NetworkHost]) -> dict[str, str]:
     """Return the names of hosts by the texts of their addresses, as a ladder wants them."""
     found = {}
     for host in hosts:
@@ -107,7 +107,7 @@ def names(hosts: Iterable[Any]) -> dict[str, str]:
     return found
 
 
-def route(packet: Packet, hosts: Iterable[Any]) -> str:
+def route(packet: Packet, hosts: Iterable[NetworkHost]) -> str:
     """Return who sent a packet to whom, by the names of the hosts, where they have one, in one line."""
     known = {raw: str(host.name) for host in hosts for raw in addresses(host)}
     shown = "?", "?"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Protocol
+from typing import Protocol
 
 from packetlab.declare.wildcards import Known
+from packetlab.network.host import NetworkHost
 from packetlab.packet.packet import Packet
 from packetlab.packet.results import Change
 from packetlab.pattern.align import How
@@ -44,7 +45,7 @@ class Recorded(Timeline, Protocol):
     def allows(self, packet: Packet) -> bool:
         """Say whether a packet is one of those allowed."""
 
-    def _hosts(self) -> dict[str, Any]:
+    def _hosts(self) -> dict[str, NetworkHost]:
         """Return the hosts that are watched, by name."""
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from packetlab.capture import Capture, Frame, Writer
 from packetlab.declare.fields import Field
 from packetlab.errors import CaptureError, Mismatch, PacketlabError
+from packetlab.network.host import NetworkHost
 from packetlab.testing.failure_report import near, recorded
 from packetlab.testing.volatile import Volatile
 from packetlab.view.conversation import label
@@ -142,7 +143,7 @@ class Golden:
 
     @contextmanager
     def peer(
-        self, host: Any, kind: str, port: int, *, live: Callable[[Any], Any], side: str = "server", to: Any = None,
+        self, host: NetworkHost, kind: str, port: int, *, live: Callable[[Any], Any], side: str = "server", to: Any = None,
         volatile: Iterable[str | Field] = (), same: Callable[[bytes, bytes], bool] | None = None,
     ) -> Iterator[Any]:  # fmt: skip
         """Give a program under test its peer: the real one while recording, from then on one that replays the recording.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from packetlab.link.medium import Medium
+from packetlab.link.port import Port
 from packetlab.link.simnet import SimNetwork
 from packetlab.testing.timeline import SECOND, Expected, Quiet, Send, Timeline
 
@@ -17,7 +16,7 @@ class Player:
     """
 
     served = False  # a script goes on while somebody waits for what comes of it
-    ports: tuple[Any, ...] = ()
+    ports: tuple[Port, ...] = ()
 
     def __init__(self, tape: Timeline, medium: Medium) -> None:
         self.tape, self.medium = tape, medium
@@ -31,7 +30,7 @@ class Player:
         """Look at the tape as soon as time passes: there is something new to send."""
         self.due = self.medium.now
 
-    def take(self, port: Any, data: bytes, now: int) -> None:
+    def take(self, port: Port, data: bytes, now: int) -> None:
         """Nothing comes this way."""
 
     def failed(self, port: object, error: OSError) -> None:

@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 from packetlab.capture import Frame
 from packetlab.link.interface import Interface
 from packetlab.link.medium import Medium
+from packetlab.link.port import Port
 from packetlab.link.waits import start
+from packetlab.network.host import NetworkHost
 
 MOST = 100_000  # frames kept of a kernel's interface
 AT_ONCE = 1000  # of these fetched before others may look
@@ -45,7 +47,7 @@ class FrameSource:
     lost = 0
 
     @property
-    def hosts(self) -> dict[str, Any]:
+    def hosts(self) -> dict[str, NetworkHost]:
         """The hosts it knows, by name."""
         return {}
 
@@ -72,7 +74,7 @@ class SimSource(FrameSource):
         self._read = len(net._sent)
 
     @property
-    def hosts(self) -> dict[str, Any]:
+    def hosts(self) -> dict[str, NetworkHost]:
         return dict(self.net.hosts)
 
     def seen(self) -> list[Seen]:
@@ -110,11 +112,11 @@ class InterfaceSource(FrameSource):
     """
 
     served = False
-    ports: tuple[Any, ...] = ()
+    ports: tuple[Port, ...] = ()
 
     virtual = False
 
-    def __init__(self, interface: Interface, medium: Medium | None, hosts: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, interface: Interface, medium: Medium | None, hosts: Callable[[], dict[str, NetworkHost]]) -> None:
         self.interface, self.medium, self._hosts = interface, medium, hosts
         self.began = medium.now if medium is not None else time.monotonic_ns()
         self._start = time.time_ns()  # what the kernel stamps frames with
@@ -134,7 +136,7 @@ class InterfaceSource(FrameSource):
             raise
 
     @property
-    def hosts(self) -> dict[str, Any]:
+    def hosts(self) -> dict[str, NetworkHost]:
         return self._hosts()
 
     def _fetch(self) -> None:
@@ -170,7 +172,7 @@ class InterfaceSource(FrameSource):
                     self.lost += 1
             return len(self._frames) + self.lost > before
 
-    def take(self, port: Any, data: bytes, now: int) -> None:
+    def take(self, port: Port, data: bytes, now: int) -> None:
         """Nothing comes this way."""
 
     def failed(self, port: object, error: OSError) -> None:

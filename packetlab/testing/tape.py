@@ -17,6 +17,7 @@ from packetlab.capture import Capture
 from packetlab.engine.contract import nanoseconds
 from packetlab.errors import LocalProtocolError, Mismatch, PacketlabError, Stalled
 from packetlab.link.medium import Medium
+from packetlab.network.host import NetworkHost
 from packetlab.packet.packet import Packet
 from packetlab.pattern.align import Alignment, How, Member, align
 from packetlab.renamed import renamed
@@ -177,7 +178,7 @@ class Tape:
             )
         return 0 if optional else least, most
 
-    def _hosts(self) -> dict[str, Any]:
+    def _hosts(self) -> dict[str, NetworkHost]:
         return {name: host for source in self.sources for name, host in source.hosts.items()}
 
     def _end(self, who: object) -> Party:

@@ -158,7 +158,7 @@ class Canon:
             if (port := getattr(header, name)) >= EPHEMERAL
         }
 
-    def _tcp(self, packet: Packet, header: TCP) -> dict[str, Any]:
+    def _tcp(self, packet: Packet, header: TCP) -> dict[str, object]:
         changes: dict[str, object] = {}
         if self.volatile.relative:
             ends = _flow(packet, header)

@@ -41,12 +41,7 @@ class FieldProperty(property, Field):
     def _getter(self) -> Callable[[Any], Any]:
         kind = self.kind
         plain = type(kind).value is Kind.value or (kind.wire == "number" and kind.names is None)
-        # Bytes that have a default are None only where a header was cut, and then that is their value.
-        there = (
-            kind.wire in ("bytes", "open") and self.default is not REQUIRED and self.condition is None and not self.pad
-        )
-        as_kept = plain and self.rule is None and (there or kind.wire == "number")
-        return attrgetter(self.slot) if as_kept else self._read_first
+        return attrgetter(self.slot) if plain and kind.wire == "number" and self.rule is None else self._read_first
 
     def _read_first(self, header: HeaderBase) -> Any:
         """Write the function that reads the field from a header, and read it."""

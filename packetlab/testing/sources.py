@@ -116,7 +116,9 @@ class InterfaceSource(FrameSource):
 
     virtual = False
 
-    def __init__(self, interface: Interface, medium: Medium | None, hosts: Callable[[], dict[str, NetworkHost]]) -> None:
+    def __init__(
+        self, interface: Interface, medium: Medium | None, hosts: Callable[[], dict[str, NetworkHost]]
+    ) -> None:
         self.interface, self.medium, self._hosts = interface, medium, hosts
         self.began = medium.now if medium is not None else time.monotonic_ns()
         self._start = time.time_ns()  # what the kernel stamps frames with

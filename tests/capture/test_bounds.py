@@ -278,3 +278,13 @@ def test_a_stream_that_is_read_once_says_that_it_does_not_pickle() -> None:
 
 def test_steps_are_counted() -> None:
     assert steps(lambda: [len("x") for _ in range(100)]) > 100
+
+
+def test_frames_one_at_a_time_hold_a_few_mib_whatever_the_file_has(tmp_path: Path) -> None:
+    frames = [Frame(bytes(1000), n) for n in range(9000)]
+    Capture.of(frames[:3000]).write(tmp_path / "small.pcap")
+    Capture.of(frames).write(tmp_path / "large.pcap")
+    small, large = (
+        peak(lambda name=name: sum(1 for _ in Capture(tmp_path / name))) for name in ("small.pcap", "large.pcap")
+    )
+    assert large < small + 200_000 and large < 6_000_000

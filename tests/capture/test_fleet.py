@@ -167,6 +167,7 @@ def test_where_there_is_room_for_few_processes_the_work_is_done_all_the_same(bes
 
 
 def leave(code: int) -> None:
+    assert multiprocessing.parent_process() is not None, "a job that ends its worker is done here"
     if code < 0:
         os.kill(os.getpid(), -code)
     os._exit(code)
@@ -242,8 +243,11 @@ import packetlab as pl
 def end(capture):
     os.kill(os.getpid(), 9)
 
-threading.Thread(target=threading.Event().wait, daemon=True).start()
 print("from the top", flush=True)
+if sys.argv[3] != "alone":
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+elif __name__ == "__main__":  # each worker is alone when it imports this
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
 try:
     fleet = pl.scan(sys.argv[1], workers=2, batch_bytes=1)
     print(list(fleet.map(end)) if sys.argv[2] == "end" else sum(block.rows for block in fleet.table("file")))
@@ -270,8 +274,11 @@ def test_a_program_that_works_when_it_is_imported_does_no_job_twice(tmp_path: Pa
     again = ["from the top"] * 3
     words, errors, code = run("count", "raise")
     assert (words, code) == (sorted([*again, str(rows)]), 0) and errors.count("An attempt has been made") == 2
-    words, errors, code = run("end", "print")  # these workers begin, and are ended by their first job
-    assert (words[0], code) == ("BrokenProcessPool", 0) and set(words[1:]) == {"RuntimeError", "from the top"}, errors
+    for threads in ("beside", "alone"):
+        words, errors, code = run("end", threads)  # these workers begin, and are ended by their first job
+        assert (words[0], code) == ("BrokenProcessPool", 0) and set(words[1:]) == {"RuntimeError", "from the top"}, (
+            errors
+        )
 
 
 @pytest.mark.timeout(60)

@@ -39,7 +39,7 @@ class ByteSource:
         self.offset = 0
         self.fault: CaptureError | None = None
         self.ended = False  # the stream gave nothing any more
-        self.chunk = CHUNK
+        self.chunk = min(CHUNK, 1 << 20)
         self._head = self._read(PACKED_CHUNK)
         while 0 < len(self._head) < 4:
             more = self._read(4)
@@ -335,6 +335,7 @@ class Window(Bytes):
 
     def __init__(self, source: ByteSource) -> None:
         super().__init__(source)
+        source.chunk = CHUNK
         self._memory = bytearray(2 * CHUNK)
         self.data = memoryview(self._memory)[:0]
 

@@ -87,7 +87,9 @@ class Pool:
         self._broken = ""
         self._end = Finalize(self, _end, (self._workers,), exitpriority=0)  # at the latest when the program ends
         # A fork in a program with threads may hang; without threads it is the quicker start, and needs no importable main.
-        if workers > 1 and threading.active_count() == 1:
+        # What a worker imports as the program may start none: the first has no check for that, multiprocessing's second has.
+        imported = getattr(multiprocessing.current_process(), "_inheriting", False)
+        if workers > 1 and threading.active_count() == 1 and not imported:
             with suppress(*NO_ROOM, RuntimeError):  # the last: while the program ends
                 self._start(workers, "fork")
         elif workers > 1 and (sys.flags.safe_path or not sys.flags.ignore_environment):

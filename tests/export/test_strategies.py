@@ -63,7 +63,11 @@ def test_any_stack_that_bindings_allow_reads_back(packet: Packet) -> None:
 
 @pytest.mark.slow
 def test_stacks_are_several_layers_deep() -> None:
-    found = find(pl.strategies.packets(), lambda packet: len(packet.layers) >= 4, settings=settings(database=None))
+    found = find(
+        pl.strategies.packets(),
+        lambda packet: len(packet.layers) >= 4,
+        settings=settings(database=None, max_examples=1000),
+    )
     assert readable(found)
 
 

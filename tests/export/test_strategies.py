@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, find, given, settings, strategies as st
+from hypothesis import HealthCheck, Phase, find as find_with, given, settings, strategies as st
 from hypothesis.errors import NonInteractiveExampleWarning
 
 import packetlab as pl
@@ -35,6 +36,9 @@ from tests.conftest import amount
 
 DECLARED = [cls for cls in declared() if cls.__module__.startswith("packetlab.")]
 RELAXED = settings(max_examples=amount(20, 500), suppress_health_check=list(HealthCheck))
+
+# What is rare is looked for in as many examples as it takes, whatever an ordinary run tries.
+find = partial(find_with, settings=settings(database=None, max_examples=2000))
 
 
 def readable(packet: Packet) -> bool:

@@ -2,7 +2,8 @@
 
 The options of DHCP (RFC 2132) and the answers of DNS (RFC 1035 section 4.1.3, names as pointers), declared here as a user
 would, those of TCP (RFC 9293 section 3.2), and TLVs beside the least loop that keeps type and value of each. Where all items are
-looked at, type and value of each are read.
+looked at, type and value of each are read. dpkt gives the options of DHCP and TCP as pairs, and the TLVs of CDP as objects,
+like packetlab.
 """
 
 from __future__ import annotations
@@ -112,6 +113,23 @@ class TLVs(Header):
     items: tuple[TLV, ...] = many(until=field("kind") == 0)
 
 
+class Entry(Header):
+    """A TLV of CDP."""
+
+    type: U16
+    length: U16 = auto(size_of("self"))
+    data: Bytes
+
+
+class Entries(Header):
+    """A message of CDP, here up to an item of type 0."""
+
+    version: U8 = 2
+    ttl: U8 = 180
+    checksum: U16 = 0
+    items: tuple[Entry, ...] = many(until=field("type") == 0)
+
+
 OPTIONS = [(53, b"\2"), (54, b"\x0a\0\0\1"), (51, b"\0\0\x0e\x10"), (1, b"\xff\xff\xff\0"), (3, b"\x0a\0\0\1"),
            (6, b"\x08\x08\x08\x08\x08\x08\x04\x04"), (15, b"example.com"), (12, b"host-1")]  # fmt: skip
 LIST = bytes(TLVs(items=[TLV(kind=i + 1, data=bytes(i)) for i in range(8)] + [TLV(kind=0, data=b"")]))
@@ -150,6 +168,23 @@ def by_hand() -> list[tuple[int, bytes]]:
     return found
 
 
+def entries() -> bytes:
+    return bytes(Entries(items=[*(Entry(type=kind, data=data) for kind, data in VALUES)]))
+
+
+def entries_dpkt() -> bytes:
+    return ENTRIES[:4] + b"".join([bytes(dpkt.cdp.CDP.TLV(type=kind, data=data)) for kind, data in VALUES])
+
+
+def read_dpkt() -> list[dpkt.cdp.CDP.TLV]:
+    # Not dpkt.cdp.CDP, which reads each item twice and keeps its bytes.
+    found, rest = [], ENTRIES[4:]
+    while rest:
+        found.append(dpkt.cdp.CDP.TLV(rest))
+        rest = rest[len(found[-1]) :]
+    return found
+
+
 def tlvs() -> bytes:
     return bytes(TLVs(items=[*(TLV(kind=kind, data=data) for kind, data in VALUES)]))
 
@@ -159,6 +194,7 @@ def tlvs_by_hand() -> bytes:
 
 
 DHCP, DNS, VALUES = offer(), answers(), by_hand()
+ENTRIES = entries()
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
@@ -166,6 +202,9 @@ if __name__ == "__main__":
     seconds = parser.parse_args().seconds
     assert [(o.kind, o.data) for o in dissect(DHCP, Offer)[Offer].options[:-1]] == dpkt.dhcp.DHCP(DHCP).opts
     assert [a.data for a in dissect(DNS, Message)[Message].records] == [a.rdata for a in dpkt.dns.DNS(DNS).an]
+    assert [(e.type, e.data) for e in dissect(ENTRIES, Entries)[Entries].items] == [
+        (e.type, e.data) for e in read_dpkt()
+    ]
     assert [(t.kind, t.data) for t in dissect(LIST, TLVs)[TLVs].items] == by_hand()
     for title, ours, theirs in (
         ("DHCP with 8 options", lambda: dissect(DHCP, Offer)[Offer].options, lambda: dpkt.dhcp.DHCP(DHCP)),
@@ -175,6 +214,7 @@ if __name__ == "__main__":
             lambda: [(kind, data) for kind, data in dpkt.dhcp.DHCP(DHCP).opts],
         ),
         ("DNS with 8 answers", lambda: dissect(DNS, Message)[Message].records, lambda: dpkt.dns.DNS(DNS)),
+        ("8 TLVs of CDP by until=", lambda: dissect(ENTRIES, Entries)[Entries].items, read_dpkt),
         (
             "TCP with 5 options",
             lambda: dissect(SEGMENT, TCP)[TCP].options,
@@ -182,10 +222,11 @@ if __name__ == "__main__":
         ),
     ):
         tell(title, race({"packetlab": ours, "dpkt": theirs}, seconds), "packetlab", {"dpkt": 2})
-    assert offer_dpkt()[236:] == DHCP[236:] and answers_dpkt() == DNS
+    assert offer_dpkt()[236:] == DHCP[236:] and answers_dpkt() == DNS and entries_dpkt() == ENTRIES
     for title, mine, other in (
         ("DHCP with 8 options, built", offer, offer_dpkt),
         ("DNS with 8 answers, built", answers, answers_dpkt),
+        ("8 TLVs of CDP, built", entries, entries_dpkt),
     ):
         tell(title, race({"packetlab": mine, "dpkt": other}, seconds), "packetlab", {"dpkt": 2})
     assert tlvs() == tlvs_by_hand() == LIST

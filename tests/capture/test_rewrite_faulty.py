@@ -43,6 +43,7 @@ from packetlab.bulk.batch import Batch
 from packetlab.capture.flows.numbers import flow_numbers
 from packetlab.declare.kinds import Address, Int, Items
 from tests.conftest import amount
+from tests.growth import is_linear
 
 IP = {"0.0.0.0/1": "128.0.0.0/1", "128.0.0.0/1": "0.0.0.0/1", "::/1": "8000::/1", "8000::/1": "::/1"}
 KEPT = {port ^ flip for port in (4789, 1701, 8472) for flip in (0, 0x8000)}  # ports that say what follows
@@ -342,3 +343,15 @@ def test_an_acknowledgment_in_gre_is_stepped_over_whatever_the_version() -> None
         assert bytes(made.data)[: len(frame) - len(bytes(inner))] == frame[: len(frame) - len(bytes(inner))]
         ends = made.packet()[IPv4, 1]
         assert (str(ends.src), str(ends.dst)) == ("192.168.2.3", "192.168.9.9")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lower", [VLAN(id=1), IPv4(**FOUR)], ids=["tags", "tunnels"])
+def test_a_frame_read_as_objects_costs_as_much_as_it_has_headers(lower: Header) -> None:
+    def make(count: int) -> Capture:
+        packet = IPv4(**FOUR, protocol=17) / b"cut"  # in the middle of the ports, so no scan goes over it
+        for _ in range(count):
+            packet = lower / pl.dissect(bytes(packet), type(packet.layers[0]))
+        return Capture.of([Ether() / packet])
+
+    is_linear(lambda capture: list(capture.rewrite(ttl=5)), make, 80)

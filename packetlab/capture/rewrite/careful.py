@@ -60,12 +60,14 @@ class _Frame:
         found: list[_Layer] = []
         headers, data = packet.layers, bytes(packet)
         filled = any(any(data[one:last]) for one, last in where.trailers.values())
+        bodies = packet._build()[0]
         sums: dict[int, dict[str, bool]] = {}
         for (i, _, name), said in checked(packet).items():
             sums.setdefault(i, {})[name] = said is not Verdict.UNVERIFIED
         if len(headers) > MOST:
             left[f"what stands after {MOST} headers of a frame"] += 1
             headers = headers[:MOST]
+        whole = all_here(packet, bodies, len(headers)) if any(one._declaration.after for one in headers) else []
         for i, header in enumerate(headers):
             begin, end = where.layers[i]
             more = i + 1 < len(packet.layers)
@@ -76,7 +78,7 @@ class _Frame:
                 header, [self.start + one for one in (begin, inner, stop, rest)], spans.get(i, []), self.start
             )
             layer.last, layer.wholes = not more, sums.get(i, {})
-            unread = _unread(packet, i, inner < end or filled)
+            unread = _unread(Derivation(packet, i, bodies), whole, inner < end or filled)
             if unread is not None:
                 left[f"{type(header).__name__}.{unread}, which is cut off or faulty"] += 1
             found.append(layer)
@@ -210,14 +212,15 @@ class _Reader:
             visit.children.append((part, [self.visit(f.kind.item, found)], np.array(owners, np.int64)))
 
 
-def _unread(packet: Packet, place: int, remains: bool) -> str | None:
+def _unread(scope: Derivation, whole: list[bool], remains: bool) -> str | None:
     """Return the name of the first field of a header that may hold an address which is here but was not read, None for none.
 
-    `remains`: whether there are bytes after the header. Faults do not tell: a lower header may be at fault for all.
+    `whole`: for each header, whether what it says it has is here, where any has a trailer. `remains`: whether there are bytes
+    after the header. Faults do not tell: a lower header may be at fault for all.
     """
-    header, scope = packet.layers[place], Derivation(packet, place)
+    header = scope.header
     trailer = header._declaration.after
-    if trailer and not all_here(packet, scope.bodies, place + 1)[place]:
+    if trailer and not whole[scope.i]:
         return trailer[0].name  # of a part, what stands after the payload is read from where the part ends
     for f in header._fields:
         if not holds(type(header), f):

@@ -32,7 +32,6 @@ ANY = {
     "bulk": 50,
     "capture": 34,
     "codec": 36,
-    "declare": 24,
     "export": 39,
     "packet": 31,
     "pattern": 25,

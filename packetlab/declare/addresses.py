@@ -25,9 +25,9 @@ def _load() -> dict[int, tuple[Any, ...]]:
     import netaddr
 
     mac: Any = netaddr.EUI(0, 48, netaddr.mac_unix_expanded)
-    four: Any = netaddr.IPAddress(0, 4)
-    six: Any = netaddr.IPAddress(0, 6)
-    _like[4], _like[16] = ((netaddr.IPAddress,), four._module), ((netaddr.IPAddress,), six._module)
+    for text, size in (("0.0.0.0", 4), ("::", 16)):
+        ip: Any = netaddr.IPAddress(text)
+        _like[size] = (netaddr.IPAddress,), ip._module
     _like[6] = (netaddr.EUI,), mac._module, mac._dialect
     return _like
 
@@ -65,7 +65,7 @@ def mac_value(raw: bytes) -> netaddr.EUI:
     return made  # type: ignore[no-any-return]
 
 
-def value_source(size: int) -> tuple[list[str], dict[str, Any]]:
+def value_source(size: int) -> tuple[list[str], dict[str, object]]:
     """Return lines that make ``made`` of ``raw``, as `mac_value` and `ip_value` do but for a call, and what they refer to."""
     of, *parts = (_like or _load())[size]
     shared = dict(zip(("module", "dialect"), parts, strict=False))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -15,7 +15,7 @@ from packetlab.declare.validate import check_spec
 from packetlab.errors import BuildError, DeclareError
 
 
-def resolved(annotation: Any, globals_: dict[str, Any], locals_: Any, where: str) -> Any:
+def resolved(annotation: object, globals_: dict[str, object], locals_: Mapping[str, object], where: str) -> object:
     """Return an annotation that may be written as text, as under ``from __future__ import annotations``."""
     if not isinstance(annotation, str):
         return annotation
@@ -101,7 +101,7 @@ def _check_kind(kind: Kind, where: str) -> None:
             raise DeclareError(where, f"raw in {own.__name__}", "a kind without it")
 
 
-def _inside(annotation: object) -> list[Any]:
+def _inside(annotation: object) -> list[object]:
     """Return the kinds of fields, and classes of kinds, that are anywhere in an annotation."""
     if isinstance(annotation, Kind) or (isinstance(annotation, type) and issubclass(annotation, Kind)):
         return [annotation]

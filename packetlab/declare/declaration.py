@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 from packetlab.declare.expressions import Checksum, Const, Count, Expr, Next, Ref, Size
 from packetlab.declare.fields import Field
@@ -19,6 +19,17 @@ H = TypeVar("H", bound="AnyHeader")
 _set = object.__setattr__
 OPTIONS = ("payload_size", "opaque", "unsized", "partial", "quotes", "pseudo")
 """What a class body says of the header as a whole."""
+
+Decoded: TypeAlias = "tuple[AnyHeader, int, int, type[AnyHeader] | None]"
+"""What reading a header gives: it, where its payload begins and ends, and the class of the next."""
+
+
+class Resolving(Protocol):
+    """What fills in the derived fields of a header below `body`, the `i`-th of a stack, with `above` next."""
+
+    def __call__(
+        self, header: H, body: bytes, stack: tuple[AnyHeader, ...], i: int, above: type[AnyHeader] | None, /
+    ) -> H: ...
 
 
 class AnyHeader:
@@ -34,10 +45,10 @@ class AnyHeader:
     _answers: ClassVar[dict[type[AnyHeader] | None, Expr]] = {}
     _answered: ClassVar[tuple[type[AnyHeader], ...]] = ()  # other classes that answer it
     # Compiled when first called (see `codec.compiler`).
-    _decode: ClassVar[Callable[..., Any]]
+    _decode: ClassVar[Callable[..., Decoded]]
     _encode: ClassVar[Callable[..., bytes]]
-    _resolve: ClassVar[Callable[..., Any]]
-    _rederive: ClassVar[Callable[..., Any]]
+    _resolve: ClassVar[Resolving]
+    _rederive: ClassVar[Callable[..., tuple[AnyHeader, int, int]]]
     _copied: ClassVar[Callable[..., Any]]
     _extent: ClassVar[Callable[..., tuple[int, int]]]
 
@@ -46,7 +57,7 @@ class AnyHeader:
         """Forget compiled code: bindings or fields have changed."""
         raise NotImplementedError
 
-    def _items_of(self, field: Field) -> tuple[Any, ...]:
+    def _items_of(self, field: Field) -> tuple[object, ...]:
         raise NotImplementedError
 
 

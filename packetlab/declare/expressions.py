@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, SupportsIndex
 
 from packetlab.errors import DeclareError
 
@@ -45,11 +45,11 @@ class Emitter(Protocol):
 DEEP, LONG = 40, 4000  # levels and letters that one expression of Python's may have; what has more becomes statements
 
 
-def _with(sign: str) -> Callable[[Expr, Any], Expr]:
+def _with(sign: str) -> Callable[[Expr, object], Expr]:
     return lambda left, right: Op(sign, left, expression(right))
 
 
-def _from(sign: str) -> Callable[[Expr, Any], Expr]:
+def _from(sign: str) -> Callable[[Expr, object], Expr]:
     return lambda right, left: Op(sign, expression(left), right)
 
 
@@ -399,7 +399,7 @@ class Checksum(Expr):
         return f"{self.algorithm}({', '.join(self.over)})"
 
 
-SIGNS: dict[str, Any] = {
+SIGNS: dict[str, Callable[[int, int], int]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod,
     "<<": operator.lshift, ">>": operator.rshift, "&": operator.and_, "|": operator.or_, "^": operator.xor,
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
@@ -410,7 +410,7 @@ COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">="))
 ARITHMETIC = frozenset(("+", "-", "*", "//", "%", "<<", ">>"))
 
 
-def whole(value: Any) -> int:
+def whole(value: SupportsIndex) -> int:
     """Return a plain int for a number of any kind, such as a member of an enum. DeclareError for anything else."""
     try:
         return operator.index(value)

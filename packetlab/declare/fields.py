@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from packetlab.declare.expressions import Expr, expression
-from packetlab.declare.kinds import Kind
+from packetlab.declare.kinds import HeaderClass, Kind, Raw
 from packetlab.errors import DeclareError
 
-REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "no default"})()
+REQUIRED: Raw = type("Required", (), {"__repr__": lambda self: "no default"})()
 
 
 class Spec:
@@ -16,8 +16,8 @@ class Spec:
 
     __slots__ = ("align", "condition", "count", "default", "fixed", "many", "pad", "rule", "size", "until")
 
-    def __init__(self, default: Any = REQUIRED, **rules: Any) -> None:
-        self.default = default
+    def __init__(self, default: object = REQUIRED, **rules: Any) -> None:
+        self.default: Raw = default
         self.rule: Expr | None = rules.get("rule")
         self.condition: Expr | None = rules.get("condition")
         self.size: Expr | None = rules.get("size")
@@ -111,7 +111,7 @@ class Field:
 
     name: str
     kind: Kind
-    header: type[Any]
+    header: HeaderClass
     bit: int
 
     def __init__(self, name: str, kind: Kind, spec: Spec) -> None:
@@ -119,7 +119,7 @@ class Field:
         self.rule, self.condition = spec.rule, spec.condition
         self.size, self.count, self.until = spec.size, spec.count, spec.until
         self.align, self.pad, self.fixed = spec.align, spec.pad, spec.fixed
-        self.default: Any = spec.default
+        self.default = spec.default
         self.bit = 0
 
     def derive(self, rule: Expr | None) -> None:

@@ -18,8 +18,14 @@ from packetlab.errors import BuildError, DeclareError
 from packetlab.escaping import printable
 
 if TYPE_CHECKING:
+    import ipaddress
+
     import netaddr
 
+Raw: TypeAlias = Any
+"""A field's raw value: an int, bytes, a tuple of headers, or whatever a kind of a user's own makes it; its `Kind` knows."""
+HeaderClass: TypeAlias = type[Any]
+"""A class of headers: an `AnyHeader`, which is declared above."""
 
 Wire = Literal["number", "bytes", "open", "items", "coded", "payload"]
 """A number of some bits | bytes of a fixed size | bytes that rules or their surroundings bound | headers one after the
@@ -41,7 +47,7 @@ class Kind:
     """
 
     bits: int | None = None
-    zero: Any = None
+    zero: Raw = None
     low: int = 0
     high: int = -1  # below `low`: no numbers
     names: type[IntEnum | IntFlag] | None = None
@@ -51,7 +57,7 @@ class Kind:
     signed = False
     little = False
     rest = False
-    item: Any = None
+    item: HeaderClass
     allows = "condition fixed"  # which right-hand sides it takes in addition to a default, see `Spec`
     words = ""  # what it is, for messages; its class name unless given
 
@@ -62,23 +68,23 @@ class Kind:
         if text is not None and not cls.__module__.startswith("packetlab."):
             cls.text = wraps(text)(lambda self, raw: printable(text(self, raw)))  # type: ignore[method-assign]
 
-    def read(self, data: bytes, pos: int, limit: int) -> tuple[Any, int] | None:
+    def read(self, data: bytes, pos: int, limit: int) -> tuple[Raw, int] | None:
         """Return the raw value at ``data[pos:limit]`` and where it ends; None where there is no whole value."""
         raise NotImplementedError
 
-    def write(self, raw: Any) -> bytes:
+    def write(self, raw: Raw) -> bytes:
         """Return the bytes of a raw value; `read` gives the same value from them."""
         raise NotImplementedError
 
-    def raw(self, value: Any, where: str) -> Any:
+    def raw(self, value: Any, where: str) -> Raw:
         """Return the raw form of what a user wrote. BuildError where it does not fit."""
         raise NotImplementedError
 
-    def value(self, raw: Any) -> Any:
+    def value(self, raw: Raw) -> Any:
         """Return the user's form."""
         return raw
 
-    def text(self, raw: Any) -> str:
+    def text(self, raw: Raw) -> str:
         """Return the value as a person reads it, with nothing in it that a terminal would act on."""
         return printable(str(self.value(raw)))
 
@@ -180,8 +186,8 @@ class Address(Kind):
         self,
         name: str,
         size: int,
-        parse: Callable[[Any], bytes],
-        value: Callable[[bytes], Any],
+        parse: Callable[[object], bytes],
+        value: Callable[[bytes], object],
         text: Callable[[bytes], str],
         zero: bytes = b"",
         parts: Mapping[str, tuple[int, int]] | None = None,
@@ -195,13 +201,13 @@ class Address(Kind):
     def annotation(self) -> str:
         return self.name.partition(" ")[2]
 
-    def raw(self, value: Any, where: str) -> bytes:
+    def raw(self, value: object, where: str) -> bytes:
         try:
             return self.parse(value)
         except ValueError:
             raise BuildError(where, f"{self.name} ({self.size} bytes)", repr(value)) from None
 
-    def value(self, raw: bytes) -> Any:
+    def value(self, raw: bytes) -> object:
         return self.convert(raw)
 
     def text(self, raw: bytes) -> str:
@@ -234,7 +240,7 @@ class ByteString(Kind):
     def annotation(self) -> str:
         return "bytes"
 
-    def raw(self, value: Any, where: str) -> bytes:
+    def raw(self, value: object, where: str) -> bytes:
         if isinstance(value, str):
             value = utf8(value, where)
         if not isinstance(value, (bytes, bytearray, memoryview)):
@@ -250,12 +256,12 @@ class ByteString(Kind):
 class Items(Kind):
     """A tuple of headers of one class, one after the other. Raw: the tuple, or the bytes not yet looked at."""
 
-    zero: Any = ()
+    zero: Raw = ()
     wire: Wire = "items"
     allows = "size count until align condition"
     words = "headers"
 
-    def __init__(self, item: Any) -> None:
+    def __init__(self, item: HeaderClass) -> None:
         self.item = item
 
     def in_words(self) -> str:
@@ -264,7 +270,7 @@ class Items(Kind):
     def annotation(self) -> str:
         return f"tuple[{self.item.__name__}, ...]"
 
-    def raw(self, value: Any, where: str) -> Any:
+    def raw(self, value: Any, where: str) -> bytes | tuple[object, ...]:
         if isinstance(value, (bytes, bytearray)):
             return bytes(value)
         if type(value) is self.item:
@@ -282,7 +288,7 @@ class Items(Kind):
         return items
 
 
-class Filled(tuple[Any, ...]):
+class Filled(tuple[object, ...]):
     """Items as they were read, with the bytes after them that fill them up to a multiple (see `many`).
 
     Equal to the same items without: what fills up is no value, and what is built anew is filled up anew.
@@ -291,7 +297,7 @@ class Filled(tuple[Any, ...]):
     fill: bytes = b""
 
     @classmethod
-    def of(cls, items: Iterable[Any], fill: bytes) -> Filled:
+    def of(cls, items: Iterable[object], fill: bytes) -> Filled:
         """Return items with what fills them up."""
         made = cls(items)
         made.fill = fill
@@ -347,15 +353,16 @@ if TYPE_CHECKING:
         def __get__(self, header: None, owner: type) -> Converted[T, In]: ...
         @overload
         def __get__(self, header: object, owner: type) -> T: ...
-        def __get__(self, header: object, owner: type) -> Any: ...
+        def __get__(self, header: object, owner: type) -> object: ...
         def __set__(self, header: object, value: In) -> None: ...
 
     Named: TypeAlias = Converted[E, E | int | str]
     MAC: TypeAlias = Converted[netaddr.EUI, netaddr.EUI | str | int | bytes]
-    IPv4Address: TypeAlias = Converted[netaddr.IPAddress, Any]
-    IPv6Address: TypeAlias = Converted[netaddr.IPAddress, Any]
+    IPAddress: TypeAlias = netaddr.IPAddress | ipaddress.IPv4Address | ipaddress.IPv6Address | str | int | bytes
+    IPv4Address: TypeAlias = Converted[netaddr.IPAddress, IPAddress]
+    IPv6Address: TypeAlias = Converted[netaddr.IPAddress, IPAddress]
     XNSAddressField: TypeAlias = Converted[
-        addresses.XNSAddress, addresses.XNSAddress | str | int | bytes | tuple[int, Any, int]
+        addresses.XNSAddress, addresses.XNSAddress | str | int | bytes | tuple[int, netaddr.EUI | str | int | bytes, int]
     ]
 else:
 
@@ -381,7 +388,7 @@ else:
     MAC = Annotated[Any, _mac]
     IPv4Address = Annotated[Any, _ip4]
     IPv6Address = Annotated[Any, _ip6]
-    XNSAddressField = Annotated[Any, _xns]
+    XNSAddressField = Annotated[addresses.XNSAddress, _xns]
 
 Bytes: TypeAlias = Annotated[bytes, ByteString()]
 Rest: TypeAlias = Annotated[bytes, ByteString(rest=True)]

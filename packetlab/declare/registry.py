@@ -7,9 +7,9 @@ declared. This module holds the only mutable state of declarations, and `binding
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from packetlab.declare.declaration import AnyHeader, write_order
 from packetlab.declare.expressions import Const, Expr, Next, Ref, expression
@@ -19,6 +19,9 @@ from packetlab.hooks import hook
 
 if TYPE_CHECKING:
     from packetlab.declare.fields import Field
+
+# The lower header, the numbers of its fields or a condition, and what is filled in.
+Binding: TypeAlias = tuple[type[AnyHeader], dict[str, tuple[int, ...]] | Expr, dict[str, Expr]]
 
 
 class Space:
@@ -176,7 +179,7 @@ def unregister(upper: type[AnyHeader]) -> None:
 
 
 def bind(
-    upper: type[AnyHeader], under: type[AnyHeader], when: object = None, sets: dict[str, Any] | None = None
+    upper: type[AnyHeader], under: type[AnyHeader], when: object = None, sets: Mapping[str, object] | None = None
 ) -> None:
     """Let `upper` follow `under` where `when` holds.
 
@@ -265,7 +268,7 @@ def _own_space(declared_field: Field) -> None:
         one._reset()
 
 
-def _bind_numbers(upper: type[AnyHeader], under: type[AnyHeader], name: str, numbers: Any) -> None:
+def _bind_numbers(upper: type[AnyHeader], under: type[AnyHeader], name: str, numbers: Iterable[object]) -> None:
     declared_field = field_of(under._declaration, name, f"{upper.__name__} under {under.__name__}")
     rule = declared_field.rule
     if not isinstance(rule, Next):
@@ -276,11 +279,11 @@ def _bind_numbers(upper: type[AnyHeader], under: type[AnyHeader], name: str, num
     assert isinstance(declared_field.rule, Next)
     numbers_of = space(declared_field.rule.space)
     try:
-        numbers = [declared_field.kind.raw(number, "") for number in numbers]
+        raws = [declared_field.kind.raw(number, "") for number in numbers]
     except BuildError as error:
         where = f"{upper.__name__} under {under.__name__}.{name}"
         raise DeclareError(where, error.expected, error.got) from None
-    for number in numbers:
+    for number in raws:
         taken = numbers_of.headers.get(number)
         if taken is not None and taken is not upper:
             raise DeclareError(
@@ -290,7 +293,7 @@ def _bind_numbers(upper: type[AnyHeader], under: type[AnyHeader], name: str, num
                 "declare it again under that name to replace it, or inside `with bindings():`, which ends with the block",
             )
     changed()
-    for number in numbers:
+    for number in raws:
         if not numbers_of.owns(upper):
             numbers_of.numbers[upper] = number  # before that of a base
         numbers_of.headers[number] = upper
@@ -298,12 +301,12 @@ def _bind_numbers(upper: type[AnyHeader], under: type[AnyHeader], name: str, num
     _take_after_bases(upper)
 
 
-def bindings_of(upper: type[AnyHeader]) -> list[tuple[type[AnyHeader], Any, dict[str, Expr]]]:
+def bindings_of(upper: type[AnyHeader]) -> list[Binding]:
     """Return where a header is bound, as `bind` would be called for each: under, when (numbers or condition), sets.
 
     Where several headers share a number space, the first of them whose field holds the numbers stands for all.
     """
-    found: list[tuple[type[AnyHeader], object, dict[str, Expr]]] = []
+    found: list[Binding] = []
     for one in _spaces.values():
         numbers = [number for number, header in one.headers.items() if header is upper]
         if upper in one.numbers:  # the number to send is bound first
@@ -320,12 +323,10 @@ def bindings_of(upper: type[AnyHeader]) -> list[tuple[type[AnyHeader], Any, dict
     return sorted(_with_ports(found), key=lambda one: order.index(one[0]))
 
 
-def _with_ports(
-    found: list[tuple[type[AnyHeader], object, dict[str, Expr]]],
-) -> list[tuple[type[AnyHeader], Any, dict[str, Expr]]]:
+def _with_ports(found: list[Binding]) -> list[Binding]:
     """Put the two bindings of one {"port": number} together again."""
     rules = {(lower, str(rule)) for lower, rule, sets in found if isinstance(rule, Expr) and not sets}
-    folded: list[tuple[type[AnyHeader], object, dict[str, Expr]]] = []
+    folded: list[Binding] = []
     twins = set()
     for lower, when, sets in found:
         if not (isinstance(when, dict) and "dport" in when and number_field(lower, "port") == "dport"):

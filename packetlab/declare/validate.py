@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Iterable, Mapping
-from typing import Any
 from unicodedata import normalize
 
 from packetlab.declare.declaration import Declaration, write_order
@@ -415,7 +414,7 @@ def check_answer(request: Declaration, reply: Declaration, rule: Expr) -> None:
         if not isinstance(one, ANSWERED[0]):
             raise DeclareError(where, ANSWERED[1], str(one))
         assert isinstance(one, Side)
-        f: Any = field_of(sides[one.side], one.name, where)
+        f = field_of(sides[one.side], one.name, where)
         if f.kind.wire == "number":
             return number_range(f)
         return 0, 1 << f.kind.bits if f.kind.bits is not None else UNBOUNDED

@@ -7,16 +7,16 @@ bytes. Owns these values and `NoMatch`, the answer of a prototype that does not 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from packetlab.errors import BuildError
 from packetlab.hooks import hook
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import AnyHeader
-    from packetlab.declare.kinds import Kind
+    from packetlab.declare.kinds import Kind, Raw
 
-Known = dict[str, Any]
+Known: TypeAlias = "dict[str, Raw]"
 """What `same_as` names stand for so far: raw values of fields, by name."""
 
 
@@ -30,7 +30,7 @@ class Tolerance:
     __slots__ = ("raw_values", "written")
     name = ""
 
-    def __init__(self, *written: Any, raw_values: tuple[Any, ...] = ()) -> None:
+    def __init__(self, *written: Any, raw_values: tuple[Raw, ...] = ()) -> None:
         self.written, self.raw_values = written, raw_values
 
     def bound_to(self, kind: Kind, where: str) -> Tolerance:
@@ -131,7 +131,7 @@ class SameAs(Tolerance):
     def bound_to(self, kind: Kind, where: str) -> Tolerance:
         return self
 
-    def accepts(self, raw: Any, known: Known) -> bool:
+    def accepts(self, raw: object, known: Known) -> bool:
         return raw is not None and bool(known.setdefault(self.written[0], raw) == raw)
 
 
@@ -149,7 +149,7 @@ def one_of(*values: object) -> Any:
     return OneOfThese(*values)
 
 
-def masked(mask: Any, bits: Any) -> Any:
+def masked(mask: object, bits: object) -> Any:
     """A value whose bits under `mask` are `bits`: ``IPv4(src=masked("255.0.0.0", "10.0.0.0"))``."""
     return Masked(mask, bits)
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from packetlab.declare.fields import REQUIRED, Field
 
 if TYPE_CHECKING:
-    from packetlab.packet.packet import Header
+    from packetlab.declare.declaration import AnyHeader
 
 
-def read_items(header: Header, f: Field) -> Any:
+def read_items(header: AnyHeader, f: Field) -> Any:
     """Return the raw value of a field of `header`, repeated headers looked into; None where it is absent."""
     raw = getattr(header, f.slot)
     return header._items_of(f) if f.kind.wire == "items" and raw is not None else raw

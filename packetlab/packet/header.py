@@ -341,7 +341,7 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         """Return this header with derived fields filled in, as if it were the whole packet."""
         if self._state >> 2 * len(self._fields):
             return self
-        return type(self)._resolve(self, b"", (self,), 0, None)  # type: ignore[no-any-return]
+        return type(self)._resolve(self, b"", (self,), 0, None)
 
     def _items_of(self, field: Field) -> tuple[HeaderBase, ...]:
         """Return the items of a repeated field, kept for the next time."""

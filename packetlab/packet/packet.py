@@ -6,7 +6,7 @@ Owns stacking (`/`), building, looking up layers, and editing with re-derivation
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar, dataclass_transform, overload
 
 from packetlab.codec.bodies import Bodies
@@ -55,6 +55,7 @@ class Header(HeaderBase):
 
     __slots__ = ()
     _root: ClassVar[bool] = True
+    _decode: ClassVar[Callable[..., tuple[Header, int, int, type[Header] | None]]]
 
     def matches(self, packet: object, known: Known | None = None) -> bool:
         """Say whether `packet` has a header of this class whose fields fit the given ones of this prototype.

@@ -1,6 +1,7 @@
 """Uses that type checkers have to accept. Checked by mypy --strict (and by pyright, by hand); never run."""
 
 from enum import IntFlag
+from ipaddress import ip_address
 from typing import Annotated
 
 from packetlab import (
@@ -110,7 +111,7 @@ def talk() -> str | bytes | None:
 
 def tolerant(packet: Packet) -> str:
     known: dict[str, object] = {}
-    prototype = IPv4(ttl=between(60, 64), src=one_of("10.0.0.1")) / TCP(
+    prototype = IPv4(ttl=between(60, 64), src=one_of("10.0.0.1"), dst=ip_address("10.0.0.2")) / TCP(
         sport=same_as("a"), seq=masked(0xFF, 1), ack=any_value
     )
     fits: bool = prototype.matches(packet, known)

@@ -12,6 +12,7 @@ Beacon(station="seven")  # wrong
 IPv4(tll=3)  # wrong
 TCP(sport=b"x")  # wrong
 Ether(dst=2.5)  # wrong
+IPv4(src=2.5)  # wrong
 Beacon(station=1).station = 2  # wrong
 dissect(b"")[IPv4].tll  # wrong
 dissect(b"", "Ether")  # wrong

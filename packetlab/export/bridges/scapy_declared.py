@@ -317,8 +317,9 @@ def _standing(made: Any, below: Any, data: bytes) -> Any:
     _, found = _made.get(registry.key(above), (None, None)) if above is not None else (None, None)
     if above is not None and (found is None or found.declared_header is not above):
         found = None
-    if found is not None and not is_own(above) and any(on is lower and n for on, n in registry.places(above)):
-        return found
+    if found is not None and above is not None and not is_own(above):
+        if any(on is lower and n for on, n in registry.places(above)):
+            return found
     own = _without_declared(below, data)
     return found if found is not None and own is below.default_payload_class(data) else own
 

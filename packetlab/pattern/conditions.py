@@ -8,20 +8,22 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.kinds import Raw
 from packetlab.declare.registry import header_named
 from packetlab.declare.wildcards import AnyValue, Between, Masked, OneOfThese
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header, Packet
 from packetlab.pattern.paths import FieldPath
 
-COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+A = TypeVar("A")  # answers: truth values, or arrays of them
+COMPARE: dict[str, Callable[[Raw, Raw], bool]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
     "&": lambda a, b: bool(a & b), "contains": lambda a, b: b in a,
 }  # fmt: skip
-FRAME: dict[str, Callable[[Any], Any]] = {
+FRAME: dict[str, Callable[[Any], object]] = {
     "number": lambda frame: frame.number,
     "time_ns": lambda frame: frame.time_ns,
     "length": lambda frame: len(frame.data),
@@ -47,7 +49,7 @@ class Test:
         """Return the single questions it is made of."""
         return []
 
-    def combined(self, answers: Iterator[object]) -> Any:
+    def combined(self, answers: Iterator[A]) -> A:
         """Return the answer from those to its single questions, in order: truth values, or arrays of them."""
         raise NotImplementedError
 
@@ -61,7 +63,7 @@ class Condition(NamedTuple):
 
     path: tuple[str, ...]
     sign: str
-    value: Any = None
+    value: Raw = None
 
     def holds(self, raw: object) -> bool:
         if raw is None:
@@ -75,7 +77,7 @@ class Condition(NamedTuple):
         return COMPARE[self.sign](raw, self.value)
 
 
-def under_mask(value: Any, mask_and_bits: tuple[Any, Any]) -> bool:
+def under_mask(value: Raw, mask_and_bits: tuple[Raw, Raw]) -> bool:
     """Whether the bits of a raw value under a mask are those given: numbers, or bytes of one size."""
     if isinstance(value, bytes):
         value, mask, bits = (int.from_bytes(one, "big") for one in (value, *mask_and_bits))
@@ -104,7 +106,7 @@ class Match(Test):
             for place in FieldPath(self.header, self.occurrence).found(packet)
         )
 
-    def _key(self) -> tuple[Any, ...]:
+    def _key(self) -> tuple[object, ...]:
         return self.header, self.conditions, self.occurrence
 
     def __eq__(self, other: object) -> bool:
@@ -113,14 +115,14 @@ class Match(Test):
     def __hash__(self) -> int:
         return hash(self._key())
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[object, ...]:
         # By the header's name, so that it means the same in another process, where the class is made anew.
         return _named_match, (self.header.__name__, self.conditions, self.occurrence)
 
     def matches(self) -> list[Match | About]:
         return [self]
 
-    def combined(self, answers: Iterator[object]) -> Any:
+    def combined(self, answers: Iterator[A]) -> A:
         return next(answers)
 
 
@@ -160,13 +162,13 @@ class About(Test):
     def __hash__(self) -> int:
         return hash(self.condition)
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[object, ...]:
         return About, (self.condition,)
 
     def matches(self) -> list[Match | About]:
         return [self]
 
-    def combined(self, answers: Iterator[object]) -> Any:
+    def combined(self, answers: Iterator[A]) -> A:
         return next(answers)
 
 
@@ -184,7 +186,7 @@ class Every(Test):
     def matches(self) -> list[Match | About]:
         return [match for test in self.tests for match in test.matches()]
 
-    def combined(self, answers: Iterator[object]) -> Any:
+    def combined(self, answers: Iterator[A]) -> A:
         return reduce(operator.and_, [test.combined(answers) for test in self.tests])
 
 
@@ -196,7 +198,7 @@ class Some(Every):
     def __call__(self, packet: Packet, frame: object = None) -> bool:
         return any(test(packet, frame) for test in self.tests)
 
-    def combined(self, answers: Iterator[object]) -> Any:
+    def combined(self, answers: Iterator[A]) -> A:
         return reduce(operator.or_, [test.combined(answers) for test in self.tests])
 
 
@@ -214,8 +216,9 @@ class Not(Test):
     def matches(self) -> list[Match | About]:
         return self.test.matches()
 
-    def combined(self, answers: Iterator[object]) -> Any:
-        return operator.xor(self.test.combined(answers), True)
+    def combined(self, answers: Iterator[A]) -> A:
+        contrary: A = operator.xor(self.test.combined(answers), True)
+        return contrary
 
 
 def prototype_test(prototype: Header) -> tuple[Test, bool]:

@@ -15,11 +15,11 @@ whether it is there and neither zero nor empty. Where a header comes more than o
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from ipaddress import ip_network
 from numbers import Number
-from typing import Any
 
-from packetlab.declare.kinds import Int, Kind
+from packetlab.declare.kinds import Int, Kind, Raw
 from packetlab.declare.registry import header_named
 from packetlab.errors import BuildError, near_or_all, suggestion
 from packetlab.pattern.conditions import COMPARE, FRAME, About, Condition, Every, Match, Not, Some, Test
@@ -138,12 +138,12 @@ class _Parser:
             path.names, path.kind, called, lambda condition: Match(path.header, (condition,), path.occurrence)
         )
 
-    def comparison(self, names: tuple[str, ...], kind: Kind, called: str, make: Any) -> Test:
+    def comparison(self, names: tuple[str, ...], kind: Kind, called: str, make: Callable[[Condition], Test]) -> Test:
         """Return the test that follows a name: `make` makes one of a condition."""
         at = self.place
         sign = self.take("in", *COMPARE)
         if not sign:
-            return make(Condition(names, "true"))  # type: ignore[no-any-return]
+            return make(Condition(names, "true"))
         if sign == ("contains" if kind.wire == "number" else "&"):
             signs = " ".join(one for one in COMPARE if one != sign)
             raise self.error(f"{signs} or in after {called}", sign, self.tokens[at][1])
@@ -151,7 +151,7 @@ class _Parser:
             value = self.value(kind, called, sign)
             if isinstance(value, tuple):
                 sign = "masked" if sign == "==" else "unmasked"
-            return make(Condition(names, sign, value))  # type: ignore[no-any-return]
+            return make(Condition(names, sign, value))
         values = self.several(kind, called)
         nets = [value for value in values if isinstance(value, tuple)]
         tests: list[Test] = [make(Condition(names, "masked", net)) for net in nets]
@@ -160,7 +160,7 @@ class _Parser:
             tests.append(make(Condition(names, "in", plain)))
         return tests[0] if len(tests) == 1 else Some(tests)
 
-    def several(self, kind: Kind, called: str) -> list[Any]:
+    def several(self, kind: Kind, called: str) -> list[Raw]:
         closing = {"{": "}", "(": ")"}.get(self.take("{", "("), "")
         if not closing:
             raise self.error("{", self.token)
@@ -170,7 +170,7 @@ class _Parser:
             self.take(",")
         return values
 
-    def value(self, kind: Kind, called: str, sign: str) -> Any:
+    def value(self, kind: Kind, called: str, sign: str) -> Raw:
         """Return the next token as the raw value of a kind; of a network its mask and bits."""
         token = self.token
         if not token or token in "(){},":
@@ -197,7 +197,7 @@ class _Parser:
         raise self.error(expected, token, hint=hint)
 
 
-def _raw(token: str, kind: Kind, sign: str) -> Any:
+def _raw(token: str, kind: Kind, sign: str) -> Raw:
     """Return a token as the raw value of a kind; of a network its mask and bits. ValueError or BuildError if it is none."""
     quoted = token.startswith('"')
     plain = _unquoted(token) if quoted else token.encode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TypeGuard
 
 from packetlab.declare.kinds import bytes_text
 from packetlab.declare.wildcards import Known
@@ -13,7 +13,7 @@ from packetlab.packet.packet import Header, Packet
 from packetlab.packet.text import Text, expected, value_text
 
 
-def why_not(prototype: Header | Packet, packet: Any, known: Known | None = None) -> Text:
+def why_not(prototype: Header | Packet, packet: object, known: Known | None = None) -> Text:
     """Return why `packet` does not match `prototype`, one reason a line; empty where it does."""
     packet = as_packet(packet)
     if isinstance(prototype, Header):
@@ -65,11 +65,11 @@ def explain_match(prototype: object, found: object, known: Known | None = None) 
     return [f"no match among {packets}; the nearest is number {best[1]}: {best[2][0]}", *best[2][1:]]
 
 
-def _is_prototype(what: object) -> bool:
+def _is_prototype(what: object) -> TypeGuard[Header | Packet | type[Header]]:
     return isinstance(what, (Header, Packet)) or (isinstance(what, type) and issubclass(what, Header))
 
 
-def _reasons(prototype: Any, packet: Header | Packet, known: Known | None) -> list[str]:
+def _reasons(prototype: Header | Packet | type[Header], packet: Header | Packet, known: Known | None) -> list[str]:
     if not isinstance(prototype, type):
         return why_not(prototype, packet, known).splitlines()
     layers = packet.layers if isinstance(packet, Packet) else (packet,)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import product, zip_longest
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Expr, If, OneOf, Op, Side
+from packetlab.declare.kinds import Raw
 from packetlab.packet.packet import Header, Packet
 
 _COMPARISONS = {"==", "!=", "<", "<=", ">", ">="}
@@ -38,7 +39,7 @@ class Pair:
         return f"{leaf} = {shown}"
 
 
-def _raw(header: Header | None, name: str) -> Any:
+def _raw(header: Header | None, name: str) -> Raw:
     if header is None:
         return None
     raw = getattr(header, "_" + name)
@@ -145,7 +146,7 @@ def _from_port(reply: Packet, wanted: type[AnyHeader]) -> str:
 def rule_between(request: type[AnyHeader], reply: type[AnyHeader]) -> Expr | None:
     """Return the rule for two header classes; None where the one does not answer the other."""
     for cls in reply.__mro__:
-        stated: dict[Any, Expr] = vars(cls).get("_answers", {})
+        stated: dict[type[AnyHeader] | None, Expr] = vars(cls).get("_answers", {})
         for base, rule in stated.items():
             if issubclass(request, base or cls):
                 return rule
@@ -211,7 +212,7 @@ def _looked_at(rule: Expr, side: str) -> frozenset[str]:
     return frozenset(leaf.name for leaf in rule.leaves() if isinstance(leaf, Side) and leaf.side == side)
 
 
-def question(packet: Packet) -> tuple[Any, ...]:
+def question(packet: Packet) -> tuple[object, ...]:
     """Return what makes two requests the same: the fields that rules look at, and what lies above the last of them.
 
     A retransmission has the same, even where a router or a counter has changed other fields.
@@ -227,7 +228,7 @@ def question(packet: Packet) -> tuple[Any, ...]:
     return (*(type(h) for h in headers), *looked_at, above)
 
 
-def keys(packet: Packet, side: str) -> list[tuple[Any, ...]]:
+def keys(packet: Packet, side: str) -> list[tuple[object, ...]]:
     """Return what a request and its reply have in common by the rules' equalities, for finding one by the other.
 
     One such key for each stack of headers that may answer, or be answered. Where a rule asks for an equality or else

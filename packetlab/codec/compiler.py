@@ -154,7 +154,7 @@ def compile_copy(cls: type[AnyHeader]) -> Any:
     return function([*lines, "    return r"], {"new": cls.__new__, "of": (cls,)}, f"{cls.__name__}.copy")
 
 
-def replaced(header: H, changes: dict[str, Any]) -> H:
+def replaced(header: H, changes: dict[str, object]) -> H:
     """Return a copy of `header` with `changes` given."""
     cls = type(header)
     state, count, prototype = header._state, len(cls._fields), cls._declaration.prototype_bit

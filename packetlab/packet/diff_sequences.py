@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 from itertools import islice, zip_longest
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from packetlab.packet.diff import explain_packets
 from packetlab.packet.packet import Header, Packet
@@ -28,7 +28,7 @@ class SequenceDifference(NamedTuple):
     theirs: Packet | None
 
 
-def explain_sequences(left: Iterable[Any], right: Iterable[Any]) -> list[str] | None:
+def explain_sequences(left: Iterable[object], right: Iterable[object]) -> list[str] | None:
     """Return in lines where two rows of packets differ, the first difference first; None where none is a packet."""
     ours, theirs = iter(left), iter(right)
     same = 0
@@ -84,7 +84,7 @@ def _changed(left: list[Packet], right: list[Packet], a: int, c: int) -> Iterato
             yield SequenceDifference("inserted", a + j, c + p, None, right[p])
 
 
-def _likeness(packet: Packet) -> tuple[Any, ...]:
+def _likeness(packet: Packet) -> tuple[object, ...]:
     ends = (
         getattr(h, "_" + name) for h in packet.layers for name in ("src", "dst", "sport", "dport") if name in h._by_name
     )

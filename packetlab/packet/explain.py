@@ -6,8 +6,6 @@ both to the same results.
 
 from __future__ import annotations
 
-from typing import Any
-
 from packetlab.codec.bodies import Bodies, measured
 from packetlab.codec.encode import encode_items
 from packetlab.codec.pseudo import pseudo_sum
@@ -16,7 +14,7 @@ from packetlab.declare.checksums import ALGORITHMS, internet
 from packetlab.declare.declaration import restored
 from packetlab.declare.expressions import Checksum, Count, Expr, Has, Next, Ref, Size
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import bytes_text
+from packetlab.declare.kinds import Raw, bytes_text
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Packet
 from packetlab.packet.results import Verdict
@@ -33,7 +31,7 @@ class Derivation:
         self.cls = type(self.header)
         self.bodies = bodies or packet._build()[0]
 
-    def raw(self, name: str) -> Any:
+    def raw(self, name: str) -> Raw:
         return getattr(self.header, "_" + name)
 
     def field_bytes(self, f: Field) -> bytes:
@@ -95,7 +93,7 @@ class Derivation:
         return rule.instead if result == rule.none else result
 
 
-def derive(scope: Derivation, f: Field) -> Any:
+def derive(scope: Derivation, f: Field) -> Raw:
     """Return the raw value that follows for a field from all others as they are; None where it has no rule."""
     if f.rule is not None:
         return f.rule.evaluate(scope)

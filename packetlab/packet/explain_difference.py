@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TypeGuard
 
 from packetlab.declare.wildcards import is_pattern
 from packetlab.packet.coerce import as_packet
@@ -13,7 +13,7 @@ from packetlab.packet.foreign import is_foreign
 from packetlab.packet.packet import Header, Packet
 
 
-def explain(left: Any, right: Any) -> list[str] | None:
+def explain(left: object, right: object) -> list[str] | None:
     """Return in lines what is different between two packets, headers, bytes and a packet, or many packets.
 
     The first line is the summary, the rest is in order of importance: causes with what follows from each, then the
@@ -47,6 +47,6 @@ def _packet(side: object, beside: object) -> Packet | None:
     return None
 
 
-def _several(side: object) -> bool:
+def _several(side: object) -> TypeGuard[Iterable[object]]:
     one = isinstance(side, (str, bytes, bytearray, dict, Packet, Header)) or is_foreign(side)
     return isinstance(side, Iterable) and not one

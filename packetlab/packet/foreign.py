@@ -5,8 +5,10 @@ scapy and dpkt are known by the names of their classes: neither is imported here
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, SupportsBytes, TypeAlias, TypeGuard
 
+Foreign: TypeAlias = Any
+"""A packet of scapy's or dpkt's, of a class that may be made at run time."""
 _libraries: dict[type, str] = {}
 
 
@@ -30,7 +32,7 @@ def is_foreign(packet: object) -> bool:
     return library(type(packet)) != ""
 
 
-def is_packed(packet: object) -> bool:
+def is_packed(packet: object) -> TypeGuard[SupportsBytes]:
     """Whether something is made of bytes and says which: a frame or a packet of whatever library, no path and no address.
 
     What is a number too, as netaddr's addresses are, is a value of a field.
@@ -40,7 +42,7 @@ def is_packed(packet: object) -> bool:
     return hasattr(kind, "__bytes__") and not is_value
 
 
-def as_bytes(packet: Any) -> bytes:
+def as_bytes(packet: object) -> bytes:
     """Return the bytes of whatever is a packet: bytes, a `Packet`, a header, a captured frame, scapy's, dpkt's.
 
     TypeError for anything else (a number or a list has bytes too, in Python's eyes).

@@ -7,7 +7,7 @@ unpacking are compiled by `codec` when first needed. Knows nothing of the layers
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from inspect import Signature, cleandoc
 from operator import attrgetter
 from types import MemberDescriptorType
@@ -38,16 +38,16 @@ class FieldProperty(property, Field):
         Field.__init__(self, name, kind, spec)
         property.__init__(self, self._getter())
 
-    def _getter(self) -> Callable[[Any], Any]:
+    def _getter(self) -> Callable[[HeaderBase], object]:
         kind = self.kind
         plain = type(kind).value is Kind.value or (kind.wire == "number" and kind.names is None)
         return attrgetter(self.slot) if plain and kind.wire == "number" and self.rule is None else self._read_first
 
-    def _read_first(self, header: HeaderBase) -> Any:
+    def _read_first(self, header: HeaderBase) -> object:
         """Write the function that reads the field from a header, and read it."""
         kind: Any = self.kind
         wire = kind.wire
-        names: dict[str, Any] = {"shown": self._shown, "value": kind.value}
+        names: dict[str, object] = {"shown": self._shown, "value": kind.value}
         # What is read off the wire is of one type, and then there is nothing to find out first.
         code = f"value(raw) if type(raw) is {'int' if wire == 'number' else 'bytes'}"
         if wire == "items":
@@ -72,7 +72,7 @@ class FieldProperty(property, Field):
         property.__init__(self, function(lines, names, f"{self.header.__name__}.{self.name}"))
         return self.__get__(header)
 
-    def _shown(self, header: HeaderBase, raw: object) -> Any:
+    def _shown(self, header: HeaderBase, raw: object) -> object:
         """The user's form of any raw value: derived where it is None, looked into where it is items."""
         if raw is None:
             header = header._resolved_alone()
@@ -92,7 +92,7 @@ class FieldProperty(property, Field):
         super().derive(rule)
         property.__init__(self, self._getter())
 
-    def with_default(self, value: Any, where: str) -> FieldProperty:
+    def with_default(self, value: object, where: str) -> FieldProperty:
         """Return the field as a derived class has it that gives it another default. DeclareError where it has none."""
         if isinstance(value, Spec) and value.written == "default(...)":
             value = value.default
@@ -124,14 +124,14 @@ def own_doc(header: type) -> str:
     return cleandoc(header.__dict__.get("__doc__") or "")
 
 
-class _Annotations(dict[str, Any]):
+class _Annotations(dict[str, object]):
     """The annotations of a class body while it is read, where Python would let a second field of a name replace the first."""
 
     def __init__(self, header: str) -> None:
         super().__init__()
         self.header = header
 
-    def __setitem__(self, name: str, annotation: Any) -> None:
+    def __setitem__(self, name: str, annotation: object) -> None:
         if name in self:
             raise DeclareError(f"{self.header}.{name}", "one field of each name", "two")
         super().__setitem__(name, annotation)
@@ -166,7 +166,7 @@ class HeaderType(type):
     def __prepare__(cls, name: str, bases: tuple[type, ...], /, **options: object) -> dict[str, object]:
         return {"__annotations__": _Annotations(name)}
 
-    def __new__(mcls, name: str, bases: tuple[type, ...], body: dict[str, Any], **options: Any) -> HeaderType:  # noqa: C901
+    def __new__(mcls, name: str, bases: tuple[type, ...], body: dict[str, Any], **options: object) -> HeaderType:  # noqa: C901
         if "_root" in body:
             return super().__new__(mcls, name, bases, body)
         check_name(name, "the name of a header")
@@ -176,13 +176,14 @@ class HeaderType(type):
             utf8(body.get("__doc__") or "", name)
         except BuildError as error:
             raise DeclareError(f"{name}.__doc__", error.expected, error.got) from None
-        annotations: dict[str, Any] = dict(body.get("__annotations__", {}))
+        annotations: dict[str, object] = dict(body.get("__annotations__", {}))
         body["__annotations__"] = annotations
         frame = sys._getframe(1)
         families = [base for base in bases if getattr(base, "_fields", ())]
         if len(families) > 1:
             raise DeclareError(name, "one base with fields", ", ".join(base.__name__ for base in families))
-        inherited: dict[str, Any] = {f.name: f for base in families for f in cast("type[AnyHeader]", base)._fields}
+        above = [f for base in families for f in cast("type[AnyHeader]", base)._fields]
+        inherited = {f.name: f for f in above if isinstance(f, FieldProperty)}
         fields: list[Field] = list(inherited.values())
         for field_name, annotation in annotations.items():
             where = f"{name}.{field_name}"
@@ -239,22 +240,22 @@ class HeaderType(type):
         bases: tuple[type, ...],
         body: dict[str, Any],
         *,
-        under: Any = None,
-        when: Any = None,
-        sets: dict[str, Any] | None = None,
-        payload_size: Any = None,
-        opaque: Any = None,
-        unsized: Any = None,
-        partial: Any = None,
-        quotes: Any = None,
+        under: type[AnyHeader] | Sequence[type[AnyHeader]] | None = None,
+        when: object = None,
+        sets: dict[str, object] | None = None,
+        payload_size: object = None,
+        opaque: object = None,
+        unsized: object = None,
+        partial: object = None,
+        quotes: object = None,
         pseudo: tuple[str, str] | None = None,
-        answers: Any = None,
+        answers: object = None,
     ) -> None:
         super().__init__(name, bases, body)
         inherited = {f.name: body.get(f.name, f) for base in bases for f in getattr(base, "_fields", ())}
         theirs = {*inherited.values()}
         cls._fields = (*inherited.values(), *(f for f in body.values() if isinstance(f, Field) and f not in theirs))
-        header: Any = cls
+        header = cast("type[HeaderBase]", cls)
         header._by_name = {f.name: f for f in cls._fields}
         for number, one in enumerate(cls._fields):
             one.bit = 1 << number
@@ -331,7 +332,7 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
             return "captured"
         return "given" if self._state & bit else "auto"
 
-    def replace(self: H, **changes: Any) -> H:
+    def replace(self: H, **changes: object) -> H:
         """Return a copy with some fields given anew. A field set to `auto` (the function) is derived again."""
         return compiler.replaced(self, changes)
 
@@ -351,7 +352,7 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
             object.__setattr__(self, field.slot, raw)
         return raw  # type: ignore[no-any-return]
 
-    def _raw_values(self) -> tuple[Any, ...]:
+    def _raw_values(self) -> tuple[object, ...]:
         header = self._resolved_alone() if any(getattr(self, f.slot) is None for f in self._fields) else self
         return tuple(
             header._items_of(f)
@@ -412,11 +413,11 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
     def __deepcopy__(self: H, memo: object) -> H:
         return self
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[object, ...]:
         return restored, (type(self), self._state, tuple(getattr(self, f.slot) for f in self._fields))
 
 
-def _owner(name: str, kind: Kind, inherited: dict[str, Field], bases: tuple[type, ...]) -> str:
+def _owner(name: str, kind: Kind, inherited: Mapping[str, Field], bases: tuple[type, ...]) -> str:
     """Say who has the name of a field already, "" for nobody."""
     roots = [root for base in bases for root in base.__mro__ if root is AnyHeader or "_root" in vars(root)]
     reserved = {word for root in roots for word in vars(root) if not word.startswith("__")}

@@ -5,13 +5,17 @@ Headers on a path are made when somebody asks for them. As soon as all of them a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from packetlab.hooks import Shown
 
 if TYPE_CHECKING:
     from packetlab.codec.stacks import Path
+    from packetlab.declare.kinds import HeaderClass
     from packetlab.packet.anomalies import Anomalies
+
+Headers: TypeAlias = tuple[Any, ...]
+"""Some `Header`s, which are declared above."""
 
 
 class Held(Shown):
@@ -21,21 +25,21 @@ class Held(Shown):
     __slots__ = (
         "_anomalies", "_data", "_derived", "_end", "_made", "_path", "_payload", "_resolved", "_stack", "_start",
     )  # fmt: skip
-    _derived: tuple[Any, ...]
-    _made: list[Any]
+    _derived: Headers
+    _made: list[object]
     _start: int
     _end: int
 
-    def __init__(self, headers: tuple[Any, ...] = (), payload: bytes = b"", anomalies: Anomalies | None = None) -> None:
+    def __init__(self, headers: Headers = (), payload: bytes = b"", anomalies: Anomalies | None = None) -> None:
         self._stack = headers
         self._payload = payload
         self._data: bytes | None = None
-        self._resolved: tuple[Any, ...] | None = None
+        self._resolved: Headers | None = None
         self._anomalies = anomalies
         self._path: Path | None = None
 
     @property
-    def _headers(self) -> tuple[Any, ...]:
+    def _headers(self) -> Headers:
         """The headers as they were stacked, or as they were read."""
         path = self._path
         if path is not None:
@@ -45,7 +49,7 @@ class Held(Shown):
         return self._stack
 
     @property
-    def _classes(self) -> tuple[type[Any], ...]:
+    def _classes(self) -> tuple[HeaderClass, ...]:
         path = self._path
         return tuple(map(type, self._headers)) if path is None else path.classes
 
@@ -60,7 +64,7 @@ class Held(Shown):
         """Layer number -> the bytes after that layer, inside the one below."""
         return self._anomalies.gaps if self._anomalies is not None else {}
 
-    def __getstate__(self) -> Any:
+    def __getstate__(self) -> tuple[None, dict[str, object]]:
         # What is compiled does not travel.
         _, kept = self._headers, super().__getstate__()[1]  # type: ignore[index]
         return None, {name: value for name, value in kept.items() if name != "_made"}

@@ -19,7 +19,7 @@ from packetlab.declare.wildcards import Known, NoMatch
 from packetlab.errors import BuildError
 from packetlab.hooks import hook
 from packetlab.packet.anomalies import Anomalies
-from packetlab.packet.foreign import is_foreign
+from packetlab.packet.foreign import Foreign, is_foreign
 from packetlab.packet.header import HeaderBase, HeaderType
 from packetlab.packet.held import Held
 from packetlab.packet.results import Deep, Difference, Varied, Verdict
@@ -68,7 +68,7 @@ class Header(HeaderBase):
             return True
         return NoMatch(self, packet if isinstance(packet, Header) else _packet(packet), known)  # type: ignore[return-value]  # false, and equal to False
 
-    def why_not(self, packet: Any, known: Known | None = None) -> Text:
+    def why_not(self, packet: object, known: Known | None = None) -> Text:
         """Return why `packet` does not match this prototype, the most telling line first; empty where it does."""
         reasons: Text = hook("why_not")(self, packet, known)
         return reasons
@@ -89,7 +89,7 @@ class Header(HeaderBase):
     def __rtruediv__(self, other: object) -> Packet:
         return (self / b"").__rtruediv__(other)
 
-    def __rdiv__(self, other: object) -> Any:
+    def __rdiv__(self, other: object) -> Foreign:
         return (self / b"").__rdiv__(other)
 
 
@@ -213,7 +213,7 @@ class Packet(Held):
     def __rtruediv__(self, other: object) -> Packet:
         raise BuildError("/", "a header on the left", type(other).__name__)
 
-    def __rdiv__(self, other: object) -> Any:
+    def __rdiv__(self, other: object) -> Foreign:
         # What scapy calls for `its_packet / ours`: the left side decides, so this gives a packet of scapy's.
         return hook("on_scapy")(other, self)
 
@@ -277,7 +277,7 @@ class Packet(Held):
 
     # Editing ------------------------------------------------------------------------------------------------
 
-    def replace(self, layer: type[Header] | tuple[type[Header], int] | None = None, **changes: Any) -> Packet:
+    def replace(self, layer: type[Header] | tuple[type[Header], int] | None = None, **changes: object) -> Packet:
         """Return a packet with some fields of one layer given anew (``payload=`` alone needs no layer).
 
         Each captured field that follows from a rule and was right before the edit is derived again; one that was
@@ -374,7 +374,7 @@ class Packet(Held):
             known.update(names)
         return True
 
-    def why_not(self, packet: Any, known: Known | None = None) -> Text:
+    def why_not(self, packet: object, known: Known | None = None) -> Text:
         """Return why `packet` does not match this one as a prototype; empty where it does."""
         found: Text = hook("why_not")(self, packet, known)
         return found
@@ -399,14 +399,14 @@ class Packet(Held):
 
     # Other libraries ----------------------------------------------------------------------------------------
 
-    def to_scapy(self) -> Any:
+    def to_scapy(self) -> Foreign:
         """Return the packet as scapy's: its own classes where it has them, classes made from declarations elsewhere.
 
         The bytes are the same. scapy is imported by this call (about half a second, once).
         """
         return hook("to_scapy")(self)
 
-    def to_dpkt(self) -> Any:
+    def to_dpkt(self) -> Foreign:
         """Return the packet as dpkt's: its own classes where it has them, classes made from declarations elsewhere."""
         return hook("to_dpkt")(self)
 

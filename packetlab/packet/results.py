@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from packetlab.codec.faults import Fault
 from packetlab.escaping import printable
 from packetlab.hooks import Shown
+
+Plain: TypeAlias = Any
+"""A value as plain data: a dict by names, a list, a str, a number or bytes; a type checker cannot know which."""
 
 
 class Verdict(IntEnum):
@@ -72,16 +75,16 @@ class Deep:
     __slots__ = ("by", "data", "decoded", "faults", "fields", "name", "using")
 
     def __init__(
-        self, name: str, using: str, data: bytes, decoded: Any, fields: Any, faults: tuple[Fault, ...], by: str = ""
+        self, name: str, using: str, data: bytes, decoded: Any, fields: Plain, faults: tuple[Fault, ...], by: str = ""
     ) -> None:
         self.name, self.using, self.data, self.by = name, using, data, by
         self.decoded, self.fields, self.faults = decoded, fields, faults
 
-    def find(self, name: str) -> list[Any]:
+    def find(self, name: str) -> list[Plain]:
         """Return every value under that field name, at any depth, in order."""
         return list(_found(self.fields, name))
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> Plain:
         """Return the first value under a field name, at any depth. KeyError where there is none."""
         for value in _found(self.fields, name):
             return value
@@ -101,7 +104,7 @@ class Deep:
         return f"<Deep {self.name or 'nothing'}{f' by {self.using}' if self.using else ''}: {len(self.data)} bytes{faults}>"
 
 
-def _found(fields: object, name: object) -> Iterator[Any]:
+def _found(fields: object, name: object) -> Iterator[Plain]:
     if isinstance(fields, dict):
         for key, value in fields.items():
             if key == name:
@@ -112,7 +115,7 @@ def _found(fields: object, name: object) -> Iterator[Any]:
             yield from _found(value, name)
 
 
-def _lines(fields: Any, indent: str) -> Iterator[str]:
+def _lines(fields: Plain, indent: str) -> Iterator[str]:
     pairs = fields.items() if isinstance(fields, dict) else [("-", value) for value in fields]
     for key, value in pairs:
         label = printable(str(key)) + ("" if key == "-" else ":")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import bytes_text
+from packetlab.declare.kinds import Raw, bytes_text
 from packetlab.declare.wildcards import Known, SameAs, Tolerance
 
 
@@ -28,7 +26,7 @@ def expected(header: AnyHeader, f: Field, known: Known) -> str:
     return repr(wanted)
 
 
-def value_text(f: Field, raw: Any, header: AnyHeader | None = None) -> str:
+def value_text(f: Field, raw: Raw, header: AnyHeader | None = None) -> str:
     """Return the raw value of a field as a person reads it, "absent" for none; safe to print."""
     if raw is None:
         return "absent"

@@ -41,7 +41,7 @@ def outgoing(data: object, where: str) -> bytes | Packet:
     if isinstance(data, Header):
         return Packet((data,))
     if is_packed(data):  # a captured frame, a packet of scapy or dpkt
-        return bytes(data)  # type: ignore[call-overload, no-any-return]
+        return bytes(data)
     try:
         view = memoryview(data)  # type: ignore[arg-type]
         if view.ndim:  # a number of numpy's has a buffer, and is no data

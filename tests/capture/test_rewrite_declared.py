@@ -87,7 +87,7 @@ def addresses(header: Header) -> Iterator[bytes]:
             yield raw[4:10] if len(raw) == 12 else raw
         elif isinstance(f.kind, Items):
             for item in getattr(header, f.name) or ():
-                yield from addresses(item)
+                yield from addresses(item) if isinstance(item, Header) else ()  # bytes: one that is cut
 
 
 def mapped(raw: bytes) -> bool:

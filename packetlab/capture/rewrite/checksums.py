@@ -40,9 +40,15 @@ class ChecksumUpdater:
         self.delta = np.zeros(count, np.int64)
         self.moved = np.zeros(count, bool)
         self.level = np.zeros(count, np.int64)
-        parents = self.sums.parent
-        while (deeper := (parents >= 0) & (self.level <= self.level[np.maximum(parents, 0)])).any() if count else False:
+        parents, self.nested = self.sums.parent, bool((self.sums.parent >= 0).any())
+        while self.nested and (deeper := (parents >= 0) & (self.level <= self.level[np.maximum(parents, 0)])).any():
             self.level[deeper] = self.level[parents[deeper]] + 1
+        # Addresses that pseudo-headers take: which sums, and where the parts of four bytes are that these add.
+        self.carried = [
+            (here, place + part)
+            for width in (4, 16) if len(here := np.flatnonzero(self.sums.width == width))
+            for place in (self.sums.source[here], self.sums.target[here]) for part in range(0, width, 4)
+        ]  # fmt: skip
         # Summed as they lie in memory here, four bytes at once: 2**16 = 1 modulo 65535, so halves may be added later.
         self.words = self.data.view("<u4")
         self.running: Any = None
@@ -50,7 +56,8 @@ class ChecksumUpdater:
             self.running = room("running", len(self.words) + 1, np.int64)
             self.running[0] = 0
             np.cumsum(self.words, dtype=np.int64, out=self.running[1:])
-        self.stored = sites.u16(self.sums.at) if count else self.delta
+        self.stored = number_at(self.data, self.sums.at, 0, 2, False)
+        self.pseudo = self._pseudo()
         self.total = self._totals()
         none = (self.sums.optional == 1) & (self.stored == 0)
         whole = self.sums.whole == 1
@@ -77,16 +84,17 @@ class ChecksumUpdater:
         four = place >> 2
         return self.running[four] + (self.words[four] & _masks()[place & 3])
 
-    def _totals(self) -> Any:
-        np, sums = self.np, self.sums
-        total = self._region(sums.first, self.end)
-        for width in (4, 16):
-            here = np.flatnonzero(sums.width == width)
-            for place in (sums.source[here], sums.target[here]):
-                for part in range(0, width, 4):
-                    total[here] += number_at(self.data, place, part, 4, False)
-            total[here] += sums.protocol[here] + self.end[here] - sums.first[here]
+    def _pseudo(self) -> Any:
+        """Return what the addresses of the pseudo-headers add to each sum, as they are now."""
+        total = self.np.zeros(len(self.delta), self.np.int64)
+        for here, place in self.carried:
+            total[here] += number_at(self.data, place, 0, 4, False)
         return total
+
+    def _totals(self) -> Any:
+        sums = self.sums
+        more = self.np.where(sums.width > 0, sums.protocol + self.end - sums.first, 0)
+        return self._region(sums.first, self.end) + self.pseudo + more
 
     def cut(self, ends: Any) -> None:
         """Let what the checksums cover end where each row now ends (`ends`, by row); before any change."""
@@ -99,10 +107,9 @@ class ChecksumUpdater:
             left = _until(rule, int(self.last[number]))
             self.rules[number] = rule if rule.whole else left, left
 
-    def change(self, at: Any, raw: Any, around: Any, link: tuple[Any, Any] | None = None) -> None:
+    def change(self, at: Any, raw: Any, around: Any) -> None:
         """Write rows of bytes at places. What follows: `around`, the numbers of the sums that cover them by position (-1 for
-        none), and all that these are in; `link`: sums that take some of them, (which, numbers), as part of a pseudo-header.
-        """
+        none), and all that these are in."""
         np = self.np
         if not len(at):
             return
@@ -115,15 +122,13 @@ class ChecksumUpdater:
             off = (around >= 0)[:, None] & (at[:, None] + np.arange(width) >= self.last[around][:, None])
             old, raw = np.where(off, 0, old), np.where(off, 0, raw)
         even = _words(raw) - _words(old)
-        if link is not None:
-            which, numbers = link
-            np.add.at(self.delta, numbers, even[which])
-        keep = around >= 0
-        while keep.any():
-            around, at, even = around[keep], at[keep], even[keep]
+        while (keep := around >= 0).any():
+            if not keep.all():
+                around, at, even = around[keep], at[keep], even[keep]
             np.add.at(self.delta, around, even * np.where((at - self.sums.first[around]) & 1, 256, 1))
+            if not self.nested:
+                break
             around = self.sums.parent[around]
-            keep = around >= 0
 
     def settle(self) -> None:
         """Write the checksums that follow, the innermost first."""
@@ -131,19 +136,19 @@ class ChecksumUpdater:
         by_level: dict[int, list[tuple[Rule, Rule]]] = {}
         for number, rules in self.rules.items():
             by_level.setdefault(int(self.level[number]), []).append(rules)
+        self.delta += self._pseudo() - self.pseudo
         for level in range(int(self.level.max(initial=-1)), -1, -1):
-            here = self.level == level
-            touched = (self.delta % ONES != 0) | self.moved
-            exact = here & ((self.right & touched) | (self.fix & (self.wrong | (self.right & touched))))
-            relative = here & self.unknown & (self.delta % ONES != 0)
-            for rows, value in (
-                (np.flatnonzero(exact), self.stored - self.total - self.delta),
-                (np.flatnonzero(relative), self.stored - self.delta),
-            ):
-                found = value[rows] % ONES
-                found[(found == 0) & (self.sums.optional[rows] == 1)] = ONES
-                raw = np.stack([found >> 8, found & 255], axis=1).astype(np.uint8)
-                self.change(self.sums.at[rows], raw, self.sums.parent[rows])
+            delta = self.delta % ONES
+            changed = delta != 0
+            due = self.right & (changed | self.moved) | self.unknown & changed
+            if self.fix:
+                due |= self.wrong
+            if self.nested:
+                due &= self.level == level
+            rows = np.flatnonzero(due)
+            value = (self.stored[rows] - np.where(self.unknown[rows], 0, self.total[rows]) - delta[rows]) % ONES
+            value[(value == 0) & (self.sums.optional[rows] == 1)] = ONES
+            self.change(self.sums.at[rows], number_rows(value, 2), self.sums.parent[rows])
             for was, rule in by_level.get(level, ()):
                 value = self._ruled(was, rule)
                 if value is not None:
@@ -167,6 +172,14 @@ class ChecksumUpdater:
             return rule.instead if moved == rule.none else moved
         same = stored == was or (rule.algorithm == "internet" and rule.none is None and (stored - was) % ONES == 0)
         return value if same or self.fix else None
+
+
+def number_rows(numbers: Any, size: int) -> Any:
+    """Return numbers as rows of `size` bytes."""
+    import numpy as np
+
+    whole = size if size in (1, 2, 4) else 8
+    return numbers.astype(f">u{whole}").view(np.uint8).reshape(-1, whole)[:, whole - size :]
 
 
 @cache

@@ -32,13 +32,12 @@ class Sums(NamedTuple):
 class Addresses(NamedTuple):
     """Addresses of one width: their row and place, whether source, destination or neither (0, 1, 2), and the innermost
     checksum that covers them, -1 for none. `role` of a MAC address is that in the frame's own header, of an IP address that in
-    a network header. `link`: those that pseudo-headers take, as places in these arrays, and the sums."""
+    a network header."""
 
     row: Any
     at: Any
     role: Any
     around: Any
-    link: tuple[Any, Any]
 
 
 class Networks(NamedTuple):

@@ -82,32 +82,14 @@ class Located:
         np = self.np
 
         def joined(name: str, width: int) -> list[Any]:
-            notes = self._notes.get(name)
-            if not notes:
-                return [np.zeros(0, np.int64)] * width
-            return [one[0] if len(one) == 1 else np.concatenate(one) for one in zip(*notes, strict=True)]
+            notes = self._notes.get(name, [])
+            if len(notes) == 1:
+                return list(notes[0])
+            return [np.concatenate(one) for one in zip(*notes, strict=True)] or [np.zeros(0, np.int64)] * width
 
-        row, at, role, around = joined("6", 4)
-        self.macs = Addresses(row, at, role, around, (at[:0], at[:0]))
-        links = joined("links", 3)
-        found = []
-        for width in (4, 16):
-            row, at, role, around = joined(str(width), 4)
-            which = links[0] == width
-            place, number = links[1][which], links[2][which]
-            order = np.argsort(at, kind="stable")
-            near = (
-                order[np.minimum(np.searchsorted(at, place, sorter=order), max(len(at) - 1, 0))] if len(at) else place
-            )
-            right = at[near] == place if len(at) else np.zeros(len(place), bool)
-            found.append(Addresses(row, at, role, around, (near[right], number[right])))
-        self.ips4, self.ips6 = found
+        self.macs, self.ips4, self.ips6 = (Addresses(*joined(size, 4)) for size in ("6", "4", "16"))
         self.networks, self.sums = Networks(*joined("networks", 4)), Sums(*joined("sums", 11))
         self.ports, self.lengths = joined("ports", 2), Lengths(*joined("lengths", 4))
-
-    def u16(self, at: Any) -> Any:
-        """Return the numbers of two bytes at places."""
-        return self.data[at].astype(self.np.int64) << 8 | self.data[at + 1]
 
     # Going along -----------------------------------------------------------------------------------------------------
 
@@ -248,9 +230,6 @@ class _Header:
                 plain, self.rows, at, visit.begin, end, source, target, width if pseudo else width * 0, number,
                 self.full(rule.none is not None), whole * 1, parent,
             )  # fmt: skip
-            if pseudo:
-                for place in (source, target):
-                    self.to.note("links", plain, width, place, numbers)
             rest = keep & ~plain
             if rest.any():
                 numbers = np.where(rest, self._ruled(f, rule, over, rest, at, whole, number, pseudo, parent), numbers)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 VERSIONS: dict[type[AnyHeader], int] = {IPv4: 4, IPv6: 6}
 USUAL = (Ether, VLAN, ARP, IPv4, IPv6, ICMP, ICMPv6, UDP, TCP)
 """What nearly all frames are made of; numba would take minutes for all headers that are known."""
-NOTES = {"sums": 11, "4": 4, "16": 4, "6": 4, "networks": 4, "ports": 2, "links": 3}
+NOTES = {"sums": 11, "4": 4, "16": 4, "6": 4, "networks": 4, "ports": 2}
 """What is put down -> numbers of each, in the order in which the loop takes arrays of them."""
 ROOM = 2  # notes of a kind that a header has at most
 WHOLE, PSEUDO, OPTIONAL = 1, 2, 4  # what a checksum is of: the payload too, a pseudo-header; 0 says that there is none
@@ -86,8 +86,8 @@ class Loops:
 
 
 HEAD = """\
-def locate(count, data, rows, starts, ends, missing, unfit, most, base, sums, ips4, ips6, macs, networks, ports, links, counts):
-    n_headers = n_sums = n_ips4 = n_ips6 = n_macs = n_networks = n_ports = n_links = int64(0)
+def locate(count, data, rows, starts, ends, missing, unfit, most, base, sums, ips4, ips6, macs, networks, ports, counts):
+    n_headers = n_sums = n_ips4 = n_ips6 = n_macs = n_networks = n_ports = int64(0)
     for i in range(count):
         row = int64(rows[i])
         begin = int64(starts[row])
@@ -99,7 +99,7 @@ def locate(count, data, rows, starts, ends, missing, unfit, most, base, sums, ip
         first = True
         framed = False
         b_sums, b_ips4, b_ips6, b_macs = n_sums, n_ips4, n_ips6, n_macs
-        b_networks, b_ports, b_links = n_networks, n_ports, n_links
+        b_networks, b_ports = n_networks, n_ports
         now = int64(FIRST)
         while now > 0:
             hops += 1
@@ -117,25 +117,18 @@ TAIL = """\
             if sum >= 0:
                 head = base + n_sums
                 if how & WHOLE: payload = head
-                pseudo = how & PSEUDO
                 sums[n_sums] = row
                 sums[ROOM + n_sums] = sum
                 sums[2 * ROOM + n_sums] = begin
                 sums[3 * ROOM + n_sums] = past if how & WHOLE else inner
                 sums[4 * ROOM + n_sums] = source
                 sums[5 * ROOM + n_sums] = target
-                sums[6 * ROOM + n_sums] = width if pseudo else 0
+                sums[6 * ROOM + n_sums] = width if how & PSEUDO else 0
                 sums[7 * ROOM + n_sums] = number
                 sums[8 * ROOM + n_sums] = 1 if how & OPTIONAL else 0
                 sums[9 * ROOM + n_sums] = 1 if whole else 0
                 sums[10 * ROOM + n_sums] = around
                 n_sums += 1
-                if pseudo:
-                    for which in range(2):
-                        links[n_links] = width
-                        links[ROOM + n_links] = target if which else source
-                        links[2 * ROOM + n_links] = head
-                        n_links += 1
             for which in range(2):
                 at = port1 if which else port0
                 if at >= 0:
@@ -180,14 +173,13 @@ TAIL = """\
             now = cls
         if unfit[row]:
             n_sums, n_ips4, n_ips6, n_macs = b_sums, b_ips4, b_ips6, b_macs
-            n_networks, n_ports, n_links = b_networks, b_ports, b_links
+            n_networks, n_ports = b_networks, b_ports
     counts[0] = n_sums
     counts[1] = n_ips4
     counts[2] = n_ips6
     counts[3] = n_macs
     counts[4] = n_networks
     counts[5] = n_ports
-    counts[6] = n_links
 """
 
 

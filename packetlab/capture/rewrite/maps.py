@@ -56,19 +56,19 @@ class NetMap:
                 (int(nets[0].network_address), int(nets[0].netmask), int(nets[1].network_address), keep)
             )
 
-    def __call__(self, high: Any, low: Any, bits: int) -> tuple[Any, Any, Any]:
-        """Return (high and low 64 bits of the new addresses, which of them the map speaks of)."""
+    def __call__(self, high: Any, low: Any, bits: int, free: Any, some: Any) -> None:
+        """Change addresses (arrays of their high and low 64 bits) that are `free`, and `some` (None: any); they are free no more."""
         import numpy as np
 
-        new_high, new_low, known = high.copy(), low.copy(), np.zeros(len(low), bool)
         for net, mask, new, keep in self.rules[bits]:
-            here = ~known & (low & np.uint64(mask & HALF) == np.uint64(net & HALF))
+            here = free & (low & np.uint64(mask & HALF) == np.uint64(net & HALF))
+            if some is not None:
+                here &= some
             if bits > 64:
                 here &= high & np.uint64(mask >> 64) == np.uint64(net >> 64)
-                new_high[here] = high[here] & np.uint64(keep >> 64) | np.uint64(new >> 64)
-            new_low[here] = low[here] & np.uint64(keep & HALF) | np.uint64(new & HALF)
-            known |= here
-        return new_high, new_low, known
+                high[here] = high[here] & np.uint64(keep >> 64) | np.uint64(new >> 64)
+            low[here] = low[here] & np.uint64(keep & HALF) | np.uint64(new & HALF)
+            free[here] = False
 
 
 def network(value: Any, where: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
@@ -91,7 +91,9 @@ def rows(high: Any, low: Any, size: int) -> Any:
     """Return addresses (high and low 64 bits) as rows of `size` bytes."""
     import numpy as np
 
-    return np.stack([high, low], axis=1).astype(">u8").view(np.uint8)[:, 16 - size :]
+    if size == 4:
+        return low.astype(">u4").view(np.uint8).reshape(-1, 4)
+    return np.stack([high, low], axis=1).astype(">u8").view(np.uint8)
 
 
 def port_table(pairs: Mapping[Any, Any], where: str) -> Any:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.bulk.scan_rows import number_at
 from packetlab.capture.rewrite.anonymise import Anonymiser
-from packetlab.capture.rewrite.checksums import ChecksumUpdater
+from packetlab.capture.rewrite.checksums import ChecksumUpdater, number_rows
 from packetlab.capture.rewrite.link_layer import LinkLayer, Room, popped, pushed, roomy, tagged, vlan_tag
 from packetlab.capture.rewrite.located import Located
 from packetlab.capture.rewrite.loop import Loops
@@ -93,6 +93,8 @@ class Rewriter:
 
     def _inside(self, batch: FrameBatch) -> Located:
         """Change what stands in the frames, and what follows from it."""
+        import numpy as np
+
         ends = batch.starts + batch.sizes
         wanted = {"sums", *(["link"] if self.link is not None or self.mtu is not None else [])}
         wanted |= {"lengths"} if self.mtu is not None or self.fixlen == "trunc" else set()
@@ -104,10 +106,10 @@ class Rewriter:
             self._addresses(sites, sums)
             if self.ports is not None:
                 at, around = sites.ports
-                old = sites.u16(at)
+                old = number_at(sites.data, at, 0, 2, False)
                 new = self.ports[old]
-                moved = new != old
-                sums.change(at[moved], _number_rows(new[moved], 2), around[moved])
+                moved = np.flatnonzero(new != old)
+                sums.change(at[moved], number_rows(new[moved], 2), around[moved])
             self._fields(sites, sums)
             sums.settle()
         return sites
@@ -143,10 +145,10 @@ class Rewriter:
         batch.wire_sizes = np.where(short, batch.sizes, batch.wire_sizes)
         sums.cut(shorter)
         row, at, base, around = sites.lengths
-        old = sites.u16(at)
+        old = number_at(sites.data, at, 0, 2, False)
         long = short[row] & (old > 0) & (base + old > shorter[row]) & (at + 2 <= shorter[row])
         length = np.maximum(shorter[row[long]] - base[long], 0)
-        sums.change(at[long], _number_rows(length, 2), around[long])
+        sums.change(at[long], number_rows(length, 2), around[long])
 
     # Addresses and fields -----------------------------------------------------------------------------------
 
@@ -162,7 +164,7 @@ class Rewriter:
             for role, end in enumerate(self.ends):
                 if end is not None:
                     new[macs.role == role] = end  # of the frame's own header
-            sums.change(macs.at, _number_rows(new.astype(np.int64), 6), macs.around)
+            sums.change(macs.at, number_rows(new.astype(np.int64), 6), macs.around)
         for bits, found in ((32, sites.ips4), (128, sites.ips6)):
             if len(found.at) and (any(net and net.rules[bits] for net in self.nets) or self.anonymiser):
                 self._networks(sites, sums, bits, found)
@@ -171,26 +173,18 @@ class Rewriter:
         import numpy as np
 
         high, low = words_at(sites.data, found.at, bits // 8)
-        new_high, new_low = high.copy(), low.copy()
-        done = np.zeros(len(low), bool)
+        free = np.ones(len(low), bool)  # of which no map has spoken
         for role, net in enumerate(self.nets):
-            if net is None:
-                continue
-            here = ~done if role == 2 else ~done & (found.role == role)
-            mapped_high, mapped_low, known = net(high[here], low[here], bits)
-            where = np.flatnonzero(here)[known]
-            new_high[where], new_low[where], done[where] = mapped_high[known], mapped_low[known], True
-        raw = rows(new_high, new_low, bits // 8)
-        at, around, link = found.at, found.around, found.link
+            if net is not None and net.rules[bits]:
+                net(high, low, bits, free, None if role == 2 else found.role == role)
         if self.anonymiser:
-            different, place = np.unique(raw[~done], axis=0, return_inverse=True) if bits > 32 else _unique(raw[~done])
-            raw = raw.copy()
-            raw[~done] = self.anonymiser.ips(different)[place.reshape(-1)]
+            raw = rows(high, low, bits // 8)
+            different, place = np.unique(raw[free], axis=0, return_inverse=True) if bits > 32 else _unique(raw[free])
+            raw[free] = self.anonymiser.ips(different)[place.reshape(-1)]
+            sums.change(found.at, raw, found.around)
         else:
-            raw, at, around = raw[done], at[done], around[done]
-            moved = done[link[0]]
-            link = (np.cumsum(done) - 1)[link[0][moved]], link[1][moved]
-        sums.change(at, raw, around, link)
+            done = np.flatnonzero(~free)
+            sums.change(found.at[done], rows(high[done], low[done], bits // 8), found.around[done])
 
     def _fields(self, sites: Located, sums: ChecksumUpdater) -> None:
         """Set what only the outermost IP header of a frame is requested."""
@@ -202,7 +196,7 @@ class Rewriter:
             here = np.flatnonzero(nets.version == version)
             at = nets.at[here] + place
             old = words_at(sites.data, at, size)[1].astype(np.int64)
-            sums.change(at, _number_rows(change(old), size), nets.around[here])
+            sums.change(at, number_rows(change(old), size), nets.around[here])
 
         if self.ttl is not None:
             put(4, 8, self.ttl)
@@ -245,15 +239,8 @@ def words_at(data: Any, at: Any, size: int) -> tuple[Any, Any]:
     """Return the numbers of `size` bytes at places: their bits above 64, and the others."""
     import numpy as np
 
-    low = number_at(data, at, max(size - 8, 0), min(size, 8), False).astype(np.uint64)
-    return number_at(data, at, 0, size - 8, False).astype(np.uint64) if size > 8 else np.zeros_like(low), low
-
-
-def _number_rows(numbers: Any, size: int) -> Any:
-    """Return numbers as rows of `size` bytes."""
-    import numpy as np
-
-    return numbers.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 8 - size :]
+    low = number_at(data, at, max(size - 8, 0), min(size, 8), False).view(np.uint64)
+    return number_at(data, at, 0, size - 8, False).view(np.uint64) if size > 8 else np.zeros_like(low), low
 
 
 def _checked(value: int | None, most: int, name: str) -> int | None:

@@ -31,7 +31,6 @@ def test_right_uses_are_accepted_and_each_wrong_one_is_refused() -> None:
 ANY = {
     "bulk": 50,
     "capture": 34,
-    "codec": 36,
     "export": 39,
     "testing": 27,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
 from packetlab.codec.encode import field_bytes
 
@@ -45,7 +45,7 @@ class Bodies(Sequence[bytes]):
     def __getitem__(self, i: int) -> bytes: ...
     @overload
     def __getitem__(self, i: slice) -> list[bytes]: ...
-    def __getitem__(self, i: Any) -> Any:
+    def __getitem__(self, i: int | slice) -> bytes | list[bytes]:
         if isinstance(i, slice):
             return [self.data[start:end] for start, end in self.extents[i]]
         start, end = self.extents[i]

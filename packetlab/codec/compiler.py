@@ -16,7 +16,7 @@ from packetlab.codec.faults import Fault
 from packetlab.codec.lenient import Values, read_items
 from packetlab.codec.readback import prove
 from packetlab.codec.rederive import Rederiving
-from packetlab.codec.source import function
+from packetlab.codec.source import Compiled, function
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.fields import REQUIRED, Field, auto
 from packetlab.declare.kinds import Filled
@@ -30,35 +30,35 @@ def forget(cls: type[AnyHeader]) -> None:
     """Put functions in place that compile themselves when first called."""
     header: Any = cls
 
-    def init(self: Any, **given: Any) -> None:
+    def init(self: Any, **given: object) -> None:
         compile_init(cls)
         self.__init__(**given)
 
-    def encode(*args: Any) -> Any:
+    def encode(*args: object) -> object:
         _prove_once(cls)
         if header._encode is encode:
             header._encode = staticmethod(Packing(cls._declaration).compile())
         return header._encode(*args)
 
-    def resolve(*args: Any) -> Any:
+    def resolve(*args: object) -> object:
         header._resolve = staticmethod(Packing(cls._declaration, fill=True).compile())
         return header._resolve(*args)
 
-    def decode(*args: Any) -> Any:
+    def decode(*args: object) -> object:
         _prove_once(cls)
         if header._decode is decode:
             header._decode = staticmethod(compile_decode(cls._declaration))
         return header._decode(*args)
 
-    def copied(one: Any) -> Any:
+    def copied(one: object) -> object:
         header._copied = staticmethod(compile_copy(cls))
         return header._copied(one)
 
-    def extent(*args: Any) -> Any:
+    def extent(*args: object) -> object:
         header._extent = staticmethod(Rederiving(cls._declaration).compile_extent())
         return header._extent(*args)
 
-    def rederive(*args: Any) -> Any:
+    def rederive(*args: object) -> object:
         header._rederive = staticmethod(Rederiving(cls._declaration).compile())
         return header._rederive(*args)
 
@@ -84,7 +84,7 @@ def _prove_once(cls: type[AnyHeader]) -> None:
 def compile_init(cls: type[AnyHeader]) -> None:
     """Write the constructor: each keyword checked, converted, and noted as given."""
     # A field may have any name without a leading underscore, so all other names here have one.
-    names: dict[str, Any] = {"_wrong_name": wrong_name, "_cls": cls, "_type": type, "_len": len}
+    names: dict[str, object] = {"_wrong_name": wrong_name, "_cls": cls, "_type": type, "_len": len}
     names.update(_int=int, _bytes=bytes, _str=str, _isinstance=isinstance, _Tolerance=Tolerance)
     names.update(_has_pattern=_has_pattern, _only_marked=only_marked, _plain=_plain, _tuple=tuple)
     keywords = "".join(f", {f.name}=None" for f in cls._fields)
@@ -147,7 +147,7 @@ def wrong_name(cls: type[AnyHeader], wrong: dict[str, object]) -> BuildError:
     return BuildError(f"{cls.__name__}.{name}", "a field of the header", "no such name", suggestion(name, known))
 
 
-def compile_copy(cls: type[AnyHeader]) -> Any:
+def compile_copy(cls: type[AnyHeader]) -> Compiled:
     """Return ``copy(header)``."""
     lines = ["def copy(h):", "    r = new(*of)"]
     lines += [f"    r.{slot} = h.{slot}" for slot in ("_state", *(f.slot for f in cls._fields))]
@@ -196,7 +196,7 @@ def replaced(header: H, changes: dict[str, object]) -> H:
     return made
 
 
-def _plain(value: Any, item: Any, prototype: int) -> bool:
+def _plain(value: Any, item: type[AnyHeader], prototype: int) -> bool:
     """Whether a value for a repeated field is a list or tuple of headers of class `item`, none of them a prototype."""
     plain = type(value) is list or type(value) is tuple
     for h in value if plain else ():
@@ -256,7 +256,7 @@ def said_count(header: AnyHeader, field: Field) -> int | None:
 
 def parse_items(
     field: Field, raw: bytes, faults: list[Fault], origin: int = 0, count: int | None = None, owner: str = ""
-) -> tuple[Any, ...]:
+) -> tuple[AnyHeader | bytes, ...]:
     """Read the items of a repeated field; bytes that are no whole item come last, as they are.
 
     `count` tells items of zeros from what fills up; faults are in the name of the header `owner`.
@@ -264,4 +264,5 @@ def parse_items(
     found = None if count is not None else items_reader(field, False)(raw, 0, len(raw), None)
     if found is None or found[1] != len(raw):
         found = read_items(field, raw, 0, len(raw), count, faults, origin, whole=True, owner=owner)
-    return found[0]  # type: ignore[no-any-return]
+    items: tuple[AnyHeader | bytes, ...] = found[0]
+    return items

@@ -7,10 +7,10 @@ understood and notes the faults.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packetlab.codec.lenient import Values, read_items, values_of, walk
-from packetlab.codec.source import OneByOne, function
+from packetlab.codec.source import Compiled, OneByOne, function
 from packetlab.declare import registry
 from packetlab.declare.expressions import DEEP, Const, Expr, If, Next, Ref
 from packetlab.declare.kinds import Filled
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from packetlab.declare.fields import Field
 
 
-def compile_decode(cls: Declaration) -> Any:
+def compile_decode(cls: Declaration) -> Compiled:
     """Return ``decode(data, start, end, ctx) -> (header, payload start, payload end, next class or None)``."""
     return Reading(cls).compile()
 
@@ -55,7 +55,7 @@ class Reading(OneByOne):
         self.at_limit = ""  # the limit that the place is known to equal
         self.payload = end  # source for where the payload ends
         self.outer = end  # source for where all of this layer ends
-        self.names: dict[str, Any] = {
+        self.names: dict[str, object] = {
             "walk": walk, "read_items": read_items,
             f"of{tag}": (cls.header,), f"new{tag}": cls.header.__new__, f"declaration{tag}": cls,
         }  # fmt: skip
@@ -65,7 +65,7 @@ class Reading(OneByOne):
         self.stop = ""  # the variable that holds where this header ends, once known
         self.total = ""  # ... where its payload ends
 
-    def compile(self) -> Any:
+    def compile(self) -> Compiled:
         """Return the function of this header alone."""
         end = self.source()
         self.lines += self.next_header()
@@ -406,11 +406,11 @@ class Reading(OneByOne):
 
 # Lists ---------------------------------------------------------------------------------------------------------
 
-_readers: dict[tuple[Field, bool], Any] = {}
+_readers: dict[tuple[Field, bool], Compiled] = {}
 registry.caches.append(_readers)
 
 
-def items_reader(field: Field, counted: bool) -> Any:
+def items_reader(field: Field, counted: bool) -> Compiled:
     """Return ``read(data, pos, limit, count) -> (items, where they end)`` for a repeated field.
 
     It gives None for what `read_items` has to look at. Where not `counted`, `count` is None.
@@ -422,7 +422,7 @@ def items_reader(field: Field, counted: bool) -> Any:
     return _readers[key]
 
 
-def _items_reader(field: Field, counted: bool) -> Any:
+def _items_reader(field: Field, counted: bool) -> Compiled:
     item, until = field.kind.item._declaration, field.until
     sure = next((step.run.size for step in item.plan.head[:1] if isinstance(step, Fixed) and not counted), 0)
     part = Reading(item, tag="_i", start="pos", end="limit", away="return None", sure=sure)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.codec.lenient import Values
 from packetlab.codec.source import OneByOne, added
@@ -78,7 +78,7 @@ class Deriving(OneByOne):
         self.constant: set[str] = set()  # those that have the same value in all headers
         self.doing: list[str] = []
         self.presence: dict[str, str] = {}  # condition -> the variable that says whether it holds
-        self.names: dict[str, Any] = {"missing": missing, f"cls{tag}": cls.header, f"new{tag}": cls.header.__new__}
+        self.names: dict[str, object] = {"missing": missing, f"cls{tag}": cls.header, f"new{tag}": cls.header.__new__}
         self.names[f"of{tag}"] = (cls.header,)  # new(*of) takes less than new(cls), which makes a tuple first
         self.plan, self.before, self.after = cls.plan, cls.before, cls.after
         self.ended = {step.field.name for step in self.plan.within if isinstance(step, Listed) and step.count is None}

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from packetlab.codec.derive import Deriving, Piece, is_derived
 from packetlab.codec.pseudo import protocol, pseudo_sum
 from packetlab.codec.readback import NAMES, after_end, checks, ends, unended
-from packetlab.codec.source import added, function
+from packetlab.codec.source import Compiled, added, function
 from packetlab.declare import registry
 from packetlab.declare.checksums import ALGORITHMS
 from packetlab.declare.expressions import Checksum, Next
-from packetlab.declare.kinds import Filled
+from packetlab.declare.kinds import Filled, Raw
 from packetlab.declare.plan import Bound, Fixed, Listed, Run, Step, Unit, When
 from packetlab.declare.wildcards import refuse_pattern
 from packetlab.errors import BuildError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from packetlab.declare.fields import Field
 
 
-def encode_items(value: Any, align: int, field: Field | None = None, unended: AnyHeader | None = None) -> bytes:
+def encode_items(value: Raw, align: int, field: Field | None = None, unended: AnyHeader | None = None) -> bytes:
     """Pack the items of a repeated field, filled up with zeros to a multiple of `align`; with 0 as they were read.
 
     With `field` they are refused where they would not be read back (see `_writer`).
@@ -105,7 +105,7 @@ class Packing(Deriving):
             from_bytes=int.from_bytes, cut_encode=cut_encode, **NAMES,
         )  # fmt: skip
 
-    def compile(self) -> Any:
+    def compile(self) -> Compiled:
         """Return the function of this header alone."""
         name = "resolve" if self.fill else "encode"
         self.source()
@@ -380,11 +380,11 @@ def _parts(rule: Checksum) -> list[str]:
 
 # Lists ---------------------------------------------------------------------------------------------------------
 
-_writers: dict[Field, Any] = {}
+_writers: dict[Field, Compiled] = {}
 registry.caches.append(_writers)
 
 
-def _writer(field: Field) -> Any:
+def _writer(field: Field) -> Compiled:
     """Return ``pack(items, header) -> list of bytes`` for a repeated field.
 
     It refuses items after the one that ends them, which no reader comes to, and where `header` is given, items of which the

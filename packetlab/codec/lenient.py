@@ -6,13 +6,13 @@ the payload. It goes by the same layout and rules as the compiled reader and is 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.declare import registry
-from packetlab.declare.declaration import AnyHeader, Declaration, restored
+from packetlab.declare.declaration import AnyHeader, Declaration, Decoded, restored
 from packetlab.declare.expressions import Checksum, Expr, Next
-from packetlab.declare.kinds import Filled
+from packetlab.declare.kinds import Filled, Raw
 from packetlab.declare.plan import Bound, Coded, Fixed, Listed, Open, Padded, Sized, Step, When, needs
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class _Stop(Exception):
 class Values:
     """A scope of what has been read so far (see rules.Scope)."""
 
-    def __init__(self, values: dict[str, Any], data: bytes, end: int) -> None:
+    def __init__(self, values: dict[str, Raw], data: bytes, end: int) -> None:
         self.values, self.data, self.end = values, data, end
         self.pos = 0
         self.payload_end = end
@@ -64,7 +64,7 @@ class Values:
         return 0
 
 
-def walk(cls: Declaration, data: bytes, start: int, end: int, ctx: Dissection) -> Any:
+def walk(cls: Declaration, data: bytes, start: int, end: int, ctx: Dissection) -> Decoded:
     """Read one header of class `cls` from ``data[start:end]``; returns what compiled readers return."""
     return _LenientParser(cls, data, start, end, ctx).read()
 
@@ -73,7 +73,7 @@ class _LenientParser:
     def __init__(self, cls: Declaration, data: bytes, start: int, end: int, ctx: Dissection) -> None:
         self.cls, self.data, self.start, self.end, self.ctx = cls, data, start, end, ctx
         self.plan = cls.plan
-        self.values: dict[str, Any] = {f.name: None for f in cls.fields}
+        self.values: dict[str, Raw] = {f.name: None for f in cls.fields}
         self.scope = Values(self.values, data, end)
         self.bit = start * 8
         self.stop: int | None = None  # where the header ends by its own word
@@ -99,7 +99,7 @@ class _LenientParser:
 
     # Reading -----------------------------------------------------------------------------------------------
 
-    def read(self) -> Any:
+    def read(self) -> Decoded:
         cut = False
         last = ""
         try:
@@ -153,7 +153,7 @@ class _LenientParser:
         elif step.condition.evaluate(self.scope):
             self.step(step.step)
 
-    def fixed(self, f: Field) -> Any:
+    def fixed(self, f: Field) -> int | bytes:
         bits = f.kind.bits
         assert bits is not None
         room = self.limit() * 8 - self.bit
@@ -185,7 +185,7 @@ class _LenientParser:
                 self.known.discard(f.name)
                 self.bit -= f.kind.fixed_bits
 
-    def varying(self, step: Sized | Padded | Open | Listed | Coded) -> Any:
+    def varying(self, step: Sized | Padded | Open | Listed | Coded) -> Raw:
         f, pos, limit = step.field, self.bit // 8, self.limit()
         if isinstance(step, Listed):
             return self.items(f, pos, None if step.count is None else step.count.evaluate(self.scope))
@@ -210,7 +210,7 @@ class _LenientParser:
         self.bit = (pos + size) * 8
         return self.data[pos : pos + size]
 
-    def items(self, f: Field, pos: int, count: int | None) -> Any:
+    def items(self, f: Field, pos: int, count: int | None) -> Raw:
         limit = self.total if self.stop is None and self.total is not None else self.limit()
         faults: list[Fault] = []
         items, end = read_items(f, self.data, pos, limit, count, faults, owner=self.cls.name)
@@ -221,7 +221,7 @@ class _LenientParser:
         self.bit = end * 8
         return items
 
-    def coded(self, f: Field, pos: int, limit: int) -> Any:
+    def coded(self, f: Field, pos: int, limit: int) -> Raw:
         """Read a value that tells its own size. What is none is left to the payload, like bytes that end too early."""
         found = f.kind.read(self.data, pos, limit)
         if found is None:
@@ -346,7 +346,7 @@ def read_items(
     origin: int = 0,
     whole: bool = False,
     owner: str = "",
-) -> Any:
+) -> tuple[Raw, int]:
     """Read headers one after the other from ``data[pos:limit]``; returns (items, where they end).
 
     With `faults` None the first fault gives (None, pos); else faults are added there, in the name of the header `owner`,
@@ -357,7 +357,7 @@ def read_items(
     kind = field.kind
     assert kind.wire == "items"
     item = kind.item
-    items: list[Any] = []
+    items: list[AnyHeader | bytes] = []
     ctx = Dissection()
     start, fill = pos, b""
 
@@ -402,6 +402,6 @@ def read_items(
     return Filled.of(items, fill) if fill else tuple(items), pos
 
 
-def values_of(header: AnyHeader) -> dict[str, Any]:
+def values_of(header: AnyHeader) -> dict[str, Raw]:
     """Return the raw values of a header by name."""
     return {f.name: getattr(header, f.slot) for f in type(header)._fields}

@@ -7,13 +7,14 @@ not there, a size that a rounded rule does not give back. `checks` writes the li
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import Values, values_of
 from packetlab.declare.expressions import Count, Expr, Has, Size
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.intervals import words
+from packetlab.declare.kinds import Raw
 from packetlab.declare.plan import Listed, Open, Plan, Sized, When, needs
 from packetlab.errors import BuildError, DeclareError
 
@@ -143,7 +144,7 @@ def ends(field: Field, item: AnyHeader) -> bool:
     return bool(field.until.evaluate(Values(values_of(whole), b"", 0)))
 
 
-NAMES: dict[str, Any] = {"differs": differs, "absent": absent, "beyond": beyond}
+NAMES: dict[str, object] = {"differs": differs, "absent": absent, "beyond": beyond}
 """What the lines of `checks` refer to."""
 
 
@@ -163,7 +164,7 @@ def prove(cls: type[AnyHeader]) -> None:
                 _come_back(cls, values, body)
 
 
-def _samples(cls: type[AnyHeader]) -> list[dict[str, Any]]:
+def _samples(cls: type[AnyHeader]) -> list[dict[str, Raw]]:
     plan = cls._declaration.plan
     stated = [said.size for said in (plan.own, plan.total, plan.payload) if said is not None]
     measures = set().union(*map(needs, (*plan.sizes.values(), *plan.counts.values(), *stated)))
@@ -194,7 +195,7 @@ def _samples(cls: type[AnyHeader]) -> list[dict[str, Any]]:
     )
 
 
-def _of_size(f: Field, size: int) -> Any:
+def _of_size(f: Field, size: int) -> Raw:
     """Return bytes, or an item for each eight of them."""
     if f.kind.wire != "items":
         return bytes(range(1, size + 1))
@@ -210,8 +211,7 @@ def _is_left_out(plan: Plan) -> bool:
     return plan.payload is not None and plan.payload.field is None
 
 
-def _come_back(cls: type[AnyHeader], values: dict[str, Any], body: bytes) -> None:
-    header: Any = None
+def _come_back(cls: type[AnyHeader], values: dict[str, Raw], body: bytes) -> None:
     try:
         header = cls(**values)
         data = cls._encode(header, body, (header,), 0, None)

@@ -11,7 +11,7 @@ from packetlab.codec.bodies import measured
 from packetlab.codec.derive import Deriving, Piece, is_derived
 from packetlab.codec.encode import encode_items
 from packetlab.codec.pseudo import pseudo_sum
-from packetlab.codec.source import function
+from packetlab.codec.source import Compiled, function
 from packetlab.codec.stacks import rebuilder
 from packetlab.declare.checksums import ALGORITHMS, internet
 from packetlab.declare.declaration import AnyHeader, Declaration
@@ -35,7 +35,7 @@ class Rederiving(Deriving):
         self.direct = {f.name: f"h.{f.slot}" for f in cls.fields}
         self.names.update(internet=internet, whole=_whole, encode_items=encode_items, pseudo_sum=pseudo_sum)
 
-    def compile(self) -> Any:
+    def compile(self) -> Compiled:
         """Return the function."""
         count = len(self.cls.fields)
         derived = [f for f in self.cls.fields if is_derived(f)]
@@ -55,7 +55,7 @@ class Rederiving(Deriving):
         lines = [head, *("    " + line for line in [*lines, "return r, at, stop"])]
         return function(lines, self.names, f"{self.cls.name}.rederive")
 
-    def compile_extent(self) -> Any:
+    def compile_extent(self) -> Compiled:
         """Return ``extent(h, start, end)`` -> where the payload of a header with derived fields filled in begins and ends."""
         own, tail = self.sizes(self.before), self.sizes(self.after)
         cut = f"if h._state >> {2 * len(self.cls.fields)}: return whole(h, h, start, end)[1:]"
@@ -114,7 +114,7 @@ class Rederiving(Deriving):
         return f"len(h.{name} or ())"
 
 
-def _whole(o: AnyHeader, h: AnyHeader, start: int, end: int) -> Any:
+def _whole(o: AnyHeader, h: AnyHeader, start: int, end: int) -> tuple[AnyHeader, int, int]:
     return o, start + measured(h, o._declaration.before), end - measured(h, o._declaration.after)
 
 
@@ -132,13 +132,13 @@ def rederived(packet: Any) -> tuple[AnyHeader, ...]:
         except BuildError:
             pass
     if whole is not None:
-        return whole  # type: ignore[no-any-return]
+        return whole
     found: list[AnyHeader] = []
     data = bytes(packet)
     start, end = 0, len(data)
     for i, header in enumerate(headers):
         end -= len(gaps.get(i, b""))
         above = type(layers[i + 1]) if i + 1 < len(layers) else None
-        again, start, end = header._rederive(header, layers[i], data, start, end, layers, i, above)
-        found.append(again)
+        anew, start, end = header._rederive(header, layers[i], data, start, end, layers, i, above)
+        found.append(anew)
     return tuple(found)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import linecache
 import weakref
+from collections.abc import Callable
 from itertools import count
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
+Compiled: TypeAlias = Callable[..., Any]
+"""A function made of generated source."""
 _numbers = count(2)
 
 
-def function(lines: list[str], names: dict[str, object], what: str) -> Any:
+def function(lines: list[str], names: dict[str, object], what: str) -> Compiled:
     """Compile a function from its lines (the first is its ``def``) and return it; `names` is what it may refer to."""
     text = "\n".join(lines) + "\n"
     place = f"<packetlab {what}>"
     if place in linecache.cache:
         place = f"<packetlab {what} {next(_numbers)}>"
-    found: dict[str, object] = {}
+    found: dict[str, Compiled] = {}
     exec(compile(text, place, "exec"), names, found)
     (made,) = found.values()
     linecache.cache[place] = len(text), None, text.splitlines(keepends=True), place

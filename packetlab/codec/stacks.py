@@ -8,21 +8,28 @@ Whatever does not fit goes the ordinary way. All of it is dropped when a binding
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from packetlab.codec.decode import Reading
 from packetlab.codec.derive import Piece
 from packetlab.codec.encode import Packing
-from packetlab.codec.source import function
-from packetlab.codec.way import Placed, is_open, maker, maker_of_all, placeable, unpacked, valued
+from packetlab.codec.source import Compiled, function
+from packetlab.codec.way import Headers, Placed, is_open, maker, maker_of_all, placeable, unpacked, valued
 from packetlab.declare import registry
 from packetlab.declare.plan import needs
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import AnyHeader
+    from packetlab.declare.kinds import HeaderClass
 
-stack_decoders: dict[Any, Any] = {}
+One: TypeAlias = "tuple[type[AnyHeader], *tuple[tuple[str, int], ...]]"
+"""A header of a stack that was seen: its class, and names of fields with the values that they had."""
+Tree: TypeAlias = "dict[One | None, Tree]"
+"""What was seen above a header, in turn with what was above it; None where the stack ends."""
+
+stack_decoders: dict[type[AnyHeader], Compiled] = {}
 """First header -> function(data) -> Packet, or None where the bytes are not of a stack it knows."""
 
 OFTEN = 16  # packets of one stack after which a function of its own pays
@@ -30,30 +37,21 @@ DEPTH = 8  # headers
 STACKS = 32  # stacks under one first header
 VARIANTS = 3  # of one stack with other values each
 
-_seen: dict[tuple[Any, ...], int] = {}
+_seen: dict[tuple[One, ...], int] = {}
 _placeable: dict[type[AnyHeader], bool] = {}
-_paths: dict[tuple[Any, ...], Path] = {}
-_variants: dict[tuple[Any, ...], int] = {}
+_paths: dict[tuple[One, ...], Path] = {}
+_variants: dict[tuple[One, ...], int] = {}
 _counts: dict[type[AnyHeader], int] = {}  # stacks under each first header
-_trees: dict[Any, dict[Any, Any]] = {}
+_trees: dict[type[AnyHeader], Tree] = {}
 _built: dict[tuple[type[AnyHeader], ...], int] = {}
-stack_encoders: dict[tuple[Any, ...], Any] = {}
+stack_encoders: dict[tuple[type[AnyHeader], ...], Compiled | None] = {}
 """Stack of headers -> function(headers, payload) -> bytes, or None where some field has to go the ordinary way."""
-_rebuilders: dict[Any, Any] = {}
+_rebuilders: dict[object, Compiled | None] = {}
 registry.caches += [
-    stack_decoders,
-    _seen,
-    _placeable,
-    _paths,
-    _variants,
-    _counts,
-    _trees,
-    _built,
-    stack_encoders,
-    _rebuilders,
-]
+    stack_decoders, _seen, _placeable, _paths, _variants, _counts, _trees, _built, stack_encoders, _rebuilders,
+]  # fmt: skip
 
-made: dict[str, Any] = {}
+made: dict[str, object] = {}
 """What a generated reader makes: `packet.packet` enters its classes here."""
 
 
@@ -85,20 +83,20 @@ def _count(stack: tuple[type[AnyHeader], ...]) -> None:
         _built.clear()
 
 
-def rebuilder(stack: tuple[type[AnyHeader], ...], path: Path | None = None) -> Any:
+def rebuilder(stack: tuple[type[AnyHeader], ...], path: Path | None = None) -> Callable[..., Headers | None] | None:
     """Return ``again(headers, payload)``: headers that were read, with all fields derived that hold what follows for them.
 
     It gives None where one of them but a number of what is above does not. With a `path` it is ``again(packet)``, which makes no
     header but these. None for a stack that is not built often.
     """
-    key: Any = stack if path is None else path
+    key = stack if path is None else path
     again = _rebuilders.get(key)
     if again is None and stack in stack_encoders:
         again = _rebuilders[key] = _builder(stack, read=True, parts=None if path is None else path.parts)
     return again
 
 
-def _builder(stack: tuple[type[AnyHeader], ...], read: bool, parts: list[Reading] | None = None) -> Any:
+def _builder(stack: tuple[type[AnyHeader], ...], read: bool, parts: list[Reading] | None = None) -> Compiled | None:
     """Return a function for packets of this stack; it has another for those with options and the like."""
     if parts is not None:
         placed = [part for part in parts if isinstance(part, Placed)]
@@ -114,11 +112,11 @@ def _has_items(stack: tuple[type[AnyHeader], ...]) -> bool:
 
 def _written(
     stack: tuple[type[AnyHeader], ...],
-    names: dict[str, Any],
+    names: dict[str, object],
     plain: bool,
     read: bool,
     placed: list[Placed] | None = None,
-) -> Any:
+) -> Compiled | None:
     """Write ``build(headers, payload)``; with `placed` ``build(packet)``, for headers that are read of its bytes there.
 
     Where these have more than their places tell, that is None.
@@ -172,22 +170,22 @@ class Path:
     """
 
     def __init__(self, parts: list[Reading]) -> None:
-        self.classes: tuple[Any, ...] = tuple(part.cls.header for part in parts)
+        self.classes: tuple[HeaderClass, ...] = tuple(part.cls.header for part in parts)
         self.parts = parts
-        self.make_all = self._make_all
-        self.first: dict[Any, Any] = {}
+        self.make_all: Callable[[object], Headers] = self._make_all
+        self.first: dict[object, Callable[[object], object]] = {}
         for i in range(len(parts) - 1, -1, -1):
             self.first[self.classes[i]] = partial(self._make, i)
 
     # Each is written when it is first called.
 
-    def _make_all(self, packet: Any) -> Any:
+    def _make_all(self, packet: object) -> Headers:
         self.make_all = maker_of_all(self.parts)
         return self.make_all(packet)
 
-    def _make(self, i: int, packet: Any) -> Any:
+    def _make(self, i: int, packet: object) -> object:
         part = self.parts[i]
-        make = maker(part, i) if isinstance(part, Placed) else lambda packet: packet._made[i]
+        make: Compiled = maker(part, i) if isinstance(part, Placed) else lambda packet: packet._made[i]
         self.first[self.classes[i]] = make
         return make(packet)
 
@@ -196,7 +194,7 @@ class _Step(NamedTuple):
     """One header of a stack: how it was seen, what reads it, source for itself ("None" where it is made later) and for
     where it may end."""
 
-    one: tuple[Any, ...]
+    one: One
     part: Reading
     header: str
     end: str
@@ -226,12 +224,12 @@ def count_use(first: type[AnyHeader], headers: tuple[AnyHeader, ...]) -> None:
         _seen.clear()
 
 
-def _stack(headers: tuple[AnyHeader, ...], exact: bool) -> tuple[Any, ...]:
+def _stack(headers: tuple[AnyHeader, ...], exact: bool) -> tuple[One, ...]:
     """Return the class of each header, and of those at known places the values that are to be known in what reads it.
 
     These are as few as can be, or, if `exact`, all that decide something and have few bits, which is faster to read.
     """
-    found: list[tuple[Any, ...]] = []
+    found: list[One] = []
     known = True
     for header, above in zip(headers, (*headers[1:], None), strict=True):
         cls = type(header)
@@ -259,50 +257,49 @@ def _known(header: AnyHeader, above: AnyHeader | None, exact: bool) -> list[tupl
     return [(f.name, getattr(header, f.slot)) for f in declaration.fields if f.name in names]
 
 
-def _reader(first: Any, tree: dict[Any, Any]) -> Any:
-    names: dict[str, Any] = {**made, "P": (made["Packet"],)}
+def _reader(first: type[AnyHeader], tree: Tree) -> Compiled:
+    names: dict[str, object] = {**made, "P": (made["Packet"],)}
     lines = ["def read(data):", "    size = len(data)"]
-    _branch([*tree.items()], [], 0, "size", lines, names, "    ")
+    _branch([(one, above) for one, above in tree.items() if one is not None], [], 0, "size", lines, names, "    ")
     return function([*lines, "    return None"], names, f"read {first.__name__}")
 
 
 def _branch(
-    seen: list[Any],
+    seen: list[tuple[One, Tree]],
     below: list[_Step],
     start: int | str,
     end: str,
     lines: list[str],
-    names: dict[str, Any],
+    names: dict[str, object],
     indent: str,
 ) -> None:
     """Write the reading of headers of one class, seen with other values and other headers above."""
     tag = f"_{len(names)}"
     parts = [_part(one, tag, start, end) for one, _ in seen]
     names.update(parts[0].names)
-    if not isinstance(parts[0], Placed):
-        ((one, tree),), part = seen, parts[0]
-        stop = part.source()
-        for short in part.cls.shortened:
-            part.check(short.code(part))  # what is cut short by right is read the careful way
-        _follow(part, part.lines, tree, [*below, _Step(one, part, f"h{tag}", end)], stop, lines, names, indent)
+    placed = [part for part in parts if isinstance(part, Placed)]
+    if not placed:
+        ((one, tree),), (read,) = seen, parts
+        stop = read.source()
+        for short in read.cls.shortened:
+            read.check(short.code(read))  # what is cut short by right is read the careful way
+        _follow(read, read.lines, tree, [*below, _Step(one, read, f"h{tag}", end)], stop, lines, names, indent)
         return
     wanted: dict[str, tuple[int, str]] = {}
     blocks: list[str] = []
-    for (one, tree), part in zip(seen, parts, strict=True):
-        assert isinstance(part, Placed)
+    for (one, tree), part in zip(seen, placed, strict=True):
         stop, path, chain = part.source(), [*below, _Step(one, part, "None", end)], [part]
         # As long as one header alone is known to follow, what decides the way through both is read by one call.
-        while len(seen) == 1 and len(tree) == 1 and None not in tree and not part.opaque():
-            ((one, branch),) = tree.items()
-            following = _part(one, f"_{len(names)}", part.place(), stop)
-            if not isinstance(following, Placed) or not part.leads_to(one[0]):
+        while len(seen) == 1 and len(tree) == 1 and (upper := next(iter(tree))) is not None and not part.opaque():
+            following = _part(upper, f"_{len(names)}", part.place(), stop)
+            if not isinstance(following, Placed) or not part.leads_to(upper[0]):
                 break
             until = following.source()
             if following.extent == part.extent:
                 break
             names.update(following.names)
-            path.append(_Step(one, following, "None", stop))
-            part, stop, tree = following, until, branch
+            path.append(_Step(upper, following, "None", stop))
+            part, stop, tree = following, until, tree[upper]
             chain.append(part)
         inner: list[str] = []
         _follow(part, [], tree, path, stop, inner, names, "")
@@ -316,11 +313,11 @@ def _branch(
         checks = [line for link in chain for line in link.lines]
         checks += [f"if {limit} < {place}: return None" for limit, place in least.items() if limit != "size"]
         blocks += [f"if {' and '.join(tests) or True}:", *("    " + line for line in [*checks, *inner])]
-    lines.append(f"{indent}if size >= {part.extent if len(seen) == 1 else min(p.extent for p in parts)}:")
+    lines.append(f"{indent}if size >= {part.extent if len(seen) == 1 else min(p.extent for p in placed)}:")
     lines += [f"{indent}    {line}" for line in [*unpacked(wanted, names), *blocks]]
 
 
-def _part(one: tuple[Any, ...], tag: str, start: int | str, end: str) -> Any:
+def _part(one: One, tag: str, start: int | str, end: str) -> Reading:
     cls, *known = one
     declaration = cls._declaration
     if isinstance(start, int) and placeable(declaration):
@@ -329,14 +326,17 @@ def _part(one: tuple[Any, ...], tag: str, start: int | str, end: str) -> Any:
 
 
 def _follow(
-    part: Reading, checks: list[str], tree: dict[Any, Any], path: list[_Step], stop: str, lines: list[str],
-    names: dict[str, Any], indent: str,
+    part: Reading, checks: list[str], tree: Tree, path: list[_Step], stop: str, lines: list[str],
+    names: dict[str, object], indent: str,
 ) -> None:  # fmt: skip
     """Write what follows a header that was read: others, or the end of the way."""
     lookup = part.next_header()
-    found: dict[Any, list[Any]] = {}
-    for one, branch in sorted(tree.items(), key=lambda item: item[0] is None):
-        found.setdefault(None if one is None else one[0], []).append((one, branch))
+    found: dict[type[AnyHeader] | None, list[tuple[One, Tree]]] = {}
+    for one, branch in tree.items():
+        if one is not None:
+            found.setdefault(one[0], []).append((one, branch))
+    if None in tree:
+        found[None] = []  # the end comes last
     tests = {following: part.follows(following) for following in found}
     for following, test in tests.items():
         if test is None:
@@ -358,7 +358,7 @@ def _follow(
         _branch(seen, path, part.place(), stop, lines, names, deeper)
 
 
-def _finish(path: list[_Step], start: str, stop: str, names: dict[str, Any]) -> list[str]:
+def _finish(path: list[_Step], start: str, stop: str, names: dict[str, object]) -> list[str]:
     key = tuple(step.one for step in path)
     if key not in _paths:
         _paths[key] = Path([step.part for step in path])

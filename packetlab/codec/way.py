@@ -8,11 +8,12 @@ is read, and nothing is made.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import Struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from packetlab.codec.decode import Reading
-from packetlab.codec.source import function
+from packetlab.codec.source import Compiled, function
 from packetlab.declare import registry
 from packetlab.declare.expressions import Const, Ref
 from packetlab.declare.plan import Bound, Fixed, Open, Run, Unit
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from packetlab.declare.declaration import AnyHeader, Declaration
     from packetlab.declare.fields import Field
 
+Headers: TypeAlias = tuple[Any, ...]
+"""Some headers of the class that `packet.packet` declares."""
 FEW = 16  # bits from which on a field that decides the way is read, not compared
 
 
@@ -195,7 +198,7 @@ class Placed(Reading):
         return "" if opaque is None or self.decided(opaque) == 0 else opaque.code(self)
 
 
-def unpacked(wanted: dict[str, tuple[int, str]], names: dict[str, Any]) -> list[str]:
+def unpacked(wanted: dict[str, tuple[int, str]], names: dict[str, object]) -> list[str]:
     """Return the line that reads units, all by one call; none where there are none. `names` gets what it refers to."""
     letters, at = "", 0
     for place, code in sorted(wanted.values()):
@@ -222,7 +225,7 @@ def valued(part: Placed) -> tuple[dict[str, tuple[int, str]], list[str], list[st
     return read.wanted, stop, values
 
 
-def made(part: Placed, header: str, names: dict[str, Any]) -> list[str]:
+def made(part: Placed, header: str, names: dict[str, object]) -> list[str]:
     """Return the lines that make a header of ``data``; `names` gets what they refer to."""
     wanted, stop, values = valued(part)
     names.update({"new": part.cls.header.__new__, f"of{part.tag}": (part.cls.header,)})
@@ -232,17 +235,17 @@ def made(part: Placed, header: str, names: dict[str, Any]) -> list[str]:
     return lines + [f"{header}.{f.slot} = {value}" for f, value in zip(part.cls.fields, values, strict=True)]
 
 
-def maker(part: Placed, i: int) -> Any:
+def maker(part: Placed, i: int) -> Compiled:
     """Return ``make(packet)`` -> its header `i`, which is made of its bytes when it is first needed."""
-    names: dict[str, Any] = {}
+    names: dict[str, object] = {}
     lines = [f"    h = p._made[{i}]", "    if h is None:", "        data = p._data"]
     lines += [f"        {line}" for line in [*made(part, "h", names), f"p._made[{i}] = h"]]
     return function(["def make(p):", *lines, "    return h"], names, f"{part.cls.name} at {part.at}")
 
 
-def maker_of_all(parts: list[Reading]) -> Any:
+def maker_of_all(parts: list[Reading]) -> Callable[[object], Headers]:
     """Return ``make(packet)`` -> all headers of a packet, those not made yet made of their bytes."""
-    names: dict[str, Any] = {}
+    names: dict[str, object] = {}
     headers = "".join(f"h{i}, " for i in range(len(parts)))
     lines = ["    data, made = p._data, p._made"]
     for i, part in enumerate(parts):

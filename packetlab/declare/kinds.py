@@ -362,7 +362,8 @@ if TYPE_CHECKING:
     IPv4Address: TypeAlias = Converted[netaddr.IPAddress, IPAddress]
     IPv6Address: TypeAlias = Converted[netaddr.IPAddress, IPAddress]
     XNSAddressField: TypeAlias = Converted[
-        addresses.XNSAddress, addresses.XNSAddress | str | int | bytes | tuple[int, netaddr.EUI | str | int | bytes, int]
+        addresses.XNSAddress,
+        addresses.XNSAddress | str | int | bytes | tuple[int, netaddr.EUI | str | int | bytes, int],
     ]
 else:
 

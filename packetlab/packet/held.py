@@ -5,17 +5,15 @@ Headers on a path are made when somebody asks for them. As soon as all of them a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from packetlab.hooks import Shown
 
 if TYPE_CHECKING:
     from packetlab.codec.stacks import Path
+    from packetlab.codec.way import Headers
     from packetlab.declare.kinds import HeaderClass
     from packetlab.packet.anomalies import Anomalies
-
-Headers: TypeAlias = tuple[Any, ...]
-"""Some `Header`s, which are declared above."""
 
 
 class Held(Shown):

@@ -185,7 +185,7 @@ class _LenientParser:
                 self.known.discard(f.name)
                 self.bit -= f.kind.fixed_bits
 
-    def varying(self, step: Sized | Padded | Open | Listed | Coded) -> Raw:
+    def varying(self, step: Sized | Padded | Open | Listed | Coded) -> object:
         f, pos, limit = step.field, self.bit // 8, self.limit()
         if isinstance(step, Listed):
             return self.items(f, pos, None if step.count is None else step.count.evaluate(self.scope))
@@ -210,7 +210,7 @@ class _LenientParser:
         self.bit = (pos + size) * 8
         return self.data[pos : pos + size]
 
-    def items(self, f: Field, pos: int, count: int | None) -> Raw:
+    def items(self, f: Field, pos: int, count: int | None) -> object:
         limit = self.total if self.stop is None and self.total is not None else self.limit()
         faults: list[Fault] = []
         items, end = read_items(f, self.data, pos, limit, count, faults, owner=self.cls.name)
@@ -221,7 +221,7 @@ class _LenientParser:
         self.bit = end * 8
         return items
 
-    def coded(self, f: Field, pos: int, limit: int) -> Raw:
+    def coded(self, f: Field, pos: int, limit: int) -> object:
         """Read a value that tells its own size. What is none is left to the payload, like bytes that end too early."""
         found = f.kind.read(self.data, pos, limit)
         if found is None:

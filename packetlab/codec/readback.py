@@ -14,7 +14,6 @@ from packetlab.codec.lenient import Values, values_of
 from packetlab.declare.expressions import Count, Expr, Has, Size
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.intervals import words
-from packetlab.declare.kinds import Raw
 from packetlab.declare.plan import Listed, Open, Plan, Sized, When, needs
 from packetlab.errors import BuildError, DeclareError
 
@@ -164,7 +163,7 @@ def prove(cls: type[AnyHeader]) -> None:
                 _come_back(cls, values, body)
 
 
-def _samples(cls: type[AnyHeader]) -> list[dict[str, Raw]]:
+def _samples(cls: type[AnyHeader]) -> list[dict[str, object]]:
     plan = cls._declaration.plan
     stated = [said.size for said in (plan.own, plan.total, plan.payload) if said is not None]
     measures = set().union(*map(needs, (*plan.sizes.values(), *plan.counts.values(), *stated)))
@@ -195,7 +194,7 @@ def _samples(cls: type[AnyHeader]) -> list[dict[str, Raw]]:
     )
 
 
-def _of_size(f: Field, size: int) -> Raw:
+def _of_size(f: Field, size: int) -> object:
     """Return bytes, or an item for each eight of them."""
     if f.kind.wire != "items":
         return bytes(range(1, size + 1))
@@ -211,7 +210,7 @@ def _is_left_out(plan: Plan) -> bool:
     return plan.payload is not None and plan.payload.field is None
 
 
-def _come_back(cls: type[AnyHeader], values: dict[str, Raw], body: bytes) -> None:
+def _come_back(cls: type[AnyHeader], values: dict[str, object], body: bytes) -> None:
     try:
         header = cls(**values)
         data = cls._encode(header, body, (header,), 0, None)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from packetlab.declare.declaration import restored
 from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import Raw, bytes_text
+from packetlab.declare.kinds import bytes_text
 from packetlab.errors import PacketlabError
 from packetlab.packet.anomalies import Anomalies
 from packetlab.packet.coerce import as_packet
@@ -70,12 +70,12 @@ class _Comparison:
             found.append(ComparedField("trailer"))
         return found
 
-    def value(self, packet: Packet, spot: ComparedField) -> Raw:
+    def value(self, packet: Packet, spot: ComparedField) -> object:
         assert spot.field is not None
         header = packet.layers[spot.right if packet is self.other else spot.left]
         return header._items_of(spot.field) if spot.field.kind.wire == "items" else getattr(header, spot.field.slot)
 
-    def values(self, spot: ComparedField) -> tuple[Raw, Raw]:
+    def values(self, spot: ComparedField) -> tuple[object, object]:
         return self.value(self.one, spot), self.value(self.other, spot)
 
     def changes(self) -> list[Change]:
@@ -206,7 +206,7 @@ def _same_bytes(one: bytes, other: bytes) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
-def _raw(header: Header, spot: ComparedField) -> Raw:
+def _raw(header: Header, spot: ComparedField) -> object:
     assert spot.field is not None
     return header._items_of(spot.field) if spot.field.kind.wire == "items" else getattr(header, spot.field.slot)
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from ipaddress import ip_network
 from numbers import Number
 
-from packetlab.declare.kinds import Int, Kind, Raw
+from packetlab.declare.kinds import Int, Kind
 from packetlab.declare.registry import header_named
 from packetlab.errors import BuildError, near_or_all, suggestion
 from packetlab.pattern.conditions import COMPARE, FRAME, About, Condition, Every, Match, Not, Some, Test
@@ -160,7 +160,7 @@ class _Parser:
             tests.append(make(Condition(names, "in", plain)))
         return tests[0] if len(tests) == 1 else Some(tests)
 
-    def several(self, kind: Kind, called: str) -> list[Raw]:
+    def several(self, kind: Kind, called: str) -> list[object]:
         closing = {"{": "}", "(": ")"}.get(self.take("{", "("), "")
         if not closing:
             raise self.error("{", self.token)
@@ -170,7 +170,7 @@ class _Parser:
             self.take(",")
         return values
 
-    def value(self, kind: Kind, called: str, sign: str) -> Raw:
+    def value(self, kind: Kind, called: str, sign: str) -> object:
         """Return the next token as the raw value of a kind; of a network its mask and bits."""
         token = self.token
         if not token or token in "(){},":
@@ -197,7 +197,7 @@ class _Parser:
         raise self.error(expected, token, hint=hint)
 
 
-def _raw(token: str, kind: Kind, sign: str) -> Raw:
+def _raw(token: str, kind: Kind, sign: str) -> object:
     """Return a token as the raw value of a kind; of a network its mask and bits. ValueError or BuildError if it is none."""
     quoted = token.startswith('"')
     plain = _unquoted(token) if quoted else token.encode()

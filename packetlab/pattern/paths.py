@@ -143,13 +143,13 @@ class FieldPath(NamedTuple):
         places = [place for place, layer in enumerate(packet.layers) if isinstance(layer, self.header)]
         return places[self.occurrence - 1 : self.occurrence] if self.occurrence else places
 
-    def raw_values(self, packet: Packet, place: int) -> list[Raw]:
+    def raw_values(self, packet: Packet, place: int) -> list[object]:
         """Return the raw values in the header at a place among the layers: of items as many as there are, else one or none."""
         if not self.fields:
             return [packet._build()[0][place] if self.part else 1]
         return self.raws_of(packet.layers[place])
 
-    def raws_of(self, header: Header) -> list[Raw]:
+    def raws_of(self, header: Header) -> list[object]:
         """Return the raw values of a field in a header whose derived fields are filled in."""
         headers = [header]
         for f in self.fields[:-1]:
@@ -158,7 +158,7 @@ class FieldPath(NamedTuple):
         slot = self.fields[-1].slot
         return [self._taken(raw) for raw in (getattr(one, slot) for one in headers) if raw is not None]
 
-    def _taken(self, raw: Raw) -> Raw:
+    def _taken(self, raw: Raw) -> object:
         if self.flag:
             return int(raw & self.flag == self.flag)
         if self.part:

@@ -14,7 +14,6 @@ from typing import NamedTuple
 from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Expr, If, OneOf, Op, Side
-from packetlab.declare.kinds import Raw
 from packetlab.packet.packet import Header, Packet
 
 _COMPARISONS = {"==", "!=", "<", "<=", ">", ">="}
@@ -39,7 +38,7 @@ class Pair:
         return f"{leaf} = {shown}"
 
 
-def _raw(header: Header | None, name: str) -> Raw:
+def _raw(header: Header | None, name: str) -> object:
     if header is None:
         return None
     raw = getattr(header, "_" + name)

@@ -1,8 +1,8 @@
-"""Where things lie: the scan of `scan_rows`, for the places of fields in every header of many packets.
+"""Where things lie: the scan, for the places of fields in every header of many packets.
 
 What is wanted of a header is a `Wants`: fields whose place counts, fields whose value does, and parts that hold headers
 themselves: items, and bytes that another declaration describes. A walk gives `Visit`s, one for all packets that come to a
-header in the same step. A packet that does not fit its declarations is marked as unfit, and left to `dissect`.
+header by the same way. A packet that does not fit its declarations is marked as unfit, and left to `dissect`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.bulk.queries import any_of
-from packetlab.bulk.scan import Place
+from packetlab.bulk.scan import Place, Scanner
 from packetlab.bulk.scan_rows import DEPTH, RowScanner, bytes_at, filled, number_at
 from packetlab.codec.source import function
 from packetlab.declare.expressions import Expr, Next
@@ -51,7 +51,8 @@ class Visit:
     """Headers of one class in many packets: arrays, an element a header; places count bytes in the buffer.
 
     Attributes:
-        rows: the packets. ids: which of the walk's. begin, inner: where the headers begin, and their payloads. stop: where
+        lower: the visit of the headers below, None for the lowest. ids: which of its headers, or else of the walk's packets.
+        rows: the packets. begin, inner: where the headers begin, and their payloads. stop: where
             those end. end: what the header may fill. short: see `SHORT`. partial: whether a lower header says that this is
             no whole packet. bound: whether a header is bound there.
         places: field -> (where, whether it is there, size: None for fixed ones). values: field -> number. holds: part -> where
@@ -60,23 +61,16 @@ class Visit:
     """
 
     __slots__ = (
-        "begin", "bound", "children", "cls", "end", "holds", "ids", "inner", "partial", "places", "rows", "short", "stop",
-        "values", "wholes",
+        "begin", "bound", "children", "cls", "end", "holds", "ids", "inner", "lower", "partial", "places", "rows", "short",
+        "stop", "values", "wholes",
     )  # fmt: skip
 
     def __init__(
-        self, cls: type[AnyHeader], rows: Any, ids: Any, begin: Any, inner: Any, stop: Any, end: Any, short: Any, partial: Any,
-        bound: Any, places: dict[str, Any], values: dict[str, Any], holds: dict[Any, Any],
+        self, cls: type[AnyHeader], lower: Visit | None, rows: Any, ids: Any, begin: Any, inner: Any, stop: Any, end: Any,
+        short: Any, partial: Any, bound: Any, places: dict[str, Any], values: dict[str, Any], holds: dict[Any, Any],
     ) -> None:  # fmt: skip
-        self.cls, self.rows, self.ids, self.begin, self.inner, self.stop, self.end = (
-            cls,
-            rows,
-            ids,
-            begin,
-            inner,
-            stop,
-            end,
-        )
+        self.cls, self.lower, self.rows, self.ids = cls, lower, rows, ids
+        self.begin, self.inner, self.stop, self.end = begin, inner, stop, end
         self.short, self.partial, self.bound = short, partial, bound
         self.places, self.values, self.holds = places, values, holds
         self.children: list[tuple[Part, list[Visit], Any]] = []
@@ -114,100 +108,119 @@ class Visit:
                 yield part, some, at[some], end[some]
 
 
-class PlaceScanner(RowScanner):
-    """Writes the function of one header, which appends a `Visit`."""
+class PlaceScanner(Scanner):
+    """What the writers of places share: those for numpy (`RowPlaces`) and for compiled loops (`rewrite.loop`)."""
 
     def __init__(
-        self, cls: type[AnyHeader], numbers: dict[type[AnyHeader], int], wants: Wants, until: Expr | None
+        self, cls: type[AnyHeader], numbers: dict[type[AnyHeader], int], wants: Wants, until: Expr | None = None
     ) -> None:
         self.wants, self.until = wants, until
+        # Field -> where it is, whether it is there, its bytes ("": what its kind says).
         self.at: dict[str, tuple[str, str, str]] = {}
         super().__init__(cls, numbers, ())
-        self.live += ["ids", "short"]
         self.needed |= wants.values
 
     def _rules(self) -> list[Expr]:
-        declaration = self.cls._declaration
-        rules = [*super()._rules(), *(part.condition for part in self.wants.parts if part.condition is not None)]
-        rules += [
-            rule
-            for rule in (declaration.opaque, declaration.partial, declaration.quotes, self.until)
-            if rule is not None
-        ]
-        return rules
+        return [*super()._rules(), *(rule for rule in self.holding().values() if rule is not None)]
+
+    def holding(self) -> dict[object, Expr | None]:
+        """Return the rules that decide what is done with the header: by the number of a part, or by name."""
+        said = self.cls._declaration
+        rules: dict[object, Expr | None] = {number: part.condition for number, part in enumerate(self.wants.parts)}
+        return {**rules, "partial": said.partial, "quotes": said.quotes, "opaque": said.opaque, "until": self.until}
 
     def refusal(self) -> str:
         return "wanted of objects alone" if self.wants.never else super().refusal()
 
+    def conditional(self) -> bool:
+        """Whether what is read now is there only in some packets."""
+        raise NotImplementedError
+
     def give(self, name: str, at: Place, size: int | str = 0, value: str = "") -> None:
         if name in self.wants.fields:
-            there = f"p_{name}" if self.where else "True"
-            place = f"{at[0]} + {at[1]}"
-            if at[0] != "begin":
+            there, place = f"p_{name}" if self.conditional() else "True", f"{at[0]} + {at[1]}"
+            if at[0] != "begin" or self.conditional():
                 self.let(f"x_{name}", place)
                 place = f"x_{name}"
-            varies = isinstance(size, str)
-            if varies:
-                self.let(f"w_{name}", f"np.maximum({size}, 0)")
-            self.at[name] = place, there, f"w_{name}" if varies else "None"
+            if isinstance(size, str):
+                self.let(f"w_{name}", size)
+            self.at[name] = place, there, f"w_{name}" if isinstance(size, str) else ""
 
     def clip(self, name: str) -> None:
         self.put(f"short = short | ({name} > end) * {SHORT}")
         super().clip(name)
 
     def leave(self, end: str) -> None:
-        declaration = self.cls._declaration
         if any(f.condition is None and not isinstance(f.rule, Next) for f in self.plan.lengths):
             self.put(f"short = short & {SHORT}")
         self.let("inner", self.pos)
         self.let("stop", end)
-        holds = []
-        for number, part in enumerate(self.wants.parts):
-            if part.condition is not None:
-                self.let(f"i_{number}", f"({part.condition.code(self)}) != 0")
-                holds.append(f"{number}: i_{number}")
-        for name in ("partial", "quotes"):
-            rule = getattr(declaration, name)
+        for key, rule in self.holding().items():
             if rule is not None:
-                self.let(f"i_{name}", f"({rule.code(self)}) != 0")
-                holds.append(f"{name!r}: i_{name}")
-        holds += [
-            f"{name!r}: p_{name}" for name in sorted(self.wants.values) if self.cls._by_name[name].condition is not None
-        ]
-        if self.until is not None:
-            self.let("i_until", f"({self.until.code(self)}) != 0")
-            holds.append("'until': i_until")
-        self.put("go = inner < stop")
-        if declaration.opaque is not None:
-            self.put(f"go = go & (({declaration.opaque.code(self)}) == 0)")
-            holds.append("'opaque': ~go & (inner < stop)")
-        self.put("bound = ~go")
-        self.put(
-            "found.append(Visit(cls, rows, ids, begin, inner, stop, end, short, partial, bound, "
-            f"{{{', '.join(f'{name!r}: ({at}, {there}, {size})' for name, (at, there, size) in self.at.items())}}}, "
-            f"{{{', '.join(f'{name!r}: v_{name}' for name in sorted(self.wants.values) if name in self.read)}}}, "
-            f"{{{', '.join(holds)}}}))"
-        )
-        if declaration.partial is not None:
+                more = " & (inner < stop)" if key == "opaque" else ""
+                self.let(f"i_{key}", f"(({rule.code(self)}) != 0){more}")
+        self.found()
+        if self.cls._declaration.partial is not None:
             self.put(f"short = short | i_partial * {SHORT}")
-        branches = self.branches(any(part.name == "payload" for part in self.wants.parts))
+        self.onto(self.branches(any(part.name == "payload" for part in self.wants.parts)))
+
+    def found(self) -> None:
+        """Put down what was found."""
+        raise NotImplementedError
+
+    def onto(self, branches: list[tuple[list[str], str]]) -> None:
+        """Go on to the header that follows."""
+        raise NotImplementedError
+
+
+class RowPlaces(PlaceScanner, RowScanner):
+    """Writes the function of one header, which appends a `Visit`."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.live += ["ids", "short"]
+
+    def conditional(self) -> bool:
+        return bool(self.where)
+
+    def found(self) -> None:
+        holds = [f"{key!r}: i_{key}" for key, rule in self.holding().items() if rule is not None]
+        values = [name for name in sorted(self.wants.values) if name in self.read]
+        holds += [f"{name!r}: p_{name}" for name in values if self.cls._by_name[name].condition is not None]
+        places = ", ".join(
+            f"{name!r}: ({at}, {there}, {f'np.maximum({size}, 0)' if size else 'None'})"
+            for name, (at, there, size) in self.at.items()
+        )
+        numbers = ", ".join(f"{name!r}: v_{name}" for name in values)
+        self.put(
+            "visit = Visit(cls, lower, rows, ids, begin, inner, stop, end, short, partial, True, "
+            f"{{{places}}}, {{{numbers}}}, {{{', '.join(holds)}}})"
+        )
+        self.put("found.append(visit)")
+
+    def onto(self, branches: list[tuple[list[str], str]]) -> None:
+        self.put("go = inner < stop")
+        if self.cls._declaration.opaque is not None:
+            self.put("go = go & ~i_opaque")
         if branches:
             self.put("while True:")  # left when all are on their way
         for tests, which in branches:
             self.put(f"    hit = go & {any_of(tests)}")
-            self.put("    many = np.count_nonzero(hit)")
-            self.put("    if many:")
-            self.put("        go = go & ~hit")
+            self.put("    if hit.any():")
             if which != "0":
-                arrays = ["rows", "ids", "inner", "stop", "partial", "short"]
-                self.put("        if many == len(hit):")
-                self.put(f"            work.append(({which}, {', '.join(arrays)}))")
-                self.put("        else:")
-                self.put(f"            work.append(({which}, {', '.join(f'{name}[hit]' for name in arrays)}))")
+                self.put(f"        onward(work, visit, {which}, hit, rows, inner, stop, partial, short)")
+            self.put("        go = go & ~hit")
             self.put("        if not go.any(): break")
         if branches:
             self.put("    break")
-            self.put("found[-1].bound = ~go")
+        self.put("visit.bound = ~go")
+
+
+def onward(work: list[Any], visit: Visit, which: int, hit: Any, *arrays: Any) -> None:
+    """Put down as work that those headers go on to class `which` that are `hit`: rows first, then what is known of them."""
+    here = hit.nonzero()[0]
+    rows, *more = arrays if len(here) == len(hit) else [one[here] for one in arrays]
+    work.append((which, visit, rows, here, *more))
 
 
 class PlacesScan:
@@ -227,33 +240,36 @@ class PlacesScan:
         self.wants, self.leading, self.known = wants, leading, known
         self.unfit = np.zeros(len(last), bool)
 
-    def _step(self, cls: type[AnyHeader], until: Expr | None = None) -> Any:
+    def _step(
+        self, cls: type[AnyHeader], until: Expr | None, work: list[Any], found: list[Visit], *arrays: Any
+    ) -> None:
+        """Go over headers of a class: the visit below, their rows, and what is known of them."""
         key = "step", cls, until
         if key not in self.known:
-            writer = PlaceScanner(cls, self.leading, self.wants(cls), until)
-            head = "def step(work, found, last, missing, unfit, data, rows, ids, begin, end, partial, short):"
+            writer = RowPlaces(cls, self.leading, self.wants(cls), until)
+            head = "def step(work, found, last, missing, unfit, data, lower, rows, ids, begin, end, partial, short):"
             names = {
-                "np": self.np, "number_at": number_at, "bytes_at": bytes_at, "filled": filled, "Visit": Visit, "cls": cls
+                "np": self.np, "number_at": number_at, "bytes_at": bytes_at, "filled": filled, "Visit": Visit, "cls": cls,
+                "onward": onward,
             }  # fmt: skip
             lines = [head, *("    " + line for line in writer.source())]
             self.known[key] = function(lines, names, f"places in {cls.__name__}")
-        return self.known[key]
+        self.known[key](work, found, self.last, self.missing, self.unfit, self.data, *arrays)
 
     def walk(self, first: type[AnyHeader], rows: Any, begin: Any, end: Any, partial: Any = None) -> list[Visit]:
         """Return the visits of packets, or parts of them, that begin with a header of a class."""
         np = self.np
         none = np.zeros(len(rows), bool) if partial is None else partial
         found: list[Visit] = []
-        work: list[Any] = [(first, rows, np.arange(len(rows)), begin, end, none, self.missing[rows] * 1)]
+        work: list[Any] = [(first, None, rows, np.arange(len(rows)), begin, end, none, self.missing[rows] * 1)]
         classes = {number: cls for cls, number in self.leading.items()}
         for _ in range(DEPTH):
             if not work:
                 break
             now, work = work, []
-            for which, mine, *more in now:
-                step = self._step(classes.get(which, which))
-                step(work, found, self.last, self.missing, self.unfit, self.data, mine, *more)
-        for _, mine, *_ in work:
+            for which, *arrays in now:
+                self._step(classes.get(which, which), None, work, found, *arrays)
+        for _, _, mine, *_ in work:
             self.unfit[mine] = True
         for visit in found:
             self._inside(visit)
@@ -272,24 +288,10 @@ class PlacesScan:
 
     def _items(self, part: Part, f: Field, visit: Visit, index: Any, at: Any, end: Any) -> None:
         np = self.np
-        step = self._step(f.kind.item, f.until)
         while len(index):
             found: list[Visit] = []
             rows, none = visit.rows[index], np.zeros(len(index), bool)
-            step(
-                [],
-                found,
-                self.last,
-                self.missing,
-                self.unfit,
-                self.data,
-                rows,
-                np.arange(len(index)),
-                at,
-                end,
-                none,
-                none * 1,
-            )
+            self._step(f.kind.item, f.until, [], found, None, rows, np.arange(len(index)), at, end, none, none * 1)
             if not found:
                 return
             item = found[0]

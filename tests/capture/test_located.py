@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from packetlab import (
+    MAC,
     U8,
     U16,
+    UDP,
     Capture,
     CaptureError,
     Ether,
@@ -23,7 +25,10 @@ from packetlab import (
     auto,
     bindings,
     default,
+    field,
+    internet_checksum,
     size_of,
+    when,
 )
 from packetlab.bulk.scan_places import PlacesScan
 from packetlab.capture import loops
@@ -184,9 +189,41 @@ def test_the_loop_finds_in_recorded_frames_what_the_scan_finds() -> None:
     assert by_loop > 300
 
 
+@pytest.mark.usefixtures("plain_loops")
+def test_the_loop_goes_over_headers_of_ones_own_too() -> None:
+    with bindings():
+
+        class Own(Header, under=UDP, when={"dport": 7777}):
+            flags: U8 = 0
+            size: U8 = auto(size_of("payload"))
+            checksum: U16 = auto(internet_checksum("self", "payload"))
+            who: IPv4Address = when(field("flags") == 1)
+
+        class Upper(Header, under=Own, when={"flags": 1}):
+            station: MAC
+            sport: U16
+            dport: U16
+
+        lower = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(dport=7777)
+        packets = [
+            lower / Own() / b"abc",
+            lower / Own(flags=1, who="10.0.0.7") / Upper(station="02:00:00:00:00:01", sport=5, dport=6),
+            lower / Own(checksum=9),
+        ]
+        frames = []
+        for whole in map(bytes, packets):
+            frames += [Frame(whole[:size], 0, wire_length=len(whole)) for size in range(len(whole), 40, -1)]
+        some = FrameBatch.of(frames)
+        rows, ends = np.arange(len(some)), some.starts + some.sizes
+        missing = some.wire_sizes > some.sizes
+        assert found(some, {"sums"}, Loops(None)) == found(some, {"sums"})
+        _, left = Loops(None).locate(some, Ether, rows, ends, missing, 0)
+        assert missing[left].all()  # such as end inside a header
+
+
 def test_every_length_follows_where_packets_are_cut() -> None:
     """Of known headers and of one's own: what says how long a packet is."""
-    from packetlab import PPP, UDP, PPPoE
+    from packetlab import PPP, PPPoE
 
     with bindings():
 

@@ -90,15 +90,28 @@ class _Reader:
         self.data, self.left = data, left
 
     def visits(self, frames: list[_Frame]) -> list[Visit]:
-        """Return the visits of frames, level by level."""
-        levels: dict[tuple[int, type[AnyHeader]], list[tuple[_Frame, _Layer]]] = {}
+        """Return the visits of frames: of headers that the same classes are below, and their own."""
+        ways: dict[tuple[int, type[AnyHeader]], int] = {}  # number of the way below, and class -> number of the way
+        headers: list[list[tuple[_Frame, _Layer]]] = []
+        ids: list[list[int]] = []
         for frame in frames:
-            for level, layer in enumerate(frame.layers(self.left)):
-                levels.setdefault((level, type(layer.header)), []).append((frame, layer))
-        order = sorted(levels, key=lambda key: key[0])
-        return [self.visit(key[1], levels[key]) for key in order]
+            way, place = -1, frame.which
+            for layer in frame.layers(self.left):
+                way = ways.setdefault((way, type(layer.header)), len(ways))
+                if way == len(headers):
+                    headers.append([])
+                    ids.append([])
+                ids[way].append(place)
+                place = len(headers[way])
+                headers[way].append((frame, layer))
+        visits: list[Visit] = []
+        for (lower, cls), way in ways.items():
+            visits.append(self.visit(cls, visits[lower] if lower >= 0 else None, ids[way], headers[way]))
+        return visits
 
-    def visit(self, cls: type[AnyHeader], layers: list[tuple[_Frame, _Layer]]) -> Visit:
+    def visit(
+        self, cls: type[AnyHeader], lower: Visit | None, ids: list[int], layers: list[tuple[_Frame, _Layer]]
+    ) -> Visit:
         """Return one visit of headers of a class."""
         import numpy as np
 
@@ -138,7 +151,7 @@ class _Reader:
             numbers(getattr(one, name) for one in made) for name in ("begin", "inner", "stop", "end")
         )
         visit = Visit(
-            cls, numbers(frame.row for frame, _ in layers), numbers(frame.which for frame, _ in layers), begin, inner, stop, end,
+            cls, lower, numbers(frame.row for frame, _ in layers), numbers(ids), begin, inner, stop, end,
             numbers(0 for _ in made), truths(False for _ in made), truths(not layer.last for layer in made) | holding.get("opaque", False), places, values,
             holding,
         )  # fmt: skip
@@ -209,7 +222,9 @@ class _Reader:
                 owners.append(one)
                 place += size
         if found:
-            visit.children.append((part, [self.visit(f.kind.item, found)], np.array(owners, np.int64)))
+            visit.children.append(
+                (part, [self.visit(f.kind.item, None, list(range(len(found))), found)], np.array(owners, np.int64))
+            )
 
 
 def _unread(scope: Derivation, whole: list[bool], remains: bool) -> str | None:

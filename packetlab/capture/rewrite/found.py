@@ -93,7 +93,7 @@ class Ends:
 
 
 class State:
-    """What is known on the way through packets from header to header, an element for each.
+    """What is known of packets where a header begins: of each value an array, or one for all of them.
 
     Attributes:
         around: the innermost checksum that covers what comes. carrier: which class the pseudo-header is of (-1: none), source,
@@ -104,34 +104,40 @@ class State:
         the state of those that stand on each other in the packet, and which of them they are in.
     """
 
-    NAMES = (
-        "around", "ends_seen", "carrier", "depth", "first", "framed", "part", "piece", "quoted", "reach", "source", "target", "width"
-    )  # fmt: skip
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
     def __init__(self, values: dict[str, Any], root: State | None = None, index: Any = None) -> None:
         self.__dict__.update(values)
         self.root, self.index = root, index  # None: this is one; a circle would keep its arrays for long
 
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any: ...
-
     @classmethod
-    def new(cls, count: int) -> State:
+    def new(cls) -> State:
         import numpy as np
 
-        values: dict[str, Any] = {name: np.zeros(count, np.int64) for name in cls.NAMES}
-        for name in ("around", "carrier", "source", "target"):
-            values[name] -= 1
-        for name in ("framed", "part", "piece", "quoted"):
-            values[name] = np.zeros(count, bool)
-        return cls({**values, "first": np.ones(count, bool)})
+        values: dict[str, Any] = dict.fromkeys(("around", "carrier", "source", "target"), -1)
+        values |= dict.fromkeys(("depth", "ends_seen", "reach", "width"), 0)
+        return cls({**values, **dict.fromkeys(("framed", "part", "piece", "quoted"), np.False_), "first": np.True_})
 
-    def taken(self, ids: Any, around: Any, inside: bool) -> State:
-        """Return the state for parts of headers: `ids` of these, and the sums that cover them. `inside`: not their payload."""
-        values = {name: getattr(self, name)[ids] for name in self.NAMES}
-        values["around"] = around.copy()
-        if not inside:
-            return State(values)
-        values["ends_seen"][:] = 2
-        return State(values, self.root or self, ids if self.index is None else self.index[ids])
+    def taken(self, which: Any) -> State:
+        """Return the state of some of these packets, for the header that follows."""
+        values = {name: of(one, which) for name, one in self.__dict__.items() if name not in ("root", "index")}
+        return State(values, self.root, None if self.index is None else self.index[which])
+
+    def inside(self, which: Any, around: Any, payload: bool) -> State:
+        """Return the state for parts of headers: `which` of these, and the sums that cover them. `payload`: they are that."""
+        state = self.taken(which)
+        state.around = of(around, which)
+        if payload:
+            state.root = state.index = None
+        else:
+            state.ends_seen = 2
+            state.root, state.index = self.root or self, which if self.index is None else state.index
+        return state
+
+
+def of(value: Any, which: Any) -> Any:
+    """Return some of the values that an array has, or the one that counts for all."""
+    return value[which] if getattr(value, "ndim", 0) else value

@@ -1,8 +1,9 @@
 """Located: where in a batch of frames the addresses, ports, checksums and lengths lie that rewriting touches.
 
 The scan (`bulk.scan_places`) goes over all frames of the batch at once by their declarations; frames that do not fit them are
-read as objects (`careful`), and plain ones by a compiled loop where there is one (`loop`). The first two give visits of headers, and here is put down what the fields of each are (`roles`), which
-checksum covers which, and who speaks to whom.
+read as objects (`careful`). Both give visits of headers, all of one by the same way, and here is put down what the fields of
+each are (`roles`), which checksum covers which, and who speaks to whom. What is the same for all of a visit is one value.
+Plain frames go through a compiled loop where there is one (`loop`), which finds the same.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from packetlab.bulk.scan_places import PlacesScan, Visit
-from packetlab.capture.rewrite.found import Addresses, Ends, Lengths, Networks, Rule, State, Sums
+from packetlab.capture.rewrite.found import Addresses, Ends, Lengths, Networks, Rule, State, Sums, of
 from packetlab.capture.rewrite.inside import Route, Sender
 from packetlab.capture.rewrite.loop import VERSIONS, Loops
 from packetlab.capture.rewrite.roles import PORTS, Roles, concerned, hiding, is_plain, known, roles, wants
@@ -43,6 +44,7 @@ class Located:
     """
 
     def __init__(self, batch: FrameBatch, ends: Any, wanted: Collection[str], loops: Loops | None = None) -> None:
+        """`ends`: where each frame ends."""
         import numpy as np
 
         self.np, self.batch, self.data, self.wanted = np, batch, batch.data, wanted
@@ -54,7 +56,8 @@ class Located:
         self._notes: dict[str, list[Any]] = {}
         self._carriers: list[type[AnyHeader]] = []
         missing = batch.wire_sizes > batch.sizes
-        self._scan = PlacesScan(batch.data, ends, missing, wants, concerned(), known())
+        scan = PlacesScan(batch.data, ends, missing, wants, concerned(), known())
+        self.unfit = scan.unfit
         walks = []
         for place, interface in enumerate(batch.interfaces):
             rows = np.flatnonzero(batch.which == place)
@@ -64,52 +67,57 @@ class Located:
             if loops is not None and set(wanted) == {"sums"} and len(rows):
                 notes, rows = loops.locate(batch, first, rows, ends, missing, self._count)
                 for name, arrays in notes.items():
-                    self.note(name, None, *arrays)
+                    self.note(name, np.True_, *arrays)
                 self._count += len(notes["sums"][0]) if "sums" in notes else 0
             if len(rows):
-                walks.append((self._scan.walk(first, rows, batch.starts[rows], ends[rows]), State.new(len(rows))))
-        self.unfit = self._scan.unfit
-        for visits, state in walks:
-            self._follow(visits, state, bool(self.unfit.any()))
+                walks.append(scan.walk(first, rows, batch.starts[rows], ends[rows]))
+        for visits in walks:
+            self._follow(visits, State.new(), bool(self.unfit.any()))
         if self.unfit.any():
             from packetlab.capture.rewrite.careful import read
 
-            rows = np.flatnonzero(self.unfit)
-            self._follow(read(batch, rows, self.left), State.new(len(rows)), False)
-        self._join()
+            self._follow(read(batch, np.flatnonzero(self.unfit), self.left), State.new(), False)
+        self.macs, self.ips4, self.ips6 = (Addresses(*self._joined(size, 4)) for size in ("6", "4", "16"))
+        self.networks, self.sums = Networks(*self._joined("networks", 4)), Sums(*self._joined("sums", 11))
+        self.ports, self.lengths = self._joined("ports", 2), Lengths(*self._joined("lengths", 4))
 
-    def _join(self) -> None:
-        np = self.np
-
-        def joined(name: str, width: int) -> list[Any]:
-            notes = self._notes.get(name, [])
-            if len(notes) == 1:
-                return list(notes[0])
-            return [np.concatenate(one) for one in zip(*notes, strict=True)] or [np.zeros(0, np.int64)] * width
-
-        self.macs, self.ips4, self.ips6 = (Addresses(*joined(size, 4)) for size in ("6", "4", "16"))
-        self.networks, self.sums = Networks(*joined("networks", 4)), Sums(*joined("sums", 11))
-        self.ports, self.lengths = joined("ports", 2), Lengths(*joined("lengths", 4))
+    def _joined(self, name: str, width: int) -> Any:
+        """Return what was put down, an array for each of its `width` values."""
+        notes = self._notes.get(name, [])
+        joined = self.np.empty((width, sum(len(one[0]) for one in notes)), self.np.int64)
+        start = 0
+        for one in notes:
+            stop = start + len(one[0])
+            for into, values in zip(joined, one, strict=True):
+                into[start:stop] = values
+            start = stop
+        return joined
 
     # Going along -----------------------------------------------------------------------------------------------------
 
     def _follow(self, visits: list[Visit], state: State, check: bool) -> None:
+        states: dict[Visit | None, State] = {None: state}
         for visit in visits:
-            _Header(self, visit, state, ~self.unfit[visit.rows] if check else None).note()
+            there = ~self.unfit[visit.rows] if check else self.np.True_
+            header = _Header(self, visit, states[visit.lower].taken(visit.ids), there)
+            header.note()
+            states[visit] = header.state
 
     def note(self, name: str, keep: Any, *arrays: Any) -> None:
-        """Put down what is found, where `keep` (None: everywhere)."""
-        if keep is None or keep.all():
+        """Put down what is found where `keep`: an array, then arrays or what is the same for all."""
+        if keep.all():
             self._notes.setdefault(name, []).append(arrays)
         elif keep.any():
-            self._notes.setdefault(name, []).append([one[keep] for one in arrays])
+            self._notes.setdefault(name, []).append([of(one, keep) for one in arrays])
 
     def sum(self, keep: Any, *arrays: Any) -> Any:
         """Put down checksums, see `Sums`; return their numbers, -1 for those that are not kept."""
-        numbers = self.np.where(keep, self.np.cumsum(keep) - 1 + self._count, -1)
-        self._count += int(self.np.count_nonzero(keep))
+        np = self.np
         self.note("sums", keep, *arrays)
-        return numbers
+        first, self._count = self._count, self._count + int(np.count_nonzero(keep))
+        if keep.all():
+            return np.arange(first, self._count)
+        return np.where(keep, np.cumsum(keep) - 1 + first, -1)
 
     def carrier(self, cls: type[AnyHeader]) -> int:
         """Return a number for a class that pseudo-headers are of."""
@@ -117,10 +125,9 @@ class Located:
             self._carriers.append(cls)
         return self._carriers.index(cls)
 
-    def protocols(self, numbers: Any, cls: type[AnyHeader]) -> Any:
-        """Return what stands for a class in the pseudo-headers of carriers."""
-        known = [protocol(one, cls) for one in self._carriers] or [0]
-        return self.np.array(known, self.np.int64)[self.np.maximum(numbers, 0)]
+    def protocol(self, carrier: int, cls: type[AnyHeader]) -> int:
+        """Return what stands for a class in the pseudo-headers of a carrier."""
+        return protocol(self._carriers[carrier], cls) if carrier >= 0 else 0
 
 
 class _Header:
@@ -130,32 +137,24 @@ class _Header:
         self.np, self.to, self.visit, self.state = to.np, to, visit, state
         self.cls: type[AnyHeader] = visit.cls
         self.role: Roles = roles(visit.cls)
-        self.there = there  # which count; None for all
-        self.ids, self.rows = visit.ids, visit.rows
-        self.around = state.around[self.ids]
+        self.there = there  # which count
+        self.rows = visit.rows
+        state.count = len(visit.rows)
+        self.around = state.around
         self.head = self.payload = self.around  # the sums that cover this header, and its payload
         self.single: dict[str, Any] = {}  # and single fields
 
-    def full(self, value: Any) -> Any:
-        return self.np.full(len(self.rows), value, self.np.int64)
+    def each(self, value: Any) -> Any:
+        """Return an array of a value, where it is one for all."""
+        return self.np.broadcast_to(value, len(self.rows))
 
-    def kept(self, there: Any) -> Any:
-        """Return where something counts that is `there`; None for everywhere."""
-        if there is True:
-            return self.there
-        return there if self.there is None else there & self.there
-
-    def keep(self, there: Any = True) -> Any:
-        """Return the same as an array."""
-        keep = self.kept(there)
-        return self.np.ones(len(self.rows), bool) if keep is None else keep
+    def where(self, there: Any, yes: Any, no: Any) -> Any:
+        return yes if self.np.all(there) else self.np.where(there, yes, no)
 
     def place(self, name: str) -> tuple[Any, Any]:
-        """Return where a field stands, and where it is there, arrays."""
-        if name not in self.visit.places:
-            return self.full(-1), self.np.zeros(len(self.rows), bool)
-        at, there, _ = self.visit.places[name]
-        return at, self.keep(there)
+        """Return where a field stands, and where it is there."""
+        at, there, _ = self.visit.places.get(name, (-1, self.np.False_, None))
+        return self.each(at), there & self.there
 
     def cover(self, name: str) -> Any:
         return self.single.get(name, self.around if name in self.after else self.head)
@@ -165,14 +164,13 @@ class _Header:
         self.after = {f.name for f in self.cls._declaration.after}
         wanted = self.to.wanted
         if "sums" in wanted:
-            if self.role.sums:
-                self._sums()
+            self._sums()
             for f, why in self.role.wrong:
-                self.to.left[f"{self.cls.__name__}.{f.name}, {why}"] += int(self.place(f.name)[1].sum())
+                self.to.left[f"{self.cls.__name__}.{f.name}, {why}"] += int(self.each(self.place(f.name)[1]).sum())
             for f in self.role.ports:
                 if f.name in self.visit.places:
-                    at, there, _ = self.visit.places[f.name]
-                    self.to.note("ports", self.kept(there), at, self.cover(f.name))
+                    at, there = self.place(f.name)
+                    self.to.note("ports", there, at, self.cover(f.name))
         if wanted != {"ends"}:
             self._addresses()
             self._carry()
@@ -180,96 +178,75 @@ class _Header:
             self._lengths()
         if "link" in wanted:
             self._link()
-        self.state.first[self.ids] = False
+        self.state.first = self.np.False_
         if "ends" in wanted:
             self._ends()
         self._hidden()
-        self.state.around[self.ids] = self.payload
+        self.state.around = self.payload
         for part, visits, some in self.visit.children:
             if part.header is None:
                 self._unknown(part.why, some)
                 continue
-            around = (
-                self.payload
-                if part.name == "payload"
-                else self.around
-                if part.name == "rest"
-                else self.cover(part.name)
-            )
-            inside = self.state.taken(self.ids[some], around[some], part.name != "payload")
-            self.to._follow(visits, inside, self.there is not None)
+            own = {"payload": self.payload, "rest": self.around}.get(part.name)
+            around = self.cover(part.name) if own is None else own
+            inside = self.state.inside(some, around, part.name == "payload")
+            self.to._follow(visits, inside, bool(self.there.ndim))
 
     # Checksums -------------------------------------------------------------------------------------------------------
 
     def _sums(self) -> None:
         np, visit, state = self.np, self.visit, self.state
+        source, target, width, reach = state.source, state.target, state.width, state.reach
         parent = self.around
         for f in self.role.sums:
             rule = f.rule
             assert isinstance(rule, Checksum)
             if f.name not in visit.places:
                 continue
-            at, there, _ = visit.places[f.name]
-            keep = self.keep(there)
-            whole = visit.wholes.get(f.name)
-            if whole is None:
-                whole = visit.short == 0 if "payload" in rule.over else np.ones(len(self.rows), bool)
-            number, pseudo = self.full(0), "pseudo" in rule.over
-            carrier = state.carrier[self.ids]
-            if pseudo:
-                keep = keep & (carrier >= 0)
-                number = self.to.protocols(carrier, self.cls)
+            at, keep = self.place(f.name)
+            pseudo, covers = "pseudo" in rule.over, "payload" in rule.over
+            whole = visit.wholes.get(f.name, visit.short == 0 if covers else True)
+            number = self.to.protocol(state.carrier, self.cls) if pseudo else 0
+            keep = keep & (not pseudo or state.carrier >= 0)
             over = tuple(part for part in rule.over if part != "pseudo")
-            width, reach = state.width[self.ids], state.reach[self.ids]
-            plain = keep & ((at - visit.begin) % 2 == 0) & is_plain(self.cls, f)
-            end = visit.stop if "payload" in over else visit.inner
-            source, target = (getattr(state, name)[self.ids] for name in ("source", "target"))
+            plain = keep & is_plain(self.cls, f) & ((at - visit.begin & 1) == 0)
             if pseudo:
-                plain &= (width == reach) & ((width == 4) | (width == 16)) & (source >= 0) & (target >= 0)
+                plain = plain & (width == reach) & ((width == 4) | (width == 16)) & (source >= 0) & (target >= 0)
             numbers = self.to.sum(
-                plain, self.rows, at, visit.begin, end, source, target, width if pseudo else width * 0, number,
-                self.full(rule.none is not None), whole * 1, parent,
+                plain, self.rows, at, visit.begin, visit.stop if covers else visit.inner, source, target,
+                width if pseudo else 0, number, rule.none is not None, whole, parent,
             )  # fmt: skip
-            rest = keep & ~plain
+            rest = self.each(keep & ~plain)
             if rest.any():
-                numbers = np.where(rest, self._ruled(f, rule, over, rest, at, whole, number, pseudo, parent), numbers)
-            parent = np.where(numbers >= 0, numbers, parent)
+                numbers = np.where(rest, self._ruled(f, rule, over, rest, at, whole, number, parent), numbers)
+            there = numbers >= 0
+            parent = self.where(there, numbers, parent)
             if "self" in over:
-                self.head = np.where(numbers >= 0, numbers, self.head)
-            if "payload" in over:
-                self.payload = np.where(numbers >= 0, numbers, self.payload)
+                self.head = self.where(there, numbers, self.head)
+            if covers:
+                self.payload = self.where(there, numbers, self.payload)
             for name in over:
                 if name in self.cls._by_name:
-                    self.single[name] = np.where(numbers >= 0, numbers, self.cover(name))
+                    self.single[name] = self.where(there, numbers, self.cover(name))
 
     def _ruled(
-        self,
-        f: Field,
-        rule: Checksum,
-        over: tuple[str, ...],
-        rest: Any,
-        at: Any,
-        whole: Any,
-        number: Any,
-        pseudo: bool,
-        parent: Any,
+        self, f: Field, rule: Checksum, over: tuple[str, ...], rest: Any, at: Any, whole: Any, number: int, parent: Any
     ) -> Any:
         """Put down checksums that are worked out one by one."""
-        zero = self.full(0)
-        numbers = self.to.sum(rest, self.rows, zero, zero, zero, zero, zero, zero, zero, zero, zero + 1, parent)
+        numbers = self.to.sum(rest, self.rows, *[0] * 8, 1, parent)
         regions = []
         for part in over:
             begin, end, there = self.visit.region(part)
             regions.append((self.np.where(there, begin, end), end))
         state, size = self.state, f.kind.fixed_bits // 8
+        whole, parent, *ends = map(self.each, (whole, parent, state.source, state.width, state.target, state.reach))
         for one in self.np.flatnonzero(rest).tolist():
             covered = tuple((int(begin[one]), int(end[one])) for begin, end in regions if begin[one] < end[one])
             added, more = [], 0
-            if pseudo:
-                which = self.ids[one]
-                pairs = (state.source[which], state.width[which]), (state.target[which], state.reach[which])
-                added = [(int(place), int(many)) for place, many in pairs if place >= 0]
-                more = int(number[one]) + sum(end - begin for begin, end in covered)
+            if "pseudo" in rule.over:
+                pairs = [(int(place[one]), int(many[one])) for place, many in (ends[:2], ends[2:])]
+                added = [pair for pair in pairs if pair[0] >= 0]
+                more = number + sum(end - begin for begin, end in covered)
             self.to.rules[int(numbers[one])] = Rule(
                 int(at[one]), size, f.kind.little, rule.algorithm, covered, tuple(added), more,
                 rule.none, rule.instead, bool(whole[one]), int(parent[one]),
@@ -281,39 +258,38 @@ class _Header:
     def _addresses(self) -> None:
         role, state = self.role, self.state
         pseudo = (role.ends or ()) if role.carrier else ()
-        own = None
+        own = self.np.False_
         if role.macs:
-            own = ~state.framed[self.ids] & (state.depth[self.ids] == 0)
+            own = ~state.framed & (state.depth == 0)
             if not issubclass(self.cls, (Ether, Sender)):
-                own &= state.first[self.ids]
-            state.framed[self.ids] |= own
+                own = own & state.first
+            state.framed = state.framed | own
         for f in role.addresses:
             if f.name not in self.visit.places:
                 continue
-            at, there, _ = self.visit.places[f.name]
+            at, there = self.place(f.name)
             size = f.kind.fixed_bits // 8
             at, size = (at + 4, 6) if size == 12 else (at, size)  # the host of an XNS address is a MAC address
-            what = self.full(pseudo.index(f.name) if f.name in pseudo else 2)
-            if f.kind.bits == 48 and own is not None and f.name in ("src", "dst"):
-                what = self.np.where(own, ("src", "dst").index(f.name), 2)
+            what: Any = pseudo.index(f.name) if f.name in pseudo else 2
+            if f.kind.bits == 48 and f.name in ("src", "dst"):
+                what = self.where(own, ("src", "dst").index(f.name), 2)
             if size in (4, 6, 16):
-                self.to.note(str(size), self.kept(there), self.rows, at, what, self.cover(f.name))
+                self.to.note(str(size), there, self.rows, at, what, self.cover(f.name))
 
     def _carry(self) -> None:
         """Let what pseudo-headers take be that of this header, where it is a network header."""
         np, role, state, visit = self.np, self.role, self.state, self.visit
-        ids = self.ids
         if role.carrier and role.ends is not None:
             for name, into, many in zip(role.ends, ("source", "target"), ("width", "reach"), strict=True):
-                at, there, _ = visit.places.get(name, (self.full(-1), True, None))
-                getattr(state, into)[ids] = np.where(there, at, -1)
-                getattr(state, many)[ids] = self.cls._by_name[name].kind.fixed_bits // 8
-            state.carrier[ids] = self.to.carrier(self.cls)
+                at, there, _ = visit.places.get(name, (-1, True, None))
+                setattr(state, into, self.where(there, at, -1))
+                setattr(state, many, self.cls._by_name[name].kind.fixed_bits // 8)
+            state.carrier = self.to.carrier(self.cls)
         if self.cls in VERSIONS:
-            outer = self.kept(state.depth[ids] == 0)
-            self.to.note("networks", outer, self.rows, visit.begin, self.full(VERSIONS[self.cls]), self.head)
+            outer = self.there & (state.depth == 0)
+            self.to.note("networks", outer, self.rows, visit.begin, VERSIONS[self.cls], self.head)
         if role.carrier or issubclass(self.cls, (IPv4, IPv6)):
-            state.depth[ids] += 1
+            state.depth += 1
         if role.target and role.target in visit.places:
             at, there, size = visit.places[role.target]
             kind = self.cls._by_name.get(role.target)
@@ -332,10 +308,13 @@ class _Header:
             self._final(on, visit.begin + size // 4 * 4 - 3, 4)
 
     def _final(self, there: Any, at: Any, size: Any) -> None:
-        root, ids = self.state.root or self.state, self.ids if self.state.index is None else self.state.index[self.ids]
-        keep = self.keep(there)
-        root.target[ids[keep]] = (at + self.full(0))[keep]
-        root.reach[ids[keep]] = size[keep] if hasattr(size, "shape") else size
+        root, index = self.state.root or self.state, self.state.index
+        keep = self.each(there & self.there).nonzero()[0]
+        which = keep if index is None else index[keep]
+        for name, value in (("target", at), ("reach", size)):
+            values = self.np.array(self.np.broadcast_to(getattr(root, name), root.count))
+            values[which] = of(value, keep)
+            setattr(root, name, values)
 
     # The frame as a whole --------------------------------------------------------------------------------------------
 
@@ -343,82 +322,74 @@ class _Header:
         state, visit = self.state, self.visit
         for f, whole in self.role.lengths:
             if f.name in visit.places:
-                at, there, _ = visit.places[f.name]
+                at, there = self.place(f.name)
                 # A packet quoted in an error keeps its length: it tells of the one that was sent; so does a fragment.
-                counts = ~state.quoted[self.ids] & ~state.part[self.ids]
-                self.to.note(
-                    "lengths",
-                    self.keep(there) & counts,
-                    self.rows,
-                    at,
-                    visit.begin if whole else visit.inner,
-                    self.cover(f.name),
-                )
+                counts = there & ~state.quoted & ~state.part
+                base = visit.begin if whole else visit.inner
+                self.to.note("lengths", counts, self.rows, at, base, self.cover(f.name))
 
     def _link(self) -> None:
         """Put down where the link header ends, and what follows it."""
-        np, state, visit = self.np, self.state, self.visit
-        first = state.first[self.ids]
+        np, visit, to = self.np, self.visit, self.to
         type_of = self.role.type
         named = registry.space(ETHERTYPE).numbers.get(self.cls, -1)
-        if first.any():
-            keep = self.keep(first)
+        if self.state.first:
+            keep = self.each(self.there)
             rows = self.rows[keep]
             link = not issubclass(self.cls, (IPv4, IPv6))
-            self.to.link_end[rows] = (visit.inner if link else visit.begin)[keep]
+            to.link_end[rows] = (visit.inner if link else visit.begin)[keep]
             if type_of is not None and type_of.name in visit.values:
                 kind = visit.values[type_of.name][keep]
-                self.to.link_type[rows] = np.where(kind <= 1500, -1, kind)  # a length is no type
+                to.link_type[rows] = np.where(kind <= 1500, -1, kind)  # a length is no type
             elif not link:
-                self.to.link_type[rows] = named
+                to.link_type[rows] = named
         elif named > 0:
-            keep = self.keep() & (self.to.link_end[self.rows] == visit.begin) & (self.to.link_type[self.rows] < 0)
-            self.to.link_type[self.rows[keep]] = named
+            keep = self.there & (to.link_end[self.rows] == visit.begin) & (to.link_type[self.rows] < 0)
+            to.link_type[self.rows[keep]] = named
 
     def _ends(self) -> None:
-        np, role, state, ids = self.np, self.role, self.state, self.ids
-        ends, visit = self.to.ends, self.visit
+        np, role, state = self.np, self.role, self.state
+        ends, visit, seen = self.to.ends, self.visit, state.ends_seen
         if role.ends is not None:
             (source, there), (target, whole) = (self.place(name) for name in role.ends)
-            new = there & (state.ends_seen[ids] == 0)
+            new = self.each(there & (seen == 0))
             rows = self.rows[new]
             ends.source[rows], ends.target[rows] = source[new], np.where(whole, target, -1)[new]
             ends.width[rows] = self.cls._by_name[role.ends[0]].kind.fixed_bits // 8
             # Ports above another header that names two are of those.
-            state.ends_seen[ids] = np.where(new, 1, np.where(there, 2, state.ends_seen[ids]))
-            state.piece[ids] &= ~new
+            state.ends_seen = np.where(new, 1, np.where(there, 2, seen))
+            state.piece = state.piece & ~new
         elif role.ported and all(name in visit.values for name in PORTS):
-            new = (state.ends_seen[ids] == 1) & self.keep()
+            new = self.each((seen == 1) & self.there)
             for name in PORTS:
-                new &= visit.holds.get(name, True)
+                new = new & visit.holds.get(name, True)
             rows = self.rows[new]
             ends.sport[rows], ends.dport[rows] = (visit.values[name][new] for name in PORTS)
-            ends.piece[rows] = state.piece[ids][new]
+            ends.piece[rows] = of(state.piece, new)
             ends.kind[rows] = crc32(self.cls.__name__.encode())
-            state.ends_seen[ids] = np.where(new, 2, state.ends_seen[ids])
+            state.ends_seen = np.where(new, 2, seen)
 
     def _hidden(self) -> None:
         """Count what is not read, and note for what comes whether it is a part of a packet or quoted."""
         state, visit = self.state, self.visit
-        for name, kept in (("quotes", state.quoted), ("partial", state.part), ("partial", state.piece)):
-            if name in visit.holds:
-                kept[self.ids] |= visit.holds[name]
+        for rule, names in (("quotes", ("quoted",)), ("partial", ("part", "piece"))):
+            for name in names if rule in visit.holds else ():
+                setattr(state, name, getattr(state, name) | visit.holds[rule])
         if "opaque" not in visit.holds or "sums" not in self.to.wanted:
             return
+        some = visit.holds["opaque"] & self.there
         f, numbers = hiding(self.cls)
-        some = self.keep(visit.holds["opaque"])
+        if not numbers or not some.any():
+            return
         if f is not None and numbers is not True and f.name in visit.values:
             some = some & self.np.isin(visit.values[f.name], numbers)
-        elif not numbers:
-            return
         for one in self.np.flatnonzero(some).tolist():
             if self.to.data[int(visit.inner[one]) : int(visit.stop[one])].any():
                 self.to.left[LATER] += 1
 
     def _unknown(self, why: str, some: Any) -> None:
         """Count parts that nobody can read."""
-        if self.there is not None:
-            some = some[self.there[some]]
+        some = some[self.each(self.there)[some]]
         name = why.partition("{")[2].partition("}")[0]
         if name:
             for number in self.np.unique(self.visit.values[name][some]).tolist():

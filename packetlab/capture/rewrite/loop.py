@@ -1,5 +1,7 @@
 """Locating frame after frame by a compiled loop (the extra `fast`): what `located` finds in plain frames, for the sums alone.
 
+It goes over headers as `bulk.scan_places` does, those of a user as well as ours; here is what is put down of each.
+
 A frame that has anything else (parts that hold headers, checksums of another kind, what cannot be read) is left to the scan
 over rows, and so is all where the loop is not worth it. The state on the way is that of `found.State`, in variables.
 """
@@ -9,16 +11,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from packetlab.bulk.queries import any_of
-from packetlab.bulk.scan import Place
 from packetlab.bulk.scan_loop import LoopScanner
-from packetlab.bulk.scan_places import SHORT, Part
+from packetlab.bulk.scan_places import Part, PlaceScanner
 from packetlab.bulk.scan_rows import DEPTH
 from packetlab.capture import loops
 from packetlab.capture.rewrite.inside import Route, Sender
 from packetlab.capture.rewrite.roles import concerned, is_plain, known, roles, wants
 from packetlab.codec.pseudo import protocol
 from packetlab.declare.declaration import AnyHeader
-from packetlab.declare.expressions import Checksum, Expr, Next
+from packetlab.declare.expressions import Checksum
 from packetlab.protocols.icmp import ICMP, ICMPv6
 from packetlab.protocols.ip import ARP, IPv4, IPv6, Routing
 from packetlab.protocols.link import VLAN, Ether
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 VERSIONS: dict[type[AnyHeader], int] = {IPv4: 4, IPv6: 6}
 USUAL = (Ether, VLAN, ARP, IPv4, IPv6, ICMP, ICMPv6, UDP, TCP)
-"""What nearly all frames are made of; numba would take minutes for all headers that are known."""
+"""What nearly all frames are made of; numba would take minutes for all headers that packetlab knows."""
 NOTES = {"sums": 11, "4": 4, "16": 4, "6": 4, "networks": 4, "ports": 2}
 """What is put down -> numbers of each, in the order in which the loop takes arrays of them."""
 ROOM = 2  # notes of a kind that a header has at most
@@ -71,7 +72,7 @@ class Loops:
 
     def _source(self, first: type[AnyHeader]) -> str:
         """Return the source of the loop, "" where it is not worth it."""
-        if first not in USUAL or not loops.available():
+        if first not in usual() or not loops.available():
             return ""
         if ("loop", first) not in known():
             known()["loop", first] = _written(first)
@@ -83,6 +84,12 @@ class Loops:
         loops.compiled(loops.RECORDS)
         loops.compiled(loops.REGIONS)
         return source
+
+
+def usual() -> list[type[AnyHeader]]:
+    """Return the headers that the loop goes over: usual ones, and those that somebody declared for their own captures."""
+    own = [cls for cls in concerned() if not cls.__module__.startswith("packetlab.")]
+    return [*USUAL, *own]
 
 
 HEAD = """\
@@ -107,7 +114,7 @@ def locate(count, data, rows, starts, ends, missing, unfit, most, base, sums, ip
             if n_headers > most or hops > DEPTH:
                 unfit[row] = True
                 break
-            cls = inner = past = sum = ip0 = ip1 = mac0 = mac1 = port0 = port1 = new_source = new_target = int64(-1)
+            cls = inner = stop = sum = ip0 = ip1 = mac0 = mac1 = port0 = port1 = new_source = new_target = int64(-1)
             number = how = size = version = carries = new_width = new_reach = int64(0)
             ip0_role = ip1_role = mac0_role = mac1_role = int64(2)
             whole = True
@@ -120,7 +127,7 @@ TAIL = """\
                 sums[n_sums] = row
                 sums[ROOM + n_sums] = sum
                 sums[2 * ROOM + n_sums] = begin
-                sums[3 * ROOM + n_sums] = past if how & WHOLE else inner
+                sums[3 * ROOM + n_sums] = stop if how & WHOLE else inner
                 sums[4 * ROOM + n_sums] = source
                 sums[5 * ROOM + n_sums] = target
                 sums[6 * ROOM + n_sums] = width if how & PSEUDO else 0
@@ -169,7 +176,7 @@ TAIL = """\
             first = False
             around = payload
             begin = inner
-            end = past
+            end = stop
             now = cls
         if unfit[row]:
             n_sums, n_ips4, n_ips6, n_macs = b_sums, b_ips4, b_ips6, b_macs
@@ -195,7 +202,7 @@ def _written(first: type[AnyHeader]) -> str:
     for name, value in words.items():
         head, tail = head.replace(name, str(value)), tail.replace(name, str(value))
     lines: list[str] = []
-    for cls in USUAL:
+    for cls in usual():
         writer = LocateScanner(cls, numbers)
         if not writer.refusal():
             lines.append(f"            {'elif' if lines else 'if'} now == {numbers[cls]}:  # {cls.__name__}")
@@ -208,25 +215,19 @@ def _written(first: type[AnyHeader]) -> str:
     return head + "\n".join(lines) + "\n" + tail
 
 
-class LocateScanner(LoopScanner):
+class LocateScanner(PlaceScanner, LoopScanner):
     """Writes the branch of one header."""
 
     def __init__(self, cls: type[AnyHeader], numbers: dict[type[AnyHeader], int]) -> None:
-        self.role, self.wants = roles(cls), wants(cls)
-        self.at: dict[str, tuple[str, str, int | str, bool | None]] = {}
-        super().__init__(cls, numbers, ())
-
-    def _rules(self) -> list[Expr]:
-        said = self.cls._declaration
-        rules = [said.opaque, said.partial, *(part.condition for part in self.wants.parts)]
-        return [*super()._rules(), *(rule for rule in rules if rule is not None)]
+        self.role = roles(cls)
+        super().__init__(cls, numbers, wants(cls))
 
     def refusal(self) -> str:
         cls, role = self.cls, self.role
         sizes = [f.kind.fixed_bits // 8 for f in role.addresses]
         ips = [size for size in sizes if size in (4, 16)]
         if (
-            self.wants.never or role.wrong or role.target in cls._by_name or issubclass(cls, (Routing, Route))
+            role.wrong or role.target in cls._by_name or issubclass(cls, (Routing, Route))
             or any(not is_plain(cls, f) for f in role.sums) or len(role.sums) > 1 or len(role.ports) > ROOM
             or sum(bits in (6, 12) for bits in sizes) > ROOM or len(ips) > ROOM or len(set(ips)) > 1
             or any(f in cls._declaration.after for f in (*role.addresses, *role.ports))
@@ -234,66 +235,46 @@ class LocateScanner(LoopScanner):
             return "more than plain frames have"
         return super().refusal()
 
-    def give(self, name: str, at: Place, size: int | str = 0, value: str = "") -> None:
-        if name in self.wants.fields:
-            place, there = f"{at[0]} + {at[1]}", f"p_{name}" if self.depth else ""
-            if at[0] != "begin" or there:
-                self.let(f"x_{name}", place)
-                place = f"x_{name}"
-            if isinstance(size, str):
-                self.let(f"w_{name}", size)
-                size = f"w_{name}"
-            else:
-                size = (self.cls._by_name[name].kind.fixed_bits + 7) // 8
-            self.at[name] = place, there, size, at[1] % 2 == 0 if at[0] == "begin" else None
-
-    def clip(self, name: str) -> None:
-        self.put(f"if {name} > end: short |= {SHORT}")
-        super().clip(name)
+    def conditional(self) -> bool:
+        return self.depth > 0
 
     def away_if(self, *conditions: str) -> None:
-        self.check(" and ".join(one for one in conditions if one))
+        self.check(" and ".join(conditions))
 
-    def leave(self, end: str) -> None:
-        said = self.cls._declaration
-        if any(f.condition is None and not isinstance(f.rule, Next) for f in self.plan.lengths):
-            self.put(f"short &= {SHORT}")
-        self.let("inner", self.pos)
-        self.let("past", end)
+    def found(self) -> None:
         self.sums()
         self.addresses()
-        if said.opaque is not None:
-            self.away_if("inner < past", f"({said.opaque.code(self)}) != 0")
-        payload = [part for part in self.wants.parts if part.name == "payload"]
-        for part in self.wants.parts:
+        if self.cls._declaration.opaque is not None:
+            self.away_if("i_opaque")
+        for number, part in enumerate(self.wants.parts):
             if part.name != "payload":
-                self.held(part)
-        if said.partial is not None:
-            self.put(f"if ({said.partial.code(self)}) != 0: short |= {SHORT}")
-        self.begin_if("inner < past")
+                self.held(number, part)
+
+    def onto(self, branches: list[tuple[list[str], str]]) -> None:
+        self.begin_if("inner < stop")
         word = "if"
-        for tests, number in self.branches(bool(payload)):
-            self.put(f"{word} {any_of(tests)}: cls = {number}")
+        for tests, which in branches:
+            self.put(f"{word} {any_of(tests)}: cls = {which}")
             word = "elif"
-        if payload:
-            self.begin_if("True" if word == "if" else "cls < 0")
-            for part in payload:
-                self.away_if("True" if part.condition is None else f"({part.condition.code(self)}) != 0")
-            self.end_if()
+        for number, part in enumerate(self.wants.parts):
+            if part.name == "payload":
+                self.away_if("cls < 0", "True" if part.condition is None else f"i_{number}")
         self.end_if()
 
-    def held(self, part: Part) -> None:
+    def held(self, number: int, part: Part) -> None:
         """Leave the frame where it has this part of the header, which may hold headers."""
-        where = {"self": ("begin", "inner"), "rest": ("past", "end")}.get(part.name)
-        there = ""
+        where = {"self": ("True", "begin < inner"), "rest": ("True", "stop < end")}.get(part.name)
         if where is None:
             if part.name not in self.at:
                 return
-            at, there, size, _ = self.at[part.name]
-            where = at, f"{at} + {size}"
-        self.away_if(
-            there, f"{where[0]} < {where[1]}", "" if part.condition is None else f"({part.condition.code(self)}) != 0"
-        )
+            _, there, size = self.at[part.name]
+            where = there, f"{size} > 0" if size else "True"
+        self.away_if(*where, "True" if part.condition is None else f"i_{number}")
+
+    def at_or_none(self, name: str) -> str:
+        """Return source for where a field is, -1 where it is not there."""
+        at, there, _ = self.at.get(name, ("-1", "True", ""))
+        return at if there == "True" else f"({at} if {there} else -1)"
 
     def sums(self) -> None:
         for f in self.role.sums:
@@ -301,20 +282,18 @@ class LocateScanner(LoopScanner):
             assert isinstance(rule, Checksum)
             if f.name not in self.at:
                 continue
-            at, there, _, even = self.at[f.name]
+            at, there, _ = self.at[f.name]
             pseudo, covers = "pseudo" in rule.over, "payload" in rule.over
-            self.begin_if(" and ".join(one for one in (there, "carrier >= 0" if pseudo else "") if one) or "True")
+            self.begin_if(f"{there} and carrier >= 0" if pseudo else there)
             if pseudo:
                 self.check("not (width == reach and (width == 4 or width == 16) and source >= 0 and target >= 0)")
-            if not even:
-                self.check(f"({at} - begin) & 1")
+            self.check(f"({at} - begin) & 1")
             self.put(f"sum = {at}")
             for lower, which in self.numbers.items() if pseudo else ():
                 number = protocol(lower, self.cls) if roles(lower).carrier and roles(lower).ends is not None else 0
                 if number:
                     self.put(f"if carrier == {which}: number = {number}")
-            how = WHOLE * covers + PSEUDO * pseudo + OPTIONAL * (rule.none is not None)
-            self.put(f"how = {how}")
+            self.put(f"how = {WHOLE * covers + PSEUDO * pseudo + OPTIONAL * (rule.none is not None)}")
             if covers:
                 self.put("whole = short == 0")
             self.end_if()
@@ -328,34 +307,24 @@ class LocateScanner(LoopScanner):
             self.put("framed = framed or own")
         ips = macs = 0
         for f in role.addresses:
-            if f.name not in self.at:
-                continue
-            at, there, _, _ = self.at[f.name]
             size = f.kind.fixed_bits // 8
-            at, size = (f"{at} + 4", 6) if size == 12 else (at, size)  # the host of an XNS address is a MAC address
-            if size == 6:
-                name = f"mac{macs}"
-                role_of = (
-                    f"{('src', 'dst').index(f.name)} if own else 2" if role.macs and f.name in ("src", "dst") else "2"
-                )
+            if f.name in self.at and size in (6, 12):  # the host of an XNS address is a MAC address
+                self.put(f"mac{macs} = {self.at_or_none(f.name)}")
+                if size == 12:
+                    self.put(f"mac{macs} += 4 * (mac{macs} >= 0)")
+                if f.name in ("src", "dst") and f.kind.bits == 48:
+                    self.put(f"mac{macs}_role = {('src', 'dst').index(f.name)} if own else 2")
                 macs += 1
-            elif size in (4, 16):
-                name = f"ip{ips}"
-                role_of = str(pseudo.index(f.name) if f.name in pseudo else 2)
-                ips += 1
+            elif f.name in self.at and size in (4, 16):
+                self.put(f"ip{ips} = {self.at_or_none(f.name)}")
+                self.put(f"ip{ips}_role = {pseudo.index(f.name) if f.name in pseudo else 2}")
                 self.put(f"size = {size}")
-            else:
-                continue
-            self.put(f"{name} = {f'({at} if {there} else -1)' if there else at}")
-            self.put(f"{name}_role = {role_of}")
+                ips += 1
         for place, f in enumerate(role.ports):
-            if f.name in self.at:
-                at, there, _, _ = self.at[f.name]
-                self.put(f"port{place} = {f'({at} if {there} else -1)' if there else at}")
+            self.put(f"port{place} = {self.at_or_none(f.name)}")
         if role.carrier and role.ends is not None:
             for name, into, many in zip(role.ends, ("source", "target"), ("width", "reach"), strict=True):
-                at, there, _, _ = self.at.get(name, ("-1", "", 0, None))
-                self.put(f"new_{into} = {f'({at} if {there} else -1)' if there else at}")
+                self.put(f"new_{into} = {self.at_or_none(name)}")
                 self.put(f"new_{many} = {self.cls._by_name[name].kind.fixed_bits // 8}")
             self.put(f"carries = {self.numbers[self.cls]}")
         if self.cls in VERSIONS:

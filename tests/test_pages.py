@@ -32,6 +32,27 @@ def test_a_pages_links_lead_to_what_is_there(page) -> None:
             assert anchor in anchors(there), f"{target}#{anchor}"
 
 
+NAME = r"`([A-Za-z_][\w.]*)(?:\([^`]*)?`"
+FILE = r"\[[^\]]*\]\(\.\./((?:packetlab|tests)/[^)#]+)\)"
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "notebooks" / "design.md", ROOT / ".github" / "CONTRIBUTING.md"], ids=lambda page: page.name
+)
+def test_a_name_beside_a_link_to_a_file_stands_in_that_file(page) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    pairs = [
+        (name or name_after, file or file_before)
+        for name, file, file_before, name_after in re.findall(
+            rf"{NAME}(?:,| in)?\s\(?{FILE}|{FILE}\)?:?\s\(?{NAME}", text
+        )
+    ]
+    assert pairs
+    for name, file in pairs:
+        code = (ROOT / file).read_text(encoding="utf-8")
+        assert all(re.search(rf"\b{word}\b", code) for word in name.split(".")), f"{name} is not in {file}"
+
+
 def anchors(page: Path) -> set[str]:
     """Return what GitHub makes of the headings of a page."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)

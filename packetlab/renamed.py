@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from functools import wraps
+from operator import attrgetter
 from typing import Any, TypeVar, cast
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
@@ -67,7 +68,7 @@ def renamed(old: str, new: str) -> property:
 
     def get(self: Any) -> Any:
         warn(f"{type(self).__name__}.{old}", new)
-        return getattr(self, new)
+        return attrgetter(new)(self)
 
     return property(get, doc=f"Now `{new}`.")
 

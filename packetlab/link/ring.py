@@ -25,6 +25,7 @@ from packetlab.capture.frame import InterfaceDescription
 from packetlab.engine.contract import nanoseconds
 from packetlab.escaping import printable
 from packetlab.link.waits import AT_ONCE, Stop, Waits
+from packetlab.renamed import renamed_arguments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,6 +62,7 @@ class Ring:
         name: of the interface. description: the same as frames have it. received: frames taken so far.
     """
 
+    @renamed_arguments(octets="buffer_bytes")
     def __init__(
         self,
         sock: socket.socket,

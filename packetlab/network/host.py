@@ -203,8 +203,9 @@ class NetworkHost:
             raise SocketMisuse(ENETDOWN, f"host {self.name}", "a link, or join()", "none yet", hint)
         return self.attachments[0].mac
 
-    def _first_id(self) -> int:
-        # A host that starts anew must not take up ids of its last life.
+    xns_octets = renamed("xns_octets", "xns_bytes")
+
+    def _first_id(self) -> int:  # a host that starts anew must not take up ids of its last life
         return int.from_bytes(os.urandom(2), "big") | 1
 
     @property

@@ -32,6 +32,9 @@ import pytest
 import packetlab as pl
 from packetlab import Capture, Ether, bindings, declare_from, describe
 from packetlab.bulk.batch import Batch
+from packetlab.capture.reassembly import Datagram
+from packetlab.engine.xns.spp import Connection
+from packetlab.link.ring import Ring
 from packetlab.renamed import MODULES, NAMES
 from packetlab.schema.load import declarations
 
@@ -105,6 +108,28 @@ def test_old_attributes_and_arguments_warn() -> None:
         assert list(Capture(CAPTURE).notes()) == list(Capture(CAPTURE).metadata())
     with pytest.warns(DeprecationWarning, match="SimNetwork.turn is now poll"):
         pl.SimNetwork().turn()
+    frame = Capture(CAPTURE)[0]
+    with pytest.warns(DeprecationWarning, match="notes= is now events="):
+        assert Datagram.of(frame, notes=()).events == ()
+    with pytest.warns(DeprecationWarning, match="odd= is now unfit="):
+        pl.Columns([], 0).settle([], None, [], odd={})
+    with (
+        pytest.warns(DeprecationWarning, match="octets= is now buffer_bytes="),
+        pytest.raises(TypeError, match="missing"),
+    ):
+        Ring(octets=1 << 20)
+
+
+def test_the_old_names_of_a_host_and_of_its_connections_warn() -> None:
+    net = pl.SimNetwork()
+    a, b = net.host("a"), net.host("b")
+    net.link(a, b)
+    local = pl.LocalHost(mac="02:00:00:00:00:07")
+    for host in (a, local):
+        with pytest.warns(DeprecationWarning, match="Host.xns_octets is now xns_bytes"):
+            assert host.xns_octets() == host.xns_bytes()
+    with pytest.warns(DeprecationWarning, match=r"Connection.shut is now sender.shut"):
+        assert Connection(pl.XNSAddress(1, 2, 3), pl.XNSAddress(1, 4, 5), 1).shut is False
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -23,7 +23,7 @@ from packetlab.packet.packet import Packet
 from packetlab.protocols.dissect import dissect
 from packetlab.protocols.ip import Fragment, IPv4, IPv6
 from packetlab.protocols.linktypes import FIRST
-from packetlab.renamed import renamed
+from packetlab.renamed import renamed, renamed_arguments
 
 SECOND = 1_000_000_000
 LARGEST = 65535  # bytes of a datagram's data, at most
@@ -51,6 +51,7 @@ class Datagram(Frame):
     notes = renamed("notes", "events")
 
     @classmethod
+    @renamed_arguments(notes="events")
     def of(cls, frame: Frame, events: Sequence[ReassemblyEvent] = (), whole: bool = True) -> Datagram:
         """Return a captured frame as it is, with what is to be said of it."""
         made = cls(

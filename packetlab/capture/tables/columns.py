@@ -16,6 +16,7 @@ from packetlab.errors import BuildError, suggestion
 from packetlab.escaping import printable
 from packetlab.hooks import Shown
 from packetlab.pattern.filter import OF_FRAMES
+from packetlab.renamed import renamed_arguments
 
 if TYPE_CHECKING:
     import numpy as np
@@ -217,6 +218,7 @@ class Columns(Shown):
             arrays += [self._values[one.name][part], self._valid[one.name][part]]
         return arrays
 
+    @renamed_arguments(odd="unfit")
     def settle(self, columns: list[Column], batch: FrameBatch, arrays: list[Any], unfit: dict[int, Packet]) -> None:
         """Put in what packets made to objects hold, by row, and fetch bytes of any size from the buffer."""
         import numpy as np

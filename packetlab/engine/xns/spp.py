@@ -23,6 +23,7 @@ from packetlab.engine.xns.spp_timing import RoundTrip, Timing
 from packetlab.errors import PacketlabError, SocketMisuse, broken, unbuildable
 from packetlab.packet.packet import Packet
 from packetlab.protocols.xns import IDP, SPP, Control, ErrorNumber
+from packetlab.renamed import renamed
 
 # Plain numbers: arithmetic on enum flags costs more than the rest of a packet.
 SYSTEM, SEND_ACK = int(Control.SYSTEM), int(Control.SEND_ACK)
@@ -148,6 +149,8 @@ class Connection(Endpoint):
     def unsent(self) -> int:
         """How many packets wait for the window to open."""
         return len(self.sender.queue)
+
+    shut = renamed("shut", "sender.shut")
 
     @property
     def owes(self) -> bool:

@@ -16,6 +16,8 @@ TOP = {"pyproject.toml", "README.md", "LICENSE", "packetlab", "tests", "captures
 TOP.add("packetlab-artifacts")  # what failing tests leave; git ignores it
 LONGEST = 450  # lines
 FILES = 15  # in a folder, its page too
+GROWING = ("cli", "cli/offline", "protocols")
+"""Folders to which CONTRIBUTING sends a new file."""
 
 ORDER = [
     "escaping",
@@ -137,6 +139,7 @@ def test_files_can_be_read_in_one_sitting() -> None:
 def test_a_folder_can_be_taken_in_at_a_glance() -> None:
     folders = {path.parent for path in PACKAGE.rglob("*.py")} - {PACKAGE}
     assert {folder.name: n for folder in folders if (n := len([*folder.glob("*.py")])) > FILES} == {}
+    assert [name for name in GROWING if len([*(PACKAGE / name).glob("*.py")]) >= FILES] == []
 
 
 def test_one_name_is_one_class() -> None:

@@ -1,7 +1,17 @@
 """The command line: one file a command. Only argparse is imported here; each command imports what it needs when it runs.
 
+    arguments                  kinds of arguments, exit status, complaints: what commands share
+    offline/                   commands that read a capture file: show, table, ladder, follow, rewrite
+    capture, replay, send      commands that use a network interface
+    malformed, declarations, export    damaged packets; declarations that captures carry; dissectors and diagrams
+    demo, completion           a first look; completion for shells
+
 Letters mean what tcpdump, tshark and tcpreplay have taught. Exit status: 0 done, 1 nothing matched, a difference or a
-damaged file, 2 a wrong call, or something that cannot be opened.
+damaged file, 2 a wrong call, or something that cannot be opened. Begin with `offline.ladder`, a short command.
+
+>>> from packetlab.cli import main
+>>> main(["show", "captures/beacon.pcapng", "-c", "1", "-q"])
+0
 """
 
 from __future__ import annotations
@@ -16,11 +26,22 @@ from packetlab.cli.arguments import OK, WRONG, Parser
 from packetlab.errors import PacketlabError
 from packetlab.escaping import printable
 
-COMMANDS = (
-    "demo", "show", "table", "ladder", "follow", "replay", "rewrite", "send", "capture", "malformed",
-    "declarations", "export", "completion",
-)  # fmt: skip
-"""Modules of this package, in the order of the help; each has ``add(command)``."""
+COMMANDS = {
+    "demo": "demo",
+    "show": "offline.show",
+    "table": "offline.table",
+    "ladder": "offline.ladder",
+    "follow": "offline.follow",
+    "replay": "replay",
+    "rewrite": "offline.rewrite",
+    "send": "send",
+    "capture": "capture",
+    "malformed": "malformed",
+    "declarations": "declarations",
+    "export": "export",
+    "completion": "completion",
+}
+"""Each command's module here, in the order of the help; it has ``add(command)``."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,8 +55,8 @@ def parser() -> argparse.ArgumentParser:
         sub.set_defaults(function=function)
         return sub
 
-    for name in COMMANDS:
-        import_module(f"packetlab.cli.{name}").add(command)
+    for place in COMMANDS.values():
+        import_module(f"packetlab.cli.{place}").add(command)
     return top
 
 

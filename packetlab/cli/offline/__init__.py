@@ -1,0 +1,8 @@
+"""Commands that read a capture file and send nothing.
+
+    show, table, ladder    packets as text, fields as columns, who sent what when
+    follow                 what was sent, put together: streams, messages, datagrams
+    rewrite                a capture with other addresses, ports or link layers
+
+Begin with `ladder`, a short one.
+"""

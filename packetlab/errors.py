@@ -162,9 +162,9 @@ def near_or_all(name: str, known: Iterable[str]) -> str:
     return suggestion(name, names) or f"there is {', '.join(names[:24])}{', ...' * (len(names) > 24)}" * bool(names)
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
+def suggestion(name: object, known: Iterable[str]) -> str:
     """Return ``did you mean 'x'?`` for the known name nearest to `name`, or an empty string."""
     import difflib  # only an error path needs it
 
-    near = difflib.get_close_matches(name, list(known), n=1)
+    near = difflib.get_close_matches(str(name), list(known), n=1)
     return f"did you mean {near[0]!r}?" if near else ""

@@ -134,6 +134,14 @@ class Declaration:
         return [step.field for step in steps if isinstance(step, Open)]
 
 
+def declaration_of(header: object, where: str) -> Declaration:
+    """Return the declaration of a header class. DeclareError for anything else."""
+    if isinstance(header, type) and issubclass(header, AnyHeader):
+        return header._declaration
+    hint = f"{header}, without quotes" if isinstance(header, str) else ""
+    raise DeclareError(where, "a header class", repr(header), hint)
+
+
 def restored(cls: type[H], state: int, values: tuple[object, ...]) -> H:
     """Make a header from its state and raw values, in the order of its fields."""
     header = cls.__new__(cls)

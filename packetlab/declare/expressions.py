@@ -53,6 +53,13 @@ def _from(sign: str) -> Callable[[Expr, object], Expr]:
     return lambda right, left: Op(sign, expression(left), right)
 
 
+def _without(sign: str, way_out: str) -> Callable[..., Expr]:
+    def refuse(*operands: object) -> Expr:
+        raise TypeError(f"rules have no {sign}: {way_out}")
+
+    return refuse
+
+
 class Expr:
     """A rule or a part of one. Combine with + - * // % << >> & | ^, unary - and ~, and the six comparisons; numbers on either side.
 
@@ -154,10 +161,9 @@ class Expr:
     def __invert__(self) -> Expr:
         return -1 - self
 
-    def __truediv__(self, other: object) -> Expr:
-        raise TypeError("numbers in rules are whole: write // instead of /")
-
-    __rtruediv__ = __truediv__
+    __truediv__ = __rtruediv__ = _without("/", "numbers are whole, write // instead of /")
+    __pow__ = __rpow__ = _without("**", "write a product or a shift: n * n, 1 << n")
+    __contains__ = _without("in", "write field('kind').one_of(1, 2) for whether a value is one of some")
     __hash__ = object.__hash__
 
     def __bool__(self) -> bool:
@@ -278,6 +284,8 @@ class NamedExpr(Expr):
     asks = ""
 
     def __init__(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise DeclareError("a rule", "the name of a field or part, as text", repr(name))
         self.name = name
 
     def written(self, to: Emitter, *operands: str) -> str:
@@ -387,7 +395,8 @@ class Checksum(Expr):
     __slots__ = ("algorithm", "instead", "none", "over")
 
     def __init__(self, algorithm: str, over: tuple[str, ...], none: int | None = None, instead: int = 0) -> None:
-        self.algorithm, self.over, self.none, self.instead = algorithm, over, none, instead
+        self.over = tuple(Size(part).name for part in over)
+        self.algorithm, self.none, self.instead = algorithm, none, instead
 
     def written(self, to: Emitter, *operands: str) -> str:
         raise NotImplementedError("a checksum is filled in last; it cannot be part of another expression")

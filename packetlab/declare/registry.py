@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from packetlab.declare.declaration import AnyHeader, write_order
+from packetlab.declare.declaration import AnyHeader, declaration_of, write_order
 from packetlab.declare.expressions import Const, Expr, Next, Ref, expression
-from packetlab.declare.validate import check_above, check_answer, check_binding, field_of
+from packetlab.declare.validate import check_above, check_answer, check_binding, field_of, filled_in
 from packetlab.errors import BuildError, DeclareError
 from packetlab.hooks import hook
 
@@ -190,7 +190,8 @@ def bind(
     first, then those above its nearest base.
     DeclareError where another header has the number already, and under a header that nothing can follow.
     """
-    where = f"{upper.__name__} under {under.__name__}"
+    above = declaration_of(upper, "bind(...)").name
+    where = f"{above} under {declaration_of(under, f'{above}, under').name}"
     check_above(under._declaration, where)
     for name, some in when.items() if isinstance(when, dict) else ():
         if isinstance(some, (tuple, list, set, frozenset, range)) and not some:
@@ -202,7 +203,7 @@ def bind(
         for number in numbers if name not in under._by_name else ():
             bind(upper, under, Ref("sport") == number)
         return
-    filled = {name: expression(value) for name, value in (sets or {}).items()}
+    filled = filled_in(sets or {}, where)
     if isinstance(when, dict):
         filled.update({n: expression(v) for n, v in when.items() if not isinstance(v, (tuple, list, set, range))})
     condition = expression(1 if when is None else when)
@@ -350,7 +351,7 @@ def parse_answers(header: type[AnyHeader], answers: object) -> dict[type[AnyHead
     rules = answers if isinstance(answers, dict) else {None: answers}
     found = {request: expression(rule) for request, rule in rules.items()}
     for request, rule in found.items():
-        check_answer((request or header)._declaration, header._declaration, rule)
+        check_answer(declaration_of(request or header, f"{header.__name__}, answers"), header._declaration, rule)
     return found
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from unicodedata import normalize
 
 from packetlab.declare.declaration import Declaration, write_order
-from packetlab.declare.expressions import Ahead, Checksum, Const, Count, Expr, Has, Next, Ref, Side, Size
+from packetlab.declare.expressions import Ahead, Checksum, Const, Count, Expr, Has, Next, Ref, Side, Size, expression
 from packetlab.declare.fields import Field, Spec
 from packetlab.declare.intervals import Range, bounds, hull, words
 from packetlab.declare.kinds import Kind
@@ -389,6 +389,13 @@ def check_above(under: Declaration, where: str) -> None:
         if f.condition is None:
             hint = f"where {f.name} has a size (or a count of items), there is room above it"
             raise DeclareError(where, "a header that something follows", f"{f.name}, which goes on to the end", hint)
+
+
+def filled_in(sets: object, where: str) -> dict[str, Expr]:
+    """Return what a binding fills in: {field: expression}. DeclareError for what is no dict."""
+    if not isinstance(sets, Mapping):
+        raise DeclareError(f"{where}, sets", "a dict {field: number or expression}", repr(sets))
+    return {name: expression(value) for name, value in sets.items()}
 
 
 def check_binding(upper: Declaration, under: Declaration, condition: Expr, sets: Mapping[str, Expr]) -> None:

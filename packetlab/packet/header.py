@@ -19,7 +19,7 @@ from packetlab.codec.source import function
 from packetlab.declare import registry as _bindings
 from packetlab.declare.addresses import ip_value, mac_value, value_source
 from packetlab.declare.annotations import checked, is_optional, kind_of, resolved
-from packetlab.declare.declaration import AnyHeader, Declaration, restored
+from packetlab.declare.declaration import OPTIONS, AnyHeader, Declaration, restored
 from packetlab.declare.expressions import Const, Expr, Next, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec
 from packetlab.declare.kinds import Address, Int, Kind, utf8
@@ -250,7 +250,10 @@ class HeaderType(type):
         quotes: object = None,
         pseudo: tuple[str, str] | None = None,
         answers: object = None,
+        **wrong: object,
     ) -> None:
+        for word in wrong:
+            raise DeclareError(f"{name}, {word}=", "an option of a header class", "no such", suggestion(word, OPTIONS))
         super().__init__(name, bases, body)
         inherited = {f.name: body.get(f.name, f) for base in bases for f in getattr(base, "_fields", ())}
         theirs = {*inherited.values()}

@@ -251,9 +251,47 @@ def test_what_is_no_rule_is_reported_where_it_is_written(write: Callable[[], Any
 def test_a_quoted_name_where_a_value_is_meant_gets_the_way_out() -> None:
     with pytest.raises(DeclareError, match=r"got 'n' \(field\('n'\) is a field's value\)"):
         sized("n")
-    for wrong in (lambda: field("a") / 2, lambda: 2 / field("a")):
-        with pytest.raises(TypeError, match="write // instead of /"):
+    for wrong, way_out in [
+        (lambda: field("a") / 2, "write // instead of /"),
+        (lambda: 2 / field("a"), "write // instead of /"),
+        (lambda: size_of("self") ** 2, "write a product or a shift"),
+        (lambda: 2 ** field("a"), "write a product or a shift"),
+        (lambda: 2 in field("a"), r"write field\('kind'\)\.one_of"),
+    ]:
+        with pytest.raises(TypeError, match=way_out):
             wrong()
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (
+            dict(under="Ether", when={"type": 0x88B5}),
+            r"X, under: expected a header class, got 'Ether' \(Ether, without",
+        ),
+        (dict(under=(Ether, "x")), "X, under: expected a header class, got 'x'"),
+        (dict(under=Ether()), "X, under: expected a header class, got Ether"),
+        (dict(under={Ether}), "X, under: expected a header class, got {"),
+        (dict(under=object), "X, under: expected a header class"),
+        (dict(under=Ether, when={3: 4}), "X under Ether: expected a field of Ether, got 3"),
+        (dict(under=Ether, when=field("type") == 0x88B5, sets=[1]), "X under Ether, sets: expected a dict"),
+        (
+            dict(under=Ether, when=field("type") == 0x88B5, sets={3: 1}),
+            "X under Ether: expected a field of Ether, got 3",
+        ),
+        (dict(answers={"x": field("x") == 1}), "X, answers: expected a header class, got 'x'"),
+        (dict(payloadsize=0), r"X, payloadsize=: expected an option of a header class, got no such \(did you mean"),
+    ],
+)
+def test_what_is_no_option_of_a_class_is_reported_when_it_is_made(options: dict[str, Any], complaint: str) -> None:
+    with bindings(), pytest.raises(DeclareError, match=complaint):
+        type(Header)("X", (Header,), {"__module__": __name__, "__annotations__": {"x": U8}, "x": 0}, **options)
+
+
+@pytest.mark.parametrize("rule", [lambda: size_of(3), lambda: field([1]), lambda: internet_checksum(3)])
+def test_what_is_no_name_is_reported_where_it_is_written(rule: Callable[[], Any]) -> None:
+    with pytest.raises(DeclareError, match="expected the name of a field or part, as text, got "):
+        rule()
 
 
 def test_rules_may_have_numbers_on_either_side_and_every_whole_operator() -> None:

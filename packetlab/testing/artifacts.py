@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from packetlab.capture import Capture, Frame
+from packetlab.link.lab.lab import Link, Switch
+from packetlab.link.lab.lab_host import Host
 from packetlab.sockets.networks import Lab
 from packetlab.testing.endpoints import names
 from packetlab.testing.sources import InterfaceSource, both_ways
@@ -93,7 +95,7 @@ class RecordedLab(Lab):
         super().__init__()
         self._taps: list[tuple[str, InterfaceSource]] = []
 
-    def link(self, one: Any, other: Any, **how: Any) -> Any:
+    def link(self, one: Host, other: Host | Switch, **how: Any) -> Link:
         """Join two hosts, or a host and a switch; see `link.lab.Lab.link`."""
         link = super().link(one, other, **how)
         name = f"lab {one.name} -- {other.name}"

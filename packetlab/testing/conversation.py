@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from packetlab.capture import Capture, Frame
+from packetlab.capture.reassembly.tcp import Stream
 from packetlab.errors import PacketlabError
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.ip import IPv4, IPv6
@@ -17,6 +18,8 @@ from packetlab.protocols.transport import TCP, UDP, TCPFlags
 from packetlab.protocols.xns import IDP, SPP, Control
 
 KINDS = ("stream", "datagram", "seqpacket")
+_End: TypeAlias = tuple[object, int]  # address and port
+
 END = 254  # datastream type of SPP's end, and the reply's from there on
 
 
@@ -92,7 +95,7 @@ def _over_tcp(frames: list[Frame], port: int) -> list[RecordedConversation]:
     return found
 
 
-def _finished(frames: list[Frame], stream: Any, ends: dict[int, bool]) -> dict[bool, int]:
+def _finished(frames: list[Frame], stream: Stream, ends: dict[int, bool]) -> dict[bool, int]:
     """Return for each side that ended (by_server) the number of the frame that said so, in order."""
     found: dict[bool, int] = {}
     for frame in frames[stream.first - 1 :]:
@@ -116,8 +119,8 @@ class _Flow:
 
 
 def _by_packets(frames: list[Frame], kind: str, port: int) -> list[RecordedConversation]:
-    found: dict[Any, RecordedConversation] = {}
-    flows: dict[Any, _Flow] = {}
+    found: dict[tuple[_End, _End], RecordedConversation] = {}
+    flows: dict[tuple[tuple[_End, _End], bool], _Flow] = {}
     for frame in frames:
         packet = frame.packet()
         carried = _carrier(packet, kind)
@@ -144,7 +147,7 @@ def _by_packets(frames: list[Frame], kind: str, port: int) -> list[RecordedConve
     return [conversation for conversation in found.values() if conversation.turns]
 
 
-def _carrier(packet: Packet, kind: str) -> tuple[Any, Any, Header] | None:
+def _carrier(packet: Packet, kind: str) -> tuple[_End, _End, Header] | None:
     """Return the ends (address, port) of a packet and the header that carries data of this kind."""
     if IDP in packet:
         idp = packet[IDP]

@@ -37,7 +37,7 @@ class Party:
     Raises PacketlabError for a text that is neither an address nor the name of a known host.
     """
 
-    def __init__(self, who: Any, known: Mapping[str, NetworkHost]) -> None:
+    def __init__(self, who: object, known: Mapping[str, NetworkHost]) -> None:
         self.host: Any = known.get(who, who) if isinstance(who, str) else who
         named = getattr(who, "name", who) if not isinstance(who, UnansweredAddress) else who
         self.name = "anyone" if who is None else str(named)

@@ -10,16 +10,18 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packetlab.capture import Capture, Frame, Writer
 from packetlab.declare.fields import Field
 from packetlab.errors import CaptureError, Mismatch, PacketlabError
-from packetlab.network.host import NetworkHost
 from packetlab.testing.failure_report import near, recorded
 from packetlab.testing.volatile import Volatile
 from packetlab.view.conversation import label
 from packetlab.view.ladder import ladder
+
+if TYPE_CHECKING:
+    from packetlab.sockets.networks import Talker
 
 MODES = ("none", "once", "new", "all")
 AROUND = 6  # frames of a ladder before and after the first that differs
@@ -143,7 +145,7 @@ class Golden:
 
     @contextmanager
     def peer(
-        self, host: NetworkHost, kind: str, port: int, *, live: Callable[[Any], Any], side: str = "server", to: Any = None,
+        self, host: Talker, kind: str, port: int, *, live: Callable[[Any], Any], side: str = "server", to: object = None,
         volatile: Iterable[str | Field] = (), same: Callable[[bytes, bytes], bool] | None = None,
     ) -> Iterator[Any]:  # fmt: skip
         """Give a program under test its peer: the real one while recording, from then on one that replays the recording.

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packetlab.capture import Frame
 from packetlab.declare.fields import Field
@@ -22,6 +22,11 @@ from packetlab.protocols.xns import IDP, SPP, Control
 from packetlab.testing.conversation import Turn, conversations
 from packetlab.testing.script import Script
 from packetlab.testing.volatile import Volatile
+
+if TYPE_CHECKING:
+    from packetlab.declare.addresses import XNSAddress
+    from packetlab.engine.xns.spp import Connection
+    from packetlab.sockets.networks import Talker
 
 PATIENCE = 5.0  # seconds that the end of the `with` waits for what is still to come
 VIRTUAL = 60.0  # the same in virtual time
@@ -56,7 +61,7 @@ class Replay:
         self.troubles: list[Mismatch] = []
 
     @contextmanager
-    def on(self, host: object, *, to: object = None, port: int | None = None) -> Iterator[Replay]:
+    def on(self, host: Talker, *, to: object = None, port: int | None = None) -> Iterator[Replay]:
         """Play on a host until the `with` ends.
 
         Args:
@@ -68,7 +73,8 @@ class Replay:
         self.port = self.port if port is None else port
         if not self.server and to is None:
             raise LocalProtocolError("Replay.on", "to=, the server under test", "none")
-        player: Any = (_OverKernel if self.family == "inet" else _OverXNS)(self, host, to)
+        player: _OverKernel | _OverXNS
+        player = (_OverKernel if self.family == "inet" else _OverXNS)(self, host, to)
         failed: BaseException | None = None
         try:
             yield self
@@ -105,7 +111,7 @@ class Replay:
 class _OverKernel:
     """TCP and UDP sockets, served by a thread."""
 
-    def __init__(self, replay: Replay, host: Any, to: Any) -> None:
+    def __init__(self, replay: Replay, host: Talker, to: object) -> None:
         if getattr(host, "kernel_socket", None) is None:
             raise PacketlabError(
                 f"Replay on {host}", "a host with a kernel", "a simulated one", "use a Lab or LocalHost()"
@@ -114,7 +120,7 @@ class _OverKernel:
         self._stop = os.eventfd(0, os.EFD_CLOEXEC)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._stop, selectors.EVENT_READ, None)
-        self._clients: dict[Any, Script] = {}
+        self._clients: dict[object, Script] = {}
         self._changed = threading.Condition()
         stream = replay.kind == "stream"
         if replay.server:
@@ -164,7 +170,7 @@ class _OverKernel:
             self._selector.unregister(sock)
         sock.close()
 
-    def _connect(self, to: Any) -> None:
+    def _connect(self, to: object) -> None:
         address = (str(getattr(to, "address", to)), self.replay.port) if not isinstance(to, tuple) else to
         stream = self.replay.kind == "stream"
         for _ in self.replay.scripts:
@@ -229,11 +235,12 @@ class _OverKernel:
 class _OverXNS:
     """SPP and IDP sockets, served whenever time passes in the medium (a follower, see `link.medium`)."""
 
-    def __init__(self, replay: Replay, host: Any, to: Any) -> None:
+    def __init__(self, replay: Replay, host: Any, to: object) -> None:
         self.replay, self.host, self.to = replay, host, to
-        self._clients: dict[Any, Script] = {}
-        self._waiting: list[tuple[Any, Script]] = []  # connections that are not open yet
-        self.socket: Any = host.socket("datagram" if replay.kind == "datagram" else "seqpacket", family="xns")
+        self._clients: dict[XNSAddress, Script] = {}
+        self._connections: dict[Connection, Script] = {}
+        self._waiting: list[tuple[Connection, Script]] = []  # connections that are not open yet
+        self.socket = host.socket("datagram" if replay.kind == "datagram" else "seqpacket", family="xns")
         if replay.server:
             self.socket.bind(replay.port)
             replay.port = self.socket.address.socket
@@ -253,8 +260,9 @@ class _OverXNS:
                 self._waiting.append((sock._connection, replay.next_script()))
         host.medium.followers.append(self._follow)
 
-    def _there(self) -> Any:
-        return self.host.resolve(self.to.at(self.replay.port) if hasattr(self.to, "at") else self.to)
+    def _there(self) -> XNSAddress:
+        there: XNSAddress = self.host.resolve(self.to.at(self.replay.port) if hasattr(self.to, "at") else self.to)
+        return there
 
     def _follow(self) -> None:
         if self.replay.troubles:
@@ -263,10 +271,9 @@ class _OverXNS:
             self._datagrams() if self.replay.kind == "datagram" else self._packets()
         except Mismatch as error:
             self.replay.troubles.append(error)
-            for connection in self._clients:
-                if self.replay.kind != "datagram":
-                    connection.abort(self.host.medium.now)
-                    self.host.schedule(connection)
+            for connection in self._connections:
+                connection.abort(self.host.medium.now)
+                self.host.schedule(connection)
 
     def _datagrams(self) -> None:
         while (packet := self.socket._endpoint.read()) is not None:
@@ -291,21 +298,21 @@ class _OverXNS:
                 if waiting[0].error is not None:
                     raise Mismatch(f"the connection under test: {waiting[0].error}")
                 self._open(*waiting)
-        for connection, script in [*self._clients.items()]:
+        for connection, script in [*self._connections.items()]:
             while (packet := connection.read()) is not None:
                 self._write(connection, script.hear(packet.payload))
                 self.host.schedule(connection)
             if connection.ended:
-                del self._clients[connection]
+                del self._connections[connection]
                 self._write(connection, script.end())
                 connection.close(self.host.medium.now)
                 self.host.schedule(connection)
 
-    def _open(self, connection: object, script: Script) -> None:
-        self._clients[connection] = script
+    def _open(self, connection: Connection, script: Script) -> None:
+        self._connections[connection] = script
         self._write(connection, script.say())
 
-    def _write(self, connection: Any, turns: list[Turn]) -> None:
+    def _write(self, connection: Connection, turns: list[Turn]) -> None:
         for turn in turns:
             header = turn.header if isinstance(turn.header, SPP) else SPP()
             size = connection.largest
@@ -332,8 +339,8 @@ class _OverXNS:
                     lambda: True if self.replay.over else None, "replayed peer", VIRTUAL if virtual else PATIENCE
                 )
         medium.followers.remove(self._follow)
-        for connection in self._clients:
-            if self.replay.kind != "datagram" and not connection.over:
+        for connection in self._connections:
+            if not connection.over:
                 connection.close(medium.now)
                 self.host.schedule(connection)
         self.socket.close()

@@ -15,10 +15,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from packetlab.capture import Frame, frame_matcher
+from packetlab.capture import frame_matcher
 from packetlab.engine.contract import nanoseconds
 from packetlab.errors import Mismatch, PacketlabError, suggestion
 from packetlab.escaping import printable
+from packetlab.link.interface import Interface
 from packetlab.link.lab.program import Output, Program
 from packetlab.testing.sources import both_ways
 
@@ -99,16 +100,16 @@ class _Watch:
     """Something that shows that a program is ready: `what` it is in words, `holds(program)`, and what to look at meanwhile."""
 
     def __init__(
-        self, what: str, holds: Callable[[Program], bool], descriptor: Any = None, glance: float | None = None
+        self, what: str, holds: Callable[[Program], bool], port: Interface | None = None, glance: float | None = None
     ):
-        self.what, self.holds, self.descriptor, self.glance = what, holds, descriptor, glance
+        self.what, self.holds, self.port, self.glance = what, holds, port, glance
 
     def close(self) -> None:
-        if self.descriptor is not None:
-            self.descriptor.close()
+        if self.port is not None:
+            self.port.close()
 
 
-def _watch(host: Any, ready: Any) -> _Watch:
+def _watch(host: Any, ready: object) -> _Watch:
     if ready is None:
         return _Watch("its start", lambda program: True)
     if isinstance(ready, (str, re.Pattern)):
@@ -134,17 +135,12 @@ def _watch(host: Any, ready: Any) -> _Watch:
     fits, interface = frame_matcher(ready), both_ways(host, 0)
 
     def seen(_: Program) -> bool:
-        while (frame := _next(interface)) is not None:
+        while (frame := interface._receive(0.0)) is not None:
             if fits(frame):
                 return True
         return False
 
     return _Watch(f"a packet that matches {ready!r}", seen, interface)
-
-
-def _next(interface: Any) -> Frame | None:
-    found: Frame | None = interface._receive(0.0)
-    return found
 
 
 def _wait(program: Program, watch: _Watch, timeout: float) -> bool:
@@ -160,7 +156,7 @@ def _wait(program: Program, watch: _Watch, timeout: float) -> bool:
     while True:
         left = max(0.0, deadline - time.monotonic())
         try:
-            also = [(watch.descriptor.fileno(), select.POLLIN)] if watch.descriptor is not None else []
+            also = [(watch.port.fileno(), select.POLLIN)] if watch.port is not None else []
             return program.until(look, left if watch.glance is None else min(left, watch.glance), also)
         except TimeoutError:
             if time.monotonic() >= deadline:

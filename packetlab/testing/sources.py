@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from packetlab.capture import Frame
 from packetlab.link.interface import Interface
+from packetlab.link.lab.lab_host import Host
 from packetlab.link.medium import Medium
 from packetlab.link.port import Port
 from packetlab.link.waits import start
@@ -222,7 +223,7 @@ class InterfaceSource(FrameSource):
             self.interface.close()
 
 
-def both_ways(host: Any, link: int) -> Interface:
+def both_ways(host: Host, link: int) -> Interface:
     """Open an interface of a lab's host once more, for all that comes and goes there."""
     host._first()
     raw = host.kernel_socket(socket.AF_PACKET, socket.SOCK_RAW, 0)

@@ -126,7 +126,7 @@ class Tape:
         self._add(Quiet(0, 0, self._count, self._caller(), None))
 
     def send(
-        self, sender: Any, receiver: Any, packet: Any, *, at: float | None = None, after: float = 0.0, link: int = 0
+        self, sender: Any, receiver: Any, packet: object, *, at: float | None = None, after: float = 0.0, link: int = 0
     ) -> None:
         """Send a packet in its turn: when all entries before it have come (where they were meant for `sender`: arrived).
 

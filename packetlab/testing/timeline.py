@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from packetlab.capture import Frame
 from packetlab.errors import Mismatch
@@ -17,6 +17,9 @@ from packetlab.protocols.link import Ether
 from packetlab.testing.endpoints import Party
 from packetlab.testing.patterns import Pattern
 from packetlab.testing.sources import FrameSource, Seen
+
+if TYPE_CHECKING:
+    from packetlab.sockets.networks import LabHost, SimHost
 
 SECOND = 1_000_000_000
 VIRTUAL, REAL = 0.001, 0.1  # seconds of tolerance where none is said: the kernel is not to be relied on for more
@@ -109,9 +112,9 @@ class Expected(Entry):
 class Send(Entry):
     """A packet that the tape sends."""
 
-    sender: Any
+    sender: SimHost | LabHost
     receiver: Any
-    packet: Any
+    packet: object
     at: float | None
     after: float
     link: int

@@ -93,7 +93,7 @@ class Canon:
 
     def __init__(self, volatile: Volatile) -> None:
         self.volatile = volatile
-        self.known: dict[tuple[type[AnyHeader], str], dict[Any, Any]] = {}
+        self.known: dict[tuple[type[AnyHeader], str], dict[object, int]] = {}
         self._first: dict[tuple[bytes, ...], int] = {}
         self._port: dict[int, int] = {}
 

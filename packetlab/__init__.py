@@ -16,9 +16,14 @@ Folders are layers: each imports itself and those above it in this list (tests/t
     network/    hosts: engines on one side, ports on the other; sockets/ the eight verbs over them
     testing/    expectations, golden captures, replayed peers; pytest_plugin.py
     cli/        the command line, a file a command; demo.py what `packetlab demo` does
+    errors, escaping, hooks, renamed    what all of them use
 
 `__init__.pyi` lists what users meet, this file the functions of higher layers that lower ones call (`hooks`); everything else
 is in its module.
+
+>>> from packetlab import UDP, Ether, IPv4, dissect
+>>> dissect(bytes(Ether() / IPv4() / UDP(dport=9) / b"hi"))[UDP].dport
+9
 """
 
 from packetlab.hooks import HOOKS as _HOOKS

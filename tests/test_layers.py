@@ -142,6 +142,21 @@ def test_a_folder_can_be_taken_in_at_a_glance() -> None:
     assert [name for name in GROWING if len([*(PACKAGE / name).glob("*.py")]) >= FILES] == []
 
 
+PAGES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_a_folders_page_names_its_files_and_says_where_to_begin(page: Path) -> None:
+    """Its docstring, with an example. A lab's is not run: few kernels grant one."""
+    path = PACKAGE / page
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    there = {p.stem for p in path.parent.glob("[a-z]*.py")} | {p.name for p in path.parent.glob("*.lua")}
+    there |= {p.parent.name for p in path.parent.glob("*/__init__.py")}
+    assert {name for name in there if not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text)} == set()
+    assert "Begin with `" in text or path.parent == PACKAGE
+    assert ">>> " in text or path.parent.name == "lab"
+
+
 def test_one_name_is_one_class() -> None:
     classes = [
         name for path in PACKAGE.rglob("*.py") for name in re.findall(r"^class (\w+)", path.read_text("utf-8"), re.M)

@@ -1,4 +1,20 @@
-"""Frames in files: pcap and pcapng, in and out, streaming; of large files any part at once."""
+"""Frames in files: pcap and pcapng, in and out, streaming; of large files any part at once.
+
+    capture, reading    `Capture`: frames as they are needed; which reader a file gets
+    frame, batch        one frame with its circumstances; a stretch of them in one buffer
+    index               any frame of a large file at once, by number or time
+    loops, elf          loops compiled by numba and kept on disk; what is checked of them before they are loaded
+    files/              the formats, read and written
+    filters/, tables/   which frames; columns of them
+    flows/, reassembly/ who talks with whom; what travelled in pieces
+    rewrite/, fleet/    captures with other addresses; many captures side by side
+
+Begin with `capture`.
+
+>>> from packetlab import Capture
+>>> Capture("captures/tcp-http.pcapng")[0].packet().summary()
+'Ether / IPv4 / TCP'
+"""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,17 @@
-"""One declaration, many forms: scapy and dpkt classes. Names are imported when they are first used."""
+"""One declaration, many forms. Names are imported when they are first used.
+
+    bridges/, wireshark/    classes for scapy and dpkt; a dissector for Wireshark
+    diagram                 the bit ruler of the RFCs, and a table of fields
+    strategies              Hypothesis strategies; `field_strategies` for one header, `from_type` for `st.from_type`
+    malformed               one thing wrong in each packet; `expected_faults` what a dissector must say of it
+    values                  how values are read for another library
+
+Each goes by the plans of declarations. Begin with `diagram`.
+
+>>> from packetlab import UDP, malformed
+>>> [case.id for case in malformed(UDP())][:2]
+['udp.sport.cut', 'udp.dport.cut']
+"""
 
 from typing import TYPE_CHECKING
 

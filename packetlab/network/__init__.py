@@ -1,1 +1,15 @@
-"""Hosts: engines on one side, ports on the other, for every kind of network; `carriers` is what XNS travels on."""
+"""Hosts: engines on one side, ports on the other, for every kind of network.
+
+    host        `NetworkHost`: what all hosts can do; `XNSDriver` runs its XNS layers
+    runner      an engine of your own on a host's interfaces
+    carriers    what XNS travels in: Ethernet, SNAP, IP, NetHub, UDP
+
+Begin with `host`. Hosts as users have them are in `sockets.networks`.
+
+>>> from packetlab import SimNetwork
+>>> net = SimNetwork()
+>>> a, b = net.host("a"), net.host("b")
+>>> link = net.link(a, b, delay=0.05)
+>>> str(a.at(9))
+'a:9'
+"""

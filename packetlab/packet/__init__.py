@@ -7,6 +7,8 @@
     diff, diff_sequences, diff_bytes, explain_difference    packets side by side
     offsets, results, anomalies, text    where fields lie; what questions are answered with
 
+Begin with `header`.
+
 >>> from packetlab import Ether, IPv4, UDP
 >>> (Ether() / IPv4() / UDP() / b"hi").summary()
 'Ether / IPv4 / UDP / 2 bytes'

@@ -6,5 +6,9 @@
     replies              which packet answers which
     align                expectations in order, against what arrived
 
-All of it takes whatever is a packet.
+All of it takes whatever is a packet. Begin with `paths`.
+
+>>> from packetlab import TCP, IPv4
+>>> TCP(dport=80).matches(IPv4() / TCP(dport=81))
+no match: TCP.dport: expected 80, got 81
 """

@@ -4,5 +4,9 @@
     linktypes    link type of a capture file -> first header; write a new link type here
     dissect      bytes become a packet, along the bindings
 
-A new protocol is a class in one of these files, or in one of its own.
+A new protocol is a class in one of these files, or in one of its own. Begin with `transport`.
+
+>>> from packetlab import Ether, dissect
+>>> dissect(bytes(Ether(type=0x88B5) / b"hi")).payload
+b'hi'
 """

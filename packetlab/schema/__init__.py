@@ -5,5 +5,9 @@
     kinds             kinds of fields as plain data
     source, literal   a class body and a packet as text
 
-A file of somebody else is hostile: everything in it is checked and bounded.
+A file of somebody else is hostile: everything in it is checked and bounded. Begin with `dump`.
+
+>>> from packetlab import UDP, describe
+>>> describe(UDP)["fields"][0]
+{'name': 'sport', 'kind': 'int', 'bits': 16, 'default': 0}
 """

@@ -8,6 +8,25 @@
 | "seqpacket" | SPP, packets             | -                               |
 | "websocket" | over an SPP stream       | over TCP                        |
 
+    socket, ways            what all have in common; ways out, for the hints of errors
+    headers                 prototype headers that `write` takes
+    idp, spp                sockets of XNS; `seqpacket`, `stream` the two kinds over SPP
+    inet                    the kernel's own
+    websocket               over a stream of either family, by `websocket_stream` and `stream_driver`
+    networks                the hosts and networks that sockets are made on
+
+Begin with `socket`, then `seqpacket`.
+
+>>> from packetlab import SimNetwork
+>>> net = SimNetwork()
+>>> a, b = net.host("a"), net.host("b")
+>>> link = net.link(a, b)
+>>> with a.socket("datagram") as one, b.socket("datagram") as other:
+...     other.bind(3000)
+...     one.connect(b.at(3000))
+...     one.write(b"hi"), other.read()
+(2, b'hi')
+
 Options have the meaning they have in 4.4BSD's NS domain; where BSD ignores silently what it was given, these sockets raise
 `LocalProtocolError`. A call that BSD answers with an errno raises `SocketMisuse`, which is an `OSError` with that errno too.
 

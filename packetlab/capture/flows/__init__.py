@@ -1,1 +1,12 @@
-"""Conversations in captures: numbers of flows, sides of client and server, requests with their replies."""
+"""Conversations in captures: who talks with whom.
+
+    numbers      each packet's flow as a number, equal in both directions
+    sides        which side of it is the client's
+    exchanges    requests with their replies, by the rules of headers (`answers=`)
+
+Begin with `exchanges`.
+
+>>> from packetlab import Capture, exchanges
+>>> len(exchanges(Capture("captures/xns-tour.pcapng")).answered)
+9
+"""

@@ -11,7 +11,11 @@
     table.py       what Streams and Conversations share: who is over, and how much memory they may take
 
 Each takes frames one by one (`receive`) from wherever they come, knows no file and no clock but the frames' own times,
-and keeps a bounded number of bytes. Nothing that came in is dropped in silence.
+and keeps a bounded number of bytes. Nothing that came in is dropped in silence. Begin with `tcp`.
+
+>>> from packetlab import Capture
+>>> [stream.client.data[:4] for stream in Capture("captures/tcp-http.pcapng").streams()]
+[b'GET ']
 """
 
 from typing import TYPE_CHECKING

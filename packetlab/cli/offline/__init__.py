@@ -5,4 +5,9 @@
     rewrite                a capture with other addresses, ports or link layers
 
 Begin with `ladder`, a short one.
+
+>>> from packetlab.cli import main
+>>> main(["table", "captures/corpus/web.pcap", "-e", "ip.src", "-c", "1"])
+141.42.64.125
+0
 """

@@ -1,1 +1,14 @@
-"""A Wireshark dissector in Lua from declarations: `wireshark` writes tables, the .lua files beside it read by them."""
+"""A Wireshark dissector in Lua from declarations.
+
+    wireshark     `wireshark(...)` writes declarations as Lua tables
+    rules         rules of declarations as Lua expressions
+    places        the dissectors and tables that Wireshark has for our headers already
+    reader.lua, tree.lua, numbers.lua, sums.lua    what reads those tables: `codec.lenient` in Lua
+    xns.lua       XNS over UDP and over a NetHub's line
+
+Begin with `wireshark`.
+
+>>> from packetlab import RIP, wireshark
+>>> wireshark(RIP).splitlines()[0]
+'-- A Wireshark dissector, written by packetlab from the declarations of:'
+"""

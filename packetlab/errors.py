@@ -29,7 +29,7 @@ from packetlab.escaping import printable
 
 
 def deliberate(info: Any) -> bool:
-    """Whether an error (pytest's `ExceptionInfo`) is meant for the caller: then pytest hides the frames of a module that
+    """Whether an error (pytest's ``ExceptionInfo``) is meant for the caller: then pytest hides the frames of a module that
     has this as its ``__tracebackhide__``. Mistakes of packetlab's own keep theirs.
     """
     return bool(info.errisinstance((PacketlabError, OSError)))

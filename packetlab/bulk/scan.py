@@ -1,6 +1,6 @@
 """The compiler for many packets: from the declarations, source that finds the values of columns in a buffer of packets.
 
-It goes the same way as `codec.decode`, header by header along the bindings, but reads only what decides the way and what was requested. Two writers share this: `tracing_rows` (all packets a header at a time, in numpy) and `tracing_loop` (one
+It goes the same way as `codec.decode`, header by header along the bindings, but reads only what decides the way and what was requested. Two writers share this: `scan_rows` (all packets a header at a time, in numpy) and `scan_loop` (one
 packet after the other, for a compiler of such loops). A packet that does not fit its declarations is marked as unfit and
 left to `dissect`, which knows what to say of it.
 """

@@ -24,7 +24,7 @@ DEPTH = 256  # headers in one packet; one with more is unfit
 
 
 def rows_trace(first: type[AnyHeader], columns: Sequence[Query]) -> Callable[..., None]:
-    """Return ``trace(data, starts, sizes, missing, unfit, *arrays)``, which does what `tracing_loop` describes."""
+    """Return ``trace(data, starts, sizes, missing, unfit, *arrays)``, which does what `loop_source` describes."""
     import numpy as np
 
     numbers = on_the_way(first, columns)

@@ -161,7 +161,7 @@ class Template:
 def _pseudo(packet: Packet, i: int, where: Places) -> tuple[Any, Any, int] | None:
     """Return the columns of the addresses a pseudo-header is made of, their weights, and what it adds as well.
 
-    The counterpart of `pack.pseudo_sum`, which says what counts.
+    The counterpart of `codec.pseudo.pseudo_sum`, which says what counts.
     """
     import numpy as np
 

@@ -96,7 +96,7 @@ class Reading(OneByOne):
         """The variable that holds a field's value."""
         return f"v_{name}{self.tag}"
 
-    # Expressions (see rules.Emitter) -------------------------------------------------------------------------
+    # Expressions (see `expressions.Emitter`) -------------------------------------------------------------------------
 
     def value(self, name: str) -> str:
         if name not in self.read:

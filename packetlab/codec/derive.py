@@ -49,7 +49,7 @@ class _Sizes(Values):
 
 
 class Deriving(OneByOne):
-    """Writes the source of one header's values (see rules.Emitter): `h` is the header, `s` its state.
+    """Writes the source of one header's values (see `expressions.Emitter`): `h` is the header, `s` its state.
 
     With `stack` given, a tuple of classes, it is one part of a function for just such packets (see `stacks`): what
     follows from the classes alone is worked out when compiling, and `tag` keeps the names of the parts apart. With `plain`

@@ -27,7 +27,7 @@ class _Stop(Exception):
 
 
 class Values:
-    """A scope of what has been read so far (see rules.Scope)."""
+    """A scope of what has been read so far (see `expressions.Scope`)."""
 
     def __init__(self, values: dict[str, Raw], data: bytes, end: int) -> None:
         self.values, self.data, self.end = values, data, end

@@ -121,7 +121,7 @@ class Placed(Reading):
             return f"int.from_bytes({name}, '{'little' if unit.little else 'big'}', signed={unit.signed})"
         return name
 
-    # Expressions (see rules.Emitter) -------------------------------------------------------------------------
+    # Expressions (see `expressions.Emitter`) -------------------------------------------------------------------------
 
     def value(self, name: str) -> str:
         if name in self.known:

@@ -32,7 +32,7 @@ class Malformed:
     """One malformed packet.
 
     Attributes:
-        id: its name, "udp.length.plus-one"; `str` gives it, so ``ids=str`` names the tests of `pytest.mark.parametrize`.
+        id: its name, "udp.length.plus-one"; `str` gives it, so ``ids=str`` names the tests of ``pytest.mark.parametrize``.
         what: what is wrong, in words. data: the bytes. first: the header they begin with.
         faults: what a dissector must report, in order. exact: whether it must report nothing else.
         verdicts: what it must say of checksums, by "UDP.checksum".

@@ -1,7 +1,7 @@
 """Hypothesis strategies from declarations: headers and packets that are well formed, and shrink to readable ones.
 
 Values that follow from rules (lengths, checksums, numbers of the next header) are left to the rules, so whatever is drawn
-can be dissected again without a fault. Owns what is drawn; how one field is drawn is `draws`'. Hypothesis is
+can be dissected again without a fault. Owns what is drawn; how one field is drawn is `field_strategies`'. Hypothesis is
 imported when the first strategy is made.
 """
 

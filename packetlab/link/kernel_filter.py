@@ -1,6 +1,6 @@
 """A packet filter in the kernel: packets that do not pass never reach the socket (socket(7), SO_ATTACH_FILTER).
 
-Owns putting a program onto a socket; what a program is stands in `capture.bpf`.
+Owns putting a program onto a socket; what a program is stands in `capture.filters.bpf`.
 """
 
 from __future__ import annotations

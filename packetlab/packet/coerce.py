@@ -1,6 +1,6 @@
 """Whatever is a packet becomes a `Packet`: ours, a captured frame, scapy's, dpkt's, bytes.
 
-Every place that takes a packet asks `as_packet`, or `foreign.bytes` for its bytes, so that all of them take the same things.
+Every place that takes a packet asks `as_packet`, or `foreign.as_bytes` for its bytes, so that all of them take the same things.
 """
 
 from __future__ import annotations

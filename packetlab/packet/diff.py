@@ -1,7 +1,7 @@
 """Two packets side by side: which fields differ, and which of the differences only follow from others.
 
 What follows is found by doing it: one packet is given the values of the other, cause by cause, and what its rules
-then derive is looked at. `sequences` compares many packets, `hexrows` bytes; `explain` puts all of it into words.
+then derive is looked at. `diff_sequences` compares many packets, `diff_bytes` bytes; `explain_difference` puts all of it into words.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from packetlab.packet.text import Text, expected
 
 
 class Derivation:
-    """The values that the rules of layer `i` of `packet` refer to (see rules.Scope)."""
+    """The values that the rules of layer `i` of `packet` refer to (see `expressions.Scope`)."""
 
     def __init__(self, packet: Packet, i: int, bodies: Bodies | None = None) -> None:
         self.packet, self.i = packet, i

@@ -32,7 +32,7 @@ H = TypeVar("H", bound="HeaderBase")
 
 
 class FieldProperty(property, Field):
-    """What `Beacon.station` is on the class: the declared field. On a header it is the field's value."""
+    """What ``Beacon.station`` is on the class: the declared field. On a header it is the field's value."""
 
     def __init__(self, name: str, kind: Kind, spec: Spec) -> None:
         Field.__init__(self, name, kind, spec)

@@ -9,7 +9,7 @@
     ["request", "sport"]           and "reply": in the rule that says which packet answers which, instead of "field" and the like
 
 What comes from a file becomes expression objects, and nothing else: no text of it is ever run. Knows nothing of
-classes: whether a term makes sense where it stands is checked when the class is made, as for class bodies (see `checking`).
+classes: whether a term makes sense where it stands is checked when the class is made, as for class bodies (see `declare.validate`).
 """
 
 from __future__ import annotations

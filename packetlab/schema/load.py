@@ -1,7 +1,7 @@
 """Descriptions (see `describe`) become header classes again: checked part by part, and built of objects, never of text.
 
 What is read here may come from anybody. Names must be plain identifiers, since compiled codecs are written with them;
-every number, text and list has a bound; rules are terms of a closed vocabulary (see `terms`). All codecs that a set of
+every number, text and list has a bound; rules are terms of a closed vocabulary (see `expressions`). All codecs that a set of
 descriptions touches are compiled before it counts: where anything is wrong, no class and no binding stays behind.
 """
 

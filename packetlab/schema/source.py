@@ -143,7 +143,7 @@ def _letters(words: str) -> str:
 
 
 def spelled(data: object, where: str, depth: int = 0) -> str:
-    """Return a term (see `terms`) as the Python that makes it."""
+    """Return a term (see `expressions`) as the Python that makes it."""
     if depth > DEPTH:
         raise DeclareError(where, f"{DEPTH} levels at most", "more")
     if type(data) is int:

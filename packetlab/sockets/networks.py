@@ -78,7 +78,7 @@ class LabHost(_lab_host.Host, Talker):
 
 
 class Lab(_lab.Lab):
-    """Hosts and links in namespaces of their own, without root; see `link.lab.Lab`."""
+    """Hosts and links in namespaces of their own, without root; see `link.lab.lab.Lab`."""
 
     def _new_host(self, name: str) -> LabHost:
         return LabHost(self, name)

@@ -31,7 +31,7 @@ TIMESTAMPS = 8  # kind of the TCP option (RFC 7323)
 
 
 class Volatile:
-    """Volatile fields: "ip.id", "spp.source_id", "dns.id" of a header of one's own or `DNS.id`; and "time", "ports".
+    """Volatile fields: "ip.id", "spp.source_id", "dns.id" of a header of one's own or ``DNS.id``; and "time", "ports".
 
     "tcp.seq" makes seq and ack relative; "tcp.options" there are the values of time stamps alone.
 

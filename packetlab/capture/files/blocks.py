@@ -2,7 +2,7 @@
 
 Section numbers are those of draft-ietf-opsawg-pcapng. `read_block` reads a block's body; what it does not understand stays a
 `Block`. Numbers inside options that are kept as bytes are little-endian, whatever the file's order is. Writing them is
-`pcapng_sink`'s. Texts come from files and are not to be trusted: what shows them escapes them.
+`pcapng_write`'s. Texts come from files and are not to be trusted: what shows them escapes them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """PcapFilter: packets chosen in the language of tcpdump, pcap-filter(7).
 
 libpcap compiles the words: the one that the package cypcap brings, or the system's own. What comes out is a program for
-one link type, which runs here (see `bpf_machine`) or in the kernel; so a capture of several link types has several.
+one link type, which runs here (see `bpf_interpreter`) or in the kernel; so a capture of several link types has several.
 """
 
 from __future__ import annotations

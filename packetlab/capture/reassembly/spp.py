@@ -2,7 +2,7 @@
 
 Follows Xerox's "Internet Transport Protocols" as 4.4BSD's sys/netns quotes it: numbers count packets modulo 2**16, system
 packets take none, a message ends where END_OF_MESSAGE says so, and a datastream type of another kind begins another.
-Knows nothing of windows and timers: those are `engine.spp`'s.
+Knows nothing of windows and timers: those are `engine.xns.spp`'s.
 """
 
 from __future__ import annotations

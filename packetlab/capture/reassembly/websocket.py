@@ -1,6 +1,6 @@
 """WebSockets: messages out of a capture, from the opening handshake on, over TCP or SPP.
 
-Follows RFC 6455. h11 reads the HTTP; what the handshake agreed on is checked by the rules of `engine.websocket_handshake`,
+Follows RFC 6455. h11 reads the HTTP; what the handshake agreed on is checked by the rules of `engine.websocket.handshake`,
 but a broken rule is only noted: once a server answered 101, both ends took the connection for a WebSocket.
 """
 

@@ -42,7 +42,7 @@ _KNOWN = (
 
 
 def complaint(text: str) -> tuple[str, str]:
-    """Return (expected, got) for the text of a `ParseFailed`.
+    """Return (expected, got) for the text of a ``ParseFailed``.
 
     >>> complaint("expected CONTINUATION, got <Opcode.TEXT: 1>")
     ('a continuation frame of the message that was begun', 'a new TEXT frame')

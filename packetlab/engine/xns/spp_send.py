@@ -29,7 +29,7 @@ ENDS = "254 and 255 are END and END-REPLY, which close() sends; force=True sends
 class Segment:
     """A numbered packet on its way out.
 
-    `dress` is what its user wants otherwise than the connection would have it (see `spp_dress`).
+    `dress` is what its user wants otherwise than the connection would have it (see `spp_prototypes`).
     """
 
     __slots__ = ("asks", "control", "data", "datastream", "dress", "repeated", "sent_at", "seq")

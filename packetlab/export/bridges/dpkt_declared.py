@@ -42,7 +42,7 @@ def native(header: type[AnyHeader]) -> Any:
 def dpkt_class(header: type[AnyHeader]) -> Any:
     """Return a subclass of dpkt.Packet for a declared header; the same one for the same declaration.
 
-    Its fields have the header's names (with "_" after a name that dpkt keeps for itself: `data_`). Fixed fields at the
+    Its fields have the header's names (with "_" after a name that dpkt keeps for itself: ``data_``). Fixed fields at the
     start stand in `__hdr__`, those that share bytes in `__bit_fields__`. dpkt.Ethernet and dpkt.IP learn the numbers that
     the header is bound to. Bytes that end inside the header raise dpkt.NeedData, as dpkt's classes do.
     """

@@ -49,7 +49,7 @@ def native(header: type[AnyHeader]) -> Any:
 def scapy_class(header: type[AnyHeader]) -> Any:
     """Return a subclass of scapy's Packet for a declared header; the same one for the same declaration.
 
-    Its fields have the header's names (with "_" after a name that scapy's Packet keeps for itself, such as `time_`). A
+    Its fields have the header's names (with "_" after a name that scapy's Packet keeps for itself, such as ``time_``). A
     field left out, or deleted, is derived by the declaration's rules. The class is bound (bind_layers) under scapy's own
     classes of the headers it stands under, and is found there where the declarations, as they are now, say so: before
     scapy's own for a number, after scapy's own for a condition. Classes of standard headers stay bound as they are.

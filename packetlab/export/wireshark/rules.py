@@ -1,7 +1,7 @@
 """Rules of a declaration as Lua: each expression becomes a Lua expression of the same value for every packet.
 
 Lua's numbers are doubles, exact up to 2**53. So each part of a rule carries the range of its values: what stays within is
-plain arithmetic, what may leave it goes through the `W` functions of wireshark.lua, whole numbers of 192 bits. Knows nothing
+plain arithmetic, what may leave it goes through the W functions of numbers.lua, whole numbers of 192 bits. Knows nothing
 of files and of where a dissector is registered.
 """
 
@@ -37,7 +37,7 @@ FUNCTIONS = {
 
 
 def is_wide(bits: int) -> bool:
-    """Whether a number of this many bits is kept as a `W` in Lua."""
+    """Whether a number of this many bits is kept as a W in Lua."""
     return bits > 53
 
 
@@ -50,11 +50,11 @@ class Term(NamedTuple):
 
     @property
     def wide(self) -> bool:
-        """Whether the source gives a `W` instead of a Lua number."""
+        """Whether the source gives a W instead of a Lua number."""
         return self.low < -EXACT or self.high > EXACT
 
     def as_wide(self) -> str:
-        """Source for the same as a `W`."""
+        """Source for the same as a W."""
         return self.code if self.wide else f"W.of({self.code})"
 
     def truth(self) -> str:

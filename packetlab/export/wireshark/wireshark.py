@@ -1,7 +1,7 @@
 """A Wireshark dissector in Lua from declarations.
 
-The file that comes out holds the declarations as Lua tables, their rules as Lua functions (`lua_rules`), and the reader of
-the files wireshark_*.lua beside this one, which does in Lua what `codec.lenient` does. Headers that Wireshark lacks are brought
+The file that comes out holds the declarations as Lua tables, their rules as Lua functions (`rules`), and the reader of
+the Lua files beside this one, which does in Lua what `codec.lenient` does. Headers that Wireshark lacks are brought
 along where they carry or follow the ones requested. Names and texts of declarations are hostile: they go in as quoted
 ASCII or not at all.
 """

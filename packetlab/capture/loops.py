@@ -91,9 +91,9 @@ def _name(source: str) -> str:
 
 def kept(source: str) -> bool:
     """Whether the loop was compiled before and kept on disk, as far as can be known without reading it."""
-    folder = _folder()
+    folder, name = _folder(), f"{_name(source)}-"
     try:
-        return folder is not None and any(folder.glob(f"{_name(source)}-*.o"))
+        return folder is not None and any(one.startswith(name) and one.endswith(".o") for one in os.listdir(folder))
     except OSError:
         return False
 

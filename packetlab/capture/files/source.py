@@ -9,6 +9,7 @@ import os
 import select
 import stat
 import sys
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from pathlib import Path
 from threading import Event
 from time import monotonic
@@ -328,6 +329,11 @@ class Bytes:
         )
 
 
+def _memory(size: int) -> mmap:
+    """Return memory of so many bytes, which takes none where nothing is written: most captures are small."""
+    return mmap(-1, size, flags=MAP_PRIVATE | MAP_ANONYMOUS)  # a fork has its own
+
+
 class Window(Bytes):
     """The same, always in one piece of memory: what was at hand before is gone once more is read."""
 
@@ -336,7 +342,7 @@ class Window(Bytes):
     def __init__(self, source: ByteSource) -> None:
         super().__init__(source)
         source.chunk = CHUNK
-        self._memory = bytearray(2 * CHUNK)
+        self._memory = _memory(2 * CHUNK)
         self.data = memoryview(self._memory)[:0]
 
     def have(self, size: int) -> bool:
@@ -345,7 +351,7 @@ class Window(Bytes):
         held = self.left()
         old = self.data[self.pos :]
         if max(size, held) + CHUNK > len(self._memory):
-            self._memory = bytearray(2 * max(size, held) + CHUNK)
+            self._memory = _memory(2 * max(size, held) + CHUNK)
         room = memoryview(self._memory)
         room[:held] = old
         while held < size:

@@ -14,11 +14,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from errno import EBADF
-from typing import Any, Protocol, TypeVar, cast
+from functools import partial
+from typing import TypeVar, cast
 
 from packetlab.engine.contract import SECOND, nanoseconds
 from packetlab.errors import Stalled, broken, deliberate
 from packetlab.link.background import Background
+from packetlab.link.driver import Driver, Pollable
 from packetlab.link.nesting import Sleepers, Work, unlocked
 from packetlab.link.port import BATCH
 from packetlab.renamed import renamed
@@ -26,47 +28,10 @@ from packetlab.renamed import renamed
 __tracebackhide__ = deliberate
 
 T = TypeVar("T")
+Ready = list[tuple[int, int]]  # what the kernel says: descriptors, and what of them is ready
 Files = Sequence[tuple[int, int]]  # descriptors, and what of them is waited for (select.POLLIN, select.POLLOUT)
 LOOK = 0.1  # seconds after which a thread looks whether the one that waits for the kernel in its place still does
 ROUNDS = 16  # full batches that are taken from ports at most before timers have their turn
-
-
-class Pollable(Protocol):
-    """What a medium waits for on behalf of a driver: a `Port`, or something as simple."""
-
-    @property
-    def name(self) -> str:
-        """For messages."""
-
-    @property
-    def mask(self) -> int:
-        """What the descriptor is waited for (select.POLLIN, select.POLLOUT)."""
-
-    def fileno(self) -> int:
-        """The descriptor; -1 where there is none."""
-
-    def take(self) -> list[bytes]:
-        """Return the frames that have come, without waiting."""
-
-
-class Driver(Protocol):
-    """What a medium drives."""
-
-    due: int | None  # when `poll` is wanted, by the medium's clock
-    served: bool  # whether it lives while the program computes, too
-
-    @property
-    def ports(self) -> Sequence[Pollable]:
-        """Where frames come from."""
-
-    def take(self, port: Any, data: bytes, now: int) -> None:
-        """Take in a frame."""
-
-    def poll(self, now: int) -> None:
-        """Do what is due, send what is to be sent, and say in `due` when to come back."""
-
-    def failed(self, port: Any, error: OSError) -> None:
-        """A port is gone."""
 
 
 class Medium(ABC):
@@ -168,8 +133,8 @@ class Medium(ABC):
             while self.step(until, "run"):
                 pass
 
-    def _poll_due(self) -> bool:
-        now, turned = self.now, False
+    def _poll_due(self, now: int) -> bool:
+        turned = False
         for driver in [*self.drivers]:
             due = driver.due  # once: a handler of a signal may change it
             if due is not None and due <= now and (driver.served or not self.alone):
@@ -197,7 +162,9 @@ class RealTime(Medium):
 
     Of the threads that wait in calls, one waits for the kernel, on behalf of all; what it found it tells the others. While no
     thread is in a call, one of our own does it (see `background`), so that sockets live while the program computes.
-    What has come to a port is taken before any timer has its turn: an answer that lies there is no silence.
+    What has come to a port is taken before any timer has its turn: an answer that lies there is no silence. A thread may
+    stand still between any two steps, while others compute. So what is due, and whether a call's time is over, goes by
+    `_taken`: the time up to which input has been taken, which is when the kernel was last asked, and not the clock.
     """
 
     def __init__(self) -> None:
@@ -215,6 +182,7 @@ class RealTime(Medium):
         self._calls: set[object] = set()  # those that wait now
         self._work = Work()  # of the lock's owner
         self._registered = True  # the kernel knows all that is watched
+        self._taken = self.now  # what had come to ports by then has been taken
 
     @property
     def now(self) -> int:
@@ -266,7 +234,7 @@ class RealTime(Medium):
             self._called()
             if any(driver.due is not None and driver.due <= self.now for driver in drivers or self.drivers):
                 self._watch()
-                self._take_in(self._poll.poll(0))
+                self._take_in(*self._ask())
             super().poll(*drivers)
             self.poke()
 
@@ -285,23 +253,27 @@ class RealTime(Medium):
                 self._watch()
                 wait = 0.0 if self._work.owed else self._seconds(until, self._next_due())
                 if self._polling in (None, threading.get_ident()):
-                    self._poll_for_all(wait, since)
+                    self._poll_for_all(wait, since, until)
                 elif since != self.happened:
                     pass
                 elif not self._sleepers.sleep(self.lock, LOOK if wait is None else min(wait, LOOK)):
-                    self._do(self._poll.poll(0))  # a handler that computes may hold the other one up
+                    self._do(*self._ask(), until)  # a handler that computes may hold the other one up
             finally:
                 self._files.remove(files)
                 if files:
                     self._watch()  # the number of a descriptor that is closed now may soon be another's
-        return until is None or self.now < until
+        return until is None or self._taken < until
+
+    def _ask(self, wait: float | None = 0.0) -> tuple[int, Ready]:
+        """Ask the kernel what has come; return when it was asked, and what it said."""
+        return self.now, self._poll.poll(wait, len(self._watched))
 
     def _seconds(self, *times: int | None) -> float | None:
         """Return how long it is to the first of some times."""
         left = [time for time in times if time is not None]
         return max(0.0, (min(left) - self.now) / SECOND) if left else None
 
-    def _poll_for_all(self, wait: float | None, since: int) -> None:
+    def _poll_for_all(self, wait: float | None, since: int, until: int | None) -> None:
         """Wait for the kernel with the lock let go, not at all where more than `since` has happened; do what follows.
 
         From `_polling` on a poke ends the wait; what a handler of a signal did before that is seen by `since`. A handler
@@ -310,17 +282,22 @@ class RealTime(Medium):
         me, before = threading.get_ident(), self._polling
         try:
             self._polling = me
-            ready = unlocked(self.lock, self._poll.poll, wait if since == self.happened else 0.0)
+            asked, ready = unlocked(self.lock, self._ask, wait if since == self.happened else 0.0)
         finally:
             self._polling = before
             self._sleepers.wake()
             if before is not None:
                 os.eventfd_write(self._poke, 1)
-        self._do(ready)
+        self._do(asked, ready, until)
 
     def drive(self, driver: Driver) -> None:
         """Have a driver do what is due; with the lock held."""
-        self._work.poll(driver, lambda: self.now)
+        self._work.poll(driver, partial(self._time_of, driver))
+
+    def _time_of(self, driver: Driver) -> int:
+        """Return what time it is for a driver: none by which more is due than was when input was taken."""
+        now, due = self.now, driver.due
+        return now if due is None or due > now else max(self._taken, due - 1)
 
     def check(self, what: str) -> None:
         """Raise SocketMisuse EDEADLK where this thread is in the midst of what it would wait for."""
@@ -331,13 +308,19 @@ class RealTime(Medium):
         """Call a function of the program's, which may wait, from within a driver."""
         return self._work.pause(function, *given)
 
-    def _do(self, ready: list[tuple[int, int]]) -> None:
-        """Take what has come, and have drivers do what follows, and what is due."""
+    def _do(self, asked: int, ready: Ready, until: int | None = None) -> None:
+        """Take what had come when the kernel was `asked`, and have drivers do what follows, and what was due then."""
         self.happened += 1
+        times = [time for time in (until, self._next_due()) if time is not None]
+        if times and asked < min(times) <= self.now:
+            self._watch()
+            asked, ready = self._ask()  # this thread may have stood still since
         if ready or self._work.owed:
-            self._take_in(ready)
+            self._take_in(asked, ready)
             self._follow()
-        self._poll_due()
+        else:
+            self._taken = max(self._taken, asked)
+        self._poll_due(self._taken)
 
     # In the background --------------------------------------------------------------------------------------
 
@@ -364,7 +347,7 @@ class RealTime(Medium):
                 return
             self.alone = True
             try:
-                self._do(self._poll.poll(0))
+                self._do(*self._ask())
             finally:
                 self.alone = False
 
@@ -383,13 +366,15 @@ class RealTime(Medium):
 
     # Ports --------------------------------------------------------------------------------------------------
 
-    def _take_in(self, ready: list[tuple[int, int]]) -> None:
+    def _take_in(self, asked: int, ready: Ready) -> None:
         """Take what waits at ports, and then have their drivers do what follows."""
         for _ in range(ROUNDS):
             full = [self._take(descriptor) for descriptor, _ in ready]
             if not any(full):
                 break
-            ready = self._poll.poll(0)
+            _, ready = self._ask()
+        if not self._work:  # else a handler of a signal interrupts some, whose ports it has to leave alone
+            self._taken = max(self._taken, asked)
         for driver in [*self._work.owed.values()]:
             self.drive(cast("Driver", driver))
 

@@ -20,7 +20,8 @@ from packetlab.errors import PacketlabError, SocketMisuse, Stalled, deliberate
 from packetlab.escaping import printable
 from packetlab.hooks import Shown
 from packetlab.link.impairment import Impairment, both_ways
-from packetlab.link.medium import Driver, Files, Medium
+from packetlab.link.driver import Driver
+from packetlab.link.medium import Files, Medium
 from packetlab.link.port import Attachment, Port
 from packetlab.link.topology import Joint, Topology, TopologyNode, shape_words
 
@@ -112,7 +113,7 @@ class SimNetwork(Medium, Shown):
             if self.followers:
                 self._follow()
         else:
-            self._poll_due()
+            self._poll_due(self._now)
         return True
 
     def wait(self, ready: Callable[[], T | None], what: str, timeout: float | None, files: Files = ()) -> T:

@@ -41,7 +41,7 @@ class Pairwise(Medium):
             self.time = max(self.time, until or 0)
             return False
         self.time = max(self.time, due)
-        self._poll_due()
+        self._poll_due(self.time)
         return True
 
 

@@ -482,6 +482,169 @@ def test_input_that_waits_is_taken_before_a_timer_fires(call, frames, others) ->
             each.close()
 
 
+class StoppedClock(RealTime):
+    """Time that passes by hand."""
+
+    clock = 10**18
+
+    @property
+    def now(self) -> int:
+        return self.clock
+
+
+class StoodStill:
+    """What a medium polls by, as it looks to a thread that stands still between the kernel's answer and what it does then.
+
+    The first answer is stale: nothing had come then. Meanwhile 2.5 seconds pass, and something may come.
+    """
+
+    def __init__(self, medium: StoppedClock, meanwhile: Any = lambda: None) -> None:
+        self.whole, self.medium, self.meanwhile, self.calls = medium._poll, medium, meanwhile, 0
+        medium._poll = self
+
+    def poll(self, wait: float | None = None, *most: int) -> list[tuple[int, int]]:
+        self.calls += 1
+        if self.calls > 1:
+            return self.whole.poll(0, *most)
+        self.medium.clock += 2_500_000_000
+        self.meanwhile()
+        return []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.whole, name)
+
+
+@pytest.fixture
+def stood_still() -> Iterator[tuple[StoppedClock, Waiting, StoodStill]]:
+    medium = StoppedClock()
+    driver = Waiting(medium)
+    driver.due = medium.now + 1_000_000_000
+    medium.drivers.append(driver)
+    yield medium, driver, StoodStill(medium, lambda: driver.far.send(b"x"))
+    medium.drivers.clear()
+    driver.close()
+
+
+@pytest.mark.parametrize("call", ["run", "step", "wait", "background"])
+def test_a_thread_that_stood_still_takes_what_came_meanwhile_before_a_timer_fires(stood_still, call) -> None:
+    medium, driver, _ = stood_still
+    if call == "run":
+        medium.run(2)
+    elif call == "step":
+        medium.step(None, "x")
+    elif call == "wait":
+        medium.wait(lambda: driver.due is None or None, "x", 5)
+    else:
+        driver.served = True
+        medium.serve()
+    assert driver.seen == ["input", "timer"]
+
+
+@pytest.mark.parametrize("due", [None, 10**18 + 1_000_000_000])
+def test_a_thread_that_stood_still_looks_once_more_before_its_time_is_over(stood_still, due) -> None:
+    medium, driver, _ = stood_still
+    driver.due = due
+    assert medium.wait(lambda: "input" in driver.seen or None, "x", 1)
+
+
+def test_a_timer_fires_only_if_it_was_due_when_the_kernel_was_last_asked(stood_still) -> None:
+    """One that becomes due while input is handled has its turn after another look at the ports."""
+    medium, driver, still = stood_still
+    other = Waiting(medium)
+    other.due = medium.now + 3_000_000_000
+    medium.drivers.append(other)
+    taking = driver.take
+
+    def take(*args: Any) -> Any:
+        if args and args[0] is driver:
+            medium.clock += 1_000_000_000
+            other.far.send(b"late")
+        return taking(*args)
+
+    driver.take = take  # type: ignore[method-assign]
+    medium.run(2)
+    assert other.seen == []
+    medium.poll()
+    assert (driver.seen, other.seen) == (["input", "timer"], ["input", "timer"])
+    other.close()
+
+
+def test_a_driver_is_given_no_time_at_which_more_is_due_than_was_when_input_was_taken(stood_still) -> None:
+    medium, driver, _ = stood_still
+    times: list[int] = []
+    first = driver.due
+
+    def poll(now: int) -> None:
+        times.append(now)
+        driver.due = None if driver.due is None or driver.due <= now else driver.due
+        medium.clock += 5_000_000_000  # as long as it takes, nothing else of it is due before input is taken
+
+    driver.poll = poll  # type: ignore[method-assign]
+    medium.followers.append(lambda: medium.drive(driver))
+    driver.due = None
+    medium.step(medium.now, "x")
+    assert times == sorted(times)
+    driver.due = first = medium.now + 1
+    del times[:]
+    medium.clock += 7
+    medium.drive(driver)
+    assert times == [first - 1]  # input was last taken before
+    medium.poll(driver)
+    assert times[1] >= first
+
+
+def test_input_without_end_holds_up_no_timer(stood_still) -> None:
+    medium, driver, _ = stood_still
+    taken = 0
+
+    def take(*args: Any) -> Any:
+        nonlocal taken
+        taken += bool(args)
+        return None if args else [b"x"] * 512
+
+    driver.take = take  # type: ignore[method-assign]
+    medium.run(2)
+    assert driver.seen == ["timer"]
+    assert taken <= 512 * 40
+
+
+def test_where_no_timer_is_due_the_kernel_is_asked_once(stood_still) -> None:
+    medium, driver, still = stood_still
+    driver.due, still.calls = None, 1
+    driver.far.send(b"x")
+    medium.step(None, "x")
+    assert (driver.seen, still.calls) == (["input"], 2)
+
+
+@pytest.mark.parametrize("timing", [None, Timing(keep_alive=0.5, give_up=1.5)], ids=["usual", "impatient"])
+@pytest.mark.parametrize("timeout", [None, 1])
+def test_an_answer_that_came_while_the_thread_stood_still_is_none_too_late(timing, timeout) -> None:
+    """Neither repeats the packet, nor gives up the connection, nor ends the call."""
+    medium, (here, there) = StoppedClock(), free_ports(2)
+    medium.background.start = lambda: None  # type: ignore[method-assign]
+    with host(1, here, there, medium, timing) as a, host(2, there, here) as b:
+        client, conn = connected(a, b)
+        client.write(b"first")
+        assert conn.read() == b"first"
+        conn.write(b"first answer")
+        assert client.read() == b"first answer"
+        sent: list[bytes] = []
+        port = a.xns.ports[0]
+        sending = port._send
+        port._send = lambda data: (sent.append(data), sending(data))[1]  # type: ignore[method-assign]
+        client.timeout = timeout
+        client.write(b"question")
+        assert conn.read() == b"question"
+        conn.write(b"answer")
+        StoodStill(medium)
+        assert client.read() == b"answer"
+        assert sum(b"question" in data for data in sent) == 1
+        client.write(b"more")
+        assert conn.read() == b"more"
+        client.abort()
+        conn.abort()
+
+
 # A close in another thread ------------------------------------------------------------------------------------
 
 

@@ -549,7 +549,7 @@ def test_a_thread_that_stood_still_looks_once_more_before_its_time_is_over(stood
 
 def test_a_timer_fires_only_if_it_was_due_when_the_kernel_was_last_asked(stood_still) -> None:
     """One that becomes due while input is handled has its turn after another look at the ports."""
-    medium, driver, still = stood_still
+    medium, driver, _ = stood_still
     other = Waiting(medium)
     other.due = medium.now + 3_000_000_000
     medium.drivers.append(other)

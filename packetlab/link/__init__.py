@@ -1,7 +1,7 @@
 """Moving frames, and time.
 
     port, interface, ring, memory, rawip    where frames go out and come in; `kernel_filter` which come in
-    medium, driver, waits, background    the clock, and whose turn it is: a timer fires in `medium`
+    medium, waits, background    the clock, and whose turn it is: a timer fires in `medium`
     nesting      handlers of signals while a thread waits
     simnet, impairment, topology    a simulated network in virtual time; what its links do to frames
     lab/       hosts in namespaces of this machine's kernel, without root

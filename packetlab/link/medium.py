@@ -20,9 +20,8 @@ from typing import TypeVar, cast
 from packetlab.engine.contract import SECOND, nanoseconds
 from packetlab.errors import Stalled, broken, deliberate
 from packetlab.link.background import Background
-from packetlab.link.driver import Driver, Pollable
 from packetlab.link.nesting import Sleepers, Work, unlocked
-from packetlab.link.port import BATCH
+from packetlab.link.port import BATCH, Driver, Pollable
 from packetlab.renamed import renamed
 
 __tracebackhide__ = deliberate

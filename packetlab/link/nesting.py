@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Polled(Protocol):
-    """What is polled; `link.driver.Driver` is one."""
+    """What is polled; `link.port.Driver` is one."""
 
     def poll(self, now: int) -> None:
         """Do what is due."""

@@ -19,10 +19,9 @@ from packetlab.declare.addresses import mac_text
 from packetlab.errors import PacketlabError, SocketMisuse, Stalled, deliberate
 from packetlab.escaping import printable
 from packetlab.hooks import Shown
-from packetlab.link.driver import Driver
 from packetlab.link.impairment import Impairment, both_ways
 from packetlab.link.medium import Files, Medium
-from packetlab.link.port import Attachment, Port
+from packetlab.link.port import Attachment, Driver, Port
 from packetlab.link.topology import Joint, Topology, TopologyNode, shape_words
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import ByteString, Kind
+from packetlab.declare.kinds import Kind, bytes_text
 from packetlab.errors import BuildError
 from packetlab.packet.header import HeaderType
 from packetlab.pattern.paths import FieldPath
@@ -71,7 +71,7 @@ class Column:
         kind = self.path.kind
         if kind.is_address and self.form == "number":
             value = value.to_bytes(kind.fixed_bits // 8, "big")
-        return ByteString().text(value) if self.form == "bytes" else kind.text(value)
+        return bytes_text(value) if kind.wire == "items" else kind.text(value)
 
 
 def column(spec: object) -> Column:

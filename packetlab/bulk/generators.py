@@ -240,7 +240,7 @@ class RandomColumn(BytesColumn):
 
 
 class ChoiceColumn(ValueColumn):
-    """Any raw values from a list; for fields that only objects can pack."""
+    """Values from a list, as users write them; for fields that only objects can pack."""
 
     def __init__(self, order: Order, values: list[Any]) -> None:
         self.order, self.values = order, values
@@ -282,12 +282,14 @@ def values_of(written: object, kind: Kind, where: str, count: int, size: int = 0
     width = kind.bits // 8 if kind.bits is not None and kind.wire != "number" else 0
     if wanted is None and kind.wire == "number":
         wanted = range(kind.low, kind.high + 1)
-    elif wanted is None and kind.is_address:
+    elif wanted is None and kind.counted:
         wanted = range(1 << width * 8)
     elif wanted is None and kind.verbatim and seed is not None:
         return RandomColumn(width or size, b"\0", seed)
-    elif isinstance(wanted, str) and kind.is_address and "/" in wanted:
+    elif isinstance(wanted, str) and kind.counted and "/" in wanted:
         wanted = _network(wanted, kind, where)
+    if wanted is None:
+        raise BuildError(where, "values to draw from", "none, and any bytes may be no value")
     if isinstance(wanted, range):
         return _of_range(wanted, kind, where, order, width)
     if type(wanted).__module__ == "numpy" and hasattr(wanted, "dtype"):
@@ -307,11 +309,11 @@ def _of_list(listed: list[Any], kind: Kind, order: Order, width: int) -> ValueCo
 
     if kind.wire == "number":
         return NumberColumn(order, 0, 0, np.array([number % WORD for number in listed], np.uint64), kind)
-    if kind.is_address and width <= 8:
+    if kind.counted and width <= 8:
         return NumberColumn(order, 0, 0, np.array([int.from_bytes(raw, "big") for raw in listed], np.uint64), kind)
     if kind.verbatim:
         return ListColumn(order, listed)
-    return ChoiceColumn(order, listed)
+    return ChoiceColumn(order, [kind.value(raw) for raw in listed])
 
 
 def _of_range(wanted: range, kind: Kind, where: str, order: Any, width: int) -> ValueColumn:
@@ -319,9 +321,9 @@ def _of_range(wanted: range, kind: Kind, where: str, order: Any, width: int) -> 
     first, last = wanted.start, wanted.start + (_length(wanted) - 1) * wanted.step
     for end in (first, last):
         kind.raw(end, where)
-    if kind.wire == "number" or (kind.is_address and width <= 8):
+    if kind.wire == "number" or (kind.counted and width <= 8):
         return NumberColumn(one, first, wanted.step, None, kind)
-    if kind.is_address and (wanted.step == 1 or (wanted.step > 0 and last - first < WORD)):
+    if kind.counted and (wanted.step == 1 or (wanted.step > 0 and last - first < WORD)):
         return AddressColumn(one, first, wanted.step, width)
     if _length(wanted) <= SMALL:
         return _of_list([kind.raw(value, where) for value in wanted], kind, one, width)
@@ -343,7 +345,7 @@ def _of_array(wanted: Any, kind: Kind, where: str, order: Any, width: int) -> Va
         return _of_list([kind.raw(piece, where) for piece in pieces], kind, order(len(pieces)), width)
     if wanted.ndim != 1:
         raise BuildError(where, "an array of one dimension, or rows of bytes", f"shape {wanted.shape}")
-    if wanted.dtype.kind not in "iu" or not (kind.wire == "number" or (kind.is_address and width <= 8)):
+    if wanted.dtype.kind not in "iu" or not (kind.wire == "number" or (kind.counted and width <= 8)):
         return None
     one = order(len(wanted))
     for end in (int(wanted.min()), int(wanted.max())):

@@ -34,6 +34,8 @@ def can_scan(query: Match | About) -> bool:
         kind = path.kind
         if path.several or not path.fields or kind.wire == "items":
             return False
+        if not kind.orders_raw and condition.sign not in ("==", "!=", "in"):
+            return False
         if kind.wire == "number":
             if not _numbers(condition) or (kind.bits == 64 and condition.sign not in _OF_BITS):
                 return False

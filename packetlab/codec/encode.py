@@ -44,11 +44,11 @@ def encode_items(value: Raw, align: int, field: Field | None = None, unended: An
     return data + bytes(-len(data) % align) if align else data
 
 
-def field_bytes(field: Field, raw: object) -> bytes:
+def field_bytes(field: Field, raw: Raw) -> bytes:
     """Pack the raw value of a field that is no number of bits, as it was read."""
     if field.kind.wire == "items":
         return encode_items(raw, 0)
-    return raw if type(raw) is bytes else field.kind.write(raw)
+    return field.kind.write(raw) if field.kind.wire == "coded" else raw
 
 
 def cut_encode(header: AnyHeader, body: bytes) -> bytes:

@@ -99,6 +99,13 @@ def _check_kind(kind: Kind, where: str) -> None:
             raise DeclareError(where, f"whole bytes in {own.__name__}.bits, and as many in zero", repr(kind.zero))
         if own.raw is Kind.raw:
             raise DeclareError(where, f"raw in {own.__name__}", "a kind without it")
+        try:
+            some = bytes(place % 256 for place in range(kind.bits // 8)) if kind.verbatim else b""
+            kept = not kind.verbatim or kind.raw(some, where) == some
+        except BuildError:
+            kept = False
+        if not kept:
+            raise DeclareError(where, f"raw in {own.__name__} to take bytes as they are, which verbatim says", repr(some))
 
 
 def _inside(annotation: object) -> list[object]:

@@ -39,7 +39,9 @@ class Kind:
         bits: the fixed width, None where it varies. zero: the raw value of a field without a default.
         low, high: the least and the greatest value of a kind of numbers, which rules may speak of.
         names: an enum of names for numbers. parts: name of a part of the bytes -> where it begins and ends.
-        is_address: whether it says who sends or receives. verbatim: whether all bytes (of the width) are raw values.
+        is_address: whether it says who sends or receives; addresses of 4, 6 or 16 bytes are rewritten as those of IP and Ethernet.
+        verbatim: whether all bytes (of the width) are raw values, which `raw` takes as they are.
+        counted: whether whole numbers are taken for its bytes, so that ranges, masks and networks speak of it.
         signed, little: how a number of `bits` bits is packed. rest: whether it takes all that is left. item: the class of headers that repeat.
 
     The raw form of a fixed width is bytes. A kind of a varying width says in `read` and `write` how a value is coded, and has
@@ -54,6 +56,7 @@ class Kind:
     parts: Mapping[str, tuple[int, int]] = {}
     is_address = False
     verbatim = False
+    counted = False
     signed = False
     little = False
     rest = False
@@ -83,6 +86,15 @@ class Kind:
     def value(self, raw: Raw) -> Any:
         """Return the user's form."""
         return raw
+
+    @property
+    def orders_raw(self) -> bool:
+        """Whether raw values are in the order of the user's, and have the same bits: `value` makes nothing else of them."""
+        return type(self).value in (Kind.value, Int.value, Address.value)
+
+    def compared(self, raw: Raw) -> Any:
+        """Return what tells which of two values is greater, and whether one is zero or empty."""
+        return raw if self.orders_raw else self.value(raw)
 
     def text(self, raw: Raw) -> str:
         """Return the value as a person reads it, with nothing in it that a terminal would act on."""
@@ -180,7 +192,7 @@ class Int(Kind):
 class Address(Kind):
     """An address of a fixed number of bytes, kept raw and converted when looked at."""
 
-    is_address = verbatim = True
+    is_address = verbatim = counted = True
 
     def __init__(
         self,

@@ -282,6 +282,8 @@ class Plan:
             ((name, often),) = parts.items()
             if name in ("self", "payload") or often < 1:
                 return False
+            if name in self._by_name and self._by_name[name].kind.wire == "coded":
+                return True  # its value tells its size, whatever else does
             size = size if often == 1 else size // often
             (self.counts if name.startswith("#") else self.sizes).setdefault(name.lstrip("#"), size)
         else:

@@ -36,14 +36,14 @@ class Tolerance:
     def bound_to(self, kind: Kind, where: str) -> Tolerance:
         """Return it for a field of that kind. BuildError where no value of the field could ever fit."""
         made = type(self)(*self.written, raw_values=tuple(kind.raw(value, where) for value in self.written))
-        made.check(where)
+        made.check(kind, where)
         return made
 
-    def check(self, where: str) -> None:
+    def check(self, kind: Kind, where: str) -> None:
         """Raise BuildError where nothing can ever fit."""
 
-    def accepts(self, raw: object, known: Known) -> bool:
-        """Say whether a raw value of the field fits; None is that of an absent field."""
+    def accepts(self, raw: object, known: Known, kind: Kind) -> bool:
+        """Say whether a raw value of the field, of that kind, fits; None is that of an absent field."""
         raise NotImplementedError
 
     def __eq__(self, other: object) -> bool:
@@ -65,7 +65,7 @@ class AnyValue(Tolerance):
 
     __slots__ = ()
 
-    def accepts(self, raw: object, known: Known) -> bool:
+    def accepts(self, raw: object, known: Known, kind: Kind) -> bool:
         return True
 
     def __repr__(self) -> str:
@@ -78,14 +78,18 @@ class Between(Tolerance):
     __slots__ = ()
     name = "between"
 
-    def check(self, where: str) -> None:
-        low, high = self.raw_values
-        if not isinstance(low, (int, bytes)) or low > high:
-            raise BuildError(where, "between(low, high) of numbers, bytes or addresses", repr(self))
+    def check(self, kind: Kind, where: str) -> None:
+        try:
+            low, high = map(kind.compared, self.raw_values)
+            wrong = low > high
+        except TypeError:
+            wrong = True
+        if wrong or kind.wire == "items":
+            raise BuildError(where, "between(low, high) of values that have an order", repr(self))
 
-    def accepts(self, raw: object, known: Known) -> bool:
-        low, high = self.raw_values
-        return raw is not None and bool(low <= raw <= high)
+    def accepts(self, raw: object, known: Known, kind: Kind) -> bool:
+        low, high = map(kind.compared, self.raw_values)
+        return raw is not None and bool(low <= kind.compared(raw) <= high)
 
 
 class OneOfThese(Tolerance):
@@ -94,11 +98,11 @@ class OneOfThese(Tolerance):
     __slots__ = ()
     name = "one_of"
 
-    def check(self, where: str) -> None:
+    def check(self, kind: Kind, where: str) -> None:
         if not self.raw_values:
             raise BuildError(where, "one_of(value, ...)", "no value")
 
-    def accepts(self, raw: object, known: Known) -> bool:
+    def accepts(self, raw: object, known: Known, kind: Kind) -> bool:
         return raw in self.raw_values
 
 
@@ -108,18 +112,27 @@ class Masked(Tolerance):
     __slots__ = ()
     name = "masked"
 
-    def check(self, where: str) -> None:
-        mask, bits = (_number(raw) for raw in self.raw_values)
+    def check(self, kind: Kind, where: str) -> None:
+        mask, bits = (_number(kind, raw) for raw in self.raw_values)
         if len({type(raw) for raw in self.raw_values}) != 1 or mask is None or bits is None or bits & ~mask:
             raise BuildError(where, "masked(mask, bits) with no bit outside the mask", repr(self))
 
-    def accepts(self, raw: object, known: Known) -> bool:
-        value, mask, bits = (_number(one) for one in (raw, *self.raw_values))
-        return value is not None and mask is not None and value & mask == bits
+    def accepts(self, raw: object, known: Known, kind: Kind) -> bool:
+        return raw is not None and under_mask(kind, raw, self.raw_values)
 
 
-def _number(raw: object) -> int | None:
-    return raw if isinstance(raw, int) else int.from_bytes(raw, "big") if isinstance(raw, bytes) else None
+def under_mask(kind: Kind, raw: Raw, mask_and_bits: tuple[Raw, ...]) -> bool:
+    """Whether the bits of a raw value under a mask are those given, which are raw values too."""
+    value, mask, bits = (_number(kind, one) for one in (raw, *mask_and_bits))
+    return value is not None and mask is not None and value & mask == bits
+
+
+def _number(kind: Kind, raw: Raw) -> int | None:
+    """Return the number whose bits masks speak of: the value if it is one, else the raw form's; None where neither is."""
+    for form in (kind.compared(raw), raw):
+        if isinstance(form, int | bytes):
+            return form if isinstance(form, int) else int.from_bytes(form, "big")
+    return None
 
 
 class SameAs(Tolerance):
@@ -131,7 +144,7 @@ class SameAs(Tolerance):
     def bound_to(self, kind: Kind, where: str) -> Tolerance:
         return self
 
-    def accepts(self, raw: object, known: Known) -> bool:
+    def accepts(self, raw: object, known: Known, kind: Kind) -> bool:
         return raw is not None and bool(known.setdefault(self.written[0], raw) == raw)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import IntFlag
 from typing import Any
 
+from packetlab.codec.bodies import measured
 from packetlab.codec.encode import encode_items
 from packetlab.codec.faults import Fault
 from packetlab.declare import registry
@@ -247,7 +248,8 @@ class _Catalogue:
         if not lazy and f.name not in outer.sizes:  # counted items reach as far as there are bytes
             room = self.ground.limits[i] - at
         scope = Ground(Packet((item,))).scope(0, {length.name: value})
-        read = sum(item_width(item, g) for g in cls._fields[: cls._fields.index(length) + 1])
+        resolved = item._resolved_alone()
+        read = measured(resolved, cls._fields[: cls._fields.index(length) + 1])
 
         def expect(field: str, offset: int, expected: str, got: object) -> ExpectedFaults:
             name = f"{expected} for {cls.__name__}.{field}"
@@ -261,7 +263,7 @@ class _Catalogue:
             if size > room:
                 return expect(length.name, at, f"{size} bytes", room)
         for name, rule in plan.sizes.items():
-            size, place = rule.evaluate(scope), sum(item_width(item, g) for g in cls._fields[: self.place(cls, name)])
+            size, place = rule.evaluate(scope), measured(resolved, cls._fields[: self.place(cls, name)])
             if length.name in needs(rule) and size > room - place:
                 return expect(name, at + place, f"{size} bytes", room - place)
         return ExpectedFaults(exact=False)
@@ -269,10 +271,3 @@ class _Catalogue:
     @staticmethod
     def place(cls: type[Header], name: str) -> int:
         return [g.name for g in cls._fields].index(name)
-
-
-def item_width(item: Header, f: Field) -> int:
-    raw = getattr(item._resolved_alone(), f.slot)
-    if raw is None:
-        return 0
-    return f.kind.fixed_bits // 8 if f.kind.bits is not None else len(raw)

@@ -7,7 +7,7 @@ both to the same results.
 from __future__ import annotations
 
 from packetlab.codec.bodies import Bodies, measured
-from packetlab.codec.encode import encode_items
+from packetlab.codec.encode import field_bytes
 from packetlab.codec.pseudo import pseudo_sum
 from packetlab.declare import registry
 from packetlab.declare.checksums import ALGORITHMS, internet
@@ -36,7 +36,7 @@ class Derivation:
 
     def field_bytes(self, f: Field) -> bytes:
         raw = self.raw(f.name)
-        return b"" if raw is None else encode_items(raw, 0) if f.kind.wire == "items" else raw
+        return b"" if raw is None else field_bytes(f, raw)
 
     def value(self, name: str) -> int:
         raw = self.raw(name)

@@ -64,7 +64,7 @@ class FieldProperty(property, Field):
             names["read"] = items_reader(self, False)
             lines.insert(2, "    found = read(raw, 0, len(raw), None) if type(raw) is bytes else None")
             lines.insert(3, f"    if found is not None and found[1] == len(raw): raw = h.{self.slot} = found[0]")
-        if kind.is_address and kind.convert in (mac_value, ip_value):
+        if type(kind).value is Address.value and kind.convert in (mac_value, ip_value):
             made, parts = value_source(kind.size)
             names.update(parts)
             lines[2:] = ["    if type(raw) is not bytes: return shown(h, raw)", *("    " + line for line in made)]
@@ -381,7 +381,7 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         if isinstance(mine, Tolerance):
             other = other._resolved_alone() if theirs is None else other
             raw = other._items_of(field) if field.kind.wire == "items" else getattr(other, field.slot)
-            return mine.accepts(raw, known)
+            return mine.accepts(raw, known, field.kind)
         if field.kind.wire == "items" or theirs is None:
             return bool(getattr(self, field.name) == getattr(other, field.name))
         return bool(mine == theirs)

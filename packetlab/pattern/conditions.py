@@ -11,9 +11,9 @@ from functools import reduce
 from typing import Any, NamedTuple, TypeVar
 
 from packetlab.declare.declaration import AnyHeader
-from packetlab.declare.kinds import Raw
+from packetlab.declare.kinds import Kind, Raw
 from packetlab.declare.registry import header_named
-from packetlab.declare.wildcards import AnyValue, Between, Masked, OneOfThese
+from packetlab.declare.wildcards import AnyValue, Between, Masked, OneOfThese, under_mask
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header, Packet
 from packetlab.pattern.paths import FieldPath
@@ -34,6 +34,7 @@ FRAME: dict[str, Callable[[Any], object]] = {
     "faults": lambda frame: len(frame.packet().faults),
 }
 """What is known of a frame in addition to its packet; the same names are columns (see `Capture.table`)."""
+_ANY = Kind()
 
 
 class Test:
@@ -65,25 +66,19 @@ class Condition(NamedTuple):
     sign: str
     value: Raw = None
 
-    def holds(self, raw: object) -> bool:
+    def holds(self, raw: object, kind: Kind = _ANY) -> bool:
+        """Whether it holds of a raw value of that kind, None being absent."""
         if raw is None:
             return False
         if self.sign == "true":
-            return bool(raw)
+            return bool(kind.compared(raw))
         if self.sign == "in":
             return raw in self.value
         if self.sign in ("masked", "unmasked"):
-            return under_mask(raw, self.value) == (self.sign == "masked")
-        return COMPARE[self.sign](raw, self.value)
-
-
-def under_mask(value: Raw, mask_and_bits: tuple[Raw, Raw]) -> bool:
-    """Whether the bits of a raw value under a mask are those given: numbers, or bytes of one size."""
-    if isinstance(value, bytes):
-        value, mask, bits = (int.from_bytes(one, "big") for one in (value, *mask_and_bits))
-    else:
-        mask, bits = mask_and_bits
-    return bool(value & mask == bits)
+            return under_mask(kind, raw, self.value) == (self.sign == "masked")
+        if self.sign in ("==", "!=", "contains"):
+            return COMPARE[self.sign](raw, self.value)
+        return COMPARE[self.sign](kind.compared(raw), kind.compared(self.value))
 
 
 class Match(Test):
@@ -92,17 +87,18 @@ class Match(Test):
     Any one of these headers will do, unless `occurrence` says which; of what items hold any one value will do.
     """
 
-    __slots__ = ("conditions", "header", "occurrence", "paths")
+    __slots__ = ("conditions", "header", "kinds", "occurrence", "paths")
     form = "match"
 
     def __init__(self, header: type[AnyHeader], conditions: tuple[Condition, ...] = (), occurrence: int = 0) -> None:
         self.header, self.conditions, self.occurrence = header, conditions, occurrence
         self.paths = tuple(FieldPath.of(header, one.path, "filter", occurrence) for one in conditions)
+        self.kinds = tuple(path.kind for path in self.paths)
 
     def __call__(self, packet: Packet, frame: object = None) -> bool:
-        tests = list(zip(self.paths, self.conditions, strict=True))
+        tests = list(zip(self.paths, self.conditions, self.kinds, strict=True))
         return any(
-            all(any(condition.holds(raw) for raw in path.raw_values(packet, place)) for path, condition in tests)
+            all(any(one.holds(raw, kind) for raw in path.raw_values(packet, place)) for path, one, kind in tests)
             for place in FieldPath(self.header, self.occurrence).found(packet)
         )
 

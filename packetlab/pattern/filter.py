@@ -41,6 +41,10 @@ _ESCAPED = {"n": b"\n", "r": b"\r", "t": b"\t", "0": b"\0", "\\": b"\\", '"': b'
 _TEXT, _TIME, _COUNT = Kind(), Int(64), Int(64)
 
 
+class _Net(tuple[bytes, bytes]):
+    """The mask and the bits of a network; raw values of a user's kind may be tuples too."""
+
+
 def compile_filter(text: str) -> Test:
     """Return the test that `text` describes: fields, parts, flags and items compared with values (``tcp.flags.syn == 1``).
 
@@ -144,18 +148,23 @@ class _Parser:
         sign = self.take("in", *COMPARE)
         if not sign:
             return make(Condition(names, "true"))
-        if sign == ("contains" if kind.wire == "number" else "&"):
+        if sign == ("contains" if kind.is_number else "&"):
             signs = " ".join(one for one in COMPARE if one != sign)
             raise self.error(f"{signs} or in after {called}", sign, self.tokens[at][1])
         if sign != "in":
             value = self.value(kind, called, sign)
-            if isinstance(value, tuple):
+            if isinstance(value, _Net):
                 sign = "masked" if sign == "==" else "unmasked"
-            return make(Condition(names, sign, value))
+            condition = Condition(names, sign, value)
+            try:
+                condition.holds(value, kind)
+            except TypeError:
+                raise self.error(f"== or != after {called}, whose values have no order", sign, self.tokens[at][1]) from None
+            return make(condition)
         values = self.several(kind, called)
-        nets = [value for value in values if isinstance(value, tuple)]
+        nets = [value for value in values if isinstance(value, _Net)]
         tests: list[Test] = [make(Condition(names, "masked", net)) for net in nets]
-        plain = tuple(value for value in values if not isinstance(value, tuple))
+        plain = tuple(value for value in values if not isinstance(value, _Net))
         if plain or not nets:
             tests.append(make(Condition(names, "in", plain)))
         return tests[0] if len(tests) == 1 else Some(tests)
@@ -205,26 +214,27 @@ def _raw(token: str, kind: Kind, sign: str) -> object:
         if not quoted:
             raise ValueError(token)
         return plain.decode()
-    if kind.wire == "coded" and not kind.is_number:
+    of_bytes = type(kind.zero) is bytes
+    if kind.wire == "coded" and not kind.is_number and not (of_bytes and sign == "contains"):
         word = plain.decode()
         read = word if quoted or not _NUMBER.fullmatch(word) else int(word, 16 if "x" in word.lower() else 10)
-        value = read if sign == "contains" else kind.raw(read, "")
+        value = read if sign == "contains" else kind.raw(plain if of_bytes and quoted and kind.orders_raw else read, "")
         numbers = isinstance(value, Number) and isinstance(kind.zero, Number)
         if kind.zero is not None and not numbers and not isinstance(value, type(kind.zero)):
             raise BuildError("", f"of type {type(kind.zero).__name__}")
         return value
-    if sign == "contains" or (kind.verbatim and not kind.is_address) or kind.wire == "items":
+    if sign == "contains" or (kind.verbatim and kind.orders_raw and not kind.is_address) or kind.wire == "items":
         value = plain if quoted else bytes.fromhex(token.replace(":", ""))
         if kind.bits is not None and len(value) * 8 != kind.bits and sign in ("==", "!="):
             raise BuildError("", f"{kind.bits // 8} bytes")
         return value
     word = plain.decode()
     number = None if quoted or not _NUMBER.fullmatch(word) else int(word, 16 if "x" in word.lower() else 10)
-    if kind.is_address:
+    if kind.counted:
         if "/" in word and kind.bits in (32, 128) and sign in ("==", "!="):
             net = ip_network(word, strict=False)
             if net.max_prefixlen == kind.bits:
-                return net.netmask.packed, net.network_address.packed
+                return _Net((net.netmask.packed, net.network_address.packed))
         return kind.raw(number if number is not None and kind is HOST else word, "")
     if kind.wire != "number":
         return kind.raw(word if number is None else number, "")

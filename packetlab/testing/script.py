@@ -157,7 +157,7 @@ class Script:
             if place[0] is type(header) and raw in known:
                 for live, number in self._live.known.get(place, {}).items():
                     if number == known[raw]:
-                        return live
+                        return f.kind.value(live)
         return None
 
     def _difference(self, turn: Turn, data: bytes) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from packetlab.capture import Frame
+from packetlab.codec.bodies import width
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
@@ -140,8 +141,7 @@ class Canon:
         if raw is None or isinstance(f.rule, Checksum):
             return None if raw is None else 0
         kind = f.kind
-        width = f"{kind.bits} bits" if kind.bits is not None else f"{len(raw)} bytes"
-        known = self.known.setdefault((type(header), width), {})
+        known = self.known.setdefault((type(header), f"{width(header, f)} bits"), {})
         if not raw or (isinstance(raw, bytes) and not any(raw)):
             return None
         number = known.setdefault(raw, len(known) + 1)
@@ -149,7 +149,9 @@ class Canon:
             return number & ((1 << kind.fixed_bits) - 1)
         if kind.verbatim:
             return number.to_bytes(8, "big")[-len(raw) :].rjust(len(raw), b"\0")
-        return None
+        if kind.wire == "items":
+            return None
+        return kind.value(min(number, kind.high) if kind.is_number else kind.zero)
 
     def _ports(self, header: TCP | UDP) -> dict[str, int]:
         return {

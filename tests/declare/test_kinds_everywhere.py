@@ -103,6 +103,12 @@ class Length(Kind):
 
 
 def declared() -> type[Header]:
+    class Piece(Header):
+        tag: Annotated[int, Length()] = 300
+        mark: Annotated[int, Twelve()] = 7
+        size: U8 = auto(size_of("data"))
+        data: Bytes = b""
+
     class Load(Header, under=Ether, when={"type": 0x88B5}):
         id: Annotated[int, Twelve()] = 0xABC
         size: Annotated[int, Length()] = auto(size_of("text"))

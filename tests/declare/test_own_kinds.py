@@ -30,6 +30,7 @@ from packetlab import (
     sized,
     when,
 )
+from packetlab.testing.volatile import Volatile
 from tests.conftest import amount
 
 
@@ -228,6 +229,7 @@ RAW = {
                  [Fraction(1, 2), Fraction(0), Fraction(3)]),
     "large": (own(int.from_bytes, lambda r: r.to_bytes(16, "big"), 0, low=0, high=(1 << 128) - 1), [1, 1 << 100, 0]),
     "number": (own(lambda b: b[0], lambda r: bytes([r]), 0), [3, 0, 5]),
+    "bytes": (own(lambda b: b[:1], lambda r: r + b"!", b"\0"), [b"x", b"\0", b"y"]),
 }  # fmt: skip
 
 
@@ -379,3 +381,223 @@ def test_what_a_kind_says_of_a_value_does_nothing_to_a_terminal() -> None:
             ):  # fmt: skip
                 assert not {"\x1b", "\x07", "\u202e"} & {*str(shown)}, shown
             assert "\\x1b]0;3\\x07\\u202e" in str(read.show())
+
+
+class Reversed(Kind):
+    """A number of 16 bits, the lowest first: of a fixed width, and its bytes are in another order than its values."""
+
+    bits = 16
+    zero = bytes(2)
+
+    def raw(self, value: Any, where: str) -> bytes:
+        if not isinstance(value, int) or not 0 <= value < 1 << 16:
+            raise BuildError(where, "0..65535", repr(value))
+        return int(f"{value:016b}"[::-1], 2).to_bytes(2, "big")
+
+    def value(self, raw: bytes) -> int:
+        return int(f"{int.from_bytes(raw, 'big'):016b}"[::-1], 2)
+
+
+class Anything(Reversed):
+    """The same, which says that all bytes are values."""
+
+    verbatim = True
+
+    def raw(self, value: Any, where: str) -> bytes:
+        return value if isinstance(value, bytes) else super().raw(value, where)
+
+
+class Negative(Varint):
+    """A number that tells its own size, kept as what is missing to 1000."""
+
+    def raw(self, value: Any, where: str) -> int:
+        return super().raw(1000 - value, where)
+
+    def value(self, raw: int) -> int:
+        return 1000 - raw
+
+
+@pytest.mark.parametrize("kind", [Reversed(), Anything(), Negative(), Varint()], ids=lambda kind: type(kind).__name__)
+def test_order_and_truth_go_by_values_in_filters_and_prototypes_alike(kind: Any) -> None:
+    """Raw forms may be in any order; what a buffer is asked and what objects are asked has one answer."""
+    with bindings():
+
+        class X(Header, under=Ether, when={"type": 0x88B6}):
+            a: Annotated[int, kind] = 0
+            b: U16 = 0
+
+        numbers = [0, 1, 2, 3, 4, 5, 200, 300]
+        captured = Capture.of([Frame(bytes(Ether() / X(a=n, b=n))) for n in numbers])
+        for asked in ("> 3", ">= 3", "< 3", "<= 200", "== 3", "!= 3", "in {3, 300}", "== 0x3", "> 16"):
+            assert captured.where(f"x.a {asked}").count() == captured.where(f"x.b {asked}").count(), asked
+        assert captured.where("x.a").count() == captured.where("x.b").count() == 7
+        for wanted in (pl.between(1, 6), pl.between(100, 250), pl.one_of(3, 4), pl.masked(6, 2)):
+            expected = sum(bool(X(b=wanted).matches(Ether() / X(b=n))) for n in numbers)
+            assert sum(bool(X(a=wanted).matches(Ether() / X(a=n))) for n in numbers) == expected, wanted
+            assert captured.where(X(a=wanted)).count() == captured.where(X(b=wanted)).count() == expected, wanted
+        with pytest.raises(BuildError, match=r"between\(low, high\) of values that have an order"):
+            X(a=pl.between(5, 4))
+
+
+def test_numbers_that_tell_their_own_size_have_bits_and_hold_no_bytes(note) -> None:
+    captured = Capture.of([Frame(bytes(Ether() / note(text=b"x" * n))) for n in (1, 300, 5)])
+    assert captured.where("note.size & 4").count() == 2
+    with pytest.raises(BuildError, match="== != < <= > >= & or in after Note.size"):
+        captured.where("note.size contains 05")
+
+
+def test_values_without_an_order_have_none() -> None:
+    with bindings():
+
+        class X(Header, under=Ether, when={"type": 0x88B6}):
+            a: Annotated[complex, Complex()] = 0
+
+        captured = Capture.of([Frame(bytes(Ether() / X(a=n))) for n in (1, 2j)])
+        assert captured.where("x.a == 1").count() == captured.where("x.a").count() - 1 == 1
+        with pytest.raises(BuildError, match=r"== or != after X\.a, whose values have no order"):
+            captured.where("x.a > 1")
+        with pytest.raises(BuildError, match="values that have an order"):
+            X(a=pl.between(1, 2))
+
+
+class Complex(Kind):
+    """Two bytes: a real part and an imaginary one."""
+
+    bits = 16
+    zero = bytes(2)
+
+    def raw(self, value: Any, where: str) -> bytes:
+        return bytes([int(complex(value).real), int(complex(value).imag)])
+
+    def value(self, raw: bytes) -> complex:
+        return complex(*raw)
+
+
+@pytest.mark.parametrize("kind", [Reversed(), Anything(), Negative(), Varint()], ids=lambda kind: type(kind).__name__)
+def test_it_varies_and_its_columns_say_what_it_says(kind: Any) -> None:
+    with bindings():
+
+        class X(Header, under=Ether, when={"type": 0x88B6}):
+            a: Annotated[int, kind] = 1
+            b: U8 = 2
+
+        template = Ether() / X()
+        for some, expected in (
+            ([1, 2, 300], [1, 2, 300]), (pl.sequence(range(1, 4)), [1, 2, 3]), (pl.seeded(3, [7]), [7, 7, 7]),
+        ):  # fmt: skip
+            rows = [dissect(row) for row in template.vary(3, {"x.a": some}).batch()]
+            assert [row[X].a for row in rows] == expected and not any(row.faults for row in rows)
+            assert Capture.of(rows).table("x.a").read().text("x.a") == [str(n) for n in expected]
+        if not kind.verbatim:
+            with pytest.raises(BuildError, match="values to draw from"):
+                template.vary(3, {"x.a": pl.seeded(3)}).batch()
+        with pytest.raises(BuildError, match=r"X\.a"):
+            template.vary(3, {"x.a": [1, 1 << 65]}).batch()
+
+
+@pytest.mark.parametrize("kind", [Reversed(), Anything(), Negative(), Varint()], ids=lambda kind: type(kind).__name__)
+def test_it_may_be_volatile(kind: Any) -> None:
+    """What is recorded twice has one form, whatever its values were."""
+    with bindings():
+
+        class X(Header, under=Ether, when={"type": 0x88B6}):
+            a: Annotated[int, kind] = 1
+
+        forms = [
+            [frame.data for frame in Volatile({"x.a"}).canonical([Frame(bytes(Ether() / X(a=n))) for n in some])]
+            for some in ((5, 300, 5), (400, 7, 400))
+        ]
+        assert forms[0] == forms[1] and forms[0][0] == forms[0][2]
+
+
+def address(size: int, **said: Any) -> Kind:
+    """An address of so many bytes, written as numbers with dots between."""
+
+    def raw(self: Kind, value: Any, where: str) -> bytes:
+        if isinstance(value, str) and value.count(".") == size - 1:
+            value = bytes(map(int, value.split(".")))
+        if not isinstance(value, bytes) or len(value) != size:
+            raise BuildError(where, f"{size} numbers", repr(value))
+        return value
+
+    body = {"raw": raw, "value": lambda self, raw: ".".join(map(str, raw)), "zero": bytes(size), "is_address": True}
+    return type("Dotted", (Kind,), {**body, "bits": size * 8, **said})()
+
+
+@pytest.mark.parametrize("verbatim", [False, True])
+@pytest.mark.parametrize("size", [4, 6, 8, 12, 16, 20])
+def test_an_address_of_ones_own_is_one_everywhere(size: int, verbatim: bool) -> None:
+    kind, one, other = address(size, verbatim=verbatim), ".".join(["10"] * size), ".".join(["11"] * size)
+    with bindings():
+
+        class X(Header, under=Ether, when={"type": 0x88B6}):
+            src: Annotated[str, kind] = one
+            dst: Annotated[str, kind] = other
+
+        wire = bytes(Ether() / X())
+        read = dissect(wire)
+        assert X().src == read[X].src == one and read[X].dst == other and one in str(read.show())
+        captured = Capture.of([Frame(wire)])
+        assert captured.table("x.src").read().text("x.src") == [one]
+        assert captured.where(f"x.src == {one}").count() == captured.where(f"x.src < {other}").count() == 1
+        assert one in str(pl.ladder(captured)) or size in (6, 16)  # written as addresses of that size are
+        there = read.to_scapy().payload
+        there.src = other
+        assert there.src == other and bytes(there) == bytes(X(src=other)) and bytes(read.to_dpkt()) == wire
+        rows = (Ether() / X()).vary(2, {"x.src": [one, other]}).batch()
+        assert [dissect(row)[X].src for row in rows] == [one, other]
+        anonymous = captured.rewrite(anonymise=1)
+        changed = [bytes(frame.data) for frame in anonymous] != [wire]
+        assert changed == (size in (4, 6, 16)) and bool(anonymous.left) != changed, anonymous.left
+
+
+def test_a_kind_that_says_verbatim_takes_bytes() -> None:
+    kind = type("Picky", (Reversed,), {"verbatim": True})()
+    with pytest.raises(DeclareError, match="raw in Picky to take bytes as they are"), bindings():
+
+        class X(Header):
+            a: Annotated[int, kind]
+
+
+class Line(Kind):
+    """Bytes up to a line feed, kept as bytes."""
+
+    zero = b""
+
+    def raw(self, value: Any, where: str) -> bytes:
+        if not isinstance(value, bytes) or b"\n" in value:
+            raise BuildError(where, "a line", repr(value))
+        return value
+
+    def read(self, data: bytes, pos: int, limit: int) -> tuple[bytes, int] | None:
+        end = data.find(b"\n", pos, limit)
+        return (data[pos:end], end + 1) if end >= 0 else None
+
+    def write(self, raw: bytes) -> bytes:
+        return raw + b"\n"
+
+
+@pytest.mark.parametrize("kind, value", [(Line(), b"hello"), (Text(), "hello")], ids=["bytes", "str"])
+def test_a_rule_may_state_the_size_of_what_tells_its_own(kind: Any, value: Any) -> None:
+    """The kind reads it all the same, and its bytes are those it writes, not those of its raw form."""
+    with bindings():
+
+        class X(Header, under=Ether, when={"type": 0x88B6}):
+            n: U8 = auto(size_of("name"))
+            name: Annotated[Any, kind] = value
+            check: U16 = auto(pl.internet_checksum("name"))
+            x: U8 = 1
+
+        packet = Ether() / X()
+        wire = bytes(packet)
+        read = dissect(wire)
+        assert read == packet and read[X].name == value and read[X].n == 6 and not read.faults
+        assert "agrees with the rule" in str(read.why(X, "n")) and "agrees" in str(read.why(X, "check"))
+        for cut in range(14, len(wire)):
+            damaged = dissect(wire[:cut])
+            assert bytes(damaged) == damaged.encode() == wire[:cut], cut
+        assert bytes(read.replace(X, name=value[:2])) == bytes(Ether() / X(name=value[:2]))
+        assert [case.id for case in pl.malformed(read) if case.disagreements()] == []
+        assert Capture.of([read]).where('x.name == "hello"').count() == 1
+        assert Capture.of([read]).where('x.name contains "ell"').count() == 1
+        assert bytes(pl.export.dpkt_class(X)(wire[14:])) == wire[14:] == bytes(read.to_scapy().payload)

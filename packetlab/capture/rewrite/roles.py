@@ -67,6 +67,10 @@ def _roles(cls: type[AnyHeader]) -> Roles:
     ports = tuple(f for f in cls._fields if is_port(f) and cls not in KEPT)
     wrong = [(f, "which is no port of 16 bits in network order") for f in ports if f.kind.bits != 16 or f.kind.little]
     addresses = tuple(f for f in cls._fields if f.kind.is_address)
+    wrong += [
+        (f, "which is no address of 4, 6 or 16 bytes") for f in addresses
+        if f.kind.bits not in (32, 48, 128) and "host" not in f.kind.parts
+    ]  # fmt: skip
     wrong += [(f, "which does not begin with a byte") for f in (*addresses, *ports) if f.name in askew]
     wrong += [
         (f, "which does not fill whole bytes")
@@ -78,7 +82,7 @@ def _roles(cls: type[AnyHeader]) -> Roles:
     carrier = bool(pseudo[0])
     two = pseudo if carrier else ("src", "dst")
     kinds = [by_name[name].kind if name in by_name else None for name in two]
-    ends = two if all(kind is not None and kind.is_address and kind.bits != 48 for kind in kinds) else None
+    ends = two if all(kind is not None and kind.is_address and kind.fixed_bits not in (0, 48) for kind in kinds) else None
     target = (
         pseudo[1] if pseudo[1] and not carrier else "final_destination" if hasattr(cls, "final_destination") else ""
     )

@@ -40,11 +40,11 @@ def scapy_field(f: Field, name: str, shares: bool, scope: Scope, item: Callable[
     made: Any
     if kind.wire == "number":
         made = _number(kind, name, default, shares)
-    elif kind.is_address:
+    elif kind.counted:
         made = _address(kind, name, default)
     elif kind.wire == "items":
         made = _items(f, name, default, scope, item)
-    elif not kind.verbatim:
+    elif not (kind.verbatim and kind.orders_raw):
         made = _own_fields()["KindField"](name, default, kind)
     else:
         made = _bytes_field(f, name, default, scope)
@@ -56,20 +56,20 @@ def scapy_field(f: Field, name: str, shares: bool, scope: Scope, item: Callable[
 
 def to_scapy_value(kind: Any, raw: Any, item: Callable[[Any], Any]) -> Any:
     """Return a raw value of ours as scapy keeps it: numbers, bytes, addresses as text, repeated headers as packets."""
-    if kind.is_address:
+    if kind.counted:
         return kind.text(raw)
     if kind.wire == "items":
         from scapy.packet import Raw
 
         return [Raw(one) if isinstance(one, bytes) else item(type(one))(bytes(one)) for one in raw]
-    return raw if kind.wire == "number" or kind.verbatim else kind.value(raw)
+    return raw if kind.wire == "number" or (kind.verbatim and kind.orders_raw) else kind.value(raw)
 
 
 def from_scapy_value(kind: Any, value: Any, header_of: Callable[[Any], Header]) -> Any:
     """Return a value that scapy keeps as one that a header of ours takes."""
     if kind.wire == "number":
         return int(value) if not isinstance(value, str) else value
-    if kind.is_address:
+    if kind.counted:
         return value if isinstance(value, bytes) else str(value)  # scapy may keep one as a network of its own
     if kind.wire == "items":
         return b"".join(map(bytes, value)) if any(not hasattr(v, "declared_header") for v in value) else tuple(

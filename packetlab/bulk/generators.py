@@ -280,10 +280,8 @@ def values_of(written: object, kind: Kind, where: str, count: int, size: int = 0
         return Order(length, source.each, seed)
 
     width = kind.bits // 8 if kind.bits is not None and kind.wire != "number" else 0
-    if wanted is None and kind.wire == "number":
-        wanted = range(kind.low, kind.high + 1)
-    elif wanted is None and kind.counted:
-        wanted = range(1 << width * 8)
+    if wanted is None and (kind.wire == "number" or kind.counted):
+        wanted = range(1 << width * 8) if kind.counted else range(kind.low, kind.high + 1)
     elif wanted is None and kind.verbatim and seed is not None:
         return RandomColumn(width or size, b"\0", seed)
     elif isinstance(wanted, str) and kind.counted and "/" in wanted:

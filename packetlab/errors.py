@@ -141,8 +141,15 @@ class Stalled(PacketlabError):
     """Nothing is in flight and no timer is set, so what is waited for can never come."""
 
 
-class NeedsPrivilege(PacketlabError):
-    """The kernel refused: which capability or setting is missing, and what to do."""
+class NeedsPrivilege(PacketlabError, PermissionError):
+    """The kernel refused, EPERM: which capability or setting is missing, and what to do."""
+
+    def __init__(self, where: str, expected: object = None, got: object = None, hint: str = "") -> None:
+        super().__init__(where, expected, got, hint)
+        self.errno, self.strerror = errno.EPERM, os.strerror(errno.EPERM)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class Mismatch(PacketlabError, AssertionError):

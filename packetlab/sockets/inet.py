@@ -29,6 +29,11 @@ MISUSES = {
     errno.EISCONN: ("a fresh socket", "one that is connected", ANOTHER),
     errno.ENOTCONN: ("a connected socket", "one that is not", CONNECT),
     errno.EADDRINUSE: ("a free address", "one in use", "0 takes any free port"),
+    errno.EACCES: (
+        "a port that this user may take",
+        "one that is root's (those below 1024 are)",
+        "take another (sysctl net.ipv4.ip_unprivileged_port_start), or run as root",
+    ),
     errno.EADDRNOTAVAIL: ("an address that this host has, or can reach", "one of elsewhere", "'' is any of its own"),
     errno.EDESTADDRREQ: ("a destination: write(data, to=...)", "none", "or connect() it to one first"),
     errno.EMSGSIZE: ("a datagram of 65507 bytes at most", "a longer one", "write it in parts, or use a stream"),
@@ -40,6 +45,8 @@ MISUSES = {
     errno.EBADF: ("an open socket", "one that was closed", ANOTHER),
 }
 ONCE = "leave out to=, or make another"
+ONE_HOST = "one host", "an address of many", "set broadcast = True (SO_BROADCAST)"
+NO_PORT = "a port of 1..65535", "0", "host.at(port) is where a socket was bound"
 
 
 def create(host: NetworkHost, kind: str, protocol: int | None = None) -> InetSocket:
@@ -299,9 +306,29 @@ class InetStream(InetSocket):
 
 
 class InetDatagram(InetSocket):
-    """UDP datagrams."""
+    """UDP datagrams.
+
+    Attributes:
+        broadcast: may send to all hosts of a network (SO_BROADCAST).
+    """
 
     kind = "datagram"
+
+    @property
+    def broadcast(self) -> bool:
+        """Whether it may send to all hosts of a network."""
+        self._need_open("broadcast")
+        return bool(self.sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_BROADCAST))
+
+    @broadcast.setter
+    def broadcast(self, may: bool) -> None:
+        self._need_open("broadcast")
+        self.sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_BROADCAST, bool(may))
+
+    def _refusal(self, number: int, verb: str, address: str = "") -> OSError:
+        if number == errno.EACCES and verb in ("write", "connect"):
+            return self._misuse(number, verb, *ONE_HOST)
+        return super()._refusal(number, verb, address)
 
     def write(self, data: Data, to: object = None) -> int:
         """Send one datagram; `to` is where, on a connected socket nothing."""
@@ -314,6 +341,7 @@ class InetDatagram(InetSocket):
         if to is None:
             return self._deliver(lambda: self.sock.send(raw))
         target = self._address(to)
+        self._need(target[1] or self.kind == "raw", errno.EINVAL, "write", *NO_PORT)
         return self._deliver(lambda: self.sock.sendto(raw, target))
 
     def read(self) -> bytes:

@@ -125,8 +125,15 @@ class _OverKernel:
         stream = replay.kind == "stream"
         if replay.server:
             sock = host.kernel_socket(socket.AF_INET, socket.SOCK_STREAM if stream else socket.SOCK_DGRAM, 0)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(("0.0.0.0", replay.port))
+            if stream:  # UDP would share its port by it
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                sock.bind(("0.0.0.0", replay.port))
+            except OSError:
+                sock.close()
+                self._selector.close()
+                os.close(self._stop)
+                raise
             replay.port = sock.getsockname()[1]
             if stream:
                 sock.listen()

@@ -397,6 +397,14 @@ def test_a_responder_answers_with_the_id_and_type_of_the_request() -> None:
     assert host.gets(idp() / PEX(id=6)) == [] and host.why
 
 
+@pytest.mark.parametrize("net", [0, 0x999])
+def test_a_responder_answers_from_its_own_address_whatever_network_it_was_asked_on(net: int) -> None:
+    host = Host()
+    host.node.bind(Responder(lambda packet: b"r"), 3000)
+    (reply,) = host.gets(idp(dst=HERE._replace(net=net, socket=3000)) / PEX(id=5))
+    assert reply[IDP].src == HERE._replace(socket=3000)
+
+
 # Anything --------------------------------------------------------------------------------------------------------
 
 HEADERS = st.builds(

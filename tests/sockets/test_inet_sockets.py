@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import pickle
 
 import pytest
 
-from packetlab import ICMP, IPv4, LocalHost, LocalProtocolError, dissect
+from packetlab import ICMP, IPv4, LocalHost, LocalProtocolError, NeedsPrivilege, dissect
 
 
 @pytest.fixture(params=["lab", "here"])
@@ -113,3 +114,40 @@ def test_an_error_of_the_kernel_keeps_its_number() -> None:
     with LocalHost().socket("stream", family="inet") as socket, pytest.raises(OSError, match="bind") as caught:
         socket.bind(("192.0.2.1", 5))
     assert caught.value.errno == errno.EADDRNOTAVAIL
+
+
+def test_what_a_user_may_not_do_is_eacces_with_the_way_out() -> None:
+    host = LocalHost()
+    with host.socket("datagram", family="inet") as socket:
+        with pytest.raises(OSError, match=r"datagram.*write.*broadcast = True \(SO_BROADCAST\)") as caught:
+            socket.write(b"x", to=("255.255.255.255", 9))
+        assert caught.value.errno == errno.EACCES
+        with pytest.raises(OSError, match="broadcast = True"):
+            socket.connect(("255.255.255.255", 9))
+        assert not socket.broadcast
+        socket.broadcast = True
+        socket.connect(("255.255.255.255", 9))
+        assert "below 1024" in str(socket._refusal(errno.EACCES, "bind", "0.0.0.0:80"))
+
+
+def test_a_raw_socket_that_the_kernel_refuses_is_an_error_with_its_number(monkeypatch) -> None:
+    host = LocalHost()
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(host, "kernel_socket", refuse)
+    with pytest.raises(PermissionError, match="run as root") as caught:
+        host.socket("raw", family="inet", protocol=1)
+    assert isinstance(caught.value, NeedsPrivilege) and caught.value.errno == errno.EPERM
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.errno) == (str(caught.value), errno.EPERM)
+
+
+def test_a_datagram_to_port_0_is_refused_with_the_ports_there_are() -> None:
+    with (
+        LocalHost().socket("datagram", family="inet") as socket,
+        pytest.raises(LocalProtocolError, match="1..65535") as caught,
+    ):
+        socket.write(b"x", to=("127.0.0.1", 0))
+    assert caught.value.errno == errno.EINVAL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import sys
 import threading
@@ -383,6 +384,17 @@ def test_datagrams_of_idp_are_replayed(side) -> None:
             data, source = server.read_from()
             assert data == b"who?"
             server.write(b"me", to=source)
+
+
+def test_a_replayed_server_of_datagrams_shares_its_port_with_nobody() -> None:
+    with Replay(request(), "datagram", 5354).on(LocalHost(), port=0) as peer:
+        with pytest.raises(OSError) as caught, Replay(request(), "datagram", 5354).on(LocalHost(), port=peer.port):
+            pass
+        assert caught.value.errno == errno.EADDRINUSE
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.sendto(bytes(Question(id=7, text=b"who?")), ("127.0.0.1", peer.port))
+            client.settimeout(30)
+            assert client.recv(100) == bytes(Question(id=7, kind=1, text=b"me"))
 
 
 def test_a_datagram_with_a_volatile_id_gets_it_back_in_the_answer() -> None:

@@ -119,8 +119,8 @@ class Responder(Endpoint):
             self._events.append(Ignored(packet, "PEX: no request, or one without an answer"))
         else:
             reply = PEX(id=pex.id, client_type=pex.client_type)
-            # Where the request was broadcast, the node says who it is.
-            self._outbox.append(IDP(dst=idp.src, src=idp.dst) / reply / data)
+            # The node says who it is: the request may have gone to everybody, or to a network that the host is not on.
+            self._outbox.append(IDP(dst=idp.src, src=XNSAddress(0, 0, idp.dst.socket)) / reply / data)
 
     def packets_to_send(self, now: int) -> list[Packet]:
         """Hand out replies."""

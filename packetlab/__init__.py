@@ -40,8 +40,10 @@ _WHERE = {
     if " as " in name
 }
 
-# Methods of lower layers that are written in a layer above them (see `hooks`).
+# What lower layers use of those above them (see `hooks`): methods written there, and the classes that generated readers make.
 _HOOKS.update(
+    Anomalies="packetlab.packet.anomalies",
+    Packet="packetlab.packet.packet",
     as_packet="packetlab.packet.coerce",
     check="packetlab.bulk.verify",
     class_pretty="packetlab.view.display",

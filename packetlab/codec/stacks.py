@@ -19,6 +19,7 @@ from packetlab.codec.source import Compiled, function
 from packetlab.codec.way import Headers, Placed, is_open, maker, maker_of_all, placeable, unpacked, valued
 from packetlab.declare import registry
 from packetlab.declare.plan import needs
+from packetlab.hooks import hook
 
 if TYPE_CHECKING:
     from packetlab.declare.declaration import AnyHeader
@@ -50,9 +51,6 @@ _rebuilders: dict[object, Compiled | None] = {}
 registry.caches += [
     stack_decoders, _seen, _placeable, _paths, _variants, _counts, _trees, _built, stack_encoders, _rebuilders,
 ]  # fmt: skip
-
-made: dict[str, object] = {}
-"""What a generated reader makes: `packet.packet` enters its classes here."""
 
 
 # Building ------------------------------------------------------------------------------------------------------
@@ -258,7 +256,8 @@ def _known(header: AnyHeader, above: AnyHeader | None, exact: bool) -> list[tupl
 
 
 def _reader(first: type[AnyHeader], tree: Tree) -> Compiled:
-    names: dict[str, object] = {**made, "P": (made["Packet"],)}
+    packet = hook("Packet")
+    names: dict[str, object] = {"Anomalies": hook("Anomalies"), "new": packet.__new__, "P": (packet,)}
     lines = ["def read(data):", "    size = len(data)"]
     _branch([(one, above) for one, above in tree.items() if one is not None], [], 0, "size", lines, names, "    ")
     return function([*lines, "    return None"], names, f"read {first.__name__}")

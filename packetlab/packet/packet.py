@@ -13,7 +13,7 @@ from packetlab.codec.bodies import Bodies
 from packetlab.codec.compiler import all_item_faults, replaced
 from packetlab.codec.faults import Fault
 from packetlab.codec.rederive import rederived
-from packetlab.codec.stacks import build, made, stack_encoders
+from packetlab.codec.stacks import build, stack_encoders
 from packetlab.declare.kinds import ByteString, utf8
 from packetlab.declare.wildcards import Known, NoMatch
 from packetlab.errors import BuildError
@@ -443,4 +443,3 @@ def _packet(packet: object) -> Packet:
 
 
 _of = (Packet,)
-made.update(Packet=Packet, Anomalies=Anomalies, new=Packet.__new__)

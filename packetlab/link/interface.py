@@ -168,6 +168,7 @@ class Interface(Port):
     def _receive(self, timeout: float | None) -> Frame | None:
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
+            left = None if deadline is None else deadline - time.monotonic()  # before it looks: it may stand still after
             try:
                 with self._reading:
                     size, messages, _, address = self._socket.recvmsg_into(
@@ -177,9 +178,9 @@ class Interface(Port):
                         continue
                     frame = self._frame(size, messages)
             except BlockingIOError:
-                left = None if deadline is None else deadline - time.monotonic()
-                if (left is not None and left <= 0) or not self._waits.ready(self.fileno(), select.POLLIN, left):
+                if left is not None and left <= 0:
                     return None
+                self._waits.ready(self.fileno(), select.POLLIN, left)
                 continue
             except OSError as error:
                 self._waits.check()

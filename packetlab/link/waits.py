@@ -107,14 +107,15 @@ class Waits:
         """Return what comes next on a socket, None after `timeout` seconds. What an earlier datagram met is passed over."""
         end = None if timeout is None else time.monotonic() + timeout
         while True:
+            left = None if end is None else end - time.monotonic()  # before it looks: it may stand still after
             try:
                 return sock.recv(LARGEST, socket.MSG_DONTWAIT)
             except ConnectionRefusedError:
                 continue
             except BlockingIOError:
-                left = None if end is None else end - time.monotonic()
-                if (left is not None and left <= 0) or not self.ready(sock.fileno(), select.POLLIN, left):
+                if left is not None and left <= 0:
                     return None
+                self.ready(sock.fileno(), select.POLLIN, left)
             except OSError as error:
                 self.check()
                 raise OSError(error.errno, f"{self.name}: {error.strerror or error}") from None

@@ -6,10 +6,12 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 
 from packetlab import IDP, SPP, IPv4, LocalHost, PacketlabError, SimNetwork
+from packetlab.link import waits
 from packetlab.link.medium import RealTime
 from packetlab.network.carriers import NetHubPort
 from tests.conversations.scripts import CONVERSATIONS
@@ -181,3 +183,28 @@ def test_a_simulated_host_never_reaches_out_into_the_world(carrier) -> None:
     net.link(a, b)
     with pytest.raises(PacketlabError, match="a host with a kernel"):
         a.join(1, carrier, peer="127.0.0.1")
+
+
+def test_what_came_while_a_thread_stood_still_is_received_though_its_time_is_over(monkeypatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(waits, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+
+    class Looked:
+        """A socket on which something comes just after the first look, and then two seconds pass."""
+
+        def recv(self, *given: int) -> bytes:
+            try:
+                return here.recv(*given)
+            except BlockingIOError:
+                if not clock[0]:
+                    there.send(b"came")
+                    clock[0] = 2.0
+                raise
+
+        def fileno(self) -> int:
+            return here.fileno()
+
+    with here, there:
+        assert waits.Waits("x").receive(Looked(), 1) == b"came"
+        assert waits.Waits("x").receive(Looked(), 0) is None

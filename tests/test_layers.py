@@ -54,14 +54,21 @@ VAGUE = {"utils", "common", "helpers", "misc", "base", "core", "compat"}
 
 
 @cache
-def imports(path: Path) -> list[str]:
-    """Return the dotted names that a file imports, inside functions and for type checkers too."""
+def imports(path: Path, package: Path) -> list[str]:
+    """Return the dotted names that a file imports: in functions, for type checkers, relative, or by calls with a text, too."""
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        match node:
+            case ast.Import():
+                found += [alias.name for alias in node.names]
+            case ast.ImportFrom():
+                above = path.relative_to(package.parent).parts[: -node.level] if node.level else ()
+                there = ".".join([*above, *filter(None, [node.module])])
+                found += [there, *(f"{there}.{alias.name}" for alias in node.names)]
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=[argument, *_]):
+                match argument:
+                    case ast.Constant(value=str(text)) | ast.JoinedStr(values=[ast.Constant(value=str(text)), *_]):
+                        found += [text.rstrip(".")] if name in ("import_module", "__import__") else []
     return found
 
 
@@ -79,12 +86,15 @@ def wrong_imports(package: Path) -> list[str]:
     for path in sorted(package.rglob("*.py")):
         name = module(path, package)
         here = layer(name)
-        for imported in imports(path):
+        for imported in imports(path, package):
             top = imported.split(".")[0]
             if top == package.name and "." in imported:
                 there = layer(imported)
-                exists = (package / there).is_dir() or (package / f"{there}.py").is_file()
-                if exists and here != "__init__" and ORDER.index(there) > ORDER.index(here):
+                if there == "__version__":
+                    continue
+                if not ((package / there).is_dir() or (package / f"{there}.py").is_file()):
+                    there = "__init__"  # a public name, from wherever it is
+                if here != "__init__" and ORDER.index(there) > ORDER.index(here):
                     found.append(f"{name} imports {imported}")
             elif (here in PURE and top in IMPURE) or (
                 top == "scapy" and not re.fullmatch(r"\w+\.export\.bridges\.scapy\w*", name)
@@ -104,7 +114,8 @@ def cycles(package: Path) -> list[str]:
     """Return modules that import each other, through others, in functions or for type checkers too."""
     names = {module(path, package): path for path in package.rglob("*.py")}
     graph = {
-        name: {target for target in imports(path) if target in names and target != name} for name, path in names.items()
+        name: {target for target in imports(path, package) if target in names and target != name}
+        for name, path in names.items()
     }
     for targets in graph.values():  # `from package import module` names both
         targets -= {one for one in targets if any(other.startswith(f"{one}.") for other in targets)}
@@ -180,6 +191,13 @@ def test_nothing_names_a_place_on_one_machine() -> None:
         ("declare/a.py", "import socket", "lab.declare.a imports socket"),
         ("declare/a.py", "def f():\n    from lab.link import b", "lab.declare.a imports lab.link"),
         ("declare/a.py", "if TYPE_CHECKING:\n    from lab.link import b", "lab.declare.a imports lab.link"),
+        ("declare/a.py", "from lab import link", "lab.declare.a imports lab.link"),
+        ("declare/a.py", "from lab import Capture", "lab.declare.a imports lab.Capture"),
+        ("declare/a.py", "from ..link import b", "lab.declare.a imports lab.link"),
+        ("declare/a.py", "from .. import link", "lab.declare.a imports lab.link"),
+        ("declare/a.py", "import_module('lab.link.b')", "lab.declare.a imports lab.link.b"),
+        ("declare/a.py", "importlib.import_module(f'lab.link.{b}')", "lab.declare.a imports lab.link"),
+        ("declare/a.py", "__import__('socket')", "lab.declare.a imports socket"),
         ("capture/a.py", "import scapy.all", "lab.capture.a imports scapy.all"),
         ("link/a.py", "libc.unshare(1)", "lab.link.a enters namespaces"),
         ("link/a.py", "from os import *", "lab.link.a has a star import"),
@@ -199,4 +217,7 @@ def test_the_check_sees_a_cycle(tmp_path: Path) -> None:
     package.mkdir(parents=True)
     (package / "a.py").write_text("from lab.declare import b")
     (package / "b.py").write_text("from lab.declare.a import c")
+    assert cycles(package.parent) == ["lab.declare.a", "lab.declare.b"]
+    (package / "b.py").write_text("from .a import c")
+    imports.cache_clear()
     assert cycles(package.parent) == ["lab.declare.a", "lab.declare.b"]

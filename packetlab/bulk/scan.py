@@ -430,7 +430,7 @@ class Scanner:
         found: list[tuple[list[str], str]] = []
         for f, switch in self.plan.numbered:
             numbers: dict[str, list[str]] = {}
-            for number, upper in registry.space(switch.space).headers.items():
+            for number, upper in [*registry.space(switch.space).headers.items()]:
                 test = f"({compared(self.value(f.name), '==', f.kind, (number,))})"
                 test = test if f.condition is None else f"({self.has(f.name)} & {test})"
                 numbers.setdefault(str(self.numbers.get(upper, 0)), []).append(test)

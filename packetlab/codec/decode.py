@@ -395,7 +395,7 @@ class Reading(OneByOne):
             return None
         field, rule = self.plan.numbered[0]
         headers = registry.space(rule.space).headers
-        numbers = [number for number, header in headers.items() if header is upper]
+        numbers = [number for number, header in [*headers.items()] if header is upper]
         if not numbers:
             return None
         value = self.v(field.name)

@@ -2,18 +2,20 @@
 
 A binding stands with the class that comes on top (``under=``, ``when=``). A single field equal to a number goes
 into that field's number space, a dict that compiled codecs look into; anything else is a condition, tried in the order
-declared. This module holds the only mutable state of declarations, and `bindings()` scopes it.
+declared. This module holds the only mutable state of declarations, and `bindings()` scopes it. Threads import at once:
+who changes this state holds `_lock`, and readers, who may make a space by looking for it, go over copies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from packetlab.declare.declaration import AnyHeader, declaration_of, write_order
 from packetlab.declare.expressions import Const, Expr, Next, Ref, expression
-from packetlab.declare.validate import check_above, check_answer, check_binding, field_of, filled_in
+from packetlab.declare.validate import check_above, check_binding, field_of, filled_in
 from packetlab.errors import BuildError, DeclareError
 from packetlab.hooks import hook
 
@@ -37,6 +39,7 @@ class Space:
         return header in self.numbers and self.headers.get(self.numbers[header]) is header
 
 
+_lock = RLock()  # nothing that declares headers is imported while it is held
 _spaces: dict[str, Space] = {}
 caches: list[dict[Any, Any]] = []  # what was worked out from bindings elsewhere; emptied whenever they change
 listeners: list[Callable[[type[AnyHeader]], object]] = []  # called with each header class as it is declared
@@ -44,6 +47,12 @@ _conditions: dict[str, list[tuple[Expr, dict[str, Expr], type[AnyHeader]]]] = {}
 _texts: dict[str, dict[str, type[AnyHeader]]] = {}  # the same conditions as text -> what is bound by it
 _declared: dict[str, type[AnyHeader]] = {}
 _numbered: list[Field] = []  # fields that a binding gave a number space of their own
+
+
+@contextmanager
+def _changing() -> Iterator[None]:
+    with _lock:
+        yield
 
 
 def key(header: type[AnyHeader]) -> str:
@@ -71,12 +80,13 @@ def declared() -> list[type[AnyHeader]]:
 
 def header_named(name: str) -> type[AnyHeader] | None:
     """Return the header class of that name, in any case of letters, the one declared last; None if there is none."""
-    for header in reversed(_declared.values()):
+    for header in reversed(declared()):
         if header.__name__.lower() == name.lower():
             return header
     return None
 
 
+@_changing()
 def declare(header: type[AnyHeader]) -> None:
     """Enter a class; one declared again takes the place of its namesake, whose bindings go."""
     changed()
@@ -113,7 +123,7 @@ def _can_stay(lower: type[AnyHeader], condition: Expr, sets: dict[str, Expr], up
 def _take_after_bases(header: type[AnyHeader]) -> None:
     """Give a class the numbers of its nearest base where it has none of its own; its derived classes take after it."""
     bases = [base for base in header.__mro__[1:] if getattr(base, "_fields", ())]
-    for one in _spaces.values() if bases else ():
+    for one in [*_spaces.values()] if bases else ():
         number = next((one.numbers[base] for base in bases if base in one.numbers), None)
         if number is not None and not one.owns(header):
             one.numbers[header] = number
@@ -137,8 +147,7 @@ def filled(lower: type[AnyHeader], name: str) -> dict[type[AnyHeader], Expr]:
     """
     rule, entries = lower._by_name[name].rule, conditions(lower)
     assert isinstance(rule, Next)
-    numbers = space(rule.space)
-    values: dict[type[AnyHeader], Expr] = {}
+    numbers, values = space(rule.space), dict[type[AnyHeader], Expr]()
     for _, sets, upper in entries:
         if name in sets:
             values.setdefault(upper, sets[name])
@@ -148,7 +157,7 @@ def filled(lower: type[AnyHeader], name: str) -> dict[type[AnyHeader], Expr]:
             values[upper] = rule.otherwise  # with the number of its base it would be read as that
     after = lower._fields[[f.name for f in lower._fields].index(name) + 1 :]
     later = [space(f.rule.space) for f in after if isinstance(f.rule, Next)]
-    for one in numbers.numbers:
+    for one in [*numbers.numbers]:
         if one is not None and not numbers.owns(one) and any(other.owns(one) for other in later):
             values.setdefault(one, rule.otherwise)  # likewise: the number of its own is looked at only then
     todo = list(values)
@@ -159,13 +168,14 @@ def filled(lower: type[AnyHeader], name: str) -> dict[type[AnyHeader], Expr]:
     return values
 
 
+@_changing()
 def unregister(upper: type[AnyHeader]) -> None:
     """Remove the bindings of `upper` under other headers, and from those that it answers."""
     changed()
     for request in upper._answers:
         if request is not None:
             request._answered = tuple(one for one in request._answered if one is not upper)
-    for one in _spaces.values():
+    for one in [*_spaces.values()]:
         one.numbers.pop(upper, None)
         for number in [n for n, header in one.headers.items() if header is upper]:
             del one.headers[number]
@@ -178,6 +188,7 @@ def unregister(upper: type[AnyHeader]) -> None:
             _recompile(lower)
 
 
+@_changing()
 def bind(
     upper: type[AnyHeader], under: type[AnyHeader], when: object = None, sets: Mapping[str, object] | None = None
 ) -> None:
@@ -239,7 +250,7 @@ def places(header: type[AnyHeader], conditional: bool = False) -> list[tuple[typ
     for lower in declared():
         for f in lower._fields:
             if isinstance(f.rule, Next):
-                headers = space(f.rule.space).headers.items()
+                headers = [*space(f.rule.space).headers.items()]
                 numbers = [n for n, upper in headers if upper is header and _fits(n, f)]
                 found += [(lower, {f.name: number}) for number in numbers]
         for condition, sets, upper in conditions(lower):
@@ -307,20 +318,19 @@ def bindings_of(upper: type[AnyHeader]) -> list[Binding]:
 
     Where several headers share a number space, the first of them whose field holds the numbers stands for all.
     """
-    found: list[Binding] = []
-    for one in _spaces.values():
-        numbers = [number for number, header in one.headers.items() if header is upper]
+    found, order = list[Binding](), declared()
+    for one in [*_spaces.values()]:
+        numbers = [number for number, header in [*one.headers.items()] if header is upper]
         if upper in one.numbers:  # the number to send is bound first
             numbers.sort(key=lambda number: number != one.numbers[upper])
-        for lower in _declared.values() if numbers else ():
+        for lower in order if numbers else ():
             fields = [f for f in lower._fields if isinstance(f.rule, Next) and f.rule.space == one.name]
             if fields and _fits(max(numbers), fields[0]):
                 found.append((lower, {fields[0].name: tuple(numbers)}, {}))
                 break
-    for lower_key, entries in _conditions.items():
-        if lower_key in _declared:
-            found += [(_declared[lower_key], rule, sets) for rule, sets, header in entries if header is upper]
-    order = list(_declared.values())
+    for lower in order:
+        entries = _conditions.get(key(lower), ())
+        found += [(lower, rule, sets) for rule, sets, header in entries if header is upper]
     return sorted(_with_ports(found), key=lambda one: order.index(one[0]))
 
 
@@ -341,20 +351,7 @@ def _with_ports(found: list[Binding]) -> list[Binding]:
     return [one for one in folded if not (isinstance(one[1], Expr) and (one[0], str(one[1])) in twins)]
 
 
-def parse_answers(header: type[AnyHeader], answers: object) -> dict[type[AnyHeader] | None, Expr]:
-    """Return what a class body says of the headers it answers: {header class, None for its own: condition}.
-
-    DeclareError for names that are no fields of the two.
-    """
-    if answers is None:
-        return header._answers  # as its base
-    rules = answers if isinstance(answers, dict) else {None: answers}
-    found = {request: expression(rule) for request, rule in rules.items()}
-    for request, rule in found.items():
-        check_answer(declaration_of(request or header, f"{header.__name__}, answers"), header._declaration, rule)
-    return found
-
-
+@_changing()
 def answer(header: type[AnyHeader]) -> None:
     """Note with other classes that `header` answers them."""
     for request in header._answers:
@@ -399,29 +396,32 @@ def bindings() -> Iterator[None]:
     """Scope bindings: what is bound or declared inside the `with` is forgotten after it."""
     # What packetlab itself declares must stand before, or it would be forgotten too where it is first used inside.
     hook("declare_all")()
-    before = _State()
+    with _lock:
+        before = _State()
     try:
         yield
     finally:
-        before.restore()
+        with _lock:
+            before.restore()
 
 
 @contextmanager
 def all_or_none() -> Iterator[None]:
     """Keep what is bound or declared inside the `with` unless an error leaves it."""
-    before = _State()
-    try:
-        yield
-    except BaseException:
-        before.restore()
-        raise
+    with _lock:
+        before = _State()
+        try:
+            yield
+        except BaseException:
+            before.restore()
+            raise
 
 
 class _State:
     """All bindings, and what answers what, as they are now."""
 
     def __init__(self) -> None:
-        self.spaces = {name: (dict(one.headers), dict(one.numbers)) for name, one in _spaces.items()}
+        self.spaces = {name: (dict(one.headers), dict(one.numbers)) for name, one in [*_spaces.items()]}
         self.conditions = {lower: list(entries) for lower, entries in _conditions.items()}
         self.declared = dict(_declared)
         self.numbered = len(_numbered)
@@ -430,7 +430,7 @@ class _State:
     def restore(self) -> None:
         changed()
         _texts.clear()
-        for name, one in _spaces.items():
+        for name, one in [*_spaces.items()]:
             # In place: compiled codecs hold these very dicts.
             headers, numbers = self.spaces.get(name, ({}, {}))
             one.headers.clear()

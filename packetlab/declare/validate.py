@@ -10,7 +10,7 @@ import keyword
 from collections.abc import Iterable, Mapping
 from unicodedata import normalize
 
-from packetlab.declare.declaration import Declaration, write_order
+from packetlab.declare.declaration import AnyHeader, Declaration, declaration_of, write_order
 from packetlab.declare.expressions import Ahead, Checksum, Const, Count, Expr, Has, Next, Ref, Side, Size, expression
 from packetlab.declare.fields import Field, Spec
 from packetlab.declare.intervals import Range, bounds, hull, words
@@ -427,3 +427,17 @@ def check_answer(request: Declaration, reply: Declaration, rule: Expr) -> None:
         return 0, 1 << f.kind.bits if f.kind.bits is not None else UNBOUNDED
 
     bounds(rule, leaf, where)
+
+
+def parse_answers(header: type[AnyHeader], answers: object) -> dict[type[AnyHeader] | None, Expr]:
+    """Return what a class body says of the headers it answers: {header class, None for its own: condition}.
+
+    DeclareError for names that are no fields of the two.
+    """
+    if answers is None:
+        return header._answers  # as its base
+    rules = answers if isinstance(answers, dict) else {None: answers}
+    found = {request: expression(rule) for request, rule in rules.items()}
+    for request, rule in found.items():
+        check_answer(declaration_of(request or header, f"{header.__name__}, answers"), header._declaration, rule)
+    return found

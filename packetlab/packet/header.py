@@ -23,7 +23,7 @@ from packetlab.declare.declaration import OPTIONS, AnyHeader, Declaration, resto
 from packetlab.declare.expressions import Const, Expr, Next, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec
 from packetlab.declare.kinds import Address, Int, Kind, utf8
-from packetlab.declare.validate import check_class_name, check_declaration, check_name
+from packetlab.declare.validate import check_class_name, check_declaration, check_name, parse_answers
 from packetlab.declare.wildcards import Known, Tolerance
 from packetlab.errors import BuildError, DeclareError, suggestion
 from packetlab.hooks import Shown, hook
@@ -280,7 +280,7 @@ class HeaderType(type):
         if "_root" in body:
             header._reset()
             return
-        header._answers, header._answered = _bindings.parse_answers(header, answers), ()
+        header._answers, header._answered = parse_answers(header, answers), ()
         check_declaration(header._declaration)
         header._reset()
         if under is None and when is not None:

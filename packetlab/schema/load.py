@@ -22,7 +22,7 @@ from packetlab.declare.expressions import Const, Expr
 from packetlab.declare.fields import REQUIRED, Spec
 from packetlab.declare.intervals import bounds
 from packetlab.declare.kinds import Kind
-from packetlab.declare.validate import BOUND, Leaves, field_of
+from packetlab.declare.validate import BOUND, Leaves, field_of, parse_answers
 from packetlab.errors import DeclareError, PacketlabError
 from packetlab.packet.header import HeaderType
 from packetlab.packet.packet import Header
@@ -350,7 +350,7 @@ class _Maker:
                 if request in rules:
                     raise DeclareError(where, "one rule for each header", safe_repr(entry.get("header")))
                 rules[request] = answer(entry.get("rule"), where)
-            rules = registry.parse_answers(cls, rules)
+            rules = parse_answers(cls, rules)
             if new:
                 cls._answers = rules
                 registry.answer(cls)

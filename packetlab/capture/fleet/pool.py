@@ -6,12 +6,14 @@ begin has lost nothing, one that ends later was ended by its job, and no thread 
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import pickle
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -20,12 +22,12 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.util import Finalize
 from typing import Any, Generic, NoReturn, TypeVar
+from weakref import WeakSet
 
 T = TypeVar("T")
 J = TypeVar("J")
 
-# What starting a worker raises where this user may have no more processes or files, and where it may start none. Not
-# RuntimeError: it says that a worker imports a program which does its work without asking for its `__name__`.
+# What starting a worker raises where this user may have no more processes or files, and where it may start none.
 NO_ROOM = (OSError, ImportError, AssertionError)
 LOOK = 0.2  # seconds of waiting, after which is looked whether the workers are there: others may hold their pipes open
 GRACE = 2.0  # seconds that a worker has to leave its job
@@ -58,7 +60,7 @@ class Worker:
         self.pipe, theirs = multiprocessing.Pipe()
         # A fork inherits the pipes of all; each worker is to see when the program is gone.
         inherited = (*others, self.pipe) if context.get_start_method() == "fork" else ()
-        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, inherited))
+        self.process: BaseProcess = context.Process(target=_Service(theirs, inherited))
         self.ready = False
         self.promise: Promise[Any] | None = None
         try:
@@ -82,14 +84,14 @@ class Pool:
     """So many processes; with one, or where there is no room for any, the work is done here."""
 
     def __init__(self, workers: int) -> None:
+        if workers > 1 and _refuses():
+            raise RuntimeError(REFUSED)
         self._workers: dict[Connection, Worker] = {}
         self._waiting: deque[Promise[Any]] = deque()
         self._broken = ""
         self._end = Finalize(self, _end, (self._workers,), exitpriority=0)  # at the latest when the program ends
         # A fork in a program with threads may hang; without threads it is the quicker start, and needs no importable main.
-        # What a worker imports as the program may start none: the first has no check for that, multiprocessing's second has.
-        imported = getattr(multiprocessing.current_process(), "_inheriting", False)
-        if workers > 1 and threading.active_count() == 1 and not imported:
+        if workers > 1 and threading.active_count() == 1:
             with suppress(*NO_ROOM, RuntimeError):  # the last: while the program ends
                 self._start(workers, "fork")
         elif workers > 1 and (sys.flags.safe_path or not sys.flags.ignore_environment):
@@ -214,6 +216,35 @@ def _safe_path() -> Iterator[None]:
 # In the worker -------------------------------------------------------------------------------------------------------
 
 
+REFUSED = (
+    "a worker imports the program that it works for, and may start no workers for what that program does when it is "
+    "imported, nor in threads which that leaves running: the program does all this itself, and each worker would do it "
+    'again. Begin such work below `if __name__ == "__main__":`'
+)
+_working: WeakSet[threading.Thread] = WeakSet()  # who does a job, and the threads that jobs began
+_imported = False  # whether this process is a worker that imported the program
+
+
+def _refuses() -> bool:
+    """Whether what this thread wants done comes from importing the program, and not from a job."""
+    importing = getattr(multiprocessing.current_process(), "_inheriting", False)  # the check of multiprocessing
+    return importing or (_imported and threading.current_thread() not in _working)
+
+
+def _follow() -> None:
+    """From now on, know the threads that jobs began, and those began in turn, from what the import left."""
+    global _imported
+    _imported = True
+    start = threading.Thread.start
+
+    def begin(thread: threading.Thread) -> None:
+        if threading.current_thread() in _working:
+            _working.add(thread)
+        start(thread)
+
+    threading.Thread.start = begin  # type: ignore[method-assign]
+
+
 class Ended(BaseException):
     """The program wants no more of this worker."""
 
@@ -223,23 +254,55 @@ def _leave(*_: object) -> NoReturn:
     raise Ended
 
 
-def _serve(pipe: Connection, inherited: Iterable[Connection]) -> None:
-    for other in inherited:
-        other.close()
-    signal.set_wakeup_fd(-1)  # of the program's event loop
-    signal.signal(signal.SIGTERM, _leave)
-    signal.signal(signal.SIGINT, lambda *_: None)  # of a terminal: the program has it too, and ends its workers
-    with suppress(Ended, EOFError, OSError):
-        from packetlab.capture.fleet import worker  # noqa: F401 - ready is who has what jobs need
+class _Service:
+    """What a worker does."""
 
-        pipe.send_bytes(b"")
-        while True:
-            pipe.send_bytes(_done(pipe.recv_bytes()))
+    def __init__(self, pipe: Connection, inherited: Iterable[Connection]) -> None:
+        self.pipe, self.inherited = pipe, inherited
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        _follow()  # while `_inheriting` still holds: no moment is left between the two
+        self.__dict__.update(state)
+
+    def __call__(self) -> None:
+        for other in self.inherited:
+            other.close()
+        Finalize(None, _go, exitpriority=-1000)  # when all that multiprocessing has to do at the end is done
+        signal.set_wakeup_fd(-1)  # of the program's event loop
+        signal.signal(signal.SIGTERM, _leave)
+        signal.signal(signal.SIGINT, lambda *_: None)  # of a terminal: the program has it too, and ends its workers
+        with suppress(Ended, EOFError, OSError):
+            from packetlab.capture.fleet import worker  # noqa: F401 - ready is who has what jobs need
+
+            self.pipe.send_bytes(b"")
+            while True:
+                self.pipe.send_bytes(_done(self.pipe.recv_bytes()))
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is on its way
+
+
+def _go() -> None:
+    """End this process where multiprocessing would wait for its threads, which may go on for ever.
+
+    Those of jobs have a moment, those that the import left have none: they are the program's, which has them itself.
+    """
+    end = time.monotonic() + GRACE / 2
+    others = [one for one in threading.enumerate() if one is not threading.current_thread() and not one.daemon]
+    for thread in others:
+        if not _imported or thread in _working:
+            thread.join(max(0, end - time.monotonic()))
+    if any(thread.is_alive() for thread in others):
+        if _imported:  # a fork has those of the program
+            atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):  # there may be none, or a closed one
+                stream.flush()
+        os._exit(0)
 
 
 def _done(data: bytes) -> bytes:
     """Do a job; return its result or error, pickled."""
     try:
+        _working.add(threading.current_thread())
         work, job = pickle.loads(data)
         return pickle.dumps((work(job), None))
     except Ended:
@@ -251,3 +314,5 @@ def _done(data: bytes) -> bytes:
             return pickle.dumps((None, error))
         except Exception:
             return pickle.dumps((None, RuntimeError(f"{type(error).__name__}: {error}")))
+    finally:
+        _working.discard(threading.current_thread())

@@ -258,7 +258,7 @@ def hiding(cls: type[AnyHeader]) -> tuple[Field | None, Any]:
             if isinstance(f.rule, Next) and not found[1]:
                 headers = registry.space(f.rule.space).headers
                 extra = {number for number in NUMBERS.get(f.rule.space, {}) if number == 2 and number not in headers}
-                found = f, sorted({number for number, upper in headers.items() if _reaches_on(upper)} | extra)
+                found = f, sorted({number for number, upper in [*headers.items()] if _reaches_on(upper)} | extra)
         _known["hiding", cls] = found
     some: tuple[Field | None, Any] = _known["hiding", cls]
     return some

@@ -252,7 +252,7 @@ class _Script:
         lines = ["  next = {"]
         for f in header._fields:
             if isinstance(f.rule, Next):
-                uppers = registry.space(f.rule.space).headers.items()
+                uppers = [*registry.space(f.rule.space).headers.items()]
                 entries = ", ".join(f"[{n}] = {self.upper(one)}" for n, one in uppers if self.upper(one) != "nil")
                 tables = ", ".join(lua(name) for name in TABLES.get(f.rule.space, ())[:1])
                 lines.append(f"    {{field = {lua(f.name)}, tables = {{{tables}}}, upper = {{{entries}}}}},")

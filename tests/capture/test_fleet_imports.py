@@ -1,0 +1,188 @@
+"""A worker imports the program it works for: what the import leaves running does no job again, and keeps no worker."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import CORPUS, ROOT
+
+HEAD = """
+import atexit, os, sys, threading
+from multiprocessing import current_process
+import packetlab as pl
+from packetlab.capture.fleet.pool import Pool
+
+LOG = sys.argv[1]
+
+def note(*words):
+    with open(LOG, "a") as log:  # in one piece: workers write as well
+        log.write(" ".join(map(str, words)) + "\\n")
+
+def count(capture):
+    note("job")
+    return capture.count()
+
+def scans():
+    try:
+        return len(list(pl.scan(sys.argv[2], workers=2, batch_bytes=1).map(count)))
+    except RuntimeError as error:
+        return f"refused: {error}"
+
+note("import")
+"""
+
+# Threads of the import that scan when a job tells them to, while it runs: themselves, and in a thread that they begin.
+LEFT = """
+BEGIN, DONE = threading.Event(), threading.Event()
+
+def later():
+    if __name__ == "__main__":
+        return
+    BEGIN.wait()
+    note("left", scans())
+    inner = threading.Thread(target=lambda: note("left, in turn", scans()))
+    inner.start()
+    inner.join()
+    DONE.set()
+
+threading.Thread(target=later, daemon=True).start()
+
+def job(number):
+    BEGIN.set()
+    DONE.wait()
+    return number
+
+if __name__ == "__main__":
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+    with Pool(2) as pool:
+        promises = [pool.submit(job, number) for number in range(2)]
+        note("results", *(promise.result() for promise in promises))
+"""
+
+# Before the first job, and after the last: no job runs.
+BETWEEN = """
+SCANNED = threading.Event()
+
+def early():
+    if __name__ != "__main__":
+        while hasattr(current_process(), "_inheriting"):
+            pass
+        note("left", scans())
+        SCANNED.set()
+
+threading.Thread(target=early, daemon=True).start()
+
+def job(number):
+    SCANNED.wait()
+    return number
+
+@atexit.register
+def at_exit():
+    if __name__ != "__main__":
+        note("at exit", scans())
+
+if __name__ == "__main__":
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+    with Pool(2) as pool:
+        promises = [pool.submit(job, number) for number in range(2)]
+        note("results", *(promise.result() for promise in promises))
+"""
+
+# What a job does itself goes on as it did.
+JOBS = """
+def job(number):
+    found = [scans()]
+    thread = threading.Thread(target=lambda: found.append(scans()))
+    thread.start()
+    thread.join()
+    return found
+
+if __name__ == "__main__":
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+    with Pool(2) as pool:
+        note("results", pool.submit(job, 0).result())
+"""
+
+# Threads that never end: of the import, and of a job.
+ENDLESS = """
+threading.Thread(target=threading.Event().wait, daemon=__name__ == "__main__").start()
+atexit.register(lambda: note("at exit"))
+
+def job(number):
+    if sys.argv[3] == "of a job":
+        threading.Thread(target=threading.Event().wait).start()
+    return number
+
+if __name__ == "__main__":
+    pool = Pool(2)
+    promises = [pool.submit(job, number) for number in range(2)]
+    note("results", *(promise.result() for promise in promises))
+    os.kill(os.getpid(), 9)
+"""
+
+
+def run(tmp_path: Path, program: str, *more: str) -> list[str]:
+    """Return what a program and its workers noted. All of them end: its output is read until the last did."""
+    path, log = tmp_path / "program.py", tmp_path / "log"
+    path.write_text(HEAD + program)
+    process = subprocess.Popen(
+        [sys.executable, str(path), str(log), str(CORPUS / "d*.pcap"), *more],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    try:
+        process.communicate(timeout=40)
+    except subprocess.TimeoutExpired:
+        pytest.fail(f"workers are left, {log.read_text()}")
+    finally:
+        try:
+            os.killpg(process.pid, 9)  # the group of all that it started
+        except ProcessLookupError:
+            pass
+        process.wait()
+    return log.read_text().splitlines()
+
+
+REFUSED = "refused: a worker imports the program"
+
+
+@pytest.mark.timeout(60)
+def test_a_thread_that_the_import_left_starts_no_workers_while_a_job_runs(tmp_path: Path) -> None:
+    """It would be in every worker, and in those that these start."""
+    noted = run(tmp_path, LEFT)
+    assert noted.count("import") <= 3 and noted.count("results 0 1") == 1 and "job" not in noted
+    refused = [line for line in noted if REFUSED in line]
+    assert refused and len(refused) == len([line for line in noted if line.startswith("left")])
+    assert any(line.startswith("left, in turn") for line in refused)
+    assert all('`if __name__ == "__main__":`' in line for line in refused)
+
+
+@pytest.mark.timeout(60)
+def test_nothing_starts_workers_in_a_worker_that_has_no_job(tmp_path: Path) -> None:
+    """From the moment on at which multiprocessing allows it, and at its exit."""
+    noted = run(tmp_path, BETWEEN)
+    assert noted.count("import") <= 3 and noted.count("results 0 1") == 1 and "job" not in noted
+    for what in ("left", "at exit"):
+        said = [line for line in noted if line.startswith(what)]
+        assert said and all(REFUSED in line for line in said)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_jobs_and_the_threads_they_begin_scan_as_programs_do(tmp_path: Path) -> None:
+    files = len(list(CORPUS.glob("d*.pcap")))
+    noted = run(tmp_path, JOBS)
+    assert f"results [{files}, {files}]" in noted and noted.count("job") == 2 * files
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("whose", ["of the import", "of a job"])
+def test_no_thread_keeps_the_worker_of_a_program_that_was_killed(tmp_path: Path, whose: str) -> None:
+    """It goes without the thread, when its results are sent and its exit functions have run."""
+    noted = run(tmp_path, ENDLESS, whose)
+    assert noted.count("results 0 1") == 1 and noted.count("at exit") == noted.count("import") - 1 == 2

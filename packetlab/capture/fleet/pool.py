@@ -242,7 +242,7 @@ def _follow() -> None:
             _working.add(thread)
         start(thread)
 
-    threading.Thread.start = begin  # type: ignore[method-assign]
+    threading.Thread.start = begin  # type: ignore[method-assign, assignment]
 
 
 class Ended(BaseException):

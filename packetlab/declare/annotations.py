@@ -105,7 +105,9 @@ def _check_kind(kind: Kind, where: str) -> None:
         except BuildError:
             kept = False
         if not kept:
-            raise DeclareError(where, f"raw in {own.__name__} to take bytes as they are, which verbatim says", repr(some))
+            raise DeclareError(
+                where, f"raw in {own.__name__} to take bytes as they are, which verbatim says", repr(some)
+            )
 
 
 def _inside(annotation: object) -> list[object]:

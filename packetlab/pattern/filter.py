@@ -159,7 +159,9 @@ class _Parser:
             try:
                 condition.holds(value, kind)
             except TypeError:
-                raise self.error(f"== or != after {called}, whose values have no order", sign, self.tokens[at][1]) from None
+                raise self.error(
+                    f"== or != after {called}, whose values have no order", sign, self.tokens[at][1]
+                ) from None
             return make(condition)
         values = self.several(kind, called)
         nets = [value for value in values if isinstance(value, _Net)]

@@ -261,7 +261,10 @@ FORMS: dict[str, Form] = {
 
 
 def data_of_value(kind: Kind, raw: Any, where: str) -> Any:
-    """Return a raw value: numbers as they are, bytes in hexadecimal, headers as dicts of their fields."""
+    """Return a raw value: numbers as they are, bytes in hexadecimal, headers as dicts of their fields.
+
+    Of kinds of somebody's own it is what users write, if that is a number, a text or bytes; else its bytes in a packet.
+    """
     if kind.wire == "items":
         if isinstance(raw, bytes):
             return raw.hex()
@@ -275,21 +278,46 @@ def data_of_value(kind: Kind, raw: Any, where: str) -> Any:
             }
             for item in raw
         ]
-    if isinstance(raw, int):
-        return int(raw)
-    return (kind.write(raw) if kind.wire == "coded" else raw).hex()
+    value = raw if kind.verbatim else kind.value(raw)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, str):
+        return {"text": value}
+    if kind.verbatim:
+        return raw.hex()
+    if isinstance(value, bytes):
+        return {"bytes": value.hex()}
+    return {"packet": (kind.write(raw) if kind.wire == "coded" else raw).hex()}
+
+
+def written_of_data(data: object, where: str) -> int | str | bytes | None:
+    """Return what users write for a value of a kind of somebody's own; None where `data` is the bytes of a packet."""
+    if type(data) is int:
+        return number(data, where)
+    if type(data) is dict and [*data] == ["text"]:
+        return text(data["text"], where, LONGEST)
+    if type(data) is dict and [*data] == ["bytes"]:
+        return _hexadecimal(data["bytes"], where)
+    return None
+
+
+def _hexadecimal(data: object, where: str) -> bytes:
+    try:
+        return bytes.fromhex(text(data, where, 2 * LONGEST))
+    except ValueError:
+        raise DeclareError(where, "bytes in hexadecimal", safe_repr(data)) from None
 
 
 def value_of_data(kind: Kind, data: object, where: str) -> Any:
     """Return the value that `data` stands for, to be given to a header."""
-    if kind.wire == "number" or (kind.is_number and type(data) is int):
+    if kind.wire == "number":
         return number(data, where, kind.low, kind.high)
     if kind.wire == "items":
         return tuple(_item(one, kind.item, where) for one in expect_list(data, where, 256))
-    try:
-        raw = bytes.fromhex(text(data, where, 2 * LONGEST))
-    except ValueError:
-        raise DeclareError(where, "bytes in hexadecimal", safe_repr(data)) from None
+    written = written_of_data(data, where)
+    if written is not None:
+        return written
+    raw = _hexadecimal(data["packet"] if type(data) is dict and [*data] == ["packet"] else data, where)
     if kind.verbatim:
         return raw
     found = kind.read(raw, 0, len(raw)) if kind.wire == "coded" else (raw, len(raw))

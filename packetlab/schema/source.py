@@ -9,7 +9,7 @@ from __future__ import annotations
 from packetlab.declare.expressions import COMPARISONS, SIGNS
 from packetlab.errors import DeclareError
 from packetlab.schema.expressions import DEPTH, NUMBERS, expect_list, name, number, safe_repr, space, text
-from packetlab.schema.kinds import ADDRESSES, docstring, form_of
+from packetlab.schema.kinds import ADDRESSES, docstring, form_of, written_of_data
 
 _REFLECTED = SIGNS.keys() - COMPARISONS  # signs that may have a plain number on their left
 _MOST = 1 << 16
@@ -110,8 +110,11 @@ def _right(row: dict[str, object], where: str) -> str:
 
 
 def _value(data: object, row: dict[str, object], where: str) -> str:
-    if type(data) is int:
-        return str(number(data, where))
+    written = written_of_data(data, where)
+    if written is not None:
+        return ascii(written)
+    if type(data) is dict:
+        raise DeclareError(where, "a default that is a number, a text or bytes", "one that only its kind can spell")
     if type(data) is list:
         item = name(row.get("of"), where)
         items = [f"{item}({_given(one, where)})" for one in expect_list(data, where, NUMBERS)]

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import os
 import pathlib
 import re
+import shutil
+import subprocess
+import sys
 from typing import Annotated, Any
 
 import pytest
@@ -21,10 +26,12 @@ from packetlab import (
     Kind,
     auto,
     bindings,
+    count_of,
     declare_from,
     describe,
     dissect,
     field,
+    many,
     size_of,
     sized,
     strategies,
@@ -34,8 +41,7 @@ from packetlab.declare import kinds
 from packetlab.declare.plan import Coded
 from packetlab.export import dpkt_class, scapy_class
 from packetlab.export.wireshark import wireshark
-from packetlab.schema import kinds as travelling
-from packetlab.schema.kinds import Form
+from packetlab.schema.source import class_body
 
 ROOT = pathlib.Path(pl.__file__).parent
 KINDS = {name for name, one in vars(kinds).items() if isinstance(one, type) and issubclass(one, Kind)}
@@ -102,51 +108,79 @@ class Length(Kind):
         return bytes([raw]) if raw < 255 else b"\xff" + raw.to_bytes(2, "big")
 
 
-def declared() -> type[Header]:
+def declared(twelve: Any = Annotated[int, Twelve()], length: Any = Annotated[int, Length()]) -> Any:
     class Piece(Header):
-        tag: Annotated[int, Length()] = 300
-        mark: Annotated[int, Twelve()] = 7
+        tag: length = 300  # type: ignore[valid-type]
+        mark: twelve = 7  # type: ignore[valid-type]
         size: U8 = auto(size_of("data"))
         data: Bytes = b""
 
     class Load(Header, under=Ether, when={"type": 0x88B5}):
-        id: Annotated[int, Twelve()] = 0xABC
-        size: Annotated[int, Length()] = auto(size_of("text"))
+        id: twelve = 0xABC  # type: ignore[valid-type]
+        size: length = auto(size_of("text"))  # type: ignore[valid-type]
         text: Bytes = sized(field("size"), b"")
+        count: U8 = auto(count_of("pieces"))
+        pieces: tuple[Piece, ...] = many(count=field("count"))
         end: U8 = 1
 
     return Load
 
 
+def made_of(load: Any) -> list[bytes]:
+    """Return packets with such a header: of the first the pieces have data, of the second one, of the third none."""
+    piece = load._by_name["pieces"].kind.item
+    pieces = [[piece(tag=n, data=b"xy"), piece(mark=n)][:more] for n, more in ((1, 2), (300, 1), (5, 0))]
+    return [
+        bytes(Ether() / load(id=n, text=b"x" * n, pieces=some)) for n, some in zip((1, 300, 5), pieces, strict=True)
+    ]
+
+
 @pytest.mark.slow
-def test_a_new_kind_of_the_tree_touches_three_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`declare/kinds.py`: these classes. `schema/kinds.py`: these rows. `__init__.pyi`: the names. Then it has everything."""
+def test_a_new_kind_of_the_tree_touches_three_files(tmp_path: pathlib.Path) -> None:
+    """In a copy of the package two kinds are added, each with a row and a name in a file. Then they have everything."""
+    copy = tmp_path / "packetlab"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    row = (
+        '"{0}": Form("rule const when default", lambda one: type(one) is kinds.{1}, lambda one, where: {{}}, '
+        'lambda row, where, maker: kinds.{1}(), lambda row, where, enums: "{1}Field"),\n'
+    )
+    more = {
+        "declare/kinds.py": "".join(
+            f"\n\n{inspect.getsource(one)}\n\n{one.__name__}Field = Annotated[int, {one.__name__}()]\n"
+            for one in (Twelve, Length)
+        ),
+        "schema/kinds.py": f"FORMS = {{{row.format('twelve', 'Twelve')}{row.format('length', 'Length')}**FORMS}}\n",
+        "__init__.pyi": "from packetlab.declare.kinds import TwelveField as TwelveField, LengthField as LengthField\n",
+    }
+    for name, text in more.items():
+        (copy / name).write_text((copy / name).read_text("utf-8") + text, "utf-8")
+    program = "import tests.declare.test_kinds_everywhere as here; here.of_the_tree()"
+    env = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT.parent}"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=env, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    changed = [str(path.relative_to(copy)) for path in copy.rglob("*.py*") if "__pycache__" not in path.parts
+               and path.read_bytes() != ((ROOT / path.relative_to(copy)).read_bytes())]  # fmt: skip
+    assert sorted(changed) == sorted(more) and len(more) == 3
 
-    def row(word: str, kind: Kind) -> Form:
-        return Form(
-            "rule const when default",
-            lambda one: type(one) is type(kind),
-            lambda one, where: {},
-            lambda row, where, maker: kind,
-            lambda row, where, enums: word.title(),
-        )
 
-    rows = {word: row(word, kind) for word, kind in (("twelve", Twelve()), ("length", Length()))}
-    monkeypatch.setattr(travelling, "FORMS", {**rows, **travelling.FORMS})
+def of_the_tree() -> None:
+    """In a package that has these kinds: they are its own, and a declaration with them travels and is printed."""
     with bindings():
-        load = declared()
-        data = describe(load)
-        wires = [bytes(Ether() / load(id=n, text=b"x" * n)) for n in (1, 300, 5)]
-    assert [row["kind"] for row in data["fields"]] == ["twelve", "length", "bytes", "int"]
+        load = declared(pl.TwelveField, pl.LengthField)
+        data = [describe(load._by_name["pieces"].kind.item), describe(load)]
+        wires = made_of(load)
+    assert [row["kind"] for row in data[1]["fields"]] == ["twelve", "length", "bytes", "int", "items", "int"]
+    assert '    id: TwelveField = 2748\n    size: LengthField = auto(size_of("text"))' in class_body(data[1])
     with bindings():
-        (again,) = declare_from(data)
-        works_everywhere(again, wires)
+        works_everywhere(declare_from(data)[-1], wires)
 
 
 def test_a_kind_of_a_users_file_touches_none() -> None:
     with bindings():
         load = declared()
-        works_everywhere(load, [bytes(Ether() / load(id=n, text=b"x" * n)) for n in (1, 300, 5)])
+        works_everywhere(load, made_of(load))
 
 
 def works_everywhere(load: Any, wires: list[bytes]) -> None:
@@ -161,8 +195,13 @@ def works_everywhere(load: Any, wires: list[bytes]) -> None:
     assert "size ..." in str(pl.diagram(load)) and "twelve bits" in pl.diagram(load).markdown()
     captured = Capture.of(read)
     assert captured.table("load.size")["load.size"].tolist() == [1, 300, 5]
-    assert captured.where("load.size >= 5").count() == 2 and captured.where(load(id=5)).count() == 1
-    for case in pl.malformed(read[0]):
+    assert captured.table("load.id").read().text("load.id") == ["1", "300", "5"]
+    assert captured.where("load.size >= 5").count() == captured.where("load.id >= 5").count() == 2
+    assert captured.where(load(id=5)).count() == captured.where(load(id=pl.between(2, 299))).count() == 1
+    assert captured.where("load.pieces.tag > 255").count() == 2 and captured.where("load.pieces.mark < 5").count() == 1
+    rows = read[2].vary(3, {"load.id": [7, 8, 9], "load.text": [b"", b"x"]}).batch()
+    assert [dissect(row)[load].id for row in rows] == [7, 8, 9]
+    for case in [case for packet in read for case in pl.malformed(packet)]:
         assert not case.disagreements(), case
 
     @settings(max_examples=20, deadline=None)
@@ -175,7 +214,7 @@ def works_everywhere(load: Any, wires: list[bytes]) -> None:
         there = made(wires[0][14:])
         assert bytes(there) == wires[0][14:] and (there.id, there.size) == (1, 1)
         there.id = 7
-        assert bytes(there) == bytes(load(id=7, text=b"x"))
+        assert bytes(there) == bytes(read[0].replace(load, id=7))[14:]
         assert bytes(made(id=9, text=b"yz")) == bytes(load(id=9, text=b"yz"))
     with pytest.raises(BuildError, match=r"Load\.size: .*Length"):
         pl.wireshark(load)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from fractions import Fraction
 from typing import Annotated, Any
@@ -30,6 +31,7 @@ from packetlab import (
     sized,
     when,
 )
+from packetlab.schema.source import class_body
 from packetlab.testing.volatile import Volatile
 from tests.conftest import amount
 
@@ -601,3 +603,51 @@ def test_a_rule_may_state_the_size_of_what_tells_its_own(kind: Any, value: Any) 
         assert Capture.of([read]).where('x.name == "hello"').count() == 1
         assert Capture.of([read]).where('x.name contains "ell"').count() == 1
         assert bytes(pl.export.dpkt_class(X)(wire[14:])) == wire[14:] == bytes(read.to_scapy().payload)
+
+
+def test_a_printed_declaration_is_a_class_body() -> None:
+    """Defaults travel as users write them, so what is printed can be copied into a program."""
+    with bindings():
+
+        class Piece(Header):
+            name: Annotated[str, Text()] = "a"
+            n: Annotated[int, Reversed()] = 5
+
+        class X(Header, under=Ether, when={"type": 0x88B6}):
+            name: Annotated[str, Text()] = "hé\x1b"
+            line: Annotated[bytes, Line()] = b"hello"
+            a: Annotated[int, Reversed()] = 3
+            b: Annotated[int, Negative()] = 7
+            c: Annotated[int, Varint()] = 9
+            d: Annotated[int, Anything()] = 4
+            device: Annotated[str, EUI64()] = "00-00-00-00-00-00-00-01"
+            fixed: Annotated[str, Text()] = pl.const("x")
+            n: U8 = auto(pl.count_of("pieces"))
+            pieces: tuple[Piece, ...] = pl.many(count=field("n"), value=(Piece(name="b"), Piece(n=6)))
+
+        data = [pl.describe(one) for one in (Piece, X)]
+        assert data == json.loads(json.dumps(data))
+        wire, printed = bytes(X()), "\n\n".join(class_body(one) for one in data)
+    for line in (
+        "name: Annotated[Any, Text()] = 'h\\xe9\\x1b'",
+        "a: Annotated[Any, Reversed()] = 3",
+        "Piece(name='b')",
+    ):
+        assert line in printed
+    kinds = (Text, Line, Reversed, Negative, Varint, Anything, EUI64)
+    with bindings():
+        assert bytes(pl.declare_from(data, kinds=kinds)[1]()) == wire
+    with bindings():
+        words = ("Header", "U8", "auto", "const", "count_of", "field", "many")
+        names: dict[str, Any] = {word: getattr(pl, word) for word in words} | {kind.__name__: kind for kind in kinds}
+        names.update(Annotated=Annotated, Any=Any, Ether=Ether, __name__=__name__)
+        exec(printed, names)
+        assert bytes(names["X"]()) == wire
+    with bindings():
+
+        class Y(Header):
+            half: Annotated[Any, RAW["float"][0]] = 1.5
+
+        assert pl.describe(Y)["fields"][0]["default"] == {"packet": "03"}
+        with pytest.raises(DeclareError, match="a default that is a number, a text or bytes"):
+            class_body(pl.describe(Y))

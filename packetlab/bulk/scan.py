@@ -116,9 +116,9 @@ class Scanner:
                 self.let(f"q_{number}_{place}", "False", same=True)
         for step in self.plan.head:
             self.step(step)
-        if self.stop and self.at_limit != self.stop:
+        if self.stop and self.at_limit != "self":
             self.check(f"{self.pos} != stop")
-        if self.total and (self.offset is None or self.stop) and self.at_limit != self.total:
+        if self.total and (self.offset is None or self.stop) and self.at_limit != "total":
             self.check(f"total < {self.pos}")
         end = self.payload_end()
         self.give("payload", self.place(), f"{end} - ({self.pos})")
@@ -348,18 +348,18 @@ class Scanner:
     def open_end(self, step: Open) -> None:
         """Go over a field that takes all up to a limit."""
         limit = self.stop or self.total or "end"
-        if limit == "end" and self.plan.trailing:
+        self.at_limit = "self" if self.stop else "total" if self.total else ""
+        if not self.at_limit and self.plan.trailing:
             limit = f"end - {self.plan.trailing}"
             self.check(f"{limit} < {self.pos}")
         if step.after is not None:
             self.let("e", f"{limit} - {step.after.code(self)}")
-            limit = "e"
+            limit, self.at_limit = "e", ""
             self.check(f"e < {self.pos}")
         self.let("w", f"{limit} - ({self.pos})")
         self.give(step.field.name, self.place(), "w")
         self.float()
         self.let("pos", limit)
-        self.at_limit = limit
 
     def bound(self, step: Bound) -> None:
         """Work out where the header or its payload ends."""
@@ -369,7 +369,7 @@ class Scanner:
                 self.check(f"p_{name} == False")
         self.let(which, f"begin + {step.size.code(self)}")
         self.check(f"{which} < {self.pos}")
-        if which == "stop":
+        if step.part == "self":
             self.check("stop > end")
         else:
             self.clip("total")
@@ -420,24 +420,24 @@ class Scanner:
                 self.advance("w")
         self.let("pos", "after")
 
-    def branches(self, every: bool = False) -> list[tuple[list[str], str]]:
-        """Return how it goes on, in order: conditions of which one must hold, and the number of the class ("0": none).
+    def branches(self, every: bool = False) -> list[tuple[list[str], int]]:
+        """Return how it goes on, in order: conditions of which one must hold, and the number of the class (0: none).
 
         What leads nowhere is left out at the end, unless for `every`; nothing is said where no header requested follows.
         """
         if not self.onward:
             return []  # so the fields that would say need not have been read
-        found: list[tuple[list[str], str]] = []
+        found: list[tuple[list[str], int]] = []
         for f, switch in self.plan.numbered:
-            numbers: dict[str, list[str]] = {}
+            numbers: dict[int, list[str]] = {}
             for number, upper in [*registry.space(switch.space).headers.items()]:
                 test = f"({compared(self.value(f.name), '==', f.kind, (number,))})"
                 test = test if f.condition is None else f"({self.has(f.name)} & {test})"
-                numbers.setdefault(str(self.numbers.get(upper, 0)), []).append(test)
-            found += sorted(((tests, number) for number, tests in numbers.items()), key=lambda branch: branch[1] == "0")
+                numbers.setdefault(self.numbers.get(upper, 0), []).append(test)
+            found += sorted(((tests, number) for number, tests in numbers.items()), key=lambda branch: branch[1] == 0)
         for rule, _, upper in registry.conditions(self.cls):
-            found.append(([f"(({self.condition(rule)}) != 0)"], str(self.numbers.get(upper, 0))))
-        while found and found[-1][1] == "0" and not every:
+            found.append(([f"(({self.condition(rule)}) != 0)"], self.numbers.get(upper, 0)))
+        while found and found[-1][1] == 0 and not every:
             found.pop()
         return found
 

@@ -144,7 +144,7 @@ class LoopScanner(Scanner):
         word = "if"
         for tests, number in branches:
             self.put(f"{word} {any_of(tests)}:")
-            self.put("    break" if number == "0" else f"    cls = {number}")
+            self.put("    break" if number == 0 else f"    cls = {number}")
             word = "elif"
         self.put("else:")
         self.put("    break")

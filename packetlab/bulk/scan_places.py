@@ -139,7 +139,7 @@ class PlaceScanner(Scanner):
     def give(self, name: str, at: Place, size: int | str = 0, value: str = "") -> None:
         if name in self.wants.fields:
             there, place = f"p_{name}" if self.conditional() else "True", f"{at[0]} + {at[1]}"
-            if at[0] != "begin" or self.conditional():
+            if self.offset is None or self.conditional():
                 self.let(f"x_{name}", place)
                 place = f"x_{name}"
             if isinstance(size, str):
@@ -168,7 +168,7 @@ class PlaceScanner(Scanner):
         """Put down what was found."""
         raise NotImplementedError
 
-    def onto(self, branches: list[tuple[list[str], str]]) -> None:
+    def onto(self, branches: list[tuple[list[str], int]]) -> None:
         """Go on to the header that follows."""
         raise NotImplementedError
 
@@ -198,7 +198,7 @@ class RowPlaces(PlaceScanner, RowScanner):
         )
         self.put("found.append(visit)")
 
-    def onto(self, branches: list[tuple[list[str], str]]) -> None:
+    def onto(self, branches: list[tuple[list[str], int]]) -> None:
         self.put("go = inner < stop")
         if self.cls._declaration.opaque is not None:
             self.put("go = go & ~i_opaque")
@@ -207,7 +207,7 @@ class RowPlaces(PlaceScanner, RowScanner):
         for tests, which in branches:
             self.put(f"    hit = go & {any_of(tests)}")
             self.put("    if hit.any():")
-            if which != "0":
+            if which:
                 self.put(f"        onward(work, visit, {which}, hit, rows, inner, stop, partial, short)")
             self.put("        go = go & ~hit")
             self.put("        if not go.any(): break")

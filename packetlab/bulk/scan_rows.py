@@ -202,7 +202,7 @@ class RowScanner(Scanner):
             self.put(f"go = go & (({self.cls._declaration.opaque.code(self)}) == 0)")
         for tests, number in branches:
             self.put(f"hit = go & {any_of(tests)}")
-            if number != "0":
+            if number:
                 self.put("if hit.any():")
                 self.put(f"    work.append(({number}, rows[hit], ({self.pos})[hit], ({end})[hit], partial[hit]))")
             self.put("go = go & ~hit")

@@ -52,7 +52,8 @@ class Reading(OneByOne):
         self.read: set[str] = set()
         # Source for where reading has come to: the start and a constant as long as that is known, then a variable.
         self.offset: int | None = 0
-        self.at_limit = ""  # the limit that the place is known to equal
+        self.at_limit = ""  # what the place is known to be the end of, as in `Bound`
+        self.bounded = False  # whether its payload may end before what it may fill
         self.payload = end  # source for where the payload ends
         self.outer = end  # source for where all of this layer ends
         self.names: dict[str, object] = {
@@ -62,8 +63,7 @@ class Reading(OneByOne):
         # The last condition and where its lines begin and end; that of the step that is being read.
         self.under: tuple[Expr | None, tuple[int, int]] = (None, (0, 0))
         self.inside: Expr | None = None
-        self.stop = ""  # the variable that holds where this header ends, once known
-        self.total = ""  # ... where its payload ends
+        self.stop = self.total = ""  # the variables that hold where this header and its payload end, once known
 
     def compile(self) -> Compiled:
         """Return the function of this header alone."""
@@ -207,10 +207,9 @@ class Reading(OneByOne):
         self.lines += after
         for f in piece.fields:
             if f.fixed:
-                self.names[f"D_{f.name}{self.tag}"] = f.default
-                self.check(
-                    f"{self.v(f.name)} != {f.default if isinstance(f.default, int) else f'D_{f.name}{self.tag}'}"
-                )
+                key = f"D_{f.name}{self.tag}"
+                self.names[key] = f.default
+                self.check(f"{self.v(f.name)} != {f.default if isinstance(f.default, int) else key}")
 
     def split(self, unit: Unit, whole: str) -> list[str]:
         """Take the fields of a shared unit apart."""
@@ -249,16 +248,16 @@ class Reading(OneByOne):
         """Take all up to the end of what surrounds it; items are looked into when somebody asks."""
         var, here = self.v(step.field.name), self.pos
         limit = self.stop or self.total or self.end
-        if limit == self.end and self.plan.trailing:
+        self.at_limit = "self" if self.stop else "total" if self.total else ""
+        if not self.at_limit and self.plan.trailing:
             limit = f"{self.end} - {self.plan.trailing}"
             self.check(f"{limit} < {here}")
         if step.after is not None:
             self.lines.append(f"w = {limit} - {step.after.code(self)}")
-            limit = "w"
+            limit, self.at_limit = "w", ""
             self.check(f"w < {here}")
         self.offset = None
         self.lines += [f"{var} = data[{here}:{limit}] if {here} < {limit} else b''", f"{self.pos} = {limit}"]
-        self.at_limit = limit
 
     def sized(self, step: Sized | Padded) -> None:
         pos = self.float()
@@ -302,14 +301,15 @@ class Reading(OneByOne):
         setattr(self, which, var)
 
     def finish_header(self) -> None:
-        if self.stop and self.at_limit != self.stop:
+        if self.stop and self.at_limit != "self":
             self.check(f"{self.pos} != {self.stop}")
-        if self.total and (self.offset is None or self.stop) and self.at_limit != self.total:
+        if self.total and (self.offset is None or self.stop) and self.at_limit != "total":
             self.check(f"{self.total} < {self.pos}")
 
     def payload_end(self) -> str:
         end, tail = f"e{self.tag}", self.plan.trailing
         room = f"{self.end} - {tail}" if tail else self.end
+        self.bounded = bool(self.total or self.plan.payload is not None or tail)
         if self.total:
             return self.total
         if self.plan.payload is not None:
@@ -318,6 +318,7 @@ class Reading(OneByOne):
                 # Unknown but for a condition, as with Ethernet's length: nothing to work out where it fails.
                 condition = rule.condition.code(self)
                 if self.decided(rule.condition) == 0 and not tail:
+                    self.bounded = False
                     return room
                 self.lines += [f"if {condition}:", f"    {end} = {self.pos} + {rule.yes.code(self)}"]
                 self.lines += [f"    if {end} > {self.end}: {self.away}", f"    if {end} < {self.pos}: {end} = {room}"]
@@ -328,14 +329,13 @@ class Reading(OneByOne):
                     self.check("w < 0")  # a length field cannot say so
                 self.lines.append(f"{end} = {self.pos} + w if w >= 0 else {room}")
                 self.check(f"{end} > {self.end}")
-            if tail:
-                self.check(f"{end} < {self.pos}")
-            return end
-        if tail:
+        elif tail:
             self.lines.append(f"{end} = {room}")
+        else:
+            return self.end
+        if tail:
             self.check(f"{end} < {self.pos}")
-            return end
-        return self.end
+        return end
 
     def trailer(self, end: str) -> None:
         """Read what stands after the payload; `outer` is where that ends."""

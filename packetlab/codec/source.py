@@ -27,11 +27,9 @@ def function(lines: list[str], names: dict[str, object], what: str) -> Compiled:
     return made
 
 
-def added(terms: list[str], start: str = "0") -> str:
-    """Return source for a sum; of many terms one that is not nested as deep as they are many. `start` is a sum of none."""
-    if len(terms) <= 50:
-        return " + ".join(terms) or start
-    return f"sum(({', '.join(terms)}))" if start == "0" else f"{start}.join(({', '.join(terms)}))"
+def added(terms: list[str], none: str = "0", many: str = "sum") -> str:
+    """Return source for a sum; of many terms one that is not nested as deep as they are many, by a call of `many`."""
+    return f"{many}(({', '.join(terms)}))" if len(terms) > 50 else " + ".join(terms) or none
 
 
 class OneByOne:

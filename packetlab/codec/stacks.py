@@ -144,7 +144,7 @@ def _written(
             some, stop, values = valued(place)
             wanted.update(some)
             own = [*zip(packing.cls.fields, values, strict=True)]
-            if packing.asks or any(packing.is_left_out(f) and value != "()" for f, value in own):
+            if packing.asks or (not place.bare and any(map(packing.is_left_out, packing.cls.fields))):
                 return None
             lines += [*stop, *(f"{packing.own(f)} = {value}" for f, value in own)]
             lines.append(f"s{packing.tag} = {(1 << 2 * len(own)) - 1:#x}")
@@ -189,13 +189,11 @@ class Path:
 
 
 class _Step(NamedTuple):
-    """One header of a stack: how it was seen, what reads it, source for itself ("None" where it is made later) and for
-    where it may end."""
+    """One header of a stack: how it was seen, what reads it, and source for itself ("None" where it is made later)."""
 
     one: One
     part: Reading
     header: str
-    end: str
 
 
 def count_use(first: type[AnyHeader], headers: tuple[AnyHeader, ...]) -> None:
@@ -282,12 +280,12 @@ def _branch(
         stop = read.source()
         for short in read.cls.shortened:
             read.check(short.code(read))  # what is cut short by right is read the careful way
-        _follow(read, read.lines, tree, [*below, _Step(one, read, f"h{tag}", end)], stop, lines, names, indent)
+        _follow(read, read.lines, tree, [*below, _Step(one, read, f"h{tag}")], stop, lines, names, indent)
         return
     wanted: dict[str, tuple[int, str]] = {}
     blocks: list[str] = []
     for (one, tree), part in zip(seen, placed, strict=True):
-        stop, path, chain = part.source(), [*below, _Step(one, part, "None", end)], [part]
+        stop, path, chain = part.source(), [*below, _Step(one, part, "None")], [part]
         # As long as one header alone is known to follow, what decides the way through both is read by one call.
         while len(seen) == 1 and len(tree) == 1 and (upper := next(iter(tree))) is not None and not part.opaque():
             following = _part(upper, f"_{len(names)}", part.place(), stop)
@@ -297,7 +295,7 @@ def _branch(
             if following.extent == part.extent:
                 break
             names.update(following.names)
-            path.append(_Step(upper, following, "None", stop))
+            path.append(_Step(upper, following, "None"))
             part, stop, tree = following, until, tree[upper]
             chain.append(part)
         inner: list[str] = []
@@ -307,10 +305,11 @@ def _branch(
             wanted.update(link.wanted)
             for limit, place in link.least.items():
                 least[limit] = max(place, least.get(limit, 0))
-        tests = [f"size >= {least.pop('size')}"] if len(seen) > 1 else []
+        tests = [f"size >= {least['size']}"] if len(seen) > 1 else []
         tests += [test for link in chain for test in link.tests]
+        del least["size"]
         checks = [line for link in chain for line in link.lines]
-        checks += [f"if {limit} < {place}: return None" for limit, place in least.items() if limit != "size"]
+        checks += [f"if {limit} < {place}: return None" for limit, place in least.items()]
         blocks += [f"if {' and '.join(tests) or True}:", *("    " + line for line in [*checks, *inner])]
     lines.append(f"{indent}if size >= {part.extent if len(seen) == 1 else min(p.extent for p in placed)}:")
     lines += [f"{indent}    {line}" for line in [*unpacked(wanted, names), *blocks]]
@@ -365,7 +364,7 @@ def _finish(path: list[_Step], start: str, stop: str, names: dict[str, object]) 
     names[known] = _paths[key]
     lines = ["p = new(*P)", "p._data = data", f"p._path = {known}", f"p._start = {start}", f"p._end = {stop}"]
     lines += [f"p._made = [{', '.join(step.header for step in path)}]", "p._anomalies = None"]
-    gaps = [(i, step.part.outer, step.end) for i, step in enumerate(path) if step.part.outer != step.end]
+    gaps = [(i, step.part.outer, step.part.end) for i, step in enumerate(path) if step.part.bounded]
     if gaps:
         lines += [f"if {' or '.join(f'{outer} != {end}' for _, outer, end in gaps)}:", "    g = {}"]
         lines += [f"    if {outer} != {end}: g[{i}] = data[{outer}:{end}]" for i, outer, end in gaps]

@@ -63,7 +63,9 @@ class Placed(Reading):
         self.tests: list[str] = []
         self.least: dict[str, int] = {}
         self.units: dict[str, tuple[Unit, int]] = {}
-        self.rest = ""  # source for the bytes that go on to the end of the header
+        self.rest = "None"  # source for the bytes that go on to the end of the header
+        self.bare = False  # whether there are none of these
+        self.ending: list[str] = []  # the lines that find its end, where that is not known
 
     def source(self) -> str:
         for step in self.plan.head:
@@ -154,7 +156,8 @@ class Placed(Reading):
             self.rest, self.offset = f"data[{self.extent}:{self.stop}]", None
             return
         stop = self.at + self.own
-        self.rest = f"data[{self.extent}:{stop}]" if self.extent < stop else "b''"
+        self.bare = self.extent >= stop
+        self.rest = "b''" if self.bare else f"data[{self.extent}:{stop}]"
         self.extent, self.offset = stop, self.own
 
     def bound(self, step: Bound) -> None:
@@ -165,7 +168,10 @@ class Placed(Reading):
         which = {"self": "stop", "total": "total"}[step.part]
         var = which + self.tag
         setattr(self, which, var)
+        before = len(self.lines)
         self.lines.append(f"{var} = {self.at} + {step.size.code(self)}")
+        if step.part == "self":
+            self.ending = self.lines[before:]
         self.reach(var)
         if step.part == "total":
             self.check(f"{var} > {self.end}")
@@ -213,16 +219,15 @@ def valued(part: Placed) -> tuple[dict[str, tuple[int, str]], list[str], list[st
     """Return what of a header has to be unpacked, lines that find its end, and source for each of its values."""
     read = Placed(part.cls, part.tag, part.at, known=part.known)
     read.source()
-    stop = [line for line in read.lines if line.startswith(f"{read.stop} = ")]
-    if not stop:
+    if not read.ending:
         read.wanted.clear()
     values = []
     for f in part.cls.fields:
         if f.name in read.units:
             values.append(repr(f.default) if f.fixed else read.value(f.name))
         else:  # where there are no items these are looked into already
-            values.append("()" if f.kind.wire == "items" and read.rest == "b''" else read.rest or "None")
-    return read.wanted, stop, values
+            values.append("()" if f.kind.wire == "items" and read.bare else read.rest)
+    return read.wanted, read.ending, values
 
 
 def made(part: Placed, header: str, names: dict[str, object]) -> list[str]:

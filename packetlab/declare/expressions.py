@@ -42,7 +42,7 @@ class Emitter(Protocol):
     def keep(self, code: str) -> str: ...
 
 
-DEEP, LONG = 40, 4000  # levels and letters that one expression of Python's may have; what has more becomes statements
+DEEP, LONG = 40, 200  # levels and operands that one expression of Python's may have; what has more becomes statements
 
 
 def _with(sign: str) -> Callable[[Expr, object], Expr]:
@@ -75,14 +75,13 @@ class Expr:
 
     def code(self, to: Emitter) -> str:
         """Return Python source for this value. Parts too deep for one expression are kept in statements before it."""
-        written: dict[int, tuple[str, int]] = {}
+        written: dict[int, tuple[str, int, int]] = {}
         for part in self.parts():
             operands = [written[id(operand)] for operand in part.operands()]
-            code, deep = (
-                part.written(to, *(code for code, _ in operands)),
-                1 + max((deep for _, deep in operands), default=0),
-            )
-            written[id(part)] = (to.keep(code), 0) if deep > DEEP or len(code) > LONG else (code, deep)
+            code = part.written(to, *(code for code, _, _ in operands))
+            deep = 1 + max((deep for _, deep, _ in operands), default=0)
+            long = 1 + sum(long for _, _, long in operands)
+            written[id(part)] = (to.keep(code), 0, 1) if deep > DEEP or long > LONG else (code, deep, long)
         return written[id(self)][0]
 
     def written(self, to: Emitter, *operands: str) -> str:

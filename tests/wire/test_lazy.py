@@ -304,3 +304,20 @@ def test_readers_are_bounded_however_many_stacks_come() -> None:
                 taught([bytes(Ether() / Tag(mode=mode, words=words, more=bytes(4 * words - 12)) / b"abc")])
         assert stacks._counts[Ether] <= stacks.STACKS
         assert Ether in stack_decoders
+
+
+def test_a_header_whose_end_takes_statements_to_work_out_is_made_of_its_bytes() -> None:
+    with bindings():
+        rule = size_of("self")
+        for _ in range(50):  # too deep for one expression of Python's
+            rule = rule + field("k") - field("k")
+
+        class Deep(Header, under=Ether, when={"type": 0x88B5}):
+            k: U8 = 1
+            n: U16 = auto(rule)
+            rest: Bytes = b""
+
+        for k in range(9):  # more than are read each by itself
+            for _ in range(40):
+                read = dissect(bytes(Ether() / Deep(rest=b"xy", k=k) / b"abc"))
+                assert (read[Deep].k, read[Deep].rest, read.payload) == (k, b"xy", b"abc")

@@ -250,7 +250,7 @@ class LocateScanner(PlaceScanner, LoopScanner):
             if part.name != "payload":
                 self.held(number, part)
 
-    def onto(self, branches: list[tuple[list[str], str]]) -> None:
+    def onto(self, branches: list[tuple[list[str], int]]) -> None:
         self.begin_if("inner < stop")
         word = "if"
         for tests, which in branches:
@@ -273,8 +273,10 @@ class LocateScanner(PlaceScanner, LoopScanner):
 
     def at_or_none(self, name: str) -> str:
         """Return source for where a field is, -1 where it is not there."""
-        at, there, _ = self.at.get(name, ("-1", "True", ""))
-        return at if there == "True" else f"({at} if {there} else -1)"
+        if name not in self.at:
+            return "-1"
+        at, there, _ = self.at[name]
+        return at if self.cls._by_name[name].condition is None else f"({at} if {there} else -1)"
 
     def sums(self) -> None:
         for f in self.role.sums:

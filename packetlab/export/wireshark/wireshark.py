@@ -253,19 +253,20 @@ class _Script:
         for f in header._fields:
             if isinstance(f.rule, Next):
                 uppers = [*registry.space(f.rule.space).headers.items()]
-                entries = ", ".join(f"[{n}] = {self.upper(one)}" for n, one in uppers if self.upper(one) != "nil")
+                entries = ", ".join(f"[{n}] = {self.upper(one)}" for n, one in uppers if self.upper(one))
                 tables = ", ".join(lua(name) for name in TABLES.get(f.rule.space, ())[:1])
                 lines.append(f"    {{field = {lua(f.name)}, tables = {{{tables}}}, upper = {{{entries}}}}},")
         lines += ["  },", "  conditions = {"]
         for rule, _, upper in registry.conditions(header):
-            lines.append(f"    {{holds = {condition(rule, header)}, upper = {self.upper(upper, '{tables = {}}')}}},")
+            lines.append(f"    {{holds = {condition(rule, header)}, upper = {self.upper(upper) or '{tables = {}}'}}},")
         return [*lines, "  },"]
 
-    def upper(self, header: type[AnyHeader], otherwise: str = "nil") -> str:
+    def upper(self, header: type[AnyHeader]) -> str:
+        """What reads a header that follows; "" for nothing here."""
         if header in self.numbers:
             return str(self.numbers[header])
         name = KNOWN.get(header.__name__, "") if is_known(header) else ""
-        return f"{{dissector = {lua(name)}}}" if name else otherwise
+        return f"{{dissector = {lua(name)}}}" if name else ""
 
     # Where they stand -----------------------------------------------------------------------------------------
 

@@ -4,7 +4,6 @@
     diagram                 the bit ruler of the RFCs, and a table of fields
     strategies              Hypothesis strategies; `field_strategies` for one header, `from_type` for `st.from_type`
     malformed               one thing wrong in each packet; `expected_faults` what a dissector must say of it
-    values                  how values are read for another library
 
 Each goes by the plans of declarations. Begin with `diagram`.
 

@@ -186,8 +186,7 @@ class NetworkHost:
     _stack: XNSDriver | None = None
     _seqno: int | None = None
 
-    # What a network provides.
-    if TYPE_CHECKING:
+    if TYPE_CHECKING:  # what a network provides
 
         @property
         def attachments(self) -> list[Attachment]: ...
@@ -430,16 +429,17 @@ class NetworkHost:
         self._seqno = (self._seqno + 1) & 0xFFFFFFFF
         return self._seqno
 
-    def story(self) -> str | None:
-        """Return the last that happened on this host's network, for the note of an error; None where nobody kept it."""
+    def recent_frames(self) -> str | None:
+        """Return the last frames of this host's network as a ladder, for the note of an error; None where nobody kept them."""
         return None
+
+    story = renamed("story", "recent_frames")
 
     def schedule(self, endpoint: Endpoint, *acts: Callable[[int], None]) -> None:
         """Send what an endpoint now has to send.
 
         Args:
-            acts: of the endpoint, to be called with the time before; where a handler of a signal schedules in the midst of a
-                turn of the layers, that is after it, as they are not to be changed below themselves.
+            acts: calls of the endpoint, made before with the time; from a signal's handler, after the poll that it interrupts.
         """
         stack = self.xns if self.closed or self._stack is None else self._stack
         with self.medium.lock:

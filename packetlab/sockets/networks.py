@@ -51,7 +51,7 @@ class SimHost(_simnet.SimHost, Talker):
         super().__init__(net, name)
         self.randomness = Random(f"{net.seed}/{name}").randbytes
 
-    def story(self) -> str | None:
+    def recent_frames(self) -> str | None:
         """Return the last frames of the network as a ladder."""
         frames = self.net.last(8)
         return f"the last {len(frames)} frames:\n{ladder(frames)}"

@@ -292,8 +292,8 @@ class SPPSocket(Socket):
         """Return the error that ended a connection, with what happened before as a note."""
         error = connection.error or broken(ConnectionResetError, f"{self}: {otherwise}")
         self._raised_end = True
-        if not hasattr(error, "__notes__") and (story := self.host.story()) is not None:
-            error.add_note(story)
+        if not hasattr(error, "__notes__") and (frames := self.host.recent_frames()) is not None:
+            error.add_note(frames)
         return error
 
     def _stack_exists(self) -> bool:

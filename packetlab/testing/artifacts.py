@@ -1,4 +1,4 @@
-"""Keeping: what a failing test leaves behind, a capture and its ladder; and a lab whose links are recorded for that."""
+"""Artifacts: what a failing test leaves behind, a capture and its ladder; and a lab whose links are recorded for that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Story: what a tape has to complain of, in words. The line expected, the nearest packet that came, and the ladder."""
+"""Failure report: what a tape has to complain of, in words. The line expected, the nearest packet that came, and the ladder."""
 
 from __future__ import annotations
 

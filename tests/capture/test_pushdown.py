@@ -35,7 +35,7 @@ from packetlab import (
     same_as,
 )
 from packetlab.capture.capture import as_test
-from packetlab.capture.tables import engines as traces
+from packetlab.capture.tables import engines as scan_engines
 from packetlab.capture.tables.engines import FieldFilter
 from packetlab.protocols.linktypes import FIRST
 from tests.capture.test_table import plainly
@@ -59,12 +59,12 @@ PROTOTYPES: list[Any] = [
 
 def by(engine: str, patch: pytest.MonkeyPatch) -> None:
     """Have filters answered by numpy, or by loops as Python runs them."""
-    patch.setattr(traces, "REMEMBERED", 1000)  # all that is queried here of all files, of each type of link
-    patch.setattr(traces.loops, "available", lambda: engine == "loops")
+    patch.setattr(scan_engines, "REMEMBERED", 1000)  # all that is queried here of all files, of each type of link
+    patch.setattr(scan_engines.loops, "available", lambda: engine == "loops")
     if engine == "loops":
-        patch.setattr(traces.loops, "compiled", plainly)
-        patch.setattr(traces.loops, "kept", lambda source: True)
-        patch.setattr(traces.loops, "loaded", lambda: True)
+        patch.setattr(scan_engines.loops, "compiled", plainly)
+        patch.setattr(scan_engines.loops, "kept", lambda source: True)
+        patch.setattr(scan_engines.loops, "loaded", lambda: True)
 
 
 @pytest.mark.slow
@@ -188,8 +188,8 @@ def test_numbers_at_the_edges(values: list[tuple[int, int]], data: st.DataObject
 @pytest.mark.slow
 def test_numba_knows_numbers_with_the_highest_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numba")
-    monkeypatch.setattr(traces.loops, "kept", lambda source: True)
-    monkeypatch.setattr(traces.loops, "loaded", lambda: True)
+    monkeypatch.setattr(scan_engines.loops, "kept", lambda source: True)
+    monkeypatch.setattr(scan_engines.loops, "loaded", lambda: True)
     monkeypatch.setitem(FIRST, USER, Wide)
     stamps = [0, (1 << 63) - 1, 1 << 63, (1 << 64) - 1]
     frames = [Frame(bytes(Wide(stamp=stamp, small=-1)), linktype=USER) for stamp in stamps]

@@ -33,7 +33,7 @@ from packetlab import (
     sized,
     when,
 )
-from packetlab.capture.tables import engines as traces
+from packetlab.capture.tables import engines as scan_engines
 from packetlab.declare.kinds import Named
 from packetlab.protocols.linktypes import FIRST
 from tests.capture.stacks import Stack
@@ -54,8 +54,8 @@ def wrapping(source: str) -> Any:
 @given(st.integers(0, 2**40))
 def test_columns_of_any_stack_of_declarations(engine: str, seed: int) -> None:
     with bindings(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(traces.loops, "compiled", wrapping)
-        patch.setattr(traces.loops, "available", lambda: True)
+        patch.setattr(scan_engines.loops, "compiled", wrapping)
+        patch.setattr(scan_engines.loops, "available", lambda: True)
         stack = Stack(random.Random(seed))
         agree(Capture.of(stack.frames(25)), tuple(stack.names()), engine)
 
@@ -70,8 +70,8 @@ def test_filters_of_any_stack_of_declarations(seed: int) -> None:
 def agreed(seed: int, engines: list[str]) -> None:
     """Compare filters in words with what they mean: of packets, and decided from buffers."""
     with bindings(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(traces.loops, "compiled", wrapping)
-        patch.setattr(traces.loops, "available", lambda: True)
+        patch.setattr(scan_engines.loops, "compiled", wrapping)
+        patch.setattr(scan_engines.loops, "available", lambda: True)
         stack = Stack(random.Random(seed))
         file = io.BytesIO()
         Capture.of(stack.frames(25)).write(file, "pcapng")
@@ -85,7 +85,9 @@ def agreed(seed: int, engines: list[str]) -> None:
             assert [frame.number for frame, packet in frames if test(packet, frame)] == wanted, words
             assert pickle.loads(pickle.dumps(test)).matches() == test.matches()
             for engine in engines:
-                patch.setattr(traces.ScanEngines, "_in_loops", lambda traces, source, engine=engine: engine == "loops")
+                patch.setattr(
+                    scan_engines.ScanEngines, "_in_loops", lambda self, source, engine=engine: engine == "loops"
+                )
                 assert [frame.number for frame in capture.where(words)] == wanted, words
 
 
@@ -98,8 +100,8 @@ class Marked(IntFlag):
 
 @pytest.mark.parametrize("engine", ["rows", "loops"])
 def test_numbers_at_the_ends_of_64_bits(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traces.loops, "compiled", wrapping)
-    monkeypatch.setattr(traces.loops, "available", lambda: True)
+    monkeypatch.setattr(scan_engines.loops, "compiled", wrapping)
+    monkeypatch.setattr(scan_engines.loops, "available", lambda: True)
     with bindings():
 
         class Ends(Header, under=Ether, when={"type": 0x88B5}):
@@ -149,9 +151,9 @@ COUNTED = {  # arithmetic on conditions, which are 0 or 1
 @pytest.mark.parametrize("engine", ["rows", "loops"])
 @pytest.mark.parametrize("name", COUNTED)
 def test_rules_count_conditions(name: str, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traces.loops, "compiled", wrapping)
-    monkeypatch.setattr(traces.loops, "available", lambda: True)
-    monkeypatch.setattr(traces.ScanEngines, "_in_loops", lambda traces, source: engine == "loops")
+    monkeypatch.setattr(scan_engines.loops, "compiled", wrapping)
+    monkeypatch.setattr(scan_engines.loops, "available", lambda: True)
+    monkeypatch.setattr(scan_engines.ScanEngines, "_in_loops", lambda self, source: engine == "loops")
     number = COUNTED[name](field("a"), field("b"))
     with bindings():
 
@@ -183,8 +185,8 @@ def test_rules_count_conditions(name: str, engine: str, monkeypatch: pytest.Monk
 def test_a_field_that_is_absent_names_no_header_and_a_subclass_counts_as_its_base(
     engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(traces.loops, "compiled", wrapping)
-    monkeypatch.setattr(traces.loops, "available", lambda: True)
+    monkeypatch.setattr(scan_engines.loops, "compiled", wrapping)
+    monkeypatch.setattr(scan_engines.loops, "available", lambda: True)
     with bindings():
 
         class Lower(Header, under=Ether, when={"type": 0x88B5}):

@@ -58,7 +58,7 @@ from packetlab import (
 )
 from packetlab.bulk.columns import column
 from packetlab.bulk.scan_loop import loop_source
-from packetlab.capture.tables import engines as traces
+from packetlab.capture.tables import engines as scan_engines
 from packetlab.capture.tables.columns import Columns, frame_column
 from packetlab.declare.registry import bind
 from packetlab.protocols.link import PPP
@@ -92,25 +92,25 @@ def test_of_many_questions_the_one_that_comes_between_stays_written(monkeypatch:
         written.extend(request)
         return request
 
-    monkeypatch.setattr(traces, "REMEMBERED", 4)
-    monkeypatch.setattr(traces, "_known", {})
+    monkeypatch.setattr(scan_engines, "REMEMBERED", 4)
+    monkeypatch.setattr(scan_engines, "_known", {})
     for number in range(12):
         for request in ("again", number):
-            traces._written(write, UDP, [request])  # type: ignore[list-item]
-    assert written == ["again", *range(12)] and len(traces._known) == 4
+            scan_engines._written(write, UDP, [request])  # type: ignore[list-item]
+    assert written == ["again", *range(12)] and len(scan_engines._known) == 4
 
 
 def test_without_a_compiler_no_loop_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traces, "loop_source", None)
+    monkeypatch.setattr(scan_engines, "loop_source", None)
     assert Capture(CORPUS / "web.pcap").table("tcp.dport", engine="rows").read().rows == 24
-    monkeypatch.setattr(traces.loops, "available", lambda: False)
+    monkeypatch.setattr(scan_engines.loops, "available", lambda: False)
     assert Capture(CORPUS / "web.pcap").table("tcp.sport").read().rows == 24
 
 
 def test_a_query_made_again_is_written_once_and_anew_after_a_binding(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[Any] = []
-    write = traces.rows_trace
-    monkeypatch.setattr(traces, "rows_trace", lambda *request: written.append(request) or write(*request))
+    write = scan_engines.rows_trace
+    monkeypatch.setattr(scan_engines, "rows_trace", lambda *request: written.append(request) or write(*request))
     with bindings():
         capture = Capture.of([Frame(bytes(Ether(type=0x88B5)) + bytes(UDP(dport=9)))])
         for _ in range(3):
@@ -124,8 +124,8 @@ def test_a_query_made_again_is_written_once_and_anew_after_a_binding(monkeypatch
 
 @pytest.fixture
 def loops_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traces.loops, "compiled", plainly)
-    monkeypatch.setattr(traces.loops, "available", lambda: True)
+    monkeypatch.setattr(scan_engines.loops, "compiled", plainly)
+    monkeypatch.setattr(scan_engines.loops, "available", lambda: True)
 
 
 def agree(capture: Capture, names: tuple[Any, ...], engine: str) -> Columns:
@@ -232,12 +232,12 @@ def test_columns_of_built_and_broken_packets(engine: str, seed: int) -> None:
         whole = len(raw)
         kept = raw[: noise.choice((whole, whole, noise.randrange(whole)))]
         frames.append(Frame(bytes(kept), number, wire_length=noise.choice((whole, len(kept)))))
-    kept_compiled, kept_available = traces.loops.compiled, traces.loops.available
-    traces.loops.compiled, traces.loops.available = plainly, lambda: True  # type: ignore[assignment]
+    kept_compiled, kept_available = scan_engines.loops.compiled, scan_engines.loops.available
+    scan_engines.loops.compiled, scan_engines.loops.available = plainly, lambda: True  # type: ignore[assignment]
     try:
         agree(Capture.of(frames), MANY[:40] if seed % 2 else MANY[30:], engine)
     finally:
-        traces.loops.compiled, traces.loops.available = kept_compiled, kept_available
+        scan_engines.loops.compiled, scan_engines.loops.available = kept_compiled, kept_available
 
 
 class Reading(Header):

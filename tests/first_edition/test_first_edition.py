@@ -128,6 +128,8 @@ def test_the_old_names_of_a_host_and_of_its_connections_warn() -> None:
     for host in (a, local):
         with pytest.warns(DeprecationWarning, match="Host.xns_octets is now xns_bytes"):
             assert host.xns_octets() == host.xns_bytes()
+        with pytest.warns(DeprecationWarning, match="Host.story is now recent_frames"):
+            assert host.story() == host.recent_frames()
     with pytest.warns(DeprecationWarning, match=r"Connection.shut is now sender.shut"):
         assert Connection(pl.XNSAddress(1, 2, 3), pl.XNSAddress(1, 4, 5), 1).shut is False
 

@@ -207,7 +207,7 @@ class Columns(Shown):
                     self._values[name][rows][~valid] = 0
 
     def targets(self, columns: list[Column], at: int, rows: int) -> list[Any]:
-        """Return the arrays that a trace fills in (see `bulk.scan_loop`) for some rows from `at` on."""
+        """Return the arrays that a scan fills in (see `bulk.scan_loop`) for some rows from `at` on."""
         import numpy as np
 
         part = slice(at, at + rows)

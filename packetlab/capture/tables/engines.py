@@ -70,15 +70,15 @@ class ScanEngines:
         """Return what goes over packets that begin as the link type says, None where that is not known."""
         if linktype not in self._by_type:
             first = first_header(linktype)
-            trace: Callable[..., Any] | None = None
+            scan: Callable[..., Any] | None = None
             if first is not None:
                 source = _written(loop_source, first, self.queries) if self._may_loop else ""
                 if source and self._in_loops(source):
                     loops.compiled(loops.RECORDS)  # so that the way from frame to frame is quick too
-                    trace = _by_loop(loops.compiled(source))
+                    scan = _by_loop(loops.compiled(source))
                 else:
-                    trace = _written(rows_trace, first, self.queries)
-            self._by_type[linktype] = trace
+                    scan = _written(rows_trace, first, self.queries)
+            self._by_type[linktype] = scan
         return self._by_type[linktype]
 
     @property
@@ -113,21 +113,21 @@ class ScanEngines:
     def _over(
         self, linktype: int, data: Any, starts: Any, sizes: Any, missing: Any, unfit: Any, arrays: Sequence[Any]
     ) -> None:
-        trace = self.of(linktype)
-        if trace is None:
+        scan = self.of(linktype)
+        if scan is None:
             unfit[:] = True
         else:
-            trace(data, starts, sizes, missing, unfit, *arrays)
+            scan(data, starts, sizes, missing, unfit, *arrays)
 
 
 def _by_loop(loop: Callable[..., Any]) -> Callable[..., Any]:
     import numpy as np
 
-    def trace(data: Any, starts: Any, sizes: Any, missing: Any, *arrays: Any) -> None:
+    def scan(data: Any, starts: Any, sizes: Any, missing: Any, *arrays: Any) -> None:
         read = [np.ascontiguousarray(array) for array in (data, starts, sizes, missing)]
         loop(len(starts), *read, *(array.reshape(-1) for array in arrays))
 
-    return trace
+    return scan
 
 
 class FieldFilter:
@@ -140,7 +140,7 @@ class FieldFilter:
         self.test, self.capture_size = test, capture_size
         self._conditions = test.matches()
         self._matches = list(dict.fromkeys(one for one in self._conditions if isinstance(one, Match)))
-        self._traces = ScanEngines(self._matches, None, capture_size)
+        self._engines = ScanEngines(self._matches, None, capture_size)
 
     @staticmethod
     def able(test: object) -> bool:
@@ -155,7 +155,7 @@ class FieldFilter:
         import numpy as np
 
         found = {match: np.zeros(len(batch), bool) for match in self._matches}
-        unfit = self._traces.go(batch, list(found.values())) if found else []
+        unfit = self._engines.go(batch, list(found.values())) if found else []
         answers = [found[one] if isinstance(one, Match) else _about(one, batch) for one in self._conditions]
         passed: NDArray[np.bool_] = self.test.combined(iter(answers))
         for row in unfit:

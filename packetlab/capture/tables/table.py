@@ -131,7 +131,7 @@ class Decoder:
     def __init__(self, columns: list[AnyColumn], engine: str | None, capture_size: int | None, rows: int) -> None:
         self.columns, self.room = columns, max(1, rows)
         self.wired = [one for one in columns if isinstance(one, Column)]
-        self.traces = ScanEngines(self.wired, engine, capture_size)
+        self.engines = ScanEngines(self.wired, engine, capture_size)
         self.block: Columns | None = None
         self.filled = 0
 
@@ -157,7 +157,7 @@ class Decoder:
         block.about(batch, at)
         if self.wired:
             arrays = block.targets(self.wired, at, count)
-            packets = {row: batch.frame(row).packet() for row in self.traces.go(batch, arrays)}
+            packets = {row: batch.frame(row).packet() for row in self.engines.go(batch, arrays)}
             block.faults += sum(any(not fault.cut for fault in packet.faults) for packet in packets.values())
             block.settle(self.wired, batch, arrays, packets)
         self.filled += count

@@ -5,7 +5,7 @@
     decoders                         `deep`: application data, read by their decoders
     scapy_decoders, dpkt_decoders    how each is called for that; `decoder_tables` which fits
     scapy_classes, scapy_loaded      scapy's own classes, found and called; what of scapy is imported
-    counterparts                     which of their classes stand for which of our headers
+    counterparts                     which of their classes stand for which of our headers; what both bridges share
 
 Only files named scapy... import scapy. Begin with `dpkt_bridge`.
 

@@ -1,9 +1,15 @@
-"""Which classes of scapy and dpkt stand for which of our headers."""
+"""What both bridges share: which classes of scapy and dpkt stand for which of our headers, and how values are read for theirs."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from packetlab.declare.fields import REQUIRED, Field
 from packetlab.packet.packet import Header
 from packetlab.protocols import icmp, ip, link, transport, tunnels
+
+if TYPE_CHECKING:
+    from packetlab.declare.declaration import AnyHeader
 
 # Classes whose bytes begin as one of our headers does. The first of each library is the one that `export` turns ours into.
 COUNTERPARTS = {
@@ -60,3 +66,14 @@ def _counterpart(kind: type) -> type[Header] | None:
                 found: type[Header] = next(getattr(m, name) for m in modules if hasattr(m, name))
                 return found
     return None
+
+
+def read_items(header: AnyHeader, f: Field) -> Any:
+    """Return the raw value of a field of `header`, repeated headers looked into; None where it is absent."""
+    raw = getattr(header, f.slot)
+    return header._items_of(f) if f.kind.wire == "items" and raw is not None else raw
+
+
+def is_required(f: Field) -> bool:
+    """Whether a field has neither default nor rule nor condition: zero until it is given, as scapy and dpkt have it."""
+    return f.default is REQUIRED and f.condition is None

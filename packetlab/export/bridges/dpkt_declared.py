@@ -18,8 +18,7 @@ from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.plan import Fixed
 from packetlab.escaping import printable
-from packetlab.export.bridges.counterparts import COUNTERPARTS, counterpart
-from packetlab.export.values import is_required, read_items
+from packetlab.export.bridges.counterparts import COUNTERPARTS, counterpart, is_required, read_items
 from packetlab.packet.header import own_doc
 from packetlab.packet.packet import Header
 

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from packetlab.export.bridges.counterparts import COUNTERPARTS, counterpart
+from packetlab.export.bridges.counterparts import COUNTERPARTS, counterpart, read_items
 from packetlab.export.bridges.scapy_classes import decode, link_class
 from packetlab.export.bridges.scapy_declared import is_own, names_of, native, scapy_class
 from packetlab.export.bridges.scapy_fields import to_scapy_value
 from packetlab.export.bridges.scapy_loaded import asked_for, guessing, load
-from packetlab.export.values import read_items
 from packetlab.packet.coerce import as_packet
 from packetlab.packet.foreign import library
 from packetlab.packet.packet import Header, Packet

@@ -15,10 +15,9 @@ from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
 from packetlab.errors import BuildError
 from packetlab.escaping import printable
-from packetlab.export.bridges.counterparts import COUNTERPARTS, DECLARED, counterpart
+from packetlab.export.bridges.counterparts import COUNTERPARTS, DECLARED, counterpart, is_required, read_items
 from packetlab.export.bridges.scapy_fields import from_scapy_value, scapy_field, to_scapy_value
 from packetlab.export.bridges.scapy_loaded import load
-from packetlab.export.values import is_required, read_items
 from packetlab.packet.header import own_doc
 from packetlab.packet.packet import Header
 

@@ -15,7 +15,7 @@ from packetlab.declare.addresses import XNSAddress, xns_bytes
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.kinds import Kind
 from packetlab.escaping import printable
-from packetlab.export.values import is_required
+from packetlab.export.bridges.counterparts import is_required
 
 if TYPE_CHECKING:
     from packetlab.packet.packet import Header

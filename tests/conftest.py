@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -61,6 +61,12 @@ def tshark() -> Callable[..., list[list[str]]]:
         return [line.split("\t") for line in done.stdout.splitlines()]
 
     return ask
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file() -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Leave out looking for doctests in the tests: there are none, and each file would be imported and gone through twice."""
+    return [one for one in (yield) if not isinstance(one, pytest.Module) or type(one) is pytest.Module]
 
 
 def pytest_collection_finish() -> None:

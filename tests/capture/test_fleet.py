@@ -33,6 +33,8 @@ from packetlab.capture.index import part, splits
 from packetlab.capture.tables.columns import Columns
 from packetlab.capture.tables.table import Table
 from packetlab.declare.registry import bind
+from tests.capture import fleet_jobs
+from tests.capture.fleet_jobs import count_and_process, divide, leave
 from tests.conftest import CORPUS, ROOT
 from tests.growth import steps
 
@@ -166,13 +168,6 @@ def test_where_there_is_room_for_few_processes_the_work_is_done_all_the_same(bes
     assert done.stdout.split() == ["25"] * 8, done.stderr
 
 
-def leave(code: int) -> None:
-    assert multiprocessing.parent_process() is not None, "a job that ends its worker is done here"
-    if code < 0:
-        os.kill(os.getpid(), -code)
-    os._exit(code)
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.usefixtures("beside")
@@ -191,25 +186,6 @@ def test_a_job_that_ends_its_worker_is_an_error_and_is_not_done_again_here(code:
     assert multiprocessing.active_children() == children
 
 
-class Unread(Exception):
-    """An error that can be written and not read."""
-
-    def __init__(self, one: int, two: int) -> None:
-        super().__init__(one)
-
-
-def unread() -> None:
-    raise Unread(1, 2)
-
-
-class Noteless(Exception):
-    add_note = None  # type: ignore[assignment]
-
-
-def noteless() -> None:
-    raise Noteless(1)
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.usefixtures("beside")
@@ -217,15 +193,15 @@ def test_what_cannot_go_to_a_worker_or_come_from_it_is_an_error_of_its_job() -> 
     with Pool(2) as pool:
         no_task = pool.submit(bool, threading.Lock())
         no_result = pool.submit(eval, "lambda: 1")
-        no_error = pool.submit(eval, "__import__('tests.capture.test_fleet', fromlist='unread').unread()")
-        no_note = pool.submit(eval, "__import__('tests.capture.test_fleet', fromlist='noteless').noteless()")
+        no_error = pool.submit(eval, "__import__('tests.capture.fleet_jobs', fromlist='unread').unread()")
+        no_note = pool.submit(eval, "__import__('tests.capture.fleet_jobs', fromlist='noteless').noteless()")
         leaving = pool.submit(sys.exit, 3)
         raising = pool.submit(divmod, "1")
         for promise, error in (
             (no_task, TypeError),
             (no_result, Exception),
             (no_error, TypeError),
-            (no_note, Noteless),
+            (no_note, fleet_jobs.Noteless),
             (leaving, SystemExit),
         ):
             with pytest.raises(error):
@@ -362,10 +338,6 @@ def test_a_cluster_does(folder: Path, large: Path, tmp_path: Path) -> None:
         check_table(scan(large / "cut-a.pcap", executor=client, batch_bytes=1 << 19), [large / "cut-a.pcap"])
 
 
-def count_and_process(capture: Capture) -> dict[str, int]:
-    return {"frames": capture.count(), "process": os.getpid()}
-
-
 @pytest.mark.slow
 def test_functions_of_captures_and_their_failures(folder: Path) -> None:
     fleet = scan(folder, workers=2, batch_bytes=4000)
@@ -374,10 +346,6 @@ def test_functions_of_captures_and_their_failures(folder: Path) -> None:
     assert [Path(f.path).name for f in fleet.failures] == ["zz-cut.pcap", "zz-empty.pcap", "zz-text.pcapng"]
     assert list(fleet.map(divide)) == [] and "ZeroDivisionError" in fleet.failures[0].error
     assert "of divide" in str(fleet.failures[0])
-
-
-def divide(capture: Capture) -> float:
-    return 1 / 0
 
 
 @pytest.mark.slow

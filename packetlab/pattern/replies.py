@@ -11,6 +11,7 @@ from functools import lru_cache
 from itertools import product, zip_longest
 from typing import NamedTuple
 
+from packetlab.codec.encode import field_bytes
 from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Expr, If, OneOf, Op, Side
@@ -27,8 +28,13 @@ class Pair:
 
     def side(self, side: str, name: str) -> int:
         """Return the value of a field as a number, 0 where it is absent."""
-        raw = _raw(self.headers[side], name)
-        return raw if isinstance(raw, int) else int.from_bytes(raw, "big") if isinstance(raw, bytes) else 0
+        header = self.headers[side]
+        raw = _raw(header, name)
+        if raw is None or header is None:
+            return 0
+        f = header._by_name[name]
+        value = f.kind.compared(raw)
+        return value if isinstance(value, int) else int.from_bytes(field_bytes(f, raw), "big")
 
     def text(self, leaf: Side) -> str:
         """Return a field and its value, for a person."""

@@ -651,3 +651,22 @@ def test_a_printed_declaration_is_a_class_body() -> None:
         assert pl.describe(Y)["fields"][0]["default"] == {"packet": "03"}
         with pytest.raises(DeclareError, match="a default that is a number, a text or bytes"):
             class_body(pl.describe(Y))
+
+
+@pytest.mark.parametrize(
+    "kind, some", [(Text(), "abc"), (Line(), [b"a", b"b", b"c"]), (Reversed(), [1, 2, 3]), (Negative(), [1, 2, 3])],
+    ids=["str", "bytes", "fixed", "number"],
+)  # fmt: skip
+def test_what_answers_what_goes_by_values(kind: Any, some: Any) -> None:
+    one, two, three = some
+    with bindings():
+        rule = (pl.request.name == pl.reply.name) & (pl.reply.turn > pl.request.turn)
+
+        class X(Header, under=Ether, when={"type": 0x88B6}, answers=rule):
+            turn: Annotated[Any, kind] = one
+            name: Annotated[Any, kind] = one
+
+        asked = Ether() / X(turn=two)
+        assert (Ether() / X(turn=three)).answers(asked)
+        for other in (X(turn=three, name=two), X(turn=one), X(turn=two)):
+            assert not (Ether() / other).answers(asked)

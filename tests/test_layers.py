@@ -50,7 +50,7 @@ PURE = ("declare", "codec", "packet", "pattern", "protocols", "bulk", "schema", 
 IMPURE = {"socket", "time", "random", "os", "threading", "asyncio", "subprocess", "select", "scapy", "dpkt"}
 SHARED = {("packetlab.declare.registry", "threading")}
 """What the threads of a program have in common: declarations, which take a lock."""
-TWICE = {"Lab", "SimHost", "SimNetwork", "Piece", "State"}
+TWICE = {"Lab", "SimHost", "SimNetwork", "Piece"}
 """Names that two classes have: networks below sockets and with them; the others are to go."""
 VAGUE = {"utils", "common", "helpers", "misc", "base", "core", "compat"}
 

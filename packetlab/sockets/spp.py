@@ -10,7 +10,7 @@ from typing import Self
 from packetlab.declare.addresses import XNSAddress
 from packetlab.engine.xns.spp import ATTENTION, END_OF_MESSAGE, LARGEST, SYSTEM, Connection
 from packetlab.engine.xns.spp_listener import Listener, Placeholder
-from packetlab.engine.xns.spp_states import State
+from packetlab.engine.xns.spp_states import SPPState
 from packetlab.errors import PacketlabError, SocketMisuse, broken, deliberate, unbuildable
 from packetlab.network.host import NetworkHost
 from packetlab.packet.packet import Packet
@@ -111,9 +111,9 @@ class SPPSocket(Socket):
         return self._connection.remote if self._connection is not None else None
 
     @property
-    def state(self) -> State:
+    def state(self) -> SPPState:
         """Where the connection is in its life."""
-        return self._connection.state if self._connection is not None else State.IDLE
+        return self._connection.state if self._connection is not None else SPPState.IDLE
 
     @property
     def ended(self) -> bool:
@@ -182,7 +182,7 @@ class SPPSocket(Socket):
         if connection is None or connection.error is not None:
             self._connecting = False
             raise self._lost(connection) if connection else broken(ConnectionAbortedError, f"{self}: closed")
-        return None if connection.state in (State.REQUESTED, State.ANSWERED) else True
+        return None if connection.state in (SPPState.REQUESTED, SPPState.ANSWERED) else True
 
     def listen(self, backlog: int = 5, *, own_sockets: bool | None = None) -> None:
         """Take connections.
@@ -324,7 +324,7 @@ class SPPSocket(Socket):
     # Data ---------------------------------------------------------------------------------------------------
 
     def _open(self, verb: str) -> Connection:
-        connected = self._connection is not None and self._connection.state is not State.REQUESTED
+        connected = self._connection is not None and self._connection.state is not SPPState.REQUESTED
         self._need(connected, ENOTCONN, verb, "a connected socket", "one that is not", CONNECT)
         assert self._connection is not None
         return self._connection
@@ -435,7 +435,7 @@ class SPPSocket(Socket):
                 if connection.owes:
                     self.host.schedule(connection)  # the window has reopened
                 return (packet,)
-            if connection.ended or connection.state is State.CLOSED:
+            if connection.ended or connection.state is SPPState.CLOSED:
                 return (None,)
             if connection.error is not None:
                 raise self._lost(connection)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 from packetlab.engine.xns.spp import Connection
-from packetlab.engine.xns.spp_states import State
+from packetlab.engine.xns.spp_states import SPPState
 from packetlab.errors import broken, deliberate
 from packetlab.network.host import NetworkHost
 from packetlab.packet.packet import Packet
@@ -83,7 +83,7 @@ class StreamSocket(SPPSocket):
         data = b"".join(map(_bytes_of, rest))
         if data:
             return data
-        if connection.ended or connection.state is State.CLOSED:
+        if connection.ended or connection.state is SPPState.CLOSED:
             return b""
         if connection.error is not None:
             raise self._lost(connection)
@@ -107,7 +107,7 @@ class StreamSocket(SPPSocket):
         connection = self._open("write")
         if connection.error is not None:
             raise self._lost(connection)
-        if connection.state not in (State.OPEN, State.ANSWERED):
+        if connection.state not in (SPPState.OPEN, SPPState.ANSWERED):
             raise broken(ConnectionResetError, f"{self}: the peer has ended")
         taken = 0
         while taken < len(data) and connection.unsent < QUEUE:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from packetlab import IDP, SPP, Control, XNSAddress, dissect
 from packetlab.engine.xns.spp import Connection
-from packetlab.engine.xns.spp_states import State
+from packetlab.engine.xns.spp_states import SPPState
 
 SECOND = 10**9
 HERE, THERE = XNSAddress(1, 0x02000000000A, 3000), XNSAddress(1, 0x02000000000B, 777)
@@ -63,5 +63,5 @@ def opened(alloc: int = 7, **how) -> Peer:
     peer.connection.connect(0)
     assert [header.control for header in peer.hears()] == [SYSTEM | ACK]
     assert [header.control for header in peer.says(SYSTEM | ACK, alloc=alloc)] == [SYSTEM]
-    assert peer.connection.state is State.OPEN
+    assert peer.connection.state is SPPState.OPEN
     return peer

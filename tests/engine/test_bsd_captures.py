@@ -7,7 +7,7 @@ import pytest
 from packetlab import IDP, SPP, Capture, Control, Error, Ignored, Node, Packet, XNSAddress, dissect
 from packetlab.engine.xns.spp import Attention, Connection, PeerEnded
 from packetlab.engine.xns.spp_listener import Listener
-from packetlab.engine.xns.spp_states import State
+from packetlab.engine.xns.spp_states import SPPState
 from packetlab.network.carriers import EthernetFraming, IPFraming, SnapFraming
 from tests.conftest import CORPUS
 
@@ -66,7 +66,7 @@ def test_as_the_server_of_a_bsd_client() -> None:
     assert listener.accept() is None
     assert host.feed(3) == []
     connection = listener.accept()
-    assert connection is not None and connection.state is State.OPEN
+    assert connection is not None and connection.state is SPPState.OPEN
     (ack,) = host.feed(4)
     assert said(ack) == (SYSTEM, 0, 1, 1, 0, 1)
     (ack,) = host.feed(6)
@@ -77,10 +77,10 @@ def test_as_the_server_of_a_bsd_client() -> None:
     (reply,) = host.feed(8)
     # END-REPLY: takes the next number, which with us is 0, since nothing was sent before; it acknowledges the END.
     assert said(reply)[1:] == (255, 1, 1, 0, 3) and PeerEnded in map(type, host.events)
-    assert connection.state is State.DALLYING
-    assert host.feed(11) == [] and connection.state is State.DALLYING
+    assert connection.state is SPPState.DALLYING
+    assert host.feed(11) == [] and connection.state is SPPState.DALLYING
     host.feed(12)
-    assert connection.state is State.CLOSED and connection.error is None
+    assert connection.state is SPPState.CLOSED and connection.error is None
     # Whatever comes now is of a connection that is gone.
     (error,) = host.feed(4)
     assert error[Error].number == 2 and error[IDP].dst == CLIENT
@@ -101,7 +101,7 @@ def test_as_the_client_of_a_bsd_server() -> None:
     # A BSD host sends the very same, but for what it allows: 5 packets there, and 5 here.
     assert bytes(request) == bytes(bsd(1))
     (third,) = host.feed(2)
-    assert bytes(third) == bytes(bsd(3)) and connection.state is State.OPEN
+    assert bytes(third) == bytes(bsd(3)) and connection.state is SPPState.OPEN
     connection.send(b"hello", end_of_message=True)
     (hello,) = host.touch(connection)
     assert bytes(hello) == bytes(bsd(4))
@@ -113,10 +113,10 @@ def test_as_the_client_of_a_bsd_server() -> None:
     connection.close(host.now)
     (end,) = host.touch(connection)
     assert said(end) == said(bsd(8))
-    assert host.feed(9) == [] and connection.state is State.ENDING
+    assert host.feed(9) == [] and connection.state is SPPState.ENDING
     (last,) = host.feed(10)
     # The last END-REPLY asks for nothing, as Xerox has it; BSD's program, which the kernel makes ask, is alone there.
-    assert said(last)[1:] == said(bsd(12))[1:] and connection.state is State.CLOSED and connection.error is None
+    assert said(last)[1:] == said(bsd(12))[1:] and connection.state is SPPState.CLOSED and connection.error is None
     # BSD acknowledges it, to a socket that is gone; a late write then draws the Error that BSD itself sends, byte by byte.
     host.feed(13)
     assert any(isinstance(event, Ignored) for event in host.events)

@@ -12,7 +12,7 @@ from packetlab import IDP, PEX, RIP, SPP, Capture, Control, Node, Packet, SimNet
 from packetlab.engine.xns.pex import Exchange, Responder
 from packetlab.engine.xns.spp import Connection
 from packetlab.engine.xns.spp_listener import Listener
-from packetlab.engine.xns.spp_states import State
+from packetlab.engine.xns.spp_states import SPPState
 from packetlab.network.carriers import EthernetFraming
 from tests.conftest import CORPUS
 
@@ -96,7 +96,7 @@ def test_as_the_server_of_a_dodo_client() -> None:
             stand.says()
     assert heard == dump_expression(packets, CLIENT) and len(heard) == 22
     assert connection is not None and connection.ended and connection.error is None
-    assert connection.state in (State.DALLYING, State.CLOSED)
+    assert connection.state in (SPPState.DALLYING, SPPState.CLOSED)
 
 
 def test_as_the_client_of_a_dodo_server() -> None:
@@ -124,7 +124,7 @@ def test_as_the_client_of_a_dodo_server() -> None:
         stand.says()
     assert connection.remote.socket == packets[1][IDP].src.socket  # learned from the answer
     assert heard == dump_expression(packets, SERVER) and sent == dump_expression(packets, CLIENT)
-    assert connection.error is None and connection.state is State.CLOSED
+    assert connection.error is None and connection.state is SPPState.CLOSED
 
 
 # Packet exchange: a request to everybody, and what Dodo's services (time, and where the Clearinghouse is) answered -----

@@ -12,7 +12,7 @@ from packetlab import IDP, RIP, SPP, Capture, Control, Error, Node, RIPEntry, XN
 from packetlab.engine.xns.spp import Connection
 from packetlab.engine.xns.spp_events import Finished
 from packetlab.engine.xns.spp_listener import Listener
-from packetlab.engine.xns.spp_states import State
+from packetlab.engine.xns.spp_states import SPPState
 from packetlab.network.carriers import EthernetFraming
 from tests.conftest import CORPUS, amount
 
@@ -206,7 +206,7 @@ def test_connections_that_open_and_end_cost_as_much_as_there_are(own_sockets) ->
                 assert child is not None and child.ended
                 last = SPP(datastream=255, source_id=7, destination_id=id, seq=1, ack=1, alloc=9)
                 server.gets(bytes(head / last))
-                assert child.state is State.CLOSED
+                assert child.state is SPPState.CLOSED
             server.waits(60)
             assert server.kept() - before < 10
 
@@ -302,9 +302,9 @@ def test_whatever_a_peer_sends_raises_nothing_and_leaves_the_listener_to_others(
         for child in connections:
             while draw.random() < 0.8 and child.read() is not None:
                 pass
-            if child.state is State.OPEN and draw.random() < 0.1:
+            if child.state is SPPState.OPEN and draw.random() < 0.1:
                 child.send(b"x" * draw.randrange(100))
-            if child.state is State.OPEN and draw.random() < 0.01:
+            if child.state is SPPState.OPEN and draw.random() < 0.01:
                 child.close(server.now)
             server.node.touch(child)
         server.out()

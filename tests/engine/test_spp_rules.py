@@ -8,7 +8,7 @@ import pytest
 
 from packetlab import IDP, SPP, Error, LocalProtocolError, Timing, dissect
 from packetlab.engine.xns.spp import Attention, Connection, Finished, Opened
-from packetlab.engine.xns.spp_states import OVER, TABLE, Do, State, Trigger
+from packetlab.engine.xns.spp_states import OVER, TABLE, Do, SPPState, Trigger
 from tests.conftest import amount
 
 from .spp_pair import ACK, ATTENTION, EOM, HERE, OURS, SECOND, SYSTEM, THEIRS, THERE, Peer, opened
@@ -31,7 +31,7 @@ def test_a_request_is_repeated_with_growing_pauses_until_it_gives_up() -> None:
         0,
     )
     times = [0.0]
-    while peer.connection.state is State.REQUESTED:
+    while peer.connection.state is SPPState.REQUESTED:
         again = peer.waits()
         times += [peer.now / SECOND] * len(again)
         assert all(header == request for header in again)
@@ -58,14 +58,14 @@ def test_a_request_makes_an_answer_and_the_third_packet_opens(did) -> None:
     peer = Peer()
     (answer,) = peer.says(SYSTEM | ACK, did=did, alloc=4)
     assert (answer.control, answer.destination_id, answer.source_id) == (0xC0, THEIRS, OURS)
-    assert peer.connection.state is State.ANSWERED
+    assert peer.connection.state is SPPState.ANSWERED
     (again,) = peer.says(SYSTEM | ACK, did=did, alloc=4)
-    assert again == answer and peer.connection.state is State.ANSWERED
+    assert again == answer and peer.connection.state is SPPState.ANSWERED
     assert peer.waits() == [answer]  # nobody answered: once more
-    assert peer.says(SYSTEM, alloc=4) == [] and peer.connection.state is State.OPEN
+    assert peer.says(SYSTEM, alloc=4) == [] and peer.connection.state is SPPState.OPEN
     # A repeat that comes late is answered, and changes nothing.
     (late,) = peer.says(SYSTEM | ACK, did=did, alloc=4)
-    assert late.control == 0xC0 and peer.connection.state is State.OPEN
+    assert late.control == 0xC0 and peer.connection.state is SPPState.OPEN
 
 
 def test_the_first_data_packet_may_open_and_is_not_lost() -> None:
@@ -73,7 +73,7 @@ def test_the_first_data_packet_may_open_and_is_not_lost() -> None:
     (answer,) = peer.says(ACK | EOM, did=0, data=b"at once")
     assert answer.ack == 1
     peer.says(ACK, seq=1, data=b"then")
-    assert peer.connection.state is State.OPEN
+    assert peer.connection.state is SPPState.OPEN
     assert [peer.connection.read().payload for _ in range(2)] == [b"at once", b"then"]
 
 
@@ -85,7 +85,7 @@ def test_an_answer_from_another_host_or_for_another_id_is_ignored() -> None:
     assert "ids" in peer.ignored()[0]
     peer.source = THERE._replace(host=0x02000000000C)
     peer.says(SYSTEM | ACK)
-    assert peer.connection.state is State.REQUESTED and "ids" in peer.ignored()[0]
+    assert peer.connection.state is SPPState.REQUESTED and "ids" in peer.ignored()[0]
 
 
 def test_ids_are_checked_once_a_connection_is_open() -> None:
@@ -164,7 +164,7 @@ def test_a_shut_window_is_probed_and_a_lost_update_found() -> None:
         (probe,) = peer.waits()
         assert probe.control == SYSTEM | ACK and probe.seq == 0
         assert peer.says(SYSTEM, alloc=-1) == []  # alive, and still shut: this may go on for ever
-    assert peer.connection.state is State.OPEN
+    assert peer.connection.state is SPPState.OPEN
     assert [header.control for header in peer.says(SYSTEM, alloc=0)] == [ACK]
 
 
@@ -204,7 +204,7 @@ def test_what_is_not_acknowledged_is_sent_again_with_growing_pauses_and_given_up
     peer.connection.send(b"lost")
     peer.hears()
     times, start = [], peer.now
-    while peer.connection.state is State.OPEN:
+    while peer.connection.state is SPPState.OPEN:
         peer.waits()
         times += [(peer.now - start) / SECOND for data in peer.data() if data == b"lost"]
     assert times == [1, 3, 7, 15]
@@ -277,24 +277,24 @@ def test_a_close_goes_behind_the_data_and_ends_with_the_last_end_reply() -> None
     peer.connection.send(b"last")
     peer.connection.close(0)
     assert [header.datastream for header in peer.hears()] == [0, END]
-    assert peer.says(SYSTEM, ack=2) == [] and peer.connection.state is State.ENDING
+    assert peer.says(SYSTEM, ack=2) == [] and peer.connection.state is SPPState.ENDING
     (last,) = peer.says(EOM | ACK, datastream=END_REPLY, seq=0, ack=2)
     assert (last.datastream, last.control, last.seq, last.ack) == (END_REPLY, EOM, 2, 1)
-    assert peer.connection.state is State.CLOSED and peer.connection.next_timeout() is None
+    assert peer.connection.state is SPPState.CLOSED and peer.connection.next_timeout() is None
 
 
 @pytest.mark.parametrize("control", [0, EOM, ACK | EOM], ids=hex)
 def test_an_end_is_answered_in_its_turn_and_dallies_five_seconds(control) -> None:
     peer = opened()
     peer.says(control, datastream=END, seq=1)  # ahead of its turn
-    assert peer.connection.state is State.OPEN
+    assert peer.connection.state is SPPState.OPEN
     (reply,) = peer.says(ACK, seq=0, data=b"before it")
     assert (reply.datastream, reply.ack) == (END_REPLY, 2) and peer.connection.ended
     assert peer.connection.read().payload == b"before it"
-    assert peer.says(SYSTEM, ack=1) == [] and peer.connection.state is State.DALLYING
+    assert peer.says(SYSTEM, ack=1) == [] and peer.connection.state is SPPState.DALLYING
     start = peer.now
     peer.waits()
-    assert peer.now - start == 5 * SECOND and peer.connection.state is State.CLOSED and peer.connection.error is None
+    assert peer.now - start == 5 * SECOND and peer.connection.state is SPPState.CLOSED and peer.connection.error is None
 
 
 def test_ends_that_cross_close_both_sides() -> None:
@@ -302,9 +302,9 @@ def test_ends_that_cross_close_both_sides() -> None:
     peer.connection.close(0)
     peer.hears()
     (reply,) = peer.says(EOM | ACK, datastream=END, seq=0, ack=0)
-    assert reply.datastream == END_REPLY and peer.connection.state is State.DALLYING
+    assert reply.datastream == END_REPLY and peer.connection.state is SPPState.DALLYING
     peer.says(EOM | ACK, datastream=END_REPLY, seq=1, ack=2)
-    assert peer.connection.state is State.CLOSED
+    assert peer.connection.state is SPPState.CLOSED
 
 
 def test_the_close_passes_the_congestion_window_as_it_passes_the_allocation() -> None:
@@ -324,13 +324,13 @@ def test_an_end_reply_that_waits_or_is_lost_is_sent_once_more_as_the_last_word()
     # Theirs overtook their END: both are taken in one go, and nothing of ours has answered either yet.
     peer.says(EOM, datastream=END_REPLY, seq=1, ack=1)
     (last,) = peer.says(EOM, datastream=END, seq=0, ack=1)
-    assert (last.datastream, last.seq, last.ack) == (END_REPLY, 1, 2) and peer.connection.state is State.CLOSED
+    assert (last.datastream, last.seq, last.ack) == (END_REPLY, 1, 2) and peer.connection.state is SPPState.CLOSED
     other = opened()
     other.connection.close(0)
     other.hears()
     (reply,) = other.says(EOM, datastream=END, seq=0, ack=0)
     (again,) = other.says(EOM, datastream=END_REPLY, seq=1, ack=0)
-    assert again.seq == reply.seq == 1 and other.connection.state is State.CLOSED
+    assert again.seq == reply.seq == 1 and other.connection.state is SPPState.CLOSED
 
 
 @pytest.mark.parametrize("data", [b"", b"unconfirmed"], ids=["nothing", "data"])
@@ -343,7 +343,7 @@ def test_a_peer_that_has_ended_and_is_gone_has_left_in_order(data) -> None:
     peer.hears()
     peer.says(EOM, datastream=END, seq=0, ack=0)
     peer.connection.troubled(peer.packets[0], 2, peer.now)
-    assert peer.connection.state is State.CLOSED and peer.connection.error is None
+    assert peer.connection.state is SPPState.CLOSED and peer.connection.error is None
 
 
 @pytest.mark.parametrize("ended", [True, False], ids=["after its END", "without one"])
@@ -378,27 +378,27 @@ def test_a_close_that_is_given_up_with_all_data_confirmed_has_lost_nothing(ended
     assert peer.connection.error is None and peer.connection.lost == 0
 
 
-@pytest.mark.parametrize("state", [State.OPEN, State.ENDING, State.DALLYING])
+@pytest.mark.parametrize("state", [SPPState.OPEN, SPPState.ENDING, SPPState.DALLYING])
 @pytest.mark.parametrize("confirmed", [0, 1, 2])
 def test_an_end_reply_that_confirms_less_than_all_data_is_no_close_in_order(state, confirmed) -> None:
     """Who answers an END has taken all before it (Internet Transport Protocols, section 7.5)."""
     peer = opened()
     peer.connection.send(b"one")
     peer.connection.send(b"two")
-    if state is State.DALLYING:
+    if state is SPPState.DALLYING:
         peer.says(EOM, datastream=END, seq=0, ack=0)
-    if state is State.ENDING:
+    if state is SPPState.ENDING:
         peer.connection.close(peer.now)
     peer.hears()
     assert peer.connection.state is state
-    said = peer.says(EOM, datastream=END_REPLY, seq=int(state is State.DALLYING), ack=confirmed)
+    said = peer.says(EOM, datastream=END_REPLY, seq=int(state is SPPState.DALLYING), ack=confirmed)
     if confirmed == 2:
-        assert peer.connection.state is State.CLOSED and peer.connection.error is None
+        assert peer.connection.state is SPPState.CLOSED and peer.connection.error is None
     else:
         assert isinstance(peer.connection.error, ConnectionResetError) and "confirming" in str(peer.connection.error)
         assert peer.connection.lost == 2 - confirmed
     # The other end has its answer either way.
-    assert [header.datastream for header in said] == ([END_REPLY] if state is not State.OPEN else [])
+    assert [header.datastream for header in said] == ([END_REPLY] if state is not SPPState.OPEN else [])
 
 
 def test_a_peer_that_is_gone_without_an_end_has_lost_what_it_did_not_confirm_and_no_more() -> None:
@@ -439,7 +439,7 @@ def test_a_lost_end_and_a_lost_end_reply_are_repeated() -> None:
     assert [header.datastream for header in peer.waits()] == [END]
     peer.says(SYSTEM, ack=1)  # the END arrived, its reply does not: ask
     (probe,) = peer.waits()
-    assert probe.control == SYSTEM | ACK and peer.connection.state is State.ENDING
+    assert probe.control == SYSTEM | ACK and peer.connection.state is SPPState.ENDING
     other = opened()
     other.says(EOM, datastream=END, seq=0)
     assert [header.datastream for header in other.waits()] == [END_REPLY]
@@ -470,13 +470,13 @@ def test_a_quiet_link_is_kept_alive_for_a_day() -> None:
         assert probe.control == SYSTEM | ACK
         peer.says(SYSTEM)
         probes += 1
-    assert probes == 24 * 3600 // 75 and peer.connection.state is State.OPEN
+    assert probes == 24 * 3600 // 75 and peer.connection.state is SPPState.OPEN
 
 
 def test_a_dead_peer_is_noticed_on_a_quiet_link() -> None:
     peer = opened(timing=Timing(keep_alive=10, give_up=30))
     start = peer.now
-    while peer.connection.state is State.OPEN:
+    while peer.connection.state is SPPState.OPEN:
         peer.waits()
     assert peer.now - start <= 30 * SECOND + 1 and isinstance(peer.connection.error, ConnectionAbortedError)
 
@@ -489,23 +489,23 @@ def test_time_in_which_nobody_drove_the_engine_is_no_silence_of_the_peer() -> No
             peer.connection.send(b"x")
             peer.hears()
         peer.waits(3600)
-        assert peer.connection.state is State.OPEN
+        assert peer.connection.state is SPPState.OPEN
         peer.says(SYSTEM, ack=len(wish) and 1)
         peer.waits(9)
-        assert peer.connection.state is State.OPEN
+        assert peer.connection.state is SPPState.OPEN
 
 
 # The table -------------------------------------------------------------------------------------------------------
 
 WAYS = {
-    State.IDLE: lambda: Peer(),
-    State.REQUESTED: lambda: query(),
-    State.ANSWERED: lambda: was_asked(),
-    State.OPEN: lambda: opened(),
-    State.ENDING: lambda: ending(),
-    State.DALLYING: lambda: dallying(),
-    State.CLOSED: lambda: closed(),
-    State.ABORTED: lambda: aborted(),
+    SPPState.IDLE: lambda: Peer(),
+    SPPState.REQUESTED: lambda: query(),
+    SPPState.ANSWERED: lambda: was_asked(),
+    SPPState.OPEN: lambda: opened(),
+    SPPState.ENDING: lambda: ending(),
+    SPPState.DALLYING: lambda: dallying(),
+    SPPState.CLOSED: lambda: closed(),
+    SPPState.ABORTED: lambda: aborted(),
 }
 
 
@@ -548,7 +548,7 @@ def aborted() -> Peer:
 
 
 @pytest.mark.parametrize("step", Trigger, ids=lambda step: step.value)
-@pytest.mark.parametrize("state", State, ids=lambda state: state.value)
+@pytest.mark.parametrize("state", SPPState, ids=lambda state: state.value)
 def test_the_table_says_what_every_step_does_in_every_state(state, step) -> None:
     connection: Connection = WAYS[state]().connection
     assert connection.state is state
@@ -556,7 +556,7 @@ def test_the_table_says_what_every_step_does_in_every_state(state, step) -> None
     do, after = TABLE.get((state, step), (Do.NOTHING, state))
     if do is not Do.FAIL_UNLESS_DONE:
         assert connection.state is after
-    assert (connection.error is not None) == (connection.state is State.ABORTED)
+    assert (connection.error is not None) == (connection.state is SPPState.ABORTED)
     if connection.state in OVER:
         connection.packets_to_send(11 * SECOND)
         assert connection.next_timeout() is None
@@ -584,7 +584,7 @@ def test_a_close_waits_no_longer_than_it_may_for_a_peer_that_answers_but_never_e
     peer.says(SYSTEM, ack=1)  # our END
     assert not peer.connection.settled
     assert 15 <= lingers(peer, 100, ack=1) < 16
-    assert peer.connection.state is State.CLOSED and peer.connection.error is None
+    assert peer.connection.state is SPPState.CLOSED and peer.connection.error is None
 
 
 def test_how_long_a_close_lingers_can_be_set() -> None:
@@ -599,9 +599,9 @@ def test_a_close_is_settled_once_both_have_ended_and_the_dally_goes_on_behind() 
     peer = dallying()
     assert not peer.connection.settled  # our END-REPLY may get lost
     peer.says(SYSTEM, seq=1, ack=1)
-    assert peer.connection.settled and peer.connection.state is State.DALLYING
+    assert peer.connection.settled and peer.connection.state is SPPState.DALLYING
     peer.waits()
-    assert peer.connection.state is State.CLOSED
+    assert peer.connection.state is SPPState.CLOSED
 
 
 def test_a_close_is_settled_where_the_end_reply_was_repeated_and_nobody_answers() -> None:
@@ -618,7 +618,7 @@ def test_what_a_shut_window_holds_back_goes_on_waiting_when_the_close_does_not()
     peer.connection.close(peer.now)
     peer.says(SYSTEM, ack=1, alloc=0)  # no room for the second
     assert 15 <= lingers(peer, 100, ack=1, alloc=0) < 16
-    assert peer.connection.state is State.ENDING
+    assert peer.connection.state is SPPState.ENDING
     peer.says(SYSTEM, ack=1, alloc=9)
     assert peer.data() == [b"two", b""] and not peer.connection.settled  # and our END
 
@@ -653,7 +653,7 @@ def test_what_a_shut_window_holds_back_is_given_up_some_time_after_the_close_and
     for _ in range(1000):
         peer.waits()
         peer.says(SYSTEM, ack=1, alloc=0)
-    assert peer.connection.state is State.OPEN
+    assert peer.connection.state is SPPState.OPEN
     peer.connection.close(peer.now)
     peer.hears()
     assert 300 <= over_after(peer, lambda: peer.says(SYSTEM, ack=1, alloc=0)) < 317
@@ -671,7 +671,7 @@ def test_each_confirmation_gives_the_peer_new_time() -> None:
             peer.waits(8)
             peer.says(SYSTEM, ack=ack - 1, alloc=100)
         peer.says(SYSTEM, ack=ack, alloc=100)
-    assert peer.connection.state is State.ENDING
+    assert peer.connection.state is SPPState.ENDING
 
 
 def test_a_close_waits_no_longer_for_a_peer_that_has_ended_and_takes_no_more() -> None:
@@ -682,7 +682,7 @@ def test_a_close_waits_no_longer_for_a_peer_that_has_ended_and_takes_no_more() -
     peer.says(EOM, END, ack=1, alloc=0)
     peer.connection.close(peer.now)
     peer.hears()
-    assert peer.connection.state is State.DALLYING
+    assert peer.connection.state is SPPState.DALLYING
     assert lingers(peer, 100, ack=1, alloc=0) < 24
 
 
@@ -692,8 +692,8 @@ def test_who_is_to_meet_the_other_end_goes_on_asking_where_it_is_not_there_yet(p
     peer.connection.patient = patient
     nobody = IDP(src=THERE, dst=HERE) / Error(number=2) / bytes(IDP(src=HERE, dst=THERE) / SPP(source_id=OURS))
     peer.connection.troubled(dissect(bytes(nobody), IDP), 2, peer.now)
-    assert peer.connection.state is (State.REQUESTED if patient else State.ABORTED)
+    assert peer.connection.state is (SPPState.REQUESTED if patient else SPPState.ABORTED)
     if patient:
         assert [header.control for header in peer.waits()] == [SYSTEM | ACK]
         assert [header.control for header in peer.says(SYSTEM | ACK, did=0)] == [SYSTEM | ACK]
-        assert peer.connection.state is State.ANSWERED
+        assert peer.connection.state is SPPState.ANSWERED

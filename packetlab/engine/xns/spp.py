@@ -18,7 +18,7 @@ from packetlab.engine.xns.spp_events import Attention, Finished, Opened, PeerEnd
 from packetlab.engine.xns.spp_prototypes import Dress, farewell
 from packetlab.engine.xns.spp_receive import Receiver
 from packetlab.engine.xns.spp_send import END, END_REPLY, Segment, Sender, check_data
-from packetlab.engine.xns.spp_states import CLOSING, LIVE, OVER, TABLE, Do, State, Trigger
+from packetlab.engine.xns.spp_states import CLOSING, LIVE, OVER, TABLE, Do, SPPState, Trigger
 from packetlab.engine.xns.spp_timing import RoundTrip, Timing
 from packetlab.errors import PacketlabError, SocketMisuse, broken, unbuildable
 from packetlab.packet.packet import Packet
@@ -52,7 +52,7 @@ class Connection(Endpoint):
         self._meet(remote)
         self.timing = timing or Timing()
         self._patience = int(self.timing.give_up * SECOND)
-        self.state, self._live = State.IDLE, False
+        self.state, self._live = SPPState.IDLE, False
         self.error: OSError | None = None
         self.lost = 0  # packets of data that the peer had not confirmed when the connection ended
         self.ended = False  # the peer's END has come, in order
@@ -93,10 +93,10 @@ class Connection(Endpoint):
         Raises:
             BrokenPipeError: the peer has ended it. SocketMisuse: not connected, too long, no datastream type of a client's.
         """
-        if self.state not in (State.OPEN, State.ANSWERED):
+        if self.state not in (SPPState.OPEN, SPPState.ANSWERED):
             if self.ended:
                 raise BrokenPipeError(EPIPE, f"{self}: the peer has ended the connection")
-            number = ENOTCONN if self.state in (State.IDLE, State.REQUESTED) else EPIPE
+            number = ENOTCONN if self.state in (SPPState.IDLE, SPPState.REQUESTED) else EPIPE
             where, got = f"SPP send from {self.local}", f"one that is {self.state.value}"
             raise SocketMisuse(number, where, "an open connection", got, "connect() first")
         check_data(len(data), datastream, attention, self.largest)
@@ -114,7 +114,7 @@ class Connection(Endpoint):
         """
         control, dress = int(spp.get("control", 0)), Dress(idp, spp, once=True)
         bytes(dress.put_on(self._packet(0, 0, 0, data), False))  # before it is queued
-        if "seq" in spp or control & SYSTEM or self.state not in (State.OPEN, State.ANSWERED):
+        if "seq" in spp or control & SYSTEM or self.state not in (SPPState.OPEN, SPPState.ANSWERED):
             self._beside.append((data, dress))
         else:
             kept = control & (END_OF_MESSAGE | ATTENTION)
@@ -160,7 +160,7 @@ class Connection(Endpoint):
     @property
     def settled(self) -> bool:
         """Whether a close has nothing left to wait for, but what goes on by itself: our END-REPLY, repeats, the dally."""
-        if self.state is State.DALLYING and not self._stuck:
+        if self.state is SPPState.DALLYING and not self._stuck:
             return all(segment.datastream >= END and segment.repeated for segment in self.sender.unconfirmed())
         return self._stuck or self.state in OVER
 
@@ -233,7 +233,7 @@ class Connection(Endpoint):
             return self._retry_at if self._linger_at is None else min(self._retry_at, self._linger_at)
         if self._dally_at is not None:
             return self._dally_at
-        if self.timing.keep_alive is not None and self.state is State.OPEN:
+        if self.timing.keep_alive is not None and self.state is SPPState.OPEN:
             probe_at = max(self._heard, self._probed) + int(self.timing.keep_alive * SECOND)
             return min(probe_at, max(self._heard + self._patience, self._probed + 1))
         return None
@@ -263,7 +263,7 @@ class Connection(Endpoint):
         self._retry_at = None
         if self._unanswered_since is not None and now >= self._deadline(self._unanswered_since, now):
             self._step(Trigger.GIVE_UP, now)
-        elif self.state in (State.REQUESTED, State.ANSWERED):
+        elif self.state in (SPPState.REQUESTED, SPPState.ANSWERED):
             self._hello = True
         elif self.sender.flight:
             self.sender.unanswered()
@@ -278,7 +278,7 @@ class Connection(Endpoint):
 
     def troubled(self, packet: Packet, number: int, now: int) -> None:
         """Take in an Error packet about a packet of ours."""
-        opening = self.state is State.REQUESTED
+        opening = self.state is SPPState.REQUESTED
         if number == ErrorNumber.NO_SOCKET and not (opening and self.patient):
             self._step(Trigger.REFUSED, now)
         elif number == ErrorNumber.RESOURCE_LIMIT:
@@ -324,11 +324,11 @@ class Connection(Endpoint):
         """Say whether a packet without our id comes from the end that this connection is with."""
         if self.destination_id:
             return source == self.destination_id
-        return source not in UNKNOWN and (self.state is State.IDLE or packet[IDP].src == self.remote)
+        return source not in UNKNOWN and (self.state is SPPState.IDLE or packet[IDP].src == self.remote)
 
     def _may_answer(self, packet: Packet) -> bool:
         """Say whether a packet with our id may be the answer to our request, from whichever socket of the peer."""
-        return self.state is State.REQUESTED and packet[IDP].src.host == self.remote.host
+        return self.state is SPPState.REQUESTED and packet[IDP].src.host == self.remote.host
 
     def _take_data(self, packet: Packet, spp: Any, control: int, now: int) -> None:
         receiver = self.receiver
@@ -389,13 +389,13 @@ class Connection(Endpoint):
             return
         do, state = entry
         if do is Do.FAIL_UNLESS_DONE and self.sender.done(step, self.ended):
-            do, state = Do.FINISH, State.CLOSED
+            do, state = Do.FINISH, SPPState.CLOSED
         elif step is Trigger.END_REPLY and self.sender.missed:
-            state = State.ABORTED  # it says that all is well, and confirms less than all
+            state = SPPState.ABORTED  # it says that all is well, and confirms less than all
         before = self.state  # an interrupt may end this: what another such step would not do comes before the state
         ends = state in OVER and before not in OVER
         self.lost = self.sender.missed if ends else self.lost
-        if ends and state is State.ABORTED:
+        if ends and state is SPPState.ABORTED:
             self.receiver.acks, heard = 0, now - self._heard < self._patience
             self.error = self.error or failure(str(self), step, before, self.timing.give_up, heard)
         if do is Do.OPENED and self.on_open is not None:
@@ -411,12 +411,12 @@ class Connection(Endpoint):
                 self.sender.round_trip.measured(now - self._hello_at)
             else:
                 self.sender.round_trip = RoundTrip(self.timing)  # RFC 6298 (5.7)
-            if before is State.REQUESTED:
+            if before is SPPState.REQUESTED:
                 self.receiver.acks = self.receiver.acks or 1  # the third packet, which opens the peer's side
             self._retry_at = None
         elif do is Do.SEND_LAST:
             reply = self.sender.reply
-            if reply is not None or before is State.ENDING:
+            if reply is not None or before is SPPState.ENDING:
                 self._last_words = reply.seq if reply is not None and reply.seq >= 0 else self.sender.next
         if ends:
             self.sender.clear()
@@ -425,8 +425,8 @@ class Connection(Endpoint):
     def _waits(self) -> bool:
         """Say whether something of ours is unanswered."""
         if not self._live:
-            return self.state in (State.REQUESTED, State.ANSWERED)
-        return self.sender.waiting or self.state is State.ENDING
+            return self.state in (SPPState.REQUESTED, SPPState.ANSWERED)
+        return self.sender.waiting or self.state is SPPState.ENDING
 
     def _deadline(self, since: int, now: int) -> int:
         return min(since + self._patience, self.sender.give_up_at(self.state in CLOSING, now))
@@ -444,7 +444,7 @@ class Connection(Endpoint):
             self._dally_at = None
             return
         self._unanswered_since = self._retry_at = None
-        if self.state is not State.DALLYING:
+        if self.state is not SPPState.DALLYING:
             self._dally_at = None
         elif self._dally_at is None:
             self._dally_at = now + int(self.timing.dally * SECOND)

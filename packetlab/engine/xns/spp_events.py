@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from packetlab.engine.contract import Event
-from packetlab.engine.xns.spp_states import State, Trigger
+from packetlab.engine.xns.spp_states import SPPState, Trigger
 from packetlab.errors import broken
 from packetlab.packet.packet import Packet
 
@@ -35,16 +35,16 @@ class Finished(Event):
     error: OSError | None
 
 
-def failure(who: str, step: Trigger, before: State, give_up: float, answers: bool) -> OSError:
+def failure(who: str, step: Trigger, before: SPPState, give_up: float, answers: bool) -> OSError:
     """Return the error of a connection that failed by a step; `answers`: the peer has been heard of lately."""
     if step is Trigger.REFUSED:
-        if before is State.REQUESTED:
+        if before is SPPState.REQUESTED:
             return broken(ConnectionRefusedError, f"{who}: nobody listens there")
         return broken(ConnectionResetError, f"{who}: the peer no longer knows this connection")
     if step is Trigger.END_REPLY:
         return broken(ConnectionResetError, f"{who}: the peer has ended without confirming all that was sent")
     waited = f"{who}: no answer for {give_up:g} s"
-    if before is State.REQUESTED:
+    if before is SPPState.REQUESTED:
         return broken(TimeoutError, waited)
     if answers:
         return broken(ConnectionAbortedError, f"{who}: the peer answers, but no longer confirms or takes what is sent")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum
 
 
-class State(Enum):
+class SPPState(Enum):
     """Where a connection is in its life."""
 
     IDLE = "idle"
@@ -52,9 +52,9 @@ class Do(Enum):
     FAIL_UNLESS_DONE = "fail unless done"  # no data of ours is missed: then it is a close like any other
 
 
-S, T, D = State, Trigger, Do
+S, T, D = SPPState, Trigger, Do
 
-TABLE: dict[tuple[State, Trigger], tuple[Do, State]] = {
+TABLE: dict[tuple[SPPState, Trigger], tuple[Do, SPPState]] = {
     (S.IDLE, T.CONNECT): (D.REPEAT, S.REQUESTED),
     (S.IDLE, T.REQUEST): (D.LEARN, S.ANSWERED),
     (S.REQUESTED, T.CONFIRM): (D.OPENED, S.OPEN),

@@ -47,8 +47,7 @@ class Connection(Endpoint):
         self, local: XNSAddress, remote: XNSAddress, source_id: int, *, timing: Timing | None = None, window: int = 16
     ) -> None:
         super().__init__()
-        self.local = local
-        self.source_id, self.destination_id = source_id, 0
+        self.local, self.source_id, self.destination_id = local, source_id, 0
         self._meet(remote)
         self.timing = timing or Timing()
         self._patience = int(self.timing.give_up * SECOND)
@@ -182,8 +181,7 @@ class Connection(Endpoint):
 
     def receive(self, packet: Packet, now: int) -> None:
         """Take in a packet for this connection: IDP and SPP."""
-        # The numbers as they stand in the header: this is done for every packet.
-        headers = packet._headers
+        headers = packet._headers  # the numbers as they stand in them: this is done for every packet
         if len(headers) < 2 or type(headers[1]) is not SPP:
             self._ignore(packet, "not a packet of SPP")
             return
@@ -217,8 +215,8 @@ class Connection(Endpoint):
         elif receiver.acks and not out:
             out = [self._system(SYSTEM) for _ in range(receiver.acks)]
         if self._farewell:
-            seq = receiver.expected & 0xFFFF
-            out.append(farewell(self.local, self.remote, self.source_id, self.destination_id, seq))
+            ids = self.source_id, self.destination_id
+            out.append(farewell(self.local, self.remote, *ids, receiver.expected & 0xFFFF))
         self._set_timer(now)
         self._hello = self._probe = self._farewell = False
         self._last_words, receiver.acks = None, 0
@@ -243,8 +241,7 @@ class Connection(Endpoint):
         due = self.next_timeout()
         if due is None or now < due:
             return
-        # Time in which nobody drove us is no silence of the peer's: its answers may lie in the network yet.
-        self.sender.late(late := now - due)
+        self.sender.late(late := now - due)  # no silence of the peer's: its answers may lie in the network yet
         self._heard, self._probed = self._heard + late, self._probed + late
         self._unanswered_since = None if self._unanswered_since is None else self._unanswered_since + late
         if self._retry_at is None:

@@ -34,7 +34,7 @@ MODULES = {
 
 
 def warn(old: str, new: str, stacklevel: int = 3) -> None:
-    """Warn the caller of whoever calls this that a name has changed."""
+    """Warn the caller's caller that a name has changed."""
     warnings.warn(f"{old} is now {new}", DeprecationWarning, stacklevel=stacklevel)
 
 

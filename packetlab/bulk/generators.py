@@ -2,7 +2,7 @@
 
 Owns what users write for the values of a field (`sequence`, `seeded`, `filling`, and plain ranges, lists and arrays) and
 how it becomes raw values in arrays. Randomness is a function of a seed and the row (splitmix64: Steele, Lea, Flood,
-"Fast splittable pseudorandom number generators", 2014), so that whoever receives can work out the same. Knows nothing
+"Fast splittable pseudorandom number generators", 2014), so that a receiver can work out the same. Knows nothing
 of packets.
 """
 

@@ -335,7 +335,7 @@ def splits(capture: C, size: int) -> Iterator[tuple[Mark, int]]:
                 yield marks[given], marks.frames[given + 1]
                 given += 1
     except CaptureError:
-        pass  # whoever reads the last part meets it again
+        pass  # the reader of the last part meets it again
     if len(marks):
         yield marks[given], maxsize
 

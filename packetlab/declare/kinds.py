@@ -102,7 +102,7 @@ class Kind:
 
     @property
     def wire(self) -> Wire:
-        """How it lies in a packet, see `Wire`. Whoever walks a declaration goes by it, and by no class of kinds."""
+        """How it lies in a packet, see `Wire`. Code that walks a declaration goes by it, and by no class of kinds."""
         return "coded" if self.bits is None else "bytes"
 
     @property

@@ -1,7 +1,7 @@
 """The contract between a protocol engine and whatever drives it: a test, a simulated network, a lab, a real interface.
 
 An engine knows no socket, clock or randomness. Time is an argument: whole nanoseconds of a clock that never goes back;
-where it starts means nothing. After every call that puts something in, the driver takes what came out.
+where it starts means nothing. After every call that puts something in, the driver takes out what is ready.
 """
 
 from __future__ import annotations

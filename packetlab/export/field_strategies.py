@@ -1,4 +1,4 @@
-"""How one header is drawn: field by field, in order, so that conditions and sizes can look at what came before.
+"""How one header is drawn: field by field, in order, so that conditions and sizes can look at earlier fields.
 
 A value not drawn is left out, which is the simplest choice for Hypothesis and the shortest to read.
 """

@@ -1,6 +1,6 @@
 """What serves the sockets of a medium while the program computes, as a kernel would: a thread beside the program's own.
 
-Whoever waits in a call drives the medium himself, and so does whoever calls again and again: a second thread that woke with
+A thread that waits in a call drives the medium itself, and so does one that calls again and again: a second thread that woke with
 every frame would only get in the way. So this one keeps out while calls are made; it looks every 2 ms whether there was
 another. Where there was none it waits for the kernel until the next call.
 

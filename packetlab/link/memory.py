@@ -53,7 +53,7 @@ class MemoryPort(Port):
         return SocketMisuse(errno.ENETDOWN, self.name, "a whole wire", "one whose other end has been closed", hint)
 
     def close(self) -> None:
-        """Take the wire away: the other end gets what is on it, and an OSError after that, as whoever waits here does."""
+        """Take the wire away: the other end gets what is on it, and an OSError after that, as a thread that waits here does."""
         self._closed = True
         peer, self.peer = self.peer, None
         if peer is not None:

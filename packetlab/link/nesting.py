@@ -115,7 +115,7 @@ class Work:
             self._under_way = under_way
 
     def check(self, what: str) -> None:
-        """Raise SocketMisuse EDEADLK where something is under way, for whoever would wait."""
+        """Raise SocketMisuse EDEADLK where something is under way, for a call that would wait."""
         if self._under_way:
             expected, got = "a call outside of the network's own work", "one in the midst of it, by a signal's handler"
             raise SocketMisuse(EDEADLK, what, expected, got, "let the handler note what is to be done, or write only")

@@ -232,7 +232,7 @@ class SimNic:
         self.link, self.host, self.place = link, host, place
         self.sends = link.sends[host.name]
         self.others: tuple[SimNic, ...] = ()
-        self.ports: tuple[SimPort, ...] = ()  # replaced, never changed: a frame may make whoever gets it open another
+        self.ports: tuple[SimPort, ...] = ()  # replaced, never changed: a frame may make its receiver open another
 
     def arrive(self, data: bytes) -> None:
         """Hand a frame to its listeners, and let them act on it."""

@@ -393,7 +393,7 @@ class NetworkHost:
     def answer(self, socket: int, function: Callable[[bytes], bytes | None]) -> None:
         """Answer packet exchange requests at a socket: `function` gets a request's data and returns the reply's, or None.
 
-        Where it returns something else, whoever drives the host gets a TypeError.
+        Where it returns something else, the program that drives the host gets a TypeError.
         """
         self._need_open("answer")
         call = self.medium.callback

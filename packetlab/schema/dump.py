@@ -2,7 +2,7 @@
 
 A description is made of dicts, lists, texts and whole numbers, so JSON holds it; `declare_from` (in `declared`) makes a
 class of it again. Code does not travel: a class whose wire format needs a property is refused, other methods stay behind,
-and of a kind of its own the name goes along, for whoever has that kind too.
+and of a kind of its own the name goes along, for a reader that has that kind too.
 """
 
 from __future__ import annotations

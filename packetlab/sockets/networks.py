@@ -143,7 +143,7 @@ class LocalHost(Talker):
     def close(self) -> None:
         """Let go of the interface and of what was joined; connections end without a word.
 
-        Its sockets are of no use then, the kernel's neither: whoever waits at one in another thread gets EBADF.
+        Its sockets are of no use then, the kernel's neither: a thread that waits at one gets EBADF.
         """
         with self.medium.lock:
             self.closed = True
@@ -151,7 +151,7 @@ class LocalHost(Talker):
                 for port in self._stack.ports:
                     port.close()
                 self.medium.remove(self._stack)  # its log stays
-            self.medium.poke()  # whoever waits at a socket of this host does so in vain
+            self.medium.poke()  # a thread that waits at a socket of this host waits in vain
         if self.attachments:
             self.interface.close()
 

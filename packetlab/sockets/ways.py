@@ -11,5 +11,5 @@ INSTEAD = {
     "bind": "it takes what comes for every socket number as it is",
     "connect": "what it writes says in its header where it goes",
     "listen": "kinds that connect can: stream, seqpacket, websocket",
-    "accept": "kinds that connect can: stream, seqpacket, websocket; here read() gives what comes, whoever it is from",
+    "accept": "kinds that connect can: stream, seqpacket, websocket; here read() gives what comes, from any sender",
 }

@@ -256,7 +256,7 @@ class WebSocketSocket(Socket):
             return
         self.stream.timeout = self.timeout  # as it is now, not as it was at `connect`
         endpoint, medium = self._endpoint, self.host.medium
-        with medium.lock:  # whoever reads in another thread hears of this close, not of its answer
+        with medium.lock:  # a reader in another thread hears of this close, not of its answer
             closing = endpoint is not None and endpoint.engine.state == "open"
             if endpoint is not None and closing:
                 endpoint.engine.close(code, reason)

@@ -274,7 +274,7 @@ class Porch(StreamDriver):
                     self.due = None
                     break
                 early = [guest for guest in self._guests if guest.opened is None]
-                if len(early) >= GUESTS:  # whoever says nothing keeps nobody out
+                if len(early) >= GUESTS:  # a client that says nothing keeps nobody out
                     self._send_away(early[0])
                 engine = self._make()
                 engine.start(now)

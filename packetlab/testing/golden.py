@@ -153,7 +153,7 @@ class Golden:
         Args:
             host: that the peer runs on, of a lab, of a simulated network, or a LocalHost.
             kind: "stream", "datagram" or "seqpacket": TCP and UDP where the host has a kernel, else XNS.
-            port: of the server, whoever that is. live: starts the real peer on `host`, and returns a context manager
+            port: of the server, on either side. live: starts the real peer on `host`, and returns a context manager
                 (a program that a lab's host started is one) or nothing.
             side: what the peer plays, "server" or "client"; a client connects to `to`, a host or an address.
             volatile, same: see `Replay`.

@@ -109,7 +109,7 @@ class InterfaceSource(FrameSource):
     Args:
         interface: opened with ``outgoing=True``; closed with the source. medium: hears of each frame, None: nobody does.
 
-    To the medium it is a driver that has something to do as soon as a frame has come, so that whoever waits looks again.
+    To the medium it is a driver that has something to do as soon as a frame has come, so that a waiting thread looks again.
     """
 
     served = False

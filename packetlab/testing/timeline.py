@@ -38,7 +38,7 @@ class Entry(Member):
 
 
 class Timeline(Protocol):
-    """What an entry, and whoever plays or tells entries, needs of the tape that they stand on; `Tape` is one.
+    """What an entry, and what plays or reports entries, needs of the tape that they stand on; `Tape` is one.
 
     Attributes:
         tolerance: seconds, None where none was said. sources: what is watched. blocks: the entries, in their order; those

@@ -187,7 +187,7 @@ class Remarks:
         return []
 
     def _same_again(self, packet: Packet) -> bool:
-        """Whether the very same IPv4 packet was here before: whoever sends again gives it another id (RFC 6864)."""
+        """Whether the very same IPv4 packet was here before: one sent again has another id (RFC 6864)."""
         carrier = next((h for h in packet.layers if isinstance(h, IPv4)), None)
         if carrier is None or not carrier.id:
             return False

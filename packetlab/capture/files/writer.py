@@ -34,7 +34,7 @@ class Writer:
     with its last whole block.
 
     `section` says on what and with what was captured, and comments on the whole. `declare` are headers of your own,
-    whose declarations then travel in the file: whoever opens it is offered them (`Capture.declarations`).
+    whose declarations then travel in the file: programs that open it are offered them (`Capture.declarations`).
     """
 
     def __init__(

@@ -41,7 +41,7 @@ class Stream(TwoWay[End, tuple[End, Piece]]):
         return not self.part and all(end.synced and end.fin is not None and not end.holes for end in ends)
 
     def turns(self) -> Iterator[tuple[End, int, bytes]]:
-        """Yield (end, offset, bytes) as they spoke: what came in one go of one end, in the order of delivery.
+        """Yield (end, offset, bytes) as they spoke: what one end sent in one go, in the order of delivery.
 
         A hole ends a turn: the offset of the next one of the same end tells its size.
         """

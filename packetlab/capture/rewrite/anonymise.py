@@ -5,7 +5,7 @@ IP addresses keep their common prefixes (J. Xu, J. Fan, M. Ammar, S. Moon, "Pref
 AES there. What has a meaning for itself (multicast, loopback, the unspecified and the broadcast address, 0/8, 240/4, the
 link-local prefix of IPv6) stays. MAC addresses are permuted, their multicast and local bits kept; group addresses stay,
 as they are made from IP groups that do. Of XNS and IPX addresses only the host, a MAC address, is changed: the network number
-stays. Whoever has the seed can undo it: keep it secret. Payloads are not looked into.
+stays. With the seed it can be undone: keep it secret. Payloads are not looked into.
 """
 
 from __future__ import annotations

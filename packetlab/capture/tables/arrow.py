@@ -185,7 +185,7 @@ _streams: dict[int, _Stream] = {}
 @_destructor  # type: ignore[untyped-decorator]
 def _capsule_freed(capsule: int) -> None:
     structure = _streams.pop(_pointer(capsule, _NAME))
-    if structure.release:  # nobody took it, or whoever did never released it
+    if structure.release:  # nobody took it, or never released it
         structure.release(structure)
 
 

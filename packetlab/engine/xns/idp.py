@@ -327,7 +327,7 @@ class Node:
         self._found.append((packet, None))
 
     def _stamp(self, packet: Packet) -> Packet:
-        """Return a packet with this host's own address as its source: whoever answers a broadcast speaks for itself."""
+        """Return a packet with this host's own address as its source: one that answers a broadcast speaks for itself."""
         idp = packet[IDP]
         return packet.replace(IDP, src=self.address_towards(idp.dst, idp.src.socket))
 

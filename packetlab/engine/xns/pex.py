@@ -40,7 +40,7 @@ class Exchange(Endpoint):
         self._next_at: int | None = None
 
     def receive(self, packet: Packet, now: int) -> None:
-        """Take in the reply, by the rules of the headers: same id, from where the request went, or whoever heard it."""
+        """Take in the reply, by the rules of the headers: same id, from where the request went, or from any that heard it."""
         if self.over or PEX not in packet or not packet.answers(self._request):
             self._events.append(Ignored(packet, f"PEX: not the reply to request {self.id}"))
         else:

@@ -85,7 +85,7 @@ class Routes(Endpoint):
             return 0, address.host
         route = self.table.get(address.net)
         if route is None or route.hops >= INFINITY:
-            # A network without a number: whoever is on it is a neighbour.
+            # A network without a number: each host on it is a neighbour.
             return (0, address.host) if address.net == 0 or interfaces[0][0] == 0 else None
         return route.via, route.next_host or address.host
 
@@ -164,7 +164,7 @@ class Routes(Endpoint):
         if old is not None and old.expires is None:
             return False
         if old is not None and (old.via, old.next_host) == (via, host):
-            # Whoever gave the route may also take it back.
+            # The router that gave the route may also take it back.
             old.expires = now + LIFETIME
             worse, old.hops = old.hops != hops, hops
             return worse

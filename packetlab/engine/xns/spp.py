@@ -55,7 +55,7 @@ class Connection(Endpoint):
         self.error: OSError | None = None
         self.lost = 0  # packets of data that the peer had not confirmed when the connection ended
         self.ended = False  # the peer's END has come, in order
-        self.attentions: deque[int] = deque(maxlen=16)  # reported at once; whoever wants them takes them from here
+        self.attentions: deque[int] = deque(maxlen=16)  # reported at once; readers take them from here
         self.largest = LARGEST
         self.sender, self.receiver = Sender(self.timing), Receiver(window)
         # A system packet is to ask for an answer (to open, or to hear of the peer); the peer is to hear of our end.
@@ -311,7 +311,7 @@ class Connection(Endpoint):
             self._ignore(packet, f"a {step.value} while {self.state.value}")
             return False
         if self.destination_id == 0:
-            # Whoever answers says from which socket: the one addressed, or a new one for this connection.
+            # The answer says from which socket: the one addressed, or a new one for this connection.
             self.destination_id = source
             self._meet(packet[IDP].src)
         self._step(step, now)

@@ -85,7 +85,7 @@ class Lab(Shown):
                 if reply["errno"] in NO_ROOM:
                     raise explained("Lab, its namespace helper", reply["errno"], reply["error"])
                 raise _refused(reply)
-        except BaseException:  # an interrupt too: whoever is not in the `with` yet cannot close it
+        except BaseException:  # an interrupt too: a caller not in the `with` yet cannot close it
             ours.close()
             self.close()
             raise

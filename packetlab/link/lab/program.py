@@ -227,7 +227,7 @@ class Program:
         argv: its command line. host: where it runs. stdout, stderr: its outputs, readable after its end too.
         expected: whether somebody has waited for its end, or brought it about.
 
-    Whoever waits for it lets the time of the lab pass: engines on its hosts answer meanwhile.
+    Waiting for it lets the time of the lab pass: engines on its hosts answer meanwhile.
     """
 
     def __init__(self, host: Home, argv: tuple[str, ...], pid: int, pipes: Pipes) -> None:

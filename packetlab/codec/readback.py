@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import Values, values_of
-from packetlab.declare.expressions import Count, Expr, Has, Size
+from packetlab.declare.expressions import Const, Count, Expr, Has, If, Next, Size
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.intervals import words
-from packetlab.declare.plan import Listed, Open, Plan, Sized, When, needs
+from packetlab.declare.plan import Listed, Open, Sized, When, needs
 from packetlab.errors import BuildError, DeclareError
 
 if TYPE_CHECKING:
@@ -155,37 +155,56 @@ def prove(cls: type[AnyHeader]) -> None:
 
     The values are always the same: defaults, all bits set, and a few bytes or items in each field of varying size.
     """
-    if _is_left_out(cls._declaration.plan) and cls._declaration.has_trailer:
+    declaration = cls._declaration
+    for f in cls._fields:
+        for raw in (f.kind.zero, f.default) if _is_own(f) else ():
+            if raw is not None and raw is not REQUIRED:
+                _comes_out(cls, f, raw)
+    if _is_left_out(declaration) and declaration.has_trailer:
         return
     for values in _samples(cls):
         for body in (b"", b"\x5a\xa5\x5a"):
-            if not body or not _reaches_end(cls._declaration.plan):
+            if not body or not _reaches_end(declaration):
                 _come_back(cls, values, body)
+
+
+def _is_own(f: Field) -> bool:
+    return f.kind.wire == "coded" or (f.kind.wire == "bytes" and not f.kind.verbatim)
+
+
+def _comes_out(cls: type[AnyHeader], f: Field, raw: object) -> None:
+    """Refuse a kind that takes the value of a raw form for another one."""
+    value = f.kind.value(raw)
+    try:
+        again = f.kind.raw(value, f"{cls.__name__}.{f.name}")
+    except (BuildError, TypeError, ValueError):
+        return  # shown in a form that is not taken
+    if again != raw:
+        got = f"{value!r:.200}, whose raw form is {again!r:.200}"
+        raise DeclareError(f"{cls.__name__}.{f.name}", f"a kind whose raw gives {raw!r:.200} again", got)
 
 
 def _samples(cls: type[AnyHeader]) -> list[dict[str, object]]:
     plan = cls._declaration.plan
     stated = [said.size for said in (plan.own, plan.total, plan.payload) if said is not None]
     measures = set().union(*map(needs, (*plan.sizes.values(), *plan.counts.values(), *stated)))
-    free = [
-        f
-        for f in cls._fields
-        if f.rule is None
-        and not f.pad
-        and not f.fixed
-        and f.kind.wire not in ("coded", "payload")
-        and (f.kind.wire != "bytes" or f.kind.verbatim)
-    ]
+    free = [f for f in cls._fields if f.rule is None and not f.pad and not f.fixed and f.kind.wire != "payload"]
     usual = {
-        f.name: f.kind.zero for f in free if f.default is REQUIRED and f.condition is None and f.kind.bits is not None
+        f.name: f.kind.zero
+        for f in free
+        if f.default is REQUIRED and f.condition is None and (f.kind.bits is not None or _is_own(f))
     }
-    full = {
-        f.name: f.kind.high for f in free if f.kind.wire == "number" and f.condition is None and f.name not in measures
-    }
+    numbers = [f for f in free if f.kind.is_number and f.condition is None and f.name not in measures]
+    full, least = {f.name: f.kind.high for f in numbers}, {f.name: f.kind.low for f in numbers}
     if usual.keys() & measures:
         return []  # sizes that only who builds it knows
-    open_ended = [f for f in free if f.kind.bits is None and not f.align and f.until is None]
-    found = [usual, usual | full]
+    open_ended = [f for f in free if f.kind.bits is None and not _is_own(f) and not f.align and f.until is None]
+    found = [usual, usual | full, usual | least]
+    if plan.payload is not None:
+        rule = plan.payload.size
+        among = {1, *(leaf.number for leaf in rule.leaves() if isinstance(leaf, Const))}
+        deciding = [f for f in free if f.name in needs(rule) - _telling(rule) and f.kind.is_number]
+        found += [usual | {f.name: n} for f in deciding for n in among if f.kind.low <= n <= f.kind.high]
     for sizes in ((1, 2, 3), (8, 8, 8), (24,)):
         some = {f.name: _of_size(f, sizes[i % len(sizes)]) for i, f in enumerate(open_ended)}
         found += [usual | some] if some else []
@@ -201,29 +220,47 @@ def _of_size(f: Field, size: int) -> object:
     return tuple(f.kind.item() for _ in range(-(-size // 8)))
 
 
-def _reaches_end(plan: Plan) -> bool:
-    """Whether a header may leave no room for a payload, or an option of the class tells the payload's size."""
-    return _is_left_out(plan) or (any(isinstance(step, Open) for step in plan.steps) and plan.own is None)
+def _reaches_end(header: Declaration) -> bool:
+    """Whether a header may leave no room for a payload, or its size is for the user to tell."""
+    plan = header.plan
+    return _is_left_out(header) or (any(isinstance(step, Open) for step in plan.steps) and plan.own is None)
 
 
-def _is_left_out(plan: Plan) -> bool:
-    return plan.payload is not None and plan.payload.field is None
+def _is_left_out(header: Declaration) -> bool:
+    """Whether an option of the class tells the payload's size, and by more than fields that follow from it."""
+    said = header.plan.payload
+    if said is None or said.field is not None:
+        return False
+    rules = [header.by_name[name].rule for name in _telling(said.size)]
+    return not rules or any(rule is None or isinstance(rule, Next) for rule in rules)
+
+
+def _telling(rule: Expr) -> set[str]:
+    """Names of the fields that a size follows from, not only which of several it is."""
+    deciding = set().union(*(needs(part.condition) for part in rule.parts() if isinstance(part, If)))
+    return needs(rule) - deciding or needs(rule)
 
 
 def _come_back(cls: type[AnyHeader], values: dict[str, object], body: bytes) -> None:
     try:
-        header = cls(**values)
+        own = {f: values[f.name] for f in cls._fields if f.name in values and _is_own(f)}
+        header = cls._copied(cls(**{name: value for name, value in values.items() if cls._by_name[name] not in own}))
+        for f, raw in own.items():
+            setattr(header, f.slot, raw)
+            header._state |= f.bit
         data = cls._encode(header, body, (header,), 0, None)
+        whole = cls._resolve(header, body, (header,), 0, None)
     except BuildError:
         return  # values that do not go together are refused, here as ever
     seen = Dissection()
     read, start, end, _ = cls._decode(data, 0, len(data), seen)
-    for name in values:
-        f = cls._by_name[name]
-        built, got = (h._items_of(f) if f.kind.wire == "items" else getattr(h, f.slot) for h in (header, read))
+    for f in cls._fields if whole._state < cls._declaration.prototype_bit else ():
+        built, got = (getattr(h, f.slot) for h in (whole, read))
+        if built is not None and got is not None and f.kind.wire == "items":
+            built, got = (h._items_of(f) for h in (whole, read))
         if built != got:
-            _refuse(cls, name, built, got, data)
-    if _is_left_out(cls._declaration.plan):
+            _refuse(cls, f.name, built, got, data)
+    if _is_left_out(cls._declaration):
         return  # nothing of what is built says how much there is
     if data[start:end] != body:
         _refuse(cls, "", body, data[start:end], data)

@@ -23,6 +23,7 @@ from packetlab import (
     Ether,
     Header,
     IPv4,
+    Kind,
     Payload,
     Rest,
     U16le,
@@ -379,6 +380,73 @@ def test_a_declaration_that_does_not_read_back_is_reported_at_its_first_use() ->
     for use in (lambda: bytes(Holding()), lambda: dissect(b"abc", first=Holding), lambda: bytes(Holding())):
         with pytest.raises(DeclareError, match=r"Holding\.items: expected a declaration that reads back .* in "):
             use()
+
+
+@pytest.mark.parametrize(
+    ("rule", "size"),
+    [
+        (size_of("payload") + 1, field("n")),
+        (size_of("self"), field("n")),
+        (size_of("payload") + 1, choose(field("flag") == 7, field("n"), -1)),
+    ],
+)
+def test_a_payload_size_that_the_rule_of_its_field_contradicts_is_refused(rule: Any, size: Any) -> None:
+    class Told(Header, payload_size=size):
+        flag: U8 = 0
+        n: U8 = auto(rule)
+
+    with pytest.raises(DeclareError, match=r"Told\.payload: expected a declaration that reads back"):
+        bytes(Told() / b"xx")
+
+
+def test_a_payload_size_that_a_plain_field_tells_is_the_users_to_give() -> None:
+    class Plain(Header, payload_size=choose(field("flag") == 1, field("m"), field("n"))):
+        flag: U8 = 0
+        m: U8 = 0
+        n: U8 = auto(size_of("payload"))
+
+    assert bytes(Plain() / b"xx") == b"\0\0\2xx"
+    assert dissect(bytes(Plain(flag=1, m=2) / b"xx"), first=Plain).payload == b"xx"
+
+
+class Off(Kind):
+    """A byte that is read as another one than was written."""
+
+    zero, low, high = 0, 0, 255
+    wrong = range(256)
+
+    def raw(self, value: Any, where: str) -> int:
+        return int(value)
+
+    def read(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
+        return (data[pos] ^ (data[pos] in self.wrong), pos + 1) if pos < limit else None
+
+    def write(self, raw: int) -> bytes:
+        return bytes([raw])
+
+
+class OffAtTheEnd(Off):
+    wrong = range(255, 256)
+
+
+class Twisted(Kind):
+    """Raw values that are shown as others than they were made of."""
+
+    bits, zero = 8, b"\0"
+
+    def raw(self, value: Any, where: str) -> bytes:
+        return bytes([value]) if isinstance(value, int) else bytes(value)
+
+    def value(self, raw: bytes) -> int:
+        return raw[0] ^ 1
+
+
+@pytest.mark.parametrize("kind", [Off(), OffAtTheEnd(), Twisted()], ids=lambda kind: type(kind).__name__)
+@pytest.mark.parametrize("given", [{}, dict(a=4)])
+def test_a_kind_that_does_not_read_what_it_writes_is_refused(kind: Kind, given: dict[str, Any]) -> None:
+    for a in (Annotated[Any, kind], (Annotated[Any, kind], kind.zero)):
+        with pytest.raises(DeclareError, match=r"Made\.a: expected a (declaration that reads back|kind whose raw)"):
+            bytes(made(a=a)(**given))
 
 
 def test_a_declaration_is_tried_once() -> None:

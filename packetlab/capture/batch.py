@@ -29,9 +29,10 @@ class FrameBatch(Batch):
         interfaces: where the frames were captured. which: for each frame its place in `interfaces`.
         numbers: place of each frame in its capture, from 1. extras: row -> what the file says of that frame as well.
         far: row -> a time that does not fit the array; `times_ns` has the nearest that does.
+        spent: whether nobody needs what lies between the frames in the buffer, so that a writer may put record headers there.
     """
 
-    __slots__ = ("extras", "far", "interfaces", "numbers", "times_ns", "which", "wire_sizes")
+    __slots__ = ("extras", "far", "interfaces", "numbers", "spent", "times_ns", "which", "wire_sizes")
 
     times_ns: NDArray[np.int64]
     wire_sizes: NDArray[np.int64]
@@ -62,7 +63,7 @@ class FrameBatch(Batch):
         self.numbers = (
             np.arange(numbers, numbers + count) if isinstance(numbers, int) else np.asarray(numbers, np.int64)
         )
-        self.extras, self.far = extras or {}, far or {}
+        self.extras, self.far, self.spent = extras or {}, far or {}, False
 
     @classmethod
     def of(cls, packets: Iterable[Any]) -> FrameBatch:

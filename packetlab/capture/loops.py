@@ -309,3 +309,29 @@ def regions(count, words, first, end, total):
         found -= int64(words[begin >> 2]) & ((1 << 8 * (begin & 3)) - 1)
         total[i] = found * (1 if begin & 1 else 256)
 """
+
+CARRIED = """\
+def carried(count, data, source, target, width, total):
+    for i in range(count):
+        found = int64(0)
+        for k in range(int64(width[i])):
+            both = int64(data[int64(source[i]) + k]) + int64(data[int64(target[i]) + k])
+            found += both if k & 1 else both << 8
+        total[i] = found
+"""
+
+CHANGES = """\
+def changes(count, data, at, size, raw, around, first, parent, delta):
+    for i in range(count):
+        place = int64(at[i])
+        change = int64(0)
+        for k in range(size):
+            new = raw[i * size + k]
+            more = int64(new) - int64(data[place + k])
+            change += more if k & 1 else more * 256
+            data[place + k] = new
+        which = int64(around[i])
+        while which >= 0:
+            delta[which] += change * (256 if (place - int64(first[which])) & 1 else 1)
+            which = int64(parent[which])
+"""

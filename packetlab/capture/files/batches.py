@@ -24,7 +24,7 @@ from packetlab.capture.files.pcapng import (
     Mark,
     Reader,
 )
-from packetlab.capture.files.source import Bytes
+from packetlab.capture.files.source import Bytes, Window
 from packetlab.capture.frame import NOTHING, Extras, Frame
 from packetlab.capture.loops import RECORDS, in_use, records
 from packetlab.errors import CaptureError
@@ -73,6 +73,7 @@ def pcap_batches(data: Bytes, mark: Mark | None = None, passed: Passed | None = 
         data.pos = end
         if batch is not None:
             _late(data, batch, layout)
+            batch.spent = isinstance(data, Window)
             yield batch
             number += len(batch)
         if end + size <= len(buffer):

@@ -48,6 +48,7 @@ class Records:
 
         data = np.ascontiguousarray(batch.data)
         self._held = data, heads, tails  # as long as there are pieces of them
+        self._spent = batch.spent
         self.starts, self.stops = batch.starts - heads.strides[0], batch.starts + batch.sizes
         self.ends = self.stops if ends is None else self.stops + ends
         self.sizes = self.ends - self.starts
@@ -70,17 +71,18 @@ class Records:
         return pieces
 
     def block(self) -> memoryview | None:
-        """Return all of them in one, where the frames lie as far from each other as they would in it: copied at once, heads
-        and tails put between them. None elsewhere."""
+        """Return all of them in one, where the frames lie as far from each other as they would in it: copied at once, unless
+        the buffer may be used for it, heads and tails put between them. None elsewhere."""
         import numpy as np
 
         data, heads, tails = self._held
         first, size = int(self.starts[0]), int(self.ends[-1] - self.starts[0])
         if first < 0 or (self.starts[1:] != self.ends[:-1]).any():
             return None
-        block = np.empty(size, np.uint8)
         part = data[first : first + size]
-        block[: len(part)] = part
+        block = part if self._spent and len(part) == size else np.empty(size, np.uint8)
+        if block is not part:
+            block[: len(part)] = part
 
         def put(places: Array, rows: Array) -> None:
             wide = rows.shape[1] * rows.itemsize  # strides say nothing where there is one row

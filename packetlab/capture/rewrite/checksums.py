@@ -43,12 +43,6 @@ class ChecksumUpdater:
         parents, self.nested = self.sums.parent, bool((self.sums.parent >= 0).any())
         while self.nested and (deeper := (parents >= 0) & (self.level <= self.level[np.maximum(parents, 0)])).any():
             self.level[deeper] = self.level[parents[deeper]] + 1
-        # Addresses that pseudo-headers take: which sums, and where the parts of four bytes are that these add.
-        self.carried = [
-            (here, place + part)
-            for width in (4, 16) if len(here := np.flatnonzero(self.sums.width == width))
-            for place in (self.sums.source[here], self.sums.target[here]) for part in range(0, width, 4)
-        ]  # fmt: skip
         # Summed as they lie in memory here, four bytes at once: 2**16 = 1 modulo 65535, so halves may be added later.
         self.words = self.data.view("<u4")
         self.running: Any = None
@@ -56,12 +50,18 @@ class ChecksumUpdater:
             self.running = room("running", len(self.words) + 1, np.int64)
             self.running[0] = 0
             np.cumsum(self.words, dtype=np.int64, out=self.running[1:])
+            # Addresses that pseudo-headers take: which sums, and where the parts of four bytes are that these add.
+            self.carried: list[tuple[Any, list[Any]]] = []
+            for width in (4, 16):
+                here = np.flatnonzero(self.sums.width == width)
+                ends = (self.sums.source[here], self.sums.target[here]) if len(here) else ()
+                self.carried.append((here, [at + part if part else at for at in ends for part in range(0, width, 4)]))
         self.stored = number_at(self.data, self.sums.at, 0, 2, False)
         self.pseudo = self._pseudo()
         self.total = self._totals()
         none = (self.sums.optional == 1) & (self.stored == 0)
         whole = self.sums.whole == 1
-        valid = (self.total % ONES == 0) & (self.total > 0)
+        valid = (_left(self.total) == 0) & (self.total > 0)
         plain = np.ones(count, bool)
         plain[list(sites.rules)] = False
         none |= ~plain
@@ -73,11 +73,15 @@ class ChecksumUpdater:
         """Return the sum of the 16-bit words from `first` to `end`, an odd last byte with a zero after it."""
         if self.running is None:
             total = self.np.empty(len(first), self.np.int64)
-            first, end = map(self.np.ascontiguousarray, (first, end))
-            loops.compiled(loops.REGIONS)(len(first), self.words, first, end, total)
+            self._looped(loops.REGIONS, self.words, first, end, total)
             return total
         # Exchanging the bytes of a word is times 256 (RFC 1071 section 2B).
         return (self._before(end) - self._before(first)) * self.np.where(first & 1, 1, 256)
+
+    def _looped(self, source: str, data: Any, first: Any, *more: Any) -> None:
+        """Go over `first` and what belongs to it by a compiled loop."""
+        arrays = [one if isinstance(one, int) else self.np.ascontiguousarray(one) for one in (first, *more)]
+        loops.compiled(source)(len(first), data, *arrays)
 
     def _before(self, place: Any) -> Any:
         """Return the sum of all that stands before a place."""
@@ -86,9 +90,14 @@ class ChecksumUpdater:
 
     def _pseudo(self) -> Any:
         """Return what the addresses of the pseudo-headers add to each sum, as they are now."""
-        total = self.np.zeros(len(self.delta), self.np.int64)
-        for here, place in self.carried:
-            total[here] += number_at(self.data, place, 0, 4, False)
+        np, sums = self.np, self.sums
+        total = np.zeros(len(self.delta), np.int64)
+        if self.running is None:
+            self._looped(loops.CARRIED, self.data, sums.source, sums.target, sums.width, total)
+            return total
+        for here, places in self.carried:
+            if places:
+                total[here] = sum(number_at(self.data, place, 0, 4, False) for place in places)
         return total
 
     def _totals(self) -> Any:
@@ -114,6 +123,11 @@ class ChecksumUpdater:
         if not len(at):
             return
         width = raw.shape[1]
+        if self.running is None and self.last is None:
+            self._looped(
+                loops.CHANGES, self.data, at, width, raw, around, self.sums.first, self.sums.parent, self.delta
+            )
+            return
         old = bytes_at(self.data, at, 0, width)
         np.ndarray((len(self.data) - width + 1,), f"V{width}", self.data, 0, (1,))[at] = (
             np.ascontiguousarray(raw).view(f"V{width}").reshape(-1)
@@ -138,7 +152,7 @@ class ChecksumUpdater:
             by_level.setdefault(int(self.level[number]), []).append(rules)
         self.delta += self._pseudo() - self.pseudo
         for level in range(int(self.level.max(initial=-1)), -1, -1):
-            delta = self.delta % ONES
+            delta = _left(self.delta)
             changed = delta != 0
             due = self.right & (changed | self.moved) | self.unknown & changed
             if self.fix:
@@ -146,7 +160,7 @@ class ChecksumUpdater:
             if self.nested:
                 due &= self.level == level
             rows = np.flatnonzero(due)
-            value = (self.stored[rows] - np.where(self.unknown[rows], 0, self.total[rows]) - delta[rows]) % ONES
+            value = _left(self.stored[rows] - np.where(self.unknown[rows], 0, self.total[rows]) - delta[rows])
             value[(value == 0) & (self.sums.optional[rows] == 1)] = ONES
             self.change(self.sums.at[rows], number_rows(value, 2), self.sums.parent[rows])
             for was, rule in by_level.get(level, ()):
@@ -187,6 +201,11 @@ def _masks() -> Any:
     import numpy as np
 
     return np.array([0, 0xFF, 0xFFFF, 0xFFFFFF], np.int64)
+
+
+def _left(numbers: Any) -> Any:
+    """Return what is left of numbers modulo 65535; numpy takes three times as long for the remainder as for a quotient."""
+    return numbers - numbers // ONES * ONES
 
 
 def _words(raw: Any) -> Any:

@@ -59,7 +59,7 @@ def roomy(batch: FrameBatch, before: int, sizes: Any = None, room: Room | None =
     data[len(whole) :] = 0
     new = copy(batch)
     new.data, new.starts, new.sizes = data, starts, grown.copy()
-    new.wire_sizes = batch.wire_sizes.copy()
+    new.wire_sizes, new.spent = batch.wire_sizes.copy(), room is not None
     return new
 
 

@@ -84,6 +84,9 @@ class Located:
     def _joined(self, name: str, width: int) -> Any:
         """Return what was put down, an array for each of its `width` values."""
         notes = self._notes.get(name, [])
+        if len(notes) == 1:
+            count = len(notes[0][0])
+            return [one if getattr(one, "ndim", 0) else self.np.full(count, one) for one in notes[0]]
         joined = self.np.empty((width, sum(len(one[0]) for one in notes)), self.np.int64)
         start = 0
         for one in notes:

@@ -72,17 +72,16 @@ class Loops:
 
     def _source(self, first: type[AnyHeader]) -> str:
         """Return the source of the loop, "" where it is not worth it."""
-        if first not in usual() or not loops.available():
+        if not loops.available():
             return ""
         if ("loop", first) not in known():
-            known()["loop", first] = _written(first)
+            known()["loop", first] = _written(first) if first in usual() else ""
         source: str = known()["loop", first]
-        if not loops.worth(
-            source, self.capture_size // 4
-        ):  # it takes some four times as long to compile as one for columns
+        # It takes some four times as long to compile as one for columns.
+        if not source or not loops.worth(source, self.capture_size // 4):
             return ""
-        loops.compiled(loops.RECORDS)
-        loops.compiled(loops.REGIONS)
+        for more in (loops.RECORDS, loops.REGIONS, loops.CARRIED, loops.CHANGES):
+            loops.compiled(more)
         return source
 
 

@@ -426,3 +426,24 @@ def test_frames_that_lie_as_far_apart_as_records_do_are_written_as_each_alone_is
                 single.write(frame)
     assert two.read_bytes() == three.read_bytes() != one.read_bytes()
     assert [frame.data for frame in Capture(two)] == [frame.data for frame in frames]
+
+
+def test_a_batch_that_lasts_stays_as_it_was_when_it_is_written(tmp_path: Path) -> None:
+    """Only in a buffer that nobody else needs do record headers take the place of those that were read."""
+    frames = [Frame(bytes([number]) * 60, number * 10**9 + 1000) for number in range(5)]
+    with Writer(tmp_path / "a.pcap") as writer:
+        for frame in frames:
+            writer.write(frame)
+    (batch,) = Capture(tmp_path / "a.pcap").batches()
+    batch.times_ns += 7
+    before = bytes(batch.data)
+    with Writer(tmp_path / "b.pcap") as writer:
+        writer.write_batch(batch)
+    assert bytes(batch.data) == before
+    for last in (False, True):
+        with Writer(tmp_path / "c.pcap") as writer:
+            for some in Capture(tmp_path / "b.pcap").rewrite(ttl=3).batches(lasting=last):
+                writer.write_batch(some)
+        assert [(one.data, one.time_ns) for one in Capture(tmp_path / "c.pcap")] == [
+            (one.data, one.time_ns + 7) for one in frames
+        ]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 from packetlab.bulk.columns import Column
 from packetlab.bulk.queries import Query, any_of, compared, wanted
 from packetlab.bulk.scannable import CANNOT, scannable
+from packetlab.codec.compiler import prove_once
 from packetlab.declare import registry
 from packetlab.declare.expressions import Const, Expr, Next
 from packetlab.declare.kinds import Int, Kind
@@ -64,6 +65,7 @@ class Scanner:
     """
 
     def __init__(self, cls: type[AnyHeader], numbers: dict[type[AnyHeader], int], columns: Sequence[Query]) -> None:
+        prove_once(cls)
         self.cls, self.numbers = cls, numbers
         mine = [(place, column) for place, column in enumerate(columns) if issubclass(cls, column.header)]
         self.columns = [(place, column) for place, column in mine if isinstance(column, Column)]

@@ -35,7 +35,7 @@ def forget(cls: type[AnyHeader]) -> None:
         self.__init__(**given)
 
     def encode(*args: object) -> object:
-        _prove_once(cls)
+        prove_once(cls)
         if header._encode is encode:
             header._encode = staticmethod(Packing(cls._declaration).compile())
         return header._encode(*args)
@@ -45,7 +45,7 @@ def forget(cls: type[AnyHeader]) -> None:
         return header._resolve(*args)
 
     def decode(*args: object) -> object:
-        _prove_once(cls)
+        prove_once(cls)
         if header._decode is decode:
             header._decode = staticmethod(compile_decode(cls._declaration))
         return header._decode(*args)
@@ -68,7 +68,7 @@ def forget(cls: type[AnyHeader]) -> None:
     header._extent = staticmethod(extent)
 
 
-def _prove_once(cls: type[AnyHeader]) -> None:
+def prove_once(cls: type[AnyHeader]) -> None:
     """Have a class that is not packetlab's own prove, when it is first used, that it reads back what it builds."""
     declaration = cls._declaration
     if not declaration.proved and not cls.__module__.startswith("packetlab."):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import pytest
 
+import packetlab as pl
 from packetlab import (
     MAC,
     S8,
@@ -19,10 +20,13 @@ from packetlab import (
     UDP,
     BuildError,
     Bytes,
+    Capture,
     DeclareError,
     Ether,
+    Frame,
     Header,
     IPv4,
+    IPv4Address,
     Kind,
     Payload,
     Rest,
@@ -380,6 +384,32 @@ def test_a_declaration_that_does_not_read_back_is_reported_at_its_first_use() ->
     for use in (lambda: bytes(Holding()), lambda: dissect(b"abc", first=Holding), lambda: bytes(Holding())):
         with pytest.raises(DeclareError, match=r"Holding\.items: expected a declaration that reads back .* in "):
             use()
+
+
+USES: dict[str, Callable[[Any, Any], Any]] = {
+    "table": lambda frames, cls: [*Capture.of(frames).table("wrong.a")],
+    "where": lambda frames, cls: Capture.of(frames).where("wrong.a == 1").count(),
+    "rewrite": lambda frames, cls: [*Capture.of(frames).rewrite(ip={"10.0.0.0/8": "172.16.0.0/16"})],
+    "wireshark": lambda frames, cls: pl.wireshark(cls),
+    "scapy": lambda frames, cls: pl.export.scapy_class(cls),
+    "dpkt": lambda frames, cls: pl.export.dpkt_class(cls),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_every_use_tries_a_declaration_first(use: str) -> None:
+    with bindings():
+
+        class Wrong(Header, under=UDP, when={"port": 5354}):
+            a: U8 = auto(size_of("d") + 1)
+            d: Bytes = sized(field("a"))
+            peer: IPv4Address = "10.0.0.1"
+
+        raw = bytes(Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=9, dport=5354) / b"\1x\x0a\0\0\1")
+        frames = [Frame(raw) for _ in range(4)]
+        for _ in range(2):
+            with pytest.raises(DeclareError, match=r"Wrong.* expected a declaration that reads back"):
+                USES[use](frames, Wrong)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from packetlab.codec.bodies import measured
+from packetlab.codec.compiler import prove_once
 from packetlab.codec.faults import Dissection
 from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
@@ -162,6 +163,7 @@ def read_above(header: type[AnyHeader] | None, data: bytes, own: bool = True) ->
 def _make(header: Any) -> Any:  # noqa: C901  methods of one class
     import dpkt
 
+    prove_once(header)
     names = names_of(header)
     order, hdr, shared = fixed_part(header)
     described = {name for name, _, _ in hdr} - set(shared) | {n for parts in shared.values() for n, _ in parts}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.bodies import measured
+from packetlab.codec.compiler import prove_once
 from packetlab.codec.faults import Dissection
 from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
@@ -173,6 +174,7 @@ def following(header: type[AnyHeader], above: type[AnyHeader]) -> Any:
 def _make(header: type[AnyHeader]) -> Any:
     from scapy.packet import Packet
 
+    prove_once(header)
     shared = {f for unit in header._declaration.plan.units if len(unit.fields) > 1 for f in unit.fields}
 
     class Declared(Packet):  # type: ignore[misc]

@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 from packetlab.bulk.scan import following
+from packetlab.codec.compiler import prove_once
 from packetlab.codec.pseudo import protocol
 from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
@@ -97,6 +98,8 @@ class _Script:
         if not self.headers:
             got = ", ".join(header.__name__ for header in headers) or "none"
             raise BuildError("export wireshark", "a header that Wireshark does not dissect itself", got)
+        for header in self.headers:
+            prove_once(header)
         self.numbers = {header: i for i, header in enumerate(self.headers, 1)}
         self.names: dict[type[AnyHeader], str] = {}
         for header in self.headers:

@@ -29,7 +29,7 @@ def missing(header: AnyHeader, name: str) -> BuildError:
     return BuildError(f"{type(header).__name__}.{name}", "a value", "none", f"give {name}=...")
 
 
-class Piece(NamedTuple):
+class PackedPiece(NamedTuple):
     """Some of the bytes that are packed: source for each unit of a run, or for bytes (`run` is None). `size` is a number or source.
 
     Where `there` is source for a condition, they are packed where it holds.
@@ -59,7 +59,7 @@ class Deriving(OneByOne):
     def __init__(
         self,
         cls: Declaration,
-        pieces: tuple[Piece, ...] = (Piece(("body",), "len(body)"),),
+        pieces: tuple[PackedPiece, ...] = (PackedPiece(("body",), "len(body)"),),
         *,
         numbers: set[str] | None = None,
         fill: bool = False,

@@ -9,7 +9,7 @@ from itertools import groupby
 from struct import error as struct_error
 from typing import TYPE_CHECKING, Any
 
-from packetlab.codec.derive import Deriving, Piece, is_derived
+from packetlab.codec.derive import Deriving, PackedPiece, is_derived
 from packetlab.codec.pseudo import protocol, pseudo_sum
 from packetlab.codec.readback import NAMES, after_end, checks, ends, unended
 from packetlab.codec.source import Compiled, added, function
@@ -182,12 +182,12 @@ class Packing(Deriving):
 
     # Bytes ---------------------------------------------------------------------------------------------------
 
-    def packed(self, steps: list[Step]) -> tuple[Piece, ...]:
-        pieces: list[Piece] = []
+    def packed(self, steps: list[Step]) -> tuple[PackedPiece, ...]:
+        pieces: list[PackedPiece] = []
         for step in steps:
             inner = step.step if isinstance(step, When) else step
             if isinstance(inner, Fixed):
-                piece = Piece(tuple(map(self.unit, inner.run.units)), inner.run.size, inner.run)
+                piece = PackedPiece(tuple(map(self.unit, inner.run.units)), inner.run.size, inner.run)
                 if isinstance(step, When):
                     there = self.present(step.field)
                     piece = piece._replace(size=f"({piece.size} if {there} else 0)", there=there)
@@ -195,10 +195,10 @@ class Packing(Deriving):
             elif step.fields and not self.is_left_out(step.fields[0]):
                 code = self.bytes_source(step.fields[0])
                 there = self.present(step.fields[0]) if isinstance(step, When) else ""
-                pieces.append(Piece((code,), f"len({code})", there=there))
+                pieces.append(PackedPiece((code,), f"len({code})", there=there))
         return tuple(pieces)
 
-    def joined(self, pieces: tuple[Piece, ...]) -> str:
+    def joined(self, pieces: tuple[PackedPiece, ...]) -> str:
         """Source for the bytes of some pieces; runs side by side are packed at once."""
         conditions = {piece.there for piece in pieces if piece.there}
         if len(conditions) == 1:
@@ -224,18 +224,18 @@ class Packing(Deriving):
         return ["try:", "    " + line, "except (struct_error, OverflowError, ValueError):",
                 f"    {self.refuse(f'misfit(({headers}), locals()) from None')}"]  # fmt: skip
 
-    def packed_into(self, what: str, pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
+    def packed_into(self, what: str, pieces: tuple[PackedPiece, ...]) -> tuple[PackedPiece, ...]:
         """Pack some pieces of this header, into a variable."""
         var = what + self.tag
         self.lines += self.tried(f"{var} = {self.joined(pieces)}", f"(h{self.tag}, '{self.tag}'),") if pieces else []
-        return (Piece((var,), f"len({var})"),) if pieces else ()
+        return (PackedPiece((var,), f"len({var})"),) if pieces else ()
 
     def body(self) -> str:
         """Source for the bytes of all that stands above."""
         if self.stack is not None and (len(self.pieces) != 1 or self.pieces[0].run is not None):
             above = ", ".join(f"(h_{i}, '_{i}')" for i in range(self.i + 1, len(self.stack)))
             self.lines += self.tried(f"body{self.tag} = {self.joined(self.pieces)}", above + ",")
-            self.pieces = (Piece((f"body{self.tag}",), f"len(body{self.tag})"),)
+            self.pieces = (PackedPiece((f"body{self.tag}",), f"len(body{self.tag})"),)
         return self.pieces[0].codes[0] if self.pieces else "b''"
 
     def together(self, unit: Unit) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.bodies import measured
-from packetlab.codec.derive import Deriving, Piece, is_derived
+from packetlab.codec.derive import Deriving, PackedPiece, is_derived
 from packetlab.codec.encode import encode_items
 from packetlab.codec.pseudo import pseudo_sum
 from packetlab.codec.source import Compiled, function
@@ -31,7 +31,7 @@ class Rederiving(Deriving):
     """
 
     def __init__(self, cls: Declaration) -> None:
-        super().__init__(cls, (Piece(("body",), "stop - at"),))
+        super().__init__(cls, (PackedPiece(("body",), "stop - at"),))
         self.direct = {f.name: f"h.{f.slot}" for f in cls.fields}
         self.names.update(internet=internet, whole=_whole, encode_items=encode_items, pseudo_sum=pseudo_sum)
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from packetlab.codec.decode import Reading
-from packetlab.codec.derive import Piece
+from packetlab.codec.derive import PackedPiece
 from packetlab.codec.encode import Packing
 from packetlab.codec.source import Compiled, function
 from packetlab.codec.way import Headers, Placed, is_open, maker, maker_of_all, placeable, unpacked, valued
@@ -122,7 +122,7 @@ def _written(
     declarations = tuple(cls._declaration for cls in stack)
     headers = [f"h_{i}" for i in range(len(stack))]
     parts: list[Packing] = []
-    pieces: tuple[Piece, ...] = (Piece(("payload",), "len(payload)"),)
+    pieces: tuple[PackedPiece, ...] = (PackedPiece(("payload",), "len(payload)"),)
     numbers: set[str] = set()
     for i, one in reversed([*enumerate(declarations)]):
         part = Packing(one, pieces, numbers=numbers, tag=f"_{i}", stack=declarations, i=i, plain=plain, read=read)

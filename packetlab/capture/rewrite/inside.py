@@ -39,18 +39,18 @@ with bindings():  # what is declared here nobody else knows
     class Station(Header):
         address: MAC
 
-    class Sender(Header):
+    class CookedSource(Header):
         """Of a cooked capture, whose frames have no other MAC address."""
 
         src: MAC
 
-    class Route(Header):
+    class SourceRoute(Header):
         """A source route in an IPv4 option; the pointer counts from the option's first byte, at 1."""
 
         pointer: U8
         addresses: tuple[Four, ...] = many()
 
-    class Record(Header):
+    class RecordedRoute(Header):
         pointer: U8
         addresses: tuple[Four, ...] = many()
 
@@ -184,14 +184,14 @@ _KIND, _WORDS = field("kind"), field("length")
 _HARMLESS = _KIND.one_of(5, 11, 12, 13, 14, 26, 31, 37)
 _NEITHER_IP = "what is neither IPv4 nor IPv6 where one of them is expected"
 _COOKED = [
-    Part("address", Sender, field("address_length") == 6),
+    Part("address", CookedSource, field("address_length") == 6),
     Part("address", None, field("address_length") > 0, "a sender's address in a Linux cooked header that is no MAC address"),
 ]  # fmt: skip
 
 INSIDE: dict[type[AnyHeader], list[Part]] = {
     IPOption: [
-        Part("data", Route, _KIND.one_of(*SOURCE_ROUTES)),
-        Part("data", Record, _KIND == 7),
+        Part("data", SourceRoute, _KIND.one_of(*SOURCE_ROUTES)),
+        Part("data", RecordedRoute, _KIND == 7),
         Part("data", Hops, _KIND == 149),
         Part("data", Origin, _KIND == 82),
         Part("data", Timestamp, _KIND == 68),

@@ -15,7 +15,7 @@ from zlib import crc32
 
 from packetlab.bulk.scan_places import PlacesScan, Visit
 from packetlab.capture.rewrite.found import Addresses, Ends, Lengths, Networks, Rule, State, Sums, of
-from packetlab.capture.rewrite.inside import Route, Sender
+from packetlab.capture.rewrite.inside import CookedSource, SourceRoute
 from packetlab.capture.rewrite.loop import VERSIONS, Loops
 from packetlab.capture.rewrite.roles import PORTS, Roles, concerned, hiding, is_plain, known, roles, wants
 from packetlab.codec.pseudo import protocol
@@ -264,7 +264,7 @@ class _Header:
         own = self.np.False_
         if role.macs:
             own = ~state.framed & (state.depth == 0)
-            if not issubclass(self.cls, (Ether, Sender)):
+            if not issubclass(self.cls, (Ether, CookedSource)):
                 own = own & state.first
             state.framed = state.framed | own
         for f in role.addresses:
@@ -304,7 +304,7 @@ class _Header:
             self._final(
                 there & (visit.values["segments_left"] > 0) & (size >= 20), np.where(first, at + 4, at + size - 16), 16
             )
-        elif issubclass(self.cls, Route):
+        elif issubclass(self.cls, SourceRoute):
             # RFC 1122 section 3.2.1.8: of a route that is not used up the last address.
             size = visit.end - visit.begin - 1
             on = (size >= 4) & (self.to.data[visit.begin] <= size)

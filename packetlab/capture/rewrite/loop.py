@@ -15,7 +15,7 @@ from packetlab.bulk.scan_loop import LoopScanner
 from packetlab.bulk.scan_places import Part, PlaceScanner
 from packetlab.bulk.scan_rows import DEPTH
 from packetlab.capture import loops
-from packetlab.capture.rewrite.inside import Route, Sender
+from packetlab.capture.rewrite.inside import CookedSource, SourceRoute
 from packetlab.capture.rewrite.roles import concerned, is_plain, known, roles, wants
 from packetlab.codec.pseudo import protocol
 from packetlab.declare.declaration import AnyHeader
@@ -226,7 +226,7 @@ class LocateScanner(PlaceScanner, LoopScanner):
         sizes = [f.kind.fixed_bits // 8 for f in role.addresses]
         ips = [size for size in sizes if size in (4, 16)]
         if (
-            role.wrong or role.target in cls._by_name or issubclass(cls, (Routing, Route))
+            role.wrong or role.target in cls._by_name or issubclass(cls, (Routing, SourceRoute))
             or any(not is_plain(cls, f) for f in role.sums) or len(role.sums) > 1 or len(role.ports) > ROOM
             or sum(bits in (6, 12) for bits in sizes) > ROOM or len(ips) > ROOM or len(set(ips)) > 1
             or any(f in cls._declaration.after for f in (*role.addresses, *role.ports))
@@ -304,7 +304,9 @@ class LocateScanner(PlaceScanner, LoopScanner):
         role = self.role
         pseudo = (role.ends or ()) if role.carrier else ()
         if role.macs:
-            self.put(f"own = not framed and depth == 0{'' if issubclass(self.cls, (Ether, Sender)) else ' and first'}")
+            self.put(
+                f"own = not framed and depth == 0{'' if issubclass(self.cls, (Ether, CookedSource)) else ' and first'}"
+            )
             self.put("framed = framed or own")
         ips = macs = 0
         for f in role.addresses:

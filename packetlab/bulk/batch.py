@@ -13,9 +13,13 @@ from packetlab.renamed import renamed
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     Numbers = NDArray[np.int64]
+    Truths = NDArray[np.bool_]
+    ByteArray = NDArray[np.uint8]
+    Words = NDArray[np.uint64]
+    Floats = NDArray[np.float64]
 
 
 class Batch:
@@ -33,14 +37,14 @@ class Batch:
     starts: Numbers
     sizes: Numbers
 
-    def __init__(self, data: Any, starts: Any, sizes: Any) -> None:
+    def __init__(self, data: bytes | ByteArray, starts: ArrayLike, sizes: ArrayLike) -> None:
         import numpy as np
 
         self.data = np.frombuffer(data, np.uint8) if not isinstance(data, np.ndarray) else data
         self.starts, self.sizes = np.asarray(starts, np.int64), np.asarray(sizes, np.int64)
 
     @classmethod
-    def of(cls, packets: Iterable[Any]) -> Batch:
+    def of(cls, packets: Iterable[object]) -> Batch:
         """Return a batch of packets of any form (see `foreign`), one after the other."""
         import numpy as np
 

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from packetlab.bulk.batch import ByteArray, Floats, Numbers, Truths, Words
     from packetlab.declare.expressions import Checksum
 
-    Matrix = NDArray[np.uint8]
+    Matrix = ByteArray
 
 _POLYNOMIALS = {"crc32": 0xEDB88320, "crc32c": 0x82F63B78, "sctp": 0x82F63B78}
 
@@ -32,15 +33,16 @@ class Linear:
     """
 
     def __init__(
-        self, rule: Checksum, row: Any, varying: Any, blank: Any, covered: Any, added: tuple[Any, Any] | None, more: int
-    ) -> None:
+        self, rule: Checksum, row: ByteArray, varying: Truths, blank: Truths, covered: Numbers,
+        added: tuple[Numbers, Floats] | None, more: int,
+    ) -> None:  # fmt: skip
         import numpy as np
 
         self.rule = rule
         data = np.where(blank | varying, 0, row)[covered].astype(np.uint8)
         moving = varying & ~blank
         if rule.algorithm in _POLYNOMIALS:
-            self.constant: Any = ALGORITHMS[rule.algorithm](data.tobytes())
+            self.constant: int = ALGORITHMS[rule.algorithm](data.tobytes())
             self.tables = _tables(rule.algorithm, covered, moving[covered])
             self.varies = bool(self.tables)
             return
@@ -62,7 +64,7 @@ class Linear:
             for run in (np.split(used, ends) if len(used) else [])
         ]
 
-    def values(self, rows: Matrix) -> NDArray[np.uint64]:
+    def values(self, rows: Matrix) -> Words:
         import numpy as np
 
         found: Any
@@ -83,7 +85,7 @@ class Linear:
         return found.astype(np.uint64)  # type: ignore[no-any-return]
 
 
-def _weights(algorithm: str, size: int) -> Any:
+def _weights(algorithm: str, size: int) -> Floats:
     import numpy as np
 
     place = np.arange(size)
@@ -94,14 +96,14 @@ def _weights(algorithm: str, size: int) -> Any:
     return weights.astype(np.float64)
 
 
-def carried(size: int) -> Any:
+def carried(size: int) -> Floats:
     """Return the weights of an address of `size` bytes that is added as one number."""
     import numpy as np
 
     return np.where((size - 1 - np.arange(size)) % 2, 256.0, 1.0)
 
 
-def _tables(algorithm: str, covered: Any, moving: Any) -> list[tuple[int, Any]]:
+def _tables(algorithm: str, covered: Numbers, moving: Truths) -> list[tuple[int, NDArray[np.uint32]]]:
     """Return for each column that varies what each value of its byte adds to the CRC."""
     import numpy as np
 

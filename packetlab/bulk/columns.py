@@ -7,11 +7,11 @@ and what they fall back on. Knows nothing of files. What names mean `paths` says
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import Kind, bytes_text
+from packetlab.declare.kinds import Kind, Raw, bytes_text
 from packetlab.errors import BuildError
 from packetlab.packet.header import HeaderType
 from packetlab.pattern.paths import FieldPath
@@ -55,7 +55,7 @@ class Column:
         """Bytes of a value in the array, where it has a fixed size."""
         return int(self.dtype[1:]) if self.dtype != "O" else 0
 
-    def value(self, packet: Packet) -> Any:
+    def value(self, packet: Packet) -> Raw:
         """Return what the column holds of one packet: a truth value, a number, bytes; None where it is absent."""
         for place in self.path.found(packet):
             for raw in self.path.raw_values(packet, place):
@@ -64,7 +64,7 @@ class Column:
                 return int.from_bytes(raw, "big") if self.form == "number" and isinstance(raw, bytes) else raw
         return None
 
-    def text(self, value: Any) -> str:
+    def text(self, value: Raw) -> str:
         """Return a value as people read it, with nothing in it that a terminal would act on."""
         if self.form == "present":
             return str(value)

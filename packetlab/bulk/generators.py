@@ -8,21 +8,19 @@ of packets.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from packetlab.declare.kinds import Int, Kind
+from packetlab.declare.kinds import Int, Kind, Raw
 from packetlab.errors import BuildError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from packetlab.bulk.batch import ByteArray, Numbers, Words
 
-    Rows = NDArray[np.int64]
-    Words = NDArray[np.uint64]
-    Matrix = NDArray[np.uint8]
+    Rows = Numbers
+    Matrix = ByteArray
 
 WORD = 1 << 64
 SMALL = 1 << 16  # values of a range that may as well be listed
@@ -31,7 +29,7 @@ SMALL = 1 << 16  # values of a range that may as well be listed
 class Generator:
     """What a user wrote: values, and the order they are taken in."""
 
-    def __init__(self, values: Any, each: int = 1, seed: int | None = None) -> None:
+    def __init__(self, values: object, each: int = 1, seed: int | None = None) -> None:
         if each < 1:
             raise BuildError("sequence: each", "1 or more", each)
         self.values, self.each, self.seed = values, each, seed
@@ -44,7 +42,7 @@ class Generator:
 class PayloadGenerator:
     """What a user wrote for bytes: how many in each row, and of what."""
 
-    def __init__(self, sizes: Any, pattern: bytes, seed: int | None) -> None:
+    def __init__(self, sizes: object, pattern: bytes, seed: int | None) -> None:
         self.sizes, self.pattern, self.seed = sizes, pattern, seed
 
 
@@ -120,14 +118,14 @@ class Order:
 class ValueColumn:
     """Raw values of one field by row."""
 
-    def raw(self, row: int) -> Any:
+    def raw(self, row: int) -> Raw:
         raise NotImplementedError
 
 
 class NumberColumn(ValueColumn):
     """Numbers of 64 bits at most, negative ones as two's complement; short addresses too."""
 
-    def __init__(self, order: Order, start: int, step: int, table: Any, kind: Kind) -> None:
+    def __init__(self, order: Order, start: int, step: int, table: Words | None, kind: Kind) -> None:
         self.order, self.start, self.step, self.table, self.kind = order, start, step, table, kind
 
     def words(self, rows: Rows) -> Words:
@@ -135,10 +133,10 @@ class NumberColumn(ValueColumn):
 
         at = self.order.low(rows)
         if self.table is not None:
-            return self.table[at]  # type: ignore[no-any-return]
+            return self.table[at]
         return at * np.uint64(self.step % WORD) + np.uint64(self.start % WORD)
 
-    def raw(self, row: int) -> Any:
+    def raw(self, row: int) -> Raw:
         import numpy as np
 
         number = int(self.words(np.array([row]))[0])
@@ -242,7 +240,7 @@ class RandomColumn(BytesColumn):
 class ChoiceColumn(ValueColumn):
     """Values from a list, as users write them; for fields that only objects can pack."""
 
-    def __init__(self, order: Order, values: list[Any]) -> None:
+    def __init__(self, order: Order, values: list[Raw]) -> None:
         self.order, self.values = order, values
 
     def places(self, rows: Rows) -> Rows:
@@ -251,7 +249,7 @@ class ChoiceColumn(ValueColumn):
 
         return self.order.low(rows).astype(np.int64)
 
-    def raw(self, row: int) -> Any:
+    def raw(self, row: int) -> Raw:
         import numpy as np
 
         return self.values[int(self.order.low(np.array([row]))[0])]
@@ -302,7 +300,7 @@ def values_of(written: object, kind: Kind, where: str, count: int, size: int = 0
     return _of_list(listed, kind, order(len(listed)), width)
 
 
-def _of_list(listed: list[Any], kind: Kind, order: Order, width: int) -> ValueColumn:
+def _of_list(listed: list[Raw], kind: Kind, order: Order, width: int) -> ValueColumn:
     import numpy as np
 
     if kind.wire == "number":
@@ -314,7 +312,7 @@ def _of_list(listed: list[Any], kind: Kind, order: Order, width: int) -> ValueCo
     return ChoiceColumn(order, [kind.value(raw) for raw in listed])
 
 
-def _of_range(wanted: range, kind: Kind, where: str, order: Any, width: int) -> ValueColumn:
+def _of_range(wanted: range, kind: Kind, where: str, order: Callable[[int], Order], width: int) -> ValueColumn:
     one = order(_length(wanted))
     first, last = wanted.start, wanted.start + (_length(wanted) - 1) * wanted.step
     for end in (first, last):
@@ -333,7 +331,7 @@ def _length(wanted: range) -> int:
     return max(0, (wanted.stop - wanted.start + wanted.step - (1 if wanted.step > 0 else -1)) // wanted.step)
 
 
-def _of_array(wanted: Any, kind: Kind, where: str, order: Any, width: int) -> ValueColumn | None:
+def _of_array(wanted: Any, kind: Kind, where: str, order: Callable[[int], Order], width: int) -> ValueColumn | None:
     import numpy as np
 
     if wanted.ndim == 2 and wanted.dtype == np.uint8 and kind.wire != "number":
@@ -361,7 +359,7 @@ def _network(text: str, kind: Kind, where: str) -> range:
     return range(start, start + size)
 
 
-def _generated(rng: Any, kind: Kind, where: str, count: int, size: int) -> Any:
+def _generated(rng: Any, kind: Kind, where: str, count: int, size: int) -> object:
     import numpy as np
 
     if kind.wire == "number":

@@ -17,6 +17,7 @@ from packetlab.codec.source import function
 from packetlab.declare.expressions import Expr, Next
 
 if TYPE_CHECKING:
+    from packetlab.bulk.batch import ByteArray, Numbers, Truths
     from packetlab.declare.declaration import AnyHeader
     from packetlab.declare.fields import Field
 
@@ -66,17 +67,18 @@ class Visit:
     )  # fmt: skip
 
     def __init__(
-        self, cls: type[AnyHeader], lower: Visit | None, rows: Any, ids: Any, begin: Any, inner: Any, stop: Any, end: Any,
-        short: Any, partial: Any, bound: Any, places: dict[str, Any], values: dict[str, Any], holds: dict[Any, Any],
+        self, cls: type[AnyHeader], lower: Visit | None, rows: Numbers, ids: Numbers, begin: Numbers, inner: Numbers, stop: Numbers, end: Numbers,
+        short: Numbers, partial: Truths, bound: Truths, places: dict[str, tuple[Numbers, Any, Any]], values: dict[str, Numbers],
+        holds: dict[object, Truths],
     ) -> None:  # fmt: skip
         self.cls, self.lower, self.rows, self.ids = cls, lower, rows, ids
         self.begin, self.inner, self.stop, self.end = begin, inner, stop, end
         self.short, self.partial, self.bound = short, partial, bound
         self.places, self.values, self.holds = places, values, holds
-        self.children: list[tuple[Part, list[Visit], Any]] = []
-        self.wholes: dict[str, Any] = {}
+        self.children: list[tuple[Part, list[Visit], Numbers]] = []
+        self.wholes: dict[str, Truths] = {}
 
-    def region(self, name: str) -> tuple[Any, Any, Any]:
+    def region(self, name: str) -> tuple[Numbers, Numbers, Any]:
         """Return where a part begins and ends, and where it is there (True: everywhere)."""
         if name == "self":
             return self.begin, self.inner, True
@@ -89,9 +91,9 @@ class Visit:
         at, there, size = self.places[name]
         return at, at + (self.cls._by_name[name].kind.fixed_bits + 7) // 8 if size is None else at + size, there
 
-    def parts(self, parts: tuple[Part, ...]) -> Iterator[tuple[Part, Any, Any, Any]]:
+    def parts(self, parts: tuple[Part, ...]) -> Iterator[tuple[Part, Numbers, Numbers, Numbers]]:
         """Yield the parts that are there and not empty: which headers have them, where they begin and end."""
-        taken: dict[str, Any] = {"payload": self.bound}
+        taken: dict[str, Truths] = {"payload": self.bound}
         for number, part in enumerate(parts):
             holds = self.holds.get(number)
             if holds is not None and not holds.any():
@@ -216,7 +218,7 @@ class RowPlaces(PlaceScanner, RowScanner):
         self.put("visit.bound = ~go")
 
 
-def onward(work: list[Any], visit: Visit, which: int, hit: Any, *arrays: Any) -> None:
+def onward(work: list[Any], visit: Visit, which: int, hit: Truths, *arrays: Numbers | Truths) -> None:
     """Put down as work that those headers go on to class `which` that are `hit`: rows first, then what is known of them."""
     here = hit.nonzero()[0]
     rows, *more = arrays if len(here) == len(hit) else [one[here] for one in arrays]
@@ -231,8 +233,8 @@ class PlacesScan:
     """
 
     def __init__(
-        self, data: Any, last: Any, missing: Any, wants: Callable[[type[AnyHeader]], Wants],
-        leading: dict[type[AnyHeader], int], known: dict[Any, Any],
+        self, data: ByteArray, last: Numbers, missing: Truths, wants: Callable[[type[AnyHeader]], Wants],
+        leading: dict[type[AnyHeader], int], known: dict[object, Any],
     ) -> None:  # fmt: skip
         import numpy as np
 
@@ -241,7 +243,7 @@ class PlacesScan:
         self.unfit = np.zeros(len(last), bool)
 
     def _step(
-        self, cls: type[AnyHeader], until: Expr | None, work: list[Any], found: list[Visit], *arrays: Any
+        self, cls: type[AnyHeader], until: Expr | None, work: list[Any], found: list[Visit], *known: object
     ) -> None:
         """Go over headers of a class: the visit below, their rows, and what is known of them."""
         key = "step", cls, until
@@ -254,9 +256,11 @@ class PlacesScan:
             }  # fmt: skip
             lines = [head, *("    " + line for line in writer.source())]
             self.known[key] = function(lines, names, f"places in {cls.__name__}")
-        self.known[key](work, found, self.last, self.missing, self.unfit, self.data, *arrays)
+        self.known[key](work, found, self.last, self.missing, self.unfit, self.data, *known)
 
-    def walk(self, first: type[AnyHeader], rows: Any, begin: Any, end: Any, partial: Any = None) -> list[Visit]:
+    def walk(
+        self, first: type[AnyHeader], rows: Numbers, begin: Numbers, end: Numbers, partial: Truths | None = None
+    ) -> list[Visit]:
         """Return the visits of packets, or parts of them, that begin with a header of a class."""
         np = self.np
         none = np.zeros(len(rows), bool) if partial is None else partial
@@ -286,7 +290,7 @@ class PlacesScan:
                     visits = self.walk(part.header, visit.rows[some], at, end, visit.partial[some])
                 visit.children.append((part, visits, some))
 
-    def _items(self, part: Part, f: Field, visit: Visit, index: Any, at: Any, end: Any) -> None:
+    def _items(self, part: Part, f: Field, visit: Visit, index: Numbers, at: Numbers, end: Numbers) -> None:
         np = self.np
         while len(index):
             found: list[Visit] = []
@@ -307,7 +311,7 @@ class PlacesScan:
                 on &= ~ended
             index, at, end = which[on], item.inner[on], item.end[on]
 
-    def _filled(self, f: Field, rows: Any, at: Any, end: Any) -> None:
+    def _filled(self, f: Field, rows: Numbers, at: Numbers, end: Numbers) -> None:
         """Mark as unfit where more than zeros that fill up to a multiple stands after the last item."""
         bad = end - at >= max(f.align, 1)
         for more in range(max(f.align, 1) - 1):

@@ -12,13 +12,15 @@ from packetlab.bulk.columns import Column
 from packetlab.bulk.queries import Query, any_of, array_names
 from packetlab.bulk.scan import Place, Scanner, counters, on_the_way
 from packetlab.bulk.scan_loop import bits_of
-from packetlab.codec.source import function
+from packetlab.codec.source import Compiled, function
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.kinds import Kind
 from packetlab.pattern.conditions import Match
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from packetlab.bulk.batch import ByteArray, Numbers, Truths
 
 DEPTH = 256  # headers in one packet; one with more is unfit
 
@@ -28,17 +30,19 @@ def rows_trace(first: type[AnyHeader], columns: Sequence[Query]) -> Callable[...
     import numpy as np
 
     numbers = on_the_way(first, columns)
-    names: dict[str, Any] = {"np": np, "number_at": number_at, "bytes_at": bytes_at, "filled": filled}
+    names: dict[str, object] = {"np": np, "number_at": number_at, "bytes_at": bytes_at, "filled": filled}
     arguments = ", ".join(["work, seen, last, missing, unfit, data, rows, begin, end, partial", *array_names(columns)])
     classes = list(numbers)
-    steps: dict[int, Any] = {}  # written when a packet first has such a header: many are on the way, few are met
+    steps: dict[int, Compiled] = {}  # written when a packet first has such a header: many are on the way, few are met
 
-    def step(number: int) -> Any:
+    def step(number: int) -> Compiled:
         cls = classes[number - 1]
         lines = [f"def step({arguments}):", *("    " + line for line in RowScanner(cls, numbers, columns).source())]
         return function(lines, dict(names), f"columns of {cls.__name__}")
 
-    def trace(data: Any, starts: Any, sizes: Any, missing: Any, unfit: Any, *arrays: Any) -> None:
+    def trace(
+        data: ByteArray, starts: Numbers, sizes: Numbers, missing: Truths, unfit: Truths, *arrays: object
+    ) -> None:
         start = numbers.get(first)
         if start is None:
             return
@@ -60,7 +64,7 @@ def rows_trace(first: type[AnyHeader], columns: Sequence[Query]) -> Callable[...
     return trace
 
 
-def number_at(data: Any, place: Any, offset: int, size: int, little: bool) -> NDArray[Any]:
+def number_at(data: ByteArray, place: Numbers, offset: int, size: int, little: bool) -> Numbers:
     """Return the numbers of `size` bytes that lie `offset` after each place; 0 for places too near the end."""
     import numpy as np
 
@@ -70,7 +74,7 @@ def number_at(data: Any, place: Any, offset: int, size: int, little: bool) -> ND
         if room <= 0:
             return np.zeros(len(place), np.int64)
         found = np.ndarray((room,), f"{order}u{size}", data, offset, (1,))[place]
-        numbers: NDArray[Any] = found.astype(np.int64)
+        numbers: Numbers = found.astype(np.int64)
         return numbers
     # Of the sizes between, two parts.
     first = 4 if size > 4 else 2
@@ -78,21 +82,21 @@ def number_at(data: Any, place: Any, offset: int, size: int, little: bool) -> ND
         number_at(data, place, offset, first, little),
         number_at(data, place, offset + first, size - first, little),
     )
-    both: NDArray[Any] = one | two << 8 * first if little else one << 8 * (size - first) | two
+    both: Numbers = one | two << 8 * first if little else one << 8 * (size - first) | two
     return both
 
 
-def bytes_at(data: Any, place: Any, offset: int, size: int) -> NDArray[Any]:
+def bytes_at(data: ByteArray, place: Numbers, offset: int, size: int) -> ByteArray:
     """Return `size` bytes after each place, a row each."""
     import numpy as np
 
     room = len(data) - offset - size + 1
     found = np.ndarray((room,), f"V{size}", data, offset, (1,))[place]
-    raw: NDArray[Any] = found.view(np.uint8).reshape(len(place), size)
+    raw: ByteArray = found.view(np.uint8).reshape(len(place), size)
     return raw
 
 
-def filled(value: Any, rows: Any) -> NDArray[Any]:
+def filled(value: object, rows: Numbers) -> NDArray[Any]:
     """Return an array that has `value` for every row."""
     import numpy as np
 

@@ -6,7 +6,7 @@ to be right it refuses with `Unplanned`; then objects make the packets.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.bulk.checksums import Linear, carried
 from packetlab.bulk.generators import BytesColumn, NumberColumn, RandomColumn, ValueColumn
@@ -16,7 +16,8 @@ from packetlab.declare.expressions import Checksum, Count, Next, Ref
 from packetlab.packet.offsets import Places, Span, places
 
 if TYPE_CHECKING:
-    from packetlab.bulk.generators import Matrix, Rows, Words
+    from packetlab.bulk.batch import Floats, Numbers, Words
+    from packetlab.bulk.generators import Matrix, Rows
     from packetlab.declare.declaration import AnyHeader
     from packetlab.declare.fields import Field
     from packetlab.packet.packet import Packet
@@ -158,7 +159,7 @@ class Template:
             _put(matrix, spot, linear.values(matrix))
 
 
-def _pseudo(packet: Packet, i: int, where: Places) -> tuple[Any, Any, int] | None:
+def _pseudo(packet: Packet, i: int, where: Places) -> tuple[Numbers, Floats, int] | None:
     """Return the columns of the addresses a pseudo-header is made of, their weights, and what it adds as well.
 
     The counterpart of `codec.pseudo.pseudo_sum`, which says what counts.
@@ -186,7 +187,7 @@ def _pseudo(packet: Packet, i: int, where: Places) -> tuple[Any, Any, int] | Non
     return None
 
 
-def _halves(where: Places, i: int, packet: Packet) -> tuple[Any, Any]:
+def _halves(where: Places, i: int, packet: Packet) -> tuple[Numbers, Numbers]:
     """Return the columns of a header, and those of all that it carries."""
     import numpy as np
 
@@ -201,7 +202,7 @@ def _spot(span: Span) -> BitRange:
     return BitRange(span.bit, span.bits, span.field.kind.wire == "number" and span.field.kind.little)
 
 
-def _columns(spot: BitRange) -> Any:
+def _columns(spot: BitRange) -> Numbers:
     import numpy as np
 
     return np.arange(spot.byte_slice.start, spot.byte_slice.stop)

@@ -23,6 +23,7 @@ from packetlab.packet.packet import Packet
 from packetlab.pattern.paths import PAYLOAD, FieldPath
 
 if TYPE_CHECKING:
+    from packetlab.bulk.batch import ByteArray, Numbers
     from packetlab.bulk.generators import Rows
     from packetlab.bulk.report import VariationReport
 
@@ -52,7 +53,7 @@ class Variation(Batch):
         self.targets = [_target(template, key, written, max(count, 1)) for key, written in fields.items()]
         _check_apart(self.targets)
         self._shaping = [t for t in self.targets if t.layer >= 0 and self._shapes(t)]
-        self._plans: dict[Any, Template | None] = {}
+        self._plans: dict[object, Template | None] = {}
         self._batch: Batch | None = None
         if count:
             self._check_present(self.packet(0))
@@ -93,11 +94,11 @@ class Variation(Batch):
 
     # Rows in bulk --------------------------------------------------------------------------------------------
 
-    def _keys(self, rows: Rows) -> Any:
+    def _keys(self, rows: Rows) -> Rows | None:
         """Return for each row the number of its shape, None where all have the same."""
         import numpy as np
 
-        keys: Any = None
+        keys: Rows | None = None
         for target in self._shaping:
             values = target.values
             if isinstance(values, NumberColumn):
@@ -139,11 +140,11 @@ class Variation(Batch):
             self._plans[key] = plan
         return self._plans[key]
 
-    def _shape(self, target: Target, row: int) -> Any:
+    def _shape(self, target: Target, row: int) -> object:
         raw = target.values.raw(row)
         return len(raw) if varies_in_size(target) else raw if not isinstance(target.values, ChoiceColumn) else repr(raw)
 
-    def _groups(self, rows: Rows) -> list[tuple[Any, Template | None]]:
+    def _groups(self, rows: Rows) -> list[tuple[Rows | slice, Template | None]]:
         """Return (places in `rows`, their plan) for each shape."""
         import numpy as np
 
@@ -157,7 +158,7 @@ class Variation(Batch):
     def _made(self, rows: Rows) -> Batch:
         import numpy as np
 
-        groups: list[tuple[Any, Any]] = []
+        groups: list[tuple[Rows | slice, Any]] = []
         sizes = np.zeros(len(rows), np.int64)
         starts = np.zeros(len(rows), np.int64)
         at = 0
@@ -200,17 +201,17 @@ class Variation(Batch):
         return self._batch
 
     @property
-    def data(self) -> Any:  # type: ignore[override]
+    def data(self) -> ByteArray:  # type: ignore[override]
         """The buffer of all rows."""
         return self.batch().data
 
     @property
-    def starts(self) -> Any:  # type: ignore[override]
+    def starts(self) -> Numbers:  # type: ignore[override]
         """Where each row begins in it."""
         return self.batch().starts
 
     @property
-    def sizes(self) -> Any:  # type: ignore[override]
+    def sizes(self) -> Numbers:  # type: ignore[override]
         """Bytes of each row."""
         return self.batch().sizes
 
@@ -239,7 +240,7 @@ class Variation(Batch):
         for batch in self.batches() if self._batch is None else (self._batch,):
             yield from batch
 
-    def check(self, received: Any, ignoring: Any = ()) -> VariationReport:
+    def check(self, received: object, ignoring: Any = ()) -> VariationReport:
         """Return how what was received compares with the rows of this variation, in their order.
 
         Args:

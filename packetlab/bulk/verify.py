@@ -19,11 +19,11 @@ from packetlab.bulk.vary import STRETCH, Variation, named
 from packetlab.packet.offsets import places
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from packetlab.bulk.batch import ByteArray, Numbers, Truths, Words
+    from packetlab.bulk.template import Template
 
-    Digests = NDArray[np.uint64]
-    Masks = dict[int, NDArray[np.uint8]]
+    Digests = Words
+    Masks = dict[int, ByteArray]
 
 SHORTEST = 60  # bytes of an Ethernet frame without check sequence: what is shorter may come filled up with zeros
 LOOKED_INTO = 10_000  # damaged frames of which the fields are named
@@ -51,7 +51,7 @@ def stretches(received: Any) -> Iterator[Batch]:
                 yield Batch.of(chain([first], islice(several, 4095)))
 
 
-def gathered(batch: Batch, rows: Any, size: int) -> Any:
+def gathered(batch: Batch, rows: Numbers, size: int) -> ByteArray:
     """Return the bytes of rows that all have `size` of them, as a matrix."""
     import numpy as np
 
@@ -75,7 +75,7 @@ def digests(batch: Batch, masks: Masks) -> Digests:
     return found
 
 
-def _digest(matrix: Any, mask: Any) -> Any:
+def _digest(matrix: ByteArray, mask: ByteArray | None) -> Any:
     import numpy as np
 
     count, size = matrix.shape
@@ -91,7 +91,7 @@ def _digest(matrix: Any, mask: Any) -> Any:
 
 
 class _Check:
-    def __init__(self, variation: Variation, ignoring: tuple[Any, ...]) -> None:
+    def __init__(self, variation: Variation, ignoring: tuple[object, ...]) -> None:
         import numpy as np
 
         self.variation = variation
@@ -111,11 +111,11 @@ class _Check:
         self.taken = np.zeros(len(self.keys), np.int64)  # how often each came
         self.seen = np.zeros(self.count, bool)
         self.received = self.duplicates = self.reordered = self.extent = self.foreign = self.corrupted = 0
-        self.latest: list[Any] = []  # for each frame matched: the latest row up to it
+        self.latest: list[Numbers] = []  # for each frame matched: the latest row up to it
         self.top = -1
         self.unmatched: list[tuple[int, int, bytes]] = []  # (place, latest row before, bytes) of what matched nothing
 
-    def _plans(self) -> Iterator[Any]:
+    def _plans(self) -> Iterator[Template]:
         import numpy as np
 
         first = np.arange(min(self.count, STRETCH))
@@ -186,7 +186,7 @@ class _Check:
             self.top = int(latest[-1])
         self.received += len(batch)
 
-    def _at_most(self, fresh: Any, latest: Any) -> Any:
+    def _at_most(self, fresh: Truths, latest: Numbers) -> Numbers:
         """Return for each frame known the latest row so far."""
         import numpy as np
 
@@ -195,7 +195,7 @@ class _Check:
         place = np.cumsum(fresh) - 1
         return np.where(place >= 0, latest[np.maximum(place, 0)] if len(latest) else self.top, self.top)
 
-    def _reorder(self, rows: Any, single: Any) -> Any:
+    def _reorder(self, rows: Numbers, single: Truths) -> Numbers:
         """Count frames after one of a later row; return the latest row up to each."""
         import numpy as np
 
@@ -213,7 +213,7 @@ class _Check:
             self.extent = max(self.extent, int((np.flatnonzero(late) + history - first).max()))
         return latest
 
-    def _filled_up(self, batch: Batch, at: Any, known: Any) -> None:
+    def _filled_up(self, batch: Batch, at: Numbers, known: Truths) -> None:
         """Find frames that the link filled up with zeros to its shortest frame."""
         import numpy as np
 
@@ -227,7 +227,7 @@ class _Check:
                 at[rows[right]] = place[right]
                 known[rows[right]] = True
 
-    def _unknown(self, batch: Batch, rows: Any, before: Any) -> None:
+    def _unknown(self, batch: Batch, rows: Numbers, before: Numbers) -> None:
         """Keep what may be a damaged frame of ours; count the rest as foreign."""
         import numpy as np
 

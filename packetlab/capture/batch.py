@@ -10,7 +10,9 @@ from packetlab.capture.frame import ETHERNET, NOTHING, Extras, Frame, InterfaceD
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
+
+    from packetlab.bulk.batch import ByteArray, Numbers
 
 NO_TIME = -(1 << 63)  # in `times_ns`: the file has none for this frame
 LATEST = (1 << 63) - 1  # nanoseconds: the year 2262
@@ -34,21 +36,21 @@ class FrameBatch(Batch):
 
     __slots__ = ("extras", "far", "interfaces", "numbers", "spent", "times_ns", "which", "wire_sizes")
 
-    times_ns: NDArray[np.int64]
-    wire_sizes: NDArray[np.int64]
+    times_ns: Numbers
+    wire_sizes: Numbers
     which: NDArray[np.int32]
-    numbers: NDArray[np.int64]
+    numbers: Numbers
 
     def __init__(
         self,
-        data: Any,
-        starts: Any,
-        sizes: Any,
-        times_ns: Any,
-        wire_sizes: Any = None,
+        data: bytes | ByteArray,
+        starts: ArrayLike,
+        sizes: ArrayLike,
+        times_ns: ArrayLike,
+        wire_sizes: ArrayLike | None = None,
         interfaces: tuple[InterfaceDescription, ...] = (ETHERNET,),
-        which: Any = None,
-        numbers: Any = 1,
+        which: ArrayLike | None = None,
+        numbers: ArrayLike = 1,
         extras: Mapping[int, Extras] | None = None,
         far: Mapping[int, int] | None = None,
     ) -> None:

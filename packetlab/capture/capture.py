@@ -68,7 +68,7 @@ class Capture(Shown):
         self._make_batches: Callable[[bool], Iterator[FrameBatch]] | None = None
 
     @classmethod
-    def of(cls, frames: Iterable[Any]) -> Capture:
+    def of(cls, frames: Iterable[object]) -> Capture:
         """Return a capture of frames in memory, or of whatever are packets (see `Frame.of`); `append` adds to it.
 
         Frames are numbered by their places in it, from 1, as those of a file; what was given stays as it is.
@@ -117,13 +117,13 @@ class Capture(Shown):
         named = isinstance(self._source, (str, Path)) and self._source != "-"
         return named or self._start is not None or self._held is not None
 
-    def append(self, frame: Any) -> None:
+    def append(self, frame: object) -> None:
         """Add a frame, or whatever is a packet, to a capture in memory. TypeError for any other."""
         if self._held is None:
             raise TypeError(f"{self.name}: only a capture in memory takes frames; write others with a Writer")
         self._held.append(Frame.of(frame).numbered(len(self._held) + 1))
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[object, ...]:
         """Pickle a file by its name, anything else as frames in memory. TypeError for a stream that is read once."""
         if isinstance(self._source, (str, Path)) and self._source != "-":
             following = self._following
@@ -415,7 +415,7 @@ class Capture(Shown):
         return part
 
     def sides(
-        self, by: str | Callable[[Packet], Any] = "first", servers: Iterable[Any] | None = None
+        self, by: str | Callable[[Packet], object] = "first", servers: Iterable[object] | None = None
     ) -> Sides[Capture]:
         """Tell for each frame whether a client or a server sent it; see `capture.sides.Sides`.
 

@@ -28,8 +28,9 @@ from typing import TYPE_CHECKING, Any
 from packetlab.capture.elf import defines
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
+
+    from packetlab.bulk.batch import ByteArray, Numbers
 
 WORTH_LOADING = 16 << 20  # bytes of a capture from which on loading a loop (some hundredths of a second) pays
 WORTH_COMPILING = 1 << 30  # ... and the compilation of a loop never used before (some seconds)
@@ -130,7 +131,7 @@ class Loop:
         self.source = source
         self._by_kinds: dict[tuple[str, ...], Callable[..., int]] = {}
 
-    def __call__(self, *arguments: Any) -> None:
+    def __call__(self, *arguments: int | NDArray[Any]) -> None:
         kinds, values = [], []
         for one in arguments:
             if isinstance(one, int):
@@ -241,7 +242,7 @@ def _compile(source: str, kinds: tuple[str, ...], numbers: list[bool]) -> tuple[
     return result.fndesc.llvm_func_name, result.library._get_compiled_object()
 
 
-_engines: list[Any] = []  # what is loaded lives as long as its engine
+_engines: list[object] = []  # what is loaded lives as long as its engine
 
 
 def _load(symbol: str, code: bytes) -> int:
@@ -285,7 +286,7 @@ def records(data, pos, end, size, big, scale, starts, sizes, wires, times, found
 """
 
 
-def records(data: NDArray[np.uint8], pos: int, size: int, big: bool, scale: int) -> tuple[list[NDArray[np.int64]], int]:
+def records(data: ByteArray, pos: int, size: int, big: bool, scale: int) -> tuple[list[Numbers], int]:
     """Return of the whole records of a pcap file in `data` from `pos` on: starts, sizes, sizes on the wire and times of
     their frames; and where the last of them ends."""
     import numpy as np

@@ -33,11 +33,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from packetlab.bulk.batch import ByteArray, Numbers, Words
+
 Passed = Callable[[int, int, Callable[[], Known | None]], object]
 _DATA_AT = {PACKET: 28, OLD_PACKET: 28, SIMPLE_PACKET: 12}  # bytes of a block before the frame in it
 
 
-def numbers_at(data: Any, starts: Any, offset: int, kind: str) -> NDArray[Any]:
+def numbers_at(data: bytes | ByteArray, starts: Numbers, offset: int, kind: str) -> NDArray[Any]:
     """Return the numbers (`kind` of numpy, as "<u4") that lie `offset` bytes after each start in `data`."""
     import numpy as np
 
@@ -113,7 +115,7 @@ def _records(buffer: bytes, pos: int, layout: Layout, number: int) -> tuple[Fram
     return FrameBatch(buffer, places + layout.size, captured, times, original, interfaces, None, number), end
 
 
-def _walked(buffer: bytes, pos: int, layout: Layout) -> tuple[NDArray[np.int64], int]:
+def _walked(buffer: bytes, pos: int, layout: Layout) -> tuple[Numbers, int]:
     """Return where the records from `pos` on begin that are whole, and where the last of them ends."""
     import numpy as np
 
@@ -335,8 +337,8 @@ def _plain_blocks(
 
 
 def _nanoseconds(
-    ticks: NDArray[np.uint64], which: NDArray[np.int32], clocks: list[tuple[int, int]]
-) -> tuple[NDArray[np.int64], dict[int, int]]:
+    ticks: Words, which: NDArray[np.int32], clocks: list[tuple[int, int]]
+) -> tuple[Numbers, dict[int, int]]:
     """Return the times, and by row those that do not fit."""
     import numpy as np
 

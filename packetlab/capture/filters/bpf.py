@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packetlab.capture import loops
 from packetlab.capture.filters.bpf_interpreter import (
@@ -25,10 +25,7 @@ from packetlab.capture.frame import ETHERNET, Frame
 from packetlab.errors import BuildError, PacketlabError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from packetlab.bulk.batch import Batch
+    from packetlab.bulk.batch import Batch, ByteArray, Numbers, Truths
 
 SNAPLEN = 262144  # bytes of a packet that a program asks for
 NETMASK = 0  # as tcpdump -r has it: "ip broadcast" is 255.255.255.255 or 0.0.0.0
@@ -59,7 +56,7 @@ class PcapFilter:
     def __init__(self, expression: str, linktype: int | None = 1) -> None:
         self.expression, self.linktype = expression, linktype
         self._programs: dict[int, Program] = {}
-        self._columns: dict[int, Any] = {}
+        self._columns: dict[int, tuple[tuple[int, ...], ...]] = {}
         self._tested = 0  # packets of batches so far
         if linktype is not None:
             self.program(linktype)
@@ -89,7 +86,7 @@ class PcapFilter:
         self.program(linktype)
         return passes(self._columns[linktype], data, wire)
 
-    def mask(self, batch: Batch) -> NDArray[np.bool_]:
+    def mask(self, batch: Batch) -> Truths:
         """Return which packets of a batch pass, an array of truths."""
         import numpy as np
 
@@ -100,7 +97,7 @@ class PcapFilter:
         wire = getattr(batch, "wire_sizes", batch.sizes)
         linktypes = [interface.linktype for interface in interfaces] or [self.linktype or ETHERNET.linktype]
         if len(set(linktypes)) == 1:
-            one: NDArray[np.bool_] = run_batch(self.program(linktypes[0]), data, batch, wire)
+            one: Truths = run_batch(self.program(linktypes[0]), data, batch, wire)
             return one
         passed = np.zeros(len(batch), np.bool_)
         of = np.array(linktypes)[batch.which]  # type: ignore[attr-defined]
@@ -112,7 +109,7 @@ class PcapFilter:
         return f"PcapFilter({self.expression!r})"
 
 
-def _runner(packets: int) -> Callable[[Program, Any, Any, Any], Any]:
+def _runner(packets: int) -> Callable[[Program, ByteArray, Batch, Numbers], Truths]:
     """Return what runs a program over a batch, for this many packets in all."""
     # Compiled is twice as fast; loading what was compiled before takes as long as arrays take for some ten thousand
     # packets, compiling it as long as for millions.

@@ -7,16 +7,16 @@ back in a loop through the packet. It knows neither files nor libpcap.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from inspect import getsource
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.capture.loops import compiled
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from packetlab.bulk.batch import Batch, ByteArray, Numbers, Truths
 
-    from packetlab.bulk.batch import Batch
+    Row = Sequence[int] | Numbers | ByteArray
 
 MEMORY = 16  # cells of scratch memory
 WORD = 0xFFFFFFFF
@@ -44,7 +44,8 @@ Program = tuple[Instruction, ...]
 
 
 def run(  # noqa: C901  one case an instruction
-    count: int, code: Any, jt: Any, jf: Any, k: Any, data: Any, starts: Any, sizes: Any, wire: Any, memory: Any, wanted: Any
+    count: int, code: Row, jt: Row, jf: Row, k: Row, data: Row, starts: Row, sizes: Row, wire: Row, memory: list[int] | Numbers,
+    wanted: list[int] | Numbers | Truths,
 ) -> None:  # fmt: skip
     """Write into `wanted` how many bytes of each packet the program wants, 0 for none.
 
@@ -151,7 +152,7 @@ def passes(program: tuple[tuple[int, ...], ...], data: bytes, wire: int) -> bool
     return wanted[0] != 0
 
 
-def run_all(program: Program, data: NDArray[np.uint8], batch: Batch, wire: NDArray[np.int64]) -> NDArray[np.bool_]:
+def run_all(program: Program, data: ByteArray, batch: Batch, wire: Numbers) -> Truths:
     """Return which packets of a batch the program wants."""
     import numpy as np
 
@@ -170,7 +171,7 @@ def run_all(program: Program, data: NDArray[np.uint8], batch: Batch, wire: NDArr
 LOOP = getsource(run)
 
 
-def run_compiled(program: Program, data: object, batch: Batch, wire: object) -> NDArray[np.bool_]:
+def run_compiled(program: Program, data: object, batch: Batch, wire: object) -> Truths:
     """Return the same by a compiled loop (see `loops`)."""
     import numpy as np
 
@@ -178,27 +179,29 @@ def run_compiled(program: Program, data: object, batch: Batch, wire: object) -> 
     places = [np.ascontiguousarray(array) for array in (data, batch.starts, batch.sizes, wire)]
     wanted = np.zeros(len(batch), np.int64)
     compiled(LOOP)(len(batch), *columns_of, *places, np.zeros(MEMORY, np.int64), wanted)
-    answer: NDArray[np.bool_] = wanted != 0
+    answer: Truths = wanted != 0
     return answer
 
 
 class _Vectors:
     """The registers of many packets, and which of them wait at which instruction."""
 
-    def __init__(self, data: Any, starts: Any, sizes: Any, wire: Any, wanted: Any) -> None:
+    def __init__(self, data: ByteArray, starts: Numbers, sizes: Numbers, wire: Numbers, wanted: Truths) -> None:
         import numpy as np
 
         self.data, self.starts, self.sizes, self.wire, self.wanted = data, starts, sizes, wire, wanted
         self.a, self.x = np.zeros(len(starts), np.int64), np.zeros(len(starts), np.int64)
-        self.memory: dict[int, Any] = {}
+        self.memory: dict[int, Numbers] = {}
 
     def run(self, program: Program) -> None:
         import numpy as np
 
-        waiting: list[list[Any]] = [[] for _ in program]
+        waiting: list[list[Numbers]] = [[] for _ in program]
         waiting[0].append(np.arange(len(self.starts)))
         for at, (code, jt, jf, k) in enumerate(program):
-            rows = waiting[at][0] if len(waiting[at]) == 1 else np.concatenate(waiting[at]) if waiting[at] else ()
+            if not waiting[at]:
+                continue
+            rows = waiting[at][0] if len(waiting[at]) == 1 else np.concatenate(waiting[at])
             waiting[at] = []
             if not len(rows):
                 continue
@@ -229,7 +232,7 @@ class _Vectors:
                 self.x[rows] = self.a[rows]
             waiting[at + 1].append(rows)
 
-    def compare(self, code: int, a: Any, other: Any) -> Any:
+    def compare(self, code: int, a: Numbers, other: Numbers | int) -> Any:
         what = code & 0xF0
         if what == JEQ:
             return a == other
@@ -237,7 +240,7 @@ class _Vectors:
             return a > other
         return a >= other if what == JGE else a & other != 0
 
-    def load(self, code: int, k: int, rows: Any) -> tuple[Any, Any]:
+    def load(self, code: int, k: int, rows: Numbers) -> tuple[Numbers, Numbers | int]:
         """Return the rows that go on, and the value each loads."""
         mode = code & 0xE0
         if mode == IMM:
@@ -259,7 +262,7 @@ class _Vectors:
             got = got << 8 | self.data[places + i]
         return rows, got
 
-    def compute(self, code: int, rows: Any, other: Any) -> tuple[Any, Any]:
+    def compute(self, code: int, rows: Numbers, other: Numbers | int) -> tuple[Numbers, Numbers]:
         """Return the rows that go on, and the result of each."""
         import numpy as np
 

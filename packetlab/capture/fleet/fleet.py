@@ -287,7 +287,7 @@ class FleetTable(Table):
     A file that is broken ends nothing: what was whole in it is in the table, the rest in `failures` of the fleet.
     """
 
-    def __init__(self, fleet: Fleet, specs: Iterable[Any], engine: str | None, job: Job) -> None:
+    def __init__(self, fleet: Fleet, specs: Iterable[object], engine: str | None, job: Job) -> None:
         super().__init__(Capture.of([]), specs, engine)
         self._fleet, self._job = fleet, job
 

@@ -183,7 +183,7 @@ def write_shard(job: Job) -> Done:
 def call(task: tuple[Callable[[Capture], object], tuple[str, ...]]) -> list[tuple[str, Any, Failure | None]]:
     """Return what a function makes of each capture, or how it failed."""
     function, paths = task
-    results: list[tuple[str, object, Failure | None]] = []
+    results: list[tuple[str, Any, Failure | None]] = []
     for path in paths:
         try:
             with opened(path) as capture:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from packetlab.capture.frame import Frame
 from packetlab.packet.packet import Packet
@@ -13,7 +12,7 @@ from packetlab.pattern.replies import asks, demanding, keys, question, reasons
 
 OPEN = 1024  # requests that differ in nothing by which a reply is found
 
-_Waiting = dict[Any, OrderedDict[int, tuple["Pairing", Packet, Any]]]  # by key and number, the oldest first
+_Waiting = dict[object, OrderedDict[int, tuple["Pairing", Packet, object]]]  # by key and number, the oldest first
 
 
 @dataclass
@@ -133,7 +132,7 @@ def _close(packet: Packet, frame: Frame, waiting: _Waiting, pairings: dict[objec
     return True
 
 
-def _answered(packet: Packet, some: dict[int, tuple[Pairing, Packet, Any]]) -> int | None:
+def _answered(packet: Packet, some: dict[int, tuple[Pairing, Packet, object]]) -> int | None:
     """Return the number of the oldest request that a packet answers; those answered under another key go."""
     gone, found = [], None
     for number, (pairing, request, _) in some.items():

@@ -8,20 +8,17 @@ all but the first have no ports.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packetlab.protocols.linktypes import ETHERNET
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from packetlab.bulk.batch import Batch
+    from packetlab.bulk.batch import Batch, ByteArray, Numbers, Words
 
 GOLDEN, OTHER = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F  # multipliers that spread numbers over 64 bits
 
 
-def flow_numbers(batch: Batch, linktype: int = ETHERNET) -> NDArray[np.uint64]:
+def flow_numbers(batch: Batch, linktype: int = ETHERNET) -> Words:
     """Return a number of 64 bits for each packet's conversation; a batch of frames has its own link types."""
     import numpy as np
 
@@ -51,7 +48,7 @@ def flow_numbers(batch: Batch, linktype: int = ETHERNET) -> NDArray[np.uint64]:
     return numbers ^ numbers >> np.uint64(32)
 
 
-def number_at(data: Any, at: Any, size: int) -> Any:
+def number_at(data: ByteArray, at: Numbers, size: int) -> Words:
     """Return a number of 64 bits for the bytes at places; of more than 8 it cannot be turned back."""
     import numpy as np
 
@@ -64,14 +61,14 @@ def number_at(data: Any, at: Any, size: int) -> Any:
     return got
 
 
-def _both(one: Any, other: Any) -> Any:
+def _both(one: Words, other: Words) -> Words:
     """Return a number for two that does not depend on their order."""
     import numpy as np
 
     return _spread(one + np.uint64(1)) + _spread(other + np.uint64(1))
 
 
-def _spread(number: Any) -> Any:
+def _spread(number: Words) -> Words:
     import numpy as np
 
     number = (number ^ number >> np.uint64(29)) * np.uint64(GOLDEN)

@@ -51,7 +51,7 @@ class Sides(Generic[C]):
     `client` and `server` are the captures of one side's frames.
     """
 
-    def __init__(self, capture: C, by: str | Callable[[Any], Any], servers: Any) -> None:
+    def __init__(self, capture: C, by: str | Callable[[Any], object], servers: Iterable[object] | None) -> None:
         self.capture = capture
         if not callable(by) and by not in WAYS:
             raise BuildError("sides: by", f"{', '.join(WAYS)}, or a function of a packet", repr(by))
@@ -117,9 +117,9 @@ class _Teller:
 
     def __init__(self, sides: Sides[Any]) -> None:
         self.sides = sides
-        self.hosts: dict[Any, Side] = {}  # IP address -> what it was first seen as
+        self.hosts: dict[object, Side] = {}  # IP address -> what it was first seen as
         self.at: dict[int, Side] = {}  # MAC address -> the side it was last seen on
-        self.flows: dict[Any, Side] = {}  # conversation -> the side of its lower address and port
+        self.flows: dict[object, Side] = {}  # conversation -> the side of its lower address and port
 
     def side(self, row: Row) -> Side:
         if row.source is None and self.sides.by != "mac":
@@ -189,5 +189,5 @@ def _rows(batch: FrameBatch) -> list[Row]:
     return rows
 
 
-def split(capture: C, by: str | Callable[[Any], Any], servers: Iterable[Any] | None) -> Sides[C]:
+def split(capture: C, by: str | Callable[[Any], object], servers: Iterable[object] | None) -> Sides[C]:
     return Sides(capture, by, servers)

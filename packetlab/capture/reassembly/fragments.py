@@ -19,7 +19,7 @@ from packetlab.capture.reassembly.events import EventKind, ReassemblyEvent
 from packetlab.capture.reassembly.ordering import Piece, fit, merged
 from packetlab.engine.contract import nanoseconds
 from packetlab.errors import BuildError
-from packetlab.packet.packet import Packet
+from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.dissect import dissect
 from packetlab.protocols.ip import Fragment, IPv4, IPv6
 from packetlab.protocols.linktypes import FIRST
@@ -139,8 +139,8 @@ class Fragments:
 
     def __init__(self, *, timeout: float = 60.0, memory: int = 1 << 25) -> None:
         self._timeout, self._memory = nanoseconds(timeout, f"{type(self).__name__}: timeout"), memory
-        self._sets: OrderedDict[Any, _Set] = OrderedDict()  # the oldest first
-        self._done: OrderedDict[Any, tuple[int, int, _Marks]] = OrderedDict()  # time, frame, its fragments
+        self._sets: OrderedDict[object, _Set] = OrderedDict()  # the oldest first
+        self._done: OrderedDict[object, tuple[int, int, _Marks]] = OrderedDict()  # time, frame, its fragments
         self._size = self._remembered = 0
         self.now = 0
 
@@ -183,7 +183,7 @@ class Fragments:
         if isinstance(layer, IPv4):
             ip, at = layer, place
             offset, more = layer.fragment_offset * 8, bool(int(layer.flags) & 1)
-            key: Any = (4, layers[at]._src, layers[at]._dst, layers[at]._protocol, layer.id)
+            key: tuple[object, ...] = (4, layers[at]._src, layers[at]._dst, layers[at]._protocol, layer.id)
             size = ip.length - ip.ihl * 4
         else:
             at = max((i for i in range(place) if isinstance(layers[i], IPv6)), default=-1)
@@ -254,7 +254,7 @@ class Fragments:
         own.count(fresh)
         return seen > 0
 
-    def _whole(self, key: Any, own: _Set, frame: Frame, level: int) -> list[Frame]:
+    def _whole(self, key: tuple[object, ...], own: _Set, frame: Frame, level: int) -> list[Frame]:
         """Make the datagram of a set that lacks nothing; go on where it is itself a fragment of another, inside."""
         assert own.first is not None
         assert own.total is not None
@@ -339,7 +339,7 @@ def _event(kind: EventKind, frame: Frame, offset: int, size: int, detail: str = 
     return ReassemblyEvent(kind, frame.number, "", offset, size, detail, frame.time_ns)
 
 
-def _nth(layers: Sequence[Any], place: int) -> Any:
+def _nth(layers: Sequence[Header], place: int) -> tuple[type[Header], int]:
     """Return how `Packet.replace` names a layer."""
     cls = type(layers[place])
     return cls, sum(isinstance(layer, cls) for layer in layers[:place])

@@ -185,7 +185,7 @@ class FrameReader:
         self._offset += size
         return at + taken
 
-    def _begin(self, frame: Any) -> None:
+    def _begin(self, frame: WebSocketFrame) -> None:
         """Find the message that a frame belongs to, and check the rules of its header."""
         opcode = int(frame.opcode)
         if opcode & CONTROL:
@@ -265,7 +265,7 @@ class FrameReader:
         if frame.fin:
             self._hand_on(own)
 
-    def _inflate(self, own: WebSocketMessage, frame: Any, data: bytes) -> None:
+    def _inflate(self, own: WebSocketMessage, frame: WebSocketFrame, data: bytes) -> None:
         """Take a frame's payload into its message, by the hooks that an endpoint has too."""
         from wsproto.frame_protocol import CloseReason, Opcode as Code, RsvBits
 

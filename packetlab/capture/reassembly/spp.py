@@ -386,8 +386,9 @@ class Conversations(ConnectionTable[Conversation, tuple[Speaker, Record]]):
         return conversation, client, server
 
     def _meet(
-        self, conversation: Conversation, end: Speaker, address: XNSAddress, key: Any, ends: tuple[Speaker, Speaker]
-    ) -> None:
+        self, conversation: Conversation, end: Speaker, address: XNSAddress, key: tuple[bytes, int],
+        ends: tuple[Speaker, Speaker],
+    ) -> None:  # fmt: skip
         """Take an end's address and id for known."""
         end.address, end.id = address, key[1]
         before = self._ends.get(key)

@@ -109,7 +109,7 @@ class Streams(ConnectionTable[Stream, tuple[End, Piece]]):
         super().__init__(memory, linger)
         self._keep, self._window = keep, window
         self._fragments = fragments or Fragments()
-        self._ways: dict[tuple[Any, ...], _Way] = {}
+        self._ways: dict[tuple[object, ...], _Way] = {}
         self._shared: tuple[ReassemblyEvent, ...] = ()  # events of the last datagram that had any
 
     def receive(self, frame: Frame) -> Sequence[tuple[End, Piece]]:

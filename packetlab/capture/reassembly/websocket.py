@@ -174,7 +174,7 @@ class _Listening:
 
     def take(
         self, by: str, at: int, after: int, data: bytes, number: int, time_ns: int | None, exact: bool
-    ) -> list[Any]:
+    ) -> list[WebSocketMessage]:
         """Take what stands from `at` to `after` in what one end sent; `exact`: these count bytes."""
         found: list[WebSocketMessage] = []
         expected = self._next.get(by, 0 if exact else at)
@@ -317,7 +317,7 @@ class WebSockets:
             )
         return found
 
-    def _take(self, stream: Any, by: str, *what: Any) -> list[WebSocketMessage]:
+    def _take(self, stream: Stream | Conversation, by: str, *what: Any) -> list[WebSocketMessage]:
         key = type(stream), stream.number
         listening = self._heard.get(key)
         if listening is None:

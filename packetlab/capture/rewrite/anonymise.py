@@ -11,7 +11,10 @@ stays. With the seed it can be undone: keep it secret. Payloads are not looked i
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from packetlab.bulk.batch import ByteArray
 
 # Prefixes of which every address stays as it is: (bits, length).
 KEPT4 = ((0, 8), (127, 8), (0b111, 3))
@@ -45,7 +48,7 @@ class Anonymiser:
         raw = np.frombuffer(address.to_bytes(size, "big"), np.uint8)
         return int.from_bytes(self.ips(raw.reshape(1, size)).tobytes(), "big")
 
-    def ips(self, raw: Any) -> Any:
+    def ips(self, raw: ByteArray) -> ByteArray:
         """Return what addresses become; both are arrays of 4 or 16 bytes a row."""
         import numpy as np
 

@@ -6,7 +6,8 @@ What was lost (cut off, faulty) and may have been an address is counted.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from packetlab.bulk.scan_places import Part, Visit
 from packetlab.capture.rewrite.roles import holds, roles, wants
@@ -22,12 +23,13 @@ from packetlab.packet.results import Verdict
 from packetlab.protocols.dissect import dissect
 
 if TYPE_CHECKING:
+    from packetlab.bulk.batch import ByteArray, Numbers, Truths
     from packetlab.capture.batch import FrameBatch
 
 MOST = 1000  # headers of a frame; tunnels in each other beyond that are malice
 
 
-def read(batch: FrameBatch, rows: Any, left: Counter[str]) -> list[Visit]:
+def read(batch: FrameBatch, rows: Numbers, left: Counter[str]) -> list[Visit]:
     """Return the visits of some rows of a batch. `left`: what could not be found -> number of frames."""
     starts = batch.starts
     return _Reader(batch.data, left).visits(
@@ -86,7 +88,7 @@ class _Frame:
 
 
 class _Reader:
-    def __init__(self, data: Any, left: Counter[str]) -> None:
+    def __init__(self, data: ByteArray, left: Counter[str]) -> None:
         self.data, self.left = data, left
 
     def visits(self, frames: list[_Frame]) -> list[Visit]:
@@ -115,10 +117,10 @@ class _Reader:
         """Return one visit of headers of a class."""
         import numpy as np
 
-        def numbers(values: Any) -> Any:
+        def numbers(values: Iterable[object]) -> Numbers:
             return np.array(list(values), np.int64)
 
-        def truths(values: Any) -> Any:
+        def truths(values: Iterable[object]) -> Truths:
             return np.array(list(values), bool)
 
         scopes = [self.scope(layer) for _, layer in layers]
@@ -131,7 +133,7 @@ class _Reader:
                     numbers(at for at, _ in some), truths(size > 0 for _, size in some),
                     numbers(size for _, size in some) if varies else None,
                 )  # fmt: skip
-        holding: dict[Any, Any] = {
+        holding: dict[object, Truths] = {
             number: truths(part.condition.evaluate(scope) for scope in scopes)
             for number, part in enumerate(wanted.parts) if part.condition is not None
         }  # fmt: skip
@@ -201,7 +203,9 @@ class _Reader:
                     frames.append(_Frame(packet, a, layers[one][0].row, len(frames)))
             visit.children.append((part, self.visits(frames), some))
 
-    def items(self, part: Part, f: Field, visit: Visit, layers: list[Any], some: Any, at: Any) -> None:
+    def items(
+        self, part: Part, f: Field, visit: Visit, layers: list[tuple[_Frame, _Layer]], some: Numbers, at: Numbers
+    ) -> None:
         import numpy as np
 
         found: list[tuple[_Frame, _Layer]] = []

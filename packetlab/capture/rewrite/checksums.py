@@ -16,6 +16,9 @@ from packetlab.capture import loops
 from packetlab.declare.checksums import ALGORITHMS, internet
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from packetlab.bulk.batch import ByteArray, Numbers
     from packetlab.capture.rewrite.found import Rule
     from packetlab.capture.rewrite.link_layer import Room
     from packetlab.capture.rewrite.located import Located
@@ -36,7 +39,7 @@ class ChecksumUpdater:
         self.data, self.sums = sites.data, sites.sums
         count = len(self.sums.at)
         self.end = self.sums.end
-        self.last: Any = None  # where the frames that are cut end, by sum
+        self.last: Numbers | None = None  # where the frames that are cut end, by sum
         self.delta = np.zeros(count, np.int64)
         self.moved = np.zeros(count, bool)
         self.level = np.zeros(count, np.int64)
@@ -51,7 +54,7 @@ class ChecksumUpdater:
             self.running[0] = 0
             np.cumsum(self.words, dtype=np.int64, out=self.running[1:])
             # Addresses that pseudo-headers take: which sums, and where the parts of four bytes are that these add.
-            self.carried: list[tuple[Any, list[Any]]] = []
+            self.carried: list[tuple[Numbers, list[Numbers]]] = []
             for width in (4, 16):
                 here = np.flatnonzero(self.sums.width == width)
                 ends = (self.sums.source[here], self.sums.target[here]) if len(here) else ()
@@ -69,7 +72,7 @@ class ChecksumUpdater:
         self.before = self.data.copy() if self.rules else self.data
         self.right, self.wrong, self.unknown = whole & ~none & valid, whole & ~none & ~valid, ~whole & ~none
 
-    def _region(self, first: Any, end: Any) -> Any:
+    def _region(self, first: Numbers, end: Numbers) -> Any:
         """Return the sum of the 16-bit words from `first` to `end`, an odd last byte with a zero after it."""
         if self.running is None:
             total = self.np.empty(len(first), self.np.int64)
@@ -78,20 +81,20 @@ class ChecksumUpdater:
         # Exchanging the bytes of a word is times 256 (RFC 1071 section 2B).
         return (self._before(end) - self._before(first)) * self.np.where(first & 1, 1, 256)
 
-    def _looped(self, source: str, data: Any, first: Any, *more: Any) -> None:
+    def _looped(self, source: str, data: NDArray[Any], first: Numbers, *more: NDArray[Any] | int) -> None:
         """Go over `first` and what belongs to it by a compiled loop."""
         arrays = [one if isinstance(one, int) else self.np.ascontiguousarray(one) for one in (first, *more)]
         loops.compiled(source)(len(first), data, *arrays)
 
-    def _before(self, place: Any) -> Any:
+    def _before(self, place: Numbers) -> Any:
         """Return the sum of all that stands before a place."""
         four = place >> 2
         return self.running[four] + (self.words[four] & _masks()[place & 3])
 
-    def _pseudo(self) -> Any:
+    def _pseudo(self) -> Numbers:
         """Return what the addresses of the pseudo-headers add to each sum, as they are now."""
         np, sums = self.np, self.sums
-        total = np.zeros(len(self.delta), np.int64)
+        total: Numbers = np.zeros(len(self.delta), np.int64)
         if self.running is None:
             self._looped(loops.CARRIED, self.data, sums.source, sums.target, sums.width, total)
             return total
@@ -105,7 +108,7 @@ class ChecksumUpdater:
         more = self.np.where(sums.width > 0, sums.protocol + self.end - sums.first, 0)
         return self._region(sums.first, self.end) + self.pseudo + more
 
-    def cut(self, ends: Any) -> None:
+    def cut(self, ends: Numbers) -> None:
         """Let what the checksums cover end where each row now ends (`ends`, by row); before any change."""
         self.last = ends[self.sums.row]
         shorter = self.np.minimum(self.end, self.last)
@@ -116,7 +119,7 @@ class ChecksumUpdater:
             left = _until(rule, int(self.last[number]))
             self.rules[number] = rule if rule.whole else left, left
 
-    def change(self, at: Any, raw: Any, around: Any) -> None:
+    def change(self, at: Numbers, raw: ByteArray, around: Numbers) -> None:
         """Write rows of bytes at places. What follows: `around`, the numbers of the sums that cover them by position (-1 for
         none), and all that these are in."""
         np = self.np
@@ -188,7 +191,7 @@ class ChecksumUpdater:
         return value if same or self.fix else None
 
 
-def number_rows(numbers: Any, size: int) -> Any:
+def number_rows(numbers: Numbers, size: int) -> ByteArray:
     """Return numbers as rows of `size` bytes."""
     import numpy as np
 
@@ -197,18 +200,18 @@ def number_rows(numbers: Any, size: int) -> Any:
 
 
 @cache
-def _masks() -> Any:
+def _masks() -> Numbers:
     import numpy as np
 
     return np.array([0, 0xFF, 0xFFFF, 0xFFFFFF], np.int64)
 
 
-def _left(numbers: Any) -> Any:
+def _left(numbers: Numbers) -> Any:
     """Return what is left of numbers modulo 65535; numpy takes three times as long for the remainder as for a quotient."""
     return numbers - numbers // ONES * ONES
 
 
-def _words(raw: Any) -> Any:
+def _words(raw: ByteArray) -> Numbers:
     """Return the sums of the 16-bit words in rows of bytes."""
     import numpy as np
 
@@ -228,7 +231,7 @@ def _until(rule: Rule, end: int) -> Rule:
     return rule._replace(regions=regions, more=rule.more - size if rule.pseudo else rule.more)
 
 
-def _covered(data: Any, rule: Rule) -> tuple[bytes, int]:
+def _covered(data: ByteArray, rule: Rule) -> tuple[bytes, int]:
     """Return the bytes that a checksum is over, its own as zeros, and what is added to their sum."""
     parts = []
     for first, end in rule.regions:

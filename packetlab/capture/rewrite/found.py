@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    pass
+    from packetlab.bulk.batch import Numbers
 
 
 class Sums(NamedTuple):
@@ -16,17 +16,17 @@ class Sums(NamedTuple):
     covers it, -1 for none; parents come before their children.
     """
 
-    row: Any
-    at: Any
-    first: Any
-    end: Any
-    source: Any
-    target: Any
-    width: Any
-    protocol: Any
-    optional: Any
-    whole: Any
-    parent: Any
+    row: Numbers
+    at: Numbers
+    first: Numbers
+    end: Numbers
+    source: Numbers
+    target: Numbers
+    width: Numbers
+    protocol: Numbers
+    optional: Numbers
+    whole: Numbers
+    parent: Numbers
 
 
 class Addresses(NamedTuple):
@@ -34,28 +34,28 @@ class Addresses(NamedTuple):
     checksum that covers them, -1 for none. `role` of a MAC address is that in the frame's own header, of an IP address that in
     a network header."""
 
-    row: Any
-    at: Any
-    role: Any
-    around: Any
+    row: Numbers
+    at: Numbers
+    role: Numbers
+    around: Numbers
 
 
 class Networks(NamedTuple):
     """The outermost IP header of frames: row, place, version, and the sums that cover it and what is in it."""
 
-    row: Any
-    at: Any
-    version: Any
-    around: Any
+    row: Numbers
+    at: Numbers
+    version: Numbers
+    around: Numbers
 
 
 class Lengths(NamedTuple):
     """Fields that say how long a packet is: row, place, where what they count begins, and the sum that covers them."""
 
-    row: Any
-    at: Any
-    base: Any
-    around: Any
+    row: Numbers
+    at: Numbers
+    base: Numbers
+    around: Numbers
 
 
 class Rule(NamedTuple):
@@ -107,9 +107,9 @@ class State:
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any: ...
-        def __setattr__(self, name: str, value: Any) -> None: ...
+        def __setattr__(self, name: str, value: object) -> None: ...
 
-    def __init__(self, values: dict[str, Any], root: State | None = None, index: Any = None) -> None:
+    def __init__(self, values: dict[str, Any], root: State | None = None, index: Numbers | None = None) -> None:
         self.__dict__.update(values)
         self.root, self.index = root, index  # None: this is one; a circle would keep its arrays for long
 
@@ -117,7 +117,7 @@ class State:
     def new(cls) -> State:
         import numpy as np
 
-        values: dict[str, Any] = dict.fromkeys(("around", "carrier", "source", "target"), -1)
+        values: dict[str, object] = dict.fromkeys(("around", "carrier", "source", "target"), -1)
         values |= dict.fromkeys(("depth", "ends_seen", "reach", "width"), 0)
         return cls({**values, **dict.fromkeys(("framed", "part", "piece", "quoted"), np.False_), "first": np.True_})
 
@@ -126,7 +126,7 @@ class State:
         values = {name: of(one, which) for name, one in self.__dict__.items() if name not in ("root", "index")}
         return State(values, self.root, None if self.index is None else self.index[which])
 
-    def inside(self, which: Any, around: Any, payload: bool) -> State:
+    def inside(self, which: Numbers, around: object, payload: bool) -> State:
         """Return the state for parts of headers: `which` of these, and the sums that cover them. `payload`: they are that."""
         state = self.taken(which)
         state.around = of(around, which)

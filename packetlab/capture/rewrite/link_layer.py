@@ -14,6 +14,10 @@ from packetlab.errors import BuildError, CaptureError
 from packetlab.protocols.linktypes import ETHERNET, RAW
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from packetlab.bulk.batch import Numbers, Truths
     from packetlab.capture.rewrite.located import Located
 
 TAGS = (0x8100, 0x88A8, 0x9100)
@@ -23,9 +27,9 @@ class Room:
     """Arrays that are used again for the next batch: fresh memory costs more than what is done with it."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, Any] = {}
+        self._kept: dict[str, NDArray[Any]] = {}
 
-    def __call__(self, name: str, size: int, kind: Any) -> Any:
+    def __call__(self, name: str, size: int, kind: type[np.generic]) -> Any:
         """Return an array of that size, with anything in it."""
         import numpy as np
 
@@ -34,7 +38,7 @@ class Room:
         return self._kept[name][:size]
 
 
-def roomy(batch: FrameBatch, before: int, sizes: Any = None, room: Room | None = None) -> FrameBatch:
+def roomy(batch: FrameBatch, before: int, sizes: Numbers | None = None, room: Room | None = None) -> FrameBatch:
     """Return a copy of a batch that may be changed, with `before` bytes free in front of each frame.
 
     `sizes`: bytes each frame gets, filled up with zeros where it has fewer (by default what it has). `room`: where the
@@ -49,7 +53,7 @@ def roomy(batch: FrameBatch, before: int, sizes: Any = None, room: Room | None =
     if len(batch) and (sizes is not None or int(free.min()) < before):
         flat = memoryview(np.ascontiguousarray(batch.data))  # type: ignore[arg-type]
         gap = bytes(before)
-        pieces: list[Any] = []
+        pieces: list[bytes | memoryview] = []
         for start, end, size in zip(batch.starts.tolist(), ends.tolist(), grown.tolist(), strict=True):
             pieces += (gap, flat[start:end], bytes(size - (end - start)))
         whole = np.frombuffer(b"".join(pieces), np.uint8)
@@ -97,13 +101,13 @@ def tagged(batch: FrameBatch, id: int | None, priority: int | None, drop_eligibl
     batch.data[at + 14], batch.data[at + 15] = control >> 8, control & 255
 
 
-def _ethernet(batch: FrameBatch) -> Any:
+def _ethernet(batch: FrameBatch) -> Truths:
     import numpy as np
 
     return np.array([one.linktype == ETHERNET for one in batch.interfaces] or [False])[batch.which]
 
 
-def _shifted(batch: FrameBatch, rows: Any, by: int) -> None:
+def _shifted(batch: FrameBatch, rows: Numbers, by: int) -> None:
     """Let the two MAC addresses begin `by` bytes earlier."""
     import numpy as np
 
@@ -121,7 +125,7 @@ class LinkLayer:
     `what`: "ethernet" ("enet"), "hdlc" (Cisco's), "raw", or (link type, bytes) for any other.
     """
 
-    def __init__(self, what: Any, macs: tuple[bytes, bytes], hdlc: tuple[int, int] = (0x0F, 0)) -> None:
+    def __init__(self, what: object, macs: tuple[bytes, bytes], hdlc: tuple[int, int] = (0x0F, 0)) -> None:
         known = {"ethernet": ETHERNET, "enet": ETHERNET, "hdlc": 104, "raw": RAW}
         self.kind = what if isinstance(what, str) else "user"
         if isinstance(what, str) and what in known:
@@ -162,7 +166,7 @@ class LinkLayer:
         batch.interfaces = tuple(one._replace(linktype=self.linktype) for one in batch.interfaces)
 
 
-def vlan_tag(what: Any) -> bytes:
+def vlan_tag(what: object) -> bytes:
     """Return the 4 bytes of a tag: from an id, a `VLAN` header, or a dict of its fields with `type` for the tag's own."""
     from packetlab.protocols.link import VLAN
 

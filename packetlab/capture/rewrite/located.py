@@ -9,7 +9,7 @@ Plain frames go through a compiled loop where there is one (`loop`), which finds
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -28,6 +28,9 @@ from packetlab.protocols.link import ETHERTYPE, Ether
 from packetlab.protocols.linktypes import first_header
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from packetlab.bulk.batch import Numbers, Truths
     from packetlab.capture.batch import FrameBatch
 
 LATER = "a later fragment, which may hold addresses"
@@ -43,7 +46,7 @@ class Located:
         that are no plain Internet ones. ends: who speaks to whom. left: what could not be found -> number of frames.
     """
 
-    def __init__(self, batch: FrameBatch, ends: Any, wanted: Collection[str], loops: Loops | None = None) -> None:
+    def __init__(self, batch: FrameBatch, ends: Numbers, wanted: Collection[str], loops: Loops | None = None) -> None:
         """`ends`: where each frame ends."""
         import numpy as np
 
@@ -53,7 +56,7 @@ class Located:
         self.ends = Ends(len(batch))
         self.link_end, self.link_type = batch.starts.copy(), np.full(len(batch), -1, np.int64)
         self._count = 0
-        self._notes: dict[str, list[Any]] = {}
+        self._notes: dict[str, list[Sequence[Any]]] = {}
         self._carriers: list[type[AnyHeader]] = []
         missing = batch.wire_sizes > batch.sizes
         scan = PlacesScan(batch.data, ends, missing, wants, concerned(), known())
@@ -106,21 +109,21 @@ class Located:
             header.note()
             states[visit] = header.state
 
-    def note(self, name: str, keep: Any, *arrays: Any) -> None:
+    def note(self, name: str, keep: Truths | np.bool_, *arrays: object) -> None:
         """Put down what is found where `keep`: an array, then arrays or what is the same for all."""
         if keep.all():
             self._notes.setdefault(name, []).append(arrays)
         elif keep.any():
             self._notes.setdefault(name, []).append([of(one, keep) for one in arrays])
 
-    def sum(self, keep: Any, *arrays: Any) -> Any:
+    def sum(self, keep: Truths | np.bool_, *arrays: object) -> Numbers:
         """Put down checksums, see `Sums`; return their numbers, -1 for those that are not kept."""
         np = self.np
         self.note("sums", keep, *arrays)
         first, self._count = self._count, self._count + int(np.count_nonzero(keep))
-        if keep.all():
-            return np.arange(first, self._count)
-        return np.where(keep, np.cumsum(keep) - 1 + first, -1)
+        every = keep.all()
+        numbers: Numbers = np.arange(first, self._count) if every else np.where(keep, np.cumsum(keep) - 1 + first, -1)
+        return numbers
 
     def carrier(self, cls: type[AnyHeader]) -> int:
         """Return a number for a class that pseudo-headers are of."""
@@ -136,7 +139,7 @@ class Located:
 class _Header:
     """Headers of one visit."""
 
-    def __init__(self, to: Located, visit: Visit, state: State, there: Any) -> None:
+    def __init__(self, to: Located, visit: Visit, state: State, there: Truths | np.bool_) -> None:
         self.np, self.to, self.visit, self.state = to.np, to, visit, state
         self.cls: type[AnyHeader] = visit.cls
         self.role: Roles = roles(visit.cls)
@@ -145,16 +148,16 @@ class _Header:
         state.count = len(visit.rows)
         self.around = state.around
         self.head = self.payload = self.around  # the sums that cover this header, and its payload
-        self.single: dict[str, Any] = {}  # and single fields
+        self.single: dict[str, Numbers] = {}  # and single fields
 
-    def each(self, value: Any) -> Any:
+    def each(self, value: object) -> Any:
         """Return an array of a value, where it is one for all."""
         return self.np.broadcast_to(value, len(self.rows))
 
-    def where(self, there: Any, yes: Any, no: Any) -> Any:
+    def where(self, there: Truths | np.bool_ | bool, yes: object, no: object) -> Any:
         return yes if self.np.all(there) else self.np.where(there, yes, no)
 
-    def place(self, name: str) -> tuple[Any, Any]:
+    def place(self, name: str) -> tuple[Numbers, Truths]:
         """Return where a field stands, and where it is there."""
         at, there, _ = self.visit.places.get(name, (-1, self.np.False_, None))
         return self.each(at), there & self.there
@@ -233,8 +236,9 @@ class _Header:
                     self.single[name] = self.where(there, numbers, self.cover(name))
 
     def _ruled(
-        self, f: Field, rule: Checksum, over: tuple[str, ...], rest: Any, at: Any, whole: Any, number: int, parent: Any
-    ) -> Any:
+        self, f: Field, rule: Checksum, over: tuple[str, ...], rest: Truths, at: Numbers, whole: Any,
+        number: int, parent: Any,
+    ) -> Numbers:  # fmt: skip
         """Put down checksums that are worked out one by one."""
         numbers = self.to.sum(rest, self.rows, *[0] * 8, 1, parent)
         regions = []
@@ -310,7 +314,7 @@ class _Header:
             on = (size >= 4) & (self.to.data[visit.begin] <= size)
             self._final(on, visit.begin + size // 4 * 4 - 3, 4)
 
-    def _final(self, there: Any, at: Any, size: Any) -> None:
+    def _final(self, there: Truths | np.bool_ | bool, at: Numbers, size: Numbers | int) -> None:
         root, index = self.state.root or self.state, self.state.index
         keep = self.each(there & self.there).nonzero()[0]
         which = keep if index is None else index[keep]
@@ -390,7 +394,7 @@ class _Header:
             if self.to.data[int(visit.inner[one]) : int(visit.stop[one])].any():
                 self.to.left[LATER] += 1
 
-    def _unknown(self, why: str, some: Any) -> None:
+    def _unknown(self, why: str, some: Numbers) -> None:
         """Count parts that nobody can read."""
         some = some[self.each(self.there)[some]]
         name = why.partition("{")[2].partition("}")[0]

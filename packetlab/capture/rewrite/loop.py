@@ -8,7 +8,8 @@ over rows, and so is all where the loop is not worth it. The state on the way is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from packetlab.bulk.queries import any_of
 from packetlab.bulk.scan_loop import LoopScanner
@@ -26,6 +27,7 @@ from packetlab.protocols.link import VLAN, Ether
 from packetlab.protocols.transport import TCP, UDP
 
 if TYPE_CHECKING:
+    from packetlab.bulk.batch import Numbers, Truths
     from packetlab.capture.batch import FrameBatch
 
 VERSIONS: dict[type[AnyHeader], int] = {IPv4: 4, IPv6: 6}
@@ -41,12 +43,12 @@ HEADERS = 6  # headers that a frame has on average, more than any do
 class Loops:
     """The loops of one rewriting. capture_size: bytes of the file, None where that is not known. room: see `link_layer.Room`."""
 
-    def __init__(self, capture_size: int | None, room: Any = None) -> None:
+    def __init__(self, capture_size: int | None, room: Callable[..., Numbers] | None = None) -> None:
         self.capture_size, self.room = capture_size or 0, room
 
     def locate(
-        self, batch: FrameBatch, first: type[AnyHeader], rows: Any, ends: Any, missing: Any, base: int
-    ) -> tuple[dict[str, list[Any]], Any]:
+        self, batch: FrameBatch, first: type[AnyHeader], rows: Numbers, ends: Numbers, missing: Truths, base: int
+    ) -> tuple[dict[str, list[Numbers]], Numbers]:
         """Return what is found in frames that begin with a header of a class, good until the next batch, and the rows that are
         left; `base`: number of the first checksum."""
         import numpy as np
@@ -56,9 +58,9 @@ class Loops:
             return {}, rows
         most = HEADERS * len(rows)
         sizes = [ROOM * most * width for width in NOTES.values()]
-        alone = self.room is not None and len(batch.interfaces) == 1
+        room = self.room if len(batch.interfaces) == 1 else None
         arrays = [
-            self.room(name, size, np.int64) if alone else np.empty(size, np.int64)
+            room(name, size, np.int64) if room is not None else np.empty(size, np.int64)
             for name, size in zip(NOTES, sizes, strict=True)
         ]
         counts, unfit = np.zeros(len(NOTES), np.int64), np.zeros(len(ends), bool)

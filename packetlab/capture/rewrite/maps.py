@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from packetlab.declare.addresses import mac_bytes
 from packetlab.errors import BuildError
 
+if TYPE_CHECKING:
+    from packetlab.bulk.batch import ByteArray, Numbers, Truths, Words
+
 HALF = (1 << 64) - 1
+Pairs: TypeAlias = Mapping[Any, Any]  # old -> new: addresses, networks or ports as users write them
 
 
-def mac_number(value: Any, where: str) -> int:
+def mac_number(value: object, where: str) -> int:
     """Return a MAC address as a number. BuildError where it is none."""
     try:
         return int.from_bytes(mac_bytes(value), "big")
@@ -27,10 +31,10 @@ def mac_number(value: Any, where: str) -> int:
 class MacMap:
     """Old address -> new one, all others as they are."""
 
-    def __init__(self, pairs: Mapping[Any, Any], where: str) -> None:
+    def __init__(self, pairs: Pairs, where: str) -> None:
         self.pairs = {mac_number(old, where): mac_number(new, where) for old, new in pairs.items()}
 
-    def __call__(self, numbers: Any) -> tuple[Any, Any]:
+    def __call__(self, numbers: Words) -> tuple[Words, Truths]:
         """Return (the new numbers, which of them the map speaks of)."""
         import numpy as np
 
@@ -44,7 +48,7 @@ class MacMap:
 class NetMap:
     """Network -> network; of several that hold an address the first counts. One for both versions of IP."""
 
-    def __init__(self, pairs: Mapping[Any, Any], where: str) -> None:
+    def __init__(self, pairs: Pairs, where: str) -> None:
         self.rules: dict[int, list[tuple[int, int, int, int]]] = {32: [], 128: []}
         for old, new in pairs.items():
             nets = [network(one, where) for one in (old, new)]
@@ -56,7 +60,7 @@ class NetMap:
                 (int(nets[0].network_address), int(nets[0].netmask), int(nets[1].network_address), keep)
             )
 
-    def __call__(self, high: Any, low: Any, bits: int, free: Any, some: Any) -> None:
+    def __call__(self, high: Words, low: Words, bits: int, free: Truths, some: Truths | None) -> None:
         """Change addresses (arrays of their high and low 64 bits) that are `free`, and `some` (None: any); they are free no more."""
         import numpy as np
 
@@ -71,7 +75,7 @@ class NetMap:
             free[here] = False
 
 
-def network(value: Any, where: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+def network(value: object, where: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     """Return a network from text. BuildError where it is none."""
     try:
         return ipaddress.ip_network(str(value), strict=False)
@@ -79,7 +83,7 @@ def network(value: Any, where: str) -> ipaddress.IPv4Network | ipaddress.IPv6Net
         raise BuildError(where, "a network such as 10.0.0.0/8", repr(value)) from None
 
 
-def each(function: Callable[[int], int], numbers: Any) -> Any:
+def each(function: Callable[[int], int], numbers: Words) -> Words:
     """Apply a function of numbers to arrays of 64 bits, to each different one once."""
     import numpy as np
 
@@ -87,7 +91,7 @@ def each(function: Callable[[int], int], numbers: Any) -> Any:
     return np.array([function(one) for one in different.tolist()], np.uint64)[place]
 
 
-def rows(high: Any, low: Any, size: int) -> Any:
+def rows(high: Words, low: Words, size: int) -> ByteArray:
     """Return addresses (high and low 64 bits) as rows of `size` bytes."""
     import numpy as np
 
@@ -96,7 +100,7 @@ def rows(high: Any, low: Any, size: int) -> Any:
     return np.stack([high, low], axis=1).astype(">u8").view(np.uint8)
 
 
-def port_table(pairs: Mapping[Any, Any], where: str) -> Any:
+def port_table(pairs: Pairs, where: str) -> Numbers:
     """Return an array of what each port becomes. Keys: a number, a range, or text ("8000-8999")."""
     import numpy as np
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packetlab.bulk.scan_rows import number_at
 from packetlab.capture.rewrite.anonymise import Anonymiser
@@ -17,11 +17,13 @@ from packetlab.capture.rewrite.checksums import ChecksumUpdater, number_rows
 from packetlab.capture.rewrite.link_layer import LinkLayer, Room, popped, pushed, roomy, tagged, vlan_tag
 from packetlab.capture.rewrite.located import Located
 from packetlab.capture.rewrite.loop import Loops
-from packetlab.capture.rewrite.maps import MacMap, NetMap, each, mac_number, port_table, rows
+from packetlab.capture.rewrite.maps import MacMap, NetMap, Pairs, each, mac_number, port_table, rows
 from packetlab.errors import BuildError, CaptureError
 
 if TYPE_CHECKING:
+    from packetlab.bulk.batch import ByteArray, Numbers, Words
     from packetlab.capture.batch import FrameBatch
+    from packetlab.capture.rewrite.found import Addresses
 
 ROOM = 32  # bytes free before each frame: more than any usual header needs
 LONGEST = 262144  # bytes a frame is filled up to at most: no link has longer ones, but files may claim any
@@ -31,10 +33,10 @@ class Rewriter:
     """The options of one rewriting, read and checked; call it with a batch."""
 
     def __init__(
-        self, *, mac: Mapping[Any, Any] | None, src_mac: Any, dst_mac: Any, ip: Mapping[Any, Any] | None,
-        src_ip: Mapping[Any, Any] | None, dst_ip: Mapping[Any, Any] | None, ports: Mapping[Any, Any] | None,
-        vlan_push: Any, vlan_pop: bool, vlan: Mapping[str, int] | None, ttl: int | str | None, tos: int | None,
-        tclass: int | None, flowlabel: int | None, mtu: int | None, fixlen: str | None, fcs: bool, link: Any,
+        self, *, mac: Pairs | None, src_mac: object, dst_mac: object, ip: Pairs | None,
+        src_ip: Pairs | None, dst_ip: Pairs | None, ports: Pairs | None,
+        vlan_push: object, vlan_pop: bool, vlan: Mapping[str, int] | None, ttl: int | str | None, tos: int | None,
+        tclass: int | None, flowlabel: int | None, mtu: int | None, fixlen: str | None, fcs: bool, link: object,
         hdlc: tuple[int, int], anonymise: int | str | bytes | None, fixcsum: bool,
         capture_size: int | None = None,
     ) -> None:  # fmt: skip
@@ -126,7 +128,7 @@ class Rewriter:
         batch.wire_sizes = np.maximum(batch.wire_sizes - known, batch.sizes)
         batch.interfaces = tuple(one._replace(fcs_length=0) for one in batch.interfaces)
 
-    def _cut(self, batch: FrameBatch, sites: Located, sums: ChecksumUpdater, ends: Any) -> None:
+    def _cut(self, batch: FrameBatch, sites: Located, sums: ChecksumUpdater, ends: Numbers) -> None:
         """Cut what is longer than the MTU, and let lengths say what is there."""
         import numpy as np
 
@@ -169,7 +171,7 @@ class Rewriter:
             if len(found.at) and (any(net and net.rules[bits] for net in self.nets) or self.anonymiser):
                 self._networks(sites, sums, bits, found)
 
-    def _networks(self, sites: Located, sums: ChecksumUpdater, bits: int, found: Any) -> None:
+    def _networks(self, sites: Located, sums: ChecksumUpdater, bits: int, found: Addresses) -> None:
         import numpy as np
 
         high, low = words_at(sites.data, found.at, bits // 8)
@@ -192,7 +194,7 @@ class Rewriter:
 
         nets = sites.networks
 
-        def put(version: int, place: int, change: Callable[[Any], Any], size: int = 1) -> None:
+        def put(version: int, place: int, change: Callable[[Numbers], Numbers], size: int = 1) -> None:
             here = np.flatnonzero(nets.version == version)
             at = nets.at[here] + place
             old = words_at(sites.data, at, size)[1].astype(np.int64)
@@ -227,7 +229,7 @@ def batches(source: Iterator[FrameBatch], rewriter: Rewriter, lasting: bool = Tr
             yield new
 
 
-def _unique(raw: Any) -> tuple[Any, Any]:
+def _unique(raw: ByteArray) -> tuple[ByteArray, Numbers]:
     """Return the different rows of 4 bytes, and which of them each row is; quicker than for rows of any size."""
     import numpy as np
 
@@ -235,7 +237,7 @@ def _unique(raw: Any) -> tuple[Any, Any]:
     return numbers.view(np.uint8).reshape(-1, 4), place
 
 
-def words_at(data: Any, at: Any, size: int) -> tuple[Any, Any]:
+def words_at(data: ByteArray, at: Numbers, size: int) -> tuple[Words, Words]:
     """Return the numbers of `size` bytes at places: their bits above 64, and the others."""
     import numpy as np
 
@@ -260,7 +262,7 @@ def _vlan(fields: Mapping[str, int] | None) -> dict[str, int | None]:
     return {name: fields.get(name) for name in names}
 
 
-def _ttl(wanted: int | str | None) -> Callable[[Any], Any] | None:
+def _ttl(wanted: int | str | None) -> Callable[[Numbers], Numbers] | None:
     """Return what a time to live becomes: a number, or "+n" and "-n", which end at 255 and 1."""
     import numpy as np
 

@@ -24,7 +24,7 @@ PORTS = ("sport", "dport")
 """Names of the fields that are ports, in any header."""
 LINK_TYPES = (ETHERTYPE, "cisco.hdlc")  # number spaces of ether types
 
-_known: dict[Any, Any] = {}
+_known: dict[object, Any] = {}
 registry.caches.append(_known)
 
 
@@ -241,7 +241,7 @@ def concerned() -> dict[type[AnyHeader], int]:
     return some
 
 
-def known() -> dict[Any, Any]:
+def known() -> dict[object, Any]:
     """Return where what is compiled for this is kept."""
     return _known
 

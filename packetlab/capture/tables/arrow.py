@@ -7,18 +7,23 @@ is kept in `_kept` until the consumer calls their release. Knows nothing of pack
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packetlab.errors import PacketlabError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Buffers = tuple[NDArray[Any] | None, ...]
 
 
 class ArrowColumn(NamedTuple):
     """One column of a batch: how many rows are null, and its buffers as Arrow lays them out, validity first (or None)."""
 
     nulls: int
-    buffers: tuple[Any, ...]
+    buffers: Buffers
 
 
 class ArrowBatch(NamedTuple):
@@ -65,25 +70,25 @@ _Stream._fields_ = [
 
 NULLABLE = 2
 EIO = 5
-_kept: dict[int, Any] = {}
+_kept: dict[int, object] = {}
 """Number in a structure's private_data -> what must live as long as it."""
 _numbers = count(1)
 
 
-def _keep(structure: Any, *things: Any) -> None:
+def _keep(structure: ctypes.Structure, *things: object) -> None:
     number = next(_numbers)
     _kept[number] = things
     structure.private_data = number
 
 
-def _forget(structure: Any, kind: Any) -> None:
+def _forget(structure: Any, kind: Callable[[], object]) -> None:
     # A released structure is known by its release being null. What is kept goes last, so nothing freed is written to.
     number = structure.contents.private_data or 0
     structure.contents.release = kind()
     _kept.pop(number, None)
 
 
-def _with_children(structure: Any, kind: Any) -> None:
+def _with_children(structure: Any, kind: Callable[[], object]) -> None:
     for place in range(structure.contents.n_children):
         child = structure.contents.children[place]
         if child.contents.release:
@@ -106,7 +111,7 @@ def _stream_released(stream: object) -> None:
     _forget(stream, _release_stream)
 
 
-def _fill_schema(schema: Any, format: str, name: str, children: list[tuple[str, str]]) -> None:
+def _fill_schema(schema: _Schema, format: str, name: str, children: list[tuple[str, str]]) -> None:
     ctypes.memset(ctypes.byref(schema), 0, ctypes.sizeof(schema))
     inner = [_Schema() for _ in children]
     for child, (child_name, child_format) in zip(inner, children, strict=True):
@@ -120,7 +125,7 @@ def _fill_schema(schema: Any, format: str, name: str, children: list[tuple[str, 
     _keep(schema, texts, inner, pointers)
 
 
-def _fill_array(array: Any, rows: int, nulls: int, buffers: tuple[Any, ...], children: tuple[ArrowColumn, ...]) -> None:
+def _fill_array(array: _Array, rows: int, nulls: int, buffers: Buffers, children: tuple[ArrowColumn, ...]) -> None:
     ctypes.memset(ctypes.byref(array), 0, ctypes.sizeof(array))
     inner = [_Array() for _ in children]
     for child, column in zip(inner, children, strict=True):
@@ -146,14 +151,14 @@ class _Source:
         self.message = ctypes.create_string_buffer(str(error).encode("utf-8", "backslashreplace"))
         return EIO
 
-    def get_schema(self, stream: Any, out: Any) -> int:
+    def get_schema(self, stream: object, out: ctypes._Pointer[Any]) -> int:
         try:
             _fill_schema(out.contents, "+s", "", self.schema)
         except Exception as error:  # nothing may leave a callback
             return self.failed(error)
         return 0
 
-    def get_next(self, stream: Any, out: Any) -> int:
+    def get_next(self, stream: object, out: ctypes._Pointer[Any]) -> int:
         try:
             batch = next(self.batches, None)
             if batch is None:
@@ -189,7 +194,7 @@ def _capsule_freed(capsule: int) -> None:
         structure.release(structure)
 
 
-def stream(schema: list[tuple[str, str]], batches: Iterator[ArrowBatch], requested: object = None) -> Any:
+def stream(schema: list[tuple[str, str]], batches: Iterator[ArrowBatch], requested: object = None) -> object:
     """Return a capsule of an ArrowArrayStream. `schema`: (name, Arrow format) of each column.
 
     PacketlabError for a requested schema: columns come as they are.

@@ -19,11 +19,14 @@ from packetlab.pattern.filter import OF_FRAMES
 from packetlab.renamed import renamed_arguments
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
+    from packetlab.bulk.batch import Numbers, Truths
     from packetlab.capture.tables.arrow import ArrowBatch, ArrowColumn
     from packetlab.packet.packet import Packet
+
+
+Found: TypeAlias = "tuple[Any, Truths | None]"  # values, and which there are (None: all)
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,11 @@ class FrameColumn:
 
     name: str
     dtype: str
-    of: Callable[[FrameBatch], tuple[Any, Any]]
+    of: Callable[[FrameBatch], Found]
     form: str = "number"
 
 
-def _comments(batch: FrameBatch) -> tuple[Any, Any]:
+def _comments(batch: FrameBatch) -> Found:
     import numpy as np
 
     first = {row: extras.comments[0] for row, extras in batch.extras.items() if extras.comments}
@@ -49,13 +52,13 @@ def _comments(batch: FrameBatch) -> tuple[Any, Any]:
     return [first.get(row, "") for row in range(len(batch))], valid
 
 
-def _times(batch: FrameBatch) -> tuple[Any, Any]:
+def _times(batch: FrameBatch) -> Found:
     valid = batch.times_ns != NO_TIME
     valid[list(batch.far)] = False  # no array holds these: none is better than another
     return batch.times_ns, valid
 
 
-def _file(batch: FrameBatch) -> tuple[Any, Any]:
+def _file(batch: FrameBatch) -> Found:
     raise BuildError("column 'file'", "a capture that has a name", "none")
 
 
@@ -80,7 +83,7 @@ def named_file(name: str) -> FrameColumn:
     return FrameColumn("file", "O", lambda batch: ([name] * len(batch), None), "text")
 
 
-def _of_interface(batch: FrameBatch, name: str) -> Any:
+def _of_interface(batch: FrameBatch, name: str) -> NDArray[Any]:
     import numpy as np
 
     return np.array([getattr(interface, name) for interface in batch.interfaces])[batch.which]
@@ -137,10 +140,10 @@ class Columns(Shown):
         self._columns = {one.name: one for one in columns}
         self.names = tuple(self._columns)
         self.rows, self.faults = rows, 0
-        self._values: dict[str, Any] = {}
-        self._valid: dict[str, Any] = {name: np.zeros(rows, bool) for name in self.names}
+        self._values: dict[str, NDArray[Any]] = {}
+        self._valid: dict[str, Truths] = {name: np.zeros(rows, bool) for name in self.names}
         self._pieces: dict[str, list[Any]] = {}  # of bytes and texts of any size; or objects, one a row
-        self._objects: dict[str, Any] = {}
+        self._objects: dict[str, NDArray[Any]] = {}
         for one in columns:
             if one.form == "fixed":
                 self._values[one.name] = np.zeros((rows, int(one.dtype[1:])), np.uint8)
@@ -175,7 +178,7 @@ class Columns(Shown):
         """Return the rows of all parts, whose columns have these names."""
         return cls.joined([column_of(name) for name in names], parts)
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[object, ...]:
         # By the columns' names: another process has classes of its own.
         state = (self.rows, self.faults, self._values, self._valid, self._pieces)
         return _restored, (self.names, *state)
@@ -206,12 +209,12 @@ class Columns(Shown):
                 if valid is not None:
                     self._values[name][rows][~valid] = 0
 
-    def targets(self, columns: list[Column], at: int, rows: int) -> list[Any]:
+    def targets(self, columns: list[Column], at: int, rows: int) -> list[NDArray[Any]]:
         """Return the arrays that a scan fills in (see `bulk.scan_loop`) for some rows from `at` on."""
         import numpy as np
 
         part = slice(at, at + rows)
-        arrays: list[Any] = []
+        arrays: list[NDArray[Any]] = []
         for one in columns:
             if one.form == "bytes":
                 arrays.append(np.zeros(rows, np.int64))
@@ -219,7 +222,9 @@ class Columns(Shown):
         return arrays
 
     @renamed_arguments(odd="unfit")
-    def settle(self, columns: list[Column], batch: FrameBatch, arrays: list[Any], unfit: dict[int, Packet]) -> None:
+    def settle(
+        self, columns: list[Column], batch: FrameBatch, arrays: list[NDArray[Any]], unfit: dict[int, Packet]
+    ) -> None:
         """Put in what packets made to objects hold, by row, and fetch bytes of any size from the buffer."""
         import numpy as np
 
@@ -274,15 +279,14 @@ class Columns(Shown):
             for row, piece in enumerate(pieces):  # one by one: numpy would take tuples apart
                 objects[row] = piece.decode() if one.form == "text" else piece
             self._objects[name] = objects
-        found: NDArray[Any] = self._objects[name]
-        return found
+        return self._objects[name]
 
-    def valid(self, name: str) -> NDArray[np.bool_]:
+    def valid(self, name: str) -> Truths:
         """Return which rows have a value in a column; of whether a header is there every row has one."""
         import numpy as np
 
         one = self._known(name)
-        valid: NDArray[np.bool_] = np.ones(self.rows, bool) if one.form == "present" else self._valid[name]
+        valid: Truths = np.ones(self.rows, bool) if one.form == "present" else self._valid[name]
         return valid
 
     def masked(self, name: str) -> Any:
@@ -294,7 +298,7 @@ class Columns(Shown):
     def text(self, name: str) -> list[str]:
         """Return a column as people read it, safe to print: addresses and names of values spelt out, "" where absent."""
         one = self._known(name)
-        shown: dict[Any, str] = {}
+        shown: dict[object, str] = {}
         values = self[name].tolist()
         for value in values:
             if value not in shown:
@@ -333,7 +337,7 @@ class Columns(Shown):
     def __repr__(self) -> str:
         return f"<Columns: {self.rows} rows of {', '.join(self.names)}>"
 
-    def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Give the rows to any library that takes Arrow streams."""
         from packetlab.capture.tables.arrow import stream
 
@@ -363,19 +367,19 @@ class Columns(Shown):
         pieces = self._pieces[one.name]
         if one.form == "objects":  # Arrow has none: as people read them
             pieces = [text.encode("utf-8", "backslashreplace") for text in self.text(one.name)]
-            values = [len(piece) for piece in pieces]
+            values = np.array([len(piece) for piece in pieces], np.int64)
         offsets = np.zeros(self.rows + 1, np.int64)
         np.cumsum(values, out=offsets[1:])
         return ArrowColumn(nulls, (bitmap, offsets, np.frombuffer(b"".join(pieces) or b"\0", np.uint8)))
 
 
-def _restored(names: tuple[str, ...], rows: int, faults: int, values: Any, valid: Any, pieces: Any) -> Columns:
+def _restored(names: tuple[str, ...], rows: int, faults: int, *kept: dict[str, Any]) -> Columns:
     made = Columns.named(names, [])
-    made.rows, made.faults, made._values, made._valid, made._pieces = rows, faults, values, valid, pieces
+    made.rows, made.faults, (made._values, made._valid, made._pieces) = rows, faults, kept
     return made
 
 
-def _fetched(batch: FrameBatch, places: Any, sizes: Any, by_hand: dict[int, bytes]) -> list[bytes]:
+def _fetched(batch: FrameBatch, places: Numbers, sizes: Numbers, by_hand: dict[int, bytes]) -> list[bytes]:
     """Return the bytes that lie at `places` in the buffer, row by row, but for rows whose bytes are given."""
     import numpy as np
 

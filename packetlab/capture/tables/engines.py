@@ -6,7 +6,7 @@ Two things can: code for numpy, and loops compiled by numba, which are faster bu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from packetlab.bulk.queries import Query, can_scan
 from packetlab.bulk.scan_loop import loop_source
@@ -20,15 +20,16 @@ from packetlab.pattern.conditions import COMPARE, About, Condition, Match, Test
 from packetlab.protocols.linktypes import first_header
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
+    from packetlab.bulk.batch import ByteArray, Numbers, Truths
     from packetlab.capture.frame import Frame
     from packetlab.packet.packet import Header
 
 MOST = 256  # queries over a buffer at once; a filter of more tests packets
 REMEMBERED = 128
-_known: dict[Any, Any] = {}  # source written for the same queries before: thousands of files may have the same
+Scan: TypeAlias = Callable[..., None]  # of the buffer, the places of packets in it, and the arrays to fill in
+_known: dict[object, Any] = {}  # source written for the same queries before: thousands of files may have the same
 caches.append(_known)
 
 
@@ -56,7 +57,7 @@ class ScanEngines:
     def __init__(self, queries: Sequence[Query], engine: str | None = None, capture_size: int | None = None) -> None:
         self.check(engine)
         self.queries, self.engine, self.capture_size = queries, engine, capture_size or 0
-        self._by_type: dict[int, Callable[..., Any] | None] = {}
+        self._by_type: dict[int, Scan | None] = {}
 
     @staticmethod
     def check(engine: str | None) -> None:
@@ -66,11 +67,11 @@ class ScanEngines:
         if engine == "loops" and not loops.available():
             raise BuildError("engine", "numba, of the extra 'fast'", "none")
 
-    def of(self, linktype: int) -> Callable[..., Any] | None:
+    def of(self, linktype: int) -> Scan | None:
         """Return what goes over packets that begin as the link type says, None where that is not known."""
         if linktype not in self._by_type:
             first = first_header(linktype)
-            scan: Callable[..., Any] | None = None
+            scan: Scan | None = None
             if first is not None:
                 source = _written(loop_source, first, self.queries) if self._may_loop else ""
                 if source and self._in_loops(source):
@@ -88,7 +89,7 @@ class ScanEngines:
     def _in_loops(self, source: str) -> bool:
         return self.engine is not None or loops.worth(source, self.capture_size)
 
-    def go(self, batch: FrameBatch, arrays: Sequence[Any]) -> list[int]:
+    def go(self, batch: FrameBatch, arrays: Sequence[NDArray[Any]]) -> list[int]:
         """Fill in the arrays (see `bulk.queries.array_names`); return the rows of packets that have to be looked at."""
         import numpy as np
 
@@ -111,8 +112,9 @@ class ScanEngines:
         return np.flatnonzero(unfit).tolist()
 
     def _over(
-        self, linktype: int, data: Any, starts: Any, sizes: Any, missing: Any, unfit: Any, arrays: Sequence[Any]
-    ) -> None:
+        self, linktype: int, data: ByteArray, starts: Numbers, sizes: Numbers, missing: Truths, unfit: Truths,
+        arrays: Sequence[NDArray[Any]],
+    ) -> None:  # fmt: skip
         scan = self.of(linktype)
         if scan is None:
             unfit[:] = True
@@ -120,10 +122,10 @@ class ScanEngines:
             scan(data, starts, sizes, missing, unfit, *arrays)
 
 
-def _by_loop(loop: Callable[..., Any]) -> Callable[..., Any]:
+def _by_loop(loop: Scan) -> Scan:
     import numpy as np
 
-    def scan(data: Any, starts: Any, sizes: Any, missing: Any, *arrays: Any) -> None:
+    def scan(data: ByteArray, starts: Numbers, sizes: Numbers, missing: Truths, *arrays: NDArray[Any]) -> None:
         read = [np.ascontiguousarray(array) for array in (data, starts, sizes, missing)]
         loop(len(starts), *read, *(array.reshape(-1) for array in arrays))
 
@@ -150,20 +152,20 @@ class FieldFilter:
     def __call__(self, frame: Frame) -> bool:
         return self.test(frame.packet(), frame)
 
-    def mask(self, batch: FrameBatch) -> NDArray[np.bool_]:
+    def mask(self, batch: FrameBatch) -> Truths:
         """Return which frames of a batch pass, an array of truths."""
         import numpy as np
 
         found = {match: np.zeros(len(batch), bool) for match in self._matches}
         unfit = self._engines.go(batch, list(found.values())) if found else []
         answers = [found[one] if isinstance(one, Match) else _about(one, batch) for one in self._conditions]
-        passed: NDArray[np.bool_] = self.test.combined(iter(answers))
+        passed: Truths = self.test.combined(iter(answers))
         for row in unfit:
             passed[row] = self(batch.frame(row))
         return passed
 
 
-def _about(about: About, batch: FrameBatch) -> NDArray[np.bool_]:
+def _about(about: About, batch: FrameBatch) -> Truths:
     """Return for which frames of a batch holds what a condition says of frames."""
     import numpy as np
 
@@ -184,7 +186,7 @@ def _about(about: About, batch: FrameBatch) -> NDArray[np.bool_]:
     return passed
 
 
-def _compared(values: Any, condition: Condition) -> Any:
+def _compared(values: NDArray[Any], condition: Condition) -> Any:
     """Return for which of many numbers a condition holds."""
     import numpy as np
 

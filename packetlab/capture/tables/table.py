@@ -46,7 +46,7 @@ class Table(Shown):
     `Columns.valid`. IPv4 addresses are numbers, other addresses bytes; `Columns.text` shows them as people read them.
     """
 
-    def __init__(self, capture: Tabled, specs: Iterable[Any], engine: str | None = None) -> None:
+    def __init__(self, capture: Tabled, specs: Iterable[object], engine: str | None = None) -> None:
         ScanEngines.check(engine)
         self._capture, self._engine = capture, engine
         self._columns: list[AnyColumn] = [
@@ -97,7 +97,7 @@ class Table(Shown):
         whole = self.read()
         return {name: whole[name] if whole.valid(name).all() else whole.masked(name) for name in self.names}
 
-    def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Give the table to any library that takes Arrow streams, a block at a time: polars, pyarrow, DuckDB, pandas.
 
         CaptureError for damage, before anything is given (libraries do not all survive an error in the midst of a

@@ -162,10 +162,19 @@ def prove(cls: type[AnyHeader]) -> None:
                 _comes_out(cls, f, raw)
     if _is_left_out(declaration) and declaration.has_trailer:
         return
-    for values in _samples(cls):
-        for body in (b"", b"\x5a\xa5\x5a"):
-            if not body or not _reaches_end(declaration):
-                _come_back(cls, values, body)
+    bodies = (b"",) if _reaches_end(declaration) else (b"", b"\x5a\xa5\x5a")
+    errors = [_come_back(cls, values, body) for values in _samples(cls) for body in bodies]
+    if errors and None not in errors:
+        errors += [_come_back(cls, values, b"") for values in _samples(cls, tuple((size,) for size in range(65)))]
+        said = {**declaration.plan.sizes, **declaration.plan.counts}
+        ruled = {
+            name
+            for name, rule in said.items()
+            if needs(rule) and all(declaration.by_name[n].rule is not None for n in needs(rule))
+        }
+        wheres = {f"{cls.__name__}.{name}" for name in ruled}
+        if errors[-1] is not None and all(error is not None and error.where in wheres for error in errors):
+            raise DeclareError(errors[-1].where, f"{errors[-1].expected}, for some size", f"{errors[-1].got}")
 
 
 def _is_own(f: Field) -> bool:
@@ -184,7 +193,9 @@ def _comes_out(cls: type[AnyHeader], f: Field, raw: object) -> None:
         raise DeclareError(f"{cls.__name__}.{f.name}", f"a kind whose raw gives {raw!r:.200} again", got)
 
 
-def _samples(cls: type[AnyHeader]) -> list[dict[str, object]]:
+def _samples(
+    cls: type[AnyHeader], sizes: tuple[tuple[int, ...], ...] = ((1, 2, 3), (8, 8, 8), (24,))
+) -> list[dict[str, object]]:
     plan = cls._declaration.plan
     stated = [said.size for said in (plan.own, plan.total, plan.payload) if said is not None]
     measures = set().union(*map(needs, (*plan.sizes.values(), *plan.counts.values(), *stated)))
@@ -205,8 +216,8 @@ def _samples(cls: type[AnyHeader]) -> list[dict[str, object]]:
         among = {1, *(leaf.number for leaf in rule.leaves() if isinstance(leaf, Const))}
         deciding = [f for f in free if f.name in needs(rule) - _telling(rule) and f.kind.is_number]
         found += [usual | {f.name: n} for f in deciding for n in among if f.kind.low <= n <= f.kind.high]
-    for sizes in ((1, 2, 3), (8, 8, 8), (24,)):
-        some = {f.name: _of_size(f, sizes[i % len(sizes)]) for i, f in enumerate(open_ended)}
+    for each in sizes:
+        some = {f.name: _of_size(f, each[i % len(each)]) for i, f in enumerate(open_ended)}
         found += [usual | some] if some else []
     return (
         found + [usual | {f.name: f.kind.zero} for f in free if f.condition is not None and f.kind.bits is not None][:8]
@@ -241,7 +252,7 @@ def _telling(rule: Expr) -> set[str]:
     return needs(rule) - deciding or needs(rule)
 
 
-def _come_back(cls: type[AnyHeader], values: dict[str, object], body: bytes) -> None:
+def _come_back(cls: type[AnyHeader], values: dict[str, object], body: bytes) -> BuildError | None:
     try:
         own = {f: values[f.name] for f in cls._fields if f.name in values and _is_own(f)}
         header = cls._copied(cls(**{name: value for name, value in values.items() if cls._by_name[name] not in own}))
@@ -250,8 +261,8 @@ def _come_back(cls: type[AnyHeader], values: dict[str, object], body: bytes) -> 
             header._state |= f.bit
         data = cls._encode(header, body, (header,), 0, None)
         whole = cls._resolve(header, body, (header,), 0, None)
-    except BuildError:
-        return  # values that do not go together are refused, here as ever
+    except BuildError as error:
+        return error  # values that do not go together are refused, here as ever
     seen = Dissection()
     read, start, end, _ = cls._decode(data, 0, len(data), seen)
     for f in cls._fields if whole._state < cls._declaration.prototype_bit else ():
@@ -261,11 +272,12 @@ def _come_back(cls: type[AnyHeader], values: dict[str, object], body: bytes) -> 
         if built != got:
             _refuse(cls, f.name, built, got, data)
     if _is_left_out(cls._declaration):
-        return  # nothing of what is built says how much there is
+        return None  # nothing of what is built says how much there is
     if data[start:end] != body:
         _refuse(cls, "", body, data[start:end], data)
     if seen.faults:
         _refuse(cls, seen.faults[0].field, "no fault", str(seen.faults[0]), data)
+    return None
 
 
 def _refuse(cls: type[AnyHeader], name: str, built: object, read: object, data: bytes) -> None:

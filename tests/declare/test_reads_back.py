@@ -479,6 +479,22 @@ def test_a_kind_that_does_not_read_what_it_writes_is_refused(kind: Kind, given: 
             bytes(made(a=a)(**given))
 
 
+def test_a_declaration_that_no_value_satisfies_is_refused() -> None:
+    class Never(Header):
+        a: U8 = auto(size_of("d"))
+        f: U8 = auto(field("a") + 1)
+        d: Bytes = sized(field("f"))
+
+    class Tens(Header):  # satisfied by few
+        a: U8 = auto(size_of("d") // 10)
+        f: U8 = auto(field("a") * 10)
+        d: Bytes = sized(field("f"))
+
+    with pytest.raises(DeclareError, match=r"Never\.d: expected .* bytes, as f says, for some size"):
+        dissect(b"\1\2ab", first=Never)
+    assert bytes(Tens(d=bytes(20)))[:2] == b"\2\x14"
+
+
 def test_a_declaration_is_tried_once() -> None:
     class Used(Header):
         n: U8 = auto(size_of("x"))

@@ -234,6 +234,7 @@ except Exception as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_program_that_works_when_it_is_imported_does_no_job_twice(tmp_path: Path) -> None:
     """Each worker imports it: what it does there is an error, and no job of a worker."""
@@ -259,6 +260,7 @@ def test_a_program_that_works_when_it_is_imported_does_no_job_twice(tmp_path: Pa
         )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("flags", [(), ("-E",), ("-P",), ("-I",)])
 def test_no_worker_imports_from_the_current_folder(tmp_path: Path, flags: tuple[str, ...]) -> None:

@@ -5,8 +5,9 @@ A value not drawn is left out, which is the simplest choice for Hypothesis and t
 
 from __future__ import annotations
 
-from enum import IntFlag
-from typing import Any
+from enum import IntEnum, IntFlag
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from packetlab.codec.bodies import measured
 from packetlab.codec.faults import Dissection, Fault
@@ -14,17 +15,21 @@ from packetlab.codec.lenient import Values
 from packetlab.declare import registry
 from packetlab.declare.expressions import Expr, Has, Next, Ref
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import Kind
+from packetlab.declare.kinds import Kind, Raw
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header
 
+if TYPE_CHECKING:
+    from hypothesis.strategies import DrawFn
+
 LONGEST = 24  # bytes of a field of varying size
 ITEMS = 3
+H = TypeVar("H", bound=Header)
 
 
-def header(draw: Any, cls: Any, values: str, fields: dict[str, Any], top: bool) -> Any:
+def header(draw: DrawFn, cls: type[H], values: str, fields: dict[str, Any], top: bool) -> H:
     """Draw a header of class `cls`. `fields`: values or strategies for some; `top`: nothing is bound above it."""
-    made: dict[str, Any] = {}
+    made: dict[str, Raw] = {}
     seen = Values({}, b"", 0)
     for f in cls._fields:
         if f.kind.wire == "payload":
@@ -46,7 +51,7 @@ def header(draw: Any, cls: Any, values: str, fields: dict[str, Any], top: bool) 
     return cls(**own)
 
 
-def _raw(cls: Any, f: Field, value: Any) -> Any:
+def _raw(cls: type[Header], f: Field, value: Raw) -> Raw:
     if value is not None:
         return f.kind.raw(value, f"{cls.__name__}.{f.name}")
     if f.condition is not None or f.rule is not None:
@@ -54,7 +59,7 @@ def _raw(cls: Any, f: Field, value: Any) -> Any:
     return f.default if isinstance(f.default, (int, bytes, tuple)) else f.kind.zero
 
 
-def _value(draw: Any, cls: Any, f: Field, values: str, seen: Values, top: bool) -> Any:
+def _value(draw: DrawFn, cls: type[Header], f: Field, values: str, seen: Values, top: bool) -> Raw:
     """Draw one field; None leaves it out."""
     from hypothesis import strategies as st
 
@@ -75,7 +80,7 @@ def _value(draw: Any, cls: Any, f: Field, values: str, seen: Values, top: bool) 
     return draw(drawn if required else st.none() | drawn)
 
 
-def _refs(cls: Any, condition: Expr) -> list[Expr]:
+def _refs(cls: type[Header], condition: Expr) -> list[Expr]:
     """What a condition comes down to, with the rules of derived fields in place of these."""
     found: list[Expr] = []
     for leaf in condition.leaves():
@@ -84,14 +89,14 @@ def _refs(cls: Any, condition: Expr) -> list[Expr]:
     return found
 
 
-def _unbound(f: Field, rule: Next, st: Any) -> Any:
+def _unbound(f: Field, rule: Next, st: ModuleType) -> Any:
     """A number that names no header, or the one that says so."""
     assert f.kind.wire == "number"
     taken = registry.space(rule.space).headers
     return st.none() | st.integers(f.kind.low, f.kind.high).filter(lambda number: number not in taken)
 
 
-def _of_kind(cls: Any, f: Field, values: str, seen: Values, st: Any) -> Any:
+def _of_kind(cls: type[Header], f: Field, values: str, seen: Values, st: ModuleType) -> Any:
     kind = f.kind
     if kind.is_number:
         return _numbers(kind, values, st)
@@ -109,10 +114,10 @@ def _of_kind(cls: Any, f: Field, values: str, seen: Values, st: Any) -> Any:
     return st.integers(0, LONGEST // unit).flatmap(lambda n: st.binary(min_size=n * unit, max_size=n * unit))
 
 
-def _numbers(kind: Kind, values: str, st: Any) -> Any:
+def _numbers(kind: Kind, values: str, st: ModuleType) -> Any:
     if kind.wire != "number" or kind.names is None or values != "valid":
         return st.integers(kind.low, kind.high)
-    members: list[Any] = list(kind.names)
+    members: list[IntEnum | IntFlag] = list(kind.names)
     if issubclass(kind.names, IntFlag):
         every = sum({int(m) for m in members}) & kind.high
         return st.integers(0, kind.high).map(lambda n: kind.value(n & every))
@@ -126,7 +131,7 @@ def _is_value(kind: Kind, raw: object) -> bool:
         return False
 
 
-def _coded(kind: Kind, data: bytes) -> Any:
+def _coded(kind: Kind, data: bytes) -> Raw:
     """Return a value of a kind that tells its own size, made of `data`: what these bytes begin with, or bytes that are near.
 
     Values mostly begin with their size or end with a zero, and are often text; where nothing of that is a value, `zero` is.
@@ -140,7 +145,7 @@ def _coded(kind: Kind, data: bytes) -> Any:
     return kind.value(kind.zero)
 
 
-def _items(f: Field, values: str, seen: Values, st: Any) -> Any:
+def _items(f: Field, values: str, seen: Values, st: ModuleType) -> Any:
     item = f.kind.item
 
     single = st.composite(lambda draw: header(draw, item, values, {}, top=True))()
@@ -160,12 +165,12 @@ def _items(f: Field, values: str, seen: Values, st: Any) -> Any:
 # Sizes that come in units --------------------------------------------------------------------------------------------
 
 
-def _unit(cls: Any, part: str) -> int:
+def _unit(cls: type[Header], part: str) -> int:
     """The number of bytes that the size of a part has to be a multiple of, so that the rules that state it read it back."""
     return max((solved.unit for _, solved in cls._declaration.plan.rounded if part in solved.parts), default=1) or 1
 
 
-def _fill_up(cls: Any, made: dict[str, Any], own: dict[str, Any]) -> None:
+def _fill_up(cls: type[Header], made: dict[str, Raw], own: dict[str, Raw]) -> None:
     """Lengthen the last field of varying size until the header has the multiple of bytes that its rules want."""
     unit = _unit(cls, "self")
     open_ended = [
@@ -189,7 +194,7 @@ def _fill_up(cls: Any, made: dict[str, Any], own: dict[str, Any]) -> None:
     made[f.name] = _longer(tuple(value or ()), missing)
 
 
-def _longer(items: tuple[Any, ...], missing: int) -> tuple[Any, ...]:
+def _longer(items: tuple[Header, ...], missing: int) -> tuple[Header, ...]:
     """Return items of which one that holds bytes is longer by this many; the same where none does."""
     for i, item in enumerate(items):
         for f in item._fields:

@@ -54,7 +54,7 @@ def headers(cls: type[H], *, values: Values = "valid", **fields: object) -> Sear
 
     @st.composite
     def header(draw: Any) -> H:
-        return field_strategies.header(draw, cls, values, fields, top=True)  # type: ignore[no-any-return]
+        return field_strategies.header(draw, cls, values, fields, top=True)
 
     return header()
 
@@ -115,7 +115,7 @@ def _drawn(draw: Any, layer: Any, upper: type[Header] | None, values: Values) ->
         # What would keep the header above from being read stays at its default, such as the place of a fragment.
         hiding = [rule for rule in (cls._declaration.opaque, cls._declaration.partial) if rule is not None]
         fields = {**{name: None for rule in hiding for name in needs(rule)}, **_leading_to(cls, upper), **fields}
-    return field_strategies.header(draw, cls, values, fields, top=upper is None)  # type: ignore[no-any-return]
+    return field_strategies.header(draw, cls, values, fields, top=upper is None)
 
 
 def _leading_to(lower: type[Header], upper: type[Header]) -> dict[str, Any]:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 import warnings
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from packetlab.codec.faults import Fault
+from packetlab.codec.source import Compiled
 from packetlab.errors import BuildError, suggestion
 from packetlab.escaping import printable
 from packetlab.export.bridges.decoder_tables import (
@@ -25,9 +27,9 @@ from packetlab.export.bridges.decoder_tables import (
     tls_records,
 )
 from packetlab.packet.coerce import as_packet
-from packetlab.packet.foreign import as_bytes, is_foreign
+from packetlab.packet.foreign import Foreign, as_bytes, is_foreign
 from packetlab.packet.packet import Header, Packet
-from packetlab.packet.results import Deep
+from packetlab.packet.results import Deep, Plain
 from packetlab.pattern.replies import is_opaque
 from packetlab.protocols.ip import Fragment, IPv4
 from packetlab.protocols.link import SNAP, Ether
@@ -151,15 +153,15 @@ def deep_names() -> dict[str, tuple[str, ...]]:
     return dict(sorted(names.items()))
 
 
-def _scapy_classes() -> Any:
+def _scapy_classes() -> ModuleType:
     return import_module("packetlab.export.bridges.scapy_classes")
 
 
-def _library(using: str) -> Any:
+def _library(using: str) -> ModuleType:
     return import_module(LIBRARIES[using])
 
 
-def _finders(name: str, using: str | None) -> list[tuple[str, Any]]:
+def _finders(name: str, using: str | None) -> list[tuple[str, Compiled]]:
     """Return (library, decoder) for every library that has the name."""
     found = [(one, _library(one).find(name)) for one in LIBRARIES if using in (None, one)]
     return [(one, decoder) for one, decoder in found if decoder is not None]
@@ -204,7 +206,7 @@ def _broken(result: Deep) -> bool:
     return any(re.match(r"(\w+: )?(Name|Import|ModuleNotFound)Error\b", str(fault.got)) for fault in result.faults)
 
 
-def _tried(name: str, using: str, data: bytes, decoder: Any, by: str) -> Deep:
+def _tried(name: str, using: str, data: bytes, decoder: Compiled, by: str) -> Deep:
     faults: list[str] = []
     try:
         made = decoder(data, faults)
@@ -230,7 +232,7 @@ def _words(error: Exception) -> str:
 # Plain data ----------------------------------------------------------------------------------------------------
 
 
-def plain(value: Any, packet: Any, depth: int = 0) -> Any:
+def plain(value: Any, packet: Foreign, depth: int = 0) -> Plain:
     """Return a decoder's value as plain data; `packet(value, depth)` does so for the library's packets, or gives None."""
     if depth > 40:
         return printable(repr(type(value).__name__))

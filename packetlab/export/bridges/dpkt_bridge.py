@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import pairwise
-from typing import Any
 
 from packetlab.export.bridges.counterparts import COUNTERPARTS, counterpart
 from packetlab.export.bridges.dpkt_declared import LAYERS, dpkt_class, native, read_above
 from packetlab.packet.coerce import as_packet
-from packetlab.packet.foreign import library
+from packetlab.packet.foreign import Foreign, library
 from packetlab.packet.packet import Header, Packet
 
 
@@ -24,7 +23,7 @@ def from_dpkt(packet: object) -> Packet:
     return as_packet(packet)
 
 
-def to_dpkt(packet: Packet) -> Any:
+def to_dpkt(packet: Packet) -> Foreign:
     """Return a packet as dpkt's, with the same bytes.
 
     dpkt's own classes stand for the headers it knows; for others, and where dpkt's own class cannot take the bytes or would
@@ -46,14 +45,14 @@ def to_dpkt(packet: Packet) -> Any:
 
 
 @cache
-def _plain() -> Any:
+def _plain() -> type[Foreign]:
     """A class for bytes that are no header's."""
     import dpkt
 
     return type("Bytes", (dpkt.Packet,), {"__hdr__": (), "__doc__": "Bytes, as they are."})
 
 
-def _complete(made: Any, headers: list[Header]) -> None:
+def _complete(made: Foreign, headers: list[Header]) -> None:
     """Put declared headers where dpkt's own classes left bytes; a user's header stands wherever the packet has it."""
     layer = made
     for here, above in pairwise(headers[:LAYERS]):

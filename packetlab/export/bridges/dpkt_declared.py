@@ -17,19 +17,21 @@ from packetlab.codec.faults import Dissection
 from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.fields import REQUIRED, Field
+from packetlab.declare.kinds import Kind, Raw
 from packetlab.declare.plan import Fixed
 from packetlab.escaping import printable
 from packetlab.export.bridges.counterparts import COUNTERPARTS, counterpart, is_required, read_items
+from packetlab.packet.foreign import Foreign
 from packetlab.packet.header import own_doc
 from packetlab.packet.packet import Header
 
 LAYERS = 32
 """Headers of one packet that become packets of dpkt's; these are nested, and Python's stack is finite."""
 
-_made: dict[str, tuple[type[AnyHeader], Any]] = {}
+_made: dict[str, tuple[type[AnyHeader], type[Foreign]]] = {}
 
 
-def native(header: type[AnyHeader]) -> Any:
+def native(header: type[AnyHeader]) -> type[Foreign] | None:
     """Return dpkt's own class for a header of ours, or None where it has none."""
     path = next((p for p in COUNTERPARTS.get(header.__name__, "").split() if p.startswith("dpkt.")), "")
     if not path:
@@ -39,7 +41,7 @@ def native(header: type[AnyHeader]) -> Any:
     return found if counterpart(found) is header else None
 
 
-def dpkt_class(header: type[AnyHeader]) -> Any:
+def dpkt_class(header: type[AnyHeader]) -> type[Foreign]:
     """Return a subclass of dpkt.Packet for a declared header; the same one for the same declaration.
 
     Its fields have the header's names (with "_" after a name that dpkt keeps for itself: ``data_``). Fixed fields at the
@@ -93,7 +95,7 @@ def fixed_part(header: type[AnyHeader]) -> tuple[str, list[tuple[str, str, Any]]
     return order or ">", hdr, shared
 
 
-def lift(kind: Any, raw: Any) -> Any:
+def lift(kind: Kind, raw: Raw) -> Raw:
     """Return a raw value of ours in dpkt's form."""
     if raw is None:
         return None
@@ -102,7 +104,7 @@ def lift(kind: Any, raw: Any) -> Any:
     return raw if kind.wire == "number" or kind.verbatim else kind.value(raw)
 
 
-def lower(kind: Any, value: Any) -> Any:
+def lower(kind: Kind, value: Raw) -> Raw:
     """Return a value in dpkt's form as one that a header of ours takes."""
     if kind.wire == "items":
         ours = all(hasattr(one, "declared_header") for one in value)
@@ -117,9 +119,9 @@ class _Reading:
         self.own, self.depth = own, 0
         # What dpkt's own class came to before it failed, the class made here has again: never read twice, since that
         # doubles with every header.
-        self.known: dict[tuple[type[AnyHeader], bytes], Any] = {}
+        self.known: dict[tuple[type[AnyHeader], bytes], Foreign] = {}
 
-    def read(self, header: type[AnyHeader], data: bytes) -> Any:
+    def read(self, header: type[AnyHeader], data: bytes) -> Foreign:
         if (header, data) not in self.known:
             if self.depth >= LAYERS:
                 return data
@@ -128,7 +130,7 @@ class _Reading:
             self.depth -= 1
         return self.known[header, data]
 
-    def made(self, header: type[AnyHeader], data: bytes) -> Any:
+    def made(self, header: type[AnyHeader], data: bytes) -> Foreign:
         for kind in (native(header) if self.own else None, dpkt_class(header)):
             try:
                 made = kind(data) if kind is not None else None
@@ -142,7 +144,7 @@ class _Reading:
 _reading: ContextVar[_Reading | None] = ContextVar("_reading", default=None)
 
 
-def read_above(header: type[AnyHeader] | None, data: bytes, own: bool = True) -> Any:
+def read_above(header: type[AnyHeader] | None, data: bytes, own: bool = True) -> Foreign:
     """Return what lies above as dpkt's own packet (if `own`), else one of a class made here, else as bytes.
 
     The bytes are the same. What lies above more than `LAYERS` headers of classes made here is bytes.
@@ -160,7 +162,7 @@ def read_above(header: type[AnyHeader] | None, data: bytes, own: bool = True) ->
         _reading.reset(outermost)
 
 
-def _make(header: Any) -> Any:  # noqa: C901  methods of one class
+def _make(header: Any) -> type[Foreign]:  # noqa: C901  methods of one class
     import dpkt
 
     prove_once(header)
@@ -282,7 +284,7 @@ def _while_declared(
     (number,) = numbers.values()
     own = _before.setdefault((id(table), number), table.get(number))
 
-    def read(data: bytes) -> Any:
+    def read(data: bytes) -> Foreign:
         if (below, numbers) in registry.places(header):
             return made(data)
         if own is None:

@@ -11,6 +11,8 @@ from itertools import accumulate
 from typing import Any
 
 from packetlab.export.bridges.decoders import plain as plain_value
+from packetlab.packet.foreign import Foreign
+from packetlab.packet.results import Plain
 
 # Names whose class is not that of the module's name, or that two modules have.
 _CLASSES = {
@@ -32,7 +34,7 @@ def names() -> list[str]:
 
 
 @cache
-def find(name: str) -> Callable[[bytes, list[str]], Any] | None:
+def find(name: str) -> Callable[[bytes, list[str]], Foreign] | None:
     """Return a function of (bytes, texts of faults to add to) for a name, None where dpkt has none."""
     import dpkt
 
@@ -51,7 +53,7 @@ def find(name: str) -> Callable[[bytes, list[str]], Any] | None:
     return None if cls is None else lambda data, faults: _decode(cls, data, faults)
 
 
-def _decode(cls: Any, data: bytes, faults: list[str]) -> Any:
+def _decode(cls: type[Foreign], data: bytes, faults: list[str]) -> Foreign:
     made = cls(data)
     if cls.__name__ == "TLS":
         _handshakes(made.records, faults)
@@ -62,13 +64,13 @@ _CHANGE_CIPHER, _HANDSHAKE = 20, 22
 _MESSAGES = frozenset({*range(7), 8, 9, *range(11, 18), *range(20, 26), 67, 254})  # IANA, TLS HandshakeType
 
 
-def _handshakes(records: list[Any], faults: list[str]) -> None:
+def _handshakes(records: list[Foreign], faults: list[str]) -> None:
     """Give each TLS record the handshake messages that begin in it, which dpkt leaves inside.
 
     Messages run on over records, and a record holds several (RFC 8446 section 5.1). After a change of the cipher they
     are encrypted; so is, or belongs to a message begun before, what begins with no message: such bytes stay bytes.
     """
-    run: list[Any] = []
+    run: list[Foreign] = []
     for record in [*records, None]:
         if record is not None and record.type == _HANDSHAKE:
             run.append(record)
@@ -79,7 +81,7 @@ def _handshakes(records: list[Any], faults: list[str]) -> None:
             return
 
 
-def _messages(run: list[Any], faults: list[str]) -> None:
+def _messages(run: list[Foreign], faults: list[str]) -> None:
     data = b"".join(bytes(record.data) for record in run)
     starts = [0, *accumulate(len(record.data) for record in run)]
     at = 0
@@ -107,7 +109,7 @@ def _messages(run: list[Any], faults: list[str]) -> None:
         at += 4 + size
 
 
-def _message(data: bytes) -> Any:
+def _message(data: bytes) -> Foreign:
     """Return a handshake message; one of a type that dpkt does not know has its body as bytes."""
     from dpkt.ssl import HANDSHAKE_TYPES, TLSHandshake
 
@@ -118,7 +120,7 @@ def _message(data: bytes) -> Any:
     return message
 
 
-def _request_or_response(name: str, data: bytes) -> Any:
+def _request_or_response(name: str, data: bytes) -> Foreign:
     module = import_module(f"dpkt.{name}")
     return (module.Response if data.startswith((b"HTTP/", b"SIP/")) else module.Request)(data)
 
@@ -131,7 +133,7 @@ def _value(packet: object, name: str) -> Any:
         return None
 
 
-def plain(value: object, depth: int = 0) -> Any:
+def plain(value: object, depth: int = 0) -> Plain:
     """Return a packet of dpkt's, or a value in one, as plain data."""
     import dpkt
 

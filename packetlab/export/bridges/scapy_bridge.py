@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 from packetlab.export.bridges.counterparts import COUNTERPARTS, counterpart, read_items
 from packetlab.export.bridges.scapy_classes import decode, link_class
@@ -12,7 +11,7 @@ from packetlab.export.bridges.scapy_declared import is_own, names_of, native, sc
 from packetlab.export.bridges.scapy_fields import to_scapy_value
 from packetlab.export.bridges.scapy_loaded import asked_for, guessing, load
 from packetlab.packet.coerce import as_packet
-from packetlab.packet.foreign import library
+from packetlab.packet.foreign import Foreign, library
 from packetlab.packet.packet import Header, Packet
 
 
@@ -27,7 +26,7 @@ def from_scapy(packet: object) -> Packet:
     return as_packet(packet)
 
 
-def to_scapy(packet: Packet, counts: Callable[[str], bool] = asked_for) -> Any:
+def to_scapy(packet: Packet, counts: Callable[[str], bool] = asked_for) -> Foreign:
     """Return a packet as scapy's, with the same bytes.
 
     scapy's own classes stand for the headers it knows, and read what lies above them (DNS, DHCP, ...); for others the
@@ -41,7 +40,7 @@ def to_scapy(packet: Packet, counts: Callable[[str], bool] = asked_for) -> Any:
         return _to_scapy(packet)
 
 
-def _to_scapy(packet: Packet) -> Any:
+def _to_scapy(packet: Packet) -> Foreign:
     from scapy.packet import Raw
 
     data = bytes(packet)
@@ -64,7 +63,7 @@ def _to_scapy(packet: Packet) -> Any:
     return scapy_class(type(headers[0]))(data)
 
 
-def _by_link_type(linktype: int, data: bytes) -> Any:
+def _by_link_type(linktype: int, data: bytes) -> Foreign:
     """Return a frame as the class that scapy has for its link type, as bytes where it has none or other bytes come back."""
     from scapy.packet import Padding, Raw
 
@@ -85,7 +84,7 @@ def _by_link_type(linktype: int, data: bytes) -> Any:
         return Raw(data)
 
 
-def _complete(made: Any, carried: list[tuple[Header, bytes]], data: bytes) -> None:
+def _complete(made: Foreign, carried: list[tuple[Header, bytes]], data: bytes) -> None:
     """Put declared headers where scapy has none of its own; a user's header stands wherever the packet has it."""
     from scapy.packet import Padding, Raw
 
@@ -103,7 +102,7 @@ def _complete(made: Any, carried: list[tuple[Header, bytes]], data: bytes) -> No
         layer = layer.payload
 
 
-def scapy_layer(header: Header) -> Any:
+def scapy_layer(header: Header) -> Foreign:
     """Return one header as a packet of the class made from it: given and captured fields set, others derived."""
     made = scapy_class(type(header))()
     for name, f in names_of(type(header)).items():
@@ -113,7 +112,7 @@ def scapy_layer(header: Header) -> Any:
     return made
 
 
-def on_scapy(below: Any, packet: Packet) -> Any:
+def on_scapy(below: Foreign, packet: Packet) -> Foreign:
     """Return what ``scapy's packet / ours`` is: scapy's, with our headers as classes made from their declarations."""
     from scapy.packet import Padding
 

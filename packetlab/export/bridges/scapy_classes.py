@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from packetlab.export.bridges.scapy_loaded import always, bring, guessing, load, quiet
+from packetlab.packet.foreign import Foreign
 
 _LINK_TYPES = {
     104: "contrib.chdlc.CHDLC", 117: "layers.pflog.PFLog", 163: "contrib.avs.AVSWLANHeader", 227: "layers.can.CAN",
@@ -15,7 +16,7 @@ _LINK_TYPES = {
 _CARRIES_ANY = 192  # PPI says the link type of what it carries
 
 
-def decode(cls: object, data: bytes, faults: list[str]) -> Any:
+def decode(cls: type[Foreign], data: bytes, faults: list[str]) -> Foreign:
     """Return bytes decoded by a class; texts of faults are added."""
     return decode_as(lambda: cls, data, faults)
 
@@ -37,7 +38,7 @@ def link_class(linktype: int) -> Any:
         return class_of(f"scapy.{module}", wanted)
 
 
-def class_of(module: str, wanted: str) -> Any:
+def class_of(module: str, wanted: str) -> type[Foreign]:
     """Return a class of a module, in whatever case its name is written. LookupError where there is none."""
     from scapy.packet import Packet as ScapyPacket
 
@@ -47,7 +48,7 @@ def class_of(module: str, wanted: str) -> Any:
     raise LookupError(f"{module} has no packet class {wanted!r}")
 
 
-def decode_as(pick: Callable[[], Any], data: bytes, faults: list[str]) -> Any:
+def decode_as(pick: Callable[[], type[Foreign]], data: bytes, faults: list[str]) -> Foreign:
     """Return bytes decoded. scapy leaves what its inner decoders fail on as bytes without a word: that is a fault."""
     with quiet():
         cls = pick()

@@ -14,11 +14,13 @@ from packetlab.codec.compiler import prove_once
 from packetlab.codec.faults import Dissection
 from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.kinds import Raw
 from packetlab.errors import BuildError
 from packetlab.escaping import printable
 from packetlab.export.bridges.counterparts import COUNTERPARTS, DECLARED, counterpart, is_required, read_items
 from packetlab.export.bridges.scapy_fields import from_scapy_value, scapy_field, to_scapy_value
 from packetlab.export.bridges.scapy_loaded import load
+from packetlab.packet.foreign import Foreign
 from packetlab.packet.header import own_doc
 from packetlab.packet.packet import Header
 
@@ -28,12 +30,12 @@ if TYPE_CHECKING:
 # What a field that selects the next header is called in scapy's own classes, where it has not our name.
 SELECTORS = ("proto", "nh", "code")
 
-_made: dict[str, tuple[type[AnyHeader], Any]] = {}
-_bound: dict[str, Any] = {}  # those of them that are bound as the declarations say now
+_made: dict[str, tuple[type[AnyHeader], type[Foreign]]] = {}
+_bound: dict[str, type[Foreign]] = {}  # those of them that are bound as the declarations say now
 registry.caches.append(_bound)
 
 
-def native(header: type[AnyHeader]) -> Any:
+def native(header: type[AnyHeader]) -> type[Foreign] | None:
     """Return scapy's own class for a header of ours, or None where it has none."""
     from importlib import import_module
 
@@ -46,7 +48,7 @@ def native(header: type[AnyHeader]) -> Any:
     return found if counterpart(found) is header else None
 
 
-def scapy_class(header: type[AnyHeader]) -> Any:
+def scapy_class(header: type[AnyHeader]) -> type[Foreign]:
     """Return a subclass of scapy's Packet for a declared header; the same one for the same declaration.
 
     Its fields have the header's names (with "_" after a name that scapy's Packet keeps for itself, such as ``time_``). A
@@ -80,11 +82,11 @@ def names_of(header: type[AnyHeader]) -> dict[str, Field]:
 class _Scope:
     """The values that expressions ask for, in a packet of scapy's (see `expressions.Scope`)."""
 
-    def __init__(self, packet: Any) -> None:
+    def __init__(self, packet: Foreign) -> None:
         self.packet = packet
         self.names = {f.name: name for name, f in names_of(packet.declared_header).items()}
 
-    def own(self, name: str) -> Any:
+    def own(self, name: str) -> Raw:
         there = self.names[name]
         value = self.packet.fields.get(there)
         return self.packet.overloaded_fields.get(there) if value is None else value
@@ -123,10 +125,10 @@ class _Scope:
         return 0
 
 
-def header_of(packet: Any) -> Header:
+def header_of(packet: Foreign) -> Header:
     """Return the header of ours with the fields given in a packet of a class made here."""
     header: type[Header] = packet.declared_header
-    given: dict[str, Any] = {}
+    given: dict[str, object] = {}
     for name, f in names_of(header).items():
         value = packet.fields.get(name)
         if value is None:
@@ -138,7 +140,7 @@ def header_of(packet: Any) -> Header:
     return header(**given)
 
 
-def _below(packet: Any) -> tuple[Header, ...]:
+def _below(packet: Foreign) -> tuple[Header, ...]:
     """Return headers for the layers below: those that lend addresses to a pseudo-header have these."""
     stack: list[Header] = []
     below = packet.underlayer
@@ -153,25 +155,25 @@ def _below(packet: Any) -> tuple[Header, ...]:
     return tuple(reversed(stack))
 
 
-def _context(packet: Any) -> tuple[tuple[Header, ...], int, type[AnyHeader] | None]:
+def _context(packet: Foreign) -> tuple[tuple[Header, ...], int, type[AnyHeader] | None]:
     """Return what the compiled codec wants to know of the neighbours: (stack, place in it, class above)."""
     stack = (*_below(packet), header_of(packet))
     return stack, len(stack) - 1, counterpart(type(packet.payload))
 
 
-def _resolved(packet: Any) -> Header:
+def _resolved(packet: Foreign) -> Header:
     stack, place, above = _context(packet)
     header: Header = stack[-1]._resolve(stack[-1], bytes(packet.payload), stack, place, above)
     return header
 
 
-def following(header: type[AnyHeader], above: type[AnyHeader]) -> Any:
+def following(header: type[AnyHeader], above: type[AnyHeader]) -> type[Foreign]:
     """Return the scapy class that reads what follows: scapy's own, but after a header that it has one for itself."""
     own = native(above) if native(header) is None else None
     return own or scapy_class(above)
 
 
-def _make(header: type[AnyHeader]) -> Any:
+def _make(header: type[AnyHeader]) -> type[Foreign]:
     from scapy.packet import Packet
 
     prove_once(header)
@@ -180,12 +182,12 @@ def _make(header: type[AnyHeader]) -> Any:
     class Declared(Packet):  # type: ignore[misc]
         __slots__ = ["_cut", "_read"]  # what dissecting found: see do_dissect
         declared_header = header
-        bound_under: list[Any] = []
+        bound_under: list[type[Foreign]] = []
         name = header.__name__
         fields_desc = [scapy_field(f, name, f in shared, _Scope, scapy_class) for name, f in names_of(header).items()]
 
         @classmethod
-        def dispatch_hook(cls, data: bytes = b"", *args: object, **given: object) -> Any:
+        def dispatch_hook(cls, data: bytes = b"", *args: object, **given: object) -> type[Foreign]:
             below = given.get("_underlayer")
             found = cls if below is None else _standing(cls, below, data)
             return (
@@ -217,7 +219,7 @@ def _make(header: type[AnyHeader]) -> Any:
                 else:
                     self.fields[name] = to_scapy_value(f.kind, raw, scapy_class)
             self._read = (stop - after, measured(read, read._declaration.after), above)
-            me: Any = self
+            me: Foreign = self
             if header._declaration.has_trailer:
                 # scapy keeps the bytes before a payload only; these are packed again from what was read.
                 self._cut = (self.copy_fields_dict(self.fields), read)
@@ -231,13 +233,13 @@ def _make(header: type[AnyHeader]) -> Any:
             me.explicit = 1
             return data[after:]
 
-        def copy(self) -> Any:
+        def copy(self) -> Foreign:
             return self._as_cut(super().copy())
 
-        def clone_with(self, payload: object = None, **given: object) -> Any:
+        def clone_with(self, payload: object = None, **given: object) -> Foreign:
             return self._as_cut(super().clone_with(payload, **given))
 
-        def _as_cut(self, clone: Any) -> Any:
+        def _as_cut(self, clone: Foreign) -> Foreign:
             if hasattr(self, "_cut"):
                 clone._cut = self._cut
             return clone
@@ -246,7 +248,7 @@ def _make(header: type[AnyHeader]) -> Any:
             size, after, _ = self._read
             return s[:size], s[size + after :]
 
-        def guess_payload_class(self, payload: bytes) -> Any:
+        def guess_payload_class(self, payload: bytes) -> type[Foreign]:
             above = self._read[2]
             return following(header, above) if above is not None else super().guess_payload_class(payload)
 
@@ -259,7 +261,7 @@ def _make(header: type[AnyHeader]) -> Any:
 # Bindings ------------------------------------------------------------------------------------------------------
 
 
-def selector(lower: Any, name: str) -> str:
+def selector(lower: type[Foreign], name: str) -> str:
     """Return what scapy's own class calls the field of ours that selects what follows; "" where it has none."""
     theirs = {f.name for f in lower.fields_desc}
     return next((n for n in (name, *SELECTORS) if n in theirs), "")
@@ -270,10 +272,10 @@ def is_own(header: type[AnyHeader]) -> bool:
     return header.__module__.startswith("packetlab.")
 
 
-def _bind(header: type[AnyHeader], made: Any) -> None:
+def _bind(header: type[AnyHeader], made: type[Foreign]) -> None:
     from scapy.packet import bind_top_down
 
-    first: dict[Any, list[dict[str, int]]] = {}  # scapy's class -> the numbers, the one that is sent at the front
+    first: dict[type[Foreign], list[dict[str, int]]] = {}  # the numbers of each, the one that is sent at the front
     for lower, numbers in registry.places(header, conditional=True):
         theirs = native(lower)
         values = {selector(theirs, name): number for name, number in numbers.items()} if theirs is not None else {}
@@ -298,13 +300,13 @@ def _bind(header: type[AnyHeader], made: Any) -> None:
         theirs.payload_guess.append(({}, made))  # whatever the numbers: `_standing` decides
 
 
-def _unbind(made: Any) -> None:
+def _unbind(made: type[Foreign]) -> None:
     """Take a class whose declaration was replaced, or is bound anew, out of every binding."""
     for lower in made.bound_under:
         lower.payload_guess[:] = [(values, upper) for values, upper in lower.payload_guess if upper is not made]
 
 
-def _standing(made: Any, below: Any, data: bytes) -> Any:
+def _standing(made: type[Foreign], below: Foreign, data: bytes) -> Any:
     """Return the class for what follows a packet of scapy's own, whose bindings led to one made here.
 
     The declarations decide, as they are now, by the bytes of `below`; where they do not say that such a header follows,
@@ -325,7 +327,7 @@ def _standing(made: Any, below: Any, data: bytes) -> Any:
     return found if found is not None and own is below.default_payload_class(data) else own
 
 
-def _without_declared(below: Any, data: bytes) -> Any:
+def _without_declared(below: Foreign, data: bytes) -> Any:
     """Return the class that scapy's own bindings have for what follows (as `Packet.guess_payload_class`)."""
     for kind in below.aliastypes:
         for values, upper in kind.payload_guess:

@@ -16,7 +16,9 @@ from packetlab.export.bridges.decoders import plain as plain_value
 from packetlab.export.bridges.scapy_bridge import to_scapy
 from packetlab.export.bridges.scapy_classes import class_of, decode_as
 from packetlab.export.bridges.scapy_loaded import always, bring, load, quiet
+from packetlab.packet.foreign import Foreign
 from packetlab.packet.packet import Packet
+from packetlab.packet.results import Plain
 
 # Names whose class is not that of the module's name.
 _CLASSES = {
@@ -74,7 +76,7 @@ def names() -> list[str]:
 
 
 @cache
-def find(name: str) -> Callable[[bytes, list[str]], Any] | None:
+def find(name: str) -> Callable[[bytes, list[str]], Foreign] | None:
     """Return a function of (bytes, texts of faults to add to) for a name, None where scapy has none."""
     load()
     if name == "dhcp6":
@@ -102,7 +104,7 @@ def _dhcp6(data: bytes) -> Any:
     return getattr(dhcp6, dhcp6.dhcp6_cls_by_type.get(data[0] if data else 0, "DHCP6"))
 
 
-def above(packet: Packet) -> Any:
+def above(packet: Packet) -> Foreign:
     """Return the layer where scapy's bindings go on after what is declared here, None where they do not."""
     load()
     from scapy.packet import Padding, Raw
@@ -117,7 +119,7 @@ def above(packet: Packet) -> Any:
     return None
 
 
-def plain(value: object, depth: int = 0) -> Any:
+def plain(value: object, depth: int = 0) -> Plain:
     """Return a packet of scapy's, or a value in one, as plain data."""
     from scapy.packet import NoPayload, Packet as ScapyPacket, Padding, Raw
 

@@ -9,22 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import IntFlag
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from packetlab.declare.addresses import XNSAddress, xns_bytes
+from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.fields import REQUIRED, Field
-from packetlab.declare.kinds import Kind
+from packetlab.declare.kinds import Kind, Raw
 from packetlab.escaping import printable
 from packetlab.export.bridges.counterparts import is_required
+from packetlab.packet.foreign import Foreign
 
 if TYPE_CHECKING:
     from packetlab.packet.packet import Header
 
-Scope = Callable[[Any], Any]
+ScapyField: TypeAlias = Any
+"""A field of scapy's, of a class that may be made at run time."""
+Classes = Callable[[type[AnyHeader]], type[Foreign]]  # of headers of ours, to those made for them
+Scope = Callable[[Foreign], Any]
 """From a packet of scapy's to what expressions are evaluated against."""
 
 
-def scapy_field(f: Field, name: str, shares: bool, scope: Scope, item: Callable[[Any], Any]) -> Any:
+def scapy_field(f: Field, name: str, shares: bool, scope: Scope, item: Classes) -> ScapyField:
     """Return the scapy field for a declared one.
 
     `name` is what it is called there, `shares` whether its bytes are others' too, `scope` gives the values its rules ask for, `item` the scapy class of repeated ones.
@@ -37,7 +42,7 @@ def scapy_field(f: Field, name: str, shares: bool, scope: Scope, item: Callable[
     default = f.kind.zero if is_required(f) else None if absent else f.default
     if default is not None:
         default = to_scapy_value(kind, default, item)
-    made: Any
+    made: ScapyField
     if kind.wire == "number":
         made = _number(kind, name, default, shares)
     elif kind.counted:
@@ -54,7 +59,7 @@ def scapy_field(f: Field, name: str, shares: bool, scope: Scope, item: Callable[
     return ConditionalField(made, lambda packet: bool(condition.evaluate(scope(packet))))
 
 
-def to_scapy_value(kind: Any, raw: Any, item: Callable[[Any], Any]) -> Any:
+def to_scapy_value(kind: Kind, raw: Raw, item: Classes) -> Raw:
     """Return a raw value of ours as scapy keeps it: numbers, bytes, addresses as text, repeated headers as packets."""
     if kind.counted:
         return kind.text(raw)
@@ -65,7 +70,7 @@ def to_scapy_value(kind: Any, raw: Any, item: Callable[[Any], Any]) -> Any:
     return raw if kind.wire == "number" or (kind.verbatim and kind.orders_raw) else kind.value(raw)
 
 
-def from_scapy_value(kind: Any, value: Any, header_of: Callable[[Any], Header]) -> Any:
+def from_scapy_value(kind: Kind, value: Raw, header_of: Callable[[Foreign], Header]) -> Raw:
     """Return a value that scapy keeps as one that a header of ours takes."""
     if kind.wire == "number":
         return int(value) if not isinstance(value, str) else value
@@ -78,7 +83,7 @@ def from_scapy_value(kind: Any, value: Any, header_of: Callable[[Any], Header]) 
     return value
 
 
-def _number(kind: Kind, name: str, default: object, shares: bool) -> Any:
+def _number(kind: Kind, name: str, default: object, shares: bool) -> ScapyField:
     from scapy import fields
 
     bits = kind.fixed_bits
@@ -119,7 +124,7 @@ def _number(kind: Kind, name: str, default: object, shares: bool) -> Any:
     return (own["SignedBitField"] if kind.signed else fields.BitField)(name, default, bits)
 
 
-def _address(kind: Kind, name: str, default: object) -> Any:
+def _address(kind: Kind, name: str, default: object) -> ScapyField:
     from scapy.fields import IP6Field, IPField, MACField
 
     if kind.bits == 96:
@@ -127,7 +132,7 @@ def _address(kind: Kind, name: str, default: object) -> Any:
     return {4: IPField, 6: MACField, 16: IP6Field}[kind.fixed_bits // 8](name, default)
 
 
-def _bytes_field(f: Field, name: str, default: object, scope: Scope) -> Any:
+def _bytes_field(f: Field, name: str, default: object, scope: Scope) -> ScapyField:
     from scapy.fields import StrField, StrFixedLenField, StrLenField
 
     if f.kind.bits is not None:
@@ -138,7 +143,7 @@ def _bytes_field(f: Field, name: str, default: object, scope: Scope) -> Any:
     return StrField(name, default)
 
 
-def _items(f: Field, name: str, default: object, scope: Scope, item: Callable[[object], object]) -> Any:
+def _items(f: Field, name: str, default: object, scope: Scope, item: Classes) -> ScapyField:
     from scapy.fields import PacketListField
 
     kind = f.kind
@@ -154,17 +159,17 @@ def _items(f: Field, name: str, default: object, scope: Scope, item: Callable[[o
 
 
 @cache
-def _own_fields() -> dict[str, Any]:
+def _own_fields() -> dict[str, type[ScapyField]]:
     """Field classes that scapy lacks; made when scapy has been imported."""
-    from scapy.fields import BitField, Field as ScapyField
+    from scapy.fields import BitField, Field as Own
 
-    class XNSField(ScapyField):  # type: ignore[misc]
+    class XNSField(Own):  # type: ignore[misc]
         """An XNS address, kept as text."""
 
-        def __init__(self, name: str, default: Any) -> None:
+        def __init__(self, name: str, default: object) -> None:
             super().__init__(name, default, "12s")
 
-        def any2i(self, pkt: object, x: object) -> Any:
+        def any2i(self, pkt: object, x: Raw) -> Raw:
             return x if x is None else str(XNSAddress.of(x))
 
         h2i = any2i
@@ -181,33 +186,33 @@ def _own_fields() -> dict[str, Any]:
     class SignedBitField(BitField):  # type: ignore[misc]
         """A two's complement number of any count of bits."""
 
-        def i2m(self, pkt: object, x: object) -> Any:
+        def i2m(self, pkt: object, x: Raw) -> Raw:
             return (x or 0) & (1 << self.size) - 1
 
-        def m2i(self, pkt: object, x: object) -> Any:
+        def m2i(self, pkt: object, x: Raw) -> Raw:
             return x - (1 << self.size) if x >> self.size - 1 else x
 
-    class LittleField(ScapyField):  # type: ignore[misc]
+    class LittleField(Own):  # type: ignore[misc]
         """A little-endian number of any count of bytes."""
 
         __slots__ = ["signed", "width"]
 
-        def __init__(self, name: str, default: Any, width: int, signed: bool) -> None:
+        def __init__(self, name: str, default: object, width: int, signed: bool) -> None:
             super().__init__(name, default, f"{width}s")
             self.width, self.signed = width, signed
 
-        def i2m(self, pkt: Any, x: Any) -> bytes:
+        def i2m(self, pkt: object, x: Raw) -> bytes:
             return int(x or 0).to_bytes(self.width, "little", signed=self.signed)
 
         def m2i(self, pkt: object, x: bytes) -> int:
             return int.from_bytes(x, "little", signed=self.signed)
 
-    class KindField(ScapyField):  # type: ignore[misc]
+    class KindField(Own):  # type: ignore[misc]
         """A value of a user's kind, as the kind shows it; packing and reading are the declaration's."""
 
         __slots__ = ["kind"]
 
-        def __init__(self, name: str, default: Any, kind: Kind) -> None:
+        def __init__(self, name: str, default: object, kind: Kind) -> None:
             super().__init__(name, default, "0s")
             self.kind = kind
 

@@ -14,9 +14,11 @@ from functools import cache
 from importlib import import_module
 from io import StringIO
 from threading import RLock
+from types import ModuleType
 from typing import Any
 
 from packetlab.export.bridges.counterparts import DECLARED
+from packetlab.packet.foreign import Foreign
 
 _brought: set[str] = set()  # modules that came with a decoder of ours, which nobody else imported
 _guessing = RLock()
@@ -31,7 +33,7 @@ def load() -> None:
             import_module(module)
 
 
-def bring(module: str) -> Any:
+def bring(module: str) -> ModuleType:
     """Import a module of scapy's for a decoder of ours; its bindings count for that decoder alone."""
     load()
     before = set(sys.modules)
@@ -88,7 +90,7 @@ def guessing(counts: Callable[[str], bool], silent: bool = True) -> Iterator[Non
     from scapy.config import conf
     from scapy.packet import Packet as ScapyPacket
 
-    def guess(self: Any, payload: bytes) -> Any:
+    def guess(self: Foreign, payload: bytes) -> Any:
         for kind in self.aliastypes:
             for fields, upper in kind.payload_guess:
                 if hasattr(upper, DECLARED) or not counts(upper.__module__):

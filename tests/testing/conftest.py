@@ -17,6 +17,7 @@ for _name in dir(packetlab):
     getattr(packetlab, _name)
 for _name in ("cli", "export.strategies", "testing.artifacts", "testing.sources", "pytest_plugin"):
     import_module(f"packetlab.{_name}")
+import_module("numpy")  # is loaded once in a process, or not at all
 
 INSTALLED = any(point.value == "packetlab.pytest_plugin" for point in entry_points(group="pytest11"))
 BALL = """

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from multiprocessing.util import Finalize
+from multiprocessing.util import Finalize, _exit_function  # type: ignore[attr-defined]
 from typing import Any, Generic, NoReturn, TypeVar
 from weakref import WeakSet
 
@@ -267,7 +267,6 @@ class _Service:
     def __call__(self) -> None:
         for other in self.inherited:
             other.close()
-        Finalize(None, _go, exitpriority=-1000)  # when all that multiprocessing has to do at the end is done
         signal.set_wakeup_fd(-1)  # of the program's event loop
         signal.signal(signal.SIGTERM, _leave)
         signal.signal(signal.SIGINT, lambda *_: None)  # of a terminal: the program has it too, and ends its workers
@@ -278,6 +277,7 @@ class _Service:
             while True:
                 self.pipe.send_bytes(_done(self.pipe.recv_bytes()))
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is on its way
+        _go()
 
 
 def _go() -> None:
@@ -285,13 +285,16 @@ def _go() -> None:
 
     Those of jobs have a moment, those that the import left have none: they are the program's, which has them itself.
     """
-    end = time.monotonic() + GRACE / 2
     others = [one for one in threading.enumerate() if one is not threading.current_thread() and not one.daemon]
+    if not others:
+        return
+    _exit_function()  # of multiprocessing, which does this before it waits for threads or after, as Python's versions go
+    end = time.monotonic() + GRACE / 2
     for thread in others:
         if not _imported or thread in _working:
             thread.join(max(0, end - time.monotonic()))
     if any(thread.is_alive() for thread in others):
-        if _imported:  # a fork has those of the program
+        if _imported or sys.version_info >= (3, 13):  # an older fork has those of the program, and runs none
             atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
             with suppress(Exception):  # there may be none, or a closed one

@@ -112,16 +112,12 @@ def _exchange(
     result = Exchanged(request)
     data = bytes(request)
     fits = matcher(expect)
-    wait = nanoseconds(timeout, "exchange: timeout")
+    nanoseconds(timeout, "exchange: timeout")  # refused before anything is sent
     while result.sent <= retries:
         start = port._now()
-        deadline = start + wait
         port._send(data)
         result.sent += 1
-        while (left := deadline - port._now()) > 0:
-            frame = _next(port, medium, left / 1e9)
-            if frame is None:
-                break
+        for frame in port._arriving(timeout, lambda left: _next(port, medium, left)):
             if frame.data == data:
                 continue  # our own, from a port that hears itself
             packet = frame.packet()
@@ -142,7 +138,7 @@ def _why_not(packet: Packet, request: Packet, expect: object, fits: Callable[[Pa
     return "\n".join(explain_match(expect, packet) or ["the function says no"])
 
 
-def _next(port: Port, medium: Medium | None, seconds: float) -> Frame | None:
+def _next(port: Port, medium: Medium | None, seconds: float | None) -> Frame | None:
     """Return the next frame; while it is waited for, the hosts of the same time go on living."""
     if medium is None or port.fileno() < 0:
         return port._receive(seconds)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.capture import Frame, InterfaceDescription
 from packetlab.errors import NeedsPrivilege, PacketlabError, suggestion
-from packetlab.link.port import BATCH, Port
+from packetlab.link.port import BATCH, MOST, Port
 from packetlab.link.waits import Waits
 from packetlab.renamed import old_names, renamed_arguments
 
@@ -154,7 +154,7 @@ class Interface(Port):
         receive, buffer, view = self._socket.recvfrom_into, self._buffer, memoryview(self._buffer)
         with self._reading:
             try:
-                while len(taken) < BATCH:
+                for _ in range(BATCH):
                     size, address = receive(buffer, 0, _socket.MSG_DONTWAIT)
                     if address[2] != OUTGOING or self.outgoing:
                         taken.append(view[:size].tobytes())
@@ -167,8 +167,12 @@ class Interface(Port):
 
     def _receive(self, timeout: float | None) -> Frame | None:
         deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            left = None if deadline is None else deadline - time.monotonic()  # before it looks: it may stand still after
+        late = 0
+        while late <= MOST:  # of frames that do not pass there may be no end
+            left = (
+                None if deadline is None else deadline - time.monotonic()
+            )  # before it looks: it may stand still after
+            late += left is not None and left <= 0
             try:
                 with self._reading:
                     size, messages, _, address = self._socket.recvmsg_into(
@@ -185,8 +189,13 @@ class Interface(Port):
             except OSError as error:
                 self._waits.check()
                 raise self._refusal(error.errno or 0, 0) from None
-            if self._passes is None or self._passes(frame):
+            if self._mine(frame.data) and (self._passes is None or self._passes(frame)):
                 return frame
+        return None
+
+    def _mine(self, data: bytes) -> bool:
+        """Whether a frame is for this port."""
+        return True
 
     def _frame(self, size: int, messages: list[tuple[int, int, bytes]]) -> Frame:
         data = bytes(memoryview(self._buffer)[: min(size, LARGEST)])

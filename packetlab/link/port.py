@@ -21,6 +21,7 @@ from packetlab.packet.packet import Packet
 __tracebackhide__ = deliberate
 
 BATCH = 512  # frames that are taken from a port at a time
+MOST = 16 * BATCH  # frames that are passed over at most once a wait's time is over
 
 
 class Attachment(NamedTuple):
@@ -140,6 +141,24 @@ class Port(ABC):
             taken.append(frame.data)
         return taken
 
+    def _arriving(
+        self, timeout: float | None, receive: Callable[[float | None], Frame | None] | None = None
+    ) -> Iterator[Frame]:
+        """Yield the frames of `timeout` seconds, and then what had come by then: whoever takes them may have stood still.
+
+        Once the time is over, `MOST` at most: input without end ends too.
+        """
+        receive = receive or self._receive
+        deadline = None if timeout is None else self._now() + nanoseconds(timeout, f"{self.name}: timeout")
+        late = 0
+        while late <= MOST:
+            left = None if deadline is None else max(0.0, (deadline - self._now()) / 1e9)
+            late += left == 0.0
+            frame = receive(left)
+            if frame is None:
+                return
+            yield frame
+
     def fileno(self) -> int:
         """The descriptor that becomes readable with a frame; -1 where there is none."""
         return -1
@@ -186,17 +205,13 @@ class Port(ABC):
             TimeoutError: none came in time.
         """
         test = frame_matcher(where)
-        deadline = None if timeout is None else self._now() + nanoseconds(timeout, f"{self.name}: timeout")
         passed = 0
-        while True:
-            left = None if deadline is None else (deadline - self._now()) / 1e9
-            frame = self._receive(left) if left is None or left > 0 or not passed else None
-            if frame is None:
-                wanted = "frame" if where is None else f"frame that matches {where!r}"
-                raise broken(TimeoutError, f"{self.name}: no {wanted} in {timeout} s ({passed} others came)")
+        for frame in self._arriving(timeout):
             if where is None or test(frame):
                 return frame
             passed += 1
+        wanted = "frame" if where is None else f"frame that matches {where!r}"
+        raise broken(TimeoutError, f"{self.name}: no {wanted} in {timeout} s ({passed} others came)")
 
     def receive(self, timeout: float | None = 1.0, where: object = None) -> Packet:
         """Return the next packet that matches; see `receive_frame`."""
@@ -212,19 +227,18 @@ class Port(ABC):
                 virtual time: at the next frame).
         """
         deadline = None if timeout is None else self._now() + nanoseconds(timeout, f"{self.name}: timeout")
-        taken = 0
-        while (count is None or taken < count) and not (stop is not None and stop.is_set()):
+        test, taken, late = frame_matcher(where), 0, 0
+        while (count is None or taken < count) and late <= MOST and not (stop is not None and stop.is_set()):
             left = None if deadline is None else max(0.0, (deadline - self._now()) / 1e9)
+            late += left == 0.0
             turn = left if stop is None or self.virtual else AT_ONCE if left is None else min(left, AT_ONCE)
-            try:
-                frame = self.receive_frame(turn, where)
-            except TimeoutError:
-                if turn == left:
-                    return
-                continue
-            taken += 1
-            frame.number = taken
-            yield frame
+            frame = self._receive(turn)
+            if frame is None and turn == left:
+                return
+            if frame is not None and (where is None or test(frame)):
+                taken += 1
+                frame.number = taken
+                yield frame
 
     def __enter__(self) -> Self:
         return self

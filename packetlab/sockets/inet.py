@@ -136,6 +136,7 @@ class InetSocket(Socket):
         """Connect; a datagram or raw socket then has a peer."""
         self._need_open("connect")
         target = self._address(address)
+        self._need(target[1] or self.kind != "datagram", errno.EINVAL, "connect", *NO_PORT)
         self._connect(target)
 
     def _connect(self, target: tuple[str, int]) -> None:

@@ -223,6 +223,7 @@ class Socket(Shown, metaclass=_ClosedToNewAttributes):
 
         medium, timeout = self.host.medium, self._timeout if queued is None else queued.timeout
         until = None if timeout is None else medium.now + int(timeout * SECOND)
+        late = False
         while True:
             found = cast("T | QueuedCall", self._wait(look, verb, queued=queued))
             if not isinstance(found, QueuedCall):
@@ -230,9 +231,14 @@ class Socket(Shown, metaclass=_ClosedToNewAttributes):
             if timeout == 0:
                 raise self._blocked(verb)
             medium.check(f"{self}: {verb}")
-            with medium.lock:
-                if until is not None and medium.now >= until:
+            if until is not None and medium.now >= until:
+                if late:
                     raise broken(TimeoutError, f"{self}: {verb}: nothing in {timeout:g} s")
+                late = (
+                    True  # both threads may have stood still: what came is taken, and the call before this one may end
+                )
+                medium.step(medium.now, verb)
+            with medium.lock:
                 if self._turns.get(side) is found and not self.closed:
                     # Its thread drives the medium meanwhile. Looked at again, since time may be virtual, and a handler of
                     # a signal may have closed the socket just before this.

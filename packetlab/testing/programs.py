@@ -135,10 +135,7 @@ def _watch(host: Any, ready: object) -> _Watch:
     fits, interface = frame_matcher(ready), both_ways(host, 0)
 
     def seen(_: Program) -> bool:
-        while (frame := interface._receive(0.0)) is not None:
-            if fits(frame):
-                return True
-        return False
+        return any(map(fits, interface._arriving(0.0)))
 
     return _Watch(f"a packet that matches {ready!r}", seen, interface)
 

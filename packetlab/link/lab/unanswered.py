@@ -6,12 +6,11 @@ It has a MAC and an IP address that no kernel has, so on the wire there is from 
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
-from packetlab.capture import Frame
 from packetlab.declare.addresses import mac_value
 from packetlab.link.interface import Interface
+from packetlab.link.port import Port
 from packetlab.packet.packet import Packet
 from packetlab.protocols.ip import IPv4
 from packetlab.protocols.link import Ether
@@ -52,15 +51,7 @@ class UnansweredAddress(Interface):
 
     def take(self) -> list[bytes]:
         """Return the frames that have come, without waiting."""
-        return [data for data in super().take() if self._mine(data)]
-
-    def _receive(self, timeout: float | None) -> Frame | None:
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            frame = super()._receive(left)
-            if frame is None or self._mine(frame.data):
-                return frame
+        return Port.take(self)
 
     def __str__(self) -> str:
         return f"unanswered {self.address}"

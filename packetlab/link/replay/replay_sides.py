@@ -15,7 +15,7 @@ from packetlab.errors import above_zero
 from packetlab.hooks import Shown
 from packetlab.link.port import Port, refusal
 from packetlab.link.replay.replay import _deadlines, _times_over
-from packetlab.link.replay.report import SECOND, SendReport, Tally
+from packetlab.link.replay.report import SendReport, Tally
 from packetlab.link.replay.send import wait_until
 from packetlab.link.waits import Stop
 
@@ -128,15 +128,13 @@ class _Noted:
 
 def _arrived(port: Port, coming: list[bytes], wait: float, alike: Callable[[bytes, bytes], bool]) -> int:
     """Wait until all that is coming has arrived at a port; return how many did not in time."""
-    deadline = time.monotonic_ns() + round(wait * SECOND)
-    while coming and (left := deadline - time.monotonic_ns()) > 0:
-        frame = port._receive(left / SECOND)
-        if frame is None:
-            break
+    for frame in port._arriving(wait) if coming else ():
         for place, sent in enumerate(coming):
             if alike(sent, frame.data):
                 del coming[place]
                 break
+        if not coming:
+            break
     lost = len(coming)
     coming.clear()
     return lost

@@ -1,0 +1,144 @@
+"""Waits that pass over frames: what lies in the port when their time is over is taken, and input without end ends too."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from packetlab import Ether, Frame, exchange
+from packetlab.link.memory import MemoryPort, memory_wire
+from packetlab.link.port import MOST
+from packetlab.link.replay import replay_sides
+from tests.sockets.test_background import connected, free_ports, host
+
+
+def frame(number: int) -> bytes:
+    return bytes(Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01", type=0x88B5) / bytes([number] * 60))
+
+
+@pytest.fixture
+def stopped(monkeypatch) -> Iterator[tuple[MemoryPort, MemoryPort, list[int]]]:
+    """A wire, and the clock of its second port, which a test moves."""
+    there, here = memory_wire()
+    clock = [0]
+    monkeypatch.setattr(here, "_now", lambda: clock[0])
+    yield there, here, clock
+    here.close()
+
+
+def late(clock: list[int], answer: bool) -> bool:
+    clock[0] += 10_000_000_000  # as where a thread stands still while it looks at a packet
+    return answer
+
+
+def test_a_frame_that_lay_there_when_the_time_was_over_is_received(stopped) -> None:
+    there, here, clock = stopped
+    for number in (1, 2, 3):
+        there.send(frame(number))
+    assert here.receive_frame(0.5, lambda packet: late(clock, bytes(packet)[14] == 3)).data == frame(3)
+    with pytest.raises(TimeoutError, match="0 others came"):
+        here.receive_frame(0, lambda packet: True)
+
+
+def test_an_answer_that_lay_there_is_no_reason_to_ask_again(stopped) -> None:
+    there, here, clock = stopped
+    for number in (1, 2, 3):
+        there.send(frame(number))
+    request = Ether(dst="02:00:00:00:00:01", src="02:00:00:00:00:02", type=0x88B5) / b"question"
+    expect = lambda packet: late(clock, bytes(packet)[14] == 3)  # noqa: E731
+    found = exchange(request, expect, via=here, timeout=0.5, retries=2)
+    assert (found.sent, len(found.others), bytes(found.reply)) == (1, 2, frame(3))
+
+
+def test_a_replayed_frame_that_lay_there_is_not_lost(stopped) -> None:
+    there, here, clock = stopped
+    frames = [frame(number) for number in (1, 2, 3)]
+    for one in frames:
+        there.send(one)
+    assert replay_sides._arrived(here, list(frames), 0.1, lambda one, other: late(clock, one == other)) == 0
+
+
+@pytest.mark.parametrize("stop", [None, threading.Event()])
+def test_input_without_end_ends_when_the_time_is_over(stopped, monkeypatch, stop) -> None:
+    _, here, clock = stopped
+    numbers = itertools.count(1)
+
+    def endless(timeout: float | None) -> Frame:
+        clock[0] += 1_000_000
+        next(numbers)
+        return Frame(frame(1), 0)
+
+    monkeypatch.setattr(here, "_receive", endless)
+    with pytest.raises(TimeoutError):
+        here.receive_frame(0.5, lambda packet: False)
+    assert sum(1 for _ in here.capture(timeout=0.5, stop=stop)) <= 500 + MOST + 1
+    assert next(numbers) <= 2 * (500 + MOST + 2)
+
+
+class Flood:
+    """A socket that always has a frame for somebody else."""
+
+    def __init__(self, real, kind: int) -> None:
+        self.real, self.kind, self.taken = real, kind, 0
+
+    def recvmsg_into(self, buffers, *_: object):
+        self.taken += 1
+        buffers[0][:74] = frame(1)
+        return 74, [], 0, ("eth0", 0, self.kind, 1, b"")
+
+    def recvfrom_into(self, buffer, *_: object):
+        self.taken += 1
+        return 74, ("eth0", 0, self.kind, 1, b"")
+
+    def __getattr__(self, name: str):
+        return getattr(self.real, name)
+
+
+@pytest.mark.parametrize("case", ["filter", "outgoing", "address"])
+def test_frames_that_are_not_for_a_port_hold_up_nobody(lab, case) -> None:
+    a, b = lab.host("a"), lab.host("b")
+    lab.link(a, b)
+    port = a.unanswered_address() if case == "address" else a.interface
+    real = port._socket
+    port._socket = flood = Flood(real, 4 if case == "outgoing" else 3)
+    try:
+        if case == "filter":
+            port._passes = lambda frame: False
+        assert port._receive(0.0) is None
+        assert flood.taken <= MOST + 2
+        assert port.take() == [] and list(port.capture(timeout=0)) == []
+        assert flood.taken <= 4 * (MOST + 2)
+    finally:
+        port._socket, port._passes = real, None
+
+
+def test_a_call_that_waited_for_another_one_takes_what_came_while_both_stood_still() -> None:
+    here, there = free_ports(2)
+    with host(1, here, there) as a, host(2, there, here) as b:
+        client, conn = connected(a, b)
+        client.timeout = 1
+        got: list[object] = []
+
+        def read() -> None:
+            try:
+                got.append(client.read_message())
+            except OSError as error:
+                got.append(error)
+
+        threads = [threading.Thread(target=read) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        while len(client._turns) == 0 or not all(thread.is_alive() for thread in threads):
+            pass
+        conn.write_message(b"one")
+        conn.write_message(b"two")
+        ctypes.PyDLL(None).usleep(1_500_000)  # with Python's lock held: no other thread goes on
+        for thread in threads:
+            thread.join(60)
+        assert sorted(map(str, got)) == ["b'one'", "b'two'"]
+        client.abort()
+        conn.abort()

@@ -49,7 +49,7 @@ ORDER = [
 """Folders and files of the package; each imports itself and those before it, in functions and for type checkers too."""
 PURE = ("declare", "codec", "packet", "pattern", "protocols", "bulk", "schema", "engine")
 IMPURE = {"socket", "time", "random", "os", "threading", "asyncio", "subprocess", "select", "scapy", "dpkt"}
-SHARED = {("packetlab.declare.registry", "threading")}
+SHARED = {("packetlab.declare.registry", "threading"), ("packetlab.declare.registry", "os")}
 """What the threads of a program have in common: declarations, which take a lock."""
 TWICE = {"Lab", "SimHost", "SimNetwork"}
 """Names that two classes have: networks below sockets and with them."""

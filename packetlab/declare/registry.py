@@ -1,15 +1,15 @@
 """Which header follows which: number spaces, conditions, and who is declared.
 
-A binding stands with the class that comes on top (``under=``, ``when=``). A single field equal to a number goes
-into that field's number space, a dict that compiled codecs look into; anything else is a condition, tried in the order
-declared. This module holds the only mutable state of declarations, and `bindings()` scopes it. Threads import at once:
-who changes this state holds `_lock`, and readers, who may make a space by looking for it, go over copies.
+A binding stands with the class that comes on top (``under=``, ``when=``). A field equal to a number goes into its number
+space, a dict that compiled codecs look into; all else is a condition, tried in the order declared. This module holds the
+only mutable state of declarations, which `bindings()` scopes: who changes it holds `_lock`, readers go over copies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from os import register_at_fork
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -39,7 +39,8 @@ class Space:
         return header in self.numbers and self.headers.get(self.numbers[header]) is header
 
 
-_lock = RLock()  # nothing that declares headers is imported while it is held
+_lock = RLock()  # nothing that declares headers is imported while it is held, and a fork waits for it
+register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _spaces: dict[str, Space] = {}
 caches: list[dict[Any, Any]] = []  # what was worked out from bindings elsewhere; emptied whenever they change
 listeners: list[Callable[[type[AnyHeader]], object]] = []  # called with each header class as it is declared
@@ -431,9 +432,8 @@ class _State:
         changed()
         _texts.clear()
         for name, one in [*_spaces.items()]:
-            # In place: compiled codecs hold these very dicts.
             headers, numbers = self.spaces.get(name, ({}, {}))
-            one.headers.clear()
+            one.headers.clear()  # in place: compiled codecs hold these very dicts
             one.headers.update(headers)
             one.numbers.clear()
             one.numbers.update(numbers)

@@ -93,6 +93,16 @@ if __name__ == "__main__":
         note("results", *(promise.result() for promise in promises))
 """
 
+# The program is guarded; the module that its jobs' function stands in scans when it is imported, as a worker does for a job.
+MODULE = """
+if __name__ == "__main__":
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+    sys.path.insert(0, os.path.dirname(__file__))
+    with open(os.path.join(os.path.dirname(__file__), "analysis.py"), "w") as file:
+        file.write(open(__file__).read().partition("# The program")[0] + 'note("results", scans())')
+    import analysis
+"""
+
 # What a job does itself goes on as it did.
 JOBS = """
 def job(number):
@@ -170,6 +180,15 @@ def test_nothing_starts_workers_in_a_worker_that_has_no_job(tmp_path: Path) -> N
     for what in ("left", "at exit"):
         said = [line for line in noted if line.startswith(what)]
         assert said and all(REFUSED in line for line in said)
+
+
+@pytest.mark.timeout(60)
+def test_a_module_that_scans_when_a_worker_imports_it_for_a_job_does_no_job_again(tmp_path: Path) -> None:
+    files = len(list(CORPUS.glob("d*.pcap")))
+    noted = run(tmp_path, "# The program" + MODULE)
+    results = [line for line in noted if line.startswith("results")]
+    assert noted.count("job") == files and results.count(f"results {files}") == 1
+    assert len(results) > 1 and all(REFUSED in line for line in results if line != f"results {files}")
 
 
 @pytest.mark.slow

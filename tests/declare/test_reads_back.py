@@ -400,12 +400,12 @@ USES: dict[str, Callable[[Any, Any], Any]] = {
 def test_every_use_tries_a_declaration_first(use: str) -> None:
     with bindings():
 
-        class Wrong(Header, under=UDP, when={"port": 5354}):
+        class Wrong(Header, under=UDP, when={"port": 48123}):
             a: U8 = auto(size_of("d") + 1)
             d: Bytes = sized(field("a"))
             peer: IPv4Address = "10.0.0.1"
 
-        raw = bytes(Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=9, dport=5354) / b"\1x\x0a\0\0\1")
+        raw = bytes(Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=9, dport=48123) / b"\1x\x0a\0\0\1")
         frames = [Frame(raw) for _ in range(4)]
         for _ in range(2):
             with pytest.raises(DeclareError, match=r"Wrong.* expected a declaration that reads back"):
@@ -567,3 +567,14 @@ def test_a_field_with_its_default_is_there_for_the_rules_of_others() -> None:
 
     assert bytes(Flagged(a=5)) == b"\5\1\7" and bytes(Flagged(a=1)) == b"\1\0"
     assert dissect(b"\5\1\7", Flagged).replace(Flagged, a=0, first=None).encode() == b"\0\0"
+
+
+def test_fields_that_want_different_sizes_are_no_contradiction() -> None:
+    with bindings():
+
+        class Two(Header):
+            n: U8 = auto(size_of("x"))
+            x: Bytes = sized(field("n"))
+            y: Bytes = sized(field("n") + 1)
+
+        assert bytes(Two(x=b"a", y=b"bc")) == b"\1abc"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -91,3 +93,30 @@ def test_a_declaration_that_fails_forgets_none_of_another_thread() -> None:
         thread.join()
         assert made[0] in registry.declared()
         assert registry.bindings_of(made[0]) == [(Ether, {"type": (0x88B7,)}, {})]
+
+
+def test_a_fork_waits_until_nobody_declares() -> None:
+    """A child that had the lock in a thread which it has not would wait for ever at its first declaration."""
+    script = """
+        import os, threading
+        from packetlab import Header, U8, bindings
+        from packetlab.declare import registry
+        held, go = threading.Event(), threading.Event()
+        def declare():
+            with registry._lock:
+                held.set()
+                go.wait(60)
+        thread = threading.Thread(target=declare)
+        thread.start()
+        held.wait()
+        threading.Timer(0.2, go.set).start()
+        child = os.fork()
+        if not child:
+            with bindings():
+                os._exit(7)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("7\n", "")

@@ -305,8 +305,8 @@ def _go() -> None:
 def _done(data: bytes) -> bytes:
     """Do a job; return its result or error, pickled."""
     try:
+        work, job = pickle.loads(data)  # may import modules of the program, and what these begin is no job's
         _working.add(threading.current_thread())
-        work, job = pickle.loads(data)
         return pickle.dumps((work(job), None))
     except Ended:
         raise

@@ -31,6 +31,12 @@ settings.register_profile("thorough", settings.get_profile("default"), max_examp
 settings.load_profile("default")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """With `-n auto` one more worker than there are cores: many tests wait for other programs, or for time to pass."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 def amount(ordinary: int, thorough: int) -> int:
     """Return how many examples or seeds a search tries: the second number with `--hypothesis-profile=thorough`."""
     return thorough if settings.default is settings.get_profile("thorough") else ordinary

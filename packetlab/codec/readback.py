@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import Values, values_of
-from packetlab.declare.expressions import Const, Count, Expr, Has, If, Next, Size
+from packetlab.declare.expressions import Const, Count, Expr, Has, If, Next, Ref, Size
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.intervals import words
 from packetlab.declare.plan import Listed, Open, Sized, When, needs
@@ -168,19 +168,22 @@ def prove(cls: type[AnyHeader]) -> None:
     if errors and None not in errors and len(varying) == 1:  # of several, each may want a size of its own
         errors += [_come_back(cls, values, b"") for values in _samples(cls, tuple((size,) for size in range(65)))]
         said = {**declaration.plan.sizes, **declaration.plan.counts}
-        ruled = {
-            name
-            for name, rule in said.items()
-            if needs(rule) and all(_follows(declaration.by_name[n].rule) for n in needs(rule))
-        }
+        ruled = {name for name, rule in said.items() if _measures(declaration, rule, name)}
         wheres = {f"{cls.__name__}.{name}" for name in ruled}
         if errors[-1] is not None and all(error is not None and error.where in wheres for error in errors):
             raise DeclareError(errors[-1].where, f"{errors[-1].expected}, for some size", f"{errors[-1].got}")
 
 
-def _follows(rule: Expr | None) -> bool:
-    """Whether a value follows from the header itself, whatever is above it."""
-    return rule is not None and not any(isinstance(leaf, Next) for leaf in (rule, *rule.leaves()))
+def _measures(declaration: Declaration, rule: Expr, name: str) -> bool:
+    """Whether the size that a rule tells for a field follows from the field's own size alone."""
+    found: set[bool] = set()
+    for leaf in rule.leaves():
+        if isinstance(leaf, Size | Count):
+            found.add(leaf.name == name)
+        elif not isinstance(leaf, Const):
+            below = declaration.by_name[leaf.name].rule if isinstance(leaf, Ref) else None
+            found.add(below is not None and _measures(declaration, below, name))
+    return found == {True}
 
 
 def _is_own(f: Field) -> bool:

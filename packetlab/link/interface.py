@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.capture import Frame, InterfaceDescription
 from packetlab.errors import NeedsPrivilege, PacketlabError, suggestion
-from packetlab.link.port import BATCH, MOST, Port
+from packetlab.link.port import BATCH, Port
 from packetlab.link.waits import Waits
 from packetlab.renamed import old_names, renamed_arguments
 
@@ -166,20 +166,16 @@ class Interface(Port):
         return taken
 
     def _receive(self, timeout: float | None) -> Frame | None:
-        deadline = None if timeout is None else time.monotonic() + timeout
-        late = 0
-        while late <= MOST:  # of frames that do not pass there may be no end
-            left = (
-                None if deadline is None else deadline - time.monotonic()
-            )  # before it looks: it may stand still after
-            late += left is not None and left <= 0
+        deadline = None if timeout is None else self._now() + int(timeout * 1e9)
+        taken = 0
+        while True:
+            # Before it looks: it may stand still after.
+            left = None if deadline is None else (deadline - self._now()) / 1e9
             try:
                 with self._reading:
                     size, messages, _, address = self._socket.recvmsg_into(
                         [self._buffer], 256, _socket.MSG_TRUNC | _socket.MSG_DONTWAIT
                     )
-                    if address[2] == OUTGOING and not self.outgoing:
-                        continue
                     frame = self._frame(size, messages)
             except BlockingIOError:
                 if left is not None and left <= 0:
@@ -189,9 +185,17 @@ class Interface(Port):
             except OSError as error:
                 self._waits.check()
                 raise self._refusal(error.errno or 0, 0) from None
-            if self._mine(frame.data) and (self._passes is None or self._passes(frame)):
+            wanted = (address[2] != OUTGOING or self.outgoing) and self._mine(frame.data)
+            if wanted and (self._passes is None or self._passes(frame)):
                 return frame
-        return None
+            # Of frames that do not pass there may be no end.
+            if deadline is not None and left is not None and left <= 0:
+                taken += 1
+                if self._is_late(frame, deadline, taken):
+                    return None
+
+    def _age(self, frame: Frame) -> int | None:
+        return time.time_ns() - frame.time_ns if frame.time_ns else None
 
     def _mine(self, data: bytes) -> bool:
         """Whether a frame is for this port."""

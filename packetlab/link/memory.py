@@ -40,6 +40,9 @@ class MemoryPort(Port):
             raise self._gone()
         return frame
 
+    def _age(self, frame: Frame) -> int:
+        return self._clock() - (frame.time_ns or 0)
+
     def _check(self) -> None:
         if self._closed:
             raise self._gone()

@@ -21,7 +21,7 @@ from packetlab.packet.packet import Packet
 __tracebackhide__ = deliberate
 
 BATCH = 512  # frames that are taken from a port at a time
-MOST = 16 * BATCH  # frames that are passed over at most once a wait's time is over
+MOST = 16 * BATCH  # frames that are taken at most once a wait's time is over, where nothing says when they came
 
 
 class Attachment(NamedTuple):
@@ -141,23 +141,47 @@ class Port(ABC):
             taken.append(frame.data)
         return taken
 
-    def _arriving(
-        self, timeout: float | None, receive: Callable[[float | None], Frame | None] | None = None
-    ) -> Iterator[Frame]:
-        """Yield the frames of `timeout` seconds, and then what had come by then: whoever takes them may have stood still.
+    def _age(self, frame: Frame) -> int | None:
+        """How many nanoseconds ago a frame came, None where its time is that of being read."""
+        return None
 
-        Once the time is over, `MOST` at most: input without end ends too.
+    def _is_late(self, frame: Frame, deadline: int, taken: int) -> bool:
+        """Whether all that had come by `deadline` is taken with this frame, the number `taken` since then."""
+        age = self._age(frame)
+        return taken > MOST if age is None else age < self._now() - deadline
+
+    def _arriving(
+        self,
+        timeout: float | None,
+        receive: Callable[[float | None], Frame | None] | None = None,
+        stop: Stop | None = None,
+        whole: bool = False,
+    ) -> Iterator[Frame]:
+        """Yield the frames of `timeout` seconds, all that had come by then: whoever takes them may have stood still.
+
+        The first frame that came later is the last, so that input without end ends too. Where looking at each takes so
+        long that more come meanwhile, a batch and what a fifth of a second is enough for are looked at once the time is
+        over, unless the `whole` is wanted. `stop` as for `capture`.
         """
         receive = receive or self._receive
         deadline = None if timeout is None else self._now() + nanoseconds(timeout, f"{self.name}: timeout")
-        late = 0
-        while late <= MOST:
+        taken = over = 0
+        while stop is None or not stop.is_set():
             left = None if deadline is None else max(0.0, (deadline - self._now()) / 1e9)
-            late += left == 0.0
-            frame = receive(left)
-            if frame is None:
+            turn = left if stop is None or self.virtual else AT_ONCE if left is None else min(left, AT_ONCE)
+            frame = receive(turn)
+            if frame is not None:
+                last = False
+                if deadline is not None and left == 0.0:
+                    taken += 1
+                    over = over or self._now()
+                    slow = taken > BATCH and self._now() - over > AT_ONCE * 1e9 and not whole
+                    last = slow or self._is_late(frame, deadline, taken)
+                yield frame
+                if last:
+                    return
+            elif turn == left:
                 return
-            yield frame
 
     def fileno(self) -> int:
         """The descriptor that becomes readable with a frame; -1 where there is none."""
@@ -226,16 +250,9 @@ class Port(ABC):
             where: as for `receive_frame`. stop: a `threading.Event`: ends it when set, within a fifth of a second (of
                 virtual time: at the next frame).
         """
-        deadline = None if timeout is None else self._now() + nanoseconds(timeout, f"{self.name}: timeout")
-        test, taken, late = frame_matcher(where), 0, 0
-        while (count is None or taken < count) and late <= MOST and not (stop is not None and stop.is_set()):
-            left = None if deadline is None else max(0.0, (deadline - self._now()) / 1e9)
-            late += left == 0.0
-            turn = left if stop is None or self.virtual else AT_ONCE if left is None else min(left, AT_ONCE)
-            frame = self._receive(turn)
-            if frame is None and turn == left:
-                return
-            if frame is not None and (where is None or test(frame)):
+        test, frames, taken = frame_matcher(where), self._arriving(timeout, stop=stop, whole=True), 0
+        while (count is None or taken < count) and (frame := next(frames, None)) is not None:
+            if where is None or test(frame):
                 taken += 1
                 frame.number = taken
                 yield frame

@@ -288,6 +288,9 @@ class SimPort(Port):
         at, data = arrived.popleft()
         return Frame(data, at, interface=self._description)
 
+    def _age(self, frame: Frame) -> int:
+        return self._now() - (frame.time_ns or 0)
+
     def _check(self) -> None:
         if self not in self.nic.ports:
             raise SocketMisuse(errno.EBADF, self.name, "an open port", "one that has been closed", "open another")

@@ -36,6 +36,15 @@ def scans():
 note("import")
 """
 
+# Beside a thread, so that workers import the program.
+TWO_JOBS = """
+if __name__ == "__main__":
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+    with Pool(2) as pool:
+        promises = [pool.submit(job, number) for number in range(2)]
+        note("results", *(promise.result() for promise in promises))
+"""
+
 # Threads of the import that scan when a job tells them to, while it runs: themselves, and in a thread that they begin.
 LEFT = """
 BEGIN, DONE = threading.Event(), threading.Event()
@@ -56,12 +65,6 @@ def job(number):
     BEGIN.set()
     DONE.wait()
     return number
-
-if __name__ == "__main__":
-    threading.Thread(target=threading.Event().wait, daemon=True).start()
-    with Pool(2) as pool:
-        promises = [pool.submit(job, number) for number in range(2)]
-        note("results", *(promise.result() for promise in promises))
 """
 
 # Before the first job, and after the last: no job runs.
@@ -85,12 +88,6 @@ def job(number):
 def at_exit():
     if __name__ != "__main__":
         note("at exit", scans())
-
-if __name__ == "__main__":
-    threading.Thread(target=threading.Event().wait, daemon=True).start()
-    with Pool(2) as pool:
-        promises = [pool.submit(job, number) for number in range(2)]
-        note("results", *(promise.result() for promise in promises))
 """
 
 # The program is guarded; the module that its jobs' function stands in scans when it is imported, as a worker does for a job.
@@ -164,7 +161,7 @@ REFUSED = "refused: a worker imports the program"
 @pytest.mark.timeout(60)
 def test_a_thread_that_the_import_left_starts_no_workers_while_a_job_runs(tmp_path: Path) -> None:
     """It would be in every worker, and in those that these start."""
-    noted = run(tmp_path, LEFT)
+    noted = run(tmp_path, LEFT + TWO_JOBS)
     assert noted.count("import") <= 3 and noted.count("results 0 1") == 1 and "job" not in noted
     refused = [line for line in noted if REFUSED in line]
     assert refused and len(refused) == len([line for line in noted if line.startswith("left")])
@@ -175,7 +172,7 @@ def test_a_thread_that_the_import_left_starts_no_workers_while_a_job_runs(tmp_pa
 @pytest.mark.timeout(60)
 def test_nothing_starts_workers_in_a_worker_that_has_no_job(tmp_path: Path) -> None:
     """From the moment on at which multiprocessing allows it, and at its exit."""
-    noted = run(tmp_path, BETWEEN)
+    noted = run(tmp_path, BETWEEN + TWO_JOBS)
     assert noted.count("import") <= 3 and noted.count("results 0 1") == 1 and "job" not in noted
     for what in ("left", "at exit"):
         said = [line for line in noted if line.startswith(what)]

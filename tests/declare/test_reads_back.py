@@ -569,12 +569,23 @@ def test_a_field_with_its_default_is_there_for_the_rules_of_others() -> None:
     assert dissect(b"\5\1\7", Flagged).replace(Flagged, a=0, first=None).encode() == b"\0\0"
 
 
-def test_fields_that_want_different_sizes_are_no_contradiction() -> None:
+def test_sizes_that_few_values_have_are_no_contradiction() -> None:
     with bindings():
 
         class Two(Header):
             n: U8 = auto(size_of("x"))
             x: Bytes = sized(field("n"))
-            y: Bytes = sized(field("n") + 1)
+            y: Bytes = sized(field("n") + 3)
 
-        assert bytes(Two(x=b"a", y=b"bc")) == b"\1abc"
+        class Long(Header):
+            m: U8 = 0
+            n: U8 = auto(field("m") + 70)
+            x: Bytes = sized(field("n"))
+
+        class Above(Header):
+            n: U8 = auto(size_of("payload"))
+            x: Bytes = sized(field("n") + 70)
+
+        assert bytes(Two(x=b"a", y=b"bcde")) == b"\1abcde"
+        assert bytes(Long(m=3, x=bytes(73))) == bytes([3, 73]) + bytes(73)
+        assert bytes(Above(x=bytes(71)) / b"p") == b"\1" + bytes(71) + b"p"

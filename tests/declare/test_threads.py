@@ -98,7 +98,7 @@ def test_a_declaration_that_fails_forgets_none_of_another_thread() -> None:
 def test_a_fork_waits_until_nobody_declares() -> None:
     """A child that had the lock in a thread which it has not would wait for ever at its first declaration."""
     script = """
-        import os, threading
+        import os, signal, threading
         from packetlab import Header, U8, bindings
         from packetlab.declare import registry
         held, go = threading.Event(), threading.Event()
@@ -112,6 +112,7 @@ def test_a_fork_waits_until_nobody_declares() -> None:
         threading.Timer(0.2, go.set).start()
         child = os.fork()
         if not child:
+            signal.alarm(30)
             with bindings():
                 os._exit(7)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))

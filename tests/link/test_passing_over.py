@@ -5,13 +5,14 @@ from __future__ import annotations
 import ctypes
 import itertools
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from packetlab import Ether, Frame, exchange
 from packetlab.link.memory import MemoryPort, memory_wire
-from packetlab.link.port import MOST
+from packetlab.link.port import BATCH, MOST
 from packetlab.link.replay import replay_sides
 from tests.sockets.test_background import connected, free_ports, host
 
@@ -22,9 +23,9 @@ def frame(number: int) -> bytes:
 
 @pytest.fixture
 def stopped(monkeypatch) -> Iterator[tuple[MemoryPort, MemoryPort, list[int]]]:
-    """A wire, and the clock of its second port, which a test moves."""
-    there, here = memory_wire()
+    """A wire, and the clock of its ports and frames, which a test moves."""
     clock = [0]
+    there, here = memory_wire(lambda: clock[0])
     monkeypatch.setattr(here, "_now", lambda: clock[0])
     yield there, here, clock
     here.close()
@@ -54,29 +55,72 @@ def test_an_answer_that_lay_there_is_no_reason_to_ask_again(stopped) -> None:
     assert (found.sent, len(found.others), bytes(found.reply)) == (1, 2, frame(3))
 
 
-def test_a_replayed_frame_that_lay_there_is_not_lost(stopped) -> None:
+def test_a_replayed_frame_that_lay_there_is_not_lost(stopped, monkeypatch) -> None:
     there, here, clock = stopped
     frames = [frame(number) for number in (1, 2, 3)]
     for one in frames:
         there.send(one)
+    for name in ("monotonic_ns", "monotonic"):
+        monkeypatch.setattr(time, name, lambda: clock[0])
     assert replay_sides._arrived(here, list(frames), 0.1, lambda one, other: late(clock, one == other)) == 0
 
 
 @pytest.mark.parametrize("stop", [None, threading.Event()])
 def test_input_without_end_ends_when_the_time_is_over(stopped, monkeypatch, stop) -> None:
+    """By when frames came, whatever looking at each takes."""
     _, here, clock = stopped
     numbers = itertools.count(1)
 
     def endless(timeout: float | None) -> Frame:
         clock[0] += 1_000_000
         next(numbers)
-        return Frame(frame(1), 0)
+        return Frame(frame(1), clock[0])
 
     monkeypatch.setattr(here, "_receive", endless)
     with pytest.raises(TimeoutError):
         here.receive_frame(0.5, lambda packet: False)
-    assert sum(1 for _ in here.capture(timeout=0.5, stop=stop)) <= 500 + MOST + 1
-    assert next(numbers) <= 2 * (500 + MOST + 2)
+    assert sum(1 for _ in here.capture(timeout=0.5, stop=stop)) <= 501
+    assert next(numbers) <= 2 * 501 + 1
+
+    def slow(packet: object) -> bool:
+        clock[0] += 10_000_000
+        return False
+
+    with pytest.raises(TimeoutError):
+        here.receive_frame(0.5, slow)
+    assert next(numbers) <= 2 * 501 + 1 + 50
+
+
+def test_who_is_slower_than_the_wire_looks_at_no_more_than_a_batch_when_the_time_is_over(stopped) -> None:
+    there, here, clock = stopped
+    looked_at = []
+
+    def slow(packet: object) -> bool:
+        looked_at.append(packet)
+        clock[0] += 1_000_000
+        for _ in range(5):
+            there.send(frame(1))
+        return False
+
+    there.send(frame(1))
+    request = Ether(dst="02:00:00:00:00:01", src="02:00:00:00:00:02", type=0x88B5) / b"question"
+    assert exchange(request, slow, via=here, timeout=0.2, retries=1).sent == 2
+    assert len(looked_at) <= 2 * (200 + BATCH + 2)
+
+
+@pytest.mark.parametrize("more", [{}, {"stop": threading.Event()}, {"count": 20_000}], ids=["alone", "stop", "count"])
+def test_all_that_lies_there_is_captured_however_much(stopped, more) -> None:
+    there, here, clock = stopped
+    for _ in range(20_000):
+        there.send(frame(1))
+    clock[0] += 1
+    frames = here.capture(timeout=0, **more)
+    assert next(frames).number == 1
+    clock[0] += 10**12  # whoever takes them stands still
+    there.send(frame(2))  # it came too late, and is the last
+    there.send(frame(3))
+    assert [one.number for one in frames][-1] == more.get("count", 20_001)
+    assert here.receive_frame(0).data == frame(2 if "count" in more else 3)
 
 
 class Flood:

@@ -151,3 +151,5 @@ def test_a_datagram_to_port_0_is_refused_with_the_ports_there_are() -> None:
     ):
         socket.write(b"x", to=("127.0.0.1", 0))
     assert caught.value.errno == errno.EINVAL
+    with LocalHost().socket("datagram", family="inet") as socket, pytest.raises(LocalProtocolError, match="1..65535"):
+        socket.connect(("127.0.0.1", 0))

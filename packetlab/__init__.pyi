@@ -19,11 +19,11 @@ from packetlab.capture.reassembly import (
 from packetlab.capture.tables.columns import Columns as Columns
 from packetlab.capture.tables.table import Table as Table
 from packetlab.codec.faults import Fault as Fault
-from packetlab.declare.addresses import XNSAddress as XNSAddress
+from packetlab.declare.values.addresses import XNSAddress as XNSAddress
 from packetlab.declare.fields import (
     auto as auto, const as const, default as default, many as many, pad as pad, sized as sized, when as when,
 )
-from packetlab.declare.integers import (
+from packetlab.declare.values.integers import (
     S8 as S8, S16 as S16, S24 as S24, S32 as S32, S64 as S64, U1 as U1, U2 as U2, U3 as U3, U4 as U4, U5 as U5,
     U6 as U6, U7 as U7, U8 as U8, U9 as U9, U10 as U10, U11 as U11, U12 as U12, U13 as U13, U14 as U14, U15 as U15,
     U16 as U16, U17 as U17, U18 as U18, U19 as U19, U20 as U20, U21 as U21, U22 as U22, U23 as U23, U24 as U24,

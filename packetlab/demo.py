@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from packetlab.capture import Capture, Frame
 from packetlab.declare.fields import auto
-from packetlab.declare.integers import U4, U16, U32
 from packetlab.declare.kinds import Rest
 from packetlab.declare.registry import bindings
 from packetlab.declare.rules import size_of
+from packetlab.declare.values.integers import U4, U16, U32
 from packetlab.errors import NeedsPrivilege
 from packetlab.escaping import printable
 from packetlab.link.memory import memory_wire

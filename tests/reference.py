@@ -21,7 +21,7 @@ SUBJECTS = {
     "Packets": "packet protocols.dissect codec.faults pattern",
     "Declaring a header": "declare schema",
     "Patterns that admit several values": "declare.wildcards",
-    "Headers that are declared": "protocols declare.addresses",
+    "Headers that are declared": "protocols declare.values.addresses",
     "Many packets from one": "bulk",
     "Captures": "capture",
     "What travelled in pieces": "capture.reassembly",

@@ -13,9 +13,9 @@ from packetlab.bulk.batch import Batch
 from packetlab.bulk.generators import BytesColumn, ChoiceColumn, NumberColumn, values_of
 from packetlab.bulk.template import Target, Template, Unplanned, shapes, varies_in_size
 from packetlab.codec.compiler import replaced
-from packetlab.declare.addresses import XNSAddress
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Address, ByteString
+from packetlab.declare.values.addresses import XNSAddress
 from packetlab.errors import BuildError
 from packetlab.hooks import hook
 from packetlab.packet.header import HeaderType

@@ -1,8 +1,8 @@
 """The language: one header as data. Nothing here reads or writes a byte.
 
     expressions, rules    what a class body writes (`field`, `size_of`, `next_protocol`, ...), and solving it backwards
-    kinds, integers       kinds of fields and the annotations for them; a class of your own derived from `Kind` is one too
-    addresses, checksums  values of addresses, algorithms of checksums
+    kinds, values         kinds of fields and the annotations for them; a class of your own derived from `Kind` is one too
+    checksums             the algorithms of checksums
     fields, declaration   a field and a header as plain data
     plan                  how a header is read and written, step by step: everything that walks a header goes by it
     registry              which header follows which

@@ -7,11 +7,11 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from packetlab.declare.addresses import XNSAddress
 from packetlab.declare.expressions import Const
 from packetlab.declare.fields import REQUIRED, Spec
 from packetlab.declare.kinds import Int, Items, Kind, XNSAddressField
 from packetlab.declare.validate import check_spec
+from packetlab.declare.values.addresses import XNSAddress
 from packetlab.errors import BuildError, DeclareError
 
 

@@ -13,7 +13,7 @@ from functools import wraps
 from operator import index
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, TypeVar, overload
 
-from packetlab.declare import addresses
+from packetlab.declare.values import addresses
 from packetlab.errors import BuildError, DeclareError
 from packetlab.escaping import printable
 

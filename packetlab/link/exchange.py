@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from packetlab.capture import Frame, matcher
-from packetlab.declare.addresses import mac_bytes
+from packetlab.declare.values.addresses import mac_bytes
 from packetlab.engine.contract import nanoseconds
 from packetlab.errors import BuildError
 from packetlab.link.interface import Interface

@@ -15,7 +15,7 @@ from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
 from packetlab.capture import Capture, Frame, InterfaceDescription
-from packetlab.declare.addresses import mac_text
+from packetlab.declare.values.addresses import mac_text
 from packetlab.errors import PacketlabError, SocketMisuse, Stalled, deliberate
 from packetlab.escaping import printable
 from packetlab.hooks import Shown
@@ -337,7 +337,7 @@ class SimHost:
     @property
     def mac(self) -> netaddr.EUI:
         """The MAC address, the same on all links."""
-        from packetlab.declare.addresses import mac_value
+        from packetlab.declare.values.addresses import mac_value
 
         return mac_value(self.mac_bytes)
 

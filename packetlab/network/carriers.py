@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from packetlab.capture import Frame, InterfaceDescription
-from packetlab.declare.addresses import ip_bytes
+from packetlab.declare.values.addresses import ip_bytes
 from packetlab.link.port import Port
 from packetlab.link.waits import Waits
 from packetlab.packet.packet import Packet

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from errno import EADDRNOTAVAIL, EBADF, EINVAL, ENETDOWN, ENETUNREACH
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from packetlab.declare.addresses import XNSAddress, mac_bytes
+from packetlab.declare.values.addresses import XNSAddress, mac_bytes
 from packetlab.engine.contract import Endpoint, Engine, Event, Ignored
 from packetlab.engine.xns.idp import MTU, Departure, Node
 from packetlab.engine.xns.pex import Exchange, Responder, check_request

@@ -17,13 +17,13 @@ from packetlab.codec import compiler
 from packetlab.codec.decode import items_reader
 from packetlab.codec.source import function
 from packetlab.declare import registry as _bindings
-from packetlab.declare.addresses import ip_value, mac_value, value_source
 from packetlab.declare.annotations import checked, is_optional, kind_of, resolved
 from packetlab.declare.declaration import OPTIONS, AnyHeader, Declaration, restored
 from packetlab.declare.expressions import Const, Expr, Next, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec
 from packetlab.declare.kinds import Address, Int, Kind, utf8
 from packetlab.declare.validate import check_class_name, check_declaration, check_name, parse_answers
+from packetlab.declare.values.addresses import ip_value, mac_value, value_source
 from packetlab.declare.wildcards import Known, Tolerance
 from packetlab.errors import BuildError, DeclareError, suggestion
 from packetlab.hooks import Shown, hook

@@ -16,11 +16,11 @@ from enum import IntFlag
 from typing import NamedTuple
 
 from packetlab.codec.encode import encode_items
-from packetlab.declare.addresses import XNSAddress, mac_text
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Address, ByteString, Int, Kind, Raw
 from packetlab.declare.registry import declared, header_named
+from packetlab.declare.values.addresses import XNSAddress, mac_text
 from packetlab.errors import BuildError, near_or_all, suggestion
 from packetlab.packet.packet import Header, Packet
 

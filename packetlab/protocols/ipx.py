@@ -8,12 +8,12 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Annotated
 
-from packetlab.declare.addresses import XNSAddress
 from packetlab.declare.fields import auto, default
-from packetlab.declare.integers import U8, U16
 from packetlab.declare.kinds import Named, XNSAddressField, bits
 from packetlab.declare.registry import bind
 from packetlab.declare.rules import next_protocol, size_of
+from packetlab.declare.values.addresses import XNSAddress
+from packetlab.declare.values.integers import U8, U16
 from packetlab.packet.packet import Header
 from packetlab.protocols.ip import IPv4
 from packetlab.protocols.link import LLC, PPP, CiscoHDLC, Ether, Novell

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 from packetlab.declare.expressions import expression
 from packetlab.declare.fields import auto, default, when
-from packetlab.declare.integers import U1, U3, U4, U8, U12, U16, U20, U24, U32, U32le
 from packetlab.declare.kinds import MAC, fixed_bytes
 from packetlab.declare.registry import bind
 from packetlab.declare.rules import ahead, choose, field, next_protocol, size_of
+from packetlab.declare.values.integers import U1, U3, U4, U8, U12, U16, U20, U24, U32, U32le
 from packetlab.packet.packet import Header
 
 ETHERTYPE = "ethertype"

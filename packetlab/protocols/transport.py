@@ -9,10 +9,10 @@ from enum import IntFlag
 from typing import Annotated
 
 from packetlab.declare.fields import auto, default, many, when
-from packetlab.declare.integers import U4, U8, U16, U24, U32
 from packetlab.declare.kinds import Bytes, Named, bits
 from packetlab.declare.registry import bind
 from packetlab.declare.rules import field, internet_checksum, next_protocol, reply, request, sctp_checksum, size_of
+from packetlab.declare.values.integers import U4, U8, U16, U24, U32
 from packetlab.packet.packet import Header
 from packetlab.protocols.ip import IPv4
 from packetlab.protocols.link import Ether

@@ -6,10 +6,10 @@ Follows RFC 2784, RFC 2890, RFC 1701 and RFC 2637 (GRE), RFC 3378 (EtherIP), RFC
 from __future__ import annotations
 
 from packetlab.declare.fields import auto, const, when
-from packetlab.declare.integers import U1, U2, U3, U4, U12, U16, U32
 from packetlab.declare.kinds import Bytes
 from packetlab.declare.registry import bind
 from packetlab.declare.rules import ahead, choose, field, has, internet_checksum, next_protocol, size_of
+from packetlab.declare.values.integers import U1, U2, U3, U4, U12, U16, U32
 from packetlab.packet.packet import Header
 from packetlab.protocols.ip import IPv4
 from packetlab.protocols.link import ETHERTYPE, NO_TYPE, Ether, carry_ppp

@@ -6,9 +6,9 @@ from enum import IntEnum
 from typing import Annotated
 
 from packetlab.declare.fields import auto, default, when
-from packetlab.declare.integers import U1, U7, U16, U64
 from packetlab.declare.kinds import Named, bits, fixed_bytes
 from packetlab.declare.rules import choose, field, has, size_of
+from packetlab.declare.values.integers import U1, U7, U16, U64
 from packetlab.packet.packet import Header
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag
 from typing import Annotated
 
-from packetlab.declare.addresses import XNSAddress
 from packetlab.declare.fields import auto, default, many, pad
-from packetlab.declare.integers import U8, U16, U32
 from packetlab.declare.kinds import Bytes, Named, Payload, XNSAddressField, bits
 from packetlab.declare.registry import bind
 from packetlab.declare.rules import next_protocol, reply, request, size_of, xns_checksum
+from packetlab.declare.values.addresses import XNSAddress
+from packetlab.declare.values.integers import U8, U16, U32
 from packetlab.packet.packet import Header
 from packetlab.protocols.ip import IPv4
 from packetlab.protocols.link import PPP, CiscoHDLC, Ether

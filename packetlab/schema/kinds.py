@@ -11,8 +11,9 @@ from enum import Flag, FlagBoundary, IntEnum, IntFlag
 from inspect import Parameter, cleandoc, signature
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, get_args
 
-from packetlab.declare import integers, kinds
+from packetlab.declare import kinds
 from packetlab.declare.kinds import Address, ByteString, Int, Items, Kind, PayloadMark
+from packetlab.declare.values import integers
 from packetlab.errors import DeclareError
 from packetlab.schema.expressions import expect_list, name, number, safe_repr, table, text
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from errno import EACCES, EADDRNOTAVAIL, EDESTADDRREQ, EINVAL, EISCONN, EMSGSIZE, ENETUNREACH
 
 from packetlab.capture import matcher
-from packetlab.declare.addresses import XNSAddress
 from packetlab.declare.expressions import Next
 from packetlab.declare.registry import conditions, space
+from packetlab.declare.values.addresses import XNSAddress
 from packetlab.engine.xns.datagram import Datagrams
 from packetlab.errors import PacketlabError, deliberate, unbuildable
 from packetlab.network.host import NetworkHost

@@ -10,7 +10,7 @@ from errno import ENETDOWN
 from random import Random
 from typing import Any
 
-from packetlab.declare.addresses import mac_bytes, mac_text
+from packetlab.declare.values.addresses import mac_bytes, mac_text
 from packetlab.errors import SocketMisuse
 from packetlab.hooks import Shown
 from packetlab.link import simnet as _simnet

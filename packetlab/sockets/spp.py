@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from errno import EADDRNOTAVAIL, EALREADY, EINPROGRESS, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPIPE
 from typing import Self
 
-from packetlab.declare.addresses import XNSAddress
+from packetlab.declare.values.addresses import XNSAddress
 from packetlab.engine.xns.spp import ATTENTION, END_OF_MESSAGE, LARGEST, SYSTEM, Connection
 from packetlab.engine.xns.spp_listener import Listener, Placeholder
 from packetlab.engine.xns.spp_states import SPPState

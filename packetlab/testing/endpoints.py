@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from packetlab.declare.addresses import XNSAddress, ip_bytes, ip_text, mac_bytes, mac_text
+from packetlab.declare.values.addresses import XNSAddress, ip_bytes, ip_text, mac_bytes, mac_text
 from packetlab.errors import PacketlabError, suggestion
 from packetlab.link.lab.unanswered import UnansweredAddress
 from packetlab.network.host import NetworkHost, Place

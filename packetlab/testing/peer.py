@@ -24,7 +24,7 @@ from packetlab.testing.script import Script
 from packetlab.testing.volatile import Volatile
 
 if TYPE_CHECKING:
-    from packetlab.declare.addresses import XNSAddress
+    from packetlab.declare.values.addresses import XNSAddress
     from packetlab.engine.xns.spp import Connection
     from packetlab.sockets.networks import Talker
 

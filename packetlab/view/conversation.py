@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from packetlab.declare.addresses import XNSAddress, ip_text, mac_text
 from packetlab.declare.fields import Field
 from packetlab.declare.registry import declared
+from packetlab.declare.values.addresses import XNSAddress, ip_text, mac_text
 from packetlab.errors import BuildError, suggestion
 from packetlab.escaping import printable
 from packetlab.packet.packet import Header, Packet

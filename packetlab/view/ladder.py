@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from packetlab.capture import Frame
-from packetlab.declare.addresses import XNSAddress
 from packetlab.declare.fields import Field
+from packetlab.declare.values.addresses import XNSAddress
 from packetlab.errors import BuildError
 from packetlab.escaping import printable, safe
 from packetlab.link.topology import Drawn

@@ -12,7 +12,7 @@ from struct import Struct, error as struct_error
 from typing import NamedTuple
 
 from packetlab.capture.frame import InterfaceDescription
-from packetlab.declare.addresses import ip_text, mac_bytes
+from packetlab.declare.values.addresses import ip_text, mac_bytes
 from packetlab.errors import CaptureError
 
 NANOSECONDS = 1_000_000_000

@@ -17,7 +17,7 @@ from packetlab.capture.reassembly.events import EventKind, ReassemblyEvent
 from packetlab.capture.reassembly.fragments import packet_of
 from packetlab.capture.reassembly.ordering import Hole
 from packetlab.capture.reassembly.table import ConnectionTable, TwoWay
-from packetlab.declare.addresses import XNSAddress
+from packetlab.declare.values.addresses import XNSAddress
 from packetlab.engine.xns.sequence import unwrap
 from packetlab.packet.packet import Packet
 from packetlab.protocols.xns import IDP, SPP, Control

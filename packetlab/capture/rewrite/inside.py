@@ -13,10 +13,10 @@ from typing import Annotated
 from packetlab.bulk.scan_places import Part
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.fields import auto, many, sized, when
-from packetlab.declare.integers import U8, U16, U32
 from packetlab.declare.kinds import MAC, Bytes, IPv4Address, IPv6Address, Rest, fixed_bytes
 from packetlab.declare.registry import bindings
 from packetlab.declare.rules import ahead, field, internet_checksum, size_of
+from packetlab.declare.values.integers import U8, U16, U32
 from packetlab.packet.packet import Header
 from packetlab.protocols.icmp import ICMP, ListenerMessage, ListenerRecord, NDOption
 from packetlab.protocols.ip import ARP, PROTOCOL, SOURCE_ROUTES, IPOption, IPv6, IPv6Option, Routing

@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from packetlab.declare.addresses import mac_bytes
+from packetlab.declare.values.addresses import mac_bytes
 from packetlab.errors import BuildError
 
 if TYPE_CHECKING:

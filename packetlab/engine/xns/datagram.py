@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from errno import ENETUNREACH
 
-from packetlab.declare.addresses import XNSAddress
+from packetlab.declare.values.addresses import XNSAddress
 from packetlab.engine.contract import Endpoint, Ignored
 from packetlab.errors import PacketlabError, broken, unbuildable
 from packetlab.packet.packet import Packet

@@ -12,8 +12,8 @@ from errno import EADDRINUSE, EADDRNOTAVAIL, EINVAL
 from itertools import count
 from typing import Any
 
-from packetlab.declare.addresses import XNSAddress
 from packetlab.declare.checksums import xns
+from packetlab.declare.values.addresses import XNSAddress
 from packetlab.engine.contract import Endpoint, Event, Ignored
 from packetlab.engine.xns.rip import Routes
 from packetlab.engine.xns.spp import UNKNOWN

@@ -7,7 +7,7 @@ from errno import EINVAL, EMSGSIZE, ENETUNREACH
 from math import inf
 from typing import Any
 
-from packetlab.declare.addresses import XNSAddress
+from packetlab.declare.values.addresses import XNSAddress
 from packetlab.engine.contract import SECOND, Endpoint, Ignored
 from packetlab.errors import PacketlabError, SocketMisuse, broken, unbuildable
 from packetlab.packet.packet import Header, Packet

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from packetlab.declare.addresses import XNSAddress
+from packetlab.declare.values.addresses import XNSAddress
 from packetlab.engine.contract import SECOND, Endpoint, Ignored
 from packetlab.packet.packet import Packet
 from packetlab.protocols.xns import IDP, RIP, RIPEntry

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from errno import ENETUNREACH, ENOTCONN, EPIPE
 from typing import Any
 
-from packetlab.declare.addresses import XNSAddress
+from packetlab.declare.values.addresses import XNSAddress
 from packetlab.engine.contract import SECOND, Endpoint, Ignored
 from packetlab.engine.xns.spp_events import Attention, Finished, Opened, PeerEnded, failure
 from packetlab.engine.xns.spp_prototypes import Dress, farewell

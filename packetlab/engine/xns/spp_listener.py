@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from packetlab.declare.addresses import XNSAddress
+from packetlab.declare.values.addresses import XNSAddress
 from packetlab.engine.contract import Endpoint, Ignored
 from packetlab.engine.xns.spp import UNKNOWN, Connection
 from packetlab.errors import SocketMisuse, broken

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from packetlab.declare.addresses import XNSAddress
+from packetlab.declare.values.addresses import XNSAddress
 from packetlab.packet.packet import Packet
 from packetlab.protocols.xns import IDP, SPP, Error, ErrorNumber
 

@@ -11,10 +11,10 @@ from enum import IntFlag
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from packetlab.declare.addresses import XNSAddress, xns_bytes
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.kinds import Kind, Raw
+from packetlab.declare.values.addresses import XNSAddress, xns_bytes
 from packetlab.escaping import printable
 from packetlab.export.bridges.counterparts import is_required
 from packetlab.packet.foreign import Foreign

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from packetlab.declare.addresses import mac_text
+from packetlab.declare.values.addresses import mac_text
 from packetlab.errors import NeedsPrivilege, PacketlabError
 from packetlab.escaping import printable
 from packetlab.hooks import Shown

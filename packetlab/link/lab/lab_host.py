@@ -117,7 +117,7 @@ class Host:
     @property
     def mac(self) -> netaddr.EUI:
         """The MAC address on the first link."""
-        from packetlab.declare.addresses import mac_value
+        from packetlab.declare.values.addresses import mac_value
 
         return mac_value(self._first().mac)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from packetlab.declare.addresses import mac_value
+from packetlab.declare.values.addresses import mac_value
 from packetlab.link.interface import Interface
 from packetlab.link.port import Port
 from packetlab.packet.packet import Packet

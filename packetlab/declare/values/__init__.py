@@ -1,0 +1,11 @@
+"""Values of fields, each sort in a file: how they are written, kept and shown. `declare.kinds` has what they share.
+
+    integers    U1 ... U64, S8 ... S64, and those with the lowest byte first
+    addresses   MAC, IP and XNS addresses: bytes from any usual form, and the user's form from bytes
+
+Begin with `integers`, beside `Kind` of `declare.kinds`.
+
+>>> from packetlab.declare.values.addresses import XNSAddress
+>>> XNSAddress.of("401H.1000AA000077.4001H").socket == 0x4001
+True
+"""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -171,17 +170,10 @@ def test_a_folders_page_names_its_files_and_says_where_to_begin(page: Path) -> N
     assert ">>> " in text or path.parent.name == "lab"
 
 
-def classes(node: ast.AST) -> Iterator[str]:
-    """Yield the names of classes that a file has, also inside `with` and `if`; not those local to a function or class."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.ClassDef):
-            yield child.name
-        elif not isinstance(child, ast.FunctionDef):
-            yield from classes(child)
-
-
 def test_one_name_is_one_class() -> None:
-    names = [name for path in PACKAGE.rglob("*.py") for name in classes(ast.parse(path.read_text("utf-8")))]
+    """Also of classes in functions and in other classes."""
+    nodes = (node for path in PACKAGE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text("utf-8"))))
+    names = [node.name for node in nodes if isinstance(node, ast.ClassDef)]
     assert {name for name, times in Counter(names).items() if times > 1} <= TWICE
 
 

@@ -13,7 +13,7 @@ Query: TypeAlias = Column | Match
 
 
 def array_names(columns: Sequence[Query]) -> list[str]:
-    """Return the names of the arrays that a trace fills in.
+    """Return the names of the arrays that a scan fills in.
 
     Of a column two: values, and whether there is one; of bytes of any size three: where they lie, how many they are, and
     whether there are any. Of a match one: whether it is met.

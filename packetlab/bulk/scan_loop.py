@@ -16,14 +16,14 @@ from packetlab.pattern.conditions import Match
 
 
 def loop_source(first: type[AnyHeader], columns: Sequence[Query]) -> str:
-    """Return the source of ``trace(count, data, starts, sizes, missing, unfit, *arrays)``.
+    """Return the source of ``scan(count, data, starts, sizes, missing, unfit, *arrays)``.
 
     It goes over the `count` packets that `starts` and `sizes` tell in `data`; `missing` says which were cut by the capture. It
     marks in `unfit` what does not fit. `arrays` are those of `array_names`, bytes of a fixed size one after the other.
     """
     numbers = on_the_way(first, columns)
     lines = [
-        f"def trace({', '.join(['count', 'data', 'starts', 'sizes', 'missing', 'unfit', *array_names(columns)])}):",
+        f"def scan({', '.join(['count', 'data', 'starts', 'sizes', 'missing', 'unfit', *array_names(columns)])}):",
         "    for row in range(count):",
         "        begin = starts[row]",
         "        last = end = begin + sizes[row]",

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 DEPTH = 256  # headers in one packet; one with more is unfit
 
 
-def rows_trace(first: type[AnyHeader], columns: Sequence[Query]) -> Callable[..., None]:
-    """Return ``trace(data, starts, sizes, missing, unfit, *arrays)``, which does what `loop_source` describes."""
+def row_scan(first: type[AnyHeader], columns: Sequence[Query]) -> Callable[..., None]:
+    """Return ``scan(data, starts, sizes, missing, unfit, *arrays)``, which does what `loop_source` describes."""
     import numpy as np
 
     numbers = on_the_way(first, columns)
@@ -40,9 +40,7 @@ def rows_trace(first: type[AnyHeader], columns: Sequence[Query]) -> Callable[...
         lines = [f"def step({arguments}):", *("    " + line for line in RowScanner(cls, numbers, columns).source())]
         return function(lines, dict(names), f"columns of {cls.__name__}")
 
-    def trace(
-        data: ByteArray, starts: Numbers, sizes: Numbers, missing: Truths, unfit: Truths, *arrays: object
-    ) -> None:
+    def scan(data: ByteArray, starts: Numbers, sizes: Numbers, missing: Truths, unfit: Truths, *arrays: object) -> None:
         start = numbers.get(first)
         if start is None:
             return
@@ -61,7 +59,7 @@ def rows_trace(first: type[AnyHeader], columns: Sequence[Query]) -> Callable[...
         for _, rows, *_ in work:
             unfit[rows] = True
 
-    return trace
+    return scan
 
 
 def number_at(data: ByteArray, place: Numbers, offset: int, size: int, little: bool) -> Numbers:

@@ -13,7 +13,7 @@ from packetlab.bulk.generators import BytesColumn, NumberColumn, RandomColumn, V
 from packetlab.codec.pseudo import protocol
 from packetlab.declare import registry
 from packetlab.declare.expressions import Checksum, Count, Next, Ref
-from packetlab.packet.offsets import Places, Span, places
+from packetlab.packet.offsets import FieldOffsets, Span, field_offsets
 
 if TYPE_CHECKING:
     from packetlab.bulk.batch import Floats, Numbers, Words
@@ -83,7 +83,7 @@ class Template:
         self.size = len(self.row)
         self.varying = np.zeros(self.size, bool)
         self.patches: list[tuple[BitRange, ValueColumn]] = []
-        where = places(packet)
+        where = field_offsets(packet)
         fields = {(span.layer, span.field): _spot(span) for span in where.spans}
         for target in targets:
             if target.field is None:
@@ -112,7 +112,7 @@ class Template:
             first, last = max(spot.bit - byte * 8, 0), min(end - byte * 8, 8)
             self.row[byte] &= 0xFF ^ ((0xFF >> first) & (0xFF << (8 - last)))
 
-    def _sums(self, packet: Packet, where: Places) -> list[tuple[BitRange, Linear]]:
+    def _sums(self, packet: Packet, where: FieldOffsets) -> list[tuple[BitRange, Linear]]:
         """Return the checksums that vary, from the innermost out."""
         import numpy as np
 
@@ -159,7 +159,7 @@ class Template:
             _put(matrix, spot, linear.values(matrix))
 
 
-def _pseudo(packet: Packet, i: int, where: Places) -> tuple[Numbers, Floats, int] | None:
+def _pseudo(packet: Packet, i: int, where: FieldOffsets) -> tuple[Numbers, Floats, int] | None:
     """Return the columns of the addresses a pseudo-header is made of, their weights, and what it adds as well.
 
     The counterpart of `codec.pseudo.pseudo_sum`, which says what counts.
@@ -187,7 +187,7 @@ def _pseudo(packet: Packet, i: int, where: Places) -> tuple[Numbers, Floats, int
     return None
 
 
-def _halves(where: Places, i: int, packet: Packet) -> tuple[Numbers, Numbers]:
+def _halves(where: FieldOffsets, i: int, packet: Packet) -> tuple[Numbers, Numbers]:
     """Return the columns of a header, and those of all that it carries."""
     import numpy as np
 

@@ -16,7 +16,7 @@ from packetlab.bulk.batch import Batch
 from packetlab.bulk.generators import mixed
 from packetlab.bulk.report import Damage, VariationReport
 from packetlab.bulk.vary import STRETCH, Variation, named
-from packetlab.packet.offsets import places
+from packetlab.packet.offsets import field_offsets
 
 if TYPE_CHECKING:
     from packetlab.bulk.batch import ByteArray, Numbers, Truths, Words
@@ -134,7 +134,7 @@ class _Check:
             packet = self.variation.packet(int(rows[group][0]))
             size = len(packet)
             mask = masks.setdefault(size, np.full(size, 0xFF, np.uint8))
-            whole = places(packet)
+            whole = field_offsets(packet)
             for span in whole.spans:
                 if any((layer, field) == (span.layer, span.field) for layer, field, _ in wanted):
                     bits = np.unpackbits(mask)
@@ -337,7 +337,7 @@ def _fields(variation: Variation, row: int, got: bytes) -> tuple[str, ...]:
     changed = (int.from_bytes(expected[:short], "big") ^ int.from_bytes(got[:short], "big")) << (size - short * 8)
     found = ["size"] if len(expected) != len(got) else []
     names = [type(layer).__name__ for layer in packet.layers]
-    where = places(packet)
+    where = field_offsets(packet)
     stretches = [(span.bit, span.bits, span.layer, span.field.name) for span in where.spans]
     first, last = where.payload
     for bit, bits, layer, name in [*stretches, (first * 8, (last - first) * 8, -1, "payload")]:

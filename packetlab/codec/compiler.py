@@ -1,6 +1,6 @@
 """What a header class can do once compiled: its constructor, its codec, copies with changes.
 
-The compiled functions come from `encode` and `decode`; each is written when it is first called and forgotten (`forget`)
+The compiled functions come from `encode` and `decode`; each is written when it is first called and dropped (`reset`)
 when a binding changes what it says.
 """
 
@@ -26,7 +26,7 @@ from packetlab.errors import BuildError, suggestion
 H = TypeVar("H", bound=AnyHeader)
 
 
-def forget(cls: type[AnyHeader]) -> None:
+def reset(cls: type[AnyHeader]) -> None:
     """Put functions in place that compile themselves when first called."""
     header: Any = cls
 
@@ -77,7 +77,7 @@ def prove_once(cls: type[AnyHeader]) -> None:
             prove(cls)
         except BaseException:
             declaration.proved = False
-            forget(cls)
+            reset(cls)
             raise
 
 

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 def compile_decode(cls: Declaration) -> Compiled:
     """Return ``decode(data, start, end, ctx) -> (header, payload start, payload end, next class or None)``."""
-    return Reading(cls).compile()
+    return Decoding(cls).compile()
 
 
-class Reading(OneByOne):
+class Decoding(OneByOne):
     """Writes the source that reads one header.
 
     By itself it becomes ``decode``; with a `tag` it is one part of a function for whole packets (see `stacks`), which
@@ -425,7 +425,7 @@ def items_reader(field: Field, counted: bool) -> Compiled:
 def _items_reader(field: Field, counted: bool) -> Compiled:
     item, until = field.kind.item._declaration, field.until
     sure = next((step.run.size for step in item.plan.head[:1] if isinstance(step, Fixed) and not counted), 0)
-    part = Reading(item, tag="_i", start="pos", end="limit", away="return None", sure=sure)
+    part = Decoding(item, tag="_i", start="pos", end="limit", away="return None", sure=sure)
     part.source()
     part.lines += ["add(h_i)", f"pos = {part.pos}"]
     if not any(isinstance(step, Fixed) for step in item.plan.head):

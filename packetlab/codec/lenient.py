@@ -78,7 +78,7 @@ class _LenientParser:
         self.bit = start * 8
         self.stop: int | None = None  # where the header ends by its own word
         self.total: int | None = None  # where the payload ends by its own word
-        self.sound = True  # whether what follows the header can be trusted
+        self.trusted = True  # whether what follows the header can be trusted
         self.known: set[str] = set()
 
     # Noting ------------------------------------------------------------------------------------------------
@@ -86,7 +86,7 @@ class _LenientParser:
     def fault(self, field: str, offset: int, expected: str, got: object) -> None:
         self.ctx.faults.append(Fault(self.cls.name, field, offset, expected, _text(got)))
 
-    def short(self, field: str, offset: int, expected: int, got: int, what: str = "bytes") -> None:
+    def truncated_field(self, field: str, offset: int, expected: int, got: int, what: str = "bytes") -> None:
         """Note too few bytes, unless the rest is known to be elsewhere."""
         if self.ctx.partial:
             self.ctx.cut = True
@@ -114,14 +114,14 @@ class _LenientParser:
         if self.stop is not None and pos != self.stop:
             # Bytes inside the header by its own word that no field takes: left to the payload, unread.
             self.fault(last, pos, f"a header of {pos - self.start} bytes", self.stop - self.start)
-            self.sound = False
+            self.trusted = False
         payload_end = self.payload_end(pos)
         self.scope.pos, self.scope.payload_end = pos, payload_end
         tail_missing = self.trailer(payload_end)
         header = self.header(tail_missing)
-        following = self.following(pos, payload_end) if self.sound else None
-        for short in self.cls.shortened:
-            if short.evaluate(self.scope):
+        following = self.following(pos, payload_end) if self.trusted else None
+        for rule in self.cls.shortened:
+            if rule.evaluate(self.scope):
                 self.ctx.partial = True
         if self.cls.unsized is not None and self.holds(self.cls.unsized):
             self.ctx.unsized = pos
@@ -159,7 +159,7 @@ class _LenientParser:
         room = self.limit() * 8 - self.bit
         if bits > room:
             at = self.bit // 8
-            self.short(f.name, at, -(-bits // 8), max(0, self.limit() - at))
+            self.truncated_field(f.name, at, -(-bits // 8), max(0, self.limit() - at))
             # Bits of a byte whose other half was read cannot be left to the payload.
             self.give_back()
             raise _Stop
@@ -203,10 +203,10 @@ class _LenientParser:
             size = -(pos - self.start) % step.multiple if isinstance(step, Padded) else step.size.evaluate(self.scope)
             if size < 0:
                 self.fault(f.name, pos, "a size of 0 or more", size)
-                size, self.sound = 0, False
+                size, self.trusted = 0, False
             elif size > limit - pos:
-                self.short(f.name, pos, size, limit - pos)
-                size, self.sound = limit - pos, False
+                self.truncated_field(f.name, pos, size, limit - pos)
+                size, self.trusted = limit - pos, False
         self.bit = (pos + size) * 8
         return self.data[pos : pos + size]
 
@@ -226,7 +226,7 @@ class _LenientParser:
         found = f.kind.read(self.data, pos, limit)
         if found is None:
             if self.ctx.partial or (self.end == len(self.data) and self.ctx.missing):
-                self.short(f.name, pos, limit - pos + 1, limit - pos)
+                self.truncated_field(f.name, pos, limit - pos + 1, limit - pos)
             else:
                 self.fault(f.name, pos, f"a whole {type(f.kind).__name__}", f"{limit - pos} bytes that are none")
             raise _Stop
@@ -250,10 +250,10 @@ class _LenientParser:
                 least_size = f"a size of {least - self.start} bytes or more"
                 self.fault(field.name, self.start, least_size, f"{wrong} ({end - self.start} bytes)")
             # A length of 0 is what a sender leaves out (segmentation offload, jumbograms): all there is counts.
-            self.sound = self.sound and wrong == 0
+            self.trusted = self.trusted and wrong == 0
             end = self.end if step.part == "total" else max(pos, min(least, self.end))
         elif end > self.end:
-            self.short(field.name, self.start, end - self.start, self.end - self.start, "bytes")
+            self.truncated_field(field.name, self.start, end - self.start, self.end - self.start, "bytes")
             if step.part == "total":
                 self.ctx.partial = True
             end = self.end
@@ -274,7 +274,7 @@ class _LenientParser:
                 f"a size of {pos - self.start} bytes or more",
                 self.total - self.start,
             )
-            self.sound = False
+            self.trusted = False
             return self.end
         if self.plan.payload is not None:
             said, field = self.plan.payload
@@ -282,15 +282,15 @@ class _LenientParser:
             if size < 0:
                 if field is not None:
                     self.fault(field.name, self.start, "a payload of 0 bytes or more", size)
-                    self.sound = False
+                    self.trusted = False
                 return max(pos, self.end - tail)
             if pos + size > self.end:
-                self.short(field.name if field else "payload", pos, size, self.end - pos, "bytes of payload")
+                self.truncated_field(field.name if field else "payload", pos, size, self.end - pos, "bytes of payload")
                 self.ctx.partial = True
                 return self.end
             return pos + size
         if tail and self.end - tail < pos:
-            self.short("", pos, tail, self.end - pos, "bytes after the payload")
+            self.truncated_field("", pos, tail, self.end - pos, "bytes after the payload")
             return self.end
         return self.end - tail
 
@@ -302,7 +302,7 @@ class _LenientParser:
             if isinstance(step, Padded):
                 size = -(pos - self.start) % step.multiple
                 if pos + size > self.end:
-                    self.short(step.field.name, pos, size, self.end - pos)
+                    self.truncated_field(step.field.name, pos, size, self.end - pos)
                     size = self.end - pos
                 self.values[step.field.name] = self.data[pos : pos + size]
                 self.bit += size * 8

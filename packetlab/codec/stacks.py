@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from packetlab.codec.decode import Reading
+from packetlab.codec.decode import Decoding
 from packetlab.codec.derive import PackedPiece
 from packetlab.codec.encode import Packing
 from packetlab.codec.source import Compiled, function
@@ -94,7 +94,7 @@ def rebuilder(stack: tuple[type[AnyHeader], ...], path: Path | None = None) -> C
     return again
 
 
-def _builder(stack: tuple[type[AnyHeader], ...], read: bool, parts: list[Reading] | None = None) -> Compiled | None:
+def _builder(stack: tuple[type[AnyHeader], ...], read: bool, parts: list[Decoding] | None = None) -> Compiled | None:
     """Return a function for packets of this stack; it has another for those with options and the like."""
     if parts is not None:
         placed = [part for part in parts if isinstance(part, Placed)]
@@ -167,7 +167,7 @@ class Path:
         classes: of the headers. make_all: ``make(packet)`` -> all headers. first: class -> ``make`` of its first header.
     """
 
-    def __init__(self, parts: list[Reading]) -> None:
+    def __init__(self, parts: list[Decoding]) -> None:
         self.classes: tuple[HeaderClass, ...] = tuple(part.cls.header for part in parts)
         self.parts = parts
         self.make_all: Callable[[object], Headers] = self._make_all
@@ -192,7 +192,7 @@ class _Step(NamedTuple):
     """One header of a stack: how it was seen, what reads it, and source for itself ("None" where it is made later)."""
 
     one: One
-    part: Reading
+    part: Decoding
     header: str
 
 
@@ -315,16 +315,16 @@ def _branch(
     lines += [f"{indent}    {line}" for line in [*unpacked(wanted, names), *blocks]]
 
 
-def _part(one: One, tag: str, start: int | str, end: str) -> Reading:
+def _part(one: One, tag: str, start: int | str, end: str) -> Decoding:
     cls, *known = one
     declaration = cls._declaration
     if isinstance(start, int) and placeable(declaration):
         return Placed(declaration, tag, start, end, dict(known))
-    return Reading(declaration, tag, start, end, away="return None")
+    return Decoding(declaration, tag, start, end, away="return None")
 
 
 def _follow(
-    part: Reading, checks: list[str], tree: Tree, path: list[_Step], stop: str, lines: list[str],
+    part: Decoding, checks: list[str], tree: Tree, path: list[_Step], stop: str, lines: list[str],
     names: dict[str, object], indent: str,
 ) -> None:  # fmt: skip
     """Write what follows a header that was read: others, or the end of the way."""

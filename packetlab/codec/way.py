@@ -12,7 +12,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from packetlab.codec.decode import Reading
+from packetlab.codec.decode import Decoding
 from packetlab.codec.source import Compiled, function
 from packetlab.declare import registry
 from packetlab.declare.expressions import Const, Ref
@@ -43,7 +43,7 @@ def is_open(cls: Declaration) -> bool:
     return any(isinstance(step, Open) for step in cls.plan.head)
 
 
-class Placed(Reading):
+class Placed(Decoding):
     """Writes the way through one header that begins at the byte `at` and may fill up to `end`, if fields are as `known`.
 
     Attributes:
@@ -248,7 +248,7 @@ def maker(part: Placed, i: int) -> Compiled:
     return function(["def make(p):", *lines, "    return h"], names, f"{part.cls.name} at {part.at}")
 
 
-def maker_of_all(parts: list[Reading]) -> Callable[[object], Headers]:
+def maker_of_all(parts: list[Decoding]) -> Callable[[object], Headers]:
     """Return ``make(packet)`` -> all headers of a packet, those not made yet made of their bytes."""
     names: dict[str, object] = {}
     headers = "".join(f"h{i}, " for i in range(len(parts)))

@@ -54,7 +54,7 @@ class AnyHeader:
 
     @classmethod
     def _reset(cls) -> None:
-        """Forget compiled code: bindings or fields have changed."""
+        """Drop compiled code: bindings or fields have changed."""
         raise NotImplementedError
 
     def _items_of(self, field: Field) -> tuple[object, ...]:

@@ -241,7 +241,9 @@ def number_field(under: type[AnyHeader], name: str) -> str:
     return "dport" if name == "port" and name not in under._by_name and "sport" in under._by_name else name
 
 
-def places(header: type[AnyHeader], conditional: bool = False) -> list[tuple[type[AnyHeader], dict[str, int]]]:
+def numeric_bindings(
+    header: type[AnyHeader], conditional: bool = False
+) -> list[tuple[type[AnyHeader], dict[str, int]]]:
     """Return where a header stands, as far as numbers tell: (lower header, {field: number}), {} where it is always.
 
     The number that is sent comes first for each lower header. Numbers that a binding only fills in, while a condition

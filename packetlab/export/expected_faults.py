@@ -16,7 +16,7 @@ from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Count, Expr, Next, Ref, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.plan import Fixed, Open, needs
-from packetlab.packet.offsets import places
+from packetlab.packet.offsets import field_offsets
 from packetlab.packet.packet import Packet
 from packetlab.packet.results import Verdict
 
@@ -43,7 +43,7 @@ class Ground:
     def __init__(self, packet: Packet) -> None:
         self.packet, self.layers = packet, packet.layers
         self.size = len(bytes(packet))
-        found = places(packet)
+        found = field_offsets(packet)
         self.spans = {(span.layer, span.field.name): span for span in found.spans}
         self.order = found.spans
         self.plans = [type(h)._declaration.plan for h in self.layers]
@@ -67,7 +67,7 @@ class Ground:
     def fault(self, i: int, f: str, offset: int, expected: str, got: object) -> Fault:
         return Fault(type(self.layers[i]).__name__, f, offset, expected, str(got))
 
-    def short(self, i: int, f: str, offset: int, expected: str, got: object) -> tuple[Fault, ...]:
+    def truncated_field(self, i: int, f: str, offset: int, expected: str, got: object) -> tuple[Fault, ...]:
         """Return the fault of layer `i` that bytes are missing; none where it is rightly only a part that is there."""
         return () if self.partial[i] else (self.fault(i, f, offset, expected, got),)
 
@@ -93,7 +93,7 @@ class Ground:
                 if span is not None and span.byte_range[1] > limit:
                     if isinstance(step, Fixed):
                         at = span.byte_range[0]
-                        faults += self.short(i, f.name, at, f"{-(-span.bits // 8)} bytes", max(0, limit - at))
+                        faults += self.truncated_field(i, f.name, at, f"{-(-span.bits // 8)} bytes", max(0, limit - at))
                         return ExpectedFaults(tuple(faults))
                     if not (isinstance(step, Open) and f.kind.wire == "open" and step.after is None):
                         return ExpectedFaults(tuple(faults), False)
@@ -102,7 +102,7 @@ class Ground:
                     wanted = bound.size.evaluate(scope)
                     if self.starts[i] + wanted > limit:
                         place = self.starts[i]
-                        faults += self.short(i, bound.field.name, place, f"{wanted} bytes", limit - place)
+                        faults += self.truncated_field(i, bound.field.name, place, f"{wanted} bytes", limit - place)
                         if bound.part == "total":
                             return self.cut_from(i, faults)
             limit = min(limit, self.closed(i, limit))
@@ -111,7 +111,7 @@ class Ground:
                 size, head = plan.payload[0].evaluate(scope), min(self.heads[i], limit)
                 if size >= 0 and head + size > limit:
                     name = plan.payload[1].name if plan.payload[1] else "payload"
-                    faults += self.short(i, name, head, f"{size} bytes of payload", limit - head)
+                    faults += self.truncated_field(i, name, head, f"{size} bytes of payload", limit - head)
                     return self.cut_from(i, faults)
             if plan.trailer:
                 return ExpectedFaults(tuple(faults), False)
@@ -201,7 +201,7 @@ class Ground:
             follows = value == 0 and least != self.heads[i]
             return ExpectedFaults((self.too_small(i, f, value, end, least),), not follows and least == self.heads[i])
         if end > limit:
-            return ExpectedFaults(self.short(i, f.name, start, f"{end - start} bytes", limit - start), False)
+            return ExpectedFaults(self.truncated_field(i, f.name, start, f"{end - start} bytes", limit - start), False)
         return self.moved(i, end)
 
     def total_length(self, i: int, f: Field, value: int, end: int) -> ExpectedFaults:
@@ -214,7 +214,7 @@ class Ground:
             fault = self.too_small(i, f, value, end, least)
             return ExpectedFaults((fault,), plain and (value != 0 or self.grown(i + 1).exact or limit == self.ends[i]))
         if end > limit:
-            return ExpectedFaults(self.short(i, f.name, start, f"{end - start} bytes", limit - start), plain)
+            return ExpectedFaults(self.truncated_field(i, f.name, start, f"{end - start} bytes", limit - start), plain)
         if end < head and self.flexible(i):
             return ANYTHING
         if end < head:
@@ -234,7 +234,7 @@ class Ground:
             return self.grown(i + 1) if limit > self.ends[i] else NOTHING
         if head + size > limit:
             name = f.name if f is not None else "payload"
-            return ExpectedFaults(self.short(i, name, head, f"{size} bytes of payload", limit - head))
+            return ExpectedFaults(self.truncated_field(i, name, head, f"{size} bytes of payload", limit - head))
         end = head + size
         return self.squeezed(i + 1, end) if end < self.ends[i] else self.grown(i + 1)
 
@@ -246,8 +246,8 @@ class Ground:
         at = span.byte_range[0]
         if at + size <= limit:
             return ANYTHING
-        last = type(self.layers[i])._declaration.before[-1] is f
-        return ExpectedFaults(self.short(i, f.name, at, f"{size} bytes", limit - at), last and not self.tails[i])
+        plain = type(self.layers[i])._declaration.before[-1] is f and not self.tails[i]
+        return ExpectedFaults(self.truncated_field(i, f.name, at, f"{size} bytes", limit - at), plain)
 
     def item_count(self, i: int, f: Field, count: int) -> ExpectedFaults:
         items = self.layers[i]._items_of(f)

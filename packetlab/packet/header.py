@@ -232,7 +232,7 @@ class HeaderType(type):
         super().__setattr__(word, value)
         if renamed:
             cls._declaration.name = cls.__name__
-            compiler.forget(cast("type[AnyHeader]", cls))  # the compiled code names the class in its errors
+            compiler.reset(cast("type[AnyHeader]", cls))  # the compiled code names the class in its errors
 
     def __init__(
         cls,
@@ -301,8 +301,8 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
 
     @classmethod
     def _reset(cls) -> None:
-        """Forget compiled code: bindings or fields have changed."""
-        compiler.forget(cls)
+        """Drop compiled code: bindings or fields have changed."""
+        compiler.reset(cls)
 
     @classmethod
     def _field(cls, name: str) -> Field:

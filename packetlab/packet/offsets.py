@@ -35,7 +35,7 @@ class Span(NamedTuple):
         return self.bit % 8 == 0 and self.bits % 8 == 0
 
 
-class Places(NamedTuple):
+class FieldOffsets(NamedTuple):
     """Where the parts of a packet stand. Pairs are (first byte, the one after the last).
 
     Attributes:
@@ -49,7 +49,7 @@ class Places(NamedTuple):
     trailers: dict[int, tuple[int, int]]
 
 
-def places(packet: Packet) -> Places:
+def field_offsets(packet: Packet) -> FieldOffsets:
     """Return where each field, each layer, the payload and the trailers of a packet stand in its bytes."""
     bodies = packet._build()[0]
     start, end = 0, len(bytes(packet))
@@ -72,7 +72,7 @@ def places(packet: Packet) -> Places:
         spans += [span._replace(bit=span.bit + (end - size) * 8) for span in after]
         end -= size
         start = end - above
-    return Places(tuple(sorted(spans, key=lambda span: span.bit)), tuple(layers), (start, end), trailers)
+    return FieldOffsets(tuple(sorted(spans, key=lambda span: span.bit)), tuple(layers), (start, end), trailers)
 
 
 def field_spans(item: Header, bit: int) -> list[Span]:

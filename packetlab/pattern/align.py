@@ -12,6 +12,7 @@ import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 from math import inf
 
 FITS, LEFT_TO_US, LATE, LEFT_OUT, OTHER = 0, 1, 4_000_000, 5_000_000, 9_000_000
@@ -22,7 +23,7 @@ MOST = 200_000  # readings looked at, then the first that comes to an end is tak
 
 
 class How(Enum):
-    """How a packet goes with an expectation."""
+    """How well a packet fits an expectation."""
 
     FITS = "fits"
     LATE = "came at another time"
@@ -42,7 +43,7 @@ class Member:
 
 Block = Sequence[Member]  # in any order among themselves; most blocks have one member
 
-Judge = Callable[[Member, int], How | None]
+Comparison = Callable[[Member, int], How | None]
 
 
 @dataclass
@@ -69,12 +70,12 @@ Move = tuple[Member | None, int, How | None]  # (whose, packet, how); whose None
 
 
 def align(
-    blocks: Sequence[Block], count: int, judge: Judge, allowed: Callable[[int], bool], lenient: bool
+    blocks: Sequence[Block], count: int, compare: Comparison, allowed: Callable[[int], bool], lenient: bool
 ) -> Alignment:
     """Read `count` packets as what `blocks` tell.
 
     Args:
-        judge: how a packet goes with a member; None: not at all. allowed: packets that may come as well, always.
+        compare: how a packet fits a member; None: not at all. allowed: packets that may come as well, always.
         lenient: whether a missing packet costs next to nothing, since nobody will complain.
     """
     first: State = (0, 0, _nothing(blocks, 0))
@@ -82,13 +83,7 @@ def align(
     before: dict[State, tuple[State, Move]] = {}
     queue: list[tuple[float, int, int, int, State]] = [(0, 0, 0, 0, first)]
     order, done, missing_cost = 0, set[State](), LEFT_TO_US if lenient else LEFT_OUT
-    known: dict[tuple[int, int], How | None] = {}
-
-    def judged(member: Member, packet: int) -> How | None:
-        key = id(member), packet
-        if key not in known:
-            known[key] = judge(member, packet)
-        return known[key]
+    compare = cache(compare)
 
     while queue:
         _, _, _, _, state = heapq.heappop(queue)
@@ -103,7 +98,7 @@ def align(
         if place < len(blocks):
             block = blocks[place]
             ways = [
-                (i, m, judged(m, packet)) for i, m in enumerate(block if packet < count else ()) if have[i] < m.most
+                (i, m, compare(m, packet)) for i, m in enumerate(block if packet < count else ()) if have[i] < m.most
             ]
             fits = any(how is How.FITS for _, _, how in ways)
             others = False

@@ -143,7 +143,7 @@ def _from_port(reply: Packet, wanted: type[AnyHeader]) -> str:
     if top is None or sport is None or not reply.payload:
         return ""
     said = f"; its {len(reply.payload)} bytes came from port {sport}"
-    if any(lower is type(top) and numbers == {"dport": sport} for lower, numbers in registry.places(wanted, True)):
+    if (type(top), {"dport": sport}) in registry.numeric_bindings(wanted, True):
         return f'{said}, and {wanted.__name__} is bound to dport alone: when={{"port": {sport}}} takes either'
     return said
 

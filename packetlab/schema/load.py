@@ -13,7 +13,7 @@ from contextlib import suppress
 from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING, Annotated, Any
 
-from packetlab.codec.decode import Reading
+from packetlab.codec.decode import Decoding
 from packetlab.codec.encode import Packing
 from packetlab.codec.readback import prove
 from packetlab.declare import registry
@@ -362,7 +362,7 @@ class _Maker:
         for cls in self.touched:
             Packing(cls._declaration).compile()
             Packing(cls._declaration, fill=True).compile()
-            Reading(cls._declaration).compile()
+            Decoding(cls._declaration).compile()
         for cls in self.made.values():
             prove(cls)
 

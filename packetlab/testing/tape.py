@@ -217,7 +217,7 @@ class Tape:
         seen = [*seen]
         packets = [self.packet(each) for each in seen]
 
-        def judge(member: Member, i: int) -> How | None:
+        def compare(member: Member, i: int) -> How | None:
             if isinstance(member, Send):
                 return How.FITS if seen[i].sent == member.number else None
             if seen[i].sent is not None or not isinstance(member, Expected):
@@ -234,7 +234,7 @@ class Tape:
 
         wanted = self.blocks if blocks is None else blocks
         awaited = [block for block in wanted if not isinstance(block[0], Quiet)]
-        reading = align(awaited, len(seen), judge, free, self.allow_missing)
+        reading = align(awaited, len(seen), compare, free, self.allow_missing)
         self._known = state, seen, reading
         return seen, reading
 

@@ -17,7 +17,7 @@ from packetlab.declare.fields import Field
 from packetlab.declare.kinds import bytes_text
 from packetlab.escaping import safe
 from packetlab.packet.explain import unbuildable
-from packetlab.packet.offsets import Places, Span, places
+from packetlab.packet.offsets import FieldOffsets, Span, field_offsets
 from packetlab.packet.packet import Header, Packet
 from packetlab.packet.results import Verdict
 from packetlab.packet.text import Text, value_text
@@ -36,7 +36,7 @@ def packet_html(packet: Packet) -> str:
     """Return a packet as HTML; one that cannot be built, such as a prototype, as the text of what it was given."""
     if unbuildable(packet) is not None:
         return pre(map(safe, str(packet.show()).split("\n")))
-    where = places(packet)
+    where = field_offsets(packet)
     verdicts = iter(packet.verdicts().items())
     parts = [_summary(packet)]
     faults = packet.faults
@@ -153,7 +153,7 @@ def bit_text(data: bytes, span: Span) -> str:
 
     >>> from packetlab import IPv4, Packet
     >>> packet = IPv4(ttl=3) / b""
-    >>> bit_text(bytes(packet), places(packet).spans[1])
+    >>> bit_text(bytes(packet), field_offsets(packet).spans[1])
     '.... 0101'
     """
     first, stop = span.byte_range
@@ -166,7 +166,7 @@ def bit_text(data: bytes, span: Span) -> str:
 # Bytes --------------------------------------------------------------------------------------------------------
 
 
-def owners(packet: Packet, where: Places) -> list[tuple[int, tuple[int, ...]]]:
+def owners(packet: Packet, where: FieldOffsets) -> list[tuple[int, tuple[int, ...]]]:
     """Return for each byte its layer (-1 payload, -2 trailer) and the numbers of the spans that touch it."""
     size = len(packet)
     layers, touching = [-1] * size, [()] * size
@@ -178,7 +178,7 @@ def owners(packet: Packet, where: Places) -> list[tuple[int, tuple[int, ...]]]:
     return list(zip(layers, touching, strict=True))
 
 
-def hex_lines(packet: Packet, where: Places) -> list[str]:
+def hex_lines(packet: Packet, where: FieldOffsets) -> list[str]:
     """Return the bytes as lines of HTML, sixteen a line, in the colours of their layers."""
     data = bytes(packet)
     owned = owners(packet, where)
@@ -199,7 +199,7 @@ def hex_lines(packet: Packet, where: Places) -> list[str]:
     return lines
 
 
-def _run(packet: Packet, where: Places, layer: int, touching: tuple[int, ...], text: str) -> str:
+def _run(packet: Packet, where: FieldOffsets, layer: int, touching: tuple[int, ...], text: str) -> str:
     if layer < 0:
         return f'<span title="{"payload" if layer == -1 else "trailer"}">{text}</span>'
     header = packet.layers[layer]
@@ -209,7 +209,7 @@ def _run(packet: Packet, where: Places, layer: int, touching: tuple[int, ...], t
     return f'<span class="{classes}" style="background:{tint(layer)}" title="{safe(names[:TITLE])}">{text}</span>'
 
 
-def bit_lines(packet: Packet, where: Places) -> list[str]:
+def bit_lines(packet: Packet, where: FieldOffsets) -> list[str]:
     """Return the bytes that several fields share as lines of HTML: offset, bits, names."""
     lines: list[str] = []
     folded = fold(len(packet.layers))
@@ -228,7 +228,7 @@ def bit_lines(packet: Packet, where: Places) -> list[str]:
     return lines
 
 
-def bit_rows(packet: Packet, where: Places) -> Iterator[tuple[str, str, list[tuple[Span, str]]]]:
+def bit_rows(packet: Packet, where: FieldOffsets) -> Iterator[tuple[str, str, list[tuple[Span, str]]]]:
     """Yield of each group of fields that share bytes: offsets, header, and the fields with their bits."""
     data = bytes(packet)
     for group in shared(where):
@@ -245,13 +245,13 @@ def bit_rows(packet: Packet, where: Places) -> Iterator[tuple[str, str, list[tup
 def dump(packet: Packet) -> Text:
     """Return the bytes of a packet as text, and the bits of those that several fields share."""
     lines = [hexdump(bytes(packet))]
-    for place, owner, cells in bit_rows(packet, places(packet)):
+    for place, owner, cells in bit_rows(packet, field_offsets(packet)):
         bits = " ".join(text for _, text in cells)
         lines.append(f"{place:>8}  {bits:<24}  {owner}: {' | '.join(span.field.name for span, _ in cells)}")
     return Text("\n".join(lines))
 
 
-def shared(where: Places) -> list[list[Span]]:
+def shared(where: FieldOffsets) -> list[list[Span]]:
     """Return the groups of fields that share bytes."""
     groups: list[list[Span]] = []
     for span in where.spans:
@@ -286,7 +286,7 @@ def packet_rich(packet: Packet) -> Any:
             text.append(line + "\n", "red")
         else:
             text.append(line + "\n", "red" if WRONG.search(line) else "")
-    data, where = bytes(packet), places(packet)
+    data, where = bytes(packet), field_offsets(packet)
     owned = [layer for layer, _ in owners(packet, where)]
     for at in range(0, min(len(data), MOST), 16):
         row = range(at, min(at + 16, len(data)))

@@ -109,8 +109,8 @@ def test_without_a_compiler_no_loop_is_written(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_query_made_again_is_written_once_and_anew_after_a_binding(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[Any] = []
-    write = scan_engines.rows_trace
-    monkeypatch.setattr(scan_engines, "rows_trace", lambda *request: written.append(request) or write(*request))
+    write = scan_engines.row_scan
+    monkeypatch.setattr(scan_engines, "row_scan", lambda *request: written.append(request) or write(*request))
     with bindings():
         capture = Capture.of([Frame(bytes(Ether(type=0x88B5)) + bytes(UDP(dport=9)))])
         for _ in range(3):
@@ -389,5 +389,5 @@ def test_loops_are_made_of_numbers_and_arrays_alone() -> None:
     assert (
         "import" not in source
         and "__" not in source
-        and source.startswith("def trace(count, data, starts, sizes, missing, unfit, ")
+        and source.startswith("def scan(count, data, starts, sizes, missing, unfit, ")
     )

@@ -64,7 +64,7 @@ def test_spaces_that_come_to_be_meanwhile_disturb_no_declaration_and_no_question
 
             registry.bind(Derived, Lower, {"kind": 2, "number": 3})
             assert registry.bindings_of(Upper) == [(Lower, {"kind": (1,)}, {})]
-            assert registry.places(Upper) == [(Lower, {"kind": 1})]
+            assert registry.numeric_bindings(Upper) == [(Lower, {"kind": 1})]
             registry.unregister(Upper)
             assert registry.bindings_of(Upper) == []
     finally:

@@ -215,5 +215,5 @@ def bytes_of(cls: type[Header]) -> st.SearchStrategy[bytes]:
 
 def stacked() -> list[tuple[type[Header], type[Header]]]:
     """Return every (lower, upper) that stand on each other by number or always."""
-    pairs = [(lower, upper) for upper in ALL for lower, _ in registry.places(upper) if lower in ALL]
+    pairs = [(lower, upper) for upper in ALL for lower, _ in registry.numeric_bindings(upper) if lower in ALL]
     return list(dict.fromkeys(pairs))

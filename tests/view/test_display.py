@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 
 import packetlab as pl
 from packetlab.declare.kinds import Int
-from packetlab.packet.offsets import places
+from packetlab.packet.offsets import field_offsets
 from packetlab.view import display
 from packetlab.view.display import text_of
 from packetlab.view.packets import bit_text
@@ -120,7 +120,7 @@ def test_a_packet_says_every_field_its_bytes_its_bits_and_its_state() -> None:
 
 def test_a_row_and_its_bytes_and_bits_share_a_class_by_which_they_light_up() -> None:
     html = html_of(TCP)
-    number = next(i for i, span in enumerate(places(TCP).spans) if span.field.name == "data_offset")
+    number = next(i for i, span in enumerate(field_offsets(TCP).spans) if span.field.name == "data_offset")
     users = [tag for tag, name, value in read(html).attributes if name == "class" and f"f{number}" in value.split()]
     assert users.count("tr") == 1
     assert users.count("span") == 4  # hexadecimal, text, bits, and the name beside the bits
@@ -207,7 +207,7 @@ def _raw_bits(packet: pl.Packet, span: Any) -> int:
 def test_the_bits_of_each_field_are_where_it_is_said_to_stand(path: Any) -> None:
     for frame in pl.Capture(path, strict=False)[:60]:
         packet = frame.packet()
-        where = places(packet)
+        where = field_offsets(packet)
         start, end = where.payload
         assert bytes(packet)[start:end] == packet.payload
         filled = sum(span.bits for span in where.spans) // 8 + end - start
@@ -243,7 +243,7 @@ def test_any_values_are_found_where_they_are_said_to_stand(a: int, b: int, more:
     packet = (
         Odd(a=a, b=b, has_more=more, more=0x123456, check=check) / data if more else Odd(a=a, b=b, check=check) / data
     )
-    found = {span.field.name: _raw_bits(packet, span) for span in places(packet).spans}
+    found = {span.field.name: _raw_bits(packet, span) for span in field_offsets(packet).spans}
     swapped = int.from_bytes(check.to_bytes(2, "little"), "big")
     expected = {"a": a, "b": b, "has_more": int(more), "check": swapped} | ({"more": 0x123456} if more else {})
     assert found == expected
@@ -251,7 +251,7 @@ def test_any_values_are_found_where_they_are_said_to_stand(a: int, b: int, more:
 
 def test_bits_of_a_field_with_the_others_as_dots() -> None:
     packet = Odd(a=5, b=1) / b""
-    a, b = places(packet).spans[:2]
+    a, b = field_offsets(packet).spans[:2]
     assert bit_text(bytes(packet), a) == "101. .... .... ...."[:9]
     assert bit_text(bytes(packet), b) == "...0 0000 0000 0001"
 

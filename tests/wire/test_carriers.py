@@ -33,7 +33,7 @@ from packetlab import (
 )  # fmt: skip
 from packetlab.bulk.columns import column
 from packetlab.bulk.scan_loop import loop_source
-from packetlab.bulk.scan_rows import rows_trace
+from packetlab.bulk.scan_rows import row_scan
 from packetlab.protocols.linktypes import FIRST
 from tests.view.cells import cell
 
@@ -231,9 +231,9 @@ def test_compiled_loops_find_what_arrays_do(linktype: int) -> None:
     found = []
     names = {"int64": int}
     exec(loop_source(FIRST[linktype], request), names)
-    for trace in (rows_trace(FIRST[linktype], request), lambda *rest: names["trace"](len(frames), *rest)):  # type: ignore[operator]
+    for scan in (row_scan(FIRST[linktype], request), lambda *rest: names["scan"](len(frames), *rest)):  # type: ignore[operator]
         missing, unfit = np.zeros(len(frames), bool), np.zeros(len(frames), bool)
         arrays = [array for _ in request for array in (np.zeros(len(frames), np.int64), np.zeros(len(frames), bool))]
-        trace(data, starts, sizes, missing, unfit, *arrays)
+        scan(data, starts, sizes, missing, unfit, *arrays)
         found.append([unfit.tolist(), *(array.tolist() for array in arrays)])
     assert found[0] == found[1]

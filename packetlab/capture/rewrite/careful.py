@@ -17,7 +17,7 @@ from packetlab.declare.expressions import NamedExpr
 from packetlab.declare.fields import Field
 from packetlab.declare.plan import Listed
 from packetlab.packet.explain import Derivation, all_here, checked
-from packetlab.packet.offsets import Span, field_spans, places
+from packetlab.packet.offsets import Span, field_offsets, field_spans
 from packetlab.packet.packet import Header, Packet
 from packetlab.packet.results import Verdict
 from packetlab.protocols.dissect import dissect
@@ -55,7 +55,7 @@ class _Frame:
 
     def layers(self, left: Counter[str]) -> list[_Layer]:
         """Return its headers; count what was lost in them."""
-        packet, where = self.packet, places(self.packet)
+        packet, where = self.packet, field_offsets(self.packet)
         spans: dict[int, list[Span]] = {}
         for span in where.spans:
             spans.setdefault(span.layer, []).append(span)

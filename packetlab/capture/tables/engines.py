@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from packetlab.bulk.queries import Query, can_scan
 from packetlab.bulk.scan_loop import loop_source
-from packetlab.bulk.scan_rows import rows_trace
+from packetlab.bulk.scan_rows import row_scan
 from packetlab.capture import loops
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.tables.columns import frame_column
@@ -78,7 +78,7 @@ class ScanEngines:
                     loops.compiled(loops.RECORDS)  # so that the way from frame to frame is quick too
                     scan = _by_loop(loops.compiled(source))
                 else:
-                    scan = _written(rows_trace, first, self.queries)
+                    scan = _written(row_scan, first, self.queries)
             self._by_type[linktype] = scan
         return self._by_type[linktype]
 

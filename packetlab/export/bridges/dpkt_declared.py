@@ -170,7 +170,7 @@ def _make(header: Any) -> type[Foreign]:  # noqa: C901  methods of one class
     order, hdr, shared = fixed_part(header)
     described = {name for name, _, _ in hdr} - set(shared) | {n for parts in shared.values() for n, _ in parts}
 
-    class Declared(dpkt.Packet):  # type: ignore[misc]
+    class DeclaredForDpkt(dpkt.Packet):  # type: ignore[misc]
         __hdr__ = tuple(hdr)
         __byte_order__ = order
         __bit_fields__ = {name: tuple(parts) for name, parts in shared.items()}
@@ -256,17 +256,17 @@ def _make(header: Any) -> type[Foreign]:  # noqa: C901  methods of one class
         def __len__(self) -> int:
             return len(bytes(self))
 
-    Declared.__name__ = Declared.__qualname__ = header.__name__
-    Declared.__doc__ = printable(own_doc(header), "\n")
-    Declared.__module__ = __name__
-    return Declared
+    DeclaredForDpkt.__name__ = DeclaredForDpkt.__qualname__ = header.__name__
+    DeclaredForDpkt.__doc__ = printable(own_doc(header), "\n")
+    DeclaredForDpkt.__module__ = __name__
+    return DeclaredForDpkt
 
 
 def _bind(header: type[AnyHeader], made: object) -> None:
     from dpkt.ethernet import Ethernet
     from dpkt.ip import IP
 
-    for below, numbers in registry.places(header):
+    for below, numbers in registry.numeric_bindings(header):
         if below.__name__ == "Ether" and set(numbers) == {"type"}:
             _while_declared(Ethernet._typesw, header, made, below, numbers)
             Ethernet._typesw_rev[made] = numbers["type"]
@@ -285,7 +285,7 @@ def _while_declared(
     own = _before.setdefault((id(table), number), table.get(number))
 
     def read(data: bytes) -> Foreign:
-        if (below, numbers) in registry.places(header):
+        if (below, numbers) in registry.numeric_bindings(header):
             return made(data)
         if own is None:
             raise KeyError(number)  # bytes, to dpkt

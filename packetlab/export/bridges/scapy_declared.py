@@ -179,7 +179,7 @@ def _make(header: type[AnyHeader]) -> type[Foreign]:
     prove_once(header)
     shared = {f for unit in header._declaration.plan.units if len(unit.fields) > 1 for f in unit.fields}
 
-    class Declared(Packet):  # type: ignore[misc]
+    class DeclaredForScapy(Packet):  # type: ignore[misc]
         __slots__ = ["_cut", "_read"]  # what dissecting found: see do_dissect
         declared_header = header
         bound_under: list[type[Foreign]] = []
@@ -252,10 +252,10 @@ def _make(header: type[AnyHeader]) -> type[Foreign]:
             above = self._read[2]
             return following(header, above) if above is not None else super().guess_payload_class(payload)
 
-    Declared.__name__ = Declared.__qualname__ = header.__name__
-    Declared.__doc__ = printable(own_doc(header), "\n")
-    Declared.__module__ = __name__
-    return Declared
+    DeclaredForScapy.__name__ = DeclaredForScapy.__qualname__ = header.__name__
+    DeclaredForScapy.__doc__ = printable(own_doc(header), "\n")
+    DeclaredForScapy.__module__ = __name__
+    return DeclaredForScapy
 
 
 # Bindings ------------------------------------------------------------------------------------------------------
@@ -276,7 +276,7 @@ def _bind(header: type[AnyHeader], made: type[Foreign]) -> None:
     from scapy.packet import bind_top_down
 
     first: dict[type[Foreign], list[dict[str, int]]] = {}  # the numbers of each, the one that is sent at the front
-    for lower, numbers in registry.places(header, conditional=True):
+    for lower, numbers in registry.numeric_bindings(header, conditional=True):
         theirs = native(lower)
         values = {selector(theirs, name): number for name, number in numbers.items()} if theirs is not None else {}
         if theirs is not None and "" not in values:
@@ -285,7 +285,7 @@ def _bind(header: type[AnyHeader], made: type[Foreign]) -> None:
         bind_top_down(theirs, made, **numbered[0])
     if header.__name__ in COUNTERPARTS:
         return
-    certain = [] if is_own(header) else registry.places(header)
+    certain = [] if is_own(header) else registry.numeric_bindings(header)
     made.bound_under = []
     for lower, _, _ in registry.bindings_of(header):
         theirs = native(lower)
@@ -321,7 +321,7 @@ def _standing(made: type[Foreign], below: Foreign, data: bytes) -> Any:
     if above is not None and (found is None or found.declared_header is not above):
         found = None
     if found is not None and above is not None and not is_own(above):
-        if any(on is lower and n for on, n in registry.places(above)):
+        if any(on is lower and n for on, n in registry.numeric_bindings(above)):
             return found
     own = _without_declared(below, data)
     return found if found is not None and own is below.default_payload_class(data) else own

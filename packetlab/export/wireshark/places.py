@@ -101,7 +101,7 @@ def tables(header: type[AnyHeader], field: str) -> tuple[str, ...]:
     return found or (TABLES[header.__name__.lower() + ".port"] if field in PORTS.get(header.__name__, {}) else ())
 
 
-def places(header: type[AnyHeader]) -> tuple[list[TableEntry], list[str]]:
+def table_entries(header: type[AnyHeader]) -> tuple[list[TableEntry], list[str]]:
     """Return where a header stands under Wireshark's own, and in words which of its bindings cannot be said there."""
     found, left = [], []
     for lower, when, _ in registry.bindings_of(header):

@@ -138,7 +138,7 @@ function Reader:fault(field, at, expected, got)
   self.ctx.faults[#self.ctx.faults + 1] = {where = where, at = at, expected = expected, got = got}
 end
 
-function Reader:short(field, at, expected, got, what)
+function Reader:truncated_field(field, at, expected, got, what)
   if self.ctx.partial then
     self.ctx.cut = true
     return
@@ -155,7 +155,7 @@ function Reader:limit() return self.stop or self.limit_of_layer end
 function Reader:fixed(f)  -- false where the bytes end before
   if f.bits > self:limit() * 8 - self.bit then
     local at = floor(self.bit / 8)
-    self:short(f.name, at, math.ceil(f.bits / 8), math.max(0, self:limit() - at))
+    self:truncated_field(f.name, at, math.ceil(f.bits / 8), math.max(0, self:limit() - at))
     while self.bit % 8 ~= 0 do  -- bits of a byte whose other half is missing are given back
       local last = table.remove(self.entries)
       self.s.v[last.f.name], self.known[last.f.name] = nil, nil
@@ -199,10 +199,10 @@ function Reader:varying(f)
     size = f.pad and (self.start - pos) % f.pad or f.size(self.s)
     if size < 0 then
       self:fault(f.name, pos, "a size of 0 or more", int(size))
-      size, self.sound = 0, false
+      size, self.trusted = 0, false
     elseif size > limit - pos then
-      self:short(f.name, pos, size, limit - pos)
-      size, self.sound = limit - pos, false
+      self:truncated_field(f.name, pos, size, limit - pos)
+      size, self.trusted = limit - pos, false
     end
   elseif not f.count and self.stop and f == h.before[#h.before] then
     size = limit - pos
@@ -254,10 +254,10 @@ function Reader:bounds(f)
         local wrong = as_number(self.s.v[said.field])
         self:fault(said.field, self.start, "a size of " .. int(least - self.start) .. " bytes or more",
           decimal(self.h.by_name[said.field], self.s.v[said.field]) .. " (" .. int(after - self.start) .. " bytes)")
-        self.sound = self.sound and wrong == 0  -- a length of 0 is what a sender leaves out: all there is counts
+        self.trusted = self.trusted and wrong == 0  -- a length of 0 is what a sender leaves out: all there is counts
         after = which == "total" and self.limit_of_layer or math.max(pos, math.min(least, self.limit_of_layer))
       elseif after > self.limit_of_layer then
-        self:short(said.field, self.start, after - self.start, self.limit_of_layer - self.start)
+        self:truncated_field(said.field, self.start, after - self.start, self.limit_of_layer - self.start)
         if which == "total" then self.ctx.partial = true end
         after = self.limit_of_layer
       end
@@ -271,7 +271,7 @@ function Reader:end_of_payload(pos)
   if self.total then
     if self.total >= pos then return self.total end
     self:fault(h.total.field, self.start, "a size of " .. int(pos - self.start) .. " bytes or more", int(self.total - self.start))
-    self.sound = false
+    self.trusted = false
     return limit
   end
   if h.payload then
@@ -279,19 +279,19 @@ function Reader:end_of_payload(pos)
     if size < 0 then
       if field then
         self:fault(field, self.start, "a payload of 0 bytes or more", int(size))
-        self.sound = false
+        self.trusted = false
       end
       return math.max(pos, limit - h.tail)
     end
     if pos + size > limit then
-      self:short(field or "payload", pos, size, limit - pos, "bytes of payload")
+      self:truncated_field(field or "payload", pos, size, limit - pos, "bytes of payload")
       self.ctx.partial = true
       return limit
     end
     return pos + size
   end
   if h.tail > 0 and limit - h.tail < pos then
-    self:short("", pos, h.tail, limit - pos, "bytes after the payload")
+    self:truncated_field("", pos, h.tail, limit - pos, "bytes after the payload")
     return limit
   end
   return limit - h.tail
@@ -304,7 +304,7 @@ function Reader:trailer(at)
     if f.pad then
       local size = (self.start - pos) % f.pad
       if pos + size > self.limit_of_layer then
-        self:short(f.name, pos, size, self.limit_of_layer - pos)
+        self:truncated_field(f.name, pos, size, self.limit_of_layer - pos)
         size = self.limit_of_layer - pos
       end
       self.s.v[f.name], self.s.len[f.name] = true, size
@@ -337,7 +337,7 @@ end
 read = function(h, tvb, start, limit, ctx)
   local s = setmetatable({v = {}, len = {}, items = {}, tvb = tvb, limit = limit, pos = 0, payload_end = limit}, Scope)
   local r = setmetatable({h = h, tvb = tvb, start = start, limit_of_layer = limit, ctx = ctx, s = s, bit = start * 8,
-    sound = true, known = {}, entries = {}}, Reader)
+    trusted = true, known = {}, entries = {}}, Reader)
   for _, f in ipairs(h.before) do
     if not r:field(f) then
       r.cut, r.pos, r.payload_end = true, floor(r.bit / 8), limit
@@ -351,13 +351,13 @@ read = function(h, tvb, start, limit, ctx)
   if r.stop and r.pos ~= r.stop then
     -- Bytes inside the header by its own word that no field takes: left to the payload, unread.
     r:fault(h.before[#h.before].name, r.pos, "a header of " .. int(r.pos - start) .. " bytes", int(r.stop - start))
-    r.sound = false
+    r.trusted = false
   end
   r.payload_end = r:end_of_payload(r.pos)
   s.pos, s.payload_end, s.self_size = r.pos, r.payload_end, r.pos - start
   r.cut = r:trailer(r.payload_end)
   r.outer = math.max(floor(r.bit / 8), r.payload_end)
-  if r.sound then r.upper = r:following(r.pos, r.payload_end) end
+  if r.trusted then r.upper = r:following(r.pos, r.payload_end) end
   for _, short in ipairs(h.short) do
     if short(s) then ctx.partial = true end
   end

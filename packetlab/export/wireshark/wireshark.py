@@ -33,8 +33,8 @@ from packetlab.export.wireshark.places import (
     TABLES,
     TableEntry,
     is_known,
-    places,
     refs,
+    table_entries,
 )
 from packetlab.export.wireshark.rules import condition, is_wide, number
 from packetlab.packet.header import own_doc
@@ -277,7 +277,7 @@ class _Script:
         by_table: dict[str, list[TableEntry]] = {}
         guesses: list[TableEntry] = []
         for header in self.headers:
-            found, left = places(header)
+            found, left = table_entries(header)
             self.left += left
             for place in found:
                 (guesses if place.number is None else by_table.setdefault(place.table, [])).append(place)

@@ -241,13 +241,11 @@ def number_field(under: type[AnyHeader], name: str) -> str:
     return "dport" if name == "port" and name not in under._by_name and "sport" in under._by_name else name
 
 
-def numeric_bindings(
-    header: type[AnyHeader], conditional: bool = False
-) -> list[tuple[type[AnyHeader], dict[str, int]]]:
+def numeric_bindings(header: type[AnyHeader], filled: bool = False) -> list[tuple[type[AnyHeader], dict[str, int]]]:
     """Return where a header stands, as far as numbers tell: (lower header, {field: number}), {} where it is always.
 
     The number that is sent comes first for each lower header. Numbers that a binding only fills in, while a condition
-    says where the header stands, tell nothing of what is read: they are there with `conditional` alone.
+    says where the header stands, tell nothing of what is read: they are there with `filled` alone.
     """
     found: list[tuple[type[AnyHeader], dict[str, int]]] = []
     for lower in declared():
@@ -259,7 +257,7 @@ def numeric_bindings(
         for condition, sets, upper in conditions(lower):
             fixed = {name: value.number for name, value in sets.items() if isinstance(value, Const)}
             exact = str(condition) == str(expression(fixed or 1))
-            if upper is header and len(fixed) == len(sets) and (exact or (conditional and fixed)):
+            if upper is header and len(fixed) == len(sets) and (exact or (filled and fixed)):
                 found.append((lower, fixed))
     return found
 

@@ -276,7 +276,7 @@ def _bind(header: type[AnyHeader], made: type[Foreign]) -> None:
     from scapy.packet import bind_top_down
 
     first: dict[type[Foreign], list[dict[str, int]]] = {}  # the numbers of each, the one that is sent at the front
-    for lower, numbers in registry.numeric_bindings(header, conditional=True):
+    for lower, numbers in registry.numeric_bindings(header, filled=True):
         theirs = native(lower)
         values = {selector(theirs, name): number for name, number in numbers.items()} if theirs is not None else {}
         if theirs is not None and "" not in values:

@@ -8,6 +8,7 @@ over rows, and so is all where the loop is not worth it. The state on the way is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -33,8 +34,18 @@ if TYPE_CHECKING:
 VERSIONS: dict[type[AnyHeader], int] = {IPv4: 4, IPv6: 6}
 USUAL = (Ether, VLAN, ARP, IPv4, IPv6, ICMP, ICMPv6, UDP, TCP)
 """What nearly all frames are made of; numba would take minutes for all headers that packetlab knows."""
-NOTES = {"sums": 11, "4": 4, "16": 4, "6": 4, "networks": 4, "ports": 2}
-"""What is put down -> numbers of each, in the order in which the loop takes arrays of them."""
+NOTES = {
+    "sums": (
+        "row", "sum", "begin", "stop if how & WHOLE else inner", "source", "target", "width if how & PSEUDO else 0",
+        "number", "1 if how & OPTIONAL else 0", "1 if whole else 0", "around",
+    ),
+    "4": ("row", "at", "role", "head"),
+    "16": ("row", "at", "role", "head"),
+    "6": ("row", "at", "role", "head"),
+    "networks": ("row", "begin", "version", "head"),
+    "ports": ("at", "head"),
+}  # fmt: skip
+"""What is put down -> source for each number of it (see `found`), in the order in which the loop takes arrays of them."""
 ROOM = 2  # notes of a kind that a header has at most
 WHOLE, PSEUDO, OPTIONAL = 1, 2, 4  # what a checksum is of: the payload too, a pseudo-header; 0 says that there is none
 HEADERS = 6  # headers that a frame has on average, more than any do
@@ -57,7 +68,7 @@ class Loops:
         if not source:
             return {}, rows
         most = HEADERS * len(rows)
-        sizes = [ROOM * most * width for width in NOTES.values()]
+        sizes = [ROOM * most * len(values) for values in NOTES.values()]
         room = self.room if len(batch.interfaces) == 1 else None
         arrays = [
             room(name, size, np.int64) if room is not None else np.empty(size, np.int64)
@@ -67,8 +78,8 @@ class Loops:
         starts, data = np.ascontiguousarray(batch.starts), np.ascontiguousarray(batch.data)
         loops.compiled(source)(len(rows), data, rows, starts, ends, missing, unfit, most, base, *arrays, counts)
         notes = {
-            name: list(array.reshape(width, -1)[:, :count])
-            for (name, width), array, count in zip(NOTES.items(), arrays, counts.tolist(), strict=True) if count
+            name: list(array.reshape(len(values), -1)[:, :count])
+            for (name, values), array, count in zip(NOTES.items(), arrays, counts.tolist(), strict=True) if count
         }  # fmt: skip
         return notes, rows[unfit[rows]]
 
@@ -93,9 +104,9 @@ def usual() -> list[type[AnyHeader]]:
     return [*USUAL, *own]
 
 
-HEAD = """\
-def locate(count, data, rows, starts, ends, missing, unfit, most, base, sums, ips4, ips6, macs, networks, ports, counts):
-    n_headers = n_sums = n_ips4 = n_ips6 = n_macs = n_networks = n_ports = int64(0)
+LOOP = """\
+def locate(count, data, rows, starts, ends, missing, unfit, most, base, {arrays}, counts):
+    n_headers = {counts} = int64(0)
     for i in range(count):
         row = int64(rows[i])
         begin = int64(starts[row])
@@ -106,8 +117,7 @@ def locate(count, data, rows, starts, ends, missing, unfit, most, base, sums, ip
         depth = width = reach = hops = int64(0)
         first = True
         framed = False
-        b_sums, b_ips4, b_ips6, b_macs = n_sums, n_ips4, n_ips6, n_macs
-        b_networks, b_ports = n_networks, n_ports
+        {before} = {counts_of}
         now = int64(FIRST)
         while now > 0:
             hops += 1
@@ -119,57 +129,28 @@ def locate(count, data, rows, starts, ends, missing, unfit, most, base, sums, ip
             number = how = size = version = carries = new_width = new_reach = int64(0)
             ip0_role = ip1_role = mac0_role = mac1_role = int64(2)
             whole = True
-"""
-TAIL = """\
+{branches}
             head = payload = around
             if sum >= 0:
                 head = base + n_sums
                 if how & WHOLE: payload = head
-                sums[n_sums] = row
-                sums[ROOM + n_sums] = sum
-                sums[2 * ROOM + n_sums] = begin
-                sums[3 * ROOM + n_sums] = stop if how & WHOLE else inner
-                sums[4 * ROOM + n_sums] = source
-                sums[5 * ROOM + n_sums] = target
-                sums[6 * ROOM + n_sums] = width if how & PSEUDO else 0
-                sums[7 * ROOM + n_sums] = number
-                sums[8 * ROOM + n_sums] = 1 if how & OPTIONAL else 0
-                sums[9 * ROOM + n_sums] = 1 if whole else 0
-                sums[10 * ROOM + n_sums] = around
-                n_sums += 1
+                {put_sums}
             for which in range(2):
                 at = port1 if which else port0
                 if at >= 0:
-                    ports[n_ports] = at
-                    ports[ROOM + n_ports] = head
-                    n_ports += 1
+                    {put_ports}
                 at = mac1 if which else mac0
+                role = mac1_role if which else mac0_role
                 if at >= 0:
-                    macs[n_macs] = row
-                    macs[ROOM + n_macs] = at
-                    macs[2 * ROOM + n_macs] = mac1_role if which else mac0_role
-                    macs[3 * ROOM + n_macs] = head
-                    n_macs += 1
+                    {put_6}
                 at = ip1 if which else ip0
                 role = ip1_role if which else ip0_role
                 if at >= 0 and size == 4:
-                    ips4[n_ips4] = row
-                    ips4[ROOM + n_ips4] = at
-                    ips4[2 * ROOM + n_ips4] = role
-                    ips4[3 * ROOM + n_ips4] = head
-                    n_ips4 += 1
+                    {put_4}
                 elif at >= 0:
-                    ips6[n_ips6] = row
-                    ips6[ROOM + n_ips6] = at
-                    ips6[2 * ROOM + n_ips6] = role
-                    ips6[3 * ROOM + n_ips6] = head
-                    n_ips6 += 1
+                    {put_16}
             if version and depth == 0:
-                networks[n_networks] = row
-                networks[ROOM + n_networks] = begin
-                networks[2 * ROOM + n_networks] = version
-                networks[3 * ROOM + n_networks] = head
-                n_networks += 1
+                {put_networks}
             if carries:
                 carrier, source, target, width, reach = carries, new_source, new_target, new_width, new_reach
             if carries or version:
@@ -180,15 +161,15 @@ TAIL = """\
             end = stop
             now = cls
         if unfit[row]:
-            n_sums, n_ips4, n_ips6, n_macs = b_sums, b_ips4, b_ips6, b_macs
-            n_networks, n_ports = b_networks, b_ports
-    counts[0] = n_sums
-    counts[1] = n_ips4
-    counts[2] = n_ips6
-    counts[3] = n_macs
-    counts[4] = n_networks
-    counts[5] = n_ports
+            {counts_of} = {before}
+    {given}
 """
+
+
+def _put(name: str) -> str:
+    """Return source that puts down one thing that was found."""
+    puts = [f"notes_{name}[{place} * ROOM + n_{name}] = {value}" for place, value in enumerate(NOTES[name])]
+    return "; ".join([*puts, f"n_{name} += 1"])
 
 
 def _written(first: type[AnyHeader]) -> str:
@@ -198,10 +179,6 @@ def _written(first: type[AnyHeader]) -> str:
     says of a header what is put down of it then.
     """
     numbers = concerned()
-    words = {"FIRST": numbers.get(first, 0), "DEPTH": DEPTH, "ROOM": f"({ROOM} * most)", "WHOLE": WHOLE, "PSEUDO": PSEUDO, "OPTIONAL": OPTIONAL}  # fmt: skip
-    head, tail = HEAD, TAIL
-    for name, value in words.items():
-        head, tail = head.replace(name, str(value)), tail.replace(name, str(value))
     lines: list[str] = []
     for cls in usual():
         writer = LocateScanner(cls, numbers)
@@ -213,7 +190,14 @@ def _written(first: type[AnyHeader]) -> str:
         "                unfit[row] = True",
         "                break",
     ]
-    return head + "\n".join(lines) + "\n" + tail
+    source = LOOP.format(
+        arrays=", ".join(f"notes_{name}" for name in NOTES), counts=" = ".join(f"n_{name}" for name in NOTES),
+        counts_of=", ".join(f"n_{name}" for name in NOTES), before=", ".join(f"b_{name}" for name in NOTES),
+        given="; ".join(f"counts[{place}] = n_{name}" for place, name in enumerate(NOTES)),
+        branches="\n".join(lines), **{f"put_{name}": _put(name) for name in NOTES},
+    )  # fmt: skip
+    words = {"FIRST": numbers.get(first, 0), "DEPTH": DEPTH, "ROOM": f"({ROOM} * most)", "WHOLE": WHOLE, "PSEUDO": PSEUDO, "OPTIONAL": OPTIONAL}  # fmt: skip
+    return re.sub(rf"\b({'|'.join(words)})\b", lambda word: str(words[word[0]]), source)
 
 
 class LocateScanner(PlaceScanner, LoopScanner):

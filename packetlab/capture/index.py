@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from sys import maxsize
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from packetlab.capture.batch import LATEST, NO_TIME, FrameBatch, clipped
 from packetlab.capture.files.batches import pcap_batches, pcapng_batches
@@ -24,7 +24,7 @@ from packetlab.errors import CaptureError
 if TYPE_CHECKING:
     from packetlab.capture.frame import Frame
 
-C = TypeVar("C", bound="Filed")
+C = TypeVar("C", bound=Readable)
 CHUNK = 1 << 20  # bytes read at once: about what one frame costs
 APART = CHUNK // 2  # bytes of the file between two marks at least, at first: somewhat less than is read at once
 MOST = 1 << 16  # marks; of more every other one is dropped
@@ -102,21 +102,6 @@ def _weight(known: Known | None, before: Known | None) -> int:
         return 0
     described, count = (0, 0) if before is None else (before.described, len(before.interfaces))
     return known.described - described + INTERFACE * (len(known.interfaces) - count) + 32 * len(known.interfaces)
-
-
-class Filed(Readable, Protocol):
-    """What a `Capture` has to be for an index of it: the source, whether it is followed, and captures of a part of it."""
-
-    _source: Any
-    _make_batches: Callable[[bool], Iterator[FrameBatch]] | None
-
-    @property
-    def again(self) -> bool:
-        """See `Capture.again`."""
-
-    def __iter__(self) -> Iterator[Frame]: ...
-
-    def _part(self, make: Callable[[], Iterator[Frame]]) -> Self: ...
 
 
 class Index(Generic[C]):

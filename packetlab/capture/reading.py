@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from packetlab.capture.files.pcap import MAGICS
-from packetlab.capture.files.pcapng import MAGIC
+from packetlab.capture.files.pcapng import MAGIC, Listener
 from packetlab.capture.files.source import Bytes, Following, open_source
 from packetlab.errors import CaptureError
 
 if TYPE_CHECKING:
     from packetlab.capture.batch import FrameBatch
+    from packetlab.capture.frame import Frame
 
 T = TypeVar("T")
 
 
-class Batched(Protocol):
-    """Frames that come in stretches, as those of a `Capture` do; files that it makes use of ask for no more than they need."""
-
-    name: str
-
-    def batches(self, lasting: bool = True) -> Iterator[FrameBatch]:
-        """See `Capture.batches`."""
-
-
 class Readable(Protocol):
-    """What is known of a capture whose file is read through, and kept of the reading."""
+    """What a `Capture` is to the files that it makes use of itself: these are below it, and import nothing of it."""
 
     name: str
     strict: bool
@@ -35,6 +27,32 @@ class Readable(Protocol):
     _used: bool
     _start: int | None
     _following: Following | None
+    _source: Any
+    _listener: Listener | None
+    _make_batches: Callable[[bool], Iterator[FrameBatch]] | None
+
+    @property
+    def again(self) -> bool:
+        """See `Capture.again`."""
+
+    @property
+    def _root(self) -> Readable: ...
+
+    @property
+    def _in_batches(self) -> bool: ...
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def __getitem__(self, part: slice, /) -> Readable: ...
+
+    def batches(self, lasting: bool = True) -> Iterator[FrameBatch]:
+        """See `Capture.batches`."""
+
+    def _part(self, make: Callable[[], Iterator[Frame]]) -> Self: ...
+
+    def _read(self, where: object, tap: Callable[[bytes], object] | None = None) -> Iterator[Frame]: ...
+
+    def _capture_size(self) -> int | None: ...
 
 
 def records(

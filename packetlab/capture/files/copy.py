@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO
 
 from packetlab.capture.files.writer import Writer
-from packetlab.capture.reading import Batched
+from packetlab.capture.reading import Readable
 from packetlab.errors import CaptureError
 
 if TYPE_CHECKING:
-    from packetlab.capture.files.pcapng import Listener
-    from packetlab.capture.frame import Frame
     from packetlab.packet.packet import Header
 
 
-class Copied(Batched, Protocol):
-    """What a `Capture` has to be for its file to be copied."""
-
-    _listener: Listener | None
-
-    @property
-    def _source(self) -> str | Path | BinaryIO | None: ...
-
-    @property
-    def _root(self) -> Copied: ...
-
-    @property
-    def _in_batches(self) -> bool: ...
-
-    def __iter__(self) -> Iterator[Frame]: ...
-
-    def _read(self, where: object, tap: Callable[[bytes], object] | None = None) -> Iterator[Frame]: ...
-
-
 def write(
-    capture: Copied, where: str | Path | BinaryIO, format: str | None = None, declare: Iterable[type[Header]] = ()
+    capture: Readable, where: str | Path | BinaryIO, format: str | None = None, declare: Iterable[type[Header]] = ()
 ) -> int:
     """Write a capture and return the number of frames; see `Capture.write`."""
     _refuse_own_file(capture, where)
@@ -59,7 +38,7 @@ def write(
         return writer.count
 
 
-def _whole(capture: Copied, writer: Writer) -> int:
+def _whole(capture: Readable, writer: Writer) -> int:
     copied = False
 
     def copy(block: bytes) -> None:
@@ -75,7 +54,7 @@ def _whole(capture: Copied, writer: Writer) -> int:
     return count
 
 
-def _refuse_own_file(capture: Copied, where: str | Path | BinaryIO) -> None:
+def _refuse_own_file(capture: Readable, where: str | Path | BinaryIO) -> None:
     # Opening it for writing would empty it before the first frame is read.
     mine, theirs = capture._root._source, where
     named = isinstance(mine, (str, Path)) and isinstance(theirs, (str, Path)) and "-" not in (mine, theirs)

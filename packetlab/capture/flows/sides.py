@@ -8,9 +8,9 @@ and conversations has a bound, MOST; a capture of more is a CaptureError while i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from packetlab.capture.reading import Batched
+from packetlab.capture.reading import Readable
 from packetlab.capture.rewrite.located import Located
 from packetlab.capture.rewrite.maps import HALF, mac_number, network
 from packetlab.capture.rewrite.rewrite import words_at
@@ -20,20 +20,12 @@ if TYPE_CHECKING:
     from packetlab.capture.batch import FrameBatch
     from packetlab.capture.frame import Frame
 
-C = TypeVar("C", bound="Divisible")
+C = TypeVar("C", bound=Readable)
 
 Side = Literal["client", "server"]
 WELL_KNOWN = 1024  # ports below are servers'
 MOST = 1 << 21  # hosts, MAC addresses and conversations that are remembered, together
 WAYS = ("first", "port", "cidr", "mac")
-
-
-class Divisible(Batched, Protocol):
-    """What a `Capture` has to be for its sides to be distinguished: a part of it is another of its kind."""
-
-    _make_batches: Callable[[bool], Iterator[FrameBatch]] | None
-
-    def _part(self, make: Callable[[], Iterator[Frame]]) -> Self: ...
 
 
 class Row:

@@ -7,11 +7,11 @@ with reading, with what the file says of each frame, and with packets that do no
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from packetlab.bulk.columns import Column
 from packetlab.capture.batch import FrameBatch
-from packetlab.capture.reading import Batched
+from packetlab.capture.reading import Readable
 from packetlab.capture.tables.columns import AnyColumn, Columns, arrow_format, column_of, named_file
 from packetlab.capture.tables.engines import ScanEngines
 from packetlab.errors import BuildError, CaptureError
@@ -24,18 +24,6 @@ ROWS = 1 << 16
 MOST = 1 << 14  # rows of a batch that go into a block at once, where fewer are wanted
 
 
-class Tabled(Batched, Protocol):
-    """What a `Capture` has to be for a table of it."""
-
-    @property
-    def again(self) -> bool:
-        """See `Capture.again`."""
-
-    def __getitem__(self, part: slice, /) -> Tabled: ...
-
-    def _capture_size(self) -> int | None: ...
-
-
 class Table(Shown):
     """Columns of a capture. Nothing is read before it is requested, and what streams (`batches`, Arrow) stays flat.
 
@@ -46,7 +34,7 @@ class Table(Shown):
     `Columns.valid`. IPv4 addresses are numbers, other addresses bytes; `Columns.text` shows them as people read them.
     """
 
-    def __init__(self, capture: Tabled, specs: Iterable[object], engine: str | None = None) -> None:
+    def __init__(self, capture: Readable, specs: Iterable[object], engine: str | None = None) -> None:
         ScanEngines.check(engine)
         self._capture, self._engine = capture, engine
         self._columns: list[AnyColumn] = [

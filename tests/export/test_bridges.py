@@ -7,9 +7,8 @@ from collections import Counter
 import pytest
 
 from packetlab import Capture, Frame, Header, Packet, from_dpkt, from_scapy
-from packetlab.export.bridges.counterparts import counterpart
-from packetlab.export.bridges.dpkt_declared import native as dpkt_native
-from packetlab.export.bridges.scapy_declared import load, native as scapy_native
+from packetlab.export.bridges.counterparts import counterpart, native
+from packetlab.export.bridges.scapy_declared import load
 from packetlab.protocols import icmp, ip, link, transport, tunnels
 from tests.capture.test_corpus import NAMES
 from tests.conftest import CORPUS
@@ -111,7 +110,7 @@ def test_bytes_and_fields_are_the_same_in_scapy(name: str) -> None:
         theirs = packet.to_scapy()
         assert bytes(theirs) == frame.data
         first = next((h for h in packet.layers if h._fields), None)
-        if frame.data and scapy_native(type(first)) is not None and hasattr(theirs, "declared_header"):
+        if frame.data and native(type(first), "scapy") is not None and hasattr(theirs, "declared_header"):
             other["ours stands in"] += 1
         back = from_scapy(theirs)
         if back.layers and packet.layers and type(back.layers[0]) is type(packet.layers[0]):
@@ -129,7 +128,7 @@ def test_bytes_are_the_same_in_dpkt(name: str) -> None:
         theirs = packet.to_dpkt()
         assert bytes(theirs) == frame.data
         first = next((h for h in packet.layers if h._fields), None)
-        ours += frame.data != b"" and dpkt_native(type(first)) is not None and hasattr(theirs, "declared_header")
+        ours += frame.data != b"" and native(type(first), "dpkt") is not None and hasattr(theirs, "declared_header")
         back = from_dpkt(theirs)
         if back.layers and packet.layers and type(back.layers[0]) is type(packet.layers[0]):
             assert back == packet

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from packetlab.declare.fields import REQUIRED, Field
+from packetlab.packet.foreign import Foreign
 from packetlab.packet.packet import Header
 from packetlab.protocols import icmp, ip, link, transport, tunnels
 
@@ -66,6 +68,22 @@ def _counterpart(kind: type) -> type[Header] | None:
                 found: type[Header] = next(getattr(m, name) for m in modules if hasattr(m, name))
                 return found
     return None
+
+
+def native(header: type[AnyHeader], library: str) -> type[Foreign] | None:
+    """Return the own class of a library ("scapy", "dpkt") for a header of ours, or None where it has none."""
+    path = next((p for p in COUNTERPARTS.get(header.__name__, "").split() if p.startswith(f"{library}.")), "")
+    module, _, name = path.rpartition(".")
+    if not path or name.startswith("_"):
+        return None
+    found: type[Foreign] = getattr(import_module(module), name)
+    return found if counterpart(found) is header else None
+
+
+def named_fields(header: type[AnyHeader], taken: set[str]) -> dict[str, Field]:
+    """Return the name in a class of theirs -> declared field, in order; names that are taken there get a "_" at the end."""
+    fields = [f for f in header._fields if f.kind.wire != "payload"]
+    return {f.name + "_" * (f.name in taken): f for f in fields}
 
 
 def read_items(header: AnyHeader, f: Field) -> Any:

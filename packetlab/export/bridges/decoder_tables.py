@@ -93,14 +93,14 @@ def _quic(data: bytes) -> bool:
     return known and data[5] <= 20
 
 
-def _entries(data: bytes, at: int, code: int, size: int, more: int = 0, known: int = 255) -> bool:
+def _entries(data: bytes, at: int, code: int, size: int, more: int = 0) -> bool:
     """Whether options fill the rest: a code and a size of this many bytes each, the size as the value's, less `more`.
 
     Zeros at the end are filling: a capture may have cut the frame.
     """
     while at < len(data):
         length = _number(data, at + code, size) - more
-        if length < 0 or at + code + size + length > len(data) or not 0 < _number(data, at, code) <= known:
+        if length < 0 or at + code + size + length > len(data) or not 0 < _number(data, at, code) <= 255:
             return not any(data[at:])
         at += code + size + length
     return True
@@ -164,20 +164,15 @@ def _coap(data: bytes) -> bool:
         return len(data) == 4 and not data[0] & 15
     at, number = 4 + (data[0] & 15), 0
     while at < len(data) and data[at] != 0xFF:
-        delta, size = data[at] >> 4, data[at] & 15
+        pair = [data[at] >> 4, data[at] & 15]  # the step to the option's number, and its size
         at += 1
-        for nibble in (delta, size):
-            if nibble == 15:
-                return False
-        if delta >= 13:
-            wide = delta - 12
-            delta = (13, 269)[wide - 1] + _number(data, at, wide)
-            at += wide
-        if size >= 13:
-            wide = size - 12
-            size = (13, 269)[wide - 1] + _number(data, at, wide)
-            at += wide
-        number, at = number + delta, at + size
+        if 15 in pair:
+            return False
+        for place, nibble in enumerate(pair):
+            if nibble >= 13:
+                pair[place] = (13, 269)[nibble - 13] + _number(data, at, nibble - 12)
+                at += nibble - 12
+        number, at = number + pair[0], at + pair[1]
         if at > len(data) or (number not in _COAP_OPTIONS and number < 2048):
             return False
     return at <= len(data)
@@ -204,8 +199,7 @@ def _kerberos(data: bytes) -> bool:
     """RFC 4120 section 5: a message of a known type is a sequence; over TCP its size stands first (section 7.2.2)."""
     if data[:1] == b"\0":
         data = data[4:]
-    size = 2 + (data[1] & 127 if len(data) > 1 and data[1] & 128 else 0)
-    return _ber(data) and (0x6A <= data[0] <= 0x6F or 0x74 <= data[0] <= 0x7E) and data[size : size + 1] == b"\x30"
+    return _ber(data, b"\x30") and (0x6A <= data[0] <= 0x6F or 0x74 <= data[0] <= 0x7E)
 
 
 def _rpc(data: bytes) -> bool:
@@ -271,12 +265,13 @@ def _mqtt(data: bytes) -> bool:
     return kind in (14, 15) or (kind > 0 and size >= 2 and (kind != 2 or body[0] <= 1))
 
 
-def _ber(data: bytes) -> bool:
-    """Whether data is one BER element of the size that it says, or begins one (X.690 section 8.1.3)."""
+def _ber(data: bytes, content: bytes) -> bool:
+    """Whether data is one BER element of the size that it says, or begins one (X.690 section 8.1.3), with such content."""
     if len(data) < 2:
         return False
     long = data[1] & 127 if data[1] & 128 else 0
-    return long <= 4 and (long > 0 or data[1] + 2 <= len(data))
+    sized = long <= 4 and (long > 0 or data[1] + 2 <= len(data))
+    return sized and re.match(content, data[2 + long :]) is not None
 
 
 def _size(at: int, more: int = 0, size: int = 2) -> Test:
@@ -308,7 +303,7 @@ _PLAUSIBLE: dict[str, Test] = {
     "isakmp": lambda d: len(d) >= 28 and d[17] in (0x10, 0x20) and _number(d, 24, 4) == len(d),
     "kerberos": _kerberos,
     "knx": lambda d: d[:2] == b"\x06\x10" and _size(4)(d),
-    "ldap": lambda d: d[:1] == b"\x30" and _ber(d) and d[2 + (d[1] & 127 if d[1] & 128 else 0) :][:1] == b"\x02",
+    "ldap": lambda d: d[:1] == b"\x30" and _ber(d, b"\x02"),
     "ldp": lambda d: d[:2] == b"\0\1" and _within(2, 6, 4)(d),
     "modbus": lambda d: len(d) >= 8 and d[2:4] == b"\0\0" and 6 + _number(d, 4) <= len(d) and _number(d, 4) >= 2,
     "mqtt": _mqtt,
@@ -327,7 +322,7 @@ _PLAUSIBLE: dict[str, Test] = {
     "rtr": lambda d: len(d) >= 8 and d[0] <= 2 and d[1] <= 11 and 8 <= _number(d, 4, 4) <= 65535,
     "rtsp": lambda d: _TEXT.match(d) is not None and b"RTSP/" in d,
     "sip": lambda d: _TEXT.match(d) is not None and b"SIP/2.0" in d,
-    "snmp": lambda d: d[:1] == b"\x30" and _ber(d) and re.match(rb"\x02\x01[\x00-\x03]", d[2 + (d[1] & 127 if d[1] & 128 else 0) :]) is not None,
+    "snmp": lambda d: d[:1] == b"\x30" and _ber(d, rb"\x02\x01[\x00-\x03]"),
     "socks": lambda d: d[:1] == b"\x05" and (2 + d[1:2][0] == len(d) or d[2:3] == b"\0") if len(d) > 1 else False,
     "ssh": lambda d: d[:4] == b"SSH-" or (len(d) >= 16 and 12 <= _number(d, 0, 4) <= 35000 and 4 <= d[4] < _number(d, 0, 4) and 20 <= d[5] <= 41),
     "stun": lambda d: len(d) >= 20 and d[0] >> 6 == 0 and d[4:8] == b"\x21\x12\xa4\x42" and _number(d, 2) % 4 == 0 and _number(d, 2) + 20 <= len(d),

@@ -68,32 +68,31 @@ def _deep(data: object, name: str | None, using: str | None) -> Deep:
     if name is not None:
         return _decoded(name, body, using, transport)
     if not body:
-        return Deep("", "", body, None, {}, (Fault("payload", "", 0, "application data", "none"),))
+        return _unread(body, "application data", "none")
     if packet is not None and transport is None and not packet.layers and packet.linktype is not None:
         return _by_link_type(packet.linktype, body, using)
     found, by = _guess(packet, transport, body)
     if found is not None and (using is None or _finders(found, using)):
         if not _finders(found, using):
-            fault = Fault("payload", "", 0, "data that a decoder is known for", f"{found}, which no library reads")
-            return Deep("", "", body, None, {}, (fault,))
+            return _unread(body, "data that a decoder is known for", f"{found}, which no library reads")
         return _decoded(found, body, using, transport, by)
     last = packet.layers[-1] if packet is not None and packet.layers else None
     if transport is None and last is not None and is_opaque(last):
-        rest = (
-            "of a later fragment"
-            if isinstance(last, (IPv4, Fragment))
-            else f"that do not begin it ({last._declaration.opaque})"
-        )
-        fault = Fault("payload", "", 0, f"the start of what {type(last).__name__} carries", f"{len(body)} bytes {rest}")
-        return Deep("", "", body, None, {}, (fault,))
+        later = isinstance(last, (IPv4, Fragment))
+        rest = "of a later fragment" if later else f"that do not begin it ({last._declaration.opaque})"
+        return _unread(body, f"the start of what {type(last).__name__} carries", f"{len(body)} bytes {rest}")
     if packet is not None and using != "dpkt":
         made = _library("scapy").above(packet)
         if made is not None:
             name = type(made).__name__
             if transport is None or plausible(_library("scapy").protocol(made), body):
                 return _result(name, "scapy", body, made, (), "header" if transport is None else "port")
-    fault = Fault("payload", "", 0, "data that a decoder is known for", f"{len(body)} bytes; name one (deep_names())")
-    return Deep("", "", body, None, {}, (fault,))
+    return _unread(body, "data that a decoder is known for", f"{len(body)} bytes; name one (deep_names())")
+
+
+def _unread(body: bytes, expected: str, got: str, layer: str = "payload", field: str = "") -> Deep:
+    """Return what was not decoded, with the fault that says why."""
+    return Deep("", "", body, None, {}, (Fault(layer, field, 0, expected, got),))
 
 
 def _guess(packet: Packet | None, transport: Header | None, body: bytes) -> tuple[str | None, str]:
@@ -104,12 +103,10 @@ def _guess(packet: Packet | None, transport: Header | None, body: bytes) -> tupl
     if begun is not None:
         return begun, "begin"
     ports = BY_PORT.get(type(transport).__name__, {})
-    names_of = (
-        [ports.get(getattr(transport, name) or 0) for name in ("dport", "sport")] if transport is not None else []
-    )
+    named = [ports.get(getattr(transport, name, 0) or 0) for name in ("dport", "sport")]
     missing = packet._anomalies.missing if packet is not None and packet._anomalies is not None else 0
-    likely = [name for name in names_of if name is not None and plausible(name, body, missing)]
-    if not likely and "gtp" in names_of and plausible("gtp2", body):
+    likely = [name for name in named if name is not None and plausible(name, body, missing)]
+    if not likely and "gtp" in named and plausible("gtp2", body):
         likely = ["gtp2"]
     # Almost anything may be the inside of a QUIC connection: where the other port says more, it counts.
     likely.sort(key=lambda name: name == "quic")
@@ -131,13 +128,11 @@ def _numbered(last: Header) -> str | None:
 
 def _by_link_type(linktype: int, body: bytes, using: str | None) -> Deep:
     """Return a whole frame decoded by the class that scapy has for its link type."""
-    cls = _scapy_classes().link_class(linktype) if using != "dpkt" else None
+    scapy = import_module("packetlab.export.bridges.scapy_classes")
+    cls = scapy.link_class(linktype) if using != "dpkt" else None
     if cls is None:
-        fault = Fault("frame", "linktype", 0, "a link type that is declared, or that scapy knows", str(linktype))
-        return Deep("", "", body, None, {}, (fault,))
-    return _tried(
-        cls.__name__, "scapy", body, lambda data, faults: _scapy_classes().decode(cls, data, faults), "header"
-    )
+        return _unread(body, "a link type that is declared, or that scapy knows", str(linktype), "frame", "linktype")
+    return _tried(cls.__name__, "scapy", body, lambda data, faults: scapy.decode(cls, data, faults), "header")
 
 
 def deep_names() -> dict[str, tuple[str, ...]]:
@@ -151,10 +146,6 @@ def deep_names() -> dict[str, tuple[str, ...]]:
         for name in _library(using).names():
             names[name] = (*names.get(name, ()), using)
     return dict(sorted(names.items()))
-
-
-def _scapy_classes() -> ModuleType:
-    return import_module("packetlab.export.bridges.scapy_classes")
 
 
 def _library(using: str) -> ModuleType:
@@ -184,8 +175,9 @@ def _decoded(name: str, body: bytes, using: str | None, transport: Header | None
         known = [one for one, libraries in deep_names().items() if using is None or using in libraries]
         raise BuildError("deep: name", "one of deep_names()", repr(name), suggestion(name, known))
     data, more = body, ""
-    if name == "dns" and (isinstance(transport, TCP) or int.from_bytes(body[:2], "big") == len(body) - 2 > 0):
-        data = body[2 : 2 + int.from_bytes(body[:2], "big")]  # RFC 1035 section 4.2.2: a length stands first
+    size = int.from_bytes(body[:2], "big")
+    if name == "dns" and (isinstance(transport, TCP) or size == len(body) - 2 > 0):
+        data = body[2 : 2 + size]  # RFC 1035 section 4.2.2: a length stands first
     if name in ("tls", "ssl"):
         end, lacking = tls_records(body)
         if lacking > 0:  # whole records are read, whatever becomes of the one that is cut

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 from itertools import pairwise
 
-from packetlab.export.bridges.counterparts import COUNTERPARTS, counterpart
-from packetlab.export.bridges.dpkt_declared import LAYERS, dpkt_class, native, read_above
+from packetlab.export.bridges.counterparts import COUNTERPARTS, counterpart, native
+from packetlab.export.bridges.dpkt_declared import LAYERS, dpkt_class, read_above
 from packetlab.packet.coerce import as_packet
 from packetlab.packet.foreign import Foreign, library
 from packetlab.packet.packet import Header, Packet
@@ -59,6 +59,6 @@ def _complete(made: Foreign, headers: list[Header]) -> None:
         if counterpart(type(layer)) is not type(here):
             return
         own = type(above).__module__.startswith("packetlab.")
-        if native(type(above)) is None and (isinstance(layer.data, bytes) or not own):
+        if native(type(above), "dpkt") is None and (isinstance(layer.data, bytes) or not own):
             layer.data = read_above(type(above), bytes(layer.data))
         layer = layer.data

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 from packetlab.codec.bodies import measured
@@ -20,7 +19,14 @@ from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.kinds import Kind, Raw
 from packetlab.declare.plan import Fixed
 from packetlab.escaping import printable
-from packetlab.export.bridges.counterparts import COUNTERPARTS, counterpart, is_required, read_items
+from packetlab.export.bridges.counterparts import (
+    COUNTERPARTS,
+    counterpart,
+    is_required,
+    named_fields,
+    native,
+    read_items,
+)
 from packetlab.packet.foreign import Foreign
 from packetlab.packet.header import own_doc
 from packetlab.packet.packet import Header
@@ -29,16 +35,6 @@ LAYERS = 32
 """Headers of one packet that become packets of dpkt's; these are nested, and Python's stack is finite."""
 
 _made: dict[str, tuple[type[AnyHeader], type[Foreign]]] = {}
-
-
-def native(header: type[AnyHeader]) -> type[Foreign] | None:
-    """Return dpkt's own class for a header of ours, or None where it has none."""
-    path = next((p for p in COUNTERPARTS.get(header.__name__, "").split() if p.startswith("dpkt.")), "")
-    if not path:
-        return None
-    module, _, name = path.rpartition(".")
-    found = getattr(import_module(module), name)
-    return found if counterpart(found) is header else None
 
 
 def dpkt_class(header: type[AnyHeader]) -> type[Foreign]:
@@ -63,9 +59,7 @@ def names_of(header: type[AnyHeader]) -> dict[str, Field]:
     """Return dpkt's name -> declared field, in order."""
     import dpkt
 
-    taken = {*dir(dpkt.Packet), "data", "trailer"}
-    fields = [f for f in header._fields if f.kind.wire != "payload"]
-    return {f.name + "_" * (f.name in taken): f for f in fields}
+    return named_fields(header, {*dir(dpkt.Packet), "data", "trailer"})
 
 
 @cache
@@ -131,7 +125,7 @@ class _Reading:
         return self.known[header, data]
 
     def made(self, header: type[AnyHeader], data: bytes) -> Foreign:
-        for kind in (native(header) if self.own else None, dpkt_class(header)):
+        for kind in (native(header, "dpkt") if self.own else None, dpkt_class(header)):
             try:
                 made = kind(data) if kind is not None else None
                 if made is not None and bytes(made) == data:

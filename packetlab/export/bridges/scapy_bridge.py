@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
-from packetlab.export.bridges.counterparts import COUNTERPARTS, counterpart, read_items
+from packetlab.export.bridges.counterparts import COUNTERPARTS, counterpart, native, read_items
 from packetlab.export.bridges.scapy_classes import decode, link_class
-from packetlab.export.bridges.scapy_declared import is_own, names_of, native, scapy_class
+from packetlab.export.bridges.scapy_declared import is_own, names_of, scapy_class
 from packetlab.export.bridges.scapy_fields import to_scapy_value
 from packetlab.export.bridges.scapy_loaded import asked_for, guessing, load
 from packetlab.packet.coerce import as_packet
@@ -51,7 +51,7 @@ def _to_scapy(packet: Packet) -> Foreign:
         return _by_link_type(packet.linktype, data)
     if not headers or not data:
         return Raw(data)  # without bytes scapy's classes would come with their defaults
-    own = native(type(headers[0]))
+    own = native(type(headers[0]), "scapy")
     if own is not None:
         try:
             made = own(data)

@@ -12,14 +12,23 @@ from typing import TYPE_CHECKING, Any
 from packetlab.codec.bodies import measured
 from packetlab.codec.compiler import prove_once
 from packetlab.codec.faults import Dissection
+from packetlab.codec.lenient import Values
 from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.kinds import Raw
 from packetlab.errors import BuildError
 from packetlab.escaping import printable
-from packetlab.export.bridges.counterparts import COUNTERPARTS, DECLARED, counterpart, is_required, read_items
+from packetlab.export.bridges.counterparts import (
+    COUNTERPARTS,
+    DECLARED,
+    counterpart,
+    is_required,
+    named_fields,
+    native,
+    read_items,
+)
 from packetlab.export.bridges.scapy_fields import from_scapy_value, scapy_field, to_scapy_value
-from packetlab.export.bridges.scapy_loaded import load
+from packetlab.export.bridges.scapy_loaded import bound_above, load
 from packetlab.packet.foreign import Foreign
 from packetlab.packet.header import own_doc
 from packetlab.packet.packet import Header
@@ -33,19 +42,6 @@ SELECTORS = ("proto", "nh", "code")
 _made: dict[str, tuple[type[AnyHeader], type[Foreign]]] = {}
 _bound: dict[str, type[Foreign]] = {}  # those of them that are bound as the declarations say now
 registry.caches.append(_bound)
-
-
-def native(header: type[AnyHeader]) -> type[Foreign] | None:
-    """Return scapy's own class for a header of ours, or None where it has none."""
-    from importlib import import_module
-
-    load()
-    path = next((p for p in COUNTERPARTS.get(header.__name__, "").split() if p.startswith("scapy.")), "")
-    module, _, name = path.rpartition(".")
-    if not path or name.startswith("_"):
-        return None
-    found = getattr(import_module(module), name)
-    return found if counterpart(found) is header else None
 
 
 def scapy_class(header: type[AnyHeader]) -> type[Foreign]:
@@ -74,25 +70,25 @@ def names_of(header: type[AnyHeader]) -> dict[str, Field]:
     """Return scapy's name -> declared field, in order."""
     from scapy.packet import Packet
 
-    taken = {*dir(Packet), "fields_desc"}
-    fields = [f for f in header._fields if f.kind.wire != "payload"]
-    return {f.name + "_" * (f.name in taken): f for f in fields}
+    return named_fields(header, {*dir(Packet), "fields_desc"})
 
 
-class _Scope:
-    """The values that expressions ask for, in a packet of scapy's (see `expressions.Scope`)."""
+def _own(packet: Foreign, name: str) -> Raw:
+    """Return what a field was given, or what a layer above has set it to."""
+    value = packet.fields.get(name)
+    return packet.overloaded_fields.get(name) if value is None else value
+
+
+class _Scope(Values):
+    """The values that expressions ask for, in a packet of scapy's; of fields that are not given what they resolve to."""
 
     def __init__(self, packet: Foreign) -> None:
         self.packet = packet
-        self.names = {f.name: name for name, f in names_of(packet.declared_header).items()}
-
-    def own(self, name: str) -> Raw:
-        there = self.names[name]
-        value = self.packet.fields.get(there)
-        return self.packet.overloaded_fields.get(there) if value is None else value
+        names = names_of(packet.declared_header)
+        super().__init__({f.name: _own(packet, name) for name, f in names.items()}, b"", 0)
 
     def value(self, name: str) -> int:
-        value = self.own(name)
+        value = self.values[name]
         if value is None:
             try:
                 value = getattr(_resolved(self.packet), "_" + name)
@@ -101,28 +97,7 @@ class _Scope:
         return value if isinstance(value, int) else int(value) if hasattr(value, "__int__") else 0
 
     def size(self, part: str) -> int:
-        if part == "payload":
-            return len(bytes(self.packet.payload))
-        value = self.own(part)
-        return len(value) if isinstance(value, bytes) else 0
-
-    def count(self, name: str) -> int:
-        return len(self.own(name) or ())
-
-    def has(self, name: str) -> int:
-        return int(self.own(name) is not None)
-
-    def number(self, rule: object) -> int:
-        return 0
-
-    def ahead(self, bits: int) -> int:
-        return -1
-
-    def last(self, name: str) -> bytes:
-        return b""
-
-    def sum(self, rule: object) -> int:
-        return 0
+        return len(bytes(self.packet.payload)) if part == "payload" else super().size(part)
 
 
 def header_of(packet: Foreign) -> Header:
@@ -130,9 +105,7 @@ def header_of(packet: Foreign) -> Header:
     header: type[Header] = packet.declared_header
     given: dict[str, object] = {}
     for name, f in names_of(header).items():
-        value = packet.fields.get(name)
-        if value is None:
-            value = packet.overloaded_fields.get(name)
+        value = _own(packet, name)
         if value is None and is_required(f):
             value = packet.default_fields.get(name)
         if value is not None:
@@ -169,7 +142,7 @@ def _resolved(packet: Foreign) -> Header:
 
 def following(header: type[AnyHeader], above: type[AnyHeader]) -> type[Foreign]:
     """Return the scapy class that reads what follows: scapy's own, but after a header that it has one for itself."""
-    own = native(above) if native(header) is None else None
+    own = native(above, "scapy") if native(header, "scapy") is None else None
     return own or scapy_class(above)
 
 
@@ -277,7 +250,7 @@ def _bind(header: type[AnyHeader], made: type[Foreign]) -> None:
 
     first: dict[type[Foreign], list[dict[str, int]]] = {}  # the numbers of each, the one that is sent at the front
     for lower, numbers in registry.numeric_bindings(header, filled=True):
-        theirs = native(lower)
+        theirs = native(lower, "scapy")
         values = {selector(theirs, name): number for name, number in numbers.items()} if theirs is not None else {}
         if theirs is not None and "" not in values:
             first.setdefault(theirs, []).append(values)
@@ -288,7 +261,7 @@ def _bind(header: type[AnyHeader], made: type[Foreign]) -> None:
     certain = [] if is_own(header) else registry.numeric_bindings(header)
     made.bound_under = []
     for lower, _, _ in registry.bindings_of(header):
-        theirs = native(lower)
+        theirs = native(lower, "scapy")
         if theirs is None or theirs in made.bound_under:
             continue
         made.bound_under.append(theirs)
@@ -323,19 +296,5 @@ def _standing(made: type[Foreign], below: Foreign, data: bytes) -> Any:
     if found is not None and above is not None and not is_own(above):
         if any(on is lower and n for on, n in registry.numeric_bindings(above)):
             return found
-    own = _without_declared(below, data)
+    own = bound_above(below, data)
     return found if found is not None and own is below.default_payload_class(data) else own
-
-
-def _without_declared(below: Foreign, data: bytes) -> Any:
-    """Return the class that scapy's own bindings have for what follows (as `Packet.guess_payload_class`)."""
-    for kind in below.aliastypes:
-        for values, upper in kind.payload_guess:
-            if hasattr(upper, DECLARED):
-                continue
-            try:
-                if all(value == below.getfieldval(name) for name, value in values.items()):
-                    return upper
-            except AttributeError:
-                pass
-    return below.default_payload_class(data)

@@ -42,8 +42,6 @@ _PROTOCOLS = {
     "NBNSHeader": "nbns", "NBTDatagram": "nbdgm", "NBTSession": "nbss", "NTPHeader": "ntp", "NetflowHeader": "netflow",
 }  # fmt: skip
 
-# Link types whose classes scapy registers in modules that are not imported with its ordinary layers.
-
 
 @cache
 def _modules() -> dict[str, str]:
@@ -132,8 +130,7 @@ def plain(value: object, depth: int = 0) -> Plain:
     for f in value.fields_desc:
         one = value.getfieldval(f.name)
         if one is not None:
-            made = plain_value(one, plain, depth)
-            fields[f.name] = made
+            fields[f.name] = plain_value(one, plain, depth)
     if not isinstance(value.payload, NoPayload):
         fields["payload"] = plain(value.payload, depth + 1)
     return fields

@@ -80,6 +80,23 @@ def quiet() -> Iterator[None]:
             one.disabled = disabled
 
 
+def bound_above(below: Foreign, payload: bytes, counts: Callable[[str], bool] = lambda module: True) -> Any:
+    """Return the class that scapy's own bindings have for what follows (as `Packet.guess_payload_class`), no declared one.
+
+    `counts`: whether the bindings of a module do.
+    """
+    for kind in below.aliastypes:
+        for fields, upper in kind.payload_guess:
+            if hasattr(upper, DECLARED) or not counts(upper.__module__):
+                continue
+            try:
+                if all(value == below.getfieldval(name) for name, value in fields.items()):
+                    return upper
+            except AttributeError:
+                pass
+    return below.default_payload_class(payload)
+
+
 @contextmanager
 def guessing(counts: Callable[[str], bool], silent: bool = True) -> Iterator[None]:
     """Let scapy guess what follows by the bindings alone whose module counts, and never a declared header.
@@ -91,16 +108,7 @@ def guessing(counts: Callable[[str], bool], silent: bool = True) -> Iterator[Non
     from scapy.packet import Packet as ScapyPacket
 
     def guess(self: Foreign, payload: bytes) -> Any:
-        for kind in self.aliastypes:
-            for fields, upper in kind.payload_guess:
-                if hasattr(upper, DECLARED) or not counts(upper.__module__):
-                    continue
-                try:
-                    if all(value == self.getfieldval(name) for name, value in fields.items()):
-                        return upper
-                except AttributeError:
-                    pass
-        return self.default_payload_class(payload)
+        return bound_above(self, payload, counts)
 
     with _guessing:
         before = conf.debug_dissector, ScapyPacket.guess_payload_class

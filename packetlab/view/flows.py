@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
+from packetlab.engine.xns.sequence import unwrap
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.ip import IPv4
 from packetlab.protocols.transport import TCP, TCPFlags
@@ -110,8 +111,7 @@ class _Direction:
 
     def ahead(self, number: int, of: int) -> int:
         """How far a number is ahead of another, negative where it lags."""
-        half = self.modulus >> 1
-        return (number - of + half) % self.modulus - half
+        return unwrap(number, of, self.modulus) - of
 
     def take(self, said: SegmentInfo) -> list[str]:
         """Take in a segment that fills numbers; return what is remarkable."""

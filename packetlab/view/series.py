@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.capture import Capture, Frame, matcher
 from packetlab.capture.batch import NO_TIME, FrameBatch
+from packetlab.engine.xns.sequence import unwrap
 from packetlab.errors import BuildError, above_zero
 from packetlab.view.flows import SegmentInfo, segment
 
@@ -121,16 +122,13 @@ class _Line:
     """Numbers that run on where they wrap around."""
 
     def __init__(self, modulus: int, first: int) -> None:
-        self.modulus, self.last, self.value = modulus, first, 0
+        self.modulus, self.first, self.latest = modulus, first, first
 
     def at(self, number: int) -> int:
         """Return a number as its distance from the first."""
-        half = self.modulus >> 1
-        distance = (number - self.last + half) % self.modulus - half
-        if distance > 0:
-            self.last, self.value = number, self.value + distance
-            return self.value
-        return self.value + distance
+        found = unwrap(number, self.latest, self.modulus)
+        self.latest = max(self.latest, found)
+        return found - self.first
 
 
 def sequence(source: object, *, of: object = None) -> Columns:
@@ -165,7 +163,7 @@ def sequence(source: object, *, of: object = None) -> Columns:
             if high > low:
                 rows.append((time, "again" if low < highest else "data", low, high))
                 highest = max(highest, high)
-        elif line is not None and _answers(said, flow):
+        elif line is not None and said.back == flow and not said.resets:
             for what, number in (("ack", said.ack), ("limit", said.limit)):
                 if number is not None:
                     rows.append((time, what, line.at(number), line.at(number)))
@@ -175,10 +173,6 @@ def sequence(source: object, *, of: object = None) -> Columns:
         "low": np.array([low for _, _, low, _ in rows], np.int64),
         "high": np.array([high for _, _, _, high in rows], np.int64),
     }
-
-
-def _answers(said: SegmentInfo, flow: tuple[object, ...] | None) -> bool:
-    return flow is not None and said.back == flow and not said.resets
 
 
 def round_trips(source: object, *, of: object = None) -> Columns:

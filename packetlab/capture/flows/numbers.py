@@ -35,30 +35,27 @@ def flow_numbers(batch: Batch, linktype: int = ETHERNET) -> Words:
     kinds = np.array([one.linktype == ETHERNET for one in batch.interfaces] or [False])[batch.which]
     rows = np.flatnonzero(kinds & (batch.sizes >= 14))
     at = batch.starts[rows]
-    types = number_at(batch.data, at + 12, 2)
-    numbers[rows] = _both(number_at(batch.data, at, 6), number_at(batch.data, at + 6, 6)) + types * np.uint64(OTHER)
+    types = _number(batch.data, at + 12, 2)
+    numbers[rows] = _both(_number(batch.data, at, 6), _number(batch.data, at + 6, 6)) + types * np.uint64(OTHER)
     ends = Located(batch, batch.starts + batch.sizes, {"ends"}).ends
     named = (ends.source >= 0) & (ends.target >= 0)
     for size in np.unique(ends.width[named]).tolist():
         here = np.flatnonzero(named & (ends.width == size))
-        found = _both(number_at(batch.data, ends.source[here], size), number_at(batch.data, ends.target[here], size))
+        found = _both(_number(batch.data, ends.source[here], size), _number(batch.data, ends.target[here], size))
         has = (ends.sport[here] >= 0) & (ends.dport[here] >= 0) & ~ends.piece[here]
         ports = (one[here].astype(np.uint64) for one in (ends.sport, ends.dport))
         numbers[here] = found + np.where(has, _both(*ports) + ends.kind[here].astype(np.uint64) * np.uint64(OTHER), 0)
     return numbers ^ numbers >> np.uint64(32)
 
 
-def number_at(data: ByteArray, at: Numbers, size: int) -> Words:
+def _number(data: ByteArray, at: Numbers, size: int) -> Words:
     """Return a number of 64 bits for the bytes at places; of more than 8 it cannot be turned back."""
     import numpy as np
 
-    got = np.zeros(len(at), np.uint64)
-    for start in range(0, size, 8):
-        part = np.zeros(len(at), np.uint64)
-        for i in range(start, min(start + 8, size)):
-            part = part << np.uint64(8) | data[at + i]
-        got = got * np.uint64(OTHER) + part
-    return got
+    from packetlab.capture.rewrite.maps import words_at
+
+    high, low = words_at(data, at, size)
+    return high * np.uint64(OTHER) + low
 
 
 def _both(one: Words, other: Words) -> Words:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from packetlab.capture.reading import Readable
 from packetlab.capture.rewrite.located import Located
-from packetlab.capture.rewrite.maps import HALF, mac_number, network
-from packetlab.capture.rewrite.rewrite import words_at
+from packetlab.capture.rewrite.maps import HALF, mac_number, network, words_at
 from packetlab.errors import BuildError, CaptureError
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from packetlab.capture.reassembly.events import EventKind, ReassemblyEvent
+from packetlab.engine.xns.sequence import unwrap
 from packetlab.renamed import renamed
 
 TURN = 1 << 32  # sequence numbers are modulo this
@@ -187,8 +188,7 @@ class End:
     def offset_of(self, seq: int) -> int:
         """Return the offset nearest to what is awaited that a sequence number stands for."""
         assert self.first is not None
-        near = self.next
-        return near + ((seq - self.first - near + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+        return unwrap(seq - self.first, self.next, TURN)
 
     def begin(self, seq: int) -> None:
         """Take a sequence number as that of offset 0."""

@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from packetlab.bulk.scan_rows import number_at
 from packetlab.declare.values.addresses import mac_bytes
 from packetlab.errors import BuildError
 
@@ -89,6 +90,14 @@ def each(function: Callable[[int], int], numbers: Words) -> Words:
 
     different, place = np.unique(numbers, return_inverse=True)
     return np.array([function(one) for one in different.tolist()], np.uint64)[place]
+
+
+def words_at(data: ByteArray, at: Numbers, size: int) -> tuple[Words, Words]:
+    """Return the numbers of `size` bytes at places: their bits above 64, and the others."""
+    import numpy as np
+
+    low = number_at(data, at, max(size - 8, 0), min(size, 8), False).view(np.uint64)
+    return number_at(data, at, 0, size - 8, False).view(np.uint64) if size > 8 else np.zeros_like(low), low
 
 
 def rows(high: Words, low: Words, size: int) -> ByteArray:

@@ -17,11 +17,11 @@ from packetlab.capture.rewrite.checksums import ChecksumUpdater, number_rows
 from packetlab.capture.rewrite.link_layer import LinkLayer, Room, popped, pushed, roomy, tagged, vlan_tag
 from packetlab.capture.rewrite.located import Located
 from packetlab.capture.rewrite.loop import Loops
-from packetlab.capture.rewrite.maps import MacMap, NetMap, Pairs, each, mac_number, port_table, rows
+from packetlab.capture.rewrite.maps import MacMap, NetMap, Pairs, each, mac_number, port_table, rows, words_at
 from packetlab.errors import BuildError, CaptureError
 
 if TYPE_CHECKING:
-    from packetlab.bulk.batch import ByteArray, Numbers, Words
+    from packetlab.bulk.batch import ByteArray, Numbers
     from packetlab.capture.batch import FrameBatch
     from packetlab.capture.rewrite.found import Addresses
 
@@ -235,14 +235,6 @@ def _unique(raw: ByteArray) -> tuple[ByteArray, Numbers]:
 
     numbers, place = np.unique(np.ascontiguousarray(raw).view(np.uint32), return_inverse=True)
     return numbers.view(np.uint8).reshape(-1, 4), place
-
-
-def words_at(data: ByteArray, at: Numbers, size: int) -> tuple[Words, Words]:
-    """Return the numbers of `size` bytes at places: their bits above 64, and the others."""
-    import numpy as np
-
-    low = number_at(data, at, max(size - 8, 0), min(size, 8), False).view(np.uint64)
-    return number_at(data, at, 0, size - 8, False).view(np.uint64) if size > 8 else np.zeros_like(low), low
 
 
 def _checked(value: int | None, most: int, name: str) -> int | None:

@@ -7,10 +7,11 @@ with it modulo 2**16 (half the circle counts as the past), so that plain compari
 from __future__ import annotations
 
 
-def unwrap(number: int, near: int) -> int:
-    """Return the number nearest to `near` that is `number` modulo 2**16.
+def unwrap(number: int, near: int, modulus: int = 1 << 16) -> int:
+    """Return the number nearest to `near` that is `number` modulo `modulus`: 2**16, or 2**32 for TCP.
 
     >>> unwrap(2, near=65534), unwrap(65534, near=65538), unwrap(0x8000, near=0)
     (65538, 65534, -32768)
     """
-    return near + ((number - near + 0x8000) & 0xFFFF) - 0x8000
+    half = modulus >> 1
+    return near + (number - near + half) % modulus - half

@@ -11,11 +11,10 @@ import socket
 import struct
 from contextlib import suppress
 
-from packetlab.capture.filters.bpf import PcapFilter
-from packetlab.capture.filters.bpf_interpreter import RET, Instruction, Program
+from packetlab.capture.filters.bpf import NOTHING, PcapFilter
+from packetlab.capture.filters.bpf_interpreter import Program
 
 ATTACH, DETACH = 26, 27  # SO_ATTACH_FILTER, SO_DETACH_FILTER
-NOTHING: Program = (Instruction(RET, 0, 0, 0),)
 
 
 def filter_socket(sock: socket.socket, expression: str | None, linktype: int) -> PcapFilter | None:
@@ -27,7 +26,7 @@ def filter_socket(sock: socket.socket, expression: str | None, linktype: int) ->
     test = None if expression is None else PcapFilter(expression, linktype)
     # What came before, under another filter or none, must not be taken for what passed: nothing gets in, then all
     # that is there is thrown away.
-    _attach(sock, NOTHING)
+    _attach(sock, NOTHING.instructions)
     with suppress(BlockingIOError):
         while True:
             sock.recv(1, socket.MSG_DONTWAIT)

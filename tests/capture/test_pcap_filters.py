@@ -16,7 +16,7 @@ from packetlab.capture import loops
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.filters import bpf
 from packetlab.capture.filters.bpf import PcapFilter
-from packetlab.capture.filters.bpf_interpreter import MEMORY, Instruction, columns, passes, run_all, run_compiled
+from packetlab.capture.filters.bpf_interpreter import MEMORY, Instruction, Program, columns, run, run_compiled
 from packetlab.cli import main
 from tests.conftest import CORPUS, amount, need
 
@@ -94,8 +94,7 @@ def test_what_tcpdump_passes_on_other_links(linktype: int, before: bytes, tmp_pa
     assert seen > 50
 
 
-@pytest.mark.parametrize("runner", [run_all, run_compiled])
-def test_one_by_one_in_arrays_and_compiled_give_the_same(runner) -> None:
+def test_one_by_one_in_bulk_and_compiled_give_the_same() -> None:
     for path in FILES[::4]:
         for batch in Capture(path, strict=False).batches():
             for expression in EXPRESSIONS[:20:3] + EXPRESSIONS[-5:]:
@@ -103,8 +102,16 @@ def test_one_by_one_in_arrays_and_compiled_give_the_same(runner) -> None:
                 if len(batch.interfaces) != 1:
                     continue
                 program = test.program(batch.interfaces[0].linktype)
-                got = runner(program, batch.data, batch, batch.wire_sizes)
-                assert got.tolist() == [test(frame) for frame in batch]
+                one_by_one = [test(frame) for frame in batch]
+                assert run_compiled(program, batch, batch.wire_sizes).tolist() == one_by_one
+                assert test.mask(batch).tolist() == one_by_one
+
+
+def passes(program: Program, packet: bytes, wire: int) -> bool:
+    """What the compiled loop is made of, run as it stands."""
+    wanted = [0]
+    run(1, *columns(program), packet, (0,), (len(packet),), (wire,), [0] * MEMORY, wanted)
+    return wanted[0] != 0
 
 
 ALU_CODES = [4 | what | source for what in range(0, 0xB0, 0x10) for source in (0, 8) if what | source != 0x88]
@@ -138,9 +145,8 @@ def programs(draw) -> tuple[Instruction, ...]:
 @given(programs(), st.lists(st.binary(max_size=60), min_size=1, max_size=5))
 def test_any_program_does_the_same_in_each_machine(program, packets: list[bytes]) -> None:
     batch = Batch.of(packets)
-    one = [passes(columns(program), packet, len(packet) + 4) for packet in packets]
-    for runner in (run_all, run_compiled):
-        assert runner(program, batch.data, batch, batch.sizes + 4).tolist() == one
+    one = [passes(program, packet, len(packet) + 4) for packet in packets]
+    assert run_compiled(program, batch, batch.sizes + 4).tolist() == one
 
 
 @settings(max_examples=amount(15, 500), deadline=None)
@@ -151,7 +157,7 @@ def test_libpcap_runs_any_program_to_the_same_end(program, packet: bytes) -> Non
     program = (*(Instruction(0x02, 0, 0, cell) for cell in range(MEMORY)), *program)
     theirs = cypcap.BpfProgram(list(map(tuple, program)))
     header = cypcap.Pkthdr(0, len(packet), len(packet) + 4)
-    ours = passes(columns(program), packet, len(packet) + 4)
+    ours = passes(program, packet, len(packet) + 4)
     assert ours == bool(theirs.offline_filter(header, packet))
 
 
@@ -213,11 +219,11 @@ def test_the_compiled_machine_is_brought_in_where_it_pays(monkeypatch) -> None:
     for in_use, kept, least in ((True, True, 0), (False, True, bpf.WORTH_LOADING), (False, False, bpf.WORTH_COMPILING)):
         monkeypatch.setattr(loops, "in_use", lambda source, answer=in_use: answer)
         monkeypatch.setattr(loops, "kept", lambda source, answer=kept: answer)
-        assert bpf._runner(least) is run_compiled
-        assert least == 0 or bpf._runner(least - 1) is run_all
-    # Where numba is missing, arrays do it.
+        assert bpf._pays(least)
+        assert least == 0 or not bpf._pays(least - 1)
+    # Where numba is missing, libpcap does it.
     monkeypatch.setattr(loops, "available", lambda: False)
-    assert bpf._runner(bpf.WORTH_COMPILING) is run_all
+    assert not bpf._pays(bpf.WORTH_COMPILING)
 
 
 def test_nothing_passes_or_everything() -> None:

@@ -1,38 +1,39 @@
 """PcapFilter: packets chosen in the language of tcpdump, pcap-filter(7).
 
 libpcap compiles the words: the one that the package cypcap brings, or the system's own. What comes out is a program for
-one link type, which runs here (see `bpf_interpreter`) or in the kernel; so a capture of several link types has several.
+one link type, which libpcap runs, a compiled loop (see `bpf_interpreter`) or the kernel; so a capture of several link types
+has several.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from packetlab.bulk.batch import Batch
 from packetlab.capture import loops
-from packetlab.capture.filters.bpf_interpreter import (
-    LOOP,
-    RET,
-    Instruction,
-    Program,
-    columns,
-    passes,
-    run_all,
-    run_compiled,
-)
+from packetlab.capture.filters.bpf_interpreter import LOOP, RET, Instruction, Program, run_compiled
 from packetlab.capture.frame import ETHERNET, Frame
 from packetlab.errors import BuildError, PacketlabError
 
 if TYPE_CHECKING:
-    from packetlab.bulk.batch import Batch, ByteArray, Numbers, Truths
+    from packetlab.bulk.batch import Numbers, Truths
 
 SNAPLEN = 262144  # bytes of a packet that a program asks for
 NETMASK = 0  # as tcpdump -r has it: "ip broadcast" is 255.255.255.255 or 0.0.0.0
 
 WORTH_LOADING, WORTH_COMPILING = 1 << 16, 1 << 21  # packets
 
-NOTHING: Program = (Instruction(RET, 0, 0, 0),)
+
+class PcapProgram(NamedTuple):
+    """What libpcap made of an expression: the instructions, and whether it passes a packet, of so many bytes on the wire."""
+
+    instructions: Program
+    passes: Callable[[bytes, int], bool]
+
+
+NOTHING = PcapProgram((Instruction(RET, 0, 0, 0),), lambda packet, wire: False)
 
 DATALINKS = {100: 11, 101: 12, 102: 15, 103: 16, 106: 19, 246: 18}
 """Link type in a file -> number in libpcap's programming interface on Linux, where they differ (pcap-linktype(7))."""
@@ -55,14 +56,16 @@ class PcapFilter:
 
     def __init__(self, expression: str, linktype: int | None = 1) -> None:
         self.expression, self.linktype = expression, linktype
-        self._programs: dict[int, Program] = {}
-        self._columns: dict[int, tuple[tuple[int, ...], ...]] = {}
+        self._programs: dict[int, PcapProgram] = {}
         self._tested = 0  # packets of batches so far
         if linktype is not None:
-            self.program(linktype)
+            self._compiled(linktype)
 
     def program(self, linktype: int = 1) -> Program:
         """Return the instructions for a link type."""
+        return self._compiled(linktype).instructions
+
+    def _compiled(self, linktype: int) -> PcapProgram:
         program = self._programs.get(linktype)
         if program is None:
             try:
@@ -74,7 +77,7 @@ class PcapFilter:
                 # if the words mean something at all.
                 compile_program(self.expression, ETHERNET.linktype)
                 program = NOTHING
-            self._programs[linktype], self._columns[linktype] = program, columns(program)
+            self._programs[linktype] = program
         return program
 
     def __call__(self, packet: Frame | bytes) -> bool:
@@ -83,44 +86,49 @@ class PcapFilter:
             data, linktype, wire = packet.data, packet.linktype, packet.wire_length
         else:
             data, linktype, wire = bytes(packet), self.linktype or ETHERNET.linktype, len(packet)
-        self.program(linktype)
-        return passes(self._columns[linktype], data, wire)
+        return self._compiled(linktype).passes(data, wire)
 
     def mask(self, batch: Batch) -> Truths:
         """Return which packets of a batch pass, an array of truths."""
         import numpy as np
 
         self._tested += len(batch)
-        run_batch = _runner(self._tested)
-        data = np.ascontiguousarray(batch.data)
-        interfaces = getattr(batch, "interfaces", ())
         wire = getattr(batch, "wire_sizes", batch.sizes)
-        linktypes = [interface.linktype for interface in interfaces] or [self.linktype or ETHERNET.linktype]
+        linktypes = [one.linktype for one in getattr(batch, "interfaces", ())] or [self.linktype or ETHERNET.linktype]
         if len(set(linktypes)) == 1:
-            one: Truths = run_batch(self.program(linktypes[0]), data, batch, wire)
-            return one
+            return self._passed(linktypes[0], batch, wire)
         passed = np.zeros(len(batch), np.bool_)
         of = np.array(linktypes)[batch.which]  # type: ignore[attr-defined]
         for linktype in np.unique(of).tolist():  # the link types that frames have, not those only described
-            passed |= (of == linktype) & run_batch(self.program(linktype), data, batch, wire)
+            rows = np.flatnonzero(of == linktype)
+            some = Batch(batch.data, batch.starts[rows], batch.sizes[rows])
+            passed[rows] = self._passed(linktype, some, wire[rows])
         return passed
+
+    def _passed(self, linktype: int, batch: Batch, wire: Numbers) -> Truths:
+        import numpy as np
+
+        program = self._compiled(linktype)
+        if _pays(self._tested):
+            return run_compiled(program.instructions, batch, wire)
+        return np.fromiter(map(program.passes, Batch.__iter__(batch), wire.tolist()), np.bool_, len(batch))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return PcapFilter, (self.expression, self.linktype)
 
     def __repr__(self) -> str:
         return f"PcapFilter({self.expression!r})"
 
 
-def _runner(packets: int) -> Callable[[Program, ByteArray, Batch, Numbers], Truths]:
-    """Return what runs a program over a batch, for this many packets in all."""
-    # Compiled is twice as fast; loading what was compiled before takes as long as arrays take for some ten thousand
-    # packets, compiling it as long as for millions.
+def _pays(packets: int) -> bool:
+    """Whether a compiled loop pays for this many packets in all: it is ten times as fast, once it is loaded or compiled."""
     if not loops.available():
-        return run_all
-    least = 0 if loops.in_use(LOOP) else WORTH_LOADING if loops.kept(LOOP) else WORTH_COMPILING
-    return run_compiled if packets >= least else run_all
+        return False
+    return packets >= (0 if loops.in_use(LOOP) else WORTH_LOADING if loops.kept(LOOP) else WORTH_COMPILING)
 
 
-def compile_program(expression: str, linktype: int) -> Program:
-    """Return the instructions that libpcap makes of an expression. Raises as `PcapFilter`."""
+def compile_program(expression: str, linktype: int) -> PcapProgram:
+    """Return what libpcap makes of an expression. Raises as `PcapFilter`."""
     where = f"pcap filter {expression!r}"
     if not " ".join(expression.split()).isprintable():
         raise BuildError(where, "printable text", repr(expression))
@@ -134,7 +142,7 @@ def compile_program(expression: str, linktype: int) -> Program:
     raise PacketlabError(where, "libpcap", "none", "pip install 'packetlab[bpf]', or install the system's libpcap")
 
 
-def _by_cypcap(expression: str, datalink: int) -> Program | str | None:
+def _by_cypcap(expression: str, datalink: int) -> PcapProgram | str | None:
     """Return the program, libpcap's reason for refusing, or None where the package is missing."""
     try:
         import cypcap
@@ -144,7 +152,10 @@ def _by_cypcap(expression: str, datalink: int) -> Program | str | None:
         made = cypcap.compile(datalink, SNAPLEN, expression, True, NETMASK)
     except cypcap.Error as error:
         return str(error.args[-1])
-    return tuple(Instruction(*instruction) for instruction in made)
+    header, run = cypcap.Pkthdr, made.offline_filter
+    return PcapProgram(
+        tuple(Instruction(*one) for one in made), lambda packet, wire: run(header(0, len(packet), wire), packet)
+    )
 
 
 class _Instructions(ctypes.Structure):
@@ -165,20 +176,23 @@ def _library() -> ctypes.CDLL | None:
     return None
 
 
-def _by_system(expression: str, datalink: int) -> Program | str | None:
+def _by_system(expression: str, datalink: int) -> PcapProgram | str | None:
     """The same by the system's library."""
     library = _library()
     if library is None:
         return None
     library.pcap_open_dead.restype = ctypes.c_void_p
     library.pcap_geterr.restype = ctypes.c_char_p
+    run = library.bpf_filter
+    run.argtypes, run.restype = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint, ctypes.c_uint), ctypes.c_uint
     handle = ctypes.c_void_p(library.pcap_open_dead(datalink, SNAPLEN))
     made = _BpfProgram()
     try:
         if library.pcap_compile(handle, ctypes.byref(made), expression.encode(), 1, NETMASK) < 0:
             return str(library.pcap_geterr(handle).decode("utf-8", "replace"))
-        program = tuple(Instruction(each.code, each.jt, each.jf, each.k) for each in made.first[: made.size])
+        held = (_Instructions * made.size)(*made.first[: made.size])
         library.pcap_freecode(ctypes.byref(made))
-        return program
+        program = tuple(Instruction(each.code, each.jt, each.jf, each.k) for each in held)
+        return PcapProgram(program, lambda packet, wire: run(held, packet, wire, len(packet)) != 0)
     finally:
         library.pcap_close(handle)

@@ -1,15 +1,15 @@
 """The machine that packet filters are programs of: classic BPF (McCanne and Jacobson 1993; bpf(4), linux filter.txt).
 
-Owns what an instruction does, twice: `run` takes one packet, and is Python that numba compiles as it stands (`run_compiled`); `run_all`
-takes many, an instruction at a time over arrays. Jumps go forward, but for one that libpcap makes of "protochain", which goes
-back in a loop through the packet. It knows neither files nor libpcap.
+`run` says what each instruction does to a packet; numba compiles it as it stands, for programs over whole captures. Jumps go
+forward, but for one that libpcap makes of "protochain", which goes back in a loop through the packet. It knows neither files
+nor libpcap.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from inspect import getsource
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.capture.loops import compiled
 
@@ -19,16 +19,7 @@ if TYPE_CHECKING:
     Row = Sequence[int] | Numbers | ByteArray
 
 MEMORY = 16  # cells of scratch memory
-WORD = 0xFFFFFFFF
-ROWS = 4096  # packets that `run_all` takes at a time: their state stays in the cache
-
-# The lower three bits of an instruction's code are its class.
-LD, LDX, ST, STX, ALU, JMP, RET, MISC = range(8)
-IMM, ABS, IND, MEM, LEN, MSH = 0x00, 0x20, 0x40, 0x60, 0x80, 0xA0  # where a load takes its value
-ADD, SUB, MUL, DIV, OR, AND, LSH, RSH, NEG, MOD, XOR = range(0, 0xB0, 0x10)
-JA, JEQ, JGT, JGE, JSET = range(0, 0x50, 0x10)
-WIDTHS = {0x00: 4, 0x08: 2, 0x10: 1}
-TXA = 0x80
+RET = 6  # class of the instruction that ends a program
 
 
 class Instruction(NamedTuple):
@@ -144,143 +135,16 @@ def columns(program: Program) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(instruction[place] for instruction in program) for place in range(4))
 
 
-def passes(program: tuple[tuple[int, ...], ...], data: bytes, wire: int) -> bool:
-    """Return whether a program, by column, wants a packet."""
-    code, jt, jf, k = program
-    wanted = [0]
-    run(1, code, jt, jf, k, data, (0,), (len(data),), (wire,), [0] * MEMORY, wanted)
-    return wanted[0] != 0
-
-
-def run_all(program: Program, data: ByteArray, batch: Batch, wire: Numbers) -> Truths:
-    """Return which packets of a batch the program wants."""
-    import numpy as np
-
-    wanted = np.zeros(len(batch), np.bool_)
-    if any(code == JMP and k >= 0x80000000 for code, _, _, k in program):
-        code, jt, jf, k = columns(program)
-        starts, sizes = batch.starts.tolist(), batch.sizes.tolist()
-        run(len(batch), code, jt, jf, k, data.tobytes(), starts, sizes, wire, [0] * MEMORY, wanted)
-        return wanted
-    for first in range(0, len(batch), ROWS):
-        part = slice(first, first + ROWS)
-        _Vectors(data, batch.starts[part], batch.sizes[part], wire[part], wanted[part]).run(program)
-    return wanted
-
-
 LOOP = getsource(run)
 
 
-def run_compiled(program: Program, data: object, batch: Batch, wire: object) -> Truths:
-    """Return the same by a compiled loop (see `loops`)."""
+def run_compiled(program: Program, batch: Batch, wire: Numbers) -> Truths:
+    """Return which packets of a batch the program wants, by a compiled loop (see `loops`)."""
     import numpy as np
 
     columns_of = [np.array(column, np.int64) for column in columns(program)]
-    places = [np.ascontiguousarray(array) for array in (data, batch.starts, batch.sizes, wire)]
+    places = [np.ascontiguousarray(array) for array in (batch.data, batch.starts, batch.sizes, wire)]
     wanted = np.zeros(len(batch), np.int64)
     compiled(LOOP)(len(batch), *columns_of, *places, np.zeros(MEMORY, np.int64), wanted)
     answer: Truths = wanted != 0
     return answer
-
-
-class _Vectors:
-    """The registers of many packets, and which of them wait at which instruction."""
-
-    def __init__(self, data: ByteArray, starts: Numbers, sizes: Numbers, wire: Numbers, wanted: Truths) -> None:
-        import numpy as np
-
-        self.data, self.starts, self.sizes, self.wire, self.wanted = data, starts, sizes, wire, wanted
-        self.a, self.x = np.zeros(len(starts), np.int64), np.zeros(len(starts), np.int64)
-        self.memory: dict[int, Numbers] = {}
-
-    def run(self, program: Program) -> None:
-        import numpy as np
-
-        waiting: list[list[Numbers]] = [[] for _ in program]
-        waiting[0].append(np.arange(len(self.starts)))
-        for at, (code, jt, jf, k) in enumerate(program):
-            if not waiting[at]:
-                continue
-            rows = waiting[at][0] if len(waiting[at]) == 1 else np.concatenate(waiting[at])
-            waiting[at] = []
-            if not len(rows):
-                continue
-            kind = code & 7
-            if kind == RET:
-                self.wanted[rows] = self.a[rows] != 0 if code & 0x18 == 0x10 else k != 0
-                continue
-            if kind == JMP:
-                if code & 0xF0 == JA:
-                    waiting[at + 1 + k].append(rows)
-                else:
-                    holds = self.compare(code, self.a[rows], self.x[rows] if code & 8 else k)
-                    waiting[at + 1 + jt].append(rows[holds])
-                    waiting[at + 1 + jf].append(rows[~holds])
-                continue
-            if kind in (LD, LDX):
-                rows, got = self.load(code, k, rows)
-                (self.a if kind == LD else self.x)[rows] = got
-            elif kind == ALU:
-                rows, got = self.compute(code, rows, self.x[rows] if code & 8 else k)
-                self.a[rows] = got & WORD
-            elif kind in (ST, STX):
-                cell = self.memory.setdefault(k, np.zeros(len(self.starts), np.int64))
-                cell[rows] = (self.a if kind == ST else self.x)[rows]
-            elif code & 0xF8 == TXA:
-                self.a[rows] = self.x[rows]
-            else:
-                self.x[rows] = self.a[rows]
-            waiting[at + 1].append(rows)
-
-    def compare(self, code: int, a: Numbers, other: Numbers | int) -> Any:
-        what = code & 0xF0
-        if what == JEQ:
-            return a == other
-        if what == JGT:
-            return a > other
-        return a >= other if what == JGE else a & other != 0
-
-    def load(self, code: int, k: int, rows: Numbers) -> tuple[Numbers, Numbers | int]:
-        """Return the rows that go on, and the value each loads."""
-        mode = code & 0xE0
-        if mode == IMM:
-            return rows, k
-        if mode == MEM:
-            return rows, self.memory[k][rows] if k in self.memory else 0
-        if mode == LEN:
-            return rows, self.wire[rows]
-        width = 1 if mode == MSH else WIDTHS[code & 0x18]
-        places: Any = k + self.x[rows] if mode == IND else k
-        inside = places + width <= self.sizes[rows]
-        if not inside.all():
-            rows, places = rows[inside], places[inside] if mode == IND else places
-        places = self.starts[rows] + places
-        if mode == MSH:
-            return rows, (self.data[places].astype("int64") & 15) << 2
-        got = self.data[places].astype("int64")
-        for i in range(1, width):
-            got = got << 8 | self.data[places + i]
-        return rows, got
-
-    def compute(self, code: int, rows: Numbers, other: Numbers | int) -> tuple[Numbers, Numbers]:
-        """Return the rows that go on, and the result of each."""
-        import numpy as np
-
-        what, a = code & 0xF0, self.a[rows]
-        if what in (DIV, MOD):
-            other = np.broadcast_to(np.asarray(other), a.shape)
-            whole = other != 0
-            rows, a, other = rows[whole], a[whole], other[whole]
-            return rows, a // other if what == DIV else a % other
-        if what in (LSH, RSH):
-            few = np.minimum(other, 32)
-            return rows, a << few if what == LSH else a >> few
-        if what == MUL:
-            return rows, a * (other & 0xFFFF) + ((a * (other >> 16) & 0xFFFF) << 16)
-        if what == NEG:
-            return rows, -a
-        if what in (ADD, SUB):
-            return rows, a + other if what == ADD else a - other
-        if what == OR:
-            return rows, a | other
-        return rows, a & other if what == AND else a ^ other

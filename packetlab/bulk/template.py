@@ -119,7 +119,7 @@ class Template:
         found: list[tuple[BitRange, Linear]] = []
         for i in range(len(packet.layers) - 1, -1, -1):
             header, cls = packet._headers[i], type(packet.layers[i])
-            if header._state >> 2 * len(cls._fields):
+            if header._is_partial:
                 raise Unplanned
             ours = {span.field.name: _spot(span) for span in where.spans if span.layer == i}
             left = [f for f in cls._declaration.plan.sums if f.name in ours]

@@ -87,8 +87,7 @@ class Decoding(OneByOne):
         for f in cls.fields:
             value = "None" if f.kind.wire == "payload" else self.v(f.name)
             self.lines.append(f"h{tag}.{f.slot} = {value}")
-        every = (1 << len(cls.fields)) - 1
-        self.lines.append(f"h{tag}._state = {every | every << len(cls.fields):#x}")
+        self.lines.append(f"h{tag}._state = {cls.captured_state:#x}")
         self.payload = end
         return end
 

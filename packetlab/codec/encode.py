@@ -121,7 +121,7 @@ class Packing(Deriving):
         if self.stack is not None:
             # Given lengths and checksums, headers that are cut, and prototypes go the ordinary way.
             derived = sum(f.bit for f in self.cls.fields if is_derived(f) and not isinstance(f.rule, Next))
-            other = f"& {derived | 3 << 2 * count:#x}" if not self.read else f"!= {(1 << 2 * count) - 1:#x}"
+            other = f"& {derived | 3 << 2 * count:#x}" if not self.read else f"!= {self.cls.captured_state:#x}"
             first += [f"if s{tag} {other}: return None"]
             left_out = [f for f in self.cls.fields if self.is_left_out(f)]
             first += [f"if h{tag}.{f.slot}: return general(stack, payload)" for f in left_out]
@@ -178,7 +178,7 @@ class Packing(Deriving):
         for f in self.cls.fields:
             own = f"None if m & {f.bit:#x} else {self.own(f)}" if f in derived else self.own(f)
             made.append(f"{r}.{f.slot} = {'None' if f.bit & sure else own}")
-        return [*lines, *made, f"{r}._state = {(1 << 2 * count) - 1:#x} & ~(m | m << {count})"]
+        return [*lines, *made, f"{r}._state = {self.cls.captured_state:#x} & ~(m | m << {count})"]
 
     # Bytes ---------------------------------------------------------------------------------------------------
 
@@ -395,7 +395,7 @@ def _writer(field: Field) -> Compiled:
     part.names.update(F=field, stack=(), i=0, above=None, ends=ends, after_end=after_end, unended=unended)
     part.source()
     ended = "ends(F, h)" if until is None or not item.always_tells(until) else until.code(part)
-    lines = ["s = h._state", f"if s > {(1 << 2 * len(item.fields)) - 1:#x}: add(cut_encode(h, b'')); continue"]
+    lines = ["s = h._state", f"if s > {item.captured_state:#x}: add(cut_encode(h, b'')); continue"]
     lines += [*part.lines, *part.tried(f"add({part.joined(part.pieces)})", "(h, ''),")]
     # Bytes that are no whole item come last.
     head = ["def pack(items, header):", "    ended, more = False, []"]

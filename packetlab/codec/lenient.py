@@ -128,9 +128,7 @@ class _LenientParser:
         return header, pos, payload_end, following
 
     def header(self, cut: bool) -> AnyHeader:
-        count = len(self.cls.fields)
-        every = (1 << count) - 1
-        state = every | every << count | (1 << 2 * count if cut else 0)
+        state = self.cls.captured_state + (cut << 2 * len(self.cls.fields))
         return restored(self.cls.header, state, tuple(self.values[f.name] for f in self.cls.fields))
 
     def limit(self) -> int:

@@ -147,7 +147,7 @@ def _written(
             if packing.asks or (not place.bare and any(map(packing.is_left_out, packing.cls.fields))):
                 return None
             lines += [*stop, *(f"{packing.own(f)} = {value}" for f, value in own)]
-            lines.append(f"s{packing.tag} = {(1 << 2 * len(own)) - 1:#x}")
+            lines.append(f"s{packing.tag} = {packing.cls.captured_state:#x}")
         first = ["data = stack._data", "payload = data[stack._start:stack._end]"]
         lines = [*first, *unpacked(wanted, names), *lines]
     else:

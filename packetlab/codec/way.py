@@ -234,9 +234,8 @@ def made(part: Placed, header: str, names: dict[str, object]) -> list[str]:
     """Return the lines that make a header of ``data``; `names` gets what they refer to."""
     wanted, stop, values = valued(part)
     names.update({"new": part.cls.header.__new__, f"of{part.tag}": (part.cls.header,)})
-    every = (1 << len(part.cls.fields)) - 1
     lines = [*unpacked(wanted, names), *stop, f"{header} = new(*of{part.tag})"]
-    lines += [f"{header}._state = {every | every << len(part.cls.fields):#x}"]
+    lines += [f"{header}._state = {part.cls.captured_state:#x}"]
     return lines + [f"{header}.{f.slot} = {value}" for f, value in zip(part.cls.fields, values, strict=True)]
 
 

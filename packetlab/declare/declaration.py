@@ -36,8 +36,8 @@ class AnyHeader:
     """What those who read and write bytes know of every header and its class."""
 
     __slots__ = ("_state",)
-    # The low bits say which fields hold a value of their own, the next bits which of them were captured, the
-    # bit above these that the bytes ended inside the header, the last that it is a prototype and nothing else.
+    # Of n fields the low n bits say which hold a value of their own (`Field.bit`), the next n which of these were captured;
+    # above them one says that the bytes ended inside the header, the last that it is a prototype and nothing else.
     _state: int
     _declaration: ClassVar[Declaration]
     _fields: ClassVar[tuple[Field, ...]] = ()
@@ -59,6 +59,11 @@ class AnyHeader:
 
     def _items_of(self, field: Field) -> tuple[object, ...]:
         raise NotImplementedError
+
+    @property
+    def _is_partial(self) -> bool:
+        """Whether its bytes ended inside it, or it is a prototype: what its fields do not hold cannot be worked out."""
+        return self._state >> 2 * len(self._fields) != 0
 
 
 @dataclass(eq=False)
@@ -87,11 +92,13 @@ class Declaration:
         init=False, default_factory=list
     )  # the derived fields as they are worked out (see `write_order`)
     proved: bool = field(init=False, default=False)  # whether it is known to read back what it builds
-    prototype_bit: int = field(init=False)  # of a header's state: it holds a value that several fit (see `wildcards`)
+    captured_state: int = field(init=False)  # of a header that was read whole
+    prototype_bit: int = field(init=False)  # of a header that holds a value that several fit (see `wildcards`)
     _plan: Plan | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.by_name = {f.name: f for f in self.fields}
+        self.captured_state = (1 << 2 * len(self.fields)) - 1
         self.prototype_bit = 1 << 2 * len(self.fields) + 1
         marks = [i for i, f in enumerate(self.fields) if f.kind.wire == "payload"]
         self.has_trailer = bool(marks)

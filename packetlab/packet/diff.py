@@ -106,7 +106,7 @@ class _Comparison:
 
     def _grouped(self) -> tuple[list[ComparedField], list[tuple[ComparedField, tuple[str, ...]]]]:
         """Return the causes, and each other spot with the names of the causes that it follows from."""
-        if any(h._state >> 2 * len(h._fields) for packet in (self.one, self.other) for h in packet.layers):
+        if any(h._is_partial for packet in (self.one, self.other) for h in packet.layers):
             return self.spots, []  # bytes that end inside a header follow from nothing
         causes = [spot for spot in self.spots if not spot.derived]
         derived = [spot for spot in self.spots if spot.derived]

@@ -70,11 +70,8 @@ class Derivation:
     def covered(self, rule: Checksum) -> bytes:
         """The bytes that a checksum is taken over, its own field as zeros; without the pseudo-header."""
         own = next(f for f in self.cls._fields if f.rule is rule)
-        count = len(self.cls._fields)
         values = tuple(0 if f is own else getattr(self.header, f.slot) for f in self.cls._fields)
-        every = (1 << count) - 1
-        cut = self.header._state >> 2 * count
-        blank = restored(self.cls, every | every << count | cut << 2 * count, values)
+        blank = restored(self.cls, self.header._state | self.cls._declaration.captured_state, values)
         head = self.cls._encode(blank, b"", self.layers, self.i, None)[: self.size("self")]
         parts = {"self": head, "payload": self.bodies[self.i] if "payload" in rule.over else b"", "pseudo": b""}
         return b"".join(
@@ -114,9 +111,8 @@ def follows(scope: Derivation, f: Field) -> bool:
 
 def holds(scope: Derivation, f: Field) -> bool:
     """The same, without working it out again where it is known of a captured field."""
-    original, count = scope.packet._headers[scope.i], len(scope.cls._fields)
-    cut = original._state >> 2 * count
-    if original._state >> count & f.bit and not cut and scope.raw(f.name) is not None:
+    original = scope.packet._headers[scope.i]
+    if original._state >> len(scope.cls._fields) & f.bit and not original._is_partial and scope.raw(f.name) is not None:
         return not scope.packet._rederived()[scope.i]._state & f.bit
     return follows(scope, f)
 
@@ -142,7 +138,7 @@ def verdict(packet: Packet, i: int, name: str) -> Verdict:
 
 def _verdict(scope: Derivation, f: Field, rule: Checksum, whole: bool) -> Verdict:
     packet, i, raw = scope.packet, scope.i, scope.raw(f.name)
-    cut = scope.header._state >> 2 * len(scope.cls._fields)
+    cut = scope.header._is_partial
     if raw is None:
         return Verdict.UNVERIFIED if cut else Verdict.NOT_PRESENT
     if rule.none is not None and raw == rule.none:

@@ -343,7 +343,7 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
 
     def _resolved_alone(self: H) -> H:
         """Return this header with derived fields filled in, as if it were the whole packet."""
-        if self._state >> 2 * len(self._fields):
+        if self._is_partial:
             return self
         return type(self)._resolve(self, b"", (self,), 0, None)
 

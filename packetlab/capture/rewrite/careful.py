@@ -259,8 +259,7 @@ def _expected(header: Header, f: Field, scope: Derivation) -> bool:
     if f.condition is None:
         return True
     deciding = [header._by_name.get(leaf.name) for leaf in f.condition.leaves() if isinstance(leaf, NamedExpr)]
-    cut = header._state >> 2 * len(header._fields)
-    lost = cut and any(one is not None and getattr(header, one.slot) is None for one in deciding)
+    lost = header._is_partial and any(one is not None and getattr(header, one.slot) is None for one in deciding)
     return bool(lost or f.condition.evaluate(scope))
 
 

@@ -216,7 +216,7 @@ def _make(header: Any) -> type[Foreign]:  # noqa: C901  methods of one class
 
         def unpack(self, buf: bytes) -> None:
             read, after, stop, above = header._decode(buf, 0, len(buf), Dissection())
-            if read._state >> 2 * len(header._fields):
+            if read._is_partial:
                 raise dpkt.NeedData(f"got {len(buf)} bytes, which end inside {header.__name__}")
             for name in shared:
                 object.__setattr__(self, name, 0)  # the bytes that bit fields are written into

@@ -17,7 +17,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from functools import cache
-from itertools import count
+from itertools import product
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -113,7 +113,15 @@ def test_where_a_worker_cannot_be_started_the_work_is_done_all_the_same(monkeypa
     fleet = scan([CORPUS / name for name in ("web.pcap", "dns53.pcap", "pppoe.pcap")], workers=2, batch_bytes=1)
     alone = rows(scan([file.path for file in fleet.files], workers=1).table("file", "wire_length").batches())
     start, children = BaseProcess.start, multiprocessing.active_children()
-    for refused in count(1):
+
+    def mapped() -> None:
+        with closing(fleet.map(count_and_process)) as results:
+            next(results)
+
+    def tabled() -> None:
+        assert rows(fleet.table("file", "wire_length").batches()) == alone
+
+    for refused, work in product((1, 2), (tabled, mapped)):  # the first of two workers, or the second
         started = 0
 
         def refusing(process: BaseProcess, refused: int = refused) -> None:
@@ -126,12 +134,8 @@ def test_where_a_worker_cannot_be_started_the_work_is_done_all_the_same(monkeypa
         with monkeypatch.context() as patch:
             patch.setattr(BaseProcess, "start", refusing)
             patch.setattr(threading.Thread, "start", lambda thread: pytest.fail("a thread"))  # there may be no room
-            assert rows(fleet.table("file", "wire_length").batches()) == alone
-            with closing(fleet.map(count_and_process)) as results:
-                next(results)
-        assert multiprocessing.active_children() == children
-        if started < refused:
-            break
+            work()
+        assert started == refused and multiprocessing.active_children() == children
 
 
 ROOM = """

@@ -99,6 +99,11 @@ def kept(source: str) -> bool:
         return False
 
 
+def worth_any(capture_size: int) -> bool:
+    """Whether it may pay to go over a capture of so many bytes by a loop: if not, none has to be written."""
+    return available() and (loaded() or capture_size >= min(WORTH_LOADING, WORTH_COMPILING))
+
+
 def worth(source: str, capture_size: int) -> bool:
     """Whether it pays to go over a capture of so many bytes by a loop."""
     if in_use(source):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,7 @@ from packetlab.capture.rewrite.located import Located
 from packetlab.capture.rewrite.loop import USUAL, Loops
 from packetlab.protocols.linktypes import first_header
 from tests.capture.test_rewrite import stack
-from tests.conftest import CORPUS
+from tests.conftest import CORPUS, ROOT
 
 ASKED = {"sums", "lengths", "link", "ends"}
 FILES = sorted(path.name for path in CORPUS.iterdir() if ".pcap" in path.name)
@@ -129,7 +131,7 @@ def plain_loops(monkeypatch: pytest.MonkeyPatch) -> None:
         return names[source.split("(")[0].removeprefix("def ")]
 
     monkeypatch.setattr(loops, "compiled", compiled)
-    monkeypatch.setattr(loops, "available", lambda: True)
+    monkeypatch.setattr(loops, "worth_any", lambda *_: True)
     monkeypatch.setattr(loops, "worth", lambda *_: True)
 
 
@@ -158,18 +160,30 @@ def test_the_loop_finds_in_frames_with_bytes_changed_at_random_what_the_scan_fin
     assert found(some, {"sums"}, Loops(None)) == found(some, {"sums"})
 
 
+IN_BOTH_WAYS = """
+import sys
+from packetlab import Capture
+from packetlab.capture import loops
+
+how = {"ip": {"0.0.0.0/1": "10.0.0.0/8"}, "ports": {53: 5353, 80: 8080}}
+worth, worth_any = loops.worth, loops.worth_any
+for path in sys.argv[2:]:
+    loops.worth, loops.worth_any = worth, worth_any
+    Capture(path).rewrite(**how).write(f"{sys.argv[1]}/rows")
+    loops.worth = loops.worth_any = lambda *_: True
+    Capture(path).rewrite(**how).write(f"{sys.argv[1]}/loops")
+    assert open(f"{sys.argv[1]}/loops", "rb").read() == open(f"{sys.argv[1]}/rows", "rb").read() != open(path, "rb").read()
+print(len(loops._ready))
+"""
+
+
 @pytest.mark.slow  # it is compiled, once
-def test_what_is_rewritten_by_compiled_loops_is_what_is_rewritten_without(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_rewritten_by_compiled_loops_is_what_is_rewritten_without(tmp_path: Path) -> None:
+    """In a program of its own: where tests declare headers the loop goes over them, and is another one to compile."""
     pytest.importorskip("numba")
-    for name in ("web.pcap", "dns53.pcap"):
-        how: Any = {"ip": {"0.0.0.0/1": "10.0.0.0/8"}, "ports": {53: 5353, 80: 8080}}
-        Capture(CORPUS / name).rewrite(**how).write(tmp_path / f"rows-{name}")
-        with monkeypatch.context() as patch:
-            patch.setattr(loops, "worth", lambda *_: True)
-            Capture(CORPUS / name).rewrite(**how).write(tmp_path / f"loops-{name}")
-        assert (tmp_path / f"loops-{name}").read_bytes() == (tmp_path / f"rows-{name}").read_bytes()
+    command = [sys.executable, "-c", IN_BOTH_WAYS, str(tmp_path), str(CORPUS / "web.pcap"), str(CORPUS / "dns53.pcap")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.stdout == "5\n", done.stderr  # the loop, and the four that go with it
 
 
 @pytest.mark.usefixtures("plain_loops")

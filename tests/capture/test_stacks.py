@@ -55,7 +55,7 @@ def wrapping(source: str) -> Any:
 def test_columns_of_any_stack_of_declarations(engine: str, seed: int) -> None:
     with bindings(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(scan_engines.loops, "compiled", wrapping)
-        patch.setattr(scan_engines.loops, "available", lambda: True)
+        patch.setattr(scan_engines.loops, "worth_any", lambda size: True)
         stack = Stack(random.Random(seed))
         agree(Capture.of(stack.frames(25)), tuple(stack.names()), engine)
 
@@ -71,7 +71,7 @@ def agreed(seed: int, engines: list[str]) -> None:
     """Compare filters in words with what they mean: of packets, and decided from buffers."""
     with bindings(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(scan_engines.loops, "compiled", wrapping)
-        patch.setattr(scan_engines.loops, "available", lambda: True)
+        patch.setattr(scan_engines.loops, "worth_any", lambda size: True)
         stack = Stack(random.Random(seed))
         file = io.BytesIO()
         Capture.of(stack.frames(25)).write(file, "pcapng")
@@ -152,7 +152,7 @@ COUNTED = {  # arithmetic on conditions, which are 0 or 1
 @pytest.mark.parametrize("name", COUNTED)
 def test_rules_count_conditions(name: str, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scan_engines.loops, "compiled", wrapping)
-    monkeypatch.setattr(scan_engines.loops, "available", lambda: True)
+    monkeypatch.setattr(scan_engines.loops, "worth_any", lambda size: True)
     monkeypatch.setattr(scan_engines.ScanEngines, "_in_loops", lambda self, source: engine == "loops")
     number = COUNTED[name](field("a"), field("b"))
     with bindings():
@@ -225,6 +225,7 @@ def test_numba_compiles_what_stacks_ask(monkeypatch: pytest.MonkeyPatch) -> None
         ):
             y: U8 = 4
 
+        monkeypatch.setattr(scan_engines.loops, "_ready", {})  # none is in use afterwards, in tests of small captures
         monkeypatch.setitem(FIRST, 147, Lower)  # no other header is on the way, and none has to be compiled
         frames = [
             Frame(bytes(Lower(kind=kind, marks=marks)) + b"\3\4", linktype=147)

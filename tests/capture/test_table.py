@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import random
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -62,7 +64,7 @@ from packetlab.capture.tables import engines as scan_engines
 from packetlab.capture.tables.columns import Columns, frame_column
 from packetlab.declare.registry import bind
 from packetlab.protocols.link import PPP
-from tests.conftest import CORPUS
+from tests.conftest import CORPUS, ROOT
 
 FILES = sorted(path.name for path in CORPUS.iterdir() if ".pcap" in path.name)
 MANY = (
@@ -291,19 +293,38 @@ def test_frames_of_several_link_types_side_by_side(engine: str) -> None:
     ]
 
 
+IN_BOTH_WAYS = """
+import sys
+from packetlab import IPv6Address, MAC, Capture, Frame, Header, U8
+from packetlab.protocols.linktypes import FIRST
+sys.path.insert(0, "tests/benchmarks")
+from bench_tables import COLUMNS
+
+class Own(Header):
+    station: MAC
+    number: U8
+    host: IPv6Address
+
+FIRST[147] = Own
+own = [Frame(bytes(Own(station=n << 40, number=n, host=n << 120) / bytes(n % 7)), linktype=147) for n in range(200)]
+for capture, names in (
+    (Capture.of([*own, b"short"]), ("own.station", "own.number", "own.host", "own.payload")), (Capture(sys.argv[1]), COLUMNS)
+):
+    loops, rows = (capture.table(*names, engine=engine).read() for engine in ("loops", "rows"))
+    for name in rows.names:
+        assert loops[name].tolist() == rows[name].tolist(), name
+    print(rows.rows)
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # numba compiles for a quarter of a minute, on a busy machine for more
 def test_numba_compiles_the_loops_as_they_are() -> None:
+    """In a program of its own, and the columns of the benchmark: a loop for each set of columns and headers is compiled."""
     pytest.importorskip("numba")
-    names = (
-        "ip.src",
-        "tcp.sport",
-        "tcp.payload",
-        "ether.dst",
-    )  # read at once: each set of columns is a loop of its own
-    loops, rows = (Capture(CORPUS / "web.pcap").table(*names, engine=engine).read() for engine in ("loops", "rows"))
-    for name in names:
-        assert loops[name].tolist() == rows[name].tolist()
+    command = [sys.executable, "-c", IN_BOTH_WAYS, str(CORPUS / "web.pcap")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.stdout == "201\n24\n", done.stderr
 
 
 def test_what_the_file_says_of_frames() -> None:

@@ -85,13 +85,13 @@ class Loops:
 
     def _source(self, first: type[AnyHeader]) -> str:
         """Return the source of the loop, "" where it is not worth it."""
-        if not loops.available():
+        size = self.capture_size // 4  # it takes some four times as long to compile as a loop for columns
+        if not loops.worth_any(size):
             return ""
         if ("loop", first) not in known():
             known()["loop", first] = _written(first) if first in usual() else ""
         source: str = known()["loop", first]
-        # It takes some four times as long to compile as one for columns.
-        if not source or not loops.worth(source, self.capture_size // 4):
+        if not source or not loops.worth(source, size):
             return ""
         for more in (loops.RECORDS, loops.REGIONS, loops.CARRIED, loops.CHANGES):
             loops.compiled(more)

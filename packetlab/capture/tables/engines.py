@@ -84,7 +84,7 @@ class ScanEngines:
 
     @property
     def _may_loop(self) -> bool:
-        return self.engine == "loops" or (self.engine is None and loops.available())
+        return self.engine == "loops" or (self.engine is None and loops.worth_any(self.capture_size))
 
     def _in_loops(self, source: str) -> bool:
         return self.engine is not None or loops.worth(source, self.capture_size)

@@ -162,7 +162,7 @@ class _Check:
         if not known.all():
             self._filled_up(batch, at, known)
         came = at[known]
-        # Which time each of equal frames comes, counted from 0: rank within the stretch, and what came before.
+        # Which time each of equal frames comes, counted from 0: rank within the stretch, and those in earlier ones.
         by_key = np.argsort(came, kind="stable")
         ordered = came[by_key]
         begins = np.concatenate([[True], ordered[1:] != ordered[:-1]]) if len(ordered) else np.zeros(0, bool)

@@ -105,7 +105,7 @@ def worth_any(capture_size: int) -> bool:
 
 
 def worth(source: str, capture_size: int) -> bool:
-    """Whether it pays to go over a capture of so many bytes by a loop."""
+    """Whether it pays to go over a capture of that many bytes by a loop."""
     if in_use(source):
         return True
     if kept(source):

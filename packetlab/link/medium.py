@@ -163,7 +163,7 @@ class RealTime(Medium):
     thread is in a call, one of our own does it (see `background`), so that sockets live while the program computes.
     What has come to a port is taken before any timer has its turn: an answer that lies there is no silence. A thread may
     stand still between any two steps, while others compute. So what is due, and whether a call's time is over, goes by
-    `_taken`: the time up to which input has been taken, which is when the kernel was last asked, and not the clock.
+    `_taken`: the time up to which input has been taken, which is when the kernel was last polled, and not the clock.
     """
 
     def __init__(self) -> None:
@@ -191,7 +191,7 @@ class RealTime(Medium):
         """Drive a driver from now on."""
         super().add(driver)
         self._called()
-        self.poke()  # whoever waits is to wait for its ports too
+        self.poke()  # the thread that waits is to wait for its ports too
 
     def remove(self, driver: Driver) -> None:
         """Drive a driver no more."""
@@ -233,7 +233,7 @@ class RealTime(Medium):
             self._called()
             if any(driver.due is not None and driver.due <= self.now for driver in drivers or self.drivers):
                 self._watch()
-                self._take_in(*self._ask())
+                self._take_in(*self._poll_kernel())
             super().poll(*drivers)
             self.poke()
 
@@ -256,15 +256,15 @@ class RealTime(Medium):
                 elif since != self.happened:
                     pass
                 elif not self._sleepers.sleep(self.lock, LOOK if wait is None else min(wait, LOOK)):
-                    self._do(*self._ask(), until)  # a handler that computes may hold the other one up
+                    self._do(*self._poll_kernel(), until)  # a handler that computes may hold the other one up
             finally:
                 self._files.remove(files)
                 if files:
                     self._watch()  # the number of a descriptor that is closed now may soon be another's
         return until is None or self._taken < until
 
-    def _ask(self, wait: float | None = 0.0) -> tuple[int, Ready]:
-        """Ask the kernel what has come; return when it was asked, and what it said."""
+    def _poll_kernel(self, wait: float | None = 0.0) -> tuple[int, Ready]:
+        """Poll the kernel; return when that was, and which descriptors are ready."""
         return self.now, self._poll.poll(wait, len(self._watched))
 
     def _seconds(self, *times: int | None) -> float | None:
@@ -281,13 +281,13 @@ class RealTime(Medium):
         me, before = threading.get_ident(), self._polling
         try:
             self._polling = me
-            asked, ready = unlocked(self.lock, self._ask, wait if since == self.happened else 0.0)
+            polled, ready = unlocked(self.lock, self._poll_kernel, wait if since == self.happened else 0.0)
         finally:
             self._polling = before
             self._sleepers.wake()
             if before is not None:
                 os.eventfd_write(self._poke, 1)
-        self._do(asked, ready, until)
+        self._do(polled, ready, until)
 
     def drive(self, driver: Driver) -> None:
         """Have a driver do what is due; with the lock held."""
@@ -307,18 +307,18 @@ class RealTime(Medium):
         """Call a function of the program's, which may wait, from within a driver."""
         return self._work.pause(function, *given)
 
-    def _do(self, asked: int, ready: Ready, until: int | None = None) -> None:
-        """Take what had come when the kernel was `asked`, and have drivers do what follows, and what was due then."""
+    def _do(self, polled: int, ready: Ready, until: int | None = None) -> None:
+        """Take what had come when the kernel was `polled`, and have drivers do what follows, and what was due then."""
         self.happened += 1
         times = [time for time in (until, self._next_due()) if time is not None]
-        if times and asked < min(times) <= self.now:
+        if times and polled < min(times) <= self.now:
             self._watch()
-            asked, ready = self._ask()  # this thread may have stood still since
+            polled, ready = self._poll_kernel()  # this thread may have stood still since
         if ready or self._work.owed:
-            self._take_in(asked, ready)
+            self._take_in(polled, ready)
             self._follow()
         else:
-            self._taken = max(self._taken, asked)
+            self._taken = max(self._taken, polled)
         self._poll_due(self._taken)
 
     # In the background --------------------------------------------------------------------------------------
@@ -346,7 +346,7 @@ class RealTime(Medium):
                 return
             self.alone = True
             try:
-                self._do(*self._ask())
+                self._do(*self._poll_kernel())
             finally:
                 self.alone = False
 
@@ -365,15 +365,15 @@ class RealTime(Medium):
 
     # Ports --------------------------------------------------------------------------------------------------
 
-    def _take_in(self, asked: int, ready: Ready) -> None:
+    def _take_in(self, polled: int, ready: Ready) -> None:
         """Take what waits at ports, and then have their drivers do what follows."""
         for _ in range(ROUNDS):
             full = [self._take(descriptor) for descriptor, _ in ready]
             if not any(full):
                 break
-            _, ready = self._ask()
+            _, ready = self._poll_kernel()
         if not self._work:  # else a handler of a signal interrupts some, whose ports it has to leave alone
-            self._taken = max(self._taken, asked)
+            self._taken = max(self._taken, polled)
         for driver in [*self._work.owed.values()]:
             self.drive(cast("Driver", driver))
 
@@ -423,7 +423,7 @@ class RealTime(Medium):
             except FileExistsError:  # an error of a handler's ended its unregistering
                 self._poll.modify(descriptor, mask)
             except OSError as error:
-                if error.errno != EBADF:  # else a handler of a signal has closed it, and whoever waits for it sees that
+                if error.errno != EBADF:  # else a signal handler has closed it, and the waiting thread sees that
                     raise
         self._registered = True
 

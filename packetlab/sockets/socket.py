@@ -234,9 +234,7 @@ class Socket(Shown, metaclass=_ClosedToNewAttributes):
             if until is not None and medium.now >= until:
                 if late:
                     raise broken(TimeoutError, f"{self}: {verb}: nothing in {timeout:g} s")
-                late = (
-                    True  # both threads may have stood still: what came is taken, and the call before this one may end
-                )
+                late = True  # both threads may have stood still: input is taken, and the call before this one may end
                 medium.step(medium.now, verb)
             with medium.lock:
                 if self._turns.get(side) is found and not self.closed:

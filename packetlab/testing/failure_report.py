@@ -110,7 +110,7 @@ class Reporter:
             if took and entry.after is not None:
                 off = self.seen[took[0][0]].at - previous
                 if abs(off / SECOND - entry.after) > entry.tolerance + 1e-9:
-                    text = f"  came as {self._frame(took[0][0])}: {seconds(off)} after what came before it"
+                    text = f"  came as {self._frame(took[0][0])}: {seconds(off)} after the packet before it"
                     self._say("at another time", entry, [text])
                     self.marks[took[0][0]] = "at another time"
         if took:
@@ -124,7 +124,7 @@ class Reporter:
                     return "time to pass: tape.play(), or a waiting call of the hosts"
                 if entry in self.reading.missing or (isinstance(entry, Send) and entry.gone is None):
                     return f"{entry}  ({_place(entry)})"
-        return "what came before"
+        return "an earlier packet"
 
     def _quiet(self, entry: Quiet, previous: int, last: int) -> int:
         until = None if entry.within is None else previous + int(entry.within * SECOND)

@@ -112,7 +112,7 @@ class Ladder(Text):
     def __rich__(self) -> Any:
         from rich.text import Text as Rich
 
-        colours = {"lost": "red", "again": "yellow", "odd": "magenta", "twice": "cyan"}
+        colours = {"lost": "red", "again": "yellow", "bad": "magenta", "twice": "cyan"}
         text = Rich(no_wrap=True)
         lines = repr(self).split("\n")
         text.append(lines[0] + "\n", "bold")

@@ -20,11 +20,11 @@ LEFT, TOP, LETTER = 96, 46, 6.7  # room for times, room for names, width of a le
 WIDE, NARROW, NOTES = 400, 280, 240
 STYLE = """
 .p{fill:#fff}.t{fill:#57606a}.x{fill:#1f2328}.l{stroke:#8c959f}.a{stroke:#0a5cc4}.h{fill:#0a5cc4}.lost{stroke:#c81e1e}
-.again{stroke:#b45f06}.odd{stroke:#8250df}.twice{stroke:#0b7285}.nlost{fill:#c81e1e}.nagain{fill:#b45f06}.nodd{fill:#8250df}
+.again{stroke:#b45f06}.bad{stroke:#8250df}.twice{stroke:#0b7285}.nlost{fill:#c81e1e}.nagain{fill:#b45f06}.nbad{fill:#8250df}
 .ntwice{fill:#0b7285}.f{stroke:#8c959f}
 @media(prefers-color-scheme:dark){.p{fill:#15181c}.t{fill:#9aa4af}.x{fill:#e6edf3}.l{stroke:#5b646e}.a{stroke:#6cb0ff}
-.h{fill:#6cb0ff}.lost{stroke:#ff7b72}.again{stroke:#f0a54a}.odd{stroke:#c8a6ff}.twice{stroke:#5fd0e0}.nlost{fill:#ff7b72}
-.nagain{fill:#f0a54a}.nodd{fill:#c8a6ff}.ntwice{fill:#5fd0e0}.f{stroke:#5b646e}}
+.h{fill:#6cb0ff}.lost{stroke:#ff7b72}.again{stroke:#f0a54a}.bad{stroke:#c8a6ff}.twice{stroke:#5fd0e0}.nlost{fill:#ff7b72}
+.nagain{fill:#f0a54a}.nbad{fill:#c8a6ff}.ntwice{fill:#5fd0e0}.f{stroke:#5b646e}}
 text{font:11px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace}
 path,line{fill:none;stroke-width:1.3}.m{text-anchor:middle}.e{text-anchor:end}.b{font-weight:bold}
 """
@@ -32,13 +32,13 @@ path,line{fill:none;stroke-width:1.3}.m{text-anchor:middle}.e{text-anchor:end}.b
 NOTED = (
     (("lost", "dropped"), "lost"),
     (("retransmission", "fills a gap", "gap before"), "again"),
-    (("corrupted", "reordered"), "odd"),
+    (("corrupted", "reordered"), "bad"),
     (("duplicated",), "twice"),
 )
 
 
 def style(notes: Sequence[str]) -> str:
-    """Return how a packet with these notes is drawn: "lost", "again", "odd", "twice", or "" for plainly."""
+    """Return how a packet with these notes is drawn: "lost", "again", "bad", "twice", or "" for plainly."""
     for beginnings, kind in NOTED:
         if any(part.strip().startswith(beginnings) for note in notes for part in note.split(";")):
             return kind
@@ -72,7 +72,7 @@ def draw(rows: Sequence[LadderRow], columns: Sequence[str], time: str, start: in
         parts.append(_row(row, y, place[row.source], place[row.destination], apart))
         if row.notes:
             said = _cut("; ".join(row.notes), 2 * NOTES)
-            parts.append(f'<text class="n{style(row.notes) or "odd"}" x="{right + 14}" y="{y + 4}">{safe(said)}</text>')
+            parts.append(f'<text class="n{style(row.notes) or "bad"}" x="{right + 14}" y="{y + 4}">{safe(said)}</text>')
     return "".join([*parts, "</svg>"])
 
 
@@ -94,7 +94,7 @@ def _row(row: LadderRow, y: int, source: int, destination: int, apart: int) -> s
         end = source + (destination - source) * 3 // 4
         cross = f'<path class="lost" d="M{end - 5} {y - 5}l10 10m0 -10l-10 10"/>'
         return said + f'<path class="lost" stroke-dasharray="6 4" d="M{source} {y}H{end}"/>{cross}'
-    dashes = ' stroke-dasharray="8 3"' if kind in ("again", "odd") else ""
+    dashes = ' stroke-dasharray="8 3"' if kind in ("again", "bad") else ""
     lines = [f'<path class="{kind or "a"}"{dashes} d="M{source} {y}H{end}m{-way * 7} -4l{way * 7} 4l{-way * 7} 4"/>']
     if kind == "twice":
         lines.append(f'<path class="twice" d="M{source} {y + 4}H{end - way * 8}"/>')

@@ -134,7 +134,7 @@ def test_after_counts_from_the_entry_before(game) -> None:
     game.throws(1)
     game.net.run(0.3)
     game.throws(2)
-    assert "0.3 s after what came before it" in game.says()
+    assert "0.3 s after the packet before it" in game.says()
 
 
 def test_order_matters_but_in_a_group(game) -> None:

@@ -56,7 +56,7 @@ class PcapngSink:
         self.interfaces: dict[InterfaceDescription, int] = {}
         self.begun = False
         self.head = Section()
-        # Names said before any interface, and what came after them: editcap and mergecap, which ask a file for its link
+        # Names said before any interface, and the blocks after them: editcap and mergecap, which ask a file for its link
         # type first, refuse one that begins with names.
         self.waiting: list[bytes] = []
 

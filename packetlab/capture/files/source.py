@@ -330,7 +330,7 @@ class Bytes:
 
 
 def _memory(size: int) -> mmap:
-    """Return memory of so many bytes, which takes none where nothing is written: most captures are small."""
+    """Return memory of that many bytes, which takes none where nothing is written: most captures are small."""
     return mmap(-1, size, flags=MAP_PRIVATE | MAP_ANONYMOUS)  # a fork has its own
 
 

@@ -268,7 +268,7 @@ class Fragments:
                 flags = int(layers[place].flags) & ~1
                 made = base.replace(_nth(layers, place), flags=flags, fragment_offset=0, payload=data)
             else:
-                # The fragment header goes, and what came before it leads to what came after (RFC 8200 section 4.5).
+                # The fragment header goes, and the header before it names the one after it (RFC 8200 section 4.5).
                 base = Packet(layers[:place], body[place - 1])
                 following = layers[place].next_header
                 made = base.replace(_nth(layers, place - 1), next_header=following, payload=data)

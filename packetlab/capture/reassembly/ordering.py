@@ -195,7 +195,7 @@ class End:
         self.first, self._wrap = seq, TURN - seq
 
     def synchronize(self, seq: int, number: int, time_ns: int | None) -> bool:
-        """Take a SYN, whose bytes begin at `seq`; return False where it cannot belong to what came before it."""
+        """Take a SYN, whose bytes begin at `seq`; return False where it cannot belong to the bytes before it."""
         if self.first is None:
             self.begin(seq)
         elif self.synced and seq == self.first:

@@ -1,8 +1,8 @@
 """What `Streams` and `Conversations` share: which are alive, which are over, and how much memory all may take.
 
 One that is over lingers for late copies of its packets, by the capture's own times. Where all together take more than
-they may, those that were silent longest are given out: for good if they are over or silent for long, else only what came
-so far, and they go on in a further part.
+they may, those that were silent longest are given out: for good if they are over or silent for long, else only what
+they have so far, and they go on in a further part.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def record(
             frames must match; a function looks at each packet, which takes time, the interface's own `filter` takes none.
         stop: ends it when set, within a fifth of a second. ring: bytes that are held while the file cannot take them.
 
-    OSError where the interface was closed meanwhile, by another thread too; the file then holds what came before.
+    OSError where the interface was closed meanwhile, by another thread too; the file then holds the frames until then.
     """
     from packetlab.link.ring import FULL_AFTER_MS
 
@@ -77,9 +77,7 @@ def record(
         try:
             with suppress(KeyboardInterrupt):
                 log.take(seconds, stop)
-            log.take(
-                2 * FULL_AFTER_MS / 1000, None
-            )  # what came before the end, and is on its way: the ring hands it over
+            log.take(2 * FULL_AFTER_MS / 1000, None)  # frames that are on their way: the ring hands them over
             log.tally()
         except BaseException as error:
             clear_frames(error.__traceback__)  # or they would hold batches, and these the ring

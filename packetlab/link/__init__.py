@@ -1,14 +1,14 @@
 """Moving frames, and time.
 
     port, interface, ring, memory, rawip    where frames go out and come in; `kernel_filter` which come in
-    medium, waits, background    the clock, and whose turn it is: a timer fires in `medium`
+    event_loop, waits, background    the clock, and whose turn it is: a timer fires in `event_loop`
     nesting      handlers of signals while a thread waits
     simnet, impairment, topology    a simulated network in virtual time; what its links do to frames
     lab/       hosts in namespaces of this machine's kernel, without root
     replay/    captures sent again; recording
     exchange    one packet out and its reply in
 
-What a host is made of stands in `network`. Begin with `medium`.
+What a host is made of stands in `network`. Begin with `event_loop`.
 
 >>> from packetlab import Ether, memory_wire
 >>> here, there = memory_wire()

@@ -1,6 +1,6 @@
-"""What serves the sockets of a medium while the program computes, as a kernel would: a thread beside the program's own.
+"""What serves the sockets of an event loop while the program computes, as a kernel would: a thread beside the program's own.
 
-A thread that waits in a call drives the medium itself, and so does one that calls again and again: a second thread that woke with
+A thread that waits in a call drives the event loop itself, and so does one that calls again and again: a second thread that woke with
 every frame would only get in the way. So this one keeps out while calls are made; it looks every 2 ms whether there was
 another. Where there was none it waits for the kernel until the next call.
 
@@ -25,13 +25,13 @@ PATIENCE = 1.0  # seconds that a fork, or the end of the program, waits for a th
 
 
 class Served(Protocol):
-    """What the background needs of a medium; `RealTime` is one."""
+    """What the background needs of an event loop; `RealTime` is one."""
 
     background: Background
 
     @property
     def lock(self) -> AbstractContextManager[Any]:
-        """Held while anything of the medium is looked at or changed."""
+        """Held while anything of the event loop is looked at or changed."""
 
     @property
     def serves(self) -> bool:
@@ -48,20 +48,20 @@ class Served(Protocol):
 
 
 class Background:
-    """The thread of one medium, there while the medium has something to serve.
+    """The thread of one event loop, there while the event loop has something to serve.
 
     Attributes:
         error: what a driver raised in it; the next call raises that.
     """
 
-    def __init__(self, medium: Served) -> None:
+    def __init__(self, loop: Served) -> None:
         self.error: Exception | None = None
-        self._medium = weakref.ref(medium)  # else a medium that nobody has any more would live on by its thread
+        self._loop = weakref.ref(loop)  # else an event loop that nobody has any more would live on by its thread
         self._calls = 0  # how often a call of the program began or ended
         self._resting = False  # it waits until somebody writes to _wake
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._thread: threading.Thread | None = None
-        _media.add(medium)
+        _loops.add(loop)
 
     def called(self) -> None:
         """Take note that a call of the program begins or ends."""
@@ -101,15 +101,15 @@ class Background:
 
     def _rest(self, seen: int) -> bool:
         """Wait for the kernel or for a call, and do what follows; return False where there is nothing left to serve."""
-        medium = self._medium()
-        if medium is None:
+        loop = self._loop()
+        if loop is None:
             return False
-        with medium.lock:
-            if not medium.serves:
+        with loop.lock:
+            if not loop.serves:
                 self._thread = None
                 return False
-            descriptor, seconds = medium.asleep()
-        del medium
+            descriptor, seconds = loop.asleep()
+        del loop
         poll = select.poll()
         poll.register(self._wake, select.POLLIN)
         if descriptor >= 0:
@@ -117,10 +117,10 @@ class Background:
         if any(ready == self._wake for ready, _ in poll.poll(None if seconds is None else seconds * 1000)):
             with suppress(BlockingIOError):  # one that was stopped, and has not ended yet, was quicker
                 os.eventfd_read(self._wake)
-        medium = self._medium()
-        if medium is not None and seen == self._calls:
+        loop = self._loop()
+        if loop is not None and seen == self._calls:
             try:
-                medium.serve()
+                loop.serve()
             except Exception as error:
                 self.error, self._thread = error, None
         return True
@@ -129,39 +129,39 @@ class Background:
         os.close(self._wake)
 
 
-_media: weakref.WeakSet[Served] = weakref.WeakSet()
+_loops: weakref.WeakSet[Served] = weakref.WeakSet()
 _held = False  # the program forks, or ends: no new threads
 
 
 def _before_fork() -> None:
     global _held
     _held = True
-    for medium in [*_media]:
-        medium.background.stop()
+    for loop in [*_loops]:
+        loop.background.stop()
 
 
 def _in_parent() -> None:
     global _held
     _held = False
-    for medium in [*_media]:
-        if medium.serves:
-            medium.background.start()
+    for loop in [*_loops]:
+        if loop.serves:
+            loop.background.start()
 
 
 def _in_child() -> None:
     global _held
     _held = False
-    for medium in [*_media]:
-        medium.forked()
+    for loop in [*_loops]:
+        loop.forked()
 
 
 @atexit.register
 def _at_exit() -> None:
     global _held
     _held = True
-    for medium in [*_media]:
-        medium.background.stop()
-        error = medium.background.error
+    for loop in [*_loops]:
+        loop.background.stop()
+        error = loop.background.error
         if error is not None:  # no call came to raise it
             sys.excepthook(type(error), error, error.__traceback__)
 

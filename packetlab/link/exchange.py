@@ -16,8 +16,8 @@ from packetlab.capture import Frame, matcher
 from packetlab.declare.values.addresses import mac_bytes
 from packetlab.engine.contract import nanoseconds
 from packetlab.errors import BuildError
+from packetlab.link.event_loop import EventLoop
 from packetlab.link.interface import Interface
-from packetlab.link.medium import Medium
 from packetlab.link.port import Port, place
 from packetlab.packet.coerce import as_packet
 from packetlab.packet.diff_sequences import brief
@@ -90,24 +90,24 @@ def exchange(
         raise BuildError("exchange", "expect=, or a header with reply rules", names)
     if isinstance(via, Port):
         return _exchange(request, expect, via, None, timeout, retries)
-    medium: Medium | None = None
+    loop: EventLoop | None = None
     if isinstance(via, str):
         port: Port = Interface(via)
     else:
         if not hasattr(via, "attachments"):
             raise BuildError("exchange: via", "a host, a port, or the name of an interface", type(via).__name__)
-        attachment, medium = place(via, link, "exchange"), via.medium
+        attachment, loop = place(via, link, "exchange"), via.loop
         port = attachment.open()
         if not isinstance(request._headers[0] if request._headers else None, Ether):
             request = Ether(dst=mac_bytes(to), src=attachment.mac) / request
     try:
-        return _exchange(request, expect, port, medium, timeout, retries)
+        return _exchange(request, expect, port, loop, timeout, retries)
     finally:
         port.close()
 
 
 def _exchange(
-    request: Packet, expect: object, port: Port, medium: Medium | None, timeout: float, retries: int
+    request: Packet, expect: object, port: Port, loop: EventLoop | None, timeout: float, retries: int
 ) -> Exchanged:
     result = Exchanged(request)
     data = bytes(request)
@@ -117,7 +117,7 @@ def _exchange(
         start = port._now()
         port._send(data)
         result.sent += 1
-        for frame in port._arriving(timeout, lambda left: _next(port, medium, left)):
+        for frame in port._arriving(timeout, lambda left: _next(port, loop, left)):
             if frame.data == data:
                 continue  # our own, from a port that hears itself
             packet = frame.packet()
@@ -138,12 +138,12 @@ def _why_not(packet: Packet, request: Packet, expect: object, fits: Callable[[Pa
     return "\n".join(explain_match(expect, packet) or ["the function says no"])
 
 
-def _next(port: Port, medium: Medium | None, seconds: float | None) -> Frame | None:
+def _next(port: Port, loop: EventLoop | None, seconds: float | None) -> Frame | None:
     """Return the next frame; while it is waited for, the hosts of the same time go on living."""
-    if medium is None or port.fileno() < 0:
+    if loop is None or port.fileno() < 0:
         return port._receive(seconds)
     try:
-        return medium.wait(
+        return loop.wait(
             lambda: port._receive(0.0), f"{port.name}: exchange", seconds, [(port.fileno(), select.POLLIN)]
         )
     except TimeoutError:

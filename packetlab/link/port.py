@@ -68,7 +68,7 @@ def refusal(error: OSError) -> str:
 
 
 class Pollable(Protocol):
-    """What a medium waits for on behalf of a driver: a `Port`, or something as simple."""
+    """What an event loop waits for on behalf of a driver: a `Port`, or something as simple."""
 
     @property
     def name(self) -> str:
@@ -86,9 +86,9 @@ class Pollable(Protocol):
 
 
 class Driver(Protocol):
-    """What a medium drives."""
+    """What an event loop drives."""
 
-    due: int | None  # when `poll` is wanted, by the medium's clock
+    due: int | None  # when `poll` is wanted, by the event loop's clock
     served: bool  # whether it lives while the program computes, too
 
     @property

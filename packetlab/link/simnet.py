@@ -19,8 +19,8 @@ from packetlab.declare.values.addresses import mac_text
 from packetlab.errors import PacketlabError, SocketMisuse, Stalled, deliberate
 from packetlab.escaping import printable
 from packetlab.hooks import Shown
+from packetlab.link.event_loop import EventLoop, Files
 from packetlab.link.impairment import Impairment, both_ways
-from packetlab.link.medium import Files, Medium
 from packetlab.link.port import Attachment, Driver, Port
 from packetlab.link.topology import Joint, Topology, TopologyNode, shape_words
 
@@ -36,7 +36,7 @@ AT_ONCE = 1_000_000  # steps within one call that the clock may stand still for
 ROOM = 4096  # frames that wait at a port for a reader
 
 
-class SimNetwork(Medium, Shown):
+class SimNetwork(EventLoop, Shown):
     """A network in memory and in virtual time.
 
     Args:
@@ -116,7 +116,7 @@ class SimNetwork(Medium, Shown):
         return True
 
     def wait(self, ready: Callable[[], T | None], what: str, timeout: float | None, files: Files = ()) -> T:
-        """Let things happen until `ready` returns something (see `Medium.wait`)."""
+        """Let things happen until `ready` returns something (see `EventLoop.wait`)."""
         self._at_once = 0
         try:
             return super().wait(ready, what, self.patience if timeout is None and self._busy() else timeout, files)
@@ -305,7 +305,7 @@ class SimHost:
 
     def __init__(self, net: SimNetwork, name: str) -> None:
         self.net, self.name = net, name
-        self.medium: Medium = net
+        self.loop: EventLoop = net
         self.on_link: Callable[[], object] | None = None
         self.mac_bytes = b"\x02" + (len(net.hosts) + 1).to_bytes(5, "big")  # MAC address: locally administered
         self.nics: list[SimNic] = []

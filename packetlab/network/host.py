@@ -1,4 +1,4 @@
-"""Hosts: engines on one side, interfaces on the other, and the time of their medium between.
+"""Hosts: engines on one side, interfaces on the other, and the time of their event loop between.
 
 A `NetworkHost` is what all hosts have in common, of a simulated network, of a lab, or this machine: the XNS layers (a
 `XNSDriver`), and whatever engines of one's own are attached to its interfaces (`runner`).
@@ -19,7 +19,7 @@ from packetlab.engine.xns.pex import Exchange, Responder, check_request
 from packetlab.engine.xns.spp_timing import Timing
 from packetlab.errors import PacketlabError, SocketMisuse, broken, deliberate, suggestion
 from packetlab.escaping import printable
-from packetlab.link.medium import Medium
+from packetlab.link.event_loop import EventLoop
 from packetlab.link.port import Attachment, Port, place
 from packetlab.network.carriers import (
     NETHUB_PORT,
@@ -99,11 +99,11 @@ class Place(NamedTuple):
 
 def _among(host: NetworkHost) -> object:
     """Return what a host shares with those that it can reach: a simulation, a lab, or None for this machine."""
-    return host.medium if host.kernel_socket is None else host.lab
+    return host.loop if host.kernel_socket is None else host.lab
 
 
 class XNSDriver:
-    """The XNS layers of a host on its interfaces; a driver (see `link.medium`).
+    """The XNS layers of a host on its interfaces; a driver (see `link.event_loop`).
 
     Attributes:
         node: the layers. log: the last events; `Ignored` among them says what was not taken, and why.
@@ -176,7 +176,7 @@ class NetworkHost:
     """
 
     name: str
-    medium: Medium
+    loop: EventLoop
     closed = False
     timing: Timing = IN_REAL_TIME
     window: int = 16
@@ -203,6 +203,7 @@ class NetworkHost:
         return self.attachments[0].mac
 
     xns_octets = renamed("xns_octets", "xns_bytes")
+    medium = renamed("medium", "loop")
 
     def _first_id(self) -> int:  # a host that starts anew must not take up ids of its last life
         return int.from_bytes(os.urandom(2), "big") | 1
@@ -213,7 +214,7 @@ class NetworkHost:
 
         SocketMisuse: the host was closed, or is that of a parent process.
         """
-        with self.medium.lock:  # two threads may come at once
+        with self.loop.lock:  # two threads may come at once
             return self._all_joined()
 
     def _all_joined(self) -> XNSDriver:
@@ -222,7 +223,7 @@ class NetworkHost:
         if self._stack is None:
             node = Node(int.from_bytes(self.xns_bytes(), "big"), router=self.router, first_id=self._first_id())
             self._stack = XNSDriver(node)
-            self.medium.add(self._stack)
+            self.loop.add(self._stack)
             self._linked = 0
             self.on_link = lambda: self.xns
         elif self._stack.process != os.getpid():
@@ -233,11 +234,8 @@ class NetworkHost:
             try:
                 framing = ON_LINKS[attachment.carrier](self.xns_bytes())
             except KeyError:
-                known = ", ".join(ON_LINKS)
-                hint = suggestion(attachment.carrier, ON_LINKS)
-                raise PacketlabError(
-                    f"link of {self.name}: carrier", f"one of {known}", attachment.carrier, hint
-                ) from None
+                wanted, hint = f"one of {', '.join(ON_LINKS)}", suggestion(attachment.carrier, ON_LINKS)
+                raise PacketlabError(f"link of {self.name}: carrier", wanted, attachment.carrier, hint) from None
             # One XNS address serves all interfaces of a machine, so a second one must listen for the first one's.
             port = attachment.open(protocol=framing.protocol, promiscuous=attachment.mac != self.xns_bytes())
             self._join(attachment.network, port, framing, 1500)
@@ -248,7 +246,7 @@ class NetworkHost:
             port.driver = self._stack  # a port of the simulated network hands over frames itself
         assert self._stack is not None
         self._stack.join(network, port, framing, mtu)
-        self.medium.poll(self._stack)
+        self.loop.poll(self._stack)
 
     def join(
         self, network: int, carrier: str, *, peer: Any = None, local: tuple[str, int] | None = None,
@@ -285,7 +283,7 @@ class NetworkHost:
             port = UDPPort(local, peer, self.kernel_socket)
         else:
             port, framing = NetHubPort(address, self.kernel_socket), EthernetFraming(self.xns_bytes())
-        with self.medium.lock:
+        with self.loop.lock:
             _ = self.xns  # on the links first
             self._join(network, port, framing)
 
@@ -307,7 +305,7 @@ class NetworkHost:
     @property
     def log(self) -> list[Event]:
         """The last events of the XNS layers: what was ignored and why, what opened, what ended."""
-        with self.medium.lock:
+        with self.loop.lock:
             return [*(self._stack or self.xns).log]
 
     # Engines ------------------------------------------------------------------------------------------------
@@ -331,8 +329,8 @@ class NetworkHost:
         runner = EngineDriver(engine, port, where, attachment.mac if at is None else mac_bytes(at.mac), target)
         if hasattr(port, "driver"):
             port.driver = runner
-        self.medium.add(runner)
-        self.medium.poll(runner)
+        self.loop.add(runner)
+        self.loop.poll(runner)
         return runner
 
     def until(self, condition: Callable[[], object], timeout: float | None = None) -> None:
@@ -341,7 +339,7 @@ class NetworkHost:
         Raises:
             TimeoutError: it did not in `timeout` seconds. Stalled: it never will. OSError: EBADF, the host was closed.
         """
-        self.medium.poll()
+        self.loop.poll()
         self._wait(lambda: True if condition() else None, "until", timeout)
 
     def _wait(self, ready: Callable[[], bool | None], what: str, timeout: float | None = None) -> None:
@@ -353,7 +351,7 @@ class NetworkHost:
                 self._need_open(what)
             return found
 
-        self.medium.wait(look, f"{self.name}: {what}", timeout)
+        self.loop.wait(look, f"{self.name}: {what}", timeout)
 
     def _need_open(self, what: str) -> None:
         if self.closed:
@@ -377,7 +375,7 @@ class NetworkHost:
         self._need_open("exchange")
         data = check_request(f"{self.name}: exchange", data, interval, tries)
         remote, node = self.resolve(to), self.xns.node
-        with self.medium.lock:
+        with self.loop.lock:
             number = node.free_socket()
             local = node.address_towards(remote, number)
             request = Exchange(
@@ -396,9 +394,9 @@ class NetworkHost:
         Where it returns something else, the program that drives the host gets a TypeError.
         """
         self._need_open("answer")
-        call = self.medium.callback
+        call = self.loop.callback
         responder = Responder(lambda packet: call(function, packet.payload) if PEX in packet else None)
-        with self.medium.lock:
+        with self.loop.lock:
             self.xns.node.bind(responder, socket)
 
     @property
@@ -407,8 +405,8 @@ class NetworkHost:
         return not self.closed and bool(self.attachments or (self._stack is not None and self._stack.ports))
 
     def knows(self, address: XNSAddress) -> bool:
-        """Say whether the host of an address is driven by the same medium as this one."""
-        return any(isinstance(driver, XNSDriver) and driver.node.host == address.host for driver in self.medium.drivers)
+        """Say whether the host of an address is driven by the same event loop as this one."""
+        return any(isinstance(driver, XNSDriver) and driver.node.host == address.host for driver in self.loop.drivers)
 
     # For sockets --------------------------------------------------------------------------------------------
 
@@ -442,9 +440,9 @@ class NetworkHost:
             acts: calls of the endpoint, made before with the time; from a signal's handler, after the poll that it interrupts.
         """
         stack = self.xns if self.closed or self._stack is None else self._stack
-        with self.medium.lock:
+        with self.loop.lock:
             stack.scheduled.extend((endpoint, act) for act in acts)
             stack.node.touch(endpoint)
-            self.medium.poll(stack)
+            self.loop.poll(stack)
 
     wish = renamed("wish", "schedule")

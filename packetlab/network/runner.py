@@ -18,7 +18,7 @@ KEPT = 1000  # events that a host remembers
 
 
 class EngineDriver:
-    """An engine of one's own on an interface; a driver (see `link.medium`).
+    """An engine of one's own on an interface; a driver (see `link.event_loop`).
 
     Args:
         to: bytes of the MAC address that its packets go to, where these do not begin with Ether themselves.

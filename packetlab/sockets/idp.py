@@ -62,11 +62,11 @@ class _IDPSocket(Socket):
 
     def _send(self, packet: Packet, to: XNSAddress) -> None:
         """Send a packet, once the way to its network is known."""
-        node, medium = self.host.xns.node, self.host.medium
+        node, loop = self.host.xns.node, self.host.loop
         everywhere = to.host == BROADCAST and to.net == EVERY_NETWORK
         if node.routes.to(to) is None and to.host != node.host and not everywhere:
-            with medium.lock:
-                node.routes.ask(to.net, medium.now)
+            with loop.lock:
+                node.routes.ask(to.net, loop.now)
                 self.host.schedule(node.routes)
 
             def way() -> bool | None:
@@ -77,7 +77,7 @@ class _IDPSocket(Socket):
                 return None
 
             self._wait(way, "write")
-        with medium.lock:
+        with loop.lock:
             self._endpoint.send(packet)
             self.host.schedule(self._endpoint)
 
@@ -193,7 +193,7 @@ class DatagramSocket(_IDPSocket):
             wanted = self.host.resolve(XNSAddress(socket=address) if isinstance(address, int) else address)
         if wanted.host not in (0, node.host):
             raise self._misuse(EADDRNOTAVAIL, "bind", f"host {node.host:X}, or 0", f"{wanted}", OURS)
-        with self.host.medium.lock, self._named("bind"):
+        with self.host.loop.lock, self._named("bind"):
             self._number = node.bind(self._endpoint, wanted.socket)
 
     def connect(self, address: object) -> None:
@@ -208,7 +208,7 @@ class DatagramSocket(_IDPSocket):
 
     def _receiving(self) -> None:
         if not self._number:
-            with self.host.medium.lock:  # two threads may come at once
+            with self.host.loop.lock:  # two threads may come at once
                 if not self._number:
                     self.bind(0)
 
@@ -297,7 +297,7 @@ class DatagramSocket(_IDPSocket):
     def close(self) -> None:
         """Give the socket number back."""
         if not self.closed and self._number and not self._elsewhere():
-            with self.host.medium.lock:
+            with self.host.loop.lock:
                 self.host.xns.node.unbind(self._endpoint)
         super().close()
 
@@ -314,7 +314,7 @@ class RawSocket(_IDPSocket):
     def __init__(self, host: NetworkHost) -> None:
         super().__init__(host, raw=True)
         # From now on: what comes before the first read is kept.
-        with host.medium.lock:
+        with host.loop.lock:
             host.xns.node.raw.append(self._endpoint)
 
     def write(self, data: Data) -> int:
@@ -341,7 +341,7 @@ class RawSocket(_IDPSocket):
         """Stop listening."""
         if not self.closed and not self._elsewhere():
             node = self.host.xns.node
-            with self.host.medium.lock:
+            with self.host.loop.lock:
                 if self._endpoint in node.raw:
                     node.raw.remove(self._endpoint)
                 node.unbind(self._endpoint)

@@ -183,7 +183,7 @@ class InetSocket(Socket):
 
     def close(self) -> None:
         """Close the socket; the kernel delivers what was written."""
-        with self.host.medium.lock:
+        with self.host.loop.lock:
             super().close()
             self.sock.close()
 

@@ -14,11 +14,12 @@ from packetlab.declare.values.addresses import mac_bytes, mac_text
 from packetlab.errors import SocketMisuse
 from packetlab.hooks import Shown
 from packetlab.link import simnet as _simnet
+from packetlab.link.event_loop import EventLoop, RealTime
 from packetlab.link.interface import EVERY_PROTOCOL, Interface
 from packetlab.link.lab import lab as _lab, lab_host as _lab_host
-from packetlab.link.medium import Medium, RealTime
 from packetlab.link.port import Attachment
 from packetlab.network.host import IN_VIRTUAL_TIME, NetworkHost
+from packetlab.renamed import renamed_arguments
 from packetlab.sockets import create
 from packetlab.sockets.socket import Socket
 from packetlab.view.ladder import ladder
@@ -95,17 +96,18 @@ class LocalHost(Talker):
     Args:
         interface: to speak XNS on, "eth0"; None: nothing is sent but through kernel sockets.
         network: XNS network number there. mac: our XNS address, the interface's own unless given.
-        medium: the time to live in; hosts of one program share it, so that each is served while another waits.
+        loop: the event loop to live in; hosts of one program share it, so that each is served while another waits.
 
     Raises:
         NeedsPrivilege: an interface without CAP_NET_RAW.
     """
 
+    @renamed_arguments(medium="loop")
     def __init__(
         self, interface: str | None = None, *, network: int = 0, mac: object = None, name: str = "here",
-        carrier: str = "ethernet", medium: Medium | None = None,
+        carrier: str = "ethernet", loop: EventLoop | None = None,
     ) -> None:  # fmt: skip
-        self.name, self.medium = name, medium or HERE
+        self.name, self.loop = name, loop or HERE
         self.address = "127.0.0.1"
         self._attachments: list[Attachment] = []
         self._mac = None if mac is None else mac_bytes(mac)
@@ -145,13 +147,13 @@ class LocalHost(Talker):
 
         Its sockets are of no use then, the kernel's neither: a thread that waits at one gets EBADF.
         """
-        with self.medium.lock:
+        with self.loop.lock:
             self.closed = True
             if self._stack is not None:
                 for port in self._stack.ports:
                     port.close()
-                self.medium.remove(self._stack)  # its log stays
-            self.medium.poke()  # a thread that waits at a socket of this host waits in vain
+                self.loop.remove(self._stack)  # its log stays
+            self.loop.poke()  # a thread that waits at a socket of this host waits in vain
         if self.attachments:
             self.interface.close()
 

@@ -15,7 +15,7 @@ from packetlab.engine.contract import SECOND
 from packetlab.errors import PacketlabError, SocketMisuse, broken, deliberate, suggestion
 from packetlab.escaping import printable
 from packetlab.hooks import Shown
-from packetlab.link.medium import Files
+from packetlab.link.event_loop import Files
 from packetlab.link.nesting import Sleepers
 from packetlab.network.host import NetworkHost
 from packetlab.sockets.ways import ANOTHER, INSTEAD
@@ -140,11 +140,11 @@ class Socket(Shown, metaclass=_ClosedToNewAttributes):
 
     def close(self) -> None:
         """Close the socket; a thread waiting at it gets an error. Safe to call twice."""
-        with self.host.medium.lock:
+        with self.host.loop.lock:
             self.closed = True
             for queued in self._turns.values():
                 queued.sleepers.wake()
-            self.host.medium.poke()
+            self.host.loop.poke()
 
     # Waiting ------------------------------------------------------------------------------------------------
 
@@ -169,19 +169,19 @@ class Socket(Shown, metaclass=_ClosedToNewAttributes):
                 need(verb)
                 raise
 
-        medium = self.host.medium
-        with medium.lock:
+        loop = self.host.loop
+        with loop.lock:
             found = look()
         if found is not None:
             return found
         if timeout == 0:
-            medium.run(0)
-            with medium.lock:
+            loop.run(0)
+            with loop.lock:
                 found = look()
             if found is None:
                 raise self._blocked(verb, blocked)
             return found
-        return medium.wait(look, f"{self}: {verb}", timeout, files)
+        return loop.wait(look, f"{self}: {verb}", timeout, files)
 
     @contextmanager
     def _turn(self, side: str, verb: str, queued: QueuedCall) -> Iterator[None]:
@@ -198,7 +198,7 @@ class Socket(Shown, metaclass=_ClosedToNewAttributes):
             self._wait_in_turn(side, take, verb)
             yield
         finally:
-            with self.host.medium.lock:
+            with self.host.loop.lock:
                 if self._turns.get(side) is queued:
                     del self._turns[side]
                 queued.sleepers.wake()
@@ -221,8 +221,8 @@ class Socket(Shown, metaclass=_ClosedToNewAttributes):
                 )
             return holder
 
-        medium, timeout = self.host.medium, self._timeout if queued is None else queued.timeout
-        until = None if timeout is None else medium.now + int(timeout * SECOND)
+        loop, timeout = self.host.loop, self._timeout if queued is None else queued.timeout
+        until = None if timeout is None else loop.now + int(timeout * SECOND)
         late = False
         while True:
             found = cast("T | QueuedCall", self._wait(look, verb, queued=queued))
@@ -230,17 +230,17 @@ class Socket(Shown, metaclass=_ClosedToNewAttributes):
                 return found
             if timeout == 0:
                 raise self._blocked(verb)
-            medium.check(f"{self}: {verb}")
-            if until is not None and medium.now >= until:
+            loop.check(f"{self}: {verb}")
+            if until is not None and loop.now >= until:
                 if late:
                     raise broken(TimeoutError, f"{self}: {verb}: nothing in {timeout:g} s")
                 late = True  # both threads may have stood still: input is taken, and the call before this one may end
-                medium.step(medium.now, verb)
-            with medium.lock:
+                loop.step(loop.now, verb)
+            with loop.lock:
                 if self._turns.get(side) is found and not self.closed:
-                    # Its thread drives the medium meanwhile. Looked at again, since time may be virtual, and a handler of
+                    # Its thread drives the event loop meanwhile. Looked at again, since time may be virtual, and a handler of
                     # a signal may have closed the socket just before this.
-                    found.sleepers.sleep(medium.lock, LOOK)
+                    found.sleepers.sleep(loop.lock, LOOK)
 
     # Words --------------------------------------------------------------------------------------------------
 

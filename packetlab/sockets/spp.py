@@ -136,7 +136,7 @@ class SPPSocket(Socket):
             number = wanted.socket
             if wanted.host not in (0, node.host):
                 raise self._misuse(EADDRNOTAVAIL, "bind", f"host {node.host:X}, or 0", f"{wanted}", OURS)
-        with self.host.medium.lock, self._named("bind"):
+        with self.host.loop.lock, self._named("bind"):
             self._number = node.bind(Placeholder(), number)
 
     def connect(self, address: object, *, wait: bool = True) -> None:
@@ -157,13 +157,13 @@ class SPPSocket(Socket):
                 remote, node = self.host.resolve(address), self.host.xns.node
             whole = remote.socket and remote.host and not remote.host >> 40 & 1
             self._need(whole, EADDRNOTAVAIL, "connect", "an address with one host and socket", f"{remote}", THEIRS)
-            with self.host.medium.lock:
+            with self.host.loop.lock:
                 self._place()
                 local = XNSAddress(self._network_towards(remote), node.host, self._number)
                 self._connection = self._new(local, remote)
                 node.bind(self._connection, self._number)
                 self._connection.patient = not wait
-                self._connection.connect(self.host.medium.now)
+                self._connection.connect(self.host.loop.now)
                 self._connecting = True
                 self.host.schedule(self._connection)
         if wait:
@@ -195,7 +195,7 @@ class SPPSocket(Socket):
         self._need_backlog(backlog)
         self._need(self._listener is None, EINVAL, "listen", *ONE_LISTEN)
         self.own_sockets = self.own_sockets if own_sockets is None else own_sockets
-        with self.host.medium.lock:
+        with self.host.loop.lock:
             self._place()
             node = self.host.xns.node
             self._listener = Listener(node.address(self._number), backlog, self._child)
@@ -267,7 +267,7 @@ class SPPSocket(Socket):
     def _end(self) -> None:
         if self._elsewhere():
             return
-        with (medium := self.host.medium).lock:
+        with (loop := self.host.loop).lock:
             if self._listener is not None:
                 for child in self._listener.close():
                     self.host.schedule(child, child.abort)
@@ -278,7 +278,7 @@ class SPPSocket(Socket):
                     self.host.xns.node.release(self._number)
             else:
                 self.host.schedule(self._connection, self._connection.close)
-        if self._connection is not None and not medium.closed:
+        if self._connection is not None and not loop.closed:
             self._wait(self._closed, "close")
             if not self._raised_end:
                 self.check_lost()
@@ -317,9 +317,9 @@ class SPPSocket(Socket):
             self.close()
             return
         super().close()
-        with self.host.medium.lock:
+        with self.host.loop.lock:
             self.host.schedule(self._connection, self._connection.abort)
-            self.host.medium.poke()
+            self.host.loop.poke()
 
     # Data ---------------------------------------------------------------------------------------------------
 
@@ -368,7 +368,7 @@ class SPPSocket(Socket):
                 return True
 
             if "seq" in fields or control & SYSTEM:
-                with self.host.medium.lock:  # beside all others
+                with self.host.loop.lock:  # beside all others
                     forced()
             else:
                 self._wait_in_turn("write", forced, verb, queued)

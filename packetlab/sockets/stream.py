@@ -95,7 +95,7 @@ class StreamSocket(SPPSocket):
         They are taken once `let_go` is called: until then an interrupt may end whatever is done with them.
         """
         self._open("read")
-        with self.host.medium.lock:
+        with self.host.loop.lock:
             return self._gathered(AT_ONCE)
 
     def let_go(self) -> None:

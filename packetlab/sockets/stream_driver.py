@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 from typing import TYPE_CHECKING
 
-from packetlab.link.medium import Medium
+from packetlab.link.event_loop import EventLoop
 
 if TYPE_CHECKING:
     from packetlab.sockets.inet import InetStream
@@ -28,19 +28,19 @@ class Line:
 
 
 class StreamDriver:
-    """A place in the medium, woken by whatever happens."""
+    """A place in the event loop, woken by whatever happens."""
 
     served = True
 
     def __init__(self, stream: StreamSocket | InetStream) -> None:
         self.stream = stream
         stream.kind = "websocket"  # what it says of misuse, it says to the user of that
-        self.medium: Medium = stream.host.medium
+        self.loop: EventLoop = stream.host.loop
         self.due: int | None = None
         self.line = Line(stream)
         self._turning = False
-        self.medium.add(self)
-        self.medium.followers.append(self._follow)
+        self.loop.add(self)
+        self.loop.followers.append(self._follow)
 
     @property
     def ports(self) -> list[Line]:
@@ -55,15 +55,15 @@ class StreamDriver:
         self.leave()
 
     def _follow(self) -> None:
-        if self in self.medium.drivers:
-            self.medium.drive(self)
+        if self in self.loop.drivers:
+            self.loop.drive(self)
 
     def poll(self, now: int) -> None:
         raise NotImplementedError
 
     def leave(self) -> None:
-        """Take no more part in the medium."""
-        with self.medium.lock:
-            self.medium.remove(self)
-            if self._follow in self.medium.followers:
-                self.medium.followers.remove(self._follow)
+        """Take no more part in the event loop."""
+        with self.loop.lock:
+            self.loop.remove(self)
+            if self._follow in self.loop.followers:
+                self.loop.followers.remove(self._follow)

@@ -146,8 +146,8 @@ class WebSocketSocket(Socket):
                 peer: Any = self.stream.peer
                 name = host or (f"{peer[0]}:{peer[1]}" if self.family == "inet" else str(peer))
                 engine = WebSocket("client", host=name, path=path, **self._shape)
-                with self.host.medium.lock:
-                    engine.start(self.host.medium.now)
+                with self.host.loop.lock:
+                    engine.start(self.host.loop.now)
                     self._endpoint = WebSocketDriver(self.stream, engine)
             self._wait(self._endpoint.is_open, "connect", blocked=blocked)
         except BaseException as error:
@@ -161,11 +161,11 @@ class WebSocketSocket(Socket):
         self._need(self._porch is None, EINVAL, "listen", *ONE_LISTEN)
         self._need_backlog(backlog)
         self.stream.listen(max(backlog, GUESTS))  # those whose handshake is under way wait on our side
-        with self.host.medium.lock:
+        with self.host.loop.lock:
             local = self.family == "inet" and ip_address(self.stream.address[0]).is_loopback
             shape = {
                 **self._shape,
-                "accept": self._accept and partial(self.host.medium.callback, self._accept),
+                "accept": self._accept and partial(self.host.loop.callback, self._accept),
                 "randomness": None,
                 "origins": self._origins,
                 "local": local,
@@ -186,16 +186,16 @@ class WebSocketSocket(Socket):
         """Send a message: text as `str`, binary as `bytes` or headers; with `fragment`, in frames of this many bytes."""
         endpoint = self._open("write")
         message = data if isinstance(data, str) else bytes(outgoing(data, f"{self}: write"))
-        medium = self.host.medium
+        loop = self.host.loop
 
         def sent() -> bool | None:
             if endpoint.room() is None:
                 return None
-            endpoint.engine.send(message, medium.now, fragment)
+            endpoint.engine.send(message, loop.now, fragment)
             return True
 
         self._wait(sent, "write")
-        medium.poll(endpoint)
+        loop.poll(endpoint)
         return len(message)
 
     def write_raw(self, data: Data) -> int:
@@ -210,7 +210,7 @@ class WebSocketSocket(Socket):
             return True
 
         self._wait(sent, "write_raw")
-        self.host.medium.poll(endpoint)
+        self.host.loop.poll(endpoint)
         return len(raw)
 
     def read(self) -> str | bytes | None:
@@ -226,19 +226,19 @@ class WebSocketSocket(Socket):
 
     def ping(self, data: Data = b"") -> float:
         """Send a ping, wait for its pong, and return how long that took, in seconds."""
-        endpoint, medium = self._open("ping"), self.host.medium
+        endpoint, loop = self._open("ping"), self.host.loop
         raw = bytes(outgoing(data, f"{self}: ping"))
 
         def sent() -> int:
             endpoint.room("ping")
             endpoint.engine.ping(raw)
             endpoint.pinged.add(raw)
-            return medium.now
+            return loop.now
 
         start = self._wait(sent, "ping")
-        medium.poll(endpoint)
+        loop.poll(endpoint)
         self._wait(lambda: endpoint.ponged(raw), "ping")
-        return (medium.now - start) / SECOND
+        return (loop.now - start) / SECOND
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close with a code and a reason, wait for the other side's answer, and close the stream.
@@ -255,21 +255,21 @@ class WebSocketSocket(Socket):
             self.abort()
             return
         self.stream.timeout = self.timeout  # as it is now, not as it was at `connect`
-        endpoint, medium = self._endpoint, self.host.medium
-        with medium.lock:  # a reader in another thread hears of this close, not of its answer
+        endpoint, loop = self._endpoint, self.host.loop
+        with loop.lock:  # a reader in another thread hears of this close, not of its answer
             closing = endpoint is not None and endpoint.engine.state == "open"
             if endpoint is not None and closing:
                 endpoint.engine.close(code, reason)
             super().close()
             if endpoint is not None and closing:
-                medium.poll(endpoint)
+                loop.poll(endpoint)
         if self._porch is not None:
             self._porch.close()
         if endpoint is None:
             self.stream.close()
             return
         endpoint.reader_gone = True
-        if medium.closed or endpoint.engine.state == "connecting":
+        if loop.closed or endpoint.engine.state == "connecting":
             self.abort()
             return
         try:
@@ -291,7 +291,7 @@ class WebSocketSocket(Socket):
 
     def abort(self) -> None:
         """Close at once, without waiting for the other end. A `close` that waits meanwhile ends."""
-        with self.host.medium.lock:
+        with self.host.loop.lock:
             if self._endpoint is not None:
                 self._endpoint.hang_up()
             if self._porch is not None:

@@ -1,6 +1,6 @@
 """A WebSocket's engine on a stream, and the streams that wait to become WebSockets.
 
-Each endpoint is a driver of the host's medium (see `link.medium`), so that handshakes, pings and closes are answered
+Each endpoint is a driver of the host's event loop (see `link.event_loop`), so that handshakes, pings and closes are answered
 while anything in the program waits. What the other side can make us keep has a bound, and nobody keeps others waiting.
 """
 
@@ -57,7 +57,7 @@ class WebSocketDriver(StreamDriver):
         self._said_all = self._heard_all = False
         self.gave_up = False  # the other side took too long over the close, with bytes of ours not taken
         self._hang_up_at: int | None = None
-        self.poll(self.medium.now)
+        self.poll(self.loop.now)
 
     def poll(self, now: int) -> None:
         """Move bytes between stream and engine, as far as both let."""
@@ -206,7 +206,7 @@ class WebSocketDriver(StreamDriver):
             self.inbox_bytes -= len(message)
             self.inbox.popleft()
             if full:
-                self.medium.poll(self)  # there is room again
+                self.loop.poll(self)  # there is room again
             return (message,)
         if self.closed is None:
             return None
@@ -241,7 +241,7 @@ class WebSocketDriver(StreamDriver):
             raise self.lost
 
     def hang_up(self) -> None:
-        """Wait for nothing more, and take no more part in the medium."""
+        """Wait for nothing more, and take no more part in the event loop."""
         self._heard_all = self._said_all = True
         self.leave()
 
@@ -253,7 +253,7 @@ class Porch(StreamDriver):
         super().__init__(stream)
         self._most, self._make = most, make
         self._guests: list[WebSocketDriver] = []
-        self.poll(self.medium.now)
+        self.poll(self.loop.now)
 
     def poll(self, now: int) -> None:
         """Let streams in."""
@@ -295,7 +295,7 @@ class Porch(StreamDriver):
         for guest in self._guests:
             if guest.opened is not None:
                 self._guests.remove(guest)
-                self.medium.poll(self)
+                self.loop.poll(self)
                 return guest
         return None
 

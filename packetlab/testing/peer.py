@@ -1,4 +1,4 @@
-"""Replay: a recorded peer that talks to a live program, over the kernel's sockets (a thread) or over XNS (in the medium).
+"""Replay: a recorded peer that talks to a live program, over the kernel's sockets (a thread) or over XNS (in the event loop).
 
 What it says when stands in `script`; this is only its mouth and ears.
 """
@@ -240,7 +240,7 @@ class _OverKernel:
 
 
 class _OverXNS:
-    """SPP and IDP sockets, served whenever time passes in the medium (a follower, see `link.medium`)."""
+    """SPP and IDP sockets, served whenever time passes in the event loop (a follower, see `link.event_loop`)."""
 
     def __init__(self, replay: Replay, host: Any, to: object) -> None:
         self.replay, self.host, self.to = replay, host, to
@@ -265,7 +265,7 @@ class _OverXNS:
                 sock.connect(self._there(), wait=False)
                 sock._connection.patient = False
                 self._waiting.append((sock._connection, replay.next_script()))
-        host.medium.followers.append(self._follow)
+        host.loop.followers.append(self._follow)
 
     def _there(self) -> XNSAddress:
         there: XNSAddress = self.host.resolve(self.to.at(self.replay.port) if hasattr(self.to, "at") else self.to)
@@ -279,7 +279,7 @@ class _OverXNS:
         except Mismatch as error:
             self.replay.troubles.append(error)
             for connection in self._connections:
-                connection.abort(self.host.medium.now)
+                connection.abort(self.host.loop.now)
                 self.host.schedule(connection)
 
     def _datagrams(self) -> None:
@@ -312,7 +312,7 @@ class _OverXNS:
             if connection.ended:
                 del self._connections[connection]
                 self._write(connection, script.end())
-                connection.close(self.host.medium.now)
+                connection.close(self.host.loop.now)
                 self.host.schedule(connection)
 
     def _open(self, connection: Connection, script: Script) -> None:
@@ -333,21 +333,19 @@ class _OverXNS:
                     end_of_message=last and bool(header.control & Control.END_OF_MESSAGE),
                 )  # fmt: skip
             if turn.ends and not connection.ended:
-                connection.close(self.host.medium.now)
+                connection.close(self.host.loop.now)
             self.host.schedule(connection)
 
     def close(self, wait: bool) -> None:
         """Wait for what is still to come, and end."""
-        medium = self.host.medium
+        loop = self.host.loop
         if wait:
-            virtual = hasattr(medium, "_under_way")
+            virtual = hasattr(loop, "_under_way")
             with suppress(TimeoutError, Stalled):
-                medium.wait(
-                    lambda: True if self.replay.over else None, "replayed peer", VIRTUAL if virtual else PATIENCE
-                )
-        medium.followers.remove(self._follow)
+                loop.wait(lambda: True if self.replay.over else None, "replayed peer", VIRTUAL if virtual else PATIENCE)
+        loop.followers.remove(self._follow)
         for connection in self._connections:
             if not connection.over:
-                connection.close(medium.now)
+                connection.close(loop.now)
                 self.host.schedule(connection)
         self.socket.close()

@@ -1,8 +1,8 @@
-"""Player: sends a tape's packets at their times, while time passes on a network (a driver, see `link.medium`)."""
+"""Player: sends a tape's packets at their times, while time passes on a network (a driver, see `link.event_loop`)."""
 
 from __future__ import annotations
 
-from packetlab.link.medium import Medium
+from packetlab.link.event_loop import EventLoop
 from packetlab.link.port import Port
 from packetlab.link.simnet import SimNetwork
 from packetlab.testing.timeline import SECOND, Expected, Quiet, Send, Timeline
@@ -12,23 +12,23 @@ class Player:
     """The part of a tape that acts.
 
     Attributes:
-        due: when it next has something to do, by the medium's clock.
+        due: when it next has something to do, by the event loop's clock.
     """
 
     served = False  # a script goes on while somebody waits for what comes of it
     ports: tuple[Port, ...] = ()
 
-    def __init__(self, tape: Timeline, medium: Medium) -> None:
-        self.tape, self.medium = tape, medium
-        self.due: int | None = medium.now
-        self._source = next((source for source in tape.sources if source.medium is medium), None)
-        self._start = medium.now if self._source is None else self._source.began
-        medium.add(self)
-        medium.followers.append(self._follow)
+    def __init__(self, tape: Timeline, loop: EventLoop) -> None:
+        self.tape, self.loop = tape, loop
+        self.due: int | None = loop.now
+        self._source = next((source for source in tape.sources if source.loop is loop), None)
+        self._start = loop.now if self._source is None else self._source.began
+        loop.add(self)
+        loop.followers.append(self._follow)
 
     def look(self) -> None:
         """Look at the tape as soon as time passes: there is something new to send."""
-        self.due = self.medium.now
+        self.due = self.loop.now
 
     def take(self, port: Port, data: bytes, now: int) -> None:
         """Nothing comes this way."""
@@ -37,8 +37,8 @@ class Player:
         """Nothing depends on a port."""
 
     def _follow(self) -> None:
-        if not self.medium.alone:
-            self.poll(self.medium.now)
+        if not self.loop.alone:
+            self.poll(self.loop.now)
 
     def poll(self, now: int) -> None:
         """Send what is to be sent now."""
@@ -53,7 +53,7 @@ class Player:
     def _next(self) -> Send | None:
         for block in self.tape.blocks:
             if isinstance(block[0], Send) and block[0].gone is None:
-                return block[0] if block[0].sender.medium is self.medium else None
+                return block[0] if block[0].sender.loop is self.loop else None
         return None
 
     def _when(self, entry: Send) -> int | None:
@@ -76,9 +76,9 @@ class Player:
                     continue
                 assert isinstance(one, Expected)
                 for i, _ in reading.taken.get(one, []):
-                    at: int | None = min(self._start + seen[i].at, self.medium.now)
-                    if isinstance(self.medium, SimNetwork) and one.receiver.host is entry.sender:
-                        at = self.medium.arrival(seen[i].frame.number)  # there frames take time
+                    at: int | None = min(self._start + seen[i].at, self.loop.now)
+                    if isinstance(self.loop, SimNetwork) and one.receiver.host is entry.sender:
+                        at = self.loop.arrival(seen[i].frame.number)  # there frames take time
                     if at is None:
                         return None
                     base, quiet = max(base, at), 0.0
@@ -95,6 +95,6 @@ class Player:
 
     def close(self) -> None:
         """Send no more."""
-        self.medium.remove(self)
-        if self._follow in self.medium.followers:
-            self.medium.followers.remove(self._follow)
+        self.loop.remove(self)
+        if self._follow in self.loop.followers:
+            self.loop.followers.remove(self._follow)

@@ -15,9 +15,9 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from packetlab.capture import Frame
+from packetlab.link.event_loop import EventLoop
 from packetlab.link.interface import Interface
 from packetlab.link.lab.lab_host import Host
-from packetlab.link.medium import Medium
 from packetlab.link.port import Port
 from packetlab.link.waits import start
 from packetlab.network.host import NetworkHost
@@ -38,11 +38,11 @@ class FrameSource:
     """Something that frames are seen on.
 
     Attributes:
-        medium: whose time passes there, None where it is all over. began: when watching began, by that time.
+        loop: whose time passes there, None where it is all over. began: when watching began, by that time.
         virtual: whether times are exact. lost: frames that came and were not kept.
     """
 
-    medium: Medium | None = None
+    loop: EventLoop | None = None
     began = 0
     virtual = True
     lost = 0
@@ -68,7 +68,7 @@ class SimSource(FrameSource):
     """A simulated network, or one link of it."""
 
     def __init__(self, net: Any, link: Any = None) -> None:
-        self.net, self.link, self.medium = net, link, net
+        self.net, self.link, self.loop = net, link, net
         self.began = net.now
         self._sent: dict[int, int] = {}  # frame number -> entry
         self._seen: list[Seen] = []
@@ -107,9 +107,9 @@ class InterfaceSource(FrameSource):
     """An interface of the kernel, of a lab's host say: what comes and what goes. A thread fetches the frames.
 
     Args:
-        interface: opened with ``outgoing=True``; closed with the source. medium: hears of each frame, None: nobody does.
+        interface: opened with ``outgoing=True``; closed with the source. loop: hears of each frame, None: nobody does.
 
-    To the medium it is a driver that has something to do as soon as a frame has come, so that a waiting thread looks again.
+    To the event loop it is a driver that has something to do as soon as a frame has come, so that a waiting thread looks again.
     """
 
     served = False
@@ -118,17 +118,17 @@ class InterfaceSource(FrameSource):
     virtual = False
 
     def __init__(
-        self, interface: Interface, medium: Medium | None, hosts: Callable[[], dict[str, NetworkHost]]
+        self, interface: Interface, loop: EventLoop | None, hosts: Callable[[], dict[str, NetworkHost]]
     ) -> None:
-        self.interface, self.medium, self._hosts = interface, medium, hosts
-        self.began = medium.now if medium is not None else time.monotonic_ns()
+        self.interface, self.loop, self._hosts = interface, loop, hosts
+        self.began = loop.now if loop is not None else time.monotonic_ns()
         self._start = time.time_ns()  # what the kernel stamps frames with
         self._frames: list[Frame] = []
         self._pending: list[tuple[int, bytes]] = []
         self._seen: list[Seen] = []
         self.due: int | None = None
-        if medium is not None:
-            medium.add(self)
+        if loop is not None:
+            loop.add(self)
         self._lock = threading.Lock()
         self._stop = os.eventfd(0, os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._fetch, name=f"tape of {interface.name}", daemon=True)
@@ -153,10 +153,10 @@ class InterfaceSource(FrameSource):
             except OSError:  # the lab is gone
                 return
             if came:
-                if self.medium is not None:
-                    with self.medium.lock:  # else the word may come just before somebody begins to wait
-                        self.due = self.medium.now
-                        self.medium.poke()
+                if self.loop is not None:
+                    with self.loop.lock:  # else the word may come just before somebody begins to wait
+                        self.due = self.loop.now
+                        self.loop.poke()
             elif self._stop in ready:
                 return
 
@@ -208,8 +208,8 @@ class InterfaceSource(FrameSource):
 
     def close(self) -> None:
         """Fetch what has come, and stop watching."""
-        if self.medium is not None:
-            self.medium.remove(self)
+        if self.loop is not None:
+            self.loop.remove(self)
         if self._thread.is_alive():
             os.eventfd_write(self._stop, 1)
             self._thread.join()
@@ -241,7 +241,7 @@ def watching(what: Any, link: Any = None) -> FrameSource:
     if hasattr(what, "_under_way"):
         return SimSource(what, link)
     if hasattr(what, "lab") and hasattr(what, "ends"):
-        return InterfaceSource(both_ways(what, link or 0), what.medium, lambda: dict(what.lab.hosts))
+        return InterfaceSource(both_ways(what, link or 0), what.loop, lambda: dict(what.lab.hosts))
     if isinstance(what, Interface):
         return InterfaceSource(Interface(what.name, promiscuous=True, outgoing=True), None, dict)
     if isinstance(what, Iterable):

@@ -16,7 +16,7 @@ from typing import Any
 from packetlab.capture import Capture
 from packetlab.engine.contract import nanoseconds
 from packetlab.errors import LocalProtocolError, Mismatch, PacketlabError, Stalled
-from packetlab.link.medium import Medium
+from packetlab.link.event_loop import EventLoop
 from packetlab.network.host import NetworkHost
 from packetlab.packet.packet import Packet
 from packetlab.pattern.align import Alignment, How, Member, align
@@ -147,9 +147,9 @@ class Tape:
             expected = f"a host, or a name: {', '.join(known)}" if known else "a host"
             raise PacketlabError("tape.send: sender", expected, repr(sender))
         self._add(entry)
-        if id(sender.medium) not in self._players:
-            self._players[id(sender.medium)] = Player(self, sender.medium)
-        self._players[id(sender.medium)].look()
+        if id(sender.loop) not in self._players:
+            self._players[id(sender.loop)] = Player(self, sender.loop)
+        self._players[id(sender.loop)].look()
 
     def _add(self, entry: Entry) -> None:
         last = self.blocks[-1][-1] if self.blocks else None
@@ -264,20 +264,20 @@ class Tape:
         Raises Mismatch: it went otherwise.
         """
         __tracebackhide__ = True
-        mediums = [source.medium for source in self.sources if source.medium is not None]
-        if not mediums:
+        loops = [source.loop for source in self.sources if source.loop is not None]
+        if not loops:
             raise LocalProtocolError("tape.play", "a network to watch", "none, or a capture")
-        medium: Medium = mediums[0]
+        loop: EventLoop = loops[0]
         if timeout is None and not all(source.virtual for source in self.sources):
             timeout = PATIENCE
-        medium.poll()
+        loop.poll()
         with suppress(TimeoutError, Stalled):  # what is missing is reported by the check
-            medium.wait(lambda: True if self._happened() else None, "tape: play", timeout)
+            loop.wait(lambda: True if self._happened() else None, "tape: play", timeout)
         self.check()
 
     def _happened(self) -> bool:
         for player in self._players.values():
-            player.poll(player.medium.now)
+            player.poll(player.loop.now)
         _, reading = self.reading()
         return reading.complete and all(e.gone is not None for b in self.blocks for e in b if isinstance(e, Send))
 
@@ -305,11 +305,11 @@ class Tape:
         seen, reading = self.reading()
         last = max((seen[i].at for took in reading.taken.values() for i, _ in took), default=0)
         for source in self.sources:
-            medium = source.medium
-            if medium is not None and not medium.closed:
-                left = source.began + last + int(quiet * SECOND) - medium.now
+            loop = source.loop
+            if loop is not None and not loop.closed:
+                left = source.began + last + int(quiet * SECOND) - loop.now
                 if left > 0:
-                    medium.run(left / SECOND)
+                    loop.run(left / SECOND)
 
     def close(self) -> None:
         """Stop watching and sending; what was seen stays."""

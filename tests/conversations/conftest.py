@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from packetlab import Lab, LocalHost, SimNetwork, Timing
-from packetlab.link.medium import RealTime
+from packetlab.link.event_loop import RealTime
 
 from .pairwise import Pairwise
 
@@ -47,8 +47,8 @@ def hosts(request: pytest.FixtureRequest) -> Iterator[tuple]:
     elif kind == "simulated":
         yield simulated(request.getfixturevalue("simnet"), manner)
     elif kind == "udp":
-        ports, medium = free_ports(), RealTime()
-        sides = [LocalHost(mac=f"02:00:00:00:00:0{n}", name=f"side {n}", medium=medium) for n in (1, 2)]
+        ports, loop = free_ports(), RealTime()
+        sides = [LocalHost(mac=f"02:00:00:00:00:0{n}", name=f"side {n}", loop=loop) for n in (1, 2)]
         for side, ours, theirs in zip(sides, ports, ports[::-1], strict=True):
             side.join(0x401, "udp", local=("127.0.0.1", ours), peer=("127.0.0.1", theirs))
         yield tuple(sides)

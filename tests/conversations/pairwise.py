@@ -6,13 +6,13 @@ from collections import deque
 
 from packetlab import Stalled
 from packetlab.capture import Frame
-from packetlab.link.medium import Files, Medium
+from packetlab.link.event_loop import EventLoop, Files
 from packetlab.link.port import Attachment, Port
 from packetlab.network.host import IN_VIRTUAL_TIME
 from packetlab.sockets.networks import Talker
 
 
-class Pairwise(Medium):
+class Pairwise(EventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.time = 0
@@ -48,8 +48,8 @@ class Pairwise(Medium):
 class Side(Talker):
     timing = IN_VIRTUAL_TIME
 
-    def __init__(self, medium: Pairwise, name: str, number: int) -> None:
-        self.medium, self.name = medium, name
+    def __init__(self, loop: Pairwise, name: str, number: int) -> None:
+        self.loop, self.name = loop, name
         self.mac = b"\2\0\0\0\0" + bytes([number])
         self.ports: list[Line] = []
         self.other: Side
@@ -68,7 +68,7 @@ class Line(Port):
         side.ports.append(self)
 
     def _send(self, data: bytes) -> None:
-        self.side.medium.handed.append((self.side.other, data))
+        self.side.loop.handed.append((self.side.other, data))
 
     def _receive(self, timeout: float | None) -> Frame | None:
         return None

@@ -1,4 +1,4 @@
-"""One suite of conversations, on every network: the same script, whatever the medium."""
+"""One suite of conversations, on every network: the same script, whatever the network."""
 
 from __future__ import annotations
 

@@ -106,6 +106,8 @@ def test_old_attributes_and_arguments_warn() -> None:
         assert fleet.octets == CAPTURE.stat().st_size
     with pytest.warns(DeprecationWarning, match="Capture.notes is now metadata"):
         assert list(Capture(CAPTURE).notes()) == list(Capture(CAPTURE).metadata())
+    with pytest.warns(DeprecationWarning, match="medium= is now loop="):
+        pl.LocalHost(medium=None).close()
     with pytest.warns(DeprecationWarning, match="SimNetwork.turn is now poll"):
         pl.SimNetwork().turn()
     frame = Capture(CAPTURE)[0]
@@ -128,6 +130,8 @@ def test_the_old_names_of_a_host_and_of_its_connections_warn() -> None:
     for host in (a, local):
         with pytest.warns(DeprecationWarning, match="Host.xns_octets is now xns_bytes"):
             assert host.xns_octets() == host.xns_bytes()
+        with pytest.warns(DeprecationWarning, match="Host.medium is now loop"):
+            assert host.medium is host.loop
         with pytest.warns(DeprecationWarning, match="Host.story is now recent_frames"):
             assert host.story() == host.recent_frames()
     with pytest.warns(DeprecationWarning, match=r"Connection.shut is now sender.shut"):

@@ -12,7 +12,7 @@ import pytest
 
 from packetlab import IDP, SPP, IPv4, LocalHost, PacketlabError, SimNetwork
 from packetlab.link import waits
-from packetlab.link.medium import RealTime
+from packetlab.link.event_loop import RealTime
 from packetlab.network.carriers import NetHubPort
 from tests.conversations.scripts import CONVERSATIONS
 
@@ -62,8 +62,8 @@ def hub() -> Iterator[Hub]:
 
 @pytest.fixture
 def members(hub) -> Iterator[tuple[LocalHost, LocalHost]]:
-    medium = RealTime()
-    hosts = [LocalHost(mac=f"02:00:00:00:00:1{n}", name=f"member {n}", medium=medium) for n in (1, 2)]
+    loop = RealTime()
+    hosts = [LocalHost(mac=f"02:00:00:00:00:1{n}", name=f"member {n}", loop=loop) for n in (1, 2)]
     for host in hosts:
         host.join(0x41A, "nethub", address=hub.address)
         assert hub.joined.acquire(timeout=5)

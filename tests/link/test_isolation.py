@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 from packetlab import Lab, PacketlabError
+from packetlab.link.event_loop import RealTime
 from packetlab.link.lab.program import Pipes, Program
-from packetlab.link.medium import RealTime
 
 CORPUS = Path(__file__).parent.parent.parent / "captures" / "corpus"
 
@@ -92,7 +92,7 @@ def test_a_program_cannot_forge_its_status(lab: Lab) -> None:
 def test_a_status_that_is_none_ends_the_wait_with_an_error(said: bytes) -> None:
     (out, to_out), (err, to_err), (status, to_status) = (os.pipe() for _ in range(3))
     pipes = Pipes(out, err, status, None, b"", None)
-    program = Program(SimpleNamespace(name="a", medium=RealTime(), programs=[]), ("program",), 1, pipes)
+    program = Program(SimpleNamespace(name="a", loop=RealTime(), programs=[]), ("program",), 1, pipes)
     os.write(to_out, b"so far")
     os.write(to_status, said)
     with pytest.raises(

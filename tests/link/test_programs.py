@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from packetlab import ARP, ICMP, TCP, UDP, Engine, Ether, IPv4, Lab, PacketlabError, TCPFlags, exchange
-from packetlab.link.medium import RealTime
+from packetlab.link.event_loop import RealTime
 
 PYTHON = sys.executable
 
@@ -189,18 +189,18 @@ def test_an_unanswered_address_meets_a_kernel_and_no_kernel_speaks_for_it(lab: L
 
 
 def test_a_descriptor_whose_number_was_used_before_is_waited_for() -> None:
-    medium = RealTime()
+    loop = RealTime()
 
     def once() -> int:
         read, write = os.pipe()
         threading.Timer(0.05, os.write, (write, b"x")).start()
-        medium.wait(
+        loop.wait(
             lambda: os.read(read, 1) if select.select([read], [], [], 0)[0] else None, "x", 20, [(read, select.POLLIN)]
         )
         os.close(read)
         os.close(write)
         return read
 
-    start = medium.now
+    start = loop.now
     assert once() == once()
-    assert medium.now - start < 10_000_000_000
+    assert loop.now - start < 10_000_000_000

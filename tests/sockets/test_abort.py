@@ -26,13 +26,13 @@ def client(request):
         client = a.socket(request.param)
         client.connect(b.at(7))
         closing.callback(server.accept().abort)
-        closing.enter_context(b.medium.lock)
+        closing.enter_context(b.loop.lock)
         yield client
 
 
 def test_an_abort_in_another_thread_ends_a_close(client) -> None:
     client.write(b"x")
-    waiter, caught = in_thread(client.host.medium, client.close)
+    waiter, caught = in_thread(client.host.loop, client.close)
     client.abort()
     waiter.join(PATIENCE)
     assert not waiter.is_alive() and client.closed
@@ -71,7 +71,7 @@ def test_an_abort_ends_the_close_of_a_websocket() -> None:
     with LocalHost() as host:
         client = host.socket("websocket", "inet", close_timeout=1000.0)
         client.connect(server.listener.getsockname())
-        waiter, caught = in_thread(host.medium, client.close)
+        waiter, caught = in_thread(host.loop, client.close)
         client.abort()
         waiter.join(PATIENCE)
         server.over.set()

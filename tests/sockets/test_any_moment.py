@@ -194,7 +194,7 @@ def test_whoever_waits_for_a_turn_of_another_thread_may_be_interrupted_anywhere(
         places = interrupted(lambda: conn.write(b"x"), 0)
         for at in range(1, places, max(1, places // PLACES)):
             interrupted(lambda: conn.write(b"x"), at)
-            assert not conn.host.medium.lock._is_owned(), at
+            assert not conn.host.loop.lock._is_owned(), at
         conn.abort()
         holder.join(PATIENCE)
         assert not holder.is_alive()

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from packetlab import LocalHost, SimNetwork, Timing
-from packetlab.link.medium import RealTime
+from packetlab.link.event_loop import RealTime
 
 PATIENCE = 60.0  # seconds until a wait that should have ended is called a hang
 
@@ -43,8 +43,8 @@ def free_ports(count: int) -> list[int]:
         return [sock.getsockname()[1] for sock in sockets]
 
 
-def host(number: int, local: int, peer: int, medium: RealTime | None = None, timing: Timing | None = None) -> LocalHost:
-    made = LocalHost(mac=f"02:00:00:00:00:{number:02x}", name=f"h{number}", medium=medium or RealTime())
+def host(number: int, local: int, peer: int, loop: RealTime | None = None, timing: Timing | None = None) -> LocalHost:
+    made = LocalHost(mac=f"02:00:00:00:00:{number:02x}", name=f"h{number}", loop=loop or RealTime())
     made.join(0x401, "udp", local=("127.0.0.1", local), peer=("127.0.0.1", peer))
     if timing is not None:
         made.timing = timing
@@ -192,12 +192,12 @@ def test_requests_are_answered_and_what_goes_wrong_there_is_raised_by_the_next_c
         a.exchange(b.at(8), b"fail", tries=1)
     with pytest.raises(ZeroDivisionError):
         b.socket("datagram", "xns").bind(9)
-        b.medium.run(0)
+        b.loop.run(0)
     assert a.exchange(b.at(8), b"again") == b"niaga"
 
 
 def until_it_waits(made: LocalHost) -> None:
-    while not made.medium._polling:
+    while not made.loop._polling:
         time.sleep(0.001)
 
 
@@ -233,7 +233,7 @@ def test_what_was_left_of_a_write_goes_on_from_the_deepest_rest(hosts, family) -
     client.timeout = server.timeout = PATIENCE
     client.connect(b.at(7) if family == "xns" else server.address)
     conn = server.accept()
-    while not b.medium.background._resting:
+    while not b.loop.background._resting:
         time.sleep(0.001)
     conn.write(bytes(900_000))
     assert len(client.read()) == 900_000
@@ -247,7 +247,7 @@ def test_what_was_left_of_a_write_goes_on_from_the_deepest_rest(hosts, family) -
 def test_there_is_one_thread_a_medium_while_it_has_something_to_serve() -> None:
     before = threads()
     a, b = pair()
-    c = host(3, *free_ports(2), medium=b.medium)
+    c = host(3, *free_ports(2), loop=b.loop)
     assert len(threads()) == len(before) + 2
     a.close()
     c.close()
@@ -344,8 +344,8 @@ def test_a_forked_child_has_nothing_of_its_parents_connections_and_may_have_its_
                 found.append(errno.errorcode[error.errno or 0])
         client.close()
         a.close()
-        with a.medium.lock:
-            found.append(str(len(a.medium.drivers)))
+        with a.loop.lock:
+            found.append(str(len(a.loop.drivers)))
         mine, other = pair()
         ours, theirs = connected(mine, other)
         ours.write(b"own")
@@ -394,8 +394,8 @@ def test_a_program_that_ends_with_sockets_open_just_ends(last) -> None:
     a, b = free_ports(2)
     script = f"""
 from packetlab import LocalHost
-from packetlab.link.medium import RealTime
-a, b = (LocalHost(mac=mac, medium=RealTime()) for mac in ("02:00:00:00:00:01", "02:00:00:00:00:02"))
+from packetlab.link.event_loop import RealTime
+a, b = (LocalHost(mac=mac, loop=RealTime()) for mac in ("02:00:00:00:00:01", "02:00:00:00:00:02"))
 a.join(0x401, "udp", local=("127.0.0.1", {a}), peer=("127.0.0.1", {b}))
 b.join(0x401, "udp", local=("127.0.0.1", {b}), peer=("127.0.0.1", {a}))
 server, client = b.socket("seqpacket", "xns"), a.socket("seqpacket", "xns")
@@ -415,9 +415,9 @@ class Waiting:
 
     served = False
 
-    def __init__(self, medium: RealTime) -> None:
+    def __init__(self, loop: RealTime) -> None:
         self.seen: list[str] = []
-        self.due: int | None = medium.now - 1
+        self.due: int | None = loop.now - 1
         self.line, self.far = kernel.socketpair(kernel.AF_UNIX, kernel.SOCK_DGRAM)
         self.name, self.mask, self.ports = "waiting", select.POLLIN, [self]
 
@@ -450,34 +450,34 @@ class Waiting:
 @pytest.mark.parametrize(
     "call",
     [
-        lambda medium, driver: medium.poll(),
-        lambda medium, driver: medium.poll(driver),
-        lambda medium, driver: medium.run(0),
-        lambda medium, driver: medium.step(medium.now, "x"),
-        lambda medium, driver: medium.wait(lambda: driver.due is None or None, "x", 5),
-        lambda medium, driver: medium.serve(),
+        lambda loop, driver: loop.poll(),
+        lambda loop, driver: loop.poll(driver),
+        lambda loop, driver: loop.run(0),
+        lambda loop, driver: loop.step(loop.now, "x"),
+        lambda loop, driver: loop.wait(lambda: driver.due is None or None, "x", 5),
+        lambda loop, driver: loop.serve(),
     ],
     ids=["turn of all", "turn of one", "run", "step", "wait", "background"],
 )
 @pytest.mark.parametrize("others", [0, 1])
 def test_input_that_waits_is_taken_before_a_timer_fires(call, frames, others) -> None:
-    medium = RealTime()
-    drivers = [Waiting(medium) for _ in range(1 + others)]
+    loop = RealTime()
+    drivers = [Waiting(loop) for _ in range(1 + others)]
     driver = drivers[0]
     try:
         for each in drivers:
             each.served = call.__code__.co_names[-1] == "serve"
-            medium.drivers.append(each)
+            loop.drivers.append(each)
             for _ in range(frames):
                 each.far.send(b"x")
         if driver.served:
-            medium.asleep()
-        call(medium, driver)
+            loop.asleep()
+        call(loop, driver)
         for each in drivers:
             if each is driver or each.seen:
                 assert each.seen == ["input"] * frames + ["timer"]
     finally:
-        medium.drivers.clear()
+        loop.drivers.clear()
         for each in drivers:
             each.close()
 
@@ -493,20 +493,20 @@ class StoppedClock(RealTime):
 
 
 class StoodStill:
-    """What a medium polls by, as it looks to a thread that stands still between the kernel's answer and what it does then.
+    """What an event loop polls by, as it looks to a thread that stands still between the kernel's answer and what it does then.
 
     The first answer is stale: nothing had come then. Meanwhile 2.5 seconds pass, and something may come.
     """
 
-    def __init__(self, medium: StoppedClock, meanwhile: Any = lambda: None) -> None:
-        self.whole, self.medium, self.meanwhile, self.calls = medium._poll, medium, meanwhile, 0
-        medium._poll = self
+    def __init__(self, loop: StoppedClock, meanwhile: Any = lambda: None) -> None:
+        self.whole, self.loop, self.meanwhile, self.calls = loop._poll, loop, meanwhile, 0
+        loop._poll = self
 
     def poll(self, wait: float | None = None, *most: int) -> list[tuple[int, int]]:
         self.calls += 1
         if self.calls > 1:
             return self.whole.poll(0, *most)
-        self.medium.clock += 2_500_000_000
+        self.loop.clock += 2_500_000_000
         self.meanwhile()
         return []
 
@@ -516,85 +516,85 @@ class StoodStill:
 
 @pytest.fixture
 def stood_still() -> Iterator[tuple[StoppedClock, Waiting, StoodStill]]:
-    medium = StoppedClock()
-    driver = Waiting(medium)
-    driver.due = medium.now + 1_000_000_000
-    medium.drivers.append(driver)
-    yield medium, driver, StoodStill(medium, lambda: driver.far.send(b"x"))
-    medium.drivers.clear()
+    loop = StoppedClock()
+    driver = Waiting(loop)
+    driver.due = loop.now + 1_000_000_000
+    loop.drivers.append(driver)
+    yield loop, driver, StoodStill(loop, lambda: driver.far.send(b"x"))
+    loop.drivers.clear()
     driver.close()
 
 
 @pytest.mark.parametrize("call", ["run", "step", "wait", "background"])
 def test_a_thread_that_stood_still_takes_what_came_meanwhile_before_a_timer_fires(stood_still, call) -> None:
-    medium, driver, _ = stood_still
+    loop, driver, _ = stood_still
     if call == "run":
-        medium.run(2)
+        loop.run(2)
     elif call == "step":
-        medium.step(None, "x")
+        loop.step(None, "x")
     elif call == "wait":
-        medium.wait(lambda: driver.due is None or None, "x", 5)
+        loop.wait(lambda: driver.due is None or None, "x", 5)
     else:
         driver.served = True
-        medium.serve()
+        loop.serve()
     assert driver.seen == ["input", "timer"]
 
 
 @pytest.mark.parametrize("due", [None, 10**18 + 1_000_000_000])
 def test_a_thread_that_stood_still_looks_once_more_before_its_time_is_over(stood_still, due) -> None:
-    medium, driver, _ = stood_still
+    loop, driver, _ = stood_still
     driver.due = due
-    assert medium.wait(lambda: "input" in driver.seen or None, "x", 1)
+    assert loop.wait(lambda: "input" in driver.seen or None, "x", 1)
 
 
 def test_a_timer_fires_only_if_it_was_due_when_the_kernel_was_last_asked(stood_still) -> None:
     """One that becomes due while input is handled has its turn after another look at the ports."""
-    medium, driver, _ = stood_still
-    other = Waiting(medium)
-    other.due = medium.now + 3_000_000_000
-    medium.drivers.append(other)
+    loop, driver, _ = stood_still
+    other = Waiting(loop)
+    other.due = loop.now + 3_000_000_000
+    loop.drivers.append(other)
     taking = driver.take
 
     def take(*args: Any) -> Any:
         if args and args[0] is driver:
-            medium.clock += 1_000_000_000
+            loop.clock += 1_000_000_000
             other.far.send(b"late")
         return taking(*args)
 
     driver.take = take  # type: ignore[method-assign]
-    medium.run(2)
+    loop.run(2)
     assert other.seen == []
-    medium.poll()
+    loop.poll()
     assert (driver.seen, other.seen) == (["input", "timer"], ["input", "timer"])
     other.close()
 
 
 def test_a_driver_is_given_no_time_at_which_more_is_due_than_was_when_input_was_taken(stood_still) -> None:
-    medium, driver, _ = stood_still
+    loop, driver, _ = stood_still
     times: list[int] = []
     first = driver.due
 
     def poll(now: int) -> None:
         times.append(now)
         driver.due = None if driver.due is None or driver.due <= now else driver.due
-        medium.clock += 5_000_000_000  # as long as it takes, nothing else of it is due before input is taken
+        loop.clock += 5_000_000_000  # as long as it takes, nothing else of it is due before input is taken
 
     driver.poll = poll  # type: ignore[method-assign]
-    medium.followers.append(lambda: medium.drive(driver))
+    loop.followers.append(lambda: loop.drive(driver))
     driver.due = None
-    medium.step(medium.now, "x")
+    loop.step(loop.now, "x")
     assert times == sorted(times)
-    driver.due = first = medium.now + 1
+    driver.due = first = loop.now + 1
     del times[:]
-    medium.clock += 7
-    medium.drive(driver)
+    loop.clock += 7
+    loop.drive(driver)
     assert times == [first - 1]  # input was last taken before
-    medium.poll(driver)
+    loop.poll(driver)
     assert times[1] >= first
 
 
 def test_input_without_end_holds_up_no_timer(stood_still) -> None:
-    medium, driver, _ = stood_still
+    loop, driver, _ = stood_still
     taken = 0
 
     def take(*args: Any) -> Any:
@@ -603,16 +603,16 @@ def test_input_without_end_holds_up_no_timer(stood_still) -> None:
         return None if args else [b"x"] * 512
 
     driver.take = take  # type: ignore[method-assign]
-    medium.run(2)
+    loop.run(2)
     assert driver.seen == ["timer"]
     assert taken <= 512 * 40
 
 
 def test_where_no_timer_is_due_the_kernel_is_asked_once(stood_still) -> None:
-    medium, driver, still = stood_still
+    loop, driver, still = stood_still
     driver.due, still.calls = None, 1
     driver.far.send(b"x")
-    medium.step(None, "x")
+    loop.step(None, "x")
     assert (driver.seen, still.calls) == (["input"], 2)
 
 
@@ -620,9 +620,9 @@ def test_where_no_timer_is_due_the_kernel_is_asked_once(stood_still) -> None:
 @pytest.mark.parametrize("timeout", [None, 1])
 def test_an_answer_that_came_while_the_thread_stood_still_is_none_too_late(timing, timeout) -> None:
     """Neither repeats the packet, nor gives up the connection, nor ends the call."""
-    medium, (here, there) = StoppedClock(), free_ports(2)
-    medium.background.start = lambda: None  # type: ignore[method-assign]
-    with host(1, here, there, medium, timing) as a, host(2, there, here) as b:
+    loop, (here, there) = StoppedClock(), free_ports(2)
+    loop.background.start = lambda: None  # type: ignore[method-assign]
+    with host(1, here, there, loop, timing) as a, host(2, there, here) as b:
         client, conn = connected(a, b)
         client.write(b"first")
         assert conn.read() == b"first"
@@ -636,7 +636,7 @@ def test_an_answer_that_came_while_the_thread_stood_still_is_none_too_late(timin
         client.write(b"question")
         assert conn.read() == b"question"
         conn.write(b"answer")
-        StoodStill(medium)
+        StoodStill(loop)
         assert client.read() == b"answer"
         assert sum(b"question" in data for data in sent) == 1
         client.write(b"more")
@@ -689,7 +689,7 @@ def socket_of(stack: ExitStack, a: LocalHost, b: LocalHost, family: str, kind: s
     return server.accept()
 
 
-def in_thread(medium: RealTime, call: Any) -> tuple[threading.Thread, list[BaseException]]:
+def in_thread(loop: RealTime, call: Any) -> tuple[threading.Thread, list[BaseException]]:
     """Make a call that waits in another thread; return that, and where its error will be."""
     caught: list[BaseException] = []
 
@@ -701,7 +701,7 @@ def in_thread(medium: RealTime, call: Any) -> tuple[threading.Thread, list[BaseE
 
     waiter = threading.Thread(target=wait, daemon=True)
     waiter.start()
-    while not medium._calls:
+    while not loop._calls:
         time.sleep(0.001)
     return waiter, caught
 
@@ -713,7 +713,7 @@ def test_a_close_in_another_thread_ends_the_wait(hosts, family, kind, verb, how)
     a, b = hosts
     with ExitStack() as stack:
         sock = socket_of(stack, a, b, family, kind, verb)
-        waiter, caught = in_thread(b.medium, getattr(sock, verb))
+        waiter, caught = in_thread(b.loop, getattr(sock, verb))
         sock.timeout = 10
         getattr(sock, how)()
         waiter.join(PATIENCE)

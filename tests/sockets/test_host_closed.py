@@ -12,7 +12,7 @@ import pytest
 
 from packetlab import LocalHost, SimNetwork, Timing, XNSAddress
 from packetlab.errors import SocketMisuse
-from packetlab.link.medium import RealTime
+from packetlab.link.event_loop import RealTime
 from tests.sockets.test_background import PATIENCE, in_thread, pair, socket_of, waits
 
 
@@ -42,7 +42,7 @@ def test_a_wait_of_a_host_ends_when_the_host_is_closed(verb: str) -> None:
         if verb == "until":
             assert waits.wait(30)
         else:
-            while not host.medium._polling and thread.is_alive():
+            while not host.loop._polling and thread.is_alive():
                 waits.wait(0.01)
         host.close()
         thread.join(30)
@@ -57,7 +57,7 @@ def test_a_host_that_is_closed_ends_the_waits_at_its_sockets(family: str, kind: 
     a, b = pair()
     with a, b, ExitStack() as stack:
         sock = socket_of(stack, a, b, family, kind, verb)
-        waiter, caught = in_thread(b.medium, getattr(sock, verb))
+        waiter, caught = in_thread(b.loop, getattr(sock, verb))
         b.close()
         waiter.join(PATIENCE)
         assert not waiter.is_alive()
@@ -80,7 +80,7 @@ def test_a_host_that_is_closed_ends_the_close_of_a_socket(kind: str) -> None:
         stack.callback(server.accept().abort)
         b.close()
         client.write(b"unconfirmed")
-        waiter, caught = in_thread(a.medium, client.close)
+        waiter, caught = in_thread(a.loop, client.close)
         a.close()
         waiter.join(PATIENCE)
         assert not waiter.is_alive()
@@ -91,10 +91,10 @@ def test_a_host_that_is_closed_ends_the_close_of_a_socket(kind: str) -> None:
 
 
 def test_a_wait_at_a_socket_of_the_kernel_needs_no_xns_to_end_with_its_host() -> None:
-    host = LocalHost(medium=RealTime())
+    host = LocalHost(loop=RealTime())
     with host.socket("datagram", "inet") as sock:
         sock.bind(("127.0.0.1", 0))
-        waiter, caught = in_thread(sock.host.medium, sock.read)
+        waiter, caught = in_thread(sock.host.loop, sock.read)
         host.close()
         waiter.join(PATIENCE)
         assert [error.errno for error in caught if isinstance(error, OSError)] == [errno.EBADF]
@@ -118,11 +118,11 @@ def test_a_closed_host_is_of_no_use_and_says_so(call: str) -> None:
     a, b = pair()
     with a:
         b.close()
-        drivers, log = [*b.medium.drivers], b.log
+        drivers, log = [*b.loop.drivers], b.log
         with pytest.raises(SocketMisuse, match=f"{call}.*: expected an open host, got one that was closed") as caught:
             CALLS[call](b)
         assert caught.value.errno == errno.EBADF
-        assert (b.medium.drivers, b.log) == (drivers, log)  # nothing of it has come to life again
+        assert (b.loop.drivers, b.log) == (drivers, log)  # nothing of it has come to life again
 
 
 def places() -> dict[str, Any]:

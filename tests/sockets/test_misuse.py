@@ -337,7 +337,7 @@ def test_writing_to_a_peer_that_has_ended_is_a_broken_pipe(closing, family, kind
     with pytest.raises((BrokenPipeError, ConnectionResetError)) as caught:
         for _ in range(100):
             client.write(b"x")
-            world.host.medium.run(0.01)
+            world.host.loop.run(0.01)
     assert not isinstance(caught.value, LocalProtocolError) and "socket of" in str(caught.value)
 
 
@@ -427,7 +427,7 @@ def test_a_websocket_whose_peer_has_closed_is_a_broken_pipe(closing, family, ver
     conn = world.server.accept()
     closing.callback(conn.abort)
     client._endpoint.engine.close()  # the server's side is then over at once
-    world.host.medium.poll(client._endpoint)
+    world.host.loop.poll(client._endpoint)
     assert conn.read() is None
     with pytest.raises(BrokenPipeError, match=f"websocket socket of .*: {verb}: the other side has closed") as caught:
         getattr(conn, verb)(b"x")

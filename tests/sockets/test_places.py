@@ -57,7 +57,7 @@ def test_a_simulated_place_is_none_of_this_machine_nor_the_other_way_round() -> 
     with a, b:
         refused(a, p.at(7), "near, which is simulated")
         refused(p, a.at(7), f"{a.name}, which is in no lab")
-        assert b.at(7).xns(a).socket == 7  # two hosts of this machine, with a medium each
+        assert b.at(7).xns(a).socket == 7  # two hosts of this machine, with an event loop each
 
 
 def test_a_place_of_another_lab_is_refused() -> None:

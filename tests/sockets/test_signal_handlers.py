@@ -156,15 +156,15 @@ client, conn = connected(a, b)
 other = b.socket("datagram", "xns")
 other.bind(50)
 got = []
-medium = b.medium
-with medium.lock, medium.lock:
+loop = b.loop
+with loop.lock, loop.lock:
     threading.Thread(target=lambda: got.append(other.read()), daemon=True).start()
     sender = a.socket("datagram", "xns")
     sender.write(b"to the thread", to=b.at(50))
-    print(tried(lambda: b.until(lambda: got, timeout=10)), got, medium.lock._is_owned())
-    medium.lock.release()
-    medium.lock.acquire()
-print(medium.lock._is_owned(), flush=True)
+    print(tried(lambda: b.until(lambda: got, timeout=10)), got, loop.lock._is_owned())
+    loop.lock.release()
+    loop.lock.acquire()
+print(loop.lock._is_owned(), flush=True)
 os._exit(0)
 """)
     assert found == ["None [b'to the thread'] True", "False"]
@@ -218,10 +218,10 @@ def test_an_interrupt_at_any_place_of_the_wait_leaves_the_network_of_use(place: 
     """The exception comes after a call of C, as Python itself raises it."""
     found = lines(f"""
 import threading, time
-from packetlab.link import medium as module
+from packetlab.link import event_loop as module
 client, conn = connected(a, b)
-medium, place = b.medium, {place!r}
-plain_lock = medium.lock
+loop, place = b.loop, {place!r}
+plain_lock = loop.lock
 armed = []
 
 class Interrupting:
@@ -244,20 +244,20 @@ class Interrupting:
     def __exit__(self, *error):
         return self.whole.__exit__(*error)
 
-medium.lock = Interrupting(medium.lock)
-medium._poll = Interrupting(medium._poll)
+loop.lock = Interrupting(loop.lock)
+loop._poll = Interrupting(loop._poll)
 module.threading = Interrupting(threading)
 armed.append(1)
 def wake():
     while armed:
-        medium.poke()
+        loop.poke()
         time.sleep(0.01)
 try:
     threading.Thread(target=wake, daemon=True).start()
     conn.read()
 except KeyboardInterrupt:
     print("interrupted")
-print(medium._polling, len(medium._calls), len(medium._files), plain_lock._is_owned())
+print(loop._polling, len(loop._calls), len(loop._files), plain_lock._is_owned())
 got = []
 thread = threading.Thread(target=lambda: got.append(conn.read()))
 conn.timeout = 10
@@ -300,7 +300,7 @@ def poll(now):
     plain(now)
 stack.poll = poll
 def later():
-    while not b.medium._polling:
+    while not b.loop._polling:
         pass
     client.write(b"x")
 threading.Thread(target=later, daemon=True).start()
@@ -309,8 +309,8 @@ try:
 except KeyboardInterrupt:
     print("interrupted")
 armed.clear()
-b.medium.run(0)
-print(conn.read(), b.medium._work.owed)
+b.loop.run(0)
+print(conn.read(), b.loop._work.owed)
 a.until(lambda: not client._connection.sender.waiting, timeout=5)
 print("confirmed", flush=True)
 os._exit(0)

@@ -16,7 +16,7 @@ import pytest
 
 from packetlab import SPP, Control, LocalHost, SimNetwork
 from packetlab.errors import SocketMisuse
-from packetlab.link.medium import RealTime
+from packetlab.link.event_loop import RealTime
 from packetlab.sockets.socket import QueuedCall
 
 KINDS = [("xns", "seqpacket"), ("xns", "stream"), ("inet", "stream")]
@@ -31,7 +31,7 @@ def closing() -> Iterator[ExitStack]:
 
 @pytest.fixture(params=KINDS, ids=lambda kind: " ".join(kind))
 def pair(request, closing, free_ports) -> tuple[Any, Any]:
-    """Return a connection in real time between two hosts, each with a medium of its own."""
+    """Return a connection in real time between two hosts, each with an event loop of its own."""
     return connected(closing, free_ports, *request.param)
 
 
@@ -51,7 +51,7 @@ def free_ports() -> Callable[[], list[int]]:
 
 def connected(closing: ExitStack, free_ports: Callable[[], list[int]], family: str, kind: str) -> tuple[Any, Any]:
     hosts = [
-        closing.enter_context(LocalHost(mac=f"02:00:00:00:00:0{number}", name=name, medium=RealTime()))
+        closing.enter_context(LocalHost(mac=f"02:00:00:00:00:0{number}", name=name, loop=RealTime()))
         for number, name in enumerate("ab", 1)
     ]
     ports = free_ports() if family == "xns" else []
@@ -105,7 +105,7 @@ def blocked(sock: Any, data: bytes, errors: list[BaseException]) -> threading.Th
     write = sock.write_message if sock.kind == "seqpacket" else sock.write
     (thread,) = threads(trouble(lambda: write(data), errors))
     while "write" not in sock._turns and thread.is_alive():
-        sock.host.medium.run(0.01)
+        sock.host.loop.run(0.01)
     return thread
 
 
@@ -173,10 +173,10 @@ def test_a_packet_is_not_read_out_of_anothers_message(closing, free_ports) -> No
     client.write(b"one, ")
     (reader,) = threads(lambda: messages.append(conn.read_message()))
     while conn._message is None:
-        conn.host.medium.run(0.01)
+        conn.host.loop.run(0.01)
     packets: list[bytes] = []
     (other,) = threads(lambda: packets.append(conn.read()))
-    conn.host.medium.run(0.05)
+    conn.host.loop.run(0.05)
     client.write(b"whole", header=SPP(control=Control.END_OF_MESSAGE))
     joined([reader])
     client.write(b"another")
@@ -188,7 +188,7 @@ def test_a_close_ends_who_waits_for_their_turn(pair) -> None:
     client, _ = pair
     errors: list[BaseException] = []
     waiting = [blocked(client, BIG, errors), *threads(*[trouble(lambda: client.write(b"x" * 9), errors)] * 2)]
-    client.host.medium.run(0.05)
+    client.host.loop.run(0.05)
     client.abort()
     joined(waiting)
     assert [error.errno for error in errors if isinstance(error, SocketMisuse)] == [errno.EBADF] * 3

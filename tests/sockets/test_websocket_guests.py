@@ -56,7 +56,7 @@ def handshaken(guest: socket.socket, listener):
 
 
 def test_a_hundred_get_through_before_the_listener_has_a_turn(listener, guests) -> None:
-    with listener.host.medium.lock:  # nobody takes connections now: the kernel keeps them, and lets no SYN be repeated
+    with listener.host.loop.lock:  # nobody takes connections now: the kernel keeps them, and lets no SYN be repeated
         for _ in range(100):
             guests()
 
@@ -105,7 +105,7 @@ def test_silent_connections_keep_nobody_out(listener, guests, many: int) -> None
 def test_the_oldest_silent_one_goes_when_there_are_too_many(listener, guests, monkeypatch) -> None:
     monkeypatch.setattr(websocket_stream, "GUESTS", 3)
     silent = [guests() for _ in range(3)]
-    listener.host.medium.run(0)
+    listener.host.loop.run(0)
     conn = handshaken(guests(), listener)
     with contextlib.suppress(ConnectionResetError):
         assert silent[0].recv(1) == b""
@@ -159,17 +159,17 @@ def test_a_guest_takes_no_more_than_its_turn_however_small_its_frames(listener, 
     ours = handshaken(flooding, listener)
     other = handshaken(polite, listener)
     many = 10_000
-    with (medium := listener.host.medium).lock:
+    with (loop := listener.host.loop).lock:
         flooding.sendall(raw(b"", fin=0) * ("cont" in kind) + TINY[kind] * many)
         polite.sendall(raw(b"hello"))
         before = taken[ours._endpoint.engine]
-        ours._endpoint.poll(medium.now)
+        ours._endpoint.poll(loop.now)
         assert 0 < taken[ours._endpoint.engine] - before <= websocket_stream.AT_ONCE
         assert other.read() == "hello"
         assert taken[ours._endpoint.engine] < 8 * websocket_stream.AT_ONCE
         while taken[ours._endpoint.engine] < many:  # and all come in the end
             before = taken[ours._endpoint.engine]
-            medium.run(0)
+            loop.run(0)
             assert taken[ours._endpoint.engine] > before
     ours.abort()
     other.abort()
@@ -180,11 +180,11 @@ def test_timers_have_their_turn_while_a_guest_keeps_sending(listener, guests, mo
     guest = guests()
     conn = handshaken(guest, listener)
     times: list[int] = []
-    with (medium := listener.host.medium).lock:
+    with (loop := listener.host.loop).lock:
         guest.sendall(TINY["empty pongs"] * 5000)
         monkeypatch.setattr(websocket_stream.WebSocketDriver, "_on_time", lambda driver, now: times.append(now))
         for turn in range(1, 9):
-            conn._endpoint.poll(medium.now)
+            conn._endpoint.poll(loop.now)
             assert len(times) == turn // 4
     monkeypatch.undo()
     conn.abort()
@@ -192,10 +192,10 @@ def test_timers_have_their_turn_while_a_guest_keeps_sending(listener, guests, mo
 
 def test_those_who_knock_take_no_more_than_their_turn(listener, guests) -> None:
     porch, many = listener._porch, 3 * websocket_stream.LET_IN
-    with (medium := listener.host.medium).lock:
+    with (loop := listener.host.loop).lock:
         for _ in range(many):
             guests()
-        porch.poll(medium.now)
+        porch.poll(loop.now)
         assert len(porch._guests) == websocket_stream.LET_IN
     conn = handshaken(guests(), listener)
     assert len(porch._guests) == many

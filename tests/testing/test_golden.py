@@ -534,7 +534,7 @@ def test_a_host_of_a_simulated_network_is_recorded_and_replayed_too(path) -> Non
             if (packet := server._endpoint.read()) is not None:
                 server.write(packet.payload.upper(), to=packet[IDP].src)
 
-        host.medium.followers.append(answer)
+        host.loop.followers.append(answer)
 
     assert ask("once", live) == b"WHO?" == ask("none", None)
 

@@ -21,10 +21,10 @@ from packetlab.declare.values.addresses import mac_text
 from packetlab.errors import NeedsPrivilege, PacketlabError
 from packetlab.escaping import printable
 from packetlab.hooks import Shown
+from packetlab.link.event_loop import RealTime
 from packetlab.link.impairment import Impairment
 from packetlab.link.lab import namespaces as _namespaces
 from packetlab.link.lab.lab_host import Host, LinkEnd
-from packetlab.link.medium import RealTime
 from packetlab.link.port import Port
 from packetlab.link.topology import Joint, Topology, TopologyNode, shape_words
 from packetlab.link.waits import NO_ROOM, explained
@@ -49,7 +49,7 @@ class Lab(Shown):
         self.hosts: dict[str, Host] = {}
         self.switches: dict[str, Switch] = {}
         self.links: list[Link] = []
-        self.medium = RealTime()
+        self.loop = RealTime()
         self._relays: list[Relay] = []
         self._subnets = 0
         self._macs = 0
@@ -64,7 +64,7 @@ class Lab(Shown):
         """Start the namespace helper; `with` does it by itself."""
         if self._helper is not None:
             return self
-        self.medium.closed = False
+        self.loop.closed = False
         self._environment = dict(os.environ)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
@@ -98,15 +98,15 @@ class Lab(Shown):
         for host in self.hosts.values():
             for interface in host.interfaces:
                 interface.close()
-        with self.medium.lock:
-            for driver in self.medium.drivers:
+        with self.loop.lock:
+            for driver in self.loop.drivers:
                 for port in driver.ports:
                     if isinstance(port, Port):
                         port.close()
-            self.medium.drivers.clear()
-            self.medium.closed = True
-            self.medium.poke()
-        self.medium.background.stop()
+            self.loop.drivers.clear()
+            self.loop.closed = True
+            self.loop.poke()
+        self.loop.background.stop()
         for relay in self._relays:
             relay.close()
         self._relays = []

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from packetlab.errors import PacketlabError
 from packetlab.escaping import printable
+from packetlab.link.event_loop import EventLoop, RealTime
 from packetlab.link.interface import EVERY_PROTOCOL, Interface
 from packetlab.link.lab.program import KEPT, NamespaceRequests, Pipes, Program
 from packetlab.link.lab.unanswered import UnansweredAddress
-from packetlab.link.medium import Medium, RealTime
 from packetlab.link.port import Attachment, place
 from packetlab.renamed import renamed
 
@@ -59,7 +59,7 @@ class LinkEnd:
 class Surroundings(NamespaceRequests, Protocol):
     """What a host needs of its lab; `Lab` is one."""
 
-    medium: RealTime
+    loop: RealTime
 
     def _socket(self, host: str, family: int, type: int, protocol: int) -> socket.socket:
         """Open a socket of the kernel inside a host."""
@@ -76,7 +76,7 @@ class Host:
 
     def __init__(self, lab: Surroundings, name: str) -> None:
         self.lab, self.name = lab, name
-        self.medium: Medium = lab.medium
+        self.loop: EventLoop = lab.loop
         self.on_link: Callable[[], object] | None = None
         self.ends: list[LinkEnd] = []
         self.interfaces: list[Interface] = []

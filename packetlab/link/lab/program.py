@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from packetlab.engine.contract import nanoseconds
 from packetlab.errors import PacketlabError
 from packetlab.escaping import printable
-from packetlab.link.medium import Files, Medium
+from packetlab.link.event_loop import EventLoop, Files
 from packetlab.link.waits import start
 
 KEPT = 1 << 20  # bytes kept of each output of a program that runs on
@@ -208,11 +208,11 @@ class Home(Protocol):
     """What a program needs of where it runs; a lab's `Host` is one.
 
     Attributes:
-        medium: whose time passes while somebody waits. programs: those that nobody has ended.
+        loop: whose time passes while somebody waits. programs: those that nobody has ended.
     """
 
     name: str
-    medium: Medium
+    loop: EventLoop
     programs: list[Program]
 
     @property
@@ -265,7 +265,7 @@ class Program:
             return True if condition() else None
 
         try:
-            self.host.medium.wait(look, what, timeout, [(wake, select.POLLIN), *files])
+            self.host.loop.wait(look, what, timeout, [(wake, select.POLLIN), *files])
         finally:
             self._pipes.forget(wake)
 

@@ -1,7 +1,7 @@
-"""Media: where time passes and frames move. One loop serves every kind of network.
+"""Event loops: where time passes and frames move. One loop serves every kind of network.
 
 A driver (see `host`) holds a protocol and the ports it speaks through. A blocking call of anybody's drives all drivers of
-its medium, so a single thread can hold both ends of a conversation.
+its event loop, so a single thread can hold both ends of a conversation.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LOOK = 0.1  # seconds after which a thread looks whether the one that waits for 
 ROUNDS = 16  # full batches that are taken from ports at most before timers have their turn
 
 
-class Medium(ABC):
+class EventLoop(ABC):
     """Drivers, and the time they live in.
 
     Attributes:
@@ -82,7 +82,7 @@ class Medium(ABC):
         """Let things happen until `ready` returns something, and return that.
 
         Args:
-            what: for messages, "a: read". timeout: seconds of the medium's time; None: for ever.
+            what: for messages, "a: read". timeout: seconds of the event loop's time; None: for ever.
             files: descriptors that `ready` waits for.
 
         Raises:
@@ -156,7 +156,7 @@ class Medium(ABC):
         return next_due
 
 
-class RealTime(Medium):
+class RealTime(EventLoop):
     """The time that everybody lives in; frames come and go through descriptors.
 
     Of the threads that wait in calls, one waits for the kernel, on behalf of all; what it found it tells the others. While no

@@ -16,7 +16,7 @@ from packetlab.capture.files.blocks import Block, MetadataBlock, Section
 from packetlab.capture.files.declarations import Offers, decode_declarations
 from packetlab.capture.files.pcap import read_pcap
 from packetlab.capture.files.pcapng import Listener, read_blocks, read_metadata, read_pcapng
-from packetlab.capture.files.source import Bytes, Following, Window, start_of
+from packetlab.capture.files.source import Following, SourceBytes, Window, start_of
 from packetlab.capture.filters.patterns import as_test, frame_matcher, needed
 from packetlab.capture.frame import Frame
 from packetlab.capture.reading import records
@@ -204,7 +204,7 @@ class Capture(Shown):
         stretches of 4096. Where not `lasting`, the buffer of one is good only until the next: that is faster.
         """
         if self._source is not None:
-            memory = Bytes if lasting else Window
+            memory = SourceBytes if lasting else Window
             yield from records(self, self._source, lambda data: pcapng_batches(data, self._ear()), pcap_batches, memory)
             return
         if self._make_batches is not None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from packetlab.capture.batch import LATEST, NO_TIME, FrameBatch, clipped
 from packetlab.capture.files.batches import pcap_batches, pcapng_batches
 from packetlab.capture.files.pcapng import DESCRIBED, Known, Mark
-from packetlab.capture.files.source import Bytes, Window
+from packetlab.capture.files.source import SourceBytes, Window
 from packetlab.capture.reading import Readable, records
 from packetlab.errors import CaptureError
 
@@ -290,11 +290,11 @@ def _batches(
         capture._source,
         lambda data: pcapng_batches(_movable(data), None, mark, passed),
         lambda data: pcap_batches(_movable(data), mark, passed),
-        Bytes if lasting else Window,
+        SourceBytes if lasting else Window,
     )
 
 
-def _movable(data: Bytes) -> Bytes:
+def _movable(data: SourceBytes) -> SourceBytes:
     """Return what is read from, once it is known that it can be read from any byte on. CaptureError where not."""
     data.move(data.offset)
     data.source.chunk = min(data.source.chunk, CHUNK)

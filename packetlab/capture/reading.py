@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from packetlab.capture.files.pcap import MAGICS
 from packetlab.capture.files.pcapng import MAGIC, Listener
-from packetlab.capture.files.source import Bytes, Following, open_source
+from packetlab.capture.files.source import Following, SourceBytes, open_source
 from packetlab.errors import CaptureError
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ class Readable(Protocol):
 def records(
     capture: Readable,
     where: object,
-    of_pcapng: Callable[[Bytes], Iterator[T]],
-    of_pcap: Callable[[Bytes], Iterator[T]] | None,
-    memory: type[Bytes] = Bytes,
+    of_pcapng: Callable[[SourceBytes], Iterator[T]],
+    of_pcap: Callable[[SourceBytes], Iterator[T]] | None,
+    memory: type[SourceBytes] = SourceBytes,
 ) -> Iterator[T]:
     """Yield what is in a file, by a reader for each format; what ends it early is in the capture's `faults`, or raised.
 

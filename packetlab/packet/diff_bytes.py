@@ -7,7 +7,7 @@ ALIGNED = 600  # bytes between common beginning and end that are aligned, not on
 MOST = 8  # pairs of rows shown
 GAP = None
 
-Column = tuple[int | None, int | None]
+BytePair = tuple[int | None, int | None]
 
 
 def hex_rows(left: bytes, right: bytes, most: int = MOST) -> list[str]:
@@ -37,7 +37,7 @@ def hex_rows(left: bytes, right: bytes, most: int = MOST) -> list[str]:
     return lines
 
 
-def _columns(left: bytes, right: bytes) -> list[Column]:
+def _columns(left: bytes, right: bytes) -> list[BytePair]:
     """Return the bytes in pairs, with None where a side has none."""
     if len(left) == len(right):
         return list(zip(left, right, strict=True))
@@ -48,21 +48,21 @@ def _columns(left: bytes, right: bytes) -> list[Column]:
     while after < min(len(left), len(right)) - same and left[-1 - after] == right[-1 - after]:
         after += 1
     middle = left[same : len(left) - after], right[same : len(right) - after]
-    tail: list[Column] = [(byte, byte) for byte in left[len(left) - after :]]
+    tail: list[BytePair] = [(byte, byte) for byte in left[len(left) - after :]]
     return [*((byte, byte) for byte in left[:same]), *_middle(*middle), *tail]
 
 
-def _middle(left: bytes, right: bytes) -> list[Column]:
+def _middle(left: bytes, right: bytes) -> list[BytePair]:
     if not left or not right or len(left) + len(right) > ALIGNED:
         return _side_by_side(left, right)
     import difflib
 
-    found: list[Column] = []
+    found: list[BytePair] = []
     for _, a, b, c, d in difflib.SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
         found += _side_by_side(left[a:b], right[c:d])
     return found
 
 
-def _side_by_side(left: bytes, right: bytes) -> list[Column]:
+def _side_by_side(left: bytes, right: bytes) -> list[BytePair]:
     size = max(len(left), len(right))
     return [(left[i] if i < len(left) else GAP, right[i] if i < len(right) else GAP) for i in range(size)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from packetlab.hooks import Shown
+from packetlab.renamed import renamed_arguments
 
 if TYPE_CHECKING:
     from packetlab.codec.stacks import Path
@@ -28,6 +29,7 @@ class Held(Shown):
     _start: int
     _end: int
 
+    @renamed_arguments(notes="anomalies")
     def __init__(self, headers: Headers = (), payload: bytes = b"", anomalies: Anomalies | None = None) -> None:
         self._stack = headers
         self._payload = payload

@@ -65,7 +65,7 @@ class Alignment:
         return not self.missing and all(how is not How.OTHER for took in self.taken.values() for _, how in took)
 
 
-State = tuple[int, int, tuple[int, ...]]
+Progress = tuple[int, int, tuple[int, ...]]
 Move = tuple[Member | None, int, How | None]  # (whose, packet, how); whose None: nobody's; packet -1: a block is passed
 
 
@@ -78,11 +78,11 @@ def align(
         compare: how a packet fits a member; None: not at all. allowed: packets that may come as well, always.
         lenient: whether a missing packet costs next to nothing, since nobody will complain.
     """
-    first: State = (0, 0, _nothing(blocks, 0))
-    best: dict[State, float] = {first: 0}
-    before: dict[State, tuple[State, Move]] = {}
-    queue: list[tuple[float, int, int, int, State]] = [(0, 0, 0, 0, first)]
-    order, done, missing_cost = 0, set[State](), LEFT_TO_US if lenient else LEFT_OUT
+    first: Progress = (0, 0, _nothing(blocks, 0))
+    best: dict[Progress, float] = {first: 0}
+    before: dict[Progress, tuple[Progress, Move]] = {}
+    queue: list[tuple[float, int, int, int, Progress]] = [(0, 0, 0, 0, first)]
+    order, done, missing_cost = 0, set[Progress](), LEFT_TO_US if lenient else LEFT_OUT
     compare = cache(compare)
 
     while queue:
@@ -93,7 +93,7 @@ def align(
         place, packet, have = state
         if place == len(blocks) and packet == count:
             return _traced(blocks, state, before)
-        moves: list[tuple[float, State, Move]] = []
+        moves: list[tuple[float, Progress, Move]] = []
         fits = False
         if place < len(blocks):
             block = blocks[place]
@@ -137,7 +137,7 @@ def _nothing(blocks: Sequence[Block], place: int) -> tuple[int, ...]:
     return (0,) * len(blocks[place]) if place < len(blocks) else ()
 
 
-def _traced(blocks: Sequence[Block], state: State, before: dict[State, tuple[State, Move]]) -> Alignment:
+def _traced(blocks: Sequence[Block], state: Progress, before: dict[Progress, tuple[Progress, Move]]) -> Alignment:
     reading = Alignment()
     while state in before:
         previous, (member, packet, how) = before[state]

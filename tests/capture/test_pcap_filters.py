@@ -16,7 +16,7 @@ from packetlab.capture import loops
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.filters import bpf
 from packetlab.capture.filters.bpf import PcapFilter
-from packetlab.capture.filters.bpf_interpreter import MEMORY, Instruction, Program, columns, run, run_compiled
+from packetlab.capture.filters.bpf_interpreter import MEMORY, Instruction, Instructions, columns, run, run_compiled
 from packetlab.cli import main
 from tests.conftest import CORPUS, amount, need
 
@@ -107,7 +107,7 @@ def test_one_by_one_in_bulk_and_compiled_give_the_same() -> None:
                 assert test.mask(batch).tolist() == one_by_one
 
 
-def passes(program: Program, packet: bytes, wire: int) -> bool:
+def passes(program: Instructions, packet: bytes, wire: int) -> bool:
     """What the compiled loop is made of, run as it stands."""
     wanted = [0]
     run(1, *columns(program), packet, (0,), (len(packet),), (wire,), [0] * MEMORY, wanted)

@@ -113,6 +113,8 @@ def test_old_attributes_and_arguments_warn() -> None:
     frame = Capture(CAPTURE)[0]
     with pytest.warns(DeprecationWarning, match="notes= is now events="):
         assert Datagram.of(frame, notes=()).events == ()
+    with pytest.warns(DeprecationWarning, match="notes= is now anomalies="):
+        assert pl.Packet((pl.Ether(),), notes=None) == pl.Ether() / b""
     with pytest.warns(DeprecationWarning, match="odd= is now unfit="):
         pl.Columns([], 0).settle([], None, [], odd={})
     with (

@@ -24,7 +24,7 @@ from packetlab.capture.files.pcapng import (
     Mark,
     Reader,
 )
-from packetlab.capture.files.source import Bytes, Window
+from packetlab.capture.files.source import SourceBytes, Window
 from packetlab.capture.frame import NOTHING, Extras, Frame
 from packetlab.capture.loops import RECORDS, in_use, records
 from packetlab.errors import CaptureError
@@ -55,7 +55,7 @@ def numbers_at(data: bytes | ByteArray, starts: Numbers, offset: int, kind: str)
 # pcap ----------------------------------------------------------------------------------------------------------
 
 
-def pcap_batches(data: Bytes, mark: Mark | None = None, passed: Passed | None = None) -> Iterator[FrameBatch]:
+def pcap_batches(data: SourceBytes, mark: Mark | None = None, passed: Passed | None = None) -> Iterator[FrameBatch]:
     """Yield the frames of a pcap file in stretches as they are read. CaptureError as in `read_pcap`.
 
     `mark`: where to begin. `passed`: called before each stretch with its place in the file, the number of frames before it,
@@ -84,7 +84,7 @@ def pcap_batches(data: Bytes, mark: Mark | None = None, passed: Passed | None = 
         raise data.short("a record header", size)
 
 
-def _late(data: Bytes, batch: FrameBatch, layout: Layout) -> None:
+def _late(data: SourceBytes, batch: FrameBatch, layout: Layout) -> None:
     """Note the frames whose fraction of a second is one or more."""
     import numpy as np
 
@@ -146,7 +146,7 @@ def _walked(buffer: bytes, pos: int, layout: Layout) -> tuple[Numbers, int]:
 
 
 def pcapng_batches(
-    data: Bytes, listener: Listener | None = None, mark: Mark | None = None, passed: Passed | None = None
+    data: SourceBytes, listener: Listener | None = None, mark: Mark | None = None, passed: Passed | None = None
 ) -> Iterator[FrameBatch]:
     """Yield the frames of a pcapng file in stretches as they are read. CaptureError and `listener` as in `read_pcapng`.
 

@@ -8,7 +8,7 @@ from typing import BinaryIO, Literal, NamedTuple
 
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.files.records import pcap_records, write_records
-from packetlab.capture.files.source import Bytes
+from packetlab.capture.files.source import SourceBytes
 from packetlab.capture.frame import NOTHING, Frame, InterfaceDescription
 from packetlab.errors import CaptureError
 
@@ -34,7 +34,7 @@ class Layout(NamedTuple):
     interface: InterfaceDescription
 
 
-def read_header(data: Bytes) -> Layout:
+def read_header(data: SourceBytes) -> Layout:
     """Take the file header. CaptureError where it is none."""
     if not data.have(24):
         raise data.short("a pcap file header", 24)
@@ -50,7 +50,7 @@ def read_header(data: Bytes) -> Layout:
     return Layout(sign, 24 if magic == KUZNETZOV else 16, scale, interface)
 
 
-def read_on(data: Bytes, layout: Layout) -> None:
+def read_on(data: SourceBytes, layout: Layout) -> None:
     """Have one more whole record at hand, or raise CaptureError; only where a record header is at hand."""
     _, _, captured, _ = Struct(layout.sign + "IIII").unpack_from(data.data, data.pos)
     if captured > LARGEST:
@@ -60,7 +60,7 @@ def read_on(data: Bytes, layout: Layout) -> None:
         raise data.short("a record", layout.size + captured)
 
 
-def read_pcap(data: Bytes) -> Iterator[Frame]:
+def read_pcap(data: SourceBytes) -> Iterator[Frame]:
     """Yield the frames; CaptureError after the last whole one where the file is damaged or ends inside a record."""
     layout = read_header(data)
     size, scale, interface = layout.size, layout.scale, layout.interface

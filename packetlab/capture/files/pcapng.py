@@ -19,7 +19,7 @@ from packetlab.capture.files.blocks import (
     section as section_of,
     words,
 )
-from packetlab.capture.files.source import Bytes
+from packetlab.capture.files.source import SourceBytes
 from packetlab.capture.frame import NOTHING, Extras, Frame, InterfaceDescription
 from packetlab.errors import CaptureError
 
@@ -43,7 +43,7 @@ Listener = Callable[[MetadataBlock], object]
 
 
 def read_pcapng(
-    data: Bytes, tap: Callable[[bytes], object] | None = None, listener: Listener | None = None
+    data: SourceBytes, tap: Callable[[bytes], object] | None = None, listener: Listener | None = None
 ) -> Iterator[Frame]:
     """Yield the frames; CaptureError after the last whole one where the file is damaged or ends inside a block.
 
@@ -53,7 +53,7 @@ def read_pcapng(
     return Reader(data, listener).frames(tap)
 
 
-def read_metadata(data: Bytes) -> Iterator[MetadataBlock | Frame]:
+def read_metadata(data: SourceBytes) -> Iterator[MetadataBlock | Frame]:
     """Yield what every block says, frames too, in order. CaptureError as in `read_pcapng`."""
     heard: list[MetadataBlock] = []
     reader = Reader(data, heard.append)
@@ -64,7 +64,7 @@ def read_metadata(data: Bytes) -> Iterator[MetadataBlock | Frame]:
     reader.ended()
 
 
-def read_blocks(data: Bytes) -> Iterator[Block]:
+def read_blocks(data: SourceBytes) -> Iterator[Block]:
     """Yield every block, whatever its kind. CaptureError as in `read_pcapng`."""
     return Reader(data).blocks()
 
@@ -90,7 +90,7 @@ class Mark(NamedTuple):
 class Reader:
     """Reads blocks one by one, and keeps what the section and its interfaces are."""
 
-    def __init__(self, data: Bytes, listener: Listener | None = None) -> None:
+    def __init__(self, data: SourceBytes, listener: Listener | None = None) -> None:
         self.data, self.listener = data, listener
         self.sign = "<"
         self.section = -1

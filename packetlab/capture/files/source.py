@@ -276,7 +276,7 @@ def open_source(where: Any, start: int | None = None, following: Following | Non
     return ByteSource(where, str(getattr(where, "name", "stream")), start, following)
 
 
-class Bytes:
+class SourceBytes:
     """Bytes of a source, taken in exact sizes."""
 
     def __init__(self, source: ByteSource) -> None:
@@ -334,7 +334,7 @@ def _memory(size: int) -> mmap:
     return mmap(-1, size, flags=MAP_PRIVATE | MAP_ANONYMOUS)  # a fork has its own
 
 
-class Window(Bytes):
+class Window(SourceBytes):
     """The same, always in one piece of memory: what was at hand before is gone once more is read."""
 
     data: Any

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.bulk.batch import Batch
 from packetlab.capture import loops
-from packetlab.capture.filters.bpf_interpreter import LOOP, RET, Instruction, Program, run_compiled
+from packetlab.capture.filters.bpf_interpreter import LOOP, RET, Instruction, Instructions, run_compiled
 from packetlab.capture.frame import ETHERNET, Frame
 from packetlab.errors import BuildError, PacketlabError
 
@@ -29,7 +29,7 @@ WORTH_LOADING, WORTH_COMPILING = 1 << 16, 1 << 21  # packets
 class PcapProgram(NamedTuple):
     """What libpcap made of an expression: the instructions, and whether it passes a packet, of so many bytes on the wire."""
 
-    instructions: Program
+    instructions: Instructions
     passes: Callable[[bytes, int], bool]
 
 
@@ -61,7 +61,7 @@ class PcapFilter:
         if linktype is not None:
             self._compiled(linktype)
 
-    def program(self, linktype: int = 1) -> Program:
+    def program(self, linktype: int = 1) -> Instructions:
         """Return the instructions for a link type."""
         return self._compiled(linktype).instructions
 

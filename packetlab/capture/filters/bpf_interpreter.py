@@ -31,7 +31,7 @@ class Instruction(NamedTuple):
     k: int
 
 
-Program = tuple[Instruction, ...]
+Instructions = tuple[Instruction, ...]
 
 
 def run(  # noqa: C901  one case an instruction
@@ -130,7 +130,7 @@ def run(  # noqa: C901  one case an instruction
         wanted[row] = answer
 
 
-def columns(program: Program) -> tuple[tuple[int, ...], ...]:
+def columns(program: Instructions) -> tuple[tuple[int, ...], ...]:
     """Return the codes, the jumps when true, those when false, and the constants of a program."""
     return tuple(tuple(instruction[place] for instruction in program) for place in range(4))
 
@@ -138,7 +138,7 @@ def columns(program: Program) -> tuple[tuple[int, ...], ...]:
 LOOP = getsource(run)
 
 
-def run_compiled(program: Program, batch: Batch, wire: Numbers) -> Truths:
+def run_compiled(program: Instructions, batch: Batch, wire: Numbers) -> Truths:
     """Return which packets of a batch the program wants, by a compiled loop (see `loops`)."""
     import numpy as np
 

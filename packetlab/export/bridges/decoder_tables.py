@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-Test = Callable[[bytes], bool]
+ByteTest = Callable[[bytes], bool]
 
 _IP = {2: "igmp", 46: "rsvp", 50: "esp", 88: "eigrp", 89: "ospf", 103: "pim", 112: "vrrp"}
 _ETHERTYPES = {
@@ -274,11 +274,11 @@ def _ber(data: bytes, content: bytes) -> bool:
     return sized and re.match(content, data[2 + long :]) is not None
 
 
-def _size(at: int, more: int = 0, size: int = 2) -> Test:
+def _size(at: int, more: int = 0, size: int = 2) -> ByteTest:
     return lambda data: len(data) >= at + size and _number(data, at, size) + more == len(data)
 
 
-def _within(at: int, least: int, more: int = 0) -> Test:
+def _within(at: int, least: int, more: int = 0) -> ByteTest:
     return lambda data: len(data) >= at + 2 and least <= _number(data, at) + more <= len(data)
 
 
@@ -286,7 +286,7 @@ _TEXT = re.compile(
     rb"[A-Z][A-Z-]{2,19} [^\r\n ]+ (HTTP/1\.[01]|RTSP/1\.0|SIP/2\.0)\r?\n|(HTTP/1\.[01]|RTSP/1\.0|SIP/2\.0) \d{3}"
 )
 _DNS_NAMES = dict.fromkeys(("dns", "mdns", "llmnr", "nbns"), _dns_or_stream)
-_PLAUSIBLE: dict[str, Test] = {
+_PLAUSIBLE: dict[str, ByteTest] = {
     **_DNS_NAMES,
     "bfd": _bfd,
     "bgp": lambda d: d[:16] == b"\xff" * 16 and _within(16, 19)(d + bytes(4096)) and d[18:19] in (b"\1", b"\2", b"\3", b"\4", b"\5"),
@@ -343,7 +343,7 @@ def plausible(name: str, data: bytes, missing: int = 0) -> bool:
 
 
 # What no other protocol begins with. DTLS has no decoder: it is named all the same, so that nothing else is believed.
-BEGINS: tuple[tuple[str, Test], ...] = (
+BEGINS: tuple[tuple[str, ByteTest], ...] = (
     ("http", lambda d: _TEXT.match(d) is not None and b"HTTP/" in d[:8192].split(b"\n", 1)[0]),
     ("sip", lambda d: _TEXT.match(d) is not None and b"SIP/2.0" in d.split(b"\n", 1)[0]),
     ("rtsp", lambda d: _TEXT.match(d) is not None),

@@ -12,7 +12,7 @@ import struct
 from contextlib import suppress
 
 from packetlab.capture.filters.bpf import NOTHING, PcapFilter
-from packetlab.capture.filters.bpf_interpreter import Program
+from packetlab.capture.filters.bpf_interpreter import Instructions
 
 ATTACH, DETACH = 26, 27  # SO_ATTACH_FILTER, SO_DETACH_FILTER
 
@@ -38,7 +38,7 @@ def filter_socket(sock: socket.socket, expression: str | None, linktype: int) ->
     return test
 
 
-def _attach(sock: socket.socket, program: Program) -> None:
+def _attach(sock: socket.socket, program: Instructions) -> None:
     instructions = b"".join(struct.pack("HBBI", *instruction) for instruction in program)
     held = ctypes.create_string_buffer(instructions, len(instructions))
     sock.setsockopt(socket.SOL_SOCKET, ATTACH, struct.pack("HP", len(program), ctypes.addressof(held)))

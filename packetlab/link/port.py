@@ -157,7 +157,7 @@ class Port(ABC):
         stop: Stop | None = None,
         whole: bool = False,
     ) -> Iterator[Frame]:
-        """Yield the frames of `timeout` seconds, all that had come by then: whoever takes them may have stood still.
+        """Yield the frames of `timeout` seconds, all that had come by then: however slowly they are taken.
 
         The first frame that came later is the last, so that input without end ends too. Where looking at each takes so
         long that more come meanwhile, a batch and what a fifth of a second is enough for are looked at once the time is

@@ -40,8 +40,8 @@ class MemoryPort(Port):
             raise self._gone()
         return frame
 
-    def _age(self, frame: Frame) -> int:
-        return self._clock() - (frame.time_ns or 0)
+    def _lying(self) -> int:
+        return self._arrived.qsize()
 
     def _check(self) -> None:
         if self._closed:

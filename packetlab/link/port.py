@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import select
+import socket as _socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +22,18 @@ from packetlab.packet.packet import Packet
 __tracebackhide__ = deliberate
 
 BATCH = 512  # frames that are taken from a port at a time
-MOST = 16 * BATCH  # frames that are taken at most once a wait's time is over, where nothing says when they came
+MOST = 16 * BATCH  # frames that are taken at most once a wait's time is over, where nothing says how many lie there
+
+
+SMALLEST = 512  # bytes of a socket's buffer that a frame takes at the least: what the kernel notes of it is more
+
+
+def lying(socket: _socket.socket) -> int:
+    """Return how many frames may lie in a socket now at the most, however small."""
+    try:
+        return socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_RCVBUF) // SMALLEST + 1
+    except OSError:
+        return 1  # it is closed, which receiving says
 
 
 class Attachment(NamedTuple):
@@ -121,6 +133,7 @@ class Port(ABC):
     virtual = False
     mask = select.POLLIN  # what its descriptor is waited for
     _waits: Waits  # of those that wait in the kernel
+    _passed = 0  # frames that were taken from it and are not for it
 
     @abstractmethod
     def _send(self, data: bytes) -> None:
@@ -141,44 +154,34 @@ class Port(ABC):
             taken.append(frame.data)
         return taken
 
-    def _age(self, frame: Frame) -> int | None:
-        """How many nanoseconds ago a frame came, None where its time is that of being read."""
-        return None
-
-    def _is_late(self, frame: Frame, deadline: int, taken: int) -> bool:
-        """Whether all that had come by `deadline` is taken with this frame, the number `taken` since then."""
-        age = self._age(frame)
-        return taken > MOST if age is None else age < self._now() - deadline
+    def _lying(self) -> int:
+        """How many frames may lie in the port now at the most."""
+        return MOST
 
     def _arriving(
         self,
         timeout: float | None,
         receive: Callable[[float | None], Frame | None] | None = None,
         stop: Stop | None = None,
-        whole: bool = False,
     ) -> Iterator[Frame]:
         """Yield the frames of `timeout` seconds, all that had come by then: however slowly they are taken.
 
-        The first frame that came later is the last, so that input without end ends too. Where looking at each takes so
-        long that more come meanwhile, a batch and what a fifth of a second is enough for are looked at once the time is
-        over, unless the `whole` is wanted. `stop` as for `capture`.
+        Once the time is over, as many are taken as lie there, so that input without end ends too. No clock tells
+        which these are: kernels give frames their times late, and wall clocks are set. `stop` as for `capture`.
         """
         receive = receive or self._receive
         deadline = None if timeout is None else self._now() + nanoseconds(timeout, f"{self.name}: timeout")
-        taken = over = 0
+        taken, last = 0, None  # `last` is what was taken when all is that lay there
         while stop is None or not stop.is_set():
             left = None if deadline is None else max(0.0, (deadline - self._now()) / 1e9)
+            if left == 0.0 and last is None:
+                last = taken + self._passed + self._lying()
             turn = left if stop is None or self.virtual else AT_ONCE if left is None else min(left, AT_ONCE)
             frame = receive(turn)
             if frame is not None:
-                last = False
-                if deadline is not None and left == 0.0:
-                    taken += 1
-                    over = over or self._now()
-                    slow = taken > BATCH and self._now() - over > AT_ONCE * 1e9 and not whole
-                    last = slow or self._is_late(frame, deadline, taken)
+                taken += 1
                 yield frame
-                if last:
+                if last is not None and taken + self._passed >= last:
                     return
             elif turn == left:
                 return
@@ -250,7 +253,7 @@ class Port(ABC):
             where: as for `receive_frame`. stop: a `threading.Event`: ends it when set, within a fifth of a second (of
                 virtual time: at the next frame).
         """
-        test, frames, taken = frame_matcher(where), self._arriving(timeout, stop=stop, whole=True), 0
+        test, frames, taken = frame_matcher(where), self._arriving(timeout, stop=stop), 0
         while (count is None or taken < count) and (frame := next(frames, None)) is not None:
             if where is None or test(frame):
                 taken += 1

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from packetlab.capture import Frame, InterfaceDescription
 from packetlab.declare.values.addresses import ip_bytes
-from packetlab.link.port import Port
+from packetlab.link.port import MOST, Port, lying
 from packetlab.link.waits import Waits
 from packetlab.packet.packet import Packet
 from packetlab.protocols.ip import IPv4
@@ -158,6 +158,9 @@ class UDPPort(Port):
             return None
         return Frame(data, time.time_ns(), interface=InterfaceDescription(self.linktype, 0, self.name))
 
+    def _lying(self) -> int:
+        return lying(self._socket)
+
     def close(self) -> None:
         """Close the socket. A thread waiting for a packet gets an OSError that says so."""
         self._waits.close()
@@ -227,6 +230,9 @@ class NetHubPort(Port):
                 if self._broken is None:
                     return None
         return Frame(self._frames.pop(0), time.time_ns(), interface=InterfaceDescription(1, 0, self.name))
+
+    def _lying(self) -> int:
+        return len(self._frames) + MOST
 
     def _fill(self, timeout: float | None) -> bool:
         """Read once from the hub; return whether anything came. What is wrong is reported after the frames before it."""

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 from typing import NamedTuple, TypeVar
@@ -24,6 +25,7 @@ import numpy as np
 
 from packetlab import TCP, UDP, Capture, Ether, Frame, IPv4, Lab, replay, send
 from packetlab.bulk.batch import Batch
+from packetlab.sockets.networks import LabHost
 
 ROUNDS, SCALE = 7, 1.0
 SIOCGSKNS = 0x894C  # the network namespace of a socket
@@ -80,8 +82,7 @@ def sending(lab: Lab, folder: Path, size: int) -> None:
         return float(next(line for line in done.stdout.splitlines() if "Rated" in line).split(",")[-1].split()[0])
 
     def trafgen(*more: str) -> float:
-        done = a.run("trafgen", "-o", "eth0", "-i", str(script), "-n", str(total), "-V", *more, check=True)
-        return packets_sent(done.stdout + done.stderr)
+        return trafgen_sent(a, script, total, *more)
 
     contenders: dict[str, Callable[[], float]] = {
         "packetlab send, 1 worker": lambda: send(batches, onto=a.interface, workers=1).rate,
@@ -108,6 +109,13 @@ def sending(lab: Lab, folder: Path, size: int) -> None:
     ):  # fmt: skip
         if theirs in best:
             print(f"    {ours} / {theirs}: {best[ours] / best[theirs]:.2f} (goal {goal})")
+
+
+def trafgen_sent(host: LabHost, script: Path, total: int, *more: str) -> float:
+    """Have trafgen send; return its packets a second. It writes into the current folder, which may not be the user's."""
+    words = ("trafgen", "-o", "eth0", "-i", str(script), "-n", str(total), "-V", *more)
+    done = host.run("env", "-C", str(script.parent), *words, check=True)
+    return packets_sent(done.stdout + done.stderr)
 
 
 def used(pid: int) -> float:
@@ -144,14 +152,17 @@ def recording(lab: Lab, folder: Path, size: int, pps: int) -> None:
         path = folder / "recorded"
         path.unlink(missing_ok=True)
         start = [*entering, *words, str(path)]
-        with subprocess.Popen(start, pass_fds=[*entered.values()], stderr=subprocess.PIPE, text=True) as program:
+        with (
+            subprocess.Popen(start, pass_fds=[*entered.values()], stderr=subprocess.PIPE, text=True) as program,
+            ExitStack() as ending,
+        ):
+            ending.callback(program.kill)  # whatever else ends, ends it too
             # It records when the first of these are in the file.
             while program.poll() is None and (not path.exists() or path.stat().st_size < 1000):
                 a.interface.send_all([probe] * 10)
             before = used(program.pid)
             if shutil.which("trafgen", path=PLACES):
-                said = a.run("trafgen", "-o", "eth0", "-i", str(script), "-n", str(total), "-V", *slowly)
-                rates.append(packets_sent(said.stdout + said.stderr))
+                rates.append(trafgen_sent(a, script, total, *slowly))
             else:
                 rates.append(send([Batch.of([frame(0, size)] * (total // 10))] * 10, onto=a.interface).rate)
             seen = -1

@@ -128,7 +128,7 @@ class _Noted:
 
 def _arrived(port: Port, coming: list[bytes], wait: float, alike: Callable[[bytes, bytes], bool]) -> int:
     """Wait until all that is coming has arrived at a port; return how many did not in time."""
-    for frame in port._arriving(wait, whole=True) if coming else ():
+    for frame in port._arriving(wait) if coming else ():
         for place, sent in enumerate(coming):
             if alike(sent, frame.data):
                 del coming[place]

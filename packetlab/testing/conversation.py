@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from packetlab.capture import Capture, Frame
+from packetlab.capture.reassembly.spp import Conversations, Record, Speaker
 from packetlab.capture.reassembly.tcp import Stream
 from packetlab.errors import PacketlabError
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols.ip import IPv4, IPv6
 from packetlab.protocols.transport import TCP, UDP, TCPFlags
-from packetlab.protocols.xns import IDP, SPP, Control
+from packetlab.protocols.xns import IDP, SPP
 
 KINDS = ("stream", "datagram", "seqpacket")
 _End: TypeAlias = tuple[object, int]  # address and port
@@ -60,7 +61,7 @@ def conversations(frames: Iterable[Frame], kind: str, port: int) -> list[Recorde
         raise PacketlabError("conversation: kind", f"one of {', '.join(KINDS)}", repr(kind))
     kept = [*frames]
     found = _over_tcp(kept, port) if kind == "stream" else []
-    found += _by_packets(kept, kind, port)
+    found += _by_datagrams(kept, port) if kind == "datagram" else _over_spp(kept, kind, port)
     if not found:
         raise PacketlabError(f"conversation: {kind} with port {port}", "one in the capture", "none")
     return found
@@ -110,20 +111,38 @@ def _finished(frames: list[Frame], stream: Stream, ends: dict[int, bool]) -> dic
 # Packets -------------------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class _Flow:
-    """One direction of SPP while it is put in order."""
+def _over_spp(frames: list[Frame], kind: str, port: int) -> list[RecordedConversation]:
+    machine = Conversations()
+    found: dict[int, RecordedConversation] = {}
 
-    next: int = 0
-    early: dict[int, Packet] = field(default_factory=dict)
+    def take(said: Iterable[tuple[Speaker, Record]]) -> None:
+        for speaker, record in said:
+            own = speaker.conversation
+            if port not in (own.client.address.socket, own.server.address.socket):
+                continue
+            by_server = speaker is own.server
+            conversation = found.setdefault(own.number, RecordedConversation("xns"))
+            if speaker.start or speaker.holes:
+                who, first = "server" if by_server else "client", 0 if speaker.start else speaker.holes[0].offset
+                raise PacketlabError("conversation of SPP", f"packet {first} of the {who}", f"{record.seq} and on")
+            ends = record.datastream >= END
+            if ends and any(turn.ends and turn.by_server == by_server for turn in conversation.turns):
+                continue  # the reply to the other's reply
+            header = SPP(datastream=record.datastream, control=record.control)
+            _said(conversation, Turn(by_server, b"" if ends else record.data, header, None, ends), kind == "stream")
+
+    for frame in frames:
+        take(machine.receive(frame))
+    over = machine.end()  # kept: a speaker knows its conversation as long as somebody has it
+    take(machine.late() if over else ())
+    return [conversation for conversation in found.values() if conversation.turns]
 
 
-def _by_packets(frames: list[Frame], kind: str, port: int) -> list[RecordedConversation]:
+def _by_datagrams(frames: list[Frame], port: int) -> list[RecordedConversation]:
     found: dict[tuple[_End, _End], RecordedConversation] = {}
-    flows: dict[tuple[tuple[_End, _End], bool], _Flow] = {}
     for frame in frames:
         packet = frame.packet()
-        carried = _carrier(packet, kind)
+        carried = _carrier(packet)
         if carried is None:
             continue
         source, target, header = carried
@@ -135,27 +154,18 @@ def _by_packets(frames: list[Frame], kind: str, port: int) -> list[RecordedConve
             by_server = target[1] != port
         client = (target, source) if by_server else (source, target)
         conversation = found.setdefault(client, RecordedConversation("xns" if IDP in packet else "inet"))
-        if kind == "datagram":
-            data, first = _inside(packet, header)
-            conversation.turns.append(Turn(by_server, data, header if isinstance(header, IDP) else None, first))
-        else:
-            _ordered(flows.setdefault((client, by_server), _Flow()), packet, conversation, by_server, kind == "stream")
-    for (_, by_server), flow in flows.items():
-        if flow.early:
-            who = "server" if by_server else "client"
-            raise PacketlabError("conversation of SPP", f"packet {flow.next} of the {who}", f"{min(flow.early)} and on")
-    return [conversation for conversation in found.values() if conversation.turns]
+        data, first = _inside(packet, header)
+        conversation.turns.append(Turn(by_server, data, header if isinstance(header, IDP) else None, first))
+    return [*found.values()]
 
 
-def _carrier(packet: Packet, kind: str) -> tuple[_End, _End, Header] | None:
-    """Return the ends (address, port) of a packet and the header that carries data of this kind."""
-    if IDP in packet:
+def _carrier(packet: Packet) -> tuple[_End, _End, Header] | None:
+    """Return the ends (address, port) of a datagram and the header that carries its data."""
+    if IDP in packet and SPP not in packet:
         idp = packet[IDP]
-        ends = (idp.src[:2], idp.src.socket), (idp.dst[:2], idp.dst.socket)
-        if (kind == "datagram") != (SPP in packet):
-            return *ends, idp if kind == "datagram" else packet[SPP]
+        return (idp.src[:2], idp.src.socket), (idp.dst[:2], idp.dst.socket), idp
     for carrier in (IPv4, IPv6):
-        if kind == "datagram" and carrier in packet and UDP in packet:
+        if carrier in packet and UDP in packet:
             ip: Any = packet[carrier]
             udp = packet[UDP]
             return (ip._src, udp.sport), (ip._dst, udp.dport), udp
@@ -167,22 +177,6 @@ def _inside(packet: Packet, header: Header) -> tuple[bytes, type[Header] | None]
     place = next(i for i, layer in enumerate(packet.layers) if layer is header)
     above = packet.layers[place + 1 :]
     return packet._build()[0][place], type(above[0]) if above else None
-
-
-def _ordered(flow: _Flow, packet: Packet, conversation: RecordedConversation, by_server: bool, joined: bool) -> None:
-    """Take one packet of SPP into the conversation, in its turn; a repeat is none."""
-    spp = packet[SPP]
-    if spp.control & Control.SYSTEM:
-        return
-    if not (spp.seq - flow.next) & 0x8000:
-        flow.early.setdefault(spp.seq, packet)
-    while (due := flow.early.pop(flow.next, None)) is not None:
-        flow.next = (flow.next + 1) & 0xFFFF
-        header = due[SPP]
-        ends = header.datastream >= END
-        if ends and any(turn.ends and turn.by_server == by_server for turn in conversation.turns):
-            continue  # the reply to the other's reply
-        _said(conversation, Turn(by_server, b"" if ends else due.payload, header, None, ends), joined)
 
 
 def _said(conversation: RecordedConversation, turn: Turn, joined: bool) -> None:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from packetlab.bulk.batch import Batch
 from packetlab.capture import Capture, Frame
 from packetlab.errors import above_zero
-from packetlab.link.port import Port, refusal
+from packetlab.link.port import Port
 from packetlab.link.replay.report import SECOND, SendReport as SendReport, Tally, progress as _progress
-from packetlab.link.replay.send import STRETCH, part_of, send_batches, wait_until
+from packetlab.link.replay.send import batches_of, part_of, send, wait_until
 from packetlab.link.waits import Stop
 from packetlab.renamed import old_names
 
@@ -55,7 +55,7 @@ def replay(
     """
     above_zero("replay", speed=speed, rate=rate, mbps=mbps)
     if topspeed:
-        return send_batches(_stretches(capture, count, loop), onto, workers=workers, progress=progress, stop=stop)
+        return send(_stretches(capture, count, loop), onto, workers=workers, progress=progress, stop=stop)
     tell = _progress(progress)
     frames = _times_over(capture, count, loop)
     return _paced(_deadlines(frames, speed, rate, mbps), onto, tell, stop)
@@ -106,13 +106,7 @@ def _paced(
         now = wait_until(clock, start + due, stop, onto) - start
         if stop is not None and stop.is_set():
             break
-        try:
-            onto._send(data)
-        except OSError as error:
-            tally.refused(refusal(error))
-        else:
-            tally.sent += 1
-            tally.bytes += len(data)
+        tally.send(onto, data)
         first = first if late else now
         late.append(max(0, now - due))
         tell(tally.sent, now)
@@ -138,18 +132,12 @@ def _stretches(capture: Iterable[object], count: int | None, loop: int) -> Itera
 
 def _once(capture: Iterable[object], count: int | None) -> Iterator[Batch]:
     left = count
-    for batch in capture.batches() if isinstance(capture, Capture) else _held(capture, count):
+    for batch in batches_of(capture if isinstance(capture, Capture) else islice(capture, count)):
         if left is not None and len(batch) >= left:
             yield part_of(batch, slice(0, left))
             return
         left = None if left is None else left - len(batch)
         yield batch
-
-
-def _held(frames: Iterable[object], count: int | None) -> Iterator[Batch]:
-    waiting = islice(frames, count)
-    while some := list(islice(waiting, STRETCH)):
-        yield Batch.of(some)
 
 
 if not TYPE_CHECKING:

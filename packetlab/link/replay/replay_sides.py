@@ -13,7 +13,7 @@ from packetlab.capture import Capture, Frame
 from packetlab.capture.flows.sides import Side, Sides
 from packetlab.errors import above_zero
 from packetlab.hooks import Shown
-from packetlab.link.port import Port, refusal
+from packetlab.link.port import Port
 from packetlab.link.replay.replay import _deadlines, _times_over
 from packetlab.link.replay.report import SendReport, Tally
 from packetlab.link.replay.send import wait_until
@@ -92,16 +92,8 @@ def replay_sides(
         now = wait_until(clock, start + due, stop, client, server) - start
         if stop is not None and stop.is_set():
             break
-        tally = tallies[side]
-        try:
-            ports[side]._send(data)
-        except OSError as error:
-            tally.refused(refusal(error))
-        else:
-            tally.sent += 1
-            tally.bytes += len(data)
-            if wait is not None:
-                coming["client" if side == "server" else "server"].append(data)
+        if tallies[side].send(ports[side], data) and wait is not None:
+            coming["client" if side == "server" else "server"].append(data)
         if not topspeed:
             late[side].append(max(0, now - due))
         moments[side] = [*moments[side][:1], start + now]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from packetlab.escaping import printable
 from packetlab.hooks import Shown
+from packetlab.link.port import Port, refusal
 from packetlab.renamed import old_names
 
 SECOND = 1_000_000_000
@@ -67,6 +68,17 @@ class Tally:
     def __init__(self) -> None:
         self.sent = self.bytes = 0
         self.failures: dict[str, int] = {}
+
+    def send(self, onto: Port, data: bytes) -> bool:
+        """Send one frame, and count it; say whether it went out."""
+        try:
+            onto._send(data)
+        except OSError as error:
+            self.refused(refusal(error))
+            return False
+        self.sent += 1
+        self.bytes += len(data)
+        return True
 
     def refused(self, reason: str, count: int = 1) -> None:
         """Count frames that the port refused."""

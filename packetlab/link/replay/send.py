@@ -53,23 +53,10 @@ def send(
     A frame that the port refuses is counted in the report with the reason, and the rest goes on. OSError: the port was
     closed meanwhile, by another thread too.
     """
-    return send_batches(_batches(frames), onto, workers=workers, rate=rate, progress=progress, stop=stop)
-
-
-def send_batches(
-    batches: Iterable[Batch],
-    onto: Port,
-    *,
-    workers: int | None = None,
-    rate: float | None = None,
-    progress: bool | Callable[[int, int], None] | None = False,
-    stop: Stop | None = None,
-) -> SendReport:
-    """Send batches one after the other; see `send`."""
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     above_zero("send", workers=workers, rate=rate)
-    return _Sending(onto, workers if onto.parallel else 1, progress).run(_paced(batches, rate, stop, onto))
+    return _Sending(onto, workers if onto.parallel else 1, progress).run(_paced(batches_of(frames), rate, stop, onto))
 
 
 def wait_until(clock: Callable[[], int], moment: int, stop: Stop | None, *ports: Port) -> int:
@@ -82,7 +69,8 @@ def wait_until(clock: Callable[[], int], moment: int, stop: Stop | None, *ports:
     return now
 
 
-def _batches(frames: Iterable[object]) -> Iterator[Batch]:
+def batches_of(frames: Iterable[object]) -> Iterator[Batch]:
+    """Return whatever can be sent as batches, read as they are taken."""
     if isinstance(frames, Batch):
         return iter([frames])
     if isinstance(frames, Capture):

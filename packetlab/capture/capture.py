@@ -52,20 +52,23 @@ class Capture(Shown):
 
     _left: Counter[str] = Counter()  # of a rewritten one
 
+    strict = True
+    _faults: tuple[CaptureError, ...] = ()
+    _parent: Capture | None = None
+    _held: list[Frame] | None = None
+    _used = False
+    _listener: Listener | None = None
+    _following: Following | None = None
+    _source: str | Path | BinaryIO | None = None
+    _start: int | None = None
+    _make_batches: Callable[[bool], Iterator[FrameBatch]] | None = None
+
     def __init__(self, source: str | Path | BinaryIO, *, strict: bool = True, follow: bool | float = False) -> None:
         self.name = str(source) if isinstance(source, (str, Path)) else str(getattr(source, "name", "stream"))
-        self.strict = strict
-        self._faults: tuple[CaptureError, ...] = ()
-        self._parent: Capture | None = None
-        self._held: list[Frame] | None = None
-        self._used = False
-        self._listener: Listener | None = None
+        self.strict, self._source, self._start = strict, source, start_of(source)
         self._offers = Offers()  # of a stream that is read once
         self._following = None if follow is False else Following(None if follow is True else follow)
-        self._source: str | Path | BinaryIO | None = source
-        self._start = start_of(source)
         self._make: Callable[[], Iterator[Frame]] = lambda: self._read(source)
-        self._make_batches: Callable[[bool], Iterator[FrameBatch]] | None = None
 
     @classmethod
     def of(cls, frames: Iterable[object]) -> Capture:
@@ -84,15 +87,18 @@ class Capture(Shown):
     @classmethod
     def _from(cls, make: Any, name: str) -> Capture:
         capture = cls.__new__(cls)
-        capture.name, capture.strict, capture._faults = name, True, ()
-        capture._held, capture._used, capture._make = None, False, make
-        capture._listener, capture._offers, capture._following = None, Offers(), None
-        capture._parent = capture._source = capture._start = capture._make_batches = None
+        capture.name, capture._make, capture._offers = name, make, Offers()
         return capture
 
     def _part(self, make: Callable[[], Iterator[Frame]]) -> Capture:
         part = Capture._from(make, self.name)
         part.strict, part._parent = self.strict, self
+        return part
+
+    def _in_stretches(self, make: Callable[[bool], Iterator[FrameBatch]]) -> Capture:
+        """Return the part whose frames come in batches, `make(lasting)`, and one by one only out of these."""
+        part = self._part(lambda: (frame for batch in make(False) for frame in batch))
+        part._make_batches = make
         return part
 
     @property
@@ -367,9 +373,7 @@ class Capture(Shown):
                 if passed.any():
                     yield batch if passed.all() else batch.chosen(passed)
 
-        part = self._part(lambda: (frame for batch in batches(False) for frame in batch))
-        part._make_batches = batches
-        return part
+        return self._in_stretches(batches)
 
     def rewrite(
         self, *, mac: Mapping[object, object] | None = None, src_mac: object = None, dst_mac: object = None,
@@ -409,8 +413,7 @@ class Capture(Shown):
             mtu=mtu, fixlen=fixlen, fcs=fcs, link=link, hdlc=hdlc, anonymise=anonymise, fixcsum=fixcsum,
             capture_size=self._capture_size(),
         )  # fmt: skip
-        part = self._part(lambda: (frame for batch in batches(self.batches(), rewriter) for frame in batch))
-        part._make_batches = lambda lasting: batches(self.batches(lasting), rewriter, lasting)
+        part = self._in_stretches(lambda lasting: batches(self.batches(lasting), rewriter, lasting))
         part._left = rewriter.left
         return part
 

@@ -187,7 +187,7 @@ class Index(Generic[C]):
             self._same()
             yield from make(lasting)
 
-        return _of_batches(self._file, checked)
+        return self._file._in_stretches(checked)
 
     def _seen(self) -> tuple[int, ...]:
         """Return what tells this file from others, and from itself after somebody wrote to it; nothing of no file."""
@@ -301,12 +301,6 @@ def _movable(data: SourceBytes) -> SourceBytes:
     return data
 
 
-def _of_batches(capture: C, make: Callable[[bool], Iterator[FrameBatch]]) -> C:
-    part = capture._part(lambda: (frame for batch in make(False) for frame in batch))
-    part._make_batches = make
-    return part
-
-
 def splits(capture: C, size: int) -> Iterator[tuple[Mark, int]]:
     """Yield parts of a file that one can read by itself, of `size` bytes and a MiB more at most: see `part`.
 
@@ -327,4 +321,4 @@ def splits(capture: C, size: int) -> Iterator[tuple[Mark, int]]:
 
 def part(capture: C, mark: Mark, stop: int) -> C:
     """Return a lazy capture of the frames from a mark on and before the one of number `stop` (from 0)."""
-    return _of_batches(capture, lambda lasting: _cut(_batches(capture, lasting, mark), range(mark.frames, stop)))
+    return capture._in_stretches(lambda lasting: _cut(_batches(capture, lasting, mark), range(mark.frames, stop)))

@@ -29,7 +29,6 @@ class Readable(Protocol):
     _following: Following | None
     _source: Any
     _listener: Listener | None
-    _make_batches: Callable[[bool], Iterator[FrameBatch]] | None
 
     @property
     def again(self) -> bool:
@@ -48,7 +47,7 @@ class Readable(Protocol):
     def batches(self, lasting: bool = True) -> Iterator[FrameBatch]:
         """See `Capture.batches`."""
 
-    def _part(self, make: Callable[[], Iterator[Frame]]) -> Self: ...
+    def _in_stretches(self, make: Callable[[bool], Iterator[FrameBatch]]) -> Self: ...
 
     def _read(self, where: object, tap: Callable[[bytes], object] | None = None) -> Iterator[Frame]: ...
 

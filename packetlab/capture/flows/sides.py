@@ -30,10 +30,11 @@ WAYS = ("first", "port", "cidr", "mac")
 class Row:
     """What is known of one frame: addresses and ports as numbers, None where there are none."""
 
-    __slots__ = ("destination", "mac", "other_mac", "ports", "source")
-
-    def __init__(self) -> None:
-        self.source = self.destination = self.mac = self.other_mac = self.ports = None  # type: Any
+    source: Any = None
+    destination: Any = None
+    mac: Any = None
+    other_mac: Any = None
+    ports: Any = None
 
 
 class Sides(Generic[C]):
@@ -76,15 +77,13 @@ class Sides(Generic[C]):
         return self._of("server")
 
     def _of(self, wanted: Side) -> C:
-        def batches(lasting: bool = True) -> Iterator[FrameBatch]:
+        def batches(lasting: bool) -> Iterator[FrameBatch]:
             for batch, sides in self._decided(lasting):
                 mine = batch.chosen([row for row, side in enumerate(sides) if side == wanted] or [False] * len(batch))
                 if len(mine):
                     yield mine
 
-        part = self.capture._part(lambda: (frame for batch in batches() for frame in batch))
-        part._make_batches = batches
-        return part
+        return self.capture._in_stretches(batches)
 
     def _decided(self, lasting: bool = True) -> Iterator[tuple[FrameBatch, list[Side]]]:
         teller = _Teller(self)

@@ -26,27 +26,13 @@ _HALF = (1 << 23) - 1
 
 
 class Anonymiser:
-    """The mapping of one seed. Addresses are whole numbers."""
+    """The mapping of one seed."""
 
     def __init__(self, seed: int | str | bytes) -> None:
         raw = seed if isinstance(seed, bytes) else str(seed).encode()
         self.key = blake2b(raw, digest_size=32, person=b"packetlab anon").digest()
         self._trees: dict[tuple[int, bytes], bytes] = {}
         self._macs: dict[int, int] = {}
-
-    def ip4(self, address: int) -> int:
-        """Return what an IPv4 address becomes."""
-        return self._one(address, 4)
-
-    def ip6(self, address: int) -> int:
-        """Return what an IPv6 address becomes."""
-        return self._one(address, 16)
-
-    def _one(self, address: int, size: int) -> int:
-        import numpy as np
-
-        raw = np.frombuffer(address.to_bytes(size, "big"), np.uint8)
-        return int.from_bytes(self.ips(raw.reshape(1, size)).tobytes(), "big")
 
     def ips(self, raw: ByteArray) -> ByteArray:
         """Return what addresses become; both are arrays of 4 or 16 bytes a row."""
@@ -93,7 +79,7 @@ class Anonymiser:
         return tree
 
     def mac(self, address: int) -> int:
-        """Return what a MAC address becomes."""
+        """Return what a MAC address becomes; both are numbers."""
         if address >> 40 & 1 or not address:
             return address
         known = self._macs.get(address)

@@ -59,6 +59,7 @@ _HOOKS.update(
     mimebundle="packetlab.view.display",
     on_scapy="packetlab.export.bridges.scapy_bridge",
     reasons="packetlab.pattern.replies",
+    respelled="packetlab.packet.explain",
     rich_text="packetlab.view.display",
     show="packetlab.packet.explain",
     signature="packetlab.export.diagram",

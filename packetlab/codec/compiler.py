@@ -18,8 +18,7 @@ from packetlab.codec.readback import prove
 from packetlab.codec.rederive import Rederiving
 from packetlab.codec.source import Compiled, function
 from packetlab.declare.declaration import AnyHeader
-from packetlab.declare.fields import REQUIRED, Field, auto
-from packetlab.declare.kinds import Filled
+from packetlab.declare.fields import REQUIRED, Field, Filled, auto
 from packetlab.declare.wildcards import Tolerance, is_pattern
 from packetlab.errors import BuildError, suggestion
 

@@ -7,13 +7,14 @@ understood and notes the faults.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.lenient import Values, read_items, values_of, walk
 from packetlab.codec.source import Compiled, OneByOne, function
 from packetlab.declare import registry
 from packetlab.declare.expressions import DEEP, Const, Expr, If, Next, Ref
-from packetlab.declare.kinds import Filled
+from packetlab.declare.fields import Filled
 from packetlab.declare.plan import Bound, Coded, Fixed, Listed, Open, Padded, Run, Sized, Step, Unit, When
 from packetlab.errors import DeclareError
 
@@ -109,6 +110,8 @@ class Decoding(OneByOne):
         return f"({self.v(name)} is not None)"
 
     def size(self, part: str) -> str:
+        if part in self.plan.measured:
+            return f"z_{part}{self.tag}"
         if part != "payload":
             raise DeclareError(self.cls.name, 'size_of("payload") in a condition for reading', f"size_of({part})")
         return f"({self.total or self.end} - ({self.pos}))"
@@ -164,23 +167,15 @@ class Decoding(OneByOne):
 
     def step(self, step: Step) -> None:
         """Read one step of the header."""
-        if isinstance(step, When):
-            self.when(step)
-        elif isinstance(step, Bound):
-            self.bound(step)
-        elif isinstance(step, Fixed):
-            self.fixed(step.run)
-        elif isinstance(step, Open):
-            self.open(step)
-        elif isinstance(step, Sized | Padded):
-            self.sized(step)
-        elif isinstance(step, Listed):
-            self.listed(step)
-        else:
-            self.coded(step)
+        how: dict[type[Step], Callable[[Any], None]] = {
+            When: self.when, Bound: self.bound, Fixed: self.fixed, Open: self.open, Sized: self.sized, Padded: self.sized,
+            Listed: self.listed, Coded: lambda step: self.coded(step.field, self.limit),
+        }  # fmt: skip
+        how[type(step)](step)
         self.read.update(f.name for f in step.fields)
 
-    def fixed(self, run: Run) -> None:
+    def fixed(self, step: Fixed) -> None:
+        run = step.run
         if self.offset is None or self.stop or self.offset + run.size > self.sure:
             self.check(f"{self.place(run.size)} > {self.limit}")
         self.unpack(run, self.pos)
@@ -263,10 +258,13 @@ class Decoding(OneByOne):
         size = f"-({pos} - {self.start}) % {step.multiple}" if isinstance(step, Padded) else step.size.code(self)
         self.lines.append(f"w = {pos} + {size}")
         plain = isinstance(step, Padded) or (
-            isinstance(step.size, Ref) and not self.cls.by_name[step.size.name].kind.signed
+            isinstance(step.size, Ref) and self.cls.by_name[step.size.name].kind.low >= 0
         )
         self.check(("" if plain else f"w < {pos} or ") + f"w > {self.limit}")
-        self.lines += [f"{self.v(step.field.name)} = data[{pos}:w]", f"{pos} = w"]
+        if step.field.kind.wire == "coded" and isinstance(step, Sized):
+            self.coded(step.field, "w", told=True)
+        else:
+            self.lines += [f"{self.v(step.field.name)} = data[{pos}:w]", f"{pos} = w"]
 
     def listed(self, step: Listed) -> None:
         var, pos = self.v(step.field.name), self.float()
@@ -276,12 +274,18 @@ class Decoding(OneByOne):
         self.lines.append(f"{var}, {pos} = R_{name}({given}) or read_items(F_{name}, {given}, None)")
         self.check(f"{var} is None")
 
-    def coded(self, step: Coded) -> None:
-        var, pos, key = self.v(step.field.name), self.float(), f"K_{step.field.name}{self.tag}"
-        self.names[key] = step.field.kind.read
-        self.lines.append(f"{var} = {key}(data, {pos}, {self.limit})")
-        self.check(f"{var} is None")
-        self.lines.append(f"{var}, {pos} = {var}")
+    def coded(self, f: Field, limit: str, told: bool = False) -> None:
+        """Have a kind read its value, up to `limit` at the most, or just so far where that is `told`."""
+        var, pos, key = self.v(f.name), self.float(), f"K_{f.name}{self.tag}"
+        self.names[key], far = f.kind.read, f" or {var}[1] != {limit}" if told else ""
+        lines = [f"{var} = {key}(data, {pos}, {limit})", f"if {var} is None{far}: {self.away}", f"{var}, {pos} = {var}"]
+        measured = f"z_{f.name}{self.tag}" if f.name in self.plan.measured else ""
+        self.lines += [f"{measured} = {pos}"] if measured else []
+        if f.kind.single:  # most of them are one byte
+            lines = ["else:", *("    " + line for line in lines)]
+            self.lines += [f"if {pos} < {limit} and data[{pos}] < {f.kind.single}:", f"    {var} = data[{pos}]"]
+            self.lines.append(f"    {pos} += 1")
+        self.lines += [*lines, f"{measured} = {pos} - {measured}"] if measured else lines
 
     def bound(self, step: Bound) -> None:
         """Work out where the header or its payload ends; it may not lie before what was read."""

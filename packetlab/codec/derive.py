@@ -29,6 +29,12 @@ def missing(header: AnyHeader, name: str) -> BuildError:
     return BuildError(f"{type(header).__name__}.{name}", "a value", "none", f"give {name}=...")
 
 
+def unsettled(header: AnyHeader, name: str) -> BuildError:
+    """Return the error for a number that counts its own bytes, where none of a size gives that size."""
+    where, hint = f"{type(header).__name__}.{name}", f"give {name}=..., or bytes of another size"
+    return BuildError(where, "a number that its own size leaves as it is", "another one for each size", hint)
+
+
 class PackedPiece(NamedTuple):
     """Some of the bytes that are packed: source for each unit of a run, or for bytes (`run` is None). `size` is a number or source.
 
@@ -78,7 +84,8 @@ class Deriving(OneByOne):
         self.constant: set[str] = set()  # those that have the same value in all headers
         self.doing: list[str] = []
         self.presence: dict[str, str] = {}  # condition -> the variable that says whether it holds
-        self.names: dict[str, object] = {"missing": missing, f"cls{tag}": cls.header, f"new{tag}": cls.header.__new__}
+        self.circular: set[str] = set()  # numbers that count their own bytes
+        self.names: dict[str, object] = {"missing": missing, "unsettled": unsettled, f"cls{tag}": cls.header, f"new{tag}": cls.header.__new__}
         self.names[f"of{tag}"] = (cls.header,)  # new(*of) takes less than new(cls), which makes a tuple first
         self.plan, self.before, self.after = cls.plan, cls.before, cls.after
         self.ended = {step.field.name for step in self.plan.within if isinstance(step, Listed) and step.count is None}
@@ -104,7 +111,7 @@ class Deriving(OneByOne):
         if name in self.doing:
             raise DeclareError(f"{self.cls.name}.{name}", "rules without a circle", " -> ".join([*self.doing, name]))
         self.doing.append(name)
-        own, is_own = self.own(f), f"s{tag} & {f.bit:#x}"
+        own, is_own, begin = self.own(f), f"s{tag} & {f.bit:#x}", len(self.lines)
         if is_derived(f) and self.stack is not None and not isinstance(f.rule, Next):
             number = self.worked_out(f)
             if number is not None:
@@ -129,15 +136,38 @@ class Deriving(OneByOne):
                 self.lines.append(f"if {var} is None: {var} = Z_{name}{tag}")
             else:
                 self.lines.append(f"if {var} is None: raise missing(h{tag}, '{name}')")
+        if name in self.circular:
+            self.settled(f, begin)
         self.doing.pop()
         self.done.add(name)
         return self.value(name)
+
+    def settled(self, f: Field, begin: int) -> None:
+        """Repeat the lines from `begin` on, which work out a number that counts its own bytes, until their number stays."""
+        value, size, tag = self.direct.get(f.name, f"v_{f.name}{self.tag}"), f"w_{f.name}{self.tag}", self.tag
+        lines = [*self.lines[begin:], *self.fitting(f, value), f"w = len({self.coded(f, value)})"]
+        lines += [f"if w == {size}: break", f"{size} = w"]
+        self.lines[begin:] = [f"{size} = 1", "for _ in range(16):", *("    " + line for line in lines)]
+        error = f"unsettled(h{tag}, '{f.name}')"
+        self.lines.append(f"else: {self.refuse(error)}")
+
+    def fitting(self, f: Field, value: str) -> list[str]:
+        """Return lines that refuse a number that follows from others and is none of its kind."""
+        if not (is_derived(f) and f.kind.is_number) or f.name in self.direct:
+            return []
+        there = f"{self.present(f)} and " if f.condition is not None else ""
+        error = self.refuse(f"misfit(((h{self.tag}, '{self.tag}'),), locals())")
+        return [f"if {there}not {f.kind.low} <= {value} <= {f.kind.high}: {error}"]
 
     def derived(self, f: Field) -> str:
         """Source for what follows for a field from others; a sum is 0 until it comes last."""
         if f.rule is None:
             return f"bytes(-({self.size_before(f)}) % {f.pad})"
-        return "0" if isinstance(f.rule, Checksum) else f.rule.code(self)
+        if isinstance(f.rule, Checksum):
+            return "0"
+        code = f.rule.code(self)
+        fields = [self.fields.get(getattr(leaf, "name", "")) for leaf in f.rule.leaves()]
+        return f"+({code})" if any(g is not None and g.kind.wire == "coded" for g in fields) else code
 
     def worked_out(self, f: Field) -> int | None:
         """What a field's rule comes to where that follows from the declaration alone, and fits; else None."""
@@ -161,11 +191,13 @@ class Deriving(OneByOne):
 
     def present(self, f: Field) -> str:
         """Source for whether a field is there: one variable for all that have the same condition."""
-        text = str(f.condition)
+        text = str(f.condition) if f.none is None else f.name
         if text not in self.presence:
-            assert f.condition is not None
+            code = f.outer.code(self) if f.outer is not None else ""
+            if f.none is not None:  # it tells itself, and what says so follows
+                code += f"{' and ' if code else ''}{self.own(f)} is not None"
             self.presence[text] = f"p_{f.name}{self.tag}"
-            self.lines.append(f"{self.presence[text]} = {f.condition.code(self)}")
+            self.lines.append(f"{self.presence[text]} = {code}")
         return self.presence[text]
 
     def bytes_source(self, f: Field) -> str:
@@ -176,6 +208,8 @@ class Deriving(OneByOne):
         if var not in self.done:
             self.value(f.name)
             value = self.direct.get(f.name, f"v_{f.name}{self.tag}")
+            if f.kind.wire == "coded" and f.name not in self.circular:
+                self.lines += self.fitting(f, value)
             code = self.packed_items(f, value) if f.kind.wire == "items" else self.coded(f, value)
             if f.condition is not None:
                 code = f"{code} if {self.present(f)} else b''"
@@ -208,7 +242,12 @@ class Deriving(OneByOne):
         if part == "payload":
             known = sum(piece.size for piece in self.pieces if isinstance(piece.size, int))
             return f"({_total(known, [piece.size for piece in self.pieces if isinstance(piece.size, str)])})"
-        return f"({self.sizes(self.before if part == 'self' else [self.fields[part]])})"
+        return f"({self.sizes(self.before)})" if part == "self" else self.unless_none(part, self.sizes([self.fields[part]]))
+
+    def unless_none(self, name: str, code: str) -> str:
+        """Source for a size or count of a field, or the one that says that there is none."""
+        f = self.fields[name]
+        return f"({code})" if f.none is None else f"({code} if {self.present(f)} else {f.none})"
 
     def sizes(self, fields: list[Field]) -> str:
         return _total(*self.measured(fields))
@@ -219,6 +258,9 @@ class Deriving(OneByOne):
         for f in fields:
             if self.is_fixed(f):
                 bits += f.kind.fixed_bits
+            elif f.name in self.doing and f.kind.is_number:
+                self.circular.add(f.name)
+                terms.append(f"w_{f.name}{self.tag}")
             elif f.kind.bits is None:
                 terms.append(f"len({self.bytes_source(f)})")
             else:
@@ -235,7 +277,8 @@ class Deriving(OneByOne):
         self.value(name)
         value = self.direct.get(name, f"v_{name}{self.tag}")
         # Items not looked into yet are still bytes.
-        return f"(len({value}) if type({value}) is not bytes else len(h{self.tag}._items_of(cls{self.tag}._by_name['{name}'])))"
+        items = f"len(h{self.tag}._items_of(cls{self.tag}._by_name['{name}']))"
+        return self.unless_none(name, f"(len({value}) if type({value}) is not bytes else {items})")
 
     def has(self, name: str) -> str:
         f = self.fields[name]

@@ -16,7 +16,8 @@ from packetlab.codec.source import Compiled, added, function
 from packetlab.declare import registry
 from packetlab.declare.checksums import ALGORITHMS
 from packetlab.declare.expressions import Checksum, Next
-from packetlab.declare.kinds import Filled, Raw
+from packetlab.declare.fields import Filled
+from packetlab.declare.kinds import Raw
 from packetlab.declare.plan import Bound, Fixed, Listed, Run, Step, Unit, When
 from packetlab.declare.wildcards import refuse_pattern
 from packetlab.errors import BuildError
@@ -78,7 +79,7 @@ def misfit(headers: tuple[tuple[AnyHeader, str], ...], names: dict[str, object])
     for header, tag in headers:
         for f in header._fields:
             value = names.get(f"v_{f.name}{tag}")
-            if f.kind.bits is not None and value is not None and not isinstance(value, bytes):
+            if (f.kind.bits is not None or f.kind.is_number) and isinstance(value, int):
                 try:
                     f.kind.raw(value, f"{type(header).__name__}.{f.name}")
                 except BuildError as error:

@@ -12,7 +12,8 @@ from packetlab.codec.faults import Dissection, Fault
 from packetlab.declare import registry
 from packetlab.declare.declaration import AnyHeader, Declaration, Decoded, restored
 from packetlab.declare.expressions import Checksum, Expr, Next
-from packetlab.declare.kinds import Filled, Raw
+from packetlab.declare.fields import Filled
+from packetlab.declare.kinds import Raw
 from packetlab.declare.plan import Bound, Coded, Fixed, Listed, Open, Padded, Sized, Step, When, needs
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Values:
         self.values, self.data, self.end = values, data, end
         self.pos = 0
         self.payload_end = end
+        self.sizes: dict[str, int] = {}  # of values that tell their own
 
     def value(self, name: str) -> int:
         raw = self.values.get(name)
@@ -40,7 +42,9 @@ class Values:
 
     def size(self, part: str) -> int:
         raw = self.values.get(part)
-        return self.payload_end - self.pos if part == "payload" else len(raw) if isinstance(raw, bytes) else 0
+        if part == "payload":
+            return self.payload_end - self.pos
+        return len(raw) if isinstance(raw, bytes) else self.sizes.get(part, 0)
 
     def count(self, name: str) -> int:
         return len(self.values.get(name) or ())
@@ -199,12 +203,17 @@ class _LenientParser:
                 size = max(0, size - step.after.evaluate(self.scope))
         else:
             size = -(pos - self.start) % step.multiple if isinstance(step, Padded) else step.size.evaluate(self.scope)
+            fits = 0 <= size <= limit - pos
             if size < 0:
                 self.fault(f.name, pos, "a size of 0 or more", size)
                 size, self.trusted = 0, False
             elif size > limit - pos:
                 self.truncated_field(f.name, pos, size, limit - pos)
                 size, self.trusted = limit - pos, False
+            if isinstance(step, Sized) and f.kind.wire == "coded":
+                if not fits:
+                    raise _Stop
+                return self.coded(f, pos, pos + size, True)
         self.bit = (pos + size) * 8
         return self.data[pos : pos + size]
 
@@ -219,16 +228,17 @@ class _LenientParser:
         self.bit = end * 8
         return items
 
-    def coded(self, f: Field, pos: int, limit: int) -> object:
-        """Read a value that tells its own size. What is none is left to the payload, like bytes that end too early."""
+    def coded(self, f: Field, pos: int, limit: int, told: bool = False) -> object:
+        """Read a value of a size of its own, or `told`. What is none is left to the payload, like bytes that end too early."""
         found = f.kind.read(self.data, pos, limit)
-        if found is None:
-            if self.ctx.partial or (self.end == len(self.data) and self.ctx.missing):
+        if found is None or (told and found[1] != limit):
+            if not told and (self.ctx.partial or (self.end == len(self.data) and self.ctx.missing)):
                 self.truncated_field(f.name, pos, limit - pos + 1, limit - pos)
             else:
-                self.fault(f.name, pos, f"a whole {type(f.kind).__name__}", f"{limit - pos} bytes that are none")
+                expected = f.kind.in_words() if f.kind.words else f"a whole {type(f.kind).__name__}"
+                self.fault(f.name, pos, expected, f.kind.refused(self.data, pos, limit))
             raise _Stop
-        self.bit = found[1] * 8
+        self.bit, self.scope.sizes[f.name] = found[1] * 8, found[1] - pos
         return found[0]
 
     def bound(self, step: Bound) -> None:

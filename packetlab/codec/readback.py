@@ -43,7 +43,13 @@ def checks(to: SourceWriter) -> list[str]:
         inner = step.step if isinstance(step, When) else step
         if isinstance(step, When):
             f = step.field
-            if not any(isinstance(leaf, Has) and leaf.name == f.name for leaf in step.condition.leaves()):
+            if f.none is not None:
+                given = f.bit << len(header.fields) | sum(header.by_name[name].bit for name in needs(step.condition))
+                said = step.condition.code(to)  # type: ignore[arg-type]
+                test = f"not s{tag} & {given:#x} and bool({said}) is not bool({to.present(f)})"
+                error = f"untold(h{tag}, '{f.name}')"
+                found.append(f"if {test}: {to.refuse(error)}")
+            elif not any(isinstance(leaf, Has) and leaf.name == f.name for leaf in step.condition.leaves()):
                 anew = f"s{tag} & {f.bit | f.bit << len(header.fields):#x} == {f.bit:#x}"
                 test = f"{anew} and not {to.present(f)} and {to.own(f)} is not None"
                 error = f"absent(h{tag}, '{f.name}')"
@@ -110,6 +116,18 @@ def absent(header: AnyHeader, name: str) -> BuildError:
     )
 
 
+def untold(header: AnyHeader, name: str) -> BuildError:
+    """Return the error for a field that is None where its size or count says otherwise, or the other way round."""
+    f = header._by_name[name]
+    measure, what = (f.size, "size_of") if f.count is None else (f.count, "count_of")
+    assert measure is not None
+    names = ", ".join(sorted(needs(measure)))
+    hint = f"{names} can be given too, or follow by auto({what}({name!r}))"
+    got = "None" if getattr(header, f.slot) is None else "a value"
+    where = f"{type(header).__name__}.{name}"
+    return BuildError(where, f"None where {words(measure)} is {f.none}, and only there", got, hint)
+
+
 def beyond(header: AnyHeader, name: str, size: int) -> BuildError:
     """Return the error for a payload above a header of which a field goes on to the end."""
     what, hint = type(header).__name__, f"give the bytes as part of {name}, or declare {name} with a size"
@@ -143,7 +161,7 @@ def ends(field: Field, item: AnyHeader) -> bool:
     return bool(field.until.evaluate(Values(values_of(whole), b"", 0)))
 
 
-NAMES: dict[str, object] = {"differs": differs, "absent": absent, "beyond": beyond}
+NAMES: dict[str, object] = {"differs": differs, "absent": absent, "untold": untold, "beyond": beyond}
 """What the lines of `checks` refer to."""
 
 

@@ -111,7 +111,7 @@ class Rederiving(Deriving):
         return f"(encode_items({value}, 0) if {value} else b'')"
 
     def count(self, name: str) -> str:
-        return f"len(h.{name} or ())"
+        return self.unless_none(name, f"len(h.{name} or ())")
 
 
 def _whole(o: AnyHeader, h: AnyHeader, start: int, end: int) -> tuple[AnyHeader, int, int]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from packetlab.declare.expressions import Const
 from packetlab.declare.fields import REQUIRED, Spec
-from packetlab.declare.kinds import Int, Items, Kind, XNSAddressField
+from packetlab.declare.kinds import Items, Kind, XNSAddressField
 from packetlab.declare.validate import check_spec
 from packetlab.declare.values.addresses import XNSAddress
 from packetlab.errors import BuildError, DeclareError
@@ -51,14 +51,9 @@ def kind_of(annotation: object, where: str) -> Kind:
         headers = [one for one in (wanted, *extra) if is_header(one)]
         _check_kinds([*_inside(annotation), *misplaced, *headers], where)
         for kind in extra:
-            if isinstance(kind, Int) and isinstance(wanted, type) and issubclass(wanted, int) and wanted is not int:
-                if not issubclass(wanted, Enum):
-                    raise DeclareError(where, "an IntEnum or IntFlag with bits(...)", wanted.__name__)
-                named: Any = wanted
-                return Int(kind.bits, signed=kind.signed, little=kind.little, names=named)
             if isinstance(kind, Kind):
                 _check_kind(kind, where)
-                return kind
+                return kind.typed(wanted, where)
         return kind_of(wanted, where)
     if get_origin(annotation) is tuple:
         item = get_args(annotation)

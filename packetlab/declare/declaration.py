@@ -87,6 +87,7 @@ class Declaration:
     before: list[Field] = field(init=False)  # the fields that stand before the payload: all, unless the class marks it
     after: list[Field] = field(init=False)  # ... and after it
     repeated: list[Field] = field(init=False)  # those before the payload that hold items
+    coded: list[Field] = field(init=False)  # numbers whose size follows from their value
     has_trailer: bool = field(init=False)
     order: list[str] = field(
         init=False, default_factory=list
@@ -105,6 +106,7 @@ class Declaration:
         end = marks[0] if marks else len(self.fields)
         self.before, self.after = list(self.fields[:end]), list(self.fields[end + 1 :])
         self.repeated = [f for f in self.before if f.kind.wire == "items"]
+        self.coded = [f for f in self.before if f.kind.wire == "coded" and f.kind.is_number]
 
     def take_after(self, base: Declaration) -> None:
         """Take from a base what the class itself does not say of the header as a whole."""
@@ -131,7 +133,7 @@ class Declaration:
             for leaf in rule.leaves()
             if not isinstance(leaf, Const)
         ]
-        return all(f is not None and f.kind.wire == "number" and f.condition is None for f in fields)
+        return all(f is not None and f.kind.is_number and f.condition is None for f in fields)
 
     @property
     def endless(self) -> list[Field]:
@@ -176,6 +178,8 @@ def write_order(header: Declaration, sets: Iterable[Mapping[str, Expr]] = ()) ->
             name, done = todo.pop()
             if done:
                 over[path.popitem()[0]] = None
+            elif name in path and parts.by_size([*path][-1], name):
+                continue  # a number that counts its own bytes, which is tried until it settles
             elif name in path:
                 steps = [*path]
                 names = [step for step in steps[steps.index(name) :] if step in header.by_name]
@@ -210,9 +214,20 @@ class _Measured:
         count = int(part[2:])
         return self.part(count - 1) | self.of(self.fields[count - 1])
 
+    def by_size(self, part: str, name: str) -> bool:
+        """Whether a field or part follows from the size of a coded number, and not from its value."""
+        f = next((f for f in self.fields if f.name == name), None)
+        if f is None or f.kind.wire != "coded" or not f.kind.is_number:
+            return False
+        if part.startswith("0:"):
+            one = self.fields[int(part[2:]) - 1]
+            return one is f and (f.outer is None or name not in needs(f.outer))
+        leaves = f.rule.leaves() if f.rule is not None else []
+        return part == name and not any(isinstance(leaf, Ref) and leaf.name == name for leaf in leaves)
+
     def of(self, f: Field) -> set[str]:
         """Names of the fields that a field's size follows from, itself among them."""
-        return ({f.name} if f.kind.bits is None else set()) | (needs(f.condition) if f.condition is not None else set())
+        return ({f.name} if f.kind.bits is None else set()) | (needs(f.outer) if f.outer is not None else set())
 
 
 def _follows(header: Declaration, f: Field, sets: list[Mapping[str, Expr]], parts: _Measured) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from packetlab.declare.expressions import Expr, expression
@@ -14,7 +15,7 @@ REQUIRED: Raw = type("Required", (), {"__repr__": lambda self: "no default"})()
 class Spec:
     """The right-hand side of a declared field: its default and its rules."""
 
-    __slots__ = ("align", "condition", "count", "default", "fixed", "many", "pad", "rule", "size", "until")
+    __slots__ = ("align", "condition", "count", "default", "fixed", "many", "none", "pad", "rule", "size", "until")
 
     def __init__(self, default: object = REQUIRED, **rules: Any) -> None:
         self.default: Raw = default
@@ -27,6 +28,7 @@ class Spec:
         self.pad: int = rules.get("pad", 0)
         self.fixed: bool = rules.get("fixed", False)
         self.many: bool = rules.get("many", False)
+        self.none: int | None = rules.get("none")
 
     @property
     def written(self) -> str:
@@ -62,23 +64,30 @@ def when(condition: object, value: object = REQUIRED) -> Any:
     return spec
 
 
-def sized(size: object, value: bytes | tuple[object, ...] | None = None) -> Any:
-    """Bytes (or items) that take `size` bytes: a number or an expression of fields before it."""
-    return Spec(REQUIRED if value is None else value, size=_measure(size))
+def sized(size: object, value: bytes | int | tuple[object, ...] | None = None, *, none: int | None = None) -> Any:
+    """Bytes (or items, or a number) that take `size` bytes: a number or an expression of fields before it.
+
+    With `none` the field is absent, and None, where `size` comes to that number, and is None unless it is given. Then
+    `size_of` of it is `none`, so that ``auto(size_of("data"))`` says so.
+    """
+    return Spec(REQUIRED if value is None else value, size=_measure(size), none=_none(none, size, value))
 
 
 def many(
-    *, size: object = None, count: object = None, until: object = None, align: int = 0, value: tuple[object, ...] = ()
-) -> Any:
+    *, size: object = None, count: object = None, until: object = None, align: int = 0, value: tuple[object, ...] = (),
+    none: int | None = None,
+) -> Any:  # fmt: skip
     """Headers one after the other, of the class in the annotation ``tuple[Class, ...]``.
 
     They end after `size` bytes, after `count` of them, with the one for which `until` holds, or else where the header
     or its surroundings end. With `align` the whole is filled up with zeros to a multiple of this many bytes; where nothing
     counts the items and such zeros can be items (as after a TCP option 1 alone), they read back as items, in a packet
-    that was built too. `value` is what is there unless something else is given.
+    that was built too. `value` is what is there unless something else is given. `none` is a size or count that says that
+    there are no such items at all, as with `sized`: the field is None, and is so unless it is given.
     """
     return Spec(
-        value,
+        value if none is None else REQUIRED,
+        none=_none(none, size if count is None else count, value or None),
         size=None if size is None else _measure(size),
         count=None if count is None else _measure(count),
         until=None if until is None else expression(until),
@@ -94,9 +103,32 @@ def _measure(number: object) -> Expr:
     return expression(number)
 
 
+def _none(none: int | None, measure: object, value: object) -> int | None:
+    if none is not None and (type(none) is not int or measure is None or value is not None):
+        got = repr(none) if type(none) is not int else "neither size nor count" if measure is None else repr(value)
+        raise DeclareError("none=", "a number that a size or count says, and no default: it is None unless given", got)
+    return none
+
+
 def pad(multiple: int) -> Any:
     """Bytes that fill the packet from this header's start up to a multiple of `multiple` bytes; zeros unless given."""
     return Spec(None, pad=multiple)
+
+
+class Filled(tuple[object, ...]):
+    """Items as they were read, with the bytes after them that fill them up to a multiple (see `many`).
+
+    Equal to the same items without: what fills up is no value, and what is built anew is filled up anew.
+    """
+
+    fill: bytes = b""
+
+    @classmethod
+    def of(cls, items: Iterable[object], fill: bytes) -> Filled:
+        """Return items with what fills them up."""
+        made = cls(items)
+        made.fill = fill
+        return made
 
 
 class Field:
@@ -105,6 +137,7 @@ class Field:
     Attributes:
         name, kind: as declared. slot: the attribute of a header that holds the raw value.
         rule: what the value follows from. condition: when it is there at all. size, count, until: where it ends.
+        none: the size or count that says that it is absent; who builds goes by its value, and by `outer`, the rest of its condition.
         align, pad: multiples of bytes (see `many`, `pad`). fixed: whether another value than the default is a fault.
         default: REQUIRED for none. bit: which bit of a header's state is its own. header: the class that declared it.
     """
@@ -116,11 +149,15 @@ class Field:
 
     def __init__(self, name: str, kind: Kind, spec: Spec) -> None:
         self.name, self.kind, self.slot = name, kind, "_" + name
-        self.rule, self.condition = spec.rule, spec.condition
+        self.rule, self.condition, self.outer, self.none = spec.rule, spec.condition, spec.condition, spec.none
         self.size, self.count, self.until = spec.size, spec.count, spec.until
         self.align, self.pad, self.fixed = spec.align, spec.pad, spec.fixed
         self.default = spec.default
         self.bit = 0
+        measure = spec.size if spec.count is None else spec.count
+        if self.none is not None and measure is not None:
+            told = measure != self.none
+            self.condition = told if self.outer is None else self.outer & told
 
     def derive(self, rule: Expr | None) -> None:
         """Let the field follow from `rule`, or from none; what was declared without one becomes so by a binding."""

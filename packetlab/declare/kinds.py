@@ -8,7 +8,8 @@ tuple of headers), and the user's, as attributes show it (an enum member, an add
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from enum import IntEnum, IntFlag
+from copy import copy
+from enum import Enum, IntEnum, IntFlag
 from functools import wraps
 from operator import index
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, TypeVar, overload
@@ -43,6 +44,8 @@ class Kind:
         verbatim: whether all bytes (of the width) are raw values, which `raw` takes as they are.
         counted: whether whole numbers are taken for its bytes, so that ranges, masks and networks speak of it.
         signed, little: how a number of `bits` bits is packed. rest: whether it takes all that is left. item: the class of headers that repeat.
+        single: of a varying width, numbers from 0 that are less are one byte each, and that byte. unended: whether it has no end
+        of its own: its size is that of `sized(...)` or of a rule, and `read` gets just so many bytes.
 
     The raw form of a fixed width is bytes. A kind of a varying width says in `read` and `write` how a value is coded, and has
     any raw form that compares and hashes. `raw`, `value` and `text` change between it and what users write and see.
@@ -60,6 +63,8 @@ class Kind:
     signed = False
     little = False
     rest = False
+    single = 0
+    unended = False
     item: HeaderClass
     allows = "condition fixed"  # which right-hand sides it takes in addition to a default, see `Spec`
     words = ""  # what it is, for messages; its class name unless given
@@ -79,6 +84,14 @@ class Kind:
         """Return the bytes of a raw value; `read` gives the same value from them."""
         raise NotImplementedError
 
+    def refused(self, data: bytes, pos: int, limit: int) -> str:
+        """Return in words what is at ``data[pos:limit]``, where `read` finds no value."""
+        return f"{limit - pos} bytes that are none"
+
+    def respelled(self, raw: Raw, like: Raw) -> Raw:
+        """Return a raw value in the form that another one has, where forms of one value differ (see `values.varints`)."""
+        return raw
+
     def raw(self, value: Any, where: str) -> Raw:
         """Return the raw form of what a user wrote. BuildError where it does not fit."""
         raise NotImplementedError
@@ -87,10 +100,14 @@ class Kind:
         """Return the user's form."""
         return raw
 
+    def typed(self, wanted: Any, where: str) -> Kind:
+        """Return the kind for ``Annotated[wanted, self]``. DeclareError where it cannot give values of that type."""
+        return self
+
     @property
     def orders_raw(self) -> bool:
         """Whether raw values are in the order of the user's, and have the same bits: `value` makes nothing else of them."""
-        return type(self).value in (Kind.value, Int.value, Address.value)
+        return type(self).value in (Kind.value, Number.value, Address.value)
 
     def compared(self, raw: Raw) -> Any:
         """Return what tells which of two values is greater, and whether one is zero or empty."""
@@ -124,30 +141,25 @@ class Kind:
         return self.in_words()
 
 
-class Int(Kind):
-    """A whole number of `bits` bits, big-endian unless `little`; `names` gives the values names."""
+class Number(Kind):
+    """A whole number; `names` gives the values names."""
 
     zero = 0
-    wire: Wire = "number"
     allows = "rule condition fixed"
     words = "a number"
-    bits: int
 
-    def __init__(
-        self, bits: int, *, signed: bool = False, little: bool = False, names: type[IntEnum | IntFlag] | None = None
-    ) -> None:
-        if type(bits) is not int or not 1 <= bits <= 64 or (little and bits % 8):
-            raise DeclareError("an integer field", "1 to 64 bits, whole bytes if little-endian", bits)
-        self.bits = bits
-        self.signed, self.little, self.names = signed, little, names
+    def __init__(self, names: type[IntEnum | IntFlag] | None = None) -> None:
+        self.names = names
         self.members: dict[int, int] = {}  # of `names`, those that were requested
-        self.low = -(1 << bits - 1) if signed else 0
-        self.high = (1 << bits - signed) - 1
 
-    def in_words(self) -> str:
-        words = f"{'signed ' if self.signed else ''}number of {self.bits} bit{'s' if self.bits > 1 else ''}"
-        words += ", lowest byte first" if self.little else ""
-        return words + (f", {self.names.__name__}" if self.names is not None else "")
+    def typed(self, wanted: Any, where: str) -> Kind:
+        if not (isinstance(wanted, type) and issubclass(wanted, int)) or wanted is int:
+            return self
+        if not issubclass(wanted, Enum):
+            raise DeclareError(where, "an IntEnum or IntFlag with bits(...)", wanted.__name__)
+        made = copy(self)
+        made.names, made.members = wanted, {}  # type: ignore[assignment]
+        return made
 
     def annotation(self) -> str:
         return "int" if self.names is None else self.names.__name__
@@ -180,13 +192,36 @@ class Int(Kind):
         return named
 
     def text(self, raw: int) -> str:
-        width = -(-self.bits // 4)
+        width = -(-self.fixed_bits // 4)
         if self.names is not None:
             named = self.value(raw)
             name = printable(getattr(named, "name", None) or "")
             if name and raw:
                 return f"{name} (0x{raw:0{width}x})" if issubclass(self.names, IntFlag) else f"{name} ({raw})"
         return str(raw)
+
+
+class Int(Number):
+    """A number of `bits` bits, big-endian unless `little`."""
+
+    wire: Wire = "number"
+    bits: int
+
+    def __init__(
+        self, bits: int, *, signed: bool = False, little: bool = False, names: type[IntEnum | IntFlag] | None = None
+    ) -> None:
+        if type(bits) is not int or not 1 <= bits <= 64 or (little and bits % 8):
+            raise DeclareError("an integer field", "1 to 64 bits, whole bytes if little-endian", bits)
+        super().__init__(names)
+        self.bits = bits
+        self.signed, self.little = signed, little
+        self.low = -(1 << bits - 1) if signed else 0
+        self.high = (1 << bits - signed) - 1
+
+    def in_words(self) -> str:
+        words = f"{'signed ' if self.signed else ''}number of {self.bits} bit{'s' if self.bits > 1 else ''}"
+        words += ", lowest byte first" if self.little else ""
+        return words + (f", {self.names.__name__}" if self.names is not None else "")
 
 
 class Address(Kind):
@@ -298,22 +333,6 @@ class Items(Kind):
                 hint = "the class was declared again after the one that has the field" if again else ""
                 raise BuildError(where, f"headers ({self.item.__name__})", repr(item), hint)
         return items
-
-
-class Filled(tuple[object, ...]):
-    """Items as they were read, with the bytes after them that fill them up to a multiple (see `many`).
-
-    Equal to the same items without: what fills up is no value, and what is built anew is filled up anew.
-    """
-
-    fill: bytes = b""
-
-    @classmethod
-    def of(cls, items: Iterable[object], fill: bytes) -> Filled:
-        """Return items with what fills them up."""
-        made = cls(items)
-        made.fill = fill
-        return made
 
 
 class PayloadMark(Kind):

@@ -166,6 +166,7 @@ class Plan:
         own, total, payload: the sizes of the header, of header and payload, and of the payload, where rules tell them.
         sizes, counts: those of single fields, by name.
         after: for fields that go on to an end, the size of what stands after them in the header.
+        measured: fields of a size of their own that those rules ask for.
         rounded: solved rules that give one number for several sizes. unsolved: fields with sizes in a rule that tells none.
         ends: pairs of fields of which the first one goes on to an end, and nothing tells the size of the other.
         bounds: the steps that bound the header or its payload.
@@ -211,6 +212,9 @@ class Plan:
             f for some in (before, after) for whole in (False, True) for f in some
             if isinstance(f.rule, Checksum) and ("self" in f.rule.over) is whole
         ]  # fmt: skip
+        solved = [said.size for said in (self.own, self.total, self.payload) if said is not None]
+        solved += [*self.sizes.values(), *self.counts.values(), *self.after.values()]
+        self.measured = set[str]().union(*map(sizes_in, solved))
         self.lengths = [f for f in fields if f.rule is not None and _counts_payload(f.rule)]
 
     def _solve(self, rules: list[tuple[Field, Expr]]) -> None:
@@ -268,6 +272,8 @@ class Plan:
         if f is None:
             return None
         size = Const(f.kind.bits // 8) if f.kind.bits is not None else self.sizes.get(name)
+        if size is None and f.kind.wire == "coded" and not f.kind.unended:
+            size = Size(name)  # the bytes that it was read from
         return size if size is None or f.condition is None else If(f.condition, size, Const(0))
 
     def _take(self, parts: dict[str, int], size: Expr, said_by: Field) -> bool:
@@ -282,7 +288,8 @@ class Plan:
             ((name, often),) = parts.items()
             if name in ("self", "payload") or often < 1:
                 return False
-            if name in self._by_name and self._by_name[name].kind.wire == "coded":
+            kind = self._by_name[name].kind if name in self._by_name else None
+            if kind is not None and kind.wire == "coded" and not kind.unended:
                 return True  # its value tells its size, whatever else does
             size = size if often == 1 else size // often
             (self.counts if name.startswith("#") else self.sizes).setdefault(name.lstrip("#"), size)
@@ -404,7 +411,12 @@ def _counts_payload(rule: Expr) -> bool:
 
 def needs(rule: Expr) -> set[str]:
     """Names of the fields that have to be read before a rule can be worked out."""
-    return {leaf.name for leaf in rule.leaves() if isinstance(leaf, Ref | Has)}
+    return {leaf.name for leaf in rule.leaves() if isinstance(leaf, Ref | Has)} | sizes_in(rule)
+
+
+def sizes_in(rule: Expr) -> set[str]:
+    """Names of the fields whose sizes a rule asks for."""
+    return {leaf.name for leaf in rule.leaves() if isinstance(leaf, Size)} - {"self", "payload"}
 
 
 def apart(one: Expr | None, other: Expr | None) -> bool:

@@ -26,6 +26,7 @@ SUMS = {"internet": 16, "xns": 16, "crc32": 32, "crc32c": 32, "sctp": 32}
 # Places of rules: the leaves they may have, and how to say so.
 BUILT = (Ref, Size, Count, Has), "numbers, field(...), size_of(...), count_of(...) and has(...) in the rule of a value"
 READ = (Ref, Has), "numbers, field(...) and has(...), since no more is known where the field is read"
+SOLVED = (Ref, Has, Size), READ[1]
 FOLLOWED = (Ref, Has, Size), 'numbers, field(...), has(...) and size_of("payload")'
 BOUND = (
     (Ref, Has, Size, Ahead),
@@ -84,7 +85,7 @@ class Leaves:
         if isinstance(leaf, Count):
             if self.field(leaf.name).kind.wire != "items":
                 raise DeclareError(self.where, "count_of(...) of a field tuple[SomeHeader, ...]", leaf.name)
-            return 0, LONGEST
+            return min(0, self.field(leaf.name).none or 0), LONGEST
         if isinstance(leaf, Ahead):
             if not 1 <= leaf.bits <= 64:
                 raise DeclareError(self.where, "ahead(...) of 1 to 64 bits", leaf.bits)
@@ -119,13 +120,14 @@ class Leaves:
             return 0, LONGEST
         if part == "payload":
             return 0, LONGEST
-        if not self.building:
+        if not self.building and not (self.allowed is SOLVED[0] and part in self.header.plan.measured):
             raise DeclareError(self.where, self.words, f"size_of({part})")
         if part in self.derived:
             return self.derived[part]
         fields = self.header.before if part == "self" else [self.field(part)]
         fixed = [f for f in fields if f.kind.bits is not None]
         low = sum(f.kind.fixed_bits for f in fixed if f.condition is None) // 8
+        low = min(low, fields[0].none or 0) if part != "self" else low
         size = low, LONGEST if len(fixed) < len(fields) else sum(f.kind.fixed_bits for f in fixed) // 8
         if part == "self":
             self.derived[part] = size
@@ -216,6 +218,11 @@ def _check_rules(header: Declaration, f: Field, derived: dict[str, Range]) -> No
     for rule in (f.condition, f.size, f.count):
         if rule is not None and bounds(rule, Leaves(header, where, READ), where)[1] < 0 and rule is not f.condition:
             raise DeclareError(where, "a number from 0", f"{words(rule)}, which is always less")
+    measure = f.size if f.count is None else f.count
+    if f.none is not None and measure is not None:
+        low, high = bounds(measure, Leaves(header, where, READ), where)
+        if not low <= f.none <= high:
+            raise DeclareError(where, f"none={f.none} to be a number that {words(measure)} comes to", f"{low}..{high}")
     if f.until is not None:
         assert f.kind.wire == "items"
         bounds(f.until, Leaves(f.kind.item._declaration, f"{where}, until", ITEM), f"{where}, until")
@@ -234,9 +241,9 @@ def _check_sum(header: Declaration, f: Field, rule: Checksum, where: str) -> Non
     if not set(rule.over) - {"pseudo"}:
         raise DeclareError(where, '"self", "payload" or a field that the checksum goes over', str(rule))
     width = SUMS.get(rule.algorithm, 0)
-    assert f.kind.wire == "number"
-    if f.kind.fixed_bits % 8 or f.kind.fixed_bits < width or f.kind.signed:
-        raise DeclareError(where, f"an unsigned field of {width} bits or more, in bytes", f"{f.kind.bits} bits")
+    if f.kind.wire != "number" or f.kind.fixed_bits % 8 or f.kind.fixed_bits < width or f.kind.signed:
+        got = f"{f.kind.bits} bits" if f.kind.bits else described(f.kind)
+        raise DeclareError(where, f"an unsigned field of {width} bits or more, in bytes", got)
 
 
 def _check_sums(header: Declaration) -> None:
@@ -312,6 +319,8 @@ def _check_ends(header: Declaration) -> None:
     before: set[str] = set()
     for f in header.fields:
         where = f"{header.name}.{f.name}"
+        if f.kind.unended and f.name not in plan.sizes:
+            raise DeclareError(where, "a size: sized(...) or a size_of rule", "none")
         if f.name in open_ended and not f.kind.rest:
             ended = plan.own is not None and needs(plan.own.size) <= before
             by = measuring.get(f.name, measuring.get("self"))
@@ -372,10 +381,10 @@ def _check_solved(header: Declaration) -> None:
     solved = [said for said in (plan.own, plan.total, plan.payload) if said is not None]
     for rule, by in solved:
         where = f"{header.name}.{by.name}" if by is not None else f"{header.name}, payload_size"
-        bounds(rule, Leaves(header, where, READ), where)
+        bounds(rule, Leaves(header, where, SOLVED), where)
     for name, rule in (*plan.sizes.items(), *plan.counts.items()):
         where = f"{header.name}.{name}"
-        bounds(rule, Leaves(header, where, READ), where)
+        bounds(rule, Leaves(header, where, SOLVED), where)
 
 
 # Bindings ------------------------------------------------------------------------------------------------------
@@ -422,7 +431,7 @@ def check_answer(request: Declaration, reply: Declaration, rule: Expr) -> None:
             raise DeclareError(where, ANSWERED[1], str(one))
         assert isinstance(one, Side)
         f = field_of(sides[one.side], one.name, where)
-        if f.kind.wire == "number":
+        if f.kind.is_number:
             return number_range(f)
         return 0, 1 << f.kind.bits if f.kind.bits is not None else UNBOUNDED
 

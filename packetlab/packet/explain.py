@@ -15,6 +15,7 @@ from packetlab.declare.declaration import restored
 from packetlab.declare.expressions import Checksum, Count, Expr, Has, Next, Ref, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Raw, bytes_text
+from packetlab.declare.values.varints import Spelled
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Packet
 from packetlab.packet.results import Verdict
@@ -45,10 +46,16 @@ class Derivation:
     def size(self, part: str) -> int:
         if part == "payload":
             return self.bodies.size(self.i)
-        return measured(self.header, self.cls._declaration.before if part == "self" else [self.cls._by_name[part]])
+        if part == "self":
+            return measured(self.header, self.cls._declaration.before)
+        return self._none(part) or measured(self.header, [self.cls._by_name[part]])
 
     def count(self, name: str) -> int:
-        return len(getattr(self.header, name) or ())
+        return self._none(name) or len(getattr(self.header, name) or ())
+
+    def _none(self, name: str) -> int:
+        """The size or count that says that a field is absent, 0 where it is there."""
+        return (self.cls._by_name[name].none or 0) if self.raw(name) is None else 0
 
     def has(self, name: str) -> int:
         return int(self.raw(name) is not None)
@@ -115,6 +122,31 @@ def holds(scope: Derivation, f: Field) -> bool:
     if original._state >> len(scope.cls._fields) & f.bit and not original._is_partial and scope.raw(f.name) is not None:
         return not scope.packet._rederived()[scope.i]._state & f.bit
     return follows(scope, f)
+
+
+def respelled(before: Packet, packet: Packet) -> Packet:
+    """Return an edited packet, its numbers that follow from others being in as many bytes as `before`, where that is more than they need."""
+    kept = {
+        (i, f): raw
+        for i, (was, now) in enumerate(zip(before._headers, packet._headers, strict=False))
+        for f in now._declaration.coded
+        if type(raw := getattr(was, f.slot)) is Spelled and f.rule is not None and not now._state & f.bit
+    }
+    for _ in range(len(kept) + 1 if kept else 0):
+        headers = [*packet._headers]
+        for (i, f), raw in kept.items():
+            headers[i] = header = headers[i].replace(**{f.name: raw})
+            header._state |= f.bit << len(header._fields)  # as if it had been captured: the next edit derives it again
+        made = Packet(tuple(headers), packet.payload, packet._anomalies)
+        try:
+            scopes = {i: Derivation(made, i) for i, _ in kept}
+        except BuildError:
+            return packet
+        found = {(i, f): f.kind.respelled(derive(scopes[i], f), raw) for (i, f), raw in kept.items()}
+        if found == kept:
+            return made
+        kept = {key: raw for key, raw in found.items() if type(raw) is Spelled}
+    return packet
 
 
 # Verdicts ------------------------------------------------------------------------------------------------------

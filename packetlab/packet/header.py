@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from inspect import Signature, cleandoc
 from operator import attrgetter
 from types import MemberDescriptorType
@@ -21,7 +22,7 @@ from packetlab.declare.annotations import checked, is_optional, kind_of, resolve
 from packetlab.declare.declaration import OPTIONS, AnyHeader, Declaration, restored
 from packetlab.declare.expressions import Const, Expr, Next, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec
-from packetlab.declare.kinds import Address, Int, Kind, utf8
+from packetlab.declare.kinds import Address, Kind, Number, utf8
 from packetlab.declare.validate import check_class_name, check_declaration, check_name, parse_answers
 from packetlab.declare.values.addresses import ip_value, mac_value, value_source
 from packetlab.declare.wildcards import Known, Tolerance
@@ -52,9 +53,9 @@ class FieldProperty(property, Field):
         code = f"value(raw) if type(raw) is {'int' if wire == 'number' else 'bytes'}"
         if wire == "items":
             code = "raw if type(raw) is tuple"
-        elif type(kind).value is Kind.value or (wire == "number" and kind.names is None):
+        elif type(kind).value is Kind.value or (type(kind).value is Number.value and kind.names is None):
             code = "raw if raw is not None"
-        elif type(kind).value is Int.value:
+        elif type(kind).value is Number.value:
             names["members"], code = kind.members, "members[raw] if type(raw) is int and raw in members"
         elif type(kind).value is Address.value:
             names["value"] = kind.convert
@@ -97,7 +98,8 @@ class FieldProperty(property, Field):
         if isinstance(value, Spec) and value.written == "default(...)":
             value = value.default
         of = f"{self.header.__name__}.{self.name}"
-        if self.kind.wire == "payload" or (self.rule is not None and self.default is None) or self.pad:
+        bare = self.kind.wire == "payload" or self.none is not None or (self.rule is not None and self.default is None)
+        if bare or self.pad:
             raise DeclareError(where, f"a name that is free, for {of} has no default", words_for(value))
         if isinstance(value, Spec | Expr) or callable(value) or hasattr(type(value), "__get__"):
             hint = f"{self.name} = value, and nothing else; rules stand with the class that declares the field"
@@ -197,7 +199,7 @@ class HeaderType(type):
                 hint = f"{field_name} = value is another default for it" if field_name in inherited else ""
                 raise DeclareError(where, "a name that is free", f"{field_name!r}, which {owner}", hint)
             spec = checked(body.pop(field_name, REQUIRED), kind, where)
-            if is_optional(annotation) and spec.condition is None:
+            if is_optional(annotation) and spec.condition is None and spec.none is None:
                 raise DeclareError(where, "when(...) for a field that may be None", "one that is always there")
             fields.append(FieldProperty(field_name, kind, spec))
         new_names = [f.name for f in fields if f.name not in inherited]
@@ -447,4 +449,4 @@ def _literal(value: object) -> str:
     name = type(value).__name__
     if name in ("EUI", "IPAddress"):
         return repr(str(value))
-    return str(int(value)) if isinstance(value, int) else repr(value)
+    return str(int(value)) if isinstance(value, Enum) else repr(value)

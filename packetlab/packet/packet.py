@@ -297,7 +297,9 @@ class Packet(Held):
         if layer is not None:
             place = self._place(layer)
             headers[place] = replaced(headers[place], changes)
-        return Packet(tuple(headers), payload, self._kept())
+        made = Packet(tuple(headers), payload, self._kept())
+        respelled: Packet = hook("respelled")(self, made) if any(h._declaration.coded for h in headers) else made
+        return respelled
 
     def vary(self, count: int, fields: Mapping[object, object] | None = None, /, **named: object) -> Varied:
         """Return `count` packets made from this one, some fields varying from row to row: one batch, with right lengths

@@ -34,7 +34,7 @@ from packetlab import (
     sized,
     when,
 )
-from packetlab.declare.kinds import Filled
+from packetlab.declare.fields import Filled
 
 
 def test_records_filled_up_to_a_multiple_read_back_as_built() -> None:

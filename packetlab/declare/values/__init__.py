@@ -2,6 +2,7 @@
 
     integers    U1 ... U64, S8 ... S64, and those with the lowest byte first
     addresses   MAC, IP and XNS addresses: bytes from any usual form, and the user's form from bytes
+    varints     numbers of a size that follows from their value: LEB128, QUIC's, MQTT's, lengths and integers of BER
 
 Begin with `integers`, beside `Kind` of `declare.kinds`.
 

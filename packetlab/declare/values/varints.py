@@ -1,0 +1,339 @@
+"""Coded numbers: whole numbers that take as many bytes as they need, in the forms that protocols have for that.
+
+A number may be written in more bytes than it needs. One that was read so is a `Spelled`: the number, and the bytes that it
+takes. Everywhere else it is the number; who writes it writes as many bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, TypeAlias
+
+from packetlab.declare.kinds import Kind, Number, explained
+from packetlab.errors import BuildError, DeclareError
+
+WIDEST = 64
+"""Bits of the numbers that are read: what is larger is a fault."""
+
+
+class Spelled(int):
+    """A whole number that is written in `size` bytes, more than it needs.
+
+    It is read as such, and may be given to a field of coded numbers: ``Note(length=Spelled(5, 2))``. It compares and
+    hashes as the number.
+
+    >>> Spelled(5, 2) == 5, Spelled(5, 2) + 1, Spelled(5, 2)
+    (True, 6, Spelled(5, 2))
+    """
+
+    size: int
+
+    def __new__(cls, number: int, size: int) -> Spelled:
+        made = super().__new__(cls, number)
+        made.size = size
+        return made
+
+    def __repr__(self) -> str:
+        return f"Spelled({int(self)}, {self.size})"
+
+    def __str__(self) -> str:
+        return int.__repr__(self)
+
+    def __getnewargs__(self) -> tuple[int, int]:  # type: ignore[override]
+        return int(self), self.size
+
+
+class CodedNumber(Number):
+    """A whole number whose size follows from its value; the base of the kinds here.
+
+    Each says how long the shortest form of a number is (`shortest`), whether one fits into a size (`fits`), and how it is
+    packed and unpacked.
+    """
+
+    words = "a coded number"
+
+    def shortest(self, number: int) -> int:
+        """Return the least number of bytes that a number takes."""
+        raise NotImplementedError
+
+    def fits(self, number: int, size: int) -> bool:
+        """Say whether a number can be written in `size` bytes."""
+        return self.shortest(number) <= size
+
+    def packed(self, number: int, size: int) -> bytes:
+        """Return a number in `size` bytes."""
+        raise NotImplementedError
+
+    def unpacked(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
+        """Return the number at ``data[pos:limit]`` and where it ends; None where there is none."""
+        raise NotImplementedError
+
+    def read(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
+        found = self.unpacked(data, pos, limit)
+        if found is None or not self.low <= found[0] <= self.high:
+            return None
+        number, end = found
+        return found if end - pos == self.shortest(number) else (Spelled(number, end - pos), end)
+
+    def write(self, raw: int) -> bytes:
+        return self.packed(raw, raw.size if type(raw) is Spelled else self.shortest(raw))
+
+    def raw(self, value: Any, where: str) -> int:
+        number = super().raw(value, where)
+        if type(value) is not Spelled:
+            return number
+        if not self.fits(number, value.size):
+            raise BuildError(where, f"a size that {self.in_words()} can have for {number}", f"{value.size} bytes")
+        return number if value.size == self.shortest(number) else value
+
+    def respelled(self, number: int, like: int) -> int:
+        """Return a number in as many bytes as another one takes where it fits, else in its shortest form."""
+        longer = type(like) is Spelled and self.shortest(number) < like.size and self.fits(number, like.size)
+        return Spelled(number, like.size) if longer and type(like) is Spelled else int(number)
+
+    def refused(self, data: bytes, pos: int, limit: int) -> str:
+        if limit - pos < self.longest and self.unpacked(data, pos, limit) is None:
+            return f"{limit - pos} byte{'s' * (limit - pos != 1)}"
+        return f"0x{data[pos : min(limit, pos + self.longest)].hex()}"
+
+    @property
+    def longest(self) -> int:
+        """The greatest number of bytes that one takes."""
+        raise NotImplementedError
+
+    def text(self, raw: int) -> str:
+        text = super().text(raw)
+        return f"{text} (in {raw.size} bytes)" if type(raw) is Spelled else text
+
+    def in_words(self) -> str:
+        return self.words + (f", {self.names.__name__}" if self.names is not None else "")
+
+
+class Varint(CodedNumber):
+    """Groups of seven bits, with a bit on top that says whether more follow."""
+
+    words = "a varint"
+
+    def __init__(self, signed: bool = False, zigzag: bool = False, high_first: bool = False, most: int = 10) -> None:
+        super().__init__()
+        if type(most) is not int or not 1 <= most <= 10:
+            raise DeclareError("varint(most=...)", "1 to 10 bytes", repr(most))
+        if signed and zigzag:
+            raise DeclareError("varint(...)", "signed or zigzag", "both")
+        self.signed, self.zigzag, self.high_first, self.most = signed, zigzag, high_first, most
+        bits = min(7 * most, WIDEST)
+        self.low = -(1 << bits - 1) if signed or zigzag else 0
+        self.high = (1 << bits - (signed or zigzag)) - 1
+        self.single = 0 if signed or zigzag else 128
+
+    @property
+    def longest(self) -> int:
+        return self.most
+
+    def shortest(self, number: int) -> int:
+        if self.zigzag:
+            number = number << 1 if number >= 0 else ~(number << 1)
+        bits = (number if number >= 0 else ~number).bit_length() + self.signed
+        return -(-bits // 7) or 1
+
+    def fits(self, number: int, size: int) -> bool:
+        return self.shortest(number) <= size <= self.most
+
+    def packed(self, number: int, size: int) -> bytes:
+        if self.zigzag:
+            number = number << 1 if number >= 0 else ~(number << 1)
+        groups = [number >> shift & 127 for shift in range(0, 7 * size, 7)]
+        if self.high_first:
+            groups.reverse()
+        return bytes([*(group | 128 for group in groups[:-1]), groups[-1]])
+
+    def unpacked(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
+        number = shift = 0
+        end = pos + self.most
+        for byte in data[pos : end if end < limit else limit]:
+            number = number << 7 | byte & 127 if self.high_first else number | (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                break
+        else:
+            return None
+        if self.zigzag:
+            number = number >> 1 ^ -(number & 1)
+        elif self.signed and number >> shift - 1:
+            number -= 1 << shift
+        return number, pos + shift // 7
+
+    def in_words(self) -> str:
+        sort = "signed " if self.signed else "zigzag " if self.zigzag else ""
+        order = ", the highest group first" if self.high_first else ""
+        return f"{sort}varint of up to {self.most} bytes{order}" + (f", {self.names.__name__}" if self.names else "")
+
+
+class Prefixed(CodedNumber):
+    """A number, highest byte first, whose first bits say in how many bytes it is."""
+
+    words = "a number that begins with its size"
+
+    def __init__(self, bits: int = 2, sizes: tuple[int, ...] = (1, 2, 4, 8)) -> None:
+        super().__init__()
+        sizes = tuple(sizes) if isinstance(sizes, Iterable) else ()
+        if type(bits) is not int or not 1 <= bits <= 7:
+            raise DeclareError("prefixed(bits=...)", "1 to 7 bits", repr(bits))
+        plain = all(type(size) is int and 1 <= size <= 8 for size in sizes)
+        if not plain or [*sizes] != sorted({*sizes}) or not 1 <= len(sizes) <= 1 << bits:
+            raise DeclareError("prefixed(sizes=...)", f"1 to {1 << bits} sizes of 1 to 8 bytes, rising", repr(sizes))
+        self.prefix, self.sizes = bits, sizes
+        self.high = (1 << 8 * sizes[-1] - bits) - 1
+        self.single = 1 << 8 - bits if sizes[0] == 1 else 0
+
+    @property
+    def longest(self) -> int:
+        return self.sizes[-1]
+
+    def shortest(self, number: int) -> int:
+        bits = number.bit_length() + self.prefix
+        return next((size for size in self.sizes if bits <= 8 * size), self.sizes[-1])
+
+    def fits(self, number: int, size: int) -> bool:
+        return size in self.sizes and self.shortest(number) <= size
+
+    def packed(self, number: int, size: int) -> bytes:
+        return (number | self.sizes.index(size) << 8 * size - self.prefix).to_bytes(size, "big")
+
+    def unpacked(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
+        which = data[pos] >> 8 - self.prefix if pos < limit else len(self.sizes)
+        if which >= len(self.sizes) or pos + self.sizes[which] > limit:
+            return None
+        size = self.sizes[which]
+        number = int.from_bytes(data[pos : pos + size], "big")
+        return number & (1 << 8 * size - self.prefix) - 1, pos + size
+
+
+class LengthOfBER(CodedNumber):
+    """A length of BER: one byte up to 127, else a byte that says in how many bytes it follows."""
+
+    words = "a length as in BER"
+    longest = 127
+
+    def __init__(self, indefinite: bool = False) -> None:
+        super().__init__()
+        self.indefinite = indefinite
+        self.low, self.high = -indefinite, (1 << WIDEST) - 1
+        self.single = 128
+
+    def shortest(self, number: int) -> int:
+        return 1 if number < 128 else 1 - -number.bit_length() // 8
+
+    def fits(self, number: int, size: int) -> bool:
+        return size == 1 if number < 0 else self.shortest(number) <= size < 128
+
+    def packed(self, number: int, size: int) -> bytes:
+        if size == 1:
+            return bytes([number if number >= 0 else 128])
+        return bytes([127 + size]) + number.to_bytes(size - 1, "big")
+
+    def unpacked(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
+        if pos >= limit or data[pos] == 255:
+            return None
+        first, end = data[pos], pos + 1
+        if first < 128:
+            return first, end
+        end += first & 127
+        if first == 128:
+            return -1, end
+        return (int.from_bytes(data[pos + 1 : end], "big"), end) if end <= limit else None
+
+    def refused(self, data: bytes, pos: int, limit: int) -> str:
+        if data[pos:limit][:1] == b"\x80":
+            return "0x80, the indefinite form, which ber_length(indefinite=True) reads as -1"
+        return super().refused(data, pos, limit)
+
+
+class SizedInt(CodedNumber):
+    """A whole number in as many bytes as something else counts, highest byte first, two's complement."""
+
+    words = "a number of a size that is told"
+    allows = "rule size condition fixed"
+    unended = True
+
+    def __init__(self, signed: bool = True, most: int = 8) -> None:
+        super().__init__()
+        if type(most) is not int or not 1 <= most <= 32:
+            raise DeclareError("most=", "1 to 32 bytes", repr(most))
+        self.signed, self.most = signed, most
+        self.low = -(1 << 8 * most - 1) if signed else 0
+        self.high = (1 << 8 * most - signed) - 1
+
+    @property
+    def longest(self) -> int:
+        return self.most
+
+    def shortest(self, number: int) -> int:
+        bits = (number if number >= 0 else ~number).bit_length()
+        return bits // 8 + 1 if self.signed else -(-bits // 8)
+
+    def packed(self, number: int, size: int) -> bytes:
+        return number.to_bytes(size, "big", signed=self.signed)
+
+    def unpacked(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
+        if pos >= limit and self.signed:
+            return None
+        return int.from_bytes(data[pos:limit], "big", signed=self.signed), limit
+
+
+# What stands right of the colon --------------------------------------------------------------------------------
+
+
+def varint(*, signed: bool = False, zigzag: bool = False, high_first: bool = False, most: int = 10) -> Kind:
+    """The kind of a number in groups of seven bits, the lowest group first: LEB128, for ``Annotated[int, varint()]``.
+
+    `signed` is two's complement (SLEB128); with `zigzag` 0, -1, 1, -2, ... are sent as 0, 1, 2, 3, ... (protobuf's sint64).
+    `high_first` puts the highest group first, as in MIDI and in tags of BER (X.690 section 8.1.2.4.2). A number takes up to
+    `most` bytes, 1 to 10, and has up to 64 bits; more are a fault. With 4 it is that of MQTT 5 section 1.5.5.
+    """
+    return Varint(signed, zigzag, high_first, most)
+
+
+def prefixed(bits: int = 2, sizes: tuple[int, ...] = (1, 2, 4, 8)) -> Kind:
+    """The kind of a number, highest byte first, whose first `bits` bits say which of `sizes` it has in bytes (RFC 9000 section 16)."""
+    return Prefixed(bits, sizes)
+
+
+def ber_length(*, indefinite: bool = False) -> Kind:
+    """The kind of a length in BER (X.690 section 8.1.3): one byte up to 127, else as many as the first one says, up to 64 bits.
+
+    The indefinite form, 0x80, is a fault, or with `indefinite` the number -1, as in ``sized(field("length"), none=-1)``.
+    """
+    return LengthOfBER(indefinite)
+
+
+def ber_integer(most: int = 8) -> Kind:
+    """The kind of the contents of an INTEGER in BER (X.690 section 8.3): two's complement, in as few bytes as can be.
+
+    Its size, up to `most` bytes, is told elsewhere: ``value: Annotated[int, ber_integer()] = sized(field("length"), 0)``.
+    """
+    return SizedInt(True, most)
+
+
+def sized_int(most: int = 8) -> Kind:
+    """The kind of a number from 0, highest byte first, whose size is told elsewhere; 0 takes no byte (uint of RFC 7252 section 3.2)."""
+    return SizedInt(False, most)
+
+
+VarInt: TypeAlias = Annotated[int, Varint()]
+SignedVarInt: TypeAlias = Annotated[int, Varint(signed=True)]
+ZigZagInt: TypeAlias = Annotated[int, Varint(zigzag=True)]
+QuicInt: TypeAlias = Annotated[int, Prefixed()]
+MQTTInt: TypeAlias = Annotated[int, Varint(most=4)]
+BERLength: TypeAlias = Annotated[int, LengthOfBER()]
+
+explained(
+    {
+        VarInt: "A whole number from 0 in 1 to 10 bytes, seven bits in each, the lowest first: LEB128, as in protobuf and WebAssembly.",
+        SignedVarInt: "A whole number in 1 to 10 bytes, seven bits in each, the lowest first, two's complement: SLEB128, as in WebAssembly.",
+        ZigZagInt: "A whole number in 1 to 10 bytes, 0, -1, 1, -2, ... being sent as 0, 1, 2, 3, ...: sint64 of protobuf, and Kafka's.",
+        QuicInt: "A whole number from 0 to 2**62 - 1 in 1, 2, 4 or 8 bytes, as its first two bits say (RFC 9000 section 16).",
+        MQTTInt: "A whole number from 0 to 268435455 in 1 to 4 bytes, seven bits in each, the lowest first (MQTT 5 section 1.5.5).",
+        BERLength: "A length in BER, definite: one byte up to 127, else as many as the first one says (X.690 section 8.1.3).",
+    }
+)

@@ -98,7 +98,7 @@ def compile_init(cls: type[AnyHeader]) -> None:
             continue
         initial = None if f.default is REQUIRED or f.condition is not None or is_derived(f) else f.default
         names[f"_K_{name}"], names[f"_D_{name}"] = kind.raw, initial
-        default = repr(initial) if isinstance(initial, int) or initial is None else f"_D_{name}"
+        default = repr(initial) if type(initial) is int or initial is None else f"_D_{name}"
         names[f"_F_{name}"], where = kind, f"'{cls.__name__}.{name}'"
         lines += [f"    if {name} is None: _self.{f.slot} = {default}"]
         fits, fitting = "", name

@@ -168,14 +168,13 @@ class Decoding(OneByOne):
     def step(self, step: Step) -> None:
         """Read one step of the header."""
         how: dict[type[Step], Callable[[Any], None]] = {
-            When: self.when, Bound: self.bound, Fixed: self.fixed, Open: self.open, Sized: self.sized, Padded: self.sized,
-            Listed: self.listed, Coded: lambda step: self.coded(step.field, self.limit),
+            When: self.when, Bound: self.bound, Open: self.open, Sized: self.sized, Padded: self.sized, Listed: self.listed,
+            Fixed: lambda step: self.fixed(step.run), Coded: lambda step: self.coded(step.field, self.limit),
         }  # fmt: skip
         how[type(step)](step)
         self.read.update(f.name for f in step.fields)
 
-    def fixed(self, step: Fixed) -> None:
-        run = step.run
+    def fixed(self, run: Run) -> None:
         if self.offset is None or self.stop or self.offset + run.size > self.sure:
             self.check(f"{self.place(run.size)} > {self.limit}")
         self.unpack(run, self.pos)
@@ -213,8 +212,7 @@ class Decoding(OneByOne):
             lines.append(f"{whole} = int.from_bytes({whole}, '{order}', signed={unit.signed})")
         shift = unit.bits
         for number, f in enumerate(unit.fields):
-            bits = f.kind.fixed_bits
-            shift -= bits
+            shift -= (bits := f.kind.fixed_bits)
             code = f"{whole} >> {shift}" if shift else whole
             if number:
                 code = f"({code}) & {(1 << bits) - 1}" if shift else f"{code} & {(1 << bits) - 1}"
@@ -279,13 +277,11 @@ class Decoding(OneByOne):
         var, pos, key = self.v(f.name), self.float(), f"K_{f.name}{self.tag}"
         self.names[key], far = f.kind.read, f" or {var}[1] != {limit}" if told else ""
         lines = [f"{var} = {key}(data, {pos}, {limit})", f"if {var} is None{far}: {self.away}", f"{var}, {pos} = {var}"]
-        measured = f"z_{f.name}{self.tag}" if f.name in self.plan.measured else ""
-        self.lines += [f"{measured} = {pos}"] if measured else []
         if f.kind.single:  # most of them are one byte
-            lines = ["else:", *("    " + line for line in lines)]
-            self.lines += [f"if {pos} < {limit} and data[{pos}] < {f.kind.single}:", f"    {var} = data[{pos}]"]
-            self.lines.append(f"    {pos} += 1")
-        self.lines += [*lines, f"{measured} = {pos} - {measured}"] if measured else lines
+            quick = f"if {pos} < {limit} and data[{pos}] < {f.kind.single}:", f"    {var} = data[{pos}]", f"    {pos} += 1"
+            lines = [*quick, "else:", *("    " + line for line in lines)]
+        size = f"z_{f.name}{self.tag}"
+        self.lines += [f"{size} = {pos}", *lines, f"{size} = {pos} - {size}"] if f.name in self.plan.measured else lines
 
     def bound(self, step: Bound) -> None:
         """Work out where the header or its payload ends; it may not lie before what was read."""

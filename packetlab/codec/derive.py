@@ -258,7 +258,7 @@ class Deriving(OneByOne):
         for f in fields:
             if self.is_fixed(f):
                 bits += f.kind.fixed_bits
-            elif f.name in self.doing and f.kind.is_number:
+            elif f.kind.bits is None and f.name in self.doing and f.kind.is_number:
                 self.circular.add(f.name)
                 terms.append(f"w_{f.name}{self.tag}")
             elif f.kind.bits is None:

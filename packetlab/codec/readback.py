@@ -45,8 +45,8 @@ def checks(to: SourceWriter) -> list[str]:
             f = step.field
             if f.none is not None:
                 given = f.bit << len(header.fields) | sum(header.by_name[name].bit for name in needs(step.condition))
-                said = step.condition.code(to)  # type: ignore[arg-type]
-                test = f"not s{tag} & {given:#x} and bool({said}) is not bool({to.present(f)})"
+                read = step.condition.code(to)  # type: ignore[arg-type]
+                test = f"not s{tag} & {given:#x} and bool({read}) is not bool({to.present(f)})"
                 error = f"untold(h{tag}, '{f.name}')"
                 found.append(f"if {test}: {to.refuse(error)}")
             elif not any(isinstance(leaf, Has) and leaf.name == f.name for leaf in step.condition.leaves()):

@@ -7,7 +7,7 @@ tuple of headers), and the user's, as attributes show it (an enum member, an add
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from enum import Enum, IntEnum, IntFlag
 from functools import wraps
@@ -107,7 +107,7 @@ class Kind:
     @property
     def orders_raw(self) -> bool:
         """Whether raw values are in the order of the user's, and have the same bits: `value` makes nothing else of them."""
-        return type(self).value in (Kind.value, Number.value, Address.value)
+        return type(self).value in (Kind.value, WholeNumber.value, Address.value)
 
     def compared(self, raw: Raw) -> Any:
         """Return what tells which of two values is greater, and whether one is zero or empty."""
@@ -141,7 +141,7 @@ class Kind:
         return self.in_words()
 
 
-class Number(Kind):
+class WholeNumber(Kind):
     """A whole number; `names` gives the values names."""
 
     zero = 0
@@ -201,7 +201,7 @@ class Number(Kind):
         return str(raw)
 
 
-class Int(Number):
+class Int(WholeNumber):
     """A number of `bits` bits, big-endian unless `little`."""
 
     wire: Wire = "number"
@@ -274,8 +274,7 @@ class ByteString(Kind):
             raise DeclareError("fixed_bytes(...)", "a number from 0 to 16777216", size)
         self.size, self.rest = size, rest
         if size is not None:
-            self.bits = size * 8
-            self.zero = bytes(size)
+            self.bits, self.zero = size * 8, bytes(size)
 
     @property
     def wire(self) -> Wire:
@@ -405,9 +404,7 @@ else:
             return names
 
     _mac = Address("a MAC address", 6, addresses.mac_bytes, addresses.mac_value, addresses.mac_text)
-    _ip4 = Address(
-        "an IPv4 address", 4, lambda v: addresses.ip_bytes(v, 4), addresses.ip_value, addresses.ip_text
-    )  # fmt: skip
+    _ip4 = Address("an IPv4 address", 4, lambda v: addresses.ip_bytes(v, 4), addresses.ip_value, addresses.ip_text)
     _ip6 = Address("an IPv6 address", 16, lambda v: addresses.ip_bytes(v, 16), addresses.ip_value, addresses.ip_text)
     _xns = Address(
         "an XNS address",

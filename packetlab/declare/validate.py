@@ -28,10 +28,7 @@ BUILT = (Ref, Size, Count, Has), "numbers, field(...), size_of(...), count_of(..
 READ = (Ref, Has), "numbers, field(...) and has(...), since no more is known where the field is read"
 SOLVED = (Ref, Has, Size), READ[1]
 FOLLOWED = (Ref, Has, Size), 'numbers, field(...), has(...) and size_of("payload")'
-BOUND = (
-    (Ref, Has, Size, Ahead),
-    'numbers, field(...), has(...), size_of("payload") and ahead(...) in the condition of a binding',
-)
+BOUND = (Ref, Has, Size, Ahead), f"{FOLLOWED[1]} and ahead(...) in the condition of a binding"
 ITEM = (Ref, Has, Size), "numbers, field(...), has(...) and size_of(...) of the item's fields"
 ANSWERED = (Side,), "numbers, request.FIELD and reply.FIELD"
 
@@ -127,7 +124,7 @@ class Leaves:
         fields = self.header.before if part == "self" else [self.field(part)]
         fixed = [f for f in fields if f.kind.bits is not None]
         low = sum(f.kind.fixed_bits for f in fixed if f.condition is None) // 8
-        low = min(low, fields[0].none or 0) if part != "self" else low
+        low = low if part == "self" else min(low, fields[0].none or 0)
         size = low, LONGEST if len(fixed) < len(fields) else sum(f.kind.fixed_bits for f in fixed) // 8
         if part == "self":
             self.derived[part] = size

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from enum import Enum
+from enum import IntEnum, IntFlag
 from inspect import Signature, cleandoc
 from operator import attrgetter
 from types import MemberDescriptorType
@@ -22,7 +22,7 @@ from packetlab.declare.annotations import checked, is_optional, kind_of, resolve
 from packetlab.declare.declaration import OPTIONS, AnyHeader, Declaration, restored
 from packetlab.declare.expressions import Const, Expr, Next, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec
-from packetlab.declare.kinds import Address, Kind, Number, utf8
+from packetlab.declare.kinds import Address, Kind, WholeNumber, utf8
 from packetlab.declare.validate import check_class_name, check_declaration, check_name, parse_answers
 from packetlab.declare.values.addresses import ip_value, mac_value, value_source
 from packetlab.declare.wildcards import Known, Tolerance
@@ -53,9 +53,9 @@ class FieldProperty(property, Field):
         code = f"value(raw) if type(raw) is {'int' if wire == 'number' else 'bytes'}"
         if wire == "items":
             code = "raw if type(raw) is tuple"
-        elif type(kind).value is Kind.value or (type(kind).value is Number.value and kind.names is None):
+        elif type(kind).value is Kind.value or (type(kind).value is WholeNumber.value and kind.names is None):
             code = "raw if raw is not None"
-        elif type(kind).value is Number.value:
+        elif type(kind).value is WholeNumber.value:
             names["members"], code = kind.members, "members[raw] if type(raw) is int and raw in members"
         elif type(kind).value is Address.value:
             names["value"] = kind.convert
@@ -63,8 +63,8 @@ class FieldProperty(property, Field):
         if wire == "items" and not (self.align and self.name in self.header._declaration.plan.counts):
             # What `_items_of` does first, without the way there.
             names["read"] = items_reader(self, False)
-            lines.insert(2, "    found = read(raw, 0, len(raw), None) if type(raw) is bytes else None")
-            lines.insert(3, f"    if found is not None and found[1] == len(raw): raw = h.{self.slot} = found[0]")
+            lines[2:2] = ["    found = read(raw, 0, len(raw), None) if type(raw) is bytes else None",
+                          f"    if found is not None and found[1] == len(raw): raw = h.{self.slot} = found[0]"]  # fmt: skip
         if type(kind).value is Address.value and kind.convert in (mac_value, ip_value):
             made, parts = value_source(kind.size)
             names.update(parts)
@@ -98,8 +98,8 @@ class FieldProperty(property, Field):
         if isinstance(value, Spec) and value.written == "default(...)":
             value = value.default
         of = f"{self.header.__name__}.{self.name}"
-        bare = self.kind.wire == "payload" or self.none is not None or (self.rule is not None and self.default is None)
-        if bare or self.pad:
+        absent = self.kind.wire == "payload" or self.none is not None or self.pad
+        if absent or (self.rule is not None and self.default is None):
             raise DeclareError(where, f"a name that is free, for {of} has no default", words_for(value))
         if isinstance(value, Spec | Expr) or callable(value) or hasattr(type(value), "__get__"):
             hint = f"{self.name} = value, and nothing else; rules stand with the class that declares the field"
@@ -178,14 +178,12 @@ class HeaderType(type):
             utf8(body.get("__doc__") or "", name)
         except BuildError as error:
             raise DeclareError(f"{name}.__doc__", error.expected, error.got) from None
-        annotations: dict[str, object] = dict(body.get("__annotations__", {}))
-        body["__annotations__"] = annotations
+        body["__annotations__"] = annotations = dict[str, object](body.get("__annotations__", {}))
         frame = sys._getframe(1)
-        families = [base for base in bases if getattr(base, "_fields", ())]
+        families = [cast("type[AnyHeader]", base) for base in bases if getattr(base, "_fields", ())]
         if len(families) > 1:
             raise DeclareError(name, "one base with fields", ", ".join(base.__name__ for base in families))
-        above = [f for base in families for f in cast("type[AnyHeader]", base)._fields]
-        inherited = {f.name: f for f in above if isinstance(f, FieldProperty)}
+        inherited = {f.name: f for base in families for f in base._fields if isinstance(f, FieldProperty)}
         fields: list[Field] = list(inherited.values())
         for field_name, annotation in annotations.items():
             where = f"{name}.{field_name}"
@@ -196,7 +194,7 @@ class HeaderType(type):
             kind = kind_of(annotation, where)
             owner = _owner(field_name, kind, inherited, bases)
             if owner:
-                hint = f"{field_name} = value is another default for it" if field_name in inherited else ""
+                hint = f"{field_name} = value is another default for it" * (field_name in inherited)
                 raise DeclareError(where, "a name that is free", f"{field_name!r}, which {owner}", hint)
             spec = checked(body.pop(field_name, REQUIRED), kind, where)
             if is_optional(annotation) and spec.condition is None and spec.none is None:
@@ -449,4 +447,4 @@ def _literal(value: object) -> str:
     name = type(value).__name__
     if name in ("EUI", "IPAddress"):
         return repr(str(value))
-    return str(int(value)) if isinstance(value, Enum) else repr(value)
+    return str(int(value)) if isinstance(value, IntEnum | IntFlag) else repr(value)

@@ -97,7 +97,7 @@ def _field(f: Field, header: type[AnyHeader]) -> dict[str, object]:
     own = isinstance(f.rule, Next) and f.rule.space in (f"{key(header)}.{f.name}", f"{key(f.header)}.{f.name}")
     for word, rule in (
         ("rule", f.rule),
-        ("when", f.condition),
+        ("when", f.outer),
         ("size", f.size),
         ("count", f.count),
         ("until", f.until),
@@ -107,4 +107,6 @@ def _field(f: Field, header: type[AnyHeader]) -> dict[str, object]:
     found.update({word: number for word, number in (("align", f.align), ("pad", f.pad)) if number})
     if f.fixed:
         found["const"] = 1
+    if f.none is not None:
+        found["none"] = f.none
     return found

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, get_args
 from packetlab.declare import kinds
 from packetlab.declare.kinds import Address, ByteString, Int, Items, Kind, PayloadMark
 from packetlab.declare.values import integers
+from packetlab.declare.values.varints import CodedNumber, LengthOfBER, Prefixed, SizedInt, Spelled, Varint
 from packetlab.errors import DeclareError
 from packetlab.schema.expressions import expect_list, name, number, safe_repr, table, text
 
@@ -104,12 +105,64 @@ def _number_spelled(row: dict[str, object], where: str, enums: dict[str, None]) 
     width = number(row.get("bits"), where, 1, 64)
     signed, little = row.get("signed") == 1, row.get("little") == 1
     written = f"bits({width}{', signed=True' if signed else ''}{', little=True' if little else ''})"
+    short = f"{'S' if signed else 'U'}{width}{'le' if little else ''}"
+    return _annotation(row, where, enums, written, short if hasattr(integers, short) else "")
+
+
+def _annotation(row: dict[str, object], where: str, enums: dict[str, None], written: str, short: str) -> str:
+    """Return the annotation of a kind of numbers: `written`, or the name `short` of it, if it has one and its values have none."""
     if "names" in row:
         called, source = _enum_spelled(row["names"], where)
         enums[source] = None
         return f"Annotated[Named[{called}], {written}]"
-    short = f"{'S' if signed else 'U'}{width}{'le' if little else ''}"
-    return short if hasattr(integers, short) else f"Annotated[int, {written}]"
+    return short or f"Annotated[int, {written}]"
+
+
+_CODED: dict[str, tuple[type[CodedNumber], dict[str, object], str]] = {
+    "varint": (Varint, {"signed": False, "zigzag": False, "high_first": False, "most": 10}, "varint"),
+    "prefixed": (Prefixed, {"prefix": 2, "sizes": (1, 2, 4, 8)}, "prefixed"),
+    "ber_length": (LengthOfBER, {"indefinite": False}, "ber_length"),
+    "ber_integer": (SizedInt, {"most": 8}, "ber_integer"),
+    "sized_int": (SizedInt, {"most": 8}, "sized_int"),
+}
+"""Word of a description -> its class, what that is made with unless told otherwise, and the function that makes it."""
+_SHORT = {"varint": "VarInt", "varint signed": "SignedVarInt", "varint zigzag": "ZigZagInt", "varint most": "MQTTInt",
+          "prefixed": "QuicInt", "ber_length": "BERLength"}  # fmt: skip
+
+
+def _coded(word: str) -> Form:
+    of, usual, function = _CODED[word]
+
+    def data(kind: CodedNumber, where: str) -> dict[str, object]:
+        given = {one: getattr(kind, one) for one, value in usual.items() if getattr(kind, one) != value}
+        found: dict[str, object] = {one: [*v] if isinstance(v, tuple) else int(v) for one, v in given.items()}
+        return found if kind.names is None else {**found, "names": _enum_data(kind.names, where)}
+
+    def kind(row: dict[str, object], where: str, maker: Maker) -> Kind:
+        made = plain(row, where)
+        return made.typed(maker.enum(row["names"], where), where) if "names" in row else made
+
+    def plain(row: dict[str, object], where: str) -> Kind:
+        given = dict(usual)
+        for one, value in usual.items():
+            if one in row and isinstance(value, tuple):
+                given[one] = tuple(number(size, where) for size in expect_list(row[one], where, 128, 1))
+            elif one in row:
+                given[one] = type(value)(number(row[one], where, 0, 64))  # type: ignore[call-arg]
+        signed = (word == "ber_integer",) if of is SizedInt else ()
+        made: Kind = of(*signed, *given.values())
+        return made
+
+    def spelled(row: dict[str, object], where: str, enums: dict[str, None]) -> str:
+        kind, short = plain(row, where), _SHORT.get(" ".join([word, *(one for one in usual if one in row)]), "")
+        given = [f"{'bits' if one == 'prefix' else one}={getattr(kind, one)!r}" for one in usual if one in row]
+        if short == "MQTTInt" and row["most"] != 4:
+            short = ""
+        return _annotation(row, where, enums, f"{function}({', '.join(given)})", short)
+
+    says = f"{' '.join(usual)} names rule size none const when default"
+    return Form(says, lambda one: type(one) is of and (of is not SizedInt or one.signed is (word == "ber_integer")),
+                data, kind, spelled)  # fmt: skip
 
 
 def _enum_spelled(data: object, where: str) -> tuple[str, str]:
@@ -235,7 +288,7 @@ FORMS: dict[str, Form] = {
         lambda kind: type(kind) is Int, _number_data, _number, _number_spelled,
     ),
     "bytes": Form(
-        "bytes size pad const when default",
+        "bytes size none pad const when default",
         lambda kind: type(kind) is ByteString and not kind.rest,
         lambda kind, where: {} if kind.bits is None else {"bytes": kind.bits // 8}, _bytes, _bytes_spelled,
     ),
@@ -248,10 +301,11 @@ FORMS: dict[str, Form] = {
         lambda kind, where: {}, lambda row, where, maker: PayloadMark(), lambda row, where, enums: "Payload",
     ),
     "items": Form(
-        "of size count until align when default", lambda kind: type(kind) is Items,
+        "of size count until none align when default", lambda kind: type(kind) is Items,
         lambda kind, where: {"of": kind.item.__name__}, _items,
         lambda row, where, enums: f"tuple[{name(row.get('of'), where)}, ...]",
     ),
+    **{word: _coded(word) for word in _CODED},
     **{word: _address(word, kind) for word, kind in ADDRESSES.items()},
     "own": Form("of given rule size pad const when default", lambda kind: True, _own_data, _own, _own_spelled),
 }  # fmt: skip
@@ -279,6 +333,8 @@ def data_of_value(kind: Kind, raw: Any, where: str) -> Any:
             }
             for item in raw
         ]
+    if type(raw) is Spelled:
+        return {"number": int(raw), "size": raw.size}
     value = raw if kind.verbatim else kind.value(raw)
     if isinstance(value, int):
         return int(value)
@@ -295,6 +351,8 @@ def written_of_data(data: object, where: str) -> int | str | bytes | None:
     """Return what users write for a value of a kind of somebody's own; None where `data` is the bytes of a packet."""
     if type(data) is int:
         return number(data, where)
+    if type(data) is dict and [*data] == ["number", "size"]:
+        return Spelled(number(data["number"], where), number(data["size"], where, 0, LONGEST))
     if type(data) is dict and [*data] == ["text"]:
         return text(data["text"], where, LONGEST)
     if type(data) is dict and [*data] == ["bytes"]:

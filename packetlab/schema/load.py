@@ -183,7 +183,7 @@ def _current(description: object) -> object:
 
 
 _HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo under answers"
-_FIELD = "name kind bits signed little names bytes of given default rule when size count until align pad const"
+_FIELD = "name kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite default rule when size count until none align pad const"
 
 
 class _Maker:
@@ -297,6 +297,10 @@ class _Maker:
             rules["align"] = number(row["align"], where, 1, PADDING)
         if "pad" in row:
             rules["pad"] = number(row["pad"], where, 1, PADDING)
+        if "none" in row:
+            rules["none"] = number(row["none"], where)
+            if "default" in row:
+                raise DeclareError(where, "no default beside none, which says that the field is absent", "one")
         if number(row.get("const", 0), where, 0, 1):
             if "default" not in row:
                 raise DeclareError(where, "a value for a constant", "none")
@@ -322,7 +326,7 @@ class _Maker:
                     numbers = table(entry["numbers"], where, ("port", *lower._by_name))
                     for one, some in numbers.items():
                         field = field_of(lower._declaration, registry.number_field(lower, one), where)
-                        if field.kind.wire != "number":
+                        if not field.kind.is_number:
                             raise DeclareError(where, "a number field", one)
                         values = [
                             number(v, where, field.kind.low, field.kind.high) for v in expect_list(some, where, MEMBERS)

@@ -94,10 +94,11 @@ def _right(row: dict[str, object], where: str) -> str:
         right = f"pad({number(row['pad'], where)})"
     elif row.get("kind") == "items":
         words = [f"{word}={spelled(row[word], where)}" for word in ("size", "count", "until") if word in row]
-        words += [f"align={number(row['align'], where)}"] if "align" in row else []
+        words += [f"{word}={number(row[word], where)}" for word in ("align", "none") if word in row]
         right = f"many({', '.join(words + ([f'value={value}'] if value and value != '()' else []))})"
     elif "size" in row:
-        right = f"sized({spelled(row['size'], where)}{f', {value}' if value else ''})"
+        none = f", none={number(row['none'], where)}" if "none" in row else ""
+        right = f"sized({spelled(row['size'], where)}{f', {value}' if value else ''}{none})"
     elif row.get("const") == 1:
         right = f"const({value})"
     elif value and (str(row.get("kind")) in ADDRESSES or "names" in row) and "when" not in row:

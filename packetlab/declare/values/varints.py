@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, TypeAlias
 
-from packetlab.declare.kinds import Kind, Number, explained
+from packetlab.declare.kinds import Kind, WholeNumber, explained
 from packetlab.errors import BuildError, DeclareError
 
 WIDEST = 64
@@ -43,7 +43,7 @@ class Spelled(int):
         return int(self), self.size
 
 
-class CodedNumber(Number):
+class CodedNumber(WholeNumber):
     """A whole number whose size follows from its value; the base of the kinds here.
 
     Each says how long the shortest form of a number is (`shortest`), whether one fits into a size (`fits`), and how it is

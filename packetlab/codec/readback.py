@@ -49,7 +49,9 @@ def checks(to: SourceWriter) -> list[str]:
                 test = f"not s{tag} & {given:#x} and bool({read}) is not bool({to.present(f)})"
                 error = f"untold(h{tag}, '{f.name}')"
                 found.append(f"if {test}: {to.refuse(error)}")
-            elif not any(isinstance(leaf, Has) and leaf.name == f.name for leaf in step.condition.leaves()):
+            if (f.none is None or f.outer is not None) and not any(
+                isinstance(leaf, Has) and leaf.name == f.name for leaf in step.condition.leaves()
+            ):
                 anew = f"s{tag} & {f.bit | f.bit << len(header.fields):#x} == {f.bit:#x}"
                 test = f"{anew} and not {to.present(f)} and {to.own(f)} is not None"
                 error = f"absent(h{tag}, '{f.name}')"

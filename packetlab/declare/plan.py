@@ -251,6 +251,11 @@ class Plan:
         """Return a solution with the sizes that are known taken off."""
         parts, size = dict(solved.parts), solved.size
         fields = [name for name in parts if name in self._by_name]
+        if parts.get("self") == 1 and any(self._by_name[name].kind.wire == "coded" for name in fields):
+            for name in fields:  # all but its own bytes, as a number of varying width says it
+                known = self._known_size(name)
+                size = size if known is None else size - known * parts.pop(name)
+            fields = [name for name in parts if name in self._by_name]
         if "self" in parts and fields:
             often = parts.pop("self")
             fixed = [f for f in self._before if f.condition is None and f.kind.bits is not None]
@@ -291,6 +296,9 @@ class Plan:
             kind = self._by_name[name].kind if name in self._by_name else None
             if kind is not None and kind.wire == "coded" and not kind.unended:
                 return True  # its value tells its size, whatever else does
+            places = [f.name for f in self._by_name.values()]
+            if any(needed in places[places.index(name.lstrip("#")) :] for needed in sizes_in(size)):
+                return False
             size = size if often == 1 else size // often
             (self.counts if name.startswith("#") else self.sizes).setdefault(name.lstrip("#"), size)
         else:

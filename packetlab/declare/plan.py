@@ -165,15 +165,12 @@ class Plan:
         head: the steps up to the payload. trailer: those after it.
         own, total, payload: the sizes of the header, of header and payload, and of the payload, where rules tell them.
         sizes, counts: those of single fields, by name.
-        after: for fields that go on to an end, the size of what stands after them in the header.
-        measured: fields of a size of their own that those rules ask for.
+        after: for fields that go on to an end, the size of what stands after them in the header. measured: what rules want the size of.
         rounded: solved rules that give one number for several sizes. unsolved: fields with sizes in a rule that tells none.
         ends: pairs of fields of which the first one goes on to an end, and nothing tells the size of the other.
         bounds: the steps that bound the header or its payload.
-        least: bytes that a header has at the least: its fixed fields that are always there.
-        trailing: bytes that the fixed fields of the trailer take.
-        sums: the checksums in the order in which they are filled in.
-        lengths: the fields whose rules ask for the size of the payload.
+        least: bytes of the fixed fields that are always there. trailing: bytes of the fixed fields of the trailer.
+        sums: the checksums in the order in which they are filled in. lengths: the fields whose rules ask for the payload's size.
     """
 
     def __init__(
@@ -213,8 +210,7 @@ class Plan:
             if isinstance(f.rule, Checksum) and ("self" in f.rule.over) is whole
         ]  # fmt: skip
         solved = [said.size for said in (self.own, self.total, self.payload) if said is not None]
-        solved += [*self.sizes.values(), *self.counts.values(), *self.after.values()]
-        self.measured = set[str]().union(*map(sizes_in, solved))
+        self.measured = {n for one in (*solved, *self.sizes.values(), *self.after.values()) for n in sizes_in(one)}
         self.lengths = [f for f in fields if f.rule is not None and _counts_payload(f.rule)]
 
     def _solve(self, rules: list[tuple[Field, Expr]]) -> None:
@@ -251,11 +247,11 @@ class Plan:
         """Return a solution with the sizes that are known taken off."""
         parts, size = dict(solved.parts), solved.size
         fields = [name for name in parts if name in self._by_name]
-        if parts.get("self") == 1 and any(self._by_name[name].kind.wire == "coded" for name in fields):
-            for name in fields:  # all but its own bytes, as a number of varying width says it
+        if parts.get("self") == 1 and any(map(self._is_coded, fields)):  # all but its own bytes, for one
+            for name in fields:
                 known = self._known_size(name)
                 size = size if known is None else size - known * parts.pop(name)
-            fields = [name for name in parts if name in self._by_name]
+            fields = [name for name in fields if name in parts]
         if "self" in parts and fields:
             often = parts.pop("self")
             fixed = [f for f in self._before if f.condition is None and f.kind.bits is not None]
@@ -277,9 +273,11 @@ class Plan:
         if f is None:
             return None
         size = Const(f.kind.bits // 8) if f.kind.bits is not None else self.sizes.get(name)
-        if size is None and f.kind.wire == "coded" and not f.kind.unended:
-            size = Size(name)  # the bytes that it was read from
+        size = Size(name) if self._is_coded(name) else size  # the bytes that it was read from
         return size if size is None or f.condition is None else If(f.condition, size, Const(0))
+
+    def _is_coded(self, name: str) -> bool:
+        return self._by_name[name].kind.wire == "coded" and not self._by_name[name].kind.unended
 
     def _take(self, parts: dict[str, int], size: Expr, said_by: Field) -> bool:
         """Take what a rule tells; say whether it tells one thing."""
@@ -293,11 +291,9 @@ class Plan:
             ((name, often),) = parts.items()
             if name in ("self", "payload") or often < 1:
                 return False
-            kind = self._by_name[name].kind if name in self._by_name else None
-            if kind is not None and kind.wire == "coded" and not kind.unended:
+            if name in self._by_name and self._is_coded(name):
                 return True  # its value tells its size, whatever else does
-            places = [f.name for f in self._by_name.values()]
-            if any(needed in places[places.index(name.lstrip("#")) :] for needed in sizes_in(size)):
+            if sizes_in(size) & {*[*self._by_name][[*self._by_name].index(name.lstrip("#")) :]}:
                 return False
             size = size if often == 1 else size // often
             (self.counts if name.startswith("#") else self.sizes).setdefault(name.lstrip("#"), size)

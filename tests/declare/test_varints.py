@@ -233,10 +233,9 @@ def test_a_number_beyond_its_range_is_refused(annotation: Any, low: int, high: i
     one = holding(annotation)
     for number in (low, high):
         assert dissect(bytes(one(n=number)), one)[one].n == number
-    for number in (low - 1, high + 1, "x", 1.5, None and 0):
-        if number is not None:
-            with pytest.raises(BuildError, match=rf"Holding\.n: expected {low}\.\.{high}"):
-                one(n=number)
+    for number in (low - 1, high + 1, "x", 1.5):
+        with pytest.raises(BuildError, match=rf"Holding\.n: expected {low}\.\.{high}"):
+            one(n=number)
 
 
 def test_a_length_that_does_not_fit_its_number_is_refused_when_it_is_built() -> None:
@@ -405,9 +404,9 @@ def test_none_can_be_any_number_and_stand_beside_a_condition() -> None:
         size: S8 = 0
         data: Bytes | None = sized(field("size"), none=-1)
 
-    for given in ({}, {"data": b"a"}):
+    for some in ({}, {"data": b"a"}):
         with pytest.raises(BuildError, match=r"Plain\.data"):
-            bytes(Plain(**given))
+            bytes(Plain(**some))
     assert bytes(Plain(size=-1)) == b"\xff" and bytes(Plain(size=1, data=b"a")) == b"\1a"
 
 

@@ -18,10 +18,10 @@ KNOWN = {*dir(builtins), *keyword.kwlist, *sys.stdlib_module_names, *EXTRAS}
 QUOTED = re.compile(r"(?<![`\w])`([A-Za-z_][\w.]*)`(?!`)")
 
 
-def defined(tree: ast.AST) -> set[str]:
+def defined(nodes: list[ast.AST]) -> set[str]:
     """Return the names of classes, functions, arguments, and what is assigned in modules, classes and objects."""
     found = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.ClassDef() | ast.FunctionDef():
                 found.add(node.name)
@@ -31,15 +31,15 @@ def defined(tree: ast.AST) -> set[str]:
                 found.add(node.arg or "")
         if isinstance(node, (ast.ClassDef, ast.Module)):
             for line in node.body:
-                targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", line)]
-                found |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+                targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
+                found |= {name.id for one in targets if one for name in ast.walk(one) if isinstance(name, ast.Name)}
     return found
 
 
-def used(tree: ast.AST) -> set[str]:
+def used(nodes: list[ast.AST]) -> set[str]:
     """Return all names in the code of a file, strings that are one word too: generated code has names."""
     found = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Name(id=name) | ast.Attribute(attr=name):
                 found.add(name)
@@ -50,9 +50,9 @@ def used(tree: ast.AST) -> set[str]:
     return found
 
 
-def docstrings(tree: ast.AST) -> Iterator[tuple[int, str]]:
+def docstrings(nodes: list[ast.AST]) -> Iterator[tuple[int, str]]:
     """Yield the line and the text of each string that stands by itself."""
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Expr(value=ast.Constant(value=str(text))):
                 yield node.lineno, text
@@ -60,8 +60,9 @@ def docstrings(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 def stale(package: Path) -> list[str]:
     """Return what docstrings quote that is not there."""
-    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in package.rglob("*.py")}
-    made = {path: defined(tree) for path, tree in trees.items()}
+    trees = {path: [*ast.walk(ast.parse(path.read_text(encoding="utf-8")))] for path in package.rglob("*.py")}
+    made = {path: defined(nodes) for path, nodes in trees.items()}
+    uses = {path: used(nodes) for path, nodes in trees.items()}
     everywhere = KNOWN.union(*made.values())
     modules: dict[str, list[Path]] = {}
     for path in trees:
@@ -70,9 +71,9 @@ def stale(package: Path) -> list[str]:
         for i in range(len(parts)):
             modules.setdefault(".".join(parts[i:]), []).append(path)
     found = []
-    for path, tree in sorted(trees.items()):
-        known = everywhere | used(tree)
-        for line, text in docstrings(tree):
+    for path, nodes in sorted(trees.items()):
+        known = everywhere | uses[path]
+        for line, text in docstrings(nodes):
             for match in QUOTED.finditer(text):
                 name = match[1].removeprefix(f"{package.name}.")
                 place, _, last = name.rpartition(".")
@@ -80,9 +81,7 @@ def stale(package: Path) -> list[str]:
                 if name in modules or name == "__init__.pyi" or (first in sys.stdlib_module_names - modules.keys()):
                     continue
                 if place in modules:  # what a module has, and a folder takes over from its files
-                    there = {
-                        word for p in modules[place] for word in (used(trees[p]) if p.stem == "__init__" else made[p])
-                    }
+                    there = {word for p in modules[place] for word in (uses[p] if p.stem == "__init__" else made[p])}
                     right = last in there or (place == "packet" and last in everywhere)  # the object, not the folder
                 else:
                     right = all(word in known or word in modules for word in name.split("."))

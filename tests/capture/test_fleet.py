@@ -510,7 +510,7 @@ def same_as_one_reader(paths: list[Path], executor: Any = None, workers: int = 2
 def test_a_large_file_read_by_many_is_the_same_as_by_one(large: Path) -> None:
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes, ThreadPoolExecutor(3) as threads:
         same_as_one_reader(sorted(large.iterdir()), processes)
-        same_as_one_reader(sorted(large.iterdir()), threads)
+        same_as_one_reader([large / "a.pcap", large / "cut-b.pcapng"], threads)
 
 
 @pytest.mark.slow

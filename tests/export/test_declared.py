@@ -15,7 +15,7 @@ from packetlab.packet.packet import Header as AnyHeader
 from tests.conftest import amount
 from tests.export.declared import ALL, MINE, Buoy, Chosen, Everything, Label, Trailing, bytes_of, header, stacked
 
-FEW = settings(max_examples=amount(10, 200))
+FEW = settings(max_examples=amount(6, 200))
 
 
 def names(cls: type[Header]) -> dict[str, tuple[str, str]]:

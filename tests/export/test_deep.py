@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import product
 
 import dpkt
 import pytest
@@ -29,7 +30,7 @@ from packetlab import (
 )
 from tests.conftest import CORPUS, amount
 
-BOTH = pytest.mark.parametrize("using", ["scapy", "dpkt"])
+BOTH = ("scapy", "dpkt")
 QUERY = bytes(dpkt.dns.DNS(id=7, qd=[dpkt.dns.DNS.Q(name="example.org", type=1)]))
 REQUEST = b"GET /index.html HTTP/1.1\r\nHost: example.org\r\n\r\n"
 
@@ -47,35 +48,33 @@ def packets(name: str, *fields: str, tshark: Callable[..., list[list[str]]]) -> 
 
 
 @pytest.mark.slow
-@BOTH
 @pytest.mark.parametrize("name", ["dns53.pcap", "dns-badcookie.pcap", "ipv6-fragmented-dns.pcap", "raw_ip.pcap"])
-def test_names_in_dns_are_tsharks(name: str, using: str, tshark) -> None:
+def test_names_in_dns_are_tsharks(name: str, tshark) -> None:
     found = packets(name, "dns.qry.name", "dns.id", tshark=tshark)
     assert found
-    for packet, row in found:
+    for (packet, row), using in product(found, BOTH):
         made = packet.deep(using=using)
         assert (made.name, made.using, made["id"]) == ("dns", using, int(row[1], 16))
         assert words(made["qname" if using == "scapy" else "name"]) == row[0].replace("<Root>", "")
 
 
 @pytest.mark.slow
-@BOTH
 @pytest.mark.parametrize("name", ["4KHttpRequests.pcap", "web.pcap", "one_http_stream_fin.pcap"])
-def test_requests_of_http_are_tsharks(name: str, using: str, tshark) -> None:
+def test_requests_of_http_are_tsharks(name: str, tshark) -> None:
     found = packets(name, "http.request.method", "http.request.uri", "http.host", tshark=tshark)[:50]
     assert found
-    for packet, (method, uri, host, *_) in found:
+    for (packet, (method, uri, host, *_)), using in product(found, BOTH):
         made = packet.deep(using=using)
         keys = ("Method", "Path", "Host") if using == "scapy" else ("method", "uri", "host")
         assert made.name == "http" and tuple(words(made[key]) for key in keys) == (method, uri, host)
 
 
 @pytest.mark.slow
-@BOTH
-def test_what_dhcp_asks_for_is_tsharks(using: str, tshark) -> None:
+def test_what_dhcp_asks_for_is_tsharks(tshark) -> None:
     count = 0
     for name in ("be_test008.pcapng", "raw_ip.pcap"):
-        for packet, (xid, client, *_) in packets(name, "dhcp.id", "dhcp.ip.client", tshark=tshark):
+        found = packets(name, "dhcp.id", "dhcp.ip.client", tshark=tshark)
+        for (packet, (xid, client, *_)), using in product(found, BOTH):
             made = packet.deep("dhcp", using=using)
             assert made["xid"] == int(xid, 16)
             assert client in (
@@ -120,7 +119,7 @@ def test_the_decoder_is_found(packet: Packet, name: str) -> None:
         assert made["qname"] == b"example.org."
 
 
-@BOTH
+@pytest.mark.parametrize("using", BOTH)
 def test_bytes_of_a_stream_are_decoded(using: str) -> None:
     assert deep(REQUEST, using=using).name == "http"
     made = deep(bytearray(REQUEST) + b"body", "http", using=using)

@@ -139,7 +139,8 @@ def test_sizes_that_come_in_units_are_kept() -> None:
 
 @pytest.mark.slow
 def test_types_give_strategies_those_declared_later_too() -> None:
-    assert isinstance(find(st.from_type(IPv4), lambda h: h.ttl == 3), IPv4)
+    few = find(st.from_type(IPv4), lambda h: h.ttl < 64)  # one value alone would be looked for in hundreds of headers
+    assert isinstance(few, IPv4) and few.ttl == 0
     with bindings():
 
         class Later(Header):

@@ -189,7 +189,7 @@ def test_captures_hold_the_same_packets_read_lazily(path: Path) -> None:
         if packet.layers:
             frames[type(packet.layers[0])].append(frame.data)
     for first, some in frames.items():
-        some = list(dict.fromkeys(some))[:60]
+        some = list(dict.fromkeys(some))[: amount(40, 1000)]
         taught(some, first)
         for number, data in enumerate(some):
             same(data, first, [list(QUESTIONS)[(number * 2 + way) % len(QUESTIONS)] for way in range(2)])

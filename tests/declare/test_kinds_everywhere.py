@@ -139,7 +139,7 @@ def made_of(load: Any) -> list[bytes]:
 def test_a_new_kind_of_the_tree_touches_three_files(tmp_path: pathlib.Path) -> None:
     """In a copy of the package two kinds are added, each with a row and a name in a file. Then they have everything."""
     copy = tmp_path / "packetlab"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT, copy)  # with what is compiled
     row = (
         '"{0}": Form("rule const when default", lambda one: type(one) is kinds.{1}, lambda one, where: {{}}, '
         'lambda row, where, maker: kinds.{1}(), lambda row, where, enums: "{1}Field"),\n'

@@ -15,7 +15,7 @@ from packetlab.capture.files.batches import pcap_batches, pcapng_batches
 from packetlab.capture.files.blocks import Block, MetadataBlock, Section
 from packetlab.capture.files.declarations import Offers, decode_declarations
 from packetlab.capture.files.pcap import read_pcap
-from packetlab.capture.files.pcapng import Listener, read_blocks, read_metadata, read_pcapng
+from packetlab.capture.files.pcapng import Listener, Reader, read_metadata
 from packetlab.capture.files.source import Following, SourceBytes, Window, start_of
 from packetlab.capture.filters.patterns import as_test, frame_matcher, needed
 from packetlab.capture.frame import Frame
@@ -144,7 +144,7 @@ class Capture(Shown):
     # Reading -----------------------------------------------------------------------------------------------
 
     def _read(self, where: object, tap: Callable[[bytes], object] | None = None) -> Iterator[Frame]:
-        return records(self, where, lambda data: read_pcapng(data, tap, self._ear()), read_pcap)
+        return records(self, where, lambda data: Reader(data, self._ear()).frames(tap), read_pcap)
 
     def _ear(self) -> Listener | None:
         """What wants to hear what the file says in addition to its frames."""
@@ -201,7 +201,7 @@ class Capture(Shown):
         """
         if self._source is None:
             raise CaptureError(self.name, "a whole pcapng file", "chosen frames or frames in memory")
-        return records(self, self._source, read_blocks, None)
+        return records(self, self._source, lambda data: Reader(data).blocks(), None)
 
     def batches(self, lasting: bool = True) -> Iterator[FrameBatch]:
         """Yield the frames in stretches, each in one buffer with times and sizes as arrays beside it.

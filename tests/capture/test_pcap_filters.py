@@ -16,7 +16,15 @@ from packetlab.capture import loops
 from packetlab.capture.batch import FrameBatch
 from packetlab.capture.filters import bpf
 from packetlab.capture.filters.bpf import PcapFilter
-from packetlab.capture.filters.bpf_interpreter import MEMORY, Instruction, Instructions, columns, run, run_compiled
+from packetlab.capture.filters.bpf_interpreter import (
+    LOOP,
+    MEMORY,
+    Instruction,
+    Instructions,
+    columns,
+    run,
+    run_compiled,
+)
 from packetlab.cli import main
 from tests.conftest import CORPUS, amount, need
 
@@ -216,14 +224,17 @@ def test_without_any_library_the_extra_is_named(monkeypatch) -> None:
 
 
 def test_the_compiled_machine_is_brought_in_where_it_pays(monkeypatch) -> None:
-    for in_use, kept, least in ((True, True, 0), (False, True, bpf.WORTH_LOADING), (False, False, bpf.WORTH_COMPILING)):
-        monkeypatch.setattr(loops, "in_use", lambda source, answer=in_use: answer)
-        monkeypatch.setattr(loops, "kept", lambda source, answer=kept: answer)
-        assert bpf._pays(least)
-        assert least == 0 or not bpf._pays(least - 1)
-    # Where numba is missing, libpcap does it.
-    monkeypatch.setattr(loops, "available", lambda: False)
-    assert not bpf._pays(bpf.WORTH_COMPILING)
+    compiled = []
+    monkeypatch.setattr(bpf, "run_compiled", lambda program, batch, wire: compiled.append(len(batch)))
+    batch, pays = Batch.of([bytes(100)]), {"numba": False}
+    monkeypatch.setattr(loops, "worth_any", lambda size: pays["numba"])
+    monkeypatch.setattr(loops, "worth", lambda source, size: source == LOOP and size >= 300)
+    test = PcapFilter("greater 50")
+    assert [test.mask(batch).tolist() for _ in range(3)] == [[True]] * 3 and not compiled  # libpcap does it
+    pays["numba"] = True
+    test.mask(batch)
+    assert compiled == [1]
+    assert PcapFilter("greater 50").mask(batch).tolist() == [True] and compiled == [1]  # few bytes so far
 
 
 def test_nothing_passes_or_everything() -> None:

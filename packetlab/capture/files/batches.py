@@ -148,7 +148,7 @@ def _walked(buffer: bytes, pos: int, layout: Layout) -> tuple[Numbers, int]:
 def pcapng_batches(
     data: SourceBytes, listener: Listener | None = None, mark: Mark | None = None, passed: Passed | None = None
 ) -> Iterator[FrameBatch]:
-    """Yield the frames of a pcapng file in stretches as they are read. CaptureError and `listener` as in `read_pcapng`.
+    """Yield the frames of a pcapng file in stretches as they are read. CaptureError and `listener` as in `Reader`.
 
     `mark` and `passed` as for `pcap_batches`.
     """

@@ -42,19 +42,8 @@ _HEADS = {sign: Struct(sign + "II").unpack_from for sign in "<>"}
 Listener = Callable[[MetadataBlock], object]
 
 
-def read_pcapng(
-    data: SourceBytes, tap: Callable[[bytes], object] | None = None, listener: Listener | None = None
-) -> Iterator[Frame]:
-    """Yield the frames; CaptureError after the last whole one where the file is damaged or ends inside a block.
-
-    `tap` is called with every whole block, before the frame that is in it; `listener` with what each block says that
-    holds no frame.
-    """
-    return Reader(data, listener).frames(tap)
-
-
 def read_metadata(data: SourceBytes) -> Iterator[MetadataBlock | Frame]:
-    """Yield what every block says, frames too, in order. CaptureError as in `read_pcapng`."""
+    """Yield what every block says, frames too, in order. CaptureError as in `Reader.frames`."""
     heard: list[MetadataBlock] = []
     reader = Reader(data, heard.append)
     while data.have(12):
@@ -62,11 +51,6 @@ def read_metadata(data: SourceBytes) -> Iterator[MetadataBlock | Frame]:
         yield from heard if frame is None else (frame,)
         heard.clear()
     reader.ended()
-
-
-def read_blocks(data: SourceBytes) -> Iterator[Block]:
-    """Yield every block, whatever its kind. CaptureError as in `read_pcapng`."""
-    return Reader(data).blocks()
 
 
 class Known(NamedTuple):
@@ -88,7 +72,10 @@ class Mark(NamedTuple):
 
 
 class Reader:
-    """Reads blocks one by one, and keeps what the section and its interfaces are."""
+    """Reads blocks one by one, and keeps what the section and its interfaces are.
+
+    `listener` is called with what each block says that holds no frame.
+    """
 
     def __init__(self, data: SourceBytes, listener: Listener | None = None) -> None:
         self.data, self.listener = data, listener
@@ -119,6 +106,10 @@ class Reader:
         return CaptureError(f"{self.data.source.name}, block at byte {self.data.offset}", expected, got, hint)
 
     def frames(self, tap: Callable[[bytes], object] | None) -> Iterator[Frame]:
+        """Yield the frames; CaptureError after the last whole one where the file is damaged or ends inside a block.
+
+        `tap` is called with every whole block, before the frame that is in it.
+        """
         data = self.data
         while data.have(12):
             if tap is None:
@@ -207,6 +198,7 @@ class Reader:
         data.pos = pos
 
     def blocks(self) -> Iterator[Block]:
+        """Yield every block, whatever its kind. CaptureError as in `frames`."""
         while self.data.have(12):
             kind, body = self.block()
             if kind == SECTION:

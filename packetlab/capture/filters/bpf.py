@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 SNAPLEN = 262144  # bytes of a packet that a program asks for
 NETMASK = 0  # as tcpdump -r has it: "ip broadcast" is 255.255.255.255 or 0.0.0.0
 
-WORTH_LOADING, WORTH_COMPILING = 1 << 16, 1 << 21  # packets
-
 
 class PcapProgram(NamedTuple):
     """What libpcap made of an expression: the instructions, and whether it passes a packet, of so many bytes on the wire."""
@@ -57,7 +55,7 @@ class PcapFilter:
     def __init__(self, expression: str, linktype: int | None = 1) -> None:
         self.expression, self.linktype = expression, linktype
         self._programs: dict[int, PcapProgram] = {}
-        self._tested = 0  # packets of batches so far
+        self._tested = 0  # bytes of batches so far
         if linktype is not None:
             self._compiled(linktype)
 
@@ -92,7 +90,7 @@ class PcapFilter:
         """Return which packets of a batch pass, an array of truths."""
         import numpy as np
 
-        self._tested += len(batch)
+        self._tested += batch.total_bytes
         wire = getattr(batch, "wire_sizes", batch.sizes)
         linktypes = [one.linktype for one in getattr(batch, "interfaces", ())] or [self.linktype or ETHERNET.linktype]
         if len(set(linktypes)) == 1:
@@ -109,7 +107,7 @@ class PcapFilter:
         import numpy as np
 
         program = self._compiled(linktype)
-        if _pays(self._tested):
+        if loops.worth_any(self._tested) and loops.worth(LOOP, self._tested):
             return run_compiled(program.instructions, batch, wire)
         return np.fromiter(map(program.passes, Batch.__iter__(batch), wire.tolist()), np.bool_, len(batch))
 
@@ -118,13 +116,6 @@ class PcapFilter:
 
     def __repr__(self) -> str:
         return f"PcapFilter({self.expression!r})"
-
-
-def _pays(packets: int) -> bool:
-    """Whether a compiled loop pays for this many packets in all: it is ten times as fast, once it is loaded or compiled."""
-    if not loops.available():
-        return False
-    return packets >= (0 if loops.in_use(LOOP) else WORTH_LOADING if loops.kept(LOOP) else WORTH_COMPILING)
 
 
 def compile_program(expression: str, linktype: int) -> PcapProgram:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
+from packetlab.bulk.scan_rows import number_at
 from packetlab.capture.batch import FrameBatch
 from packetlab.errors import BuildError, CaptureError
 from packetlab.protocols.linktypes import ETHERNET, RAW
@@ -78,27 +79,26 @@ def pushed(batch: FrameBatch, tag: bytes) -> None:
 
 def popped(batch: FrameBatch) -> None:
     """Take the outermost VLAN tag from every Ethernet frame that has one."""
-    import numpy as np
-
-    rows = np.flatnonzero(_ethernet(batch) & (batch.sizes >= 18))
-    at = batch.starts[rows]
-    kind = batch.data[at + 12].astype(np.int64) << 8 | batch.data[at + 13]
-    _shifted(batch, rows[np.isin(kind, TAGS)], -4)
+    _shifted(batch, _with_tag(batch), -4)
 
 
 def tagged(batch: FrameBatch, id: int | None, priority: int | None, drop_eligible: int | None) -> None:
     """Change the outermost VLAN tag of every Ethernet frame that has one; None leaves a field as it is."""
-    import numpy as np
-
-    rows = np.flatnonzero(_ethernet(batch) & (batch.sizes >= 18))
-    at = batch.starts[rows]
-    kind = batch.data[at + 12].astype(np.int64) << 8 | batch.data[at + 13]
-    at = at[np.isin(kind, TAGS)]
-    control = batch.data[at + 14].astype(np.int64) << 8 | batch.data[at + 15]
+    at = batch.starts[_with_tag(batch)]
+    control = number_at(batch.data, at, 14, 2, False)
     for value, shift, mask in ((id, 0, 0xFFF), (drop_eligible, 12, 1), (priority, 13, 7)):
         if value is not None:
             control = control & ~(mask << shift) | value << shift
     batch.data[at + 14], batch.data[at + 15] = control >> 8, control & 255
+
+
+def _with_tag(batch: FrameBatch) -> Numbers:
+    """Return the rows of Ethernet frames that have a VLAN tag."""
+    import numpy as np
+
+    rows = np.flatnonzero(_ethernet(batch) & (batch.sizes >= 18))
+    found: Numbers = rows[np.isin(number_at(batch.data, batch.starts[rows], 12, 2, False), TAGS)]
+    return found
 
 
 def _ethernet(batch: FrameBatch) -> Truths:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from packetlab.declare.declaration import AnyHeader
+from packetlab.codec.objects import classes
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Kind, Raw, bytes_text
 from packetlab.errors import BuildError
@@ -37,8 +38,8 @@ class Column:
     dtype: str
 
     @property
-    def header(self) -> type[AnyHeader]:
-        return self.path.header
+    def declaration(self) -> Declaration:
+        return self.path.header._declaration
 
     @property
     def occurrence(self) -> int:
@@ -82,7 +83,7 @@ def column(spec: object) -> Column:
     if isinstance(spec, Column):
         return spec
     if isinstance(spec, Field):
-        return _column(FieldPath(spec.header, 1, (spec,)))
+        return _column(FieldPath(classes[spec.owner], 1, (spec,)))
     if isinstance(spec, HeaderType):
         return _column(FieldPath(spec, 1))  # type: ignore[arg-type]
     if isinstance(spec, tuple) and len(spec) == 3:

@@ -22,37 +22,37 @@ from packetlab.errors import DeclareError
 from packetlab.pattern.conditions import Condition, Match
 
 if TYPE_CHECKING:
-    from packetlab.declare.declaration import AnyHeader
+    from packetlab.declare.declaration import Declaration
     from packetlab.pattern.paths import FieldPath
 
 Place: TypeAlias = tuple[str, int]  # where something lies: "begin" or "pos", and bytes after it
 
 
-def following(cls: type[AnyHeader]) -> list[type[AnyHeader]]:
-    """Return the classes that may follow, each once."""
-    found: dict[type[AnyHeader], None] = {}
-    for f in cls._fields:
+def following(cls: Declaration) -> list[Declaration]:
+    """Return the headers that may follow, each once."""
+    found: dict[Declaration, None] = {}
+    for f in cls.fields:
         if isinstance(f.rule, Next):
             found.update(dict.fromkeys(registry.space(f.rule.space).headers.values()))
     found.update(dict.fromkeys(upper for _, _, upper in registry.conditions(cls)))
     return list(found)
 
 
-def on_the_way(first: type[AnyHeader], columns: Sequence[Query]) -> dict[type[AnyHeader], int]:
-    """Return the classes, numbered from 1, through which the headers of columns are reached from `first`."""
+def on_the_way(first: Declaration, columns: Sequence[Query]) -> dict[Declaration, int]:
+    """Return the declarations, numbered from 1, through which the headers of columns are reached from `first`."""
     reached = [first]
     for cls in reached:
         reached += [upper for upper in following(cls) if upper not in reached]
-    wanted = {cls for cls in reached if any(issubclass(cls, column.header) for column in columns)}
+    wanted = {cls for cls in reached if any(cls.is_a(column.declaration) for column in columns)}
     leading = set(wanted)
     while more := {cls for cls in reached if cls not in leading and any(one in leading for one in following(cls))}:
         leading |= more
     return {cls: number for number, cls in enumerate((cls for cls in reached if cls in leading), 1)}
 
 
-def counters(columns: Sequence[Query]) -> dict[type[AnyHeader], int]:
-    """Return the classes whose headers in a packet are counted, with a number for each from 0."""
-    counted = dict.fromkeys(column.header for column in columns if column.occurrence)
+def counters(columns: Sequence[Query]) -> dict[Declaration, int]:
+    """Return the declarations whose headers in a packet are counted, with a number for each from 0."""
+    counted = dict.fromkeys(column.declaration for column in columns if column.occurrence)
     return {header: number for number, header in enumerate(counted)}
 
 
@@ -64,21 +64,21 @@ class Scanner:
     thing is written: `check`, `fetch`, `store` and so on.
     """
 
-    def __init__(self, cls: type[AnyHeader], numbers: dict[type[AnyHeader], int], columns: Sequence[Query]) -> None:
+    def __init__(self, cls: Declaration, numbers: dict[Declaration, int], columns: Sequence[Query]) -> None:
         prove_once(cls)
         self.cls, self.numbers = cls, numbers
-        mine = [(place, column) for place, column in enumerate(columns) if issubclass(cls, column.header)]
+        mine = [(place, column) for place, column in enumerate(columns) if cls.is_a(column.declaration)]
         self.columns = [(place, column) for place, column in mine if isinstance(column, Column)]
         self.matches = [(place, match) for place, match in mine if isinstance(match, Match)]
-        self.counters = {header: n for header, n in counters(columns).items() if issubclass(cls, header)}
-        self.plan = cls._declaration.plan
+        self.counters = {header: n for header, n in counters(columns).items() if cls.is_a(header)}
+        self.plan = cls.plan
         self.lines: list[str] = []
         self.read: set[str] = set()
         self.offset: int | None = 0
         self.at_limit = self.stop = self.total = ""
         self.onward = [upper for upper in following(cls) if upper in numbers]
         self.rules = self._rules()
-        self.needed = {f.name for f in cls._fields if f.fixed or (self.onward and isinstance(f.rule, Next))}
+        self.needed = {f.name for f in cls.fields if f.fixed or (self.onward and isinstance(f.rule, Next))}
         self.needed = self.needed.union(*(needs(rule) for rule in self.rules))
 
     def _rules(self) -> list[Expr]:
@@ -86,10 +86,10 @@ class Scanner:
         cls = self.cls
         rules = [said[0] for said in (self.plan.own, self.plan.total, self.plan.payload) if said]
         rules += [*self.plan.sizes.values(), *self.plan.after.values()]
-        rules += [f.condition for f in cls._fields if f.condition is not None]
+        rules += [f.condition for f in cls.fields if f.condition is not None]
         if self.onward:
-            opaque = cls._declaration.opaque
-            rules += [*cls._declaration.shortened, *([] if opaque is None else [opaque])]
+            opaque = cls.opaque
+            rules += [*cls.shortened, *([] if opaque is None else [opaque])]
             rules += [condition for condition, _, _ in registry.conditions(cls)]
         return rules
 
@@ -127,7 +127,7 @@ class Scanner:
         self.trailer(end)
         for number, match in self.matches:
             self.mark(number, match, [f"q_{number}_{place}" for place, _ in enumerate(match.conditions)])
-        for short in self.cls._declaration.shortened if self.onward else ():
+        for short in self.cls.shortened if self.onward else ():
             self.cut_short(short.code(self))
         self.leave(end)
         return self.lines
@@ -203,7 +203,7 @@ class Scanner:
 
     def value(self, name: str) -> str:
         if name not in self.read:
-            raise DeclareError(f"{self.cls.__name__}.{name}", "a field that is read before it is needed", "a later one")
+            raise DeclareError(f"{self.cls.name}.{name}", "a field that is read before it is needed", "a later one")
         return f"v_{name}"
 
     def has(self, name: str) -> str:
@@ -213,10 +213,10 @@ class Scanner:
         return f"({self.total or 'end'} - ({self.pos}))"
 
     def count(self, name: str) -> str:
-        raise DeclareError(self.cls.__name__, "a number in a condition for reading", f"count_of({name})")
+        raise DeclareError(self.cls.name, "a number in a condition for reading", f"count_of({name})")
 
     def number(self, rule: Next) -> str:
-        raise DeclareError(self.cls.__name__, "fields in a condition for reading", str(rule))
+        raise DeclareError(self.cls.name, "fields in a condition for reading", str(rule))
 
     def ahead(self, bits: int) -> str:
         raise NotImplementedError
@@ -367,7 +367,7 @@ class Scanner:
         """Work out where the header or its payload ends."""
         which = {"self": "stop", "total": "total"}[step.part]
         for name in sorted(step.names):
-            if self.cls._by_name[name].condition is not None:
+            if self.cls.by_name[name].condition is not None:
                 self.check(f"p_{name} == False")
         self.let(which, f"begin + {step.size.code(self)}")
         self.check(f"{which} < {self.pos}")
@@ -423,7 +423,7 @@ class Scanner:
         self.let("pos", "after")
 
     def branches(self, every: bool = False) -> list[tuple[list[str], int]]:
-        """Return how it goes on, in order: conditions of which one must hold, and the number of the class (0: none).
+        """Return how it goes on, in order: conditions of which one must hold, and the number of the header (0: none).
 
         What leads nowhere is left out at the end, unless for `every`; nothing is said where no header requested follows.
         """

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from packetlab.bulk.columns import Column
 from packetlab.bulk.queries import Query, any_of, array_names
 from packetlab.bulk.scan import Place, Scanner, counters, on_the_way
-from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.kinds import Kind
 from packetlab.pattern.conditions import Match
 
 
-def loop_source(first: type[AnyHeader], columns: Sequence[Query]) -> str:
+def loop_source(first: Declaration, columns: Sequence[Query]) -> str:
     """Return the source of ``scan(count, data, starts, sizes, missing, unfit, *arrays)``.
 
     It goes over the `count` packets that `starts` and `sizes` tell in `data`; `missing` says which were cut by the capture. It
@@ -34,7 +34,7 @@ def loop_source(first: type[AnyHeader], columns: Sequence[Query]) -> str:
     lines.append("        while cls:")
     word = "if"
     for cls, number in numbers.items():
-        lines.append(f"            {word} cls == {number}:  # {cls.__name__}")
+        lines.append(f"            {word} cls == {number}:  # {cls.name}")
         writer = LoopScanner(cls, numbers, columns)
         lines += ["                " + line for line in writer.source()]
         word = "elif"
@@ -116,7 +116,7 @@ class LoopScanner(Scanner):
 
     def which(self, query: Query) -> str:
         """Return source for whether this header is the one of its kind that is requested."""
-        return f"n_{self.counters[query.header]} == {query.occurrence}"
+        return f"n_{self.counters[query.declaration]} == {query.occurrence}"
 
     def mark(self, number: int, match: Match, conditions: list[str]) -> None:
         conditions = [*conditions, *([self.which(match)] if match.occurrence else [])]
@@ -137,8 +137,8 @@ class LoopScanner(Scanner):
             self.put("break")
             return
         guard = f"{self.pos} < {end}"
-        if self.cls._declaration.opaque is not None:
-            guard += f" and ({self.cls._declaration.opaque.code(self)}) == 0"
+        if self.cls.opaque is not None:
+            guard += f" and ({self.cls.opaque.code(self)}) == 0"
         self.put(f"if not ({guard}):")
         self.put("    break")
         word = "if"

@@ -18,7 +18,7 @@ from packetlab.declare.expressions import Expr, Next
 
 if TYPE_CHECKING:
     from packetlab.bulk.batch import ByteArray, Numbers, Truths
-    from packetlab.declare.declaration import AnyHeader
+    from packetlab.declare.declaration import Declaration
     from packetlab.declare.fields import Field
 
 SHORT = 2  # in `Visit.short`: bytes are missing. 1: nothing said how many there are, and the capture cut the frame
@@ -33,7 +33,7 @@ class Part(NamedTuple):
     """
 
     name: str
-    header: type[AnyHeader] | None
+    header: Declaration | None
     condition: Expr | None = None
     why: str = ""
     repeated: Field | None = None
@@ -67,7 +67,7 @@ class Visit:
     )  # fmt: skip
 
     def __init__(
-        self, cls: type[AnyHeader], lower: Visit | None, rows: Numbers, ids: Numbers, begin: Numbers, inner: Numbers, stop: Numbers, end: Numbers,
+        self, cls: Declaration, lower: Visit | None, rows: Numbers, ids: Numbers, begin: Numbers, inner: Numbers, stop: Numbers, end: Numbers,
         short: Numbers, partial: Truths, bound: Truths, places: dict[str, tuple[Numbers, Any, Any]], values: dict[str, Numbers],
         holds: dict[object, Truths],
     ) -> None:  # fmt: skip
@@ -89,7 +89,7 @@ class Visit:
         if name not in self.places:
             return self.end, self.end, False
         at, there, size = self.places[name]
-        return at, at + (self.cls._by_name[name].kind.fixed_bits + 7) // 8 if size is None else at + size, there
+        return at, at + (self.cls.by_name[name].kind.fixed_bits + 7) // 8 if size is None else at + size, there
 
     def parts(self, parts: tuple[Part, ...]) -> Iterator[tuple[Part, Numbers, Numbers, Numbers]]:
         """Yield the parts that are there and not empty: which headers have them, where they begin and end."""
@@ -114,7 +114,7 @@ class PlaceScanner(Scanner):
     """What the writers of places share: those for numpy (`RowPlaces`) and for compiled loops (`rewrite.loop`)."""
 
     def __init__(
-        self, cls: type[AnyHeader], numbers: dict[type[AnyHeader], int], wants: Wants, until: Expr | None = None
+        self, cls: Declaration, numbers: dict[Declaration, int], wants: Wants, until: Expr | None = None
     ) -> None:
         self.wants, self.until = wants, until
         # Field -> where it is, whether it is there, its bytes ("": what its kind says).
@@ -127,7 +127,7 @@ class PlaceScanner(Scanner):
 
     def holding(self) -> dict[object, Expr | None]:
         """Return the rules that decide what is done with the header: by the number of a part, or by name."""
-        said = self.cls._declaration
+        said = self.cls
         rules: dict[object, Expr | None] = {number: part.condition for number, part in enumerate(self.wants.parts)}
         return {**rules, "partial": said.partial, "quotes": said.quotes, "opaque": said.opaque, "until": self.until}
 
@@ -162,7 +162,7 @@ class PlaceScanner(Scanner):
                 more = " & (inner < stop)" if key == "opaque" else ""
                 self.let(f"i_{key}", f"(({rule.code(self)}) != 0){more}")
         self.found()
-        if self.cls._declaration.partial is not None:
+        if self.cls.partial is not None:
             self.put(f"short = short | i_partial * {SHORT}")
         self.onto(self.branches(any(part.name == "payload" for part in self.wants.parts)))
 
@@ -188,7 +188,7 @@ class RowPlaces(PlaceScanner, RowScanner):
     def found(self) -> None:
         holds = [f"{key!r}: i_{key}" for key, rule in self.holding().items() if rule is not None]
         values = [name for name in sorted(self.wants.values) if name in self.read]
-        holds += [f"{name!r}: p_{name}" for name in values if self.cls._by_name[name].condition is not None]
+        holds += [f"{name!r}: p_{name}" for name in values if self.cls.by_name[name].condition is not None]
         places = ", ".join(
             f"{name!r}: ({at}, {there}, {f'np.maximum({size}, 0)' if size else 'None'})"
             for name, (at, there, size) in self.at.items()
@@ -202,7 +202,7 @@ class RowPlaces(PlaceScanner, RowScanner):
 
     def onto(self, branches: list[tuple[list[str], int]]) -> None:
         self.put("go = inner < stop")
-        if self.cls._declaration.opaque is not None:
+        if self.cls.opaque is not None:
             self.put("go = go & ~i_opaque")
         if branches:
             self.put("while True:")  # left when all are on their way
@@ -233,8 +233,8 @@ class PlacesScan:
     """
 
     def __init__(
-        self, data: ByteArray, last: Numbers, missing: Truths, wants: Callable[[type[AnyHeader]], Wants],
-        leading: dict[type[AnyHeader], int], known: dict[object, Any],
+        self, data: ByteArray, last: Numbers, missing: Truths, wants: Callable[[Declaration], Wants],
+        leading: dict[Declaration, int], known: dict[object, Any],
     ) -> None:  # fmt: skip
         import numpy as np
 
@@ -242,9 +242,7 @@ class PlacesScan:
         self.wants, self.leading, self.known = wants, leading, known
         self.unfit = np.zeros(len(last), bool)
 
-    def _step(
-        self, cls: type[AnyHeader], until: Expr | None, work: list[Any], found: list[Visit], *known: object
-    ) -> None:
+    def _step(self, cls: Declaration, until: Expr | None, work: list[Any], found: list[Visit], *known: object) -> None:
         """Go over headers of a class: the visit below, their rows, and what is known of them."""
         key = "step", cls, until
         if key not in self.known:
@@ -255,11 +253,11 @@ class PlacesScan:
                 "onward": onward,
             }  # fmt: skip
             lines = [head, *("    " + line for line in writer.source())]
-            self.known[key] = function(lines, names, f"places in {cls.__name__}")
+            self.known[key] = function(lines, names, f"places in {cls.name}")
         self.known[key](work, found, self.last, self.missing, self.unfit, self.data, *known)
 
     def walk(
-        self, first: type[AnyHeader], rows: Numbers, begin: Numbers, end: Numbers, partial: Truths | None = None
+        self, first: Declaration, rows: Numbers, begin: Numbers, end: Numbers, partial: Truths | None = None
     ) -> list[Visit]:
         """Return the visits of packets, or parts of them, that begin with a header of a class."""
         np = self.np

@@ -13,7 +13,7 @@ from packetlab.bulk.queries import Query, any_of, array_names
 from packetlab.bulk.scan import Place, Scanner, counters, on_the_way
 from packetlab.bulk.scan_loop import bits_of
 from packetlab.codec.source import Compiled, function
-from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.kinds import Kind
 from packetlab.pattern.conditions import Match
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DEPTH = 256  # headers in one packet; one with more is unfit
 
 
-def row_scan(first: type[AnyHeader], columns: Sequence[Query]) -> Callable[..., None]:
+def row_scan(first: Declaration, columns: Sequence[Query]) -> Callable[..., None]:
     """Return ``scan(data, starts, sizes, missing, unfit, *arrays)``, which does what `loop_source` describes."""
     import numpy as np
 
@@ -38,7 +38,7 @@ def row_scan(first: type[AnyHeader], columns: Sequence[Query]) -> Callable[..., 
     def step(number: int) -> Compiled:
         cls = classes[number - 1]
         lines = [f"def step({arguments}):", *("    " + line for line in RowScanner(cls, numbers, columns).source())]
-        return function(lines, dict(names), f"columns of {cls.__name__}")
+        return function(lines, dict(names), f"columns of {cls.name}")
 
     def scan(data: ByteArray, starts: Numbers, sizes: Numbers, missing: Truths, unfit: Truths, *arrays: object) -> None:
         start = numbers.get(first)
@@ -177,7 +177,7 @@ class RowScanner(Scanner):
 
     def which(self, query: Query) -> str:
         """Return source for whether this header is the one of its kind that is requested."""
-        return f"(seen[{self.counters[query.header]}][rows] == {query.occurrence})"
+        return f"(seen[{self.counters[query.declaration]}][rows] == {query.occurrence})"
 
     def mark(self, number: int, match: Match, conditions: list[str]) -> None:
         conditions = [*conditions, *([self.which(match)] if match.occurrence else [])]
@@ -200,8 +200,8 @@ class RowScanner(Scanner):
         if not branches:
             return
         self.put(f"go = {self.pos} < {end}")
-        if self.cls._declaration.opaque is not None:
-            self.put(f"go = go & (({self.cls._declaration.opaque.code(self)}) == 0)")
+        if self.cls.opaque is not None:
+            self.put(f"go = go & (({self.cls.opaque.code(self)}) == 0)")
         for tests, number in branches:
             self.put(f"hit = go & {any_of(tests)}")
             if number:

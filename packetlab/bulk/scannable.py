@@ -6,15 +6,10 @@ rule that can leave them are left to objects.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Ahead, Const, Expr, Has, If, OneOf, Op, Ref, Size
 from packetlab.declare.intervals import Range, hull, span
 from packetlab.declare.plan import Coded, Listed
-
-if TYPE_CHECKING:
-    pass
 
 CANNOT: dict[type[object], str] = {
     Listed: "items that are read one after the other",
@@ -26,12 +21,12 @@ MOST = 1 << 62  # leaves room for an offset in a buffer to be added
 FURTHEST = 1 << 40  # bytes that a payload may have at the most
 
 
-def scannable(rule: Expr, header: type[AnyHeader]) -> bool:
-    """Whether a scan of headers of a class works the rule out as objects do."""
+def scannable(rule: Expr, header: Declaration) -> bool:
+    """Whether a scan of such headers works the rule out as objects do."""
     return _range(rule, header) is not None
 
 
-def _range(rule: Expr, header: type[AnyHeader]) -> Range | None:
+def _range(rule: Expr, header: Declaration) -> Range | None:
     """Return the range of a rule's value, None where it or anything on the way to it may lie too far out, or is not known."""
     known: dict[int, Range] = {}
     for part in rule.parts():
@@ -42,7 +37,7 @@ def _range(rule: Expr, header: type[AnyHeader]) -> Range | None:
     return known[id(rule)]
 
 
-def _single(rule: Expr, parts: list[Range], header: type[AnyHeader]) -> Range | None:
+def _single(rule: Expr, parts: list[Range], header: Declaration) -> Range | None:
     found: Range | None = None
     if isinstance(rule, Op):
         low, high = parts[1]
@@ -61,7 +56,7 @@ def _single(rule: Expr, parts: list[Range], header: type[AnyHeader]) -> Range | 
     elif isinstance(rule, Const):
         found = rule.number, rule.number
     elif isinstance(rule, Ref):
-        field = header._by_name.get(rule.name)
+        field = header.by_name.get(rule.name)
         if field is not None and field.kind.wire == "number":
             found = hull((field.kind.low, field.kind.high), *([(0, 0)] if field.condition is not None else []))
     elif isinstance(rule, Size) and rule.name == "payload":

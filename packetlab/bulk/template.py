@@ -18,7 +18,7 @@ from packetlab.packet.offsets import FieldOffsets, Span, field_offsets
 if TYPE_CHECKING:
     from packetlab.bulk.batch import Floats, Numbers, Words
     from packetlab.bulk.generators import Matrix, Rows
-    from packetlab.declare.declaration import AnyHeader
+    from packetlab.codec.objects import AnyHeader
     from packetlab.declare.fields import Field
     from packetlab.packet.packet import Packet
 
@@ -49,7 +49,7 @@ def shapes(cls: type[AnyHeader], field: Field) -> bool:
         return True
     rules = [rule for f in cls._fields for rule in (f.rule, f.condition, f.size, f.count)]
     rules += [f.rule.otherwise for f in cls._fields if isinstance(f.rule, Next)]
-    rules += [rule for _, sets, _ in registry.conditions(cls) for rule in sets.values()]
+    rules += [rule for _, sets, _ in registry.conditions(cls._declaration) for rule in sets.values()]
     leaves = [leaf for rule in rules if rule is not None for leaf in rule.leaves()]
     # Sizes are the same in all packets of a shape, and whether a field is there too.
     return any(isinstance(leaf, (Ref, Count)) and leaf.name == field.name for leaf in leaves)
@@ -182,7 +182,7 @@ def _pseudo(packet: Packet, i: int, where: FieldOffsets) -> tuple[Numbers, Float
             ends = [span for span in where.spans if span.layer == below and span.field.name in wanted]
             columns = [_columns(_spot(end)) for end in ends]
             weights = [carried(len(one)) for one in columns]
-            number = protocol(carrier, type(packet.layers[i])) + (final or 0)
+            number = protocol(carrier._declaration, packet.layers[i]._declaration) + (final or 0)
             return np.concatenate(columns), np.concatenate(weights), number
     return None
 

@@ -13,6 +13,7 @@ from packetlab.bulk.batch import Batch
 from packetlab.bulk.generators import BytesColumn, ChoiceColumn, NumberColumn, values_of
 from packetlab.bulk.template import Target, Template, Unplanned, shapes, varies_in_size
 from packetlab.codec.compiler import replaced
+from packetlab.codec.objects import classes
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Address, ByteString
 from packetlab.declare.values.addresses import XNSAddress
@@ -299,7 +300,7 @@ def named(template: Packet, key: object) -> tuple[int, Field | None, str]:
         meant = FieldPath.parse(key, where, [type(header) for header in template.layers])
         cls, number, names = meant.header, (meant.occurrence or 1) - 1, meant.names
     elif isinstance(key, Field):
-        cls, names = key.header, (key.name,)
+        cls, names = classes[key.owner], (key.name,)
     elif isinstance(key, tuple) and 2 <= len(key) <= 3 and isinstance(key[0], HeaderType):
         cls, name = key[0], key[-1].name if isinstance(key[-1], Field) else str(key[-1])
         number = int(key[1]) if len(key) == 3 else 0

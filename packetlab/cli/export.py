@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from packetlab.cli.arguments import OK, Command
-from packetlab.declare.declaration import AnyHeader
+from packetlab.codec.objects import AnyHeader
 from packetlab.errors import DeclareError, PacketlabError, suggestion
 
 
@@ -51,7 +51,7 @@ def chosen(what: list[str], names: list[str]) -> list[type[AnyHeader]]:
 
     PacketlabError for a name of no header, or a file that declares none or cannot be run.
     """
-    from packetlab.declare.registry import declared, header_named
+    from packetlab.codec.objects import class_named, declared_classes
     from packetlab.protocols import dissect as _all, websocket as _websocket  # noqa: F401  every header is declared
 
     files = [word for word in what if word.endswith(".py")]
@@ -64,11 +64,11 @@ def chosen(what: list[str], names: list[str]) -> list[type[AnyHeader]]:
     picked: list[type[AnyHeader]] = []
     for name in names:
         if name.lower() == "xns":
-            picked += [header for header in declared() if header.__module__ == "packetlab.protocols.xns"]
+            picked += [header for header in declared_classes() if header.__module__ == "packetlab.protocols.xns"]
             continue
-        header = header_named(name)
+        header = class_named(name)
         if header is None:
-            known = [one.__name__ for one in declared()]
+            known = [one.__name__ for one in declared_classes()]
             raise PacketlabError("export", "the name of a header", name, suggestion(name, known))
         picked.append(header)
     return list(dict.fromkeys(picked))
@@ -78,14 +78,14 @@ def headers_of(file: str) -> list[type[AnyHeader]]:
     """Run a file of Python's, which its user named, and return the header classes it declares, in order."""
     import runpy
 
-    from packetlab.declare.registry import declared
+    from packetlab.codec.objects import declared_classes
 
     path = Path(file)
     try:
         path.read_bytes()
     except OSError as error:
         raise DeclareError(file, "a readable file", error.strerror or error) from None
-    before = set(declared())
+    before = set(declared_classes())
     sys.path.insert(0, str(path.resolve().parent))
     try:
         runpy.run_path(str(path), run_name=path.stem)
@@ -95,7 +95,11 @@ def headers_of(file: str) -> list[type[AnyHeader]]:
         raise DeclareError(file, "a file that runs", f"{type(error).__name__}: {error}") from error
     finally:
         sys.path.pop(0)
-    found = [header for header in declared() if header not in before and not header.__module__.startswith("packetlab.")]
+    found = [
+        header
+        for header in declared_classes()
+        if header not in before and not header.__module__.startswith("packetlab.")
+    ]
     if not found:
         raise DeclareError(file, "headers declared in it", "none")
     return found

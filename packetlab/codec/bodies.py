@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, overload
 from packetlab.codec.encode import field_bytes
 
 if TYPE_CHECKING:
-    from packetlab.declare.declaration import AnyHeader
+    from packetlab.codec.objects import AnyHeader
     from packetlab.declare.fields import Field
 
 

@@ -9,25 +9,29 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from packetlab.codec.bodies import width
-from packetlab.codec.decode import compile_decode, items_reader
+from packetlab.codec.decode import Decoding, items_reader
 from packetlab.codec.derive import is_derived
 from packetlab.codec.encode import Packing, encode_items
 from packetlab.codec.faults import Fault
 from packetlab.codec.lenient import Values, read_items
+from packetlab.codec.objects import AnyHeader, classes, is_pattern
 from packetlab.codec.readback import prove
 from packetlab.codec.rederive import Rederiving
 from packetlab.codec.source import Compiled, function
-from packetlab.declare.declaration import AnyHeader
+from packetlab.declare import registry
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.fields import REQUIRED, Field, Filled, auto
-from packetlab.declare.wildcards import Tolerance, is_pattern
+from packetlab.declare.wildcards import Tolerance
 from packetlab.errors import BuildError, suggestion
 
 H = TypeVar("H", bound=AnyHeader)
 
 
-def reset(cls: type[AnyHeader]) -> None:
-    """Put functions in place that compile themselves when first called."""
-    header: Any = cls
+def reset(cls: Declaration) -> None:
+    """Put functions in place on the class of a declaration that compile themselves when first called."""
+    header: Any = classes.known.get(cls)
+    if header is None:
+        return  # nobody has it any more
 
     def init(self: Any, **given: object) -> None:
         compile_init(cls)
@@ -36,17 +40,17 @@ def reset(cls: type[AnyHeader]) -> None:
     def encode(*args: object) -> object:
         prove_once(cls)
         if header._encode is encode:
-            header._encode = staticmethod(Packing(cls._declaration).compile())
+            header._encode = staticmethod(Packing(cls).compile())
         return header._encode(*args)
 
     def resolve(*args: object) -> object:
-        header._resolve = staticmethod(Packing(cls._declaration, fill=True).compile())
+        header._resolve = staticmethod(Packing(cls, fill=True).compile())
         return header._resolve(*args)
 
     def decode(*args: object) -> object:
         prove_once(cls)
         if header._decode is decode:
-            header._decode = staticmethod(compile_decode(cls._declaration))
+            header._decode = staticmethod(Decoding(cls).compile())
         return header._decode(*args)
 
     def copied(one: object) -> object:
@@ -54,11 +58,11 @@ def reset(cls: type[AnyHeader]) -> None:
         return header._copied(one)
 
     def extent(*args: object) -> object:
-        header._extent = staticmethod(Rederiving(cls._declaration).compile_extent())
+        header._extent = staticmethod(Rederiving(cls).compile_extent())
         return header._extent(*args)
 
     def rederive(*args: object) -> object:
-        header._rederive = staticmethod(Rederiving(cls._declaration).compile())
+        header._rederive = staticmethod(Rederiving(cls).compile())
         return header._rederive(*args)
 
     header.__init__ = init
@@ -67,30 +71,33 @@ def reset(cls: type[AnyHeader]) -> None:
     header._extent = staticmethod(extent)
 
 
-def prove_once(cls: type[AnyHeader]) -> None:
-    """Have a class that is not packetlab's own prove, when it is first used, that it reads back what it builds."""
-    declaration = cls._declaration
-    if not declaration.proved and not cls.__module__.startswith("packetlab."):
-        declaration.proved = True  # the proof itself builds and reads
+registry.resets.append(reset)
+
+
+def prove_once(cls: Declaration) -> None:
+    """Have a header that is not packetlab's own prove, when it is first used, that it reads back what it builds."""
+    if not cls.proved and not cls.is_own:
+        cls.proved = True  # the proof itself builds and reads
         try:
             prove(cls)
         except BaseException:
-            declaration.proved = False
+            cls.proved = False
             reset(cls)
             raise
 
 
-def compile_init(cls: type[AnyHeader]) -> None:
+def compile_init(cls: Declaration) -> None:
     """Write the constructor: each keyword checked, converted, and noted as given."""
     # A field may have any name without a leading underscore, so all other names here have one.
-    names: dict[str, object] = {"_wrong_name": wrong_name, "_cls": cls, "_type": type, "_len": len}
+    header = classes[cls]
+    names: dict[str, object] = {"_wrong_name": wrong_name, "_cls": header, "_type": type, "_len": len}
     names.update(_int=int, _bytes=bytes, _str=str, _isinstance=isinstance, _Tolerance=Tolerance)
     names.update(_has_pattern=_has_pattern, _only_marked=only_marked, _plain=_plain, _tuple=tuple)
-    keywords = "".join(f", {f.name}=None" for f in cls._fields)
+    keywords = "".join(f", {f.name}=None" for f in cls.fields)
     # Not with a bare *: filling in defaults of keyword-only parameters takes a dictionary lookup for each.
     lines = [f"def __init__(_self, _unnamed=None{keywords}, **_wrong):"]
     lines += ["    if _wrong or _unnamed is not None: raise _wrong_name(_cls, _wrong)", "    _s = 0"]
-    for f in cls._fields:
+    for f in cls.fields:
         name, kind = f.name, f.kind
         if kind.wire == "payload":
             names[f"_F_{name}"] = f
@@ -99,12 +106,12 @@ def compile_init(cls: type[AnyHeader]) -> None:
         initial = None if f.default is REQUIRED or f.condition is not None or is_derived(f) else f.default
         names[f"_K_{name}"], names[f"_D_{name}"] = kind.raw, initial
         default = repr(initial) if type(initial) is int or initial is None else f"_D_{name}"
-        names[f"_F_{name}"], where = kind, f"'{cls.__name__}.{name}'"
+        names[f"_F_{name}"], where = kind, f"'{cls.name}.{name}'"
         lines += [f"    if {name} is None: _self.{f.slot} = {default}"]
         fits, fitting = "", name
         if kind.wire == "items":
-            names[f"_I_{name}"] = kind.item
-            fits = f"_plain({name}, _I_{name}, {kind.item._declaration.prototype_bit:#x})"
+            names[f"_I_{name}"] = classes[kind.item]
+            fits = f"_plain({name}, _I_{name}, {kind.item.prototype_bit:#x})"
             fitting = f"_tuple({name})"
         elif kind.wire == "number":
             fits = f"_type({name}) is _int and {kind.low} <= {name} <= {kind.high}"
@@ -118,12 +125,11 @@ def compile_init(cls: type[AnyHeader]) -> None:
         lines += [f"    elif _type({name}) is _str or not _isinstance({name}, _Tolerance):"]
         lines += [f"        _s |= {f.bit:#x}", f"        _self.{f.slot} = _K_{name}({name}, {where})"]
         if kind.wire == "items":
-            lines += [f"        if _has_pattern(_self.{f.slot}): _s |= {cls._declaration.prototype_bit:#x}"]
-        lines += ["    else:", f"        _s |= {f.bit | cls._declaration.prototype_bit:#x}"]
+            lines += [f"        if _has_pattern(_self.{f.slot}): _s |= {cls.prototype_bit:#x}"]
+        lines += ["    else:", f"        _s |= {f.bit | cls.prototype_bit:#x}"]
         lines += [f"        _self.{f.slot} = {name}.bound_to(_F_{name}, {where})"]
     lines += ["    _self._state = _s"]
-    header: Any = cls
-    header.__init__ = function(lines, names, f"{cls.__name__}.__init__")
+    header.__init__ = function(lines, names, f"{cls.name}.__init__")
 
 
 def only_marked(cls: type[AnyHeader], f: Field, value: object) -> None:
@@ -146,11 +152,12 @@ def wrong_name(cls: type[AnyHeader], wrong: dict[str, object]) -> BuildError:
     return BuildError(f"{cls.__name__}.{name}", "a field of the header", "no such name", suggestion(name, known))
 
 
-def compile_copy(cls: type[AnyHeader]) -> Compiled:
+def compile_copy(cls: Declaration) -> Compiled:
     """Return ``copy(header)``."""
+    header = classes[cls]
     lines = ["def copy(h):", "    r = new(*of)"]
-    lines += [f"    r.{slot} = h.{slot}" for slot in ("_state", *(f.slot for f in cls._fields))]
-    return function([*lines, "    return r"], {"new": cls.__new__, "of": (cls,)}, f"{cls.__name__}.copy")
+    lines += [f"    r.{slot} = h.{slot}" for slot in ("_state", *(f.slot for f in cls.fields))]
+    return function([*lines, "    return r"], {"new": header.__new__, "of": (header,)}, f"{cls.name}.copy")
 
 
 def replaced(header: H, changes: dict[str, object]) -> H:

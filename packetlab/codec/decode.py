@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.lenient import Values, read_items, values_of, walk
+from packetlab.codec.objects import classes
 from packetlab.codec.source import Compiled, OneByOne, function
 from packetlab.declare import registry
 from packetlab.declare.expressions import DEEP, Const, Expr, If, Next, Ref
@@ -19,13 +20,8 @@ from packetlab.declare.plan import Bound, Coded, Fixed, Listed, Open, Padded, Ru
 from packetlab.errors import DeclareError
 
 if TYPE_CHECKING:
-    from packetlab.declare.declaration import AnyHeader, Declaration
+    from packetlab.declare.declaration import Declaration
     from packetlab.declare.fields import Field
-
-
-def compile_decode(cls: Declaration) -> Compiled:
-    """Return ``decode(data, start, end, ctx) -> (header, payload start, payload end, next class or None)``."""
-    return Decoding(cls).compile()
 
 
 class Decoding(OneByOne):
@@ -59,7 +55,7 @@ class Decoding(OneByOne):
         self.outer = end  # source for where all of this layer ends
         self.names: dict[str, object] = {
             "walk": walk, "read_items": read_items,
-            f"of{tag}": (cls.header,), f"new{tag}": cls.header.__new__, f"declaration{tag}": cls,
+            f"of{tag}": (classes[cls],), f"new{tag}": classes[cls].__new__, f"declaration{tag}": cls,
         }  # fmt: skip
         # The last condition and where its lines begin and end; that of the step that is being read.
         self.under: tuple[Expr | None, tuple[int, int]] = (None, (0, 0))
@@ -67,7 +63,7 @@ class Decoding(OneByOne):
         self.stop = self.total = ""  # the variables that hold where this header and its payload end, once known
 
     def compile(self) -> Compiled:
-        """Return the function of this header alone."""
+        """Return ``decode(data, start, end, ctx) -> (header, payload start, payload end, declaration of the next or None)``."""
         end = self.source()
         self.lines += self.next_header()
         for short in self.cls.shortened:
@@ -361,17 +357,17 @@ class Decoding(OneByOne):
         code = f"{self.pos} < {self.payload}"
         return code if self.cls.opaque is None else f"{code} and not {self.cls.opaque.code(self)}"
 
-    def numbered(self) -> list[tuple[Field, dict[int, type[AnyHeader]]]]:
+    def numbered(self) -> list[tuple[Field, dict[int, Declaration]]]:
         """Return the fields whose numbers name the header that follows, and the headers of these numbers."""
         return [(f, registry.space(rule.space).headers) for f, rule in self.plan.numbered]
 
     def next_header(self) -> list[str]:
-        """Return lines that find the class that follows: by number first, then by the conditions in order."""
+        """Return lines that find the header that follows: by number first, then by the conditions in order."""
         lookups = []
         for f, headers in self.numbered():
             self.names[f"H_{f.name}{self.tag}"] = headers
             lookups.append(f"H_{f.name}{self.tag}.get({self.v(f.name)})")
-        conditions = registry.conditions(self.cls.header)
+        conditions = registry.conditions(self.cls)
         following = f"n{self.tag}"
         if not lookups and not conditions:
             return [f"{following} = None"]
@@ -388,7 +384,7 @@ class Decoding(OneByOne):
         self.lines = held
         return lines
 
-    def follows(self, upper: type[AnyHeader] | None) -> str | None:
+    def follows(self, upper: Declaration | None) -> str | None:
         """Return a condition under which `upper` follows (None: nothing does), None where only looking it up tells."""
         if len(self.plan.numbered) != 1 or upper is None:
             return None
@@ -422,7 +418,7 @@ def items_reader(field: Field, counted: bool) -> Compiled:
 
 
 def _items_reader(field: Field, counted: bool) -> Compiled:
-    item, until = field.kind.item._declaration, field.until
+    item, until = field.kind.item, field.until
     sure = next((step.run.size for step in item.plan.head[:1] if isinstance(step, Fixed) and not counted), 0)
     part = Decoding(item, tag="_i", start="pos", end="limit", away="return None", sure=sure)
     part.source()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.codec.lenient import Values
+from packetlab.codec.objects import AnyHeader, classes
 from packetlab.codec.source import OneByOne, added
 from packetlab.declare import registry
 from packetlab.declare.expressions import Checksum, Const, Has, Next, Ref, Size
@@ -16,7 +17,7 @@ from packetlab.declare.plan import Listed, Run
 from packetlab.errors import BuildError, DeclareError
 
 if TYPE_CHECKING:
-    from packetlab.declare.declaration import AnyHeader, Declaration
+    from packetlab.declare.declaration import Declaration
 
 
 def is_derived(field: Field) -> bool:
@@ -85,8 +86,8 @@ class Deriving(OneByOne):
         self.doing: list[str] = []
         self.presence: dict[str, str] = {}  # condition -> the variable that says whether it holds
         self.circular: set[str] = set()  # numbers that count their own bytes
-        self.names: dict[str, object] = {"missing": missing, "unsettled": unsettled, f"cls{tag}": cls.header, f"new{tag}": cls.header.__new__}
-        self.names[f"of{tag}"] = (cls.header,)  # new(*of) takes less than new(cls), which makes a tuple first
+        self.names: dict[str, object] = {"missing": missing, "unsettled": unsettled, f"cls{tag}": cls, f"new{tag}": classes[cls].__new__}
+        self.names[f"of{tag}"] = (classes[cls],)  # new(*of) takes less than new(cls), which makes a tuple first
         self.plan, self.before, self.after = cls.plan, cls.before, cls.after
         self.ended = {step.field.name for step in self.plan.within if isinstance(step, Listed) and step.count is None}
 
@@ -277,7 +278,7 @@ class Deriving(OneByOne):
         self.value(name)
         value = self.direct.get(name, f"v_{name}{self.tag}")
         # Items not looked into yet are still bytes.
-        items = f"len(h{self.tag}._items_of(cls{self.tag}._by_name['{name}']))"
+        items = f"len(h{self.tag}._items_of(cls{self.tag}.by_name['{name}']))"
         return self.unless_none(name, f"(len({value}) if type({value}) is not bytes else {items})")
 
     def has(self, name: str) -> str:
@@ -301,9 +302,9 @@ class Deriving(OneByOne):
 
     def number(self, rule: Next) -> str:
         name = next(f.name for f in self.cls.fields if f.rule is rule)
-        numbers, filled = registry.space(rule.space).numbers, registry.filled(self.cls.header, name)
+        numbers, filled = registry.space(rule.space).numbers, registry.filled(self.cls, name)
         if self.stack is not None:
-            above = self.stack[self.i + 1].header if self.i + 1 < len(self.stack) else None
+            above = self.stack[self.i + 1] if self.i + 1 < len(self.stack) else None
             if above in filled:
                 return filled[above].code(self)
             return str(numbers[above]) if above in numbers else rule.otherwise.code(self)

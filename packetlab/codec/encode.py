@@ -10,6 +10,7 @@ from struct import error as struct_error
 from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.derive import Deriving, PackedPiece, is_derived
+from packetlab.codec.objects import refuse_pattern
 from packetlab.codec.pseudo import protocol, pseudo_sum
 from packetlab.codec.readback import NAMES, after_end, checks, ends, unended
 from packetlab.codec.source import Compiled, added, function
@@ -19,11 +20,11 @@ from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.fields import Filled
 from packetlab.declare.kinds import Raw
 from packetlab.declare.plan import Bound, Fixed, Listed, Run, Step, Unit, When
-from packetlab.declare.wildcards import refuse_pattern
 from packetlab.errors import BuildError
 
 if TYPE_CHECKING:
-    from packetlab.declare.declaration import AnyHeader, Declaration
+    from packetlab.codec.objects import AnyHeader
+    from packetlab.declare.declaration import Declaration
     from packetlab.declare.fields import Field
 
 
@@ -56,7 +57,7 @@ def cut_encode(header: AnyHeader, body: bytes) -> bytes:
     """Pack a header whose bytes ended inside it: the fields that were read, and no more."""
     refuse_pattern(header)
     number, width, data = 0, 0, b""
-    for f in type(header)._fields:
+    for f in header._fields:
         raw = getattr(header, f.slot)
         if f.kind.wire == "payload":
             data, body = data + body, b""
@@ -91,7 +92,7 @@ class Packing(Deriving):
     """Writes the source that packs one header.
 
     By itself it becomes ``encode(h, body, stack, i, above) -> bytes``, or with `fill` ``resolve(...) -> Header``: `body`
-    is everything above in bytes, `stack` all headers and `i` this one's place, `above` the next one's class.
+    is everything above in bytes, `stack` all headers and `i` this one's place, `above` the next one's declaration.
     With `stack` given, a tuple of classes, it is one part of a function for just such packets (see `stacks`): what
     follows from the classes alone is worked out when compiling, and `tag` keeps the names of the parts apart. With `plain`
     no header of them has items. `pieces` is what stands above; after `source` this header is around it.
@@ -358,13 +359,13 @@ class Packing(Deriving):
         for below in range(self.i - 1, -1, -1) if stack else ():
             one = stack[below]
             # Without options, which is what `plain` says, there is no source route that names another destination.
-            elsewhere = hasattr(one.header, "final_destination") and not self.plain
+            elsewhere = one.redirects and not self.plain
             if one.pseudo is not None and (elsewhere or not one.pseudo[0]):
                 return None
             if one.pseudo is not None:
                 of = f"h_{below}" + ("" if self.read else ".")
                 numbers = [self.as_number(f"{name}_{below}", of + one.by_name[name].slot) for name in one.pseudo]
-                return [*numbers, size, str(protocol(one.header, self.cls.header))]
+                return [*numbers, size, str(protocol(one, self.cls))]
         return None
 
     def part(self, part: str) -> str:
@@ -391,7 +392,7 @@ def _writer(field: Field) -> Compiled:
     It refuses items after the one that ends them, which no reader comes to, and where `header` is given, items of which the
     last does not end them.
     """
-    item, owner, until = field.kind.item._declaration, field.header._declaration, field.until
+    item, owner, until = field.kind.item, field.owner, field.until
     part = Packing(item, ())
     part.names.update(F=field, stack=(), i=0, above=None, ends=ends, after_end=after_end, unended=unended)
     part.source()

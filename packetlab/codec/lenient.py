@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from packetlab.codec.faults import Dissection, Fault
+from packetlab.codec.objects import AnyHeader, Decoded, classes, restored
 from packetlab.declare import registry
-from packetlab.declare.declaration import AnyHeader, Declaration, Decoded, restored
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum, Expr, Next
 from packetlab.declare.fields import Filled
 from packetlab.declare.kinds import Raw
@@ -133,7 +134,8 @@ class _LenientParser:
 
     def header(self, cut: bool) -> AnyHeader:
         state = self.cls.captured_state + (cut << 2 * len(self.cls.fields))
-        return restored(self.cls.header, state, tuple(self.values[f.name] for f in self.cls.fields))
+        made: AnyHeader = restored(classes[self.cls], state, tuple(self.values[f.name] for f in self.cls.fields))
+        return made
 
     def limit(self) -> int:
         return self.end if self.stop is None else self.stop
@@ -321,14 +323,14 @@ class _LenientParser:
                 return True
         return False
 
-    def following(self, pos: int, end: int) -> type[AnyHeader] | None:
+    def following(self, pos: int, end: int) -> Declaration | None:
         if pos >= end or (self.cls.opaque is not None and self.cls.opaque.evaluate(self.scope)):
             return None
         for f, switch in self.plan.numbered:
             found = registry.space(switch.space).headers.get(self.values[f.name])
             if found is not None:
                 return found
-        for rule, _, upper in registry.conditions(self.cls.header):
+        for rule, _, upper in registry.conditions(self.cls):
             if self.holds(rule):
                 return upper
         return None
@@ -364,7 +366,7 @@ def read_items(
     """
     kind = field.kind
     assert kind.wire == "items"
-    item = kind.item
+    item = classes[kind.item]
     items: list[AnyHeader | bytes] = []
     ctx = Dissection()
     start, fill = pos, b""
@@ -412,4 +414,4 @@ def read_items(
 
 def values_of(header: AnyHeader) -> dict[str, Raw]:
     """Return the raw values of a header by name."""
-    return {f.name: getattr(header, f.slot) for f in type(header)._fields}
+    return {f.name: getattr(header, f.slot) for f in header._fields}

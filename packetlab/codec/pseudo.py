@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from packetlab.codec.objects import refuse_pattern
 from packetlab.declare import registry
 from packetlab.declare.expressions import Next
-from packetlab.declare.wildcards import refuse_pattern
 
 if TYPE_CHECKING:
-    from packetlab.declare.declaration import AnyHeader
+    from packetlab.codec.objects import AnyHeader
+    from packetlab.declare.declaration import Declaration
 
 
-def pseudo_sum(stack: tuple[AnyHeader, ...], i: int, upper: type[AnyHeader], size: int) -> int | None:
+def pseudo_sum(stack: tuple[AnyHeader, ...], i: int, upper: Declaration, size: int) -> int | None:
     """Return what a pseudo-header adds to an Internet checksum, or None where no network layer is below.
 
     The nearest header below that names its addresses counts, but for the destination: a routing header or a source route
@@ -32,13 +33,14 @@ def pseudo_sum(stack: tuple[AnyHeader, ...], i: int, upper: type[AnyHeader], siz
             destination = (
                 destination or getattr(carrier, "final_destination", b"") or getattr(carrier, "_" + names[1]) or b""
             )
-            return int.from_bytes(source, "big") + int.from_bytes(destination, "big") + protocol(carrier, upper) + size
+            ends = int.from_bytes(source, "big") + int.from_bytes(destination, "big")
+            return ends + protocol(carrier._declaration, upper) + size
     return None
 
 
-def protocol(carrier: AnyHeader | type[AnyHeader], upper: type[AnyHeader]) -> int:
+def protocol(carrier: Declaration, upper: Declaration) -> int:
     """Return the number of `upper` in the number space of a network header."""
-    for f in carrier._fields:
+    for f in carrier.fields:
         if isinstance(f.rule, Next):
             return registry.space(f.rule.space).numbers.get(upper, 0)
     return 0

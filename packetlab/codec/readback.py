@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import Values, values_of
+from packetlab.codec.objects import classes
 from packetlab.declare.expressions import Const, Count, Expr, Has, If, Next, Ref, Size
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.intervals import words
@@ -18,7 +19,8 @@ from packetlab.declare.plan import Listed, Open, Sized, When, needs
 from packetlab.errors import BuildError, DeclareError
 
 if TYPE_CHECKING:
-    from packetlab.declare.declaration import AnyHeader, Declaration
+    from packetlab.codec.objects import AnyHeader
+    from packetlab.declare.declaration import Declaration
 
 
 class SourceWriter(Protocol):
@@ -149,7 +151,7 @@ def after_end(field: Field, item: AnyHeader) -> BuildError:
     """Return the error for an item after the one that ends them."""
     assert field.until is not None
     return BuildError(
-        f"{field.header.__name__}.{field.name}",
+        f"{field.owner.name}.{field.name}",
         f"nothing after the item for which {words(field.until)}",
         repr(item),
         "give the items as bytes to send them so",
@@ -170,26 +172,25 @@ NAMES: dict[str, object] = {"differs": differs, "absent": absent, "untold": unto
 # Tried once ----------------------------------------------------------------------------------------------------------
 
 
-def prove(cls: type[AnyHeader]) -> None:
-    """Build and read a handful of headers of a class of a user's. DeclareError where one does not come back as it was.
+def prove(cls: Declaration) -> None:
+    """Build and read a handful of headers of a declaration of a user's. DeclareError where one does not come back as it was.
 
     The values are always the same: defaults, all bits set, and a few bytes or items in each field of varying size.
     """
-    declaration = cls._declaration
-    for f in cls._fields:
+    for f in cls.fields:
         for raw in (f.kind.zero, f.default) if _is_own(f) else ():
             if raw is not None and raw is not REQUIRED:
                 _comes_out(cls, f, raw)
-    if _is_left_out(declaration) and declaration.has_trailer:
+    if _is_left_out(cls) and cls.has_trailer:
         return
-    bodies = (b"",) if _reaches_end(declaration) else (b"", b"\x5a\xa5\x5a")
+    bodies = (b"",) if _reaches_end(cls) else (b"", b"\x5a\xa5\x5a")
     errors = [_come_back(cls, values, body) for values in _samples(cls) for body in bodies]
-    varying = [f for f in declaration.fields if f.kind.bits is None and f.kind.wire != "payload"]
+    varying = [f for f in cls.fields if f.kind.bits is None and f.kind.wire != "payload"]
     if errors and None not in errors and len(varying) == 1:  # of several, each may want a size of its own
         errors += [_come_back(cls, values, b"") for values in _samples(cls, tuple((size,) for size in range(65)))]
-        said = {**declaration.plan.sizes, **declaration.plan.counts}
-        ruled = {name for name, rule in said.items() if _measures(declaration, rule, name)}
-        wheres = {f"{cls.__name__}.{name}" for name in ruled}
+        said = {**cls.plan.sizes, **cls.plan.counts}
+        ruled = {name for name, rule in said.items() if _measures(cls, rule, name)}
+        wheres = {f"{cls.name}.{name}" for name in ruled}
         if errors[-1] is not None and all(error is not None and error.where in wheres for error in errors):
             raise DeclareError(errors[-1].where, f"{errors[-1].expected}, for some size", f"{errors[-1].got}")
 
@@ -210,25 +211,25 @@ def _is_own(f: Field) -> bool:
     return f.kind.wire == "coded" or (f.kind.wire == "bytes" and not f.kind.verbatim)
 
 
-def _comes_out(cls: type[AnyHeader], f: Field, raw: object) -> None:
+def _comes_out(cls: Declaration, f: Field, raw: object) -> None:
     """Refuse a kind that takes the value of a raw form for another one."""
     value = f.kind.value(raw)
     try:
-        again = f.kind.raw(value, f"{cls.__name__}.{f.name}")
+        again = f.kind.raw(value, f"{cls.name}.{f.name}")
     except (BuildError, TypeError, ValueError):
         return  # shown in a form that is not taken
     if again != raw:
         got = f"{value!r:.200}, whose raw form is {again!r:.200}"
-        raise DeclareError(f"{cls.__name__}.{f.name}", f"a kind whose raw gives {raw!r:.200} again", got)
+        raise DeclareError(f"{cls.name}.{f.name}", f"a kind whose raw gives {raw!r:.200} again", got)
 
 
 def _samples(
-    cls: type[AnyHeader], sizes: tuple[tuple[int, ...], ...] = ((1, 2, 3), (8, 8, 8), (24,))
+    cls: Declaration, sizes: tuple[tuple[int, ...], ...] = ((1, 2, 3), (8, 8, 8), (24,))
 ) -> list[dict[str, object]]:
-    plan = cls._declaration.plan
+    plan = cls.plan
     stated = [said.size for said in (plan.own, plan.total, plan.payload) if said is not None]
     measures = set().union(*map(needs, (*plan.sizes.values(), *plan.counts.values(), *stated)))
-    free = [f for f in cls._fields if f.rule is None and not f.pad and not f.fixed and f.kind.wire != "payload"]
+    free = [f for f in cls.fields if f.rule is None and not f.pad and not f.fixed and f.kind.wire != "payload"]
     usual = {
         f.name: f.kind.zero
         for f in free
@@ -257,7 +258,7 @@ def _of_size(f: Field, size: int) -> object:
     """Return bytes, or an item for each eight of them."""
     if f.kind.wire != "items":
         return bytes(range(1, size + 1))
-    return tuple(f.kind.item() for _ in range(-(-size // 8)))
+    return tuple(classes[f.kind.item]() for _ in range(-(-size // 8)))
 
 
 def _reaches_end(header: Declaration) -> bool:
@@ -281,10 +282,11 @@ def _telling(rule: Expr) -> set[str]:
     return needs(rule) - deciding or needs(rule)
 
 
-def _come_back(cls: type[AnyHeader], values: dict[str, object], body: bytes) -> BuildError | None:
+def _come_back(said: Declaration, values: dict[str, object], body: bytes) -> BuildError | None:
+    cls = classes[said]
     try:
-        own = {f: values[f.name] for f in cls._fields if f.name in values and _is_own(f)}
-        header = cls._copied(cls(**{name: value for name, value in values.items() if cls._by_name[name] not in own}))
+        own = {f: values[f.name] for f in said.fields if f.name in values and _is_own(f)}
+        header = cls._copied(cls(**{name: value for name, value in values.items() if said.by_name[name] not in own}))
         for f, raw in own.items():
             setattr(header, f.slot, raw)
             header._state |= f.bit
@@ -294,23 +296,23 @@ def _come_back(cls: type[AnyHeader], values: dict[str, object], body: bytes) -> 
         return error  # values that do not go together are refused, here as ever
     seen = Dissection()
     read, start, end, _ = cls._decode(data, 0, len(data), seen)
-    for f in cls._fields if whole._state < cls._declaration.prototype_bit else ():
+    for f in said.fields if whole._state < said.prototype_bit else ():
         built, got = (getattr(h, f.slot) for h in (whole, read))
         if built is not None and got is not None and f.kind.wire == "items":
             built, got = (h._items_of(f) for h in (whole, read))
         if built != got:
-            _refuse(cls, f.name, built, got, data)
-    if _is_left_out(cls._declaration):
+            _refuse(said, f.name, built, got, data)
+    if _is_left_out(said):
         return None  # nothing of what is built says how much there is
     if data[start:end] != body:
-        _refuse(cls, "", body, data[start:end], data)
+        _refuse(said, "", body, data[start:end], data)
     if seen.faults:
-        _refuse(cls, seen.faults[0].field, "no fault", str(seen.faults[0]), data)
+        _refuse(said, seen.faults[0].field, "no fault", str(seen.faults[0]), data)
     return None
 
 
-def _refuse(cls: type[AnyHeader], name: str, built: object, read: object, data: bytes) -> None:
-    what = f"{cls.__name__}.{name}" if name else f"{cls.__name__}, the payload"
+def _refuse(cls: Declaration, name: str, built: object, read: object, data: bytes) -> None:
+    what = f"{cls.name}.{name}" if name else f"{cls.name}, the payload"
     short = data.hex() if len(data) <= 64 else data[:64].hex() + "..."
     raise DeclareError(
         what, f"a declaration that reads back what it builds: {built!r:.200} in {short}", f"{read!r:.200}"

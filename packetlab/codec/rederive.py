@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from packetlab.codec.bodies import measured
 from packetlab.codec.derive import Deriving, PackedPiece, is_derived
 from packetlab.codec.encode import encode_items
+from packetlab.codec.objects import AnyHeader
 from packetlab.codec.pseudo import pseudo_sum
 from packetlab.codec.source import Compiled, function
 from packetlab.codec.stacks import rebuilder
 from packetlab.declare.checksums import ALGORITHMS, internet
-from packetlab.declare.declaration import AnyHeader, Declaration
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum
 from packetlab.errors import BuildError
 
@@ -138,7 +139,7 @@ def rederived(packet: Any) -> tuple[AnyHeader, ...]:
     start, end = 0, len(data)
     for i, header in enumerate(headers):
         end -= len(gaps.get(i, b""))
-        above = type(layers[i + 1]) if i + 1 < len(layers) else None
+        above = layers[i + 1]._declaration if i + 1 < len(layers) else None
         anew, start, end = header._rederive(header, layers[i], data, start, end, layers, i, above)
         found.append(anew)
     return tuple(found)

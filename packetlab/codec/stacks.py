@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from packetlab.codec.decode import Decoding
 from packetlab.codec.derive import PackedPiece
 from packetlab.codec.encode import Packing
+from packetlab.codec.objects import classes
 from packetlab.codec.source import Compiled, function
 from packetlab.codec.way import Headers, Placed, is_open, maker, maker_of_all, placeable, unpacked, valued
 from packetlab.declare import registry
@@ -22,11 +23,11 @@ from packetlab.declare.plan import needs
 from packetlab.hooks import hook
 
 if TYPE_CHECKING:
-    from packetlab.declare.declaration import AnyHeader
-    from packetlab.declare.kinds import HeaderClass
+    from packetlab.codec.objects import AnyHeader
+    from packetlab.declare.declaration import Declaration
 
-One: TypeAlias = "tuple[type[AnyHeader], *tuple[tuple[str, int], ...]]"
-"""A header of a stack that was seen: its class, and names of fields with the values that they had."""
+One: TypeAlias = "tuple[Declaration, *tuple[tuple[str, int], ...]]"
+"""A header of a stack that was seen: its declaration, and names of fields with the values that they had."""
 Tree: TypeAlias = "dict[One | None, Tree]"
 """What was seen above a header, in turn with what was above it; None where the stack ends."""
 
@@ -39,7 +40,7 @@ STACKS = 32  # stacks under one first header
 VARIANTS = 3  # of one stack with other values each
 
 _seen: dict[tuple[One, ...], int] = {}
-_placeable: dict[type[AnyHeader], bool] = {}
+_placeable: dict[Declaration, bool] = {}
 _paths: dict[tuple[One, ...], Path] = {}
 _variants: dict[tuple[One, ...], int] = {}
 _counts: dict[type[AnyHeader], int] = {}  # stacks under each first header
@@ -61,22 +62,22 @@ def build(headers: tuple[AnyHeader, ...], payload: bytes, gaps: dict[int, bytes]
 
     A header at a time; `Packet` asks `stack_encoders` first.
     """
-    stack: tuple[type[AnyHeader], ...] = tuple(map(type, headers))
     body: bytes = payload
     above = None
     for i in range(len(headers) - 1, -1, -1):
-        body = stack[i]._encode(headers[i], body, headers, i, above)
-        above = stack[i]
+        header = headers[i]
+        body = header._encode(header, body, headers, i, above)
+        above = header._declaration
         if gaps and i in gaps:
             body += gaps[i]
-    _count(stack)
+    _count(tuple(map(type, headers)))
     return body
 
 
 def _count(stack: tuple[type[AnyHeader], ...]) -> None:
     times = _built[stack] = _built.get(stack, 0) + 1
     if times == OFTEN and 1 < len(stack) <= DEPTH:
-        stack_encoders[stack] = _builder(stack, read=False)
+        stack_encoders[stack] = _builder(declared_as(stack), read=False)
     elif len(_built) > 1000:
         _built.clear()
 
@@ -90,11 +91,16 @@ def rebuilder(stack: tuple[type[AnyHeader], ...], path: Path | None = None) -> C
     key = stack if path is None else path
     again = _rebuilders.get(key)
     if again is None and stack in stack_encoders:
-        again = _rebuilders[key] = _builder(stack, read=True, parts=None if path is None else path.parts)
+        again = _rebuilders[key] = _builder(declared_as(stack), read=True, parts=None if path is None else path.parts)
     return again
 
 
-def _builder(stack: tuple[type[AnyHeader], ...], read: bool, parts: list[Decoding] | None = None) -> Compiled | None:
+def declared_as(stack: tuple[type[AnyHeader], ...]) -> tuple[Declaration, ...]:
+    """Return the declarations of classes."""
+    return tuple(cls._declaration for cls in stack)
+
+
+def _builder(stack: tuple[Declaration, ...], read: bool, parts: list[Decoding] | None = None) -> Compiled | None:
     """Return a function for packets of this stack; it has another for those with options and the like."""
     if parts is not None:
         placed = [part for part in parts if isinstance(part, Placed)]
@@ -104,12 +110,12 @@ def _builder(stack: tuple[type[AnyHeader], ...], read: bool, parts: list[Decodin
     return _written(stack, {"general": general}, plain=True, read=read) if _has_items(stack) else general
 
 
-def _has_items(stack: tuple[type[AnyHeader], ...]) -> bool:
-    return any(f.kind.wire == "items" for cls in stack for f in cls._fields)
+def _has_items(stack: tuple[Declaration, ...]) -> bool:
+    return any(f.kind.wire == "items" for cls in stack for f in cls.fields)
 
 
 def _written(
-    stack: tuple[type[AnyHeader], ...],
+    stack: tuple[Declaration, ...],
     names: dict[str, object],
     plain: bool,
     read: bool,
@@ -119,13 +125,12 @@ def _written(
 
     Where these have more than their places tell, that is None.
     """
-    declarations = tuple(cls._declaration for cls in stack)
     headers = [f"h_{i}" for i in range(len(stack))]
     parts: list[Packing] = []
     pieces: tuple[PackedPiece, ...] = (PackedPiece(("payload",), "len(payload)"),)
     numbers: set[str] = set()
-    for i, one in reversed([*enumerate(declarations)]):
-        part = Packing(one, pieces, numbers=numbers, tag=f"_{i}", stack=declarations, i=i, plain=plain, read=read)
+    for i, one in reversed([*enumerate(stack)]):
+        part = Packing(one, pieces, numbers=numbers, tag=f"_{i}", stack=stack, i=i, plain=plain, read=read)
         part.source()
         pieces = part.pieces
         parts.append(part)
@@ -153,7 +158,7 @@ def _written(
     else:
         lines = [f"{', '.join(headers)}, = stack", *(line for part in reversed(parts) for line in part.entry())]
     lines += [*(line for part in parts for line in part.lines), *last]
-    what = f"build {'again ' if read else ''}{'/'.join(cls.__name__ for cls in stack)}"
+    what = f"build {'again ' if read else ''}{'/'.join(cls.name for cls in stack)}"
     return function(["def build(stack, payload=None):", *("    " + line for line in lines)], names, what)
 
 
@@ -168,7 +173,7 @@ class Path:
     """
 
     def __init__(self, parts: list[Decoding]) -> None:
-        self.classes: tuple[HeaderClass, ...] = tuple(part.cls.header for part in parts)
+        self.classes: tuple[type[Any], ...] = tuple(classes[part.cls] for part in parts)
         self.parts = parts
         self.make_all: Callable[[object], Headers] = self._make_all
         self.first: dict[object, Callable[[object], object]] = {}
@@ -221,16 +226,16 @@ def count_use(first: type[AnyHeader], headers: tuple[AnyHeader, ...]) -> None:
 
 
 def _stack(headers: tuple[AnyHeader, ...], exact: bool) -> tuple[One, ...]:
-    """Return the class of each header, and of those at known places the values that are to be known in what reads it.
+    """Return the declaration of each header, and of those at known places the values that are to be known in what reads it.
 
     These are as few as can be, or, if `exact`, all that decide something and have few bits, which is faster to read.
     """
     found: list[One] = []
     known = True
     for header, above in zip(headers, (*headers[1:], None), strict=True):
-        cls = type(header)
+        cls = header._declaration
         if known and cls not in _placeable:
-            _placeable[cls] = placeable(cls._declaration)
+            _placeable[cls] = placeable(cls)
         known = known and _placeable[cls]
         found.append((cls, *(_known(header, above, exact) if known else ())))
     return tuple(found)
@@ -243,7 +248,7 @@ def _known(header: AnyHeader, above: AnyHeader | None, exact: bool) -> list[tupl
         names = needs(own.size)
     if above is not None:
         for f, switch in declaration.plan.numbered[:1]:
-            if registry.space(switch.space).headers.get(getattr(header, f.slot)) is type(above):
+            if registry.space(switch.space).headers.get(getattr(header, f.slot)) is above._declaration:
                 names = names | {f.name}
     if exact:
         rules = [*declaration.shortened, *([] if opaque is None else [opaque])]
@@ -258,7 +263,7 @@ def _reader(first: type[AnyHeader], tree: Tree) -> Compiled:
     names: dict[str, object] = {"Anomalies": hook("Anomalies"), "new": packet.__new__, "P": (packet,)}
     lines = ["def read(data):", "    size = len(data)"]
     _branch([(one, above) for one, above in tree.items() if one is not None], [], 0, "size", lines, names, "    ")
-    return function([*lines, "    return None"], names, f"read {first.__name__}")
+    return function([*lines, "    return None"], names, f"read {first._declaration.name}")
 
 
 def _branch(
@@ -316,8 +321,7 @@ def _branch(
 
 
 def _part(one: One, tag: str, start: int | str, end: str) -> Decoding:
-    cls, *known = one
-    declaration = cls._declaration
+    declaration, *known = one
     if isinstance(start, int) and placeable(declaration):
         return Placed(declaration, tag, start, end, dict(known))
     return Decoding(declaration, tag, start, end, away="return None")
@@ -329,7 +333,7 @@ def _follow(
 ) -> None:  # fmt: skip
     """Write what follows a header that was read: others, or the end of the way."""
     lookup = part.next_header()
-    found: dict[type[AnyHeader] | None, list[tuple[One, Tree]]] = {}
+    found: dict[Declaration | None, list[tuple[One, Tree]]] = {}
     for one, branch in tree.items():
         if one is not None:
             found.setdefault(one[0], []).append((one, branch))

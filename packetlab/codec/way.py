@@ -13,13 +13,14 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from packetlab.codec.decode import Decoding
+from packetlab.codec.objects import classes
 from packetlab.codec.source import Compiled, function
 from packetlab.declare import registry
 from packetlab.declare.expressions import Const, Ref
 from packetlab.declare.plan import Bound, Fixed, Open, Run, Unit
 
 if TYPE_CHECKING:
-    from packetlab.declare.declaration import AnyHeader, Declaration
+    from packetlab.declare.declaration import Declaration
     from packetlab.declare.fields import Field
 
 Headers: TypeAlias = tuple[Any, ...]
@@ -178,7 +179,7 @@ class Placed(Decoding):
 
     # What follows --------------------------------------------------------------------------------------------
 
-    def leads_to(self, upper: type[AnyHeader] | None) -> bool | None:
+    def leads_to(self, upper: Declaration | None) -> bool | None:
         """Whether `upper` follows (None: nothing does) by what is known; None where only looking it up tells."""
         for f, headers in self.numbered():
             if f.name not in self.known:
@@ -186,13 +187,13 @@ class Placed(Decoding):
             found = headers.get(self.known.get(f.name, -1))
             if found is not None:
                 return found is upper
-        return None if registry.conditions(self.cls.header) else upper is None
+        return None if registry.conditions(self.cls) else upper is None
 
-    def numbered(self) -> list[tuple[Field, dict[int, type[AnyHeader]]]]:
+    def numbered(self) -> list[tuple[Field, dict[int, Declaration]]]:
         # Where nothing has a number yet there is nothing to look for: all is written anew when that changes.
         return [(f, headers) for f, headers in super().numbered() if headers]
 
-    def follows(self, upper: type[AnyHeader] | None) -> str | None:
+    def follows(self, upper: Declaration | None) -> str | None:
         if not self.leads_to(upper):
             return None
         opaque = self.opaque()
@@ -233,7 +234,7 @@ def valued(part: Placed) -> tuple[dict[str, tuple[int, str]], list[str], list[st
 def made(part: Placed, header: str, names: dict[str, object]) -> list[str]:
     """Return the lines that make a header of ``data``; `names` gets what they refer to."""
     wanted, stop, values = valued(part)
-    names.update({"new": part.cls.header.__new__, f"of{part.tag}": (part.cls.header,)})
+    names.update({"new": classes[part.cls].__new__, f"of{part.tag}": (classes[part.cls],)})
     lines = [*unpacked(wanted, names), *stop, f"{header} = new(*of{part.tag})"]
     lines += [f"{header}._state = {part.cls.captured_state:#x}"]
     return lines + [f"{header}.{f.slot} = {value}" for f, value in zip(part.cls.fields, values, strict=True)]

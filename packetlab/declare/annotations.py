@@ -63,7 +63,7 @@ def kind_of(annotation: object, where: str) -> Kind:
                 hint = "only headers repeat: a header with that one field, and tuple[ThatHeader, ...]"
                 raise DeclareError(where, "tuple[SomeHeader, ...]", annotation, hint)
         if len(item) == 2 and item[1] is Ellipsis and is_header(item[0]):
-            return Items(item[0])
+            return Items(item[0]._declaration)
     expected = "U1..U64, MAC, Bytes, Rest, tuple[SomeHeader, ...] or another field kind"
     raise DeclareError(where, expected, annotation, _hint(annotation))
 
@@ -111,7 +111,7 @@ def _inside(annotation: object) -> list[object]:
         return [annotation]
     args = get_args(annotation)
     if get_origin(annotation) is tuple and args and is_header(args[0]):
-        return [Items(args[0])]
+        return [Items(args[0]._declaration)]
     return [kind for one in args for kind in _inside(one)]
 
 

@@ -1,69 +1,22 @@
 """A header as data: its fields in order, and what its class body says of it as a whole.
 
 Compilers, checkers and exporters take a `Declaration`. The class of a header (`packet.header`) is a face over one: it adds
-attributes, operators and states, and is named here only as what decoded bytes become.
+attributes, operators and states. Nothing here knows it; `codec.objects` finds it where a header has to be made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
+from weakref import WeakSet
 
 from packetlab.declare.expressions import Checksum, Const, Count, Expr, Next, Ref, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.plan import Bound, Open, Plan, When, needs
 from packetlab.errors import DeclareError
 
-H = TypeVar("H", bound="AnyHeader")
-_set = object.__setattr__
 OPTIONS = ("payload_size", "opaque", "unsized", "partial", "quotes", "pseudo")
 """What a class body says of the header as a whole."""
-
-Decoded: TypeAlias = "tuple[AnyHeader, int, int, type[AnyHeader] | None]"
-"""What reading a header gives: it, where its payload begins and ends, and the class of the next."""
-
-
-class Resolving(Protocol):
-    """What fills in the derived fields of a header below `body`, the `i`-th of a stack, with `above` next."""
-
-    def __call__(
-        self, header: H, body: bytes, stack: tuple[AnyHeader, ...], i: int, above: type[AnyHeader] | None, /
-    ) -> H: ...
-
-
-class AnyHeader:
-    """What those who read and write bytes know of every header and its class."""
-
-    __slots__ = ("_state",)
-    # Of n fields the low n bits say which hold a value of their own (`Field.bit`), the next n which of these were captured;
-    # above them one says that the bytes ended inside the header, the last that it is a prototype and nothing else.
-    _state: int
-    _declaration: ClassVar[Declaration]
-    _fields: ClassVar[tuple[Field, ...]] = ()
-    _by_name: ClassVar[dict[str, Field]] = {}
-    _answers: ClassVar[dict[type[AnyHeader] | None, Expr]] = {}
-    _answered: ClassVar[tuple[type[AnyHeader], ...]] = ()  # other classes that answer it
-    # Compiled when first called (see `codec.compiler`).
-    _decode: ClassVar[Callable[..., Decoded]]
-    _encode: ClassVar[Callable[..., bytes]]
-    _resolve: ClassVar[Resolving]
-    _rederive: ClassVar[Callable[..., tuple[AnyHeader, int, int]]]
-    _copied: ClassVar[Callable[..., Any]]
-    _extent: ClassVar[Callable[..., tuple[int, int]]]
-
-    @classmethod
-    def _reset(cls) -> None:
-        """Drop compiled code: bindings or fields have changed."""
-        raise NotImplementedError
-
-    def _items_of(self, field: Field) -> tuple[object, ...]:
-        raise NotImplementedError
-
-    @property
-    def _is_partial(self) -> bool:
-        """Whether its bytes ended inside it, or it is a prototype: what its fields do not hold cannot be worked out."""
-        return self._state >> 2 * len(self._fields) != 0
 
 
 @dataclass(eq=False)
@@ -71,12 +24,18 @@ class Declaration:
     """One header as data. For the options, see the class options of `Header`.
 
     Attributes:
-        name: of the class. header: the class itself, for making headers.
+        name, qualname, module, doc: of the class. bases: what it is derived from, the nearest first; derived: what is so from it.
+        properties: names of what it works out besides its fields. answers: what it answers (None: headers of its own), and
+            when. answered: what answers it by a rule of its own.
     """
 
     name: str
-    header: type[AnyHeader]
+    qualname: str
+    module: str
     fields: tuple[Field, ...]
+    doc: str = ""
+    bases: tuple[Declaration, ...] = ()
+    properties: frozenset[str] = frozenset()
     payload_size: Expr | None = None
     opaque: Expr | None = None
     unsized: Expr | None = None
@@ -95,9 +54,14 @@ class Declaration:
     proved: bool = field(init=False, default=False)  # whether it is known to read back what it builds
     captured_state: int = field(init=False)  # of a header that was read whole
     prototype_bit: int = field(init=False)  # of a header that holds a value that several fit (see `wildcards`)
+    answers: dict[Declaration | None, Expr] = field(init=False, default_factory=dict)
+    answered: tuple[Declaration, ...] = field(init=False, default=())
+    derived: WeakSet[Declaration] = field(init=False, default_factory=WeakSet)
     _plan: Plan | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
+        for base in self.bases:
+            self.take_after(base)
         self.by_name = {f.name: f for f in self.fields}
         self.captured_state = (1 << 2 * len(self.fields)) - 1
         self.prototype_bit = 1 << 2 * len(self.fields) + 1
@@ -113,6 +77,25 @@ class Declaration:
         for option in OPTIONS:
             if getattr(self, option) is None:
                 setattr(self, option, getattr(base, option))
+
+    @property
+    def key(self) -> str:
+        """What stays the same when it is declared again."""
+        return f"{self.module}.{self.qualname}"
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is one of packetlab's own."""
+        return self.module.startswith("packetlab.")
+
+    @property
+    def redirects(self) -> bool:
+        """Whether it may name another destination than its field (see `Header`, pseudo)."""
+        return "final_destination" in self.properties
+
+    def is_a(self, base: Declaration) -> bool:
+        """Whether it is `base`, or derived from it."""
+        return self is base or base in self.bases
 
     @property
     def plan(self) -> Plan:
@@ -144,20 +127,12 @@ class Declaration:
 
 
 def declaration_of(header: object, where: str) -> Declaration:
-    """Return the declaration of a header class. DeclareError for anything else."""
-    if isinstance(header, type) and issubclass(header, AnyHeader):
-        return header._declaration
+    """Return the declaration of a header class (or a declaration as it is). DeclareError for anything else."""
+    found = header._declaration if isinstance(header, type) and hasattr(header, "_declaration") else header
+    if isinstance(found, Declaration):
+        return found
     hint = f"{header}, without quotes" if isinstance(header, str) else ""
     raise DeclareError(where, "a header class", repr(header), hint)
-
-
-def restored(cls: type[H], state: int, values: tuple[object, ...]) -> H:
-    """Make a header from its state and raw values, in the order of its fields."""
-    header = cls.__new__(cls)
-    for f, value in zip(cls._fields, values, strict=True):
-        _set(header, f.slot, value)
-    _set(header, "_state", state)
-    return header
 
 
 # What follows from what ----------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from packetlab.declare.expressions import Expr, expression
-from packetlab.declare.kinds import HeaderClass, Kind, Raw
+from packetlab.declare.kinds import Declared, Kind, Raw
 from packetlab.errors import DeclareError
 
 REQUIRED: Raw = type("Required", (), {"__repr__": lambda self: "no default"})()
@@ -139,12 +139,12 @@ class Field:
         rule: what the value follows from. condition: when it is there at all. size, count, until: where it ends.
         none: the size or count that says that it is absent; who builds goes by its value, and by `outer`, the rest of its condition.
         align, pad: multiples of bytes (see `many`, `pad`). fixed: whether another value than the default is a fault.
-        default: REQUIRED for none. bit: which bit of a header's state is its own. header: the class that declared it.
+        default: REQUIRED for none. bit: which bit of a header's state is its own. owner: the declaration it stands in first.
     """
 
     name: str
     kind: Kind
-    header: HeaderClass
+    owner: Declared
     bit: int
 
     def __init__(self, name: str, kind: Kind, spec: Spec) -> None:

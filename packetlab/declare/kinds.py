@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 Raw: TypeAlias = Any
 """A field's raw value: an int, bytes, a tuple of headers, or whatever a kind of a user's own makes it; its `Kind` knows."""
-HeaderClass: TypeAlias = type[Any]
-"""A class of headers: an `AnyHeader`, which is declared above."""
+Declared: TypeAlias = Any
+"""A `Declaration`, which is made of kinds."""
 
 Wire = Literal["number", "bytes", "open", "items", "coded", "payload"]
 """A number of some bits | bytes of a fixed size | bytes that rules or their surroundings bound | headers one after the
@@ -43,7 +43,7 @@ class Kind:
         is_address: whether it says who sends or receives; addresses of 4, 6 or 16 bytes are rewritten as those of IP and Ethernet.
         verbatim: whether all bytes (of the width) are raw values, which `raw` takes as they are.
         counted: whether whole numbers are taken for its bytes, so that ranges, masks and networks speak of it.
-        signed, little: how a number of `bits` bits is packed. rest: whether it takes all that is left. item: the class of headers that repeat.
+        signed, little: how a number of `bits` bits is packed. rest: whether it takes all that is left. item: the declaration of headers that repeat.
         single: of a varying width, numbers from 0 that are less are one byte each, and that byte. unended: whether it has no end
         of its own: its size is that of `sized(...)` or of a rule, and `read` gets just so many bytes.
 
@@ -65,7 +65,7 @@ class Kind:
     rest = False
     single = 0
     unended = False
-    item: HeaderClass
+    item: Declared
     allows = "condition fixed"  # which right-hand sides it takes in addition to a default, see `Spec`
     words = ""  # what it is, for messages; its class name unless given
 
@@ -307,30 +307,31 @@ class Items(Kind):
     allows = "size count until align condition"
     words = "headers"
 
-    def __init__(self, item: HeaderClass) -> None:
+    def __init__(self, item: Declared) -> None:
         self.item = item
 
     def in_words(self) -> str:
-        return f"{self.item.__name__}, one after the other"
+        return f"{self.item.name}, one after the other"
 
     def annotation(self) -> str:
-        return f"tuple[{self.item.__name__}, ...]"
+        return f"tuple[{self.item.name}, ...]"
 
     def raw(self, value: Any, where: str) -> bytes | tuple[object, ...]:
         if isinstance(value, (bytes, bytearray)):
             return bytes(value)
-        if type(value) is self.item:
+        if getattr(type(value), "_declaration", None) is self.item:
             return (value,)
         try:
             items = tuple(value)
         except TypeError:
-            raise BuildError(where, f"headers ({self.item.__name__})", repr(value)) from None
-        for place, item in enumerate(items, 1) if {*map(type, items)} - {self.item} else ():
+            raise BuildError(where, f"headers ({self.item.name})", repr(value)) from None
+        wrong = {cls for cls in {*map(type, items)} if getattr(cls, "_declaration", None) is not self.item}
+        for place, item in enumerate(items, 1) if wrong else ():
             # Bytes that are no whole item come last, as they were captured.
-            if type(item) is not self.item and not (type(item) is bytes and place == len(items)):
-                again = type(item).__qualname__ == self.item.__qualname__
+            if type(item) in wrong and not (type(item) is bytes and place == len(items)):
+                again = type(item).__qualname__ == self.item.qualname
                 hint = "the class was declared again after the one that has the field" if again else ""
-                raise BuildError(where, f"headers ({self.item.__name__})", repr(item), hint)
+                raise BuildError(where, f"headers ({self.item.name})", repr(item), hint)
         return items
 
 

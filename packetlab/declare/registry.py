@@ -13,7 +13,7 @@ from os import register_at_fork
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from packetlab.declare.declaration import AnyHeader, declaration_of, write_order
+from packetlab.declare.declaration import Declaration, declaration_of, write_order
 from packetlab.declare.expressions import Const, Expr, Next, Ref, expression
 from packetlab.declare.validate import check_above, check_binding, field_of, filled_in
 from packetlab.errors import BuildError, DeclareError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from packetlab.declare.fields import Field
 
 # The lower header, the numbers of its fields or a condition, and what is filled in.
-Binding: TypeAlias = tuple[type[AnyHeader], dict[str, tuple[int, ...]] | Expr, dict[str, Expr]]
+Binding: TypeAlias = tuple[Declaration, dict[str, tuple[int, ...]] | Expr, dict[str, Expr]]
 
 
 class Space:
@@ -31,10 +31,10 @@ class Space:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.headers: dict[int, type[AnyHeader]] = {}
-        self.numbers: dict[type[AnyHeader] | None, int] = {}
+        self.headers: dict[int, Declaration] = {}
+        self.numbers: dict[Declaration | None, int] = {}
 
-    def owns(self, header: type[AnyHeader]) -> bool:
+    def owns(self, header: Declaration) -> bool:
         """Whether the number of a header is its own, not that of a base."""
         return header in self.numbers and self.headers.get(self.numbers[header]) is header
 
@@ -43,10 +43,12 @@ _lock = RLock()  # nothing that declares headers is imported while it is held, a
 register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _spaces: dict[str, Space] = {}
 caches: list[dict[Any, Any]] = []  # what was worked out from bindings elsewhere; emptied whenever they change
-listeners: list[Callable[[type[AnyHeader]], object]] = []  # called with each header class as it is declared
-_conditions: dict[str, list[tuple[Expr, dict[str, Expr], type[AnyHeader]]]] = {}
-_texts: dict[str, dict[str, type[AnyHeader]]] = {}  # the same conditions as text -> what is bound by it
-_declared: dict[str, type[AnyHeader]] = {}
+listeners: list[Callable[[Declaration], object]] = []  # called with each declaration as it is entered
+resets: list[Callable[[Declaration], object]] = []  # called where compiled code of a declaration is no longer right
+_conditions: dict[str, list[tuple[Expr, dict[str, Expr], Declaration]]] = {}
+_texts: dict[str, dict[str, Declaration]] = {}  # the same conditions as text -> what is bound by it
+_declared: dict[str, Declaration] = {}
+_classes: dict[Declaration, object] = {}  # of what is declared or bound: not looked into, but alive as long as that
 _numbered: list[Field] = []  # fields that a binding gave a number space of their own
 
 
@@ -56,44 +58,42 @@ def _changing() -> Iterator[None]:
         yield
 
 
-def key(header: type[AnyHeader]) -> str:
-    """Return what stays the same when a class is declared again."""
-    return f"{header.__module__}.{header.__qualname__}"
-
-
 def space(name: str) -> Space:
     """Return the number space of that name; a new one comes to be where there was none."""
     return _spaces.setdefault(name, Space(name))
 
 
-def conditions(lower: type[AnyHeader]) -> list[tuple[Expr, dict[str, Expr], type[AnyHeader]]]:
+def conditions(lower: Declaration) -> list[tuple[Expr, dict[str, Expr], Declaration]]:
     """Return the conditional bindings above `lower`: (condition, field values that make it true, header).
 
     A derived class has those of its bases too: its own come first, then those of the nearest base.
     """
-    return [entry for one in lower.__mro__ for entry in _conditions.get(key(one), ())]
+    return [entry for one in (lower, *lower.bases) for entry in _conditions.get(one.key, ())]
 
 
-def declared() -> list[type[AnyHeader]]:
-    """Return every header class declared now, in order."""
+def declared() -> list[Declaration]:
+    """Return every header declared now, in order."""
     return list(_declared.values())
 
 
-def header_named(name: str) -> type[AnyHeader] | None:
-    """Return the header class of that name, in any case of letters, the one declared last; None if there is none."""
+def header_named(name: str) -> Declaration | None:
+    """Return the header of that name, in any case of letters, the one declared last; None if there is none."""
     for header in reversed(declared()):
-        if header.__name__.lower() == name.lower():
+        if header.name.lower() == name.lower():
             return header
     return None
 
 
 @_changing()
-def declare(header: type[AnyHeader]) -> None:
-    """Enter a class; one declared again takes the place of its namesake, whose bindings go."""
+def declare(header: Declaration, cls: object) -> None:
+    """Enter a header and its class; one declared again takes the place of its namesake, whose bindings go."""
     changed()
-    old = _declared.pop(key(header), None)
-    _declared[key(header)] = header
+    old = _declared.pop(header.key, None)
+    _declared[header.key], _classes[header] = header, cls
+    for base in header.bases:
+        base.derived.add(header)
     if old is not None:
+        _classes.pop(old, None)
         unregister(old)
         _take_place(header)
     _take_after_bases(header)
@@ -101,29 +101,29 @@ def declare(header: type[AnyHeader]) -> None:
         tell(header)
 
 
-def _take_place(lower: type[AnyHeader]) -> None:
+def _take_place(lower: Declaration) -> None:
     """Keep above a class declared again what was bound above it, as far as it has the fields still."""
-    entries = _conditions.get(key(lower), [])
+    entries = _conditions.get(lower.key, [])
     entries[:] = [entry for entry in entries if _can_stay(lower, *entry)]
-    for f in lower._fields:
-        numbers = _spaces.get(f"{key(f.header)}.{f.name}")
+    for f in lower.fields:
+        numbers = _spaces.get(f"{f.owner.key}.{f.name}")
         bound = (numbers is not None and numbers.headers) or any(f.name in sets for _, sets, _ in entries)
         if bound and f.rule is None and isinstance(f.kind.zero, int):
             _own_space(f)
 
 
-def _can_stay(lower: type[AnyHeader], condition: Expr, sets: dict[str, Expr], upper: type[AnyHeader]) -> bool:
+def _can_stay(lower: Declaration, condition: Expr, sets: dict[str, Expr], upper: Declaration) -> bool:
     """Whether a class declared again still has the fields that a binding above it speaks of."""
     try:
-        check_binding(upper._declaration, lower._declaration, condition, sets)
+        check_binding(upper, lower, condition, sets)
     except DeclareError:
         return False
     return True
 
 
-def _take_after_bases(header: type[AnyHeader]) -> None:
+def _take_after_bases(header: Declaration) -> None:
     """Give a class the numbers of its nearest base where it has none of its own; its derived classes take after it."""
-    bases = [base for base in header.__mro__[1:] if getattr(base, "_fields", ())]
+    bases = [base for base in header.bases if base.fields]
     for one in [*_spaces.values()] if bases else ():
         number = next((one.numbers[base] for base in bases if base in one.numbers), None)
         if number is not None and not one.owns(header):
@@ -136,19 +136,20 @@ def _take_after_bases(header: type[AnyHeader]) -> None:
         _take_after_bases(derived)
 
 
-def _derived(header: type[AnyHeader]) -> list[type[AnyHeader]]:
-    """Return the classes declared now that have a class as a base."""
-    return [one for one in header.__subclasses__() if _declared.get(key(one)) is one]
+def _derived(header: Declaration) -> list[Declaration]:
+    """Return the headers declared now that have one as their next base."""
+    below = header.derived
+    return [one for one in declared() if one in below and below.isdisjoint(one.bases)] if below else []
 
 
-def filled(lower: type[AnyHeader], name: str) -> dict[type[AnyHeader], Expr]:
+def filled(lower: Declaration, name: str) -> dict[Declaration, Expr]:
     """Return what a field that names the next header has where conditional bindings fill it in: {header above: value}.
 
     The first binding of a header counts. A derived class has what its base has, unless it is bound itself.
     """
-    rule, entries = lower._by_name[name].rule, conditions(lower)
+    rule, entries = lower.by_name[name].rule, conditions(lower)
     assert isinstance(rule, Next)
-    numbers, values = space(rule.space), dict[type[AnyHeader], Expr]()
+    numbers, values = space(rule.space), dict[Declaration, Expr]()
     for _, sets, upper in entries:
         if name in sets:
             values.setdefault(upper, sets[name])
@@ -156,7 +157,7 @@ def filled(lower: type[AnyHeader], name: str) -> dict[type[AnyHeader], Expr]:
     for upper in bound:
         if upper not in values and upper in numbers.numbers and not numbers.owns(upper):
             values[upper] = rule.otherwise  # with the number of its base it would be read as that
-    after = lower._fields[[f.name for f in lower._fields].index(name) + 1 :]
+    after = lower.fields[[f.name for f in lower.fields].index(name) + 1 :]
     later = [space(f.rule.space) for f in after if isinstance(f.rule, Next)]
     for one in [*numbers.numbers]:
         if one is not None and not numbers.owns(one) and any(other.owns(one) for other in later):
@@ -170,12 +171,12 @@ def filled(lower: type[AnyHeader], name: str) -> dict[type[AnyHeader], Expr]:
 
 
 @_changing()
-def unregister(upper: type[AnyHeader]) -> None:
+def unregister(upper: Declaration) -> None:
     """Remove the bindings of `upper` under other headers, and from those that it answers."""
     changed()
-    for request in upper._answers:
+    for request in upper.answers:
         if request is not None:
-            request._answered = tuple(one for one in request._answered if one is not upper)
+            request.answered = tuple(one for one in request.answered if one is not upper)
     for one in [*_spaces.values()]:
         one.numbers.pop(upper, None)
         for number in [n for n, header in one.headers.items() if header is upper]:
@@ -190,10 +191,8 @@ def unregister(upper: type[AnyHeader]) -> None:
 
 
 @_changing()
-def bind(
-    upper: type[AnyHeader], under: type[AnyHeader], when: object = None, sets: Mapping[str, object] | None = None
-) -> None:
-    """Let `upper` follow `under` where `when` holds.
+def bind(upper: object, under: object, when: object = None, sets: Mapping[str, object] | None = None) -> None:
+    """Let the header class `upper` follow `under` where `when` holds.
 
     `when`: a dict {field: number or numbers} (fields not given are filled in from it when building), an expression, or
     None for always. {"port": ...}, where `under` has `sport` and `dport`, is either of them, and built as `dport`, so that
@@ -202,54 +201,57 @@ def bind(
     first, then those above its nearest base.
     DeclareError where another header has the number already, and under a header that nothing can follow.
     """
-    above = declaration_of(upper, "bind(...)").name
-    where = f"{above} under {declaration_of(under, f'{above}, under').name}"
-    check_above(under._declaration, where)
+    above = declaration_of(upper, "bind(...)")
+    below = declaration_of(under, f"{above.name}, under")
+    where = f"{above.name} under {below.name}"
+    check_above(below, where)
+    for one, cls in ((above, upper), (below, under)):
+        _classes.setdefault(one, cls)
     for name, some in when.items() if isinstance(when, dict) else ():
         if isinstance(some, (tuple, list, set, frozenset, range)) and not some:
             raise DeclareError(f"{where}.{name}", "a number at least", repr(some))
     if isinstance(when, dict) and len(when) == 1:
         ((name, some),) = when.items()
         numbers = tuple(some) if isinstance(some, (tuple, list, set, range)) else (some,)
-        _bind_numbers(upper, under, number_field(under, name), numbers)
-        for number in numbers if name not in under._by_name else ():
-            bind(upper, under, Ref("sport") == number)
+        _bind_numbers(above, below, number_field(below, name), numbers)
+        for number in numbers if name not in below.by_name else ():
+            bind(above, below, Ref("sport") == number)
         return
     filled = filled_in(sets or {}, where)
     if isinstance(when, dict):
         filled.update({n: expression(v) for n, v in when.items() if not isinstance(v, (tuple, list, set, range))})
     condition = expression(1 if when is None else when)
-    check_binding(upper._declaration, under._declaration, condition, filled)
+    check_binding(above, below, condition, filled)
     if not all(isinstance(value, Const) for value in filled.values()):
-        for one in _with_derived(under):
-            write_order(one._declaration, [*(sets for _, sets, _ in conditions(one)), filled])
+        for one in [below, *below.derived]:
+            write_order(one, [*(sets for _, sets, _ in conditions(one)), filled])
     for name in filled:
-        if (declared_field := field_of(under._declaration, name, where)).rule is None:
+        if (declared_field := field_of(below, name, where)).rule is None:
             _own_space(declared_field)
-    entries = _conditions.setdefault(key(under), [])
-    if not (texts := _texts.setdefault(key(under), {})):
+    entries = _conditions.setdefault(below.key, [])
+    if not (texts := _texts.setdefault(below.key, {})):
         texts.update({str(other): taken for other, _, taken in entries})
-    if (taken := texts.setdefault(str(condition), upper)) is not upper:
-        raise DeclareError(where, f"a free condition ({condition})", taken.__name__)
-    entries.append((condition, filled, upper))
+    if (taken := texts.setdefault(str(condition), above)) is not above:
+        raise DeclareError(where, f"a free condition ({condition})", taken.name)
+    entries.append((condition, filled, above))
     changed()
-    _recompile(key(under))
+    _recompile(below.key)
 
 
-def number_field(under: type[AnyHeader], name: str) -> str:
+def number_field(under: Declaration, name: str) -> str:
     """Return the field whose numbers a binding names: "dport" for "port" where a header has two of them."""
-    return "dport" if name == "port" and name not in under._by_name and "sport" in under._by_name else name
+    return "dport" if name == "port" and name not in under.by_name and "sport" in under.by_name else name
 
 
-def numeric_bindings(header: type[AnyHeader], filled: bool = False) -> list[tuple[type[AnyHeader], dict[str, int]]]:
+def numeric_bindings(header: Declaration, filled: bool = False) -> list[tuple[Declaration, dict[str, int]]]:
     """Return where a header stands, as far as numbers tell: (lower header, {field: number}), {} where it is always.
 
     The number that is sent comes first for each lower header. Numbers that a binding only fills in, while a condition
     says where the header stands, tell nothing of what is read: they are there with `filled` alone.
     """
-    found: list[tuple[type[AnyHeader], dict[str, int]]] = []
+    found: list[tuple[Declaration, dict[str, int]]] = []
     for lower in declared():
-        for f in lower._fields:
+        for f in lower.fields:
             if isinstance(f.rule, Next):
                 headers = [*space(f.rule.space).headers.items()]
                 numbers = [n for n, upper in headers if upper is header and _fits(n, f)]
@@ -273,20 +275,20 @@ def _own_space(declared_field: Field) -> None:
     The field is the same in all classes derived from the one that declares it, so they have the space too.
     """
     changed()
-    for one in _with_derived(declared_field.header):
-        f = one._by_name[declared_field.name]  # another one where a class has another default
+    for one in [declared_field.owner, *declared_field.owner.derived]:
+        f = one.by_name[declared_field.name]  # another one where a class has another default
         if f.rule is None:
-            f.derive(Next(f"{key(f.header)}.{f.name}", Const(f.default if isinstance(f.default, int) else 0)))
+            f.derive(Next(f"{f.owner.key}.{f.name}", Const(f.default if isinstance(f.default, int) else 0)))
             _numbered.append(f)
-        one._reset()
+        _reset(one)
 
 
-def _bind_numbers(upper: type[AnyHeader], under: type[AnyHeader], name: str, numbers: Iterable[object]) -> None:
-    declared_field = field_of(under._declaration, name, f"{upper.__name__} under {under.__name__}")
+def _bind_numbers(upper: Declaration, under: Declaration, name: str, numbers: Iterable[object]) -> None:
+    declared_field = field_of(under, name, f"{upper.name} under {under.name}")
     rule = declared_field.rule
     if not isinstance(rule, Next):
         if rule is not None or not isinstance(declared_field.kind.zero, int):
-            where = f"{upper.__name__} under {under.__name__}.{name}"
+            where = f"{upper.name} under {under.name}.{name}"
             raise DeclareError(where, "a number field", str(rule or "bytes"))
         _own_space(declared_field)
     assert isinstance(declared_field.rule, Next)
@@ -294,15 +296,15 @@ def _bind_numbers(upper: type[AnyHeader], under: type[AnyHeader], name: str, num
     try:
         raws = [declared_field.kind.raw(number, "") for number in numbers]
     except BuildError as error:
-        where = f"{upper.__name__} under {under.__name__}.{name}"
+        where = f"{upper.name} under {under.name}.{name}"
         raise DeclareError(where, error.expected, error.got) from None
     for number in raws:
         taken = numbers_of.headers.get(number)
         if taken is not None and taken is not upper:
             raise DeclareError(
-                f"{upper.__name__} under {under.__name__}",
+                f"{upper.name} under {under.name}",
                 f"a free number ({name} {number:#x})",
-                f"{taken.__module__}.{taken.__qualname__}, which has it",
+                f"{taken.key}, which has it",
                 "declare it again under that name to replace it, or inside `with bindings():`, which ends with the block",
             )
     changed()
@@ -314,7 +316,7 @@ def _bind_numbers(upper: type[AnyHeader], under: type[AnyHeader], name: str, num
     _take_after_bases(upper)
 
 
-def bindings_of(upper: type[AnyHeader]) -> list[Binding]:
+def bindings_of(upper: Declaration) -> list[Binding]:
     """Return where a header is bound, as `bind` would be called for each: under, when (numbers or condition), sets.
 
     Where several headers share a number space, the first of them whose field holds the numbers stands for all.
@@ -325,12 +327,12 @@ def bindings_of(upper: type[AnyHeader]) -> list[Binding]:
         if upper in one.numbers:  # the number to send is bound first
             numbers.sort(key=lambda number: number != one.numbers[upper])
         for lower in order if numbers else ():
-            fields = [f for f in lower._fields if isinstance(f.rule, Next) and f.rule.space == one.name]
+            fields = [f for f in lower.fields if isinstance(f.rule, Next) and f.rule.space == one.name]
             if fields and _fits(max(numbers), fields[0]):
                 found.append((lower, {fields[0].name: tuple(numbers)}, {}))
                 break
     for lower in order:
-        entries = _conditions.get(key(lower), ())
+        entries = _conditions.get(lower.key, ())
         found += [(lower, rule, sets) for rule, sets, header in entries if header is upper]
     return sorted(_with_ports(found), key=lambda one: order.index(one[0]))
 
@@ -353,11 +355,11 @@ def _with_ports(found: list[Binding]) -> list[Binding]:
 
 
 @_changing()
-def answer(header: type[AnyHeader]) -> None:
-    """Note with other classes that `header` answers them."""
-    for request in header._answers:
-        if request is not None and header not in request._answered:
-            request._answered = (*request._answered, header)
+def answer(header: Declaration) -> None:
+    """Note with other headers that `header` answers them."""
+    for request in header.answers:
+        if request is not None and header not in request.answered:
+            request.answered = (*request.answered, header)
 
 
 def changed() -> None:
@@ -366,30 +368,25 @@ def changed() -> None:
         known.clear()
 
 
-def _with_derived(header: type[AnyHeader]) -> list[type[AnyHeader]]:
-    found = [header]
-    for one in found:
-        found += [derived for derived in one.__subclasses__() if derived not in found]
-    return found
-
-
-def _reset(header: type[AnyHeader]) -> None:
-    for one in _with_derived(header):
-        one._reset()
+def _reset(header: Declaration, *more: Declaration) -> None:
+    """Have compiled code of some headers dropped."""
+    for one in (header, *more):
+        for reset in resets:
+            reset(one)
 
 
 def _recompile(lower: str) -> None:
     if lower in _declared:
-        _reset(_declared[lower])
+        _reset(_declared[lower], *_declared[lower].derived)
 
 
-def _refill(upper: type[AnyHeader], name: str) -> None:
+def _refill(upper: Declaration, name: str) -> None:
     """Recompile what names `upper` in a field of a number space, for by now that may be its own number or that of a base."""
-    if not any(getattr(base, "_fields", ()) for base in upper.__mro__[1:]):
+    if not any(base.fields for base in upper.bases):
         return
     for lower in _declared.values():
-        if any(isinstance(f.rule, Next) and f.rule.space == name for f in lower._fields):
-            lower._reset()
+        if any(isinstance(f.rule, Next) and f.rule.space == name for f in lower.fields):
+            _reset(lower)
 
 
 @contextmanager
@@ -426,7 +423,8 @@ class _State:
         self.conditions = {lower: list(entries) for lower, entries in _conditions.items()}
         self.declared = dict(_declared)
         self.numbered = len(_numbered)
-        self.answered = [(header, header._answered) for header in _declared.values()]
+        self.answered = [(header, header.answered) for header in _declared.values()]
+        self.classes = dict(_classes)
 
     def restore(self) -> None:
         changed()
@@ -439,12 +437,14 @@ class _State:
             one.numbers.update(numbers)
         for declared_field in _numbered[self.numbered :]:
             declared_field.derive(None)
-            _reset(declared_field.header)
+            _reset(declared_field.owner, *declared_field.owner.derived)
         del _numbered[self.numbered :]
         for lower, entries in _conditions.items():
             entries[:] = self.conditions.get(lower, [])
             _recompile(lower)
         _declared.clear()
         _declared.update(self.declared)
+        _classes.clear()
+        _classes.update(self.classes)
         for header, answered in self.answered:
-            header._answered = answered
+            header.answered = answered

@@ -10,7 +10,7 @@ import keyword
 from collections.abc import Iterable, Mapping
 from unicodedata import normalize
 
-from packetlab.declare.declaration import AnyHeader, Declaration, declaration_of, write_order
+from packetlab.declare.declaration import Declaration, declaration_of, write_order
 from packetlab.declare.expressions import Ahead, Checksum, Const, Count, Expr, Has, Next, Ref, Side, Size, expression
 from packetlab.declare.fields import Field, Spec
 from packetlab.declare.intervals import Range, bounds, hull, words
@@ -222,7 +222,7 @@ def _check_rules(header: Declaration, f: Field, derived: dict[str, Range]) -> No
             raise DeclareError(where, f"none={f.none} to be a number that {words(measure)} comes to", f"{low}..{high}")
     if f.until is not None:
         assert f.kind.wire == "items"
-        bounds(f.until, Leaves(f.kind.item._declaration, f"{where}, until", ITEM), f"{where}, until")
+        bounds(f.until, Leaves(f.kind.item, f"{where}, until", ITEM), f"{where}, until")
 
 
 def _check_sum(header: Declaration, f: Field, rule: Checksum, where: str) -> None:
@@ -273,7 +273,7 @@ def _check_options(header: Declaration) -> None:
         raise DeclareError(where, 'two names, as in ("src", "dst")', repr(header.pseudo))
     source, destination = header.pseudo
     for part in (source, destination):
-        if part and not (not source and hasattr(header.header, part)):  # of the final address a property may tell
+        if part and not (not source and part in header.properties):  # of the final address a property may tell
             kind = field_of(header, part, where).kind
             if not kind.verbatim or kind.bits is None:
                 raise DeclareError(where, "fields of addresses", f"{part}, {described(kind)}")
@@ -435,15 +435,16 @@ def check_answer(request: Declaration, reply: Declaration, rule: Expr) -> None:
     bounds(rule, leaf, where)
 
 
-def parse_answers(header: type[AnyHeader], answers: object) -> dict[type[AnyHeader] | None, Expr]:
-    """Return what a class body says of the headers it answers: {header class, None for its own: condition}.
+def parse_answers(header: Declaration, answers: object) -> dict[Declaration | None, Expr]:
+    """Return what a class body says of the headers it answers: {declaration, None for its own: condition}.
 
     DeclareError for names that are no fields of the two.
     """
     if answers is None:
-        return header._answers  # as its base
+        return header.bases[0].answers if header.bases else {}
     rules = answers if isinstance(answers, dict) else {None: answers}
-    found = {request: expression(rule) for request, rule in rules.items()}
+    where = f"{header.name}, answers"
+    found = {one and declaration_of(one, where): expression(rule) for one, rule in rules.items()}
     for request, rule in found.items():
-        check_answer(declaration_of(request or header, f"{header.__name__}, answers"), header._declaration, rule)
+        check_answer(request or header, header, rule)
     return found

@@ -13,7 +13,6 @@ from packetlab.errors import BuildError
 from packetlab.hooks import hook
 
 if TYPE_CHECKING:
-    from packetlab.declare.declaration import AnyHeader
     from packetlab.declare.kinds import Kind, Raw
 
 Known: TypeAlias = "dict[str, Raw]"
@@ -174,23 +173,6 @@ def same_as(name: str) -> Any:
     `matches`, or as long as the dict lives that it is given as `known`.
     """
     return SameAs(name)
-
-
-def is_pattern(header: AnyHeader) -> bool:
-    """Whether a header holds a value that several fit, itself or in its items."""
-    return bool(header._state & header._declaration.prototype_bit)
-
-
-def refuse_pattern(header: AnyHeader) -> None:
-    """Raise BuildError for a prototype: a field of it, or of its items, holds a pattern in place of one value."""
-    for f in header._fields if is_pattern(header) else ():
-        value = getattr(header, f.slot)
-        if isinstance(value, Tolerance):
-            where, hint = f"{type(header).__name__}.{f.name}", "such a header is a prototype, to match packets with"
-            raise BuildError(where, "one value to build from", repr(value), hint)
-        for item in value if isinstance(value, tuple) else ():
-            if not isinstance(item, bytes):
-                refuse_pattern(item)
 
 
 class NoMatch:

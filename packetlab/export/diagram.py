@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from inspect import Parameter, Signature
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.annotations import is_header
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import REQUIRED
 from packetlab.declare.plan import Step, When
 from packetlab.errors import BuildError
 from packetlab.escaping import printable, safe
-from packetlab.packet.header import own_doc
 from packetlab.packet.text import Text
 
 ROW = 32  # bits
@@ -53,18 +53,18 @@ class CellPart(NamedTuple):
     named: bool
 
 
-def cells(header: type[AnyHeader]) -> list[Cell]:
+def cells(header: Declaration) -> list[Cell]:
     """Return the fields of a header as cells, a payload with fields after it among them."""
-    plan = header._declaration.plan
+    plan = header.plan
 
     def drawn(steps: list[Step]) -> list[Cell]:
         return [Cell(f.name, f.kind.bits, isinstance(step, When)) for step in steps for f in step.fields]
 
-    payload = [Cell("payload", None)] if header._declaration.has_trailer else []
+    payload = [Cell("payload", None)] if header.has_trailer else []
     return [*drawn(plan.head), *payload, *drawn(plan.trailer)]
 
 
-def rows(header: type[AnyHeader]) -> list[list[CellPart]]:
+def rows(header: Declaration) -> list[list[CellPart]]:
     """Return the rows of a diagram. Fields of varying size have a row of their own; rows of long ones are folded."""
     found: list[list[CellPart]] = [[]]
     at = 0
@@ -96,15 +96,15 @@ def rows(header: type[AnyHeader]) -> list[list[CellPart]]:
 class Diagram(Text):
     """The ruler of a header as text; a notebook shows it as a picture. See `diagram`."""
 
-    header: type[AnyHeader]
+    declaration: Declaration
 
     def svg(self) -> str:
         """Return the ruler as an SVG picture, for light and dark pages."""
-        return _svg(self.header)
+        return _svg(self.declaration)
 
     def markdown(self) -> str:
         """Return a Markdown table of the fields: where they lie, what they are, what they follow from."""
-        return _markdown(self.header)
+        return _markdown(self.declaration)
 
     def save(self, where: str | Path) -> None:
         """Write a file: a picture where the name ends in .svg, the table for .md, else the text.
@@ -123,25 +123,26 @@ class Diagram(Text):
         return {"text/plain": str(self), "text/html": f'<img alt="{alt}" src="data:image/svg+xml;base64,{picture}">'}
 
 
-def diagram(header: type[AnyHeader]) -> Diagram:
+def diagram(header: Any) -> Diagram:
     """Return the diagram of a declared header: text like the figures of the RFCs, `svg()`, a `markdown()` table, `save()`.
 
     A name that finds no room is cut, and spelt out below. `...` marks a field of varying size, `?` one that may be absent.
     BuildError for anything but a header class.
     """
-    if not hasattr(header, "_fields") or not isinstance(header, type):
+    if not is_header(header):
         raise BuildError("diagram", "a header class", repr(header))
-    made = Diagram(_text(header))
-    made.header = header
+    made = Diagram(_text(header._declaration))
+    made.declaration = header._declaration
     return made
 
 
-def in_full(header: type[AnyHeader]) -> str:
+def in_full(cls: Any) -> str:
     """Return what `help` shows of a header: its own words, the ruler, and a line for each field."""
-    lines = [own_doc(header), ""] if own_doc(header) else []
+    header: Declaration = cls._declaration
+    lines = [header.doc, ""] if header.doc else []
     lines += [_text(header), ""]
-    width = max((len(f.name) for f in header._fields), default=0)
-    for f, (place, kind, value, present) in zip(header._fields, _facts(header), strict=True):
+    width = max((len(f.name) for f in header.fields), default=0)
+    for f, (place, kind, value, present) in zip(header.fields, _facts(header), strict=True):
         more = f", where {present}" if present else ""
         lines.append(f"{f.name:<{width}}  {place}: {kind}{f', {value}' if value else ''}{more}")
     return printable("\n".join(lines).rstrip(), "\n")
@@ -157,10 +158,10 @@ class _Word:
         return self.text
 
 
-def signature(header: type[AnyHeader]) -> Signature:
+def signature(header: Any) -> Signature:
     """Return how a header class is called: its fields by keyword, with what they have unless given."""
     parameters = []
-    for f in header._fields:
+    for f in header._declaration.fields:
         kind = f.kind
         if f.rule is not None or f.pad:
             default: object = _Word("auto")
@@ -179,7 +180,7 @@ def signature(header: type[AnyHeader]) -> Signature:
 # Text --------------------------------------------------------------------------------------------------------------
 
 
-def _text(header: type[AnyHeader]) -> str:
+def _text(header: Declaration) -> str:
     drawn = rows(header)
     if not drawn:
         return "(no fields)"
@@ -234,10 +235,10 @@ def _line(row: list[CellPart], cut: list[str]) -> str:
 # SVG ---------------------------------------------------------------------------------------------------------------
 
 
-def _svg(header: type[AnyHeader]) -> str:
+def _svg(header: Declaration) -> str:
     drawn = rows(header)
     width, height = ROW * CELL + 2, TOP + len(drawn) * HIGH + 2
-    title = safe(f"{header.__name__}, bit by bit")
+    title = safe(f"{header.name}, bit by bit")
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
         f"<title>{title}</title><desc>{safe(_text(header), chr(10))}</desc><style>{STYLE}</style>",
@@ -264,11 +265,11 @@ def _svg(header: type[AnyHeader]) -> str:
 # Tables ------------------------------------------------------------------------------------------------------------
 
 
-def _facts(header: type[AnyHeader]) -> list[tuple[str, str, str, str]]:
+def _facts(header: Declaration) -> list[tuple[str, str, str, str]]:
     """Return of each field: where it lies, what it is, its value or rule, and when it is there."""
     found = []
     at: int | None = 0
-    for f in header._fields:
+    for f in header.fields:
         place = "after" if at is None else _place(at, f.kind.bits)
         value = ""
         if f.rule is not None:
@@ -301,9 +302,9 @@ def _place(at: int, bits: int | None) -> str:
     return f"byte {at // 8}" if bits == 8 else f"bytes {at // 8} to {(at + bits) // 8 - 1}"
 
 
-def _markdown(header: type[AnyHeader]) -> str:
+def _markdown(header: Declaration) -> str:
     lines = ["| where | field | what | value | there |", "|---|---|---|---|---|"]
-    for f, (place, kind, value, present) in zip(header._fields, _facts(header), strict=True):
+    for f, (place, kind, value, present) in zip(header.fields, _facts(header), strict=True):
         there = f"where `{_cell(present)}`" if present else "always"
         shown = f"`{_cell(value)}`" if value else ""
         lines.append(f"| {place} | `{_cell(f.name)}` | {safe(_cell(kind))} | {shown} | {there} |")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from packetlab.codec.faults import Fault
 from packetlab.codec.lenient import USUAL, Values
 from packetlab.declare import registry
-from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Count, Expr, Next, Ref, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.plan import Fixed, Open, needs
@@ -46,9 +46,9 @@ class Ground:
         found = field_offsets(packet)
         self.spans = {(span.layer, span.field.name): span for span in found.spans}
         self.order = found.spans
-        self.plans = [type(h)._declaration.plan for h in self.layers]
+        self.plans = [h._declaration.plan for h in self.layers]
         self.starts = [start for start, _ in found.layers]
-        self.tails = [sum(self.width(i, f) for f in type(h)._declaration.after) for i, h in enumerate(self.layers)]
+        self.tails = [sum(self.width(i, f) for f in h._declaration.after) for i, h in enumerate(self.layers)]
         self.ends = [end - tail for (_, end), tail in zip(found.layers, self.tails, strict=True)]
         self.heads = [*self.starts[1:], found.payload[0]]
         self.limits = [self.size, *self.ends[:-1]]
@@ -144,7 +144,7 @@ class Ground:
                     return NOTHING if step.field.kind.wire == "open" else ANYTHING
             if plan.trailer:
                 return ANYTHING
-        last = type(self.layers[-1]) if self.layers else None
+        last = self.layers[-1]._declaration if self.layers else None
         return NOTHING if self.packet.payload or last is None or not self.may_follow(last) else ANYTHING
 
     def moved(self, i: int, head: int) -> ExpectedFaults:
@@ -152,9 +152,9 @@ class Ground:
         return NOTHING if head == self.heads[i] else ANYTHING
 
     @staticmethod
-    def may_follow(cls: type[AnyHeader]) -> bool:
+    def may_follow(cls: Declaration) -> bool:
         """Whether any header is bound above."""
-        spaces = [registry.space(f.rule.space).headers for f in cls._fields if isinstance(f.rule, Next)]
+        spaces = [registry.space(f.rule.space).headers for f in cls.fields if isinstance(f.rule, Next)]
         return any(spaces) or bool(registry.conditions(cls))
 
     # What comes of another length ------------------------------------------------------------------------------
@@ -173,10 +173,10 @@ class Ground:
             return self.payload_length(i, plan.payload[1], plan.payload[0].evaluate(scope))
         for name, rule in plan.sizes.items():
             if f.name in needs(rule):
-                return self.field_length(i, type(self.layers[i])._by_name[name], rule.evaluate(scope))
+                return self.field_length(i, self.layers[i]._by_name[name], rule.evaluate(scope))
         for name, rule in plan.counts.items():
             if f.name in needs(rule):
-                return self.item_count(i, type(self.layers[i])._by_name[name], rule.evaluate(scope))
+                return self.item_count(i, self.layers[i]._by_name[name], rule.evaluate(scope))
         return ANYTHING
 
     def read_to(self, i: int, f: Field) -> int:
@@ -206,7 +206,7 @@ class Ground:
 
     def total_length(self, i: int, f: Field, value: int, end: int) -> ExpectedFaults:
         start, limit, head = self.starts[i], self.limits[i], self.heads[i]
-        least, unsized = self.least(i, f), type(self.layers[i])._declaration.unsized
+        least, unsized = self.least(i, f), self.layers[i]._declaration.unsized
         plain = not self.plans[i].trailer
         if unsized is not None and limit - start > USUAL and unsized.evaluate(self.scope(i, {f.name: value})):
             return self.grown(i + 1) if plain and limit > self.ends[i] else NOTHING if plain else ANYTHING
@@ -246,16 +246,16 @@ class Ground:
         at = span.byte_range[0]
         if at + size <= limit:
             return ANYTHING
-        plain = type(self.layers[i])._declaration.before[-1] is f and not self.tails[i]
+        plain = self.layers[i]._declaration.before[-1] is f and not self.tails[i]
         return ExpectedFaults(self.truncated_field(i, f.name, at, f"{size} bytes", limit - at), plain)
 
     def item_count(self, i: int, f: Field, count: int) -> ExpectedFaults:
         items = self.layers[i]._items_of(f)
-        if type(self.layers[i])._declaration.before[-1] is not f or self.heads[i] != self.limits[i]:
+        if self.layers[i]._declaration.before[-1] is not f or self.heads[i] != self.limits[i]:
             return ANYTHING
         if count > len(items):
             return ExpectedFaults((self.fault(i, f.name, self.heads[i], f"{count} items", len(items)),))
-        return ANYTHING if self.may_follow(type(self.layers[i])) else NOTHING
+        return ANYTHING if self.may_follow(self.layers[i]._declaration) else NOTHING
 
     def flexible(self, i: int) -> bool:
         """Whether a field of the header has no fixed size, so that its surroundings bound it."""
@@ -265,13 +265,13 @@ class Ground:
 
     def steers(self, i: int, f: Field, except_rule: Expr | None = None) -> bool:
         """Whether other parts of the layout hang on a field: presence, sizes, what follows by a condition."""
-        cls = type(self.layers[i])
-        rules: list[Any] = [cls._declaration.opaque, cls._declaration.partial, cls._declaration.quotes]
-        for g in cls._fields:
+        cls = self.layers[i]._declaration
+        rules: list[Any] = [cls.opaque, cls.partial, cls.quotes]
+        for g in cls.fields:
             rules += [g.condition, g.size, g.count, None if g is f or g.rule is except_rule else g.rule]
         rules += [condition for condition, _, _ in registry.conditions(cls)]
         if except_rule is None:
-            rules.append(cls._declaration.payload_size)
+            rules.append(cls.payload_size)
         looked_at = {leaf.name for rule in rules if rule is not None for leaf in rule.leaves() if isinstance(leaf, Ref)}
         return f.name in looked_at
 
@@ -279,7 +279,7 @@ class Ground:
         """Whether the header below chooses by the first bits of layer `i`."""
         if not i:
             return False
-        conditions = [condition for condition, _, _ in registry.conditions(type(self.layers[i - 1]))]
+        conditions = [condition for condition, _, _ in registry.conditions(self.layers[i - 1]._declaration)]
         return any("ahead" in str(condition) for condition in conditions)
 
 

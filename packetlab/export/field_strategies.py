@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from enum import IntEnum, IntFlag
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.bodies import measured
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.lenient import Values
+from packetlab.codec.objects import classes
 from packetlab.declare import registry
 from packetlab.declare.expressions import Expr, Has, Next, Ref
 from packetlab.declare.fields import Field
@@ -22,16 +23,17 @@ from packetlab.packet.packet import Header
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn
 
+    from packetlab.declare.declaration import Declaration
+
 LONGEST = 24  # bytes of a field of varying size
 ITEMS = 3
-H = TypeVar("H", bound=Header)
 
 
-def header(draw: DrawFn, cls: type[H], values: str, fields: dict[str, Any], top: bool) -> H:
-    """Draw a header of class `cls`. `fields`: values or strategies for some; `top`: nothing is bound above it."""
+def header(draw: DrawFn, cls: Declaration, values: str, fields: dict[str, Any], top: bool) -> Header:
+    """Draw a header that is declared as `cls`. `fields`: values or strategies for some; `top`: nothing is bound above it."""
     made: dict[str, Raw] = {}
     seen = Values({}, b"", 0)
-    for f in cls._fields:
+    for f in cls.fields:
         if f.kind.wire == "payload":
             continue
         if f.name in fields:
@@ -44,22 +46,23 @@ def header(draw: DrawFn, cls: type[H], values: str, fields: dict[str, Any], top:
         seen.values[f.name] = _raw(cls, f, value)
     own = {name: value for name, value in made.items() if name in fields}
     _fill_up(cls, made, own)
-    for attempt in (made, {n: v for n, v in made.items() if n in own or cls._by_name[n].kind.bits is not None}):
-        whole = cls(**attempt)
+    for attempt in (made, {n: v for n, v in made.items() if n in own or cls.by_name[n].kind.bits is not None}):
+        whole: Header = classes[cls](**attempt)
         if whole_again(whole):
             return whole
-    return cls(**own)
+    made_least: Header = classes[cls](**own)
+    return made_least
 
 
-def _raw(cls: type[Header], f: Field, value: Raw) -> Raw:
+def _raw(cls: Declaration, f: Field, value: Raw) -> Raw:
     if value is not None:
-        return f.kind.raw(value, f"{cls.__name__}.{f.name}")
+        return f.kind.raw(value, f"{cls.name}.{f.name}")
     if f.condition is not None or f.rule is not None:
         return None
     return f.default if isinstance(f.default, (int, bytes, tuple)) else f.kind.zero
 
 
-def _value(draw: DrawFn, cls: type[Header], f: Field, values: str, seen: Values, top: bool) -> Raw:
+def _value(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: Values, top: bool) -> Raw:
     """Draw one field; None leaves it out."""
     from hypothesis import strategies as st
 
@@ -80,11 +83,11 @@ def _value(draw: DrawFn, cls: type[Header], f: Field, values: str, seen: Values,
     return draw(drawn if required else st.none() | drawn)
 
 
-def _refs(cls: type[Header], condition: Expr) -> list[Expr]:
+def _refs(cls: Declaration, condition: Expr) -> list[Expr]:
     """What a condition comes down to, with the rules of derived fields in place of these."""
     found: list[Expr] = []
     for leaf in condition.leaves():
-        rule = cls._by_name[leaf.name].rule if isinstance(leaf, Ref) else None
+        rule = cls.by_name[leaf.name].rule if isinstance(leaf, Ref) else None
         found += rule.leaves() if rule is not None else [leaf]
     return found
 
@@ -96,7 +99,7 @@ def _unbound(f: Field, rule: Next, st: ModuleType) -> Any:
     return st.none() | st.integers(f.kind.low, f.kind.high).filter(lambda number: number not in taken)
 
 
-def _of_kind(cls: type[Header], f: Field, values: str, seen: Values, st: ModuleType) -> Any:
+def _of_kind(cls: Declaration, f: Field, values: str, seen: Values, st: ModuleType) -> Any:
     kind = f.kind
     if kind.is_number:
         return _numbers(kind, values, st)
@@ -165,16 +168,16 @@ def _items(f: Field, values: str, seen: Values, st: ModuleType) -> Any:
 # Sizes that come in units --------------------------------------------------------------------------------------------
 
 
-def _unit(cls: type[Header], part: str) -> int:
+def _unit(cls: Declaration, part: str) -> int:
     """The number of bytes that the size of a part has to be a multiple of, so that the rules that state it read it back."""
-    return max((solved.unit for _, solved in cls._declaration.plan.rounded if part in solved.parts), default=1) or 1
+    return max((solved.unit for _, solved in cls.plan.rounded if part in solved.parts), default=1) or 1
 
 
-def _fill_up(cls: type[Header], made: dict[str, Raw], own: dict[str, Raw]) -> None:
+def _fill_up(cls: Declaration, made: dict[str, Raw], own: dict[str, Raw]) -> None:
     """Lengthen the last field of varying size until the header has the multiple of bytes that its rules want."""
     unit = _unit(cls, "self")
     open_ended = [
-        f for f in cls._fields
+        f for f in cls.fields
         if f.kind.bits is None and f.name not in own and not f.pad and not f.align and f.size is None
         and f.kind.wire in ("open", "items") and (f.condition is None or f.name in made)
     ]  # fmt: skip
@@ -182,7 +185,7 @@ def _fill_up(cls: type[Header], made: dict[str, Raw], own: dict[str, Raw]) -> No
         return
     f = open_ended[-1]
     try:
-        missing = -measured(cls(**made)._resolved_alone(), cls._declaration.before) % unit
+        missing = -measured(classes[cls](**made)._resolved_alone(), cls.before) % unit
     except BuildError:
         return
     if not missing:
@@ -199,15 +202,15 @@ def _longer(items: tuple[Header, ...], missing: int) -> tuple[Header, ...]:
     for i, item in enumerate(items):
         for f in item._fields:
             raw = getattr(item, f.slot)
-            if f.kind.wire == "open" and type(raw) is bytes and _unit(type(item), "self") == 1:
+            if f.kind.wire == "open" and type(raw) is bytes and _unit(item._declaration, "self") == 1:
                 return (*items[:i], item.replace(**{f.name: raw + bytes(missing)}), *items[i + 1 :])
     return items
 
 
 def whole_again(made: Header) -> bool:
     """Whether a header reads back as it was built, all of it, without a fault."""
-    cls = type(made)
-    if cls._declaration.plan.payload is not None or cls._declaration.has_trailer:
+    said = made._declaration
+    if said.plan.payload is not None or said.has_trailer:
         try:
             bytes(made)
         except BuildError:
@@ -218,6 +221,6 @@ def whole_again(made: Header) -> bool:
     except BuildError:
         return False
     ctx = Dissection()
-    back, _, _, _ = cls._decode(data, 0, len(data), ctx)
+    back, _, _, _ = made._decode(data, 0, len(data), ctx)
     faults: list[Fault] = [*ctx.faults, *(back / b"").faults]
     return not faults and bool(back == made._resolved_alone())

@@ -8,8 +8,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
+from packetlab.codec.objects import classes
 from packetlab.declare import registry
-from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.declaration import Declaration
 from packetlab.hooks import hook
 
 
@@ -35,10 +36,10 @@ def register() -> None:
             _enter(header)
 
 
-def _enter(header: type[AnyHeader]) -> None:
+def _enter(header: Declaration) -> None:
     from hypothesis import strategies as st
 
     def strategy(cls: object) -> Any:
         return hook("headers")(cls)
 
-    st.register_type_strategy(header, strategy)
+    st.register_type_strategy(classes[header], strategy)

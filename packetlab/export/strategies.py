@@ -7,10 +7,13 @@ imported when the first strategy is made.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from packetlab.bulk.scan import following
+from packetlab.codec.objects import classes
 from packetlab.declare import registry
+from packetlab.declare.annotations import is_header
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Const, Expr, OneOf, Op, Ref
 from packetlab.declare.plan import needs
 from packetlab.errors import BuildError, suggestion
@@ -54,7 +57,7 @@ def headers(cls: type[H], *, values: Values = "valid", **fields: object) -> Sear
 
     @st.composite
     def header(draw: Any) -> H:
-        return field_strategies.header(draw, cls, values, fields, top=True)
+        return cast("H", field_strategies.header(draw, cls._declaration, values, fields, top=True))
 
     return header()
 
@@ -88,7 +91,7 @@ def packets(
         stack = list(layers) or _walked(draw, first, st)
         made: list[Header] = []
         for layer in reversed(stack):  # from the top, since what lies above says what has to lead there
-            made.insert(0, _drawn(draw, layer, type(made[0]) if made else None, values))
+            made.insert(0, _drawn(draw, layer, made[0]._declaration if made else None, values))
         return _readable(made, draw(raw), layers)
 
     return packet()
@@ -96,29 +99,32 @@ def packets(
 
 def _walked(draw: Any, first: type[Header], st: Any) -> list[type[Header]]:
     """Draw a path through the bindings."""
-    stack = [first]
+    stack = [first._declaration]
     for _ in range(draw(st.integers(0, DEPTH - 1))):
         above = following(stack[-1])
         if above:
             stack.append(draw(st.sampled_from(above)))
-    return stack
+    return [classes[one] for one in stack]
 
 
-def _drawn(draw: Any, layer: Any, upper: type[Header] | None, values: Values) -> Header:
+def _drawn(draw: Any, layer: Any, upper: Declaration | None, values: Values) -> Header:
     if isinstance(layer, Header):
-        cls, fields = type(layer), {f.name: getattr(layer, f.slot) for f in layer._fields if layer._state & f.bit}
-    elif isinstance(layer, type):
-        cls, fields = layer, {}
+        cls, fields = (
+            layer._declaration,
+            {f.name: getattr(layer, f.slot) for f in layer._fields if layer._state & f.bit},
+        )
+    elif is_header(layer):
+        cls, fields = layer._declaration, {}
     else:
         return draw(layer)  # type: ignore[no-any-return]
     if upper is not None:
         # What would keep the header above from being read stays at its default, such as the place of a fragment.
-        hiding = [rule for rule in (cls._declaration.opaque, cls._declaration.partial) if rule is not None]
+        hiding = [rule for rule in (cls.opaque, cls.partial) if rule is not None]
         fields = {**{name: None for rule in hiding for name in needs(rule)}, **_leading_to(cls, upper), **fields}
     return field_strategies.header(draw, cls, values, fields, top=upper is None)
 
 
-def _leading_to(lower: type[Header], upper: type[Header]) -> dict[str, Any]:
+def _leading_to(lower: Declaration, upper: Declaration) -> dict[str, Any]:
     """Return values to draw from, by field, with which the condition of a binding holds that sets none itself."""
     from hypothesis import strategies as st
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import NamedTuple
 
-from packetlab.declare.declaration import restored
+from packetlab.codec.objects import restored
 from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import bytes_text

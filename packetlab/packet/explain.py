@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from packetlab.codec.bodies import Bodies, measured
 from packetlab.codec.encode import field_bytes
+from packetlab.codec.objects import restored
 from packetlab.codec.pseudo import pseudo_sum
 from packetlab.declare import registry
 from packetlab.declare.checksums import ALGORITHMS, internet
-from packetlab.declare.declaration import restored
 from packetlab.declare.expressions import Checksum, Count, Expr, Has, Next, Ref, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Raw, bytes_text
@@ -61,9 +61,9 @@ class Derivation:
         return int(self.raw(name) is not None)
 
     def number(self, rule: Next) -> int:
-        above = type(self.layers[self.i + 1]) if self.i + 1 < len(self.layers) else None
+        above = self.layers[self.i + 1]._declaration if self.i + 1 < len(self.layers) else None
         numbers = registry.space(rule.space).numbers
-        filled = registry.filled(self.cls, next(f.name for f in self.cls._fields if f.rule is rule))
+        filled = registry.filled(self.cls._declaration, next(f.name for f in self.cls._fields if f.rule is rule))
         if above in filled:
             return filled[above].evaluate(self)
         return numbers[above] if above in numbers else rule.otherwise.evaluate(self)
@@ -88,7 +88,7 @@ class Derivation:
     def sum(self, rule: Checksum) -> int:
         data = self.covered(rule)
         if "pseudo" in rule.over:
-            more = pseudo_sum(self.layers, self.i, self.cls, len(data))
+            more = pseudo_sum(self.layers, self.i, self.cls._declaration, len(data))
             if more is None:
                 return 0
             result = internet(data, more)
@@ -180,7 +180,7 @@ def _verdict(scope: Derivation, f: Field, rule: Checksum, whole: bool) -> Verdic
         return Verdict.UNVERIFIED
     if any(_is_short(scope, part) for part in rule.over if "payload" not in rule.over or part != "self"):
         return Verdict.UNVERIFIED  # with a payload, what carries it says how much there is
-    if "pseudo" in rule.over and pseudo_sum(scope.layers, i, scope.cls, 0) is None:
+    if "pseudo" in rule.over and pseudo_sum(scope.layers, i, scope.cls._declaration, 0) is None:
         return Verdict.UNVERIFIED
     return Verdict.GOOD if holds(scope, f) else Verdict.BAD
 
@@ -297,7 +297,7 @@ def _agreement(scope: Derivation, f: Field, derived: object) -> str:
     """Say whether a value agrees with its rule; of a checksum what its verdict says."""
     check = verdict(scope.packet, scope.i, f.name) if isinstance(f.rule, Checksum) else None
     if check is Verdict.UNVERIFIED:
-        here = "pseudo" in f.rule.over and pseudo_sum(scope.layers, scope.i, scope.cls, 0) is None  # type: ignore[union-attr]
+        here = "pseudo" in f.rule.over and pseudo_sum(scope.layers, scope.i, scope.cls._declaration, 0) is None  # type: ignore[union-attr]
         return f"cannot be verified: {'no network layer is below' if here else 'not all that it covers is here'}"
     if check in (Verdict.NOT_PRESENT, Verdict.ILLEGAL):
         return "says that there is no checksum" + ", which IPv6 does not allow" * (check is Verdict.ILLEGAL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeGuard
 
-from packetlab.declare.wildcards import is_pattern
+from packetlab.codec.objects import is_pattern
 from packetlab.packet.coerce import as_packet
 from packetlab.packet.diff import explain_packets
 from packetlab.packet.diff_sequences import explain_sequences

@@ -16,10 +16,11 @@ from typing import Any, ClassVar, TypeVar, cast, get_origin
 
 from packetlab.codec import compiler
 from packetlab.codec.decode import items_reader
+from packetlab.codec.objects import AnyHeader, classes, restored
 from packetlab.codec.source import function
 from packetlab.declare import registry as _bindings
 from packetlab.declare.annotations import checked, is_optional, kind_of, resolved
-from packetlab.declare.declaration import OPTIONS, AnyHeader, Declaration, restored
+from packetlab.declare.declaration import OPTIONS, Declaration
 from packetlab.declare.expressions import Const, Expr, Next, expression
 from packetlab.declare.fields import REQUIRED, Field, Spec
 from packetlab.declare.kinds import Address, Kind, WholeNumber, utf8
@@ -34,6 +35,11 @@ H = TypeVar("H", bound="HeaderBase")
 
 class FieldProperty(property, Field):
     """What ``Beacon.station`` is on the class: the declared field. On a header it is the field's value."""
+
+    @property
+    def header(self) -> type[Any]:
+        """The class that declared it."""
+        return cast("type[Any]", classes[self.owner])
 
     def __init__(self, name: str, kind: Kind, spec: Spec) -> None:
         Field.__init__(self, name, kind, spec)
@@ -60,7 +66,7 @@ class FieldProperty(property, Field):
         elif type(kind).value is Address.value:
             names["value"] = kind.convert
         lines = ["def get(h):", f"    raw = h.{self.slot}", f"    return {code} else shown(h, raw)"]
-        if wire == "items" and not (self.align and self.name in self.header._declaration.plan.counts):
+        if wire == "items" and not (self.align and self.name in self.owner.plan.counts):
             # What `_items_of` does first, without the way there.
             names["read"] = items_reader(self, False)
             lines[2:2] = ["    found = read(raw, 0, len(raw), None) if type(raw) is bytes else None",
@@ -70,7 +76,7 @@ class FieldProperty(property, Field):
             names.update(parts)
             lines[2:] = ["    if type(raw) is not bytes: return shown(h, raw)", *("    " + line for line in made)]
             lines.append("    return made")
-        property.__init__(self, function(lines, names, f"{self.header.__name__}.{self.name}"))
+        property.__init__(self, function(lines, names, f"{self.owner.name}.{self.name}"))
         return self.__get__(header)
 
     def _shown(self, header: HeaderBase, raw: object) -> object:
@@ -97,7 +103,7 @@ class FieldProperty(property, Field):
         """Return the field as a derived class has it that gives it another default. DeclareError where it has none."""
         if isinstance(value, Spec) and value.written == "default(...)":
             value = value.default
-        of = f"{self.header.__name__}.{self.name}"
+        of = f"{self.owner.name}.{self.name}"
         absent = self.kind.wire == "payload" or self.none is not None or self.pad
         if absent or (self.rule is not None and self.default is None):
             raise DeclareError(where, f"a name that is free, for {of} has no default", words_for(value))
@@ -107,7 +113,7 @@ class FieldProperty(property, Field):
         rules = {word: getattr(self, word) for word in Spec.__slots__ if word not in ("default", "many")}
         spec = Spec(value, many=self.kind.wire == "items", **rules)
         made = FieldProperty(self.name, self.kind, checked(spec, self.kind, where))
-        made.header = self.header
+        made.owner = self.owner
         if isinstance(self.rule, Next):
             made.derive(Next(self.rule.space, Const(spec.default)))
         return made
@@ -118,12 +124,7 @@ class FieldProperty(property, Field):
         )
 
     def __repr__(self) -> str:
-        return f"<field {self.header.__name__}.{self.name}>"
-
-
-def own_doc(header: type) -> str:
-    """Return what a class says of itself in its body, "" for nothing."""
-    return cleandoc(header.__dict__.get("__doc__") or "")
+        return f"<field {self.owner.name}.{self.name}>"
 
 
 class _Annotations(dict[str, object]):
@@ -144,15 +145,17 @@ class HeaderType(type):
 
     _fields: tuple[Field, ...]
     _declaration: Declaration
+    __item_classes__: list[type[AnyHeader]]  # the classes of its items, which live as long as it
 
     @property
     def __doc__(cls) -> str | None:
         """What `help` shows: the header's own words, its diagram and its fields (see `export.diagram`), made when needed."""
-        return hook("in_full")(cls) if getattr(cls, "_fields", ()) else own_doc(cls)
+        return hook("in_full")(cls) if getattr(cls, "_fields", ()) else cls._declaration.doc
 
     @__doc__.setter
     def __doc__(cls, words: str | None) -> None:
         type.__dict__["__doc__"].__set__(cls, words)
+        cls._declaration.doc = cleandoc(words or "")
 
     @property
     def __signature__(cls) -> Signature:
@@ -231,8 +234,9 @@ class HeaderType(type):
             check_class_name(word, value, f"{cls.__name__}.{word}")
         super().__setattr__(word, value)
         if renamed:
-            cls._declaration.name = cls.__name__
-            compiler.reset(cast("type[AnyHeader]", cls))  # the compiled code names the class in its errors
+            said = cls._declaration
+            said.name, said.qualname, said.module = cls.__name__, cls.__qualname__, cls.__module__
+            compiler.reset(said)  # the compiled code names the class in its errors
 
     def __init__(
         cls,
@@ -260,34 +264,34 @@ class HeaderType(type):
         cls._fields = (*inherited.values(), *(f for f in body.values() if isinstance(f, Field) and f not in theirs))
         header = cast("type[HeaderBase]", cls)
         header._by_name = {f.name: f for f in cls._fields}
-        for number, one in enumerate(cls._fields):
-            one.bit = 1 << number
-            if one not in theirs:
-                one.header = header
-
         written = {"opaque": opaque, "unsized": unsized, "partial": partial, "quotes": quotes}
-        said = {word: expression(rule) for word, rule in written.items() if rule is not None}
+        said: dict[str, Any] = {word: expression(rule) for word, rule in written.items() if rule is not None}
         if payload_size is not None:
             said["payload_size"] = size = expression(payload_size)
             if payload_size is True or payload_size is False or (isinstance(size, Const) and size.number < 0):
                 hint = "choose(condition, size, -1) is unknown where the condition fails"
                 raise DeclareError(f"{name}, payload_size", "a number of bytes or an expression", payload_size, hint)
-        declaration = Declaration(name, header, cls._fields, **said, pseudo=pseudo)
-        for base in cls.__mro__[1:]:
-            if "_declaration" in vars(base):
-                declaration.take_after(vars(base)["_declaration"])
-        header._declaration = declaration
+        above = tuple(vars(base)["_declaration"] for base in cls.__mro__[1:] if "_declaration" in vars(base))
+        own = frozenset(word for base in cls.__mro__ for word, one in vars(base).items() if type(one) is property)
+        doc, called = cleandoc(body.get("__doc__") or ""), (name, cls.__qualname__, cls.__module__)
+        declaration = header._declaration = Declaration(*called, cls._fields, doc, above, own, pseudo=pseudo, **said)
+        for number, one in enumerate(cls._fields):
+            one.bit = 1 << number
+            if one not in theirs:
+                one.owner = declaration
+        classes.known[declaration] = header
+        cls.__item_classes__ = [classes[f.kind.item] for f in cls._fields if f.kind.wire == "items"]
         if "_root" in body:
-            header._reset()
+            compiler.reset(declaration)
             return
-        header._answers, header._answered = parse_answers(header, answers), ()
-        check_declaration(header._declaration)
-        header._reset()
+        declaration.answers = parse_answers(declaration, answers)
+        check_declaration(declaration)
+        compiler.reset(declaration)
         if under is None and when is not None:
             raise DeclareError(name, "under= with when=", "when= alone")
         with _bindings.all_or_none():
-            _bindings.declare(header)
-            _bindings.answer(header)
+            _bindings.declare(declaration, header)
+            _bindings.answer(declaration)
             for lower in under if isinstance(under, (tuple, list)) else (under,) if under is not None else ():
                 _bindings.bind(header, lower, when, sets)
 
@@ -298,11 +302,6 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
     _root: ClassVar[bool] = True
 
     __slots__ = ()
-
-    @classmethod
-    def _reset(cls) -> None:
-        """Drop compiled code: bindings or fields have changed."""
-        compiler.reset(cls)
 
     @classmethod
     def _field(cls, name: str) -> Field:
@@ -425,7 +424,7 @@ def _owner(name: str, kind: Kind, inherited: Mapping[str, Field], bases: tuple[t
     roots = [root for base in bases for root in base.__mro__ if root is AnyHeader or "_root" in vars(root)]
     reserved = {word for root in roots for word in vars(root) if not word.startswith("__")}
     if name in inherited:
-        return f"{inherited[name].header.__name__} has, a base of this class"
+        return f"{inherited[name].owner.name} has, a base of this class"
     if name in reserved:
         return "every header has"
     if "_" + name in reserved:

@@ -13,7 +13,6 @@ from packetlab.renamed import renamed_arguments
 if TYPE_CHECKING:
     from packetlab.codec.stacks import Path
     from packetlab.codec.way import Headers
-    from packetlab.declare.kinds import HeaderClass
     from packetlab.packet.anomalies import Anomalies
 
 
@@ -49,7 +48,7 @@ class Held(Shown):
         return self._stack
 
     @property
-    def _classes(self) -> tuple[HeaderClass, ...]:
+    def _classes(self) -> tuple[type[Any], ...]:
         path = self._path
         return tuple(map(type, self._headers)) if path is None else path.classes
 

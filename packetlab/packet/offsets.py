@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from packetlab.codec.bodies import width
 from packetlab.declare.fields import Field
+from packetlab.declare.plan import Step
 from packetlab.packet.packet import Header, Packet
 
 
@@ -62,12 +63,12 @@ def field_offsets(packet: Packet) -> FieldOffsets:
             trailers[i] = (end - gap, end)
         end -= gap
         layers.append((start, end))
-        after = _spans(i, header, type(header)._declaration.after, 0)
+        after = _spans(i, header, header._declaration.plan.trailer, 0)
         size = sum(span.bits for span in after) // 8
         above = bodies.size(i)
         head = end - size - above
         # A header that the capture cut is not filled up any more, so nothing may reach beyond its head.
-        before = _spans(i, header, type(header)._declaration.before, start)
+        before = _spans(i, header, header._declaration.plan.head, start)
         spans += [span._replace(bits=min(span.bits, head * 8 - span.bit)) for span in before]
         spans += [span._replace(bit=span.bit + (end - size) * 8) for span in after]
         end -= size
@@ -77,13 +78,14 @@ def field_offsets(packet: Packet) -> FieldOffsets:
 
 def field_spans(item: Header, bit: int) -> list[Span]:
     """Return where the fields of an item of a repeated field stand, which begins at a bit; their `layer` is 0."""
-    return [span._replace(bit=span.bit + bit) for span in _spans(0, item, list(type(item)._fields), 0)]
+    plan = item._declaration.plan
+    return [span._replace(bit=span.bit + bit) for span in _spans(0, item, [*plan.head, *plan.trailer], 0)]
 
 
-def _spans(layer: int, header: Header, fields: list[Field], start: int) -> list[Span]:
+def _spans(layer: int, header: Header, steps: list[Step], start: int) -> list[Span]:
     found = []
     bit = start * 8
-    for f in fields:
+    for f in (f for step in steps for f in step.fields):
         bits = width(header, f)
         if bits:
             found.append(Span(layer, f, bit, bits))

@@ -14,6 +14,7 @@ from packetlab.codec.compiler import all_item_faults, replaced
 from packetlab.codec.faults import Fault
 from packetlab.codec.rederive import rederived
 from packetlab.codec.stacks import build, stack_encoders
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.kinds import ByteString, utf8
 from packetlab.declare.wildcards import Known, NoMatch
 from packetlab.errors import BuildError
@@ -55,7 +56,7 @@ class Header(HeaderBase):
 
     __slots__ = ()
     _root: ClassVar[bool] = True
-    _decode: ClassVar[Callable[..., tuple[Header, int, int, type[Header] | None]]]
+    _decode: ClassVar[Callable[..., tuple[Header, int, int, Declaration | None]]]
 
     def matches(self, packet: object, known: Known | None = None) -> bool:
         """Say whether `packet` has a header of this class whose fields fit the given ones of this prototype.
@@ -270,7 +271,7 @@ class Packet(Held):
         for i in range(len(headers) - 1, -1, -1):
             header = headers[i]
             resolved.append(header._resolve(header, body, headers, i, above))
-            above, body = type(header), header._encode(header, body, headers, i, above) + gaps.get(i, b"")
+            above, body = header._declaration, header._encode(header, body, headers, i, above) + gaps.get(i, b"")
         if self._data is None:
             self._data = body
         return tuple(resolved[::-1])

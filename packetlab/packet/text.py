@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from packetlab.declare.declaration import AnyHeader
+from packetlab.codec.objects import AnyHeader
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Raw, bytes_text

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from functools import reduce
 from typing import Any, NamedTuple, TypeVar
 
-from packetlab.declare.declaration import AnyHeader
+from packetlab.codec.objects import AnyHeader, class_named
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.kinds import Kind, Raw
-from packetlab.declare.registry import header_named
 from packetlab.declare.wildcards import AnyValue, Between, Masked, OneOfThese, under_mask
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header, Packet
@@ -102,6 +102,10 @@ class Match(Test):
             for place in FieldPath(self.header, self.occurrence).found(packet)
         )
 
+    @property
+    def declaration(self) -> Declaration:
+        return self.header._declaration
+
     def _key(self) -> tuple[object, ...]:
         return self.header, self.conditions, self.occurrence
 
@@ -123,7 +127,7 @@ class Match(Test):
 
 
 def _named_match(name: str, conditions: tuple[Condition, ...], occurrence: int) -> Match:
-    header = header_named(name)
+    header = class_named(name)
     if header is None:
         raise BuildError("filter", "a header", name)
     return Match(header, conditions, occurrence)

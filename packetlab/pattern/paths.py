@@ -16,10 +16,9 @@ from enum import IntFlag
 from typing import NamedTuple
 
 from packetlab.codec.encode import encode_items
-from packetlab.declare.declaration import AnyHeader
+from packetlab.codec.objects import AnyHeader, class_named, classes, declared_classes
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Address, ByteString, Int, Kind, Raw
-from packetlab.declare.registry import declared, header_named
 from packetlab.declare.values.addresses import XNSAddress, mac_text
 from packetlab.errors import BuildError, near_or_all, suggestion
 from packetlab.packet.packet import Header, Packet
@@ -85,8 +84,8 @@ class FieldPath(NamedTuple):
                 raise BuildError(where, f"a field of {inside.__name__}", repr(name), hint)
             fields.append(own)
             called += f".{own.name}"
-            if own.kind.wire == "items" and isinstance(own.kind.item, type):
-                inside = own.kind.item
+            if own.kind.wire == "items":
+                inside = classes[own.kind.item]
             elif place + 1 < len(names):
                 return cls(header, occurrence, tuple(fields), _part(own, ".".join(names[place + 1 :]), called, where))
         return cls(header, occurrence, tuple(fields))
@@ -170,9 +169,9 @@ class FieldPath(NamedTuple):
 def named_header(name: str, where: str, among: Sequence[type[AnyHeader]] = ()) -> type[AnyHeader]:
     """Return the header class of a name; of those `among` before all others. BuildError, about `where`, if there is none."""
     wanted = HEADERS.get(name.lower(), name.lower())
-    found = next((cls for cls in among if cls.__name__.lower() == wanted), None) or header_named(wanted)
+    found = next((cls for cls in among if cls.__name__.lower() == wanted), None) or class_named(wanted)
     if found is None:
-        known = [*HEADERS, *(cls.__name__.lower() for cls in (*among, *declared()))]
+        known = [*HEADERS, *(cls.__name__.lower() for cls in (*among, *declared_classes()))]
         hint = suggestion(name.lower(), known) or "only declared headers can be named, not what deep() decodes"
         raise BuildError(where, "a header", repr(name), hint)
     return found

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from packetlab.codec.encode import field_bytes
 from packetlab.declare import registry
-from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Expr, If, OneOf, Op, Side
 from packetlab.packet.packet import Header, Packet
 
@@ -71,7 +71,7 @@ def ruled(packet: Packet) -> list[Header]:
     for header in packet.layers:
         if _carries(header):
             found = []
-        if type(header)._answers or type(header)._answered:
+        if header._declaration.answers or header._declaration.answered:
             found.append(header)
         if _quotes(header):
             break
@@ -80,18 +80,18 @@ def ruled(packet: Packet) -> list[Header]:
 
 def _carries(header: Header) -> bool:
     """Whether it is of a network layer: it has a rule, and ends of its own."""
-    return bool(type(header)._answers) and {"src", "dst"} <= set(type(header)._by_name)
+    return bool(header._declaration.answers) and {"src", "dst"} <= set(header._by_name)
 
 
 def _quotes(header: Header) -> bool:
-    cls = type(header)
-    return cls._declaration.quotes is not None and bool(cls._declaration.quotes.evaluate(_Alone(header)))  # type: ignore[arg-type]
+    quotes = header._declaration.quotes
+    return quotes is not None and bool(quotes.evaluate(_Alone(header)))  # type: ignore[arg-type]
 
 
 def is_opaque(header: Header) -> bool:
     """Whether what a header carries is not the start of the next one, as its declaration has it (a later fragment)."""
-    cls = type(header)
-    return cls._declaration.opaque is not None and bool(cls._declaration.opaque.evaluate(_Alone(header)))  # type: ignore[arg-type]
+    opaque = header._declaration.opaque
+    return opaque is not None and bool(opaque.evaluate(_Alone(header)))  # type: ignore[arg-type]
 
 
 class _Alone:
@@ -119,10 +119,10 @@ def reasons(reply: Packet, request: Packet) -> list[Reason]:
     for one, other in zip_longest(requesting, answered[: len(requesting)]):
         if other is None:
             names = " / ".join(type(h).__name__ for h in reply.layers) or "an empty packet"
-            said = f"nothing answers {type(one).__name__} in {names}{_from_port(reply, type(one))}"
+            said = f"nothing answers {type(one).__name__} in {names}{_from_port(reply, one._declaration)}"
             found.append(Reason(type(one).__name__, None, said))
             break
-        rule = rule_between(type(one), type(other))
+        rule = rule_between(one._declaration, other._declaration)
         if rule is None:
             said = f"{type(other).__name__} does not answer {type(one).__name__}"
             found.append(Reason(type(other).__name__, None, said))
@@ -136,24 +136,23 @@ def reasons(reply: Packet, request: Packet) -> list[Reason]:
     return found
 
 
-def _from_port(reply: Packet, wanted: type[AnyHeader]) -> str:
+def _from_port(reply: Packet, wanted: Declaration) -> str:
     """Say from which port the bytes came that were not read as `wanted`, and where that is why."""
     top = reply.layers[-1] if reply.layers else None
     sport = getattr(top, "_sport", None)
     if top is None or sport is None or not reply.payload:
         return ""
     said = f"; its {len(reply.payload)} bytes came from port {sport}"
-    if (type(top), {"dport": sport}) in registry.numeric_bindings(wanted, True):
-        return f'{said}, and {wanted.__name__} is bound to dport alone: when={{"port": {sport}}} takes either'
+    if (top._declaration, {"dport": sport}) in registry.numeric_bindings(wanted, True):
+        return f'{said}, and {wanted.name} is bound to dport alone: when={{"port": {sport}}} takes either'
     return said
 
 
-def rule_between(request: type[AnyHeader], reply: type[AnyHeader]) -> Expr | None:
-    """Return the rule for two header classes; None where the one does not answer the other."""
-    for cls in reply.__mro__:
-        stated: dict[type[AnyHeader] | None, Expr] = vars(cls).get("_answers", {})
-        for base, rule in stated.items():
-            if issubclass(request, base or cls):
+def rule_between(request: Declaration, reply: Declaration) -> Expr | None:
+    """Return the rule for two headers; None where the one does not answer the other."""
+    for said in (reply, *reply.bases):
+        for base, rule in said.answers.items():
+            if request.is_a(base or said):
                 return rule
     return None
 
@@ -177,7 +176,7 @@ def _condition(rule: Expr) -> bool:
 
 def demands(header: Header) -> list[Expr]:
     """Return the conditions that rules put on the request alone."""
-    return [part for rule in _rules_for(type(header)) for part in parts(rule) if _sides(part) == {"request"}]
+    return [part for rule in _rules_for(header._declaration) for part in parts(rule) if _sides(part) == {"request"}]
 
 
 def asks(packet: Packet) -> bool:
@@ -193,7 +192,7 @@ def _asks(header: Header) -> bool:
     # One rule that takes it as a request is enough.
     return any(
         all(part.evaluate(pair) for part in parts(rule) if _sides(part) == {"request"})  # type: ignore[arg-type]
-        for rule in _rules_for(type(header))
+        for rule in _rules_for(header._declaration)
     )
 
 
@@ -202,9 +201,9 @@ def demanding(packet: Packet) -> bool:
     return asks(packet) and any(demands(header) for header in ruled(packet))
 
 
-def _rules_for(cls: type[AnyHeader]) -> list[Expr]:
+def _rules_for(cls: Declaration) -> list[Expr]:
     own = rule_between(cls, cls)
-    return [rule for rule in (own, *(rule_between(cls, other) for other in cls._answered)) if rule is not None]
+    return [rule for rule in (own, *(rule_between(cls, other) for other in cls.answered)) if rule is not None]
 
 
 @lru_cache(4096)
@@ -225,7 +224,7 @@ def question(packet: Packet) -> tuple[object, ...]:
     headers = ruled(packet)
     looked_at = []
     for header in headers:
-        names = frozenset().union(*(_looked_at(rule, "request") for rule in _rules_for(type(header))))
+        names = frozenset().union(*(_looked_at(rule, "request") for rule in _rules_for(header._declaration)))
         looked_at.append(tuple(_raw(header, name) for name in sorted(names)))
     above = b""
     if headers:
@@ -242,12 +241,12 @@ def keys(packet: Packet, side: str) -> list[tuple[object, ...]]:
     """
     stacks: list[tuple[object, ...]] = [()]
     for header in ruled(packet):
-        cls = type(header)
+        cls = header._declaration
         if side == "request":
-            others = [cls, *cls._answered] if rule_between(cls, cls) is not None else list(cls._answered)
+            others = [cls, *cls.answered] if rule_between(cls, cls) is not None else list(cls.answered)
             related = [(cls, other) for other in others]
         else:
-            requests = [cls if one is None else one for base in cls.__mro__ for one in vars(base).get("_answers", {})]
+            requests = [one or cls for base in (cls, *cls.bases) for one in base.answers]
             related = [(one, cls) for one in dict.fromkeys(requests)]
         ends = []
         for one, other in related:

@@ -9,6 +9,7 @@ from typing import Any
 
 from packetlab.codec.bodies import measured
 from packetlab.codec.faults import Dissection, Fault
+from packetlab.codec.objects import classes
 from packetlab.codec.stacks import count_use, stack_decoders
 from packetlab.errors import DissectError
 from packetlab.packet.anomalies import Anomalies
@@ -69,7 +70,7 @@ def dissect(
             if rest < end:
                 gaps[len(headers)] = data[rest:end]
         headers.append(header)
-        start, end, first = after, stop, following
+        start, end, first = after, stop, None if following is None else classes[following]
     if ctx.missing and not any(fault.cut for fault in ctx.faults):
         layer = type(headers[-1]).__name__ if headers else "frame"
         ctx.faults.append(Fault(layer, "", len(data), f"{ctx.missing} bytes more", "the end", cut=True))

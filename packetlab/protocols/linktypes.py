@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from packetlab.declare.declaration import AnyHeader
+from packetlab.codec.objects import AnyHeader
 from packetlab.packet.packet import Header
 from packetlab.protocols import (
     icmp as _icmp,

@@ -8,42 +8,37 @@ and of a kind of its own the name goes along, for a reader that has that kind to
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from packetlab.declare.declaration import Declaration, declaration_of
 from packetlab.declare.expressions import Expr, Next
 from packetlab.declare.fields import REQUIRED, Field
-from packetlab.declare.registry import bindings_of, key
+from packetlab.declare.registry import bindings_of
 from packetlab.errors import DeclareError
-from packetlab.packet.header import own_doc
 from packetlab.schema.expressions import dump_expression
 from packetlab.schema.kinds import data_of_kind, data_of_value
 
-if TYPE_CHECKING:
-    from packetlab.declare.declaration import AnyHeader
 
-OWN = "packetlab."  # where the modules of headers lie that everyone has
-
-
-def describe(header: type[AnyHeader]) -> dict[str, object]:
+def describe(cls: object) -> dict[str, object]:
     """Return a header class as plain data; headers that it names are named only.
 
     DeclareError where something of it is code.
     """
-    found: dict[str, object] = {"name": header.__name__, "fields": [_field(f, header) for f in header._fields]}
-    if own_doc(header):
-        found["doc"] = own_doc(header)
+    header = declaration_of(cls, "describe")
+    found: dict[str, object] = {"name": header.name, "fields": [_field(f, header) for f in header.fields]}
+    if header.doc:
+        found["doc"] = header.doc
     for option in ("payload_size", "opaque", "unsized", "partial", "quotes"):
-        rule: Expr | None = getattr(header._declaration, option)
+        rule: Expr | None = getattr(header, option)
         if rule is not None:
             found[option] = dump_expression(rule)
-    if header._declaration.pseudo is not None:
-        for part in header._declaration.pseudo:
-            if part and part not in header._by_name:
-                raise DeclareError(f"{header.__name__}.{part}", "a field of addresses", "a property, which is code")
-        found["pseudo"] = list(header._declaration.pseudo)
+    if header.pseudo is not None:
+        for part in header.pseudo:
+            if part and part not in header.by_name:
+                raise DeclareError(f"{header.name}.{part}", "a field of addresses", "a property, which is code")
+        found["pseudo"] = list(header.pseudo)
     under = []
     for lower, when, sets in bindings_of(header):
-        entry: dict[str, object] = {"header": lower.__name__}
+        entry: dict[str, object] = {"header": lower.name}
         if isinstance(when, dict):
             entry["numbers"] = {field: list(numbers) for field, numbers in when.items()}
         else:
@@ -54,32 +49,32 @@ def describe(header: type[AnyHeader]) -> dict[str, object]:
     if under:
         found["under"] = under
     answers = [
-        {**({} if request is None else {"header": request.__name__}), "rule": dump_expression(rule)}
-        for request, rule in header._answers.items()
+        {**({} if request is None else {"header": request.name}), "rule": dump_expression(rule)}
+        for request, rule in header.answers.items()
     ]
     if answers:
         found["answers"] = answers
     return found
 
 
-def described(headers: Iterable[type[AnyHeader]]) -> list[dict[str, object]]:
+def described(headers: Iterable[object]) -> list[dict[str, object]]:
     """Return descriptions of `headers` and of those they need, needed ones first.
 
     Headers of packetlab itself are not among them unless they are given: everyone who reads the descriptions has them.
     """
-    wanted = list(headers)
-    order: dict[type[AnyHeader], None] = {}
+    wanted = [declaration_of(one, "describe") for one in headers]
+    order: dict[Declaration, None] = {}
 
-    def visit(header: type[AnyHeader], path: tuple[type[AnyHeader], ...] = ()) -> None:
+    def visit(header: Declaration, path: tuple[Declaration, ...] = ()) -> None:
         if header in order or header in path:
             return
         # Its body names items and whom it answers; what it is bound to may come after.
-        items = [f.kind.item for f in header._fields if f.kind.wire == "items"]
-        for needed in (*items, *(request for request in header._answers if request is not None)):
-            if not needed.__module__.startswith(OWN) or needed in wanted:
+        items = [f.kind.item for f in header.fields if f.kind.wire == "items"]
+        for needed in (*items, *(request for request in header.answers if request is not None)):
+            if not needed.is_own or needed in wanted:
                 visit(needed, (*path, header))
         for lower, _, _ in bindings_of(header):
-            if not lower.__module__.startswith(OWN) and lower not in wanted:
+            if not lower.is_own and lower not in wanted:
                 visit(lower, (*path, header))
         order[header] = None
 
@@ -88,13 +83,13 @@ def described(headers: Iterable[type[AnyHeader]]) -> list[dict[str, object]]:
     return [describe(header) for header in order]
 
 
-def _field(f: Field, header: type[AnyHeader]) -> dict[str, object]:
-    where = f"{header.__name__}.{f.name}"
+def _field(f: Field, header: Declaration) -> dict[str, object]:
+    where = f"{header.name}.{f.name}"
     found: dict[str, object] = {"name": f.name, **data_of_kind(f.kind, where)}
     if f.default is not REQUIRED and f.default is not None:
         found["default"] = data_of_value(f.kind, f.default, where)
     # A number space of the field's own came with the first header that was bound to it, and will come so again.
-    own = isinstance(f.rule, Next) and f.rule.space in (f"{key(header)}.{f.name}", f"{key(f.header)}.{f.name}")
+    own = isinstance(f.rule, Next) and f.rule.space in (f"{header.key}.{f.name}", f"{f.owner.key}.{f.name}")
     for word, rule in (
         ("rule", f.rule),
         ("when", f.outer),

@@ -11,6 +11,7 @@ from enum import Flag, FlagBoundary, IntEnum, IntFlag
 from inspect import Parameter, cleandoc, signature
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, get_args
 
+from packetlab.codec.objects import classes as classes_of
 from packetlab.declare import kinds
 from packetlab.declare.kinds import Address, ByteString, Int, Items, Kind, PayloadMark
 from packetlab.declare.values import integers
@@ -21,7 +22,8 @@ from packetlab.schema.expressions import expect_list, name, number, safe_repr, t
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from packetlab.declare.declaration import AnyHeader
+    from packetlab.codec.objects import AnyHeader
+    from packetlab.declare.declaration import Declaration
 
 LONGEST, MEMBERS, ARGUMENTS, WORDS = 1 << 16, 4096, 16, 1 << 16
 NESTING = 4
@@ -41,7 +43,7 @@ class Maker(Protocol):
 
     kinds: tuple[type[Kind], ...]
 
-    def known(self, called: object, where: str) -> type[AnyHeader]: ...
+    def known(self, called: object, where: str) -> Declaration: ...
     def enum(self, data: object, where: str) -> type[IntEnum | IntFlag]: ...
 
 
@@ -260,8 +262,8 @@ def _items(row: dict[str, object], where: str, maker: Maker) -> Kind:
     return Items(item)
 
 
-def _nesting(header: type[AnyHeader]) -> int:
-    return 1 + max((_nesting(f.kind.item) for f in header._fields if f.kind.wire == "items"), default=0)
+def _nesting(header: Declaration) -> int:
+    return 1 + max((_nesting(f.kind.item) for f in header.fields if f.kind.wire == "items"), default=0)
 
 
 def _bytes(row: dict[str, object], where: str, maker: object) -> Kind:
@@ -302,7 +304,7 @@ FORMS: dict[str, Form] = {
     ),
     "items": Form(
         "of size count until none align when default", lambda kind: type(kind) is Items,
-        lambda kind, where: {"of": kind.item.__name__}, _items,
+        lambda kind, where: {"of": kind.item.name}, _items,
         lambda row, where, enums: f"tuple[{name(row.get('of'), where)}, ...]",
     ),
     **{word: _coded(word) for word in _CODED},
@@ -323,8 +325,8 @@ def data_of_value(kind: Kind, raw: Any, where: str) -> Any:
     if kind.wire == "items":
         if isinstance(raw, bytes):
             return raw.hex()
-        if any(type(item) is not kind.item for item in raw):
-            raise DeclareError(where, f"headers of class {kind.item.__name__}", "others")
+        if any(getattr(item, "_declaration", None) is not kind.item for item in raw):
+            raise DeclareError(where, f"headers of class {kind.item.name}", "others")
         return [
             {
                 g.name: data_of_value(g.kind, getattr(item, g.slot), where)
@@ -385,6 +387,9 @@ def value_of_data(kind: Kind, data: object, where: str) -> Any:
     return kind.value(found[0])
 
 
-def _item(data: object, item: type[AnyHeader], where: str) -> AnyHeader:
-    data = table(data, where, item._by_name)
-    return item(**{one: value_of_data(item._by_name[one].kind, value, where) for one, value in data.items()})
+def _item(data: object, item: Declaration, where: str) -> AnyHeader:
+    data = table(data, where, item.by_name)
+    made: AnyHeader = classes_of[item](
+        **{one: value_of_data(item.by_name[one].kind, v, where) for one, v in data.items()}
+    )
+    return made

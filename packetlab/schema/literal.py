@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 
-from packetlab.declare.registry import declared, header_named
+from packetlab.codec.objects import class_named, declared_classes
 from packetlab.errors import BuildError, suggestion
 from packetlab.packet.packet import Header, Packet
 from packetlab.protocols import linktypes as _all_headers  # noqa: F401  the text may name any of them
@@ -36,9 +36,9 @@ def _value(node: ast.expr, depth: int) -> object:
             raise BuildError("packet", "a header left of /", ast.unparse(node.left))
         return left / right
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
-        cls = header_named(node.func.id)
+        cls = class_named(node.func.id)
         if cls is None:
-            hint = suggestion(node.func.id, [known.__name__ for known in declared()])
+            hint = suggestion(node.func.id, [known.__name__ for known in declared_classes()])
             raise BuildError("packet", "the name of a header", node.func.id, hint)
         if any(keyword.arg is None for keyword in node.keywords):
             raise BuildError(cls.__name__, "name=value", "**")

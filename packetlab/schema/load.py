@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from packetlab.codec.decode import Decoding
 from packetlab.codec.encode import Packing
+from packetlab.codec.objects import AnyHeader, classes as classes_of
 from packetlab.codec.readback import prove
 from packetlab.declare import registry
-from packetlab.declare.declaration import AnyHeader
 from packetlab.declare.expressions import Const, Expr
 from packetlab.declare.fields import REQUIRED, Spec
 from packetlab.declare.intervals import bounds
@@ -28,7 +28,7 @@ from packetlab.packet.header import HeaderType
 from packetlab.packet.packet import Header
 from packetlab.protocols import linktypes as _all_headers  # noqa: F401  descriptions may name any of them
 from packetlab.renamed import old_names
-from packetlab.schema.dump import OWN, describe
+from packetlab.schema.dump import describe
 from packetlab.schema.expressions import (
     answer,
     expect_list,
@@ -42,6 +42,9 @@ from packetlab.schema.expressions import (
 )
 from packetlab.schema.kinds import ADDRESSES, LONGEST, MEMBERS, WORDS, classes, form_of, import_name, value_of_data
 from packetlab.schema.source import class_body
+
+if TYPE_CHECKING:  # at run time that is an old name of `HeaderDescription`
+    from packetlab.declare.declaration import Declaration
 
 CLASSES, FIELDS, BINDINGS, CONDITIONS, ANSWERS, PADDING = 64, 256, 256, 64, 64, 1 << 12
 LETTERS = 1 << 20  # of JSON
@@ -91,7 +94,7 @@ class HeaderDescription:
             if known is None and asks:
                 continue  # a class of the same file, whose fields are not known yet
             with suppress(DeclareError):  # reported when it is declared
-                low, high = bounds(when, Leaves((known or Header)._declaration, self.name, BOUND), self.name)
+                low, high = bounds(when, Leaves(known or Header._declaration, self.name, BOUND), self.name)
                 if low > 0 or high < 0:
                     yield lower
 
@@ -152,7 +155,7 @@ def declare_from(descriptions: object, kinds: Iterable[type[Kind]] = ()) -> list
     """
     some = expect_list([descriptions] if isinstance(descriptions, dict) else descriptions, "declarations", CLASSES)
     some = [_current(one) for one in some]
-    made: dict[str, type[AnyHeader]] = {}
+    made: dict[str, Declaration] = {}
     maker = _Maker(made, classes(kinds))
     try:
         with registry.all_or_none():
@@ -165,7 +168,7 @@ def declare_from(descriptions: object, kinds: Iterable[type[Kind]] = ()) -> list
         raise
     except Exception as error:  # whatever a description that passed every check still does to the compiler
         raise DeclareError("declarations", "classes that can be compiled", type(error).__name__) from None
-    return list(made.values())
+    return [classes_of[one] for one in made.values()]
 
 
 def _current(description: object) -> object:
@@ -187,20 +190,20 @@ _FIELD = "name kind bits signed little names bytes of given zigzag high_first mo
 
 
 class _Maker:
-    def __init__(self, made: dict[str, type[AnyHeader]], kinds: tuple[type[Kind], ...]) -> None:
+    def __init__(self, made: dict[str, Declaration], kinds: tuple[type[Kind], ...]) -> None:
         self.made, self.kinds = made, kinds
         self.enums: dict[str, type[IntEnum | IntFlag]] = {}
-        self.under: list[tuple[type[AnyHeader], object]] = []
-        self.answers: list[tuple[type[AnyHeader], object, bool]] = []  # and whether the class is new
-        self.touched: dict[type[AnyHeader], None] = {}
+        self.under: list[tuple[Declaration, object]] = []
+        self.answers: list[tuple[Declaration, object, bool]] = []  # and whether it is new
+        self.touched: dict[Declaration, None] = {}
 
-    def known(self, called: object, where: str) -> type[AnyHeader]:
-        """Return a class by its name: one of the set, else one that is declared, packetlab's own first."""
+    def known(self, called: object, where: str) -> Declaration:
+        """Return a declaration by its name: one of the set, else one that is declared, packetlab's own first."""
         wanted = name(called, where)
         if wanted in self.made:
             return self.made[wanted]
-        known = [header for header in registry.declared() if header.__name__ == wanted]
-        known.sort(key=lambda header: not header.__module__.startswith(OWN))
+        known = [header for header in registry.declared() if header.name == wanted]
+        known.sort(key=lambda header: not header.is_own)
         if not known:
             raise DeclareError(where, "a header that is declared", wanted)
         return known[0]
@@ -212,7 +215,7 @@ class _Maker:
         called = name(data.get("name"), "the name of a header")
         if called in self.made:
             raise DeclareError(called, "one declaration of each name", "two")
-        namesake = next((h for h in registry.declared() if h.__name__.lower() == called.lower()), None)
+        namesake = next((h for h in registry.declared() if h.name.lower() == called.lower()), None)
         if namesake is None:
             cls = self.build(called, data)
             self.touched[cls] = None
@@ -220,14 +223,14 @@ class _Maker:
             cls = namesake
             with registry.bindings():
                 if _form(self.build(called, data)) != _form(cls):
-                    other = f"another one, {cls.__module__}.{cls.__qualname__}"
+                    other = f"another one, {cls.key}"
                     raise DeclareError(called, "a free name, or the same declaration", other)
         self.made[called] = cls
         self.under.append((cls, data.get("under", [])))
         if "answers" in data:
             self.answers.append((cls, data["answers"], namesake is None))
 
-    def build(self, called: str, data: dict[str, object]) -> type[AnyHeader]:
+    def build(self, called: str, data: dict[str, object]) -> Declaration:
         """Make the class, not yet bound to any other."""
         rows = [
             table(row, f"{called}, a field", _FIELD)
@@ -258,8 +261,7 @@ class _Maker:
                 if type(part) is not str or kinds.get(part) not in ADDRESSES.values():
                     raise DeclareError(f"{called}, pseudo", "fields of addresses", safe_repr(part))
             options["pseudo"] = tuple(parts)
-        made: Any = HeaderType(called, (Header,), body, **options)
-        return made  # type: ignore[no-any-return]
+        return HeaderType(called, (Header,), body, **options)._declaration
 
     def kind(self, row: dict[str, object], where: str) -> Kind:
         form = form_of(row, where)
@@ -317,15 +319,15 @@ class _Maker:
         """Bind every class of the set as its description says."""
         conditions = 0
         for cls, under in self.under:
-            where = f"{cls.__name__}, under"
+            where = f"{cls.name}, under"
             for entry in expect_list(under, where, BINDINGS):
                 entry = table(entry, where, "header numbers when sets")
                 lower = self.known(entry.get("header"), where)
                 self.touched[lower] = None
                 if "numbers" in entry:
-                    numbers = table(entry["numbers"], where, ("port", *lower._by_name))
+                    numbers = table(entry["numbers"], where, ("port", *lower.by_name))
                     for one, some in numbers.items():
-                        field = field_of(lower._declaration, registry.number_field(lower, one), where)
+                        field = field_of(lower, registry.number_field(lower, one), where)
                         if not field.kind.is_number:
                             raise DeclareError(where, "a number field", one)
                         values = [
@@ -337,7 +339,7 @@ class _Maker:
                 if conditions > CONDITIONS:
                     raise DeclareError(where, f"{CONDITIONS} conditions at most", "more")
                 when = load_expression(entry.get("when"), where)
-                sets = table(entry.get("sets", {}), where, lower._by_name)
+                sets = table(entry.get("sets", {}), where, lower.by_name)
                 filled = {one: load_expression(data, where) for one, data in sets.items()}
                 placed = [(str(rule), str(sets)) for at, rule, sets in registry.bindings_of(cls) if at is lower]
                 if (str(when), str(filled)) not in placed:
@@ -346,8 +348,8 @@ class _Maker:
     def answer(self) -> None:
         """Let every class of the set answer what its description says; one that was there already has to say the same."""
         for cls, data, new in self.answers:
-            where = f"{cls.__name__}, answers"
-            rules: dict[type[AnyHeader] | None, Expr] = {}
+            where = f"{cls.name}, answers"
+            rules: dict[Declaration | None, Expr] = {}
             for entry in expect_list(data, where, ANSWERS):
                 entry = table(entry, where, "header rule")
                 request = self.known(entry["header"], where) if "header" in entry else None
@@ -356,27 +358,27 @@ class _Maker:
                 rules[request] = answer(entry.get("rule"), where)
             rules = parse_answers(cls, rules)
             if new:
-                cls._answers = rules
+                cls.answers = rules
                 registry.answer(cls)
-            elif _rule_texts(rules) != _rule_texts(cls._answers):
-                raise DeclareError(where, f"what {cls.__module__}.{cls.__qualname__} answers", "something else")
+            elif _rule_texts(rules) != _rule_texts(cls.answers):
+                raise DeclareError(where, f"what {cls.key} answers", "something else")
 
     def compile_all(self) -> None:
         """Compile every codec that is new or changed, so that an error comes now and not with a packet."""
         for cls in self.touched:
-            Packing(cls._declaration).compile()
-            Packing(cls._declaration, fill=True).compile()
-            Decoding(cls._declaration).compile()
+            Packing(cls).compile()
+            Packing(cls, fill=True).compile()
+            Decoding(cls).compile()
         for cls in self.made.values():
             prove(cls)
 
 
-def _form(header: type[AnyHeader]) -> dict[str, object]:
+def _form(header: Declaration) -> dict[str, object]:
     """Return what a class says of its bytes; where it is bound and what it answers is another matter."""
     return {word: value for word, value in describe(header).items() if word not in ("under", "answers", "doc")}
 
 
-def _rule_texts(answers: dict[type[AnyHeader] | None, Expr]) -> dict[type[AnyHeader] | None, str]:
+def _rule_texts(answers: dict[Declaration | None, Expr]) -> dict[Declaration | None, str]:
     return {request: str(rule) for request, rule in answers.items()}
 
 

@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping
 from errno import EINVAL
 from typing import Any, NamedTuple, TypeAlias
 
+from packetlab.codec.objects import refuse_pattern
 from packetlab.declare.kinds import utf8
-from packetlab.declare.wildcards import refuse_pattern
 from packetlab.engine.xns.spp_send import END, ENDS
 from packetlab.errors import BuildError, LocalProtocolError, SocketMisuse, unbuildable
 from packetlab.packet.foreign import is_packed

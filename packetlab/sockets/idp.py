@@ -362,4 +362,5 @@ def _has_type(header: type[Header]) -> bool:
     """Say whether a header is bound under IDP."""
     rule = IDP._field("packet_type").rule
     assert isinstance(rule, Next)
-    return header in space(rule.space).numbers or any(upper is header for _, _, upper in conditions(IDP))
+    said = header._declaration
+    return said in space(rule.space).numbers or any(upper is said for _, _, upper in conditions(IDP._declaration))

@@ -12,7 +12,7 @@ from typing import Any
 
 from packetlab.capture import Frame
 from packetlab.codec.bodies import width
-from packetlab.declare.declaration import AnyHeader
+from packetlab.codec.objects import AnyHeader, classes
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
 from packetlab.errors import PacketlabError, suggestion
@@ -46,7 +46,7 @@ class Volatile:
         named: dict[str, list[type[AnyHeader]]] = {}
         for one in names:
             if isinstance(one, Field):
-                named.setdefault(f"{one.header.__name__.lower()}.{one.name}", []).append(one.header)
+                named.setdefault(f"{one.owner.name.lower()}.{one.name}", []).append(classes[one.owner])
             elif isinstance(one, str):
                 named.setdefault(one, [])
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from packetlab.codec.objects import classes
 from packetlab.declare.fields import Field
 from packetlab.declare.registry import declared
 from packetlab.declare.values.addresses import XNSAddress, ip_text, mac_text
@@ -50,7 +51,7 @@ def label(packet: Packet, most: int = 2, also: Sequence[Field] = ()) -> str:
     headers = spoken(packet)
     shown = headers[-most:]
     if also:
-        wanted = {id(header) for f in also for header in headers if isinstance(header, f.header)}
+        wanted = {id(header) for f in also for header in headers if header._declaration.is_a(f.owner)}
         if not wanted <= set(map(id, shown)):
             shown = tuple(header for header in headers if id(header) in wanted or header is headers[-1])
     text = " on ".join(_fields(header, also) for header in reversed(shown))
@@ -69,7 +70,7 @@ def field_paths(fields: Sequence[str | Field]) -> list[str | FieldPath]:
     for wanted in fields:
         where = f"fields: {wanted!r}"
         if isinstance(wanted, Field):
-            path = FieldPath(wanted.header, 0, (wanted,) if wanted.kind.wire != "payload" else ())
+            path = FieldPath(classes[wanted.owner], 0, (wanted,) if wanted.kind.wire != "payload" else ())
         elif not isinstance(wanted, str):
             raise BuildError(
                 where, "a name such as 'seq' or 'ip.ttl', or a field such as SPP.seq", type(wanted).__name__
@@ -77,7 +78,7 @@ def field_paths(fields: Sequence[str | Field]) -> list[str | FieldPath]:
         elif "." in wanted:
             path = FieldPath.parse(wanted, where)
         else:
-            known = {f.name for header in declared() for f in header._fields if f.kind.wire != "payload"}
+            known = {f.name for header in declared() for f in header.fields if f.kind.wire != "payload"}
             if wanted not in known and wanted != PAYLOAD:
                 hint = suggestion(wanted, sorted(known))
                 raise BuildError(where, "a field such as 'seq' or 'ip.ttl'", repr(wanted), hint)
@@ -129,7 +130,9 @@ def _rest(packet: Packet) -> str:
 
 def _fields(header: Header, also: Sequence[Field] = ()) -> str:
     shown = [type(header).__name__]
-    first = [f for f in dict.fromkeys(also) if isinstance(header, f.header) and getattr(header, f.slot) is not None]
+    first = [
+        f for f in dict.fromkeys(also) if header._declaration.is_a(f.owner) and getattr(header, f.slot) is not None
+    ]
     shown += [f"{f.name}={_value(header, f)}" for f in first]
     for f in header._fields:
         if f.rule is None and not f.fixed:

@@ -23,7 +23,7 @@ from packetlab.view.markup import pre
 def text_of(thing: object) -> str:
     """Return a thing as plain text, of which a terminal shows every line as it is meant."""
     if isinstance(thing, HeaderType) and thing._fields:
-        return str(diagram(thing))  # type: ignore[arg-type]
+        return str(diagram(thing))
     if isinstance(thing, Header):
         thing = Packet((thing,))
     if isinstance(thing, Packet):
@@ -44,7 +44,7 @@ def text_of(thing: object) -> str:
 def html_of(thing: object) -> str:
     """Return a thing as HTML that needs no script, and no style sheet to be read."""
     if isinstance(thing, HeaderType) and thing._fields:
-        return diagram(thing)._repr_mimebundle_()["text/html"]  # type: ignore[arg-type]
+        return diagram(thing)._repr_mimebundle_()["text/html"]
     if isinstance(thing, Header):
         thing = Packet((thing,))
     if isinstance(thing, Packet):

@@ -279,7 +279,7 @@ class Stack:
         noise, kind = self.noise, f.kind
         if isinstance(kind, Items):
             value = noise.randrange(3)
-            item = [g for g in kind.item._fields if g.name == "value"][0]
+            item = [g for g in kind.item.fields if g.name == "value"][0]
             words, holds = self._number_queried(item.kind, value)
             return f".value{words}", lambda items: any(holds(one._value) for one in items if isinstance(one, Header))
         parts = self._parts(f)

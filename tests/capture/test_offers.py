@@ -83,7 +83,7 @@ def test_a_file_offers_what_was_declared_and_opening_it_declares_nothing(path: P
     assert [type(layer).__name__ for layer in first.layers] == ["Ether"]
     (offered,) = capture.declarations
     assert (offered.name, str(offered)) == ("Beacon", BODY) and str(capture.declarations) == BODY
-    assert "Beacon" not in [header.__name__ for header in registry.declared()]
+    assert "Beacon" not in [header.name for header in registry.declared()]
     with bindings():
         made = offered.declare()
         assert [packet[made].station for packet in capture.packets()] == [0, 1, 2]
@@ -132,7 +132,7 @@ def test_many_declarations_go_in_pieces(tmp_path: Path, tshark) -> None:
     everything = [
         header
         for header in registry.declared()
-        if header.__module__.startswith("packetlab.") and header is not pl.Routing
+        if header.module.startswith("packetlab.") and header is not pl.Routing._declaration
     ]
     with bindings():
         long = type(Header)(

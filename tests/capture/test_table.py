@@ -406,7 +406,7 @@ def test_tables_refuse_what_they_cannot_be() -> None:
 
 
 def test_loops_are_made_of_numbers_and_arrays_alone() -> None:
-    source = loop_source(Ether, [column(name) for name in MANY])
+    source = loop_source(Ether._declaration, [column(name) for name in MANY])
     assert (
         "import" not in source
         and "__" not in source

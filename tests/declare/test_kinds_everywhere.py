@@ -37,6 +37,7 @@ from packetlab import (
     strategies,
 )
 from packetlab.bulk import scannable
+from packetlab.codec.objects import classes
 from packetlab.declare import kinds
 from packetlab.declare.plan import Coded
 from packetlab.export import dpkt_class, scapy_class
@@ -128,7 +129,7 @@ def declared(twelve: Any = Annotated[int, Twelve()], length: Any = Annotated[int
 
 def made_of(load: Any) -> list[bytes]:
     """Return packets with such a header: of the first the pieces have data, of the second one, of the third none."""
-    piece = load._by_name["pieces"].kind.item
+    piece = classes[load._by_name["pieces"].kind.item]
     pieces = [[piece(tag=n, data=b"xy"), piece(mark=n)][:more] for n, more in ((1, 2), (300, 1), (5, 0))]
     return [
         bytes(Ether() / load(id=n, text=b"x" * n, pieces=some)) for n, some in zip((1, 300, 5), pieces, strict=True)

@@ -167,7 +167,7 @@ def test_what_has_no_form_for_so_deep_a_rule_says_so() -> None:
     with pytest.raises(DeclareError, match="a rule in a file: expected 32 levels at most, got 100"):
         describe(cls)
     with pytest.raises(Exception, match="a rule for Wireshark: expected 150 levels at most, got 100"):
-        condition(cls._declaration.fields[1].condition, cls)
+        condition(cls._declaration.fields[1].condition, cls._declaration)
 
 
 E_ = field("a")

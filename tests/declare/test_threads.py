@@ -63,10 +63,10 @@ def test_spaces_that_come_to_be_meanwhile_disturb_no_declaration_and_no_question
                 y: U8 = 0
 
             registry.bind(Derived, Lower, {"kind": 2, "number": 3})
-            assert registry.bindings_of(Upper) == [(Lower, {"kind": (1,)}, {})]
-            assert registry.numeric_bindings(Upper) == [(Lower, {"kind": 1})]
-            registry.unregister(Upper)
-            assert registry.bindings_of(Upper) == []
+            assert registry.bindings_of(Upper._declaration) == [(Lower._declaration, {"kind": (1,)}, {})]
+            assert registry.numeric_bindings(Upper._declaration) == [(Lower._declaration, {"kind": 1})]
+            registry.unregister(Upper._declaration)
+            assert registry.bindings_of(Upper._declaration) == []
     finally:
         registry._spaces.pop("test", None)
     assert number > 100
@@ -91,8 +91,8 @@ def test_a_declaration_that_fails_forgets_none_of_another_thread() -> None:
             thread.join(0.2)  # time to do it meanwhile, if that is possible
             raise DeclareError("here", "this", "that")
         thread.join()
-        assert made[0] in registry.declared()
-        assert registry.bindings_of(made[0]) == [(Ether, {"type": (0x88B7,)}, {})]
+        assert made[0]._declaration in registry.declared()
+        assert registry.bindings_of(made[0]._declaration) == [(Ether._declaration, {"type": (0x88B7,)}, {})]
 
 
 def test_a_fork_waits_until_nobody_declares() -> None:

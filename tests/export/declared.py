@@ -50,6 +50,7 @@ from packetlab import (
     sized,
     when,
 )
+from packetlab.codec.objects import classes
 from packetlab.declare import registry
 from packetlab.declare.kinds import Address, ByteString, Int, Items, PayloadMark
 from packetlab.protocols import icmp, ip, ipx, link, transport, tunnels, websocket, xns
@@ -159,13 +160,13 @@ def value(kind: Any, scapy_class: Any, dpkt_class: Any, names: Any) -> st.Search
 
         return st.binary(min_size=kind.size, max_size=kind.size).map(text)
     if isinstance(kind, Items):
-        one = header(kind.item, scapy_class, dpkt_class, names)
+        one = header(classes[kind.item], scapy_class, dpkt_class, names)
 
         def listed(items: list[Values]) -> Values:
             return Values(
-                tuple(kind.item(**i.ours) for i in items),
-                [scapy_class(kind.item)(**i.scapy) for i in items],
-                [dpkt_class(kind.item)(**i.dpkt) for i in items],
+                tuple(classes[kind.item](**i.ours) for i in items),
+                [scapy_class(classes[kind.item])(**i.scapy) for i in items],
+                [dpkt_class(classes[kind.item])(**i.dpkt) for i in items],
             )
 
         return st.lists(one, max_size=3).map(listed)
@@ -215,5 +216,5 @@ def bytes_of(cls: type[Header]) -> st.SearchStrategy[bytes]:
 
 def stacked() -> list[tuple[type[Header], type[Header]]]:
     """Return every (lower, upper) that stand on each other by number or always."""
-    pairs = [(lower, upper) for upper in ALL for lower, _ in registry.numeric_bindings(upper) if lower in ALL]
+    pairs = [(classes[lower], upper) for upper in ALL for lower, _ in registry.numeric_bindings(upper._declaration) if classes[lower] in ALL]
     return list(dict.fromkeys(pairs))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from packetlab import Capture, Frame, Header, Packet, Writer
+from packetlab.codec.objects import classes
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.kinds import Address, Int, Items, PayloadMark
 from packetlab.export.wireshark.places import is_known
@@ -71,7 +72,7 @@ def prefix(header: type[Header]) -> str:
 
 def differences(packet: Packet, layers: list[ET.Element]) -> list[str]:
     """Return in which points two readings of one frame differ: layers, fields, verdicts, faults, payload."""
-    declared = [header for header in packet.layers if not is_known(type(header))]
+    declared = [header for header in packet.layers if not is_known(header._declaration)]
     names = {prefix(type(header)) for header in declared}
     protocols = [one.get("name", "") for one in layers]
     theirs = [one for one in layers if one.get("name") in names]
@@ -126,7 +127,7 @@ def _fields(header: Header, layer: ET.Element) -> list[str]:
             found.append(f"{where}: {raw!r}, tshark has it {len(theirs)} times")
         elif raw is not None and isinstance(f.kind, Items):
             items = [item for item in header._items_of(f) if isinstance(item, Header)]
-            inner = theirs[0].findall("proto") + theirs[0].findall(f"field[@name='{prefix(f.kind.item)}']")
+            inner = theirs[0].findall("proto") + theirs[0].findall(f"field[@name='{prefix(classes[f.kind.item])}']")
             if len(items) != len(inner):
                 found.append(f"{where}: {len(items)} items, tshark {len(inner)}")
                 continue

@@ -40,7 +40,7 @@ from packetlab import (
     when,
 )
 from packetlab.cli import main
-from packetlab.declare.registry import declared
+from packetlab.codec.objects import declared_classes as declared
 from packetlab.export.diagram import rows
 from tests.view.cells import cell
 
@@ -68,7 +68,7 @@ class Buoy(Header):
 
 @pytest.mark.parametrize("header", FIGURES)
 def test_rows_are_those_of_the_rfcs(header: type[Header]) -> None:
-    drawn = [[piece.bits for piece in row] for row in rows(header) if row[0].cell.bits is not None]
+    drawn = [[piece.bits for piece in row] for row in rows(header._declaration) if row[0].cell.bits is not None]
     assert drawn == FIGURES[header]
 
 
@@ -109,10 +109,10 @@ def test_every_header_can_be_drawn(header: type[Header]) -> None:
     assert made.markdown().count("\n") == len(header._fields) + 2
     picture = fromstring(made.svg())  # noqa: S314  our own
     shapes = [one for one in picture if one.tag.endswith("rect")]
-    assert len(shapes) == sum(len(row) for row in rows(header))
+    assert len(shapes) == sum(len(row) for row in rows(header._declaration))
     # Fixed fields take all of their bits, but for long ones that are folded.
     for number, f in enumerate(header._fields):
-        width = sum(piece.bits for row in rows(header) for piece in row if piece.number == number)
+        width = sum(piece.bits for row in rows(header._declaration) for piece in row if piece.number == number)
         assert f.kind.bits is None or width == f.kind.bits or f.kind.bits > 160
 
 

@@ -39,7 +39,7 @@ from packetlab import (
     size_of,
 )
 from packetlab.cli import main
-from packetlab.declare.registry import declared
+from packetlab.codec.objects import declared_classes as declared
 from tests.conftest import amount
 
 UDP_PACKET = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=9999, dport=9998) / b"hello"

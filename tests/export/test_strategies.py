@@ -31,7 +31,7 @@ from packetlab import (
     bindings,
     dissect,
 )
-from packetlab.declare.registry import declared
+from packetlab.codec.objects import declared_classes as declared
 from tests.conftest import amount
 
 DECLARED = [cls for cls in declared() if cls.__module__.startswith("packetlab.")]

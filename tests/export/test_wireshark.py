@@ -51,8 +51,8 @@ from packetlab import (
 )
 from packetlab.cli import main
 from packetlab.cli.export import headers_of
+from packetlab.codec.objects import declared_classes as declared
 from packetlab.declare import registry
-from packetlab.declare.registry import declared
 from packetlab.export.wireshark.wireshark import wireshark
 from packetlab.protocols.linktypes import FIRST
 from tests.conftest import CORPUS, need

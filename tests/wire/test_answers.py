@@ -154,8 +154,8 @@ def test_a_question_stays_the_same_where_others_fields_change() -> None:
 
 
 def test_rules_are_data_that_print() -> None:
-    assert str(PEX._answers[None]) == "reply.id == request.id"
-    assert str(Echo._answers[None]) == "(request.operation == 1) & (reply.operation == 2)"
+    assert str(PEX._declaration.answers[None]) == "reply.id == request.id"
+    assert str(Echo._declaration.answers[None]) == "(request.operation == 1) & (reply.operation == 2)"
 
 
 def test_a_protocol_of_ones_own_states_its_rule() -> None:

@@ -230,8 +230,8 @@ def test_compiled_loops_find_what_arrays_do(linktype: int) -> None:
     starts = np.cumsum(sizes) - sizes
     found = []
     names = {"int64": int}
-    exec(loop_source(FIRST[linktype], request), names)
-    for scan in (row_scan(FIRST[linktype], request), lambda *rest: names["scan"](len(frames), *rest)):  # type: ignore[operator]
+    exec(loop_source(FIRST[linktype]._declaration, request), names)
+    for scan in (row_scan(FIRST[linktype]._declaration, request), lambda *rest: names["scan"](len(frames), *rest)):  # type: ignore[operator]
         missing, unfit = np.zeros(len(frames), bool), np.zeros(len(frames), bool)
         arrays = [array for _ in request for array in (np.zeros(len(frames), np.int64), np.zeros(len(frames), bool))]
         scan(data, starts, sizes, missing, unfit, *arrays)

@@ -43,6 +43,7 @@ from packetlab import (
     when,
 )  # fmt: skip
 from packetlab.capture import Capture
+from packetlab.codec.objects import declared_classes
 from packetlab.declare import fields as right_hand, kinds, registry as registry
 from packetlab.declare.expressions import expression
 from packetlab.protocols import websocket  # noqa: F401  the whole of wire is described
@@ -51,7 +52,7 @@ from packetlab.schema.dump import describe, described
 from packetlab.schema.load import HeaderDescription, declarations, declare_from, from_json, to_json
 from tests.conftest import CORPUS, amount
 
-OWN = [header for header in registry.declared() if header.__module__.startswith("packetlab.")]
+OWN = [header for header in declared_classes() if header.__module__.startswith("packetlab.")]
 CODE = {"Routing"}  # its pseudo-header's address is worked out by a property
 SPELLING = {
     **{name: getattr(packetlab, name) for name in dir(packetlab) if name[:1] in "US" and name[1:2].isdigit()},
@@ -80,7 +81,7 @@ def spelled(some: Any) -> dict[str, Any]:
     namespace: dict[str, Any] = {**SPELLING, "__name__": "spelled"}
     text = "\n\n\n".join(str(one) for one in declarations(some))
     binds = [line for line in text.splitlines() if line.startswith("bind(")]
-    for header in registry.declared():
+    for header in declared_classes():
         namespace.setdefault(header.__name__, header)
     exec("\n".join(line for line in text.splitlines() if line not in binds), namespace)
     exec("\n".join(binds), namespace)
@@ -198,7 +199,7 @@ def test_a_declaration_is_offered_read_and_taken() -> None:
         letters = to_json(described([beacon()]))
     (offered,) = from_json(letters)
     assert (offered.name, str(offered), repr(offered)) == ("Beacon", BEACON, "<HeaderDescription Beacon>")
-    assert not any(header.__name__ == "Beacon" for header in registry.declared())
+    assert not any(header.__name__ == "Beacon" for header in declared_classes())
     with bindings():
         made = offered.declare()
         packet = dissect(bytes(Ether() / made(station=7, note=b"hello")))
@@ -250,7 +251,7 @@ def test_what_a_class_needs_travels_with_it_and_what_everyone_has_does_not() -> 
     offered = from_json(json.dumps(some))
     with bindings():
         top = offered[2].declare()
-        base = next(header for header in registry.declared() if header.__name__ == "Base")
+        base = next(header for header in declared_classes() if header.__name__ == "Base")
         assert repr(dissect(data, base)) == before and dissect(data, base)[top].extra == 5
         assert [item.kind.name for item in base().items] == ["TELL"]
         assert described([top]) == some
@@ -265,10 +266,10 @@ def test_a_number_or_a_name_that_is_taken_is_reported_with_both_names_and_nothin
     rival[0]["name"] = "Rival"
     rival[0]["under"] = [{"header": "Ether", "numbers": {"type": [0x9999, 0x0800]}}]
     with bindings():
-        before = registry.declared()
+        before = declared_classes()
         with pytest.raises(DeclareError, match="Rival under Ether: expected a free number .*0x800.*IPv4"):
             declare_from(rival)
-        assert registry.declared() == before and 0x9999 not in registry.space("ethertype").headers
+        assert declared_classes() == before and 0x9999 not in registry.space("ethertype").headers
         other = copy.deepcopy(some)
         other[0]["fields"][0]["default"] = 2
         mine = beacon()
@@ -321,7 +322,7 @@ def test_what_a_header_answers_travels_with_it() -> None:
             assert not (answered / back / tell(number=3, name=b"gate")).answers(question)
             turn = query / packetlab.UDP(sport=7778, dport=7778) / chat(turn=3)
             assert (answered / packetlab.UDP(sport=7778, dport=7778) / chat(turn=6)).answers(turn)
-    assert not packetlab.UDP._answered
+    assert not packetlab.UDP._declaration.answered
 
 
 def test_a_class_that_answers_something_else_is_another_and_stays_as_it_is() -> None:
@@ -334,7 +335,7 @@ def test_a_class_that_answers_something_else_is_another_and_stays_as_it_is() -> 
         other["answers"][0]["rule"] = 1
         with pytest.raises(DeclareError, match=r"Chat, answers: expected what .*Chat answers, got something else"):
             declare_from(other)
-        assert str(Chat._answers[None]) == "reply.turn == request.turn"
+        assert str(Chat._declaration.answers[None]) == "reply.turn == request.turn"
         taken = describe(IPv4)
         taken["answers"] = [{"rule": 1}]
         with pytest.raises(DeclareError, match="IPv4, answers: expected what"):
@@ -347,7 +348,7 @@ def test_whom_a_class_answers_is_as_before_when_nothing_stays() -> None:
         declare_from([answering, {"name": "Bad", "fields": [], "answers": [{"header": "Nonesuch", "rule": 1}]}])
     with bindings():
         (made,) = declare_from(answering)
-        assert ARP._answered == (made,)
+        assert ARP._declaration.answered == (made._declaration,)
 
         class Fine(Header, answers={ARP: reply.a == request.operation}):
             a: U8 = 0
@@ -355,8 +356,8 @@ def test_whom_a_class_answers_is_as_before_when_nothing_stays() -> None:
         class Fine(Header):  # type: ignore[no-redef]  # noqa: F811  a notebook's cell run again
             a: U8 = 0
 
-        assert ARP._answered == (made,)
-    assert ARP._answered == ()
+        assert ARP._declaration.answered == (made._declaration,)
+    assert ARP._declaration.answered == ()
 
 
 # Random declarations ---------------------------------------------------------------------------------------------
@@ -484,12 +485,12 @@ def test_random_declarations_travel_and_read_alike(some: list[dict[str, Any]], d
             whole = declare_from(some)[-1]
         except DeclareError:
             return  # such as a size that no field says
-        travelled = described([whole, *(h for h in registry.declared() if h.__name__ == "Item")])
+        travelled = described([whole, *(h for h in declared_classes() if h.__name__ == "Item")])
         assert sorted(map(str, travelled)) == sorted(map(str, some))
         with bindings():
-            registry.unregister(whole)
-            for header in [h for h in registry.declared() if h.__module__ == "described"]:
-                del registry._declared[registry.key(header)]
+            registry.unregister(whole._declaration)
+            for header in [h for h in declared_classes() if h.__module__ == "described"]:
+                del registry._declared[header._declaration.key]
             again = spelled(some)["Whole"]
             assert describe(again) == describe(again) and [describe(again)] == [some[-1]]
             for piece in data:
@@ -531,16 +532,16 @@ def test_a_hostile_declaration_is_refused_or_harmless(some: list[dict[str, Any]]
             container[bad] = container.pop(key)
         else:
             container[key] = copy.deepcopy(bad)
-    before = registry.declared(), dict(registry.space("ethertype").headers)
+    before = declared_classes(), dict(registry.space("ethertype").headers)
     with bindings():
-        inside = registry.declared()
+        inside = declared_classes()
         try:
             texts = [str(one) for one in declarations(some)]
             assert all(line.isprintable() for one in texts for line in one.splitlines())
             made = declare_from(some)
         except DeclareError as error:
             refusal = str(error)
-            assert refusal.isprintable() and registry.declared() == inside
+            assert refusal.isprintable() and declared_classes() == inside
         else:
             for header in made:
                 for piece in (b"", b"\0" * 40, b"\xff" * 40, data.draw(st.binary(max_size=80))):
@@ -554,7 +555,7 @@ def test_a_hostile_declaration_is_refused_or_harmless(some: list[dict[str, Any]]
                     except PacketlabError:
                         pass
     assert "owned" not in sys.modules
-    assert (registry.declared(), dict(registry.space("ethertype").headers)) == before
+    assert (declared_classes(), dict(registry.space("ethertype").headers)) == before
 
 
 @pytest.mark.parametrize(
@@ -636,10 +637,10 @@ for _ in range(40):
     ],
 )  # fmt: skip
 def test_what_could_run_wild_is_refused_with_its_place(some: list[dict[str, Any]], complaint: str) -> None:
-    before = registry.declared()
+    before = declared_classes()
     with pytest.raises(DeclareError, match=complaint):
         declare_from(some)
-    assert registry.declared() == before
+    assert declared_classes() == before
     assert bytes(Ether() / IPv4())[12:14] == b"\x08\0" and ARP in dissect(bytes(Ether() / ARP()))
 
 

@@ -52,7 +52,7 @@ from packetlab import (
 )  # fmt: skip
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
-from packetlab.declare import registry
+from packetlab.codec.objects import declared_classes
 from packetlab.declare.kinds import PayloadMark
 from tests.conftest import amount
 
@@ -69,7 +69,7 @@ PACKETS = [
     Ether() / IDP() / SPP(seq=3) / b"odd",
 ]
 DATA = [bytes(packet) for packet in PACKETS]
-FIRST = [cls for cls in registry.declared() if cls.__module__.startswith("packetlab.")]
+FIRST = [cls for cls in declared_classes() if cls.__module__.startswith("packetlab.")]
 
 
 def holds(data: bytes, first: type[Header]) -> None:
@@ -132,9 +132,9 @@ def test_the_careful_reader_and_the_compiled_ones_agree() -> None:
     for data in DATA:
         for _ in range(40):
             fused = dissect(data)
-        start, end, cls, ctx, found = 0, len(data), Ether, Dissection(), []
+        start, end, cls, ctx, found = 0, len(data), Ether._declaration, Dissection(), []
         while cls is not None:
-            header, start, end, cls = walk(cls._declaration, data, start, end, ctx)
+            header, start, end, cls = walk(cls, data, start, end, ctx)
             found.append(header)
         assert not ctx.faults
         assert list(fused.layers) == found and fused.payload == data[start:end]

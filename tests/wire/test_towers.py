@@ -146,7 +146,7 @@ def test_what_a_layer_carries_is_what_is_packed_above_it(name: str) -> None:
                 body = type(headers[i])._encode(headers[i], body, headers, i, above) + packet._trailing_bytes.get(
                     i, b""
                 )
-                above = type(headers[i])
+                above = headers[i]._declaration
             assert body == bytes(packet)
 
 

@@ -78,12 +78,13 @@ def _header_class(pattern: type) -> type[Header]:
 
     if not issubclass(pattern, Header):
         raise _no_pattern(pattern)
-    among = [(one, f) for one in declared() for f in one._fields if f.kind.wire == "items" and f.kind.item is pattern]
-    if among and not any(bindings_of(one) for one in (pattern, *declared()) if issubclass(one, pattern)):
+    said = pattern._declaration
+    among = [(one, f) for one in declared() for f in one.fields if f.kind.wire == "items" and f.kind.item is said]
+    if among and not any(bindings_of(one) for one in (said, *declared()) if one.is_a(said)):
         header, f = among[0]
-        names = f'"{header.__name__.lower()}.{f.name}.{pattern._fields[0].name}"' if pattern._fields else ""
+        names = f'"{header.name.lower()}.{f.name}.{pattern._fields[0].name}"' if pattern._fields else ""
         raise BuildError(
-            f"pattern {pattern.__name__}", "a header of a packet", f"an item of {header.__name__}.{f.name}",
+            f"pattern {pattern.__name__}", "a header of a packet", f"an item of {header.name}.{f.name}",
             f"ask for its fields in words: {names}" if names else "",
         )  # fmt: skip
     return pattern

@@ -331,14 +331,14 @@ def _declarations() -> str:
     Of several that have one name it is the last that names mean.
     """
     from packetlab.errors import DeclareError
-    from packetlab.schema.dump import OWN, described
+    from packetlab.schema.dump import described
 
-    last = {header.__name__: header for header in declared() if not header.__module__.startswith(OWN)}
+    last = {header.name: header for header in declared() if not header.is_own}
     own: dict[object, dict[str, object]] = {}
     for header in last.values():
         try:
             found = {one["name"]: one for one in described([header])}
         except DeclareError:
             continue
-        own = {**found, **own} if header.__name__ in own else {**own, **found}
+        own = {**found, **own} if header.name in own else {**own, **found}
     return json.dumps(list(own.values())) if own else ""

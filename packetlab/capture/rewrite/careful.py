@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from packetlab.bulk.scan_places import Part, Visit
 from packetlab.capture.rewrite.roles import holds, roles, wants
 from packetlab.codec.lenient import Values, values_of
-from packetlab.declare.declaration import AnyHeader
+from packetlab.codec.objects import classes
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import NamedExpr
 from packetlab.declare.fields import Field
 from packetlab.declare.plan import Listed
@@ -93,13 +94,13 @@ class _Reader:
 
     def visits(self, frames: list[_Frame]) -> list[Visit]:
         """Return the visits of frames: of headers that the same classes are below, and their own."""
-        ways: dict[tuple[int, type[AnyHeader]], int] = {}  # number of the way below, and class -> number of the way
+        ways: dict[tuple[int, Declaration], int] = {}  # number of the way below, and class -> number of the way
         headers: list[list[tuple[_Frame, _Layer]]] = []
         ids: list[list[int]] = []
         for frame in frames:
             way, place = -1, frame.which
             for layer in frame.layers(self.left):
-                way = ways.setdefault((way, type(layer.header)), len(ways))
+                way = ways.setdefault((way, layer.header._declaration), len(ways))
                 if way == len(headers):
                     headers.append([])
                     ids.append([])
@@ -112,7 +113,7 @@ class _Reader:
         return visits
 
     def visit(
-        self, cls: type[AnyHeader], lower: Visit | None, ids: list[int], layers: list[tuple[_Frame, _Layer]]
+        self, cls: Declaration, lower: Visit | None, ids: list[int], layers: list[tuple[_Frame, _Layer]]
     ) -> Visit:
         """Return one visit of headers of a class."""
         import numpy as np
@@ -124,11 +125,11 @@ class _Reader:
             return np.array(list(values), bool)
 
         scopes = [self.scope(layer) for _, layer in layers]
-        wanted, places, declaration = wants(cls), {}, cls._declaration
+        wanted, places = wants(cls), {}
         for name in sorted({*wanted.fields, *([roles(cls).target] if wanted.never else [])}):
             some = [self.field(layer, name) for _, layer in layers]
             if any(size for _, size in some):
-                varies = name not in cls._by_name or cls._by_name[name].kind.bits is None
+                varies = name not in cls.by_name or cls.by_name[name].kind.bits is None
                 places[name] = (
                     numbers(at for at, _ in some), truths(size > 0 for _, size in some),
                     numbers(size for _, size in some) if varies else None,
@@ -138,14 +139,14 @@ class _Reader:
             for number, part in enumerate(wanted.parts) if part.condition is not None
         }  # fmt: skip
         for name in ("partial", "quotes", "opaque"):
-            rule = getattr(declaration, name)
+            rule = getattr(cls, name)
             if rule is not None:
                 holding[name] = truths(rule.evaluate(scope) for scope in scopes)
         if "opaque" in holding:
             holding["opaque"] &= truths(layer.inner < layer.stop and layer.last for _, layer in layers)
         values = {}
         for name in wanted.values:
-            raw = [getattr(layer.header, cls._by_name[name].slot) for _, layer in layers]
+            raw = [getattr(layer.header, cls.by_name[name].slot) for _, layer in layers]
             values[name] = numbers(one or 0 for one in raw)
             holding[name] = truths(one is not None for one in raw)
         made = [layer for _, layer in layers]
@@ -157,7 +158,7 @@ class _Reader:
             numbers(0 for _ in made), truths(False for _ in made), truths(not layer.last for layer in made) | holding.get("opaque", False), places, values,
             holding,
         )  # fmt: skip
-        visit.wholes = {f.name: truths(layer.wholes.get(f.name, True) for layer in made) for f in declaration.plan.sums}
+        visit.wholes = {f.name: truths(layer.wholes.get(f.name, True) for layer in made) for f in cls.plan.sums}
         self.inside(visit, layers)
         return visit
 
@@ -176,7 +177,7 @@ class _Reader:
         if span is None:
             return layer.stop, 0
         if f.kind.bits is not None and span.bits != f.kind.bits:
-            if holds(type(header), f):
+            if holds(header._declaration, f):
                 self.left[f"{type(header).__name__}.{name}, which is cut off inside"] += 1
             return layer.stop, 0
         return layer.shift + span.bit // 8, -(-span.bits // 8)
@@ -197,9 +198,8 @@ class _Reader:
                 continue
             frames: list[_Frame] = []
             if part.header is not None:
-                assert issubclass(part.header, Header)
                 for one, a, b in zip(some.tolist(), at.tolist(), end.tolist(), strict=True):
-                    packet = dissect(self.data[a:b].tobytes(), part.header)
+                    packet = dissect(self.data[a:b].tobytes(), classes[part.header])
                     frames.append(_Frame(packet, a, layers[one][0].row, len(frames)))
             visit.children.append((part, self.visits(frames), some))
 
@@ -214,7 +214,9 @@ class _Reader:
             frame, layer = layers[one]
             for item in getattr(layer.header, f.name) or ():
                 size = len(bytes(item))
-                made = item if isinstance(item, Header) else dissect(item, f.kind.item).layers[0]  # as far as it goes
+                made = (
+                    item if isinstance(item, Header) else dissect(item, classes[f.kind.item]).layers[0]
+                )  # as far as it goes
                 spans = field_spans(made, place * 8)
                 inner = min(place + len(bytes(made)), place + size)
                 found.append(
@@ -242,7 +244,7 @@ def _unread(scope: Derivation, whole: list[bool], remains: bool) -> str | None:
     if trailer and not whole[scope.i]:
         return trailer[0].name  # of a part, what stands after the payload is read from where the part ends
     for f in header._fields:
-        if not holds(type(header), f):
+        if not holds(header._declaration, f):
             continue
         raw = getattr(header, f.slot)
         if raw is None:
@@ -267,7 +269,7 @@ def _unlike(header: Header, f: Field) -> bool:
     """Whether among the items of a field, or in them, are bytes that are no item."""
     return any(
         not isinstance(item, Header)
-        or any(_unlike(item, one) for one in item._fields if one.kind.wire == "items" and holds(type(item), one))
+        or any(_unlike(item, one) for one in item._fields if one.kind.wire == "items" and holds(item._declaration, one))
         for item in getattr(header, f.name) or ()
     )
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from packetlab.bulk.scan_places import Part
-from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.declaration import Declaration
+from packetlab.declare.expressions import Expr
 from packetlab.declare.fields import auto, many, sized, when
 from packetlab.declare.kinds import MAC, Bytes, IPv4Address, IPv6Address, Rest, fixed_bytes
 from packetlab.declare.registry import bindings
@@ -178,70 +179,77 @@ with bindings():  # what is declared here nobody else knows
         dport: U16
 
 
+def _part(name: str, header: type[Header] | None, condition: Expr | None = None, why: str = "") -> Part:
+    return Part(name, None if header is None else header._declaration, condition, why)
+
+
 _KIND, _WORDS = field("kind"), field("length")
 # Neighbour discovery options without addresses: MTU, CGA, RSA signature, timestamp, nonce (RFC 3971), flags (RFC 5175),
 # search list (RFC 8106), portal (RFC 8910).
 _HARMLESS = _KIND.one_of(5, 11, 12, 13, 14, 26, 31, 37)
 _NEITHER_IP = "what is neither IPv4 nor IPv6 where one of them is expected"
 _COOKED = [
-    Part("address", CookedSource, field("address_length") == 6),
-    Part("address", None, field("address_length") > 0, "a sender's address in a Linux cooked header that is no MAC address"),
+    _part("address", CookedSource, field("address_length") == 6),
+    _part("address", None, field("address_length") > 0, "a sender's address in a Linux cooked header that is no MAC address"),
 ]  # fmt: skip
 
-INSIDE: dict[type[AnyHeader], list[Part]] = {
+_INSIDE: dict[type[Header], list[Part]] = {
     IPOption: [
-        Part("data", SourceRoute, _KIND.one_of(*SOURCE_ROUTES)),
-        Part("data", RecordedRoute, _KIND == 7),
-        Part("data", Hops, _KIND == 149),
-        Part("data", Origin, _KIND == 82),
-        Part("data", Timestamp, _KIND == 68),
+        _part("data", SourceRoute, _KIND.one_of(*SOURCE_ROUTES)),
+        _part("data", RecordedRoute, _KIND == 7),
+        _part("data", Hops, _KIND == 149),
+        _part("data", Origin, _KIND == 82),
+        _part("data", Timestamp, _KIND == 68),
     ],
-    Timestamp: [Part("stamps", Stamps, (field("flags") & 15) != 0)],  # 0: times alone
-    IPv6Option: [Part("data", Six, (_KIND == 0xC9) & (_WORDS >= 16))],
+    Timestamp: [_part("stamps", Stamps, (field("flags") & 15) != 0)],  # 0: times alone
+    IPv6Option: [_part("data", Six, (_KIND == 0xC9) & (_WORDS >= 16))],
     Routing: [
-        Part("data", SegmentList, _KIND == 4),
-        Part("data", Segments, _KIND.one_of(0, 2)),
-        Part("data", None, _WORDS > 0, "a routing header of an unknown type"),
+        _part("data", SegmentList, _KIND == 4),
+        _part("data", Segments, _KIND.one_of(0, 2)),
+        _part("data", None, _WORDS > 0, "a routing header of an unknown type"),
     ],
-    Object: [Part("self", None, _KIND.one_of(0, 4, 5) == 0, "what stands after the segments of a routing header")],
+    Object: [_part("self", None, _KIND.one_of(0, 4, 5) == 0, "what stands after the segments of a routing header")],
     NDOption: [
-        Part("data", Station, _KIND.one_of(1, 2) & (_WORDS == 1)),
-        Part("data", None, _KIND.one_of(1, 2), "a link-layer address that is no MAC address"),
-        Part("data", Prefix, (_KIND == 3) & (_WORDS == 4)),
-        Part("data", RoutePrefix, (_KIND == 24) & (_WORDS == 3)),
-        Part("data", Servers, _KIND.one_of(9, 10, 25)),
-        Part("data", Redirected, _KIND == 4),
-        Part("data", None, (_KIND == 24) & (_WORDS == 2), "the prefix in a short route information option"),
-        Part("data", None, (_HARMLESS | (_KIND == 24)) == 0, "an option {kind} of neighbour discovery"),
+        _part("data", Station, _KIND.one_of(1, 2) & (_WORDS == 1)),
+        _part("data", None, _KIND.one_of(1, 2), "a link-layer address that is no MAC address"),
+        _part("data", Prefix, (_KIND == 3) & (_WORDS == 4)),
+        _part("data", RoutePrefix, (_KIND == 24) & (_WORDS == 3)),
+        _part("data", Servers, _KIND.one_of(9, 10, 25)),
+        _part("data", Redirected, _KIND == 4),
+        _part("data", None, (_KIND == 24) & (_WORDS == 2), "the prefix in a short route information option"),
+        _part("data", None, (_HARMLESS | (_KIND == 24)) == 0, "an option {kind} of neighbour discovery"),
     ],
-    Redirected: [Part("payload", IPv6)],  # RFC 4861 section 4.6.3
-    ListenerRecord: [Part("addresses", Sources)],
-    ListenerMessage: [Part("rest", Queried)],
+    Redirected: [_part("payload", IPv6)],  # RFC 4861 section 4.6.3
+    ListenerRecord: [_part("addresses", Sources)],
+    ListenerMessage: [_part("rest", Queried)],
     ARP: [
-        Part("self", AnyARP, (field("hardware_size") != 6) | (field("protocol_size") != 4)),
+        _part("self", AnyARP, (field("hardware_size") != 6) | (field("protocol_size") != 4)),
     ],
     AnyARP: [
-        Part("sender_other", None, None, "hardware addresses in ARP that are no MAC addresses"),
-        Part("sender_bytes", None, None, "protocol addresses in ARP that are no IP addresses"),
+        _part("sender_other", None, None, "hardware addresses in ARP that are no MAC addresses"),
+        _part("sender_bytes", None, None, "protocol addresses in ARP that are no IP addresses"),
     ],
     LinuxSLL: _COOKED,
     LinuxSLL2: _COOKED,
     IGMP: [
-        Part("payload", Queried4, _KIND == 0x11),
-        Part("payload", Records4, _KIND == 0x22),
-        Part("self", None, (_GROUPED | (_KIND == 0x22)) == 0, "an IGMP message other than queries, reports and leaving"),
+        _part("payload", Queried4, _KIND == 0x11),
+        _part("payload", Records4, _KIND == 0x22),
+        _part("self", None, (_GROUPED | (_KIND == 0x22)) == 0, "an IGMP message other than queries, reports and leaving"),
     ],
     ICMP: [
-        Part("payload", Routers, (field("type") == 9) & ((ahead(16) & 0xFF) == 2)),
-        Part("payload", BareRouters, (field("type") == 9) & ((ahead(16) & 0xFF) == 1)),
-        Part("payload", None, (field("type") == 9) & (ahead(8) > 0), "routers in an advertisement with entries of another size"),
+        _part("payload", Routers, (field("type") == 9) & ((ahead(16) & 0xFF) == 2)),
+        _part("payload", BareRouters, (field("type") == 9) & ((ahead(16) & 0xFF) == 1)),
+        _part("payload", None, (field("type") == 9) & (ahead(8) > 0), "routers in an advertisement with entries of another size"),
     ],
-    **{key: [Part("payload", None, None, _NEITHER_IP)] for key in (MPLS, RawIP, BSDNull, BSDLoop)},
+    **{key: [_part("payload", None, None, _NEITHER_IP)] for key in (MPLS, RawIP, BSDNull, BSDLoop)},
 }  # fmt: skip
+INSIDE = {cls._declaration: parts for cls, parts in _INSIDE.items()}
 """Header or item -> what stands in it, the first that holds."""
 
-NUMBERS: dict[str, dict[int, type[AnyHeader]]] = {PROTOCOL: {2: IGMP, 33: Ported, 136: Ported}}
+NUMBERS: dict[str, dict[int, Declaration]] = {
+    PROTOCOL: {2: IGMP._declaration, 33: Ported._declaration, 136: Ported._declaration}
+}
 """Number space -> what stands after numbers to which nothing is bound."""
 
-KEPT = (Ported,)
+KEPT = (Ported._declaration,)
 """Headers whose ports are read but not changed: their checksums are not known here."""

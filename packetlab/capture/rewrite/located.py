@@ -17,10 +17,10 @@ from packetlab.bulk.scan_places import PlacesScan, Visit
 from packetlab.capture.rewrite.found import Addresses, Ends, Lengths, Networks, Rule, State, Sums, of
 from packetlab.capture.rewrite.inside import CookedSource, SourceRoute
 from packetlab.capture.rewrite.loop import VERSIONS, Loops
-from packetlab.capture.rewrite.roles import PORTS, Roles, concerned, hiding, is_plain, known, roles, wants
+from packetlab.capture.rewrite.roles import PORTS, Roles, concerned, hiding, is_one, is_plain, known, roles, wants
 from packetlab.codec.pseudo import protocol
 from packetlab.declare import registry
-from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
 from packetlab.protocols.ip import IPv4, IPv6, Routing
@@ -57,16 +57,17 @@ class Located:
         self.link_end, self.link_type = batch.starts.copy(), np.full(len(batch), -1, np.int64)
         self._count = 0
         self._notes: dict[str, list[Sequence[Any]]] = {}
-        self._carriers: list[type[AnyHeader]] = []
+        self._carriers: list[Declaration] = []
         missing = batch.wire_sizes > batch.sizes
         scan = PlacesScan(batch.data, ends, missing, wants, concerned(), known())
         self.unfit = scan.unfit
         walks = []
         for place, interface in enumerate(batch.interfaces):
             rows = np.flatnonzero(batch.which == place)
-            first = first_header(interface.linktype)
-            if first is None or not len(batch.data):
+            cls = first_header(interface.linktype)
+            if cls is None or not len(batch.data):
                 continue
+            first = cls._declaration
             if loops is not None and set(wanted) == {"sums"} and len(rows):
                 notes, rows = loops.locate(batch, first, rows, ends, missing, self._count)
                 for name, arrays in notes.items():
@@ -125,13 +126,13 @@ class Located:
         numbers: Numbers = np.arange(first, self._count) if every else np.where(keep, np.cumsum(keep) - 1 + first, -1)
         return numbers
 
-    def carrier(self, cls: type[AnyHeader]) -> int:
+    def carrier(self, cls: Declaration) -> int:
         """Return a number for a class that pseudo-headers are of."""
         if cls not in self._carriers:
             self._carriers.append(cls)
         return self._carriers.index(cls)
 
-    def protocol(self, carrier: int, cls: type[AnyHeader]) -> int:
+    def protocol(self, carrier: int, cls: Declaration) -> int:
         """Return what stands for a class in the pseudo-headers of a carrier."""
         return protocol(self._carriers[carrier], cls) if carrier >= 0 else 0
 
@@ -141,7 +142,7 @@ class _Header:
 
     def __init__(self, to: Located, visit: Visit, state: State, there: Truths | np.bool_) -> None:
         self.np, self.to, self.visit, self.state = to.np, to, visit, state
-        self.cls: type[AnyHeader] = visit.cls
+        self.cls: Declaration = visit.cls
         self.role: Roles = roles(visit.cls)
         self.there = there  # which count
         self.rows = visit.rows
@@ -167,12 +168,12 @@ class _Header:
 
     def note(self) -> None:
         """Put down what the fields are, and go on with what is inside."""
-        self.after = {f.name for f in self.cls._declaration.after}
+        self.after = {f.name for f in self.cls.after}
         wanted = self.to.wanted
         if "sums" in wanted:
             self._sums()
             for f, why in self.role.wrong:
-                self.to.left[f"{self.cls.__name__}.{f.name}, {why}"] += int(self.each(self.place(f.name)[1]).sum())
+                self.to.left[f"{self.cls.name}.{f.name}, {why}"] += int(self.each(self.place(f.name)[1]).sum())
             for f in self.role.ports:
                 if f.name in self.visit.places:
                     at, there = self.place(f.name)
@@ -232,7 +233,7 @@ class _Header:
             if covers:
                 self.payload = self.where(there, numbers, self.payload)
             for name in over:
-                if name in self.cls._by_name:
+                if name in self.cls.by_name:
                     self.single[name] = self.where(there, numbers, self.cover(name))
 
     def _ruled(
@@ -268,7 +269,7 @@ class _Header:
         own = self.np.False_
         if role.macs:
             own = ~state.framed & (state.depth == 0)
-            if not issubclass(self.cls, (Ether, CookedSource)):
+            if not is_one(self.cls, Ether, CookedSource):
                 own = own & state.first
             state.framed = state.framed | own
         for f in role.addresses:
@@ -290,25 +291,25 @@ class _Header:
             for name, into, many in zip(role.ends, ("source", "target"), ("width", "reach"), strict=True):
                 at, there, _ = visit.places.get(name, (-1, True, None))
                 setattr(state, into, self.where(there, at, -1))
-                setattr(state, many, self.cls._by_name[name].kind.fixed_bits // 8)
+                setattr(state, many, self.cls.by_name[name].kind.fixed_bits // 8)
             state.carrier = self.to.carrier(self.cls)
         if self.cls in VERSIONS:
             outer = self.there & (state.depth == 0)
             self.to.note("networks", outer, self.rows, visit.begin, VERSIONS[self.cls], self.head)
-        if role.carrier or issubclass(self.cls, (IPv4, IPv6)):
+        if role.carrier or is_one(self.cls, IPv4, IPv6):
             state.depth += 1
         if role.target and role.target in visit.places:
             at, there, size = visit.places[role.target]
-            kind = self.cls._by_name.get(role.target)
+            kind = self.cls.by_name.get(role.target)
             self._final(there, at, kind.kind.fixed_bits // 8 if size is None and kind is not None else size)
-        elif issubclass(self.cls, Routing) and "data" in visit.places:
+        elif is_one(self.cls, Routing) and "data" in visit.places:
             # RFC 8200 section 8.1: with segments left, checksums are of the final destination.
             at, there, size = visit.places["data"]
             first = visit.values["kind"] == 4
             self._final(
                 there & (visit.values["segments_left"] > 0) & (size >= 20), np.where(first, at + 4, at + size - 16), 16
             )
-        elif issubclass(self.cls, SourceRoute):
+        elif is_one(self.cls, SourceRoute):
             # RFC 1122 section 3.2.1.8: of a route that is not used up the last address.
             size = visit.end - visit.begin - 1
             on = (size >= 4) & (self.to.data[visit.begin] <= size)
@@ -343,7 +344,7 @@ class _Header:
         if self.state.first:
             keep = self.each(self.there)
             rows = self.rows[keep]
-            link = not issubclass(self.cls, (IPv4, IPv6))
+            link = not is_one(self.cls, IPv4, IPv6)
             to.link_end[rows] = (visit.inner if link else visit.begin)[keep]
             if type_of is not None and type_of.name in visit.values:
                 kind = visit.values[type_of.name][keep]
@@ -362,7 +363,7 @@ class _Header:
             new = self.each(there & (seen == 0))
             rows = self.rows[new]
             ends.source[rows], ends.target[rows] = source[new], np.where(whole, target, -1)[new]
-            ends.width[rows] = self.cls._by_name[role.ends[0]].kind.fixed_bits // 8
+            ends.width[rows] = self.cls.by_name[role.ends[0]].kind.fixed_bits // 8
             # Ports above another header that names two are of those.
             state.ends_seen = np.where(new, 1, np.where(there, 2, seen))
             state.piece = state.piece & ~new
@@ -373,7 +374,7 @@ class _Header:
             rows = self.rows[new]
             ends.sport[rows], ends.dport[rows] = (visit.values[name][new] for name in PORTS)
             ends.piece[rows] = of(state.piece, new)
-            ends.kind[rows] = crc32(self.cls.__name__.encode())
+            ends.kind[rows] = crc32(self.cls.name.encode())
             state.ends_seen = np.where(new, 2, seen)
 
     def _hidden(self) -> None:

@@ -18,9 +18,9 @@ from packetlab.bulk.scan_places import Part, PlaceScanner
 from packetlab.bulk.scan_rows import DEPTH
 from packetlab.capture import loops
 from packetlab.capture.rewrite.inside import CookedSource, SourceRoute
-from packetlab.capture.rewrite.roles import concerned, is_plain, known, roles, wants
+from packetlab.capture.rewrite.roles import concerned, is_one, is_plain, known, roles, wants
 from packetlab.codec.pseudo import protocol
-from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum
 from packetlab.protocols.icmp import ICMP, ICMPv6
 from packetlab.protocols.ip import ARP, IPv4, IPv6, Routing
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from packetlab.bulk.batch import Numbers, Truths
     from packetlab.capture.batch import FrameBatch
 
-VERSIONS: dict[type[AnyHeader], int] = {IPv4: 4, IPv6: 6}
-USUAL = (Ether, VLAN, ARP, IPv4, IPv6, ICMP, ICMPv6, UDP, TCP)
+VERSIONS: dict[Declaration, int] = {IPv4._declaration: 4, IPv6._declaration: 6}
+USUAL = [cls._declaration for cls in (Ether, VLAN, ARP, IPv4, IPv6, ICMP, ICMPv6, UDP, TCP)]
 """What nearly all frames are made of; numba would take minutes for all headers that packetlab knows."""
 NOTES = {
     "sums": (
@@ -58,7 +58,7 @@ class Loops:
         self.capture_size, self.room = capture_size or 0, room
 
     def locate(
-        self, batch: FrameBatch, first: type[AnyHeader], rows: Numbers, ends: Numbers, missing: Truths, base: int
+        self, batch: FrameBatch, first: Declaration, rows: Numbers, ends: Numbers, missing: Truths, base: int
     ) -> tuple[dict[str, list[Numbers]], Numbers]:
         """Return what is found in frames that begin with a header of a class, good until the next batch, and the rows that are
         left; `base`: number of the first checksum."""
@@ -83,7 +83,7 @@ class Loops:
         }  # fmt: skip
         return notes, rows[unfit[rows]]
 
-    def _source(self, first: type[AnyHeader]) -> str:
+    def _source(self, first: Declaration) -> str:
         """Return the source of the loop, "" where it is not worth it."""
         size = self.capture_size // 4  # it takes some four times as long to compile as a loop for columns
         if not loops.worth_any(size):
@@ -98,9 +98,9 @@ class Loops:
         return source
 
 
-def usual() -> list[type[AnyHeader]]:
+def usual() -> list[Declaration]:
     """Return the headers that the loop goes over: usual ones, and those that somebody declared for their own captures."""
-    own = [cls for cls in concerned() if not cls.__module__.startswith("packetlab.")]
+    own = [cls for cls in concerned() if not cls.is_own]
     return [*USUAL, *own]
 
 
@@ -172,7 +172,7 @@ def _put(name: str) -> str:
     return "; ".join([*puts, f"n_{name} += 1"])
 
 
-def _written(first: type[AnyHeader]) -> str:
+def _written(first: Declaration) -> str:
     """Return the source of the loop for frames that begin with a header of a class.
 
     `base`: number of the first checksum. `most`: headers in all; a frame for which there are no more is unfit. Each branch
@@ -183,7 +183,7 @@ def _written(first: type[AnyHeader]) -> str:
     for cls in usual():
         writer = LocateScanner(cls, numbers)
         if not writer.refusal():
-            lines.append(f"            {'elif' if lines else 'if'} now == {numbers[cls]}:  # {cls.__name__}")
+            lines.append(f"            {'elif' if lines else 'if'} now == {numbers[cls]}:  # {cls.name}")
             lines += ["                " + line for line in writer.source()]
     lines += [
         f"            {'else' if lines else 'if now'}:",
@@ -203,7 +203,7 @@ def _written(first: type[AnyHeader]) -> str:
 class LocateScanner(PlaceScanner, LoopScanner):
     """Writes the branch of one header."""
 
-    def __init__(self, cls: type[AnyHeader], numbers: dict[type[AnyHeader], int]) -> None:
+    def __init__(self, cls: Declaration, numbers: dict[Declaration, int]) -> None:
         self.role = roles(cls)
         super().__init__(cls, numbers, wants(cls))
 
@@ -212,10 +212,10 @@ class LocateScanner(PlaceScanner, LoopScanner):
         sizes = [f.kind.fixed_bits // 8 for f in role.addresses]
         ips = [size for size in sizes if size in (4, 16)]
         if (
-            role.wrong or role.target in cls._by_name or issubclass(cls, (Routing, SourceRoute))
+            role.wrong or role.target in cls.by_name or is_one(cls, Routing, SourceRoute)
             or any(not is_plain(cls, f) for f in role.sums) or len(role.sums) > 1 or len(role.ports) > ROOM
             or sum(bits in (6, 12) for bits in sizes) > ROOM or len(ips) > ROOM or len(set(ips)) > 1
-            or any(f in cls._declaration.after for f in (*role.addresses, *role.ports))
+            or any(f in cls.after for f in (*role.addresses, *role.ports))
         ):  # fmt: skip
             return "more than plain frames have"
         return super().refusal()
@@ -229,7 +229,7 @@ class LocateScanner(PlaceScanner, LoopScanner):
     def found(self) -> None:
         self.sums()
         self.addresses()
-        if self.cls._declaration.opaque is not None:
+        if self.cls.opaque is not None:
             self.away_if("i_opaque")
         for number, part in enumerate(self.wants.parts):
             if part.name != "payload":
@@ -261,7 +261,7 @@ class LocateScanner(PlaceScanner, LoopScanner):
         if name not in self.at:
             return "-1"
         at, there, _ = self.at[name]
-        return at if self.cls._by_name[name].condition is None else f"({at} if {there} else -1)"
+        return at if self.cls.by_name[name].condition is None else f"({at} if {there} else -1)"
 
     def sums(self) -> None:
         for f in self.role.sums:
@@ -290,9 +290,7 @@ class LocateScanner(PlaceScanner, LoopScanner):
         role = self.role
         pseudo = (role.ends or ()) if role.carrier else ()
         if role.macs:
-            self.put(
-                f"own = not framed and depth == 0{'' if issubclass(self.cls, (Ether, CookedSource)) else ' and first'}"
-            )
+            self.put(f"own = not framed and depth == 0{'' if is_one(self.cls, Ether, CookedSource) else ' and first'}")
             self.put("framed = framed or own")
         ips = macs = 0
         for f in role.addresses:
@@ -314,7 +312,7 @@ class LocateScanner(PlaceScanner, LoopScanner):
         if role.carrier and role.ends is not None:
             for name, into, many in zip(role.ends, ("source", "target"), ("width", "reach"), strict=True):
                 self.put(f"new_{into} = {self.at_or_none(name)}")
-                self.put(f"new_{many} = {self.cls._by_name[name].kind.fixed_bits // 8}")
+                self.put(f"new_{many} = {self.cls.by_name[name].kind.fixed_bits // 8}")
             self.put(f"carries = {self.numbers[self.cls]}")
         if self.cls in VERSIONS:
             self.put(f"version = {VERSIONS[self.cls]}")

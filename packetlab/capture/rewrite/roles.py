@@ -1,6 +1,6 @@
 """Roles: what of a header rewriting touches, as its declaration says: addresses, ports, checksums, lengths, ends.
 
-Nothing here looks at packets; it is worked out once for each class and kept until bindings change.
+Nothing here looks at packets; it is worked out once for each header and kept until bindings change.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from packetlab.bulk.scan import following
 from packetlab.bulk.scan_places import Part, Wants
 from packetlab.capture.rewrite.inside import INSIDE, KEPT, NUMBERS
 from packetlab.declare import registry
-from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum, Expr, Next, Op, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.rules import field
+from packetlab.packet.packet import Header
 from packetlab.protocols.ip import IPv4, Routing
 from packetlab.protocols.link import ETHERTYPE
 from packetlab.protocols.linktypes import FIRST
@@ -53,52 +54,55 @@ class Roles(NamedTuple):
     type: Field | None
 
 
-def roles(cls: type[AnyHeader]) -> Roles:
-    """Return what the fields of a class are."""
+def roles(cls: Declaration) -> Roles:
+    """Return what the fields of a header are."""
     if ("roles", cls) not in _known:
         _known["roles", cls] = _roles(cls)
     found: Roles = _known["roles", cls]
     return found
 
 
-def _roles(cls: type[AnyHeader]) -> Roles:
-    declaration, by_name = cls._declaration, cls._by_name
+def _roles(cls: Declaration) -> Roles:
+    by_name = cls.by_name
     askew = _askew(cls)
-    ports = tuple(f for f in cls._fields if is_port(f) and cls not in KEPT)
+    ports = tuple(f for f in cls.fields if is_port(f) and cls not in KEPT)
     wrong = [(f, "which is no port of 16 bits in network order") for f in ports if f.kind.bits != 16 or f.kind.little]
-    addresses = tuple(f for f in cls._fields if f.kind.is_address)
+    addresses = tuple(f for f in cls.fields if f.kind.is_address)
     wrong += [
         (f, "which is no address of 4, 6 or 16 bytes") for f in addresses
         if f.kind.bits not in (32, 48, 128) and "host" not in f.kind.parts
     ]  # fmt: skip
     wrong += [(f, "which does not begin with a byte") for f in (*addresses, *ports) if f.name in askew]
-    wrong += [
-        (f, "which does not fill whole bytes")
-        for f in declaration.plan.sums
-        if f.name in askew or f.kind.fixed_bits % 8
-    ]
+    wrong += [(f, "which does not fill whole bytes") for f in cls.plan.sums if f.name in askew or f.kind.fixed_bits % 8]
     bad = [f for f, _ in wrong]
-    pseudo = declaration.pseudo or ("", "")
+    pseudo = cls.pseudo or ("", "")
     carrier = bool(pseudo[0])
     two = pseudo if carrier else ("src", "dst")
     kinds = [by_name[name].kind if name in by_name else None for name in two]
-    ends = two if all(kind is not None and kind.is_address and kind.fixed_bits not in (0, 48) for kind in kinds) else None
+    ends = (
+        two if all(kind is not None and kind.is_address and kind.fixed_bits not in (0, 48) for kind in kinds) else None
+    )
     target = (
-        pseudo[1] if pseudo[1] and not carrier else "final_destination" if hasattr(cls, "final_destination") else ""
+        pseudo[1] if pseudo[1] and not carrier else "final_destination" if cls.redirects else ""
     )
     return Roles(
         tuple(f for f in addresses if f not in bad),
         tuple(f for f in ports if f not in bad),
         tuple(dict(wrong).items()),
-        tuple(f for f in reversed(declaration.plan.sums) if f not in bad),
+        tuple(f for f in reversed(cls.plan.sums) if f not in bad),
         ends,
         carrier,
         target,
         all(name in by_name and is_port(by_name[name]) for name in PORTS),
-        any(f.kind.is_address and f.kind.bits == 48 and f.name in ("src", "dst") for f in cls._fields),
-        tuple((f, whole) for f, whole in _lengths(cls) if f.name not in askew and not declaration.has_trailer),
-        next((f for f in cls._fields if isinstance(f.rule, Next) and f.rule.space in LINK_TYPES), None),
+        any(f.kind.is_address and f.kind.bits == 48 and f.name in ("src", "dst") for f in cls.fields),
+        tuple((f, whole) for f, whole in _lengths(cls) if f.name not in askew and not cls.has_trailer),
+        next((f for f in cls.fields if isinstance(f.rule, Next) and f.rule.space in LINK_TYPES), None),
     )
+
+
+def is_one(cls: Declaration, *headers: type[Header]) -> bool:
+    """Whether a header is of one of some classes."""
+    return any(cls.is_a(one._declaration) for one in headers)
 
 
 def is_port(f: Field) -> bool:
@@ -106,21 +110,21 @@ def is_port(f: Field) -> bool:
     return f.name in PORTS and f.kind.wire == "number"
 
 
-def is_plain(cls: type[AnyHeader], f: Field) -> bool:
+def is_plain(cls: Declaration, f: Field) -> bool:
     """Whether a checksum is one of 16 bits as IP has them (RFC 1071), over the header or all."""
     rule = f.rule
     assert isinstance(rule, Checksum)
     return (
-        rule.algorithm == "internet" and f.kind.fixed_bits == 16 and not f.kind.little and f not in cls._declaration.after
+        rule.algorithm == "internet" and f.kind.fixed_bits == 16 and not f.kind.little and f not in cls.after
         and tuple(part for part in rule.over if part != "pseudo") in (("self",), ("self", "payload"))
         and rule.none in (None, 0) and rule.instead == 0xFFFF
     )  # fmt: skip
 
 
-def _askew(cls: type[AnyHeader]) -> set[str]:
+def _askew(cls: Declaration) -> set[str]:
     """Names of the fields that do not begin with a byte."""
     found = set()
-    for unit in cls._declaration.plan.units:
+    for unit in cls.plan.units:
         bit = 0
         for f in unit.fields:
             found.update([f.name] if bit % 8 else [])
@@ -128,9 +132,9 @@ def _askew(cls: type[AnyHeader]) -> set[str]:
     return found
 
 
-def _lengths(cls: type[AnyHeader]) -> list[tuple[Field, bool]]:
+def _lengths(cls: Declaration) -> list[tuple[Field, bool]]:
     return [
-        (f, parts == {"self", "payload"}) for f in cls._fields
+        (f, parts == {"self", "payload"}) for f in cls.fields
         if f.kind.bits == 16 and f.kind.wire == "number" and not f.kind.little and f.condition is None
         and f.rule is not None and (parts := _summed(f.rule)) in ({"self", "payload"}, {"payload"})
     ]  # fmt: skip
@@ -148,19 +152,19 @@ def _summed(rule: Expr) -> set[str]:
 # What is wanted of the scan ------------------------------------------------------------------------------------------
 
 
-def parts(cls: type[AnyHeader]) -> tuple[Part, ...]:
+def parts(cls: Declaration) -> tuple[Part, ...]:
     """Return the parts of a header that hold headers with addresses, ports or checksums."""
     if ("parts", cls) not in _known:
         found = [
-            Part(f.name, f.kind.item, repeated=f) for f in cls._fields if f.kind.wire == "items" and _holds(f.kind.item)
+            Part(f.name, f.kind.item, repeated=f) for f in cls.fields if f.kind.wire == "items" and _holds(f.kind.item)
         ]
         found += [
             part
-            for one in cls.__mro__
+            for one in (cls, *cls.bases)
             for part in INSIDE.get(one, ())
-            if part.name in (*cls._by_name, "payload", "rest", "self")
+            if part.name in (*cls.by_name, "payload", "rest", "self")
         ]
-        for f in cls._fields:
+        for f in cls.fields:
             if isinstance(f.rule, Next):
                 numbers = registry.space(f.rule.space).headers
                 found += [
@@ -172,23 +176,23 @@ def parts(cls: type[AnyHeader]) -> tuple[Part, ...]:
     return some
 
 
-def _holds(cls: type[AnyHeader], inside: tuple[type[AnyHeader], ...] = ()) -> bool:
+def _holds(cls: Declaration, inside: tuple[Declaration, ...] = ()) -> bool:
     """Whether a header has addresses, ports or checksums itself or in its items."""
-    return any(holds(cls, f, inside) or isinstance(f.rule, Checksum) for f in cls._fields) or any(
-        part.name == "self" for one in cls.__mro__ for part in INSIDE.get(one, ())
+    return any(holds(cls, f, inside) or isinstance(f.rule, Checksum) for f in cls.fields) or any(
+        part.name == "self" for one in (cls, *cls.bases) for part in INSIDE.get(one, ())
     )
 
 
-def holds(cls: type[AnyHeader], f: Field, inside: tuple[type[AnyHeader], ...] = ()) -> bool:
+def holds(cls: Declaration, f: Field, inside: tuple[Declaration, ...] = ()) -> bool:
     """Whether a field of a header is an address or a port, or has such inside."""
     if f.kind.is_address or is_port(f):
         return True
-    if any(part.name == f.name for one in cls.__mro__ for part in INSIDE.get(one, ())):
+    if any(part.name == f.name for one in (cls, *cls.bases) for part in INSIDE.get(one, ())):
         return True
     return f.kind.wire == "items" and f.kind.item not in (*inside, cls) and _holds(f.kind.item, (*inside, cls))
 
 
-def wants(cls: type[AnyHeader]) -> Wants:
+def wants(cls: Declaration) -> Wants:
     """Return what of a header is wanted of the scan."""
     if ("wants", cls) not in _known:
         role = roles(cls)
@@ -196,30 +200,30 @@ def wants(cls: type[AnyHeader]) -> Wants:
         fields |= {f.name for f in role.sums}
         for f in role.sums:
             assert isinstance(f.rule, Checksum)
-            fields.update(part for part in f.rule.over if part in cls._by_name)
-        fields.update(part.name for part in parts(cls) if part.name in cls._by_name)
+            fields.update(part for part in f.rule.over if part in cls.by_name)
+        fields.update(part.name for part in parts(cls) if part.name in cls.by_name)
         values = (
-            {f.name for f in cls._fields if isinstance(f.rule, Next)}
-            if role.type is not None or cls._declaration.opaque is not None
+            {f.name for f in cls.fields if isinstance(f.rule, Next)}
+            if role.type is not None or cls.opaque is not None
             else set()
         )
         values |= {name for name in PORTS if role.ported}
-        values |= {name for part in parts(cls) if "{" in part.why for name in cls._by_name if f"{{{name}}}" in part.why}
-        if issubclass(cls, Routing):
+        values |= {name for part in parts(cls) if "{" in part.why for name in cls.by_name if f"{{{name}}}" in part.why}
+        if is_one(cls, Routing):
             values |= {"kind", "segments_left"}
-        never = bool(role.target) and not issubclass(cls, (IPv4, Routing)) and role.target not in cls._by_name
+        never = bool(role.target) and not is_one(cls, IPv4, Routing) and role.target not in cls.by_name
         _known["wants", cls] = Wants(frozenset(fields), frozenset(values), parts(cls), never)
     found: Wants = _known["wants", cls]
     return found
 
 
-def concerned() -> dict[type[AnyHeader], int]:
-    """Return the classes that have addresses, ports or checksums or lead to such, with a number for each from 1."""
+def concerned() -> dict[Declaration, int]:
+    """Return the headers that have addresses, ports or checksums or lead to such, with a number for each from 1."""
     if "concerned" not in _known:
-        reached: dict[type[AnyHeader], list[type[AnyHeader]]] = {}
+        reached: dict[Declaration, list[Declaration]] = {}
         todo = [
             *registry.declared(),
-            *FIRST.values(),
+            *(first._declaration for first in FIRST.values()),
             *(part.header for some in INSIDE.values() for part in some if part.header),
         ]
         for one in todo:
@@ -227,7 +231,7 @@ def concerned() -> dict[type[AnyHeader], int]:
                 reached[one] = following(one)
                 todo += reached[one]
         found = {one for one in reached if _holds(one) or parts(one)}
-        before: dict[type[AnyHeader], list[type[AnyHeader]]] = {}
+        before: dict[Declaration, list[Declaration]] = {}
         for lower, uppers in reached.items():
             for upper in uppers:
                 before.setdefault(upper, []).append(lower)
@@ -237,7 +241,7 @@ def concerned() -> dict[type[AnyHeader], int]:
             found.update(new)
             todo += new
         _known["concerned"] = {one: number for number, one in enumerate((one for one in reached if one in found), 1)}
-    some: dict[type[AnyHeader], int] = _known["concerned"]
+    some: dict[Declaration, int] = _known["concerned"]
     return some
 
 
@@ -249,12 +253,12 @@ def known() -> dict[object, Any]:
 # What nobody reads ---------------------------------------------------------------------------------------------------
 
 
-def hiding(cls: type[AnyHeader]) -> tuple[Field | None, Any]:
+def hiding(cls: Declaration) -> tuple[Field | None, Any]:
     """Return by which number what a header leaves unread may hold addresses or ports: a field, and its numbers. True in
     place of numbers: whatever follows may."""
     if ("hiding", cls) not in _known:
         found: tuple[Field | None, Any] = None, any(_reaches_on(upper) for _, _, upper in registry.conditions(cls))
-        for f in cls._fields:
+        for f in cls.fields:
             if isinstance(f.rule, Next) and not found[1]:
                 headers = registry.space(f.rule.space).headers
                 extra = {number for number in NUMBERS.get(f.rule.space, {}) if number == 2 and number not in headers}
@@ -264,7 +268,9 @@ def hiding(cls: type[AnyHeader]) -> tuple[Field | None, Any]:
     return some
 
 
-def _reaches_on(cls: type[AnyHeader]) -> bool:
+def _reaches_on(cls: Declaration) -> bool:
     """Whether addresses or ports may lie beyond the first 8 bytes of a header, which are in the first fragment."""
     lead = concerned()
-    return (cls not in (TCP, UDP, SCTP) and _holds(cls)) or any(upper in lead for upper in following(cls))
+    return (cls not in [one._declaration for one in (TCP, UDP, SCTP)] and _holds(cls)) or any(
+        upper in lead for upper in following(cls)
+    )

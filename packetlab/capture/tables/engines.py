@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from packetlab.bulk.batch import ByteArray, Numbers, Truths
     from packetlab.capture.frame import Frame
-    from packetlab.packet.packet import Header
+    from packetlab.declare.declaration import Declaration
 
 MOST = 256  # queries over a buffer at once; a filter of more tests packets
 REMEMBERED = 128
@@ -34,7 +34,7 @@ caches.append(_known)
 
 
 def _written(
-    write: Callable[[type[Header], Sequence[Query]], object], first: type[Header], queries: Sequence[Query]
+    write: Callable[[Declaration, Sequence[Query]], object], first: Declaration, queries: Sequence[Query]
 ) -> Any:
     key = write, first, tuple(queries)
     found = _known.pop(key, None)
@@ -74,12 +74,12 @@ class ScanEngines:
             scan: Scan | None = None
             if first is not None:
                 may_loop = self.engine == "loops" or (self.engine is None and loops.worth_any(self.capture_size))
-                source = _written(loop_source, first, self.queries) if may_loop else ""
+                source = _written(loop_source, first._declaration, self.queries) if may_loop else ""
                 if source and (self.engine is not None or loops.worth(source, self.capture_size)):
                     loops.compiled(loops.RECORDS)  # so that the way from frame to frame is quick too
                     scan = _by_loop(loops.compiled(source))
                 else:
-                    scan = _written(row_scan, first, self.queries)
+                    scan = _written(row_scan, first._declaration, self.queries)
             self._by_type[linktype] = scan
         return self._by_type[linktype]
 

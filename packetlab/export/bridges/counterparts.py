@@ -11,7 +11,7 @@ from packetlab.packet.packet import Header
 from packetlab.protocols import icmp, ip, link, transport, tunnels
 
 if TYPE_CHECKING:
-    from packetlab.declare.declaration import AnyHeader
+    from packetlab.codec.objects import AnyHeader
 
 # Classes whose bytes begin as one of our headers does. The first of each library is the one that `export` turns ours into.
 COUNTERPARTS = {

@@ -13,8 +13,9 @@ from typing import Any
 from packetlab.codec.bodies import measured
 from packetlab.codec.compiler import prove_once
 from packetlab.codec.faults import Dissection
+from packetlab.codec.objects import AnyHeader, classes
 from packetlab.declare import registry
-from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.kinds import Kind, Raw
 from packetlab.declare.plan import Fixed
@@ -28,7 +29,6 @@ from packetlab.export.bridges.counterparts import (
     read_items,
 )
 from packetlab.packet.foreign import Foreign
-from packetlab.packet.header import own_doc
 from packetlab.packet.packet import Header
 
 LAYERS = 32
@@ -44,7 +44,7 @@ def dpkt_class(header: type[AnyHeader]) -> type[Foreign]:
     start stand in `__hdr__`, those that share bytes in `__bit_fields__`. dpkt.Ethernet and dpkt.IP learn the numbers that
     the header is bound to. Bytes that end inside the header raise dpkt.NeedData, as dpkt's classes do.
     """
-    key = registry.key(header)
+    key = header._declaration.key
     known = _made.get(key)
     if known is not None and known[0] is header:
         return known[1]
@@ -156,10 +156,16 @@ def read_above(header: type[AnyHeader] | None, data: bytes, own: bool = True) ->
         _reading.reset(outermost)
 
 
+def _above(data: object) -> Declaration | None:
+    """Return what lies above is declared as."""
+    found = counterpart(type(data))
+    return None if found is None else found._declaration
+
+
 def _make(header: Any) -> type[Foreign]:  # noqa: C901  methods of one class
     import dpkt
 
-    prove_once(header)
+    prove_once(header._declaration)
     names = names_of(header)
     order, hdr, shared = fixed_part(header)
     described = {name for name, _, _ in hdr} - set(shared) | {n for parts in shared.values() for n, _ in parts}
@@ -226,7 +232,7 @@ def _make(header: Any) -> type[Foreign]:  # noqa: C901  methods of one class
                     object.__setattr__(self, name, None)
                 else:
                     setattr(self, name, lift(f.kind, raw))
-            self.data = read_above(above, buf[after:stop])
+            self.data = read_above(above and classes[above], buf[after:stop])
             self.trailer = buf[stop + measured(read, read._declaration.after) :]
             self._read = read
 
@@ -234,14 +240,14 @@ def _make(header: Any) -> type[Foreign]:  # noqa: C901  methods of one class
             mine = self.to_header()
             stack = (*stack, mine)
             body = self.data._packed(stack) if hasattr(self.data, "declared_header") else bytes(self.data)
-            packed: bytes = header._encode(mine, body, stack, len(stack) - 1, counterpart(type(self.data)))
+            packed: bytes = header._encode(mine, body, stack, len(stack) - 1, _above(self.data))
             return packed + self.trailer
 
         def pack_hdr(self) -> bytes:
             """Return the header alone, derived as it is with its data."""
             mine = self.to_header()
             body = bytes(self.data)
-            whole = header._resolve(mine, body, (mine,), 0, counterpart(type(self.data)))
+            whole = header._resolve(mine, body, (mine,), 0, _above(self.data))
             return bytes(whole)
 
         def __bytes__(self) -> bytes:
@@ -251,7 +257,7 @@ def _make(header: Any) -> type[Foreign]:  # noqa: C901  methods of one class
             return len(bytes(self))
 
     DeclaredForDpkt.__name__ = DeclaredForDpkt.__qualname__ = header.__name__
-    DeclaredForDpkt.__doc__ = printable(own_doc(header), "\n")
+    DeclaredForDpkt.__doc__ = printable(header._declaration.doc, "\n")
     DeclaredForDpkt.__module__ = __name__
     return DeclaredForDpkt
 
@@ -260,11 +266,11 @@ def _bind(header: type[AnyHeader], made: object) -> None:
     from dpkt.ethernet import Ethernet
     from dpkt.ip import IP
 
-    for below, numbers in registry.numeric_bindings(header):
-        if below.__name__ == "Ether" and set(numbers) == {"type"}:
+    for below, numbers in registry.numeric_bindings(header._declaration):
+        if below.name == "Ether" and set(numbers) == {"type"}:
             _while_declared(Ethernet._typesw, header, made, below, numbers)
             Ethernet._typesw_rev[made] = numbers["type"]
-        elif below.__name__ == "IPv4" and set(numbers) == {"protocol"}:
+        elif below.name == "IPv4" and set(numbers) == {"protocol"}:
             _while_declared(IP._protosw, header, made, below, numbers)
 
 
@@ -272,14 +278,14 @@ _before: dict[tuple[int, int], Any] = {}  # (dpkt's table, number) -> what dpkt 
 
 
 def _while_declared(
-    table: dict[int, Any], header: type[AnyHeader], made: Any, below: type[AnyHeader], numbers: dict[str, int]
+    table: dict[int, Any], header: type[AnyHeader], made: Any, below: Declaration, numbers: dict[str, int]
 ) -> None:
     """Let a class stand at a number of dpkt's as long as the declarations say so, and then what dpkt has there."""
     (number,) = numbers.values()
     own = _before.setdefault((id(table), number), table.get(number))
 
     def read(data: bytes) -> Foreign:
-        if (below, numbers) in registry.numeric_bindings(header):
+        if (below, numbers) in registry.numeric_bindings(header._declaration):
             return made(data)
         if own is None:
             raise KeyError(number)  # bytes, to dpkt

@@ -13,8 +13,9 @@ from packetlab.codec.bodies import measured
 from packetlab.codec.compiler import prove_once
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import Values
+from packetlab.codec.objects import AnyHeader, classes
 from packetlab.declare import registry
-from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.kinds import Raw
 from packetlab.errors import BuildError
 from packetlab.escaping import printable
@@ -30,7 +31,6 @@ from packetlab.export.bridges.counterparts import (
 from packetlab.export.bridges.scapy_fields import from_scapy_value, scapy_field, to_scapy_value
 from packetlab.export.bridges.scapy_loaded import bound_above, load
 from packetlab.packet.foreign import Foreign
-from packetlab.packet.header import own_doc
 from packetlab.packet.packet import Header
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def scapy_class(header: type[AnyHeader]) -> type[Foreign]:
     classes of the headers it stands under, and is found there where the declarations, as they are now, say so: before
     scapy's own for a number, after scapy's own for a condition. Classes of standard headers stay bound as they are.
     """
-    key = registry.key(header)
+    key = header._declaration.key
     known = _made.get(key)
     if known is not None and known[0] is header and key in _bound:
         return known[1]
@@ -128,10 +128,11 @@ def _below(packet: Foreign) -> tuple[Header, ...]:
     return tuple(reversed(stack))
 
 
-def _context(packet: Foreign) -> tuple[tuple[Header, ...], int, type[AnyHeader] | None]:
-    """Return what the compiled codec wants to know of the neighbours: (stack, place in it, class above)."""
+def _context(packet: Foreign) -> tuple[tuple[Header, ...], int, Declaration | None]:
+    """Return what the compiled codec wants to know of the neighbours: (stack, place in it, declaration of what is above)."""
     stack = (*_below(packet), header_of(packet))
-    return stack, len(stack) - 1, counterpart(type(packet.payload))
+    above = counterpart(type(packet.payload))
+    return stack, len(stack) - 1, None if above is None else above._declaration
 
 
 def _resolved(packet: Foreign) -> Header:
@@ -149,7 +150,7 @@ def following(header: type[AnyHeader], above: type[AnyHeader]) -> type[Foreign]:
 def _make(header: type[AnyHeader]) -> type[Foreign]:
     from scapy.packet import Packet
 
-    prove_once(header)
+    prove_once(header._declaration)
     shared = {f for unit in header._declaration.plan.units if len(unit.fields) > 1 for f in unit.fields}
 
     class DeclaredForScapy(Packet):  # type: ignore[misc]
@@ -223,10 +224,10 @@ def _make(header: type[AnyHeader]) -> type[Foreign]:
 
         def guess_payload_class(self, payload: bytes) -> type[Foreign]:
             above = self._read[2]
-            return following(header, above) if above is not None else super().guess_payload_class(payload)
+            return following(header, classes[above]) if above is not None else super().guess_payload_class(payload)
 
     DeclaredForScapy.__name__ = DeclaredForScapy.__qualname__ = header.__name__
-    DeclaredForScapy.__doc__ = printable(own_doc(header), "\n")
+    DeclaredForScapy.__doc__ = printable(header._declaration.doc, "\n")
     DeclaredForScapy.__module__ = __name__
     return DeclaredForScapy
 
@@ -249,8 +250,8 @@ def _bind(header: type[AnyHeader], made: type[Foreign]) -> None:
     from scapy.packet import bind_top_down
 
     first: dict[type[Foreign], list[dict[str, int]]] = {}  # the numbers of each, the one that is sent at the front
-    for lower, numbers in registry.numeric_bindings(header, filled=True):
-        theirs = native(lower, "scapy")
+    for lower, numbers in registry.numeric_bindings(header._declaration, filled=True):
+        theirs = native(classes[lower], "scapy")
         values = {selector(theirs, name): number for name, number in numbers.items()} if theirs is not None else {}
         if theirs is not None and "" not in values:
             first.setdefault(theirs, []).append(values)
@@ -258,10 +259,10 @@ def _bind(header: type[AnyHeader], made: type[Foreign]) -> None:
         bind_top_down(theirs, made, **numbered[0])
     if header.__name__ in COUNTERPARTS:
         return
-    certain = [] if is_own(header) else registry.numeric_bindings(header)
+    certain = [] if is_own(header) else registry.numeric_bindings(header._declaration)
     made.bound_under = []
-    for lower, _, _ in registry.bindings_of(header):
-        theirs = native(lower, "scapy")
+    for lower, _, _ in registry.bindings_of(header._declaration):
+        theirs = native(classes[lower], "scapy")
         if theirs is None or theirs in made.bound_under:
             continue
         made.bound_under.append(theirs)
@@ -289,12 +290,13 @@ def _standing(made: type[Foreign], below: Foreign, data: bytes) -> Any:
     if lower is None or hasattr(type(below), DECLARED):
         return made
     whole = bytes(below.original)
-    above = lower._decode(whole, 0, len(whole), Dissection())[3]
-    _, found = _made.get(registry.key(above), (None, None)) if above is not None else (None, None)
+    said = lower._decode(whole, 0, len(whole), Dissection())[3]
+    above = None if said is None else classes[said]
+    _, found = _made.get(above._declaration.key, (None, None)) if above is not None else (None, None)
     if above is not None and (found is None or found.declared_header is not above):
         found = None
     if found is not None and above is not None and not is_own(above):
-        if any(on is lower and n for on, n in registry.numeric_bindings(above)):
+        if any(on is lower._declaration and n for on, n in registry.numeric_bindings(above._declaration)):
             return found
     own = bound_above(below, data)
     return found if found is not None and own is below.default_payload_class(data) else own

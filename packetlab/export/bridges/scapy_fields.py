@@ -11,7 +11,7 @@ from enum import IntFlag
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from packetlab.declare.declaration import AnyHeader
+from packetlab.codec.objects import AnyHeader, classes
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.kinds import Kind, Raw
 from packetlab.declare.values.addresses import XNSAddress, xns_bytes
@@ -155,7 +155,9 @@ def _items(f: Field, name: str, default: object, scope: Scope, item: Classes) ->
     elif f.count is not None:
         count = f.count
         bounds["count_from"] = lambda packet: count.evaluate(scope(packet))
-    return PacketListField(name, default if f.condition is not None else default or [], item(kind.item), **bounds)
+    return PacketListField(
+        name, default if f.condition is not None else default or [], item(classes[kind.item]), **bounds
+    )
 
 
 @cache

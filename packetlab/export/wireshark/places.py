@@ -5,16 +5,11 @@ Owns how a binding under such a header becomes a place in one of Wireshark's tab
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from packetlab.declare import registry
-from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Const, Expr, Next, OneOf, Op, Ref
-
-if TYPE_CHECKING:
-    pass
-
-OWN = "packetlab."
 
 KNOWN = {
     "Ether": "eth_withoutfcs", "VLAN": "vlan", "LLC": "llc", "SNAP": "", "Novell": "ipx", "MPLS": "mpls", "PPPoE": "pppoes", "PPP": "ppp",
@@ -81,52 +76,52 @@ class TableEntry(NamedTuple):
             the number. condition: what has to hold as well, on fields of `lower`.
     """
 
-    header: type[AnyHeader]
-    lower: type[AnyHeader]
+    header: Declaration
+    lower: Declaration
     table: str
     number: int | None
     port: str | None = None
     condition: Expr | None = None
 
 
-def is_known(header: type[AnyHeader]) -> bool:
+def is_known(header: Declaration) -> bool:
     """Whether Wireshark dissects a header itself."""
-    return header.__name__ in KNOWN and header.__module__.startswith(OWN)
+    return header.name in KNOWN and header.is_own
 
 
-def tables(header: type[AnyHeader], field: str) -> tuple[str, ...]:
+def tables(header: Declaration, field: str) -> tuple[str, ...]:
     """Return Wireshark's tables for the numbers of a field."""
-    rule = header._by_name[field].rule
+    rule = header.by_name[field].rule
     found = TABLES.get(rule.space, ()) if isinstance(rule, Next) else ()
-    return found or (TABLES[header.__name__.lower() + ".port"] if field in PORTS.get(header.__name__, {}) else ())
+    return found or (TABLES[header.name.lower() + ".port"] if field in PORTS.get(header.name, {}) else ())
 
 
-def table_entries(header: type[AnyHeader]) -> tuple[list[TableEntry], list[str]]:
+def table_entries(header: Declaration) -> tuple[list[TableEntry], list[str]]:
     """Return where a header stands under Wireshark's own, and in words which of its bindings cannot be said there."""
     found, left = [], []
     for lower, when, _ in registry.bindings_of(header):
         if not is_known(lower):
             continue
         numbered = _numbered(header, lower, when)
-        guess = GUESSES.get(lower.__name__)
+        guess = GUESSES.get(lower.name)
         condition = when if isinstance(when, Expr) else None
         if isinstance(when, dict) and not numbered:
             ((name, numbers),) = when.items()
             condition = OneOf(Ref(name), tuple(numbers))
         if condition is not None and not all(can_ask(lower, name) for name in refs(condition)):
-            left.append(f"{header.__name__} under {lower.__name__} where {condition}")
+            left.append(f"{header.name} under {lower.name} where {condition}")
         elif numbered:
             found += numbered
         elif guess is not None:
             found.append(TableEntry(header, lower, guess[0], None, None, condition))
         else:
-            left.append(f"{header.__name__} under {lower.__name__} where {condition}")
+            left.append(f"{header.name} under {lower.name} where {condition}")
     return found, left
 
 
-def can_ask(lower: type[AnyHeader], name: str) -> bool:
+def can_ask(lower: Declaration, name: str) -> bool:
     """Whether the value of a field of Wireshark's can be had."""
-    return name in PORTS.get(lower.__name__, {}) or (lower.__name__, name) in FIELDS
+    return name in PORTS.get(lower.name, {}) or (lower.name, name) in FIELDS
 
 
 def refs(rule: Expr) -> set[str]:
@@ -134,7 +129,7 @@ def refs(rule: Expr) -> set[str]:
     return {leaf.name for leaf in rule.leaves() if isinstance(leaf, Ref)}
 
 
-def _numbered(header: type[AnyHeader], lower: type[AnyHeader], when: object) -> list[TableEntry]:
+def _numbered(header: Declaration, lower: Declaration, when: object) -> list[TableEntry]:
     """Return places in tables for numbers that a binding names, or that its condition cannot hold without."""
     if isinstance(when, dict):
         pinned, condition = {name: tuple(numbers) for name, numbers in when.items()}, None
@@ -144,7 +139,7 @@ def _numbered(header: type[AnyHeader], lower: type[AnyHeader], when: object) -> 
     for name, numbers in pinned.items():
         found = tables(lower, registry.number_field(lower, name))
         if found:
-            port = PORTS.get(lower.__name__, {}).get(name)
+            port = PORTS.get(lower.name, {}).get(name)
             return [TableEntry(header, lower, table, n, port, condition) for table in found for n in numbers]
     return []
 

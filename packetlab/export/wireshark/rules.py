@@ -7,16 +7,13 @@ of files and of where a dissector is registered.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Ahead, Const, Count, Expr, Has, If, OneOf, Op, Ref, Size
 from packetlab.declare.intervals import DEPTH, span
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
-
-if TYPE_CHECKING:
-    pass
 
 EXACT = 1 << 53
 LONGEST = 1 << 32  # more bytes than any packet has
@@ -66,17 +63,17 @@ class Term(NamedTuple):
         return f"W.number({self.code})" if self.wide else self.code
 
 
-def number(rule: Expr, header: type[AnyHeader]) -> str:
+def number(rule: Expr, header: Declaration) -> str:
     """Return a Lua function of the scope (`s`) for the number a rule gives."""
     return f"function(s) return {term(rule, header).number()} end"
 
 
-def condition(rule: Expr, header: type[AnyHeader]) -> str:
+def condition(rule: Expr, header: Declaration) -> str:
     """Return a Lua function of the scope for whether a condition holds."""
     return f"function(s) return {term(rule, header).truth()} end"
 
 
-def term(rule: Expr, header: type[AnyHeader]) -> Term:
+def term(rule: Expr, header: Declaration) -> Term:
     """Return a rule of a header as Lua. BuildError where it has more levels than Lua takes."""
     if rule.deep > DEPTH:
         raise BuildError("a rule for Wireshark", f"{DEPTH} levels at most", rule.deep)
@@ -116,8 +113,8 @@ def _constant(value: int) -> Term:
     return Term(f"{{{limbs}}}", value, value)
 
 
-def _field(rule: Ref, header: type[AnyHeader]) -> Term:
-    f = header._by_name[rule.name]
+def _field(rule: Ref, header: Declaration) -> Term:
+    f = header.by_name[rule.name]
     if f.kind.wire != "number":
         return Term("0", 0, 0)  # bytes have no value as a number while reading
     if is_wide(f.kind.fixed_bits):
@@ -127,7 +124,7 @@ def _field(rule: Ref, header: type[AnyHeader]) -> Term:
     return Term(f"(s.v[{lua(rule.name)}] or 0)", min(0, f.kind.low), f.kind.high)
 
 
-def _one_of(rule: OneOf, header: type[AnyHeader]) -> Term:
+def _one_of(rule: OneOf, header: Declaration) -> Term:
     value = term(rule.values, header)
     among = sorted(set(rule.among))
     if value.wide:

@@ -17,7 +17,7 @@ from packetlab.bulk.scan import following
 from packetlab.codec.compiler import prove_once
 from packetlab.codec.pseudo import protocol
 from packetlab.declare import registry
-from packetlab.declare.declaration import AnyHeader
+from packetlab.declare.declaration import Declaration, declaration_of
 from packetlab.declare.expressions import Checksum, Next, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Kind
@@ -28,7 +28,6 @@ from packetlab.export.wireshark.places import (
     FIELDS,
     KNOWN,
     LENGTHS,
-    OWN,
     PORTS,
     TABLES,
     TableEntry,
@@ -37,7 +36,6 @@ from packetlab.export.wireshark.places import (
     table_entries,
 )
 from packetlab.export.wireshark.rules import condition, is_wide, number
-from packetlab.packet.header import own_doc
 from packetlab.packet.text import Text
 from packetlab.protocols.ip import IPv4
 from packetlab.protocols.linktypes import FIRST
@@ -55,7 +53,7 @@ REFUSED = re.compile(
 MASKED = 32  # bits of a unit up to which Wireshark draws its bits
 
 
-def wireshark(*headers: type[AnyHeader]) -> Text:
+def wireshark(*headers: object) -> Text:
     """Return a Wireshark dissector in Lua for header classes, and for those that carry and follow them.
 
     Save it and load it with ``tshark -X lua_script:FILE``, or put it into Wireshark's folder of personal plugins. Fields are
@@ -67,15 +65,15 @@ def wireshark(*headers: type[AnyHeader]) -> Text:
     Raises:
         BuildError: nothing given, or only headers that Wireshark dissects itself.
     """
-    return Text(_Script(headers).source())
+    return Text(_Script([declaration_of(header, "export wireshark") for header in headers]).source())
 
 
-def collect(headers: Any) -> list[type[AnyHeader]]:
+def collect(headers: list[Declaration]) -> list[Declaration]:
     """Return headers with all that are needed to reach them and to read what follows, but for those Wireshark has."""
-    found: dict[type[AnyHeader], None] = dict.fromkeys(header for header in headers if not is_known(header))
+    found: dict[Declaration, None] = dict.fromkeys(header for header in headers if not is_known(header))
     queue = list(found)
     for header in queue:
-        near = [f.kind.item for f in header._fields if f.kind.wire == "items"]
+        near = [f.kind.item for f in header.fields if f.kind.wire == "items"]
         near += [upper for upper in following(header) if not is_known(upper) and not _elsewhere(header, upper)]
         near += [lower for lower, _, _ in registry.bindings_of(header) if not is_known(lower)]
         fresh = [one for one in dict.fromkeys(near) if one not in found]
@@ -84,24 +82,24 @@ def collect(headers: Any) -> list[type[AnyHeader]]:
     return list(found)
 
 
-def _elsewhere(header: type[AnyHeader], upper: type[AnyHeader]) -> bool:
+def _elsewhere(header: Declaration, upper: Declaration) -> bool:
     """Whether a header of packetlab follows only by a number that Wireshark's own tables have too."""
-    spaces = [f.rule.space for f in header._fields if isinstance(f.rule, Next)]
+    spaces = [f.rule.space for f in header.fields if isinstance(f.rule, Next)]
     own = [space for space in spaces if space not in TABLES and upper in registry.space(space).headers.values()]
     always = [one for _, _, one in registry.conditions(header) if one is upper]
-    return upper.__module__.startswith(OWN) and not own and not always
+    return upper.is_own and not own and not always
 
 
 class _Script:
-    def __init__(self, headers: tuple[type[AnyHeader], ...]) -> None:
+    def __init__(self, headers: list[Declaration]) -> None:
         self.headers = collect(headers)
         if not self.headers:
-            got = ", ".join(header.__name__ for header in headers) or "none"
+            got = ", ".join(header.name for header in headers) or "none"
             raise BuildError("export wireshark", "a header that Wireshark does not dissect itself", got)
         for header in self.headers:
             prove_once(header)
         self.numbers = {header: i for i, header in enumerate(self.headers, 1)}
-        self.names: dict[type[AnyHeader], str] = {}
+        self.names: dict[Declaration, str] = {}
         for header in self.headers:
             self.names[header] = _free(_prefix(header), set(self.names.values()))
         self.left: list[str] = []
@@ -110,8 +108,8 @@ class _Script:
         """Return the whole file."""
         lines = ["-- A Wireshark dissector, written by packetlab from the declarations of:"]
         for header in self.headers:
-            refused = REFUSED.fullmatch(_ascii(header.__name__.lower()).lower())
-            why = f" (Wireshark takes no protocol called {lua(header.__name__.lower())})" if refused else ""
+            refused = REFUSED.fullmatch(_ascii(header.name.lower()).lower())
+            why = f" (Wireshark takes no protocol called {lua(header.name.lower())})" if refused else ""
             lines.append(f"--   {self.names[header]}{why}")
         lines += ["", "local declared, base, expert = {}, base, expert", ""]
         parts = files("packetlab.export.wireshark")
@@ -122,20 +120,20 @@ class _Script:
             lines += self.declaration(header)
         lines += ["for _, h in ipairs(declared) do register(h) end", ""]
         lines += self.placed()
-        if IDP in self.numbers:
+        if IDP._declaration in self.numbers:
             text = (parts / "xns.lua").read_text(encoding="ascii")
-            lines.append(text.replace("@IDP@", str(self.numbers[IDP])))
+            lines.append(text.replace("@IDP@", str(self.numbers[IDP._declaration])))
         notes = [f"-- Not said here, since Wireshark has no place for it: {lua(text)}" for text in self.left]
         return "\n".join(lines + notes) + "\n"
 
     # One header -----------------------------------------------------------------------------------------------
 
-    def declaration(self, header: type[AnyHeader]) -> list[str]:
-        plan = header._declaration.plan
-        doc = own_doc(header).split("\n")[0].split(". ")[0].rstrip(".")
+    def declaration(self, header: Declaration) -> list[str]:
+        plan = header.plan
+        doc = header.doc.split("\n")[0].split(". ")[0].rstrip(".")
         lines = [f"declared[{self.numbers[header]}] = {{"]
-        lines += [f"  name = {lua(header.__name__)}, abbr = {lua(self.names[header])}, index = {self.numbers[header]},"]
-        lines += [f"  title = {lua(f'{header.__name__}: {doc}' if doc else header.__name__)},"]
+        lines += [f"  name = {lua(header.name)}, abbr = {lua(self.names[header])}, index = {self.numbers[header]},"]
+        lines += [f"  title = {lua(f'{header.name}: {doc}' if doc else header.name)},"]
         units, taken = _units(plan), set[str]()
         for word, steps in (("before", plan.head), ("after", plan.trailer)):
             lines.append(f"  {word} = {{")
@@ -150,29 +148,25 @@ class _Script:
                 lines.append(f"  {word} = {{{field}needs = {{{wanted}}}, rule = {number(rule, header)}}},")
         lines.append(f"  least = {plan.least}, tail = {plan.trailing},")
         for word, rule_ in (
-            ("opaque", header._declaration.opaque),
-            ("unsized", header._declaration.unsized),
-            ("partial", header._declaration.partial),
+            ("opaque", header.opaque),
+            ("unsized", header.unsized),
+            ("partial", header.partial),
         ):
             if rule_ is not None:
                 lines.append(f"  {word} = {condition(rule_, header)},")
-        short = [
-            condition(rule_, header)
-            for rule_ in (header._declaration.partial, header._declaration.quotes)
-            if rule_ is not None
-        ]
+        short = [condition(rule_, header) for rule_ in (header.partial, header.quotes) if rule_ is not None]
         lines.append(f"  short = {{{', '.join(short)}}},")
         lines += ["  sizes = {", *(f"    {one}," for one in self.sizes(header)), "  },"]
-        if header._declaration.pseudo is not None and header._declaration.pseudo[0]:
-            lines.append(f"  pseudo = {{{', '.join(lua(name) for name in header._declaration.pseudo)}}},")
+        if header.pseudo is not None and header.pseudo[0]:
+            lines.append(f"  pseudo = {{{', '.join(lua(name) for name in header.pseudo)}}},")
         lines.append(f"  numbers = {{{self.protocol_numbers(header)}}},")
         lines += self.onward(header)
         return [*lines, "}", ""]
 
     def field(
-        self, header: type[AnyHeader], f: Field, step: Step, units: dict[str, tuple[int, int]], taken: set[str]
+        self, header: Declaration, f: Field, step: Step, units: dict[str, tuple[int, int]], taken: set[str]
     ) -> list[str]:
-        plan = header._declaration.plan
+        plan = header.plan
         abbr = _free(_ascii(f.name), taken)
         taken.add(abbr)
         parts = [f"name = {lua(f.name)}", f"abbr = {lua(abbr)}", f"kind = {lua(_kind(f, step))}"]
@@ -231,10 +225,10 @@ class _Script:
             parts.append(f"flags = {{{entries}}}")
         return parts
 
-    def sizes(self, header: type[AnyHeader]) -> list[str]:
+    def sizes(self, header: Declaration) -> list[str]:
         """Fields that follow from the size of the payload, as tables."""
         found = []
-        for f in header._fields:
+        for f in header.fields:
             rule = f.rule
             if rule is None or isinstance(rule, Checksum):
                 continue
@@ -243,17 +237,15 @@ class _Script:
                 found.append(f"{{field = {lua(f.name)}{code}}}")
         return found
 
-    def protocol_numbers(self, header: type[AnyHeader]) -> str:
+    def protocol_numbers(self, header: Declaration) -> str:
         """The number of a header in the space of each that lends it addresses; 0 stands for those of Wireshark."""
-        found = {0: protocol(IPv4, header)}
-        found.update(
-            {self.numbers[lower]: protocol(lower, header) for lower in self.headers if lower._declaration.pseudo}
-        )
+        found = {0: protocol(IPv4._declaration, header)}
+        found.update({self.numbers[lower]: protocol(lower, header) for lower in self.headers if lower.pseudo})
         return ", ".join(f"[{carrier}] = {n}" for carrier, n in found.items() if n)
 
-    def onward(self, header: type[AnyHeader]) -> list[str]:
+    def onward(self, header: Declaration) -> list[str]:
         lines = ["  next = {"]
-        for f in header._fields:
+        for f in header.fields:
             if isinstance(f.rule, Next):
                 uppers = [*registry.space(f.rule.space).headers.items()]
                 entries = ", ".join(f"[{n}] = {self.upper(one)}" for n, one in uppers if self.upper(one))
@@ -264,11 +256,11 @@ class _Script:
             lines.append(f"    {{holds = {condition(rule, header)}, upper = {self.upper(upper) or '{tables = {}}'}}},")
         return [*lines, "  },"]
 
-    def upper(self, header: type[AnyHeader]) -> str:
+    def upper(self, header: Declaration) -> str:
         """What reads a header that follows; "" for nothing here."""
         if header in self.numbers:
             return str(self.numbers[header])
-        name = KNOWN.get(header.__name__, "") if is_known(header) else ""
+        name = KNOWN.get(header.name, "") if is_known(header) else ""
         return f"{{dissector = {lua(name)}}}" if name else ""
 
     # Where they stand -----------------------------------------------------------------------------------------
@@ -282,7 +274,7 @@ class _Script:
             for place in found:
                 (guesses if place.number is None else by_table.setdefault(place.table, [])).append(place)
         lines = self.getters([place for group in by_table.values() for place in group] + guesses)
-        kinds: dict[type[AnyHeader], set[str]] = {}
+        kinds: dict[Declaration, set[str]] = {}
         for table, group in by_table.items():
             for place in group:
                 kinds.setdefault(place.header, set()).add(next(s for s, names in TABLES.items() if table in names))
@@ -300,9 +292,9 @@ class _Script:
                 f"guess({lua(place.table)}, {self.numbers[place.header]}, true, {_getters(place)}, "
                 f"{condition(place.condition, place.lower)})"
             )
-        items = {f.kind.item for header in self.headers for f in header._fields if f.kind.wire == "items"}
+        items = {f.kind.item for header in self.headers for f in header.fields if f.kind.wire == "items"}
         for header in self.headers:
-            links = [n for n, first in FIRST.items() if first is header and n in USER_LINKS]
+            links = [n for n, first in FIRST.items() if first._declaration is header and n in USER_LINKS]
             entry = f"alone({self.numbers[header]})"
             for link in links:
                 lines.append(f'DissectorTable.get("wtap_encap"):add((wtap_encaps or wtap).USER{link - 147}, {entry})')
@@ -314,9 +306,9 @@ class _Script:
 
     def getters(self, found: list[TableEntry]) -> list[str]:
         names = sorted({
-            FIELDS[place.lower.__name__, name]
+            FIELDS[place.lower.name, name]
             for place in found if place.condition is not None
-            for name in refs(place.condition) if name not in PORTS.get(place.lower.__name__, {})
+            for name in refs(place.condition) if name not in PORTS.get(place.lower.name, {})
         })  # fmt: skip
         return [f"local {_local(name)} = extractor({lua(name)})" for name in names]
 
@@ -333,8 +325,8 @@ def _getters(place: TableEntry) -> str:
     assert place.condition is not None
     found = []
     for name in sorted(refs(place.condition)):
-        port = PORTS.get(place.lower.__name__, {}).get(name)
-        code = f"pinfo.{port}" if port else f"{_local(FIELDS[place.lower.__name__, name])}()"
+        port = PORTS.get(place.lower.name, {}).get(name)
+        code = f"pinfo.{port}" if port else f"{_local(FIELDS[place.lower.name, name])}()"
         found.append(f"[{lua(name)}] = function(pinfo) return {code} end")
     return "{" + ", ".join(found) + "}"
 
@@ -359,7 +351,7 @@ def _kind(f: Field, step: Step) -> str:
     kind, inner = f.kind, step.step if isinstance(step, When) else step
     reason = CANNOT.get(type(inner), "")
     if reason:
-        raise BuildError(f"{f.header.__name__}.{f.name}", f"a field that Lua reads: {reason}", type(kind).__name__)
+        raise BuildError(f"{f.owner.name}.{f.name}", f"a field that Lua reads: {reason}", type(kind).__name__)
     return {"number": "int", "items": "items"}.get(kind.wire) or ADDRESSES.get(kind.words, "bytes")
 
 
@@ -383,9 +375,9 @@ def _ascii(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]", lambda found: f"u{ord(found.group()):x}", name)
 
 
-def _prefix(header: type[AnyHeader]) -> str:
-    own = header.__module__.startswith(OWN)
-    name = f"{header.__module__.rpartition('.')[2]}_{header.__name__}" if own else header.__name__
+def _prefix(header: Declaration) -> str:
+    own = header.is_own
+    name = f"{header.module.rpartition('.')[2]}_{header.name}" if own else header.name
     name = _ascii(name.lower()).lower()
     return f"packetlab_{name}" if REFUSED.fullmatch(name) else name
 

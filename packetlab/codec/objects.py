@@ -1,0 +1,108 @@
+"""Headers as those who read and write bytes know them, and the class that a declaration has.
+
+Compilers take a `Declaration`. Where what they write makes a header, its class goes into the namespace from `classes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
+from weakref import WeakValueDictionary
+
+from packetlab.declare import registry
+from packetlab.declare.declaration import Declaration
+from packetlab.declare.fields import Field
+from packetlab.declare.wildcards import Tolerance
+from packetlab.errors import BuildError
+
+H = TypeVar("H", bound="AnyHeader")
+_set = object.__setattr__
+
+Decoded: TypeAlias = "tuple[AnyHeader, int, int, Declaration | None]"
+"""What reading a header gives: it, where its payload begins and ends, and what the next one is declared as."""
+
+
+class Resolving(Protocol):
+    """What fills in the derived fields of a header below `body`, the `i`-th of a stack, with `above` next."""
+
+    def __call__(
+        self, header: H, body: bytes, stack: tuple[AnyHeader, ...], i: int, above: Declaration | None, /
+    ) -> H: ...
+
+
+class AnyHeader:
+    """What those who read and write bytes know of every header and its class."""
+
+    __slots__ = ("_state",)
+    # Of n fields the low n bits say which hold a value of their own (`Field.bit`), the next n which of these were captured;
+    # above them one says that the bytes ended inside the header, the last that it is a prototype and nothing else.
+    _state: int
+    _declaration: ClassVar[Declaration]
+    _fields: ClassVar[tuple[Field, ...]] = ()
+    _by_name: ClassVar[dict[str, Field]] = {}
+    # Compiled when first called (see `codec.compiler`).
+    _decode: ClassVar[Callable[..., Decoded]]
+    _encode: ClassVar[Callable[..., bytes]]
+    _resolve: ClassVar[Resolving]
+    _rederive: ClassVar[Callable[..., tuple[AnyHeader, int, int]]]
+    _copied: ClassVar[Callable[..., Any]]
+    _extent: ClassVar[Callable[..., tuple[int, int]]]
+
+    def _items_of(self, field: Field) -> tuple[object, ...]:
+        raise NotImplementedError
+
+    @property
+    def _is_partial(self) -> bool:
+        """Whether its bytes ended inside it, or it is a prototype: what its fields do not hold cannot be worked out."""
+        return self._state >> 2 * len(self._fields) != 0
+
+
+class _Classes(dict[Declaration, Any]):
+    """The class of a declaration. It holds no class longer than bindings stay as they are."""
+
+    known: ClassVar[WeakValueDictionary[Declaration, type[AnyHeader]]] = WeakValueDictionary()
+
+    def __missing__(self, declaration: Declaration) -> type[AnyHeader]:
+        found = self[declaration] = self.known[declaration]
+        return found
+
+
+classes = _Classes()
+registry.caches.append(classes)
+
+
+def is_pattern(header: AnyHeader) -> bool:
+    """Whether a header holds a value that several fit, itself or in its items."""
+    return bool(header._state & header._declaration.prototype_bit)
+
+
+def refuse_pattern(header: AnyHeader) -> None:
+    """Raise BuildError for a prototype: a field of it, or of its items, holds a pattern in place of one value."""
+    for f in header._fields if is_pattern(header) else ():
+        value = getattr(header, f.slot)
+        if isinstance(value, Tolerance):
+            where, hint = f"{type(header).__name__}.{f.name}", "such a header is a prototype, to match packets with"
+            raise BuildError(where, "one value to build from", repr(value), hint)
+        for item in value if isinstance(value, tuple) else ():
+            if not isinstance(item, bytes):
+                refuse_pattern(item)
+
+
+def restored(cls: type[H], state: int, values: tuple[object, ...]) -> H:
+    """Make a header from its state and raw values, in the order of its fields."""
+    header = cls.__new__(cls)
+    for f, value in zip(cls._fields, values, strict=True):
+        _set(header, f.slot, value)
+    _set(header, "_state", state)
+    return header
+
+
+def declared_classes() -> list[type[AnyHeader]]:
+    """Return every header class declared now, in order."""
+    return [classes[one] for one in registry.declared()]
+
+
+def class_named(name: str) -> type[AnyHeader] | None:
+    """Return the header class of that name, in any case of letters, the one declared last; None if there is none."""
+    found = registry.header_named(name)
+    return None if found is None else classes[found]

@@ -406,9 +406,12 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 def _known(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Note which goldens tests have: those left out of this run have theirs too."""
+    of_file: dict[Path, set[str]] = {}
     for item in items:
-        folder = item.path.parent / "captures" / item.path.stem
-        names = config.stash[KNOWN].setdefault(folder, set())
+        if item.path not in of_file:
+            folder = item.path.parent / "captures" / item.path.stem
+            of_file[item.path] = config.stash[KNOWN].setdefault(folder, set())
+        names = of_file[item.path]
         if "golden" in getattr(item, "fixturenames", ()):
             names.add(_golden_name(item))
 

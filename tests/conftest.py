@@ -69,10 +69,23 @@ def tshark() -> Callable[..., list[list[str]]]:
     return ask
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_collect_file() -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
-    """Leave out looking for doctests in the tests: there are none, and each file would be imported and gone through twice."""
-    return [one for one in (yield) if not isinstance(one, pytest.Module) or type(one) is pytest.Module]
+class Doctests:
+    """Looks for doctests only where there are any: else each file of the package and of the tests is gone through for them."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collect_file(self, file_path: Path) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+        found = yield
+        if (
+            file_path.is_relative_to(ROOT / "packetlab")
+            and file_path.suffix == ".py"
+            and ">>> " in file_path.read_text("utf-8")
+        ):
+            return found
+        return [one for one in found if not isinstance(one, pytest.Module) or type(one) is pytest.Module]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Doctests())  # a hook of this file would not hear of the package's files
 
 
 def pytest_collection_finish() -> None:

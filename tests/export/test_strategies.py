@@ -50,7 +50,7 @@ def readable(packet: Packet) -> bool:
 @pytest.mark.parametrize("values", ["valid", "any"])
 @pytest.mark.parametrize("cls", DECLARED, ids=lambda cls: cls.__name__)
 def test_every_declared_header_is_drawn_so_that_it_reads_back(cls: type[Header], values: Any) -> None:
-    @settings(RELAXED, max_examples=amount(8, 200))
+    @settings(RELAXED, max_examples=amount(5, 200))
     @given(pl.strategies.packets(cls, values=values))
     def check(packet: Packet) -> None:
         assert type(packet.layers[0]) is cls and readable(packet)

@@ -55,7 +55,7 @@ from packetlab.codec.objects import declared_classes as declared
 from packetlab.declare import registry
 from packetlab.export.wireshark.wireshark import wireshark
 from packetlab.protocols.linktypes import FIRST
-from tests.conftest import CORPUS, need
+from tests.conftest import CORPUS, amount, need
 from tests.export.pdml import Tshark, compare, differences, prefix
 
 HARBOUR = Path(__file__).with_name("harbour.py")
@@ -285,7 +285,7 @@ def test_numbers_of_64_bits_in_conditions(tmp_path: Path) -> None:
             )
 
         frames = []
-        for _ in range(800):
+        for _ in range(amount(400, 4000)):
             d, e = edge(32), edge(32)
             values = ((rng.choice([edge(64), d * e]), 8), (edge(64), 8), (edge(64), 8), (d, 4), (e, 4))
             tail = (edge(54) << 10 | edge(10), 8)

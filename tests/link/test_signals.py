@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from packetlab import Lab
-from tests.conftest import ROOT, need
+from tests.conftest import ROOT, amount, need
 from tests.link.signals import SCENARIOS, inside
 
 pytestmark = [
@@ -20,7 +20,7 @@ SEED = random.randrange(1 << 30)  # printed where it fails
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_an_interrupt_at_a_random_moment_leaves_nothing_behind(name: str, lab: Lab) -> None:
-    campaign(lab, name, "INT", 2)
+    campaign(lab, name, "INT", amount(1, 20))
 
 
 @pytest.mark.parametrize("number", ["TERM", "KILL"])

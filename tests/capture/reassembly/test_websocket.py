@@ -5,13 +5,13 @@ from __future__ import annotations
 import zlib
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from packetlab import Capture, SimNetwork, WebSocketFrame, mask
 from packetlab.capture.reassembly import WebSocketMessage, WebSockets
 from packetlab.engine.websocket.connection import WebSocket
 from tests.capture.reassembly.segments import Line
-from tests.conftest import CORPUS, oracle
+from tests.conftest import CORPUS, amount, oracle
 
 KEYS = [f"{i:02x}".encode() for i in range(16)]
 
@@ -87,6 +87,7 @@ sayings = st.lists(
 
 
 @pytest.mark.slow
+@settings(max_examples=amount(15, 1000))
 @given(sayings, st.sampled_from([True, False, "afresh"]), st.integers(1, 90), st.randoms())
 def test_what_endpoints_write_in_any_split_and_order_is_what_comes(said, compression, cut, shuffle) -> None:
     talk = Talk(compression)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from packetlab.export.bridges.scapy_loaded import always, bring, guessing, load, quiet
@@ -14,11 +13,6 @@ _LINK_TYPES = {
     249: "layers.usb.USBpcap", 272: "contrib.nrf_sniffer.NRFS2_PCAP",
 }  # fmt: skip
 _CARRIES_ANY = 192  # PPI says the link type of what it carries
-
-
-def decode(cls: type[Foreign], data: bytes, faults: list[str]) -> Foreign:
-    """Return bytes decoded by a class; texts of faults are added."""
-    return decode_as(lambda: cls, data, faults)
 
 
 def link_class(linktype: int) -> Any:
@@ -32,10 +26,7 @@ def link_class(linktype: int) -> Any:
     if cls is not None and always(cls.__module__):
         return cls
     module, _, wanted = _LINK_TYPES.get(linktype, "").rpartition(".")
-    if not module:
-        return None
-    with quiet():
-        return class_of(f"scapy.{module}", wanted)
+    return class_of(f"scapy.{module}", wanted) if module else None
 
 
 def class_of(module: str, wanted: str) -> type[Foreign]:
@@ -48,10 +39,8 @@ def class_of(module: str, wanted: str) -> type[Foreign]:
     raise LookupError(f"{module} has no packet class {wanted!r}")
 
 
-def decode_as(pick: Callable[[], type[Foreign]], data: bytes, faults: list[str]) -> Foreign:
-    """Return bytes decoded. scapy leaves what its inner decoders fail on as bytes without a word: that is a fault."""
-    with quiet():
-        cls = pick()
+def decode(cls: type[Foreign], data: bytes, faults: list[str]) -> Foreign:
+    """Return bytes decoded by a class. scapy leaves what its inner decoders fail on as bytes without a word: that is a fault."""
     own = _own(cls)
 
     def counts(module: str) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from packetlab.export.bridges.counterparts import DECLARED, counterpart
 from packetlab.export.bridges.decoders import plain as plain_value
 from packetlab.export.bridges.scapy_bridge import to_scapy
-from packetlab.export.bridges.scapy_classes import class_of, decode_as
+from packetlab.export.bridges.scapy_classes import class_of, decode
 from packetlab.export.bridges.scapy_loaded import always, bring, load, quiet
 from packetlab.packet.foreign import Foreign
 from packetlab.packet.packet import Packet
@@ -78,17 +78,17 @@ def find(name: str) -> Callable[[bytes, list[str]], Foreign] | None:
     """Return a function of (bytes, texts of faults to add to) for a name, None where scapy has none."""
     load()
     if name == "dhcp6":
-        return lambda data, faults: decode_as(lambda: _dhcp6(data), data, faults)
+        return lambda data, faults: decode(_dhcp6(data), data, faults)
     path = _CLASSES.get(name, name)
     module, _, wanted = path.rpartition(".")
     first, _, rest = (module or path).partition(".")
     if first in _modules() and (module or first in _named()):
         whole = _modules()[first] + (f".{rest}" if rest else "")
-        return lambda data, faults: decode_as(lambda: class_of(whole, wanted), data, faults)
+        return lambda data, faults: decode(class_of(whole, wanted), data, faults)
     from scapy.config import conf
 
     cls = next((one for one in conf.layers if one.__name__ == name and always(one.__module__)), None)
-    return None if cls is None else lambda data, faults: decode_as(lambda: cls, data, faults)
+    return None if cls is None else lambda data, faults: decode(cls, data, faults)
 
 
 def protocol(made: object) -> str:

@@ -38,7 +38,8 @@ def bring(module: str) -> ModuleType:
     load()
     before = set(sys.modules)
     try:
-        return import_module(module)
+        with quiet():
+            return import_module(module)
     finally:
         _brought.update(set(sys.modules) - before)
 

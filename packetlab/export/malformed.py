@@ -107,9 +107,7 @@ class _Catalogue:
             yield self.case("trailing-bytes", what, data, self.ground.grown(0))
 
     def case(self, id: str, what: str, data: bytes, expected_faults: ExpectedFaults) -> Malformed:
-        return Malformed(
-            id, what, data, self.first, expected_faults.faults, expected_faults.exact, expected_faults.verdicts
-        )
+        return Malformed(id, what, data, self.first, *expected_faults)
 
     def changed(
         self, i: int, f: Field, word: str, value: object, what: str, expected_faults: ExpectedFaults
@@ -127,48 +125,33 @@ class _Catalogue:
             return
         name, raw = f"{self.names[i]}.{f.name}", getattr(header, f.slot)
         if span.bit % 8 == 0:
-            at = span.byte_range[0]
-            yield self.case(
-                f"{name}.cut".lower(),
-                f"the bytes end before {name}",
-                bytes(self.sound)[:at],
-                self.ground.squeezed(0, at),
-            )
+            at, what = span.byte_range[0], f"the bytes end before {name}"
+            yield self.case(f"{name}.cut".lower(), what, bytes(self.sound)[:at], self.ground.squeezed(0, at))
         if f.kind.wire == "number":
             yield from self.of_number(i, f, f.kind, name, raw)
         elif f.fixed and f.kind.verbatim:
             wrong = raw[:-1] + bytes([raw[-1] ^ 1])
-            yield from self.changed(
-                i, f, "wrong-constant", wrong, f"{name} is not what it always is", self.constant(i, f, wrong)
-            )
+            what = f"{name} is not what it always is"
+            yield from self.changed(i, f, "wrong-constant", wrong, what, self.constant(i, f, wrong))
         elif f.kind.wire == "items":
             yield from self.of_items(i, header, f)
 
     def of_number(self, i: int, f: Field, kind: Kind, name: str, raw: int) -> Iterator[Malformed]:
         raw = int(raw)
         if f.fixed:
-            yield from self.changed(
-                i,
-                f,
-                "wrong-constant",
-                raw ^ 1,
-                f"{name} is {raw ^ 1}, which is always {raw}",
-                self.constant(i, f, raw ^ 1),
-            )
+            what = f"{name} is {raw ^ 1}, which is always {raw}"
+            yield from self.changed(i, f, "wrong-constant", raw ^ 1, what, self.constant(i, f, raw ^ 1))
             return
         if isinstance(f.rule, Checksum):
             yield from self.of_checksum(i, f, f.rule, name, raw)
         elif states_a_size(f):
             for word, value in (("plus-one", raw + 1), ("minus-one", raw - 1), ("zero", 0), ("max", kind.high)):
                 if value != raw and kind.low <= value <= kind.high:
-                    expected_faults = self.ground.length(i, f, value)
-                    yield from self.changed(
-                        i, f, word, value, f"{name} says {value}, where {raw} is right", expected_faults
-                    )
+                    what = f"{name} says {value}, where {raw} is right"
+                    yield from self.changed(i, f, word, value, what, self.ground.length(i, f, value))
         elif f.name.startswith(("reserved", "unused")) and f.rule is None and raw != kind.high:
-            yield from self.changed(
-                i, f, "reserved-bits", kind.high, f"{name} has all bits set, which are to be 0", self.quiet(i, f)
-            )
+            what = f"{name} has all bits set, which are to be 0"
+            yield from self.changed(i, f, "reserved-bits", kind.high, what, self.quiet(i, f))
         if kind.names is not None and issubclass(kind.names, IntFlag):
             unnamed = kind.high & ~sum({int(m) for m in kind.names})
             if unnamed:
@@ -263,11 +246,8 @@ class _Catalogue:
             if size > room:
                 return expect(length.name, at, f"{size} bytes", room)
         for name, rule in plan.sizes.items():
-            size, place = rule.evaluate(scope), measured(resolved, cls._fields[: self.place(cls, name)])
+            before_it = cls._fields[: cls._fields.index(cls._by_name[name])]
+            size, place = rule.evaluate(scope), measured(resolved, before_it)
             if length.name in needs(rule) and size > room - place:
                 return expect(name, at + place, f"{size} bytes", room - place)
         return ExpectedFaults(exact=False)
-
-    @staticmethod
-    def place(cls: type[Header], name: str) -> int:
-        return [g.name for g in cls._fields].index(name)

@@ -75,13 +75,16 @@ class ScanEngines:
             if first is not None:
                 may_loop = self.engine == "loops" or (self.engine is None and loops.worth_any(self.capture_size))
                 source = _written(loop_source, first._declaration, self.queries) if may_loop else ""
-                if source and (self.engine is not None or loops.worth(source, self.capture_size)):
+                if source and self._in_loops(source):
                     loops.compiled(loops.RECORDS)  # so that the way from frame to frame is quick too
                     scan = _by_loop(loops.compiled(source))
                 else:
                     scan = _written(row_scan, first._declaration, self.queries)
             self._by_type[linktype] = scan
         return self._by_type[linktype]
+
+    def _in_loops(self, source: str) -> bool:
+        return self.engine is not None or loops.worth(source, self.capture_size)
 
     def go(self, batch: FrameBatch, arrays: Sequence[NDArray[Any]]) -> list[int]:
         """Fill in the arrays (see `bulk.queries.array_names`); return the rows of packets that have to be looked at."""

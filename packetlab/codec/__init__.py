@@ -7,7 +7,7 @@
     stacks, way       one function for whole packets of a stack that keeps coming; the way through a header, not made yet
     bodies, pseudo    what each layer carries; the pseudo-header of transport checksums
     objects           what codecs know of headers, and the class that a declaration has
-    source            generated source becomes a function that tracebacks and debuggers can show
+    source            generated source becomes a function that tracebacks and debuggers can show; what emitters have in common
 
 Begin with `decode`, beside `declare.plan`.
 

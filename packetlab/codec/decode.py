@@ -8,23 +8,29 @@ understood and notes the faults.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
+from struct import error as struct_error
 from typing import TYPE_CHECKING, Any
 
+from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import Values, read_items, values_of, walk
 from packetlab.codec.objects import classes
-from packetlab.codec.source import Compiled, OneByOne, function
+from packetlab.codec.source import Compiled, ReadSoFar, function
 from packetlab.declare import registry
-from packetlab.declare.expressions import DEEP, Const, Expr, If, Next, Ref
+from packetlab.declare.expressions import Const, Expr, If, Ref
 from packetlab.declare.fields import Filled
 from packetlab.declare.plan import Bound, Coded, Fixed, Listed, Open, Padded, Run, Sized, Step, Unit, When
-from packetlab.errors import DeclareError
 
 if TYPE_CHECKING:
+    from packetlab.codec.objects import AnyHeader
     from packetlab.declare.declaration import Declaration
     from packetlab.declare.fields import Field
 
+SURE = 1 << 62
+"""As many bytes as no header needs."""
 
-class Decoding(OneByOne):
+
+class Decoding(ReadSoFar):
     """Writes the source that reads one header.
 
     By itself it becomes ``decode``; with a `tag` it is one part of a function for whole packets (see `stacks`), which
@@ -57,9 +63,10 @@ class Decoding(OneByOne):
             "walk": walk, "read_items": read_items,
             f"of{tag}": (classes[cls],), f"new{tag}": classes[cls].__new__, f"declaration{tag}": cls,
         }  # fmt: skip
-        # The last condition and where its lines begin and end; that of the step that is being read.
+        # The last condition and where its lines begin and end.
         self.under: tuple[Expr | None, tuple[int, int]] = (None, (0, 0))
-        self.inside: Expr | None = None
+        self.holds: dict[str, bool] = {}
+        self.caught = False  # whether reading beyond the end is caught
         self.stop = self.total = ""  # the variables that hold where this header and its payload end, once known
 
     def compile(self) -> Compiled:
@@ -74,70 +81,31 @@ class Decoding(OneByOne):
 
     def source(self) -> str:
         """Write the lines; return the source for the end of the payload."""
-        cls, tag = self.cls, self.tag
-        for step in self.plan.head:
-            self.step(step)
-        self.finish_header()
-        end = self.payload_end()
-        self.trailer(end)
-        self.lines.append(f"h{tag} = new{tag}(*of{tag})")
-        for f in cls.fields:
-            value = "None" if f.kind.wire == "payload" else self.v(f.name)
-            self.lines.append(f"h{tag}.{f.slot} = {value}")
-        self.lines.append(f"h{tag}._state = {cls.captured_state:#x}")
-        self.payload = end
+        end = self.steps(self.plan.head)
+        self.made()
         return end
 
-    def v(self, name: str) -> str:
-        """The variable that holds a field's value."""
-        return f"v_{name}{self.tag}"
+    def steps(self, steps: list[Step]) -> str:
+        """Read the rest of the header, from some step on; return the source for the end of the payload."""
+        for step, after in zip(steps, [*steps[1:], None], strict=False):
+            least, self.sure = self.sure, SURE if self.caught and self.reaches(after) else self.sure
+            self.step(step)
+            self.sure = least
+        self.finish_header()
+        self.payload = end = self.payload_end()
+        self.trailer(end)
+        return end
 
-    # Expressions (see `expressions.Emitter`) -------------------------------------------------------------------------
-
-    def value(self, name: str) -> str:
-        if name not in self.read:
-            raise DeclareError(f"{self.cls.name}.{name}", "a field that is read before it is needed", "a later one")
-        condition = self.cls.by_name[name].condition
-        there = condition is None or (self.inside is not None and str(condition) == str(self.inside))
-        return self.v(name) if there else f"({self.v(name)} or 0)"
-
-    def has(self, name: str) -> str:
-        self.value(name)
-        return f"({self.v(name)} is not None)"
-
-    def size(self, part: str) -> str:
-        if part in self.plan.measured:
-            return f"z_{part}{self.tag}"
-        if part != "payload":
-            raise DeclareError(self.cls.name, 'size_of("payload") in a condition for reading', f"size_of({part})")
-        return f"({self.total or self.end} - ({self.pos}))"
-
-    def count(self, name: str) -> str:
-        raise DeclareError(self.cls.name, "a number in a condition for reading", f"count_of({name})")
-
-    def number(self, rule: Next) -> str:
-        raise DeclareError(self.cls.name, "fields in a condition for reading", str(rule))
-
-    def ahead(self, bits: int) -> str:
-        size, pos = -(-bits // 8), self.pos
-        whole = f"data[{pos}]" if size == 1 else f"int.from_bytes(data[{pos}:{pos} + {size}], 'big')"
-        return f"({whole} >> {size * 8 - bits} if {pos} + {size} <= {self.end} else -1)"
+    def made(self) -> None:
+        """Make the header of what was read."""
+        tag = self.tag
+        self.lines.append(f"h{tag} = new{tag}(*of{tag})")
+        for f in self.cls.fields:
+            value = "None" if f.kind.wire == "payload" else self.v(f.name)
+            self.lines.append(f"h{tag}.{f.slot} = {value}")
+        self.lines.append(f"h{tag}._state = {self.cls.captured_state:#x}")
 
     # Reading -------------------------------------------------------------------------------------------------
-
-    def place(self, ahead: int = 0) -> int | str:
-        """The place reading has come to, or a number of bytes ahead: a number where it is known, or source."""
-        if self.offset is None:
-            return f"pos{self.tag} + {ahead}" if ahead else f"pos{self.tag}"
-        ahead += self.offset
-        if self.origin is not None:
-            return self.origin + ahead
-        return f"{self.start} + {ahead}" if ahead else self.start
-
-    @property
-    def pos(self) -> str:
-        """Source for the place reading has come to."""
-        return str(self.place())
 
     def decided(self, rule: Expr) -> int | None:
         """What a rule comes to by the values that are known; None where these do not tell."""
@@ -219,16 +187,22 @@ class Decoding(OneByOne):
 
     def when(self, step: When) -> None:
         """Read a step that may be absent; steps in a row with one condition stand under one `if`."""
-        condition, var = step.condition.code(self), self.v(step.field.name)
+        condition, var, holds = step.condition.code(self), self.v(step.field.name), str(step.condition)
+        if holds in self.holds:
+            if self.holds[holds]:
+                self.step(step.step)
+            else:
+                self.lines.append(f"{var} = None")
+            return
         self.float()
         known, place = self.under
         if known is None or len(self.lines) != place[1] or str(known) != str(step.condition):
             place = len(self.lines), 0
             self.lines.append(f"if {condition}:")
         self.lines.insert(place[0], f"{var} = None")
-        before, self.inside = len(self.lines), step.condition
+        before, self.holds[holds] = len(self.lines), True
         self.step(step.step)
-        self.inside = None
+        del self.holds[holds]
         self.lines[before:] = ["    " + line for line in self.lines[before:]]
         self.under = step.condition, (place[0] + 1, len(self.lines))
 
@@ -248,17 +222,22 @@ class Decoding(OneByOne):
         self.lines += [f"{var} = data[{here}:{limit}] if {here} < {limit} else b''", f"{self.pos} = {limit}"]
 
     def sized(self, step: Sized | Padded) -> None:
-        pos = self.float()
+        pos = self.pos
         size = f"-({pos} - {self.start}) % {step.multiple}" if isinstance(step, Padded) else step.size.code(self)
         self.lines.append(f"w = {pos} + {size}")
-        plain = isinstance(step, Padded) or (
-            isinstance(step.size, Ref) and self.cls.by_name[step.size.name].kind.low >= 0
-        )
-        self.check(("" if plain else f"w < {pos} or ") + f"w > {self.limit}")
+        self.check(("" if self.reaches(step) else f"w < {pos} or ") + f"w > {self.limit}")
         if step.field.kind.wire == "coded" and isinstance(step, Sized):
             self.coded(step.field, "w", told=True)
         else:
-            self.lines += [f"{self.v(step.field.name)} = data[{pos}:w]", f"{pos} = w"]
+            self.offset = None
+            self.lines += [f"{self.v(step.field.name)} = data[{pos}:w]", f"{self.pos} = w"]
+
+    def reaches(self, step: Step | None) -> bool:
+        """Whether a step ends, as it finds out, where it begins or later, and before what surrounds it does."""
+        step = step.step if isinstance(step, When) else step
+        if isinstance(step, Sized):
+            return isinstance(step.size, Ref) and self.cls.by_name[step.size.name].kind.low >= 0
+        return isinstance(step, Padded) or (isinstance(step, Bound) and step.part == "self")
 
     def listed(self, step: Listed) -> None:
         var, pos = self.v(step.field.name), self.float()
@@ -274,7 +253,11 @@ class Decoding(OneByOne):
         self.names[key], far = f.kind.read, f" or {var}[1] != {limit}" if told else ""
         lines = [f"{var} = {key}(data, {pos}, {limit})", f"if {var} is None{far}: {self.away}", f"{var}, {pos} = {var}"]
         if f.kind.single:  # most of them are one byte
-            quick = f"if {pos} < {limit} and data[{pos}] < {f.kind.single}:", f"    {var} = data[{pos}]", f"    {pos} += 1"
+            quick = (
+                f"if {pos} < {limit} and data[{pos}] < {f.kind.single}:",
+                f"    {var} = data[{pos}]",
+                f"    {pos} += 1",
+            )
             lines = [*quick, "else:", *("    " + line for line in lines)]
         size = f"z_{f.name}{self.tag}"
         self.lines += [f"{size} = {pos}", *lines, f"{size} = {pos} - {size}"] if f.name in self.plan.measured else lines
@@ -284,8 +267,11 @@ class Decoding(OneByOne):
         which = {"self": "stop", "total": "total"}[step.part]
         var, size, after = which + self.tag, step.size.code(self), self.plan.head[self.plan.head.index(step) + 1 :]
         fields = [self.cls.by_name[name] for name in step.names]
-        rules = {str(f.condition): self.v(f.name) for f in fields if f.condition is not None}
+        absent = {str(f.condition): self.v(f.name) for f in fields if f.condition is not None}
+        rules = {rule: value for rule, value in absent.items() if not self.holds.get(rule)}
         alike = len(rules) == 1 and all(isinstance(more, When) and str(more.condition) in rules for more in after)
+        if step.part == "self" and alike and [*rules][0] in self.holds:
+            return
         if step.part == "self" and alike:  # without the field that tells its size the header ends here
             size = f"({size} if {next(iter(rules.values()))} is not None else {self.pos} - {self.start})"
         else:
@@ -351,53 +337,6 @@ class Decoding(OneByOne):
                 self.lines += [f"{self.v(step.field.name)} = data[{at}:{at} + w]", f"{at} += w"]
                 self.read.add(step.field.name)
 
-    @property
-    def guard(self) -> str:
-        """The condition that another header may follow at all."""
-        code = f"{self.pos} < {self.payload}"
-        return code if self.cls.opaque is None else f"{code} and not {self.cls.opaque.code(self)}"
-
-    def numbered(self) -> list[tuple[Field, dict[int, Declaration]]]:
-        """Return the fields whose numbers name the header that follows, and the headers of these numbers."""
-        return [(f, registry.space(rule.space).headers) for f, rule in self.plan.numbered]
-
-    def next_header(self) -> list[str]:
-        """Return lines that find the header that follows: by number first, then by the conditions in order."""
-        lookups = []
-        for f, headers in self.numbered():
-            self.names[f"H_{f.name}{self.tag}"] = headers
-            lookups.append(f"H_{f.name}{self.tag}.get({self.v(f.name)})")
-        conditions = registry.conditions(self.cls)
-        following = f"n{self.tag}"
-        if not lookups and not conditions:
-            return [f"{following} = None"]
-        held, self.lines = self.lines, [f"{following} = None"]
-        self.lines.append(f"if {self.guard}:")
-        lines, self.lines = self.lines, []
-        if lookups:
-            self.lines.append(f"{following} = " + " or ".join(lookups))
-        for number, (rule, _, upper) in enumerate(conditions):
-            self.names[f"C_{number}{self.tag}"] = upper
-            # One below the other, for of elif Python takes some hundred only.
-            self.lines.append(f"if {following} is None and {rule.code(self)}: {following} = C_{number}{self.tag}")
-        lines += ["    " + line for line in self.lines]
-        self.lines = held
-        return lines
-
-    def follows(self, upper: Declaration | None) -> str | None:
-        """Return a condition under which `upper` follows (None: nothing does), None where only looking it up tells."""
-        if len(self.plan.numbered) != 1 or upper is None:
-            return None
-        field, rule = self.plan.numbered[0]
-        headers = registry.space(rule.space).headers
-        numbers = [number for number, header in [*headers.items()] if header is upper]
-        if not numbers:
-            return None
-        value = self.v(field.name)
-        test = f"{value} == {numbers[0]}" if len(numbers) == 1 else f"{value} in {tuple(numbers)}"
-        opaque = self.cls.opaque
-        return None if opaque is not None and opaque.deep > DEEP else f"{test} and {self.guard}"
-
 
 # Lists ---------------------------------------------------------------------------------------------------------
 
@@ -419,27 +358,72 @@ def items_reader(field: Field, counted: bool) -> Compiled:
 
 def _items_reader(field: Field, counted: bool) -> Compiled:
     item, until = field.kind.item, field.until
-    sure = next((step.run.size for step in item.plan.head[:1] if isinstance(step, Fixed) and not counted), 0)
+    head = item.plan.head
+    sure = next((step.run.size for step in head[:1] if isinstance(step, Fixed) and not counted), 0)
     part = Decoding(item, tag="_i", start="pos", end="limit", away="return None", sure=sure)
-    part.source()
-    part.lines += ["add(h_i)", f"pos = {part.pos}"]
+    conditions = {str(step.condition): step.condition for step in head if isinstance(step, When)}
+    ways: list[list[str]] = []
+    if len(conditions) == 1 and all(map(item.always_tells, conditions.values())):
+        # One way through what is there where the condition holds, one where it does not.
+        first = next(i for i, step in enumerate(head) if isinstance(step, When))
+        for step in head[:first]:
+            part.step(step)
+        ((rule, condition),) = conditions.items()
+        part.lines.append(f"if {condition.code(part)}:")
+        for holds in (True, False):
+            way = copy(part)
+            way.lines, way.read, way.holds, way.caught = [], {*part.read}, {rule: holds}, True
+            ways.append(_item(way, head[first:], until))
+        part.lines += [*("    " + line for line in ways[0]), "else:", *("    " + line for line in ways[1])]
+    else:
+        part.lines = _item(part, head, until)
+    lines = [f"start, last, found = pos, limit - {sure or 1}, []", "add = found.append"]
+    each = "for _ in range(count)" if counted else "while pos <= last"
+    lines += [f"{each}:", *("    " + line for line in part.lines)]
+    lines += ["if len(found) < count: return None"] if counted and until is not None else []
+    fill = f"-(pos - start) % {field.align}"
+    filled = f" and limit - pos != {fill}" if field.align and until is None else ""  # what is too short for an item
+    lines += ["else:", f"    if pos < limit{filled}: return None"] if sure else []
+    if ways:
+        part.names["struct_error"] = struct_error
+        lines = ["try:", *("    " + line for line in lines), "except (IndexError, struct_error): return None"]
+    if field.align:
+        part.names["filled"] = Filled.of
+        lines += [f"end = pos + {fill}", "if end > pos:", "    if end > limit or any(data[pos:end]): return None",
+                  "    return filled(found, data[pos:end]), end"]  # fmt: skip
+    lines = ["def read(data, pos, limit, count):", *("    " + line for line in [*lines, "return tuple(found), pos"])]
+    return function(lines, part.names, f"{item.name} items")
+
+
+def _item(part: Decoding, steps: list[Step], until: Expr | None) -> list[str]:
+    """Return the lines that read the rest of an item and add it."""
+    item = part.cls
+    part.steps(steps)
+    if False in part.holds.values() and part.offset == 1 and not part.bounded:
+        # An item of one byte is the same object wherever it stands.
+        part.names["alone"] = _OneByteItems(item)
+        part.lines.append("h_i = alone[data[pos]]")
+    else:
+        part.made()
     if not any(isinstance(step, Fixed) for step in item.plan.head):
-        part.lines.insert(-2, f"if {part.pos} <= pos: return None")  # items of no bytes have no end
+        part.lines.append(f"if {part.pos} <= pos: return None")  # items of no bytes have no end
+    part.lines += ["add(h_i)", f"pos = {part.pos}"]
     part.lines += [f"if {short.code(part)}: return None" for short in item.shortened]
     if until is not None and item.always_tells(until):
         part.lines.append(f"if {until.code(part)}: break")
     elif until is not None:
         part.names.update(until=until, Values=Values, values_of=values_of)
         part.lines.append("if until.evaluate(Values(values_of(h_i), data, limit)): break")
-    lines = ["def read(data, pos, limit, count):", f"    start, last, found = pos, limit - {sure or 1}, []"]
-    each = "for _ in range(count)" if counted else "while pos <= last"
-    lines += ["    add = found.append", f"    {each}:", *("        " + line for line in part.lines)]
-    lines += ["    if len(found) < count: return None"] if counted and until is not None else []
-    fill = f"-(pos - start) % {field.align}"
-    filled = f" and limit - pos != {fill}" if field.align and until is None else ""  # what is too short for an item
-    lines += ["    else:", f"        if pos < limit{filled}: return None"] if sure else []
-    if field.align:
-        part.names["filled"] = Filled.of
-        lines += [f"    end = pos + {fill}", "    if end > limit or any(data[pos:end]): return None",
-                  "    if end > pos: return filled(found, data[pos:end]), end"]  # fmt: skip
-    return function([*lines, "    return tuple(found), pos"], part.names, f"{item.name} items")
+    return part.lines
+
+
+class _OneByteItems(dict[int, "AnyHeader"]):
+    """Items that are one byte, made when there is first such a byte."""
+
+    def __init__(self, item: Declaration) -> None:
+        self.item = item
+
+    def __missing__(self, byte: int) -> AnyHeader:
+        one: AnyHeader = classes[self.item]._decode(bytes((byte,)), 0, 1, Dissection())[0]
+        self[byte] = one
+        return one

@@ -6,7 +6,16 @@ import linecache
 import weakref
 from collections.abc import Callable
 from itertools import count
-from typing import Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from packetlab.declare import registry
+from packetlab.declare.expressions import DEEP, Next
+from packetlab.errors import DeclareError
+
+if TYPE_CHECKING:
+    from packetlab.declare.declaration import Declaration
+    from packetlab.declare.fields import Field
+    from packetlab.declare.plan import Plan
 
 Compiled: TypeAlias = Callable[..., Any]
 """A function made of generated source."""
@@ -54,3 +63,123 @@ class OneByOne:
     def one_of(self, value: str, among: tuple[int, ...]) -> str:
         """Return source for whether a value is one of some numbers."""
         return f"({value} in {among!r})"
+
+
+class ReadSoFar(OneByOne):
+    """What rules and bindings need of a header while it is read (see `decode.Decoding`).
+
+    Attributes:
+        read: fields that were read. holds: conditions that are known to hold here, or not to.
+        start, end, payload, total: source for where the header begins, what it may fill, where its payload ends, and
+            where that ends by its own word, "" where none says so.
+        offset: how far from the start, None once that is a variable; origin: the start where it is a number.
+    """
+
+    cls: Declaration
+    plan: Plan
+    names: dict[str, object]
+    read: set[str]
+    holds: dict[str, bool]
+    start: str
+    end: str
+    payload: str
+    total: str
+    offset: int | None
+    origin: int | None
+
+    def v(self, name: str) -> str:
+        """The variable that holds a field's value."""
+        return f"v_{name}{self.tag}"
+
+    def place(self, ahead: int = 0) -> int | str:
+        """The place reading has come to, or a number of bytes ahead: a number where it is known, or source."""
+        if self.offset is None:
+            return f"pos{self.tag} + {ahead}" if ahead else f"pos{self.tag}"
+        ahead += self.offset
+        if self.origin is not None:
+            return self.origin + ahead
+        return f"{self.start} + {ahead}" if ahead else self.start
+
+    @property
+    def pos(self) -> str:
+        """Source for the place reading has come to."""
+        return str(self.place())
+
+    # Expressions (see `expressions.Emitter`) -------------------------------------------------------------------------
+
+    def value(self, name: str) -> str:
+        if name not in self.read:
+            raise DeclareError(f"{self.cls.name}.{name}", "a field that is read before it is needed", "a later one")
+        condition = self.cls.by_name[name].condition
+        return self.v(name) if condition is None or self.holds.get(str(condition)) else f"({self.v(name)} or 0)"
+
+    def has(self, name: str) -> str:
+        self.value(name)
+        return f"({self.v(name)} is not None)"
+
+    def size(self, part: str) -> str:
+        if part in self.plan.measured:
+            return f"z_{part}{self.tag}"
+        if part != "payload":
+            raise DeclareError(self.cls.name, 'size_of("payload") in a condition for reading', f"size_of({part})")
+        return f"({self.total or self.end} - ({self.pos}))"
+
+    def count(self, name: str) -> str:
+        raise DeclareError(self.cls.name, "a number in a condition for reading", f"count_of({name})")
+
+    def number(self, rule: Next) -> str:
+        raise DeclareError(self.cls.name, "fields in a condition for reading", str(rule))
+
+    def ahead(self, bits: int) -> str:
+        size, pos = -(-bits // 8), self.pos
+        whole = f"data[{pos}]" if size == 1 else f"int.from_bytes(data[{pos}:{pos} + {size}], 'big')"
+        return f"({whole} >> {size * 8 - bits} if {pos} + {size} <= {self.end} else -1)"
+
+    # What follows --------------------------------------------------------------------------------------------
+
+    @property
+    def guard(self) -> str:
+        """The condition that another header may follow at all."""
+        code = f"{self.pos} < {self.payload}"
+        return code if self.cls.opaque is None else f"{code} and not {self.cls.opaque.code(self)}"
+
+    def numbered(self) -> list[tuple[Field, dict[int, Declaration]]]:
+        """Return the fields whose numbers name the header that follows, and the headers of these numbers."""
+        return [(f, registry.space(rule.space).headers) for f, rule in self.plan.numbered]
+
+    def next_header(self) -> list[str]:
+        """Return lines that find the header that follows: by number first, then by the conditions in order."""
+        lookups = []
+        for f, headers in self.numbered():
+            self.names[f"H_{f.name}{self.tag}"] = headers
+            lookups.append(f"H_{f.name}{self.tag}.get({self.v(f.name)})")
+        conditions = registry.conditions(self.cls)
+        following = f"n{self.tag}"
+        if not lookups and not conditions:
+            return [f"{following} = None"]
+        held, self.lines = self.lines, [f"{following} = None"]
+        self.lines.append(f"if {self.guard}:")
+        lines, self.lines = self.lines, []
+        if lookups:
+            self.lines.append(f"{following} = " + " or ".join(lookups))
+        for number, (rule, _, upper) in enumerate(conditions):
+            self.names[f"C_{number}{self.tag}"] = upper
+            # One below the other, for of elif Python takes some hundred only.
+            self.lines.append(f"if {following} is None and {rule.code(self)}: {following} = C_{number}{self.tag}")
+        lines += ["    " + line for line in self.lines]
+        self.lines = held
+        return lines
+
+    def follows(self, upper: Declaration | None) -> str | None:
+        """Return a condition under which `upper` follows (None: nothing does), None where only looking it up tells."""
+        if len(self.plan.numbered) != 1 or upper is None:
+            return None
+        field, rule = self.plan.numbered[0]
+        headers = registry.space(rule.space).headers
+        numbers = [number for number, header in [*headers.items()] if header is upper]
+        if not numbers:
+            return None
+        value = self.v(field.name)
+        test = f"{value} == {numbers[0]}" if len(numbers) == 1 else f"{value} in {tuple(numbers)}"
+        opaque = self.cls.opaque
+        return None if opaque is not None and opaque.deep > DEEP else f"{test} and {self.guard}"

@@ -46,14 +46,14 @@ class FieldProperty(property, Field):
         property.__init__(self, self._getter())
 
     def _getter(self) -> Callable[[HeaderBase], object]:
-        kind = self.kind
-        plain = type(kind).value is Kind.value or (kind.wire == "number" and kind.names is None)
-        return attrgetter(self.slot) if plain and kind.wire == "number" and self.rule is None else self._read_first
+        kind, always = self.kind, self.rule is self.condition is None and not self.pad
+        plain = type(kind).value is Kind.value and kind.wire != "items" and None is not self.default is not REQUIRED
+        plain = plain or (kind.wire == "number" and kind.names is None)
+        return attrgetter(self.slot) if plain and always else self._read_first
 
     def _read_first(self, header: HeaderBase) -> object:
         """Write the function that reads the field from a header, and read it."""
-        kind: Any = self.kind
-        wire = kind.wire
+        kind, wire = cast("Any", self.kind), self.kind.wire
         names: dict[str, object] = {"shown": self._shown, "value": kind.value}
         # What is read off the wire is of one type, and then there is nothing to find out first.
         code = f"value(raw) if type(raw) is {'int' if wire == 'number' else 'bytes'}"

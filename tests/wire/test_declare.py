@@ -229,6 +229,7 @@ def test_conditional_fields_are_absent_or_there() -> None:
     assert bytes(Maybe()).hex() == "0000" and Maybe().extra is None
     assert bytes(Maybe(extra=0x0102)).hex() == "01010200"
     assert bytes(Maybe(wide=3)).hex() == "000300000005"
+    assert Maybe(wide=3).more == 5 and Maybe(wide=1).more is None
     assert same(Maybe(extra=9, wide=2)).more == 5
 
 

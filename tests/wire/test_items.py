@@ -13,6 +13,7 @@ from packetlab import (
     TCP,
     U8,
     U16,
+    U32,
     UDP,
     BuildError,
     Bytes,
@@ -20,11 +21,13 @@ from packetlab import (
     DissectError,
     Ether,
     Header,
+    HopByHop,
     IPv4,
     TCPOption,
     auto,
     bindings,
     compile_filter,
+    const,
     count_of,
     dissect,
     field,
@@ -34,6 +37,8 @@ from packetlab import (
     sized,
     when,
 )
+from packetlab.codec.decode import items_reader
+from packetlab.codec.lenient import read_items
 from packetlab.declare.fields import Filled
 
 
@@ -229,3 +234,53 @@ def test_a_list_is_taken_and_packed_without_a_call_for_each_item() -> None:
         for more in (Choice(kind=1), b"\1"):
             with pytest.raises(BuildError, match="nothing after the item for which kind == 0"):
                 bytes(Choices(items=[Choice(), more]))
+
+
+class Choice(Header):
+    """An item that is one byte, or has four fields more."""
+
+    kind: U8 = 0
+    size: U8 | None = when(field("kind") > 1, auto(size_of("data")))
+    tag: U32 | None = when(field("kind") > 1, 0)
+    last: U16 | None = when(field("kind") > 1, const(0x0102))
+    data: Bytes | None = when(field("kind") > 1, sized(field("size"), b""))
+
+
+class Choices(Header):
+    items: tuple[Choice, ...] = many(until=field("kind") == 0)
+
+
+@pytest.mark.parametrize(
+    ("header", "items"),
+    [
+        (Choices, b"\1\2\1\0\0\0\0\1\2x\1\3\0\0\0\0\0\1\2\0"),
+        (TCP, b"\2\4\5\xb4\1\1\x08\x0a12345678\3\3\7\0\0\0"),
+        (HopByHop, b"\0\5\2\0\0\1\1\0\0"),
+    ],
+    ids=lambda header: getattr(header, "__name__", ""),
+)
+def test_compiled_and_careful_readers_of_lists_agree_wherever_bytes_end_or_differ(
+    header: type[Header], items: bytes
+) -> None:
+    (declared,) = header._declaration.repeated
+    read = items_reader(declared, False)
+    taken = 0
+    for place in range(len(items)):
+        for byte in {0, 1, 2, 3, 255, items[place]}:
+            data = b"?" + items[:place] + bytes([byte]) + items[place + 1 :]
+            for limit in range(1, len(data) + 1):
+                careful = read_items(declared, data, 1, limit, None, None)
+                for some in (data, data[:limit]):  # bytes that follow are none of the list's
+                    found = read(some, 1, limit, None)
+                    if found is not None:
+                        assert found == careful
+                        assert [one.captured for one in found[0]] == [one.captured for one in careful[0]]
+                        taken += 1
+    assert taken > len(items)
+
+
+def test_items_of_one_byte_are_made_once() -> None:
+    built = bytes(TCP(options=[TCPOption(kind=1), TCPOption(kind=1), TCPOption(kind=8, data=bytes(8))]))
+    first, second, other = dissect(built, TCP)[TCP].options
+    assert first is second is dissect(bytearray(built), TCP)[TCP].options[0] and first == TCPOption(kind=1)
+    assert first.captured == {"kind", "length", "data"} and other.data == bytes(8)

@@ -21,7 +21,7 @@ from packetlab import U8, U16, Bytes, auto, field, many, size_of, when
 from packetlab.bulk.scan_loop import loop_source
 from packetlab.bulk.scan_rows import RowScanner
 from packetlab.codec.compiler import reset
-from packetlab.codec.decode import Decoding
+from packetlab.codec.decode import Decoding, items_reader
 from packetlab.codec.encode import Packing
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import walk
@@ -102,6 +102,28 @@ def test_a_codec_makes_headers_of_the_class_that_it_is_given() -> None:
         assert type(read[0]) is Made and (read[0]._kind, read[0]._size, read[0]._text) == (5, 2, b"hi")  # type: ignore[attr-defined]
         assert read[1:] == (5, 6, None)
         assert Packing(plain).compile()(read[0], b"!", (read[0],), 0, None) == data[:5] + b"!"
+
+
+def test_a_header_may_hold_items_of_its_own_sort() -> None:
+    size, kind = Field("size", kind_of(U8, ""), auto(size_of("nodes"))), Items(None)
+    nodes = Field("nodes", kind, many(size=field("size")))
+    node = Declaration("Node", "Node", "by_hand", (size, nodes))
+    size.owner = nodes.owner = kind.item = node
+    size.bit, nodes.bit, node.proved = 1, 2, True
+    check_declaration(node)
+
+    class Made:
+        _fields = node.fields
+
+    classes.known[node] = Made  # type: ignore[assignment]
+    data, depth = b"", 50
+    for _ in range(depth):
+        data = bytes([len(data)]) + data
+    for _ in range(depth):
+        ((one,), end) = items_reader(nodes, False)(data, 0, len(data), None)
+        assert type(one) is Made and end == len(data)
+        data = one._nodes  # type: ignore[attr-defined]
+    assert data == b"" and wireshark(node).count("item = 1") == 1 and len(describe(node)["fields"]) == 2  # type: ignore[arg-type]
 
 
 def inside(start: object) -> Iterator[object]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from packetlab import U8, U16, Bytes, auto, field, many, size_of, when
+from packetlab import U8, U16, UDP, Bytes, Header, auto, bindings, dissect, field, many, size_of, when
 from packetlab.bulk.scan_loop import loop_source
 from packetlab.bulk.scan_rows import RowScanner
 from packetlab.codec.compiler import reset
@@ -31,6 +31,7 @@ from packetlab.declare.annotations import checked, kind_of
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Items
+from packetlab.declare.registry import bind
 from packetlab.declare.validate import check_declaration
 from packetlab.export.diagram import cells
 from packetlab.export.wireshark.wireshark import wireshark
@@ -124,6 +125,32 @@ def test_a_header_may_hold_items_of_its_own_sort() -> None:
         assert type(one) is Made and end == len(data)
         data = one._nodes  # type: ignore[attr-defined]
     assert data == b"" and wireshark(node).count("item = 1") == 1 and len(describe(node)["fields"]) == 2  # type: ignore[arg-type]
+
+
+def test_a_class_lives_as_long_as_it_is_declared_or_somebody_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "listeners", [])  # Hypothesis keeps all classes that it hears of
+    with bindings():
+
+        def declare() -> Declaration:
+            class Inner(Header):
+                tag: U8 = 0
+
+            class Gone(Header, under=UDP, when={"dport": 7777}):
+                inner: tuple[Inner, ...] = many(count=1)
+
+            return Gone._declaration
+
+        gone = declare()
+        gc.collect()
+        assert [type(one).__name__ for one in dissect(bytes(UDP(dport=7777) / b"\5"), UDP).layers] == ["UDP", "Gone"]
+        registry.unregister(gone)
+        inner = classes[gone].__item_classes__[0]
+        bind(classes[gone], UDP, {"dport": 7778})
+    gc.collect()
+    assert gone not in classes.known and inner._declaration in classes.known
+    del inner
+    gc.collect()
+    assert gone.by_name["inner"].kind.item not in classes.known
 
 
 def inside(start: object) -> Iterator[object]:

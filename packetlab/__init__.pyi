@@ -20,8 +20,11 @@ from packetlab.capture.tables.columns import Columns as Columns
 from packetlab.capture.tables.table import Table as Table
 from packetlab.codec.faults import Fault as Fault
 from packetlab.declare.values.addresses import XNSAddress as XNSAddress
+from packetlab.declare.values.digits import Digits as Digits, HexDigits as HexDigits, digits as digits
+from packetlab.declare.values.identifiers import GUID as GUID, UUID as UUID, bcd as bcd
 from packetlab.declare.fields import (
-    auto as auto, const as const, default as default, many as many, pad as pad, sized as sized, when as when,
+    auto as auto, const as const, default as default, ended as ended, many as many, pad as pad, sized as sized,
+    when as when,
 )
 from packetlab.declare.values.integers import (
     S8 as S8, S16 as S16, S24 as S24, S32 as S32, S64 as S64, U1 as U1, U2 as U2, U3 as U3, U4 as U4, U5 as U5,
@@ -34,9 +37,18 @@ from packetlab.declare.values.integers import (
     U61 as U61, U62 as U62, U63 as U63, U64 as U64, S16le as S16le, S24le as S24le, S32le as S32le, S64le as S64le,
     U16le as U16le, U24le as U24le, U32le as U32le, U48le as U48le, U64le as U64le,
 )
+from packetlab.declare.values.scaled import (
+    F16 as F16, F32 as F32, F64 as F64, F16le as F16le, F32le as F32le, F64le as F64le, scaled as scaled,
+)
+from packetlab.declare.values.text import Text as Text, text as text
+from packetlab.declare.values.times import (
+    NTPShort as NTPShort, NTPTime as NTPTime, UnixTime as UnixTime, UnixTime64 as UnixTime64, UnixTimeMs as UnixTimeMs,
+    UnixTimeNs as UnixTimeNs, UnixTimeUs as UnixTimeUs, duration as duration, time as time,
+)
+from packetlab.declare.values.views import raw as raw
 from packetlab.declare.kinds import (
     MAC as MAC, Bytes as Bytes, IPv4Address as IPv4Address, IPv6Address as IPv6Address, Kind as Kind,
-    Payload as Payload, Rest as Rest, XNSAddressField as XNSAddressField, bits as bits, fixed_bytes as fixed_bytes,
+    Named as Named, Payload as Payload, Rest as Rest, XNSAddressField as XNSAddressField, bits as bits, fixed_bytes as fixed_bytes,
 )
 from packetlab.declare.registry import bindings as bindings
 from packetlab.declare.rules import (

@@ -34,3 +34,9 @@ def lua(text: str) -> str:
     """Return text as a Lua string literal: one line of printable ASCII, the UTF-8 of `text`."""
     safe = set(range(0x20, 0x7F)) - {ord('"'), ord("\\")}
     return '"' + "".join(chr(b) if b in safe else f"\\{b:03d}" for b in text.encode("utf-8", "replace")) + '"'
+
+
+def bytes_text(raw: bytes, most: int = 32) -> str:
+    """Return bytes as text that is safe to print: a bytes literal, cut after `most` bytes."""
+    shown = repr(bytes(raw[:most]))
+    return shown if len(raw) <= most else f"{shown}... ({len(raw)} bytes)"

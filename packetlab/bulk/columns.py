@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from packetlab.codec.objects import classes
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import Kind, Raw, bytes_text
+from packetlab.declare.kinds import Kind, Raw
 from packetlab.errors import BuildError
+from packetlab.escaping import bytes_text
 from packetlab.packet.header import HeaderType
 from packetlab.pattern.paths import FieldPath
 

@@ -113,7 +113,7 @@ def compile_init(cls: Declaration) -> None:
             names[f"_I_{name}"] = classes[kind.item]
             fits = f"_plain({name}, _I_{name}, {kind.item.prototype_bit:#x})"
             fitting = f"_tuple({name})"
-        elif kind.wire == "number":
+        elif kind.wire == "number" and kind.orders_raw:
             fits = f"_type({name}) is _int and {kind.low} <= {name} <= {kind.high}"
         elif kind.verbatim:
             fits = f"_type({name}) is _bytes" + (
@@ -171,7 +171,7 @@ def replaced(header: H, changes: dict[str, object]) -> H:
         if f is None:
             raise wrong_name(cls, {name: value})
         kind = f.kind
-        if type(value) is int and kind.wire == "number" and kind.low <= value <= kind.high:
+        if type(value) is int and kind.wire == "number" and kind.orders_raw and kind.low <= value <= kind.high:
             state = state & ~(f.bit << count) | f.bit
             setattr(made, f.slot, value)
             continue

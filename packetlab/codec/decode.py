@@ -13,7 +13,7 @@ from struct import error as struct_error
 from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.faults import Dissection
-from packetlab.codec.lenient import Values, read_items, values_of, walk
+from packetlab.codec.lenient import ItemValues, Values, read_items, walk
 from packetlab.codec.objects import classes
 from packetlab.codec.source import Compiled, ReadSoFar, function
 from packetlab.declare import registry
@@ -94,6 +94,9 @@ class Decoding(ReadSoFar):
         self.finish_header()
         self.payload = end = self.payload_end()
         self.trailer(end)
+        for f in (f for f in self.cls.fields if f.kind.judges):
+            self.names[f"J_{f.name}{self.tag}"] = f.kind.wrong
+            self.check(f"{self.v(f.name)} is not None and J_{f.name}{self.tag}({self.v(f.name)})")
         return end
 
     def made(self) -> None:
@@ -412,8 +415,8 @@ def _item(part: Decoding, steps: list[Step], until: Expr | None) -> list[str]:
     if until is not None and item.always_tells(until):
         part.lines.append(f"if {until.code(part)}: break")
     elif until is not None:
-        part.names.update(until=until, Values=Values, values_of=values_of)
-        part.lines.append("if until.evaluate(Values(values_of(h_i), data, limit)): break")
+        part.names.update(until=until, ItemValues=ItemValues)
+        part.lines.append("if until.evaluate(ItemValues(h_i, data, limit)): break")
     return part.lines
 
 

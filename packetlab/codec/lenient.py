@@ -151,6 +151,9 @@ class _LenientParser:
                 self.known.add(f.name)
                 if f.fixed and self.values[f.name] != f.default:
                     self.fault(f.name, at, f.kind.text(f.default), f.kind.text(self.values[f.name]))
+                wrong = f.kind.wrong(self.values[f.name]) if f.kind.judges else ""
+                if wrong:
+                    self.fault(f.name, at, wrong, f.kind.text(self.values[f.name]))
                 for bound in self.plan.bounds:
                     if f.name in bound.names <= self.known:
                         self.bound(bound)
@@ -384,7 +387,7 @@ def read_items(
             break
         items.append(header)
         pos = stop
-        if field.until is not None and field.until.evaluate(Values(values_of(header), data, limit)):
+        if field.until is not None and field.until.evaluate(ItemValues(header, data, limit)):
             break
     wanted = -(pos - start) % field.align if field.align else 0
     if whole and fills(pos):
@@ -415,3 +418,17 @@ def read_items(
 def values_of(header: AnyHeader) -> dict[str, Raw]:
     """Return the raw values of a header by name."""
     return {f.name: getattr(header, f.slot) for f in header._fields}
+
+
+class ItemValues(Values):
+    """A scope of an item that was read: sizes are those of its fields in the packet."""
+
+    def __init__(self, header: AnyHeader, data: bytes, end: int) -> None:
+        super().__init__(values_of(header), data, end)
+        self.fields = header._by_name
+
+    def size(self, part: str) -> int:
+        f = self.fields.get(part)
+        if f is None or f.kind.wire != "coded" or self.values[part] is None:
+            return super().size(part)
+        return len(f.kind.write(self.values[part]))

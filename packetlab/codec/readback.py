@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from packetlab.codec.faults import Dissection
-from packetlab.codec.lenient import Values, values_of
+from packetlab.codec.lenient import ItemValues
 from packetlab.codec.objects import classes
 from packetlab.declare.expressions import Const, Count, Expr, Has, If, Next, Ref, Size
 from packetlab.declare.fields import REQUIRED, Field
@@ -162,7 +162,7 @@ def ends(field: Field, item: AnyHeader) -> bool:
     """Whether an item is the one that ends those of a repeated field."""
     assert field.until is not None
     whole = type(item)._resolve(item, b"", (item,), 0, None)
-    return bool(field.until.evaluate(Values(values_of(whole), b"", 0)))
+    return bool(field.until.evaluate(ItemValues(whole, b"", 0)))
 
 
 NAMES: dict[str, object] = {"differs": differs, "absent": absent, "untold": untold, "beyond": beyond}
@@ -208,7 +208,8 @@ def _measures(declaration: Declaration, rule: Expr, name: str) -> bool:
 
 
 def _is_own(f: Field) -> bool:
-    return f.kind.wire == "coded" or (f.kind.wire == "bytes" and not f.kind.verbatim)
+    kind = f.kind
+    return kind.wire == "coded" or (not kind.verbatim if kind.wire == "bytes" else kind.wire == "number" and not kind.orders_raw)
 
 
 def _comes_out(cls: Declaration, f: Field, raw: object) -> None:
@@ -257,7 +258,7 @@ def _samples(
 def _of_size(f: Field, size: int) -> object:
     """Return bytes, or an item for each eight of them."""
     if f.kind.wire != "items":
-        return bytes(range(1, size + 1))
+        return f.kind.sound(bytes(range(1, size + 1)))
     return tuple(classes[f.kind.item]() for _ in range(-(-size // 8)))
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Annotated, Union, get_args, get_origin
+from uuid import UUID
 
 from packetlab.declare.expressions import Const
 from packetlab.declare.fields import REQUIRED, Spec
 from packetlab.declare.kinds import Items, Kind, XNSAddressField
 from packetlab.declare.validate import check_spec
 from packetlab.declare.values.addresses import XNSAddress
+from packetlab.declare.values.delimited import Delimited
 from packetlab.errors import BuildError, DeclareError
 
 
@@ -143,8 +146,11 @@ def _hint(annotation: object) -> str:
     for known, words in (
         (bool, "U1 is one bit"),
         (int, "a number wants its width: U8, U16, ... or Annotated[int, bits(n)]"),
-        (float, "there are no floating-point fields: fixed_bytes(4) or fixed_bytes(8) hold one, struct takes it apart"),
-        (str, "text is bytes here: Bytes = sized(...), Rest, or Annotated[bytes, fixed_bytes(n)]"),
+        (float, "a float wants its width: F16, F32, F64, or Annotated[float, scaled(16, 1/256)]"),
+        (str, "text wants its end: Text = sized(...), Text = ended(...), or Annotated[str, text(size=n)]"),
+        (UUID, "UUID and GUID of packetlab are such fields"),
+        (datetime, "a time wants its width and epoch: UnixTime, NTPTime, or Annotated[datetime, time(32)]"),
+        (timedelta, "a duration wants its width: Annotated[timedelta, duration(32)]"),
         (bytes, "bytes want their size: Bytes = sized(...), Rest, or Annotated[bytes, fixed_bytes(n)]"),
     ):
         if issubclass(annotation, known):
@@ -156,6 +162,8 @@ def checked(given: object, kind: Kind, where: str) -> Spec:
     """Return the right-hand side of a field, its default in raw form. DeclareError where it does not suit the kind."""
     spec = given if isinstance(given, Spec) else Spec(given)
     check_spec(spec, kind, where)
+    if spec.ended is not None:
+        spec.kind = kind = Delimited(kind, spec.ended, where)
     for number in (spec.size, spec.count):
         if isinstance(number, Const) and number.number < 0:
             raise DeclareError(where, "a number from 0", number.number)

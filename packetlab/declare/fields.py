@@ -15,7 +15,9 @@ REQUIRED: Raw = type("Required", (), {"__repr__": lambda self: "no default"})()
 class Spec:
     """The right-hand side of a declared field: its default and its rules."""
 
-    __slots__ = ("align", "condition", "count", "default", "fixed", "many", "none", "pad", "rule", "size", "until")
+    __slots__ = (
+        "align", "condition", "count", "default", "ended", "fixed", "kind", "many", "none", "pad", "rule", "size", "until",
+    )  # fmt: skip
 
     def __init__(self, default: object = REQUIRED, **rules: Any) -> None:
         self.default: Raw = default
@@ -29,12 +31,15 @@ class Spec:
         self.fixed: bool = rules.get("fixed", False)
         self.many: bool = rules.get("many", False)
         self.none: int | None = rules.get("none")
+        self.ended: bytes | None = rules.get("ended")
+        self.kind: Kind | None = None  # what the field is then, in place of what its annotation says
 
     @property
     def written(self) -> str:
         """The function that a class body says it with."""
         rules = ((self.rule, "auto"), (self.condition, "when"), (None if self.many else self.size, "sized"))
         words = [word for rule, word in rules if rule is not None]
+        words += ["ended"] if self.ended is not None else []
         words += [word for said, word in ((self.many, "many"), (self.pad, "pad"), (self.fixed, "const")) if said]
         return f"{[*words, 'default'][0]}(...)"
 
@@ -71,6 +76,17 @@ def sized(size: object, value: bytes | int | tuple[object, ...] | None = None, *
     `size_of` of it is `none`, so that ``auto(size_of("data"))`` says so.
     """
     return Spec(REQUIRED if value is None else value, size=_measure(size), none=_none(none, size, value))
+
+
+def ended(delimiter: bytes, value: object = REQUIRED) -> Any:
+    """Bytes, text or digits up to a delimiter, which is read and written again, and is no part of the value.
+
+    ``ended(b"\\r\\n")`` is a line, ``ended(b"\\0")`` a C string. A size_of the field counts the delimiter. `value` is its default, or
+    ``auto(...)`` for digits. BuildError for a value in which the delimiter is; without it in a packet, there is no such field.
+    """
+    spec = value if isinstance(value, Spec) else Spec(value)
+    spec.ended = delimiter
+    return spec
 
 
 def many(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, T
 
 from packetlab.declare.values import addresses
 from packetlab.errors import BuildError, DeclareError
-from packetlab.escaping import printable
+from packetlab.escaping import bytes_text, printable
 
 if TYPE_CHECKING:
     import ipaddress
@@ -46,6 +46,7 @@ class Kind:
         signed, little: how a number of `bits` bits is packed. rest: whether it takes all that is left. item: the declaration of headers that repeat.
         single: of a varying width, numbers from 0 that are less are one byte each, and that byte. unended: whether it has no end
         of its own: its size is that of `sized(...)` or of a rule, and `read` gets just so many bytes.
+        as_raw: the kind of raw values, where users see another form and paths end in ``.raw``. judges: whether `wrong` may find faults.
 
     The raw form of a fixed width is bytes. A kind of a varying width says in `read` and `write` how a value is coded, and has
     any raw form that compares and hashes. `raw`, `value` and `text` change between it and what users write and see.
@@ -66,6 +67,8 @@ class Kind:
     single = 0
     unended = False
     item: Declared
+    as_raw: Kind | None = None
+    judges = False
     allows = "condition fixed"  # which right-hand sides it takes in addition to a default, see `Spec`
     words = ""  # what it is, for messages; its class name unless given
 
@@ -104,6 +107,18 @@ class Kind:
         """Return the kind for ``Annotated[wanted, self]``. DeclareError where it cannot give values of that type."""
         return self
 
+    def edge(self, value: Any, where: str, up: bool) -> Raw:
+        """Return the raw form of a bound that a user wrote, rounded up or down where no value is just there."""
+        return self.raw(value, where)
+
+    def wrong(self, raw: Raw) -> str:
+        """Return what was expected in place of a raw value that was read, "" where it is good."""
+        return ""
+
+    def sound(self, raw: bytes) -> bytes:
+        """Return good bytes in place of any."""
+        return raw
+
     @property
     def orders_raw(self) -> bool:
         """Whether raw values are in the order of the user's, and have the same bits: `value` makes nothing else of them."""
@@ -129,7 +144,7 @@ class Kind:
 
     @property
     def is_number(self) -> bool:
-        """Whether rules may speak of its values."""
+        """Whether rules may speak of its raw values."""
         return self.low <= self.high
 
     def in_words(self) -> str:
@@ -178,7 +193,7 @@ class WholeNumber(Kind):
             raise BuildError(where, f"{self.low}..{self.high}", number)
         return number
 
-    def value(self, raw: int) -> int:
+    def value(self, raw: int) -> Any:
         if self.names is None:
             return raw
         named = self.members.get(raw)
@@ -207,9 +222,7 @@ class Int(WholeNumber):
     wire: Wire = "number"
     bits: int
 
-    def __init__(
-        self, bits: int, *, signed: bool = False, little: bool = False, names: type[IntEnum | IntFlag] | None = None
-    ) -> None:
+    def __init__(self, bits: int, *, signed: bool = False, little: bool = False, names: type[IntEnum | IntFlag] | None = None) -> None:
         if type(bits) is not int or not 1 <= bits <= 64 or (little and bits % 8):
             raise DeclareError("an integer field", "1 to 64 bits, whole bytes if little-endian", bits)
         super().__init__(names)
@@ -230,19 +243,12 @@ class Address(Kind):
     is_address = verbatim = counted = True
 
     def __init__(
-        self,
-        name: str,
-        size: int,
-        parse: Callable[[object], bytes],
-        value: Callable[[bytes], object],
-        text: Callable[[bytes], str],
-        zero: bytes = b"",
-        parts: Mapping[str, tuple[int, int]] | None = None,
-    ) -> None:
-        self.name, self.size, self.bits = name, size, size * 8
+        self, name: str, size: int, parse: Callable[[object], bytes], value: Callable[[bytes], object],
+        text: Callable[[bytes], str], zero: bytes = b"", parts: Mapping[str, tuple[int, int]] | None = None,
+    ) -> None:  # fmt: skip
+        self.name, self.words, self.size, self.bits = name, name, size, size * 8
         self.parts = parts or {}  # name -> where it begins and ends
         self.parse, self.convert, self._text = parse, value, text
-        self.words = name
         self.zero = zero or bytes(size)
 
     def annotation(self) -> str:
@@ -265,7 +271,7 @@ class ByteString(Kind):
     """Bytes: `size` of them, or as many as the declaration's rules say; `rest` is all up to the end."""
 
     zero = b""
-    allows = "size pad condition fixed"
+    allows = "size pad ended condition fixed"
     words = "bytes"
     verbatim = True
 
@@ -357,12 +363,6 @@ def utf8(text: str, where: str) -> bytes:
         raise BuildError(where, "text that UTF-8 can carry", ascii(error.object[error.start : error.end])) from None
 
 
-def bytes_text(raw: bytes, most: int = 32) -> str:
-    """Return bytes as text that is safe to print: a bytes literal, cut after `most` bytes."""
-    shown = repr(bytes(raw[:most]))
-    return shown if len(raw) <= most else f"{shown}... ({len(raw)} bytes)"
-
-
 def explained(words: dict[object, str]) -> None:
     """Give annotations a docstring of their own, which `help` shows; else they have that of `typing.Annotated`."""
     for annotation, text in words.items():
@@ -373,7 +373,7 @@ def explained(words: dict[object, str]) -> None:
 
 T = TypeVar("T")
 In = TypeVar("In", contravariant=True)
-E = TypeVar("E", bound=IntEnum | IntFlag)
+E = TypeVar("E", bound=Enum)
 
 if TYPE_CHECKING:
 
@@ -401,7 +401,7 @@ else:
     class Named:
         """``Annotated[Named[SomeIntEnum], bits(8)]``: gives members, and takes numbers and names too."""
 
-        def __class_getitem__(cls, names: type[IntEnum | IntFlag]) -> type[IntEnum | IntFlag]:
+        def __class_getitem__(cls, names: type[Enum]) -> type[Enum]:
             return names
 
     _mac = Address("a MAC address", 6, addresses.mac_bytes, addresses.mac_value, addresses.mac_text)

@@ -112,7 +112,8 @@ class Leaves:
 
     def size(self, part: str) -> Range:
         if self.item:
-            if not self.field(part).kind.verbatim:
+            kind = self.field(part).kind
+            if not (kind.verbatim or type(kind.zero) is bytes):
                 raise DeclareError(self.where, "size_of(...) of a field of bytes", part)
             return 0, LONGEST
         if part == "payload":
@@ -133,7 +134,6 @@ class Leaves:
 
 def number_range(f: Field) -> Range:
     """Return the range of a number field; one that is absent counts as 0."""
-    assert f.kind.low is not None and f.kind.high is not None
     usual = f.kind.low, f.kind.high
     return usual if f.condition is None else hull(usual, (0, 0))
 
@@ -154,7 +154,7 @@ def described(kind: Kind) -> str:
 
 _WRITTEN = {
     "rule": "auto(...)", "size": "sized(...)", "pad": "pad(...)", "count": "many(count=...)", "until": "many(until=...)",
-    "align": "many(align=...)", "fixed": "const(...)", "condition": "when(...)",
+    "align": "many(align=...)", "fixed": "const(...)", "condition": "when(...)", "ended": "ended(...)",
 }  # fmt: skip
 
 
@@ -163,16 +163,16 @@ def check_spec(spec: Spec, kind: Kind, where: str) -> None:
     if spec.many and kind.wire != "items":
         raise DeclareError(where, "tuple[SomeHeader, ...] = many(...)", f"many(...) for {described(kind)}")
     for word, written in _WRITTEN.items():
-        said = getattr(spec, word)
-        if (isinstance(said, Expr) or said) and word not in (
-            *kind.allows.split(),
-            *(["rule"] if kind.is_number else []),
-        ):
+        said, allowed = getattr(spec, word), kind.allows + " rule" * kind.is_number
+        if (isinstance(said, Expr | bytes) or said) and word not in allowed.split():
             raise DeclareError(where, f"a right-hand side that suits {described(kind)}", written)
     if kind.verbatim and kind.bits is not None and (spec.size is not None or spec.pad):
         raise DeclareError(where, "Bytes for a size that varies", kind.in_words())
     if spec.size is not None and isinstance(spec.size, Const) and kind.wire == "open":
-        raise DeclareError(where, "Annotated[bytes, fixed_bytes(n)] for a fixed size", f"sized({words(spec.size)})")
+        fixed = f"Annotated[{'bytes, fixed_bytes(n)' if kind.orders_raw else 'str, text(size=n)'}] for a fixed size"
+        raise DeclareError(where, fixed, f"sized({words(spec.size)})")
+    if spec.ended is not None and (spec.size is not None or kind.rest):
+        raise DeclareError(where, "ended(...) alone, which says where the field ends", spec.written)
     for multiple in (spec.align, spec.pad):
         if type(multiple) is not int or not 0 <= multiple <= 1 << 16:
             got = words(Const(multiple)) if isinstance(multiple, int) else repr(multiple)
@@ -317,7 +317,7 @@ def _check_ends(header: Declaration) -> None:
     for f in header.fields:
         where = f"{header.name}.{f.name}"
         if f.kind.unended and f.name not in plan.sizes:
-            raise DeclareError(where, "a size: sized(...) or a size_of rule", "none")
+            raise DeclareError(where, "a size: sized(...) or a size_of rule", "none", "or ended(...)" * ("ended" in f.kind.allows))
         if f.name in open_ended and not f.kind.rest:
             ended = plan.own is not None and needs(plan.own.size) <= before
             by = measuring.get(f.name, measuring.get("self"))

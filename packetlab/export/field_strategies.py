@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from packetlab.codec.bodies import measured
 from packetlab.codec.faults import Dissection, Fault
-from packetlab.codec.lenient import Values
+from packetlab.codec.lenient import ItemValues, Values
 from packetlab.codec.objects import classes
 from packetlab.declare import registry
 from packetlab.declare.expressions import Expr, Has, Next, Ref
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Kind, Raw
+from packetlab.declare.values.views import RawValue
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header
 
@@ -101,6 +102,8 @@ def _unbound(f: Field, rule: Next, st: ModuleType) -> Any:
 
 def _of_kind(cls: Declaration, f: Field, values: str, seen: Values, st: ModuleType) -> Any:
     kind = f.kind
+    if kind.wire == "number" and not kind.orders_raw:
+        return st.integers(kind.low, kind.high).map(RawValue)
     if kind.is_number:
         return _numbers(kind, values, st)
     if kind.wire == "items":
@@ -108,13 +111,13 @@ def _of_kind(cls: Declaration, f: Field, values: str, seen: Values, st: ModuleTy
     if kind.wire == "coded":
         return st.binary(max_size=LONGEST).map(lambda data: _coded(kind, data))
     if kind.wire == "bytes":
-        drawn = st.binary(min_size=kind.fixed_bits // 8, max_size=kind.fixed_bits // 8)
+        drawn = st.binary(min_size=kind.fixed_bits // 8, max_size=kind.fixed_bits // 8).map(kind.sound)
         return drawn if kind.verbatim else drawn.map(lambda raw: kind.value(raw if _is_value(kind, raw) else kind.zero))
     if f.size is not None:
         size = max(0, f.size.evaluate(seen))
-        return st.binary(min_size=size, max_size=size)
+        return st.binary(min_size=size, max_size=size).map(kind.sound)
     unit = _unit(cls, f.name)
-    return st.integers(0, LONGEST // unit).flatmap(lambda n: st.binary(min_size=n * unit, max_size=n * unit))
+    return st.integers(0, LONGEST // unit).flatmap(lambda n: st.binary(min_size=n * unit, max_size=n * unit)).map(kind.sound)
 
 
 def _numbers(kind: Kind, values: str, st: ModuleType) -> Any:
@@ -156,7 +159,7 @@ def _items(f: Field, values: str, seen: Values, st: ModuleType) -> Any:
         # The item that ends the row stands last, and filling up may put it there.
         until = f.until
         single = single.filter(
-            lambda h: not until.evaluate(Values({g.name: getattr(h, g.slot) for g in h._fields}, b"", 0))
+            lambda h: not until.evaluate(ItemValues(h._resolved_alone(), b"", 0))
         )
     count = f.count.evaluate(seen) if f.count is not None else None
     if count is not None:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from packetlab.codec.objects import restored
 from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import bytes_text
 from packetlab.errors import PacketlabError
+from packetlab.escaping import bytes_text
 from packetlab.packet.anomalies import Anomalies
 from packetlab.packet.coerce import as_packet
 from packetlab.packet.explain import Derivation, derive, follows

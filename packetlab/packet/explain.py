@@ -14,9 +14,10 @@ from packetlab.declare import registry
 from packetlab.declare.checksums import ALGORITHMS, internet
 from packetlab.declare.expressions import Checksum, Count, Expr, Has, Next, Ref, Size
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import Raw, bytes_text
+from packetlab.declare.kinds import Raw
 from packetlab.declare.values.varints import Spelled
 from packetlab.errors import BuildError
+from packetlab.escaping import bytes_text
 from packetlab.packet.packet import Packet
 from packetlab.packet.results import Verdict
 from packetlab.packet.text import Text, expected
@@ -130,7 +131,7 @@ def respelled(before: Packet, packet: Packet) -> Packet:
         (i, f): raw
         for i, (was, now) in enumerate(zip(before._headers, packet._headers, strict=False))
         for f in now._declaration.coded
-        if type(raw := getattr(was, f.slot)) is Spelled and f.rule is not None and not now._state & f.bit
+        if isinstance(raw := getattr(was, f.slot), Spelled) and f.rule is not None and not now._state & f.bit
     }
     for _ in range(len(kept) + 1 if kept else 0):
         headers = [*packet._headers]
@@ -145,7 +146,7 @@ def respelled(before: Packet, packet: Packet) -> Packet:
         found = {(i, f): f.kind.respelled(derive(scopes[i], f), raw) for (i, f), raw in kept.items()}
         if found == kept:
             return made
-        kept = {key: raw for key, raw in found.items() if type(raw) is Spelled}
+        kept = {key: raw for key, raw in found.items() if isinstance(raw, Spelled)}
     return packet
 
 

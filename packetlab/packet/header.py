@@ -48,7 +48,7 @@ class FieldProperty(property, Field):
     def _getter(self) -> Callable[[HeaderBase], object]:
         kind, always = self.kind, self.rule is self.condition is None and not self.pad
         plain = type(kind).value is Kind.value and kind.wire != "items" and None is not self.default is not REQUIRED
-        plain = plain or (kind.wire == "number" and kind.names is None)
+        plain = plain or (kind.wire == "number" and kind.names is None and kind.orders_raw)
         return attrgetter(self.slot) if plain and always else self._read_first
 
     def _read_first(self, header: HeaderBase) -> object:
@@ -110,7 +110,7 @@ class FieldProperty(property, Field):
         if isinstance(value, Spec | Expr) or callable(value) or hasattr(type(value), "__get__"):
             hint = f"{self.name} = value, and nothing else; rules stand with the class that declares the field"
             raise DeclareError(where, f"a plain value, as another default of {of}", words_for(value), hint)
-        rules = {word: getattr(self, word) for word in Spec.__slots__ if word not in ("default", "many")}
+        rules = {word: getattr(self, word) for word in Spec.__slots__ if word not in ("default", "ended", "kind", "many")}
         spec = Spec(value, many=self.kind.wire == "items", **rules)
         made = FieldProperty(self.name, self.kind, checked(spec, self.kind, where))
         made.owner = self.owner
@@ -202,7 +202,7 @@ class HeaderType(type):
             spec = checked(body.pop(field_name, REQUIRED), kind, where)
             if is_optional(annotation) and spec.condition is None and spec.none is None:
                 raise DeclareError(where, "when(...) for a field that may be None", "one that is always there")
-            fields.append(FieldProperty(field_name, kind, spec))
+            fields.append(FieldProperty(field_name, spec.kind or kind, spec))
         new_names = [f.name for f in fields if f.name not in inherited]
         for word, value in [*body.items()]:
             where = f"{name}.{word}"
@@ -444,6 +444,6 @@ def words_for(value: object) -> str:
 
 def _literal(value: object) -> str:
     name = type(value).__name__
-    if name in ("EUI", "IPAddress"):
+    if name in ("EUI", "IPAddress", "Instant", "Elapsed"):
         return repr(str(value))
     return str(int(value)) if isinstance(value, IntEnum | IntFlag) else repr(value)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from packetlab.codec.objects import AnyHeader
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import Raw, bytes_text
+from packetlab.declare.kinds import Raw
 from packetlab.declare.wildcards import Known, SameAs, Tolerance
+from packetlab.escaping import bytes_text
 
 
 class Text(str):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeGuard
 
-from packetlab.declare.kinds import bytes_text
 from packetlab.declare.wildcards import Known
+from packetlab.escaping import bytes_text
 from packetlab.packet.coerce import as_packet
 from packetlab.packet.foreign import is_foreign
 from packetlab.packet.packet import Header, Packet

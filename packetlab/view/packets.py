@@ -14,8 +14,7 @@ from typing import Any
 
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import bytes_text
-from packetlab.escaping import safe
+from packetlab.escaping import bytes_text, safe
 from packetlab.packet.explain import unbuildable
 from packetlab.packet.offsets import FieldOffsets, Span, field_offsets
 from packetlab.packet.packet import Header, Packet

@@ -3,6 +3,13 @@
     integers    U1 ... U64, S8 ... S64, and those with the lowest byte first
     addresses   MAC, IP and XNS addresses: bytes from any usual form, and the user's form from bytes
     varints     numbers of a size that follows from their value: LEB128, QUIC's, MQTT's, lengths and integers of BER
+    views       what kinds have in common whose values users see in another form than the raw one; `raw`
+    scaled      floats; fixed point and scaled numbers
+    times       times (Unix, NTP, any epoch) and durations, exact to the unit
+    identifiers UUIDs, and digits packed two to a byte
+    text        text in any encoding, padded or not; enums of text
+    digits      numbers written as text, which rules use as any number
+    delimited   values up to a delimiter
 
 Begin with `integers`, beside `Kind` of `declare.kinds`.
 

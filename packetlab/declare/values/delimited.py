@@ -1,0 +1,99 @@
+"""A value up to a delimiter: a line, a C string, a blank line. The delimiter is read and written, and no part of the value."""
+
+from __future__ import annotations
+
+from packetlab.declare.kinds import Kind, Raw
+from packetlab.errors import BuildError, DeclareError
+
+LONGEST = 64  # bytes of a delimiter
+
+
+class Delimited(Kind):
+    """What another kind has, up to `delimiter`: the kind of a field that is ``ended(...)``.
+
+    Attributes:
+        inner: the kind of the value: bytes, text or digits. unit: places of a letter, where delimiters may begin.
+    """
+
+    def __init__(self, inner: Kind, delimiter: bytes, where: str = "ended(...)") -> None:
+        self.inner, self.delimiter, self.zero = inner, delimiter, inner.zero
+        self.unit = getattr(inner, "unit", 1)
+        if not isinstance(delimiter, bytes) or not 0 < len(delimiter) <= LONGEST or len(delimiter) % self.unit:
+            whole = f", of whole letters ({self.unit} bytes)" if self.unit > 1 else ""
+            raise DeclareError(where, f"a delimiter of 1 to {LONGEST} bytes{whole}", f"{delimiter!r:.80}")
+        self.low, self.high = inner.low, inner.high
+        self.signed, self.judges, self.is_address = inner.signed, inner.judges, False
+        self.as_raw, self.words = inner.as_raw, inner.words
+        self.allows = " ".join(word for word in inner.allows.split() if word in ("rule", "condition", "fixed"))
+
+    @property
+    def orders_raw(self) -> bool:
+        return self.inner.orders_raw
+
+    def in_words(self) -> str:
+        return f"{self.inner.in_words()} up to {self.delimiter!r}"
+
+    def annotation(self) -> str:
+        return self.inner.annotation()
+
+    def typed(self, wanted: object, where: str) -> Kind:
+        return Delimited(self.inner.typed(wanted, where), self.delimiter, where)
+
+    def raw(self, value: object, where: str) -> Raw:
+        found = self.inner.raw(value, where)
+        data = self._written(found)
+        if self._end(data + self.delimiter, 0) != len(data):
+            hint = "the delimiter says where the value ends, and is written after it"
+            raise BuildError(where, f"a value without {self.delimiter!r} in it", f"{value!r:.60}", hint)
+        return found
+
+    def edge(self, value: object, where: str, up: bool) -> Raw:
+        return self.inner.edge(value, where, up)
+
+    def value(self, raw: Raw) -> Raw:
+        return self.inner.value(raw)
+
+    def compared(self, raw: Raw) -> Raw:
+        return self.inner.compared(raw)
+
+    def text(self, raw: Raw) -> str:
+        return self.inner.text(raw)
+
+    def respelled(self, raw: Raw, like: Raw) -> Raw:
+        return self.inner.respelled(raw, like)
+
+    def refused(self, data: bytes, pos: int, limit: int) -> str:
+        end = self._end(data, pos, limit)
+        return self.inner.refused(data, pos, end) if end >= 0 else f"{limit - pos} bytes without it"
+
+    def wrong(self, raw: Raw) -> str:
+        return self.inner.wrong(raw)
+
+    def piece(self, text: str) -> bytes:
+        """Return the bytes of a part of a value (see `TextKind.piece`)."""
+        piece: bytes = self.inner.piece(text) if hasattr(self.inner, "piece") else text.encode()
+        return piece
+
+    def _written(self, raw: Raw) -> bytes:
+        written: bytes = raw if isinstance(raw, bytes) else self.inner.write(raw)
+        return written
+
+    def _end(self, data: bytes, pos: int, limit: int | None = None) -> int:
+        """Return where the delimiter begins, -1 where there is none."""
+        start = pos
+        while True:
+            at = data.find(self.delimiter, pos, limit)
+            if at < 0 or (at - start) % self.unit == 0:
+                return at
+            pos = at + 1
+
+    def read(self, data: bytes, pos: int, limit: int) -> tuple[Raw, int] | None:
+        end = self._end(data, pos, limit)
+        if end < 0:
+            return None
+        raw = data[pos:end]
+        found = raw if isinstance(self.zero, bytes) else self.inner.parsed(raw)  # type: ignore[attr-defined]
+        return None if found is None else (found, end + len(self.delimiter))
+
+    def write(self, raw: Raw) -> bytes:
+        return self._written(raw) + self.delimiter

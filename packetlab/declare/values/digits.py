@@ -1,0 +1,168 @@
+"""Numbers written as text: "42", "007", "1A". Rules use them as any number; a longer spelling is kept as it was read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import IntEnum, IntFlag
+from typing import Annotated, TypeAlias
+
+from packetlab.declare.kinds import Kind, explained
+from packetlab.declare.values.varints import Spelled
+from packetlab.declare.values.views import UNTYPED, View, _name
+from packetlab.errors import BuildError, DeclareError
+from packetlab.escaping import printable
+
+LIMIT = 1 << 64
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+class SpelledDigits(Spelled):
+    """A number in another spelling than packetlab would write: `spelled` has it. Equal to the number."""
+
+    spelled: bytes
+
+    def __repr__(self) -> str:
+        return repr(self.spelled.decode("ascii"))
+
+    @classmethod
+    def of(cls, number: int, spelled: bytes) -> SpelledDigits:
+        """Return a number that was written so."""
+        made = cls(number, len(spelled))
+        made.spelled = spelled
+        return made
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return SpelledDigits.of, (int(self), self.spelled)
+
+
+class DigitsKind(View):
+    """A number in digits: of `width` of them, or (with `ended`) of as many as it takes.
+
+    Signs, zeros and spaces in front are read, and kept as they came; written are the fewest digits, or zeros in front up to `width`.
+    """
+
+    function, user = "digits", "int"
+    zero = 0
+    words = "a number in digits"
+
+    def __init__(
+        self, base: int = 10, width: int | None = None, signed: bool = False, names: type[IntEnum | IntFlag] | None = None
+    ) -> None:  # fmt: skip
+        if type(base) is not int or not 2 <= base <= 36:
+            raise DeclareError("digits(...), base", "2 to 36", base)
+        if width is not None and (type(width) is not int or not 1 <= width <= 64):
+            raise DeclareError("digits(...), width", "1 to 64 digits", width)
+        self.base, self.width, self.signed, self.named = base, width, signed, names
+        self.unended = width is None
+        self.allows = f"rule {'ended ' if width is None else ''}{'size ' if width is None else ''}condition fixed"
+        most = LIMIT >> signed if width is None else min(base ** (width - signed), LIMIT >> signed)
+        self.low, self.high = (1 - most if signed else 0), most - 1
+        self.made_with = {"base": base} if base != 10 else {}
+        self.made_with |= {"width": width} if width is not None else {}
+        self.made_with |= {"signed": 1} if signed else {}
+        letters = DIGITS[:base] + DIGITS[10:base].upper()
+        self.pattern = re.compile(rf" *[+-]?[{letters}]+ *".encode())
+
+    def in_words(self) -> str:
+        return f"{f'{self.width} ' if self.width else ''}digits" + (f", base {self.base}" if self.base != 10 else "")
+
+    def annotation(self) -> str:
+        return "int" if self.named is None else self.named.__name__
+
+    def typed(self, wanted: object, where: str) -> Kind:
+        if wanted in (int, *UNTYPED):
+            return self
+        if not (isinstance(wanted, type) and issubclass(wanted, IntEnum | IntFlag)):
+            raise DeclareError(where, "Annotated[int, digits(...)], or an IntEnum", _name(wanted))
+        return DigitsKind(self.base, self.width, self.signed, wanted)
+
+    def parsed(self, data: bytes) -> int | None:
+        """Return the number that bytes spell, as itself or `SpelledDigits`; None where they spell none."""
+        if len(data) > 80 or not self.pattern.fullmatch(data):
+            return None
+        number = int(data, self.base)
+        if not self.low <= number <= self.high:
+            return None
+        return number if self.spell(number) == data else SpelledDigits.of(number, data)
+
+    def spell(self, number: int) -> bytes:
+        """Return a number as it is written."""
+        if isinstance(number, SpelledDigits):
+            return number.spelled
+        digits, rest = "", abs(number)
+        while rest or not digits:
+            rest, digit = divmod(rest, self.base)
+            digits = DIGITS[digit] + digits
+        sign = "-" * (number < 0)
+        return (sign + digits.rjust((self.width or 0) - len(sign), "0")).encode()
+
+    def raw(self, value: object, where: str) -> int:
+        found: int | None = None
+        form = getattr(value, "form", value)
+        if isinstance(form, SpelledDigits) or (isinstance(form, int) and not isinstance(form, bool)):
+            found = form if isinstance(form, SpelledDigits) else int(form)
+            found = found if self.low <= found <= self.high else None
+        elif isinstance(form, str | bytes):
+            found = self._named(form)
+            found = self.parsed(form.encode() if isinstance(form, str) else form) if found is None else found
+        if found is None or (self.width is not None and len(self.spell(found)) != self.width):
+            raise BuildError(where, f"{self.low}..{self.high}, in {self.in_words()}", f"{value!r:.60}")
+        return found
+
+    def _named(self, word: str | bytes) -> int | None:
+        members: Mapping[str, IntEnum | IntFlag] = {} if self.named is None else self.named.__members__
+        member = members.get(word.upper()) if isinstance(word, str) else None
+        return None if member is None else int(member)
+
+    def value(self, raw: int) -> int:
+        if self.named is not None:
+            try:
+                return self.named(int(raw))
+            except ValueError:
+                pass
+        return int(raw)
+
+    def compared(self, raw: int) -> int:
+        return int(raw)
+
+    def text(self, raw: int) -> str:
+        name = getattr(self.value(raw), "name", None)
+        spelled = f'"{raw.spelled.decode("ascii")}"' if isinstance(raw, SpelledDigits) else str(int(raw))
+        return printable(f"{name} ({spelled})" if name else spelled)
+
+    def respelled(self, raw: int, like: int) -> int:
+        """Return a number with as many zeros in front as another one has."""
+        if isinstance(like, SpelledDigits) and (raw == like or like.spelled.isalnum()):
+            wide = like.spelled if raw == like else self.spell(int(raw)).rjust(len(like.spelled), b"0")
+            return SpelledDigits.of(raw, wide) if wide != self.spell(int(raw)) and wide.isalnum() else int(raw)
+        return int(raw)
+
+    def refused(self, data: bytes, pos: int, limit: int) -> str:
+        return repr(data[pos : min(limit, pos + (self.width or 32))])
+
+    def read(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
+        end = limit if self.width is None else pos + self.width
+        found = self.parsed(data[pos:end]) if end <= limit else None
+        return None if found is None else (found, end)
+
+    def write(self, raw: int) -> bytes:
+        return self.spell(raw)
+
+
+def digits(base: int = 10, *, width: int | None = None, signed: bool = False) -> Kind:
+    """The kind of a number written as text, for ``Annotated[int, digits()]``: of `width` digits, or up to what `ended(...)` says.
+
+    It is a number for rules, sizes and `payload_size`. Written are the fewest digits, or zeros in front up to `width`; text
+    that is given, and what was read, keeps its spelling ("007", "+7", " 7", "1A"). Up to 64 bits.
+    """
+    return DigitsKind(base, width, signed)
+
+
+Digits: TypeAlias = Annotated[int, DigitsKind()]
+HexDigits: TypeAlias = Annotated[int, DigitsKind(16)]
+
+explained({
+    Digits: "A whole number from 0 written in decimal digits, up to what `ended(...)` says. Rules use it as any number.",
+    HexDigits: "The same in hexadecimal digits.",
+})  # fmt: skip

@@ -1,0 +1,211 @@
+"""Numbers that are not whole: IEEE 754 floats, and fixed point or scaled numbers.
+
+Floats keep their bits: NaN payloads and -0.0 come back as they were. Scaled numbers are worked out in fractions, so that
+no value is a rounding error beside the number it was read from.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+from math import isfinite, ulp
+from numbers import Rational, Real
+from struct import Struct, error as struct_error
+from typing import Annotated, TypeAlias
+
+from packetlab.declare.kinds import Kind, Raw, explained
+from packetlab.declare.values.views import UNTYPED, Array, NumberView, Stepped, _name, rational
+from packetlab.errors import BuildError, DeclareError
+
+_LETTERS = {16: "e", 32: "f", 64: "d"}
+_DIGITS = {16: 5, 32: 9, 64: 17}
+
+
+class Float(NumberView):
+    """A float of 16, 32 or 64 bits (IEEE 754 binary16, binary32, binary64). Raw: its bits, as a number.
+
+    A value of more digits is rounded to the nearest float of that width; one that is too large is refused.
+    """
+
+    function, user, dtype = "F32", "float", "f8"
+
+    def __init__(self, bits: int, little: bool = False) -> None:
+        if bits not in _LETTERS:
+            raise DeclareError("a float", "16, 32 or 64 bits", bits)
+        super().__init__(bits, little=little)
+        self.made_with = {"bits": bits, **({"little": 1} if little else {})}
+        self.packed, self.integer = Struct(">" + _LETTERS[bits]), Struct(">" + {16: "H", 32: "I", 64: "Q"}[bits])
+        self.words = f"a float of {bits} bits"
+
+    @property
+    def is_number(self) -> bool:
+        return False  # rules know whole numbers, and its bits are none that say anything
+
+    allows = "condition fixed"
+
+    def in_words(self) -> str:
+        return f"float of {self.bits} bits" + ", lowest byte first" * self.little
+
+    def of(self, value: object, where: str) -> int:
+        try:
+            number = float(value) if isinstance(value, Real | Decimal | str) and not isinstance(value, bool) else None
+            if number is None:
+                raise ValueError
+            found: int = self.integer.unpack(self.packed.pack(number))[0]
+            return found
+        except (ValueError, OverflowError, struct_error):
+            raise BuildError(where, f"a number that a float of {self.bits} bits holds", f"{value!r:.60}") from None
+
+    def value(self, raw: int) -> float:
+        found: float = self.packed.unpack(self.integer.pack(raw))[0]
+        return found
+
+    def text(self, raw: int) -> str:
+        return self.words_of(raw)
+
+    def words_of(self, raw: int) -> str:
+        value = self.value(raw)
+        if not isfinite(value):
+            plain = self.of(value, "") == raw
+            return str(value) if plain else f"{value} (0x{raw:x})"
+        for digits in range(1, _DIGITS[self.bits]):
+            text = f"{value:.{digits}g}"
+            if self._same(text, raw):
+                return repr(float(text))
+        return repr(value)
+
+    def _same(self, text: str, raw: int) -> bool:
+        try:
+            return self.of(text, "") == raw
+        except BuildError:
+            return False
+
+    def array(self, numbers: Array) -> Array:
+        size = self.bits // 8
+        shown: Array = numbers.astype(f"u{size}").view(f"f{size}").astype("f8")
+        return shown
+
+
+class Scaled(Stepped):
+    """A whole number that stands for `scale` times itself plus `offset`, as fixed point does. Raw: the number.
+
+    A value between two steps is rounded to the nearest one, and to the even one of two as near; one beyond the ends is
+    refused. With ``Annotated[Fraction, ...]`` or ``Annotated[Decimal, ...]`` values are exact, with ``Annotated[int, ...]``
+    all of them have to be whole.
+    """
+
+    function, dtype = "scaled", "f8"
+    what = "a number"
+
+    def __init__(
+        self, bits: int, scale: object, unit: str = "", offset: object = 0, signed: bool = False, little: bool = False,
+        user: type = float,
+    ) -> None:  # fmt: skip
+        super().__init__(bits, signed=signed, little=little)
+        self.step, self.origin = rational(scale, "scaled(...), scale"), rational(offset, "scaled(...), offset")
+        if self.step == 0:
+            raise DeclareError("scaled(...)", "a scale that is not 0", scale)
+        if not isinstance(unit, str) or not unit.isprintable():
+            raise DeclareError("scaled(...)", "a unit that is printable", repr(unit))
+        self.unit, self.type, self.user = unit, user, user.__name__
+        self.made_with = {"bits": bits, "scale": str(self.step)}
+        self.made_with |= {"unit": unit} if unit else {}
+        self.made_with |= {"offset": str(self.origin)} if self.origin else {}
+        self.made_with |= {word: 1 for word, said in (("signed", signed), ("little", little)) if said}
+        self.dtype = "f8" if user is float else "O"
+        self.words = "a scaled number"
+
+    def in_words(self) -> str:
+        offset = f" + {self.origin}" if self.origin else ""
+        return f"{super().in_words()}, times {self.step}{offset}{f' {self.unit}' if self.unit else ''}"
+
+    def typed(self, wanted: object, where: str) -> Kind:
+        if wanted in UNTYPED:
+            wanted = self.type
+        if wanted not in (float, Fraction, Decimal, int):
+            raise DeclareError(where, "Annotated[float, scaled(...)], or Fraction, Decimal or int", _name(wanted))
+        made = Scaled(
+            self.fixed_bits, self.step, self.unit, self.origin, signed=self.signed, little=self.little, user=wanted
+        )
+        made._check_type(where)
+        return made
+
+    def _check_type(self, where: str) -> None:
+        """Refuse a type that does not hold all values apart from each other."""
+        ends = self.exact(self.low), self.exact(self.high)
+        if self.type is int and not (self.step.denominator == self.origin.denominator == 1):
+            raise DeclareError(where, "a scale and an offset that are whole", f"{self.step} and {self.origin}")
+        if self.type is Decimal and not all(_is_decimal(one) for one in (self.step, self.origin)):
+            raise DeclareError(where, "Annotated[Fraction, scaled(...)]", f"{self.step}, which is no decimal")
+        if self.type is float:
+            finest = ulp(float(max(map(abs, ends))))
+            if abs(self.step) < finest or (abs(self.step) == finest and float(ends[1]) != ends[1]):
+                hint = f"a float holds 53 bits: Annotated[Fraction, scaled({self.bits}, ...)] holds all"
+                raise DeclareError(where, "values that a float tells apart", f"{self.bits} bits", hint)
+
+    def fraction(self, value: object, where: str) -> Fraction:
+        try:
+            if isinstance(value, str):
+                return Fraction(value.removesuffix(self.unit).strip())
+            if isinstance(value, Rational | float | Decimal) and not isinstance(value, bool):
+                return Fraction(value)
+        except (ValueError, OverflowError, ZeroDivisionError):
+            pass
+        raise BuildError(where, f"a number{f' of {self.unit}' if self.unit else ''}", f"{value!r:.60}")
+
+    def value(self, raw: int) -> Raw:
+        number = self.exact(raw)
+        if self.type is Decimal:
+            return Decimal(self.digits(raw)) if number.denominator == 1 else _decimal(number)
+        return int(number) if self.type is int else number if self.type is Fraction else float(number)
+
+    def words_of(self, raw: int) -> str:
+        return f"{self.digits(raw)} {self.unit}".rstrip()
+
+    def array(self, numbers: Array) -> Array:
+        exact = self.origin == 0 and self.step.denominator.bit_count() == 1 == self.step.numerator
+        if self.type is float and exact and self.fixed_bits <= 53:
+            shown: Array = numbers.astype("f8") * float(self.step)
+            return shown
+        return super().array(numbers)
+
+
+def _is_decimal(number: Fraction) -> bool:
+    rest = number.denominator
+    for prime in (2, 5):
+        while rest % prime == 0:
+            rest //= prime
+    return rest == 1
+
+
+def _decimal(number: Fraction) -> Decimal:
+    places = 0
+    while (number * 10**places).denominator != 1:
+        places += 1
+    return Decimal(int(number * 10**places)).scaleb(-places)
+
+
+def scaled(
+    bits: int, scale: object, *, unit: str = "", offset: object = 0, signed: bool = False, little: bool = False
+) -> Kind:
+    """The kind of a number of `bits` bits that stands for ``offset + number * scale``: ``Annotated[float, scaled(16, 1/256, unit="s")]``.
+
+    `scale` and `offset` are numbers, or texts such as "1/10"; of a float the simplest fraction that is this float is
+    meant, so 0.1 is a tenth. A value that is given is rounded to the nearest step (`Scaled`). `unit` is for those who
+    read it. Rules, and bindings, go by the raw number. DeclareError where a float cannot tell all values apart.
+    """
+    return Scaled(bits, scale, unit, offset, signed, little)
+
+
+F16: TypeAlias = Annotated[float, Float(16)]
+F32: TypeAlias = Annotated[float, Float(32)]
+F64: TypeAlias = Annotated[float, Float(64)]
+F16le: TypeAlias = Annotated[float, Float(16, True)]
+F32le: TypeAlias = Annotated[float, Float(32, True)]
+F64le: TypeAlias = Annotated[float, Float(64, True)]
+
+explained({
+    alias: f"A float of {bits} bits, IEEE 754 binary{bits}, {order}. Its bits are kept: NaN payloads and -0.0 come back."
+    for bits, big, little in ((16, F16, F16le), (32, F32, F32le), (64, F64, F64le))
+    for alias, order in ((big, "big-endian"), (little, "little-endian"))
+})  # fmt: skip

@@ -1,0 +1,204 @@
+"""Text in a packet: in any encoding, of a rule's size or a fixed one with padding; enums of text.
+
+The raw value is the bytes. What is not the encoding of any text is a fault, and is shown with escapes; such a value
+(`Undecoded`) still gives the same bytes when a field is given it.
+"""
+
+from __future__ import annotations
+
+import codecs
+from enum import Enum
+from typing import Annotated, TypeAlias
+
+from packetlab.declare.kinds import ByteString, Kind, Wire, explained
+from packetlab.declare.values.views import UNTYPED, RawValue, View, _name, own_bytes
+from packetlab.errors import BuildError, DeclareError
+from packetlab.escaping import bytes_text, printable
+
+
+class Undecoded(str):
+    """Text that stands for bytes which are no text, or not as packetlab would write it: `raw` has them."""
+
+    raw: bytes
+
+    @classmethod
+    def of(cls, text: str, raw: bytes) -> Undecoded:
+        """Return text for these bytes."""
+        made = cls(text)
+        made.raw = raw
+        return made
+
+    def __repr__(self) -> str:
+        return own_bytes(self.raw)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Undecoded.of, (str(self), self.raw)
+
+
+class TextKind(View):
+    """Text. Open-ended like bytes, or of `size` bytes, which `pad` fills up; `rest` is all up to the end.
+
+    Attributes:
+        encoding: as Python knows it. unit: bytes of its shortest letter. enum: names for some of the texts.
+    """
+
+    function, user = "text", "str"
+    allows = "size ended condition fixed"
+    verbatim = judges = True
+    zero = b""
+    words = "text"
+
+    def __init__(
+        self, encoding: str = "utf-8", size: int | None = None, pad: bytes | None = None, rest: bool = False,
+        enum: type[Enum] | None = None,
+    ) -> None:  # fmt: skip
+        self.encoding, self.unit = _encoding(encoding)
+        self.size, self.pad, self.rest, self.enum = size, pad, rest, enum
+        self.made_with = {"encoding": self.encoding} if self.encoding != "utf-8" else {}
+        if size is not None:
+            if rest or type(size) is not int or not 0 <= size <= 1 << 16 or size % self.unit:
+                raise DeclareError("text(...), size", f"a size of whole letters ({self.unit} bytes), to 65536", size)
+            self.bits, self.made_with["size"] = size * 8, size
+            self.allows = "condition fixed"
+        if pad is not None:
+            if size is None or not isinstance(pad, bytes) or len(pad) != self.unit:
+                raise DeclareError("text(...), pad", f"{self.unit} bytes, and a size that they fill up", repr(pad))
+            self.made_with["pad"] = pad
+        self.made_with |= {"rest": 1} if rest else {}
+        self.as_raw = ByteString(size)
+        self.zero = (pad or bytes(self.unit)) * ((size or 0) // self.unit)
+        self.members: dict[str, Enum] = {} if enum is None else {one.value: one for one in enum}
+
+    @property
+    def wire(self) -> Wire:
+        return "open" if self.bits is None else "bytes"
+
+    def in_words(self) -> str:
+        return f"text, {self.encoding}" + (f", {self.size} bytes" if self.size is not None else "")
+
+    def annotation(self) -> str:
+        return "str" if self.enum is None else self.enum.__name__
+
+    def typed(self, wanted: object, where: str) -> Kind:
+        if wanted in (str, *UNTYPED):
+            return self
+        if not (isinstance(wanted, type) and issubclass(wanted, Enum)):
+            raise DeclareError(where, "Annotated[str, text(...)], or Annotated[Named[SomeStrEnum], text(...)]", _name(wanted))
+        made = TextKind(self.encoding, self.size, self.pad, self.rest, wanted)
+        for member in wanted:
+            if not isinstance(member.value, str):
+                raise DeclareError(where, f"texts in {wanted.__name__}, a StrEnum", repr(member.value))
+            made.checked(member, where)
+        return made
+
+    def checked(self, member: Enum, where: str) -> None:
+        """Refuse a member of an enum that the field cannot hold."""
+        try:
+            if self.decoded(self.of(member, where)) == member.value:
+                return
+        except BuildError:
+            pass
+        raise DeclareError(where, f"members that are {self.in_words()}", repr(member.value))
+
+    # Between bytes and text ----------------------------------------------------------------------------------------
+
+    def raw(self, value: object, where: str) -> bytes:
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            value = RawValue(bytes(value))
+        found: bytes = super().raw(value, where)
+        return found
+
+    def of(self, value: object, where: str) -> bytes:
+        if isinstance(value, Undecoded):
+            assert self.as_raw is not None
+            kept: bytes = self.as_raw.raw(value.raw, where)
+            return kept
+        value = value.value if isinstance(value, Enum) else value
+        if not isinstance(value, str):
+            raise BuildError(where, "text", f"{value!r:.60}")
+        try:
+            data = value.encode(self.encoding)
+        except UnicodeError:
+            raise BuildError(where, f"text that {self.encoding} can carry", f"{value!a:.60}") from None
+        if self.size is None:
+            return data
+        whole = data if self.pad is None else data + self.pad * ((self.size - len(data)) // self.unit)
+        if len(whole) != self.size:
+            expected = f"{self.size} bytes" if self.pad is None else f"up to {self.size} bytes"
+            raise BuildError(where, f"text of {expected}", f"{len(data)} bytes")
+        return whole
+
+    def unpadded(self, raw: bytes) -> bytes:
+        """Return bytes without what fills them up."""
+        end = len(raw)
+        while self.pad is not None and end and raw[end - self.unit : end] == self.pad:
+            end -= self.unit
+        return raw[:end]
+
+    def decoded(self, raw: bytes) -> str | None:
+        """Return bytes as text, None where they are none."""
+        try:
+            return self.unpadded(raw).decode(self.encoding)
+        except UnicodeError:
+            return None
+
+    def value(self, raw: bytes) -> str | Enum:
+        found = self.decoded(raw)
+        if found is None:
+            return Undecoded.of(self.unpadded(raw).decode(self.encoding, "backslashreplace"), raw)
+        member = self.members.get(found)
+        if member is not None:
+            return member
+        try:
+            return found if self.of(found, "") == raw else Undecoded.of(found, raw)
+        except BuildError:
+            return Undecoded.of(found, raw)
+
+    def text(self, raw: bytes) -> str:
+        if len(raw) > 4096:
+            return bytes_text(raw)
+        found = self.decoded(raw)
+        if found is None:
+            return bytes_text(raw)
+        shown = found if len(found) <= 64 else f"{found[:64]}... ({len(raw)} bytes)"
+        return printable(f'"{shown}"')
+
+    def wrong(self, raw: bytes) -> str:
+        return "" if self.decoded(raw) is not None else f"text, {self.encoding}"
+
+    def sound(self, raw: bytes) -> bytes:
+        letters = raw[: len(raw) // self.unit * self.unit : self.unit]
+        return "".join(chr(32 + byte % 95) for byte in letters).encode(self.encoding)
+
+    def piece(self, text: str) -> bytes:
+        """Return the bytes of a part of a value."""
+        return text.encode(self.encoding)
+
+
+def _encoding(name: str) -> tuple[str, int]:
+    """Return an encoding as it is called, and the bytes of its shortest letter. DeclareError for what is none."""
+    where = "text(...), encoding"
+    try:
+        info = codecs.lookup(name)
+        one, both = "a".encode(name), "ab".encode(name)
+    except (LookupError, TypeError, ValueError):
+        raise DeclareError(where, "an encoding that Python knows", f"{name!r:.60}") from None
+    if not getattr(info, "_is_text_encoding", True) or not both.startswith(one) or len(both) != 2 * len(one):
+        hint = "utf-16-le or utf-16-be" if "16" in info.name else "utf-32-le or utf-32-be" if "32" in info.name else ""
+        raise DeclareError(where, "an encoding without a byte order mark", f"{name!r:.60}", hint)
+    return info.name, len(one)
+
+
+def text(encoding: str = "utf-8", *, size: int | None = None, pad: bytes | None = None, rest: bool = False) -> Kind:
+    """The kind of text, for ``Annotated[str, text("utf-16-le")]``; enums of text are ``Annotated[Named[SomeStrEnum], text()]``.
+
+    Without `size` it is open-ended as `Bytes` are: `sized(...)`, `ended(...)` or a length says where it ends, or `rest`, that
+    it is all that is left. With `size` it is so many bytes; shorter text is filled up with `pad`, which is no part of the value.
+    Bytes that are no such text are a fault, and come back as they were.
+    """
+    return TextKind(encoding, size, pad, rest)
+
+
+Text: TypeAlias = Annotated[str, TextKind()]
+
+explained({Text: "Text in UTF-8, of varying size: as many bytes as `sized(...)`, `ended(...)` or a length field leaves for it."})

@@ -8,6 +8,7 @@ import socket as _socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from sys import byteorder
 from typing import Any, NamedTuple, Protocol, Self
 
 from packetlab.bulk.batch import Batch
@@ -28,12 +29,16 @@ MOST = 16 * BATCH  # frames that are taken at most once a wait's time is over, w
 SMALLEST = 512  # bytes of a socket's buffer that a frame takes at the least: what the kernel notes of it is more
 
 
+SO_MEMINFO = 55  # of what a socket holds, by bytes; what lies there to be read comes first (Linux 4.12)
+
+
 def lying(socket: _socket.socket) -> int:
     """Return how many frames may lie in a socket now at the most, however small."""
     try:
-        return socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_RCVBUF) // SMALLEST + 1
-    except OSError:
-        return 1  # it is closed, which receiving says
+        held = int.from_bytes(socket.getsockopt(_socket.SOL_SOCKET, SO_MEMINFO, 36)[:4], byteorder)
+    except OSError:  # an older kernel, or it is closed, which receiving says
+        held = MOST * SMALLEST
+    return held // SMALLEST + 1
 
 
 class Attachment(NamedTuple):
@@ -150,7 +155,8 @@ class Port(ABC):
     def take(self) -> list[bytes]:
         """Return the frames that have come, without waiting."""
         taken: list[bytes] = []
-        while len(taken) < BATCH and (frame := self._receive(0.0)) is not None:
+        last = self._passed + self._lying()  # of frames that are not for it there may be no end
+        while len(taken) < BATCH and self._passed < last and (frame := self._receive(0.0)) is not None:
             taken.append(frame.data)
         return taken
 

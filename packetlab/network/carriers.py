@@ -7,15 +7,18 @@ Ethernet frame, over TCP port 3333. UDP has no custom to follow: one packet a da
 
 from __future__ import annotations
 
+import fcntl
 import select as _select
 import socket as _socket
+import termios
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from sys import byteorder
 
 from packetlab.capture import Frame, InterfaceDescription
 from packetlab.declare.values.addresses import ip_bytes
-from packetlab.link.port import MOST, Port, lying
+from packetlab.link.port import Port, lying
 from packetlab.link.waits import Waits
 from packetlab.packet.packet import Packet
 from packetlab.protocols.ip import IPv4
@@ -232,7 +235,11 @@ class NetHubPort(Port):
         return Frame(self._frames.pop(0), time.time_ns(), interface=InterfaceDescription(1, 0, self.name))
 
     def _lying(self) -> int:
-        return len(self._frames) + MOST
+        try:
+            unread = int.from_bytes(fcntl.ioctl(self._socket, termios.FIONREAD, bytes(4)), byteorder)
+        except (OSError, ValueError):  # it is closed, which receiving says
+            unread = 0
+        return len(self._frames) + (len(self._buffer) + unread) // (2 + SHORTEST) + 1
 
     def _fill(self, timeout: float | None) -> bool:
         """Read once from the hub; return whether anything came. What is wrong is reported after the frames before it."""

@@ -72,7 +72,7 @@ class ChecksumUpdater:
         self.before = self.data.copy() if self.rules else self.data
         self.right, self.wrong, self.unknown = whole & ~none & valid, whole & ~none & ~valid, ~whole & ~none
 
-    def _region(self, first: Numbers, end: Numbers) -> Any:
+    def _region(self, first: Numbers, end: Numbers) -> Numbers:
         """Return the sum of the 16-bit words from `first` to `end`, an odd last byte with a zero after it."""
         if self.running is None:
             total = self.np.empty(len(first), self.np.int64)
@@ -103,7 +103,7 @@ class ChecksumUpdater:
                 total[here] = sum(number_at(self.data, place, 0, 4, False) for place in places)
         return total
 
-    def _totals(self) -> Any:
+    def _totals(self) -> Numbers:
         sums = self.sums
         more = self.np.where(sums.width > 0, sums.protocol + self.end - sums.first, 0)
         return self._region(sums.first, self.end) + self.pseudo + more

@@ -5,7 +5,9 @@ Nothing here looks at packets; it is worked out once for each header and kept un
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar
 
 from packetlab.bulk.scan import following
 from packetlab.bulk.scan_places import Part, Wants
@@ -25,6 +27,7 @@ PORTS = ("sport", "dport")
 """Names of the fields that are ports, in any header."""
 LINK_TYPES = (ETHERTYPE, "cisco.hdlc")  # number spaces of ether types
 
+T = TypeVar("T")
 _known: dict[object, Any] = {}
 registry.caches.append(_known)
 
@@ -54,15 +57,23 @@ class Roles(NamedTuple):
     type: Field | None
 
 
+def _once(work: Callable[[Declaration], T]) -> Callable[[Declaration], T]:
+    """Have what a function says of a header worked out once, until bindings change."""
+
+    @wraps(work)
+    def known(cls: Declaration) -> T:
+        key = work.__name__, cls
+        if key not in _known:
+            _known[key] = work(cls)
+        said: T = _known[key]
+        return said
+
+    return known
+
+
+@_once
 def roles(cls: Declaration) -> Roles:
     """Return what the fields of a header are."""
-    if ("roles", cls) not in _known:
-        _known["roles", cls] = _roles(cls)
-    found: Roles = _known["roles", cls]
-    return found
-
-
-def _roles(cls: Declaration) -> Roles:
     by_name = cls.by_name
     askew = _askew(cls)
     ports = tuple(f for f in cls.fields if is_port(f) and cls not in KEPT)
@@ -82,9 +93,7 @@ def _roles(cls: Declaration) -> Roles:
     ends = (
         two if all(kind is not None and kind.is_address and kind.fixed_bits not in (0, 48) for kind in kinds) else None
     )
-    target = (
-        pseudo[1] if pseudo[1] and not carrier else "final_destination" if cls.redirects else ""
-    )
+    target = pseudo[1] if pseudo[1] and not carrier else "final_destination" if cls.redirects else ""
     return Roles(
         tuple(f for f in addresses if f not in bad),
         tuple(f for f in ports if f not in bad),
@@ -152,28 +161,26 @@ def _summed(rule: Expr) -> set[str]:
 # What is wanted of the scan ------------------------------------------------------------------------------------------
 
 
+@_once
 def parts(cls: Declaration) -> tuple[Part, ...]:
     """Return the parts of a header that hold headers with addresses, ports or checksums."""
-    if ("parts", cls) not in _known:
-        found = [
-            Part(f.name, f.kind.item, repeated=f) for f in cls.fields if f.kind.wire == "items" and _holds(f.kind.item)
-        ]
-        found += [
-            part
-            for one in (cls, *cls.bases)
-            for part in INSIDE.get(one, ())
-            if part.name in (*cls.by_name, "payload", "rest", "self")
-        ]
-        for f in cls.fields:
-            if isinstance(f.rule, Next):
-                numbers = registry.space(f.rule.space).headers
-                found += [
-                    Part("payload", header, field(f.name) == number)
-                    for number, header in NUMBERS.get(f.rule.space, {}).items() if number not in numbers
-                ]  # fmt: skip
-        _known["parts", cls] = tuple(found)
-    some: tuple[Part, ...] = _known["parts", cls]
-    return some
+    found = [
+        Part(f.name, f.kind.item, repeated=f) for f in cls.fields if f.kind.wire == "items" and _holds(f.kind.item)
+    ]
+    found += [
+        part
+        for one in (cls, *cls.bases)
+        for part in INSIDE.get(one, ())
+        if part.name in (*cls.by_name, "payload", "rest", "self")
+    ]
+    for f in cls.fields:
+        if isinstance(f.rule, Next):
+            numbers = registry.space(f.rule.space).headers
+            found += [
+                Part("payload", header, field(f.name) == number)
+                for number, header in NUMBERS.get(f.rule.space, {}).items() if number not in numbers
+            ]  # fmt: skip
+    return tuple(found)
 
 
 def _holds(cls: Declaration, inside: tuple[Declaration, ...] = ()) -> bool:
@@ -192,29 +199,27 @@ def holds(cls: Declaration, f: Field, inside: tuple[Declaration, ...] = ()) -> b
     return f.kind.wire == "items" and f.kind.item not in (*inside, cls) and _holds(f.kind.item, (*inside, cls))
 
 
+@_once
 def wants(cls: Declaration) -> Wants:
     """Return what of a header is wanted of the scan."""
-    if ("wants", cls) not in _known:
-        role = roles(cls)
-        fields = {f.name for f in (*role.addresses, *role.ports, *(f for f, _ in (*role.wrong, *role.lengths)))}
-        fields |= {f.name for f in role.sums}
-        for f in role.sums:
-            assert isinstance(f.rule, Checksum)
-            fields.update(part for part in f.rule.over if part in cls.by_name)
-        fields.update(part.name for part in parts(cls) if part.name in cls.by_name)
-        values = (
-            {f.name for f in cls.fields if isinstance(f.rule, Next)}
-            if role.type is not None or cls.opaque is not None
-            else set()
-        )
-        values |= {name for name in PORTS if role.ported}
-        values |= {name for part in parts(cls) if "{" in part.why for name in cls.by_name if f"{{{name}}}" in part.why}
-        if is_one(cls, Routing):
-            values |= {"kind", "segments_left"}
-        never = bool(role.target) and not is_one(cls, IPv4, Routing) and role.target not in cls.by_name
-        _known["wants", cls] = Wants(frozenset(fields), frozenset(values), parts(cls), never)
-    found: Wants = _known["wants", cls]
-    return found
+    role = roles(cls)
+    fields = {f.name for f in (*role.addresses, *role.ports, *(f for f, _ in (*role.wrong, *role.lengths)))}
+    fields |= {f.name for f in role.sums}
+    for f in role.sums:
+        assert isinstance(f.rule, Checksum)
+        fields.update(part for part in f.rule.over if part in cls.by_name)
+    fields.update(part.name for part in parts(cls) if part.name in cls.by_name)
+    values = (
+        {f.name for f in cls.fields if isinstance(f.rule, Next)}
+        if role.type is not None or cls.opaque is not None
+        else set()
+    )
+    values |= {name for name in PORTS if role.ported}
+    values |= {name for part in parts(cls) if "{" in part.why for name in cls.by_name if f"{{{name}}}" in part.why}
+    if is_one(cls, Routing):
+        values |= {"kind", "segments_left"}
+    never = bool(role.target) and not is_one(cls, IPv4, Routing) and role.target not in cls.by_name
+    return Wants(frozenset(fields), frozenset(values), parts(cls), never)
 
 
 def concerned() -> dict[Declaration, int]:
@@ -253,19 +258,20 @@ def known() -> dict[object, Any]:
 # What nobody reads ---------------------------------------------------------------------------------------------------
 
 
-def hiding(cls: Declaration) -> tuple[Field | None, Any]:
+@_once
+def hiding(cls: Declaration) -> tuple[Field | None, list[int] | bool]:
     """Return by which number what a header leaves unread may hold addresses or ports: a field, and its numbers. True in
     place of numbers: whatever follows may."""
-    if ("hiding", cls) not in _known:
-        found: tuple[Field | None, Any] = None, any(_reaches_on(upper) for _, _, upper in registry.conditions(cls))
-        for f in cls.fields:
-            if isinstance(f.rule, Next) and not found[1]:
-                headers = registry.space(f.rule.space).headers
-                extra = {number for number in NUMBERS.get(f.rule.space, {}) if number == 2 and number not in headers}
-                found = f, sorted({number for number, upper in [*headers.items()] if _reaches_on(upper)} | extra)
-        _known["hiding", cls] = found
-    some: tuple[Field | None, Any] = _known["hiding", cls]
-    return some
+    found: tuple[Field | None, list[int] | bool] = (
+        None,
+        any(_reaches_on(upper) for _, _, upper in registry.conditions(cls)),
+    )
+    for f in cls.fields:
+        if isinstance(f.rule, Next) and not found[1]:
+            headers = registry.space(f.rule.space).headers
+            extra = {number for number in NUMBERS.get(f.rule.space, {}) if number == 2 and number not in headers}
+            found = f, sorted({number for number, upper in [*headers.items()] if _reaches_on(upper)} | extra)
+    return found
 
 
 def _reaches_on(cls: Declaration) -> bool:

@@ -75,11 +75,12 @@ class ChecksumUpdater:
     def _region(self, first: Numbers, end: Numbers) -> Numbers:
         """Return the sum of the 16-bit words from `first` to `end`, an odd last byte with a zero after it."""
         if self.running is None:
-            total = self.np.empty(len(first), self.np.int64)
+            total: Numbers = self.np.empty(len(first), self.np.int64)
             self._looped(loops.REGIONS, self.words, first, end, total)
             return total
         # Exchanging the bytes of a word is times 256 (RFC 1071 section 2B).
-        return (self._before(end) - self._before(first)) * self.np.where(first & 1, 1, 256)
+        total = (self._before(end) - self._before(first)) * self.np.where(first & 1, 1, 256)
+        return total
 
     def _looped(self, source: str, data: NDArray[Any], first: Numbers, *more: NDArray[Any] | int) -> None:
         """Go over `first` and what belongs to it by a compiled loop."""

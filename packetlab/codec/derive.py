@@ -85,7 +85,7 @@ class Deriving(OneByOne):
         self.constant: set[str] = set()  # those that have the same value in all headers
         self.doing: list[str] = []
         self.presence: dict[str, str] = {}  # condition -> the variable that says whether it holds
-        self.circular: set[str] = set()  # numbers that count their own bytes
+        self.circular: dict[str, str] = {}  # numbers that count their own bytes -> the variable, where the value is used too
         self.names: dict[str, object] = {"missing": missing, "unsettled": unsettled, f"cls{tag}": cls, f"new{tag}": classes[cls].__new__}
         self.names[f"of{tag}"] = (classes[cls],)  # new(*of) takes less than new(cls), which makes a tuple first
         self.plan, self.before, self.after = cls.plan, cls.before, cls.after
@@ -109,6 +109,9 @@ class Deriving(OneByOne):
         if name in self.done:
             value = self.direct.get(name, var)
             return value if f.condition is None else f"({value} or 0)"
+        if name in self.doing and f.kind.wire == "coded" and f.kind.is_number:
+            self.circular[name] = f"v_{name}{tag}"  # as it was the last time
+            return self.circular[name]
         if name in self.doing:
             raise DeclareError(f"{self.cls.name}.{name}", "rules without a circle", " -> ".join([*self.doing, name]))
         self.doing.append(name)
@@ -146,9 +149,11 @@ class Deriving(OneByOne):
     def settled(self, f: Field, begin: int) -> None:
         """Repeat the lines from `begin` on, which work out a number that counts its own bytes, until their number stays."""
         value, size, tag = self.direct.get(f.name, f"v_{f.name}{self.tag}"), f"w_{f.name}{self.tag}", self.tag
-        lines = [*self.lines[begin:], *self.fitting(f, value), f"w = len({self.coded(f, value)})"]
-        lines += [f"if w == {size}: break", f"{size} = w"]
-        self.lines[begin:] = [f"{size} = 1", "for _ in range(16):", *("    " + line for line in lines)]
+        lines = [*self.lines[begin:], *self.fitting(f, value), f"w = {size}, o", f"{size} = len({self.coded(f, value)})"]
+        same = f"w == ({size}, {value})" if self.circular[f.name] else f"w[0] == {size}"
+        lines = [f"o = {self.circular[f.name] or 0}", *lines, f"if {same}: break"]
+        zero = [f"{self.circular[f.name]} = 0"] if self.circular[f.name] else []
+        self.lines[begin:] = [f"{size} = 1", *zero, "for _ in range(16):", *("    " + line for line in lines)]
         error = f"unsettled(h{tag}, '{f.name}')"
         self.lines.append(f"else: {self.refuse(error)}")
 
@@ -260,7 +265,7 @@ class Deriving(OneByOne):
             if self.is_fixed(f):
                 bits += f.kind.fixed_bits
             elif f.kind.bits is None and f.name in self.doing and f.kind.is_number:
-                self.circular.add(f.name)
+                self.circular.setdefault(f.name, "")
                 terms.append(f"w_{f.name}{self.tag}")
             elif f.kind.bits is None:
                 terms.append(f"len({self.bytes_source(f)})")

@@ -60,7 +60,7 @@ def checks(to: SourceWriter) -> list[str]:
                 found.append(f"if {test}: {to.refuse(error)}")
         if isinstance(inner, Sized | Listed):
             said = inner.field.size if isinstance(inner, Sized) else inner.field.count
-            if said is not None and not _follows_from(header, needs(said), inner.field.name):
+            if said is not None and not follows_from(header, needs(said), inner.field.name):
                 got = to.size(inner.field.name) if isinstance(inner, Sized) else to.count(inner.field.name)
                 found += _compared(to, inner.field, said, got, needs(said))
     for f in header.endless:
@@ -73,7 +73,7 @@ def checks(to: SourceWriter) -> list[str]:
     return found
 
 
-def _follows_from(header: Declaration, names: set[str], part: str) -> bool:
+def follows_from(header: Declaration, names: set[str], part: str) -> bool:
     """Whether all of some fields follow from the size of a part, or how many it has."""
     rules = [header.by_name[name].rule for name in names]
     return bool(rules) and all(

@@ -153,8 +153,6 @@ def write_order(header: Declaration, sets: Iterable[Mapping[str, Expr]] = ()) ->
             name, done = todo.pop()
             if done:
                 over[path.popitem()[0]] = None
-            elif name in path and parts.by_size([*path][-1], name):
-                continue  # a number that counts its own bytes, which is tried until it settles
             elif name in path:
                 steps = [*path]
                 names = [step for step in steps[steps.index(name) :] if step in header.by_name]
@@ -189,20 +187,11 @@ class _Measured:
         count = int(part[2:])
         return self.part(count - 1) | self.of(self.fields[count - 1])
 
-    def by_size(self, part: str, name: str) -> bool:
-        """Whether a field or part follows from the size of a coded number, and not from its value."""
-        f = next((f for f in self.fields if f.name == name), None)
-        if f is None or f.kind.wire != "coded" or not f.kind.is_number:
-            return False
-        if part.startswith("0:"):
-            one = self.fields[int(part[2:]) - 1]
-            return one is f and (f.outer is None or name not in needs(f.outer))
-        leaves = f.rule.leaves() if f.rule is not None else []
-        return part == name and not any(isinstance(leaf, Ref) and leaf.name == name for leaf in leaves)
-
     def of(self, f: Field) -> set[str]:
         """Names of the fields that a field's size follows from, itself among them."""
-        return ({f.name} if f.kind.bits is None else set()) | (needs(f.outer) if f.outer is not None else set())
+        # A number may count its own bytes: those that follow from its value are tried until it settles (see `Deriving`).
+        coded = f.kind.wire == "coded" and f.kind.is_number
+        return ({f.name} if f.kind.bits is None and not coded else set()) | (needs(f.outer) if f.outer is not None else set())
 
 
 def _follows(header: Declaration, f: Field, sets: list[Mapping[str, Expr]], parts: _Measured) -> set[str]:

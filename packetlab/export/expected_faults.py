@@ -62,7 +62,9 @@ class Ground:
     def scope(self, i: int, changes: dict[str, int]) -> Values:
         """The values of layer `i`, some changed, for rules to be evaluated in."""
         values = {f.name: getattr(self.layers[i], f.slot) for f in self.layers[i]._fields}
-        return Values({**values, **changes}, b"", 0)
+        found = Values({**values, **changes}, b"", 0)
+        found.sizes = {name: self.width(i, f) for name in self.plans[i].measured if (f := self.layers[i]._by_name[name])}
+        return found
 
     def fault(self, i: int, f: str, offset: int, expected: str, got: object) -> Fault:
         return Fault(type(self.layers[i]).__name__, f, offset, expected, str(got))

@@ -13,10 +13,12 @@ from packetlab.codec.bodies import measured
 from packetlab.codec.faults import Dissection, Fault
 from packetlab.codec.lenient import ItemValues, Values
 from packetlab.codec.objects import classes
+from packetlab.codec.readback import follows_from
 from packetlab.declare import registry
 from packetlab.declare.expressions import Expr, Has, Next, Ref
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Kind, Raw
+from packetlab.declare.plan import needs
 from packetlab.declare.values.views import RawValue
 from packetlab.errors import BuildError
 from packetlab.packet.packet import Header
@@ -76,12 +78,20 @@ def _value(draw: DrawFn, cls: Declaration, f: Field, values: str, seen: Values, 
         if presence:
             # Whether it is there is up to itself: a flag follows from it.
             return draw(st.none() | _of_kind(cls, f, values, seen, st))
+        if f.none is not None and _follows(cls, f) and (f.outer is None or f.outer.evaluate(seen)):
+            return draw(st.none() | _of_kind(cls, f, values, seen, st))
         if not f.condition.evaluate(seen):
             return None
         return draw(_of_kind(cls, f, values, seen, st))
     drawn = _of_kind(cls, f, values, seen, st)
     required = not isinstance(f.default, (int, bytes, tuple)) or f.size is not None
     return draw(drawn if required else st.none() | drawn)
+
+
+def _follows(cls: Declaration, f: Field) -> bool:
+    """Whether what says the size of a field, or how many items it has, follows from them."""
+    measure = f.size if f.count is None else f.count
+    return measure is not None and follows_from(cls, needs(measure), f.name)
 
 
 def _refs(cls: Declaration, condition: Expr) -> list[Expr]:
@@ -113,7 +123,7 @@ def _of_kind(cls: Declaration, f: Field, values: str, seen: Values, st: ModuleTy
     if kind.wire == "bytes":
         drawn = st.binary(min_size=kind.fixed_bits // 8, max_size=kind.fixed_bits // 8).map(kind.sound)
         return drawn if kind.verbatim else drawn.map(lambda raw: kind.value(raw if _is_value(kind, raw) else kind.zero))
-    if f.size is not None:
+    if f.size is not None and not _follows(cls, f):
         size = max(0, f.size.evaluate(seen))
         return st.binary(min_size=size, max_size=size).map(kind.sound)
     unit = _unit(cls, f.name)
@@ -161,7 +171,8 @@ def _items(f: Field, values: str, seen: Values, st: ModuleType) -> Any:
         single = single.filter(
             lambda h: not until.evaluate(ItemValues(h._resolved_alone(), b"", 0))
         )
-    count = f.count.evaluate(seen) if f.count is not None else None
+    free = f.count is None or _follows(f.header, f)
+    count = f.count.evaluate(seen) if f.count is not None and not free else None
     if count is not None:
         count = max(0, min(count, 100))
         return st.lists(single, min_size=count, max_size=count).map(tuple)

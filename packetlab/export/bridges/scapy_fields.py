@@ -155,9 +155,10 @@ def _items(f: Field, name: str, default: object, scope: Scope, item: Classes) ->
     elif f.count is not None:
         count = f.count
         bounds["count_from"] = lambda packet: count.evaluate(scope(packet))
-    return PacketListField(
-        name, default if f.condition is not None else default or [], item(classes[kind.item]), **bounds
-    )
+    made = PacketListField(name, default if f.condition is not None else default or [], item(classes[kind.item]), **bounds)
+    if f.none is not None:
+        made.default = None  # no list: an empty one would be a value
+    return made
 
 
 @cache

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from packetlab.bulk.columns import Column
 from packetlab.bulk.queries import Query, any_of, compared, wanted
-from packetlab.bulk.scannable import CANNOT, scannable
+from packetlab.bulk.scannable import CANNOT, CodedScanner, scannable
 from packetlab.codec.compiler import prove_once
 from packetlab.declare import registry
 from packetlab.declare.expressions import Const, Expr, Next
 from packetlab.declare.kinds import Int, Kind
-from packetlab.declare.plan import Bound, Fixed, Open, Padded, Run, Sized, Step, When, needs
+from packetlab.declare.plan import Bound, Coded, Fixed, Open, Padded, Run, Sized, Step, When, needs
 from packetlab.errors import DeclareError
 from packetlab.pattern.conditions import Condition, Match
 
@@ -56,7 +56,7 @@ def counters(columns: Sequence[Query]) -> dict[Declaration, int]:
     return {header: number for number, header in enumerate(counted)}
 
 
-class Scanner:
+class Scanner(CodedScanner):
     """Writes the source that goes over one header.
 
     In it `begin` is where the header starts and `end` what it may fill; `pos` is the place reached, where that is not a
@@ -97,9 +97,9 @@ class Scanner:
         """Return why these headers cannot be gone over without making them, "" where they can; packets with them are unfit."""
         steps = self.plan.steps
         for step in steps:
-            if type(step) in CANNOT:
+            if type(step) in CANNOT and not step.fields[0].kind.form:
                 return CANNOT[type(step)]
-        if any(f.fixed and f.kind.wire != "number" for step in steps for f in step.fields):
+        if any(f.fixed and not f.kind.is_number for step in steps for f in step.fields):
             return "a constant of bytes"
         if any(unit.bits > 64 for unit in self.plan.units if unit.number):
             return "numbers that share more than 64 bits"
@@ -195,9 +195,6 @@ class Scanner:
     # What expressions ask for (see expressions.Emitter) ------------------------------------------------------------
     joins: ClassVar[dict[str, str]] = {}
 
-    def choose(self, condition: str, yes: str, no: str) -> str:
-        raise NotImplementedError
-
     def one_of(self, value: str, among: tuple[int, ...]) -> str:
         return any_of([f"({value} == {number})" for number in among] or [f"({value} != {value})"])
 
@@ -210,7 +207,7 @@ class Scanner:
         return f"p_{name}"
 
     def size(self, part: str) -> str:
-        return f"({self.total or 'end'} - ({self.pos}))"
+        return f"z_{part}" if part in self.plan.measured else f"({self.total or 'end'} - ({self.pos}))"
 
     def count(self, name: str) -> str:
         raise DeclareError(self.cls.name, "a number in a condition for reading", f"count_of({name})")
@@ -269,7 +266,7 @@ class Scanner:
     def test(self, condition: Condition, path: FieldPath, at: Place, value: str) -> str:
         """Return source for whether a condition holds of the field that lies here."""
         sign, values, kind = condition.sign, wanted(condition), path.kind
-        if kind.wire == "number":
+        if kind.is_number:
             return compared(self.part(path, at, value), sign, kind, values)
         size = kind.fixed_bits // 8
         if size == 4:
@@ -320,7 +317,7 @@ class Scanner:
             self.float()
             name = step.field.name
             self.work_out(f"p_{name}", step.condition, "({}) != 0")
-            if isinstance(step.step, Fixed) and name in self.needed:
+            if (isinstance(step.step, Fixed) and name in self.needed) or step.field.kind.form:
                 self.let(f"v_{name}", "0", same=True)
             self.begin_if(f"p_{name}")
             if isinstance(step.step, Fixed):
@@ -333,6 +330,8 @@ class Scanner:
             self.run(step.run)
         elif isinstance(step, Open):
             self.open_end(step)
+        elif isinstance(step, Coded):
+            self.coded(step.field)
         else:
             assert isinstance(step, Sized | Padded)  # see `refusal`
             self.sized(step)
@@ -344,8 +343,11 @@ class Scanner:
         else:
             self.work_out("w", step.size)
         self.check(f"(w < 0) | (pos + w > {self.stop or 'end'})")
-        self.give(step.field.name, ("pos", 0), "w")
-        self.advance("w")
+        if step.field.kind.form and isinstance(step, Sized):
+            self.coded(step.field)
+        else:
+            self.give(step.field.name, ("pos", 0), "w")
+            self.advance("w")
 
     def open_end(self, step: Open) -> None:
         """Go over a field that takes all up to a limit."""

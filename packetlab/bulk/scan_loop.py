@@ -5,7 +5,7 @@ In plain Python it is right too, only slow; so the tests run it both ways. It us
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from packetlab.bulk.columns import Column
 from packetlab.bulk.queries import Query, any_of, array_names
@@ -88,6 +88,17 @@ class LoopScanner(Scanner):
     def end_if(self) -> None:
         self.put("pass")
         self.depth -= 1
+
+    def each_group(self, value: str, most: int, high_first: bool) -> None:
+        byte = f"{value} << 7 | b & 127" if high_first else f"{value} | (b & 127) << (7 * w)"
+        lines = [f"while more == 1 and w < {most} and pos + w < {self.stop or 'end'}:", "    b = int64(data[pos + w])"]
+        for line in (*lines, f"    {value} = {byte}", "    w += 1", "    more = b >> 7"):
+            self.put(line)
+
+    def number_in(self, value: str, after: int, sizes: Iterable[int]) -> None:
+        lines = ["i = 0", "while i < w:", f"    {value} = (0 if i == 0 else {value} << 8) | int64(data[pos + {after} + i])"]
+        for line in (*lines, "    i += 1"):
+            self.put(line)
 
     def clip(self, name: str) -> None:
         self.put(f"if {name} > end:")

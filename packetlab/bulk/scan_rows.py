@@ -5,7 +5,7 @@ Packets whose next header is the same go on together. `rows` says which ones the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from packetlab.bulk.columns import Column
@@ -14,7 +14,7 @@ from packetlab.bulk.scan import Place, Scanner, counters, on_the_way
 from packetlab.bulk.scan_loop import bits_of
 from packetlab.codec.source import Compiled, function
 from packetlab.declare.declaration import Declaration
-from packetlab.declare.kinds import Kind
+from packetlab.declare.kinds import Int, Kind
 from packetlab.pattern.conditions import Match
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ class RowScanner(Scanner):
         super().__init__(*args)
         self.live = ["rows", "begin", "end", "partial"]
         self.where = ""  # the condition that what is read now depends on
+        self.around: list[str] = []  # the ones around it
 
     def put(self, line: str) -> None:
         self.lines.append(line)
@@ -145,10 +146,27 @@ class RowScanner(Scanner):
         return bits_of(f"number_at(data, {place}, {at[1]}, {size}, {kind.little})", size, kind, shift)
 
     def begin_if(self, condition: str) -> None:
-        self.where = condition
+        self.around.append(self.where)
+        self.where = f"({condition}) & {self.where}" if self.where else f"({condition})"
 
     def end_if(self) -> None:
-        self.where = ""
+        self.where = self.around.pop()
+
+    def each_group(self, value: str, most: int, high_first: bool) -> None:
+        for i in range(most):
+            self.begin_if("more == 1")
+            self.check(f"pos + {i} >= {self.stop or 'end'}")
+            self.let("b", self.fetch(("pos", i), 1, Int(8)))
+            self.let(value, f"{value} << 7 | b & 127" if high_first else f"{value} | (b & 127) << {7 * i}")
+            self.let("w", str(i + 1))
+            self.let("more", "b >> 7")
+            self.end_if()
+
+    def number_in(self, value: str, after: int, sizes: Iterable[int]) -> None:
+        for size in sizes:
+            self.begin_if(f"w == {size}")
+            self.let(value, self.fetch(("pos", after), size, Int(8 * size)))
+            self.end_if()
 
     def clip(self, name: str) -> None:
         self.put(f"over = ({name} > end)" + (f" & {self.where}" if self.where else ""))

@@ -1,4 +1,4 @@
-"""What a scan may work out: rules of which no value, whatever the packet, can leave 64 bits.
+"""What a scan may work out: rules of which no value, whatever the packet, can leave 64 bits; and numbers of a varying width.
 
 Objects work rules out in Python's whole numbers, which never overflow; a scan (`scan`) works in 64 bits. Headers with a
 rule that can leave them are left to objects.
@@ -6,14 +6,22 @@ rule that can leave them are left to objects.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Ahead, Const, Expr, Has, If, OneOf, Op, Ref, Size
 from packetlab.declare.intervals import Range, hull, span
+from packetlab.declare.kinds import Int
 from packetlab.declare.plan import Coded, Listed
+
+if TYPE_CHECKING:
+    from packetlab.declare.fields import Field
+    from packetlab.declare.kinds import Kind
 
 CANNOT: dict[type[object], str] = {
     Listed: "items that are read one after the other",
-    Coded: "a value that tells its own size, read by Python code of its kind",
+    Coded: "a value that tells its own size, read by Python code of a kind of your own",
 }
 """Step of a plan -> why packets with it are left to objects."""
 
@@ -57,12 +65,112 @@ def _single(rule: Expr, parts: list[Range], header: Declaration) -> Range | None
         found = rule.number, rule.number
     elif isinstance(rule, Ref):
         field = header.by_name.get(rule.name)
-        if field is not None and field.kind.wire == "number":
-            found = hull((field.kind.low, field.kind.high), *([(0, 0)] if field.condition is not None else []))
-    elif isinstance(rule, Size) and rule.name == "payload":
+        if field is not None and (field.kind.wire == "number" or field.kind.form):
+            low, high = field.kind.low, field.kind.high
+            if field.kind.form:
+                low, high = max(low, -MOST), min(high, MOST)  # what is further out is unfit
+            found = hull((low, high), *([(0, 0)] if field.condition is not None else []))
+    elif isinstance(rule, Size) and rule.name != "self":
         found = -FURTHEST, FURTHEST
     elif isinstance(rule, Ahead):
         found = -1, (1 << rule.bits) - 1
     elif isinstance(rule, Has):
         found = 0, 1
     return found
+
+
+# Numbers of a varying width -------------------------------------------------------------------------------------
+
+BYTES = 8
+"""Bytes of a coded number that a scan looks at; packets with longer ones are left to objects."""
+
+
+class CodedScanner:
+    """Writes how coded numbers are read (see `declare.values.varints`): one that is none, or too long, makes the packet unfit."""
+
+    stop: str
+    read: set[str]
+
+    def check(self, bad: str) -> None:
+        raise NotImplementedError
+
+    def let(self, name: str, code: str, same: bool = False) -> None:
+        raise NotImplementedError
+
+    def choose(self, condition: str, yes: str, no: str) -> str:
+        raise NotImplementedError
+
+    def fetch(self, at: tuple[str, int], size: int, kind: Kind, shift: int = 0) -> str:
+        raise NotImplementedError
+
+    def give(self, name: str, at: tuple[str, int], size: int | str = 0, value: str = "") -> None:
+        raise NotImplementedError
+
+    def float(self) -> None:
+        raise NotImplementedError
+
+    def advance(self, size: int | str) -> None:
+        raise NotImplementedError
+
+    def coded(self, f: Field) -> None:
+        """Read a number that lies at `pos`; its value is ``v_...`` then, its size `w`, which is known already where that is told."""
+        self.float()
+        value, kind = f"v_{f.name}", f.kind
+        self.let(value, "0", same=True)
+        {"groups": self.groups, "prefix": self.prefixed, "length": self.length, "told": self.told}[kind.form](kind, value)
+        if f.fixed:
+            self.check(f"{value} != {int(f.default)}")
+        self.let(f"z_{f.name}", "w")
+        self.read.add(f.name)
+        self.give(f.name, ("pos", 0), "w", value)
+        self.advance("w")
+
+    def groups(self, kind: Any, value: str) -> None:
+        """Read groups of seven bits, of which all but the last have the bit on top."""
+        most = min(kind.most, BYTES)
+        self.let("w", "0", same=True)
+        self.let("more", "1", same=True)
+        self.each_group(value, most, kind.high_first)
+        self.check("more == 1")
+        if kind.zigzag:
+            self.let(value, f"({value} >> 1) ^ -({value} & 1)")
+        elif kind.signed:
+            self.let(value, f"{value} - (({value} >> (7 * w - 1) & 1) << (7 * w))")
+
+    def each_group(self, value: str, most: int, high_first: bool) -> None:
+        """Read group after group, up to `most`, as long as `more` is 1; `w` is how many there were."""
+        raise NotImplementedError
+
+    def number_in(self, value: str, after: int, sizes: Iterable[int]) -> None:
+        """Read a number that lies `after` bytes behind `pos`, in as many bytes as `w` says, which is one of `sizes`."""
+        raise NotImplementedError
+
+    def prefixed(self, kind: Any, value: str) -> None:
+        """Read a number whose first bits say in how many bytes it is."""
+        self.check(f"pos >= {self.stop or 'end'}")
+        self.let("b", f"{self.fetch(('pos', 0), 1, Int(8))} >> {8 - kind.prefix}")
+        self.let("w", "0", same=True)
+        for which, size in enumerate(kind.sizes):
+            self.let("w", self.choose(f"b == {which}", str(size), "w"))
+        self.check(f"(w == 0) | (pos + w > {self.stop or 'end'})")
+        self.number_in(value, 0, kind.sizes)
+        self.let(value, f"{value} & ((1 << (8 * w - {kind.prefix})) - 1)")
+
+    def length(self, kind: Any, value: str) -> None:
+        """Read a length of BER."""
+        self.check(f"pos >= {self.stop or 'end'}")
+        self.let("b", self.fetch(("pos", 0), 1, Int(8)))
+        self.let("w", self.choose("b < 128", "0", "b - 128"))
+        indefinite = "" if kind.indefinite else " | (b == 128)"
+        self.check(f"(w >= {BYTES}) | (pos + 1 + w > {self.stop or 'end'}){indefinite}")
+        self.let(value, self.choose("b < 128", "b", self.choose("b == 128", "-1", "0")))
+        self.number_in(value, 1, range(1, BYTES))
+        self.let("w", "w + 1")
+
+    def told(self, kind: Any, value: str) -> None:
+        """Read a number in `w` bytes."""
+        self.check(f"(w < {int(kind.signed)}) | (w >= {BYTES})")
+        self.number_in(value, 0, range(1, BYTES))
+        if kind.signed:
+            self.let(value, f"{value} - (({value} >> (8 * w - 1) & 1) << (8 * w))")
+        self.check(f"({value} < {max(kind.low, -MOST)}) | ({value} > {min(kind.high, MOST)})")

@@ -45,7 +45,8 @@ class Kind:
         counted: whether whole numbers are taken for its bytes, so that ranges, masks and networks speak of it.
         signed, little: how a number of `bits` bits is packed. rest: whether it takes all that is left. item: the declaration of headers that repeat.
         single: of a varying width, numbers from 0 that are less are one byte each, and that byte. unended: whether it has no end
-        of its own: its size is that of `sized(...)` or of a rule, and `read` gets just so many bytes.
+        of its own: its size is that of `sized(...)` or of a rule, and `read` gets just so many bytes. form: how numbers of a varying
+        width lie in bytes, for who reads them without `read`: "groups", "prefix", "length" or "told" (see `values.varints`).
         as_raw: the kind of raw values, where users see another form and paths end in ``.raw``. judges: whether `wrong` may find faults.
 
     The raw form of a fixed width is bytes. A kind of a varying width says in `read` and `write` how a value is coded, and has
@@ -64,8 +65,7 @@ class Kind:
     signed = False
     little = False
     rest = False
-    single = 0
-    unended = False
+    single, unended, form = 0, False, ""
     item: Declared
     as_raw: Kind | None = None
     judges = False

@@ -113,6 +113,7 @@ class Varint(CodedNumber):
     """Groups of seven bits, with a bit on top that says whether more follow."""
 
     words = "a varint"
+    form = "groups"
 
     def __init__(self, signed: bool = False, zigzag: bool = False, high_first: bool = False, most: int = 10) -> None:
         super().__init__()
@@ -173,6 +174,7 @@ class Prefixed(CodedNumber):
     """A number, highest byte first, whose first bits say in how many bytes it is."""
 
     words = "a number that begins with its size"
+    form = "prefix"
 
     def __init__(self, bits: int = 2, sizes: tuple[int, ...] = (1, 2, 4, 8)) -> None:
         super().__init__()
@@ -213,6 +215,7 @@ class LengthOfBER(CodedNumber):
     """A length of BER: one byte up to 127, else a byte that says in how many bytes it follows."""
 
     words = "a length as in BER"
+    form = "length"
     longest = 127
 
     def __init__(self, indefinite: bool = False) -> None:
@@ -254,6 +257,7 @@ class SizedInt(CodedNumber):
 
     words = "a number of a size that is told"
     allows = "rule size condition fixed"
+    form = "told"
     unended = True
 
     def __init__(self, signed: bool = True, most: int = 8) -> None:

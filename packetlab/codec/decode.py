@@ -139,16 +139,17 @@ class Decoding(ReadSoFar):
             Fixed: lambda step: self.fixed(step.run), Coded: lambda step: self.coded(step.field, self.limit),
         }  # fmt: skip
         how[type(step)](step)
+        self.constants([] if isinstance(step, Fixed | When) else step.fields)
         self.read.update(f.name for f in step.fields)
 
     def fixed(self, run: Run) -> None:
         if self.offset is None or self.stop or self.offset + run.size > self.sure:
             self.check(f"{self.place(run.size)} > {self.limit}")
         self.unpack(run, self.pos)
-        if self.offset is None:
-            self.lines.append(f"{self.pos} += {run.size}")
-        else:
+        if self.offset is not None:
             self.offset += run.size
+        else:
+            self.lines.append(f"{self.pos} += {run.size}")
 
     def unpack(self, piece: Run, at: str) -> None:
         var = f"S_{len(self.names)}{self.tag}"
@@ -165,10 +166,13 @@ class Decoding(ReadSoFar):
             self.names[var] = piece.struct.unpack_from
             self.lines.append(f"{', '.join(targets)}, = {var}(data, {at})")
         self.lines += after
-        for f in piece.fields:
+        self.constants(piece.fields)
+
+    def constants(self, fields: list[Field]) -> None:
+        """Check what was read for fields that always have one value."""
+        for f in fields:
             if f.fixed:
-                key = f"D_{f.name}{self.tag}"
-                self.names[key] = f.default
+                self.names[key := f"D_{f.name}{self.tag}"] = f.default
                 self.check(f"{self.v(f.name)} != {f.default if isinstance(f.default, int) else key}")
 
     def split(self, unit: Unit, whole: str) -> list[str]:

@@ -149,8 +149,8 @@ class _LenientParser:
                 at = self.bit // 8
                 self.values[f.name] = self.fixed(f) if isinstance(step, Fixed) else self.varying(step)
                 self.known.add(f.name)
-                if f.fixed and self.values[f.name] != f.default:
-                    self.fault(f.name, at, f.kind.text(f.default), f.kind.text(self.values[f.name]))
+                if f.fixed and (raw := self.values[f.name]) != f.default:
+                    self.fault(f.name, at, f.kind.text(f.default), f.kind.text(int(raw) if isinstance(raw, int) else raw))
                 wrong = f.kind.wrong(self.values[f.name]) if f.kind.judges else ""
                 if wrong:
                     self.fault(f.name, at, wrong, f.kind.text(self.values[f.name]))

@@ -117,7 +117,7 @@ def _of_kind(cls: Declaration, f: Field, values: str, seen: Values, st: ModuleTy
     if kind.is_number:
         return _numbers(kind, values, st)
     if kind.wire == "items":
-        return _items(f, values, seen, st)
+        return _items(cls, f, values, seen, st)
     if kind.wire == "coded":
         return st.binary(max_size=LONGEST).map(lambda data: _coded(kind, data))
     if kind.wire == "bytes":
@@ -161,7 +161,7 @@ def _coded(kind: Kind, data: bytes) -> Raw:
     return kind.value(kind.zero)
 
 
-def _items(f: Field, values: str, seen: Values, st: ModuleType) -> Any:
+def _items(cls: Declaration, f: Field, values: str, seen: Values, st: ModuleType) -> Any:
     item = f.kind.item
 
     single = st.composite(lambda draw: header(draw, item, values, {}, top=True))()
@@ -171,7 +171,7 @@ def _items(f: Field, values: str, seen: Values, st: ModuleType) -> Any:
         single = single.filter(
             lambda h: not until.evaluate(ItemValues(h._resolved_alone(), b"", 0))
         )
-    free = f.count is None or _follows(f.header, f)
+    free = f.count is None or _follows(cls, f)
     count = f.count.evaluate(seen) if f.count is not None and not free else None
     if count is not None:
         count = max(0, min(count, 100))

@@ -12,7 +12,7 @@ from typing import Any
 from packetlab import Capture, Frame, Header, Packet, Writer
 from packetlab.codec.objects import classes
 from packetlab.declare.expressions import Checksum
-from packetlab.declare.kinds import Address, Int, Items, PayloadMark
+from packetlab.declare.kinds import Address, Items, PayloadMark
 from packetlab.export.wireshark.places import is_known
 from packetlab.export.wireshark.wireshark import wireshark
 
@@ -139,7 +139,7 @@ def _fields(header: Header, layer: ET.Element) -> list[str]:
 
 
 def _value(kind: Any, one: ET.Element) -> Any:
-    if isinstance(kind, Int):
+    if kind.is_number:
         return int(one.get("show", ""), 0)
     if isinstance(kind, Address) and kind.size == 12:
         parts = {part.get("name", "").rpartition(".")[2]: part.get("value", "") for part in one.findall("field")}

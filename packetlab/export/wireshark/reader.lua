@@ -188,6 +188,37 @@ function Reader:fixed(f)  -- false where the bytes end before
   return true
 end
 
+function Reader:coded(f)  -- false where there is no such number
+  local pos, limit = floor(self.bit / 8), self:limit()
+  local size = limit - pos
+  if f.size then
+    size = f.size(self.s)
+    if size < 0 then self:fault(f.name, pos, "a size of 0 or more", int(size))
+    elseif size > limit - pos then self:truncated_field(f.name, pos, size, limit - pos) end
+    if size < 0 or size > limit - pos then
+      self.trusted = false
+      return false
+    end
+  end
+  local raw = self.tvb:raw(pos, f.size and size or math.min(size, f.coding.longest))
+  local high, low, taken = coded(f.coding, raw)
+  if not high then
+    if not f.size and (self.ctx.partial or (self.limit_of_layer == self.tvb:len() and self.ctx.missing > 0)) then
+      self:truncated_field(f.name, pos, limit - pos + 1, limit - pos)
+    else
+      self:fault(f.name, pos, f.coding.words, low)
+    end
+    return false
+  end
+  local value = f.wide and W.pair(high, low) or high * 2 ^ 32 + low
+  self.bit, self.s.v[f.name], self.s.len[f.name] = (pos + taken) * 8, value, taken
+  self.entries[#self.entries + 1] = {f = f, first = pos, len = taken, high = high, low = low, value = value}
+  if f.fixed and (f.wide and W.compare(value, f.fixed) ~= 0 or not f.wide and value ~= f.fixed) then
+    self:fault(f.name, pos, f.expected, text_of(f, value))
+  end
+  return true
+end
+
 function Reader:varying(f)
   local h, pos, limit = self.h, floor(self.bit / 8), self:limit()
   local size, items
@@ -230,7 +261,9 @@ end
 function Reader:field(f)
   if f.when and not f.when(self.s) then return true end
   if f.bits then
-    if not self:fixed(f) then return false end
+    if f.coding then
+      if not self:coded(f) then return false end
+    elseif not self:fixed(f) then return false end
   else
     self:varying(f)
   end

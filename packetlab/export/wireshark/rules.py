@@ -12,6 +12,7 @@ from typing import NamedTuple
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Ahead, Const, Count, Expr, Has, If, OneOf, Op, Ref, Size
 from packetlab.declare.intervals import DEPTH, span
+from packetlab.declare.kinds import Kind
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
 
@@ -36,6 +37,11 @@ FUNCTIONS = {
 def is_wide(bits: int) -> bool:
     """Whether a number of this many bits is kept as a W in Lua."""
     return bits > 53
+
+
+def digits(kind: Kind) -> int:
+    """Return the bits that the numbers of a kind take."""
+    return kind.fixed_bits or kind.high.bit_length() + (kind.low < 0)
 
 
 class Term(NamedTuple):
@@ -115,11 +121,11 @@ def _constant(value: int) -> Term:
 
 def _field(rule: Ref, header: Declaration) -> Term:
     f = header.by_name[rule.name]
-    if f.kind.wire != "number":
+    if f.kind.wire != "number" and not f.kind.form:
         return Term("0", 0, 0)  # bytes have no value as a number while reading
-    if is_wide(f.kind.fixed_bits):
+    if is_wide(digits(f.kind)):
         # Wide enough that it counts as one, whatever it is.
-        low, high = min(f.kind.low, -2 * EXACT) if f.kind.signed else 0, max(f.kind.high, 2 * EXACT)
+        low, high = min(f.kind.low, -2 * EXACT) if f.kind.low < 0 else 0, max(f.kind.high, 2 * EXACT)
         return Term(f"(s.v[{lua(rule.name)}] or W.ZERO)", low, high)
     return Term(f"(s.v[{lua(rule.name)}] or 0)", min(0, f.kind.low), f.kind.high)
 

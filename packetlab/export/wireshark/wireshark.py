@@ -35,16 +35,16 @@ from packetlab.export.wireshark.places import (
     refs,
     table_entries,
 )
-from packetlab.export.wireshark.rules import condition, is_wide, number
+from packetlab.export.wireshark.rules import condition, digits, is_wide, number
 from packetlab.packet.text import Text
 from packetlab.protocols.ip import IPv4
 from packetlab.protocols.linktypes import FIRST
 from packetlab.protocols.xns import IDP
 
 ADDRESSES = {"a MAC address": "ether", "an IPv4 address": "ipv4", "an IPv6 address": "ipv6", "an XNS address": "xns"}
-CANNOT: dict[type[object], str] = {Coded: "a value that tells its own size is read by Python code of its kind"}
+CANNOT: dict[type[object], str] = {Coded: "a value that tells its own size is read by Python code of a kind of your own"}
 """Step of a plan -> why the file has none."""
-PARTS = ("numbers", "reader", "sums", "tree")
+PARTS = ("numbers", "coded", "reader", "sums", "tree")
 USER_LINKS = range(147, 163)  # link types that are anybody's: USER0 to USER15
 REFUSED = re.compile(
     r"[^_]|le|lt|ge|gt|eq|ne|and|or|xor|not|in|is|contains|matches|mod|true|false|bitwise_\w+|(all|any)(_\w+)?"
@@ -173,6 +173,8 @@ class _Script:
         kind = f.kind
         if kind.bits is not None:
             parts.append(f"bits = {kind.bits}")
+        if kind.form:
+            parts += _coding(f, kind)
         if kind.wire == "number":
             parts += self.whole_number(f, kind, units.get(f.name))
         if kind.wire == "items":
@@ -350,15 +352,35 @@ def _units(plan: Plan) -> dict[str, tuple[int, int]]:
 def _kind(f: Field, step: Step) -> str:
     kind, inner = f.kind, step.step if isinstance(step, When) else step
     reason = CANNOT.get(type(inner), "")
+    if kind.form:
+        return "int"
     if reason:
         raise BuildError(f"{f.owner.name}.{f.name}", f"a field that Lua reads: {reason}", type(kind).__name__)
     return {"number": "int", "items": "items"}.get(kind.wire) or ADDRESSES.get(kind.words, "bytes")
 
 
+def _coding(f: Field, kind: Any) -> list[str]:
+    """How a number of a varying width lies in bytes, for coded.lua."""
+    bits = digits(kind) - (kind.form == "length" and kind.low < 0)
+    if bits > 64:
+        raise BuildError(f"{f.owner.name}.{f.name}", "a number of up to 64 bits in Lua", f"{bits} bits")
+    said = {word: getattr(kind, word, False) for word in ("high_first", "signed", "zigzag", "prefix", "indefinite")}
+    words = [f"{word} = {lua(value) if isinstance(value, str) else str(value).lower()}" for word, value in said.items() if value]
+    sizes = f", sizes = {{{', '.join(map(str, kind.sizes))}}}" if kind.form == "prefix" else ""
+    least = 0 if kind.form == "length" else kind.low
+    words += [f"least = {int(least < 0) * -1}, bits = {bits}, longest = {kind.longest}, words = {lua(kind.in_words())}{sizes}"]
+    signed = kind.low < 0
+    parts = [f"coding = {{form = {lua(kind.form)}, {', '.join(words)}}}", "bits = 64", f"type = {lua('int64' if signed else 'uint64')}"]
+    parts += [f"{word} = true" for word, holds in (("signed", signed), ("wide", is_wide(digits(kind)))) if holds]
+    if kind.names is not None:
+        parts.append(f"names = {{{', '.join(f'[{int(m)}] = {lua(m.name or str(int(m)))}' for m in kind.names if abs(int(m)) < 1 << 53)}}}")
+    return [*parts, "base = 'DEC'"]
+
+
 def _fixed(f: Field) -> str:
-    if f.kind.wire == "number":
+    if f.kind.is_number:
         value = int(f.default)
-        if not is_wide(f.kind.fixed_bits):
+        if not is_wide(digits(f.kind)):
             return str(value)
         return "{" + ", ".join(str(value >> 24 * i & 0xFFFFFF) for i in range(8)) + "}"
     return '"' + "".join(f"\\{b:03d}" for b in f.default) + '"'

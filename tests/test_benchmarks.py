@@ -25,6 +25,7 @@ TINY = {
     "bench_capture.py": ("--scale", "0.001", "--rounds", "1"),
     "bench_spp.py": ("--scale", "0.002", "--rounds", "1"),
     "bench_lists.py": ("--seconds", "0.05"),
+    "bench_values.py": ("--seconds", "0.05"),
 }  # fmt: skip
 NUMBER = r"\d[\d,.]*"
 PRINTED = {
@@ -64,6 +65,10 @@ PRINTED = {
     ],
     "bench_lists.py": [
         rf"{what}\n  packetlab +{NUMBER} /s\n  [a-z ]+{NUMBER} /s" for what in ("DHCP .*", "DNS .*", "8 TLVs .*")
+    ],
+    "bench_values.py": [
+        rf"{what}\n  packetlab +{NUMBER} /s\n  by hand +{NUMBER} /s +packetlab is +{NUMBER}x"
+        for what in ("8 numbers of LEB128", "8 numbers of LEB128, built", "a frame of QUIC, built")
     ],
     "bench_capture.py": [rf"pcap(ng)? +{NUMBER} thousand frames/s +{NUMBER} x dpkt +{NUMBER} x scapy's raw reader"],
     "bench_spp.py": [

@@ -101,7 +101,7 @@ class Scanner(CodedScanner):
                 return CANNOT[type(step)]
         if any(f.fixed and not f.kind.is_number for step in steps for f in step.fields):
             return "a constant of bytes"
-        if any(unit.bits > 64 for unit in self.plan.units if unit.number):
+        if any(unit.bits > 64 for unit in self.plan.units if unit.number) or "objects" in {c.form for _, c in self.columns}:
             return "numbers that share more than 64 bits"
         return "" if all(scannable(rule, self.cls) for rule in self.rules) else "a rule whose value may leave 64 bits"
 

@@ -26,6 +26,7 @@ CANNOT: dict[type[object], str] = {
 """Step of a plan -> why packets with it are left to objects."""
 
 MOST = 1 << 62  # leaves room for an offset in a buffer to be added
+FAR = 1 << 61  # coded numbers beyond are left to objects
 FURTHEST = 1 << 40  # bytes that a payload may have at the most
 
 
@@ -68,7 +69,7 @@ def _single(rule: Expr, parts: list[Range], header: Declaration) -> Range | None
         if field is not None and (field.kind.wire == "number" or field.kind.form):
             low, high = field.kind.low, field.kind.high
             if field.kind.form:
-                low, high = max(low, -MOST), min(high, MOST)  # what is further out is unfit
+                low, high = max(low, -FAR), min(high, FAR)  # what is further out is unfit
             found = hull((low, high), *([(0, 0)] if field.condition is not None else []))
     elif isinstance(rule, Size) and rule.name != "self":
         found = -FURTHEST, FURTHEST
@@ -117,7 +118,9 @@ class CodedScanner:
         self.float()
         value, kind = f"v_{f.name}", f.kind
         self.let(value, "0", same=True)
-        {"groups": self.groups, "prefix": self.prefixed, "length": self.length, "told": self.told}[kind.form](kind, value)
+        {"groups": self.groups, "prefix": self.prefixed, "length": self.length, "told": self.told}[kind.form](
+            kind, value
+        )
         if f.fixed:
             self.check(f"{value} != {int(f.default)}")
         self.let(f"z_{f.name}", "w")
@@ -155,6 +158,8 @@ class CodedScanner:
         self.check(f"(w == 0) | (pos + w > {self.stop or 'end'})")
         self.number_in(value, 0, kind.sizes)
         self.let(value, f"{value} & ((1 << (8 * w - {kind.prefix})) - 1)")
+        if kind.high > FAR:
+            self.check(f"{value} > {FAR}")
 
     def length(self, kind: Any, value: str) -> None:
         """Read a length of BER."""
@@ -173,4 +178,4 @@ class CodedScanner:
         self.number_in(value, 0, range(1, BYTES))
         if kind.signed:
             self.let(value, f"{value} - (({value} >> (8 * w - 1) & 1) << (8 * w))")
-        self.check(f"({value} < {max(kind.low, -MOST)}) | ({value} > {min(kind.high, MOST)})")
+        self.check(f"({value} < {max(kind.low, -FAR)}) | ({value} > {min(kind.high, FAR)})")

@@ -30,6 +30,9 @@ def missing(header: AnyHeader, name: str) -> BuildError:
     return BuildError(f"{type(header).__name__}.{name}", "a value", "none", f"give {name}=...")
 
 
+BYTES = [bytes([number]) for number in range(256)]
+
+
 def unsettled(header: AnyHeader, name: str) -> BuildError:
     """Return the error for a number that counts its own bytes, where none of a size gives that size."""
     where, hint = f"{type(header).__name__}.{name}", f"give {name}=..., or bytes of another size"
@@ -228,7 +231,11 @@ class Deriving(OneByOne):
         if f.kind.wire == "open":
             return value
         self.names[f"W_{f.name}{self.tag}"] = f.kind.write
-        return f"W_{f.name}{self.tag}({value})"
+        code = f"W_{f.name}{self.tag}({value})"
+        if not f.kind.single or not value.isidentifier():
+            return code
+        self.names["BYTES"] = BYTES  # most of them are one byte
+        return f"(BYTES[{value}] if type({value}) is int and {value} < {f.kind.single} else {code})"
 
     def packed_items(self, f: Field, value: str) -> str:
         # What was captured is as long as it was; only what is built is filled up.

@@ -118,7 +118,9 @@ def test_tshark_reads_coded_numbers_and_their_faults_as_packetlab_does(coded: An
             damaged = bytearray(sound)
             damaged[rng.randrange(14, len(sound))] = rng.choice([0, 0x7F, 0x80, 0xFF, rng.randrange(256)])
             frames.append(bytes(damaged))
-        frames.append(sound[:14] + bytes(rng.choice([0x80, 0xFF, rng.randrange(256)]) for _ in range(rng.randrange(1, 30))))
+        frames.append(
+            sound[:14] + bytes(rng.choice([0x80, 0xFF, rng.randrange(256)]) for _ in range(rng.randrange(1, 30)))
+        )
     compare(tshark, frames)
 
 

@@ -7,24 +7,32 @@ from typing import Annotated
 from packetlab import (
     IDP,
     MAC,
+    S32,
     SPP,
     TCP,
     U4,
     U16,
     U32,
+    BERLength,
     Bytes,
     Control,
     Ether,
     Header,
     IPv4,
     Packet,
+    QuicInt,
     Rest,
     SimNetwork,
+    Spelled,
+    VarInt,
     WebSocketFrame,
+    ZigZagInt,
     any_value,
     auto,
+    ber_integer,
     between,
     bits,
+    count_of,
     deep,
     deep_names,
     default,
@@ -36,8 +44,11 @@ from packetlab import (
     many,
     masked,
     one_of,
+    prefixed,
     same_as,
     size_of,
+    sized,
+    varint,
     when,
 )  # fmt: skip
 
@@ -49,6 +60,29 @@ class Colour(IntFlag):
 
 class Entry(Header):
     kind: U16 = 0
+
+
+class Stream(Header):
+    id: VarInt = 0
+    offset: QuicInt = Spelled(5, 4)
+    colour: Annotated[Colour, varint()] = Colour.RED
+    length: BERLength = auto(size_of("value"))
+    value: Annotated[int, ber_integer()] = sized(field("length"), 0)
+    size: S32 = auto(size_of("key"))
+    key: Bytes | None = sized(field("size"), none=-1)
+    count: ZigZagInt = auto(count_of("more"))
+    more: tuple[Entry, ...] | None = many(count=field("count"), none=-1)
+    whole: Annotated[int, prefixed(bits=1, sizes=(1, 4))] = 7
+
+
+def coded() -> int:
+    stream = Stream(id=1, offset=Spelled(2, 8), colour=Colour.BLUE, value=-5, key=None, more=None)
+    key: bytes | None = stream.key
+    more: tuple[Entry, ...] | None = stream.more
+    colour: Colour = stream.colour
+    size: int = stream.offset.size if isinstance(stream.offset, Spelled) else 0
+    print(key, more, colour)
+    return stream.id + stream.value + stream.whole + size
 
 
 class Beacon(Header, under=Ether, when={"type": 0x88B5}):

@@ -143,10 +143,13 @@ class Varint(CodedNumber):
     def packed(self, number: int, size: int) -> bytes:
         if self.zigzag:
             number = number << 1 if number >= 0 else ~(number << 1)
-        groups = [number >> shift & 127 for shift in range(0, 7 * size, 7)]
+        if size == 2 and not self.high_first:
+            return bytes((number & 127 | 128, number >> 7 & 127))
+        groups = [number >> shift & 127 | 128 for shift in range(0, 7 * size, 7)]
         if self.high_first:
             groups.reverse()
-        return bytes([*(group | 128 for group in groups[:-1]), groups[-1]])
+        groups[-1] &= 127
+        return bytes(groups)
 
     def unpacked(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
         number = shift = 0
@@ -185,6 +188,7 @@ class Prefixed(CodedNumber):
         if not plain or [*sizes] != sorted({*sizes}) or not 1 <= len(sizes) <= 1 << bits:
             raise DeclareError("prefixed(sizes=...)", f"1 to {1 << bits} sizes of 1 to 8 bytes, rising", repr(sizes))
         self.prefix, self.sizes = bits, sizes
+        self.marks = {size: number << 8 * size - bits for number, size in enumerate(sizes)}
         self.high = (1 << 8 * sizes[-1] - bits) - 1
         self.single = 1 << 8 - bits if sizes[0] == 1 else 0
 
@@ -194,13 +198,16 @@ class Prefixed(CodedNumber):
 
     def shortest(self, number: int) -> int:
         bits = number.bit_length() + self.prefix
-        return next((size for size in self.sizes if bits <= 8 * size), self.sizes[-1])
+        for size in self.sizes:
+            if bits <= 8 * size:
+                break
+        return size
 
     def fits(self, number: int, size: int) -> bool:
         return size in self.sizes and self.shortest(number) <= size
 
     def packed(self, number: int, size: int) -> bytes:
-        return (number | self.sizes.index(size) << 8 * size - self.prefix).to_bytes(size, "big")
+        return (number | self.marks[size]).to_bytes(size, "big")
 
     def unpacked(self, data: bytes, pos: int, limit: int) -> tuple[int, int] | None:
         which = data[pos] >> 8 - self.prefix if pos < limit else len(self.sizes)
@@ -221,8 +228,8 @@ class LengthOfBER(CodedNumber):
     def __init__(self, indefinite: bool = False) -> None:
         super().__init__()
         self.indefinite = indefinite
-        self.low, self.high = -indefinite, (1 << WIDEST) - 1
-        self.single = 128
+        self.low, self.high = -indefinite, (1 << WIDEST - indefinite) - 1
+        self.single = 0 if indefinite else 128
 
     def shortest(self, number: int) -> int:
         return 1 if number < 128 else 1 - -number.bit_length() // 8

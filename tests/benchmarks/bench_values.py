@@ -1,0 +1,147 @@
+"""How fast values of other forms are read and built, as ratios to Python written by hand: ``python tests/benchmarks/bench_values.py``.
+
+By hand means a class with the same attributes, a function that reads it from bytes, checked for their end, and one that packs it.
+Coded numbers: eight of LEB128, of one to three bytes; and a message of QUIC's numbers whose length counts what follows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import struct
+import warnings
+
+warnings.simplefilter("ignore")
+
+from run import race, tell  # noqa: E402
+
+from packetlab import Bytes, Header, QuicInt, VarInt, auto, dissect, size_of  # noqa: E402
+
+
+class Eight(Header):
+    """Eight coded numbers."""
+
+    a: VarInt
+    b: VarInt
+    c: VarInt
+    d: VarInt
+    e: VarInt
+    f: VarInt
+    g: VarInt
+    h: VarInt
+
+
+class Stream(Header):
+    """A STREAM frame of QUIC with its type 0x0e (RFC 9000 section 19.8)."""
+
+    type: QuicInt = 0x0E
+    id: QuicInt = 0
+    offset: QuicInt = 0
+    length: QuicInt = auto(size_of("data"))
+    data: Bytes = b""
+
+
+class Plain:
+    """Attributes, as a header has them."""
+
+    __slots__ = ("a", "b", "c", "d", "data", "e", "f", "g", "h", "id", "length", "offset", "type")
+
+
+def varint(data: bytes, pos: int) -> tuple[int, int]:
+    number = shift = 0
+    while True:
+        if pos >= len(data) or shift > 63:
+            raise ValueError("no whole number")
+        byte = data[pos]
+        pos += 1
+        number |= (byte & 127) << shift
+        if byte < 128:
+            return number, pos
+        shift += 7
+
+
+def packed(number: int) -> bytes:
+    found = bytearray()
+    while number > 127:
+        found.append(number & 127 | 128)
+        number >>= 7
+    found.append(number)
+    return bytes(found)
+
+
+def quic(data: bytes, pos: int) -> tuple[int, int]:
+    if pos >= len(data):
+        raise ValueError("no whole number")
+    size = 1 << (data[pos] >> 6)
+    if pos + size > len(data):
+        raise ValueError("no whole number")
+    return int.from_bytes(data[pos : pos + size], "big") & (1 << 8 * size - 2) - 1, pos + size
+
+
+def quic_packed(number: int) -> bytes:
+    if number < 64:
+        return bytes([number])
+    if number < 1 << 14:
+        return struct.pack(">H", number | 1 << 14)
+    if number < 1 << 30:
+        return struct.pack(">I", number | 2 << 30)
+    return struct.pack(">Q", number | 3 << 62)
+
+
+def eight_by_hand() -> Plain:
+    one, data = Plain(), EIGHT
+    one.a, pos = varint(data, 0)
+    one.b, pos = varint(data, pos)
+    one.c, pos = varint(data, pos)
+    one.d, pos = varint(data, pos)
+    one.e, pos = varint(data, pos)
+    one.f, pos = varint(data, pos)
+    one.g, pos = varint(data, pos)
+    one.h, pos = varint(data, pos)
+    return one
+
+
+def stream_by_hand() -> Plain:
+    one, data = Plain(), STREAM
+    one.type, pos = quic(data, 0)
+    one.id, pos = quic(data, pos)
+    one.offset, pos = quic(data, pos)
+    one.length, pos = quic(data, pos)
+    if pos + one.length > len(data):
+        raise ValueError("no whole frame")
+    one.data = data[pos : pos + one.length]
+    return one
+
+
+def eight() -> Eight:
+    return Eight._decode(EIGHT, 0, len(EIGHT), None)[0]
+
+
+def stream() -> Stream:
+    return Stream._decode(STREAM, 0, len(STREAM), None)[0]
+
+
+NUMBERS = {"a": 1, "b": 150, "c": 3, "d": 20000, "e": 5, "f": 127, "g": 300, "h": 8}
+EIGHT = b"".join(map(packed, NUMBERS.values()))
+STREAM = quic_packed(0x0E) + quic_packed(4) + quic_packed(70_000) + quic_packed(120) + bytes(120)
+DATA = bytes(120)
+MADE, FRAME = Eight(**NUMBERS), Stream(id=4, offset=70_000, data=bytes(120))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=3.0, help="for each")
+    seconds = parser.parse_args().seconds
+    assert dissect(EIGHT, Eight)[Eight] == MADE and bytes(MADE) == EIGHT and bytes(FRAME) == STREAM
+    assert dissect(STREAM, Stream)[Stream] == FRAME and stream_by_hand().data == bytes(120)
+    assert [getattr(eight_by_hand(), name) for name in NUMBERS] == [*NUMBERS.values()]
+    for title, ours, by_hand in (
+        ("8 numbers of LEB128", eight, eight_by_hand),
+        ("8 numbers of LEB128, built", lambda: bytes(MADE), lambda: b"".join(map(packed, NUMBERS.values()))),
+        ("a frame of QUIC", stream, stream_by_hand),
+        (
+            "a frame of QUIC, built",
+            lambda: bytes(FRAME),
+            lambda: b"".join(map(quic_packed, (0x0E, 4, 70_000, len(DATA)))) + DATA,
+        ),
+    ):
+        tell(title, race({"packetlab": ours, "by hand": by_hand}, seconds), "packetlab", {"by hand": 0.5})

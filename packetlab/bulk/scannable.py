@@ -7,7 +7,7 @@ rule that can leave them are left to objects.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Ahead, Const, Expr, Has, If, OneOf, Op, Ref, Size
@@ -18,6 +18,7 @@ from packetlab.declare.plan import Coded, Listed
 if TYPE_CHECKING:
     from packetlab.declare.fields import Field
     from packetlab.declare.kinds import Kind
+    from packetlab.declare.values.varints import LengthOfBER, Prefixed, SizedInt, Varint
 
 CANNOT: dict[type[object], str] = {
     Listed: "items that are read one after the other",
@@ -118,9 +119,7 @@ class CodedScanner:
         self.float()
         value, kind = f"v_{f.name}", f.kind
         self.let(value, "0", same=True)
-        {"groups": self.groups, "prefix": self.prefixed, "length": self.length, "told": self.told}[kind.form](
-            kind, value
-        )
+        getattr(self, kind.form)(kind, value)
         if f.fixed:
             self.check(f"{value} != {int(f.default)}")
         self.let(f"z_{f.name}", "w")
@@ -128,7 +127,7 @@ class CodedScanner:
         self.give(f.name, ("pos", 0), "w", value)
         self.advance("w")
 
-    def groups(self, kind: Any, value: str) -> None:
+    def groups(self, kind: Varint, value: str) -> None:
         """Read groups of seven bits, of which all but the last have the bit on top."""
         most = min(kind.most, BYTES)
         self.let("w", "0", same=True)
@@ -148,7 +147,7 @@ class CodedScanner:
         """Read a number that lies `after` bytes behind `pos`, in as many bytes as `w` says, which is one of `sizes`."""
         raise NotImplementedError
 
-    def prefixed(self, kind: Any, value: str) -> None:
+    def prefix(self, kind: Prefixed, value: str) -> None:
         """Read a number whose first bits say in how many bytes it is."""
         self.check(f"pos >= {self.stop or 'end'}")
         self.let("b", f"{self.fetch(('pos', 0), 1, Int(8))} >> {8 - kind.prefix}")
@@ -161,7 +160,7 @@ class CodedScanner:
         if kind.high > FAR:
             self.check(f"{value} > {FAR}")
 
-    def length(self, kind: Any, value: str) -> None:
+    def length(self, kind: LengthOfBER, value: str) -> None:
         """Read a length of BER."""
         self.check(f"pos >= {self.stop or 'end'}")
         self.let("b", self.fetch(("pos", 0), 1, Int(8)))
@@ -172,7 +171,7 @@ class CodedScanner:
         self.number_in(value, 1, range(1, BYTES))
         self.let("w", "w + 1")
 
-    def told(self, kind: Any, value: str) -> None:
+    def told(self, kind: SizedInt, value: str) -> None:
         """Read a number in `w` bytes."""
         self.check(f"(w < {int(kind.signed)}) | (w >= {BYTES})")
         self.number_in(value, 0, range(1, BYTES))

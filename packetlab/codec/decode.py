@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from struct import error as struct_error
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packetlab.codec.faults import Dissection
 from packetlab.codec.lenient import ItemValues, Values, read_items, walk
@@ -134,7 +134,7 @@ class Decoding(ReadSoFar):
 
     def step(self, step: Step) -> None:
         """Read one step of the header."""
-        how: dict[type[Step], Callable[[Any], None]] = {
+        how: dict[type[Step], Callable[..., None]] = {
             When: self.when, Bound: self.bound, Open: self.open, Sized: self.sized, Padded: self.sized, Listed: self.listed,
             Fixed: lambda step: self.fixed(step.run), Coded: lambda step: self.coded(step.field, self.limit),
         }  # fmt: skip

@@ -19,6 +19,7 @@ from packetlab.packet.header import HeaderType
 from packetlab.pattern.paths import FieldPath
 
 if TYPE_CHECKING:
+    from packetlab.declare.values.views import Array as Values
     from packetlab.packet.packet import Packet
 
 
@@ -66,6 +67,12 @@ class Column:
                 return int.from_bytes(raw, "big") if self.form == "number" and isinstance(raw, bytes) else raw
         return None
 
+    @property
+    def view(self) -> Kind | None:
+        """The kind that makes the user's form of what the column holds; None where that is shown as it is."""
+        kind = self.path.kind
+        return kind if self.form != "present" and kind.as_raw is not None and not kind.orders_raw else None
+
     def text(self, value: Raw) -> str:
         """Return a value as people read it, with nothing in it that a terminal would act on."""
         if self.form == "present":
@@ -74,6 +81,17 @@ class Column:
         if kind.is_address and self.form == "number":
             value = value.to_bytes(kind.fixed_bits // 8, "big")
         return bytes_text(value) if kind.wire == "items" else kind.text(value)
+
+
+def is_float(kind: Kind) -> bool:
+    """Whether the user's form of a kind's values is a float."""
+    return getattr(kind, "dtype", "O") == "f8"
+
+
+def shown_array(kind: Kind, numbers: Values) -> Values:
+    """Return raw numbers of a kind in the user's form."""
+    made: Values = kind.array(numbers)  # type: ignore[attr-defined]
+    return made
 
 
 def column(spec: object) -> Column:
@@ -113,7 +131,7 @@ def _column(path: FieldPath, name: str = "") -> Column:
     if path.several:
         ask = f"a filter may ask for any of them: '{path.name} == ...'"
         raise BuildError(f"column {name!r}", "one value of a header", f"the items of {path.fields[0].name}", ask)
-    dtype = _dtype(kind) if kind.is_number else "O"
+    dtype = _dtype(kind) if kind.is_number or kind.wire == "number" else "O"
     if dtype != "O":
         return Column(name, path, "number", dtype)
     if kind.wire == "coded":

@@ -269,6 +269,7 @@ def values_of(written: object, kind: Kind, where: str, count: int, size: int = 0
     wanted, seed = source.values, source.seed
     if seed is not None:
         seed = (seed * 0x100000001B3 + crc32(where.encode())) % WORD
+    kind, wanted = _of_view(kind, wanted)
     if hasattr(wanted, "bit_generator") and hasattr(wanted, "integers"):
         wanted = _generated(wanted, kind, where, count, size)
 
@@ -298,6 +299,15 @@ def values_of(written: object, kind: Kind, where: str, count: int, size: int = 0
         wanted = list(islice(wanted, count))
     listed = [kind.raw(value, where) for value in wanted]
     return _of_list(listed, kind, order(len(listed)), width)
+
+
+def _of_view(kind: Kind, wanted: Any) -> tuple[Kind, Any]:
+    """Return what values of a kind with two forms are drawn from: all raw ones, or those of a user one by one."""
+    if kind.wire != "number" or kind.as_raw is None:
+        return kind, wanted
+    if wanted is None or hasattr(wanted, "bit_generator"):
+        return kind.as_raw, wanted
+    return kind, [*islice(wanted, SMALL)] if hasattr(wanted, "dtype") or isinstance(wanted, range) else wanted
 
 
 def _of_list(listed: list[Raw], kind: Kind, order: Order, width: int) -> ValueColumn:

@@ -17,11 +17,12 @@ from packetlab.codec.objects import classes
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Address, ByteString
 from packetlab.declare.values.addresses import XNSAddress
+from packetlab.declare.values.views import given
 from packetlab.errors import BuildError
 from packetlab.hooks import hook
 from packetlab.packet.header import HeaderType
 from packetlab.packet.packet import Packet
-from packetlab.pattern.paths import PAYLOAD, FieldPath
+from packetlab.pattern.paths import PAYLOAD, RAW, FieldPath
 
 if TYPE_CHECKING:
     from packetlab.bulk.batch import ByteArray, Numbers
@@ -84,7 +85,7 @@ class Variation(Batch):
             if target.field is None:
                 payload = raw
             elif target.part is None:
-                headers[target.layer] = replaced(headers[target.layer], {target.field.name: raw})
+                headers[target.layer] = replaced(headers[target.layer], {target.field.name: given(target.field.kind, raw)})
             else:
                 place = (target.layer, target.field.name)
                 whole = parts.setdefault(place, bytearray(getattr(self.template.layers[place[0]], target.field.slot)))
@@ -269,6 +270,8 @@ def _target(template: Packet, key: object, written: object, count: int) -> Targe
         raw = getattr(template.layers[layer], field.slot)
         size = len(raw) if isinstance(raw, bytes) else 0
         return Target(name, layer, field, None, values_of(written, field.kind, name, count, size))
+    if path == RAW and field.kind.as_raw is not None:
+        return Target(f"{name}.raw", layer, field, None, values_of(written, field.kind.as_raw, f"{name}.raw", count))
     part = field.kind.parts.get(path) if field.kind.is_address else None
     if part is None:
         raise BuildError(f"vary: {name}.{path}", "a whole field, or net, host or socket of an XNS address", path)

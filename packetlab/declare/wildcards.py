@@ -77,6 +77,12 @@ class Between(Tolerance):
     __slots__ = ()
     name = "between"
 
+    def bound_to(self, kind: Kind, where: str) -> Tolerance:
+        low, high = self.written
+        made = type(self)(low, high, raw_values=(kind.edge(low, where, True), kind.edge(high, where, False)))
+        made.check(kind, where)
+        return made
+
     def check(self, kind: Kind, where: str) -> None:
         try:
             low, high = map(kind.compared, self.raw_values)

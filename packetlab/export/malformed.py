@@ -19,6 +19,7 @@ from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Kind
 from packetlab.declare.plan import Open, needs
+from packetlab.declare.values.views import given
 from packetlab.errors import BuildError
 from packetlab.export.expected_faults import NOTHING, ExpectedFaults, Ground, states_a_size
 from packetlab.packet.packet import Header, Packet
@@ -114,7 +115,7 @@ class _Catalogue:
     ) -> Iterator[Malformed]:
         """One field given, all others following from their rules."""
         try:
-            data = bytes(self.sound.replace(self.targets[i], **{f.name: value}))
+            data = bytes(self.sound.replace(self.targets[i], **{f.name: given(f.kind, value)}))
         except BuildError:
             return  # what follows from it does not fit
         yield self.case(f"{self.names[i]}.{f.name}.{word}".lower(), what, data, expected_faults)

@@ -3,6 +3,7 @@
     header               ip, tcp: a declared header by its name, in any case of letters, or by one that other tools use
     header#2             the second such header of a packet
     header.field         ip.ttl; "payload" is the bytes above a header
+    header.field.raw     the raw value, where users see another form (ntp.delay.raw)
     header.field.part    a flag (tcp.flags.syn); net, host or socket of an XNS address; a field of items (tcp.options.kind)
 
 A name that nothing declares is a BuildError with the name that was meant.
@@ -33,6 +34,8 @@ FIELDS = {
 }  # fmt: skip
 """The same for fields and flags: only what means the very same values."""
 PAYLOAD = "payload"
+RAW = "raw"
+"""The part of a field that is its raw value, where users see another form."""
 _NAME = re.compile(r"([A-Za-z_]\w*)(?:#(\d+))?((?:\.\w+)*)")
 _FLAG = Int(1)
 HOST = Address(
@@ -110,6 +113,8 @@ class FieldPath(NamedTuple):
             return kind
         if self.flag:
             return _FLAG
+        if self.part == RAW and kind.as_raw is not None:
+            return kind.as_raw
         return HOST if self.part == "host" else Int((self._slice.stop - self._slice.start) * 8)
 
     @property
@@ -120,6 +125,8 @@ class FieldPath(NamedTuple):
     @property
     def _slice(self) -> slice:
         kind = self.fields[-1].kind
+        if self.part == RAW and kind.as_raw is not None:
+            return slice(0, kind.fixed_bits // 8)
         assert kind.is_address
         return slice(*kind.parts[self.part])
 
@@ -160,7 +167,7 @@ class FieldPath(NamedTuple):
     def _taken(self, raw: Raw) -> object:
         if self.flag:
             return int(raw & self.flag == self.flag)
-        if self.part:
+        if self.part and self.part != RAW:
             data = raw[self._slice]
             return int.from_bytes(data, "big") if self.kind.wire == "number" else data
         return encode_items(raw, 0) if self.fields[-1].kind.wire == "items" else raw
@@ -189,6 +196,8 @@ def _part(field: Field, part: str, called: str, where: str) -> str:
     kind = field.kind
     known = flags(kind) or (kind.parts if kind.is_address else {})
     meant = FIELDS.get(f"{called.lower()}.{part.lower()}", part.lower())
+    if meant == RAW and kind.as_raw is not None:
+        return RAW
     if meant in known:
         return meant
     if not known:

@@ -15,8 +15,10 @@ from packetlab.codec.objects import classes as classes_of
 from packetlab.declare import kinds
 from packetlab.declare.kinds import Address, ByteString, Int, Items, Kind, PayloadMark
 from packetlab.declare.values import integers
+from packetlab.declare.values.delimited import Delimited
 from packetlab.declare.values.varints import CodedNumber, LengthOfBER, Prefixed, SizedInt, Spelled, Varint
 from packetlab.errors import DeclareError
+from packetlab.schema import views
 from packetlab.schema.expressions import expect_list, name, number, safe_repr, table, text
 
 if TYPE_CHECKING:
@@ -284,6 +286,31 @@ def _address(word: str, kind: Address) -> Form:
     )
 
 
+def _view(word: str) -> Form:
+    return Form(
+        views.SAYS[word] + " size", lambda kind: views.is_one(word, kind), lambda kind, where: views.arguments(word, kind),
+        lambda row, where, maker: views.made(word, row, where, maker),
+        lambda row, where, enums: views.spelled(word, row, where, enums),
+    )  # fmt: skip
+
+
+def _inner(row: dict[str, object], where: str) -> tuple[dict[str, object], Form]:
+    inner = row.get("of")
+    if type(inner) is not dict or inner.get("kind") == "ended":
+        raise DeclareError(where, "the kind of what ends", safe_repr(inner))
+    form = form_of(inner, where)
+    table({key: value for key, value in inner.items() if key != "kind"}, where, form.says)
+    return inner, form
+
+
+def _ended(row: dict[str, object], where: str, maker: Maker) -> Kind:
+    inner, form = _inner(row, where)
+    kind = form.kind(inner, where, maker)
+    if "ended" not in kind.allows.split() or kind.rest:
+        raise DeclareError(where, "bytes, text or digits of no size of their own", safe_repr(inner))
+    return Delimited(kind, _hexadecimal(row.get("by"), where), where)
+
+
 FORMS: dict[str, Form] = {
     "int": Form(
         "bits signed little names rule const when default",
@@ -308,6 +335,12 @@ FORMS: dict[str, Form] = {
         lambda row, where, enums: f"tuple[{name(row.get('of'), where)}, ...]",
     ),
     **{word: _coded(word) for word in _CODED},
+    **{word: _view(word) for word in views.SAYS},
+    "ended": Form(
+        "of by rule const when default", lambda kind: type(kind) is Delimited,
+        lambda kind, where: {"of": data_of_kind(kind.inner, where), "by": kind.delimiter.hex()}, _ended,
+        lambda row, where, enums: _inner(row, where)[1].spelled(_inner(row, where)[0], where, enums),
+    ),
     **{word: _address(word, kind) for word, kind in ADDRESSES.items()},
     "own": Form("of given rule size pad const when default", lambda kind: True, _own_data, _own, _own_spelled),
 }  # fmt: skip
@@ -335,6 +368,9 @@ def data_of_value(kind: Kind, raw: Any, where: str) -> Any:
             }
             for item in raw
         ]
+    view = views.data_of_view(kind, raw)
+    if view is not None:
+        return view
     if type(raw) is Spelled:
         return {"number": int(raw), "size": raw.size}
     value = raw if kind.verbatim else kind.value(raw)
@@ -371,6 +407,9 @@ def _hexadecimal(data: object, where: str) -> bytes:
 
 def value_of_data(kind: Kind, data: object, where: str) -> Any:
     """Return the value that `data` stands for, to be given to a header."""
+    given = views.view_of_data(data, where)
+    if given is not None:
+        return given
     if kind.wire == "number":
         return number(data, where, kind.low, kind.high)
     if kind.wire == "items":

@@ -42,6 +42,7 @@ from packetlab.schema.expressions import (
 )
 from packetlab.schema.kinds import ADDRESSES, LONGEST, MEMBERS, WORDS, classes, form_of, import_name, value_of_data
 from packetlab.schema.source import class_body
+from packetlab.schema.views import SAYS
 
 if TYPE_CHECKING:  # at run time that is an old name of `HeaderDescription`
     from packetlab.declare.declaration import Declaration
@@ -186,7 +187,7 @@ def _current(description: object) -> object:
 
 
 _HEADER = "name doc fields payload_size opaque unsized partial quotes pseudo under answers"
-_FIELD = "name kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite default rule when size count until none align pad const"
+_FIELD = "name kind bits signed little names bytes of given zigzag high_first most prefix sizes indefinite default rule when size count until none align pad const by"
 
 
 class _Maker:
@@ -233,7 +234,7 @@ class _Maker:
     def build(self, called: str, data: dict[str, object]) -> Declaration:
         """Make the class, not yet bound to any other."""
         rows = [
-            table(row, f"{called}, a field", _FIELD)
+            table(row, f"{called}, a field", {*_FIELD.split(), *" ".join(SAYS.values()).split()})
             for row in expect_list(data.get("fields"), f"{called}, fields", FIELDS)
         ]
         names = [name(row.get("name"), f"{called}, the name of a field") for row in rows]

@@ -6,13 +6,17 @@ is spelled with anything that a terminal would act on.
 
 from __future__ import annotations
 
+from typing import Any
+
 from packetlab.declare.expressions import COMPARISONS, SIGNS
 from packetlab.errors import DeclareError
 from packetlab.schema.expressions import DEPTH, NUMBERS, expect_list, name, number, safe_repr, space, text
 from packetlab.schema.kinds import ADDRESSES, docstring, form_of, written_of_data
+from packetlab.schema.views import view_of_data, written_view
 
 _REFLECTED = SIGNS.keys() - COMPARISONS  # signs that may have a plain number on their left
 _MOST = 1 << 16
+_NOBODY: Any = None  # who reads a description knows headers and enums; values are spelled without
 
 
 def class_body(description: dict[str, object]) -> str:
@@ -105,12 +109,18 @@ def _right(row: dict[str, object], where: str) -> str:
         right = f"default({value})"
     else:
         right = value
+    if row.get("kind") == "ended":
+        delimiter = bytes.fromhex(text(row.get("by"), where, _MOST))
+        right = f"ended({delimiter!r}{f', {right}' if right else ''})"
     if "when" in row:
         return f"when({spelled(row['when'], where)}{f', {right}' if right else ''})"
     return right
 
 
 def _value(data: object, row: dict[str, object], where: str) -> str:
+    given = view_of_data(data, where)
+    if given is not None:
+        return repr(given) if "kind" not in row else written_view(form_of(row, where).kind(row, where, _NOBODY), given, where)
     written = written_of_data(data, where)
     if written is not None:
         return ascii(written)

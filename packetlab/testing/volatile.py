@@ -15,6 +15,7 @@ from packetlab.codec.bodies import width
 from packetlab.codec.objects import AnyHeader, classes
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
+from packetlab.declare.values.views import given
 from packetlab.errors import PacketlabError, suggestion
 from packetlab.packet.packet import Header, Packet
 from packetlab.pattern.paths import FieldPath
@@ -146,7 +147,7 @@ class Canon:
             return None
         number = known.setdefault(raw, len(known) + 1)
         if kind.wire == "number":
-            return number & ((1 << kind.fixed_bits) - 1)
+            return given(kind, number & ((1 << kind.fixed_bits - kind.signed) - 1))
         if kind.verbatim:
             return number.to_bytes(8, "big")[-len(raw) :].rjust(len(raw), b"\0")
         if kind.wire == "items":

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from packetlab.bulk.columns import Column, column
+from packetlab.bulk.columns import Column, column, is_float, shown_array
 from packetlab.capture.batch import NO_TIME, FrameBatch
 from packetlab.errors import BuildError, suggestion
 from packetlab.escaping import printable
@@ -121,6 +121,8 @@ _ARROW = {"u1": "C", "i1": "c", "u2": "S", "i2": "s", "u4": "I", "i4": "i", "u8"
 def arrow_format(one: AnyColumn) -> str:
     if one.name == "time_ns":
         return "tsn:UTC"
+    if isinstance(one, Column) and one.view is not None:
+        return "g" if is_float(one.view) else "U"
     if one.form == "fixed":
         return f"w:{one.dtype[1:]}"
     return {"present": "b", "bytes": "Z", "text": "U", "objects": "U"}.get(one.form) or _ARROW[one.dtype]
@@ -259,8 +261,25 @@ class Columns(Shown):
         """Return the values of a column, absent ones as 0 or no bytes. KeyError if it is not among `names`.
 
         Numbers in the smallest unsigned (or signed) type that holds them, bytes of a fixed size as void ("V6"), bytes of
-        any size, texts and raw values of a kind of your own as objects, None where these are absent.
+        any size, texts and raw values of a kind of your own as objects, None where these are absent. Values that users see in
+        another form than the packed one are in that form: floats, or objects; a column that ends in ".raw" has the packed one.
         """
+        import numpy as np
+
+        one, values = self._known(name), self._raw(name)
+        view = one.view if isinstance(one, Column) else None
+        if view is None:
+            return values
+        if one.form == "number":
+            return shown_array(view, values)
+        found = np.empty(self.rows, object)
+        there = self._valid[name].tolist()
+        for row, raw in enumerate(values.tolist()):
+            found[row] = view.value(raw) if there[row] else None
+        return found
+
+    def _raw(self, name: str) -> NDArray[Any]:
+        """Return the values of a column as they are packed."""
         import numpy as np
 
         one = self._known(name)
@@ -299,7 +318,7 @@ class Columns(Shown):
         """Return a column as people read it, safe to print: addresses and names of values spelt out, "" where absent."""
         one = self._known(name)
         shown: dict[object, str] = {}
-        values = self[name].tolist()
+        values = self._raw(name).tolist()
         for value in values:
             if value not in shown:
                 shown[value] = _text(one, value)
@@ -362,7 +381,14 @@ class Columns(Shown):
         bitmap = np.packbits(valid, bitorder="little") if nulls else None
         if one.form == "present":
             return ArrowColumn(0, (None, np.packbits(values, bitorder="little")))
+        view = one.view if isinstance(one, Column) else None
+        if view is not None and not is_float(view):
+            written = [str(value).encode("utf-8", "backslashreplace") if there else b""
+                       for value, there in zip(self[one.name].tolist(), valid.tolist(), strict=True)]  # fmt: skip
+            offsets = np.cumsum([0, *map(len, written)], dtype=np.int64)
+            return ArrowColumn(nulls, (bitmap, offsets, np.frombuffer(b"".join(written) or b"\0", np.uint8)))
         if one.dtype != "O":
+            values = self[one.name] if view is not None else values
             return ArrowColumn(nulls, (bitmap, np.ascontiguousarray(values)))
         pieces = self._pieces[one.name]
         if one.form == "objects":  # Arrow has none: as people read them

@@ -89,8 +89,8 @@ class BCD(BytesView):
 
     def of(self, value: object, where: str) -> bytes:
         text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-        if isinstance(value, int) and self.filler is None:
-            text = str(text).zfill(self.digits)
+        if isinstance(text, str) and (isinstance(value, int) or self.type is int) and self.filler is None:
+            text = text.zfill(self.digits)
         least = 0 if self.filler is not None else self.digits
         digits = isinstance(text, str) and text.isascii() and (text.isdigit() or text == "")
         if not (digits and isinstance(text, str) and least <= len(text) <= self.digits):

@@ -243,3 +243,8 @@ def own_bytes(raw: bytes) -> str:
 def moment_text(value: datetime) -> str:
     """Return a time as descriptions have it."""
     return value.isoformat().replace("+00:00", "Z")
+
+
+def given(kind: Kind, raw: Raw) -> Raw:
+    """Return a raw value as a header is given it: as it is, or by `raw` where users see another form."""
+    return RawValue(raw) if kind.as_raw is not None and not kind.orders_raw and isinstance(raw, int | bytes) else raw

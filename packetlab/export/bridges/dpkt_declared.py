@@ -19,6 +19,7 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.kinds import Kind, Raw
 from packetlab.declare.plan import Fixed
+from packetlab.declare.values.views import given
 from packetlab.escaping import printable
 from packetlab.export.bridges.counterparts import (
     COUNTERPARTS,
@@ -103,7 +104,7 @@ def lower(kind: Kind, value: Raw) -> Raw:
     if kind.wire == "items":
         ours = all(hasattr(one, "declared_header") for one in value)
         return tuple(one.to_header() for one in value) if ours else b"".join(map(bytes, value))
-    return value
+    return given(kind, value)
 
 
 class _Reading:

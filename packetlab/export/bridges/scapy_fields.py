@@ -15,6 +15,7 @@ from packetlab.codec.objects import AnyHeader, classes
 from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.kinds import Kind, Raw
 from packetlab.declare.values.addresses import XNSAddress, xns_bytes
+from packetlab.declare.values.views import given
 from packetlab.escaping import printable
 from packetlab.export.bridges.counterparts import is_required
 from packetlab.packet.foreign import Foreign
@@ -73,7 +74,7 @@ def to_scapy_value(kind: Kind, raw: Raw, item: Classes) -> Raw:
 def from_scapy_value(kind: Kind, value: Raw, header_of: Callable[[Foreign], Header]) -> Raw:
     """Return a value that scapy keeps as one that a header of ours takes."""
     if kind.wire == "number":
-        return int(value) if not isinstance(value, str) else value
+        return given(kind, int(value)) if not isinstance(value, str) else value
     if kind.counted:
         return value if isinstance(value, bytes) else str(value)  # scapy may keep one as a network of its own
     if kind.wire == "items":

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from enum import StrEnum
+from enum import IntEnum, IntFlag, StrEnum
 from fractions import Fraction
 from math import isfinite
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import Any, NamedTuple, Protocol, get_args
 
 from packetlab.declare.kinds import Kind
 from packetlab.declare.values import digits, identifiers, scaled, text as texts, times
@@ -19,10 +19,13 @@ from packetlab.declare.values.views import RawValue, View
 from packetlab.errors import BuildError, DeclareError
 from packetlab.schema.expressions import name, number, safe_repr, table, text
 
-if TYPE_CHECKING:
-    from packetlab.schema.kinds import Maker
-
 LONGEST = 1 << 16
+
+
+class EnumMaker(Protocol):
+    """What makes enums of numbers of descriptions."""
+
+    def enum(self, data: object, where: str) -> type[IntEnum | IntFlag]: ...
 
 
 class _Row(NamedTuple):
@@ -84,7 +87,7 @@ def _given(word: str, row: dict[str, object], where: str) -> dict[str, object]:
     return found
 
 
-def made(word: str, row: dict[str, object], where: str, maker: Maker) -> Kind:
+def made(word: str, row: dict[str, object], where: str, maker: EnumMaker) -> Kind:
     """Return the kind that a description says."""
     try:
         kind: Kind = _MADE[word].make(**_given(word, row, where))

@@ -103,6 +103,8 @@ class Scanner(CodedScanner):
             return "a constant of bytes"
         if any(unit.bits > 64 for unit in self.plan.units if unit.number) or "objects" in {c.form for _, c in self.columns}:
             return "numbers that share more than 64 bits"
+        if any(len(column.path.fields) > 1 for _, column in self.columns):
+            return "what a header in a field holds"
         return "" if all(scannable(rule, self.cls) for rule in self.rules) else "a rule whose value may leave 64 bits"
 
     def source(self) -> list[str]:

@@ -13,7 +13,7 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Ahead, Const, Expr, Has, If, OneOf, Op, Ref, Size
 from packetlab.declare.intervals import Range, hull, span
 from packetlab.declare.kinds import Int
-from packetlab.declare.plan import Coded, Listed
+from packetlab.declare.plan import Coded, Counted, Listed
 
 if TYPE_CHECKING:
     from packetlab.declare.fields import Field
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CANNOT: dict[type[object], str] = {
     Listed: "items that are read one after the other",
+    Counted: "values that tell their own size, read by Python code of their kind",
     Coded: "a value that tells its own size, read by Python code of a kind of your own",
 }
 """Step of a plan -> why packets with it are left to objects."""

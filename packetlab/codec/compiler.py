@@ -113,6 +113,8 @@ def compile_init(cls: Declaration) -> None:
             names[f"_I_{name}"] = classes[kind.item]
             fits = f"_plain({name}, _I_{name}, {kind.item.prototype_bit:#x})"
             fitting = f"_tuple({name})"
+            if kind.one:
+                fits, fitting = fits.replace(f"({name}", f"(({name},)"), f"({name},)"
         elif kind.wire == "number" and kind.orders_raw:
             fits = f"_type({name}) is _int and {kind.low} <= {name} <= {kind.high}"
         elif kind.verbatim:

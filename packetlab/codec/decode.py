@@ -19,7 +19,7 @@ from packetlab.codec.source import Compiled, ReadSoFar, function
 from packetlab.declare import registry
 from packetlab.declare.expressions import Const, Expr, If, Ref
 from packetlab.declare.fields import Filled
-from packetlab.declare.plan import Bound, Coded, Fixed, Listed, Open, Padded, Run, Sized, Step, Unit, When
+from packetlab.declare.plan import Bound, Coded, Counted, Fixed, Listed, Open, Padded, Run, Sized, Step, Unit, When
 
 if TYPE_CHECKING:
     from packetlab.codec.objects import AnyHeader
@@ -137,6 +137,7 @@ class Decoding(ReadSoFar):
         how: dict[type[Step], Callable[..., None]] = {
             When: self.when, Bound: self.bound, Open: self.open, Sized: self.sized, Padded: self.sized, Listed: self.listed,
             Fixed: lambda step: self.fixed(step.run), Coded: lambda step: self.coded(step.field, self.limit),
+            Counted: self.counted,
         }  # fmt: skip
         how[type(step)](step)
         self.constants([] if isinstance(step, Fixed | When) else step.fields)
@@ -253,6 +254,13 @@ class Decoding(ReadSoFar):
         self.names.update({f"F_{name}": step.field, f"R_{name}": items_reader(step.field, step.count is not None)})
         self.lines.append(f"{var}, {pos} = R_{name}({given}) or read_items(F_{name}, {given}, None)")
         self.check(f"{var} is None")
+
+    def counted(self, step: Counted) -> None:
+        pos, key = self.float(), f"K_{step.field.name}{self.tag}"
+        self.names[key] = step.field.kind.end
+        self.lines.append(f"w = {key}(data, {pos}, {self.limit}, {step.count.code(self)})")
+        self.check("w is None")
+        self.lines += [f"{self.v(step.field.name)} = data[{pos}:w]", f"{pos} = w"]
 
     def coded(self, f: Field, limit: str, told: bool = False) -> None:
         """Have a kind read its value, up to `limit` at the most, or just so far where that is `told`."""

@@ -15,7 +15,7 @@ from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum, Expr, Next
 from packetlab.declare.fields import Filled
 from packetlab.declare.kinds import Raw
-from packetlab.declare.plan import Bound, Coded, Fixed, Listed, Open, Padded, Sized, Step, When, needs
+from packetlab.declare.plan import Bound, Coded, Counted, Fixed, Listed, Open, Padded, Sized, Step, When, needs
 
 if TYPE_CHECKING:
     from packetlab.declare.fields import Field
@@ -146,12 +146,13 @@ class _LenientParser:
             return  # looked at with the fields that tell it: bytes may end before all fields of a run
         if not isinstance(step, When):
             for f in step.fields:
-                at = self.bit // 8
+                at, faults = self.bit // 8, len(self.ctx.faults)
                 self.values[f.name] = self.fixed(f) if isinstance(step, Fixed) else self.varying(step)
                 self.known.add(f.name)
                 if f.fixed and (raw := self.values[f.name]) != f.default:
                     self.fault(f.name, at, f.kind.text(f.default), f.kind.text(int(raw) if isinstance(raw, int) else raw))
-                wrong = f.kind.wrong(self.values[f.name]) if f.kind.judges else ""
+                judged = f.kind.judges and len(self.ctx.faults) == faults
+                wrong = f.kind.wrong(self.values[f.name]) if judged else ""
                 if wrong:
                     self.fault(f.name, at, wrong, f.kind.text(self.values[f.name]))
                 for bound in self.plan.bounds:
@@ -192,12 +193,14 @@ class _LenientParser:
                 self.known.discard(f.name)
                 self.bit -= f.kind.fixed_bits
 
-    def varying(self, step: Sized | Padded | Open | Listed | Coded) -> object:
+    def varying(self, step: Sized | Padded | Open | Listed | Counted | Coded) -> object:
         f, pos, limit = step.field, self.bit // 8, self.limit()
         if isinstance(step, Listed):
             return self.items(f, pos, None if step.count is None else step.count.evaluate(self.scope))
         if isinstance(step, Coded):
             return self.coded(f, pos, limit)
+        if isinstance(step, Counted):
+            return self.counted(f, pos, limit, step.count.evaluate(self.scope))
         if isinstance(step, Open):
             if self.stop is None and self.total is not None:
                 limit = self.total
@@ -226,12 +229,25 @@ class _LenientParser:
         limit = self.total if self.stop is None and self.total is not None else self.limit()
         faults: list[Fault] = []
         items, end = read_items(f, self.data, pos, limit, count, faults, owner=self.cls.name)
+        if f.kind.one and not items:
+            self.ctx.faults += faults
+            raise _Stop
         if faults and (self.ctx.partial or (self.ctx.missing and limit == len(self.data))):
             self.ctx.cut = True
             faults = [] if self.ctx.partial else [fault._replace(cut=True) for fault in faults]
         self.ctx.faults += faults
         self.bit = end * 8
         return items
+
+    def counted(self, f: Field, pos: int, limit: int, count: int) -> object:
+        found, end = 0, pos
+        while found < count and (stop := f.kind.end(self.data, end, limit, 1)) is not None:
+            found, end = found + 1, stop
+        if found < count:
+            self.truncated_field(f.name, end, count, found, "values")
+            self.trusted = False
+        self.bit = end * 8
+        return self.data[pos:end]
 
     def coded(self, f: Field, pos: int, limit: int, told: bool = False) -> object:
         """Read a value of a size of its own, or `told`. What is none is left to the payload, like bytes that end too early."""

@@ -9,9 +9,11 @@ from types import NoneType, UnionType
 from typing import Annotated, Union, get_args, get_origin
 from uuid import UUID
 
+from packetlab.declare.declaration import declaration_of
 from packetlab.declare.expressions import Const
 from packetlab.declare.fields import REQUIRED, Spec
-from packetlab.declare.kinds import Items, Kind, XNSAddressField
+from packetlab.declare.items import Items, Repeated
+from packetlab.declare.kinds import Kind, XNSAddressField
 from packetlab.declare.validate import check_spec
 from packetlab.declare.values.addresses import XNSAddress
 from packetlab.declare.values.delimited import Delimited
@@ -58,17 +60,28 @@ def kind_of(annotation: object, where: str) -> Kind:
                 _check_kind(kind, where)
                 return kind.typed(wanted, where)
         return kind_of(wanted, where)
+    if is_header(annotation):
+        return Items(declaration_of(annotation, where), one=True)
     if get_origin(annotation) is tuple:
         item = get_args(annotation)
-        for one in item:
-            if get_origin(one) is Annotated:
-                _check_kinds(_inside(one), where)
-                hint = "only headers repeat: a header with that one field, and tuple[ThatHeader, ...]"
-                raise DeclareError(where, "tuple[SomeHeader, ...]", annotation, hint)
         if len(item) == 2 and item[1] is Ellipsis and is_header(item[0]):
             return Items(item[0]._declaration)
+        for one in item:
+            if get_origin(one) is Annotated or one is XNSAddress:
+                _check_kinds(_inside(one), where)
+                if len(item) != 2 or item[1] is not Ellipsis:
+                    raise DeclareError(where, "tuple[SomeKind, ...]", annotation, "a list has one kind of values, then ...")
+                return _values(kind_of(one, where), where)
     expected = "U1..U64, MAC, Bytes, Rest, tuple[SomeHeader, ...] or another field kind"
     raise DeclareError(where, expected, annotation, _hint(annotation))
+
+
+def _values(element: Kind, where: str) -> Kind:
+    """Return the kind of values of one kind, side by side. DeclareError where their ends cannot be told."""
+    if element.wire not in ("number", "bytes", "coded") or element.fixed_bits % 8:
+        hint = "a header with that one field repeats: tuple[ThatHeader, ...]"
+        raise DeclareError(where, "values of whole bytes, or that tell their own size", element.in_words(), hint)
+    return Repeated(element)
 
 
 def _check_kind(kind: Kind, where: str) -> None:
@@ -139,8 +152,6 @@ def _hint(annotation: object) -> str:
         return "a value, so a field or variable above has the name of the type"
     if not isinstance(annotation, type):
         return ""
-    if is_header(annotation):
-        return f"tuple[{annotation.__name__}, ...] = many(count=1) is one such header"
     if issubclass(annotation, Enum):
         return f"an enum wants its width: Annotated[Named[{annotation.__name__}], bits(8)]"
     for known, words in (

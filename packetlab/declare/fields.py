@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from packetlab.declare.expressions import Expr, expression
+from packetlab.declare.expressions import Const, Expr, expression
 from packetlab.declare.kinds import Declared, Kind, Raw
 from packetlab.errors import DeclareError
 
@@ -42,6 +42,13 @@ class Spec:
         words += ["ended"] if self.ended is not None else []
         words += [word for said, word in ((self.many, "many"), (self.pad, "pad"), (self.fixed, "const")) if said]
         return f"{[*words, 'default'][0]}(...)"
+
+
+def words_for(value: object) -> str:
+    """Return in words what a class body gives a name, where that is no plain value."""
+    if isinstance(value, Spec):
+        return value.written
+    return repr(value) if isinstance(value, int | str | bytes | tuple) else f"a {type(value).__name__}"
 
 
 def auto(rule: object) -> Any:
@@ -154,7 +161,7 @@ class Field:
         name, kind: as declared. slot: the attribute of a header that holds the raw value.
         rule: what the value follows from. condition: when it is there at all. size, count, until: where it ends.
         none: the size or count that says that it is absent; who builds goes by its value, and by `outer`, the rest of its condition.
-        align, pad: multiples of bytes (see `many`, `pad`). fixed: whether another value than the default is a fault.
+        align, pad: multiples of bytes (see `many`, `pad`). stride: bytes of each of several values. fixed: whether another value than the default is a fault.
         default: REQUIRED for none. bit: which bit of a header's state is its own. owner: the declaration it stands in first.
     """
 
@@ -169,6 +176,11 @@ class Field:
         self.size, self.count, self.until = spec.size, spec.count, spec.until
         self.align, self.pad, self.fixed = spec.align, spec.pad, spec.fixed
         self.default = spec.default
+        if kind.one and self.size is None:
+            self.count = Const(1)
+        self.stride = kind.element.fixed_bits // 8 if kind.element is not None else 0
+        if self.stride and self.count is not None:
+            self.size = self.count * self.stride
         self.bit = 0
         measure = spec.size if spec.count is None else spec.count
         if self.none is not None and measure is not None:

@@ -43,7 +43,8 @@ class Kind:
         is_address: whether it says who sends or receives; addresses of 4, 6 or 16 bytes are rewritten as those of IP and Ethernet.
         verbatim: whether all bytes (of the width) are raw values, which `raw` takes as they are.
         counted: whether whole numbers are taken for its bytes, so that ranges, masks and networks speak of it.
-        signed, little: how a number of `bits` bits is packed. rest: whether it takes all that is left. item: the declaration of headers that repeat.
+        signed, little: how a number of `bits` bits is packed. rest: whether it takes all that is left.
+        item: the declaration of headers that repeat. one: whether there is just one of them. element: the kind of the values that repeat.
         single: of a varying width, numbers from 0 that are less are one byte each, and that byte. unended: whether it has no end
         of its own: its size is that of `sized(...)` or of a rule, and `read` gets just so many bytes. form: how numbers of a varying
         width lie in bytes, for who reads them without `read`: "groups", "prefix", "length" or "told" (see `values.varints`).
@@ -66,6 +67,8 @@ class Kind:
     little = False
     rest = False
     single, unended, form = 0, False, ""
+    one = False
+    element: Kind | None = None
     item: Declared
     as_raw: Kind | None = None
     judges = False
@@ -94,6 +97,15 @@ class Kind:
     def respelled(self, raw: Raw, like: Raw) -> Raw:
         """Return a raw value in the form that another one has, where forms of one value differ (see `values.varints`)."""
         return raw
+    # Of kinds of several values (see `declare.items`): their raw values, how many there are, and where so many of them end.
+    def raws(self, raw: Raw) -> list[Raw]:
+        raise NotImplementedError
+
+    def count(self, raw: Raw) -> int:
+        raise NotImplementedError
+
+    def end(self, data: bytes, pos: int, limit: int, count: int) -> int | None:
+        raise NotImplementedError
 
     def raw(self, value: Any, where: str) -> Raw:
         """Return the raw form of what a user wrote. BuildError where it does not fit."""
@@ -303,42 +315,6 @@ class ByteString(Kind):
 
     def text(self, raw: bytes) -> str:
         return bytes_text(raw)
-
-
-class Items(Kind):
-    """A tuple of headers of one class, one after the other. Raw: the tuple, or the bytes not yet looked at."""
-
-    zero: Raw = ()
-    wire: Wire = "items"
-    allows = "size count until align condition"
-    words = "headers"
-
-    def __init__(self, item: Declared) -> None:
-        self.item = item
-
-    def in_words(self) -> str:
-        return f"{self.item.name}, one after the other"
-
-    def annotation(self) -> str:
-        return f"tuple[{self.item.name}, ...]"
-
-    def raw(self, value: Any, where: str) -> bytes | tuple[object, ...]:
-        if isinstance(value, (bytes, bytearray)):
-            return bytes(value)
-        if getattr(type(value), "_declaration", None) is self.item:
-            return (value,)
-        try:
-            items = tuple(value)
-        except TypeError:
-            raise BuildError(where, f"headers ({self.item.name})", repr(value)) from None
-        wrong = {cls for cls in {*map(type, items)} if getattr(cls, "_declaration", None) is not self.item}
-        for place, item in enumerate(items, 1) if wrong else ():
-            # Bytes that are no whole item come last, as they were captured.
-            if type(item) in wrong and not (type(item) is bytes and place == len(items)):
-                again = type(item).__qualname__ == self.item.qualname
-                hint = "the class was declared again after the one that has the field" if again else ""
-                raise BuildError(where, f"headers ({self.item.name})", repr(item), hint)
-        return items
 
 
 class PayloadMark(Kind):

@@ -3,7 +3,7 @@
 Decode, encode, lenient, the scans, the Wireshark export, diagrams and the expected faults of malformed packets walk these
 steps, so that all of them agree about where a field lies and what decides it. A plan is made when it is first needed.
 
-    steps of a header        Fixed | Sized | Padded | Open | Listed | Coded, each of them also inside When
+    steps of a header        Fixed | Sized | Padded | Open | Listed | Counted | Coded, each of them also inside When
     what bounds it           Bound: from here on it is known where the header or its payload ends
     what lies above          Plan.payload, then the steps of the trailer
 """
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from packetlab.declare.expressions import Checksum, Const, Count, Expr, Has, If, Next, OneOf, Op, Ref, Size
-from packetlab.declare.rules import Solved, solve
+from packetlab.declare.expressions import Checksum, Const, Count, Expr, Has, If, Next, Ref, Size
+from packetlab.declare.rules import Solved, apart, solve
 
 if TYPE_CHECKING:
     from packetlab.declare.fields import Field
@@ -111,6 +111,13 @@ class Listed(_OfOne):
 
 
 @dataclass(frozen=True, eq=False)
+class Counted(_OfOne):
+    """A number of values side by side, each of which tells its own size."""
+
+    count: Expr
+
+
+@dataclass(frozen=True, eq=False)
 class Coded(_OfOne):
     """A value that tells its own size: its kind reads and writes it."""
 
@@ -120,7 +127,7 @@ class When:
     """A step that is there only where a condition holds."""
 
     condition: Expr
-    step: Fixed | Sized | Padded | Open | Listed | Coded
+    step: Fixed | Sized | Padded | Open | Listed | Counted | Coded
 
     @property
     def field(self) -> Field:
@@ -148,7 +155,7 @@ class Bound:
         return []
 
 
-Step = Fixed | Sized | Padded | Open | Listed | Coded | When | Bound
+Step = Fixed | Sized | Padded | Open | Listed | Counted | Coded | When | Bound
 
 
 class SolvedSize(NamedTuple):
@@ -181,7 +188,8 @@ class Plan:
         self.total: SolvedSize | None = None
         self.payload: SolvedSize | None = None
         self.sizes: dict[str, Expr] = {f.name: f.size for f in fields if f.size is not None}
-        self.counts: dict[str, Expr] = {f.name: f.count for f in fields if f.count is not None}
+        # Values of a fixed width have a size where they have a count.
+        self.counts: dict[str, Expr] = {f.name: f.count for f in fields if f.count is not None and not f.stride}
         self.rounded: list[tuple[Field, Solved]] = []
         self.unsolved: list[Field] = []
         self._before, self._by_name = before, {f.name: f for f in [*before, *after]}
@@ -296,7 +304,11 @@ class Plan:
             if sizes_in(size) & {*[*self._by_name][[*self._by_name].index(name.lstrip("#")) :]}:
                 return False
             size = size if often == 1 else size // often
-            (self.counts if name.startswith("#") else self.sizes).setdefault(name.lstrip("#"), size)
+            f = self._by_name.get(name.lstrip("#"))
+            if name.startswith("#") and f is not None and f.stride:
+                self.sizes.setdefault(f.name, size * f.stride)
+            else:
+                (self.counts if name.startswith("#") else self.sizes).setdefault(name.lstrip("#"), size)
         else:
             return not parts
         return True
@@ -326,9 +338,9 @@ class Plan:
 
     def _goes_on(self, f: Field) -> bool:
         """Whether a field goes on to the end of what surrounds it by its own declaration."""
-        if f.name in self.sizes or f.pad:
+        if f.name in self.sizes or f.name in self.counts or f.pad:
             return False
-        return f.kind.wire == "open" or (f.kind.wire == "items" and f.name not in self.counts and f.until is None)
+        return f.kind.wire == "open" or (f.kind.wire == "items" and f.until is None)
 
     def _step(self, piece: Run | Field) -> Step:
         if isinstance(piece, Run):
@@ -336,13 +348,15 @@ class Plan:
         step = self._of(piece)
         return step if piece.condition is None else When(piece.condition, step)
 
-    def _of(self, f: Field) -> Fixed | Sized | Padded | Open | Listed | Coded:
+    def _of(self, f: Field) -> Fixed | Sized | Padded | Open | Listed | Counted | Coded:
         if f.kind.bits is not None:
             return Fixed(Run([Unit([f])]))
         if f.pad:
             return Padded(f, f.pad)
         if f.name in self.sizes:
             return Sized(f, self.sizes[f.name])
+        if f.kind.wire == "open" and f.name in self.counts:
+            return Counted(f, self.counts[f.name])
         if f.kind.wire == "open":
             return Open(f, self.after.get(f.name))
         if f.kind.wire != "items":
@@ -421,30 +435,3 @@ def needs(rule: Expr) -> set[str]:
 def sizes_in(rule: Expr) -> set[str]:
     """Names of the fields whose sizes a rule asks for."""
     return {leaf.name for leaf in rule.leaves() if isinstance(leaf, Size)} - {"self", "payload"}
-
-
-def apart(one: Expr | None, other: Expr | None) -> bool:
-    """Whether two conditions can be seen never to hold together, since they want other values of the same thing."""
-    if one is None or other is None:
-        return False
-    return any(
-        what == else_what and (values.isdisjoint(others) if among and else_among else among is not else_among and (
-            values <= others if among else others <= values))
-        for what, values, among in _wanted(one) for else_what, others, else_among in _wanted(other)
-    )  # fmt: skip
-
-
-def _wanted(condition: Expr) -> list[tuple[str, frozenset[int], bool]]:
-    """Return what the parts of a condition that are joined by & want: of what, values, and whether one or none of them."""
-    found, todo = [], [condition]
-    while todo:
-        one = todo.pop()
-        if isinstance(one, Op) and one.sign == "&" and one.is_truth:
-            todo += [one.left, one.right]
-        elif isinstance(one, OneOf):
-            found.append((str(one.values), frozenset(one.among), True))
-        elif isinstance(one, Op) and one.sign in ("==", "!=") and isinstance(one.right, Const):
-            found.append((str(one.left), frozenset((one.right.number,)), one.sign == "=="))
-        else:
-            found.append((str(one), frozenset((0,)), False))
-    return found

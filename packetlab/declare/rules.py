@@ -17,6 +17,7 @@ from packetlab.declare.expressions import (
     Has,
     If,
     Next,
+    OneOf,
     Op,
     Ref,
     Side,
@@ -116,6 +117,33 @@ def _terms(rule: Expr) -> list[tuple[int, Expr]]:
             todo += [(sign if term.sign == "+" else -sign, term.right), (sign, term.left)]
         else:
             found.append((sign, term))
+    return found
+
+
+def apart(one: Expr | None, other: Expr | None) -> bool:
+    """Whether two conditions can be seen never to hold together, since they want other values of the same thing."""
+    if one is None or other is None:
+        return False
+    return any(
+        what == else_what and (values.isdisjoint(others) if among and else_among else among is not else_among and (
+            values <= others if among else others <= values))
+        for what, values, among in _wanted(one) for else_what, others, else_among in _wanted(other)
+    )  # fmt: skip
+
+
+def _wanted(condition: Expr) -> list[tuple[str, frozenset[int], bool]]:
+    """Return what the parts of a condition that are joined by & want: of what, values, and whether one or none of them."""
+    found, todo = [], [condition]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, Op) and one.sign == "&" and one.is_truth:
+            todo += [one.left, one.right]
+        elif isinstance(one, OneOf):
+            found.append((str(one.values), frozenset(one.among), True))
+        elif isinstance(one, Op) and one.sign in ("==", "!=") and isinstance(one.right, Const):
+            found.append((str(one.left), frozenset((one.right.number,)), one.sign == "=="))
+        else:
+            found.append((str(one), frozenset((0,)), False))
     return found
 
 

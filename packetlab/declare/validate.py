@@ -80,7 +80,7 @@ class Leaves:
         if isinstance(leaf, Size):
             return self.size(leaf.name)
         if isinstance(leaf, Count):
-            if self.field(leaf.name).kind.wire != "items":
+            if (kind := self.field(leaf.name).kind).wire != "items" and kind.element is None:
                 raise DeclareError(self.where, "count_of(...) of a field tuple[SomeHeader, ...]", leaf.name)
             return min(0, self.field(leaf.name).none or 0), LONGEST
         if isinstance(leaf, Ahead):
@@ -160,7 +160,7 @@ _WRITTEN = {
 
 def check_spec(spec: Spec, kind: Kind, where: str) -> None:
     """Refuse a right-hand side that says nothing about a field of this kind."""
-    if spec.many and kind.wire != "items":
+    if spec.many and (kind.one or (kind.wire != "items" and kind.element is None)):
         raise DeclareError(where, "tuple[SomeHeader, ...] = many(...)", f"many(...) for {described(kind)}")
     for word, written in _WRITTEN.items():
         said, allowed = getattr(spec, word), kind.allows + " rule" * kind.is_number
@@ -168,7 +168,7 @@ def check_spec(spec: Spec, kind: Kind, where: str) -> None:
             raise DeclareError(where, f"a right-hand side that suits {described(kind)}", written)
     if kind.verbatim and kind.bits is not None and (spec.size is not None or spec.pad):
         raise DeclareError(where, "Bytes for a size that varies", kind.in_words())
-    if spec.size is not None and isinstance(spec.size, Const) and kind.wire == "open":
+    if spec.size is not None and isinstance(spec.size, Const) and kind.wire == "open" and kind.element is None:
         fixed = f"Annotated[{'bytes, fixed_bytes(n)' if kind.orders_raw else 'str, text(size=n)'}] for a fixed size"
         raise DeclareError(where, fixed, f"sized({words(spec.size)})")
     if spec.ended is not None and (spec.size is not None or kind.rest):
@@ -321,14 +321,14 @@ def _check_ends(header: Declaration) -> None:
         if f.name in open_ended and not f.kind.rest:
             ended = plan.own is not None and needs(plan.own.size) <= before
             by = measuring.get(f.name, measuring.get("self"))
-            if by is not None and not ended:
-                assert by.rule is not None
-                one = "sized(...)" if f.kind.wire == "open" else "many(count=...) or many(size=...)"
+            if by is not None and by.rule is not None and not ended:
+                several = f.kind.wire == "items" or f.kind.element is not None
+                one = "many(count=...) or many(size=...)" if several else "sized(...)"
                 hint = f"say how it is read: {f.name} = {one}, made of field({by.name!r})"
                 raise DeclareError(
                     where, f"a rule that can be solved for the size of {f.name}", f"{by.name} = {words(by.rule)}", hint
                 )
-            if f.kind.wire == "open" and not ended:
+            if f.kind.wire == "open" and f.kind.element is None and not ended:
                 raise DeclareError(where, "a size: sized(...), pad(...), Rest or a size_of rule", "none")
         before.add(f.name)
     for f, other in plan.ends:

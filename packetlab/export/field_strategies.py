@@ -165,6 +165,8 @@ def _items(cls: Declaration, f: Field, values: str, seen: Values, st: ModuleType
     item = f.kind.item
 
     single = st.composite(lambda draw: header(draw, item, values, {}, top=True))()
+    if f.kind.one:
+        return single
     if f.until is not None:
         # The item that ends the row stands last, and filling up may put it there.
         until = f.until

@@ -20,7 +20,7 @@ from packetlab.errors import BuildError
 from packetlab.escaping import bytes_text
 from packetlab.packet.packet import Packet
 from packetlab.packet.results import Verdict
-from packetlab.packet.text import Text, expected
+from packetlab.packet.text import Text, expected, value_text
 
 
 class Derivation:
@@ -261,7 +261,7 @@ def why(packet: Packet, i: int, name: str) -> Text:
     shown = (
         "absent"
         if raw is None
-        else f.kind.text(getattr(scope.header, name))
+        else value_text(f, raw, scope.header)
         if f.kind.wire == "items"
         else f.kind.text(raw)
     )
@@ -385,8 +385,7 @@ def show(packet: Packet) -> Text:
                 text = f"0x{raw:0{f.kind.fixed_bits // 4}x}"
                 text += f"  {checks[i, f.name].name.lower().replace('_', ' ')}"
             elif f.kind.wire == "items":
-                items = getattr(header, f.name)
-                text = ", ".join(bytes_text(item) if isinstance(item, bytes) else repr(item) for item in items) or "-"
+                text = value_text(f, raw, header) if header._items_of(f) else "-"
             else:
                 text = f.kind.text(raw)
             lines.append(f"  {f.name:<18} {text:<36} {original.state(f.name)}".rstrip())

@@ -22,7 +22,7 @@ from packetlab.declare import registry as _bindings
 from packetlab.declare.annotations import checked, is_optional, kind_of, resolved
 from packetlab.declare.declaration import OPTIONS, Declaration
 from packetlab.declare.expressions import Const, Expr, Next, expression
-from packetlab.declare.fields import REQUIRED, Field, Spec
+from packetlab.declare.fields import REQUIRED, Field, Spec, words_for
 from packetlab.declare.kinds import Address, Kind, WholeNumber, utf8
 from packetlab.declare.validate import check_class_name, check_declaration, check_name, parse_answers
 from packetlab.declare.values.addresses import ip_value, mac_value, value_source
@@ -58,7 +58,7 @@ class FieldProperty(property, Field):
         # What is read off the wire is of one type, and then there is nothing to find out first.
         code = f"value(raw) if type(raw) is {'int' if wire == 'number' else 'bytes'}"
         if wire == "items":
-            code = "raw if type(raw) is tuple"
+            code = "raw[0] if type(raw) is tuple and raw" if kind.one else "raw if type(raw) is tuple"
         elif type(kind).value is Kind.value or (type(kind).value is WholeNumber.value and kind.names is None):
             code = "raw if raw is not None"
         elif type(kind).value is WholeNumber.value:
@@ -87,7 +87,7 @@ class FieldProperty(property, Field):
             if raw is None:
                 return None
         if type(raw) is bytes and self.kind.wire == "items":
-            return header._items_of(self)
+            raw = header._items_of(self)
         try:
             return self.kind.value(raw)
         except (TypeError, ValueError):
@@ -381,6 +381,9 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
             other = other._resolved_alone() if theirs is None else other
             raw = other._items_of(field) if field.kind.wire == "items" else getattr(other, field.slot)
             return mine.accepts(raw, known, field.kind)
+        if field.kind.one and mine is not None:
+            one, others = getattr(self, field.name), () if theirs is None else other._items_of(field)
+            return bool(one._is_among(others, known)) if isinstance(one, HeaderBase) else mine == theirs
         if field.kind.wire == "items" or theirs is None:
             return bool(getattr(self, field.name) == getattr(other, field.name))
         return bool(mine == theirs)
@@ -433,13 +436,6 @@ def _owner(name: str, kind: Kind, inherited: Mapping[str, Field], bases: tuple[t
     if name in ("self", "pseudo") or (name == "payload" and kind.wire != "payload"):
         return "is a part of the packet in rules"
     return "starts with _" if name.startswith("_") else ""
-
-
-def words_for(value: object) -> str:
-    """Return in words what a class body gives a name, where that is no plain value."""
-    if isinstance(value, Spec):
-        return value.written
-    return repr(value) if isinstance(value, int | str | bytes | tuple) else f"a {type(value).__name__}"
 
 
 def _literal(value: object) -> str:

@@ -101,7 +101,7 @@ class FieldPath(NamedTuple):
     @property
     def several(self) -> bool:
         """Whether a header can have more than one such value: what items hold."""
-        return len(self.fields) > 1
+        return any(not f.kind.one for f in self.fields[:-1])
 
     @property
     def kind(self) -> Kind:

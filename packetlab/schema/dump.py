@@ -93,11 +93,11 @@ def _field(f: Field, header: Declaration) -> dict[str, object]:
     for word, rule in (
         ("rule", f.rule),
         ("when", f.outer),
-        ("size", f.size),
+        ("size", None if f.stride and f.count is not None else f.size),
         ("count", f.count),
         ("until", f.until),
     ):
-        if rule is not None and not (own and word == "rule"):
+        if rule is not None and not (own and word == "rule") and not (f.kind.one and word == "count"):
             found[word] = dump_expression(rule)
     found.update({word: number for word, number in (("align", f.align), ("pad", f.pad)) if number})
     if f.fixed:

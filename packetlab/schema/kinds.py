@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, get_args
 
 from packetlab.codec.objects import classes as classes_of
 from packetlab.declare import kinds
-from packetlab.declare.kinds import Address, ByteString, Int, Items, Kind, PayloadMark
+from packetlab.declare.items import Items, Repeated
+from packetlab.declare.kinds import Address, ByteString, Int, Kind, PayloadMark
 from packetlab.declare.values import integers
 from packetlab.declare.values.delimited import Delimited
 from packetlab.declare.values.varints import CodedNumber, LengthOfBER, Prefixed, SizedInt, Spelled, Varint
@@ -261,11 +262,31 @@ def _items(row: dict[str, object], where: str, maker: Maker) -> Kind:
     item = maker.known(row.get("of"), where)
     if _nesting(item) >= NESTING:
         raise DeclareError(where, f"headers inside headers, {NESTING} deep at most", "more")
-    return Items(item)
+    return Items(item, row["kind"] == "header")
 
 
 def _nesting(header: Declaration) -> int:
     return 1 + max((_nesting(f.kind.item) for f in header.fields if f.kind.wire == "items"), default=0)
+
+
+def _element(row: dict[str, object], where: str) -> dict[str, object]:
+    element = row.get("of")
+    if type(element) is not dict or "kind" not in element or not {*element} <= {"kind", "of", "given", *FORMS["int"].says.split()}:
+        raise DeclareError(where, "the kind of the values that repeat", safe_repr(element))
+    return element
+
+
+def _values(row: dict[str, object], where: str, maker: Maker) -> Kind:
+    element = _element(row, where)
+    kind = form_of(element, where).kind(element, where, maker)
+    if kind.wire not in ("number", "bytes", "coded") or kind.fixed_bits % 8:
+        raise DeclareError(where, "values of whole bytes, or that tell their own size", kind.in_words())
+    return Repeated(kind)
+
+
+def _values_spelled(row: dict[str, object], where: str, enums: dict[str, None]) -> str:
+    element = _element(row, where)
+    return f"tuple[{form_of(element, where).spelled(element, where, enums)}, ...]"
 
 
 def _bytes(row: dict[str, object], where: str, maker: object) -> Kind:
@@ -330,9 +351,17 @@ FORMS: dict[str, Form] = {
         lambda kind, where: {}, lambda row, where, maker: PayloadMark(), lambda row, where, enums: "Payload",
     ),
     "items": Form(
-        "of size count until none align when default", lambda kind: type(kind) is Items,
+        "of size count until none align when default", lambda kind: type(kind) is Items and not kind.one,
         lambda kind, where: {"of": kind.item.name}, _items,
         lambda row, where, enums: f"tuple[{name(row.get('of'), where)}, ...]",
+    ),
+    "header": Form(
+        "of size when default", lambda kind: type(kind) is Items, lambda kind, where: {"of": kind.item.name}, _items,
+        lambda row, where, enums: name(row.get("of"), where),
+    ),
+    "values": Form(
+        "of size count const when default", lambda kind: type(kind) is Repeated,
+        lambda kind, where: {"of": data_of_kind(kind.element, where)}, _values, _values_spelled,
     ),
     **{word: _coded(word) for word in _CODED},
     **{word: _view(word) for word in views.SAYS},
@@ -373,6 +402,8 @@ def data_of_value(kind: Kind, raw: Any, where: str) -> Any:
         return view
     if type(raw) is Spelled:
         return {"number": int(raw), "size": raw.size}
+    if kind.element is not None:
+        return [data_of_value(kind.element, one, where) for one in kind.raws(raw)]
     value = raw if kind.verbatim else kind.value(raw)
     if isinstance(value, int):
         return int(value)
@@ -413,7 +444,10 @@ def value_of_data(kind: Kind, data: object, where: str) -> Any:
     if kind.wire == "number":
         return number(data, where, kind.low, kind.high)
     if kind.wire == "items":
-        return tuple(_item(one, kind.item, where) for one in expect_list(data, where, 256))
+        items = tuple(_item(one, kind.item, where) for one in expect_list(data, where, 1 if kind.one else 256))
+        return items[0] if kind.one and items else items
+    if kind.element is not None:
+        return tuple(value_of_data(kind.element, one, where) for one in expect_list(data, where, 256))
     written = written_of_data(data, where)
     if written is not None:
         return written

@@ -96,7 +96,7 @@ def _right(row: dict[str, object], where: str) -> str:
         right = f"auto({spelled(row['rule'], where)})"
     elif "pad" in row:
         right = f"pad({number(row['pad'], where)})"
-    elif row.get("kind") == "items":
+    elif row.get("kind") in ("items", "values"):
         words = [f"{word}={spelled(row[word], where)}" for word in ("size", "count", "until") if word in row]
         words += [f"{word}={number(row[word], where)}" for word in ("align", "none") if word in row]
         right = f"many({', '.join(words + ([f'value={value}'] if value and value != '()' else []))})"
@@ -127,8 +127,13 @@ def _value(data: object, row: dict[str, object], where: str) -> str:
     if type(data) is dict:
         raise DeclareError(where, "a default that is a number, a text or bytes", "one that only its kind can spell")
     if type(data) is list:
-        item = name(row.get("of"), where)
-        items = [f"{item}({_given(one, where)})" for one in expect_list(data, where, NUMBERS)]
+        of = row.get("of")
+        if type(of) is dict:
+            items = [_value(one, of, where) for one in expect_list(data, where, NUMBERS)]
+        else:
+            items = [f"{name(of, where)}({_given(one, where)})" for one in expect_list(data, where, NUMBERS)]
+        if row.get("kind") == "header":
+            return items[0] if items else ""
         return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
     try:
         raw = bytes.fromhex(text(data, where, _MOST))

@@ -133,7 +133,7 @@ def _fields(
 
 def lines_of(header: Header, f: Field) -> list[str]:
     """Return the value of a field that is there, an item a line. Long ones, and what is far down, are cut."""
-    items = getattr(header, f.name) if f.kind.wire == "items" else ()
+    items = header._items_of(f) if f.kind.wire == "items" else ()
     if not items:
         return [value_text(f, getattr(header, f.slot), header)]
     texts = [bytes_text(item) if isinstance(item, bytes) else repr(item) for item in items[:ITEMS]]

@@ -39,7 +39,8 @@ from packetlab import (
     sized,
     when,
 )
-from packetlab.declare.kinds import Address, Int, Items
+from packetlab.declare.items import Items
+from packetlab.declare.kinds import Address, Int
 from packetlab.declare.registry import bind
 from packetlab.packet.header import HeaderType
 

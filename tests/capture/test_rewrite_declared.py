@@ -68,7 +68,8 @@ from packetlab.bulk.batch import Batch
 from packetlab.capture.flows.numbers import flow_numbers
 from packetlab.capture.rewrite.careful import MOST
 from packetlab.cli import main
-from packetlab.declare.kinds import Address, Items
+from packetlab.declare.items import Items
+from packetlab.declare.kinds import Address
 from tests.conftest import amount
 
 FOUR, SIX, MACS = ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"), "02:00:00:00:00"

@@ -41,7 +41,8 @@ from packetlab import (
 )
 from packetlab.bulk.batch import Batch
 from packetlab.capture.flows.numbers import flow_numbers
-from packetlab.declare.kinds import Address, Int, Items
+from packetlab.declare.items import Items
+from packetlab.declare.kinds import Address, Int
 from tests.conftest import amount
 from tests.growth import is_linear
 

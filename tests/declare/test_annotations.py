@@ -9,6 +9,7 @@ import pytest
 
 import packetlab as pl
 from packetlab import (
+    U4,
     U8,
     BuildError,
     Capture,
@@ -53,14 +54,14 @@ def made(annotation: Any, right: Any) -> Any:
 @pytest.mark.parametrize(
     "annotation",
     [
-        tuple[XNSAddress, ...],
+        tuple[U4, ...],
         tuple[Pair, ...],
         Annotated[U8, Morsel],
         Annotated[Morsel, bits(8)],
         Annotated[Morsel, "note"],
         XNSAddress | U8,
     ],
-    ids=["addresses", "tuples", "number", "header", "noted", "either"],
+    ids=["bits", "tuples", "number", "header", "noted", "either"],
 )
 def test_what_is_no_header_does_not_repeat_and_a_header_is_no_number(annotation: Any) -> None:
     with pytest.raises(DeclareError, match=r"^X\.a: expected"):

@@ -52,7 +52,8 @@ from packetlab import (
 )
 from packetlab.codec.objects import classes
 from packetlab.declare import registry
-from packetlab.declare.kinds import Address, ByteString, Int, Items, PayloadMark
+from packetlab.declare.items import Items
+from packetlab.declare.kinds import Address, ByteString, Int, PayloadMark
 from packetlab.protocols import icmp, ip, ipx, link, transport, tunnels, websocket, xns
 
 

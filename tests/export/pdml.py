@@ -12,7 +12,8 @@ from typing import Any
 from packetlab import Capture, Frame, Header, Packet, Writer
 from packetlab.codec.objects import classes
 from packetlab.declare.expressions import Checksum
-from packetlab.declare.kinds import Address, Items, PayloadMark
+from packetlab.declare.items import Items
+from packetlab.declare.kinds import Address, PayloadMark
 from packetlab.export.wireshark.places import is_known
 from packetlab.export.wireshark.wireshark import wireshark
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from packetlab import BuildError, Header, IPv4, IPv6, dissect
-from packetlab.declare.kinds import Int, Items
+from packetlab.declare.items import Items
+from packetlab.declare.kinds import Int
 from packetlab.export import dpkt_class, scapy_class
 from packetlab.export.bridges.dpkt_declared import names_of as dpkt_names
 from packetlab.export.bridges.scapy_declared import names_of as scapy_names

@@ -212,7 +212,7 @@ class _Reader:
         owners: list[int] = []
         for one, place in zip(some.tolist(), at.tolist(), strict=True):
             frame, layer = layers[one]
-            for item in getattr(layer.header, f.name) or ():
+            for item in layer.header._items_of(f) or ():
                 size = len(bytes(item))
                 made = (
                     item if isinstance(item, Header) else dissect(item, classes[f.kind.item]).layers[0]
@@ -270,13 +270,13 @@ def _unlike(header: Header, f: Field) -> bool:
     return any(
         not isinstance(item, Header)
         or any(_unlike(item, one) for one in item._fields if one.kind.wire == "items" and holds(item._declaration, one))
-        for item in getattr(header, f.name) or ()
+        for item in header._items_of(f) or ()
     )
 
 
 def _more(header: Header, f: Field, scope: Derivation) -> bool:
     """Whether a field is to have more items than it has."""
-    items, counts = getattr(header, f.name), header._declaration.plan.counts
+    items, counts = header._items_of(f), header._declaration.plan.counts
     if f.name in counts:
         return counts[f.name].evaluate(scope) > len(items)
     if f.until is None or not any(

@@ -21,7 +21,7 @@ from packetlab.declare.declaration import Declaration, declaration_of
 from packetlab.declare.expressions import Checksum, Next, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Kind
-from packetlab.declare.plan import Coded, Open, Padded, Plan, Sized, Step, When, needs
+from packetlab.declare.plan import Coded, Counted, Open, Padded, Plan, Sized, Step, When, needs
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
 from packetlab.export.wireshark.places import (
@@ -42,7 +42,10 @@ from packetlab.protocols.linktypes import FIRST
 from packetlab.protocols.xns import IDP
 
 ADDRESSES = {"a MAC address": "ether", "an IPv4 address": "ipv4", "an IPv6 address": "ipv6", "an XNS address": "xns"}
-CANNOT: dict[type[object], str] = {Coded: "a value that tells its own size is read by Python code of a kind of your own"}
+CANNOT: dict[type[object], str] = {
+    Coded: "a value that tells its own size is read by Python code of a kind of your own",
+    Counted: "values that tell their own size, read by Python code of their kind",
+}
 """Step of a plan -> why the file has none."""
 PARTS = ("numbers", "coded", "reader", "sums", "tree")
 USER_LINKS = range(147, 163)  # link types that are anybody's: USER0 to USER15

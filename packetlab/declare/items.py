@@ -1,0 +1,157 @@
+"""Kinds of fields that hold several values: headers one after the other, and values of any other kind.
+
+What headers in a field are the readers of `codec` find out; values lie side by side, and stay the bytes they are until somebody
+looks at them.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from packetlab.declare.kinds import Declared, Kind, Raw, Wire, bytes_text
+from packetlab.errors import BuildError
+
+_CODES = {8: "B", 16: "H", 32: "I", 64: "Q"}
+
+
+class Items(Kind):
+    """A tuple of headers of one class, one after the other; with `one` a single header. Raw: the tuple, or the bytes not yet looked at."""
+
+    zero: Raw = ()
+    wire: Wire = "items"
+    allows = "size count until align condition"
+    words = "headers"
+
+    def __init__(self, item: Declared, one: bool = False) -> None:
+        self.item, self.one = item, one
+        if one:
+            self.words, self.zero, self.allows = "a header", None, "size condition"
+
+    def in_words(self) -> str:
+        return self.item.name if self.one else f"{self.item.name}, one after the other"
+
+    def annotation(self) -> str:
+        return self.item.name if self.one else f"tuple[{self.item.name}, ...]"
+
+    def value(self, raw: Raw) -> Raw:
+        """Return the items, or the one header; None where the bytes hold no whole one."""
+        return raw if not self.one else raw[0] if raw else None
+
+    def raw(self, value: Raw, where: str) -> bytes | tuple[object, ...]:
+        if isinstance(value, (bytes, bytearray)):
+            return bytes(value)
+        if getattr(type(value), "_declaration", None) is self.item:
+            return (value,)
+        if self.one:
+            raise BuildError(where, f"a header ({self.item.name})", repr(value))
+        try:
+            items = tuple(value)
+        except TypeError:
+            raise BuildError(where, f"headers ({self.item.name})", repr(value)) from None
+        wrong = {cls for cls in {*map(type, items)} if getattr(cls, "_declaration", None) is not self.item}
+        for place, item in enumerate(items, 1) if wrong else ():
+            # Bytes that are no whole item come last, as they were captured.
+            if type(item) in wrong and not (type(item) is bytes and place == len(items)):
+                again = type(item).__qualname__ == self.item.qualname
+                hint = "the class was declared again after the one that has the field" if again else ""
+                raise BuildError(where, f"headers ({self.item.name})", repr(item), hint)
+        return items
+
+
+class Repeated(Kind):
+    """A tuple of values of one kind, side by side: addresses, numbers, texts. Raw: their bytes.
+
+    Elements of a fixed width are counted by their bytes; those that tell their own size are read one after the other.
+    """
+
+    zero = b""
+    wire: Wire = "open"
+    words = "values"
+    judges = True
+    element: Kind
+
+    def __init__(self, element: Kind) -> None:
+        self.element = element
+        self.width = element.fixed_bits // 8  # bytes of each, 0 where they tell their size themselves
+        self.allows = "size count condition fixed"
+        plain = element.wire == "number" and element.names is None and element.bits in _CODES
+        self._code = ""
+        if plain:
+            code = _CODES[element.fixed_bits]
+            self._code = code.lower() if element.signed else code
+        self._order = "<" if element.little else ">"
+
+    def in_words(self) -> str:
+        return f"{self.element.in_words()}, one after the other"
+
+    def annotation(self) -> str:
+        return f"tuple[{self.element.annotation()}, ...]"
+
+    def raw(self, value: Raw, where: str) -> bytes:
+        if isinstance(value, bytes | bytearray):
+            raw = bytes(value)
+            expected = self.wrong(raw)
+            if expected:
+                raise BuildError(where, expected, f"{len(raw)} bytes")
+            return raw
+        try:
+            values = tuple(value)
+        except TypeError:
+            raise BuildError(where, f"a tuple of values ({self.element.in_words()})", repr(value)) from None
+        return b"".join(self._packed(self.element.raw(one, where)) for one in values)
+
+    def _packed(self, raw: Raw) -> bytes:
+        if self.element.wire == "number":
+            order = "little" if self.element.little else "big"
+            packed: bytes = raw.to_bytes(self.width, order, signed=self.element.signed)
+            return packed
+        return raw if self.width else self.element.write(raw)
+
+    def value(self, raw: bytes) -> tuple[Raw, ...]:
+        if self._code:
+            return Struct(f"{self._order}{len(raw) // self.width}{self._code}").unpack_from(raw)
+        return tuple(map(self.element.value, self.raws(raw)))
+
+    def raws(self, raw: bytes) -> list[Raw]:
+        """Return the raw values of the elements, as far as there are whole ones."""
+        found: list[Raw] = []
+        if not self.width:
+            pos, size = 0, len(raw)
+            while pos < size and (read := self.element.read(raw, pos, size)) is not None and read[1] > pos:
+                found.append(read[0])
+                pos = read[1]
+            return found
+        parts = (raw[at : at + self.width] for at in range(0, len(raw) - self.width + 1, self.width))
+        if self.element.wire != "number":
+            return list(parts)
+        order: Raw = "little" if self.element.little else "big"
+        return [int.from_bytes(part, order, signed=self.element.signed) for part in parts]
+
+    def count(self, raw: bytes) -> int:
+        """Return how many elements there are in a raw value."""
+        return len(raw) // self.width if self.width else len(self.raws(raw))
+
+    def end(self, data: bytes, pos: int, limit: int, count: int) -> int | None:
+        """Return where so many elements end that tell their size themselves; None where there are not so many."""
+        for _ in range(count):
+            read = self.element.read(data, pos, limit) if pos < limit else None
+            if read is None or read[1] <= pos:
+                return None
+            pos = read[1]
+        return pos
+
+    def wrong(self, raw: bytes) -> str:
+        if self.width:
+            return f"a multiple of {self.width} bytes" if len(raw) % self.width else ""
+        pos, size = 0, len(raw)
+        while pos < size:
+            read = self.element.read(raw, pos, size)
+            if read is None or read[1] <= pos:
+                return f"values ({self.element.in_words()}) up to the end"
+            pos = read[1]
+        return ""
+
+    def text(self, raw: bytes) -> str:
+        if self.wrong(raw):
+            return bytes_text(raw)
+        return ", ".join(map(self.element.text, self.raws(raw))) or "none"

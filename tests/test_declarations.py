@@ -30,7 +30,7 @@ from packetlab.declare import registry
 from packetlab.declare.annotations import checked, kind_of
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import Items
+from packetlab.declare.items import Items
 from packetlab.declare.registry import bind
 from packetlab.declare.validate import check_declaration
 from packetlab.export.diagram import cells

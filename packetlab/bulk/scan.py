@@ -95,16 +95,14 @@ class Scanner(CodedScanner):
 
     def refusal(self) -> str:
         """Return why these headers cannot be gone over without making them, "" where they can; packets with them are unfit."""
-        steps = self.plan.steps
-        for step in steps:
+        for step in (steps := self.plan.steps):
             if type(step) in CANNOT and not step.fields[0].kind.form:
                 return CANNOT[type(step)]
         if any(f.fixed and not f.kind.is_number for step in steps for f in step.fields):
             return "a constant of bytes"
-        if any(unit.bits > 64 for unit in self.plan.units if unit.number) or "objects" in {c.form for _, c in self.columns}:
+        wide = any(unit.bits > 64 for unit in self.plan.units if unit.number)
+        if wide or any(column.form == "objects" or len(column.path.fields) > 1 for _, column in self.columns):
             return "numbers that share more than 64 bits"
-        if any(len(column.path.fields) > 1 for _, column in self.columns):
-            return "what a header in a field holds"
         return "" if all(scannable(rule, self.cls) for rule in self.rules) else "a rule whose value may leave 64 bits"
 
     def source(self) -> list[str]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from struct import Struct
 
-from packetlab.declare.kinds import Declared, Kind, Raw, Wire, bytes_text
+from packetlab.declare.kinds import Declared, Kind, Raw, Wire
 from packetlab.errors import BuildError
+from packetlab.escaping import bytes_text
 
 _CODES = {8: "B", 16: "H", 32: "I", 64: "Q"}
 

@@ -3,6 +3,7 @@
     dump, load        a header to plain data, and plain data to a header
     expressions       rules as plain data
     kinds, views      kinds of fields as plain data
+    values            values of fields as plain data
     source, literal   a class body and a packet as text
 
 A file of somebody else is hostile: everything in it is checked and bounded. Begin with `dump`.

@@ -15,7 +15,8 @@ from packetlab.declare.fields import REQUIRED, Field
 from packetlab.declare.registry import bindings_of
 from packetlab.errors import DeclareError
 from packetlab.schema.expressions import dump_expression
-from packetlab.schema.kinds import data_of_kind, data_of_value
+from packetlab.schema.kinds import data_of_kind
+from packetlab.schema.values import data_of_value
 
 
 def describe(cls: object) -> dict[str, object]:

@@ -40,8 +40,9 @@ from packetlab.schema.expressions import (
     table,
     text,
 )
-from packetlab.schema.kinds import ADDRESSES, LONGEST, MEMBERS, WORDS, classes, form_of, import_name, value_of_data
+from packetlab.schema.kinds import ADDRESSES, MEMBERS, WORDS, classes, form_of, import_name
 from packetlab.schema.source import class_body
+from packetlab.schema.values import LONGEST, value_of_data
 from packetlab.schema.views import SAYS
 
 if TYPE_CHECKING:  # at run time that is an old name of `HeaderDescription`

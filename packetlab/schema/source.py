@@ -11,7 +11,8 @@ from typing import Any
 from packetlab.declare.expressions import COMPARISONS, SIGNS
 from packetlab.errors import DeclareError
 from packetlab.schema.expressions import DEPTH, NUMBERS, expect_list, name, number, safe_repr, space, text
-from packetlab.schema.kinds import ADDRESSES, docstring, form_of, written_of_data
+from packetlab.schema.kinds import ADDRESSES, docstring, form_of
+from packetlab.schema.values import written_of_data
 from packetlab.schema.views import view_of_data, written_view
 
 _REFLECTED = SIGNS.keys() - COMPARISONS  # signs that may have a plain number on their left

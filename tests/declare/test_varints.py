@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import Annotated, Any
 
@@ -14,8 +16,11 @@ from packetlab import (
     S8,
     S16,
     S32,
+    TCP,
     U8,
     U16,
+    U32,
+    UDP,
     BERLength,
     BuildError,
     Bytes,
@@ -23,12 +28,14 @@ from packetlab import (
     DeclareError,
     Ether,
     Header,
+    IPv4,
     MQTTInt,
     Packet,
     QuicInt,
     SignedVarInt,
     Spelled,
     VarInt,
+    Writer,
     ZigZagInt,
     auto,
     ber_integer,
@@ -41,6 +48,7 @@ from packetlab import (
     describe,
     dissect,
     field,
+    fixed_bytes,
     many,
     prefixed,
     size_of,
@@ -55,7 +63,14 @@ from packetlab.codec.lenient import walk
 from packetlab.declare.kinds import Named
 from packetlab.packet.header import HeaderType
 from packetlab.schema.source import class_body
-from tests.conftest import amount
+from tests.conftest import amount, need
+
+
+@pytest.fixture(scope="module", autouse=True)
+def here_only() -> Iterator[None]:
+    """What is declared here is known to no other test."""
+    with bindings():
+        yield
 
 
 def holding(annotation: Any) -> Any:
@@ -131,6 +146,44 @@ def test_a_number_from_0_of_a_size_that_is_told_takes_no_byte_for_0() -> None:
     assert str(dissect(bytes.fromhex("050100000000"), Option).faults[0]) == (
         "Option.value: expected a number of a size that is told at offset 1, got 0x01000000"
     )
+
+
+def test_tshark_reads_what_is_built(tmp_path: Any) -> None:
+    """MQTT's remaining length and QUIC's numbers, short and in more bytes than they need."""
+    need("tshark")
+
+    class Publish(Header, under=TCP, when={"dport": 1883}):
+        kind: U8 = 0x30
+        rest: MQTTInt = auto(size_of("self") + size_of("payload") - size_of("kind") - size_of("rest"))
+        size: U16 = auto(size_of("topic"))
+        topic: Bytes = b"a/b"
+
+    class Initial(Header, under=UDP, when={"dport": 4433}):
+        first: U8 = 0xC0
+        version: U32 = 1
+        destination_size: U8 = 8
+        destination: Annotated[bytes, fixed_bytes(8)] = bytes.fromhex("8394c8f03e515708")
+        source_size: U8 = 0
+        token_size: QuicInt = auto(size_of("token"))
+        token: Bytes = b""
+        length: QuicInt = auto(size_of("payload"))
+
+    bodies = (0, 100, 122, 123, 1000)
+    ip = Ether() / IPv4(src="10.0.0.1", dst="10.0.0.2")
+    frames = [ip / TCP(sport=n + 5, dport=1883, flags="PSH|ACK") / Publish() / bytes(n) for n in bodies]
+    numbers = (20, 63, 64, 1100, Spelled(30, 4))
+    frames += [
+        ip / UDP(sport=int(n) + 5, dport=4433) / Initial(token=bytes(int(n)), length=n) / bytes(int(n)) for n in numbers
+    ]
+    with Writer(tmp_path / "built.pcap") as writer:
+        for frame in frames:
+            writer.write(bytes(frame))
+    command = ["tshark", "-n", "-r", str(tmp_path / "built.pcap"), "-d", "udp.port==4433,quic", "-T", "fields"]
+    asked = ("mqtt.len", "mqtt.topic", "quic.token_length", "quic.length")
+    done = subprocess.run([*command, *(f"-e{name}" for name in asked)], capture_output=True, text=True, check=True)
+    said = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [line[:2] for line in said[:5]] == [[str(5 + n), "a/b"] for n in bodies]
+    assert [line[2:] for line in said[5:]] == [[str(int(n)), str(int(n))] for n in numbers]
 
 
 # Longer spellings -----------------------------------------------------------------------------------------------------

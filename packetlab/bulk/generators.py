@@ -301,7 +301,7 @@ def values_of(written: object, kind: Kind, where: str, count: int, size: int = 0
     return _of_list(listed, kind, order(len(listed)), width)
 
 
-def _of_view(kind: Kind, wanted: Any) -> tuple[Kind, Any]:
+def _of_view(kind: Kind, wanted: Raw) -> tuple[Kind, Raw]:
     """Return what values of a kind with two forms are drawn from: all raw ones, or those of a user one by one."""
     if kind.wire != "number" or kind.as_raw is None:
         return kind, wanted

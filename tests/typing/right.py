@@ -1,10 +1,14 @@
 """Uses that type checkers have to accept. Checked by mypy --strict (and by pyright, by hand); never run."""
 
-from enum import IntFlag
+from datetime import UTC, datetime, timedelta
+from enum import IntFlag, StrEnum
+from fractions import Fraction
 from ipaddress import ip_address
 from typing import Annotated
+from uuid import UUID as UUID4, uuid4
 
 from packetlab import (
+    F32,
     IDP,
     MAC,
     S32,
@@ -13,22 +17,28 @@ from packetlab import (
     U4,
     U16,
     U32,
+    UUID,
     BERLength,
     Bytes,
     Control,
+    Digits,
     Ether,
     Header,
     IPv4,
+    Named,
+    NTPTime,
     Packet,
     QuicInt,
     Rest,
     SimNetwork,
     Spelled,
+    Text,
     VarInt,
     WebSocketFrame,
     ZigZagInt,
     any_value,
     auto,
+    bcd,
     ber_integer,
     between,
     bits,
@@ -36,7 +46,10 @@ from packetlab import (
     deep,
     deep_names,
     default,
+    digits,
     dissect,
+    duration,
+    ended,
     field,
     fixed_bytes,
     from_dpkt,
@@ -45,9 +58,13 @@ from packetlab import (
     masked,
     one_of,
     prefixed,
+    raw,
     same_as,
+    scaled,
     size_of,
     sized,
+    text,
+    time,
     varint,
     when,
 )  # fmt: skip
@@ -83,6 +100,38 @@ def coded() -> int:
     size: int = stream.offset.size if isinstance(stream.offset, Spelled) else 0
     print(key, more, colour)
     return stream.id + stream.value + stream.whole + size
+
+
+class Method(StrEnum):
+    GET = "GET"
+
+
+class Views(Header):
+    level: F32 = 0.5
+    delay: Annotated[float, scaled(16, 1 / 256, unit="s")] = 1.5
+    exact: Annotated[Fraction, scaled(64, "1/65536", signed=True)] = Fraction(1, 2)
+    sent: NTPTime = raw(0)
+    logged: Annotated[datetime, time(32)] = datetime(2024, 1, 1, tzinfo=UTC)
+    spread: Annotated[timedelta, duration(16, unit="1/1000")] = timedelta(0)
+    id: UUID = default("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
+    meter: Annotated[int, bcd(8)] = 42
+    host: Annotated[str, text("ascii", size=16, pad=b"\0")] = "box"
+    method: Annotated[Named[Method], text("ascii")] = default(Method.GET)
+    line: Text = ended(b"\r\n", "")
+    length: Digits = ended(b"\r\n", auto(size_of("payload")))
+    code: Annotated[Named[Colour], digits(width=3)] = default(Colour.RED)
+
+
+def views() -> float:
+    one = Views(level=1.0, sent=datetime.now(UTC), id=uuid4(), method="GET", line="x", length=3, delay=raw(384))
+    sent: datetime = one.sent
+    spread: timedelta = one.spread
+    exact: Fraction = one.exact
+    key: UUID4 = one.id
+    method: Method = one.method
+    host: str = one.host + one.line
+    print(sent, spread, exact, key, method, host)
+    return one.level + one.delay + one.meter + one.length
 
 
 class Beacon(Header, under=Ether, when={"type": 0x88B5}):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from packetlab.bulk.batch import Numbers, Truths
     from packetlab.capture.tables.arrow import ArrowBatch, ArrowColumn
+    from packetlab.declare.values.views import Array
     from packetlab.packet.packet import Packet
 
 
@@ -278,7 +279,7 @@ class Columns(Shown):
             found[row] = view.value(raw) if there[row] else None
         return found
 
-    def _raw(self, name: str) -> NDArray[Any]:
+    def _raw(self, name: str) -> Array:
         """Return the values of a column as they are packed."""
         import numpy as np
 

@@ -16,7 +16,7 @@ from numbers import Rational
 from typing import Annotated, TypeAlias
 
 from packetlab.declare.kinds import Kind, explained
-from packetlab.declare.values.views import Stepped, moment_text, rational, shortest
+from packetlab.declare.values.views import ZERO, Stepped, moment_text, rational, shortest
 from packetlab.errors import BuildError, DeclareError
 
 FAR = " s after 1970"  # of a time in no year that Python knows
@@ -36,14 +36,15 @@ class Instant(datetime):
     """
 
     _exact: Fraction | None = None
+    _unit = ZERO
 
     @classmethod
-    def at(cls, exact: Fraction) -> Instant:
-        """Return the time that is so many seconds after 1970-01-01T00:00:00Z."""
+    def at(cls, exact: Fraction, unit: Fraction = ZERO) -> Instant:
+        """Return the time that is so many seconds after 1970-01-01T00:00:00Z, of which `str` shows enough to tell units apart."""
         whole = min(max(exact * 10**6 // 1, _MIN), _MAX)
         near = EPOCH + timedelta(microseconds=int(whole))
         made = cls(near.year, near.month, near.day, near.hour, near.minute, near.second, near.microsecond, UTC)
-        made._exact = exact
+        made._exact, made._unit = exact, unit
         return made
 
     @property
@@ -52,7 +53,7 @@ class Instant(datetime):
         return self._exact if self._exact is not None else exact_of(self)
 
     def __str__(self) -> str:
-        return self.words(lambda fraction: False)
+        return self.words(lambda number: abs(number - self.exact) * 2 < self._unit)
 
     def words(self, same: Callable[[Fraction], bool]) -> str:
         """Return it as in ISO 8601, with the fewest digits of a second with which it is still the `same`."""
@@ -93,7 +94,7 @@ class Instant(datetime):
         return datetime.__hash__(self)
 
     def __reduce_ex__(self, protocol: object) -> tuple[object, ...]:
-        return Instant.at, (self.exact,)
+        return Instant.at, (self.exact, self._unit)
 
 
 _MIN, _MAX = (int(_seconds(end - EPOCH) * 10**6) for end in (FIRST, LAST))
@@ -114,17 +115,18 @@ class Elapsed(timedelta):
     """A duration as a packet holds it. As a `timedelta` it is cut to microseconds; `exact`, `==`, order and `str` go by all of it."""
 
     exact: Fraction
+    _unit = ZERO
 
     @classmethod
-    def of(cls, exact: Fraction) -> Elapsed:
-        """Return the duration of so many seconds."""
+    def of(cls, exact: Fraction, unit: Fraction = ZERO) -> Elapsed:
+        """Return the duration of so many seconds, of which `str` shows enough to tell units apart."""
         most = timedelta.max // timedelta(microseconds=1)
         made = cls(microseconds=int(min(max(exact * 10**6 // 1, -most), most)))
-        made.exact = exact
+        made.exact, made._unit = exact, unit
         return made
 
     def __str__(self) -> str:
-        return f"{shortest(self.exact, lambda number: False)} s"
+        return f"{shortest(self.exact, lambda number: abs(number - self.exact) * 2 < self._unit)} s"
 
     def _compared(self, other: object) -> Fraction | None:
         if isinstance(other, Elapsed):
@@ -159,7 +161,7 @@ class Elapsed(timedelta):
         return timedelta.__hash__(self)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Elapsed.of, (self.exact,)
+        return Elapsed.of, (self.exact, self._unit)
 
 
 class Time(Stepped):
@@ -216,7 +218,7 @@ class Time(Stepped):
         raise BuildError(where, "a datetime with a time zone, or text as 2036-02-07T06:28:16Z", f"{value!r:.60}", hint)
 
     def value(self, raw: int) -> Instant:
-        return Instant.at(self.exact(raw))
+        return Instant.at(self.exact(raw), self.step)
 
     def words_of(self, raw: int) -> str:
         return self.value(raw).words(lambda number: self._same(number, raw))
@@ -257,7 +259,7 @@ class Duration(Stepped):
         raise BuildError(where, "a timedelta, or a number of seconds", f"{value!r:.60}")
 
     def value(self, raw: int) -> Elapsed:
-        return Elapsed.of(self.exact(raw))
+        return Elapsed.of(self.exact(raw), self.step)
 
     def words_of(self, raw: int) -> str:
         return f"{self.digits(raw)} s"

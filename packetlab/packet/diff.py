@@ -82,6 +82,10 @@ class _Comparison:
         causes, consequences = self._grouped()
         found = [self._change(spot, (), self._note(spot)) for spot in causes]
         found += [self._change(spot, because) for spot, because in consequences]
+        if not found:  # a number may be in more bytes than it needs
+            coded = [(f, left, right) for left, right in self.pairs for f in self.one.layers[left]._declaration.coded]
+            spots = [ComparedField(f"{type(self.one.layers[i]).__name__}.{f.name}", f, i, j) for f, i, j in coded]
+            found = [self._change(spot, ()) for spot in spots if len({*map(repr, self.values(spot))}) > 1]
         if not found and bytes(self.one) != bytes(self.other):
             found.append(Change("bytes", bytes_text(bytes(self.one)), bytes_text(bytes(self.other))))
         return found

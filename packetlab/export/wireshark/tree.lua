@@ -22,7 +22,9 @@ local function register(h)
       f.owner = h.name
       if f.kind == "int" then
         local mask = f.unit and f.mask or nil
-        f.shown = add(f.abbr, ProtoField[f.type](abbr, f.name, base[f.base], f.values, mask))
+        if not f.view then f.shown = add(f.abbr, ProtoField[f.type](abbr, f.name, base[f.base], f.values, mask))
+        elseif f.view.form == "absolute_time" then f.shown = add(f.abbr, ProtoField.absolute_time(abbr, f.name, base.UTC))
+        else f.shown = add(f.abbr, ProtoField[f.view.form](abbr, f.name)) end
         if f.sum then
           f.status = add(f.abbr .. ".status", ProtoField.uint8(abbr .. ".status", f.name .. " status", base.DEC, VERDICTS))
         end
@@ -42,7 +44,7 @@ local function register(h)
           add(f.abbr .. ".socket", ProtoField.uint16(abbr .. ".socket", f.name .. " socket", base.HEX)),
         }
       else
-        f.shown = add(f.abbr, ProtoField[f.kind](abbr, f.name))
+        f.shown = add(f.abbr, ProtoField[f.form or f.kind](abbr, f.name))
       end
     end
   end
@@ -66,10 +68,41 @@ end
 
 local show
 
+-- The user's form of a number: of a float its bits taken apart, else so many steps of p / q from an origin.
+local function viewed(f, e)
+  local v = f.view
+  if v.float then
+    local exponents, fraction = ({[16] = 5, [32] = 8, [64] = 11})[v.float], ({[16] = 10, [32] = 23, [64] = 52})[v.float]
+    local top = v.float == 64 and e.high or e.low  -- what holds the sign
+    local width = v.float == 64 and 32 or v.float
+    local sign = top >= 2 ^ (width - 1) and -1 or 1
+    top = top % 2 ^ (width - 1)
+    local shift = 2 ^ (width - 1 - exponents)
+    local exponent, part = floor(top / shift), top % shift
+    if v.float == 64 then part = part * 2 ^ 32 + e.low end
+    local most, bias = 2 ^ exponents - 1, 2 ^ (exponents - 1) - 1
+    if exponent == most then return part == 0 and sign / 0 or 0 / 0 end
+    if exponent == 0 then return sign * part * 2 ^ (1 - bias - fraction) end
+    return sign * (1 + part / 2 ^ fraction) * 2 ^ (exponent - bias)
+  end
+  if v.form == "double" then return as_number(e.value) * v.p / v.q + v.origin end
+  local whole = W.mul(type(e.value) == "table" and e.value or W.of(e.value), W.of(v.p))
+  local seconds = W.fdiv(whole, W.of(v.q))
+  local rest = W.number(W.sub(whole, W.mul(seconds, W.of(v.q))))
+  local at = W.number(seconds) + v.origin
+  if v.since and at + rest / v.q < v.since then at = at + v.era end
+  return NSTime.new(math.max(-2 ^ 62, math.min(at, 2 ^ 62)), math.min(floor(rest * 1e9 / v.q + 0.5), 999999999))
+end
+
 local function show_number(tree, n, e)
   local f, value = e.f, e.value
   local range = n.tvb(e.first, e.len)
   local in_unit = f.unit and n.tvb(e.unit, f.unit)
+  if f.view then
+    local item = tree:add(f.shown, in_unit or range, viewed(f, e))
+    if f.view.unit then item:append_text(f.view.unit) end
+    return item
+  end
   if in_unit then
     range, value = in_unit, in_unit:uint()
   elseif f.type == "uint64" then
@@ -132,7 +165,10 @@ show = function(layers, i, tree, ctx, below)
       item:add(f.parts[2], n.tvb(e.first + 4, 6))
       item:add(f.parts[3], n.tvb(e.first + 10, 2))
     else
-      local item = layer:add(f.shown, n.tvb(e.first, e.len))
+      local range, item = n.tvb(e.first, e.len), nil
+      if f.form == "string" then item = layer:add(f.shown, range, e.len > 0 and range:string(f.encoding) or "")
+      elseif f.swapped then item = layer:add_le(f.shown, range)
+      else item = layer:add(f.shown, range) end
       if e.len == 0 then item:set_text(f.name .. ": empty") end
     end
   end

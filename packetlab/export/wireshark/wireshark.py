@@ -36,6 +36,7 @@ from packetlab.export.wireshark.places import (
     table_entries,
 )
 from packetlab.export.wireshark.rules import condition, digits, is_wide, number
+from packetlab.export.wireshark.views import view
 from packetlab.packet.text import Text
 from packetlab.protocols.ip import IPv4
 from packetlab.protocols.linktypes import FIRST
@@ -178,6 +179,7 @@ class _Script:
             parts.append(f"bits = {kind.bits}")
         if kind.form:
             parts += _coding(f, kind)
+        parts += view(kind)
         if kind.wire == "number":
             parts += self.whole_number(f, kind, units.get(f.name))
         if kind.wire == "items":

@@ -7,7 +7,7 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 
@@ -18,6 +18,8 @@ from packetlab import (
     GUID,
     U8,
     UUID,
+    Bytes,
+    Digits,
     Ether,
     F32le,
     Header,
@@ -28,11 +30,57 @@ from packetlab import (
     Writer,
     auto,
     bindings,
+    const,
+    digits,
+    dissect,
+    ended,
+    field,
     scaled,
     size_of,
     text,
     time,
 )  # fmt: skip
+
+
+def shown_fields(script: str, frames: list[bytes], folder: Path, names: list[str]) -> list[dict[str, str]]:
+    """Return what tshark shows of fields, a dict for each frame."""
+    (folder / "one.lua").write_text(script, encoding="ascii")
+    with Writer(folder / "one.pcap") as writer:
+        for frame in frames:
+            writer.write(frame)
+    words = ["tshark", "-n", "-X", f"lua_script:{folder / 'one.lua'}", "-r", str(folder / "one.pcap"), "-T", "fields"]
+    done = subprocess.run(
+        [*words, *(word for name in names for word in ("-e", name))], capture_output=True, check=True, timeout=60, encoding="utf-8"
+    )
+    return [dict(zip(names, line.split("\t"), strict=True)) for line in done.stdout.removesuffix("\n").split("\n")]
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="no tshark")
+def test_lua_reads_lines_and_numbers_in_digits_and_their_faults(tmp_path: Path) -> None:
+    with bindings():
+
+        class Ask(Header, under=Ether, when={"type": 0x88B6}, payload_size=field("length")):
+            version: Bytes = ended(b" ", const(b"X/1"))
+            target: Text = ended(b"\r\n", "/a")
+            status: Annotated[int, digits(width=3)] = 200
+            length: Digits = ended(b"\r\n", auto(size_of("payload")))
+
+        class Inside(Header, under=Ask, when=field("length") > 0):
+            a: Annotated[int, digits(16, signed=True)] = ended(b";", -10)
+            wide: Annotated[str, text("utf-16-le")] = ended(b"\0\0", "wide")
+            most: Digits = ended(b"\n", (1 << 64) - 1)
+
+        good = bytes(Ether() / Ask() / Inside())
+        frames = [good, good.replace(b"200", b"2x0"), good[:18], good.replace(b"X/1", b"X/2"), good.replace(b"20034", b"2000034")]
+        script = str(pl.wireshark(Ask))
+        faults: list[Any] = [[f"{fault.layer}.{fault.field}" for fault in dissect(frame).faults] for frame in frames]
+    names = ["ask.version", "ask.target", "ask.status", "ask.length", "inside.a", "inside.wide", "inside.most", "_ws.expert.message"]
+    rows = shown_fields(script, frames, tmp_path, names)
+    assert [*rows[0].values()] == ["582f31", "/a", "200", "34", "-10", "wide", "18446744073709551615", ""]
+    assert faults == [[], ["Ask.status"], ["Ask.target"], ["Ask.version"], []]
+    for row, expected in zip(rows, faults, strict=True):
+        assert all(name in row["_ws.expert.message"] for name in expected) and bool(row["_ws.expert.message"]) is bool(expected)
+    assert rows[4]["ask.length"] == "34" and rows[4]["inside.wide"] == "wide"
 
 
 @pytest.mark.skipif(shutil.which("tshark") is None, reason="no tshark")
@@ -58,16 +106,10 @@ def test_wireshark_shows_the_users_form(tmp_path: Path) -> None:
             name: Text = "h\u00e9llo"
             wide: Annotated[str, text("utf-16-le", size=8)] = "wide"
 
-        (tmp_path / "probe.lua").write_text(str(pl.wireshark(Probe)))
-        with Writer(tmp_path / "probe.pcap") as writer:
-            writer.write(bytes(Ether() / Probe()))
+        script, frame = str(pl.wireshark(Probe)), bytes(Ether() / Probe())
     names = ["half", "level", "exact", "delay", "words", "temp", "sent", "late", "logged", "file", "spread", "id", "guid", "host", "name", "wide"]
-    words = ["tshark", "-n", "-X", f"lua_script:{tmp_path / 'probe.lua'}", "-r", str(tmp_path / "probe.pcap"), "-T", "fields"]
-    done = subprocess.run(
-        [*words, *(word for name in names for word in ("-e", f"probe.{name}"))], capture_output=True, check=True, timeout=60,
-        encoding="utf-8",
-    )  # fmt: skip
-    shown = dict(zip(names, done.stdout.rstrip("\n").split("\t"), strict=True))
+    (row,) = shown_fields(script, [frame], tmp_path, [f"probe.{name}" for name in names])
+    shown = {name: row[f"probe.{name}"] for name in names}
     assert {name: float(shown[name]) for name in ("half", "level", "exact", "delay", "words", "temp", "spread")} == {
         "half": -2.5, "level": 0.5, "exact": 1e300, "delay": 1.5, "words": 20, "temp": -40.25, "spread": 1.5,
     }  # fmt: skip

@@ -219,6 +219,62 @@ function Reader:coded(f)  -- false where there is no such number
   return true
 end
 
+local function in_digits(f, raw)  -- the number that text spells: high and low half, and its sign; nil for none
+  local sign, letters = raw:match("^ *([+-]?)(%w+) *$")
+  if not letters or #raw > 80 then return nil end
+  local high, low = 0, 0
+  for i = 1, #letters do
+    local digit = tonumber(letters:sub(i, i), 36)
+    if digit >= f.digits then return nil end
+    low = low * f.digits + digit
+    local over = floor(low / 2 ^ 32)
+    high, low = high * f.digits + over, low - over * 2 ^ 32
+    if high >= 2 ^ 32 then return nil end
+  end
+  local negative = sign == "-" and (high > 0 or low > 0)
+  if (negative and not f.negative) or high * 2 ^ 32 + low > f.most then return nil end
+  return high, low, negative
+end
+
+function Reader:in_letters(f)  -- up to a delimiter, or so many digits; false where there is none
+  local pos, limit = floor(self.bit / 8), self:limit()
+  local there = math.max(0, limit - pos)
+  local raw, size, taken = there > 0 and self.tvb:raw(pos, there) or "", f.width, f.width
+  if f.ended then
+    local at, from = nil, 1
+    repeat
+      at = raw:find(f.ended, from, true)
+      from = at and at + 1
+    until not at or (at - 1) % f.letter == 0
+    size, taken = at and at - 1, at and at - 1 + #f.ended
+  elseif size > there then size = nil end
+  local high, low, negative
+  if size and f.digits then high, low, negative = in_digits(f, raw:sub(1, size)) end
+  if not size or (f.digits and not high) then
+    if self.ctx.partial or (self.limit_of_layer == self.tvb:len() and self.ctx.missing > 0) then
+      self:truncated_field(f.name, pos, there + 1, there)
+    else
+      self:fault(f.name, pos, f.written, f.ended and not size and there .. " bytes without it" or bytes_text(raw:sub(1, size or f.width)))
+    end
+    return false
+  end
+  local entry = {f = f, first = pos, len = size, raw = raw:sub(1, size), value = true}
+  if f.digits then
+    if negative then
+      low = (2 ^ 32 - low) % 2 ^ 32
+      high = 2 ^ 32 - high - (low > 0 and 1 or 0)
+    end
+    entry.high, entry.low = high % 2 ^ 32, low
+    local above = negative and high - 2 ^ 32 or high
+    entry.value = f.wide and W.pair(above, low) or above * 2 ^ 32 + low
+  end
+  self.bit, self.s.v[f.name], self.s.len[f.name] = (pos + taken) * 8, entry.value, taken
+  self.entries[#self.entries + 1] = entry
+  local other = f.fixed and (f.digits and as_number(entry.value) ~= (f.wide and W.number(f.fixed) or f.fixed) or not f.digits and entry.raw ~= f.fixed)
+  if other then self:fault(f.name, pos, f.expected, f.digits and decimal(f, entry.value) or bytes_text(entry.raw)) end
+  return true
+end
+
 function Reader:varying(f)
   local h, pos, limit = self.h, floor(self.bit / 8), self:limit()
   local size, items
@@ -263,7 +319,11 @@ function Reader:field(f)
   if f.bits then
     if f.coding then
       if not self:coded(f) then return false end
+    elseif f.written then
+      if not self:in_letters(f) then return false end
     elseif not self:fixed(f) then return false end
+  elseif f.written then
+    if not self:in_letters(f) then return false end
   else
     self:varying(f)
   end

@@ -121,7 +121,7 @@ def _constant(value: int) -> Term:
 
 def _field(rule: Ref, header: Declaration) -> Term:
     f = header.by_name[rule.name]
-    if f.kind.wire != "number" and not f.kind.form:
+    if not f.kind.is_number:
         return Term("0", 0, 0)  # bytes have no value as a number while reading
     if is_wide(digits(f.kind)):
         # Wide enough that it counts as one, whatever it is.

@@ -6,6 +6,8 @@ What it reads is the raw value all the same, by which rules go.
 from __future__ import annotations
 
 from packetlab.declare.kinds import Kind
+from packetlab.declare.values.delimited import Delimited
+from packetlab.declare.values.digits import DigitsKind
 from packetlab.declare.values.identifiers import UUIDKind
 from packetlab.declare.values.scaled import Float, Scaled
 from packetlab.declare.values.text import TextKind
@@ -21,8 +23,34 @@ ENCODINGS = {
 """Encoding of Python's -> that of Wireshark; text in others is shown as bytes."""
 
 
+def base_of(kind: Kind) -> int:
+    """Return the base of a number that is written in digits, 0 for all other values."""
+    inner = kind.inner if isinstance(kind, Delimited) else kind
+    return inner.base if isinstance(inner, DigitsKind) else 0
+
+
+def written(kind: Kind) -> list[str]:
+    """Return what a field's table has for text up to a delimiter, and for digits; nothing for values of other sorts."""
+    inner = kind.inner if isinstance(kind, Delimited) else kind
+    parts = [f"written = {lua(kind.in_words())}"]
+    if isinstance(kind, Delimited):
+        delimiter = "".join(f"\\{byte:03d}" for byte in kind.delimiter)
+        parts += [f'ended = "{delimiter}"', f"letter = {kind.unit}"]
+    if isinstance(inner, DigitsKind):
+        if inner.width is None and not isinstance(kind, Delimited):
+            return []
+        parts += [f"digits = {inner.base}", f"width = {inner.width or 'nil'}", f"negative = {str(inner.signed).lower()}"]
+        signed, bits = inner.low < 0, inner.high.bit_length() + (inner.low < 0)
+        parts += ["bits = 64", f"type = {lua('int64' if signed else 'uint64')}", "base = 'DEC'", f"most = {float(inner.high)!r}"]
+        parts += [f"{word} = true" for word, holds in (("signed", signed), ("wide", bits > 53)) if holds]
+    elif not isinstance(kind, Delimited):
+        return []
+    return parts
+
+
 def view(kind: Kind) -> list[str]:
     """Return what a field's table has in Lua for the user's form of its kind; nothing where it is shown as it is."""
+    kind = kind.inner if isinstance(kind, Delimited) else kind
     if isinstance(kind, Float):
         return [f"view = {{form = 'double', float = {kind.bits}}}"]
     if isinstance(kind, UUIDKind):

@@ -36,7 +36,7 @@ from packetlab.export.wireshark.places import (
     table_entries,
 )
 from packetlab.export.wireshark.rules import condition, digits, is_wide, number
-from packetlab.export.wireshark.views import view
+from packetlab.export.wireshark.views import base_of, view, written
 from packetlab.packet.text import Text
 from packetlab.protocols.ip import IPv4
 from packetlab.protocols.linktypes import FIRST
@@ -180,6 +180,8 @@ class _Script:
         if kind.form:
             parts += _coding(f, kind)
         parts += view(kind)
+        if not kind.form and isinstance(step.step if isinstance(step, When) else step, Coded):
+            parts += written(kind)
         if kind.wire == "number":
             parts += self.whole_number(f, kind, units.get(f.name))
         if kind.wire == "items":
@@ -357,8 +359,10 @@ def _units(plan: Plan) -> dict[str, tuple[int, int]]:
 def _kind(f: Field, step: Step) -> str:
     kind, inner = f.kind, step.step if isinstance(step, When) else step
     reason = CANNOT.get(type(inner), "")
-    if kind.form:
+    if kind.form or base_of(kind):
         return "int"
+    if isinstance(inner, Coded) and written(kind):
+        return "bytes"
     if reason:
         raise BuildError(f"{f.owner.name}.{f.name}", f"a field that Lua reads: {reason}", type(kind).__name__)
     return {"number": "int", "items": "items"}.get(kind.wire) or ADDRESSES.get(kind.words, "bytes")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from packetlab.capture import Frame, InterfaceDescription
 from packetlab.errors import NeedsPrivilege, PacketlabError, suggestion
-from packetlab.link.port import BATCH, Port, lying
+from packetlab.link.port import BATCH, Port, held
 from packetlab.link.waits import Waits
 from packetlab.renamed import old_names, renamed_arguments
 
@@ -187,14 +187,14 @@ class Interface(Port):
             wanted = (address[2] != OUTGOING or self.outgoing) and self._mine(frame.data)
             if wanted and (self._passes is None or self._passes(frame)):
                 return frame
-            self._passed += 1
+            self._passed += self._charge(frame.data)
             if left is not None and left <= 0:
                 last = self._passed + self._lying() if last is None else last
                 if self._passed >= last:  # of frames that do not pass there may be no end
                     return None
 
     def _lying(self) -> int:
-        return lying(self._socket)
+        return held(self._socket)
 
     def _mine(self, data: bytes) -> bool:
         """Whether a frame is for this port."""

@@ -43,6 +43,9 @@ class MemoryPort(Port):
     def _lying(self) -> int:
         return self._arrived.qsize()
 
+    def _charge(self, data: bytes) -> int:
+        return 1
+
     def _check(self) -> None:
         if self._closed:
             raise self._gone()

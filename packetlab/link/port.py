@@ -23,22 +23,23 @@ from packetlab.packet.packet import Packet
 __tracebackhide__ = deliberate
 
 BATCH = 512  # frames that are taken from a port at a time
-MOST = 16 * BATCH  # frames that are taken at most once a wait's time is over, where nothing says how many lie there
+MOST = 16 * BATCH  # frames that are taken at most where more come at the very moment than can be counted
 
 
-SMALLEST = 512  # bytes of a socket's buffer that a frame takes at the least: what the kernel notes of it is more
-
-
+SMALLEST = 512  # bytes of a socket's buffer that a frame is charged with at the least: what the kernel notes of it is more
 SO_MEMINFO = 55  # of what a socket holds, by bytes; what lies there to be read comes first (Linux 4.12)
 
 
-def lying(socket: _socket.socket) -> int:
-    """Return how many frames may lie in a socket now at the most, however small."""
+def held(socket: _socket.socket) -> int:
+    """Return how many bytes of its buffer are charged for what lies in a socket now."""
     try:
-        held = int.from_bytes(socket.getsockopt(_socket.SOL_SOCKET, SO_MEMINFO, 36)[:4], byteorder)
-    except OSError:  # an older kernel, or it is closed, which receiving says
-        held = MOST * SMALLEST
-    return held // SMALLEST + 1
+        return int.from_bytes(socket.getsockopt(_socket.SOL_SOCKET, SO_MEMINFO, 36)[:4], byteorder)
+    except OSError:
+        pass
+    try:
+        return socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_RCVBUF)  # an older kernel: all it has room for
+    except OSError:
+        return 0  # it is closed, which receiving says
 
 
 class Attachment(NamedTuple):
@@ -138,7 +139,7 @@ class Port(ABC):
     virtual = False
     mask = select.POLLIN  # what its descriptor is waited for
     _waits: Waits  # of those that wait in the kernel
-    _passed = 0  # frames that were taken from it and are not for it
+    _passed = 0  # what `_charge` says of frames that were taken from it and are not for it
 
     @abstractmethod
     def _send(self, data: bytes) -> None:
@@ -156,13 +157,17 @@ class Port(ABC):
         """Return the frames that have come, without waiting."""
         taken: list[bytes] = []
         last = self._passed + self._lying()  # of frames that are not for it there may be no end
-        while len(taken) < BATCH and self._passed < last and (frame := self._receive(0.0)) is not None:
+        while len(taken) < BATCH and self._passed <= last and (frame := self._receive(0.0)) is not None:
             taken.append(frame.data)
         return taken
 
     def _lying(self) -> int:
-        """How many frames may lie in the port now at the most."""
-        return MOST
+        """How much may lie in the port now at the most, in the unit of `_charge`."""
+        return MOST * SMALLEST
+
+    def _charge(self, data: bytes) -> int:
+        """How much of what lies in the port a frame is at the least."""
+        return max(SMALLEST, len(data))
 
     def _arriving(
         self,
@@ -185,7 +190,7 @@ class Port(ABC):
             turn = left if stop is None or self.virtual else AT_ONCE if left is None else min(left, AT_ONCE)
             frame = receive(turn)
             if frame is not None:
-                taken += 1
+                taken += self._charge(frame.data)
                 yield frame
                 if last is not None and taken + self._passed >= last:
                     return

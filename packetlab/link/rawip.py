@@ -9,7 +9,7 @@ from typing import Protocol
 
 from packetlab.capture import Frame, InterfaceDescription
 from packetlab.errors import BuildError, NeedsPrivilege
-from packetlab.link.port import Port, lying
+from packetlab.link.port import Port, held
 from packetlab.link.waits import Waits
 from packetlab.packet.coerce import as_packet
 from packetlab.protocols.ip import IPv4
@@ -75,7 +75,7 @@ class RawIPSocket(Port):
         )
 
     def _lying(self) -> int:
-        return lying(self._socket)
+        return held(self._socket)
 
     def close(self) -> None:
         """Close the socket. A thread waiting for a packet gets an OSError that says so."""

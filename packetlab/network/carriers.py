@@ -18,7 +18,7 @@ from sys import byteorder
 
 from packetlab.capture import Frame, InterfaceDescription
 from packetlab.declare.values.addresses import ip_bytes
-from packetlab.link.port import Port, lying
+from packetlab.link.port import Port, held
 from packetlab.link.waits import Waits
 from packetlab.packet.packet import Packet
 from packetlab.protocols.ip import IPv4
@@ -162,7 +162,7 @@ class UDPPort(Port):
         return Frame(data, time.time_ns(), interface=InterfaceDescription(self.linktype, 0, self.name))
 
     def _lying(self) -> int:
-        return lying(self._socket)
+        return held(self._socket)
 
     def close(self) -> None:
         """Close the socket. A thread waiting for a packet gets an OSError that says so."""
@@ -239,7 +239,10 @@ class NetHubPort(Port):
             unread = int.from_bytes(fcntl.ioctl(self._socket, termios.FIONREAD, bytes(4)), byteorder)
         except (OSError, ValueError):  # it is closed, which receiving says
             unread = 0
-        return len(self._frames) + (len(self._buffer) + unread) // (2 + SHORTEST) + 1
+        return sum(map(self._charge, self._frames)) + len(self._buffer) + unread
+
+    def _charge(self, data: bytes) -> int:
+        return 2 + len(data)
 
     def _fill(self, timeout: float | None) -> bool:
         """Read once from the hub; return whether anything came. What is wrong is reported after the frames before it."""

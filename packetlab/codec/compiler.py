@@ -173,7 +173,7 @@ def replaced(header: H, changes: dict[str, object]) -> H:
         if f is None:
             raise wrong_name(cls, {name: value})
         kind = f.kind
-        if type(value) is int and kind.wire == "number" and kind.orders_raw and kind.low <= value <= kind.high:
+        if type(value) is int and kind.wire == "number" and kind.as_raw is None and kind.low <= value <= kind.high:
             state = state & ~(f.bit << count) | f.bit
             setattr(made, f.slot, value)
             continue

@@ -56,7 +56,7 @@ class Call(Header, under=Ether, when={"type": 0x7A01}):
     rest: Rest = b""
 
 
-class Lists(Header, under=Ether, when={"type": 0x7A02}):
+class Roster(Header, under=Ether, when={"type": 0x7A02}):
     hosts: U8 = auto(count_of("sources"))
     octets: U8 = auto(size_of("ports"))
     sources: tuple[IPv4Address, ...] = many()
@@ -145,20 +145,20 @@ def test_replacing_it_derives_what_follows() -> None:
 
 
 def test_values_of_any_kind_repeat() -> None:
-    lists = Lists(sources=["1.2.3.4", "5.6.7.8"], ports=[80, 443, 65535], levels=[-1, 300], stations=["02:00:00:00:00:01"])
+    lists = Roster(sources=["1.2.3.4", "5.6.7.8"], ports=[80, 443, 65535], levels=[-1, 300], stations=["02:00:00:00:00:01"])
     packet = Ether() / lists
     wanted = struct.pack(">BB4s4s3H", 2, 6, b"\1\2\3\4", b"\5\6\7\x08", 80, 443, 65535)
     wanted += b"\1\0\0\2\0\0" + struct.pack(">2h", -1, 300) + bytes.fromhex("020000000001")
     assert bytes(packet)[14:] == wanted
     found = dissect(bytes(packet))
     assert found == packet and not found.faults
-    assert (found[Lists].ports, found[Lists].levels, found[Lists].pair) == ((80, 443, 65535), (-1, 300), (1, 2))
-    assert [str(one) for one in found[Lists].sources] == ["1.2.3.4", "5.6.7.8"]
+    assert (found[Roster].ports, found[Roster].levels, found[Roster].pair) == ((80, 443, 65535), (-1, 300), (1, 2))
+    assert [str(one) for one in found[Roster].sources] == ["1.2.3.4", "5.6.7.8"]
     assert "sources            1.2.3.4, 5.6.7.8" in found.show()
-    assert "count_of(sources) = 2" in found.why(Lists, "hosts")
-    capture = Capture.of([Frame(bytes(packet)), Frame(bytes(packet.replace(Lists, ports=[1])))])
-    assert capture.where(Lists(ports=[80, 443, 65535])).count() == 1
-    assert capture.table("lists.ports").head(2).text("lists.ports") == ["80, 443, 65535", "1"]
+    assert "count_of(sources) = 2" in found.why(Roster, "hosts")
+    capture = Capture.of([Frame(bytes(packet)), Frame(bytes(packet.replace(Roster, ports=[1])))])
+    assert capture.where(Roster(ports=[80, 443, 65535])).count() == 1
+    assert capture.table("roster.ports").head(2).text("roster.ports") == ["80, 443, 65535", "1"]
 
 
 @given(st.lists(st.integers(0, 2**32 - 1), max_size=9), st.lists(st.integers(0, 255), max_size=9))
@@ -175,21 +175,21 @@ def test_lists_of_numbers_come_back(wide: list[int], narrow: list[int]) -> None:
 
 
 def test_bytes_that_are_no_whole_values_are_a_fault_and_stay() -> None:
-    frame = bytes(Ether() / Lists(ports=[1], levels=[])) + b"\1\2"
+    frame = bytes(Ether() / Roster(ports=[1], levels=[])) + b"\1\2"
     packet = dissect(frame)
     assert bytes(packet) == frame
     (fault,) = packet.faults
     assert (fault.field, fault.expected, fault.got) == ("stations", "a multiple of 6 bytes", r"b'\x01\x02'")
-    with pytest.raises(BuildError, match=r"Lists\.ports: expected a multiple of 2 bytes, got 3 bytes"):
-        Lists(ports=b"abc")
-    with pytest.raises(BuildError, match=r"Lists\.ports: expected 0\.\.65535, got 70000"):
-        Lists(ports=[70000])
-    with pytest.raises(BuildError, match=r"Lists\.ports: expected a tuple of values"):
-        Lists(ports=7)
+    with pytest.raises(BuildError, match=r"Roster\.ports: expected a multiple of 2 bytes, got 3 bytes"):
+        Roster(ports=b"abc")
+    with pytest.raises(BuildError, match=r"Roster\.ports: expected 0\.\.65535, got 70000"):
+        Roster(ports=[70000])
+    with pytest.raises(BuildError, match=r"Roster\.ports: expected a tuple of values"):
+        Roster(ports=7)
 
 
 def test_both_travel_as_data_and_as_source() -> None:
-    for header in (Call, Lists):
+    for header in (Call, Roster):
         descriptions = described([header])
         with bindings():
             registry.unregister(header._declaration)
@@ -204,7 +204,7 @@ def test_both_travel_as_data_and_as_source() -> None:
 
 
 def test_a_list_of_addresses_says_so_in_help_and_in_the_diagram() -> None:
-    assert "an IPv4 address, one after the other" in (Lists.__doc__ or "")
+    assert "an IPv4 address, one after the other" in (Roster.__doc__ or "")
     assert "Endpoint" in (Call.__doc__ or "")
     with pytest.raises(DeclareError, match=r"values of whole bytes, or that tell their own size"):
         type(Header)("X", (Header,), {"__annotations__": {"a": tuple[pl.U4, ...]}, "a": many(count=2)})

@@ -43,7 +43,7 @@ from packetlab.declare.values.scaled import (
 from packetlab.declare.values.text import Text as Text, text as text
 from packetlab.declare.values.times import (
     NTPShort as NTPShort, NTPTime as NTPTime, UnixTime as UnixTime, UnixTime64 as UnixTime64, UnixTimeMs as UnixTimeMs,
-    UnixTimeNs as UnixTimeNs, UnixTimeUs as UnixTimeUs, duration as duration, time as time,
+    UnixTimeNs as UnixTimeNs, UnixTimeUs as UnixTimeUs, duration as duration, timestamp as timestamp,
 )
 from packetlab.declare.values.views import raw as raw
 from packetlab.declare.kinds import (

@@ -160,7 +160,7 @@ def _hint(annotation: object) -> str:
         (float, "a float wants its width: F16, F32, F64, or Annotated[float, scaled(16, 1/256)]"),
         (str, "text wants its end: Text = sized(...), Text = ended(...), or Annotated[str, text(size=n)]"),
         (UUID, "UUID and GUID of packetlab are such fields"),
-        (datetime, "a time wants its width and epoch: UnixTime, NTPTime, or Annotated[datetime, time(32)]"),
+        (datetime, "a time wants its width and epoch: UnixTime, NTPTime, or Annotated[datetime, timestamp(32)]"),
         (timedelta, "a duration wants its width: Annotated[timedelta, duration(32)]"),
         (bytes, "bytes want their size: Bytes = sized(...), Rest, or Annotated[bytes, fixed_bytes(n)]"),
     ):

@@ -38,7 +38,7 @@ class _Row(NamedTuple):
 _MADE: dict[str, _Row] = {
     "float": _Row(scaled.Float, scaled.Float, "bits little", "const when default"),
     "scaled": _Row(scaled.Scaled, scaled.scaled, "bits scale unit offset signed little", "user rule const when default"),
-    "time": _Row(times.Time, times.time, "bits epoch unit signed little since", "rule const when default"),
+    "timestamp": _Row(times.Time, times.timestamp, "bits epoch unit signed little since", "rule const when default"),
     "duration": _Row(times.Duration, times.duration, "bits unit signed little", "rule const when default"),
     "uuid": _Row(identifiers.UUIDKind, identifiers.UUIDKind, "little", "const when default"),
     "bcd": _Row(identifiers.BCD, identifiers.bcd, "digits swapped filler", "user const when default"),
@@ -127,10 +127,10 @@ def spelled(word: str, row: dict[str, object], where: str, enums: dict[str, None
         return f"F{given['bits']}{'le' if given.get('little') else ''}"
     if word == "uuid":
         return "GUID" if given.get("little") else "UUID"
-    alias = _ALIASES.get(repr(sorted(_MADE[word].make(**given).made_with.items()))) if word in ("time", "duration") else None
+    alias = _ALIASES.get(repr(sorted(_MADE[word].make(**given).made_with.items()))) if word in ("timestamp", "duration") else None
     if alias is not None:
         return alias
-    first = {"scaled": "float", "bcd": "str", "time": "datetime", "duration": "timedelta", "text": "str", "digits": "int"}[word]
+    first = {"scaled": "float", "bcd": "str", "timestamp": "datetime", "duration": "timedelta", "text": "str", "digits": "int"}[word]
     if "user" in row:
         first = name(row["user"], where)
     if "names" in row:

@@ -60,7 +60,7 @@ from packetlab import (
     size_of,
     sized,
     text,
-    time,
+    timestamp,
     when,
 )  # fmt: skip
 from packetlab.codec.faults import Dissection
@@ -198,10 +198,10 @@ def test_scaled_numbers_share_bytes_and_rules_go_by_the_raw_one() -> None:
         (lambda: Annotated[float, scaled(16, "x")], "a number, as 0.5"),
         (lambda: Annotated[float, scaled(65, 1)], "1 to 64 bits"),
         (lambda: Annotated[str, scaled(16, 1)], r"Annotated\[float, scaled"),
-        (lambda: Annotated[float, time(32)], r"Annotated\[datetime, time"),
-        (lambda: Annotated[datetime, time(32, unit=0)], "a unit of more than 0"),
-        (lambda: Annotated[datetime, time(32, epoch=datetime(1970, 1, 1))], "with a time zone"),
-        (lambda: Annotated[datetime, time(32, since="2200-01-01")], "a time of the first era"),
+        (lambda: Annotated[float, timestamp(32)], r"Annotated\[datetime, timestamp"),
+        (lambda: Annotated[datetime, timestamp(32, unit=0)], "a unit of more than 0"),
+        (lambda: Annotated[datetime, timestamp(32, epoch=datetime(1970, 1, 1))], "with a time zone"),
+        (lambda: Annotated[datetime, timestamp(32, since="2200-01-01")], "a time of the first era"),
         (lambda: Annotated[str, bcd(7)], "an even number of digits"),
         (lambda: Annotated[str, bcd(7, filler=3)], "no digit"),
         (lambda: Annotated[float, bcd(8)], r"Annotated\[str, bcd"),
@@ -255,7 +255,7 @@ def test_ends_that_make_no_sense_are_refused_at_the_class(annotation: Any, given
 
 # Times ---------------------------------------------------------------------------------------------------------------
 
-FILETIME = Annotated[datetime, time(64, epoch=datetime(1601, 1, 1, tzinfo=UTC), unit=Fraction(1, 10**7))]
+FILETIME = Annotated[datetime, timestamp(64, epoch=datetime(1601, 1, 1, tzinfo=UTC), unit=Fraction(1, 10**7))]
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ def test_a_description_is_the_same_class_again_and_so_is_its_source(declared: An
         (again,) = declare_from(data)
         assert describe(again) == data and bytes(again()) == wire
     source = class_body(data)
-    words = ["F32", "F32le", "UUID", "GUID", "U8", "Header", "Text", "Digits", "NTPTime", "NTPShort", "UnixTimeMs", "Named", "Ether", "scaled", "bcd", "text", "digits", "ended", "auto", "size_of", "field", "default", "const", "raw", "time", "duration"]
+    words = ["F32", "F32le", "UUID", "GUID", "U8", "Header", "Text", "Digits", "NTPTime", "NTPShort", "UnixTimeMs", "Named", "Ether", "scaled", "bcd", "text", "digits", "ended", "auto", "size_of", "field", "default", "const", "raw", "timestamp", "duration"]
     names: dict[str, Any] = {word: getattr(pl, word) for word in words} | {"Annotated": Annotated, "__name__": __name__}
     names |= {"datetime": datetime, "timedelta": timedelta, "IntEnum": IntEnum, "StrEnum": StrEnum, "Fraction": Fraction}
     with bindings():
@@ -205,14 +205,14 @@ def test_a_description_is_the_same_class_again_and_so_is_its_source(declared: An
     "change",
     [
         {"kind": "scaled", "bits": 16, "scale": "0"}, {"kind": "scaled", "bits": 16, "scale": "x"}, {"kind": "scaled", "bits": 16},
-        {"kind": "scaled", "bits": 16, "scale": "1", "user": "complex"}, {"kind": "float", "bits": 8}, {"kind": "time"},
+        {"kind": "scaled", "bits": 16, "scale": "1", "user": "complex"}, {"kind": "float", "bits": 8}, {"kind": "timestamp"},
         {"kind": "text", "encoding": "no such"}, {"kind": "text", "fill": "zz", "taken": 4}, {"kind": "text", "taken": 1 << 40},
         {"kind": "bcd", "digits": 7}, {"kind": "ended", "of": {"kind": "ended"}, "by": "00"}, {"kind": "ended", "of": 7, "by": "00"},
         {"kind": "ended", "of": {"kind": "bytes", "bytes": 4}, "by": "00"}, {"kind": "ended", "of": {"kind": "bytes"}, "by": "xy"},
         {"kind": "text", "names": {"name": "A", "members": {"x": 1}}}, {"kind": "digits", "base": 99, "width": 3},
         {"kind": "float", "bits": 32, "default": {"raw": 1 << 32}}, {"kind": "uuid", "default": {"raw": "00"}},
         {"kind": "text", "taken": 4, "default": {"raw": "zz"}}, {"kind": "float", "bits": 32, "default": {"raw": []}},
-        {"kind": "float", "bits": 32, "default": 1 << 80}, {"kind": "time", "bits": 32, "epoch": "soon"},
+        {"kind": "float", "bits": 32, "default": 1 << 80}, {"kind": "timestamp", "bits": 32, "epoch": "soon"},
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_in_a_description_is_a_clear_error(change: dict[str, Any]) -> None:

@@ -38,7 +38,7 @@ from packetlab import (
     scaled,
     size_of,
     text,
-    time,
+    timestamp,
 )  # fmt: skip
 
 
@@ -97,7 +97,7 @@ def test_wireshark_shows_the_users_form(tmp_path: Path) -> None:
             sent: NTPTime = "2024-01-01T00:00:00.123456789Z"  # type: ignore[assignment]
             late: NTPTime = datetime(2040, 1, 1, tzinfo=UTC)
             logged: UnixTimeNs = "2024-01-01T00:00:00.987654321Z"  # type: ignore[assignment]
-            file: Annotated[datetime, time(64, epoch="1601-01-01", unit=Fraction(1, 10**7), little=True)] = datetime(2024, 1, 1, tzinfo=UTC)
+            file: Annotated[datetime, timestamp(64, epoch="1601-01-01", unit=Fraction(1, 10**7), little=True)] = datetime(2024, 1, 1, tzinfo=UTC)
             spread: NTPShort = timedelta(seconds=1.5)
             id: UUID = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"  # type: ignore[assignment]
             guid: GUID = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"  # type: ignore[assignment]

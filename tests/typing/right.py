@@ -64,7 +64,7 @@ from packetlab import (
     size_of,
     sized,
     text,
-    time,
+    timestamp,
     varint,
     when,
 )  # fmt: skip
@@ -111,7 +111,7 @@ class Views(Header):
     delay: Annotated[float, scaled(16, 1 / 256, unit="s")] = 1.5
     exact: Annotated[Fraction, scaled(64, "1/65536", signed=True)] = Fraction(1, 2)
     sent: NTPTime = raw(0)
-    logged: Annotated[datetime, time(32)] = datetime(2024, 1, 1, tzinfo=UTC)
+    logged: Annotated[datetime, timestamp(32)] = datetime(2024, 1, 1, tzinfo=UTC)
     spread: Annotated[timedelta, duration(16, unit="1/1000")] = timedelta(0)
     id: UUID = default("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
     meter: Annotated[int, bcd(8)] = 42

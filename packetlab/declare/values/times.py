@@ -170,20 +170,20 @@ class Time(Stepped):
     With `since` the numbers come again when all bits are used up: what would lie before it is of the next era.
     """
 
-    function, user = "time", "datetime"
+    function, user = "timestamp", "datetime"
 
     def __init__(
         self, bits: int, epoch: object = EPOCH, unit: object = 1, signed: bool = False, little: bool = False,
         since: object = None,
     ) -> None:  # fmt: skip
         super().__init__(bits, signed=signed, little=little)
-        self.step, self.origin = rational(unit, "time(...), unit"), _moment(epoch, "time(...), epoch")
+        self.step, self.origin = rational(unit, "timestamp(...), unit"), _moment(epoch, "timestamp(...), epoch")
         if self.step <= 0:
-            raise DeclareError("time(...)", "a unit of more than 0 seconds", unit)
-        self.since = None if since is None else _moment(since, "time(...), since")
+            raise DeclareError("timestamp(...)", "a unit of more than 0 seconds", unit)
+        self.since = None if since is None else _moment(since, "timestamp(...), since")
         self.era = self.step * (1 << self.fixed_bits)
         if self.since is not None and (signed or not self.origin <= self.since < self.origin + self.era):
-            raise DeclareError("time(...), since", "a time of the first era of unsigned numbers", since)
+            raise DeclareError("timestamp(...), since", "a time of the first era of unsigned numbers", since)
         self.made_with = {"bits": bits}
         self.made_with |= {"epoch": _text(self.origin)} if self.origin else {}
         self.made_with |= {"unit": str(self.step)} if self.step != 1 else {}
@@ -298,10 +298,10 @@ def _text(exact: Fraction) -> str:
     return str(Instant.at(exact))
 
 
-def time(
+def timestamp(
     bits: int, *, epoch: object = EPOCH, unit: object = 1, signed: bool = False, little: bool = False, since: object = None
 ) -> Kind:  # fmt: skip
-    """The kind of a time, in `bits` bits: a number of units of `unit` seconds since `epoch`, for ``Annotated[datetime, time(32)]``.
+    """The kind of a time, in `bits` bits: a number of units of `unit` seconds since `epoch`, for ``Annotated[datetime, timestamp(32)]``.
 
     `unit` is a number, or a text such as "1/1000"; `epoch` and `since` are `datetime` with a time zone, or text. With
     `since` numbers wrap around: one that would lie before it is of the next era (RFC 5905 section 6). Values given are

@@ -62,7 +62,7 @@ from packetlab.declare.values.varints import (
     prefixed as prefixed, sized_int as sized_int, varint as varint,
 )
 from packetlab.declare.wildcards import (
-    any_value as any_value, between as between, masked as masked, one_of as one_of, same_as as same_as,
+    any_value as any_value, between as between, contains as contains, masked as masked, one_of as one_of, same_as as same_as,
 )
 from packetlab.engine.contract import Endpoint as Endpoint, Engine as Engine, Event as Event, Ignored as Ignored
 from packetlab.engine.xns.idp import Node as Node

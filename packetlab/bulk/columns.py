@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from packetlab.codec.objects import classes
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.fields import Field
-from packetlab.declare.kinds import Kind, Raw
+from packetlab.declare.kinds import Kind, Raw, Wire
 from packetlab.errors import BuildError
 from packetlab.escaping import bytes_text
 from packetlab.packet.header import HeaderType
@@ -61,6 +61,8 @@ class Column:
     def value(self, packet: Packet) -> Raw:
         """Return what the column holds of one packet: a truth value, a number, bytes; None where it is absent."""
         for place in self.path.found(packet):
+            if self.path.every:
+                return tuple(self.path.raw_values(packet, place))
             for raw in self.path.raw_values(packet, place):
                 if self.form == "present":
                     return True
@@ -68,19 +70,41 @@ class Column:
         return None
 
     @property
+    def kind(self) -> Kind:
+        """The kind of what it holds."""
+        return Several(self.path.kind) if self.path.every else self.path.kind
+
+    @property
     def view(self) -> Kind | None:
         """The kind that makes the user's form of what the column holds; None where that is shown as it is."""
-        kind = self.path.kind
+        kind = self.kind
         return kind if self.form != "present" and kind.as_raw is not None and not kind.orders_raw else None
 
     def text(self, value: Raw) -> str:
         """Return a value as people read it, with nothing in it that a terminal would act on."""
         if self.form == "present":
             return str(value)
-        kind = self.path.kind
+        kind = self.kind
         if kind.is_address and self.form == "number":
             value = value.to_bytes(kind.fixed_bits // 8, "big")
         return bytes_text(value) if kind.wire == "items" else kind.text(value)
+
+
+class Several(Kind):
+    """A tuple of values of one kind, as a column holds them of one packet. Raw: the tuple of raw values."""
+
+    wire: Wire = "coded"
+    words = "values"
+
+    def __init__(self, one: Kind) -> None:
+        self.of, self.as_raw = one, self
+
+    def value(self, raw: tuple[Raw, ...]) -> tuple[Raw, ...]:
+        return raw if self.of.wire == "items" else tuple(map(self.of.value, raw))
+
+    def text(self, raw: tuple[Raw, ...]) -> str:
+        shown = bytes_text if self.of.wire == "items" else self.of.text
+        return ", ".join(map(shown, raw)) or "none"
 
 
 def is_float(kind: Kind) -> bool:
@@ -128,9 +152,11 @@ def _column(path: FieldPath, name: str = "") -> Column:
     name, kind = name or path.name, path.kind
     if not path.names:
         return Column(name, path, "present", "?")
-    if path.several:
-        ask = f"a filter may ask for any of them: '{path.name} == ...'"
-        raise BuildError(f"column {name!r}", "one value of a header", f"the items of {path.fields[0].name}", ask)
+    if "any" in path.picks:
+        raise BuildError(f"column {name!r}", "one value, or all", "any of them", "[0] is the first, [all] a tuple")
+    path = path.of_each("all")
+    if path.every:
+        return Column(name, path, "objects", "O")
     dtype = _dtype(kind) if kind.is_number or kind.wire == "number" else "O"
     if dtype != "O":
         return Column(name, path, "number", dtype)

@@ -32,7 +32,7 @@ def can_scan(query: Match | About) -> bool:
         return query.name != "faults"
     for path, condition in zip(query.paths, query.conditions, strict=True):
         kind = path.kind
-        if len(path.fields) != 1 or kind.wire == "items":
+        if not path.fields or path.deep or kind.wire == "items":
             return False
         if not kind.orders_raw and condition.sign not in ("==", "!=", "in"):
             return False

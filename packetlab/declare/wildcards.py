@@ -56,6 +56,8 @@ class Tolerance:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, type):
+        return value.__name__
     return f"{value:#x}" if type(value) is int and value > 0xFFFF else repr(value)
 
 
@@ -153,6 +155,93 @@ class SameAs(Tolerance):
         return raw is not None and bool(known.setdefault(self.written[0], raw) == raw)
 
 
+class Contains(Tolerance):
+    """A list that has some values, or headers that fit prototypes, wherever they stand; or bytes and text with a piece.
+
+    Each that is wanted is met by a value of its own.
+    """
+
+    __slots__ = ()
+    name = "contains"
+
+    def bound_to(self, kind: Kind, where: str) -> Tolerance:
+        if not self.written:
+            raise BuildError(where, "contains(value, ...)", "no value")
+        return type(self)(*self.written, raw_values=tuple(self._wanted(kind, one, where) for one in self.written))
+
+    def _wanted(self, kind: Kind, one: Any, where: str) -> Raw:
+        if kind.wire == "items" and not kind.one:
+            said = getattr(one if isinstance(one, type) else type(one), "_declaration", None)
+            if said is None or not said.is_a(kind.item):
+                raise BuildError(where, f"a header to look for ({kind.item.name})", repr(one))
+            return one
+        if kind.element is not None:
+            return one.bound_to(kind.element, where) if isinstance(one, Tolerance) else kind.element.raw(one, where)
+        if type(kind.zero) is bytes and isinstance(one, bytes | bytearray):
+            return bytes(one)
+        if isinstance(one, str) and (hasattr(kind, "piece") or (kind.verbatim and not kind.is_address)):
+            return kind.piece(one) if hasattr(kind, "piece") else one.encode()
+        raise BuildError(where, "contains(...) of a list, or of bytes or text a piece", f"{one!r} for {kind.in_words()}")
+
+    def accepts(self, raw: Any, known: Known, kind: Kind) -> bool:
+        if raw is None:
+            return False
+        if kind.wire == "items":
+            values = [one for one in raw if not isinstance(one, bytes)]
+        else:
+            values = kind.raws(raw) if kind.element is not None else [raw] * len(self.raw_values)
+        near = [
+            [place for place, value in enumerate(values) if self.fits(wanted, value, dict(known), kind)]
+            for wanted in self.raw_values
+        ]
+        taken: dict[int, int] = {}
+        if not all(_placed(number, near, taken, set()) for number in range(len(near))):
+            return False
+        places = {number: place for place, number in taken.items()}
+        plain = [[places[number]] for number in range(len(near))]
+        # What `same_as` names stand for may ask for other places.
+        return self._agree(values, plain, known, kind, ()) or self._agree(values, near, known, kind, ())
+
+    def fits(self, wanted: Raw, value: Raw, known: Known, kind: Kind) -> bool:
+        """Whether a value is one that is wanted."""
+        if kind.wire == "items":
+            return isinstance(value, wanted) if isinstance(wanted, type) else bool(wanted._is_among((value,), known))
+        if kind.element is None:
+            return bool(wanted in value)
+        return wanted.accepts(value, known, kind.element) if isinstance(wanted, Tolerance) else bool(wanted == value)
+
+    def _agree(self, values: list[Raw], near: list[list[int]], known: Known, kind: Kind, chosen: tuple[int, ...]) -> bool:
+        """Whether each that is wanted has a place of its own among those near it, with one meaning for each name."""
+        if len(chosen) == len(near):
+            return True
+        for place in near[len(chosen)]:
+            names = dict(known)
+            fits = place not in chosen and self.fits(self.raw_values[len(chosen)], values[place], names, kind)
+            if fits and self._agree(values, near, names, kind, (*chosen, place)):
+                known.update(names)
+                return True
+        return False
+
+
+def _placed(number: int, near: list[list[int]], taken: dict[int, int], seen: set[int]) -> bool:
+    """Give a place of its own to one more that is wanted, if need be by moving others (an augmenting path)."""
+    for place in near[number]:
+        if place not in seen:
+            seen.add(place)
+            if place not in taken or _placed(taken[place], near, taken, seen):
+                taken[place] = number
+                return True
+    return False
+
+
+def same_items(wanted: tuple[Raw, ...], items: tuple[Raw, ...], known: Known) -> bool:
+    """Whether items are those wanted, in order: one that is a prototype fits, others are equal."""
+    return len(wanted) == len(items) and all(
+        one._is_among((item,), known) if not isinstance(one, bytes) and one._state & one._declaration.prototype_bit else one == item
+        for one, item in zip(wanted, items, strict=True)
+    )
+
+
 any_value: Any = AnyValue()
 """Whatever the field has: ``IPv4(id=any_value)`` says that the field was thought of."""
 
@@ -179,6 +268,15 @@ def same_as(name: str) -> Any:
     `matches`, or as long as the dict lives that it is given as `known`.
     """
     return SameAs(name)
+
+
+def contains(*values: object) -> Any:
+    """A list that has these values, in whatever order and among whatever else: ``TCP(options=contains(TCPOption(kind=2)))``.
+
+    Of headers in a list prototypes or classes, each of which a header of its own fits; of other values these, or `between`
+    and the like: ``contains(80, between(8000, 8999))``. Of bytes and text a piece: ``contains(b"GET")``.
+    """
+    return Contains(*values)
 
 
 class NoMatch:

@@ -26,7 +26,7 @@ from packetlab.declare.fields import REQUIRED, Field, Spec, words_for
 from packetlab.declare.kinds import Address, Kind, WholeNumber, utf8
 from packetlab.declare.validate import check_class_name, check_declaration, check_name, parse_answers
 from packetlab.declare.values.addresses import ip_value, mac_value, value_source
-from packetlab.declare.wildcards import Known, Tolerance
+from packetlab.declare.wildcards import Known, Tolerance, same_items
 from packetlab.errors import BuildError, DeclareError, suggestion
 from packetlab.hooks import Shown, hook
 
@@ -384,6 +384,8 @@ class HeaderBase(AnyHeader, metaclass=HeaderType):
         if field.kind.one and mine is not None:
             one, others = getattr(self, field.name), () if theirs is None else other._items_of(field)
             return bool(one._is_among(others, known)) if isinstance(one, HeaderBase) else mine == theirs
+        if field.kind.wire == "items" and None is not mine and theirs is not None:
+            return same_items(self._items_of(field), other._items_of(field), known)
         if field.kind.wire == "items" or theirs is None:
             return bool(getattr(self, field.name) == getattr(other, field.name))
         return bool(mine == theirs)

@@ -81,10 +81,15 @@ class Condition(NamedTuple):
         return COMPARE[self.sign](kind.compared(raw), kind.compared(self.value))
 
 
+    def holds_of(self, path: FieldPath, raws: list[object], kind: Kind) -> bool:
+        """Whether it holds of the values that a path means: of any, or where it says so of all, and of one at least."""
+        return bool(raws) and (all if path.every else any)(self.holds(raw, kind) for raw in raws)
+
+
 class Match(Test):
     """Whether a packet has a header of a class in which every condition holds.
 
-    Any one of these headers will do, unless `occurrence` says which; of what items hold any one value will do.
+    Any one of these headers will do, unless `occurrence` says which; of what items hold any one value will do, unless its path says which or all.
     """
 
     __slots__ = ("conditions", "header", "kinds", "occurrence", "paths")
@@ -98,7 +103,7 @@ class Match(Test):
     def __call__(self, packet: Packet, frame: object = None) -> bool:
         tests = list(zip(self.paths, self.conditions, self.kinds, strict=True))
         return any(
-            all(any(one.holds(raw, kind) for raw in path.raw_values(packet, place)) for path, one, kind in tests)
+            all(one.holds_of(path, path.raw_values(packet, place), kind) for path, one, kind in tests)
             for place in FieldPath(self.header, self.occurrence).found(packet)
         )
 

@@ -7,7 +7,7 @@ r"""Filters in words: ``ip.src == 10.0.0.1 and udp.dport == 53`` becomes a test 
     name    = header [ "#" number ] { "." field or part of it } | what is known of a frame
 
 Names are those of `paths`: ``tcp.flags.syn == 1``, ``ip#2.src``, ``udp.payload contains "GET"``; of what items hold any
-one will do (``tcp.options.kind == 2``). Of a frame there are number, time_ns, length, wire_length, linktype, interface,
+one will do (``tcp.options.kind == 2``, ``l.ports == 80``), unless one or all are meant (``tcp.options[0].kind``, ``l.ports[all] < 1024``). Of a frame there are number, time_ns, length, wire_length, linktype, interface,
 comment and faults, as in tables. A header's name alone asks whether it is there; a name with a field, or of a frame,
 whether it is there and neither zero nor empty. Where a header comes more than once, one that passes is enough.
 """
@@ -135,6 +135,8 @@ class _Parser:
             hint = ("" if "." in name else suggestion(name, FRAME)) or error.hint
             raise BuildError(error.where, error.expected, error.got, hint) from None
         self.place += 1
+        if sign in ("in", *COMPARE):
+            path = path.of_each("any")  # a list of values is compared value by value
         if not path.names:
             return Match(path.header, (), path.occurrence)
         called = ".".join([path.header.__name__, *path.names])

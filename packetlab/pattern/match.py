@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeGuard
 
-from packetlab.declare.wildcards import Known
+from packetlab.declare.fields import Field
+from packetlab.declare.wildcards import Contains, Known
 from packetlab.escaping import bytes_text
 from packetlab.packet.coerce import as_packet
 from packetlab.packet.foreign import is_foreign
@@ -104,7 +105,32 @@ def _mismatches(mine: Header, theirs: Header, known: Known) -> list[str]:
             # A name may be bound by this very field, so what it stood for is looked up first.
             wanted = expected(mine, f, known)
             if not mine._same(theirs, f, known):
+                lacking = _lacking(mine, theirs, f, known)
+                if lacking:
+                    lines += lacking
+                    continue
                 got = getattr(theirs, f.slot)
                 got = getattr(theirs._resolved_alone(), f.slot) if got is None else got
                 lines.append(f"{type(mine).__name__}.{f.name}: expected {wanted}, got {value_text(f, got, theirs)}")
+    return lines
+
+
+def _lacking(mine: Header, theirs: Header, f: Field, known: Known) -> list[str]:
+    """Say which headers a list should contain that it does not, and what the nearest has instead."""
+    wanted, raw = getattr(mine, f.slot), getattr(theirs, f.slot)
+    if not isinstance(wanted, Contains) or f.kind.wire != "items":
+        return []
+    items = [] if raw is None else [item for item in theirs._items_of(f) if isinstance(item, Header)]
+    lines = []
+    for one in wanted.raw_values:
+        if any(wanted.fits(one, item, dict(known), f.kind) for item in items):
+            continue
+        cls = one if isinstance(one, type) else type(one)
+        near = [] if one is cls else [
+            (_mismatches(one, item, dict(known)), place) for place, item in enumerate(items) if isinstance(item, cls)
+        ]  # fmt: skip
+        reasons, place = min(near, key=lambda found: len(found[0]), default=([], 0))
+        said = f"; the nearest is [{place}]: {', '.join(reasons)}" if reasons else ""
+        called = cls.__name__ if one is cls else repr(one)
+        lines.append(f"{type(mine).__name__}.{f.name}: expected {called} among {len(items)} items{said}")
     return lines

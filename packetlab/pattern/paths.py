@@ -4,7 +4,11 @@
     header#2             the second such header of a packet
     header.field         ip.ttl; "payload" is the bytes above a header
     header.field.raw     the raw value, where users see another form (ntp.delay.raw)
-    header.field.part    a flag (tcp.flags.syn); net, host or socket of an XNS address; a field of items (tcp.options.kind)
+    header.field.part    a flag (tcp.flags.syn); net, host or socket of an XNS address
+    list.field           of the items of a list: the first where one value is wanted, any of them where something is asked (tcp.options.kind)
+    list[2], list[-1]    one item, from 0 and from the end; or one value of a list of values (l.ports[0])
+    list[all], list[any] every item: in a column a tuple, in a filter all have to fit; any of them
+    list.count           how many there are (of items that have a field `count`, that field)
 
 A name that nothing declares is a BuildError with the name that was meant.
 """
@@ -14,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntFlag
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from packetlab.codec.encode import encode_items
 from packetlab.codec.objects import AnyHeader, class_named, classes, declared_classes
@@ -24,6 +28,7 @@ from packetlab.declare.values.addresses import XNSAddress, mac_text
 from packetlab.errors import BuildError, near_or_all, suggestion
 from packetlab.packet.packet import Header, Packet
 
+T = TypeVar("T")
 HEADERS = {"ip": "ipv4", "eth": "ether", "sll": "linuxsll"}
 """Names of headers that other tools have made common."""
 FIELDS = {
@@ -36,8 +41,11 @@ FIELDS = {
 PAYLOAD = "payload"
 RAW = "raw"
 """The part of a field that is its raw value, where users see another form."""
-_NAME = re.compile(r"([A-Za-z_]\w*)(?:#(\d+))?((?:\.\w+)*)")
-_FLAG = Int(1)
+COUNT = "count"
+"""The part of a list that is how many it holds."""
+_NAME = re.compile(r"([A-Za-z_]\w*)(?:#(\d+))?((?:\.\w+(?:\[[^\].]*\])?)*)")
+_STEP = re.compile(r"(\w+)(?:\[(-?\d{1,9}|all|any)\])?")
+_FLAG, _COUNTED = Int(1), Int(32)
 HOST = Address(
     "the host of an XNS address", 6, lambda value: bytes(XNSAddress.of((0, value, 0)))[4:10], bytes, mac_text
 )
@@ -50,13 +58,15 @@ class FieldPath(NamedTuple):
     Attributes:
         header: its class. occurrence: the how-manieth of its kind from 1, 0 where none was said.
         fields: the field, after it those of its items; empty for the header as a whole and for its payload.
-        part: of the last field: a part of an address, a flag; or "payload" for the bytes above the header; or "".
+        part: of the last field: a part of an address, a flag, "count"; or "payload" for the bytes above the header; or "".
+        picks: for each field which of the values that it lists: a number in digits, "all", "any", or "".
     """
 
     header: type[AnyHeader]
     occurrence: int = 0
     fields: tuple[Field, ...] = ()
     part: str = ""
+    picks: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str, where: str, among: Sequence[type[AnyHeader]] = ()) -> FieldPath:
@@ -74,24 +84,35 @@ class FieldPath(NamedTuple):
     def of(cls, header: type[AnyHeader], names: Sequence[str], where: str, occurrence: int = 0) -> FieldPath:
         """Return what names of a field and of its parts mean in a header. BuildError, about `where`, for others."""
         fields: list[Field] = []
+        picks: list[str] = []
         inside, called = header, header.__name__
-        for place, name in enumerate(names):
+        for place, step in enumerate(names):
+            found = _STEP.fullmatch(step)
+            if found is None:
+                raise BuildError(where, "a number, all or any in [...]", repr(step))
+            name, pick = found[1], found[2] or ""
             own = inside._by_name.get(name) or inside._by_name.get(FIELDS.get(f"{inside.__name__.lower()}.{name}", ""))
-            if not place and name == PAYLOAD and (own is None or own.kind.wire == "payload"):
+            if not place and not pick and name == PAYLOAD and (own is None or own.kind.wire == "payload"):
                 if len(names) > 1:
                     raise BuildError(where, "no part of a payload", ".".join(names[1:]))
                 return cls(header, occurrence, (), PAYLOAD)
+            if name == COUNT and own is None and fields and not pick and place + 1 == len(names):
+                return cls(header, occurrence, tuple(fields), COUNT, tuple(picks))
             if own is None or own.kind.wire == "payload":
                 known = [*inside._by_name, *_others(inside.__name__), *([] if place else [PAYLOAD])]
                 hint = _either(inside, name) or near_or_all(name, known)
                 raise BuildError(where, f"a field of {inside.__name__}", repr(name), hint)
+            if pick and not _lists(own.kind):
+                raise BuildError(where, f"a list before [{pick}]", f"{called}.{name}, {own.kind.in_words()}")
             fields.append(own)
-            called += f".{own.name}"
+            picks.append(pick)
+            called += f".{name}" + f"[{pick}]" * bool(pick)
             if own.kind.wire == "items":
                 inside = classes[own.kind.item]
             elif place + 1 < len(names):
-                return cls(header, occurrence, tuple(fields), _part(own, ".".join(names[place + 1 :]), called, where))
-        return cls(header, occurrence, tuple(fields))
+                part = _part(own, ".".join(names[place + 1 :]), called, where)
+                return cls(header, occurrence, tuple(fields), part, tuple(picks))
+        return cls(header, occurrence, tuple(fields), "", tuple(picks))
 
     @property
     def field(self) -> Field | None:
@@ -99,18 +120,46 @@ class FieldPath(NamedTuple):
         return self.fields[0] if self.fields else None
 
     @property
-    def several(self) -> bool:
-        """Whether a header can have more than one such value: what items hold."""
-        return any(not f.kind.one for f in self.fields[:-1])
+    def pick(self) -> str:
+        """Which of the values of the last field."""
+        return self.picks[-1] if self.picks else ""
+
+    @property
+    def deep(self) -> bool:
+        """Whether it means something inside a field: of items, of a header in it, of a list."""
+        return len(self.fields) > 1 or any(self.picks) or self.part == COUNT
+
+    @property
+    def every(self) -> bool:
+        """Whether it means all values that a list has."""
+        return "all" in self.picks
+
+    def of_each(self, pick: str) -> FieldPath:
+        """Return the same of each value, where the last field is a list of values of which none is picked yet."""
+        plain = self.fields and self._listed is not None and not self.part and not self.pick
+        return self._replace(picks=(*self.picks[:-1], pick)) if plain else self
+
+    @property
+    def _listed(self) -> Kind | None:
+        """The kind of the values that the last field lists, None where it is no list of values."""
+        return self.fields[-1].kind.element
+
+    @property
+    def _last(self) -> Kind:
+        """The kind of the last field, or of the values in it that are meant."""
+        kind = self.fields[-1].kind
+        return kind.element if kind.element is not None and (self.pick or self.part) else kind
 
     @property
     def kind(self) -> Kind:
         """The kind of the value; of a header as a whole a number of one bit."""
         if not self.fields:
             return ByteString() if self.part else _FLAG
-        kind = self.fields[-1].kind
+        kind = self._last
         if not self.part:
             return kind
+        if self.part == COUNT:
+            return _COUNTED
         if self.flag:
             return _FLAG
         if self.part == RAW and kind.as_raw is not None:
@@ -120,11 +169,11 @@ class FieldPath(NamedTuple):
     @property
     def flag(self) -> int:
         """The bits of a flag, 0 for all else."""
-        return flags(self.fields[-1].kind).get(self.part, 0) if self.fields else 0
+        return flags(self._last).get(self.part, 0) if self.fields else 0
 
     @property
     def _slice(self) -> slice:
-        kind = self.fields[-1].kind
+        kind = self._last
         if self.part == RAW and kind.as_raw is not None:
             return slice(0, kind.fixed_bits // 8)
         assert kind.is_address
@@ -142,7 +191,9 @@ class FieldPath(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (*(f.name for f in self.fields), *([self.part] if self.part else []))
+        picks = self.picks or ("",) * len(self.fields)
+        steps = [f.name + f"[{pick}]" * bool(pick) for f, pick in zip(self.fields, picks, strict=True)]
+        return (*steps, *([self.part] if self.part else []))
 
     def found(self, packet: Packet) -> list[int]:
         """Return the places among the layers of a packet where such headers are."""
@@ -158,11 +209,22 @@ class FieldPath(NamedTuple):
     def raws_of(self, header: Header) -> list[object]:
         """Return the raw values of a field in a header whose derived fields are filled in."""
         headers = [header]
-        for f in self.fields[:-1]:
-            lists = [one._items_of(f) for one in headers if getattr(one, f.slot) is not None]
-            headers = [item._resolved_alone() for items in lists for item in items if isinstance(item, Header)]
-        slot = self.fields[-1].slot
-        return [self._taken(raw) for raw in (getattr(one, slot) for one in headers) if raw is not None]
+        for f, pick in zip(self.fields[:-1], self.picks, strict=False):
+            headers = [item._resolved_alone() for one in headers for item in _picked(_items(one, f), pick)]
+        return [raw for one in headers for raw in self._raws_in(one)]
+
+    def _raws_in(self, header: Header) -> list[object]:
+        """Return the raw values of the last field in the header that has it."""
+        f, pick = self.fields[-1], self.pick
+        raw = getattr(header, f.slot)
+        if raw is None:
+            return []
+        items, listed = f.kind.wire == "items", f.kind.element is not None
+        if self.part == COUNT:
+            return [len(_items(header, f)) if items else f.kind.count(raw)]
+        if items:
+            return [encode_items((one,), 0) for one in _picked(_items(header, f), pick)] if pick else [encode_items(raw, 0)]
+        return [self._taken(one) for one in (_picked(f.kind.raws(raw), pick) if listed and (pick or self.part) else [raw])]
 
     def _taken(self, raw: Raw) -> object:
         if self.flag:
@@ -170,7 +232,21 @@ class FieldPath(NamedTuple):
         if self.part and self.part != RAW:
             data = raw[self._slice]
             return int.from_bytes(data, "big") if self.kind.wire == "number" else data
-        return encode_items(raw, 0) if self.fields[-1].kind.wire == "items" else raw
+        return raw
+
+
+def _items(header: Header, f: Field) -> list[Header]:
+    """Return the whole items of a field, none where it is absent."""
+    return [] if getattr(header, f.slot) is None else [one for one in header._items_of(f) if isinstance(one, Header)]
+
+
+def _picked(values: list[T], pick: str) -> list[T]:
+    return values if pick in ("", "all", "any") else values[int(pick) :][:1] if int(pick) >= -len(values) else []
+
+
+def _lists(kind: Kind) -> bool:
+    """Whether a field of a kind lists values or items."""
+    return kind.element is not None or (kind.wire == "items" and not kind.one)
 
 
 def named_header(name: str, where: str, among: Sequence[type[AnyHeader]] = ()) -> type[AnyHeader]:
@@ -193,7 +269,9 @@ def flags(kind: Kind) -> Mapping[str, int]:
 
 
 def _part(field: Field, part: str, called: str, where: str) -> str:
-    kind = field.kind
+    kind = field.kind if field.kind.element is None else field.kind.element
+    if part == COUNT and field.kind.element is not None:
+        return COUNT
     known = flags(kind) or (kind.parts if kind.is_address else {})
     meant = FIELDS.get(f"{called.lower()}.{part.lower()}", part.lower())
     if meant == RAW and kind.as_raw is not None:

@@ -78,7 +78,7 @@ def _found(name: str, among: list[type[AnyHeader]]) -> tuple[type[Any], str]:
         raise PacketlabError(
             error.where, f"a field of a declared header, or {', '.join(SPECIAL)}", repr(name), hint
         ) from None
-    if path.occurrence or path.part or len(path.fields) != 1:
+    if path.occurrence or path.part or path.deep or not path.fields:
         hint = f"name all of it: {path.header.__name__.lower()}.{path.names[0]}" if path.fields else ""
         raise PacketlabError(
             f"volatile {name!r}", "a whole field, of every such header", "part of one" if hint else "none", hint

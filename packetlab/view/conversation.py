@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from packetlab.codec.objects import classes
 from packetlab.declare.fields import Field
 from packetlab.declare.registry import declared
 from packetlab.declare.values.addresses import XNSAddress, ip_text, mac_text
 from packetlab.errors import BuildError, suggestion
-from packetlab.escaping import printable
+from packetlab.escaping import bytes_text, printable
 from packetlab.packet.packet import Header, Packet
 from packetlab.pattern.paths import PAYLOAD, FieldPath
 
@@ -119,9 +120,11 @@ def _having(headers: Sequence[Header], wanted: str | FieldPath) -> list[tuple[Fi
     return [(wanted, header) for header in same]
 
 
-def _text(path: FieldPath, header: Header, raw: object) -> str:
-    whole = path.kind.wire == "items" and not path.several
-    return str(getattr(header, path.fields[0].name)) if whole else path.kind.text(raw).split(" (")[0]
+def _text(path: FieldPath, header: Header, raw: Any) -> str:
+    whole = path.kind.wire == "items" and not path.deep
+    if whole:
+        return str(getattr(header, path.fields[0].name))
+    return bytes_text(raw) if path.kind.wire == "items" else path.kind.text(raw).split(" (")[0]
 
 
 def _rest(packet: Packet) -> str:

@@ -32,6 +32,7 @@ from packetlab import (
     Rest,
     SimNetwork,
     Spelled,
+    TCPOption,
     Text,
     VarInt,
     WebSocketFrame,
@@ -42,6 +43,7 @@ from packetlab import (
     ber_integer,
     between,
     bits,
+    contains,
     count_of,
     deep,
     deep_names,
@@ -195,7 +197,7 @@ def talk() -> str | bytes | None:
 def tolerant(packet: Packet) -> str:
     known: dict[str, object] = {}
     prototype = IPv4(ttl=between(60, 64), src=one_of("10.0.0.1"), dst=ip_address("10.0.0.2")) / TCP(
-        sport=same_as("a"), seq=masked(0xFF, 1), ack=any_value
+        sport=same_as("a"), seq=masked(0xFF, 1), ack=any_value, options=contains(TCPOption(kind=2), TCPOption)
     )
     fits: bool = prototype.matches(packet, known)
     return "" if fits else TCP(flags=one_of("SYN")).why_not(packet)

@@ -131,10 +131,6 @@ def test_what_no_declaration_has_is_an_error_in_every_place(name: str, complaint
 @pytest.mark.parametrize(
     ("ask", "complaint"),
     [
-        (
-            lambda: Capture.of([]).table("tcp.options.kind"),
-            "one value of a header, got the items of options .*a filter may ask",
-        ),
         (lambda: ladder([], fields=["nosuch"]), "a field such as 'seq'"),
         (lambda: ladder([], fields=["seqq"]), "did you mean 'seq'"),
         (lambda: ladder([], fields=["tcp.payload"]), "a field, got a payload"),

@@ -320,10 +320,11 @@ class Columns(Shown):
         one = self._known(name)
         shown: dict[object, str] = {}
         values = self._raw(name).tolist()
-        for value in values:
-            if value not in shown:
+        valid = self.valid(name).tolist()
+        for value, there in zip(values, valid, strict=True):
+            if there and value not in shown:
                 shown[value] = _text(one, value)
-        return [shown[value] if there else "" for value, there in zip(values, self.valid(name).tolist(), strict=True)]
+        return [shown[value] if there else "" for value, there in zip(values, valid, strict=True)]
 
     def head(self, rows: int = 10) -> Columns:
         """Return the first rows."""

@@ -1,0 +1,246 @@
+"""What lists hold in columns, filters and patterns: one of them, any, all, how many."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from packetlab import (
+    U8,
+    U16,
+    BuildError,
+    Bytes,
+    Capture,
+    Ether,
+    Frame,
+    Header,
+    IPv4,
+    IPv4Address,
+    auto,
+    between,
+    bindings,
+    compile_filter,
+    contains,
+    count_of,
+    dissect,
+    ladder,
+    many,
+    one_of,
+    same_as,
+    size_of,
+)
+from packetlab.errors import PacketlabError
+from packetlab.pattern.paths import FieldPath
+from packetlab.testing.volatile import Volatile
+from tests.conftest import CORPUS, need
+
+
+class Ports(Header, under=Ether, when={"type": 0x7A61}):
+    hosts: U8 = auto(count_of("sources"))
+    size: U8 = auto(size_of("ports"))
+    sources: tuple[IPv4Address, ...] = many()
+    ports: tuple[U16, ...] = many()
+
+
+class Option(Header):
+    kind: U8
+    size: U8 = auto(size_of("data"))
+    data: Bytes = b""
+
+
+class Opts(Header, under=Ether, when={"type": 0x7A62}):
+    mark: U8 = 1
+    options: tuple[Option, ...] = many()
+
+
+@pytest.fixture(autouse=True)
+def scoped() -> Iterator[None]:
+    with bindings():
+        yield
+
+
+def opts(*kinds: int) -> Any:
+    return Ether() / Opts(options=[Option(kind=kind, data=bytes(kind - 1)) for kind in kinds])
+
+
+def ports(*numbers: int) -> Any:
+    return Ether() / Ports(ports=numbers, sources=["10.0.0.1", "10.0.0.2"][: len(numbers)])
+
+
+def capture(*packets: Any) -> Capture:
+    return Capture.of([Frame(bytes(packet)) for packet in packets])
+
+
+# Columns ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["web.pcap", "mixed-vlan-mpls.pcap", "two-binary-fragments.pcap", "example_websocket.pcap"])
+def test_columns_of_items_are_what_tshark_reads(name: str) -> None:
+    need("tshark")
+    command = ["tshark", "-n", "-r", str(CORPUS / name), "-T", "fields", "-e", "tcp.option_kind", "-Y", "tcp && !icmp"]
+    rows = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    theirs = [tuple(map(int, row.split(","))) if row else () for row in rows]
+    names = ("tcp.options[all].kind", "tcp.options.kind", "tcp.options.count", "tcp.options[-1].kind", "tcp.options[2].kind")
+    found = Capture(CORPUS / name).where("tcp and not icmp").table(*names).read()
+    assert found[names[0]].tolist() == theirs and found.valid(names[0]).all()
+    assert found[names[2]].tolist() == [len(kinds) for kinds in theirs]
+    for column, place in ((names[1], 0), (names[3], -1), (names[4], 2)):
+        there = [kinds[place] if len(kinds) > (place if place >= 0 else 0) else None for kinds in theirs]
+        assert found.masked(column).tolist() == there
+
+
+def test_a_column_of_all_is_a_tuple_and_says_so_in_words() -> None:
+    found = capture(opts(2, 1, 1), opts(), Ether() / IPv4()).table("opts.options[all].kind", "opts.options[all].data").read()
+    assert found["opts.options[all].kind"].tolist() == [(2, 1, 1), (), None]
+    assert found.text("opts.options[all].kind") == ["2, 1, 1", "none", ""]
+    assert found["opts.options[all].data"].tolist()[0] == (b"\0", b"", b"")
+
+
+def test_a_list_of_values_is_a_column_of_tuples_and_each_of_them_one_too() -> None:
+    rows = capture(ports(80, 443), ports(22), ports())
+    found = rows.table("ports.ports", "ports.ports[1]", "ports.sources[0]", "ports.ports.count").read()
+    assert found["ports.ports"].tolist() == [(80, 443), (22,), ()]
+    assert found.masked("ports.ports[1]").tolist() == [443, None, None]
+    assert found.text("ports.sources[0]") == ["10.0.0.1", "10.0.0.1", ""]
+    assert found["ports.ports.count"].tolist() == [2, 1, 0]
+
+
+def test_what_is_no_list_has_no_places() -> None:
+    nothing = Capture.of([])
+    for name, complaint in {
+        "tcp.seq[0]": r"a list before \[0\], got TCP.seq",
+        "opts.options[x].kind": r"a number, all or any in \[...\], got 'options\[x\]'",
+        "opts.options[].kind": r"a number, all or any",
+        "opts.options[0": "header.field",
+        "opts.options[any].kind": r"one value, or all, got any of them \(\[0\] is the first",
+        "opts.options.count.x": "a field of Option, got 'count'",
+        "opts.options.nosuch": "a field of Option",
+        "ports.ports.nosuch": "no part of Ports.ports",
+        "tcp.payload[0]": "a field of TCP",
+    }.items():
+        with pytest.raises(BuildError, match=complaint):
+            nothing.table(name)
+    with pytest.raises(PacketlabError, match="a whole field"):
+        Volatile({"opts.options[0]"})
+    with pytest.raises(BuildError, match="a field of Opts"):
+        opts(1).vary(2, {"opts.options[0].kind": [1, 2]})
+
+
+def test_a_path_into_a_list_has_a_name_that_means_it() -> None:
+    for name in ("opts.options[all].kind", "opts.options[-1].data", "opts.options[3]", "opts.options.count", "ports.ports[any]"):
+        path = FieldPath.parse(name, "here")
+        assert path.name == name and FieldPath.parse(path.name, "there") == path and path.deep
+    assert "options[all].kind=2,1" in str(ladder([Frame(bytes(opts(2, 1)))], fields=["opts.options[all].kind"]))
+
+
+# Filters ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    {
+        "opts.options.kind == 1": [0, 1], "opts.options[any].kind == 1": [0, 1], "opts.options[0].kind == 1": [1], "opts.options[all].kind == 1": [1],
+        "not opts.options[all].kind == 1": [0, 2, 3], "opts.options.count == 0": [2], "opts.options.count > 2": [0], "opts.options[-1].kind == 8": [0],
+        "opts.options[all].kind in {1, 2}": [1, 3], "opts.options[1].data contains 00": [], "opts.options[2]": [0],
+        "opts.options.kind == 2 and opts.options.kind == 8": [0],
+    }.items(),
+)  # fmt: skip
+def test_filters_ask_for_one_any_or_all(words: str, found: list[int]) -> None:
+    packets = [opts(2, 1, 8), opts(1, 1), opts(), opts(2)]
+    test = compile_filter(words)
+    assert [n for n, packet in enumerate(packets) if test(packet)] == found
+    assert [frame.number - 1 for frame in capture(*packets).where(words)] == found
+
+
+def test_filters_compare_values_of_a_list_one_by_one() -> None:
+    packets = [ports(80, 8080), ports(22), ports()]
+    for words, found in {
+        "ports.ports == 80": [0], "ports.ports < 100": [0, 1], "ports.ports[all] < 100": [1], "ports.ports[1] == 8080": [0], "ports.ports": [0, 1],
+        "ports.ports in {22, 23}": [1], "ports.sources == 10.0.0.2": [0], "ports.sources == 10.0.0.0/8": [0, 1], "ports.ports.count == 1": [1],
+        "ports.sources[0] == 10.0.0.1": [0, 1],
+    }.items():  # fmt: skip
+        assert [frame.number - 1 for frame in capture(*packets).where(words)] == found, words
+    with pytest.raises(BuildError, match="a value for Ports.ports"):
+        compile_filter("ports.ports == 70000")
+
+
+# Patterns -----------------------------------------------------------------------------------------------------
+
+
+def test_a_pattern_for_a_list_asks_for_some_of_it() -> None:
+    packets = [opts(2, 1, 8), opts(1, 1), opts(), opts(2)]
+    for pattern, found in (
+        (contains(Option(kind=2)), [0, 3]),
+        (contains(Option(kind=8), Option(kind=2)), [0]),
+        (contains(Option(kind=1), Option(kind=1)), [1]),
+        (contains(Option(kind=between(1, 2)), Option(kind=1)), [0, 1]),
+        (contains(Option), [0, 1, 3]),
+        ([Option(kind=between(1, 3))], [3]),
+    ):
+        assert [frame.number - 1 for frame in capture(*packets).where(Opts(options=pattern))] == found
+        assert [n for n, packet in enumerate(packets) if Opts(options=pattern).matches(packet)] == found
+
+
+def test_it_says_which_item_is_missing_and_what_is_nearest() -> None:
+    found = Opts(options=contains(Option(kind=2, data=b"x"), Option(kind=8))).why_not(opts(1, 2))
+    assert found.splitlines() == [
+        r"Opts.options: expected Option(kind=2, data=b'x') among 2 items; the nearest is [1]: "
+        r"Option.data: expected b'x', got b'\x00'",
+        "Opts.options: expected Option(kind=8) among 2 items; the nearest is [0]: Option.kind: expected 8, got 1",
+    ]
+    assert Opts(options=contains(Option)).why_not(opts()) == "Opts.options: expected Option among 0 items"
+    assert "expected contains(80, 81)" in Ports(ports=contains(80, 81)).why_not(ports(80))
+    # Each is there, but not for two.
+    twice = contains(Option(kind=1), Option(kind=1))
+    assert "expected contains(Option(kind=1), Option(kind=1)), got" in Opts(options=twice).why_not(opts(1))
+
+
+def test_names_in_items_have_one_meaning() -> None:
+    pair = contains(Option(kind=1, data=same_as("x")), Option(kind=2, data=same_as("x")))
+    options = [Option(kind=kind, data=data) for kind, data in ((1, b"a"), (1, b"b"), (2, b"b"))]
+    known: dict[str, Any] = {}
+    assert Opts(options=pair).matches(Opts(options=options), known) and known == {"x": b"b"}
+    assert not Opts(options=pair).matches(Opts(options=options[::2]))
+
+
+def test_pieces_of_values_bytes_and_text() -> None:
+    assert Ports(ports=contains(443, between(1, 99))).matches(ports(80, 443))
+    assert not Ports(ports=contains(443, between(1, 99))).matches(ports(443))
+    assert Ports(sources=contains("10.0.0.2")).matches(ports(1, 2))
+    assert Option(data=contains(b"\0\0")).matches(Option(kind=9, data=bytes(3)))
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (lambda: Opts(options=contains()), r"contains\(value, ...\), got no value"),
+        (lambda: Opts(options=contains(IPv4())), r"Opts.options: expected a header to look for \(Option\), got IPv4\(\)"),
+        (lambda: Opts(options=contains(5)), "a header to look for"),
+        (lambda: Option(kind=contains(5)), r"contains\(...\) of a list, or of bytes or text a piece"),
+        (lambda: IPv4(src=contains("10.")), r"contains\(...\) of a list"),
+        (lambda: Ports(ports=contains(70000)), r"0..65535, got 70000"),
+        (lambda: bytes(Opts(options=contains(Option))), "Opts.options: expected one value to build from, got contains"),
+    ],
+)
+def test_what_nothing_can_contain_is_refused(make: Any, complaint: str) -> None:
+    with pytest.raises(BuildError, match=complaint):
+        make()
+
+
+@given(wanted=st.lists(st.integers(0, 3), min_size=1, max_size=4), there=st.lists(st.integers(0, 3), max_size=6))
+def test_each_wanted_value_is_met_by_one_of_its_own(wanted: list[int], there: list[int]) -> None:
+    enough = all(there.count(number) >= wanted.count(number) for number in wanted)
+    packet = dissect(bytes(ports(*there)))
+    assert bool(Ports(ports=contains(*wanted)).matches(packet)) == enough
+    loose = Ports(ports=contains(*(one_of(number, 9) for number in wanted)))
+    assert bool(loose.matches(packet)) == enough
+
+
+def test_a_long_list_is_asked_in_no_more_than_all_pairs() -> None:
+    # 12 that are wanted and 11 that all of them fit: 11! ways to fail, none of which is tried.
+    packet = opts(*[1] * 11)
+    assert not Opts(options=contains(*[Option(kind=1)] * 12)).matches(packet)

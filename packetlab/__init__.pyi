@@ -19,6 +19,11 @@ from packetlab.capture.reassembly import (
 from packetlab.capture.tables.columns import Columns as Columns
 from packetlab.capture.tables.table import Table as Table
 from packetlab.codec.faults import Fault as Fault
+from packetlab.declare.checksums.parts import but as but, span as span, zeroed as zeroed
+from packetlab.declare.checksums.spelled import (
+    adler32 as adler32, crc as crc, fletcher as fletcher, iso_fletcher as iso_fletcher, sum8 as sum8, sum16 as sum16,
+    sum32 as sum32, xor8 as xor8,
+)
 from packetlab.declare.values.addresses import XNSAddress as XNSAddress
 from packetlab.declare.values.digits import Digits as Digits, HexDigits as HexDigits, digits as digits
 from packetlab.declare.values.identifiers import GUID as GUID, UUID as UUID, bcd as bcd

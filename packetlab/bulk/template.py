@@ -124,24 +124,36 @@ class Template:
             ours = {span.field.name: _spot(span) for span in where.spans if span.layer == i}
             left = [f for f in cls._declaration.plan.sums if f.name in ours]
             left = [f for f in left if not header._state & f.bit]  # what is given stays
-            parts = {name: _columns(spot) for name, spot in ours.items()}
-            parts["self"], parts["payload"] = _halves(where, i, packet)
+            declaration = packet.layers[i]._declaration
+            body = _payload(where, i, packet)
             while left:
                 spot, rule = ours[left[0].name], left[0].rule
                 assert isinstance(rule, Checksum)
                 blank = np.zeros(self.size, bool)  # a sum counts itself as zeros, and those not yet made
                 for other in left:
                     blank[ours[other.name].byte_slice] = True
+                columns, at = [np.arange(0)], 0
+                for region in declaration.plan.covered[left[0].name]:
+                    some = [ours[f.name].byte_slice for f in region.fields if f.name in ours]
+                    stretch = np.arange(some[0].start, some[-1].stop) if some else np.arange(0)
+                    stretch = body if region.part == "body" else stretch
+                    if region.zeros:
+                        blank[stretch] = True
+                    if left[0] in region.fields:
+                        at = sum(map(len, columns)) + spot.byte_slice.start - some[0].start
+                    columns.append(stretch)
                 left.pop(0)
-                columns = [parts.get(part, np.arange(0)) for part in rule.over if part != "pseudo"]
-                covered = np.concatenate(columns) if columns else np.arange(0)
+                covered = np.concatenate(columns)
                 added, more = None, 0
                 if "pseudo" in rule.over:
                     carrier = _pseudo(packet, i, where)
                     if carrier is None:
                         continue  # nothing to check against: 0 is sent
                     added, more = carrier[:2], carrier[2] + len(covered)
-                linear = Linear(rule, self.row, self.varying, blank, covered, added, more)
+                try:
+                    linear = Linear(rule, self.row, self.varying, blank, covered, added, more, at)
+                except ValueError:
+                    raise Unplanned from None
                 if linear.varies:
                     found.append((spot, linear))
                     self._clear(spot)
@@ -187,15 +199,15 @@ def _pseudo(packet: Packet, i: int, where: FieldOffsets) -> tuple[Numbers, Float
     return None
 
 
-def _halves(where: FieldOffsets, i: int, packet: Packet) -> tuple[Numbers, Numbers]:
-    """Return the columns of a header, and those of all that it carries."""
+def _payload(where: FieldOffsets, i: int, packet: Packet) -> Numbers:
+    """Return the columns of all that a header carries."""
     import numpy as np
 
-    start, end = where.layers[i]
-    payload = where.layers[i + 1][0] if i + 1 < len(where.layers) else where.payload[0]
+    _, end = where.layers[i]
+    start = where.layers[i + 1][0] if i + 1 < len(where.layers) else where.payload[0]
     after = {f.name for f in type(packet.layers[i])._declaration.after}
     end -= sum(span.bits for span in where.spans if span.layer == i and span.field.name in after) // 8
-    return np.arange(start, payload), np.arange(payload, end)
+    return np.arange(start, end)
 
 
 def _spot(span: Span) -> BitRange:

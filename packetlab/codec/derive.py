@@ -17,6 +17,7 @@ from packetlab.declare.plan import Listed, Run
 from packetlab.errors import BuildError, DeclareError
 
 if TYPE_CHECKING:
+    from packetlab.declare.checksums.ranges import Region
     from packetlab.declare.declaration import Declaration
 
 
@@ -285,6 +286,42 @@ class Deriving(OneByOne):
         if f in self.before:
             return self.sizes(self.before[: self.before.index(f)])
         return f"{self.sizes(self.before)} + {self.size('payload')} + {self.sizes(self.after[: self.after.index(f)])}"
+
+    # Checksums -----------------------------------------------------------------------------------------------
+
+    def covered(self, some: list[Region], head: str, body: str, tail: str) -> str:
+        """Source for the bytes that a checksum goes over: from those of the header, of the payload, and of the trailer."""
+        terms = []
+        for region in some:
+            if region.part == "body":
+                terms.append(body)
+            elif region.zeros:
+                terms.append(f"bytes({self.sizes([*region.fields])})")
+            else:
+                fields = self.before if region.part == "head" else self.after
+                first = "" if region.start else self.sizes(fields[: fields.index(region.fields[0])])
+                last = "" if region.end else self.sizes(fields[: fields.index(region.fields[-1]) + 1])
+                whole = head if region.part == "head" else tail
+                terms.append(whole if region.start and region.end else f"{whole}[{first}:{last}]")
+        return " + ".join(terms) or "b''"
+
+    def own_place(self, f: Field) -> str:
+        """Source for where a checksum stands in what it goes over, for one that goes by that."""
+        fields: list[Field] = []
+        more = ""
+        for region in self.plan.covered[f.name]:
+            if f in region.fields:
+                fields += region.fields[: region.fields.index(f)]
+                break
+            fields += region.fields
+            more += " + " + self.size("payload") if region.part == "body" else ""
+        return self.sizes(fields) + more
+
+    def summing(self, f: Field, rule: Checksum) -> str:
+        """Source for the value of a checksum over the bytes `d`."""
+        name = f"sum_{f.name}{self.tag}"
+        self.names[name] = rule.algorithm.sum
+        return f"{name}(d, {self.own_place(f)})" if rule.algorithm.placed else f"{name}(d)"
 
     def count(self, name: str) -> str:
         self.value(name)

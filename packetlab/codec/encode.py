@@ -15,7 +15,7 @@ from packetlab.codec.pseudo import protocol, pseudo_sum
 from packetlab.codec.readback import NAMES, after_end, checks, ends, unended
 from packetlab.codec.source import Compiled, added, function
 from packetlab.declare import registry
-from packetlab.declare.checksums import ALGORITHMS
+from packetlab.declare.checksums.ranges import has_payload
 from packetlab.declare.expressions import Checksum, Next
 from packetlab.declare.fields import Filled
 from packetlab.declare.kinds import Raw
@@ -284,8 +284,8 @@ class Packing(Deriving):
         if f is None or f.condition is not None or f not in self.before:
             return None
         assert isinstance(f.rule, Checksum)
-        parts = _parts(f.rule)
-        if f.rule.algorithm != "internet" or parts not in (["self"], ["self", "payload"]):
+        parts = [part for part in f.rule.over if part != "pseudo"]
+        if f.rule.algorithm.word != "internet" or parts not in (["self"], ["self", "payload"]):
             return None
         found, at = [], 0
         for step in self.plan.head:
@@ -318,15 +318,18 @@ class Packing(Deriving):
         """Return the lines that work out a sum; those that put it into the packed bytes too, where it is none of `words`."""
         rule, tag = f.rule, self.tag
         assert isinstance(rule, Checksum) and f.kind.wire == "number"
-        var, parts, terms, carrier = f"v_{f.name}{tag}", _parts(rule), words or [], None
+        var, terms, carrier = f"v_{f.name}{tag}", words or [], None
         condition = [f"not s & {f.bit:#x}"] if self.stack is None else []
         condition += [self.present(f)] if f.condition is not None else []
         if words is None:
-            lines, data, size = [f"d = {' + '.join(map(self.part, parts))}"], "d", "len(d)"
+            # Here the checksum itself is still 0.
+            some = self.plan.covered[f.name]
+            body = self.body() if has_payload(some) else ""
+            lines, data, size = [f"d = {self.covered(some, 'head' + tag, body, 'tail' + tag)}"], "d", "len(d)"
         else:
-            lines, data = [], self.body() if "payload" in parts else ""
+            lines, data = [], self.body() if "payload" in rule.over else ""
             size = f"{self.size('self')} + {self.size('payload')}" if data else self.size("self")
-        if rule.algorithm == "internet":
+        if rule.algorithm.word == "internet":
             # The complement of a sum modulo 65535 (see checksums.internet); all zeros is the one sum that is 0.
             lines += [f"c = from_bytes({data}, 'big')", f"if len({data}) & 1: c <<= 8"] if data else []
             carrier = self.carrier(size) if "pseudo" in rule.over else None
@@ -338,17 +341,16 @@ class Packing(Deriving):
                 lines += [f"m = pseudo_sum(stack, {i}, cls{tag}, {size})", "if m is not None: c += m"]
             lines += [f"{var} = -c % 65535" + ("" if carrier else " if c else 65535")]
         else:
-            self.names["sum_" + rule.algorithm] = ALGORITHMS[rule.algorithm]
-            lines += [f"{var} = sum_{rule.algorithm}(d)"]
+            lines += [f"{var} = {self.summing(f, rule)}"]
         if rule.none is not None:
             lines += [f"if {var} == {rule.none}: {var} = {rule.instead}"]
         if "pseudo" in rule.over and not carrier:
             # Without a network layer below there is nothing to check against: no checksum is sent.
             lines += [f"if m is None: {var} = 0"]
         if words is None and not (self.fill and len(self.plan.sums) == 1):
-            where, some = ("head", self.before) if f in self.before else ("tail", self.after)
+            where, fields = ("head", self.before) if f in self.before else ("tail", self.after)
             where, size = where + tag, str(f.kind.fixed_bits // 8)
-            lines.append(f"at = {self.sizes(some[: some.index(f)])}")
+            lines.append(f"at = {self.sizes(fields[: fields.index(f)])}")
             order = "little" if f.kind.little else "big"
             lines.append(f"{where} = {where}[:at] + {var}.to_bytes({size}, '{order}') + {where}[at + {size}:]")
         return [f"if {' and '.join(condition)}:", *("    " + line for line in lines)] if condition else lines
@@ -367,17 +369,6 @@ class Packing(Deriving):
                 numbers = [self.as_number(f"{name}_{below}", of + one.by_name[name].slot) for name in one.pseudo]
                 return [*numbers, size, str(protocol(one, self.cls))]
         return None
-
-    def part(self, part: str) -> str:
-        """Source for the bytes of one part that a sum goes over."""
-        if part == "payload":
-            return self.body()
-        return f"head{self.tag}" if part == "self" else self.bytes_source(self.fields[part])
-
-
-def _parts(rule: Checksum) -> list[str]:
-    """Return the parts of the packet that a sum goes over."""
-    return [part for part in rule.over if part != "pseudo"]
 
 
 # Lists ---------------------------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from packetlab.codec.objects import AnyHeader
 from packetlab.codec.pseudo import pseudo_sum
 from packetlab.codec.source import Compiled, function
 from packetlab.codec.stacks import rebuilder
-from packetlab.declare.checksums import ALGORITHMS, internet
+from packetlab.declare.checksums.algorithms import internet
+from packetlab.declare.checksums.ranges import regions
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum
 from packetlab.errors import BuildError
@@ -71,8 +72,9 @@ class Rederiving(Deriving):
         if isinstance(rule, Checksum):
             self.summed(f, rule)
             test = f"k == {own}"
-            if rule.algorithm == "internet" and rule.none is None:
-                test = f"({own} - k) % 65535 == 0"  # 0 and 0xFFFF are the same sum
+            if rule.algorithm.is_loose(rule.none):
+                self.names["same_" + f.name] = rule.algorithm.same
+                test = f"same_{f.name}(k, {own})"
         else:
             derived = f"bytes(-({self.size_before(f)}) % {f.pad})" if rule is None else rule.code(self)
             test = f"{own} == {derived}"
@@ -80,24 +82,16 @@ class Rederiving(Deriving):
 
     def summed(self, f: Field, rule: Checksum) -> None:
         """Work out a checksum over the bytes as they are, its own field as zeros."""
-        head, size = "head", f.kind.fixed_bits // 8
-        if f in self.before and "self" in rule.over:
-            blank = f"head[:w] + {bytes(size)!r} + head[w + {size}:]"
-            blank += "" if f.condition is None else f" if {self.present(f)} else head"
-            self.lines += [f"w = {self.size_before(f)}", f"z = {blank}"]
-            head = "z"
-        parts = [part for part in rule.over if part != "pseudo"]
-        self.lines.append(
-            "d = "
-            + " + ".join({"self": head, "payload": "body"}.get(x) or self.bytes_source(self.fields[x]) for x in parts)
-        )
+        some = regions(rule, self.before, self.after, f)
+        lines = ["tail = data[stop:end]"] if any(region.part == "tail" for region in some) else []
+        lines += [f"d = {self.covered(some, 'head', 'body', 'tail')}"]
         also = [] if rule.none is None else [f"if k == {rule.none}: k = {rule.instead}"]
         if "pseudo" in rule.over:
-            self.lines += ["k = pseudo_sum(stack, i, cls, len(d))", "if k is None: k = 0", "else:"]
-            self.lines += ["    " + line for line in ["k = internet(d, k)", *also]]
+            lines += ["k = pseudo_sum(stack, i, cls, len(d))", "if k is None: k = 0", "else:"]
+            lines += ["    " + line for line in ["k = internet(d, k)", *also]]
         else:
-            self.names["sum_" + rule.algorithm] = ALGORITHMS[rule.algorithm]
-            self.lines += [f"k = sum_{rule.algorithm}(d)", *also]
+            lines += [f"k = {self.summing(f, rule)}", *also]
+        self.lines += lines
 
     # What expressions ask for: every value as it is ----------------------------------------------------------
 

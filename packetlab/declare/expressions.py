@@ -10,6 +10,8 @@ import operator
 from collections.abc import Callable
 from typing import Any, Protocol, SupportsIndex
 
+from packetlab.declare.checksums.algorithms import Algorithm
+from packetlab.declare.checksums.parts import SumPart
 from packetlab.errors import DeclareError
 
 
@@ -386,15 +388,12 @@ class Next(Expr):
 
 
 class Checksum(Expr):
-    """A sum over parts of the packet: the algorithm's name and the parts, in order.
-
-    `none` is the value that says "no checksum"; `instead` the one sent when the sum comes out as `none`.
-    """
+    """A sum over parts of the packet. `none` says that there is none; `instead` is sent when the sum comes out as that."""
 
     __slots__ = ("algorithm", "instead", "none", "over")
 
-    def __init__(self, algorithm: str, over: tuple[str, ...], none: int | None = None, instead: int = 0) -> None:
-        self.over = tuple(Size(part).name for part in over)
+    def __init__(self, algorithm: Algorithm, over: tuple[str | SumPart, ...], none: int | None = None, instead: int = 0) -> None:
+        self.over = tuple(part if isinstance(part, SumPart) else Size(part).name for part in over)
         self.algorithm, self.none, self.instead = algorithm, none, instead
 
     def written(self, to: Emitter, *operands: str) -> str:
@@ -404,7 +403,7 @@ class Checksum(Expr):
         return scope.sum(self)
 
     def __str__(self) -> str:
-        return f"{self.algorithm}({', '.join(self.over)})"
+        return self.algorithm.shown([*map(str, self.over)])
 
 
 SIGNS: dict[str, Callable[[int, int], int]] = {

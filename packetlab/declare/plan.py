@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from packetlab.declare.checksums.ranges import covered, in_order
 from packetlab.declare.expressions import Checksum, Const, Count, Expr, Has, If, Next, Ref, Size
 from packetlab.declare.rules import Solved, apart, solve
 
@@ -212,11 +213,8 @@ class Plan:
             self._bound()
         self.bounds = [step for step in self.head if isinstance(step, Bound)]
         self.trailer: list[Step] = [self._step(piece) for piece in _pieces(after)]
-        # What covers the header covers the other sums in it, and those after the payload cover all that stands before.
-        self.sums = [
-            f for some in (before, after) for whole in (False, True) for f in some
-            if isinstance(f.rule, Checksum) and ("self" in f.rule.over) is whole
-        ]  # fmt: skip
+        self.covered = covered(before, after)
+        self.sums = in_order([*before, *after], self.covered)
         solved = [said.size for said in (self.own, self.total, self.payload) if said is not None]
         self.measured = {n for one in (*solved, *self.sizes.values(), *self.after.values()) for n in sizes_in(one)}
         self.lengths = [f for f in fields if f.rule is not None and _counts_payload(f.rule)]

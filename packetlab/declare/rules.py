@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from packetlab.declare.checksums.algorithms import INTERNET, XNS
+from packetlab.declare.checksums.catalogue import CRC32, CRC32C, SCTP
+from packetlab.declare.checksums.parts import SumPart
 from packetlab.declare.expressions import (
     Ahead,
     Checksum,
@@ -191,34 +194,36 @@ def next_protocol(space: str, otherwise: object = 0) -> Expr:
     return Next(space, expression(otherwise))
 
 
-def internet_checksum(*over: str, zero_is_none: bool = False) -> Expr:
+def internet_checksum(*over: str | SumPart, zero_is_none: bool = False) -> Expr:
     """The 16-bit one's-complement checksum of RFC 1071 over the parts named.
 
-    Parts: "self", "payload", a trailing field's name, and "pseudo", the addresses of the network layer below with
-    length and protocol (RFC 768, RFC 9293 section 3.1, RFC 8200 section 8.1). With `zero_is_none` a sum of 0 is sent as
+    Parts, in the order in which they are summed: "self" (the header up to its payload, the checksum itself as zeros),
+    "payload", a field by name, `span("a", "b")`, all of it without what `but("x")` names and with what `zeroed("x")` names
+    as zeros; and "pseudo", the addresses of the network layer below with length and protocol (RFC 768, RFC 9293
+    section 3.1, RFC 8200 section 8.1). With `zero_is_none` a sum of 0 is sent as
     0xFFFF, and 0 says that there is no checksum (RFC 768).
     """
-    return Checksum("internet", over, 0 if zero_is_none else None, 0xFFFF)
+    return Checksum(INTERNET, over, 0 if zero_is_none else None, 0xFFFF)
 
 
-def xns_checksum(*over: str) -> Expr:
+def xns_checksum(*over: str | SumPart) -> Expr:
     """The add-and-rotate checksum of XNS over parts as above, but for "pseudo"; 0xFFFF says that there is none, and a sum of 0xFFFF is sent as 0."""
-    return Checksum("xns", over, 0xFFFF, 0)
+    return Checksum(XNS, over, 0xFFFF, 0)
 
 
-def crc32(*over: str) -> Expr:
+def crc32(*over: str | SumPart) -> Expr:
     """CRC-32 of IEEE 802.3, as a number."""
-    return Checksum("crc32", over)
+    return Checksum(CRC32, over)
 
 
-def crc32c(*over: str) -> Expr:
+def crc32c(*over: str | SumPart) -> Expr:
     """CRC-32C (Castagnoli) of RFC 9260 appendix A, as a number."""
-    return Checksum("crc32c", over)
+    return Checksum(CRC32C, over)
 
 
-def sctp_checksum(*over: str) -> Expr:
+def sctp_checksum(*over: str | SumPart) -> Expr:
     """CRC-32C with its lowest byte first, as the number that tools show of SCTP (RFC 9260 appendix A)."""
-    return Checksum("sctp", over)
+    return Checksum(SCTP, over)
 
 
 class Fields:

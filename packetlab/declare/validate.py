@@ -10,6 +10,7 @@ import keyword
 from collections.abc import Iterable, Mapping
 from unicodedata import normalize
 
+from packetlab.declare.checksums.checks import check_sum, check_sums
 from packetlab.declare.declaration import Declaration, declaration_of, write_order
 from packetlab.declare.expressions import Ahead, Checksum, Const, Count, Expr, Has, Next, Ref, Side, Size, expression
 from packetlab.declare.fields import Field, Spec
@@ -20,8 +21,6 @@ from packetlab.errors import DeclareError, suggestion
 
 LONGEST = 1 << 40  # more bytes than anything has
 UNBOUNDED = 1 << 4096  # the number that bytes of any length are, where they are only compared
-SUMS = {"internet": 16, "xns": 16, "crc32": 32, "crc32c": 32, "sctp": 32}
-"""Algorithm of a checksum -> bits of it."""
 
 # Places of rules: the leaves they may have, and how to say so.
 BUILT = (Ref, Size, Count, Has), "numbers, field(...), size_of(...), count_of(...) and has(...) in the rule of a value"
@@ -192,7 +191,7 @@ def check_declaration(header: Declaration) -> None:
     for f in header.fields:
         if f.name not in ordered:
             _check_rules(header, f, derived)
-    _check_sums(header)
+    check_sums(header)
     _check_options(header)
     _check_layout(header)
     _check_ends(header)
@@ -203,7 +202,7 @@ def check_declaration(header: Declaration) -> None:
 def _check_rules(header: Declaration, f: Field, derived: dict[str, Range]) -> None:
     where = f"{header.name}.{f.name}"
     if isinstance(f.rule, Checksum):
-        _check_sum(header, f, f.rule, where)
+        check_sum(header, f, f.rule, where)
     elif isinstance(f.rule, Next):
         bounds(f.rule.otherwise, Leaves(header, where, BUILT, derived), where)
     elif f.rule is not None:
@@ -223,37 +222,6 @@ def _check_rules(header: Declaration, f: Field, derived: dict[str, Range]) -> No
     if f.until is not None:
         assert f.kind.wire == "items"
         bounds(f.until, Leaves(f.kind.item, f"{where}, until", ITEM), f"{where}, until")
-
-
-def _check_sum(header: Declaration, f: Field, rule: Checksum, where: str) -> None:
-    if "pseudo" in rule.over and rule.algorithm != "internet":
-        # A pseudo-header is a number that is added (RFC 768). A CRC has nothing to add it to, and the sum of XNS goes
-        # by the places of bytes, which a number has none of.
-        raise DeclareError(where, 'parts of the packet: "pseudo" is for internet checksums', str(rule))
-    for part in rule.over:
-        if part not in ("self", "payload", "pseudo") and field_of(header, part, where).kind.bits is not None:
-            raise DeclareError(
-                where, '"self", "payload" or fields of varying size under a checksum', f"{part}, a fixed field"
-            )
-    if not set(rule.over) - {"pseudo"}:
-        raise DeclareError(where, '"self", "payload" or a field that the checksum goes over', str(rule))
-    width = SUMS.get(rule.algorithm, 0)
-    if f.kind.wire != "number" or f.kind.fixed_bits % 8 or f.kind.fixed_bits < width or f.kind.signed:
-        got = f"{f.kind.bits} bits" if f.kind.bits else described(f.kind)
-        raise DeclareError(where, f"an unsigned field of {width} bits or more, in bytes", got)
-
-
-def _check_sums(header: Declaration) -> None:
-    """Refuse sums of which each covers the other, and rules that want a sum before it is known."""
-    sums = {f.name: f for f in header.before if isinstance(f.rule, Checksum)}
-    covering = [f for f in sums.values() if isinstance(f.rule, Checksum) and "self" in f.rule.over]
-    if len(covering) > 1:
-        circle = " -> ".join(f.name for f in (*covering, covering[0]))
-        raise DeclareError(f"{header.name}.{covering[1].name}", 'one sum over "self", which covers the others', circle)
-    for f in header.fields:
-        rules = [f.condition] if isinstance(f.rule, Checksum) else [f.condition, f.rule]
-        for name in sorted(_values_in(rules) & sums.keys()):
-            raise DeclareError(f"{header.name}.{f.name}", "fields other than sums, which are worked out last", name)
 
 
 def _check_options(header: Declaration) -> None:

@@ -6,12 +6,15 @@ both to the same results.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from packetlab.codec.bodies import Bodies, measured
 from packetlab.codec.encode import field_bytes
 from packetlab.codec.objects import restored
 from packetlab.codec.pseudo import pseudo_sum
 from packetlab.declare import registry
-from packetlab.declare.checksums import ALGORITHMS, internet
+from packetlab.declare.checksums.algorithms import internet
+from packetlab.declare.checksums.ranges import has_payload, names_between
 from packetlab.declare.expressions import Checksum, Count, Expr, Has, Next, Ref, Size
 from packetlab.declare.fields import Field
 from packetlab.declare.kinds import Raw
@@ -51,6 +54,10 @@ class Derivation:
             return measured(self.header, self.cls._declaration.before)
         return self._none(part) or measured(self.header, [self.cls._by_name[part]])
 
+    def sizes(self, names: Collection[str]) -> int:
+        fields = [self.cls._by_name[name] for name in names if name != "payload"]
+        return measured(self.header, fields) + (self.bodies.size(self.i) if "payload" in names else 0)
+
     def count(self, name: str) -> int:
         return self._none(name) or len(getattr(self.header, name) or ())
 
@@ -80,11 +87,28 @@ class Derivation:
         own = next(f for f in self.cls._fields if f.rule is rule)
         values = tuple(0 if f is own else getattr(self.header, f.slot) for f in self.cls._fields)
         blank = restored(self.cls, self.header._state | self.cls._declaration.captured_state, values)
-        head = self.cls._encode(blank, b"", self.layers, self.i, None)[: self.size("self")]
-        parts = {"self": head, "payload": self.bodies[self.i] if "payload" in rule.over else b"", "pseudo": b""}
-        return b"".join(
-            parts[part] if part in parts else self.field_bytes(self.cls._by_name[part]) for part in rule.over
-        )
+        data = self.cls._encode(blank, b"", self.layers, self.i, None)
+        size = self.size("self")
+        wholes = {"head": data[:size], "tail": data[size:]}
+        found = []
+        for region in self.cls._declaration.plan.covered[own.name]:
+            if region.part == "body":
+                found.append(self.bodies[self.i])
+                continue
+            fields = self.cls._declaration.before if region.part == "head" else self.cls._declaration.after
+            first, last = fields.index(region.fields[0]), fields.index(region.fields[-1]) + 1
+            start, end = (measured(self.header, fields[:place]) for place in (first, last))
+            found.append(bytes(end - start) if region.zeros else wholes[region.part][start:end])
+        return b"".join(found)
+
+    def own_place(self, f: Field) -> int:
+        """Where a checksum stands in what it goes over."""
+        at = 0
+        for region in self.cls._declaration.plan.covered[f.name]:
+            if f in region.fields:
+                return at + measured(self.header, list(region.fields[: region.fields.index(f)]))
+            at += self.size("payload") if region.part == "body" else measured(self.header, list(region.fields))
+        return at
 
     def sum(self, rule: Checksum) -> int:
         data = self.covered(rule)
@@ -93,8 +117,10 @@ class Derivation:
             if more is None:
                 return 0
             result = internet(data, more)
+        elif rule.algorithm.placed:
+            result = rule.algorithm.sum(data, self.own_place(next(f for f in self.cls._fields if f.rule is rule)))
         else:
-            result = ALGORITHMS[rule.algorithm](data)
+            result = rule.algorithm.sum(data)
         return rule.instead if result == rule.none else result
 
 
@@ -112,8 +138,8 @@ def derive(scope: Derivation, f: Field) -> Raw:
 def follows(scope: Derivation, f: Field) -> bool:
     """Whether the value of a field is the one its rule gives."""
     raw, derived = scope.raw(f.name), derive(scope, f)
-    if isinstance(f.rule, Checksum) and f.rule.algorithm == "internet" and f.rule.none is None and raw is not None:
-        return bool((raw - derived) % 65535 == 0)  # 0 and 0xFFFF are the same sum
+    if isinstance(f.rule, Checksum) and f.rule.algorithm.is_loose(f.rule.none) and raw is not None:
+        return f.rule.algorithm.same(raw, derived)
     return bool(raw == derived)
 
 
@@ -177,10 +203,15 @@ def _verdict(scope: Derivation, f: Field, rule: Checksum, whole: bool) -> Verdic
     if rule.none is not None and raw == rule.none:
         # RFC 8200 section 8.1: over IPv6 a UDP packet without checksum is to be discarded.
         return Verdict.ILLEGAL if "pseudo" in rule.over and _over_ipv6(packet, i) else Verdict.NOT_PRESENT
-    if cut or ("payload" in rule.over and not whole):
+    some = scope.cls._declaration.plan.covered[f.name]
+    if cut or (has_payload(some) and not whole):
         return Verdict.UNVERIFIED
-    if any(_is_short(scope, part) for part in rule.over if "payload" not in rule.over or part != "self"):
-        return Verdict.UNVERIFIED  # with a payload, what carries it says how much there is
+    plan, body = scope.cls._declaration.plan, has_payload(some)
+    for region in some:
+        if region.part == "tail" or not body:  # with a payload, what carries it says how much there is
+            parts = [one.name for one in region.fields if one.pad or one.name in plan.sizes]
+            if any(_is_short(scope, part) for part in parts + ["self"] * (region.part == "head" and region.end)):
+                return Verdict.UNVERIFIED
     if "pseudo" in rule.over and pseudo_sum(scope.layers, i, scope.cls._declaration, 0) is None:
         return Verdict.UNVERIFIED
     return Verdict.GOOD if holds(scope, f) else Verdict.BAD
@@ -339,28 +370,27 @@ def _operand(leaf: Expr, scope: Derivation) -> str:
 def _sum_lines(scope: Derivation, rule: Checksum) -> list[str]:
     lines = []
     data = scope.covered(rule)
+    zeros = ", this field as zeros" if any(f.rule is rule for f in scope.cls._declaration.before) else ""
     for part in rule.over:
         if part == "pseudo":
             for carrier in reversed(scope.layers[: scope.i]):
                 if carrier._declaration.pseudo and carrier._declaration.pseudo[0]:
-                    ends = [
-                        carrier._by_name[end].kind.text(getattr(carrier, "_" + end))
-                        for end in carrier._declaration.pseudo
-                    ]
+                    source, target = (carrier._by_name[end] for end in carrier._declaration.pseudo)
                     final = getattr(carrier, "final_destination", b"")
-                    last = (
-                        carrier._by_name[carrier._declaration.pseudo[1]].kind.text(final) + " in the end"
-                        if final
-                        else ends[1]
-                    )
-                    lines.append(f"    pseudo: {type(carrier).__name__} {ends[0]} -> {last}, size {len(data)}")
+                    last = target.kind.text(final or getattr(carrier, target.slot)) + " in the end" * bool(final)
+                    first = source.kind.text(getattr(carrier, source.slot))
+                    lines.append(f"    pseudo: {type(carrier).__name__} {first} -> {last}, size {len(data)}")
                     break
             else:
                 lines.append("    pseudo: no network layer below, so there is nothing to check against")
-        elif part in ("self", "payload"):
-            lines.append(f"    {part}: {scope.size(part)} bytes" + (", this field as zeros" if part == "self" else ""))
+        elif isinstance(part, str):
+            lines.append(f"    {part}: {scope.size(part)} bytes" + (zeros if part == "self" else ""))
+        elif part.word == "span":
+            names = names_between(scope.cls._declaration.before, scope.cls._declaration.after, *part.names)
+            lines.append(f"    {part}: {scope.sizes(names)} bytes")
         else:
-            lines.append(f"    {part}: {len(scope.field_bytes(scope.cls._by_name[part]))} bytes")
+            how = "left out" if part.word == "but" else "as zeros"
+            lines.append(f"    {part}: {scope.sizes(part.names)} bytes {how}")
     return lines
 
 

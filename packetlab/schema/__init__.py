@@ -2,6 +2,7 @@
 
     dump, load        a header to plain data, and plain data to a header
     expressions       rules as plain data
+    algorithms        algorithms of checksums as plain data
     kinds, views      kinds of fields as plain data
     values            values of fields as plain data
     source, literal   a class body and a packet as text

@@ -6,6 +6,7 @@
     ["one_of", term, [1, 2]]       ["choose", condition, yes, no]
     ["next_protocol", "ethertype", 0]
     ["checksum", "internet", ["pseudo", "self"], 0, 65535]
+    ["checksum", ["crc", 16, 32773, 65535, true, true, 0], ["self", ["but", "auth"], "payload"], null, 0]   (see `algorithms`)
     ["request", "sport"]           and "reply": in the rule that says which packet answers which, instead of "field" and the like
 
 What comes from a file becomes expression objects, and nothing else: no text of it is ever run. Knows nothing of
@@ -19,7 +20,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from packetlab.declare.checksums import ALGORITHMS
+from packetlab.declare.checksums.parts import SumPart
 from packetlab.declare.expressions import (
     SIGNS,
     Ahead,
@@ -36,8 +37,8 @@ from packetlab.declare.expressions import (
     Side,
     Size,
 )
-from packetlab.declare.validate import SUMS
 from packetlab.errors import DeclareError
+from packetlab.schema.algorithms import algorithm_data, algorithm_of
 
 DEPTH = 32  # levels of a term
 NUMBERS = 1024  # of a list
@@ -125,7 +126,8 @@ def dump_expression(rule: Expr) -> object:
     if isinstance(rule, Next):
         return ["next_protocol", rule.space, dump_expression(rule.otherwise)]
     if isinstance(rule, Checksum):
-        return ["checksum", rule.algorithm, list(rule.over), rule.none, rule.instead]
+        parts = [[part.word, *part.names] if isinstance(part, SumPart) else part for part in rule.over]
+        return ["checksum", algorithm_data(rule.algorithm), parts, rule.none, rule.instead]
     raise DeclareError("a rule", "an expression of packetlab's own", repr(rule))
 
 
@@ -147,15 +149,24 @@ def rule(data: object, where: str) -> Expr:
         return Next(space(called, where), load_expression(otherwise, where))
     if word == "checksum":
         _, algorithm, over, none, instead = expect_list(data, where, 5, 5)
-        if type(algorithm) is not str or algorithm not in ALGORITHMS:
-            raise DeclareError(where, f"one of {', '.join(ALGORITHMS)}", safe_repr(algorithm))
-        parts = tuple(name(part, where) for part in expect_list(over, where, 16, 1))
+        made = algorithm_of(algorithm, where)
+        parts = tuple(_part(part, where) for part in expect_list(over, where, 16, 1))
         # The one value that says "none" and what stands for it are bytes of the packet like any other sum.
-        high = (1 << SUMS[algorithm]) - 1
+        high = (1 << made.bits) - 1
         return Checksum(
-            algorithm, parts, none if none is None else number(none, where, 0, high), number(instead, where, 0, high)
+            made, parts, none if none is None else number(none, where, 0, high), number(instead, where, 0, high)
         )
     return load_expression(data, where)
+
+
+def _part(data: object, where: str) -> str | SumPart:
+    """Return part of what a checksum goes over: a name, or a word with names."""
+    if type(data) is not list:
+        return name(data, where)
+    word, *names = expect_list(data, where, 17, 2)
+    if word not in ("span", "but", "zeroed") or (word == "span" and len(names) != 2):
+        raise DeclareError(where, '["span", "a", "b"], ["but", "x"] or ["zeroed", "x"]', safe_repr(data))
+    return SumPart(str(word), tuple(name(one, where) for one in names))
 
 
 class _Terms:

@@ -10,6 +10,7 @@ from typing import Any
 
 from packetlab.declare.expressions import COMPARISONS, SIGNS
 from packetlab.errors import DeclareError
+from packetlab.schema.algorithms import algorithm_of
 from packetlab.schema.expressions import DEPTH, NUMBERS, expect_list, name, number, safe_repr, space, text
 from packetlab.schema.kinds import ADDRESSES, docstring, form_of
 from packetlab.schema.values import written_of_data
@@ -201,12 +202,20 @@ def _grouped(code: str, data: object) -> str:
     return f"({code})" if type(data) is list and data[0] in SIGNS else code
 
 
+def _part(part: object, where: str) -> str:
+    if type(part) is not list:
+        return _quoted(part)
+    word, *names = expect_list(part, where, NUMBERS, 2)
+    return f"{name(word, where)}({', '.join(map(_quoted, names))})"
+
+
 def _checksum(parts: list[object], where: str) -> str:
     algorithm, over, none, instead = parts
-    names = [_quoted(part) for part in expect_list(over, where, NUMBERS)]
+    names = [_part(part, where) for part in expect_list(over, where, NUMBERS)]
+    made = algorithm_of(algorithm, where)
     if (algorithm, none, instead) == ("internet", 0, 0xFFFF):
         return f"internet_checksum({', '.join([*names, 'zero_is_none=True'])})"
-    usual = {"internet": (None, 0xFFFF), "xns": (0xFFFF, 0), "crc32": (None, 0), "crc32c": (None, 0), "sctp": (None, 0)}
-    if type(algorithm) is str and usual.get(algorithm, ()) == (none, instead):
-        return f"{algorithm if algorithm.startswith('crc') else algorithm + '_checksum'}({', '.join(names)})"
+    if {"internet": (None, 0xFFFF), "xns": (0xFFFF, 0)}.get(made.name, (None, 0)) == (none, instead):
+        called, first, last = made.call
+        return f"{called}({', '.join([*first, *names, *last])})"
     raise DeclareError(where, "a checksum as packetlab writes them", safe_repr(algorithm))

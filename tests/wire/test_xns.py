@@ -21,7 +21,7 @@ from packetlab import (
     XNSAddress,
     dissect,
 )
-from packetlab.declare.checksums import xns
+from packetlab.declare.checksums.algorithms import xns
 from tests.conftest import CORPUS
 
 A, B = "401H.1000AA000001.777H", "401H.1000AA000077.4001H"

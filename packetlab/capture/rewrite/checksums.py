@@ -9,11 +9,12 @@ headers) are worked out one by one, before and after.
 from __future__ import annotations
 
 from functools import cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from packetlab.bulk.scan_rows import bytes_at, number_at
 from packetlab.capture import loops
-from packetlab.declare.checksums import ALGORITHMS, internet
+from packetlab.declare.checksums.algorithms import internet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -181,14 +182,14 @@ class ChecksumUpdater:
         old, new = _covered(self.before, before), _covered(self.data, rule)
         if stored == rule.none or (old == new and not (self.fix and rule.whole)):
             return None
-        was, value = _sum(rule, *old), _sum(rule, *new)
+        was, value = _sum(before, *old), _sum(rule, *new)
         if not rule.whole:
             # Without the bytes that are missing only an Internet checksum can be updated: by how much its sum changes.
-            if rule.algorithm != "internet":
+            if rule.algorithm.word != "internet":
                 return None
             moved = (stored - was + value) % ONES
             return rule.instead if moved == rule.none else moved
-        same = stored == was or (rule.algorithm == "internet" and rule.none is None and (stored - was) % ONES == 0)
+        same = stored == was or (rule.algorithm.is_loose(rule.none) and rule.algorithm.same(stored, was))
         return value if same or self.fix else None
 
 
@@ -237,8 +238,9 @@ def _covered(data: ByteArray, rule: Rule) -> tuple[bytes, int]:
     parts = []
     for first, end in rule.regions:
         part = bytearray(data[first:end].tobytes())
-        for place in range(max(first, rule.at), min(end, rule.at + rule.size)):
-            part[place - first] = 0
+        for start, stop in ((rule.at, rule.at + rule.size), *rule.blank):
+            for place in range(max(first, start), min(end, stop)):
+                part[place - first] = 0
         parts.append(bytes(part))
     raw = b"".join(parts)
     pseudo = sum(int.from_bytes(data[at : at + size].tobytes(), "big") for at, size in rule.pseudo)
@@ -246,5 +248,12 @@ def _covered(data: ByteArray, rule: Rule) -> tuple[bytes, int]:
 
 
 def _sum(rule: Rule, raw: bytes, more: int) -> int:
-    value = internet(raw, more) if rule.algorithm == "internet" else ALGORITHMS[rule.algorithm](raw)
+    if rule.algorithm.word == "internet":
+        value = internet(raw, more)
+    elif rule.algorithm.placed:
+        starts = accumulate((end - first for first, end in rule.regions), initial=0)
+        own = (at + rule.at - first for at, (first, end) in zip(starts, rule.regions) if first <= rule.at < end)
+        value = rule.algorithm.sum(raw, next(own, 0))
+    else:
+        value = rule.algorithm.sum(raw)
     return rule.instead if value == rule.none else value

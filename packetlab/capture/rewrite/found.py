@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from packetlab.bulk.batch import Numbers
+    from packetlab.declare.checksums.algorithms import Algorithm
 
 
 class Sums(NamedTuple):
@@ -63,13 +64,13 @@ class Rule(NamedTuple):
 
     It stands in `size` bytes at `at` and is `algorithm` over `regions` (first, end), with `pseudo` (place, bytes) and `more`
     added to the sum. `none` says that there is no checksum; `instead` is stored where the sum is that. `whole`: whether
-    all it covers is here. `around`: the sum that covers it, -1 for none.
+    all it covers is here. `around`: the sum that covers it, -1 for none. `blank`: stretches that count as zeros besides its own.
     """
 
     at: int
     size: int
     little: bool
-    algorithm: str
+    algorithm: Algorithm
     regions: tuple[tuple[int, int], ...]
     pseudo: tuple[tuple[int, int], ...]
     more: int
@@ -77,6 +78,7 @@ class Rule(NamedTuple):
     instead: int
     whole: bool
     around: int
+    blank: tuple[tuple[int, int], ...] = ()
 
 
 class Ends:

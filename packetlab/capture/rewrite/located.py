@@ -17,9 +17,21 @@ from packetlab.bulk.scan_places import PlacesScan, Visit
 from packetlab.capture.rewrite.found import Addresses, Ends, Lengths, Networks, Rule, State, Sums, of
 from packetlab.capture.rewrite.inside import CookedSource, SourceRoute
 from packetlab.capture.rewrite.loop import VERSIONS, Loops
-from packetlab.capture.rewrite.roles import PORTS, Roles, concerned, hiding, is_one, is_plain, known, roles, wants
+from packetlab.capture.rewrite.roles import (
+    PORTS,
+    Roles,
+    concerned,
+    hiding,
+    is_one,
+    is_plain,
+    is_whole,
+    known,
+    roles,
+    wants,
+)
 from packetlab.codec.pseudo import protocol
 from packetlab.declare import registry
+from packetlab.declare.checksums.ranges import Region, has_payload
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum
 from packetlab.declare.fields import Field
@@ -211,11 +223,11 @@ class _Header:
             if f.name not in visit.places:
                 continue
             at, keep = self.place(f.name)
-            pseudo, covers = "pseudo" in rule.over, "payload" in rule.over
+            some = self.cls.plan.covered[f.name]
+            pseudo, covers = "pseudo" in rule.over, has_payload(some)
             whole = visit.wholes.get(f.name, visit.short == 0 if covers else True)
             number = self.to.protocol(state.carrier, self.cls) if pseudo else 0
             keep = keep & (not pseudo or state.carrier >= 0)
-            over = tuple(part for part in rule.over if part != "pseudo")
             plain = keep & is_plain(self.cls, f) & ((at - visit.begin & 1) == 0)
             if pseudo:
                 plain = plain & (width == reach) & ((width == 4) | (width == 16)) & (source >= 0) & (target >= 0)
@@ -225,31 +237,30 @@ class _Header:
             )  # fmt: skip
             rest = self.each(keep & ~plain)
             if rest.any():
-                numbers = np.where(rest, self._ruled(f, rule, over, rest, at, whole, number, parent), numbers)
+                numbers = np.where(rest, self._ruled(f, rule, some, rest, at, whole, number, parent), numbers)
             there = numbers >= 0
             parent = self.where(there, numbers, parent)
-            if "self" in over:
-                self.head = self.where(there, numbers, self.head)
             if covers:
                 self.payload = self.where(there, numbers, self.payload)
-            for name in over:
-                if name in self.cls.by_name:
-                    self.single[name] = self.where(there, numbers, self.cover(name))
+            for region in some:
+                if is_whole(region) and region.fields:
+                    self.head = self.where(there, numbers, self.head)
+                for one in region.fields if not region.zeros and (not is_whole(region) or self.single) else ():
+                    self.single[one.name] = self.where(there, numbers, self.cover(one.name))
 
     def _ruled(
-        self, f: Field, rule: Checksum, over: tuple[str, ...], rest: Truths, at: Numbers, whole: Any,
+        self, f: Field, rule: Checksum, some: list[Region], rest: Truths, at: Numbers, whole: Any,
         number: int, parent: Any,
     ) -> Numbers:  # fmt: skip
         """Put down checksums that are worked out one by one."""
         numbers = self.to.sum(rest, self.rows, *[0] * 8, 1, parent)
-        regions = []
-        for part in over:
-            begin, end, there = self.visit.region(part)
-            regions.append((self.np.where(there, begin, end), end))
+        regions = [(*self._stretch(region), region.zeros) for region in some]
         state, size = self.state, f.kind.fixed_bits // 8
         whole, parent, *ends = map(self.each, (whole, parent, state.source, state.width, state.target, state.reach))
         for one in self.np.flatnonzero(rest).tolist():
-            covered = tuple((int(begin[one]), int(end[one])) for begin, end in regions if begin[one] < end[one])
+            there = [(int(begin[one]), int(end[one]), zeros) for begin, end, zeros in regions if begin[one] < end[one]]
+            covered = tuple((begin, end) for begin, end, _ in there)
+            blank = tuple((begin, end) for begin, end, zeros in there if zeros)
             added, more = [], 0
             if "pseudo" in rule.over:
                 pairs = [(int(place[one]), int(many[one])) for place, many in (ends[:2], ends[2:])]
@@ -257,9 +268,21 @@ class _Header:
                 more = number + sum(end - begin for begin, end in covered)
             self.to.rules[int(numbers[one])] = Rule(
                 int(at[one]), size, f.kind.little, rule.algorithm, covered, tuple(added), more,
-                rule.none, rule.instead, bool(whole[one]), int(parent[one]),
+                rule.none, rule.instead, bool(whole[one]), int(parent[one]), blank,
             )  # fmt: skip
         return numbers
+
+    def _stretch(self, region: Region) -> tuple[Any, Any]:
+        """Return where what a checksum goes over begins and ends."""
+        np, visit = self.np, self.visit
+        if is_whole(region):
+            begin, end, _ = visit.region("self" if region.fields else "payload")
+            return self.each(begin), self.each(end)
+        first, last = self.each(visit.end), self.each(visit.begin)
+        for f in region.fields:
+            begin, end, there = visit.region(f.name)
+            first, last = np.where(there, np.minimum(first, begin), first), np.where(there, np.maximum(last, end), last)
+        return first, last
 
     # Addresses -------------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from packetlab.bulk.scan import following
 from packetlab.bulk.scan_places import Part, Wants
 from packetlab.capture.rewrite.inside import INSIDE, KEPT, NUMBERS
 from packetlab.declare import registry
+from packetlab.declare.checksums.ranges import Region
 from packetlab.declare.declaration import Declaration
 from packetlab.declare.expressions import Checksum, Expr, Next, Op, Size
 from packetlab.declare.fields import Field
@@ -124,10 +125,15 @@ def is_plain(cls: Declaration, f: Field) -> bool:
     rule = f.rule
     assert isinstance(rule, Checksum)
     return (
-        rule.algorithm == "internet" and f.kind.fixed_bits == 16 and not f.kind.little and f not in cls.after
+        rule.algorithm.word == "internet" and f.kind.fixed_bits == 16 and not f.kind.little and f not in cls.after
         and tuple(part for part in rule.over if part != "pseudo") in (("self",), ("self", "payload"))
         and rule.none in (None, 0) and rule.instead == 0xFFFF
     )  # fmt: skip
+
+
+def is_whole(region: Region) -> bool:
+    """Whether a stretch is all of a header up to its payload, or of the payload."""
+    return region.part == "body" or (region.part == "head" and region.start and region.end and not region.zeros)
 
 
 def _askew(cls: Declaration) -> set[str]:
@@ -207,7 +213,7 @@ def wants(cls: Declaration) -> Wants:
     fields |= {f.name for f in role.sums}
     for f in role.sums:
         assert isinstance(f.rule, Checksum)
-        fields.update(part for part in f.rule.over if part in cls.by_name)
+        fields.update(one.name for region in cls.plan.covered[f.name] if not is_whole(region) for one in region.fields)
     fields.update(part.name for part in parts(cls) if part.name in cls.by_name)
     values = (
         {f.name for f in cls.fields if isinstance(f.rule, Next)}

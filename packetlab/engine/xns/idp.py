@@ -12,7 +12,7 @@ from errno import EADDRINUSE, EADDRNOTAVAIL, EINVAL
 from itertools import count
 from typing import Any
 
-from packetlab.declare.checksums import xns
+from packetlab.declare.checksums.algorithms import xns
 from packetlab.declare.values.addresses import XNSAddress
 from packetlab.engine.contract import Endpoint, Event, Ignored
 from packetlab.engine.xns.rip import Routes

@@ -3,6 +3,7 @@
     wireshark     `wireshark(...)` writes declarations as Lua tables
     rules         rules of declarations as Lua expressions
     views         values of another form than the packed one, as Wireshark's floats, times, texts and GUIDs
+    checksums     checksums as Lua tables
     places        the dissectors and tables that Wireshark has for our headers already
     reader.lua, tree.lua, numbers.lua, coded.lua, sums.lua    what reads those tables: `codec.lenient` in Lua
     xns.lua       XNS over UDP and over a NetHub's line

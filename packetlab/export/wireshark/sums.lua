@@ -11,35 +11,107 @@ local function words(data)  -- each two bytes as a number, an odd last one with 
   end
 end
 
-local function crc(polynomial)
-  local steps = {}
+local function mirrored(high, low, bits)  -- with the bits in the other order
+  local a, b = 0, 0
+  for _ = 1, bits do
+    a = bit.bor(bit.lshift(a, 1), bit.rshift(b, 31))
+    b = bit.bor(bit.lshift(b, 1), bit.band(low, 1))
+    low = bit.bor(bit.rshift(low, 1), bit.lshift(bit.band(high, 1), 31))
+    high = bit.rshift(high, 1)
+  end
+  return a, b
+end
+
+local function steps_of(of)  -- what each byte at the low end of a register makes of it: two tables, upper and lower halves
+  if of.upper then return of.upper, of.lower end
+  of.upper, of.lower = {}, {}
+  local p, q = mirrored(of.poly[1], of.poly[2], of.bits)
   for byte = 0, 255 do
-    local c = byte
+    local a, b = 0, byte
     for _ = 1, 8 do
-      c = c % 2 == 1 and bit.bxor(polynomial, bit.rshift(c, 1)) or bit.rshift(c, 1)
+      local odd = bit.band(b, 1) == 1
+      b = bit.bor(bit.rshift(b, 1), bit.lshift(bit.band(a, 1), 31))
+      a = bit.rshift(a, 1)
+      if odd then a, b = bit.bxor(a, p), bit.bxor(b, q) end
     end
-    steps[byte] = c
+    of.upper[byte], of.lower[byte] = a, b
   end
-  return function(data)
-    local c = -1
-    for i = 1, #data do
-      c = bit.bxor(steps[bit.band(bit.bxor(c, data:byte(i)), 255)], bit.rshift(c, 8))
+  return of.upper, of.lower
+end
+
+local SUMS = {}  -- of data and parameters: the value, what is above 32 bits of it
+
+function SUMS.crc(data, of)  -- the lowest bit first; with the highest first the same over mirrored bytes
+  local upper, lower = steps_of(of)
+  local a, b = mirrored(of.init[1], of.init[2], of.bits)
+  for i = 1, #data do
+    local byte = data:byte(i)
+    if not of.reflect_in then
+      local _, turned = mirrored(0, byte, 8)
+      byte = turned
     end
-    return bit.bnot(c) % 2 ^ 32
+    local index = bit.band(bit.bxor(b, byte), 255)
+    b = bit.bxor(bit.bor(bit.rshift(b, 8), bit.lshift(a, 24)), lower[index])
+    a = bit.bxor(bit.rshift(a, 8), upper[index])
+  end
+  if not of.reflect_out then a, b = mirrored(a, b, of.bits) end
+  a, b = bit.bxor(a, of.xor[1]), bit.bxor(b, of.xor[2])
+  return (of.swapped and bit.bswap(b) or b) % 2 ^ 32, a % 2 ^ 32
+end
+
+function SUMS.xor(data)
+  local value = 0
+  for i = 1, #data do value = bit.bxor(value, data:byte(i)) end
+  return value
+end
+
+local function numbers(data, size, little)  -- each `size` bytes as a number, zeros for what the last one lacks
+  local i = 1 - size
+  return function()
+    i = i + size
+    if i > #data then return nil end
+    local value = 0
+    for k = 0, size - 1 do value = value * 256 + (data:byte(i + (little and size - 1 - k or k)) or 0) end
+    return value
   end
 end
 
-local SUMS = {crc32 = crc(0xEDB88320), crc32c = crc(0x82F63B78)}
-
-function SUMS.sctp(data)  -- CRC-32C, lowest byte first
-  local sum, swapped = SUMS.crc32c(data), 0
-  for _ = 1, 4 do
-    sum, swapped = floor(sum / 256), swapped * 256 + sum % 256
-  end
-  return swapped
+function SUMS.sum(data, of)
+  local total, modulus = 0, 2 ^ of.bits
+  for value in numbers(data, of.unit / 8, of.little) do total = (total + value) % modulus end
+  if of.inverted then return modulus - 1 - total end
+  return of.negated and (modulus - total) % modulus or total
 end
 
-function SUMS.internet(data, more)  -- RFC 1071
+local function fletcher(data, size, little, modulus, first)  -- the sum and the sum of sums
+  local second = 0
+  for value in numbers(data, size, little) do
+    first = (first + value) % modulus
+    second = (second + first) % modulus
+  end
+  return first, second
+end
+
+function SUMS.fletcher(data, of)
+  local first, second = fletcher(data, of.bits / 16, of.little, 2 ^ (of.bits / 2) - 1, 0)
+  if of.bits == 64 then return first, second end
+  return second * 2 ^ (of.bits / 2) + first
+end
+
+function SUMS.adler(data)  -- RFC 1950
+  local first, second = fletcher(data, 1, false, 65521, 1)
+  return second * 65536 + first
+end
+
+function SUMS.iso(data, _, _, at)  -- RFC 905 annex B: the two bytes at `at` that bring both sums to 0
+  local first, second = fletcher(data, 1, false, 255, 0)
+  local x = ((#data - at - 1) * first - second) % 255
+  if x == 0 then x = 255 end
+  local y = 510 - first - x
+  return x * 256 + (y > 255 and y - 255 or y)
+end
+
+function SUMS.internet(data, _, more)  -- RFC 1071
   local sum = more
   for word in words(data) do sum = sum + word end
   while sum > 65535 do sum = sum % 65536 + floor(sum / 65536) end
@@ -103,22 +175,29 @@ local function pseudo(layers, i, below)
   if source and destination then return source .. destination, h.numbers[0] or 0 end
 end
 
-local function covered(n, sum, own)
-  local data = ""
-  for _, part in ipairs(sum.over) do
-    if part == "self" then data = data .. n.tvb:raw(n.start, n.pos - n.start)
-    elseif part == "payload" then data = data .. n.tvb:raw(n.pos, n.payload_end - n.pos)
-    elseif part ~= "pseudo" then
+local function covered(n, sum, own)  -- what a checksum goes over, and where it stands in that
+  local data, at = "", 0
+  for _, region in ipairs(sum.regions) do
+    local first, last = n.start, n.pos
+    if region.part == "payload" then first, last = n.pos, n.payload_end end
+    if region.names then
+      first, last = nil, nil
       for _, entry in ipairs(n.entries) do
-        if entry.f.name == part then data = data .. n.tvb:raw(entry.first, entry.len) end
+        if region.names[entry.f.name] then
+          first, last = first or entry.first, entry.first + entry.len
+        end
       end
     end
-    if part == "self" and own.first < n.pos then  -- its own bytes count as zeros
-      local at = #data - (n.pos - n.start) + own.first - n.start
-      data = data:sub(1, at) .. string.rep("\0", own.len) .. data:sub(at + own.len + 1)
+    if first and first < last then
+      local piece = region.zeros and string.rep("\0", last - first) or n.tvb:raw(first, last - first)
+      if own.first >= first and own.first < last then  -- its own bytes count as zeros
+        at = #data + own.first - first
+        piece = piece:sub(1, own.first - first) .. string.rep("\0", own.len) .. piece:sub(own.first - first + own.len + 1)
+      end
+      data = data .. piece
     end
   end
-  return data
+  return data, at
 end
 
 -- Whether all bytes that layer i had on the wire are here.
@@ -142,31 +221,36 @@ end
 
 local function verdict(layers, i, entry, ctx, below)
   local n, sum = layers[i], entry.f.sum
-  local carried, over_payload = false, false
-  for _, part in ipairs(sum.over) do
-    carried, over_payload = carried or part == "pseudo", over_payload or part == "payload"
-  end
+  local over_payload = false
+  for _, region in ipairs(sum.regions) do over_payload = over_payload or region.part == "payload" end
   local addresses, number
-  if carried then addresses, number = pseudo(layers, i, below) end
+  if sum.pseudo then addresses, number = pseudo(layers, i, below) end
   local value = as_number(entry.value)
   if sum.none and value == sum.none then return addresses and #addresses == 32 and ILLEGAL or NOT_PRESENT end
-  for _, part in ipairs(sum.over) do  -- a byte that fills the packet up may be what was cut off
-    local f = n.h.by_name[part]
-    local there, from = n.s.len[part], n.payload_end - n.start
-    if f and f.pad and there and (ctx.missing > 0 or ctx.cut) and there < -from % f.pad then return UNVERIFIED end
+  for _, region in ipairs(sum.regions) do
+    for part in pairs(region.names or {}) do  -- a byte that fills the packet up may be what was cut off
+      local f = n.h.by_name[part]
+      local there, from = n.s.len[part], n.payload_end - n.start
+      if f and f.pad and there and (ctx.missing > 0 or ctx.cut) and there < -from % f.pad then return UNVERIFIED end
+    end
   end
-  if n.cut or (over_payload and not is_whole(layers, i, ctx, below)) or (carried and not addresses) then
+  if n.cut or (over_payload and not is_whole(layers, i, ctx, below)) or (sum.pseudo and not addresses) then
     return UNVERIFIED
   end
-  local data, more = covered(n, sum, entry), 0
+  local data, at = covered(n, sum, entry)
+  local more = 0
   if addresses then
     more = number + #data
     for word in words(addresses) do more = more + word end
   end
-  local right = SUMS[sum.algorithm](data, more)
-  if sum.algorithm == "internet" and not sum.none then  -- 0 and 0xFFFF are the same sum
+  local right, high = SUMS[sum.word](data, sum.of, more, at)
+  if sum.word == "internet" and not sum.none then  -- 0 and 0xFFFF are the same sum
     return (value - right) % 65535 == 0 and GOOD or BAD, right
   end
+  if sum.word == "iso" then  -- and so are 0 and 255, of each byte
+    local same = floor(value / 256) % 255 == floor(right / 256) % 255 and value % 256 % 255 == right % 256 % 255
+    return same and GOOD or BAD, right
+  end
   if sum.none and right == sum.none then right = sum.instead end
-  return value == right and GOOD or BAD, right
+  return entry.low == right and entry.high == (high or 0) and GOOD or BAD, right, high
 end

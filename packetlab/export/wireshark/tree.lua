@@ -151,8 +151,10 @@ show = function(layers, i, tree, ctx, below)
     if f.kind == "int" then
       local item = show_number(layer, n, e)
       if f.sum and below.source then
-        local what, right = verdict(layers, i, e, ctx, below)
-        item:append_text(" [" .. VERDICTS[what]:lower() .. (what == BAD and ", should be 0x" .. string.format("%x", right) or "") .. "]")
+        local what, right, high = verdict(layers, i, e, ctx, below)
+        local should = what == BAD and ", should be 0x" .. (high and high > 0 and string.format("%x%08x", high, right)
+          or string.format("%x", right)) or ""
+        item:append_text(" [" .. VERDICTS[what]:lower() .. should .. "]")
         layer:add(f.status, n.tvb(e.first, e.len), what):set_generated()
         if what == BAD then item:add_proto_expert_info(h.bad_sum, h.name .. "." .. f.name .. ": bad checksum") end
       end

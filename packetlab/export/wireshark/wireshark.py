@@ -24,6 +24,7 @@ from packetlab.declare.kinds import Kind
 from packetlab.declare.plan import Coded, Counted, Open, Padded, Plan, Sized, Step, When, needs
 from packetlab.errors import BuildError
 from packetlab.escaping import lua
+from packetlab.export.wireshark.checksums import checksum
 from packetlab.export.wireshark.places import (
     FIELDS,
     KNOWN,
@@ -215,13 +216,10 @@ class _Script:
         width = next(w for w in (8, 16, 24, 32, 64) if w >= bits)
         parts.append(f"type = {lua(('int' if kind.signed else 'uint') + str(width))}")
         names, flags = kind.names, kind.names is not None and issubclass(kind.names, IntFlag)
-        checksum = isinstance(f.rule, Checksum)
-        parts.append(f"base = {lua('HEX' if (flags or checksum) and not kind.signed else 'DEC')}")
+        is_sum = isinstance(f.rule, Checksum)
+        parts.append(f"base = {lua('HEX' if (flags or is_sum) and not kind.signed else 'DEC')}")
         if isinstance(f.rule, Checksum):
-            rule = f.rule
-            over = ", ".join(lua(part) for part in rule.over)
-            none = "" if rule.none is None else f", none = {rule.none}, instead = {rule.instead}"
-            parts.append(f"sum = {{algorithm = {lua(rule.algorithm)}, over = {{{over}}}{none}}}")
+            parts.append(f"sum = {checksum(f, f.rule)}")
         if names is not None and not flags:
             entries = ", ".join(f"[{int(m)}] = {lua(m.name or str(int(m)))}" for m in names if abs(int(m)) < 1 << 53)
             # Wireshark's tables of names hold 32 bits; the names of larger numbers are put after the value.

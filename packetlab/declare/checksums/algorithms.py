@@ -1,4 +1,4 @@
-"""The sums that headers carry: Internet (RFC 1071), XNS, CRC-32, CRC-32C and SCTP's form of it.
+"""What an algorithm of a checksum is, and two of them: those of the Internet (RFC 1071) and of XNS.
 
 Pure functions of bytes. Each comes in the form that compiled codecs call.
 """
@@ -6,8 +6,44 @@ Pure functions of bytes. Each comes in the form that compiled codecs call.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from struct import Struct
-from zlib import crc32 as _zlib_crc32
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """How a checksum comes about, as data and as a function.
+
+    Attributes:
+        word: which family, such as "crc". name: what it is called, as in a description ("CRC-16/MODBUS"), "" where it is
+            known by its parameters only. bits: of its value. parameters: of the family.
+        sum: bytes -> value; for one that is `placed` bytes and where in them it stands itself, as zeros.
+        placed: whether its value depends on that. call: the function that a class body has for it, and the arguments before
+            the parts and after them.
+    """
+
+    word: str
+    bits: int
+    parameters: tuple[int, ...] = ()
+    name: str = ""
+    sum: Callable[..., int] = field(default=int, compare=False, repr=False)
+    placed: bool = False
+    call: tuple[str, tuple[str, ...], tuple[str, ...]] = ("", (), ())
+
+    def shown(self, parts: list[str]) -> str:
+        """Return a checksum over parts in one line."""
+        called, first, last = (self.name, (), ()) if self.name else self.call
+        return f"{called}({', '.join([*first, *parts, *last])})"
+
+    def is_loose(self, none: int | None) -> bool:
+        """Whether unlike values may say the same (see `same`), of one where `none` says that there is no checksum."""
+        return self.placed or (self.word == "internet" and none is None)
+
+    def same(self, one: int, other: int) -> bool:
+        """Whether two values say the same: to one's complement sums 0 and all ones do, to each byte of ISO's Fletcher too."""
+        if self.placed:
+            return not ((one >> 8) - (other >> 8)) % 255 and not ((one & 255) - (other & 255)) % 255
+        return not (one - other) % 65535 if self.word == "internet" else one == other
 
 
 def internet_sum(data: bytes, more: int = 0) -> int:
@@ -69,50 +105,5 @@ def _plan(size: int) -> tuple[int, list[tuple[int, int]]]:
     return plan
 
 
-def crc32(data: bytes) -> int:
-    """Return the CRC-32 of IEEE 802.3 of `data`.
-
-    >>> hex(crc32(b"123456789"))
-    '0xcbf43926'
-    """
-    return _zlib_crc32(data)
-
-
-def crc32c(data: bytes) -> int:
-    """Return the CRC-32C of `data` (RFC 9260 appendix A).
-
-    >>> hex(crc32c(b"123456789"))
-    '0xe3069283'
-    """
-    table = _CRC32C or _fill()
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = table[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-    return crc ^ 0xFFFFFFFF
-
-
-def sctp(data: bytes) -> int:
-    """Return the CRC-32C of `data` as SCTP has it: lowest byte first, read as a number (RFC 9260 appendix A).
-
-    >>> hex(sctp(b"123456789"))
-    '0x839206e3'
-    """
-    return int.from_bytes(crc32c(data).to_bytes(4, "little"), "big")
-
-
-_CRC32C: list[int] = []
-
-
-def _fill() -> list[int]:
-    for byte in range(256):
-        crc = byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
-        _CRC32C.append(crc)
-    return _CRC32C
-
-
-ALGORITHMS: dict[str, Callable[[bytes], int]] = {
-    "internet": internet, "xns": xns, "crc32": crc32, "crc32c": crc32c, "sctp": sctp,
-}  # fmt: skip
-"""Algorithm name of a rule -> function of bytes; to an Internet checksum a pseudo-header may be added (see `internet`)."""
+INTERNET = Algorithm("internet", 16, name="internet", sum=internet, call=("internet_checksum", (), ()))
+XNS = Algorithm("xns", 16, name="xns", sum=xns, call=("xns_checksum", (), ()))

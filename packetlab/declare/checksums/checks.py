@@ -1,0 +1,100 @@
+"""Checks of checksums when a class is made: that what they go over can be found, that they fit, that none waits for itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packetlab.declare.checksums.parts import SumPart
+from packetlab.declare.checksums.ranges import awaited, names_between
+from packetlab.declare.expressions import Checksum, Ref
+from packetlab.errors import DeclareError, suggestion
+
+if TYPE_CHECKING:
+    from packetlab.declare.declaration import Declaration
+    from packetlab.declare.fields import Field
+
+
+def check_sum(header: Declaration, f: Field, rule: Checksum, where: str) -> None:
+    """Refuse a checksum by itself."""
+    if "pseudo" in rule.over and rule.algorithm.word != "internet":
+        # A pseudo-header is a number that is added (RFC 768). A CRC has nothing to add it to, and the sum of XNS goes
+        # by the places of bytes, which a number has none of.
+        raise DeclareError(where, 'parts of the packet: "pseudo" is for internet checksums', str(rule))
+    for part in rule.over:
+        if isinstance(part, SumPart):
+            _check_part(header, part, where)
+        elif part not in ("self", "payload", "pseudo"):
+            _named(header, part, where)
+    if not any(part != "pseudo" and (isinstance(part, str) or part.word == "span") for part in rule.over):
+        raise DeclareError(where, '"self", "payload", a span or a field that the checksum goes over', str(rule))
+    some = header.plan.covered[f.name]
+    for region in some:
+        fields = header.before if region.part == "head" else header.after
+        for border in (fields.index(region.fields[0]), fields.index(region.fields[-1]) + 1) if region.fields else ():
+            bit = sum(one.kind.bits or 0 for one in fields[:border] if one.condition is None) % 8
+            if bit:
+                name = fields[border].name if border < len(fields) else fields[-1].name
+                hint = "take or leave all fields that share a byte"
+                raise DeclareError(
+                    where,
+                    "a checksum over whole bytes",
+                    f"one with a border at bit {bit} of a byte, before {name}",
+                    hint,
+                )
+    if not any(region.part == "body" or region.fields for region in some) and not _may_be_empty(rule):
+        raise DeclareError(where, "bytes that the checksum goes over", f"{rule}, which leaves nothing")
+    if rule.algorithm.placed and not any(f in region.fields for region in some):
+        raise DeclareError(
+            where, "check bytes among what they go over", str(rule), 'as in iso_fletcher("self", "payload")'
+        )
+    width = rule.algorithm.bits
+    if f.kind.wire != "number" or f.kind.fixed_bits % 8 or f.kind.fixed_bits < width or f.kind.signed:
+        got = f"{f.kind.bits} bits" if f.kind.bits else f.kind.words or type(f.kind).__name__
+        raise DeclareError(where, f"an unsigned field of {width} bits or more, in bytes", got)
+    if rule.algorithm.placed and (f.kind.fixed_bits != width or f.kind.little or f.condition is not None):
+        raise DeclareError(where, "a field of 16 bits, highest byte first, that is always there", f"{f.kind.bits} bits")
+
+
+def _named(header: Declaration, name: str, where: str) -> None:
+    if name not in header.by_name and name != "payload":
+        raise DeclareError(where, f"a field of {header.name}", name, suggestion(name, header.by_name))
+
+
+def _check_part(header: Declaration, part: SumPart, where: str) -> None:
+    for name in part.names:
+        _named(header, name, where)
+        if name == "payload" and part.word != "span":
+            raise DeclareError(where, f"fields in {part.word}(...)", str(part))
+    if not part.names:
+        raise DeclareError(where, f"names of fields in {part.word}(...)", "none")
+    if part.word == "span":
+        if not names_between(header.before, header.after, *part.names):
+            raise DeclareError(where, "the field that comes first, then the last one", str(part))
+
+
+def _may_be_empty(rule: Checksum) -> bool:
+    return not any(isinstance(part, SumPart) for part in rule.over)
+
+
+def check_sums(header: Declaration) -> None:
+    """Refuse sums of which each covers the other, and rules that want a sum before it is known."""
+    some = header.plan.covered
+    left = dict.fromkeys(some)
+    while free := [name for name in left if not awaited(name, some, left)]:
+        for name in free:
+            del left[name]
+    if left:
+        path = [next(iter(left))]
+        while path[-1] not in path[:-1]:
+            path.append(awaited(path[-1], some, left)[0])
+        circle = path[path.index(path[-1]) :]
+        raise DeclareError(
+            f"{header.name}.{circle[1]}", "checksums of which none covers one that covers it", " -> ".join(circle),
+            f'let one count as zeros: zeroed("{circle[0]}")',
+        )  # fmt: skip
+    sums = {f.name for f in header.before if isinstance(f.rule, Checksum)}
+    for f in header.fields:
+        rules = [f.condition] if isinstance(f.rule, Checksum) else [f.condition, f.rule]
+        leaves = [leaf for rule in rules if rule is not None for leaf in rule.leaves()]
+        for name in sorted({leaf.name for leaf in leaves if isinstance(leaf, Ref)} & sums):
+            raise DeclareError(f"{header.name}.{f.name}", "fields other than sums, which are worked out last", name)

@@ -1,0 +1,49 @@
+"""Checksums as tables of Lua: the family, its parameters, and what it goes over (see sums.lua)."""
+
+from __future__ import annotations
+
+from packetlab.declare.checksums.algorithms import Algorithm
+from packetlab.declare.checksums.ranges import Region
+from packetlab.declare.checksums.simple import INVERTED, NEGATED
+from packetlab.declare.expressions import Checksum
+from packetlab.declare.fields import Field
+from packetlab.escaping import lua
+
+
+def checksum(f: Field, rule: Checksum) -> str:
+    """Return the table of a field's checksum."""
+    over = ", ".join(map(_region, f.owner.plan.covered[f.name]))
+    parts = [f"word = {lua(rule.algorithm.word)}", f"of = {{{_parameters(rule.algorithm)}}}", f"regions = {{{over}}}"]
+    parts += ["pseudo = true"] if "pseudo" in rule.over else []
+    parts += [] if rule.none is None else [f"none = {rule.none}", f"instead = {rule.instead}"]
+    return f"{{{', '.join(parts)}}}"
+
+
+def _parameters(algorithm: Algorithm) -> str:
+    if algorithm.word == "crc":
+        bits, poly, init, low, out, xor, swapped = algorithm.parameters
+        numbers = [
+            f"{word} = {{{n >> 32}, {n & 0xFFFFFFFF}}}" for word, n in (("poly", poly), ("init", init), ("xor", xor))
+        ]
+        flags = [word for word, set_ in (("reflect_in", low), ("reflect_out", out), ("swapped", swapped)) if set_]
+        return ", ".join([f"bits = {bits}", *numbers, *(f"{word} = true" for word in flags)])
+    if algorithm.word == "sum":
+        bits, unit, little, end = algorithm.parameters
+        flags = [
+            word
+            for word, set_ in (("little", little), ("inverted", end == INVERTED), ("negated", end == NEGATED))
+            if set_
+        ]
+        return ", ".join([f"bits = {bits}, unit = {unit}", *(f"{word} = true" for word in flags)])
+    if algorithm.word == "fletcher":
+        return f"bits = {algorithm.bits}" + ", little = true" * algorithm.parameters[1]
+    return ""
+
+
+def _region(region: Region) -> str:
+    if region.part == "body":
+        return 'part = "payload"'.join("{}")
+    zeros = ", zeros = true" * region.zeros
+    if region.part == "head" and region.start and region.end:
+        return f'{{part = "self"{zeros}}}'
+    return f"{{names = {{{', '.join(f'[{lua(f.name)}] = true' for f in region.fields)}}}{zeros}}}"

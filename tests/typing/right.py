@@ -43,8 +43,10 @@ from packetlab import (
     ber_integer,
     between,
     bits,
+    but,
     contains,
     count_of,
+    crc,
     deep,
     deep_names,
     default,
@@ -54,6 +56,7 @@ from packetlab import (
     ended,
     field,
     fixed_bytes,
+    fletcher,
     from_dpkt,
     from_scapy,
     many,
@@ -65,10 +68,13 @@ from packetlab import (
     scaled,
     size_of,
     sized,
+    span,
+    sum16,
     text,
     timestamp,
     varint,
     when,
+    zeroed,
 )  # fmt: skip
 
 
@@ -102,6 +108,20 @@ def coded() -> int:
     size: int = stream.offset.size if isinstance(stream.offset, Spelled) else 0
     print(key, more, colour)
     return stream.id + stream.value + stream.whole + size
+
+
+class Summed(Header):
+    first: U16 = 1
+    check: U16 = auto(crc("CRC-16/MODBUS", span("first", "payload"), but("other"), zeroed("third")))
+    other: U16 = auto(crc(16, "self", poly=0x8005, init=0xFFFF, reflect_in=True, reflect_out=True, xor=0))
+    third: U32 = auto(fletcher(32, "payload", little=True))
+    fourth: U16 = auto(sum16("first", "payload", unit=8, negate=True))
+
+
+def summed() -> int:
+    header = Summed(check=5)
+    number: int = header.check
+    return number + header.third
 
 
 class Method(StrEnum):

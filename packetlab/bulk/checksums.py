@@ -8,14 +8,12 @@ the bytes that stay, and for each packet only those that vary are looked at. Kno
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packetlab.declare.checksums.crc import MIRROR, step_table
 from packetlab.declare.checksums.simple import INVERTED, NEGATED
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from packetlab.bulk.batch import ByteArray, Floats, Numbers, Truths, Words
     from packetlab.declare.checksums.algorithms import Algorithm
     from packetlab.declare.expressions import Checksum
@@ -72,9 +70,8 @@ class Linear:
     def values(self, rows: Matrix) -> Words:
         import numpy as np
 
-        found: Any
         if not self.terms:
-            found = np.full(len(rows), self.constant, _width(self.rule.algorithm))
+            found = np.full(len(rows), self.constant, np.uint64)
             for column, table in self.tables:
                 found ^= table[rows[:, column]]
         else:
@@ -84,12 +81,12 @@ class Linear:
                 for columns, weights in runs:
                     total += rows[:, columns].astype(np.float64) @ weights
                 totals.append(total.astype(np.int64))
-            found = self._ended(*totals)
+            found = self._ended(totals[0], totals[-1]).astype(np.uint64)
         if self.rule.none is not None:
             found[found == self.rule.none] = self.rule.instead
-        return found.astype(np.uint64)  # type: ignore[no-any-return]
+        return found
 
-    def _ended(self, first: Any, second: Any = None) -> Any:
+    def _ended(self, first: Numbers, second: Numbers) -> Numbers:
         """Return checksums of what the bytes come to."""
         import numpy as np
 
@@ -142,33 +139,26 @@ def carried(size: int) -> Floats:
     return np.where((size - 1 - np.arange(size)) % 2, 256.0, 1.0)
 
 
-def _width(algorithm: Algorithm) -> Any:
-    import numpy as np
-
-    return np.uint32 if algorithm.bits <= 32 else np.uint64
-
-
-def _tables(algorithm: Algorithm, covered: Numbers, moving: Truths) -> list[tuple[int, NDArray[Any]]]:
+def _tables(algorithm: Algorithm, covered: Numbers, moving: Truths) -> list[tuple[int, Words]]:
     """Return for each column that varies what each value of its byte adds to the CRC."""
     import numpy as np
 
-    width = _width(algorithm)
     if algorithm.word == "xor":
-        return [(column, np.arange(256, dtype=width)) for column in covered[moving].tolist()]
+        return [(column, np.arange(256, dtype=np.uint64)) for column in covered[moving].tolist()]
     bits, poly, _, low, out, _, swapped = algorithm.parameters
-    table: NDArray[Any] = np.array(step_table(bits, poly), width)
-    mirror, over = np.frombuffer(MIRROR, np.uint8), width(width(0).nbytes * 8 - bits)
+    table: Words = np.array(step_table(bits, poly), np.uint64)
+    mirror, over = np.frombuffer(MIRROR, np.uint8), np.uint64(64 - bits)
 
-    def turned(numbers: NDArray[Any]) -> NDArray[Any]:
+    def turned(numbers: Words) -> Words:
         """Return numbers with the order of their bits as the CRC has it in the end."""
         if not out:
-            numbers = mirror[(numbers << over).byteswap().view(np.uint8)].view(width)
+            numbers = mirror[(numbers << over).byteswap().view(np.uint8)].view(np.uint64)
         return numbers.byteswap() >> over if swapped else numbers
 
     found = []
-    here: NDArray[Any] = table
+    here: Words = table
     for column, moves in zip(covered[::-1].tolist(), moving[::-1].tolist(), strict=True):
         if moves:
             found.append((column, turned(here if low else here[mirror])))
-        here = table[here & width(0xFF)] ^ (here >> width(8))  # one byte farther from the end
+        here = table[here & np.uint64(0xFF)] ^ (here >> np.uint64(8))  # one byte farther from the end
     return found

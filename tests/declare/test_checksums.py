@@ -17,6 +17,7 @@ from packetlab import (
     U16,
     U24,
     U32,
+    U64,
     Bytes,
     Capture,
     DeclareError,
@@ -240,7 +241,7 @@ def shapes(draw: Any) -> tuple[type[Header], list[str]]:
                 name for name in over if name not in left]  # fmt: skip
     over = ["-check" if name == "check" else name for name in over]
     rule = summing(draw, size)(*parts)
-    wide = {1: U8, 2: draw(st.sampled_from([U16, U16le])), 3: draw(st.sampled_from([U24, U24le])), 4: U32le, 8: pl.U64}
+    wide = {1: U8, 2: draw(st.sampled_from([U16, U16le])), 3: draw(st.sampled_from([U24, U24le])), 4: U32le, 8: U64}
     body: dict[str, Any] = {"__annotations__": {}}
     for name in order:
         if name == "body":
@@ -291,7 +292,7 @@ def test_any_checksum_over_any_ranges(data: st.DataObject) -> None:
         # Descriptions, source, and many at once.
         again = declare_from(describe(cls))
         assert dissect(wire, again[0]).encode() == bytes(again[0](**given_) / payload) == wire
-        names: dict[str, Any] = {name: getattr(pl, name) for name in pl.__all__}
+        names: dict[str, Any] = dict(globals())
         exec(class_body(describe(cls)), names)
         assert describe(names["Drawn"]) == describe(cls)
         keys: dict[Any, Any] = {f"drawn.{name}": [3, 0, 255, 77] for name in given_ if name != first}
@@ -311,7 +312,7 @@ def declared(**options: Any) -> dict[str, Any]:
         station: IPv4Address = "10.0.0.1"
         head: U16 = auto(crc("CRC-16/IBM-3740", span("version", "station"), zeroed("size")))
         note: Bytes = sized(field("size"), b"")
-        big: pl.U64 = auto(crc("CRC-64/XZ", "self", zeroed("lrc"), but("secret")))
+        big: U64 = auto(crc("CRC-64/XZ", "self", zeroed("lrc"), but("secret")))
         secret: U32 = 7
         lrc: U8 = auto(sum8("head", "note", "payload", negate=True))
         body: Payload
@@ -379,11 +380,11 @@ def test_wireshark_says_the_same_of_every_checksum(tmp_path: Path) -> None:
         "a": (U8, auto(xor8("payload"))), "b": (U16, auto(sum16("payload", little=True, invert=True))),
         "c": (U32, auto(sum32("payload", unit=8, negate=True))), "d": (U32, auto(adler32("payload"))),
         "e": (U16, auto(fletcher(16, "payload"))), "f": (U32, auto(fletcher(32, "payload", little=True))),
-        "g": (pl.U64, auto(fletcher(64, "payload"))), "h": (U16, auto(iso_fletcher(span("g", "payload"), zeroed("g")))),
+        "g": (U64, auto(fletcher(64, "payload"))), "h": (U16, auto(iso_fletcher(span("g", "payload"), zeroed("g")))),
     }  # fmt: skip
     kinds |= {
         f"n{number}": (
-            {1: U8, 2: U16, 3: U24, 4: U32}.get(-(-int(name[4:].partition("/")[0]) // 8), pl.U64),
+            {1: U8, 2: U16, 3: U24, 4: U32}.get(-(-int(name[4:].partition("/")[0]) // 8), U64),
             auto(crc(name, "payload")),
         )
         for number, name in enumerate(CRCS)

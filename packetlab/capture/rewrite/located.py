@@ -272,7 +272,7 @@ class _Header:
             )  # fmt: skip
         return numbers
 
-    def _stretch(self, region: Region) -> tuple[Any, Any]:
+    def _stretch(self, region: Region) -> tuple[Numbers, Numbers]:
         """Return where what a checksum goes over begins and ends."""
         np, visit = self.np, self.visit
         if is_whole(region):

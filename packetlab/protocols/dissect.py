@@ -48,9 +48,9 @@ def dissect(
         data = as_bytes(data)
     if first is PPP and data and data[0] & 1:
         first = ShortPPP
-    if (wire_length is None or wire_length == len(data)) and first in stack_decoders and keep and not strict:
+    if (wire_length is None or wire_length == len(data)) and first in stack_decoders and keep:
         found: Packet | None = stack_decoders[first](data)
-        if found is not None:
+        if found is not None and not (strict and found.faults):
             return found
     root, end = first, len(data)
     ctx = Dissection(wire_length - end if wire_length is not None and wire_length > end else 0)

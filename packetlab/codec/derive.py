@@ -296,7 +296,8 @@ class Deriving(OneByOne):
             if region.part == "body":
                 terms.append(body)
             elif region.zeros:
-                terms.append(f"bytes({self.sizes([*region.fields])})")
+                size = self.sizes([*region.fields])
+                terms.append(repr(bytes(int(size))) if size.isdigit() and int(size) < 99 else f"bytes({size})")
             else:
                 fields = self.before if region.part == "head" else self.after
                 first = "" if region.start else self.sizes(fields[: fields.index(region.fields[0])])

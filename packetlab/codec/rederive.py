@@ -74,7 +74,7 @@ class Rederiving(Deriving):
             test = f"k == {own}"
             if rule.algorithm.is_loose(rule.none):
                 self.names["same_" + f.name] = rule.algorithm.same
-                test = f"same_{f.name}(k, {own})"
+                test = f"(k == {own} or same_{f.name}(k, {own}))"
         else:
             derived = f"bytes(-({self.size_before(f)}) % {f.pad})" if rule is None else rule.code(self)
             test = f"{own} == {derived}"

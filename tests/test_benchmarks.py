@@ -68,7 +68,7 @@ PRINTED = {
     ],
     "bench_values.py": [
         rf"{what}\n  packetlab +{NUMBER} /s\n  by hand +{NUMBER} /s +packetlab is +{NUMBER}x"
-        for what in ("8 numbers of LEB128", "8 numbers of LEB128, built", "a frame of QUIC, built")
+        for what in ("8 numbers of LEB128", "8 numbers of LEB128, built", "a frame of QUIC, built", "a CRC over 1,500 bytes, built")
     ],
     "bench_capture.py": [rf"pcap(ng)? +{NUMBER} thousand frames/s +{NUMBER} x dpkt +{NUMBER} x scapy's raw reader"],
     "bench_spp.py": [

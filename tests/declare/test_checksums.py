@@ -28,11 +28,13 @@ from packetlab import (
     U16le,
     U24le,
     U32le,
+    VarInt,
     Verdict,
     auto,
     bindings,
     but,
     choose,
+    count_of,
     crc,
     crc32,
     declare_from,
@@ -44,6 +46,7 @@ from packetlab import (
     internet_checksum,
     iso_fletcher,
     malformed,
+    many,
     size_of,
     sized,
     span,
@@ -480,6 +483,30 @@ def test_parts_in_files_are_bounded(part: Any) -> None:
     next(f["rule"] for f in described["fields"] if f["name"] == "crc")[2] = [part]
     with pytest.raises(DeclareError):
         declare_from(described)
+
+
+def test_checksums_in_items_and_over_values_of_any_size() -> None:
+    class Piece(Header):
+        age: U16 = 1
+        checksum: U16 = auto(iso_fletcher("self", but("age")))
+        length: U8 = auto(size_of("self"))
+        data: Bytes = b""
+
+    class Update(Header):
+        count: U8 = auto(count_of("pieces"))
+        check: U32 = auto(crc("CRC-32/MPEG-2", "self", but("count")))
+        size: VarInt = auto(size_of("note"))
+        note: Bytes = sized(field("size"), b"")
+        over: U16 = auto(crc("X-25", span("size", "note")))
+        pieces: tuple[Piece, ...] = many()
+
+    made = Update(note=b"n" * 200, pieces=[Piece(data=b"abc"), Piece(age=5, data=b"abc"), Piece(checksum=7)])
+    read = dissect(bytes(made), Update)
+    first, second, third = read[Update].pieces
+    assert not read.faults and first.checksum == second.checksum != third.checksum == 7
+    assert set(read.verdicts().values()) == {Verdict.GOOD}
+    fewer = read.replace(Update, pieces=read[Update].pieces[:1], note=b"")
+    assert set(fewer.verdicts().values()) == {Verdict.GOOD} and fewer[Update].check != read[Update].check
 
 
 def test_a_checksum_may_be_there_or_not() -> None:

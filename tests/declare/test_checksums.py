@@ -421,6 +421,8 @@ def test_wireshark_says_the_same_of_every_checksum(tmp_path: Path) -> None:
         (crc("CRC-32", "self"), r"Made\.check: expected an unsigned field of 32 bits or more, in bytes, got 16 bits"),
         (sum8("sezf"), r"Made\.check: expected a field of Made, got sezf"),
         (sum8(span("a", "zz")), r"Made\.check: expected a field of Made, got zz"),
+        (sum8("body"), r"Made\.check: expected the payload as \"payload\", got 'body'"),
+        (sum8(span("a", "body")), r"Made\.check: expected the payload as \"payload\", got 'body'"),
         (sum8(span("d", "a")), r"Made\.check: expected the field that comes first, then the last one, got span\(d, a\)"),
         (sum8(span("n", "a")), r"Made\.check: expected a checksum over whole bytes, got one with a border at bit 4"),
         (sum8("self", but("n")), r"Made\.check: expected a checksum over whole bytes"),

@@ -58,6 +58,8 @@ def check_sum(header: Declaration, f: Field, rule: Checksum, where: str) -> None
 def _named(header: Declaration, name: str, where: str) -> None:
     if name not in header.by_name and name != "payload":
         raise DeclareError(where, f"a field of {header.name}", name, suggestion(name, header.by_name))
+    if name != "payload" and header.by_name[name].kind.wire == "payload":
+        raise DeclareError(where, 'the payload as "payload"', repr(name))
 
 
 def _check_part(header: Declaration, part: SumPart, where: str) -> None:
